@@ -1,0 +1,53 @@
+/**
+ * What a host's kernel must contain for one network, as plain data, and the operations that lead there.
+ *
+ * Desired state is derived from the store (desired.ts), compared with what was observed (plan.ts), and the
+ * difference applied by driver/kernel. All of it can be printed as the `ip` and `bridge` lines it stands for.
+ */
+import type { EndpointId, Ip, Mac, NetworkId, Vni } from './model.ts'
+
+/** One network on one host. `undefined` desired state means: nothing of this network may be here. */
+export interface Datapath {
+  network: NetworkId
+  /** `/var/run/docker/netns/<first 12 digits of the network's id on this host>` (the local Docker id). */
+  namespace: string
+  vxlan: { vni: Vni; port: number; local: Ip; mtuBytes: number }
+  /** One per endpoint of this host that has joined. */
+  veths: Veth[]
+  /** One per endpoint of another host that has joined. */
+  peers: Peer[]
+}
+
+export interface Veth {
+  endpoint: EndpointId
+  /** End in the network's namespace, a port of br0: `veth<first 8 of the endpoint id>`. */
+  port: string
+  /** End that Docker moves into the container and renames: `vxc<first 8 of the endpoint id>`. */
+  container: string
+  mac: Mac
+}
+
+/** FDB entry mac → vtep, and a permanent neighbour entry per address → mac. */
+export interface Peer {
+  mac: Mac
+  vtep: Ip
+  addresses: Ip[]
+}
+
+/** Every one can be applied twice. The comment gives the command it is equivalent to, inside the namespace. */
+export type Op =
+  /** `unshare --net=<namespace> true`, lo up, `ip link add name br0 type bridge`, br0 up */
+  | { op: 'namespace-add'; namespace: string }
+  | { op: 'namespace-del'; namespace: string }
+  /** `ip link add … type vxlan … ` in the host's namespace, then moved, renamed vxlan1, master br0, up */
+  | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan'] }
+  | { op: 'vxlan-del'; namespace: string }
+  /** `ip link add <port> master br0 type veth peer name <container> netns 1 address <mac>` */
+  | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
+  | { op: 'veth-del'; namespace: string; port: string }
+  /** `bridge fdb replace <mac> dev vxlan1 dst <vtep> self permanent` */
+  | { op: 'fdb-replace'; namespace: string; mac: Mac; vtep: Ip }
+  | { op: 'fdb-del'; namespace: string; mac: Mac; vtep: Ip }
+  /** `ip neigh replace <ip> lladdr <mac> dev vxlan1 nud permanent` */
+  | { op: 'neighbour-replace'; namespace: string; ip: Ip; mac: Mac }
+  | { op: 'neighbour-del'; namespace: string; ip: Ip }

@@ -1,0 +1,65 @@
+/**
+ * The engine as the loops see it: dockerd's API over its socket.
+ *
+ * Never called from a handler of the plugin protocol: dockerd holds locks while it waits for us
+ * (projectcalico/libnetwork-plugin#49).
+ */
+import type { Ip, Mac } from '../core/model.ts'
+
+export interface Engine {
+  version(): Promise<string>
+  /** All networks of driver `vxlan` on this host. */
+  networks(): Promise<EngineNetwork[]>
+  network(id: string): Promise<EngineNetwork | undefined>
+  createNetwork(network: NewEngineNetwork): Promise<string>
+  /** `in-use` when containers are attached; resolves when it is gone already. */
+  removeNetwork(id: string): Promise<void>
+  containers(): Promise<EngineContainer[]>
+  container(id: string): Promise<EngineContainer | undefined>
+  /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
+  events(signal: AbortSignal): AsyncIterable<EngineEvent>
+}
+
+export interface EngineNetwork {
+  id: string
+  name: string
+  driver: string
+  internal: boolean
+  options: Record<string, string>
+  ipamDriver: string
+  ipamOptions: Record<string, string>
+  labels: Record<string, string>
+  pools: { subnet: string; range?: string; gateway?: string; aux?: Record<string, string> }[]
+  /** Running containers on it, as `GET /networks/<id>` tells. */
+  endpoints: { id: string; container: string; name: string; mac: Mac; v4: Ip }[]
+}
+
+export interface NewEngineNetwork {
+  name: string
+  driver: string
+  internal: boolean
+  ipv6: boolean
+  options: Record<string, string>
+  labels: Record<string, string>
+  ipamDriver: string
+  ipamOptions: Record<string, string>
+  pools: { subnet: string; range?: string; gateway?: string; aux?: Record<string, string> }[]
+}
+
+export interface EngineContainer {
+  id: string
+  name: string
+  running: boolean
+  /** The file that is bind-mounted as /etc/hosts; absent for host-network containers. */
+  hostsPath?: string
+  readonlyRootfs: boolean
+  mounts: { destination: string; source: string }[]
+  attachments: { network: string; endpoint: string; v4: Ip; mac: Mac; aliases: string[] }[]
+}
+
+export interface EngineEvent {
+  type: 'network' | 'container'
+  action: string
+  id: string
+  attributes: Record<string, string>
+}

@@ -1,0 +1,41 @@
+/**
+ * The kernel as the datapath loop sees it: observe one network's namespace, apply operations.
+ *
+ * Two implementations pass one contract suite (test/driver/kernel): the real one (`ip`, `bridge`, namespaces)
+ * and a fake for tests of the loop, which prints like `ip`.
+ */
+import type { Datapath, Op } from '../core/datapath.ts'
+import type { Cidr, Ip } from '../core/model.ts'
+
+export interface Kernel {
+  /**
+   * What is in the namespace now, or `undefined` when the namespace is not there. Throws `kernel` when it
+   * cannot tell: unknown is never empty.
+   */
+  observe(namespace: string): Promise<Observed | undefined>
+  /** Namespaces in the folder that carry the driver's mark (a vxlan1 on br0 with our alias). */
+  namespaces(): Promise<string[]>
+  /** In order; throws `kernel` with the op that failed and the kernel's words. */
+  apply(ops: readonly Op[]): Promise<void>
+  /** Destinations that this host routes already, main table, default routes left out. */
+  routes(): Promise<Cidr[]>
+  /** The underlay end, by interface name or by CIDR (`--bind-interface`). Throws `invalid` naming the candidates. */
+  underlay(bind: string): Promise<Underlay>
+  close(): Promise<void>
+}
+
+export interface Underlay {
+  device: string
+  address: Ip
+  mtuBytes: number
+}
+
+/** As Datapath, but what is really there; parts that are missing are absent. */
+export interface Observed {
+  bridge: boolean
+  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
+  /** Ports of br0 with our names. */
+  ports: { name: string; up: boolean }[]
+  fdb: { mac: string; vtep: Ip; permanent: boolean }[]
+  neighbours: { ip: Ip; mac: string; permanent: boolean }[]
+}

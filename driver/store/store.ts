@@ -1,0 +1,44 @@
+/**
+ * The store as verbs and loops see it: versioned records, atomic commits, a snapshot that follows.
+ *
+ * Two implementations pass one contract suite (test/driver/store): Consul, and memory for fast tests.
+ */
+import type { Change, Snapshot, Table } from '../core/model.ts'
+
+export interface Store {
+  /** The last known state: at once, never fails, possibly old (`status().fresh` tells). Own commits are in it. */
+  snapshot(): Snapshot
+  /** A consistent read: everything committed before the call is in it. Throws `unavailable`. */
+  read(): Promise<Snapshot>
+  /**
+   * All steps or none; the snapshot has them when it resolves. At most 60 steps (Consul's limit is 64).
+   * Throws `conflict` (the key of the first step that did not hold is in the message and in `error.cause.key`),
+   * `unavailable` when Consul does not answer within `timeoutMs`.
+   */
+  commit(changes: readonly Change[]): Promise<void>
+  /** Called after every change of the snapshot, with the keys that changed. Returns the way to stop. */
+  onChange(listener: (snapshot: Snapshot, changed: readonly ChangedKey[]) => void): () => void
+  status(): StoreStatus
+  /** Makes (or renews) the session that shows this host as alive, and returns its id. */
+  session(): Promise<string>
+  close(): Promise<void>
+}
+
+export interface ChangedKey {
+  table: Table
+  key: string
+}
+
+export interface StoreStatus {
+  /** Where it is, for people: `consul://192.168.33.10:8500/multihost`. */
+  url: string
+  /** The watch is connected and has delivered since it last failed. */
+  fresh: boolean
+  /** Milliseconds since the last answer; `undefined` before the first. */
+  ageMs: number | undefined
+  /** Consul's index of the snapshot. */
+  index: number
+  lastError: string | undefined
+  /** Keys whose values are not of their schema: left out of the snapshot, named here. */
+  corrupt: string[]
+}
