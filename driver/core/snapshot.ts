@@ -1,0 +1,178 @@
+/**
+ * The snapshot: how it changes, and the questions that verbs and loops ask it.
+ *
+ * A change copies the tables that it touches; everything else is shared, so an old snapshot stays what it was.
+ * Questions about one network or host are answered from groups (grouped.ts), without a look at the others.
+ */
+import { carryGroups, type GroupOf, group, groups } from './grouped.ts'
+import type {
+  Endpoint,
+  EndpointId,
+  HostName,
+  HostRecord,
+  Ip,
+  Lease,
+  Network,
+  NetworkId,
+  Service,
+  Snapshot,
+  Table,
+  Tables,
+  Versioned,
+} from './model.ts'
+
+/** One record as it is now; `undefined` when it is gone. */
+export interface Delta<T extends Table> {
+  table: T
+  key: string
+  record: Versioned<Tables[T]> | undefined
+}
+export type AnyDelta = { [T in Table]: Delta<T> }[Table]
+
+export const tables = [
+  'hosts',
+  'networks',
+  'network-names',
+  'vnis',
+  'pools',
+  'addresses',
+  'endpoints',
+  'services',
+] as const satisfies readonly Table[]
+
+export function emptySnapshot(): Snapshot {
+  return {
+    hosts: new Map(),
+    networks: new Map(),
+    'network-names': new Map(),
+    vnis: new Map(),
+    pools: new Map(),
+    addresses: new Map(),
+    endpoints: new Map(),
+    services: new Map(),
+  }
+}
+
+/** A new snapshot with the deltas in it, the last one of a key counting; the very same one when there are none. */
+export function applyDeltas(snapshot: Snapshot, deltas: readonly AnyDelta[]): Snapshot {
+  const next = { ...snapshot }
+  for (const table of tables) {
+    const own = deltas.filter((delta) => delta.table === table)
+    if (own.length > 0) Object.assign(next, { [table]: changed<Table>(snapshot[table], own) })
+  }
+  return next
+}
+
+function changed<T extends Table>(
+  before: ReadonlyMap<string, Versioned<Tables[T]>>,
+  deltas: readonly Delta<T>[],
+): ReadonlyMap<string, Versioned<Tables[T]>> {
+  const after = new Map(before)
+  for (const { key, record } of deltas) {
+    if (record === undefined) after.delete(key)
+    else after.set(key, record)
+  }
+  carryGroups(
+    before,
+    after,
+    deltas.map(({ key }) => key),
+  )
+  return after
+}
+
+/** `<network>/<rest>`: the keys of addresses, endpoints and services. */
+export function keyIn(network: NetworkId, rest: string): string {
+  return `${network}/${rest}`
+}
+
+/** What stands behind the network in such a key: an IP, an endpoint's id, a service's name. */
+export function restOf(key: string): string {
+  return key.slice(key.indexOf('/') + 1)
+}
+
+const networkOfKey = (key: string): NetworkId => key.slice(0, key.indexOf('/'))
+const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => value.host
+const leasesByHost: GroupOf<Versioned<Lease>> = (_, { value }) => value.host
+
+export function networkById(snapshot: Snapshot, id: NetworkId): Versioned<Network> | undefined {
+  return snapshot.networks.get(id)
+}
+
+/** By its claim, so that a name which is being claimed is found as soon as it is held. */
+export function networkByName(snapshot: Snapshot, name: string): Versioned<Network> | undefined {
+  const claim = snapshot['network-names'].get(name)
+  return claim === undefined ? undefined : snapshot.networks.get(claim.value)
+}
+
+/** The cluster's id of the network that this host's Docker calls `localId`, which may be the cluster's own. */
+export function networkIdOnHost(snapshot: Snapshot, host: HostName, localId: string): NetworkId | undefined {
+  const mapped = snapshot.hosts.get(host)?.value.networks[localId]
+  return mapped ?? (snapshot.networks.has(localId) ? localId : undefined)
+}
+
+export function networkOnHost(
+  snapshot: Snapshot,
+  host: HostName,
+  localId: string,
+): Versioned<Network> | undefined {
+  const id = networkIdOnHost(snapshot, host, localId)
+  return id === undefined ? undefined : snapshot.networks.get(id)
+}
+
+/** The id that this host's Docker gave the network. */
+export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId): string | undefined {
+  const networks = Object.entries(snapshot.hosts.get(host)?.value.networks ?? {})
+  return networks.find(([, id]) => id === network)?.[0]
+}
+
+export function endpoint(
+  snapshot: Snapshot,
+  network: NetworkId,
+  id: EndpointId,
+): Versioned<Endpoint> | undefined {
+  return snapshot.endpoints.get(keyIn(network, id))
+}
+
+export function endpointsOf(snapshot: Snapshot, network: NetworkId): Versioned<Endpoint>[] {
+  return [...group(snapshot.endpoints, networkOfKey, network).values()]
+}
+
+export function endpointsOnHost(snapshot: Snapshot, host: HostName): Versioned<Endpoint>[] {
+  return [...group(snapshot.endpoints, endpointsByHost, host).values()]
+}
+
+/** Address → lease. */
+export function leasesOf(snapshot: Snapshot, network: NetworkId): Map<Ip, Versioned<Lease>> {
+  const leases = group(snapshot.addresses, networkOfKey, network)
+  return new Map([...leases].map(([key, lease]) => [restOf(key), lease]))
+}
+
+export function leasesOnHost(snapshot: Snapshot, host: HostName): ReadonlyMap<string, Versioned<Lease>> {
+  return group(snapshot.addresses, leasesByHost, host)
+}
+
+export function servicesOf(snapshot: Snapshot, network: NetworkId): Versioned<Service>[] {
+  return [...group(snapshot.services, networkOfKey, network).values()]
+}
+
+/** Hosts with an endpoint on the network. */
+export function hostsUsing(snapshot: Snapshot, network: NetworkId): HostName[] {
+  return [...new Set(endpointsOf(snapshot, network).map(({ value }) => value.host))].sort()
+}
+
+/** Networks with an endpoint on the host. */
+export function networksUsedBy(snapshot: Snapshot, host: HostName): NetworkId[] {
+  return [...new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))].sort()
+}
+
+/** Hosts whose Docker has the network. */
+export function hostsWith(snapshot: Snapshot, network: NetworkId): [HostName, HostRecord][] {
+  return [...snapshot.hosts]
+    .filter(([, { value }]) => Object.values(value.networks).includes(network))
+    .map(([name, { value }]) => [name, value])
+}
+
+/** Networks that have at least one endpoint anywhere. */
+export function networksInUse(snapshot: Snapshot): NetworkId[] {
+  return [...groups(snapshot.endpoints, networkOfKey).keys()].sort()
+}
