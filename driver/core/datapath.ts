@@ -34,15 +34,27 @@ export interface Peer {
   addresses: Ip[]
 }
 
+/** As Datapath, but what is really there; parts that are missing are absent. */
+export interface Observed {
+  /** br0 is there, up, and carries the driver's mark. */
+  bridge: boolean
+  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
+  /** Links with our port names; `up` when it is both up and a port of br0. */
+  ports: { name: string; up: boolean }[]
+  /** Entries of vxlan1 that lead to a tunnel end; one with a port or VNI of its own does not count as permanent. */
+  fdb: { mac: string; vtep: Ip; permanent: boolean }[]
+  neighbours: { ip: Ip; mac: string; permanent: boolean }[]
+}
+
 /** Every one can be applied twice. The comment gives the command it is equivalent to, inside the namespace. */
 export type Op =
-  /** `unshare --net=<namespace> true`, lo up, `ip link add name br0 type bridge`, br0 up */
+  /** `unshare --net=<namespace> ip link add name br0 type bridge mcast_snooping 0`, br0 marked and up */
   | { op: 'namespace-add'; namespace: string }
   | { op: 'namespace-del'; namespace: string }
-  /** `ip link add … type vxlan … ` in the host's namespace, then moved, renamed vxlan1, master br0, up */
+  /** `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then master br0, up */
   | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan'] }
   | { op: 'vxlan-del'; namespace: string }
-  /** `ip link add <port> master br0 type veth peer name <container> netns 1 address <mac>` */
+  /** `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>` */
   | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
   | { op: 'veth-del'; namespace: string; port: string }
   /** `bridge fdb replace <mac> dev vxlan1 dst <vtep> self permanent` */

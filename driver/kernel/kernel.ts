@@ -4,7 +4,7 @@
  * Two implementations pass one contract suite (test/driver/kernel): the real one (`ip`, `bridge`, namespaces)
  * and a fake for tests of the loop, which prints like `ip`.
  */
-import type { Datapath, Op } from '../core/datapath.ts'
+import type { Observed, Op } from '../core/datapath.ts'
 import type { Cidr, Ip } from '../core/model.ts'
 
 export interface Kernel {
@@ -13,7 +13,7 @@ export interface Kernel {
    * cannot tell: unknown is never empty.
    */
   observe(namespace: string): Promise<Observed | undefined>
-  /** Namespaces in the folder that carry the driver's mark (a vxlan1 on br0 with our alias). */
+  /** Namespaces in the folder that carry the driver's mark (the alias of br0). */
   namespaces(): Promise<string[]>
   /** In order; throws `kernel` with the op that failed and the kernel's words. */
   apply(ops: readonly Op[]): Promise<void>
@@ -28,14 +28,4 @@ export interface Underlay {
   device: string
   address: Ip
   mtuBytes: number
-}
-
-/** As Datapath, but what is really there; parts that are missing are absent. */
-export interface Observed {
-  bridge: boolean
-  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
-  /** Ports of br0 with our names. */
-  ports: { name: string; up: boolean }[]
-  fdb: { mac: string; vtep: Ip; permanent: boolean }[]
-  neighbours: { ip: Ip; mac: string; permanent: boolean }[]
 }

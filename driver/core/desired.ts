@@ -1,0 +1,96 @@
+/**
+ * What this host's kernel must contain for one network, derived from the store.
+ *
+ * A host takes part in a network while one of its own endpoints is joined: then there is one namespace with one
+ * VXLAN device, a veth per endpoint here, and per endpoint elsewhere one FDB entry (mac → vtep) and one permanent
+ * neighbour per address (ip → mac). Grows with the network's endpoints, not with traffic and not with other
+ * networks. MTU arithmetic: docs/datapath.md.
+ */
+import { familyOf } from './address.ts'
+import type { Datapath, Peer, Veth } from './datapath.ts'
+import type { Endpoint, EndpointId, HostName, Ip, NetworkId, Snapshot } from './model.ts'
+import { endpointsOf } from './snapshot.ts'
+
+/** Where Docker keeps namespaces, so that the documented `ip netns` recipe finds ours beside the containers'. */
+export const namespaceFolder = '/var/run/docker/netns'
+
+/** Where this host stands: its tunnel end, the MTU of the interface that has it, and the network's namespace here. */
+export interface Place {
+  vtep: Ip
+  mtuBytes: number
+  /** Full path: `namespaceOf(the network's Docker id on this host)`. */
+  namespace: string
+}
+
+/** `undefined`: nothing of this network may be here. */
+export function desiredFor(
+  snapshot: Snapshot,
+  host: HostName,
+  networkId: NetworkId,
+  place: Place,
+): Datapath | undefined {
+  const network = snapshot.networks.get(networkId)?.value
+  if (network === undefined) return undefined
+  const joined = endpointsOf(snapshot, networkId).flatMap(({ value }) => (value.joined ? [value] : []))
+  const here = joined.filter((endpoint) => endpoint.host === host)
+  if (here.length === 0) return undefined
+  return {
+    network: networkId,
+    namespace: place.namespace,
+    vxlan: {
+      vni: network.vni,
+      port: network.port,
+      local: place.vtep,
+      mtuBytes: network.mtuBytes ?? innerMtu(place.mtuBytes, place.vtep),
+    },
+    veths: here.map(vethOf),
+    peers: peersOf(joined, host, place.vtep),
+  }
+}
+
+/** `<folder>/<first 12 digits of the network's Docker id on this host>`. */
+export function namespaceOf(localId: string, folder: string = namespaceFolder): string {
+  return `${folder}/${localId.slice(0, 12)}`
+}
+
+/** The end in the network's namespace. */
+export function portName(endpoint: EndpointId): string {
+  return `veth${endpoint.slice(0, 8)}`
+}
+
+/** The end that Docker moves into the container: `InterfaceName.SrcName` of Join. */
+export function containerEndName(endpoint: EndpointId): string {
+  return `vxc${endpoint.slice(0, 8)}`
+}
+
+/** Outer IPv4 or IPv6 (20 or 40), UDP (8), VXLAN (8) and the inner Ethernet header (14). RFC 7348 §4. */
+export function innerMtu(underlayMtuBytes: number, vtep: Ip): number {
+  return underlayMtuBytes - (familyOf(vtep) === 6 ? 70 : 50)
+}
+
+function vethOf(endpoint: Endpoint): Veth {
+  return {
+    endpoint: endpoint.id,
+    port: portName(endpoint.id),
+    container: containerEndName(endpoint.id),
+    mac: endpoint.mac,
+  }
+}
+
+/**
+ * An FDB maps a MAC to one place: where two endpoints chose the same one, the lower endpoint id has it, on every
+ * host. An entry that led to our own tunnel end would loop.
+ */
+function peersOf(joined: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
+  const away = joined.filter((endpoint) => endpoint.host !== host && endpoint.vtep !== vtep)
+  const byMac = new Map<string, Endpoint>()
+  for (const endpoint of away) {
+    const rival = byMac.get(endpoint.mac)
+    if (rival === undefined || endpoint.id < rival.id) byMac.set(endpoint.mac, endpoint)
+  }
+  return [...byMac.values()].map(({ mac, vtep, v4, v6 }) => ({
+    mac,
+    vtep,
+    addresses: v6 === undefined ? [v4] : [v4, v6],
+  }))
+}

@@ -1,0 +1,38 @@
+/**
+ * Operations as the `ip` and `bridge` lines they stand for: for logs, error messages and inline snapshots.
+ *
+ * Meant to be read, not run: what every line has in common (the namespace, `self permanent`) is left out, and a
+ * batch says it once on top. What really runs stands in driver/kernel/lines.ts.
+ */
+import type { Op } from './datapath.ts'
+
+export function show(ops: readonly Op[]): string {
+  return ops.map(showOp).join('\n')
+}
+
+export function showOp(op: Op): string {
+  switch (op.op) {
+    case 'namespace-add':
+      return `netns add ${op.namespace}`
+    case 'namespace-del':
+      return `netns del ${op.namespace}`
+    case 'vxlan-add': {
+      const { vni, port, local, mtuBytes } = op.vxlan
+      return `link add vxlan1 type vxlan id ${vni} local ${local} dstport ${port} mtu ${mtuBytes}`
+    }
+    case 'vxlan-del':
+      return 'link del vxlan1'
+    case 'veth-add':
+      return `link add ${op.veth.port} type veth peer ${op.veth.container} address ${op.veth.mac} mtu ${op.mtuBytes}`
+    case 'veth-del':
+      return `link del ${op.port}`
+    case 'fdb-replace':
+      return `fdb replace ${op.mac} dev vxlan1 dst ${op.vtep}`
+    case 'fdb-del':
+      return `fdb del     ${op.mac} dev vxlan1 dst ${op.vtep}`
+    case 'neighbour-replace':
+      return `neigh replace ${op.ip} lladdr ${op.mac} dev vxlan1`
+    case 'neighbour-del':
+      return `neigh del     ${op.ip} dev vxlan1`
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * A kernel in memory: operations change plain data and are printed as `ip` would say them.
+ *
+ * For tests of the loop: what happened can be read (`lines`), damage done (`damage`), a refusal ordered
+ * (`refuse`). It passes the same contract as the real one. A VNI and port exist once per host, as in the kernel.
+ */
+import { advance } from '../core/advance.ts'
+import type { Observed, Op } from '../core/datapath.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Cidr } from '../core/model.ts'
+import { vxlanDifference } from '../core/plan.ts'
+import { showOp } from '../core/show.ts'
+import type { Kernel, Underlay } from './kernel.ts'
+
+export interface FakeKernel extends Kernel {
+  /** Everything that was applied, as show prints it. */
+  lines: string[]
+  /** How often each namespace was observed. */
+  observations: Map<string, number>
+  /** What somebody does by hand. `undefined` removes the namespace. */
+  damage(namespace: string, change: (have: Observed) => Observed | undefined): void
+  /** The next `times` operations of this kind fail with these words; observations when the kind is `observe`. */
+  refuse(kind: Op['op'] | 'observe', words: string, times?: number): void
+}
+
+export interface FakeKernelOptions {
+  routes?: Cidr[]
+  interfaces?: Underlay[]
+  /** Called before every operation: a test can hold it up. */
+  before?: (op: Op) => Promise<void>
+}
+
+export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelOptions = {}): FakeKernel {
+  const namespaces = new Map<string, Observed>()
+  const refusals = new Map<string, { words: string; times: number }>()
+  const observations = new Map<string, number>()
+  const lines: string[] = []
+
+  const mayRefuse = (kind: string, what: string): void => {
+    const refusal = refusals.get(kind)
+    if (refusal === undefined || refusal.times === 0) return
+    refusal.times -= 1
+    throw new DriverError('kernel', `${what}: ${refusal.words}`)
+  }
+  const applyOne = async (op: Op): Promise<void> => {
+    await before?.(op)
+    mayRefuse(op.op, showOp(op))
+    check(namespaces, op)
+    lines.push(showOp(op))
+    const have = namespaces.get(op.namespace)
+    if (have === undefined && op.op !== 'namespace-add') return
+    put(namespaces, op.namespace, advance(have, [op]))
+  }
+
+  return {
+    lines,
+    observations,
+    damage(namespace, change) {
+      const have = namespaces.get(namespace)
+      if (have !== undefined) put(namespaces, namespace, change(structuredClone(have)))
+    },
+    refuse: (kind, words, times = 1) => void refusals.set(kind, { words, times }),
+    async observe(namespace) {
+      observations.set(namespace, (observations.get(namespace) ?? 0) + 1)
+      mayRefuse('observe', namespace)
+      return structuredClone(namespaces.get(namespace))
+    },
+    namespaces: async () => [...namespaces].filter(([, have]) => have.bridge).map(([name]) => name),
+    async apply(ops) {
+      for (const op of ops) await applyOne(op)
+    },
+    routes: async () => [...routes],
+    async underlay(bind) {
+      const found = interfaces.find((it) => it.device === bind || it.address === bind)
+      if (found !== undefined) return found
+      const list = interfaces.map((it) => `${it.device} ${it.address}`).join(', ')
+      throw new DriverError('invalid', `no interface is, or has an address in, ${bind}`, {
+        hint: `here are ${list}`,
+      })
+    },
+    close: async () => undefined,
+  }
+}
+
+function put(namespaces: Map<string, Observed>, name: string, have: Observed | undefined): void {
+  if (have === undefined) namespaces.delete(name)
+  else namespaces.set(name, have)
+}
+
+/** What the kernel would refuse. */
+function check(namespaces: ReadonlyMap<string, Observed>, op: Op): void {
+  const refuse = (words: string): never => {
+    throw new DriverError('kernel', `${showOp(op)}: ${words}`)
+  }
+  const have = namespaces.get(op.namespace)
+  const removes = op.op.endsWith('-del')
+  if (have === undefined && op.op !== 'namespace-add' && !removes)
+    refuse(`namespace ${op.namespace} is not there`)
+  if (/^(fdb|neighbour)-replace$/.test(op.op) && have?.vxlan === undefined)
+    refuse('Cannot find device "vxlan1"')
+  if (op.op !== 'vxlan-add') return
+  if (have?.vxlan !== undefined) {
+    const difference = vxlanDifference(have.vxlan, op.vxlan)
+    if (difference !== undefined) refuse(`File exists (${difference})`)
+  }
+  for (const [name, other] of namespaces) {
+    const same = other.vxlan?.vni === op.vxlan.vni && other.vxlan.port === op.vxlan.port
+    if (same && name !== op.namespace) refuse('A VXLAN device with the specified VNI already exists.')
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Operations as what really runs: batches for `ip` and `bridge`, each in one namespace. Pure.
+ *
+ * Consecutive operations for the same tool and place share a batch, so a thousand peers cost two processes. Every
+ * operation can be applied twice: a line says which refusal of the kernel means "it is so already". `ip neigh del`
+ * ends the whole batch when the entry is absent (iproute2's ipneigh_modify exits), so it is made present first.
+ */
+import type { Op } from '../core/datapath.ts'
+import { DriverError } from '../core/errors.ts'
+
+export type Tool = 'ip' | 'bridge'
+
+export interface Line {
+  text: string
+  op: Op
+  /** A refusal with these words is none. */
+  fine?: RegExp
+}
+
+export type Step =
+  /** `where` is a namespace's path, or `host`. With `create`, the namespace is made when it is not there. */
+  | { kind: 'batch'; tool: Tool; where: string; create: boolean; lines: Line[] }
+  | { kind: 'remove'; op: Op; namespace: string }
+
+/** On br0's alias: what we made, and may remove. */
+export const mark = 'multihost'
+
+const exists = /File exists/
+const absent = /Cannot find device|No such file or directory|No such device/
+
+/** `host` is the path of the host's network namespace, for the container's ends. */
+export function stepsFor(ops: readonly Op[], host: string): Step[] {
+  const steps: Step[] = []
+  for (const op of ops) {
+    for (const step of stepsOf(op, host)) {
+      if (!joined(steps.at(-1), step)) steps.push(step)
+    }
+  }
+  return steps
+}
+
+/** Adds the step's lines to the last batch when both are for the same tool and place. */
+function joined(last: Step | undefined, step: Step): boolean {
+  if (last?.kind !== 'batch' || step.kind !== 'batch' || step.create) return false
+  if (last.tool !== step.tool || last.where !== step.where) return false
+  last.lines.push(...step.lines)
+  return true
+}
+
+function stepsOf(op: Op, host: string): Step[] {
+  const batch = (tool: Tool, where: string, lines: Omit<Line, 'op'>[], create = false): Step => {
+    for (const { text } of lines) refuseOddCharacters(text)
+    return { kind: 'batch', tool, where, create, lines: lines.map((line) => ({ ...line, op })) }
+  }
+  const { namespace } = op
+  switch (op.op) {
+    case 'namespace-add':
+      return [batch('ip', namespace, bridgeLines, true)]
+    case 'namespace-del':
+      return [{ kind: 'remove', op, namespace }]
+    case 'vxlan-add':
+      return [
+        batch('ip', 'host', [{ text: vxlanLine(op.vxlan, namespace) }]),
+        batch('ip', namespace, plug('vxlan1')),
+      ]
+    case 'vxlan-del':
+      return [batch('ip', namespace, [{ text: 'link del vxlan1', fine: absent }])]
+    case 'veth-add':
+      return [batch('ip', namespace, [{ text: vethLine(op, host), fine: exists }, ...plug(op.veth.port)])]
+    case 'veth-del':
+      return [batch('ip', namespace, [{ text: `link del ${op.port}`, fine: absent }])]
+    case 'fdb-replace':
+      return [batch('bridge', namespace, [{ text: fdbLine('replace', op) }])]
+    case 'fdb-del':
+      return [
+        batch('bridge', namespace, [
+          { text: fdbLine('del', op), fine: absent },
+          // what br0 learnt from its traffic, or the MAC would be looked for elsewhere when it comes to this host
+          { text: `fdb del ${op.mac} dev vxlan1 master`, fine: absent },
+        ]),
+      ]
+    case 'neighbour-replace':
+      return [batch('ip', namespace, [{ text: neighbourLine(op.ip, `lladdr ${op.mac} nud permanent`) }])]
+    case 'neighbour-del':
+      return [
+        batch('ip', namespace, [
+          { text: neighbourLine(op.ip, 'nud failed'), fine: absent },
+          { text: `neigh del ${op.ip} dev vxlan1`, fine: absent },
+        ]),
+      ]
+  }
+}
+
+/** No snooping: neighbour solicitations are multicast, and nobody on an overlay sends queries. */
+const bridgeLines: Omit<Line, 'op'>[] = [
+  { text: 'link set lo up' },
+  { text: 'link add name br0 type bridge mcast_snooping 0', fine: exists },
+  { text: `link set br0 alias ${mark}` },
+  { text: 'link set br0 addrgenmode none' },
+  { text: 'link set br0 up' },
+]
+
+/** No link-local address of its own: the port only forwards. Set before `up`, which would make one. */
+function plug(device: string): Omit<Line, 'op'>[] {
+  return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device} master br0 up` }]
+}
+
+/**
+ * Said in the host's namespace, made in the network's: the kernel keeps the UDP socket where the request came from
+ * (rtnl_newlink, vxlan_newlink), and there is no half-made device to clean up after a crash.
+ */
+function vxlanLine(vxlan: Extract<Op, { op: 'vxlan-add' }>['vxlan'], namespace: string): string {
+  const { vni, port, local, mtuBytes } = vxlan
+  return (
+    `link add name vxlan1 netns ${namespace} mtu ${mtuBytes} type vxlan id ${vni} local ${local} ` +
+    `dstport ${port} nolearning proxy l2miss l3miss`
+  )
+}
+
+function vethLine({ veth, mtuBytes }: Extract<Op, { op: 'veth-add' }>, host: string): string {
+  const { port, container, mac } = veth
+  return (
+    `link add name ${port} mtu ${mtuBytes} type veth ` +
+    `peer name ${container} netns ${host} address ${mac} mtu ${mtuBytes}`
+  )
+}
+
+function fdbLine(verb: 'replace' | 'del', { mac, vtep }: { mac: string; vtep: string }): string {
+  return `fdb ${verb} ${mac} dev vxlan1 dst ${vtep} self permanent`
+}
+
+function neighbourLine(ip: string, rest: string): string {
+  return `neigh replace ${ip} ${rest} dev vxlan1`
+}
+
+/** A line break in a value would be a command of its own. */
+function refuseOddCharacters(text: string): void {
+  if (/^[\w ./:-]+$/.test(text)) return
+  throw new DriverError('corrupt', `${JSON.stringify(text)} is not a line for ip or bridge`)
+}

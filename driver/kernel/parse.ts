@@ -1,0 +1,152 @@
+/**
+ * What `ip -j` and `bridge -j` print, validated and turned into our words. Pure.
+ *
+ * Tolerant: only the fields that are used are named, and a link without them is simply not ours. Source:
+ * iproute2's ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
+ */
+import { z } from 'zod'
+import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/address.ts'
+import type { Observed } from '../core/datapath.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Cidr } from '../core/model.ts'
+import type { Underlay } from './kernel.ts'
+import { mark } from './lines.ts'
+
+const Link = z.object({
+  ifname: z.string(),
+  flags: z.array(z.string()).default([]),
+  mtu: z.number().default(0),
+  master: z.string().optional(),
+  ifalias: z.string().optional(),
+  linkinfo: z
+    .object({ info_kind: z.string().optional(), info_data: z.record(z.string(), z.unknown()).optional() })
+    .optional(),
+})
+const Vxlan = z.object({
+  id: z.number(),
+  port: z.number().default(4789),
+  local: z.string().optional(),
+  local6: z.string().optional(),
+})
+const Neighbour = z.object({
+  dst: z.string(),
+  dev: z.string().default(''),
+  lladdr: z.string().default(''),
+  state: z.array(z.string()).default([]),
+})
+const Fdb = z.object({
+  mac: z.string(),
+  ifname: z.string().default(''),
+  dst: z.string().optional(),
+  port: z.unknown().optional(),
+  vni: z.unknown().optional(),
+  via: z.unknown().optional(),
+  state: z.string().default(''),
+})
+const Route = z.object({ dst: z.string() })
+const Addressed = z.object({
+  ifname: z.string(),
+  mtu: z.number(),
+  addr_info: z
+    .array(
+      z.object({ local: z.string().optional(), prefixlen: z.number(), scope: z.string().default('global') }),
+    )
+    .default([]),
+})
+
+type Link = z.infer<typeof Link>
+
+/** From `ip -j -d -batch` with `link show` and `neigh show`, and from `bridge -j fdb show`. */
+export function observed(ipText: string, bridgeText: string): Observed {
+  const [linkText = '[]', neighbourText = '[]'] = ipText.split('\n').filter((it) => it.trim() !== '')
+  const links = parsed(z.array(Link), linkText, 'ip link')
+  const vxlan = links.find((link) => link.ifname === 'vxlan1')
+  return {
+    bridge: links.some((link) => isMarked(link) && isUp(link)),
+    ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan) }),
+    ports: links
+      .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
+      .map((link) => ({ name: link.ifname, up: isUp(link) && link.master === 'br0' })),
+    fdb: parsed(z.array(Fdb), bridgeText, 'bridge fdb').flatMap(fdbOf),
+    neighbours: parsed(z.array(Neighbour), neighbourText, 'ip neigh')
+      .filter((it) => it.dev === 'vxlan1')
+      .map((it) => ({ ip: it.dst, mac: it.lladdr, permanent: it.state.includes('PERMANENT') })),
+  }
+}
+
+/** From `ip -j link show`: whether the namespace is one of ours. */
+export function hasMark(text: string): boolean {
+  return parsed(z.array(Link), text, 'ip link').some(isMarked)
+}
+
+/** From `ip -j route show table main`; a single address is written with its length. */
+export function routesIn(text: string): Cidr[] {
+  return parsed(z.array(Route), text, 'ip route')
+    .map(({ dst }) => (isIp(dst) ? `${dst}/${familyOf(dst) === 6 ? 128 : 32}` : dst))
+    .filter(isCidr)
+}
+
+/** From `ip -j address show`: by name, by address, or by a CIDR that holds exactly the address wanted. */
+export function underlayIn(text: string, bind: string): Underlay {
+  const candidates = parsed(z.array(Addressed), text, 'ip address').flatMap(candidatesOf)
+  const chosen = candidates.find(chooser(bind))
+  if (chosen !== undefined)
+    return { device: chosen.device, address: chosen.address, mtuBytes: chosen.mtuBytes }
+  const list = candidates.map((it) => `${it.device} ${it.address}/${it.length}`).join(', ')
+  throw new DriverError('invalid', `no interface is, or has an address in, ${bind}`, {
+    hint: `--bind-interface takes a name, an address or a CIDR; here are ${list === '' ? 'no addresses' : list}`,
+  })
+}
+
+type Candidate = Underlay & { length: number }
+
+function candidatesOf({ ifname, mtu, addr_info }: z.infer<typeof Addressed>): Candidate[] {
+  if (ifname === 'lo') return []
+  return addr_info.flatMap(({ local, prefixlen, scope }) =>
+    local === undefined || scope !== 'global'
+      ? []
+      : [{ device: ifname, address: local, mtuBytes: mtu, length: prefixlen }],
+  )
+}
+
+function chooser(bind: string): (candidate: Candidate) => boolean {
+  if (isCidr(bind)) return (it) => contains(bind, it.address)
+  if (isIp(bind)) return (it) => it.address === canonicalIp(bind)
+  return (it) => it.device === bind
+}
+
+function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {
+  const data = Vxlan.safeParse(link.linkinfo?.info_data ?? {}).data
+  return {
+    // a device of another type under our name: vni 0 differs from every network's
+    vni: data?.id ?? 0,
+    port: data?.port ?? 0,
+    local: data?.local ?? data?.local6 ?? '',
+    mtuBytes: link.mtu,
+    master: link.master === 'br0',
+    up: isUp(link),
+  }
+}
+
+/** Entries of the bridge itself have no `dst`. One that leads elsewhere than the device's own port is not as we set it. */
+function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
+  if (entry.ifname !== 'vxlan1' || entry.dst === undefined) return []
+  const altered = entry.port !== undefined || entry.vni !== undefined || entry.via !== undefined
+  return [{ mac: entry.mac, vtep: entry.dst, permanent: entry.state === 'permanent' && !altered }]
+}
+
+function isMarked(link: Link): boolean {
+  return link.ifname === 'br0' && link.ifalias === mark
+}
+
+function isUp(link: Link): boolean {
+  return link.flags.includes('UP')
+}
+
+function parsed<T>(schema: z.ZodType<T>, text: string, what: string): T {
+  try {
+    return schema.parse(JSON.parse(text.trim() === '' ? '[]' : text))
+  } catch (cause) {
+    throw new DriverError('kernel', `${what} printed what cannot be read: ${text.slice(0, 200)}`, { cause })
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The real kernel, through iproute2: one process per batch, entered into its namespace by nsenter.
+ *
+ * Why processes and not netlink: Node has none, `ip` costs 3 ms, and what was done can be repeated by hand. A bind
+ * mount made in a private mount namespace (systemd's ProtectSystem) would be seen by nobody else, so namespaces
+ * are made and removed in that of PID 1. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_CHROOT and CAP_SYS_PTRACE.
+ */
+import { mkdir, open, readdir, readlink, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Observed, Op } from '../core/datapath.ts'
+import { namespaceFolder } from '../core/desired.ts'
+import { DriverError } from '../core/errors.ts'
+import { vxlanDifference } from '../core/plan.ts'
+import { showOp } from '../core/show.ts'
+import type { Kernel } from './kernel.ts'
+import { type Line, type Step, stepsFor } from './lines.ts'
+import { hasMark, observed, routesIn, underlayIn } from './parse.ts'
+import { type Failure, failuresOf, type Outcome, type Run, runner } from './run.ts'
+
+export interface RealKernelOptions {
+  /** Where the namespaces are. */
+  folder?: string
+  /** The network namespace that plays the host; the driver's own when absent. */
+  hostNamespace?: string
+  /** Bound of one process. */
+  timeoutMs?: number
+}
+
+export function realKernel({
+  folder = namespaceFolder,
+  hostNamespace,
+  timeoutMs = 10_000,
+}: RealKernelOptions = {}): Kernel {
+  const run = runner(timeoutMs)
+  const host = hostNamespace === undefined ? [] : ['nsenter', `--net=${hostNamespace}`]
+  const shell: Shell = {
+    run,
+    enter: (where) => (where === 'host' ? host : ['nsenter', `--net=${where}`]),
+    mounts: once(mountsPrefix),
+  }
+  const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
+  const host1 = async (args: string): Promise<string> =>
+    text(await run([...host, 'ip', '-j', ...args.split(' ')]))
+
+  return {
+    observe: (namespace) => observe(shell, namespace),
+    namespaces: () => marked(shell, folder),
+    async apply(ops) {
+      for (const step of stepsFor(ops, hostPath)) await perform(shell, step)
+    },
+    async routes() {
+      const texts = await Promise.all(['-4', '-6'].map((family) => host1(`${family} route show table main`)))
+      return texts.flatMap(routesIn)
+    },
+    underlay: async (bind) => underlayIn(await host1('address show'), bind),
+    close: async () => undefined,
+  }
+}
+
+interface Shell {
+  run: Run
+  /** What to put before a command that is to run there. */
+  enter(where: string): string[]
+  /** What to put before a command that mounts or unmounts. */
+  mounts(): Promise<string[]>
+}
+
+async function observe({ run, enter }: Shell, namespace: string): Promise<Observed | undefined> {
+  if (!(await isNamespace(namespace))) return undefined
+  for (let attempt = 1; ; attempt++) {
+    const [ip, bridge] = await Promise.all([
+      run([...enter(namespace), 'ip', '-j', '-d', '-batch', '-'], 'link show\nneigh show\n'),
+      run([...enter(namespace), 'bridge', '-j', 'fdb', 'show']),
+    ])
+    // the table changed while it was read; what was printed may have holes
+    const torn = /interrupted/.test(ip.stderr + bridge.stderr)
+    if (!torn) return observed(text(ip), text(bridge))
+    if (attempt === 5) throw new DriverError('kernel', `${namespace}: ${ip.stderr}${bridge.stderr}`)
+  }
+}
+
+/** Docker keeps the containers' namespaces in the same folder: only names of our form are entered. */
+async function marked(shell: Shell, folder: string): Promise<string[]> {
+  const names = (await entriesOf(folder)).filter((name) => /^[0-9a-f]{12}$/.test(name))
+  const found: string[] = []
+  for (const path of names.map((name) => `${folder}/${name}`)) {
+    if (await isOurs(shell, path)) found.push(path)
+  }
+  return found
+}
+
+async function isOurs({ run, enter }: Shell, path: string): Promise<boolean> {
+  if (!(await isNamespace(path))) return false
+  const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'type', 'bridge'])
+  // one that cannot be looked into is not known to be ours
+  return code === 0 && hasMark(stdout)
+}
+
+async function perform(shell: Shell, step: Step): Promise<void> {
+  if (step.kind === 'remove') return remove(shell, step)
+  const { tool, where, lines, create } = step
+  if (where === 'host' || (await isNamespace(where))) return batch(shell, [...shell.enter(where), tool], step)
+  if (create) {
+    await touch(where)
+    return batch(shell, [...(await shell.mounts()), 'unshare', `--net=${where}`, tool], step)
+  }
+  const needed = lines.find((line) => !line.fine?.test('No such file or directory'))
+  if (needed !== undefined) throw refused(needed.op, `namespace ${where} is not there`)
+}
+
+type Batch = Extract<Step, { kind: 'batch' }>
+
+async function batch(shell: Shell, command: string[], { where, lines }: Batch): Promise<void> {
+  const outcome = await shell.run(
+    [...command, '-force', '-batch', '-'],
+    `${lines.map((it) => it.text).join('\n')}\n`,
+  )
+  for (const failure of failuresOf(outcome)) {
+    if (failure.line === undefined) return narrow(shell, where, lines, failure, command.at(-1) ?? 'ip')
+    const line = lines[failure.line]
+    if (line === undefined || line.fine?.test(failure.words)) continue
+    if (line.op.op === 'vxlan-add' && (await isThere(shell, line.op, failure.words))) continue
+    throw refused(line.op, failure.words)
+  }
+}
+
+/** The process ended at a line it does not name: find it by halves. Lines before it are applied again, which changes nothing. */
+async function narrow(
+  shell: Shell,
+  where: string,
+  lines: Line[],
+  failure: Failure,
+  tool: string,
+): Promise<void> {
+  const [first] = lines
+  if (first === undefined) return
+  if (lines.length === 1) {
+    if (first.fine?.test(failure.words)) return
+    throw refused(first.op, failure.words)
+  }
+  const middle = Math.ceil(lines.length / 2)
+  for (const half of [lines.slice(0, middle), lines.slice(middle)]) {
+    const step: Batch = {
+      kind: 'batch',
+      tool: tool === 'bridge' ? 'bridge' : 'ip',
+      where,
+      create: false,
+      lines: half,
+    }
+    await batch(shell, [...shell.enter(where), tool], step)
+  }
+}
+
+/** The kernel says that it exists: ours, as wanted, is what we came for. */
+async function isThere(shell: Shell, op: Extract<Op, { op: 'vxlan-add' }>, words: string): Promise<boolean> {
+  if (!/exists/i.test(words)) return false
+  const have = (await observe(shell, op.namespace))?.vxlan
+  if (have === undefined) {
+    throw refused(
+      op,
+      words,
+      `another device of this host holds VNI ${op.vxlan.vni} on port ${op.vxlan.port}; \
+find it with 'ip -d link show type vxlan', here and in the namespaces under ${dirname(op.namespace)}`,
+    )
+  }
+  const difference = vxlanDifference(have, op.vxlan)
+  if (difference !== undefined) throw refused(op, `${words} (${difference})`)
+  return true
+}
+
+/**
+ * The VXLAN device goes first, by itself: a namespace ends some time after its last user, and until then the VNI
+ * would be taken.
+ */
+async function remove(shell: Shell, { op, namespace }: Extract<Step, { kind: 'remove' }>): Promise<void> {
+  if (!(await isNamespace(namespace))) return
+  if (!(await isOurs(shell, namespace))) {
+    throw refused(
+      op,
+      `br0 in ${namespace} has not the driver's mark`,
+      'remove it by hand if it is not needed',
+    )
+  }
+  await perform(shell, stepsFor([{ op: 'vxlan-del', namespace }], '')[0] ?? { kind: 'remove', op, namespace })
+  const unmount = ['sh', '-c', 'umount -l "$0" && rm -f "$0"', namespace]
+  const { code, stderr } = await shell.run([...(await shell.mounts()), ...unmount])
+  if (code !== 0) throw refused(op, stderr.trim())
+}
+
+/** True when a network namespace is mounted there, and not only its empty file. */
+async function isNamespace(path: string): Promise<boolean> {
+  const nsfs = 0x6e736673
+  try {
+    return (await statfs(path)).type === nsfs
+  } catch (cause) {
+    if (isAbsent(cause)) return false
+    throw new DriverError('kernel', `${path} cannot be looked at`, { cause })
+  }
+}
+
+async function touch(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await (await open(path, 'a', 0o444)).close()
+  } catch (cause) {
+    throw new DriverError('kernel', `${path} cannot be made`, { cause })
+  }
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (cause) {
+    if (isAbsent(cause)) return []
+    throw new DriverError('kernel', `${folder} cannot be listed`, { cause })
+  }
+}
+
+/** Empty where the driver shares PID 1's mount namespace, or may not see it. */
+async function mountsPrefix(): Promise<string[]> {
+  try {
+    const [own, first] = await Promise.all([readlink('/proc/self/ns/mnt'), readlink('/proc/1/ns/mnt')])
+    return own === first ? [] : ['nsenter', '--mount=/proc/1/ns/mnt']
+  } catch {
+    return []
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+function refused(op: Op, words: string, hint?: string): DriverError {
+  const message = `${showOp(op)}: ${words}`
+  return new DriverError('kernel', message, { ...(hint === undefined ? {} : { hint }), cause: { op } })
+}
+
+function text({ code, stdout, stderr }: Outcome): string {
+  if (code === 0) return stdout
+  throw new DriverError('kernel', stderr.trim() || `exit code ${code}`)
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
