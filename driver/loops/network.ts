@@ -1,0 +1,215 @@
+/**
+ * One network's datapath on this host: what is known of it, and one step towards what the store wants.
+ *
+ * What was applied is remembered, so that a change costs no look at the kernel; an audit looks again. Additions are
+ * done at once, whatever waits for the kernel's grace period (removing links, namespaces) a little later and together.
+ *
+ * A pair of veths is made once, for the Join that asks for it: when its container ends, the kernel takes both ends,
+ * and a new pair would hang in the host's namespace. Such an endpoint is `lost` until Docker says Leave or somebody
+ * cleans it up.
+ */
+import { advance } from '../core/advance.ts'
+import type { Datapath, Observed, Op } from '../core/datapath.ts'
+import { desiredFor } from '../core/desired.ts'
+import { DriverError } from '../core/errors.ts'
+import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/model.ts'
+import { plan } from '../core/plan.ts'
+import { showOp } from '../core/show.ts'
+import { endpointsOf } from '../core/snapshot.ts'
+import type { Kernel, Underlay } from '../kernel/kernel.ts'
+import type { Log } from './log.ts'
+
+export interface NetworkDatapath {
+  /** One step; calls `ready` when all that is wanted is there. */
+  step(ready: () => void): Promise<void>
+  /** The next step looks at the kernel instead of trusting what it remembers. */
+  audit(): void
+  /** The endpoint's Join is waiting: its veths are to be made if they are not there. */
+  expect(endpoint: EndpointId): void
+  /** The namespace exists, from an earlier life of the driver. */
+  adopt(namespace: string): void
+  facts(): NetworkFacts
+}
+
+export interface NetworkFacts {
+  /** `undefined`: nothing of this network is here. */
+  namespace: string | undefined
+  /** Operations applied since the start. */
+  ops: number
+  /** ISO 8601. */
+  lastAppliedAt: string | undefined
+  /** How long the last step took until it was ready, in milliseconds. */
+  lastStepMs: number
+  /** Joined endpoints whose veths went with their container. */
+  lost: EndpointId[]
+}
+
+export interface NetworkOptions {
+  network: NetworkId
+  host: HostName
+  kernel: Kernel
+  log: Log
+  snapshot(): Snapshot
+  underlay(): Underlay
+  localNamespaceOf(network: NetworkId): string | undefined
+  /** The store's state is a fresh one: what is not in it, is not. */
+  mayRemove(): boolean
+  /** An endpoint that was not there before was joined just now, and not before the driver started. */
+  newIsJoining: boolean
+  removalDelayMs: number
+  /** Asks for another step. */
+  again(afterMs: number): void
+  /** How long it took to look. */
+  onObserved(durationMs: number): void
+}
+
+export function networkDatapath(options: NetworkOptions): NetworkDatapath {
+  const { network, kernel, mayRemove, log } = options
+  let namespace: string | undefined
+  /** What the kernel has, when `sure`. */
+  let have: Observed | undefined
+  let sure = false
+  let auditDue = false
+  let newIsJoining = options.newIsJoining
+  let removeAt: number | undefined
+  let lost: EndpointId[] = []
+  const known = new Set<EndpointId>()
+  const expected = new Set<EndpointId>()
+  const facts = { ops: 0, lastAppliedAt: undefined as string | undefined, lastStepMs: 0 }
+
+  const apply = async (ops: readonly Op[]): Promise<void> => {
+    if (ops.length === 0) return
+    sure = false
+    await kernel.apply(ops)
+    have = advance(have, ops)
+    sure = true
+    facts.ops += ops.length
+    facts.lastAppliedAt = new Date().toISOString()
+  }
+  const forget = (): void => {
+    namespace = undefined
+    have = undefined
+    sure = false
+    lost = []
+    known.clear()
+  }
+  /** True when the time for slow removals has come; otherwise asks for a step when it has. */
+  const isDue = (): boolean => {
+    const now = performance.now()
+    removeAt ??= now + options.removalDelayMs
+    if (now < removeAt) {
+      options.again(removeAt - now)
+      return false
+    }
+    removeAt = undefined
+    return true
+  }
+  const removeNamespace = async (path: string, reason: string): Promise<void> => {
+    await apply([{ op: 'namespace-del', namespace: path }])
+    log.info({ network, namespace: path, reason }, 'namespace removed')
+    forget()
+  }
+  const look = async (want: Datapath): Promise<void> => {
+    const began = performance.now()
+    have = await kernel.observe(want.namespace)
+    sure = true
+    options.onObserved(performance.now() - began)
+  }
+  /** The part of `want` that is to be there, without pairs that went with their containers. */
+  const withoutLost = (want: Datapath): { target: Datapath; gone: EndpointId[] } => {
+    const ports = new Set(have?.ports.map((port) => port.name))
+    const isHere = ({ endpoint, port }: Datapath['veths'][number]): boolean =>
+      ports.has(port) || expected.has(endpoint) || (newIsJoining && !known.has(endpoint))
+    const gone = want.veths.filter((veth) => !isHere(veth)).map((veth) => veth.endpoint)
+    return { target: { ...want, veths: want.veths.filter(isHere) }, gone }
+  }
+  const noteLost = (gone: EndpointId[]): void => {
+    const news = gone.filter((endpoint) => !lost.includes(endpoint))
+    if (news.length > 0) log.warn({ network, endpoints: news }, 'joined endpoints have no veth any more')
+    lost = gone
+  }
+  const converge = async (want: Datapath, ready: () => void): Promise<void> => {
+    const waiting = [...expected]
+    const remembered = auditDue && sure ? plan(have, withoutLost(want).target).ops.length : undefined
+    if (auditDue || !sure) await look(want)
+    auditDue = false
+    const { target, gone } = withoutLost(want)
+    const { ops, reasons } = plan(have, target, { remove: mayRemove() })
+    const slow = ops.filter(isSlow)
+    tell(ops, reasons, remembered === 0)
+    await apply(ops.filter((op) => !isSlow(op)))
+    noteLost(gone)
+    known.clear()
+    for (const { endpoint } of want.veths) known.add(endpoint)
+    for (const endpoint of waiting) expected.delete(endpoint)
+    newIsJoining ||= mayRemove()
+    ready()
+    if (slow.length === 0) removeAt = undefined
+    else if (isDue()) await apply(slow)
+  }
+  const tell = (ops: readonly Op[], reasons: readonly string[], mended: boolean): void => {
+    if (ops.length === 0) return
+    const fields = { network, namespace, reasons: first(reasons), ops: first(ops.map(showOp)) }
+    if (mended) log.warn(fields, 'datapath was altered, mended')
+    else log.info(fields, 'datapath changed')
+  }
+  const step = async (ready: () => void): Promise<void> => {
+    const want = desired(options)
+    if (namespace !== undefined && want !== undefined && want.namespace !== namespace && mayRemove()) {
+      // the device here holds the VNI that the new one needs
+      await removeNamespace(namespace, 'the network has another id on this host now')
+    }
+    if (want !== undefined) {
+      if (namespace !== want.namespace) sure = false
+      namespace = want.namespace
+      return converge(want, ready)
+    }
+    ready()
+    known.clear()
+    lost = []
+    if (namespace !== undefined && mayRemove() && isDue()) {
+      await removeNamespace(namespace, 'no endpoint is left on this host')
+    }
+  }
+
+  return {
+    async step(ready) {
+      const began = performance.now()
+      await step(() => {
+        facts.lastStepMs = performance.now() - began
+        ready()
+      })
+    },
+    audit: () => {
+      auditDue = true
+    },
+    expect: (endpoint) => void expected.add(endpoint),
+    adopt: (path) => {
+      namespace ??= path
+    },
+    facts: () => ({ namespace, ...facts, lost }),
+  }
+}
+
+function desired(options: NetworkOptions): Datapath | undefined {
+  const { network, host } = options
+  const snapshot = options.snapshot()
+  const namespace = options.localNamespaceOf(network)
+  if (namespace === undefined) {
+    const isHere = endpointsOf(snapshot, network).some(({ value }) => value.joined && value.host === host)
+    if (!isHere) return undefined
+    throw new DriverError('unavailable', `network ${network.slice(0, 12)} has no Docker network on ${host}`)
+  }
+  const { address, mtuBytes } = options.underlay()
+  return desiredFor(snapshot, host, network, { vtep: address, mtuBytes, namespace })
+}
+
+/** The kernel waits for all its readers (an RCU grace period, some 20 ms) before a link is gone. */
+function isSlow({ op }: Op): boolean {
+  return op === 'veth-del'
+}
+
+/** A log line names the first few, and how many more there are. */
+function first(lines: readonly string[], most = 20): string[] {
+  return lines.length <= most ? [...lines] : [...lines.slice(0, most), `and ${lines.length - most} more`]
+}
