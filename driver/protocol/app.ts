@@ -1,0 +1,126 @@
+/**
+ * Docker's plugin protocol over HTTP: every request gets an answer, in time, and every error in Docker's two words.
+ *
+ * Network drivers say `Err`, IPAM drivers `Error`, and the engine shows the text of a non-200 answer to whoever typed
+ * the command: both are always sent. The engine sets no timeout of its own, so a handler that hung would hang dockerd.
+ * Source: moby v28.5.2, pkg/plugins/client.go.
+ */
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { ZodError } from 'zod'
+import { asDriverError, DriverError, type ErrorCode } from '../core/errors.ts'
+import type { Verbs } from '../verbs/verbs.ts'
+import { type Route, routes } from './routes.ts'
+
+export interface Call {
+  method: string
+  outcome: 'ok' | ErrorCode
+  durationMs: number
+  /** As it was thrown, for the log. */
+  error?: DriverError
+}
+
+export interface AppOptions {
+  verbs: Verbs
+  /** No call takes longer. The store's own bound is half of it. */
+  boundMs?: number
+  onCall?(call: Call): void
+}
+
+const maxBodyBytes = 1024 * 1024
+
+export function pluginApp({ verbs, boundMs = 8000, onCall }: AppOptions): Hono {
+  const app = new Hono()
+  app.use(bodyLimit({ maxSize: maxBodyBytes, onError: (c) => refuse(c, 413, tooLarge()) }))
+  for (const route of routes(verbs)) {
+    app.post(`/${route.method}`, async (c) => {
+      const start = performance.now()
+      const outcome = await attempt(route, () => c.req.text(), boundMs)
+      const durationMs = performance.now() - start
+      if (!(outcome instanceof DriverError)) {
+        onCall?.({ method: route.method, outcome: 'ok', durationMs })
+        return c.json(outcome)
+      }
+      onCall?.({ method: route.method, outcome: outcome.code, durationMs, error: outcome })
+      return refuse(c, statusOf[outcome.code], outcome)
+    })
+  }
+  app.notFound((c) => refuse(c, 404, unknownPath(c.req.method, c.req.path)))
+  app.onError((error, c) => refuse(c, 500, asDriverError(error)))
+  return app
+}
+
+async function attempt(
+  route: Route,
+  text: () => Promise<string>,
+  boundMs: number,
+): Promise<object | DriverError> {
+  const giveUp = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const bound = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = late(route.method, boundMs)
+      giveUp.abort(error)
+      reject(error)
+    }, boundMs)
+  })
+  try {
+    const work = async () => route.run(route.bodiless ? undefined : parse(await text()), giveUp.signal)
+    return await Promise.race([work(), bound])
+  } catch (error) {
+    return error instanceof ZodError ? notOfSchema(route.method, error) : asDriverError(error)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function parse(text: string): unknown {
+  // The engine repeats a request after a broken connection without its body.
+  if (text.trim() === '') throw new DriverError('invalid', 'the request has no body', { hint: 'try again' })
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new DriverError('invalid', `the request is not JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** 404 is kept for unknown paths: the engine takes it for a method that a driver does not have. */
+const statusOf: Record<ErrorCode, ContentfulStatusCode> = {
+  invalid: 400,
+  'not-found': 400,
+  taken: 409,
+  exhausted: 409,
+  'in-use': 409,
+  conflict: 409,
+  unavailable: 503,
+  corrupt: 500,
+  kernel: 500,
+  internal: 500,
+}
+
+function refuse(c: Context, status: ContentfulStatusCode, error: DriverError): Response {
+  return c.json({ Err: error.line, Error: error.line }, status)
+}
+
+function notOfSchema(method: string, error: ZodError): DriverError {
+  const [issue] = error.issues
+  const where = issue === undefined || issue.path.length === 0 ? 'the body' : issue.path.join('.')
+  return new DriverError('invalid', `${method}: ${where}: ${issue?.message ?? 'not as expected'}`, {
+    cause: error,
+  })
+}
+
+function late(method: string, boundMs: number): DriverError {
+  return new DriverError('unavailable', `${method} was not done within ${boundMs / 1000} s`, {
+    hint: "see 'multihost status' on this host",
+  })
+}
+
+function tooLarge(): DriverError {
+  return new DriverError('invalid', `the request is larger than ${maxBodyBytes / 1024 / 1024} MiB`)
+}
+
+function unknownPath(method: string, path: string): DriverError {
+  return new DriverError('not-found', `there is no ${method} ${path.slice(0, 200)} here`)
+}

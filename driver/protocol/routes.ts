@@ -1,0 +1,159 @@
+/**
+ * Docker's two plugin interfaces as a table: path, schema, what is called, what is answered.
+ *
+ * Scope is `local`: cluster stores went from the engine in v23, and what is `global` is handed to Swarm. Our IPAM
+ * needs no replay after a restart, since the store remembers. The networks that GwAllocCheck asks about all want a
+ * gateway address: it is what documentation and people expect in `docker network inspect`.
+ */
+import type { z } from 'zod'
+import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from '../verbs/verbs.ts'
+import * as schema from './schemas.ts'
+
+export interface Route {
+  /** `NetworkDriver.Join`; the path is this behind a slash. */
+  method: string
+  /** The body may be missing: these carry none. */
+  bodiless: boolean
+  /** Throws a ZodError, or whatever the verb throws. */
+  run(body: unknown, signal: AbortSignal): Promise<object>
+}
+
+export function routes(verbs: Verbs): Route[] {
+  return [
+    bodiless('Plugin.Activate', { Implements: ['NetworkDriver', 'IpamDriver'] }),
+    ...networkRoutes(verbs),
+    ...endpointRoutes(verbs),
+    ...ipamRoutes(verbs),
+  ]
+}
+
+function networkRoutes(verbs: Verbs): Route[] {
+  return [
+    bodiless('NetworkDriver.GetCapabilities', {
+      Scope: 'local',
+      ConnectivityScope: 'global',
+      GwAllocChecker: true,
+    }),
+    route('NetworkDriver.GwAllocCheck', schema.gwAllocCheck, async () => ({
+      SkipIPv4: false,
+      SkipIPv6: false,
+    })),
+    route('NetworkDriver.CreateNetwork', schema.createNetwork, async (body, signal) => {
+      await verbs.createNetwork(networkAsk(body), signal)
+      return {}
+    }),
+    route('NetworkDriver.DeleteNetwork', schema.networkRef, async ({ NetworkID }, signal) => {
+      await verbs.deleteNetwork(NetworkID, signal)
+      return {}
+    }),
+    // Swarm managers ask these of drivers of global scope, which we are not; nothing is what we do for them.
+    route('NetworkDriver.AllocateNetwork', schema.networkRef, async () => ({ Options: {} })),
+    route('NetworkDriver.FreeNetwork', schema.networkRef, async () => ({})),
+    // Swarm's own discovery of nodes: ours come from the store.
+    route('NetworkDriver.DiscoverNew', schema.discovery, async () => ({})),
+    route('NetworkDriver.DiscoverDelete', schema.discovery, async () => ({})),
+  ]
+}
+
+function endpointRoutes(verbs: Verbs): Route[] {
+  return [
+    route('NetworkDriver.CreateEndpoint', schema.createEndpoint, async (body, signal) => {
+      const { Address, AddressIPv6, MacAddress } = body.Interface ?? {}
+      const ask = { ...refOf(body), ...given({ v4: Address, v6: AddressIPv6, mac: MacAddress }) }
+      const mac = await verbs.createEndpoint(ask, signal)
+      // A field that was set already must not be answered: the engine takes it for a change.
+      return MacAddress === undefined ? { Interface: { MacAddress: mac } } : {}
+    }),
+    route('NetworkDriver.DeleteEndpoint', schema.endpointRef, async (body, signal) => {
+      await verbs.deleteEndpoint(refOf(body), signal)
+      return {}
+    }),
+    route('NetworkDriver.EndpointOperInfo', schema.endpointRef, async () => ({ Value: {} })),
+    route('NetworkDriver.Join', schema.endpointRef, async (body, signal) => {
+      const { device, internal } = await verbs.join(refOf(body), signal)
+      const InterfaceName = { SrcName: device, DstPrefix: 'eth' }
+      // No Gateway: then the engine adds docker_gwbridge, for NAT and -p.
+      return internal ? { InterfaceName, DisableGatewayService: true } : { InterfaceName }
+    }),
+    route('NetworkDriver.Leave', schema.endpointRef, async (body, signal) => {
+      await verbs.leave(refOf(body), signal)
+      return {}
+    }),
+    // Ports are published by docker_gwbridge.
+    route('NetworkDriver.ProgramExternalConnectivity', schema.endpointRef, async () => ({})),
+    route('NetworkDriver.RevokeExternalConnectivity', schema.endpointRef, async () => ({})),
+  ]
+}
+
+function ipamRoutes(verbs: Verbs): Route[] {
+  return [
+    bodiless('IpamDriver.GetCapabilities', { RequiresMACAddress: false, RequiresRequestReplay: false }),
+    bodiless('IpamDriver.GetDefaultAddressSpaces', {
+      LocalDefaultAddressSpace: addressSpace,
+      GlobalDefaultAddressSpace: addressSpace,
+    }),
+    route('IpamDriver.RequestPool', schema.requestPool, async ({ Pool, SubPool, Options, V6 }, signal) => {
+      const ask = { options: Options, v6: V6, ...given({ pool: Pool, range: SubPool }) }
+      const pool = await verbs.requestPool(ask, signal)
+      return { PoolID: pool, Pool: pool, Data: {} }
+    }),
+    route('IpamDriver.ReleasePool', schema.releasePool, async ({ PoolID }, signal) => {
+      await verbs.releasePool(PoolID, signal)
+      return {}
+    }),
+    route(
+      'IpamDriver.RequestAddress',
+      schema.requestAddress,
+      async ({ PoolID, Address, Options }, signal) => {
+        const gateway = Options.RequestAddressType === 'com.docker.network.gateway'
+        const ask = { pool: PoolID, gateway, ...given({ address: Address }) }
+        return { Address: await verbs.requestAddress(ask, signal), Data: {} }
+      },
+    ),
+    route('IpamDriver.ReleaseAddress', schema.releaseAddress, async ({ PoolID, Address }, signal) => {
+      await verbs.releaseAddress({ pool: PoolID, address: Address }, signal)
+      return {}
+    }),
+  ]
+}
+
+function route<S extends z.ZodType>(
+  method: string,
+  body: S,
+  answer: (body: z.output<S>, signal: AbortSignal) => Promise<object>,
+): Route {
+  return { method, bodiless: false, run: async (json, signal) => answer(body.parse(json), signal) }
+}
+
+function bodiless(method: string, answer: object): Route {
+  return { method, bodiless: true, run: async () => answer }
+}
+
+function networkAsk(body: z.output<typeof schema.createNetwork>): NetworkAsk {
+  return {
+    localId: body.NetworkID,
+    v4: body.IPv4Data.map(poolData),
+    v6: body.IPv6Data.map(poolData),
+    options: body.Options.generic,
+    internal: body.Options.internal,
+  }
+}
+
+function poolData(data: z.output<typeof schema.createNetwork>['IPv4Data'][number]): PoolData {
+  return {
+    addressSpace: data.AddressSpace,
+    pool: data.Pool,
+    aux: data.AuxAddresses,
+    ...given({ gateway: data.Gateway }),
+  }
+}
+
+function refOf(body: { NetworkID: string; EndpointID: string }) {
+  return { network: body.NetworkID, endpoint: body.EndpointID }
+}
+
+/** Without the fields that are undefined. */
+function given<T extends Record<string, string | undefined>>(fields: T): { [K in keyof T]?: string } {
+  const set = Object.entries(fields).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(set) as { [K in keyof T]?: string }
+}

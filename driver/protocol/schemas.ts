@@ -1,0 +1,74 @@
+/**
+ * Docker's requests, in Docker's spelling.
+ *
+ * Go writes an empty map, list or pointer as `null` or leaves it out, and older engines know fewer fields: whatever
+ * can be absent is optional here, and unknown fields are let through. Sources: moby v28.5.2,
+ * libnetwork/drivers/remote/api and libnetwork/ipams/remote/api.
+ */
+import { z } from 'zod'
+
+/** Part of the store's keys and of device names. Docker's are 64 hex digits. */
+const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')
+const text = z.string().max(1024)
+const optionalText = text.nullish().transform((value) => (value === null || value === '' ? undefined : value))
+const texts = z
+  .record(text, text)
+  .nullish()
+  .transform((map) => map ?? {})
+const anything = z
+  .record(z.string(), z.unknown())
+  .nullish()
+  .transform((map) => map ?? {})
+
+export const nothing = z.unknown()
+
+const ipamData = z.object({
+  AddressSpace: text.default(''),
+  Pool: text,
+  Gateway: optionalText,
+  AuxAddresses: texts,
+})
+const ipamList = z
+  .array(ipamData)
+  .max(64)
+  .nullish()
+  .transform((list) => list ?? [])
+
+/** `-o key=value` arrives under one key, `--internal` under another, both in a map of anything. */
+const networkOptions = z
+  .object({ 'com.docker.network.generic': texts, 'com.docker.network.internal': z.boolean().nullish() })
+  .nullish()
+  .transform((options) => ({
+    generic: options?.['com.docker.network.generic'] ?? {},
+    internal: options?.['com.docker.network.internal'] === true,
+  }))
+
+export const gwAllocCheck = z.object({ Options: anything })
+export const createNetwork = z.object({
+  NetworkID: id,
+  Options: networkOptions,
+  IPv4Data: ipamList,
+  IPv6Data: ipamList,
+})
+export const networkRef = z.object({ NetworkID: id })
+export const endpointRef = z.object({ NetworkID: id, EndpointID: id })
+export const createEndpoint = z.object({
+  NetworkID: id,
+  EndpointID: id,
+  Interface: z
+    .object({ Address: optionalText, AddressIPv6: optionalText, MacAddress: optionalText })
+    .nullish()
+    .transform((it) => it ?? undefined),
+})
+export const discovery = z.object({ DiscoveryType: z.unknown(), DiscoveryData: z.unknown() })
+
+export const requestPool = z.object({
+  AddressSpace: optionalText,
+  Pool: optionalText,
+  SubPool: optionalText,
+  Options: texts,
+  V6: z.boolean().default(false),
+})
+export const releasePool = z.object({ PoolID: text })
+export const requestAddress = z.object({ PoolID: text, Address: optionalText, Options: texts })
+export const releaseAddress = z.object({ PoolID: text, Address: text })
