@@ -41,8 +41,12 @@ async function listen(server: Server, path: string, mode: number): Promise<void>
 
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
+    // A connection that is answered after this moment turns idle and would be kept.
+    const sweep = setInterval(() => server.closeIdleConnections(), 20)
+    server.close(() => {
+      clearInterval(sweep)
+      resolve()
+    })
   })
 }
 
