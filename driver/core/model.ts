@@ -146,8 +146,9 @@ export type Snapshot = { readonly [T in Table]: ReadonlyMap<string, Versioned<Ta
 
 /**
  * One step of a commit. A commit is all or nothing; several steps on different keys, each key once.
- * `create` demands that the key is absent; `update` and `remove` that it is still at `index`; `expect` changes
- * nothing and demands that it is still at `index`; `drop` removes whatever is there, or nothing.
+ * `create` demands that the key is absent; `update` that it is still at `index`; `remove` that it is still at `index`
+ * or gone already; `expect` changes nothing and demands that it is still at `index`; `drop` removes whatever is there,
+ * or nothing.
  */
 export type Change = {
   [T in Table]:

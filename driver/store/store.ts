@@ -12,8 +12,9 @@ export interface Store {
   read(): Promise<Snapshot>
   /**
    * All steps or none; the snapshot has them when it resolves. At most 60 steps (Consul's limit is 64).
-   * Throws `conflict` (the key of the first step that did not hold is in the message and in `error.cause.key`),
-   * `unavailable` when Consul does not answer within `timeoutMs`.
+   * Throws `conflict` (the first step that did not hold is in the message and in `error.cause`, a ConflictCause),
+   * `unavailable` when Consul does not answer within `timeoutMs`. Then the commit may have happened all the same;
+   * if so, the watch tells of it.
    */
   commit(changes: readonly Change[]): Promise<void>
   /** Called after every change of the snapshot, with the keys that changed. Returns the way to stop. */
@@ -21,7 +22,15 @@ export interface Store {
   status(): StoreStatus
   /** Makes (or renews) the session that shows this host as alive, and returns its id. */
   session(): Promise<string>
+  /** All sessions that Consul knows: a host is alive while its record's session is one of them. Throws `unavailable`. */
+  sessions(): Promise<ReadonlySet<string>>
   close(): Promise<void>
+}
+
+/** `error.cause` of a `conflict`. */
+export interface ConflictCause {
+  table: Table
+  key: string
 }
 
 export interface ChangedKey {

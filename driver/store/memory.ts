@@ -1,0 +1,167 @@
+/**
+ * The store in memory, for tests of everything above it: several stores of one cluster see each other's commits.
+ *
+ * As strict as Consul: the same checks of keys and values, indexes that only grow, other stores told later than
+ * the one that commits. `away` makes the cluster what Consul is while it cannot be reached.
+ */
+import { randomUUID } from 'node:crypto'
+import { setImmediate as later } from 'node:timers/promises'
+import { DriverError } from '../core/errors.ts'
+import type { Change, HostName, Snapshot } from '../core/model.ts'
+import { emptySnapshot } from '../core/snapshot.ts'
+import { createListeners } from './listeners.ts'
+import { type Log, silent } from './log.ts'
+import { createReplica, type RawRecord, type Replica, type Written } from './replica.ts'
+import { conflictAt, type Step, stepsOf, writtenBy } from './steps.ts'
+import type { Store } from './store.ts'
+
+export interface MemoryCluster {
+  open(host: HostName, log?: Log): Store
+  /** While true, nothing is answered. */
+  away: boolean
+  /** As somebody does it by hand; stores notice when they read. */
+  put(table: RawRecord['table'], key: string, text: string): void
+}
+
+interface Shared {
+  away: boolean
+  index: number
+  records: Map<string, RawRecord>
+  sessions: Set<string>
+  members: Set<{ replica: Replica; missed: boolean }>
+}
+
+export function createMemoryCluster(): MemoryCluster {
+  const shared: Shared = {
+    away: false,
+    index: 0,
+    records: new Map(),
+    sessions: new Set(),
+    members: new Set(),
+  }
+  return {
+    get away() {
+      return shared.away
+    },
+    set away(away) {
+      shared.away = away
+      if (!away) for (const member of shared.members) if (member.missed) refresh(shared, member)
+    },
+    open: (host, log) => open(shared, host, log),
+    put: (table, key, text) => {
+      shared.records.set(`${table}/${key}`, { table, key, text, index: ++shared.index })
+    },
+  }
+}
+
+/** A store of its own, for tests of one host. */
+export function createMemoryStore(host: HostName = 'net-1'): Store {
+  return createMemoryCluster().open(host)
+}
+
+function open(shared: Shared, host: HostName, log: Log = silent): Store {
+  const listeners = createListeners((error) => log.error({ err: error }, 'a listener of the store failed'))
+  const replica = createReplica(emptySnapshot(), {
+    changed: listeners.tell,
+    corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
+  })
+  const member = { replica, missed: false }
+  const id = `${host}-${randomUUID()}`
+  let closed = false
+  const answer = async (): Promise<void> => {
+    await later()
+    if (shared.away || closed) throw away(shared.away)
+  }
+  shared.members.add(member)
+  refresh(shared, member)
+  return {
+    snapshot: () => replica.snapshot(),
+    async read(): Promise<Snapshot> {
+      await answer()
+      refresh(shared, member)
+      return replica.snapshot()
+    },
+    async commit(changes) {
+      const steps = stepsOf(changes)
+      await answer()
+      commit(shared, member, steps)
+    },
+    onChange: listeners.add,
+    status: () => ({
+      url: 'memory',
+      fresh: !shared.away,
+      ageMs: 0,
+      index: replica.index(),
+      lastError: shared.away ? away(true).message : undefined,
+      corrupt: replica.corrupt(),
+    }),
+    async session() {
+      await answer()
+      shared.sessions.add(id)
+      return id
+    },
+    async sessions() {
+      await answer()
+      return new Set(shared.sessions)
+    },
+    async close() {
+      closed = true
+      shared.sessions.delete(id)
+      shared.members.delete(member)
+    },
+  }
+}
+
+function commit(shared: Shared, own: { replica: Replica }, steps: readonly Step[]): void {
+  const failed = steps.find((step) => !holds(step.change, indexOf(shared, step)))
+  if (failed !== undefined) throw conflictAt(failed)
+  const written = writtenBy(steps)
+  if (written.length === 0) return
+  const index = ++shared.index
+  for (const { table, key, value } of written) {
+    const name = `${table}/${key}`
+    if (value === undefined) shared.records.delete(name)
+    else shared.records.set(name, { table, key, index, text: JSON.stringify(value) })
+  }
+  own.replica.commit(index, written)
+  for (const member of shared.members) void deliver(shared, member, index, written)
+}
+
+async function deliver(
+  shared: Shared,
+  member: { replica: Replica; missed: boolean },
+  index: number,
+  written: readonly Written[],
+): Promise<void> {
+  await later()
+  if (shared.away) member.missed = true
+  else member.replica.follow([{ index, written }], index)
+}
+
+function refresh(shared: Shared, member: { replica: Replica; missed: boolean }): void {
+  member.missed = false
+  member.replica.beginFullRead().finish([...shared.records.values()], shared.index)
+}
+
+function holds(change: Change, index: number | undefined): boolean {
+  switch (change.op) {
+    case 'create':
+      return index === undefined
+    case 'update':
+    case 'expect':
+      return index === change.index
+    case 'remove':
+      return index === undefined || index === change.index
+    case 'drop':
+      return true
+  }
+}
+
+function indexOf(shared: Shared, { table, key }: Step): number | undefined {
+  return shared.records.get(`${table}/${key}`)?.index
+}
+
+function away(isAway: boolean): DriverError {
+  const why = isAway ? 'the store in memory does not answer' : 'the store is closed'
+  return new DriverError('unavailable', why, { hint: 'running containers are not affected' })
+}

@@ -1,0 +1,155 @@
+/**
+ * The store's values as they must be before anything else of the driver sees them.
+ *
+ * Whoever can write to Consul could otherwise have us program nonsense, or put a line of theirs into a hosts file.
+ * Fields that this version does not know are kept, so that hosts of two versions can share a store. What is
+ * written is checked too: a value that we could not read back must never get there.
+ */
+import { z } from 'zod'
+import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/address.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Table, Tables } from '../core/model.ts'
+import { maxVni } from '../core/vni.ts'
+
+const namePattern = /^[^\s#\p{Cc}]{1,255}$/u
+/** Part of paths and device names, so no slash and no leading dot. */
+const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')
+const name = z.string().regex(namePattern, 'is empty, too long or has blanks')
+const ip = z.string().refine((text) => isIp(text) && canonicalIp(text) === text, 'is not a canonical address')
+const cidr = z
+  .string()
+  .refine((text) => isCidr(text) && canonicalCidr(text) === text, 'is not a canonical block')
+const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'is not a MAC')
+const vni = z.number().int().min(1).max(maxVni)
+const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'is not a time')
+const texts = z.record(z.string(), z.string())
+/** Aliases come from people; one that could not stand in a hosts file is left out, the endpoint is not. */
+const aliases = z.array(z.string()).transform((all) => all.filter((alias) => namePattern.test(alias)))
+
+const pool = z.looseObject({
+  cidr,
+  gateway: ip,
+  range: cidr.exactOptional(),
+  aux: z.record(z.string(), ip),
+})
+
+const network = z.looseObject({
+  id,
+  name: name.exactOptional(),
+  vni,
+  v4: pool,
+  v6: pool.exactOptional(),
+  mtuBytes: z.number().int().min(68).max(65_535).exactOptional(),
+  port: z.number().int().min(1).max(65_535),
+  internal: z.boolean(),
+  options: texts,
+  labels: texts,
+  createdBy: name,
+  createdAt: time,
+  removing: z.literal(true).exactOptional(),
+})
+
+const poolClaim = z.looseObject({
+  host: name,
+  network: id.exactOptional(),
+  range: cidr.exactOptional(),
+  gateway: ip.exactOptional(),
+  reserved: z.array(ip),
+  claimedAt: time,
+})
+
+const lease = z.looseObject({
+  host: name,
+  endpoint: id.exactOptional(),
+  service: name.exactOptional(),
+  leasedAt: time,
+})
+
+const endpoint = z.looseObject({
+  network: id,
+  id,
+  v4: ip,
+  v6: ip.exactOptional(),
+  mac,
+  host: name,
+  vtep: ip,
+  joined: z.boolean(),
+  container: z.looseObject({ id, name }).exactOptional(),
+  aliases,
+  service: name.exactOptional(),
+})
+
+const host = z.looseObject({
+  vtep: ip,
+  driverVersion: z.string(),
+  engineVersion: z.string().exactOptional(),
+  session: z.string().exactOptional(),
+  networks: z.record(id, id),
+})
+
+const service = z.looseObject({
+  id,
+  network: id,
+  name,
+  v4: ip,
+  v6: ip.exactOptional(),
+  endpoint: id.exactOptional(),
+})
+
+const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
+  hosts: host,
+  networks: network,
+  'network-names': id,
+  vnis: id,
+  pools: poolClaim,
+  addresses: lease,
+  endpoints: endpoint,
+  services: service,
+}
+
+/** Throws `corrupt` with the key and what is wrong with the value. */
+export function checkRecord<T extends Table>(table: T, key: string, value: unknown): Tables[T] {
+  const parsed = schemas[table].safeParse(value)
+  if (!parsed.success) throw corrupt(table, key, describe(parsed.error))
+  const own = keyOf(table, parsed.data)
+  if (own !== undefined && own !== key) throw corrupt(table, key, `it says that it is ${own}`)
+  return parsed.data
+}
+
+/** The same for a value as Consul has it. */
+export function readRecord<T extends Table>(table: T, key: string, text: string): Tables[T] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw corrupt(table, key, 'it is not JSON', error)
+  }
+  return checkRecord(table, key, value)
+}
+
+/** The key that the value itself names, where it does. */
+function keyOf<T extends Table>(table: T, value: Tables[T]): string | undefined {
+  if (table === 'networks') return (value as Tables['networks']).id
+  if (table === 'endpoints') {
+    const { network, id } = value as Tables['endpoints']
+    return `${network}/${id}`
+  }
+  if (table === 'services') {
+    const { network, name } = value as Tables['services']
+    return `${network}/${name}`
+  }
+  return undefined
+}
+
+function describe(error: z.ZodError): string {
+  const [issue] = error.issues
+  const where = issue === undefined || issue.path.length === 0 ? 'it' : issue.path.join('.')
+  return `${where}: ${issue?.message ?? 'not as expected'}`
+}
+
+function corrupt(table: Table, key: string, reason: string, cause?: unknown): DriverError {
+  return new DriverError('corrupt', `the value of ${table}/${key} cannot be used: ${reason}`, {
+    hint: 'mend or delete the key; everything else keeps working',
+    cause,
+  })
+}

@@ -1,0 +1,105 @@
+/**
+ * Keeps the replica up to date: one full read, then the change log, by blocking queries.
+ *
+ * Everything is read again when the log has a gap, after every failure, and once in a while, since somebody may have
+ * changed a key by hand. A failure changes nothing in the replica; it is tried again after at most a second.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Changelog, LogEntry } from './changelog.ts'
+import type { ConsulClient, Item, Listing } from './client.ts'
+import { parsePath } from './keys.ts'
+import type { Log } from './log.ts'
+import type { RawRecord, Replica, Written } from './replica.ts'
+
+export interface Following {
+  client: Pick<ConsulClient, 'list'>
+  prefix: string
+  replica: Replica
+  changelog: Changelog
+  /** Reads everything into the replica; throws `unavailable`. */
+  readAll: () => Promise<void>
+  /** How long a blocking query waits; also how soon a silent Consul is noticed. */
+  waitMs: number
+  resyncMs: number
+  log: Log
+  signal: AbortSignal
+  /** True from the first answer until a failure. */
+  connected: (yes: boolean) => void
+}
+
+const maxBackoffMs = 1000
+
+/** Until the signal; never throws. */
+export async function follow(on: Following): Promise<void> {
+  let backoffMs = 50
+  while (!on.signal.aborted) {
+    try {
+      await followOnce(on, () => {
+        backoffMs = 50
+      })
+    } catch (error) {
+      if (on.signal.aborted) return
+      on.connected(false)
+      on.log.debug({ err: error }, 'the watch failed and begins anew')
+      await sleep(backoffMs, undefined, { signal: on.signal }).catch(() => 'woken to stop')
+      backoffMs = Math.min(backoffMs * 2, maxBackoffMs)
+    }
+  }
+}
+
+/** Until something fails. */
+async function followOnce(on: Following, works: () => void): Promise<void> {
+  const folder = `${on.prefix}/${on.changelog.folder}`
+  let readAt = await readAll(on)
+  let index = Math.max(on.replica.index(), 1)
+  while (!on.signal.aborted) {
+    on.connected(true)
+    const listing = await on.client.list(folder, { index, waitMs: on.waitMs, signal: on.signal })
+    works()
+    const reason = listing.index < index ? 'Consul’s index went back' : deliver(on, listing)
+    if (reason !== undefined) on.log.info({ reason }, 'reading everything again')
+    if (reason !== undefined || Date.now() - readAt >= on.resyncMs) readAt = await readAll(on)
+    index = Math.max(listing.index, 1)
+  }
+}
+
+async function readAll(on: Following): Promise<number> {
+  const at = Date.now()
+  await on.readAll()
+  return at
+}
+
+/** The reason why the log does not suffice, if there is one. */
+function deliver(on: Following, listing: Listing): string | undefined {
+  const answer = on.changelog.follow(itemsBehind(on.prefix, listing.items), on.replica.index())
+  if ('gap' in answer) return answer.gap
+  on.replica.follow(answer.entries.map(writtenIn), answer.top)
+  return undefined
+}
+
+function writtenIn({ index, changes }: LogEntry): { index: number; written: Written[] } {
+  const written = changes.map(({ path, value }) => ({ at: parsePath(path), value }))
+  return { index, written: written.flatMap(({ at, value }) => (at === undefined ? [] : [{ ...at, value }])) }
+}
+
+/** What a full read brought: the records, the log's entries, and the highest index of all. */
+export function sortItems(
+  prefix: string,
+  folder: string,
+  items: readonly Item[],
+): { records: RawRecord[]; entries: ReturnType<typeof itemsBehind>; top: number } {
+  const all = itemsBehind(prefix, items)
+  const records = all.flatMap(({ path, index, text }) => {
+    const at = parsePath(path)
+    return at === undefined ? [] : [{ ...at, index, text }]
+  })
+  const top = all.reduce((highest, { index }) => Math.max(highest, index), 0)
+  return { records, entries: all.filter(({ path }) => path.startsWith(folder)), top }
+}
+
+function itemsBehind(
+  prefix: string,
+  items: readonly Item[],
+): { path: string; index: number; text: string }[] {
+  return items.map(({ key, index, text }) => ({ path: key.slice(prefix.length + 1), index, text }))
+}
