@@ -1,0 +1,106 @@
+/**
+ * The engine: dockerd's API over its socket, for all versions from 20.10 on.
+ *
+ * A list of networks has no containers in it, so each of ours is inspected; their number is small. Only the events
+ * that change something for us are asked for: health checks would flood the stream.
+ */
+import { isCode } from '../core/errors.ts'
+import { type EngineClient, engineClient } from './client.ts'
+import type { Engine, EngineEvent, NewEngineNetwork } from './engine.ts'
+import * as schema from './schemas.ts'
+
+export interface DockerEngine extends Engine {
+  close(): Promise<void>
+}
+
+const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
+/** Creating and removing calls this driver in turn. */
+const slowMs = 30_000
+
+export function dockerEngine(socketPath = '/var/run/docker.sock'): DockerEngine {
+  const client = engineClient(socketPath)
+  return {
+    version: async () => (await client.call('GET', '/version', schema.versionSchema)).Version,
+    async networks() {
+      const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
+      const list = await client.call('GET', path, schema.networkList)
+      return list.filter(({ Driver }) => Driver === 'vxlan').map(schema.networkOf)
+    },
+    network: (id) =>
+      found(async () =>
+        schema.networkOf(await client.call('GET', `/networks/${esc(id)}`, schema.networkSchema)),
+      ),
+    async createNetwork(network) {
+      const options = { body: createBody(network), timeoutMs: slowMs }
+      return (await client.call('POST', '/networks/create', schema.createdSchema, options)).Id
+    },
+    async removeNetwork(id) {
+      await found(() => client.send('DELETE', `/networks/${esc(id)}`, { timeoutMs: slowMs }))
+    },
+    containers: () => containers(client),
+    container: (id) => container(client, id),
+    events: (signal) => events(client, signal),
+    close: () => client.close(),
+  }
+}
+
+function createBody(network: NewEngineNetwork): object {
+  return {
+    Name: network.name,
+    // Engines before 25 would make a second network of the name.
+    CheckDuplicate: true,
+    Driver: network.driver,
+    Internal: network.internal,
+    EnableIPv6: network.ipv6,
+    Options: network.options,
+    Labels: network.labels,
+    IPAM: {
+      Driver: network.ipamDriver,
+      Options: network.ipamOptions,
+      Config: network.pools.map(({ subnet, range, gateway, aux }) => ({
+        Subnet: subnet,
+        ...(range === undefined ? {} : { IPRange: range }),
+        ...(gateway === undefined ? {} : { Gateway: gateway }),
+        ...(aux === undefined ? {} : { AuxiliaryAddresses: aux }),
+      })),
+    },
+  }
+}
+
+/** Running ones. One that goes while we look is left out. */
+async function containers(client: EngineClient): ReturnType<Engine['containers']> {
+  const list = await client.call('GET', '/containers/json', schema.containerList)
+  const all = await Promise.all(list.map(({ Id }) => container(client, Id)))
+  return all.filter((it) => it !== undefined)
+}
+
+function container(client: EngineClient, id: string): ReturnType<Engine['container']> {
+  return found(async () =>
+    schema.containerOf(await client.call('GET', `/containers/${esc(id)}/json`, schema.containerSchema)),
+  )
+}
+
+async function* events(client: EngineClient, signal: AbortSignal): AsyncIterable<EngineEvent> {
+  const path = `/events?filters=${filters({ type: ['network', 'container'], event: actions })}`
+  for await (const line of client.lines(path, signal)) {
+    const event = schema.eventOf(schema.eventSchema.parse(JSON.parse(line)))
+    if (event !== undefined) yield event
+  }
+}
+
+async function found<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call()
+  } catch (error) {
+    if (isCode(error, 'not-found')) return undefined
+    throw error
+  }
+}
+
+function filters(map: Record<string, string[]>): string {
+  return encodeURIComponent(JSON.stringify(map))
+}
+
+function esc(id: string): string {
+  return encodeURIComponent(id)
+}

@@ -1,0 +1,123 @@
+/**
+ * What dockerd's API answers, as far as it is used. Go writes `null` for empty maps and lists; older engines leave
+ * fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
+ */
+import { z } from 'zod'
+import type { EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
+
+const texts = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((map) => map ?? {})
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? '')
+
+const ipamConfig = z.object({ Subnet: text, IPRange: text, Gateway: text, AuxiliaryAddresses: texts })
+
+export const networkSchema = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  Driver: z.string(),
+  Internal: z.boolean().default(false),
+  Options: texts,
+  Labels: texts,
+  IPAM: z.object({ Driver: text, Options: texts, Config: z.array(ipamConfig).nullish() }),
+  Containers: z
+    .record(z.string(), z.object({ EndpointID: text, Name: text, MacAddress: text, IPv4Address: text }))
+    .nullish(),
+})
+export const networkList = z.array(networkSchema)
+
+export const containerList = z.array(z.object({ Id: z.string() }))
+export const containerSchema = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  State: z.object({ Running: z.boolean() }),
+  HostsPath: text,
+  HostConfig: z.object({ ReadonlyRootfs: z.boolean().default(false) }),
+  Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
+  NetworkSettings: z.object({
+    Networks: z
+      .record(
+        z.string(),
+        z.object({
+          NetworkID: text,
+          EndpointID: text,
+          IPAddress: text,
+          MacAddress: text,
+          Aliases: z.array(z.string()).nullish(),
+        }),
+      )
+      .nullish(),
+  }),
+})
+
+export const eventSchema = z.object({
+  Type: z.string(),
+  Action: z.string(),
+  Actor: z.object({ ID: z.string(), Attributes: texts }),
+})
+
+/** `createNetwork` and `_ping` aside, whatever is wrong is said in one field. */
+export const errorSchema = z.object({ message: z.string() })
+export const createdSchema = z.object({ Id: z.string() })
+export const versionSchema = z.object({ Version: z.string() })
+
+export function networkOf(it: z.output<typeof networkSchema>): EngineNetwork {
+  return {
+    id: it.Id,
+    name: it.Name,
+    driver: it.Driver,
+    internal: it.Internal,
+    options: it.Options,
+    ipamDriver: it.IPAM.Driver,
+    ipamOptions: it.IPAM.Options,
+    labels: it.Labels,
+    pools: (it.IPAM.Config ?? []).map((pool) => ({
+      subnet: pool.Subnet,
+      aux: pool.AuxiliaryAddresses,
+      ...(pool.IPRange === '' ? {} : { range: pool.IPRange }),
+      ...(pool.Gateway === '' ? {} : { gateway: pool.Gateway }),
+    })),
+    endpoints: Object.entries(it.Containers ?? {}).map(([container, at]) => ({
+      id: at.EndpointID,
+      container,
+      name: at.Name,
+      mac: at.MacAddress,
+      v4: withoutLength(at.IPv4Address),
+    })),
+  }
+}
+
+export function containerOf(it: z.output<typeof containerSchema>): EngineContainer {
+  return {
+    id: it.Id,
+    name: it.Name.replace(/^\//, ''),
+    running: it.State.Running,
+    ...(it.HostsPath === '' ? {} : { hostsPath: it.HostsPath }),
+    readonlyRootfs: it.HostConfig.ReadonlyRootfs,
+    mounts: (it.Mounts ?? []).map(({ Destination, Source }) => ({
+      destination: Destination,
+      source: Source,
+    })),
+    attachments: Object.values(it.NetworkSettings.Networks ?? {}).map((at) => ({
+      network: at.NetworkID,
+      endpoint: at.EndpointID,
+      v4: at.IPAddress,
+      mac: at.MacAddress,
+      // Engines before 25 add the container's short id to the aliases that people gave.
+      aliases: (at.Aliases ?? []).filter((alias) => alias !== it.Id.slice(0, 12)),
+    })),
+  }
+}
+
+export function eventOf({ Type, Action, Actor }: z.output<typeof eventSchema>): EngineEvent | undefined {
+  if (Type !== 'network' && Type !== 'container') return undefined
+  return { type: Type, action: Action, id: Actor.ID, attributes: Actor.Attributes }
+}
+
+function withoutLength(address: string): string {
+  return address.split('/')[0] ?? ''
+}
