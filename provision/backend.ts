@@ -1,0 +1,23 @@
+/**
+ * What makes machines. Everything after that (provisioning, scenarios, exec) is the same over ssh.
+ */
+import type { LabHost } from './hosts.ts'
+import type { Work } from './progress.ts'
+import type { Connection } from './ssh.ts'
+
+export type MachineState = 'running' | 'broken' | 'absent'
+
+export interface Backend {
+  /** What comes before the hosts: packages, images, the network. */
+  prepare(): Work[]
+  /** Makes the machine if it is not there; resolves when ssh answers. */
+  boot(host: LabHost): Promise<void>
+  /** The lab is whole now; `stays` when it outlives this process. */
+  complete(stays: boolean): void
+  /** Takes down whatever there is of the lab; resolves when nothing is left. */
+  down(): Promise<void>
+  /** The lab exists, whole or not. */
+  exists(): boolean
+  state(host: LabHost): MachineState
+  connect(host: LabHost): Promise<Connection>
+}

@@ -1,0 +1,25 @@
+/**
+ * What goes wrong around the lab and is not the fault of what is tested: exit code 2, one clear line.
+ */
+export class LabError extends Error {
+  /** What the reader can do about it. */
+  readonly hint: string | undefined
+
+  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'LabError'
+    this.hint = options.hint
+  }
+}
+
+/** `unknown host "net-9": allowed are consul-server, net-1, net-2` */
+export function unknown(what: string, value: string, allowed: readonly string[]): LabError {
+  return new LabError(`unknown ${what} "${value}": allowed are ${allowed.join(', ')}`)
+}
+
+/** The line that a person reads, for whatever was thrown. Defects keep their stack. */
+export function explain(error: unknown): string {
+  if (error instanceof AggregateError) return [...new Set(error.errors.map(explain))].join('\n')
+  if (error instanceof LabError) return error.hint ? `${error.message}\n  ${error.hint}` : error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

@@ -1,0 +1,223 @@
+/**
+ * One lab host: a systemd-nspawn container with systemd as PID 1, in a network namespace that exists already.
+ *
+ * Root: the image below, a folder of the host's above (overlayfs). Docker's data is bound from a real file
+ * system, since overlay2 does not work on an overlay. The host outlives this process: it is found again by its
+ * cgroup and its control socket, and ended by its cgroup. Source: systemd-nspawn(1), and systemd's
+ * doc/ENVIRONMENT.md for the variables of cgroup v1 machines.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LabError } from '../errors.ts'
+import { hosts } from '../hosts.ts'
+import { type Connection, connect } from '../ssh.ts'
+import { cgroupFolders, cgroupVersion, killCgroup, makeCgroup, processesIn, removeCgroup } from './cgroup.ts'
+import type { Image } from './image.ts'
+import type { LabKeys } from './keys.ts'
+import { type HostPaths, labPaths } from './paths.ts'
+import { checkInterrupted, run } from './run.ts'
+
+const bootDeadlineMs = 30_000
+
+/** Boots the host; resolves when its control channel answers. Nothing of it may be there yet. */
+export async function bootMachine(lab: string, name: string, image: Image, keys: LabKeys): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  const [upper, work] = [join(paths.disks, 'upper'), join(paths.disks, 'work')]
+  const [docker, containerd] = [join(paths.disks, 'docker'), join(paths.disks, 'containerd')]
+  for (const folder of [paths.root, paths.shared, upper, work, docker, containerd])
+    mkdirSync(folder, { recursive: true })
+  const layers = `lowerdir=${image.root},upperdir=${upper},workdir=${work}`
+  await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, paths.root])
+  if (existsSync(image.docker)) await fillDocker(image.docker, docker)
+  writeIdentity(paths.root, name, keys)
+  makeCgroup(paths.cgroup)
+  const binds = [
+    `--bind=${docker}:/var/lib/docker`,
+    `--bind=${containerd}:/var/lib/containerd`,
+    `--bind=${paths.shared}:/run/host/lab`,
+  ]
+  checkInterrupted()
+  const nspawn = launch(paths, [`--hostname=${name}`, ...binds])
+  const connection = await untilAnswers(
+    lab,
+    name,
+    keys,
+    () => nspawn.exitCode === null && nspawn.signalCode === null,
+  )
+  connection.close()
+}
+
+/**
+ * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest running without a parent
+ * that could reboot it.
+ */
+export function machineState(lab: string, name: string): 'running' | 'broken' | 'absent' {
+  const pids = processesIn(labPaths(lab).host(name).cgroup)
+  if (pids.length === 0) return 'absent'
+  return pids.some((pid) => nameOf(pid) === 'systemd-nspawn') ? 'running' : 'broken'
+}
+
+/** Connects to the host's control channel. */
+export function connectMachine(lab: string, name: string, keys: LabKeys): Promise<Connection> {
+  const { socket } = labPaths(lab).host(name)
+  const hostKey = keys.hosts[name]?.public
+  if (hostKey === undefined) throw new LabError(`the lab has no key of host ${name}`)
+  return connect({
+    name,
+    at: { socket },
+    user: 'root',
+    privateKey: keys.client.private,
+    hostKey: keyBlob(hostKey),
+  })
+}
+
+/** Ends the host at once and removes what it was made of. A host is thrown away, so nothing is shut down. */
+export async function removeMachine(lab: string, name: string): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  const lock = lockOf(paths.root)
+  await killCgroup(paths.cgroup)
+  await unmountBelow(join(labPaths(lab).run, 'hosts', name))
+  await removeCgroup(paths.cgroup)
+  for (const left of [join('propagate', paths.machine), join('unix-export', paths.machine), lock]) {
+    rmSync(join('/run/systemd/nspawn', left), { recursive: true, force: true })
+  }
+  for (const folder of [paths.disks, join(labPaths(lab).run, 'hosts', name)]) {
+    // Never past a mount: were one left, removal must stop at it.
+    await run('rm', ['-rf', '--one-file-system', folder])
+  }
+}
+
+/** nspawn's lock on a root is named by its device and inode, and stays behind when nspawn is killed. */
+function lockOf(root: string): string {
+  if (!existsSync(root)) return 'locks/none'
+  const { dev, ino } = statSync(root)
+  return join('locks', `inode-${dev}:${ino}`)
+}
+
+/** Unmounts everything below a folder, the deepest first. */
+export async function unmountBelow(folder: string): Promise<void> {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '))
+    .filter((point) => point.startsWith(`${folder}/`))
+  for (const point of points.reverse()) await run('umount', [point])
+}
+
+/** Layers are never changed in place, so they are linked; the rest is small and copied. */
+async function fillDocker(template: string, docker: string): Promise<void> {
+  await run('cp', ['-al', join(template, 'overlay2'), docker])
+  await run('cp', ['-a', join(template, 'image'), docker])
+}
+
+function writeIdentity(root: string, name: string, keys: LabKeys): void {
+  const host = keys.hosts[name]
+  const put = (path: string, content: string, mode = 0o644) => {
+    const file = join(root, path)
+    mkdirSync(join(file, '..'), { recursive: true })
+    writeFileSync(file, content)
+    chmodSync(file, mode)
+  }
+  const lines = hosts.map((each) => `${each.address}\t${each.name}`)
+  put('etc/hostname', `${name}\n`)
+  put('etc/hosts', ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost', ...lines, ''].join('\n'))
+  put('etc/machine-id', `${randomBytes(16).toString('hex')}\n`)
+  put('etc/resolv.conf', '')
+  put('etc/ssh/ssh_host_ed25519_key', host?.private ?? '', 0o600)
+  put('etc/ssh/ssh_host_ed25519_key.pub', `${host?.public ?? ''}\n`)
+  put('root/.ssh/authorized_keys', `${keys.client.public}\n`, 0o600)
+  put('home/vagrant/.ssh/authorized_keys', `${keys.client.public}\n`)
+}
+
+function launch(paths: HostPaths, extra: string[]): ChildProcess {
+  const legacy = cgroupVersion() === 1
+  const folders = cgroupFolders(paths.cgroup).map((folder) => join(folder, 'cgroup.procs'))
+  // A shell joins the cgroups and becomes nspawn; done from here, the host's first moments would be outside.
+  const joinGroups = [
+    'sh',
+    '-c',
+    'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1"; shift; n=$((n - 1)); done; exec "$@"',
+    'sh',
+  ]
+  const nspawn = [
+    'systemd-nspawn',
+    '--quiet',
+    '--boot',
+    '--register=no',
+    '--keep-unit',
+    '--console=pipe',
+    '--link-journal=no',
+    '--resolv-conf=off',
+    '--timezone=off',
+    '--capability=all',
+    '--drop-capability=CAP_SYS_TIME', // the machine's clock is not the lab's to set
+    '--system-call-filter=@keyring bpf',
+    `--machine=${paths.machine}`,
+    `--directory=${paths.root}`,
+    `--network-namespace-path=/run/netns/${paths.namespace}`,
+    ...(legacy ? ['--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1'] : []),
+    ...extra,
+  ]
+  const [file = 'sh', ...args] = [...joinGroups, String(folders.length), ...folders, ...nspawn]
+  const log = openSync(paths.console, 'a')
+  const env = legacy ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0', SYSTEMD_NSPAWN_USE_CGNS: '1' } : {}
+  const child = spawn(file, args, {
+    detached: true, // a Ctrl-C in the terminal is for the runner
+    stdio: ['ignore', log, log],
+    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
+  })
+  child.unref()
+  closeSync(log)
+  return child
+}
+
+async function untilAnswers(
+  lab: string,
+  name: string,
+  keys: LabKeys,
+  runs: () => boolean,
+): Promise<Connection> {
+  const paths = labPaths(lab).host(name)
+  const end = Date.now() + bootDeadlineMs
+  let last = 'its control channel never appeared'
+  while (Date.now() < end) {
+    if (existsSync(paths.socket)) {
+      try {
+        return await connectMachine(lab, name, keys)
+      } catch (error) {
+        last = error instanceof Error ? error.message : String(error)
+      }
+    }
+    await delay(20)
+    if (!runs()) break
+    checkInterrupted()
+  }
+  const console = existsSync(paths.console)
+    ? readFileSync(paths.console, 'utf8').trim().split('\n').slice(-5)
+    : []
+  throw new LabError(`${name} did not boot: ${last}`, { hint: console.join('\n  ') })
+}
+
+function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return undefined // it has just ended
+  }
+}
+
+function keyBlob(publicKey: string): string {
+  return publicKey.split(' ')[1] ?? ''
+}

@@ -1,0 +1,81 @@
+/**
+ * The lab's mark: a record of what it is about to make, written before the first of it is made and removed
+ * after the last of it is gone.
+ *
+ * `owner` is the process that is making, using or removing the lab. A lab without an owner is meant to stay
+ * (`lab up`, `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { LabError } from '../errors.ts'
+import { labPaths, runRoot } from './paths.ts'
+
+const recordSchema = z.strictObject({
+  lab: z.string(),
+  engine: z.string(),
+  /** Engine of each host, where it differs from `engine`. */
+  engines: z.record(z.string(), z.string()),
+  hosts: z.array(z.string()),
+  /** The lab was made whole. */
+  complete: z.boolean(),
+  /** Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told apart. */
+  owner: z.strictObject({ pid: z.number(), startedAt: z.string() }).optional(),
+})
+export type LabRecord = z.infer<typeof recordSchema>
+
+export function readRecord(lab: string): LabRecord | undefined {
+  const file = labPaths(lab).record
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const parsed = recordSchema.safeParse(JSON.parse(text))
+  if (parsed.success) return parsed.data
+  throw new LabError(`${file} is not a record of a lab: ${z.prettifyError(parsed.error)}`)
+}
+
+export function writeRecord(record: LabRecord): void {
+  const file = labPaths(record.lab).record
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  writeFileSync(`${file}.part`, JSON.stringify(record, null, 2))
+  renameSync(`${file}.part`, file)
+}
+
+export function removeRecord(lab: string): void {
+  rmSync(labPaths(lab).run, { recursive: true, force: true })
+}
+
+/** Names of all labs that have a record. */
+export function recordedLabs(): string[] {
+  try {
+    return readdirSync(runRoot).filter((lab) => readRecord(lab) !== undefined)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+export function ownerOf(pid: number): { pid: number; startedAt: string } | undefined {
+  const startedAt = startTime(pid)
+  return startedAt === undefined ? undefined : { pid, startedAt }
+}
+
+/** `mine`, `free` (nobody), `theirs` (a living process) or `dead`. */
+export function ownership(record: LabRecord): 'mine' | 'free' | 'theirs' | 'dead' {
+  if (!record.owner) return 'free'
+  if (startTime(record.owner.pid) !== record.owner.startedAt) return 'dead'
+  return record.owner.pid === process.pid ? 'mine' : 'theirs'
+}
+
+function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(join('/proc', String(pid), 'stat'), 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined // no such process
+  }
+}

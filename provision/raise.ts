@@ -1,0 +1,82 @@
+/**
+ * Bringing the whole lab up: machines by a backend, then the provisioning steps, all hosts at the same time.
+ */
+import type { Backend } from './backend.ts'
+import { hosts } from './hosts.ts'
+import { perform, type Timing, type Work } from './progress.ts'
+import { provisioning } from './provision.ts'
+import type { Connection } from './ssh.ts'
+
+export interface Raised {
+  timings: Timing[]
+  /** `net-1: docker engine …`, one per step that changed something. */
+  changed: string[]
+}
+
+/** Idempotent. `stays`: the lab outlives this process. On failure what is half made is the caller's to take down. */
+export async function raise(backend: Backend, options: { stays: boolean; quiet?: boolean }): Promise<Raised> {
+  const connections = new Map<string, Promise<Connection>>()
+  const changed: string[] = []
+  try {
+    const works: Work[] = [
+      ...backend.prepare(),
+      {
+        title: 'hosts',
+        together: true,
+        parts: hosts.map((host) => hostWork(backend, host, connections, changed)),
+      },
+    ]
+    const timings = await perform(works, options)
+    backend.complete(options.stays)
+    return { timings, changed }
+  } finally {
+    for (const connection of connections.values())
+      connection.then((each) => each.close()).catch(() => undefined)
+  }
+}
+
+/** The provisioning steps alone, on hosts that are up. */
+export async function provisionAll(backend: Backend): Promise<Raised> {
+  const connections = new Map<string, Promise<Connection>>()
+  const changed: string[] = []
+  const parts = hosts.map((host) => {
+    connections.set(host.name, backend.connect(host))
+    return provisionWork(host, connections, changed)
+  })
+  try {
+    const timings = await perform([{ title: 'provision', together: true, parts }])
+    return { timings, changed }
+  } finally {
+    for (const connection of connections.values())
+      connection.then((each) => each.close()).catch(() => undefined)
+  }
+}
+
+type Host = (typeof hosts)[number]
+
+function hostWork(
+  backend: Backend,
+  host: Host,
+  connections: Map<string, Promise<Connection>>,
+  changed: string[],
+): Work {
+  const boot = {
+    title: 'boot',
+    run: async () => {
+      await backend.boot(host)
+      connections.set(host.name, backend.connect(host))
+      await connections.get(host.name)
+    },
+  }
+  const rest = provisionWork(host, connections, changed)
+  return { title: host.name, parts: [boot, ...('parts' in rest ? rest.parts : [])] }
+}
+
+function provisionWork(host: Host, connections: Map<string, Promise<Connection>>, changed: string[]): Work {
+  const connection = async () => {
+    const opened = connections.get(host.name)
+    if (!opened) throw new Error(`${host.name} has no connection yet`)
+    return opened
+  }
+  return { title: host.name, parts: provisioning(host, connection, (title) => changed.push(title)) }
+}

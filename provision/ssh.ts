@@ -1,0 +1,295 @@
+/**
+ * The one ssh client of the lab: commands, files and shells on a host, as root.
+ *
+ * Used by the provisioning steps (as a zx shell), by the scenarios and by `lab exec`. One connection per host
+ * with at most eight channels at once (sshd's MaxSessions is ten); further commands wait their turn. Host keys
+ * are pinned. A connection that stops answering is given up after 6 s, and what waited on it fails.
+ */
+import { EventEmitter } from 'node:events'
+import { connect as connectSocket } from 'node:net'
+import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import type { ClientChannel } from 'ssh2'
+import ssh2 from 'ssh2'
+import { quote, $ as zx } from 'zx'
+import { LabError } from './errors.ts'
+
+export interface Target {
+  /** For messages. */
+  name: string
+  /** A unix socket with an sshd behind it, or an address. */
+  at: { socket: string } | { host: string; port: number }
+  user: string
+  /** OpenSSH or PEM text. */
+  privateKey: string
+  /** The host's public key in base64, as in known_hosts; `undefined` only where the backend has none to pin. */
+  hostKey: string | undefined
+}
+
+export interface Result {
+  stdout: string
+  stderr: string
+  /** Exit code; 128 + n for a command that signal n ended, 255 when the connection was lost. */
+  code: number
+}
+
+export interface Connection extends AsyncDisposable {
+  name: string
+  /** Runs a bash command line as root. `input` becomes its stdin. Never throws for a non-zero exit code. */
+  exec(command: string, options?: { input?: string | Buffer; timeoutMs?: number }): Promise<Result>
+  /** The same with streams, byte for byte; resolves with the exit code. */
+  pipe(command: string, streams: { stdin: Readable; stdout: Writable; stderr: Writable }): Promise<number>
+  /** An interactive shell (or command) on a terminal of this process. Resolves with the exit code. */
+  terminal(command?: string): Promise<number>
+  /** A zx shell whose commands run on the host. */
+  $: typeof zx
+  /** Writes a file as root, through a temporary file beside it. */
+  upload(path: string, content: string | Buffer, mode?: string): Promise<void>
+  /** True while the connection is usable. */
+  alive(): boolean
+  close(): void
+}
+
+const channelsAtOnce = 8
+
+export async function connect(target: Target, timeoutMs = 5000): Promise<Connection> {
+  const client = await handshake(target, timeoutMs)
+  const slots = semaphore(channelsAtOnce)
+  let open = true
+  client.on('close', () => {
+    open = false
+  })
+  client.on('error', () => {
+    open = false // a late error is seen by whoever waits on a channel; without a listener it would end the process
+  })
+  const asRoot = (command: string) =>
+    target.user === 'root' ? command : `sudo -n bash -c ${shellQuote(command)}`
+
+  // The exit status may come in the same packet as the channel itself: listen for it before anything is awaited.
+  const channel: OpenChannel = (command, pty) =>
+    new Promise((resolve, reject) => {
+      if (!open) return reject(lost(target))
+      client.exec(asRoot(command), pty ? { pty: terminalSize() } : {}, (error, stream) =>
+        error
+          ? reject(new LabError(`${target.name}: ${error.message}`, { cause: error }))
+          : resolve({ stream, exit: exitOf(stream) }),
+      )
+    })
+
+  const pipe: Connection['pipe'] = (command, streams) =>
+    slots(async () => {
+      const { stream, exit } = await channel(command, false)
+      stream.stdin.on('error', () => undefined) // the command may end before it has read its input
+      streams.stdin.pipe(stream.stdin)
+      stream.stdout.pipe(streams.stdout, { end: false })
+      stream.stderr.pipe(streams.stderr, { end: false })
+      const code = await exit
+      streams.stdin.unpipe(stream.stdin)
+      return code
+    })
+
+  const exec: Connection['exec'] = (command, { input, timeoutMs: limit } = {}) =>
+    slots(async () => {
+      const { stream, exit } = await channel(command, false)
+      const out = collect(stream.stdout)
+      const err = collect(stream.stderr)
+      stream.stdin.on('error', () => undefined) // the command may end before it has read its input
+      stream.stdin.end(input)
+      const code = await withLimit(exit, limit, () => stream.destroy(), `${target.name}: ${command}`)
+      return { stdout: out(), stderr: err(), code }
+    })
+
+  const connection: Connection = {
+    name: target.name,
+    exec,
+    pipe,
+    async terminal(command = 'exec bash -l') {
+      const { stream, exit } = await channel(command, true)
+      return attachTerminal(stream, exit)
+    },
+    $: zx({
+      spawn: remoteSpawn(channel, slots) as unknown as typeof zx.spawn,
+      kill: async () => undefined,
+      shell: 'bash',
+      prefix: 'set -euo pipefail;',
+      postfix: '',
+      quote,
+      verbose: false,
+      quiet: true,
+    }),
+    async upload(path, content, mode = '0644') {
+      const [to, temporary] = [shellQuote(path), shellQuote(`${path}.part`)]
+      const directory = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
+      const command = `mkdir -p ${directory} && cat > ${temporary} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
+      const result = await exec(command, { input: content })
+      if (result.code !== 0)
+        throw new LabError(`${target.name}: cannot write ${path}: ${result.stderr.trim()}`)
+    },
+    alive: () => open,
+    close: () => client.end(),
+    async [Symbol.asyncDispose]() {
+      client.end()
+    },
+  }
+  return connection
+}
+
+/** One word for a POSIX shell. */
+export function shellQuote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+function lost(target: Target): LabError {
+  return new LabError(`${target.name}: the connection was lost`)
+}
+
+async function handshake(target: Target, timeoutMs: number): Promise<ssh2.Client> {
+  const sock = connectSocket('socket' in target.at ? { path: target.at.socket } : target.at)
+  sock.setNoDelay(true)
+  const client = new ssh2.Client()
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      sock.destroy()
+      reject(new LabError(`${target.name}: ssh: ${error.message}`, { cause: error }))
+    }
+    sock.once('error', fail)
+    client.once('error', fail)
+    client.once('close', () => fail(new Error('the connection was closed')))
+    client.once('ready', () => {
+      client.removeAllListeners()
+      sock.removeListener('error', fail)
+      resolve(client)
+    })
+    client.connect({
+      sock: sock as Duplex as typeof sock,
+      username: target.user,
+      privateKey: target.privateKey,
+      readyTimeout: timeoutMs,
+      keepaliveInterval: 2000,
+      keepaliveCountMax: 3,
+      // Without a verifier ssh2 accepts any key. Ciphers: the channel is local, so the cheapest AEAD first.
+      hostVerifier: (key: Buffer) =>
+        target.hostKey === undefined || key.toString('base64') === target.hostKey,
+      algorithms: { serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'rsa-sha2-512'] },
+    })
+  })
+}
+
+/** A channel that closes without an exit status was cut off: 255, as OpenSSH says. */
+function exitOf(stream: ClientChannel): Promise<number> {
+  return new Promise((resolve) => {
+    let status = 255
+    stream.on('exit', (code: number | null, signal?: string) => {
+      status = code ?? 128 + signalNumber(signal)
+    })
+    stream.on('close', () => resolve(status))
+  })
+}
+
+const signals: Record<string, number> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ABRT: 6,
+  KILL: 9,
+  SEGV: 11,
+  PIPE: 13,
+  ALRM: 14,
+  TERM: 15,
+}
+
+function signalNumber(name: string | undefined): number {
+  return signals[(name ?? '').replace(/^SIG/, '')] ?? 127
+}
+
+function collect(stream: Readable): () => string {
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return () => Buffer.concat(chunks).toString('utf8')
+}
+
+async function withLimit<T>(
+  work: Promise<T>,
+  limitMs: number | undefined,
+  cut: () => void,
+  what: string,
+): Promise<T> {
+  if (limitMs === undefined) return work
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      cut()
+      reject(new LabError(`${what}: no end after ${limitMs} ms`))
+    }, limitMs)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
+/** What zx calls instead of child_process.spawn: enough of a ChildProcess, on a channel of the connection. */
+function remoteSpawn(channel: OpenChannel, slots: Semaphore) {
+  return (command: string) => {
+    const child = Object.assign(new EventEmitter(), {
+      kill: () => false,
+    })
+    const [out, err] = [new PassThrough(), new PassThrough()]
+    Object.assign(child, { stdout: out, stderr: err })
+    slots(async () => {
+      const { stream, exit } = await channel(command, false)
+      stream.stdin.end()
+      stream.stdout.pipe(out)
+      stream.stderr.pipe(err)
+      const [code] = await Promise.all([exit, finished(out), finished(err)])
+      child.emit('exit', code, null)
+      child.emit('close', code, null)
+    }).catch((error) => {
+      child.emit('error', error)
+      child.emit('close', 255, null)
+    })
+    return child
+  }
+}
+
+type OpenChannel = (
+  command: string,
+  pty: boolean,
+) => Promise<{ stream: ClientChannel; exit: Promise<number> }>
+type Semaphore = <T>(work: () => Promise<T>) => Promise<T>
+
+function semaphore(size: number): Semaphore {
+  let free = size
+  const waiting: (() => void)[] = []
+  return async (work) => {
+    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
+    else free--
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else free++
+    }
+  }
+}
+
+function terminalSize() {
+  const { columns = 80, rows = 24 } = process.stdout
+  return { cols: columns, rows, term: process.env.TERM ?? 'xterm', width: 0, height: 0 }
+}
+
+async function attachTerminal(stream: ClientChannel, exit: Promise<number>): Promise<number> {
+  const { stdin, stdout } = process
+  const raw = stdin.isTTY
+  const resize = () => stream.setWindow(stdout.rows, stdout.columns, 0, 0)
+  if (raw) stdin.setRawMode(true)
+  stdout.on('resize', resize)
+  stdin.pipe(stream.stdin)
+  stream.stdout.pipe(stdout, { end: false })
+  try {
+    return await exit
+  } finally {
+    if (raw) stdin.setRawMode(false)
+    stdout.off('resize', resize)
+    stdin.unpipe(stream.stdin)
+    stdin.unref?.()
+  }
+}

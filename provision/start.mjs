@@ -1,0 +1,47 @@
+/**
+ * The way in for every npm script: checks Node, installs the packages when they are missing or out of date,
+ * then runs the TypeScript file that was named. Plain JavaScript, since it runs before anything is installed.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`multihost needs Node 20.19 or newer, and this is ${process.versions.node}`)
+  process.exit(2)
+}
+
+if (stale()) {
+  console.error('installing packages (npm ci) …')
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  })
+  if (npm.status !== 0) {
+    console.error(`npm ci failed; in ${root} run: npm ci`)
+    process.exit(2)
+  }
+}
+
+const [file, ...args] = process.argv.slice(2)
+const child = spawn(process.execPath, ['--import', 'tsx', `${root}${file}`, ...args], { stdio: 'inherit' })
+// The child tears down what it made; this process only waits for it and passes its end on.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    // A terminal sends Ctrl-C to the whole group; kill(1) to this process alone.
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+  })
+}
+child.on('exit', (code, signal) => {
+  process.exitCode = signal ? 128 + constants.signals[signal] : (code ?? 1)
+})
+
+function stale() {
+  const installed = `${root}node_modules/.package-lock.json`
+  if (!existsSync(installed)) return true
+  return statSync(`${root}package-lock.json`).mtimeMs > statSync(installed).mtimeMs
+}

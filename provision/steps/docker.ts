@@ -1,0 +1,85 @@
+/**
+ * A Docker engine that reads /etc/default/docker, as the walkthrough documents it, and the walkthrough's image.
+ */
+import { z } from 'zod'
+import { LabError } from '../errors.ts'
+import { consulAddress, network } from '../hosts.ts'
+import { render } from '../template.ts'
+import {
+  filesHold,
+  type RemoteFile,
+  type Step,
+  type StepContext,
+  succeeds,
+  until,
+  writeFiles,
+} from './step.ts'
+
+const image = 'debian:13'
+const optionsFile = '/etc/default/docker'
+const dropIn = '/etc/systemd/system/docker.service.d/multihost.conf'
+const answers = 'docker version > /dev/null'
+
+/** Options end up inside double quotes in a file that shells and systemd read: nothing may end the quotes or expand. */
+const optionSchema = z
+  .string()
+  .regex(/^[^"\\$`\n]*$/, 'must not contain a double quote, backslash, dollar, backtick or newline')
+const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: optionSchema })
+
+export const docker: Step = {
+  title: 'docker engine that reads /etc/default/docker',
+  async holds(context) {
+    return (
+      (await filesHold(context, [optionsFileFor()])) &&
+      (await succeeds(
+        context,
+        `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile} && systemctl -q is-active docker && systemctl -q is-enabled docker && ${answers}`,
+      ))
+    )
+  },
+  async apply(context) {
+    const { $, host } = context
+    if (!(await succeeds(context, 'command -v dockerd docker > /dev/null'))) {
+      await $`apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends docker.io docker-cli`
+    }
+    await writeFiles(context, [optionsFileFor()])
+    if (!(await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`))) await addDropIn(context)
+    await $`systemctl -q enable docker; systemctl restart docker`
+    await until(context, answers, `dockerd on ${host.name} does not answer`)
+  },
+}
+
+/** Pulled where there is a registry; on nspawn hosts and boxes it is there already. */
+export const containerImage: Step = {
+  title: `container image ${image}`,
+  holds: (context) => succeeds(context, `docker image inspect ${image} > /dev/null`),
+  async apply({ $ }) {
+    await $`docker pull -q ${image}`
+  },
+}
+
+/** The engine's and the driver's options as one file; throws with the name and value that cannot stand in it. */
+export function optionsFileText(values: { dockerOpts: string; multihostOpts: string }): string {
+  const parsed = valuesSchema.safeParse(values)
+  if (!parsed.success) throw new LabError(`${optionsFile}: ${z.prettifyError(parsed.error)}`)
+  return render(new URL('../templates/docker.hbs', import.meta.url), parsed.data)
+}
+
+function optionsFileFor(): RemoteFile {
+  const multihostOpts = [
+    `--kv-store=consul://${consulAddress}`,
+    '--default-network=overlay:multihost',
+    `--bind-interface=${network}`,
+  ]
+  return {
+    path: optionsFile,
+    content: optionsFileText({ dockerOpts: '', multihostOpts: multihostOpts.join(' ') }),
+  }
+}
+
+async function addDropIn(context: StepContext): Promise<void> {
+  const dockerd = (await context.$`command -v dockerd`).stdout.trim()
+  const content = render(new URL('../templates/docker-options.conf.hbs', import.meta.url), { dockerd })
+  await writeFiles(context, [{ path: dropIn, content }])
+  await context.$`systemctl daemon-reload`
+}

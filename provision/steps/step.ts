@@ -1,0 +1,88 @@
+/**
+ * A provisioning step: a title, how to tell that it holds, and how to make it hold.
+ *
+ * Steps run in order on one host, over ssh. A step that holds is not applied, so a second run changes nothing;
+ * a step that does not hold after it was applied is an error.
+ */
+import { createHash } from 'node:crypto'
+import { LabError } from '../errors.ts'
+import type { LabHost } from '../hosts.ts'
+import { type Connection, shellQuote } from '../ssh.ts'
+
+export interface StepContext {
+  host: LabHost
+  /** zx on the host, as root. */
+  $: Connection['$']
+  upload: Connection['upload']
+}
+
+export interface Step {
+  title: string
+  holds(context: StepContext): Promise<boolean>
+  apply(context: StepContext): Promise<void>
+}
+
+/** Resolves with whether the step changed something. */
+export async function take(step: Step, connection: Connection, host: LabHost): Promise<boolean> {
+  const context = { host, $: connection.$, upload: connection.upload }
+  try {
+    if (await step.holds(context)) return false
+    await step.apply(context)
+    if (await step.holds(context)) return true
+  } catch (error) {
+    if (error instanceof LabError) throw error
+    throw new LabError(`${host.name}: ${step.title}: ${words(error)}`, { cause: error })
+  }
+  throw new LabError(`${host.name}: ${step.title}: was applied and still does not hold`)
+}
+
+export interface RemoteFile {
+  path: string
+  content: string | Buffer
+  mode?: string
+}
+
+/** True when every file is on the host with this content. */
+export async function filesHold({ $ }: StepContext, files: readonly RemoteFile[]): Promise<boolean> {
+  const sums = files.map(({ path, content }) => `${sha256(content)}  ${path}`).join('\n')
+  return (await $`sha256sum --check --status <<< ${sums}`.nothrow()).exitCode === 0
+}
+
+export async function writeFiles({ upload }: StepContext, files: readonly RemoteFile[]): Promise<void> {
+  for (const { path, content, mode } of files) await upload(path, content, mode)
+}
+
+/** True when the command succeeds. */
+export async function succeeds({ $ }: StepContext, command: string): Promise<boolean> {
+  return (await $`bash -c ${command}`.nothrow()).exitCode === 0
+}
+
+/** Runs the command on the host until it succeeds; `what` completes "… within N s". */
+export async function until(
+  { $, host }: StepContext,
+  command: string,
+  what: string,
+  deadlineMs = 20_000,
+): Promise<void> {
+  const loop = `end=$(( $(date +%s%N) / 1000000 + ${deadlineMs} )); until ${command}; do [ $(( $(date +%s%N) / 1000000 )) -lt $end ] || exit 1; sleep 0.05; done`
+  const result = await $`bash -c ${loop}`.nothrow()
+  if (result.exitCode === 0) return
+  throw new LabError(
+    `${host.name}: ${what} within ${deadlineMs / 1000} s: ${(result.stderr || result.stdout).trim().split('\n').at(-1)}`,
+    {
+      hint: `try: npm run -s lab -- exec ${host.name} ${shellQuote(command)}`,
+    },
+  )
+}
+
+function words(error: unknown): string {
+  if (error && typeof error === 'object' && 'stderr' in error) {
+    const { stderr, exitCode } = error as { stderr: string; exitCode: number | null }
+    return stderr.trim().split('\n').slice(-3).join('; ') || `exit code ${exitCode}`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
+}

@@ -1,0 +1,136 @@
+/**
+ * `npm run scenarios`: the main job. Makes a lab of its own, replays the scenarios on it, writes the report,
+ * takes the lab down.
+ *
+ * This process is vitest's parent, since vitest runs no teardown when it is interrupted: whatever becomes of
+ * vitest, the lab goes. Exit codes: 0 all hold; 1 an assertion failed; 2 the lab could not be made or was lost.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { chooseLab, type LabChoice, labOptions, parse } from '../provision/arguments.ts'
+import { explain, LabError } from '../provision/errors.ts'
+import { hosts } from '../provision/hosts.ts'
+import { catchSignals } from '../provision/interruption.ts'
+import { timingTable } from '../provision/progress.ts'
+import { raise } from '../provision/raise.ts'
+
+const usage = `usage: npm run scenarios -- [FILTER…] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N] [--lab NAME]
+
+  FILTER     only scenario files whose path contains it
+  --keep     leave the lab up afterwards
+  --repeat   the whole job N times, each on a fresh lab
+  --lab      name of the lab; two with different names can be up at once`
+
+const options = {
+  ...labOptions,
+  keep: { type: 'boolean' },
+  repeat: { type: 'string' },
+  timings: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+let vitest: ChildProcess | undefined
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args, options)
+  if (values.help) {
+    console.log(usage)
+    return 0
+  }
+  const times = count(values.repeat)
+  for (let round = 1; round <= times; round++) {
+    if (times > 1) console.log(`\nround ${round} of ${times}`)
+    const code = await once(
+      chooseLab(values, 'scenarios'),
+      positionals,
+      values.keep ?? false,
+      values.timings ?? false,
+    )
+    if (code !== 0) return code
+  }
+  return 0
+}
+
+async function once(
+  choice: LabChoice,
+  filters: string[],
+  keep: boolean,
+  withTimings: boolean,
+): Promise<number> {
+  const { backend, lab } = choice
+  await backend.down() // a fresh lab each time: one kept from before would hide what it was left with
+  let kept = false
+  try {
+    const { timings } = await raise(backend, { stays: false })
+    if (withTimings) console.log(timingTable(timings))
+    const code = await replay(choice, filters)
+    if (interrupted() !== undefined) return 2
+    if (code !== 0 && hosts.some((host) => backend.state(host) !== 'running')) {
+      throw new LabError('the lab was lost while the scenarios ran')
+    }
+    kept = keep
+    return code === 0 ? 0 : 1
+  } finally {
+    if (kept) {
+      backend.complete(true)
+      console.log(
+        `the lab stays: npm run lab -- ssh net-1 --lab ${lab}, and npm run lab -- down --lab ${lab}`,
+      )
+    } else await backend.down()
+  }
+}
+
+/** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
+function replay({ lab }: LabChoice, filters: string[]): Promise<number> {
+  const report = `${root}report/junit.xml`
+  rmSync(report, { force: true })
+  mkdirSync(`${root}report`, { recursive: true })
+  const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${report}`]
+  const args = [
+    `${root}node_modules/vitest/vitest.mjs`,
+    'run',
+    '--project',
+    'scenarios',
+    ...reporters,
+    ...filters,
+  ]
+  return new Promise((resolve, reject) => {
+    vitest = spawn(process.execPath, args, {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, MULTIHOST_LAB: lab },
+    })
+    vitest.once('error', reject)
+    vitest.once('exit', (code) => resolve(code ?? 1))
+  })
+}
+
+function endVitest(): void {
+  if (vitest?.pid === undefined || vitest.exitCode !== null) return
+  try {
+    process.kill(-vitest.pid, 'SIGKILL') // nothing of it is worth waiting for: the lab is taken down here
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+function count(value: string | undefined): number {
+  if (value === undefined) return 1
+  if (/^[1-9]\d{0,3}$/.test(value)) return Number(value)
+  throw new LabError(`--repeat ${value}: a whole number from 1 to 9999`)
+}
+
+const interrupted = catchSignals(endVitest)
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = interrupted() ?? code
+  },
+  (error) => {
+    const code = interrupted()
+    console.error(code === undefined ? explain(error) : 'interrupted; the lab is down')
+    process.exitCode = code ?? 2
+  },
+)

@@ -1,0 +1,39 @@
+/**
+ * `scenario(title, body)`: a vitest test with the lab's hosts as fixtures.
+ */
+import { test } from 'vitest'
+import { chooseLab } from '../provision/arguments.ts'
+import { hosts } from '../provision/hosts.ts'
+import type { Connection } from '../provision/ssh.ts'
+import { type Host, labHost } from './host.ts'
+
+interface Hosts {
+  consulServer: Host
+  net1: Host
+  net2: Host
+}
+
+/** Names of fixtures: `net-1` → `net1`. */
+export const scenario = test.extend<Hosts>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
+  consulServer: async ({}, use) => use(await hostFixture('consul-server')),
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  net1: async ({}, use) => use(await hostFixture('net-1')),
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  net2: async ({}, use) => use(await hostFixture('net-2')),
+})
+
+const connections = new Map<string, Promise<Connection>>()
+
+async function hostFixture(name: string): Promise<Host> {
+  const host = hosts.find((each) => each.name === name)
+  if (!host) throw new Error(`provision/lab.json has no host ${name}, which the scenarios need`)
+  const { backend } = chooseLab(
+    { lab: process.env.MULTIHOST_LAB, backend: process.env.MULTIHOST_BACKEND },
+    'scenarios',
+  )
+  const open = await connections.get(name)
+  if (!open?.alive()) connections.set(name, backend.connect(host))
+  const connection = await (connections.get(name) as Promise<Connection>)
+  return labHost(host.name, host.address, connection, () => undefined)
+}
