@@ -5,7 +5,7 @@
  * mount made in a private mount namespace (systemd's ProtectSystem) would be seen by nobody else, so namespaces
  * are made and removed in that of PID 1. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_CHROOT and CAP_SYS_PTRACE.
  */
-import { mkdir, open, readdir, readlink, statfs } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, readlink, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Observed, Op } from '../core/datapath.ts'
 import { namespaceFolder } from '../core/desired.ts'
@@ -22,6 +22,8 @@ export interface RealKernelOptions {
   folder?: string
   /** The network namespace that plays the host; the driver's own when absent. */
   hostNamespace?: string
+  /** The mount namespace that everybody sees, PID 1's. */
+  mountNamespace?: string
   /** Bound of one process. */
   timeoutMs?: number
 }
@@ -29,6 +31,7 @@ export interface RealKernelOptions {
 export function realKernel({
   folder = namespaceFolder,
   hostNamespace,
+  mountNamespace = '/proc/1/ns/mnt',
   timeoutMs = 10_000,
 }: RealKernelOptions = {}): Kernel {
   const run = runner(timeoutMs)
@@ -36,7 +39,7 @@ export function realKernel({
   const shell: Shell = {
     run,
     enter: (where) => (where === 'host' ? host : ['nsenter', `--net=${where}`]),
-    mounts: once(mountsPrefix),
+    mounts: once(() => mountsPrefix(mountNamespace)),
   }
   const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
   const host1 = async (args: string): Promise<string> =>
@@ -216,14 +219,30 @@ async function entriesOf(folder: string): Promise<string[]> {
   }
 }
 
-/** Empty where the driver shares PID 1's mount namespace, or may not see it. */
-async function mountsPrefix(): Promise<string[]> {
+/** Empty where the driver is in that mount namespace itself. */
+async function mountsPrefix(common: string): Promise<string[]> {
   try {
-    const [own, first] = await Promise.all([readlink('/proc/self/ns/mnt'), readlink('/proc/1/ns/mnt')])
-    return own === first ? [] : ['nsenter', '--mount=/proc/1/ns/mnt']
-  } catch {
-    return []
+    const [own, theirs] = await Promise.all([readlink('/proc/self/ns/mnt'), readlink(common)])
+    return own === theirs ? [] : ['nsenter', `--mount=${common}`]
+  } catch (cause) {
+    // a namespace bound in a private copy would end, with all traffic in it, when the driver ends
+    if (!(await isPrivateCopy())) return []
+    throw new DriverError(
+      'kernel',
+      `${common} cannot be read, and the driver's own mounts are a private copy`,
+      {
+        hint: 'give the unit CAP_SYS_PTRACE, or no setting that makes a mount namespace (ProtectSystem, PrivateTmp, …)',
+        cause,
+      },
+    )
   }
+}
+
+/** systemd makes the copy a slave of the original (systemd.exec(5), MountFlags). */
+async function isPrivateCopy(): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
+  const root = mounts.split('\n').find((line) => line.split(' ')[4] === '/')
+  return / master:\d+ /.test(root ?? '')
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

@@ -30,6 +30,8 @@ export function namespaces(): Namespaces {
     const { status, stdout, stderr } = spawnSync('nsenter', [`--net=${path}`, ...command], {
       encoding: 'utf8',
     })
+    // a test that expects a failure must not be content with this one
+    if (/failed to execute/.test(stderr)) throw new Error(`${command[0]} is not installed: ${stderr.trim()}`)
     return { code: status ?? -1, stdout, stderr }
   }
   return {

@@ -1,4 +1,8 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Op } from '../../../driver/core/datapath.ts'
 import { plan } from '../../../driver/core/plan.ts'
 import { realKernel } from '../../../driver/kernel/real.ts'
 import { datapath, peer, veth } from '../core/datapath.sample.ts'
@@ -92,6 +96,24 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     })
   })
 
+  test('a namespace made by a driver with private mounts is there for everybody, and is removed for everybody', () => {
+    using spaces = namespaces()
+    const path = `${spaces.folder}/${'a'.repeat(12)}`
+    // what systemd gives a machine: mounts are shared, and a unit's copy follows
+    execFileSync('mount', ['-t', 'tmpfs', 'multihost-test', spaces.folder])
+    try {
+      execFileSync('mount', ['--make-shared', spaces.folder])
+      const done = privately(spaces.folder, { op: 'namespace-add', namespace: path })
+      expect(done).toEqual({ bridge: true, fdb: [], neighbours: [], ports: [] })
+      expect(spaces.run(path, 'ip', 'link', 'show', 'br0').code).toBe(0)
+      expect(privately(spaces.folder, { op: 'namespace-del', namespace: path })).toBeNull()
+      expect(readdirSync(spaces.folder)).toEqual([])
+    } finally {
+      spawnSync('umount', ['-l', path])
+      execFileSync('umount', ['-l', spaces.folder])
+    }
+  })
+
   test('a value with a line break never reaches ip', async () => {
     await using bench = await open()
     await expect(bench.kernel.apply([neighbour(bench, '172.21.0.2\nlink del eth1')])).rejects.toMatchObject({
@@ -99,6 +121,19 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     })
   })
 })
+
+/** Applies one operation in a process with mounts of its own, and tells what that process then observes. */
+function privately(folder: string, op: Op): unknown {
+  const script = `
+    import { realKernel } from ${JSON.stringify(join(import.meta.dirname, '../../../driver/kernel/real.ts'))}
+    const kernel = realKernel({ folder: '${folder}', mountNamespace: '/proc/${process.pid}/ns/mnt' })
+    await kernel.apply([${JSON.stringify(op)}])
+    console.log(JSON.stringify((await kernel.observe('${op.namespace}')) ?? null))`
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', script]
+  return JSON.parse(
+    execFileSync('unshare', ['--mount', '--propagation', 'slave', ...node], { encoding: 'utf8' }),
+  )
+}
 
 function sample(bench: Bench) {
   return datapath({ namespace: bench.namespace('a'), veths: [veth('1')], peers: [peer(2)] })
