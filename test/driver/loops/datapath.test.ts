@@ -222,6 +222,24 @@ describe('the datapath loop', () => {
     await expect.poll(() => kernel.observe('/netns/dddddddddddd')).toBeUndefined()
   })
 
+  test('a namespace that may be of a network whose place here is not known yet stays', async () => {
+    await kernel.apply([{ op: 'namespace-add', namespace: path }])
+    store.map('net-1', {})
+    store.endpoint(here)
+    const loop = start({ auditMs: 5 })
+    await expect.poll(() => loop.status().get(a)?.state).toBe('failing')
+    expect(await kernel.namespaces()).toEqual([path])
+    store.map('net-1', { [a]: a })
+    await loop.settled(a)
+    expect(loop.status().get(a)?.namespace).toBe(path)
+  })
+
+  test('a namespace of a network without an endpoint here any more is removed after a restart', async () => {
+    await kernel.apply([{ op: 'namespace-add', namespace: path }])
+    start()
+    await expect.poll(have).toBeUndefined()
+  })
+
   test('a store that has forgotten this host removes nothing', async () => {
     const loop = start({ auditMs: 5 })
     store.endpoint(here)
