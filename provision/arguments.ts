@@ -56,7 +56,7 @@ function engineChoice(words: string[]): { engine?: string; engines?: Record<stri
   for (const word of words) {
     const [first = '', second] = word.split('=')
     const engine = second ?? first
-    if (!engines.includes(engine)) throw unknown('engine', engine, engines)
+    if (!engines.some((each) => each === engine)) throw unknown('engine', engine, engines)
     if (second === undefined) choice.engine = engine
     else choice.engines[hostNamed(first).name] = engine
   }

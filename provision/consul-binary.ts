@@ -23,7 +23,16 @@ export async function consulBinary(): Promise<string> {
     try {
       const apt = await aptFor(work)
       await run('apt-get', [...apt, 'update', '-q'])
-      await run('sh', ['-c', 'cd "$1" && shift && exec apt-get "$@"', 'sh', work, ...apt, 'download', '-q', 'consul'])
+      await run('sh', [
+        '-c',
+        'cd "$1" && shift && exec apt-get "$@"',
+        'sh',
+        work,
+        ...apt,
+        'download',
+        '-q',
+        'consul',
+      ])
       const deb = readdirSync(work).find((name) => name.startsWith('consul_') && name.endsWith('.deb'))
       if (deb === undefined) throw new LabError('apt-get download brought no package of consul')
       mkdirSync(part)
@@ -37,8 +46,12 @@ export async function consulBinary(): Promise<string> {
 
 /** Options that make apt use the given folder alone, with bullseye as its only source. */
 async function aptFor(work: string): Promise<string[]> {
-  for (const folder of ['state/lists/partial', 'cache/archives/partial', 'etc']) mkdirSync(join(work, folder), { recursive: true })
-  writeFileSync(join(work, 'etc/sources.list'), `deb [signed-by=${keyring}] ${await debianMirror()} bullseye main\n`)
+  for (const folder of ['state/lists/partial', 'cache/archives/partial', 'etc'])
+    mkdirSync(join(work, folder), { recursive: true })
+  writeFileSync(
+    join(work, 'etc/sources.list'),
+    `deb [signed-by=${keyring}] ${await debianMirror()} bullseye main\n`,
+  )
   writeFileSync(join(work, 'status'), '')
   const options = {
     'Dir::Etc::SourceList': join(work, 'etc/sources.list'),

@@ -80,7 +80,10 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
       const { owner, ...record } = existing(lab)
       writeRecord({ ...record, complete: true, ...(stays || !owner ? {} : { owner }) })
     },
-    down: () => uninterrupted(() => removeLab(lab)),
+    down: () => {
+      refuseOthers(lab)
+      return uninterrupted(() => removeLab(lab))
+    },
     exists: () => readRecord(lab) !== undefined,
     state: (host) => machineState(lab, host.name),
     connect(host) {
@@ -99,13 +102,8 @@ async function claim(wanted: LabRecord, engineAsked: boolean): Promise<void> {
   const owner = ownerOf(process.pid)
   const mine = owner ? { owner } : {}
   if (!record) return writeRecord({ ...wanted, ...mine })
-  const owned = ownership(record)
-  if (owned === 'theirs') {
-    throw new LabError(`lab ${wanted.lab} is in use by process ${record.owner?.pid}`, {
-      hint: 'wait for it, or give this one another name: --lab NAME',
-    })
-  }
-  if (owned === 'dead' || !record.complete) {
+  refuseOthers(wanted.lab)
+  if (ownership(record) === 'dead' || !record.complete) {
     await removeLab(wanted.lab)
     return writeRecord({ ...wanted, ...mine })
   }
@@ -117,6 +115,14 @@ async function claim(wanted: LabRecord, engineAsked: boolean): Promise<void> {
     )
   }
   writeRecord({ ...record, ...mine })
+}
+
+function refuseOthers(lab: string): void {
+  const record = readRecord(lab)
+  if (!record || ownership(record) !== 'theirs') return
+  throw new LabError(`lab ${lab} is in use by process ${record.owner?.pid}`, {
+    hint: 'wait for it or end it, or give yours another name: --lab NAME',
+  })
 }
 
 function engineIn(record: LabRecord, name: string): string {

@@ -14,7 +14,7 @@ import { LabError, unknown } from '../errors.ts'
 import { cacheRoot } from './paths.ts'
 import { run } from './run.ts'
 
-interface Engine {
+interface Recipe {
   /** Debian release of the root. */
   suite: string
   /** Packages of that release that make the engine. */
@@ -23,7 +23,9 @@ interface Engine {
   pinned?: { release: string; packages: string[] }
 }
 
-const engineTable: Record<string, Engine> = {
+export const engines = ['20.10', '26', '28'] as const
+export type Engine = (typeof engines)[number]
+const engineTable: Record<Engine, Recipe> = {
   '20.10': { suite: 'bookworm', packages: ['docker.io'] },
   '26': { suite: 'trixie', packages: ['docker.io', 'docker-cli'] },
   '28': {
@@ -32,8 +34,7 @@ const engineTable: Record<string, Engine> = {
     pinned: { release: 'sid', packages: ['docker.io', 'docker-cli', 'containerd', 'runc'] },
   },
 }
-export const engines = Object.keys(engineTable)
-export const defaultEngine = '26'
+export const defaultEngine: Engine = '26'
 
 const hostPackages =
   `systemd systemd-sysv dbus udev openssh-server sudo ca-certificates nodejs consul iproute2
@@ -56,7 +57,7 @@ const withoutDocs = ['doc', 'man', 'locale', 'info'].flatMap((folder) => [
 ])
 
 export function checkEngine(engine: string): void {
-  if (!engineTable[engine]) throw unknown('engine', engine, engines)
+  if (!engines.some((each) => each === engine)) throw unknown('engine', engine, engines)
 }
 
 export interface Image {
@@ -73,7 +74,7 @@ export function cachedImage(engine: string): Image | undefined {
 }
 
 export function imagePaths(engine: string): Image {
-  const recipe = hash([engineOf(engine), sources()])
+  const recipe = hash([recipeOf(engine), sources()])
   return {
     root: join(cacheRoot, `root-${engine}-${recipe}`),
     docker: join(cacheRoot, `docker-${engine}-${recipe}`),
@@ -83,7 +84,7 @@ export function imagePaths(engine: string): Image {
 export async function buildRoot(engine: string): Promise<void> {
   const { root } = imagePaths(engine)
   await cached(root, async (part) => {
-    const { suite, packages, pinned } = engineOf(engine)
+    const { suite, packages, pinned } = recipeOf(engine)
     const pins = [{ release: 'bullseye', packages: ['consul'] }, ...(pinned ? [pinned] : [])]
     const preferences = `${part}.pins`
     writeFileSync(preferences, pins.map(preference).join('\n'))
@@ -178,9 +179,9 @@ async function mmdebstrap(args: string[]): Promise<void> {
   }
 }
 
-function engineOf(engine: string): Engine {
+function recipeOf(engine: string): Recipe {
   checkEngine(engine)
-  return engineTable[engine] as Engine
+  return engineTable[engine as Engine]
 }
 
 function preference(pin: { release: string; packages: string[] }): string {

@@ -1,0 +1,17 @@
+/**
+ * `npm run check`: linter and formatter, types, dead files and exports. All are run, whatever the first says.
+ */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const checks = [['biome', 'check', '--error-on-warnings', '.'], ['tsc', '--noEmit'], ['knip']]
+
+const failed = checks.filter(([tool = '', ...args]) => {
+  console.log(`— ${tool} ${args.join(' ')}`)
+  return spawnSync(`${root}node_modules/.bin/${tool}`, args, { cwd: root, stdio: 'inherit' }).status !== 0
+})
+if (failed.length > 0) {
+  console.error(`failed: ${failed.map(([tool]) => tool).join(', ')}`)
+  process.exitCode = 1
+}

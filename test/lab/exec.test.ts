@@ -1,0 +1,85 @@
+/**
+ * `lab exec` is transparent: what the command gets and gives is what it would get and give on the host.
+ */
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { lab, start } from './machine.ts'
+
+const name = 'texec'
+const exec = (...args: string[]) => lab('exec', '--lab', name, ...args)
+
+beforeAll(async () => {
+  const { code, stderr, stdout } = await lab('up', '--lab', name)
+  expect(code, stderr + stdout).toBe(0)
+}, 300_000)
+afterAll(() => lab('down', '--lab', name), 60_000)
+
+test('stdout and stderr stay apart, and nothing else is printed', async () => {
+  const { stdout, stderr, code } = await exec('net-1', 'sh', '-c', 'echo out; echo err >&2')
+  expect({ stdout: stdout.toString(), stderr, code }).toEqual({ stdout: 'out\n', stderr: 'err\n', code: 0 })
+})
+
+test('the exit code is the command’s own, also when a signal ended it', async () => {
+  expect((await exec('net-1', 'exit 42')).code).toBe(42)
+  expect((await exec('net-1', 'sh', '-c', 'kill -TERM $$')).code).toBe(143)
+  expect((await exec('net-1', 'no-such-command')).code).toBe(127)
+})
+
+test('arguments with quotes, spaces, dollars and newlines arrive as they are', async () => {
+  const words = ['a b', "it's", '"q"', '$HOME', '`id`', 'x\ny', '*', '', '--flag', '-x', 'ü→']
+  const { stdout } = await exec('net-1', 'printf', '%s\\0', ...words)
+  expect(stdout.toString().split('\0').slice(0, -1)).toEqual(words)
+})
+
+test('a single argument is a line for the host’s shell', async () => {
+  expect((await exec('net-2', 'echo $((6 * 7)) | tr 4 5')).stdout.toString()).toBe('52\n')
+})
+
+test('a megabyte of bytes goes through stdin and stdout unchanged', async () => {
+  const bytes = randomBytes(1 << 20)
+  const { child, ended } = start('provision/lab.ts', 'exec', '--lab', name, 'net-1', 'cat')
+  child.stdin.end(bytes)
+  expect(Buffer.compare((await ended).stdout, bytes)).toBe(0)
+})
+
+test('a command that does not read its input still ends', async () => {
+  const { child, ended } = start('provision/lab.ts', 'exec', '--lab', name, 'net-1', 'true')
+  expect((await ended).code).toBe(0)
+  child.stdin.destroy()
+})
+
+test('an unknown host names the allowed ones and exits 2', async () => {
+  const { code, stderr } = await exec('net-9', 'true')
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: 'unknown host "net-9": allowed are consul-server, net-1, net-2\n',
+  })
+})
+
+test('a second up and a second provision change nothing and say so', async () => {
+  for (const verb of ['up', 'provision']) {
+    const { stdout, code } = await lab(verb, '--lab', name)
+    expect(code).toBe(0)
+    expect(stdout.toString().trim().split('\n').at(-1)).toBe('nothing changed')
+  }
+})
+
+test('status tells each host’s address, role, state, engine and Consul', async () => {
+  const { stdout } = await lab('status', '--lab', name)
+  const rows = stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => line.split(/ {2,}/))
+  expect(rows[0]).toEqual(['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL'])
+  expect(rows[1]).toEqual(['consul-server', '192.168.33.10', 'consul', 'running', '-', 'leader'])
+  expect(rows[2]?.slice(0, 4)).toEqual(['net-1', '192.168.33.11', 'docker', 'running'])
+  expect(rows[2]?.[4]).toMatch(/^26\./)
+})
+
+test('another engine than the lab has is refused with the way out', async () => {
+  const { code, stderr } = await lab('up', '--lab', name, '--engine', '28')
+  expect(code).toBe(2)
+  expect(stderr).toContain(`lab ${name} is up with engine 26`)
+  expect(stderr).toContain(`npm run lab -- down --lab ${name}`)
+})

@@ -1,0 +1,134 @@
+/**
+ * Nothing is left behind, ever; and nothing that is not the lab's is touched.
+ */
+import { mkdirSync, rmSync } from 'node:fs'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { inventory, lab, processes, remains, runnerBelow, start, until } from './machine.ts'
+
+const name = 'tleft'
+const lookAlikes = ['mhlab-other-net-1', 'mhlab', `mhlab-${name}`, `mhlab-${name}x-net-1`]
+const folders = [`/var/lib/multihost-lab-other`, `/run/multihost-labs/${name}`]
+
+beforeAll(async () => {
+  for (const each of lookAlikes) await execa('ip', ['netns', 'add', each])
+  for (const folder of folders) mkdirSync(folder, { recursive: true })
+})
+afterAll(async () => {
+  await lab('down', '--lab', name)
+  for (const each of lookAlikes) await execa('ip', ['netns', 'del', each], { reject: false })
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  rmSync('/run/multihost-labs', { recursive: true, force: true })
+}, 60_000)
+
+const own = () => inventory().filter((line) => !/texec|mhlab-img/.test(line))
+const namespaces = () => own().filter((line) => line.startsWith('namespace '))
+
+test('down leaves the machine as it was before up, look-alikes included', { timeout: 300_000 }, async () => {
+  const before = own()
+  const up = await lab('up', '--lab', name)
+  expect(up.code, up.stderr).toBe(0)
+  expect(remains(name).length).toBeGreaterThan(5)
+  await lab('down', '--lab', name)
+  expect(remains(name)).toEqual([])
+  expect(own()).toEqual(before)
+})
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s while the lab is made takes down what is half made',
+  { timeout: 120_000 },
+  async (signal) => {
+    const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
+    await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
+    child.kill(signal)
+    const { code } = await ended
+    expect(code, soFar()).toBe(signal === 'SIGINT' ? 130 : 143)
+    expect(remains(name)).toEqual([])
+  },
+)
+
+test('SIGTERM while scenarios run ends vitest, takes the lab down and exits 143', {
+  timeout: 120_000,
+}, async () => {
+  const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, '01-cluster')
+  await until('vitest runs', () => soFar().includes('RUN'))
+  child.kill('SIGTERM')
+  expect((await ended).code, soFar()).toBe(143)
+  expect(remains(name)).toEqual([])
+})
+
+test('gc removes the lab of a runner that was killed, and no look-alike', { timeout: 120_000 }, async () => {
+  const { child, ended } = start('provision/lab.ts', 'up', '--lab', name)
+  await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
+  process.kill(runnerBelow(child.pid as number), 'SIGKILL')
+  await ended
+  expect(remains(name)).not.toEqual([])
+  const before = namespaces().filter((line) => !line.includes(`mhlab-${name}-`))
+  const { stdout } = await lab('gc')
+  expect(stdout.toString()).toContain(`removed lab ${name}: its runner is gone`)
+  expect(remains(name)).toEqual([])
+  expect(namespaces()).toEqual(before)
+})
+
+test('the next up clears what a killed runner left, and makes the lab whole', {
+  timeout: 120_000,
+}, async () => {
+  const { child, ended } = start('provision/lab.ts', 'up', '--lab', name)
+  await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
+  process.kill(runnerBelow(child.pid as number), 'SIGKILL')
+  await ended
+  const { code, stderr } = await lab('up', '--lab', name)
+  expect(code, stderr).toBe(0)
+})
+
+test('a host whose nspawn was killed is made anew by up, and removed by gc', {
+  timeout: 120_000,
+}, async () => {
+  const kill = () => {
+    const nspawn = processes().find(
+      ({ command }) => command.startsWith(`systemd-nspawn`) && command.includes(`mhlab-${name}-net-2`),
+    )
+    process.kill(nspawn?.pid as number, 'SIGKILL')
+  }
+  kill()
+  await until(
+    'net-2 is broken',
+    () =>
+      !processes().some(
+        ({ command }) => command.startsWith('systemd-nspawn') && command.includes(`mhlab-${name}-net-2`),
+      ),
+  )
+  expect((await lab('status', '--lab', name)).stdout.toString()).toMatch(/net-2 .* broken/)
+  expect((await lab('up', '--lab', name)).code).toBe(0)
+  expect((await lab('exec', '--lab', name, 'net-2', 'docker version')).code).toBe(0)
+  kill()
+  expect((await lab('gc')).stdout.toString()).toContain(`lab ${name}: net-2 had lost its nspawn process`)
+  expect((await lab('status', '--lab', name)).stdout.toString()).toMatch(/net-2 .* absent/)
+})
+
+test('a lab that a living process is making is refused to others, and that lab goes on', {
+  timeout: 120_000,
+}, async () => {
+  await lab('down', '--lab', name)
+  const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
+  await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
+  const runner = runnerBelow(child.pid as number)
+  process.kill(runner, 'SIGSTOP') // so that it surely still is at it
+  try {
+    for (const [file, ...args] of [
+      ['provision/lab.ts', 'up'],
+      ['provision/lab.ts', 'down'],
+      ['scenarios/main.ts'],
+    ] as const) {
+      const { code, stderr } = await start(file, ...args, '--lab', name).ended
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(`in use by process ${runner}`),
+      })
+    }
+  } finally {
+    process.kill(runner, 'SIGCONT')
+  }
+  expect((await ended).code, soFar()).toBe(0)
+  expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
+})

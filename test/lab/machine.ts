@@ -1,0 +1,106 @@
+/**
+ * What is on this machine that a lab could have left: namespaces, links, mounts, processes, cgroups, folders.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { execaSync } from 'execa'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Everything with the given lab's name, and what nspawn keeps; text, so that a difference can be read. */
+export function remains(lab: string): string[] {
+  const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+  const cgroups = list('/sys/fs/cgroup').flatMap((each) =>
+    list(join('/sys/fs/cgroup', each, 'multihost-lab')),
+  )
+  return [
+    ...list('/run/netns')
+      .filter((each) => each.startsWith(`mhlab-${lab}-`))
+      .map((each) => `namespace ${each}`),
+    ...mounts.filter((each) => each.includes(`/${lab}/hosts/`)).map((each) => `mount ${each}`),
+    ...cgroups.filter((each) => each === lab).map((each) => `cgroup ${each}`),
+    ...processes()
+      .filter(({ command }) => command.includes(`mhlab-${lab}-`))
+      .map(({ command }) => `process ${command}`),
+    ...list('/run/multihost-lab')
+      .filter((each) => each === lab)
+      .map((each) => `run folder ${each}`),
+    ...list('/var/lib/multihost-lab')
+      .filter((each) => each === lab)
+      .map((each) => `disks ${each}`),
+    ...list('/run/systemd/nspawn/propagate')
+      .filter((each) => each.startsWith(`mhlab-${lab}-`))
+      .map((each) => `propagate ${each}`),
+  ]
+}
+
+/** The whole machine, for comparing before and after: namespaces, links, mounts, nspawn processes, nspawn's locks. */
+export function inventory(): string[] {
+  const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
+  const links = JSON.parse(execaSync('ip', ['-j', 'link']).stdout).map(
+    (each: { ifname: string }) => `link ${each.ifname}`,
+  )
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => `mount ${line.split(' ')[4]}`)
+  return [...list('/run/netns').map((each) => `namespace ${each}`), ...links, ...mounts].sort()
+}
+
+export function processes(): { pid: number; command: string }[] {
+  return readdirSync('/proc')
+    .filter((each) => /^\d+$/.test(each))
+    .map((each) => ({ pid: Number(each), command: commandOf(each) }))
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return '' // it has ended
+  }
+}
+
+/** Starts `npm run lab` or `npm run scenarios` the way a person does, without npm's own process around it. */
+export function start(file: string, ...args: string[]) {
+  const child = spawn(process.execPath, ['provision/start.mjs', file, ...args], {
+    cwd: root,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  child.stdout.on('data', (chunk) => out.push(chunk))
+  child.stderr.on('data', (chunk) => err.push(chunk))
+  const ended = new Promise<{ code: number | null; stdout: Buffer; stderr: string }>((resolve) =>
+    child.once('close', (code) =>
+      resolve({ code, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString() }),
+    ),
+  )
+  return { child, ended, soFar: () => Buffer.concat([...out, ...err]).toString() }
+}
+
+export async function lab(...args: string[]) {
+  const { child, ended } = start('provision/lab.ts', ...args)
+  child.stdin.end()
+  return ended
+}
+
+/** The Node process that runs the TypeScript, below the one that `start` made. */
+export function runnerBelow(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+  return Number(children[0])
+}
+
+export async function until(what: string, condition: () => boolean, deadlineMs = 60_000): Promise<void> {
+  const end = Date.now() + deadlineMs
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`)
+    await delay(25)
+  }
+}

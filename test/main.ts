@@ -1,0 +1,29 @@
+/**
+ * `npm test`: installs what the tests need, then runs them all; arguments go to vitest.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { consulBinary } from '../provision/consul-binary.ts'
+import { install, nspawnNeeds, testNeeds } from '../provision/debian.ts'
+import { explain } from '../provision/errors.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+async function main(args: string[]): Promise<number> {
+  await install({ ...nspawnNeeds, ...testNeeds }, (line) => console.error(line))
+  await consulBinary()
+  const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${root}report/test.xml`]
+  const vitest = [`${root}node_modules/vitest/vitest.mjs`, 'run', '--project', 'test', ...reporters, ...args]
+  const child = spawn(process.execPath, vitest, { cwd: root, stdio: 'inherit' })
+  return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error) => {
+    console.error(explain(error))
+    process.exitCode = 2
+  },
+)
