@@ -1,0 +1,114 @@
+/**
+ * Changes of several records that belong together, so that verbs and loops say the same.
+ *
+ * Pure: from a snapshot to the steps of a commit, each checked against the very version that was looked at.
+ */
+import type {
+  Change,
+  Endpoint,
+  HostName,
+  HostRecord,
+  Ip,
+  Lease,
+  Network,
+  Snapshot,
+  Versioned,
+} from './model.ts'
+import { keyIn, leasesOf, servicesOf } from './snapshot.ts'
+
+/** The endpoint goes; its addresses stay leased until Docker releases them (or a published service keeps them). */
+export function removeEndpoint(snapshot: Snapshot, { value, index }: Versioned<Endpoint>): Change[] {
+  const key = keyIn(value.network, value.id)
+  return [
+    { op: 'remove', table: 'endpoints', key, index },
+    ...leasesOfEndpoint(snapshot, value).map(([at, lease]) => unbind(at, lease)),
+    ...servicesOf(snapshot, value.network)
+      .filter((service) => service.value.endpoint === value.id)
+      .map(({ value: { endpoint: _, ...service }, index }): Change => {
+        return {
+          op: 'update',
+          table: 'services',
+          key: keyIn(value.network, service.name),
+          value: service,
+          index,
+        }
+      }),
+  ]
+}
+
+/** The endpoint and its addresses, except those that a published service keeps. */
+export function removeEndpointAndLeases(snapshot: Snapshot, endpoint: Versioned<Endpoint>): Change[] {
+  const leases = new Map(leasesOfEndpoint(snapshot, endpoint.value))
+  return removeEndpoint(snapshot, endpoint).map((change): Change => {
+    const lease = change.table === 'addresses' ? leases.get(change.key) : undefined
+    if (lease === undefined || lease.value.service !== undefined) return change
+    return { op: 'remove', table: 'addresses', key: change.key, index: lease.index }
+  })
+}
+
+/** Leases that say they are this endpoint's, under their whole keys. */
+export function leasesOfEndpoint(snapshot: Snapshot, endpoint: Endpoint): [string, Versioned<Lease>][] {
+  const addresses = [endpoint.v4, endpoint.v6].filter((ip) => ip !== undefined)
+  return addresses.flatMap((ip: Ip) => {
+    const key = keyIn(endpoint.network, ip)
+    const lease = snapshot.addresses.get(key)
+    return lease?.value.endpoint === endpoint.id ? [[key, lease] as [string, Versioned<Lease>]] : []
+  })
+}
+
+function unbind(key: string, { value: { endpoint: _, ...lease }, index }: Versioned<Lease>): Change {
+  return { op: 'update', table: 'addresses', key, value: lease, index }
+}
+
+/** This host's record, changed; made when there is none yet. */
+export function changeHost(
+  snapshot: Snapshot,
+  host: HostName,
+  blank: HostRecord,
+  change: (record: HostRecord) => HostRecord,
+): Change {
+  const record = snapshot.hosts.get(host)
+  if (record === undefined) return { op: 'create', table: 'hosts', key: host, value: change(blank) }
+  return { op: 'update', table: 'hosts', key: host, value: change(record.value), index: record.index }
+}
+
+export function withMapping(record: HostRecord, localId: string, network: string): HostRecord {
+  return { ...record, networks: { ...record.networks, [localId]: network } }
+}
+
+export function withoutMapping(record: HostRecord, localId: string): HostRecord {
+  const { [localId]: _, ...networks } = record.networks
+  return { ...record, networks }
+}
+
+/**
+ * Everything of a network that is marked as being removed and has no endpoint, in commits of at most `maxSteps`:
+ * what hangs on it first, the network and its claims last, so that whoever finds half of it can go on.
+ */
+export function removeNetwork(snapshot: Snapshot, network: Versioned<Network>, maxSteps = 50): Change[][] {
+  const { id, name, vni } = network.value
+  const hanging: Change[] = [
+    ...[...leasesOf(snapshot, id).keys()].map((ip) => drop('addresses', keyIn(id, ip))),
+    ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
+  ]
+  const claims: Change[] = [
+    { op: 'remove', table: 'networks', key: id, index: network.index },
+    ...(name === undefined ? [] : ownClaim(snapshot, 'network-names', name, id)),
+    ...ownClaim(snapshot, 'vnis', String(vni), id),
+    ...[...snapshot.pools]
+      .filter(([, { value }]) => value.network === id)
+      .map(([key, { index }]): Change => ({ op: 'remove', table: 'pools', key, index })),
+  ]
+  const commits: Change[][] = []
+  for (let at = 0; at < hanging.length; at += maxSteps) commits.push(hanging.slice(at, at + maxSteps))
+  return [...commits, claims]
+}
+
+function drop(table: 'addresses' | 'services', key: string): Change {
+  return { op: 'drop', table, key }
+}
+
+function ownClaim(snapshot: Snapshot, table: 'network-names' | 'vnis', key: string, id: string): Change[] {
+  const claim = snapshot[table].get(key)
+  return claim?.value === id ? [{ op: 'remove', table, key, index: claim.index }] : []
+}

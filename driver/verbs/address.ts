@@ -1,0 +1,205 @@
+/**
+ * RequestAddress and ReleaseAddress: one create-only key per leased address, so that two hosts never lease the same.
+ *
+ * Before its network exists, a pool is asked for the gateway and for `--aux-address`: these are noted in the claim.
+ * Every host that makes its copy of the network asks for them again and is told the same.
+ */
+import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/address.ts'
+import { removeEndpointAndLeases } from '../core/changes.ts'
+import { DriverError } from '../core/errors.ts'
+import { checkAddress, checkInPool, lastLeased, nextAddress } from '../core/lease.ts'
+import type {
+  Change,
+  Cidr,
+  HostName,
+  Ip,
+  Lease,
+  Network,
+  Pool,
+  PoolClaim,
+  Snapshot,
+  Versioned,
+} from '../core/model.ts'
+import { keyIn, leasesOf, localIdOf } from '../core/snapshot.ts'
+import type { ConflictCause } from '../store/store.ts'
+import type { VerbContext } from './context.ts'
+import { type Decision, decide } from './decide.ts'
+import type { Serial } from './serial.ts'
+import type { AddressAsk, Verbs } from './verbs.ts'
+
+/** A lease of ours that no endpoint has taken up by then was never used: it can be asked for again. */
+const unusedAfterMs = 30_000
+/** So often the next address is tried before the whole store is read again. */
+const cheapRetries = 3
+
+export function addressVerbs(
+  context: VerbContext,
+  serially: Serial,
+): Pick<Verbs, 'requestAddress' | 'releaseAddress'> {
+  const { store, host, now, owed } = context
+  /** By pool, what this host handed out last: a lease that is released at once leaves no other trace. */
+  const handedOut = new Map<Cidr, Given>()
+  return {
+    async requestAddress(ask, signal) {
+      const cidr = knownPool(ask.pool)
+      const ip = await serially(`pool ${cidr}`, async () => {
+        const refused = new Set<Ip>()
+        const at = { host, now: now(), refused, before: handedOut.get(cidr) }
+        const ip = await decide(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
+          signal,
+          noted: ({ cause }, attempt) =>
+            noteRefused(refused, cause as ConflictCause) && attempt <= cheapRetries,
+        })
+        if (ask.address === undefined && !ask.gateway)
+          handedOut.set(cidr, [ip, { leasedAt: at.now.toISOString() }])
+        return ip
+      })
+      return `${ip}/${parseCidr(cidr).length}`
+    },
+    releaseAddress({ pool, address }) {
+      return owed.do(`release ${address} of ${pool}`, () =>
+        decide(store, (snapshot) => release(snapshot, host, pool, address)),
+      )
+    },
+  }
+}
+
+type Given = readonly [Ip, { leasedAt: string }]
+
+interface Circumstances {
+  host: HostName
+  now: Date
+  /** Found to be taken by a commit that failed, whatever the snapshot says. */
+  refused: ReadonlySet<Ip>
+  /** What this host handed out before. */
+  before: Given | undefined
+}
+
+function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumstances): Decision<Ip> {
+  const claim = snapshot.pools.get(cidr)
+  if (claim === undefined) throw unknownPool(cidr)
+  const id = claim.value.network
+  if (id === undefined) return ask.gateway ? gatewayOfNew(cidr, claim, ask) : reserveForNew(cidr, claim, ask)
+  const network = snapshot.networks.get(id)
+  if (network === undefined || network.value.removing) throw unknownPool(cidr)
+  const pool = poolAt(network.value, cidr)
+  if (ask.gateway) return { changes: [], answer: gatewayOfExisting(pool, ask.address) }
+  // A host without the network is making its copy: it asks for what the network has reserved already.
+  const making = localIdOf(snapshot, at.host, id) === undefined
+  if (making && ask.address !== undefined && isReserved(pool, ask.address)) {
+    return { changes: [], answer: canonicalIp(ask.address) }
+  }
+  return lease(snapshot, network, pool, ask, at)
+}
+
+function gatewayOfNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Decision<Ip> {
+  const gateway = address === undefined ? lastUsable(cidr) : checkInPool(address, cidr)
+  if (claim.value.gateway === gateway) return { changes: [], answer: gateway }
+  return { changes: [updateClaim(cidr, claim, { gateway })], answer: gateway }
+}
+
+function reserveForNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Decision<Ip> {
+  if (address === undefined) throw new DriverError('invalid', `${cidr} belongs to no network yet`)
+  const ip = checkInPool(address, cidr)
+  const { gateway, reserved } = claim.value
+  if (ip === gateway) {
+    throw new DriverError('taken', `${ip} is the gateway of ${cidr}`, {
+      hint: 'choose another --aux-address',
+    })
+  }
+  if (reserved.includes(ip)) return { changes: [], answer: ip }
+  return { changes: [updateClaim(cidr, claim, { reserved: [...reserved, ip] })], answer: ip }
+}
+
+function updateClaim(cidr: Cidr, { value, index }: Versioned<PoolClaim>, change: Partial<PoolClaim>): Change {
+  return { op: 'update', table: 'pools', key: cidr, value: { ...value, ...change }, index }
+}
+
+function gatewayOfExisting({ cidr, gateway }: Pool, asked: string | undefined): Ip {
+  if (asked === undefined || canonicalIp(asked) === gateway) return gateway
+  throw new DriverError('invalid', `the gateway of ${cidr} is ${gateway}, not ${asked}`)
+}
+
+function isReserved({ aux }: Pool, asked: string): boolean {
+  return Object.values(aux).includes(canonicalIp(asked))
+}
+
+function lease(
+  snapshot: Snapshot,
+  network: Versioned<Network>,
+  pool: Pool,
+  { address }: AddressAsk,
+  { host, now, refused, before }: Circumstances,
+): Decision<Ip> {
+  const { id } = network.value
+  const leases = leasesOf(snapshot, id)
+  const leased = new Set(leases.keys())
+  const value: Lease = { host, leasedAt: now.toISOString() }
+  const unchanged: Change = { op: 'expect', table: 'networks', key: id, index: network.index }
+  if (address !== undefined) {
+    const own = leases.get(canonicalIp(address))
+    if (own !== undefined && isUnused(own.value, host, now)) leased.delete(canonicalIp(address))
+    const ip = checkAddress(address, { pool, leased })
+    const key = keyIn(id, ip)
+    const change: Change =
+      own === undefined
+        ? { op: 'create', table: 'addresses', key, value }
+        : { op: 'update', table: 'addresses', key, value, index: own.index }
+    return { changes: [unchanged, change], answer: ip }
+  }
+  for (const ip of refused) leased.add(ip)
+  const ofFamily: Given[] = [...leases]
+    .filter(([ip]) => ip.includes(':') === pool.cidr.includes(':'))
+    .map(([ip, { value }]) => [ip, value])
+  const ip = nextAddress({
+    pool,
+    leased,
+    last: lastLeased(before === undefined ? ofFamily : [...ofFamily, before]),
+  })
+  return { changes: [unchanged, { op: 'create', table: 'addresses', key: keyIn(id, ip), value }], answer: ip }
+}
+
+function isUnused(lease: Lease, host: HostName, now: Date): boolean {
+  const age = now.getTime() - Date.parse(lease.leasedAt)
+  return (
+    lease.host === host && lease.endpoint === undefined && lease.service === undefined && age > unusedAfterMs
+  )
+}
+
+function noteRefused(refused: Set<Ip>, { table, key }: ConflictCause): boolean {
+  if (table === 'addresses') refused.add(key.slice(key.indexOf('/') + 1))
+  return table === 'addresses'
+}
+
+/** Only a lease of this host that no published service keeps. Its endpoint goes too, if Docker did not say so before. */
+function release(snapshot: Snapshot, host: HostName, pool: string, address: string): Decision<void> {
+  const nothing: Decision<void> = { changes: [], answer: undefined }
+  if (!isCidr(pool) || !isIp(address)) return nothing
+  const id = snapshot.pools.get(knownPool(pool))?.value.network
+  const key = keyIn(id ?? '', canonicalIp(address))
+  const lease = snapshot.addresses.get(key)
+  if (id === undefined || lease === undefined || lease.value.host !== host) return nothing
+  if (lease.value.service !== undefined) return nothing
+  const endpoint = snapshot.endpoints.get(keyIn(id, lease.value.endpoint ?? ''))
+  if (endpoint !== undefined)
+    return { changes: removeEndpointAndLeases(snapshot, endpoint), answer: undefined }
+  return { changes: [{ op: 'remove', table: 'addresses', key, index: lease.index }], answer: undefined }
+}
+
+function poolAt(network: Network, cidr: Cidr): Pool {
+  const pool = network.v6?.cidr === cidr ? network.v6 : network.v4
+  if (pool.cidr !== cidr) throw unknownPool(cidr)
+  return pool
+}
+
+/** The id of a pool is its block. */
+function knownPool(pool: string): Cidr {
+  if (!isCidr(pool)) throw unknownPool(pool)
+  return canonicalCidr(pool)
+}
+
+function unknownPool(pool: string): DriverError {
+  return new DriverError('not-found', `there is no pool ${pool.slice(0, 100)}`, {
+    hint: "see 'multihost status' for the networks that exist",
+  })
+}

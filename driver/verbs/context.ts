@@ -1,0 +1,30 @@
+/**
+ * What the verbs are given: the store, this host's place in the cluster, and a way to wait for the kernel.
+ */
+import type { Cidr, EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/model.ts'
+import type { PoolSource } from '../core/pool.ts'
+import type { Log } from '../loops/log.ts'
+import type { Store } from '../store/store.ts'
+import type { Owed } from './owed.ts'
+
+export interface VerbContext {
+  host: HostName
+  store: Store
+  /** This host's tunnel end, as it is now. */
+  underlay(): { device: string; address: Ip; mtuBytes: number }
+  /** Where pools are chosen from when the creator named none. */
+  pools: readonly PoolSource[]
+  /** Destinations that this host routes. */
+  routes(): Promise<Cidr[]>
+  /** Resolves when the kernel has what the store wants for the network, this endpoint's veth too. */
+  settled(network: NetworkId, joining: EndpointId): Promise<void>
+  owed: Owed
+  log: Log
+  version: string
+  now(): Date
+}
+
+/** The record of a host that is not in the store yet. */
+export function blankHost({ underlay, version }: Pick<VerbContext, 'underlay' | 'version'>): HostRecord {
+  return { vtep: underlay().address, driverVersion: version, networks: {} }
+}

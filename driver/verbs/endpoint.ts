@@ -1,0 +1,153 @@
+/**
+ * CreateEndpoint, Join, Leave and DeleteEndpoint: the record that the datapath of every host follows.
+ *
+ * Join is the one verb that waits for something else than the store: when it answers, this host's kernel has the
+ * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
+ */
+import { canonicalIp, macOf } from '../core/address.ts'
+import { removeEndpoint } from '../core/changes.ts'
+import { containerEndName } from '../core/desired.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Change, Endpoint, HostName, Mac, Network, Snapshot, Versioned } from '../core/model.ts'
+import { keyIn, networkIdOnHost, networkOnHost } from '../core/snapshot.ts'
+import type { VerbContext } from './context.ts'
+import { type Decision, decide } from './decide.ts'
+import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
+
+export function endpointVerbs(
+  context: VerbContext,
+): Pick<Verbs, 'createEndpoint' | 'join' | 'leave' | 'deleteEndpoint'> {
+  const { store, host, owed } = context
+  return {
+    createEndpoint: (ask, signal) => decide(store, (snapshot) => create(snapshot, ask, context), { signal }),
+    async join(ask, signal) {
+      const network = await decide(store, (snapshot) => join(snapshot, ask, context), { signal })
+      await context.settled(network.id, ask.endpoint)
+      return { device: containerEndName(ask.endpoint), internal: network.internal }
+    },
+    leave: (ask) =>
+      owed.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
+        decide(store, (snapshot) => leave(snapshot, host, ask)),
+      ),
+    deleteEndpoint: (ask) =>
+      owed.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
+        decide(store, (snapshot) => remove(snapshot, host, ask)),
+      ),
+  }
+}
+
+function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Decision<Mac> {
+  const { host, underlay } = context
+  const network = networkHere(snapshot, host, ask.network)
+  const id = network.value.id
+  if (ask.v4 === undefined) throw new DriverError('invalid', 'an endpoint needs an IPv4 address')
+  const v4 = withoutLength(ask.v4)
+  const v6 = ask.v6 === undefined ? undefined : withoutLength(ask.v6)
+  const endpoint: Endpoint = {
+    network: id,
+    id: ask.endpoint,
+    v4,
+    ...(v6 === undefined ? {} : { v6 }),
+    mac: ask.mac === undefined ? macOf(v4) : checkMac(ask.mac),
+    host,
+    vtep: underlay().address,
+    joined: false,
+    aliases: [],
+  }
+  const existing = snapshot.endpoints.get(keyIn(id, ask.endpoint))?.value
+  if (existing !== undefined) return { changes: [], answer: sameAs(existing, endpoint).mac }
+  const changes: Change[] = [
+    { op: 'expect', table: 'networks', key: id, index: network.index },
+    { op: 'create', table: 'endpoints', key: keyIn(id, ask.endpoint), value: endpoint },
+    ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip)),
+  ]
+  return { changes, answer: endpoint.mac }
+}
+
+function sameAs(existing: Endpoint, asked: Endpoint): Endpoint {
+  if (existing.v4 === asked.v4 && existing.v6 === asked.v6 && existing.host === asked.host) return existing
+  throw new DriverError('taken', `endpoint ${asked.id.slice(0, 12)} exists with the address ${existing.v4}`)
+}
+
+function takeLease(snapshot: Snapshot, { network, id, host }: Endpoint, ip: string): Change {
+  const key = keyIn(network, ip)
+  const lease = snapshot.addresses.get(key)
+  if (lease === undefined || lease.value.host !== host) {
+    throw new DriverError('not-found', `the address ${ip} is not leased by this host`, { hint: 'try again' })
+  }
+  if (lease.value.endpoint !== undefined && lease.value.endpoint !== id) {
+    throw new DriverError('taken', `the address ${ip} belongs to another endpoint of this host`)
+  }
+  return {
+    op: 'update',
+    table: 'addresses',
+    key,
+    value: { ...lease.value, endpoint: id },
+    index: lease.index,
+  }
+}
+
+function join(snapshot: Snapshot, ask: EndpointRef, { host, underlay }: VerbContext): Decision<Network> {
+  const network = networkHere(snapshot, host, ask.network)
+  const endpoint = ownEndpoint(snapshot, host, network.value.id, ask.endpoint)
+  if (endpoint === undefined) {
+    throw new DriverError(
+      'not-found',
+      `network ${named(network.value)} has no endpoint ${ask.endpoint.slice(0, 12)}`,
+    )
+  }
+  const vtep = underlay().address
+  const { value, index } = endpoint
+  const done = value.joined && value.vtep === vtep
+  return { changes: done ? [] : [update({ ...value, joined: true, vtep }, index)], answer: network.value }
+}
+
+function leave(snapshot: Snapshot, host: HostName, ask: EndpointRef): Decision<void> {
+  const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
+  if (endpoint === undefined || !endpoint.value.joined) return { changes: [], answer: undefined }
+  return { changes: [update({ ...endpoint.value, joined: false }, endpoint.index)], answer: undefined }
+}
+
+function remove(snapshot: Snapshot, host: HostName, ask: EndpointRef): Decision<void> {
+  const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
+  return { changes: endpoint === undefined ? [] : removeEndpoint(snapshot, endpoint), answer: undefined }
+}
+
+function update(value: Endpoint, index: number): Change {
+  return { op: 'update', table: 'endpoints', key: keyIn(value.network, value.id), value, index }
+}
+
+function ownEndpoint(
+  snapshot: Snapshot,
+  host: HostName,
+  network: string | undefined,
+  id: string,
+): Versioned<Endpoint> | undefined {
+  const endpoint = snapshot.endpoints.get(keyIn(network ?? '', id))
+  return endpoint?.value.host === host ? endpoint : undefined
+}
+
+function networkHere(snapshot: Snapshot, host: HostName, localId: string): Versioned<Network> {
+  const network = networkOnHost(snapshot, host, localId)
+  if (network !== undefined && !network.value.removing) return network
+  const what = network === undefined ? 'is not in the store' : 'is being removed'
+  throw new DriverError('not-found', `network ${localId.slice(0, 12)} ${what}`, {
+    hint: "see 'multihost status' on this host, or make it again",
+  })
+}
+
+function checkMac(mac: string): Mac {
+  const lower = mac.toLowerCase()
+  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(lower)) return lower
+  throw new DriverError('invalid', `'${mac}' is not a MAC address`, {
+    hint: 'write it like 02:42:0a:09:00:02',
+  })
+}
+
+function named({ name, id }: Network): string {
+  return name ?? id.slice(0, 12)
+}
+
+function withoutLength(address: string): string {
+  return canonicalIp(address.split('/')[0] ?? '')
+}

@@ -1,0 +1,209 @@
+/**
+ * CreateNetwork and DeleteNetwork.
+ *
+ * A network is made by one commit that takes everything it needs at once: its VNI, its pools, its place on this host.
+ * Its name is not in the protocol; the networks loop learns it from the engine, and from then on the other hosts have
+ * it. A removal is in two steps, so that it cannot cross the creation of an endpoint elsewhere: the mark comes first,
+ * and every endpoint's creation demands the very version of the network that it has seen.
+ */
+import { canonicalCidr, canonicalIp, lastUsable } from '../core/address.ts'
+import { changeHost, removeNetwork, withMapping, withoutMapping } from '../core/changes.ts'
+import { innerMtu } from '../core/desired.ts'
+import { DriverError, isCode } from '../core/errors.ts'
+import type { Change, Network, NetworkId, Pool, PoolClaim, Snapshot, Versioned } from '../core/model.ts'
+import { endpointsOf, networkIdOnHost } from '../core/snapshot.ts'
+import { checkVni, nextVni } from '../core/vni.ts'
+import type { Store } from '../store/store.ts'
+import { blankHost, type VerbContext } from './context.ts'
+import { type Decision, decide } from './decide.ts'
+import { type NetworkOptions, parseOptions } from './options.ts'
+import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
+
+export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
+  const { store, owed, underlay } = context
+  return {
+    async createNetwork(ask, signal) {
+      const { device, address, mtuBytes } = underlay()
+      const limits = { device, largestMtuBytes: innerMtu(mtuBytes, address), ipv6: ask.v6.length > 0 }
+      const options = parseOptions(ask.options, limits)
+      checkIpam(ask)
+      const { replicaOf } = options
+      const decision = (snapshot: Snapshot) =>
+        replicaOf === undefined
+          ? create(snapshot, ask, options, context)
+          : map(snapshot, ask, replicaOf, context)
+      return decide(store, decision, { signal })
+    },
+    deleteNetwork(localId) {
+      return owed.do(`delete network ${localId.slice(0, 12)}`, async () => {
+        const unused = await decide(store, (snapshot) => markForRemoval(snapshot, localId, context))
+        if (unused !== undefined) await finishRemoval(store, unused)
+      })
+    },
+  }
+}
+
+/** The engine's own IPAM hands out the same addresses on every host. */
+function checkIpam({ v4, v6 }: NetworkAsk): void {
+  if ([...v4, ...v6].some((data) => data.addressSpace !== addressSpace)) throw foreignIpam()
+  if (v4.length === 0) {
+    throw new DriverError('invalid', 'a network needs an IPv4 subnet', { hint: 'leave out --ipv4=false' })
+  }
+  if (v4.length > 1 || v6.length > 1) {
+    throw new DriverError('invalid', 'a network has one IPv4 and one IPv6 subnet', {
+      hint: 'name one --subnet of each kind, or make a second network',
+    })
+  }
+}
+
+function create(
+  snapshot: Snapshot,
+  ask: NetworkAsk,
+  options: NetworkOptions,
+  context: VerbContext,
+): Decision<void> {
+  const { host, now } = context
+  const id = ask.localId
+  if (snapshot.networks.get(id)?.value.createdBy === host) return { changes: [], answer: undefined }
+  const pools = [...ask.v4, ...ask.v6].map((data) => ownClaim(snapshot, data, context))
+  const [v4, v6] = pools.map(({ pool }) => pool)
+  if (v4 === undefined) throw foreignIpam()
+  const vni = chooseVni(snapshot, options.vni)
+  const network: Network = {
+    id,
+    vni,
+    v4,
+    ...(v6 === undefined ? {} : { v6 }),
+    ...(options.mtuBytes === undefined ? {} : { mtuBytes: options.mtuBytes }),
+    port: options.port,
+    internal: ask.internal,
+    options: options.given,
+    labels: {},
+    createdBy: host,
+    createdAt: now().toISOString(),
+  }
+  const bind = pools.map(({ pool: { cidr }, claim }): Change => {
+    const value: PoolClaim = { ...claim.value, network: id }
+    return { op: 'update', table: 'pools', key: cidr, value, index: claim.index }
+  })
+  const changes: Change[] = [
+    { op: 'create', table: 'networks', key: id, value: network },
+    { op: 'create', table: 'vnis', key: String(vni), value: id },
+    ...bind,
+    changeHost(snapshot, host, blankHost(context), (record) => withMapping(record, id, id)),
+  ]
+  return { changes, answer: undefined }
+}
+
+function chooseVni(snapshot: Snapshot, asked: string | undefined): number {
+  const networks = [...snapshot.networks.values()].map(({ value }) => value)
+  if (asked !== undefined) return checkVni(asked, networks)
+  return nextVni(new Set([...snapshot.vnis.keys()].map(Number)))
+}
+
+/** The pool as Docker has it now, and the claim that RequestPool made for it on this host. */
+function ownClaim(
+  snapshot: Snapshot,
+  data: PoolData,
+  { host }: VerbContext,
+): { pool: Pool; claim: Versioned<PoolClaim> } {
+  const cidr = canonicalCidr(data.pool)
+  const claim = snapshot.pools.get(cidr)
+  if (claim === undefined || claim.value.host !== host || claim.value.network !== undefined)
+    throw foreignIpam()
+  const { range, gateway } = claim.value
+  const aux = Object.entries(data.aux).map(([name, address]) => [name, withoutLength(address)])
+  const pool: Pool = {
+    cidr,
+    gateway: data.gateway === undefined ? (gateway ?? lastUsable(cidr)) : withoutLength(data.gateway),
+    ...(range === undefined ? {} : { range }),
+    aux: Object.fromEntries(aux),
+  }
+  return { pool, claim }
+}
+
+/** This host's copy of a network that exists: only its place here is new. */
+function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbContext): Decision<void> {
+  const network = snapshot.networks.get(id)
+  if (network === undefined || network.value.removing) {
+    throw new DriverError('not-found', `the cluster has no network ${id.slice(0, 12)}`, {
+      hint: "leave out -o multihost.id: it is the driver's own",
+    })
+  }
+  const [data] = ask.v4
+  if (data === undefined || canonicalCidr(data.pool) !== network.value.v4.cidr) throw foreignIpam()
+  if (networkIdOnHost(snapshot, context.host, ask.localId) === id) return { changes: [], answer: undefined }
+  return {
+    changes: [
+      { op: 'expect', table: 'networks', key: id, index: network.index },
+      changeHost(snapshot, context.host, blankHost(context), (record) =>
+        withMapping(record, ask.localId, id),
+      ),
+    ],
+    answer: undefined,
+  }
+}
+
+/**
+ * The network goes from this host. When no host has an endpoint on it, it is marked too, and named in the answer:
+ * then it can go everywhere.
+ */
+export function markForRemoval(
+  snapshot: Snapshot,
+  localId: string,
+  context: Pick<VerbContext, 'host' | 'underlay' | 'version'>,
+): Decision<NetworkId | undefined> {
+  const { host } = context
+  const id = networkIdOnHost(snapshot, host, localId)
+  const local = snapshot.hosts.get(host)?.value.networks ?? {}
+  const changes: Change[] = []
+  if (local[localId] !== undefined) {
+    changes.push(changeHost(snapshot, host, blankHost(context), (record) => withoutMapping(record, localId)))
+  }
+  const network = id === undefined ? undefined : snapshot.networks.get(id)
+  const twice = Object.entries(local).some(([other, its]) => other !== localId && its === id)
+  if (network === undefined || twice || endpointsOf(snapshot, network.value.id).length > 0) {
+    return { changes, answer: undefined }
+  }
+  if (!network.value.removing) changes.push(mark(network))
+  return { changes, answer: network.value.id }
+}
+
+function mark({ value, index }: Versioned<Network>): Change {
+  return { op: 'update', table: 'networks', key: value.id, value: { ...value, removing: true }, index }
+}
+
+function unmark({ value: { removing: _, ...value }, index }: Versioned<Network>): Change {
+  return { op: 'update', table: 'networks', key: value.id, value, index }
+}
+
+/**
+ * Removes what hangs on a marked network, and the network itself; takes the mark off when an endpoint was made before
+ * it was set. Can be done by any host, at any time, by several at once.
+ */
+export async function finishRemoval(store: Store, id: NetworkId): Promise<void> {
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const snapshot = await store.read()
+    const network = snapshot.networks.get(id)
+    if (!network?.value.removing) return
+    const used = endpointsOf(snapshot, id).length > 0
+    try {
+      for (const changes of used ? [[unmark(network)]] : removeNetwork(snapshot, network))
+        await store.commit(changes)
+      return
+    } catch (error) {
+      // Another host does the same, or a name was learnt in the meantime: look again.
+      if (!isCode(error, 'conflict')) throw error
+    }
+  }
+}
+
+function withoutLength(address: string): string {
+  return canonicalIp(address.split('/')[0] ?? '')
+}
+
+function foreignIpam(): DriverError {
+  return new DriverError('invalid', 'the addresses of a vxlan network must come from the vxlan IPAM driver', {
+    hint: 'use: docker network create -d vxlan --ipam-driver vxlan NAME',
+  })
+}

@@ -1,0 +1,184 @@
+/**
+ * RequestPool and ReleasePool: claims of address blocks, made before the network has an id.
+ *
+ * A claim is a create-only key, so the same block cannot be claimed twice. Different blocks that overlap can, by two
+ * hosts at one moment; so each host looks again after its claim was written and retracts it when another one was
+ * first. A host that makes its copy of an existing network says so with an option and gets the network's own pool.
+ */
+import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/address.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Change, Cidr, HostName, Network, PoolClaim, Snapshot, Versioned } from '../core/model.ts'
+import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pool.ts'
+import type { VerbContext } from './context.ts'
+import { type Decision, decide } from './decide.ts'
+import { recently } from './recent.ts'
+import type { Serial } from './serial.ts'
+import { type PoolAsk, replicaOption, type Verbs } from './verbs.ts'
+
+/** dockerd gives back what does not suit it and asks again at once. */
+const offeredForMs = 15_000
+const maxRetractions = 10
+
+export function poolVerbs(
+  context: VerbContext,
+  serially: Serial,
+): Pick<Verbs, 'requestPool' | 'releasePool'> {
+  const { store, host } = context
+  const offered = recently<Cidr>(offeredForMs, context.now)
+
+  const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
+    const routed = ask.pool === undefined ? await context.routes() : []
+    const choose = (snapshot: Snapshot): Cidr =>
+      ask.pool === undefined
+        ? chooseFor(snapshot, context.pools, routed, offered.all())
+        : checkAsked(snapshot, host, ask.pool)
+    const cidr = await decide(store, (snapshot) => claim(snapshot, choose(snapshot), ask, context), {
+      signal,
+    })
+    offered.add(cidr)
+    return (await retractIfLate(context, cidr)) ? undefined : cidr
+  }
+
+  return {
+    async requestPool(ask, signal) {
+      checkAsk(ask)
+      const replicaOf = ask.options[replicaOption]
+      if (replicaOf !== undefined) return decide(store, (snapshot) => poolOfReplica(snapshot, replicaOf, ask))
+      return serially('pools', async () => {
+        for (let attempt = 0; attempt < maxRetractions; attempt++) {
+          const cidr = await claimOnce(ask, signal)
+          if (cidr !== undefined) return cidr
+        }
+        throw new DriverError('unavailable', 'every pool was claimed by another host at the same moment', {
+          hint: 'try again',
+        })
+      })
+    },
+    releasePool: (pool) => decide(store, (snapshot) => release(snapshot, host, pool)),
+  }
+}
+
+function checkAsk({ pool, range, options, v6 }: PoolAsk): void {
+  const unknown = Object.keys(options).find((key) => key !== replicaOption)
+  if (unknown !== undefined) {
+    throw new DriverError('invalid', `unknown --ipam-opt '${unknown}'`, {
+      hint: 'leave it out: the vxlan IPAM driver takes none',
+    })
+  }
+  if (pool === undefined && v6) {
+    throw new DriverError('invalid', 'an IPv6 pool is not chosen by itself', {
+      hint: 'name one with --subnet, like --ipv6 --subnet fd00:1::/64',
+    })
+  }
+  if (pool !== undefined && range !== undefined) checkRange(range, pool)
+  if (pool !== undefined && (parseCidr(pool).family === 6) !== v6) {
+    throw new DriverError('invalid', `${pool} is not an ${v6 ? 'IPv6' : 'IPv4'} block`)
+  }
+}
+
+/** The pool that the network has already; nothing is claimed. */
+function poolOfReplica(snapshot: Snapshot, id: string, { pool, v6 }: PoolAsk): Decision<Cidr> {
+  const network = snapshot.networks.get(id)?.value
+  if (network === undefined || network.removing) {
+    throw new DriverError('not-found', `the cluster has no network ${id.slice(0, 12)}`)
+  }
+  const own = v6 ? network.v6 : network.v4
+  if (own === undefined) throw new DriverError('invalid', `network ${nameOf(network)} has no IPv6 pool`)
+  if (pool !== undefined && canonicalCidr(pool) !== own.cidr) {
+    throw new DriverError('invalid', `network ${nameOf(network)} has the pool ${own.cidr}, not ${pool}`)
+  }
+  return { changes: [], answer: own.cidr }
+}
+
+function chooseFor(
+  snapshot: Snapshot,
+  sources: readonly PoolSource[],
+  routed: readonly Cidr[],
+  offered: readonly Cidr[],
+): Cidr {
+  const question = { sources, claimed: snapshot.pools.keys(), routed }
+  try {
+    return choosePool({ ...question, claimed: [...snapshot.pools.keys()], refused: offered })
+  } catch (error) {
+    if (offered.length === 0) throw error
+    // Better one that was offered a moment ago than none: networks may come and go fast.
+    return choosePool({ ...question, claimed: [...snapshot.pools.keys()] })
+  }
+}
+
+/** The block that was asked for with `--subnet`. Throws `taken` with the name of the network that has it. */
+function checkAsked(snapshot: Snapshot, host: HostName, asked: string): Cidr {
+  const cidr = checkPool(asked, [])
+  for (const [other, { value }] of snapshot.pools) {
+    const ownLeftover = other === cidr && value.host === host && value.network === undefined
+    if (overlaps(cidr, other) && !ownLeftover) throw poolTaken(snapshot, cidr, other, value)
+  }
+  return cidr
+}
+
+function claim(
+  snapshot: Snapshot,
+  cidr: Cidr,
+  ask: PoolAsk,
+  { host, now }: Pick<VerbContext, 'host' | 'now'>,
+): Decision<Cidr> {
+  const value: PoolClaim = {
+    host,
+    ...(ask.range === undefined ? {} : { range: checkRange(ask.range, cidr) }),
+    reserved: [],
+    claimedAt: now().toISOString(),
+  }
+  // A claim of ours without a network is left from a create that failed, or this is that create's repetition.
+  const leftover = snapshot.pools.get(cidr)
+  const change: Change =
+    leftover === undefined
+      ? { op: 'create', table: 'pools', key: cidr, value }
+      : { op: 'update', table: 'pools', key: cidr, value, index: leftover.index }
+  return { changes: [change], answer: cidr }
+}
+
+/** True when the claim was taken back, since an overlapping one was there before. */
+async function retractIfLate({ store, host }: VerbContext, cidr: Cidr): Promise<boolean> {
+  const snapshot = await store.read()
+  const own = snapshot.pools.get(cidr)
+  const first = firstRival(snapshot, cidr)
+  if (own === undefined || first === undefined) return false
+  await decide(store, (now) => release(now, host, cidr))
+  return true
+}
+
+/**
+ * An overlapping claim that was written before ours. One that was changed since its making has been answered to
+ * Docker, so it was first; of the others the lower index was.
+ */
+export function firstRival(snapshot: Snapshot, cidr: Cidr): Cidr | undefined {
+  const own = snapshot.pools.get(cidr)
+  if (own === undefined) return undefined
+  const rivals = [...snapshot.pools].filter(([other]) => other !== cidr && overlaps(other, cidr))
+  return rivals.find(([, other]) => wasAnswered(other) || other.index < own.index)?.[0]
+}
+
+function wasAnswered({ value }: Versioned<PoolClaim>): boolean {
+  return value.network !== undefined || value.gateway !== undefined || value.reserved.length > 0
+}
+
+/** Only a claim of this host that no network was made of; all else is not ours to release. */
+function release(snapshot: Snapshot, host: HostName, pool: string): Decision<void> {
+  const key = isCidr(pool) ? canonicalCidr(pool) : pool
+  const own = snapshot.pools.get(key)
+  const mine = own !== undefined && own.value.host === host && own.value.network === undefined
+  return { changes: mine ? [{ op: 'remove', table: 'pools', key, index: own.index }] : [], answer: undefined }
+}
+
+function poolTaken(snapshot: Snapshot, cidr: Cidr, other: Cidr, { network, host }: PoolClaim): DriverError {
+  const record = network === undefined ? undefined : snapshot.networks.get(network)?.value
+  const holder = record === undefined ? `a network that ${host} is making` : `network ${nameOf(record)}`
+  const what = cidr === other ? `the subnet ${cidr} is` : `the subnet ${cidr} overlaps ${other}, which is`
+  return new DriverError('taken', `${what} the one of ${holder}`, {
+    hint: 'choose another --subnet, or leave it out and one is chosen',
+  })
+}
+
+function nameOf(network: Network): string {
+  return network.name ?? network.id.slice(0, 12)
+}

@@ -1,0 +1,159 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { cluster, createNetwork, id, never, run, stop } from './cluster.ts'
+
+const network = id('a')
+const end = (n: number): string => n.toString(16).padStart(64, 'e')
+
+async function twoHosts(subnet = '10.9.0.0/16') {
+  const lab = cluster()
+  const [net1, net2] = [lab.host(1), lab.host(2)]
+  const made = await createNetwork(net1, {
+    id: network,
+    subnet,
+    aux: { router: subnet.replace('.0/', '.9/').split('/')[0] ?? '' },
+  })
+  const copy = { id: id('b'), subnet, gateway: made.v4.gateway, aux: made.v4.aux }
+  const replica = { 'multihost.id': network }
+  await createNetwork(net2, { ...copy, ipamOptions: replica, options: replica })
+  return { lab, net1, net2, pool: made.v4.cidr, made }
+}
+
+describe('an address', () => {
+  test('is leased in ascending order from .0.2, over both hosts', async () => {
+    const { net1, net2, pool } = await twoHosts()
+    const ips = []
+    for (const [i, host] of [net1, net2, net1].entries()) {
+      ips.push(await run(host, { network: host === net1 ? network : id('b'), pool, endpoint: end(i) }))
+    }
+    expect(ips).toEqual(['10.9.0.2', '10.9.0.3', '10.9.0.4'])
+  })
+
+  test('rests before it is used again', async () => {
+    const { net1, pool } = await twoHosts()
+    const ips = []
+    for (let i = 1; i <= 3; i++) {
+      const ip = await run(net1, { network, pool, endpoint: end(i) })
+      await stop(net1, { network, pool, endpoint: end(i), ip })
+      ips.push(ip)
+    }
+    expect(ips).toEqual(['10.9.0.2', '10.9.0.3', '10.9.0.4'])
+  })
+
+  test('is never leased twice, however many ask on two hosts at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }), async (asks) => {
+        const { net1, net2, pool } = await twoHosts()
+        const requests = asks.map((first) =>
+          (first ? net1 : net2).verbs.requestAddress({ pool, gateway: false }, never),
+        )
+        const ips = await Promise.all(requests)
+        expect(new Set(ips).size).toBe(asks.length)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  test('is refused with the numbers when all of a /28 are leased, and there is one again after a stop', async () => {
+    const { net1, pool } = await twoHosts('10.9.0.0/28')
+    const ips = []
+    for (let i = 0; i < 11; i++) ips.push(await run(net1, { network, pool, endpoint: end(i) }))
+    const one = { network, pool, endpoint: end(11) }
+    await expect(run(net1, one)).rejects.toMatchObject({
+      code: 'exhausted',
+      message: 'no free address in 10.9.0.0/28: 11 of 11 are leased',
+    })
+    await stop(net1, { network, pool, endpoint: end(3), ip: ips[3] ?? '' })
+    expect(await run(net1, one)).toBe(ips[3])
+  })
+
+  test('that was asked for is leased, once', async () => {
+    const { net1, net2, pool } = await twoHosts()
+    const ip = '10.9.0.77'
+    expect(await run(net1, { network, pool, endpoint: end(1), ip })).toBe(ip)
+    const again = net2.verbs.requestAddress({ pool, gateway: false, address: ip }, never)
+    await expect(again).rejects.toMatchObject({
+      code: 'taken',
+      message: `the address ${ip} is leased already`,
+    })
+  })
+
+  test('that was asked for and never used can be asked for again after a while', async () => {
+    const { net1, pool } = await twoHosts()
+    const ask = { pool, gateway: false, address: '10.9.0.77' }
+    await net1.verbs.requestAddress(ask, never)
+    await expect(net1.verbs.requestAddress(ask, never)).rejects.toMatchObject({ code: 'taken' })
+    net1.clock.now = new Date('2026-01-01T00:01:00Z')
+    expect(await net1.verbs.requestAddress(ask, never)).toBe('10.9.0.77/16')
+  })
+})
+
+describe('the gateway and the aux addresses', () => {
+  test('are the same on every host that makes its copy, and no container’s', async () => {
+    const { net1, net2, pool, made } = await twoHosts()
+    expect(made.v4).toMatchObject({ gateway: '10.9.255.254', aux: { router: '10.9.0.9' } })
+    expect(await net2.verbs.requestAddress({ pool, gateway: true }, never)).toBe('10.9.255.254/16')
+    for (const address of ['10.9.255.254', '10.9.0.9']) {
+      const ask = net1.verbs.requestAddress({ pool, gateway: false, address }, never)
+      await expect(ask).rejects.toMatchObject({ code: 'taken' })
+    }
+    const other = net2.verbs.requestAddress({ pool, gateway: true, address: '10.9.0.1' }, never)
+    await expect(other).rejects.toThrow('the gateway of 10.9.0.0/16 is 10.9.255.254, not 10.9.0.1')
+  })
+})
+
+describe('a release', () => {
+  test('of what nobody knows is no error', async () => {
+    const { net1, pool } = await twoHosts()
+    for (const [at, address] of [
+      ['10.0.0.0/8', '10.0.0.2'],
+      ['x', 'y'],
+      [pool, '10.9.0.50'],
+      [pool, ''],
+    ]) {
+      await net1.verbs.releaseAddress({ pool: at ?? '', address: address ?? '' }, never)
+    }
+  })
+
+  test('does not touch another host’s lease, nor one that a published service keeps', async () => {
+    const { net1, net2, pool } = await twoHosts()
+    const address = await run(net1, { network, pool, endpoint: end(1) })
+    await net2.verbs.releaseAddress({ pool, address }, never)
+    expect(net1.store.snapshot().addresses.size).toBe(1)
+    const key = `${network}/${address}`
+    const lease = net1.store.snapshot().addresses.get(key)
+    if (lease === undefined) throw new Error('not leased')
+    const value = { ...lease.value, service: 'bar' }
+    await net1.store.commit([{ op: 'update', table: 'addresses', key, value, index: lease.index }])
+    await stop(net1, { network, pool, endpoint: end(1), ip: address })
+    expect(net1.store.snapshot().addresses.get(key)?.value).toEqual({
+      host: 'net-1',
+      service: 'bar',
+      leasedAt: '2026-01-01T00:00:00.000Z',
+    })
+  })
+
+  test('that comes without a DeleteEndpoint takes the endpoint along', async () => {
+    const { net1, pool } = await twoHosts()
+    const address = await run(net1, { network, pool, endpoint: end(1) })
+    await net1.verbs.releaseAddress({ pool, address }, never)
+    expect(net1.store.snapshot().endpoints.size).toBe(0)
+    expect(net1.store.snapshot().addresses.size).toBe(0)
+  })
+})
+
+test('with the store away a request fails as unavailable, and what is removed is removed later', async () => {
+  const { lab, net1, pool } = await twoHosts()
+  const ip = await run(net1, { network, pool, endpoint: end(1) })
+  lab.away = true
+  await expect(net1.verbs.requestAddress({ pool, gateway: false }, never)).rejects.toMatchObject({
+    code: 'unavailable',
+  })
+  await stop(net1, { network, pool, endpoint: end(1), ip })
+  expect(net1.context.owed.names()).toHaveLength(3)
+  lab.away = false
+  await net1.context.owed.settle()
+  expect(net1.context.owed.names()).toEqual([])
+  expect(net1.store.snapshot().endpoints.size).toBe(0)
+  expect(net1.store.snapshot().addresses.size).toBe(0)
+})

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { cluster, createNetwork, id, never, run, show, stop } from './cluster.ts'
+
+const network = id('a')
+const endpoint = id('e')
+
+async function oneHost() {
+  const net1 = cluster().host(1)
+  const { v4 } = await createNetwork(net1, { id: network, subnet6: 'fd00:9::/64' })
+  return { net1, pool: v4.cidr }
+}
+
+describe('an endpoint', () => {
+  test('is recorded with the MAC of its address, and led to once it has joined and the kernel has settled', async () => {
+    const { net1, pool } = await oneHost()
+    const v4 = await net1.verbs.requestAddress({ pool, gateway: false }, never)
+    const v6 = await net1.verbs.requestAddress({ pool: 'fd00:9::/64', gateway: false }, never)
+    const ask = { network, endpoint, v4, v6 }
+    expect(await net1.verbs.createEndpoint(ask, never)).toBe('02:42:ac:15:00:02')
+    expect(await net1.verbs.createEndpoint(ask, never)).toBe('02:42:ac:15:00:02')
+    expect(net1.store.snapshot().endpoints.get(`${network}/${endpoint}`)?.value).toEqual({
+      network,
+      id: endpoint,
+      v4: '172.21.0.2',
+      v6: 'fd00:9::2',
+      mac: '02:42:ac:15:00:02',
+      host: 'net-1',
+      vtep: '192.168.33.11',
+      joined: false,
+      aliases: [],
+    })
+    const joined = await net1.verbs.join({ network, endpoint }, never)
+    expect(joined).toEqual({ device: 'vxceeeeeeee', internal: false })
+    expect(net1.settled).toEqual(['aaaa eeee'])
+    expect(await net1.verbs.join({ network, endpoint }, never)).toEqual(joined)
+  })
+
+  test('keeps the MAC that was asked for', async () => {
+    const { net1, pool } = await oneHost()
+    const v4 = await net1.verbs.requestAddress({ pool, gateway: false }, never)
+    const ask = { network, endpoint, v4, mac: '02:AA:00:00:00:01' }
+    expect(await net1.verbs.createEndpoint(ask, never)).toBe('02:aa:00:00:00:01')
+  })
+
+  test('leaves nothing behind', async () => {
+    const { net1, pool } = await oneHost()
+    const before = show(net1)
+    const ip = await run(net1, { network, pool, endpoint })
+    const it = { network, pool, endpoint, ip }
+    await stop(net1, it)
+    await stop(net1, it)
+    expect(show(net1)).toBe(before)
+  })
+
+  test('frees its service when it goes, and the service keeps its address', async () => {
+    const { net1, pool } = await oneHost()
+    const ip = await run(net1, { network, pool, endpoint })
+    const value = { id: id('5'), network, name: 'bar', v4: ip, endpoint }
+    await net1.store.commit([{ op: 'create', table: 'services', key: `${network}/bar`, value }])
+    await net1.verbs.deleteEndpoint({ network, endpoint }, never)
+    const { endpoint: _, ...free } = value
+    expect(net1.store.snapshot().services.get(`${network}/bar`)?.value).toEqual(free)
+  })
+
+  test.each([
+    ['on a network that nobody knows', { network: id('9'), v4: '172.21.0.2/16' }, /is not in the store/],
+    ['without an address', { network }, 'an endpoint needs an IPv4 address'],
+    ['with an address that is not leased', { network, v4: '172.21.0.99/16' }, /is not leased by this host/],
+    ['with a MAC that is none', { network, v4: '172.21.0.2/16', mac: 'me' }, /^'me' is not a MAC address/],
+  ])('%s is refused', async (_, ask, message) => {
+    const { net1 } = await oneHost()
+    await expect(net1.verbs.createEndpoint({ endpoint, ...ask }, never)).rejects.toThrow(message)
+  })
+
+  test('that does not exist cannot join, but can leave and be deleted', async () => {
+    const { net1 } = await oneHost()
+    await expect(net1.verbs.join({ network, endpoint }, never)).rejects.toMatchObject({ code: 'not-found' })
+    await net1.verbs.leave({ network, endpoint }, never)
+    await net1.verbs.deleteEndpoint({ network: id('9'), endpoint }, never)
+  })
+
+  test('whose kernel does not settle gets the reason', async () => {
+    const { net1, pool } = await oneHost()
+    net1.context.settled = async () => {
+      throw new Error('ip: no')
+    }
+    await expect(run(net1, { network, pool, endpoint })).rejects.toThrow('ip: no')
+  })
+})
+
+test('a call that was given up changes nothing any more', async () => {
+  const { net1, pool } = await oneHost()
+  const gone = AbortSignal.abort(new Error('too late'))
+  await expect(net1.verbs.requestAddress({ pool, gateway: false }, gone)).rejects.toThrow('too late')
+  expect(net1.store.snapshot().addresses.size).toBe(0)
+})
