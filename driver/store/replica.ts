@@ -57,11 +57,16 @@ interface State extends ReplicaEvents {
   /** Deletions that the log has not told of yet. */
   deleted: Map<string, number>
   unreadable: Map<string, number>
-  /** For each full read on its way: what has changed since it was sent. */
   journals: Set<Journal>
 }
 
-type Journal = Map<string, number>
+/** For a full read on its way: what has happened since it was sent. */
+interface Journal {
+  /** Name → index, of commits. */
+  changed: Map<string, number>
+  /** The highest index that another full read has brought; -1 when there was none. */
+  surpassed: number
+}
 
 export function createReplica(snapshot: Snapshot, events: ReplicaEvents): Replica {
   const state: State = {
@@ -94,13 +99,13 @@ export function createReplica(snapshot: Snapshot, events: ReplicaEvents): Replic
 
 function beginFullRead(state: State): FullRead {
   const before = state.complete
-  const journal: Journal = new Map()
+  const journal: Journal = { changed: new Map(), surpassed: -1 }
   state.journals.add(journal)
   return {
     abandon: () => void state.journals.delete(journal),
     finish: (records, top) => {
       state.journals.delete(journal)
-      merge(state, records, { top, wentBack: top < before, journal })
+      if (top > journal.surpassed) merge(state, records, { top, wentBack: top < before, ...journal })
     },
   }
 }
@@ -114,7 +119,7 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
     const delta = deltaOf(state, at, index, check)
     if (delta.record === undefined && index > state.complete) state.deleted.set(nameOf(at), index)
     else state.deleted.delete(nameOf(at))
-    for (const journal of state.journals) journal.set(nameOf(at), index)
+    for (const { changed } of state.journals) changed.set(nameOf(at), index)
     deltas.push(delta)
   }
   return deltas
@@ -123,22 +128,23 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
 interface Answer {
   top: number
   wentBack: boolean
-  journal: Journal
+  changed: Journal['changed']
 }
 
-function merge(state: State, records: readonly RawRecord[], { top, wentBack, journal }: Answer): void {
-  const newer = (name: string): boolean => (journal.get(name) ?? 0) > top
+function merge(state: State, records: readonly RawRecord[], { top, wentBack, changed }: Answer): void {
+  const newer = (name: string): boolean => (changed.get(name) ?? 0) > top
   const trusted = state.confirmed && !wentBack
   const found = new Set(records.map(nameOf))
   const gone = (name: string): boolean => !found.has(name) && !newer(name)
-  const changed = records.filter((record) => !newer(nameOf(record)) && !(trusted && isSame(state, record)))
-  const deltas = changed.map(({ table, key, index, text }) =>
+  const unknown = records.filter((record) => !newer(nameOf(record)) && !(trusted && isSame(state, record)))
+  const deltas = unknown.map(({ table, key, index, text }) =>
     deltaOf(state, { table, key }, index, () => readRecord(table, key, text)),
   )
   for (const name of state.unreadable.keys()) if (gone(name)) state.unreadable.delete(name)
   if (wentBack) state.deleted.clear()
   completeTo(state, wentBack ? top : Math.max(top, state.complete))
   state.confirmed = true
+  for (const other of state.journals) other.surpassed = Math.max(other.surpassed, top)
   set(state, [...deltas, ...removals(state.snapshot, gone)])
 }
 

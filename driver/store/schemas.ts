@@ -11,7 +11,7 @@ import { DriverError } from '../core/errors.ts'
 import type { Table, Tables } from '../core/model.ts'
 import { maxVni } from '../core/vni.ts'
 
-const namePattern = /^[^\s#\p{Cc}]{1,255}$/u
+const namePattern = /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u
 /** Part of paths and device names, so no slash and no leading dot. */
 const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')
 const name = z.string().regex(namePattern, 'is empty, too long or has blanks')
