@@ -5,21 +5,19 @@
  * index brings the own snapshot forward at once (replica.ts); other hosts follow the log (watch.ts). A host's cost
  * per change is the log of the last seconds, whatever the store holds; once a minute it reads everything.
  */
-import { randomInt } from 'node:crypto'
-import { DriverError } from '../core/errors.ts'
 import type { Change, HostName } from '../core/model.ts'
 import { type Changelog, createChangelog } from './changelog.ts'
 import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
 import { coalesce } from './coalesce.ts'
 import { copyOnDisk } from './copy.ts'
 import { createHealth, type Health } from './health.ts'
-import { pathOf } from './keys.ts'
 import { createListeners } from './listeners.ts'
 import { type Log, silent } from './log.ts'
 import { createReplica, type Replica } from './replica.ts'
+import { highestIndex, putBack } from './restore.ts'
 import { createSessionKeeper } from './session.ts'
-import { conflictAt, maxSteps, stepsOf, txnStep, writtenBy } from './steps.ts'
 import type { Store, StoreStatus } from './store.ts'
+import { transact } from './transact.ts'
 import { parseStoreUrl, showAddress } from './url.ts'
 import { follow, sortItems } from './watch.ts'
 
@@ -62,7 +60,8 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   })
   copy.of(replica)
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
-  const parts: Parts = { client, replica, changelog, prefix: address.prefix }
+  const known = highestIndex(copy.snapshot)
+  const parts: Parts = { client, replica, changelog, prefix: address.prefix, log, known }
   const readAll = coalesce(() => readInto(parts))
   const session = createSessionKeeper(client, {
     name: `multihost ${host}`,
@@ -73,7 +72,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const { waitMs = 10_000, resyncMs = 60_000 } = options
   const watching = follow({
     ...parts,
-    ...{ readAll, waitMs, resyncMs, log, signal: stop.signal, connected: health.watching },
+    ...{ readAll, waitMs, resyncMs, signal: stop.signal, connected: health.watching },
   })
 
   return {
@@ -101,50 +100,42 @@ interface Parts {
   replica: Replica
   changelog: Changelog
   prefix: string
+  log: Log
+  /** The index that the copy on disk tells of; 0 once Consul has answered. */
+  known: number
 }
 
-async function readInto({ client, replica, changelog, prefix }: Parts): Promise<void> {
+async function readInto(parts: Parts): Promise<void> {
+  const { replica, changelog } = parts
   const full = replica.beginFullRead()
   try {
-    const { items } = await client.list(`${prefix}/`, { consistent: true })
-    const { records, entries, top } = sortItems(prefix, changelog.folder, items)
+    const { records, entries, top } = await listAll(parts)
     changelog.adopt(entries)
     full.finish(records, top)
+    parts.known = 0
   } finally {
     full.abandon()
   }
 }
 
-/** Consul's own limit, less the caller's steps and the log entry. */
-const maxOperations = 64
-
-async function commit(
-  { client, replica, changelog, prefix }: Parts,
-  changes: readonly Change[],
-): Promise<void> {
-  const steps = stepsOf(changes)
-  if (steps.length === 0) return
-  const flags = randomInt(2 ** 47)
-  const operations = steps.map((step) => txnStep(step, prefix, flags))
-  const written = writtenBy(steps)
-  if (written.length > 0) {
-    const logged = written.map(({ value, ...at }) => ({ path: pathOf(at), value }))
-    const entry = changelog.entryFor(logged, maxOperations - Math.min(steps.length, maxSteps) - 1)
-    for (const path of entry.deletes) operations.push({ Verb: 'delete', Key: `${prefix}/${path}` })
-    // Last, because the index of the last key is the answer.
-    const Value = Buffer.from(entry.text).toString('base64')
-    operations.push({ Verb: 'cas', Key: `${prefix}/${entry.path}`, Value, Index: 0, Flags: flags })
+/** Everything in Consul; what it had and has lost is put back first. */
+async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
+  const { client, replica, changelog, prefix, log } = parts
+  const read = async () => {
+    const { items, index } = await client.list(`${prefix}/`, { consistent: true })
+    return { index, ...sortItems(prefix, changelog.folder, items) }
   }
-  const answer = await client.transact(operations)
-  if (!('failedStep' in answer)) return replica.commit(answer.index, written)
-  const step = steps[answer.failedStep]
-  if (step === undefined)
-    throw new DriverError('internal', `Consul refused step ${answer.failedStep} of the change log`)
-  const unreadable = replica.corrupt().includes(`${step.table}/${step.key}`)
-  throw conflictAt(
-    step,
-    unreadable ? `its value cannot be read; mend or delete ${prefix}/${pathOf(step)}` : undefined,
-  )
+  const found = await read()
+  if (found.index >= Math.max(replica.index(), parts.known)) return found
+  log.warn({ index: found.index, known: replica.index() }, 'Consul has lost data')
+  const count = await putBack(replica.snapshot(), found.records, (changes) => transact(parts, changes))
+  log.warn({ records: count }, 'what Consul had lost was put back')
+  return read()
+}
+
+async function commit(parts: Parts, changes: readonly Change[]): Promise<void> {
+  const { index, written } = await transact(parts, changes)
+  parts.replica.commit(index, written)
 }
 
 function statusOf(url: string, replica: Replica, health: Health): StoreStatus {

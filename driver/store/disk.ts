@@ -7,7 +7,8 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
-import type { Snapshot } from '../core/model.ts'
+import { isCode } from '../core/errors.ts'
+import type { Snapshot, Table } from '../core/model.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot, tables } from '../core/snapshot.ts'
 import { checkRecord } from './schemas.ts'
 
@@ -37,14 +38,22 @@ export async function loadSnapshot(path: string, store: string): Promise<Snapsho
   const copy = format.parse(JSON.parse(text))
   if (copy.store !== store) return undefined
   const deltas = tables.flatMap((table) =>
-    Object.entries(copy.tables[table] ?? {}).map(([key, { index, value }]) => ({
-      table,
-      key,
-      record: { index, value: checkRecord(table, key, value) },
-    })),
+    Object.entries(copy.tables[table] ?? {}).flatMap(([key, { index, value }]) => {
+      const known = checked(table, key, value)
+      return known === undefined ? [] : [{ table, key, record: { index, value: known } } as AnyDelta]
+    }),
   )
-  // checkRecord has found each value to be of the table beside it.
-  return applyDeltas(emptySnapshot(), deltas as AnyDelta[])
+  return applyDeltas(emptySnapshot(), deltas)
+}
+
+/** Undefined for a value of another version's schema: Consul will say what it is now. */
+function checked(table: Table, key: string, value: unknown): unknown {
+  try {
+    return checkRecord(table, key, value)
+  } catch (error) {
+    if (isCode(error, 'corrupt')) return undefined
+    throw error
+  }
 }
 
 /** Saves at most once in `everyMs`; the last change is always saved, at the latest by `flush`. */

@@ -82,7 +82,16 @@ test('a copy on disk that cannot be read, or of another store, is left out', asy
   const diskPath = join(folder, 'bad.json')
   await writeFile(diskPath, '{"format": 1, "store": ')
   expect((await open('net-1', { diskPath })).snapshot().networks.size).toBe(0)
-  await writeFile(diskPath, JSON.stringify({ format: 1, store: 'consul://elsewhere', tables: {} }))
+  const tables = { vnis: { 256: { index: 5, value: 'n1' }, 257: { index: 5, value: 7 } } }
+  await writeFile(diskPath, JSON.stringify({ format: 1, store: 'consul://elsewhere', tables }))
+  expect((await open('net-1', { diskPath })).snapshot().vnis.size).toBe(0)
+  await writeFile(diskPath, JSON.stringify({ format: 1, store: `${consul.url}/${prefix}`, tables }))
+  consul.pause()
+  expect(
+    [...(await open('net-1', { diskPath })).snapshot().vnis.keys()],
+    'a bad value alone is left out',
+  ).toEqual(['256'])
+  consul.resume()
   const store = await open('net-1', { diskPath })
   await store.commit([createNetwork('n1')])
   await store.close()
@@ -158,6 +167,30 @@ test('everything deleted by hand is gone here too', async () => {
   await until('it is gone', () => !store.snapshot().networks.has('n1'))
   await store.commit([createNetwork('n1')])
   expect((await store.read()).networks.has('n1')).toBe(true)
+})
+
+test('a Consul that lost its data gets it back from the hosts, which never see it empty', async () => {
+  const diskPath = join(folder, 'lost.json')
+  const stores = [await open('net-1'), await open('net-2', { diskPath })]
+  const [one, other] = stores
+  // An index that a new Consul does not reach by itself.
+  for (let i = 0; i < 100; i++) await one?.commit([createLease(`n1/10.0.0.${i}`)])
+  await one?.commit([createNetwork('n1')])
+  await until('both know it', () => stores.every((store) => store.snapshot().networks.size === 1))
+  const sizes: number[] = []
+  for (const store of stores)
+    store.onChange(({ addresses, networks }) => sizes.push(addresses.size + networks.size))
+  await consul.loseData()
+  await until('both are fresh', () => stores.every((store) => store.status().fresh), 10_000)
+  await other?.commit([createNetwork('n2')])
+  await until('the watch goes on', () => one?.snapshot().networks.has('n2') === true)
+  expect(Math.min(...sizes)).toBe(101)
+  expect(await consul.get(`${prefix}/networks/n1`)).toBe(JSON.stringify(network('n1')))
+  await Promise.all(opened.splice(0).map((store) => store.close()))
+  await consul.loseData()
+  const again = await open('net-2', { diskPath })
+  await again.read()
+  expect(again.snapshot().addresses.size, 'from the copy on disk').toBe(100)
 })
 
 test('keys of others under the prefix are left alone', async () => {
