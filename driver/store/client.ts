@@ -189,7 +189,8 @@ interface Failure extends Error {
 function failureOf(error: Failure, address: StoreAddress): DriverError {
   const where = showAddress(address)
   const body = error.response?.body
-  const said = typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : error.message
+  const said =
+    typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : withoutCall(error.message)
   if (error.response?.statusCode === 413) {
     return new DriverError('invalid', `the change is too large for Consul: ${said}`, { cause: error })
   }
@@ -201,6 +202,11 @@ function failureOf(error: Failure, address: StoreAddress): DriverError {
     hint: 'running containers are not affected; it goes on by itself when Consul is back',
     cause: error,
   })
+}
+
+/** The package puts `consul: kv.get: ` before what happened. */
+function withoutCall(message: string): string {
+  return message.replace(/^consul: [\w.]+: /i, '')
 }
 
 interface Response {

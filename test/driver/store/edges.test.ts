@@ -3,9 +3,12 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Table } from '../../../driver/core/model.ts'
+import { DriverError } from '../../../driver/core/errors.ts'
+import type { Change, Table } from '../../../driver/core/model.ts'
+import { emptySnapshot } from '../../../driver/core/snapshot.ts'
 import { coalesce } from '../../../driver/store/coalesce.ts'
 import { parsePath, pathOf } from '../../../driver/store/keys.ts'
+import { highestIndex, putBack } from '../../../driver/store/restore.ts'
 import { checkRecord, readRecord } from '../../../driver/store/schemas.ts'
 import { createSessionKeeper } from '../../../driver/store/session.ts'
 import { parseStoreUrl, showAddress } from '../../../driver/store/url.ts'
@@ -190,4 +193,29 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
   expect(lost).toEqual(['s1'])
   await keeper.close()
   expect(alive.size).toBe(0)
+})
+
+test('of what Consul has lost each host puts back what nobody else has put back', async () => {
+  const snapshot = {
+    ...emptySnapshot(),
+    vnis: new Map(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
+  }
+  const created: string[][] = []
+  const count = await putBack(
+    snapshot,
+    [{ table: 'vnis', key: '256' }],
+    async (changes: readonly Change[]) => {
+      const keys = changes.map(({ key }) => key)
+      if (keys.includes('258')) {
+        throw new DriverError('conflict', 'another was faster', { cause: { table: 'vnis', key: '258' } })
+      }
+      created.push(keys)
+    },
+  )
+  expect([count, created]).toEqual([3, [['257', '259']]])
+  expect(highestIndex(snapshot)).toBe(90)
+  const away = putBack(snapshot, [], async () => {
+    throw new DriverError('unavailable', 'away')
+  })
+  await expect(away).rejects.toThrow('away')
 })
