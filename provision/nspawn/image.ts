@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { debianMirror } from '../debian.ts'
 import { LabError, unknown } from '../errors.ts'
 import { cacheRoot } from './paths.ts'
-import { run } from './run.ts'
+import { checkInterrupted, run } from './run.ts'
 
 interface Recipe {
   /** Debian release of the root. */
@@ -167,16 +167,40 @@ async function mmdebstrap(args: string[]): Promise<void> {
     '--fork',
     '--kill-child',
     '--mount-proc',
+    'setsid', // when it fails it signals its process group, which must not be ours
   ]
   try {
-    await run('setpriv', [...tied, 'mmdebstrap', '--quiet', '--variant=minbase', '--mode=root', ...args])
+    await run('setpriv', [...tied, 'mmdebstrap', '--variant=minbase', '--mode=root', ...args])
   } catch (error) {
-    const words = error instanceof Error ? error.message.replace(/^[^:]*: /, '') : String(error)
-    throw new LabError(`the image could not be built: ${words}`, {
-      hint: 'is the Debian mirror of this machine reachable, and is there room on the disk? `npm run lab -- doctor` looks',
+    checkInterrupted()
+    const said =
+      error instanceof Error
+        ? String((error.cause as { stderr?: string } | undefined)?.stderr ?? error.message)
+        : String(error)
+    throw new LabError(`the image could not be built: ${await buildProblem(said)}`, {
+      hint: 'once that is mended, run it again; `npm run lab -- doctor` looks at this machine',
       cause: error,
     })
   }
+}
+
+/** What apt and mmdebstrap say at length, in a few words. */
+async function buildProblem(said: string): Promise<string> {
+  if (/No space left on device|not have enough free space|statvfs|write error/i.test(said))
+    return `the disk of ${cacheRoot} is full`
+  const unreachable =
+    /(Could not connect|Could not resolve|Connection failed|Unable to connect|Temporary failure|Could not wait|timed out)[^\n]*/.exec(
+      said,
+    )?.[0]
+  if (unreachable) return `the mirror ${await debianMirror()} does not answer: ${unreachable}`
+  return (
+    said
+      .trim()
+      .split('\n')
+      .filter((line) => /^[EW]:/.test(line))
+      .slice(0, 3)
+      .join('; ') || said.slice(-300)
+  )
 }
 
 function recipeOf(engine: string): Recipe {

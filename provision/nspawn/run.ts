@@ -32,7 +32,7 @@ export async function run(
 ): Promise<string> {
   checkInterrupted()
   const cancel = protectedWork.getStore() ? {} : { cancelSignal: interruption.signal }
-  const result = await execa(file, args, { reject: false, ...cancel, ...options })
+  const result = await execa(file, args, { reject: false, killSignal: 'SIGKILL', ...cancel, ...options })
   checkInterrupted()
   if (!result.failed) return result.stdout
   const words = (result.stderr || result.stdout || result.shortMessage || '').trim().split('\n')
