@@ -1,0 +1,89 @@
+/**
+ * The overlay driver: one bundled file, its command and its unit, started before Docker.
+ *
+ * Where the host's Node is older than the driver needs (Debian 12's), the Node that runs this script is brought
+ * along: it is the same architecture's Linux binary, or the step says that it is not.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { LabError } from '../errors.ts'
+import { render } from '../template.ts'
+import {
+  filesHold,
+  type RemoteFile,
+  type Step,
+  type StepContext,
+  succeeds,
+  until,
+  writeFiles,
+} from './step.ts'
+
+const bundle = new URL('../../dist/multihost.cjs', import.meta.url)
+const folder = '/usr/local/lib/multihost'
+const program = `${folder}/multihost.cjs`
+const ownNode = `${folder}/node`
+const neededNode = 20
+const answers = 'multihost status --json > /dev/null'
+
+export const node: Step = {
+  title: `Node ${neededNode} or newer for the driver`,
+  holds: async (context) => (await nodePath(context)) !== undefined,
+  async apply(context) {
+    const { host, $, upload } = context
+    const theirs = (await $`uname -sm`).stdout.trim()
+    const ours = `${process.platform === 'linux' ? 'Linux' : process.platform} ${process.arch === 'x64' ? 'x86_64' : 'aarch64'}`
+    if (theirs !== ours) {
+      throw new LabError(
+        `${host.name} (${theirs}) has no Node ${neededNode}, and this machine's (${ours}) does not run there`,
+        {
+          hint: `install Node ${neededNode} or newer on ${host.name}`,
+        },
+      )
+    }
+    await upload(ownNode, readFileSync(process.execPath), '0755')
+  },
+}
+
+export const driver: Step = {
+  title: 'overlay driver',
+  async holds(context) {
+    return (
+      (await filesHold(context, await files(context))) &&
+      (await succeeds(
+        context,
+        `systemctl -q is-active multihost && systemctl -q is-enabled multihost && ${answers}`,
+      ))
+    )
+  },
+  async apply(context) {
+    const { $ } = context
+    await writeFiles(context, await files(context))
+    await $`systemctl daemon-reload; systemctl -q enable multihost; systemctl restart multihost`
+    await until(context, answers, 'the driver does not answer')
+  },
+}
+
+async function files(context: StepContext): Promise<RemoteFile[]> {
+  if (!existsSync(bundle)) throw new LabError('dist/multihost.cjs is missing', { hint: 'npm run build' })
+  const values = { node: (await nodePath(context)) ?? ownNode, program }
+  return [
+    { path: program, content: readFileSync(bundle), mode: '0755' },
+    {
+      path: '/usr/local/bin/multihost',
+      content: `#!/bin/sh\nexec ${values.node} ${program} "$@"\n`,
+      mode: '0755',
+    },
+    {
+      path: '/etc/systemd/system/multihost.service',
+      content: render(new URL('../../driver/multihost.service.hbs', import.meta.url), values),
+    },
+  ]
+}
+
+/** The Node that the driver is run by on the host. */
+async function nodePath(context: StepContext): Promise<string | undefined> {
+  for (const path of ['/usr/bin/node', '/usr/local/bin/node', ownNode]) {
+    const major = `${path} --version 2>/dev/null | sed 's/^v\\([0-9]*\\).*/\\1/'`
+    if (await succeeds(context, `[ -x ${path} ] && [ "$(${major})" -ge ${neededNode} ]`)) return path
+  }
+  return undefined
+}
