@@ -1,0 +1,92 @@
+/**
+ * Numbers for Prometheus: what Docker asked, what the loops did, what the store holds.
+ *
+ * Gauges are read when they are asked for, so that a change of the store costs nothing here.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { LoopRun } from '../loops/loop.ts'
+import type { Call } from '../protocol/app.ts'
+import type { Status } from './status.ts'
+
+export interface Metrics {
+  onCall(call: Call): void
+  onRun(run: LoopRun): void
+  onStoreError(code: string): void
+  /** In Prometheus' text format. */
+  text(): Promise<string>
+}
+
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+export function createMetrics(status: () => Status): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const durations = new Histogram({
+    name: 'multihost_call_duration_seconds',
+    help: 'Docker’s calls, by method and outcome',
+    labelNames: ['method', 'outcome'],
+    buckets: seconds,
+    registers,
+  })
+  const lags = new Histogram({
+    name: 'multihost_loop_lag_seconds',
+    help: 'From the wish for a run of a loop to its end',
+    labelNames: ['loop', 'outcome'],
+    buckets: seconds,
+    registers,
+  })
+  const errors = new Counter({
+    name: 'multihost_store_errors_total',
+    help: 'Commits and reads of the store that failed, conflicts included',
+    labelNames: ['code'],
+    registers,
+  })
+  gauges(registers, status)
+  return {
+    onCall: ({ method, outcome, durationMs }) => durations.observe({ method, outcome }, durationMs / 1000),
+    onRun: ({ loop, ok, lagMs }) => lags.observe({ loop, outcome: ok ? 'ok' : 'failed' }, lagMs / 1000),
+    onStoreError: (code) => errors.inc({ code }),
+    text: () => registry.metrics(),
+  }
+}
+
+function gauges(registers: Registry[], status: () => Status): void {
+  const gauge = (
+    name: string,
+    help: string,
+    labelNames: string[],
+    set: (it: Gauge, status: Status) => void,
+  ): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        set(this, status())
+      },
+    })
+  }
+  gauge(
+    'multihost_endpoints',
+    'Endpoints, on this host and elsewhere',
+    ['network', 'where'],
+    (it, { networks }) => {
+      for (const { id, name = id, endpoints } of networks) {
+        it.set({ network: name, where: 'here' }, endpoints.here)
+        it.set({ network: name, where: 'elsewhere' }, endpoints.elsewhere)
+      }
+    },
+  )
+  gauge('multihost_addresses', 'Leased addresses, of all hosts', ['network'], (it, { networks }) => {
+    for (const { id, name = id, addresses } of networks) it.set({ network: name }, addresses)
+  })
+  gauge('multihost_store_fresh', '1 while the store is followed', [], (it, { store }) => {
+    it.set(store.fresh ? 1 : 0)
+  })
+  gauge('multihost_problems', 'What needs a person, see multihost status', [], (it, { problems }) => {
+    it.set(problems.length)
+  })
+}

@@ -1,0 +1,137 @@
+/**
+ * What `multihost status` tells: one picture of this host, made of what the driver's parts know at this moment.
+ */
+import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/model.ts'
+import { endpointsOf, hostsUsing, leasesOf, localIdOf } from '../core/snapshot.ts'
+import type { LaneStatus } from '../loops/lane.ts'
+import type { StoreStatus } from '../store/store.ts'
+
+export interface Status {
+  version: string
+  host: HostName
+  underlay: { device: string; address: Ip; mtuBytes: number }
+  startedAt: string
+  store: StoreStatus
+  engine: { version: string | undefined }
+  networks: NetworkStatus[]
+  hosts: HostStatus[]
+  loops: Record<string, LaneStatus>
+  /** Calls of Docker's that wait for the store. */
+  owed: string[]
+  /** One sentence each; empty when all is well. */
+  problems: string[]
+}
+
+export interface NetworkStatus {
+  id: NetworkId
+  name?: string
+  /** Docker's id of it on this host. */
+  localId: string | undefined
+  vni: Vni
+  port: number
+  pools: Cidr[]
+  endpoints: { here: number; elsewhere: number }
+  addresses: number
+  usedBy: HostName[]
+  /** `none` while this host has no container on it. */
+  datapath: LaneStatus['state'] | 'none'
+  lastError?: string
+}
+
+export interface HostStatus {
+  name: HostName
+  vtep: Ip
+  driverVersion: string
+  engineVersion?: string
+  /** Undefined when the store could not tell. */
+  alive: boolean | undefined
+  networks: number
+}
+
+export interface StatusParts {
+  version: string
+  host: HostName
+  startedAt: string
+  underlay(): Status['underlay']
+  snapshot(): Snapshot
+  store(): StoreStatus
+  datapath(): ReadonlyMap<NetworkId, LaneStatus>
+  loops(): Record<string, LaneStatus>
+  troubles(): string[]
+  owed(): string[]
+}
+
+/** `sessions`: those that Consul says are alive. */
+export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): Status {
+  const { version, host, startedAt } = parts
+  const snapshot = parts.snapshot()
+  const [store, loops] = [parts.store(), parts.loops()]
+  const networks = networksIn(snapshot, host, parts.datapath())
+  return {
+    version,
+    host,
+    underlay: parts.underlay(),
+    startedAt,
+    store,
+    engine: { version: snapshot.hosts.get(host)?.value.engineVersion },
+    networks,
+    hosts: hostsIn(snapshot, sessions),
+    loops,
+    owed: parts.owed(),
+    problems: [...problemsIn(store, loops, networks), ...parts.troubles()],
+  }
+}
+
+function networksIn(
+  snapshot: Snapshot,
+  host: HostName,
+  datapath: ReadonlyMap<NetworkId, LaneStatus>,
+): NetworkStatus[] {
+  const all = [...snapshot.networks.values()].map(({ value }): NetworkStatus => {
+    const endpoints = endpointsOf(snapshot, value.id)
+    const here = endpoints.filter((endpoint) => endpoint.value.host === host).length
+    const lane = datapath.get(value.id)
+    return {
+      id: value.id,
+      ...(value.name === undefined ? {} : { name: value.name }),
+      localId: localIdOf(snapshot, host, value.id),
+      vni: value.vni,
+      port: value.port,
+      pools: [value.v4.cidr, ...(value.v6 === undefined ? [] : [value.v6.cidr])],
+      endpoints: { here, elsewhere: endpoints.length - here },
+      addresses: leasesOf(snapshot, value.id).size,
+      usedBy: hostsUsing(snapshot, value.id),
+      datapath: lane === undefined ? 'none' : lane.state,
+      ...(lane?.lastError === undefined ? {} : { lastError: lane.lastError }),
+    }
+  })
+  return all.sort((a, b) => (a.name ?? a.id).localeCompare(b.name ?? b.id))
+}
+
+function hostsIn(snapshot: Snapshot, sessions: ReadonlySet<string> | undefined): HostStatus[] {
+  return [...snapshot.hosts].sort().map(([name, { value }]) => ({
+    name,
+    vtep: value.vtep,
+    driverVersion: value.driverVersion,
+    ...(value.engineVersion === undefined ? {} : { engineVersion: value.engineVersion }),
+    alive: sessions === undefined ? undefined : value.session !== undefined && sessions.has(value.session),
+    networks: Object.keys(value.networks).length,
+  }))
+}
+
+function problemsIn(
+  store: StoreStatus,
+  loops: Record<string, LaneStatus>,
+  networks: NetworkStatus[],
+): string[] {
+  return [
+    ...(store.fresh ? [] : [`the store ${store.url} is away: ${store.lastError ?? 'not connected yet'}`]),
+    ...store.corrupt.map((key) => `the value of ${key} in the store cannot be used; mend or delete it`),
+    ...Object.entries(loops)
+      .filter(([, { state }]) => state === 'failing')
+      .map(([name, { lastError }]) => `the loop ${name} fails: ${lastError}`),
+    ...networks
+      .filter(({ datapath }) => datapath === 'failing')
+      .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
+  ]
+}

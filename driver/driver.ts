@@ -1,0 +1,190 @@
+/**
+ * The driver of one host, put together: verbs and loops around one store, behind two sockets.
+ *
+ * Whatever is outside comes in as an argument, so that tests run two of these in one process. The plugin socket is
+ * opened last, and closed first; the kernel is left as it is.
+ */
+import { type ControlParts, controlApp } from './control/app.ts'
+import { createMetrics } from './control/metrics.ts'
+import { type Status, statusOf } from './control/status.ts'
+import { namespaceOf } from './core/desired.ts'
+import type { HostName } from './core/model.ts'
+import type { PoolSource } from './core/pool.ts'
+import { localIdOf } from './core/snapshot.ts'
+import type { Engine, EngineEvent } from './engine/engine.ts'
+import type { Kernel, Underlay } from './kernel/kernel.ts'
+import { startDatapath } from './loops/datapath.ts'
+import { startEndpoints } from './loops/endpoints.ts'
+import { followEvents } from './loops/events.ts'
+import { startHost } from './loops/host.ts'
+import type { LaneStatus } from './loops/lane.ts'
+import type { Log } from './loops/log.ts'
+import { startNetworks } from './loops/networks.ts'
+import { type Call, pluginApp } from './protocol/app.ts'
+import { listenOn } from './protocol/socket.ts'
+import { counting } from './store/counting.ts'
+import type { Store } from './store/store.ts'
+import { createVerbs } from './verbs/all.ts'
+import { blankHost, type VerbContext } from './verbs/context.ts'
+import { evict } from './verbs/evict.ts'
+import { finishRemoval } from './verbs/network.ts'
+import { createOwed } from './verbs/owed.ts'
+
+export interface DriverOptions {
+  host: HostName
+  store: Store
+  kernel: Kernel
+  engine: Engine
+  /** As it is at the start. */
+  underlay: Underlay
+  /** Where it is now. Asked now and then: an address can change. */
+  findUnderlay(): Promise<Underlay>
+  pools: readonly PoolSource[]
+  socket: string
+  controlSocket: string
+  namespaceFolder: string
+  version: string
+  log: Log
+  /** For tests: how often the loops look by themselves, and how long they wait before they believe. */
+  everyMs?: number
+  graceMs?: number
+}
+
+export interface Driver {
+  status(): Status
+  /** Answers what is under way, then stops. */
+  close(): Promise<void>
+}
+
+export async function startDriver(options: DriverOptions): Promise<Driver> {
+  const { host, kernel, log, version, namespaceFolder } = options
+  const startedAt = new Date().toISOString()
+  const metrics = createMetrics(() => status())
+  const store = counting(options.store, metrics.onStoreError)
+  const place = await watchUnderlay(options)
+  const owed = createOwed(store, log)
+  const datapath = startDatapath({
+    store,
+    kernel,
+    host,
+    underlay: place.now,
+    log,
+    localNamespaceOf(network) {
+      const localId = localIdOf(store.snapshot(), host, network)
+      return localId === undefined ? undefined : namespaceOf(localId, namespaceFolder)
+    },
+  })
+  const context: VerbContext = {
+    host,
+    store,
+    underlay: place.now,
+    pools: options.pools,
+    routes: () => kernel.routes(),
+    settled: datapath.settled,
+    owed,
+    log,
+    version,
+    now: () => new Date(),
+  }
+  const verbs = createVerbs(context)
+  const loops = startLoops(options, store, context, verbs.deleteNetwork, metrics.onRun)
+  const laneStates = (): Record<string, LaneStatus> => ({
+    host: loops.hosts.status(),
+    networks: loops.networks.status(),
+    endpoints: loops.endpoints.status(),
+  })
+  const parts = {
+    ...{ version, host, startedAt, underlay: place.now, datapath: datapath.status, loops: laneStates },
+    ...{ snapshot: () => store.snapshot(), store: () => store.status(), owed: owed.names },
+    troubles: () => loops.networks.status().problems,
+  }
+  const status = (): Status => statusOf(parts)
+  const control: ControlParts = {
+    status: async () => statusOf(parts, await store.sessions().catch(() => undefined)),
+    metrics: metrics.text,
+    evict: (name) => evict(store, name),
+  }
+  const controls = await listenOn(options.controlSocket, controlApp(control), 0o660)
+  const onCall = (call: Call): void => {
+    metrics.onCall(call)
+    logCall(log, call)
+  }
+  const plugin = await listenOn(options.socket, pluginApp({ verbs, onCall })).catch(
+    async (error: unknown) => {
+      await controls.close()
+      throw error
+    },
+  )
+  return {
+    status,
+    async close() {
+      await plugin.close()
+      await Promise.all([controls.close(), loops.close(), place.close()])
+      await datapath.close()
+    },
+  }
+}
+
+function startLoops(
+  { host, engine, log, everyMs = 5000, graceMs = 5000 }: DriverOptions,
+  store: Store,
+  context: VerbContext,
+  deleteNetwork: (id: string, signal: AbortSignal) => Promise<void>,
+  onRun: NonNullable<Parameters<typeof startNetworks>[0]['onRun']>,
+) {
+  const blank = () => blankHost(context)
+  const common = { store, engine, host, blank, log, onRun }
+  const never = new AbortController().signal
+  const hosts = startHost({ ...common, everyMs: 2 * everyMs })
+  const networks = startNetworks({
+    ...common,
+    ...{ everyMs: 2 * everyMs, graceMs },
+    discard: (local) => deleteNetwork(local, never),
+    finish: (network) => finishRemoval(store, network),
+  })
+  const endpoints = startEndpoints({ ...common, everyMs, graceMs, settleOwed: () => context.owed.settle() })
+  const onEvent = (event: EngineEvent): void => {
+    if (event.type === 'network' && /create|destroy|remove/.test(event.action)) networks.poke()
+    const container = event.type === 'container' ? event.id : event.attributes.container
+    if (container !== undefined && /start|rename|connect|update/.test(event.action)) endpoints.look(container)
+  }
+  const onGap = (): void => {
+    for (const loop of [hosts, networks, endpoints]) loop.poke()
+  }
+  const events = followEvents({ engine, onGap, onEvent, log })
+  // The store's return is no change of the store.
+  let wasFresh = store.status().fresh
+  const freshness = setInterval(() => {
+    const { fresh } = store.status()
+    if (fresh && (!wasFresh || context.owed.names().length > 0)) onGap()
+    wasFresh = fresh
+  }, 500)
+  return {
+    hosts,
+    networks,
+    endpoints,
+    async close() {
+      clearInterval(freshness)
+      await Promise.all([events.close(), hosts.close(), networks.close(), endpoints.close()])
+    },
+  }
+}
+
+async function watchUnderlay({ underlay, findUnderlay, log, everyMs = 5000 }: DriverOptions) {
+  let now = underlay
+  const look = async (): Promise<void> => {
+    try {
+      now = await findUnderlay()
+    } catch (err) {
+      log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
+    }
+  }
+  const timer = setInterval(look, 2 * everyMs)
+  return { now: () => now, close: async () => clearInterval(timer) }
+}
+
+function logCall(log: Log, { method, outcome, durationMs, error }: Call): void {
+  const fields = { method, outcome, ms: Math.round(durationMs) }
+  if (error === undefined) log.debug(fields, 'answered')
+  else log[error.code === 'internal' ? 'error' : 'warn']({ ...fields, err: error }, 'refused')
+}

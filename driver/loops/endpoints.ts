@@ -1,0 +1,148 @@
+/**
+ * Makes the store's endpoints of this host those that the engine has, and gives them what only the engine knows:
+ * the container, its name and aliases.
+ *
+ * An endpoint is removed when the engine, asked twice with some seconds between, has answered and does not know it.
+ * A failed question removes nothing. Things that Docker told us to remove while the store was away come first.
+ */
+import { isCode } from '../core/errors.ts'
+import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../core/model.ts'
+import { endpointsOnHost, keyIn } from '../core/snapshot.ts'
+import type { Engine, EngineContainer } from '../engine/engine.ts'
+import type { Store } from '../store/store.ts'
+import type { LaneStatus } from './lane.ts'
+import { lasting } from './lasting.ts'
+import { removalsOf, strangers, unused } from './leftovers.ts'
+import type { Log } from './log.ts'
+import { type LoopRun, startLoop } from './loop.ts'
+
+export interface EndpointsOptions {
+  store: Store
+  engine: Pick<Engine, 'networks' | 'network' | 'containers' | 'container'>
+  host: HostName
+  /** The verbs' notes. */
+  settleOwed(): Promise<void>
+  log: Log
+  now?(): Date
+  everyMs?: number
+  /** How long the engine must not know an endpoint. */
+  graceMs?: number
+  onRun?(run: LoopRun): void
+}
+
+export interface EndpointsLoop {
+  /** Looks at everything. */
+  poke(): void
+  /** Looks at one container, as an event tells. */
+  look(container: string): void
+  status(): LaneStatus
+  close(): Promise<void>
+}
+
+export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
+  const { store, engine, host, log, now = () => new Date(), everyMs = 5000, graceMs = 5000, onRun } = options
+  const missing = lasting(() => now().getTime())
+  const toLook = new Set<string>()
+  /** What is due with the next run. */
+  let due = { reconcile: true, describeAll: true }
+
+  const describe = async (containers: readonly EngineContainer[]): Promise<void> => {
+    for (const change of descriptions(store.snapshot(), host, containers)) await commit([change])
+  }
+  /** What changed meanwhile is looked at again with the next run. */
+  const commit = async (changes: Change[]): Promise<boolean> => {
+    try {
+      await store.commit(changes)
+      return true
+    } catch (error) {
+      if (!isCode(error, 'conflict')) throw error
+      return false
+    }
+  }
+  const reconcile = async (describeAll: boolean): Promise<void> => {
+    const known = await endpointsInEngine(engine)
+    const gone = missing.since(strangers(store.snapshot(), host, known), graceMs)
+    if (gone.size > 0) {
+      for (const changes of removalsOf(await store.read(), host, gone)) await commit(changes)
+      log.warn({ endpoints: [...gone] }, 'endpoints that the engine does not know, removed')
+    }
+    const nameless = endpointsOnHost(store.snapshot(), host).some(
+      ({ value }) => value.joined && !value.container,
+    )
+    if (describeAll || nameless) await describe(await engine.containers())
+    const changes = unused(store.snapshot(), host, now())
+    if (changes.length > 0 && (await commit(changes.slice(0, 50)))) {
+      log.warn({ keys: changes.map(({ key }) => key) }, 'addresses and pools that nobody came for, released')
+    }
+  }
+  const work = async (): Promise<void> => {
+    if (!store.status().fresh) return
+    await options.settleOwed()
+    const named = [...toLook]
+    toLook.clear()
+    const some = await Promise.all(named.map((id) => engine.container(id)))
+    await describe(some.filter((it) => it !== undefined))
+    if (!due.reconcile) return
+    await reconcile(due.describeAll)
+    due = { reconcile: false, describeAll: false }
+  }
+
+  const loop = startLoop({ name: 'endpoints', everyMs, log, work, onRun })
+  const everything = setInterval(() => {
+    due = { ...due, reconcile: true }
+  }, everyMs)
+  return {
+    poke() {
+      due = { reconcile: true, describeAll: true }
+      loop.poke()
+    },
+    look(container) {
+      toLook.add(container)
+      loop.poke()
+    },
+    status: loop.status,
+    async close() {
+      clearInterval(everything)
+      await loop.close()
+    },
+  }
+}
+
+/** Also those whose container has not started yet. */
+async function endpointsInEngine(engine: Pick<Engine, 'networks' | 'network'>): Promise<Set<EndpointId>> {
+  const known = new Set<EndpointId>()
+  for (const { id } of await engine.networks()) {
+    for (const endpoint of (await engine.network(id))?.endpoints ?? []) known.add(endpoint.id)
+  }
+  return known
+}
+
+/** Endpoints of this host whose container is not, or no longer, described as the engine has it. */
+export function descriptions(
+  snapshot: Snapshot,
+  host: HostName,
+  containers: readonly EngineContainer[],
+): Change[] {
+  const byEndpoint = new Map(
+    containers.flatMap(({ id, name, attachments }) =>
+      attachments.map(({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases }] as const),
+    ),
+  )
+  return endpointsOnHost(snapshot, host).flatMap(({ value, index }): Change[] => {
+    const told = byEndpoint.get(value.id)
+    if (told === undefined || isDescribedBy(value, told)) return []
+    const key = keyIn(value.network, value.id)
+    return [{ op: 'update', table: 'endpoints', key, value: { ...value, ...told }, index }]
+  })
+}
+
+function isDescribedBy(
+  { container, aliases }: Endpoint,
+  told: Pick<Endpoint, 'container' | 'aliases'>,
+): boolean {
+  return (
+    container?.id === told.container?.id &&
+    container?.name === told.container?.name &&
+    aliases.join('\n') === told.aliases.join('\n')
+  )
+}

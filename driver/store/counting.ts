@@ -1,0 +1,19 @@
+/** A store whose failures are counted, by code; for metrics. */
+import { asDriverError } from '../core/errors.ts'
+import type { Store } from './store.ts'
+
+export function counting(store: Store, onError: (code: string) => void): Store {
+  const counted = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      onError(asDriverError(error).code)
+      throw error
+    }
+  }
+  return {
+    ...store,
+    read: () => counted(store.read()),
+    commit: (changes) => counted(store.commit(changes)),
+  }
+}
