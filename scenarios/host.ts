@@ -23,6 +23,8 @@ export interface Host {
   address: string
   /** Runs it and returns what came of it, whatever that is. */
   run(pieces: TemplateStringsArray, ...words: Word[]): Promise<Result>
+  /** Starts a container that sleeps; it goes with the scope (`await using`). */
+  run(options: ContainerOptions): Promise<Container>
   /** Runs it, demands exit code 0, returns stdout without the last newline. */
   succeed: Command
   /** Runs it, demands another exit code than 0, returns stderr and stdout. */
@@ -33,6 +35,27 @@ export interface Host {
   within(deadlineMs: number): { waitUntilSucceeds: Command }
 }
 
+export interface ContainerOptions {
+  name: string
+  network?: string
+  /** Further words of `docker run`, before the image. */
+  args?: readonly string[]
+  /** What it runs; `sleep infinity` unless given. */
+  command?: readonly string[]
+}
+
+/** Commands run inside it, by its `sh`. */
+export interface Container
+  extends Pick<Host, 'succeed' | 'fail' | 'waitUntilSucceeds' | 'within'>,
+    AsyncDisposable {
+  name: string
+  id: string
+  /** IPv4 address on the network that it was started on. */
+  address: string
+  remove(): Promise<void>
+}
+
+const image = 'debian:13'
 const defaultDeadlineMs = 10_000
 const pauseMs = 50
 /** Longest that a single command may take; a scenario that hangs is cut there with its evidence. */
@@ -51,6 +74,17 @@ export function labHost(
     record(ran)
     return ran
   }
+  const verbs = verbsOf(once)
+  const run = (first: TemplateStringsArray | ContainerOptions, ...words: Word[]) =>
+    'raw' in first
+      ? once(commandLine(first, words)).then((ran) => ran.result)
+      : startContainer(first, verbs, once)
+  return { name, address, ...verbs, run: run as Host['run'] }
+}
+
+type Verbs = Pick<Host, 'succeed' | 'fail' | 'waitUntilSucceeds' | 'within'>
+
+function verbsOf(once: (command: string) => Promise<Ran>): Verbs {
   const waiting =
     (deadlineMs: number): Command =>
     async (pieces, ...words) => {
@@ -66,9 +100,6 @@ export function labHost(
       }
     }
   return {
-    name,
-    address,
-    run: async (pieces, ...words) => (await once(commandLine(pieces, words))).result,
     async succeed(pieces, ...words) {
       const ran = await once(commandLine(pieces, words))
       if (ran.result.code !== 0) throw new ScenarioFailure(ran, 'should succeed')
@@ -82,6 +113,22 @@ export function labHost(
     waitUntilSucceeds: waiting(defaultDeadlineMs),
     within: (deadlineMs) => ({ waitUntilSucceeds: waiting(deadlineMs) }),
   }
+}
+
+async function startContainer(
+  { name, network, args = [], command = ['sleep', 'infinity'] }: ContainerOptions,
+  host: Verbs,
+  once: (command: string) => Promise<Ran>,
+): Promise<Container> {
+  const on = network === undefined ? [] : ['--network', network]
+  const id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${image} ${command}`
+  const ask = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
+  const address = (await host.succeed`docker inspect -f ${ask} ${id}`).trim().split(' ')[0] ?? ''
+  const remove = async () => {
+    await host.succeed`docker rm -f ${id}`
+  }
+  const inside = (line: string) => once(`docker exec ${id} sh -c ${shellQuote(line)}`)
+  return { name, id, address, ...verbsOf(inside), remove, [Symbol.asyncDispose]: remove }
 }
 
 /** The template's text as it is, each inserted value as one quoted word, each inserted list as several. */

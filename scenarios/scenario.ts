@@ -23,6 +23,12 @@ export const scenario = test.extend<Hosts>({
   net2: async ({}, use) => use(await hostFixture('net-2')),
 })
 
+/** The same hosts, for what a file sets up once. */
+export async function labHosts(): Promise<Hosts> {
+  const [consulServer, net1, net2] = await Promise.all(['consul-server', 'net-1', 'net-2'].map(hostFixture))
+  return { consulServer, net1, net2 } as Hosts
+}
+
 const connections = new Map<string, Promise<Connection>>()
 
 async function hostFixture(name: string): Promise<Host> {
