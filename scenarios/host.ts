@@ -5,6 +5,7 @@
  * a deadline; how long it took is kept for the report. Words after NixOS's test driver.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { LabError } from '../provision/errors.ts'
 import { type Connection, type Result, shellQuote } from '../provision/ssh.ts'
 import { ScenarioFailure } from './failure.ts'
 
@@ -64,12 +65,12 @@ const commandLimitMs = 60_000
 export function labHost(
   name: string,
   address: string,
-  connection: Connection,
+  connection: () => Promise<Connection>,
   record: (ran: Ran) => void,
 ): Host {
   const once = async (command: string): Promise<Ran> => {
     const start = performance.now()
-    const result = await connection.exec(command, { timeoutMs: commandLimitMs })
+    const result = await attempt(connection, command)
     const ran = { host: name, command, result, ms: performance.now() - start }
     record(ran)
     return ran
@@ -80,6 +81,16 @@ export function labHost(
       ? once(commandLine(first, words)).then((ran) => ran.result)
       : startContainer(first, verbs, once)
   return { name, address, ...verbs, run: run as Host['run'] }
+}
+
+/** A host that cannot be reached (it reboots) is a command that failed, so that waiting for it is possible. */
+async function attempt(connection: () => Promise<Connection>, command: string): Promise<Result> {
+  try {
+    return await (await connection()).exec(command, { timeoutMs: commandLimitMs })
+  } catch (error) {
+    if (error instanceof LabError) return { code: 255, stdout: '', stderr: error.message }
+    throw error
+  }
 }
 
 type Verbs = Pick<Host, 'succeed' | 'fail' | 'waitUntilSucceeds' | 'within'>

@@ -5,7 +5,13 @@ import { test } from 'vitest'
 import { chooseLab } from '../provision/arguments.ts'
 import { hosts } from '../provision/hosts.ts'
 import type { Connection } from '../provision/ssh.ts'
+import { collectEvidence } from './evidence.ts'
 import { type Host, labHost } from './host.ts'
+
+interface Fixtures extends Hosts {
+  /** Collects what every host knows when the scenario fails; used by every scenario without being named. */
+  evidence: undefined
+}
 
 interface Hosts {
   consulServer: Host
@@ -14,7 +20,16 @@ interface Hosts {
 }
 
 /** Names of fixtures: `net-1` → `net1`. */
-export const scenario = test.extend<Hosts>({
+export const scenario = test.extend<Fixtures>({
+  evidence: [
+    async ({ task }, use) => {
+      await use(undefined)
+      if (task.result?.state !== 'fail') return
+      const into = await collectEvidence(task.name, Object.values(await labHosts()))
+      console.error(`evidence of "${task.name}": ${into}`)
+    },
+    { auto: true },
+  ],
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
   consulServer: async ({}, use) => use(await hostFixture('consul-server')),
   // biome-ignore lint/correctness/noEmptyPattern: as above
@@ -38,8 +53,11 @@ async function hostFixture(name: string): Promise<Host> {
     { lab: process.env.MULTIHOST_LAB, backend: process.env.MULTIHOST_BACKEND },
     'scenarios',
   )
-  const open = await connections.get(name)
-  if (!open?.alive()) connections.set(name, backend.connect(host))
-  const connection = await (connections.get(name) as Promise<Connection>)
+  const connection = async () => {
+    const open = await connections.get(name)?.catch(() => undefined)
+    if (!open?.alive()) connections.set(name, backend.connect(host))
+    return connections.get(name) as Promise<Connection>
+  }
+  await connection()
   return labHost(host.name, host.address, connection, () => undefined)
 }

@@ -1,0 +1,127 @@
+/**
+ * What is running goes on while the driver, the engine or Consul restarts, and everything is right again by itself.
+ */
+import { expect } from 'vitest'
+import type { Container, Host } from './host.ts'
+import { scenario } from './scenario.ts'
+
+/** Pings every 20 ms while `meanwhile` runs; resolves with how many were lost. */
+async function lostWhile(from: Container, to: Container, meanwhile: () => Promise<void>): Promise<number> {
+  await from.succeed`ping -i 0.02 ${to.address} > /tmp/ping 2>&1 & echo $! > /tmp/pid`
+  await meanwhile()
+  await from.succeed`kill -INT $(cat /tmp/pid); while kill -0 $(cat /tmp/pid) 2>/dev/null; do sleep 0.01; done`
+  const [, sent = 0, received = 0] =
+    /(\d+) packets transmitted, (\d+) received/.exec(await from.succeed`cat /tmp/ping`)?.map(Number) ?? []
+  expect(sent).toBeGreaterThan(5)
+  return sent - received
+}
+
+async function withTwo(
+  net1: Host,
+  net2: Host,
+  body: (a: Container, b: Container) => Promise<void>,
+): Promise<void> {
+  await net1.succeed`docker network create -d vxlan --ipam-driver vxlan steady`
+  await net2.waitUntilSucceeds`docker network inspect steady`
+  {
+    await using a = await net1.run({ name: 'one', network: 'steady' })
+    await using b = await net2.run({ name: 'two', network: 'steady' })
+    await body(a, b)
+    await using late = await net1.run({ name: 'late', network: 'steady' })
+    await late.succeed`ping -c1 -W1 ${b.address}`
+    expect(new Set([a.address, b.address, late.address]).size).toBe(3)
+  }
+  await net1.waitUntilSucceeds`docker network rm steady`
+  await net2.waitUntilSucceeds`! docker network inspect steady > /dev/null 2>&1`
+}
+
+const answers = 'multihost status --json > /dev/null'
+
+scenario('a driver that is stopped and started loses no packet', async ({ net1, net2 }) => {
+  await withTwo(net1, net2, async (a, b) => {
+    expect(
+      await lostWhile(a, b, async () => {
+        await net1.succeed`systemctl restart multihost`
+        await net1.waitUntilSucceeds`sh -c ${answers}`
+      }),
+    ).toBe(0)
+  })
+})
+
+scenario('a driver that is killed loses no packet', async ({ net1, net2 }) => {
+  await withTwo(net1, net2, async (a, b) => {
+    expect(
+      await lostWhile(a, b, async () => {
+        await net1.succeed`systemctl kill -s KILL multihost`
+        await net1.waitUntilSucceeds`sh -c ${answers}`
+      }),
+    ).toBe(0)
+  })
+})
+
+scenario(
+  'a Consul that restarts loses no packet, and the drivers find it again',
+  async ({ net1, net2, consulServer }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      expect(
+        await lostWhile(a, b, async () => {
+          await consulServer.succeed`systemctl restart consul`
+          await consulServer.waitUntilSucceeds`curl -sf http://127.0.0.1:8500/v1/status/leader | grep -q :`
+        }),
+      ).toBe(0)
+      await net1.waitUntilSucceeds`sh -c ${'multihost status --json | jq -e .store.fresh'}`
+      await net2.waitUntilSucceeds`sh -c ${'multihost status --json | jq -e .store.fresh'}`
+    })
+  },
+)
+
+scenario(
+  'Consul away: traffic goes on, docker network ls answers, a new container gets a clear error within 5 s',
+  { timeout: 120_000 },
+  async ({ net1, net2, consulServer }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      await consulServer.succeed`systemctl stop consul`
+      try {
+        expect(
+          await lostWhile(a, b, async () => {
+            await net1.succeed`timeout 2 docker network ls`
+            const words = await net1.fail`timeout 8 docker run --rm --network steady debian:13 true`
+            expect(words).toMatch(/Consul|consul/)
+          }),
+        ).toBe(0)
+      } finally {
+        await consulServer.succeed`systemctl start consul`
+      }
+      await net1.within(20_000).waitUntilSucceeds`docker run --rm --network steady debian:13 true`
+    })
+  },
+)
+
+scenario(
+  'an engine that restarts comes back with its networks, and its containers can be started again',
+  { timeout: 120_000 },
+  async ({ net1, net2 }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      for (const how of ['systemctl restart docker', 'systemctl kill -s KILL docker']) {
+        await net1.succeed`sh -c ${how}`
+        await net1.waitUntilSucceeds`docker version > /dev/null`
+        await net1.waitUntilSucceeds`docker start one`
+        await b.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
+      }
+    })
+  },
+)
+
+scenario(
+  'a host that reboots comes back with its networks, and leaks no address',
+  { timeout: 180_000 },
+  async ({ net1, net2 }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      await net2.run`systemctl reboot`
+      await net2.within(60_000)
+        .waitUntilSucceeds`docker version > /dev/null && multihost status --json > /dev/null`
+      await net2.succeed`docker start two`
+      await a.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${b.address}`
+    })
+  },
+)
