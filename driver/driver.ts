@@ -40,6 +40,8 @@ export interface DriverOptions {
   /** Where it is now. Asked now and then: an address can change. */
   findUnderlay(): Promise<Underlay>
   pools: readonly PoolSource[]
+  /** Told to the docker wrapper, which makes it when a container names no network. */
+  defaultNetwork: { driver: string; name: string }
   socket: string
   controlSocket: string
   namespaceFolder: string
@@ -94,6 +96,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     endpoints: loops.endpoints.status(),
   })
   const parts = {
+    defaultNetwork: options.defaultNetwork,
     ...{ version, host, startedAt, underlay: place.now, datapath: datapath.status, loops: laneStates },
     ...{ snapshot: () => store.snapshot(), store: () => store.status(), owed: owed.names },
     troubles: () => loops.networks.status().problems,

@@ -11,6 +11,8 @@ export interface Status {
   host: HostName
   underlay: { device: string; address: Ip; mtuBytes: number }
   startedAt: string
+  /** `--default-network` */
+  defaultNetwork: { driver: string; name: string }
   store: StoreStatus
   engine: { version: string | undefined }
   networks: NetworkStatus[]
@@ -52,6 +54,7 @@ export interface StatusParts {
   version: string
   host: HostName
   startedAt: string
+  defaultNetwork: Status['defaultNetwork']
   underlay(): Status['underlay']
   snapshot(): Snapshot
   store(): StoreStatus
@@ -72,6 +75,7 @@ export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): St
     host,
     underlay: parts.underlay(),
     startedAt,
+    defaultNetwork: parts.defaultNetwork,
     store,
     engine: { version: snapshot.hosts.get(host)?.value.engineVersion },
     networks,

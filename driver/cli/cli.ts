@@ -1,0 +1,77 @@
+/**
+ * The commands of people on a host: they ask the driver over its control socket, and know nothing else.
+ */
+import { parseArgs } from 'node:util'
+import type { Evicted } from '../control/app.ts'
+import type { Status } from '../control/status.ts'
+import { DriverError } from '../core/errors.ts'
+import { defaultControlSocket } from '../options.ts'
+import { ask } from './ask.ts'
+import { showHosts, showStatus } from './show.ts'
+
+export const help = `multihost: one network for containers on several Docker hosts
+
+  multihost status [--json]    this host: store, networks, endpoints, problems
+  multihost host ls [--json]   the hosts of the cluster
+  multihost host rm NAME       take out a host that will not come back: its addresses and names become free
+  multihost daemon …           the driver itself; multihost daemon --help
+  multihost --version
+
+  --control-socket=PATH        of the driver; default: ${defaultControlSocket}
+`
+
+export async function cli(args: string[], print: (text: string) => void): Promise<void> {
+  const { words, json, socket } = parse(args)
+  const command = words.slice(0, words[0] === 'host' ? 2 : 1).join(' ')
+  const rest = words.slice(command.split(' ').length)
+  const status = () => ask<Status>(socket, 'GET', '/status')
+  switch (command) {
+    case 'status':
+      expectWords(command, rest, 0)
+      return print(json ? JSON.stringify(await status(), null, 2) : showStatus(await status()))
+    case 'host ls': {
+      expectWords(command, rest, 0)
+      const { hosts } = await status()
+      return print(json ? JSON.stringify(hosts, null, 2) : showHosts(hosts))
+    }
+    case 'host rm': {
+      expectWords(command, rest, 1)
+      const [name = ''] = rest
+      const { endpoints, addresses } = await ask<Evicted>(
+        socket,
+        'DELETE',
+        `/hosts/${encodeURIComponent(name)}`,
+      )
+      return print(
+        `host ${name} is out of the cluster: ${endpoints} endpoints and ${addresses} addresses are free`,
+      )
+    }
+    default:
+      throw new DriverError('invalid', `there is no command '${words.join(' ')}'`, {
+        hint: "see 'multihost --help'",
+      })
+  }
+}
+
+function parse(args: string[]): { words: string[]; json: boolean; socket: string } {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        'control-socket': { type: 'string', default: defaultControlSocket },
+      },
+    })
+    return { words: positionals, json: values.json, socket: values['control-socket'] }
+  } catch (cause) {
+    const message = (cause as Error).message.split('. ')[0] ?? ''
+    throw new DriverError('invalid', message, { hint: "see 'multihost --help'", cause })
+  }
+}
+
+function expectWords(command: string, rest: string[], count: number): void {
+  if (rest.length === count) return
+  const wanted = count === 0 ? 'nothing behind it' : 'one name'
+  throw new DriverError('invalid', `multihost ${command} takes ${wanted}, not '${rest.join(' ')}'`)
+}

@@ -1,0 +1,92 @@
+/**
+ * The text of a container's /etc/hosts: our records in a marked block, everything else as it was, byte for byte.
+ *
+ * The engine writes its own lines at the container's start and edits them later (libnetwork/etchosts: Add appends,
+ * Delete drops lines by address and name, keeps comments and forgets blank lines); programs in the container append theirs. A block that
+ * somebody cut in half is known by its pairs: every name of ours stands there as NAME and as NAME.NETWORK.
+ */
+import type { NameRecord } from './names.ts'
+
+const begin = '# multihost: begin'
+const end = '# multihost: end'
+
+/** The text with exactly these records in it. The same text when it has them already. */
+export function mergeHostsFile(text: string, records: readonly NameRecord[]): string {
+  const lines = linesOf(text)
+  const ours = findOurs(lines)
+  const [before, after] = split(lines, ours)
+  if (records.length === 0) return ours.size === 0 ? text : before + after
+  const open = before !== '' && !before.endsWith('\n') ? '\n' : ''
+  return `${before}${open}${blockOf(records)}${after}`
+}
+
+export function hasBlock(text: string): boolean {
+  return findOurs(linesOf(text)).size > 0
+}
+
+/**
+ * A line of exactly so many bytes that means nothing and is dropped with the next merge: it stands in for text that
+ * a file is about to lose or to gain. Shorter than four bytes it is blank lines.
+ */
+export function padding(bytes: number): string {
+  if (bytes < 4) return '\n'.repeat(bytes)
+  return `#${'\t'.repeat(bytes - 2)}\n`
+}
+
+function blockOf(records: readonly NameRecord[]): string {
+  return [begin, ...records.map(({ ip, name }) => `${ip}\t${name}`), end, ''].join('\n')
+}
+
+/** Each with its line feed; the last one may have none. */
+function linesOf(text: string): string[] {
+  return text.match(/[^\n]*\n|[^\n]+$/g) ?? []
+}
+
+/** Our block goes where the first line of ours is, or to the end. */
+function split(lines: readonly string[], ours: ReadonlySet<number>): [before: string, after: string] {
+  const at = ours.size === 0 ? lines.length : Math.min(...ours)
+  const foreign = (_: string, index: number): boolean => !ours.has(index)
+  const before = lines.slice(0, at).join('')
+  return [before, lines.filter(foreign).slice(at).join('')]
+}
+
+/** Numbers of the lines that are ours. */
+function findOurs(lines: readonly string[]): Set<number> {
+  const ours = new Set<number>()
+  const range = (from: number, to: number): void => {
+    for (let at = from; at <= to; at++) ours.add(at)
+  }
+  let opened: number | undefined
+  lines.forEach((line, at) => {
+    const word = line.trimEnd()
+    if (isPadding(line)) ours.add(at)
+    else if (word === begin) {
+      if (opened !== undefined) range(opened, opened + pairsIn(lines, opened + 1, 1))
+      opened = at
+    } else if (word === end) {
+      if (opened === undefined) range(at - pairsIn(lines, at - 1, -1), at)
+      else range(opened, at)
+      opened = undefined
+    }
+  })
+  if (opened !== undefined) range(opened, opened + pairsIn(lines, opened + 1, 1))
+  return ours
+}
+
+function isPadding(line: string): boolean {
+  return /^#\t{2,}\n?$/.test(line)
+}
+
+/** How many lines from there on, in that direction, are one half of a pair. */
+function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
+  const run: string[] = []
+  for (let at = from; /^[0-9a-f.:]+\t[^\s#]+\n?$/.test(lines[at] ?? ''); at += step) {
+    run.push((lines[at] ?? '').trimEnd())
+  }
+  const all = new Set(run)
+  const isHalf = (line: string): boolean =>
+    run.some((other) => other.startsWith(`${line}.`)) ||
+    [...line.matchAll(/\./g)].some(({ index }) => index > line.indexOf('\t') && all.has(line.slice(0, index)))
+  const firstOther = run.findIndex((line) => !isHalf(line))
+  return firstOther === -1 ? run.length : firstOther
+}
