@@ -1,8 +1,10 @@
 /**
  * Bringing the whole lab up: machines by a backend, then the provisioning steps, all hosts at the same time.
  */
+import { fileURLToPath } from 'node:url'
 import type { Backend } from './backend.ts'
 import { hosts } from './hosts.ts'
+import { run } from './nspawn/run.ts'
 import { perform, type Timing, type Work } from './progress.ts'
 import { provisioning } from './provision.ts'
 import type { Connection } from './ssh.ts'
@@ -13,6 +15,12 @@ export interface Raised {
   changed: string[]
 }
 
+/** In a process of its own, as `npm run build` does it: a build that fails is told apart from a lab that does. */
+async function buildDriver(): Promise<void> {
+  const script = fileURLToPath(new URL('../driver/build.ts', import.meta.url))
+  await run(process.execPath, ['--import', 'tsx', script])
+}
+
 /** Idempotent. `stays`: the lab outlives this process. On failure what is half made is the caller's to take down. */
 export async function raise(backend: Backend, options: { stays: boolean; quiet?: boolean }): Promise<Raised> {
   const connections = new Map<string, Promise<Connection>>()
@@ -20,6 +28,7 @@ export async function raise(backend: Backend, options: { stays: boolean; quiet?:
   try {
     const works: Work[] = [
       ...backend.prepare(),
+      { title: 'driver bundle', run: buildDriver },
       {
         title: 'hosts',
         together: true,
@@ -44,7 +53,11 @@ export async function provisionAll(backend: Backend): Promise<Raised> {
     return provisionWork(host, connections, changed)
   })
   try {
-    const timings = await perform([{ title: 'provision', together: true, parts }])
+    const works: Work[] = [
+      { title: 'driver bundle', run: buildDriver },
+      { title: 'provision', together: true, parts },
+    ]
+    const timings = await perform(works)
     return { timings, changed }
   } finally {
     for (const connection of connections.values())

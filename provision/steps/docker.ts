@@ -26,23 +26,29 @@ const optionSchema = z
   .regex(/^[^"\\$`\n]*$/, 'must not contain a double quote, backslash, dollar, backtick or newline')
 const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: optionSchema })
 
-export const docker: Step = {
-  title: 'docker engine that reads /etc/default/docker',
-  async holds(context) {
-    return (
-      (await filesHold(context, [optionsFileFor()])) &&
-      (await succeeds(
-        context,
-        `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile} && systemctl -q is-active docker && systemctl -q is-enabled docker && ${answers}`,
-      ))
-    )
+/** Before the engine and the driver, which both read it. */
+export const engineOptions: Step = {
+  title: `options in ${optionsFile}`,
+  holds: (context) => filesHold(context, [optionsFileFor()]),
+  async apply(context) {
+    await writeFiles(context, [optionsFileFor()])
+    // Whoever runs already runs with the old ones; the steps after this one start what is stopped.
+    await context.$`systemctl stop docker docker.socket multihost > /dev/null 2>&1 || true`
   },
+}
+
+export const docker: Step = {
+  title: 'docker engine that reads its options there',
+  holds: (context) =>
+    succeeds(
+      context,
+      `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile} && systemctl -q is-active docker && systemctl -q is-enabled docker && ${answers}`,
+    ),
   async apply(context) {
     const { $, host } = context
     if (!(await succeeds(context, 'command -v dockerd docker > /dev/null'))) {
       await $`apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends docker.io docker-cli`
     }
-    await writeFiles(context, [optionsFileFor()])
     if (!(await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`))) await addDropIn(context)
     await $`systemctl -q enable docker; systemctl restart docker`
     await until(context, answers, `dockerd on ${host.name} does not answer`)
