@@ -80,13 +80,21 @@ function isPadding(line: string): boolean {
 /** How many lines from there on, in that direction, are one half of a pair. */
 function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
   const run: string[] = []
-  for (let at = from; /^[0-9a-f.:]+\t[^\s#]+\n?$/.test(lines[at] ?? ''); at += step) {
+  for (let at = from; /^[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/.test(lines[at] ?? ''); at += step) {
     run.push((lines[at] ?? '').trimEnd())
   }
   const all = new Set(run)
+  const shortened = new Set(run.flatMap(shorterNames))
   const isHalf = (line: string): boolean =>
-    run.some((other) => other.startsWith(`${line}.`)) ||
-    [...line.matchAll(/\./g)].some(({ index }) => index > line.indexOf('\t') && all.has(line.slice(0, index)))
+    shortened.has(line) || shorterNames(line).some((it) => all.has(it))
   const firstOther = run.findIndex((line) => !isHalf(line))
   return firstOther === -1 ? run.length : firstOther
+}
+
+/** `IP<tab>a.b.c` → `IP<tab>a.b`, `IP<tab>a` */
+function shorterNames(line: string): string[] {
+  const name = line.indexOf('\t')
+  return [...line.matchAll(/\./g)]
+    .filter(({ index }) => index > name)
+    .map(({ index }) => line.slice(0, index))
 }
