@@ -13,6 +13,7 @@ import { dockerEngine } from './engine/docker.ts'
 import { realKernel } from './kernel/real.ts'
 import type { Log } from './loops/log.ts'
 import { type DaemonOptions, parseDaemonOptions } from './options.ts'
+import { checkFree } from './protocol/socket.ts'
 import { openConsulStore } from './store/consul.ts'
 import { findUnderlay, waitForUnderlay } from './underlay.ts'
 import { version } from './version.ts'
@@ -43,6 +44,8 @@ export async function daemon(args: string[]): Promise<void> {
 
 async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promise<void> }> {
   const { hostName: host, token, stateDir, tls } = options
+  // Before anything is touched: two drivers would undo each other's work.
+  await checkFree(options.socket)
   const kernel = realKernel({ folder: options.netnsDir })
   const find = () => findUnderlay(kernel, options)
   const underlay = await waitForUnderlay(find, log, waitForInterfaceMs)

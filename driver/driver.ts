@@ -29,6 +29,7 @@ import { blankHost, type VerbContext } from './verbs/context.ts'
 import { evict } from './verbs/evict.ts'
 import { finishRemoval } from './verbs/network.ts'
 import { createOwed } from './verbs/owed.ts'
+import { recently } from './verbs/recent.ts'
 
 export interface DriverOptions {
   host: HostName
@@ -84,6 +85,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     routes: () => kernel.routes(),
     settled: datapath.settled,
     owed,
+    making: recently(60_000, () => new Date()),
     log,
     version,
     now: () => new Date(),
@@ -103,7 +105,8 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   }
   const status = (): Status => statusOf(parts)
   const control: ControlParts = {
-    status: async () => statusOf(parts, await store.sessions().catch(() => undefined)),
+    // Asking a store that is away would cost whoever looks its timeout.
+    status: async () => statusOf(parts, store.status().fresh ? await sessionsOf(store) : undefined),
     metrics: metrics.text,
     evict: (name) => evict(store, name),
   }
@@ -128,6 +131,11 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   }
 }
 
+/** Unknown when the store goes away at this moment. */
+async function sessionsOf(store: Store): Promise<ReadonlySet<string> | undefined> {
+  return store.sessions().catch(() => undefined)
+}
+
 function startLoops(
   { host, engine, log, everyMs = 5000, graceMs = 5000 }: DriverOptions,
   store: Store,
@@ -145,7 +153,13 @@ function startLoops(
     discard: (local) => deleteNetwork(local, never),
     finish: (network) => finishRemoval(store, network),
   })
-  const endpoints = startEndpoints({ ...common, everyMs, graceMs, settleOwed: () => context.owed.settle() })
+  const endpoints = startEndpoints({
+    ...common,
+    everyMs,
+    graceMs,
+    making: context.making.all,
+    settleOwed: () => context.owed.settle(),
+  })
   const onEvent = (event: EngineEvent): void => {
     if (event.type === 'network' && /create|destroy|remove/.test(event.action)) networks.poke()
     const container = event.type === 'container' ? event.id : event.attributes.container

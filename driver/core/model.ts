@@ -113,6 +113,16 @@ export interface Service {
   v6?: Ip
   /** The one endpoint behind it in the whole cluster, if any. */
   endpoint?: EndpointId
+  /** To whom it was attached last: only that host may give the service's address to an endpoint. */
+  holder?: ServiceHolder
+}
+
+export interface ServiceHolder {
+  host: HostName
+  /** Absent when it was not made yet, as with `docker run --publish-service`. */
+  container?: { id: string; name: string }
+  /** ISO 8601; while the attach is under way, which keeps others from beginning one. */
+  attachingSince?: string
 }
 
 /** Table name → type of its records. Claims map a unique thing to the id of the network that has it. */

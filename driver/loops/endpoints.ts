@@ -20,6 +20,8 @@ export interface EndpointsOptions {
   store: Store
   engine: Pick<Engine, 'networks' | 'network' | 'containers' | 'container'>
   host: HostName
+  /** Endpoints that Docker is making at this moment. */
+  making(): Iterable<EndpointId>
   /** The verbs' notes. */
   settleOwed(): Promise<void>
   log: Log
@@ -60,7 +62,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     }
   }
   const reconcile = async (describeAll: boolean): Promise<void> => {
-    const known = await endpointsInEngine(engine)
+    const known = new Set([...(await endpointsInEngine(engine)), ...options.making()])
     const gone = missing.since(strangers(store.snapshot(), host, known), graceMs)
     if (gone.size > 0) {
       for (const changes of removalsOf(await store.read(), host, gone)) await commit(changes)

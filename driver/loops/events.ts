@@ -3,6 +3,7 @@
  *
  * Whatever happened while nobody listened is found by a full look, which follows every connection.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Log } from './log.ts'
 
@@ -40,7 +41,8 @@ export function followEvents({ engine, onGap, onEvent, log, pauseMs = 500 }: Eve
         log[complained ? 'debug' : 'warn']({ err }, 'the engine’s events are lost, listening again')
         complained = true
       })
-      await pause(pauseMs, stop.signal)
+      // Aborted while it sleeps: the loop ends.
+      await sleep(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined)
     }
   }
   const running = forever()
@@ -50,15 +52,4 @@ export function followEvents({ engine, onGap, onEvent, log, pauseMs = 500 }: Eve
       await running
     },
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

@@ -18,9 +18,14 @@ export interface Listener {
 }
 
 /** Throws `taken` when somebody answers on the socket. */
+export async function checkFree(path: string): Promise<void> {
+  if (await answers(path)) throw inUse(path)
+}
+
+/** Throws `taken` when somebody answers on the socket. */
 export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<Listener> {
   await mkdir(dirname(path), { recursive: true })
-  if (await answers(path)) throw inUse(path)
+  await checkFree(path)
   await rm(path, { force: true })
   const server = createServer(getRequestListener(app.fetch))
   Object.assign(server, { keepAliveTimeout: 0, requestTimeout: 10_000, headersTimeout: 10_000 })

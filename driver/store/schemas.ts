@@ -94,6 +94,13 @@ const service = z.looseObject({
   v4: ip,
   v6: ip.exactOptional(),
   endpoint: id.exactOptional(),
+  holder: z
+    .looseObject({
+      host: name,
+      container: z.looseObject({ id, name }).exactOptional(),
+      attachingSince: time.exactOptional(),
+    })
+    .exactOptional(),
 })
 
 const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {

@@ -6,6 +6,7 @@ import type { PoolSource } from '../core/pool.ts'
 import type { Log } from '../loops/log.ts'
 import type { Store } from '../store/store.ts'
 import type { Owed } from './owed.ts'
+import type { Recent } from './recent.ts'
 
 export interface VerbContext {
   host: HostName
@@ -19,6 +20,8 @@ export interface VerbContext {
   /** Resolves when the kernel has what the store wants for the network, this endpoint's veth too. */
   settled(network: NetworkId, joining: EndpointId): Promise<void>
   owed: Owed
+  /** Endpoints between CreateEndpoint and Join: the engine may not show them yet. */
+  making: Recent<EndpointId>
   log: Log
   version: string
   now(): Date

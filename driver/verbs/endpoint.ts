@@ -17,12 +17,16 @@ import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
 export function endpointVerbs(
   context: VerbContext,
 ): Pick<Verbs, 'createEndpoint' | 'join' | 'leave' | 'deleteEndpoint'> {
-  const { store, host, owed } = context
+  const { store, host, owed, making } = context
   return {
-    createEndpoint: (ask, signal) => decide(store, (snapshot) => create(snapshot, ask, context), { signal }),
+    createEndpoint(ask, signal) {
+      making.add(ask.endpoint)
+      return decide(store, (snapshot) => create(snapshot, ask, context), { signal })
+    },
     async join(ask, signal) {
       const network = await decide(store, (snapshot) => join(snapshot, ask, context), { signal })
       await context.settled(network.id, ask.endpoint)
+      making.remove(ask.endpoint)
       return { device: containerEndName(ask.endpoint), internal: network.internal }
     },
     leave: (ask) =>

@@ -5,6 +5,7 @@ import type { Store } from '../../../driver/store/store.ts'
 import { createVerbs } from '../../../driver/verbs/all.ts'
 import type { VerbContext } from '../../../driver/verbs/context.ts'
 import { createOwed } from '../../../driver/verbs/owed.ts'
+import { recently } from '../../../driver/verbs/recent.ts'
 import type { Verbs } from '../../../driver/verbs/verbs.ts'
 
 export const never = new AbortController().signal
@@ -44,6 +45,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     routes: async () => [],
     settled: async (network, endpoint) => void settled.push(`${network.slice(0, 4)} ${endpoint.slice(0, 4)}`),
     owed: createOwed(store, silent),
+    making: recently(60_000, () => clock.now),
     log: silent,
     version: '0.1.0',
     now: () => clock.now,
