@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parseDaemonOptions } from '../../driver/options.ts'
+
+const store = '--kv-store=consul://192.168.33.10:8500'
+
+test('the documented options, and the rest as it is by default', () => {
+  const options = parseDaemonOptions([
+    store,
+    '--default-network=overlay:multihost',
+    '--bind-interface=eth1',
+    '--host-name=net-1',
+  ])
+  expect(options).toMatchObject({
+    kvStore: 'consul://192.168.33.10:8500',
+    defaultNetwork: { driver: 'overlay', name: 'multihost' },
+    bindInterface: 'eth1',
+    hostName: 'net-1',
+    socket: '/run/docker/plugins/vxlan.sock',
+    controlSocket: '/run/multihost/control.sock',
+    netnsDir: '/var/run/docker/netns',
+    logLevel: 'info',
+  })
+  expect(options.addressPools[0]).toBe('172.21.0.0/16')
+  expect(parseDaemonOptions([store]).bindInterface).toBeUndefined()
+})
+
+test('a list of pools, and a token that stays in its file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-options-'))
+  writeFileSync(join(folder, 'token'), 'secret\n')
+  const options = parseDaemonOptions([
+    store,
+    '--address-pools=10.0.0.0/8:24, 172.30.0.0/16',
+    `--kv-token-file=${folder}/token`,
+  ])
+  rmSync(folder, { recursive: true })
+  expect(options).toMatchObject({ addressPools: ['10.0.0.0/8:24', '172.30.0.0/16'], token: 'secret' })
+})
+
+test.each([
+  [[], '--kv-store is missing; name the store'],
+  [['--kv-store=etcd://x'], "'etcd://x' is not the address of a store"],
+  [[store, '--kv-token-file=/nowhere'], '--kv-token-file=/nowhere cannot be read'],
+  [
+    [store, '--default-network=bridge:x'],
+    '--default-network=bridge:x is not allowed; write it like overlay:multihost',
+  ],
+  [[store, '--bind-interface='], '--bind-interface is empty'],
+  [[store, '--host-name=a/b'], "'a/b' cannot be a host's name in the cluster"],
+  [[store, '--socket=vxlan.sock'], '--socket=vxlan.sock is not an absolute path'],
+  [[store, '--address-pools=ten'], "'ten' is not a list of pools"],
+  [[store, '--log-level=loud'], '--log-level=loud is not allowed; it takes debug, info, warn, error'],
+  [[store, '--kv-stroe=x'], "Unknown option '--kv-stroe'; options are --kv-store,"],
+  [[store, 'word'], "Unexpected argument 'word'"],
+])('%o is refused with what is allowed', (args, line) => {
+  expect(() => parseDaemonOptions(args)).toThrow(
+    expect.objectContaining({ code: 'invalid', line: expect.stringContaining(line) }),
+  )
+})
