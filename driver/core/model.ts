@@ -62,6 +62,8 @@ export interface PoolClaim {
   /** What RequestPool and the RequestAddress calls before CreateNetwork said. */
   range?: Cidr
   gateway?: Ip
+  /** The driver chose it: the creator gave no --subnet. */
+  chosen?: true
   /** Addresses that were asked for before the network had an id: `--aux-address`. */
   reserved: Ip[]
   /** ISO 8601; an unbound claim older than ten minutes belongs to a create that failed. */

@@ -54,6 +54,7 @@ const poolClaim = z.looseObject({
   network: id.exactOptional(),
   range: cidr.exactOptional(),
   gateway: ip.exactOptional(),
+  chosen: z.literal(true).exactOptional(),
   reserved: z.array(ip),
   claimedAt: time,
 })

@@ -138,6 +138,7 @@ function lease(
   const unchanged: Change = { op: 'expect', table: 'networks', key: id, index: network.index }
   if (address !== undefined) {
     const own = leases.get(canonicalIp(address))
+    if (own?.value.service !== undefined) return addressOfService(snapshot, network, own, address, host)
     if (own !== undefined && isUnused(own.value, host, now)) leased.delete(canonicalIp(address))
     const ip = checkAddress(address, { pool, leased })
     const key = keyIn(id, ip)
@@ -157,6 +158,25 @@ function lease(
     last: lastLeased(before === undefined ? ofFamily : [...ofFamily, before]),
   })
   return { changes: [unchanged, { op: 'create', table: 'addresses', key: keyIn(id, ip), value }], answer: ip }
+}
+
+/** A published service keeps its address; only the host that the service was attached on last may use it. */
+function addressOfService(
+  snapshot: Snapshot,
+  network: Versioned<Network>,
+  { value, index }: Versioned<Lease>,
+  address: string,
+  host: HostName,
+): Decision<Ip> {
+  const { id } = network.value
+  const [ip, name] = [canonicalIp(address), value.service ?? '']
+  const holder = snapshot.services.get(keyIn(id, name))?.value.holder
+  if (holder?.host !== host || value.host !== host || value.endpoint !== undefined) {
+    throw new DriverError('taken', `the address ${ip} is the one of service ${name}`, {
+      hint: `attach the container to it: multihost service attach CONTAINER ${name}.${network.value.name ?? id}`,
+    })
+  }
+  return { changes: [{ op: 'expect', table: 'addresses', key: keyIn(id, ip), index }], answer: ip }
 }
 
 function isUnused(lease: Lease, host: HostName, now: Date): boolean {

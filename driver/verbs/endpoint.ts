@@ -8,7 +8,19 @@ import { canonicalIp, macOf } from '../core/address.ts'
 import { removeEndpoint } from '../core/changes.ts'
 import { containerEndName } from '../core/desired.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Change, Endpoint, HostName, Mac, Network, Snapshot, Versioned } from '../core/model.ts'
+import type {
+  Change,
+  Endpoint,
+  EndpointId,
+  HostName,
+  Ip,
+  Mac,
+  Network,
+  NetworkId,
+  Service,
+  Snapshot,
+  Versioned,
+} from '../core/model.ts'
 import { keyIn, networkIdOnHost, networkOnHost } from '../core/snapshot.ts'
 import type { VerbContext } from './context.ts'
 import { type Decision, decide } from './decide.ts'
@@ -60,12 +72,28 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Dec
   }
   const existing = snapshot.endpoints.get(keyIn(id, ask.endpoint))?.value
   if (existing !== undefined) return { changes: [], answer: sameAs(existing, endpoint).mac }
+  const service = serviceAt(snapshot, id, v4)
+  const value: Endpoint = service === undefined ? endpoint : { ...endpoint, service: service.value.name }
   const changes: Change[] = [
     { op: 'expect', table: 'networks', key: id, index: network.index },
-    { op: 'create', table: 'endpoints', key: keyIn(id, ask.endpoint), value: endpoint },
+    { op: 'create', table: 'endpoints', key: keyIn(id, ask.endpoint), value },
     ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip)),
+    ...(service === undefined ? [] : [bindService(service, ask.endpoint)]),
   ]
   return { changes, answer: endpoint.mac }
+}
+
+/** The published service that keeps this address. */
+function serviceAt(snapshot: Snapshot, network: NetworkId, v4: Ip): Versioned<Service> | undefined {
+  const name = snapshot.addresses.get(keyIn(network, v4))?.value.service
+  return name === undefined ? undefined : snapshot.services.get(keyIn(network, name))
+}
+
+/** The endpoint is behind the service now: what attach began is done. */
+function bindService({ value, index }: Versioned<Service>, endpoint: EndpointId): Change {
+  const { attachingSince: _, ...holder } = value.holder ?? { host: '' }
+  const bound: Service = { ...value, endpoint, ...(value.holder === undefined ? {} : { holder }) }
+  return { op: 'update', table: 'services', key: keyIn(value.network, value.name), value: bound, index }
 }
 
 function sameAs(existing: Endpoint, asked: Endpoint): Endpoint {

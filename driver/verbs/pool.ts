@@ -125,6 +125,7 @@ function claim(
   const value: PoolClaim = {
     host,
     ...(ask.range === undefined ? {} : { range: checkRange(ask.range, cidr) }),
+    ...(ask.pool === undefined ? { chosen: true as const } : {}),
     reserved: [],
     claimedAt: now().toISOString(),
   }

@@ -6,14 +6,27 @@
  * CreateEndpoint binds the three together. Two hosts that attach at once change the same two keys: one wins.
  * Why `--ip`: docs/decisions/service-addresses.md.
  */
+import { randomBytes } from 'node:crypto'
 import { DriverError, isCode } from '../core/errors.ts'
-import type { Change, HostName, Ip, Network, Service, ServiceHolder, Snapshot, Versioned } from '../core/model.ts'
+import type {
+  Change,
+  Cidr,
+  HostName,
+  Ip,
+  Lease,
+  Network,
+  Service,
+  ServiceHolder,
+  Snapshot,
+  Versioned,
+} from '../core/model.ts'
 import {
   checkServiceName,
   describeBackend,
   findService,
   listServices,
   parseServiceName,
+  type ServiceRef,
   type ServiceView,
   serviceNetwork,
 } from '../core/services.ts'
@@ -58,10 +71,7 @@ export interface ServiceVerbs {
 /** So long an attach that was begun keeps others away: longer than an engine takes to connect a container. */
 const attachTakesMs = 30_000
 
-export function serviceVerbs(
-  context: ServiceContext,
-  addresses: Pick<Verbs, 'requestAddress' | 'releaseAddress'>,
-): ServiceVerbs {
+export function serviceVerbs(context: ServiceContext, addresses: Addresses): ServiceVerbs {
   const { store, defaultNetwork } = context
   const find = (snapshot: Snapshot, name: string): ServiceView => findService(snapshot, name, defaultNetwork)
   const onRecord = <T>(name: string, change: (found: Found) => Decision<T>): Promise<T> =>
@@ -78,7 +88,8 @@ export function serviceVerbs(
     unpublish: (name) => onRecord(name, unpublish),
     attach: (name, container) => onRecord(name, (found) => attach(found, context, container)),
     giveUp: (name) => onRecord(name, (found) => giveUp(found, context)),
-    attached: (name, container) => attached(store.snapshot(), find(store.snapshot(), name), container, context),
+    attached: (name, container) =>
+      attached(store.snapshot(), find(store.snapshot(), name), container, context),
     detached: (name) => onRecord(name, (found) => letGo(found, context)),
   }
 }
@@ -94,48 +105,255 @@ interface Found {
 function published(snapshot: Snapshot, view: ServiceView): Found {
   const record = snapshot.services.get(keyIn(view.network.id, view.name))
   const network = snapshot.networks.get(view.network.id)
-  if (view.published && record !== undefined && network !== undefined) return { snapshot, view, record, network }
+  if (view.published && record !== undefined && network !== undefined)
+    return { snapshot, view, record, network }
   const container = view.backend === undefined ? 'a container' : describeBackend(view.backend)
   throw new DriverError('in-use', `service ${named(view)} is the name of ${container} and not published`, {
     hint: 'it goes when the container leaves the network; to publish one, choose another name',
   })
 }
 
+type Addresses = Pick<Verbs, 'requestAddress' | 'releaseAddress'>
+
 async function publish(
-  { store, host, defaultNetwork }: ServiceContext,
-  { requestAddress, releaseAddress }: Pick<Verbs, 'requestAddress' | 'releaseAddress'>,
+  context: ServiceContext,
+  addresses: Addresses,
   text: string,
-  { existing = false }: { existing?: boolean },
+  options: { existing?: boolean },
   signal: AbortSignal,
 ): Promise<ServiceView> {
+  const { store, host, defaultNetwork } = context
   const ref = parseServiceName(text)
   const name = checkServiceName(ref.service)
-  const nameIsFree = (snapshot: Snapshot): Decision<ServiceView | undefined> => {
-    const network = serviceNetwork(snapshot, ref, defaultNetwork)
-    const taken = listServices(snapshot, network.value.id).find((view) => view.name === name)
-    if (taken !== undefined && !(existing && taken.published)) throw nameTaken(taken)
-    return { changes: [], answer: taken }
-  }
-  const there = await decide(store, nameIsFree, { signal })
-  if (there !== undefined) return there
-  const { v4, v6 } = serviceNetwork(store.snapshot(), ref, defaultNetwork).value
-  const leased: { pool: string; address: Ip }[] = []
+  const there = await decide(store, (snapshot) => holderOf(snapshot, ref, context), { signal })
+  if (there !== undefined && options.existing && there.published) return there
+  if (there !== undefined) throw nameTaken(there)
+  const { value: network } = serviceNetwork(store.snapshot(), ref, defaultNetwork)
+  const leased = await leaseFor(network, addresses, signal)
   try {
-    for (const { cidr } of v6 === undefined ? [v4] : [v4, v6]) {
-      const address = await requestAddress({ pool: cidr, gateway: false }, signal)
-      leased.push({ pool: cidr, address: address.split('/')[0] ?? '' })
-    }
-    const ips = leased.map(({ address }) => address)
     await decide(store, (snapshot) => {
-      const { answer } = nameIsFree(snapshot)
+      const { answer } = holderOf(snapshot, ref, context)
       if (answer !== undefined) throw nameTaken(answer)
-      return record(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), name, ips, host)
+      return create(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), name, leased, host)
     })
   } catch (error) {
-    for (const lease of leased) await releaseAddress(lease, signal)
+    await release(leased, addresses, signal)
     // Somebody published it since we looked, and that is what was wanted.
-    if (existing && isCode(error, 'taken')) return (await decide(store, nameIsFree)).answer ?? fail(error)
+    if (options.existing && isCode(error, 'taken')) return publish(context, addresses, text, options, signal)
     throw error
   }
   return findService(store.snapshot(), text, defaultNetwork)
+}
+
+/** Who has the name on that network. */
+function holderOf(
+  snapshot: Snapshot,
+  ref: ServiceRef,
+  { defaultNetwork }: ServiceContext,
+): Decision<ServiceView | undefined> {
+  const network = serviceNetwork(snapshot, ref, defaultNetwork)
+  const all = listServices(snapshot, network.value.id)
+  return { changes: [], answer: all.find(({ name }) => name === ref.service) }
+}
+
+interface Leased {
+  pool: Cidr
+  ip: Ip
+}
+
+async function leaseFor({ v4, v6 }: Network, { requestAddress }: Addresses, signal: AbortSignal) {
+  const leased: Leased[] = []
+  for (const { cidr } of v6 === undefined ? [v4] : [v4, v6]) {
+    const address = await requestAddress({ pool: cidr, gateway: false }, signal)
+    leased.push({ pool: cidr, ip: address.split('/')[0] ?? '' })
+  }
+  return leased
+}
+
+async function release(leased: readonly Leased[], { releaseAddress }: Addresses, signal: AbortSignal) {
+  for (const { pool, ip } of leased) await releaseAddress({ pool, address: ip }, signal)
+}
+
+function create(
+  snapshot: Snapshot,
+  { value: network, index }: Versioned<Network>,
+  name: string,
+  leased: readonly Leased[],
+  host: HostName,
+): Decision<void> {
+  const [v4, v6] = leased.map(({ ip }) => ip)
+  if (v4 === undefined) throw new DriverError('internal', 'a service without an address')
+  const id = randomBytes(32).toString('hex')
+  const value: Service = { id, network: network.id, name, v4, ...(v6 === undefined ? {} : { v6 }) }
+  const changes: Change[] = [
+    { op: 'expect', table: 'networks', key: network.id, index },
+    { op: 'create', table: 'services', key: keyIn(network.id, name), value },
+    ...changeLeases(snapshot, value, (lease) => ({ ...lease, host, service: name })),
+  ]
+  return { changes, answer: undefined }
+}
+
+function unpublish({ snapshot, view, record, network }: Found): Decision<void> {
+  if (view.backend !== undefined) {
+    throw new DriverError(
+      'in-use',
+      `service ${named(view)} is attached to ${describeBackend(view.backend)}`,
+      {
+        hint: `first: multihost service detach ${view.backend.container?.name ?? 'CONTAINER'} ${named(view)}`,
+      },
+    )
+  }
+  const leases = leasesOf(snapshot, network.value.id)
+  const addresses = ipsOf(record.value).flatMap((ip): Change[] => {
+    const lease = leases.get(ip)
+    if (lease?.value.service !== view.name) return []
+    return [{ op: 'remove', table: 'addresses', key: keyIn(network.value.id, ip), index: lease.index }]
+  })
+  const key = keyIn(network.value.id, view.name)
+  const changes: Change[] = [{ op: 'remove', table: 'services', key, index: record.index }, ...addresses]
+  return { changes, answer: undefined }
+}
+
+function attach(
+  found: Found,
+  context: ServiceContext,
+  container: Container | undefined,
+): Decision<Attachment> {
+  const { snapshot, view, record, network } = found
+  const { host, now } = context
+  const localId = localIdHere(snapshot, network.value, host)
+  checkFree(found, now())
+  checkFixedAddresses(snapshot, network.value, host, localId)
+  const holder: ServiceHolder = {
+    host,
+    ...(container === undefined ? {} : { container }),
+    attachingSince: now().toISOString(),
+  }
+  const changes: Change[] = [
+    { op: 'expect', table: 'networks', key: network.value.id, index: network.index },
+    changeRecord(record, (service) => ({ ...service, holder })),
+    ...changeLeases(snapshot, record.value, (lease) => ({ ...lease, host })),
+  ]
+  return { changes, answer: { service: view, localId } }
+}
+
+function checkFree({ view, record }: Found, now: Date): void {
+  if (view.backend !== undefined) {
+    throw new DriverError('taken', `service ${named(view)} is attached to ${describeBackend(view.backend)}`, {
+      hint: 'a service has one container in the whole cluster; detach that one first',
+    })
+  }
+  const { host, container, attachingSince } = record.value.holder ?? {}
+  const age = attachingSince === undefined ? attachTakesMs : now.getTime() - Date.parse(attachingSince)
+  if (age >= attachTakesMs) return
+  const what = container === undefined ? 'a container' : `container ${container.name}`
+  throw new DriverError('taken', `service ${named(view)} is just being attached to ${what} on ${host}`, {
+    hint: 'a service has one container in the whole cluster; try again in half a minute if that one failed',
+  })
+}
+
+/** moby gives `--ip` only on networks whose subnet a user has named, as it was named on all hosts but the maker's. */
+function checkFixedAddresses(snapshot: Snapshot, network: Network, host: HostName, localId: string): void {
+  if (localId !== network.id || !snapshot.pools.get(network.v4.cidr)?.value.chosen) return
+  const name = network.name ?? network.id.slice(0, 12)
+  throw new DriverError(
+    'invalid',
+    `network ${name} was made on ${host} without --subnet, and so the engine here gives no fixed addresses on it`,
+    {
+      hint: `attach on another host, or make the network anew with --subnet ${network.v4.cidr}`,
+    },
+  )
+}
+
+function giveUp({ record }: Found, { host }: ServiceContext): Decision<void> {
+  const { holder } = record.value
+  if (holder?.host !== host || holder.attachingSince === undefined) return { changes: [], answer: undefined }
+  return { changes: [changeRecord(record, withoutHolder)], answer: undefined }
+}
+
+function letGo({ record }: Found, { host }: ServiceContext): Decision<void> {
+  if (record.value.holder?.host !== host) return { changes: [], answer: undefined }
+  return { changes: [changeRecord(record, withoutHolder)], answer: undefined }
+}
+
+function attached(
+  snapshot: Snapshot,
+  view: ServiceView,
+  container: string,
+  { host }: ServiceContext,
+): Attachment & { container: string } {
+  const { backend } = view
+  if (backend === undefined) {
+    throw new DriverError('not-found', `no container is attached to service ${named(view)}`)
+  }
+  if (backend.host !== host) {
+    throw new DriverError('invalid', `service ${named(view)} is attached to ${describeBackend(backend)}`, {
+      hint: `detach it there, on ${backend.host}`,
+    })
+  }
+  const { id, name } = backend.container ?? { id: '', name: '' }
+  if (container === '' || (name !== container && !id.startsWith(container))) {
+    throw new DriverError(
+      'invalid',
+      `service ${named(view)} is attached to ${describeBackend(backend)}, not to ${container}`,
+    )
+  }
+  const localId = localIdOf(snapshot, host, view.network.id) ?? view.network.id
+  return { service: view, localId, container: id }
+}
+
+function localIdHere(snapshot: Snapshot, network: Network, host: HostName): string {
+  const localId = localIdOf(snapshot, host, network.id)
+  if (localId !== undefined) return localId
+  throw new DriverError(
+    'not-found',
+    `network ${network.name ?? network.id.slice(0, 12)} is not on ${host} yet`,
+    {
+      hint: "try again in a moment; if it stays so, 'multihost status' tells why",
+    },
+  )
+}
+
+function changeRecord({ value, index }: Versioned<Service>, change: (service: Service) => Service): Change {
+  return {
+    op: 'update',
+    table: 'services',
+    key: keyIn(value.network, value.name),
+    value: change(value),
+    index,
+  }
+}
+
+function withoutHolder({ holder: _, ...service }: Service): Service {
+  return service
+}
+
+/** Of the service's addresses; one that is not leased any more is a defect that people should see. */
+function changeLeases(snapshot: Snapshot, service: Service, change: (lease: Lease) => Lease): Change[] {
+  return ipsOf(service).map((ip): Change => {
+    const key = keyIn(service.network, ip)
+    const lease = snapshot.addresses.get(key)
+    if (lease === undefined) {
+      throw new DriverError('corrupt', `the address ${ip} of service ${service.name} is not leased`, {
+        hint: 'unpublish the service and publish it again',
+      })
+    }
+    return { op: 'update', table: 'addresses', key, value: change(lease.value), index: lease.index }
+  })
+}
+
+function ipsOf({ v4, v6 }: Pick<Service, 'v4' | 'v6'>): Ip[] {
+  return v6 === undefined ? [v4] : [v4, v6]
+}
+
+function nameTaken(view: ServiceView): DriverError {
+  const by =
+    view.published || view.backend === undefined
+      ? 'is published already'
+      : `is the name of ${describeBackend(view.backend)}`
+  return new DriverError('taken', `service ${named(view)} ${by}`, { hint: 'choose another name' })
+}
+
+function named({ name, network }: ServiceView): string {
+  return `${name}.${network.name}`
 }
