@@ -1,0 +1,178 @@
+/**
+ * Makes the hosts files of this host's containers name everybody on their networks.
+ *
+ * A change of the store touches the containers of the changed networks; the engine's events touch the one container
+ * whose file libnetwork has just made or edited; and every file is compared by its size and time now and then, so
+ * that what somebody else did to it is mended. Until the store has been fresh once nothing is written. A network with
+ * more endpoints than a hosts file should hold is left to DNS, where DNS can be asked.
+ */
+import type { HostName, NetworkId, Snapshot } from '../core/model.ts'
+import { namedEndpoints } from '../core/names.ts'
+import { endpointsOnHost, networkById } from '../core/snapshot.ts'
+import type { Engine, EngineEvent } from '../engine/engine.ts'
+import type { Store } from '../store/store.ts'
+import { createHostsFiles, type HostsFileFacts } from './hosts-files.ts'
+import type { LaneStatus } from './lane.ts'
+import type { Log } from './log.ts'
+import { type LoopRun, startLoop } from './loop.ts'
+import { networksOf, type Zones } from './zones.ts'
+
+export interface NamesOptions {
+  store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
+  engine: Pick<Engine, 'containers' | 'container'>
+  zones: Pick<Zones, 'records'>
+  host: HostName
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
+  /** Whether containers can ask our DNS. */
+  dnsAnswers(): boolean
+  log: Log
+  /** Each file is compared this often. */
+  everyMs?: number
+  onRun?(run: LoopRun): void
+}
+
+export interface NamesLoop {
+  /** Looks at every container of this host. */
+  poke(): void
+  onEvent(event: EngineEvent): void
+  status(): LaneStatus & NamesFacts
+  close(): Promise<void>
+}
+
+export interface NamesFacts extends HostsFileFacts {
+  /** Names of networks that are too large for hosts files. */
+  dnsOnly: string[]
+}
+
+const unsettledPauseMs = 20
+
+export function startNames(options: NamesOptions): NamesLoop {
+  const { store, engine, zones, host, log, everyMs = 2000, onRun } = options
+  const files = createHostsFiles(log)
+  const due = new Set<string>()
+  /** Containers of this host by network, as they were with the last run. */
+  let members = new Map<NetworkId, Set<string>>()
+  let lookAtAll = true
+  let again: NodeJS.Timeout | undefined
+  let wasFresh = false
+  let dnsAnswered = options.dnsAnswers()
+
+  const mayWrite = (): boolean => {
+    wasFresh ||= store.status().fresh
+    // a store that does not even know this host has lost its contents
+    return wasFresh && store.snapshot().hosts.has(host)
+  }
+  const isDnsOnly = (network: NetworkId): boolean => {
+    const known = networkById(store.snapshot(), network)?.value
+    // from an internal network no resolver can be asked
+    if (known === undefined || known.internal || !options.dnsAnswers()) return false
+    return namedEndpoints(store.snapshot(), network) > options.hostsFileLimit
+  }
+  /** One that cannot be asked for now stays due; the others do not wait for it. */
+  const mendAll = async (): Promise<void> => {
+    const networks = networksByContainer(store.snapshot(), host)
+    members = turned(networks)
+    let failure: { error: unknown } | undefined
+    for (const id of [...due]) {
+      due.delete(id)
+      try {
+        await mend(id, networks.get(id) ?? [])
+      } catch (error) {
+        due.add(id)
+        failure = { error }
+      }
+    }
+    if (failure !== undefined) throw failure.error
+  }
+  const mend = async (id: string, networks: readonly NetworkId[]): Promise<void> => {
+    if (!files.knows(id) && !files.learn(await engine.container(id))) return
+    const records = networks.filter((network) => !isDnsOnly(network)).flatMap(zones.records)
+    if (files.put(id, records) === 'done') return
+    due.add(id)
+    again ??= setTimeout(() => {
+      again = undefined
+      loop.poke()
+    }, unsettledPauseMs)
+  }
+  const dueAll = (ids: Iterable<string>): void => {
+    for (const id of ids) due.add(id)
+    if (due.size > 0) loop.poke()
+  }
+  const audit = (): void => {
+    const now = options.dnsAnswers()
+    if (now !== dnsAnswered) lookAtAll = true
+    dnsAnswered = now
+    if (lookAtAll) loop.poke()
+    dueAll(files.changed())
+  }
+  const work = async (): Promise<void> => {
+    if (!mayWrite()) return
+    // what is known can be mended while the engine is away
+    await mendAll()
+    if (!lookAtAll) return
+    for (const id of files.learnAll(await engine.containers())) due.add(id)
+    lookAtAll = false
+    await mendAll()
+  }
+
+  const loop = startLoop({ name: 'names', everyMs: 10 * everyMs, log, work, onRun })
+  const stop = store.onChange((snapshot, keys) => {
+    const touched = networksOf(keys)
+    if (touched.size === 0) return
+    const present = turned(networksByContainer(snapshot, host))
+    dueAll([...touched].flatMap((it) => [...(members.get(it) ?? []), ...(present.get(it) ?? [])]))
+  })
+  const auditing = setInterval(audit, everyMs)
+  return {
+    poke() {
+      lookAtAll = true
+      loop.poke()
+    },
+    onEvent({ type, action, id, attributes }) {
+      const container = type === 'container' ? id : attributes.container
+      if (container === undefined) return
+      // a start makes the file anew, a rename changes what we call it
+      if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) files.forget(container)
+      if (/^(start|connect|disconnect|rename)$/.test(action)) dueAll([container])
+    },
+    status: () => ({
+      ...loop.status(),
+      ...files.facts(),
+      dnsOnly: dnsOnlyNames(store.snapshot(), isDnsOnly),
+    }),
+    async close() {
+      stop()
+      clearInterval(auditing)
+      clearTimeout(again)
+      await loop.close()
+    },
+  }
+}
+
+function dnsOnlyNames(snapshot: Snapshot, isDnsOnly: (network: NetworkId) => boolean): string[] {
+  const large = [...snapshot.networks.values()].filter(({ value }) => isDnsOnly(value.id))
+  return large.map(({ value }) => value.name ?? value.id).sort()
+}
+
+/** Networks of each container of this host, ordered by their names, so that a file always reads the same. */
+function networksByContainer(snapshot: Snapshot, host: HostName): Map<string, NetworkId[]> {
+  const nameOf = (id: NetworkId): string => networkById(snapshot, id)?.value.name ?? id
+  const networks = new Map<string, NetworkId[]>()
+  for (const { value } of endpointsOnHost(snapshot, host)) {
+    if (!value.joined || value.container === undefined) continue
+    const own = networks.get(value.container.id) ?? []
+    if (!own.includes(value.network)) own.push(value.network)
+    networks.set(value.container.id, own)
+  }
+  for (const own of networks.values()) own.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+  return networks
+}
+
+function turned(networks: ReadonlyMap<string, readonly NetworkId[]>): Map<NetworkId, Set<string>> {
+  const containers = new Map<NetworkId, Set<string>>()
+  for (const [container, own] of networks) {
+    for (const network of own) containers.set(network, (containers.get(network) ?? new Set()).add(container))
+  }
+  return containers
+}
