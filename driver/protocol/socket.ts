@@ -27,7 +27,12 @@ export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<L
   await mkdir(dirname(path), { recursive: true })
   await checkFree(path)
   await rm(path, { force: true })
-  const server = createServer(getRequestListener(app.fetch))
+  const answer = getRequestListener(app.fetch)
+  const server = createServer((request, response) => {
+    // On a unix socket it means nothing, and engine 20.10 says the path of the socket, which is no valid name.
+    request.headers.host = 'localhost'
+    return answer(request, response)
+  })
   Object.assign(server, { keepAliveTimeout: 0, requestTimeout: 10_000, headersTimeout: 10_000 })
   await listen(server, path, mode)
   return { close: () => close(server) }

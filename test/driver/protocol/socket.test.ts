@@ -15,9 +15,13 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-function post(url: string, body: string): Promise<{ status: number | undefined; text: string }> {
+function post(
+  url: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number | undefined; text: string }> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath: path, path: url, method: 'POST' }, async (response) => {
+    const call = request({ socketPath: path, path: url, method: 'POST', headers }, async (response) => {
       let text = ''
       for await (const chunk of response) text += chunk
       resolve({ status: response.statusCode, text })
@@ -33,6 +37,15 @@ test('the protocol is spoken on a socket that is root’s alone, in a folder mad
   expect(answer).toEqual({ status: 200, text: '{"Implements":["NetworkDriver","IpamDriver"]}' })
   await listener.close()
 })
+
+test.each(['/run/docker/plugins/vxlan.sock', 'plugin.moby.localhost', ''])(
+  'whatever an engine says our host is (%o), since 20.10 says the path of the socket',
+  async (host) => {
+    const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+    expect(await post('/Plugin.Activate', '', { host })).toMatchObject({ status: 200 })
+    await listener.close()
+  },
+)
 
 test('a second driver on the same socket is refused, and the first goes on', async () => {
   const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
