@@ -6,7 +6,7 @@
  * that a change costs that network alone.
  */
 import { parseIp } from './address.ts'
-import type { Endpoint, Ip, NetworkId, Service, Snapshot } from './model.ts'
+import type { Cidr, Endpoint, Ip, Network, NetworkId, Service, Snapshot } from './model.ts'
 import { endpointsOf, networkById, servicesOf } from './snapshot.ts'
 
 /** One line of a hosts file. */
@@ -18,6 +18,7 @@ export interface NameRecord {
 /** The names of a network as a resolver needs them. Names in lower case (RFC 4343), addresses in ascending order. */
 export interface Zone {
   network: string
+  pools: readonly Cidr[]
   addresses: ReadonlyMap<string, readonly Ip[]>
   /** Address → NAME.NETWORK. */
   names: ReadonlyMap<Ip, string>
@@ -39,7 +40,9 @@ export function recordsFor(snapshot: Snapshot, network: NetworkId): NameRecord[]
   return [...records.values()]
 }
 
-export function zoneOf(network: string, records: readonly NameRecord[]): Zone {
+/** Undefined while the network has no name yet. */
+export function zoneOf({ name: network, v4, v6 }: Network, records: readonly NameRecord[]): Zone | undefined {
+  if (network === undefined) return undefined
   const addresses = new Map<string, Ip[]>()
   const names = new Map<Ip, string>()
   for (const { ip, name } of records) {
@@ -49,7 +52,7 @@ export function zoneOf(network: string, records: readonly NameRecord[]): Zone {
     addresses.set(key, known)
     if (!names.has(ip) && name.endsWith(`.${network}`)) names.set(ip, name)
   }
-  return { network, addresses, names }
+  return { network, pools: v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr], addresses, names }
 }
 
 /** Endpoints that a hosts file would have to name. */

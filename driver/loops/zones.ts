@@ -25,8 +25,8 @@ export function openZones(store: Pick<Store, 'snapshot' | 'onChange'>): Zones {
     if (existing !== undefined) return existing
     const snapshot = store.snapshot()
     const records = recordsFor(snapshot, network)
-    const name = networkById(snapshot, network)?.value.name
-    const made = { records, zone: name === undefined ? undefined : zoneOf(name, records) }
+    const value = networkById(snapshot, network)?.value
+    const made = { records, zone: value === undefined ? undefined : zoneOf(value, records) }
     known.set(network, made)
     return made
   }

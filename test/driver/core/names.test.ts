@@ -127,10 +127,12 @@ test('a zone finds names in any case, all addresses of a name, and the name of a
     named('e1', '10.0.0.2', 'Web', { aliases: ['all'] }),
     named('e2', '10.0.0.3', 'db', { aliases: ['all'] }),
   ]
-  const zone = zoneOf('foobar', recordsFor(snapshotOf(all), 'n1'))
-  expect(zone.addresses.get('web.foobar')).toEqual(['10.0.0.2'])
-  expect(zone.addresses.get('all')).toEqual(['10.0.0.2', '10.0.0.3'])
-  expect(zone.names.get('10.0.0.2')).toBe('Web.foobar')
+  const zone = zoneOf(network('n1', { name: 'foobar' }), recordsFor(snapshotOf(all), 'n1'))
+  expect(zone?.addresses.get('web.foobar')).toEqual(['10.0.0.2'])
+  expect(zone?.addresses.get('all')).toEqual(['10.0.0.2', '10.0.0.3'])
+  expect(zone?.names.get('10.0.0.2')).toBe('Web.foobar')
+  expect(zone?.pools).toEqual(['10.0.0.0/16'])
+  expect(zoneOf(network('n1'), [])).toBeUndefined()
 })
 
 test('endpoints without a name do not count towards a full hosts file', () => {

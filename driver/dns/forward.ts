@@ -1,0 +1,149 @@
+/**
+ * Asks the machine's resolvers what is not ours, with the asker's own bytes, one resolver after the other.
+ *
+ * Each question goes out from a socket of its own with an id of its own, so that an answer cannot be guessed. The same
+ * question is asked once for all who wait for it: should a resolver ask us in turn, it waits for itself until the
+ * bound, and nothing is multiplied.
+ */
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { connect } from 'node:net'
+import type { Ip } from '../core/model.ts'
+import { framed, frames } from './frames.ts'
+import { isResponse, rcodeOf } from './message.ts'
+
+export interface Forwarder {
+  /** Undefined when nobody has answered, or there is nobody to ask. */
+  ask(query: Buffer, over: Transport): Promise<Buffer | undefined>
+}
+
+export type Transport = 'udp' | 'tcp'
+
+export interface ForwarderOptions {
+  resolvers(): readonly Ip[]
+  port?: number
+  /** For one resolver. With three of them it is still over before the engine's DNS gives up, after 4 s. */
+  timeoutMs?: number
+  maxInFlight?: number
+}
+
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  const { resolvers, port = 53, timeoutMs = 1200, maxInFlight = 512 } = options
+  const underWay = new Map<string, Promise<Buffer | undefined>>()
+
+  const askAll = async (query: Buffer, over: Transport): Promise<Buffer | undefined> => {
+    let last: Buffer | undefined
+    for (const resolver of resolvers()) {
+      const answer = await askOne(query, { address: resolver, port, over, timeoutMs })
+      last = answer ?? last
+      if (answer !== undefined && !isFailure(answer)) break
+    }
+    return last
+  }
+  return {
+    async ask(query, over) {
+      const key = over + query.toString('latin1', 2)
+      const asking = underWay.get(key)
+      if (asking === undefined && (underWay.size >= maxInFlight || resolvers().length === 0)) return undefined
+      const work = asking ?? askAll(query, over).finally(() => underWay.delete(key))
+      underWay.set(key, work)
+      const answer = await work
+      return answer === undefined ? undefined : withId(answer, query.readUInt16BE(0))
+    },
+  }
+}
+
+interface Target {
+  address: Ip
+  port: number
+  over: Transport
+  timeoutMs: number
+}
+
+function askOne(query: Buffer, target: Target): Promise<Buffer | undefined> {
+  const asked = withId(query, randomInt(65_536))
+  return target.over === 'udp' ? overUdp(asked, target) : overTcp(asked, target)
+}
+
+function overUdp(query: Buffer, { address, port, timeoutMs }: Target): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    const done = (answer?: Buffer): void => {
+      clearTimeout(timer)
+      resolve(answer)
+      socket.close()
+    }
+    const once = onlyOnce(done)
+    const timer = setTimeout(once, timeoutMs)
+    socket.on('error', () => once())
+    socket.on('message', (bytes) => {
+      if (isAnswerTo(query, bytes)) once(bytes)
+    })
+    // Connected: the kernel drops what comes from elsewhere, and tells when nobody listens.
+    socket.connect(port, address, () => {
+      if (!once.isOver()) socket.send(query)
+    })
+  })
+}
+
+function overTcp(query: Buffer, { address, port, timeoutMs }: Target): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port })
+    const once = onlyOnce((answer?: Buffer): void => {
+      clearTimeout(timer)
+      resolve(answer)
+      socket.destroy()
+    })
+    const timer = setTimeout(once, timeoutMs)
+    socket.on('error', () => once())
+    socket.on('close', () => once())
+    socket.on(
+      'data',
+      frames((bytes) => {
+        if (isAnswerTo(query, bytes)) once(bytes)
+      }),
+    )
+    socket.on('connect', () => socket.write(framed(query)))
+  })
+}
+
+interface Once {
+  (answer?: Buffer): void
+  isOver(): boolean
+}
+
+function onlyOnce(done: (answer?: Buffer) => void): Once {
+  let over = false
+  const once = (answer?: Buffer): void => {
+    if (over) return
+    over = true
+    done(answer)
+  }
+  return Object.assign(once, { isOver: () => over })
+}
+
+/** Id and question are those that were asked; the name may come back in another case. */
+function isAnswerTo(query: Buffer, answer: Buffer): boolean {
+  if (answer.length < 12 || !isResponse(answer) || answer.readUInt16BE(0) !== query.readUInt16BE(0))
+    return false
+  const end = endOfQuestion(query)
+  const text = (bytes: Buffer): string => bytes.toString('latin1', 12, end).toLowerCase()
+  return answer.readUInt16BE(4) === 0 ? isFailure(answer) : text(answer) === text(query)
+}
+
+function endOfQuestion(query: Buffer): number {
+  let at = 12
+  while ((query[at] ?? 0) !== 0 && at < query.length) at += 1 + (query[at] ?? 0)
+  return at + 5
+}
+
+/** SERVFAIL and REFUSED: the next one may know better. */
+function isFailure(answer: Buffer): boolean {
+  return [2, 5].includes(rcodeOf(answer))
+}
+
+function withId(bytes: Buffer, id: number): Buffer {
+  const copy = Buffer.from(bytes)
+  copy.writeUInt16BE(id, 0)
+  return copy
+}

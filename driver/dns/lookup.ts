@@ -1,0 +1,89 @@
+/**
+ * What the zones that an asker may see say to a question. Pure.
+ *
+ * A network's name is no domain that anybody has delegated to us: a network may be called `dev`. So a name below it
+ * that does not exist here is `unsure`, and whoever has resolvers asks them before he denies it, as the engine's own
+ * DNS does. Addresses of a network's pool are ours alone.
+ */
+import type { Resource } from 'dns-packet'
+import { canonicalIp, isIp, parseCidr, parseIp } from '../core/address.ts'
+import type { Ip } from '../core/model.ts'
+import type { Zone } from '../core/names.ts'
+
+export type Found =
+  | { kind: 'records'; records: Resource[] }
+  /** The name exists, without such records. */
+  | { kind: 'empty'; authority: Resource }
+  | { kind: 'denied'; authority: Resource }
+  | { kind: 'unsure'; authority: Resource }
+  | { kind: 'foreign' }
+
+export interface View {
+  zones: readonly Zone[]
+  /** The asker is on no network in particular: a name that several networks have is not for him to use alone. */
+  onlyUnambiguous: boolean
+}
+
+/** Seconds. A container's address may be another one's soon. */
+const ttl = 5
+const negativeTtl = 1
+
+/** `name` in lower case without the last dot; `asked` as it was written. */
+export function lookup(view: View, name: string, type: string, asked: string): Found {
+  const reverse = addressOfReverse(name)
+  return reverse === undefined ? forward(view, name, type, asked) : backward(view, reverse, type, asked)
+}
+
+function forward({ zones, onlyUnambiguous }: View, name: string, type: string, asked: string): Found {
+  const qualified = zones.filter(({ network }) => name.endsWith(`.${network.toLowerCase()}`))
+  const all = zones.filter(({ addresses }) => addresses.has(name))
+  const matching = onlyUnambiguous && all.length > 1 ? all.filter((zone) => qualified.includes(zone)) : all
+  const [first] = matching
+  if (first === undefined) {
+    const [zone] = qualified
+    return zone === undefined ? { kind: 'foreign' } : { kind: 'unsure', authority: soa(zone) }
+  }
+  const addresses = new Set(matching.flatMap((zone) => zone.addresses.get(name) ?? []))
+  const records = [...addresses]
+    .map((data) => ({ name: asked, type: data.includes(':') ? 'AAAA' : 'A', ttl, data }))
+    .filter((record) => type === 'ANY' || type === record.type)
+  return records.length === 0 ? { kind: 'empty', authority: soa(first) } : { kind: 'records', records }
+}
+
+function backward({ zones }: View, ip: Ip, type: string, asked: string): Found {
+  const zone = zones.find(({ names }) => names.has(ip))
+  const data = zone?.names.get(ip)
+  if (zone === undefined || data === undefined) {
+    const owner = zones.find(({ pools }) => pools.some((pool) => isIn(ip, pool)))
+    return owner === undefined ? { kind: 'foreign' } : { kind: 'denied', authority: soa(owner) }
+  }
+  if (type !== 'PTR' && type !== 'ANY') return { kind: 'empty', authority: soa(zone) }
+  return { kind: 'records', records: [{ name: asked, type: 'PTR', ttl, data }] }
+}
+
+function soa({ network }: Zone): Resource {
+  const data = {
+    ...{ mname: network, rname: `hostmaster.${network}`, serial: 1 },
+    ...{ refresh: 3600, retry: 600, expire: 86_400, minimum: negativeTtl },
+  }
+  return { name: network, type: 'SOA', ttl: negativeTtl, data }
+}
+
+/** `2.0.21.172.in-addr.arpa` → 172.21.0.2, the like for IPv6 (RFC 3596 §2.5). */
+export function addressOfReverse(name: string): Ip | undefined {
+  const v4 = /^((?:\d{1,3}\.){4})in-addr\.arpa$/.exec(name)?.[1]
+  if (v4 !== undefined) return canonical(v4.split('.').slice(0, 4).reverse().join('.'))
+  const v6 = /^((?:[0-9a-f]\.){32})ip6\.arpa$/.exec(name)?.[1]
+  if (v6 === undefined) return undefined
+  const digits = v6.split('.').slice(0, 32).reverse().join('')
+  return canonical((digits.match(/.{4}/g) ?? []).join(':'))
+}
+
+function canonical(text: string): Ip | undefined {
+  return isIp(text) ? canonicalIp(text) : undefined
+}
+
+function isIn(ip: Ip, pool: string): boolean {
+  const [address, { family, first, last }] = [parseIp(ip), parseCidr(pool)]
+  return address.family === family && address.value >= first && address.value <= last
+}

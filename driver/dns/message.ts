@@ -1,0 +1,122 @@
+/**
+ * DNS messages: what was asked, and an answer to it (RFC 1035 §4, EDNS: RFC 6891).
+ *
+ * Any bytes may come. What is no query gets no answer at all, so that two servers can never keep each other busy; a
+ * query that cannot be read gets FORMERR.
+ */
+import dnsPacket, { type Opt, type Packet, type Question, type Resource } from 'dns-packet'
+
+export interface Query {
+  id: number
+  /** As it was asked; whoever asks compares it byte by byte. */
+  question: Question
+  /** In lower case, without the last dot. */
+  name: string
+  type: string
+  recursionDesired: boolean
+  /** Undefined: no EDNS. */
+  payloadBytes: number | undefined
+}
+
+export type Read = { kind: 'query'; query: Query } | { kind: 'bad'; reply: Buffer } | { kind: 'nothing' }
+
+export interface Reply {
+  rcode: 'NOERROR' | 'NXDOMAIN'
+  answers: Resource[]
+  /** Beside an empty answer: the network that says so, with how long that holds. */
+  authority?: Resource
+}
+
+const rcodes = { FORMERR: 1, SERVFAIL: 2, NOTIMP: 4, REFUSED: 5 } as const
+const headerBytes = 12
+const authoritative = 1 << 10
+const truncated = 1 << 9
+const recursionDesired = 1 << 8
+const recursionAvailable = 1 << 7
+/** Passes everywhere in one piece (DNS flag day 2020). */
+const ownPayloadBytes = 1232
+const plainPayloadBytes = 512
+
+export function readMessage(bytes: Buffer): Read {
+  if (bytes.length < headerBytes || isResponse(bytes)) return { kind: 'nothing' }
+  if (((bytes[2] ?? 0) & 0x78) !== 0) return { kind: 'bad', reply: failure(bytes, 'NOTIMP') }
+  try {
+    const packet = dnsPacket.decode(bytes)
+    const [question] = packet.questions
+    if (question === undefined || packet.questions.length > 1) return malformed(bytes)
+    return { kind: 'query', query: queryOf(packet, question) }
+  } catch {
+    // The package throws for whatever it cannot read.
+    return malformed(bytes)
+  }
+}
+
+function queryOf({ id, flags, additionals }: Packet, question: Question): Query {
+  const opt = additionals.find((it): it is Opt => it.type === 'OPT')
+  return {
+    id,
+    question,
+    name: question.name.replace(/\.$/, '').toLowerCase(),
+    type: question.type,
+    recursionDesired: (flags & recursionDesired) !== 0,
+    payloadBytes: opt?.udpPayloadSize,
+  }
+}
+
+export function isResponse(bytes: Buffer): boolean {
+  return ((bytes[2] ?? 0) & 0x80) !== 0
+}
+
+export function rcodeOf(bytes: Buffer): number {
+  return (bytes[3] ?? 0) & 15
+}
+
+/** Whoever wrote the query reads his own words again, with the code. */
+export function failure(query: Buffer, rcode: keyof typeof rcodes): Buffer {
+  const reply = Buffer.from(query)
+  reply[2] = ((query[2] ?? 0) & 0x79) | 0x80
+  reply[3] = 0x80 | rcodes[rcode]
+  return reply
+}
+
+function malformed(bytes: Buffer): Read {
+  const reply = failure(bytes.subarray(0, headerBytes), 'FORMERR')
+  reply.fill(0, 4)
+  return { kind: 'bad', reply }
+}
+
+/** What does not fit over UDP is left out and marked, so that the asker comes again over TCP. */
+export function encodeReply(query: Query, reply: Reply, over: 'udp' | 'tcp'): Buffer {
+  const limit = over === 'tcp' ? 65_535 : payloadFor(query)
+  let answers = reply.answers
+  let bytes = encode(query, reply, answers, false)
+  while (bytes.length > limit && answers.length > 0) {
+    const fits = Math.floor((answers.length * limit) / bytes.length)
+    answers = answers.slice(0, Math.min(fits, answers.length - 1))
+    bytes = encode(query, reply, answers, over === 'udp')
+  }
+  return bytes
+}
+
+function payloadFor({ payloadBytes = plainPayloadBytes }: Query): number {
+  return Math.max(plainPayloadBytes, Math.min(payloadBytes, ownPayloadBytes))
+}
+
+function encode(query: Query, { rcode, authority }: Reply, answers: Resource[], cut: boolean): Buffer {
+  const flags =
+    authoritative |
+    (cut ? truncated : 0) |
+    (query.recursionDesired ? recursionDesired : 0) |
+    recursionAvailable |
+    (rcode === 'NXDOMAIN' ? 3 : 0)
+  const opt: Opt = { name: '.', type: 'OPT', udpPayloadSize: ownPayloadBytes, options: [] }
+  return dnsPacket.encode({
+    id: query.id,
+    type: 'response',
+    flags,
+    questions: [query.question],
+    answers,
+    authorities: authority === undefined ? [] : [authority],
+    additionals: query.payloadBytes === undefined ? [] : [opt],
+  })
+}

@@ -1,0 +1,28 @@
+/**
+ * The machine's own resolvers, as /etc/resolv.conf names them at this moment (resolv.conf(5)).
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { isIp } from '../core/address.ts'
+import type { Ip } from '../core/model.ts'
+
+/** Looks at the file at most once a second. A file that is not there names nobody. */
+export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
+  let known: readonly Ip[] = []
+  let stamp: number | undefined
+  let lookedAt = Number.NEGATIVE_INFINITY
+  return () => {
+    if (performance.now() - lookedAt < 1000) return known
+    lookedAt = performance.now()
+    const now = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+    if (now !== stamp || now === undefined)
+      known = now === undefined ? [] : resolversIn(readFileSync(path, 'utf8'), own)
+    stamp = now
+    return known
+  }
+}
+
+/** At most three, as everybody does; never ourselves. */
+export function resolversIn(text: string, own: Ip): Ip[] {
+  const named = [...text.matchAll(/^nameserver[ \t]+([^\s#;]+)/gm)].map(([, ip]) => ip ?? '')
+  return [...new Set(named)].filter((ip) => isIp(ip) && ip !== own).slice(0, 3)
+}

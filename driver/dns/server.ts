@@ -1,0 +1,146 @@
+/**
+ * The responder on an address of this host, over UDP and TCP. The address may be taken or not there yet: it is tried
+ * again, since a driver without DNS is better than none.
+ */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Ip } from '../core/model.ts'
+import type { Log } from '../loops/log.ts'
+import type { DnsCounts, Responder } from './answer.ts'
+import { framed, frames } from './frames.ts'
+
+export interface DnsServer {
+  status(): DnsStatus
+  close(): Promise<void>
+}
+
+export interface DnsStatus extends DnsCounts {
+  address: string
+  /** Undefined while it answers. */
+  lastError: string | undefined
+}
+
+export interface DnsServerOptions {
+  address: Ip
+  /** Default 53; 0 takes any, `status` tells which. */
+  port?: number
+  responder: Responder
+  log: Log
+  retryMs?: number
+}
+
+const maxConnections = 128
+const idleMs = 10_000
+
+export function startDnsServer(options: DnsServerOptions): DnsServer {
+  const { address, port = 53, responder, log, retryMs = 2000 } = options
+  let sockets: Sockets | undefined
+  let lastError: string | undefined = 'not started yet'
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
+
+  const open = async (): Promise<void> => {
+    try {
+      sockets = await openSockets(address, port, responder)
+      if (closed) return
+      lastError = undefined
+      log.info({ address, port: sockets.port }, 'DNS answers')
+    } catch (error) {
+      const reason = (error as Error).message
+      if (reason !== lastError) log.warn({ address, port, reason }, 'DNS cannot listen, trying again')
+      lastError = reason
+      if (!closed) timer = setTimeout(() => void retry(), retryMs)
+    }
+  }
+  let opening = open()
+  const retry = (): void => {
+    opening = open()
+  }
+  return {
+    status: () => ({
+      address: `${address.includes(':') ? `[${address}]` : address}:${sockets?.port ?? port}`,
+      lastError,
+      ...responder.counts(),
+    }),
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await opening
+      const open = sockets
+      sockets = undefined
+      await open?.close()
+    },
+  }
+}
+
+interface Sockets {
+  port: number
+  close(): Promise<void>
+}
+
+/** Both or none. */
+async function openSockets(address: Ip, port: number, responder: Responder): Promise<Sockets> {
+  const connections = new Set<Socket>()
+  const tcp = createServer((connection) => {
+    connections.add(connection.on('close', () => connections.delete(connection)))
+    serve(connection, responder)
+  })
+  tcp.maxConnections = maxConnections
+  tcp.listen({ host: address, port, exclusive: true })
+  await once(tcp, 'listening')
+  const bound = tcp.address()
+  const now = typeof bound === 'object' && bound !== null ? bound.port : port
+  try {
+    const udp = await openUdp(address, now, responder)
+    return {
+      port: now,
+      async close() {
+        for (const connection of connections) connection.destroy()
+        await Promise.all([closing(udp), closing(tcp)])
+      },
+    }
+  } catch (error) {
+    await closing(tcp)
+    throw error
+  }
+}
+
+async function openUdp(address: Ip, port: number, responder: Responder): Promise<UdpSocket> {
+  const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+  udp.on('message', async (bytes, { address: from, port: back }) => {
+    const reply = await responder.answer(bytes, from, 'udp')
+    // The socket may be closed by now, or the asker's address be gone: he asks again.
+    if (reply !== undefined) sendQuietly(udp, reply, back, from)
+  })
+  udp.bind({ address, port, exclusive: true })
+  await once(udp, 'listening')
+  udp.on('error', () => undefined)
+  return udp
+}
+
+function sendQuietly(udp: UdpSocket, reply: Buffer, port: number, address: string): void {
+  try {
+    udp.send(reply, port, address, () => undefined)
+  } catch {
+    // It was closed while the answer was looked for.
+  }
+}
+
+function serve(connection: Socket, responder: Responder): void {
+  const from = connection.remoteAddress ?? ''
+  connection.setTimeout(idleMs, () => connection.destroy())
+  connection.on('error', () => connection.destroy())
+  connection.on(
+    'data',
+    frames(async (bytes) => {
+      const reply = await responder.answer(Buffer.from(bytes), from, 'tcp')
+      if (reply === undefined) connection.destroy()
+      else if (connection.writable) connection.write(framed(reply))
+    }),
+  )
+}
+
+async function closing(it: UdpSocket | Server): Promise<void> {
+  await new Promise<void>((resolve) => it.close(() => resolve()))
+}
