@@ -12,7 +12,7 @@ describe('a new network', () => {
     expect(show(net1)).toMatchInlineSnapshot(`
       "hosts/net-1 {"vtep":"192.168.33.11","driverVersion":"0.1.0","networks":{"a…":"a…"}}
       networks/a… {"id":"a…","vni":256,"v4":{"cidr":"172.21.0.0/16","gateway":"172.21.255.254","aux":{}},"mtuBytes":1400,"port":4789,"internal":true,"options":{"mtu":"1400"},"labels":{},"createdBy":"net-1"}
-      pools/172.21.0.0/16 {"host":"net-1","network":"a…","gateway":"172.21.255.254","reserved":[]}
+      pools/172.21.0.0/16 {"host":"net-1","network":"a…","gateway":"172.21.255.254","chosen":true,"reserved":[]}
       vnis/256 "a…""
     `)
   })
