@@ -152,12 +152,12 @@ async function handshake(target: Target, timeoutMs: number): Promise<ssh2.Client
       sock.destroy()
       reject(new LabError(`${target.name}: ssh: ${error.message}`, { cause: error }))
     }
-    sock.once('error', fail)
-    client.once('error', fail)
+    // Kept for good: ssh2 may report a second error after the first, and nobody else listens by then.
+    sock.on('error', fail)
+    client.on('error', fail)
     client.once('close', () => fail(new Error('the connection was closed')))
     client.once('ready', () => {
-      client.removeAllListeners()
-      sock.removeListener('error', fail)
+      client.removeAllListeners('close')
       resolve(client)
     })
     client.connect({

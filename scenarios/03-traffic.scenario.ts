@@ -3,20 +3,16 @@
  */
 import { afterAll, beforeAll, expect } from 'vitest'
 import type { Container, Host } from './host.ts'
+import { type SharedNetwork, sharedNetwork } from './network.ts'
 import { labHosts, scenario } from './scenario.ts'
 
+let networks: SharedNetwork[]
 beforeAll(async () => {
   const { net1, net2 } = await labHosts()
-  await net1.succeed`docker network create -d vxlan --ipam-driver vxlan blue`
-  await net1.succeed`docker network create -d vxlan --ipam-driver vxlan green`
-  for (const name of ['blue', 'green']) await net2.waitUntilSucceeds`docker network inspect ${name}`
+  networks = [await sharedNetwork([net1, net2], 'blue'), await sharedNetwork([net2, net1], 'green')]
 })
-
 afterAll(async () => {
-  const { net1, net2 } = await labHosts()
-  await net1.succeed`docker network rm blue green`
-  for (const name of ['blue', 'green'])
-    await net2.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1`
+  for (const network of networks) await network[Symbol.asyncDispose]()
 })
 
 async function pair(net1: Host, net2: Host, network = 'blue'): Promise<[Container, Container]> {
@@ -90,23 +86,16 @@ scenario(
 )
 
 scenario('--ip and --mac-address are kept', async ({ net1, net2 }) => {
-  await net1.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet 10.40.0.0/24 fixed`
-  await net2.waitUntilSucceeds`docker network inspect fixed`
-  {
-    await using a = await net1.run({
-      name: 'one',
-      network: 'fixed',
-      args: ['--ip', '10.40.0.77', '--mac-address', '02:42:de:ad:be:ef'],
-    })
-    await using b = await net2.run({ name: 'two', network: 'fixed' })
-    expect(a.address).toBe('10.40.0.77')
-    expect(await a.succeed`cat /sys/class/net/eth0/address`).toBe('02:42:de:ad:be:ef')
-    await b.succeed`ping -c1 -W1 10.40.0.77`
-    expect(await net2.fail`docker run --rm --network fixed --ip 10.40.0.77 debian:13 true`).toContain(
-      '10.40.0.77',
-    )
-  }
-  await net1.succeed`docker network rm fixed`
+  await using _fixed = await sharedNetwork([net1, net2], 'fixed', ['--subnet', '10.40.0.0/24'])
+  const args = ['--ip', '10.40.0.77', '--mac-address', '02:42:de:ad:be:ef']
+  await using a = await net1.run({ name: 'one', network: 'fixed', args })
+  await using b = await net2.run({ name: 'two', network: 'fixed' })
+  expect(a.address).toBe('10.40.0.77')
+  expect(await a.succeed`cat /sys/class/net/eth0/address`).toBe('02:42:de:ad:be:ef')
+  await b.succeed`ping -c1 -W1 10.40.0.77`
+  expect(await net2.fail`docker run --rm --network fixed --ip 10.40.0.77 debian:13 true`).toContain(
+    '10.40.0.77',
+  )
 })
 
 scenario(
@@ -124,18 +113,14 @@ scenario(
 )
 
 scenario('IPv6: dual-stack containers reach each other over both', async ({ net1, net2 }) => {
-  const six = ['--ipv6', '--subnet', '10.66.0.0/24', '--subnet', 'fd00:66::/64']
-  await net1.succeed`docker network create -d vxlan --ipam-driver vxlan ${six} dual`
-  await net2.waitUntilSucceeds`docker network inspect dual`
-  {
-    const [a, b] = await pair(net1, net2, 'dual')
-    await using _a = a
-    await using _b = b
-    const six6 =
-      await net2.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} two`
-    expect(six6).toMatch(/^fd00:66::/)
-    await a.succeed`ping -c1 -W1 ${b.address}`
-    await a.waitUntilSucceeds`ping -6 -c1 -W1 ${six6}` // duplicate address detection takes its second
-  }
-  await net1.succeed`docker network rm dual`
+  const subnets = ['--ipv6', '--subnet', '10.66.0.0/24', '--subnet', 'fd00:66::/64']
+  await using _dual = await sharedNetwork([net1, net2], 'dual', subnets)
+  const [a, b] = await pair(net1, net2, 'dual')
+  await using _a = a
+  await using _b = b
+  const ask = '{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'
+  const six = await net2.succeed`docker inspect -f ${ask} two`
+  expect(six).toMatch(/^fd00:66::/)
+  await a.succeed`ping -c1 -W1 ${b.address}`
+  await a.waitUntilSucceeds`ping -6 -c1 -W1 ${six}` // duplicate address detection takes its second
 })

@@ -3,64 +3,76 @@
  */
 import { expect } from 'vitest'
 import type { Host } from './host.ts'
+import { sharedNetwork } from './network.ts'
 import { scenario } from './scenario.ts'
 
-const perHost = 50
+const plugin = 'curl -sf --unix-socket /run/docker/plugins/vxlan.sock'
 
-/** Creates containers without starting them would not lease; these are started by eight at a time. */
-async function many(host: Host, network: string): Promise<void> {
-  const one = `docker run -d --name ${network}-$1 --network ${network} debian:13 sleep infinity > /dev/null`
-  await host.succeed`seq ${perHost} | xargs -P 8 -n 1 sh -c ${one} sh`
+/** Asks the host's driver for addresses, all at once, as dockerd would. */
+async function lease(host: Host, pool: string, count: number): Promise<string[]> {
+  const body = JSON.stringify({ PoolID: pool, Address: '', Options: {} })
+  const one = `${plugin} -d '${body}' http://d/IpamDriver.RequestAddress`
+  const answers = await host.succeed`seq ${count} | xargs -P ${count} -n 1 sh -c ${one}`
+  return [...answers.matchAll(/"Address":"([^"]+)"/g)].map((each) => each[1] ?? '')
 }
 
-async function addresses(host: Host, network: string): Promise<string[]> {
-  const ask = `docker ps -q --filter network=${network} | xargs docker inspect -f '{{(index .NetworkSettings.Networks "${network}").IPAddress}}'`
-  return (await host.succeed`sh -c ${ask}`).split('\n')
+async function release(host: Host, pool: string, addresses: readonly string[]): Promise<void> {
+  const bodies = addresses.map((each) => JSON.stringify({ PoolID: pool, Address: each.split('/')[0] }))
+  const all = bodies.map((body) => `${plugin} -d '${body}' http://d/IpamDriver.ReleaseAddress`)
+  await host.succeed`sh -c ${all.join(' && ')}`
 }
 
-async function clear(host: Host, network: string): Promise<void> {
-  const all = `docker ps -aq --filter network=${network} | xargs -r docker rm -f > /dev/null`
-  await host.succeed`sh -c ${all}`
-}
+scenario('both hosts lease a hundred addresses at once, and every one is unique', async ({ net1, net2 }) => {
+  const pool = '10.60.0.0/16'
+  await using _crowd = await sharedNetwork([net1, net2], 'crowd', ['--subnet', pool])
+  const [first, second] = await Promise.all([lease(net1, pool, 100), lease(net2, pool, 100)])
+  expect(first).toHaveLength(100)
+  expect(second).toHaveLength(100)
+  expect(new Set([...first, ...second]).size).toBe(200)
+  await Promise.all([release(net1, pool, first), release(net2, pool, second)])
+})
 
 scenario(
   'both hosts start containers at once, and every address is unique',
-  { timeout: 300_000 },
+  { timeout: 120_000 },
   async ({ net1, net2 }) => {
-    await net1.succeed`docker network create -d vxlan --ipam-driver vxlan crowd`
-    await net2.waitUntilSucceeds`docker network inspect crowd`
+    await using _crowd = await sharedNetwork([net1, net2], 'crowd')
+    const start =
+      'seq 6 | xargs -P 6 -I{} docker run -d --name crowd-{} --network crowd debian:13 sleep infinity'
+    const ask = `docker ps -q --filter network=crowd | xargs docker inspect -f '{{.NetworkSettings.Networks.crowd.IPAddress}}'`
     try {
-      await Promise.all([many(net1, 'crowd'), many(net2, 'crowd')])
-      const all = [...(await addresses(net1, 'crowd')), ...(await addresses(net2, 'crowd'))]
-      expect(all).toHaveLength(2 * perHost)
-      expect(new Set(all).size).toBe(2 * perHost)
+      await Promise.all([net1, net2].map((host) => host.succeed`sh -c ${start}`))
+      const addresses = await Promise.all([net1, net2].map((host) => host.succeed`sh -c ${ask}`))
+      const all = addresses.flatMap((each) => each.split('\n'))
+      expect(all).toHaveLength(12)
+      expect(new Set(all).size).toBe(12)
     } finally {
-      await Promise.all([clear(net1, 'crowd'), clear(net2, 'crowd')])
+      await Promise.all(
+        [net1, net2].map(
+          (host) => host.succeed`docker ps -aq --filter network=crowd | xargs -r docker rm -f`,
+        ),
+      )
     }
-    await net1.succeed`docker network rm crowd`
   },
 )
 
 scenario(
   'a /28 is filled, the error names the numbers, and emptied it is filled again',
-  { timeout: 180_000 },
+  { timeout: 120_000 },
   async ({ net1, net2 }) => {
-    await net1.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet 10.50.0.0/28 small`
-    await net2.waitUntilSucceeds`docker network inspect small`
+    const pool = '10.50.0.0/28'
+    await using _small = await sharedNetwork([net1, net2], 'small', ['--subnet', pool])
     for (const [host, other] of [
       [net1, net2],
       [net2, net1],
     ] as const) {
-      const fill =
-        'for i in $(seq 12); do docker run -d --name small-$i --network small debian:13 sleep infinity > /dev/null || exit 1; done'
-      await host.succeed`sh -c ${fill}`
-      const all = await addresses(host, 'small')
-      expect(new Set(all).size).toBe(12)
+      const addresses = await lease(host, pool, 12)
+      expect(new Set(addresses).size).toBe(12)
       const words = await other.fail`docker run --rm --network small debian:13 true`
       expect(words).toContain('no free address in 10.50.0.0/28')
       expect(words).toContain('12 of 12')
-      await clear(host, 'small')
+      await release(host, pool, addresses)
+      await other.succeed`docker run --rm --network small debian:13 true`
     }
-    await net1.succeed`docker network rm small`
   },
 )

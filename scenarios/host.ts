@@ -53,6 +53,8 @@ export interface Container
   id: string
   /** IPv4 address on the network that it was started on. */
   address: string
+  /** The same now: a container that was started again has another one. */
+  currentAddress(): Promise<string>
   remove(): Promise<void>
 }
 
@@ -134,12 +136,14 @@ async function startContainer(
   const on = network === undefined ? [] : ['--network', network]
   const id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${image} ${command}`
   const ask = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
-  const address = (await host.succeed`docker inspect -f ${ask} ${id}`).trim().split(' ')[0] ?? ''
+  const currentAddress = async () =>
+    (await host.succeed`docker inspect -f ${ask} ${id}`).trim().split(' ')[0] ?? ''
+  const address = await currentAddress()
   const remove = async () => {
     await host.succeed`docker rm -f ${id}`
   }
   const inside = (line: string) => once(`docker exec ${id} sh -c ${shellQuote(line)}`)
-  return { name, id, address, ...verbsOf(inside), remove, [Symbol.asyncDispose]: remove }
+  return { name, id, address, currentAddress, ...verbsOf(inside), remove, [Symbol.asyncDispose]: remove }
 }
 
 /** The template's text as it is, each inserted value as one quoted word, each inserted list as several. */

@@ -13,7 +13,7 @@ interface Fixtures extends Hosts {
   evidence: undefined
 }
 
-interface Hosts {
+export interface Hosts {
   consulServer: Host
   net1: Host
   net2: Host

@@ -40,6 +40,7 @@ export function makeCgroup(path: string): void {
     for (const part of path.split('/')) {
       const child = join(parent, part)
       mkdirSync(child, { recursive: true })
+      if (cgroupVersion() === 2) delegate(parent)
       for (const file of ['cpuset.cpus', 'cpuset.mems']) {
         if (cgroupVersion() === 1 && existsSync(join(child, file))) {
           writeFileSync(join(child, file), readFileSync(join(parent, file)))
@@ -48,6 +49,15 @@ export function makeCgroup(path: string): void {
       parent = child
     }
   }
+}
+
+/** Passes the controllers that the parent has on to its children. */
+function delegate(parent: string): void {
+  const controllers = readFileSync(join(parent, 'cgroup.controllers'), 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+  writeFileSync(join(parent, 'cgroup.subtree_control'), controllers.map((each) => `+${each}`).join(' '))
 }
 
 /** All processes in the group and below it. */

@@ -8,17 +8,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../errors.ts'
@@ -43,7 +33,7 @@ export async function bootMachine(lab: string, name: string, image: Image, keys:
   await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, paths.root])
   if (existsSync(image.docker)) await fillDocker(image.docker, docker)
   writeIdentity(paths.root, name, keys)
-  makeCgroup(paths.cgroup)
+  for (const group of [launcherGroup(paths), machineGroup(paths)]) makeCgroup(group)
   const binds = [
     `--bind=${docker}:/var/lib/docker`,
     `--bind=${containerd}:/var/lib/containerd`,
@@ -65,9 +55,9 @@ export async function bootMachine(lab: string, name: string, image: Image, keys:
  * that could reboot it.
  */
 export function machineState(lab: string, name: string): 'running' | 'broken' | 'absent' {
-  const pids = processesIn(labPaths(lab).host(name).cgroup)
-  if (pids.length === 0) return 'absent'
-  return pids.some((pid) => nameOf(pid) === 'systemd-nspawn') ? 'running' : 'broken'
+  const paths = labPaths(lab).host(name)
+  if (processesIn(paths.cgroup).length === 0) return 'absent'
+  return processesIn(launcherGroup(paths)).length > 0 ? 'running' : 'broken'
 }
 
 /** Connects to the host's control channel. */
@@ -87,24 +77,13 @@ export function connectMachine(lab: string, name: string, keys: LabKeys): Promis
 /** Ends the host at once and removes what it was made of. A host is thrown away, so nothing is shut down. */
 export async function removeMachine(lab: string, name: string): Promise<void> {
   const paths = labPaths(lab).host(name)
-  const lock = lockOf(paths.root)
   await killCgroup(paths.cgroup)
   await unmountBelow(join(labPaths(lab).run, 'hosts', name))
   await removeCgroup(paths.cgroup)
-  for (const left of [join('propagate', paths.machine), join('unix-export', paths.machine), lock]) {
-    rmSync(join('/run/systemd/nspawn', left), { recursive: true, force: true })
-  }
   for (const folder of [paths.disks, join(labPaths(lab).run, 'hosts', name)]) {
     // Never past a mount: were one left, removal must stop at it.
     await run('rm', ['-rf', '--one-file-system', folder])
   }
-}
-
-/** nspawn's lock on a root is named by its device and inode, and stays behind when nspawn is killed. */
-function lockOf(root: string): string {
-  if (!existsSync(root)) return 'locks/none'
-  const { dev, ino } = statSync(root)
-  return join('locks', `inode-${dev}:${ino}`)
 }
 
 /** Unmounts everything below a folder, the deepest first. */
@@ -141,16 +120,33 @@ function writeIdentity(root: string, name: string, keys: LabKeys): void {
   put('home/vagrant/.ssh/authorized_keys', `${keys.client.public}\n`)
 }
 
+/**
+ * Around nspawn: mounts of its own, with a tmpfs for nspawn's folder (its locks go with it, and a reboot of the
+ * host works where /run is on a disk, a folder of which nspawn refuses to empty).
+ */
+const privateMounts = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c']
+const ownFolder = 'mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn'
+/** With --keep-unit nspawn ends with 133 when its host reboots, and leaves starting it again to its caller. */
+const relaunching = `${ownFolder} && while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done`
+
+/** The launcher has a group of its own beside the machine's: a v2 group with groups in it has no processes. */
+function launcherGroup(paths: HostPaths): string {
+  return join(paths.cgroup, 'launcher')
+}
+
+function machineGroup(paths: HostPaths): string {
+  return join(paths.cgroup, 'machine')
+}
+
+/** A shell script that puts itself into the cgroup and goes on; done from outside, its first moments would not be in it. */
+function joining(cgroup: string, then: string): string {
+  const files = cgroupFolders(cgroup).map((folder) => join(folder, 'cgroup.procs'))
+  return `for f in ${files.join(' ')}; do echo $$ > "$f"; done; ${then}`
+}
+
 function launch(paths: HostPaths, extra: string[]): ChildProcess {
   const legacy = cgroupVersion() === 1
-  const folders = cgroupFolders(paths.cgroup).map((folder) => join(folder, 'cgroup.procs'))
-  // A shell joins the cgroups and becomes nspawn; done from here, the host's first moments would be outside.
-  const joinGroups = [
-    'sh',
-    '-c',
-    'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1"; shift; n=$((n - 1)); done; exec "$@"',
-    'sh',
-  ]
+  const boot = [paths.machine, 'sh', '-c', joining(machineGroup(paths), 'exec "$@"'), paths.machine]
   const nspawn = [
     'systemd-nspawn',
     '--quiet',
@@ -170,7 +166,12 @@ function launch(paths: HostPaths, extra: string[]): ChildProcess {
     ...(legacy ? ['--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1'] : []),
     ...extra,
   ]
-  const [file = 'sh', ...args] = [...joinGroups, String(folders.length), ...folders, ...nspawn]
+  const [file = '', ...args] = [
+    ...privateMounts,
+    joining(launcherGroup(paths), relaunching),
+    ...boot,
+    ...nspawn,
+  ]
   const log = openSync(paths.console, 'a')
   const env = legacy ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0', SYSTEMD_NSPAWN_USE_CGNS: '1' } : {}
   const child = spawn(file, args, {
@@ -208,14 +209,6 @@ async function untilAnswers(
     ? readFileSync(paths.console, 'utf8').trim().split('\n').slice(-5)
     : []
   throw new LabError(`${name} did not boot: ${last}`, { hint: console.join('\n  ') })
-}
-
-function nameOf(pid: number): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
-  } catch {
-    return undefined // it has just ended
-  }
 }
 
 function keyBlob(publicKey: string): string {
