@@ -128,24 +128,27 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     if (news.length > 0) log.warn({ network, endpoints: news }, 'joined endpoints have no veth any more')
     lost = gone
   }
-  const converge = async (want: Datapath, ready: () => void): Promise<void> => {
+  const converge = async (want: Datapath, remove: boolean, ready: () => void): Promise<void> => {
     const waiting = [...expected]
     const remembered = auditDue && sure ? plan(have, withoutLost(want).target).ops.length : undefined
     if (auditDue || !sure) await look(want)
     auditDue = false
     const { target, gone } = withoutLost(want)
-    const { ops, reasons } = plan(have, target, { remove: mayRemove() })
-    const slow = ops.filter(isSlow)
-    tell(ops, reasons, remembered === 0)
-    await apply(ops.filter((op) => !isSlow(op)))
+    const { ops, reasons } = plan(have, target, { remove })
+    const [slow, now] = [ops.filter(isSlow), ops.filter((op) => !isSlow(op))]
+    tell(now, reasons, remembered === 0)
+    await apply(now)
     noteLost(gone)
     known.clear()
     for (const { endpoint } of want.veths) known.add(endpoint)
     for (const endpoint of waiting) expected.delete(endpoint)
-    newIsJoining ||= mayRemove()
+    newIsJoining ||= remove
     ready()
     if (slow.length === 0) removeAt = undefined
-    else if (isDue()) await apply(slow)
+    else if (isDue()) {
+      tell(slow, reasons, false)
+      await apply(slow)
+    }
   }
   const tell = (ops: readonly Op[], reasons: readonly string[], mended: boolean): void => {
     if (ops.length === 0) return
@@ -154,20 +157,22 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     else log.info(fields, 'datapath changed')
   }
   const step = async (ready: () => void): Promise<void> => {
+    // Asked before the wish is made: a store that turns fresh while we look at the kernel has not made this wish fresh.
+    const remove = mayRemove()
     const want = desired(options)
-    if (namespace !== undefined && want !== undefined && want.namespace !== namespace && mayRemove()) {
+    if (namespace !== undefined && want !== undefined && want.namespace !== namespace && remove) {
       // the device here holds the VNI that the new one needs
       await removeNamespace(namespace, 'the network has another id on this host now')
     }
     if (want !== undefined) {
       if (namespace !== want.namespace) sure = false
       namespace = want.namespace
-      return converge(want, ready)
+      return converge(want, remove, ready)
     }
     ready()
     known.clear()
     lost = []
-    if (namespace !== undefined && mayRemove() && isDue()) {
+    if (namespace !== undefined && remove && isDue()) {
       await removeNamespace(namespace, 'no endpoint is left on this host')
     }
   }

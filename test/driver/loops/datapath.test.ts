@@ -216,6 +216,33 @@ describe('the datapath loop', () => {
     await expect.poll(have).toBeUndefined()
   })
 
+  test('a store that turns fresh while the kernel is looked at removes nothing on the word of the old copy', async () => {
+    const first = start()
+    store.endpoint(here, there)
+    await first.settled(a, here.id)
+    await first.close()
+    kernel.lines.length = 0
+
+    store = source({ fresh: false })
+    store.network(network())
+    store.map('net-1', { [a]: a })
+    store.endpoint(here) // the copy on disk has not heard of `there`
+    const { observe } = kernel
+    const looking = {
+      ...kernel,
+      async observe(namespace: string) {
+        const seen = await observe(namespace)
+        if (store.status().fresh) return seen
+        store.fresh(true)
+        store.endpoint(there)
+        return seen
+      },
+    }
+    const second = start({ kernel: looking })
+    await second.settled(a)
+    expect(kernel.lines).toEqual([])
+  })
+
   test('a namespace of a network that is no more is removed when the store is fresh', async () => {
     await kernel.apply([{ op: 'namespace-add', namespace: '/netns/dddddddddddd' }])
     start()
