@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { asDriverError } from './core/errors.ts'
 import { startDriver } from './driver.ts'
 import { dockerEngine } from './engine/docker.ts'
+import { inSwarmMode } from './engine/swarm.ts'
 import { realKernel } from './kernel/real.ts'
 import type { Log } from './loops/log.ts'
 import { type DaemonOptions, parseDaemonOptions } from './options.ts'
@@ -63,6 +64,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       ...{ pools: options.addressPools, socket: options.socket, controlSocket: options.controlSocket },
       namespaceFolder: options.netnsDir,
       defaultNetwork: options.defaultNetwork,
+      inSwarmMode: () => inSwarmMode(options.dockerSocket),
     })
     return {
       async stop() {

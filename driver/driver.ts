@@ -11,6 +11,7 @@ import { namespaceOf } from './core/desired.ts'
 import type { HostName } from './core/model.ts'
 import type { PoolSource } from './core/pool.ts'
 import { localIdOf } from './core/snapshot.ts'
+import { shareWithGroup, startDialect } from './dialect.ts'
 import type { Engine, EngineEvent } from './engine/engine.ts'
 import type { Kernel, Underlay } from './kernel/kernel.ts'
 import { startDatapath } from './loops/datapath.ts'
@@ -43,6 +44,8 @@ export interface DriverOptions {
   pools: readonly PoolSource[]
   /** Told to the docker wrapper, which makes it when a container names no network. */
   defaultNetwork: { driver: string; name: string }
+  /** The docker wrapper steps aside then. */
+  inSwarmMode?(): Promise<boolean>
   socket: string
   controlSocket: string
   namespaceFolder: string
@@ -91,11 +94,17 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     now: () => new Date(),
   }
   const verbs = createVerbs(context)
-  const loops = startLoops(options, store, context, verbs.deleteNetwork, metrics.onRun)
+  const dialect = startDialect({
+    ...{ context, verbs, engine: options.engine, defaultNetwork: options.defaultNetwork },
+    ...{ controlSocket: options.controlSocket, onRun: metrics.onRun },
+    inSwarmMode: options.inSwarmMode ?? (async () => false),
+  })
+  const loops = startLoops(options, store, context, verbs.deleteNetwork, metrics.onRun, dialect.poke)
   const laneStates = (): Record<string, LaneStatus> => ({
     host: loops.hosts.status(),
     networks: loops.networks.status(),
     endpoints: loops.endpoints.status(),
+    'default network': dialect.status(),
   })
   const parts = {
     defaultNetwork: options.defaultNetwork,
@@ -110,7 +119,8 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     metrics: metrics.text,
     evict: (name) => evict(store, name),
   }
-  const controls = await listenOn(options.controlSocket, controlApp(control), 0o660)
+  const controls = await listenOn(options.controlSocket, controlApp(control, dialect.app), 0o660)
+  await shareWithGroup(options.controlSocket, 'docker', log)
   const onCall = (call: Call): void => {
     metrics.onCall(call)
     logCall(log, call)
@@ -125,7 +135,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     status,
     async close() {
       await plugin.close()
-      await Promise.all([controls.close(), loops.close(), place.close()])
+      await Promise.all([controls.close(), dialect.close(), loops.close(), place.close()])
       await datapath.close()
     },
   }
@@ -142,6 +152,7 @@ function startLoops(
   context: VerbContext,
   deleteNetwork: (id: string, signal: AbortSignal) => Promise<void>,
   onRun: NonNullable<Parameters<typeof startNetworks>[0]['onRun']>,
+  onNetwork: () => void,
 ) {
   const blank = () => blankHost(context)
   const common = { store, engine, host, blank, log, onRun }
@@ -161,7 +172,10 @@ function startLoops(
     settleOwed: () => context.owed.settle(),
   })
   const onEvent = (event: EngineEvent): void => {
-    if (event.type === 'network' && /create|destroy|remove/.test(event.action)) networks.poke()
+    if (event.type === 'network' && /create|destroy|remove/.test(event.action)) {
+      networks.poke()
+      onNetwork()
+    }
     const container = event.type === 'container' ? event.id : event.attributes.container
     if (container !== undefined && /start|rename|connect|update/.test(event.action)) endpoints.look(container)
   }

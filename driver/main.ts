@@ -3,17 +3,29 @@
  *
  * Exit codes: 0; 1 it failed; 2 it was asked wrongly.
  */
-import { cli, help } from './cli/cli.ts'
 import { asDriverError } from './core/errors.ts'
-import { daemon } from './daemon.ts'
-import { daemonHelp } from './options.ts'
 import { version } from './version.ts'
 
+/** What a command needs is loaded with it: the docker wrapper waits for us. */
 async function main([command, ...args]: string[]): Promise<void> {
-  if (command === '--version' || command === 'version') return print(version)
-  if (command === undefined || command === '--help' || command === 'help') return print(help)
-  if (command !== 'daemon') return cli([command, ...args], print)
-  return args.includes('--help') ? print(daemonHelp) : daemon(args)
+  switch (command) {
+    case '--version':
+    case 'version':
+      return print(version)
+    case 'daemon': {
+      if (args.includes('--help')) return print((await import('./options.ts')).daemonHelp)
+      return (await import('./daemon.ts')).daemon(args)
+    }
+    case 'docker':
+    case 'service':
+      process.exitCode = await (await import('./cli/words-of-2015.ts')).words2015(command, args, print)
+      return
+    default: {
+      const { cli, help } = await import('./cli/cli.ts')
+      if (command === undefined || command === '--help' || command === 'help') return print(help)
+      return cli([command, ...args], print)
+    }
+  }
 }
 
 function print(text: string): void {

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { namespaceFolder } from './core/desired.ts'
 import { DriverError } from './core/errors.ts'
 import { checkSource, defaultPools } from './core/pool.ts'
+import { defaultControlSocket, defaultDockerSocket } from './sockets.ts'
 import { parseStoreUrl } from './store/url.ts'
 
 export interface DaemonOptions {
@@ -28,7 +29,6 @@ export interface DaemonOptions {
   logLevel: string
 }
 
-export const defaultControlSocket = '/run/multihost/control.sock'
 const logLevels = ['debug', 'info', 'warn', 'error']
 
 const text = { type: 'string' } as const
@@ -65,7 +65,7 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
                            default: ${defaultPools[0]},…,${defaultPools.at(-1)}
   --socket=PATH            default: /run/docker/plugins/vxlan.sock
   --control-socket=PATH    default: ${defaultControlSocket}
-  --docker-socket=PATH     default: /var/run/docker.sock
+  --docker-socket=PATH     default: ${defaultDockerSocket}
   --netns-dir=PATH         default: ${namespaceFolder}
   --state-dir=PATH         default: /var/lib/multihost
   --log-level=LEVEL        ${logLevels.join(', ')}; default: info
@@ -86,7 +86,7 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
     hostName: checkHostName(given['host-name'] ?? hostname()),
     socket: path('socket', '/run/docker/plugins/vxlan.sock'),
     controlSocket: path('control-socket', defaultControlSocket),
-    dockerSocket: path('docker-socket', '/var/run/docker.sock'),
+    dockerSocket: path('docker-socket', defaultDockerSocket),
     addressPools: given['address-pools']?.split(',').map((it) => checkSource(it.trim())) ?? defaultPools,
     netnsDir: path('netns-dir', namespaceFolder),
     stateDir: path('state-dir', '/var/lib/multihost'),

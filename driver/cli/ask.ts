@@ -4,9 +4,15 @@
 import { request } from 'node:http'
 import { DriverError, type ErrorCode } from '../core/errors.ts'
 
-export function ask<T>(socketPath: string, method: 'GET' | 'DELETE', path: string): Promise<T> {
+export function ask<T>(
+  socketPath: string,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: object,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, method, path, timeout: 30_000 }, async (response) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const call = request({ socketPath, method, path, headers, timeout: 30_000 }, async (response) => {
       let text = ''
       for await (const chunk of response) text += chunk
       const answer = JSON.parse(text) as T & { error?: string; code?: ErrorCode }
@@ -15,7 +21,7 @@ export function ask<T>(socketPath: string, method: 'GET' | 'DELETE', path: strin
     })
     call.on('timeout', () => call.destroy(new Error('no answer within 30 s')))
     call.on('error', (cause) => reject(noDriver(socketPath, cause)))
-    call.end()
+    call.end(body === undefined ? undefined : JSON.stringify(body))
   })
 }
 

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import type { Evicted } from '../control/app.ts'
 import type { Status } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
-import { defaultControlSocket } from '../options.ts'
+import { defaultControlSocket } from '../sockets.ts'
 import { ask } from './ask.ts'
 import { showHosts, showStatus } from './show.ts'
 
@@ -14,6 +14,8 @@ export const help = `multihost: one network for containers on several Docker hos
   multihost status [--json]    this host: store, networks, endpoints, problems
   multihost host ls [--json]   the hosts of the cluster
   multihost host rm NAME       take out a host that will not come back: its addresses and names become free
+  multihost service …          services, as in Docker 1.8; multihost service --help
+  multihost docker …           docker with the words of 2015: docs/dialect.md
   multihost daemon …           the driver itself; multihost daemon --help
   multihost --version
 

@@ -19,13 +19,15 @@ export interface Evicted {
   addresses: number
 }
 
-export function controlApp({ status, metrics, evict }: ControlParts): Hono {
+/** `dialect`: further routes. */
+export function controlApp({ status, metrics, evict }: ControlParts, dialect: Hono = new Hono()): Hono {
   const app = new Hono()
   app.get('/status', async (c) => c.json(await status()))
   app.get('/metrics', async (c) =>
     c.text(await metrics(), 200, { 'content-type': 'text/plain; version=0.0.4' }),
   )
   app.delete('/hosts/:name', async (c) => c.json(await evict(c.req.param('name'))))
+  app.route('/', dialect)
   app.notFound((c) => {
     const error = new DriverError('not-found', `there is no ${c.req.method} ${c.req.path} here`)
     return c.json({ error: error.line, code: error.code }, 404)

@@ -6,7 +6,7 @@
  * A network that cannot be made or removed is reported and tried again later; the others are not held up by it.
  */
 import { changeHost, withMapping, withoutMapping } from '../core/changes.ts'
-import { asDriverError, isCode } from '../core/errors.ts'
+import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Change, HostName, HostRecord, Snapshot } from '../core/model.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
@@ -162,6 +162,10 @@ function learn(
   const network = snapshot.networks.get(id)
   if (network === undefined) return []
   const claim = snapshot['network-names'].get(name)
+  // Somebody was faster since the plan was made.
+  if (claim !== undefined && claim.value !== id && snapshot.networks.has(claim.value)) {
+    throw new DriverError('conflict', `network ${claim.value.slice(0, 12)} has the name ${name}`)
+  }
   const held: Change =
     claim === undefined
       ? { op: 'create', table: 'network-names', key: name, value: id }

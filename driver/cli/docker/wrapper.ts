@@ -1,0 +1,175 @@
+/**
+ * `/usr/local/bin/docker`: the script that stands before the real command and makes the walkthrough's words work.
+ *
+ * Nearly everything is handed on with `exec` after a look at the first words, without a further process: about
+ * 1 ms. A plain `docker run` gets the default network by the shell alone, once the driver says that it is there.
+ * For the rest `multihost docker` is asked; it does the work and tells, on descriptor 3, what docker is to be called
+ * with in the end, if at all, so that a container's terminal, signals and exit code are docker's own.
+ *
+ * Written in POSIX shell with builtins only. The tables of options are flags.ts'.
+ */
+import { type Flags, globalFlags, runFlags } from './flags.ts'
+
+export interface WrapperPaths {
+  /** The real command. */
+  docker?: string
+  multihost?: string
+  /** The driver's folder in /run. */
+  runFolder?: string
+  /** The engine's data; its swarm state is there. */
+  dockerFolder?: string
+}
+
+export function wrapperText(paths: WrapperPaths = {}): string {
+  const {
+    docker = '/usr/bin/docker',
+    multihost = '/usr/local/bin/multihost',
+    runFolder = '/run/multihost',
+    dockerFolder = '/var/lib/docker',
+  } = paths
+  return `#!/bin/sh
+# Written by multihost's provisioning. Hands on to ${docker} whatever it does not translate; see docs/dialect.md.
+# Steps aside altogether with MULTIHOST_DIALECT=off.
+docker=${docker}
+multihost=${multihost}
+
+[ "\${MULTIHOST_DIALECT-}" != off ] || exec "$docker" "$@"
+# Another engine than this host's, or a swarm, is not ours to translate for.
+case \${DOCKER_HOST-} in '' | unix:///var/run/docker.sock | unix:///run/docker.sock) ;; *) exec "$docker" "$@" ;; esac
+case \${DOCKER_CONTEXT-} in '' | default) ;; *) exec "$docker" "$@" ;; esac
+
+# Asks multihost, then calls docker as it says, if it says so.
+translate() {
+  [ -x "$multihost" ] || exec "$docker" "$@"
+  [ ! -e ${dockerFolder}/swarm/docker-state.json ] || exec "$docker" "$@"
+  exec 4>&1
+  plan=$(MULTIHOST_PLAN=3 "$multihost" docker "$@" 3>&1 >&4 4>&-)
+  code=$?
+  exec 4>&-
+  [ -z "$plan" ] || eval "exec \\"\\$docker\\" $plan"
+  exit "$code"
+}
+
+# The command: behind docker's own options.
+at=0 skip= command= sub=
+for word do
+  at=$((at + 1))
+  if [ -n "$skip" ]; then
+    case $skip$word in
+      host=unix:///var/run/docker.sock | host=unix:///run/docker.sock | context=default | value=*) skip= ;;
+      *) exec "$docker" "$@" ;;
+    esac
+    continue
+  fi
+  if [ -z "$command" ]; then
+    case $word in
+      -H | --host) skip=host= ;;
+      -c | --context) skip=context= ;;
+      -H=unix:///var/run/docker.sock | -Hunix:///var/run/docker.sock | --host=unix:///var/run/docker.sock) ;;
+      --context=default | -c=default | -cdefault) ;;
+      -H* | --host=* | -c* | --context=*) exec "$docker" "$@" ;;
+      ${pattern(globalFlags.valued.filter((name) => name !== 'host' && name !== 'context'))} | -l) skip=value= ;;
+      --*=* | ${pattern(globalFlags.plain)} | -D) ;;
+      service) translate "$@" ;;
+      run | create) command=run; break ;;
+      container | network) command=$word ;;
+      *) exec "$docker" "$@" ;;
+    esac
+    continue
+  fi
+  sub=$word
+  break
+done
+
+case $command-$sub in
+  run- | container-run | container-create) ;;
+  network-ls | network-list | network-rm | network-remove) translate "$@" ;;
+  network-create)
+    for word do
+      case $word in
+        overlay | vxlan | -doverlay | -dvxlan | -d=overlay | -d=vxlan | --driver=overlay | --driver=vxlan)
+          translate "$@" ;;
+      esac
+    done
+    exec "$docker" "$@"
+    ;;
+  network-inspect | network-connect | network-disconnect)
+    # Perhaps a cluster-wide id.
+    for word do
+      case $word in *[!0-9a-f]* | '') ;; *) translate "$@" ;; esac
+    done
+    exec "$docker" "$@"
+    ;;
+  *) exec "$docker" "$@" ;;
+esac
+
+# run and create: is there an image, and does somebody name a network?
+n=0 skip= network= image=
+for word do
+  n=$((n + 1))
+  [ "$n" -gt "$at" ] || continue
+  if [ -n "$skip" ]; then
+    [ "$skip" != network ] || network=$word
+    skip=
+    continue
+  fi
+  case $word in
+    --publish-service | --publish-service=*) translate "$@" ;;
+    --net | --network) skip=network ;;
+    --net=* | --network=*) network=\${word#*=} ;;
+    --) continue ;;
+    ${pattern(runFlags.valued.filter((name) => !['net', 'network', 'publish-service'].includes(name)))}) skip=value ;;
+    ${pattern(runFlags.plain)}) ;;
+    --*=*)
+      case \${word%%=*} in
+        ${pattern([...runFlags.valued, ...runFlags.plain])}) ;;
+        *) exec "$docker" "$@" ;;
+      esac
+      ;;
+    --* | -) exec "$docker" "$@" ;;
+    -*)
+      letters=\${word#-}
+      while [ -n "$letters" ]; do
+        rest=\${letters#?}
+        case \${letters%"$rest"} in
+          [${runFlags.valuedLetters}]) [ -n "$rest" ] || skip=value; rest= ;;
+          [${runFlags.plainLetters}]) case $rest in =*) rest= ;; esac ;;
+          *) exec "$docker" "$@" ;;
+        esac
+        letters=$rest
+      done
+      ;;
+    *) image=$word; break ;;
+  esac
+done
+[ -n "$image" ] || exec "$docker" "$@"
+case $network in
+  '') ;;
+  # Perhaps a cluster-wide id.
+  *[!0-9a-f]*) exec "$docker" "$@" ;;
+  *) translate "$@" ;;
+esac
+
+# The default network. With a context of the user's own, which only a longer look at its file tells, multihost decides.
+config=\${DOCKER_CONFIG:-\${HOME-}/.docker}/config.json
+if [ -r "$config" ]; then
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in *'"currentContext"'*) translate "$@" ;; esac
+  done < "$config"
+fi
+{ read -r network < ${runFolder}/default-network; } 2> /dev/null || translate "$@"
+[ ! -e ${dockerFolder}/swarm/docker-state.json ] || exec "$docker" "$@"
+n=0
+for word do
+  n=$((n + 1))
+  [ "$n" -gt 1 ] || set --
+  set -- "$@" "$word"
+  [ "$n" -ne "$at" ] || set -- "$@" --network "$network"
+done
+exec "$docker" "$@"
+`
+}
+
+function pattern(names: Flags['valued']): string {
+  return names.map((name) => `--${name}`).join(' | ')
+}

@@ -1,0 +1,103 @@
+/**
+ * What the driver does for `multihost service` and the docker wrapper, put together: answers on the control socket,
+ * the file that says that the default network can be used, and the socket's group.
+ *
+ * Whoever may talk to dockerd is as good as root, so the group that may (`docker`) may talk to us as well.
+ */
+import { chown, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Hono } from 'hono'
+import { dialectApp } from './control/dialect.ts'
+import { readyNetwork, viewNetworks, waitForNetwork } from './control/networks.ts'
+import { choosePool } from './core/pool.ts'
+import type { Engine } from './engine/engine.ts'
+import { startDefaultNetwork } from './loops/default-network.ts'
+import type { Log } from './loops/log.ts'
+import type { Loop, LoopRun } from './loops/loop.ts'
+import type { ChangedKey } from './store/store.ts'
+import type { VerbContext } from './verbs/context.ts'
+import { recently } from './verbs/recent.ts'
+import { serviceVerbs } from './verbs/service.ts'
+import type { Verbs } from './verbs/verbs.ts'
+
+export interface DialectOptions {
+  context: VerbContext
+  verbs: Verbs
+  engine: Engine
+  defaultNetwork: { name: string }
+  controlSocket: string
+  inSwarmMode(): Promise<boolean>
+  onRun(run: LoopRun): void
+}
+
+export interface Dialect {
+  app: Hono
+  /** The engine has made or removed a network. */
+  poke(): void
+  status: Loop['status']
+  close(): Promise<void>
+}
+
+/** Beside the control socket; read by driver/cli/docker/wrapper.ts. */
+export const defaultNetworkFile = 'default-network'
+/** A pool that was chosen and not taken by then is chosen again. */
+const chosenForMs = 5000
+
+export function startDialect(options: DialectOptions): Dialect {
+  const { context, verbs, engine, controlSocket, inSwarmMode, onRun } = options
+  const { store, host, log, now } = context
+  const { name } = options.defaultNetwork
+  const chosen = recently<string>(chosenForMs, now)
+  const app = dialectApp({
+    defaultNetwork: name,
+    services: serviceVerbs({ store, host, now, defaultNetwork: name }, verbs),
+    networks: () => viewNetworks(store.snapshot(), host),
+    claimed: () => [...store.snapshot().pools.keys()],
+    async choosePool(refused) {
+      const [claimed, routed] = [store.snapshot().pools.keys(), await context.routes()]
+      const pool = choosePool({
+        sources: context.pools,
+        claimed,
+        routed,
+        refused: [...refused, ...chosen.all()],
+      })
+      chosen.add(pool)
+      return pool
+    },
+    ready: (wanted, waitMs) => waitForNetwork({ store, engine, host }, wanted, waitMs),
+  })
+  const loop = startDefaultNetwork({
+    name,
+    file: join(dirname(controlSocket), defaultNetworkFile),
+    ready: async () => (await readyNetwork({ store, engine, host }, name)) !== undefined,
+    inSwarmMode,
+    log,
+    onRun,
+  })
+  const stop = store.onChange((_, changed) => {
+    if (changed.some(({ table, key }) => concerns({ table, key }, host))) loop.poke()
+  })
+  return {
+    app,
+    poke: loop.poke,
+    status: loop.status,
+    async close() {
+      stop()
+      await loop.close()
+    },
+  }
+}
+
+function concerns({ table, key }: ChangedKey, host: string): boolean {
+  return table === 'networks' || table === 'network-names' || (table === 'hosts' && key === host)
+}
+
+export async function shareWithGroup(path: string, group: string, log: Log): Promise<void> {
+  try {
+    const line = (await readFile('/etc/group', 'utf8')).split('\n').find((it) => it.startsWith(`${group}:`))
+    const gid = Number(line?.split(':')[2])
+    if (line !== undefined && Number.isInteger(gid)) await chown(path, process.getuid?.() ?? 0, gid)
+  } catch (err) {
+    log.warn({ err, path, group }, 'the group cannot be given the socket: only root may use it')
+  }
+}
