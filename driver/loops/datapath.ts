@@ -3,7 +3,7 @@
  *
  * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. An
  * audit looks at one network after the other, so that damage by hand is mended within seconds; with many networks
- * it slows down rather than take more than a tenth of a processor. At the start what is there is adopted. Until the
+ * it slows down rather than take more than a fifth of a processor. At the start what is there is adopted. Until the
  * store has been fresh once, nothing is removed: a copy from disk may be old. Closing leaves the kernel as it is.
  */
 import { isCode } from '../core/errors.ts'
@@ -45,12 +45,12 @@ export interface DatapathLoop {
 }
 
 /** Share of one processor that looking may take. */
-const auditShare = 0.1
+const auditShare = 0.2
 const concurrentNetworks = 4
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
   const { store, kernel, host, log, localNamespaceOf } = options
-  const { auditMs = 3000, removalDelayMs = 300, settleMs = 4000 } = options
+  const { auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
   const lanes = new Map<
     NetworkId,
     { lane: Lane; network: NetworkDatapath; again: NodeJS.Timeout | undefined }
