@@ -63,6 +63,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       ...{ host, store, kernel, engine, underlay, findUnderlay: find, log, version },
       ...{ pools: options.addressPools, socket: options.socket, controlSocket: options.controlSocket },
       namespaceFolder: options.netnsDir,
+      ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
       defaultNetwork: options.defaultNetwork,
       inSwarmMode: () => inSwarmMode(options.dockerSocket),
     })

@@ -21,6 +21,7 @@ import { startHost } from './loops/host.ts'
 import type { LaneStatus } from './loops/lane.ts'
 import type { Log } from './loops/log.ts'
 import { startNetworks } from './loops/networks.ts'
+import { type DnsAddress, startNaming } from './naming.ts'
 import { type Call, pluginApp } from './protocol/app.ts'
 import { listenOn } from './protocol/socket.ts'
 import { counting } from './store/counting.ts'
@@ -49,6 +50,10 @@ export interface DriverOptions {
   socket: string
   controlSocket: string
   namespaceFolder: string
+  /** Where DNS answers the names of containers; nowhere when absent. */
+  dnsListen?: DnsAddress | undefined
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit?: number
   version: string
   log: Log
   /** For tests: how often the loops look by themselves, and how long they wait before they believe. */
@@ -105,12 +110,14 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     networks: loops.networks.status(),
     endpoints: loops.endpoints.status(),
     'default network': dialect.status(),
+    names: loops.naming.lane(),
   })
   const parts = {
     defaultNetwork: options.defaultNetwork,
     ...{ version, host, startedAt, underlay: place.now, datapath: datapath.status, loops: laneStates },
     ...{ snapshot: () => store.snapshot(), store: () => store.status(), owed: owed.names },
     troubles: () => loops.networks.status().problems,
+    names: loops.naming.status,
   }
   const status = (): Status => statusOf(parts)
   const control: ControlParts = {
@@ -147,13 +154,14 @@ async function sessionsOf(store: Store): Promise<ReadonlySet<string> | undefined
 }
 
 function startLoops(
-  { host, engine, log, everyMs = 5000, graceMs = 5000 }: DriverOptions,
+  options: DriverOptions,
   store: Store,
   context: VerbContext,
   deleteNetwork: (id: string, signal: AbortSignal) => Promise<void>,
   onRun: NonNullable<Parameters<typeof startNetworks>[0]['onRun']>,
   onNetwork: () => void,
 ) {
+  const { host, engine, log, everyMs = 5000, graceMs = 5000, dnsListen, hostsFileLimit = 500 } = options
   const blank = () => blankHost(context)
   const common = { store, engine, host, blank, log, onRun }
   const never = new AbortController().signal
@@ -171,7 +179,9 @@ function startLoops(
     making: context.making.all,
     settleOwed: () => context.owed.settle(),
   })
+  const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
   const onEvent = (event: EngineEvent): void => {
+    naming.onEvent(event)
     if (event.type === 'network' && /create|destroy|remove/.test(event.action)) {
       networks.poke()
       onNetwork()
@@ -180,7 +190,7 @@ function startLoops(
     if (container !== undefined && /start|rename|connect|update/.test(event.action)) endpoints.look(container)
   }
   const onGap = (): void => {
-    for (const loop of [hosts, networks, endpoints]) loop.poke()
+    for (const loop of [hosts, networks, endpoints, naming]) loop.poke()
   }
   const events = followEvents({ engine, onGap, onEvent, log })
   // The store's return is no change of the store.
@@ -194,9 +204,10 @@ function startLoops(
     hosts,
     networks,
     endpoints,
+    naming,
     async close() {
       clearInterval(freshness)
-      await Promise.all([events.close(), hosts.close(), networks.close(), endpoints.close()])
+      await Promise.all([events, hosts, networks, endpoints, naming].map((it) => it.close()))
     },
   }
 }

@@ -5,9 +5,11 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { canonicalIp, isIp } from './core/address.ts'
 import { namespaceFolder } from './core/desired.ts'
 import { DriverError } from './core/errors.ts'
 import { checkSource, defaultPools } from './core/pool.ts'
+import type { DnsAddress } from './naming.ts'
 import { defaultControlSocket, defaultDockerSocket } from './sockets.ts'
 import { parseStoreUrl } from './store/url.ts'
 
@@ -25,6 +27,10 @@ export interface DaemonOptions {
   dockerSocket: string
   addressPools: readonly string[]
   netnsDir: string
+  /** Where DNS answers the names of containers; nowhere when absent. */
+  dnsListen?: DnsAddress
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
   stateDir: string
   logLevel: string
 }
@@ -45,6 +51,8 @@ const options = {
   'control-socket': text,
   'docker-socket': text,
   'address-pools': text,
+  'dns-listen': text,
+  'hosts-file-limit': text,
   'netns-dir': text,
   'state-dir': text,
   'log-level': text,
@@ -63,6 +71,10 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
                            network of containers that name none; default: overlay:multihost
   --address-pools=LIST     where networks without --subnet get theirs, like 10.0.0.0/8:24;
                            default: ${defaultPools[0]},…,${defaultPools.at(-1)}
+  --dns-listen=ADDRESS[:PORT]
+                           answer DNS there, on an address of this host that containers reach, for the engine's
+                           --dns=ADDRESS; default: nowhere
+  --hosts-file-limit=N     networks with more named endpoints are left to DNS; default: 500
   --socket=PATH            default: /run/docker/plugins/vxlan.sock
   --control-socket=PATH    default: ${defaultControlSocket}
   --docker-socket=PATH     default: ${defaultDockerSocket}
@@ -76,7 +88,7 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
   const given = parse(args)
   const path = (name: keyof typeof given, or: string): string => checkPath(name, given[name] ?? or)
   const tokenFile = given['kv-token-file']
-  const bind = given['bind-interface']
+  const [bind, dns] = [given['bind-interface'], given['dns-listen']]
   return {
     kvStore: checkStore(given['kv-store']),
     ...(tokenFile === undefined ? {} : { token: readToken(tokenFile) }),
@@ -89,6 +101,8 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
     dockerSocket: path('docker-socket', defaultDockerSocket),
     addressPools: given['address-pools']?.split(',').map((it) => checkSource(it.trim())) ?? defaultPools,
     netnsDir: path('netns-dir', namespaceFolder),
+    ...(dns === undefined ? {} : { dnsListen: parseDnsAddress(dns) }),
+    hostsFileLimit: wholeNumber('hosts-file-limit', given['hosts-file-limit'] ?? '500'),
     stateDir: path('state-dir', '/var/lib/multihost'),
     logLevel: oneOf('log-level', given['log-level'] ?? 'info', logLevels),
   }
@@ -141,6 +155,22 @@ function parseDefaultNetwork(value: string): DaemonOptions['defaultNetwork'] {
   throw new DriverError('invalid', `--default-network=${value} is not allowed`, {
     hint: 'write it like overlay:multihost',
   })
+}
+
+function parseDnsAddress(value: string): DnsAddress {
+  const [, v6, v4, port = '53'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(value) ?? []
+  const address = isIp(value) ? value : (v6 ?? v4 ?? '')
+  if (isIp(address) && Number(port) > 0 && Number(port) < 65_536) {
+    return { address: canonicalIp(address), port: Number(port) }
+  }
+  throw new DriverError('invalid', `--dns-listen=${value} is not allowed`, {
+    hint: 'write it like 192.168.33.11, 192.168.33.11:53 or [fd00::1]:53',
+  })
+}
+
+function wholeNumber(name: string, value: string): number {
+  if (/^\d{1,7}$/.test(value)) return Number(value)
+  throw new DriverError('invalid', `--${name}=${value} is not allowed`, { hint: 'write a whole number' })
 }
 
 /** Part of the store's keys, and shown to people. */

@@ -23,6 +23,7 @@ export function showStatus(status: Status): string {
         .map(([name, { state }]) => `${name} ${state}`)
         .join(', '),
     ],
+    ...showNames(status.names),
     ...(owed.length === 0 ? [] : [['waiting', `${owed.length} calls of Docker's wait for the store`]]),
   ]
   return [
@@ -32,6 +33,17 @@ export function showStatus(status: Status): string {
     '',
     ...(problems.length === 0 ? ['no problems'] : ['problems:', ...problems.map((it) => `  - ${it}`)]),
   ].join('\n')
+}
+
+function showNames({ files, skipped, dnsOnly, hostsFileLimit, dns }: Status['names']): string[][] {
+  const left = skipped.map(({ name, reason }) => ['', `${name}: hosts file left alone, ${reason}`])
+  const large = dnsOnly.map((network) => [
+    '',
+    `network ${network} has more than ${hostsFileLimit} endpoints: by DNS alone`,
+  ])
+  const where =
+    dns === undefined ? 'DNS is off' : `DNS ${dns.lastError === undefined ? 'on' : 'NOT on'} ${dns.address}`
+  return [['names', `in ${files} hosts file${files === 1 ? '' : 's'}; ${where}`], ...left, ...large]
 }
 
 const networkHead = ['NETWORK', 'ID', 'VNI', 'SUBNET', 'HERE', 'ELSEWHERE', 'DATAPATH']

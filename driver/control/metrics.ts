@@ -83,6 +83,26 @@ function gauges(registers: Registry[], status: () => Status): void {
   gauge('multihost_addresses', 'Leased addresses, of all hosts', ['network'], (it, { networks }) => {
     for (const { id, name = id, addresses } of networks) it.set({ network: name }, addresses)
   })
+  gauge('multihost_hosts_files', 'Hosts files by what is done with them', ['state'], (it, { names }) => {
+    it.set({ state: 'written' }, names.files)
+    it.set({ state: 'skipped' }, names.skipped.length)
+  })
+  gauge('multihost_hosts_file_writes', 'Writes of hosts files since the start', [], (it, { names }) => {
+    it.set(names.writes)
+  })
+  gauge('multihost_networks_dns_only', 'Networks too large for hosts files', [], (it, { names }) => {
+    it.set(names.dnsOnly.length)
+  })
+  gauge(
+    'multihost_dns_queries',
+    'Queries since the start, by what became of them',
+    ['outcome'],
+    (it, { names }) => {
+      const { answered = 0, forwarded = 0, refused = 0, failed = 0 } = names.dns ?? {}
+      const counts = { answered, forwarded, refused, failed }
+      for (const [outcome, count] of Object.entries(counts)) it.set({ outcome }, count)
+    },
+  )
   gauge('multihost_store_fresh', '1 while the store is followed', [], (it, { store }) => {
     it.set(store.fresh ? 1 : 0)
   })

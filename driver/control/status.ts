@@ -4,6 +4,7 @@
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/model.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf } from '../core/snapshot.ts'
 import type { LaneStatus } from '../loops/lane.ts'
+import type { NamingStatus } from '../naming.ts'
 import type { StoreStatus } from '../store/store.ts'
 
 export interface Status {
@@ -18,6 +19,7 @@ export interface Status {
   networks: NetworkStatus[]
   hosts: HostStatus[]
   loops: Record<string, LaneStatus>
+  names: NamingStatus
   /** Calls of Docker's that wait for the store. */
   owed: string[]
   /** One sentence each; empty when all is well. */
@@ -61,6 +63,7 @@ export interface StatusParts {
   datapath(): ReadonlyMap<NetworkId, LaneStatus>
   loops(): Record<string, LaneStatus>
   troubles(): string[]
+  names(): NamingStatus
   owed(): string[]
 }
 
@@ -68,7 +71,7 @@ export interface StatusParts {
 export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): Status {
   const { version, host, startedAt } = parts
   const snapshot = parts.snapshot()
-  const [store, loops] = [parts.store(), parts.loops()]
+  const [store, loops, names] = [parts.store(), parts.loops(), parts.names()]
   const networks = networksIn(snapshot, host, parts.datapath())
   return {
     version,
@@ -81,8 +84,9 @@ export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): St
     networks,
     hosts: hostsIn(snapshot, sessions),
     loops,
+    names,
     owed: parts.owed(),
-    problems: [...problemsIn(store, loops, networks), ...parts.troubles()],
+    problems: [...problemsIn(store, loops, networks), ...parts.troubles(), ...namingProblems(names)],
   }
 }
 
@@ -138,4 +142,9 @@ function problemsIn(
       .filter(({ datapath }) => datapath === 'failing')
       .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
   ]
+}
+
+function namingProblems({ dns }: NamingStatus): string[] {
+  if (dns?.lastError === undefined) return []
+  return [`DNS does not answer on ${dns.address}: ${dns.lastError}`]
 }

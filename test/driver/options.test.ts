@@ -27,6 +27,20 @@ test('the documented options, and the rest as it is by default', () => {
   expect(parseDaemonOptions([store]).bindInterface).toBeUndefined()
 })
 
+test.each([
+  ['192.168.33.11', { address: '192.168.33.11', port: 53 }],
+  ['192.168.33.11:5353', { address: '192.168.33.11', port: 5353 }],
+  ['FD00::1', { address: 'fd00::1', port: 53 }],
+  ['[fd00::1]:54', { address: 'fd00::1', port: 54 }],
+])('DNS listens on %s', (value, expected) => {
+  expect(parseDaemonOptions([store, `--dns-listen=${value}`]).dnsListen).toEqual(expected)
+})
+
+test('without an address DNS does not listen, and 500 endpoints go into hosts files', () => {
+  expect(parseDaemonOptions([store])).toMatchObject({ hostsFileLimit: 500 })
+  expect(parseDaemonOptions([store]).dnsListen).toBeUndefined()
+})
+
 test('a list of pools, and a token that stays in its file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-options-'))
   writeFileSync(join(folder, 'token'), 'secret\n')
@@ -51,6 +65,9 @@ test.each([
   [[store, '--host-name=a/b'], "'a/b' cannot be a host's name in the cluster"],
   [[store, '--socket=vxlan.sock'], '--socket=vxlan.sock is not an absolute path'],
   [[store, '--address-pools=ten'], "'ten' is not a list of pools"],
+  [[store, '--dns-listen=eth1'], '--dns-listen=eth1 is not allowed; write it like 192.168.33.11'],
+  [[store, '--dns-listen=1.2.3.4:99999'], '--dns-listen=1.2.3.4:99999 is not allowed'],
+  [[store, '--hosts-file-limit=many'], '--hosts-file-limit=many is not allowed; write a whole number'],
   [[store, '--log-level=loud'], '--log-level=loud is not allowed; it takes debug, info, warn, error'],
   [[store, '--kv-stroe=x'], "Unknown option '--kv-stroe'; options are --kv-store,"],
   [[store, 'word'], "Unexpected argument 'word'"],

@@ -35,6 +35,7 @@ const status: Status = {
     host: { state: 'idle', lastError: undefined },
     networks: { state: 'running', lastError: undefined },
   },
+  names: { files: 3, writes: 7, skipped: [], dnsOnly: [], hostsFileLimit: 500 },
   owed: [],
   problems: [],
 }
@@ -47,12 +48,33 @@ test('a host where all is well', () => {
     tunnels   192.168.33.11 on eth1, MTU 1500
     hosts     2: net-1, net-2 (away)
     loops     host idle, networks running
+    names     in 3 hosts files; DNS is off
 
     NETWORK   ID             VNI   SUBNET                    HERE   ELSEWHERE   DATAPATH
     foobar    aaaaaaaaaaaa   256   10.9.0.0/16 fd00:9::/64   1      12          idle
 
     no problems"
   `)
+})
+
+test('names: files that are left alone, networks that only DNS knows, and whether it answers', () => {
+  const skipped = [
+    { container: 'c1', name: 'web', reason: 'a file of the user’s is mounted over /etc/hosts' },
+  ]
+  const counts = { answered: 1, forwarded: 0, refused: 0, failed: 0 }
+  const dns = { address: '192.168.33.11:53', lastError: undefined, ...counts }
+  const names = { files: 1, writes: 2, skipped, dnsOnly: ['foobar'], hostsFileLimit: 500, dns }
+  const lines = showStatus({ ...status, names })
+    .split('\n')
+    .slice(6, 9)
+  expect(lines.join('\n')).toMatchInlineSnapshot(`
+    "names     in 1 hosts file; DNS on 192.168.33.11:53
+              web: hosts file left alone, a file of the user’s is mounted over /etc/hosts
+              network foobar has more than 500 endpoints: by DNS alone"
+  `)
+  expect(showStatus({ ...status, names: { ...names, dns: { ...dns, lastError: 'taken' } } })).toContain(
+    'DNS NOT on 192.168.33.11:53',
+  )
 })
 
 test('a host without a store', () => {
@@ -71,6 +93,7 @@ test('a host without a store', () => {
     tunnels   192.168.33.11 on eth1, MTU 1500
     hosts     2: net-1, net-2 (away)
     loops     host idle, networks running
+    names     in 3 hosts files; DNS is off
     waiting   1 calls of Docker's wait for the store
 
     no networks

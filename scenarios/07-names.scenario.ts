@@ -1,0 +1,232 @@
+/**
+ * Names: `cat /etc/hosts` in any container names every container of its networks, on whichever host it runs.
+ */
+import { expect } from 'vitest'
+import type { Container, Host } from './host.ts'
+import { sharedNetwork } from './network.ts'
+import { scenario } from './scenario.ts'
+
+/** As the page shows it: one line for NAME, one for NAME.NETWORK. */
+const linesOf = (address: string, network: string, ...names: string[]): string[] =>
+  names.flatMap((name) => [`${address}\t${name}`, `${address}\t${name}.${network}`])
+
+/** What stands in the block of multihost's. */
+async function named(container: Pick<Container, 'succeed'>): Promise<string[]> {
+  const block = /^# multihost: begin\n(.*)^# multihost: end$/ms.exec(await container.succeed`cat /etc/hosts`)
+  return (block?.[1] ?? '').split('\n').filter((line) => line !== '')
+}
+
+const knows = (container: Container, name: string): Promise<string> =>
+  container.within(2000).waitUntilSucceeds`grep -qP ${`\t${name}$`} /etc/hosts`
+const doesNotKnow = (container: Container, name: string): Promise<string> =>
+  container.within(2000).waitUntilSucceeds`! grep -qP ${`\t${name}$`} /etc/hosts`
+
+const hostsPath = (host: Host, container: Container): Promise<string> =>
+  host.succeed`docker inspect -f ${'{{.HostsPath}}'} ${container.id}`
+
+scenario(
+  'containers on two hosts are in each other’s /etc/hosts, by name and alias',
+  async ({ net1, net2 }) => {
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using first = await net1.run({
+      ...{ name: 'distracted_bohr', network: foobar.name },
+      args: ['--network-alias', 'www', '--network-alias', 'api'],
+    })
+    await knows(first, 'distracted_bohr.foobar')
+    await using second = await net2.run({ name: 'modest_curie', network: foobar.name })
+    await knows(first, 'modest_curie.foobar')
+    await knows(second, 'modest_curie.foobar')
+    const expected = [
+      ...linesOf(first.address, 'foobar', 'distracted_bohr', 'api', 'www'),
+      ...linesOf(second.address, 'foobar', 'modest_curie'),
+    ]
+    expect((await named(first)).sort()).toEqual(expected.sort())
+    expect((await named(second)).sort()).toEqual(expected.sort())
+    for (const name of ['modest_curie', 'modest_curie.foobar']) await first.succeed`ping -c1 -W1 ${name}`
+    for (const name of ['distracted_bohr', 'distracted_bohr.foobar', 'www', 'api.foobar']) {
+      await second.succeed`ping -c1 -W1 ${name}`
+    }
+  },
+)
+
+scenario(
+  'a name is gone when its container stops, is killed or removed, and back when it starts',
+  async ({ net1, net2 }) => {
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
+    await using web = await net2.run({ name: 'web', network: foobar.name })
+    for (const end of ['stop -t0', 'kill']) {
+      await knows(watcher, 'web.foobar')
+      await net2.succeed`docker ${end.split(' ')} web`
+      await doesNotKnow(watcher, 'web.foobar')
+      expect(await named(watcher)).toEqual(linesOf(watcher.address, 'foobar', 'watcher'))
+      await net2.succeed`docker start web`
+    }
+    await knows(watcher, 'web.foobar')
+    await net2.succeed`docker restart -t0 web`
+    await knows(web, 'watcher.foobar')
+    const address = await web.currentAddress()
+    await watcher.within(2000).waitUntilSucceeds`getent hosts web.foobar | grep -q ${address}`
+    {
+      await using brief = await net2.run({ name: 'brief', network: foobar.name })
+      await knows(watcher, brief.name)
+    }
+    await doesNotKnow(watcher, 'brief')
+  },
+)
+
+scenario(
+  'lines of --add-host, of the engine and of programs in the container stay',
+  async ({ net1, net2 }) => {
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using web = await net1.run({
+      name: 'web',
+      network: foobar.name,
+      args: ['--add-host', 'mine:1.2.3.4'],
+    })
+    await knows(web, 'web.foobar')
+    await web.succeed`printf '5.6.7.8 added # by hand\n' >> /etc/hosts`
+    const others = async (): Promise<string> =>
+      (await web.succeed`cat /etc/hosts`).replace(/^# multihost: begin\n.*^# multihost: end\n/ms, '')
+    const before = await others()
+    expect(before).toMatch(/^1\.2\.3\.4\tmine$/m)
+    expect(before).toMatch(/^5\.6\.7\.8 added # by hand$/m)
+    expect(before).toContain(`${web.address}\t${web.id.slice(0, 12)}`)
+    const inode = await net1.succeed`stat -c %i ${await hostsPath(net1, web)}`
+    {
+      await using other = await net2.run({ name: 'other', network: foobar.name })
+      await knows(web, 'other')
+      expect(await others()).toBe(before)
+      await knows(other, 'web')
+    }
+    await doesNotKnow(web, 'other')
+    expect(await others()).toBe(before)
+    expect(await net1.succeed`stat -c %i ${await hostsPath(net1, web)}`).toBe(inode)
+  },
+)
+
+scenario('a block that a program has damaged is mended, with what it added kept', async ({ net1, net2 }) => {
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using web = await net1.run({ name: 'web', network: foobar.name })
+  await knows(web, 'web.foobar')
+  const whole = linesOf(web.address, 'foobar', 'web')
+  for (const damage of ['/multihost: begin/d', '/multihost: end/d', '/web/d', '/multihost/d;/web/d']) {
+    await web.succeed`sed ${damage} /etc/hosts > /tmp/hosts; echo 5.6.7.8 added >> /tmp/hosts; cat /tmp/hosts > /etc/hosts`
+    await web.within(6000).waitUntilSucceeds`[ "$(grep -c multihost /etc/hosts)" = 2 ]`
+    await knows(web, 'web.foobar')
+    expect(await named(web)).toEqual(whole)
+  }
+  expect(await web.succeed`grep -c added /etc/hosts`).toBe('4')
+})
+
+scenario('a renamed container is known by its new name alone', async ({ net1, net2 }) => {
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
+  await using web = await net2.run({ name: 'web', network: foobar.name })
+  await knows(watcher, 'web.foobar')
+  await net2.succeed`docker rename web site`
+  await knows(watcher, 'site.foobar')
+  await knows(web, 'site')
+  const expected = [
+    ...linesOf(watcher.address, 'foobar', 'watcher'),
+    ...linesOf(web.address, 'foobar', 'site'),
+  ]
+  expect((await named(watcher)).sort()).toEqual(expected.sort())
+})
+
+scenario(
+  'a --read-only container has names; one with an /etc/hosts of the user’s is left alone',
+  async ({ net1, net2 }) => {
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using locked = await net1.run({ name: 'locked', network: foobar.name, args: ['--read-only'] })
+    await net1.succeed`cp /etc/hosts /tmp/own-hosts`
+    await using own = await net1.run({
+      ...{ name: 'own', network: foobar.name },
+      args: ['-v', '/tmp/own-hosts:/etc/hosts'],
+    })
+    await using other = await net2.run({ name: 'other', network: foobar.name })
+    await knows(locked, 'other.foobar')
+    await knows(other, 'own.foobar')
+    expect(await named(own)).toEqual([])
+    await net1.succeed`cmp /etc/hosts /tmp/own-hosts`
+    expect(await net1.succeed`cat /etc/hosts`).not.toContain('multihost')
+    await net1.within(2000)
+      .waitUntilSucceeds`multihost status | grep -q ${'own: hosts file left alone, a file of the user'}`
+  },
+)
+
+scenario(
+  'a container that is connected later has names from then on, and loses them when it is disconnected',
+  async ({ net1, net2 }) => {
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using other = await net2.run({ name: 'other', network: foobar.name })
+    await using late = await net1.run({ name: 'late', network: 'none' })
+    expect(await named(late)).toEqual([])
+    await net1.succeed`docker network disconnect none late && docker network connect --alias tardy foobar late`
+    await knows(late, 'other.foobar')
+    await knows(other, 'late.foobar')
+    await knows(other, 'tardy')
+    await late.succeed`ping -c1 -W1 other`
+    await net1.succeed`docker network disconnect foobar late`
+    await doesNotKnow(other, 'late')
+    await late.within(2000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
+  },
+)
+
+scenario('a container on two networks knows both, others only their own', async ({ net1, net2 }) => {
+  await using one = await sharedNetwork([net1, net2], 'one')
+  await using two = await sharedNetwork([net1, net2], 'two')
+  await using both = await net1.run({ name: 'both', network: one.name })
+  await net1.succeed`docker network connect two both`
+  await using first = await net2.run({ name: 'first', network: one.name })
+  await using second = await net2.run({ name: 'second', network: two.name })
+  await knows(both, 'first.one')
+  await knows(both, 'second.two')
+  await knows(first, 'both.one')
+  await knows(second, 'both.two')
+  await first.fail`grep -E ${'second|\\.two'} /etc/hosts`
+  await second.fail`grep -E ${'first|\\.one'} /etc/hosts`
+})
+
+scenario(
+  'names survive the driver: what changed while it was down is there when it is back',
+  async ({ net1, net2 }) => {
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
+    await using gone = await net2.run({ name: 'gone', network: foobar.name })
+    await knows(watcher, 'gone')
+    await net1.succeed`systemctl stop multihost`
+    await using come = await net2.run({ name: 'come', network: foobar.name })
+    await net2.succeed`docker stop -t0 gone`
+    await watcher.succeed`getent hosts gone`
+    await net1.succeed`systemctl start multihost`
+    await knows(watcher, 'come.foobar')
+    await doesNotKnow(watcher, 'gone')
+    expect(gone.name).toBe('gone')
+    await knows(come, 'watcher')
+  },
+)
+
+scenario('names are gone after dockerd has crashed and its containers with it', async ({ net1, net2 }) => {
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
+  await using web = await net2.run({ name: 'web', network: foobar.name })
+  await knows(watcher, web.name)
+  await net2.succeed`systemctl kill -s KILL docker`
+  await net2.within(30_000).waitUntilSucceeds`docker version > /dev/null && [ -z "$(docker ps -q)" ]`
+  await watcher.within(20_000).waitUntilSucceeds`! grep -q web /etc/hosts`
+})
+
+scenario('names are gone when their host is taken out of the cluster', async ({ net1, net2 }) => {
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
+  await using web = await net2.run({ name: 'web', network: foobar.name })
+  await knows(watcher, web.name)
+  await net2.succeed`systemctl stop multihost`
+  try {
+    await net1.within(60_000).waitUntilSucceeds`multihost host rm net-2`
+    await doesNotKnow(watcher, 'web')
+  } finally {
+    await net2.succeed`systemctl start multihost`
+  }
+})

@@ -1,0 +1,147 @@
+/**
+ * Names beyond /etc/hosts: what the engine's DNS does not know itself it asks the driver's, which passes on all else.
+ */
+import { expect } from 'vitest'
+import type { Container, ContainerOptions, Host } from './host.ts'
+import { sharedNetwork } from './network.ts'
+import { scenario } from './scenario.ts'
+
+type Skip = (condition: boolean, note: string) => void
+
+async function needsDns(host: Host, skip: Skip): Promise<void> {
+  const { names } = JSON.parse(await host.succeed`multihost status --json`)
+  skip(names?.dns === undefined, 'this lab was provisioned without --dns-listen')
+}
+
+/** A container that never looks into its hosts file. */
+async function dnsOnly(host: Host, options: ContainerOptions): Promise<Container> {
+  await host.succeed`echo 'hosts: dns' > /tmp/nsswitch`
+  const args = [...(options.args ?? []), '-v', '/tmp/nsswitch:/etc/nsswitch.conf:ro']
+  return host.run({ ...options, args })
+}
+
+const addressesOf = async (container: Container, name: string): Promise<string[]> =>
+  (await container.succeed`getent ahostsv4 ${name}`)
+    .split('\n')
+    .flatMap((line) => /^(\S+) +STREAM/.exec(line)?.[1] ?? [])
+
+scenario(
+  'a container on another host is found by NAME, NAME.NETWORK, alias and address',
+  async ({ net1, net2, skip }) => {
+    await needsDns(net1, skip)
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+    await using web = await net2.run({ name: 'web', network: foobar.name, args: ['--network-alias', 'www'] })
+    for (const name of ['web', 'WEB.foobar', 'www', 'www.foobar']) {
+      await asker.within(2000).waitUntilSucceeds`getent hosts ${name}`
+      expect(await addressesOf(asker, name)).toEqual([web.address])
+    }
+    expect(await asker.succeed`getent hosts ${web.address}`).toMatch(/ web\.foobar$/)
+    await net2.succeed`docker stop -t0 web`
+    await asker.within(2000).waitUntilSucceeds`! getent hosts web.foobar`
+  },
+)
+
+scenario('an alias of several containers has all their addresses', async ({ net1, net2, skip }) => {
+  await needsDns(net1, skip)
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+  const args = ['--network-alias', 'pool']
+  await using one = await net2.run({ name: 'one', network: foobar.name, args })
+  await using two = await net2.run({ name: 'two', network: foobar.name, args })
+  await asker.within(2000).waitUntilSucceeds`getent hosts two && getent hosts one`
+  expect((await addressesOf(asker, 'pool')).sort()).toEqual([one.address, two.address].sort())
+})
+
+scenario(
+  'IPv6 addresses are answered too, and a name without one is no error',
+  async ({ net1, net2, skip }) => {
+    await needsDns(net1, skip)
+    await using dual = await sharedNetwork([net1, net2], 'dual', ['--ipv6', '--subnet', 'fd00:77::/64'])
+    await using asker = await dnsOnly(net1, { name: 'asker', network: dual.name })
+    await using web = await net2.run({ name: 'web', network: dual.name })
+    const v6 =
+      await net2.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} ${web.id}`
+    await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
+  },
+)
+
+scenario('a container sees the names of its networks, and no others', async ({ net1, net2, skip }) => {
+  await needsDns(net1, skip)
+  await using one = await sharedNetwork([net1, net2], 'one')
+  await using two = await sharedNetwork([net1, net2], 'two')
+  await using asker = await dnsOnly(net1, { name: 'asker', network: one.name })
+  await using plain = await dnsOnly(net1, { name: 'plain' })
+  await using friend = await net2.run({ name: 'friend', network: one.name })
+  await using secret = await net2.run({ name: 'secret', network: two.name })
+  await asker.within(2000).waitUntilSucceeds`getent hosts ${friend.name}`
+  for (const name of ['secret', 'secret.two', secret.address]) await asker.fail`getent hosts ${name}`
+  for (const name of ['friend', 'friend.one', 'secret.two']) await plain.fail`getent hosts ${name}`
+  await net1.succeed`docker network connect two asker`
+  await asker.within(2000).waitUntilSucceeds`getent hosts secret.two`
+})
+
+scenario(
+  'what does not exist is denied at once, though the machine has no resolver',
+  async ({ net1, net2, skip }) => {
+    await needsDns(net1, skip)
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+    for (const name of ['nobody', 'nobody.foobar', 'example.com', '172.21.200.200']) {
+      await asker.fail`timeout 1 getent hosts ${name} || { [ $? = 124 ] && echo too slow && exit 0; exit 1; }`
+    }
+  },
+)
+
+scenario(
+  'what is not ours is asked of the machine’s resolvers',
+  async ({ consulServer, net1, net2, skip }) => {
+    await needsDns(net1, skip)
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+    // A resolver for one name: it copies the question and adds an address.
+    const script = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=Buffer.concat([q.subarray(0,e),Buffer.from('c00c00010001000000050004c0000201','hex')]);a[2]|=128;a[3]=128;a[7]=1;a[9]=0;a[11]=0;s.send(a,r.port,r.address)});s.bind(53,'${consulServer.address}')`
+    await consulServer.succeed`systemd-run -q --unit scenario-resolver node -e ${script}`
+    try {
+      await net1.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
+      await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
+    } finally {
+      await net1.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
+      await consulServer.succeed`systemctl stop scenario-resolver`
+    }
+  },
+)
+
+scenario('another machine is refused', async ({ net1, net2, skip }) => {
+  await needsDns(net1, skip)
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using web = await net1.run({ name: 'web', network: foobar.name })
+  // web.foobar A; what matters of the answer is its fourth byte, whose last four bits are the code.
+  const question = '000101000001000000000000037765620666 6f6f62617200000100 01'.replaceAll(' ', '')
+  const script = `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${net1.address}');setTimeout(()=>process.exit(1),3000)`
+  expect(await net2.succeed`node -e ${script}`).toBe('5')
+  await net1.within(2000).waitUntilSucceeds`[ "$(node -e ${script})" = 0 ]`
+  expect(web.name).toBe('web')
+})
+
+scenario(
+  'a network with more endpoints than a hosts file should hold is left to DNS, and status says so',
+  async ({ net1, net2, skip }) => {
+    await needsDns(net1, skip)
+    await using foobar = await sharedNetwork([net1, net2], 'foobar')
+    await using asker = await net1.run({ name: 'asker', network: foobar.name })
+    await using web = await net2.run({ name: 'web', network: foobar.name })
+    await asker.within(2000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
+    await net1.succeed`cp /etc/default/docker /tmp/docker-options && sed -i 's/--dns-listen/--hosts-file-limit=1 --dns-listen/' /etc/default/docker && systemctl restart multihost`
+    try {
+      await asker.within(5000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
+      expect(await asker.succeed`getent hosts web.foobar`).toContain(web.address)
+      expect(await net1.succeed`multihost status`).toContain(
+        'network foobar has more than 1 endpoints: by DNS alone',
+      )
+    } finally {
+      await net1.succeed`cat /tmp/docker-options > /etc/default/docker && systemctl restart multihost`
+    }
+    await asker.within(5000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
+  },
+)

@@ -1,0 +1,49 @@
+/** Names through whole drivers: from a container's start on one host to DNS on the other. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { fakeKernel } from '../../driver/kernel/fake.ts'
+import { createMemoryCluster } from '../../driver/store/memory.ts'
+import { startHost, type TestHost } from '../fixtures/host.ts'
+import { until } from '../fixtures/until.ts'
+import { askUdp, question } from './dns/client.ts'
+
+let hosts: TestHost[]
+beforeEach(async () => {
+  const memory = createMemoryCluster()
+  hosts = await Promise.all(
+    [1, 2].map((number) => {
+      const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
+      return startHost({
+        name: `net-${number}`,
+        kernel: fakeKernel({ interfaces: [underlay] }),
+        underlay,
+        openStore: () => memory.open(`net-${number}`),
+        more: { dnsListen: { address: '127.0.0.1', port: 0 }, hostsFileLimit: 1 },
+      })
+    }),
+  )
+})
+afterEach(async () => {
+  await Promise.all(hosts.map((host) => host[Symbol.asyncDispose]()))
+})
+
+test('a container is known by name on the other host when it has started, and not when it has stopped', async () => {
+  const [net1, net2] = hosts as [TestHost, TestHost]
+  await until('DNS answers', () => net2.driver.status().names.dns?.lastError === undefined)
+  const port = Number(net2.driver.status().names.dns?.address.split(':')[1])
+  await net1.docker.create('foobar')
+  const resolved = async (name: string): Promise<unknown> =>
+    (await askUdp(port, question(name))).answers[0]?.data
+  const { v4 } = await net1.docker.run('web', 'foobar', { aliases: ['www'] })
+  await until('net-2 resolves it', async () => (await resolved('web.foobar')) === v4)
+  expect(await resolved('www')).toBe(v4)
+  net1.docker.rename('web', 'site')
+  await until('net-2 resolves its new name', async () => (await resolved('site')) === v4)
+  await net1.docker.run('second', 'foobar')
+  await until(
+    'the network is too large for hosts files',
+    () => net2.driver.status().names.dnsOnly[0] === 'foobar',
+  )
+  await net1.docker.stop('site')
+  await until('net-2 does not resolve it any more', async () => (await resolved('site.foobar')) === undefined)
+  expect(net2.driver.status().problems).toEqual([])
+})
