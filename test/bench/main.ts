@@ -1,0 +1,117 @@
+/**
+ * `npm run bench`: this driver beside Swarm's overlay, the engine's bridge and the bare hosts, interleaved in one run.
+ *
+ * Makes a lab of its own, measures, prints the tables, writes all samples as JSON, takes the lab down. Nothing is
+ * asserted. Exit codes: 0 measured; 2 the lab could not be made or was lost. What the figures mean: docs/bench.md.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, release, totalmem } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chooseLab, labOptions, parse } from '../../provision/arguments.ts'
+import type { Backend } from '../../provision/backend.ts'
+import { explain } from '../../provision/errors.ts'
+import { hostNamed } from '../../provision/hosts.ts'
+import { catchSignals } from '../../provision/interruption.ts'
+import { raise } from '../../provision/raise.ts'
+import { type Host, labHost } from '../../scenarios/host.ts'
+import { callTable, figureTable } from './figures.ts'
+import { goals, goalTable } from './goals.ts'
+import { measure, sizes } from './measure.ts'
+import type { Pair } from './overlays.ts'
+import type { Sample } from './samples.ts'
+
+const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
+
+  --quick   fewer and shorter rounds: about two minutes instead of ten
+  --out     where the samples go; report/bench.json
+  --keep    leave the lab up afterwards
+  --lab     name of the lab; bench`
+
+const options = {
+  ...labOptions,
+  quick: { type: 'boolean' },
+  keep: { type: 'boolean' },
+  out: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parse(args, options)
+  if (values.help) return console.log(usage)
+  const { backend, lab } = chooseLab(values, 'bench')
+  await backend.down() // a fresh lab each time: one kept from before would hide what it was left with
+  let kept = false
+  try {
+    await raise(backend, { stays: false })
+    await measureOn(
+      backend,
+      values.quick ? 'quick' : 'full',
+      resolve(values.out ?? `${root}report/bench.json`),
+    )
+    kept = values.keep ?? false
+  } finally {
+    if (kept) {
+      backend.complete(true)
+      console.log(
+        `the lab stays: npm run lab -- ssh net-1 --lab ${lab}, and npm run lab -- down --lab ${lab}`,
+      )
+    } else await backend.down()
+  }
+}
+
+async function measureOn(backend: Backend, size: keyof typeof sizes, out: string): Promise<void> {
+  await using net1 = await connected(backend, 'net-1')
+  await using net2 = await connected(backend, 'net-2')
+  const pair = { net1: net1.host, net2: net2.host }
+  const began = new Date()
+  const machine = await machineOf(pair)
+  const samples = await measure(pair, sizes[size], (stage) => console.log(`bench: ${stage}`))
+  print(samples)
+  mkdirSync(dirname(out), { recursive: true })
+  const report = { began, size: { name: size, ...sizes[size] }, machine, goals: goals(samples), samples }
+  writeFileSync(out, `${JSON.stringify(report, undefined, 1)}\n`)
+  console.log(`\n${samples.length} samples: ${out}`)
+}
+
+function print(samples: readonly Sample[]): void {
+  console.log(`\n${figureTable(samples)}\n\n${callTable(samples)}\n\n${goalTable(goals(samples))}`)
+}
+
+async function machineOf({ net1 }: Pair): Promise<Record<string, string | number>> {
+  return {
+    cores: cpus().length,
+    model: cpus()[0]?.model ?? 'unknown',
+    memoryBytes: totalmem(),
+    kernel: release(),
+    engine: await net1.succeed`/usr/bin/docker version -f ${'{{.Server.Version}}'}`,
+    driver: (await net1.succeed`multihost --version`).trim(),
+    tcpCongestion: await net1.succeed`sysctl -n net.ipv4.tcp_congestion_control`,
+  }
+}
+
+async function connected(backend: Backend, name: string): Promise<AsyncDisposable & { host: Host }> {
+  const { address } = hostNamed(name)
+  const connection = await backend.connect(hostNamed(name))
+  const host = labHost(
+    name,
+    address,
+    async () => connection,
+    () => undefined,
+  )
+  return { host, [Symbol.asyncDispose]: async () => connection.close() }
+}
+
+const interrupted = catchSignals()
+main(process.argv.slice(2)).then(
+  () => {
+    process.exitCode = interrupted() ?? 0
+  },
+  (error) => {
+    const code = interrupted()
+    console.error(code === undefined ? explain(error) : 'interrupted; the lab is down')
+    process.exitCode = code ?? 2
+  },
+)

@@ -1,0 +1,89 @@
+/**
+ * The two overlays that are compared, both on the same two hosts at once: Swarm's attachable one and this driver's.
+ *
+ * Their VXLAN ids differ (Swarm counts from 4096, we from 256), so they share UDP port 4789 and its socket.
+ * Everything calls the real command by its path, so that no wrapper is measured.
+ */
+import type { Host } from '../../scenarios/host.ts'
+import type { Peer } from './samples.ts'
+
+export type OverlayPeer = Extract<Peer, 'swarm' | 'multihost'>
+
+export interface Pair {
+  net1: Host
+  net2: Host
+}
+
+export interface Overlay {
+  peer: OverlayPeer
+  /** Words of `docker network create`. */
+  args: readonly string[]
+  /** A network that has a container on each host all the time. */
+  warm: string
+  /** The first two bytes of its pool's addresses. */
+  prefix: string
+  /** A network without containers. */
+  cold: string
+}
+
+export const overlays: readonly Overlay[] = [
+  overlay('swarm', ['-d', 'overlay', '--attachable'], '10.71'),
+  overlay('multihost', ['-d', 'vxlan', '--ipam-driver', 'vxlan'], '10.72'),
+]
+
+function overlay(peer: OverlayPeer, args: string[], prefix: string): Overlay {
+  return { peer, args, warm: `warm-${peer}`, cold: `cold-${peer}`, prefix }
+}
+
+export const image = 'debian:13'
+/** The container that keeps a warm network in use, and has iperf3 in it. */
+export const anchor = (peer: Peer): string => `anchor-${peer}`
+
+export async function joinSwarm({ net1, net2 }: Pair): Promise<AsyncDisposable> {
+  const at = (host: Host) => ['--advertise-addr', host.address, '--listen-addr', host.address]
+  await net1.succeed`/usr/bin/docker swarm init ${at(net1)}`
+  const token = await net1.succeed`/usr/bin/docker swarm join-token -q worker`
+  await net2.succeed`/usr/bin/docker swarm join ${at(net2)} --token ${token} ${net1.address}:2377`
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const host of [net2, net1]) await host.run`/usr/bin/docker swarm leave --force`
+    },
+  }
+}
+
+/** The networks and anchors of both overlays. They go with the scope. */
+export async function raiseOverlays(pair: Pair): Promise<AsyncDisposable> {
+  const { net1, net2 } = pair
+  for (const { peer, args, warm, cold, prefix } of overlays) {
+    await net1.succeed`/usr/bin/docker network create ${args} --subnet ${prefix}.0.0/16 ${warm}`
+    await net1.succeed`/usr/bin/docker network create ${args} ${cold}`
+    if (peer === 'multihost')
+      for (const name of [warm, cold])
+        await net2.waitUntilSucceeds`/usr/bin/docker network inspect ${name} > /dev/null`
+    for (const host of [net1, net2])
+      await host.succeed`/usr/bin/docker run -d --name ${anchor(peer)} --network ${warm} ${image} iperf3 -s`
+  }
+  return { [Symbol.asyncDispose]: () => lowerOverlays(pair) }
+}
+
+async function lowerOverlays({ net1, net2 }: Pair): Promise<void> {
+  for (const { peer, warm, cold } of overlays) {
+    for (const host of [net1, net2]) await host.run`/usr/bin/docker rm -f ${anchor(peer)}`
+    await removeNetwork(net1, warm)
+    await removeNetwork(net1, cold)
+  }
+}
+
+/** Again and again: another host may still be saying that its last container has left. */
+export async function removeNetwork(host: Host, name: string): Promise<void> {
+  await host.waitUntilSucceeds`/usr/bin/docker network rm ${name} > /dev/null 2>&1; ! /usr/bin/docker network inspect ${name} > /dev/null 2>&1`
+}
+
+export async function addressOf(host: Host, container: string): Promise<string> {
+  const ask = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+  return host.succeed`/usr/bin/docker inspect -f ${ask} ${container}`
+}
+
+export async function pidOf(host: Host, container: string): Promise<string> {
+  return host.succeed`/usr/bin/docker inspect -f ${'{{.State.Pid}}'} ${container}`
+}
