@@ -22,9 +22,9 @@ export async function words2015(
       await service(args, { controlSocket, dockerd: dockerd(dockerSocket), print })
       return 0
     }
-    const { MULTIHOST_PLAN: plan } = process.env
+    const { MULTIHOST_PLAN: plan, MULTIHOST_DOCKER: real = realDocker } = process.env
     return await docker(args, {
-      ...{ docker: realDocker, controlSocket, dockerSocket, environment: process.env, print, complain },
+      ...{ docker: real, controlSocket, dockerSocket, environment: process.env, print, complain },
       ...(plan === undefined ? {} : { planFd: Number(plan) }),
     })
   } catch (thrown) {

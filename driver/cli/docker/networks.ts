@@ -156,6 +156,8 @@ export async function createNetwork(words: string[], tools: DockerTools): Promis
   if (unknown || operands.length !== 1 || operand === undefined || driver === undefined) return undefined
   if (!['overlay', 'vxlan'].includes(driver.value ?? '')) return undefined
   if (given('config-only', 'config-from', 'ingress').length > 0) return undefined
+  // Complete as it is: today's own words.
+  if (driver.value === 'vxlan' && given('ipam-driver').length > 0) return undefined
   const name = operand.word
   await refuseTaken(name, tools)
   const added = given('ipam-driver').length > 0 ? [] : ['--ipam-driver', 'vxlan']

@@ -43,7 +43,7 @@ translate() {
   [ -x "$multihost" ] || exec "$docker" "$@"
   [ ! -e ${dockerFolder}/swarm/docker-state.json ] || exec "$docker" "$@"
   exec 4>&1
-  plan=$(MULTIHOST_PLAN=3 "$multihost" docker "$@" 3>&1 >&4 4>&-)
+  plan=$(MULTIHOST_PLAN=3 MULTIHOST_DOCKER=$docker "$multihost" docker "$@" 3>&1 >&4 4>&-)
   code=$?
   exec 4>&-
   [ -z "$plan" ] || eval "exec \\"\\$docker\\" $plan"
@@ -85,12 +85,15 @@ case $command-$sub in
   run- | container-run | container-create) ;;
   network-ls | network-list | network-rm | network-remove) translate "$@" ;;
   network-create)
+    whole= ipam=
     for word do
       case $word in
-        overlay | vxlan | -doverlay | -dvxlan | -d=overlay | -d=vxlan | --driver=overlay | --driver=vxlan)
-          translate "$@" ;;
+        overlay | -doverlay | -d=overlay | --driver=overlay) translate "$@" ;;
+        vxlan | -dvxlan | -d=vxlan | --driver=vxlan) whole=no ;;
+        --ipam-driver | --ipam-driver=*) ipam=given ;;
       esac
     done
+    [ "$whole$ipam" != no ] || translate "$@"
     exec "$docker" "$@"
     ;;
   network-inspect | network-connect | network-disconnect)

@@ -91,6 +91,8 @@ describe('what is executed', () => {
       'network create foobar',
       'network create -d bridge foobar',
       'network create --driver=macvlan foobar',
+      'network create foobar -d vxlan --ipam-driver=vxlan',
+      'network create --ipam-driver vxlan --driver vxlan foobar',
       'network inspect foobar',
       'network connect foobar web',
       'compose up -d',
@@ -122,6 +124,8 @@ describe('what is executed', () => {
       network create foobar                                                  → docker network create foobar
       network create -d bridge foobar                                        → docker network create -d bridge foobar
       network create --driver=macvlan foobar                                 → docker network create --driver=macvlan foobar
+      network create foobar -d vxlan --ipam-driver=vxlan                     → docker network create foobar -d vxlan --ipam-driver=vxlan
+      network create --ipam-driver vxlan --driver vxlan foobar               → docker network create --ipam-driver vxlan --driver vxlan foobar
       network inspect foobar                                                 → docker network inspect foobar
       network connect foobar web                                             → docker network connect foobar web
       compose up -d                                                          → docker compose up -d
@@ -197,7 +201,9 @@ describe('what is executed', () => {
       'network remove foobar',
       'network create -d overlay foobar',
       'network create --label a=b --driver=overlay foobar',
-      'network create foobar --driver vxlan --ipam-driver vxlan',
+      'network create foobar --driver vxlan',
+      'network create -dvxlan --label a=b foobar',
+      'network create -d overlay --ipam-driver vxlan foobar',
       'network inspect 8805e22ad6e2',
       'network connect 8805e22ad6e2 web',
       'network disconnect -f 8805e22ad6e2 web',
@@ -218,7 +224,9 @@ describe('what is executed', () => {
       network remove foobar                                                  → multihost docker network remove foobar
       network create -d overlay foobar                                       → multihost docker network create -d overlay foobar
       network create --label a=b --driver=overlay foobar                     → multihost docker network create --label a=b --driver=overlay foobar
-      network create foobar --driver vxlan --ipam-driver vxlan               → multihost docker network create foobar --driver vxlan --ipam-driver vxlan
+      network create foobar --driver vxlan                                   → multihost docker network create foobar --driver vxlan
+      network create -dvxlan --label a=b foobar                              → multihost docker network create -dvxlan --label a=b foobar
+      network create -d overlay --ipam-driver vxlan foobar                   → multihost docker network create -d overlay --ipam-driver vxlan foobar
       network inspect 8805e22ad6e2                                           → multihost docker network inspect 8805e22ad6e2
       network connect 8805e22ad6e2 web                                       → multihost docker network connect 8805e22ad6e2 web
       network disconnect -f 8805e22ad6e2 web                                 → multihost docker network disconnect -f 8805e22ad6e2 web

@@ -1,0 +1,31 @@
+/**
+ * The `docker` of the walkthrough: a script before the real command in PATH, which understands the words of 2015.
+ *
+ * Optional: the driver works without it, and the real command stays where it was.
+ */
+import { wrapperText } from '../../driver/cli/docker/wrapper.ts'
+import { LabError } from '../errors.ts'
+import { filesHold, type RemoteFile, type Step, type StepContext, succeeds, writeFiles } from './step.ts'
+
+const wrapper = '/usr/local/bin/docker'
+
+export const dialect: Step = {
+  title: "docker's words of 2015",
+  holds: async (context) => filesHold(context, await files(context)),
+  async apply(context) {
+    const known = 'head -n 2 /usr/local/bin/docker | grep -q multihost || [ ! -e /usr/local/bin/docker ]'
+    if (!(await succeeds(context, known))) {
+      throw new LabError(`${context.host.name} has another ${wrapper}`, {
+        hint: 'move it away, or put the real command into /usr/bin',
+      })
+    }
+    await writeFiles(context, await files(context))
+  },
+}
+
+async function files({ $ }: StepContext): Promise<RemoteFile[]> {
+  const real = (
+    await $`PATH=/usr/bin:/usr/sbin:/bin:/usr/local/sbin command -v docker`.nothrow()
+  ).stdout.trim()
+  return [{ path: wrapper, content: wrapperText(real === '' ? {} : { docker: real }), mode: '0755' }]
+}
