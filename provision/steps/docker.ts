@@ -29,9 +29,9 @@ const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: o
 /** Before the engine and the driver, which both read it. */
 export const engineOptions: Step = {
   title: `options in ${optionsFile}`,
-  holds: (context) => filesHold(context, [optionsFileFor()]),
+  holds: (context) => filesHold(context, [optionsFileFor(context)]),
   async apply(context) {
-    await writeFiles(context, [optionsFileFor()])
+    await writeFiles(context, [optionsFileFor(context)])
     // Whoever runs already runs with the old ones; the steps after this one start what is stopped.
     await context.$`systemctl stop docker docker.socket multihost > /dev/null 2>&1 || true`
   },
@@ -71,15 +71,16 @@ export function optionsFileText(values: { dockerOpts: string; multihostOpts: str
   return render(new URL('../templates/docker.hbs', import.meta.url), parsed.data)
 }
 
-function optionsFileFor(): RemoteFile {
+function optionsFileFor({ host }: StepContext): RemoteFile {
   const multihostOpts = [
     `--kv-store=consul://${consulAddress}`,
     '--default-network=overlay:multihost',
     `--bind-interface=${network}`,
+    `--dns-listen=${host.address}`,
   ]
   return {
     path: optionsFile,
-    content: optionsFileText({ dockerOpts: '', multihostOpts: multihostOpts.join(' ') }),
+    content: optionsFileText({ dockerOpts: `--dns=${host.address}`, multihostOpts: multihostOpts.join(' ') }),
   }
 }
 
