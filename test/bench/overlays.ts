@@ -22,8 +22,6 @@ export interface Overlay {
   warm: string
   /** The first two bytes of its pool's addresses. */
   prefix: string
-  /** A network without containers. */
-  cold: string
 }
 
 export const overlays: readonly Overlay[] = [
@@ -32,7 +30,7 @@ export const overlays: readonly Overlay[] = [
 ]
 
 function overlay(peer: OverlayPeer, args: string[], prefix: string): Overlay {
-  return { peer, args, warm: `warm-${peer}`, cold: `cold-${peer}`, prefix }
+  return { peer, args, warm: `warm-${peer}`, prefix }
 }
 
 export const image = 'debian:13'
@@ -54,12 +52,10 @@ export async function joinSwarm({ net1, net2 }: Pair): Promise<AsyncDisposable> 
 /** The networks and anchors of both overlays. They go with the scope. */
 export async function raiseOverlays(pair: Pair): Promise<AsyncDisposable> {
   const { net1, net2 } = pair
-  for (const { peer, args, warm, cold, prefix } of overlays) {
+  for (const { peer, args, warm, prefix } of overlays) {
     await net1.succeed`/usr/bin/docker network create ${args} --subnet ${prefix}.0.0/16 ${warm}`
-    await net1.succeed`/usr/bin/docker network create ${args} ${cold}`
     if (peer === 'multihost')
-      for (const name of [warm, cold])
-        await net2.waitUntilSucceeds`/usr/bin/docker network inspect ${name} > /dev/null`
+      await net2.waitUntilSucceeds`/usr/bin/docker network inspect ${warm} > /dev/null`
     for (const host of [net1, net2])
       await host.succeed`/usr/bin/docker run -d --name ${anchor(peer)} --network ${warm} ${image} iperf3 -s`
   }
@@ -67,10 +63,9 @@ export async function raiseOverlays(pair: Pair): Promise<AsyncDisposable> {
 }
 
 async function lowerOverlays({ net1, net2 }: Pair): Promise<void> {
-  for (const { peer, warm, cold } of overlays) {
+  for (const { peer, warm } of overlays) {
     for (const host of [net1, net2]) await host.run`/usr/bin/docker rm -f ${anchor(peer)}`
     await removeNetwork(net1, warm)
-    await removeNetwork(net1, cold)
   }
 }
 
