@@ -147,12 +147,15 @@ scenario(
 )
 
 // systemd refuses a unit that was started too often, which is not what is tested here.
-for (const how of [
-  'systemctl reset-failed docker; systemctl restart docker',
-  'systemctl kill -s KILL docker',
-]) {
+const restart = 'systemctl reset-failed docker; systemctl restart docker'
+const kill = 'systemctl kill -s KILL docker'
+
+for (const [what, how] of [
+  ['restarts', restart],
+  ['is killed', kill],
+] as const) {
   scenario(
-    `an engine with live-restore loses no packet: ${how}`,
+    `an engine with live-restore that ${what} loses no packet`,
     { timeout: 120_000 },
     async ({ net1, net2 }) => {
       await net1.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
@@ -178,10 +181,7 @@ scenario(
   { timeout: 120_000 },
   async ({ net1, net2 }) => {
     await withTwo(net1, net2, async (a, b) => {
-      for (const how of [
-        'systemctl reset-failed docker; systemctl restart docker',
-        'systemctl kill -s KILL docker',
-      ]) {
+      for (const how of [restart, kill]) {
         await net1.succeed`sh -c ${how}`
         await net1.waitUntilSucceeds`docker version > /dev/null`
         await net1.waitUntilSucceeds`docker start one`

@@ -6,13 +6,6 @@ import type { Container, ContainerOptions, Host } from './host.ts'
 import { sharedNetwork } from './network.ts'
 import { scenario } from './scenario.ts'
 
-type Skip = (condition: boolean, note: string) => void
-
-async function needsDns(host: Host, skip: Skip): Promise<void> {
-  const { names } = JSON.parse(await host.succeed`multihost status --json`)
-  skip(names?.dns === undefined, 'this lab was provisioned without --dns-listen')
-}
-
 /** A container that never looks into its hosts file. */
 async function dnsOnly(host: Host, options: ContainerOptions): Promise<Container> {
   await host.succeed`echo 'hosts: dns' > /tmp/nsswitch`
@@ -27,8 +20,7 @@ const addressesOf = async (container: Container, name: string): Promise<string[]
 
 scenario(
   'a container on another host is found by NAME, NAME.NETWORK, alias and address',
-  async ({ net1, net2, skip }) => {
-    await needsDns(net1, skip)
+  async ({ net1, net2 }) => {
     await using foobar = await sharedNetwork([net1, net2], 'foobar')
     await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
     await using web = await net2.run({ name: 'web', network: foobar.name, args: ['--network-alias', 'www'] })
@@ -42,8 +34,7 @@ scenario(
   },
 )
 
-scenario('an alias of several containers has all their addresses', async ({ net1, net2, skip }) => {
-  await needsDns(net1, skip)
+scenario('an alias of several containers has all their addresses', async ({ net1, net2 }) => {
   await using foobar = await sharedNetwork([net1, net2], 'foobar')
   await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
   const args = ['--network-alias', 'pool']
@@ -53,21 +44,16 @@ scenario('an alias of several containers has all their addresses', async ({ net1
   expect((await addressesOf(asker, 'pool')).sort()).toEqual([one.address, two.address].sort())
 })
 
-scenario(
-  'IPv6 addresses are answered too, and a name without one is no error',
-  async ({ net1, net2, skip }) => {
-    await needsDns(net1, skip)
-    await using dual = await sharedNetwork([net1, net2], 'dual', ['--ipv6', '--subnet', 'fd00:77::/64'])
-    await using asker = await dnsOnly(net1, { name: 'asker', network: dual.name })
-    await using web = await net2.run({ name: 'web', network: dual.name })
-    const v6 =
-      await net2.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} ${web.id}`
-    await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
-  },
-)
+scenario('IPv6 addresses are answered too, and a name without one is no error', async ({ net1, net2 }) => {
+  await using dual = await sharedNetwork([net1, net2], 'dual', ['--ipv6', '--subnet', 'fd00:77::/64'])
+  await using asker = await dnsOnly(net1, { name: 'asker', network: dual.name })
+  await using web = await net2.run({ name: 'web', network: dual.name })
+  const v6 =
+    await net2.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} ${web.id}`
+  await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
+})
 
-scenario('a container sees the names of its networks, and no others', async ({ net1, net2, skip }) => {
-  await needsDns(net1, skip)
+scenario('a container sees the names of its networks, and no others', async ({ net1, net2 }) => {
   await using one = await sharedNetwork([net1, net2], 'one')
   await using two = await sharedNetwork([net1, net2], 'two')
   await using asker = await dnsOnly(net1, { name: 'asker', network: one.name })
@@ -83,8 +69,7 @@ scenario('a container sees the names of its networks, and no others', async ({ n
 
 scenario(
   'what does not exist is denied at once, though the machine has no resolver',
-  async ({ net1, net2, skip }) => {
-    await needsDns(net1, skip)
+  async ({ net1, net2 }) => {
     await using foobar = await sharedNetwork([net1, net2], 'foobar')
     await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
     for (const name of ['nobody', 'nobody.foobar', 'example.com', '172.21.200.200']) {
@@ -93,27 +78,22 @@ scenario(
   },
 )
 
-scenario(
-  'what is not ours is asked of the machine’s resolvers',
-  async ({ consulServer, net1, net2, skip }) => {
-    await needsDns(net1, skip)
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
-    // A resolver for one name: it copies the question and adds an address.
-    const script = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=Buffer.concat([q.subarray(0,e),Buffer.from('c00c00010001000000050004c0000201','hex')]);a[2]|=128;a[3]=128;a[7]=1;a[9]=0;a[11]=0;s.send(a,r.port,r.address)});s.bind(53,'${consulServer.address}')`
-    await consulServer.succeed`systemd-run -q --unit scenario-resolver node -e ${script}`
-    try {
-      await net1.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
-      await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
-    } finally {
-      await net1.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
-      await consulServer.succeed`systemctl stop scenario-resolver`
-    }
-  },
-)
+scenario('what is not ours is asked of the machine’s resolvers', async ({ consulServer, net1, net2 }) => {
+  await using foobar = await sharedNetwork([net1, net2], 'foobar')
+  await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+  // A resolver for one name: it copies the question and adds an address.
+  const script = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=Buffer.concat([q.subarray(0,e),Buffer.from('c00c00010001000000050004c0000201','hex')]);a[2]|=128;a[3]=128;a[7]=1;a[9]=0;a[11]=0;s.send(a,r.port,r.address)});s.bind(53,'${consulServer.address}')`
+  await consulServer.succeed`systemd-run -q --unit scenario-resolver node -e ${script}`
+  try {
+    await net1.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
+    await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
+  } finally {
+    await net1.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
+    await consulServer.succeed`systemctl stop scenario-resolver`
+  }
+})
 
-scenario('another machine is refused', async ({ net1, net2, skip }) => {
-  await needsDns(net1, skip)
+scenario('another machine is refused', async ({ net1, net2 }) => {
   await using foobar = await sharedNetwork([net1, net2], 'foobar')
   await using web = await net1.run({ name: 'web', network: foobar.name })
   // web.foobar A; what matters of the answer is its fourth byte, whose last four bits are the code.
@@ -126,8 +106,7 @@ scenario('another machine is refused', async ({ net1, net2, skip }) => {
 
 scenario(
   'a network with more endpoints than a hosts file should hold is left to DNS, and status says so',
-  async ({ net1, net2, skip }) => {
-    await needsDns(net1, skip)
+  async ({ net1, net2 }) => {
     await using foobar = await sharedNetwork([net1, net2], 'foobar')
     await using asker = await net1.run({ name: 'asker', network: foobar.name })
     await using web = await net2.run({ name: 'web', network: foobar.name })
