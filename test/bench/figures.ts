@@ -3,7 +3,7 @@
  *
  * Nothing is asserted: on a shared machine the numbers move, and the ratios between peers of one run are what counts.
  */
-import { type Peer, peers, type Sample, summaryOf } from './samples.ts'
+import { type Peer, peers, ratioOf, type Sample, summaryOf } from './samples.ts'
 import { table } from './table.ts'
 
 interface Figure {
@@ -54,11 +54,8 @@ function cell(samples: readonly Sample[], { id, digits = 0, show }: Figure, peer
   return `${text(median)} (${text(min)}–${text(max)})`
 }
 
-/** Of the medians; none where the other's is zero or below, as of losses. */
 function ratio(samples: readonly Sample[], { id, show }: Figure, peer: Peer): string {
-  const [ours, theirs] = [summaryOf(samples, id, 'multihost'), summaryOf(samples, id, peer)]
-  if (show === 'percentiles' || ours === undefined || theirs === undefined || theirs.median <= 0) return '–'
-  return (ours.median / theirs.median).toFixed(2)
+  return show === 'percentiles' ? '–' : (ratioOf(samples, id, peer)?.toFixed(2) ?? '–')
 }
 
 /** The driver's own share, call by call: `call/<first|further>/<method>`. */

@@ -1,7 +1,7 @@
 /**
  * The goals beside what this run reached. A goal that is missed is said, not failed.
  */
-import { type Peer, type Sample, summaryOf } from './samples.ts'
+import { type Peer, ratioOf, type Sample, summaryOf } from './samples.ts'
 import type { Summary } from './statistics.ts'
 import { table } from './table.ts'
 
@@ -16,12 +16,9 @@ export interface Goal {
 }
 
 export function goals(samples: readonly Sample[]): Goal[] {
-  const of = (id: string, pick: keyof Summary = 'median', peer: Peer = 'multihost'): number | undefined =>
-    summaryOf(samples, id, peer)?.[pick]
-  const ratio = (id: string, peer: Peer): number | undefined => {
-    const [ours, theirs] = [of(id), of(id, 'median', peer)]
-    return ours === undefined || theirs === undefined ? undefined : ours / theirs
-  }
+  const of = (id: string, pick: keyof Summary = 'median'): number | undefined =>
+    summaryOf(samples, id, 'multihost')?.[pick]
+  const ratio = (id: string, peer: Peer): number | undefined => ratioOf(samples, id, peer)
   return [
     goal('TCP, one stream', 'least', 1, '× swarm', ratio('tcp-1', 'swarm')),
     goal('TCP, four streams', 'least', 1, '× swarm', ratio('tcp-4', 'swarm')),

@@ -23,7 +23,7 @@ import type { Sample } from './samples.ts'
 
 const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
 
-  --quick   fewer and shorter rounds: about two minutes instead of ten
+  --quick   fewer rounds: two minutes instead of seven
   --out     where the samples go; report/bench.json
   --keep    leave the lab up afterwards
   --lab     name of the lab; bench`

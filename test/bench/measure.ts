@@ -19,8 +19,8 @@ export interface Size {
 }
 
 export const sizes = {
-  full: { containers: 10, convergence: 100, creations: 10, traffic: 7, seconds: 3 },
-  quick: { containers: 4, convergence: 30, creations: 4, traffic: 3, seconds: 1 },
+  full: { containers: 10, convergence: 100, creations: 10, traffic: 12, seconds: 1 },
+  quick: { containers: 4, convergence: 30, creations: 4, traffic: 4, seconds: 1 },
 } satisfies Record<string, Size>
 
 export async function measure(pair: Pair, size: Size, say: (stage: string) => void): Promise<Sample[]> {

@@ -3,7 +3,7 @@
  *
  * A flat list, since that is what the JSON file holds; summaries are made from it and never kept instead of it.
  */
-import { type Summary, summarize } from './statistics.ts'
+import { median, type Summary, summarize } from './statistics.ts'
 
 /** `bare`: the hosts without Docker's networks (for containers: `--network none`). `bridge`: the engine's own. */
 export const peers = ['bare', 'bridge', 'swarm', 'multihost'] as const
@@ -29,8 +29,24 @@ export function recorder(): Recorder {
 }
 
 export function summaryOf(samples: readonly Sample[], figure: string, peer: Peer): Summary | undefined {
-  const values = samples.filter((it) => it.figure === figure && it.peer === peer).map((it) => it.value)
+  const values = valuesOf(samples, figure, peer)
   return values.length === 0 ? undefined : summarize(values)
+}
+
+/** In the order of the rounds. */
+function valuesOf(samples: readonly Sample[], figure: string, peer: Peer): number[] {
+  return samples.filter((it) => it.figure === figure && it.peer === peer).map((it) => it.value)
+}
+
+/**
+ * Ours by theirs, round by round, and the median of that: a minute in which the machine was busy with something else
+ * weighs on both. Absent where one has no samples, or theirs are not above zero (losses).
+ */
+export function ratioOf(samples: readonly Sample[], figure: string, peer: Peer): number | undefined {
+  const [ours, theirs] = [valuesOf(samples, figure, 'multihost'), valuesOf(samples, figure, peer)]
+  const pairs = ours.slice(0, theirs.length).map((value, round) => [value, theirs[round] ?? 0] as const)
+  if (pairs.length === 0 || pairs.some(([, their]) => their <= 0)) return undefined
+  return median(pairs.map(([our, their]) => our / their))
 }
 
 /**
