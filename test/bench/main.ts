@@ -10,7 +10,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chooseLab, labOptions, parse } from '../../provision/arguments.ts'
 import type { Backend } from '../../provision/backend.ts'
-import { explain } from '../../provision/errors.ts'
+import { explain, LabError } from '../../provision/errors.ts'
 import { hostNamed } from '../../provision/hosts.ts'
 import { catchSignals } from '../../provision/interruption.ts'
 import { raise } from '../../provision/raise.ts'
@@ -68,7 +68,8 @@ async function measureOn(backend: Backend, size: keyof typeof sizes, out: string
   const pair = { net1: net1.host, net2: net2.host }
   const began = new Date()
   const machine = await machineOf(pair)
-  const samples = await measure(pair, sizes[size], (stage) => console.log(`bench: ${stage}`))
+  const measuring = measure(pair, sizes[size], (stage) => console.log(`bench: ${stage}`))
+  const samples = await Promise.race([measuring, interruption.promise])
   print(samples)
   mkdirSync(dirname(out), { recursive: true })
   const report = { began, size: { name: size, ...sizes[size] }, machine, goals: goals(samples), samples }
@@ -92,6 +93,16 @@ async function machineOf({ net1 }: Pair): Promise<Record<string, string | number
   }
 }
 
+/** A promise that a signal rejects: whatever is being measured then is not waited for. */
+function interruptible(): { promise: Promise<never>; interrupt: (signal: NodeJS.Signals) => void } {
+  let interrupt: (signal: NodeJS.Signals) => void = () => undefined
+  const promise = new Promise<never>((_, reject) => {
+    interrupt = (signal) => reject(new LabError(`${signal} while measuring`))
+  })
+  promise.catch(() => undefined) // a signal while nothing is measured
+  return { promise, interrupt }
+}
+
 async function connected(backend: Backend, name: string): Promise<AsyncDisposable & { host: Host }> {
   const { address } = hostNamed(name)
   const connection = await backend.connect(hostNamed(name))
@@ -104,7 +115,8 @@ async function connected(backend: Backend, name: string): Promise<AsyncDisposabl
   return { host, [Symbol.asyncDispose]: async () => connection.close() }
 }
 
-const interrupted = catchSignals()
+const interruption = interruptible()
+const interrupted = catchSignals(interruption.interrupt)
 main(process.argv.slice(2)).then(
   () => {
     process.exitCode = interrupted() ?? 0
@@ -112,6 +124,7 @@ main(process.argv.slice(2)).then(
   (error) => {
     const code = interrupted()
     console.error(code === undefined ? explain(error) : 'interrupted; the lab is down')
-    process.exitCode = code ?? 2
+    // what still waits for a host that is gone would keep the process for its deadline
+    process.exit(code ?? 2)
   },
 )
