@@ -43,7 +43,7 @@ storeContract('Consul', {
     prefix = `p${++count}`
   },
   put: (table, key, text) => consul.put(`${prefix}/${pathOf({ table, key })}`, text),
-  away: async () => consul.pause(),
+  away: () => consul.pause(),
   back: async () => consul.resume(),
   timeoutMs,
 })
@@ -68,7 +68,7 @@ test('a store is opened while Consul is away, with what it knew before', async (
   const first = await open('net-1', { diskPath })
   await first.commit([createNetwork('n1')])
   await first.close()
-  consul.pause()
+  await consul.pause()
   const again = await open('net-1', { diskPath })
   expect(again.snapshot().networks.get('n1')?.value).toEqual(network('n1'))
   expect(again.status()).toMatchObject({ fresh: false, ageMs: undefined, index: 0 })
@@ -86,7 +86,7 @@ test('a copy on disk that cannot be read, or of another store, is left out', asy
   await writeFile(diskPath, JSON.stringify({ format: 1, store: 'consul://elsewhere', tables }))
   expect((await open('net-1', { diskPath })).snapshot().vnis.size).toBe(0)
   await writeFile(diskPath, JSON.stringify({ format: 1, store: `${consul.url}/${prefix}`, tables }))
-  consul.pause()
+  await consul.pause()
   expect(
     [...(await open('net-1', { diskPath })).snapshot().vnis.keys()],
     'a bad value alone is left out',
