@@ -7,6 +7,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { pino } from 'pino'
+import { asScript, docker } from './cli/docker/docker.ts'
 import { asDriverError } from './core/errors.ts'
 import { startDriver } from './driver.ts'
 import { dockerEngine } from './engine/docker.ts'
@@ -66,6 +67,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
       defaultNetwork: options.defaultNetwork,
       inSwarmMode: () => inSwarmMode(options.dockerSocket),
+      script: async (words) => asScript(await docker(words, { ...options, environment: {} })),
     })
     return {
       async stop() {

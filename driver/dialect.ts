@@ -27,6 +27,7 @@ export interface DialectOptions {
   defaultNetwork: { name: string }
   controlSocket: string
   inSwarmMode(): Promise<boolean>
+  script(words: string[]): Promise<string>
   onRun(run: LoopRun): void
 }
 
@@ -64,6 +65,7 @@ export function startDialect(options: DialectOptions): Dialect {
       chosen.add(pool)
       return pool
     },
+    script: options.script,
     ready: (wanted, waitMs) => waitForNetwork({ store, engine, host }, wanted, waitMs),
   })
   const loop = startDefaultNetwork({

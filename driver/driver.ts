@@ -47,6 +47,8 @@ export interface DriverOptions {
   defaultNetwork: { driver: string; name: string }
   /** The docker wrapper steps aside then. */
   inSwarmMode?(): Promise<boolean>
+  /** Docker's words of 2015 as a script for the docker wrapper. */
+  script?(words: string[]): Promise<string>
   socket: string
   controlSocket: string
   namespaceFolder: string
@@ -103,6 +105,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     ...{ context, verbs, engine: options.engine, defaultNetwork: options.defaultNetwork },
     ...{ controlSocket: options.controlSocket, onRun: metrics.onRun },
     inSwarmMode: options.inSwarmMode ?? (async () => false),
+    script: options.script ?? (async () => 'exit 1'),
   })
   const loops = startLoops(options, store, context, verbs.deleteNetwork, metrics.onRun, dialect.poke)
   const laneStates = (): Record<string, LaneStatus> => ({

@@ -29,7 +29,7 @@ async function main([command, ...args]: string[]): Promise<void> {
 }
 
 function print(text: string): void {
-  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+  if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
 main(process.argv.slice(2)).catch((thrown: unknown) => {

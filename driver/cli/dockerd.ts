@@ -10,8 +10,8 @@ export interface Dockerd {
   container(ref: string): Promise<EngineContainer>
   network(ref: string): Promise<EngineNetwork | undefined>
   networks(filters: Record<string, string[]>): Promise<EngineNetwork[]>
-  /** Throws `taken` for a name that the engine has already. */
-  createNetwork(name: string, subnet: string): Promise<string>
+  /** With the body of the engine's call; the id. Throws `taken` for a name that the engine has already. */
+  createNetwork(body: object): Promise<string>
   removeNetwork(ref: string): Promise<void>
   connect(network: string, container: string, ip?: { v4?: string; v6?: string }): Promise<void>
   disconnect(network: string, container: string): Promise<void>
@@ -53,11 +53,7 @@ export function dockerd(socketPath: string): Dockerd {
         throw error
       }),
     networks: (filters) => call('GET', `/networks?filters=${esc(JSON.stringify(filters))}`),
-    async createNetwork(name, subnet) {
-      const IPAM = { Driver: 'vxlan', Config: [{ Subnet: subnet }] }
-      const body = { Name: name, CheckDuplicate: true, Driver: 'vxlan', IPAM }
-      return (await call<{ Id: string }>('POST', '/networks/create', body)).Id
-    },
+    createNetwork: async (body) => (await call<{ Id: string }>('POST', '/networks/create', body)).Id,
     removeNetwork: (ref) => call('DELETE', `/networks/${esc(ref)}`),
     connect(network, container, { v4, v6 } = {}) {
       const IPAMConfig = {

@@ -1,9 +1,17 @@
 /**
  * The entry of `multihost service` and `multihost docker`. Whatever is wrong is one line, and exit code 1.
+ *
+ * The docker wrapper asks the driver instead, over the control socket, as long as it can: to start Node takes longer
+ * than all the rest. With `--script` the answer is what the driver would answer it.
  */
-import { asDriverError } from '../core/errors.ts'
-import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'
-import { docker } from './docker/docker.ts'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { asDriverError, DriverError } from '../core/errors.ts'
+import { defaultControlSocket as controlSocket, defaultDockerSocket as dockerSocket } from '../sockets.ts'
+import { asScript, docker } from './docker/docker.ts'
+import { globalFlags } from './docker/flags.ts'
+import { parseCommand } from './docker/words.ts'
 import { dockerd } from './dockerd.ts'
 import { service } from './service.ts'
 
@@ -15,21 +23,57 @@ export async function words2015(
   args: string[],
   print: (text: string) => void,
 ): Promise<number> {
-  const complain = (text: string): void => void process.stderr.write(`multihost: ${text}\n`)
-  const [controlSocket, dockerSocket] = [defaultControlSocket, defaultDockerSocket]
   try {
-    if (command === 'service') {
-      await service(args, { controlSocket, dockerd: dockerd(dockerSocket), print })
-      return 0
-    }
-    const { MULTIHOST_PLAN: plan, MULTIHOST_DOCKER: real = realDocker } = process.env
-    return await docker(args, {
-      ...{ docker: real, controlSocket, dockerSocket, environment: process.env, print, complain },
-      ...(plan === undefined ? {} : { planFd: Number(plan) }),
-    })
+    if (command === 'docker') return await dockerCommand(args, print)
+    await service(args, { controlSocket, dockerd: dockerd(dockerSocket), print })
+    return 0
   } catch (thrown) {
     const error = asDriverError(thrown)
-    complain(error.code === 'internal' ? (error.stack ?? error.line) : error.line)
+    complain(`multihost: ${error.code === 'internal' ? (error.stack ?? error.line) : error.line}`)
     return 1
   }
+}
+
+async function dockerCommand([first, ...rest]: string[], print: (text: string) => void): Promise<number> {
+  const asked = first === '--script'
+  const words = asked || first === undefined ? rest : [first, ...rest]
+  const environment = process.env
+  const context = configuredContext(words, environment)
+  const outcome = await docker(words, { controlSocket, dockerSocket, environment, context })
+  if (asked) {
+    print(asScript(outcome))
+    return 0
+  }
+  for (const text of outcome.out) print(text)
+  for (const text of outcome.err) complain(text)
+  return typeof outcome.next === 'number' ? outcome.next : call(outcome.next)
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+function configuredContext(words: string[], environment: NodeJS.ProcessEnv): string | undefined {
+  const named = parseCommand(words, globalFlags)?.options.filter(({ name }) => name === 'config')
+  try {
+    const folder = named?.at(-1)?.value ?? environment.DOCKER_CONFIG ?? `${homedir()}/.docker`
+    const text = readFileSync(`${folder}/config.json`, 'utf8')
+    return (JSON.parse(text) as { currentContext?: string }).currentContext || undefined
+  } catch {
+    // No file, or one that docker itself will complain about.
+    return undefined
+  }
+}
+
+function call(words: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(realDocker, words, { stdio: 'inherit' })
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
+      process.on(signal, () => child.kill(signal))
+    }
+    child.on('error', (cause) => {
+      reject(new DriverError('unavailable', `${realDocker}: ${cause.message}`, { cause }))
+    })
+    child.on('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
+  })
 }

@@ -20,6 +20,8 @@ export interface DialectParts {
   choosePool(refused: readonly Cidr[]): Promise<Cidr>
   /** Resolves when the engine here has the cluster's network of that name; undefined when it has not in time. */
   ready(name: string, waitMs: number): Promise<ReadyNetwork | undefined>
+  /** Docker's words of 2015 as a script for the docker wrapper. */
+  script(words: string[]): Promise<string>
 }
 
 export interface NetworkView {
@@ -52,7 +54,7 @@ const chooseBody = z.object({ refused: z.array(z.string()).default([]) })
 const readyBody = z.object({ waitMs: z.number().int().min(0).max(30_000).default(10_000) })
 
 export function dialectApp(parts: DialectParts): Hono {
-  const { defaultNetwork, services, networks, claimed, choosePool, ready } = parts
+  const { defaultNetwork, services, networks, claimed, choosePool, ready, script } = parts
   const app = new Hono()
   const name = (c: Context): string => c.req.param('name') ?? ''
   app.get('/networks', (c) =>
@@ -61,6 +63,11 @@ export function dialectApp(parts: DialectParts): Hono {
   app.post('/networks/:name/ready', async (c) => {
     const { waitMs } = await bodyOf(c, readyBody)
     return c.json((await ready(name(c), waitMs)) ?? null)
+  })
+  // A form, since a shell can send one: each field a word.
+  app.post('/docker', async (c) => {
+    const { w = [] } = await c.req.parseBody({ all: true })
+    return c.text(await script([w].flat().map(String)))
   })
   app.post('/pools/choose', async (c) => {
     const { refused } = await bodyOf(c, chooseBody)

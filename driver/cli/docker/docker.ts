@@ -1,12 +1,9 @@
 /**
- * `multihost docker WORDS…`: docker's command line with the words of 2015.
+ * Docker's command line with the words of 2015: what is translated is done, or becomes another call of docker.
  *
- * What is translated is done here or becomes another call of docker, which the wrapper makes (`MULTIHOST_PLAN`: the
- * descriptor on which it reads it); without a wrapper it is made from here. Everything else is docker's.
+ * The same for the driver, which is asked by the wrapper and need not be started, and for `multihost docker`. Whoever
+ * asks makes the call, so that a container's terminal, signals and exit code are docker's own.
  */
-import { spawn } from 'node:child_process'
-import { readFileSync, writeSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { DriverError, isCode } from '../../core/errors.ts'
 import { inSwarmMode } from '../../engine/swarm.ts'
 import { dockerd } from '../dockerd.ts'
@@ -17,39 +14,52 @@ import { translateRun } from './run.ts'
 import { type Command, type Option, parseCommand, shellWords } from './words.ts'
 
 export interface DockerOptions {
-  docker: string
   controlSocket: string
   dockerSocket: string
-  /** Descriptor that the wrapper reads the call from. */
-  planFd?: number
+  /** Of the user. */
   environment: Readonly<Record<string, string | undefined>>
-  print(text: string): void
-  complain(text: string): void
+  /** The context that the user's configuration names. */
+  context?: string | undefined
 }
 
-/** The exit code. */
-export async function docker(words: string[], options: DockerOptions): Promise<number> {
+/** What to print, and then: the exit code, or docker's words. */
+export interface Outcome {
+  out: string[]
+  err: string[]
+  next: number | string[]
+}
+
+/** Never throws for what is wrong with the words: that is an outcome. */
+export async function docker(words: string[], options: DockerOptions): Promise<Outcome> {
+  const [out, err]: [string[], string[]] = [[], []]
+  const complain = (text: string): void => void err.push(`multihost: ${text}`)
   const command = parseCommand(words, globalFlags)
-  if (
-    command === undefined ||
-    isElsewhere(command.options, options.environment) ||
-    (await isSwarm(options))
-  ) {
-    return call(words, options)
+  if (command === undefined || isElsewhere(command.options, options) || (await isSwarm(options))) {
+    return { out, err, next: words }
   }
-  const tools: DockerTools = { ...options, dockerd: dockerd(options.dockerSocket), globals: command.globals }
-  return translate(command, words, tools, options)
+  const tools: DockerTools = {
+    controlSocket: options.controlSocket,
+    dockerd: dockerd(options.dockerSocket),
+    print: (text) => void out.push(text),
+    complain,
+  }
+  try {
+    return { out, err, next: (await translate(command, tools)) ?? words }
+  } catch (error) {
+    if (!(error instanceof DriverError)) throw error
+    complain(error.line)
+    return { out, err, next: 1 }
+  }
 }
 
+/** Undefined: docker with the words as they are. */
 async function translate(
   { name, rest, globals }: Command,
-  words: string[],
   tools: DockerTools,
-  options: DockerOptions,
-): Promise<number> {
+): Promise<number | string[] | undefined> {
   const [group, sub = ''] = name.split(' ')
-  const instead = (changed: string[] | undefined): Promise<number> =>
-    call(changed === undefined ? words : [...globals, ...name.split(' '), ...changed], options)
+  const instead = (changed: string[] | undefined): string[] | undefined =>
+    changed && [...globals, ...name.split(' '), ...changed]
   switch (name) {
     case 'run':
     case 'create':
@@ -58,22 +68,24 @@ async function translate(
       return instead(await translateRun(rest, tools))
     case 'network ls':
     case 'network list':
-      return (await orDocker(() => listNetworks(rest, tools), false, tools)) ? 0 : call(words, options)
+      return (await orDocker(() => listNetworks(rest, tools), false, tools)) ? 0 : undefined
     case 'network rm':
-    case 'network remove': {
-      const removed = await removeNetworks(rest, tools)
-      return removed === undefined ? call(words, options) : removed ? 0 : 1
-    }
+    case 'network remove':
+      return codeOf(await removeNetworks(rest, tools))
     case 'network create':
-      return (await createNetwork(rest, tools)) ?? call(words, options)
+      return (await createNetwork(rest, tools)) ? 0 : undefined
     case 'network inspect':
     case 'network connect':
     case 'network disconnect':
       return instead(await orDocker(() => withLocalIds(sub, rest, tools), undefined, tools))
   }
-  if (group !== 'service') return call(words, options)
+  if (group !== 'service') return undefined
   await service(sub === '' ? rest : [sub, ...rest], tools)
   return 0
+}
+
+function codeOf(done: boolean | undefined): number | undefined {
+  return done === undefined ? undefined : done ? 0 : 1
 }
 
 /** Without the driver these still say something, only with the ids of this host. */
@@ -95,43 +107,23 @@ async function isSwarm({ dockerSocket }: DockerOptions): Promise<boolean> {
 const localSockets = ['unix:///var/run/docker.sock', 'unix:///run/docker.sock']
 
 /** The command is for another engine than this host's. */
-function isElsewhere(options: readonly Option[], environment: DockerOptions['environment']): boolean {
+function isElsewhere(options: readonly Option[], { environment, context }: DockerOptions): boolean {
   const given = (...names: string[]): string | undefined =>
     options.filter(({ name }) => names.includes(name)).at(-1)?.value
-  const context = given('context', 'c')
-  if (context !== undefined) return context !== 'default'
+  const asked = given('context', 'c')
+  if (asked !== undefined) return asked !== 'default'
   const host = given('host', 'H') ?? environment.DOCKER_HOST
   if (host !== undefined && host !== '') return !localSockets.includes(host)
-  const chosen = environment.DOCKER_CONTEXT || configuredContext(given('config'), environment)
+  const chosen = environment.DOCKER_CONTEXT || context
   return chosen !== undefined && chosen !== 'default'
 }
 
-function configuredContext(
-  folder: string | undefined,
-  environment: DockerOptions['environment'],
-): string | undefined {
-  try {
-    const path = `${folder ?? environment.DOCKER_CONFIG ?? `${homedir()}/.docker`}/config.json`
-    return (JSON.parse(readFileSync(path, 'utf8')) as { currentContext?: string }).currentContext || undefined
-  } catch {
-    // No file, or one that docker itself will complain about.
-    return undefined
-  }
-}
-
-function call(words: string[], { docker, planFd }: DockerOptions): Promise<number> {
-  if (planFd !== undefined) {
-    writeSync(planFd, shellWords(words))
-    return Promise.resolve(0)
-  }
-  return new Promise((resolve, reject) => {
-    const child = spawn(docker, words, { stdio: 'inherit' })
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
-      process.on(signal, () => child.kill(signal))
-    }
-    child.on('error', (cause) =>
-      reject(new DriverError('unavailable', `${docker}: ${cause.message}`, { cause })),
-    )
-    child.on('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
-  })
+/** The outcome as a script, in which `$docker` is the real command. */
+export function asScript({ out, err, next }: Outcome): string {
+  const say = (text: string): string => `printf '%s\\n' ${shellWords([text])}`
+  return [
+    ...out.filter((text) => text !== '').map((text) => say(text.replace(/\n$/, ''))),
+    ...err.map((text) => `${say(text)} >&2`),
+    typeof next === 'number' ? `exit ${next}` : `exec "$docker" ${shellWords(next)}`,
+  ].join('\n')
 }

@@ -9,13 +9,15 @@ import type { Networks, ReadyNetwork } from '../../control/dialect.ts'
 import { DriverError, isCode } from '../../core/errors.ts'
 import { ask } from '../ask.ts'
 import type { Dockerd } from '../dockerd.ts'
+import { createBody } from './create.ts'
 
 export interface NetworkTools {
   controlSocket: string
   dockerd: Dockerd
 }
 
-const attempts = 5
+/** So often a pool is chosen anew when another host was faster. */
+export const attempts = 5
 
 export async function ensureNetwork(tools: NetworkTools, name: string): Promise<ReadyNetwork> {
   const { networks } = await clusterNetworks(tools)
@@ -48,7 +50,7 @@ async function make(tools: NetworkTools, name: string): Promise<void> {
   for (;;) {
     const pool = await choosePool(tools, refused)
     try {
-      await tools.dockerd.createNetwork(name, pool)
+      await tools.dockerd.createNetwork(createBody(name, [], pool) ?? {})
       return
     } catch (error) {
       if (await isThere(tools, name)) return

@@ -2,20 +2,16 @@
  * `docker network …` for networks that are on all hosts: one id everywhere, driver `overlay`, and no removal while
  * another host uses it.
  */
-import { spawnSync } from 'node:child_process'
 import type { NetworkView } from '../../control/dialect.ts'
 import { DriverError, isCode } from '../../core/errors.ts'
 import type { EngineNetwork } from '../dockerd.ts'
 import { table } from '../table.ts'
-import { choosePool, clusterNetworks, type NetworkTools, waitUntilReady } from './ensure.ts'
+import { createBody } from './create.ts'
+import { attempts, choosePool, clusterNetworks, type NetworkTools, waitUntilReady } from './ensure.ts'
 import { connectFlags, createFlags, disconnectFlags, inspectFlags, listFlags, removeFlags } from './flags.ts'
 import { type Option, parseMixed } from './words.ts'
 
 export interface DockerTools extends NetworkTools {
-  /** Path of the real command. */
-  docker: string
-  /** Its options before the command. */
-  globals: string[]
   print(text: string): void
   complain(text: string): void
 }
@@ -145,30 +141,24 @@ function refuseUsed({ name, id, users }: NetworkView): void {
   )
 }
 
-const attempts = 5
-
-/** `network create -d overlay`: the exit code; undefined when it is not a network of the cluster. */
-export async function createNetwork(words: string[], tools: DockerTools): Promise<number | undefined> {
+/** `network create -d overlay`. False when it is not a network of the cluster: docker should make it. */
+export async function createNetwork(words: string[], tools: DockerTools): Promise<boolean> {
   const { options, operands, unknown } = parseMixed(words, createFlags)
   const given = (...names: string[]): Option[] => options.filter(({ name }) => names.includes(name))
-  const driver = given('driver', 'd').at(-1)
+  const driver = given('driver', 'd').at(-1)?.value ?? ''
   const [operand] = operands
-  if (unknown || operands.length !== 1 || operand === undefined || driver === undefined) return undefined
-  if (!['overlay', 'vxlan'].includes(driver.value ?? '')) return undefined
-  if (given('config-only', 'config-from', 'ingress').length > 0) return undefined
+  if (unknown || operands.length !== 1 || operand === undefined) return false
+  if (!['overlay', 'vxlan'].includes(driver)) return false
   // Complete as it is: today's own words.
-  if (driver.value === 'vxlan' && given('ipam-driver').length > 0) return undefined
-  const name = operand.word
-  await refuseTaken(name, tools)
-  const added = given('ipam-driver').length > 0 ? [] : ['--ipam-driver', 'vxlan']
-  const base = ['--driver', 'vxlan', ...added, ...withoutDriver(words, given('driver', 'd'))]
+  if (driver === 'vxlan' && given('ipam-driver').length > 0) return false
   const chooses = !given('subnet').some(({ value = '' }) => !value.includes(':'))
-  const made = chooses ? await createOnSomePool(base, tools) : create(base, tools)
-  if (made.code !== 0) {
-    tools.complain(made.stderr.trim())
-    return made.code
-  }
-  return tellWinner(made.id, name, tools)
+  const body = (pool?: string) => createBody(operand.word, options, pool)
+  if (body() === undefined) return false
+  await refuseTaken(operand.word, tools)
+  const make = (pool?: string) => tools.dockerd.createNetwork(body(pool) ?? {})
+  const id = chooses ? await onSomePool(make, tools) : await make()
+  await tellWinner(id, operand.word, tools)
+  return true
 }
 
 async function refuseTaken(name: string, tools: DockerTools): Promise<void> {
@@ -179,39 +169,23 @@ async function refuseTaken(name: string, tools: DockerTools): Promise<void> {
   })
 }
 
-function withoutDriver(words: string[], drivers: readonly Option[]): string[] {
-  return words.filter((_, i) => !drivers.some(({ at, words }) => i >= at && i < at + words))
-}
-
-interface Made {
-  code: number
-  id: string
-  stderr: string
-}
-
-async function createOnSomePool(words: string[], tools: DockerTools): Promise<Made> {
+async function onSomePool(make: (pool: string) => Promise<string>, tools: DockerTools): Promise<string> {
   const refused: string[] = []
   for (;;) {
     const pool = await choosePool(tools, refused)
-    const made = create(['--subnet', pool, ...words], tools)
-    refused.push(pool)
-    const { claimed } = made.code === 0 ? { claimed: [] as string[] } : await clusterNetworks(tools)
-    // Another host took the pool in the meantime.
-    if (!claimed.includes(pool) || refused.length === attempts) return made
-  }
-}
-
-function create(words: string[], { docker, globals }: DockerTools): Made {
-  const run = spawnSync(docker, [...globals, 'network', 'create', ...words], { encoding: 'utf8' })
-  return {
-    code: run.status ?? 1,
-    id: (run.stdout ?? '').trim(),
-    stderr: run.stderr || String(run.error ?? ''),
+    try {
+      return await make(pool)
+    } catch (error) {
+      refused.push(pool)
+      const { claimed } = await clusterNetworks(tools)
+      // Only if another host took the pool in the meantime.
+      if (!claimed.includes(pool) || refused.length === attempts) throw error
+    }
   }
 }
 
 /** The engine made it; whether it is the cluster's is decided by who was first to claim its name. */
-async function tellWinner(id: string, name: string, tools: DockerTools): Promise<number> {
+async function tellWinner(id: string, name: string, tools: DockerTools): Promise<void> {
   const ready = await waitUntilReady(tools, name)
   if (ready !== undefined && ready.id !== id) {
     throw new DriverError('taken', `another host made network ${name} at the same moment, and was first`, {
@@ -221,5 +195,4 @@ async function tellWinner(id: string, name: string, tools: DockerTools): Promise
   tools.print(id)
   if (ready === undefined)
     tools.complain(`network ${name} is not on the other hosts yet; see 'multihost status'`)
-  return 0
 }

@@ -3,8 +3,9 @@
  *
  * Nearly everything is handed on with `exec` after a look at the first words, without a further process: about
  * 1 ms. A plain `docker run` gets the default network by the shell alone, once the driver says that it is there.
- * For the rest `multihost docker` is asked; it does the work and tells, on descriptor 3, what docker is to be called
- * with in the end, if at all, so that a container's terminal, signals and exit code are docker's own.
+ * For the rest the driver is asked over its socket, with curl where there is one, else with `multihost docker`, which
+ * takes longer. It does the work and answers with a script: what to print, and what docker is to be called with in
+ * the end, if at all, so that a container's terminal, signals and exit code are docker's own.
  *
  * Written in POSIX shell with builtins only. The tables of options are flags.ts'.
  */
@@ -14,6 +15,7 @@ export interface WrapperPaths {
   /** The real command. */
   docker?: string
   multihost?: string
+  curl?: string
   /** The driver's folder in /run. */
   runFolder?: string
   /** The engine's data; its swarm state is there. */
@@ -24,6 +26,7 @@ export function wrapperText(paths: WrapperPaths = {}): string {
   const {
     docker = '/usr/bin/docker',
     multihost = '/usr/local/bin/multihost',
+    curl = '/usr/bin/curl',
     runFolder = '/run/multihost',
     dockerFolder = '/var/lib/docker',
   } = paths
@@ -38,16 +41,36 @@ multihost=${multihost}
 case \${DOCKER_HOST-} in '' | unix:///var/run/docker.sock | unix:///run/docker.sock) ;; *) exec "$docker" "$@" ;; esac
 case \${DOCKER_CONTEXT-} in '' | default) ;; *) exec "$docker" "$@" ;; esac
 
-# Asks multihost, then calls docker as it says, if it says so.
+custom=
+# A context of the user's own, which only a longer look at the file tells.
+look() {
+  config=\${DOCKER_CONFIG:-\${HOME-}/.docker}/config.json
+  [ -r "$config" ] || return 0
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in *'"currentContext"'*) custom=yes ;; esac
+  done < "$config"
+}
+
+ask() {
+  n=0
+  for word do
+    n=$((n + 1))
+    [ "$n" -gt 1 ] || set --
+    set -- "$@" --data-urlencode "w=$word"
+  done
+  ${curl} -q --noproxy '*' --silent --fail --max-time 60 --unix-socket ${runFolder}/control.sock "$@" http://multihost/docker
+}
+
+# Does what the driver answers; does not return.
 translate() {
-  [ -x "$multihost" ] || exec "$docker" "$@"
   [ ! -e ${dockerFolder}/swarm/docker-state.json ] || exec "$docker" "$@"
-  exec 4>&1
-  plan=$(MULTIHOST_PLAN=3 MULTIHOST_DOCKER=$docker "$multihost" docker "$@" 3>&1 >&4 4>&-)
-  code=$?
-  exec 4>&-
-  [ -z "$plan" ] || eval "exec \\"\\$docker\\" $plan"
-  exit "$code"
+  look
+  if [ -z "$custom" ] && [ -w ${runFolder}/control.sock ] && [ -x ${curl} ]; then
+    answer=$(ask "$@") && eval "$answer"
+  fi
+  [ -x "$multihost" ] || exec "$docker" "$@"
+  answer=$("$multihost" docker --script "$@") && eval "$answer"
+  exit 1
 }
 
 # The command: behind docker's own options.
@@ -68,7 +91,8 @@ for word do
       -H=unix:///var/run/docker.sock | -Hunix:///var/run/docker.sock | --host=unix:///var/run/docker.sock) ;;
       --context=default | -c=default | -cdefault) ;;
       -H* | --host=* | -c* | --context=*) exec "$docker" "$@" ;;
-      ${pattern(globalFlags.valued.filter((name) => name !== 'host' && name !== 'context'))} | -l) skip=value= ;;
+      --config | --config=*) custom=yes; [ "$word" != --config ] || skip=value= ;;
+      ${pattern(globalFlags.valued.filter((name) => !['host', 'context', 'config'].includes(name)))} | -l) skip=value= ;;
       --*=* | ${pattern(globalFlags.plain)} | -D) ;;
       service) translate "$@" ;;
       run | create) command=run; break ;;
@@ -153,13 +177,9 @@ case $network in
   *) translate "$@" ;;
 esac
 
-# The default network. With a context of the user's own, which only a longer look at its file tells, multihost decides.
-config=\${DOCKER_CONFIG:-\${HOME-}/.docker}/config.json
-if [ -r "$config" ]; then
-  while IFS= read -r line || [ -n "$line" ]; do
-    case $line in *'"currentContext"'*) translate "$@" ;; esac
-  done < "$config"
-fi
+# The default network.
+look
+[ -z "$custom" ] || translate "$@"
 { read -r network < ${runFolder}/default-network; } 2> /dev/null || translate "$@"
 [ ! -e ${dockerFolder}/swarm/docker-state.json ] || exec "$docker" "$@"
 n=0

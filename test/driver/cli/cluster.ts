@@ -55,7 +55,15 @@ function commandsOf({ docker }: TestHost, idle: ReadonlySet<string>): Dockerd {
     },
     network: (ref) => find(ref).catch(() => undefined),
     networks: asSeen,
-    createNetwork: (name, subnet) => docker.create(name, { pools: [{ subnet, aux: {} }] }),
+    createNetwork(body) {
+      const { Name, Internal, IPAM } = body as {
+        Name: string
+        Internal: boolean
+        IPAM: { Config: { Subnet: string }[] }
+      }
+      const pools = IPAM.Config.map(({ Subnet }) => ({ subnet: Subnet, aux: {} }))
+      return docker.create(Name, { internal: Internal, pools })
+    },
     async removeNetwork(ref) {
       await docker.rm((await find(ref)).Name)
     },

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ensureNetwork } from '../../../../driver/cli/docker/ensure.ts'
 import {
+  createNetwork,
   type DockerTools,
   listNetworks,
   localIdFor,
@@ -49,7 +50,7 @@ describe('on two hosts', () => {
   const tools = (on: CommandHost): DockerTools => {
     said.length = 0
     return {
-      ...{ ...on, docker: 'docker', globals: [] },
+      ...on,
       print: (text) => void said.push(text),
       complain: (text) => void said.push(`complaint: ${text}`),
     }
@@ -123,6 +124,32 @@ describe('on two hosts', () => {
     ).toMatchInlineSnapshot(
       `"network own of this host has the driver bridge, not vxlan; remove it, or choose another name: the network is wanted on all hosts"`,
     )
+  })
+
+  test('of driver overlay is made with a subnet of its own, and its id is told', async () => {
+    expect(await createNetwork(['-d', 'overlay', '--internal', 'foobar'], tools(net1))).toBe(true)
+    const [network] = [...net1.host.store.snapshot().networks.values()]
+    expect(said).toEqual([network?.value.id])
+    expect(network?.value).toMatchObject({ name: 'foobar', internal: true, v4: { cidr: '172.21.0.0/16' } })
+    expect(net1.host.store.snapshot().pools.get('172.21.0.0/16')?.value.chosen).toBeUndefined()
+    await until('net-2 has it', () => net2.host.docker.ls().includes('foobar'))
+    const words = ['--driver=vxlan', '--subnet', '10.9.0.0/24', 'foobar']
+    expect(await lineOf(createNetwork(words, tools(net2)))).toContain(
+      'network with name foobar already exists',
+    )
+    expect(await createNetwork([...words.slice(0, 3), 'other'], tools(net2))).toBe(true)
+  })
+
+  test.each([
+    ['-d bridge foobar'],
+    ['foobar'],
+    ['-d overlay'],
+    ['-d overlay --frob foobar'],
+    ['-d overlay --config-only foobar'],
+    ['-d overlay --scope swarm foobar'],
+    ['-d vxlan --ipam-driver vxlan foobar'],
+  ])('docker itself makes %s', async (line) => {
+    expect(await createNetwork(line.split(' '), tools(net1))).toBe(false)
   })
 
   test('one id works on both hosts, and a used network is not removed', async () => {

@@ -1,10 +1,14 @@
 /** The very script that hosts get, run by the shell, with a docker and a multihost that only say what they were called with. */
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { asScript } from '../../../../driver/cli/docker/docker.ts'
 import { wrapperText } from '../../../../driver/cli/docker/wrapper.ts'
+import { dialectApp } from '../../../../driver/control/dialect.ts'
+import { listenOn } from '../../../../driver/protocol/socket.ts'
+import type { ServiceVerbs } from '../../../../driver/verbs/service.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'wrapper-'))
 const path = (name: string): string => join(folder, name)
@@ -14,21 +18,14 @@ const marker = path('run/default-network')
 beforeAll(() => {
   for (const name of ['run', 'lib/swarm', 'home/.docker']) mkdirSync(path(name), { recursive: true })
   script('docker', 'printf "docker\\0"; for word do printf "%s\\0" "$word"; done')
-  // Says what it was asked, and plans a call with a word that has to be quoted.
+  // Its answer says what it was asked, then does what the test wants.
   script(
     'multihost',
-    `printf "multihost\\0"; for word do printf "%s\\0" "$word"; done; printf "%s" "\${PLAN-}" >&3; exit "\${CODE-0}"`,
+    `printf "multihost\\0" > ${path('asked')}; for word do printf "%s\\0" "$word" >> ${path('asked')}; done
+    printf "%s\n" "cat ${path('asked')}" "\${THEN-exit}"`,
   )
-  writeFileSync(
-    path('wrapper'),
-    wrapperText({
-      docker: path('docker'),
-      multihost: path('multihost'),
-      runFolder: path('run'),
-      dockerFolder: path('lib'),
-    }),
-  )
-  chmodSync(path('wrapper'), 0o755)
+  const paths = { docker: path('docker'), multihost: path('multihost'), dockerFolder: path('lib') }
+  script('wrapper', wrapperText({ ...paths, runFolder: path('run') }))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 beforeEach(() => {
@@ -38,7 +35,7 @@ beforeEach(() => {
 })
 
 function script(name: string, body: string): void {
-  writeFileSync(path(name), `#!/bin/sh\n${body}\n`)
+  writeFileSync(path(name), body.startsWith('#!') ? body : `#!/bin/sh\n${body}\n`)
   chmodSync(path(name), 0o755)
 }
 
@@ -178,7 +175,7 @@ describe('what is executed', () => {
       container create debian:13                                             → docker container create --network multihost debian:13
       -D run debian:13                                                       → docker -D run --network multihost debian:13
       --log-level debug run debian:13                                        → docker --log-level debug run --network multihost debian:13
-      -l debug --config /tmp/none run debian:13                              → docker -l debug --config /tmp/none run --network multihost debian:13
+      -l debug --config /tmp/none run debian:13                              → multihost docker --script -l debug --config /tmp/none run debian:13
       -H unix:///var/run/docker.sock run debian:13                           → docker -H unix:///var/run/docker.sock run --network multihost debian:13
       --host=unix:///var/run/docker.sock run debian:13                       → docker --host=unix:///var/run/docker.sock run --network multihost debian:13
       --context default run debian:13                                        → docker --context default run --network multihost debian:13"
@@ -210,27 +207,27 @@ describe('what is executed', () => {
       '-D network ls',
     ]
     expect(lines(commands)).toMatchInlineSnapshot(`
-      "service                                                                → multihost docker service
-      service ls -q                                                          → multihost docker service ls -q
-      service publish bar.foobar                                             → multihost docker service publish bar.foobar
-      run -it --publish-service=bar.foobar.overlay debian:13 bash            → multihost docker run -it --publish-service=bar.foobar.overlay debian:13 bash
-      run --publish-service bar debian:13                                    → multihost docker run --publish-service bar debian:13
-      run --net foobar --publish-service=bar debian:13                       → multihost docker run --net foobar --publish-service=bar debian:13
-      run --net=8805e22ad6e2 debian:13                                       → multihost docker run --net=8805e22ad6e2 debian:13
-      run --network 8805e22ad6e2 debian:13                                   → multihost docker run --network 8805e22ad6e2 debian:13
-      network ls --no-trunc                                                  → multihost docker network ls --no-trunc
-      network list                                                           → multihost docker network list
-      network rm foobar                                                      → multihost docker network rm foobar
-      network remove foobar                                                  → multihost docker network remove foobar
-      network create -d overlay foobar                                       → multihost docker network create -d overlay foobar
-      network create --label a=b --driver=overlay foobar                     → multihost docker network create --label a=b --driver=overlay foobar
-      network create foobar --driver vxlan                                   → multihost docker network create foobar --driver vxlan
-      network create -dvxlan --label a=b foobar                              → multihost docker network create -dvxlan --label a=b foobar
-      network create -d overlay --ipam-driver vxlan foobar                   → multihost docker network create -d overlay --ipam-driver vxlan foobar
-      network inspect 8805e22ad6e2                                           → multihost docker network inspect 8805e22ad6e2
-      network connect 8805e22ad6e2 web                                       → multihost docker network connect 8805e22ad6e2 web
-      network disconnect -f 8805e22ad6e2 web                                 → multihost docker network disconnect -f 8805e22ad6e2 web
-      -D network ls                                                          → multihost docker -D network ls"
+      "service                                                                → multihost docker --script service
+      service ls -q                                                          → multihost docker --script service ls -q
+      service publish bar.foobar                                             → multihost docker --script service publish bar.foobar
+      run -it --publish-service=bar.foobar.overlay debian:13 bash            → multihost docker --script run -it --publish-service=bar.foobar.overlay debian:13 bash
+      run --publish-service bar debian:13                                    → multihost docker --script run --publish-service bar debian:13
+      run --net foobar --publish-service=bar debian:13                       → multihost docker --script run --net foobar --publish-service=bar debian:13
+      run --net=8805e22ad6e2 debian:13                                       → multihost docker --script run --net=8805e22ad6e2 debian:13
+      run --network 8805e22ad6e2 debian:13                                   → multihost docker --script run --network 8805e22ad6e2 debian:13
+      network ls --no-trunc                                                  → multihost docker --script network ls --no-trunc
+      network list                                                           → multihost docker --script network list
+      network rm foobar                                                      → multihost docker --script network rm foobar
+      network remove foobar                                                  → multihost docker --script network remove foobar
+      network create -d overlay foobar                                       → multihost docker --script network create -d overlay foobar
+      network create --label a=b --driver=overlay foobar                     → multihost docker --script network create --label a=b --driver=overlay foobar
+      network create foobar --driver vxlan                                   → multihost docker --script network create foobar --driver vxlan
+      network create -dvxlan --label a=b foobar                              → multihost docker --script network create -dvxlan --label a=b foobar
+      network create -d overlay --ipam-driver vxlan foobar                   → multihost docker --script network create -d overlay --ipam-driver vxlan foobar
+      network inspect 8805e22ad6e2                                           → multihost docker --script network inspect 8805e22ad6e2
+      network connect 8805e22ad6e2 web                                       → multihost docker --script network connect 8805e22ad6e2 web
+      network disconnect -f 8805e22ad6e2 web                                 → multihost docker --script network disconnect -f 8805e22ad6e2 web
+      -D network ls                                                          → multihost docker --script -D network ls"
     `)
   })
 })
@@ -276,35 +273,78 @@ describe('the wrapper steps aside', () => {
 describe('a plain run', () => {
   test('is asked about while the default network is not there', () => {
     rmSync(marker)
-    expect(called(['run', 'debian:13'])).toEqual(['multihost', 'docker', 'run', 'debian:13'])
+    expect(called(['run', 'debian:13'])).toEqual(['multihost', 'docker', '--script', 'run', 'debian:13'])
   })
 
   test('is asked about when the user has chosen a context in a file', () => {
     writeFileSync(path('home/.docker/config.json'), '{\n  "auths": {},\n  "currentContext": "other"}')
-    expect(called(['run', 'debian:13'])).toEqual(['multihost', 'docker', 'run', 'debian:13'])
+    expect(called(['run', 'debian:13'])).toEqual(['multihost', 'docker', '--script', 'run', 'debian:13'])
     writeFileSync(path('home/.docker/config.json'), '{ "auths": {} }')
     expect(called(['run', 'debian:13'])).toEqual(['docker', 'run', '--network', 'multihost', 'debian:13'])
   })
 })
 
-describe('what multihost answers', () => {
-  const call = (environment: Record<string, string>, input = '') =>
+describe('the answer', () => {
+  const call = (then: string) =>
     spawnSync(path('wrapper'), ['service', 'x'], {
-      env: { PATH: '/usr/bin:/bin', ...environment },
+      env: { PATH: '/usr/bin:/bin', THEN: then },
       encoding: 'utf8',
-      input,
     })
 
-  test('is the exit code, without a plan', () => {
-    const { status, stdout } = call({ CODE: '7' })
+  test('is an exit code', () => {
+    const { status, stdout } = call('exit 7')
     expect(status).toBe(7)
-    expect(stdout.split('\0')).toEqual(['multihost', 'docker', 'service', 'x', ''])
+    expect(stdout.split('\0')).toEqual(['multihost', 'docker', '--script', 'service', 'x', ''])
   })
 
-  test('is docker’s call, whose words come through as they are', () => {
-    const { stdout } = call({ PLAN: String.raw`'run' '--env' 'A=it'\''s $HOME "x"  *' 'a b' ''` })
-    const words = stdout.split('\0').slice(4)
-    expect(words).toEqual(['docker', 'run', '--env', `A=it's $HOME "x"  *`, 'a b', '', ''])
+  test('prints, and calls docker with words that come through as they are', () => {
+    const outcome = {
+      out: ["it's", 'two\nlines'],
+      err: ['a warning'],
+      next: ['run', '--env', `A=it's $HOME "x"  *`, 'a\nb', ''],
+    }
+    const { stdout, stderr } = call(asScript(outcome))
+    expect(stderr).toBe('a warning\n')
+    expect(stdout).toContain("it's\ntwo\nlines\n")
+    expect(stdout.split('lines\n')[1]?.split('\0').slice(0, -1)).toEqual(['docker', ...outcome.next])
+  })
+
+  test('comes from the driver where it can, and from multihost where the driver fails', async () => {
+    let status: 200 | 500 = 200
+    let words: string[] = []
+    const unused = (): never => {
+      throw new Error('not asked')
+    }
+    const services = new Proxy({}, { get: unused }) as ServiceVerbs
+    const app = dialectApp({
+      ...{ defaultNetwork: 'multihost', services, networks: unused, claimed: unused },
+      ...{ choosePool: unused, ready: unused },
+      async script(asked) {
+        words = asked
+        if (status === 500) throw new Error('a defect')
+        return asScript({ out: ['from the driver'], err: [], next: 3 })
+      },
+    })
+    app.onError((_, c) => c.text('', 500))
+    const driver = await listenOn(path('run/control.sock'), app)
+    const asked = ['service', 'it\'s & "more" = 1+1 %', '', '@/etc/passwd', 'ü\n']
+    const run = () =>
+      new Promise<{ code: number | string | null | undefined; stdout: string }>((resolve) => {
+        execFile(
+          path('wrapper'),
+          asked,
+          { env: { PATH: '/usr/bin:/bin', http_proxy: 'http://nowhere:1' } },
+          (error, stdout) => resolve({ code: error?.code ?? 0, stdout }),
+        )
+      })
+    try {
+      expect(await run()).toEqual({ code: 3, stdout: 'from the driver\n' })
+      expect(words).toEqual(asked)
+      status = 500
+      expect((await run()).stdout).toBe(['multihost', 'docker', '--script', ...asked, ''].join('\0'))
+    } finally {
+      await driver.close()
+    }
   })
 })
 

@@ -1,0 +1,168 @@
+/**
+ * The commands as the page types them: the default network, `-d overlay`, ids that are the same on all hosts, and
+ * everything else untouched.
+ */
+import { afterEach, describe, expect } from 'vitest'
+import type { Host } from './host.ts'
+import { labHosts, scenario } from './scenario.ts'
+
+afterEach(async () => {
+  const { net1, net2 } = await labHosts()
+  for (const host of [net1, net2]) await host.run`docker ps -aq | xargs -r docker rm -f`
+  for (const name of ['foobar', 'multihost']) {
+    await net1.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1 || docker network rm ${name}`
+    await net2.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1`
+  }
+})
+
+/** Name → id and driver, as `docker network ls` prints them. */
+async function networks(host: Host): Promise<Record<string, string>> {
+  const [, ...lines] = (await host.succeed`docker network ls --no-trunc`).split('\n')
+  const rows = lines.map((line) => line.split(/ +/))
+  return Object.fromEntries(rows.map(([id = '', name = '', driver = '']) => [name, `${id} ${driver}`]))
+}
+const onNetwork = '{{range $name, $it := .NetworkSettings.Networks}}{{$name}} {{$it.IPAddress}}{{end}}'
+
+describe('the default network', () => {
+  scenario(
+    'appears with its first container and not before, with one id on all hosts',
+    async ({ net1, net2 }) => {
+      for (const host of [net1, net2]) expect(await networks(host)).not.toHaveProperty('multihost')
+      const id = await net1.succeed`docker run -d --name distracted_bohr debian:13 sleep infinity`
+      const { multihost } = await networks(net1)
+      expect(multihost).toMatch(/^[0-9a-f]{64} overlay$/)
+      await net2.waitUntilSucceeds`docker network inspect multihost > /dev/null`
+      expect((await networks(net2)).multihost).toBe(multihost)
+      const line = `^[0-9a-f]\\{12\\} distracted_bohr multihost ${id.slice(0, 12)}$`
+      await net2.waitUntilSucceeds`docker service ls | tr -s ' ' | grep -q ${line}`
+      await net2.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -q 172.'}`
+    },
+  )
+
+  scenario(
+    'is one, when both hosts start their first container in the same moment',
+    async ({ net1, net2 }) => {
+      const hosts = [net1, net2]
+      for (let round = 0; round < 5; round++) {
+        await Promise.all(
+          hosts.map((host) => host.succeed`docker run -d --name first debian:13 sleep infinity`),
+        )
+        const [[, a = ''], [, b = '']] = (await Promise.all(
+          hosts.map(async (host) => (await host.succeed`docker inspect -f ${onNetwork} first`).split(' ')),
+        )) as [string[], string[]]
+        expect(a).not.toBe(b)
+        await net1.succeed`docker exec first ping -c1 -W2 ${b}`
+        await net2.succeed`docker exec first ping -c1 -W2 ${a}`
+        const [one, other] = await Promise.all(hosts.map(networks))
+        expect(one?.multihost).toBe(other?.multihost)
+        await Promise.all(hosts.map((host) => host.succeed`docker rm -f first`))
+        await net1.waitUntilSucceeds`docker network rm multihost`
+        for (const host of hosts) {
+          await host.waitUntilSucceeds`! docker network inspect multihost > /dev/null 2>&1`
+        }
+      }
+    },
+  )
+})
+
+describe('docker network', () => {
+  scenario('create -d overlay prints an id that works on both hosts', async ({ net1, net2 }) => {
+    const id = await net1.succeed`docker network create -d overlay foobar`
+    expect(id).toMatch(/^[0-9a-f]{64}$/)
+    await net2.waitUntilSucceeds`docker network inspect foobar > /dev/null`
+    for (const host of [net1, net2]) {
+      expect((await networks(host)).foobar).toBe(`${id} overlay`)
+      expect(await host.succeed`docker network ls -q --filter driver=overlay`).toBe(id.slice(0, 12))
+      expect(await host.succeed`docker network ls -q --filter id=${id.slice(0, 12)}`).toBe(id.slice(0, 12))
+      expect(await host.succeed`docker network inspect -f ${'{{.Name}}'} ${id.slice(0, 12)}`).toBe('foobar')
+    }
+    expect(await net2.fail`docker network create -d overlay foobar`).toContain('already exists')
+    await net2.succeed`docker run -d --name web --network ${id.slice(0, 12)} debian:13 sleep infinity`
+    await net2.succeed`docker run -d --name late debian:13 sleep infinity`
+    await net2.succeed`docker network connect ${id} late`
+    await net2.succeed`docker exec late ping -c1 -W2 web`
+    await net2.succeed`docker network disconnect ${id} late`
+    await net1.waitUntilSucceeds`docker service ls | grep -q web`
+    for (const host of [net1, net2]) {
+      expect(await host.fail`docker network rm ${id}`).toMatch(/used by web \([0-9a-f]{12}\) on net-2/)
+    }
+    await net2.succeed`docker rm -f web`
+    expect(await net2.succeed`docker network rm ${id.slice(0, 12)}`).toBe(id.slice(0, 12))
+    await net1.waitUntilSucceeds`! docker network inspect foobar > /dev/null 2>&1`
+  })
+
+  scenario('create -d vxlan needs no --ipam-driver, and takes all of its options', async ({ net1, net2 }) => {
+    await net1.succeed`docker network create --label team=blue -d vxlan --subnet 10.44.0.0/24 --internal foobar`
+    await net2.waitUntilSucceeds`docker network inspect foobar > /dev/null`
+    const told = '{{.Internal}} {{.Labels.team}} {{(index .IPAM.Config 0).Subnet}} {{.IPAM.Driver}}'
+    expect(await net2.succeed`docker network inspect -f ${told} foobar`).toBe('true blue 10.44.0.0/24 vxlan')
+  })
+})
+
+describe('everything else is docker’s own', () => {
+  scenario('standard input, terminal, signals and exit codes', async ({ net1 }) => {
+    expect(await net1.succeed`echo abc | docker run -i --rm debian:13 cat`).toBe('abc')
+    expect(await net1.succeed`echo abc | docker run -i --rm --publish-service=pipe debian:13 cat`).toBe('abc')
+    await net1.succeed`docker service unpublish pipe`
+    expect((await net1.run`docker run --rm debian:13 sh -c 'exit 42'`).code).toBe(42)
+    expect((await net1.run`docker frobnicate`).code).not.toBe(0)
+    const terminal = 'docker run -it --rm debian:13 tty'
+    expect(await net1.succeed`script -qec ${terminal} /dev/null < /dev/null`).toContain('/dev/pts/')
+    const trap = 'trap "echo got it; exit 7" TERM; echo ready; while :; do sleep 0.05; done'
+    const signalled = `docker run --name sig --publish-service=sig debian:13 sh -c '${trap}' > /tmp/sig & pid=$!
+      until grep -q ready /tmp/sig; do sleep 0.05; done; kill -TERM $pid; wait $pid; echo "code $?"; cat /tmp/sig`
+    expect(await net1.succeed`timeout 30 bash -c ${signalled}`).toBe('code 7\nready\ngot it')
+  })
+
+  scenario('with docker service of a swarm, when the host is in one', async ({ net1 }) => {
+    await net1.succeed`docker swarm init --advertise-addr ${net1.address}`
+    try {
+      expect(await net1.succeed`docker service ls`).toMatch(/^ID +NAME +MODE +REPLICAS/)
+      expect(await net1.succeed`docker network ls`).toMatch(/ingress +overlay +swarm/)
+      const id = await net1.succeed`docker run -d debian:13 sleep infinity`
+      expect(await net1.succeed`docker inspect -f ${onNetwork} ${id}`).toMatch(/^bridge /)
+    } finally {
+      await net1.succeed`docker swarm leave --force`
+    }
+    expect(await net1.succeed`docker service ls`).toContain('SERVICE ID')
+  })
+
+  scenario('and costs next to nothing', async ({ net1 }) => {
+    await net1.succeed`docker run -d debian:13 sleep infinity`
+    const passed = await aboveOwn(net1, 'version')
+    const run = await aboveOwn(net1, 'run --help')
+    const translated = await aboveOwn(net1, 'network ls')
+    const service = await medianMs(net1, 'docker service ls')
+    console.log(
+      `above docker's own, ms: passed on ${passed}, run ${run}, network ls ${translated}; service ls ${service}`,
+    )
+    expect(passed).toBeLessThan(5)
+    expect(run).toBeLessThan(5)
+    expect(translated).toBeLessThan(60)
+    expect(service).toBeLessThan(60)
+  })
+})
+
+/** Of calls in turn, so that a busy moment of the machine meets both. */
+async function aboveOwn(host: Host, words: string): Promise<number> {
+  const [wrapped, own] = await mediansMs(host, [`docker ${words}`, `/usr/bin/docker ${words}`])
+  return Math.round(((wrapped ?? 0) - (own ?? 0)) * 10) / 10
+}
+
+async function medianMs(host: Host, command: string): Promise<number | undefined> {
+  return (await mediansMs(host, [command]))[0]
+}
+
+async function mediansMs(host: Host, commands: string[]): Promise<number[]> {
+  const timed = commands.map(
+    (command) => `s=$(date +%s%N); ${command} > /dev/null; echo -n "$(( $(date +%s%N) - s )) "`,
+  )
+  const loop = `for i in $(seq 31); do ${timed.join('; ')}; echo; done`
+  const rows = (await host.succeed`bash -c ${loop}`)
+    .split('\n')
+    .map((row) => row.trim().split(' ').map(Number))
+  return commands.map((_, column) => {
+    const sorted = rows.map((row) => row[column] ?? 0).sort((a, b) => a - b)
+    return Math.round((sorted[Math.floor(sorted.length / 2)] ?? 0) / 1e5) / 10
+  })
+}
