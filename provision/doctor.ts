@@ -4,6 +4,7 @@
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { execa } from 'execa'
+import { Address4 } from 'ip-address'
 import { missing, nspawnNeeds } from './debian.ts'
 import { network } from './hosts.ts'
 import { cgroupVersion } from './nspawn/cgroup.ts'
@@ -63,12 +64,11 @@ const checks: Check[] = [
   {
     title: `foreign ${network}`,
     async look() {
-      const { stdout } = await execa('ip', ['-j', 'route', 'show', 'table', 'main'], { reject: false })
-      const routes: { dst: string; dev?: string }[] = JSON.parse(stdout || '[]')
-      const foreign = routes.find((route) => route.dst === network)
+      const { stdout } = await execa('ip', ['-j', 'route', 'show', 'table', 'main'])
+      const foreign = foreignRoute(JSON.parse(stdout || '[]'))
       if (!foreign) return { found: 'none' }
       return {
-        problem: `this machine routes ${network} to ${foreign.dev ?? 'somewhere'}`,
+        problem: `this machine routes ${foreign.dst} to ${foreign.dev ?? 'somewhere'}`,
         remedy:
           'nspawn labs live in namespaces and do not mind; --backend vagrant does: remove that network first',
         warning: true,
@@ -80,8 +80,8 @@ const checks: Check[] = [
   {
     title: "FORWARD policy of this machine's own Docker",
     async look() {
-      const { stdout, failed } = await execa('iptables', ['-S', 'FORWARD'], { reject: false })
-      if (failed || !String(stdout).includes('-P FORWARD DROP')) return { found: 'does not drop' }
+      const { stdout } = await execa('iptables', ['-S', 'FORWARD'])
+      if (!stdout.includes('-P FORWARD DROP')) return { found: 'does not drop' }
       return {
         problem: 'FORWARD is DROP (Docker sets it)',
         remedy:
@@ -97,8 +97,8 @@ export async function doctor(say: (line: string) => void): Promise<boolean> {
   let well = true
   for (const { title, look } of checks) {
     const seen = await look().catch((error) => ({
-      problem: `cannot be told: ${String(error.message)}`,
-      remedy: 'see above',
+      problem: `cannot be told: ${reason(error)}`,
+      remedy: 'run it as root, with the packages installed',
       warning: true,
     }))
     if ('found' in seen) {
@@ -109,6 +109,22 @@ export async function doctor(say: (line: string) => void): Promise<boolean> {
     say(`${seen.warning ? 'warning ' : 'PROBLEM '} ${title}: ${seen.problem}\n         → ${seen.remedy}`)
   }
   return well
+}
+
+/** The first route, the default one aside, that shares addresses with the lab's network. */
+export function foreignRoute(routes: readonly { dst: string; dev?: string }[]) {
+  const lab = new Address4(network)
+  return routes.find(({ dst }) => {
+    if (!Address4.isValid(dst) || dst.endsWith('/0')) return false
+    const route = new Address4(dst)
+    return route.isInSubnet(lab) || lab.isInSubnet(route)
+  })
+}
+
+/** The tool's own last word; `ENOENT` where there is no such tool. */
+function reason(error: unknown): string {
+  const { stderr, code, message } = error as { stderr?: string; code?: string; message: string }
+  return stderr?.trim().split('\n').at(-1) || code || message
 }
 
 /** Tries the link type in a namespace that goes away with the command. */
@@ -124,7 +140,7 @@ function linkType(type: string): Check {
       )
       if (!tried.failed) return { found: 'yes' }
       return {
-        problem: String(tried.stderr).trim(),
+        problem: reason(tried),
         remedy: `as root; if it is still refused: modprobe ${type}`,
       }
     },
