@@ -14,6 +14,8 @@ export interface Backend {
   boot(host: LabHost): Promise<void>
   /** The lab is whole now; `stays` when it outlives this process. */
   complete(stays: boolean): void
+  /** Making it failed: a lab that this process began goes again; one that was whole before stays. */
+  abandon(): Promise<void>
   /** Takes down whatever there is of the lab; resolves when nothing is left. */
   down(): Promise<void>
   /** The lab exists, whole or not. */

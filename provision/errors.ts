@@ -21,5 +21,23 @@ export function unknown(what: string, value: string, allowed: readonly string[])
 export function explain(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(explain))].join('\n')
   if (error instanceof LabError) return error.hint ? `${error.message}\n  ${error.hint}` : error.message
+  if (isSystemError(error)) return systemError(error)
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+/** The system refused something: its own words say what and where, and the frames say nothing to a person. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error
+}
+
+function systemError({ code, message }: NodeJS.ErrnoException): string {
+  const hint = code === undefined ? undefined : ways[code]
+  return hint === undefined ? message : `${message}\n  ${hint}`
+}
+
+const ways: Record<string, string> = {
+  ENOSPC: 'the disk is full: make room, then run it again',
+  EROFS: 'the disk is mounted read-only',
+  EACCES: 'run it as root',
+  EPERM: 'run it as root',
 }

@@ -2,14 +2,12 @@
  * `npm run lab -- VERB`: the lab by hand.
  */
 import { chooseLab, type LabChoice, labOptions, parse } from './arguments.ts'
-import { doctor } from './doctor.ts'
 import { explain, LabError, unknown } from './errors.ts'
 import { hostNamed, hosts } from './hosts.ts'
 import { catchSignals } from './interruption.ts'
 import { collectGarbage } from './nspawn/removal.ts'
 import { uninterrupted } from './nspawn/run.ts'
-import { timingTable } from './progress.ts'
-import { provisionAll, type Raised, raise } from './raise.ts'
+import type { Raised } from './raise.ts'
 import { shellQuote } from './ssh.ts'
 import { statusTable } from './status.ts'
 
@@ -27,11 +25,11 @@ const usage = `usage: npm run lab -- VERB [--lab NAME]
 
 const verbs = {
   up: async (choice: LabChoice, _: string[], flags: { timings: boolean }) => {
-    const before = choice.backend.exists()
+    const { raise } = await import('./raise.ts') // not for exec, which is to start fast
     try {
-      summary(await raise(choice.backend, { stays: true }), flags.timings)
+      await summary(await raise(choice.backend, { stays: true }), flags.timings)
     } catch (error) {
-      if (!before) await choice.backend.down()
+      await choice.backend.abandon()
       throw error
     }
   },
@@ -43,12 +41,17 @@ const verbs = {
     console.log(there ? `lab ${lab} is gone (${took})` : `lab ${lab} is not up; nothing to do`)
   },
   status: async ({ backend }: LabChoice) => console.log(await statusTable(backend)),
-  provision: async ({ backend }: LabChoice, _: string[], flags: { timings: boolean }) =>
-    summary(await provisionAll(backend), flags.timings),
-  exec: async ({ backend }: LabChoice, [name, ...words]: string[]) => {
+  provision: async ({ backend }: LabChoice, _: string[], flags: { timings: boolean }) => {
+    const { provisionAll } = await import('./raise.ts')
+    await summary(await provisionAll(backend), flags.timings)
+  },
+  exec: async ({ backend }: LabChoice, [name, ...rest]: string[]) => {
+    const words = rest[0] === '--' ? rest.slice(1) : rest
     if (name === undefined || words.length === 0)
-      throw new LabError('exec needs a host and a command', { hint: usage })
+      throw new LabError('exec needs a host and a command', { hint: 'npm run -s lab -- exec HOST COMMAND…' })
     const connection = await backend.connect(hostNamed(name))
+    process.stdout.on('error', endOutput)
+    process.stderr.on('error', endOutput)
     const command = words.length === 1 ? (words[0] ?? '') : words.map(shellQuote).join(' ')
     const { stdin, stdout, stderr } = process
     process.exitCode = await connection.pipe(command, { stdin, stdout, stderr })
@@ -63,41 +66,72 @@ const verbs = {
     connection.close()
   },
   doctor: async () => {
+    const { doctor } = await import('./doctor.ts')
     process.exitCode = (await doctor((line) => console.log(line))) ? 0 : 2
   },
   gc: async () => {
-    const done = await uninterrupted(collectGarbage)
-    console.log(done.length === 0 ? 'nothing to remove' : done.map((line) => `removed ${line}`).join('\n'))
+    const { removed, kept } = await uninterrupted(collectGarbage)
+    for (const line of removed) console.log(`removed ${line}`)
+    for (const line of kept) console.error(`left ${line}`)
+    if (removed.length + kept.length === 0) console.log('nothing to remove')
+    if (kept.length > 0) process.exitCode = 2
   },
 }
 
-function summary({ timings, changed }: Raised, withTimings: boolean): void {
+/** Whoever read what `exec` prints has gone (`| head`), as SIGPIPE would tell it; or there is no room for it. */
+function endOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(141)
+  process.stderr.off('error', endOutput)
+  console.error(explain(error))
+  process.exit(2)
+}
+
+async function summary({ timings, changed }: Raised, withTimings: boolean): Promise<void> {
   console.log(
     changed.length === 0 ? 'nothing changed' : `changed:\n${changed.map((line) => `  ${line}`).join('\n')}`,
   )
-  if (withTimings) console.log(timingTable(timings))
+  if (!withTimings) return
+  const { timingTable } = await import('./progress.ts')
+  console.log(timingTable(timings))
 }
 
 async function main(args: string[]): Promise<void> {
   const [verb, ...rest] = args
-  if (verb === undefined || verb === '--help' || verb === 'help') {
+  if (verb === undefined || asksHelp(verb, rest)) {
     console.log(usage)
     return
   }
-  if (!(verb in verbs)) throw unknown('verb', verb, Object.keys(verbs))
+  if (!Object.hasOwn(verbs, verb)) throw unknown('verb', verb, Object.keys(verbs))
   // What follows exec's host is the command's own, dashes and all.
   const own = verb === 'exec' ? leading(rest) : rest.length
   const { values, positionals } = parse(rest.slice(0, own), { ...labOptions, timings: { type: 'boolean' } })
+  refuseSurplus(verb, positionals)
   const choice = chooseLab(values, 'main')
   await verbs[verb as keyof typeof verbs](choice, [...positionals, ...rest.slice(own)], {
     timings: values.timings ?? false,
   })
 }
 
+function asksHelp(verb: string, rest: string[]): boolean {
+  const help = (word: string | undefined) => word === '--help' || word === '-h'
+  return verb === 'help' || help(verb) || (verb === 'exec' ? help(rest[0]) : rest.some(help))
+}
+
+/** A word that would be passed over is a mistake: `down NAME` must not take down another lab than the one meant. */
+function refuseSurplus(verb: string, positionals: string[]): void {
+  const surplus = positionals[verb === 'exec' || verb === 'ssh' ? 1 : 0]
+  if (surplus === undefined) return
+  const hint =
+    verb === 'ssh'
+      ? 'a command there: npm run -s lab -- exec HOST COMMAND…'
+      : `a lab is named by a flag: npm run lab -- ${verb} --lab NAME`
+  throw new LabError(`${verb} does not take "${surplus}"`, { hint })
+}
+
 /** How many words belong to `lab exec` itself: its flags, and the host. */
 function leading(words: string[]): number {
   const at = words.findIndex(
-    (word, i) => !word.startsWith('-') && words[i - 1] !== '--lab' && words[i - 1] !== '--backend',
+    (word, i) => !word.startsWith('-') && !['--lab', '--backend', '--engine'].includes(words[i - 1] ?? ''),
   )
   return at < 0 ? words.length : at + 1
 }
@@ -105,6 +139,6 @@ function leading(words: string[]): number {
 const interrupted = process.argv[2] === 'ssh' || process.argv[2] === 'exec' ? () => undefined : catchSignals()
 main(process.argv.slice(2)).catch((error) => {
   const code = interrupted()
-  console.error(code === undefined ? explain(error) : `interrupted: ${explain(error)}`)
+  console.error(explain(error))
   process.exitCode = code ?? 2
 })

@@ -6,6 +6,7 @@
  * when somebody begins to clean up.
  */
 import { Listr, type ListrTask, PRESET_TIMER } from 'listr2'
+import { checkInterrupted } from './nspawn/run.ts'
 
 export type Work = { title: string } & (
   | { run: (say: (line: string) => void) => Promise<void> }
@@ -59,7 +60,8 @@ function task(work: Work, path: string[], timings: Timing[], errors: unknown[]):
         self.output = line
       }
       try {
-        await work.run(say)
+        checkInterrupted()
+        await work.run(say).finally(checkInterrupted) // why it failed, when it was cut off
       } catch (error) {
         errors.push(error)
         throw error

@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Backend } from './backend.ts'
 import { hosts } from './hosts.ts'
-import { run } from './nspawn/run.ts'
+import { checkInterrupted, onInterruption, run } from './nspawn/run.ts'
 import { perform, type Timing, type Work } from './progress.ts'
 import { provisioning } from './provision.ts'
 import type { Connection } from './ssh.ts'
@@ -25,6 +25,7 @@ async function buildDriver(): Promise<void> {
 export async function raise(backend: Backend, options: { stays: boolean; quiet?: boolean }): Promise<Raised> {
   const connections = new Map<string, Promise<Connection>>()
   const changed: string[] = []
+  const stopListening = onInterruption(() => closeAll(connections))
   try {
     const works: Work[] = [
       ...backend.prepare(),
@@ -36,11 +37,12 @@ export async function raise(backend: Backend, options: { stays: boolean; quiet?:
       },
     ]
     const timings = await perform(works, options)
+    checkInterrupted()
     backend.complete(options.stays)
     return { timings, changed }
   } finally {
-    for (const connection of connections.values())
-      connection.then((each) => each.close()).catch(() => undefined)
+    stopListening()
+    closeAll(connections)
   }
 }
 
@@ -48,24 +50,36 @@ export async function raise(backend: Backend, options: { stays: boolean; quiet?:
 export async function provisionAll(backend: Backend): Promise<Raised> {
   const connections = new Map<string, Promise<Connection>>()
   const changed: string[] = []
-  const parts = hosts.map((host) => {
+  const stopListening = onInterruption(() => closeAll(connections))
+  const connect = async (host: Host) => {
     connections.set(host.name, backend.connect(host))
-    return provisionWork(host, connections, changed)
-  })
+    await connections.get(host.name)
+  }
   try {
     const works: Work[] = [
+      { title: 'connect', parts: hosts.map((host) => ({ title: host.name, run: () => connect(host) })) },
       { title: 'driver bundle', run: buildDriver },
-      { title: 'provision', together: true, parts },
+      {
+        title: 'provision',
+        together: true,
+        parts: hosts.map((host) => provisionWork(host, connections, changed)),
+      },
     ]
     const timings = await perform(works)
     return { timings, changed }
   } finally {
-    for (const connection of connections.values())
-      connection.then((each) => each.close()).catch(() => undefined)
+    stopListening()
+    closeAll(connections)
   }
 }
 
 type Host = (typeof hosts)[number]
+
+/** What still waits on a closed connection fails: this is also how provisioning is cut off. */
+function closeAll(connections: Map<string, Promise<Connection>>): void {
+  for (const connection of connections.values())
+    connection.then((each) => each.close()).catch(() => undefined)
+}
 
 function hostWork(
   backend: Backend,

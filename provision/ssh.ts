@@ -39,7 +39,10 @@ export interface Connection extends AsyncDisposable {
   exec(command: string, options?: { input?: string | Buffer; timeoutMs?: number }): Promise<Result>
   /** The same with streams, byte for byte; resolves with the exit code. */
   pipe(command: string, streams: { stdin: Readable; stdout: Writable; stderr: Writable }): Promise<number>
-  /** An interactive shell (or command) on a terminal of this process. Resolves with the exit code. */
+  /**
+   * An interactive shell (or command) on this process's terminal; where its input is none, the shell has none
+   * either, so that it reads commands and ends with them. Resolves with the exit code.
+   */
   terminal(command?: string): Promise<number>
   /** A zx shell whose commands run on the host. */
   $: typeof zx
@@ -104,7 +107,7 @@ export async function connect(target: Target, timeoutMs = 5000): Promise<Connect
     exec,
     pipe,
     async terminal(command = 'exec bash -l') {
-      const { stream, exit } = await channel(command, true)
+      const { stream, exit } = await channel(command, process.stdin.isTTY ?? false)
       return attachTerminal(stream, exit)
     },
     $: zx({
@@ -277,13 +280,15 @@ function terminalSize() {
 }
 
 async function attachTerminal(stream: ClientChannel, exit: Promise<number>): Promise<number> {
-  const { stdin, stdout } = process
+  const { stdin, stdout, stderr } = process
   const raw = stdin.isTTY
   const resize = () => stream.setWindow(stdout.rows, stdout.columns, 0, 0)
   if (raw) stdin.setRawMode(true)
   stdout.on('resize', resize)
+  stream.stdin.on('error', () => undefined) // the shell may end before it has read its input
   stdin.pipe(stream.stdin)
   stream.stdout.pipe(stdout, { end: false })
+  stream.stderr.pipe(stderr, { end: false })
   try {
     return await exit
   } finally {

@@ -6,10 +6,10 @@
  * vitest, the lab goes. Exit codes: 0 all hold; 1 an assertion failed; 2 the lab could not be made or was lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/arguments.ts'
-import { explain, LabError } from '../provision/errors.ts'
+import { explain, LabError, unknown } from '../provision/errors.ts'
 import { hosts } from '../provision/hosts.ts'
 import { catchSignals } from '../provision/interruption.ts'
 import { timingTable } from '../provision/progress.ts'
@@ -40,6 +40,7 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   const times = count(values.repeat)
+  for (const filter of positionals) checkFilter(filter)
   for (let round = 1; round <= times; round++) {
     if (times > 1) console.log(`\nround ${round} of ${times}`)
     const code = await once(
@@ -118,6 +119,17 @@ function endVitest(): void {
   }
 }
 
+/** Before a lab is made for nothing. vitest takes the files whose path contains the filter. */
+function checkFilter(filter: string): void {
+  const files = readdirSync(`${root}scenarios`).filter((name) => name.endsWith('.scenario.ts'))
+  if (files.some((name) => `${root}scenarios/${name}`.includes(filter.replace(/^\.\//, '')))) return
+  throw unknown(
+    'scenario',
+    filter,
+    files.map((name) => name.replace('.scenario.ts', '')),
+  )
+}
+
 function count(value: string | undefined): number {
   if (value === undefined) return 1
   if (/^[1-9]\d{0,3}$/.test(value)) return Number(value)
@@ -131,7 +143,7 @@ main(process.argv.slice(2)).then(
   },
   (error) => {
     const code = interrupted()
-    console.error(code === undefined ? explain(error) : 'interrupted; the lab is down')
+    console.error(explain(error))
     process.exitCode = code ?? 2
   },
 )

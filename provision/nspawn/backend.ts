@@ -7,21 +7,22 @@ import { install, nspawnNeeds } from '../debian.ts'
 import { LabError } from '../errors.ts'
 import { hosts } from '../hosts.ts'
 import { dockerTemplate } from './docker-template.ts'
-import {
-  buildContainerImage,
-  buildRoot,
-  cachedImage,
-  checkEngine,
-  defaultEngine,
-  imagePaths,
-} from './image.ts'
+import { buildImages, checkEngine, defaultEngine, imagePaths } from './image.ts'
 import { labKeys } from './keys.ts'
 import { bootMachine, connectMachine, machineState, removeMachine } from './machine.ts'
 import { makeNetwork } from './network.ts'
 import { labPaths } from './paths.ts'
-import { type LabRecord, ownerOf, ownership, readRecord, recordedLabs, writeRecord } from './record.ts'
-import { removeLab } from './removal.ts'
-import { checkInterrupted, uninterrupted } from './run.ts'
+import {
+  createRecord,
+  type LabRecord,
+  ownerOf,
+  ownership,
+  readRecord,
+  recordedLabs,
+  writeRecord,
+} from './record.ts'
+import { removeAbandonedBuilds, removeLab } from './removal.ts'
+import { checkInterrupted, requireRoot, uninterrupted } from './run.ts'
 
 export interface NspawnOptions {
   lab: string
@@ -39,29 +40,32 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
     return record?.engines[name] ?? record?.engine ?? defaultEngine
   }
   const wanted = () => [...new Set(names.map(engineOf))]
+  const asked = (name: string) => engines[name] ?? engine
+  let claimed: 'made' | 'joined' | undefined
 
   return {
     prepare: () => [
-      { title: 'packages', run: async (say) => install(nspawnNeeds, say) },
+      {
+        title: 'packages',
+        run: async (say) => {
+          requireRoot()
+          await install(nspawnNeeds, say)
+        },
+      },
       {
         title: 'claim the lab',
-        run: async () =>
-          claim(
-            { lab, engine: engine ?? defaultEngine, engines, hosts: names, complete: false },
-            engine !== undefined,
-          ),
+        run: async () => {
+          await removeAbandonedBuilds()
+          const fresh = { lab, engine: engine ?? defaultEngine, engines, hosts: names, complete: false }
+          claimed = await claim(fresh, asked)
+        },
       },
       {
         title: 'images',
         parts: [
           {
             title: 'Debian roots and container image',
-            run: async () => {
-              await Promise.all([
-                ...wanted().map(buildRoot),
-                needsContainerImage(wanted()) ? buildContainerImage() : undefined,
-              ])
-            },
+            run: async () => buildImages(wanted()),
           },
           { title: 'Docker data', run: async () => each(wanted(), dockerTemplate) },
         ],
@@ -80,13 +84,25 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
       const { owner, ...record } = existing(lab)
       writeRecord({ ...record, complete: true, ...(stays || !owner ? {} : { owner }) })
     },
-    down: () => {
+    async abandon() {
+      if (claimed === 'made') return uninterrupted(() => removeLab(lab))
+      if (claimed === 'joined') release(lab)
+    },
+    async down() {
+      requireRoot()
       refuseOthers(lab)
       return uninterrupted(() => removeLab(lab))
     },
-    exists: () => readRecord(lab) !== undefined,
-    state: (host) => machineState(lab, host.name),
-    connect(host) {
+    exists() {
+      requireRoot()
+      return readRecord(lab) !== undefined
+    },
+    state(host) {
+      requireRoot()
+      return machineState(lab, host.name)
+    },
+    async connect(host) {
+      requireRoot()
       existing(lab)
       if (machineState(lab, host.name) === 'absent') {
         throw new LabError(`${host.name} is not running`, { hint: `npm run lab -- up${flag(lab)}` })
@@ -96,31 +112,49 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
   }
 }
 
-/** Says whose the lab is before anything of it is made; leftovers of a dead runner go first. */
-async function claim(wanted: LabRecord, engineAsked: boolean): Promise<void> {
+/**
+ * Says whose the lab is before anything of it is made; leftovers of a dead runner go first. `joined`: it is
+ * whole already.
+ */
+async function claim(
+  wanted: LabRecord,
+  asked: (name: string) => string | undefined,
+): Promise<'made' | 'joined'> {
   const record = readRecord(wanted.lab)
   const owner = ownerOf(process.pid)
   const mine = owner ? { owner } : {}
-  if (!record) return writeRecord({ ...wanted, ...mine })
   refuseOthers(wanted.lab)
-  if (ownership(record) === 'dead' || !record.complete) {
-    await removeLab(wanted.lab)
-    return writeRecord({ ...wanted, ...mine })
+  if (!record || ownership(record) === 'dead' || !record.complete) {
+    if (record) await removeLab(wanted.lab)
+    if (createRecord({ ...wanted, ...mine })) return 'made'
+    throw inUse(wanted.lab, 'another process')
   }
-  const differs = names.filter((name) => engineIn(record, name) !== engineIn(wanted, name))
-  if (engineAsked && differs.length > 0) {
+  const differs = names.filter((name) => (asked(name) ?? engineIn(record, name)) !== engineIn(record, name))
+  const first = differs[0]
+  if (first !== undefined) {
     throw new LabError(
-      `lab ${wanted.lab} is up with engine ${engineIn(record, differs[0] ?? '')} on ${differs.join(', ')}, not ${engineIn(wanted, differs[0] ?? '')}`,
+      `lab ${wanted.lab} is up with engine ${engineIn(record, first)} on ${differs.join(', ')}, not ${asked(first)}`,
       { hint: `take it down first: npm run lab -- down${flag(wanted.lab)}` },
     )
   }
   writeRecord({ ...record, ...mine })
+  return 'joined'
+}
+
+/** Nobody's again, so that whoever comes next does not take it for a dead runner's. */
+function release(lab: string): void {
+  const { owner: _, ...rest } = existing(lab)
+  writeRecord(rest)
 }
 
 function refuseOthers(lab: string): void {
   const record = readRecord(lab)
   if (!record || ownership(record) !== 'theirs') return
-  throw new LabError(`lab ${lab} is in use by process ${record.owner?.pid}`, {
+  throw inUse(lab, `process ${record.owner?.pid}`)
+}
+
+function inUse(lab: string, by: string): LabError {
+  return new LabError(`lab ${lab} is in use by ${by}`, {
     hint: 'wait for it or end it, or give yours another name: --lab NAME',
   })
 }
@@ -135,10 +169,6 @@ function existing(lab: string): LabRecord {
   const others = recordedLabs()
   const hint = others.length > 0 ? `labs that are: ${others.join(', ')}` : `npm run lab -- up${flag(lab)}`
   throw new LabError(`lab ${lab} is not up`, { hint })
-}
-
-function needsContainerImage(engines: string[]): boolean {
-  return engines.some((engine) => !cachedImage(engine))
 }
 
 async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -81,7 +81,17 @@ export function imagePaths(engine: string): Image {
   }
 }
 
-export async function buildRoot(engine: string): Promise<void> {
+/** All that the engines need, together. When one build fails the others are cut off, since they would be for nothing. */
+export async function buildImages(engines: readonly string[]): Promise<void> {
+  const failure = new AbortController()
+  const fail = (error: unknown) => failure.abort(error)
+  const builds = engines.map((engine) => buildRoot(engine, failure.signal))
+  if (engines.some((engine) => !cachedImage(engine))) builds.push(buildContainer(failure.signal))
+  await Promise.all(builds.map((build) => build.catch(fail)))
+  failure.signal.throwIfAborted()
+}
+
+async function buildRoot(engine: string, signal: AbortSignal): Promise<void> {
   const { root } = imagePaths(engine)
   await cached(root, async (part) => {
     const { suite, packages, pinned } = recipeOf(engine)
@@ -112,20 +122,27 @@ export async function buildRoot(engine: string): Promise<void> {
       ['--customize-hook', 'rm -f "$1"/etc/ssh/ssh_host_*'],
     ].flat()
     const include = `--include=${[...hostPackages, ...packages].join(',')}`
-    await mmdebstrap([...aptOptions, ...withoutDocs, ...hooks, include, suite, part, ...sources])
+    await mmdebstrap([...aptOptions, ...withoutDocs, ...hooks, include, suite, part, ...sources], signal)
     rmSync(preferences)
   })
 }
 
 /** The walkthrough's container image as a tar for `docker import`: Debian 13 with ip, ping, iperf3 and tcpdump. */
 export async function buildContainerImage(): Promise<string> {
-  const file = join(cacheRoot, `container-${hash(containerPackages)}.tar`)
-  await cached(file, async (part) => {
+  await buildContainer()
+  return containerFile()
+}
+
+function containerFile(): string {
+  return join(cacheRoot, `container-${hash(containerPackages)}.tar`)
+}
+
+async function buildContainer(signal?: AbortSignal): Promise<void> {
+  await cached(containerFile(), async (part) => {
     const include = `--include=${containerPackages.join(',')}`
     const source = `deb ${await debianMirror()} trixie main`
-    await mmdebstrap([...aptOptions, ...withoutDocs, '--format=tar', include, 'trixie', part, source])
+    await mmdebstrap([...aptOptions, ...withoutDocs, '--format=tar', include, 'trixie', part, source], signal)
   })
-  return file
 }
 
 /** Runs `make` for a file or folder that is not there yet; older versions of it go. */
@@ -140,7 +157,7 @@ export async function cached(path: string, make: (part: string) => Promise<void>
     rmSync(part, { recursive: true, force: true })
     rmSync(`${part}.pins`, { force: true })
   }
-  for (const old of siblings(path)) rmSync(old, { recursive: true, force: true })
+  for (const old of siblings(path)) if (!inUse(old)) rmSync(old, { recursive: true, force: true })
 }
 
 /** Builds that were cut off: their process is gone. */
@@ -155,7 +172,7 @@ export function removeCutOffBuilds(): string[] {
 }
 
 /** In namespaces of its own and tied to this process's life: cut off, it leaves no mount and no process. */
-async function mmdebstrap(args: string[]): Promise<void> {
+async function mmdebstrap(args: string[], signal?: AbortSignal): Promise<void> {
   const tied = [
     '--pdeathsig',
     'KILL',
@@ -170,7 +187,7 @@ async function mmdebstrap(args: string[]): Promise<void> {
     'setsid', // when it fails it signals its process group, which must not be ours
   ]
   try {
-    await run('setpriv', [...tied, 'mmdebstrap', '--variant=minbase', '--mode=root', ...args])
+    await run('setpriv', [...tied, 'mmdebstrap', '--variant=minbase', '--mode=root', ...args], { signal })
   } catch (error) {
     checkInterrupted()
     const said =
@@ -227,6 +244,11 @@ function sources(): string[] {
   )
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort()
   return [fileURLToPath(import.meta.url), ...paths].map((path) => readFileSync(path, 'utf8'))
+}
+
+/** A lab of another checkout, or an older one of this, may still run on it. */
+function inUse(path: string): boolean {
+  return readFileSync('/proc/self/mountinfo', 'utf8').includes(`lowerdir=${path},`)
 }
 
 /** Other versions of the same thing: the same name up to its hashes. */

@@ -5,7 +5,16 @@
  * `owner` is the process that is making, using or removing the lab. A lab without an owner is meant to stay
  * (`lab up`, `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { LabError } from '../errors.ts'
@@ -33,16 +42,46 @@ export function readRecord(lab: string): LabRecord | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const parsed = recordSchema.safeParse(JSON.parse(text))
+  const parsed = recordSchema.safeParse(json(text))
   if (parsed.success) return parsed.data
-  throw new LabError(`${file} is not a record of a lab: ${z.prettifyError(parsed.error)}`)
+  throw new LabError(`${file} is not a record of a lab`, {
+    hint: 'whatever it is, it was not written here: look at it, and remove it yourself',
+    cause: parsed.error,
+  })
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // which is no record either
+  }
 }
 
 export function writeRecord(record: LabRecord): void {
-  const file = labPaths(record.lab).record
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  writeFileSync(`${file}.part`, JSON.stringify(record, null, 2))
-  renameSync(`${file}.part`, file)
+  const { record: file } = labPaths(record.lab)
+  renameSync(partOf(record), file)
+}
+
+/** The same for a lab that has none; false when somebody else has made one meanwhile. */
+export function createRecord(record: LabRecord): boolean {
+  const part = partOf(record)
+  try {
+    linkSync(part, labPaths(record.lab).record)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(part, { force: true })
+  }
+}
+
+function partOf(record: LabRecord): string {
+  const part = `${labPaths(record.lab).record}.part-${process.pid}`
+  mkdirSync(dirname(part), { recursive: true, mode: 0o700 })
+  writeFileSync(part, JSON.stringify(record, null, 2))
+  return part
 }
 
 export function removeRecord(lab: string): void {
@@ -52,7 +91,7 @@ export function removeRecord(lab: string): void {
 /** Names of all labs that have a record. */
 export function recordedLabs(): string[] {
   try {
-    return readdirSync(runRoot).filter((lab) => readRecord(lab) !== undefined)
+    return readdirSync(runRoot).filter((lab) => existsSync(labPaths(lab).record))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error

@@ -1,15 +1,16 @@
 /**
  * Taking a lab down, and finding what crashed runners left: only what a record names is touched.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { LabError } from '../errors.ts'
 import { removeCgroup } from './cgroup.ts'
 import { removeCutOffBuilds } from './image.ts'
 import { machineState, removeMachine } from './machine.ts'
 import { removeNetwork } from './network.ts'
 import { diskRoot, labPaths } from './paths.ts'
 import { ownerOf, ownership, readRecord, recordedLabs, removeRecord, writeRecord } from './record.ts'
-import { run } from './run.ts'
+import { requireRoot, run } from './run.ts'
 
 /** Takes down what a record names, and the record last. Safe to repeat, and to run on what is half made. */
 export async function removeLab(lab: string): Promise<void> {
@@ -26,27 +27,61 @@ export async function removeLab(lab: string): Promise<void> {
   removeRecord(lab)
 }
 
+export interface Garbage {
+  /** What it was and why it went. */
+  removed: string[]
+  /** What could not be told or removed, and why. */
+  kept: string[]
+}
+
 /** Removes what nobody owns any more: labs whose runner died, hosts whose nspawn died, disks without a lab, cut-off builds. */
-export async function collectGarbage(): Promise<string[]> {
-  const done: string[] = []
+export async function collectGarbage(): Promise<Garbage> {
+  requireRoot()
+  const garbage: Garbage = { removed: [], kept: [] }
   for (const lab of recordedLabs()) {
-    const record = readRecord(lab)
-    if (!record) continue
-    const owned = ownership(record)
-    if (owned === 'dead' || (owned === 'free' && !record.complete)) {
-      await removeLab(lab)
-      done.push(`lab ${lab}: its runner is gone`)
-    } else if (owned === 'free') {
-      for (const name of record.hosts.filter((each) => machineState(lab, each) === 'broken')) {
-        await removeMachine(lab, name)
-        done.push(`lab ${lab}: ${name} had lost its nspawn process`)
-      }
+    try {
+      garbage.removed.push(...(await removeUnowned(lab)))
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error
+      garbage.kept.push(`lab ${lab}: ${error.message}`) // one that cannot be removed keeps the others from nothing
     }
   }
   const disks = existsSync(diskRoot) ? readdirSync(diskRoot) : []
-  for (const lab of disks.filter((each) => !readRecord(each))) {
+  const known = recordedLabs()
+  for (const lab of disks.filter((each) => !known.includes(each) && areDisks(join(diskRoot, each)))) {
     await run('rm', ['-rf', '--one-file-system', join(diskRoot, lab)])
-    done.push(`disks of lab ${lab}, which is gone`)
+    garbage.removed.push(`disks of lab ${lab}, which is gone`)
   }
-  return [...done, ...removeCutOffBuilds().map((name) => `${name}: a build that was cut off`)]
+  garbage.removed.push(...removeCutOffBuilds().map((name) => `${name}: a build that was cut off`))
+  return garbage
+}
+
+/** What a killed runner left of images in the making: the host that was to import one, and half a root. */
+export async function removeAbandonedBuilds(): Promise<void> {
+  for (const lab of recordedLabs().filter((each) => /^img\d+$/.test(each))) {
+    const record = readRecord(lab)
+    if (record && ownership(record) === 'dead') await removeLab(lab)
+  }
+  removeCutOffBuilds()
+}
+
+async function removeUnowned(lab: string): Promise<string[]> {
+  const record = readRecord(lab)
+  if (!record) return []
+  const owned = ownership(record)
+  if (owned === 'dead' || (owned === 'free' && !record.complete)) {
+    await removeLab(lab)
+    return [`lab ${lab}: its runner is gone`]
+  }
+  if (owned !== 'free') return []
+  const broken = record.hosts.filter((each) => machineState(lab, each) === 'broken')
+  for (const name of broken) await removeMachine(lab, name)
+  return broken.map((name) => `lab ${lab}: ${name} had lost its nspawn process`)
+}
+
+/** A lab's folder has its hosts' and nothing else; after a reboot of the machine no record says so any more. */
+function areDisks(folder: string): boolean {
+  if (!statSync(folder).isDirectory()) return false
+  const hosts = readdirSync(folder, { withFileTypes: true })
+  return hosts.every((each) => each.isDirectory() && existsSync(join(folder, each.name, 'upper')))
 }

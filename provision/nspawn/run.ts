@@ -21,6 +21,21 @@ export function checkInterrupted(): void {
   if (!protectedWork.getStore()) interruption.signal.throwIfAborted()
 }
 
+/** Calls `then` when the runner is interrupted, until the returned function is called. */
+export function onInterruption(then: () => void): () => void {
+  interruption.signal.addEventListener('abort', then, { once: true })
+  return () => interruption.signal.removeEventListener('abort', then)
+}
+
+/** Namespaces, mounts and cgroups are root's: says so before the first of them refuses. */
+export function requireRoot(): void {
+  if (process.getuid?.() === 0) return
+  const [, script = '', ...args] = process.argv
+  const command = script.endsWith('/scenarios/main.ts') ? 'scenarios' : 'lab'
+  const words = args.length > 0 ? ` -- ${args.join(' ')}` : ''
+  throw new LabError('nspawn hosts need root', { hint: `as root: npm run ${command}${words}` })
+}
+
 export function uninterrupted<T>(work: () => Promise<T>): Promise<T> {
   return protectedWork.run(true, work)
 }
@@ -28,10 +43,11 @@ export function uninterrupted<T>(work: () => Promise<T>): Promise<T> {
 export async function run(
   file: string,
   args: readonly string[],
-  options: { input?: string } = {},
+  { signal, ...options }: { input?: string; signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   checkInterrupted()
-  const cancel = protectedWork.getStore() ? {} : { cancelSignal: interruption.signal }
+  const signals = [...(protectedWork.getStore() ? [] : [interruption.signal]), ...(signal ? [signal] : [])]
+  const cancel = signals.length > 0 ? { cancelSignal: AbortSignal.any(signals) } : {}
   const result = await execa(file, args, { reject: false, killSignal: 'SIGKILL', ...cancel, ...options })
   checkInterrupted()
   if (!result.failed) return result.stdout
