@@ -5,7 +5,7 @@
  * asserted. Exit codes: 0 measured; 2 the lab could not be made or was lost. What the figures mean: docs/bench.md.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chooseLab, labOptions, parse } from '../../provision/arguments.ts'
@@ -66,13 +66,21 @@ async function measureOn(backend: Backend, size: keyof typeof sizes, out: string
   await using net1 = await connected(backend, 'net-1')
   await using net2 = await connected(backend, 'net-2')
   const pair = { net1: net1.host, net2: net2.host }
-  const began = new Date()
+  const [began, before] = [new Date(), loadavg()]
   const machine = await machineOf(pair)
   const measuring = measure(pair, sizes[size], (stage) => console.log(`bench: ${stage}`))
   const samples = await Promise.race([measuring, interruption.promise])
   print(samples)
   mkdirSync(dirname(out), { recursive: true })
-  const report = { began, size: { name: size, ...sizes[size] }, machine, goals: goals(samples), samples }
+  const load = { before, after: loadavg() }
+  const report = {
+    began,
+    size: { name: size, ...sizes[size] },
+    machine,
+    load,
+    goals: goals(samples),
+    samples,
+  }
   writeFileSync(out, `${JSON.stringify(report, undefined, 1)}\n`)
   console.log(`\n${samples.length} samples: ${out}`)
 }
