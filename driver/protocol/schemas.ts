@@ -20,8 +20,6 @@ const anything = z
   .nullish()
   .transform((map) => map ?? {})
 
-export const nothing = z.unknown()
-
 const ipamData = z.object({
   AddressSpace: text.default(''),
   Pool: text,

@@ -55,7 +55,8 @@ export const connectFlags: Flags = {
   valuedLetters: '',
   plainLetters: '',
 }
-export const disconnectFlags: Flags = {
+/** Of `disconnect` and `rm`. */
+export const forceFlags: Flags = {
   valued: [],
   plain: ['force'],
   valuedLetters: '',
@@ -67,7 +68,6 @@ export const inspectFlags: Flags = {
   valuedLetters: 'f',
   plainLetters: 'v',
 }
-export const removeFlags: Flags = disconnectFlags
 export const listFlags: Flags = {
   valued: ['filter', 'format'],
   plain: ['no-trunc', 'quiet'],
@@ -82,12 +82,4 @@ export const createFlags: Flags = {
   plain: ['attachable', 'config-only', 'ingress', 'internal', 'ipv4', 'ipv6'],
   valuedLetters: 'do',
   plainLetters: '',
-}
-
-/** `-x` as the long name. */
-export const letterNames: Readonly<Record<string, string>> = {
-  d: 'driver',
-  o: 'opt',
-  f: 'filter',
-  q: 'quiet',
 }

@@ -8,7 +8,7 @@ import type { EngineNetwork } from '../dockerd.ts'
 import { table } from '../table.ts'
 import { createBody } from './create.ts'
 import { attempts, choosePool, clusterNetworks, type NetworkTools, waitUntilReady } from './ensure.ts'
-import { connectFlags, createFlags, disconnectFlags, inspectFlags, listFlags, removeFlags } from './flags.ts'
+import { connectFlags, createFlags, forceFlags, inspectFlags, listFlags } from './flags.ts'
 import { type Option, parseMixed } from './words.ts'
 
 export interface DockerTools extends NetworkTools {
@@ -29,7 +29,7 @@ export async function withLocalIds(
   words: string[],
   tools: NetworkTools,
 ): Promise<string[] | undefined> {
-  const flags = { inspect: inspectFlags, connect: connectFlags, disconnect: disconnectFlags }[command]
+  const flags = { inspect: inspectFlags, connect: connectFlags, disconnect: forceFlags }[command]
   if (flags === undefined) return undefined
   const { operands, unknown } = parseMixed(words, flags)
   if (unknown) return undefined
@@ -94,7 +94,7 @@ export function showNetworks(
 
 /** True when all are gone. */
 export async function removeNetworks(words: string[], tools: DockerTools): Promise<boolean | undefined> {
-  const { options, operands, unknown } = parseMixed(words, removeFlags)
+  const { options, operands, unknown } = parseMixed(words, forceFlags)
   if (unknown || operands.length === 0) return undefined
   const { networks } = await clusterNetworks(tools)
   const force = options.length > 0
