@@ -8,7 +8,16 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../errors.ts'
@@ -52,12 +61,20 @@ export async function bootMachine(lab: string, name: string, image: Image, keys:
 
 /**
  * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest running without a parent
- * that could reboot it.
+ * that could reboot it, or its network namespace is no longer the one that the lab knows.
  */
 export function machineState(lab: string, name: string): 'running' | 'broken' | 'absent' {
   const paths = labPaths(lab).host(name)
   if (processesIn(paths.cgroup).length === 0) return 'absent'
-  return processesIn(launcherGroup(paths)).length > 0 ? 'running' : 'broken'
+  return processesIn(launcherGroup(paths)).length > 0 && isPluggedIn(paths) ? 'running' : 'broken'
+}
+
+function isPluggedIn(paths: HostPaths): boolean {
+  const named = statSync(`/run/netns/${paths.namespace}`, { throwIfNoEntry: false })
+  if (!named) return false
+  return processesIn(machineGroup(paths)).some(
+    (pid) => statSync(`/proc/${pid}/ns/net`, { throwIfNoEntry: false })?.ino === named.ino,
+  )
 }
 
 /** Connects to the host's control channel. */

@@ -14,17 +14,25 @@ import { run } from './run.ts'
 
 const bridge = 'br-lab'
 
-/** Idempotent: makes what is missing. */
+/**
+ * Idempotent: makes what is missing. A host whose namespace lost its name gets a new one, and so do all when the
+ * switch did: nothing leads back into the old ones.
+ */
 export async function makeNetwork(lab: string, names: readonly string[]): Promise<void> {
   const paths = labPaths(lab)
+  if (!namespaces().has(paths.switchNamespace)) {
+    await removeNetwork(lab, names)
+    await makeSwitch(paths.switchNamespace)
+  }
   const have = namespaces()
-  if (!have.has(paths.switchNamespace)) await makeSwitch(paths.switchNamespace)
+  const ports = await run('ip', ['-n', paths.switchNamespace, '-o', 'link'])
   for (const host of hosts.filter((each) => names.includes(each.name))) {
     const { namespace } = paths.host(host.name)
     if (have.has(namespace)) continue
     await run('ip', ['netns', 'add', namespace])
     await run('ip', ['-n', paths.switchNamespace, '-batch', '-'], {
       input: [
+        ...(ports.includes(` ${host.name}@`) ? [`link del dev ${host.name}`] : []),
         `link add name ${host.name} type veth peer name eth1 netns ${namespace}`,
         `link set dev ${host.name} master ${bridge} up`,
       ].join('\n'),

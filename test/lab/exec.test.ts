@@ -48,6 +48,35 @@ test('a command that does not read its input still ends', async () => {
   child.stdin.destroy()
 })
 
+test('two dashes before the command are not part of it', async () => {
+  expect((await exec('net-1', '--', 'echo', 'a b')).stdout.toString()).toBe('a b\n')
+})
+
+test('a reader that goes away ends it quietly, as SIGPIPE would', async () => {
+  const { child, ended } = start('provision/lab.ts', 'exec', '--lab', name, 'net-1', 'yes')
+  child.stdout.once('data', () => child.stdout.destroy())
+  const { code, stderr } = await ended
+  expect({ code, stderr }).toEqual({ code: 141, stderr: '' })
+})
+
+test('a shell without a terminal reads its commands from the input and ends with them', async () => {
+  const { child, ended } = start('provision/lab.ts', 'ssh', '--lab', name, 'net-1')
+  child.stdin.end('uname -n\nexit 5\n')
+  const { code, stdout } = await ended
+  expect({ code, stdout: stdout.toString() }).toEqual({ code: 5, stdout: 'net-1\n' })
+})
+
+test.each([
+  [['toString'], 'unknown verb "toString"'],
+  [['down', 'texec'], 'down does not take "texec"'],
+  [['ssh', 'net-1', 'ls'], 'ssh does not take "ls"'],
+  [['exec', 'net-1'], 'exec needs a host and a command'],
+])('a mistaken command line exits 2 and says why: lab %j', async (words, message) => {
+  const { code, stderr } = await lab(...words)
+  expect(code).toBe(2)
+  expect(stderr).toContain(message)
+})
+
 test('an unknown host names the allowed ones and exits 2', async () => {
   const { code, stderr } = await exec('net-9', 'true')
   expect({ code, stderr }).toEqual({
@@ -77,9 +106,12 @@ test('status tells each host’s address, role, state, engine and Consul', async
   expect(rows[2]?.[4]).toMatch(/^26\./)
 })
 
-test('another engine than the lab has is refused with the way out', async () => {
-  const { code, stderr } = await lab('up', '--lab', name, '--engine', '28')
-  expect(code).toBe(2)
-  expect(stderr).toContain(`lab ${name} is up with engine 26`)
-  expect(stderr).toContain(`npm run lab -- down --lab ${name}`)
-})
+test.each(['28', 'net-2=28'])(
+  'another engine than the lab has is refused with the way out: %s',
+  async (engine) => {
+    const { code, stderr } = await lab('up', '--lab', name, '--engine', engine)
+    expect(code).toBe(2)
+    expect(stderr).toContain(`lab ${name} is up with engine 26`)
+    expect(stderr).toContain(`npm run lab -- down --lab ${name}`)
+  },
+)

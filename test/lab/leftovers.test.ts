@@ -1,7 +1,7 @@
 /**
  * Nothing is left behind, ever; and nothing that is not the lab's is touched.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { inventory, lab, processes, remains, runnerBelow, start, until } from './machine.ts'
@@ -21,7 +21,10 @@ afterAll(async () => {
   rmSync('/run/multihost-labs', { recursive: true, force: true })
 }, 60_000)
 
-const own = () => inventory().filter((line) => !/texec|mhlab-img/.test(line))
+/** Without the labs of others, which come and go meanwhile. */
+const others = /mhlab-(?!tleft-)[a-z0-9]+-|multihost-lab\/(?!tleft\/)/
+const own = () =>
+  inventory().filter((line) => lookAlikes.some((each) => line.endsWith(each)) || !others.test(line))
 const namespaces = () => own().filter((line) => line.startsWith('namespace '))
 
 test('down leaves the machine as it was before up, look-alikes included', { timeout: 300_000 }, async () => {
@@ -104,6 +107,51 @@ test('a host whose nspawn was killed is made anew by up, and removed by gc', {
   kill()
   expect((await lab('gc')).stdout.toString()).toContain(`lab ${name}: net-2 had lost its nspawn process`)
   expect((await lab('status', '--lab', name)).stdout.toString()).toMatch(/net-2 .* absent/)
+})
+
+test('a host whose namespace lost its name, and a lab whose switch did, are plugged in again by up', {
+  timeout: 120_000,
+}, async () => {
+  for (const [lost, broken] of [
+    [`mhlab-${name}-net-1`, 'net-1'],
+    [`mhlab-${name}-switch`, undefined],
+  ] as const) {
+    await execa('ip', ['netns', 'del', lost])
+    if (broken) expect((await lab('status', '--lab', name)).stdout.toString()).toMatch(/net-1 .* broken/)
+    const { code, stderr } = await lab('up', '--lab', name)
+    expect(code, stderr).toBe(0)
+    expect((await lab('exec', '--lab', name, 'net-1', 'ping -c1 -W5 net-2')).code).toBe(0)
+  }
+})
+
+test('an up that is interrupted on a lab that was whole leaves it to stay', {
+  timeout: 120_000,
+}, async () => {
+  const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
+  await until('the lab is claimed', () => soFar().includes('network'))
+  child.kill('SIGINT')
+  expect((await ended).code, soFar()).toBe(130)
+  expect((await lab('gc')).stdout.toString()).not.toContain(`lab ${name}`)
+  expect((await lab('exec', '--lab', name, 'net-1', 'true')).code).toBe(0)
+})
+
+test('gc and down leave what is no lab’s: a record of another kind, a folder beside the disks', async () => {
+  const [record, disks] = ['/run/multihost-lab/tleftjunk', '/var/lib/multihost-lab/tleftjunk']
+  for (const folder of [record, disks]) mkdirSync(folder, { recursive: true })
+  writeFileSync(`${record}/record.json`, '{')
+  writeFileSync(`${disks}/data`, 'precious')
+  try {
+    for (const args of [['gc'], ['down', '--lab', 'tleftjunk']]) {
+      const { code, stderr } = await lab(...args)
+      expect(code).toBe(2)
+      expect(stderr).toContain(`${record}/record.json is not a record of a lab`)
+    }
+    rmSync(record, { recursive: true })
+    await lab('gc')
+    expect(readFileSync(`${disks}/data`, 'utf8')).toBe('precious')
+  } finally {
+    for (const folder of [record, disks]) rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 test('a lab that a living process is making is refused to others, and that lab goes on', {
