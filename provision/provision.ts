@@ -5,14 +5,14 @@ import type { LabHost } from './hosts.ts'
 import type { Connection } from './ssh.ts'
 import { names, packages } from './steps/base.ts'
 import { consul } from './steps/consul.ts'
-import { dialect } from './steps/dialect.ts'
+import { dialect, user } from './steps/dialect.ts'
 import { containerImage, docker, engineOptions } from './steps/docker.ts'
 import { driver, node } from './steps/driver.ts'
 import { type Step, take } from './steps/step.ts'
 
 export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
   consul: [packages, names, consul],
-  docker: [packages, names, engineOptions, node, driver, docker, dialect, containerImage],
+  docker: [packages, names, engineOptions, node, driver, docker, dialect, user, containerImage],
 }
 
 /** Work for the progress tree: one part per step, which says whether it changed something. */
