@@ -126,43 +126,4 @@ describe('everything else is docker’s own', () => {
     }
     expect(await net1.succeed`docker service ls`).toContain('SERVICE ID')
   })
-
-  scenario('and costs next to nothing', async ({ net1 }) => {
-    await net1.succeed`docker run -d debian:13 sleep infinity`
-    const passed = await aboveOwn(net1, 'version')
-    const run = await aboveOwn(net1, 'run --help')
-    const translated = await aboveOwn(net1, 'network ls')
-    const service = await medianMs(net1, 'docker service ls')
-    console.log(
-      `above docker's own, ms: passed on ${passed}, run ${run}, network ls ${translated}; service ls ${service}`,
-    )
-    expect(passed).toBeLessThan(5)
-    expect(run).toBeLessThan(5)
-    expect(translated).toBeLessThan(60)
-    expect(service).toBeLessThan(60)
-  })
 })
-
-/** Of calls in turn, so that a busy moment of the machine meets both. */
-async function aboveOwn(host: Host, words: string): Promise<number> {
-  const [wrapped, own] = await mediansMs(host, [`docker ${words}`, `/usr/bin/docker ${words}`])
-  return Math.round(((wrapped ?? 0) - (own ?? 0)) * 10) / 10
-}
-
-async function medianMs(host: Host, command: string): Promise<number | undefined> {
-  return (await mediansMs(host, [command]))[0]
-}
-
-async function mediansMs(host: Host, commands: string[]): Promise<number[]> {
-  const timed = commands.map(
-    (command) => `s=$(date +%s%N); ${command} > /dev/null; echo -n "$(( $(date +%s%N) - s )) "`,
-  )
-  const loop = `for i in $(seq 31); do ${timed.join('; ')}; echo; done`
-  const rows = (await host.succeed`bash -c ${loop}`)
-    .split('\n')
-    .map((row) => row.trim().split(' ').map(Number))
-  return commands.map((_, column) => {
-    const sorted = rows.map((row) => row[column] ?? 0).sort((a, b) => a - b)
-    return Math.round((sorted[Math.floor(sorted.length / 2)] ?? 0) / 1e5) / 10
-  })
-}
