@@ -28,7 +28,7 @@ export const user: Step = {
   title: "the walkthrough's user may use docker",
   holds: (context) => succeeds(context, '! id vagrant > /dev/null 2>&1 || id -nG vagrant | grep -qw docker'),
   async apply({ $ }) {
-    await $`usermod -aG docker vagrant`
+    await $`/usr/sbin/usermod -aG docker vagrant`
   },
 }
 
