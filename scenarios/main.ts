@@ -68,9 +68,8 @@ async function once(
     if (withTimings) console.log(timingTable(timings))
     const code = await replay(choice, filters)
     if (interrupted() !== undefined) return 2
-    if (code !== 0 && hosts.some((host) => backend.state(host) !== 'running')) {
-      throw new LabError('the lab was lost while the scenarios ran')
-    }
+    const lost = hosts.filter((host) => backend.state(host) !== 'running').map((host) => host.name)
+    if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
     kept = keep
     return code === 0 ? 0 : 1
   } finally {
