@@ -1,5 +1,6 @@
 /**
  * `npm run check`: linter and formatter, types, dead files and exports. All are run, whatever the first says.
+ * `npm run fix` is the same with `--fix`: what the linter can mend, it mends.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

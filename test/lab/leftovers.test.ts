@@ -180,3 +180,19 @@ test('a lab that a living process is making is refused to others, and that lab g
   expect((await ended).code, soFar()).toBe(0)
   expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
 })
+
+test('a host that is lost while scenarios run is exit code 2, not a success', {
+  timeout: 120_000,
+}, async () => {
+  await lab('down', '--lab', name)
+  const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, '01-cluster')
+  await until('vitest runs', () => soFar().includes('RUN'))
+  const nspawn = processes().find(
+    ({ command }) => command.startsWith('systemd-nspawn') && command.includes(`mhlab-${name}-consul-server`),
+  )
+  process.kill(nspawn?.pid as number, 'SIGKILL')
+  child.stdin.end()
+  expect((await ended).code, soFar()).toBe(2)
+  expect(soFar()).toContain('the lab was lost while the scenarios ran: consul-server')
+  expect(remains(name)).toEqual([])
+})
