@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const checks = [['biome', 'check', '--error-on-warnings', '.'], ['tsc', '--noEmit'], ['knip']]
+const mend = process.argv.includes('--fix') ? ['--write'] : []
+const checks = [['biome', 'check', '--error-on-warnings', ...mend, '.'], ['tsc', '--noEmit'], ['knip']]
 
 const failed = checks.filter(([tool = '', ...args]) => {
   console.log(`— ${tool} ${args.join(' ')}`)
