@@ -122,7 +122,11 @@ async function buildRoot(engine: string, signal: AbortSignal): Promise<void> {
       ['--customize-hook', 'rm -f "$1"/etc/ssh/ssh_host_*'],
     ].flat()
     const include = `--include=${[...hostPackages, ...packages].join(',')}`
-    await mmdebstrap([...aptOptions, ...withoutDocs, ...hooks, include, suite, part, ...sources], signal)
+    await mmdebstrap(
+      part,
+      [...aptOptions, ...withoutDocs, ...hooks, include, suite, part, ...sources],
+      signal,
+    )
     rmSync(preferences)
   })
 }
@@ -141,7 +145,11 @@ async function buildContainer(signal?: AbortSignal): Promise<void> {
   await cached(containerFile(), async (part) => {
     const include = `--include=${containerPackages.join(',')}`
     const source = `deb ${await debianMirror()} trixie main`
-    await mmdebstrap([...aptOptions, ...withoutDocs, '--format=tar', include, 'trixie', part, source], signal)
+    await mmdebstrap(
+      part,
+      [...aptOptions, ...withoutDocs, '--format=tar', include, 'trixie', part, source],
+      signal,
+    )
   })
 }
 
@@ -155,7 +163,7 @@ export async function cached(path: string, make: (part: string) => Promise<void>
     if (!existsSync(path)) renameSync(part, path)
   } finally {
     rmSync(part, { recursive: true, force: true })
-    rmSync(`${part}.pins`, { force: true })
+    for (const beside of ['pins', 'tmp']) rmSync(`${part}.${beside}`, { recursive: true, force: true })
   }
   for (const old of siblings(path)) if (!inUse(old)) rmSync(old, { recursive: true, force: true })
 }
@@ -164,7 +172,7 @@ export async function cached(path: string, make: (part: string) => Promise<void>
 export function removeCutOffBuilds(): string[] {
   if (!existsSync(cacheRoot)) return []
   const cut = readdirSync(cacheRoot).filter((name) => {
-    const pid = /\.part-(\d+)(\.pins)?$/.exec(name)?.[1]
+    const pid = /\.part-(\d+)(\.pins|\.tmp)?$/.exec(name)?.[1]
     return pid !== undefined && !existsSync(`/proc/${pid}`)
   })
   for (const name of cut) rmSync(join(cacheRoot, name), { recursive: true, force: true })
@@ -172,7 +180,7 @@ export function removeCutOffBuilds(): string[] {
 }
 
 /** In namespaces of its own and tied to this process's life: cut off, it leaves no mount and no process. */
-async function mmdebstrap(args: string[], signal?: AbortSignal): Promise<void> {
+async function mmdebstrap(part: string, args: string[], signal?: AbortSignal): Promise<void> {
   const tied = [
     '--pdeathsig',
     'KILL',
@@ -186,8 +194,12 @@ async function mmdebstrap(args: string[], signal?: AbortSignal): Promise<void> {
     '--mount-proc',
     'setsid', // when it fails it signals its process group, which must not be ours
   ]
+  // Beside the part, where what a killed build left is found and removed.
+  const temporary = `${part}.tmp`
+  mkdirSync(temporary, { recursive: true })
+  const build = ['env', `TMPDIR=${temporary}`, 'mmdebstrap', '--variant=minbase', '--mode=root', ...args]
   try {
-    await run('setpriv', [...tied, 'mmdebstrap', '--variant=minbase', '--mode=root', ...args], { signal })
+    await run('setpriv', [...tied, ...build], { signal })
   } catch (error) {
     checkInterrupted()
     const said =
