@@ -20,6 +20,8 @@ const lab = read()
 
 export const hosts: readonly LabHost[] = lab.hosts
 export const network: string = lab.network
+/** The walkthrough's container image: Debian 13, pulled, or imported under the name of what it is. */
+export const imageName = 'debian:13'
 /** Length of the lab network's prefix: 24. */
 export const prefixLength: string = network.split('/')[1] ?? '24'
 /** Where Consul answers. */

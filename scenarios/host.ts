@@ -6,6 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../provision/errors.ts'
+import { imageName } from '../provision/hosts.ts'
 import { type Connection, type Result, shellQuote } from '../provision/ssh.ts'
 import { ScenarioFailure } from './failure.ts'
 
@@ -58,7 +59,6 @@ export interface Container
   remove(): Promise<void>
 }
 
-const image = 'debian:13'
 const defaultDeadlineMs = 10_000
 const pauseMs = 50
 /** Longest that a single command may take; a scenario that hangs is cut there with its evidence. */
@@ -134,7 +134,7 @@ async function startContainer(
   once: (command: string) => Promise<Ran>,
 ): Promise<Container> {
   const on = network === undefined ? [] : ['--network', network]
-  const id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${image} ${command}`
+  const id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${imageName} ${command}`
   const ask = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
   const currentAddress = async () =>
     (await host.succeed`docker inspect -f ${ask} ${id}`).trim().split(' ')[0] ?? ''

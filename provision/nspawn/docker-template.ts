@@ -8,7 +8,7 @@ import { createReadStream, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { LabError } from '../errors.ts'
-import { hosts } from '../hosts.ts'
+import { hosts, imageName } from '../hosts.ts'
 import { buildContainerImage, cached, imagePaths } from './image.ts'
 import { labKeys } from './keys.ts'
 import { bootMachine, connectMachine } from './machine.ts'
@@ -17,9 +17,6 @@ import { labPaths } from './paths.ts'
 import { ownerOf, writeRecord } from './record.ts'
 import { removeLab } from './removal.ts'
 import { run, uninterrupted } from './run.ts'
-
-/** The name that the walkthrough uses for it, and what it is. */
-export const containerImage = 'debian:13'
 
 export async function dockerTemplate(engine: string): Promise<void> {
   const { docker, root } = imagePaths(engine)
@@ -53,7 +50,7 @@ async function importImage(host: Awaited<ReturnType<typeof connectMachine>>, tar
       done()
     },
   })
-  const command = `systemctl start docker && docker import --change 'CMD ["bash"]' - ${containerImage} && systemctl stop docker docker.socket && sync`
+  const command = `systemctl start docker && docker import --change 'CMD ["bash"]' - ${imageName} && systemctl stop docker docker.socket && sync`
   const code = await host.pipe(command, { stdin: createReadStream(tar), stdout: keep, stderr: keep })
   if (code !== 0) throw new LabError(`docker import failed: ${Buffer.concat(words).toString().trim()}`)
 }

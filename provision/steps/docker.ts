@@ -3,7 +3,7 @@
  */
 import { z } from 'zod'
 import { LabError } from '../errors.ts'
-import { consulAddress, network } from '../hosts.ts'
+import { consulAddress, imageName, network } from '../hosts.ts'
 import { render } from '../template.ts'
 import {
   filesHold,
@@ -15,7 +15,6 @@ import {
   writeFiles,
 } from './step.ts'
 
-const image = 'debian:13'
 const optionsFile = '/etc/default/docker'
 const dropIn = '/etc/systemd/system/docker.service.d/multihost.conf'
 const answers = 'docker version > /dev/null'
@@ -57,10 +56,10 @@ export const docker: Step = {
 
 /** Pulled where there is a registry; on nspawn hosts and boxes it is there already. */
 export const containerImage: Step = {
-  title: `container image ${image}`,
-  holds: (context) => succeeds(context, `docker image inspect ${image} > /dev/null`),
+  title: `container image ${imageName}`,
+  holds: (context) => succeeds(context, `docker image inspect ${imageName} > /dev/null`),
   async apply({ $ }) {
-    await $`docker pull -q ${image}`
+    await $`docker pull -q ${imageName}`
   },
 }
 
