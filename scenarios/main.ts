@@ -120,7 +120,8 @@ function endVitest(): void {
 
 /** Before a lab is made for nothing. vitest takes the files whose path contains the filter. */
 function checkFilter(filter: string): void {
-  const files = readdirSync(`${root}scenarios`).filter((name) => name.endsWith('.scenario.ts'))
+  const names = readdirSync(`${root}scenarios`, { recursive: true, encoding: 'utf8' })
+  const files = names.filter((name) => name.endsWith('.scenario.ts'))
   if (files.some((name) => `${root}scenarios/${name}`.includes(filter.replace(/^\.\//, '')))) return
   throw unknown(
     'scenario',

@@ -4,7 +4,7 @@
  * Their VXLAN ids differ (Swarm counts from 4096, we from 256), so they share UDP port 4789 and its socket.
  * Everything calls the real command by its path, so that no wrapper is measured.
  */
-import type { Host } from '../../scenarios/host.ts'
+import type { Host } from '../../scenarios/runner/host.ts'
 import type { Peer } from './samples.ts'
 
 export type OverlayPeer = Extract<Peer, 'swarm' | 'multihost'>

@@ -1,7 +1,7 @@
 /**
  * What crosses from net-2 to net-1, and what it costs: bare between the hosts, and between the overlays' anchors.
  */
-import type { Host } from '../../scenarios/host.ts'
+import type { Host } from '../../scenarios/runner/host.ts'
 import { addressOf, anchor, overlays, type Pair } from './overlays.ts'
 import { type Peer, type Recorder, rounds } from './samples.ts'
 import { pingOf, tcpOf, udpOf } from './traffic-output.ts'

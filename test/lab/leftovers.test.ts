@@ -53,7 +53,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
 test('SIGTERM while scenarios run ends vitest, takes the lab down and exits 143', {
   timeout: 120_000,
 }, async () => {
-  const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, '01-cluster')
+  const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, 'overlay/cluster')
   await until('vitest runs', () => soFar().includes('RUN'))
   child.kill('SIGTERM')
   expect((await ended).code, soFar()).toBe(143)
@@ -185,7 +185,7 @@ test('a host that is lost while scenarios run is exit code 2, not a success', {
   timeout: 120_000,
 }, async () => {
   await lab('down', '--lab', name)
-  const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, '01-cluster')
+  const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, 'overlay/cluster')
   await until('vitest runs', () => soFar().includes('RUN'))
   const nspawn = processes().find(
     ({ command }) => command.startsWith('systemd-nspawn') && command.includes(`mhlab-${name}-consul-server`),

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { shellQuote } from '../../provision/ssh.ts'
-import { commandLine } from '../../scenarios/host.ts'
+import { commandLine } from '../../scenarios/runner/host.ts'
 
 const line = (pieces: TemplateStringsArray, ...words: (string | number | string[])[]) =>
   commandLine(pieces, words)

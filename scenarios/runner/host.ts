@@ -5,9 +5,9 @@
  * a deadline; how long it took is kept for the report. Words after NixOS's test driver.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { LabError } from '../provision/errors.ts'
-import { imageName } from '../provision/hosts.ts'
-import { type Connection, type Result, shellQuote } from '../provision/ssh.ts'
+import { LabError } from '../../provision/errors.ts'
+import { imageName } from '../../provision/hosts.ts'
+import { type Connection, type Result, shellQuote } from '../../provision/ssh.ts'
 import { ScenarioFailure } from './failure.ts'
 
 type Word = string | number | readonly (string | number)[]

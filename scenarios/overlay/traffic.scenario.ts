@@ -2,9 +2,9 @@
  * What crosses: ping, bulk TCP and UDP, frames of exactly the MTU; and what must not.
  */
 import { afterAll, beforeAll, expect } from 'vitest'
-import type { Container, Host } from './host.ts'
-import { type SharedNetwork, sharedNetwork } from './network.ts'
-import { labHosts, scenario } from './scenario.ts'
+import type { Container, Host } from '../runner/host.ts'
+import { type SharedNetwork, sharedNetwork } from '../runner/network.ts'
+import { labHosts, scenario } from '../runner/scenario.ts'
 
 let networks: SharedNetwork[]
 beforeAll(async () => {

@@ -2,9 +2,9 @@
  * What the kernel holds for a network: a namespace, br0, vxlan1, a veth per container, permanent entries per peer.
  */
 import { expect, vi } from 'vitest'
-import type { Host } from './host.ts'
-import { sharedNetwork } from './network.ts'
-import { scenario } from './scenario.ts'
+import type { Host } from '../runner/host.ts'
+import { sharedNetwork } from '../runner/network.ts'
+import { scenario } from '../runner/scenario.ts'
 
 scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ net1, net2 }) => {
   await using _looked = await sharedNetwork([net1, net2], 'looked')

@@ -2,9 +2,9 @@
  * `scenario(title, body)`: a vitest test with the lab's hosts as fixtures.
  */
 import { test } from 'vitest'
-import { chooseLab } from '../provision/arguments.ts'
-import { hosts } from '../provision/hosts.ts'
-import type { Connection } from '../provision/ssh.ts'
+import { chooseLab } from '../../provision/arguments.ts'
+import { hosts } from '../../provision/hosts.ts'
+import type { Connection } from '../../provision/ssh.ts'
 import { collectEvidence } from './evidence.ts'
 import { type Host, labHost } from './host.ts'
 

@@ -2,9 +2,9 @@
  * No two containers ever get one address, also when both hosts ask at the same moment.
  */
 import { expect } from 'vitest'
-import type { Host } from './host.ts'
-import { sharedNetwork } from './network.ts'
-import { scenario } from './scenario.ts'
+import type { Host } from '../runner/host.ts'
+import { sharedNetwork } from '../runner/network.ts'
+import { scenario } from '../runner/scenario.ts'
 
 const plugin = 'curl -sf --unix-socket /run/docker/plugins/vxlan.sock'
 

@@ -3,8 +3,8 @@
  * everything else untouched.
  */
 import { afterEach, describe, expect } from 'vitest'
-import type { Host } from './host.ts'
-import { labHosts, scenario } from './scenario.ts'
+import type { Host } from '../runner/host.ts'
+import { labHosts, scenario } from '../runner/scenario.ts'
 
 afterEach(async () => {
   const { net1, net2 } = await labHosts()

@@ -2,9 +2,9 @@
  * What is running goes on while the driver, the engine or Consul restarts, and everything is right again by itself.
  */
 import { expect, vi } from 'vitest'
-import type { Container, Host } from './host.ts'
-import { sharedNetwork } from './network.ts'
-import { scenario } from './scenario.ts'
+import type { Container, Host } from '../runner/host.ts'
+import { sharedNetwork } from '../runner/network.ts'
+import { scenario } from '../runner/scenario.ts'
 
 /** Pings every 20 ms while `meanwhile` runs; resolves with how many replies are missing between the first and the last. */
 async function lostWhile(from: Container, to: Container, meanwhile: () => Promise<void>): Promise<number> {

@@ -2,8 +2,8 @@
  * Check the docker services now: a name with an address that stays, and one container behind it in the cluster.
  */
 import { afterEach, expect } from 'vitest'
-import type { Host } from './host.ts'
-import { labHosts, scenario } from './scenario.ts'
+import type { Host } from '../runner/host.ts'
+import { labHosts, scenario } from '../runner/scenario.ts'
 
 const header = 'SERVICE ID          NAME                NETWORK             CONTAINER'
 

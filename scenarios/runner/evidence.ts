@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Host } from './host.ts'
 
-const folder = fileURLToPath(new URL('../report/evidence/', import.meta.url))
+const folder = fileURLToPath(new URL('../../report/evidence/', import.meta.url))
 
 /** Title → command line. None may hang, and none is demanded to succeed: it is evidence. */
 const questions: Record<string, string> = {
