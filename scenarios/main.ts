@@ -86,6 +86,7 @@ async function once(
 function replay({ lab }: LabChoice, filters: string[]): Promise<number> {
   const report = `${root}report/junit.xml`
   rmSync(report, { force: true })
+  rmSync(`${root}report/events.jsonl`, { force: true })
   rmSync(`${root}report/evidence`, { recursive: true, force: true })
   mkdirSync(`${root}report`, { recursive: true })
   const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${report}`]

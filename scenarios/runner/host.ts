@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../../provision/errors.ts'
 import { imageName } from '../../provision/hosts.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh.ts'
+import type { CommandEvent, WaitEvent } from '../report/events.ts'
 import { ScenarioFailure } from './failure.ts'
 
 type Word = string | number | readonly (string | number)[]
@@ -19,6 +20,9 @@ export interface Ran {
   result: Result
   ms: number
 }
+
+/** What a host tells about itself while it is used; the report's events without the scenario's name. */
+export type Told = Omit<CommandEvent, 'scenario'> | Omit<WaitEvent, 'scenario'>
 
 export interface Host {
   name: string
@@ -68,20 +72,22 @@ export function labHost(
   name: string,
   address: string,
   connection: () => Promise<Connection>,
-  record: (ran: Ran) => void,
+  tell: (told: Told) => void,
 ): Host {
   const once = async (command: string): Promise<Ran> => {
+    const at = Date.now()
     const start = performance.now()
     const result = await attempt(connection, command)
     const ran = { host: name, command, result, ms: performance.now() - start }
-    record(ran)
+    tell({ kind: 'command', host: name, command, ...result, at, ms: ran.ms })
     return ran
   }
-  const verbs = verbsOf(once)
+  const verbsFor = (run: RunOnce) => verbsOf(run, (wait) => tell({ kind: 'wait', host: name, ...wait }))
+  const verbs = verbsFor(once)
   const run = (first: TemplateStringsArray | ContainerOptions, ...words: Word[]) =>
     'raw' in first
       ? once(commandLine(first, words)).then((ran) => ran.result)
-      : startContainer(first, verbs, once)
+      : startContainer(first, verbs, (inside) => verbsFor((line) => once(inside(line))))
   return { name, address, ...verbs, run: run as Host['run'] }
 }
 
@@ -96,19 +102,23 @@ async function attempt(connection: () => Promise<Connection>, command: string): 
 }
 
 type Verbs = Pick<Host, 'succeed' | 'fail' | 'waitUntilSucceeds' | 'within'>
+type RunOnce = (command: string) => Promise<Ran>
+type Waited = Omit<WaitEvent, 'kind' | 'scenario' | 'host'>
 
-function verbsOf(once: (command: string) => Promise<Ran>): Verbs {
+function verbsOf(once: RunOnce, tellWait: (wait: Waited) => void): Verbs {
   const waiting =
     (deadlineMs: number): Command =>
     async (pieces, ...words) => {
       const command = commandLine(pieces, words)
+      const at = Date.now()
       const start = performance.now()
-      for (;;) {
+      for (let tries = 1; ; tries++) {
         const ran = await once(command)
-        if (ran.result.code === 0) return trimmed(ran.result.stdout)
-        const waited = performance.now() - start
-        if (waited > deadlineMs)
-          throw new ScenarioFailure(ran, `still fails after ${(waited / 1000).toFixed(1)} s`)
+        const ms = performance.now() - start
+        const held = ran.result.code === 0
+        if (held || ms > deadlineMs) tellWait({ command, at, ms, tries, held })
+        if (held) return trimmed(ran.result.stdout)
+        if (ms > deadlineMs) throw new ScenarioFailure(ran, `still fails after ${(ms / 1000).toFixed(1)} s`)
         await delay(pauseMs)
       }
     }
@@ -131,7 +141,7 @@ function verbsOf(once: (command: string) => Promise<Ran>): Verbs {
 async function startContainer(
   { name, network, args = [], command = ['sleep', 'infinity'] }: ContainerOptions,
   host: Verbs,
-  once: (command: string) => Promise<Ran>,
+  verbsInside: (inside: (line: string) => string) => Verbs,
 ): Promise<Container> {
   const on = network === undefined ? [] : ['--network', network]
   const id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${imageName} ${command}`
@@ -142,8 +152,8 @@ async function startContainer(
   const remove = async () => {
     await host.succeed`docker rm -f ${id}`
   }
-  const inside = (line: string) => once(`docker exec ${id} sh -c ${shellQuote(line)}`)
-  return { name, id, address, currentAddress, ...verbsOf(inside), remove, [Symbol.asyncDispose]: remove }
+  const verbs = verbsInside((line) => `docker exec ${id} sh -c ${shellQuote(line)}`)
+  return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: remove }
 }
 
 /** The template's text as it is, each inserted value as one quoted word, each inserted list as several. */

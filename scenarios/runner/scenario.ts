@@ -1,16 +1,19 @@
 /**
  * `scenario(title, body)`: a vitest test with the lab's hosts as fixtures.
  */
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
 import { chooseLab } from '../../provision/arguments.ts'
 import { hosts } from '../../provision/hosts.ts'
 import type { Connection } from '../../provision/ssh.ts'
+import { tell } from '../report/events.ts'
 import { collectEvidence } from './evidence.ts'
 import { type Host, labHost } from './host.ts'
 
 interface Fixtures extends Hosts {
-  /** Collects what every host knows when the scenario fails; used by every scenario without being named. */
-  evidence: undefined
+  /** Tells the report what came of the scenario, and what every host knew if it failed; used by every scenario. */
+  told: undefined
 }
 
 export interface Hosts {
@@ -21,12 +24,23 @@ export interface Hosts {
 
 /** Names of fixtures: `net-1` → `net1`. */
 export const scenario = test.extend<Fixtures>({
-  evidence: [
+  told: [
     async ({ task }, use) => {
+      const at = Date.now()
+      running = task.name
       await use(undefined)
-      if (task.result?.state !== 'fail') return
-      const into = await collectEvidence(task.name, Object.values(await labHosts()))
-      console.error(`evidence of "${task.name}": ${into}`)
+      const result = {
+        scenario: task.name,
+        file: relative(root, task.file.filepath),
+        at,
+        ms: Date.now() - at,
+      }
+      running = ''
+      if (task.result?.state !== 'fail') return tell({ kind: 'scenario', ...result, state: 'passed' })
+      const evidence = await collectEvidence(task.name, Object.values(await labHosts()))
+      console.error(`evidence of "${task.name}": ${evidence}`)
+      const message = task.result.errors?.map((error) => error.message).join('\n') ?? ''
+      tell({ kind: 'scenario', ...result, state: 'failed', message, evidence: relative(root, evidence) })
     },
     { auto: true },
   ],
@@ -44,6 +58,9 @@ export async function labHosts(): Promise<Hosts> {
   return { consulServer, net1, net2 } as Hosts
 }
 
+/** The scenario that runs now; empty between two. Scenarios run one after the other. */
+let running = ''
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const connections = new Map<string, Promise<Connection>>()
 
 async function hostFixture(name: string): Promise<Host> {
@@ -59,5 +76,5 @@ async function hostFixture(name: string): Promise<Host> {
     return connections.get(name) as Promise<Connection>
   }
   await connection()
-  return labHost(host.name, host.address, connection, () => undefined)
+  return labHost(host.name, host.address, connection, (told) => tell({ ...told, scenario: running }))
 }
