@@ -12,8 +12,9 @@ import { chooseLab, type LabChoice, labOptions, parse } from '../provision/argum
 import { explain, LabError, unknown } from '../provision/errors.ts'
 import { hosts } from '../provision/hosts.ts'
 import { catchSignals } from '../provision/interruption.ts'
+import { checkInterrupted } from '../provision/nspawn/run.ts'
 import { timingTable } from '../provision/progress.ts'
-import { raise } from '../provision/raise.ts'
+import { withLab } from '../provision/with-lab.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N] [--lab NAME]
 
@@ -60,26 +61,14 @@ async function once(
   keep: boolean,
   withTimings: boolean,
 ): Promise<number> {
-  const { backend, lab } = choice
-  await backend.down() // a fresh lab each time: one kept from before would hide what it was left with
-  let kept = false
-  try {
-    const { timings } = await raise(backend, { stays: false })
+  return withLab(choice, { keep }, async ({ timings }) => {
     if (withTimings) console.log(timingTable(timings))
     const code = await replay(choice, filters)
-    if (interrupted() !== undefined) return 2
-    const lost = hosts.filter((host) => backend.state(host) !== 'running').map((host) => host.name)
+    checkInterrupted()
+    const lost = hosts.filter((host) => choice.backend.state(host) !== 'running').map((host) => host.name)
     if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
-    kept = keep
     return code === 0 ? 0 : 1
-  } finally {
-    if (kept) {
-      backend.complete(true)
-      console.log(
-        `the lab stays: npm run lab -- ssh net-1 --lab ${lab}, and npm run lab -- down --lab ${lab}`,
-      )
-    } else await backend.down()
-  }
+  })
 }
 
 /** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */

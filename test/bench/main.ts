@@ -13,7 +13,7 @@ import type { Backend } from '../../provision/backend.ts'
 import { explain, LabError } from '../../provision/errors.ts'
 import { hostNamed } from '../../provision/hosts.ts'
 import { catchSignals } from '../../provision/interruption.ts'
-import { raise } from '../../provision/raise.ts'
+import { withLab } from '../../provision/with-lab.ts'
 import { type Host, labHost } from '../../scenarios/runner/host.ts'
 import { callTable, figureTable } from './figures.ts'
 import { goals, goalTable } from './goals.ts'
@@ -41,25 +41,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 async function main(args: string[]): Promise<void> {
   const { values } = parse(args, options)
   if (values.help) return console.log(usage)
-  const { backend, lab } = chooseLab(values, 'bench')
-  await backend.down() // a fresh lab each time: one kept from before would hide what it was left with
-  let kept = false
-  try {
-    await raise(backend, { stays: false })
-    await measureOn(
-      backend,
+  const choice = chooseLab(values, 'bench')
+  await withLab(choice, { keep: values.keep ?? false }, () =>
+    measureOn(
+      choice.backend,
       values.quick ? 'quick' : 'full',
       resolve(values.out ?? `${root}report/bench.json`),
-    )
-    kept = values.keep ?? false
-  } finally {
-    if (kept) {
-      backend.complete(true)
-      console.log(
-        `the lab stays: npm run lab -- ssh net-1 --lab ${lab}, and npm run lab -- down --lab ${lab}`,
-      )
-    } else await backend.down()
-  }
+    ),
+  )
 }
 
 async function measureOn(backend: Backend, size: keyof typeof sizes, out: string): Promise<void> {
