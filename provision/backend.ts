@@ -1,6 +1,7 @@
 /**
  * What makes machines. Everything after that (provisioning, scenarios, exec) is the same over ssh.
  */
+import type { NetworkFaults } from './faults.ts'
 import type { LabHost } from './hosts.ts'
 import type { Work } from './progress.ts'
 import type { Connection } from './ssh.ts'
@@ -22,4 +23,14 @@ export interface Backend {
   exists(): boolean
   state(host: LabHost): MachineState
   connect(host: LabHost): Promise<Connection>
+  /** Faults of the network between the hosts, where there is a switch to make them in. */
+  faults?: NetworkFaults
+  /** Pulls the plug of a host that is to be started again as it was, and does that. */
+  power?: Power
+}
+
+export interface Power {
+  off(host: LabHost): Promise<void>
+  /** Resolves when ssh answers. */
+  on(host: LabHost): Promise<void>
 }

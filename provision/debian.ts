@@ -14,6 +14,8 @@ export const nspawnNeeds: Needs = {
   'systemd-container': '/usr/bin/systemd-nspawn',
   iproute2: '/usr/sbin/ip|/sbin/ip',
   iptables: '/usr/sbin/iptables|/sbin/iptables',
+  nftables: '/usr/sbin/nft|/sbin/nft',
+  socat: '/usr/bin/socat',
   'util-linux': '/usr/bin/setpriv',
   'debian-archive-keyring': '/usr/share/keyrings/debian-archive-keyring.gpg',
 }

@@ -2,7 +2,9 @@
  * `npm run lab -- VERB`: the lab by hand.
  */
 import { chooseLab, type LabChoice, labOptions, parse } from './arguments.ts'
+import type { Backend } from './backend.ts'
 import { explain, LabError, unknown } from './errors.ts'
+import { describeFault, type NetworkFaults, parseFault } from './faults.ts'
 import { hostNamed, hosts } from './hosts.ts'
 import { catchSignals } from './interruption.ts'
 import { collectGarbage } from './nspawn/removal.ts'
@@ -20,6 +22,10 @@ const usage = `usage: npm run lab -- VERB [--lab NAME]
   exec HOST COMMAND…         run a command there as root (npm run -s lab -- exec … prints nothing of its own);
                              a single argument is a line for the host's shell
   ssh HOST                   a shell there
+  fault                      the faults of its network that are in force
+  fault partition A B | unplug HOST | lose HOST PERCENT | slow HOST MS
+                             one more of them, until it is healed
+  heal                       no fault any more
   doctor                     what on this machine stands in the way
   gc                         remove what crashed runners left`
 
@@ -65,6 +71,12 @@ const verbs = {
     process.exitCode = await connection.terminal()
     connection.close()
   },
+  fault: async ({ backend }: LabChoice, words: string[]) => {
+    const faults = faultsOf(backend)
+    if (words.length > 0) await faults.apply([...faults.inForce(), parseFault(words)])
+    for (const fault of faults.inForce()) console.log(describeFault(fault))
+  },
+  heal: async ({ backend }: LabChoice) => faultsOf(backend).apply([]),
   doctor: async () => {
     const { doctor } = await import('./doctor.ts')
     process.exitCode = (await doctor((line) => console.log(line))) ? 0 : 2
@@ -76,6 +88,13 @@ const verbs = {
     if (removed.length + kept.length === 0) console.log('nothing to remove')
     if (kept.length > 0) process.exitCode = 2
   },
+}
+
+function faultsOf(backend: Backend): NetworkFaults {
+  if (backend.faults) return backend.faults
+  throw new LabError('this lab has no switch that faults can be made in', {
+    hint: '--backend nspawn has one',
+  })
 }
 
 /** Whoever read what `exec` prints has gone (`| head`), as SIGPIPE would tell it; or there is no room for it. */
@@ -119,6 +138,7 @@ function asksHelp(verb: string, rest: string[]): boolean {
 
 /** A word that would be passed over is a mistake: `down NAME` must not take down another lab than the one meant. */
 function refuseSurplus(verb: string, positionals: string[]): void {
+  if (verb === 'fault') return
   const surplus = positionals[verb === 'exec' || verb === 'ssh' ? 1 : 0]
   if (surplus === undefined) return
   const hint =

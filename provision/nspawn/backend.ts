@@ -7,9 +7,17 @@ import { install, nspawnNeeds } from '../debian.ts'
 import { LabError } from '../errors.ts'
 import { hosts } from '../hosts.ts'
 import { dockerTemplate } from './docker-template.ts'
+import { nspawnFaults } from './faults/network.ts'
 import { buildImages, checkEngine, defaultEngine, imagePaths } from './image.ts'
 import { labKeys } from './keys.ts'
-import { bootMachine, connectMachine, machineState, removeMachine } from './machine.ts'
+import {
+  bootMachine,
+  connectMachine,
+  machineState,
+  removeMachine,
+  startMachine,
+  stopMachine,
+} from './machine.ts'
 import { makeNetwork } from './network.ts'
 import { labPaths } from './paths.ts'
 import {
@@ -108,6 +116,11 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
         throw new LabError(`${host.name} is not running`, { hint: `npm run lab -- up${flag(lab)}` })
       }
       return connectMachine(lab, host.name, labKeys(lab, names))
+    },
+    faults: nspawnFaults(lab, names),
+    power: {
+      off: (host) => stopMachine(lab, host.name),
+      on: (host) => startMachine(lab, host.name, labKeys(lab, names)),
     },
   }
 }

@@ -15,6 +15,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -42,10 +43,16 @@ export async function bootMachine(lab: string, name: string, image: Image, keys:
   await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, paths.root])
   if (existsSync(image.docker)) await fillDocker(image.docker, docker)
   writeIdentity(paths.root, name, keys)
+  await startMachine(lab, name, keys)
+}
+
+/** Starts a host whose disks are there; resolves when its control channel answers. */
+export async function startMachine(lab: string, name: string, keys: LabKeys): Promise<void> {
+  const paths = labPaths(lab).host(name)
   for (const group of [launcherGroup(paths), machineGroup(paths)]) makeCgroup(group)
   const binds = [
-    `--bind=${docker}:/var/lib/docker`,
-    `--bind=${containerd}:/var/lib/containerd`,
+    `--bind=${join(paths.disks, 'docker')}:/var/lib/docker`,
+    `--bind=${join(paths.disks, 'containerd')}:/var/lib/containerd`,
     `--bind=${paths.shared}:/run/host/lab`,
   ]
   checkInterrupted()
@@ -89,6 +96,14 @@ export function connectMachine(lab: string, name: string, keys: LabKeys): Promis
     privateKey: keys.client.private,
     hostKey: keyBlob(hostKey),
   })
+}
+
+/** Ends the host at once, as a power failure does; its disks stay. */
+export async function stopMachine(lab: string, name: string): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  await killCgroup(paths.cgroup)
+  await removeCgroup(paths.cgroup)
+  rmSync(paths.socket, { force: true })
 }
 
 /** Ends the host at once and removes what it was made of. A host is thrown away, so nothing is shut down. */

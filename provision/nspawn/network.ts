@@ -8,11 +8,13 @@
  *     mhlab-LAB-net-1:   eth1 192.168.33.11/24
  */
 import { readdirSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LabError } from '../errors.ts'
 import { hosts, prefixLength } from '../hosts.ts'
 import { labPaths } from './paths.ts'
 import { run } from './run.ts'
 
-const bridge = 'br-lab'
+export const bridge = 'br-lab'
 
 /**
  * Idempotent: makes what is missing. A host whose namespace lost its name gets a new one, and so do all when the
@@ -54,8 +56,19 @@ export async function removeNetwork(lab: string, names: readonly string[]): Prom
   const mine = [...names.map((name) => paths.host(name).namespace), paths.switchNamespace].filter((each) =>
     have.has(each),
   )
+  if (have.has(paths.switchNamespace)) await endProcesses(paths.switchNamespace)
   if (mine.length > 0)
     await run('ip', ['-batch', '-'], { input: mine.map((each) => `netns del ${each}`).join('\n') })
+}
+
+/** Ends what runs in the namespace, which lives as long as a process in it. */
+export async function endProcesses(namespace: string): Promise<void> {
+  const end = Date.now() + 5000
+  for (let pids = await processesIn(namespace); pids.length > 0; pids = await processesIn(namespace)) {
+    if (Date.now() > end) throw new LabError(`processes ${pids.join(', ')} of ${namespace} do not end`)
+    for (const pid of pids) kill(pid)
+    await delay(10)
+  }
 }
 
 async function makeSwitch(namespace: string): Promise<void> {
@@ -73,5 +86,17 @@ function namespaces(): Set<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set()
     throw error
+  }
+}
+
+async function processesIn(namespace: string): Promise<number[]> {
+  return (await run('ip', ['netns', 'pids', namespace])).split('\n').filter(Boolean).map(Number)
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
