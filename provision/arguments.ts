@@ -1,24 +1,34 @@
 /**
- * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones.
+ * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and the
+ * choice of a lab by flags or, where a flag is not given, by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
  */
 import { parseArgs } from 'node:util'
-import type { Backend } from './backend.ts'
+import { type Backend, type BackendName, backends } from './backend.ts'
 import { LabError, unknown } from './errors.ts'
 import { hostNamed } from './hosts.ts'
-import { nspawnBackend } from './nspawn/backend.ts'
-import { engines } from './nspawn/image.ts'
-
-export const backends = ['nspawn'] as const
 
 export const labOptions = {
   lab: { type: 'string' },
   backend: { type: 'string' },
+  inventory: { type: 'string' },
   engine: { type: 'string', multiple: true },
 } as const
 
 export interface LabChoice {
+  /** Its name; labs of VMs and of an inventory have none of their own. */
   lab: string
   backend: Backend
+  /** What chooses the same lab on another command line, with a blank before it where it is not empty. */
+  flags: string
+  /** What chooses the same lab for a child process. */
+  environment: Record<string, string>
+}
+
+interface Values {
+  lab?: string | undefined
+  backend?: string | undefined
+  inventory?: string | undefined
+  engine?: string[] | undefined
 }
 
 type OptionTable = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>
@@ -37,28 +47,68 @@ export function parse<T extends OptionTable>(args: string[], options: T) {
   }
 }
 
-export function chooseLab(
-  values: { lab?: string | undefined; backend?: string | undefined; engine?: string[] | undefined },
+/** A backend's modules are loaded when it is chosen: `lab exec` is to start fast. */
+export async function chooseLab(
+  values: Values,
   defaultLab: string,
-): LabChoice {
-  const lab = values.lab ?? defaultLab
-  if (!/^[a-z][a-z0-9]{0,15}$/.test(lab)) {
-    throw new LabError(`"${lab}" cannot name a lab: up to 16 lower-case letters and digits, a letter first`)
+  environment: Record<string, string | undefined> = process.env,
+): Promise<LabChoice> {
+  const name = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
+  refuseForeign(values, name)
+  const backendFlag = { MULTIHOST_BACKEND: name }
+  if (name === 'ssh') {
+    const inventory = values.inventory ?? environment.MULTIHOST_INVENTORY
+    if (!inventory) {
+      throw new LabError('--backend ssh needs --inventory FILE, which says how the hosts are reached', {
+        hint: 'docs/lab.md shows one; MULTIHOST_INVENTORY names it as well',
+      })
+    }
+    const { sshBackend } = await import('./inventory/backend.ts')
+    return {
+      lab: 'ssh',
+      backend: sshBackend(inventory),
+      flags: ` --backend ssh --inventory ${inventory}`,
+      environment: { ...backendFlag, MULTIHOST_INVENTORY: inventory },
+    }
   }
-  const backend = values.backend ?? 'nspawn'
-  if (!backends.some((each) => each === backend)) throw unknown('backend', backend, backends)
-  return { lab, backend: nspawnBackend({ lab, ...engineChoice(values.engine ?? []) }) }
+  const lab = labNamed(values.lab ?? (environment.MULTIHOST_LAB || defaultLab))
+  const { nspawnBackend } = await import('./nspawn/backend.ts')
+  return {
+    lab,
+    backend: nspawnBackend({ lab, ...engineChoice(values.engine ?? []) }),
+    flags: lab === 'main' ? '' : ` --lab ${lab}`,
+    environment: { ...backendFlag, MULTIHOST_LAB: lab },
+  }
+}
+
+function backendNamed(name: string): BackendName {
+  const backend = backends.find((each) => each === name)
+  if (backend === undefined) throw unknown('backend', name, backends)
+  return backend
+}
+
+function labNamed(lab: string): string {
+  if (/^[a-z][a-z0-9]{0,15}$/.test(lab)) return lab
+  throw new LabError(`"${lab}" cannot name a lab: up to 16 lower-case letters and digits, a letter first`)
+}
+
+const belongsTo = { lab: 'nspawn', engine: 'nspawn', inventory: 'ssh' } as const
+
+/** A flag that would be passed over is a mistake: somebody means another lab than the one that would be used. */
+function refuseForeign(values: Values, backend: BackendName): void {
+  for (const flag of ['lab', 'engine', 'inventory'] as const) {
+    if (values[flag] === undefined || belongsTo[flag] === backend) continue
+    throw new LabError(`--${flag} is for --backend ${belongsTo[flag]}, and this is ${backend}`)
+  }
 }
 
 /** `28` is for all hosts, `net-2=28` for one. */
-function engineChoice(words: string[]): { engine?: string; engines?: Record<string, string> } {
+function engineChoice(words: string[]): { engine?: string; engines: Record<string, string> } {
   const choice: { engine?: string; engines: Record<string, string> } = { engines: {} }
   for (const word of words) {
     const [first = '', second] = word.split('=')
-    const engine = second ?? first
-    if (!engines.some((each) => each === engine)) throw unknown('engine', engine, engines)
-    if (second === undefined) choice.engine = engine
-    else choice.engines[hostNamed(first).name] = engine
+    if (second === undefined) choice.engine = first
+    else choice.engines[hostNamed(first).name] = second
   }
   return choice
 }

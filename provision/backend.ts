@@ -6,22 +6,33 @@ import type { LabHost } from './hosts.ts'
 import type { Work } from './progress.ts'
 import type { Connection } from './ssh.ts'
 
-export type MachineState = 'running' | 'broken' | 'absent'
+/**
+ * `absent`: not made; `stopped`: made, and off; `broken`: there, and of no use until it is made anew;
+ * `unreachable`: does not let us in.
+ */
+export type MachineState = 'running' | 'stopped' | 'broken' | 'absent' | 'unreachable'
+
+export const backends = ['nspawn', 'ssh'] as const
+export type BackendName = (typeof backends)[number]
 
 export interface Backend {
+  name: BackendName
+  /** A run of scenarios gets machines that are made for it, and gone after it. */
+  fresh: boolean
+  /** Hosts are reached by another way than the lab's network. */
+  outOfBand: boolean
   /** What comes before the hosts: packages, images, the network. */
   prepare(): Work[]
   /** Makes the machine if it is not there; resolves when ssh answers. */
   boot(host: LabHost): Promise<void>
   /** The lab is whole now; `stays` when it outlives this process. */
   complete(stays: boolean): void
-  /** Making it failed: a lab that this process began goes again; one that was whole before stays. */
+  /** Gives up what this process made: a lab that it began goes again; machines that were there before stay. */
   abandon(): Promise<void>
-  /** Takes down whatever there is of the lab; resolves when nothing is left. */
-  down(): Promise<void>
-  /** The lab exists, whole or not. */
-  exists(): boolean
-  state(host: LabHost): MachineState
+  /** Takes down whatever there is of the lab; resolves when nothing is left, with whether there was something. */
+  down(): Promise<boolean>
+  /** State of each host, by name. */
+  states(): Promise<ReadonlyMap<string, MachineState>>
   connect(host: LabHost): Promise<Connection>
   /** Faults of the network between the hosts, where there is a switch to make them in. */
   faults?: NetworkFaults

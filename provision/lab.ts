@@ -13,12 +13,12 @@ import type { Raised } from './raise.ts'
 import { shellQuote } from './ssh.ts'
 import { statusTable } from './status.ts'
 
-const usage = `usage: npm run lab -- VERB [--lab NAME]
+const usage = `usage: npm run lab -- VERB [--lab NAME | --backend ssh --inventory FILE]
 
   up [--engine 20.10|26|28] [--engine HOST=…] [--timings]   make the lab, or what is missing of it
   down                       take it down; nothing is left
   status                     hosts, addresses, engines, Consul
-  provision                  the provisioning steps again
+  provision [HOST…]          the provisioning steps again
   exec HOST COMMAND…         run a command there as root (npm run -s lab -- exec … prints nothing of its own);
                              a single argument is a line for the host's shell
   ssh HOST                   a shell there
@@ -27,7 +27,9 @@ const usage = `usage: npm run lab -- VERB [--lab NAME]
                              one more of them, until it is healed
   heal                       no fault any more
   doctor                     what on this machine stands in the way
-  gc                         remove what crashed runners left`
+  gc                         remove what crashed runners left
+
+Where a flag is not given, MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY choose.`
 
 const verbs = {
   up: async (choice: LabChoice, _: string[], flags: { timings: boolean }) => {
@@ -40,16 +42,16 @@ const verbs = {
     }
   },
   down: async ({ backend, lab }: LabChoice) => {
-    const there = backend.exists()
     const start = performance.now()
-    await backend.down()
+    const there = await backend.down()
     const took = `${(performance.now() - start).toFixed(0)} ms`
     console.log(there ? `lab ${lab} is gone (${took})` : `lab ${lab} is not up; nothing to do`)
   },
   status: async ({ backend }: LabChoice) => console.log(await statusTable(backend)),
-  provision: async ({ backend }: LabChoice, _: string[], flags: { timings: boolean }) => {
+  provision: async ({ backend }: LabChoice, names: string[], flags: { timings: boolean }) => {
+    const only = names.length > 0 ? names.map(hostNamed) : hosts
     const { provisionAll } = await import('./raise.ts')
-    await summary(await provisionAll(backend), flags.timings)
+    await summary(await provisionAll(backend, only), flags.timings)
   },
   exec: async ({ backend }: LabChoice, [name, ...rest]: string[]) => {
     const words = rest[0] === '--' ? rest.slice(1) : rest
@@ -92,7 +94,7 @@ const verbs = {
 
 function faultsOf(backend: Backend): NetworkFaults {
   if (backend.faults) return backend.faults
-  throw new LabError('this lab has no switch that faults can be made in', {
+  throw new LabError(`--backend ${backend.name} has no switch that faults can be made in`, {
     hint: '--backend nspawn has one',
   })
 }
@@ -125,7 +127,7 @@ async function main(args: string[]): Promise<void> {
   const own = verb === 'exec' ? leading(rest) : rest.length
   const { values, positionals } = parse(rest.slice(0, own), { ...labOptions, timings: { type: 'boolean' } })
   refuseSurplus(verb, positionals)
-  const choice = chooseLab(values, 'main')
+  const choice = await chooseLab(values, 'main')
   await verbs[verb as keyof typeof verbs](choice, [...positionals, ...rest.slice(own)], {
     timings: values.timings ?? false,
   })
@@ -136,10 +138,13 @@ function asksHelp(verb: string, rest: string[]): boolean {
   return verb === 'help' || help(verb) || (verb === 'exec' ? help(rest[0]) : rest.some(help))
 }
 
+/** How many words a verb may be given; none unless it is here. */
+const many = Number.POSITIVE_INFINITY
+const takes: Record<string, number> = { exec: 1, ssh: 1, provision: many, fault: many }
+
 /** A word that would be passed over is a mistake: `down NAME` must not take down another lab than the one meant. */
 function refuseSurplus(verb: string, positionals: string[]): void {
-  if (verb === 'fault') return
-  const surplus = positionals[verb === 'exec' || verb === 'ssh' ? 1 : 0]
+  const surplus = positionals[takes[verb] ?? 0]
   if (surplus === undefined) return
   const hint =
     verb === 'ssh'
@@ -150,9 +155,8 @@ function refuseSurplus(verb: string, positionals: string[]): void {
 
 /** How many words belong to `lab exec` itself: its flags, and the host. */
 function leading(words: string[]): number {
-  const at = words.findIndex(
-    (word, i) => !word.startsWith('-') && !['--lab', '--backend', '--engine'].includes(words[i - 1] ?? ''),
-  )
+  const flags = Object.keys(labOptions).map((name) => `--${name}`)
+  const at = words.findIndex((word, i) => !word.startsWith('-') && !flags.includes(words[i - 1] ?? ''))
   return at < 0 ? words.length : at + 1
 }
 

@@ -16,15 +16,11 @@ export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
 }
 
 /** Work for the progress tree: one part per step, which says whether it changed something. */
-export function provisioning(
-  host: LabHost,
-  connection: () => Promise<Connection>,
-  changed: (title: string) => void,
-) {
+export function provisioning(host: LabHost, connection: () => Connection, changed: (title: string) => void) {
   return stepsFor[host.role].map((step) => ({
     title: step.title,
     run: async (say: (line: string) => void) => {
-      const did = await take(step, await connection(), host)
+      const did = await take(step, connection(), host)
       say(did ? 'changed' : 'holds already')
       if (did) changed(`${host.name}: ${step.title}`)
     },

@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import type { Backend } from './backend.ts'
-import { hosts } from './hosts.ts'
+import { hosts, type LabHost } from './hosts.ts'
 import { checkInterrupted, onInterruption, run } from './nspawn/run.ts'
 import { perform, type Timing, type Work } from './progress.ts'
 import { provisioning } from './provision.ts'
@@ -21,89 +21,56 @@ async function buildDriver(): Promise<void> {
   await run(process.execPath, ['--import', 'tsx', script])
 }
 
-/** Idempotent. `stays`: the lab outlives this process. On failure what is half made is the caller's to take down. */
+/** Idempotent. `stays`: the lab outlives this process. On failure what is half made is the caller's to give up. */
 export async function raise(backend: Backend, options: { stays: boolean; quiet?: boolean }): Promise<Raised> {
-  const connections = new Map<string, Promise<Connection>>()
-  const changed: string[] = []
-  const stopListening = onInterruption(() => closeAll(connections))
-  try {
-    const works: Work[] = [
-      ...backend.prepare(),
-      { title: 'driver bundle', run: buildDriver },
-      {
-        title: 'hosts',
-        together: true,
-        parts: hosts.map((host) => hostWork(backend, host, connections, changed)),
-      },
-    ]
-    const timings = await perform(works, options)
-    checkInterrupted()
-    backend.complete(options.stays)
-    return { timings, changed }
-  } finally {
-    stopListening()
-    closeAll(connections)
-  }
+  const boot = { title: 'boot', start: (host: LabHost) => backend.boot(host) }
+  const raised = await provisioned(backend, hosts, boot, backend.prepare(), options)
+  checkInterrupted()
+  backend.complete(options.stays)
+  return raised
 }
 
 /** The provisioning steps alone, on hosts that are up. */
-export async function provisionAll(backend: Backend): Promise<Raised> {
-  const connections = new Map<string, Promise<Connection>>()
+export function provisionAll(backend: Backend, only: readonly LabHost[]): Promise<Raised> {
+  return provisioned(backend, only, { title: 'connect', start: async () => undefined })
+}
+
+/**
+ * Each host is started and connected to, and taken through its steps; the connections are closed with the last of
+ * them, or by an interruption: what still waits on a closed connection fails.
+ */
+async function provisioned(
+  backend: Backend,
+  wanted: readonly LabHost[],
+  begin: { title: string; start: (host: LabHost) => Promise<void> },
+  before: Work[] = [],
+  options: { quiet?: boolean } = {},
+): Promise<Raised> {
+  const open: Connection[] = []
+  const close = () => open.forEach((connection) => void connection.close())
+  const stopListening = onInterruption(close)
   const changed: string[] = []
-  const stopListening = onInterruption(() => closeAll(connections))
-  const connect = async (host: Host) => {
-    connections.set(host.name, backend.connect(host))
-    await connections.get(host.name)
+  const partsOf = (host: LabHost): Work[] => {
+    let connection: Connection | undefined
+    const run = async () => {
+      await begin.start(host)
+      connection = await backend.connect(host)
+      open.push(connection)
+    }
+    const opened = () => {
+      if (connection) return connection
+      throw new Error(`${host.name} has no connection yet`)
+    }
+    const steps = provisioning(host, opened, (title) => changed.push(title))
+    return [{ title: begin.title, run }, ...steps]
   }
+  const parts = wanted.map((host) => ({ title: host.name, parts: partsOf(host) }))
   try {
-    const works: Work[] = [
-      { title: 'connect', parts: hosts.map((host) => ({ title: host.name, run: () => connect(host) })) },
-      { title: 'driver bundle', run: buildDriver },
-      {
-        title: 'provision',
-        together: true,
-        parts: hosts.map((host) => provisionWork(host, connections, changed)),
-      },
-    ]
-    const timings = await perform(works)
+    const works = [...before, { title: 'driver bundle', run: buildDriver }]
+    const timings = await perform([...works, { title: 'hosts', together: true, parts }], options)
     return { timings, changed }
   } finally {
     stopListening()
-    closeAll(connections)
+    close()
   }
-}
-
-type Host = (typeof hosts)[number]
-
-/** What still waits on a closed connection fails: this is also how provisioning is cut off. */
-function closeAll(connections: Map<string, Promise<Connection>>): void {
-  for (const connection of connections.values())
-    connection.then((each) => each.close()).catch(() => undefined)
-}
-
-function hostWork(
-  backend: Backend,
-  host: Host,
-  connections: Map<string, Promise<Connection>>,
-  changed: string[],
-): Work {
-  const boot = {
-    title: 'boot',
-    run: async () => {
-      await backend.boot(host)
-      connections.set(host.name, backend.connect(host))
-      await connections.get(host.name)
-    },
-  }
-  const rest = provisionWork(host, connections, changed)
-  return { title: host.name, parts: [boot, ...('parts' in rest ? rest.parts : [])] }
-}
-
-function provisionWork(host: Host, connections: Map<string, Promise<Connection>>, changed: string[]): Work {
-  const connection = async () => {
-    const opened = connections.get(host.name)
-    if (!opened) throw new Error(`${host.name} has no connection yet`)
-    return opened
-  }
-  return { title: host.name, parts: provisioning(host, connection, (title) => changed.push(title)) }
 }

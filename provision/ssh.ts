@@ -1,30 +1,14 @@
 /**
  * The one ssh client of the lab: commands, files and shells on a host, as root.
  *
- * Used by the provisioning steps (as a zx shell), by the scenarios and by `lab exec`. One connection per host
- * with at most eight channels at once (sshd's MaxSessions is ten); further commands wait their turn. Host keys
- * are pinned. A connection that stops answering is given up after 6 s, and what waited on it fails.
+ * Used by the provisioning steps (as a zx shell, shell.ts), by the scenarios and by `lab exec`. One connection per
+ * host with at most eight channels at once (sshd's MaxSessions is ten); further commands wait their turn. A
+ * connection that stops answering is given up after 6 s, and what waited on it fails.
  */
-import { EventEmitter } from 'node:events'
-import { connect as connectSocket } from 'node:net'
-import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream'
-import { finished } from 'node:stream/promises'
+import type { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
-import ssh2 from 'ssh2'
-import { quote, $ as zx } from 'zx'
 import { LabError } from './errors.ts'
-
-export interface Target {
-  /** For messages. */
-  name: string
-  /** A unix socket with an sshd behind it, or an address. */
-  at: { socket: string } | { host: string; port: number }
-  user: string
-  /** OpenSSH or PEM text. */
-  privateKey: string
-  /** The host's public key in base64, as in known_hosts; `undefined` only where the backend has none to pin. */
-  hostKey: string | undefined
-}
+import { handshake, type Target } from './handshake.ts'
 
 export interface Result {
   stdout: string
@@ -44,8 +28,8 @@ export interface Connection extends AsyncDisposable {
    * either, so that it reads commands and ends with them. Resolves with the exit code.
    */
   terminal(command?: string): Promise<number>
-  /** A zx shell whose commands run on the host. */
-  $: typeof zx
+  /** The command on a terminal of its own, so wide that no line wraps. */
+  session(command: string): Promise<{ stdin: Writable; stdout: Readable; exit: Promise<number> }>
   /** Writes a file as root, through a temporary file beside it. */
   upload(path: string, content: string | Buffer, mode?: string): Promise<void>
   /** True while the connection is usable. */
@@ -55,8 +39,8 @@ export interface Connection extends AsyncDisposable {
 
 const channelsAtOnce = 8
 
-export async function connect(target: Target, timeoutMs = 5000): Promise<Connection> {
-  const client = await handshake(target, timeoutMs)
+export async function connect(target: Target): Promise<Connection> {
+  const client = await handshake(target)
   const slots = semaphore(channelsAtOnce)
   let open = true
   client.on('close', () => {
@@ -72,7 +56,7 @@ export async function connect(target: Target, timeoutMs = 5000): Promise<Connect
   const channel: OpenChannel = (command, pty) =>
     new Promise((resolve, reject) => {
       if (!open) return reject(lost(target))
-      client.exec(asRoot(command), pty ? { pty: terminalSize() } : {}, (error, stream) =>
+      client.exec(asRoot(command), pty ? { pty } : {}, (error, stream) =>
         error
           ? reject(new LabError(`${target.name}: ${error.message}`, { cause: error }))
           : resolve({ stream, exit: exitOf(stream) }),
@@ -81,7 +65,7 @@ export async function connect(target: Target, timeoutMs = 5000): Promise<Connect
 
   const pipe: Connection['pipe'] = (command, streams) =>
     slots(async () => {
-      const { stream, exit } = await channel(command, false)
+      const { stream, exit } = await channel(command)
       stream.stdin.on('error', () => undefined) // the command may end before it has read its input
       streams.stdin.pipe(stream.stdin)
       stream.stdout.pipe(streams.stdout, { end: false })
@@ -93,7 +77,7 @@ export async function connect(target: Target, timeoutMs = 5000): Promise<Connect
 
   const exec: Connection['exec'] = (command, { input, timeoutMs: limit } = {}) =>
     slots(async () => {
-      const { stream, exit } = await channel(command, false)
+      const { stream, exit } = await channel(command)
       const out = collect(stream.stdout)
       const err = collect(stream.stderr)
       stream.stdin.on('error', () => undefined) // the command may end before it has read its input
@@ -107,19 +91,13 @@ export async function connect(target: Target, timeoutMs = 5000): Promise<Connect
     exec,
     pipe,
     async terminal(command = 'exec bash -l') {
-      const { stream, exit } = await channel(command, process.stdin.isTTY ?? false)
+      const { stream, exit } = await channel(command, process.stdin.isTTY ? terminalSize() : undefined)
       return attachTerminal(stream, exit)
     },
-    $: zx({
-      spawn: remoteSpawn(channel, slots) as unknown as typeof zx.spawn,
-      kill: async () => undefined,
-      shell: 'bash',
-      prefix: 'set -euo pipefail;',
-      postfix: '',
-      quote,
-      verbose: false,
-      quiet: true,
-    }),
+    async session(command) {
+      const { stream, exit } = await channel(command, { ...terminalSize(), cols: 500 })
+      return { stdin: stream.stdin, stdout: stream.stdout, exit }
+    },
     async upload(path, content, mode = '0644') {
       const [to, temporary] = [shellQuote(path), shellQuote(`${path}.part`)]
       const directory = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
@@ -144,38 +122,6 @@ export function shellQuote(word: string): string {
 
 function lost(target: Target): LabError {
   return new LabError(`${target.name}: the connection was lost`)
-}
-
-async function handshake(target: Target, timeoutMs: number): Promise<ssh2.Client> {
-  const sock = connectSocket('socket' in target.at ? { path: target.at.socket } : target.at)
-  sock.setNoDelay(true)
-  const client = new ssh2.Client()
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      sock.destroy()
-      reject(new LabError(`${target.name}: ssh: ${error.message}`, { cause: error }))
-    }
-    // Kept for good: ssh2 may report a second error after the first, and nobody else listens by then.
-    sock.on('error', fail)
-    client.on('error', fail)
-    client.once('close', () => fail(new Error('the connection was closed')))
-    client.once('ready', () => {
-      client.removeAllListeners('close')
-      resolve(client)
-    })
-    client.connect({
-      sock: sock as Duplex as typeof sock,
-      username: target.user,
-      privateKey: target.privateKey,
-      readyTimeout: timeoutMs,
-      keepaliveInterval: 2000,
-      keepaliveCountMax: 3,
-      // Without a verifier ssh2 accepts any key. Ciphers: the channel is local, so the cheapest AEAD first.
-      hostVerifier: (key: Buffer) =>
-        target.hostKey === undefined || key.toString('base64') === target.hostKey,
-      algorithms: { serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'rsa-sha2-512'] },
-    })
-  })
 }
 
 /** A channel that closes without an exit status was cut off: 255, as OpenSSH says. */
@@ -228,33 +174,9 @@ async function withLimit<T>(
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
-/** What zx calls instead of child_process.spawn: enough of a ChildProcess, on a channel of the connection. */
-function remoteSpawn(channel: OpenChannel, slots: Semaphore) {
-  return (command: string) => {
-    const child = Object.assign(new EventEmitter(), {
-      kill: () => false,
-    })
-    const [out, err] = [new PassThrough(), new PassThrough()]
-    Object.assign(child, { stdout: out, stderr: err })
-    slots(async () => {
-      const { stream, exit } = await channel(command, false)
-      stream.stdin.end()
-      stream.stdout.pipe(out)
-      stream.stderr.pipe(err)
-      const [code] = await Promise.all([exit, finished(out), finished(err)])
-      child.emit('exit', code, null)
-      child.emit('close', code, null)
-    }).catch((error) => {
-      child.emit('error', error)
-      child.emit('close', 255, null)
-    })
-    return child
-  }
-}
-
 type OpenChannel = (
   command: string,
-  pty: boolean,
+  pty?: ReturnType<typeof terminalSize>,
 ) => Promise<{ stream: ClientChannel; exit: Promise<number> }>
 type Semaphore = <T>(work: () => Promise<T>) => Promise<T>
 

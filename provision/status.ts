@@ -1,21 +1,24 @@
 /**
  * `lab status`: what the hosts say of themselves, as a table.
  */
-import type { Backend } from './backend.ts'
+import type { Backend, MachineState } from './backend.ts'
 import { hosts, type LabHost } from './hosts.ts'
 
 const columns = ['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL']
 
 export async function statusTable(backend: Backend): Promise<string> {
+  const states = await backend.states()
   const rows = await Promise.all(
-    hosts.map(async (host) => [host.name, host.address, host.role, ...(await told(backend, host))]),
+    hosts.map(async (host) => {
+      const state = states.get(host.name) ?? 'absent'
+      return [host.name, host.address, host.role, ...(await told(backend, host, state))]
+    }),
   )
   return table([columns, ...rows])
 }
 
 /** State, engine version and Consul's state as this host sees it. */
-async function told(backend: Backend, host: LabHost): Promise<string[]> {
-  const state = backend.state(host)
+async function told(backend: Backend, host: LabHost, state: MachineState): Promise<string[]> {
   if (state !== 'running') return [state, '-', '-']
   try {
     await using connection = await backend.connect(host)

@@ -45,7 +45,7 @@ async function main(args: string[]): Promise<number> {
   for (let round = 1; round <= times; round++) {
     if (times > 1) console.log(`\nround ${round} of ${times}`)
     const code = await once(
-      chooseLab(values, 'scenarios'),
+      await chooseLab(values, 'scenarios'),
       positionals,
       values.keep ?? false,
       values.timings ?? false,
@@ -65,14 +65,15 @@ async function once(
     if (withTimings) console.log(timingTable(timings))
     const code = await replay(choice, filters)
     checkInterrupted()
-    const lost = hosts.filter((host) => choice.backend.state(host) !== 'running').map((host) => host.name)
+    const states = await choice.backend.states()
+    const lost = hosts.map((host) => host.name).filter((name) => states.get(name) !== 'running')
     if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
     return code === 0 ? 0 : 1
   })
 }
 
 /** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
-function replay({ lab }: LabChoice, filters: string[]): Promise<number> {
+function replay({ environment }: LabChoice, filters: string[]): Promise<number> {
   const report = `${root}report/junit.xml`
   rmSync(report, { force: true })
   rmSync(`${root}report/events.jsonl`, { force: true })
@@ -92,7 +93,7 @@ function replay({ lab }: LabChoice, filters: string[]): Promise<number> {
       cwd: root,
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, MULTIHOST_LAB: lab },
+      env: { ...process.env, ...environment },
     })
     vitest.once('error', reject)
     vitest.once('exit', (code) => resolve(code ?? 1))

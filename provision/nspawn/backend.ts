@@ -52,6 +52,9 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
   let claimed: 'made' | 'joined' | undefined
 
   return {
+    name: 'nspawn',
+    fresh: true,
+    outOfBand: true,
     prepare: () => [
       {
         title: 'packages',
@@ -99,15 +102,13 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
     async down() {
       requireRoot()
       refuseOthers(lab)
-      return uninterrupted(() => removeLab(lab))
+      const there = readRecord(lab) !== undefined
+      await uninterrupted(() => removeLab(lab))
+      return there
     },
-    exists() {
+    async states() {
       requireRoot()
-      return readRecord(lab) !== undefined
-    },
-    state(host) {
-      requireRoot()
-      return machineState(lab, host.name)
+      return new Map(names.map((name) => [name, machineState(lab, name)]))
     },
     async connect(host) {
       requireRoot()

@@ -94,7 +94,7 @@ export function connectMachine(lab: string, name: string, keys: LabKeys): Promis
     at: { socket },
     user: 'root',
     privateKey: keys.client.private,
-    hostKey: keyBlob(hostKey),
+    pinned: { hostKeys: [keyBlob(hostKey)], in: labPaths(lab).keys },
   })
 }
 

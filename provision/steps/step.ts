@@ -7,12 +7,13 @@
 import { createHash } from 'node:crypto'
 import { LabError } from '../errors.ts'
 import type { LabHost } from '../hosts.ts'
+import { type RemoteShell, shellOn } from '../shell.ts'
 import { type Connection, shellQuote } from '../ssh.ts'
 
 export interface StepContext {
   host: LabHost
   /** zx on the host, as root. */
-  $: Connection['$']
+  $: RemoteShell
   upload: Connection['upload']
 }
 
@@ -24,7 +25,7 @@ export interface Step {
 
 /** Resolves with whether the step changed something. */
 export async function take(step: Step, connection: Connection, host: LabHost): Promise<boolean> {
-  const context = { host, $: connection.$, upload: connection.upload }
+  const context = { host, $: shellOn(connection), upload: connection.upload }
   try {
     if (await step.holds(context)) return false
     await step.apply(context)

@@ -66,10 +66,7 @@ const connections = new Map<string, Promise<Connection>>()
 async function hostFixture(name: string): Promise<Host> {
   const host = hosts.find((each) => each.name === name)
   if (!host) throw new Error(`provision/lab.json has no host ${name}, which the scenarios need`)
-  const { backend } = chooseLab(
-    { lab: process.env.MULTIHOST_LAB, backend: process.env.MULTIHOST_BACKEND },
-    'scenarios',
-  )
+  const { backend } = await chooseLab({}, 'scenarios')
   const connection = async () => {
     const open = await connections.get(name)?.catch(() => undefined)
     if (!open?.alive()) connections.set(name, backend.connect(host))

@@ -41,7 +41,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 async function main(args: string[]): Promise<void> {
   const { values } = parse(args, options)
   if (values.help) return console.log(usage)
-  const choice = chooseLab(values, 'bench')
+  const choice = await chooseLab(values, 'bench')
   await withLab(choice, { keep: values.keep ?? false }, () =>
     measureOn(
       choice.backend,
