@@ -5,10 +5,11 @@
  * opened last, and closed first; the kernel is left as it is.
  */
 import { type ControlParts, controlApp } from './control/app.ts'
+import { check } from './control/check.ts'
 import { createMetrics } from './control/metrics.ts'
 import { type Status, statusOf } from './control/status.ts'
 import { namespaceOf } from './core/desired.ts'
-import type { HostName } from './core/model.ts'
+import type { HostName, NetworkId } from './core/model.ts'
 import type { PoolSource } from './core/pool.ts'
 import { localIdOf } from './core/snapshot.ts'
 import { shareWithGroup, startDialect } from './dialect.ts'
@@ -76,17 +77,11 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const store = counting(options.store, metrics.onStoreError)
   const place = await watchUnderlay(options)
   const owed = createOwed(store, log)
-  const datapath = startDatapath({
-    store,
-    kernel,
-    host,
-    underlay: place.now,
-    log,
-    localNamespaceOf(network) {
-      const localId = localIdOf(store.snapshot(), host, network)
-      return localId === undefined ? undefined : namespaceOf(localId, namespaceFolder)
-    },
-  })
+  const localNamespaceOf = (network: NetworkId): string | undefined => {
+    const localId = localIdOf(store.snapshot(), host, network)
+    return localId === undefined ? undefined : namespaceOf(localId, namespaceFolder)
+  }
+  const datapath = startDatapath({ store, kernel, host, underlay: place.now, log, localNamespaceOf })
   const context: VerbContext = {
     host,
     store,
@@ -96,6 +91,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     settled: datapath.settled,
     owed,
     making: recently(60_000, () => new Date()),
+    leaving: recently(60_000, () => new Date()),
     log,
     version,
     now: () => new Date(),
@@ -127,6 +123,18 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     // Asking a store that is away would cost whoever looks its timeout.
     status: async () => statusOf(parts, store.status().fresh ? await sessionsOf(store) : undefined),
     metrics: metrics.text,
+    check: (how) =>
+      check(
+        {
+          ...{ store, kernel, engine: options.engine, host, underlay: place.now, localNamespaceOf, log },
+          ...{ making: context.making.all, containersMisnamed: loops.naming.differing },
+          pokeAll() {
+            loops.poke()
+            datapath.audit()
+          },
+        },
+        how,
+      ),
     evict: (name) => evict(store, name),
   }
   const controls = await listenOn(options.controlSocket, controlApp(control, dialect.app), 0o660)
@@ -180,6 +188,7 @@ function startLoops(
     everyMs,
     graceMs,
     making: context.making.all,
+    leaving: context.leaving.all,
     settleOwed: () => context.owed.settle(),
   })
   const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
@@ -208,6 +217,7 @@ function startLoops(
     networks,
     endpoints,
     naming,
+    poke: onGap,
     async close() {
       clearInterval(freshness)
       await Promise.all([events, hosts, networks, endpoints, naming].map((it) => it.close()))

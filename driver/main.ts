@@ -23,7 +23,7 @@ async function main([command, ...args]: string[]): Promise<void> {
     default: {
       const { cli, help } = await import('./cli/cli.ts')
       if (command === undefined || command === '--help' || command === 'help') return print(help)
-      return cli([command, ...args], print)
+      process.exitCode = await cli([command, ...args], print)
     }
   }
 }

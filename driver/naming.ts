@@ -45,6 +45,8 @@ export interface Naming {
   onEvent(event: EngineEvent): void
   lane(): LaneStatus
   status(): NamingStatus
+  /** Containers whose hosts file does not say what it should, by name. */
+  differing(): string[]
   close(): Promise<void>
 }
 
@@ -65,6 +67,7 @@ export function startNaming(options: NamingOptions): Naming {
       if (/^(start|die|connect|disconnect)$/.test(event.action)) askers?.forget()
       names.onEvent(event)
     },
+    differing: names.differing,
     lane() {
       const { state, lastError } = names.status()
       return { state, lastError }

@@ -3,15 +3,19 @@
  */
 import { parseArgs } from 'node:util'
 import type { Evicted } from '../control/app.ts'
+import type { CheckResult } from '../control/check.ts'
 import type { Status } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
 import { defaultControlSocket } from '../sockets.ts'
 import { ask } from './ask.ts'
+import { exitCodeOf, showCheck } from './check.ts'
 import { showHosts, showStatus } from './show.ts'
 
 export const help = `multihost: one network for containers on several Docker hosts
 
   multihost status [--json]    this host: store, networks, endpoints, problems
+  multihost check [--json] [--repair] [--within=SECONDS]
+                               do Consul, the kernel and Docker agree on this host? 0 yes, 1 no, 2 not to be told
   multihost host ls [--json]   the hosts of the cluster
   multihost host rm NAME       take out a host that will not come back: its addresses and names become free
   multihost service …          services, as in Docker 1.8; multihost service --help
@@ -22,19 +26,29 @@ export const help = `multihost: one network for containers on several Docker hos
   --control-socket=PATH        of the driver; default: ${defaultControlSocket}
 `
 
-export async function cli(args: string[], print: (text: string) => void): Promise<void> {
-  const { words, json, socket } = parse(args)
+/** The exit code. */
+export async function cli(args: string[], print: (text: string) => void): Promise<number> {
+  const { words, json, socket, repair, within } = parse(args)
   const command = words.slice(0, words[0] === 'host' ? 2 : 1).join(' ')
   const rest = words.slice(command.split(' ').length)
   const status = () => ask<Status>(socket, 'GET', '/status')
   switch (command) {
     case 'status':
       expectWords(command, rest, 0)
-      return print(json ? JSON.stringify(await status(), null, 2) : showStatus(await status()))
+      print(json ? JSON.stringify(await status(), null, 2) : showStatus(await status()))
+      return 0
+    case 'check': {
+      expectWords(command, rest, 0)
+      const path = `/check?within=${encodeURIComponent(within)}`
+      const result = await ask<CheckResult>(socket, repair ? 'POST' : 'GET', path)
+      print(json ? JSON.stringify(result, null, 2) : showCheck(result))
+      return exitCodeOf(result)
+    }
     case 'host ls': {
       expectWords(command, rest, 0)
       const { hosts } = await status()
-      return print(json ? JSON.stringify(hosts, null, 2) : showHosts(hosts))
+      print(json ? JSON.stringify(hosts, null, 2) : showHosts(hosts))
+      return 0
     }
     case 'host rm': {
       expectWords(command, rest, 1)
@@ -44,9 +58,8 @@ export async function cli(args: string[], print: (text: string) => void): Promis
         'DELETE',
         `/hosts/${encodeURIComponent(name)}`,
       )
-      return print(
-        `host ${name} is out of the cluster: ${endpoints} endpoints and ${addresses} addresses are free`,
-      )
+      print(`host ${name} is out of the cluster: ${endpoints} endpoints and ${addresses} addresses are free`)
+      return 0
     }
     default:
       throw new DriverError('invalid', `there is no command '${words.join(' ')}'`, {
@@ -55,17 +68,28 @@ export async function cli(args: string[], print: (text: string) => void): Promis
   }
 }
 
-function parse(args: string[]): { words: string[]; json: boolean; socket: string } {
+interface Parsed {
+  words: string[]
+  json: boolean
+  socket: string
+  repair: boolean
+  within: string
+}
+
+function parse(args: string[]): Parsed {
   try {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
       options: {
         json: { type: 'boolean', default: false },
+        repair: { type: 'boolean', default: false },
+        within: { type: 'string', default: '5' },
         'control-socket': { type: 'string', default: defaultControlSocket },
       },
     })
-    return { words: positionals, json: values.json, socket: values['control-socket'] }
+    const { json, repair, within } = values
+    return { words: positionals, json, repair, within, socket: values['control-socket'] }
   } catch (cause) {
     const message = (cause as Error).message.split('. ')[0] ?? ''
     throw new DriverError('invalid', message, { hint: "see 'multihost --help'", cause })

@@ -2,14 +2,16 @@
  * The control socket: for `multihost` on this host, for Prometheus, for scripts. JSON both ways, errors as
  * `{"error": …}` with the sentence that a person needs.
  */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/model.ts'
+import type { CheckOptions, CheckResult } from './check.ts'
 import type { Status } from './status.ts'
 
 export interface ControlParts {
   status(): Promise<Status>
   metrics(): Promise<string>
+  check(options: CheckOptions): Promise<CheckResult>
   /** Takes a host that is gone for good out of the store. */
   evict(host: HostName): Promise<Evicted>
 }
@@ -20,12 +22,17 @@ export interface Evicted {
 }
 
 /** `dialect`: further routes. */
-export function controlApp({ status, metrics, evict }: ControlParts, dialect: Hono = new Hono()): Hono {
+export function controlApp(
+  { status, metrics, check, evict }: ControlParts,
+  dialect: Hono = new Hono(),
+): Hono {
   const app = new Hono()
   app.get('/status', async (c) => c.json(await status()))
   app.get('/metrics', async (c) =>
     c.text(await metrics(), 200, { 'content-type': 'text/plain; version=0.0.4' }),
   )
+  app.get('/check', async (c) => c.json(await check({ ...checkOptions(c), repair: false })))
+  app.post('/check', async (c) => c.json(await check({ ...checkOptions(c), repair: true })))
   app.delete('/hosts/:name', async (c) => c.json(await evict(c.req.param('name'))))
   app.route('/', dialect)
   app.notFound((c) => {
@@ -37,4 +44,11 @@ export function controlApp({ status, metrics, evict }: ControlParts, dialect: Ho
     return c.json({ error: error.line, code: error.code }, error.code === 'internal' ? 500 : 409)
   })
   return app
+}
+
+/** `?within=SECONDS` */
+function checkOptions(c: Context): { withinMs: number } {
+  const seconds = c.req.query('within') ?? '5'
+  if (/^\d{1,2}(\.\d{1,3})?$/.test(seconds)) return { withinMs: Number(seconds) * 1000 }
+  throw new DriverError('invalid', `within=${seconds} is not allowed`, { hint: 'seconds, like 5 or 0.5' })
 }

@@ -147,10 +147,10 @@ function removeFdb(have: Entries, { namespace, peers }: Datapath, out: Plan): vo
 }
 
 /** The all-zero default entry, and MACs with the group bit. */
-function isGroup(mac: string): boolean {
+export function isGroup(mac: string): boolean {
   return mac === '00:00:00:00:00:00' || (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1
 }
 
-function isMulticast(ip: string): boolean {
+export function isMulticast(ip: string): boolean {
   return ip.includes(':') ? ip.toLowerCase().startsWith('ff') : Number(ip.split('.')[0]) >= 224
 }

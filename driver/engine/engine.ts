@@ -31,7 +31,7 @@ export interface EngineNetwork {
   labels: Record<string, string>
   pools: { subnet: string; range?: string; gateway?: string; aux?: Record<string, string> }[]
   /** Running containers on it, as `GET /networks/<id>` tells. */
-  endpoints: { id: string; container: string; name: string; mac: Mac; v4: Ip }[]
+  endpoints: { id: string; container: string; name: string; mac: Mac; v4: Ip; v6?: Ip }[]
 }
 
 export interface NewEngineNetwork {

@@ -58,6 +58,18 @@ export function putRecords(
   }
 }
 
+/** Whether the file says what it should; undefined when it is gone. */
+export function hasRecords(path: string, records: readonly NameRecord[]): boolean | undefined {
+  const fd = openExisting(path, constants.O_RDONLY)
+  if (fd === undefined) return undefined
+  try {
+    const text = textOf(fd, path)
+    return mergeHostsFile(text, records) === text
+  } finally {
+    closeSync(fd)
+  }
+}
+
 /** Another text whenever the file has changed; undefined when it is gone. */
 export function stampOf(path: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false })

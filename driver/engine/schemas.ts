@@ -25,7 +25,10 @@ export const networkSchema = z.object({
   Labels: texts,
   IPAM: z.object({ Driver: text, Options: texts, Config: z.array(ipamConfig).nullish() }),
   Containers: z
-    .record(z.string(), z.object({ EndpointID: text, Name: text, MacAddress: text, IPv4Address: text }))
+    .record(
+      z.string(),
+      z.object({ EndpointID: text, Name: text, MacAddress: text, IPv4Address: text, IPv6Address: text }),
+    )
     .nullish(),
 })
 export const networkList = z.array(networkSchema)
@@ -87,6 +90,7 @@ export function networkOf(it: z.output<typeof networkSchema>): EngineNetwork {
       name: at.Name,
       mac: at.MacAddress,
       v4: withoutLength(at.IPv4Address),
+      ...(at.IPv6Address === '' ? {} : { v6: withoutLength(at.IPv6Address) }),
     })),
   }
 }

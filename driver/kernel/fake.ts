@@ -19,6 +19,8 @@ export interface FakeKernel extends Kernel {
   observations: Map<string, number>
   /** What somebody does by hand. `undefined` removes the namespace. */
   damage(namespace: string, change: (have: Observed) => Observed | undefined): void
+  /** Docker moves the end of a pair into its container. */
+  take(containerEnd: string): void
   /** The next `times` operations of this kind fail with these words; observations when the kind is `observe`. */
   refuse(kind: Op['op'] | 'observe', words: string, times?: number): void
 }
@@ -35,6 +37,8 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
   const refusals = new Map<string, { words: string; times: number }>()
   const observations = new Map<string, number>()
   const lines: string[] = []
+  /** Port and namespace of each end that nobody has taken. */
+  const loose = new Map<string, { namespace: string; port: string }>()
 
   const mayRefuse = (kind: string, what: string): void => {
     const refusal = refusals.get(kind)
@@ -50,6 +54,7 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
     const have = namespaces.get(op.namespace)
     if (have === undefined && op.op !== 'namespace-add') return
     put(namespaces, op.namespace, advance(have, [op]))
+    trackEnds(loose, have, op)
   }
 
   return {
@@ -59,6 +64,7 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
       const have = namespaces.get(namespace)
       if (have !== undefined) put(namespaces, namespace, change(structuredClone(have)))
     },
+    take: (containerEnd) => void loose.delete(containerEnd),
     refuse: (kind, words, times = 1) => void refusals.set(kind, { words, times }),
     async observe(namespace) {
       observations.set(namespace, (observations.get(namespace) ?? 0) + 1)
@@ -66,6 +72,7 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
       return structuredClone(namespaces.get(namespace))
     },
     namespaces: async () => [...namespaces].filter(([, have]) => have.bridge).map(([name]) => name),
+    looseEnds: async () => [...loose.keys()],
     async apply(ops) {
       for (const op of ops) await applyOne(op)
     },
@@ -79,6 +86,22 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
       })
     },
     close: async () => undefined,
+  }
+}
+
+/** A pair is made with its end in the host's namespace; when one end goes, the other goes too. */
+function trackEnds(
+  loose: Map<string, { namespace: string; port: string }>,
+  have: Observed | undefined,
+  op: Op,
+): void {
+  const { namespace } = op
+  if (op.op === 'veth-add' && !have?.ports.some(({ name }) => name === op.veth.port)) {
+    loose.set(op.veth.container, { namespace, port: op.veth.port })
+  }
+  for (const [end, pair] of loose) {
+    const gone = op.op === 'namespace-del' || (op.op === 'veth-del' && op.port === pair.port)
+    if (gone && pair.namespace === namespace) loose.delete(end)
   }
 }
 

@@ -15,6 +15,8 @@ export interface Kernel {
   observe(namespace: string): Promise<Observed | undefined>
   /** Namespaces in the folder that carry the driver's mark (the alias of br0). */
   namespaces(): Promise<string[]>
+  /** Containers' ends of our pairs that are still in the host's namespace: nobody has moved them into a container. */
+  looseEnds(): Promise<string[]>
   /** In order; throws `kernel` with the op that failed and the kernel's words. */
   apply(ops: readonly Op[]): Promise<void>
   /** Destinations that this host routes already, main table, default routes left out. */

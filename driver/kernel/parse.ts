@@ -79,6 +79,12 @@ export function hasMark(text: string): boolean {
   return parsed(z.array(Link), text, 'ip link').some(isMarked)
 }
 
+/** From `ip -j link show type veth` in the host's namespace. */
+export function looseEndsIn(text: string): string[] {
+  const names = parsed(z.array(Link), text, 'ip link').map(({ ifname }) => ifname)
+  return names.filter((name) => /^vxc[0-9a-f]{8}$/.test(name))
+}
+
 /** From `ip -j route show table main`; a single address is written with its length. */
 export function routesIn(text: string): Cidr[] {
   return parsed(z.array(Route), text, 'ip route')

@@ -14,7 +14,7 @@ import { vxlanDifference } from '../core/plan.ts'
 import { showOp } from '../core/show.ts'
 import type { Kernel } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { hasMark, observed, routesIn, underlayIn } from './parse.ts'
+import { hasMark, looseEndsIn, observed, routesIn, underlayIn } from './parse.ts'
 import { type Failure, failuresOf, type Outcome, type Run, runner } from './run.ts'
 
 export interface RealKernelOptions {
@@ -48,6 +48,7 @@ export function realKernel({
   return {
     observe: (namespace) => observe(shell, namespace),
     namespaces: () => marked(shell, folder),
+    looseEnds: async () => looseEndsIn(await host1('link show type veth')),
     async apply(ops) {
       for (const step of stepsFor(ops, hostPath)) await perform(shell, step)
     },

@@ -39,6 +39,8 @@ export interface DatapathLoop {
    * error after a bound.
    */
   settled(network: NetworkId, joining?: EndpointId): Promise<void>
+  /** Looks at every network's namespace now. */
+  audit(): void
   /** By network; those of which nothing is here are left out. */
   status(): Map<NetworkId, LaneStatus & NetworkFacts>
   close(): Promise<void>
@@ -203,6 +205,14 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       const { lane, network } = laneOf(id)
       if (joining !== undefined) network.expect(joining)
       return lane.settled(settleMs)
+    },
+    audit() {
+      swept = false
+      void sweep()
+      for (const { network, lane } of lanes.values()) {
+        network.audit()
+        lane.poke()
+      }
     },
     status: () =>
       new Map([...lanes].map(([id, { lane, network }]) => [id, { ...lane.status(), ...network.facts() }])),

@@ -3,10 +3,13 @@
  * the container, its name and aliases.
  *
  * An endpoint is removed when the engine, asked twice with some seconds between, has answered and does not know it.
- * A failed question removes nothing. Things that Docker told us to remove while the store was away come first.
+ * A failed question removes nothing. One that is in a container and has lost its record (a key that was deleted by
+ * hand) gets it back at once, before the datapath takes its links down. Things that Docker told us to remove while the store was away come first.
  */
+
+import { adoptions, type DockerNetwork } from '../core/check-docker.ts'
 import { isCode } from '../core/errors.ts'
-import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../core/model.ts'
+import type { Change, Endpoint, EndpointId, HostName, HostRecord, Snapshot } from '../core/model.ts'
 import { endpointsOnHost, keyIn } from '../core/snapshot.ts'
 import type { Engine, EngineContainer } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
@@ -15,6 +18,7 @@ import { lasting } from './lasting.ts'
 import { removalsOf, strangers, unused } from './leftovers.ts'
 import type { Log } from './log.ts'
 import { type LoopRun, startLoop } from './loop.ts'
+import { networksInDocker } from './seen.ts'
 
 export interface EndpointsOptions {
   store: Store
@@ -22,6 +26,10 @@ export interface EndpointsOptions {
   host: HostName
   /** Endpoints that Docker is making at this moment. */
   making(): Iterable<EndpointId>
+  /** Endpoints that Docker has just taken out of their containers: it may still show them. */
+  leaving(): Iterable<EndpointId>
+  /** This host's record while the store has none. */
+  blank(): HostRecord
   /** The verbs' notes. */
   settleOwed(): Promise<void>
   log: Log
@@ -42,7 +50,17 @@ export interface EndpointsLoop {
 }
 
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
-  const { store, engine, host, log, now = () => new Date(), everyMs = 5000, graceMs = 5000, onRun } = options
+  const {
+    store,
+    engine,
+    host,
+    blank,
+    log,
+    now = () => new Date(),
+    everyMs = 5000,
+    graceMs = 5000,
+    onRun,
+  } = options
   const missing = lasting(() => now().getTime())
   const toLook = new Set<string>()
   /** What is due with the next run. */
@@ -61,8 +79,20 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       return false
     }
   }
+  const adopt = async (networks: readonly DockerNetwork[]): Promise<void> => {
+    const state = { snapshot: store.snapshot(), host, vtep: blank().vtep, networks, now: now().toISOString() }
+    for (const changes of adoptions(state, new Set([...options.leaving(), ...options.making()]))) {
+      if (!(await commit(changes))) continue
+      log.warn({ keys: changes.map(({ key }) => key) }, 'an endpoint had lost its record and has it again')
+    }
+  }
   const reconcile = async (describeAll: boolean): Promise<void> => {
-    const known = new Set([...(await endpointsInEngine(engine)), ...options.making()])
+    const networks = await networksInDocker(engine, () => store.snapshot(), host)
+    await adopt(networks)
+    const known = new Set([
+      ...options.making(),
+      ...networks.flatMap((it) => it.endpoints.map(({ id }) => id)),
+    ])
     const gone = missing.since(strangers(store.snapshot(), host, known), graceMs)
     if (gone.size > 0) {
       for (const changes of removalsOf(await store.read(), host, gone)) await commit(changes)
@@ -90,6 +120,19 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   }
 
   const loop = startLoop({ name: 'endpoints', everyMs, log, work, onRun })
+  let last = store.snapshot()
+  /** An endpoint of ours is gone, and nobody here took it away. */
+  const stop = store.onChange((snapshot, changed) => {
+    const before = last
+    last = snapshot
+    const lost = changed.some(({ table, key }) => {
+      const was = table === 'endpoints' ? before.endpoints.get(key)?.value : undefined
+      return was?.host === host && !snapshot.endpoints.has(key) && ![...options.leaving()].includes(was.id)
+    })
+    if (!lost) return
+    due = { ...due, reconcile: true }
+    loop.poke()
+  })
   const everything = setInterval(() => {
     due = { ...due, reconcile: true }
   }, everyMs)
@@ -104,19 +147,11 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     },
     status: loop.status,
     async close() {
+      stop()
       clearInterval(everything)
       await loop.close()
     },
   }
-}
-
-/** Also those whose container has not started yet. */
-async function endpointsInEngine(engine: Pick<Engine, 'networks' | 'network'>): Promise<Set<EndpointId>> {
-  const known = new Set<EndpointId>()
-  for (const { id } of await engine.networks()) {
-    for (const endpoint of (await engine.network(id))?.endpoints ?? []) known.add(endpoint.id)
-  }
-  return known
 }
 
 /** Endpoints of this host whose container is not, or no longer, described as the engine has it. */

@@ -5,7 +5,7 @@
 import { asDriverError } from '../core/errors.ts'
 import type { NameRecord } from '../core/names.ts'
 import type { EngineContainer } from '../engine/engine.ts'
-import { putRecords, stampOf } from '../engine/hosts-file.ts'
+import { hasRecords, putRecords, stampOf } from '../engine/hosts-file.ts'
 import type { Log } from './log.ts'
 
 export interface HostsFiles {
@@ -19,6 +19,8 @@ export interface HostsFiles {
   put(container: string, records: readonly NameRecord[]): 'done' | 'again'
   /** Containers whose file has changed since, or was not looked at since it was written. */
   changed(): string[]
+  /** Names of the containers whose file does not say what it should, among those that we write. */
+  differing(recordsOf: (container: string) => readonly NameRecord[]): string[]
   facts(): HostsFileFacts
 }
 
@@ -112,6 +114,10 @@ export function createHostsFiles(log: Log): HostsFiles {
       [...files.values()]
         .filter(({ path, records, stamp }) => records > 0 && path !== undefined && stampOf(path) !== stamp)
         .map(({ id }) => id),
+    differing: (recordsOf) =>
+      [...files.values()]
+        .filter(({ id, path }) => path !== undefined && hasRecords(path, recordsOf(id)) === false)
+        .map(({ name }) => name),
     facts() {
       const named = [...files.values()].filter(({ records }) => records > 0)
       return {

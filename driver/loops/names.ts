@@ -37,6 +37,8 @@ export interface NamesLoop {
   poke(): void
   onEvent(event: EngineEvent): void
   status(): LaneStatus & NamesFacts
+  /** Containers whose hosts file does not say what it should, by name. */
+  differing(): string[]
   close(): Promise<void>
 }
 
@@ -69,6 +71,8 @@ export function startNames(options: NamesOptions): NamesLoop {
     if (known === undefined || known.internal || !options.dnsAnswers()) return false
     return namedEndpoints(store.snapshot(), network) > options.hostsFileLimit
   }
+  const recordsFor = (networks: readonly NetworkId[]) =>
+    networks.filter((network) => !isDnsOnly(network)).flatMap(zones.records)
   /** One that cannot be asked for now stays due; the others do not wait for it. */
   const mendAll = async (): Promise<void> => {
     const networks = networksByContainer(store.snapshot(), host)
@@ -87,8 +91,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   }
   const mend = async (id: string, networks: readonly NetworkId[]): Promise<void> => {
     if (!files.knows(id) && !files.learn(await engine.container(id))) return
-    const records = networks.filter((network) => !isDnsOnly(network)).flatMap(zones.records)
-    if (files.put(id, records) === 'done') return
+    if (files.put(id, recordsFor(networks)) === 'done') return
     due.add(id)
     again ??= setTimeout(() => {
       again = undefined
@@ -141,6 +144,10 @@ export function startNames(options: NamesOptions): NamesLoop {
       ...files.facts(),
       dnsOnly: dnsOnlyNames(store.snapshot(), isDnsOnly),
     }),
+    differing() {
+      const networks = networksByContainer(store.snapshot(), host)
+      return files.differing((id) => recordsFor(networks.get(id) ?? []))
+    },
     async close() {
       stop()
       clearInterval(auditing)

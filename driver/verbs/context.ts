@@ -22,6 +22,8 @@ export interface VerbContext {
   owed: Owed
   /** Endpoints between CreateEndpoint and Join: the engine may not show them yet. */
   making: Recent<EndpointId>
+  /** Endpoints from Leave on: the engine may still show them. */
+  leaving: Recent<EndpointId>
   log: Log
   version: string
   now(): Date

@@ -29,7 +29,7 @@ import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
 export function endpointVerbs(
   context: VerbContext,
 ): Pick<Verbs, 'createEndpoint' | 'join' | 'leave' | 'deleteEndpoint'> {
-  const { store, host, owed, making } = context
+  const { store, host, owed, making, leaving } = context
   return {
     createEndpoint(ask, signal) {
       making.add(ask.endpoint)
@@ -41,14 +41,18 @@ export function endpointVerbs(
       making.remove(ask.endpoint)
       return { device: containerEndName(ask.endpoint), internal: network.internal }
     },
-    leave: (ask) =>
-      owed.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
+    leave(ask) {
+      leaving.add(ask.endpoint)
+      return owed.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
         decide(store, (snapshot) => leave(snapshot, host, ask)),
-      ),
-    deleteEndpoint: (ask) =>
-      owed.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
+      )
+    },
+    deleteEndpoint(ask) {
+      leaving.add(ask.endpoint)
+      return owed.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
         decide(store, (snapshot) => remove(snapshot, host, ask)),
-      ),
+      )
+    },
   }
 }
 

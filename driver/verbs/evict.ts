@@ -30,11 +30,14 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
 
 function checkGone(snapshot: Snapshot, host: HostName, sessions: ReadonlySet<string>): void {
   const record = snapshot.hosts.get(host)
-  if (record === undefined) {
+  if (
+    record === undefined &&
+    endpointsOnHost(snapshot, host).length + leasesOnHost(snapshot, host).size === 0
+  ) {
     const known = [...snapshot.hosts.keys()].sort().join(', ')
     throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
   }
-  if (record.value.session !== undefined && sessions.has(record.value.session)) {
+  if (record?.value.session !== undefined && sessions.has(record.value.session)) {
     throw new DriverError('in-use', `host ${host} is alive`, {
       hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
     })

@@ -14,7 +14,7 @@ import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { mergeHostsFile } from '../../../driver/core/hosts-file.ts'
 import type { NameRecord } from '../../../driver/core/names.ts'
-import { putRecords, stampOf } from '../../../driver/engine/hosts-file.ts'
+import { hasRecords, putRecords, stampOf } from '../../../driver/engine/hosts-file.ts'
 import { until } from '../../fixtures/until.ts'
 
 const engine = '127.0.0.1\tlocalhost\n10.0.0.2\t0b194846e7b4\n'
@@ -49,6 +49,14 @@ test('a file that has its records is not touched', () => {
   const stamp = stampOf(path)
   expect(putRecords(path, recordsUpTo(2))).toBe('unchanged')
   expect(stampOf(path)).toBe(stamp)
+})
+
+test('whether a file says what it should is told without a write', () => {
+  writeFileSync(path, engine)
+  expect([hasRecords(path, []), hasRecords(path, recordsUpTo(3))]).toEqual([true, false])
+  putRecords(path, recordsUpTo(3))
+  expect([hasRecords(path, recordsUpTo(3)), hasRecords(path, recordsUpTo(2))]).toEqual([true, false])
+  expect(hasRecords(`${path}-gone`, [])).toBeUndefined()
 })
 
 test('bytes that are no UTF-8 stay what they are', () => {

@@ -103,6 +103,13 @@ export function kernelContract(open: () => Promise<Bench>): void {
       expect(await kernel.namespaces()).toEqual([])
     })
 
+    test('the end for the container is loose until somebody takes it, and goes with the pair', async () => {
+      await reach(sample())
+      expect(await kernel.looseEnds()).toEqual(['vxc11111111'])
+      await reach(sample({ veths: [] }))
+      expect(await kernel.looseEnds()).toEqual([])
+    })
+
     test('a VNI that another device of the host holds is refused by name', async () => {
       await reach(sample())
       const second = sample({ namespace: bench.namespace('b'), veths: [] })

@@ -22,6 +22,13 @@ test('a host that is gone is taken out with its endpoints and addresses; its net
   expect([hosts, endpoints, addresses, networks].map(({ size }) => size)).toEqual([0, 0, 0, 1])
 })
 
+test('endpoints of a host without a record go too', async () => {
+  const { net1, net2 } = await twoHosts()
+  await net2.store.close()
+  await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-2' }])
+  expect(await evict(net1.store, 'net-2')).toEqual({ endpoints: 2, addresses: 2 })
+})
+
 test('a live host is never taken out, and an unknown one is named beside those that exist', async () => {
   const { net1 } = await twoHosts()
   await expect(evict(net1.store, 'net-2')).rejects.toMatchObject({

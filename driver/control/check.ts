@@ -1,0 +1,184 @@
+/**
+ * `multihost check`: do Consul, this host's kernel and this host's Docker say the same?
+ *
+ * Everything is looked at afresh, not taken from what a loop remembers. A difference counts when it is still there
+ * after the loops have had time to settle: it is looked for again and again, and only what has lasted is told.
+ * A plane that cannot be read is unknown, not empty: nothing is said about it but that.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { checkDocker } from '../core/check-docker.ts'
+import { checkKernel, type ObservedNetwork } from '../core/check-kernel.ts'
+import { checkStore, labelOf } from '../core/check-store.ts'
+import type { Datapath } from '../core/datapath.ts'
+import { containerEndName, desiredFor } from '../core/desired.ts'
+import { type Difference, identity, repairHint, sentence } from '../core/difference.ts'
+import { asDriverError, isCode } from '../core/errors.ts'
+import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/model.ts'
+import { networksUsedBy } from '../core/snapshot.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Kernel, Underlay } from '../kernel/kernel.ts'
+import { lasting } from '../loops/lasting.ts'
+import type { Log } from '../loops/log.ts'
+import { networksInDocker } from '../loops/seen.ts'
+import type { Store } from '../store/store.ts'
+
+export interface CheckParts {
+  store: Pick<Store, 'read' | 'snapshot' | 'status' | 'commit'>
+  kernel: Pick<Kernel, 'namespaces' | 'observe' | 'looseEnds'>
+  engine: Pick<Engine, 'networks' | 'network'>
+  host: HostName
+  underlay(): Underlay
+  localNamespaceOf(network: NetworkId): string | undefined
+  /** Endpoints that Docker is making at this moment. */
+  making(): Iterable<EndpointId>
+  /** Containers whose hosts file does not say what it should, by name. */
+  containersMisnamed(): string[]
+  /** Makes every loop look at everything now. */
+  pokeAll(): void
+  log: Log
+}
+
+export interface CheckOptions {
+  /** How long the loops have to settle; 0: one look, whatever is under way. */
+  withinMs: number
+  repair: boolean
+}
+
+export interface CheckResult {
+  host: HostName
+  differences: (Omit<Difference, 'repair'> & { sentence: string })[]
+  /** Why a plane could not be looked at; nothing is known of it. */
+  unknown: string[]
+  /** What `repair` changed in the store. */
+  repaired: string[]
+}
+
+interface Look {
+  differences: Difference[]
+  unknown: string[]
+}
+
+const pauseMs = 200
+/** How long a difference must have been there at the least, so that it counts. */
+const lastsMs = 800
+
+export async function check(parts: CheckParts, { withinMs, repair }: CheckOptions): Promise<CheckResult> {
+  const before = await settled(parts, withinMs)
+  if (!repair || before.differences.length === 0) return resultOf(parts, before, [])
+  const repaired = await mend(parts, before.differences)
+  return resultOf(parts, await settled(parts, withinMs), repaired)
+}
+
+function resultOf({ host }: CheckParts, { differences, unknown }: Look, repaired: string[]): CheckResult {
+  const shown = differences.map((it) => {
+    const { repair: _, ...rest } = it
+    return { ...rest, sentence: sentence(it) }
+  })
+  return { host, differences: shown, unknown, repaired }
+}
+
+/** Looks until everything agrees or the time is over; then tells what has lasted. */
+async function settled(parts: CheckParts, withinMs: number): Promise<Look> {
+  const deadline = performance.now() + withinMs
+  const seen = lasting(() => performance.now())
+  for (;;) {
+    const found = await look(parts)
+    const old = seen.since(found.differences.map(identity), lastsMs)
+    const agree = found.differences.length === 0 && found.unknown.length === 0
+    if (agree || withinMs === 0) return found
+    if (performance.now() > deadline) {
+      return { ...found, differences: found.differences.filter((it) => old.has(identity(it))) }
+    }
+    await delay(pauseMs)
+  }
+}
+
+async function look(parts: CheckParts): Promise<Look> {
+  const { store, host } = parts
+  const unknown: string[] = []
+  const known = async <T>(plane: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read()
+    } catch (error) {
+      if (!isCode(error, 'unavailable', 'kernel')) throw error
+      unknown.push(`${plane} cannot be read: ${asDriverError(error).line}`)
+      return undefined
+    }
+  }
+  const snapshot = await known('Consul', () => store.read())
+  if (snapshot === undefined) return { differences: [], unknown }
+  const [kernel, docker] = await Promise.all([
+    known('the kernel', () => kernelDifferences(parts, snapshot)),
+    known('Docker', () => dockerDifferences(parts, snapshot)),
+  ])
+  const files = parts.containersMisnamed().map(misnamed)
+  const own = checkStore({ snapshot, host, corrupt: store.status().corrupt })
+  return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files], unknown }
+}
+
+function misnamed(container: string): Difference {
+  return {
+    plane: 'hosts file',
+    object: `container ${container}`,
+    expected: 'the names of everybody on its networks',
+    found: 'other lines',
+    hint: repairHint,
+  }
+}
+
+/** Every namespace that is ours or should be. */
+async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise<Difference[]> {
+  const { kernel, making } = parts
+  const wanted = new Map<string, { want: Datapath | undefined; name: string }>()
+  for (const network of networksUsedBy(snapshot, parts.host)) {
+    const want = wish(parts, snapshot, network)
+    if (want !== undefined) wanted.set(want.namespace, { want, name: labelOf(snapshot, network) })
+  }
+  const [marked, looseEnds] = await Promise.all([kernel.namespaces(), kernel.looseEnds()])
+  const paths = [...new Set([...wanted.keys(), ...marked])]
+  const namespaces = await Promise.all(
+    paths.map(async (path): Promise<ObservedNetwork> => {
+      const { want, name } = wanted.get(path) ?? { want: undefined, name: `in ${path}` }
+      return { name, want, have: await kernel.observe(path) }
+    }),
+  )
+  return checkKernel({ namespaces, looseEnds, joining: new Set([...making()].map(containerEndName)) })
+}
+
+function wish(
+  { host, underlay, localNamespaceOf }: CheckParts,
+  snapshot: Snapshot,
+  network: NetworkId,
+): Datapath | undefined {
+  const namespace = localNamespaceOf(network)
+  if (namespace === undefined) return undefined
+  const { address, mtuBytes } = underlay()
+  return desiredFor(snapshot, host, network, { vtep: address, mtuBytes, namespace })
+}
+
+async function dockerDifferences(parts: CheckParts, snapshot: Snapshot): Promise<Difference[]> {
+  const { engine, host, underlay } = parts
+  const networks = await networksInDocker(engine, () => snapshot, host)
+  const now = new Date().toISOString()
+  return checkDocker({ snapshot, host, vtep: underlay().address, networks, now })
+}
+
+/** What is safely ours in the store; then the loops look at everything. A conflict is looked at again afterwards. */
+async function mend(
+  { store, pokeAll, log }: CheckParts,
+  differences: readonly Difference[],
+): Promise<string[]> {
+  const done: string[] = []
+  for (const difference of differences) {
+    if (difference.repair === undefined) continue
+    try {
+      await store.commit(difference.repair)
+      done.push(sentence(difference))
+      log.warn({ difference: sentence(difference) }, 'mended, as multihost check --repair was asked to')
+    } catch (error) {
+      if (!isCode(error, 'conflict')) throw error
+    }
+  }
+  pokeAll()
+  return done
+}
