@@ -4,16 +4,33 @@
 import type { LabHost } from './hosts.ts'
 import type { Connection } from './ssh.ts'
 import { names, packages } from './steps/base.ts'
-import { consul } from './steps/consul.ts'
+import { consul, consulPackage } from './steps/consul.ts'
+import { containerImage } from './steps/container-image.ts'
 import { dialect, user } from './steps/dialect.ts'
-import { containerImage, docker, engineOptions } from './steps/docker.ts'
-import { driver, node } from './steps/driver.ts'
+import { docker, engineOptions } from './steps/docker.ts'
+import { driver, driverFiles, node } from './steps/driver.ts'
+import { engine } from './steps/engine.ts'
 import { type Step, take } from './steps/step.ts'
 
 export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
-  consul: [packages, names, consul],
-  docker: [packages, names, engineOptions, node, driver, docker, dialect, user, containerImage],
+  consul: [packages, names, consulPackage, consul],
+  docker: [
+    packages,
+    names,
+    engineOptions,
+    node,
+    driverFiles,
+    driver,
+    engine,
+    docker,
+    dialect,
+    user,
+    containerImage,
+  ],
 }
+
+/** What a box has in it: all that takes a network or long, and nothing that names a host. */
+export const boxSteps: readonly Step[] = [packages, consulPackage, node, driverFiles, engine, containerImage]
 
 /** Work for the progress tree: one part per step, which says whether it changed something. */
 export function provisioning(host: LabHost, connection: () => Connection, changed: (title: string) => void) {

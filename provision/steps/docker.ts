@@ -1,9 +1,9 @@
 /**
- * A Docker engine that reads /etc/default/docker, as the walkthrough documents it, and the walkthrough's image.
+ * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
  */
 import { z } from 'zod'
 import { LabError } from '../errors.ts'
-import { consulAddress, imageName, network } from '../hosts.ts'
+import { consulAddress, network } from '../hosts.ts'
 import { render } from '../template.ts'
 import {
   filesHold,
@@ -45,21 +45,9 @@ export const docker: Step = {
     ),
   async apply(context) {
     const { $, host } = context
-    if (!(await succeeds(context, 'command -v dockerd docker > /dev/null'))) {
-      await $`apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends docker.io docker-cli`
-    }
     if (!(await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`))) await addDropIn(context)
     await $`systemctl -q enable docker; systemctl restart docker`
     await until(context, answers, `dockerd on ${host.name} does not answer`)
-  },
-}
-
-/** Pulled where there is a registry; on nspawn hosts and boxes it is there already. */
-export const containerImage: Step = {
-  title: `container image ${imageName}`,
-  holds: (context) => succeeds(context, `docker image inspect ${imageName} > /dev/null`),
-  async apply({ $ }) {
-    await $`docker pull -q ${imageName}`
   },
 }
 

@@ -1,8 +1,9 @@
 /**
  * The overlay driver: one bundled file, its command and its unit, started before Docker.
  *
- * Where the host's Node is older than the driver needs (Debian 12's), the Node that runs this script is brought
- * along: it is the same architecture's Linux binary, or the step says that it is not.
+ * Node comes from the host's own distribution. Where that has an older one than the driver needs (Debian 12's), the
+ * Node that runs this script is brought along: it is the same architecture's Linux binary, or the step says that it
+ * is not.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { LabError } from '../errors.ts'
@@ -29,6 +30,10 @@ export const node: Step = {
   holds: async (context) => (await nodePath(context)) !== undefined,
   async apply(context) {
     const { host, $, upload } = context
+    if (await offersNode(context)) {
+      await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nodejs`
+      return
+    }
     const theirs = (await $`uname -sm`).stdout.trim()
     const ours = `${process.platform === 'linux' ? 'Linux' : process.platform} ${process.arch === 'x64' ? 'x86_64' : 'aarch64'}`
     if (theirs !== ours) {
@@ -43,21 +48,22 @@ export const node: Step = {
   },
 }
 
+/** A new bundle is for the driver that runs too: it ends here, and the next step starts it. */
+export const driverFiles: Step = {
+  title: 'overlay driver: its files',
+  holds: async (context) => filesHold(context, await files(context)),
+  async apply(context) {
+    await writeFiles(context, await files(context))
+    await context.$`systemctl daemon-reload; systemctl -q stop multihost`
+  },
+}
+
 export const driver: Step = {
   title: 'overlay driver',
-  async holds(context) {
-    return (
-      (await filesHold(context, await files(context))) &&
-      (await succeeds(
-        context,
-        `systemctl -q is-active multihost && systemctl -q is-enabled multihost && ${answers}`,
-      ))
-    )
-  },
+  holds: (context) =>
+    succeeds(context, `systemctl -q is-active multihost && systemctl -q is-enabled multihost && ${answers}`),
   async apply(context) {
-    const { $ } = context
-    await writeFiles(context, await files(context))
-    await $`systemctl daemon-reload; systemctl -q enable multihost; systemctl restart multihost`
+    await context.$`systemctl -q enable multihost; systemctl restart multihost`
     await until(context, answers, 'the driver does not answer')
   },
 }
@@ -77,6 +83,12 @@ async function files(context: StepContext): Promise<RemoteFile[]> {
       content: render(new URL('../../driver/multihost.service.hbs', import.meta.url), values),
     },
   ]
+}
+
+/** The host's distribution has a Node that is new enough. */
+function offersNode(context: StepContext): Promise<boolean> {
+  const major = "apt-cache policy nodejs | sed -n 's/^ *Candidate: \\([0-9]*\\)\\..*/\\1/p'"
+  return succeeds(context, `[ "$(${major})" -ge ${neededNode} ]`)
 }
 
 /** The Node that the driver is run by on the host. */
