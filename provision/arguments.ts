@@ -55,7 +55,7 @@ export async function chooseLab(
 ): Promise<LabChoice> {
   const name = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
   refuseForeign(values, name)
-  const backendFlag = { MULTIHOST_BACKEND: name }
+  const backendVariable = { MULTIHOST_BACKEND: name }
   if (name === 'ssh') {
     const inventory = values.inventory ?? environment.MULTIHOST_INVENTORY
     if (!inventory) {
@@ -68,8 +68,13 @@ export async function chooseLab(
       lab: 'ssh',
       backend: sshBackend(inventory),
       flags: ` --backend ssh --inventory ${inventory}`,
-      environment: { ...backendFlag, MULTIHOST_INVENTORY: inventory },
+      environment: { ...backendVariable, MULTIHOST_INVENTORY: inventory },
     }
+  }
+  if (name === 'vagrant') {
+    const { vagrantBackend } = await import('./vagrant/backend.ts')
+    const flags = ' --backend vagrant'
+    return { lab: 'vagrant', backend: vagrantBackend(), flags, environment: backendVariable }
   }
   const lab = labNamed(values.lab ?? (environment.MULTIHOST_LAB || defaultLab))
   const { nspawnBackend } = await import('./nspawn/backend.ts')
@@ -77,7 +82,7 @@ export async function chooseLab(
     lab,
     backend: nspawnBackend({ lab, ...engineChoice(values.engine ?? []) }),
     flags: lab === 'main' ? '' : ` --lab ${lab}`,
-    environment: { ...backendFlag, MULTIHOST_LAB: lab },
+    environment: { ...backendVariable, MULTIHOST_LAB: lab },
   }
 }
 

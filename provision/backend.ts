@@ -12,7 +12,7 @@ import type { Connection } from './ssh.ts'
  */
 export type MachineState = 'running' | 'stopped' | 'broken' | 'absent' | 'unreachable'
 
-export const backends = ['nspawn', 'ssh'] as const
+export const backends = ['nspawn', 'vagrant', 'ssh'] as const
 export type BackendName = (typeof backends)[number]
 
 export interface Backend {

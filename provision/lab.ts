@@ -13,7 +13,7 @@ import type { Raised } from './raise.ts'
 import { shellQuote } from './ssh.ts'
 import { statusTable } from './status.ts'
 
-const usage = `usage: npm run lab -- VERB [--lab NAME | --backend ssh --inventory FILE]
+const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
 
   up [--engine 20.10|26|28] [--engine HOST=…] [--timings]   make the lab, or what is missing of it
   down                       take it down; nothing is left

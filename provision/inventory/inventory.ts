@@ -33,7 +33,7 @@ const entrySchema = z.strictObject({
 })
 const inventorySchema = z.strictObject({ hosts: z.record(z.string(), entrySchema) })
 
-export type Entry = z.infer<typeof entrySchema>
+type Entry = z.infer<typeof entrySchema>
 export type Inventory = Record<string, Entry>
 
 /** Reads the file; paths in it are relative to its folder, and `~` is the home folder. */

@@ -19,7 +19,7 @@ test('an unknown flag names the allowed ones', () => {
 
 test('an unknown backend names the allowed ones', async () => {
   await expect(chooseLab({ backend: 'kubernetes' }, 'main', {})).rejects.toThrow(
-    'unknown backend "kubernetes": allowed are nspawn, ssh',
+    'unknown backend "kubernetes": allowed are nspawn, vagrant, ssh',
   )
 })
 
@@ -70,5 +70,8 @@ test('a flag that the backend would pass over is refused', async () => {
   )
   await expect(chooseLab({ backend: 'ssh', inventory, engine: ['28'] }, 'main', {})).rejects.toThrow(
     '--engine is for --backend nspawn, and this is ssh',
+  )
+  await expect(chooseLab({ backend: 'vagrant', lab: 'mine' }, 'main', {})).rejects.toThrow(
+    '--lab is for --backend nspawn, and this is vagrant',
   )
 })
