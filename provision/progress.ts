@@ -16,6 +16,8 @@ export type Work = { title: string } & (
 export interface Timing {
   /** Path of titles: `net-1 / boot`. */
   title: string
+  /** When it began, counted from the beginning of the whole. */
+  atMs: number
   ms: number
 }
 
@@ -23,13 +25,13 @@ export async function perform(works: Work[], options: { quiet?: boolean } = {}):
   const timings: Timing[] = []
   const errors: unknown[] = []
   const start = performance.now()
-  const tasks = works.map((work) => task(work, [], timings, errors))
+  const tasks = works.map((work) => task(work, [], { start, timings }, errors))
   const quiet = options.quiet ? { renderer: 'silent' as const, fallbackRenderer: 'silent' as const } : loud
   const list = new Listr(guarded(tasks, errors), { ...shared, ...quiet, exitOnError: true })
   await list.run().catch((error) => {
     if (errors.length === 0) errors.push(error)
   })
-  timings.push({ title: 'total', ms: performance.now() - start })
+  timings.push({ title: 'total', atMs: 0, ms: performance.now() - start })
   if (errors.length === 1) throw errors[0]
   if (errors.length > 1) throw new AggregateError(errors)
   return timings
@@ -43,12 +45,17 @@ const loud = {
   fallbackRendererOptions: { timer: PRESET_TIMER },
 }
 
-function task(work: Work, path: string[], timings: Timing[], errors: unknown[]): ListrTask {
+interface Clock {
+  start: number
+  timings: Timing[]
+}
+
+function task(work: Work, path: string[], clock: Clock, errors: unknown[]): ListrTask {
   const here = [...path, work.title]
   // A line per event says the whole path, since the lines of different hosts are mixed.
   const title = process.stdout.isTTY ? work.title : here.join(': ')
   if ('parts' in work) {
-    const parts = work.parts.map((part) => task(part, here, timings, errors))
+    const parts = work.parts.map((part) => task(part, here, clock, errors))
     const options = { concurrent: work.together ?? false, exitOnError: !(work.together ?? false) }
     return { title, task: (_, self) => self.newListr(parts, options) }
   }
@@ -66,7 +73,8 @@ function task(work: Work, path: string[], timings: Timing[], errors: unknown[]):
         errors.push(error)
         throw error
       } finally {
-        timings.push({ title: here.join(' / '), ms: performance.now() - start })
+        const [atMs, ms] = [start - clock.start, performance.now() - start]
+        clock.timings.push({ title: here.join(' / '), atMs, ms })
       }
     },
   }

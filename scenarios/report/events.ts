@@ -5,12 +5,13 @@
  * line per command, wait, scenario and picture: a few hundred in a run.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-
-const file = fileURLToPath(new URL('../../report/events.jsonl', import.meta.url))
+import { join } from 'node:path'
+import type { Timing } from '../../provision/progress.ts'
+import { reportFolder } from './folder.ts'
+import type { Picture } from './picture.ts'
 
 /** Times are milliseconds since the epoch (`at`) and durations in milliseconds (`ms`). */
-export type Event = CommandEvent | WaitEvent | ScenarioEvent
+export type Event = CommandEvent | WaitEvent | ScenarioEvent | PictureEvent | EvidenceEvent | RunEvent
 
 /** A command that was run on a host. */
 export interface CommandEvent {
@@ -49,16 +50,62 @@ export interface ScenarioEvent {
   ms: number
   /** Message of what failed, or why it was skipped. */
   message?: string
-  /** Folder with what every host knew then. */
-  evidence?: string
+  /** Line of the file where it failed. */
+  line?: number
+  /** The network driver that was put through it; ours unless told. */
+  driver?: string
 }
 
+/** The lab at one moment of a scenario: before the first of its containers went, or at its end. */
+export interface PictureEvent {
+  kind: 'picture'
+  scenario: string
+  at: number
+  ms: number
+  picture: Picture
+}
+
+/** What a host answered when a scenario had failed. */
+export interface EvidenceEvent {
+  kind: 'evidence'
+  scenario: string
+  host: string
+  title: string
+  command: string
+  /** Path from the report's folder. */
+  file: string
+  at: number
+}
+
+/** One round of the job: a lab made, scenarios replayed on it, the lab taken down. */
+export interface RunEvent {
+  kind: 'run'
+  at: number
+  ms: number
+  round: number
+  rounds: number
+  lab: string
+  backend: string
+  filters: string[]
+  /** What the lab was made of. */
+  timings: Timing[]
+  /** Absent when the lab could not be made. */
+  replay?: { at: number; ms: number }
+  /** The exit code: 0 all hold, 1 an assertion failed, 2 the lab could not be made or was lost. */
+  code: number
+  /** Why it is 2. */
+  message?: string
+  machine: { cores: number; memoryBytes: number; kernel: string; node: string }
+}
+
+const file = (): string => join(reportFolder(), 'events.jsonl')
+
 export function tell(event: Event): void {
-  appendFileSync(file, `${JSON.stringify(event)}\n`)
+  appendFileSync(file(), `${JSON.stringify(event)}\n`)
 }
 
 export function told(): Event[] {
-  if (!existsSync(file)) return []
-  const lines = readFileSync(file, 'utf8').split('\n')
+  if (!existsSync(file())) return []
+  const lines = readFileSync(file(), 'utf8').split('\n')
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Event)
 }
