@@ -1,14 +1,14 @@
 /**
  * Consul's HTTP API, as far as the store needs it: list a folder, run a transaction, keep a session.
  *
- * The `consul` package is no longer maintained, so it is wrapped here and imported nowhere else. What it does not
- * do by itself: hand out `X-Consul-Index`, end a call by a signal, and say what failed in words that help. Every
- * call is bounded. Sockets are limited, because Consul closes the 201st connection of one address.
+ * The `consul` package is no longer maintained, so it is wrapped here and imported nowhere else; it does not say what
+ * failed in words that help. Lists go without it: they are bounded by silence and not in all, since a large store on
+ * a busy machine takes longer than any other call may. Sockets are limited, because Consul closes the 201st
+ * connection of one address.
  */
-import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
 import Consul from 'consul'
 import { DriverError } from '../core/errors.ts'
 import { type StoreAddress, showAddress } from './url.ts'
@@ -33,6 +33,8 @@ export interface Listing {
   items: Item[]
   /** `X-Consul-Index`: what a blocking query waits above. */
   index: number
+  /** Length of the answer. */
+  bytes: number
 }
 
 export type TxnStep = {
@@ -66,6 +68,8 @@ export interface ListQuery {
   waitMs?: number
   /** Asked of a leader that has made sure that it is still the leader. */
   consistent?: boolean
+  /** Waits as long as Consul answers others meanwhile: to make everything of a large store takes it a while. */
+  patient?: boolean
   signal?: AbortSignal
 }
 
@@ -81,7 +85,7 @@ export function createClient(options: ClientOptions): ConsulClient {
   const timeout = timeoutMs
 
   return {
-    list: (prefix, query = {}) => call(() => list(consul, prefix, query, timeoutMs)),
+    list: (prefix, query = {}) => call(() => list(options, agent, prefix, query)),
     transact: (steps) => call(() => transact(consul, steps, timeoutMs)),
     async createSession(name, ttlMs) {
       // Without checks: the session tells of the driver, not of the agent that it happened to reach.
@@ -100,7 +104,7 @@ export function createClient(options: ClientOptions): ConsulClient {
   }
 }
 
-function agentFor({ address, tls = {} }: ClientOptions): HttpAgent | HttpsAgent {
+function agentFor({ address, tls = {} }: ClientOptions): Agent {
   const pool = { keepAlive: true, maxSockets }
   if (!address.secure) return new HttpAgent(pool)
   return new HttpsAgent({
@@ -111,25 +115,75 @@ function agentFor({ address, tls = {} }: ClientOptions): HttpAgent | HttpsAgent 
   })
 }
 
-async function list(consul: Consul, key: string, query: ListQuery, timeoutMs: number): Promise<Listing> {
-  const { index, waitMs = 0, consistent, signal } = query
+async function list(options: ClientOptions, agent: Agent, key: string, query: ListQuery): Promise<Listing> {
+  const { index, waitMs = 0, consistent, patient, signal } = query
+  const asked = [
+    'recurse',
+    ...(index === undefined ? [] : [`index=${index}`, `wait=${waitMs}ms`]),
+    ...(consistent === true ? ['consistent'] : []),
+  ]
+  const path = key.split('/').map(encodeURIComponent).join('/')
+  const get = (what: string, bounds: Bounds): Promise<Answer> => read(options, agent, what, bounds)
   // Consul adds up to a sixteenth to a wait, so that many watchers do not come back at once.
-  const timeout = timeoutMs + waitMs * (1 + 1 / 16)
-  const { ctx, done } = abortable(signal)
-  try {
-    const asked = {
-      key,
-      recurse: true,
-      ...(index === undefined ? {} : { index: String(index), wait: `${waitMs}ms` }),
-      ...(consistent === true ? { consistent } : {}),
-      ...{ ctx, timeout },
+  const silenceMs = options.timeoutMs + waitMs * (1 + 1 / 16)
+  const half = { silenceMs: silenceMs / 2 }
+  const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
+  const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
+  const { body, index: now } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
+  // A folder without keys is not found, and the answer is empty.
+  const items = body === '' ? [] : (JSON.parse(body) as RawItem[])
+  return { items: items.map(itemOf), index: now, bytes: body.length }
+}
+
+interface Bounds {
+  silenceMs: number
+  /** Asked after every such silence, at most `patience` times: while it resolves, the silence may go on. */
+  isAlive?: () => Promise<unknown>
+  signal?: AbortSignal | undefined
+}
+
+const patience = 30
+
+function read(options: ClientOptions, agent: Agent, path: string, bounds: Bounds): Promise<Answer> {
+  const { secure, host, port } = options.address
+  const { silenceMs, isAlive, signal } = bounds
+  const url = `${secure ? 'https' : 'http'}://${host}:${port}${path}`
+  const headers = options.token === undefined ? {} : { 'x-consul-token': options.token }
+  return new Promise((resolve, reject) => {
+    const request = (secure ? httpsGet : httpGet)(url, { agent, headers, ...(signal && { signal }) })
+    let silences = 0
+    let done = false
+    const goOn = (): void => {
+      if (!done) silence.refresh()
     }
-    // With `includeResponse` the package answers [response, items], and [response] for an empty folder.
-    const [response, items = []] = (await consul.kv.get(asked)) as unknown as [Response, RawItem[]?]
-    return { items: items.map(itemOf), index: Number(response.headers['x-consul-index'] ?? 0) }
-  } finally {
-    done()
+    const giveUp = (): void => {
+      request.destroy(new Error(`request timed out (${Math.round(silenceMs)}ms)`))
+    }
+    const silent = (): void => {
+      silences += 1
+      if (isAlive === undefined || silences > patience) giveUp()
+      else isAlive().then(goOn, giveUp)
+    }
+    const silence = setTimeout(silent, silenceMs)
+    const end = (): void => {
+      done = true
+      clearTimeout(silence)
+    }
+    request.on('error', reject).on('close', end)
+    request.on('response', (response) => void answerOf(response, goOn).then(resolve, reject))
+  })
+}
+
+async function answerOf(response: IncomingMessage, onChunk: () => void): Promise<Answer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) {
+    onChunk()
+    chunks.push(chunk)
   }
+  const { statusCode = 0, headers } = response
+  const body = Buffer.concat(chunks).toString()
+  if (statusCode === 200 || statusCode === 404) return { body, index: Number(headers['x-consul-index'] ?? 0) }
+  throw Object.assign(new Error(body), { response: { statusCode, body } })
 }
 
 async function transact(
@@ -182,6 +236,14 @@ async function heard<T>(what: () => Promise<T>, options: ClientOptions): Promise
   }
 }
 
+type Agent = HttpAgent | HttpsAgent
+
+interface Answer {
+  body: string
+  /** `X-Consul-Index` */
+  index: number
+}
+
 interface Failure extends Error {
   response?: { statusCode: number; body?: unknown }
 }
@@ -209,32 +271,18 @@ function withoutCall(message: string): string {
   return message.replace(/^consul: [\w.]+: /i, '')
 }
 
-interface Response {
-  headers: Record<string, string | undefined>
-}
-
 interface RawItem {
   Key: string
   ModifyIndex: number
+  /** Base64. */
   Value: string | null
 }
 
 function itemOf({ Key, ModifyIndex, Value }: RawItem): Item {
-  return { key: Key, index: ModifyIndex, text: Value ?? '' }
+  return { key: Key, index: ModifyIndex, text: Buffer.from(Value ?? '', 'base64').toString() }
 }
 
 /** The package takes `timeout` everywhere; its types know it nowhere. */
 function withTimeout<T extends object>(options: T, timeout: number): T & { timeout: number } {
   return { ...options, timeout }
-}
-
-/** What the package wants instead of a signal. */
-function abortable(signal: AbortSignal | undefined): { ctx: EventEmitter; done: () => void } {
-  const ctx = Object.assign(new EventEmitter(), { includeResponse: true, canceled: signal?.aborted === true })
-  const cancel = (): void => {
-    ctx.canceled = true
-    ctx.emit('cancel')
-  }
-  signal?.addEventListener('abort', cancel, { once: true })
-  return { ctx, done: () => signal?.removeEventListener('abort', cancel) }
 }

@@ -5,6 +5,7 @@
  * index brings the own snapshot forward at once (replica.ts); other hosts follow the log (watch.ts). A host's cost
  * per change is the log of the last seconds, whatever the store holds; once a minute it reads everything.
  */
+import { DriverError } from '../core/errors.ts'
 import type { Change, HostName } from '../core/model.ts'
 import { type Changelog, createChangelog } from './changelog.ts'
 import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
@@ -32,7 +33,7 @@ export interface ConsulOptions {
   timeoutMs?: number
   /** How long a blocking query waits, and so how soon a silent Consul is noticed. */
   waitMs?: number
-  /** How often everything is read again, for changes made by hand. */
+  /** How often everything is read again, for changes made by hand; a large store less often. */
   resyncMs?: number
   /** How long entries of the change log lie at least. */
   retentionMs?: number
@@ -61,7 +62,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   copy.of(replica)
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const known = highestIndex(copy.snapshot)
-  const parts: Parts = { client, replica, changelog, prefix: address.prefix, log, known }
+  const parts: Parts = { client, replica, changelog, prefix: address.prefix, log, known, bytes: 0 }
   const readAll = coalesce(() => readInto(parts))
   const session = createSessionKeeper(client, {
     name: `multihost ${host}`,
@@ -72,13 +73,14 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const { waitMs = 10_000, resyncMs = 60_000 } = options
   const watching = follow({
     ...parts,
-    ...{ readAll, waitMs, resyncMs, signal: stop.signal, connected: health.watching },
+    ...{ readAll, waitMs, signal: stop.signal, connected: health.watching },
+    resyncMs: () => Math.max(resyncMs, parts.bytes / resyncBytesPerMs),
   })
 
   return {
     snapshot: () => replica.snapshot(),
     async read() {
-      await readAll()
+      await within(timeoutMs, readAll())
       return replica.snapshot()
     },
     commit: (changes) => commit(parts, changes),
@@ -103,6 +105,20 @@ interface Parts {
   log: Log
   /** The index that the copy on disk tells of; 0 once Consul has answered. */
   known: number
+  /** What the last full read brought. */
+  bytes: number
+}
+
+/** What reading everything again may take of the network: a change by hand is noticed later in a larger store. */
+const resyncBytesPerMs = 16
+
+async function within<T>(boundMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const error = () => new DriverError('unavailable', `Consul has not answered within ${boundMs} ms`)
+    timer = setTimeout(() => reject(error()), boundMs)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 async function readInto(parts: Parts): Promise<void> {
@@ -122,7 +138,8 @@ async function readInto(parts: Parts): Promise<void> {
 async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
   const { client, replica, changelog, prefix, log } = parts
   const read = async () => {
-    const { items, index } = await client.list(`${prefix}/`, { consistent: true })
+    const { items, index, bytes } = await client.list(`${prefix}/`, { consistent: true, patient: true })
+    parts.bytes = bytes
     return { index, ...sortItems(prefix, changelog.folder, items) }
   }
   const found = await read()

@@ -20,7 +20,8 @@ export interface Following {
   readAll: () => Promise<void>
   /** How long a blocking query waits; also how soon a silent Consul is noticed. */
   waitMs: number
-  resyncMs: number
+  /** When everything is to be read again, after a read. */
+  resyncMs: () => number
   log: Log
   signal: AbortSignal
   /** True from the first answer until a failure. */
@@ -50,7 +51,7 @@ export async function follow(on: Following): Promise<void> {
 /** Until something fails. */
 async function followOnce(on: Following, works: () => void): Promise<void> {
   const folder = `${on.prefix}/${on.changelog.folder}`
-  let readAt = await readAll(on)
+  let readAgainAt = await readAll(on)
   let index = Math.max(on.replica.index(), 1)
   while (!on.signal.aborted) {
     on.connected(true)
@@ -58,15 +59,15 @@ async function followOnce(on: Following, works: () => void): Promise<void> {
     works()
     const reason = listing.index < index ? 'Consul’s index went back' : deliver(on, listing)
     if (reason !== undefined) on.log.info({ reason }, 'reading everything again')
-    if (reason !== undefined || Date.now() - readAt >= on.resyncMs) readAt = await readAll(on)
+    if (reason !== undefined || performance.now() >= readAgainAt) readAgainAt = await readAll(on)
     index = Math.max(listing.index, 1)
   }
 }
 
+/** When to do so again: hosts that began together do not stay together. */
 async function readAll(on: Following): Promise<number> {
-  const at = Date.now()
   await on.readAll()
-  return at
+  return performance.now() + on.resyncMs() * (1 + Math.random() / 4)
 }
 
 /** The reason why the log does not suffice, if there is one. */
