@@ -6,8 +6,7 @@
  * vitest, the lab goes. Exit codes: 0 all hold; 1 an assertion failed; 2 the lab could not be made or was lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { readdirSync } from 'node:fs'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/arguments.ts'
 import { explain, LabError, unknown } from '../provision/errors.ts'
 import { hosts } from '../provision/hosts.ts'
@@ -15,23 +14,31 @@ import { catchSignals } from '../provision/interruption.ts'
 import { checkInterrupted } from '../provision/nspawn/run.ts'
 import { timingTable } from '../provision/progress.ts'
 import { withLab } from '../provision/with-lab.ts'
+import { comparison } from './report/comparison.ts'
+import { told } from './report/events.ts'
+import { defaultLab, emptyReportFolder, folderOf, reportFolder, root } from './report/folder.ts'
+import { connected } from './runner/connected.ts'
+import { environmentFor, vxlan } from './runner/driver.ts'
+import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N] [--lab NAME]
+                            [--driver swarm|PATH[:NAME]]
 
   FILTER     only scenario files whose path contains it
   --keep     leave the lab up afterwards
   --repeat   the whole job N times, each on a fresh lab
+  --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
   --lab      name of the lab; two with different names can be up at once`
 
 const options = {
   ...labOptions,
+  driver: { type: 'string' },
   keep: { type: 'boolean' },
   repeat: { type: 'string' },
   timings: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 let vitest: ChildProcess | undefined
 
 async function main(args: string[]): Promise<number> {
@@ -41,29 +48,31 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   const times = count(values.repeat)
-  for (const filter of positionals) checkFilter(filter)
+  const other = values.driver === undefined ? undefined : otherDriver(values.driver)
+  const files = chosenFiles(positionals, other ? 'conformance/' : '')
+  const [keep, timings] = [values.keep ?? false, values.timings ?? false]
   for (let round = 1; round <= times; round++) {
     if (times > 1) console.log(`\nround ${round} of ${times}`)
-    const code = await once(
-      await chooseLab(values, 'scenarios'),
-      positionals,
-      values.keep ?? false,
-      values.timings ?? false,
-    )
+    const code = await once({ choice: await chooseLab(values, defaultLab), files, other, keep, timings })
     if (code !== 0) return code
   }
   return 0
 }
 
-async function once(
-  choice: LabChoice,
-  filters: string[],
-  keep: boolean,
-  withTimings: boolean,
-): Promise<number> {
+interface Job {
+  choice: LabChoice
+  files: string[]
+  other: OtherDriver | undefined
+  keep: boolean
+  timings: boolean
+}
+
+async function once({ choice, files, other, keep, timings: withTimings }: Job): Promise<number> {
   return withLab(choice, { keep }, async ({ timings }) => {
     if (withTimings) console.log(timingTable(timings))
-    const code = await replay(choice, filters)
+    process.env.MULTIHOST_REPORT = folderOf(choice.lab)
+    emptyReportFolder()
+    const code = await (other ? compare(choice, files, other) : replay(choice, files))
     checkInterrupted()
     const states = await choice.backend.states()
     const lost = hosts.map((host) => host.name).filter((name) => states.get(name) !== 'running')
@@ -72,28 +81,37 @@ async function once(
   })
 }
 
+/** Ours runs, too: a check that fails on both is not the other's fault. */
+async function compare(choice: LabChoice, files: string[], other: OtherDriver): Promise<number> {
+  await using net1 = await connected(choice.backend, 'net-1')
+  await using net2 = await connected(choice.backend, 'net-2')
+  const driver = await other.install([net1, net2])
+  const ours = await replay(choice, files)
+  checkInterrupted()
+  await other.enter([net1, net2])
+  const theirs = await replay(choice, files, driver)
+  console.log(`\n${comparison(told())}`)
+  return other.mustPass ? Math.max(ours, theirs) : ours
+}
+
 /** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
-function replay({ environment }: LabChoice, filters: string[]): Promise<number> {
-  const report = `${root}report/junit.xml`
-  rmSync(report, { force: true })
-  rmSync(`${root}report/events.jsonl`, { force: true })
-  rmSync(`${root}report/evidence`, { recursive: true, force: true })
-  mkdirSync(`${root}report`, { recursive: true })
-  const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${report}`]
+function replay({ environment }: LabChoice, files: string[], driver = vxlan): Promise<number> {
+  const junit = `${reportFolder()}/junit${driver === vxlan ? '' : `-${driver.name}`}.xml`
+  const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${junit}`]
   const args = [
     `${root}node_modules/vitest/vitest.mjs`,
     'run',
     '--project',
     'scenarios',
     ...reporters,
-    ...filters,
+    ...files,
   ]
   return new Promise((resolve, reject) => {
     vitest = spawn(process.execPath, args, {
       cwd: root,
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...environment, ...environmentFor(driver) },
     })
     vitest.once('error', reject)
     vitest.once('exit', (code) => resolve(code ?? 1))
@@ -109,16 +127,17 @@ function endVitest(): void {
   }
 }
 
-/** Before a lab is made for nothing. vitest takes the files whose path contains the filter. */
-function checkFilter(filter: string): void {
+/** The files below the folder whose path contains one of the filters, as vitest would choose them; all for none. */
+function chosenFiles(filters: string[], folder: string): string[] {
   const names = readdirSync(`${root}scenarios`, { recursive: true, encoding: 'utf8' })
-  const files = names.filter((name) => name.endsWith('.scenario.ts'))
-  if (files.some((name) => `${root}scenarios/${name}`.includes(filter.replace(/^\.\//, '')))) return
-  throw unknown(
-    'scenario',
-    filter,
-    files.map((name) => name.replace('.scenario.ts', '')),
-  )
+  const files = names.filter((name) => name.startsWith(folder) && name.endsWith('.scenario.ts'))
+  const chosen = (filters.length > 0 ? filters : ['']).map((filter) => {
+    const found = files.filter((name) => `${root}scenarios/${name}`.includes(filter.replace(/^\.\//, '')))
+    if (found.length > 0) return found
+    const allowed = files.map((name) => name.replace('.scenario.ts', ''))
+    throw unknown('scenario', filter, allowed)
+  })
+  return chosen.flat().map((name) => `scenarios/${name}`)
 }
 
 function count(value: string | undefined): number {

@@ -7,11 +7,15 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Timing } from '../../provision/progress.ts'
+import { driver } from '../runner/driver.ts'
 import { reportFolder } from './folder.ts'
 import type { Picture } from './picture.ts'
 
 /** Times are milliseconds since the epoch (`at`) and durations in milliseconds (`ms`). */
-export type Event = CommandEvent | WaitEvent | ScenarioEvent | PictureEvent | EvidenceEvent | RunEvent
+export type Event = (CommandEvent | WaitEvent | ScenarioEvent | PictureEvent | EvidenceEvent | RunEvent) & {
+  /** Name of the network driver that it ran on; `tell` adds it. */
+  driver?: string
+}
 
 /** A command that was run on a host. */
 export interface CommandEvent {
@@ -52,8 +56,6 @@ export interface ScenarioEvent {
   message?: string
   /** Line of the file where it failed. */
   line?: number
-  /** The network driver that was put through it; ours unless told. */
-  driver?: string
 }
 
 /** The lab at one moment of a scenario: before the first of its containers went, or at its end. */
@@ -101,7 +103,7 @@ export interface RunEvent {
 const file = (): string => join(reportFolder(), 'events.jsonl')
 
 export function tell(event: Event): void {
-  appendFileSync(file(), `${JSON.stringify(event)}\n`)
+  appendFileSync(file(), `${JSON.stringify({ driver: driver.name, ...event })}\n`)
 }
 
 export function told(): Event[] {

@@ -2,7 +2,7 @@
  * Where the report goes: report/, or a folder in it for a lab that was given a name, so that two labs at once do
  * not overwrite each other's.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -20,11 +20,13 @@ export function reportFolder(): string {
   return process.env.MULTIHOST_REPORT ?? folderOf(process.env.MULTIHOST_LAB || defaultLab)
 }
 
-const written = ['index.html', 'junit.xml', 'events.jsonl', 'evidence']
+const written = /^(index\.html|junit.*\.xml|events\.jsonl|evidence)$/
 
 /** Of an earlier run nothing stays: it would be taken for this one's. */
 export function emptyReportFolder(): void {
   const folder = reportFolder()
-  for (const name of written) rmSync(join(folder, name), { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
+  for (const name of readdirSync(folder).filter((each) => written.test(each))) {
+    rmSync(join(folder, name), { recursive: true, force: true })
+  }
 }

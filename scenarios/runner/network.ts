@@ -1,7 +1,8 @@
 /**
  * A network for the length of a scope: made on one host, there on both, and gone from both afterwards.
  */
-import type { Host } from './host.ts'
+import { driver } from './driver.ts'
+import type { Container, Host } from './host.ts'
 
 export interface SharedNetwork extends AsyncDisposable {
   name: string
@@ -9,26 +10,72 @@ export interface SharedNetwork extends AsyncDisposable {
   id: string
 }
 
+type Hosts = readonly [Host, ...Host[]]
+
 /** `args` are further words of `docker network create`. */
 export async function sharedNetwork(
-  [creator, ...others]: readonly [Host, ...Host[]],
+  hosts: Hosts,
   name: string,
   args: readonly string[] = [],
 ): Promise<SharedNetwork> {
-  const id = await creator.succeed`docker network create -d vxlan --ipam-driver vxlan ${args} ${name}`
-  for (const host of others) await host.waitUntilSucceeds`docker network inspect ${name} > /dev/null`
+  const network = await madeOnFirst(hosts, name, args)
+  for (const host of hosts.slice(1)) await arrives(host, name, args)
+  return network
+}
+
+/** The same, without waiting for it on the others. */
+export async function madeOnFirst(
+  [creator, ...others]: Hosts,
+  name: string,
+  args: readonly string[] = [],
+): Promise<SharedNetwork> {
+  const id = await creator.succeed`docker network create ${driver.create} ${args} ${name}`
   return {
     name,
     id,
     async [Symbol.asyncDispose]() {
-      // Again and again: another host may still be saying that its last container has left.
-      const all = [creator, ...others]
-      await creator.waitUntilSucceeds`docker network rm ${name} > /dev/null 2>&1; ! docker network inspect ${name} > /dev/null 2>&1`
-      for (const host of all) await gone(host, name)
+      for (const host of driver.spreads === 'perhaps' ? [creator, ...others] : [creator]) {
+        // Again and again: another host may still be saying that its last container has left.
+        await host.waitUntilSucceeds`docker network rm ${name} > /dev/null 2>&1; ! docker network inspect ${name} > /dev/null 2>&1`
+      }
+      for (const host of others) await gone(host, name)
     },
+  }
+}
+
+const appearsWithinMs = 2000
+
+async function arrives(host: Host, name: string, args: readonly string[]): Promise<void> {
+  if (driver.spreads === 'with a container') return
+  if (driver.spreads === 'by itself') {
+    await host.waitUntilSucceeds`docker network inspect ${name} > /dev/null`
+    return
+  }
+  try {
+    await host.within(appearsWithinMs).waitUntilSucceeds`docker network inspect ${name} > /dev/null`
+  } catch {
+    await host.succeed`docker network create ${driver.create} ${args} ${name}`
   }
 }
 
 export async function gone(host: Host, name: string): Promise<void> {
   await host.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1`
+}
+
+export interface Pair extends AsyncDisposable {
+  a: Container
+  b: Container
+}
+
+/** Containers `one` and `two`, one on each host, on one network. */
+export async function pair(here: Host, there: Host, network: string): Promise<Pair> {
+  const a = await here.run({ name: 'one', network })
+  const b = await there.run({ name: 'two', network })
+  return {
+    a,
+    b,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([a.remove(), b.remove()])
+    },
+  }
 }

@@ -8,12 +8,15 @@ import { chooseLab } from '../../provision/arguments.ts'
 import { hosts } from '../../provision/hosts.ts'
 import type { Connection } from '../../provision/ssh.ts'
 import { tell } from '../report/events.ts'
+import { driver, type Feature } from './driver.ts'
 import { collectEvidence } from './evidence.ts'
 import { type Host, labHost } from './host.ts'
 
 interface Fixtures extends Hosts {
   /** Tells the report what came of the scenario, and what every host knew if it failed; used by every scenario. */
   told: undefined
+  /** Skips the scenario where the driver lacks it, with the reason; the first line of the body. */
+  needs: (feature: Feature) => void
 }
 
 export interface Hosts {
@@ -36,6 +39,10 @@ export const scenario = test.extend<Fixtures>({
         ms: Date.now() - at,
       }
       running = ''
+      if (task.result?.state === 'skip') {
+        const message = 'note' in task.result ? String(task.result.note) : ''
+        return tell({ kind: 'scenario', ...result, state: 'skipped', message })
+      }
       if (task.result?.state !== 'fail') return tell({ kind: 'scenario', ...result, state: 'passed' })
       const evidence = await collectEvidence(task.name, Object.values(await labHosts()))
       console.error(`evidence of "${task.name}": ${evidence}`)
@@ -44,6 +51,11 @@ export const scenario = test.extend<Fixtures>({
     },
     { auto: true },
   ],
+  needs: async ({ skip }, use) =>
+    use((feature) => {
+      const reason = driver.lacks[feature]
+      if (reason !== undefined) skip(reason)
+    }),
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
   consulServer: async ({}, use) => use(await hostFixture('consul-server')),
   // biome-ignore lint/correctness/noEmptyPattern: as above

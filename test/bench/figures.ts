@@ -3,8 +3,9 @@
  *
  * Nothing is asserted: on a shared machine the numbers move, and the ratios between peers of one run are what counts.
  */
+
+import { table } from '../../scenarios/report/table.ts'
 import { type Peer, peers, ratioOf, type Sample, summaryOf } from './samples.ts'
-import { table } from './table.ts'
 
 interface Figure {
   id: string

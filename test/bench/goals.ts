@@ -1,9 +1,10 @@
 /**
  * The goals beside what this run reached. A goal that is missed is said, not failed.
  */
+
+import { table } from '../../scenarios/report/table.ts'
 import { type Peer, ratioOf, type Sample, summaryOf } from './samples.ts'
 import type { Summary } from './statistics.ts'
-import { table } from './table.ts'
 
 export interface Goal {
   title: string

@@ -11,10 +11,9 @@ import { fileURLToPath } from 'node:url'
 import { chooseLab, labOptions, parse } from '../../provision/arguments.ts'
 import type { Backend } from '../../provision/backend.ts'
 import { explain, LabError } from '../../provision/errors.ts'
-import { hostNamed } from '../../provision/hosts.ts'
 import { catchSignals } from '../../provision/interruption.ts'
 import { withLab } from '../../provision/with-lab.ts'
-import { type Host, labHost } from '../../scenarios/runner/host.ts'
+import { connected } from '../../scenarios/runner/connected.ts'
 import { callTable, figureTable } from './figures.ts'
 import { goals, goalTable } from './goals.ts'
 import { measure, sizes } from './measure.ts'
@@ -98,18 +97,6 @@ function interruptible(): { promise: Promise<never>; interrupt: (signal: NodeJS.
   })
   promise.catch(() => undefined) // a signal while nothing is measured
   return { promise, interrupt }
-}
-
-async function connected(backend: Backend, name: string): Promise<AsyncDisposable & { host: Host }> {
-  const { address } = hostNamed(name)
-  const connection = await backend.connect(hostNamed(name))
-  const host = labHost(
-    name,
-    address,
-    async () => connection,
-    () => undefined,
-  )
-  return { host, [Symbol.asyncDispose]: async () => connection.close() }
 }
 
 const interruption = interruptible()

@@ -2,10 +2,11 @@
  * The whole run on a lab that is up, from the driver at rest to the driver after all of it.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { joinSwarm } from '../../scenarios/runner/swarm.ts'
 import { measureConnect, measureContainers } from './containers.ts'
 import { measureConvergence, measureCreation } from './convergence.ts'
 import { residentBytes, scrape } from './metrics.ts'
-import { joinSwarm, type Pair, raiseOverlays } from './overlays.ts'
+import { type Pair, raiseOverlays } from './overlays.ts'
 import { type Recorder, recorder, type Sample } from './samples.ts'
 import { measureTraffic } from './traffic.ts'
 
@@ -27,7 +28,7 @@ export async function measure(pair: Pair, size: Size, say: (stage: string) => vo
   const record = recorder()
   await recordMemory(pair, 'memory-idle', record)
   say('swarm and networks')
-  await using _swarm = await joinSwarm(pair)
+  await using _swarm = await joinSwarm([pair.net1, pair.net2])
   await using _overlays = await raiseOverlays(pair)
   await settle()
   say(`docker run, ${size.containers} rounds`)

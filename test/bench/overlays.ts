@@ -37,18 +37,6 @@ export const image = 'debian:13'
 /** The container that keeps a warm network in use, and has iperf3 in it. */
 export const anchor = (peer: Peer): string => `anchor-${peer}`
 
-export async function joinSwarm({ net1, net2 }: Pair): Promise<AsyncDisposable> {
-  const at = (host: Host) => ['--advertise-addr', host.address, '--listen-addr', host.address]
-  await net1.succeed`/usr/bin/docker swarm init ${at(net1)}`
-  const token = await net1.succeed`/usr/bin/docker swarm join-token -q worker`
-  await net2.succeed`/usr/bin/docker swarm join ${at(net2)} --token ${token} ${net1.address}:2377`
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const host of [net2, net1]) await host.run`/usr/bin/docker swarm leave --force`
-    },
-  }
-}
-
 /** The networks and anchors of both overlays. They go with the scope. */
 export async function raiseOverlays(pair: Pair): Promise<AsyncDisposable> {
   const { net1, net2 } = pair
