@@ -5,14 +5,18 @@ import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
 import { chooseLab } from '../../provision/arguments.ts'
+import type { Backend } from '../../provision/backend.ts'
 import { hosts } from '../../provision/hosts.ts'
 import type { Connection } from '../../provision/ssh.ts'
 import { tell } from '../report/events.ts'
 import { driver, type Feature } from './driver.ts'
 import { collectEvidence } from './evidence.ts'
+import { type Faults, faultsOf } from './faults.ts'
 import { type Host, labHost } from './host.ts'
 
 interface Fixtures extends Hosts {
+  /** Whatever of them a scenario leaves is healed after it. */
+  faults: Faults
   /** Tells the report what came of the scenario, and what every host knew if it failed; used by every scenario. */
   told: undefined
   /** Skips the scenario where the driver lacks it, with the reason; the first line of the body. */
@@ -62,6 +66,12 @@ export const scenario = test.extend<Fixtures>({
   net1: async ({}, use) => use(await hostFixture('net-1')),
   // biome-ignore lint/correctness/noEmptyPattern: as above
   net2: async ({}, use) => use(await hostFixture('net-2')),
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  faults: async ({}, use) => {
+    const { end, ...faults } = faultsOf(await labBackend())
+    await use(faults)
+    await end()
+  },
 })
 
 /** The same hosts, for what a file sets up once. */
@@ -75,10 +85,14 @@ let running = ''
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const connections = new Map<string, Promise<Connection>>()
 
+async function labBackend(): Promise<Backend> {
+  return (await chooseLab({}, 'scenarios')).backend
+}
+
 async function hostFixture(name: string): Promise<Host> {
   const host = hosts.find((each) => each.name === name)
   if (!host) throw new Error(`provision/lab.json has no host ${name}, which the scenarios need`)
-  const { backend } = await chooseLab({}, 'scenarios')
+  const backend = await labBackend()
   const connection = async () => {
     const open = await connections.get(name)?.catch(() => undefined)
     if (!open?.alive()) connections.set(name, backend.connect(host))

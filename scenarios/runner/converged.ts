@@ -1,0 +1,19 @@
+/**
+ * All is right again: every host follows the store and has nothing to complain of, and every container reaches every
+ * other by its name. The bound is what the project promises after a fault is healed; it is the deadline of the wait.
+ */
+import type { Container, Host } from './host.ts'
+
+export const convergesWithinMs = 5000
+
+export async function converged(hosts: readonly Host[], containers: readonly Container[]): Promise<void> {
+  const settled = 'multihost status --json | jq -e ".store.fresh and (.problems | length == 0)"'
+  await Promise.all([
+    ...hosts.map((host) => host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${settled}`),
+    ...containers.flatMap((from) =>
+      containers
+        .filter((to) => to !== from)
+        .map((to) => from.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${to.name}`),
+    ),
+  ])
+}
