@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { asScript, docker } from './cli/docker/docker.ts'
 import { asDriverError } from './core/errors.ts'
+import { crashPoints, crashVariable } from './crash-points.ts'
 import { startDriver } from './driver.ts'
 import { dockerEngine } from './engine/docker.ts'
 import { inSwarmMode } from './engine/swarm.ts'
@@ -48,12 +49,20 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   const { hostName: host, token, stateDir, tls } = options
   // Before anything is touched: two drivers would undo each other's work.
   await checkFree(options.socket)
-  const kernel = realKernel({ folder: options.netnsDir })
+  const passed = crashPoints(process.env[crashVariable])
+  const kernel = realKernel({ folder: options.netnsDir, changed: (what) => passed(`kernel: ${what}`) })
   const find = () => findUnderlay(kernel, options)
   const underlay = await waitForUnderlay(find, log, waitForInterfaceMs)
   const engine = dockerEngine(options.dockerSocket)
   const store = await openConsulStore({
-    ...{ url: options.kvStore, host, tls, log, diskPath: `${stateDir}/snapshot.json` },
+    ...{
+      url: options.kvStore,
+      host,
+      tls,
+      log,
+      wrote: (what: string) => passed(`store: ${what}`),
+      diskPath: `${stateDir}/snapshot.json`,
+    },
     ...(token === undefined ? {} : { token }),
   })
   const stopParts = async (): Promise<void> => {
@@ -64,6 +73,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       ...{ host, store, kernel, engine, underlay, findUnderlay: find, log, version },
       ...{ pools: options.addressPools, socket: options.socket, controlSocket: options.controlSocket },
       namespaceFolder: options.netnsDir,
+      answering: (method) => passed(`answer: ${method}`),
       ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
       defaultNetwork: options.defaultNetwork,
       inSwarmMode: () => inSwarmMode(options.dockerSocket),

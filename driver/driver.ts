@@ -59,6 +59,8 @@ export interface DriverOptions {
   hostsFileLimit?: number
   version: string
   log: Log
+  /** Right before Docker is answered. */
+  answering?(method: string): void
   /** For tests: how often the loops look by themselves, and how long they wait before they believe. */
   everyMs?: number
   graceMs?: number
@@ -142,6 +144,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const onCall = (call: Call): void => {
     metrics.onCall(call)
     logCall(log, call)
+    options.answering?.(call.method)
   }
   const plugin = await listenOn(options.socket, pluginApp({ verbs, onCall })).catch(
     async (error: unknown) => {

@@ -26,6 +26,8 @@ export interface RealKernelOptions {
   mountNamespace?: string
   /** Bound of one process. */
   timeoutMs?: number
+  /** After every change, with its words. */
+  changed?: (what: string) => void
 }
 
 export function realKernel({
@@ -33,6 +35,7 @@ export function realKernel({
   hostNamespace,
   mountNamespace = '/proc/1/ns/mnt',
   timeoutMs = 10_000,
+  changed = () => undefined,
 }: RealKernelOptions = {}): Kernel {
   const run = runner(timeoutMs)
   const host = hostNamespace === undefined ? [] : ['nsenter', `--net=${hostNamespace}`]
@@ -40,6 +43,7 @@ export function realKernel({
     run,
     enter: (where) => (where === 'host' ? host : ['nsenter', `--net=${where}`]),
     mounts: once(() => mountsPrefix(mountNamespace)),
+    changed,
   }
   const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
   const host1 = async (args: string): Promise<string> =>
@@ -67,6 +71,7 @@ interface Shell {
   enter(where: string): string[]
   /** What to put before a command that mounts or unmounts. */
   mounts(): Promise<string[]>
+  changed(what: string): void
 }
 
 async function observe({ run, enter }: Shell, namespace: string): Promise<Observed | undefined> {
@@ -114,7 +119,12 @@ async function perform(shell: Shell, step: Step): Promise<void> {
 
 type Batch = Extract<Step, { kind: 'batch' }>
 
-async function batch(shell: Shell, command: string[], { where, lines }: Batch): Promise<void> {
+async function batch(shell: Shell, command: string[], step: Batch): Promise<void> {
+  await runBatch(shell, command, step)
+  shell.changed(step.lines.map(({ text }) => text).join('; '))
+}
+
+async function runBatch(shell: Shell, command: string[], { where, lines }: Batch): Promise<void> {
   const outcome = await shell.run(
     [...command, '-force', '-batch', '-'],
     `${lines.map((it) => it.text).join('\n')}\n`,
@@ -189,6 +199,7 @@ async function remove(shell: Shell, { op, namespace }: Extract<Step, { kind: 're
   const unmount = ['sh', '-c', 'umount -l "$0" && rm -f "$0"', namespace]
   const { code, stderr } = await shell.run([...(await shell.mounts()), ...unmount])
   if (code !== 0) throw refused(op, stderr.trim())
+  shell.changed(`netns del ${namespace}`)
 }
 
 /** True when a network namespace is mounted there, and not only its empty file. */

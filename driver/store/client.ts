@@ -14,6 +14,8 @@ import { DriverError } from '../core/errors.ts'
 import { type StoreAddress, showAddress } from './url.ts'
 
 export interface ClientOptions {
+  /** After every transaction that has changed Consul, with its steps. */
+  wrote?: ((what: string) => void) | undefined
   address: StoreAddress
   timeoutMs: number
   token?: string | undefined
@@ -86,7 +88,14 @@ export function createClient(options: ClientOptions): ConsulClient {
 
   return {
     list: (prefix, query = {}) => call(() => list(options, agent, prefix, query)),
-    transact: (steps) => call(() => transact(consul, steps, timeoutMs)),
+    async transact(steps) {
+      const answer = await call(() => transact(consul, steps, timeoutMs))
+      const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
+      if (!('failedStep' in answer) && writes.length > 0) {
+        options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
+      }
+      return answer
+    },
     async createSession(name, ttlMs) {
       // Without checks: the session tells of the driver, not of the agent that it happened to reach.
       const wanted = { name, ttl: `${ttlMs / 1000}s`, behavior: 'release' as const, checks: [], timeout }

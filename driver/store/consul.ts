@@ -29,6 +29,7 @@ export interface ConsulOptions {
   host: HostName
   token?: string
   tls?: ClientOptions['tls']
+  wrote?: ClientOptions['wrote']
   /** For every call. */
   timeoutMs?: number
   /** How long a blocking query waits, and so how soon a silent Consul is noticed. */
