@@ -18,11 +18,16 @@ const commands: Record<string, string> = {
 
 export const packages: Step = {
   title: 'packages',
-  holds: (context) => succeeds(context, `command -v ${Object.keys(commands).join(' ')} > /dev/null`),
+  holds: (context) => succeeds(context, present(Object.keys(commands))),
   async apply({ $ }) {
     await $`apt-get update -q`
     await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${Object.values(commands)}`
   },
+}
+
+/** A line for bash that succeeds when all of these commands are there; `command -v` does when one of them is. */
+export function present(commands: readonly string[]): string {
+  return `type ${commands.join(' ')} > /dev/null 2>&1`
 }
 
 export const names: Step = {

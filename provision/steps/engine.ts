@@ -6,11 +6,12 @@
  */
 import { LabError } from '../errors.ts'
 import { useRelease } from './apt.ts'
+import { present } from './base.ts'
 import { type Step, type StepContext, succeeds } from './step.ts'
 
 export const engine: Step = {
   title: 'docker engine',
-  holds: (context) => succeeds(context, 'command -v dockerd docker > /dev/null'),
+  holds: (context) => succeeds(context, present(['dockerd', 'docker'])),
   async apply(context) {
     const { $, host } = context
     const wanted = process.env.MULTIHOST_ENGINE
