@@ -13,6 +13,7 @@ import { driver, type Feature } from './driver.ts'
 import { collectEvidence } from './evidence.ts'
 import { type Faults, faultsOf } from './faults.ts'
 import { type Host, labHost } from './host.ts'
+import './suppressed.ts'
 
 interface Fixtures extends Hosts {
   /** Whatever of them a scenario leaves is healed after it. */
