@@ -40,7 +40,7 @@ export interface Listing {
 }
 
 export type TxnStep = {
-  Verb: 'cas' | 'check-index' | 'delete-cas' | 'delete'
+  Verb: 'get' | 'cas' | 'check-index' | 'check-not-exists' | 'delete-cas' | 'delete' | 'delete-tree'
   Key: string
   Value?: string
   Index?: number

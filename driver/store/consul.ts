@@ -84,7 +84,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
       await within(timeoutMs, readAll())
       return replica.snapshot()
     },
-    commit: (changes) => commit(parts, changes),
+    commit: (changes) => commit(parts, changes, readAll),
     onChange: listeners.add,
     status: () => statusOf(showAddress(address), replica, health),
     session: session.session,
@@ -123,11 +123,9 @@ async function within<T>(boundMs: number, work: Promise<T>): Promise<T> {
 }
 
 async function readInto(parts: Parts): Promise<void> {
-  const { replica, changelog } = parts
-  const full = replica.beginFullRead()
+  const full = parts.replica.beginFullRead()
   try {
-    const { records, entries, top } = await listAll(parts)
-    changelog.adopt(entries)
+    const { records, top } = await listAll(parts)
     full.finish(records, top)
     parts.known = 0
   } finally {
@@ -137,22 +135,34 @@ async function readInto(parts: Parts): Promise<void> {
 
 /** Everything in Consul; what it had and has lost is put back first. */
 async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
-  const { client, replica, changelog, prefix, log } = parts
-  const read = async () => {
-    const { items, index, bytes } = await client.list(`${prefix}/`, { consistent: true, patient: true })
-    parts.bytes = bytes
-    return { index, ...sortItems(prefix, changelog.folder, items) }
-  }
-  const found = await read()
+  const { replica, log } = parts
+  const found = await listWithLog(parts)
   if (found.index >= Math.max(replica.index(), parts.known)) return found
   log.warn({ index: found.index, known: replica.index() }, 'Consul has lost data')
-  const count = await putBack(replica.snapshot(), found.records, (changes) => transact(parts, changes))
+  const relearn = () => listWithLog(parts)
+  const count = await putBack(replica.snapshot(), found.records, (changes) =>
+    transact({ ...parts, relearn }, changes),
+  )
   log.warn({ records: count }, 'what Consul had lost was put back')
-  return read()
+  return listWithLog(parts)
 }
 
-async function commit(parts: Parts, changes: readonly Change[]): Promise<void> {
-  const { index, written } = await transact(parts, changes)
+/** The change log is begun where there is none. */
+async function listWithLog(parts: Parts): Promise<ReturnType<typeof sortItems> & { index: number }> {
+  const { client, changelog, prefix } = parts
+  for (;;) {
+    const { items, index, bytes } = await client.list(`${prefix}/`, { consistent: true, patient: true })
+    parts.bytes = bytes
+    const found = { index, ...sortItems(prefix, changelog.folder, items) }
+    const head = changelog.adopt(found.entries)
+    if (head === undefined) return found
+    const Value = Buffer.from('{}').toString('base64')
+    await client.transact([{ Verb: 'cas', Key: `${prefix}/${head}`, Value, Index: 0 }])
+  }
+}
+
+async function commit(parts: Parts, changes: readonly Change[], relearn: () => Promise<void>): Promise<void> {
+  const { index, written } = await transact({ ...parts, relearn }, changes)
   parts.replica.commit(index, written)
 }
 

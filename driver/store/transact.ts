@@ -1,20 +1,24 @@
 /**
- * A commit as one transaction of Consul's: the caller's steps, the change log's entry, and the log's old entries out.
+ * A commit as one transaction of Consul's: the caller's steps, the change log's entry, and its old segments out.
+ *
+ * Where others have moved the log on meanwhile, it is tried again: nothing of the caller's has been refused then.
  */
 import { randomInt } from 'node:crypto'
 import { DriverError } from '../core/errors.ts'
 import type { Change } from '../core/model.ts'
-import type { Changelog } from './changelog.ts'
-import type { ConsulClient, TxnStep } from './client.ts'
+import type { Changelog, LogCommit } from './changelog.ts'
+import type { ConsulClient, TxnConflict, TxnStep } from './client.ts'
 import { pathOf } from './keys.ts'
 import type { Replica, Written } from './replica.ts'
-import { conflictAt, stepsOf, txnStep, writtenBy } from './steps.ts'
+import { conflictAt, type Step, stepsOf, txnStep, writtenBy } from './steps.ts'
 
 export interface Transacting {
   client: Pick<ConsulClient, 'transact'>
   replica: Pick<Replica, 'corrupt'>
   changelog: Pick<Changelog, 'entryFor'>
   prefix: string
+  /** The log is not where it was: learns where it is. */
+  relearn: () => Promise<unknown>
 }
 
 /** Consul's own limit on the operations of a transaction. */
@@ -30,23 +34,56 @@ export async function transact(
   const flags = randomInt(2 ** 47)
   const written = writtenBy(steps)
   const operations = steps.map((step) => txnStep(step, on.prefix, flags))
-  if (written.length > 0) operations.push(...logging(on, written, maxOperations - steps.length - 1))
-  const answer = await on.client.transact(operations)
-  if (!('failedStep' in answer)) return { index: answer.index, written }
+  if (written.length === 0)
+    return { index: indexIn(await on.client.transact(operations), on, steps), written }
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const entry = entryFor(on, written, maxOperations - steps.length - logOperations)
+    const answer = await on.client.transact([...operations, ...logging(entry, on.prefix)])
+    const failed = 'failedStep' in answer ? answer.failedStep - steps.length : -1
+    if (failed < 0) {
+      const index = indexIn(answer, on, steps)
+      entry.done()
+      return { index, written }
+    }
+    if (failed === 0) await on.relearn()
+    else entry.late()
+  }
+  throw new DriverError('unavailable', `the change log in Consul moved on ${maxAttempts} times meanwhile`)
+}
+
+/** Each one means that others have committed. */
+const maxAttempts = 20
+
+function indexIn(
+  answer: { index: number } | TxnConflict,
+  { replica, prefix }: Transacting,
+  steps: readonly Step[],
+): number {
+  if (!('failedStep' in answer)) return answer.index
   const step = steps[answer.failedStep]
-  if (step === undefined) throw new DriverError('internal', 'Consul refused the entry in the change log')
-  const unreadable = on.replica.corrupt().includes(`${step.table}/${step.key}`)
-  const hint = `its value cannot be read; mend or delete ${on.prefix}/${pathOf(step)}`
+  if (step === undefined) throw new DriverError('internal', `Consul refused step ${answer.failedStep}`)
+  const unreadable = replica.corrupt().includes(`${step.table}/${step.key}`)
+  const hint = `its value cannot be read; mend or delete ${prefix}/${pathOf(step)}`
   throw conflictAt(step, unreadable ? hint : undefined)
 }
 
-/** The new entry comes last, because the index of the last key is the answer. */
-function logging({ changelog, prefix }: Transacting, written: readonly Written[], room: number): TxnStep[] {
+function entryFor({ changelog }: Transacting, written: readonly Written[], room: number): LogCommit {
   const logged = written.map(({ value, ...at }) => ({ path: pathOf(at), value }))
-  const { path, text, deletes } = changelog.entryFor(logged, room)
-  const Value = Buffer.from(text).toString('base64')
+  return changelog.entryFor(logged, room)
+}
+
+/** A head, the next one, the entry. */
+const logOperations = 3
+
+/** The head comes first, so that its absence is known from that of the next one; the new entry last, since the index of the last key is the answer. */
+function logging({ head, nextHead, closes, path, text, deletes }: LogCommit, prefix: string): TxnStep[] {
+  const create = (key: string, value: string): TxnStep => {
+    return { Verb: 'cas', Key: `${prefix}/${key}`, Value: Buffer.from(value).toString('base64'), Index: 0 }
+  }
   return [
-    ...deletes.map((old): TxnStep => ({ Verb: 'delete', Key: `${prefix}/${old}` })),
-    { Verb: 'cas', Key: `${prefix}/${path}`, Value, Index: 0 },
+    { Verb: 'get', Key: `${prefix}/${head}` },
+    closes ? create(nextHead, '{}') : { Verb: 'check-not-exists', Key: `${prefix}/${nextHead}` },
+    ...deletes.map((old): TxnStep => ({ Verb: 'delete-tree', Key: `${prefix}/${old}` })),
+    create(path, text),
   ]
 }

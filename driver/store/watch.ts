@@ -5,7 +5,7 @@
  * changed a key by hand. A failure changes nothing in the replica; it is tried again after at most a second.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Changelog, LogEntry } from './changelog.ts'
+import type { Changelog, LogAnswer, LogEntry } from './changelog.ts'
 import type { ConsulClient, Item, Listing } from './client.ts'
 import { parsePath } from './keys.ts'
 import type { Log } from './log.ts'
@@ -50,18 +50,32 @@ export async function follow(on: Following): Promise<void> {
 
 /** Until something fails. */
 async function followOnce(on: Following, works: () => void): Promise<void> {
-  const folder = `${on.prefix}/${on.changelog.folder}`
   let readAgainAt = await readAll(on)
-  let index = Math.max(on.replica.index(), 1)
+  let at = beginning(on)
   while (!on.signal.aborted) {
     on.connected(true)
-    const listing = await on.client.list(folder, { index, waitMs: on.waitMs, signal: on.signal })
+    const listing = await on.client.list(`${on.prefix}/${on.changelog.folderOf(at.segment)}`, {
+      ...(at.index > 0 && { index: at.index, waitMs: on.waitMs }),
+      signal: on.signal,
+    })
     works()
-    const reason = listing.index < index ? 'Consul’s index went back' : deliver(on, listing)
-    if (reason !== undefined) on.log.info({ reason }, 'reading everything again')
-    if (reason !== undefined || performance.now() >= readAgainAt) readAgainAt = await readAll(on)
-    index = Math.max(listing.index, 1)
+    const answer = listing.index < at.index ? { gap: 'Consul’s index went back' } : deliver(on, listing, at)
+    if ('gap' in answer) on.log.info({ reason: answer.gap }, 'reading everything again')
+    else at = { segment: answer.next, index: Math.max(listing.index, 1) }
+    if (!('gap' in answer) && performance.now() < readAgainAt) continue
+    readAgainAt = await readAll(on)
+    if ('gap' in answer) at = beginning(on)
   }
+}
+
+/** Where in the log, and the index that the next answer must be above; 0 for an answer at once. */
+interface Position {
+  segment: number
+  index: number
+}
+
+function beginning({ changelog }: Following): Position {
+  return { segment: changelog.newest(), index: 0 }
 }
 
 /** When to do so again: hosts that began together do not stay together. */
@@ -70,12 +84,11 @@ async function readAll(on: Following): Promise<number> {
   return performance.now() + on.resyncMs() * (1 + Math.random() / 4)
 }
 
-/** The reason why the log does not suffice, if there is one. */
-function deliver(on: Following, listing: Listing): string | undefined {
-  const answer = on.changelog.follow(itemsBehind(on.prefix, listing.items), on.replica.index())
-  if ('gap' in answer) return answer.gap
-  on.replica.follow(answer.entries.map(writtenIn), answer.top)
-  return undefined
+function deliver(on: Following, listing: Listing, { segment }: Position): LogAnswer {
+  const items = itemsBehind(on.prefix, listing.items)
+  const answer = on.changelog.follow(items, segment, on.replica.index())
+  if (!('gap' in answer)) on.replica.follow(answer.entries.map(writtenIn), answer.top)
+  return answer
 }
 
 function writtenIn({ index, changes }: LogEntry): { index: number; written: Written[] } {

@@ -149,7 +149,7 @@ test('a log entry that cannot be read costs a full read and nothing else', async
   const [one] = [await open('net-1')]
   await one.commit([createNetwork('n1')])
   await consul.put(`${prefix}/${pathOf({ table: 'networks', key: 'n2' })}`, JSON.stringify(network('n2')))
-  await consul.put(`${prefix}/changes/by/hand`, '{]')
+  await consul.put(`${prefix}/changes/1/by-hand`, '{]')
   await until('the full read has found the key', () => one.snapshot().networks.has('n2'))
 })
 

@@ -4,7 +4,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { emptySnapshot } from '../../../driver/core/snapshot.ts'
-import { type Changelog, createChangelog, type LogItem } from '../../../driver/store/changelog.ts'
+import {
+  type Changelog,
+  createChangelog,
+  type LogCommit,
+  type LogItem,
+} from '../../../driver/store/changelog.ts'
 import { parsePath } from '../../../driver/store/keys.ts'
 import {
   createReplica,
@@ -22,19 +27,52 @@ class ModelConsul {
 
   commit(changelog: Changelog, { table, key, value }: Written): { index: number; written: Written[] } {
     const path = `${table}/${key}`
-    const entry = changelog.entryFor([{ path, value }], 3)
+    const entry = this.entryFor(changelog, { path, value })
     const index = ++this.index
     if (value === undefined) this.records.delete(path)
     else this.records.set(path, { table, key, index, text: JSON.stringify(value) })
-    for (const old of entry.deletes) this.log.delete(old)
-    this.log.set(entry.path, { path: entry.path, index, text: entry.text })
+    for (const folder of entry.deletes) this.deleteTree(folder)
+    if (entry.closes) this.put(entry.nextHead, '{}')
+    this.put(entry.path, entry.text)
+    entry.done()
     return { index, written: [{ table, key, value }] }
+  }
+
+  /** As transact.ts does it: what Consul refuses is tried again. */
+  entryFor(changelog: Changelog, change: { path: string; value: unknown }): LogCommit {
+    for (;;) {
+      const entry = changelog.entryFor([change], 3)
+      if (!this.log.has(entry.head)) this.adoptBy(changelog)
+      else if (this.log.has(entry.nextHead)) entry.late()
+      else return entry
+    }
+  }
+
+  adoptBy(changelog: Changelog): void {
+    for (;;) {
+      const head = changelog.adopt([...this.log.values()])
+      if (head === undefined) return
+      this.index += 1
+      this.put(head, '{}')
+    }
+  }
+
+  put(path: string, text: string): void {
+    this.log.set(path, { path, index: this.index, text })
+  }
+
+  deleteTree(folder: string): void {
+    for (const path of [...this.log.keys()]) if (path.startsWith(folder)) this.log.delete(path)
   }
 
   list(): { records: RawRecord[]; log: LogItem[]; top: number } {
     const all = [...this.records.values(), ...this.log.values()]
     const top = all.reduce((highest, { index }) => Math.max(highest, index), 0)
     return { records: [...this.records.values()], log: [...this.log.values()], top }
+  }
+
+  segment(folder: string): LogItem[] {
+    return [...this.log.values()].filter(({ path }) => path.startsWith(folder))
   }
 }
 
@@ -46,16 +84,20 @@ interface Host {
   reads: { full: FullRead; listed: ReturnType<ModelConsul['list']> }[]
   /** What the watch was answered, and has not received yet. */
   heard: LogItem[][]
+  /** Where in the log the watch is. */
+  segment: number
 }
 
 function host(name: string, retentionMs: number): Host {
   const replica = createReplica(emptySnapshot(), { changed: () => undefined, corrupt: () => undefined })
   return {
     replica,
-    changelog: createChangelog({ host: name, retentionMs, now: clock() }),
+    // Two entries or three: more segments than anybody would want.
+    changelog: createChangelog({ host: name, retentionMs, segmentBytes: 300, now: clock() }),
     answers: [],
     reads: [],
     heard: [],
+    segment: 1,
   }
 }
 
@@ -64,18 +106,25 @@ function clock(): () => number {
   return () => ++at
 }
 
-/** As watch.ts does it. */
+/** As watch.ts does it, until nothing is left to hear. */
 function poll(consul: ModelConsul, at: Host): 'log' | 'everything' {
-  return hear(consul, at, consul.list().log)
+  for (;;) {
+    const { segment } = at
+    const items = consul.segment(at.changelog.folderOf(segment))
+    if (hear(consul, at, items) === 'everything') return 'everything'
+    if (at.segment === segment) return 'log'
+  }
 }
 
-function hear(consul: ModelConsul, { replica, changelog }: Host, items: LogItem[]): 'log' | 'everything' {
-  const answer = changelog.follow(items, replica.index())
+function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everything' {
+  const { replica, changelog } = at
+  const answer = changelog.follow(items, at.segment, replica.index())
   if ('gap' in answer) {
+    consul.adoptBy(changelog)
     const full = replica.beginFullRead()
-    const { records, log, top } = consul.list()
-    changelog.adopt(log)
+    const { records, top } = consul.list()
     full.finish(records, top)
+    at.segment = changelog.newest()
     return 'everything'
   }
   const entries = answer.entries.map(({ index, changes }) => ({
@@ -86,6 +135,7 @@ function hear(consul: ModelConsul, { replica, changelog }: Host, items: LogItem[
     }),
   }))
   replica.follow(entries, answer.top)
+  at.segment = answer.next
   return 'log'
 }
 
@@ -127,7 +177,8 @@ test('whatever overtakes what, a host that has polled knows exactly what Consul 
           if (what === 'begin') at.reads.push({ full: at.replica.beginFullRead(), listed: consul.list() })
           if (what === 'answer')
             for (const { index, written } of at.answers.splice(0, 1)) at.replica.commit(index, written)
-          if (what === 'ask' && at.heard.length === 0) at.heard.push(consul.list().log)
+          if (what === 'ask' && at.heard.length === 0)
+            at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
           if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
           if (what === 'finish') {
             for (const { full, listed } of at.reads.splice(0, 1)) {
@@ -167,7 +218,8 @@ test('no key is ever turned back, and what a host has deleted does not come back
         if (what === 'finish') {
           for (const { full, listed } of at.reads.splice(0, 1)) full.finish(listed.records, listed.top)
         }
-        if (what === 'ask' && at.heard.length === 0) at.heard.push(consul.list().log)
+        if (what === 'ask' && at.heard.length === 0)
+          at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
         if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
         for (const name of ['1', '2', '3']) {
           const index = at.replica.snapshot().vnis.get(name)?.index
@@ -194,22 +246,71 @@ test('a host that follows closely reads the log alone', () => {
     })
     expect([poll(consul, writer), poll(consul, reader)]).toEqual(['log', 'log'])
   }
-  expect(consul.log.size).toBeLessThan(5)
+  expect(consul.log.size).toBeLessThan(10)
 })
 
-test('a host that missed entries says how many', () => {
+test('what a watcher is answered is as short after five hundred commits as after ten', () => {
+  const longestAfter = (commits: number): number => {
+    const consul = new ModelConsul()
+    const [writer, reader] = [host('a', 1e9), host('b', 1e9)]
+    consul.adoptBy(writer.changelog)
+    let longest = 0
+    for (let i = 0; i < commits; i++) {
+      consul.commit(writer.changelog, { table: 'vnis', key: `${100 + (i % 5)}`, value: `n${i % 10}` })
+      longest = Math.max(longest, consul.segment(reader.changelog.folderOf(reader.segment)).length)
+      expect([poll(consul, writer), poll(consul, reader)]).toEqual(['log', 'log'])
+    }
+    return longest
+  }
+  expect([longestAfter(10), longestAfter(500)]).toEqual([4, 4])
+})
+
+test('a segment whose commits nobody has heard of yet is closed by the first that hears', () => {
+  const consul = new ModelConsul()
+  const writers = Array.from({ length: 20 }, (_, i) => host(`w${i}`, 1e9))
+  const commitAll = (): void => {
+    for (const { changelog } of writers) consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
+  }
+  commitAll()
+  expect(consul.segment('changes/1/'), 'a head and an entry of each').toHaveLength(21)
+  for (const writer of writers) poll(consul, writer)
+  commitAll()
+  expect([consul.segment('changes/1/').length, consul.segment('changes/2/').length]).toEqual([22, 20])
+})
+
+test('a host that missed entries says which', () => {
   const consul = new ModelConsul()
   const [writer, reader] = [host('a', 0), host('b', 0)]
   consul.commit(writer.changelog, { table: 'vnis', key: '1', value: 'n1' })
   poll(consul, writer)
   poll(consul, reader)
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 8; i++) {
     consul.commit(writer.changelog, { table: 'vnis', key: '2', value: 'n2' })
     poll(consul, writer)
   }
-  expect(reader.changelog.follow(consul.list().log, reader.replica.index())).toEqual({
-    gap: 'log entries up to 13 are gone, 11 was the last one seen',
+  const { changelog, replica } = reader
+  const missed = changelog.follow(consul.segment('changes/1/'), 1, replica.index())
+  expect(missed).toEqual({ gap: 'segment 1 of the log is gone' })
+})
+
+test('an entry that somebody deletes by hand is missed', () => {
+  const consul = new ModelConsul()
+  const { changelog, replica } = host('a', 0)
+  consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
+  const items = consul.segment('changes/1/')
+  changelog.follow(items, 1, replica.index())
+  const rest = items.filter(({ path }) => path.endsWith('head'))
+  expect(changelog.follow(rest, 1, replica.index())).toEqual({
+    gap: expect.stringMatching(/^the log entry changes\/1\/a\/\w+-2 was deleted by somebody$/),
   })
+})
+
+test('a log whose last segment somebody deletes by hand goes on where it ended', () => {
+  const consul = new ModelConsul()
+  const { changelog } = host('a', 1e9)
+  for (let i = 0; i < 4; i++) consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
+  consul.deleteTree('changes/2/')
+  expect(changelog.adopt([...consul.log.values()])).toBe('changes/2/head')
 })
 
 test('a Consul that went back to an older state counts alone', () => {
