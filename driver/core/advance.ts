@@ -15,6 +15,7 @@ export function advance(have: Observed | undefined, ops: readonly Op[]): Observe
 
 /** The tables as maps, so that a thousand operations on a thousand entries stay cheap. */
 interface State {
+  marked: boolean
   bridge: boolean
   vxlan: Observed['vxlan']
   ports: Map<string, Observed['ports'][number]>
@@ -24,23 +25,34 @@ interface State {
 
 function step(before: State | undefined, op: Op): State | undefined {
   if (op.op === 'namespace-del') return undefined
-  const state = before ?? opened({ bridge: false, ports: [], fdb: [], neighbours: [] })
+  const state = before ?? opened({ marked: false, bridge: false, ports: [], fdb: [], neighbours: [] })
   switch (op.op) {
     case 'namespace-add':
+      state.marked = true
+      break
+    case 'bridge-add':
       state.bridge = true
       break
     case 'vxlan-add':
-      state.vxlan = { ...op.vxlan, master: true, up: true }
+      state.vxlan = { ...op.vxlan, master: op.kind === 'bridge', up: true }
+      break
+    case 'vxlan-set':
+      if (state.vxlan !== undefined) state.vxlan = { ...state.vxlan, ...op.vxlan }
       break
     case 'vxlan-del':
       state.vxlan = undefined
       state.fdb.clear()
       state.neighbours.clear()
+      for (const { name, child } of [...state.ports.values()]) if (child) state.ports.delete(name)
       break
     case 'veth-add':
       state.ports.set(op.veth.port, { name: op.veth.port, up: true })
       break
+    case 'child-add':
+      state.ports.set(op.veth.port, { name: op.veth.port, up: true, child: true })
+      break
     case 'veth-del':
+    case 'child-del':
       state.ports.delete(op.port)
       break
     case 'fdb-replace':
@@ -66,6 +78,7 @@ function opened(have: Observed): State {
   const fdb: State['fdb'] = new Map()
   for (const it of have.fdb) fdb.set(it.mac, [...(fdb.get(it.mac) ?? []), it])
   return {
+    marked: have.marked,
     bridge: have.bridge,
     vxlan: have.vxlan,
     ports: new Map(have.ports.map((it) => [it.name, it])),
@@ -74,8 +87,9 @@ function opened(have: Observed): State {
   }
 }
 
-function closed({ bridge, vxlan, ports, fdb, neighbours }: State): Observed {
+function closed({ marked, bridge, vxlan, ports, fdb, neighbours }: State): Observed {
   return {
+    marked,
     bridge,
     ...(vxlan === undefined ? {} : { vxlan }),
     ports: [...ports.values()],

@@ -56,11 +56,13 @@ function portHint(want: Facts, object: string, network: string): { hint?: string
   return { hint: `docker network disconnect ${network} CONTAINER, then connect it again` }
 }
 
-function wantedFacts({ vxlan, veths, peers }: Datapath): Facts {
+/** A macvlan child is in its container, where nobody looks. */
+function wantedFacts({ kind, vxlan, veths, peers }: Datapath): Facts {
+  const bridged = kind === 'bridge'
   return new Map([
-    ['br0', 'up'],
-    ['vxlan1', `${deviceText(vxlan)}, up, a port of br0`],
-    ...veths.map(({ port }) => [`port ${port}`, 'up'] as const),
+    ...(bridged ? [['br0', 'up'] as const] : []),
+    ['vxlan1', `${deviceText(vxlan)}, ${states({ up: true, master: bridged })}`],
+    ...(bridged ? veths.map(({ port }) => [`port ${port}`, 'up'] as const) : []),
     ...peers.map(({ mac, vtep }) => [`FDB entry ${mac}`, vtep] as const),
     ...peers.flatMap(({ mac, addresses }) => addresses.map((ip) => [`neighbour ${ip}`, mac] as const)),
   ])
@@ -91,7 +93,7 @@ function deviceText({ vni, port, local, mtuBytes }: Datapath['vxlan']): string {
   return `VNI ${vni}, port ${port}, local ${local}, MTU ${mtuBytes}`
 }
 
-function states({ up, master }: NonNullable<Observed['vxlan']>): string {
+function states({ up, master }: Pick<NonNullable<Observed['vxlan']>, 'up' | 'master'>): string {
   return `${up ? 'up' : 'down'}, ${master ? 'a port of br0' : 'not a port of br0'}`
 }
 

@@ -1,14 +1,15 @@
 /**
  * What this host's kernel must contain for one network, derived from the store.
  *
- * A host takes part in a network while one of its own endpoints is joined: then there is one namespace with one
- * VXLAN device, a veth per endpoint here, and per endpoint elsewhere one FDB entry (mac → vtep) and one permanent
+ * A host takes part in a network while it has an endpoint of its own there, joined or not: CreateEndpoint has what
+ * Join will wait for made, and Join finds it. Others hear of joined ones only. Then there is one namespace with one
+ * VXLAN device, a veth (or a macvlan child) per endpoint here, and per endpoint elsewhere one FDB entry (mac → vtep) and one permanent
  * neighbour per address (ip → mac). Grows with the network's endpoints, not with traffic and not with other
  * networks. MTU arithmetic: docs/datapath.md.
  */
 import { familyOf } from './address.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
-import type { Endpoint, EndpointId, HostName, Ip, NetworkId, Snapshot } from './model.ts'
+import type { DatapathKind, Endpoint, EndpointId, HostName, Ip, NetworkId, Snapshot } from './model.ts'
 import { endpointsOf } from './snapshot.ts'
 
 /** Where Docker keeps namespaces, so that the documented `ip netns` recipe finds ours beside the containers'. */
@@ -31,20 +32,22 @@ export function desiredFor(
 ): Datapath | undefined {
   const network = snapshot.networks.get(networkId)?.value
   if (network === undefined) return undefined
-  const joined = endpointsOf(snapshot, networkId).flatMap(({ value }) => (value.joined ? [value] : []))
-  const here = joined.filter((endpoint) => endpoint.host === host)
+  const kind = network.datapath ?? 'bridge'
+  const endpoints = endpointsOf(snapshot, networkId).map(({ value }) => value)
+  const here = endpoints.filter((endpoint) => endpoint.host === host)
   if (here.length === 0) return undefined
   return {
     network: networkId,
     namespace: place.namespace,
+    kind,
     vxlan: {
       vni: network.vni,
       port: network.port,
       local: place.vtep,
       mtuBytes: network.mtuBytes ?? innerMtu(place.mtuBytes, place.vtep),
     },
-    veths: here.map(vethOf),
-    peers: peersOf(joined, host, place.vtep),
+    veths: here.map((endpoint) => vethOf(endpoint, kind)),
+    peers: peersOf(endpoints, host, place.vtep),
   }
 }
 
@@ -68,21 +71,17 @@ export function innerMtu(underlayMtuBytes: number, vtep: Ip): number {
   return underlayMtuBytes - (familyOf(vtep) === 6 ? 70 : 50)
 }
 
-function vethOf(endpoint: Endpoint): Veth {
-  return {
-    endpoint: endpoint.id,
-    port: portName(endpoint.id),
-    container: containerEndName(endpoint.id),
-    mac: endpoint.mac,
-  }
+function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {
+  const container = containerEndName(id)
+  return { endpoint: id, port: kind === 'bridge' ? portName(id) : container, container, mac }
 }
 
 /**
  * An FDB maps a MAC to one place: where two endpoints chose the same one, the lower endpoint id has it, on every
  * host. An entry that led to our own tunnel end would loop.
  */
-function peersOf(joined: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
-  const away = joined.filter((endpoint) => endpoint.host !== host && endpoint.vtep !== vtep)
+function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
+  const away = endpoints.filter((it) => it.joined && it.host !== host && it.vtep !== vtep)
   const byMac = new Map<string, Endpoint>()
   for (const endpoint of away) {
     const rival = byMac.get(endpoint.mac)

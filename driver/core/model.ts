@@ -20,6 +20,10 @@ export type Mac = string
 /** 24-bit network identifier, 1 … 16777215; multihost assigns from 256. RFC 7348 §5. */
 export type Vni = number
 
+/** How containers hang on a network's VXLAN device: by a veth on a bridge, or as its macvlan children. docs/datapath.md. */
+export const datapathKinds = ['bridge', 'macvlan'] as const
+export type DatapathKind = (typeof datapathKinds)[number]
+
 /** One address block of a network. */
 export interface Pool {
   cidr: Cidr
@@ -40,6 +44,8 @@ export interface Network {
   v6?: Pool
   /** Inner MTU in bytes, from `-o mtu=`; otherwise each host uses its underlay's minus the encapsulation. */
   mtuBytes?: number
+  /** From `-o datapath=`; the bridge when absent. */
+  datapath?: DatapathKind
   /** UDP port of the tunnel; 4789 (RFC 7348 §5) unless `-o port=`. */
   port: number
   /** `--internal`: no way out through docker_gwbridge. */

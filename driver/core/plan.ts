@@ -1,11 +1,12 @@
 /**
  * The difference between what a namespace contains and what it must contain, as operations with their reasons.
  *
- * Additions come before removals, so that traffic never finds a gap; a device that differs cannot be changed in
- * place and is recreated, and the reason says what differed (after flannel's vxlan backend). Only permanent
+ * Additions come before removals, so that traffic never finds a gap; a device that differs is changed, or recreated
+ * where the kernel allows no change, and the reason says what differed (after flannel's vxlan backend). Only permanent
  * unicast entries are ours: all-zero and group MACs, multicast neighbours and what the kernel learnt by itself are
  * left alone. Linear in the network's endpoints.
  */
+import { familyOf, isIp } from './address.ts'
 import type { Datapath, Observed, Op, Veth } from './datapath.ts'
 
 export interface Plan {
@@ -17,7 +18,7 @@ export interface Plan {
 /** Removals are left out (`remove: false`) while the store's state may be an old one: unknown is never empty. */
 export function plan(have: Observed | undefined, want: Datapath, { remove = true } = {}): Plan {
   const out: Plan = { ops: [], reasons: [] }
-  planBridge(have, want, out)
+  planNamespace(have, want, out)
   const device = planDevice(have, want, remove, out)
   const entries = device === 'new' ? { fdb: [], neighbours: [] } : entriesOf(have)
   addPeers(entries, want, out)
@@ -30,34 +31,50 @@ export function plan(have: Observed | undefined, want: Datapath, { remove = true
 
 type Entries = Pick<Observed, 'fdb' | 'neighbours'>
 
-function planBridge(have: Observed | undefined, { namespace }: Datapath, out: Plan): void {
-  if (have?.bridge) return
-  out.reasons.push(have === undefined ? 'namespace is missing' : 'br0 is missing or down')
-  out.ops.push({ op: 'namespace-add', namespace })
+function planNamespace(have: Observed | undefined, { namespace, kind }: Datapath, out: Plan): void {
+  if (!have?.marked) {
+    out.reasons.push(have === undefined ? 'namespace is missing' : 'the namespace has lost its mark')
+    out.ops.push({ op: 'namespace-add', namespace })
+  }
+  if (have?.bridge || kind !== 'bridge') return
+  if (have !== undefined) out.reasons.push('br0 is missing or down')
+  out.ops.push({ op: 'bridge-add', namespace })
 }
 
 /** `new`: the device starts with empty tables. */
 function planDevice(have: Observed | undefined, want: Datapath, remove: boolean, out: Plan): 'new' | 'kept' {
-  const { namespace, vxlan } = want
-  const reason = deviceReason(have?.vxlan, vxlan)
+  const { namespace, vxlan, kind } = want
+  const reason = deviceReason(have?.vxlan, want)
   if (reason === undefined) return 'kept'
   const differs = have?.vxlan !== undefined && vxlanDifference(have.vxlan, vxlan) !== undefined
   if (differs && !remove) return 'kept'
   out.reasons.push(reason)
-  if (differs) out.ops.push({ op: 'vxlan-del', namespace })
-  out.ops.push({ op: 'vxlan-add', namespace, vxlan })
-  return differs || have?.vxlan === undefined ? 'new' : 'kept'
+  const fits = have?.vxlan !== undefined && isChangeable(have.vxlan, vxlan)
+  if (differs && fits) out.ops.push({ op: 'vxlan-set', namespace, vxlan })
+  if (differs && !fits) out.ops.push({ op: 'vxlan-del', namespace })
+  if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind })
+  return fits ? 'kept' : 'new'
 }
 
-function deviceReason(have: Observed['vxlan'], want: Datapath['vxlan']): string | undefined {
+/** The kernel changes neither the VNI nor the port, nor IPv4 into IPv6 (drivers/net/vxlan, vxlan_nl2conf). */
+function isChangeable(have: Datapath['vxlan'], want: Datapath['vxlan']): boolean {
+  return have.vni === want.vni && have.port === want.port && familyOrNone(have.local) === familyOf(want.local)
+}
+
+/** A device of another making may have no tunnel end. */
+function familyOrNone(local: string): number | undefined {
+  return isIp(local) ? familyOf(local) : undefined
+}
+
+function deviceReason(have: Observed['vxlan'], { vxlan: want, kind }: Datapath): string | undefined {
   if (have === undefined) return 'vxlan1 is missing'
   const difference = vxlanDifference(have, want)
   if (difference !== undefined) return `vxlan1: ${difference}`
-  if (!have.master) return 'vxlan1 is not a port of br0'
+  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0'
   return have.up ? undefined : 'vxlan1 is down'
 }
 
-/** The first attribute that differs, as `vni: 41 vs 42`; these cannot be changed on an existing device. */
+/** The first attribute that differs, as `vni: 41 vs 42`. */
 export function vxlanDifference(have: Datapath['vxlan'], want: Datapath['vxlan']): string | undefined {
   for (const key of ['vni', 'port', 'local', 'mtuBytes'] as const) {
     if (have[key] !== want[key]) return `${key}: ${have[key]} vs ${want[key]}`
@@ -111,16 +128,16 @@ function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
   }
 }
 
-function vethAdd({ namespace, vxlan }: Datapath, veth: Veth): Op {
-  return { op: 'veth-add', namespace, veth, mtuBytes: vxlan.mtuBytes }
+function vethAdd({ namespace, kind, vxlan }: Datapath, veth: Veth): Op {
+  return { op: kind === 'bridge' ? 'veth-add' : 'child-add', namespace, veth, mtuBytes: vxlan.mtuBytes }
 }
 
 function removeVeths(have: Observed | undefined, { namespace, veths }: Datapath, out: Plan): void {
   const wanted = new Set(veths.map((veth) => veth.port))
-  for (const { name } of have?.ports ?? []) {
+  for (const { name, child } of have?.ports ?? []) {
     if (wanted.has(name)) continue
     out.reasons.push(`${name} belongs to no endpoint`)
-    out.ops.push({ op: 'veth-del', namespace, port: name })
+    out.ops.push({ op: child ? 'child-del' : 'veth-del', namespace, port: name })
   }
 }
 

@@ -16,16 +16,24 @@ export function showOp(op: Op): string {
       return `netns add ${op.namespace}`
     case 'namespace-del':
       return `netns del ${op.namespace}`
+    case 'bridge-add':
+      return 'link add br0 type bridge'
     case 'vxlan-add': {
       const { vni, port, local, mtuBytes } = op.vxlan
       return `link add vxlan1 type vxlan id ${vni} local ${local} dstport ${port} mtu ${mtuBytes}`
     }
+    case 'vxlan-set':
+      return `link set vxlan1 type vxlan local ${op.vxlan.local} mtu ${op.vxlan.mtuBytes}`
     case 'vxlan-del':
       return 'link del vxlan1'
     case 'veth-add':
       return `link add ${op.veth.port} type veth peer ${op.veth.container} address ${op.veth.mac} mtu ${op.mtuBytes}`
     case 'veth-del':
       return `link del ${op.port}`
+    case 'child-add':
+      return `link add ${op.veth.container} link vxlan1 type macvlan address ${op.veth.mac} mtu ${op.mtuBytes}`
+    case 'child-del':
+      return `link del ${op.port} here`
     case 'fdb-replace':
       return `fdb replace ${op.mac} dev vxlan1 dst ${op.vtep}`
     case 'fdb-del':

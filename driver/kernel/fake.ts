@@ -19,8 +19,10 @@ export interface FakeKernel extends Kernel {
   observations: Map<string, number>
   /** What somebody does by hand. `undefined` removes the namespace. */
   damage(namespace: string, change: (have: Observed) => Observed | undefined): void
-  /** Docker moves the end of a pair into its container. */
+  /** Docker moves the container's end into its container. */
   take(containerEnd: string): void
+  /** It puts a macvlan child back. */
+  putBack(namespace: string, child: string): void
   /** The next `times` operations of this kind fail with these words; observations when the kind is `observe`. */
   refuse(kind: Op['op'] | 'observe', words: string, times?: number): void
 }
@@ -52,9 +54,9 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
     check(namespaces, op)
     lines.push(showOp(op))
     const have = namespaces.get(op.namespace)
+    trackEnds(loose, have, op)
     if (have === undefined && op.op !== 'namespace-add') return
     put(namespaces, op.namespace, advance(have, [op]))
-    trackEnds(loose, have, op)
   }
 
   return {
@@ -65,13 +67,14 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
       if (have !== undefined) put(namespaces, namespace, change(structuredClone(have)))
     },
     take: (containerEnd) => void loose.delete(containerEnd),
+    putBack: (namespace, child) => void loose.set(child, { namespace, port: child }),
     refuse: (kind, words, times = 1) => void refusals.set(kind, { words, times }),
     async observe(namespace) {
       observations.set(namespace, (observations.get(namespace) ?? 0) + 1)
       mayRefuse('observe', namespace)
       return structuredClone(namespaces.get(namespace))
     },
-    namespaces: async () => [...namespaces].filter(([, have]) => have.bridge).map(([name]) => name),
+    namespaces: async () => [...namespaces].filter(([, have]) => have.marked).map(([name]) => name),
     looseEnds: async () => [...loose.keys()],
     async apply(ops) {
       for (const op of ops) await applyOne(op)
@@ -89,19 +92,22 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
   }
 }
 
-/** A pair is made with its end in the host's namespace; when one end goes, the other goes too. */
+/** A container's end is made in the host's namespace, and goes with its other end, or with what it hangs on. */
 function trackEnds(
   loose: Map<string, { namespace: string; port: string }>,
   have: Observed | undefined,
   op: Op,
 ): void {
   const { namespace } = op
-  if (op.op === 'veth-add' && !have?.ports.some(({ name }) => name === op.veth.port)) {
+  const adds = op.op === 'veth-add' || op.op === 'child-add'
+  if (adds && !have?.ports.some(({ name }) => name === op.veth.port)) {
     loose.set(op.veth.container, { namespace, port: op.veth.port })
   }
-  for (const [end, pair] of loose) {
-    const gone = op.op === 'namespace-del' || (op.op === 'veth-del' && op.port === pair.port)
-    if (gone && pair.namespace === namespace) loose.delete(end)
+  for (const [end, { port, ...its }] of loose) {
+    const removed = op.op === 'veth-del' && op.port === port
+    const gone = removed || op.op === 'namespace-del' || (op.op === 'vxlan-del' && end === port)
+    if (gone && its.namespace === namespace) loose.delete(end)
+    if (op.op === 'child-del') loose.delete(op.port)
   }
 }
 
@@ -119,7 +125,7 @@ function check(namespaces: ReadonlyMap<string, Observed>, op: Op): void {
   const removes = op.op.endsWith('-del')
   if (have === undefined && op.op !== 'namespace-add' && !removes)
     refuse(`namespace ${op.namespace} is not there`)
-  if (/^(fdb|neighbour)-replace$/.test(op.op) && have?.vxlan === undefined)
+  if (/^((fdb|neighbour)-replace|child-add|vxlan-set)$/.test(op.op) && have?.vxlan === undefined)
     refuse('Cannot find device "vxlan1"')
   if (op.op !== 'vxlan-add') return
   if (have?.vxlan !== undefined) {

@@ -13,9 +13,9 @@ export interface Kernel {
    * cannot tell: unknown is never empty.
    */
   observe(namespace: string): Promise<Observed | undefined>
-  /** Namespaces in the folder that carry the driver's mark (the alias of br0). */
+  /** Namespaces in the folder that carry the driver's mark (the alias of its `lo`). */
   namespaces(): Promise<string[]>
-  /** Containers' ends of our pairs that are still in the host's namespace: nobody has moved them into a container. */
+  /** Containers' ends of our links that are in the host's namespace: nobody has moved them into a container, or they are back. */
   looseEnds(): Promise<string[]>
   /** In order; throws `kernel` with the op that failed and the kernel's words. */
   apply(ops: readonly Op[]): Promise<void>

@@ -22,10 +22,12 @@ export type Step =
   | { kind: 'batch'; tool: Tool; where: string; create: boolean; lines: Line[] }
   | { kind: 'remove'; op: Op; namespace: string }
 
-/** On br0's alias: what we made, and may remove. */
+/** The alias of the namespace's `lo`: what we made, and may remove. */
 export const mark = 'multihost'
 
 const exists = /File exists/
+/** What is not on a bridge has no entries there. */
+const noPort = /Cannot find device|No such file or directory|No such device|Operation not supported/
 const absent = /Cannot find device|No such file or directory|No such device/
 
 /** `host` is the path of the host's network namespace, for the container's ends. */
@@ -55,13 +57,22 @@ function stepsOf(op: Op, host: string): Step[] {
   const { namespace } = op
   switch (op.op) {
     case 'namespace-add':
-      return [batch('ip', namespace, bridgeLines, true)]
+      return [batch('ip', namespace, namespaceLines, true)]
     case 'namespace-del':
       return [{ kind: 'remove', op, namespace }]
+    case 'bridge-add':
+      return [batch('ip', namespace, bridgeLines)]
     case 'vxlan-add':
       return [
         batch('ip', 'host', [{ text: vxlanLine(op.vxlan, namespace) }]),
-        batch('ip', namespace, plug('vxlan1')),
+        batch('ip', namespace, op.kind === 'bridge' ? plug('vxlan1') : bare('vxlan1')),
+      ]
+    case 'vxlan-set':
+      return [
+        batch('ip', namespace, [
+          { text: `link set vxlan1 mtu ${op.vxlan.mtuBytes}` },
+          { text: `link set vxlan1 type vxlan local ${op.vxlan.local}` },
+        ]),
       ]
     case 'vxlan-del':
       return [batch('ip', namespace, [{ text: 'link del vxlan1', fine: absent }])]
@@ -69,6 +80,10 @@ function stepsOf(op: Op, host: string): Step[] {
       return [batch('ip', namespace, [{ text: vethLine(op, host), fine: exists }, ...plug(op.veth.port)])]
     case 'veth-del':
       return [batch('ip', namespace, [{ text: `link del ${op.port}`, fine: absent }])]
+    case 'child-add':
+      return [batch('ip', namespace, [{ text: childLine(op, host), fine: exists }])]
+    case 'child-del':
+      return [batch('ip', 'host', [{ text: `link del ${op.port}`, fine: absent }])]
     case 'fdb-replace':
       return [batch('bridge', namespace, [{ text: fdbLine('replace', op) }])]
     case 'fdb-del':
@@ -76,7 +91,7 @@ function stepsOf(op: Op, host: string): Step[] {
         batch('bridge', namespace, [
           { text: fdbLine('del', op), fine: absent },
           // what br0 learnt from its traffic, or the MAC would be looked for elsewhere when it comes to this host
-          { text: `fdb del ${op.mac} dev vxlan1 master`, fine: absent },
+          { text: `fdb del ${op.mac} dev vxlan1 master`, fine: noPort },
         ]),
       ]
     case 'neighbour-replace':
@@ -91,18 +106,22 @@ function stepsOf(op: Op, host: string): Step[] {
   }
 }
 
+const namespaceLines: Omit<Line, 'op'>[] = [{ text: 'link set lo up' }, { text: `link set lo alias ${mark}` }]
+
 /** No snooping: neighbour solicitations are multicast, and nobody on an overlay sends queries. */
 const bridgeLines: Omit<Line, 'op'>[] = [
-  { text: 'link set lo up' },
   { text: 'link add name br0 type bridge mcast_snooping 0', fine: exists },
-  { text: `link set br0 alias ${mark}` },
   { text: 'link set br0 addrgenmode none' },
   { text: 'link set br0 up' },
 ]
 
-/** No link-local address of its own: the port only forwards. Set before `up`, which would make one. */
+/** No link-local address of its own: the device only forwards. Set before `up`, which would make one. */
+function bare(device: string, more = ''): Omit<Line, 'op'>[] {
+  return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device}${more} up` }]
+}
+
 function plug(device: string): Omit<Line, 'op'>[] {
-  return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device} master br0 up` }]
+  return bare(device, ' master br0')
 }
 
 /**
@@ -122,6 +141,15 @@ function vethLine({ veth, mtuBytes }: Extract<Op, { op: 'veth-add' }>, host: str
   return (
     `link add name ${port} mtu ${mtuBytes} type veth ` +
     `peer name ${container} netns ${host} address ${mac} mtu ${mtuBytes}`
+  )
+}
+
+/** Bridge mode: children of one device reach each other without leaving it. */
+function childLine({ veth, mtuBytes }: Extract<Op, { op: 'child-add' }>, host: string): string {
+  const { container, mac } = veth
+  return (
+    `link add link vxlan1 name ${container} netns ${host} address ${mac} mtu ${mtuBytes} ` +
+    'type macvlan mode bridge'
   )
 }
 

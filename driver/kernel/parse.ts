@@ -62,7 +62,8 @@ export function observed(ipText: string, bridgeText: string): Observed {
   const links = parsed(z.array(Link), linkText, 'ip link')
   const vxlan = links.find((link) => link.ifname === 'vxlan1')
   return {
-    bridge: links.some((link) => isMarked(link) && isUp(link)),
+    marked: links.some(isMarked),
+    bridge: links.some((link) => link.ifname === 'br0' && isUp(link)),
     ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan) }),
     ports: links
       .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
@@ -79,7 +80,7 @@ export function hasMark(text: string): boolean {
   return parsed(z.array(Link), text, 'ip link').some(isMarked)
 }
 
-/** From `ip -j link show type veth` in the host's namespace. */
+/** From `ip -j link show` in the host's namespace. */
 export function looseEndsIn(text: string): string[] {
   const names = parsed(z.array(Link), text, 'ip link').map(({ ifname }) => ifname)
   return names.filter((name) => /^vxc[0-9a-f]{8}$/.test(name))
@@ -142,7 +143,7 @@ function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
 }
 
 function isMarked(link: Link): boolean {
-  return link.ifname === 'br0' && link.ifalias === mark
+  return link.ifname === 'lo' && link.ifalias === mark
 }
 
 function isUp(link: Link): boolean {

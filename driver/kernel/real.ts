@@ -52,7 +52,7 @@ export function realKernel({
   return {
     observe: (namespace) => observe(shell, namespace),
     namespaces: () => marked(shell, folder),
-    looseEnds: async () => looseEndsIn(await host1('link show type veth')),
+    looseEnds: async () => looseEndsIn(await host1('link show')),
     async apply(ops) {
       for (const step of stepsFor(ops, hostPath)) await perform(shell, step)
     },
@@ -100,7 +100,7 @@ async function marked(shell: Shell, folder: string): Promise<string[]> {
 
 async function isOurs({ run, enter }: Shell, path: string): Promise<boolean> {
   if (!(await isNamespace(path))) return false
-  const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'type', 'bridge'])
+  const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'lo'])
   // one that cannot be looked into is not known to be ours
   return code === 0 && hasMark(stdout)
 }
@@ -189,11 +189,7 @@ find it with 'ip -d link show type vxlan', here and in the namespaces under ${di
 async function remove(shell: Shell, { op, namespace }: Extract<Step, { kind: 'remove' }>): Promise<void> {
   if (!(await isNamespace(namespace))) return
   if (!(await isOurs(shell, namespace))) {
-    throw refused(
-      op,
-      `br0 in ${namespace} has not the driver's mark`,
-      'remove it by hand if it is not needed',
-    )
+    throw refused(op, `${namespace} has not the driver's mark`, 'remove it by hand if it is not needed')
   }
   await perform(shell, stepsFor([{ op: 'vxlan-del', namespace }], '')[0] ?? { kind: 'remove', op, namespace })
   const unmount = ['sh', '-c', 'umount -l "$0" && rm -f "$0"', namespace]

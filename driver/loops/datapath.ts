@@ -7,12 +7,13 @@
  * store has been fresh once, nothing is removed: a copy from disk may be old. Closing leaves the kernel as it is.
  */
 import { isCode } from '../core/errors.ts'
-import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/model.ts'
-import { endpointsOnHost } from '../core/snapshot.ts'
+import type { EndpointId, HostName, NetworkId } from '../core/model.ts'
+import { networksUsedBy } from '../core/snapshot.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 import { type Lane, type LaneStatus, lane, limitOf } from './lane.ts'
 import type { Log } from './log.ts'
+import { removeLooseEnds } from './loose-ends.ts'
 import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './network.ts'
 
 export interface DatapathOptions {
@@ -64,6 +65,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   let swept = false
   let sweeping: Promise<void> | undefined
   let observeMs = 10
+  let endsLookedAt = Number.NEGATIVE_INFINITY
   let closed = false
 
   const mayRemove = (): boolean => {
@@ -117,11 +119,11 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     void sweep()
   }
   const reconsider = (ids: Iterable<NetworkId>): void => {
-    const local = localNetworks(store.snapshot(), host)
+    const local = new Set(networksUsedBy(store.snapshot(), host))
     for (const id of ids) if (lanes.has(id) || local.has(id)) laneOf(id).lane.poke()
   }
   const reconsiderAll = (): void =>
-    reconsider(new Set([...lanes.keys(), ...localNetworks(store.snapshot(), host)]))
+    reconsider(new Set([...lanes.keys(), ...networksUsedBy(store.snapshot(), host)]))
   const considerFreshness = (): void => {
     if (started || !mayRemove()) return
     reconsiderAll()
@@ -135,7 +137,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   }
   /** Networks whose place on this host is not where we have them. */
   const remapped = (): NetworkId[] =>
-    [...new Set([...lanes.keys(), ...localNetworks(store.snapshot(), host)])].filter(
+    [...new Set([...lanes.keys(), ...networksUsedBy(store.snapshot(), host)])].filter(
       (id) => localNamespaceOf(id) !== lanes.get(id)?.network.facts().namespace,
     )
 
@@ -163,7 +165,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       lane.poke()
     }
     // a stray may be that of a network whose place here is not known yet
-    const unmapped = [...localNetworks(snapshot, host)].some((id) => localNamespaceOf(id) === undefined)
+    const unmapped = networksUsedBy(snapshot, host).some((id) => localNamespaceOf(id) === undefined)
     if (unmapped && strays.length > 0) return
     for (const namespace of strays) {
       await kernel.apply([{ op: 'namespace-del', namespace }])
@@ -174,10 +176,19 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   const isHeld = (namespace: string): boolean =>
     [...lanes.values()].some(({ network }) => network.facts().namespace === namespace)
 
+  const sweepEnds = (): void => {
+    if (closed || !mayRemove() || performance.now() - endsLookedAt < auditMs) return
+    endsLookedAt = performance.now()
+    removeLooseEnds({ kernel, store, host, log }).catch((error: unknown) =>
+      log.error({ err: error }, 'loose ends could not be removed'),
+    )
+  }
+
   /** One network after the other: the one that comes first in the map goes to its end. */
   const tick = (): void => {
     considerFreshness()
     void sweep()
+    sweepEnds()
     const [id, next] = lanes.entries().next().value ?? []
     if (id !== undefined && next !== undefined) {
       lanes.delete(id)
@@ -208,7 +219,9 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     },
     audit() {
       swept = false
+      endsLookedAt = Number.NEGATIVE_INFINITY
       void sweep()
+      sweepEnds()
       for (const { network, lane } of lanes.values()) {
         network.audit()
         lane.poke()
@@ -233,9 +246,4 @@ function touchedBy(keys: readonly ChangedKey[]): Set<NetworkId> {
     if (table === 'endpoints') touched.add(key.slice(0, key.indexOf('/')))
   }
   return touched
-}
-
-function localNetworks(snapshot: Snapshot, host: HostName): Set<NetworkId> {
-  const joined = endpointsOnHost(snapshot, host).filter(({ value }) => value.joined)
-  return new Set(joined.map(({ value }) => value.network))
 }

@@ -9,7 +9,7 @@
  * cleans it up.
  */
 import { advance } from '../core/advance.ts'
-import type { Datapath, Observed, Op } from '../core/datapath.ts'
+import type { Datapath, Observed, Op, Veth } from '../core/datapath.ts'
 import { desiredFor } from '../core/desired.ts'
 import { DriverError } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/model.ts'
@@ -111,15 +111,25 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   }
   const look = async (want: Datapath): Promise<void> => {
     const began = performance.now()
-    have = await kernel.observe(want.namespace)
+    const seen = await kernel.observe(want.namespace)
+    have = seen === undefined || want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) }
     sure = true
     options.onObserved(performance.now() - began)
+  }
+  const isNew = ({ endpoint }: Veth): boolean =>
+    expected.has(endpoint) || (newIsJoining && !known.has(endpoint))
+  /** Their containers alone can see them: what was there is there while vxlan1 is. An earlier life has made its own. */
+  const children = ({ vxlan }: Observed, { veths }: Datapath): Observed['ports'] => {
+    if (vxlan === undefined) return []
+    const old = veths
+      .filter((veth) => !isNew(veth))
+      .map(({ port }) => ({ name: port, up: true, child: true as const }))
+    return have?.ports ?? old
   }
   /** The part of `want` that is to be there, without pairs that went with their containers. */
   const withoutLost = (want: Datapath): { target: Datapath; gone: EndpointId[] } => {
     const ports = new Set(have?.ports.map((port) => port.name))
-    const isHere = ({ endpoint, port }: Datapath['veths'][number]): boolean =>
-      ports.has(port) || expected.has(endpoint) || (newIsJoining && !known.has(endpoint))
+    const isHere = (veth: Veth): boolean => ports.has(veth.port) || isNew(veth)
     const gone = want.veths.filter((veth) => !isHere(veth)).map((veth) => veth.endpoint)
     return { target: { ...want, veths: want.veths.filter(isHere) }, gone }
   }
@@ -201,7 +211,7 @@ function desired(options: NetworkOptions): Datapath | undefined {
   const snapshot = options.snapshot()
   const namespace = options.localNamespaceOf(network)
   if (namespace === undefined) {
-    const isHere = endpointsOf(snapshot, network).some(({ value }) => value.joined && value.host === host)
+    const isHere = endpointsOf(snapshot, network).some(({ value }) => value.host === host)
     if (!isHere) return undefined
     throw new DriverError('unavailable', `network ${network.slice(0, 12)} has no Docker network on ${host}`)
   }
@@ -211,7 +221,7 @@ function desired(options: NetworkOptions): Datapath | undefined {
 
 /** The kernel waits for all its readers (an RCU grace period, some 20 ms) before a link is gone. */
 function isSlow({ op }: Op): boolean {
-  return op === 'veth-del'
+  return op === 'veth-del' || op === 'child-del'
 }
 
 /** A log line names the first few, and how many more there are. */

@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/address.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Table, Tables } from '../core/model.ts'
+import { datapathKinds, type Table, type Tables } from '../core/model.ts'
 import { maxVni } from '../core/vni.ts'
 
 const namePattern = /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u
@@ -40,6 +40,7 @@ const network = z.looseObject({
   v4: pool,
   v6: pool.exactOptional(),
   mtuBytes: z.number().int().min(68).max(65_535).exactOptional(),
+  datapath: z.enum(datapathKinds).exactOptional(),
   port: z.number().int().min(1).max(65_535),
   internal: z.boolean(),
   options: texts,

@@ -75,6 +75,7 @@ function create(
     v4,
     ...(v6 === undefined ? {} : { v6 }),
     ...(options.mtuBytes === undefined ? {} : { mtuBytes: options.mtuBytes }),
+    ...(options.datapath === undefined ? {} : { datapath: options.datapath }),
     port: options.port,
     internal: ask.internal,
     options: options.given,

@@ -5,6 +5,7 @@
  * one that says what our own says. Anything else unknown is refused: a misspelt option would be ignored for ever.
  */
 import { DriverError } from '../core/errors.ts'
+import { type DatapathKind, datapathKinds } from '../core/model.ts'
 import { replicaOption } from './verbs.ts'
 
 export interface NetworkOptions {
@@ -13,6 +14,7 @@ export interface NetworkOptions {
   /** As it was given; checked against the VNIs that are taken. */
   vni?: string
   mtuBytes?: number
+  datapath?: DatapathKind
   port: number
   /** All that was given, for the other hosts' engines. */
   given: Record<string, string>
@@ -22,7 +24,7 @@ export interface NetworkOptions {
 export const defaultPort = 4789
 /** IPv4's smallest (RFC 791), IPv6's smallest (RFC 8200 §5). */
 const smallestMtu = { v4: 68, v6: 1280 }
-const allowed = ['vni', 'mtu', 'port', 'com.docker.network.driver.mtu']
+const allowed = ['vni', 'mtu', 'port', 'datapath', 'com.docker.network.driver.mtu']
 
 export interface Limits {
   /** What an inner packet may measure on this host's underlay. */
@@ -43,6 +45,7 @@ export function parseOptions(options: Record<string, string>, limits: Limits): N
     ...(replicaOf === undefined ? {} : { replicaOf }),
     ...(given.vni === undefined ? {} : { vni: given.vni }),
     ...(mtu === undefined ? {} : { mtuBytes: parseMtu(mtu, limits) }),
+    ...(given.datapath === undefined ? {} : { datapath: parseDatapath(given.datapath) }),
     port: given.port === undefined ? defaultPort : parseNumber('port', given.port, 1, 65_535),
     given,
   }
@@ -56,6 +59,14 @@ function parseMtu(text: string, { largestMtuBytes, device, ipv6 }: Limits): numb
   })
 }
 
+function parseDatapath(text: string): DatapathKind {
+  const kind = datapathKinds.find((it) => it === text)
+  if (kind !== undefined) return kind
+  throw new DriverError('invalid', `-o datapath=${text} is not allowed`, {
+    hint: `it takes ${datapathKinds.join(' or ')}`,
+  })
+}
+
 function parseNumber(key: string, text: string, least: number, most: number): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : -1
   if (number >= least && number <= most) return number
@@ -66,6 +77,6 @@ function parseNumber(key: string, text: string, least: number, most: number): nu
 
 function unknownOption(key: string): DriverError {
   return new DriverError('invalid', `unknown option '${key}'`, {
-    hint: 'allowed are -o vni=, -o mtu= and -o port=',
+    hint: 'allowed are -o vni=, -o mtu=, -o port= and -o datapath=',
   })
 }

@@ -22,6 +22,13 @@ test('what the plan makes is what the check wants', () => {
   expect(told(right())).toBe('')
 })
 
+test('a macvlan network has no bridge, and its children are seen by their containers alone', () => {
+  const macvlan = { ...want, kind: 'macvlan' as const }
+  const made = advance(undefined, plan(undefined, macvlan).ops)
+  const have = made && { ...made, ports: [] }
+  expect(told(have, { namespaces: [{ name: 'foobar', want: macvlan, have }] })).toBe('')
+})
+
 test('every part that is missing, wrong or too much is named', () => {
   const have = right()
   const broken: Observed = {

@@ -9,6 +9,7 @@ export function datapath(change: Partial<Datapath> = {}): Datapath {
   return {
     network: id('a'),
     namespace: '/var/run/docker/netns/aaaaaaaaaaaa',
+    kind: 'bridge',
     vxlan: { vni: 256, port: 4789, local: '192.168.33.11', mtuBytes: 1450 },
     veths: [],
     peers: [],

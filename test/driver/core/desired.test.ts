@@ -19,6 +19,7 @@ describe('desired', () => {
   test('an endpoint here and one elsewhere make a veth and a peer', () => {
     expect(shown(snapshotOf([network()], [here, there]))).toMatchInlineSnapshot(`
       "netns add /var/run/docker/netns/aaaaaaaaaaaa
+      link add br0 type bridge
       link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450
       fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12
       neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1
@@ -35,11 +36,25 @@ describe('desired', () => {
 
   test.each([
     ['no endpoint of the network is on this host', snapshotOf([network()], [there])],
-    ['the only one here has not joined', snapshotOf([network()], [{ ...here, joined: false }, there])],
     ['the network is not in the store', snapshotOf([], [here, there])],
     ['the endpoint is of another network', snapshotOf([network()], [{ ...here, network: id('b') }])],
   ])('nothing is wanted when %s', (_, snapshot) => {
     expect(desiredFor(snapshot, 'net-1', id('a'), place)).toBeUndefined()
+  })
+
+  test('an endpoint here is made before it joins', () => {
+    const snapshot = snapshotOf([network()], [{ ...here, joined: false }, there])
+    expect(shown(snapshot)).toBe(shown(snapshotOf([network()], [here, there])))
+  })
+
+  test('in a macvlan network it is a child of the VXLAN device, and there is no bridge', () => {
+    expect(shown(snapshotOf([network({ datapath: 'macvlan' })], [here, there]))).toMatchInlineSnapshot(`
+      "netns add /var/run/docker/netns/aaaaaaaaaaaa
+      link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450
+      fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1
+      link add vxc11111111 link vxlan1 type macvlan address 02:42:ac:15:00:02 mtu 1450"
+    `)
   })
 
   test('an endpoint elsewhere that has not joined is no peer', () => {

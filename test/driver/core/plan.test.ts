@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { advance } from '../../../driver/core/advance.ts'
 import type { Datapath, Observed } from '../../../driver/core/datapath.ts'
+import { type DatapathKind, datapathKinds } from '../../../driver/core/model.ts'
 import { plan } from '../../../driver/core/plan.ts'
 import { show } from '../../../driver/core/show.ts'
 import { datapath, peer, veth } from './datapath.sample.ts'
@@ -52,6 +53,32 @@ describe('plan', () => {
     `)
   })
 
+  test('a device whose tunnel end or MTU differs is changed and keeps its entries', () => {
+    const have = {
+      ...right,
+      vxlan: { ...want.vxlan, local: '192.168.33.99', mtuBytes: 1300, master: true, up: true },
+    }
+    expect(told(have, want)).toMatchInlineSnapshot(`
+      "link set vxlan1 type vxlan local 192.168.33.11 mtu 1450
+      # vxlan1: local: 192.168.33.99 vs 192.168.33.11"
+    `)
+  })
+
+  test('a tunnel end of the other family cannot be set: the device is recreated', () => {
+    const have = { ...right, vxlan: { ...want.vxlan, local: 'fd00:33::11', master: true, up: true } }
+    expect(show(plan(have, want).ops)).toContain('link del vxlan1')
+  })
+
+  test('a child that is not wanted any more is removed where Docker has put it back', () => {
+    const macvlan: Datapath = { ...want, kind: 'macvlan', veths: [{ ...veth('1'), port: 'vxc11111111' }] }
+    const have = advance(undefined, plan(undefined, macvlan).ops) as Observed
+    expect(plan(have, macvlan).ops).toEqual([])
+    expect(told(have, { ...macvlan, veths: [] })).toMatchInlineSnapshot(`
+      "link del vxc11111111 here
+      # vxc11111111 belongs to no endpoint"
+    `)
+  })
+
   test.each([
     [
       'a device that is down is set up again',
@@ -64,6 +91,7 @@ describe('plan', () => {
       'vxlan1 is not a port of br0',
     ],
     ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down'],
+    ['a mark that was lost is set again', { marked: false }, 'the namespace has lost its mark'],
     [
       'a port that is down is set up again',
       { ports: [{ name: 'veth11111111', up: false }] },
@@ -134,11 +162,11 @@ describe('plan', () => {
 
   test('from anything to anything: one plan is enough, and a second one is empty', () => {
     fc.assert(
-      fc.property(datapaths, datapaths, (before, after) => {
+      fc.property(fc.constantFrom(...datapathKinds).chain(twoOf), ([before, after]) => {
         const have = advance(undefined, plan(undefined, before).ops)
         const there = advance(have, plan(have, after).ops)
         expect(plan(there, after).ops).toEqual([])
-        expect(there).toMatchObject({ bridge: true, vxlan: after.vxlan })
+        expect(there).toMatchObject({ marked: true, bridge: after.kind === 'bridge', vxlan: after.vxlan })
       }),
     )
   })
@@ -147,19 +175,24 @@ describe('plan', () => {
 const peers = fc.uniqueArray(fc.tuple(fc.integer({ min: 2, max: 9 }), fc.integer({ min: 12, max: 14 })), {
   selector: ([n]) => n,
 })
-const datapaths: fc.Arbitrary<Datapath> = fc
-  .record({
-    vni: fc.integer({ min: 256, max: 257 }),
-    veths: fc.uniqueArray(fc.constantFrom('1', '2', '3')),
-    peers,
-  })
-  .map(({ vni, veths, peers }) =>
-    datapath({
-      vxlan: { ...want.vxlan, vni },
-      veths: veths.map(veth),
-      peers: peers.map(([n, host]) => peer(n, `192.168.33.${host}`)),
-    }),
-  )
+const twoOf = (kind: DatapathKind) => fc.tuple(datapaths(kind), datapaths(kind))
+const datapaths = (kind: DatapathKind): fc.Arbitrary<Datapath> =>
+  fc
+    .record({
+      // the children of a device that is recreated are gone, and not made again
+      vni: kind === 'bridge' ? fc.integer({ min: 256, max: 257 }) : fc.constant(256),
+      mtuBytes: fc.constantFrom(1400, 1450),
+      veths: fc.uniqueArray(fc.constantFrom('1', '2', '3')),
+      peers,
+    })
+    .map(({ vni, mtuBytes, veths, peers }) =>
+      datapath({
+        kind,
+        vxlan: { ...want.vxlan, vni, mtuBytes },
+        veths: veths.map(veth),
+        peers: peers.map(([n, host]) => peer(n, `192.168.33.${host}`)),
+      }),
+    )
 
 function told(have: Observed, next: Datapath): string {
   const { ops, reasons } = plan(have, next)

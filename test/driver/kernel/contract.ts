@@ -80,6 +80,27 @@ export function kernelContract(open: () => Promise<Bench>): void {
       expect(await ops(other)).toEqual([])
     })
 
+    test('a device whose tunnel end and MTU differ is changed, and keeps its entries', async () => {
+      await reach(sample())
+      const other = sample({ vxlan: { ...sample().vxlan, local: '192.168.33.12', mtuBytes: 1400 } })
+      expect((await ops(other)).map(({ op }) => op)).toEqual(['vxlan-set'])
+      await reach(other)
+      expect(await ops(other)).toEqual([])
+    })
+
+    test('a macvlan network has no bridge; its children can be made and removed twice', async () => {
+      const child = { ...veth('1'), port: veth('1').container }
+      const want = sample({ kind: 'macvlan', veths: [child] })
+      const all = await ops(want)
+      await kernel.apply(all)
+      await kernel.apply(all)
+      const have = await kernel.observe(want.namespace)
+      expect(have).toMatchObject({ marked: true, bridge: false, vxlan: { master: false, up: true } })
+      const removal: Op = { op: 'child-del', namespace: want.namespace, port: child.port }
+      await kernel.apply([removal, removal])
+      expect(await ops({ ...want, veths: [] })).toEqual([])
+    })
+
     test('IPv6 addresses and tunnel ends are entries like others', async () => {
       const dual = { ...peer(2, 'fd00:33::12'), addresses: ['172.21.0.2', 'fd00:21::2'] }
       const six = sample({ vxlan: { ...sample().vxlan, local: 'fd00:33::11' }, peers: [dual] })

@@ -10,8 +10,8 @@ test('consecutive operations for one tool and place share a batch', () => {
   expect(printed(plan(undefined, network).ops)).toMatchInlineSnapshot(`
     "ip in /var/run/docker/netns/aaaaaaaaaaaa
       link set lo up
+      link set lo alias multihost
       link add name br0 type bridge mcast_snooping 0
-      link set br0 alias multihost
       link set br0 addrgenmode none
       link set br0 up
     ip in host
@@ -33,13 +33,29 @@ test('consecutive operations for one tool and place share a batch', () => {
 
 test('one more container on a network that is there costs one process', () => {
   const veths = [veth('1'), veth('2')]
-  const have = { bridge: true, ports: [{ name: 'veth11111111', up: true }], fdb: [], neighbours: [] }
+  const have = {
+    marked: true,
+    bridge: true,
+    ports: [{ name: 'veth11111111', up: true }],
+    fdb: [],
+    neighbours: [],
+  }
   const vxlan = { ...network.vxlan, master: true, up: true }
   expect(printed(plan({ ...have, vxlan }, { ...network, veths, peers: [] }).ops)).toMatchInlineSnapshot(`
     "ip in /var/run/docker/netns/aaaaaaaaaaaa
       link add name veth22222222 mtu 1450 type veth peer name vxc22222222 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450
       link set veth22222222 addrgenmode none
       link set veth22222222 master br0 up"
+  `)
+})
+
+test('the same on a macvlan network', () => {
+  const veths = [{ ...veth('1'), port: 'vxc11111111' }]
+  const vxlan = { ...network.vxlan, master: false, up: true }
+  const have = { marked: true, bridge: false, ports: [], fdb: [], neighbours: [], vxlan }
+  expect(printed(plan(have, { ...network, kind: 'macvlan', veths, peers: [] }).ops)).toMatchInlineSnapshot(`
+    "ip in /var/run/docker/netns/aaaaaaaaaaaa
+      link add link vxlan1 name vxc11111111 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450 type macvlan mode bridge"
   `)
 })
 

@@ -49,6 +49,7 @@ describe('the datapath loop', () => {
     return loop
   }
   const have = async (): Promise<Observed | undefined> => kernel.observe(path)
+  const leave = (): void => store.remove('endpoints', `${a}/${here.id}`)
   const log = (level: string): string[] =>
     logged.entries.filter((it) => it.level === level).map((it) => it.message)
 
@@ -60,13 +61,26 @@ describe('the datapath loop', () => {
     expect(kernel.lines).toMatchInlineSnapshot(`
       [
         "netns add /netns/aaaaaaaaaaaa",
+        "link add br0 type bridge",
         "link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450",
         "fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12",
         "neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1",
         "link add veth11111111 type veth peer vxc11111111 address 02:42:ac:15:00:02 mtu 1450",
       ]
     `)
-    expect(loop.status().get(a)).toMatchObject({ namespace: path, ops: 5, lost: [], lastError: undefined })
+    expect(loop.status().get(a)).toMatchObject({ namespace: path, ops: 6, lost: [], lastError: undefined })
+  })
+
+  test('what a Join will wait for is made when its endpoint is created, and nothing is left to do then', async () => {
+    const loop = start()
+    store.endpoint({ ...here, joined: false }, { ...there, joined: false })
+    await loop.settled(a)
+    expect((await have())?.ports).toEqual([{ name: 'veth11111111', up: true }])
+    expect((await have())?.fdb).toEqual([])
+    kernel.lines.length = 0
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    expect(kernel.lines).toEqual([])
   })
 
   test('one that joins is made even when nobody names it', async () => {
@@ -111,7 +125,7 @@ describe('the datapath loop', () => {
     await loop.settled(a, here.id)
     store.remove('endpoints', `${a}/${there.id}`)
     await expect.poll(async () => (await have())?.fdb).toEqual([])
-    store.endpoint({ ...here, joined: false })
+    leave()
     await expect.poll(have).toBeUndefined()
   })
 
@@ -119,7 +133,7 @@ describe('the datapath loop', () => {
     const loop = start({ removalDelayMs: 60_000 })
     store.endpoint(here)
     await loop.settled(a, here.id)
-    store.endpoint({ ...here, joined: false })
+    leave()
     await loop.settled(a)
     expect(await have()).toBeDefined()
     const next = endpoint('3', 'net-1', '172.21.0.4')
@@ -209,7 +223,7 @@ describe('the datapath loop', () => {
     store.endpoint(here)
     const second = start({ auditMs: 5 })
     await second.settled(a)
-    store.endpoint({ ...here, joined: false })
+    leave()
     await second.settled(a)
     expect(kernel.lines).toEqual([])
     store.fresh(true)
@@ -351,5 +365,79 @@ describe('the datapath loop', () => {
     expect(await have()).toBeUndefined()
     release()
     await loop.settled(a, here.id)
+  })
+
+  describe('of the macvlan kind', () => {
+    beforeEach(() => store.network(network({ datapath: 'macvlan' })))
+
+    test('a Join makes a child of the VXLAN device, and no bridge', async () => {
+      const loop = start()
+      store.endpoint(there)
+      store.endpoint(here)
+      await loop.settled(a, here.id)
+      expect(kernel.lines).toMatchInlineSnapshot(`
+        [
+          "netns add /netns/aaaaaaaaaaaa",
+          "link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450",
+          "fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12",
+          "neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1",
+          "link add vxc11111111 link vxlan1 type macvlan address 02:42:ac:15:00:02 mtu 1450",
+        ]
+      `)
+    })
+
+    test('a child is seen by its container alone: an audit neither misses it nor makes it again', async () => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, there)
+      await loop.settled(a, here.id)
+      kernel.damage(path, (it) => ({ ...it, ports: [], fdb: [] }))
+      await expect.poll(async () => (await have())?.fdb).toHaveLength(1)
+      expect(kernel.lines.filter((line) => line.includes('macvlan'))).toHaveLength(1)
+      expect(loop.status().get(a)?.lost).toEqual([])
+    })
+
+    test('a restart takes those that joined before as they are', async () => {
+      const first = start()
+      store.endpoint(here)
+      await first.settled(a, here.id)
+      await first.close()
+      kernel.lines.length = 0
+      const second = start()
+      await second.settled(a)
+      const next = endpoint('3', 'net-1', '172.21.0.4')
+      store.endpoint(next)
+      await second.settled(a, next.id)
+      expect(kernel.lines).toEqual([expect.stringContaining('link add vxc33333333 link vxlan1 type macvlan')])
+      expect(second.status().get(a)?.lost).toEqual([])
+    })
+
+    test('when the VXLAN device was deleted it is made again, and the containers that went with it are named', async () => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, there)
+      await loop.settled(a, here.id)
+      kernel.damage(path, ({ vxlan: _, ...it }) => ({ ...it, ports: [], fdb: [], neighbours: [] }))
+      await expect.poll(() => loop.status().get(a)?.lost).toEqual([here.id])
+      expect((await have())?.vxlan).toMatchObject({ vni: 256, master: false })
+    })
+
+    test('a child that Docker has put back is removed from the host', async () => {
+      const loop = start()
+      store.endpoint(here, endpoint('3', 'net-1', '172.21.0.4'))
+      await loop.settled(a, here.id)
+      kernel.lines.length = 0
+      leave()
+      await expect.poll(() => kernel.lines).toEqual(['link del vxc11111111 here'])
+    })
+
+    test('one that Docker puts back later is removed too, and one whose endpoint is there is not', async () => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, endpoint('3', 'net-1', '172.21.0.4'))
+      await loop.settled(a, here.id)
+      for (const end of ['vxc11111111', 'vxc33333333']) kernel.take(end)
+      leave()
+      await expect.poll(() => kernel.lines.at(-1)).toBe('link del vxc11111111 here')
+      for (const end of ['vxc11111111', 'vxc33333333']) kernel.putBack(path, end)
+      await expect.poll(kernel.looseEnds).toEqual(['vxc33333333'])
+    })
   })
 })

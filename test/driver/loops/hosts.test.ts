@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { containerEndName, namespaceOf } from '../../../driver/core/desired.ts'
-import type { Endpoint } from '../../../driver/core/model.ts'
+import { type DatapathKind, datapathKinds, type Endpoint } from '../../../driver/core/model.ts'
 import { localIdOf } from '../../../driver/core/snapshot.ts'
 import type { Kernel } from '../../../driver/kernel/kernel.ts'
 import { realKernel } from '../../../driver/kernel/real.ts'
@@ -29,7 +29,28 @@ interface Host {
 
 const auditMs = 300
 
-describe.skipIf(!isRoot)('two hosts', () => {
+/** Lines of `ip` that break a network of that kind. */
+const damages: Record<DatapathKind, [string, string][]> = {
+  bridge: [
+    ['the device is deleted', 'link del vxlan1'],
+    ['the device is down', 'link set vxlan1 down'],
+    ['the device is taken off the bridge', 'link set vxlan1 nomaster'],
+    ['the device has another MTU', 'link set vxlan1 mtu 1300'],
+    ['the device has another tunnel end', 'link set vxlan1 type vxlan local 192.168.33.99'],
+    ['the bridge is down', 'link set br0 down'],
+    ['the bridge is deleted', 'link del br0'],
+    ['the namespace has lost its mark', 'link set lo alias something'],
+    ['a port is taken off the bridge', 'link set veth11111111 nomaster'],
+  ],
+  macvlan: [
+    ['the device is down', 'link set vxlan1 down'],
+    ['the device has another MTU', 'link set vxlan1 mtu 1300'],
+    ['the device has another tunnel end', 'link set vxlan1 type vxlan local 192.168.33.99'],
+    ['the namespace has lost its mark', 'link set lo alias something'],
+  ],
+}
+
+describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath) => {
   let lab: Namespaces
   let store: Source
   const hosts: Host[] = []
@@ -37,7 +58,7 @@ describe.skipIf(!isRoot)('two hosts', () => {
   beforeAll(() => {
     lab = namespaces()
     store = source()
-    store.network(network({ v6: { cidr: 'fd00:21::/64', gateway: 'fd00:21::ffff', aux: {} } }))
+    store.network(network({ datapath, v6: { cidr: 'fd00:21::/64', gateway: 'fd00:21::ffff', aux: {} } }))
     const wire = lab.add('switch')
     lab.ip(wire, 'link add name sw type bridge\nlink set sw up')
     for (const [name, localId] of [
@@ -97,6 +118,12 @@ describe.skipIf(!isRoot)('two hosts', () => {
     return { path, value, ping }
   }
 
+  /** What Docker does when a container leaves the network, before it says that the endpoint is deleted. */
+  function leave(on: Host, { path, value }: Container): void {
+    lab.ip(path, `link set eth0 down\nlink set eth0 netns ${on.path} name ${containerEndName(value.id)}`)
+    store.remove('endpoints', `${id('a')}/${value.id}`)
+  }
+
   interface Container {
     path: string
     value: Endpoint
@@ -114,7 +141,7 @@ describe.skipIf(!isRoot)('two hosts', () => {
   const seen = async (on: Host) => {
     const have = await on.kernel.observe(namespace(on))
     const lines = [have?.ports, have?.fdb, have?.neighbours].flat().map((it) => JSON.stringify(it))
-    return { bridge: have?.bridge, vxlan: have?.vxlan, lines: lines.sort() }
+    return { marked: have?.marked, bridge: have?.bridge, vxlan: have?.vxlan, lines: lines.sort() }
   }
   const settled = async (): Promise<void> => {
     await Promise.all(hosts.map(({ loop }) => loop.settled(id('a'))))
@@ -180,16 +207,7 @@ describe.skipIf(!isRoot)('two hosts', () => {
     })
   })
 
-  test.each([
-    ['the device is deleted', 'link del vxlan1'],
-    ['the device is down', 'link set vxlan1 down'],
-    ['the device is taken off the bridge', 'link set vxlan1 nomaster'],
-    ['the device has another MTU', 'link set vxlan1 mtu 1300'],
-    ['the bridge is down', 'link set br0 down'],
-    ['the bridge is deleted', 'link del br0'],
-    ['the bridge has lost its mark', 'link set br0 alias something'],
-    ['a port is taken off the bridge', 'link set veth11111111 nomaster'],
-  ])('when %s, it is mended', async (_, line) => {
+  test.each(damages[datapath])('when %s, it is mended', async (_, line) => {
     const before = await seen(at(1))
     lab.ip(namespace(at(1)), line)
     expect(await seen(at(1))).not.toEqual(before)
@@ -213,7 +231,7 @@ describe.skipIf(!isRoot)('two hosts', () => {
     const mover = await run(at(2), '5', '172.21.0.9', 'fd00:21::9')
     await settled()
     expect(one.ping('172.21.0.9')).toBe(true)
-    store.remove('endpoints', `${id('a')}/${mover.value.id}`)
+    leave(at(2), mover)
     await run(at(1), '6', '172.21.0.9', 'fd00:21::9')
     await settled()
     expect(one.ping('172.21.0.9')).toBe(true)

@@ -66,7 +66,8 @@ describe('a new network', () => {
     ],
     [{ mtu: '20' }, '-o mtu=20 is not allowed; it takes 68 … 65535'],
     [{ port: 'many' }, '-o port=many is not allowed; it takes 1 … 65535'],
-    [{ mut: '1400' }, "unknown option 'mut'; allowed are -o vni=, -o mtu= and -o port="],
+    [{ mut: '1400' }, "unknown option 'mut'; allowed are -o vni=, -o mtu=, -o port= and -o datapath="],
+    [{ datapath: 'ipvlan' }, '-o datapath=ipvlan is not allowed; it takes bridge or macvlan'],
     [{ 'multihost.id': 'x' }, 'the cluster has no network x'],
   ])('with the options %o is refused', async (options, line) => {
     const net1 = cluster().host(1)
