@@ -3,29 +3,19 @@
  * then runs the TypeScript file that was named. Plain JavaScript, since it runs before anything is installed.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const lock = `${root}.npm-ci.lock`
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 19)) {
   console.error(`multihost needs Node 20.19 or newer, and this is ${process.versions.node}`)
   process.exit(2)
 }
 
-if (stale()) {
-  console.error('installing packages (npm ci) …')
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  })
-  if (npm.status !== 0) {
-    console.error(`npm ci failed; in ${root} run: npm ci`)
-    process.exit(2)
-  }
-}
+if (stale()) alone(() => stale() && install())
 
 const [file, ...args] = process.argv.slice(2)
 const child = spawn(process.execPath, ['--import', 'tsx', `${root}${file}`, ...args], { stdio: 'inherit' })
@@ -39,6 +29,52 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 child.on('exit', (code, signal) => {
   process.exitCode = signal ? 128 + constants.signals[signal] : (code ?? 1)
 })
+
+function install() {
+  console.error('installing packages (npm ci) …')
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  })
+  if (npm.status === 0) return
+  console.error(`npm ci failed; in ${root} run: npm ci`)
+  rmSync(lock, { force: true })
+  process.exit(2)
+}
+
+/** Two at once would take each other's files away. Who holds the lock is in it; a dead holder holds nothing. */
+function alone(work) {
+  while (!taken()) {
+    const holder = Number(existsSync(lock) && readFileSync(lock, 'utf8'))
+    if (holder > 0 && !lives(holder)) rmSync(lock, { force: true })
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  }
+  try {
+    work()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+function taken() {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (error.code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function lives(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
 
 function stale() {
   const installed = `${root}node_modules/.package-lock.json`
