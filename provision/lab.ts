@@ -79,9 +79,9 @@ const verbs = {
     for (const fault of faults.inForce()) console.log(describeFault(fault))
   },
   heal: async ({ backend }: LabChoice) => faultsOf(backend).apply([]),
-  doctor: async () => {
-    const { doctor } = await import('./doctor.ts')
-    process.exitCode = (await doctor((line) => console.log(line))) ? 0 : 2
+  doctor: async ({ backend }: LabChoice) => {
+    const { doctor } = await import('./doctor/doctor.ts')
+    process.exitCode = (await doctor(backend, (line) => console.log(line))) ? 0 : 2
   },
   gc: async () => {
     const { removed, kept } = await uninterrupted(collectGarbage)

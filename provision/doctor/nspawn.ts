@@ -1,24 +1,19 @@
 /**
- * `lab doctor`: what people stumble over on this machine, and what to do about each.
+ * `lab doctor`: what on this machine stands in the way of nspawn hosts.
  */
-import { existsSync, readFileSync, statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { execa } from 'execa'
-import { Address4 } from 'ip-address'
-import { missing, nspawnNeeds } from './debian.ts'
-import { network } from './hosts.ts'
-import { cgroupVersion } from './nspawn/cgroup.ts'
-import { cacheRoot, diskRoot } from './nspawn/paths.ts'
+import { debianMirror, missing, nspawnNeeds } from '../debian.ts'
+import { network } from '../hosts.ts'
+import { cgroupVersion } from '../nspawn/cgroup.ts'
+import { cachedImage, defaultEngine } from '../nspawn/image.ts'
+import { cacheRoot, diskRoot } from '../nspawn/paths.ts'
+import { type Check, disk, reason } from './check.ts'
+import { foreignRoute } from './network.ts'
 
-interface Check {
-  title: string
-  /** What is found (when fine), or a problem with its remedy. `warning`: the lab may still work. */
-  look(): Promise<{ found: string } | { problem: string; remedy: string; warning?: boolean }>
-}
-
-const neededBytes = 4 * 2 ** 30
-
-const checks: Check[] = [
+export const nspawnChecks: readonly Check[] = [
   {
     title: 'root',
     async look() {
@@ -40,6 +35,19 @@ const checks: Check[] = [
       if (absent.length === 0) return { found: Object.keys(nspawnNeeds).join(', ') }
       const remedy = `apt-get install -y --no-install-recommends ${absent.join(' ')} (lab up does it)`
       return { problem: `missing: ${absent.join(', ')}`, remedy, warning: true }
+    },
+  },
+  {
+    title: 'Debian mirror',
+    async look() {
+      const mirror = await debianMirror()
+      const trouble = await unreachable(`${mirror.replace(/\/$/, '')}/dists/stable/InRelease`)
+      if (trouble === undefined) return { found: mirror }
+      return {
+        problem: `${mirror} does not answer: ${trouble}`,
+        remedy: 'mend the network or the proxy of apt, or name another mirror: MULTIHOST_MIRROR',
+        warning: cachedImage(defaultEngine) !== undefined, // which a lab is then made from
+      }
     },
   },
   {
@@ -92,41 +100,6 @@ const checks: Check[] = [
   },
 ]
 
-/** Prints a line per check; resolves with whether the lab can be made. */
-export async function doctor(say: (line: string) => void): Promise<boolean> {
-  let well = true
-  for (const { title, look } of checks) {
-    const seen = await look().catch((error) => ({
-      problem: `cannot be told: ${reason(error)}`,
-      remedy: 'run it as root, with the packages installed',
-      warning: true,
-    }))
-    if ('found' in seen) {
-      say(`ok       ${title}: ${seen.found}`)
-      continue
-    }
-    if (!seen.warning) well = false
-    say(`${seen.warning ? 'warning ' : 'PROBLEM '} ${title}: ${seen.problem}\n         → ${seen.remedy}`)
-  }
-  return well
-}
-
-/** The first route, the default one aside, that shares addresses with the lab's network. */
-export function foreignRoute(routes: readonly { dst: string; dev?: string }[]) {
-  const lab = new Address4(network)
-  return routes.find(({ dst }) => {
-    if (!Address4.isValid(dst) || dst.endsWith('/0')) return false
-    const route = new Address4(dst)
-    return route.isInSubnet(lab) || lab.isInSubnet(route)
-  })
-}
-
-/** The tool's own last word; `ENOENT` where there is no such tool. */
-function reason(error: unknown): string {
-  const { stderr, code, message } = error as { stderr?: string; code?: string; message: string }
-  return stderr?.trim().split('\n').at(-1) || code || message
-}
-
 /** Tries the link type in a namespace that goes away with the command. */
 function linkType(type: string): Check {
   const args = type === 'vxlan' ? ['id', '1', 'dstport', '4789'] : []
@@ -147,22 +120,20 @@ function linkType(type: string): Check {
   }
 }
 
-function disk(title: string, folder: string): Check {
-  return {
-    title: `disk for the ${title}`,
-    async look() {
-      const at = nearest(folder)
-      const { bavail, bsize } = statfsSync(at)
-      const free = bavail * bsize
-      if (free >= neededBytes) return { found: `${(free / 2 ** 30).toFixed(0)} GiB free at ${at}` }
-      return {
-        problem: `${(free / 2 ** 30).toFixed(1)} GiB free at ${at}, and 4 are needed`,
-        remedy: 'make room',
-      }
-    },
+/** Why apt cannot fetch the file, by its own means (proxies, credentials); undefined when it can. */
+async function unreachable(url: string): Promise<string | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-mirror-'))
+  try {
+    const patience = ['Acquire::Retries=0', 'Acquire::http::Timeout=5', 'Acquire::https::Timeout=5']
+    const args = [
+      ...patience.flatMap((each) => ['-o', each]),
+      'download-file',
+      url,
+      join(folder, 'InRelease'),
+    ]
+    const tried = await execa('/usr/lib/apt/apt-helper', args, { reject: false })
+    return tried.failed ? (/Failed to fetch \S+\s+(.*)/.exec(tried.stderr)?.[1] ?? reason(tried)) : undefined
+  } finally {
+    rmSync(folder, { recursive: true })
   }
-}
-
-function nearest(folder: string): string {
-  return existsSync(folder) ? folder : nearest(dirname(folder))
 }
