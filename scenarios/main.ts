@@ -16,7 +16,8 @@ import { timingTable } from '../provision/progress.ts'
 import { withLab } from '../provision/with-lab.ts'
 import { comparison } from './report/comparison.ts'
 import { told } from './report/events.ts'
-import { defaultLab, emptyReportFolder, folderOf, reportFolder, root } from './report/folder.ts'
+import { defaultLab, emptyReportFolder, folderOf, root } from './report/folder.ts'
+import { type RoundFacts, reportedRound } from './report/round.ts'
 import { connected } from './runner/connected.ts'
 import { environmentFor, vxlan } from './runner/driver.ts'
 import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
@@ -28,7 +29,7 @@ const usage = `usage: npm run scenarios -- [FILTER…] [--keep] [--engine 20.10|
   --keep     leave the lab up afterwards
   --repeat   the whole job N times, each on a fresh lab
   --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
-  --lab      name of the lab; two with different names can be up at once`
+  --lab      name of the lab; two with different names can be up at once, and each has its report, in report/NAME`
 
 const options = {
   ...labOptions,
@@ -51,9 +52,14 @@ async function main(args: string[]): Promise<number> {
   const other = values.driver === undefined ? undefined : otherDriver(values.driver)
   const files = chosenFiles(positionals, other ? 'conformance/' : '')
   const [keep, timings] = [values.keep ?? false, values.timings ?? false]
+  const choose = () => chooseLab(values, defaultLab)
+  const { lab, backend } = await choose()
+  process.env.MULTIHOST_REPORT = folderOf(lab)
+  emptyReportFolder()
   for (let round = 1; round <= times; round++) {
     if (times > 1) console.log(`\nround ${round} of ${times}`)
-    const code = await once({ choice: await chooseLab(values, defaultLab), files, other, keep, timings })
+    const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
+    const code = await once({ choice: await choose(), facts, files, other, keep, timings })
     if (code !== 0) return code
   }
   return 0
@@ -61,24 +67,27 @@ async function main(args: string[]): Promise<number> {
 
 interface Job {
   choice: LabChoice
+  facts: RoundFacts
   files: string[]
   other: OtherDriver | undefined
   keep: boolean
   timings: boolean
 }
 
-async function once({ choice, files, other, keep, timings: withTimings }: Job): Promise<number> {
-  return withLab(choice, { keep }, async ({ timings }) => {
-    if (withTimings) console.log(timingTable(timings))
-    process.env.MULTIHOST_REPORT = folderOf(choice.lab)
-    emptyReportFolder()
-    const code = await (other ? compare(choice, files, other) : replay(choice, files))
-    checkInterrupted()
-    const states = await choice.backend.states()
-    const lost = hosts.map((host) => host.name).filter((name) => states.get(name) !== 'running')
-    if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
-    return code === 0 ? 0 : 1
-  })
+function once({ choice, facts, files, other, keep, timings: withTimings }: Job): Promise<number> {
+  return reportedRound(facts, (round) =>
+    withLab(choice, { keep }, async ({ timings }) => {
+      if (withTimings) console.log(timingTable(timings))
+      round.raised(timings)
+      const replayed = other ? compare(choice, files, other) : replay(choice, files)
+      const code = await replayed.finally(round.replayed)
+      checkInterrupted()
+      const states = await choice.backend.states()
+      const lost = hosts.map((host) => host.name).filter((name) => states.get(name) !== 'running')
+      if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
+      return code === 0 ? 0 : 1
+    }),
+  )
 }
 
 /** Ours runs, too: a check that fails on both is not the other's fault. */
@@ -96,8 +105,7 @@ async function compare(choice: LabChoice, files: string[], other: OtherDriver): 
 
 /** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
 function replay({ environment }: LabChoice, files: string[], driver = vxlan): Promise<number> {
-  const junit = `${reportFolder()}/junit${driver === vxlan ? '' : `-${driver.name}`}.xml`
-  const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${junit}`]
+  const reporters = ['--reporter=default', `--reporter=${root}scenarios/report/reporter.ts`]
   const args = [
     `${root}node_modules/vitest/vitest.mjs`,
     'run',

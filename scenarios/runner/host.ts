@@ -10,6 +10,7 @@ import { imageName } from '../../provision/hosts.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh.ts'
 import type { CommandEvent, WaitEvent } from '../report/events.ts'
 import { ScenarioFailure } from './failure.ts'
+import { takingDown } from './moment.ts'
 
 type Word = string | number | readonly (string | number)[]
 type Command = (pieces: TemplateStringsArray, ...words: Word[]) => Promise<string>
@@ -153,7 +154,11 @@ async function startContainer(
     await host.succeed`docker rm -f ${id}`
   }
   const verbs = verbsInside((line) => `docker exec ${id} sh -c ${shellQuote(line)}`)
-  return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: remove }
+  const dispose = async () => {
+    await takingDown()
+    await remove()
+  }
+  return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: dispose }
 }
 
 /** The template's text as it is, each inserted value as one quoted word, each inserted list as several. */

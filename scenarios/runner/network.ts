@@ -3,6 +3,7 @@
  */
 import { driver } from './driver.ts'
 import type { Container, Host } from './host.ts'
+import { takingDown } from './moment.ts'
 
 export interface SharedNetwork extends AsyncDisposable {
   name: string
@@ -34,6 +35,7 @@ export async function madeOnFirst(
     name,
     id,
     async [Symbol.asyncDispose]() {
+      await takingDown()
       for (const host of driver.spreads === 'perhaps' ? [creator, ...others] : [creator]) {
         // Again and again: another host may still be saying that its last container has left.
         await host.waitUntilSucceeds`docker network rm ${name} > /dev/null 2>&1; ! docker network inspect ${name} > /dev/null 2>&1`
@@ -75,6 +77,7 @@ export async function pair(here: Host, there: Host, network: string): Promise<Pa
     a,
     b,
     async [Symbol.asyncDispose]() {
+      await takingDown()
       await Promise.all([a.remove(), b.remove()])
     },
   }

@@ -1,24 +1,29 @@
 /**
  * `scenario(title, body)`: a vitest test with the lab's hosts as fixtures.
  */
-import { relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
 import { chooseLab } from '../../provision/arguments.ts'
 import type { Backend } from '../../provision/backend.ts'
-import { hosts } from '../../provision/hosts.ts'
+import { hosts, type LabHost } from '../../provision/hosts.ts'
 import type { Connection } from '../../provision/ssh.ts'
 import { tell } from '../report/events.ts'
-import { driver, type Feature } from './driver.ts'
+import type { Picture } from '../report/picture.ts'
+import { capture } from './capture.ts'
+import { driver, type Feature, vxlan } from './driver.ts'
 import { collectEvidence } from './evidence.ts'
 import { type Faults, faultsOf } from './faults.ts'
 import { type Host, labHost } from './host.ts'
-import './suppressed.ts'
+import { beforeTakingDown, takingDown } from './moment.ts'
+import { type Ask, takePicture } from './picture.ts'
+import { planesDiffer } from './planes.ts'
 
 interface Fixtures extends Hosts {
   /** Whatever of them a scenario leaves is healed after it. */
   faults: Faults
-  /** Tells the report what came of the scenario, and what every host knew if it failed; used by every scenario. */
+  /**
+   * Shows the report the lab as the scenario made it, and what every host knew if it failed; fails the scenario when
+   * the planes differ after it. Used by every scenario.
+   */
   told: undefined
   /** Skips the scenario where the driver lacks it, with the reason; the first line of the body. */
   needs: (feature: Feature) => void
@@ -34,25 +39,23 @@ export interface Hosts {
 export const scenario = test.extend<Fixtures>({
   told: [
     async ({ task }, use) => {
-      const at = Date.now()
+      const began = Date.now()
       running = task.name
+      let picture: Picture | undefined
+      beforeTakingDown(async () => {
+        const at = Date.now()
+        picture = await takePicture(hosts, ask)
+        tell({ kind: 'picture', scenario: task.name, at, ms: Date.now() - at, picture })
+      })
+      capturing ??= capture(hosts, ask)
+      await capturing
       await use(undefined)
-      const result = {
-        scenario: task.name,
-        file: relative(root, task.file.filepath),
-        at,
-        ms: Date.now() - at,
-      }
+      await takingDown()
+      const differing = await differences()
       running = ''
-      if (task.result?.state === 'skip') {
-        const message = 'note' in task.result ? String(task.result.note) : ''
-        return tell({ kind: 'scenario', ...result, state: 'skipped', message })
-      }
-      if (task.result?.state !== 'fail') return tell({ kind: 'scenario', ...result, state: 'passed' })
-      const evidence = await collectEvidence(task.name, Object.values(await labHosts()))
-      console.error(`evidence of "${task.name}": ${evidence}`)
-      const message = task.result.errors?.map((error) => error.message).join('\n') ?? ''
-      tell({ kind: 'scenario', ...result, state: 'failed', message, evidence: relative(root, evidence) })
+      if (task.result?.state !== 'fail' && differing.length === 0) return
+      await collectEvidence({ scenario: task.name, at: began, picture }, hosts, ask)
+      if (differing.length > 0) throw new Error(`the planes differ afterwards:\n${differing.join('\n')}`)
     },
     { auto: true },
   ],
@@ -83,7 +86,7 @@ export async function labHosts(): Promise<Hosts> {
 
 /** The scenario that runs now; empty between two. Scenarios run one after the other. */
 let running = ''
-const root = fileURLToPath(new URL('../..', import.meta.url))
+let capturing: Promise<void> | undefined
 const connections = new Map<string, Promise<Connection>>()
 
 async function labBackend(): Promise<Backend> {
@@ -93,12 +96,24 @@ async function labBackend(): Promise<Backend> {
 async function hostFixture(name: string): Promise<Host> {
   const host = hosts.find((each) => each.name === name)
   if (!host) throw new Error(`provision/lab.json has no host ${name}, which the scenarios need`)
-  const backend = await labBackend()
-  const connection = async () => {
-    const open = await connections.get(name)?.catch(() => undefined)
-    if (!open?.alive()) connections.set(name, backend.connect(host))
-    return connections.get(name) as Promise<Connection>
-  }
-  await connection()
+  await connectionTo(host)
+  const connection = () => connectionTo(host)
   return labHost(host.name, host.address, connection, (told) => tell({ ...told, scenario: running }))
+}
+
+/** Of our driver only: it is the one that can be asked. */
+async function differences(): Promise<string[]> {
+  if (driver.name !== vxlan.name) return []
+  const { net1, net2 } = await labHosts()
+  return planesDiffer([net1, net2]).catch((error: Error) => [error.message])
+}
+
+const ask: Ask = async (host, command) => (await connectionTo(host)).exec(command, { timeoutMs: 10_000 })
+
+/** The one that is open, or a new one. */
+function connectionTo(host: LabHost): Promise<Connection> {
+  const before = connections.get(host.name)?.catch(() => undefined) ?? Promise.resolve(undefined)
+  const usable = before.then(async (open) => (open?.alive() ? open : (await labBackend()).connect(host)))
+  connections.set(host.name, usable)
+  return usable
 }
