@@ -126,13 +126,12 @@ function roundTrip(from: Host, to: Host, test: '-ge' | '-lt', ms: number): Promi
 }
 
 function paused(host: Host, unit: string): Lasting {
-  const threads = (letter: string, not: string) =>
-    host.waitUntilSucceeds`p=$(systemctl show -p MainPID --value ${unit}); [ $p -gt 0 ] && ! grep ${letter} ${not} /proc/$p/task/*/status`
+  const states = `p=$(systemctl show -p MainPID --value ${unit}); [ $p -gt 0 ] && ! grep -h ^State: /proc/$p/task/*/status`
   return {
     make: () => host.succeed`systemctl kill -s STOP ${unit}`,
-    holds: () => threads('-L', '^State:[[:space:]]*T'),
+    holds: () => host.waitUntilSucceeds`sh -c ${`${states} | grep -vq stopped`}`,
     undo: () => host.succeed`systemctl kill -s CONT ${unit}`,
-    healed: () => threads('-l', '^State:[[:space:]]*T'),
+    healed: () => host.waitUntilSucceeds`sh -c ${`${states} | grep -q stopped`}`,
   }
 }
 

@@ -1,0 +1,87 @@
+/**
+ * A bad network, and hosts that stand still: what goes on meanwhile, and that all is right within 5 s afterwards.
+ */
+import { expect } from 'vitest'
+import { converged, convergesWithinMs } from '../runner/converged.ts'
+import { lostWhile } from '../runner/pings.ts'
+import { scenario } from '../runner/scenario.ts'
+import { withTwo } from '../runner/steady.ts'
+
+scenario(
+  'a network that loses a fifth: containers start, are reached and known, and nothing is given out twice',
+  async ({ net1, net2, faults }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      await using lossy = await faults.lose(net1, 20, net2)
+      await using here = await net1.run({ name: 'here', network: 'steady' })
+      await using there = await net2.run({ name: 'there', network: 'steady' })
+      for (const to of [b, there]) await here.waitUntilSucceeds`ping -c1 -W1 ${to.name}`
+      expect(new Set([a, b, here, there].map(({ address }) => address)).size).toBe(4)
+
+      await lossy.heal()
+      await converged([net1, net2], [a, b, here, there])
+    })
+  },
+)
+
+scenario(
+  'a network that is 100 ms late: containers start, and are reached and known',
+  async ({ net1, net2, consulServer, faults }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      await using slow = await faults.slow(net1, 100, consulServer)
+      const lost = await lostWhile(a, b, async () => {
+        await using here = await net1.run({ name: 'here', network: 'steady' })
+        await using there = await net2.run({ name: 'there', network: 'steady' })
+        for (const to of [b, there]) await here.waitUntilSucceeds`ping -c1 -W1 ${to.name}`
+      })
+      expect(lost).toBe(0)
+
+      await slow.heal()
+      await converged([net1, net2], [a, b])
+    })
+  },
+)
+
+scenario(
+  'an engine that stands still: its containers learn of new ones elsewhere all the same',
+  async ({ net1, net2, faults }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      const hostsFile = await net1.succeed`docker inspect -f ${'{{.HostsPath}}'} ${a.id}`
+      await using paused = await faults.pause(net1, 'docker')
+      // What runs on net-1 is asked from net-2: `docker exec` hangs as well.
+      const lost = await lostWhile(b, a, async () => {
+        await net1.fail`timeout 2 docker ps`
+        await net1.succeed`timeout 5 multihost status > /dev/null`
+        await using there = await net2.run({ name: 'there', network: 'steady' })
+        await there.succeed`ping -c1 -W1 ${a.address}`
+        await net1.waitUntilSucceeds`grep -q there.steady ${hostsFile}`
+      })
+      expect(lost).toBe(0)
+
+      await paused.heal()
+      await converged([net1, net2], [a, b])
+      await net1.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady debian:13 true`
+    })
+  },
+)
+
+scenario(
+  'a Consul that stands still for a minute: what runs goes on, and everything is as before when it wakes',
+  { timeout: 240_000 },
+  async ({ net1, net2, consulServer, faults }) => {
+    await withTwo(net1, net2, async (a, b) => {
+      await using paused = await faults.pause(consulServer, 'consul')
+      const lost = await lostWhile(a, b, async () => {
+        const minute = 'multihost status --json | jq -e ".store.ageMs > 60000"'
+        for (const host of [net1, net2]) await host.within(90_000).waitUntilSucceeds`sh -c ${minute}`
+      })
+      expect(lost).toBe(0)
+
+      await paused.heal()
+      await converged([net1, net2], [a, b])
+      for (const host of [net1, net2]) {
+        await host.within(convergesWithinMs)
+          .waitUntilSucceeds`docker run --rm --network steady debian:13 true`
+      }
+    })
+  },
+)
