@@ -55,12 +55,11 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const copy = await copyOnDisk(options, showAddress(address), log)
   const replica = createReplica(copy.snapshot, {
     changed: (snapshot, keys) => {
-      copy.touch()
+      copy.touch(snapshot, keys)
       listeners.tell(snapshot, keys)
     },
     corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
   })
-  copy.of(replica)
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const known = highestIndex(copy.snapshot)
   const parts: Parts = { client, replica, changelog, prefix: address.prefix, log, known, bytes: 0 }

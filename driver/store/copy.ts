@@ -3,14 +3,13 @@
  */
 import type { Snapshot } from '../core/model.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
-import { createSaver, loadSnapshot, saveSnapshot } from './disk.ts'
+import { createDiskCopy, createSaver, loadSnapshot } from './disk.ts'
 import type { Log } from './log.ts'
-import type { Replica } from './replica.ts'
+import type { ChangedKey } from './store.ts'
 
 export interface Copy {
   snapshot: Snapshot
-  of(replica: Replica): void
-  touch(): void
+  touch(snapshot: Snapshot, keys: readonly ChangedKey[]): void
   flush(): Promise<void>
 }
 
@@ -25,22 +24,29 @@ export async function copyOnDisk(
   log: Log,
 ): Promise<Copy> {
   if (diskPath === undefined) {
-    const nothing = (): void => undefined
-    return { snapshot: emptySnapshot(), of: nothing, touch: nothing, flush: async () => undefined }
+    return { snapshot: emptySnapshot(), touch: () => undefined, flush: async () => undefined }
   }
-  const snapshot = await loadSnapshot(diskPath, store).catch((error) => {
+  const known = await loadSnapshot(diskPath, store).catch((error) => {
     log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is left out')
     return undefined
   })
-  let current = (): Snapshot => snapshot ?? emptySnapshot()
+  const disk = createDiskCopy(diskPath, store)
+  let current = known ?? emptySnapshot()
+  let changed = new Map<string, ChangedKey>()
   const failed = (error: unknown): void =>
     log.error({ err: error, path: diskPath }, 'no copy of the store was saved')
-  const saver = createSaver({ everyMs: saveEveryMs, failed }, () => saveSnapshot(diskPath, store, current()))
+  const saver = createSaver({ everyMs: saveEveryMs, failed }, () => {
+    const keys = changed.values()
+    changed = new Map()
+    return disk.save(current, keys)
+  })
   return {
-    ...saver,
-    snapshot: current(),
-    of: (replica) => {
-      current = replica.snapshot
+    snapshot: current,
+    touch(snapshot, keys) {
+      current = snapshot
+      for (const at of keys) changed.set(`${at.table}/${at.key}`, at)
+      saver.touch()
     },
+    flush: saver.flush,
   }
 }

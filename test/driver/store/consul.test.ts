@@ -82,10 +82,13 @@ test('a copy on disk that cannot be read, or of another store, is left out', asy
   const diskPath = join(folder, 'bad.json')
   await writeFile(diskPath, '{"format": 1, "store": ')
   expect((await open('net-1', { diskPath })).snapshot().networks.size).toBe(0)
-  const tables = { vnis: { 256: { index: 5, value: 'n1' }, 257: { index: 5, value: 7 } } }
-  await writeFile(diskPath, JSON.stringify({ format: 1, store: 'consul://elsewhere', tables }))
+  const copyOf = (store: string): string =>
+    [{ format: 2, store }, ['vnis', '256', 5, 'n1'], ['vnis', '257', 5, 7]]
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join('')
+  await writeFile(diskPath, copyOf('consul://elsewhere'))
   expect((await open('net-1', { diskPath })).snapshot().vnis.size).toBe(0)
-  await writeFile(diskPath, JSON.stringify({ format: 1, store: `${consul.url}/${prefix}`, tables }))
+  await writeFile(diskPath, copyOf(`${consul.url}/${prefix}`))
   await consul.pause()
   expect(
     [...(await open('net-1', { diskPath })).snapshot().vnis.keys()],
