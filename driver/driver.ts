@@ -117,7 +117,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     defaultNetwork: options.defaultNetwork,
     ...{ version, host, startedAt, underlay: place.now, datapath: datapath.status, loops: laneStates },
     ...{ snapshot: () => store.snapshot(), store: () => store.status(), owed: owed.names },
-    troubles: () => loops.networks.status().problems,
+    troubles: () => [...loops.networks.status().problems, ...loops.endpoints.status().problems],
     names: loops.naming.status,
   }
   const status = (): Status => statusOf(parts)

@@ -120,7 +120,7 @@ function endpointText({ v4, mac }: Pick<Endpoint, 'v4' | 'mac'>, container: Endp
   return `${v4} ${mac} ${container === undefined ? 'in no container' : `in container ${container.name}`}`
 }
 
-function endpointsIn({ networks }: DockerState): [NetworkId, DockerEndpoint][] {
+export function endpointsIn({ networks }: DockerState): [NetworkId, DockerEndpoint][] {
   return networks.flatMap(({ network, endpoints }) =>
     network === undefined ? [] : endpoints.map((it) => [network, it] as [NetworkId, DockerEndpoint]),
   )

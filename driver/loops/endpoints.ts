@@ -8,6 +8,7 @@
  */
 
 import { adoptions, type DockerNetwork } from '../core/check-docker.ts'
+import { displaced } from '../core/displaced.ts'
 import { isCode } from '../core/errors.ts'
 import type { Change, Endpoint, EndpointId, HostName, HostRecord, Snapshot } from '../core/model.ts'
 import { endpointsOnHost, keyIn } from '../core/snapshot.ts'
@@ -19,6 +20,7 @@ import { removalsOf, strangers, unused } from './leftovers.ts'
 import type { Log } from './log.ts'
 import { type LoopRun, startLoop } from './loop.ts'
 import { networksInDocker } from './seen.ts'
+import { troubles } from './troubles.ts'
 
 export interface EndpointsOptions {
   store: Store
@@ -45,7 +47,7 @@ export interface EndpointsLoop {
   poke(): void
   /** Looks at one container, as an event tells. */
   look(container: string): void
-  status(): LaneStatus
+  status(): LaneStatus & { problems: string[] }
   close(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     onRun,
   } = options
   const missing = lasting(() => now().getTime())
+  const cut = troubles({ onNew: (endpoint, message) => log.warn({ endpoint }, message) })
   const toLook = new Set<string>()
   /** What is due with the next run. */
   let due = { reconcile: true, describeAll: true }
@@ -81,10 +84,14 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   }
   const adopt = async (networks: readonly DockerNetwork[]): Promise<void> => {
     const state = { snapshot: store.snapshot(), host, vtep: blank().vtep, networks, now: now().toISOString() }
-    for (const changes of adoptions(state, new Set([...options.leaving(), ...options.making()]))) {
+    const moving = new Set([...options.leaving(), ...options.making()])
+    for (const changes of adoptions(state, moving)) {
       if (!(await commit(changes))) continue
       log.warn({ keys: changes.map(({ key }) => key) }, 'an endpoint had lost its record and has it again')
     }
+    const cutOff = displaced(state, moving)
+    cut.keep(new Set(cutOff.keys()))
+    for (const [endpoint, sentence] of cutOff) cut.failed(endpoint, sentence)
   }
   const reconcile = async (describeAll: boolean): Promise<void> => {
     const networks = await networksInDocker(engine, () => store.snapshot(), host)
@@ -145,7 +152,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       toLook.add(container)
       loop.poke()
     },
-    status: loop.status,
+    status: () => ({ ...loop.status(), problems: cut.messages() }),
     async close() {
       stop()
       clearInterval(everything)

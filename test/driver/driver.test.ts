@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fakeKernel } from '../../driver/kernel/fake.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../driver/store/memory.ts'
+import { evict } from '../../driver/verbs/evict.ts'
 import { startHost, type TestHost } from '../fixtures/host.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -199,4 +200,25 @@ test('a hundred containers on two hosts at once have a hundred addresses', async
   )
   const ips = (await Promise.all(runs)).map(({ v4 }) => v4)
   expect(new Set(ips).size).toBe(100)
+})
+
+describe('a host that comes back after it was taken out', () => {
+  test('has its containers back, and says whose address went elsewhere', async () => {
+    await net1.docker.create('foobar', { pools: [{ subnet: '10.9.0.0/16' }] })
+    await has(net2, 'foobar')
+    const [kept, lost] = [await net2.docker.run('kept', 'foobar'), await net2.docker.run('lost', 'foobar')]
+    await net2.stop()
+    await evict(net1.store, 'net-2')
+    await net1.docker.run('heir', 'foobar', { ip: lost.v4 })
+    await net2.start()
+    const way = 'docker network disconnect foobar lost, and connect it again'
+    const sentence = `container lost is cut off from network foobar: its address ${lost.v4} went to container heir on net-1; ${way}`
+    await until('net-2 says so', () => net2.driver.status().problems.includes(sentence))
+    const endpoints = [...(await net1.store.read()).endpoints.values()].map(({ value }) => value)
+    const who = endpoints.map(({ container, v4, host }) => `${container?.name} ${v4} ${host}`)
+    expect(who.sort()).toEqual([`heir ${lost.v4} net-1`, `kept ${kept.v4} net-2`])
+
+    await net2.docker.stop('lost')
+    await until('nothing is cut off any more', () => net2.driver.status().problems.length === 0)
+  })
 })
