@@ -1,0 +1,44 @@
+/**
+ * The box's provisioning, called by Packer: the steps of the lab that name no host, over ssh on the machine in the
+ * making, which BOX_HOST, BOX_PORT, BOX_USER and BOX_KEY say how to reach.
+ */
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { explain, LabError } from '../errors.ts'
+import type { LabHost } from '../hosts.ts'
+import { boxSteps } from '../provision.ts'
+import { connect } from '../ssh.ts'
+import { take } from '../steps/step.ts'
+
+const box: LabHost = { name: 'box', address: '127.0.0.1', role: 'docker' }
+
+async function main(): Promise<void> {
+  await using connection = await connect({
+    name: box.name,
+    at: { host: given('BOX_HOST'), port: Number(given('BOX_PORT')) },
+    user: given('BOX_USER'),
+    privateKey: readFileSync(given('BOX_KEY').replace(/^~/, homedir()), 'utf8'),
+    // Its key is new with every build, and goes with it; Packer too takes what answers on its own forwarded port.
+    pinned: { hostKeys: [], in: 'Packer' },
+    remember: () => undefined,
+    timeoutMs: 60_000,
+  })
+  for (const step of boxSteps) {
+    const start = performance.now()
+    const did = await take(step, connection, box)
+    console.log(
+      `${step.title}: ${did ? 'changed' : 'held'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
+    )
+  }
+}
+
+function given(name: string): string {
+  const value = process.env[name]
+  if (value) return value
+  throw new LabError(`${name} is not set`, { hint: 'provision/packer/lab.pkr.hcl calls this script' })
+}
+
+main().catch((error) => {
+  console.error(explain(error))
+  process.exitCode = 2
+})
