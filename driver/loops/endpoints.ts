@@ -16,7 +16,7 @@ import type { Engine, EngineContainer } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { LaneStatus } from './lane.ts'
 import { lasting } from './lasting.ts'
-import { removalsOf, strangers, unused } from './leftovers.ts'
+import { hasUntaken, removalsOf, strangers, unused } from './leftovers.ts'
 import type { Log } from './log.ts'
 import { type LoopRun, startLoop } from './loop.ts'
 import { networksInDocker } from './seen.ts'
@@ -60,12 +60,14 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     log,
     now = () => new Date(),
     everyMs = 5000,
-    graceMs = 5000,
+    graceMs = 4000,
     onRun,
   } = options
   const missing = lasting(() => now().getTime())
   const cut = troubles({ onNew: (endpoint, message) => log.warn({ endpoint }, message) })
   const toLook = new Set<string>()
+  const since = now()
+  let again: NodeJS.Timeout | undefined
   /** What is due with the next run. */
   let due = { reconcile: true, describeAll: true }
 
@@ -93,6 +95,14 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     cut.keep(new Set(cutOff.keys()))
     for (const [endpoint, sentence] of cutOff) cut.failed(endpoint, sentence)
   }
+  /** When what is doubtful now has been so for long enough. */
+  const lookAgain = (): void => {
+    again ??= setTimeout(() => {
+      again = undefined
+      due = { ...due, reconcile: true }
+      loop.poke()
+    }, graceMs + 50)
+  }
   const reconcile = async (describeAll: boolean): Promise<void> => {
     const networks = await networksInDocker(engine, () => store.snapshot(), host)
     await adopt(networks)
@@ -100,7 +110,9 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       ...options.making(),
       ...networks.flatMap((it) => it.endpoints.map(({ id }) => id)),
     ])
-    const gone = missing.since(strangers(store.snapshot(), host, known), graceMs)
+    const unknown = strangers(store.snapshot(), host, known)
+    const gone = missing.since(unknown, graceMs)
+    if (unknown.length > gone.size || hasUntaken(store.snapshot(), host)) lookAgain()
     if (gone.size > 0) {
       for (const changes of removalsOf(await store.read(), host, gone)) await commit(changes)
       log.warn({ endpoints: [...gone] }, 'endpoints that the engine does not know, removed')
@@ -109,7 +121,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       ({ value }) => value.joined && !value.container,
     )
     if (describeAll || nameless) await describe(await engine.containers())
-    const changes = unused(store.snapshot(), host, now())
+    const changes = unused(store.snapshot(), host, now(), { since, graceMs })
     if (changes.length > 0 && (await commit(changes.slice(0, 50)))) {
       log.warn({ keys: changes.map(({ key }) => key) }, 'addresses and pools that nobody came for, released')
     }
@@ -122,8 +134,12 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     const some = await Promise.all(named.map((id) => engine.container(id)))
     await describe(some.filter((it) => it !== undefined))
     if (!due.reconcile) return
-    await reconcile(due.describeAll)
+    const { describeAll } = due
     due = { reconcile: false, describeAll: false }
+    await reconcile(describeAll).catch((error: unknown) => {
+      due = { reconcile: true, describeAll: due.describeAll || describeAll }
+      throw error
+    })
   }
 
   const loop = startLoop({ name: 'endpoints', everyMs, log, work, onRun })
@@ -155,6 +171,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     status: () => ({ ...loop.status(), problems: cut.messages() }),
     async close() {
       stop()
+      clearTimeout(again)
       clearInterval(everything)
       await loop.close()
     },

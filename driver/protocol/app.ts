@@ -66,7 +66,8 @@ async function attempt(
     }, boundMs)
   })
   try {
-    const work = async () => route.run(route.bodiless ? undefined : parse(await text()), giveUp.signal)
+    const work = async () =>
+      route.run(route.bodiless ? undefined : parse(route.method, await text()), giveUp.signal)
     return await Promise.race([work(), bound])
   } catch (error) {
     return error instanceof ZodError ? notOfSchema(route.method, error) : asDriverError(error)
@@ -75,14 +76,19 @@ async function attempt(
   }
 }
 
-function parse(text: string): unknown {
-  // The engine repeats a request after a broken connection without its body.
-  if (text.trim() === '') throw new DriverError('invalid', 'the request has no body', { hint: 'try again' })
+function parse(method: string, text: string): unknown {
+  if (text.trim() === '') throw bodyLost(method)
   try {
     return JSON.parse(text)
   } catch (cause) {
     throw new DriverError('invalid', `the request is not JSON: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** What was read of a request once, the engine does not send again when the connection breaks. */
+function bodyLost(method: string): DriverError {
+  const why = 'multihost was restarted before it had answered Docker'
+  return new DriverError('invalid', `${why}, and ${method} was not done`, { hint: 'try again' })
 }
 
 /** 404 is kept for unknown paths: the engine takes it for a method that a driver does not have. */

@@ -192,6 +192,29 @@ describe('a container', () => {
   })
 })
 
+test('what Docker was never told of, since the driver died before it answered, is given back', async () => {
+  const id = await net1.docker.create('foobar')
+  await has(net2, 'foobar')
+  const [pool] = [...net1.store.snapshot().pools.keys()]
+  const ask = { PoolID: pool, Address: '', Options: {} }
+  await net1.docker.call('IpamDriver.RequestAddress', ask)
+  await net1.docker.call('IpamDriver.RequestPool', { Pool: '10.77.0.0/16', V6: false })
+  await net1.restart()
+  await net1.docker.run('web', 'foobar')
+  await until('the address is free', () => net1.store.snapshot().addresses.size === 1)
+  await until('the pool is free', () => net1.store.snapshot().pools.size === 1)
+  expect([...net1.store.snapshot().networks.keys()]).toEqual([id])
+})
+
+test('what this driver itself was asked for a moment ago is Docker’s to take up', async () => {
+  await net1.docker.create('foobar')
+  const [pool] = [...net1.store.snapshot().pools.keys()]
+  await net1.docker.call('IpamDriver.RequestAddress', { PoolID: pool, Address: '', Options: {} })
+  await net1.docker.create('a', { options: {} })
+  await until('the loops have looked', () => net1.driver.status().loops.endpoints?.state === 'idle')
+  expect(net1.store.snapshot().addresses.size).toBe(1)
+})
+
 test('a hundred containers on two hosts at once have a hundred addresses', async () => {
   await net1.docker.create('foobar')
   await has(net2, 'foobar')

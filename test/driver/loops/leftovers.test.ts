@@ -62,6 +62,14 @@ test('an endpoint goes with its addresses, in a commit of its own', () => {
 })
 
 test('addresses and pools are released when they are old and nobody has come for them', () => {
-  const keys = unused(snapshot, 'net-1', now).map(({ key }) => key)
+  const keys = unused(snapshot, 'net-1', now, { since: new Date(old), graceMs: 4000 }).map(({ key }) => key)
   expect(keys).toEqual(['n/10.9.0.5', 'n/10.9.0.9', '10.1.0.0/16'])
+})
+
+test('what an earlier life of the driver gave away is released as soon as Docker cannot come for it any more', () => {
+  const after = (seconds: number) =>
+    unused(snapshot, 'net-1', new Date(now.getTime() + seconds * 1000), { since: now, graceMs: 4000 })
+      .map(({ key }) => key)
+      .filter((key) => /0\.6$|10\.2/.test(key))
+  expect([after(3), after(4)]).toEqual([[], ['n/10.9.0.6', '10.2.0.0/16']])
 })

@@ -151,7 +151,11 @@ describe('an error', () => {
   })
 
   test.each([
-    ['an empty body', '', 'the request has no body; try again'],
+    [
+      'an empty body, which is what the engine sends when the driver died before it answered',
+      '',
+      'multihost was restarted before it had answered Docker, and NetworkDriver.DeleteNetwork was not done; try again',
+    ],
     ['a truncated body', '{"NetworkID": "aa', /^the request is not JSON/],
     ['a body of another type', '[]', /^NetworkDriver.DeleteNetwork: the body: /],
     ['a field of another type', '{"NetworkID": 7}', /^NetworkDriver.DeleteNetwork: NetworkID: /],
