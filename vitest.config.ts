@@ -27,6 +27,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          isolate: false, // one worker, so that the hosts' connections and the page's values last for the whole run
         },
       },
     ],

@@ -4,13 +4,14 @@
  * Commands are tagged templates: what is inserted becomes one word each, quoted. Waiting is on a condition with
  * a deadline; how long it took is kept for the report. Words after NixOS's test driver.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../../provision/errors.ts'
 import { imageName } from '../../provision/hosts.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh.ts'
 import type { CommandEvent, WaitEvent } from '../report/events.ts'
 import { ScenarioFailure } from './failure.ts'
 import { takingDown } from './moment.ts'
+import type { Session } from './terminal.ts'
+import { until } from './until.ts'
 
 type Word = string | number | readonly (string | number)[]
 type Command = (pieces: TemplateStringsArray, ...words: Word[]) => Promise<string>
@@ -25,9 +26,19 @@ export interface Ran {
 /** What a host tells about itself while it is used; the report's events without the scenario's name. */
 export type Told = Omit<CommandEvent, 'scenario'> | Omit<WaitEvent, 'scenario'>
 
+/** A host's prompt, for who replays a page: what is typed there and seen. It tells the report by itself. */
+export interface Typist {
+  name: string
+  /** Runs the line; what both outputs say, and the exit code. */
+  type(line: string): Promise<{ output: string; code: number }>
+  /** Runs it on a terminal of its own. */
+  open(line: string): Promise<Session>
+}
+
 export interface Host {
   name: string
   address: string
+  prompt: Typist
   /** Runs it and returns what came of it, whatever that is. */
   run(pieces: TemplateStringsArray, ...words: Word[]): Promise<Result>
   /** Starts a container that sleeps; it goes with the scope (`await using`). */
@@ -65,7 +76,6 @@ export interface Container
 }
 
 const defaultDeadlineMs = 10_000
-const pauseMs = 50
 /** Longest that a single command may take; a scenario that hangs is cut there with its evidence. */
 const commandLimitMs = 60_000
 
@@ -89,7 +99,15 @@ export function labHost(
     'raw' in first
       ? once(commandLine(first, words)).then((ran) => ran.result)
       : startContainer(first, verbs, (inside) => verbsFor((line) => once(inside(line))))
-  return { name, address, ...verbs, run: run as Host['run'] }
+  const prompt: Typist = {
+    name,
+    async type(line) {
+      const { stdout, stderr, code } = await attempt(connection, line)
+      return { output: stdout + stderr, code }
+    },
+    open: async (line) => (await connection()).session(line),
+  }
+  return { name, address, prompt, ...verbs, run: run as Host['run'] }
 }
 
 /** A host that cannot be reached (it reboots) is a command that failed, so that waiting for it is possible. */
@@ -112,16 +130,14 @@ function verbsOf(once: RunOnce, tellWait: (wait: Waited) => void): Verbs {
     async (pieces, ...words) => {
       const command = commandLine(pieces, words)
       const at = Date.now()
-      const start = performance.now()
-      for (let tries = 1; ; tries++) {
-        const ran = await once(command)
-        const ms = performance.now() - start
-        const held = ran.result.code === 0
-        if (held || ms > deadlineMs) tellWait({ command, at, ms, tries, held })
-        if (held) return trimmed(ran.result.stdout)
-        if (ms > deadlineMs) throw new ScenarioFailure(ran, `still fails after ${(ms / 1000).toFixed(1)} s`)
-        await delay(pauseMs)
-      }
+      let last: Ran | undefined
+      const { value, ms, tries } = await until(async () => {
+        last = await once(command)
+        return last.result.code === 0 ? last.result.stdout : undefined
+      }, deadlineMs)
+      tellWait({ command, at, ms, tries, held: value !== undefined })
+      if (value !== undefined) return trimmed(value)
+      throw new ScenarioFailure(last as Ran, `still fails after ${(ms / 1000).toFixed(1)} s`)
     }
   return {
     async succeed(pieces, ...words) {

@@ -7,7 +7,7 @@ import type { Container, Host } from './host.ts'
 import { sharedNetwork } from './network.ts'
 
 /** What there is of networks: namespaces and container ends on the hosts, keys in the store. */
-async function inventory(net1: Host, net2: Host): Promise<string[]> {
+export async function inventory(net1: Host, net2: Host): Promise<string[]> {
   const onHost =
     'ls /var/run/docker/netns | grep -xE "[0-9a-f]{12}" | while read n; do nsenter --net=/var/run/docker/netns/$n ip -br link show vxlan1 2>/dev/null && echo $n; done; ip -br link | grep -o "^vxc[^@ ]*"; true'
   const keys =

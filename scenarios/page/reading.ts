@@ -1,0 +1,65 @@
+/**
+ * The page that this run replays: docs/walkthrough.md, or the copy that MULTIHOST_PAGE names.
+ */
+import { readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { hosts } from '../../provision/hosts.ts'
+import { type Meanings, noMeanings, withMeaning } from './notation.ts'
+import { type Heading, parsePage } from './page.ts'
+import type { Reading } from './replay.ts'
+import { updatedPage } from './update.ts'
+
+export interface Page {
+  path: string
+  /** Path for messages, from the project's root. */
+  file: string
+  backend: string
+  /** Title of each `##` → it and the headings below it, with the commands for this backend. */
+  sections: ReadonlyMap<string, Heading[]>
+  reading: Reading
+  /** Its text with this run's outputs. */
+  updated(): string
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
+  const path = environment.MULTIHOST_PAGE ?? `${root}docs/walkthrough.md`
+  const backend = environment.MULTIHOST_BACKEND ?? 'nspawn'
+  const file = relative(root, path)
+  const text = readFileSync(path, 'utf8')
+  const names = hosts.map((host) => host.name)
+  const reading: Page['reading'] = {
+    file,
+    meanings: theirOwn(hosts.map((host) => host.address)),
+    update: environment.MULTIHOST_UPDATE === '1' ? [] : undefined,
+  }
+  return {
+    path,
+    file,
+    backend,
+    sections: bySection(parsePage(text, file, names), backend),
+    reading,
+    updated: () => updatedPage(text, reading.update ?? [], reading.meanings),
+  }
+}
+
+/** The lab's own addresses are fixed: they stand for themselves. */
+function theirOwn(values: string[]): Meanings {
+  return values.reduce((meanings, value) => withMeaning(meanings, value, value) ?? meanings, noMeanings)
+}
+
+function bySection(headings: Heading[], backend: string): Map<string, Heading[]> {
+  const sections = new Map<string, Heading[]>()
+  let current: Heading[] = []
+  for (const heading of headings) {
+    const steps = heading.steps.filter((step) => (step.backend ?? backend) === backend)
+    if (heading.level === 2) {
+      current = []
+      sections.set(heading.title, current)
+    }
+    current.push({ ...heading, steps })
+  }
+  return sections
+}
