@@ -2,7 +2,8 @@
  * Keeps this host's record: where its tunnel ends, which versions run, and the session that shows it as alive.
  *
  * The tunnel end stands in the record of every endpoint too, so that other hosts need one record only; when it has
- * moved (a new lease, another interface), they all move with it.
+ * moved (a new lease, another interface), they all move with it. A host that was taken out of the cluster while it was
+ * away makes its record again, with the networks that it had.
  */
 import { changeHost } from '../core/changes.ts'
 import type { Change, HostName, HostRecord, Ip, Snapshot } from '../core/model.ts'
@@ -26,6 +27,7 @@ export interface HostOptions {
 const endpointsPerCommit = 40
 
 export function startHost({ store, engine, host, blank, log, everyMs = 10_000, onRun }: HostOptions): Loop {
+  let last = store.snapshot().hosts.get(host)?.value
   const work = async (): Promise<void> => {
     const session = await store.session()
     // The engine may be away, or start after us: the record does without.
@@ -38,11 +40,31 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
       log.warn({ was: before.vtep, is: vtep }, 'the tunnel end of this host has moved')
     }
     if (differs(before, facts)) {
-      await store.commit([changeHost(snapshot, host, blank(), (record) => ({ ...record, ...facts }))])
+      if (before === undefined && last !== undefined) log.warn({}, 'this host was taken out, and is back')
+      const anew = { ...blank(), networks: stillThere(snapshot, last) }
+      await store.commit([changeHost(snapshot, host, anew, (record) => ({ ...record, ...facts }))])
     }
     for (const changes of moves(store.snapshot(), host, vtep)) await store.commit(changes)
   }
-  return startLoop({ name: 'host', everyMs, log, work, onRun })
+  const loop = startLoop({ name: 'host', everyMs, log, work, onRun })
+  const stop = store.onChange((snapshot, changed) => {
+    if (!changed.some(({ table, key }) => table === 'hosts' && key === host)) return
+    const record = snapshot.hosts.get(host)?.value
+    last = record ?? last
+    if (record === undefined) loop.poke()
+  })
+  return {
+    ...loop,
+    async close() {
+      stop()
+      await loop.close()
+    },
+  }
+}
+
+/** The engine has them as it had, and is not waited for. */
+function stillThere({ networks }: Snapshot, last: HostRecord | undefined): HostRecord['networks'] {
+  return Object.fromEntries(Object.entries(last?.networks ?? {}).filter(([, id]) => networks.has(id)))
 }
 
 /** The copy at hand, but read anew before a record is made where there seems to be none. */

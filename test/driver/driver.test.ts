@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fakeKernel } from '../../driver/kernel/fake.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../driver/store/memory.ts'
 import { evict } from '../../driver/verbs/evict.ts'
-import { startHost, type TestHost } from '../fixtures/host.ts'
+import { startHost, type TestHost, type TestHostOptions } from '../fixtures/host.ts'
 import { until } from '../fixtures/until.ts'
 
 let memory: MemoryCluster
@@ -18,11 +18,11 @@ afterEach(async () => {
   await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
 })
 
-function host(number: number): Promise<TestHost> {
+function host(number: number, more: TestHostOptions['more'] = {}): Promise<TestHost> {
   const name = `net-${number}`
   const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
   const kernel = fakeKernel({ interfaces: [underlay] })
-  return startHost({ name, kernel, underlay, openStore: () => memory.open(name) })
+  return startHost({ name, kernel, underlay, openStore: () => memory.open(name), more })
 }
 
 const has = (on: TestHost, ...names: string[]) =>
@@ -243,5 +243,17 @@ describe('a host that comes back after it was taken out', () => {
 
     await net2.docker.stop('lost')
     await until('nothing is cut off any more', () => net2.driver.status().problems.length === 0)
+  })
+
+  test('has its networks at once, whatever its engine says by then', async () => {
+    await using net3 = await host(3, { graceMs: 60_000 })
+    await net1.docker.create('foobar')
+    await has(net3, 'foobar')
+    const { networks } = (await net1.store.read()).hosts.get('net-3')?.value ?? {}
+    await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-3' }])
+    await until('net-3 is back with its networks', async () => {
+      const record = (await net1.store.read()).hosts.get('net-3')?.value
+      return JSON.stringify(record?.networks) === JSON.stringify(networks)
+    })
   })
 })
