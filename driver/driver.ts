@@ -63,7 +63,7 @@ export interface DriverOptions {
   answering?(method: string): void
   /** For tests: how often the loops look by themselves, and how long they wait before they believe. */
   everyMs?: number
-  /** Longer than the pause before Docker repeats a call to a driver that was away for some seconds (1, 2, 4 s). */
+  /** Longer than the pause before Docker repeats a call to a driver that was away for up to 3 s (1 s, then 2 s). */
   graceMs?: number
 }
 
@@ -176,7 +176,7 @@ function startLoops(
   onRun: NonNullable<Parameters<typeof startNetworks>[0]['onRun']>,
   onNetwork: () => void,
 ) {
-  const { host, engine, log, everyMs = 5000, graceMs = 4000, dnsListen, hostsFileLimit = 500 } = options
+  const { host, engine, log, everyMs = 5000, graceMs = 3000, dnsListen, hostsFileLimit = 500 } = options
   const blank = () => blankHost(context)
   const common = { store, engine, host, blank, log, onRun }
   const never = new AbortController().signal

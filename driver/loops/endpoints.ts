@@ -60,7 +60,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     log,
     now = () => new Date(),
     everyMs = 5000,
-    graceMs = 4000,
+    graceMs = 3000,
     onRun,
   } = options
   const missing = lasting(() => now().getTime())

@@ -41,7 +41,7 @@ export interface NetworksLoop {
 }
 
 export function startNetworks(options: NetworksOptions): NetworksLoop {
-  const { store, engine, host, log, everyMs = 10_000, graceMs = 4000, onRun } = options
+  const { store, engine, host, log, everyMs = 10_000, graceMs = 3000, onRun } = options
   const known = troubles({ onNew: (key, message) => log.warn({ network: key }, message) })
   const waiting = lasting()
   let retry: { at: number; timer: NodeJS.Timeout } | undefined
