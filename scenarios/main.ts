@@ -6,14 +6,15 @@
  * vitest, the lab goes. Exit codes: 0 all hold; 1 an assertion failed; 2 the lab could not be made or was lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/arguments.ts'
-import { explain, LabError, unknown } from '../provision/errors.ts'
+import { explain, LabError } from '../provision/errors.ts'
 import { hosts } from '../provision/hosts.ts'
 import { catchSignals } from '../provision/interruption.ts'
 import { checkInterrupted } from '../provision/nspawn/run.ts'
 import { timingTable } from '../provision/progress.ts'
 import { withLab } from '../provision/with-lab.ts'
+import { PageFailure } from './page/replay.ts'
 import { comparison } from './report/comparison.ts'
 import { told } from './report/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, root } from './report/folder.ts'
@@ -21,11 +22,16 @@ import { type RoundFacts, reportedRound } from './report/round.ts'
 import { connected } from './runner/connected.ts'
 import { environmentFor, vxlan } from './runner/driver.ts'
 import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
+import { checkPage, selected } from './selection.ts'
 
-const usage = `usage: npm run scenarios -- [FILTER…] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N] [--lab NAME]
-                            [--driver swarm|PATH[:NAME]]
+const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
+                            [--lab NAME] [--driver swarm|PATH[:NAME]] [--update] [--page FILE]
 
-  FILTER     only scenario files whose path contains it
+  Without a FILTER: docs/walkthrough.md, replayed.
+  FILTER     only scenario files whose path contains it; of the walkthrough also those before it
+  --all      the walkthrough, and everything else: conformance, overlay, faults
+  --update   take the outputs that docs/walkthrough.md shows from this run
+  --page     another page than docs/walkthrough.md, a copy of it
   --keep     leave the lab up afterwards
   --repeat   the whole job N times, each on a fresh lab
   --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
@@ -33,7 +39,10 @@ const usage = `usage: npm run scenarios -- [FILTER…] [--keep] [--engine 20.10|
 
 const options = {
   ...labOptions,
+  all: { type: 'boolean' },
   driver: { type: 'string' },
+  page: { type: 'string' },
+  update: { type: 'boolean' },
   keep: { type: 'boolean' },
   repeat: { type: 'string' },
   timings: { type: 'boolean' },
@@ -50,10 +59,14 @@ async function main(args: string[]): Promise<number> {
   }
   const times = count(values.repeat)
   const other = values.driver === undefined ? undefined : otherDriver(values.driver)
-  const files = chosenFiles(positionals, other ? 'conformance/' : '')
+  if (values.page !== undefined) process.env.MULTIHOST_PAGE = resolve(values.page)
+  if (values.update) process.env.MULTIHOST_UPDATE = '1'
+  const wish = { filters: positionals, all: values.all ?? false, folder: other ? 'conformance/' : undefined }
+  const files = selected(wish)
   const [keep, timings] = [values.keep ?? false, values.timings ?? false]
   const choose = () => chooseLab(values, defaultLab)
   const { lab, backend } = await choose()
+  checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
   emptyReportFolder()
   for (let round = 1; round <= times; round++) {
@@ -135,19 +148,6 @@ function endVitest(): void {
   }
 }
 
-/** The files below the folder whose path contains one of the filters, as vitest would choose them; all for none. */
-function chosenFiles(filters: string[], folder: string): string[] {
-  const names = readdirSync(`${root}scenarios`, { recursive: true, encoding: 'utf8' })
-  const files = names.filter((name) => name.startsWith(folder) && name.endsWith('.scenario.ts'))
-  const chosen = (filters.length > 0 ? filters : ['']).map((filter) => {
-    const found = files.filter((name) => `${root}scenarios/${name}`.includes(filter.replace(/^\.\//, '')))
-    if (found.length > 0) return found
-    const allowed = files.map((name) => name.replace('.scenario.ts', ''))
-    throw unknown('scenario', filter, allowed)
-  })
-  return chosen.flat().map((name) => `scenarios/${name}`)
-}
-
 function count(value: string | undefined): number {
   if (value === undefined) return 1
   if (/^[1-9]\d{0,3}$/.test(value)) return Number(value)
@@ -162,6 +162,6 @@ main(process.argv.slice(2)).then(
   (error) => {
     const code = interrupted()
     console.error(explain(error))
-    process.exitCode = code ?? 2
+    process.exitCode = code ?? (error instanceof PageFailure ? 1 : 2)
   },
 )

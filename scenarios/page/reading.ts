@@ -17,6 +17,8 @@ export interface Page {
   backend: string
   /** Title of each `##` → it and the headings below it, with the commands for this backend. */
   sections: ReadonlyMap<string, Heading[]>
+  /** The sections that have commands, of whichever backend. */
+  replayed: Heading[]
   reading: Reading
   /** Its text with this run's outputs. */
   updated(): string
@@ -29,7 +31,11 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
   const backend = environment.MULTIHOST_BACKEND ?? 'nspawn'
   const file = relative(root, path)
   const text = readFileSync(path, 'utf8')
-  const names = hosts.map((host) => host.name)
+  const headings = parsePage(
+    text,
+    file,
+    hosts.map((host) => host.name),
+  )
   const reading: Page['reading'] = {
     file,
     meanings: theirOwn(hosts.map((host) => host.address)),
@@ -39,7 +45,8 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
     path,
     file,
     backend,
-    sections: bySection(parsePage(text, file, names), backend),
+    sections: bySection(headings, backend),
+    replayed: withCommands(headings),
     reading,
     updated: () => updatedPage(text, reading.update ?? [], reading.meanings),
   }
@@ -48,6 +55,14 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
 /** The lab's own addresses are fixed: they stand for themselves. */
 function theirOwn(values: string[]): Meanings {
   return values.reduce((meanings, value) => withMeaning(meanings, value, value) ?? meanings, noMeanings)
+}
+
+function withCommands(headings: Heading[]): Heading[] {
+  return headings.filter(({ level }, at) => {
+    const next = headings.findIndex((each, other) => other > at && each.level === 2)
+    const own = headings.slice(at, next < 0 ? undefined : next)
+    return level === 2 && own.some(({ steps }) => steps.length > 0)
+  })
 }
 
 function bySection(headings: Heading[], backend: string): Map<string, Heading[]> {

@@ -1,0 +1,63 @@
+/**
+ * Which scenario files a run takes: the walkthrough, unless others are asked for.
+ *
+ * The walkthrough's files are numbered and lie in scenarios/ itself; each rests on those before it. What else an
+ * overlay promises lies in folders.
+ */
+import { readdirSync } from 'node:fs'
+import { unknown } from '../provision/errors.ts'
+import { openPage } from './page/reading.ts'
+import { PageFailure } from './page/replay.ts'
+import { root } from './report/folder.ts'
+
+export interface Wish {
+  /** Parts of paths. */
+  filters: readonly string[]
+  all: boolean
+  /** Only files of this folder. */
+  folder?: string | undefined
+}
+
+/** Paths from the project's root, in the order in which they run. Throws for a filter that nothing matches. */
+export function selected({ filters, all, folder }: Wish, files = scenarioFiles()): string[] {
+  const inFolder = files.filter((name) => name.startsWith(folder ?? ''))
+  const chosen = new Set(filters.flatMap((filter) => matching(inFolder, filter)))
+  if (filters.length === 0) return paths(all || folder !== undefined ? inFolder : inFolder.filter(ofPage))
+  const last = files.filter((name) => ofPage(name) && chosen.has(name)).at(-1)
+  return paths(
+    files.filter((name) => chosen.has(name) || (last !== undefined && ofPage(name) && name < last)),
+  )
+}
+
+/** That every section of the page with commands has its file, and every file its section. Before a lab is made. */
+export function checkPage(files = scenarioFiles()): void {
+  const { file, replayed } = openPage()
+  const names = replayed.map(({ title }, index) => `${index + 1}-${slug(title)}.scenario.ts`)
+  const missing = replayed.find((_, index) => !files.includes(names[index] ?? ''))
+  if (missing !== undefined)
+    throw new PageFailure(`${file}:${missing.line}: no scenario replays "${missing.title}"`)
+  const surplus = files.filter(ofPage).find((name) => !names.includes(name))
+  if (surplus !== undefined)
+    throw new PageFailure(
+      `scenarios/${surplus} replays no section of ${file}; those are for ${names.join(', ')}`,
+    )
+}
+
+function scenarioFiles(): string[] {
+  const names = readdirSync(`${root}scenarios`, { recursive: true, encoding: 'utf8' })
+  return names.filter((name) => name.endsWith('.scenario.ts')).sort()
+}
+
+const ofPage = (name: string) => /^\d+-/.test(name)
+const paths = (names: string[]) => names.map((name) => `scenarios/${name}`)
+const slug = (title: string) => title.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+
+function matching(files: string[], filter: string): string[] {
+  const found = files.filter((name) => `${root}scenarios/${name}`.includes(filter.replace(/^\.\//, '')))
+  if (found.length > 0) return found
+  throw unknown(
+    'scenario',
+    filter,
+    files.map((name) => name.replace('.scenario.ts', '')),
+  )
+}
