@@ -49,8 +49,8 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   const { hostName: host, token, stateDir, tls } = options
   // Before anything is touched: two drivers would undo each other's work.
   await checkFree(options.socket)
-  const passed = crashPoints(process.env[crashVariable])
-  const kernel = realKernel({ folder: options.netnsDir, changed: (what) => passed(`kernel: ${what}`) })
+  const points = crashPoints(process.env[crashVariable])
+  const kernel = realKernel({ folder: options.netnsDir, changed: (what) => points.wrote(`kernel: ${what}`) })
   const find = () => findUnderlay(kernel, options)
   const underlay = await waitForUnderlay(find, log, waitForInterfaceMs)
   const engine = dockerEngine(options.dockerSocket)
@@ -60,7 +60,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       host,
       tls,
       log,
-      wrote: (what: string) => passed(`store: ${what}`),
+      wrote: (what: string) => points.wrote(`store: ${what}`),
       diskPath: `${stateDir}/snapshot.json`,
     },
     ...(token === undefined ? {} : { token }),
@@ -73,7 +73,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       ...{ host, store, kernel, engine, underlay, findUnderlay: find, log, version },
       ...{ pools: options.addressPools, socket: options.socket, controlSocket: options.controlSocket },
       namespaceFolder: options.netnsDir,
-      answering: (method) => passed(`answer: ${method}`),
+      answering: (method) => points.answering(`answer: ${method}`),
       ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
       defaultNetwork: options.defaultNetwork,
       inSwarmMode: () => inSwarmMode(options.dockerSocket),

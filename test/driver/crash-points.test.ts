@@ -15,13 +15,14 @@ afterEach(() => rmSync(folder, { recursive: true }))
 function driver(path: string | undefined = file) {
   const ends: string[] = []
   let last = ''
-  const passed = crashPoints(path, () => ends.push(last))
+  const points = crashPoints(path, () => ends.push(last))
   return {
+    points,
     ends,
     pass(...points: string[]) {
       for (const point of points) {
         last = point
-        passed(point)
+        points.wrote(point)
       }
     },
   }
@@ -50,4 +51,15 @@ test('it ends at the point that is named, once, and begins to count anew when it
   writeFileSync(file, '1\n')
   pass('d', 'e')
   expect(ends).toEqual(['b', 'd'])
+})
+
+test('an answer is a point of its own when nothing was written since the one before', () => {
+  const { points } = driver()
+  writeFileSync(file, '0\n')
+  points.wrote('store')
+  points.answering('first')
+  points.answering('second')
+  points.wrote('kernel')
+  points.answering('third')
+  expect(readFileSync(`${file}.log`, 'utf8')).toBe('1 store\n2 second\n3 kernel\n')
 })

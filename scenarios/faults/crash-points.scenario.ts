@@ -1,0 +1,183 @@
+/**
+ * The driver dies at every point where it has written, for each verb: after its restart the planes agree, nothing is
+ * leaked, nothing that lives is lost, and the user's command succeeded or can be given again.
+ *
+ * The points are counted by the driver itself (driver/crash-points.ts): point 1, 2, 3, … is let die until a number is
+ * not reached any more. Two pairs of containers ping each other all the while, on the same network and on another.
+ */
+import { afterAll, beforeAll, expect } from 'vitest'
+import { crashVariable } from '../../driver/crash-points.ts'
+import { imageName } from '../../provision/hosts.ts'
+import type { Host } from '../runner/host.ts'
+import { sharedNetwork } from '../runner/network.ts'
+import { lostWhile } from '../runner/pings.ts'
+import { planesDiffer } from '../runner/planes.ts'
+import { labHosts, scenario } from '../runner/scenario.ts'
+import { inventory } from '../runner/steady.ts'
+
+const file = '/run/multihost/crash-at'
+const dropIn = '/etc/systemd/system/multihost.service.d/crash-points.conf'
+const docker = '/usr/bin/docker'
+/** Of the network that the verbs are about; named, so that a service can be attached on the host that made it. */
+const subnet = ['--subnet', '10.77.0.0/24']
+
+interface Verb {
+  title: string
+  /** What must be before. */
+  prepare?: string
+  command: string
+  /** After a failure: what is typed to have it all the same. */
+  again: string
+  /** True afterwards. */
+  done: string
+  undo: string
+}
+
+const idle = `${imageName} sleep infinity`
+const onBridge = `${docker} run -d --init --name moved --network bridge ${idle}`
+const onSwept = `${docker} run -d --init --name moved --network swept ${idle}`
+const isRunning = `[ "$(${docker} inspect -f {{.State.Running}} moved)" = true ]`
+const isOn = `${docker} inspect -f '{{json .NetworkSettings.Networks}}' moved | grep -q swept`
+const forget = `${docker} rm -f moved`
+const create = `${docker} network create -d vxlan --ipam-driver vxlan made`
+const isMade = `${docker} network inspect made`
+const attach = 'multihost service attach moved crashed.swept'
+const isAttached = "multihost service info crashed.swept | grep -q 'Container: .*moved'"
+const unpublish = `multihost service unpublish crashed.swept; ${forget}`
+const publish = `multihost service publish crashed.swept && ${onBridge}`
+
+const verbs: Verb[] = [
+  {
+    title: 'network create',
+    ...{ command: create, again: create, done: isMade, undo: `${docker} network rm made` },
+  },
+  {
+    title: 'network rm',
+    ...{ prepare: create, command: `${docker} network rm made`, again: `${docker} network rm made` },
+    ...{ done: `! ${isMade}`, undo: 'true' },
+  },
+  {
+    title: 'run',
+    ...{ command: onSwept, again: `${forget}; ${onSwept}`, done: `${isRunning} && ${isOn}`, undo: forget },
+  },
+  {
+    title: 'stop',
+    ...{ prepare: onSwept, command: `${docker} stop -t 0 moved`, again: `${docker} stop -t 0 moved` },
+    ...{ done: `! ${isRunning}`, undo: forget },
+  },
+  {
+    title: 'network connect',
+    ...{ prepare: onBridge, command: `${docker} network connect swept moved` },
+    ...{ again: `${docker} network connect swept moved`, done: isOn, undo: forget },
+  },
+  {
+    title: 'network disconnect',
+    ...{ prepare: onSwept, command: `${docker} network disconnect swept moved` },
+    ...{ again: `${docker} network disconnect swept moved`, done: `! ${isOn}`, undo: forget },
+  },
+  {
+    title: 'service attach',
+    ...{ prepare: publish, command: attach, again: attach, done: isAttached },
+    undo: `multihost service detach moved crashed.swept; ${unpublish}`,
+  },
+  {
+    title: 'service detach',
+    ...{ prepare: `${publish} && ${attach}`, command: 'multihost service detach moved crashed.swept' },
+    again: 'multihost service detach moved crashed.swept',
+    ...{ done: `! ${isAttached}`, undo: unpublish },
+  },
+]
+
+beforeAll(async () => {
+  const { net1, net2 } = await labHosts()
+  for (const host of [net1, net2]) {
+    const unit = `[Service]\nEnvironment=${crashVariable}=${file}\n`
+    await host.succeed`mkdir -p $(dirname ${dropIn}) && printf ${unit} > ${dropIn}`
+    await restartDriver(host)
+  }
+})
+
+afterAll(async () => {
+  const { net1, net2 } = await labHosts()
+  for (const host of [net1, net2]) {
+    await host.succeed`rm -rf $(dirname ${dropIn}) ${file} ${file}.log`
+    await restartDriver(host)
+  }
+})
+
+async function restartDriver(host: Host): Promise<void> {
+  await host.succeed`systemctl daemon-reload && systemctl restart multihost`
+}
+
+const both = ['net1', 'net2'] as const
+
+for (const verb of verbs) {
+  // What the other host's driver does for the rest is what it does for these.
+  const victims = /^(network create|network rm|run|stop)$/.test(verb.title) ? both : (['net1'] as const)
+  for (const victim of victims) {
+    const who = victim === 'net1' ? 'the driver' : 'the other host’s driver'
+    scenario(
+      `${verb.title}: ${who} may die at every point where it has written`,
+      { timeout: 600_000 },
+      async ({ net1, net2 }) => {
+        await using _steady = await sharedNetwork([net1, net2], 'steady')
+        await using _swept = await sharedNetwork([net1, net2], 'swept', subnet)
+        await using one = await net1.run({ name: 'one', network: 'steady' })
+        await using two = await net2.run({ name: 'two', network: 'steady' })
+        await using three = await net1.run({ name: 'three', network: 'swept' })
+        await using four = await net2.run({ name: 'four', network: 'swept' })
+        const lost = { elsewhere: 0, here: 0 }
+        lost.elsewhere = await lostWhile(one, two, async () => {
+          lost.here = await lostWhile(three, four, async () => {
+            const points = await sweep(verb, { net1, net2 }[victim], net1, net2).finally(async () => {
+              await { net1, net2 }[victim].run`rm -f ${file}`
+              await net1.run`sh -c ${verb.undo}`
+            })
+            console.log(`${verb.title}, ${victim} dies: ${points.length} points\n  ${points.join('\n  ')}`)
+          })
+        })
+        expect(lost).toEqual({ elsewhere: 0, here: 0 })
+      },
+    )
+  }
+}
+
+/** The verb on net-1, again and again, until the victim has no further point to die at. */
+async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<string[]> {
+  const points: string[] = []
+  const before = await inventory(net1, net2)
+  for (let n = 1; ; n++) {
+    if (verb.prepare !== undefined) await net1.succeed`sh -c ${verb.prepare}`
+    await agree(`before ${verb.title}`, net1, net2)
+    const life = await lifeOf(victim)
+    await victim.succeed`rm -f ${file}.log; echo ${n} > ${file}`
+    const { code, stderr } = await net1.run`sh -c ${verb.command}`
+    await agree(`after ${verb.title} and point ${n}`, net1, net2)
+    const isOver = (await victim.run`test -e ${file}`).code === 0
+    const point = (await victim.run`tail -n 1 ${file}.log`).stdout.trim().slice(0, 200)
+    await victim.succeed`rm -f ${file}`
+    expect((await lifeOf(victim)) === life, `lives on after ${point}`).toBe(isOver)
+    if (code !== 0) {
+      expect(stderr, point).toMatch(clear)
+      await net1.run`sh -c ${verb.again}`
+    }
+    await net1.waitUntilSucceeds`sh -c ${verb.done}`
+    await net1.run`sh -c ${verb.undo}`
+    await agree(`after undoing ${verb.title} (${point})`, net1, net2)
+    expect(await inventory(net1, net2), point).toEqual(before)
+    if (isOver) return points
+    points.push(`${point}: ${code === 0 ? 'succeeded' : stderr.trim().slice(0, 300)}`)
+  }
+}
+
+/** What a person makes something of. */
+const clear = /multihost/
+
+async function agree(when: string, ...hosts: Host[]): Promise<void> {
+  expect(await planesDiffer(hosts), when).toEqual([])
+}
+
+/** Another text after every start of the driver. */
+function lifeOf(host: Host): Promise<string> {
+  return host.succeed`systemctl show -p MainPID -p NRestarts multihost`
+}
