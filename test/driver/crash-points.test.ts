@@ -19,8 +19,8 @@ function driver(path: string | undefined = file) {
   return {
     points,
     ends,
-    pass(...points: string[]) {
-      for (const point of points) {
+    pass(...names: string[]) {
+      for (const point of names) {
         last = point
         points.wrote(point)
       }
