@@ -16,7 +16,8 @@ const socket = process.env.PLUGIN_SOCKET ?? `/run/docker/plugins/${name}.sock`
 
 /** Each argument is a command of `ip`, in words. */
 const ip = (...commands) => {
-  for (const command of commands) execFileSync('ip', command.split(' '), { stdio: ['ignore', 'ignore', 'pipe'] })
+  for (const command of commands)
+    execFileSync('ip', command.split(' '), { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 const namespaceOf = (networkId) => `minimal-${networkId.slice(0, 12)}`

@@ -1,6 +1,7 @@
 /**
  * One network on all hosts: made on one, used on the others, apart from its neighbours, and gone from all.
  */
+import { expect } from 'vitest'
 import { madeOnFirst, pair, sharedNetwork } from '../runner/network.ts'
 import { scenario } from './scenario.ts'
 
@@ -19,6 +20,7 @@ scenario(
     await net1.run`/usr/bin/docker network rm ${used.name}` // refused or put back: both will do
     await net1.waitUntilSucceeds`docker network inspect ${used.name}`
     await using other = await net1.run({ name: 'other', network: used.name })
+    expect(other.address).not.toBe(user.address)
     await other.waitUntilSucceeds`ping -c1 -W1 ${user.address}`
     // With the scope go the containers and then the network, from both hosts.
   },
@@ -42,6 +44,8 @@ scenario('a container joins a second network and leaves it while it runs', async
   await using other = await net2.run({ name: 'other', network: green.name })
   await both.fail`ping -c1 -W1 ${other.address}`
   await net1.succeed`docker network connect ${green.name} both`
+  const ask = '{{.NetworkSettings.Networks.green.IPAddress}}'
+  expect(await net1.succeed`docker inspect -f ${ask} both`).not.toBe(other.address)
   await both.succeed`ping -c1 -W1 ${other.address}`
   await net1.succeed`docker network disconnect ${green.name} both`
   await both.fail`ping -c1 -W1 ${other.address}`

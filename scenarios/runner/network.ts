@@ -1,6 +1,7 @@
 /**
  * A network for the length of a scope: made on one host, there on both, and gone from both afterwards.
  */
+import { expect } from 'vitest'
 import { driver } from './driver.ts'
 import type { Container, Host } from './host.ts'
 import { takingDown } from './moment.ts'
@@ -69,10 +70,11 @@ export interface Pair extends AsyncDisposable {
   b: Container
 }
 
-/** Containers `one` and `two`, one on each host, on one network. */
+/** Containers `one` and `two`, one on each host, on one network; of one address, each would only ping itself. */
 export async function pair(here: Host, there: Host, network: string): Promise<Pair> {
   const a = await here.run({ name: 'one', network })
   const b = await there.run({ name: 'two', network })
+  expect(b.address, 'address of two').not.toBe(a.address)
   return {
     a,
     b,
