@@ -11,7 +11,8 @@
 const kinds: readonly { name: string; form: string; measured?: true }[] = [
   { name: 'time of day', form: '\\d\\d:\\d\\d:\\d\\d\\.\\d+', measured: true },
   { name: 'mac', form: '(?:[0-9a-f]{2}:){5}[0-9a-f]{2}' },
-  { name: 'id', form: '\\b(?:[0-9a-f]{64}|[0-9a-f]{12})\\b' },
+  { name: 'id', form: '\\b[0-9a-f]{64}\\b' },
+  { name: 'short id', form: '\\b[0-9a-f]{12}\\b' },
   { name: 'address', form: '\\b\\d{1,3}(?:\\.\\d{1,3}){3}\\b' },
   { name: 'interface', form: '\\bveth[0-9a-f]+\\b' },
   { name: 'version', form: '\\b\\d+\\.\\d+\\.\\d+[\\w.+~-]*' },

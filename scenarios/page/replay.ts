@@ -107,7 +107,7 @@ export function replayOf(reading: Reading, told: (replayed: Replayed) => void): 
     const means = step && meaningsIf(step, prompt, command, reading.meanings)
     if (step === undefined || means === undefined) {
       const later = left.some((each) => meaningsIf(each, prompt, command, reading.meanings))
-      throw new PageFailure(misplaced(`\`${command}\` on ${prompt.host}`, step, later))
+      throw new PageFailure(misplaced(`\`${command}\` ${placeOf(prompt)}`, step, later))
     }
     reading.meanings = means
     left.shift()
@@ -117,7 +117,7 @@ export function replayOf(reading: Reading, told: (replayed: Replayed) => void): 
   function misplaced(typed: string, step: Step | undefined, later: boolean): string {
     if (step === undefined)
       return `${typed} is not on the page: "${heading.title}" (${reading.file}:${heading.line}) has no further command`
-    const next = `\`${step.command}\` on ${step.host}`
+    const next = `\`${step.command}\` ${placeOf(step)}`
     return later
       ? `${reading.file}:${step.line}: no scenario runs ${next}; the next that one runs is ${typed}`
       : `${typed} is not on the page: what comes next is at ${reading.file}:${step.line}, ${next}`
@@ -235,6 +235,9 @@ function meaningsIf(
   if (now === undefined || step.shell === undefined || shell === undefined) return now
   return withMeaning(now, step.shell, shell)
 }
+
+const placeOf = ({ host, shell }: Prompt) =>
+  shell === undefined ? `on ${host}` : `on ${host}, at root@${shell}`
 
 const shown = (step: Step) => linesOf(step.output.join('\n'))
 
