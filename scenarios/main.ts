@@ -20,12 +20,13 @@ import { told } from './report/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, root } from './report/folder.ts'
 import { type RoundFacts, reportedRound } from './report/round.ts'
 import { connected } from './runner/connected.ts'
-import { environmentFor, vxlan } from './runner/driver.ts'
+import { type Driver, environmentFor, vxlan, vxlanWith } from './runner/driver.ts'
 import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
 import { checkPage, selected } from './selection.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
-                            [--lab NAME] [--driver swarm|PATH[:NAME]] [--update] [--page FILE]
+                            [--lab NAME] [--driver swarm|PATH[:NAME]] [--datapath bridge|macvlan]
+                            [--update] [--page FILE]
 
   Without a FILTER: docs/walkthrough.md, replayed.
   FILTER     only scenario files whose path contains it; of the walkthrough also those before it
@@ -35,12 +36,14 @@ const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engin
   --keep     leave the lab up afterwards
   --repeat   the whole job N times, each on a fresh lab
   --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
+  --datapath all networks of that kind (docs/datapath.md), as -o datapath= makes them
   --lab      name of the lab; two with different names can be up at once, and each has its report, in report/NAME`
 
 const options = {
   ...labOptions,
   all: { type: 'boolean' },
   driver: { type: 'string' },
+  datapath: { type: 'string' },
   page: { type: 'string' },
   update: { type: 'boolean' },
   keep: { type: 'boolean' },
@@ -59,6 +62,7 @@ async function main(args: string[]): Promise<number> {
   }
   const times = count(values.repeat)
   const other = values.driver === undefined ? undefined : otherDriver(values.driver)
+  const ours = values.datapath === undefined ? vxlan : vxlanWith(values.datapath)
   if (values.page !== undefined) process.env.MULTIHOST_PAGE = resolve(values.page)
   if (values.update) process.env.MULTIHOST_UPDATE = '1'
   const wish = { filters: positionals, all: values.all ?? false, folder: other ? 'conformance/' : undefined }
@@ -72,7 +76,7 @@ async function main(args: string[]): Promise<number> {
   for (let round = 1; round <= times; round++) {
     if (times > 1) console.log(`\nround ${round} of ${times}`)
     const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
-    const code = await once({ choice: await choose(), facts, files, other, keep, timings })
+    const code = await once({ choice: await choose(), facts, files, ours, other, keep, timings })
     if (code !== 0) return code
   }
   return 0
@@ -82,17 +86,18 @@ interface Job {
   choice: LabChoice
   facts: RoundFacts
   files: string[]
+  ours: Driver
   other: OtherDriver | undefined
   keep: boolean
   timings: boolean
 }
 
-function once({ choice, facts, files, other, keep, timings: withTimings }: Job): Promise<number> {
+function once({ choice, facts, files, ours, other, keep, timings: withTimings }: Job): Promise<number> {
   return reportedRound(facts, (round) =>
     withLab(choice, { keep }, async ({ timings }) => {
       if (withTimings) console.log(timingTable(timings))
       round.raised(timings)
-      const replayed = other ? compare(choice, files, other) : replay(choice, files)
+      const replayed = other ? compare(choice, files, ours, other) : replay(choice, files, ours)
       const code = await replayed.finally(round.replayed)
       checkInterrupted()
       const states = await choice.backend.states()
@@ -104,20 +109,25 @@ function once({ choice, facts, files, other, keep, timings: withTimings }: Job):
 }
 
 /** Ours runs, too: a check that fails on both is not the other's fault. */
-async function compare(choice: LabChoice, files: string[], other: OtherDriver): Promise<number> {
+async function compare(
+  choice: LabChoice,
+  files: string[],
+  ours: Driver,
+  other: OtherDriver,
+): Promise<number> {
   await using net1 = await connected(choice.backend, 'net-1')
   await using net2 = await connected(choice.backend, 'net-2')
   const driver = await other.install([net1, net2])
-  const ours = await replay(choice, files)
+  const known = await replay(choice, files, ours)
   checkInterrupted()
   await other.enter([net1, net2])
   const theirs = await replay(choice, files, driver)
   console.log(`\n${comparison(told())}`)
-  return other.mustPass ? Math.max(ours, theirs) : ours
+  return other.mustPass ? Math.max(known, theirs) : known
 }
 
 /** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
-function replay({ environment }: LabChoice, files: string[], driver = vxlan): Promise<number> {
+function replay({ environment }: LabChoice, files: string[], driver: Driver): Promise<number> {
   const reporters = ['--reporter=default', `--reporter=${root}scenarios/report/reporter.ts`]
   const args = [
     `${root}node_modules/vitest/vitest.mjs`,

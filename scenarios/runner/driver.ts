@@ -5,6 +5,9 @@
  * here and nowhere else; a scenario that a driver cannot pass for a known reason is skipped with that reason.
  */
 
+import { type DatapathKind, datapathKinds } from '../../driver/core/model.ts'
+import { unknown } from '../../provision/errors.ts'
+
 /** What a scenario may need of a driver beyond a network. */
 export type Feature = 'live-restore'
 
@@ -12,6 +15,8 @@ export interface Driver {
   name: string
   /** Words of `docker network create` that choose it. */
   create: readonly string[]
+  /** How its containers hang on the VXLAN device, where scenarios look into the kernel: ours alone. */
+  datapath?: DatapathKind
   /**
    * How a network comes to the other hosts: by itself, with its first container there, or perhaps not at all.
    * What does not come is made there too, so that the other scenarios say something about the driver.
@@ -26,6 +31,13 @@ export const vxlan: Driver = {
   create: ['-d', 'vxlan', '--ipam-driver', 'vxlan'],
   spreads: 'by itself',
   lacks: {},
+}
+
+/** Ours, with all networks of that kind. */
+export function vxlanWith(text: string): Driver {
+  const datapath = datapathKinds.find((kind) => kind === text)
+  if (datapath === undefined) throw unknown('datapath', text, [...datapathKinds])
+  return { ...vxlan, create: [...vxlan.create, '-o', `datapath=${datapath}`], datapath }
 }
 
 export const swarm: Driver = {
