@@ -19,8 +19,10 @@ import { goals, goalTable } from './goals.ts'
 import { measure, sizes } from './measure.ts'
 import type { Pair } from './overlays.ts'
 import type { Sample } from './samples.ts'
+import { scale } from './scale/main.ts'
 
 const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
+       npm run bench -- scale …   large clusters, without a lab: docs/scale.md
 
   --quick   fewer rounds: two minutes instead of seven
   --out     where the samples go; report/bench.json
@@ -38,6 +40,7 @@ const options = {
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 async function main(args: string[]): Promise<void> {
+  if (args[0] === 'scale') return scale(args.slice(1), interruption.promise)
   const { values } = parse(args, options)
   if (values.help) return console.log(usage)
   const choice = await chooseLab(values, 'bench')

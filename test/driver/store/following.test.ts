@@ -195,7 +195,7 @@ test('whatever overtakes what, a host that has polled knows exactly what Consul 
         }
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   )
 })
 
@@ -231,7 +231,7 @@ test('no key is ever turned back, and what a host has deleted does not come back
         }
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   )
 })
 

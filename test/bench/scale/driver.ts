@@ -1,0 +1,94 @@
+/**
+ * One whole driver over a real kernel, in a process of its own and told what to do by its parent: the engine is in
+ * memory, the namespaces are the parent's.
+ */
+import { readFileSync } from 'node:fs'
+import { realKernel } from '../../../driver/kernel/real.ts'
+import { openConsulStore } from '../../../driver/store/consul.ts'
+import { startHost, type TestHost } from '../../fixtures/host.ts'
+import { until } from '../../fixtures/until.ts'
+import { createMeter } from './meter.ts'
+import { probeEndpoint } from './records.ts'
+import { serve } from './serve.ts'
+
+export interface DriverPlace {
+  url: string
+  prefix: string
+  diskPath: string
+  /** Of the network namespace that plays the host. */
+  hostNamespace: string
+  /** Where the driver makes its own. */
+  namespaceFolder: string
+}
+
+const meter = createMeter()
+const { mac } = probeEndpoint(0, '', true)
+let host: TestHost | undefined
+let applied = 0
+let told: (() => void) | undefined
+
+export const calls = {
+  /** Resolves when the engine has the network; how long that took. */
+  async start(place: DriverPlace): Promise<number> {
+    const began = performance.now()
+    host = await meter.run(() => start(place))
+    await until('the network is here', () => host?.docker.ls().length === 1, 120_000)
+    return performance.now() - began
+  },
+  /** A container on the network, the first of which brings the whole of it into the kernel. */
+  async run(name: string): Promise<number> {
+    const began = performance.now()
+    await host?.docker.run(name, 'network-0')
+    return performance.now() - began
+  },
+  /** Stops, starts, and has a container on the network. */
+  async restart(name: string): Promise<number> {
+    const began = performance.now()
+    await host?.stop()
+    await meter.run(async () => host?.start())
+    await until('it follows the store', () => host?.store.status().fresh === true, 120_000)
+    await calls.run(name)
+    return performance.now() - began
+  },
+  /** When the kernel has been told of the probe that often: milliseconds of this machine's clock. */
+  async programmed(times: number): Promise<number> {
+    while (applied < times) {
+      await new Promise<void>((resolve) => {
+        told = resolve
+      })
+    }
+    return performance.timeOrigin + performance.now()
+  },
+  async usage(): Promise<{ received: number; cpuMs: number; residentBytes: number }> {
+    return { received: meter.received(), cpuMs: cpuMs(), residentBytes: process.memoryUsage().rss }
+  },
+  async close(): Promise<void> {
+    await host?.[Symbol.asyncDispose]()
+  },
+}
+
+async function start({ url, prefix, diskPath, hostNamespace, namespaceFolder }: DriverPlace) {
+  const real = realKernel({ folder: namespaceFolder, hostNamespace })
+  const underlay = await real.underlay('eth1')
+  const kernel: typeof real = {
+    ...real,
+    async apply(ops) {
+      await real.apply(ops)
+      if (!ops.some((op) => 'mac' in op && op.mac === mac)) return
+      applied += 1
+      told?.()
+    },
+  }
+  const openStore = () => openConsulStore({ url, prefix, host: 'driver', diskPath })
+  const more = { everyMs: 5000, graceMs: 5000 }
+  return startHost({ name: 'driver', kernel, underlay, namespaceFolder, openStore, more })
+}
+
+/** proc(5): its own time and that of the commands it has run, in ticks of 10 ms. */
+function cpuMs(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * 10
+}
+
+serve(calls)

@@ -1,0 +1,64 @@
+/**
+ * A simulated host: the driver's own store and datapath loop, over a kernel that accepts everything and keeps nothing.
+ */
+
+import { pino } from 'pino'
+import { namespaceOf } from '../../../driver/core/desired.ts'
+import type { HostName } from '../../../driver/core/model.ts'
+import { localIdOf, networksUsedBy } from '../../../driver/core/snapshot.ts'
+import type { Kernel } from '../../../driver/kernel/kernel.ts'
+import { type DatapathLoop, startDatapath } from '../../../driver/loops/datapath.ts'
+import { type ConsulOptions, openConsulStore } from '../../../driver/store/consul.ts'
+import type { Store } from '../../../driver/store/store.ts'
+import { until } from '../../fixtures/until.ts'
+import { createMeter, type Meter } from './meter.ts'
+
+export interface SimulatedHost {
+  meter: Meter
+  store: Store
+  close(): Promise<void>
+}
+
+export interface HostOptions extends Pick<ConsulOptions, 'url' | 'prefix' | 'diskPath'> {
+  host: HostName
+  vtep: string
+}
+
+/** Resolves when everything is known, and every network of the host has its datapath. */
+export async function startSimulatedHost({ vtep, ...options }: HostOptions): Promise<SimulatedHost> {
+  const { host } = options
+  const meter = createMeter()
+  const store = await meter.run(() => openConsulStore(options))
+  await meter.run(() => store.session())
+  const datapath = startDatapath({
+    ...{ store, kernel: noKernel, host, log: quiet, auditMs: 10 ** 8 },
+    underlay: () => ({ device: 'eth1', address: vtep, mtuBytes: 1500 }),
+    localNamespaceOf(network) {
+      const local = localIdOf(store.snapshot(), host, network)
+      return local === undefined ? undefined : namespaceOf(local, '/nowhere')
+    },
+  })
+  const close = async (): Promise<void> => {
+    await datapath.close()
+    await store.close()
+  }
+  await settled(store, datapath, host)
+  return { meter, store, close }
+}
+
+async function settled(store: Store, datapath: DatapathLoop, host: HostName): Promise<void> {
+  await until(`${host} knows the store`, () => store.status().fresh, 120_000)
+  for (const network of networksUsedBy(store.snapshot(), host)) await datapath.settled(network)
+}
+
+const quiet = pino({ level: 'silent' })
+
+const noKernel: Kernel = {
+  observe: async () => undefined,
+  namespaces: async () => [],
+  looseEnds: async () => [],
+  apply: async () => undefined,
+  routes: async () => [],
+  underlay: async () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
+  close: async () => undefined,
+}
