@@ -1,0 +1,87 @@
+/**
+ * What a soak does, drawn from a seed: the same seed and size give the same plan, so a run that failed can be replayed.
+ *
+ * Rounds; in each, every host does its steps one after the other and both hosts at once, and between two rounds all
+ * stand still and are looked at. The driver of the first host is never restarted, since growth shows only in a process
+ * that lives.
+ */
+export interface Start {
+  step: 'start'
+  names: readonly string[]
+}
+export interface Stop {
+  step: 'stop'
+  names: readonly string[]
+}
+/** Containers end with their engine. */
+export interface Restart {
+  step: 'restart' | 'kill'
+  unit: 'docker' | 'multihost'
+}
+export type SoakStep = Start | Stop | Restart
+
+/** Steps by host, in the order of the hosts. */
+export type Round = readonly (readonly SoakStep[])[]
+
+/** A container may be there on a host at once so often. */
+const most = 8
+
+export function soakPlan(seed: number, containers: number, hosts = 2): Round[] {
+  const random = randomFrom(seed)
+  const running = Array.from({ length: hosts }, (): string[] => [])
+  const rounds: Round[] = []
+  for (let made = 0; made < containers; ) {
+    const round = running.map((names, host): SoakStep[] => {
+      const unit = disturbed(random, host)
+      if (unit?.unit === 'docker') names.length = 0
+      const count = Math.min(containers - made, 1 + below(random, 6))
+      const born = Array.from({ length: count }, () => `soak-${++made}`)
+      names.push(...born)
+      const gone = shuffled(random, names).slice(
+        0,
+        Math.max(names.length - most, below(random, names.length)),
+      )
+      running[host] = names.filter((name) => !gone.includes(name))
+      return [
+        ...(unit === undefined ? [] : [unit]),
+        ...(born.length === 0 ? [] : [{ step: 'start', names: born } as const]),
+        ...(gone.length === 0 ? [] : [{ step: 'stop', names: gone } as const]),
+      ]
+    })
+    rounds.push(round)
+  }
+  return [
+    ...rounds,
+    running.map((names): SoakStep[] => (names.length === 0 ? [] : [{ step: 'stop', names }])),
+  ]
+}
+
+function disturbed(random: () => number, host: number): Restart | undefined {
+  const at = below(random, 12)
+  if (at === 0) return { step: 'restart', unit: 'docker' }
+  if (at === 1) return { step: 'kill', unit: 'docker' }
+  if (host === 0 || at > 4) return undefined
+  return { step: at === 2 ? 'restart' : 'kill', unit: 'multihost' }
+}
+
+/** mulberry32, by Tommy Ettinger: public domain, 32 bits of state. */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+function below(random: () => number, bound: number): number {
+  return Math.floor(random() * bound)
+}
+
+function shuffled(random: () => number, names: readonly string[]): string[] {
+  return names
+    .map((name) => ({ name, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ name }) => name)
+}
