@@ -3,7 +3,7 @@ import type { Endpoint, Lease, Snapshot, Table, Tables } from '../../../driver/c
 import { applyDeltas, emptySnapshot } from '../../../driver/core/snapshot.ts'
 import { endpoint, id, network } from './datapath.sample.ts'
 
-export const localOnTwo = 'b'.repeat(64)
+const localOnTwo = 'b'.repeat(64)
 export const mine: Endpoint = endpoint('1', 'net-1', '172.21.0.2', {
   container: { id: 'c'.repeat(64), name: 'one' },
 })
