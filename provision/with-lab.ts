@@ -5,6 +5,8 @@
  * `keep` leaves it up, but only when the work came to its end: one that was interrupted or lost is of no use.
  */
 import type { LabChoice } from './arguments.ts'
+import type { Backend } from './backend.ts'
+import { hosts } from './hosts.ts'
 import { checkInterrupted } from './nspawn/run.ts'
 import { type Raised, raise } from './raise.ts'
 
@@ -16,7 +18,9 @@ export async function withLab<T>(
   if (backend.fresh) await backend.down() // one kept from before would hide what it was left with
   let kept = false
   try {
-    const result = await work(await raise(backend, { stays: false }))
+    const raised = await raise(backend, { stays: false })
+    if (!backend.fresh) await forgetEarlierRuns(backend)
+    const result = await work(raised)
     checkInterrupted()
     kept = keep
     return result
@@ -25,5 +29,16 @@ export async function withLab<T>(
       backend.complete(true)
       console.log(`the lab stays: npm run lab -- ssh net-1${flags}, and npm run lab -- down${flags}`)
     } else await backend.abandon()
+  }
+}
+
+/**
+ * Networks that come by themselves with the first container, and are in the way of who looks at hosts that have had
+ * none. One that has a container stays, since Docker refuses to remove it.
+ */
+async function forgetEarlierRuns(backend: Backend): Promise<void> {
+  for (const host of hosts.filter((each) => each.role === 'docker')) {
+    await using connection = await backend.connect(host)
+    await connection.exec('docker network rm multihost docker_gwbridge')
   }
 }

@@ -59,7 +59,8 @@ scenario(
   },
 )
 
-scenario('the control channel does not need the lab network', async ({ net2 }) => {
+scenario('the control channel does not need the lab network', async ({ net2, needs }) => {
+  needs('out of band')
   await net2.succeed`ip link set dev eth1 down`
   try {
     expect(await net2.succeed`ip -br link show dev eth1`).toMatch(/^eth1\S* +DOWN/)

@@ -11,6 +11,9 @@ export default class EventReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const result = test.result()
     if (result.state === 'pending') return
+    // vitest's own reporter counts those that were skipped, and says no more of them.
+    const skipped = result.state === 'skipped' ? result.note : undefined
+    if (skipped !== undefined) console.log(`skipped: ${test.name}: ${skipped}`)
     const { startTime, duration } = test.diagnostic() ?? { startTime: Date.now(), duration: 0 }
     const file = test.module.moduleId
     tell({
@@ -21,7 +24,7 @@ export default class EventReporter implements Reporter {
       at: startTime,
       ms: duration,
       ...failure(result.errors, file),
-      ...(result.state === 'skipped' && result.note !== undefined ? { message: result.note } : {}),
+      ...(skipped === undefined ? {} : { message: skipped }),
     })
   }
 

@@ -9,7 +9,9 @@ import { type DatapathKind, datapathKinds } from '../../driver/core/model.ts'
 import { unknown } from '../../provision/errors.ts'
 
 /** What a scenario may need of a driver beyond a network. */
-export type Feature = 'live-restore'
+const features = ['live-restore'] as const
+export type Feature = (typeof features)[number]
+export const isFeature = (word: string): word is Feature => features.some((each) => each === word)
 
 export interface Driver {
   name: string

@@ -10,6 +10,7 @@
  * disk by the control channel, which does not cross the lab's network.
  */
 import type { Backend } from '../../provision/backend.ts'
+import type { Capability } from '../../provision/capabilities.ts'
 import { LabError } from '../../provision/errors.ts'
 import { describeFault, type NetworkFault } from '../../provision/faults.ts'
 import { hostNamed } from '../../provision/hosts.ts'
@@ -38,15 +39,20 @@ export interface Faults {
   smallDisk(host: Host, folder: string, unit: string): Promise<Fillable>
 }
 
-/** Faults of one scenario; those that it left are healed by `end`. */
-export function faultsOf(backend: Backend): Faults & { end(): Promise<void> } {
+/** Faults of one scenario, which `needs` ends where the backend cannot make one; those that it left are healed by `end`. */
+export function faultsOf(
+  backend: Backend,
+  needs: (capability: Capability) => void,
+): Faults & { end(): Promise<void> } {
   const made: AsyncDisposable[] = []
   const keep = async <T extends AsyncDisposable>(fault: Promise<T>): Promise<T> => {
     made.push(await fault)
     return fault
   }
-  const network = (fault: NetworkFault, seen: Seen) =>
-    keep(lasting({ ...networkFault(backend, fault), ...seen }))
+  const network = (fault: NetworkFault, seen: Seen) => {
+    needs('network faults')
+    return keep(lasting({ ...networkFault(backend, fault), ...seen }))
+  }
   return {
     partition: (a, b) =>
       network(
@@ -75,7 +81,10 @@ export function faultsOf(backend: Backend): Faults & { end(): Promise<void> } {
     pause: (host, unit) => keep(lasting(paused(host, unit))),
     kill: (host, unit) => keep(lasting(killed(host, unit))),
     restart: restarted,
-    off: (host) => keep(lasting(poweredOff(backend, host))),
+    off(host) {
+      needs('power')
+      return keep(lasting(poweredOff(backend, host)))
+    },
     smallDisk: (host, folder, unit) => keep(smallDisk(host, folder, unit)),
     async end() {
       for (const fault of made.reverse()) await fault[Symbol.asyncDispose]()

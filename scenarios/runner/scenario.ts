@@ -4,12 +4,13 @@
 import { test } from 'vitest'
 import { chooseLab } from '../../provision/arguments.ts'
 import type { Backend } from '../../provision/backend.ts'
+import { type Capability, lackOf } from '../../provision/capabilities.ts'
 import { hosts, type LabHost } from '../../provision/hosts.ts'
 import type { Connection } from '../../provision/ssh.ts'
 import { tell } from '../report/events.ts'
 import type { Picture } from '../report/picture.ts'
 import { capture } from './capture.ts'
-import { driver, type Feature, vxlan } from './driver.ts'
+import { driver, type Feature, isFeature, vxlan } from './driver.ts'
 import { collectEvidence } from './evidence.ts'
 import { type Faults, faultsOf } from './faults.ts'
 import { type Host, labHost } from './host.ts'
@@ -26,8 +27,8 @@ interface Fixtures extends Hosts {
    * the planes differ after it. Used by every scenario.
    */
   told: undefined
-  /** Skips the scenario where the driver lacks it, with the reason; the first line of the body. */
-  needs: (feature: Feature) => void
+  /** Skips the scenario where the driver or the backend lacks it, with the reason; the first line of the body. */
+  needs: (need: Feature | Capability) => void
 }
 
 export interface Hosts {
@@ -60,20 +61,21 @@ export const scenario = test.extend<Fixtures>({
     },
     { auto: true },
   ],
-  needs: async ({ skip }, use) =>
-    use((feature) => {
-      const reason = driver.lacks[feature]
+  needs: async ({ skip }, use) => {
+    const backend = await labBackend()
+    await use((need) => {
+      const reason = isFeature(need) ? driver.lacks[need] : lackOf(backend, need)
       if (reason !== undefined) skip(reason)
-    }),
+    })
+  },
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
   consulServer: async ({}, use) => use(await hostFixture('consul-server')),
   // biome-ignore lint/correctness/noEmptyPattern: as above
   net1: async ({}, use) => use(await hostFixture('net-1')),
   // biome-ignore lint/correctness/noEmptyPattern: as above
   net2: async ({}, use) => use(await hostFixture('net-2')),
-  // biome-ignore lint/correctness/noEmptyPattern: as above
-  faults: async ({}, use) => {
-    const { end, ...faults } = faultsOf(await labBackend())
+  faults: async ({ needs }, use) => {
+    const { end, ...faults } = faultsOf(await labBackend(), needs)
     await use(faults)
     await end()
   },
