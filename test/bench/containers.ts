@@ -6,7 +6,7 @@
 import type { Host } from '../../scenarios/runner/host.ts'
 import { callsBetween, scrape } from './metrics.ts'
 import { image, overlays, type Pair } from './overlays.ts'
-import { type Peer, type Recorder, rounds } from './samples.ts'
+import { isOurs, type Peer, type Recorder, rounds } from './samples.ts'
 
 export async function measureContainers({ net1 }: Pair, count: number, record: Recorder): Promise<void> {
   const networks = [
@@ -19,7 +19,7 @@ export async function measureContainers({ net1 }: Pair, count: number, record: R
   })
 }
 
-/** `which` container of its network on that host it is decides where the driver's calls are recorded. */
+/** `which` container of its network on that host it is decides under which name the driver's calls are recorded. */
 export async function timedRun(
   host: Host,
   peer: Peer,
@@ -27,10 +27,20 @@ export async function timedRun(
   which: 'first' | 'further',
   record: Recorder,
 ): Promise<number> {
-  const run = () => timed(host, `/usr/bin/docker run --rm --network ${network} ${image} true`)
-  if (peer !== 'multihost') return run()
+  return withCalls(host, peer, which, `/usr/bin/docker run --rm --network ${network} ${image} true`, record)
+}
+
+/** Milliseconds of a command, and beside them those of the driver's calls in it. */
+async function withCalls(
+  host: Host,
+  peer: Peer,
+  which: 'first' | 'further' | 'connect',
+  command: string,
+  record: Recorder,
+): Promise<number> {
+  if (!isOurs(peer)) return timed(host, command)
   const before = await scrape(host)
-  const ms = await run()
+  const ms = await timed(host, command)
   for (const [method, callMs] of callsBetween(before, await scrape(host)))
     record.add(`call/${which}/${method}`, peer, callMs)
   return ms
@@ -54,7 +64,8 @@ export async function measureConnect({ net1 }: Pair, count: number, record: Reco
     ...overlays.map(({ peer, warm }) => ({ peer, network: warm })),
   ]
   await rounds(count, networks, async ({ peer, network }) => {
-    record.add('connect', peer, await timed(net1, `/usr/bin/docker network connect ${network} connected`))
+    const command = `/usr/bin/docker network connect ${network} connected`
+    record.add('connect', peer, await withCalls(net1, peer, 'connect', command, record))
     await net1.succeed`/usr/bin/docker network disconnect ${network} connected`
   })
   await net1.succeed`/usr/bin/docker rm -f connected`

@@ -8,7 +8,7 @@
 import type { Host } from '../../scenarios/runner/host.ts'
 import { timedRun } from './containers.ts'
 import { anchor, image, type Overlay, overlays, type Pair, pidOf, removeNetwork } from './overlays.ts'
-import { type Recorder, rounds } from './samples.ts'
+import { isOurs, type Recorder, rounds } from './samples.ts'
 
 export async function measureConvergence(pair: Pair, count: number, record: Recorder): Promise<void> {
   const probers = new Map<string, string>()
@@ -17,6 +17,8 @@ export async function measureConvergence(pair: Pair, count: number, record: Reco
     const times = await startAndReply(pair, overlay, round, probers.get(overlay.peer) ?? '')
     record.add('start-reply', overlay.peer, (times.reply - times.process) * 1000)
     record.add('run-reply', overlay.peer, (times.reply - times.called) * 1000)
+    record.add('start-name', overlay.peer, (times.name - times.process) * 1000)
+    record.add('run-name', overlay.peer, (times.name - times.called) * 1000)
   })
 }
 
@@ -35,27 +37,39 @@ interface Times {
   called: number
   process: number
   reply: number
+  /** Its name is known in a container there. */
+  name: number
 }
 
 async function startAndReply(
   { net1, net2 }: Pair,
-  { warm, prefix }: Overlay,
+  { peer, warm, prefix }: Overlay,
   round: number,
   pid: string,
 ): Promise<Times> {
   // each time an address that nobody has heard of yet
   const address = `${prefix}.${100 + Math.floor(round / 200)}.${1 + (round % 200)}`
   const pinging = net2.succeed`nsenter -t ${pid} -n timeout 20 ping -n -D -i 0.005 ${address} | grep -m1 'bytes from'`
+  const name = `started-${round}`
+  const naming = named(net2, anchor(peer), name)
   const first = 'echo $EPOCHREALTIME; exec sleep infinity'
-  const start = `echo $EPOCHREALTIME; /usr/bin/docker run -d --init --name started --network ${warm} --ip ${address} ${image} bash -c '${first}' > /dev/null`
-  const [called, replied] = await Promise.all([net1.succeed`bash -c ${start}`, pinging])
-  const process = await net1.waitUntilSucceeds`/usr/bin/docker logs started | grep .`
-  await net1.succeed`/usr/bin/docker rm -f started`
+  const start = `echo $EPOCHREALTIME; /usr/bin/docker run -d --init --name ${name} --network ${warm} --ip ${address} ${image} bash -c '${first}' > /dev/null`
+  const [called, replied, known] = await Promise.all([net1.succeed`bash -c ${start}`, pinging, naming])
+  const process = await net1.waitUntilSucceeds`/usr/bin/docker logs ${name} | grep .`
+  await net1.succeed`/usr/bin/docker rm -f ${name}`
   return {
     called: Number(called),
     process: Number(process),
     reply: Number(/\[([\d.]+)\]/.exec(replied)?.[1]),
+    name: Number(known),
   }
+}
+
+/** Asked as programs in containers ask, again and again: by hosts file and by the engine's DNS. */
+function named(host: Host, container: string, name: string): Promise<string> {
+  const script = `until getent hosts ${name} > /dev/null; do sleep 0.005; done; echo $EPOCHREALTIME`
+  const options = ['-e', 'RES_OPTIONS=timeout:1 attempts:1']
+  return host.succeed`/usr/bin/docker exec ${options} ${container} timeout 20 bash -c ${script}`
 }
 
 /** A network is made on net-1; net-2 lists it, and runs its first container there. */
@@ -63,7 +77,7 @@ export async function measureCreation(pair: Pair, count: number, record: Recorde
   await rounds(count, overlays, async ({ peer, args }, round) => {
     const name = `made-${round}`
     // a Swarm worker lists a network only once a container of its own is on it
-    const listing = peer === 'multihost' ? listed(pair.net2, name) : undefined
+    const listing = isOurs(peer) ? listed(pair.net2, name) : undefined
     const create = `echo $EPOCHREALTIME; /usr/bin/docker network create ${args.join(' ')} ${name} > /dev/null; echo $EPOCHREALTIME`
     const times = (await pair.net1.succeed`bash -c ${create}`).split('\n').map(Number)
     const [called = Number.NaN, returned = Number.NaN] = times

@@ -3,7 +3,7 @@
  */
 
 import { table } from '../../scenarios/report/table.ts'
-import { type Peer, ratioOf, type Sample, summaryOf } from './samples.ts'
+import { type Ours, type Peer, ratioOf, type Sample, summaryOf } from './samples.ts'
 import type { Summary } from './statistics.ts'
 
 export interface Goal {
@@ -19,14 +19,17 @@ export interface Goal {
 export function goals(samples: readonly Sample[]): Goal[] {
   const of = (id: string, pick: keyof Summary = 'median'): number | undefined =>
     summaryOf(samples, id, 'multihost')?.[pick]
-  const ratio = (id: string, peer: Peer): number | undefined => ratioOf(samples, id, peer)
+  const ratio = (id: string, peer: Peer, our?: Ours): number | undefined => ratioOf(samples, id, peer, our)
   return [
     goal('TCP, one stream', 'least', 1, '× swarm', ratio('tcp-1', 'swarm')),
     goal('TCP, four streams', 'least', 1, '× swarm', ratio('tcp-4', 'swarm')),
     goal('TCP, one stream', 'least', 0.7, '× bare', ratio('tcp-1', 'bare')),
     goal('TCP, four streams', 'least', 0.7, '× bare', ratio('tcp-4', 'bare')),
+    goal('TCP, one stream, macvlan', 'least', 0.8, '× bare', ratio('tcp-1', 'bare', 'macvlan')),
+    goal('TCP, four streams, macvlan', 'least', 0.8, '× bare', ratio('tcp-4', 'bare', 'macvlan')),
     goal('container start', 'most', 0.75, '× swarm', ratio('run', 'swarm')),
     goal('convergence, p99', 'most', 100, 'ms', of('start-reply', 'p99')),
+    goal('convergence of names, p99', 'most', 100, 'ms', of('start-name', 'p99')),
     goal('a network on the other host', 'most', 300, 'ms', of('create-listed')),
     goal('CreateEndpoint, p50', 'most', 15, 'ms', of('call/further/CreateEndpoint')),
     goal('Join, p50', 'most', 15, 'ms', of('call/further/Join')),

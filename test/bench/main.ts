@@ -18,14 +18,15 @@ import { callTable, figureTable } from './figures.ts'
 import { goals, goalTable } from './goals.ts'
 import { measure, sizes } from './measure.ts'
 import type { Pair } from './overlays.ts'
+import { page } from './page.ts'
 import type { Sample } from './samples.ts'
 import { scale } from './scale/main.ts'
 
 const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
        npm run bench -- scale …   large clusters, without a lab: docs/scale.md
 
-  --quick   fewer rounds: two minutes instead of seven
-  --out     where the samples go; report/bench.json
+  --quick   fewer rounds: four minutes instead of fifteen
+  --out     where the samples go; report/bench.json, and beside it report/bench.html
   --keep    leave the lab up afterwards
   --lab     name of the lab; bench`
 
@@ -73,7 +74,9 @@ async function measureOn(backend: Backend, size: keyof typeof sizes, out: string
     samples,
   }
   writeFileSync(out, `${JSON.stringify(report, undefined, 1)}\n`)
-  console.log(`\n${samples.length} samples: ${out}`)
+  const html = `${out.replace(/\.json$/, '')}.html`
+  writeFileSync(html, page(samples, goals(samples), { began, size: report.size, machine, load }))
+  console.log(`\n${samples.length} samples: ${out}; as plots: ${html}`)
 }
 
 function print(samples: readonly Sample[]): void {

@@ -5,9 +5,18 @@
  */
 import { median, type Summary, summarize } from './statistics.ts'
 
-/** `bare`: the hosts without Docker's networks (for containers: `--network none`). `bridge`: the engine's own. */
-export const peers = ['bare', 'bridge', 'swarm', 'multihost'] as const
+/**
+ * `bare`: the hosts without Docker's networks (for containers: `--network none`). `bridge`: the engine's own; across
+ * hosts through a published port. `multihost`: this driver as it is by default; `macvlan`: with `-o datapath=macvlan`.
+ */
+export const peers = ['bare', 'bridge', 'swarm', 'multihost', 'macvlan'] as const
 export type Peer = (typeof peers)[number]
+export const ours = ['multihost', 'macvlan'] as const satisfies readonly Peer[]
+export type Ours = (typeof ours)[number]
+
+export function isOurs(peer: Peer): peer is Ours {
+  return ours.some((it) => it === peer)
+}
 
 export interface Sample {
   figure: string
@@ -42,9 +51,14 @@ function valuesOf(samples: readonly Sample[], figure: string, peer: Peer): numbe
  * Ours by theirs, round by round, and the median of that: a minute in which the machine was busy with something else
  * weighs on both. Absent where one has no samples, or theirs are not above zero (losses).
  */
-export function ratioOf(samples: readonly Sample[], figure: string, peer: Peer): number | undefined {
-  const [ours, theirs] = [valuesOf(samples, figure, 'multihost'), valuesOf(samples, figure, peer)]
-  const pairs = ours.slice(0, theirs.length).map((value, round) => [value, theirs[round] ?? 0] as const)
+export function ratioOf(
+  samples: readonly Sample[],
+  figure: string,
+  peer: Peer,
+  our: Ours = 'multihost',
+): number | undefined {
+  const [own, theirs] = [valuesOf(samples, figure, our), valuesOf(samples, figure, peer)]
+  const pairs = own.slice(0, theirs.length).map((value, round) => [value, theirs[round] ?? 0] as const)
   if (pairs.length === 0 || pairs.some(([, their]) => their <= 0)) return undefined
   return median(pairs.map(([our, their]) => our / their))
 }
