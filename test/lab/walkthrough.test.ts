@@ -1,0 +1,40 @@
+/**
+ * The main job on a page that is broken: it fails on real hosts, too, with exit code 1 and the line in the page.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { remains, start } from './machine.ts'
+
+const name = 'tpage'
+const folder = mkdtempSync(join(tmpdir(), 'walkthrough-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const page = readFileSync(new URL('../../docs/walkthrough.md', import.meta.url), 'utf8')
+const lineOf = (text: string, part: string) => text.slice(0, text.indexOf(part)).split('\n').length
+const command = 'root@net-1:~# uname -n'
+
+test.each([
+  [
+    'a command that no scenario runs',
+    `${command}\nnet-1\nroot@net-1:~# date`,
+    'no scenario runs `date` on you',
+    2,
+  ],
+  [
+    'a command that the scenario does not type',
+    'root@net-1:~# hostname',
+    'is not on the page: what comes next',
+    0,
+  ],
+  ['an output that does not match', `${command}\nnet-7`, 'printed something else than the page shows', 1],
+])('%s fails the job, with its line', { timeout: 180_000 }, async (_, instead, message, below) => {
+  const copy = join(folder, 'page.md')
+  writeFileSync(copy, page.replace(`${command}\nnet-1`, instead))
+  const { ended, soFar } = start('scenarios/main.ts', '--lab', name, '--page', copy, '1-machine-setup')
+  expect((await ended).code, soFar()).toBe(1)
+  expect(soFar()).toContain(`page.md:${lineOf(page, command) + below}`)
+  expect(soFar()).toContain(message)
+  expect(remains(name)).toEqual([])
+})
