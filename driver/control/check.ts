@@ -86,8 +86,11 @@ async function settled(parts: CheckParts, withinMs: number): Promise<Look> {
     const old = seen.since(found.differences.map(identity), lastsMs)
     const agree = found.differences.length === 0 && found.unknown.length === 0
     if (agree || withinMs === 0) return found
-    if (performance.now() > deadline) {
-      return { ...found, differences: found.differences.filter((it) => old.has(identity(it))) }
+    const lasted = found.differences.filter((it) => old.has(identity(it)))
+    const overMs = performance.now() - deadline
+    // What was seen shortly before the deadline gets the time to go, or to last.
+    if (overMs > lastsMs || (overMs > 0 && lasted.length === found.differences.length)) {
+      return { ...found, differences: lasted }
     }
     await delay(pauseMs)
   }

@@ -222,7 +222,7 @@ function attach(
   const { snapshot, view, record, network } = found
   const { host, now } = context
   const localId = localIdHere(snapshot, network.value, host)
-  checkFree(found, now())
+  checkFree(found, now(), { host, container })
   checkFixedAddresses(snapshot, network.value, host, localId)
   const holder: ServiceHolder = {
     host,
@@ -237,7 +237,11 @@ function attach(
   return { changes, answer: { service: view, localId } }
 }
 
-function checkFree({ view, record }: Found, now: Date): void {
+function checkFree(
+  { view, record }: Found,
+  now: Date,
+  asking: { host: HostName; container: Container | undefined },
+): void {
   if (view.backend !== undefined) {
     throw new DriverError('taken', `service ${named(view)} is attached to ${describeBackend(view.backend)}`, {
       hint: 'a service has one container in the whole cluster; detach that one first',
@@ -245,6 +249,8 @@ function checkFree({ view, record }: Found, now: Date): void {
   }
   const { host, container, attachingSince } = record.value.holder ?? {}
   const age = attachingSince === undefined ? attachTakesMs : now.getTime() - Date.parse(attachingSince)
+  // The same attach again: the driver died before it answered, or its user gave up.
+  if (container !== undefined && host === asking.host && container.id === asking.container?.id) return
   if (age >= attachTakesMs) return
   const what = container === undefined ? 'a container' : `container ${container.name}`
   throw new DriverError('taken', `service ${named(view)} is just being attached to ${what} on ${host}`, {

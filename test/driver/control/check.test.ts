@@ -73,7 +73,7 @@ test('a claim that was deleted by hand is found and lasts until it is repaired',
   const [vni] = [...net1.store.snapshot().vnis]
   if (vni === undefined) throw new Error('there is no VNI')
   await net1.store.commit([{ op: 'remove', table: 'vnis', key: vni[0], index: vni[1].index }])
-  const result = await check(net1, 1)
+  const result = await check(net1, 0.3)
   expect(result.differences.map(({ object }) => object)).toEqual(['claim vnis/256 of network foobar'])
   expect(exitCodeOf(await repair(net1))).toBe(0)
   expect(net1.store.snapshot().vnis.get('256')?.value).toBe(vni[1].value)
