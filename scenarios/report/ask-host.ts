@@ -78,6 +78,7 @@ function tunnelIn({ name, links, fdb, neighbours }: Namespace): Tunnel[] {
       ...(local === undefined ? {} : { local }),
       port,
       mtu: device.mtu,
+      bridged: links.some((link) => link.linkinfo?.info_kind === 'bridge'),
       ports: others.map((link) => link.ifname),
       fdb: fdb.flatMap(({ mac, dst }) => (dst === undefined ? [] : [{ mac, dst }])),
       neighbours: neighbours.flatMap(({ dst, lladdr, dev }) =>

@@ -65,6 +65,8 @@ export interface Tunnel {
   local?: string
   port: number
   mtu: number
+  /** Whether there is a bridge; containers can hang on the VXLAN device itself. */
+  bridged: boolean
   /** Devices on the bridge besides the VXLAN one. */
   ports: string[]
   fdb: { mac: string; dst: string }[]

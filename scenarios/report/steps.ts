@@ -1,0 +1,90 @@
+/**
+ * The steps of a scenario: its commands in their order, the tries of one wait as a single step, and what is run in a
+ * container under the container's name.
+ */
+import type { CommandEvent, WaitEvent } from './events.ts'
+
+export interface Step {
+  host: string
+  /** Name of the container that it runs in. */
+  container?: string
+  command: string
+  code: number
+  stdout: string
+  stderr: string
+  at: number
+  ms: number
+  /** How often it was tried until it held, or was given up. */
+  wait?: { tries: number; held: boolean }
+  /** Line of docs/walkthrough.md that types it. */
+  line?: number
+}
+
+export function stepsOf(
+  commands: readonly CommandEvent[],
+  waits: readonly WaitEvent[],
+  names: ReadonlyMap<string, string>,
+): Step[] {
+  const byTime = [...commands].sort((a, b) => a.at - b.at)
+  const tries = new Map<CommandEvent, WaitEvent>()
+  for (const wait of waits) for (const command of triesOf(wait, byTime)) tries.set(command, wait)
+  const last = new Map([...tries].map(([command, wait]) => [wait, command]))
+  return byTime.flatMap((command) => {
+    const wait = tries.get(command)
+    if (wait === undefined) return [step(command, names)]
+    if (last.get(wait) !== command) return []
+    const { at, ms, tries: count, held } = wait
+    return [{ ...step(command, names), at, ms, wait: { tries: count, held } }]
+  })
+}
+
+/** Id → name of every container that was started with one. */
+export function containerNames(commands: readonly CommandEvent[]): Map<string, string> {
+  return new Map(
+    commands.flatMap(({ command, stdout }) => {
+      const name = /^docker run .*?--name '?([\w.-]+)/.exec(command)?.[1]
+      const id = stdout.trim()
+      return name !== undefined && /^[0-9a-f]{64}$/.test(id) ? [[id, name] as const] : []
+    }),
+  )
+}
+
+/** Those on its host while it lasted, of the same text as the first of them. */
+function triesOf(wait: WaitEvent, byTime: readonly CommandEvent[]): CommandEvent[] {
+  const during = byTime.filter(
+    ({ host, at, ms }) => host === wait.host && at >= wait.at && at + ms <= wait.at + wait.ms + clockStepMs,
+  )
+  return during.filter(({ command }) => command === during[0]?.command).slice(0, wait.tries)
+}
+
+/** Beginnings are whole milliseconds, durations are not. */
+const clockStepMs = 2
+
+function step(event: CommandEvent, names: ReadonlyMap<string, string>): Step {
+  const { host, code, stdout, stderr, at, ms, line } = event
+  return {
+    host,
+    ...inContainer(event.command, names),
+    code,
+    stdout,
+    stderr,
+    at,
+    ms,
+    ...(line === undefined ? {} : { line }),
+  }
+}
+
+/** `docker exec ID sh -c 'ping -c1 two'` is `ping -c1 two` in that container. */
+function inContainer(
+  command: string,
+  names: ReadonlyMap<string, string>,
+): Pick<Step, 'command' | 'container'> {
+  const [, id = '', quoted = ''] = /^docker exec '?([0-9a-f]{64})'? sh -c (.+)$/s.exec(command) ?? []
+  const container = names.get(id)
+  return container === undefined ? { command } : { command: unquoted(quoted), container }
+}
+
+/** Undoes a shell's single quotes around a whole word. */
+function unquoted(word: string): string {
+  return /^'.*'$/s.test(word) ? word.slice(1, -1).replaceAll("'\\''", "'") : word
+}

@@ -1,0 +1,15 @@
+/**
+ * The heading under which a line of the walkthrough stands.
+ */
+export type Walkthrough = (line: number) => string | undefined
+
+export function headingsOf(page: string): Walkthrough {
+  const lines = page.split('\n')
+  const fenced = lines.map(
+    (_, i) => lines.slice(0, i).filter((line) => /^\s*```/.test(line)).length % 2 === 1,
+  )
+  return (line) => {
+    const above = lines.slice(0, line).findLastIndex((text, i) => /^#+ /.test(text) && !fenced[i])
+    return lines[above]?.replace(/^#+ /, '')
+  }
+}
