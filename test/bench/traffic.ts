@@ -65,18 +65,19 @@ async function enter(host: Host, peer: Peer): Promise<string[]> {
 
 async function measurePath(host: Host, path: Path, seconds: number, record: Recorder): Promise<void> {
   const { peer, to, from, inside } = path
+  // waited for: the server takes one client at a time, and may still be parting from the one before
   const iperf = ['iperf3', '-J', '-p', path.ports.iperf, '-c', to, '-t', seconds]
   for (const streams of [1, 4]) {
     const output =
-      await host.succeed`grep '^cpu ' /proc/stat; ${from} ${iperf} -P ${streams}; code=$?; grep '^cpu ' /proc/stat; exit $code`
+      await host.waitUntilSucceeds`grep '^cpu ' /proc/stat; ${from} ${iperf} -P ${streams}; code=$?; grep '^cpu ' /proc/stat; exit $code`
     const { gigabitsPerSecond, cpuMsPerGigabit } = tcpOf(output)
     record.add(`tcp-${streams}`, peer, gigabitsPerSecond)
     record.add(`cpu-${streams}`, peer, cpuMsPerGigabit)
     // datagrams that fit into an overlay's frames, on all paths alike; as many as will go
-    const udp = udpOf(await host.succeed`${from} ${iperf} -u -b 0 -l 1400 -P ${streams}`)
+    const udp = udpOf(await host.waitUntilSucceeds`${from} ${iperf} -u -b 0 -l 1400 -P ${streams}`)
     record.add(`udp-${streams}`, peer, udp.gigabitsPerSecond)
   }
-  const calm = udpOf(await host.succeed`${from} ${iperf} -u -b 300M -l 1400`)
+  const calm = udpOf(await host.waitUntilSucceeds`${from} ${iperf} -u -b 300M -l 1400`)
   record.add('udp-loss', peer, calm.lostPercent)
   record.add('reply', peer, await typicalReply(host, inside, to, path.ports.echo))
   if (peer === 'bridge') return // its address is not reached from another host
