@@ -2,7 +2,6 @@
  * Debian's packages on this machine: which are missing, how to get them, and the mirror that apt uses.
  */
 import { existsSync } from 'node:fs'
-import { execa } from 'execa'
 import { LabError } from './errors.ts'
 
 /** Package → a file that it brings. */
@@ -48,6 +47,7 @@ export async function install(needs: Needs, say: (line: string) => void): Promis
   if (process.getuid?.() !== 0)
     throw new LabError(`missing on this machine: ${absent.join(', ')}`, { hint: byHand })
   say(`installing ${absent.join(', ')} …`)
+  const { execa } = await import('execa')
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   const update = await execa('apt-get', ['update', '-q'], { reject: false, env, all: true })
   const result = await execa('apt-get', ['-q', ...command.slice(1)], { reject: false, env, all: true })
@@ -65,6 +65,7 @@ export async function debianMirror(): Promise<string> {
   const chosen = process.env.MULTIHOST_MIRROR
   if (chosen) return chosen
   const args = ['indextargets', '--format', '$(ORIGIN)|$(LABEL)|$(SITE)', 'Created-By: Packages']
+  const { execa } = await import('execa') // loaded where it is used: `lab exec` is to start fast
   const { stdout } = await execa('apt-get', args, { reject: false })
   const mirror = (stdout ?? '')
     .split('\n')

@@ -7,7 +7,6 @@ import { explain, LabError, unknown } from './errors.ts'
 import { describeFault, type NetworkFaults, parseFault } from './faults.ts'
 import { hostNamed, hosts } from './hosts.ts'
 import { catchSignals } from './interruption.ts'
-import { collectGarbage } from './nspawn/removal.ts'
 import { uninterrupted } from './nspawn/run.ts'
 import type { Raised } from './raise.ts'
 import { shellQuote } from './ssh.ts'
@@ -84,6 +83,7 @@ const verbs = {
     process.exitCode = (await doctor(backend, (line) => console.log(line))) ? 0 : 2
   },
   gc: async () => {
+    const { collectGarbage } = await import('./nspawn/removal.ts')
     const { removed, kept } = await uninterrupted(collectGarbage)
     for (const line of removed) console.log(`removed ${line}`)
     for (const line of kept) console.error(`left ${line}`)

@@ -5,7 +5,6 @@
  * `uninterrupted` is for that taking down.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { execa } from 'execa'
 import { LabError } from '../errors.ts'
 
 const interruption = new AbortController()
@@ -48,6 +47,7 @@ export async function run(
   checkInterrupted()
   const signals = [...(protectedWork.getStore() ? [] : [interruption.signal]), ...(signal ? [signal] : [])]
   const cancel = signals.length > 0 ? { cancelSignal: AbortSignal.any(signals) } : {}
+  const { execa } = await import('execa') // not for `lab exec`, which is to start fast
   const result = await execa(file, args, { reject: false, killSignal: 'SIGKILL', ...cancel, ...options })
   checkInterrupted()
   if (!result.failed) return result.stdout
