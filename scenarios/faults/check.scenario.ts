@@ -1,0 +1,148 @@
+/**
+ * `multihost check` finds what somebody broke by hand in Consul, in the kernel or in a container, names it, and
+ * `--repair` mends it, without a container losing its address.
+ */
+import { expect } from 'vitest'
+import type { Container, Host } from '../runner/host.ts'
+import { sharedNetwork } from '../runner/network.ts'
+import { scenario } from '../runner/scenario.ts'
+
+const kv = 'http://consul-server:8500/v1/kv/multihost'
+
+interface Lab {
+  network: string
+  a: Container
+  b: Container
+}
+
+/** A network with a container on each host, which agrees before it is broken and in which all is well afterwards. */
+async function withPair(net1: Host, net2: Host, body: (lab: Lab) => Promise<void>): Promise<void> {
+  await using network = await sharedNetwork([net1, net2], 'checked')
+  await using a = await net1.run({ name: 'one', network: 'checked' })
+  await using b = await net2.run({ name: 'two', network: 'checked' })
+  expect(await net1.succeed`multihost check`).toBe('Consul, the kernel and Docker agree on net-1')
+  await body({ network: network.id, a, b })
+  expect(await net1.succeed`multihost check`).toContain('agree on net-1')
+  expect(await a.currentAddress()).toBe(a.address)
+  await b.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
+  await a.waitUntilSucceeds`ping -c1 -W1 two.checked`
+}
+
+/** Breaks it and looks at once, before a loop may mend it; again when a loop was faster. */
+async function foundAtOnce(host: Host, breakIt: string, sentence: string): Promise<void> {
+  const line = `${breakIt}; multihost check --within=0 | tee /dev/stderr | grep -q ${JSON.stringify(sentence)}`
+  await host.waitUntilSucceeds`bash -c ${line}`
+}
+
+/** Lasts until it is repaired. */
+async function foundAndRepaired(host: Host, object: string): Promise<void> {
+  const { code, stdout } = await host.run`multihost check --within=2 --json`
+  expect(code).toBe(1)
+  const { differences } = JSON.parse(stdout) as { differences: { object: string; sentence: string }[] }
+  expect(differences.map((it) => it.sentence)).toEqual([expect.stringContaining(object)])
+  expect(await host.succeed`multihost check --repair`).toContain('mended in the store')
+}
+
+scenario(
+  'an FDB entry and a neighbour that are gone are found, and mended by the loop',
+  async ({ net1, net2 }) => {
+    await withPair(net1, net2, async ({ network, b }) => {
+      const inside = `nsenter --net=/var/run/docker/netns/${network.slice(0, 12)}`
+      const mac = await b.succeed`cat /sys/class/net/eth0/address`
+      const fdb = `${inside} bridge fdb del ${mac} dev vxlan1 dst ${net2.address} self`
+      await foundAtOnce(net1, fdb, `FDB entry ${mac}: found nothing, expected ${net2.address}`)
+      await foundAtOnce(
+        net1,
+        `${inside} ip neigh del ${b.address} dev vxlan1`,
+        `neighbour ${b.address}: found`,
+      )
+      await net1.succeed`systemctl stop multihost; sh -c ${fdb}; systemctl start multihost`
+    })
+  },
+)
+
+scenario('a claim that is gone from Consul is found until it is repaired', async ({ net1, net2 }) => {
+  await withPair(net1, net2, async ({ network }) => {
+    const vni = await net1.succeed`sh -c ${`curl -sf ${kv}/networks/${network}?raw | jq .vni`}`
+    const before = await net1.succeed`curl -sf ${`${kv}/vnis/${vni}?raw`}`
+    await net1.succeed`curl -sf -X DELETE ${`${kv}/vnis/${vni}`}`
+    await foundAndRepaired(net1, `claim vnis/${vni} of network checked: found nothing`)
+    expect(await net2.succeed`curl -sf ${`${kv}/vnis/${vni}?raw`}`).toBe(before)
+  })
+})
+
+scenario(
+  'the lease of a container that runs, deleted in Consul, is found and made again',
+  async ({ net1, net2 }) => {
+    await withPair(net1, net2, async ({ network, a }) => {
+      await net1.succeed`curl -sf -X DELETE ${`${kv}/addresses/${network}/${a.address}`}`
+      await foundAndRepaired(net1, `expected a lease of ${a.address}`)
+      await net2.succeed`curl -sf ${`${kv}/addresses/${network}/${a.address}`}`
+    })
+  },
+)
+
+scenario(
+  'the endpoint of a container that runs, deleted in Consul, comes back before its links go',
+  async ({ net1, net2 }) => {
+    await withPair(net1, net2, async ({ network, a, b }) => {
+      const ask = '{{range .NetworkSettings.Networks}}{{.EndpointID}}{{end}}'
+      const key = `${kv}/endpoints/${network}/${await net1.succeed`docker inspect -f ${ask} ${a.id}`}`
+      await net1.succeed`curl -sf -X DELETE ${key}`
+      await net1.run`multihost check --within=0`
+      await net1.waitUntilSucceeds`curl -sf ${key}`
+      await b.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
+    })
+  },
+)
+
+scenario(
+  'an endpoint that Docker does not have is found, and repair takes it out of Consul',
+  async ({ net1, net2 }) => {
+    await withPair(net1, net2, async ({ network }) => {
+      const id = 'f'.repeat(64)
+      const ghost = { network, id, v4: '172.21.99.99', mac: '02:42:ac:15:63:63', host: 'net-1', aliases: [] }
+      const endpoint = JSON.stringify({ ...ghost, vtep: net1.address, joined: true })
+      const put = `curl -sf -X PUT -d '${endpoint}' ${kv}/endpoints/${network}/${id}`
+      await foundAtOnce(net1, put, `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
+      await net1.succeed`multihost check --repair`
+      await net1.fail`curl -sf ${`${kv}/endpoints/${network}/${id}`}`
+    })
+  },
+)
+
+scenario('a link that no container took is found, and removed by the loop', async ({ net1, net2 }) => {
+  await withPair(net1, net2, async () => {
+    const add = 'ip link add vxcdeadbeef type veth peer name probe0'
+    await foundAtOnce(net1, add, 'link vxcdeadbeef of the host: found a link, expected nothing')
+  })
+})
+
+scenario('a hosts file without its names is found, and mended by the loop', async ({ net1, net2 }) => {
+  await withPair(net1, net2, async ({ a }) => {
+    const empty = `docker exec ${a.id} sh -c 'echo 127.0.0.1 localhost > /etc/hosts'`
+    await foundAtOnce(net1, empty, 'container one: found other lines')
+  })
+})
+
+scenario(
+  'a Consul or a Docker that does not answer is unknown, and not a difference',
+  async ({ net1, net2, consulServer }) => {
+    await withPair(net1, net2, async () => {
+      for (const [host, unit, words] of [
+        [consulServer, 'consul', 'Consul cannot be read'],
+        [net1, 'docker', 'Docker cannot be read'],
+      ] as const) {
+        await host.succeed`systemctl kill -s STOP ${unit}`
+        try {
+          const { code, stdout } = await net1.run`multihost check --within=0`
+          expect([code, stdout]).toEqual([2, expect.stringContaining(words)])
+          expect(stdout).not.toContain('they differ')
+        } finally {
+          await host.succeed`systemctl kill -s CONT ${unit}`
+        }
+      }
+      await net1.waitUntilSucceeds`multihost check`
+    })
+  },
+)
