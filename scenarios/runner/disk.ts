@@ -2,7 +2,7 @@
  * A full disk: a folder of a host is put on a small file system of its own, which can then be filled.
  *
  * nspawn hosts stand on the machine's own disk, which is nobody's to fill. What was written meanwhile is put back into the
- * folder when the scope ends; the unit that works there is stopped for each change, as it holds files open.
+ * folder when the scope ends; the units that work there are stopped for each change, as they hold files open.
  */
 import { type Fault, lasting } from './fault.ts'
 import type { Host } from './host.ts'
@@ -15,10 +15,12 @@ export interface Fillable extends AsyncDisposable {
 /** Room beside what the folder has already, in bytes. */
 const room = 64 << 20
 
-export async function smallDisk(host: Host, folder: string, unit: string): Promise<Fillable> {
+export async function smallDisk(host: Host, folder: string, units: readonly string[]): Promise<Fillable> {
   const [disk, filler] = [`/run/small${folder}`, `${folder}/.full`]
+  let over = false
   const sh = (script: string) => host.succeed`sh -ec ${script}`
-  const around = (change: string) => sh(`systemctl stop ${unit}; ${change}; systemctl start ${unit}`)
+  const around = (change: string) =>
+    sh(`systemctl stop ${units.join(' ')}; ${change}; systemctl start ${units.join(' ')}`)
   const size = `$(($(du -s -B1 ${folder} | cut -f1) + ${room}))`
   await around(
     `mkdir -p ${disk}; mount -t tmpfs -o size=${size} tmpfs ${disk}; cp -a ${folder}/. ${disk}; mount --bind ${disk} ${folder}`,
@@ -33,6 +35,8 @@ export async function smallDisk(host: Host, folder: string, unit: string): Promi
         healed: () => sh(`${write}; rm ${folder}/.probe`),
       }),
     async [Symbol.asyncDispose]() {
+      if (over) return
+      over = true
       await around(
         `rm -f ${filler}; umount ${folder}; find ${folder} -mindepth 1 -delete; cp -a ${disk}/. ${folder}; umount ${disk}`,
       )

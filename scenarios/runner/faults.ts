@@ -35,8 +35,8 @@ export interface Faults {
   restart(host: Host, unit: string): Promise<void>
   /** As by a power failure; comes back with its disks when healed. */
   off(host: Host): Promise<Fault>
-  /** A disk of its own below the folder, which can be filled without filling the machine's. Restarts the unit. */
-  smallDisk(host: Host, folder: string, unit: string): Promise<Fillable>
+  /** A disk of its own below the folder, which can be filled without filling the machine's. Restarts the units. */
+  smallDisk(host: Host, folder: string, ...units: string[]): Promise<Fillable>
 }
 
 /** Faults of one scenario, which `needs` ends where the backend cannot make one; those that it left are healed by `end`. */
@@ -85,7 +85,7 @@ export function faultsOf(
       needs('power')
       return keep(lasting(poweredOff(backend, host)))
     },
-    smallDisk: (host, folder, unit) => keep(smallDisk(host, folder, unit)),
+    smallDisk: (host, folder, ...units) => keep(smallDisk(host, folder, units)),
     async end() {
       for (const fault of made.reverse()) await fault[Symbol.asyncDispose]()
     },
