@@ -16,15 +16,17 @@ export const nspawnNeeds: Needs = {
   nftables: '/usr/sbin/nft|/sbin/nft',
   socat: '/usr/bin/socat',
   'util-linux': '/usr/bin/setpriv',
+  openssl: '/usr/bin/openssl',
   'debian-archive-keyring': '/usr/share/keyrings/debian-archive-keyring.gpg',
 }
 
-/** What tests of the datapath need on this machine. */
+/** What the tests need on this machine. */
 export const testNeeds: Needs = {
   iproute2: '/usr/sbin/ip|/sbin/ip',
   'iputils-ping': '/usr/bin/ping|/bin/ping',
   'util-linux': '/usr/bin/unshare',
   tcpdump: '/usr/bin/tcpdump|/usr/sbin/tcpdump',
+  chromium: '/usr/bin/chromium|/usr/bin/chromium-browser|/usr/bin/google-chrome',
 }
 
 export function missing(needs: Needs): string[] {
