@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { LabKeys } from '../../provision/nspawn/keys.ts'
 import { labPaths } from '../../provision/nspawn/paths.ts'
 
-export type Entries = Record<string, Record<string, unknown>>
+export type Entries = Record<string, Record<string, unknown> | undefined>
 
 export interface RelayedLab extends AsyncDisposable {
   folder: string
