@@ -12,6 +12,7 @@ export const labOptions = {
   backend: { type: 'string' },
   inventory: { type: 'string' },
   engine: { type: 'string', multiple: true },
+  secure: { type: 'boolean' },
 } as const
 
 export interface LabChoice {
@@ -29,6 +30,7 @@ interface Values {
   backend?: string | undefined
   inventory?: string | undefined
   engine?: string[] | undefined
+  secure?: boolean | undefined
 }
 
 type OptionTable = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>
@@ -80,7 +82,7 @@ export async function chooseLab(
   const { nspawnBackend } = await import('./nspawn/backend.ts')
   return {
     lab,
-    backend: nspawnBackend({ lab, ...engineChoice(values.engine ?? []) }),
+    backend: nspawnBackend({ lab, secure: values.secure ?? false, ...engineChoice(values.engine ?? []) }),
     flags: lab === 'main' ? '' : ` --lab ${lab}`,
     environment: { ...backendVariable, MULTIHOST_LAB: lab },
   }
@@ -97,11 +99,11 @@ function labNamed(lab: string): string {
   throw new LabError(`"${lab}" cannot name a lab: up to 16 lower-case letters and digits, a letter first`)
 }
 
-const belongsTo = { lab: 'nspawn', engine: 'nspawn', inventory: 'ssh' } as const
+const belongsTo = { lab: 'nspawn', engine: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const
 
 /** A flag that would be passed over is a mistake: somebody means another lab than the one that would be used. */
 function refuseForeign(values: Values, backend: BackendName): void {
-  for (const flag of ['lab', 'engine', 'inventory'] as const) {
+  for (const flag of ['lab', 'engine', 'secure', 'inventory'] as const) {
     if (values[flag] === undefined || belongsTo[flag] === backend) continue
     throw new LabError(`--${flag} is for --backend ${belongsTo[flag]}, and this is ${backend}`)
   }

@@ -4,6 +4,7 @@
 import type { NetworkFaults } from './faults.ts'
 import type { LabHost } from './hosts.ts'
 import type { Work } from './progress.ts'
+import type { Secrets } from './secrets.ts'
 import type { Connection } from './ssh.ts'
 
 /**
@@ -34,6 +35,8 @@ export interface Backend {
   /** State of each host, by name. */
   states(): Promise<ReadonlyMap<string, MachineState>>
   connect(host: LabHost): Promise<Connection>
+  /** Of a lab whose Consul asks for tokens and speaks TLS; resolves with nothing where it does not. */
+  secrets?(): Promise<Secrets | undefined>
   /** Faults of the network between the hosts, where there is a switch to make them in. */
   faults?: NetworkFaults
   /** Pulls the plug of a host that is to be started again as it was, and does that. */

@@ -25,7 +25,7 @@ export const imageName = 'debian:13'
 /** Length of the lab network's prefix: 24. */
 export const prefixLength: string = network.split('/')[1] ?? '24'
 /** Where Consul answers. */
-export const consulAddress: string = `${address('consul')}:8500`
+export const consulAddress: string = address('consul')
 
 export function hostNamed(name: string): LabHost {
   const host = hosts.find((each) => each.name === name)

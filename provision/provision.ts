@@ -2,24 +2,27 @@
  * The procedure: which steps make a bare machine into a lab host, by role, in order.
  */
 import type { LabHost } from './hosts.ts'
+import type { Secrets } from './secrets.ts'
 import type { Connection } from './ssh.ts'
 import { names, packages } from './steps/base.ts'
 import { consul, consulPackage } from './steps/consul.ts'
+import { consulAcl } from './steps/consul-acl.ts'
 import { containerImage } from './steps/container-image.ts'
 import { dialect, user } from './steps/dialect.ts'
 import { docker, engineOptions } from './steps/docker.ts'
-import { driver, driverFiles, node } from './steps/driver.ts'
+import { driver, driverFiles, driverSecrets, node } from './steps/driver.ts'
 import { engine } from './steps/engine.ts'
 import { type Step, take } from './steps/step.ts'
 
 export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
-  consul: [packages, names, consulPackage, consul],
+  consul: [packages, names, consulPackage, consul, consulAcl],
   docker: [
     packages,
     names,
     engineOptions,
     node,
     driverFiles,
+    driverSecrets,
     driver,
     engine,
     docker,
@@ -33,11 +36,16 @@ export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
 export const boxSteps: readonly Step[] = [packages, consulPackage, node, driverFiles, engine, containerImage]
 
 /** Work for the progress tree: one part per step, which says whether it changed something. */
-export function provisioning(host: LabHost, connection: () => Connection, changed: (title: string) => void) {
+export function provisioning(
+  host: LabHost,
+  connection: () => Connection,
+  changed: (title: string) => void,
+  secrets: () => Secrets | undefined,
+) {
   return stepsFor[host.role].map((step) => ({
     title: step.title,
     run: async (say: (line: string) => void) => {
-      const did = await take(step, connection(), host)
+      const did = await take(step, connection(), host, secrets())
       say(did ? 'changed' : 'holds already')
       if (did) changed(`${host.name}: ${step.title}`)
     },

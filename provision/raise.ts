@@ -7,6 +7,7 @@ import { hosts, type LabHost } from './hosts.ts'
 import { checkInterrupted, onInterruption, run } from './nspawn/run.ts'
 import { perform, type Timing, type Work } from './progress.ts'
 import { provisioning } from './provision.ts'
+import type { Secrets } from './secrets.ts'
 import type { Connection } from './ssh.ts'
 
 export interface Raised {
@@ -50,6 +51,7 @@ async function provisioned(
   const close = () => open.forEach((connection) => void connection.close())
   const stopListening = onInterruption(close)
   const changed: string[] = []
+  let secrets: Secrets | undefined
   const partsOf = (host: LabHost): Work[] => {
     let connection: Connection | undefined
     const run = async () => {
@@ -61,12 +63,21 @@ async function provisioned(
       if (connection) return connection
       throw new Error(`${host.name} has no connection yet`)
     }
-    const steps = provisioning(host, opened, (title) => changed.push(title))
+    const steps = provisioning(
+      host,
+      opened,
+      (title) => changed.push(title),
+      () => secrets,
+    )
     return [{ title: begin.title, run }, ...steps]
+  }
+  const readSecrets = async () => {
+    secrets = await backend.secrets?.()
   }
   const parts = wanted.map((host) => ({ title: host.name, parts: partsOf(host) }))
   try {
     const works = [...before, { title: 'driver bundle', run: buildDriver }]
+    if (backend.secrets) works.push({ title: "Consul's secrets", run: readSecrets })
     const timings = await perform([...works, { title: 'hosts', together: true, parts }], options)
     return { timings, changed }
   } finally {

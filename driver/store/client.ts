@@ -269,6 +269,12 @@ function failureOf(error: Failure, address: StoreAddress): DriverError {
     const hint = `give the driver a token that may write under ${address.prefix}/ and create sessions`
     return new DriverError('unavailable', `Consul at ${where} refuses: ${said}`, { hint, cause: error })
   }
+  if (/certificate|altname/i.test(`${said} ${(error as NodeJS.ErrnoException).code}`)) {
+    return new DriverError('unavailable', `Consul at ${where} cannot be trusted: ${said}`, {
+      hint: '--kv-ca-file names the authority that has signed the certificate, which must be for the host that --kv-store names',
+      cause: error,
+    })
+  }
   return new DriverError('unavailable', `Consul at ${where} does not answer: ${said}`, {
     hint: 'running containers are not affected; it goes on by itself when Consul is back',
     cause: error,

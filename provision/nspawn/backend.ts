@@ -6,6 +6,7 @@ import type { Backend } from '../backend.ts'
 import { install, nspawnNeeds } from '../debian.ts'
 import { LabError } from '../errors.ts'
 import { hosts } from '../hosts.ts'
+import { secretsIn } from '../secrets.ts'
 import { dockerTemplate } from './docker-template.ts'
 import { nspawnFaults } from './faults/network.ts'
 import { buildImages, checkEngine, defaultEngine, imagePaths } from './image.ts'
@@ -37,11 +38,13 @@ export interface NspawnOptions {
   /** Engine of all hosts, and of single ones that differ. */
   engine?: string
   engines?: Record<string, string>
+  /** Consul with ACLs and TLS. A lab that was made so stays so. */
+  secure?: boolean
 }
 
 const names = hosts.map((host) => host.name)
 
-export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Backend {
+export function nspawnBackend({ lab, engine, engines = {}, secure = false }: NspawnOptions): Backend {
   for (const each of [engine ?? defaultEngine, ...Object.values(engines)]) checkEngine(each)
   const engineOf = (name: string) => {
     const record = readRecord(lab)
@@ -117,6 +120,10 @@ export function nspawnBackend({ lab, engine, engines = {} }: NspawnOptions): Bac
         throw new LabError(`${host.name} is not running`, { hint: `npm run lab -- up${flag(lab)}` })
       }
       return connectMachine(lab, host.name, labKeys(lab, names))
+    },
+    async secrets() {
+      const folder = labPaths(lab).secrets
+      return secure || existsSync(folder) ? secretsIn(folder, hosts) : undefined
     },
     faults: nspawnFaults(lab, names),
     power: {

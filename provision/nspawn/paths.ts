@@ -32,6 +32,7 @@ export function labPaths(lab: string) {
     run,
     record: join(run, 'record.json'),
     keys: join(run, 'keys.json'),
+    secrets: join(run, 'secrets'),
     disks: join(diskRoot, lab),
     switchNamespace: `mhlab-${lab}-switch`,
     cgroup: `multihost-lab/${lab}`,

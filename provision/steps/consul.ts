@@ -17,6 +17,7 @@ import {
 
 const configPath = '/etc/consul.d/multihost.json'
 const binary = '/usr/bin/consul'
+const [certificate, key] = ['/etc/consul.d/consul.pem', '/etc/consul.d/consul.key']
 const leader = `curl -sf --max-time 1 http://127.0.0.1:8500/v1/status/leader | grep -q :`
 
 export const consulPackage: Step = {
@@ -55,9 +56,22 @@ async function useHashicorp({ $ }: StepContext): Promise<boolean> {
   return true
 }
 
-function files({ host }: StepContext): RemoteFile[] {
-  const values = { name: host.name, address: host.address, binary, config: configPath, user: 'consul' }
+function files({ host, secrets }: StepContext): RemoteFile[] {
+  const secured = secrets === undefined ? {} : { secured: { certificate, key } }
+  const values = {
+    name: host.name,
+    address: host.address,
+    binary,
+    config: configPath,
+    user: 'consul',
+    ...secured,
+  }
+  const pems = [
+    { path: certificate, content: secrets?.certificate ?? '', mode: '0644' },
+    { path: key, content: secrets?.key ?? '', mode: '0600' },
+  ]
   return [
+    ...(secrets === undefined ? [] : pems),
     { path: configPath, content: render(new URL('../templates/consul.json.hbs', import.meta.url), values) },
     {
       path: '/etc/systemd/system/consul.service',

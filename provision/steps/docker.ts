@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { LabError } from '../errors.ts'
 import { consulAddress, network } from '../hosts.ts'
 import { render } from '../template.ts'
+import { authorityFile, tokenFile } from './driver.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -52,15 +53,21 @@ export const docker: Step = {
 }
 
 /** The engine's and the driver's options as one file; throws with the name and value that cannot stand in it. */
+const securedStore = [
+  `--kv-store=https://${consulAddress}:8501`,
+  `--kv-ca-file=${authorityFile}`,
+  `--kv-token-file=${tokenFile}`,
+]
+
 export function optionsFileText(values: { dockerOpts: string; multihostOpts: string }): string {
   const parsed = valuesSchema.safeParse(values)
   if (!parsed.success) throw new LabError(`${optionsFile}: ${z.prettifyError(parsed.error)}`)
   return render(new URL('../templates/docker.hbs', import.meta.url), parsed.data)
 }
 
-function optionsFileFor({ host }: StepContext): RemoteFile {
+function optionsFileFor({ host, secrets }: StepContext): RemoteFile {
   const multihostOpts = [
-    `--kv-store=consul://${consulAddress}`,
+    ...(secrets ? securedStore : [`--kv-store=consul://${consulAddress}:8500`]),
     '--default-network=overlay:multihost',
     `--bind-interface=${network}`,
     `--dns-listen=${host.address}`,

@@ -21,6 +21,9 @@ import {
 const bundle = new URL('../../dist/multihost.cjs', import.meta.url)
 const folder = '/usr/local/lib/multihost'
 const program = `${folder}/multihost.cjs`
+/** Of a secured Consul. */
+export const authorityFile = '/etc/multihost/consul-ca.pem'
+export const tokenFile = '/etc/multihost/consul-token'
 const ownNode = `${folder}/node`
 const neededNode = 20
 const answers = 'multihost status --json > /dev/null'
@@ -58,6 +61,13 @@ export const driverFiles: Step = {
   },
 }
 
+export const driverSecrets: Step = {
+  title: "overlay driver: consul's authority and the host's token",
+  holds: async (context) =>
+    (await filesHold(context, secretFiles(context))) && succeeds(context, privately(context)),
+  apply: async (context) => writeFiles(context, secretFiles(context)),
+}
+
 export const driver: Step = {
   title: 'overlay driver',
   holds: (context) =>
@@ -67,6 +77,17 @@ export const driver: Step = {
     await until(context, answers, 'the driver does not answer')
   },
 }
+
+function secretFiles({ secrets, host }: StepContext): RemoteFile[] {
+  if (secrets === undefined) return []
+  return [
+    { path: authorityFile, content: secrets.authority, mode: '0644' },
+    { path: tokenFile, content: `${secrets.tokens[host.name]}\n`, mode: '0600' },
+  ]
+}
+
+const privately = ({ secrets }: StepContext) =>
+  secrets === undefined ? 'true' : `[ "$(stat -c %a ${tokenFile})" = 600 ]`
 
 async function files(context: StepContext): Promise<RemoteFile[]> {
   if (!existsSync(bundle)) throw new LabError('dist/multihost.cjs is missing', { hint: 'npm run build' })

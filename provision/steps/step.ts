@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 import { LabError } from '../errors.ts'
 import type { LabHost } from '../hosts.ts'
+import type { Secrets } from '../secrets.ts'
 import { type RemoteShell, shellOn } from '../shell.ts'
 import { type Connection, shellQuote } from '../ssh.ts'
 
@@ -15,6 +16,8 @@ export interface StepContext {
   /** zx on the host, as root. */
   $: RemoteShell
   upload: Connection['upload']
+  /** Of a lab whose Consul asks for tokens and speaks TLS. */
+  secrets?: Secrets | undefined
 }
 
 export interface Step {
@@ -24,8 +27,13 @@ export interface Step {
 }
 
 /** Resolves with whether the step changed something. */
-export async function take(step: Step, connection: Connection, host: LabHost): Promise<boolean> {
-  const context = { host, $: shellOn(connection), upload: connection.upload }
+export async function take(
+  step: Step,
+  connection: Connection,
+  host: LabHost,
+  secrets?: Secrets,
+): Promise<boolean> {
+  const context = { host, $: shellOn(connection), upload: connection.upload, secrets }
   try {
     if (await step.holds(context)) return false
     await step.apply(context)

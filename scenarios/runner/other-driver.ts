@@ -101,7 +101,7 @@ async function installPlugin(path: string, name: string, machines: Machines): Pr
       `PLUGIN_SOCKET=${socket}`,
       `HOST_ADDRESS=${host.address}`,
       `PEER_ADDRESSES=${addresses.filter((each) => each !== host.address).join(' ')}`,
-      `CONSUL_HTTP_ADDR=${consulAddress}`,
+      `CONSUL_HTTP_ADDR=${consulAddress}:8500`,
     ].map((each) => `--setenv=${each}`)
     await host.succeed`mkdir -p /run/docker/plugins; systemd-run -q --unit ${unit} ${environment} ${program}`
     roles.push(await rolesOf(host, name, socket))

@@ -1,0 +1,42 @@
+/**
+ * Consul's ACLs on a secured lab: a management token that stays on the server, and for each Docker host a token of
+ * least privilege.
+ *
+ * Tokens are sent in a file's content, never as an argument. The management token is for who is root on the server:
+ * curl reads it from /root/.curlrc, and so do the scenarios, which look into the store there.
+ */
+import { readFileSync } from 'node:fs'
+import type { Step, StepContext } from './step.ts'
+import { succeeds, until, writeFiles } from './step.ts'
+
+const api = 'http://127.0.0.1:8500/v1'
+const management = '/root/.curlrc'
+const policy = 'multihost-driver'
+
+export const consulAcl: Step = {
+  title: "consul's tokens",
+  async holds(context) {
+    const { secrets } = context
+    if (secrets === undefined) return true
+    const tokens = Object.keys(secrets.tokens).map((host) => `grep -q '"Description":"multihost on ${host}"'`)
+    const listed = tokens.map((test) => `curl -sf ${api}/acl/tokens | ${test}`)
+    return succeeds(context, `[ -f ${management} ] && ${listed.join(' && ')}`)
+  },
+  async apply(context) {
+    const { $, secrets, host } = context
+    await until(context, `curl -s ${api}/acl/replication | grep -q Enabled`, 'Consul does not answer')
+    await $`[ -f ${management} ] || (umask 077; curl -sf -X PUT ${api}/acl/bootstrap | jq -r '"header = \\"X-Consul-Token: " + .SecretID + "\\""' > ${management})`
+    const rules = readFileSync(new URL('../templates/consul-policy.hcl', import.meta.url), 'utf8')
+    await put(context, 'acl/policy', { Name: policy, Rules: rules.replaceAll('consul-server', host.name) })
+    for (const [name, token] of Object.entries(secrets?.tokens ?? {})) {
+      const Description = `multihost on ${name}`
+      await put(context, 'acl/token', { SecretID: token, Description, Policies: [{ Name: policy }] })
+    }
+  },
+}
+
+async function put(context: StepContext, path: string, body: object): Promise<void> {
+  const file = '/run/multihost-acl.json'
+  await writeFiles(context, [{ path: file, content: JSON.stringify(body), mode: '0600' }])
+  await context.$`curl -sS --fail-with-body -X PUT -d @${file} ${`${api}/${path}`}; rm -f ${file}`
+}
