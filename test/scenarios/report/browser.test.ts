@@ -17,7 +17,7 @@ const file = join(folder, 'index.html')
 let chromium: Browser
 beforeAll(async () => {
   const style = readFileSync(new URL('../../../scenarios/report/page/style.css', import.meta.url), 'utf8')
-  const long = 'a-very-long-word-of-a-log'.repeat(40)
+  const long = 'averylongwordofalog'.repeat(40)
   const told = events.map((event) => ('message' in event ? { ...event, message: long } : event))
   const page = pageOf(told, (name) => `${name} ${long}`)
   writeFileSync(file, renderPage(page, { walkthrough: headingsOf('# Page'), style }))
