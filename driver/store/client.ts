@@ -76,6 +76,8 @@ export interface ListQuery {
 }
 
 const maxSockets = 32
+/** Kept open for the next call; what a burst needed beyond is closed. */
+const maxFreeSockets = 4
 
 export function createClient(options: ClientOptions): ConsulClient {
   const { address, timeoutMs, token } = options
@@ -114,7 +116,7 @@ export function createClient(options: ClientOptions): ConsulClient {
 }
 
 function agentFor({ address, tls = {} }: ClientOptions): Agent {
-  const pool = { keepAlive: true, maxSockets }
+  const pool = { keepAlive: true, maxSockets, maxFreeSockets }
   if (!address.secure) return new HttpAgent(pool)
   return new HttpsAgent({
     ...pool,
