@@ -35,6 +35,8 @@ export interface Backend {
   /** State of each host, by name. */
   states(): Promise<ReadonlyMap<string, MachineState>>
   connect(host: LabHost): Promise<Connection>
+  /** Consul asks for tokens and speaks TLS. */
+  readonly secure?: boolean
   /** Of a lab whose Consul asks for tokens and speaks TLS; resolves with nothing where it does not. */
   secrets?(): Promise<Secrets | undefined>
   /** Faults of the network between the hosts, where there is a switch to make them in. */

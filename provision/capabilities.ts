@@ -17,6 +17,10 @@ const capabilities = {
     is: 'hosts that can be switched off and on again within seconds',
     has: (backend: Backend) => backend.power !== undefined,
   },
+  secure: {
+    is: 'a lab made with --secure',
+    has: (backend: Backend) => backend.secure === true,
+  },
 } as const
 export type Capability = keyof typeof capabilities
 

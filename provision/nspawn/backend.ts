@@ -121,9 +121,11 @@ export function nspawnBackend({ lab, engine, engines = {}, secure = false }: Nsp
       }
       return connectMachine(lab, host.name, labKeys(lab, names))
     },
+    get secure() {
+      return secure || existsSync(labPaths(lab).secrets)
+    },
     async secrets() {
-      const folder = labPaths(lab).secrets
-      return secure || existsSync(folder) ? secretsIn(folder, hosts) : undefined
+      return this.secure ? secretsIn(labPaths(lab).secrets, hosts) : undefined
     },
     faults: nspawnFaults(lab, names),
     power: {

@@ -41,13 +41,6 @@ scenario(
   },
 )
 
-scenario('docker network ls lists none, host and bridge, and nothing else', async ({ net1, net2 }) => {
-  for (const host of [net1, net2]) {
-    const names = (await host.succeed`docker network ls --format ${'{{.Name}}'}`).split('\n')
-    expect(names.sort()).toEqual(['bridge', 'host', 'none'])
-  }
-})
-
 scenario(
   'the options of engine and driver are in /etc/default/docker',
   async ({ net1, net2, consulServer }) => {

@@ -1,0 +1,107 @@
+/**
+ * A Consul that asks for tokens and speaks TLS: who may do what, where the secrets are, and what is said when one of
+ * them is wrong.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, expect } from 'vitest'
+import { authority } from '../../provision/secrets.ts'
+import type { Host } from '../runner/host.ts'
+import { sharedNetwork } from '../runner/network.ts'
+import { scenario } from '../runner/scenario.ts'
+
+const token = '/etc/multihost/consul-token'
+const authorityFile = '/etc/multihost/consul-ca.pem'
+const options = '/etc/default/docker'
+
+let foreignAuthority = ''
+beforeAll(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'authority-'))
+  await authority(join(folder, 'other'), 'somebody else')
+  foreignAuthority = readFileSync(join(folder, 'other.pem'), 'utf8')
+  rmSync(folder, { recursive: true })
+})
+
+scenario(
+  'no secret is in an argument, a log, or a file that others may read',
+  async ({ needs, net1, net2, consulServer }) => {
+    needs('secure')
+    await consulServer.succeed`sed -n 's/.*Token: \(.*\)"/\1/p' /root/.curlrc > /run/secret; chmod 600 /run/secret; test -s /run/secret`
+    await consulServer.succeed`test $(stat -c %a /etc/consul.d/consul.key) = 600`
+    for (const host of [net1, net2])
+      await host.succeed`cp -p ${token} /run/secret; test $(stat -c %a /run/secret) = 600`
+    for (const host of [net1, net2, consulServer]) {
+      await host.fail`grep -lFf /run/secret /proc/[0-9]*/cmdline /proc/[0-9]*/environ`
+      await host.fail`journalctl --no-pager | grep -Ff /run/secret`
+      const found =
+        await host.succeed`find /etc /run /root /tmp /usr/local /var/lib /var/log -xdev -type f -perm /o+r -print0 | xargs -0 grep -lFf /run/secret || true`
+      expect(found).toBe('')
+      await host.succeed`rm /run/secret`
+    }
+  },
+)
+
+scenario(
+  'a host’s token may do what the driver does, and nothing else',
+  async ({ needs, net1, consulServer }) => {
+    needs('secure')
+    const store = `https://${consulServer.address}:8501/v1`
+    await net1.succeed`(umask 077; sed 's/^/X-Consul-Token: /' ${token} > /run/header)`
+    const asked = (path: string, ...more: string[]) =>
+      net1.succeed`curl -s --cacert ${authorityFile} -H @/run/header -o /dev/null -w ${'%{http_code}'} ${more} ${`${store}/${path}`}`
+    expect(await asked('kv/multihost/?keys')).toBe('200')
+    expect(await asked('kv/other/key', '-X', 'PUT', '-d', 'x')).toBe('403')
+    expect(await asked('session/create', '-X', 'PUT', '-d', '{"Node":"other"}')).not.toBe('200')
+    for (const path of ['acl/tokens', 'acl/policies', 'operator/raft/configuration'])
+      expect(await asked(path)).toBe('403')
+    await net1.succeed`rm /run/header`
+    const anonymous = await net1.succeed`curl -s --cacert ${authorityFile} ${`${store}/kv/multihost/?keys`}`
+    expect(anonymous).not.toContain('multihost/')
+    await net1.fail`curl -s -m 2 http://${consulServer.address}:8500/v1/status/leader`
+  },
+)
+
+const wrong: { what: string; make: (host: Host) => Promise<unknown>; says: string }[] = [
+  {
+    what: 'token',
+    make: (host) => host.succeed`echo 11111111-2222-3333-4444-555555555555 > ${token}`,
+    says: 'refuses: ACL not found',
+  },
+  {
+    what: 'authority',
+    make: (host) => host.succeed`echo ${foreignAuthority} > ${authorityFile}`,
+    says: 'cannot be trusted',
+  },
+  {
+    what: 'name in the certificate',
+    make: (host) =>
+      host.succeed`echo 192.168.33.10 elsewhere >> /etc/hosts; sed -i s,https://192.168.33.10:,https://elsewhere:, ${options}`,
+    says: 'cannot be trusted',
+  },
+]
+
+for (const { what, make, says } of wrong) {
+  scenario(`a wrong ${what} is said within 5 s, and disturbs no container`, async ({ needs, net1, net2 }) => {
+    needs('secure')
+    await using network = await sharedNetwork([net1, net2], 'secured')
+    await using one = await net1.run({ name: 'one', network: network.name })
+    await using two = await net2.run({ name: 'two', network: network.name })
+    await net2.succeed`mkdir /run/right; cp -p ${token} ${authorityFile} ${options} /etc/hosts /run/right`
+    await make(net2)
+    try {
+      await net2.succeed`systemctl restart multihost`
+      await net2.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
+      await net2.within(5000).waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
+      const said = await net2.fail`timeout 5 docker run --rm --network secured debian:13 true`
+      expect(said).toContain(says)
+      expect(said).toMatch(/give the driver a token|--kv-ca-file names/)
+      await one.succeed`ping -c1 -W1 ${two.address}`
+      await two.succeed`ping -c1 -W1 ${one.address}`
+    } finally {
+      await net2.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
+    }
+    await net2.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
+    await net2.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
+  })
+}
