@@ -50,6 +50,8 @@ export const calls = {
     await calls.run(name)
     return performance.now() - began
   },
+  /** How often the kernel has been told of the probe. */
+  applied: async (): Promise<number> => applied,
   /** When the kernel has been told of the probe that often: milliseconds of this machine's clock. */
   async programmed(times: number): Promise<number> {
     while (applied < times) {

@@ -38,12 +38,14 @@ export async function measureDriver(options: {
   consul: TestConsul
   program: string
   folder: string
+  /** Namespaces, for whoever ends the run: a signal does not unwind this function. */
+  made: Disposable[]
 }): Promise<DriverPoint> {
   const { endpoints, changes, consul, program, folder } = options
   const prefix = `scale-driver-${endpoints}`
   await using writers = await openWriters({ url: consul.url, prefix }, { hosts: 10, endpoints, networks: 1 })
-  using own = namespaces()
-  using lab = namespaces()
+  const [own, lab] = [namespaces(), namespaces()]
+  options.made.push(own, lab)
   const hostNamespace = lab.add('host')
   lab.ip(
     hostNamespace,
@@ -60,10 +62,11 @@ export async function measureDriver(options: {
   await delay(restMs)
   const rested = await driver.call('usage')
   const restCpuShare = (rested.cpuMs - idle.cpuMs) / (performance.now() - resting)
+  const before = await driver.call('applied')
   const times: number[] = []
   const began = performance.now()
   for (let i = 0; i < changes; i++) {
-    const programmed = driver.call('programmed', i + 1)
+    const programmed = driver.call('programmed', before + i + 1)
     const at = performance.timeOrigin + performance.now()
     await changeProbe(writers.stores[0], 0, `driver-${i}`)
     times.push((await programmed) - at)

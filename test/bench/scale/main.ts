@@ -74,10 +74,11 @@ export async function scale(args: string[], interrupted: Promise<never>): Promis
   if (values.help) return console.log(usage)
   const plan = planFor(values)
   const folder = mkdtempSync(join(tmpdir(), 'multihost-scale-'))
+  const made: Disposable[] = []
   const consul = await startConsul()
   try {
     const [began, before] = [new Date(), loadavg()]
-    const measured = await Promise.race([measure(plan, consul, folder), interrupted])
+    const measured = await Promise.race([measure(plan, consul, folder, made), interrupted])
     const load = { before, after: loadavg() }
     print(measured)
     const out = resolve(values.out ?? `${root}report/scale.json`)
@@ -88,6 +89,7 @@ export async function scale(args: string[], interrupted: Promise<never>): Promis
     console.log(`\nall figures: ${out}`)
   } finally {
     await consul.stop()
+    for (const it of made) it[Symbol.dispose]()
     rmSync(folder, { recursive: true, force: true })
   }
 }
@@ -101,6 +103,7 @@ async function measure(
   { points, drivers, changes }: Plan,
   consul: TestConsul,
   folder: string,
+  made: Disposable[],
 ): Promise<Measured> {
   const measured: Measured = { points: [], drivers: [] }
   const member = await bundle('member', folder)
@@ -112,7 +115,9 @@ async function measure(
   const driver = await bundle('driver', folder)
   for (const endpoints of isRoot ? drivers : []) {
     console.log(`scale: a driver whose network has ${endpoints} endpoints elsewhere`)
-    measured.drivers.push(await measureDriver({ endpoints, changes: 20, consul, program: driver, folder }))
+    measured.drivers.push(
+      await measureDriver({ endpoints, changes: 20, consul, program: driver, folder, made }),
+    )
   }
   return measured
 }

@@ -1,8 +1,9 @@
 /**
  * A process with simulated hosts in it, told what to do by its parent. Bundled and run as a driver is.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '../../fixtures/until.ts'
 import { type SimulatedHost, startSimulatedHost } from './host.ts'
 import { hostName, vtepOf } from './records.ts'
 import { serve } from './serve.ts'
@@ -38,6 +39,11 @@ export const calls = {
   async open(where: Where, from: number, to: number): Promise<ColdStart[]> {
     const starts: ColdStart[] = []
     for (let host = from; host < to; host++) starts.push(await open(where, host))
+    // The whole copy is written once after a start, and belongs to no change.
+    for (const [host, { store }] of hosts) {
+      if (store.snapshot().hosts.size === 0) continue
+      await until(`host ${host} has its copy`, () => existsSync(diskPath(where, host)), 60_000)
+    }
     return starts
   },
   /** The host stops, forgets what it has on disk, and starts again. */
