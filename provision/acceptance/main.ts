@@ -2,8 +2,7 @@
  * `npm run acceptance`: the lab on virtual machines, from Debian's packages to the replayed scenarios.
  *
  * Installs Vagrant, libvirt, Packer and QEMU where they are missing, makes a base image, builds the box, brings three
- * machines up, replays the scenarios on them and destroys them. It takes no account of a working KVM being there:
- * without one the machines are emulated.
+ * machines up, replays the scenarios on them and destroys them. Where no KVM works the machines are emulated.
  *
  * All of it happens in namespaces that end with this process, and in one folder that is removed after them: whatever
  * ends it (Ctrl-C, a failure, kill -9), no machine, network, mount or process is left. Exit codes: 0 all hold; 1 a
@@ -68,7 +67,10 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-/** This script again, as the first process of a process namespace: the kernel ends all others with it. */
+/**
+ * This script again, in a process namespace: the kernel ends all others with the first. That is a shell, which reaps
+ * what daemons leave.
+ */
 function inNamespaces(work: string, args: string[]): Promise<number> {
   const unshare = [
     'unshare',
@@ -81,6 +83,10 @@ function inNamespaces(work: string, args: string[]): Promise<number> {
     '--mount-proc',
   ]
   const script = [
+    'bash',
+    '-c',
+    '"$@"; exit $?',
+    'bash',
     process.execPath,
     '--import',
     'tsx',

@@ -60,7 +60,11 @@ export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox>
   return { enter, env: environment(work) }
 }
 
-/** /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. */
+/**
+ * /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. A KVM that may be
+ * opened and does not work is probed anew at every call of libvirt's, so it is one that may not be opened: root is
+ * only refused by a read-only mount.
+ */
 const setUp = `
   ip link set dev lo up
   mount -t sysfs sysfs /sys
@@ -68,7 +72,7 @@ const setUp = `
   mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt
   mount --bind "$1/etc" /etc/libvirt
   for folder in ${folders.join(' ')}; do mount --bind "$1/$folder" "/var/$folder"; done
-  [ -z "$2" ] || [ ! -e /dev/kvm ] || mount --bind "$1/no-kvm" /dev/kvm
+  if [ -n "$2" ] && [ -e /dev/kvm ]; then mount --bind "$1/no-kvm" /dev/kvm; mount -o remount,bind,ro /dev/kvm; fi
   : > "$1/held"
   exec sleep infinity`
 
