@@ -10,7 +10,8 @@ import type { Change, Snapshot } from '../core/model.ts'
 import { tables } from '../core/snapshot.ts'
 import type { ChangedKey, ConflictCause } from './store.ts'
 
-const perCommit = 50
+/** Of what Consul takes in a transaction: 64 operations, and 512 KB with every value twice and in base64. */
+const perCommit = { steps: 50, bytes: 120_000 }
 
 /** Creates every record of the snapshot that is not present; says how many. */
 export async function putBack(
@@ -25,8 +26,24 @@ export async function putBack(
       // The value comes from the table that is named beside it.
       .map(([key, { value }]) => ({ op: 'create', table, key, value }) as Change),
   )
-  for (let i = 0; i < missing.length; i += perCommit) await createAll(missing.slice(i, i + perCommit), create)
+  for (const changes of inCommits(missing)) await createAll(changes, create)
   return missing.length
+}
+
+/** Cut into commits that Consul takes, in their order. */
+export function inCommits(changes: readonly Change[]): Change[][] {
+  const commits: Change[][] = []
+  let room = { steps: 0, bytes: 0 }
+  for (const change of changes) {
+    const { length } = JSON.stringify(change)
+    if (room.steps < 1 || room.bytes < length) {
+      commits.push([])
+      room = { ...perCommit }
+    }
+    commits.at(-1)?.push(change)
+    room = { steps: room.steps - 1, bytes: room.bytes - length }
+  }
+  return commits
 }
 
 /** Without those that another host has put back meanwhile. */

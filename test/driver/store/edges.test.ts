@@ -219,3 +219,14 @@ test('of what Consul has lost each host puts back what nobody else has put back'
   })
   await expect(away).rejects.toThrow('away')
 })
+
+test('what is put back goes in commits that Consul takes, however long the records are', async () => {
+  const networks = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
+  const record = { index: 7, value: { vtep: '192.168.33.11', driverVersion: '0.1.0', networks } }
+  const hosts = new Map(Array.from({ length: 60 }, (_, i) => [`net-${i}`, record]))
+  const sizes: number[] = []
+  const count = await putBack({ ...emptySnapshot(), hosts }, [], async (changes) => {
+    sizes.push(JSON.stringify(changes).length)
+  })
+  expect([count, Math.max(...sizes) < 180_000]).toEqual([60, true])
+})
