@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Change, Endpoint, HostName, NetworkId } from '../../../driver/core/model.ts'
+import { inCommits } from '../../../driver/store/restore.ts'
 import type { Store } from '../../../driver/store/store.ts'
 
 export interface Shape {
@@ -58,8 +59,7 @@ export function changesFor(shape: Shape): Change[] {
 }
 
 export async function fill(store: Store, shape: Shape): Promise<void> {
-  const all = changesFor(shape)
-  for (let i = 0; i < all.length; i += 50) await store.commit(all.slice(i, i + 50))
+  for (const changes of inCommits(changesFor(shape))) await store.commit(changes)
 }
 
 function networkChanges(network: number): Change[] {
