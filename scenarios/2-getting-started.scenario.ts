@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Shell } from './page/replay.ts'
 import { section } from './page/section.ts'
-import { hostsFile, nameOf, networkTable, replied, serviceTable } from './page/tables.ts'
+import { drivers, hostsFile, nameOf, networkTable, recordsOf, replied, serviceTable } from './page/tables.ts'
 import { storedNetwork } from './runner/store.ts'
 
 const heading = section('Getting started')
@@ -30,13 +30,13 @@ heading('No services', async ({ at, net1 }) => {
 
 heading('A container on net-1', async ({ at, net1, consulServer }) => {
   first = await at(net1).enters`docker run -it --rm debian:13 bash`
-  const lines = hostsFile(await first.eventually`cat /etc/hosts`)
+  const file = await first.eventually`cat /etc/hosts`
   const { endpoints } = await storedNetwork(consulServer, 'multihost')
-  expect(endpoints).toMatchObject([{ host: 'net-1', container: { name: await nameOf(net1, first.name) } }])
-  const [{ v4 = '', container } = {}] = endpoints
-  expect(lines.filter(([address]) => address === v4).map(([, name]) => name)).toEqual(
-    expect.arrayContaining([first.name, container?.name, `${container?.name}.multihost`]),
-  )
+  const name = await nameOf(net1, first.name)
+  expect(endpoints).toMatchObject([{ host: 'net-1', container: { name } }])
+  const [{ v4 = '' } = {}] = endpoints
+  expect(drivers(file)).toEqual(recordsOf('multihost', [[v4, name]]))
+  expect(hostsFile(file)).toContainEqual([v4, first.name])
 })
 
 heading('The default network', async ({ at, net1, consulServer }) => {
@@ -66,16 +66,13 @@ heading('A container on net-2', async ({ at, net1, net2, consulServer }) => {
   second = await at(net2).enters`docker run -it --rm debian:13 bash`
   const files = [await second.eventually`cat /etc/hosts`, await first.eventually`cat /etc/hosts`]
   const { endpoints } = await storedNetwork(consulServer, 'multihost')
-  expect(endpoints.map(({ host }) => host).sort()).toEqual(['net-1', 'net-2'])
-  const names = [await nameOf(net1, first.name), await nameOf(net2, second.name)]
-  const records = endpoints.flatMap(({ v4, container }) => [
-    `${v4} ${container?.name}`,
-    `${v4} ${container?.name}.multihost`,
-  ])
-  expect(endpoints.map(({ container }) => container?.name).sort()).toEqual(names.sort())
-  for (const file of files) {
-    expect(hostsFile(file).map((line) => line.join(' '))).toEqual(expect.arrayContaining(records))
-  }
+  const names = { 'net-1': await nameOf(net1, first.name), 'net-2': await nameOf(net2, second.name) }
+  const records = Object.entries(names).map(([host, name]) => {
+    expect(endpoints.filter((each) => each.host === host)).toMatchObject([{ container: { name } }])
+    return [endpoints.find((each) => each.host === host)?.v4 ?? '', name] as const
+  })
+  for (const file of files) expect(drivers(file)).toEqual(recordsOf('multihost', records))
+  expect(endpoints).toHaveLength(2)
 })
 
 heading('They reach each other', async ({ net1, net2, consulServer }) => {

@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { section } from './page/section.ts'
 import type { Host } from './runner/host.ts'
 import { decode } from './runner/packets.ts'
-import { storedNetwork, storedNetworks } from './runner/store.ts'
+import { storedNetwork, storedNetworks, storedServices } from './runner/store.ts'
 
 const heading = section('A look at the interfaces')
 const folder = '/var/run/docker/netns'
@@ -48,9 +48,12 @@ heading('Inside the container', async ({ at, net1, consulServer }) => {
   const mine = (await storedNetwork(consulServer, 'foobar')).endpoints.find(({ host }) => host === 'net-1')
   expect(/inet (\S+)\/16 /.exec(shown)?.[1]).toBe(mine?.v4)
   expect(/link\/ether (\S+) /.exec(shown)?.[1]).toBe(mine?.mac)
+  expect(mine?.mac).toBe(`02:42:${mine?.v4.split('.').map(hex).join(':')}`)
   const [underlay] = JSON.parse(await net1.succeed`ip -j link show dev ${await underlayOf(net1)}`)
   expect(Number(/ mtu (\d+) /.exec(shown)?.[1])).toBe(underlay.mtu - 50)
 })
+
+const hex = (byte: string) => Number(byte).toString(16).padStart(2, '0')
 
 heading('Inside the network', async ({ at, net1, net2, consulServer }) => {
   const { id, vni, endpoints } = await storedNetwork(consulServer, 'foobar')
@@ -59,20 +62,26 @@ heading('Inside the network', async ({ at, net1, net2, consulServer }) => {
   expect(Number(/vxlan id (\d+) /.exec(shown)?.[1])).toBe(vni)
   expect(vni).toBeGreaterThanOrEqual(256)
   expect(await vniOn(net2, 'foobar')).toBe(vni)
-  expect((await storedNetwork(consulServer, 'multihost')).vni).not.toBe(vni)
   const fdb = await at(net1).types`sudo ip netns exec ${namespace} bridge fdb show dev vxlan1 permanent`
   const neighbours = await at(net1).types`sudo ip netns exec ${namespace} ip neigh show dev vxlan1`
   const remote = endpoints.find(({ host }) => host === 'net-2')
   expect(fdb).toMatch(new RegExp(`^${remote?.mac} dst ${net2.address} .*permanent$`, 'm'))
   expect(neighbours).toMatch(new RegExp(`^${remote?.v4} lladdr ${remote?.mac} PERMANENT`, 'm'))
+  // A network is in the kernel while it has a container there.
+  await using _other = await net1.run({ name: 'other', network: 'multihost' })
+  const otherVni = await vniOn(net1, 'multihost')
+  expect(otherVni).toBe((await storedNetwork(consulServer, 'multihost')).vni)
+  expect(otherVni).not.toBe(vni)
 })
 
 heading('On the wire', async ({ at, shells, net1, net2, consulServer }) => {
   const { vni, endpoints } = await storedNetwork(consulServer, 'foobar')
   const device = await underlayOf(net1)
   const listening = await at(net1).starts(/listening on/)`sudo tcpdump -n -c 2 -i ${device} udp port 4789`
-  const capture = net2.run`timeout 20 tcpdump -U -w - -c 2 -i ${device} udp port 4789 2> /dev/null | base64 -w0`
-  await net2.waitUntilSucceeds`pgrep -x tcpdump > /dev/null`
+  // It says so when it listens: that a tcpdump runs says nothing, since the one for the evidence always does.
+  const said = `/run/on-the-wire-${Date.now()}`
+  const capture = net2.run`timeout 20 tcpdump -U -w - -c 2 -i ${device} udp port 4789 2> ${said} | base64 -w0; rm ${said}`
+  await net2.waitUntilSucceeds`grep -q 'listening on' ${said}`
   await shells.the('bar').types`ping -c 1 baz`
   await listening.ends()
   const packets = decode(Buffer.from((await capture).stdout, 'base64'))
@@ -95,6 +104,8 @@ heading('Leave nothing behind', async ({ at, shells, net1, net2, consulServer })
   await at(net1).types`sudo rm /var/run/netns`
   await at(net2).eventually`docker network ls`
   expect((await storedNetworks(consulServer)).size).toBe(0)
+  expect(await storedServices(consulServer)).toEqual([])
+  expect(await net1.succeed`docker network ls --format ${'{{.Name}}'}`).not.toMatch(/^(foobar|multihost)$/m)
 })
 
 /** Name of the interface on the network between the hosts. */

@@ -18,14 +18,19 @@ const kinds: readonly { name: string; form: string; measured?: true }[] = [
   { name: 'version', form: '\\b\\d+\\.\\d+\\.\\d+[\\w.+~-]*' },
   { name: 'duration', form: '\\b\\d+(?:\\.\\d+)?(?: ?ms|s)\\b', measured: true },
   { name: 'figure', form: '\\b\\d+\\.\\d+\\b', measured: true },
-  { name: 'port', form: '\\b[3-6]\\d{4}\\b', measured: true },
+  // Only behind an address: a number alone of that size may be an MTU.
+  { name: 'port', form: '(?<=\\b(?:\\d{1,3}\\.){4})[3-6]\\d{4}\\b', measured: true },
   { name: 'echo id', form: '(?<=ICMP echo (?:request|reply), id )\\d+' },
   {
     name: 'index',
     form: '(?<=^|@if)\\d+(?=: )|(?<=@if)\\d+|(?<=link-netnsid )\\d+|(?<=\\(id: )\\d+',
     measured: true,
   },
-  { name: 'container name', form: '\\b[a-z]+_[a-z]+\\d?\\b' },
+  // The words of Docker, ip and ping that look like one are not.
+  {
+    name: 'container name',
+    form: '\\b(?!(?:docker_gwbridge|icmp_seq|bridge_slave|valid_lft|preferred_lft)\\b)[a-z]+_[a-z]+\\d?\\b',
+  },
 ]
 const token = new RegExp(
   [...kinds.map(({ form }) => `(${form})`), '(\\s*\\.\\.\\.\\s*)', '(\\s+)'].join('|'),
@@ -38,7 +43,16 @@ export interface Meanings {
   ofRun: ReadonlyMap<string, string>
 }
 
-export const noMeanings: Meanings = { ofPage: new Map(), ofRun: new Map() }
+/** The same in every run. */
+const fixed = ['127.0.0.1', 'ff:ff:ff:ff:ff:ff']
+
+/** Values that stand for themselves, as those that are the same in every run do. */
+export const meaningThemselves = (values: readonly string[]): Meanings => {
+  const pairs = [...fixed, ...values].map((value) => [value, value] as const)
+  return { ofPage: new Map(pairs), ofRun: new Map(pairs) }
+}
+
+export const noMeanings = meaningThemselves([])
 
 /** `undefined` when one of the values stands for another already. */
 export function withMeaning(meanings: Meanings, page: string, run: string): Meanings | undefined {
@@ -187,4 +201,9 @@ export function retaken(page: string, run: string): string {
   return page.replaceAll(token, (found, ...groups) =>
     groups.slice(0, kinds.length).some((group) => group !== undefined) ? (values.shift() ?? found) : found,
   )
+}
+
+/** A line that was not replayed, with what its values stand for in the run. */
+export function withRunsValues(line: string, { ofPage }: Meanings): string {
+  return line.replaceAll(token, (found) => ofPage.get(found) ?? found)
 }

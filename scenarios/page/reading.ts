@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hosts } from '../../provision/hosts.ts'
-import { type Meanings, noMeanings, withMeaning } from './notation.ts'
+import { meaningThemselves } from './notation.ts'
 import { type Heading, parsePage } from './page.ts'
 import type { Reading } from './replay.ts'
 import { updatedPage } from './update.ts'
@@ -38,7 +38,7 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
   )
   const reading: Page['reading'] = {
     file,
-    meanings: theirOwn(hosts.map((host) => host.address)),
+    meanings: meaningThemselves(hosts.map((host) => host.address)),
     update: environment.MULTIHOST_UPDATE === '1' ? [] : undefined,
   }
   return {
@@ -50,11 +50,6 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
     reading,
     updated: () => updatedPage(text, reading.update ?? [], reading.meanings),
   }
-}
-
-/** The lab's own addresses are fixed: they stand for themselves. */
-function theirOwn(values: string[]): Meanings {
-  return values.reduce((meanings, value) => withMeaning(meanings, value, value) ?? meanings, noMeanings)
 }
 
 function withCommands(headings: Heading[]): Heading[] {

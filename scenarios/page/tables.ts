@@ -41,6 +41,21 @@ export function hostsFile(text: string): [address: string, name: string][] {
   })
 }
 
+/** Of them, `ADDRESS NAME` of each between the driver's marks, sorted. Throws when there is not one pair of marks. */
+export function drivers(text: string): string[] {
+  const [before = '', ours, after, ...more] = text.split(/^# multihost: (?:begin|end)$/m)
+  if (ours === undefined || after === undefined || more.length > 0 || before === '')
+    throw new Error(`/etc/hosts has not one pair of the driver’s marks:\n${text}`)
+  return hostsFile(ours)
+    .map((line) => line.join(' '))
+    .sort()
+}
+
+/** What stands between the marks for these: each name alone and with its network's, sorted. */
+export function recordsOf(network: string, names: readonly (readonly [address: string, name: string])[]) {
+  return names.flatMap(([address, name]) => [`${address} ${name}`, `${address} ${name}.${network}`]).sort()
+}
+
 /** The address that answered a `ping -c 1`; empty when none did. */
 export function replied(output: string): string {
   const address = /bytes from (?:\S+ \()?(\d+\.\d+\.\d+\.\d+)\)?: icmp_seq=1 /.exec(output)?.[1] ?? ''

@@ -20,6 +20,19 @@ export interface StoredEndpoint {
   container?: { id: string; name: string }
 }
 
+export interface StoredService {
+  id: string
+  name: string
+  /** The address that it keeps. */
+  v4: string
+}
+
+/** Of that name, on whichever network; all without one. */
+export async function storedServices(consulServer: Host, name?: string): Promise<StoredService[]> {
+  const all = await records<StoredService>(consulServer, 'services')
+  return all.filter((service) => name === undefined || service.name === name)
+}
+
 /** The networks with their endpoints, by name. */
 export async function storedNetworks(consulServer: Host): Promise<ReadonlyMap<string, StoredNetwork>> {
   const endpoints = await records<StoredEndpoint & { network: string }>(consulServer, 'endpoints')

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { compare, matchLine, noMeanings, retaken } from '../../../scenarios/page/notation.ts'
+import { compare, matchLine, noMeanings, retaken, withRunsValues } from '../../../scenarios/page/notation.ts'
 
 const matches = (page: string, run: string) => matchLine(page, run, noMeanings) !== undefined
 const agree = (page: string[], run: string[], anyOrder = false) =>
@@ -16,6 +16,7 @@ describe('a line of the page', () => {
     ['times', '20:53:36.500588 IP', '09:00:00.000001 IP'],
     ['durations', 'time=0.178 ms, time 1005ms', 'time=12.3 ms, time 0ms'],
     ['an interface’s index', '8: eth0@if4: <UP>', '15: eth0@if16: <UP>'],
+    ['a port behind an address', '10.0.0.1.47107 > 10.0.0.2.4789:', '10.0.0.1.60999 > 10.0.0.2.4789:'],
     ['columns', 'a    b', 'a  b'],
     ['what is left out at the end', 'vxlan id 256 ...', 'vxlan id 256 local 1.2.3.4 proxy'],
     ['what is left out, and is not there', '    veth ...', '    veth'],
@@ -28,6 +29,14 @@ describe('a line of the page', () => {
     ['a word', 'foobar overlay', 'foobar bridge'],
     ['a VNI', 'vxlan id 256', 'vxlan id 257'],
     ['an MTU before what is left out', 'mtu 1450 ... master br0', 'mtu 14500 qdisc noqueue master br0'],
+    ['an MTU as large as a port', 'mtu 65536 x', 'mtu 65535 x'],
+    ['a port that is well known', '10.0.0.1.47107 > 10.0.0.2.4789:', '10.0.0.1.47107 > 10.0.0.2.8472:'],
+    ['Docker’s own bridge', 'docker_gwbridge bridge', 'docker_bridge bridge'],
+    ['Docker’s own bridge for a container', 'modest_curie', 'docker_gwbridge'],
+    ['a word of ip that looks like a name', 'valid_lft forever', 'preferred_lft forever'],
+    ['a host’s name', 'net-1 running', 'net-2 running'],
+    ['the loopback', '127.0.0.1 localhost', '127.0.0.2 localhost'],
+    ['the MAC address of all', 'brd ff:ff:ff:ff:ff:ff', 'brd 02:42:ac:16:00:02'],
     ['a prefix length', '172.21.0.2/16', '172.21.0.2/24'],
     ['losses', '1 received, 0% packet loss', '1 received, 50% packet loss'],
     ['an id for a shorter one', '4275f8b3a821', 'a'.repeat(64)],
@@ -96,4 +105,11 @@ test('a line is taken anew with what it leaves out', () => {
   expect(
     retaken('3: vxlan1@if3: mtu 1450 ... master br0 ...', '7: vxlan1@if9: mtu 1450 qdisc x master br0 y'),
   ).toBe('7: vxlan1@if9: mtu 1450 ... master br0 ...')
+})
+
+test('prose has the run’s values, wherever in a word or a sentence they stand', () => {
+  const meanings = matchLine('172.21.0.2 modest_curie', '172.21.0.7 sad_bohr', noMeanings)
+  expect(withRunsValues('`modest_curie.multihost` has 172.21.0.2.', meanings ?? noMeanings)).toBe(
+    '`sad_bohr.multihost` has 172.21.0.7.',
+  )
 })
