@@ -19,6 +19,7 @@ import { comparison } from './report/comparison.ts'
 import { told } from './report/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, root } from './report/folder.ts'
 import { type RoundFacts, reportedRound } from './report/round.ts'
+import { roundsTold } from './report/rounds.ts'
 import { connected } from './runner/connected.ts'
 import { type Driver, environmentFor, vxlan, vxlanWith } from './runner/driver.ts'
 import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
@@ -34,7 +35,8 @@ const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engin
   --update   take the outputs that docs/walkthrough.md shows from this run
   --page     another page than docs/walkthrough.md, a copy of it
   --keep     leave the lab up afterwards
-  --repeat   the whole job N times, each on a fresh lab
+  --repeat   the whole job N times, each on a fresh lab, and how long each wait took; goes on after a round that
+             failed, but with --keep ends there
   --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
   --datapath all networks of that kind (docs/datapath.md), as -o datapath= makes them
   --lab      name of the lab; two with different names can be up at once, and each has its report, in report/NAME`
@@ -73,13 +75,25 @@ async function main(args: string[]): Promise<number> {
   checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
   emptyReportFolder()
-  for (let round = 1; round <= times; round++) {
-    if (times > 1) console.log(`\nround ${round} of ${times}`)
+  return repeated(times, keep, async (round) => {
     const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
-    const code = await once({ choice: await choose(), facts, files, ours, other, keep, timings })
-    if (code !== 0) return code
+    return once({ choice: await choose(), facts, files, ours, other, keep, timings })
+  })
+}
+
+/** Goes on after a round that failed, so that it can be told how often it does; with `keep` its lab stays instead. */
+async function repeated(times: number, keep: boolean, job: (round: number) => Promise<number>) {
+  if (times === 1) return job(1)
+  let worst = 0
+  try {
+    for (let round = 1; round <= times && !(keep && worst > 0); round++) {
+      console.log(`\nround ${round} of ${times}`)
+      worst = Math.max(worst, await job(round))
+    }
+  } finally {
+    console.log(`\n${roundsTold(told(), times)}`)
   }
-  return 0
+  return worst
 }
 
 interface Job {

@@ -9,9 +9,10 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { Event, EvidenceEvent, RunEvent, ScenarioEvent } from './events.ts'
 
-/** `folder` is the report's, from the project's root. Only the last round counts. */
+/** `folder` is the report's, from the project's root. One round counts: the last that failed, or the last. */
 export function junit(events: readonly Event[], folder: string): string {
-  const started = lastRound(events)
+  const rounds = roundsOf(events)
+  const started = rounds.findLast(failedRound) ?? rounds.at(-1) ?? []
   const scenarios = started.filter((event) => event.kind === 'scenario')
   const evidence = started.filter((event) => event.kind === 'evidence')
   const run = started.find((event) => event.kind === 'run')
@@ -22,13 +23,24 @@ export function junit(events: readonly Event[], folder: string): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n${head}\n${suites.join('\n')}\n</testsuites>\n`
 }
 
-/** The events since the round before the last was over. */
+/** The events of the last round, over or not. */
 export function lastRound(events: readonly Event[]): Event[] {
-  const ends = events.flatMap(({ kind }, i) => (kind === 'run' ? [i] : []))
-  const complete = events.at(-1)?.kind === 'run'
-  const before = complete ? ends.at(-2) : ends.at(-1)
-  return events.slice(before === undefined ? 0 : before + 1)
+  return roundsOf(events).at(-1) ?? []
 }
+
+/** Each ends with its run's event, but for one that is not over. */
+function roundsOf(events: readonly Event[]): Event[][] {
+  const rounds: Event[][] = []
+  for (const event of events) {
+    const round = rounds.at(-1)
+    if (round === undefined || round.at(-1)?.kind === 'run') rounds.push([event])
+    else round.push(event)
+  }
+  return rounds
+}
+
+const failedRound = (events: readonly Event[]) =>
+  events.some((event) => event.kind === 'run' && event.code !== 0)
 
 interface Case extends ScenarioEvent {
   error?: true

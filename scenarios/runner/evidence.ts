@@ -3,7 +3,7 @@
  * networks, links, FDB and neighbours, the store's tree, the lab's picture from before anything was taken down, and
  * what crossed the underlay since the scenario began.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LabHost } from '../../provision/hosts.ts'
 import { type EvidenceEvent, tell } from '../report/events.ts'
@@ -39,8 +39,7 @@ export interface Failed {
 
 /** Resolves with the folder that has the files. */
 export async function collectEvidence(failed: Failed, hosts: readonly LabHost[], ask: Ask): Promise<string> {
-  const folder = failed.scenario.replaceAll(/[^\w]+/g, '-').slice(0, 80)
-  mkdirSync(join(reportFolder(), 'evidence', folder), { recursive: true })
+  const folder = unused(failed.scenario.replaceAll(/[^\w]+/g, '-').slice(0, 80))
   const keep = (piece: Piece, content: string | Buffer, ending = 'txt') => {
     const file = join('evidence', folder, `${piece.host}-${piece.title.replaceAll(' ', '-')}.${ending}`)
     writeFileSync(join(reportFolder(), file), content)
@@ -51,6 +50,15 @@ export async function collectEvidence(failed: Failed, hosts: readonly LabHost[],
   const picture = { host: 'lab', title: 'before anything was taken down', command: '' }
   keep(picture, JSON.stringify(failed.picture ?? null, null, 2))
   return join(reportFolder(), 'evidence', folder)
+}
+
+/** Makes it. A scenario that fails in several rounds, or on several drivers, has a folder for each time. */
+function unused(name: string, times = 1): string {
+  const folder = times === 1 ? name : `${name}-${times}`
+  const path = join(reportFolder(), 'evidence', folder)
+  if (existsSync(path)) return unused(name, times + 1)
+  mkdirSync(path, { recursive: true })
+  return folder
 }
 
 type Piece = Pick<EvidenceEvent, 'host' | 'title' | 'command'>
