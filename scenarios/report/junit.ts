@@ -8,11 +8,11 @@
  */
 import { stripVTControlCharacters } from 'node:util'
 import type { Event, EvidenceEvent, RunEvent, ScenarioEvent } from './events.ts'
+import { tellingRound } from './rounds.ts'
 
-/** `folder` is the report's, from the project's root. One round counts: the last that failed, or the last. */
+/** `folder` is the report's, from the project's root. One round is shown, see rounds.ts. */
 export function junit(events: readonly Event[], folder: string): string {
-  const rounds = roundsOf(events)
-  const started = rounds.findLast(failedRound) ?? rounds.at(-1) ?? []
+  const started = tellingRound(events)
   const scenarios = started.filter((event) => event.kind === 'scenario')
   const evidence = started.filter((event) => event.kind === 'evidence')
   const run = started.find((event) => event.kind === 'run')
@@ -22,25 +22,6 @@ export function junit(events: readonly Event[], folder: string): string {
   const head = `<testsuites name="scenarios" ${counts(cases)}>`
   return `<?xml version="1.0" encoding="UTF-8"?>\n${head}\n${suites.join('\n')}\n</testsuites>\n`
 }
-
-/** The events of the last round, over or not. */
-export function lastRound(events: readonly Event[]): Event[] {
-  return roundsOf(events).at(-1) ?? []
-}
-
-/** Each ends with its run's event, but for one that is not over. */
-function roundsOf(events: readonly Event[]): Event[][] {
-  const rounds: Event[][] = []
-  for (const event of events) {
-    const round = rounds.at(-1)
-    if (round === undefined || round.at(-1)?.kind === 'run') rounds.push([event])
-    else round.push(event)
-  }
-  return rounds
-}
-
-const failedRound = (events: readonly Event[]) =>
-  events.some((event) => event.kind === 'run' && event.code !== 0)
 
 interface Case extends ScenarioEvent {
   error?: true

@@ -5,8 +5,8 @@
 import type { Event, EvidenceEvent, RunEvent, ScenarioEvent, WaitEvent } from './events.ts'
 import { counted } from './format.ts'
 import { grouped } from './grouped.ts'
-import { lastRound } from './junit.ts'
 import type { Picture } from './picture.ts'
+import { tellingRound } from './rounds.ts'
 import { type Spread, spreadOf } from './spread.ts'
 import { containerNames, type Step, stepsOf } from './steps.ts'
 import { type Survey, survey } from './survey.ts'
@@ -59,7 +59,7 @@ export interface Kept {
 
 /** `read` gives the text of a file of evidence. */
 export function pageOf(events: readonly Event[], read: (file: string) => string): Page {
-  const told = lastRound(events)
+  const told = tellingRound(events)
   const run = told.find((event) => event.kind === 'run')
   const scenarios = told.filter((event) => event.kind === 'scenario').sort((a, b) => a.at - b.at)
   const shown = scenariosOf(told, scenarios, read)

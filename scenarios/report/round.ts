@@ -8,7 +8,7 @@ import { explain } from '../../provision/errors.ts'
 import type { Timing } from '../../provision/progress.ts'
 import { type RunEvent, tell, told } from './events.ts'
 import { reportFolder, root } from './folder.ts'
-import { lastRound } from './junit.ts'
+import { lastRound } from './rounds.ts'
 import { writeReport } from './write.ts'
 
 export type RoundFacts = Pick<RunEvent, 'round' | 'rounds' | 'lab' | 'backend' | 'filters'>

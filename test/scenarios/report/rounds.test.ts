@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Event } from '../../../scenarios/report/events.ts'
 import { junit } from '../../../scenarios/report/junit.ts'
+import { pageOf } from '../../../scenarios/report/model.ts'
 import { roundsTold } from '../../../scenarios/report/rounds.ts'
 import { events as sample } from './events.sample.ts'
 
@@ -50,7 +51,7 @@ test('rounds that all held have nothing more to say', () => {
   expect(roundsTold([...round(1, 0), ...round(2, 0)], 2)).toContain('2 of 2 rounds held\n')
 })
 
-test('JUnit tells of the last round that failed, if one did: a later one that held does not hide it', () => {
+test('the report is of the last round that failed, if one did: a later one that held does not hide it', () => {
   const events = [
     scenario('failed', 'in the first'),
     ...round(1, 1),
@@ -59,6 +60,7 @@ test('JUnit tells of the last round that failed, if one did: a later one that he
     scenario('passed'),
     ...round(3, 0),
   ]
+  expect(pageOf(events, () => '').headline).toBe('1 of 1 scenario failed')
   expect(junit(events, 'report')).toContain('failures="1"')
   expect(junit(events, 'report')).toContain('message="in the second"')
 })
