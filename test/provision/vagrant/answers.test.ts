@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { accessIn, machinesIn } from '../../../provision/vagrant/answers.ts'
 
-/** Recorded from Vagrant 2.3.4; the long texts are shortened. */
+/** Written after Vagrant’s documentation of --machine-readable and its providers’ words; not taken from a run. */
 const status = `1764018722,consul-server,metadata,provider,libvirt
 1764018722,net-1,metadata,provider,libvirt
 1764018722,net-2,metadata,provider,libvirt
