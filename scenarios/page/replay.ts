@@ -96,8 +96,12 @@ interface Result {
 const shellPrompt = /root@(?<name>[\w-]+):[^ \n]*# $/
 const deadlineMs = 10_000
 
-/** Moves `reading` on; tells each step when it has been run. */
-export function replayOf(reading: Reading, told: (replayed: Replayed) => void): Replay {
+/** Moves `reading` on; tells each step when it has been run, and `before` it is typed. */
+export function replayOf(
+  reading: Reading,
+  told: (replayed: Replayed) => void,
+  before: (command: string) => Promise<void> = async () => undefined,
+): Replay {
   let heading: Heading = { title: '', level: 0, line: 0, steps: [] }
   let left: Step[] = []
 
@@ -149,6 +153,7 @@ export function replayOf(reading: Reading, told: (replayed: Replayed) => void): 
 
   /** `patient`: until it prints what the page shows, or the deadline has passed. */
   async function perform(prompt: Prompt, step: Step, command: string, run: Typist['type'], patient: boolean) {
+    await before(command)
     const clock = started()
     let result: Result = { output: '', code: 255 }
     const { tries } = await until(

@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs'
 import { afterAll } from 'vitest'
 import { tell } from '../report/events.ts'
 import type { Typist } from '../runner/host.ts'
+import { takingDown } from '../runner/moment.ts'
 import { type Hosts, scenario } from '../runner/scenario.ts'
 import { openPage } from './reading.ts'
 import { type AtHost, PageFailure, type Replayed, replayOf, type Shell } from './replay.ts'
@@ -36,7 +37,11 @@ type Replayer = (title: string, body: (reader: Reader) => Promise<void>) => void
 const page = openPage()
 /** The heading that is being replayed; it stays when it fails. */
 let current: string | undefined
-const replay = replayOf(page.reading, tellStep)
+/** What this takes down is to be seen in the report's picture, which is taken before it. */
+const takesDown = /^(?:exit$|docker (?:rm|network rm|service unpublish) )/
+const replay = replayOf(page.reading, tellStep, async (command) => {
+  if (takesDown.test(command)) await takingDown()
+})
 const open = new Map<string, Shell>()
 const shells: Shells = {
   keep: (name, shell) => open.set(name, shell),

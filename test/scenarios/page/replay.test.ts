@@ -51,11 +51,15 @@ async function steps({ at }: Replay): Promise<void> {
 /** The page's commands print what they name: a copy of the page shows other ids, of the same form. */
 const right = page.replaceAll('echo 1234567890ab', 'echo aaaaaaaaaaaa')
 
-async function replayed(text: string, body = steps, update = false) {
+async function replayed(
+  text: string,
+  body = steps,
+  { update = false, before }: { update?: boolean; before?: (command: string) => Promise<void> } = {},
+) {
   const told: Replayed[] = []
   const reading: Reading = { file: 'page.md', meanings: noMeanings, update: update ? [] : undefined }
   const [, heading] = parsePage(text, 'page.md', ['net-1', 'net-2'])
-  const replay = replayOf(reading, (each) => told.push(each))
+  const replay = replayOf(reading, (each) => told.push(each), before)
   replay.begin(heading ?? { title: '', level: 2, line: 0, steps: [] })
   await body(replay)
   replay.finish()
@@ -69,6 +73,24 @@ test('a page whose commands are all run and print what it shows is replayed, ste
     [10, 'net-1', 'echo done', 'done'],
     [17, 'net-2', 'echo 1234567890ab again', '1234567890ab again'],
   ])
+})
+
+test('who wants to look before a command is typed is told of it first', async () => {
+  const order: string[] = []
+  const typist: Typist = {
+    ...net1,
+    type(line) {
+      order.push(`typed ${line}`)
+      return net1.type(line)
+    },
+  }
+  const before = async (command: string) => void order.push(`before ${command}`)
+  await replayed(
+    '## A\n### B\n```sh net-1\n$ echo hello\nhello\n```\n',
+    async ({ at }) => void (await at(typist).types`echo hello`),
+    { before },
+  )
+  expect(order).toEqual(['before echo hello', 'typed echo hello'])
 })
 
 test.each([
@@ -139,7 +161,7 @@ test('a shell’s commands stand at its prompt, whatever its name in this run', 
 })
 
 test('an update takes commands and outputs from the run, and their values everywhere else', async () => {
-  const { reading } = await replayed(right.replace('\ndone\n', '\nold\n'), steps, true)
+  const { reading } = await replayed(right.replace('\ndone\n', '\nold\n'), steps, { update: true })
   expect(updatedPage(right.replace('\ndone\n', '\nold\n'), reading.update ?? [], reading.meanings)).toBe(
     right.replaceAll('aaaaaaaaaaaa', '1234567890ab'),
   )
