@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { patience } from './provision/patience.ts'
 
 /** Scenario files in the order of their numbers, as the page has them; vitest's own order is by past duration. */
 class ByName extends BaseSequencer {
@@ -24,8 +25,8 @@ export default defineConfig({
         test: {
           name: 'scenarios',
           include: ['scenarios/**/*.scenario.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 120_000 * patience,
+          hookTimeout: 120_000 * patience,
           fileParallelism: false,
           isolate: false, // one worker, so that the hosts' connections and the page's values last for the whole run
         },

@@ -9,6 +9,7 @@ import { connect as connectSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import ssh2 from 'ssh2'
 import { LabError } from './errors.ts'
+import { patience } from './patience.ts'
 
 export interface Target {
   /** For messages. */
@@ -22,7 +23,7 @@ export interface Target {
   pinned: { hostKeys: readonly string[]; in: string }
   /** Keeps the key of a host that has none pinned; without it such a host is refused. */
   remember?: ((hostKey: Buffer) => void) | undefined
-  /** Longest that it may take until the host is logged in to; 5 s unless given. */
+  /** Longest that it may take until the host is logged in to; 5 s times the patience unless given. */
   timeoutMs?: number
 }
 
@@ -51,9 +52,9 @@ export async function handshake(target: Target): Promise<ssh2.Client> {
       sock: sock as Duplex as typeof sock,
       username: target.user,
       ...auth,
-      readyTimeout: target.timeoutMs ?? 5000,
+      readyTimeout: target.timeoutMs ?? 5000 * patience,
       keepaliveInterval: 2000,
-      keepaliveCountMax: 3,
+      keepaliveCountMax: 3 * patience,
       hostVerifier: (key: Buffer) => {
         seen.hostKey = key
         return accepts(target, key)

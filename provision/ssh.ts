@@ -3,7 +3,7 @@
  *
  * Used by the provisioning steps (as a zx shell, shell.ts), by the scenarios and by `lab exec`. One connection per
  * host with at most eight channels at once (sshd's MaxSessions is ten); further commands wait their turn. A
- * connection that stops answering is given up after 6 s, and what waited on it fails.
+ * connection that stops answering is given up after 6 s (times the patience), and what waited on it fails.
  */
 import type { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'

@@ -10,7 +10,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
+import { constants, getPriority, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from '../arguments.ts'
@@ -56,7 +56,7 @@ async function main(args: string[]): Promise<number> {
   if (process.arch !== 'x64') throw unknown('architecture', process.arch, ['x64'])
   await install(needs, (line) => console.log(line))
   await removeAbandonedBuilds()
-  setPriority(niceness)
+  setPriority(Math.max(getPriority(), niceness))
   // The name of a build in the cache: were this process killed, the next one to use the cache removes the folder.
   const work = join(cacheRoot, `acceptance.part-${process.pid}`)
   mkdirSync(work, { recursive: true })

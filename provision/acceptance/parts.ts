@@ -1,7 +1,7 @@
 /**
  * What the acceptance run does, in order; read it as the procedure.
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LabError } from '../errors.ts'
@@ -9,13 +9,12 @@ import { hosts } from '../hosts.ts'
 import { buildContainerImage } from '../nspawn/image.ts'
 import { run } from '../nspawn/run.ts'
 import { baseImage } from './base-image.ts'
+import { builtBox } from './box.ts'
 import { junit, type Log, type Part, perform, timesTable } from './report.ts'
 import { environment, kvmWorks, type Sandbox, startLibvirt } from './sandbox.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const scenarios = 'scenarios on the machines'
-/** Packer 1.7 and newer need plugins.pkr.hcl too, and a network to fetch what it names; Debian's does not parse it. */
-const templates = ['lab.pkr.hcl', 'variables.pkr.hcl']
 
 /** Resolves with the exit code. */
 export async function accept(work: string, filters: string[]): Promise<number> {
@@ -30,8 +29,7 @@ export async function accept(work: string, filters: string[]): Promise<number> {
 }
 
 function parts(work: string, kvm: boolean, filters: string[]): Part[] {
-  const box = join(work, 'boxes/multihost-lab-libvirt.box')
-  const made = { base: '', container: '', key: '' }
+  const made = { base: '', container: '', key: '', box: '' }
   let sandbox: Sandbox | undefined
   /** `vagrant …` in the sandbox. */
   const vagrant = (log: Log, ...args: string[]) => inside(log, 'vagrant', '--no-color', ...args)
@@ -40,6 +38,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
     return log([...sandbox.enter, 'env', '-C', project, ...command], {
       ...sandbox.env,
       MULTIHOST_BOX: 'multihost-lab',
+      MULTIHOST_PATIENCE: kvm ? '1' : '6',
     })
   }
   return [
@@ -59,7 +58,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
     {
       title: 'packer build',
       run: async (log) => {
-        await packer(log, work, { ...made, kvm })
+        made.box = await builtBox(log, work, { ...made, kvm })
       },
     },
     {
@@ -67,7 +66,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
       run: async (log) => {
         sandbox = await startLibvirt(work, kvm)
         await vagrant(log, 'validate')
-        await vagrant(log, 'box', 'add', '--name', 'multihost-lab', box)
+        await vagrant(log, 'box', 'add', '--name', 'multihost-lab', made.box)
       },
     },
     { title: 'vagrant up', run: async (log) => void (await vagrant(log, 'up')) },
@@ -110,30 +109,6 @@ async function vagrantKey(log: Log, work: string): Promise<string> {
   copyFileSync(join(env.VAGRANT_HOME ?? '', 'insecure_private_key'), key)
   await run('chmod', ['0600', key])
   return key
-}
-
-async function packer(
-  log: Log,
-  work: string,
-  { base, container, key, kvm }: { base: string; container: string; key: string; kvm: boolean },
-): Promise<void> {
-  const folder = join(work, 'templates')
-  mkdirSync(folder, { recursive: true })
-  for (const file of templates) copyFileSync(`${project}provision/packer/${file}`, join(folder, file))
-  const emulated = kvm ? {} : { accelerator: 'tcg', cpu_model: 'qemu64,+rdrand', ssh_timeout: '30m' }
-  const variables = {
-    qemu_image: base,
-    ssh_key: key,
-    output: join(work, 'boxes'),
-    work: join(work, 'packer'),
-    ...emulated,
-  }
-  const options = Object.entries(variables).flatMap(([name, value]) => ['-var', `${name}=${value}`])
-  const env = { ...environment(work), MULTIHOST_IMAGE: container }
-  const packed = ['-only=qemu.lab', ...options, folder]
-  await log(['packer', 'fmt', '-check', folder], env)
-  await log(['env', '-C', project, 'packer', 'validate', ...packed], env)
-  await log(['env', '-C', project, 'packer', 'build', '-color=false', '-timestamp-ui', ...packed], env)
 }
 
 function expectWords(output: string, words: string): void {

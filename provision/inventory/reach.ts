@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { LabError } from '../errors.ts'
+import { patience } from '../patience.ts'
 import { type Connection, connect } from '../ssh.ts'
 import { addKnownHost, knownKeys, readKnownHosts } from './known-hosts.ts'
 
@@ -20,7 +21,7 @@ export interface Access {
 }
 
 /** A machine far away, or one that is emulated, takes its time to shake hands. */
-const handshakeLimitMs = 20_000
+const handshakeLimitMs = 20_000 * patience
 
 /** `source` says where a `hostKey` stands, for messages. */
 export function reach(name: string, access: Access, source: string): Promise<Connection> {

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 import { LabError } from '../errors.ts'
 import type { LabHost } from '../hosts.ts'
+import { patience } from '../patience.ts'
 import type { Secrets } from '../secrets.ts'
 import { type RemoteShell, shellOn } from '../shell.ts'
 import { type Connection, shellQuote } from '../ssh.ts'
@@ -72,7 +73,7 @@ export async function until(
   { $, host }: StepContext,
   command: string,
   what: string,
-  deadlineMs = 20_000,
+  deadlineMs = 20_000 * patience,
 ): Promise<void> {
   const loop = `end=$(( $(date +%s%N) / 1000000 + ${deadlineMs} )); until ${command}; do [ $(( $(date +%s%N) / 1000000 )) -lt $end ] || exit 1; sleep 0.05; done`
   const result = await $`bash -c ${loop}`.nothrow()

@@ -6,6 +6,7 @@
  */
 import { LabError } from '../../provision/errors.ts'
 import { imageName } from '../../provision/hosts.ts'
+import { patience } from '../../provision/patience.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh.ts'
 import type { CommandEvent, WaitEvent } from '../report/events.ts'
 import { ScenarioFailure } from './failure.ts'
@@ -77,7 +78,7 @@ export interface Container
 
 const defaultDeadlineMs = 10_000
 /** Longest that a single command may take; a scenario that hangs is cut there with its evidence. */
-const commandLimitMs = 60_000
+const commandLimitMs = 60_000 * patience
 
 export function labHost(
   name: string,

@@ -4,13 +4,13 @@
  * The driver looks and waits for its loops (docs/faults.md, Check); asking it takes some milliseconds when all agree.
  */
 import type { CheckResult } from '../../driver/control/check.ts'
+import { patience } from '../../provision/patience.ts'
 import type { Host } from './host.ts'
 
 /** What `multihost check` does, without the start of a Node. */
-const question =
-  'curl -sf --max-time 20 --unix-socket /run/multihost/control.sock http://localhost/check?within=5'
+const question = `curl -sf --max-time ${20 * patience} --unix-socket /run/multihost/control.sock http://localhost/check?within=${5 * patience}`
 
-/** One line per difference that is still there after 5 s; throws when a driver does not answer by then. */
+/** One line per difference that is still there after 5 s (times the patience); throws when a driver does not answer by then. */
 export async function planesDiffer(hosts: readonly Host[]): Promise<string[]> {
   const found = await Promise.all(
     hosts.map(async (host) => {

@@ -6,6 +6,7 @@ import { chooseLab } from '../../provision/arguments.ts'
 import type { Backend } from '../../provision/backend.ts'
 import { type Capability, lackOf } from '../../provision/capabilities.ts'
 import { hosts, type LabHost } from '../../provision/hosts.ts'
+import { patience } from '../../provision/patience.ts'
 import type { Connection } from '../../provision/ssh.ts'
 import { tell } from '../report/events.ts'
 import type { Picture } from '../report/picture.ts'
@@ -111,7 +112,8 @@ async function differences(): Promise<string[]> {
   return planesDiffer([net1, net2]).catch((error: Error) => [error.message])
 }
 
-const ask: Ask = async (host, command) => (await connectionTo(host)).exec(command, { timeoutMs: 10_000 })
+const ask: Ask = async (host, command) =>
+  (await connectionTo(host)).exec(command, { timeoutMs: 10_000 * patience })
 
 /** The one that is open, or a new one. */
 function connectionTo(host: LabHost): Promise<Connection> {

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { LabError } from '../../provision/errors.ts'
+import { patience } from '../../provision/patience.ts'
 
 /** A command with a terminal of its own: wide enough that nothing wraps. */
 export interface Session {
@@ -25,10 +26,12 @@ export interface Terminal {
   printed(): string
   /** Waits for the session's end; resolves with what was printed, and the exit code. */
   ended(): Promise<{ output: string; code: number }>
+  /** Ends what runs there, and the session. */
+  leave(): Promise<void>
 }
 
 /** Longest that a prompt may take. */
-const limitMs = 30_000
+const limitMs = 30_000 * patience
 
 /** `what` is for messages; `prompt` matches at the end of what was printed. */
 export function terminal({ stdin, stdout, exit }: Session, what: string, prompt: RegExp): Terminal {
@@ -56,15 +59,17 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
       })
     }
   }
+  const ended = async () => {
+    const late = () => `${what}: no end after ${limitMs / 1000} s; it printed:\n${seen()}`
+    return { code: await withDeadline(exit, late), output: seen() }
+  }
   return {
     prompted,
     printed: seen,
-    async ended() {
-      const code = await withDeadline(
-        exit,
-        () => `${what}: no end after ${limitMs / 1000} s; it printed:\n${seen()}`,
-      )
-      return { output: seen(), code }
+    ended,
+    async leave() {
+      if (!over) stdin.write('\x03\x04') // Ctrl-C, Ctrl-D
+      await ended()
     },
     async type(line) {
       printed = ''

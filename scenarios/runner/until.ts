@@ -4,6 +4,7 @@
  * The one place where scenarios pause; the linter keeps it so.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { patience } from '../../provision/patience.ts'
 
 const betweenLooksMs = 50
 
@@ -14,11 +15,11 @@ export interface Seen<T> {
   tries: number
 }
 
-/** Looks at least once, and a last time after the deadline. */
+/** Looks at least once, and a last time after the deadline, which the patience multiplies. */
 export async function until<T>(look: () => Promise<T | undefined>, deadlineMs: number): Promise<Seen<T>> {
   const start = performance.now()
   for (let tries = 1; ; tries++) {
-    const late = performance.now() - start > deadlineMs
+    const late = performance.now() - start > deadlineMs * patience
     const value = await look()
     if (value !== undefined || late) return { value, ms: performance.now() - start, tries }
     await pause(betweenLooksMs)
