@@ -23,6 +23,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from '../errors.ts'
 import { hosts } from '../hosts.ts'
+import { patience } from '../patience.ts'
 import { type Connection, connect } from '../ssh.ts'
 import { cgroupFolders, cgroupVersion, killCgroup, makeCgroup, processesIn, removeCgroup } from './cgroup.ts'
 import type { Image } from './image.ts'
@@ -30,7 +31,7 @@ import type { LabKeys } from './keys.ts'
 import { type HostPaths, labPaths } from './paths.ts'
 import { checkInterrupted, run } from './run.ts'
 
-const bootDeadlineMs = 30_000
+const bootDeadlineMs = 30_000 * patience
 
 /** Boots the host; resolves when its control channel answers. Nothing of it may be there yet. */
 export async function bootMachine(lab: string, name: string, image: Image, keys: LabKeys): Promise<void> {
