@@ -72,6 +72,8 @@ export interface Replay {
   at(typist: Typist): AtHost
   /** Throws when the heading has a command that was not typed. */
   finish(): void
+  /** Ends the shells that are still open, when the page is not replayed to its end. */
+  leave(): Promise<void>
 }
 
 export class PageFailure extends Error {
@@ -104,6 +106,7 @@ export function replayOf(
 ): Replay {
   let heading: Heading = { title: '', level: 0, line: 0, steps: [] }
   let left: Step[] = []
+  const shells: Terminal[] = []
 
   /** The page's next step, which must be this one. */
   function take(prompt: Prompt, command: string): Step {
@@ -178,6 +181,7 @@ export function replayOf(
   function shell(host: string, name: string, screen: Terminal): Shell {
     const run = async (line: string) => ({ output: await screen.type(line), code: 0 })
     const prompt = { host, shell: name }
+    shells.push(screen)
     return { name, types: typing(prompt, run, false), eventually: typing(prompt, run, true) }
   }
 
@@ -224,6 +228,9 @@ export function replayOf(
       throw new PageFailure(
         `${reading.file}:${step.line}: no scenario runs \`${step.command}\` on ${step.host}`,
       )
+    },
+    async leave() {
+      await Promise.allSettled(shells.map((screen) => screen.leave())) // a host may be gone with its shell
     },
   }
 }

@@ -61,7 +61,9 @@ export function section(title: string): Replayer {
     )
   const replayed = new Set<string>()
 
-  afterAll(() => {
+  afterAll(async () => {
+    // What it failed at has been told; its containers would be in the way of other files.
+    if (current !== undefined) await replay.leave()
     if (page.reading.update !== undefined) writeFileSync(page.path, page.updated())
     const missing = headings.find((heading) => heading.steps.length > 0 && !replayed.has(heading.title))
     if (missing !== undefined)

@@ -68,7 +68,10 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
     printed: seen,
     ended,
     async leave() {
-      if (!over) stdin.write('\x03\x04') // Ctrl-C, Ctrl-D
+      printed = ''
+      stdin.write('\x03') // Ctrl-C drops what was typed after it, too: the rest must wait for the prompt
+      await prompted()
+      stdin.write('\x04')
       await ended()
     },
     async type(line) {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
@@ -158,6 +159,19 @@ test('a shell’s commands stand at its prompt, whatever its name in this run', 
   }
   await replayed(text, body)
   await expect(replayed(text.replace('hello\nhello', 'hello\nbye'), body)).rejects.toThrow('page.md:6')
+})
+
+test('a shell that a failure has left open is ended, with what runs in it', async () => {
+  const shell = "PS1='root@aaaaaaaaaaaa:/# ' bash --norc --noprofile"
+  const text = `## A\n### B\n\`\`\`sh net-1\n$ ${shell}\nroot@aaaaaaaaaaaa:/# echo $$\n...\n\`\`\`\n`
+  let pid = 0
+  await replayed(text, async ({ at, leave }) => {
+    const inside = await at(net1).enters`PS1='root@0123456789ab:/# ' bash --norc --noprofile`
+    pid = Number(await inside.types`echo $$`)
+    expect(existsSync(`/proc/${pid}`)).toBe(true)
+    await leave()
+  })
+  expect(existsSync(`/proc/${pid}`)).toBe(false)
 })
 
 test('an update takes commands and outputs from the run, and their values everywhere else', async () => {
