@@ -4,15 +4,20 @@
 import { expect } from 'vitest'
 import type { Container } from './host.ts'
 
-/** Pings every 20 ms while `meanwhile` runs; resolves with how many replies are missing between the first and the last. */
+/**
+ * Pings every 20 ms while `meanwhile` runs; resolves with how many replies are missing between the first and the last.
+ * One must come after `meanwhile`: replies that just ended would leave no gap.
+ */
 export async function lostWhile(
-  from: Container,
-  to: Container,
+  from: Pick<Container, 'succeed' | 'waitUntilSucceeds'>,
+  to: Pick<Container, 'address'>,
   meanwhile: () => Promise<void>,
 ): Promise<number> {
   await from.succeed`ping -i 0.02 ${to.address} > /tmp/ping 2>&1 & echo $! > /tmp/pid`
   await meanwhile()
-  await from.waitUntilSucceeds`kill -INT $(cat /tmp/pid); ! kill -0 $(cat /tmp/pid)`
+  const before = await from.succeed`grep -c ttl= /tmp/ping || true`
+  await from.waitUntilSucceeds`[ $(grep -c ttl= /tmp/ping) -gt ${before} ]`
+  await from.waitUntilSucceeds`kill -INT $(cat /tmp/pid); grep -q 'packets transmitted' /tmp/ping`
   const replies = [...(await from.succeed`cat /tmp/ping`).matchAll(/icmp_seq=(\d+) ttl/g)].map((each) =>
     Number(each[1]),
   )
