@@ -29,7 +29,9 @@ export async function startSimulatedHost({ vtep, ...options }: HostOptions): Pro
   const { host } = options
   const meter = createMeter()
   const store = await meter.run(() => openConsulStore(options))
-  await meter.run(() => store.session())
+  // A Consul that reads everything to a hundred hosts at once is late with the rest.
+  const hasSession = async (): Promise<boolean> => (await store.session()) !== ''
+  await meter.run(() => until(`${host} has a session`, hasSession, 120_000))
   const datapath = startDatapath({
     ...{ store, kernel: noKernel, host, log: quiet, auditMs: 10 ** 8 },
     underlay: () => ({ device: 'eth1', address: vtep, mtuBytes: 1500 }),
