@@ -134,6 +134,7 @@ for (const verb of verbs) {
               await net1.run`sh -c ${verb.undo}`
             })
             console.log(`${verb.title}, ${victim} dies: ${points.length} points\n  ${points.join('\n  ')}`)
+            expect(points.length, 'points to die at').toBeGreaterThan(0)
           })
         })
         expect(lost).toEqual({ elsewhere: 0, here: 0 })
