@@ -57,7 +57,11 @@ export function parseInventory(content: string, file: string): Inventory {
   const foreign = Object.keys(parsed.data.hosts).find((name) => !names.includes(name))
   if (foreign !== undefined) throw unknown(`host in ${file}`, foreign, names)
   const missing = names.filter((name) => !Object.hasOwn(parsed.data.hosts, name))
-  if (missing.length > 0) throw new LabError(`${file} does not say how ${missing.join(', ')} can be reached`)
+  if (missing.length > 0) {
+    throw new LabError(`${file} does not say how ${missing.join(', ')} can be reached`, {
+      hint: 'every host of provision/lab.json needs an entry; docs/lab.md shows one',
+    })
+  }
   return parsed.data.hosts
 }
 
@@ -78,7 +82,10 @@ function text(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new LabError(`the inventory cannot be read: ${(error as Error).message}`, { cause: error })
+    throw new LabError(`the inventory cannot be read: ${(error as Error).message}`, {
+      hint: 'name a file that is there: --inventory FILE, or MULTIHOST_INVENTORY; docs/lab.md shows one',
+      cause: error,
+    })
   }
 }
 
@@ -86,6 +93,9 @@ function json(content: string, file: string): unknown {
   try {
     return JSON.parse(content)
   } catch (error) {
-    throw new LabError(`${file} is no inventory: ${(error as Error).message}`, { cause: error })
+    throw new LabError(`${file} is no inventory: ${(error as Error).message}`, {
+      hint: 'it is JSON; docs/lab.md shows one',
+      cause: error,
+    })
   }
 }

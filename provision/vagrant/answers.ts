@@ -51,7 +51,11 @@ function accessOf(block: string): [string, SshAccess] {
   /** The first counts, as in ssh itself. */
   const value = (key: string): string => {
     const line = lines.find((each) => each.startsWith(`${key} `))
-    if (line === undefined) throw new LabError(`vagrant ssh-config says nothing of ${key} for ${name}`)
+    if (line === undefined) {
+      throw new LabError(`vagrant ssh-config says nothing of ${key} for ${name}`, {
+        hint: `see what it says: vagrant ssh-config ${name}`,
+      })
+    }
     return line.slice(key.length + 1).replace(/^"(.*)"$/, '$1')
   }
   if (lines.some((line) => line.startsWith('ProxyCommand '))) {

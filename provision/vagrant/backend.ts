@@ -93,7 +93,9 @@ async function accessTo(host: LabHost, told: Told): Promise<SshAccess> {
   }
   const own = accessIn(await vagrant(['ssh-config', host.name])).get(host.name)
   if (own) return own
-  throw new LabError(`vagrant ssh-config says nothing of ${host.name}`)
+  throw new LabError(`vagrant ssh-config says nothing of ${host.name}`, {
+    hint: `see what it says: vagrant ssh-config ${host.name}; vagrant reload ${host.name} starts the machine again`,
+  })
 }
 
 function connectTo(host: LabHost, access: SshAccess): Promise<Connection> {
@@ -108,5 +110,7 @@ function machineFolder(name: string): string {
   const mine = existsSync(folder) ? readdirSync(folder).map((provider) => join(folder, provider)) : []
   const made = mine.find((each) => existsSync(join(each, 'id')))
   if (made) return made
-  throw new LabError(`${folder} has no machine, and yet Vagrant says how to reach it`)
+  throw new LabError(`${folder} has no machine, and yet Vagrant says how to reach it`, {
+    hint: 'set VAGRANT_CWD and VAGRANT_DOTFILE_PATH as they were when it was made',
+  })
 }
