@@ -14,7 +14,8 @@ import { statusTable } from './status.ts'
 
 const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
 
-  up [--engine 20.10|26|28] [--engine HOST=…] [--timings]   make the lab, or what is missing of it
+  up [--engine 20.10|26|28] [--engine HOST=…] [--secure] [--timings]
+                             make the lab, or what is missing of it; --secure: Consul with ACLs and TLS
   down                       take it down; nothing is left
   status                     hosts, addresses, engines, Consul
   provision [HOST…]          the provisioning steps again

@@ -26,8 +26,8 @@ import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
 import { checkPage, selected } from './selection.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
-                            [--lab NAME] [--driver swarm|PATH[:NAME]] [--datapath bridge|macvlan]
-                            [--update] [--page FILE]
+                            [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
+                            [--driver swarm|PATH[:NAME]] [--datapath bridge|macvlan] [--update] [--page FILE]
 
   Without a FILTER: docs/walkthrough.md, replayed.
   FILTER     only scenario files whose path contains it; of the walkthrough also those before it
@@ -39,6 +39,8 @@ const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engin
              failed, but with --keep ends there
   --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
   --datapath all networks of that kind (docs/datapath.md), as -o datapath= makes them
+  --backend  on machines that Vagrant made or an inventory names (docs/vms.md, docs/lab.md)
+  --secure   Consul with ACLs and TLS (docs/security.md)
   --lab      name of the lab; two with different names can be up at once, and each has its report, in report/NAME`
 
 const options = {
