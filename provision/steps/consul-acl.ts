@@ -27,9 +27,15 @@ export const consulAcl: Step = {
     await until(context, `curl -s ${api}/acl/replication | grep -q Enabled`, 'Consul does not answer')
     await $`[ -f ${management} ] || (umask 077; curl -sf -X PUT ${api}/acl/bootstrap | jq -r '"header = \\"X-Consul-Token: " + .SecretID + "\\""' > ${management})`
     const rules = readFileSync(new URL('../templates/consul-policy.hcl', import.meta.url), 'utf8')
-    await put(context, 'acl/policy', { Name: policy, Rules: rules.replaceAll('consul-server', host.name) })
+    const id = (
+      await $`curl -sf ${api}/acl/policies | jq -r ${`.[] | select(.Name == "${policy}").ID`}`
+    ).stdout.trim()
+    const wanted = { Name: policy, Rules: rules.replaceAll('consul-server', host.name) }
+    await put(context, id === '' ? 'acl/policy' : `acl/policy/${id}`, wanted)
+    const known = (await $`curl -sf ${api}/acl/tokens | jq -r '.[].Description'`).stdout.split('\n')
     for (const [name, token] of Object.entries(secrets?.tokens ?? {})) {
       const Description = `multihost on ${name}`
+      if (known.includes(Description)) continue
       await put(context, 'acl/token', { SecretID: token, Description, Policies: [{ Name: policy }] })
     }
   },
@@ -38,5 +44,5 @@ export const consulAcl: Step = {
 async function put(context: StepContext, path: string, body: object): Promise<void> {
   const file = '/run/multihost-acl.json'
   await writeFiles(context, [{ path: file, content: JSON.stringify(body), mode: '0600' }])
-  await context.$`curl -sS --fail-with-body -X PUT -d @${file} ${`${api}/${path}`}; rm -f ${file}`
+  await context.$`trap ${`rm -f ${file}`} EXIT; curl -sS --fail-with-body -X PUT -d @${file} ${`${api}/${path}`}`
 }
