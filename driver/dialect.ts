@@ -35,6 +35,8 @@ export interface Dialect {
   app: Hono
   /** The engine has made or removed a network. */
   poke(): void
+  /** The engine is about to remove a network: docker's words lead nobody to it any more. */
+  withdraw(): Promise<void>
   status: Loop['status']
   close(): Promise<void>
 }
@@ -82,6 +84,7 @@ export function startDialect(options: DialectOptions): Dialect {
   return {
     app,
     poke: loop.poke,
+    withdraw: loop.withdraw,
     status: loop.status,
     async close() {
       stop()

@@ -12,7 +12,7 @@ import { namespaceOf } from './core/desired.ts'
 import type { HostName, NetworkId } from './core/model.ts'
 import type { PoolSource } from './core/pool.ts'
 import { localIdOf } from './core/snapshot.ts'
-import { shareWithGroup, startDialect } from './dialect.ts'
+import { type Dialect, shareWithGroup, startDialect } from './dialect.ts'
 import type { Engine, EngineEvent } from './engine/engine.ts'
 import type { Kernel, Underlay } from './kernel/kernel.ts'
 import { startDatapath } from './loops/datapath.ts'
@@ -33,6 +33,7 @@ import { evict } from './verbs/evict.ts'
 import { finishRemoval } from './verbs/network.ts'
 import { createOwed } from './verbs/owed.ts'
 import { recently } from './verbs/recent.ts'
+import type { Verbs } from './verbs/verbs.ts'
 
 export interface DriverOptions {
   host: HostName
@@ -95,18 +96,26 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     owed,
     making: recently(60_000, () => new Date()),
     leaving: recently(60_000, () => new Date()),
+    creating: recently(60_000, () => new Date()),
     log,
     version,
     now: () => new Date(),
   }
-  const verbs = createVerbs(context)
+  const made = createVerbs(context)
+  const verbs: Verbs = {
+    ...made,
+    async deleteNetwork(localId, signal) {
+      await dialect.withdraw()
+      return made.deleteNetwork(localId, signal)
+    },
+  }
   const dialect = startDialect({
     ...{ context, verbs, engine: options.engine, defaultNetwork: options.defaultNetwork },
     ...{ controlSocket: options.controlSocket, onRun: metrics.onRun },
     inSwarmMode: options.inSwarmMode ?? (async () => false),
     script: options.script ?? (async () => 'exit 1'),
   })
-  const loops = startLoops(options, store, context, verbs.deleteNetwork, metrics.onRun, dialect.poke)
+  const loops = startLoops(options, store, context, made.deleteNetwork, metrics.onRun, dialect)
   const laneStates = (): Record<string, LaneStatus> => ({
     host: loops.hosts.status(),
     networks: loops.networks.status(),
@@ -174,7 +183,7 @@ function startLoops(
   context: VerbContext,
   deleteNetwork: (id: string, signal: AbortSignal) => Promise<void>,
   onRun: NonNullable<Parameters<typeof startNetworks>[0]['onRun']>,
-  onNetwork: () => void,
+  dialect: Pick<Dialect, 'poke' | 'withdraw'>,
 ) {
   const { host, engine, log, everyMs = 5000, graceMs = 3000, dnsListen, hostsFileLimit = 500 } = options
   const blank = () => blankHost(context)
@@ -183,7 +192,7 @@ function startLoops(
   const hosts = startHost({ ...common, everyMs: 2 * everyMs })
   const networks = startNetworks({
     ...common,
-    ...{ everyMs: 2 * everyMs, graceMs },
+    ...{ everyMs: 2 * everyMs, graceMs, creating: context.creating.all, removing: dialect.withdraw },
     discard: (local) => deleteNetwork(local, never),
     finish: (network) => finishRemoval(store, network),
   })
@@ -200,7 +209,7 @@ function startLoops(
     naming.onEvent(event)
     if (event.type === 'network' && /create|destroy|remove/.test(event.action)) {
       networks.poke()
-      onNetwork()
+      dialect.poke()
     }
     const container = event.type === 'container' ? event.id : event.attributes.container
     if (container !== undefined && /start|rename|connect|update/.test(event.action)) endpoints.look(container)

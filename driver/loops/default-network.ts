@@ -3,8 +3,9 @@
  * it and is not in swarm mode.
  *
  * With the file a plain `docker run` is translated by the shell alone. Without it the wrapper asks the driver and
- * waits, so a file that comes late costs milliseconds; one that stays too long lets the engine say that the network
- * is not there. Written beside and renamed: the shell reads all of it or nothing.
+ * waits, so a file that comes late costs milliseconds; one that stays too long would let the engine say that the
+ * network is not there, so it goes before the network does. Written beside and renamed: the shell reads all of it or
+ * nothing.
  */
 import { rename, rm, writeFile } from 'node:fs/promises'
 import type { Log } from './log.ts'
@@ -21,12 +22,20 @@ export interface DefaultNetworkOptions {
   onRun?(run: LoopRun): void
 }
 
-export function startDefaultNetwork(options: DefaultNetworkOptions): Loop {
+export interface DefaultNetworkLoop extends Loop {
+  /** A network of the engine is about to go: resolves when no file tells of it; it is back if the wrong one was meant. */
+  withdraw(): Promise<void>
+}
+
+export function startDefaultNetwork(options: DefaultNetworkOptions): DefaultNetworkLoop {
   const { name, file, ready, inSwarmMode, log, everyMs = 2000, onRun } = options
   let present: boolean | undefined
+  let withdrawals = 0
   const work = async (): Promise<void> => {
+    const before = withdrawals
     const wanted = (await ready(name)) && !(await inSwarmMode())
-    if (wanted === present) return
+    // What was asked before a withdrawal tells nothing; another run follows it.
+    if (wanted === present || withdrawals !== before) return
     await (wanted ? write(file, name) : rm(file, { force: true }))
     present = wanted
     log.info({ network: name, usable: wanted }, 'the default network')
@@ -34,6 +43,12 @@ export function startDefaultNetwork(options: DefaultNetworkOptions): Loop {
   const loop = startLoop({ name: 'default network', everyMs, log, work, onRun })
   return {
     ...loop,
+    async withdraw() {
+      withdrawals += 1
+      present = false
+      await rm(file, { force: true })
+      loop.poke()
+    },
     async close() {
       await loop.close()
       await rm(file, { force: true })

@@ -23,6 +23,10 @@ export interface NetworksOptions {
   host: HostName
   /** This host's record while the store has none. */
   blank(): HostRecord
+  /** Networks that Docker is making, or has just made: it may not show them yet. */
+  creating(): readonly string[]
+  /** Before the engine is told to remove a network. */
+  removing(): Promise<void>
   /** Removes a network from this host, and from all when nobody uses it. The verb. */
   discard(local: string): Promise<void>
   /** Goes on with a removal that was begun. The verbs' too. */
@@ -48,9 +52,9 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
 
   const plan = async (): Promise<Step[]> => {
     const here = await engine.networks()
-    const steps = planNetworks(store.snapshot(), host, here)
+    const steps = planNetworks(store.snapshot(), host, here, options.creating())
     if (!steps.some(({ step }) => step === 'remove')) return steps
-    return planNetworks(await store.read(), host, here)
+    return planNetworks(await store.read(), host, here, options.creating())
   }
   const work = async (): Promise<void> => {
     // What a copy says may be old; the store's return pokes us.
@@ -141,6 +145,7 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
     case 'finish':
       return options.finish(step.network)
     case 'remove':
+      await options.removing()
       await engine.removeNetwork(step.local)
       return log.info(
         { local: step.local, name: step.name, why: step.why },

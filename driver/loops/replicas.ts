@@ -28,7 +28,13 @@ export type Step =
   /** Nothing can be done but to say so. */
   | { step: 'report'; key: string; message: string }
 
-export function planNetworks(snapshot: Snapshot, host: HostName, here: readonly EngineNetwork[]): Step[] {
+/** `creating`: networks that the engine is making, or has just made; it may not show them yet. */
+export function planNetworks(
+  snapshot: Snapshot,
+  host: HostName,
+  here: readonly EngineNetwork[],
+  creating: readonly string[] = [],
+): Step[] {
   const mapped = snapshot.hosts.get(host)?.value.networks ?? {}
   const placed = new Map<NetworkId, EngineNetwork>()
   const steps: Step[] = []
@@ -46,7 +52,7 @@ export function planNetworks(snapshot: Snapshot, host: HostName, here: readonly 
     }
   }
   for (const [local, id] of Object.entries(mapped)) {
-    if (here.some((it) => it.id === local)) continue
+    if (creating.includes(local) || here.some((it) => it.id === local)) continue
     const network = snapshot.networks.get(id)?.value
     const unfinished = local === id && network !== undefined && network.name === undefined
     steps.push(unfinished ? { step: 'discard', local } : { step: 'forget', local })
@@ -75,23 +81,24 @@ function stepsFor(
   if (network.removing) return []
   const steps: Step[] = isMapped ? [] : [{ step: 'map', local: local.id, network: id }]
   if (network.name !== undefined || network.createdBy !== host || local.id !== id) return steps
-  return [...steps, nameStep(snapshot, network, local)]
+  return [...steps, ...nameSteps(snapshot, network, local)]
 }
 
-/** The name is ours, or it was another network's first: then ours gives way if nobody uses it. */
-function nameStep(snapshot: Snapshot, network: Network, local: EngineNetwork): Step {
+/**
+ * The name is ours, or it was another network's first: then ours gives way if nobody uses it. That of a network which
+ * is being removed is free in a moment.
+ */
+function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): Step[] {
   const { id } = network
   const claim = snapshot['network-names'].get(local.name)?.value
   const holder = claim === undefined || claim === id ? undefined : snapshot.networks.get(claim)?.value
   if (holder === undefined)
-    return { step: 'learn', local: id, network: id, name: local.name, labels: local.labels }
+    return [{ step: 'learn', local: id, network: id, name: local.name, labels: local.labels }]
+  if (holder.removing) return []
   const first = `${holder.createdBy} made a network ${local.name} first`
-  if (endpointsOf(snapshot, id).length === 0) return removal(local, first)
-  return {
-    step: 'report',
-    key: id,
-    message: `network ${local.name} stays on this host alone: ${first}; remove it, then the other one appears`,
-  }
+  if (endpointsOf(snapshot, id).length === 0) return [removal(local, first)]
+  const message = `network ${local.name} stays on this host alone: ${first}; remove it, then the other one appears`
+  return [{ step: 'report', key: id, message }]
 }
 
 function rank(mapped: Record<string, NetworkId>, { id, endpoints }: EngineNetwork): number {

@@ -24,6 +24,8 @@ export interface VerbContext {
   making: Recent<EndpointId>
   /** Endpoints from Leave on: the engine may still show them. */
   leaving: Recent<EndpointId>
+  /** Networks, by Docker's ids, from CreateNetwork on: a slow engine shows them seconds later. */
+  creating: Recent<string>
   log: Log
   version: string
   now(): Date

@@ -20,7 +20,7 @@ import { type NetworkOptions, parseOptions } from './options.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
 
 export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
-  const { store, owed, underlay } = context
+  const { store, owed, underlay, creating } = context
   return {
     async createNetwork(ask, signal) {
       const { device, address, mtuBytes } = underlay()
@@ -28,6 +28,7 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
       const options = parseOptions(ask.options, limits)
       checkIpam(ask)
       const { replicaOf } = options
+      creating.add(ask.localId)
       const decision = (snapshot: Snapshot) =>
         replicaOf === undefined
           ? create(snapshot, ask, options, context)
@@ -35,6 +36,7 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
       return decide(store, decision, { signal })
     },
     deleteNetwork(localId) {
+      creating.remove(localId)
       return owed.do(`delete network ${localId.slice(0, 12)}`, async () => {
         const unused = await decide(store, (snapshot) => markForRemoval(snapshot, localId, context))
         if (unused !== undefined) await finishRemoval(store, unused)

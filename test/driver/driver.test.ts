@@ -1,5 +1,8 @@
 /** Whole drivers over a store in memory and a kernel in memory: what the loops do between engine and store. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { HostRecord } from '../../driver/core/model.ts'
 import { fakeKernel } from '../../driver/kernel/fake.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../driver/store/memory.ts'
 import { evict } from '../../driver/verbs/evict.ts'
@@ -104,6 +107,51 @@ describe('a network', () => {
     await until('it is reported', () =>
       net2.driver.status().problems.some((it) => it.includes('foobar cannot be made')),
     )
+  })
+
+  test('that the engine is slow to show is kept', async () => {
+    let show = (): void => undefined
+    net1.docker.storing = new Promise((resolve) => {
+      show = resolve
+    })
+    const made = net1.docker.create('foobar')
+    await until('it is in the store', () => net1.store.snapshot().networks.size === 1)
+    // Seen later, and believed to be gone: so long the loop has been in doubt about the other one too.
+    const record = net1.store.snapshot().hosts.get('net-1')
+    const mapped = () => net1.store.snapshot().hosts.get('net-1')?.value.networks ?? {}
+    const value = { ...record?.value, networks: { ...mapped(), unknown: 'unknown' } } as HostRecord
+    await net1.store.commit([
+      { op: 'update', table: 'hosts', key: 'net-1', value, index: record?.index ?? 0 },
+    ])
+    await until('the unknown one is forgotten', () => mapped().unknown === undefined)
+    expect(await networkOn(net1, 'foobar')).toBeUndefined()
+    show()
+    const id = await made
+    expect(mapped()).toEqual({ [id]: id })
+    await has(net2, 'foobar')
+  })
+
+  test('that goes is withdrawn from docker’s words before, also while a look at it is under way', async () => {
+    let hold = false
+    const held: (() => void)[] = []
+    const inSwarmMode = (): Promise<boolean> =>
+      new Promise((resolve) => (hold ? held.push(() => resolve(false)) : resolve(false)))
+    await net1[Symbol.asyncDispose]()
+    net1 = await host(1, { inSwarmMode })
+    const file = join(dirname(net1.controlSocket), 'default-network')
+    await net1.docker.create('multihost')
+    await until('the file is there', () => existsSync(file))
+    hold = true
+    try {
+      await until('it is looked at again', () => held.length > 0)
+      await net1.docker.rm('multihost')
+      expect(existsSync(file)).toBe(false)
+    } finally {
+      hold = false
+      for (const look of held) look()
+    }
+    await has(net2)
+    expect(existsSync(file)).toBe(false)
   })
 
   test('is not removed on the word of a store that was wiped', async () => {

@@ -41,8 +41,8 @@ function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World
   }
 }
 
-const plan = (world: World, here: EngineNetwork[] = []) =>
-  planNetworks(snapshot(world), 'net-1', here)
+const plan = (world: World, here: EngineNetwork[] = [], creating: string[] = []) =>
+  planNetworks(snapshot(world), 'net-1', here, creating)
     .map(
       ({ step, ...rest }) =>
         `${step} ${Object.values(rest)
@@ -110,6 +110,19 @@ test('a second copy goes, and the one that the store knows stays', () => {
 test('a network without a name that the engine never got is discarded; a removal that stopped is finished', () => {
   const networks = [network('a'), network('b', { name: 'gone', removing: true })]
   expect(plan({ networks, mapped: { a: 'a' } })).toBe('discard a\nfinish b')
+})
+
+test('what the engine is slow to show is neither forgotten nor discarded while it is being made', () => {
+  const networks = [network('a'), network('b', { name: 'web' })]
+  const world = { networks, mapped: { a: 'a', copy: 'b' } }
+  expect(plan(world)).toBe('forget copy\ndiscard a')
+  expect(plan(world, [], ['a', 'copy'])).toBe('')
+})
+
+test('a name that a network has until its removal is finished is waited for', () => {
+  const old = network('b', { name: 'foobar', createdBy: 'net-2', removing: true })
+  const world = { networks: [network('a'), old], mapped: { a: 'a' }, names: { foobar: 'b' } }
+  expect(plan(world, [engine('a', 'foobar')])).toBe('finish b')
 })
 
 test('a copy is asked for with all that the network has, and its id', () => {

@@ -46,6 +46,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     settled: async (network, endpoint) => void settled.push(`${network.slice(0, 4)} ${endpoint.slice(0, 4)}`),
     owed: createOwed(store, silent),
     making: recently(60_000, () => clock.now),
+    creating: recently(60_000, () => clock.now),
     leaving: recently(60_000, () => clock.now),
     log: silent,
     version: '0.1.0',
