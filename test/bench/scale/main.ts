@@ -59,7 +59,7 @@ const plans: Record<'quick' | 'full', Plan> = {
     points: [
       ...[2, 10, 50, 100].map((hosts) => shape(hosts, 1000, 10)),
       ...[100, 10_000].map((endpoints) => shape(10, endpoints, 10)),
-      shape(100, 10_000, 100),
+      shape(10, 10_000, 100),
     ],
     drivers: [100, 1000, 10_000],
     changes: { quiet: 40, busy: 400, tree: 5, coldStarts: 5 },
