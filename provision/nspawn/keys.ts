@@ -20,15 +20,21 @@ export function labKeys(lab: string, names: readonly string[]): LabKeys {
   const file = labPaths(lab).keys
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
   const keys = {
-    client: pair(`lab ${lab}`),
-    hosts: Object.fromEntries(names.map((name) => [name, pair(name)])),
+    client: keyPair(`lab ${lab}`),
+    hosts: Object.fromEntries(names.map((name) => [name, keyPair(name)])),
   }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   writeFileSync(file, JSON.stringify(keys), { mode: 0o600 })
   return keys
 }
 
-function pair(comment: string): KeyPair {
-  const { private: secret, public: open } = ssh2.utils.generateKeyPairSync('ed25519', { comment })
-  return { private: secret, public: open }
+/**
+ * ssh2 writes one ed25519 key in 256 wrongly: it drops a leading zero byte of the public part (its keygen.js), and
+ * neither it nor OpenSSH reads that again. Such a pair is not taken.
+ */
+export function keyPair(comment: string): KeyPair {
+  for (;;) {
+    const { private: secret, public: open } = ssh2.utils.generateKeyPairSync('ed25519', { comment })
+    if (!(ssh2.utils.parseKey(secret) instanceof Error)) return { private: secret, public: open }
+  }
 }
