@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
-import ssh2 from 'ssh2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { keyPair } from '../../../provision/nspawn/keys.ts'
 
 const templates = fileURLToPath(new URL('../../../provision/packer', import.meta.url))
 const project = fileURLToPath(new URL('../../..', import.meta.url))
@@ -30,7 +30,7 @@ beforeAll(() => {
   for (const file of ['lab.pkr.hcl', 'variables.pkr.hcl'])
     copyFileSync(join(templates, file), join(work, file))
   for (const file of ['box.img', 'box.ovf']) writeFileSync(join(work, file), '')
-  writeFileSync(key, ssh2.utils.generateKeyPairSync('ed25519').private)
+  writeFileSync(key, keyPair('packer').private)
 })
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
