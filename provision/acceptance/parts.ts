@@ -38,7 +38,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
     return log([...sandbox.enter, 'env', '-C', project, ...command], {
       ...sandbox.env,
       MULTIHOST_BOX: 'multihost-lab',
-      MULTIHOST_PATIENCE: kvm ? '1' : '6',
+      MULTIHOST_PATIENCE: kvm ? '1' : '8',
     })
   }
   return [
