@@ -4,6 +4,7 @@
 import { expect } from 'vitest'
 import { section } from './page/section.ts'
 import type { Host } from './runner/host.ts'
+import { macOf, vniOn } from './runner/inside.ts'
 import { decode } from './runner/packets.ts'
 import { storedNetwork, storedNetworks, storedServices } from './runner/store.ts'
 
@@ -48,12 +49,10 @@ heading('Inside the container', async ({ at, net1, consulServer }) => {
   const mine = (await storedNetwork(consulServer, 'foobar')).endpoints.find(({ host }) => host === 'net-1')
   expect(/inet (\S+)\/16 /.exec(shown)?.[1]).toBe(mine?.v4)
   expect(/link\/ether (\S+) /.exec(shown)?.[1]).toBe(mine?.mac)
-  expect(mine?.mac).toBe(`02:42:${mine?.v4.split('.').map(hex).join(':')}`)
+  expect(mine?.mac).toBe(macOf(mine?.v4 ?? ''))
   const [underlay] = JSON.parse(await net1.succeed`ip -j link show dev ${await underlayOf(net1)}`)
   expect(Number(/ mtu (\d+) /.exec(shown)?.[1])).toBe(underlay.mtu - 50)
 })
-
-const hex = (byte: string) => Number(byte).toString(16).padStart(2, '0')
 
 heading('Inside the network', async ({ at, net1, net2, consulServer }) => {
   const { id, vni, endpoints } = await storedNetwork(consulServer, 'foobar')
@@ -112,12 +111,4 @@ heading('Leave nothing behind', async ({ at, shells, net1, net2, consulServer })
 async function underlayOf(host: Host): Promise<string> {
   const [link] = JSON.parse(await host.succeed`ip -j address show to ${host.address}`)
   return link.ifname
-}
-
-/** What the kernel of this host says. */
-async function vniOn(host: Host, network: string): Promise<number> {
-  const id = await host.succeed`/usr/bin/docker network inspect -f ${'{{.Id}}'} ${network}`
-  const namespace = `${folder}/${id.slice(0, 12)}`
-  const [vxlan] = JSON.parse(await host.succeed`nsenter --net=${namespace} ip -j -d link show dev vxlan1`)
-  return vxlan.linkinfo.info_data.id
 }

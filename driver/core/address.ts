@@ -135,6 +135,11 @@ export function usable(block: Block): { first: bigint; last: bigint } {
   return { first: block.first + 1n, last: block.family === 4 ? block.last - 1n : block.last }
 }
 
+/** The address of `172.21.0.2/16`, in the one way of writing it. */
+export function withoutLength(address: string): Ip {
+  return canonicalIp(address.split('/')[0] ?? '')
+}
+
 /** `02:42` and the four address bytes, as Docker's own drivers do: nobody has to ask for the MAC of an address. */
 export function macOf(ip: Ip): Mac {
   const { family, value } = parseIp(ip)

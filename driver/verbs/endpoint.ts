@@ -4,7 +4,7 @@
  * Join is the one verb that waits for something else than the store: when it answers, this host's kernel has the
  * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
  */
-import { canonicalIp, macOf } from '../core/address.ts'
+import { macOf, withoutLength } from '../core/address.ts'
 import { removeEndpoint } from '../core/changes.ts'
 import { containerEndName } from '../core/desired.ts'
 import { DriverError } from '../core/errors.ts'
@@ -182,8 +182,4 @@ function checkMac(mac: string): Mac {
 
 function named({ name, id }: Network): string {
   return name ?? id.slice(0, 12)
-}
-
-function withoutLength(address: string): string {
-  return canonicalIp(address.split('/')[0] ?? '')
 }

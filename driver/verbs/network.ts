@@ -6,7 +6,7 @@
  * it. A removal is in two steps, so that it cannot cross the creation of an endpoint elsewhere: the mark comes first,
  * and every endpoint's creation demands the very version of the network that it has seen.
  */
-import { canonicalCidr, canonicalIp, lastUsable } from '../core/address.ts'
+import { canonicalCidr, lastUsable, withoutLength } from '../core/address.ts'
 import { changeHost, removeNetwork, withMapping, withoutMapping } from '../core/changes.ts'
 import { innerMtu } from '../core/desired.ts'
 import { DriverError, isCode } from '../core/errors.ts'
@@ -199,10 +199,6 @@ export async function finishRemoval(store: Store, id: NetworkId): Promise<void> 
       if (!isCode(error, 'conflict')) throw error
     }
   }
-}
-
-function withoutLength(address: string): string {
-  return canonicalIp(address.split('/')[0] ?? '')
 }
 
 function foreignIpam(): DriverError {

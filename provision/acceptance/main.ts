@@ -18,7 +18,7 @@ import { install, type Needs, nspawnNeeds } from '../debian.ts'
 import { explain, unknown } from '../errors.ts'
 import { cacheRoot } from '../nspawn/paths.ts'
 import { removeAbandonedBuilds } from '../nspawn/removal.ts'
-import { requireRoot, run } from '../nspawn/run.ts'
+import { ownNamespaces, requireRoot, run } from '../nspawn/run.ts'
 import { accept } from './parts.ts'
 
 const usage = `usage: npm run acceptance -- [FILTER…]
@@ -72,16 +72,6 @@ async function main(args: string[]): Promise<number> {
  * what daemons leave.
  */
 function inNamespaces(work: string, args: string[]): Promise<number> {
-  const unshare = [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    '--pid',
-    '--fork',
-    '--kill-child',
-    '--mount-proc',
-  ]
   const script = [
     'bash',
     '-c',
@@ -96,7 +86,7 @@ function inNamespaces(work: string, args: string[]): Promise<number> {
     ...args,
   ]
   // A process group of its own: Ctrl-C is for this process, which ends that one.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...unshare, ...script], {
+  const child = spawn('setpriv', [...ownNamespaces, ...script], {
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit'],
   })

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { debianMirror } from '../debian.ts'
 import { LabError, unknown } from '../errors.ts'
 import { cacheRoot } from './paths.ts'
-import { checkInterrupted, run } from './run.ts'
+import { checkInterrupted, ownNamespaces, run } from './run.ts'
 
 interface Recipe {
   /** Debian release of the root. */
@@ -181,19 +181,8 @@ export function removeCutOffBuilds(): string[] {
 
 /** In namespaces of its own and tied to this process's life: cut off, it leaves no mount and no process. */
 async function mmdebstrap(part: string, args: string[], signal?: AbortSignal): Promise<void> {
-  const tied = [
-    '--pdeathsig',
-    'KILL',
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    '--pid',
-    '--fork',
-    '--kill-child',
-    '--mount-proc',
-    'setsid', // when it fails it signals its process group, which must not be ours
-  ]
+  // When it fails it signals its process group, which must not be ours.
+  const tied = [...ownNamespaces, 'setsid']
   // Beside the part, where what a killed build left is found and removed.
   const temporary = `${part}.tmp`
   mkdirSync(temporary, { recursive: true })

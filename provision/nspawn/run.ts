@@ -26,6 +26,15 @@ export function onInterruption(then: () => void): () => void {
   return () => interruption.signal.removeEventListener('abort', then)
 }
 
+/**
+ * Arguments of setpriv(1), before a command: it gets mount and process namespaces of its own, and ends, with all that
+ * it has started, when this process does.
+ */
+export const ownNamespaces: readonly string[] = [
+  ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private'],
+  ...['--pid', '--fork', '--kill-child', '--mount-proc'],
+]
+
 /** Namespaces, mounts and cgroups are root's: says so before the first of them refuses. */
 export function requireRoot(): void {
   if (process.getuid?.() === 0) return

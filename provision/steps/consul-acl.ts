@@ -18,9 +18,13 @@ export const consulAcl: Step = {
   async holds(context) {
     const { secrets } = context
     if (secrets === undefined) return true
-    const tokens = Object.keys(secrets.tokens).map((host) => `grep -q '"Description":"multihost on ${host}"'`)
-    const listed = tokens.map((test) => `curl -sf ${api}/acl/tokens | ${test}`)
-    return succeeds(context, `[ -f ${management} ] && ${listed.join(' && ')}`)
+    const tokens = Object.keys(secrets.tokens).map(
+      (host) => `grep -q '"Description":"multihost on ${host}"' <<< "$listed"`,
+    )
+    return succeeds(
+      context,
+      `[ -f ${management} ] && listed=$(curl -sf ${api}/acl/tokens) && ${tokens.join(' && ')}`,
+    )
   },
   async apply(context) {
     const { $, secrets, host } = context

@@ -3,16 +3,13 @@
  * everything else untouched.
  */
 import { afterEach, describe, expect } from 'vitest'
+import { clear } from '../runner/clear.ts'
 import type { Host } from '../runner/host.ts'
 import { labHosts, scenario } from '../runner/scenario.ts'
 
 afterEach(async () => {
   const { net1, net2 } = await labHosts()
-  for (const host of [net1, net2]) await host.run`docker ps -aq | xargs -r docker rm -f`
-  for (const name of ['foobar', 'multihost']) {
-    await net1.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1 || docker network rm ${name}`
-    await net2.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1`
-  }
+  await clear([net1, net2])
 })
 
 /** Name → id and driver, as `docker network ls` prints them. */

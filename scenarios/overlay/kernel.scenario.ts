@@ -4,7 +4,7 @@
  */
 import { expect, vi } from 'vitest'
 import { driver } from '../runner/driver.ts'
-import type { Host } from '../runner/host.ts'
+import { type Inside, insideNetwork, macOf, vniOn } from '../runner/inside.ts'
 import { sharedNetwork } from '../runner/network.ts'
 import { scenario } from '../runner/scenario.ts'
 
@@ -74,28 +74,12 @@ scenario('the VNI is the same on both hosts and differs between networks', async
   for (const network of ['left', 'right']) {
     await using _one = await net1.run({ name: 'one', network })
     await using _two = await net2.run({ name: 'two', network })
-    const seen = await Promise.all(
-      [net1, net2].map(async (host) => {
-        const [vxlan] = JSON.parse(
-          await (await insideNetwork(host, network))('ip -j -d link show dev vxlan1'),
-        )
-        return vxlan.linkinfo.info_data.id
-      }),
-    )
+    const seen = await Promise.all([net1, net2].map((host) => vniOn(host, network)))
     expect(seen[0]).toBe(seen[1])
-    vnis.push(seen[0])
+    vnis.push(seen[0] ?? 0)
   }
   expect(new Set(vnis).size).toBe(2)
 })
-
-type Inside = (command: string) => Promise<string>
-
-/** Runs command lines in the network's namespace, which is named after the network's id on that host. */
-async function insideNetwork(host: Host, network: string): Promise<Inside> {
-  const id = await host.succeed`docker network inspect -f ${'{{.Id}}'} ${network}`
-  const namespace = `/var/run/docker/netns/${id.slice(0, 12)}`
-  return (command) => host.succeed`nsenter --net=${namespace} sh -c ${command}`
-}
 
 /** FDB and neighbour entries that lead to other hosts, as `MAC dst VTEP` and `IP lladdr MAC`. */
 async function entries(inside: Inside): Promise<string[]> {
@@ -107,10 +91,4 @@ async function entries(inside: Inside): Promise<string[]> {
     ...fdb.filter((entry) => entry.dst).map((entry) => `${entry.mac} dst ${entry.dst}`),
     ...neighbours.map((entry) => `${entry.dst} lladdr ${entry.lladdr}`),
   ]
-}
-
-/** 02:42 and the four bytes of the address. */
-function macOf(address: string): string {
-  const bytes = address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))
-  return ['02', '42', ...bytes].join(':')
 }

@@ -2,6 +2,7 @@
  * Check the docker services now: a name with an address that stays, and one container behind it in the cluster.
  */
 import { afterEach, expect } from 'vitest'
+import { clear } from '../runner/clear.ts'
 import type { Host } from '../runner/host.ts'
 import { labHosts, scenario } from '../runner/scenario.ts'
 
@@ -9,11 +10,7 @@ const header = 'SERVICE ID          NAME                NETWORK             CONT
 
 afterEach(async () => {
   const { net1, net2 } = await labHosts()
-  for (const host of [net1, net2]) await host.run`docker ps -aq | xargs -r docker rm -f`
-  for (const name of ['foobar', 'multihost']) {
-    await net1.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1 || docker network rm ${name}`
-    await net2.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1`
-  }
+  await clear([net1, net2])
 })
 
 /** Service → its line without the id. */

@@ -4,20 +4,11 @@
  */
 import type { CommandEvent, WaitEvent } from './events.ts'
 
-export interface Step {
-  host: string
+export interface Step extends Omit<CommandEvent, 'kind' | 'scenario'> {
   /** Name of the container that it runs in. */
   container?: string
-  command: string
-  code: number
-  stdout: string
-  stderr: string
-  at: number
-  ms: number
   /** How often it was tried until it held, or was given up. */
   wait?: { tries: number; held: boolean }
-  /** Line of docs/walkthrough.md that types it. */
-  line?: number
 }
 
 export function stepsOf(

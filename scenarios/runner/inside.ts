@@ -1,0 +1,24 @@
+/**
+ * What a host's kernel has of a network: its namespace there, which is named after the network's id on that host.
+ */
+import type { Host } from './host.ts'
+
+export type Inside = (command: string) => Promise<string>
+
+/** Runs command lines in the network's namespace. */
+export async function insideNetwork(host: Host, network: string): Promise<Inside> {
+  const id = await host.succeed`/usr/bin/docker network inspect -f ${'{{.Id}}'} ${network}`
+  const namespace = `/var/run/docker/netns/${id.slice(0, 12)}`
+  return (command) => host.succeed`nsenter --net=${namespace} sh -c ${command}`
+}
+
+export async function vniOn(host: Host, network: string): Promise<number> {
+  const [vxlan] = JSON.parse(await (await insideNetwork(host, network))('ip -j -d link show dev vxlan1'))
+  return vxlan.linkinfo.info_data.id
+}
+
+/** 02:42 and the four bytes of the address. */
+export function macOf(address: string): string {
+  const bytes = address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))
+  return ['02', '42', ...bytes].join(':')
+}
