@@ -247,9 +247,13 @@ function sources(): string[] {
   return [fileURLToPath(import.meta.url), ...paths].map((path) => readFileSync(path, 'utf8'))
 }
 
-/** A lab of another checkout, or an older one of this, may still run on it. */
+/**
+ * A lab of another checkout, or an older one of this, may still run on it. Docker's data is used with the root of its
+ * recipe: a host of that lab that is made anew gets both.
+ */
 function inUse(path: string): boolean {
-  return readFileSync('/proc/self/mountinfo', 'utf8').includes(`lowerdir=${path},`)
+  const root = join(cacheRoot, basename(path).replace(/^docker-/, 'root-'))
+  return readFileSync('/proc/self/mountinfo', 'utf8').includes(`lowerdir=${root},`)
 }
 
 /** Other versions of the same thing: the same name up to its hashes. */
