@@ -2,6 +2,7 @@
  * The run as one HTML file: a dot per sample, a mark per median, the goals. No scripts, nothing from elsewhere; the
  * colours follow the reader's.
  */
+import { html, type Markup, trusted } from '../../scenarios/report/markup.ts'
 import { type Figure, figures } from './figures.ts'
 import type { Goal } from './goals.ts'
 import { type Peer, peers, type Sample } from './samples.ts'
@@ -11,15 +12,15 @@ const [width, label, right, row] = [720, 96, 90, 24]
 
 export function page(samples: readonly Sample[], goals: readonly Goal[], facts: object): string {
   const plots = figures.flatMap((figure) => plot(samples, figure))
-  return `<!doctype html>
+  return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>multihost: measurements</title>
-<meta name="viewport" content="width=device-width"><style>${style}</style></head><body>
+<meta name="viewport" content="width=device-width"><style>${trusted(style)}</style></head><body>
 <h1>Measurements</h1>
 <p>A dot is a sample, a mark the median. What the figures are: docs/bench.md.</p>
-<table><tr><th>goal<th><th>this run<th></tr>${goals.map(goalRow).join('')}</table>
-${plots.join('\n')}
-<pre>${escaped(JSON.stringify(facts, undefined, 1))}</pre></body></html>
-`
+<table><tr><th>goal<th><th>this run<th></tr>${goals.map(goalRow)}</table>
+${plots}
+<pre>${JSON.stringify(facts, undefined, 1)}</pre></body></html>
+`.markup
 }
 
 const style = `
@@ -30,7 +31,7 @@ h2 { font-size: 1em; margin: 1.6em 0 0 } td, th { text-align: left; padding: 0 1
 text { fill: var(--ink); font-size: 12px } line { stroke: var(--faint) } circle { fill: var(--dot); fill-opacity: .35 }
 rect { fill: var(--ink) } .missed { font-weight: bold } pre { color: var(--faint); font-size: 12px }`
 
-function goalRow({ title, kind, limit, unit, value, reached }: Goal): string {
+function goalRow({ title, kind, limit, unit, value, reached }: Goal): Markup {
   const said = reached === undefined ? 'not measured' : reached ? 'reached' : 'missed'
   const cells = [
     title,
@@ -38,11 +39,11 @@ function goalRow({ title, kind, limit, unit, value, reached }: Goal): string {
     value === undefined ? '–' : `${short(value)} ${unit}`,
     said,
   ]
-  return `<tr class="${said}">${cells.map((cell) => `<td>${escaped(cell)}`).join('')}</tr>`
+  return html`<tr class="${said}">${cells.map((cell) => html`<td>${cell}`)}</tr>`
 }
 
 /** Nothing for a figure without samples. */
-function plot(samples: readonly Sample[], { id, title, unit }: Figure): string[] {
+function plot(samples: readonly Sample[], { id, title, unit }: Figure): Markup[] {
   const own = samples.filter((it) => it.figure === id)
   const shown = peers.filter((peer) => own.some((it) => it.peer === peer))
   if (shown.length === 0) return []
@@ -52,29 +53,23 @@ function plot(samples: readonly Sample[], { id, title, unit }: Figure): string[]
   const height = shown.length * row + 22
   const lines = shown.map((peer, i) => peerRow(own, peer, x, i * row + row / 2))
   const ends = [low, high].map((end) => text(x(end), height - 4, short(end), 'middle'))
-  const heading = `<h2>${escaped(title.replaceAll('`', ''))}, ${unit}</h2>`
-  const zero = `<line x1="${x(0)}" x2="${x(0)}" y1="0" y2="${height - 18}"/>`
-  return [
-    `${heading}<svg viewBox="0 0 ${width} ${height}" role="img">${zero}${lines.join('')}${ends.join('')}</svg>`,
-  ]
+  const heading = html`<h2>${title.replaceAll('`', '')}, ${unit}</h2>`
+  const zero = html`<line x1="${x(0)}" x2="${x(0)}" y1="0" y2="${height - 18}"/>`
+  return [html`${heading}<svg viewBox="0 0 ${width} ${height}" role="img">${zero}${lines}${ends}</svg>\n`]
 }
 
-function peerRow(samples: readonly Sample[], peer: Peer, x: (value: number) => number, y: number): string {
+function peerRow(samples: readonly Sample[], peer: Peer, x: (value: number) => number, y: number): Markup {
   const values = samples.filter((it) => it.peer === peer).map((it) => it.value)
   const middle = median(values)
-  const dots = values.map((value) => `<circle cx="${x(value).toFixed(1)}" cy="${y}" r="4"/>`)
-  const mark = `<rect x="${(x(middle) - 1).toFixed(1)}" y="${y - 9}" width="2" height="18"/>`
-  return `${text(0, y + 4, peer)}${dots.join('')}${mark}${text(width, y + 4, short(middle), 'end')}`
+  const dots = values.map((value) => html`<circle cx="${x(value).toFixed(1)}" cy="${y}" r="4"/>`)
+  const mark = html`<rect x="${(x(middle) - 1).toFixed(1)}" y="${y - 9}" width="2" height="18"/>`
+  return html`${text(0, y + 4, peer)}${dots}${mark}${text(width, y + 4, short(middle), 'end')}`
 }
 
-function text(x: number, y: number, content: string, anchor = 'start'): string {
-  return `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${escaped(content)}</text>`
+function text(x: number, y: number, content: string, anchor = 'start'): Markup {
+  return html`<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${content}</text>`
 }
 
 function short(value: number): string {
   return String(Number(value.toPrecision(3)))
-}
-
-function escaped(content: string): string {
-  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
