@@ -25,7 +25,7 @@ import { version } from './version.ts'
 const stopWithinMs = 12_000
 const waitForInterfaceMs = 20_000
 
-export async function daemon(args: string[]): Promise<void> {
+export async function daemon(args: string[]): Promise<never> {
   const options = parseDaemonOptions(args)
   const log = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
   process.on('unhandledRejection', (err) => log.error({ err }, 'a defect: nobody waited for this'))

@@ -7,7 +7,7 @@ import { asDriverError } from './core/errors.ts'
 import { version } from './version.ts'
 
 /** What a command needs is loaded with it: the docker wrapper waits for us. */
-async function main([command, ...args]: string[]): Promise<void> {
+async function main([command, ...args]: string[]): Promise<number> {
   switch (command) {
     case '--version':
     case 'version':
@@ -18,22 +18,30 @@ async function main([command, ...args]: string[]): Promise<void> {
     }
     case 'docker':
     case 'service':
-      process.exitCode = await (await import('./cli/words-of-2015.ts')).words2015(command, args, print)
-      return
+      return (await import('./cli/words-of-2015.ts')).words2015(command, args, print)
     default: {
       const { cli, help } = await import('./cli/cli.ts')
       if (command === undefined || command === '--help' || command === 'help') return print(help)
-      process.exitCode = await cli([command, ...args], print)
+      return cli([command, ...args], print)
     }
   }
 }
 
-function print(text: string): void {
+/** Printing it is all there was to do. */
+function print(text: string): number {
   if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+  return 0
 }
 
-main(process.argv.slice(2)).catch((thrown: unknown) => {
-  const error = asDriverError(thrown)
-  process.stderr.write(`multihost: ${error.code === 'internal' ? (error.stack ?? error.line) : error.line}\n`)
-  process.exit(error.code === 'invalid' ? 2 : 1)
-})
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (thrown: unknown) => {
+    const error = asDriverError(thrown)
+    process.stderr.write(
+      `multihost: ${error.code === 'internal' ? (error.stack ?? error.line) : error.line}\n`,
+    )
+    process.exit(error.code === 'invalid' ? 2 : 1) // what a daemon has begun by then would keep the process
+  },
+)

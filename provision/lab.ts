@@ -31,11 +31,12 @@ const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --ba
 
 Where a flag is not given, MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY choose.`
 
+/** Each resolves with the exit code. */
 const verbs = {
   up: async (choice: LabChoice, _: string[], flags: { timings: boolean }) => {
     const { raise } = await import('./raise.ts') // not for exec, which is to start fast
     try {
-      await summary(await raise(choice.backend, { stays: true }), flags.timings)
+      return await summary(await raise(choice.backend, { stays: true }), flags.timings)
     } catch (error) {
       await choice.backend.abandon()
       throw error
@@ -46,12 +47,16 @@ const verbs = {
     const there = await backend.down()
     const took = `${(performance.now() - start).toFixed(0)} ms`
     console.log(there ? `lab ${lab} is gone (${took})` : `lab ${lab} is not up; nothing to do`)
+    return 0
   },
-  status: async ({ backend }: LabChoice) => console.log(await statusTable(backend)),
+  status: async ({ backend }: LabChoice) => {
+    console.log(await statusTable(backend))
+    return 0
+  },
   provision: async ({ backend }: LabChoice, names: string[], flags: { timings: boolean }) => {
     const only = names.length > 0 ? names.map(hostNamed) : hosts
     const { provisionAll } = await import('./raise.ts')
-    await summary(await provisionAll(backend, only), flags.timings)
+    return summary(await provisionAll(backend, only), flags.timings)
   },
   exec: async ({ backend }: LabChoice, [name, ...rest]: string[]) => {
     const words = rest[0] === '--' ? rest.slice(1) : rest
@@ -62,26 +67,32 @@ const verbs = {
     process.stderr.on('error', endOutput)
     const command = words.length === 1 ? (words[0] ?? '') : words.map(shellQuote).join(' ')
     const { stdin, stdout, stderr } = process
-    process.exitCode = await connection.pipe(command, { stdin, stdout, stderr })
+    const code = await connection.pipe(command, { stdin, stdout, stderr })
     connection.close()
     stdin.destroy()
+    return code
   },
   ssh: async ({ backend }: LabChoice, [name]: string[]) => {
     if (name === undefined)
       throw new LabError('ssh needs a host', { hint: hosts.map((host) => host.name).join(', ') })
     const connection = await backend.connect(hostNamed(name))
-    process.exitCode = await connection.terminal()
+    const code = await connection.terminal()
     connection.close()
+    return code
   },
   fault: async ({ backend }: LabChoice, words: string[]) => {
     const faults = faultsOf(backend)
     if (words.length > 0) await faults.apply([...faults.inForce(), parseFault(words)])
     for (const fault of faults.inForce()) console.log(describeFault(fault))
+    return 0
   },
-  heal: async ({ backend }: LabChoice) => faultsOf(backend).apply([]),
+  heal: async ({ backend }: LabChoice) => {
+    await faultsOf(backend).apply([])
+    return 0
+  },
   doctor: async ({ backend }: LabChoice) => {
     const { doctor } = await import('./doctor/doctor.ts')
-    process.exitCode = (await doctor(backend, (line) => console.log(line))) ? 0 : 2
+    return (await doctor(backend, (line) => console.log(line))) ? 0 : 2
   },
   gc: async () => {
     const { collectGarbage } = await import('./nspawn/removal.ts')
@@ -89,7 +100,7 @@ const verbs = {
     for (const line of removed) console.log(`removed ${line}`)
     for (const line of kept) console.error(`left ${line}`)
     if (removed.length + kept.length === 0) console.log('nothing to remove')
-    if (kept.length > 0) process.exitCode = 2
+    return kept.length > 0 ? 2 : 0
   },
 }
 
@@ -108,20 +119,21 @@ function endOutput(error: NodeJS.ErrnoException): void {
   process.exit(2)
 }
 
-async function summary({ timings, changed }: Raised, withTimings: boolean): Promise<void> {
+async function summary({ timings, changed }: Raised, withTimings: boolean): Promise<number> {
   console.log(
     changed.length === 0 ? 'nothing changed' : `changed:\n${changed.map((line) => `  ${line}`).join('\n')}`,
   )
-  if (!withTimings) return
+  if (!withTimings) return 0
   const { timingTable } = await import('./progress.ts')
   console.log(timingTable(timings))
+  return 0
 }
 
-async function main(args: string[]): Promise<void> {
+async function main(args: string[]): Promise<number> {
   const [verb, ...rest] = args
   if (verb === undefined || asksHelp(verb, rest)) {
     console.log(usage)
-    return
+    return 0
   }
   if (!Object.hasOwn(verbs, verb)) throw unknown('verb', verb, Object.keys(verbs))
   // What follows exec's host is the command's own, dashes and all.
@@ -129,7 +141,7 @@ async function main(args: string[]): Promise<void> {
   const { values, positionals } = parse(rest.slice(0, own), { ...labOptions, timings: { type: 'boolean' } })
   refuseSurplus(verb, positionals)
   const choice = await chooseLab(values, 'main')
-  await verbs[verb as keyof typeof verbs](choice, [...positionals, ...rest.slice(own)], {
+  return verbs[verb as keyof typeof verbs](choice, [...positionals, ...rest.slice(own)], {
     timings: values.timings ?? false,
   })
 }
@@ -162,8 +174,13 @@ function leading(words: string[]): number {
 }
 
 const interrupted = process.argv[2] === 'ssh' || process.argv[2] === 'exec' ? () => undefined : catchSignals()
-main(process.argv.slice(2)).catch((error) => {
-  const code = interrupted()
-  console.error(explain(error))
-  process.exitCode = code ?? 2
-})
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = interrupted() ?? code
+  },
+  (error) => {
+    const code = interrupted()
+    console.error(explain(error))
+    process.exitCode = code ?? 2
+  },
+)

@@ -12,7 +12,7 @@ import { take } from '../steps/step.ts'
 
 const box: LabHost = { name: 'box', address: '127.0.0.1', role: 'docker' }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   await using connection = await connect({
     name: box.name,
     at: { host: given('BOX_HOST'), port: Number(given('BOX_PORT')) },
@@ -30,6 +30,7 @@ async function main(): Promise<void> {
       `${step.title}: ${did ? 'changed' : 'held'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
     )
   }
+  return 0
 }
 
 function given(name: string): string {
@@ -38,7 +39,12 @@ function given(name: string): string {
   throw new LabError(`${name} is not set`, { hint: 'provision/packer/lab.pkr.hcl calls this script' })
 }
 
-main().catch((error) => {
-  console.error(explain(error))
-  process.exitCode = 2
-})
+main().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error) => {
+    console.error(explain(error))
+    process.exitCode = 2
+  },
+)
