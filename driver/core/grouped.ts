@@ -1,33 +1,30 @@
 /**
- * A table's records by network or by host, made once per table and carried along when the table changes.
+ * A table's records by network, by host, by whatever a question is about: made once per table and carried along when
+ * the table changes.
  *
- * With it a question about one network costs that network: a change copies the group it is in, and the list of
- * groups, not the records of all others. The cache hangs on the table itself, so it goes when the table goes.
+ * Table and groups are persistent maps (immutable's, a hash trie): a change makes a new one that shares all but the
+ * path to what changed. So a question about one network costs that network, and a change what has changed. The cache
+ * hangs on the table itself, so it goes when the table goes.
  */
+import { Map as PersistentMap } from 'immutable'
 
-export type Table<V> = ReadonlyMap<string, V>
-export type Groups<V> = ReadonlyMap<string, Table<V>>
+export type Table<V> = PersistentMap<string, V>
+export type Groups<V> = PersistentMap<string, Table<V>>
 /** Must be pure and a constant of its module: the cache is found by it. */
 export type GroupOf<V> = (key: string, record: V) => string
 
-const none: ReadonlyMap<string, never> = new Map<string, never>()
-const cache = new WeakMap<object, Map<unknown, Groups<unknown>>>()
+const cache = new WeakMap<object, Map<unknown, unknown>>()
 
 /** The records of one group, under their whole keys. */
 export function group<V>(table: Table<V>, by: GroupOf<V>, name: string): Table<V> {
-  return groups(table, by).get(name) ?? none
+  return groups(table, by).get(name) ?? PersistentMap()
 }
 
 export function groups<V>(table: Table<V>, by: GroupOf<V>): Groups<V> {
   const known = cache.get(table)?.get(by)
   // What was stored under `by` was made by `by` from this very table.
   if (known !== undefined) return known as Groups<V>
-  const made = new Map<string, Map<string, V>>()
-  for (const [key, record] of table) {
-    const name = by(key, record)
-    const members = made.get(name) ?? new Map<string, V>()
-    made.set(name, members.set(key, record))
-  }
+  const made: Groups<V> = table.groupBy((record, key) => by(key, record))
   remember(table, by, made)
   return made
 }
@@ -46,24 +43,25 @@ function regroup<V>(
   after: Table<V>,
   keys: readonly string[],
 ): Groups<V> {
-  const next = new Map(made)
-  const copied = new Map<string, Map<string, V>>()
-  const membersOf = (name: string): Map<string, V> => {
-    const members = copied.get(name) ?? new Map(made.get(name) ?? [])
-    copied.set(name, members)
-    next.set(name, members)
-    return members
-  }
-  for (const key of keys) {
-    const [old, now] = [before.get(key), after.get(key)]
-    if (old !== undefined) membersOf(by(key, old)).delete(key)
-    if (now !== undefined) membersOf(by(key, now)).set(key, now)
-  }
-  for (const [name, members] of copied) if (members.size === 0) next.delete(name)
-  return next
+  return made.withMutations((next) => {
+    const membersOf = (name: string): Table<V> => next.get(name) ?? PersistentMap()
+    for (const key of keys) {
+      const [old, now] = [before.get(key), after.get(key)]
+      if (old !== undefined) {
+        const name = by(key, old)
+        const left = membersOf(name).delete(key)
+        if (left.isEmpty()) next.delete(name)
+        else next.set(name, left)
+      }
+      if (now !== undefined) {
+        const name = by(key, now)
+        next.set(name, membersOf(name).set(key, now))
+      }
+    }
+  })
 }
 
-function remember<V>(table: Table<V>, by: unknown, made: Groups<V>): void {
-  const known = cache.get(table) ?? new Map<unknown, Groups<unknown>>()
+function remember(table: object, by: unknown, made: unknown): void {
+  const known = cache.get(table) ?? new Map<unknown, unknown>()
   cache.set(table, known.set(by, made))
 }

@@ -4,6 +4,7 @@
  * Each table below is one folder of keys in Consul (docs/consul.md). A record is written by one host by rule;
  * all hosts read all of them, through a Snapshot.
  */
+import type { Map as PersistentMap } from 'immutable'
 
 /** 64 lower-case hex digits: the id that Docker gave the network on the host that created it. */
 export type NetworkId = string
@@ -154,13 +155,13 @@ export interface Versioned<T> {
 }
 
 /**
- * All tables as one host last knew them. Immutable: a change makes a new snapshot, which shares the tables
- * that did not change.
+ * All tables as one host last knew them. Immutable: a change makes a new snapshot, which shares with the old one
+ * all but what changed (a table is a hash trie).
  *
  * Keys inside a table: hosts NAME; networks ID; network-names NAME; vnis VNI; pools CIDR (the slash written
  * as `-` in Consul only); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services NETWORK/NAME.
  */
-export type Snapshot = { readonly [T in Table]: ReadonlyMap<string, Versioned<Tables[T]>> }
+export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<Tables[T]>> }
 
 /**
  * One step of a commit. A commit is all or nothing; several steps on different keys, each key once.

@@ -1,9 +1,10 @@
 /**
  * The snapshot: how it changes, and the questions that verbs and loops ask it.
  *
- * A change copies the tables that it touches; everything else is shared, so an old snapshot stays what it was.
+ * A change costs what changes: old and new snapshot share the rest, and the old one stays what it was.
  * Questions about one network or host are answered from groups (grouped.ts), without a look at the others.
  */
+import { Map as PersistentMap } from 'immutable'
 import { carryGroups, type GroupOf, group, groups } from './grouped.ts'
 import type {
   Endpoint,
@@ -42,14 +43,14 @@ export const tables = [
 
 export function emptySnapshot(): Snapshot {
   return {
-    hosts: new Map(),
-    networks: new Map(),
-    'network-names': new Map(),
-    vnis: new Map(),
-    pools: new Map(),
-    addresses: new Map(),
-    endpoints: new Map(),
-    services: new Map(),
+    hosts: PersistentMap(),
+    networks: PersistentMap(),
+    'network-names': PersistentMap(),
+    vnis: PersistentMap(),
+    pools: PersistentMap(),
+    addresses: PersistentMap(),
+    endpoints: PersistentMap(),
+    services: PersistentMap(),
   }
 }
 
@@ -64,14 +65,15 @@ export function applyDeltas(snapshot: Snapshot, deltas: readonly AnyDelta[]): Sn
 }
 
 function changed<T extends Table>(
-  before: ReadonlyMap<string, Versioned<Tables[T]>>,
+  before: PersistentMap<string, Versioned<Tables[T]>>,
   deltas: readonly Delta<T>[],
-): ReadonlyMap<string, Versioned<Tables[T]>> {
-  const after = new Map(before)
-  for (const { key, record } of deltas) {
-    if (record === undefined) after.delete(key)
-    else after.set(key, record)
-  }
+): PersistentMap<string, Versioned<Tables[T]>> {
+  const after = before.withMutations((table) => {
+    for (const { key, record } of deltas) {
+      if (record === undefined) table.delete(key)
+      else table.set(key, record)
+    }
+  })
   carryGroups(
     before,
     after,
@@ -147,7 +149,7 @@ export function leasesOf(snapshot: Snapshot, network: NetworkId): Map<Ip, Versio
   return new Map([...leases].map(([key, lease]) => [restOf(key), lease]))
 }
 
-export function leasesOnHost(snapshot: Snapshot, host: HostName): ReadonlyMap<string, Versioned<Lease>> {
+export function leasesOnHost(snapshot: Snapshot, host: HostName): PersistentMap<string, Versioned<Lease>> {
   return group(snapshot.addresses, leasesByHost, host)
 }
 

@@ -1,3 +1,4 @@
+import { Map as PersistentMap } from 'immutable'
 import { describe, expect, test } from 'vitest'
 import { isCode } from '../../../driver/core/errors.ts'
 import type { Endpoint, Network, Service, Snapshot } from '../../../driver/core/model.ts'
@@ -44,16 +45,16 @@ function snapshot({
 }): Snapshot {
   return {
     ...emptySnapshot(),
-    networks: new Map([
+    networks: PersistentMap([
       [multihost, at(network(multihost, 'multihost'))],
       [foobar, at(network(foobar, 'foobar'))],
     ]),
-    'network-names': new Map([
+    'network-names': PersistentMap([
       ['multihost', at(multihost)],
       ['foobar', at(foobar)],
     ]),
-    endpoints: new Map(endpoints.map((it) => [`${it.network}/${it.id}`, at(it)])),
-    services: new Map(services.map((it) => [`${it.network}/${it.name}`, at(it)])),
+    endpoints: PersistentMap(endpoints.map((it) => [`${it.network}/${it.id}`, at(it)])),
+    services: PersistentMap(services.map((it) => [`${it.network}/${it.name}`, at(it)])),
   }
 }
 

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import type { Endpoint, Lease, Network, Service, Snapshot } from '../../../driver/core/model.ts'
 import {
@@ -158,7 +159,7 @@ test('groups that were carried along say what groups made anew say', () => {
           batch.map(({ of, id, host }) => (host === undefined ? gone(of, id) : put(of, id, host))),
         )
       }
-      const anew: Snapshot = { ...s, endpoints: new Map(s.endpoints) }
+      const anew: Snapshot = { ...s, endpoints: PersistentMap([...s.endpoints]) }
       for (const of of ['n1', 'n2', 'n3']) {
         expect(new Set(endpointsOf(s, of))).toEqual(new Set(endpointsOf(anew, of)))
       }

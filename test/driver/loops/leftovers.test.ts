@@ -1,3 +1,4 @@
+import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import type { Endpoint, Lease, PoolClaim, Snapshot } from '../../../driver/core/model.ts'
 import { emptySnapshot } from '../../../driver/core/snapshot.ts'
@@ -28,12 +29,12 @@ const claim = (more: Partial<PoolClaim>): PoolClaim => ({
 
 const snapshot: Snapshot = {
   ...emptySnapshot(),
-  endpoints: new Map([
+  endpoints: PersistentMap([
     ['n/mine', at(endpoint('mine', '10.9.0.2'))],
     ['n/lost', at(endpoint('lost', '10.9.0.3'))],
     ['n/theirs', at(endpoint('theirs', '10.9.0.4', 'net-2'))],
   ]),
-  addresses: new Map([
+  addresses: PersistentMap([
     ['n/10.9.0.2', at(lease({ endpoint: 'mine' }))],
     ['n/10.9.0.3', at(lease({ endpoint: 'lost' }))],
     ['n/10.9.0.5', at(lease({}))],
@@ -42,7 +43,7 @@ const snapshot: Snapshot = {
     ['n/10.9.0.8', at(lease({ host: 'net-2' }))],
     ['n/10.9.0.9', at(lease({ endpoint: 'never made' }))],
   ]),
-  pools: new Map([
+  pools: PersistentMap([
     ['10.1.0.0/16', at(claim({}))],
     ['10.2.0.0/16', at(claim({ claimedAt: young }))],
     ['10.3.0.0/16', at(claim({ network: 'n' }))],

@@ -1,3 +1,4 @@
+import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import type { Endpoint, Network, Snapshot } from '../../../driver/core/model.ts'
 import { emptySnapshot } from '../../../driver/core/snapshot.ts'
@@ -34,10 +35,10 @@ function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World
   const endpoint = { network: usedNetwork, id: 'e', host: 'net-1' } as Endpoint
   return {
     ...emptySnapshot(),
-    hosts: new Map([['net-1', at({ vtep: '192.168.33.11', driverVersion: '1', networks: mapped })]]),
-    networks: new Map(networks.map((it) => [it.id, at(it)])),
-    'network-names': new Map(Object.entries(names).map(([name, id]) => [name, at(id)])),
-    endpoints: new Map(usedNetwork === undefined ? [] : [[`${usedNetwork}/e`, at(endpoint)]]),
+    hosts: PersistentMap([['net-1', at({ vtep: '192.168.33.11', driverVersion: '1', networks: mapped })]]),
+    networks: PersistentMap(networks.map((it) => [it.id, at(it)])),
+    'network-names': PersistentMap(Object.entries(names).map(([name, id]) => [name, at(id)])),
+    endpoints: PersistentMap(usedNetwork === undefined ? [] : [[`${usedNetwork}/e`, at(endpoint)]]),
   }
 }
 

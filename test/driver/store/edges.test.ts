@@ -1,7 +1,9 @@
 /**
  * What comes in from outside: addresses of stores, keys and values in Consul.
  */
+
 import fc from 'fast-check'
+import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import { DriverError } from '../../../driver/core/errors.ts'
 import type { Change, Table } from '../../../driver/core/model.ts'
@@ -198,7 +200,7 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
 test('of what Consul has lost each host puts back what nobody else has put back', async () => {
   const snapshot = {
     ...emptySnapshot(),
-    vnis: new Map(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
+    vnis: PersistentMap(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
   }
   const created: string[][] = []
   const count = await putBack(
@@ -223,7 +225,7 @@ test('of what Consul has lost each host puts back what nobody else has put back'
 test('what is put back goes in commits that Consul takes, however long the records are', async () => {
   const networks = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
   const record = { index: 7, value: { vtep: '192.168.33.11', driverVersion: '0.1.0', networks } }
-  const hosts = new Map(Array.from({ length: 60 }, (_, i) => [`net-${i}`, record]))
+  const hosts = PersistentMap(Array.from({ length: 60 }, (_, i) => [`net-${i}`, record]))
   const sizes: number[] = []
   const count = await putBack({ ...emptySnapshot(), hosts }, [], async (changes) => {
     sizes.push(JSON.stringify(changes).length)

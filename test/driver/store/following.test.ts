@@ -1,7 +1,9 @@
 /**
  * The replica and the change log against a model of Consul, in every order that calls can be answered in.
  */
+
 import fc from 'fast-check'
+import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import { emptySnapshot } from '../../../driver/core/snapshot.ts'
 import {
@@ -325,7 +327,7 @@ test('a Consul that went back to an older state counts alone', () => {
 })
 
 test('the first full read believes nothing of what came from the disk', () => {
-  const copy = { ...emptySnapshot(), vnis: new Map([['1', { value: 'old', index: 7 }]]) }
+  const copy = { ...emptySnapshot(), vnis: PersistentMap([['1', { value: 'old', index: 7 }]]) }
   const told: string[] = []
   const replica = createReplica(copy, {
     changed: (_, keys) => told.push(...keys.map(({ key }) => key)),

@@ -1,3 +1,4 @@
+import { Map as PersistentMap } from 'immutable'
 import { describe, expect, test } from 'vitest'
 import { emptySnapshot } from '../../../driver/core/snapshot.ts'
 import { firstRival } from '../../../driver/verbs/pool.ts'
@@ -97,7 +98,7 @@ test('of two overlapping claims the one that Docker has been told of was first, 
     firstRival(
       {
         ...emptySnapshot(),
-        pools: new Map([
+        pools: PersistentMap([
           ['10.9.7.0/24', own],
           ['10.9.0.0/16', { value: { ...claim, ...value }, index }],
         ]),
