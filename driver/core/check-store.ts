@@ -9,7 +9,7 @@ import { overlaps, parseCidr } from './address.ts'
 import { leasesOfEndpoint, removeEndpoint } from './changes.ts'
 import { type Difference, nothing, repairHint } from './difference.ts'
 import type { Change, Cidr, Endpoint, HostName, Ip, Lease, Network, Snapshot, Versioned } from './model.ts'
-import { endpoint, keyIn, restOf } from './snapshot.ts'
+import { endpoint, keyIn, networkOfKey, restOf } from './snapshot.ts'
 
 export interface StoreState {
   snapshot: Snapshot
@@ -151,7 +151,7 @@ function checkLease(
   key: string,
   { value, index }: Versioned<Lease>,
 ): Difference[] {
-  const [network, ip] = [key.slice(0, key.indexOf('/')), restOf(key)]
+  const [network, ip] = [networkOfKey(key), restOf(key)]
   const object = `address ${ip} of network ${labelOf(snapshot, network)}`
   const remove: Change[] = [{ op: 'remove', table: 'addresses', key, index }]
   if (!snapshot.networks.has(network)) {

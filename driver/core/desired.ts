@@ -9,8 +9,9 @@
  */
 import { familyOf } from './address.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
-import type { DatapathKind, Endpoint, EndpointId, HostName, Ip, NetworkId, Snapshot } from './model.ts'
-import { endpointsOf } from './snapshot.ts'
+import type { DatapathKind, Endpoint, EndpointId, HostName, Ip, Mac, NetworkId, Snapshot } from './model.ts'
+import type { Scope } from './scope.ts'
+import { endpointsOf, endpointsOnHost, placesOf } from './snapshot.ts'
 
 /** Where Docker keeps namespaces, so that the documented `ip netns` recipe finds ours beside the containers'. */
 export const namespaceFolder = '/var/run/docker/netns'
@@ -23,19 +24,20 @@ export interface Place {
   namespace: string
 }
 
-/** `undefined`: nothing of this network may be here. */
+/** `undefined`: nothing of this network may be here. With a scope, of the peers only those that are in it. */
 export function desiredFor(
   snapshot: Snapshot,
   host: HostName,
   networkId: NetworkId,
   place: Place,
+  scope?: Scope,
 ): Datapath | undefined {
   const network = snapshot.networks.get(networkId)?.value
   if (network === undefined) return undefined
   const kind = network.datapath ?? 'bridge'
-  const endpoints = endpointsOf(snapshot, networkId).map(({ value }) => value)
-  const here = endpoints.filter((endpoint) => endpoint.host === host)
+  const here = endpointsHere(snapshot, host, networkId)
   if (here.length === 0) return undefined
+  const endpoints = scope?.endpoints ?? endpointsOf(snapshot, networkId).map(({ value }) => value)
   return {
     network: networkId,
     namespace: place.namespace,
@@ -49,6 +51,12 @@ export function desiredFor(
     veths: here.map((endpoint) => vethOf(endpoint, kind)),
     peers: peersOf(endpoints, host, place.vtep),
   }
+}
+
+export function endpointsHere(snapshot: Snapshot, host: HostName, network: NetworkId): Endpoint[] {
+  return endpointsOnHost(snapshot, host)
+    .map(({ value }) => value)
+    .filter((endpoint) => endpoint.network === network)
 }
 
 /** `<folder>/<first 12 digits of the network's Docker id on this host>`. */
@@ -77,19 +85,22 @@ function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {
 }
 
 /**
- * An FDB maps a MAC to one place: where two endpoints chose the same one, the lower endpoint id has it, on every
- * host. An entry that led to our own tunnel end would loop.
+ * A MAC leads to one place, and an address to one MAC: where two endpoints claim the same one, the lower endpoint id
+ * has it, on every host. An entry that led to our own tunnel end would loop.
  */
 function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
   const away = endpoints.filter((it) => it.joined && it.host !== host && it.vtep !== vtep)
-  const byMac = new Map<string, Endpoint>()
+  const owners = new Map<Mac | Ip, Endpoint>()
   for (const endpoint of away) {
-    const rival = byMac.get(endpoint.mac)
-    if (rival === undefined || endpoint.id < rival.id) byMac.set(endpoint.mac, endpoint)
+    for (const place of placesOf(endpoint)) {
+      const rival = owners.get(place)
+      if (rival === undefined || endpoint.id < rival.id) owners.set(place, endpoint)
+    }
   }
-  return [...byMac.values()].map(({ mac, vtep, v4, v6 }) => ({
-    mac,
-    vtep,
-    addresses: v6 === undefined ? [v4] : [v4, v6],
-  }))
+  return away
+    .filter((it) => owners.get(it.mac) === it)
+    .map((it) => {
+      const [mac, ...addresses] = placesOf(it)
+      return { mac, vtep: it.vtep, addresses: addresses.filter((ip) => owners.get(ip) === it) }
+    })
 }

@@ -4,7 +4,7 @@
  */
 import { type DockerState, endpointsIn } from './check-docker.ts'
 import type { EndpointId, Snapshot } from './model.ts'
-import { endpoint, keyIn } from './snapshot.ts'
+import { endpoint, keyIn, networkOfKey } from './snapshot.ts'
 
 /** Endpoint → a sentence with the way out. Those that are just leaving are not looked at. */
 export function displaced(
@@ -28,7 +28,7 @@ export function displaced(
 function holderOf(snapshot: Snapshot, key: string, id: EndpointId): string | undefined {
   const lease = snapshot.addresses.get(key)?.value
   if (lease === undefined || lease.endpoint === id) return undefined
-  const network = key.slice(0, key.indexOf('/'))
+  const network = networkOfKey(key)
   const holder = lease.endpoint && endpoint(snapshot, network, lease.endpoint)?.value.container
   const what = lease.service === undefined ? [] : [`service ${lease.service}`]
   const who = holder ? [`container ${holder.name}`] : []

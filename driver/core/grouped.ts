@@ -10,8 +10,8 @@ import { Map as PersistentMap } from 'immutable'
 
 export type Table<V> = PersistentMap<string, V>
 export type Groups<V> = PersistentMap<string, Table<V>>
-/** Must be pure and a constant of its module: the cache is found by it. */
-export type GroupOf<V> = (key: string, record: V) => string
+/** The groups that a record is in. Must be pure and a constant of its module: the cache is found by it. */
+export type GroupOf<V> = (key: string, record: V) => readonly string[]
 
 const cache = new WeakMap<object, Map<unknown, unknown>>()
 
@@ -24,7 +24,7 @@ export function groups<V>(table: Table<V>, by: GroupOf<V>): Groups<V> {
   const known = cache.get(table)?.get(by)
   // What was stored under `by` was made by `by` from this very table.
   if (known !== undefined) return known as Groups<V>
-  const made: Groups<V> = table.groupBy((record, key) => by(key, record))
+  const made = regrouped(PersistentMap(), by, PersistentMap(), table, table.keys())
   remember(table, by, made)
   return made
 }
@@ -32,31 +32,28 @@ export function groups<V>(table: Table<V>, by: GroupOf<V>): Groups<V> {
 /** Brings the groups that were made for `before` to `after`, which differs from it in `keys` alone. */
 export function carryGroups<V>(before: Table<V>, after: Table<V>, keys: readonly string[]): void {
   for (const [by, made] of cache.get(before) ?? []) {
-    remember(after, by, regroup(made as Groups<V>, by as GroupOf<V>, before, after, keys))
+    remember(after, by, regrouped(made as Groups<V>, by as GroupOf<V>, before, after, keys))
   }
 }
 
-function regroup<V>(
+function regrouped<V>(
   made: Groups<V>,
   by: GroupOf<V>,
   before: Table<V>,
   after: Table<V>,
-  keys: readonly string[],
+  keys: Iterable<string>,
 ): Groups<V> {
   return made.withMutations((next) => {
     const membersOf = (name: string): Table<V> => next.get(name) ?? PersistentMap()
     for (const key of keys) {
       const [old, now] = [before.get(key), after.get(key)]
-      if (old !== undefined) {
-        const name = by(key, old)
+      for (const name of old === undefined ? [] : by(key, old)) {
         const left = membersOf(name).delete(key)
         if (left.isEmpty()) next.delete(name)
         else next.set(name, left)
       }
-      if (now !== undefined) {
-        const name = by(key, now)
-        next.set(name, membersOf(name).set(key, now))
-      }
+      if (now === undefined) continue
+      for (const name of by(key, now)) next.set(name, membersOf(name).set(key, now))
     }
   })
 }

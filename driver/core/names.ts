@@ -6,7 +6,8 @@
  * that a change costs that network alone.
  */
 import { parseIp } from './address.ts'
-import type { Cidr, Endpoint, Ip, Network, NetworkId, Service, Snapshot } from './model.ts'
+import { type GroupOf, group } from './grouped.ts'
+import type { Cidr, Endpoint, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './model.ts'
 import { endpointsOf, networkById, servicesOf } from './snapshot.ts'
 
 /** One line of a hosts file. */
@@ -57,8 +58,10 @@ export function zoneOf({ name: network, v4, v6 }: Network, records: readonly Nam
 
 /** Endpoints that a hosts file would have to name. */
 export function namedEndpoints(snapshot: Snapshot, network: NetworkId): number {
-  return endpointsOf(snapshot, network).filter(({ value }) => isNamed(value)).length
+  return group(snapshot.endpoints, namedByNetwork, network).size
 }
+
+const namedByNetwork: GroupOf<Versioned<Endpoint>> = (_, { value }) => (isNamed(value) ? [value.network] : [])
 
 interface Named {
   ip: Ip

@@ -13,6 +13,7 @@ import type {
   HostRecord,
   Ip,
   Lease,
+  Mac,
   Network,
   NetworkId,
   Service,
@@ -92,9 +93,16 @@ export function restOf(key: string): string {
   return key.slice(key.indexOf('/') + 1)
 }
 
-const networkOfKey = (key: string): NetworkId => key.slice(0, key.indexOf('/'))
-const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => value.host
-const leasesByHost: GroupOf<Versioned<Lease>> = (_, { value }) => value.host
+/** What stands before it. */
+export function networkOfKey(key: string): NetworkId {
+  return key.slice(0, key.indexOf('/'))
+}
+
+const byNetwork = (key: string): [NetworkId] => [networkOfKey(key)]
+const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => [value.host]
+const endpointsByPlace: GroupOf<Versioned<Endpoint>> = (_, { value }) =>
+  placesOf(value).map((place) => keyIn(value.network, place))
+const leasesByHost: GroupOf<Versioned<Lease>> = (_, { value }) => [value.host]
 
 export function networkById(snapshot: Snapshot, id: NetworkId): Versioned<Network> | undefined {
   return snapshot.networks.get(id)
@@ -136,16 +144,26 @@ export function endpoint(
 }
 
 export function endpointsOf(snapshot: Snapshot, network: NetworkId): Versioned<Endpoint>[] {
-  return [...group(snapshot.endpoints, networkOfKey, network).values()]
+  return [...group(snapshot.endpoints, byNetwork, network).values()]
 }
 
 export function endpointsOnHost(snapshot: Snapshot, host: HostName): Versioned<Endpoint>[] {
   return [...group(snapshot.endpoints, endpointsByHost, host).values()]
 }
 
+/** Endpoints of the network that have this MAC or address: more than one only while something is wrong. */
+export function endpointsAt(snapshot: Snapshot, network: NetworkId, place: Mac | Ip): Versioned<Endpoint>[] {
+  return [...group(snapshot.endpoints, endpointsByPlace, keyIn(network, place)).values()]
+}
+
+/** Where an endpoint's entries stand: its MAC, then its addresses. */
+export function placesOf({ mac, v4, v6 }: Endpoint): [Mac, ...Ip[]] {
+  return v6 === undefined ? [mac, v4] : [mac, v4, v6]
+}
+
 /** Address → lease. */
 export function leasesOf(snapshot: Snapshot, network: NetworkId): Map<Ip, Versioned<Lease>> {
-  const leases = group(snapshot.addresses, networkOfKey, network)
+  const leases = group(snapshot.addresses, byNetwork, network)
   return new Map([...leases].map(([key, lease]) => [restOf(key), lease]))
 }
 
@@ -154,7 +172,7 @@ export function leasesOnHost(snapshot: Snapshot, host: HostName): PersistentMap<
 }
 
 export function servicesOf(snapshot: Snapshot, network: NetworkId): Versioned<Service>[] {
-  return [...group(snapshot.services, networkOfKey, network).values()]
+  return [...group(snapshot.services, byNetwork, network).values()]
 }
 
 /** Hosts with an endpoint on the network. */
@@ -176,5 +194,5 @@ export function hostsWith(snapshot: Snapshot, network: NetworkId): [HostName, Ho
 
 /** Networks that have at least one endpoint anywhere. */
 export function networksInUse(snapshot: Snapshot): NetworkId[] {
-  return [...groups(snapshot.endpoints, networkOfKey).keys()].sort()
+  return [...groups(snapshot.endpoints, byNetwork).keys()].sort()
 }

@@ -4,7 +4,7 @@
  * For tests of the loop: what happened can be read (`lines`), damage done (`damage`), a refusal ordered
  * (`refuse`). It passes the same contract as the real one. A VNI and port exist once per host, as in the kernel.
  */
-import { advance } from '../core/advance.ts'
+import { advance, type Contents, contentsOf, observedAt } from '../core/contents.ts'
 import type { Observed, Op } from '../core/datapath.ts'
 import { DriverError } from '../core/errors.ts'
 import type { Cidr } from '../core/model.ts'
@@ -35,7 +35,7 @@ export interface FakeKernelOptions {
 }
 
 export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelOptions = {}): FakeKernel {
-  const namespaces = new Map<string, Observed>()
+  const namespaces = new Map<string, Contents>()
   const refusals = new Map<string, { words: string; times: number }>()
   const observations = new Map<string, number>()
   const lines: string[] = []
@@ -64,7 +64,9 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
     observations,
     damage(namespace, change) {
       const have = namespaces.get(namespace)
-      if (have !== undefined) put(namespaces, namespace, change(structuredClone(have)))
+      if (have === undefined) return
+      const left = change(structuredClone(observedAt(have)))
+      put(namespaces, namespace, left && contentsOf(left))
     },
     take: (containerEnd) => void loose.delete(containerEnd),
     putBack: (namespace, child) => void loose.set(child, { namespace, port: child }),
@@ -72,7 +74,8 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
     async observe(namespace) {
       observations.set(namespace, (observations.get(namespace) ?? 0) + 1)
       mayRefuse('observe', namespace)
-      return structuredClone(namespaces.get(namespace))
+      const have = namespaces.get(namespace)
+      return have && structuredClone(observedAt(have))
     },
     namespaces: async () => [...namespaces].filter(([, have]) => have.marked).map(([name]) => name),
     looseEnds: async () => [...loose.keys()],
@@ -95,12 +98,12 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
 /** A container's end is made in the host's namespace, and goes with its other end, or with what it hangs on. */
 function trackEnds(
   loose: Map<string, { namespace: string; port: string }>,
-  have: Observed | undefined,
+  have: Contents | undefined,
   op: Op,
 ): void {
   const { namespace } = op
   const adds = op.op === 'veth-add' || op.op === 'child-add'
-  if (adds && !have?.ports.some(({ name }) => name === op.veth.port)) {
+  if (adds && !have?.ports.has(op.veth.port)) {
     loose.set(op.veth.container, { namespace, port: op.veth.port })
   }
   for (const [end, { port, ...its }] of loose) {
@@ -111,13 +114,13 @@ function trackEnds(
   }
 }
 
-function put(namespaces: Map<string, Observed>, name: string, have: Observed | undefined): void {
+function put(namespaces: Map<string, Contents>, name: string, have: Contents | undefined): void {
   if (have === undefined) namespaces.delete(name)
   else namespaces.set(name, have)
 }
 
 /** What the kernel would refuse. */
-function check(namespaces: ReadonlyMap<string, Observed>, op: Op): void {
+function check(namespaces: ReadonlyMap<string, Contents>, op: Op): void {
   const refuse = (words: string): never => {
     throw new DriverError('kernel', `${showOp(op)}: ${words}`)
   }

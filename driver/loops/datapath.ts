@@ -8,7 +8,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId } from '../core/model.ts'
-import { networksUsedBy } from '../core/snapshot.ts'
+import { networkOfKey, networksUsedBy } from '../core/snapshot.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 import { type Lane, type LaneStatus, lane, limitOf } from './lane.ts'
@@ -131,6 +131,9 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   }
   const changed = (keys: readonly ChangedKey[]): void => {
     considerFreshness()
+    for (const { table, key } of keys) {
+      if (table === 'endpoints') lanes.get(networkOfKey(key))?.network.changed(key)
+    }
     reconsider(touchedBy(keys))
     if (keys.some(({ table, key }) => table === 'hosts' && key === host)) reconsider(remapped())
     void sweep()
@@ -243,7 +246,7 @@ function touchedBy(keys: readonly ChangedKey[]): Set<NetworkId> {
   const touched = new Set<NetworkId>()
   for (const { table, key } of keys) {
     if (table === 'networks') touched.add(key)
-    if (table === 'endpoints') touched.add(key.slice(0, key.indexOf('/')))
+    if (table === 'endpoints') touched.add(networkOfKey(key))
   }
   return touched
 }

@@ -6,7 +6,7 @@
  */
 import { removeEndpointAndLeases } from '../core/changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../core/model.ts'
-import { endpointsOnHost, keyIn, leasesOnHost } from '../core/snapshot.ts'
+import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../core/snapshot.ts'
 
 /** This host's endpoints that are not among the engine's. */
 export function strangers(snapshot: Snapshot, host: HostName, known: ReadonlySet<EndpointId>): EndpointId[] {
@@ -51,7 +51,7 @@ export function hasUntaken(snapshot: Snapshot, host: HostName): boolean {
 
 function untaken(snapshot: Snapshot, host: HostName): { since: string; change: Change }[] {
   const addresses = [...leasesOnHost(snapshot, host)].flatMap(([key, { value, index }]) => {
-    const network = key.slice(0, key.indexOf('/'))
+    const network = networkOfKey(key)
     const taken = value.endpoint !== undefined && snapshot.endpoints.has(keyIn(network, value.endpoint))
     if (taken || value.service !== undefined) return []
     return [{ since: value.leasedAt, change: { op: 'remove', table: 'addresses', key, index } as const }]

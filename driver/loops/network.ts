@@ -1,27 +1,29 @@
 /**
  * One network's datapath on this host: what is known of it, and one step towards what the store wants.
  *
- * What was applied is remembered, so that a change costs no look at the kernel; an audit looks again. Additions are
- * done at once, whatever waits for the kernel's grace period (removing links, namespaces) a little later and together.
+ * What was applied is remembered, so that a change costs no look at the kernel, and of the network only the endpoints
+ * that changed are planned; an audit looks again, at everything. Additions are done at once, whatever waits for the kernel's grace period (removing links, namespaces) a little later and together.
  *
  * A pair of veths is made once, for the Join that asks for it: when its container ends, the kernel takes both ends,
  * and a new pair would hang in the host's namespace. Such an endpoint is `lost` until Docker says Leave or somebody
  * cleans it up.
  */
-import { advance } from '../core/advance.ts'
+import { advance, type Contents, contentsOf, observedAt } from '../core/contents.ts'
 import type { Datapath, Observed, Op, Veth } from '../core/datapath.ts'
-import { desiredFor } from '../core/desired.ts'
+import { desiredFor, endpointsHere } from '../core/desired.ts'
 import { DriverError } from '../core/errors.ts'
-import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/model.ts'
-import { plan } from '../core/plan.ts'
+import type { EndpointId, HostName, Ip, NetworkId, Snapshot } from '../core/model.ts'
+import { type Plan, plan } from '../core/plan.ts'
+import { type Scope, scopeOf } from '../core/scope.ts'
 import { showOp } from '../core/show.ts'
-import { endpointsOf } from '../core/snapshot.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from './log.ts'
 
 export interface NetworkDatapath {
   /** One step; calls `ready` when all that is wanted is there. */
   step(ready: () => void): Promise<void>
+  /** The endpoint with this key has changed in the store. */
+  changed(key: string): void
   /** The next step looks at the kernel instead of trusting what it remembers. */
   audit(): void
   /** The endpoint's Join is waiting: its veths are to be made if they are not there. */
@@ -67,8 +69,11 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   const { network, kernel, mayRemove, log } = options
   let namespace: string | undefined
   /** What the kernel has, when `sure`. */
-  let have: Observed | undefined
+  let have: Contents | undefined
   let sure = false
+  /** What the last step has led to; undefined when it failed, or there was none. */
+  let reached: Reached | undefined
+  const changed = new Set<string>()
   let auditDue = false
   let newIsJoining = options.newIsJoining
   let removeAt: number | undefined
@@ -90,6 +95,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     namespace = undefined
     have = undefined
     sure = false
+    reached = undefined
     lost = []
     known.clear()
   }
@@ -112,7 +118,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   const look = async (want: Datapath): Promise<void> => {
     const began = performance.now()
     const seen = await kernel.observe(want.namespace)
-    have = seen === undefined || want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) }
+    have = seen && contentsOf(want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) })
     sure = true
     options.onObserved(performance.now() - began)
   }
@@ -124,12 +130,11 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     const old = veths
       .filter((veth) => !isNew(veth))
       .map(({ port }) => ({ name: port, up: true, child: true as const }))
-    return have?.ports ?? old
+    return have === undefined ? old : [...have.ports.values()]
   }
   /** The part of `want` that is to be there, without pairs that went with their containers. */
   const withoutLost = (want: Datapath): { target: Datapath; gone: EndpointId[] } => {
-    const ports = new Set(have?.ports.map((port) => port.name))
-    const isHere = (veth: Veth): boolean => ports.has(veth.port) || isNew(veth)
+    const isHere = (veth: Veth): boolean => have?.ports.has(veth.port) || isNew(veth)
     const gone = want.veths.filter((veth) => !isHere(veth)).map((veth) => veth.endpoint)
     return { target: { ...want, veths: want.veths.filter(isHere) }, gone }
   }
@@ -138,13 +143,32 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     if (news.length > 0) log.warn({ network, endpoints: news }, 'joined endpoints have no veth any more')
     lost = gone
   }
-  const converge = async (want: Datapath, remove: boolean, ready: () => void): Promise<void> => {
+  /** Endpoints that the last step did not know as they are; undefined: all are to be planned. */
+  const scopeNow = (remove: boolean): Scope | undefined => {
+    const [snapshot, from, keys] = [options.snapshot(), reached, [...changed]]
+    reached = undefined
+    changed.clear()
+    if (from === undefined || !sure || auditDue || (remove && !from.removed)) return undefined
+    const same =
+      from.snapshot.networks.get(network) === snapshot.networks.get(network) &&
+      from.vtep === options.underlay().address &&
+      namespace === options.localNamespaceOf(network)
+    return same ? scopeOf(from.snapshot, snapshot, keys) : undefined
+  }
+  const planned = (want: Datapath, remove: boolean, scope?: Scope): Plan & { gone: EndpointId[] } => {
+    const { target, gone } = withoutLost(want)
+    return { ...plan(have && observedAt(have, scope?.places), target, { remove }), gone }
+  }
+  const converge = async (
+    want: Datapath,
+    { snapshot, scope, remove }: { snapshot: Snapshot; scope: Scope | undefined; remove: boolean },
+    ready: () => void,
+  ): Promise<void> => {
     const waiting = [...expected]
-    const remembered = auditDue && sure ? plan(have, withoutLost(want).target).ops.length : undefined
+    const remembered = auditDue && sure ? planned(want, true).ops.length : undefined
     if (auditDue || !sure) await look(want)
     auditDue = false
-    const { target, gone } = withoutLost(want)
-    const { ops, reasons } = plan(have, target, { remove })
+    const { ops, reasons, gone } = planned(want, remove, scope)
     const [slow, now] = [ops.filter(isSlow), ops.filter((op) => !isSlow(op))]
     tell(now, reasons, remembered === 0)
     await apply(now)
@@ -153,6 +177,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     for (const { endpoint } of want.veths) known.add(endpoint)
     for (const endpoint of waiting) expected.delete(endpoint)
     newIsJoining ||= remove
+    reached = { snapshot, vtep: want.vxlan.local, removed: remove }
     ready()
     if (slow.length === 0) removeAt = undefined
     else if (isDue()) {
@@ -169,15 +194,17 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   const step = async (ready: () => void): Promise<void> => {
     // Asked before the wish is made: a store that turns fresh while we look at the kernel has not made this wish fresh.
     const remove = mayRemove()
-    const want = desired(options)
+    const [snapshot, scope] = [options.snapshot(), scopeNow(remove)]
+    const want = desired(options, scope)
     if (namespace !== undefined && want !== undefined && want.namespace !== namespace && remove) {
       // the device here holds the VNI that the new one needs
       await removeNamespace(namespace, 'the network has another id on this host now')
+      return step(ready)
     }
     if (want !== undefined) {
       if (namespace !== want.namespace) sure = false
       namespace = want.namespace
-      return converge(want, remove, ready)
+      return converge(want, { snapshot, scope, remove }, ready)
     }
     ready()
     known.clear()
@@ -195,6 +222,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
         ready()
       })
     },
+    changed: (key) => void changed.add(key),
     audit: () => {
       auditDue = true
     },
@@ -206,17 +234,23 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   }
 }
 
-function desired(options: NetworkOptions): Datapath | undefined {
+interface Reached {
+  snapshot: Snapshot
+  vtep: Ip
+  /** What is not wanted is not there: removals were not left out. */
+  removed: boolean
+}
+
+function desired(options: NetworkOptions, scope: Scope | undefined): Datapath | undefined {
   const { network, host } = options
   const snapshot = options.snapshot()
   const namespace = options.localNamespaceOf(network)
   if (namespace === undefined) {
-    const isHere = endpointsOf(snapshot, network).some(({ value }) => value.host === host)
-    if (!isHere) return undefined
+    if (endpointsHere(snapshot, host, network).length === 0) return undefined
     throw new DriverError('unavailable', `network ${network.slice(0, 12)} has no Docker network on ${host}`)
   }
   const { address, mtuBytes } = options.underlay()
-  return desiredFor(snapshot, host, network, { vtep: address, mtuBytes, namespace })
+  return desiredFor(snapshot, host, network, { vtep: address, mtuBytes, namespace }, scope)
 }
 
 /** The kernel waits for all its readers (an RCU grace period, some 20 ms) before a link is gone. */

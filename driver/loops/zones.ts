@@ -3,7 +3,7 @@
  */
 import type { NetworkId } from '../core/model.ts'
 import { type NameRecord, recordsFor, type Zone, zoneOf } from '../core/names.ts'
-import { networkById } from '../core/snapshot.ts'
+import { networkById, networkOfKey } from '../core/snapshot.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 
 export interface Zones {
@@ -41,7 +41,7 @@ export function networksOf(keys: readonly ChangedKey[]): Set<NetworkId> {
   const touched = new Set<NetworkId>()
   for (const { table, key } of keys) {
     if (table === 'networks') touched.add(key)
-    if (table === 'endpoints' || table === 'services') touched.add(key.slice(0, key.indexOf('/')))
+    if (table === 'endpoints' || table === 'services') touched.add(networkOfKey(key))
   }
   return touched
 }

@@ -20,7 +20,7 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/model.ts'
-import { keyIn, leasesOf, localIdOf } from '../core/snapshot.ts'
+import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import { type Decision, decide } from './decide.ts'
@@ -187,7 +187,7 @@ function isUnused(lease: Lease, host: HostName, now: Date): boolean {
 }
 
 function noteRefused(refused: Set<Ip>, { table, key }: ConflictCause): boolean {
-  if (table === 'addresses') refused.add(key.slice(key.indexOf('/') + 1))
+  if (table === 'addresses') refused.add(restOf(key))
   return table === 'addresses'
 }
 

@@ -30,7 +30,7 @@ import {
   type ServiceView,
   serviceNetwork,
 } from '../core/services.ts'
-import { keyIn, leasesOf, localIdOf } from '../core/snapshot.ts'
+import { keyIn, localIdOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import { type Decision, decide } from './decide.ts'
 import type { Verbs } from './verbs.ts'
@@ -203,11 +203,12 @@ function unpublish({ snapshot, view, record, network }: Found): Decision<void> {
       },
     )
   }
-  const leases = leasesOf(snapshot, network.value.id)
   const addresses = ipsOf(record.value).flatMap((ip): Change[] => {
-    const lease = leases.get(ip)
-    if (lease?.value.service !== view.name) return []
-    return [{ op: 'remove', table: 'addresses', key: keyIn(network.value.id, ip), index: lease.index }]
+    const key = keyIn(network.value.id, ip)
+    const lease = snapshot.addresses.get(key)
+    return lease?.value.service === view.name
+      ? [{ op: 'remove', table: 'addresses', key, index: lease.index }]
+      : []
   })
   const key = keyIn(network.value.id, view.name)
   const changes: Change[] = [{ op: 'remove', table: 'services', key, index: record.index }, ...addresses]

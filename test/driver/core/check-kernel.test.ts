@@ -1,17 +1,11 @@
 import { expect, test } from 'vitest'
-import { advance } from '../../../driver/core/advance.ts'
 import { checkKernel, type KernelState } from '../../../driver/core/check-kernel.ts'
 import type { Observed } from '../../../driver/core/datapath.ts'
 import { sentence } from '../../../driver/core/difference.ts'
-import { plan } from '../../../driver/core/plan.ts'
-import { datapath, peer, veth } from './datapath.sample.ts'
+import { datapath, made, peer, veth } from './datapath.sample.ts'
 
 const want = datapath({ veths: [veth('1')], peers: [peer(3), peer(4)] })
-const right = (): Observed => {
-  const have = advance(undefined, plan(undefined, want).ops)
-  if (have === undefined) throw new Error('nothing was planned')
-  return have
-}
+const right = (): Observed => made(want)
 function told(have: Observed | undefined, more: Partial<KernelState> = {}): string {
   const namespaces = [{ name: 'foobar', want, have }]
   const state = { namespaces, looseEnds: [], joining: new Set<string>(), ...more }
@@ -24,8 +18,7 @@ test('what the plan makes is what the check wants', () => {
 
 test('a macvlan network has no bridge, and its children are seen by their containers alone', () => {
   const macvlan = { ...want, kind: 'macvlan' as const }
-  const made = advance(undefined, plan(undefined, macvlan).ops)
-  const have = made && { ...made, ports: [] }
+  const have = { ...made(macvlan), ports: [] }
   expect(told(have, { namespaces: [{ name: 'foobar', want: macvlan, have }] })).toBe('')
 })
 

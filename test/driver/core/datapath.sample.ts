@@ -1,8 +1,10 @@
 /**
  * A small network as one host has it, to be changed by each test where it matters.
  */
-import type { Datapath, Peer, Veth } from '../../../driver/core/datapath.ts'
+import { advance, observedAt } from '../../../driver/core/contents.ts'
+import type { Datapath, Observed, Peer, Veth } from '../../../driver/core/datapath.ts'
 import type { Endpoint, Network, Snapshot } from '../../../driver/core/model.ts'
+import { plan } from '../../../driver/core/plan.ts'
 import { applyDeltas, emptySnapshot } from '../../../driver/core/snapshot.ts'
 
 export function datapath(change: Partial<Datapath> = {}): Datapath {
@@ -15,6 +17,13 @@ export function datapath(change: Partial<Datapath> = {}): Datapath {
     peers: [],
     ...change,
   }
+}
+
+/** The namespace when this has been made in it. */
+export function made(want: Datapath): Observed {
+  const contents = advance(undefined, plan(undefined, want).ops)
+  if (contents === undefined) throw new Error('nothing was planned')
+  return observedAt(contents)
 }
 
 export function veth(digit: string): Veth {

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { advance } from '../../../driver/core/advance.ts'
+import { advance, type Contents, contentsOf, observedAt } from '../../../driver/core/contents.ts'
 import type { Datapath, Observed } from '../../../driver/core/datapath.ts'
 import { type DatapathKind, datapathKinds } from '../../../driver/core/model.ts'
 import { plan } from '../../../driver/core/plan.ts'
 import { show } from '../../../driver/core/show.ts'
-import { datapath, peer, veth } from './datapath.sample.ts'
+import { datapath, made, peer, veth } from './datapath.sample.ts'
 
 const want = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })
-const right = advance(undefined, plan(undefined, want).ops) as Observed
+const right = made(want)
 
 describe('plan', () => {
   test('what is right needs nothing', () => {
@@ -71,7 +71,7 @@ describe('plan', () => {
 
   test('a child that is not wanted any more is removed where Docker has put it back', () => {
     const macvlan: Datapath = { ...want, kind: 'macvlan', veths: [{ ...veth('1'), port: 'vxc11111111' }] }
-    const have = advance(undefined, plan(undefined, macvlan).ops) as Observed
+    const have = made(macvlan)
     expect(plan(have, macvlan).ops).toEqual([])
     expect(told(have, { ...macvlan, veths: [] })).toMatchInlineSnapshot(`
       "link del vxc11111111 here
@@ -163,8 +163,8 @@ describe('plan', () => {
   test('from anything to anything: one plan is enough, and a second one is empty', () => {
     fc.assert(
       fc.property(fc.constantFrom(...datapathKinds).chain(twoOf), ([before, after]) => {
-        const have = advance(undefined, plan(undefined, before).ops)
-        const there = advance(have, plan(have, after).ops)
+        const have = made(before)
+        const there = observedAt(advance(contentsOf(have), plan(have, after).ops) as Contents)
         expect(plan(there, after).ops).toEqual([])
         expect(there).toMatchObject({ marked: true, bridge: after.kind === 'bridge', vxlan: after.vxlan })
       }),

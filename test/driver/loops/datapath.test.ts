@@ -108,6 +108,32 @@ describe('the datapath loop', () => {
     expect([...loop.status().keys()]).toEqual([a])
   })
 
+  test('what changed while the kernel refused is there in the end, beside what was there', async () => {
+    const loop = start()
+    const [third, fourth] = [endpoint('3', 'net-2', '172.21.0.4'), endpoint('4', 'net-2', '172.21.0.5')]
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    kernel.refuse('fdb-replace', 'Device or resource busy')
+    store.endpoint(third)
+    store.remove('endpoints', `${a}/${there.id}`)
+    store.endpoint(fourth)
+    await loop.settled(a)
+    const macs = (await have())?.fdb.map(({ mac }) => mac)
+    expect(macs?.sort()).toEqual([third.mac, fourth.mac])
+  })
+
+  test('when this host gets another tunnel end, endpoints that did not change are planned too', async () => {
+    let address = '192.168.33.11'
+    const loop = start({ underlay: () => ({ device: 'eth1', address, mtuBytes: 1500 }) })
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    expect((await have())?.fdb).toHaveLength(1)
+    address = there.vtep
+    await loop.settled(a)
+    expect((await have())?.vxlan?.local).toBe(there.vtep)
+    expect((await have())?.fdb).toEqual([])
+  })
+
   test('a burst of changes makes few applications', async () => {
     const loop = start()
     store.endpoint(here)

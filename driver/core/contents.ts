@@ -1,0 +1,103 @@
+/**
+ * What a namespace contains as far as it is known: what was seen there, and what was applied since.
+ *
+ * The datapath loop remembers it, so that a change costs no look at the kernel; the fake kernel is `advance` with a map
+ * around it. Tables are persistent maps by MAC and by address: operations cost themselves, whatever else is there.
+ */
+import { Map as PersistentMap } from 'immutable'
+import type { Observed, Op } from './datapath.ts'
+
+export interface Contents {
+  marked: boolean
+  bridge: boolean
+  vxlan: Observed['vxlan']
+  ports: PersistentMap<string, Observed['ports'][number]>
+  /** By MAC, which may lead to several tunnel ends. */
+  fdb: PersistentMap<string, Observed['fdb']>
+  neighbours: PersistentMap<string, Observed['neighbours'][number]>
+}
+
+export function contentsOf({ ports, fdb, neighbours, ...device }: Observed): Contents {
+  return {
+    ...device,
+    vxlan: device.vxlan,
+    ports: PersistentMap(ports.map((it) => [it.name, it])),
+    fdb: nothing.fdb.withMutations((table) => {
+      for (const it of fdb) table.update(it.mac, [], (others) => [...others, it])
+    }),
+    neighbours: PersistentMap(neighbours.map((it) => [it.ip, it])),
+  }
+}
+
+/** As if it had been observed; of the tables, only what stands at `places` when they are given. */
+export function observedAt(
+  { vxlan, ports, fdb, neighbours, ...device }: Contents,
+  places?: ReadonlySet<string>,
+): Observed {
+  const at = <T>(table: PersistentMap<string, T>): T[] =>
+    places === undefined
+      ? [...table.values()]
+      : [...places].map((place) => table.get(place)).filter((it) => it !== undefined)
+  return {
+    ...device,
+    ...(vxlan === undefined ? {} : { vxlan }),
+    ports: [...ports.values()],
+    fdb: at(fdb).flat(),
+    neighbours: at(neighbours),
+  }
+}
+
+/** What it contains after operations, all of one namespace, without looking. `undefined`: there is no namespace. */
+export function advance(have: Contents | undefined, ops: readonly Op[]): Contents | undefined {
+  return ops.reduce(step, have)
+}
+
+const nothing: Contents = {
+  marked: false,
+  bridge: false,
+  vxlan: undefined,
+  ports: PersistentMap(),
+  fdb: PersistentMap(),
+  neighbours: PersistentMap(),
+}
+
+function step(before: Contents | undefined, op: Op): Contents | undefined {
+  const have = before ?? nothing
+  const { ports, fdb, neighbours } = have
+  switch (op.op) {
+    case 'namespace-add':
+      return { ...have, marked: true }
+    case 'namespace-del':
+      return undefined
+    case 'bridge-add':
+      return { ...have, bridge: true }
+    case 'vxlan-add':
+      return { ...have, vxlan: { ...op.vxlan, master: op.kind === 'bridge', up: true } }
+    case 'vxlan-set':
+      return have.vxlan === undefined ? have : { ...have, vxlan: { ...have.vxlan, ...op.vxlan } }
+    case 'vxlan-del':
+      return {
+        ...nothing,
+        marked: have.marked,
+        bridge: have.bridge,
+        ports: ports.filter(({ child }) => !child),
+      }
+    case 'veth-add':
+      return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true }) }
+    case 'child-add':
+      return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true, child: true }) }
+    case 'veth-del':
+    case 'child-del':
+      return { ...have, ports: ports.delete(op.port) }
+    case 'fdb-replace':
+      return { ...have, fdb: fdb.set(op.mac, [{ mac: op.mac, vtep: op.vtep, permanent: true }]) }
+    case 'fdb-del': {
+      const others = fdb.get(op.mac, []).filter(({ vtep }) => vtep !== op.vtep)
+      return { ...have, fdb: others.length === 0 ? fdb.delete(op.mac) : fdb.set(op.mac, others) }
+    }
+    case 'neighbour-replace':
+      return { ...have, neighbours: neighbours.set(op.ip, { ip: op.ip, mac: op.mac, permanent: true }) }
+    case 'neighbour-del':
+      return { ...have, neighbours: neighbours.delete(op.ip) }
+  }
+}
