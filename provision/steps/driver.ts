@@ -7,6 +7,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { LabError } from '../errors.ts'
+import { patience } from '../patience.ts'
 import { render } from '../template.ts'
 import {
   filesHold,
@@ -91,7 +92,7 @@ const privately = ({ secrets }: StepContext) =>
 
 async function files(context: StepContext): Promise<RemoteFile[]> {
   if (!existsSync(bundle)) throw new LabError('dist/multihost.cjs is missing', { hint: 'npm run build' })
-  const values = { node: (await nodePath(context)) ?? ownNode, program }
+  const values = { node: (await nodePath(context)) ?? ownNode, program, startSeconds: 45 * patience }
   return [
     { path: program, content: readFileSync(bundle), mode: '0755' },
     {
