@@ -55,6 +55,7 @@ export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox>
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   await untilHeld(holder, join(state, 'held'))
+  holder.unref() // ends with the process namespace, and must not keep the first process in it from ending
   const enter = ['nsenter', `--target=${holder.pid}`, '--net', '--mount', '--']
   await run(enter[0] ?? '', [...enter.slice(1), 'libvirtd', '--daemon'])
   return { enter, env: environment(work) }
