@@ -8,7 +8,7 @@
  * and a new pair would hang in the host's namespace. Such an endpoint is `lost` until Docker says Leave or somebody
  * cleans it up.
  */
-import { advance, type Contents, contentsOf, observedAt } from '../core/contents.ts'
+import { observedAt } from '../core/contents.ts'
 import type { Datapath, Observed, Op, Veth } from '../core/datapath.ts'
 import { desiredFor, endpointsHere } from '../core/desired.ts'
 import { DriverError } from '../core/errors.ts'
@@ -18,6 +18,7 @@ import { type Scope, scopeOf } from '../core/scope.ts'
 import { showOp } from '../core/show.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from './log.ts'
+import { remember } from './memory.ts'
 
 export interface NetworkDatapath {
   /** One step; calls `ready` when all that is wanted is there. */
@@ -68,9 +69,7 @@ export interface NetworkOptions {
 export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   const { network, kernel, mayRemove, log } = options
   let namespace: string | undefined
-  /** What the kernel has, when `sure`. */
-  let have: Contents | undefined
-  let sure = false
+  const memory = remember(kernel)
   /** What the last step has led to; undefined when it failed, or there was none. */
   let reached: Reached | undefined
   const changed = new Set<string>()
@@ -84,17 +83,13 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
 
   const apply = async (ops: readonly Op[]): Promise<void> => {
     if (ops.length === 0) return
-    sure = false
-    await kernel.apply(ops)
-    have = advance(have, ops)
-    sure = true
+    await memory.apply(ops)
     facts.ops += ops.length
     facts.lastAppliedAt = new Date().toISOString()
   }
   const forget = (): void => {
     namespace = undefined
-    have = undefined
-    sure = false
+    memory.forget()
     reached = undefined
     lost = []
     known.clear()
@@ -117,9 +112,9 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   }
   const look = async (want: Datapath): Promise<void> => {
     const began = performance.now()
-    const seen = await kernel.observe(want.namespace)
-    have = seen && contentsOf(want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) })
-    sure = true
+    await memory.look(want.namespace, (seen) =>
+      want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) },
+    )
     options.onObserved(performance.now() - began)
   }
   const isNew = ({ endpoint }: Veth): boolean =>
@@ -127,14 +122,16 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   /** Their containers alone can see them: what was there is there while vxlan1 is. An earlier life has made its own. */
   const children = ({ vxlan }: Observed, { veths }: Datapath): Observed['ports'] => {
     if (vxlan === undefined) return []
-    const old = veths
+    const have = memory.contents()
+    if (have !== undefined) return [...have.ports.values()]
+    return veths
       .filter((veth) => !isNew(veth))
       .map(({ port }) => ({ name: port, up: true, child: true as const }))
-    return have === undefined ? old : [...have.ports.values()]
   }
   /** The part of `want` that is to be there, without pairs that went with their containers. */
   const withoutLost = (want: Datapath): { target: Datapath; gone: EndpointId[] } => {
-    const isHere = (veth: Veth): boolean => have?.ports.has(veth.port) || isNew(veth)
+    const ports = memory.contents()?.ports
+    const isHere = (veth: Veth): boolean => ports?.has(veth.port) || isNew(veth)
     const gone = want.veths.filter((veth) => !isHere(veth)).map((veth) => veth.endpoint)
     return { target: { ...want, veths: want.veths.filter(isHere) }, gone }
   }
@@ -148,7 +145,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     const [snapshot, from, keys] = [options.snapshot(), reached, [...changed]]
     reached = undefined
     changed.clear()
-    if (from === undefined || !sure || auditDue || (remove && !from.removed)) return undefined
+    if (from === undefined || !memory.isSure() || auditDue || (remove && !from.removed)) return undefined
     const same =
       from.snapshot.networks.get(network) === snapshot.networks.get(network) &&
       from.vtep === options.underlay().address &&
@@ -157,6 +154,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   }
   const planned = (want: Datapath, remove: boolean, scope?: Scope): Plan & { gone: EndpointId[] } => {
     const { target, gone } = withoutLost(want)
+    const have = memory.contents()
     return { ...plan(have && observedAt(have, scope?.places), target, { remove }), gone }
   }
   const converge = async (
@@ -165,8 +163,8 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     ready: () => void,
   ): Promise<void> => {
     const waiting = [...expected]
-    const remembered = auditDue && sure ? planned(want, true).ops.length : undefined
-    if (auditDue || !sure) await look(want)
+    const remembered = auditDue && memory.isSure() ? planned(want, true).ops.length : undefined
+    if (auditDue || !memory.isSure()) await look(want)
     auditDue = false
     const { ops, reasons, gone } = planned(want, remove, scope)
     const [slow, now] = [ops.filter(isSlow), ops.filter((op) => !isSlow(op))]
@@ -202,7 +200,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
       return step(ready)
     }
     if (want !== undefined) {
-      if (namespace !== want.namespace) sure = false
+      if (namespace !== want.namespace) memory.doubt()
       namespace = want.namespace
       return converge(want, { snapshot, scope, remove }, ready)
     }
