@@ -2,21 +2,23 @@
  * The lab's hosts, from lab.json: the one list that the scripts, the scenarios and the Vagrantfile read.
  */
 import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import { isIPv4 } from 'node:net'
 import { LabError, unknown } from './errors.ts'
 
-const hostSchema = z.strictObject({
+export interface LabHost {
   /** A DNS label of at most 13 characters, so that it can also name a network interface. */
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,12}$/),
-  address: z.ipv4(),
-  role: z.enum(['consul', 'docker']),
-})
-const labSchema = z.strictObject({ network: z.cidrv4(), hosts: z.array(hostSchema).min(1) })
+  name: string
+  address: string
+  role: 'consul' | 'docker'
+}
 
-export type LabHost = z.infer<typeof hostSchema>
+interface Lab {
+  /** With its prefix's length: 192.168.33.0/24. */
+  network: string
+  hosts: LabHost[]
+}
 
-const file = new URL('lab.json', import.meta.url)
-const lab = read()
+const lab = parseLab(readFileSync(new URL('lab.json', import.meta.url), 'utf8'))
 
 export const hosts: readonly LabHost[] = lab.hosts
 export const network: string = lab.network
@@ -44,8 +46,21 @@ function address(role: LabHost['role']): string {
   return host.address
 }
 
-function read(): z.infer<typeof labSchema> {
-  const parsed = labSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')))
-  if (parsed.success) return parsed.data
-  throw new LabError(`provision/lab.json is not valid: ${z.prettifyError(parsed.error)}`)
+/** By hand, since a schema's library takes longer to load than all else that `lab exec` needs. */
+export function parseLab(text: string): Lab {
+  const { network, hosts } = JSON.parse(text) as Lab
+  const [, base = '', prefix] = /^(.+)\/(\d\d?)$/.exec(network) ?? []
+  if (!isIPv4(base) || Number(prefix) > 32)
+    throw wrong('network', network, 'an IPv4 address and the length of its prefix')
+  for (const { name, address, role } of hosts) {
+    if (!/^[a-z][a-z0-9-]{0,12}$/.test(name))
+      throw wrong('name', name, 'at most 13 lower-case letters, digits and dashes, a letter first')
+    if (!isIPv4(address)) throw wrong('address', address, 'an IPv4 address')
+    if (role !== 'consul' && role !== 'docker') throw wrong('role', role, 'consul or docker')
+  }
+  return { network, hosts }
+}
+
+function wrong(key: keyof Lab | keyof LabHost, value: string, wanted: string): LabError {
+  return new LabError(`provision/lab.json: ${key} "${value}" is not ${wanted}`)
 }

@@ -2,9 +2,8 @@
  * The way in for every npm script: checks Node, installs the packages when they are missing or out of date,
  * then runs the TypeScript file that was named. Plain JavaScript, since it runs before anything is installed.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -17,18 +16,12 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 if (stale()) alone(() => stale() && install())
 
-const [file, ...args] = process.argv.slice(2)
-const child = spawn(process.execPath, ['--import', 'tsx', `${root}${file}`, ...args], { stdio: 'inherit' })
-// The child tears down what it made; this process only waits for it and passes its end on.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => {
-    // A terminal sends Ctrl-C to the whole group; kill(1) to this process alone.
-    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
-  })
-}
-child.on('exit', (code, signal) => {
-  process.exitCode = signal ? 128 + constants.signals[signal] : (code ?? 1)
-})
+// In this process: a second one for the TypeScript would add its own start to each command.
+const { register } = await import('tsx/esm/api')
+register()
+const program = new URL(`../${process.argv[2]}`, import.meta.url)
+process.argv.splice(1, 2, fileURLToPath(program))
+await import(program.href)
 
 function install() {
   console.error('installing packages (npm ci) …')

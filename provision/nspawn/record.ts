@@ -16,22 +16,20 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
 import { LabError } from '../errors.ts'
 import { labPaths, runRoot } from './paths.ts'
 
-const recordSchema = z.strictObject({
-  lab: z.string(),
-  engine: z.string(),
+export interface LabRecord {
+  lab: string
+  engine: string
   /** Engine of each host, where it differs from `engine`. */
-  engines: z.record(z.string(), z.string()),
-  hosts: z.array(z.string()),
+  engines: Record<string, string>
+  hosts: string[]
   /** The lab was made whole. */
-  complete: z.boolean(),
+  complete: boolean
   /** Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told apart. */
-  owner: z.strictObject({ pid: z.number(), startedAt: z.string() }).optional(),
-})
-export type LabRecord = z.infer<typeof recordSchema>
+  owner?: { pid: number; startedAt: string }
+}
 
 export function readRecord(lab: string): LabRecord | undefined {
   const file = labPaths(lab).record
@@ -42,11 +40,10 @@ export function readRecord(lab: string): LabRecord | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  const parsed = recordSchema.safeParse(json(text))
-  if (parsed.success) return parsed.data
+  const record = json(text)
+  if (isRecord(record)) return record
   throw new LabError(`${file} is not a record of a lab`, {
     hint: 'whatever it is, it was not written here: look at it, and remove it yourself',
-    cause: parsed.error,
   })
 }
 
@@ -56,6 +53,13 @@ function json(text: string): unknown {
   } catch {
     return undefined // which is no record either
   }
+}
+
+/** Tells ours from what is none: it is written as a whole or not at all. */
+function isRecord(value: unknown): value is LabRecord {
+  const { lab, engine, engines, hosts, complete } = (value ?? {}) as Partial<LabRecord>
+  const texts = [lab, engine, ...Object.values(engines ?? [undefined]), ...(hosts ?? [undefined])]
+  return texts.every((each) => typeof each === 'string') && typeof complete === 'boolean'
 }
 
 export function writeRecord(record: LabRecord): void {

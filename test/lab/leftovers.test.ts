@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { inventory, lab, processes, remains, runnerBelow, start, until } from './machine.ts'
+import { inventory, lab, processes, remains, start, until } from './machine.ts'
 
 const name = 'tleft'
 const lookAlikes = ['mhlab-other-net-1', 'mhlab', `mhlab-${name}`, `mhlab-${name}x-net-1`]
@@ -63,7 +63,7 @@ test('SIGTERM while scenarios run ends vitest, takes the lab down and exits 143'
 test('gc removes the lab of a runner that was killed, and no look-alike', { timeout: 120_000 }, async () => {
   const { child, ended } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
-  process.kill(runnerBelow(child.pid as number), 'SIGKILL')
+  child.kill('SIGKILL')
   await ended
   expect(remains(name)).not.toEqual([])
   const before = namespaces().filter((line) => !line.includes(`mhlab-${name}-`))
@@ -78,7 +78,7 @@ test('the next up clears what a killed runner left, and makes the lab whole', {
 }, async () => {
   const { child, ended } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
-  process.kill(runnerBelow(child.pid as number), 'SIGKILL')
+  child.kill('SIGKILL')
   await ended
   const { code, stderr } = await lab('up', '--lab', name)
   expect(code, stderr).toBe(0)
@@ -160,8 +160,7 @@ test('a lab that a living process is making is refused to others, and that lab g
   await lab('down', '--lab', name)
   const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
-  const runner = runnerBelow(child.pid as number)
-  process.kill(runner, 'SIGSTOP') // so that it surely still is at it
+  child.kill('SIGSTOP') // so that it surely still is at it
   try {
     for (const [file, ...args] of [
       ['provision/lab.ts', 'up'],
@@ -171,11 +170,11 @@ test('a lab that a living process is making is refused to others, and that lab g
       const { code, stderr } = await start(file, ...args, '--lab', name).ended
       expect({ code, stderr }).toMatchObject({
         code: 2,
-        stderr: expect.stringContaining(`in use by process ${runner}`),
+        stderr: expect.stringContaining(`in use by process ${child.pid}`),
       })
     }
   } finally {
-    process.kill(runner, 'SIGCONT')
+    child.kill('SIGCONT')
   }
   expect((await ended).code, soFar()).toBe(0)
   expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)

@@ -91,12 +91,6 @@ export async function lab(...args: string[]) {
   return ended
 }
 
-/** The Node process that runs the TypeScript, below the one that `start` made. */
-export function runnerBelow(pid: number): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-  return Number(children[0])
-}
-
 export async function until(what: string, condition: () => boolean, deadlineMs = 60_000): Promise<void> {
   const end = Date.now() + deadlineMs
   while (!condition()) {
