@@ -5,7 +5,7 @@
  * writes to it. Names in paths are percent-encoded, since a service may be called `a/b`.
  */
 import { type Context, Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DriverError } from '../core/errors.ts'
 import type { Cidr, HostName, NetworkId } from '../core/model.ts'
 import type { Attachment, ServiceVerbs } from '../verbs/service.ts'

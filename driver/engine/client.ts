@@ -4,7 +4,8 @@
  * The API's version is the engine's own, at most the newest one that this code was read against: engines from
  * 20.10 (1.41) on understand it, and those that have dropped old versions do too.
  */
-import { Agent, request } from 'undici'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import type { z } from 'zod'
 import { DriverError, type ErrorCode } from '../core/errors.ts'
 import { errorSchema } from './schemas.ts'
@@ -24,64 +25,63 @@ export interface CallOptions {
 }
 
 type Method = 'GET' | 'POST' | 'DELETE'
-type Answer = Awaited<ReturnType<typeof request>>
 
 const newestApi = '1.51'
 
 export function engineClient(socketPath: string): EngineClient {
-  const dispatcher = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 })
+  const agent = new Agent()
   let version: Promise<string> | undefined
-  const base = 'http://docker'
 
-  const open = async (method: Method, path: string, signal: AbortSignal, body?: object): Promise<Answer> => {
-    version ??= apiVersion(dispatcher, base, signal).catch((error: unknown) => {
-      version = undefined
-      throw error
+  const ask = (method: Method, path: string, signal: AbortSignal, body?: object): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+      const call = request({ socketPath, agent, method, path, headers, signal }, resolve)
+      call.on('error', reject)
+      call.end(body === undefined ? undefined : JSON.stringify(body))
     })
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const payload = body === undefined ? null : JSON.stringify(body)
-    const url = `${base}/v${await version}${path}`
-    const answer = await request(url, { method, dispatcher, signal, headers, body: payload })
-    if (answer.statusCode >= 300) throw await refusal(answer)
+  const open = async (method: Method, path: string, signal: AbortSignal, body?: object) => {
+    version ??= ask('GET', '/_ping', signal)
+      .then(apiVersion)
+      .catch((error: unknown) => {
+        version = undefined
+        throw error
+      })
+    const answer = await ask(method, `/v${await version}${path}`, signal, body)
+    if ((answer.statusCode ?? 500) >= 300) throw await refusal(answer)
     return answer
   }
-  const within = async <T>(
-    method: Method,
-    path: string,
-    options: CallOptions,
-    use: (a: Answer) => Promise<T>,
-  ) => {
+  const within = async <T>(method: Method, path: string, options: CallOptions, use: (text: string) => T) => {
     const { body, timeoutMs = 10_000 } = options
+    const signal = AbortSignal.timeout(timeoutMs)
     try {
-      return await use(await open(method, path, AbortSignal.timeout(timeoutMs), body))
+      return use(await text(await open(method, path, signal, body)))
     } catch (error) {
-      throw asUnavailable(error, `${method} ${path}`, socketPath)
+      throw asUnavailable(signal.aborted ? signal.reason : error, `${method} ${path}`, socketPath)
     }
   }
 
   return {
     call: (method, path, schema, options = {}) =>
-      within(method, path, options, async ({ body }) => schema.parse(await body.json())),
-    send: (method, path, options = {}) => within(method, path, options, ({ body }) => body.dump()),
+      within(method, path, options, (json) => schema.parse(JSON.parse(json))),
+    send: (method, path, options = {}) => within(method, path, options, () => undefined),
     async *lines(path, signal) {
       try {
-        yield* linesOf((await open('GET', path, signal)).body)
+        yield* linesOf(await open('GET', path, signal))
       } catch (error) {
         throw asUnavailable(error, `GET ${path}`, socketPath)
       }
       throw asUnavailable(new Error('the stream ended'), `GET ${path}`, socketPath)
     },
-    close: () => {
+    async close() {
       version = undefined
-      return dispatcher.destroy()
+      agent.destroy()
     },
   }
 }
 
-async function apiVersion(dispatcher: Agent, base: string, signal: AbortSignal): Promise<string> {
-  const { headers, body } = await request(`${base}/_ping`, { dispatcher, signal })
-  await body.dump()
-  const offered = String(headers['api-version'] ?? newestApi)
+async function apiVersion(answer: IncomingMessage): Promise<string> {
+  await text(answer)
+  const offered = String(answer.headers['api-version'] ?? newestApi)
   return minor(offered) < minor(newestApi) ? offered : newestApi
 }
 
@@ -106,15 +106,15 @@ const codes = new Map<number, ErrorCode>([
   [409, 'taken'],
 ])
 
-async function refusal({ statusCode, body }: Answer): Promise<DriverError> {
-  const text = await body.text()
-  let message = text.slice(0, 500)
+async function refusal(answer: IncomingMessage): Promise<DriverError> {
+  const whole = await text(answer)
+  let message = whole.slice(0, 500)
   try {
-    message = errorSchema.parse(JSON.parse(text)).message
+    message = errorSchema.parse(JSON.parse(whole)).message
   } catch {
     // Not from dockerd itself (a proxy, a panic): the text is what there is.
   }
-  return new DriverError(codes.get(statusCode) ?? 'unavailable', `the engine: ${message}`)
+  return new DriverError(codes.get(answer.statusCode ?? 500) ?? 'unavailable', `the engine: ${message}`)
 }
 
 function asUnavailable(error: unknown, what: string, socketPath: string): DriverError {

@@ -2,7 +2,7 @@
  * What dockerd's API answers, as far as it is used. Go writes `null` for empty maps and lists; older engines leave
  * fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
 
 const texts = z

@@ -4,7 +4,7 @@
  * Tolerant: only the fields that are used are named, and a link without them is simply not ours. Source:
  * iproute2's ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/address.ts'
 import type { Observed } from '../core/datapath.ts'
 import { DriverError } from '../core/errors.ts'

@@ -5,7 +5,7 @@
  * can be absent is optional here, and unknown fields are let through. Sources: moby v28.5.2,
  * libnetwork/drivers/remote/api and libnetwork/ipams/remote/api.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Part of the store's keys and of device names. Docker's are 64 hex digits. */
 const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')

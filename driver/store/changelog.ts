@@ -13,7 +13,7 @@
  * segments lie only decides how often somebody has to read everything.
  */
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 
 export interface LogItem {
   path: string

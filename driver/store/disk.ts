@@ -8,7 +8,7 @@
  */
 import { appendFile, constants, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { isCode } from '../core/errors.ts'
 import type { Snapshot, Table } from '../core/model.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot, tables } from '../core/snapshot.ts'

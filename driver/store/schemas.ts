@@ -5,7 +5,7 @@
  * Fields that this version does not know are kept, so that hosts of two versions can share a store. What is
  * written is checked too: a value that we could not read back must never get there.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/address.ts'
 import { DriverError } from '../core/errors.ts'
 import { datapathKinds, type Table, type Tables } from '../core/model.ts'

@@ -4,6 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import * as z from 'zod'
+import { engineClient } from '../../../driver/engine/client.ts'
 import { type DockerEngine, dockerEngine } from '../../../driver/engine/docker.ts'
 
 let folder: string
@@ -215,6 +217,20 @@ test('events come one by one, over lines cut anywhere, until dockerd goes away',
   })()
   await expect(reading).rejects.toMatchObject({ code: 'unavailable' })
   expect(events).toEqual(['network create aaaa', 'container start cccc'])
+})
+
+test.each([
+  ['before its answer', () => undefined],
+  ['amid its answer', (_: IncomingMessage, response: ServerResponse) => void response.write('{"Id":')],
+])('an engine that is silent %s is unavailable when its time is over', async (_, answer) => {
+  answers.set('GET /v1.41/slow', answer)
+  const client = engineClient(join(folder, 'docker.sock'))
+  const call = client.call('GET', '/slow', z.object({ Id: z.string() }), { timeoutMs: 200 })
+  await expect(call).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(/does not answer GET \/slow: .*timeout/),
+  })
+  await client.close()
 })
 
 test('an engine that is not there is unavailable, and is spoken to as soon as it is', async () => {
