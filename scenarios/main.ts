@@ -27,7 +27,7 @@ import { checkPage, selected } from './selection.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
-                            [--driver swarm|PATH[:NAME]] [--datapath bridge|macvlan] [--update] [--page FILE]
+                            [--driver swarm|PATH[:NAME]] [--datapath bridge|macvlan] [--update] [--page FILE] [--timings]
 
   Without a FILTER: docs/walkthrough.md, replayed.
   FILTER     only scenario files whose path contains it; of the walkthrough also those before it
@@ -35,6 +35,7 @@ const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engin
   --update   take the outputs that docs/walkthrough.md shows from this run
   --page     another page than docs/walkthrough.md, a copy of it
   --keep     leave the lab up afterwards
+  --timings  how long each part of making the lab took
   --repeat   the whole job N times, each on a fresh lab, and how long each wait took; goes on after a round that
              failed, but with --keep ends there
   --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
