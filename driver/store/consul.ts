@@ -30,10 +30,8 @@ export interface ConsulOptions {
   token?: string
   tls?: ClientOptions['tls']
   wrote?: ClientOptions['wrote']
-  /** For every call. */
+  /** For every call. A watch is answered within half of it. */
   timeoutMs?: number
-  /** How long a blocking query waits, and so how soon a silent Consul is noticed. */
-  waitMs?: number
   /** How often everything is read again, for changes made by hand; a large store less often. */
   resyncMs?: number
   /** How long entries of the change log lie at least. */
@@ -70,10 +68,10 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     lost: (id) => log.warn({ session: id }, 'Consul has lost the session, it is made anew'),
   })
   const stop = new AbortController()
-  const { waitMs = 10_000, resyncMs = 60_000 } = options
+  const { resyncMs = 60_000 } = options
   const watching = follow({
     ...parts,
-    ...{ readAll, waitMs, signal: stop.signal, connected: health.watching },
+    ...{ readAll, waitMs: timeoutMs / 2, signal: stop.signal, connected: health.watching },
     resyncMs: () => Math.max(resyncMs, parts.bytes / resyncBytesPerMs),
   })
 

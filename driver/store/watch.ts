@@ -3,6 +3,11 @@
  *
  * Everything is read again when the log has a gap, after every failure, and once in a while, since somebody may have
  * changed a key by hand. A failure changes nothing in the replica; it is tried again after at most a second.
+ *
+ * What Consul sends into a cut path it sends again after pauses that double (RFC 6298, 5.5), so an answer may come as
+ * long after the path has healed as the cut lasted. From here that looks as if nothing happened, unless every question
+ * is answered soon: a watch waits for half the bound of a call, is given up when the bound has passed as well, and is
+ * asked anew on another connection. With a bound of 4 s an answer comes some 3 s after healing at the latest.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Changelog, LogAnswer, LogEntry } from './changelog.ts'
@@ -18,7 +23,7 @@ export interface Following {
   changelog: Changelog
   /** Reads everything into the replica; throws `unavailable`. */
   readAll: () => Promise<void>
-  /** How long a blocking query waits; also how soon a silent Consul is noticed. */
+  /** How long a blocking query waits; with the bound of a call, how soon a silent Consul is noticed. */
   waitMs: number
   /** When everything is to be read again, after a read. */
   resyncMs: () => number

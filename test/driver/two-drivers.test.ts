@@ -49,7 +49,7 @@ describe.skipIf(!isRoot)('two drivers', () => {
       kernel,
       namespaceFolder: own.folder,
       underlay: await kernel.underlay('192.168.33.0/24'),
-      openStore: () => openConsulStore({ url: consul.url, host: name, waitMs: 2000 }),
+      openStore: () => openConsulStore({ url: consul.url, host: name }),
       async plug(container, at) {
         const inside = lab.add(container)
         lab.ip(path, `link set ${at.device} netns ${inside} name eth0`)

@@ -6,6 +6,7 @@ import { type ConsulOptions, openConsulStore } from '../../../driver/store/consu
 import { pathOf } from '../../../driver/store/keys.ts'
 import type { Store } from '../../../driver/store/store.ts'
 import { startConsul, type TestConsul } from '../../fixtures/consul.ts'
+import { pathTo } from '../../fixtures/path.ts'
 import { until } from '../../fixtures/until.ts'
 import { storeContract } from './contract.ts'
 import { createLease, createNetwork, network } from './records.ts'
@@ -32,7 +33,7 @@ afterAll(async () => {
 })
 
 const open = async (host: string, options: Partial<ConsulOptions> = {}): Promise<Store> => {
-  const store = await openConsulStore({ url: consul.url, prefix, host, timeoutMs, waitMs: 2000, ...options })
+  const store = await openConsulStore({ url: consul.url, prefix, host, timeoutMs, ...options })
   opened.push(store)
   return store
 }
@@ -61,6 +62,23 @@ test('the watch survives a Consul that is killed and comes back with its data', 
   await one.commit([createNetwork('n3')])
   await until('the watch goes on', () => other.snapshot().networks.has('n3'))
   expect(other.snapshot().networks.has('n1')).toBe(true)
+})
+
+test('a watch whose answer was lost on the way is asked anew', async () => {
+  await using path = await pathTo(Number(new URL(consul.url).port))
+  const url = `consul://127.0.0.1:${path.port}`
+  const [one, other] = [await open('net-1'), await open('net-2', { url, timeoutMs: 400 })]
+  const has = (id: string) => until(`the other has ${id}`, () => other.snapshot().networks.has(id))
+  // The first may come with what is read at the start, the second comes by the watch, which then waits for more.
+  for (const id of ['n1', 'n2']) {
+    await one.commit([createNetwork(id)])
+    await has(id)
+  }
+  path.cut()
+  await one.commit([createNetwork('n3')])
+  await until('the answer is lost', () => path.stuck() > 0)
+  path.heal()
+  await has('n3')
 })
 
 test('a store is opened while Consul is away, with what it knew before', async () => {
@@ -157,7 +175,7 @@ test('a log entry that cannot be read costs a full read and nothing else', async
 })
 
 test('a key changed by hand is noticed without any commit', async () => {
-  const store = await open('net-1', { resyncMs: 200, waitMs: 100 })
+  const store = await open('net-1', { resyncMs: 200 })
   await store.commit([createNetwork('n1')])
   await consul.delete(`${prefix}/networks/n1`)
   await until('it is gone', () => !store.snapshot().networks.has('n1'))
