@@ -6,11 +6,13 @@
 import type {
   Change,
   Endpoint,
+  EndpointId,
   HostName,
   HostRecord,
   Ip,
   Lease,
   Network,
+  Service,
   Snapshot,
   Versioned,
 } from './model.ts'
@@ -44,6 +46,13 @@ export function removeEndpointAndLeases(snapshot: Snapshot, endpoint: Versioned<
     if (lease === undefined || lease.value.service !== undefined) return change
     return { op: 'remove', table: 'addresses', key: change.key, index: lease.index }
   })
+}
+
+/** The endpoint is behind the service now: what attach began is done. */
+export function bindService({ value, index }: Versioned<Service>, endpoint: EndpointId): Change {
+  const { attachingSince: _, ...holder } = value.holder ?? { host: '' }
+  const bound: Service = { ...value, endpoint, ...(value.holder === undefined ? {} : { holder }) }
+  return { op: 'update', table: 'services', key: keyIn(value.network, value.name), value: bound, index }
 }
 
 /** Leases that say they are this endpoint's, under their whole keys. */

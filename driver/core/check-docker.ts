@@ -2,51 +2,16 @@
  * Docker ⇔ store: this host's networks and the endpoints of its containers, as the engine and as the store have them.
  *
  * An endpoint that only the store has is a container that ended without a word; one that only the engine has lost its
- * record, and gets it back when nobody else has its address. The engine's own words are translated before they
- * come here, since core knows nothing of its API.
+ * record, and gets it back when it can (adoption.ts). The engine's own words are translated before they come here,
+ * since core knows nothing of its API.
  */
-
+import { adoption } from './adoption.ts'
 import { removeEndpointAndLeases } from './changes.ts'
 import { endpointLabel } from './check-store.ts'
 import { compareFacts, type Difference, repairHint } from './difference.ts'
-import type { Change, Cidr, Endpoint, EndpointId, HostName, Ip, Mac, NetworkId, Snapshot } from './model.ts'
-import { endpoint, endpointsOnHost, keyIn } from './snapshot.ts'
-
-/** A network of our driver in this host's engine. */
-export interface DockerNetwork {
-  /** The cluster's id of it; absent when it is not one of the cluster's. */
-  network?: NetworkId
-  localId: string
-  name: string
-  pools: readonly Cidr[]
-  endpoints: readonly DockerEndpoint[]
-}
-
-export interface DockerEndpoint {
-  id: EndpointId
-  v4: Ip
-  v6?: Ip
-  mac: Mac
-  /** Absent while the endpoint is in no container. */
-  container?: { id: string; name: string }
-}
-
-export interface DockerState {
-  snapshot: Snapshot
-  host: HostName
-  vtep: Ip
-  networks: readonly DockerNetwork[]
-  /** ISO 8601, for records that are made again. */
-  now: string
-}
-
-/** Of all endpoints that are in a container here and not in the store, but for those that are just leaving it. */
-export function adoptions(state: DockerState, leaving: ReadonlySet<EndpointId>): Change[][] {
-  return endpointsIn(state)
-    .filter(([, { id }]) => !leaving.has(id))
-    .map(([network, found]) => adoption(state, network, found))
-    .filter((changes) => changes !== undefined)
-}
+import { type DockerState, endpointsIn } from './docker-state.ts'
+import type { Change, Cidr, Endpoint, Snapshot } from './model.ts'
+import { endpointsOnHost } from './snapshot.ts'
 
 export function checkDocker(state: DockerState): Difference[] {
   return [...compareNetworks(state), ...compareEndpoints(state)]
@@ -118,51 +83,4 @@ function withRepair(repair: Change[] | undefined, isWanted: boolean): { repair?:
 
 function endpointText({ v4, mac }: Pick<Endpoint, 'v4' | 'mac'>, container: Endpoint['container']): string {
   return `${v4} ${mac} ${container === undefined ? 'in no container' : `in container ${container.name}`}`
-}
-
-export function endpointsIn({ networks }: DockerState): [NetworkId, DockerEndpoint][] {
-  return networks.flatMap(({ network, endpoints }) =>
-    network === undefined ? [] : endpoints.map((it) => [network, it] as [NetworkId, DockerEndpoint]),
-  )
-}
-
-/**
- * The records of an endpoint that is in a container and not in the store; undefined when it is in none, or somebody
- * else has its address: then the container must go.
- */
-function adoption(
-  { snapshot, host, vtep, now }: Omit<DockerState, 'networks'>,
-  network: NetworkId,
-  { id, v4, v6, mac, container }: DockerEndpoint,
-): Change[] | undefined {
-  const record = snapshot.networks.get(network)
-  if (container === undefined || v4 === '' || mac === '' || record === undefined || record.value.removing)
-    return undefined
-  if (endpoint(snapshot, network, id) !== undefined) return undefined
-  const ips = [v4, v6].filter((ip) => ip !== undefined)
-  const leases = ips.map((ip) =>
-    leaseAgain(snapshot, keyIn(network, ip), { host, endpoint: id, leasedAt: now }),
-  )
-  if (leases.includes(undefined)) return undefined
-  const value: Endpoint = {
-    ...{ network, id, v4, mac, host, vtep, joined: true, container, aliases: [] },
-    ...(v6 === undefined ? {} : { v6 }),
-  }
-  return [
-    { op: 'expect', table: 'networks', key: network, index: record.index },
-    { op: 'create', table: 'endpoints', key: keyIn(network, id), value },
-    ...leases.filter((change) => change !== undefined),
-  ]
-}
-
-function leaseAgain(
-  snapshot: Snapshot,
-  key: string,
-  value: { host: HostName; endpoint: EndpointId; leasedAt: string },
-): Change | undefined {
-  const lease = snapshot.addresses.get(key)
-  if (lease === undefined) return { op: 'create', table: 'addresses', key, value }
-  const ours = lease.value.host === value.host && lease.value.service === undefined
-  const free = lease.value.endpoint === undefined || lease.value.endpoint === value.endpoint
-  return ours && free ? { op: 'update', table: 'addresses', key, value, index: lease.index } : undefined
 }

@@ -2,11 +2,12 @@
  * Containers here whose address is somebody else's now: this host was taken out of the cluster while it was away, and
  * came back. They stay cut off, since two with one address would be worse; a person must hear of it.
  */
-import { type DockerState, endpointsIn } from './check-docker.ts'
+import { adoption } from './adoption.ts'
+import { type DockerState, endpointsIn } from './docker-state.ts'
 import type { EndpointId, Snapshot } from './model.ts'
 import { endpoint, keyIn, networkOfKey } from './snapshot.ts'
 
-/** Endpoint → a sentence with the way out. Those that are just leaving are not looked at. */
+/** Endpoint → a sentence with the way out. Those that are just leaving, or get their records back, are not named. */
 export function displaced(
   state: DockerState,
   leaving: ReadonlySet<EndpointId>,
@@ -14,6 +15,7 @@ export function displaced(
   const { snapshot } = state
   const found = endpointsIn(state).flatMap(([network, at]): [EndpointId, string][] => {
     if (at.container === undefined || leaving.has(at.id) || endpoint(snapshot, network, at.id)) return []
+    if (adoption(state, network, at) !== undefined) return []
     const by = [at.v4, at.v6].map((ip) => holderOf(snapshot, keyIn(network, ip ?? ''), at.id))
     const holder = by.find((it) => it !== undefined)
     if (holder === undefined) return []

@@ -7,8 +7,9 @@
  * hand) gets it back at once, before the datapath takes its links down. Things that Docker told us to remove while the store was away come first.
  */
 
-import { adoptions, type DockerNetwork } from '../core/check-docker.ts'
+import { adoptions } from '../core/adoption.ts'
 import { displaced } from '../core/displaced.ts'
+import type { DockerNetwork } from '../core/docker-state.ts'
 import { isCode } from '../core/errors.ts'
 import type { Change, Endpoint, EndpointId, HostName, HostRecord, Snapshot } from '../core/model.ts'
 import { endpointsOnHost, keyIn } from '../core/snapshot.ts'

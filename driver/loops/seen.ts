@@ -2,7 +2,7 @@
  * This host's networks as the engine has them, with their endpoints, in the words of core/check-docker.ts.
  */
 import { canonicalCidr, isCidr } from '../core/address.ts'
-import type { DockerNetwork } from '../core/check-docker.ts'
+import type { DockerNetwork } from '../core/docker-state.ts'
 import type { HostName, Snapshot } from '../core/model.ts'
 import { networkIdOnHost } from '../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../engine/engine.ts'

@@ -5,13 +5,12 @@
  * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
  */
 import { macOf, withoutLength } from '../core/address.ts'
-import { removeEndpoint } from '../core/changes.ts'
+import { bindService, removeEndpoint } from '../core/changes.ts'
 import { containerEndName } from '../core/desired.ts'
 import { DriverError } from '../core/errors.ts'
 import type {
   Change,
   Endpoint,
-  EndpointId,
   HostName,
   Ip,
   Mac,
@@ -91,13 +90,6 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Dec
 function serviceAt(snapshot: Snapshot, network: NetworkId, v4: Ip): Versioned<Service> | undefined {
   const name = snapshot.addresses.get(keyIn(network, v4))?.value.service
   return name === undefined ? undefined : snapshot.services.get(keyIn(network, name))
-}
-
-/** The endpoint is behind the service now: what attach began is done. */
-function bindService({ value, index }: Versioned<Service>, endpoint: EndpointId): Change {
-  const { attachingSince: _, ...holder } = value.holder ?? { host: '' }
-  const bound: Service = { ...value, endpoint, ...(value.holder === undefined ? {} : { holder }) }
-  return { op: 'update', table: 'services', key: keyIn(value.network, value.name), value: bound, index }
 }
 
 function sameAs(existing: Endpoint, asked: Endpoint): Endpoint {

@@ -101,6 +101,28 @@ scenario(
 )
 
 scenario(
+  'a host that was taken out and comes back before anybody took its service: its container is behind it again',
+  { timeout: 240_000 },
+  async ({ net1, net2, consulServer, faults }) => {
+    await withService(net1, net2, [], async ({ id, address }) => {
+      await using fromOther = await faults.partition(net2, net1)
+      await using fromConsul = await faults.partition(net2, consulServer)
+      await takenOut(net1, net2)
+      await using asker = await net1.run({ name: 'asker', network: 'steady' })
+      const behind = net1.within(convergesWithinMs).waitUntilSucceeds
+      await behind`docker service ls | grep -qE ${'db +steady *$'}`
+
+      await fromOther.heal()
+      await fromConsul.heal()
+      await behind`docker service ls | grep -qE ${`db +steady +${id.slice(0, 12)}`}`
+      await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 db`
+      await asker.succeed`ping -c1 -W1 ${address}`
+      await net2.waitUntilSucceeds`multihost status --json | jq -e ${'.problems | length == 0'}`
+    })
+  },
+)
+
+scenario(
   'a host without power comes back after its service went elsewhere: the container does not start, and says why',
   { timeout: 240_000 },
   async ({ net1, net2, faults }) => {

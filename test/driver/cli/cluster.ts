@@ -1,4 +1,5 @@
 /** Two hosts with whole drivers, and the engine as commands see it: the same dockerd in memory behind other calls. */
+import { randomBytes } from 'node:crypto'
 import type { Dockerd } from '../../../driver/cli/dockerd.ts'
 import { DriverError } from '../../../driver/core/errors.ts'
 import { fakeKernel } from '../../../driver/kernel/fake.ts'
@@ -23,17 +24,17 @@ async function commandHost(memory: MemoryCluster, number: number): Promise<Comma
   const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
   const kernel = fakeKernel({ interfaces: [underlay] })
   const host = await startHost({ name, kernel, underlay, openStore: () => memory.open(name) })
-  const idle = new Set<string>()
+  const idle = new Map<string, string>()
   return {
     host,
     dockerd: commandsOf(host, idle),
     controlSocket: host.controlSocket,
-    create: (container) => void idle.add(container),
+    create: (container) => void idle.set(container, randomBytes(32).toString('hex')),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   }
 }
 
-function commandsOf({ docker }: TestHost, idle: ReadonlySet<string>): Dockerd {
+function commandsOf({ docker }: TestHost, idle: ReadonlyMap<string, string>): Dockerd {
   const asSeen = async () =>
     (await docker.networks()).map(({ id, name, driver }) => ({
       Id: id,
@@ -50,8 +51,9 @@ function commandsOf({ docker }: TestHost, idle: ReadonlySet<string>): Dockerd {
     async container(ref) {
       const running = (await docker.containers()).find(({ id, name }) => name === ref || id.startsWith(ref))
       if (running !== undefined) return { id: running.id, name: running.name, networks: [] }
-      if (!idle.has(ref)) throw new DriverError('not-found', `No such container: ${ref}`)
-      return { id: 'c'.repeat(64), name: ref, networks: [] }
+      const id = idle.get(ref)
+      if (id === undefined) throw new DriverError('not-found', `No such container: ${ref}`)
+      return { id, name: ref, networks: [] }
     },
     network: (ref) => find(ref).catch(() => undefined),
     networks: asSeen,
@@ -67,9 +69,9 @@ function commandsOf({ docker }: TestHost, idle: ReadonlySet<string>): Dockerd {
     async removeNetwork(ref) {
       await docker.rm((await find(ref)).Name)
     },
-    async connect(network, _, { v4 } = {}) {
-      const [name = ''] = idle
-      await docker.run(name, (await find(network)).Name, v4 === undefined ? {} : { ip: v4 })
+    async connect(network, id, { v4 } = {}) {
+      const name = [...idle].find(([, it]) => it === id)?.[0] ?? ''
+      await docker.run(name, (await find(network)).Name, { id, ...(v4 === undefined ? {} : { ip: v4 }) })
     },
     async disconnect(_, container) {
       await docker.stop((await docker.containers()).find(({ id }) => id === container)?.name ?? container)

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ensureNetwork } from '../../../driver/cli/docker/ensure.ts'
 import { service } from '../../../driver/cli/service.ts'
 import { DriverError } from '../../../driver/core/errors.ts'
+import { evict } from '../../../driver/verbs/evict.ts'
 import { until } from '../../fixtures/until.ts'
 import { type CommandHost, twoHosts } from './cluster.ts'
 
@@ -80,6 +81,38 @@ test('a published one is attached on one host, refused on the other, detached, a
   expect(await run(net2, 'detach other bar')).toBe('')
   expect(await run(net2, 'unpublish bar')).toBe('')
   expect(await ls(net2, '-q')).toBe('')
+})
+
+describe('a service whose host was taken out while its container ran on', () => {
+  /** net-2 has the container web behind bar, and is out of the cluster. */
+  async function takenOut(): Promise<void> {
+    await run(net1, 'publish bar')
+    net2.create('web')
+    await run(net2, 'attach web bar')
+    await lists(net1, 'bar')
+    await net2.host.stop()
+    await evict(net1.host.store, 'net-2')
+  }
+  const backendOf = async (on: CommandHost) => (await run(on, 'info bar')).split('\n').slice(-2).join()
+
+  test('is behind it again when the host is back', async () => {
+    await takenOut()
+    expect(await backendOf(net1)).toMatchInlineSnapshot(`"	Container: ,	Host: "`)
+    await net2.host.start()
+    await until('it is there again', async () => (await backendOf(net1)).includes('(web)'))
+    expect(await backendOf(net1)).toMatchInlineSnapshot(`"	Container: (12 hexes) (web),	Host: net-2"`)
+    await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
+  })
+
+  test('gives way to whoever took it, and the host says so', async () => {
+    await takenOut()
+    net1.create('other')
+    expect(await run(net1, 'attach other bar')).toBe('')
+    await net2.host.start()
+    const sentence = /container web is cut off .* went to service bar and container other on net-1/
+    await until('net-2 says so', () => net2.host.driver.status().problems.some((it) => sentence.test(it)))
+    expect(await backendOf(net2)).toMatchInlineSnapshot(`"	Container: (12 hexes) (other),	Host: net-1"`)
+  })
 })
 
 test('an attach that the engine refuses leaves the service free', async () => {

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest'
-import { checkDocker, type DockerNetwork } from '../../../driver/core/check-docker.ts'
+import { describe, expect, test } from 'vitest'
+import { checkDocker } from '../../../driver/core/check-docker.ts'
 import { sentence } from '../../../driver/core/difference.ts'
-import type { Snapshot } from '../../../driver/core/model.ts'
+import type { DockerNetwork } from '../../../driver/core/docker-state.ts'
+import type { Lease, Service, Snapshot } from '../../../driver/core/model.ts'
 import { agreeing, gone, mine, put, theirs } from './check.sample.ts'
 import { id, network } from './datapath.sample.ts'
 
@@ -63,6 +64,59 @@ test('an endpoint that the store does not have gets its records back, if its add
   const lease = { host: 'net-2', leasedAt: '', endpoint: theirs.id }
   const taken = put('addresses', `${a}/${mine.v4}`, lease)(lost)
   expect(told(taken, [inDocker()])).not.toContain('create')
+})
+
+describe('an endpoint of a service that the store does not have', () => {
+  const service = { id: id('e'), network: a, name: 'db', v4: mine.v4 }
+  const holder = { host: 'net-1', container: { id: 'c'.repeat(64), name: 'one' } }
+  const kept = { host: 'net-1', leasedAt: '', service: 'db' }
+  const lost = (change: Partial<Service> = {}, lease: Partial<Lease> = {}): string => {
+    const edits = [
+      gone('endpoints', `${a}/${mine.id}`),
+      put('services', `${a}/db`, { ...service, holder, ...change }),
+      put('addresses', `${a}/${mine.v4}`, { ...kept, ...lease }),
+    ]
+    return told(
+      edits.reduce((snapshot, edit) => edit(snapshot), agreeing()),
+      [inDocker()],
+    )
+  }
+
+  test('gets its records back, and the service, which nobody took', () => {
+    const back = lost()
+    expect(back).toMatchInlineSnapshot(`
+      "docker: endpoint 111111111111 of network foobar: found 172.21.0.2 02:42:ac:15:00:02 in container one, expected nothing; multihost check --repair
+        expect networks/a…
+        create endpoints/a…/1…
+        update addresses/a…/172.21.0.2
+        update services/a…/db"
+    `)
+    expect([
+      lost({ holder: { host: 'net-1' } }),
+      lost({ endpoint: mine.id }, { endpoint: mine.id }),
+      lost({ endpoint: 'of a container that is gone' }),
+    ]).toEqual([back, expect.stringContaining('update services'), back])
+  })
+
+  test('does not, when the service is another’s, or is nobody’s any more', () => {
+    const changes = [
+      lost({ holder: { host: 'net-2' } }, { host: 'net-2' }),
+      lost({ endpoint: theirs.id }),
+      lost({ holder: { host: 'net-1', container: { id: 'd'.repeat(64), name: 'two' } } }),
+      lost({ holder: { ...holder, attachingSince: '2026-01-01T00:00:00Z' } }),
+      lost({}, { endpoint: theirs.id }),
+      // Attached elsewhere, and detached.
+      told(
+        [
+          gone('endpoints', `${a}/${mine.id}`),
+          put('services', `${a}/db`, service),
+          put('addresses', `${a}/${mine.v4}`, { ...kept, host: 'net-2' }),
+        ].reduce((snapshot, edit) => edit(snapshot), agreeing()),
+        [inDocker()],
+      ),
+    ]
+    for (const lines of changes) expect(lines).not.toContain('create')
+  })
 })
 
 test('another address, MAC or container is told', () => {

@@ -27,6 +27,14 @@ test('a container whose address went to another while its host was away is named
   )
 })
 
+test('one whose service nobody took gets its record back, and is not named', () => {
+  const holder = { host: 'net-1' }
+  const service = { id: id('e'), network: a, name: 'db', v4: mine.v4 }
+  const kept = put('addresses', `${a}/${mine.v4}`, { host: 'net-1', leasedAt, service: 'db' })(evicted)
+  expect(told(put('services', `${a}/db`, { ...service, holder })(kept))).toBe('')
+  expect(told(put('services', `${a}/db`, service)(kept))).toContain('went to service db on net-1')
+})
+
 test('nothing is said of one that has its record, that nobody displaces, or that is leaving', () => {
   const taken = put('addresses', `${a}/${mine.v4}`, { host: 'net-2', leasedAt, endpoint: theirs.id })(evicted)
   expect([told(agreeing()), told(evicted), told(taken, [mine.id])]).toEqual(['', '', ''])
