@@ -85,7 +85,7 @@ export function dialectApp(parts: DialectParts): Hono {
   })
   app.post('/services/:name/give-up', async (c) => c.json((await services.giveUp(name(c))) ?? null))
   app.post('/services/:name/attached', async (c) => {
-    return c.json(services.attached(name(c), (await bodyOf(c, detachBody)).container))
+    return c.json(await services.attached(name(c), (await bodyOf(c, detachBody)).container))
   })
   app.post('/services/:name/detached', async (c) => c.json((await services.detached(name(c))) ?? null))
   return app

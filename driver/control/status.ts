@@ -1,6 +1,7 @@
 /**
  * What `multihost status` tells: one picture of this host, made of what the driver's parts know at this moment.
  */
+import { isAlive } from '../core/alive.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/model.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf } from '../core/snapshot.ts'
 import type { LaneStatus } from '../loops/lane.ts'
@@ -122,7 +123,7 @@ function hostsIn(snapshot: Snapshot, sessions: ReadonlySet<string> | undefined):
     vtep: value.vtep,
     driverVersion: value.driverVersion,
     ...(value.engineVersion === undefined ? {} : { engineVersion: value.engineVersion }),
-    alive: sessions === undefined ? undefined : value.session !== undefined && sessions.has(value.session),
+    alive: sessions && isAlive(value, sessions),
     networks: Object.keys(value.networks).length,
   }))
 }

@@ -4,6 +4,7 @@
  * Never a live one, whose containers would lose their peers; and never by itself: a host that was switched off for a
  * weekend must find its addresses again.
  */
+import { isAlive } from '../core/alive.ts'
 import { removeEndpointAndLeases } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../core/model.ts'
@@ -37,7 +38,7 @@ function checkGone(snapshot: Snapshot, host: HostName, sessions: ReadonlySet<str
     const known = [...snapshot.hosts.keys()].sort().join(', ')
     throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
   }
-  if (record?.value.session !== undefined && sessions.has(record.value.session)) {
+  if (isAlive(record?.value, sessions)) {
     throw new DriverError('in-use', `host ${host} is alive`, {
       hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
     })

@@ -33,6 +33,7 @@ import {
 import { keyIn, localIdOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import { type Decision, decide } from './decide.ts'
+import { inTheWay, orWithout } from './in-the-way.ts'
 import type { Verbs } from './verbs.ts'
 
 export interface ServiceContext {
@@ -63,7 +64,7 @@ export interface ServiceVerbs {
   /** The attach did not come about: others may begin one. */
   giveUp(name: string): Promise<void>
   /** What is to be disconnected; changes nothing. */
-  attached(name: string, container: string): Attachment & { container: string }
+  attached(name: string, container: string): Promise<Attachment & { container: string }>
   /** After the disconnect: nobody holds the service any more. */
   detached(name: string): Promise<void>
 }
@@ -75,7 +76,7 @@ export function serviceVerbs(context: ServiceContext, addresses: Addresses): Ser
   const { store, defaultNetwork } = context
   const find = (snapshot: Snapshot, name: string): ServiceView => findService(snapshot, name, defaultNetwork)
   const onRecord = <T>(name: string, change: (found: Found) => Decision<T>): Promise<T> =>
-    decide(store, (snapshot) => change(published(snapshot, find(snapshot, name))))
+    orWithout(store, () => decide(store, (snapshot) => change(published(snapshot, find(snapshot, name)))))
   return {
     list(network) {
       const snapshot = store.snapshot()
@@ -89,7 +90,7 @@ export function serviceVerbs(context: ServiceContext, addresses: Addresses): Ser
     attach: (name, container) => onRecord(name, (found) => attach(found, context, container)),
     giveUp: (name) => onRecord(name, (found) => giveUp(found, context)),
     attached: (name, container) =>
-      attached(store.snapshot(), find(store.snapshot(), name), container, context),
+      orWithout(store, () => attached(store.snapshot(), find(store.snapshot(), name), container, context)),
     detached: (name) => onRecord(name, (found) => letGo(found, context)),
   }
 }
@@ -195,13 +196,9 @@ function create(
 
 function unpublish({ snapshot, view, record, network }: Found): Decision<void> {
   if (view.backend !== undefined) {
-    throw new DriverError(
-      'in-use',
-      `service ${named(view)} is attached to ${describeBackend(view.backend)}`,
-      {
-        hint: `first: multihost service detach ${view.backend.container?.name ?? 'CONTAINER'} ${named(view)}`,
-      },
-    )
+    const { host, container } = view.backend
+    const hint = `first: multihost service detach ${container?.name ?? 'CONTAINER'} ${named(view)}`
+    throw inTheWay(host, 'in-use', attachedTo(view, view.backend), hint)
   }
   const addresses = ipsOf(record.value).flatMap((ip): Change[] => {
     const key = keyIn(network.value.id, ip)
@@ -244,9 +241,8 @@ function checkFree(
   asking: { host: HostName; container: Container | undefined },
 ): void {
   if (view.backend !== undefined) {
-    throw new DriverError('taken', `service ${named(view)} is attached to ${describeBackend(view.backend)}`, {
-      hint: 'a service has one container in the whole cluster; detach that one first',
-    })
+    const hint = 'a service has one container in the whole cluster; detach that one first'
+    throw inTheWay(view.backend.host, 'taken', attachedTo(view, view.backend), hint)
   }
   const { host, container, attachingSince } = record.value.holder ?? {}
   const age = attachingSince === undefined ? attachTakesMs : now.getTime() - Date.parse(attachingSince)
@@ -294,16 +290,12 @@ function attached(
     throw new DriverError('not-found', `no container is attached to service ${named(view)}`)
   }
   if (backend.host !== host) {
-    throw new DriverError('invalid', `service ${named(view)} is attached to ${describeBackend(backend)}`, {
-      hint: `detach it there, on ${backend.host}`,
-    })
+    const hint = `detach it there, on ${backend.host}`
+    throw inTheWay(backend.host, 'invalid', attachedTo(view, backend), hint)
   }
   const { id, name } = backend.container ?? { id: '', name: '' }
   if (container === '' || (name !== container && !id.startsWith(container))) {
-    throw new DriverError(
-      'invalid',
-      `service ${named(view)} is attached to ${describeBackend(backend)}, not to ${container}`,
-    )
+    throw new DriverError('invalid', `${attachedTo(view, backend)}, not to ${container}`)
   }
   const localId = localIdOf(snapshot, host, view.network.id) ?? view.network.id
   return { service: view, localId, container: id }
@@ -359,6 +351,10 @@ function nameTaken(view: ServiceView): DriverError {
       ? 'is published already'
       : `is the name of ${describeBackend(view.backend)}`
   return new DriverError('taken', `service ${named(view)} ${by}`, { hint: 'choose another name' })
+}
+
+function attachedTo(view: ServiceView, backend: NonNullable<ServiceView['backend']>): string {
+  return `service ${named(view)} is attached to ${describeBackend(backend)}`
 }
 
 function named({ name, network }: ServiceView): string {

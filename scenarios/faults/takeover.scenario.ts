@@ -66,6 +66,8 @@ async function withService(
       expect(await net1.fail`docker service attach heir db.steady`).toMatch(
         /attached to container old .*on net-2/,
       )
+      const refusal = 'docker service attach heir db.steady 2>&1'
+      await net1.within(sessionEndsMs).waitUntilSucceeds`sh -c ${`${refusal} | grep "host rm net-2"`}`
       await takenOut(net1, net2)
       await net1.succeed`docker service attach heir db.steady`
       expect(await net1.succeed`docker exec heir hostname -I`).toContain(address)

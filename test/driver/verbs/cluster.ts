@@ -56,6 +56,14 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
   return { name, store, context, verbs: createVerbs(context), settled, clock }
 }
 
+/** As the host loop does: the host's record has a session, which lives until the store is closed. */
+export async function showAlive({ store, name }: Host): Promise<void> {
+  const record = (await store.read()).hosts.get(name)
+  if (record === undefined) throw new Error(`${name} is not in the store`)
+  const value = { ...record.value, session: await store.session() }
+  await store.commit([{ op: 'update', table: 'hosts', key: name, value, index: record.index }])
+}
+
 export interface NewNetwork {
   id: string
   subnet?: string

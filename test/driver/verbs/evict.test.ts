@@ -1,16 +1,13 @@
 import { expect, test } from 'vitest'
 import { evict } from '../../../driver/verbs/evict.ts'
-import { cluster, createNetwork, id, run } from './cluster.ts'
+import { cluster, createNetwork, id, run, showAlive } from './cluster.ts'
 
 async function twoHosts() {
   const lab = cluster()
   const [net1, net2] = [lab.host(1), lab.host(2)]
   const { v4 } = await createNetwork(net2, { id: id('a') })
   for (const digit of ['d', 'e']) await run(net2, { network: id('a'), pool: v4.cidr, endpoint: id(digit) })
-  const record = net2.store.snapshot().hosts.get('net-2')
-  if (record === undefined) throw new Error('net-2 is not in the store')
-  const value = { ...record.value, session: await net2.store.session() }
-  await net2.store.commit([{ op: 'update', table: 'hosts', key: 'net-2', value, index: record.index }])
+  await showAlive(net2)
   return { net1, net2 }
 }
 

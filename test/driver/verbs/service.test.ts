@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { isCode } from '../../../driver/core/errors.ts'
+import { DriverError, isCode } from '../../../driver/core/errors.ts'
+import { evict } from '../../../driver/verbs/evict.ts'
 import { type ServiceVerbs, serviceVerbs } from '../../../driver/verbs/service.ts'
-import { cluster, createNetwork, type Host, id, run, show, stop } from './cluster.ts'
+import { cluster, createNetwork, type Host, id, run, show, showAlive, stop } from './cluster.ts'
 
 const network = id('1')
 const copy = id('2')
@@ -17,6 +18,8 @@ beforeEach(async () => {
   await createNetwork(net1, { id: network, subnet: pool })
   await createNetwork(net2, { id: copy, subnet: pool, options: mark, ipamOptions: mark })
   await nameIt(net1, network, 'multihost')
+  await showAlive(net1)
+  await showAlive(net2)
 })
 const mark = { 'multihost.id': network }
 
@@ -142,6 +145,39 @@ describe('a published service', () => {
   })
 })
 
+describe('a service whose container is on a host that is away', () => {
+  beforeEach(async () => {
+    const { v4: ip } = await net1.services.publish('bar')
+    await net1.services.attach('bar', web)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    await net2.store.read()
+  })
+  const asked = async (): Promise<string> =>
+    [
+      await lineOf(net2.services.attach('bar', web)),
+      await lineOf(net2.services.unpublish('bar')),
+      await lineOf(net2.services.attached('bar', 'web')),
+    ].join('\n')
+
+  test('can be had when that host is taken out, which is said', async () => {
+    await net1.store.close()
+    expect(await asked()).toMatchInlineSnapshot(`
+      "taken: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1
+      in-use: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1
+      invalid: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1"
+    `)
+    await evict(net2.store, 'net-1')
+    expect((await net2.services.attach('bar', web)).service.name).toBe('bar')
+  })
+
+  test('is refused in the usual words while that host lives, or nobody knows', async () => {
+    expect(await asked()).not.toContain('host rm')
+    await net1.store.close()
+    net2.store.sessions = () => Promise.reject(new DriverError('unavailable', 'Consul does not answer'))
+    expect(await asked()).not.toContain('host rm')
+  })
+})
+
 describe('what cannot be', () => {
   test('publishing and attaching under the name of a container', async () => {
     await run(net1, { network, pool, endpoint: 'e1' })
@@ -161,12 +197,12 @@ describe('what cannot be', () => {
 
   test('detaching on another host, or another container', async () => {
     const { v4: ip } = await net1.services.publish('bar')
-    expect(() => net1.services.attached('bar', 'web')).toThrow('no container is attached')
+    await expect(net1.services.attached('bar', 'web')).rejects.toThrow('no container is attached')
     await net1.services.attach('bar', web)
     await run(net1, { network, pool, endpoint: 'e1', ip })
     await net2.store.read()
-    expect(() => net2.services.attached('bar', 'web')).toThrow('is attached to a container on net-1')
-    expect(() => net1.services.attached('bar', 'other')).toThrow('not to other')
+    await expect(net2.services.attached('bar', 'web')).rejects.toThrow('is attached to a container on net-1')
+    await expect(net1.services.attached('bar', 'other')).rejects.toThrow('not to other')
   })
 
   test('attaching where the engine gives no fixed addresses, which is said before anything is changed', async () => {
