@@ -75,6 +75,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       namespaceFolder: options.netnsDir,
       answering: (method) => points.answering(`answer: ${method}`),
       ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
+      answerWithinMs: options.answerWithinMs,
       defaultNetwork: options.defaultNetwork,
       inSwarmMode: () => inSwarmMode(options.dockerSocket),
       script: async (words) => asScript(await docker(words, { ...options, environment: {} })),

@@ -4,6 +4,7 @@
  * Whatever is outside comes in as an argument, so that tests run two of these in one process. The plugin socket is
  * opened last, and closed first; the kernel is left as it is.
  */
+import { answerWithinS } from './bounds.ts'
 import { type ControlParts, controlApp } from './control/app.ts'
 import { check } from './control/check.ts'
 import { createMetrics } from './control/metrics.ts'
@@ -25,6 +26,7 @@ import { startNetworks } from './loops/networks.ts'
 import { type DnsAddress, startNaming } from './naming.ts'
 import { type Call, pluginApp } from './protocol/app.ts'
 import { listenOn } from './protocol/socket.ts'
+import { storeAnswersWithinMs } from './store/consul.ts'
 import { counting } from './store/counting.ts'
 import type { Store } from './store/store.ts'
 import { createVerbs } from './verbs/all.ts'
@@ -58,6 +60,8 @@ export interface DriverOptions {
   dnsListen?: DnsAddress | undefined
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit?: number
+  /** No call of Docker's takes longer; the kernel is waited for as long as that leaves after the store's bound. */
+  answerWithinMs?: number
   version: string
   log: Log
   /** Right before Docker is answered. */
@@ -75,7 +79,7 @@ export interface Driver {
 }
 
 export async function startDriver(options: DriverOptions): Promise<Driver> {
-  const { host, kernel, log, version, namespaceFolder } = options
+  const { host, kernel, log, version, namespaceFolder, answerWithinMs = 1000 * answerWithinS.usual } = options
   const startedAt = new Date().toISOString()
   const metrics = createMetrics(() => status())
   const store = counting(options.store, metrics.onStoreError)
@@ -85,7 +89,10 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     const localId = localIdOf(store.snapshot(), host, network)
     return localId === undefined ? undefined : namespaceOf(localId, namespaceFolder)
   }
-  const datapath = startDatapath({ store, kernel, host, underlay: place.now, log, localNamespaceOf })
+  const datapath = startDatapath({
+    ...{ store, kernel, host, underlay: place.now, log, localNamespaceOf },
+    settleMs: answerWithinMs - storeAnswersWithinMs,
+  })
   const context: VerbContext = {
     host,
     store,
@@ -156,7 +163,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     logCall(log, call)
     options.answering?.(call.method)
   }
-  const plugin = await listenOn(options.socket, pluginApp({ verbs, onCall })).catch(
+  const plugin = await listenOn(options.socket, pluginApp({ verbs, onCall, boundMs: answerWithinMs })).catch(
     async (error: unknown) => {
       await controls.close()
       throw error

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { answerWithinS } from './bounds.ts'
 import { canonicalIp, isIp } from './core/address.ts'
 import { namespaceFolder } from './core/desired.ts'
 import { DriverError } from './core/errors.ts'
@@ -31,6 +32,8 @@ export interface DaemonOptions {
   dnsListen?: DnsAddress
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
+  /** No call of Docker's takes longer. */
+  answerWithinMs: number
   stateDir: string
   logLevel: string
 }
@@ -53,6 +56,7 @@ const options = {
   'address-pools': text,
   'dns-listen': text,
   'hosts-file-limit': text,
+  'answer-within': text,
   'netns-dir': text,
   'state-dir': text,
   'log-level': text,
@@ -75,6 +79,8 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
                            answer DNS there, on an address of this host that containers reach, for the engine's
                            --dns=ADDRESS; default: nowhere
   --hosts-file-limit=N     networks with more named endpoints are left to DNS; default: 500
+  --answer-within=SECONDS  how long a call of Docker's may take before it is refused, for machines that are very
+                           slow: ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
   --socket=PATH            default: /run/docker/plugins/vxlan.sock
   --control-socket=PATH    default: ${defaultControlSocket}
   --docker-socket=PATH     default: ${defaultDockerSocket}
@@ -87,6 +93,8 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
 export function parseDaemonOptions(args: string[]): DaemonOptions {
   const given = parse(args)
   const path = (name: keyof typeof given, or: string): string => checkPath(name, given[name] ?? or)
+  const number = (name: keyof typeof given, or: string, range: Range): number =>
+    wholeNumber(name, given[name] ?? or, range)
   const tokenFile = given['kv-token-file']
   const [bind, dns] = [given['bind-interface'], given['dns-listen']]
   return {
@@ -102,7 +110,8 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
     addressPools: given['address-pools']?.split(',').map((it) => checkSource(it.trim())) ?? defaultPools,
     netnsDir: path('netns-dir', namespaceFolder),
     ...(dns === undefined ? {} : { dnsListen: parseDnsAddress(dns) }),
-    hostsFileLimit: wholeNumber('hosts-file-limit', given['hosts-file-limit'] ?? '500'),
+    hostsFileLimit: number('hosts-file-limit', '500', { least: 0, most: 9_999_999 }),
+    answerWithinMs: 1000 * number('answer-within', `${answerWithinS.usual}`, answerWithinS),
     stateDir: path('state-dir', '/var/lib/multihost'),
     logLevel: oneOf('log-level', given['log-level'] ?? 'info', logLevels),
   }
@@ -168,9 +177,16 @@ function parseDnsAddress(value: string): DnsAddress {
   })
 }
 
-function wholeNumber(name: string, value: string): number {
-  if (/^\d{1,7}$/.test(value)) return Number(value)
-  throw new DriverError('invalid', `--${name}=${value} is not allowed`, { hint: 'write a whole number' })
+interface Range {
+  least: number
+  most: number
+}
+
+function wholeNumber(name: string, value: string, { least, most }: Range): number {
+  if (/^\d+$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value)
+  throw new DriverError('invalid', `--${name}=${value} is not allowed`, {
+    hint: `write a whole number from ${least} to ${most}`,
+  })
 }
 
 /** Part of the store's keys, and shown to people. */

@@ -9,6 +9,7 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { ZodError } from 'zod'
+import { answerWithinS } from '../bounds.ts'
 import { asDriverError, DriverError, type ErrorCode } from '../core/errors.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import { type Route, routes } from './routes.ts'
@@ -23,14 +24,14 @@ export interface Call {
 
 export interface AppOptions {
   verbs: Verbs
-  /** No call takes longer. The store's own bound is half of it. */
+  /** No call takes longer. */
   boundMs?: number
   onCall?(call: Call): void
 }
 
 const maxBodyBytes = 1024 * 1024
 
-export function pluginApp({ verbs, boundMs = 8000, onCall }: AppOptions): Hono {
+export function pluginApp({ verbs, boundMs = 1000 * answerWithinS.usual, onCall }: AppOptions): Hono {
   const app = new Hono()
   app.use(bodyLimit({ maxSize: maxBodyBytes, onError: (c) => refuse(c, 413, tooLarge()) }))
   for (const route of routes(verbs)) {

@@ -43,9 +43,13 @@ export interface ConsulOptions {
   log?: Log
 }
 
+/** Unless another `timeoutMs` is given. */
+export const storeAnswersWithinMs = 4000
+
 /** Resolves as soon as the copy on disk is read, whether Consul can be reached or not. Throws `invalid` for the URL. */
 export async function openConsulStore(options: ConsulOptions): Promise<Store> {
-  const { host, timeoutMs = 4000, log = silent, retentionMs = 5000, sessionTtlMs = 15_000 } = options
+  const { host, timeoutMs = storeAnswersWithinMs, log = silent } = options
+  const { retentionMs = 5000, sessionTtlMs = 15_000 } = options
   const address = parseStoreUrl(options.url, options.prefix)
   const health = createHealth(log)
   const client = createClient({ ...options, address, timeoutMs, heard: health.heard })

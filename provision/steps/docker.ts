@@ -2,8 +2,10 @@
  * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
  */
 import { z } from 'zod'
+import { answerWithinS } from '../../driver/bounds.ts'
 import { LabError } from '../errors.ts'
 import { consulAddress, network } from '../hosts.ts'
+import { patience } from '../patience.ts'
 import { render } from '../template.ts'
 import { authorityFile, tokenFile } from './driver.ts'
 import {
@@ -66,16 +68,25 @@ export function optionsFileText(values: { dockerOpts: string; multihostOpts: str
 }
 
 function optionsFileFor({ host, secrets }: StepContext): RemoteFile {
-  const multihostOpts = [
-    ...(secrets ? securedStore : [`--kv-store=consul://${consulAddress}:8500`]),
-    '--default-network=overlay:multihost',
-    `--bind-interface=${network}`,
-    `--dns-listen=${host.address}`,
-  ]
+  const options = driverOptions({ hostAddress: host.address, secured: secrets !== undefined, patience })
   return {
     path: optionsFile,
-    content: optionsFileText({ dockerOpts: `--dns=${host.address}`, multihostOpts: multihostOpts.join(' ') }),
+    content: optionsFileText({ dockerOpts: `--dns=${host.address}`, multihostOpts: options.join(' ') }),
   }
+}
+
+export function driverOptions(of: { hostAddress: string; secured: boolean; patience: number }): string[] {
+  return [
+    ...(of.secured ? securedStore : [`--kv-store=consul://${consulAddress}:8500`]),
+    '--default-network=overlay:multihost',
+    `--bind-interface=${network}`,
+    `--dns-listen=${of.hostAddress}`,
+    ...(of.patience === 1 ? [] : [`--answer-within=${patientAnswerS(of.patience)}`]),
+  ]
+}
+
+function patientAnswerS(patience: number): number {
+  return Math.min(answerWithinS.usual * patience, answerWithinS.most)
 }
 
 async function addDropIn(context: StepContext): Promise<void> {

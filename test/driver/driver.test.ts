@@ -263,6 +263,22 @@ test('what this driver itself was asked for a moment ago is Docker’s to take u
   expect(net1.store.snapshot().addresses.size).toBe(1)
 })
 
+test('Docker waits for the kernel as long as its call may take, less what the store may take', async () => {
+  await using net3 = await host(3, { answerWithinMs: 4100 })
+  await net3.docker.create('foobar')
+  const { apply } = net3.kernel
+  let goOn: () => void = () => undefined
+  const slow = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  net3.kernel.apply = async (ops) => {
+    await slow
+    return apply(ops)
+  }
+  await expect(net3.docker.run('one', 'foobar')).rejects.toThrow('has not settled within 100 ms')
+  goOn()
+})
+
 test('a hundred containers on two hosts at once have a hundred addresses', async () => {
   await net1.docker.create('foobar')
   await has(net2, 'foobar')

@@ -41,6 +41,11 @@ test('without an address DNS does not listen, and 500 endpoints go into hosts fi
   expect(parseDaemonOptions([store]).dnsListen).toBeUndefined()
 })
 
+test('Docker is answered within 8 s, or what is given', () => {
+  expect(parseDaemonOptions([store]).answerWithinMs).toBe(8000)
+  expect(parseDaemonOptions([store, '--answer-within=25']).answerWithinMs).toBe(25_000)
+})
+
 test('a list of pools, and a token that stays in its file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-options-'))
   writeFileSync(join(folder, 'token'), 'secret\n')
@@ -67,7 +72,14 @@ test.each([
   [[store, '--address-pools=ten'], "'ten' is not a list of pools"],
   [[store, '--dns-listen=eth1'], '--dns-listen=eth1 is not allowed; write it like 192.168.33.11'],
   [[store, '--dns-listen=1.2.3.4:99999'], '--dns-listen=1.2.3.4:99999 is not allowed'],
-  [[store, '--hosts-file-limit=many'], '--hosts-file-limit=many is not allowed; write a whole number'],
+  [
+    [store, '--hosts-file-limit=many'],
+    '--hosts-file-limit=many is not allowed; write a whole number from 0 to 9999999',
+  ],
+  ...['7', '26', '9.5', '', '10s'].map((value): [string[], string] => [
+    [store, `--answer-within=${value}`],
+    `--answer-within=${value} is not allowed; write a whole number from 8 to 25`,
+  ]),
   [[store, '--log-level=loud'], '--log-level=loud is not allowed; it takes debug, info, warn, error'],
   [[store, '--kv-stroe=x'], "Unknown option '--kv-stroe'; options are --kv-store,"],
   [[store, 'word'], "Unexpected argument 'word'"],

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
-import { optionsFileText } from '../../provision/steps/docker.ts'
+import { parseDaemonOptions } from '../../driver/options.ts'
+import { driverOptions, optionsFileText } from '../../provision/steps/docker.ts'
 import { render } from '../../provision/template.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'template-'))
@@ -29,6 +30,17 @@ test('the options file has both variables, each in double quotes', () => {
   expect(
     optionsFileText({ dockerOpts: '--debug', multihostOpts: '--kv-store=consul://192.168.33.10:8500' }),
   ).toContain('DOCKER_OPTS="--debug"\nMULTIHOST_OPTS="--kv-store=consul://192.168.33.10:8500"\n')
+})
+
+test.each([
+  [1, undefined],
+  [2, '--answer-within=16'],
+  [3, '--answer-within=24'],
+  [10, '--answer-within=25'],
+])('the driver of a host that may be %d times slower may answer Docker later', (patience, option) => {
+  const options = driverOptions({ hostAddress: '192.168.33.11', secured: false, patience })
+  expect(options.find((it) => it.startsWith('--answer-within'))).toBe(option)
+  expect(parseDaemonOptions(options).kvStore).toBe('consul://192.168.33.10:8500')
 })
 
 test.each(['a"b', 'a$b', 'a`b', 'a\\b', 'a\nb'])(
