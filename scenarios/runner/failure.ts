@@ -5,6 +5,8 @@
 import type { Ran } from './host.ts'
 
 export class ScenarioFailure extends Error {
+  readonly stdout: string
+
   constructor({ host, command, result, ms }: Ran, verdict: string) {
     super(
       [
@@ -15,6 +17,7 @@ export class ScenarioFailure extends Error {
       ].join('\n'),
     )
     this.name = 'ScenarioFailure'
+    this.stdout = result.stdout
     Error.captureStackTrace(this, ScenarioFailure)
     this.stack = [`${this.name}: ${this.message}`, ...ownFrames(this.stack ?? '')].join('\n')
   }

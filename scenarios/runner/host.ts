@@ -11,6 +11,7 @@ import { type Connection, type Result, shellQuote } from '../../provision/ssh.ts
 import type { CommandEvent, WaitEvent } from '../report/events.ts'
 import { ScenarioFailure } from './failure.ts'
 import { takingDown } from './moment.ts'
+import { bothFailed } from './suppressed.ts'
 import type { Session } from './terminal.ts'
 import { until } from './until.ts'
 
@@ -162,20 +163,37 @@ async function startContainer(
   verbsInside: (inside: (line: string) => string) => Verbs,
 ): Promise<Container> {
   const on = network === undefined ? [] : ['--network', network]
-  const id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${imageName} ${command}`
+  let id = ''
   const ask = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
   const currentAddress = async () =>
     (await host.succeed`docker inspect -f ${ask} ${id}`).trim().split(' ')[0] ?? ''
-  const address = await currentAddress()
   const remove = async () => {
     await host.succeed`docker rm -f ${id}`
   }
-  const verbs = verbsInside((line) => `docker exec ${id} sh -c ${shellQuote(line)}`)
   const dispose = async () => {
     await takingDown()
     await remove()
   }
-  return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: dispose }
+  try {
+    id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${imageName} ${command}`
+    const address = await currentAddress()
+    const verbs = verbsInside((line) => `docker exec ${id} sh -c ${shellQuote(line)}`)
+    return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    // The scenario has nothing that would remove it.
+    id ||= createdBy(error)
+    if (id === '') throw error
+    await dispose().catch((then) => {
+      throw bothFailed(then, error)
+    })
+    throw error
+  }
+}
+
+/** The container that `docker run -d` has made and could not start: it has printed its id all the same. */
+function createdBy(failed: unknown): string {
+  if (!(failed instanceof ScenarioFailure)) return ''
+  return /^[0-9a-f]{64}$/m.exec(failed.stdout)?.[0] ?? ''
 }
 
 /** The template's text as it is, each inserted value as one quoted word, each inserted list as several. */

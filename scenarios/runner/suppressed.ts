@@ -4,7 +4,7 @@
  *
  * Compilers take the global one where there is one; Node 20 has none.
  */
-function bothFailed(error: unknown, suppressed: unknown): Error {
+export function bothFailed(error: unknown, suppressed: unknown): Error {
   const [first, then] = [suppressed, error].map((each) =>
     each instanceof Error ? each : new Error(`${each}`),
   ) as [Error, Error]
