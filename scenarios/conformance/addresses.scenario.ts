@@ -3,19 +3,20 @@
  */
 import { expect } from 'vitest'
 import { sharedNetwork } from '../runner/network.ts'
+import { together } from '../runner/together.ts'
 import { scenario } from './scenario.ts'
 
 scenario('both hosts start containers at once, and every address is unique', async ({ net1, net2 }) => {
   await using crowd = await sharedNetwork([net1, net2], 'crowd')
   const start = `seq 6 | xargs -P 6 -I{} docker run -d --name crowd-{} --network ${crowd.name} debian:13 sleep infinity`
   const ask = `docker ps -q --filter network=${crowd.name} | xargs docker inspect -f '{{.NetworkSettings.Networks.crowd.IPAddress}}'`
-  await Promise.all([net1, net2].map((host) => host.succeed`sh -c ${start}`))
-  const addresses = await Promise.all([net1, net2].map((host) => host.succeed`sh -c ${ask}`))
+  await together([net1, net2].map((host) => host.succeed`sh -c ${start}`))
+  const addresses = await together([net1, net2].map((host) => host.succeed`sh -c ${ask}`))
   const all = addresses.flatMap((each) => each.split('\n'))
   expect(all).toHaveLength(12)
   expect(all.filter((each) => !/^\d+\.\d+\.\d+\.\d+$/.test(each))).toEqual([])
   expect(new Set(all).size).toBe(12)
-  await Promise.all([net1, net2].map((host) => host.succeed`docker ps -aq | xargs docker rm -f`))
+  await together([net1, net2].map((host) => host.succeed`docker ps -aq | xargs docker rm -f`))
 })
 
 scenario('--ip is kept, and refused to a second container', async ({ net1, net2 }) => {
@@ -24,7 +25,9 @@ scenario('--ip is kept, and refused to a second container', async ({ net1, net2 
   await using b = await net2.run({ name: 'two', network: fixed.name })
   expect(a.address).toBe('10.40.0.77')
   await b.waitUntilSucceeds`ping -c1 -W1 10.40.0.77`
-  await net2.fail`docker run --rm --network ${fixed.name} --ip 10.40.0.77 debian:13 true`
+  const late = net2.run({ name: 'late', network: fixed.name, args: ['--ip', '10.40.0.77'] })
+  await expect(late).rejects.toThrow('should succeed')
+  expect(await net2.succeed`docker ps -aq --filter name=late`, 'what could not be started').toBe('')
 })
 
 scenario('--mac-address is kept', async ({ net1, net2 }) => {

@@ -6,8 +6,7 @@ import { expect } from 'vitest'
 import type { Container, Host } from '../runner/host.ts'
 import { sharedNetwork } from '../runner/network.ts'
 import { scenario } from '../runner/scenario.ts'
-
-const kv = 'http://consul-server:8500/v1/kv/multihost'
+import { storedKeys, storeUrl } from '../runner/store.ts'
 
 interface Lab {
   network: string
@@ -61,36 +60,40 @@ scenario(
   },
 )
 
-scenario('a claim that is gone from Consul is found until it is repaired', async ({ net1, net2 }) => {
-  await withPair(net1, net2, async ({ network }) => {
-    const vni = await net1.succeed`sh -c ${`curl -sf ${kv}/networks/${network}?raw | jq .vni`}`
-    const before = await net1.succeed`curl -sf ${`${kv}/vnis/${vni}?raw`}`
-    await net1.succeed`curl -sf -X DELETE ${`${kv}/vnis/${vni}`}`
-    await foundAndRepaired(net1, `claim vnis/${vni} of network checked: found nothing`)
-    expect(await net2.succeed`curl -sf ${`${kv}/vnis/${vni}?raw`}`).toBe(before)
-  })
-})
+scenario(
+  'a claim that is gone from Consul is found until it is repaired',
+  async ({ net1, net2, consulServer }) => {
+    await withPair(net1, net2, async ({ network }) => {
+      const vni =
+        await consulServer.succeed`sh -c ${`curl -sf ${storeUrl}/networks/${network}?raw | jq .vni`}`
+      const before = await consulServer.succeed`curl -sf ${`${storeUrl}/vnis/${vni}?raw`}`
+      await consulServer.succeed`curl -sf -X DELETE ${`${storeUrl}/vnis/${vni}`}`
+      await foundAndRepaired(net1, `claim vnis/${vni} of network checked: found nothing`)
+      expect(await consulServer.succeed`curl -sf ${`${storeUrl}/vnis/${vni}?raw`}`).toBe(before)
+    })
+  },
+)
 
 scenario(
   'the lease of a container that runs, deleted in Consul, is found and made again',
-  async ({ net1, net2 }) => {
+  async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network, a }) => {
-      await net1.succeed`curl -sf -X DELETE ${`${kv}/addresses/${network}/${a.address}`}`
+      await consulServer.succeed`curl -sf -X DELETE ${`${storeUrl}/addresses/${network}/${a.address}`}`
       await foundAndRepaired(net1, `expected a lease of ${a.address}`)
-      await net2.succeed`curl -sf ${`${kv}/addresses/${network}/${a.address}`}`
+      await consulServer.succeed`curl -sf ${`${storeUrl}/addresses/${network}/${a.address}`}`
     })
   },
 )
 
 scenario(
   'the endpoint of a container that runs, deleted in Consul, comes back before its links go',
-  async ({ net1, net2 }) => {
+  async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network, a, b }) => {
       const ask = '{{range .NetworkSettings.Networks}}{{.EndpointID}}{{end}}'
-      const key = `${kv}/endpoints/${network}/${await net1.succeed`docker inspect -f ${ask} ${a.id}`}`
-      await net1.succeed`curl -sf -X DELETE ${key}`
+      const key = `${storeUrl}/endpoints/${network}/${await net1.succeed`docker inspect -f ${ask} ${a.id}`}`
+      await consulServer.succeed`curl -sf -X DELETE ${key}`
       await net1.run`multihost check --within=0`
-      await net1.waitUntilSucceeds`curl -sf ${key}`
+      await consulServer.waitUntilSucceeds`curl -sf ${key}`
       await b.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
     })
   },
@@ -98,15 +101,15 @@ scenario(
 
 scenario(
   'an endpoint that Docker does not have is found, and repair takes it out of Consul',
-  async ({ net1, net2 }) => {
+  async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network }) => {
       const id = 'f'.repeat(64)
       const ghost = { network, id, v4: '172.21.99.99', mac: '02:42:ac:15:63:63', host: 'net-1', aliases: [] }
       const endpoint = JSON.stringify({ ...ghost, vtep: net1.address, joined: true })
-      const put = `curl -sf -X PUT -d '${endpoint}' ${kv}/endpoints/${network}/${id}`
-      await foundAtOnce(net1, put, `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
+      await consulServer.succeed`curl -sf -X PUT -d ${endpoint} ${`${storeUrl}/endpoints/${network}/${id}`}`
+      await foundAtOnce(net1, 'true', `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
       await net1.succeed`multihost check --repair`
-      await net1.fail`curl -sf ${`${kv}/endpoints/${network}/${id}`}`
+      expect(await storedKeys(consulServer)).not.toContain(`endpoints/${network}/${id}`)
     })
   },
 )

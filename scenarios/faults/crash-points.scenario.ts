@@ -146,7 +146,7 @@ for (const verb of verbs) {
 /** The verb on net-1, again and again, until the victim has no further point to die at. */
 async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<string[]> {
   const points: string[] = []
-  const before = await inventory(net1, net2)
+  const before = await inventory()
   for (let n = 1; ; n++) {
     if (verb.prepare !== undefined) await net1.succeed`sh -c ${verb.prepare}`
     await agree(`before ${verb.title}`, net1, net2)
@@ -165,7 +165,7 @@ async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<
     await net1.waitUntilSucceeds`sh -c ${verb.done}`
     await net1.run`sh -c ${verb.undo}`
     await agree(`after undoing ${verb.title} (${point})`, net1, net2)
-    expect(await inventory(net1, net2), point).toEqual(before)
+    expect(await inventory(), point).toEqual(before)
     if (isOver) return points
     points.push(`${point}: ${code === 0 ? 'succeeded' : stderr.trim().slice(0, 300)}`)
   }

@@ -15,6 +15,7 @@ import type { Host } from '../runner/host.ts'
 import { sharedNetwork } from '../runner/network.ts'
 import { scenario } from '../runner/scenario.ts'
 import { inventory } from '../runner/steady.ts'
+import { together } from '../runner/together.ts'
 import { type SoakStep, soakPlan } from './soak-plan.ts'
 import { trendOf } from './trend.ts'
 
@@ -28,20 +29,20 @@ scenario(
   { timeout: 60_000 + containers * 10_000 },
   async ({ net1, net2, faults }) => {
     console.log(`soak: SOAK_SEED=${seed} SOAK_CONTAINERS=${containers} repeats it`)
-    const before = await inventory(net1, net2)
+    const before = await inventory()
     const samples: Sample[] = []
     {
       await using _soak = await sharedNetwork([net1, net2], 'soak')
       const hosts = [net1, net2]
       for (const [i, round] of soakPlan(seed, containers).entries()) {
-        await Promise.all(hosts.map((host, at) => play(host, round[at] ?? [], faults)))
+        await together(hosts.map((host, at) => play(host, round[at] ?? [], faults)))
         await checkRound(hosts, `round ${i} of seed ${seed}`)
         samples.push(await sampleOf(net1))
       }
     }
-    await net1.waitUntilSucceeds`! docker ps -aq | grep -q .`
+    await net1.waitUntilSucceeds`left=$(docker ps -aq) && [ -z "$left" ]`
     // What an engine that was killed never told of goes after a second look.
-    await vi.waitFor(async () => expect((await inventory(net1, net2)).sort()).toEqual(before.sort()), {
+    await vi.waitFor(async () => expect(await inventory()).toEqual(before), {
       timeout: 15_000,
       interval: 200,
     })
@@ -54,7 +55,7 @@ async function play(host: Host, steps: readonly SoakStep[], faults: Faults): Pro
     if (step.step === 'start') {
       const start = (name: string) =>
         host.succeed`docker run -d --init --name ${name} --network soak debian:13 sleep infinity`
-      await Promise.all(step.names.map(start))
+      await together(step.names.map(start))
     } else if (step.step === 'stop') await host.succeed`docker rm -f ${step.names}`
     else if (step.step === 'restart') await faults.restart(host, step.unit)
     else await host.succeed`systemctl kill -s KILL ${step.unit}`
@@ -73,7 +74,7 @@ interface Running {
 }
 
 async function checkRound(hosts: readonly Host[], where: string): Promise<void> {
-  const lists = await Promise.all(hosts.map(runningOn))
+  const lists = await together(hosts.map(runningOn))
   const addresses = lists.flat().map(({ address }) => address)
   expect(new Set(addresses).size, `an address twice after ${where}: ${addresses.join(' ')}`).toBe(
     addresses.length,

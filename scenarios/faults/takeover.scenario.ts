@@ -93,7 +93,7 @@ scenario(
       await using asker = await net2.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
       await net2.waitUntilSucceeds`multihost status | grep -E ${`container old .*${address}.* heir .*net-1`}`
-      await net2.waitUntilSucceeds`! docker exec old ping -c1 -W1 ${asker.address}`
+      await net2.waitUntilSucceeds`docker exec old sh -c ${`! ping -c1 -W1 ${asker.address}`}`
       // Were there two with this address, one would still answer.
       await net1.succeed`docker service detach heir db.steady`
       await asker.waitUntilSucceeds`! ping -c1 -W1 ${address}`

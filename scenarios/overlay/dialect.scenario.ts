@@ -5,7 +5,9 @@
 import { afterEach, describe, expect } from 'vitest'
 import { clear } from '../runner/clear.ts'
 import type { Host } from '../runner/host.ts'
+import { gone } from '../runner/network.ts'
 import { labHosts, scenario } from '../runner/scenario.ts'
+import { together } from '../runner/together.ts'
 
 afterEach(async () => {
   const { net1, net2 } = await labHosts()
@@ -41,22 +43,18 @@ describe('the default network', () => {
     async ({ net1, net2 }) => {
       const hosts = [net1, net2]
       for (let round = 0; round < 5; round++) {
-        await Promise.all(
-          hosts.map((host) => host.succeed`docker run -d --name first debian:13 sleep infinity`),
-        )
-        const [[, a = ''], [, b = '']] = (await Promise.all(
+        await together(hosts.map((host) => host.succeed`docker run -d --name first debian:13 sleep infinity`))
+        const [[, a = ''], [, b = '']] = (await together(
           hosts.map(async (host) => (await host.succeed`docker inspect -f ${onNetwork} first`).split(' ')),
         )) as [string[], string[]]
         expect(a).not.toBe(b)
         await net1.succeed`docker exec first ping -c1 -W2 ${b}`
         await net2.succeed`docker exec first ping -c1 -W2 ${a}`
-        const [one, other] = await Promise.all(hosts.map(networks))
+        const [one, other] = await together(hosts.map(networks))
         expect(one?.multihost).toBe(other?.multihost)
-        await Promise.all(hosts.map((host) => host.succeed`docker rm -f first`))
+        await together(hosts.map((host) => host.succeed`docker rm -f first`))
         await net1.waitUntilSucceeds`docker network rm multihost`
-        for (const host of hosts) {
-          await host.waitUntilSucceeds`! docker network inspect multihost > /dev/null 2>&1`
-        }
+        for (const host of hosts) await gone(host, 'multihost')
       }
     },
   )
@@ -85,7 +83,7 @@ describe('docker network', () => {
     }
     await net2.succeed`docker rm -f web`
     expect(await net2.succeed`docker network rm ${id.slice(0, 12)}`).toBe(id.slice(0, 12))
-    await net1.waitUntilSucceeds`! docker network inspect foobar > /dev/null 2>&1`
+    await gone(net1, 'foobar')
   })
 
   scenario('create -d vxlan needs no --ipam-driver, and takes all of its options', async ({ net1, net2 }) => {

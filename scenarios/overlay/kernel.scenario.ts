@@ -7,6 +7,7 @@ import { driver } from '../runner/driver.ts'
 import { type Inside, insideNetwork, macOf, vniOn } from '../runner/inside.ts'
 import { sharedNetwork } from '../runner/network.ts'
 import { scenario } from '../runner/scenario.ts'
+import { together } from '../runner/together.ts'
 
 scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ net1, net2 }) => {
   await using _looked = await sharedNetwork([net1, net2], 'looked')
@@ -74,7 +75,7 @@ scenario('the VNI is the same on both hosts and differs between networks', async
   for (const network of ['left', 'right']) {
     await using _one = await net1.run({ name: 'one', network })
     await using _two = await net2.run({ name: 'two', network })
-    const seen = await Promise.all([net1, net2].map((host) => vniOn(host, network)))
+    const seen = await together([net1, net2].map((host) => vniOn(host, network)))
     expect(seen[0]).toBe(seen[1])
     vnis.push(seen[0] ?? 0)
   }

@@ -5,6 +5,8 @@ import { afterEach, expect } from 'vitest'
 import { clear } from '../runner/clear.ts'
 import type { Host } from '../runner/host.ts'
 import { labHosts, scenario } from '../runner/scenario.ts'
+import { storedKeys } from '../runner/store.ts'
+import { together } from '../runner/together.ts'
 
 const header = 'SERVICE ID          NAME                NETWORK             CONTAINER'
 
@@ -94,7 +96,7 @@ scenario(
       await net1.succeed`docker service publish ${name}`
       await net2.waitUntilSucceeds`docker service info ${name}`
       const attach = (host: Host) => host.run`docker service attach ${`rival-${host.name}`} ${name}`
-      const results = await Promise.all(hosts.map(attach))
+      const results = await together(hosts.map(attach))
       expect(results.map(({ code }) => code).sort()).toEqual([0, 1])
       const winner = hosts[results.findIndex(({ code }) => code === 0)] ?? net1
       const loser = results.find(({ code }) => code === 1)
@@ -109,9 +111,7 @@ scenario(
 scenario('what is wrong is said with the way out, and changes nothing', async ({ net1, consulServer }) => {
   await net1.succeed`docker network create own`
   try {
-    const store = () =>
-      consulServer.succeed`consul kv get -keys multihost/networks/; consul kv get -keys multihost/services/; consul kv get -keys multihost/addresses/; true`
-    const before = await store()
+    const before = await storedKeys(consulServer)
     const wrong: [string, string][] = [
       ['service info nope', "there is no service 'nope'"],
       ['service ls --network nope', "the cluster has no network 'nope'"],
@@ -130,7 +130,7 @@ scenario('what is wrong is said with the way out, and changes nothing', async ({
       expect(stderr).toContain(words)
       expect(stderr.trim().split('\n')).toHaveLength(1)
     }
-    expect(await store()).toBe(before)
+    expect(await storedKeys(consulServer)).toEqual(before)
   } finally {
     await net1.succeed`docker network rm own`
   }

@@ -3,12 +3,13 @@
  * other by its name. The bound is what the project promises after a fault is healed; it is the deadline of the wait.
  */
 import type { Container, Host } from './host.ts'
+import { together } from './together.ts'
 
 export const convergesWithinMs = 5000
 
 export async function converged(hosts: readonly Host[], containers: readonly Container[]): Promise<void> {
   const settled = 'multihost status --json | jq -e ".store.fresh and (.problems | length == 0)"'
-  await Promise.all([
+  await together<unknown>([
     ...hosts.map((host) => host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${settled}`),
     ...containers.flatMap((from) =>
       containers

@@ -112,8 +112,7 @@ function isCutOff(from: Host, to: Host): Promise<string> {
 }
 
 function carrier(host: Host, there: boolean): Promise<string> {
-  const not = there ? '! ' : ''
-  return host.waitUntilSucceeds`sh -c ${`${not}ip link show dev eth1 | grep -q NO-CARRIER`}`
+  return host.waitUntilSucceeds`ip link show dev eth1 | grep -qw ${there ? 'LOWER_UP' : 'NO-CARRIER'}`
 }
 
 /** Within four standard deviations of so many coin tosses: once in some ten thousand runs this is wrong. */

@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import { driver } from './driver.ts'
 import type { Container, Host } from './host.ts'
 import { takingDown } from './moment.ts'
+import { together } from './together.ts'
 
 export interface SharedNetwork extends AsyncDisposable {
   name: string
@@ -39,7 +40,7 @@ export async function madeOnFirst(
       await takingDown()
       for (const host of driver.spreads === 'perhaps' ? [creator, ...others] : [creator]) {
         // Again and again: another host may still be saying that its last container has left.
-        await host.waitUntilSucceeds`docker network rm ${name} > /dev/null 2>&1; ! docker network inspect ${name} > /dev/null 2>&1`
+        await host.waitUntilSucceeds`docker network rm ${name} > /dev/null 2>&1; sh -c ${hasNo(name)}`
       }
       for (const host of others) await gone(host, name)
     },
@@ -62,8 +63,12 @@ async function arrives(host: Host, name: string, args: readonly string[]): Promi
 }
 
 export async function gone(host: Host, name: string): Promise<void> {
-  await host.waitUntilSucceeds`! docker network inspect ${name} > /dev/null 2>&1`
+  await host.waitUntilSucceeds`sh -c ${hasNo(name)}`
 }
+
+/** By its list: of an engine that does not answer it would be true as well that the network cannot be inspected. */
+export const hasNo = (name: string) =>
+  `networks=$(/usr/bin/docker network ls --format '{{.Name}}') && ! echo "$networks" | grep -qx ${name}`
 
 export interface Pair extends AsyncDisposable {
   a: Container
@@ -80,7 +85,7 @@ export async function pair(here: Host, there: Host, network: string): Promise<Pa
     b,
     async [Symbol.asyncDispose]() {
       await takingDown()
-      await Promise.all([a.remove(), b.remove()])
+      await together([a.remove(), b.remove()])
     },
   }
 }

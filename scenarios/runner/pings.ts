@@ -15,7 +15,7 @@ export async function lostWhile(
 ): Promise<number> {
   await from.succeed`ping -i 0.02 ${to.address} > /tmp/ping 2>&1 & echo $! > /tmp/pid`
   await meanwhile()
-  const before = await from.succeed`grep -c ttl= /tmp/ping || true`
+  const before = await from.succeed`grep -c ttl= /tmp/ping || [ $? = 1 ]`
   await from.waitUntilSucceeds`[ $(grep -c ttl= /tmp/ping) -gt ${before} ]`
   await from.waitUntilSucceeds`kill -INT $(cat /tmp/pid); grep -q 'packets transmitted' /tmp/ping`
   const replies = [...(await from.succeed`cat /tmp/ping`).matchAll(/icmp_seq=(\d+) ttl/g)].map((each) =>

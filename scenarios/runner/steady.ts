@@ -5,19 +5,32 @@
 import { expect, vi } from 'vitest'
 import type { Container, Host } from './host.ts'
 import { sharedNetwork } from './network.ts'
+import { labHosts } from './scenario.ts'
+import { storedKeys } from './store.ts'
 
-/** What there is of networks: namespaces and container ends on the hosts, keys in the store. */
-export async function inventory(net1: Host, net2: Host): Promise<string[]> {
-  const onHost =
-    'ls /var/run/docker/netns | grep -xE "[0-9a-f]{12}" | while read n; do nsenter --net=/var/run/docker/netns/$n ip -br link show vxlan1 2>/dev/null && echo $n; done; ip -br link | grep -o "^vxc[^@ ]*"; true'
-  const keys =
-    'curl -s "http://consul-server:8500/v1/kv/multihost/?keys" | jq -r ".[]" | grep -E "/(networks|network-names|vnis|pools|addresses|endpoints|services)/"; true'
-  const [first, second, store] = await Promise.all([
-    net1.succeed`sh -c ${onHost}`,
-    net2.succeed`sh -c ${onHost}`,
-    net1.succeed`sh -c ${keys}`,
-  ])
-  return [first, second, store].flatMap((text) => text.split('\n')).filter(Boolean)
+/**
+ * What there is of networks, a line each: networks' namespaces and container ends on the hosts, keys in the store.
+ * Whatever cannot be asked is an error: it would look like nothing.
+ */
+export async function inventory(): Promise<string[]> {
+  const { consulServer, net1, net2 } = await labHosts()
+  const onHosts = [await onHost(net1), await onHost(net2)].flat()
+  return [...onHosts, ...(await storedKeys(consulServer)).map((key) => `store ${key}`)].sort()
+}
+
+/** Names of the namespaces with a VXLAN device; a file that is none any more has not been cleared away yet. */
+const namespaces = `for file in /var/run/docker/netns/????????????; do
+  [ -e $file ] || continue
+  links=$(nsenter --net=$file ip -br link 2>&1) || [ "$(stat -f -c %T $file)" != nsfs ] || { echo "$links" >&2; exit 1; }
+  case $links in *vxlan1*) echo \${file##*/} ;; esac
+done`
+
+async function onHost(host: Host): Promise<string[]> {
+  const links = (await host.succeed`ip -br link`).split('\n').flatMap((line) => /^vxc[^@ ]*/.exec(line) ?? [])
+  const found = (await host.succeed`sh -c ${namespaces}`).split('\n').filter(Boolean)
+  return [...found.map((each) => `namespace ${each}`), ...links.map((each) => `link ${each}`)].map(
+    (what) => `${host.name} ${what}`,
+  )
 }
 
 /** Two containers that reach each other; afterwards a third one must, with an address of its own. */
@@ -26,10 +39,20 @@ export async function withTwo(
   net2: Host,
   body: (a: Container, b: Container) => Promise<void>,
 ): Promise<void> {
-  const before = await inventory(net1, net2)
-  await inSteady(net1, net2, body)
+  const before = await inventory()
+  await inSteady(net1, net2, async (a, b) => {
+    const places = (await inventory())
+      .filter((line) => !before.includes(line))
+      .map((line) => line.split(' ')[0])
+    expect([...new Set(places)], 'where the inventory sees two containers').toEqual([
+      'net-1',
+      'net-2',
+      'store',
+    ])
+    await body(a, b)
+  })
   // Nothing is leaked: links, namespaces, addresses, keys.
-  await vi.waitFor(async () => expect(await inventory(net1, net2)).toEqual(before), {
+  await vi.waitFor(async () => expect(await inventory()).toEqual(before), {
     timeout: 10_000,
     interval: 200,
   })

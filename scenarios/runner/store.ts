@@ -1,6 +1,8 @@
 /**
  * What the store says, asked on the Consul server by Consul's own API, not through the driver. docs/consul.md has
- * every key.
+ * every key. There root's curl has the token of a secured lab, so it is asked the same way on every lab.
+ *
+ * The hosts are always in it: a store that shows nothing is one that could not be read, and that is an error.
  */
 import type { Host } from './host.ts'
 
@@ -29,14 +31,15 @@ export interface StoredService {
 
 /** Of that name, on whichever network; all without one. */
 export async function storedServices(consulServer: Host, name?: string): Promise<StoredService[]> {
-  const all = await records<StoredService>(consulServer, 'services')
-  return all.filter((service) => name === undefined || service.name === name)
+  const services = recordsIn<StoredService>(await everything(consulServer), 'services')
+  return services.filter((service) => name === undefined || service.name === name)
 }
 
 /** The networks with their endpoints, by name. */
 export async function storedNetworks(consulServer: Host): Promise<ReadonlyMap<string, StoredNetwork>> {
-  const endpoints = await records<StoredEndpoint & { network: string }>(consulServer, 'endpoints')
-  const networks = await records<Omit<StoredNetwork, 'endpoints'>>(consulServer, 'networks')
+  const all = await everything(consulServer)
+  const endpoints = recordsIn<StoredEndpoint & { network: string }>(all, 'endpoints')
+  const networks = recordsIn<Omit<StoredNetwork, 'endpoints'>>(all, 'networks')
   return new Map(
     networks.map((network) => [
       network.name,
@@ -53,9 +56,25 @@ export async function storedNetwork(consulServer: Host, name: string): Promise<S
   return network
 }
 
-async function records<T>(consulServer: Host, folder: string): Promise<T[]> {
-  const url = `http://127.0.0.1:8500/v1/kv/multihost/${folder}/?recurse`
-  const { stdout } = await consulServer.run`curl -s ${url}` // 404 with an empty body: there are none
-  const pairs: { Value: string }[] = stdout === '' ? [] : JSON.parse(stdout)
-  return pairs.map(({ Value }) => JSON.parse(Buffer.from(Value, 'base64').toString('utf8')))
+/** Keys of all that containers and networks have there: everything but the hosts. */
+export async function storedKeys(consulServer: Host): Promise<string[]> {
+  const keys = [...(await everything(consulServer)).keys()]
+  return keys.filter((key) => !key.startsWith('hosts/'))
+}
+
+function recordsIn<T>(all: ReadonlyMap<string, unknown>, folder: string): T[] {
+  return [...all].filter(([key]) => key.startsWith(`${folder}/`)).map(([, value]) => value as T)
+}
+
+/** Where it is asked on the Consul server; keys follow. */
+export const storeUrl = 'http://127.0.0.1:8500/v1/kv/multihost'
+/** Without the log of changes: one object with a value per key. */
+const readable =
+  'map(select(.Key | startswith("multihost/changes/") | not) | { (.Key): (.Value | @base64d | fromjson) }) | add'
+
+/** Key below `multihost/` → value, all of one moment. */
+async function everything(consulServer: Host): Promise<Map<string, unknown>> {
+  const ask = `set -o pipefail; curl -sSf '${storeUrl}/?recurse' | jq -c '${readable}'`
+  const all: object = JSON.parse(await consulServer.succeed`bash -c ${ask}`)
+  return new Map(Object.entries(all).map(([key, value]) => [key.replace(/^multihost\//, ''), value]))
 }
