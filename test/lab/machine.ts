@@ -16,9 +16,8 @@ export function remains(lab: string): string[] {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-  const cgroups = list('/sys/fs/cgroup').flatMap((each) =>
-    list(join('/sys/fs/cgroup', each, 'multihost-lab')),
-  )
+  const hierarchies = list('/sys/fs/cgroup').map((each) => join('/sys/fs/cgroup', each))
+  const cgroups = ['/sys/fs/cgroup', ...hierarchies].flatMap((each) => list(join(each, 'multihost-lab')))
   return [
     ...list('/run/netns')
       .filter((each) => each.startsWith(`mhlab-${lab}-`))
