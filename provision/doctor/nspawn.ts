@@ -8,6 +8,7 @@ import { execa } from 'execa'
 import { debianMirror, missing, nspawnNeeds } from '../debian.ts'
 import { network } from '../hosts.ts'
 import { cgroupVersion } from '../nspawn/cgroup.ts'
+import { hasNetem } from '../nspawn/faults/netem.ts'
 import { cachedImage, defaultEngine } from '../nspawn/image.ts'
 import { cacheRoot, diskRoot } from '../nspawn/paths.ts'
 import { type Check, disk, reason } from './check.ts'
@@ -69,6 +70,12 @@ export const nspawnChecks: readonly Check[] = [
     },
   },
   ...(['bridge', 'veth', 'vxlan'] as const).map(linkType),
+  {
+    title: 'kernel: netem',
+    async look() {
+      return { found: (await hasNetem()) ? 'yes' : 'no: a process delays the frames of a slow host' }
+    },
+  },
   {
     title: `foreign ${network}`,
     async look() {
