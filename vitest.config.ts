@@ -17,8 +17,8 @@ export default defineConfig({
         test: {
           name: 'test',
           include: ['test/**/*.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
+          testTimeout: 20_000 * patience,
+          hookTimeout: 30_000 * patience,
         },
       },
       {
