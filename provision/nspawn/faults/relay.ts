@@ -34,9 +34,14 @@ function tap(device: string, port: number): string[] {
   return ['socat', options, `UDP4-DATAGRAM:127.0.0.1:${port + 1},bind=127.0.0.1:${port}`]
 }
 
-/** Detached: what is slow stays so when the command that said so has ended. */
+/**
+ * Detached: what is slow stays so when the command that said so has ended. With real-time priority, where that may be
+ * had: a few hundred frames fit into a socket, and those that come while its process waits for a busy machine are lost.
+ */
 function start(namespace: string, command: readonly string[]): void {
-  spawn('ip', ['netns', 'exec', namespace, ...command], { detached: true, stdio: 'ignore' }).unref()
+  const first = ['-c', 'chrt --fifo --pid 1 $$; exec "$@"', 'sh']
+  const inside = ['ip', 'netns', 'exec', namespace, ...command]
+  spawn('sh', [...first, ...inside], { detached: true, stdio: 'ignore' }).unref()
 }
 
 async function untilThere(namespace: string, devices: readonly string[]): Promise<void> {
