@@ -1,32 +1,68 @@
 /**
- * The page in a browser: with scripts off, in light and dark, narrow and wide, everything opened.
+ * The page in a browser: with scripts off, in light and dark, narrow and wide, everything opened. Of events that are
+ * made up, to have something of everything, and of a short run that was recorded on a lab.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { told } from '../../../scenarios/report/events.ts'
 import { pageOf } from '../../../scenarios/report/model.ts'
 import { renderPage } from '../../../scenarios/report/page/page.ts'
 import { headingsOf } from '../../../scenarios/report/walkthrough.ts'
+import { writeReport } from '../../../scenarios/report/write.ts'
 import { type Browser, browser, type OpenPage } from '../../fixtures/browser.ts'
 import { events } from './events.sample.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'report-'))
-const file = join(folder, 'index.html')
 let chromium: Browser
 beforeAll(async () => {
-  const style = readFileSync(new URL('../../../scenarios/report/page/style.css', import.meta.url), 'utf8')
-  const long = 'averylongwordofalog'.repeat(40)
-  const told = events.map((event) => ('message' in event ? { ...event, message: long } : event))
-  const page = pageOf(told, (name) => `${name} ${long}`)
-  writeFileSync(file, renderPage(page, { walkthrough: headingsOf('# Page'), style }))
   chromium = await browser()
 })
 afterAll(async () => {
   await chromium[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true })
 })
+
+interface Report {
+  file: string
+  titles: string[]
+  /** How many pictures of the lab differ from those before. */
+  pictures: number
+}
+
+function madeUp(): Report {
+  const style = readFileSync(new URL('../../../scenarios/report/page/style.css', import.meta.url), 'utf8')
+  const long = 'averylongwordofalog'.repeat(40)
+  const page = pageOf(
+    events.map((event) => ('message' in event ? { ...event, message: long } : event)),
+    (name) => `${name} ${long}`,
+  )
+  const file = join(folder, 'made-up.html')
+  writeFileSync(file, renderPage(page, { walkthrough: headingsOf('# Page'), style }))
+  return { file, titles: ['they reach each other', 'a <script>alert(1)</script> is text'], pictures: 1 }
+}
+
+/** `npm run scenarios -- overlay/cluster overlay/names` on a busy machine: a scenario failed, then it was interrupted. */
+const recording = fileURLToPath(new URL('../../fixtures/recorded-run.jsonl', import.meta.url))
+
+function recorded(): Report {
+  copyFileSync(recording, join(folder, 'events.jsonl'))
+  process.env.MULTIHOST_REPORT = folder
+  try {
+    writeReport()
+    const run = told()
+    const { groups } = pageOf(run, () => '')
+    return {
+      file: join(folder, 'index.html'),
+      titles: run.flatMap((event) => (event.kind === 'scenario' ? [event.scenario] : [])),
+      pictures: groups.flatMap(({ scenarios }) => scenarios).filter(({ survey }) => survey).length,
+    }
+  } finally {
+    delete process.env.MULTIHOST_REPORT
+  }
+}
 
 /** WCAG 2's ratio of the text's colour and the nearest background below it; a letter's SVG shape may be its fill. */
 const faint = `(() => {
@@ -46,8 +82,17 @@ const faint = `(() => {
     .filter(({ ratio }) => ratio < 4.5)
 })()`
 
-describe.each([400, 1400])('at %i px', (width) => {
-  describe.each(['light', 'dark'] as const)('in %s', (scheme) => {
+const looks = [400, 1400].flatMap((width) =>
+  (['light', 'dark'] as const).map((scheme) => ({ width, scheme })),
+)
+
+describe.each([
+  { run: 'made up', report: madeUp },
+  { run: 'recorded', report: recorded },
+])('of a run that was $run', ({ report }) => {
+  const { file, titles, pictures } = report()
+
+  describe.each(looks)('at $width px, in $scheme', ({ width, scheme }) => {
     let page: OpenPage
     beforeAll(async () => {
       page = await chromium.open(pathToFileURL(file).href, { width, scheme })
@@ -63,15 +108,15 @@ describe.each([400, 1400])('at %i px', (width) => {
       expect(await page.evaluate(faint)).toEqual([])
     })
 
-    test('every scenario is there, and one picture of the lab is seen', async () => {
-      const titles = await page.evaluate<string[]>(
+    test('every scenario is there, and every picture of the lab is seen', async () => {
+      const shown = await page.evaluate<string[]>(
         "[...document.querySelectorAll('.scenario .title')].map((e) => e.textContent)",
       )
-      expect(titles).toEqual(['they reach each other', 'a <script>alert(1)</script> is text'])
+      expect(shown).toEqual(titles)
       const seen = await page.evaluate<number>(
         "[...document.querySelectorAll('.lab svg')].filter((e) => e.getBoundingClientRect().width > 300).length",
       )
-      expect(seen).toBe(1)
+      expect(seen).toBe(pictures)
     })
 
     test('there is something on its picture', async () => {
