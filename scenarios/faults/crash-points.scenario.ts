@@ -3,13 +3,15 @@
  * leaked, nothing that lives is lost, and the user's command succeeded or can be given again.
  *
  * The points are counted by the driver itself (driver/crash-points.ts): point 1, 2, 3, … is let die until a number is
- * not reached any more. Two pairs of containers ping each other all the while, on the same network and on another.
+ * not reached any more; first on the host where the command is typed, then on the other one, whose driver follows it.
+ * Two pairs of containers ping each other all the while, on the same network and on another.
  */
 import { afterAll, beforeAll, expect } from 'vitest'
 import { crashVariable } from '../../driver/crash-points.ts'
 import { imageName } from '../../provision/hosts.ts'
+import { table } from '../report/table.ts'
 import type { Host } from '../runner/host.ts'
-import { sharedNetwork } from '../runner/network.ts'
+import { hasNo, sharedNetwork } from '../runner/network.ts'
 import { lostWhile } from '../runner/pings.ts'
 import { planesDiffer } from '../runner/planes.ts'
 import { labHosts, scenario } from '../runner/scenario.ts'
@@ -36,13 +38,17 @@ interface Verb {
 const idle = `${imageName} sleep infinity`
 const onBridge = `${docker} run -d --init --name moved --network bridge ${idle}`
 const onSwept = `${docker} run -d --init --name moved --network swept ${idle}`
-const isRunning = `[ "$(${docker} inspect -f {{.State.Running}} moved)" = true ]`
-const isOn = `${docker} inspect -f '{{json .NetworkSettings.Networks}}' moved | grep -q swept`
+const running = `[ "$(${docker} inspect -f {{.State.Running}} moved)" =`
+const networksOf = `networks=$(${docker} inspect -f '{{json .NetworkSettings.Networks}}' moved)`
+const isOn = `${networksOf} && echo "$networks" | grep -q swept`
+const isOff = `${networksOf} && ! echo "$networks" | grep -q swept`
 const forget = `${docker} rm -f moved`
 const create = `${docker} network create -d vxlan --ipam-driver vxlan made`
 const isMade = `${docker} network inspect made`
 const attach = 'multihost service attach moved crashed.swept'
-const isAttached = "multihost service info crashed.swept | grep -q 'Container: .*moved'"
+const service = 'service=$(multihost service info crashed.swept)'
+const isAttached = `${service} && echo "$service" | grep -q 'Container: .*moved'`
+const isDetached = `${service} && ! echo "$service" | grep -q moved`
 const unpublish = `multihost service unpublish crashed.swept; ${forget}`
 const publish = `multihost service publish crashed.swept && ${onBridge}`
 
@@ -54,16 +60,21 @@ const verbs: Verb[] = [
   {
     title: 'network rm',
     ...{ prepare: create, command: `${docker} network rm made`, again: `${docker} network rm made` },
-    ...{ done: `! ${isMade}`, undo: 'true' },
+    ...{ done: hasNo('made'), undo: 'true' },
   },
   {
     title: 'run',
-    ...{ command: onSwept, again: `${forget}; ${onSwept}`, done: `${isRunning} && ${isOn}`, undo: forget },
+    ...{
+      command: onSwept,
+      again: `${forget}; ${onSwept}`,
+      done: `${running} true ] && ${isOn}`,
+      undo: forget,
+    },
   },
   {
     title: 'stop',
     ...{ prepare: onSwept, command: `${docker} stop -t 0 moved`, again: `${docker} stop -t 0 moved` },
-    ...{ done: `! ${isRunning}`, undo: forget },
+    ...{ done: `${running} false ]`, undo: forget },
   },
   {
     title: 'network connect',
@@ -73,7 +84,7 @@ const verbs: Verb[] = [
   {
     title: 'network disconnect',
     ...{ prepare: onSwept, command: `${docker} network disconnect swept moved` },
-    ...{ again: `${docker} network disconnect swept moved`, done: `! ${isOn}`, undo: forget },
+    ...{ again: `${docker} network disconnect swept moved`, done: isOff, undo: forget },
   },
   {
     title: 'service attach',
@@ -84,7 +95,7 @@ const verbs: Verb[] = [
     title: 'service detach',
     ...{ prepare: `${publish} && ${attach}`, command: 'multihost service detach moved crashed.swept' },
     again: 'multihost service detach moved crashed.swept',
-    ...{ done: `! ${isAttached}`, undo: unpublish },
+    ...{ done: isDetached, undo: unpublish },
   },
 ]
 
@@ -109,12 +120,12 @@ async function restartDriver(host: Host): Promise<void> {
   await host.succeed`systemctl daemon-reload && systemctl restart multihost`
 }
 
-const both = ['net1', 'net2'] as const
+/** Verb, victim, and how many points there were. */
+const swept: string[][] = []
+afterAll(() => console.log(table(['on net-1', 'the driver of', 'dies at so many points'], swept)))
 
 for (const verb of verbs) {
-  // What the other host's driver does for the rest is what it does for these.
-  const victims = /^(network create|network rm|run|stop)$/.test(verb.title) ? both : (['net1'] as const)
-  for (const victim of victims) {
+  for (const victim of ['net1', 'net2'] as const) {
     const who = victim === 'net1' ? 'the driver' : 'the other host’s driver'
     scenario(
       `${verb.title}: ${who} may die at every point where it has written`,
@@ -129,11 +140,13 @@ for (const verb of verbs) {
         const lost = { elsewhere: 0, here: 0 }
         lost.elsewhere = await lostWhile(one, two, async () => {
           lost.here = await lostWhile(three, four, async () => {
-            const points = await sweep(verb, { net1, net2 }[victim], net1, net2).finally(async () => {
-              await { net1, net2 }[victim].run`rm -f ${file}`
+            const dying = { net1, net2 }[victim]
+            const points = await sweep(verb, dying, net1, net2).finally(async () => {
+              await dying.run`rm -f ${file}`
               await net1.run`sh -c ${verb.undo}`
             })
-            console.log(`${verb.title}, ${victim} dies: ${points.length} points\n  ${points.join('\n  ')}`)
+            console.log(`${verb.title}, ${dying.name} dies:\n  ${points.join('\n  ')}`)
+            swept.push([verb.title, dying.name, String(points.length)])
             expect(points.length, 'points to die at').toBeGreaterThan(0)
           })
         })
