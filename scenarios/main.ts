@@ -23,7 +23,7 @@ import { roundsTold } from './report/rounds.ts'
 import { connected } from './runner/connected.ts'
 import { type Driver, environmentFor, vxlan, vxlanWith } from './runner/driver.ts'
 import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
-import { checkPage, selected } from './selection.ts'
+import { checkPage, lastSection, selected } from './selection.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
@@ -73,6 +73,8 @@ async function main(args: string[]): Promise<number> {
   const wish = { filters: positionals, all: values.all ?? false, folder: other ? 'conformance/' : undefined }
   const files = selected(wish)
   const [keep, timings] = [values.keep ?? false, values.timings ?? false]
+  if (keep) process.env.MULTIHOST_KEEP = '1'
+  process.env.MULTIHOST_LAST_SECTION = lastSection(files) ?? ''
   const choose = () => chooseLab(values, defaultLab)
   const { lab, backend } = await choose()
   checkPage()

@@ -29,6 +29,11 @@ export function selected({ filters, all, folder }: Wish, files = scenarioFiles()
   )
 }
 
+/** The walkthrough's last file among those that a run takes. */
+export function lastSection(files: readonly string[]): string | undefined {
+  return files.filter(ofPage).at(-1)
+}
+
 /** That every section of the page with commands has its file, and every file its section. Before a lab is made. */
 export function checkPage(files = scenarioFiles()): void {
   const { file, replayed } = openPage()
@@ -48,7 +53,7 @@ function scenarioFiles(): string[] {
   return names.filter((name) => name.endsWith('.scenario.ts')).sort()
 }
 
-const ofPage = (name: string) => /^\d+-/.test(name)
+const ofPage = (path: string) => /^(scenarios\/)?\d+-/.test(path)
 const paths = (names: string[]) => names.map((name) => `scenarios/${name}`)
 const slug = (title: string) => title.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
 

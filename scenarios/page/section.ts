@@ -3,14 +3,17 @@
  *
  * Each heading with commands has one scenario of its name. The page is read once for the whole run: an id that one
  * section has shown is the same id in the next. After a failure the rest of the page is not replayed, since each
- * step rests on those before.
+ * step rests on those before. Then, and after the last section of the run, what the reader has made goes from the
+ * hosts: other files come next. With `--keep` it stays, to be looked at.
  */
 import { writeFileSync } from 'node:fs'
-import { afterAll } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import { tell } from '../report/events.ts'
-import type { Typist } from '../runner/host.ts'
+import { root } from '../report/folder.ts'
+import { belongings, clear } from '../runner/clear.ts'
+import type { Host, Typist } from '../runner/host.ts'
 import { takingDown } from '../runner/moment.ts'
-import { type Hosts, scenario } from '../runner/scenario.ts'
+import { type Hosts, labHosts, scenario } from '../runner/scenario.ts'
 import { openPage } from './reading.ts'
 import { type AtHost, PageFailure, type Replayed, replayOf, type Shell } from './replay.ts'
 import { you } from './you.ts'
@@ -61,9 +64,14 @@ export function section(title: string): Replayer {
     )
   const replayed = new Set<string>()
 
-  afterAll(async () => {
-    // What it failed at has been told; its containers would be in the way of other files.
-    if (current !== undefined) await replay.leave()
+  beforeAll(async () => {
+    found ??= await belongings(await dockerHosts())
+  })
+
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of fixtures from it
+  afterAll(async ({}, { file }) => {
+    const isOver = current !== undefined || file.filepath === `${root}${process.env.MULTIHOST_LAST_SECTION}`
+    if (isOver && process.env.MULTIHOST_KEEP === undefined) await leaveNothing()
     if (page.reading.update !== undefined) writeFileSync(page.path, page.updated())
     const missing = headings.find((heading) => heading.steps.length > 0 && !replayed.has(heading.title))
     if (missing !== undefined)
@@ -83,6 +91,24 @@ export function section(title: string): Replayer {
       current = undefined
     })
   }
+}
+
+/** What was on the hosts before the page's first command: not the page's to remove. */
+let found: string[] | undefined
+
+async function leaveNothing(): Promise<void> {
+  if (found === undefined) return
+  await replay.leave()
+  const hosts = await dockerHosts()
+  await clear(hosts, found)
+  const link = '/var/run/netns'
+  for (const host of hosts)
+    await host.succeed`if [ "$(readlink ${link})" = /var/run/docker/netns ]; then rm ${link}; fi`
+}
+
+async function dockerHosts(): Promise<Host[]> {
+  const { net1, net2 } = await labHosts()
+  return [net1, net2]
 }
 
 const at: Reader['at'] = ({ prompt }) => replay.at(prompt)

@@ -1,10 +1,12 @@
 /**
- * The main job on a page that is broken: it fails on real hosts, too, with exit code 1 and the line in the page.
+ * The main job on a page that is broken: it fails on real hosts, too, with exit code 1 and the line in the page, and
+ * what it has made by then is in nobody's way.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import type { Event } from '../../scenarios/report/events.ts'
 import { remains, start } from './machine.ts'
 
 const name = 'tpage'
@@ -36,5 +38,26 @@ test.each([
   expect((await ended).code, soFar()).toBe(1)
   expect(soFar()).toContain(`page.md:${lineOf(page, command) + below}`)
   expect(soFar()).toContain(message)
+  expect(remains(name)).toEqual([])
+})
+
+test('containers and networks of a page that failed are gone before other files run', {
+  timeout: 300_000,
+}, async () => {
+  const copy = join(folder, 'page.md')
+  writeFileSync(copy, page.replace('ip addr show eth0', 'ip addr show eth7'))
+  const files = ['4-a-look', 'overlay/network']
+  const { ended, soFar } = start('scenarios/main.ts', '--lab', name, '--page', copy, ...files)
+  expect((await ended).code, soFar()).toBe(1)
+  const events = readFileSync(new URL(`../../report/${name}/events.jsonl`, import.meta.url), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Event)
+    .filter((event) => event.kind === 'scenario')
+  const failed = events.filter(({ state }) => state === 'failed').map(({ scenario }) => scenario)
+  expect(failed).toEqual(['Inside the container'])
+  expect(
+    events.filter(({ file, state }) => file.includes('overlay/network') && state === 'passed').length,
+  ).toBeGreaterThan(0)
   expect(remains(name)).toEqual([])
 })

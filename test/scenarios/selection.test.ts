@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { checkPage, selected } from '../../scenarios/selection.ts'
+import { checkPage, lastSection, selected } from '../../scenarios/selection.ts'
 
 const files = [
   '1-first.scenario.ts',
@@ -24,6 +24,13 @@ test('without a filter the walkthrough is selected, with --all everything', () =
 test('a file of the walkthrough brings those that it rests on', () => {
   expect(selected({ filters: ['second'], all: false }, files)).toEqual(paths(files.slice(0, 2)))
   expect(selected({ filters: ['restarts'], all: false }, files)).toEqual(paths(files.slice(4)))
+})
+
+test('the last section of a run is the last that it takes', () => {
+  expect(lastSection(selected({ filters: ['second', 'restarts'], all: false }, files))).toBe(
+    'scenarios/2-second.scenario.ts',
+  )
+  expect(lastSection(selected({ filters: ['restarts'], all: false }, files))).toBeUndefined()
 })
 
 test('a filter that matches nothing names what there is', () => {
