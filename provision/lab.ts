@@ -3,6 +3,7 @@
  */
 import { chooseLab, type LabChoice, labOptions, parse } from './arguments.ts'
 import type { Backend } from './backend.ts'
+import { endWith } from './ending.ts'
 import { explain, LabError, unknown } from './errors.ts'
 import { describeFault, type NetworkFaults, parseFault } from './faults.ts'
 import { hostNamed, hosts } from './hosts.ts'
@@ -174,13 +175,4 @@ function leading(words: string[]): number {
 }
 
 const interrupted = process.argv[2] === 'ssh' || process.argv[2] === 'exec' ? () => undefined : catchSignals()
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = interrupted() ?? code
-  },
-  (error) => {
-    const code = interrupted()
-    console.error(explain(error))
-    process.exitCode = code ?? 2
-  },
-)
+endWith(main(process.argv.slice(2)), { interrupted })

@@ -8,7 +8,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/arguments.ts'
-import { explain, LabError } from '../provision/errors.ts'
+import { endWith } from '../provision/ending.ts'
+import { LabError } from '../provision/errors.ts'
 import { hosts } from '../provision/hosts.ts'
 import { catchSignals } from '../provision/interruption.ts'
 import { checkInterrupted } from '../provision/nspawn/run.ts'
@@ -184,13 +185,7 @@ function count(value: string | undefined): number {
 }
 
 const interrupted = catchSignals(endVitest)
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = interrupted() ?? code
-  },
-  (error) => {
-    const code = interrupted()
-    console.error(explain(error))
-    process.exitCode = code ?? (error instanceof PageFailure ? 1 : 2)
-  },
-)
+endWith(main(process.argv.slice(2)), {
+  interrupted,
+  codeOf: (error) => (error instanceof PageFailure ? 1 : 2),
+})

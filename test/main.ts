@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { consulBinary } from '../provision/consul-binary.ts'
 import { install, nspawnNeeds, testNeeds } from '../provision/debian.ts'
-import { explain } from '../provision/errors.ts'
+import { endWith } from '../provision/ending.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -18,12 +18,4 @@ async function main(args: string[]): Promise<number> {
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error) => {
-    console.error(explain(error))
-    process.exitCode = 2
-  },
-)
+endWith(main(process.argv.slice(2)))

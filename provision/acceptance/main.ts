@@ -15,7 +15,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from '../arguments.ts'
 import { install, type Needs, nspawnNeeds } from '../debian.ts'
-import { explain, unknown } from '../errors.ts'
+import { endWith } from '../ending.ts'
+import { unknown } from '../errors.ts'
 import { cacheRoot } from '../nspawn/paths.ts'
 import { removeAbandonedBuilds } from '../nspawn/removal.ts'
 import { ownNamespaces, requireRoot, run } from '../nspawn/run.ts'
@@ -107,12 +108,4 @@ function end(child: ChildProcess): void {
   child.kill('SIGKILL')
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error) => {
-    console.error(explain(error))
-    process.exitCode = 2
-  },
-)
+endWith(main(process.argv.slice(2)))

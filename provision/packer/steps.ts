@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { explain, LabError } from '../errors.ts'
+import { endWith } from '../ending.ts'
+import { LabError } from '../errors.ts'
 import type { LabHost } from '../hosts.ts'
 import { boxSteps } from '../provision.ts'
 import { connect } from '../ssh.ts'
@@ -39,12 +40,4 @@ function given(name: string): string {
   throw new LabError(`${name} is not set`, { hint: 'provision/packer/lab.pkr.hcl calls this script' })
 }
 
-main().then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error) => {
-    console.error(explain(error))
-    process.exitCode = 2
-  },
-)
+endWith(main())
