@@ -1,5 +1,6 @@
 /**
- * The real kernel, through iproute2: one process per batch, entered into its namespace by nsenter.
+ * The real kernel, through iproute2: one process per batch, entered into its namespace by nsenter, and started by a
+ * shell that is kept.
  *
  * Why processes and not netlink: Node has none, `ip` costs 3 ms, and what was done can be repeated by hand. A bind
  * mount made in a private mount namespace (systemd's ProtectSystem) would be seen by nobody else, so namespaces
@@ -15,7 +16,8 @@ import { showOp } from '../core/show.ts'
 import type { Kernel } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
 import { hasMark, looseEndsIn, observed, routesIn, underlayIn } from './parse.ts'
-import { type Failure, failuresOf, type Outcome, type Run, runner } from './run.ts'
+import { type Failure, failuresOf, type Run, runner } from './run.ts'
+import type { Outcome } from './shell.ts'
 
 export interface RealKernelOptions {
   /** Where the namespaces are. */
@@ -37,7 +39,7 @@ export function realKernel({
   timeoutMs = 10_000,
   changed = () => undefined,
 }: RealKernelOptions = {}): Kernel {
-  const run = runner(timeoutMs)
+  const { run, close } = runner(timeoutMs)
   const host = hostNamespace === undefined ? [] : ['nsenter', `--net=${hostNamespace}`]
   const shell: Shell = {
     run,
@@ -61,7 +63,7 @@ export function realKernel({
       return texts.flatMap(routesIn)
     },
     underlay: async (bind) => underlayIn(await host1('address show'), bind),
-    close: async () => undefined,
+    close: async () => close(),
   }
 }
 

@@ -1,17 +1,11 @@
 /**
- * One process: its input, its output, and how it ended. No shell, bounded in time.
+ * One command: its input, its output, and how it ended, bounded in time.
  *
  * `ip -force -batch` goes on after a line that failed and names it on stderr (`Command failed -:3`); a few commands
  * (`neigh`, a bad address) end the whole process instead, and then nobody says which line it was.
  */
-import { spawn } from 'node:child_process'
 import { DriverError } from '../core/errors.ts'
-
-export interface Outcome {
-  code: number
-  stdout: string
-  stderr: string
-}
+import { type Outcome, openShell, type Shell } from './shell.ts'
 
 export interface Failure {
   /** Zero-based line of the batch; `undefined` when the process ended there. */
@@ -21,36 +15,43 @@ export interface Failure {
 
 export type Run = (command: readonly string[], input?: string) => Promise<Outcome>
 
-/** Never rejects for an exit code; throws `kernel` when the program is not there or takes too long. */
-export function runner(timeoutMs: number): Run {
-  return (command, input = '') =>
-    new Promise((resolve, reject) => {
-      const [file = '', ...args] = command
-      const child = spawn(file, args, {
-        stdio: ['pipe', 'pipe', 'pipe'],
-        timeout: timeoutMs,
-        killSignal: 'SIGKILL',
-      })
-      const stdout = collect(child.stdout)
-      const stderr = collect(child.stderr)
-      child.on('error', (cause) => reject(new DriverError('kernel', `${file}: ${cause.message}`, { cause })))
-      child.on('close', (code, signal) => {
-        if (code !== null) return resolve({ code, stdout: stdout(), stderr: stderr() })
-        reject(
-          new DriverError('kernel', `${command.join(' ')} was ended by ${signal} (bound: ${timeoutMs} ms)`),
-        )
-      })
-      // a process that ends before it has read everything: its exit code tells why
-      child.stdin.on('error', () => undefined)
-      child.stdin.end(input)
-    })
+export interface Runner {
+  /** Never rejects for an exit code; throws `kernel` when the program is not there or takes too long. */
+  run: Run
+  close(): void
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
-  const chunks: Buffer[] = []
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-  return () => Buffer.concat(chunks).toString('utf8')
+/** As many as run at once at most times; what is opened for a rush is closed after it. */
+const keptShells = 4
+
+export function runner(timeoutMs: number): Runner {
+  let idle: Shell[] = []
+  let closed = false
+  const take = (): Shell => {
+    idle = idle.filter((it) => it.isAlive())
+    return idle.pop() ?? openShell()
+  }
+  return {
+    async run(command, input = '') {
+      const shell = take()
+      try {
+        const outcome = await shell.run(command, input, timeoutMs)
+        if (cannotBeRun.has(outcome.code)) throw new DriverError('kernel', outcome.stderr.trim())
+        return outcome
+      } finally {
+        if (shell.isAlive() && !closed && idle.length < keptShells) idle.push(shell)
+        else shell.close()
+      }
+    },
+    close() {
+      closed = true
+      for (const shell of idle.splice(0)) shell.close()
+    },
+  }
 }
+
+/** POSIX: not executable; not found. */
+const cannotBeRun = new Set([126, 127])
 
 /** What a batch complained about; empty when all lines did what they say. */
 export function failuresOf({ code, stderr }: Outcome): Failure[] {

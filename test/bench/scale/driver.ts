@@ -2,7 +2,7 @@
  * One whole driver over a real kernel, in a process of its own and told what to do by its parent: the engine is in
  * memory, the namespaces are the parent's.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { realKernel } from '../../../driver/kernel/real.ts'
 import { openConsulStore } from '../../../driver/store/consul.ts'
 import { startHost, type TestHost } from '../../fixtures/host.ts'
@@ -86,11 +86,23 @@ async function start({ url, prefix, diskPath, hostNamespace, namespaceFolder }: 
   return startHost({ name: 'driver', kernel, underlay, namespaceFolder, openStore, more })
 }
 
-/** proc(5): its own time and that of the commands it has run, in ticks of 10 ms. */
+/** proc(5), in ticks of 10 ms: its own time, that of the shells it keeps, and of the commands that they have run. */
 function cpuMs(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * 10
+  const pids = readdirSync('/proc').filter((it) => /^\d+$/.test(it))
+  const ours = pids.map(statOf).filter(({ pid, parent }) => pid === process.pid || parent === process.pid)
+  return ours.flatMap(({ ticks }) => ticks).reduce((sum, ticks) => sum + ticks, 0) * 10
+}
+
+function statOf(pid: string): { pid: number; parent: number; ticks: number[] } {
+  let stat = ''
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {} // it has ended since
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number)
+  return { pid: Number(pid), parent: fields[1] ?? 0, ticks: fields.slice(11, 15) }
 }
 
 serve(calls)
