@@ -11,8 +11,8 @@ import { type Askers, createAskers } from './loops/askers.ts'
 import type { LaneStatus } from './loops/lane.ts'
 import type { Log } from './loops/log.ts'
 import type { LoopRun } from './loops/loop.ts'
+import { keepNameRecords } from './loops/name-records.ts'
 import { type NamesFacts, startNames } from './loops/names.ts'
-import { openZones, type Zones } from './loops/zones.ts'
 import type { Store } from './store/store.ts'
 
 export interface NamingOptions {
@@ -52,10 +52,10 @@ export interface Naming {
 
 export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
-  const zones = openZones(store)
-  const { server, askers } = startDns(options, zones)
+  const records = keepNameRecords(store)
+  const { server, askers } = startDns(options)
   const names = startNames({
-    ...{ store, engine, zones, host, hostsFileLimit, log, everyMs, onRun },
+    ...{ store, engine, records, host, hostsFileLimit, log, everyMs, onRun },
     dnsAnswers: () => server !== undefined && server.status().lastError === undefined,
   })
   return {
@@ -79,18 +79,18 @@ export function startNaming(options: NamingOptions): Naming {
     },
     async close() {
       await Promise.all([names.close(), server?.close()])
-      zones.close()
+      records.close()
     },
   }
 }
 
-function startDns(
-  { store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', log }: NamingOptions,
-  { zone }: Zones,
-): { server?: DnsServer; askers?: Askers } {
+function startDns({ store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', log }: NamingOptions): {
+  server?: DnsServer
+  askers?: Askers
+} {
   if (dnsListen === undefined) return {}
   const { address, port } = dnsListen
-  const askers = createAskers({ store, engine, zone, host, listens: address })
+  const askers = createAskers({ store, engine, host, listens: address })
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
   const responder = createResponder({ viewOf: askers.viewOf, forwarder })
   return { server: startDnsServer({ address, port, responder, log }), askers }

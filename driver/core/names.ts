@@ -7,8 +7,8 @@
  */
 import { parseIp } from './address.ts'
 import { type GroupOf, group } from './grouped.ts'
-import type { Cidr, Endpoint, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './model.ts'
-import { endpointsOf, networkById, servicesOf } from './snapshot.ts'
+import type { Cidr, Endpoint, Ip, NetworkId, Service, Snapshot, Versioned } from './model.ts'
+import { endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
 
 /** One line of a hosts file. */
 export interface NameRecord {
@@ -16,13 +16,14 @@ export interface NameRecord {
   name: string
 }
 
-/** The names of a network as a resolver needs them. Names in lower case (RFC 4343), addresses in ascending order. */
+/** The names of a network as a resolver asks for them: an answer costs what it says, not what the network has. */
 export interface Zone {
   network: string
   pools: readonly Cidr[]
-  addresses: ReadonlyMap<string, readonly Ip[]>
-  /** Address → NAME.NETWORK. */
-  names: ReadonlyMap<Ip, string>
+  /** Of NAME or NAME.NETWORK in lower case (RFC 4343), ascending; empty when there is no such name. */
+  addressesOf(name: string): Ip[]
+  /** NAME.NETWORK of an address. */
+  nameAt(ip: Ip): string | undefined
 }
 
 /**
@@ -41,19 +42,31 @@ export function recordsFor(snapshot: Snapshot, network: NetworkId): NameRecord[]
   return [...records.values()]
 }
 
-/** Undefined while the network has no name yet. */
-export function zoneOf({ name: network, v4, v6 }: Network, records: readonly NameRecord[]): Zone | undefined {
-  if (network === undefined) return undefined
-  const addresses = new Map<string, Ip[]>()
-  const names = new Map<Ip, string>()
-  for (const { ip, name } of records) {
-    const key = name.toLowerCase()
-    const known = addresses.get(key) ?? []
-    if (!known.includes(ip)) known.push(ip)
-    addresses.set(key, known)
-    if (!names.has(ip) && name.endsWith(`.${network}`)) names.set(ip, name)
+/** Undefined while the network is not there, or has no name yet. */
+export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
+  const { name: network, v4, v6 } = networkById(snapshot, id)?.value ?? {}
+  if (network === undefined || v4 === undefined) return undefined
+  const domain = `.${network.toLowerCase()}`
+  return {
+    network,
+    pools: v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr],
+    addressesOf(name) {
+      const short = name.endsWith(domain) ? [name.slice(0, -domain.length)] : []
+      const called = [name, ...short].flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
+      const ips = called.flatMap(addressesOf)
+      return [...new Set(ips)]
+        .map(ordered)
+        .sort(ascending)
+        .map(({ ip }) => ip)
+    },
+    nameAt(ip) {
+      const [first] = namedIn(snapshot, byAddress, keyIn(id, ip))
+        .map((it) => writableNames(it))
+        .filter((names) => names.length > 0)
+        .sort((a, b) => compare(a.join(' '), b.join(' ')))
+      return first === undefined ? undefined : `${first[0]}.${network}`
+    },
   }
-  return { network, pools: v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr], addresses, names }
 }
 
 /** Endpoints that a hosts file would have to name. */
@@ -61,7 +74,36 @@ export function namedEndpoints(snapshot: Snapshot, network: NetworkId): number {
   return group(snapshot.endpoints, namedByNetwork, network).size
 }
 
+type Holder = Endpoint | Service
+
+const isNamed = ({ joined, container }: Endpoint): boolean => joined && container !== undefined
 const namedByNetwork: GroupOf<Versioned<Endpoint>> = (_, { value }) => (isNamed(value) ? [value.network] : [])
+
+/** Groups of both tables that have names: the same questions of endpoints and of services. */
+interface Index {
+  endpoints: GroupOf<Versioned<Endpoint>>
+  services: GroupOf<Versioned<Service>>
+}
+
+const nameKeys = (it: Holder): string[] => [
+  ...new Set(writableNames(it).map((name) => keyIn(it.network, name.toLowerCase()))),
+]
+const addressKeys = (it: Holder): string[] => addressesOf(it).map((ip) => keyIn(it.network, ip))
+
+const byName: Index = {
+  endpoints: (_, { value }) => (isNamed(value) ? nameKeys(value) : []),
+  services: (_, { value }) => nameKeys(value),
+}
+const byAddress: Index = {
+  endpoints: (_, { value }) => (isNamed(value) ? addressKeys(value) : []),
+  services: (_, { value }) => addressKeys(value),
+}
+
+function namedIn(snapshot: Snapshot, by: Index, name: string): Holder[] {
+  const endpoints = group(snapshot.endpoints, by.endpoints, name).values()
+  const services = group(snapshot.services, by.services, name).values()
+  return [...endpoints, ...services].map(({ value }) => value)
+}
 
 interface Named {
   ip: Ip
@@ -71,33 +113,38 @@ interface Named {
 function namedAddresses(snapshot: Snapshot, network: NetworkId): Named[] {
   const endpoints = endpointsOf(snapshot, network).map(({ value }) => value)
   const services = servicesOf(snapshot, network).map(({ value }) => value)
-  const all = [...endpoints.filter(isNamed), ...services].flatMap(namesOf)
-  return all
-    .map((named) => ({ ...named, order: parseIp(named.ip) }))
-    .sort(
-      (a, b) =>
-        a.order.family - b.order.family ||
-        compare(a.order.value, b.order.value) ||
-        compare(a.names.join(' '), b.names.join(' ')),
-    )
+  return [...endpoints.filter(isNamed), ...services]
+    .flatMap((it) => addressesOf(it).map((ip) => ({ ...ordered(ip), names: namesOf(it) })))
+    .sort((a, b) => ascending(a, b) || compare(a.names.join(' '), b.names.join(' ')))
 }
 
-function namesOf(it: Endpoint | Service): Named[] {
-  const names = 'mac' in it ? namesOfEndpoint(it) : [it.name]
-  return [it.v4, it.v6].filter((ip) => ip !== undefined).map((ip) => ({ ip, names }))
+function addressesOf({ v4, v6 }: Holder): Ip[] {
+  return v6 === undefined ? [v4] : [v4, v6]
 }
 
-function namesOfEndpoint({ container, service, aliases }: Endpoint): string[] {
+/** Its container's name, its service and its aliases; of a service, its own. */
+function namesOf(it: Holder): string[] {
+  if (!('mac' in it)) return [it.name]
+  const { container, service, aliases } = it
   return [container?.name, service, ...[...aliases].sort()].filter((name) => name !== undefined)
 }
 
-function isNamed({ joined, container }: Endpoint): boolean {
-  return joined && container !== undefined
+function writableNames(it: Holder): string[] {
+  return namesOf(it).filter(isWritable)
 }
 
 /** Aliases are free text to Docker; what is no word of a hosts file would be a line of its own there. */
 function isWritable(name: string): boolean {
   return name.length <= 253 && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name)
+}
+
+/** An address with what it is sorted by. */
+function ordered(ip: Ip) {
+  return { ip, ...parseIp(ip) }
+}
+
+function ascending(a: ReturnType<typeof ordered>, b: ReturnType<typeof ordered>): number {
+  return a.family - b.family || compare(a.value, b.value)
 }
 
 function compare<T extends bigint | string>(a: T, b: T): number {

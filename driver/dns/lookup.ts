@@ -36,29 +36,31 @@ export function lookup(view: View, name: string, type: string, asked: string): F
 
 function forward({ zones, onlyUnambiguous }: View, name: string, type: string, asked: string): Found {
   const qualified = zones.filter(({ network }) => name.endsWith(`.${network.toLowerCase()}`))
-  const all = zones.filter(({ addresses }) => addresses.has(name))
-  const matching = onlyUnambiguous && all.length > 1 ? all.filter((zone) => qualified.includes(zone)) : all
+  const all = zones
+    .map((zone) => ({ zone, addresses: zone.addressesOf(name) }))
+    .filter(({ addresses }) => addresses.length > 0)
+  const matching =
+    onlyUnambiguous && all.length > 1 ? all.filter(({ zone }) => qualified.includes(zone)) : all
   const [first] = matching
   if (first === undefined) {
     const [zone] = qualified
     return zone === undefined ? { kind: 'foreign' } : { kind: 'unsure', authority: soa(zone) }
   }
-  const addresses = new Set(matching.flatMap((zone) => zone.addresses.get(name) ?? []))
+  const addresses = new Set(matching.flatMap((it) => it.addresses))
   const records = [...addresses]
     .map((data) => ({ name: asked, type: data.includes(':') ? 'AAAA' : 'A', ttl, data }))
     .filter((record) => type === 'ANY' || type === record.type)
-  return records.length === 0 ? { kind: 'empty', authority: soa(first) } : { kind: 'records', records }
+  return records.length === 0 ? { kind: 'empty', authority: soa(first.zone) } : { kind: 'records', records }
 }
 
 function backward({ zones }: View, ip: Ip, type: string, asked: string): Found {
-  const zone = zones.find(({ names }) => names.has(ip))
-  const data = zone?.names.get(ip)
-  if (zone === undefined || data === undefined) {
+  const named = zones.map((zone) => ({ zone, data: zone.nameAt(ip) })).find(({ data }) => data !== undefined)
+  if (named?.data === undefined) {
     const owner = zones.find(({ pools }) => pools.some((pool) => isIn(ip, pool)))
     return owner === undefined ? { kind: 'foreign' } : { kind: 'denied', authority: soa(owner) }
   }
-  if (type !== 'PTR' && type !== 'ANY') return { kind: 'empty', authority: soa(zone) }
-  return { kind: 'records', records: [{ name: asked, type: 'PTR', ttl, data }] }
+  if (type !== 'PTR' && type !== 'ANY') return { kind: 'empty', authority: soa(named.zone) }
+  return { kind: 'records', records: [{ name: asked, type: 'PTR', ttl, data: named.data }] }
 }
 
 function soa({ network }: Zone): Resource {

@@ -10,7 +10,7 @@
 import { networkInterfaces } from 'node:os'
 import { familyOf, parseCidr, parseIp } from '../core/address.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../core/model.ts'
-import type { Zone } from '../core/names.ts'
+import { type Zone, zoneOf } from '../core/names.ts'
 import { endpointsOnHost } from '../core/snapshot.ts'
 import type { View } from '../dns/lookup.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -25,7 +25,6 @@ export interface Askers {
 export interface AskersOptions {
   store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'network' | 'containers'>
-  zone(network: NetworkId): Zone | undefined
   host: HostName
   /** Where DNS listens: who shares its link is a stranger. */
   listens: Ip
@@ -39,7 +38,7 @@ export interface AskersOptions {
 const wayOut = 'docker_gwbridge'
 
 export function createAskers(options: AskersOptions): Askers {
-  const { store, engine, zone, host, listens, interfaces = ownInterfaces, pauseMs = 250 } = options
+  const { store, engine, host, listens, interfaces = ownInterfaces, pauseMs = 250 } = options
   let containers = new Map<Ip, string>()
   let links: readonly Cidr[] = []
   let isStale = true
@@ -65,7 +64,7 @@ export function createAskers(options: AskersOptions): Askers {
     await looking
   }
   const zonesOf = (networks: Iterable<NetworkId>): Zone[] =>
-    [...networks].map(zone).filter((it) => it !== undefined)
+    [...networks].map((id) => zoneOf(store.snapshot(), id)).filter((it) => it !== undefined)
 
   return {
     forget() {

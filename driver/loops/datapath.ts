@@ -3,7 +3,7 @@
  *
  * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. An
  * audit looks at one network after the other, so that damage by hand is mended within seconds; with many networks
- * it slows down rather than take more than a fifth of a processor. At the start what is there is adopted. Until the
+ * it slows down rather than take more than a tenth of a processor. At the start what is there is adopted. Until the
  * store has been fresh once, nothing is removed: a copy from disk may be old. Closing leaves the kernel as it is.
  */
 import { isCode } from '../core/errors.ts'
@@ -48,7 +48,7 @@ export interface DatapathLoop {
 }
 
 /** Share of one processor that looking may take. */
-const auditShare = 0.2
+const auditShare = 0.1
 const concurrentNetworks = 4
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
@@ -64,7 +64,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   let started = false
   let swept = false
   let sweeping: Promise<void> | undefined
-  let observeMs = 10
+  let auditedMs = 10
   let endsLookedAt = Number.NEGATIVE_INFINITY
   let closed = false
 
@@ -91,8 +91,8 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
         clearTimeout(made.again)
         if (!closed) made.again = setTimeout(() => made.lane.poke(), afterMs)
       },
-      onObserved: (durationMs) => {
-        observeMs += (durationMs - observeMs) / 8
+      onAudited: (durationMs) => {
+        auditedMs += (durationMs - auditedMs) / 8
       },
     })
     const made = {
@@ -204,7 +204,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     timer = setTimeout(tick, auditPause(lanes.size))
   }
   const auditPause = (networks: number): number => {
-    const round = Math.max(auditMs, (networks * observeMs) / auditShare)
+    const round = Math.max(auditMs, (networks * auditedMs) / auditShare)
     return round / Math.max(1, networks)
   }
 

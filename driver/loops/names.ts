@@ -4,7 +4,8 @@
  * A change of the store touches the containers of the changed networks; the engine's events touch the one container
  * whose file libnetwork has just made or edited; and every file is compared by its size and time now and then, so
  * that what somebody else did to it is mended. Until the store has been fresh once nothing is written. A network with
- * more endpoints than a hosts file should hold is left to DNS, where DNS can be asked.
+ * more endpoints than a hosts file should hold is left to DNS, where DNS can be asked. A file is written whole, so
+ * that a change costs the network: what takes long is done less often, and many changes share it.
  */
 import type { HostName, NetworkId, Snapshot } from '../core/model.ts'
 import { namedEndpoints } from '../core/names.ts'
@@ -15,12 +16,12 @@ import { createHostsFiles, type HostsFileFacts } from './hosts-files.ts'
 import type { LaneStatus } from './lane.ts'
 import type { Log } from './log.ts'
 import { type LoopRun, startLoop } from './loop.ts'
-import { networksOf, type Zones } from './zones.ts'
+import { type NameRecords, networksOf } from './name-records.ts'
 
 export interface NamesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
   engine: Pick<Engine, 'containers' | 'container'>
-  zones: Pick<Zones, 'records'>
+  records: Pick<NameRecords, 'of'>
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
@@ -48,15 +49,18 @@ export interface NamesFacts extends HostsFileFacts {
 }
 
 const unsettledPauseMs = 20
+/** Share of one processor that changes of the store may take. */
+const changesShare = 0.2
 
 export function startNames(options: NamesOptions): NamesLoop {
-  const { store, engine, zones, host, log, everyMs = 2000, onRun } = options
+  const { store, engine, records, host, log, everyMs = 2000, onRun } = options
   const files = createHostsFiles(log)
   const due = new Set<string>()
   /** Containers of this host by network, as they were with the last run. */
   let members = new Map<NetworkId, Set<string>>()
   let lookAtAll = true
   let again: NodeJS.Timeout | undefined
+  let restUntil = Number.NEGATIVE_INFINITY
   let wasFresh = false
   let dnsAnswered = options.dnsAnswers()
 
@@ -72,7 +76,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     return namedEndpoints(store.snapshot(), network) > options.hostsFileLimit
   }
   const recordsFor = (networks: readonly NetworkId[]) =>
-    networks.filter((network) => !isDnsOnly(network)).flatMap(zones.records)
+    networks.filter((network) => !isDnsOnly(network)).flatMap(records.of)
   /** One that cannot be asked for now stays due; the others do not wait for it. */
   const mendAll = async (): Promise<void> => {
     const networks = networksByContainer(store.snapshot(), host)
@@ -91,16 +95,25 @@ export function startNames(options: NamesOptions): NamesLoop {
   }
   const mend = async (id: string, networks: readonly NetworkId[]): Promise<void> => {
     if (!files.knows(id) && !files.learn(await engine.container(id))) return
-    if (files.put(id, recordsFor(networks)) === 'done') return
+    const began = performance.now()
+    const outcome = files.put(id, recordsFor(networks))
+    const ended = performance.now()
+    restUntil = Math.max(restUntil, began) + (ended - began) / changesShare
+    if (outcome === 'done') return
     due.add(id)
+    pokeAfter(unsettledPauseMs)
+  }
+  const pokeAfter = (ms: number): void => {
     again ??= setTimeout(() => {
       again = undefined
       loop.poke()
-    }, unsettledPauseMs)
+    }, ms)
   }
-  const dueAll = (ids: Iterable<string>): void => {
+  const dueAll = (ids: Iterable<string>, restMs = 0): void => {
     for (const id of ids) due.add(id)
-    if (due.size > 0) loop.poke()
+    if (due.size === 0) return
+    if (restMs > 0) pokeAfter(restMs)
+    else loop.poke()
   }
   const audit = (): void => {
     const now = options.dnsAnswers()
@@ -124,7 +137,8 @@ export function startNames(options: NamesOptions): NamesLoop {
     const touched = networksOf(keys)
     if (touched.size === 0) return
     const present = turned(networksByContainer(snapshot, host))
-    dueAll([...touched].flatMap((it) => [...(members.get(it) ?? []), ...(present.get(it) ?? [])]))
+    const concerned = [...touched].flatMap((it) => [...(members.get(it) ?? []), ...(present.get(it) ?? [])])
+    dueAll(concerned, restUntil - performance.now())
   })
   const auditing = setInterval(audit, everyMs)
   return {

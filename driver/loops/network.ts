@@ -62,8 +62,8 @@ export interface NetworkOptions {
   removalDelayMs: number
   /** Asks for another step. */
   again(afterMs: number): void
-  /** How long it took to look. */
-  onObserved(durationMs: number): void
+  /** How long it took to look at the kernel, and to compare what is there with what is wanted. */
+  onAudited(durationMs: number): void
 }
 
 export function networkDatapath(options: NetworkOptions): NetworkDatapath {
@@ -111,11 +111,9 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     forget()
   }
   const look = async (want: Datapath): Promise<void> => {
-    const began = performance.now()
     await memory.look(want.namespace, (seen) =>
       want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) },
     )
-    options.onObserved(performance.now() - began)
   }
   const isNew = ({ endpoint }: Veth): boolean =>
     expected.has(endpoint) || (newIsJoining && !known.has(endpoint))
@@ -163,10 +161,13 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     ready: () => void,
   ): Promise<void> => {
     const waiting = [...expected]
+    const began = performance.now()
+    const looks = auditDue || !memory.isSure()
     const remembered = auditDue && memory.isSure() ? planned(want, true).ops.length : undefined
-    if (auditDue || !memory.isSure()) await look(want)
+    if (looks) await look(want)
     auditDue = false
     const { ops, reasons, gone } = planned(want, remove, scope)
+    if (looks) options.onAudited(performance.now() - began)
     const [slow, now] = [ops.filter(isSlow), ops.filter((op) => !isSlow(op))]
     tell(now, reasons, remembered === 0)
     await apply(now)

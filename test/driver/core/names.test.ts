@@ -127,12 +127,43 @@ test('a zone finds names in any case, all addresses of a name, and the name of a
     named('e1', '10.0.0.2', 'Web', { aliases: ['all'] }),
     named('e2', '10.0.0.3', 'db', { aliases: ['all'] }),
   ]
-  const zone = zoneOf(network('n1', { name: 'foobar' }), recordsFor(snapshotOf(all), 'n1'))
-  expect(zone?.addresses.get('web.foobar')).toEqual(['10.0.0.2'])
-  expect(zone?.addresses.get('all')).toEqual(['10.0.0.2', '10.0.0.3'])
-  expect(zone?.names.get('10.0.0.2')).toBe('Web.foobar')
+  const zone = zoneOf(snapshotOf(all), 'n1')
+  expect(zone?.addressesOf('web.foobar')).toEqual(['10.0.0.2'])
+  expect(zone?.addressesOf('all')).toEqual(['10.0.0.2', '10.0.0.3'])
+  expect(zone?.addressesOf('foobar')).toEqual([])
+  expect(zone?.nameAt('10.0.0.2')).toBe('Web.foobar')
+  expect(zone?.nameAt('10.0.0.4')).toBeUndefined()
   expect(zone?.pools).toEqual(['10.0.0.0/16'])
-  expect(zoneOf(network('n1'), [])).toBeUndefined()
+  expect(zoneOf(snapshotOf(all), 'n2')).toBeUndefined()
+})
+
+test('DNS says what hosts files say, before and after a change', () => {
+  const service: Service = { id: 's', network: 'n1', name: 'front', v4: '10.0.0.9', v6: 'fd00::9' }
+  const before = snapshotOf(
+    [
+      named('e1', '10.0.0.10', 'Web', { aliases: ['all', 'b.foobar', 'no word'], v6: 'fd00::10' }),
+      named('e2', '10.0.0.9', 'db', { aliases: ['all', 'ALL'], service: 'front' }),
+      named('e3', '10.0.0.3', 'web'),
+      endpoint('n1', 'e4', { v4: '10.0.0.4' }),
+    ],
+    [service],
+  )
+  expect(zoneOf(before, 'n1')?.nameAt('10.0.0.9')).toBe('db.foobar')
+  const renamed = named('e3', '10.0.0.3', 'other', { aliases: ['all'] })
+  const after = applyDeltas(before, [
+    { table: 'endpoints', key: 'n1/e3', record: { value: renamed, index: 2 } },
+    { table: 'endpoints', key: 'n1/e2', record: undefined },
+  ])
+  expect(zoneOf(after, 'n1')?.nameAt('10.0.0.9')).toBe('front.foobar')
+  for (const snapshot of [before, after]) {
+    const records = recordsFor(snapshot, 'n1')
+    const names = new Set(records.map(({ name }) => name.toLowerCase()))
+    for (const name of names) {
+      const own = records.filter((it) => it.name.toLowerCase() === name).map(({ ip }) => ip)
+      expect(zoneOf(snapshot, 'n1')?.addressesOf(name), name).toEqual([...new Set(own)])
+    }
+  }
+  expect(zoneOf(after, 'n1')?.addressesOf('db')).toEqual([])
 })
 
 test('endpoints without a name do not count towards a full hosts file', () => {

@@ -2,7 +2,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { EngineContainer, EngineNetwork } from '../../../driver/engine/engine.ts'
 import { type Askers, createAskers } from '../../../driver/loops/askers.ts'
-import { openZones } from '../../../driver/loops/zones.ts'
 import { createMemoryCluster } from '../../../driver/store/memory.ts'
 import { createNetwork, endpoint } from '../store/records.ts'
 
@@ -30,7 +29,6 @@ beforeEach(async () => {
   })
   askers = createAskers({
     store,
-    zone: openZones(store).zone,
     host: 'net-1',
     listens: '192.168.33.11',
     interfaces: () => ['127.0.0.1/8', '192.168.33.11/24', '172.18.0.1/16', '172.17.0.1/16', 'fe80::1/64'],

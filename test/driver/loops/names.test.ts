@@ -10,12 +10,13 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../driver/core/errors.ts'
 import type { Change, Endpoint } from '../../../driver/core/model.ts'
 import type { EngineContainer } from '../../../driver/engine/engine.ts'
+import { keepNameRecords, type NameRecords } from '../../../driver/loops/name-records.ts'
 import { type NamesLoop, type NamesOptions, startNames } from '../../../driver/loops/names.ts'
-import { openZones, type Zones } from '../../../driver/loops/zones.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../driver/store/memory.ts'
 import type { Store } from '../../../driver/store/store.ts'
 import { until } from '../../fixtures/until.ts'
@@ -28,7 +29,7 @@ let folder: string
 let memory: MemoryCluster
 let store: Store
 let elsewhere: Store
-let zones: Zones
+let records: NameRecords
 let loop: NamesLoop
 let entries: Entry[]
 let containers: Map<string, EngineContainer>
@@ -87,7 +88,7 @@ function start(more: Partial<NamesOptions> = {}): void {
     },
   }
   loop = startNames({
-    ...{ store, engine, zones, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
+    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
     dnsAnswers: () => answers,
     ...more,
   })
@@ -100,7 +101,7 @@ beforeEach(async () => {
   memory = createMemoryCluster()
   store = memory.open('net-1')
   elsewhere = memory.open('net-2')
-  zones = openZones(store)
+  records = keepNameRecords(store)
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
     {
@@ -113,7 +114,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await loop.close()
-  zones.close()
+  records.close()
   await Promise.all([store.close(), elsewhere.close()])
   rmSync(folder, { recursive: true })
 })
@@ -325,6 +326,24 @@ describe('a network that is too large for hosts files', () => {
     start({ hostsFileLimit: 0 })
     await until('inner is there alone', () => namesIn('web') === '7 web, 7 web.inner')
   })
+})
+
+test('many changes of a network with long files share one writing, and the last one is in it', async () => {
+  container('web')
+  const many = Array.from({ length: 2000 }, (_, n) =>
+    joins(`c${n}`, 4, { v4: `10.0.${n >> 8}.${n & 255}`, host: 'net-2' }),
+  )
+  for (let at = 0; at < many.length; at += 50) await elsewhere.commit(many.slice(at, at + 50))
+  await store.commit([joins('web', 2)])
+  start({ hostsFileLimit: 5000 })
+  await until('all are there', () => fileOf('web').includes('c1999.foobar'))
+  const before = loop.status().writes
+  for (let n = 0; n < 100; n++) {
+    await elsewhere.commit([joins(`new${n}`, 5, { v4: `10.0.100.${n}`, host: 'net-2' })])
+    await setTimeout(2)
+  }
+  await until('the last one is there', () => fileOf('web').includes('new99.foobar'))
+  expect(loop.status().writes - before).toBeLessThan(50)
 })
 
 test('nothing is written on the word of a store that was never fresh, or has lost this host', async () => {
