@@ -3,6 +3,7 @@
  */
 import type { Backend, MachineState } from './backend.ts'
 import { hosts, type LabHost } from './hosts.ts'
+import { patience } from './patience.ts'
 
 const columns = ['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL']
 
@@ -22,10 +23,13 @@ async function told(backend: Backend, host: LabHost, state: MachineState): Promi
   if (state !== 'running') return [state, '-', '-']
   try {
     await using connection = await backend.connect(host)
-    const ask = async (command: string) => (await connection.exec(command, { timeoutMs: 5000 })).stdout.trim()
+    const ask = async (command: string) =>
+      (await connection.exec(command, { timeoutMs: 5000 * patience })).stdout.trim()
     const [engine, leader] = await Promise.all([
       host.role === 'docker' ? ask("docker version --format '{{.Server.Version}}' 2>/dev/null") : '-',
-      host.role === 'consul' ? ask('curl -sf --max-time 2 http://127.0.0.1:8500/v1/status/leader') : '-',
+      host.role === 'consul'
+        ? ask(`curl -sf --max-time ${2 * patience} http://127.0.0.1:8500/v1/status/leader`)
+        : '-',
     ])
     const consul = host.role !== 'consul' ? '-' : leader.includes(':') ? 'leader' : 'no leader'
     return [state, engine || 'not answering', consul]
