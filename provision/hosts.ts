@@ -48,7 +48,10 @@ function address(role: LabHost['role']): string {
 
 /** By hand, since a schema's library takes longer to load than all else that `lab exec` needs. */
 export function parseLab(text: string): Lab {
-  const { network, hosts } = JSON.parse(text) as Lab
+  const { network, hosts } = json(text)
+  if (typeof network !== 'string' || !Array.isArray(hosts)) {
+    throw new LabError('provision/lab.json has not both, "network" and the list "hosts"')
+  }
   const [, base = '', prefix] = /^(.+)\/(\d\d?)$/.exec(network) ?? []
   if (!isIPv4(base) || Number(prefix) > 32)
     throw wrong('network', network, 'an IPv4 address and the length of its prefix')
@@ -59,6 +62,14 @@ export function parseLab(text: string): Lab {
     if (role !== 'consul' && role !== 'docker') throw wrong('role', role, 'consul or docker')
   }
   return { network, hosts }
+}
+
+function json(text: string): Partial<Lab> {
+  try {
+    return JSON.parse(text) ?? {}
+  } catch (cause) {
+    throw new LabError(`provision/lab.json is no JSON: ${(cause as Error).message}`, { cause })
+  }
 }
 
 function wrong(key: keyof Lab | keyof LabHost, value: string, wanted: string): LabError {

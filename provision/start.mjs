@@ -21,7 +21,14 @@ const { register } = await import('tsx/esm/api')
 register()
 const program = new URL(`../${process.argv[2]}`, import.meta.url)
 process.argv.splice(1, 2, fileURLToPath(program))
-await import(program.href)
+try {
+  await import(program.href)
+} catch (error) {
+  // what a program reads while it is loaded: lab.json, the environment
+  const { explain } = await import('./errors.ts')
+  console.error(explain(error))
+  process.exitCode = 2
+}
 
 function install() {
   console.error('installing packages (npm ci) …')

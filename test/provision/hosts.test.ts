@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { parseLab } from '../../provision/hosts.ts'
 
@@ -18,6 +19,29 @@ test.each([
   [{ role: 'swarm' }, 'role "swarm" is not consul or docker'],
 ])('what a host cannot be is said with what it can be: %j', (changed, message) => {
   expect(() => parseLab(lab(changed))).toThrow(`provision/lab.json: ${message}`)
+})
+
+test.each([
+  ['{', 'is no JSON: '],
+  ['null', 'has not both, "network" and the list "hosts"'],
+  ['{"network": "192.168.33.0/24"}', 'has not both, "network" and the list "hosts"'],
+])('a file that is none: %s', (text, message) => {
+  expect(() => parseLab(text)).toThrow(`provision/lab.json ${message}`)
+})
+
+test('what is wrong while a program is loaded is one line, and exit code 2', () => {
+  const env = { ...process.env, MULTIHOST_PATIENCE: 'much' }
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['provision/start.mjs', 'provision/lab.ts', 'status'],
+    {
+      ...{ env, encoding: 'utf8', cwd: new URL('../..', import.meta.url) },
+    },
+  )
+  expect({ status, stderr }).toEqual({
+    status: 2,
+    stderr: 'MULTIHOST_PATIENCE=much: a whole number from 1 to 10\n',
+  })
 })
 
 test.each(['192.168.33.0', '192.168.33.0/33', 'fd00::/64'])('a network it is not: %s', (network) => {
