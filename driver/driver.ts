@@ -219,7 +219,9 @@ function startLoops(
       dialect.poke()
     }
     const container = event.type === 'container' ? event.id : event.attributes.container
-    if (container !== undefined && /start|rename|connect|update/.test(event.action)) endpoints.look(container)
+    if (container === undefined) return
+    if (event.type === 'network' && event.action === 'connect') endpoints.connected(event.id)
+    if (/^(start|rename|connect|update)$/.test(event.action)) endpoints.look(container)
   }
   const onGap = (): void => {
     for (const loop of [hosts, networks, endpoints, naming]) loop.poke()

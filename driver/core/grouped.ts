@@ -58,7 +58,9 @@ function regrouped<V>(
   })
 }
 
-function remember(table: object, by: unknown, made: unknown): void {
+/** There is one empty map for all: what was remembered of an empty table would be another table's. */
+function remember<V>(table: Table<V>, by: unknown, made: unknown): void {
+  if (table.isEmpty()) return
   const known = cache.get(table) ?? new Map<unknown, unknown>()
   cache.set(table, known.set(by, made))
 }

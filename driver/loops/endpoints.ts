@@ -3,7 +3,8 @@
  * the container, its name and aliases.
  *
  * An endpoint is removed when the engine, asked twice with some seconds between, has answered and does not know it.
- * A failed question removes nothing. One that is in a container and has lost its record (a key that was deleted by
+ * A failed question removes nothing. A container that is being started is locked until it runs: its name is learnt from its network,
+ * which answers meanwhile, and nothing here waits for the rest. One that is in a container and has lost its record (a key that was deleted by
  * hand) gets it back at once, before the datapath takes its links down. Things that Docker told us to remove while the store was away come first.
  */
 
@@ -13,7 +14,7 @@ import type { DockerNetwork } from '../core/docker-state.ts'
 import { isCode } from '../core/errors.ts'
 import type { Change, Endpoint, EndpointId, HostName, HostRecord, Snapshot } from '../core/model.ts'
 import { endpointsOnHost, keyIn } from '../core/snapshot.ts'
-import type { Engine, EngineContainer } from '../engine/engine.ts'
+import type { Engine, EngineContainer, EngineNetwork } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { LaneStatus } from './lane.ts'
 import { lasting } from './lasting.ts'
@@ -48,6 +49,8 @@ export interface EndpointsLoop {
   poke(): void
   /** Looks at one container, as an event tells. */
   look(container: string): void
+  /** A container was put on the network with this id of Docker's, and may not run yet. */
+  connected(localNetwork: string): void
   status(): LaneStatus & { problems: string[] }
   close(): Promise<void>
 }
@@ -66,14 +69,17 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   } = options
   const missing = lasting(() => now().getTime())
   const cut = troubles({ onNew: (endpoint, message) => log.warn({ endpoint }, message) })
-  const toLook = new Set<string>()
+  const looking = new Set<string>()
+  const lookedTooEarly = new Set<string>()
+  const seen: EngineContainer[] = []
+  const networksToAsk = new Set<string>()
   const since = now()
   let again: NodeJS.Timeout | undefined
   /** What is due with the next run. */
   let due = { reconcile: true, describeAll: true }
 
-  const describe = async (containers: readonly EngineContainer[]): Promise<void> => {
-    for (const change of descriptions(store.snapshot(), host, containers)) await commit([change])
+  const describe = async (told: ReadonlyMap<EndpointId, Described>): Promise<void> => {
+    for (const change of descriptions(store.snapshot(), host, told)) await commit([change])
   }
   /** What changed meanwhile is looked at again with the next run. */
   const commit = async (changes: Change[]): Promise<boolean> => {
@@ -121,7 +127,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     const nameless = endpointsOnHost(store.snapshot(), host).some(
       ({ value }) => value.joined && !value.container,
     )
-    if (describeAll || nameless) await describe(await engine.containers())
+    if (describeAll || nameless) await describe(toldByContainers(await engine.containers()))
     const changes = unused(store.snapshot(), host, now(), { since, graceMs })
     if (changes.length > 0 && (await commit(changes.slice(0, 50)))) {
       log.warn({ keys: changes.map(({ key }) => key) }, 'addresses and pools that nobody came for, released')
@@ -130,10 +136,10 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const work = async (): Promise<void> => {
     if (!store.status().fresh) return
     await options.settleOwed()
-    const named = [...toLook]
-    toLook.clear()
-    const some = await Promise.all(named.map((id) => engine.container(id)))
-    await describe(some.filter((it) => it !== undefined))
+    const asked = [...networksToAsk]
+    networksToAsk.clear()
+    for (const id of asked) await describe(toldByNetwork(await engine.network(id)))
+    await describe(toldByContainers(seen.splice(0)))
     if (!due.reconcile) return
     const { describeAll } = due
     due = { reconcile: false, describeAll: false }
@@ -143,6 +149,21 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     })
   }
 
+  /** Beside the loop, which is not to wait for a container that is locked. */
+  const look = async (id: string): Promise<void> => {
+    if (looking.has(id)) return void lookedTooEarly.add(id)
+    looking.add(id)
+    try {
+      const container = await engine.container(id)
+      if (container !== undefined) seen.push(container)
+    } catch (err) {
+      log.debug({ container: id, err }, 'a container could not be looked at')
+      due = { reconcile: true, describeAll: true }
+    }
+    looking.delete(id)
+    loop.poke()
+    if (lookedTooEarly.delete(id)) await look(id)
+  }
   const loop = startLoop({ name: 'endpoints', everyMs, log, work, onRun })
   let last = store.snapshot()
   /** An endpoint of ours is gone, and nobody here took it away. */
@@ -165,8 +186,9 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       due = { reconcile: true, describeAll: true }
       loop.poke()
     },
-    look(container) {
-      toLook.add(container)
+    look: (container) => void look(container),
+    connected(localNetwork) {
+      networksToAsk.add(localNetwork)
       loop.poke()
     },
     status: () => ({ ...loop.status(), problems: cut.messages() }),
@@ -179,29 +201,39 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   }
 }
 
-/** Endpoints of this host whose container is not, or no longer, described as the engine has it. */
-export function descriptions(
-  snapshot: Snapshot,
-  host: HostName,
-  containers: readonly EngineContainer[],
-): Change[] {
-  const byEndpoint = new Map(
+/** What the engine knows of an endpoint; of its aliases, when it was asked about the container. */
+type Described = Pick<Endpoint, 'container'> & Partial<Pick<Endpoint, 'aliases'>>
+
+function toldByContainers(containers: readonly EngineContainer[]): Map<EndpointId, Described> {
+  return new Map(
     containers.flatMap(({ id, name, attachments }) =>
       attachments.map(({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases }] as const),
     ),
   )
+}
+
+function toldByNetwork(network: EngineNetwork | undefined): Map<EndpointId, Described> {
+  // the engine calls the container of an endpoint that has none yet ep-<endpoint>
+  const joined = (network?.endpoints ?? []).filter(({ container }) => !container.startsWith('ep-'))
+  return new Map(joined.map(({ id, container, name }) => [id, { container: { id: container, name } }]))
+}
+
+/** Endpoints of this host whose container is not, or no longer, described as the engine has it. */
+function descriptions(
+  snapshot: Snapshot,
+  host: HostName,
+  told: ReadonlyMap<EndpointId, Described>,
+): Change[] {
   return endpointsOnHost(snapshot, host).flatMap(({ value, index }): Change[] => {
-    const told = byEndpoint.get(value.id)
-    if (told === undefined || isDescribedBy(value, told)) return []
-    const key = keyIn(value.network, value.id)
-    return [{ op: 'update', table: 'endpoints', key, value: { ...value, ...told }, index }]
+    const described = { ...value, ...told.get(value.id) }
+    if (isDescribedBy(value, described)) return []
+    return [
+      { op: 'update', table: 'endpoints', key: keyIn(value.network, value.id), value: described, index },
+    ]
   })
 }
 
-function isDescribedBy(
-  { container, aliases }: Endpoint,
-  told: Pick<Endpoint, 'container' | 'aliases'>,
-): boolean {
+function isDescribedBy({ container, aliases }: Endpoint, told: Endpoint): boolean {
   return (
     container?.id === told.container?.id &&
     container?.name === told.container?.name &&

@@ -56,6 +56,8 @@ export function startNames(options: NamesOptions): NamesLoop {
   const { store, engine, records, host, log, everyMs = 2000, onRun } = options
   const files = createHostsFiles(log)
   const due = new Set<string>()
+  /** Started or renamed. Nobody else is asked for: one that is being started is locked until it runs. */
+  const toLearn = new Set<string>()
   /** Containers of this host by network, as they were with the last run. */
   let members = new Map<NetworkId, Set<string>>()
   let lookAtAll = true
@@ -94,7 +96,12 @@ export function startNames(options: NamesOptions): NamesLoop {
     if (failure !== undefined) throw failure.error
   }
   const mend = async (id: string, networks: readonly NetworkId[]): Promise<void> => {
-    if (!files.knows(id) && !files.learn(await engine.container(id))) return
+    if (!files.knows(id)) {
+      if (!toLearn.has(id)) return
+      const runs = files.learn(await engine.container(id))
+      toLearn.delete(id)
+      if (!runs) return
+    }
     const began = performance.now()
     const outcome = files.put(id, recordsFor(networks))
     const ended = performance.now()
@@ -151,6 +158,8 @@ export function startNames(options: NamesOptions): NamesLoop {
       if (container === undefined) return
       // a start makes the file anew, a rename changes what we call it
       if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) files.forget(container)
+      if (/^(start|rename)$/.test(action)) toLearn.add(container)
+      if (/^(die|destroy)$/.test(action)) toLearn.delete(container)
       if (/^(start|connect|disconnect|rename)$/.test(action)) dueAll([container])
     },
     status: () => ({

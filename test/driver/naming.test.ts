@@ -26,6 +26,29 @@ afterEach(async () => {
   await Promise.all(hosts.map((host) => host[Symbol.asyncDispose]()))
 })
 
+test('a container is known by name before it runs, and holds up nobody who does', async () => {
+  const [net1, net2] = hosts as [TestHost, TestHost]
+  await until('DNS answers', () => net2.driver.status().names.dns?.lastError === undefined)
+  const port = Number(net2.driver.status().names.dns?.address.split(':')[1])
+  await net1.docker.create('foobar')
+  const resolved = async (name: string): Promise<unknown> =>
+    (await askUdp(port, question(name))).answers[0]?.data
+  let start = (): void => undefined
+  net1.docker.starting = new Promise((resolve) => {
+    start = resolve
+  })
+  const running = net1.docker.run('slow', 'foobar', { aliases: ['www'] })
+  await until('net-2 resolves it', async () => (await resolved('slow.foobar')) !== undefined)
+  net1.docker.starting = undefined
+  const { v4 } = await net1.docker.run('fast', 'foobar', { aliases: ['api'] })
+  await until('net-2 resolves the other one’s alias', async () => (await resolved('api')) === v4)
+  expect(await resolved('www')).toBeUndefined()
+  start()
+  const slow = await running
+  await until('net-2 resolves its alias', async () => (await resolved('www')) === slow.v4)
+  expect(await resolved('slow')).toBe(slow.v4)
+})
+
 test('a container is known by name on the other host when it has started, and not when it has stopped', async () => {
   const [net1, net2] = hosts as [TestHost, TestHost]
   await until('DNS answers', () => net2.driver.status().names.dns?.lastError === undefined)
@@ -35,7 +58,7 @@ test('a container is known by name on the other host when it has started, and no
     (await askUdp(port, question(name))).answers[0]?.data
   const { v4 } = await net1.docker.run('web', 'foobar', { aliases: ['www'] })
   await until('net-2 resolves it', async () => (await resolved('web.foobar')) === v4)
-  expect(await resolved('www')).toBe(v4)
+  await until('net-2 resolves its alias', async () => (await resolved('www')) === v4)
   net1.docker.rename('web', 'site')
   await until('net-2 resolves its new name', async () => (await resolved('site')) === v4)
   await net1.docker.run('second', 'foobar')

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
-import type { Endpoint, Lease, Network, Service, Snapshot } from '../../../driver/core/model.ts'
+import { type GroupOf, group } from '../../../driver/core/grouped.ts'
+import type { Endpoint, Lease, Network, Service, Snapshot, Versioned } from '../../../driver/core/model.ts'
 import {
   type AnyDelta,
   applyDeltas,
@@ -140,6 +141,23 @@ test('a change of one network leaves the list of another untouched, and no scan 
     { table: 'addresses', key: 'n2/10.0.0.3', record: { value: lease('net-2'), index: 9 } },
   ])
   expect(leasesOnHost(after, 'net-1')).toBe(onHost)
+})
+
+test('groups of a table that was empty when they were asked for are not given to another table', () => {
+  const seen: unknown[] = []
+  const byHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => {
+    seen.push(value)
+    return [value.host]
+  }
+  const empty = emptySnapshot()
+  expect(group(empty.endpoints, byHost, 'net-1').size).toBe(0)
+  const record = { value: lease('net-1'), index: 9 }
+  const after = applyDeltas(empty, [
+    { table: 'addresses', key: 'n1/10.0.0.3', record },
+    put('n1', 'e1', 'net-1'),
+  ])
+  expect(group(after.endpoints, byHost, 'net-1').size).toBe(1)
+  expect(seen).toEqual([after.endpoints.get('n1/e1')?.value])
 })
 
 test('groups that were carried along say what groups made anew say', () => {
