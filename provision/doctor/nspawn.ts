@@ -10,6 +10,7 @@ import { network } from '../hosts.ts'
 import { cgroupVersion } from '../nspawn/cgroup.ts'
 import { hasNetem } from '../nspawn/faults/netem.ts'
 import { cachedImage, defaultEngine } from '../nspawn/image.ts'
+import { hasBridgeFilter } from '../nspawn/modules.ts'
 import { cacheRoot, diskRoot } from '../nspawn/paths.ts'
 import { type Check, disk, reason } from './check.ts'
 import { foreignRoute } from './network.ts'
@@ -66,6 +67,16 @@ export const nspawnChecks: readonly Check[] = [
       const loaded = await execa('modprobe', ['overlay'], { reject: false })
       return loaded.failed
         ? { problem: 'this kernel has no overlayfs', remedy: 'use a kernel that has' }
+        : { found: 'module' }
+    },
+  },
+  {
+    title: 'kernel: br_netfilter',
+    async look() {
+      if (hasBridgeFilter()) return { found: 'yes' }
+      const loaded = await execa('modprobe', ['br_netfilter'], { reject: false })
+      return loaded.failed
+        ? { problem: 'this kernel has no br_netfilter', remedy: 'use a kernel that has' }
         : { found: 'module' }
     },
   },

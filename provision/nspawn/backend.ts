@@ -19,6 +19,7 @@ import {
   startMachine,
   stopMachine,
 } from './machine.ts'
+import { loadModules } from './modules.ts'
 import { makeNetwork } from './network.ts'
 import { labPaths } from './paths.ts'
 import {
@@ -66,6 +67,7 @@ export function nspawnBackend({ lab, engine, engines = {}, secure = false }: Nsp
           await install(nspawnNeeds, say)
         },
       },
+      { title: 'kernel modules', run: loadModules },
       {
         title: 'claim the lab',
         run: async () => {

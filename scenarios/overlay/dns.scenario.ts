@@ -40,7 +40,9 @@ scenario('an alias of several containers has all their addresses', async ({ net1
   const args = ['--network-alias', 'pool']
   await using one = await net2.run({ name: 'one', network: foobar.name, args })
   await using two = await net2.run({ name: 'two', network: foobar.name, args })
-  await asker.within(2000).waitUntilSucceeds`getent hosts two && getent hosts one`
+  // aliases are known when a container runs, its name before
+  await asker.within(2000)
+    .waitUntilSucceeds`[ $(getent ahostsv4 pool | cut -d ' ' -f 1 | sort -u | wc -l) = 2 ]`
   expect((await addressesOf(asker, 'pool')).sort()).toEqual([one.address, two.address].sort())
 })
 

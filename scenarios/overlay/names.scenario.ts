@@ -32,10 +32,11 @@ scenario(
       ...{ name: 'distracted_bohr', network: foobar.name },
       args: ['--network-alias', 'www', '--network-alias', 'api'],
     })
-    await knows(first, 'distracted_bohr.foobar')
+    await knows(first, 'www.foobar')
     await using second = await net2.run({ name: 'modest_curie', network: foobar.name })
     await knows(first, 'modest_curie.foobar')
     await knows(second, 'modest_curie.foobar')
+    await knows(second, 'www.foobar')
     const expected = [
       ...linesOf(first.address, 'foobar', 'distracted_bohr', 'api', 'www'),
       ...linesOf(second.address, 'foobar', 'modest_curie'),
