@@ -102,7 +102,8 @@ const verbs: Verb[] = [
 beforeAll(async () => {
   const { net1, net2 } = await labHosts()
   for (const host of [net1, net2]) {
-    const unit = `[Service]\nEnvironment=${crashVariable}=${file}\n`
+    // the unit's half second before it starts again is nothing that is looked at here
+    const unit = `[Service]\nEnvironment=${crashVariable}=${file}\nRestartSec=50ms\n`
     await host.succeed`mkdir -p $(dirname ${dropIn}) && printf ${unit} > ${dropIn}`
     await restartDriver(host)
   }
@@ -161,8 +162,10 @@ async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<
   const points: string[] = []
   const before = await inventory()
   for (let n = 1; ; n++) {
-    if (verb.prepare !== undefined) await net1.succeed`sh -c ${verb.prepare}`
-    await agree(`before ${verb.title}`, net1, net2)
+    if (verb.prepare !== undefined) {
+      await net1.succeed`sh -c ${verb.prepare}`
+      await agree(`before ${verb.title}`, net1, net2)
+    }
     const life = await lifeOf(victim)
     await victim.succeed`rm -f ${file}.log; echo ${n} > ${file}`
     const { code, stderr } = await net1.run`sh -c ${verb.command}`

@@ -7,6 +7,7 @@ import type { Container, Host } from './host.ts'
 import { sharedNetwork } from './network.ts'
 import { labHosts } from './scenario.ts'
 import { storedKeys } from './store.ts'
+import { together } from './together.ts'
 
 /**
  * What there is of networks, a line each: networks' namespaces and container ends on the hosts, keys in the store.
@@ -14,8 +15,8 @@ import { storedKeys } from './store.ts'
  */
 export async function inventory(): Promise<string[]> {
   const { consulServer, net1, net2 } = await labHosts()
-  const onHosts = [await onHost(net1), await onHost(net2)].flat()
-  return [...onHosts, ...(await storedKeys(consulServer)).map((key) => `store ${key}`)].sort()
+  const stored = storedKeys(consulServer).then((keys) => keys.map((key) => `store ${key}`))
+  return (await together([onHost(net1), onHost(net2), stored])).flat().sort()
 }
 
 /** Names of the namespaces with a VXLAN device; a file that is none any more has not been cleared away yet. */
@@ -26,8 +27,9 @@ const namespaces = `for file in /var/run/docker/netns/????????????; do
 done`
 
 async function onHost(host: Host): Promise<string[]> {
-  const links = (await host.succeed`ip -br link`).split('\n').flatMap((line) => /^vxc[^@ ]*/.exec(line) ?? [])
-  const found = (await host.succeed`sh -c ${namespaces}`).split('\n').filter(Boolean)
+  const [all, inside] = await together([host.succeed`ip -br link`, host.succeed`sh -c ${namespaces}`])
+  const links = all.split('\n').flatMap((line) => /^vxc[^@ ]*/.exec(line) ?? [])
+  const found = inside.split('\n').filter(Boolean)
   return [...found.map((each) => `namespace ${each}`), ...links.map((each) => `link ${each}`)].map(
     (what) => `${host.name} ${what}`,
   )
