@@ -220,7 +220,9 @@ function startLoops(
     }
     const container = event.type === 'container' ? event.id : event.attributes.container
     if (container === undefined) return
-    if (event.type === 'network' && event.action === 'connect') endpoints.connected(event.id)
+    const { type, action, attributes } = event
+    if (type === 'network' && action === 'connect' && attributes.type === 'vxlan')
+      endpoints.connected(event.id)
     if (/^(start|rename|connect|update)$/.test(event.action)) endpoints.look(container)
   }
   const onGap = (): void => {

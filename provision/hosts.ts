@@ -55,7 +55,8 @@ export function parseLab(text: string): Lab {
   const [, base = '', prefix] = /^(.+)\/(\d\d?)$/.exec(network) ?? []
   if (!isIPv4(base) || Number(prefix) > 32)
     throw wrong('network', network, 'an IPv4 address and the length of its prefix')
-  for (const { name, address, role } of hosts) {
+  for (const host of hosts) {
+    const { name = '', address = '', role = '' } = Object(host) as Partial<LabHost>
     if (!/^[a-z][a-z0-9-]{0,12}$/.test(name))
       throw wrong('name', name, 'at most 13 lower-case letters, digits and dashes, a letter first')
     if (!isIPv4(address)) throw wrong('address', address, 'an IPv4 address')

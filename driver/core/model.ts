@@ -98,7 +98,7 @@ export interface Endpoint {
   vtep: Ip
   /** True from Join to Leave: only then does the datapath lead to it. */
   joined: boolean
-  /** Learnt from the engine after the container has started. */
+  /** Learnt from the engine, when the container has joined. */
   container?: { id: string; name: string }
   aliases: string[]
   service?: string

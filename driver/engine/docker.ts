@@ -67,9 +67,10 @@ function createBody(network: NewEngineNetwork): object {
   }
 }
 
-/** Running ones. One that goes while we look is left out. */
+/** Running ones. One that goes while we look is left out, and one that is between two lives, which may be locked. */
 async function containers(client: EngineClient): ReturnType<Engine['containers']> {
-  const list = await client.call('GET', '/containers/json', schema.containerList)
+  const listed = await client.call('GET', '/containers/json', schema.containerList)
+  const list = listed.filter(({ State }) => State !== 'restarting')
   const all = await Promise.all(list.map(({ Id }) => container(client, Id)))
   return all.filter((it) => it !== undefined)
 }

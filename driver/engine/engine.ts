@@ -30,7 +30,7 @@ export interface EngineNetwork {
   ipamOptions: Record<string, string>
   labels: Record<string, string>
   pools: { subnet: string; range?: string; gateway?: string; aux?: Record<string, string> }[]
-  /** Running containers on it, as `GET /networks/<id>` tells. */
+  /** Containers on it that run or are being started, as `GET /networks/<id>` tells. */
   endpoints: { id: string; container: string; name: string; mac: Mac; v4: Ip; v6?: Ip }[]
 }
 

@@ -33,7 +33,7 @@ export const networkSchema = z.object({
 })
 export const networkList = z.array(networkSchema)
 
-export const containerList = z.array(z.object({ Id: z.string() }))
+export const containerList = z.array(z.object({ Id: z.string(), State: text }))
 export const containerSchema = z.object({
   Id: z.string(),
   Name: z.string(),

@@ -41,7 +41,7 @@ export function realKernel({
 }: RealKernelOptions = {}): Kernel {
   const { run, close } = runner(timeoutMs)
   const host = hostNamespace === undefined ? [] : ['nsenter', `--net=${hostNamespace}`]
-  const shell: Shell = {
+  const machine: Machine = {
     run,
     enter: (where) => (where === 'host' ? host : ['nsenter', `--net=${where}`]),
     mounts: once(() => mountsPrefix(mountNamespace)),
@@ -52,11 +52,11 @@ export function realKernel({
     text(await run([...host, 'ip', '-j', ...args.split(' ')]))
 
   return {
-    observe: (namespace) => observe(shell, namespace),
-    namespaces: () => marked(shell, folder),
+    observe: (namespace) => observe(machine, namespace),
+    namespaces: () => marked(machine, folder),
     looseEnds: async () => looseEndsIn(await host1('link show')),
     async apply(ops) {
-      for (const step of stepsFor(ops, hostPath)) await perform(shell, step)
+      for (const step of stepsFor(ops, hostPath)) await perform(machine, step)
     },
     async routes() {
       const texts = await Promise.all(['-4', '-6'].map((family) => host1(`${family} route show table main`)))
@@ -67,7 +67,7 @@ export function realKernel({
   }
 }
 
-interface Shell {
+interface Machine {
   run: Run
   /** What to put before a command that is to run there. */
   enter(where: string): string[]
@@ -76,7 +76,7 @@ interface Shell {
   changed(what: string): void
 }
 
-async function observe({ run, enter }: Shell, namespace: string): Promise<Observed | undefined> {
+async function observe({ run, enter }: Machine, namespace: string): Promise<Observed | undefined> {
   if (!(await isNamespace(namespace))) return undefined
   for (let attempt = 1; ; attempt++) {
     const [ip, bridge] = await Promise.all([
@@ -91,29 +91,30 @@ async function observe({ run, enter }: Shell, namespace: string): Promise<Observ
 }
 
 /** Docker keeps the containers' namespaces in the same folder: only names of our form are entered. */
-async function marked(shell: Shell, folder: string): Promise<string[]> {
+async function marked(machine: Machine, folder: string): Promise<string[]> {
   const names = (await entriesOf(folder)).filter((name) => /^[0-9a-f]{12}$/.test(name))
   const found: string[] = []
   for (const path of names.map((name) => `${folder}/${name}`)) {
-    if (await isOurs(shell, path)) found.push(path)
+    if (await isOurs(machine, path)) found.push(path)
   }
   return found
 }
 
-async function isOurs({ run, enter }: Shell, path: string): Promise<boolean> {
+async function isOurs({ run, enter }: Machine, path: string): Promise<boolean> {
   if (!(await isNamespace(path))) return false
   const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'lo'])
   // one that cannot be looked into is not known to be ours
   return code === 0 && hasMark(stdout)
 }
 
-async function perform(shell: Shell, step: Step): Promise<void> {
-  if (step.kind === 'remove') return remove(shell, step)
+async function perform(machine: Machine, step: Step): Promise<void> {
+  if (step.kind === 'remove') return remove(machine, step)
   const { tool, where, lines, create } = step
-  if (where === 'host' || (await isNamespace(where))) return batch(shell, [...shell.enter(where), tool], step)
+  if (where === 'host' || (await isNamespace(where)))
+    return batch(machine, [...machine.enter(where), tool], step)
   if (create) {
     await touch(where)
-    return batch(shell, [...(await shell.mounts()), 'unshare', `--net=${where}`, tool], step)
+    return batch(machine, [...(await machine.mounts()), 'unshare', `--net=${where}`, tool], step)
   }
   const needed = lines.find((line) => !line.fine?.test('No such file or directory'))
   if (needed !== undefined) throw refused(needed.op, `namespace ${where} is not there`)
@@ -121,28 +122,28 @@ async function perform(shell: Shell, step: Step): Promise<void> {
 
 type Batch = Extract<Step, { kind: 'batch' }>
 
-async function batch(shell: Shell, command: string[], step: Batch): Promise<void> {
-  await runBatch(shell, command, step)
-  shell.changed(step.lines.map(({ text }) => text).join('; '))
+async function batch(machine: Machine, command: string[], step: Batch): Promise<void> {
+  await runBatch(machine, command, step)
+  machine.changed(step.lines.map(({ text }) => text).join('; '))
 }
 
-async function runBatch(shell: Shell, command: string[], { where, lines }: Batch): Promise<void> {
-  const outcome = await shell.run(
+async function runBatch(machine: Machine, command: string[], { where, lines }: Batch): Promise<void> {
+  const outcome = await machine.run(
     [...command, '-force', '-batch', '-'],
     `${lines.map((it) => it.text).join('\n')}\n`,
   )
   for (const failure of failuresOf(outcome)) {
-    if (failure.line === undefined) return narrow(shell, where, lines, failure, command.at(-1) ?? 'ip')
+    if (failure.line === undefined) return narrow(machine, where, lines, failure, command.at(-1) ?? 'ip')
     const line = lines[failure.line]
     if (line === undefined || line.fine?.test(failure.words)) continue
-    if (line.op.op === 'vxlan-add' && (await isThere(shell, line.op, failure.words))) continue
+    if (line.op.op === 'vxlan-add' && (await isThere(machine, line.op, failure.words))) continue
     throw refused(line.op, failure.words)
   }
 }
 
 /** The process ended at a line it does not name: find it by halves. Lines before it are applied again, which changes nothing. */
 async function narrow(
-  shell: Shell,
+  machine: Machine,
   where: string,
   lines: Line[],
   failure: Failure,
@@ -163,14 +164,18 @@ async function narrow(
       create: false,
       lines: half,
     }
-    await batch(shell, [...shell.enter(where), tool], step)
+    await batch(machine, [...machine.enter(where), tool], step)
   }
 }
 
 /** The kernel says that it exists: ours, as wanted, is what we came for. */
-async function isThere(shell: Shell, op: Extract<Op, { op: 'vxlan-add' }>, words: string): Promise<boolean> {
+async function isThere(
+  machine: Machine,
+  op: Extract<Op, { op: 'vxlan-add' }>,
+  words: string,
+): Promise<boolean> {
   if (!/exists/i.test(words)) return false
-  const have = (await observe(shell, op.namespace))?.vxlan
+  const have = (await observe(machine, op.namespace))?.vxlan
   if (have === undefined) {
     throw refused(
       op,
@@ -188,16 +193,19 @@ find it with 'ip -d link show type vxlan', here and in the namespaces under ${di
  * The VXLAN device goes first, by itself: a namespace ends some time after its last user, and until then the VNI
  * would be taken.
  */
-async function remove(shell: Shell, { op, namespace }: Extract<Step, { kind: 'remove' }>): Promise<void> {
+async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind: 'remove' }>): Promise<void> {
   if (!(await isNamespace(namespace))) return
-  if (!(await isOurs(shell, namespace))) {
+  if (!(await isOurs(machine, namespace))) {
     throw refused(op, `${namespace} has not the driver's mark`, 'remove it by hand if it is not needed')
   }
-  await perform(shell, stepsFor([{ op: 'vxlan-del', namespace }], '')[0] ?? { kind: 'remove', op, namespace })
+  await perform(
+    machine,
+    stepsFor([{ op: 'vxlan-del', namespace }], '')[0] ?? { kind: 'remove', op, namespace },
+  )
   const unmount = ['sh', '-c', 'umount -l "$0" && rm -f "$0"', namespace]
-  const { code, stderr } = await shell.run([...(await shell.mounts()), ...unmount])
+  const { code, stderr } = await machine.run([...(await machine.mounts()), ...unmount])
   if (code !== 0) throw refused(op, stderr.trim())
-  shell.changed(`netns del ${namespace}`)
+  machine.changed(`netns del ${namespace}`)
 }
 
 /** True when a network namespace is mounted there, and not only its empty file. */

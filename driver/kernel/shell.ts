@@ -29,17 +29,22 @@ export function openShell(): Shell {
   const mark = `end-of-${randomUUID()}`
   // a group of its own, so that a command that takes too long ends with it
   const child = spawn('sh', [], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
-  const parts = [child, child.stdin, child.stdout, child.stderr] as unknown as (ChildProcess | Socket)[]
   let ended: string | undefined
   let job: { tell(): void; fail(error: DriverError): void } | undefined
-  const stdout = collect(child.stdout, new RegExp(`${mark} (\\d+)$`), () => job?.tell())
-  const stderr = collect(child.stderr, new RegExp(`${mark}$`), () => job?.tell())
   const end = (why: string): void => {
     ended ??= why
     job?.fail(new DriverError('kernel', ended))
   }
   child.on('error', ({ message }) => end(`sh: ${message}`))
-  child.on('close', (code, signal) => end(`the shell that runs ip and bridge ended (${signal ?? code})`))
+  // too many open files: there is a process object, and nothing else
+  if (child.stdout === undefined) throw new DriverError('kernel', 'sh cannot be started: no pipe to it')
+  const parts = [child, child.stdin, child.stdout, child.stderr] as unknown as (ChildProcess | Socket)[]
+  const stdout = collect(child.stdout, new RegExp(`${mark} (\\d+)\\.$`), () => job?.tell())
+  const stderr = collect(child.stderr, new RegExp(`${mark}$`), () => job?.tell())
+  child.on('close', (code, signal) => {
+    const words = stderr.take().text.trim()
+    end(`the shell that runs ip and bridge ended (${signal ?? code})${words && `: ${words}`}`)
+  })
   child.stdin.on('error', () => undefined) // its end is told by `close`
   for (const part of parts) part.unref() // an idle shell keeps nobody
 
@@ -47,17 +52,23 @@ export function openShell(): Shell {
     async run(command, input, timeoutMs) {
       if (ended !== undefined) throw new DriverError('kernel', ended)
       for (const part of parts) part.ref()
-      const bound = setTimeout(() => {
+      const giveUp = (): void => {
+        if (job === undefined) return
         end(`${command.join(' ')} was ended (bound: ${timeoutMs} ms)`)
         const runs = child.exitCode === null && child.signalCode === null
         if (child.pid !== undefined && runs) process.kill(-child.pid, 'SIGKILL')
+      }
+      // After a standstill of the driver the answer may lie in the pipe: that is read first.
+      let late: NodeJS.Immediate | undefined
+      const bound = setTimeout(() => {
+        late = setImmediate(giveUp)
       }, timeoutMs)
       try {
         return await new Promise<Outcome>((resolve, fail) => {
           const tell = (): void => {
             if (!stdout.isComplete() || !stderr.isComplete()) return
-            const { text, found } = stdout.take()
-            resolve({ code: Number(found[1]), stdout: text, stderr: stderr.take().text })
+            const { text, match } = stdout.take()
+            resolve({ code: Number(match?.[1]), stdout: text, stderr: stderr.take().text })
           }
           job = { tell, fail }
           child.stdin.write(script(command, input, mark))
@@ -65,6 +76,7 @@ export function openShell(): Shell {
       } finally {
         job = undefined
         clearTimeout(bound)
+        clearImmediate(late)
         for (const part of parts) part.unref()
       }
     },
@@ -77,7 +89,7 @@ function script(command: readonly string[], input: string, mark: string): string
   const text = input === '' || input.endsWith('\n') ? input : `${input}\n`
   return `${command.map(quoted).join(' ')} <<'${mark}'
 ${text}${mark}
-printf '${mark} %d' $?; printf '${mark}' >&2
+printf '${mark} %d.' $?; printf '${mark}' >&2
 `
 }
 
@@ -99,12 +111,12 @@ function collect(stream: NodeJS.ReadableStream, end: RegExp, complete: () => voi
   return {
     isComplete: () => found !== null,
     take() {
-      const [text, match] = [Buffer.concat(chunks).toString('utf8'), found as RegExpExecArray]
+      const [text, match] = [Buffer.concat(chunks).toString('utf8'), found]
       ;[chunks, tail, found] = [[], Buffer.alloc(0), null]
-      return { text: text.slice(0, text.length - match[0].length), found: match }
+      return { text: text.slice(0, text.length - (match?.[0].length ?? 0)), match }
     },
   }
 }
 
-/** `end-of-`, a UUID, a space, three digits. */
+/** `end-of-`, a UUID, a space, three digits, a dot. */
 const longestMark = 48

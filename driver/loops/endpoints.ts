@@ -3,8 +3,8 @@
  * the container, its name and aliases.
  *
  * An endpoint is removed when the engine, asked twice with some seconds between, has answered and does not know it.
- * A failed question removes nothing. A container that is being started is locked until it runs: its name is learnt from its network,
- * which answers meanwhile, and nothing here waits for the rest. One that is in a container and has lost its record (a key that was deleted by
+ * A failed question removes nothing. The name of a container that is being started is learnt from its network, which answers
+ * meanwhile; its aliases when it runs. One that is in a container and has lost its record (a key that was deleted by
  * hand) gets it back at once, before the datapath takes its links down. Things that Docker told us to remove while the store was away come first.
  */
 
@@ -14,14 +14,15 @@ import type { DockerNetwork } from '../core/docker-state.ts'
 import { isCode } from '../core/errors.ts'
 import type { Change, Endpoint, EndpointId, HostName, HostRecord, Snapshot } from '../core/model.ts'
 import { endpointsOnHost, keyIn } from '../core/snapshot.ts'
-import type { Engine, EngineContainer, EngineNetwork } from '../engine/engine.ts'
+import type { Engine, EngineContainer } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
+import { containerLooks } from './container-looks.ts'
 import type { LaneStatus } from './lane.ts'
 import { lasting } from './lasting.ts'
 import { hasUntaken, removalsOf, strangers, unused } from './leftovers.ts'
 import type { Log } from './log.ts'
 import { type LoopRun, startLoop } from './loop.ts'
-import { networksInDocker } from './seen.ts'
+import { networkInDocker, networksInDocker } from './seen.ts'
 import { troubles } from './troubles.ts'
 
 export interface EndpointsOptions {
@@ -55,6 +56,8 @@ export interface EndpointsLoop {
   close(): Promise<void>
 }
 
+const everythingDue = { reconcile: true, describeAll: true }
+
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const {
     store,
@@ -69,17 +72,17 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   } = options
   const missing = lasting(() => now().getTime())
   const cut = troubles({ onNew: (endpoint, message) => log.warn({ endpoint }, message) })
-  const looking = new Set<string>()
-  const lookedTooEarly = new Set<string>()
-  const seen: EngineContainer[] = []
+  const seen = new Map<string, EngineContainer>()
   const networksToAsk = new Set<string>()
   const since = now()
   let again: NodeJS.Timeout | undefined
   /** What is due with the next run. */
-  let due = { reconcile: true, describeAll: true }
+  let due = everythingDue
 
   const describe = async (told: ReadonlyMap<EndpointId, Described>): Promise<void> => {
-    for (const change of descriptions(store.snapshot(), host, told)) await commit([change])
+    for (const change of descriptions(store.snapshot(), host, told)) {
+      if (!(await commit([change]))) due = everythingDue
+    }
   }
   /** What changed meanwhile is looked at again with the next run. */
   const commit = async (changes: Change[]): Promise<boolean> => {
@@ -113,6 +116,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const reconcile = async (describeAll: boolean): Promise<void> => {
     const networks = await networksInDocker(engine, () => store.snapshot(), host)
     await adopt(networks)
+    for (const network of networks) await describe(toldByNetwork(network))
     const known = new Set([
       ...options.making(),
       ...networks.flatMap((it) => it.endpoints.map(({ id }) => id)),
@@ -136,10 +140,10 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const work = async (): Promise<void> => {
     if (!store.status().fresh) return
     await options.settleOwed()
-    const asked = [...networksToAsk]
-    networksToAsk.clear()
-    for (const id of asked) await describe(toldByNetwork(await engine.network(id)))
-    await describe(toldByContainers(seen.splice(0)))
+    await describeNews().catch((error: unknown) => {
+      due = everythingDue // what was told is not known any more
+      throw error
+    })
     if (!due.reconcile) return
     const { describeAll } = due
     due = { reconcile: false, describeAll: false }
@@ -149,21 +153,26 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     })
   }
 
-  /** Beside the loop, which is not to wait for a container that is locked. */
-  const look = async (id: string): Promise<void> => {
-    if (looking.has(id)) return void lookedTooEarly.add(id)
-    looking.add(id)
-    try {
-      const container = await engine.container(id)
-      if (container !== undefined) seen.push(container)
-    } catch (err) {
-      log.debug({ container: id, err }, 'a container could not be looked at')
-      due = { reconcile: true, describeAll: true }
-    }
-    looking.delete(id)
-    loop.poke()
-    if (lookedTooEarly.delete(id)) await look(id)
+  const describeNews = async (): Promise<void> => {
+    const [networks, containers] = [[...networksToAsk], [...seen.values()]]
+    networksToAsk.clear()
+    seen.clear()
+    for (const id of networks)
+      await describe(toldByNetwork(await networkInDocker(engine, () => store.snapshot(), host, id)))
+    await describe(toldByContainers(containers))
   }
+  const looks = containerLooks({
+    engine,
+    seen(id, container) {
+      if (container === undefined) return
+      seen.set(id, container)
+      loop.poke()
+    },
+    failed(container, err) {
+      log.debug({ container, err }, 'a container could not be looked at')
+      due = everythingDue
+    },
+  })
   const loop = startLoop({ name: 'endpoints', everyMs, log, work, onRun })
   let last = store.snapshot()
   /** An endpoint of ours is gone, and nobody here took it away. */
@@ -183,10 +192,10 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   }, everyMs)
   return {
     poke() {
-      due = { reconcile: true, describeAll: true }
+      due = everythingDue
       loop.poke()
     },
-    look: (container) => void look(container),
+    look: looks.look,
     connected(localNetwork) {
       networksToAsk.add(localNetwork)
       loop.poke()
@@ -212,10 +221,11 @@ function toldByContainers(containers: readonly EngineContainer[]): Map<EndpointI
   )
 }
 
-function toldByNetwork(network: EngineNetwork | undefined): Map<EndpointId, Described> {
-  // the engine calls the container of an endpoint that has none yet ep-<endpoint>
-  const joined = (network?.endpoints ?? []).filter(({ container }) => !container.startsWith('ep-'))
-  return new Map(joined.map(({ id, container, name }) => [id, { container: { id: container, name } }]))
+function toldByNetwork(network: DockerNetwork | undefined): Map<EndpointId, Described> {
+  const described = network?.endpoints.flatMap(({ id, container }) =>
+    container === undefined ? [] : [[id, { container }] as const],
+  )
+  return new Map(described)
 }
 
 /** Endpoints of this host whose container is not, or no longer, described as the engine has it. */

@@ -12,6 +12,7 @@ import { namedEndpoints } from '../core/names.ts'
 import { endpointsOnHost, networkById } from '../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
+import { containerLooks } from './container-looks.ts'
 import { createHostsFiles, type HostsFileFacts } from './hosts-files.ts'
 import type { LaneStatus } from './lane.ts'
 import type { Log } from './log.ts'
@@ -56,12 +57,13 @@ export function startNames(options: NamesOptions): NamesLoop {
   const { store, engine, records, host, log, everyMs = 2000, onRun } = options
   const files = createHostsFiles(log)
   const due = new Set<string>()
-  /** Started or renamed. Nobody else is asked for: one that is being started is locked until it runs. */
-  const toLearn = new Set<string>()
+  /** Due when the store's changes have rested. */
+  const resting = new Set<string>()
   /** Containers of this host by network, as they were with the last run. */
   let members = new Map<NetworkId, Set<string>>()
   let lookAtAll = true
   let again: NodeJS.Timeout | undefined
+  let rest: NodeJS.Timeout | undefined
   let restUntil = Number.NEGATIVE_INFINITY
   let wasFresh = false
   let dnsAnswered = options.dnsAnswers()
@@ -79,48 +81,51 @@ export function startNames(options: NamesOptions): NamesLoop {
   }
   const recordsFor = (networks: readonly NetworkId[]) =>
     networks.filter((network) => !isDnsOnly(network)).flatMap(records.of)
-  /** One that cannot be asked for now stays due; the others do not wait for it. */
-  const mendAll = async (): Promise<void> => {
+  const learnt = containerLooks({
+    engine,
+    seen: (id, container) => void (files.learn(container) && dueAll([id])),
+    // it stays due, and is asked about again with the next audit
+    failed: (id) => void due.add(id),
+  })
+  const mendAll = (): void => {
     const networks = networksByContainer(store.snapshot(), host)
     members = turned(networks)
-    let failure: { error: unknown } | undefined
+    const began = performance.now()
     for (const id of [...due]) {
       due.delete(id)
-      try {
-        await mend(id, networks.get(id) ?? [])
-      } catch (error) {
-        due.add(id)
-        failure = { error }
-      }
+      mend(id, networks.get(id) ?? [])
     }
-    if (failure !== undefined) throw failure.error
-  }
-  const mend = async (id: string, networks: readonly NetworkId[]): Promise<void> => {
-    if (!files.knows(id)) {
-      if (!toLearn.has(id)) return
-      const runs = files.learn(await engine.container(id))
-      toLearn.delete(id)
-      if (!runs) return
-    }
-    const began = performance.now()
-    const outcome = files.put(id, recordsFor(networks))
     const ended = performance.now()
-    restUntil = Math.max(restUntil, began) + (ended - began) / changesShare
-    if (outcome === 'done') return
-    due.add(id)
-    pokeAfter(unsettledPauseMs)
+    restUntil = ended + (ended - began) * (1 / changesShare - 1)
   }
-  const pokeAfter = (ms: number): void => {
+  const mend = (id: string, networks: readonly NetworkId[]): void => {
+    if (!files.knows(id)) {
+      if (!learnt.isAsking(id)) learnt.look(id)
+      return
+    }
+    if (files.put(id, recordsFor(networks)) === 'done') return
+    due.add(id)
     again ??= setTimeout(() => {
       again = undefined
       loop.poke()
-    }, ms)
+    }, unsettledPauseMs)
   }
-  const dueAll = (ids: Iterable<string>, restMs = 0): void => {
+  const dueAll = (ids: Iterable<string>): void => {
     for (const id of ids) due.add(id)
-    if (due.size === 0) return
-    if (restMs > 0) pokeAfter(restMs)
-    else loop.poke()
+    if (due.size > 0) loop.poke()
+  }
+  /** After a rest that is as long as the last writing was expensive. */
+  const restAll = (ids: Iterable<string>): void => {
+    for (const id of ids) resting.add(id)
+    const end = (): void => {
+      rest = undefined
+      const rested = [...resting]
+      resting.clear()
+      dueAll(rested)
+    }
+    const ms = restUntil - performance.now()
+    if (ms <= 0) end()
+    else rest ??= setTimeout(end, ms)
   }
   const audit = (): void => {
     const now = options.dnsAnswers()
@@ -132,11 +137,11 @@ export function startNames(options: NamesOptions): NamesLoop {
   const work = async (): Promise<void> => {
     if (!mayWrite()) return
     // what is known can be mended while the engine is away
-    await mendAll()
+    mendAll()
     if (!lookAtAll) return
     for (const id of files.learnAll(await engine.containers())) due.add(id)
     lookAtAll = false
-    await mendAll()
+    mendAll()
   }
 
   const loop = startLoop({ name: 'names', everyMs: 10 * everyMs, log, work, onRun })
@@ -144,8 +149,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     const touched = networksOf(keys)
     if (touched.size === 0) return
     const present = turned(networksByContainer(snapshot, host))
-    const concerned = [...touched].flatMap((it) => [...(members.get(it) ?? []), ...(present.get(it) ?? [])])
-    dueAll(concerned, restUntil - performance.now())
+    restAll([...touched].flatMap((it) => [...(members.get(it) ?? []), ...(present.get(it) ?? [])]))
   })
   const auditing = setInterval(audit, everyMs)
   return {
@@ -158,9 +162,8 @@ export function startNames(options: NamesOptions): NamesLoop {
       if (container === undefined) return
       // a start makes the file anew, a rename changes what we call it
       if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) files.forget(container)
-      if (/^(start|rename)$/.test(action)) toLearn.add(container)
-      if (/^(die|destroy)$/.test(action)) toLearn.delete(container)
-      if (/^(start|connect|disconnect|rename)$/.test(action)) dueAll([container])
+      if (/^(start|rename)$/.test(action)) learnt.look(container)
+      if (/^(connect|disconnect)$/.test(action)) dueAll([container])
     },
     status: () => ({
       ...loop.status(),
@@ -175,6 +178,7 @@ export function startNames(options: NamesOptions): NamesLoop {
       stop()
       clearInterval(auditing)
       clearTimeout(again)
+      clearTimeout(rest)
       await loop.close()
     },
   }

@@ -157,11 +157,10 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   }
   const converge = async (
     want: Datapath,
-    { snapshot, scope, remove }: { snapshot: Snapshot; scope: Scope | undefined; remove: boolean },
+    { snapshot, scope, remove, began }: Circumstances,
     ready: () => void,
   ): Promise<void> => {
     const waiting = [...expected]
-    const began = performance.now()
     const looks = auditDue || !memory.isSure()
     const remembered = auditDue && memory.isSure() ? planned(want, true).ops.length : undefined
     if (looks) await look(want)
@@ -192,7 +191,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   }
   const step = async (ready: () => void): Promise<void> => {
     // Asked before the wish is made: a store that turns fresh while we look at the kernel has not made this wish fresh.
-    const remove = mayRemove()
+    const [remove, began] = [mayRemove(), performance.now()]
     const [snapshot, scope] = [options.snapshot(), scopeNow(remove)]
     const want = desired(options, scope)
     if (namespace !== undefined && want !== undefined && want.namespace !== namespace && remove) {
@@ -203,7 +202,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     if (want !== undefined) {
       if (namespace !== want.namespace) memory.doubt()
       namespace = want.namespace
-      return converge(want, { snapshot, scope, remove }, ready)
+      return converge(want, { snapshot, scope, remove, began }, ready)
     }
     ready()
     known.clear()
@@ -231,6 +230,15 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     },
     facts: () => ({ namespace, ...facts, lost }),
   }
+}
+
+/** Of one step. */
+interface Circumstances {
+  snapshot: Snapshot
+  scope: Scope | undefined
+  remove: boolean
+  /** By performance.now(). */
+  began: number
 }
 
 interface Reached {

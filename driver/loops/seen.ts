@@ -19,6 +19,17 @@ export async function networksInDocker(
   return whole.filter((it) => it !== undefined).map((it) => dockerNetwork(snapshot(), host, it))
 }
 
+/** Undefined when the engine has no network with that id. */
+export async function networkInDocker(
+  engine: Pick<Engine, 'network'>,
+  snapshot: () => Snapshot,
+  host: HostName,
+  localId: string,
+): Promise<DockerNetwork | undefined> {
+  const network = await engine.network(localId)
+  return network === undefined ? undefined : dockerNetwork(snapshot(), host, network)
+}
+
 function dockerNetwork(snapshot: Snapshot, host: HostName, it: EngineNetwork): DockerNetwork {
   const network = networkIdOnHost(snapshot, host, it.id) ?? it.options[replicaOption]
   return {

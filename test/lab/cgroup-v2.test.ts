@@ -20,8 +20,8 @@ const script = `
   mount -t cgroup2 none /sys/fs/cgroup || exit 77
   lab() { "${process.execPath}" provision/start.mjs provision/lab.ts "$@" --lab ${name}; }
   lab up >&2 && lab exec net-1 -- sh -c ${JSON.stringify(ask)}; code=$?
-  ls -d /sys/fs/cgroup/multihost-lab/${name}/* | wc -l
-  lab down >&2; ls -d /sys/fs/cgroup/multihost-lab/* 2>/dev/null
+  ls -d /sys/fs/cgroup/multihost-lab/${name}/*/ | wc -l
+  lab down >&2; ls -d /sys/fs/cgroup/multihost-lab/${name} 2>/dev/null
   exit $code`
 
 test.skipIf(cgroupVersion() === 2)(

@@ -16,6 +16,7 @@ test.each([
     'name "a-name-too-long-for-a-device" is not at most 13 lower-case letters, digits and dashes, a letter first',
   ],
   [{ address: '192.168.33.256' }, 'address "192.168.33.256" is not an IPv4 address'],
+  [{ name: undefined }, 'name "" is not at most 13 lower-case letters, digits and dashes, a letter first'],
   [{ role: 'swarm' }, 'role "swarm" is not consul or docker'],
 ])('what a host cannot be is said with what it can be: %j', (changed, message) => {
   expect(() => parseLab(lab(changed))).toThrow(`provision/lab.json: ${message}`)
