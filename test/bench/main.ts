@@ -25,7 +25,7 @@ import { scale } from './scale/main.ts'
 const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
        npm run bench -- scale …   large clusters, without a lab: docs/scale.md
 
-  --quick   fewer rounds: some five minutes instead of fifteen
+  --quick   fewer rounds: some seven minutes instead of twenty
   --out     where the samples go; report/bench.json, and beside it report/bench.html
   --keep    leave the lab up afterwards
   --lab     name of the lab; bench`
