@@ -158,6 +158,11 @@ function ownEndpoint(
 function networkHere(snapshot: Snapshot, host: HostName, localId: string): Versioned<Network> {
   const network = networkOnHost(snapshot, host, localId)
   if (network !== undefined && !network.value.removing) return network
+  if (!snapshot.hosts.has(host)) {
+    throw new DriverError('not-found', `host ${host} was taken out of the cluster, and is joining it again`, {
+      hint: 'try again in some seconds',
+    })
+  }
   const what = network === undefined ? 'is not in the store' : 'is being removed'
   throw new DriverError('not-found', `network ${localId.slice(0, 12)} ${what}`, {
     hint: "see 'multihost status' on this host, or make it again",

@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import { lostWhile } from '../runner/pings.ts'
 import { scenario } from '../runner/scenario.ts'
 import { withTwo } from '../runner/steady.ts'
+import { consulLeads } from '../runner/store.ts'
 
 const answers = 'multihost status --json > /dev/null'
 
@@ -37,7 +38,7 @@ scenario(
       expect(
         await lostWhile(a, b, async () => {
           await consulServer.succeed`systemctl restart consul`
-          await consulServer.waitUntilSucceeds`curl -sf http://127.0.0.1:8500/v1/status/leader | grep -q :`
+          await consulLeads(consulServer)
         }),
       ).toBe(0)
       await net1.waitUntilSucceeds`sh -c ${'multihost status --json | jq -e .store.fresh'}`

@@ -90,6 +90,8 @@ scenario(
 
       await fromOther.heal()
       await fromConsul.heal()
+      // the host joins the cluster again first
+      await net2.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`
       await using asker = await net2.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
       await net2.waitUntilSucceeds`multihost status | grep -E ${`container old .*${address}.* heir .*net-1`}`

@@ -6,6 +6,7 @@
  */
 import { type Fault, lasting } from './fault.ts'
 import type { Host } from './host.ts'
+import { consulLeads } from './store.ts'
 
 export interface Fillable extends AsyncDisposable {
   /** Not a byte is left. */
@@ -19,8 +20,10 @@ export async function smallDisk(host: Host, folder: string, units: readonly stri
   const [disk, filler] = [`/run/small${folder}`, `${folder}/.full`]
   let over = false
   const sh = (script: string) => host.succeed`sh -ec ${script}`
-  const around = (change: string) =>
-    sh(`systemctl stop ${units.join(' ')}; ${change}; systemctl start ${units.join(' ')}`)
+  const around = async (change: string) => {
+    await sh(`systemctl stop ${units.join(' ')}; ${change}; systemctl start ${units.join(' ')}`)
+    if (units.includes('consul')) await consulLeads(host)
+  }
   const size = `$(($(du -s -B1 ${folder} | cut -f1) + ${room}))`
   await around(
     `mkdir -p ${disk}; mount -t tmpfs -o size=${size} tmpfs ${disk}; cp -a ${folder}/. ${disk}; mount --bind ${disk} ${folder}`,

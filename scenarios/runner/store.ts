@@ -29,6 +29,11 @@ export interface StoredService {
   v4: string
 }
 
+/** Resolves when Consul, after a start, answers and can be written to. */
+export async function consulLeads(consulServer: Host): Promise<void> {
+  await consulServer.waitUntilSucceeds`curl -sf http://127.0.0.1:8500/v1/status/leader | grep -q :`
+}
+
 /** Of that name, on whichever network; all without one. */
 export async function storedServices(consulServer: Host, name?: string): Promise<StoredService[]> {
   const services = recordsIn<StoredService>(await everything(consulServer), 'services')

@@ -72,6 +72,18 @@ describe('an endpoint', () => {
     await expect(net1.verbs.createEndpoint({ endpoint, ...ask }, never)).rejects.toThrow(message)
   })
 
+  test('of a host that was taken out and is about to be back is refused with that', async () => {
+    const { net1 } = await oneHost()
+    await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-1' }])
+    const asked = net1.verbs.createEndpoint({ endpoint, network: id('9'), v4: '172.21.0.2/16' }, never)
+    await expect(asked).rejects.toMatchObject({
+      ...{
+        message: 'host net-1 was taken out of the cluster, and is joining it again',
+        hint: 'try again in some seconds',
+      },
+    })
+  })
+
   test('that does not exist cannot join, but can leave and be deleted', async () => {
     const { net1 } = await oneHost()
     await expect(net1.verbs.join({ network, endpoint }, never)).rejects.toMatchObject({ code: 'not-found' })
