@@ -118,6 +118,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   const restAll = (ids: Iterable<string>): void => {
     for (const id of ids) resting.add(id)
     const end = (): void => {
+      clearTimeout(rest)
       rest = undefined
       const rested = [...resting]
       resting.clear()

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { debianMirror, missing, nspawnNeeds } from '../debian.ts'
+import { LabError } from '../errors.ts'
 import { network } from '../hosts.ts'
 import { cgroupVersion } from '../nspawn/cgroup.ts'
 import { hasNetem } from '../nspawn/faults/netem.ts'
 import { cachedImage, defaultEngine } from '../nspawn/image.ts'
-import { hasBridgeFilter } from '../nspawn/modules.ts'
+import { loadModules } from '../nspawn/modules.ts'
 import { cacheRoot, diskRoot } from '../nspawn/paths.ts'
 import { type Check, disk, reason } from './check.ts'
 import { foreignRoute } from './network.ts'
@@ -73,11 +74,13 @@ export const nspawnChecks: readonly Check[] = [
   {
     title: 'kernel: br_netfilter',
     async look() {
-      if (hasBridgeFilter()) return { found: 'yes' }
-      const loaded = await execa('modprobe', ['br_netfilter'], { reject: false })
-      return loaded.failed
-        ? { problem: 'this kernel has no br_netfilter', remedy: 'use a kernel that has' }
-        : { found: 'module' }
+      try {
+        await loadModules()
+        return { found: 'yes' }
+      } catch (error) {
+        if (!(error instanceof LabError)) throw error
+        return { problem: error.message, remedy: error.hint ?? 'use a kernel that has it' }
+      }
     },
   },
   ...(['bridge', 'veth', 'vxlan'] as const).map(linkType),

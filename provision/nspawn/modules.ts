@@ -13,7 +13,7 @@ const wanted = ['ip_vs']
 
 const settings = '/proc/sys/net/bridge'
 
-export function hasBridgeFilter(): boolean {
+function hasBridgeFilter(): boolean {
   return existsSync(`${settings}/bridge-nf-call-iptables`)
 }
 

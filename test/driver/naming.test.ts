@@ -26,13 +26,19 @@ afterEach(async () => {
   await Promise.all(hosts.map((host) => host[Symbol.asyncDispose]()))
 })
 
-test('a container is known by name before it runs, and holds up nobody who does', async () => {
+/** The network on both hosts, and what net-2's DNS says to a name. */
+async function withFoobar() {
   const [net1, net2] = hosts as [TestHost, TestHost]
   await until('DNS answers', () => net2.driver.status().names.dns?.lastError === undefined)
   const port = Number(net2.driver.status().names.dns?.address.split(':')[1])
   await net1.docker.create('foobar')
   const resolved = async (name: string): Promise<unknown> =>
     (await askUdp(port, question(name))).answers[0]?.data
+  return { net1, net2, resolved }
+}
+
+test('a container is known by name before it runs, and holds up nobody who does', async () => {
+  const { net1, resolved } = await withFoobar()
   let start = (): void => undefined
   net1.docker.starting = new Promise((resolve) => {
     start = resolve
@@ -50,12 +56,7 @@ test('a container is known by name before it runs, and holds up nobody who does'
 })
 
 test('a container is known by name on the other host when it has started, and not when it has stopped', async () => {
-  const [net1, net2] = hosts as [TestHost, TestHost]
-  await until('DNS answers', () => net2.driver.status().names.dns?.lastError === undefined)
-  const port = Number(net2.driver.status().names.dns?.address.split(':')[1])
-  await net1.docker.create('foobar')
-  const resolved = async (name: string): Promise<unknown> =>
-    (await askUdp(port, question(name))).answers[0]?.data
+  const { net1, net2, resolved } = await withFoobar()
   const { v4 } = await net1.docker.run('web', 'foobar', { aliases: ['www'] })
   await until('net-2 resolves it', async () => (await resolved('web.foobar')) === v4)
   await until('net-2 resolves its alias', async () => (await resolved('www')) === v4)
