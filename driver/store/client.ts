@@ -60,6 +60,7 @@ export interface ConsulClient {
   /** False when Consul does not know the session (any more). */
   renewSession(id: string): Promise<boolean>
   destroySession(id: string): Promise<void>
+  /** All of now: a Consul that has just started answers any other question from its log's past for a while. */
   sessions(): Promise<string[]>
   close(): void
 }
@@ -108,7 +109,8 @@ export function createClient(options: ClientOptions): ConsulClient {
       await call(() => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
     },
     sessions: async () => {
-      const all = await call(() => consul.session.list(withTimeout<{ dc?: string }>({}, timeout)))
+      const query = { consistent: true, ...withTimeout<{ dc?: string }>({}, timeout) }
+      const all = await call(() => consul.session.list(query))
       return all.map(({ ID }) => ID)
     },
     close: () => agent.destroy(),

@@ -33,6 +33,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
   let sandbox: Sandbox | undefined
   /** `vagrant …` in the sandbox. */
   const vagrant = (log: Log, ...args: string[]) => inside(log, 'vagrant', '--no-color', ...args)
+  const lab = (log: Log, verb: string) => inside(log, 'npm', 'run', 'lab', '--', verb, '--backend', 'vagrant')
   const inside = (log: Log, ...command: string[]) => {
     if (!sandbox) throw new Error('libvirt has not been started')
     return log([...sandbox.enter, 'env', '-C', project, ...command], {
@@ -81,6 +82,19 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
       },
     },
     {
+      title: 'whole by every way to ask',
+      run: async (log) => {
+        expectWords(await vagrant(log, 'ssh', 'net-1', '-c', 'docker network ls'), 'vxlan')
+        expectWords(await lab(log, 'status'), 'leader')
+        expectWords(await lab(log, 'up'), 'nothing changed')
+        expectWords(await vagrant(log, 'provision'), 'nothing changed')
+      },
+    },
+    {
+      title: 'one reloaded',
+      run: async (log) => expectWords(await vagrant(log, 'reload', 'net-2'), 'nothing changed'),
+    },
+    {
       title: 'halted, one up alone, then all and whole',
       run: async (log) => {
         await vagrant(log, 'halt')
@@ -89,13 +103,15 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
       },
     },
     {
-      title: 'vagrant destroy',
+      title: 'one destroyed, then all by lab down',
       run: async (log) => {
-        await vagrant(log, 'destroy', '-f')
+        await vagrant(log, 'destroy', '-f', 'net-2')
+        expectWords(await lab(log, 'down'), 'is gone')
+        expectWords(await lab(log, 'down'), 'is not up')
         const left = await inside(log, 'virsh', 'list', '--all', '--name')
         const volumes = await inside(log, 'virsh', 'vol-list', 'default')
         const names = hosts.map((host) => host.name).filter((name) => `${left}${volumes}`.includes(name))
-        if (names.length > 0) throw new LabError(`vagrant destroy left something of ${names.join(', ')}`)
+        if (names.length > 0) throw new LabError(`it left something of ${names.join(', ')}`)
       },
     },
   ]

@@ -29,9 +29,12 @@ export interface StoredService {
   v4: string
 }
 
-/** Resolves when Consul, after a start, answers and can be written to. */
+/**
+ * Resolves when Consul, after a start, answers with what was there before it. It has a leader sooner, which answers
+ * from the past until it has gone through its log, unless it is asked for a consistent answer.
+ */
 export async function consulLeads(consulServer: Host): Promise<void> {
-  await consulServer.waitUntilSucceeds`curl -sf http://127.0.0.1:8500/v1/status/leader | grep -q :`
+  await consulServer.waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
 }
 
 /** Of that name, on whichever network; all without one. */
@@ -79,7 +82,7 @@ const readable =
 
 /** Key below `multihost/` → value, all of one moment. */
 async function everything(consulServer: Host): Promise<Map<string, unknown>> {
-  const ask = `set -o pipefail; curl -sSf '${storeUrl}/?recurse' | jq -c '${readable}'`
+  const ask = `set -o pipefail; curl -sSf '${storeUrl}/?recurse&consistent' | jq -c '${readable}'`
   const all: object = JSON.parse(await consulServer.succeed`bash -c ${ask}`)
   return new Map(Object.entries(all).map(([key, value]) => [key.replace(/^multihost\//, ''), value]))
 }
