@@ -10,6 +10,7 @@ import type { Hono } from 'hono'
 import { dialectApp } from './control/dialect.ts'
 import { readyNetwork, viewNetworks, waitForNetwork } from './control/networks.ts'
 import { choosePool } from './core/pool.ts'
+import { hostOfKey } from './core/snapshot.ts'
 import type { Engine } from './engine/engine.ts'
 import { startDefaultNetwork } from './loops/default-network.ts'
 import type { Log } from './loops/log.ts'
@@ -94,7 +95,9 @@ export function startDialect(options: DialectOptions): Dialect {
 }
 
 function concerns({ table, key }: ChangedKey, host: string): boolean {
-  return table === 'networks' || table === 'network-names' || (table === 'hosts' && key === host)
+  return (
+    table === 'networks' || table === 'network-names' || (table === 'replicas' && hostOfKey(key) === host)
+  )
 }
 
 export async function shareWithGroup(path: string, group: string, log: Log): Promise<void> {

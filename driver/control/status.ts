@@ -3,7 +3,7 @@
  */
 import { isAlive } from '../core/alive.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/model.ts'
-import { endpointsOf, hostsUsing, leasesOf, localIdOf } from '../core/snapshot.ts'
+import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
 import type { LaneStatus } from '../loops/lane.ts'
 import type { NamingStatus } from '../naming.ts'
 import type { StoreStatus } from '../store/store.ts'
@@ -124,7 +124,7 @@ function hostsIn(snapshot: Snapshot, sessions: ReadonlySet<string> | undefined):
     driverVersion: value.driverVersion,
     ...(value.engineVersion === undefined ? {} : { engineVersion: value.engineVersion }),
     alive: sessions && isAlive(value, sessions),
-    networks: Object.keys(value.networks).length,
+    networks: replicasOn(snapshot, name).size,
   }))
 }
 

@@ -8,10 +8,10 @@ import type {
   Endpoint,
   EndpointId,
   HostName,
-  HostRecord,
   Ip,
   Lease,
   Network,
+  NetworkId,
   Service,
   Snapshot,
   Versioned,
@@ -69,25 +69,19 @@ function unbind(key: string, { value: { endpoint: _, ...lease }, index }: Versio
   return { op: 'update', table: 'addresses', key, value: lease, index }
 }
 
-/** This host's record, changed; made when there is none yet. */
-export function changeHost(
-  snapshot: Snapshot,
-  host: HostName,
-  blank: HostRecord,
-  change: (record: HostRecord) => HostRecord,
-): Change {
-  const record = snapshot.hosts.get(host)
-  if (record === undefined) return { op: 'create', table: 'hosts', key: host, value: change(blank) }
-  return { op: 'update', table: 'hosts', key: host, value: change(record.value), index: record.index }
+/** The host's Docker has the network, under that id. */
+export function addReplica(snapshot: Snapshot, host: HostName, localId: string, network: NetworkId): Change {
+  const key = keyIn(host, localId)
+  const record = snapshot.replicas.get(key)
+  if (record === undefined) return { op: 'create', table: 'replicas', key, value: network }
+  return { op: 'update', table: 'replicas', key, value: network, index: record.index }
 }
 
-export function withMapping(record: HostRecord, localId: string, network: string): HostRecord {
-  return { ...record, networks: { ...record.networks, [localId]: network } }
-}
-
-export function withoutMapping(record: HostRecord, localId: string): HostRecord {
-  const { [localId]: _, ...networks } = record.networks
-  return { ...record, networks }
+/** It has no network with that id any more. */
+export function removeReplica(snapshot: Snapshot, host: HostName, localId: string): Change[] {
+  const key = keyIn(host, localId)
+  const record = snapshot.replicas.get(key)
+  return record === undefined ? [] : [{ op: 'remove', table: 'replicas', key, index: record.index }]
 }
 
 /**

@@ -11,7 +11,7 @@ import { endpointLabel } from './check-store.ts'
 import { compareFacts, type Difference, repairHint } from './difference.ts'
 import { type DockerState, endpointsIn } from './docker-state.ts'
 import type { Change, Cidr, Endpoint, Snapshot } from './model.ts'
-import { endpointsOnHost } from './snapshot.ts'
+import { endpointsOnHost, localIdsOf } from './snapshot.ts'
 
 export function checkDocker(state: DockerState): Difference[] {
   return [...compareNetworks(state), ...compareEndpoints(state)]
@@ -19,11 +19,9 @@ export function checkDocker(state: DockerState): Difference[] {
 
 function compareNetworks({ snapshot, host, networks }: DockerState): Difference[] {
   const wanted = [...snapshot.networks.values()].filter(({ value }) => !value.removing && value.name)
-  const mapped = snapshot.hosts.get(host)?.value.networks ?? {}
   const want = wanted.map(({ value: { id, name, v4, v6 } }) => {
     const pools = [v4.cidr, ...(v6 === undefined ? [] : [v6.cidr])]
-    const localIds = Object.keys(mapped).filter((local) => mapped[local] === id)
-    return [`network ${name}`, networkText(localIds, pools)] as const
+    return [`network ${name}`, networkText(localIdsOf(snapshot, host, id), pools)] as const
   })
   const have = new Map<string, string>()
   for (const { localId, name, pools } of networks) {

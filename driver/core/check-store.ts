@@ -8,8 +8,19 @@
 import { overlaps, parseCidr } from './address.ts'
 import { leasesOfEndpoint, removeEndpoint } from './changes.ts'
 import { type Difference, nothing, repairHint } from './difference.ts'
-import type { Change, Cidr, Endpoint, HostName, Ip, Lease, Network, Snapshot, Versioned } from './model.ts'
-import { endpoint, keyIn, networkOfKey, restOf } from './snapshot.ts'
+import type {
+  Change,
+  Cidr,
+  Endpoint,
+  HostName,
+  Ip,
+  Lease,
+  Network,
+  NetworkId,
+  Snapshot,
+  Versioned,
+} from './model.ts'
+import { endpoint, hostOfKey, keyIn, networkOfKey, restOf } from './snapshot.ts'
 
 export interface StoreState {
   snapshot: Snapshot
@@ -28,7 +39,7 @@ export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[
     ...[...snapshot.addresses].flatMap(([key, lease]) => checkLease(snapshot, host, key, lease)),
     ...[...snapshot.endpoints.values()].flatMap((at) => checkEndpoint(snapshot, host, at)),
     ...[...snapshot.services.keys()].flatMap((key) => checkService(snapshot, key)),
-    ...[...snapshot.hosts].flatMap(([name, { value }]) => checkHost(snapshot, name, value.networks)),
+    ...[...snapshot.replicas].flatMap(([key, { value }]) => checkReplica(snapshot, key, value)),
   ]
 }
 
@@ -264,13 +275,16 @@ function checkService(snapshot: Snapshot, key: string): Difference[] {
   ]
 }
 
-/** Docker's ids of networks that the cluster does not have. */
-function checkHost(snapshot: Snapshot, name: HostName, networks: Record<string, string>): Difference[] {
-  return Object.entries(networks)
-    .filter(([, id]) => !snapshot.networks.has(id))
-    .map(([local, id]) =>
-      differs(`network ${local.slice(0, 12)} of host ${name}`, `network ${id.slice(0, 12)}`, nothing),
-    )
+/** A network that a host's Docker has, and the cluster too. */
+function checkReplica(snapshot: Snapshot, key: string, network: NetworkId): Difference[] {
+  const host = hostOfKey(key)
+  const object = `network ${restOf(key).slice(0, 12)} of host ${host}`
+  return [
+    ...(snapshot.networks.has(network) ? [] : [differs(object, `network ${network.slice(0, 12)}`, nothing)]),
+    ...(snapshot.hosts.has(host)
+      ? []
+      : [differs(object, 'a host of the cluster', host, { hint: `multihost host rm ${host}` })]),
+  ]
 }
 
 /** `endpoint 12ab34cd56ef (web) of network foobar` */

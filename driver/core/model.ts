@@ -110,8 +110,6 @@ export interface HostRecord {
   engineVersion?: string
   /** Consul session that lives as long as the driver; tells that the host is alive, owns nothing. */
   session?: string
-  /** This host's Docker network id → cluster-wide network id. */
-  networks: Record<string, NetworkId>
 }
 
 export interface Service {
@@ -134,9 +132,13 @@ export interface ServiceHolder {
   attachingSince?: string
 }
 
-/** Table name → type of its records. Claims map a unique thing to the id of the network that has it. */
+/**
+ * Table name → type of its records. Claims map a unique thing to the id of the network that has it, replicas the id
+ * that a host's Docker gave a network to its id in the cluster.
+ */
 export interface Tables {
   hosts: HostRecord
+  replicas: NetworkId
   networks: Network
   'network-names': NetworkId
   vnis: NetworkId
@@ -158,8 +160,8 @@ export interface Versioned<T> {
  * All tables as one host last knew them. Immutable: a change makes a new snapshot, which shares with the old one
  * all but what changed (a table is a hash trie).
  *
- * Keys inside a table: hosts NAME; networks ID; network-names NAME; vnis VNI; pools CIDR (the slash written
- * as `-` in Consul only); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services NETWORK/NAME.
+ * Keys inside a table: hosts NAME; replicas HOST/DOCKER'S-ID; networks ID; network-names NAME; vnis VNI; pools CIDR (the
+ * slash written as `-` in Consul only); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services NETWORK/NAME.
  */
 export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<Tables[T]>> }
 

@@ -10,7 +10,6 @@ import type {
   Endpoint,
   EndpointId,
   HostName,
-  HostRecord,
   Ip,
   Lease,
   Mac,
@@ -33,6 +32,7 @@ export type AnyDelta = { [T in Table]: Delta<T> }[Table]
 
 export const tables = [
   'hosts',
+  'replicas',
   'networks',
   'network-names',
   'vnis',
@@ -45,6 +45,7 @@ export const tables = [
 export function emptySnapshot(): Snapshot {
   return {
     hosts: PersistentMap(),
+    replicas: PersistentMap(),
     networks: PersistentMap(),
     'network-names': PersistentMap(),
     vnis: PersistentMap(),
@@ -83,12 +84,12 @@ function changed<T extends Table>(
   return after
 }
 
-/** `<network>/<rest>`: the keys of addresses, endpoints and services. */
-export function keyIn(network: NetworkId, rest: string): string {
+/** `<network>/<rest>`: the keys of addresses, endpoints and services; and `<host>/<rest>`, those of replicas. */
+export function keyIn(network: NetworkId | HostName, rest: string): string {
   return `${network}/${rest}`
 }
 
-/** What stands behind the network in such a key: an IP, an endpoint's id, a service's name. */
+/** What stands behind the first part of such a key: an IP, an endpoint's id, a service's name, Docker's id. */
 export function restOf(key: string): string {
   return key.slice(key.indexOf('/') + 1)
 }
@@ -98,6 +99,13 @@ export function networkOfKey(key: string): NetworkId {
   return key.slice(0, key.indexOf('/'))
 }
 
+/** What stands before it in the key of a replica. */
+export function hostOfKey(key: string): HostName {
+  return key.slice(0, key.indexOf('/'))
+}
+
+const replicasByHost: GroupOf<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
+const replicasByPlace: GroupOf<Versioned<NetworkId>> = (key, { value }) => [keyIn(hostOfKey(key), value)]
 const byNetwork = (key: string): [NetworkId] => [networkOfKey(key)]
 const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => [value.host]
 const endpointsByPlace: GroupOf<Versioned<Endpoint>> = (_, { value }) =>
@@ -116,8 +124,8 @@ export function networkByName(snapshot: Snapshot, name: string): Versioned<Netwo
 
 /** The cluster's id of the network that this host's Docker calls `localId`, which may be the cluster's own. */
 export function networkIdOnHost(snapshot: Snapshot, host: HostName, localId: string): NetworkId | undefined {
-  const mapped = snapshot.hosts.get(host)?.value.networks[localId]
-  return mapped ?? (snapshot.networks.has(localId) ? localId : undefined)
+  const mapped = snapshot.replicas.get(keyIn(host, localId))
+  return mapped?.value ?? (snapshot.networks.has(localId) ? localId : undefined)
 }
 
 export function networkOnHost(
@@ -131,8 +139,18 @@ export function networkOnHost(
 
 /** The id that this host's Docker gave the network. */
 export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId): string | undefined {
-  const networks = Object.entries(snapshot.hosts.get(host)?.value.networks ?? {})
-  return networks.find(([, id]) => id === network)?.[0]
+  return localIdsOf(snapshot, host, network)[0]
+}
+
+/** More than one only while a second copy is to be removed. */
+export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkId): string[] {
+  return [...group(snapshot.replicas, replicasByPlace, keyIn(host, network)).keys()].map(restOf)
+}
+
+/** The host's Docker network ids, and what the cluster calls them. */
+export function replicasOn(snapshot: Snapshot, host: HostName): Map<string, Versioned<NetworkId>> {
+  const replicas = group(snapshot.replicas, replicasByHost, host)
+  return new Map([...replicas].map(([key, record]) => [restOf(key), record]))
 }
 
 export function endpoint(
@@ -183,13 +201,6 @@ export function hostsUsing(snapshot: Snapshot, network: NetworkId): HostName[] {
 /** Networks with an endpoint on the host. */
 export function networksUsedBy(snapshot: Snapshot, host: HostName): NetworkId[] {
   return [...new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))].sort()
-}
-
-/** Hosts whose Docker has the network. */
-export function hostsWith(snapshot: Snapshot, network: NetworkId): [HostName, HostRecord][] {
-  return [...snapshot.hosts]
-    .filter(([, { value }]) => Object.values(value.networks).includes(network))
-    .map(([name, { value }]) => [name, value])
 }
 
 /** Networks that have at least one endpoint anywhere. */

@@ -8,7 +8,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId } from '../core/model.ts'
-import { networkOfKey, networksUsedBy } from '../core/snapshot.ts'
+import { hostOfKey, networkOfKey, networksUsedBy } from '../core/snapshot.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 import { type Lane, type LaneStatus, lane, limitOf } from './lane.ts'
@@ -23,7 +23,7 @@ export interface DatapathOptions {
   /** This host's tunnel end, as it is now. */
   underlay(): Underlay
   log: Log
-  /** Full path of the network's namespace here (`namespaceOf`), from hosts/<name>.networks. */
+  /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
   localNamespaceOf(network: NetworkId): string | undefined
   /** Each network is looked at this often, while they are few. */
   auditMs?: number
@@ -135,7 +135,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       if (table === 'endpoints') lanes.get(networkOfKey(key))?.network.changed(key)
     }
     reconsider(touchedBy(keys))
-    if (keys.some(({ table, key }) => table === 'hosts' && key === host)) reconsider(remapped())
+    if (keys.some(({ table, key }) => table === 'replicas' && hostOfKey(key) === host)) reconsider(remapped())
     void sweep()
   }
   /** Networks whose place on this host is not where we have them. */

@@ -3,13 +3,13 @@
  *
  * The tunnel end stands in the record of every endpoint too, so that other hosts need one record only; when it has
  * moved (a new lease, another interface), they all move with it. A host that was taken out of the cluster while it was
- * away makes its record again, with the networks that it had.
+ * away makes its record again, and those of the networks that its engine has.
  */
-import { changeHost } from '../core/changes.ts'
-import type { Change, HostName, HostRecord, Ip, Snapshot } from '../core/model.ts'
-import { endpointsOnHost, keyIn } from '../core/snapshot.ts'
+import { addReplica } from '../core/changes.ts'
+import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../core/model.ts'
+import { endpointsOnHost, hostOfKey, keyIn, replicasOn } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { Store } from '../store/store.ts'
+import type { ChangedKey, Store } from '../store/store.ts'
 import type { Log } from './log.ts'
 import { type Loop, type LoopRun, startLoop } from './loop.ts'
 
@@ -24,10 +24,10 @@ export interface HostOptions {
 }
 
 /** Far below the 60 steps of a commit. */
-const endpointsPerCommit = 40
+const stepsPerCommit = 40
 
 export function startHost({ store, engine, host, blank, log, everyMs = 10_000, onRun }: HostOptions): Loop {
-  let last = store.snapshot().hosts.get(host)?.value
+  let last = networksHere(store.snapshot(), host)
   const work = async (): Promise<void> => {
     const session = await store.session()
     // The engine may be away, or start after us: the record does without.
@@ -41,17 +41,18 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
     }
     if (differs(before, facts)) {
       if (before === undefined && last !== undefined) log.warn({}, 'this host was taken out, and is back')
-      const anew = { ...blank(), networks: stillThere(snapshot, last) }
-      await store.commit([changeHost(snapshot, host, anew, (record) => ({ ...record, ...facts }))])
+      const again = before === undefined ? replicasAgain(snapshot, host, last ?? new Map()) : []
+      // The record comes last: until it is there, all of this is done again.
+      await commitAll(store, [...again, changed(snapshot, host, { ...before, ...facts })])
     }
-    for (const changes of moves(store.snapshot(), host, vtep)) await store.commit(changes)
+    await commitAll(store, moves(store.snapshot(), host, vtep))
   }
   const loop = startLoop({ name: 'host', everyMs, log, work, onRun })
-  const stop = store.onChange((snapshot, changed) => {
-    if (!changed.some(({ table, key }) => table === 'hosts' && key === host)) return
-    const record = snapshot.hosts.get(host)?.value
-    last = record ?? last
-    if (record === undefined) loop.poke()
+  const stop = store.onChange((snapshot, keys) => {
+    if (!keys.some((key) => isOwn(key, host))) return
+    const now = networksHere(snapshot, host)
+    last = now ?? last
+    if (now === undefined) loop.poke()
   })
   return {
     ...loop,
@@ -62,9 +63,31 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
   }
 }
 
+function isOwn({ table, key }: ChangedKey, host: HostName): boolean {
+  return (table === 'hosts' && key === host) || (table === 'replicas' && hostOfKey(key) === host)
+}
+
+/** Undefined where the store does not have the host: what it has of the networks then is on its way out. */
+function networksHere(snapshot: Snapshot, host: HostName): ReadonlyMap<string, NetworkId> | undefined {
+  if (!snapshot.hosts.has(host)) return undefined
+  return new Map([...replicasOn(snapshot, host)].map(([local, { value }]) => [local, value]))
+}
+
 /** The engine has them as it had, and is not waited for. */
-function stillThere({ networks }: Snapshot, last: HostRecord | undefined): HostRecord['networks'] {
-  return Object.fromEntries(Object.entries(last?.networks ?? {}).filter(([, id]) => networks.has(id)))
+function replicasAgain(snapshot: Snapshot, host: HostName, last: ReadonlyMap<string, NetworkId>): Change[] {
+  const stillThere = [...last].filter(([, network]) => snapshot.networks.has(network))
+  return stillThere.map(([local, network]) => addReplica(snapshot, host, local, network))
+}
+
+function changed(snapshot: Snapshot, host: HostName, value: HostRecord): Change {
+  const before = snapshot.hosts.get(host)
+  if (before === undefined) return { op: 'create', table: 'hosts', key: host, value }
+  return { op: 'update', table: 'hosts', key: host, value, index: before.index }
+}
+
+async function commitAll(store: Store, changes: readonly Change[]): Promise<void> {
+  for (let at = 0; at < changes.length; at += stepsPerCommit)
+    await store.commit(changes.slice(at, at + stepsPerCommit))
 }
 
 /** The copy at hand, but read anew before a record is made where there seems to be none. */
@@ -79,9 +102,9 @@ function differs(record: HostRecord | undefined, facts: Partial<HostRecord>): bo
   )
 }
 
-function moves(snapshot: Snapshot, host: HostName, vtep: Ip): Change[][] {
+function moves(snapshot: Snapshot, host: HostName, vtep: Ip): Change[] {
   const stale = endpointsOnHost(snapshot, host).filter(({ value }) => value.vtep !== vtep)
-  const changes = stale.map(({ value, index }): Change => {
+  return stale.map(({ value, index }): Change => {
     return {
       op: 'update',
       table: 'endpoints',
@@ -90,9 +113,4 @@ function moves(snapshot: Snapshot, host: HostName, vtep: Ip): Change[][] {
       index,
     }
   })
-  const commits: Change[][] = []
-  for (let at = 0; at < changes.length; at += endpointsPerCommit) {
-    commits.push(changes.slice(at, at + endpointsPerCommit))
-  }
-  return commits
 }

@@ -5,9 +5,10 @@
  * Nothing is removed on the word of a copy: before a removal the store is read consistently and the plan made anew.
  * A network that cannot be made or removed is reported and tried again later; the others are not held up by it.
  */
-import { changeHost, withMapping, withoutMapping } from '../core/changes.ts'
+import { addReplica, removeReplica } from '../core/changes.ts'
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
-import type { Change, HostName, HostRecord, Snapshot } from '../core/model.ts'
+import type { Change, HostName, Snapshot } from '../core/model.ts'
+import { hostOfKey } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 import type { LaneStatus } from './lane.ts'
@@ -21,8 +22,6 @@ export interface NetworksOptions {
   store: Store
   engine: Engine
   host: HostName
-  /** This host's record while the store has none. */
-  blank(): HostRecord
   /** Networks that Docker is making, or has just made: it may not show them yet. */
   creating(): readonly string[]
   /** Before the engine is told to remove a network. */
@@ -98,7 +97,9 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
 }
 
 function concerns({ table, key }: ChangedKey, host: HostName): boolean {
-  return table === 'networks' || table === 'network-names' || (table === 'hosts' && key === host)
+  return (
+    table === 'networks' || table === 'network-names' || (table === 'replicas' && hostOfKey(key) === host)
+  )
 }
 
 function needsGrace({ step }: Step): boolean {
@@ -127,18 +128,16 @@ async function attempt(step: Step, known: Troubles, options: NetworksOptions): P
 }
 
 async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksOptions): Promise<void> {
-  const { store, engine, host, blank, log } = options
-  const onHost = (change: (record: HostRecord) => HostRecord): Promise<void> =>
-    store.commit([changeHost(store.snapshot(), host, blank(), change)])
+  const { store, engine, host, log } = options
   switch (step.step) {
     case 'learn':
       await store.commit(learn(store.snapshot(), step))
       return log.info({ network: step.network, name: step.name }, 'network has got its name')
     case 'map':
-      return onHost((record) => withMapping(record, step.local, step.network))
+      return store.commit([addReplica(store.snapshot(), host, step.local, step.network)])
     case 'forget':
       log.warn({ local: step.local }, 'the engine does not have this network any more')
-      return onHost((record) => withoutMapping(record, step.local))
+      return store.commit(removeReplica(store.snapshot(), host, step.local))
     case 'discard':
       log.warn({ local: step.local }, 'a network that the engine never got is removed')
       return options.discard(step.local)

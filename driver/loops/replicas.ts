@@ -6,7 +6,7 @@
  * come before creations, since a network may have come back under the name of one that went.
  */
 import type { HostName, Network, NetworkId, Snapshot } from '../core/model.ts'
-import { endpointsOf } from '../core/snapshot.ts'
+import { endpointsOf, replicasOn } from '../core/snapshot.ts'
 import type { EngineNetwork, NewEngineNetwork } from '../engine/engine.ts'
 
 /** Option of a network and of its IPAM; the verbs know it too. */
@@ -19,7 +19,7 @@ export type Step =
   /** The engine's network goes. */
   | { step: 'remove'; local: string; name: string; why: string }
   | { step: 'create'; network: NetworkId; name: string }
-  /** The host's record names a network that the engine does not have. */
+  /** The store says that the engine has it, and it has not. */
   | { step: 'forget'; local: string }
   /** A network that was made here and never got a name: its creation failed on the way back to the engine. */
   | { step: 'discard'; local: string }
@@ -35,29 +35,29 @@ export function planNetworks(
   here: readonly EngineNetwork[],
   creating: readonly string[] = [],
 ): Step[] {
-  const mapped = snapshot.hosts.get(host)?.value.networks ?? {}
+  const mapped = new Map([...replicasOn(snapshot, host)].map(([local, { value }]) => [local, value]))
   const placed = new Map<NetworkId, EngineNetwork>()
   const steps: Step[] = []
   // The mapped one of two is kept.
   for (const local of [...here].sort((a, b) => rank(mapped, b) - rank(mapped, a))) {
     const id =
-      mapped[local.id] ??
+      mapped.get(local.id) ??
       local.options[replicaOption] ??
       (snapshot.networks.has(local.id) ? local.id : undefined)
     if (id === undefined) steps.push(notInStore(local))
     else if (placed.has(id)) steps.push(removal(local, `it is a second copy of ${placed.get(id)?.name}`))
     else {
       placed.set(id, local)
-      steps.push(...stepsFor(snapshot, host, local, id, mapped[local.id] !== undefined))
+      steps.push(...stepsFor(snapshot, host, local, id, mapped.has(local.id)))
     }
   }
-  for (const [local, id] of Object.entries(mapped)) {
+  for (const [local, id] of mapped) {
     if (creating.includes(local) || here.some((it) => it.id === local)) continue
     const network = snapshot.networks.get(id)?.value
     const unfinished = local === id && network !== undefined && network.name === undefined
     steps.push(unfinished ? { step: 'discard', local } : { step: 'forget', local })
   }
-  const expected = new Set(Object.values(mapped))
+  const expected = new Set(mapped.values())
   for (const [id, { value }] of snapshot.networks) {
     if (value.removing) steps.push({ step: 'finish', network: id })
     else if (value.name !== undefined && !placed.has(id) && !expected.has(id)) {
@@ -101,8 +101,8 @@ function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): 
   return [{ step: 'report', key: id, message }]
 }
 
-function rank(mapped: Record<string, NetworkId>, { id, endpoints }: EngineNetwork): number {
-  return (mapped[id] === undefined ? 0 : 2) + (endpoints.length > 0 ? 1 : 0)
+function rank(mapped: ReadonlyMap<string, NetworkId>, { id, endpoints }: EngineNetwork): number {
+  return (mapped.has(id) ? 2 : 0) + (endpoints.length > 0 ? 1 : 0)
 }
 
 function removal({ id, name }: EngineNetwork, why: string): Step {

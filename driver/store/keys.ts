@@ -8,7 +8,7 @@ import type { Table } from '../core/model.ts'
 import { tables } from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
 
-const inNetwork: ReadonlySet<Table> = new Set<Table>(['addresses', 'endpoints', 'services'])
+const inTwoParts: ReadonlySet<Table> = new Set<Table>(['replicas', 'addresses', 'endpoints', 'services'])
 
 /** Behind the prefix: `endpoints/<network>/<endpoint>`. */
 export function pathOf({ table, key }: ChangedKey): string {
@@ -20,7 +20,7 @@ export function parsePath(path: string): ChangedKey | undefined {
   const [first = '', ...rest] = path.split('/')
   const table = tables.find((known) => known === first)
   if (table === undefined || rest.includes('')) return undefined
-  if (rest.length !== (inNetwork.has(table) ? 2 : 1)) return undefined
+  if (rest.length !== (inTwoParts.has(table) ? 2 : 1)) return undefined
   try {
     const parts = rest.map(decodeURIComponent)
     return { table, key: table === 'pools' ? withSlash(parts.join('')) : parts.join('/') }
@@ -32,7 +32,7 @@ export function parsePath(path: string): ChangedKey | undefined {
 
 function partsOf(table: Table, key: string): string[] {
   if (table === 'pools') return [key.replace('/', '-')]
-  if (!inNetwork.has(table)) return [key]
+  if (!inTwoParts.has(table)) return [key]
   const slash = key.indexOf('/')
   return [key.slice(0, slash), key.slice(slash + 1)]
 }

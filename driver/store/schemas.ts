@@ -86,7 +86,6 @@ const host = z.looseObject({
   driverVersion: z.string(),
   engineVersion: z.string().exactOptional(),
   session: z.string().exactOptional(),
-  networks: z.record(id, id),
 })
 
 const service = z.looseObject({
@@ -107,6 +106,7 @@ const service = z.looseObject({
 
 const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   hosts: host,
+  replicas: id,
   networks: network,
   'network-names': id,
   vnis: id,

@@ -33,5 +33,5 @@ export interface VerbContext {
 
 /** The record of a host that is not in the store yet. */
 export function blankHost({ underlay, version }: Pick<VerbContext, 'underlay' | 'version'>): HostRecord {
-  return { vtep: underlay().address, driverVersion: version, networks: {} }
+  return { vtep: underlay().address, driverVersion: version }
 }

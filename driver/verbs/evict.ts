@@ -5,17 +5,18 @@
  * weekend must find its addresses again.
  */
 import { isAlive } from '../core/alive.ts'
-import { removeEndpointAndLeases } from '../core/changes.ts'
+import { removeEndpointAndLeases, removeReplica } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../core/model.ts'
-import { endpointsOnHost, leasesOnHost } from '../core/snapshot.ts'
+import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 export async function evict(store: Store, host: HostName): Promise<{ endpoints: number; addresses: number }> {
-  const [sessions, before] = [await store.sessions(), await store.read()]
-  checkGone(before, host, sessions)
+  const before = await store.read()
+  checkKnown(before, host)
   for (let attempt = 0; ; attempt++) {
     try {
+      await checkDead(store, host)
       for (const endpoint of endpointsOnHost(store.snapshot(), host)) {
         await store.commit(removeEndpointAndLeases(store.snapshot(), endpoint))
       }
@@ -29,23 +30,25 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
   }
 }
 
-function checkGone(snapshot: Snapshot, host: HostName, sessions: ReadonlySet<string>): void {
-  const record = snapshot.hosts.get(host)
-  if (
-    record === undefined &&
-    endpointsOnHost(snapshot, host).length + leasesOnHost(snapshot, host).size === 0
-  ) {
-    const known = [...snapshot.hosts.keys()].sort().join(', ')
-    throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
-  }
-  if (isAlive(record?.value, sessions)) {
+function checkKnown(snapshot: Snapshot, host: HostName): void {
+  if (snapshot.hosts.has(host)) return
+  const rest = [endpointsOnHost(snapshot, host).length, leasesOnHost(snapshot, host).size]
+  if ([...rest, replicasOn(snapshot, host).size].some((count) => count > 0)) return
+  const known = [...snapshot.hosts.keys()].sort().join(', ')
+  throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
+}
+
+/** Before every attempt: it may have come back meanwhile, which is what the attempt failed on. */
+async function checkDead(store: Store, host: HostName): Promise<void> {
+  const sessions = await store.sessions()
+  if (isAlive(store.snapshot().hosts.get(host)?.value, sessions)) {
     throw new DriverError('in-use', `host ${host} is alive`, {
       hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
     })
   }
 }
 
-/** The host's own record goes last: while it is there, this can be done again. */
+/** The replicas go last: a host that comes back meanwhile remembers those that it had with its own record. */
 function restOf(snapshot: Snapshot, host: HostName): Change[] {
   const leases = [...leasesOnHost(snapshot, host)].filter(([, { value }]) => value.service === undefined)
   const pools = [...snapshot.pools].filter(
@@ -58,5 +61,6 @@ function restOf(snapshot: Snapshot, host: HostName): Change[] {
     ...(record === undefined
       ? []
       : [{ op: 'remove', table: 'hosts', key: host, index: record.index } as const]),
+    ...[...replicasOn(snapshot, host).keys()].flatMap((local) => removeReplica(snapshot, host, local)),
   ]
 }

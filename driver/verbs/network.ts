@@ -7,14 +7,14 @@
  * and every endpoint's creation demands the very version of the network that it has seen.
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/address.ts'
-import { changeHost, removeNetwork, withMapping, withoutMapping } from '../core/changes.ts'
+import { addReplica, removeNetwork, removeReplica } from '../core/changes.ts'
 import { innerMtu } from '../core/desired.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Change, Network, NetworkId, Pool, PoolClaim, Snapshot, Versioned } from '../core/model.ts'
-import { endpointsOf, networkIdOnHost } from '../core/snapshot.ts'
+import { endpointsOf, localIdsOf, networkIdOnHost } from '../core/snapshot.ts'
 import { checkVni, nextVni } from '../core/vni.ts'
 import type { Store } from '../store/store.ts'
-import { blankHost, type VerbContext } from './context.ts'
+import type { VerbContext } from './context.ts'
 import { type Decision, decide } from './decide.ts'
 import { type NetworkOptions, parseOptions } from './options.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
@@ -93,7 +93,7 @@ function create(
     { op: 'create', table: 'networks', key: id, value: network },
     { op: 'create', table: 'vnis', key: String(vni), value: id },
     ...bind,
-    changeHost(snapshot, host, blankHost(context), (record) => withMapping(record, id, id)),
+    addReplica(snapshot, host, id, id),
   ]
   return { changes, answer: undefined }
 }
@@ -139,9 +139,7 @@ function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbCo
   return {
     changes: [
       { op: 'expect', table: 'networks', key: id, index: network.index },
-      changeHost(snapshot, context.host, blankHost(context), (record) =>
-        withMapping(record, ask.localId, id),
-      ),
+      addReplica(snapshot, context.host, ask.localId, id),
     ],
     answer: undefined,
   }
@@ -154,17 +152,12 @@ function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbCo
 export function markForRemoval(
   snapshot: Snapshot,
   localId: string,
-  context: Pick<VerbContext, 'host' | 'underlay' | 'version'>,
+  { host }: Pick<VerbContext, 'host'>,
 ): Decision<NetworkId | undefined> {
-  const { host } = context
   const id = networkIdOnHost(snapshot, host, localId)
-  const local = snapshot.hosts.get(host)?.value.networks ?? {}
-  const changes: Change[] = []
-  if (local[localId] !== undefined) {
-    changes.push(changeHost(snapshot, host, blankHost(context), (record) => withoutMapping(record, localId)))
-  }
+  const changes = removeReplica(snapshot, host, localId)
   const network = id === undefined ? undefined : snapshot.networks.get(id)
-  const twice = Object.entries(local).some(([other, its]) => other !== localId && its === id)
+  const twice = id !== undefined && localIdsOf(snapshot, host, id).some((other) => other !== localId)
   if (network === undefined || twice || endpointsOf(snapshot, network.value.id).length > 0) {
     return { changes, answer: undefined }
   }

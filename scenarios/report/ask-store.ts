@@ -6,19 +6,22 @@ import type { StoredEndpoint, StoreView } from './picture.ts'
 
 /** Asked of the host with Consul. */
 export const askStore = `
-for folder in networks endpoints hosts services; do
+for folder in networks endpoints hosts replicas services; do
   printf '\\n%s ' "$folder"; curl -s "http://127.0.0.1:8500/v1/kv/multihost/$folder/?recurse"
 done`
 
 /** Absent when there are no hosts in it: another driver's lab. */
 export function storeView({ stdout, silent }: Answer): StoreView | undefined {
   const told = answers(stdout)
-  const hosts = records<RawHost>(told, 'hosts').map(({ key, value }) => ({
-    name: key,
+  const replicas = records<string>(told, 'replicas')
+  const hosts = records<RawHost>(told, 'hosts').map(({ path: [name = ''], value }) => ({
+    name,
     vtep: value.vtep,
     driver: value.driverVersion,
     ...(value.engineVersion === undefined ? {} : { engine: value.engineVersion }),
-    networks: value.networks,
+    networks: Object.fromEntries(
+      replicas.flatMap(({ path: [host, local = ''], value: id }) => (host === name ? [[local, id]] : [])),
+    ),
   }))
   if (silent !== undefined || hosts.length === 0) return undefined
   return {
@@ -57,7 +60,6 @@ interface RawHost {
   vtep: string
   driverVersion: string
   engineVersion?: string
-  networks: Record<string, string>
 }
 
 interface RawService {
@@ -82,10 +84,11 @@ function storedEndpoint({
   return { id, network, ips, mac, host, vtep, joined, ...(container ? { name: container.name } : {}) }
 }
 
-/** Consul's values are base64; the last part of a key is the record's name. */
-function records<T>(told: Told[], word: string): { key: string; value: T }[] {
+/** Consul's values are base64; `path` is what stands behind the folder in the key. */
+function records<T>(told: Told[], word: string): { path: string[]; value: T }[] {
   return list<{ Key: string; Value: string | null }>(told, word).flatMap(({ Key, Value }) => {
     const value = parsed<T>(Buffer.from(Value ?? '', 'base64').toString())
-    return value === undefined ? [] : [{ key: decodeURIComponent(Key.split('/').at(-1) ?? ''), value }]
+    const path = Key.split('/').slice(2).map(decodeURIComponent)
+    return value === undefined ? [] : [{ path, value }]
   })
 }

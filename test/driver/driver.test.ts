@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { HostRecord } from '../../driver/core/model.ts'
+import { replicasOn } from '../../driver/core/snapshot.ts'
 import { fakeKernel } from '../../driver/kernel/fake.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../driver/store/memory.ts'
 import { evict } from '../../driver/verbs/evict.ts'
@@ -117,17 +117,13 @@ describe('a network', () => {
     const made = net1.docker.create('foobar')
     await until('it is in the store', () => net1.store.snapshot().networks.size === 1)
     // Seen later, and believed to be gone: so long the loop has been in doubt about the other one too.
-    const record = net1.store.snapshot().hosts.get('net-1')
-    const mapped = () => net1.store.snapshot().hosts.get('net-1')?.value.networks ?? {}
-    const value = { ...record?.value, networks: { ...mapped(), unknown: 'unknown' } } as HostRecord
-    await net1.store.commit([
-      { op: 'update', table: 'hosts', key: 'net-1', value, index: record?.index ?? 0 },
-    ])
-    await until('the unknown one is forgotten', () => mapped().unknown === undefined)
+    const replicas = () => [...replicasOn(net1.store.snapshot(), 'net-1').keys()]
+    await net1.store.commit([{ op: 'create', table: 'replicas', key: 'net-1/unknown', value: 'unknown' }])
+    await until('the unknown one is forgotten', () => !replicas().includes('unknown'))
     expect(await networkOn(net1, 'foobar')).toBeUndefined()
     show()
     const id = await made
-    expect(mapped()).toEqual({ [id]: id })
+    expect(replicas()).toEqual([id])
     await has(net2, 'foobar')
   })
 
@@ -157,9 +153,10 @@ describe('a network', () => {
   test('is not removed on the word of a store that was wiped', async () => {
     const id = await net1.docker.create('foobar')
     await has(net2, 'foobar')
-    const { networks } = net1.store.snapshot()
+    const { networks, replicas } = net1.store.snapshot()
     await net1.store.commit([
       ...['net-1', 'net-2'].map((key) => ({ op: 'drop', table: 'hosts', key }) as const),
+      ...[...replicas.keys()].map((key) => ({ op: 'drop', table: 'replicas', key }) as const),
       ...[...networks.keys()].map((key) => ({ op: 'drop', table: 'networks', key }) as const),
     ])
     await until('it is reported', () =>
@@ -310,11 +307,13 @@ describe('a host that comes back after it was taken out', () => {
     await using net3 = await host(3, { graceMs: 60_000 })
     await net1.docker.create('foobar')
     await has(net3, 'foobar')
-    const { networks } = (await net1.store.read()).hosts.get('net-3')?.value ?? {}
-    await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-3' }])
-    await until('net-3 is back with its networks', async () => {
-      const record = (await net1.store.read()).hosts.get('net-3')?.value
-      return JSON.stringify(record?.networks) === JSON.stringify(networks)
-    })
+    const [replica] = [...replicasOn(await net1.store.read(), 'net-3')]
+    await net1.store.commit([
+      { op: 'drop', table: 'hosts', key: 'net-3' },
+      { op: 'drop', table: 'replicas', key: `net-3/${replica?.[0]}` },
+    ])
+    await until('net-3 is back', async () => (await net1.store.read()).hosts.has('net-3'))
+    const [again] = [...replicasOn(await net1.store.read(), 'net-3')]
+    expect([again?.[0], again?.[1].value]).toEqual([replica?.[0], replica?.[1].value])
   })
 })

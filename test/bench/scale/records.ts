@@ -52,7 +52,7 @@ export function changesFor(shape: Shape): Change[] {
   const networks = numbers(shape.networks)
   return [
     ...networks.flatMap(networkChanges),
-    ...numbers(shape.hosts).map((host) => hostChange(hostName(host), vtepOf(host), networks)),
+    ...numbers(shape.hosts).flatMap((host) => hostChanges(hostName(host), vtepOf(host), networks)),
     ...numbers(shape.endpoints).flatMap((i) => endpointChanges(endpointAt(shape, i))),
     ...numbers(probes).flatMap((it) => endpointChanges(probeEndpoint(it, `probe-${it}`, true))),
   ]
@@ -77,10 +77,12 @@ function networkChanges(network: number): Change[] {
   ]
 }
 
-function hostChange(host: HostName, vtep: string, networks: readonly number[]): Change {
-  const mapped = Object.fromEntries(networks.map((it) => [localId(host, it), networkId(it)]))
-  const value = { vtep, driverVersion: '0.1.0', engineVersion: '26.1.5', networks: mapped }
-  return { op: 'create', table: 'hosts', key: host, value }
+function hostChanges(host: HostName, vtep: string, networks: readonly number[]): Change[] {
+  const value = { vtep, driverVersion: '0.1.0', engineVersion: '26.1.5' }
+  const replicas = networks.map((it): Change => {
+    return { op: 'create', table: 'replicas', key: `${host}/${localId(host, it)}`, value: networkId(it) }
+  })
+  return [{ op: 'create', table: 'hosts', key: host, value }, ...replicas]
 }
 
 function endpointChanges(value: Endpoint): Change[] {

@@ -129,7 +129,8 @@ test('what is half done, cannot be read, or leads nowhere is told', () => {
   const broken = [
     put('networks', unfinished.id, unfinished),
     put('networks', a, network()),
-    put('hosts', 'net-2', { vtep: '192.168.33.12', driverVersion: '', networks: { [id('b')]: id('0') } }),
+    put('replicas', `net-2/${id('b')}`, id('0')),
+    put('replicas', `net-9/${id('c')}`, a),
   ].reduce((snapshot, edit) => edit(snapshot), agreeing())
   expect(told(broken, ['vnis/12'])).toMatchInlineSnapshot(`
     "store: key vnis/12: found one that cannot be read, expected a value of its schema; mend or delete the key
@@ -137,6 +138,7 @@ test('what is half done, cannot be read, or leads nowhere is told', () => {
     store: network leaving: found one, expected no network that is being removed; multihost check --repair
     store: claim network-names/foobar: found a network without it, expected a network that has it; multihost check --repair
       remove network-names/foobar
-    store: network bbbbbbbbbbbb of host net-2: found nothing, expected network 000000000000; multihost check --repair"
+    store: network bbbbbbbbbbbb of host net-2: found nothing, expected network 000000000000; multihost check --repair
+    store: network cccccccccccc of host net-9: found net-9, expected a host of the cluster; multihost host rm net-9"
   `)
 })

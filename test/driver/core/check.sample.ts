@@ -16,17 +16,15 @@ const lease = (host: string, more: Partial<Lease>): Lease => ({
   leasedAt: '2026-01-01T00:00:00Z',
   ...more,
 })
-const host = (n: number, networks: Record<string, string>) => ({
-  vtep: `192.168.33.1${n}`,
-  driverVersion: '0.1.0',
-  networks,
-})
+const host = (n: number) => ({ vtep: `192.168.33.1${n}`, driverVersion: '0.1.0' })
 
 export function agreeing(): Snapshot {
   const n = network({ name: 'foobar' })
   return [
-    put('hosts', 'net-1', host(1, { [n.id]: n.id })),
-    put('hosts', 'net-2', host(2, { [localOnTwo]: n.id })),
+    put('hosts', 'net-1', host(1)),
+    put('hosts', 'net-2', host(2)),
+    put('replicas', `net-1/${n.id}`, n.id),
+    put('replicas', `net-2/${localOnTwo}`, n.id),
     put('networks', n.id, n),
     put('network-names', 'foobar', n.id),
     put('vnis', '256', n.id),

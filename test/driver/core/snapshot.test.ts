@@ -11,7 +11,6 @@ import {
   endpointsOf,
   endpointsOnHost,
   hostsUsing,
-  hostsWith,
   keyIn,
   leasesOf,
   leasesOnHost,
@@ -21,6 +20,7 @@ import {
   networkOnHost,
   networksInUse,
   networksUsedBy,
+  replicasOn,
   restOf,
   servicesOf,
 } from '../../../driver/core/snapshot.ts'
@@ -68,12 +68,10 @@ function cluster(): Snapshot {
     { table: 'networks', key: 'n2', record: { value: network('n2', 'other'), index: 1 } },
     { table: 'network-names', key: 'foobar', record: { value: 'n1', index: 1 } },
     { table: 'network-names', key: 'coming', record: { value: 'n9', index: 1 } },
-    { table: 'hosts', key: 'net-1', record: { value: { ...hostRecord, networks: { n1: 'n1' } }, index: 2 } },
-    {
-      table: 'hosts',
-      key: 'net-2',
-      record: { value: { ...hostRecord, networks: { local: 'n1' } }, index: 3 },
-    },
+    { table: 'hosts', key: 'net-1', record: { value: hostRecord, index: 2 } },
+    { table: 'hosts', key: 'net-2', record: { value: hostRecord, index: 3 } },
+    { table: 'replicas', key: 'net-1/n1', record: { value: 'n1', index: 2 } },
+    { table: 'replicas', key: 'net-2/local', record: { value: 'n1', index: 3 } },
     { table: 'addresses', key: 'n1/10.0.0.2', record: { value: lease('net-1'), index: 4 } },
     { table: 'addresses', key: 'n1/fd00::2', record: { value: lease('net-1'), index: 4 } },
     { table: 'addresses', key: 'n2/10.0.0.2', record: { value: lease('net-2'), index: 4 } },
@@ -99,7 +97,7 @@ test('a network is found by id, by name and by what this host’s Docker calls i
   expect(networkByName(s, 'nobody')).toBeUndefined()
   expect(networkByName(s, 'coming'), 'claimed, not there yet').toBeUndefined()
   expect(networkOnHost(s, 'net-2', 'local')?.value.id).toBe('n1')
-  expect(networkOnHost(s, 'net-1', 'n2')?.value.id, 'made here, host record not yet written').toBe('n2')
+  expect(networkOnHost(s, 'net-1', 'n2')?.value.id, 'made here, its replica not yet written').toBe('n2')
   expect(networkOnHost(s, 'net-1', 'local'), 'another host’s id').toBeUndefined()
   expect(localIdOf(s, 'net-2', 'n1')).toBe('local')
   expect(localIdOf(s, 'net-9', 'n1')).toBeUndefined()
@@ -117,7 +115,7 @@ test('what belongs to a network or a host is found', () => {
   expect(hostsUsing(s, 'n1')).toEqual(['net-1', 'net-2'])
   expect(networksUsedBy(s, 'net-2')).toEqual(['n1', 'n2'])
   expect(networksInUse(s)).toEqual(['n1', 'n2'])
-  expect(hostsWith(s, 'n1').map(([name]) => name)).toEqual(['net-1', 'net-2'])
+  expect([...replicasOn(s, 'net-2').keys()]).toEqual(['local'])
   expect(restOf('n1/a/b')).toBe('a/b')
 })
 

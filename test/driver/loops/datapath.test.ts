@@ -312,6 +312,7 @@ describe('the datapath loop', () => {
     store.endpoint(here)
     await loop.settled(a, here.id)
     store.remove('hosts', 'net-1')
+    store.remove('replicas', `net-1/${a}`)
     store.remove('endpoints', `${a}/${here.id}`)
     store.remove('networks', a)
     await loop.settled(a)

@@ -108,7 +108,7 @@ beforeEach(async () => {
       op: 'create',
       table: 'hosts',
       key: 'net-1',
-      value: { vtep: '192.168.33.11', driverVersion: '0', networks: {} },
+      value: { vtep: '192.168.33.11', driverVersion: '0' },
     },
   ])
 })

@@ -35,7 +35,8 @@ function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World
   const endpoint = { network: usedNetwork, id: 'e', host: 'net-1' } as Endpoint
   return {
     ...emptySnapshot(),
-    hosts: PersistentMap([['net-1', at({ vtep: '192.168.33.11', driverVersion: '1', networks: mapped })]]),
+    hosts: PersistentMap([['net-1', at({ vtep: '192.168.33.11', driverVersion: '1' })]]),
+    replicas: PersistentMap(Object.entries(mapped).map(([local, id]) => [`net-1/${local}`, at(id)])),
     networks: PersistentMap(networks.map((it) => [it.id, at(it)])),
     'network-names': PersistentMap(Object.entries(names).map(([name, id]) => [name, at(id)])),
     endpoints: PersistentMap(usedNetwork === undefined ? [] : [[`${usedNetwork}/e`, at(endpoint)]]),

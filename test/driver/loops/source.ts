@@ -2,7 +2,13 @@
  * A store's reading side, changed by the test: what the datapath loop sees of Consul.
  */
 import type { Endpoint, Network, NetworkId, Snapshot, Table } from '../../../driver/core/model.ts'
-import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../driver/core/snapshot.ts'
+import {
+  type AnyDelta,
+  applyDeltas,
+  emptySnapshot,
+  keyIn,
+  replicasOn,
+} from '../../../driver/core/snapshot.ts'
 import type { ChangedKey, Store, StoreStatus } from '../../../driver/store/store.ts'
 
 export interface Source extends Pick<Store, 'snapshot' | 'onChange' | 'status'> {
@@ -48,8 +54,15 @@ export function source({ fresh = true } = {}): Source {
       ),
     remove: (table, ...keys) => change(keys.map((key) => ({ table, key, record: undefined }) as AnyDelta)),
     map(host, networks) {
-      const value = { vtep: `192.168.33.1${host.at(-1)}`, driverVersion: '0', networks }
-      change([{ table: 'hosts', key: host, record: { value, index: 1 } }])
+      const before = [...replicasOn(snapshot, host).keys()].filter((local) => networks[local] === undefined)
+      const gone = before.map((local): AnyDelta => {
+        return { table: 'replicas', key: keyIn(host, local), record: undefined }
+      })
+      const placed = Object.entries(networks).map(([local, value]): AnyDelta => {
+        return { table: 'replicas', key: keyIn(host, local), record: { value, index: 1 } }
+      })
+      const value = { vtep: `192.168.33.1${host.at(-1)}`, driverVersion: '0' }
+      change([{ table: 'hosts', key: host, record: { value, index: 1 } }, ...gone, ...placed])
     },
     fresh(now) {
       isFresh = now

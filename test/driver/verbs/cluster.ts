@@ -3,7 +3,7 @@ import type { Cidr, Network } from '../../../driver/core/model.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../driver/store/memory.ts'
 import type { Store } from '../../../driver/store/store.ts'
 import { createVerbs } from '../../../driver/verbs/all.ts'
-import type { VerbContext } from '../../../driver/verbs/context.ts'
+import { blankHost, type VerbContext } from '../../../driver/verbs/context.ts'
 import { createOwed } from '../../../driver/verbs/owed.ts'
 import { recently } from '../../../driver/verbs/recent.ts'
 import type { Verbs } from '../../../driver/verbs/verbs.ts'
@@ -56,12 +56,12 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
   return { name, store, context, verbs: createVerbs(context), settled, clock }
 }
 
-/** As the host loop does: the host's record has a session, which lives until the store is closed. */
-export async function showAlive({ store, name }: Host): Promise<void> {
-  const record = (await store.read()).hosts.get(name)
-  if (record === undefined) throw new Error(`${name} is not in the store`)
-  const value = { ...record.value, session: await store.session() }
-  await store.commit([{ op: 'update', table: 'hosts', key: name, value, index: record.index }])
+/** As the host loop does: the host has a record with a session, which lives until the store is closed. */
+export async function showAlive({ store, name, context }: Host): Promise<void> {
+  const value = { ...blankHost(context), session: await store.session() }
+  const index = (await store.read()).hosts.get(name)?.index
+  const at = { table: 'hosts', key: name, value } as const
+  await store.commit([index === undefined ? { op: 'create', ...at } : { op: 'update', ...at, index }])
 }
 
 export interface NewNetwork {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { cluster, createNetwork, id, never, run, show, stop } from './cluster.ts'
+import { cluster, createNetwork, id, never, run, show, showAlive, stop } from './cluster.ts'
 
 const network = id('a')
 const endpoint = id('e')
 
 async function oneHost() {
   const net1 = cluster().host(1)
+  await showAlive(net1)
   const { v4 } = await createNetwork(net1, { id: network, subnet6: 'fd00:9::/64' })
   return { net1, pool: v4.cidr }
 }

@@ -10,9 +10,9 @@ describe('a new network', () => {
     const net1 = cluster().host(1)
     await createNetwork(net1, { id: id('a'), options: { mtu: '1400' }, internal: true })
     expect(show(net1)).toMatchInlineSnapshot(`
-      "hosts/net-1 {"vtep":"192.168.33.11","driverVersion":"0.1.0","networks":{"a…":"a…"}}
-      networks/a… {"id":"a…","vni":256,"v4":{"cidr":"172.21.0.0/16","gateway":"172.21.255.254","aux":{}},"mtuBytes":1400,"port":4789,"internal":true,"options":{"mtu":"1400"},"labels":{},"createdBy":"net-1"}
+      "networks/a… {"id":"a…","vni":256,"v4":{"cidr":"172.21.0.0/16","gateway":"172.21.255.254","aux":{}},"mtuBytes":1400,"port":4789,"internal":true,"options":{"mtu":"1400"},"labels":{},"createdBy":"net-1"}
       pools/172.21.0.0/16 {"host":"net-1","network":"a…","gateway":"172.21.255.254","chosen":true,"reserved":[]}
+      replicas/net-1/a… "a…"
       vnis/256 "a…""
     `)
   })
@@ -23,13 +23,9 @@ describe('a new network', () => {
     await createNetwork(net1, { id: id('a') })
     await createNetwork(net2, copyOf)
     await createNetwork(net2, copyOf)
-    const { networks, hosts } = net2.store.snapshot()
+    const { networks, replicas } = net2.store.snapshot()
     expect([...networks.keys()]).toEqual([id('a')])
-    expect(hosts.get('net-2')?.value).toEqual({
-      vtep: '192.168.33.12',
-      driverVersion: '0.1.0',
-      networks: { [id('b')]: id('a') },
-    })
+    expect(replicas.get(`net-2/${id('b')}`)?.value).toBe(id('a'))
   })
 
   test('has another VNI and pool than one that is made elsewhere at the same moment', async () => {
@@ -100,22 +96,21 @@ describe('removing a network', () => {
     const { net1, net2, v4 } = await both()
     await removeNetwork(net2, id('b'), v4.cidr, v4.gateway)
     expect(show(net2)).toMatchInlineSnapshot(`
-      "hosts/net-1 {"vtep":"192.168.33.11","driverVersion":"0.1.0","networks":{"a…":"a…"}}
-      hosts/net-2 {"vtep":"192.168.33.12","driverVersion":"0.1.0","networks":{}}"
+      "replicas/net-1/a… "a…""
     `)
     await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
     await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
-    expect(net1.store.snapshot().hosts.get('net-1')?.value.networks).toEqual({})
+    expect(net1.store.snapshot().replicas.size).toBe(0)
   })
 
   test('that another host uses only takes it from this host, and frees nothing', async () => {
     const { net1, net2, v4 } = await both()
     await run(net2, { network: id('b'), pool: v4.cidr, endpoint: id('e') })
     await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
-    const { networks, hosts, pools, vnis } = net1.store.snapshot()
+    const { networks, replicas, pools, vnis } = net1.store.snapshot()
     expect(networks.get(id('a'))?.value.removing).toBeUndefined()
     expect([pools.size, vnis.size]).toEqual([1, 1])
-    expect(hosts.get('net-1')?.value.networks).toEqual({})
+    expect([...replicas.keys()]).toEqual([`net-2/${id('b')}`])
   })
 
   test('cannot cross the creation of an endpoint elsewhere: one of the two gives way', async () => {
