@@ -91,7 +91,7 @@ export function removeReplica(snapshot: Snapshot, host: HostName, localId: strin
 export function removeNetwork(snapshot: Snapshot, network: Versioned<Network>, maxSteps = 50): Change[][] {
   const { id, name, vni } = network.value
   const hanging: Change[] = [
-    ...[...leasesOf(snapshot, id).keys()].map((ip) => drop('addresses', keyIn(id, ip))),
+    ...[...leasesOf(snapshot, id).keys()].map((key) => drop('addresses', key)),
     ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
   ]
   const claims: Change[] = [

@@ -11,8 +11,8 @@ import type { Cidr, Ip, Pool } from './model.ts'
 
 export interface AddressQuestion {
   pool: Pool
-  /** Every address of the pool that is leased, canonical. */
-  leased: ReadonlySet<Ip>
+  /** Every address of the pool that is leased, canonical; others do not matter. */
+  leased: Pick<ReadonlySet<Ip>, 'has' | 'size'>
   /** Further addresses that must not be handed out. */
   reserved?: Iterable<Ip>
   /** The address handed out last; the search begins behind it. */
@@ -102,13 +102,4 @@ function heldBy(ip: Ip, holder: string): DriverError {
   return new DriverError('taken', `the address ${ip} is ${holder}`, {
     hint: 'ask for another with --ip, or leave it out and one is chosen',
   })
-}
-
-/** The address handed out last, as the leases tell: the one leased last. Survives a restart, unlike a hint in memory. */
-export function lastLeased(leases: Iterable<readonly [Ip, { leasedAt: string }]>): Ip | undefined {
-  let last: readonly [Ip, { leasedAt: string }] | undefined
-  for (const entry of leases) {
-    if (last === undefined || entry[1].leasedAt >= last[1].leasedAt) last = entry
-  }
-  return last?.[0]
 }

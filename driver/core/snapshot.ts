@@ -179,10 +179,9 @@ export function placesOf({ mac, v4, v6 }: Endpoint): [Mac, ...Ip[]] {
   return v6 === undefined ? [mac, v4] : [mac, v4, v6]
 }
 
-/** Address → lease. */
-export function leasesOf(snapshot: Snapshot, network: NetworkId): Map<Ip, Versioned<Lease>> {
-  const leases = group(snapshot.addresses, byNetwork, network)
-  return new Map([...leases].map(([key, lease]) => [restOf(key), lease]))
+/** Under their whole keys. */
+export function leasesOf(snapshot: Snapshot, network: NetworkId): PersistentMap<string, Versioned<Lease>> {
+  return group(snapshot.addresses, byNetwork, network)
 }
 
 export function leasesOnHost(snapshot: Snapshot, host: HostName): PersistentMap<string, Versioned<Lease>> {

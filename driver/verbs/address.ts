@@ -7,7 +7,7 @@
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/address.ts'
 import { removeEndpointAndLeases } from '../core/changes.ts'
 import { DriverError } from '../core/errors.ts'
-import { checkAddress, checkInPool, lastLeased, nextAddress } from '../core/lease.ts'
+import { checkAddress, checkInPool, nextAddress } from '../core/lease.ts'
 import type {
   Change,
   Cidr,
@@ -24,6 +24,7 @@ import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import { type Decision, decide } from './decide.ts'
+import { followLeases, type LastLeased } from './last-leased.ts'
 import type { Serial } from './serial.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
 
@@ -37,22 +38,18 @@ export function addressVerbs(
   serially: Serial,
 ): Pick<Verbs, 'requestAddress' | 'releaseAddress'> {
   const { store, host, now, owed } = context
-  /** By pool, what this host handed out last: a lease that is released at once leaves no other trace. */
-  const handedOut = new Map<Cidr, Given>()
+  const last = followLeases(store, now)
   return {
     async requestAddress(ask, signal) {
       const cidr = knownPool(ask.pool)
       const ip = await serially(`pool ${cidr}`, async () => {
         const refused = new Set<Ip>()
-        const at = { host, now: now(), refused, before: handedOut.get(cidr) }
-        const ip = await decide(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
+        const at = { host, now: now(), refused, last }
+        return decide(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
           signal,
           noted: ({ cause }, attempt) =>
             noteRefused(refused, cause as ConflictCause) && attempt <= cheapRetries,
         })
-        if (ask.address === undefined && !ask.gateway)
-          handedOut.set(cidr, [ip, { leasedAt: at.now.toISOString() }])
-        return ip
       })
       return `${ip}/${parseCidr(cidr).length}`
     },
@@ -64,15 +61,12 @@ export function addressVerbs(
   }
 }
 
-type Given = readonly [Ip, { leasedAt: string }]
-
 interface Circumstances {
   host: HostName
   now: Date
   /** Found to be taken by a commit that failed, whatever the snapshot says. */
   refused: ReadonlySet<Ip>
-  /** What this host handed out before. */
-  before: Given | undefined
+  last: LastLeased
 }
 
 function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumstances): Decision<Ip> {
@@ -129,18 +123,18 @@ function lease(
   network: Versioned<Network>,
   pool: Pool,
   { address }: AddressAsk,
-  { host, now, refused, before }: Circumstances,
+  { host, now, refused, last }: Circumstances,
 ): Decision<Ip> {
   const { id } = network.value
   const leases = leasesOf(snapshot, id)
-  const leased = new Set(leases.keys())
+  const leaseOf = (ip: Ip): Versioned<Lease> | undefined => leases.get(keyIn(id, ip))
   const value: Lease = { host, leasedAt: now.toISOString() }
   const unchanged: Change = { op: 'expect', table: 'networks', key: id, index: network.index }
   if (address !== undefined) {
-    const own = leases.get(canonicalIp(address))
+    const own = leaseOf(canonicalIp(address))
     if (own?.value.service !== undefined) return addressOfService(snapshot, network, own, address, host)
-    if (own !== undefined && isUnused(own.value, host, now)) leased.delete(canonicalIp(address))
-    const ip = checkAddress(address, { pool, leased })
+    const free = own === undefined || isUnused(own.value, host, now)
+    const ip = checkAddress(address, { pool, leased: new Set(free ? [] : [canonicalIp(address)]) })
     const key = keyIn(id, ip)
     const change: Change =
       own === undefined
@@ -148,15 +142,11 @@ function lease(
         : { op: 'update', table: 'addresses', key, value, index: own.index }
     return { changes: [unchanged, change], answer: ip }
   }
-  for (const ip of refused) leased.add(ip)
-  const ofFamily: Given[] = [...leases]
-    .filter(([ip]) => ip.includes(':') === pool.cidr.includes(':'))
-    .map(([ip, { value }]) => [ip, value])
-  const ip = nextAddress({
-    pool,
-    leased,
-    last: lastLeased(before === undefined ? ofFamily : [...ofFamily, before]),
-  })
+  const leased = {
+    has: (ip: Ip) => refused.has(ip) || leaseOf(ip) !== undefined,
+    size: refused.size + leases.size,
+  }
+  const ip = nextAddress({ pool, leased, last: last.of(id, pool.cidr) })
   return { changes: [unchanged, { op: 'create', table: 'addresses', key: keyIn(id, ip), value }], answer: ip }
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { contains, lastUsable } from '../../../driver/core/address.ts'
 import { isCode } from '../../../driver/core/errors.ts'
-import { checkAddress, checkInPool, lastLeased, nextAddress } from '../../../driver/core/lease.ts'
+import { checkAddress, checkInPool, nextAddress } from '../../../driver/core/lease.ts'
 import type { Pool } from '../../../driver/core/model.ts'
 
 const pool = (cidr: string, more: Partial<Pool> = {}): Pool => ({
@@ -189,16 +189,4 @@ test.each([
 
 test('a gateway is checked like any address of the pool', () => {
   expect(checkInPool('10.0.0.1', '10.0.0.0/24')).toBe('10.0.0.1')
-})
-
-test('the lease with the latest time is the last one, and later ones of one instant count', () => {
-  expect(lastLeased([])).toBeUndefined()
-  expect(
-    lastLeased([
-      ['10.0.0.9', { leasedAt: '2025-01-02T00:00:00Z' }],
-      ['10.0.0.3', { leasedAt: '2025-01-03T00:00:00Z' }],
-      ['10.0.0.4', { leasedAt: '2025-01-03T00:00:00Z' }],
-      ['10.0.0.2', { leasedAt: '2025-01-01T00:00:00Z' }],
-    ]),
-  ).toBe('10.0.0.4')
 })

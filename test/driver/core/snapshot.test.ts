@@ -109,7 +109,7 @@ test('what belongs to a network or a host is found', () => {
   expect(endpointsOf(s, 'n9')).toEqual([])
   expect(endpointsOnHost(s, 'net-2').map((e) => e.value.id)).toEqual(['e2', 'e3'])
   expect(endpoint(s, 'n2', 'e3')?.value.host).toBe('net-2')
-  expect([...leasesOf(s, 'n1').keys()]).toEqual(['10.0.0.2', 'fd00::2'])
+  expect([...leasesOf(s, 'n1').keys()]).toEqual(['n1/10.0.0.2', 'n1/fd00::2'])
   expect([...leasesOnHost(s, 'net-2').keys()]).toEqual(['n2/10.0.0.2'])
   expect(servicesOf(s, 'n1').map((x) => x.value.name)).toEqual(['a/b'])
   expect(hostsUsing(s, 'n1')).toEqual(['net-1', 'net-2'])

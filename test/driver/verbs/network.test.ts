@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { Change } from '../../../driver/core/model.ts'
+import type { Store } from '../../../driver/store/store.ts'
 import { finishRemoval } from '../../../driver/verbs/network.ts'
 import { cluster, createNetwork, id, never, removeNetwork, run, show, stop } from './cluster.ts'
 
@@ -26,6 +28,30 @@ describe('a new network', () => {
     const { networks, replicas } = net2.store.snapshot()
     expect([...networks.keys()]).toEqual([id('a')])
     expect(replicas.get(`net-2/${id('b')}`)?.value).toBe(id('a'))
+  })
+
+  test('is told to the other hosts in as many bytes as the first one was', async () => {
+    const lab = cluster()
+    const told: number[] = []
+    const store = lab.open('net-2')
+    const sizeOf = (changes: readonly Change[]): number =>
+      JSON.stringify(changes, (key, value) => (key === 'index' ? 0 : value)).length
+    const commit: Store['commit'] = (changes) => {
+      if (changes.some(({ table }) => table === 'replicas')) told.push(sizeOf(changes))
+      return store.commit(changes)
+    }
+    const [net1, net2] = [lab.host(1), lab.host(2, { store: { ...store, commit } })]
+    for (const digit of ['1', '2', '3']) {
+      const { v4 } = await createNetwork(net1, { id: id(digit) })
+      const options = { 'multihost.id': id(digit) }
+      await createNetwork(net2, {
+        id: digit + id('b').slice(1),
+        subnet: v4.cidr,
+        ipamOptions: options,
+        options,
+      })
+    }
+    expect(told).toEqual([told[0], told[0], told[0]])
   })
 
   test('has another VNI and pool than one that is made elsewhere at the same moment', async () => {

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { createMemoryCluster } from '../../../driver/store/memory.ts'
+import type { Store } from '../../../driver/store/store.ts'
+import { followLeases } from '../../../driver/verbs/last-leased.ts'
+import { until } from '../../fixtures/until.ts'
+import { network } from '../store/records.ts'
+
+const noon = new Date('2026-01-01T12:00:00Z')
+const now = () => noon
+
+async function lease(store: Store, ip: string, time: string): Promise<void> {
+  const value = { host: 'net-1', leasedAt: `2026-01-01T${time}:00Z` }
+  await store.commit([{ op: 'create', table: 'addresses', key: `n1/${ip}`, value }])
+}
+
+test('of what is there at the start the latest is the last, a family each', async () => {
+  const store = createMemoryCluster().open('net-1')
+  await lease(store, '10.0.0.9', '10:00')
+  await lease(store, '10.0.0.3', '11:00')
+  await lease(store, '10.0.0.2', '09:00')
+  await lease(store, 'fd00::7', '08:00')
+  const last = followLeases(store, now)
+  expect(last.of('n1', '10.0.0.0/16')).toBe('10.0.0.3')
+  expect(last.of('n1', 'fd00::/64')).toBe('fd00::7')
+  expect(last.of('n2', '10.0.0.0/16')).toBeUndefined()
+})
+
+test('one that another host has leased counts, also when it is gone again', async () => {
+  const cluster = createMemoryCluster()
+  const [one, two] = [cluster.open('net-1'), cluster.open('net-2')]
+  const last = followLeases(one, now)
+  await lease(two, '10.0.0.2', '11:00')
+  await until('it is known', () => last.of('n1', '10.0.0.0/16') === '10.0.0.2')
+  await one.commit([{ op: 'drop', table: 'addresses', key: 'n1/10.0.0.2' }])
+  expect(last.of('n1', '10.0.0.0/16')).toBe('10.0.0.2')
+})
+
+test('a host whose clock is ahead does not stay the last for as long', async () => {
+  const store = createMemoryCluster().open('net-1')
+  const last = followLeases(store, now)
+  await lease(store, '10.0.0.200', '18:00')
+  await lease(store, '10.0.0.3', '12:00')
+  expect(last.of('n1', '10.0.0.0/16')).toBe('10.0.0.3')
+})
+
+test('a network that has gone leaves nothing behind', async () => {
+  const store = createMemoryCluster().open('net-1')
+  const last = followLeases(store, now)
+  await store.commit([{ op: 'create', table: 'networks', key: 'n1', value: network('n1') }])
+  await lease(store, '10.0.0.2', '11:00')
+  await store.commit([
+    { op: 'drop', table: 'addresses', key: 'n1/10.0.0.2' },
+    { op: 'drop', table: 'networks', key: 'n1' },
+  ])
+  expect(last.of('n1', '10.0.0.0/16')).toBeUndefined()
+})
