@@ -84,7 +84,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
     {
       title: 'whole by every way to ask',
       run: async (log) => {
-        expectWords(await vagrant(log, 'ssh', 'net-1', '-c', 'docker network ls'), 'vxlan')
+        expectWords(await vagrant(log, 'ssh', 'net-1', '-c', 'multihost status'), ', connected')
         expectWords(await lab(log, 'status'), 'leader')
         expectWords(await lab(log, 'up'), 'nothing changed')
         expectWords(await vagrant(log, 'provision'), 'nothing changed')
