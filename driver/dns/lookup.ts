@@ -53,14 +53,14 @@ function forward({ zones, onlyUnambiguous }: View, name: string, type: string, a
   return records.length === 0 ? { kind: 'empty', authority: soa(first.zone) } : { kind: 'records', records }
 }
 
+/** Pools do not overlap, so one zone at most knows. */
 function backward({ zones }: View, ip: Ip, type: string, asked: string): Found {
-  const named = zones.map((zone) => ({ zone, data: zone.nameAt(ip) })).find(({ data }) => data !== undefined)
-  if (named?.data === undefined) {
-    const owner = zones.find(({ pools }) => pools.some((pool) => isIn(ip, pool)))
-    return owner === undefined ? { kind: 'foreign' } : { kind: 'denied', authority: soa(owner) }
-  }
-  if (type !== 'PTR' && type !== 'ANY') return { kind: 'empty', authority: soa(named.zone) }
-  return { kind: 'records', records: [{ name: asked, type: 'PTR', ttl, data: named.data }] }
+  const zone = zones.find(({ pools }) => pools.some((pool) => isIn(ip, pool)))
+  if (zone === undefined) return { kind: 'foreign' }
+  const data = zone.nameAt(ip)
+  if (data === undefined) return { kind: 'denied', authority: soa(zone) }
+  if (type !== 'PTR' && type !== 'ANY') return { kind: 'empty', authority: soa(zone) }
+  return { kind: 'records', records: [{ name: asked, type: 'PTR', ttl, data }] }
 }
 
 function soa({ network }: Zone): Resource {
