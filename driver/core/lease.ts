@@ -11,7 +11,7 @@ import type { Cidr, Ip, Pool } from './model.ts'
 
 export interface AddressQuestion {
   pool: Pool
-  /** Every address of the pool that is leased, canonical; others do not matter. */
+  /** Every address of the pool that is leased, canonical. There may be others in it: `size` is an upper bound. */
   leased: Pick<ReadonlySet<Ip>, 'has' | 'size'>
   /** Further addresses that must not be handed out. */
   reserved?: Iterable<Ip>

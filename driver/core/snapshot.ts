@@ -30,9 +30,8 @@ export interface Delta<T extends Table> {
 }
 export type AnyDelta = { [T in Table]: Delta<T> }[Table]
 
+/** What is put back into an empty store goes in this order: a host that is there has its networks and endpoints. */
 export const tables = [
-  'hosts',
-  'replicas',
   'networks',
   'network-names',
   'vnis',
@@ -40,6 +39,8 @@ export const tables = [
   'addresses',
   'endpoints',
   'services',
+  'replicas',
+  'hosts',
 ] as const satisfies readonly Table[]
 
 export function emptySnapshot(): Snapshot {
@@ -85,8 +86,8 @@ function changed<T extends Table>(
 }
 
 /** `<network>/<rest>`: the keys of addresses, endpoints and services; and `<host>/<rest>`, those of replicas. */
-export function keyIn(network: NetworkId | HostName, rest: string): string {
-  return `${network}/${rest}`
+export function keyIn(first: NetworkId | HostName, rest: string): string {
+  return `${first}/${rest}`
 }
 
 /** What stands behind the first part of such a key: an IP, an endpoint's id, a service's name, Docker's id. */
@@ -94,15 +95,13 @@ export function restOf(key: string): string {
   return key.slice(key.indexOf('/') + 1)
 }
 
-/** What stands before it. */
-export function networkOfKey(key: string): NetworkId {
+function firstOf(key: string): string {
   return key.slice(0, key.indexOf('/'))
 }
 
-/** What stands before it in the key of a replica. */
-export function hostOfKey(key: string): HostName {
-  return key.slice(0, key.indexOf('/'))
-}
+export const networkOfKey: (key: string) => NetworkId = firstOf
+/** In the key of a replica. */
+export const hostOfKey: (key: string) => HostName = firstOf
 
 const replicasByHost: GroupOf<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
 const replicasByPlace: GroupOf<Versioned<NetworkId>> = (key, { value }) => [keyIn(hostOfKey(key), value)]
@@ -142,9 +141,10 @@ export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId
   return localIdsOf(snapshot, host, network)[0]
 }
 
-/** More than one only while a second copy is to be removed. */
+/** The first is the one that counts; a second copy is there only until it is removed. */
 export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkId): string[] {
-  return [...group(snapshot.replicas, replicasByPlace, keyIn(host, network)).keys()].map(restOf)
+  const replicas = [...group(snapshot.replicas, replicasByPlace, keyIn(host, network))]
+  return replicas.sort(([, a], [, b]) => a.index - b.index).map(([key]) => restOf(key))
 }
 
 /** The host's Docker network ids, and what the cluster calls them. */

@@ -42,8 +42,8 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
     if (differs(before, facts)) {
       if (before === undefined && last !== undefined) log.warn({}, 'this host was taken out, and is back')
       const again = before === undefined ? replicasAgain(snapshot, host, last ?? new Map()) : []
-      // The record comes last: until it is there, all of this is done again.
-      await commitAll(store, [...again, changed(snapshot, host, { ...before, ...facts })])
+      // Together with the record, as far as one commit goes: who sees them sees that this host lives.
+      await commitAll(store, [recordChange(snapshot, host, { ...before, ...facts }), ...again])
     }
     await commitAll(store, moves(store.snapshot(), host, vtep))
   }
@@ -79,7 +79,7 @@ function replicasAgain(snapshot: Snapshot, host: HostName, last: ReadonlyMap<str
   return stillThere.map(([local, network]) => addReplica(snapshot, host, local, network))
 }
 
-function changed(snapshot: Snapshot, host: HostName, value: HostRecord): Change {
+function recordChange(snapshot: Snapshot, host: HostName, value: HostRecord): Change {
   const before = snapshot.hosts.get(host)
   if (before === undefined) return { op: 'create', table: 'hosts', key: host, value }
   return { op: 'update', table: 'hosts', key: host, value, index: before.index }

@@ -121,7 +121,8 @@ async function attempt(step: Step, known: Troubles, options: NetworksOptions): P
     }
     return true
   } catch (error) {
-    if (isCode(error, 'conflict')) return false
+    // A hint says that trying again cannot help: the value of the key cannot be read.
+    if (isCode(error, 'conflict') && error.hint === undefined) return false
     known.failed(keyOf(step), `${describe(step)}: ${asDriverError(error).line}`)
     return true
   }

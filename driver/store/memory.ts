@@ -114,7 +114,10 @@ function open(shared: Shared, host: HostName, log: Log = silent): Store {
 
 function commit(shared: Shared, own: { replica: Replica }, steps: readonly Step[]): void {
   const failed = steps.find((step) => !holds(step.change, indexOf(shared, step)))
-  if (failed !== undefined) throw conflictAt(failed)
+  if (failed !== undefined) {
+    const unreadable = own.replica.corrupt().includes(`${failed.table}/${failed.key}`)
+    throw conflictAt(failed, unreadable ? 'its value cannot be read' : undefined)
+  }
   const written = writtenBy(steps)
   if (written.length === 0) return
   const index = ++shared.index

@@ -9,6 +9,7 @@ import * as z from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/address.ts'
 import { DriverError } from '../core/errors.ts'
 import { datapathKinds, type Table, type Tables } from '../core/model.ts'
+import { restOf } from '../core/snapshot.ts'
 import { maxVni } from '../core/vni.ts'
 
 const namePattern = /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u
@@ -116,10 +117,16 @@ const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   services: service,
 }
 
+/** What stands behind the slash of a key, where the value does not say it too. */
+const keyParts: { [T in Table]?: z.ZodType<string> } = { replicas: id, addresses: ip }
+
 /** Throws `corrupt` with the key and what is wrong with the value. */
 export function checkRecord<T extends Table>(table: T, key: string, value: unknown): Tables[T] {
   const parsed = schemas[table].safeParse(value)
   if (!parsed.success) throw corrupt(table, key, describe(parsed.error))
+  const part = keyParts[table]?.safeParse(restOf(key))
+  if (part?.success === false)
+    throw corrupt(table, key, `its key ${describe(part.error).replace(/^it: /, '')}`)
   const own = keyOf(table, parsed.data)
   if (own !== undefined && own !== key) throw corrupt(table, key, `it says that it is ${own}`)
   return parsed.data

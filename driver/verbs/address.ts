@@ -38,7 +38,7 @@ export function addressVerbs(
   serially: Serial,
 ): Pick<Verbs, 'requestAddress' | 'releaseAddress'> {
   const { store, host, now, owed } = context
-  const last = followLeases(store, now)
+  const last = followLeases(store)
   return {
     async requestAddress(ask, signal) {
       const cidr = knownPool(ask.pool)

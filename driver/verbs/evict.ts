@@ -8,7 +8,7 @@ import { isAlive } from '../core/alive.ts'
 import { removeEndpointAndLeases, removeReplica } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../core/model.ts'
-import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
+import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 export async function evict(store: Store, host: HostName): Promise<{ endpoints: number; addresses: number }> {
@@ -16,18 +16,27 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
   checkKnown(before, host)
   for (let attempt = 0; ; attempt++) {
     try {
-      await checkDead(store, host)
+      const dead = await foundDead(store, host)
       for (const endpoint of endpointsOnHost(store.snapshot(), host)) {
-        await store.commit(removeEndpointAndLeases(store.snapshot(), endpoint))
+        await store.commit([...dead, ...removeEndpointAndLeases(store.snapshot(), endpoint)])
       }
-      const rest = restOf(store.snapshot(), host)
-      for (let at = 0; at < rest.length; at += 50) await store.commit(rest.slice(at, at + 50))
+      await commitAll(store, claimsOf(store.snapshot(), host), dead)
+      await commitAll(store, recordsOf(store.snapshot(), host), [])
       return { endpoints: endpointsOnHost(before, host).length, addresses: leasesOnHost(before, host).size }
     } catch (error) {
       if (!isCode(error, 'conflict') || attempt === 5) throw error
       await store.read()
     }
   }
+}
+
+async function commitAll(
+  store: Store,
+  changes: readonly Change[],
+  demands: readonly Change[],
+): Promise<void> {
+  for (let at = 0; at < changes.length; at += 50)
+    await store.commit([...demands, ...changes.slice(at, at + 50)])
 }
 
 function checkKnown(snapshot: Snapshot, host: HostName): void {
@@ -38,29 +47,41 @@ function checkKnown(snapshot: Snapshot, host: HostName): void {
   throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
 }
 
-/** Before every attempt: it may have come back meanwhile, which is what the attempt failed on. */
-async function checkDead(store: Store, host: HostName): Promise<void> {
+/** Before every attempt: it may have come back meanwhile. What holds as long as it does not is demanded by each commit. */
+async function foundDead(store: Store, host: HostName): Promise<Change[]> {
   const sessions = await store.sessions()
-  if (isAlive(store.snapshot().hosts.get(host)?.value, sessions)) {
-    throw new DriverError('in-use', `host ${host} is alive`, {
-      hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
-    })
-  }
+  const record = store.snapshot().hosts.get(host)
+  if (record === undefined) return []
+  if (!isAlive(record.value, sessions))
+    return [{ op: 'expect', table: 'hosts', key: host, index: record.index }]
+  throw new DriverError('in-use', `host ${host} is alive`, {
+    hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
+  })
 }
 
-/** The replicas go last: a host that comes back meanwhile remembers those that it had with its own record. */
-function restOf(snapshot: Snapshot, host: HostName): Change[] {
-  const leases = [...leasesOnHost(snapshot, host)].filter(([, { value }]) => value.service === undefined)
+/** Addresses that no endpoint has any more, and pools that no network has taken. */
+function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
+  const leases = [...leasesOnHost(snapshot, host)].filter(([key, { value }]) => {
+    const endpoint = keyIn(networkOfKey(key), value.endpoint ?? '')
+    return value.service === undefined && !snapshot.endpoints.has(endpoint)
+  })
   const pools = [...snapshot.pools].filter(
     ([, { value }]) => value.host === host && value.network === undefined,
   )
-  const record = snapshot.hosts.get(host)
   return [
     ...leases.map(([key, { index }]): Change => ({ op: 'remove', table: 'addresses', key, index })),
     ...pools.map(([key, { index }]): Change => ({ op: 'remove', table: 'pools', key, index })),
+  ]
+}
+
+/** The replicas after the record: a host that comes back meanwhile remembers those that it had with its own record. */
+function recordsOf(snapshot: Snapshot, host: HostName): Change[] {
+  const record = snapshot.hosts.get(host)
+  const replicas = [...replicasOn(snapshot, host).keys()]
+  return [
     ...(record === undefined
       ? []
       : [{ op: 'remove', table: 'hosts', key: host, index: record.index } as const]),
-    ...[...replicasOn(snapshot, host).keys()].flatMap((local) => removeReplica(snapshot, host, local)),
+    ...replicas.flatMap((local) => removeReplica(snapshot, host, local)),
   ]
 }

@@ -2,38 +2,59 @@
  * The address that was leased last on each network, by whichever host: the next one is looked for behind it.
  *
  * Kept up as leases come, so that to ask costs nothing, however many there are; and kept when a lease goes, so that
- * its address rests. After a start it is what the leases tell.
+ * its address rests. After a start it is what the leases' times tell, which are of several hosts' clocks; from then on
+ * it is the order in which they come.
  */
-import type { Ip, Lease, NetworkId } from '../core/model.ts'
+import { contains } from '../core/address.ts'
+import type { Cidr, Ip, NetworkId, Snapshot } from '../core/model.ts'
 import { keyIn, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 export interface LastLeased {
-  /** Of the family of `like`, an address or a pool. */
-  of(network: NetworkId, like: string): Ip | undefined
+  of(network: NetworkId, pool: Cidr): Ip | undefined
 }
 
-export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>, now: () => Date): LastLeased {
-  const last = new Map<string, { ip: Ip; at: number }>()
-  const note = (key: string, { leasedAt }: Lease): void => {
-    const ip = restOf(key)
-    const place = placeOf(networkOfKey(key), ip)
-    // By the clock of a host that is ahead it would stay the last until that time has come.
-    const at = Math.min(Date.parse(leasedAt), now().getTime())
-    if (at >= (last.get(place)?.at ?? 0)) last.set(place, { ip, at })
+export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>): LastLeased {
+  const last = new Map<string, Ip>()
+  let known = store.snapshot()
+  const note = (snapshot: Snapshot, key: string): void => {
+    const [network, ip] = [networkOfKey(key), restOf(key)]
+    // One that was asked for outside of `--ip-range` is none of those that are handed out.
+    if (isHandedOut(snapshot, network, ip)) last.set(placeOf(network, ip), ip)
   }
-  for (const [key, { value }] of store.snapshot().addresses) note(key, value)
+  const inTime = [...known.addresses].sort(([, a], [, b]) => (a.value.leasedAt < b.value.leasedAt ? -1 : 1))
+  for (const [key] of inTime) note(known, key)
   store.onChange((snapshot, changed) => {
     for (const { table, key } of changed) {
-      const lease = table === 'addresses' ? snapshot.addresses.get(key) : undefined
-      if (lease !== undefined) note(key, lease.value)
-      if (table === 'networks' && !snapshot.networks.has(key))
-        for (const like of ['.', ':']) last.delete(placeOf(key, like))
+      if (table === 'addresses' && isNew(known, snapshot, key)) note(snapshot, key)
+      if (table === 'networks' && !snapshot.networks.has(key)) forget(key)
     }
+    known = snapshot
   })
-  return { of: (network, like) => last.get(placeOf(network, like))?.ip }
+  const forget = (network: NetworkId): void => {
+    for (const family of families) last.delete(keyIn(network, family))
+  }
+  return { of: (network, pool) => last.get(placeOf(network, pool)) }
 }
 
-function placeOf(network: NetworkId, like: string): string {
-  return keyIn(network, like.includes(':') ? 'v6' : 'v4')
+/** And not an endpoint's or a service's that has come or gone. */
+function isNew(before: Snapshot, now: Snapshot, key: string): boolean {
+  const lease = now.addresses.get(key)
+  return lease !== undefined && before.addresses.get(key)?.value.leasedAt !== lease.value.leasedAt
+}
+
+function isHandedOut({ networks }: Snapshot, network: NetworkId, ip: Ip): boolean {
+  const { v4, v6 } = networks.get(network)?.value ?? {}
+  const range = (familyOf(ip) === 'v4' ? v4 : v6)?.range
+  return range === undefined || contains(range, ip)
+}
+
+const families = ['v4', 'v6'] as const
+
+function placeOf(network: NetworkId, of: Ip | Cidr): string {
+  return keyIn(network, familyOf(of))
+}
+
+function familyOf(of: Ip | Cidr): (typeof families)[number] {
+  return of.includes(':') ? 'v6' : 'v4'
 }

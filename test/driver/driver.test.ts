@@ -109,6 +109,19 @@ describe('a network', () => {
     )
   })
 
+  test('whose place here cannot be read is told of, and the others go on', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    const id = (await networkOn(net2, 'foobar'))?.id
+    memory.put('replicas', `net-2/${id}`, '42')
+    await net2.store.read()
+    await until('it is reported', () =>
+      net2.driver.status().problems.some((it) => it.includes('its value cannot be read')),
+    )
+    await net1.docker.create('other')
+    await has(net2, 'foobar', 'other')
+  })
+
   test('that the engine is slow to show is kept', async () => {
     let show = (): void => undefined
     net1.docker.storing = new Promise((resolve) => {

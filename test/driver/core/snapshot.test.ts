@@ -103,6 +103,17 @@ test('a network is found by id, by name and by what this host’s Docker calls i
   expect(localIdOf(s, 'net-9', 'n1')).toBeUndefined()
 })
 
+test('of two copies of a network the one that was there first counts, however the table is read', () => {
+  const replica = (local: string, index: number): AnyDelta => {
+    return { table: 'replicas', key: keyIn('net-1', local), record: { value: 'n1', index } }
+  }
+  for (const deltas of [
+    [replica('z', 3), replica('a', 4)],
+    [replica('a', 4), replica('z', 3)],
+  ])
+    expect(localIdOf(applyDeltas(emptySnapshot(), deltas), 'net-1', 'n1')).toBe('z')
+})
+
 test('what belongs to a network or a host is found', () => {
   const s = cluster()
   expect(endpointsOf(s, 'n1').map((e) => e.value.id)).toEqual(['e1', 'e2'])

@@ -15,7 +15,7 @@ import { checkRecord, readRecord } from '../../../driver/store/schemas.ts'
 import { createSessionKeeper } from '../../../driver/store/session.ts'
 import { parseStoreUrl, showAddress } from '../../../driver/store/url.ts'
 import { until } from '../../fixtures/until.ts'
-import { endpoint, network } from './records.ts'
+import { endpoint, lease, network } from './records.ts'
 
 test('a store’s address is read as in 2015, and as a URL', () => {
   const show = (url: string, prefix?: string): string => showAddress(parseStoreUrl(url, prefix))
@@ -98,6 +98,9 @@ test('a value that cannot be used says which key, which field and why', () => {
       reason('endpoints', 'n1/e1', change({ container: { id: 'c1', name: 'a\n10.0.0.9 bank' } })),
       reason('services', 'n1/x', JSON.stringify({ id: 's', network: 'n1', name: 'y', v4: '10.0.0.2' })),
       reason('pools', '10.0.0.0/8', '{"host":"a","reserved":[],"claimedAt":"yesterday"}'),
+      reason('replicas', 'net-1/../../x', '"n1"'),
+      reason('addresses', 'n1/foo', JSON.stringify(lease())),
+      reason('addresses', 'n1/10.0.0.02', JSON.stringify(lease())),
     ].join('\n'),
   ).toMatchInlineSnapshot(`
     "the value of vnis/256 cannot be used: it is not JSON
@@ -109,7 +112,10 @@ test('a value that cannot be used says which key, which field and why', () => {
     the value of endpoints/n1/e1 cannot be used: v6: is not a canonical address
     the value of endpoints/n1/e1 cannot be used: container.name: is empty, too long or has blanks
     the value of services/n1/x cannot be used: it says that it is n1/y
-    the value of pools/10.0.0.0/8 cannot be used: claimedAt: is not a time"
+    the value of pools/10.0.0.0/8 cannot be used: claimedAt: is not a time
+    the value of replicas/net-1/../../x cannot be used: its key is not an id
+    the value of addresses/n1/foo cannot be used: its key is not a canonical address
+    the value of addresses/n1/10.0.0.02 cannot be used: its key is not a canonical address"
   `)
 })
 
@@ -123,6 +129,7 @@ test('no text makes reading do anything but answer or say corrupt', () => {
     'networks',
     'endpoints',
     'hosts',
+    'replicas',
     'pools',
     'addresses',
     'services',
@@ -223,11 +230,12 @@ test('of what Consul has lost each host puts back what nobody else has put back'
 })
 
 test('what is put back goes in commits that Consul takes, however long the records are', async () => {
-  const networks = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
-  const record = { index: 7, value: { vtep: '192.168.33.11', driverVersion: '0.1.0', networks } }
-  const hosts = PersistentMap(Array.from({ length: 60 }, (_, i) => [`net-${i}`, record]))
+  const labels = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
+  const networks = PersistentMap(
+    Array.from({ length: 60 }, (_, i) => [`n${i}`, { index: 7, value: { ...network(`n${i}`), labels } }]),
+  )
   const sizes: number[] = []
-  const count = await putBack({ ...emptySnapshot(), hosts }, [], async (changes) => {
+  const count = await putBack({ ...emptySnapshot(), networks }, [], async (changes) => {
     sizes.push(JSON.stringify(changes).length)
   })
   expect([count, Math.max(...sizes) < 180_000]).toEqual([60, true])
