@@ -11,6 +11,7 @@ import {
   type Step,
   type StepContext,
   succeeds,
+  unitRuns,
   until,
   writeFiles,
 } from './step.ts'
@@ -33,10 +34,7 @@ export const consulPackage: Step = {
 export const consul: Step = {
   title: 'consul server',
   async holds(context) {
-    return (
-      (await filesHold(context, files(context))) &&
-      succeeds(context, `systemctl -q is-active consul && ${leader}`)
-    )
+    return (await filesHold(context, files(context))) && succeeds(context, unitRuns('consul', leader))
   },
   async apply(context) {
     const { $ } = context

@@ -14,6 +14,7 @@ import {
   type Step,
   type StepContext,
   succeeds,
+  unitRuns,
   until,
   writeFiles,
 } from './step.ts'
@@ -41,11 +42,9 @@ export const engineOptions: Step = {
 
 export const docker: Step = {
   title: 'docker engine that reads its options there',
-  holds: (context) =>
-    succeeds(
-      context,
-      `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile} && systemctl -q is-active docker && systemctl -q is-enabled docker && ${answers}`,
-    ),
+  holds: async (context) =>
+    (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
+    succeeds(context, unitRuns('docker', answers)),
   async apply(context) {
     const { $, host } = context
     if (!(await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`))) await addDropIn(context)

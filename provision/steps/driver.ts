@@ -15,6 +15,7 @@ import {
   type Step,
   type StepContext,
   succeeds,
+  unitRuns,
   until,
   writeFiles,
 } from './step.ts'
@@ -71,8 +72,7 @@ export const driverSecrets: Step = {
 
 export const driver: Step = {
   title: 'overlay driver',
-  holds: (context) =>
-    succeeds(context, `systemctl -q is-active multihost && systemctl -q is-enabled multihost && ${answers}`),
+  holds: (context) => succeeds(context, unitRuns('multihost', answers)),
   async apply(context) {
     await context.$`systemctl -q enable multihost; systemctl restart multihost`
     await until(context, answers, 'the driver does not answer')

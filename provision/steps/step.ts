@@ -68,6 +68,15 @@ export async function succeeds({ $ }: StepContext, command: string): Promise<boo
   return (await $`bash -c ${command}`.nothrow()).exitCode === 0
 }
 
+/**
+ * Shell that succeeds when the unit starts with the host, runs, and `answers` succeeds. One that is on its way there is
+ * waited for: on a host that has just booted it would otherwise be started again in the middle of its start.
+ */
+export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * patience): string {
+  const look = `case $(systemctl show -p ActiveState --value ${unit}) in active) ${answers} && exit 0;; activating);; *) exit 1;; esac`
+  return `systemctl -q is-enabled ${unit} || exit 1; ${begin(deadlineMs)}; while :; do ${look}; ${inTime} || exit 1; sleep 0.1; done`
+}
+
 /** Runs the command on the host until it succeeds; `what` completes "… within N s". */
 export async function until(
   { $, host }: StepContext,
@@ -75,7 +84,7 @@ export async function until(
   what: string,
   deadlineMs = 20_000 * patience,
 ): Promise<void> {
-  const loop = `end=$(( $(date +%s%N) / 1000000 + ${deadlineMs} )); until ${command}; do [ $(( $(date +%s%N) / 1000000 )) -lt $end ] || exit 1; sleep 0.05; done`
+  const loop = `${begin(deadlineMs)}; until ${command}; do ${inTime} || exit 1; sleep 0.05; done`
   const result = await $`bash -c ${loop}`.nothrow()
   if (result.exitCode === 0) return
   throw new LabError(
@@ -85,6 +94,9 @@ export async function until(
     },
   )
 }
+
+const begin = (deadlineMs: number): string => `end=$(( $(date +%s%N) / 1000000 + ${deadlineMs} ))`
+const inTime = '[ $(( $(date +%s%N) / 1000000 )) -lt $end ]'
 
 function words(error: unknown): string {
   if (error && typeof error === 'object' && 'stderr' in error) {
