@@ -104,7 +104,6 @@ export const networkOfKey: (key: string) => NetworkId = firstOf
 export const hostOfKey: (key: string) => HostName = firstOf
 
 const replicasByHost: GroupOf<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
-const replicasByPlace: GroupOf<Versioned<NetworkId>> = (key, { value }) => [keyIn(hostOfKey(key), value)]
 const byNetwork = (key: string): [NetworkId] => [networkOfKey(key)]
 const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => [value.host]
 const endpointsByPlace: GroupOf<Versioned<Endpoint>> = (_, { value }) =>
@@ -143,8 +142,8 @@ export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId
 
 /** The first is the one that counts; a second copy is there only until it is removed. */
 export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkId): string[] {
-  const replicas = [...group(snapshot.replicas, replicasByPlace, keyIn(host, network))]
-  return replicas.sort(([, a], [, b]) => a.index - b.index).map(([key]) => restOf(key))
+  const replicas = [...replicasOn(snapshot, host)].filter(([, { value }]) => value === network)
+  return replicas.sort(([, a], [, b]) => a.index - b.index).map(([local]) => local)
 }
 
 /** The host's Docker network ids, and what the cluster calls them. */
