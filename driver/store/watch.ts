@@ -1,8 +1,8 @@
 /**
  * Keeps the replica up to date: one full read, then the change log, by blocking queries.
  *
- * Everything is read again when the log has a gap, after every failure, and once in a while, since somebody may have
- * changed a key by hand. A failure changes nothing in the replica; it is tried again after at most a second.
+ * Everything is read again when the log has a gap, and once in a while, since somebody may have changed a key by hand.
+ * A failure changes nothing in the replica; it is tried again after at most a second, where the log was left.
  *
  * What Consul sends into a cut path it sends again after pauses that double (RFC 6298, 5.5), so an answer may come as
  * long after the path has healed as the cut lasted. From here that looks as if nothing happened, unless every question
@@ -10,6 +10,7 @@
  * asked anew on another connection. With a bound of 4 s an answer comes some 3 s after healing at the latest.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isCode } from '../core/errors.ts'
 import type { Changelog, LogAnswer, LogEntry } from './changelog.ts'
 import type { ConsulClient, Item, Listing } from './client.ts'
 import { parsePath } from './keys.ts'
@@ -35,16 +36,26 @@ export interface Following {
 
 const maxBackoffMs = 1000
 
+/** Where the watch is; it outlives failures. */
+interface Watch {
+  /** Where in the log; undefined until everything was read. */
+  at: Position | undefined
+  readAgainAt: number
+}
+
 /** Until the signal; never throws. */
 export async function follow(on: Following): Promise<void> {
+  const watch: Watch = { at: undefined, readAgainAt: 0 }
   let backoffMs = 50
   while (!on.signal.aborted) {
     try {
-      await followOnce(on, () => {
+      await followOnce(on, watch, () => {
         backoffMs = 50
       })
     } catch (error) {
       if (on.signal.aborted) return
+      // What was missed is in the log. Of any other failure nobody knows what it left.
+      if (!isCode(error, 'unavailable')) watch.at = undefined
       on.connected(false)
       on.log.debug({ err: error }, 'the watch failed and begins anew')
       await sleep(backoffMs, undefined, { signal: on.signal }).catch(() => 'woken to stop')
@@ -54,22 +65,31 @@ export async function follow(on: Following): Promise<void> {
 }
 
 /** Until something fails. */
-async function followOnce(on: Following, works: () => void): Promise<void> {
-  let readAgainAt = await readAll(on)
-  let at = beginning(on)
+async function followOnce(on: Following, watch: Watch, works: () => void): Promise<void> {
+  let waits = false
   while (!on.signal.aborted) {
-    on.connected(true)
+    if (watch.at === undefined || performance.now() >= watch.readAgainAt) {
+      watch.readAgainAt = await readAll(on)
+      // What is known of the log is kept: a read now and then is no reason to begin it anew.
+      watch.at ??= beginning(on)
+      on.connected(true)
+    }
+    const { at } = watch
     const listing = await on.client.list(`${on.prefix}/${on.changelog.folderOf(at.segment)}`, {
-      ...(at.index > 0 && { index: at.index, waitMs: on.waitMs }),
+      // The first answer comes at once, also after a failure: what has been missed is wanted now.
+      ...(waits && at.index > 0 && { index: at.index, waitMs: on.waitMs }),
       signal: on.signal,
     })
     works()
+    waits = true
     const answer = listing.index < at.index ? { gap: 'Consul’s index went back' } : deliver(on, listing, at)
-    if ('gap' in answer) on.log.info({ reason: answer.gap }, 'reading everything again')
-    else at = { segment: answer.next, index: Math.max(listing.index, 1) }
-    if (!('gap' in answer) && performance.now() < readAgainAt) continue
-    readAgainAt = await readAll(on)
-    if ('gap' in answer) at = beginning(on)
+    if ('gap' in answer) {
+      on.log.info({ reason: answer.gap }, 'reading everything again')
+      watch.at = undefined
+    } else {
+      watch.at = { segment: answer.next, index: Math.max(listing.index, 1) }
+      on.connected(true)
+    }
   }
 }
 
