@@ -86,8 +86,8 @@ export function createChangelog(options: ChangelogOptions): Changelog {
   const boot = randomBytes(6).toString('hex')
   /** Closed segment → since when we know it. */
   const closed = new Map<number, number>()
-  /** Entries of the segment that the watch is at. */
-  let seen: { segment: number; paths: string[] } = { segment: 0, paths: [] }
+  /** The segment that the watch is at: its entries, and its head's index, which another one of that number has not. */
+  let seen: { segment: number; paths: string[]; head?: number } = { segment: 0, paths: [] }
   let newest = 1
   /** Where the next entry goes, and how long an answer with what is there already is. */
   let open = { segment: 1, bytes: 0 }
@@ -125,24 +125,32 @@ export function createChangelog(options: ChangelogOptions): Changelog {
       if (heads.length === 0) return headOf(1)
       const entries = items.filter(({ path }) => isEntryOf(newest, path))
       const next = entries.map((item) => read(item)?.next).find((it) => it !== undefined)
-      for (const it of closed.keys()) if (!heads.includes(it)) closed.delete(it)
+      for (const it of closed.keys()) if (!heads.includes(it) || it === newest) closed.delete(it)
       open = { segment: newest, bytes: 0 }
       for (const it of heads.slice(0, -1)) close(it)
       return next === undefined ? undefined : headOf(next)
     },
     follow(items, segment, upTo) {
       const paths = new Set(items.map(({ path }) => path))
-      const missing = seen.segment === segment ? seen.paths.find((path) => !paths.has(path)) : undefined
+      const before: Partial<typeof seen> = seen.segment === segment ? seen : {}
+      const missing = before.paths?.find((path) => !paths.has(path))
       const entries = items.filter(({ path }) => isEntryOf(segment, path))
-      seen = { segment, paths: entries.map(({ path }) => path) }
-      if (!paths.has(headOf(segment))) return { gap: `segment ${segment} of the log is gone` }
+      const head = items.find(({ path }) => path === headOf(segment))
+      if (head === undefined) return { gap: `segment ${segment} of the log is gone` }
+      seen = { segment, paths: entries.map(({ path }) => path), head: head.index }
+      if (before.head !== undefined && before.head !== head.index)
+        return { gap: `segment ${segment} of the log is not the one that it was` }
       if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by somebody` }
       const all = entries.map((item) => ({ item, entry: read(item) }))
       const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
       if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
-      const next = all.map(({ entry }) => entry?.next).find((it) => it !== undefined)
-      if (next !== undefined) close(segment)
-      else if (open.segment === segment) open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
+      const closing = all.find(({ entry }) => entry?.next !== undefined)
+      const next = closing?.entry?.next
+      if (next !== undefined) {
+        close(segment)
+        // One transaction has closed this one and made the next one's head.
+        seen = { segment: next, paths: [], ...(closing && { head: closing.item.index }) }
+      } else if (open.segment === segment) open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
       const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
       fresh.sort((a, b) => a.index - b.index)
       return { entries: fresh, top: fresh.at(-1)?.index ?? upTo, next: next ?? segment }

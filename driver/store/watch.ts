@@ -76,8 +76,8 @@ async function followOnce(on: Following, watch: Watch, works: () => void): Promi
     }
     const { at } = watch
     const listing = await on.client.list(`${on.prefix}/${on.changelog.folderOf(at.segment)}`, {
-      // The first answer comes at once, also after a failure: what has been missed is wanted now.
-      ...(waits && at.index > 0 && { index: at.index, waitMs: on.waitMs }),
+      // The first answer comes at once, also after a failure, and never from the past of a Consul that has just started.
+      ...(waits ? { index: at.index, waitMs: on.waitMs } : { consistent: true }),
       signal: on.signal,
     })
     works()

@@ -7,7 +7,7 @@
 import { isAlive } from '../core/alive.ts'
 import { removeEndpointAndLeases, removeReplica } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import type { Change, HostName, Snapshot } from '../core/model.ts'
+import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/model.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
@@ -17,11 +17,13 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
   for (let attempt = 0; ; attempt++) {
     try {
       const dead = await foundDead(store, host)
+      const commit = whileDead(store, host, dead)
       for (const endpoint of endpointsOnHost(store.snapshot(), host)) {
-        await store.commit([...dead, ...removeEndpointAndLeases(store.snapshot(), endpoint)])
+        await commit(removeEndpointAndLeases(store.snapshot(), endpoint))
       }
-      await commitAll(store, claimsOf(store.snapshot(), host), dead)
-      await commitAll(store, recordsOf(store.snapshot(), host), [])
+      await commit(claimsOf(store.snapshot(), host))
+      if (dead) await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
+      await whileDead(store, host, undefined)(replicasOf(store.snapshot(), host))
       return { endpoints: endpointsOnHost(before, host).length, addresses: leasesOnHost(before, host).size }
     } catch (error) {
       if (!isCode(error, 'conflict') || attempt === 5) throw error
@@ -30,13 +32,17 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
   }
 }
 
-async function commitAll(
-  store: Store,
-  changes: readonly Change[],
-  demands: readonly Change[],
-): Promise<void> {
-  for (let at = 0; at < changes.length; at += 50)
-    await store.commit([...demands, ...changes.slice(at, at + 50)])
+/** Commits, each of which demands that the host's record is the one that was found dead, or that there is still none. */
+function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
+  const unchanged: Change[] = dead ? [{ op: 'expect', table: 'hosts', key: host, index: dead.index }] : []
+  return async (changes: readonly Change[]): Promise<void> => {
+    for (let at = 0; at < changes.length; at += 50) {
+      const part = changes.slice(at, at + 50)
+      if (dead === undefined && store.snapshot().hosts.has(host))
+        throw new DriverError('conflict', `host ${host} has come back`)
+      await store.commit([...unchanged, ...part])
+    }
+  }
 }
 
 function checkKnown(snapshot: Snapshot, host: HostName): void {
@@ -47,13 +53,11 @@ function checkKnown(snapshot: Snapshot, host: HostName): void {
   throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
 }
 
-/** Before every attempt: it may have come back meanwhile. What holds as long as it does not is demanded by each commit. */
-async function foundDead(store: Store, host: HostName): Promise<Change[]> {
-  const sessions = await store.sessions()
+/** The host's record, if it has one. Before every attempt: it may have come back meanwhile. */
+async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRecord> | undefined> {
   const record = store.snapshot().hosts.get(host)
-  if (record === undefined) return []
-  if (!isAlive(record.value, sessions))
-    return [{ op: 'expect', table: 'hosts', key: host, index: record.index }]
+  const sessions = await store.sessions()
+  if (!isAlive(record?.value, sessions)) return record
   throw new DriverError('in-use', `host ${host} is alive`, {
     hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
   })
@@ -74,14 +78,7 @@ function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
   ]
 }
 
-/** The replicas after the record: a host that comes back meanwhile remembers those that it had with its own record. */
-function recordsOf(snapshot: Snapshot, host: HostName): Change[] {
-  const record = snapshot.hosts.get(host)
-  const replicas = [...replicasOn(snapshot, host).keys()]
-  return [
-    ...(record === undefined
-      ? []
-      : [{ op: 'remove', table: 'hosts', key: host, index: record.index } as const]),
-    ...replicas.flatMap((local) => removeReplica(snapshot, host, local)),
-  ]
+/** After the record: a host that comes back meanwhile remembers those that it had with its own record. */
+function replicasOf(snapshot: Snapshot, host: HostName): Change[] {
+  return [...replicasOn(snapshot, host).keys()].flatMap((local) => removeReplica(snapshot, host, local))
 }

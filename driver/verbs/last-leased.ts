@@ -2,11 +2,10 @@
  * The address that was leased last on each network, by whichever host: the next one is looked for behind it.
  *
  * Kept up as leases come, so that to ask costs nothing, however many there are; and kept when a lease goes, so that
- * its address rests. After a start it is what the leases' times tell, which are of several hosts' clocks; from then on
- * it is the order in which they come.
+ * its address rests. The order is Consul's: hosts' clocks need not agree.
  */
 import { contains } from '../core/address.ts'
-import type { Cidr, Ip, NetworkId, Snapshot } from '../core/model.ts'
+import type { Cidr, Ip, NetworkId, Snapshot, Table } from '../core/model.ts'
 import { keyIn, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
@@ -22,13 +21,18 @@ export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>): LastL
     // One that was asked for outside of `--ip-range` is none of those that are handed out.
     if (isHandedOut(snapshot, network, ip)) last.set(placeOf(network, ip), ip)
   }
-  const inTime = [...known.addresses].sort(([, a], [, b]) => (a.value.leasedAt < b.value.leasedAt ? -1 : 1))
-  for (const [key] of inTime) note(known, key)
+  const noteAll = (snapshot: Snapshot, keys: string[]): void => {
+    const indexOf = (key: string): number => snapshot.addresses.get(key)?.index ?? 0
+    for (const key of keys.sort((a, b) => indexOf(a) - indexOf(b))) note(snapshot, key)
+  }
+  noteAll(known, [...known.addresses.keys()])
   store.onChange((snapshot, changed) => {
-    for (const { table, key } of changed) {
-      if (table === 'addresses' && isNew(known, snapshot, key)) note(snapshot, key)
-      if (table === 'networks' && !snapshot.networks.has(key)) forget(key)
-    }
+    const keysOf = (of: Table): string[] => changed.flatMap(({ table, key }) => (table === of ? [key] : []))
+    noteAll(
+      snapshot,
+      keysOf('addresses').filter((key) => isNew(known, snapshot, key)),
+    )
+    for (const key of keysOf('networks')) if (!snapshot.networks.has(key)) forget(key)
     known = snapshot
   })
   const forget = (network: NetworkId): void => {

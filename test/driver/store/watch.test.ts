@@ -57,13 +57,15 @@ test('what came while Consul was away is read from the log, at once and alone', 
   await until('the next question is asked', () => asked.length === 4)
   expect(reads(said)).toBe(1)
   expect(said.slice(-3)).toEqual(['connected', 'away', 'connected'])
-  expect(asked.map(({ index }) => index)).toEqual([undefined, 10, undefined, 12])
+  const asks = asked.map(({ index, consistent }) => (consistent ? 'now' : index))
+  expect(asks).toEqual(['now', 10, 'now', 12])
 })
 
 test.each([
   ['has moved on', listing(12)],
   ['has lost an entry', listing(12, head)],
   ['is that of a Consul that went back', listing(7, head)],
+  ['was made anew under its number', listing(12, { ...head, index: 11 }, vni(256, 10))],
 ])('a log that %s makes it read everything', async (_, after) => {
   const { said, asked } = watching([listing(10, head, vni(256, 10)), away, after])
   await until('the next question is asked', () => asked.length === 4)

