@@ -32,6 +32,16 @@ test('endpoints of a host without a record go too, and what it had of networks',
   expect((await net1.store.read()).replicas.size).toBe(0)
 })
 
+test('a live host is never taken out, and an unknown one is named beside those that exist', async () => {
+  const { net1 } = await twoHosts()
+  await expect(evict(net1.store, 'net-2')).rejects.toMatchObject({
+    code: 'in-use',
+    message: 'host net-2 is alive',
+  })
+  await expect(evict(net1.store, 'net-9')).rejects.toMatchObject({ code: 'not-found', hint: 'it has net-2' })
+  expect((await net1.store.read()).endpoints.size).toBe(2)
+})
+
 /** `net1.store`, with something that happens before a commit. */
 function disturbed(store: Store, before: (changes: readonly Change[]) => Promise<void>): Store {
   return {
