@@ -10,12 +10,11 @@ import type { Hono } from 'hono'
 import { dialectApp } from './control/dialect.ts'
 import { readyNetwork, viewNetworks, waitForNetwork } from './control/networks.ts'
 import { choosePool } from './core/pool.ts'
-import { hostOfKey } from './core/snapshot.ts'
+import { isOfNetworks } from './core/snapshot.ts'
 import type { Engine } from './engine/engine.ts'
 import { startDefaultNetwork } from './loops/default-network.ts'
 import type { Log } from './loops/log.ts'
 import type { Loop, LoopRun } from './loops/loop.ts'
-import type { ChangedKey } from './store/store.ts'
 import type { VerbContext } from './verbs/context.ts'
 import { recently } from './verbs/recent.ts'
 import { serviceVerbs } from './verbs/service.ts'
@@ -80,7 +79,7 @@ export function startDialect(options: DialectOptions): Dialect {
     onRun,
   })
   const stop = store.onChange((_, changed) => {
-    if (changed.some(({ table, key }) => concerns({ table, key }, host))) loop.poke()
+    if (changed.some((key) => isOfNetworks(key, host))) loop.poke()
   })
   return {
     app,
@@ -92,12 +91,6 @@ export function startDialect(options: DialectOptions): Dialect {
       await loop.close()
     },
   }
-}
-
-function concerns({ table, key }: ChangedKey, host: string): boolean {
-  return (
-    table === 'networks' || table === 'network-names' || (table === 'replicas' && hostOfKey(key) === host)
-  )
 }
 
 export async function shareWithGroup(path: string, group: string, log: Log): Promise<void> {

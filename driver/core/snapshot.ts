@@ -103,6 +103,16 @@ export const networkOfKey: (key: string) => NetworkId = firstOf
 /** In the key of a replica. */
 export const hostOfKey: (key: string) => HostName = firstOf
 
+/** Which of its networks this host's Docker has, or under which id. */
+export function isReplicaOn({ table, key }: Pick<AnyDelta, 'table' | 'key'>, host: HostName): boolean {
+  return table === 'replicas' && hostOfKey(key) === host
+}
+
+/** The cluster's networks, their names, or this host's replicas. */
+export function isOfNetworks(changed: Pick<AnyDelta, 'table' | 'key'>, host: HostName): boolean {
+  return changed.table === 'networks' || changed.table === 'network-names' || isReplicaOn(changed, host)
+}
+
 const replicasByHost: GroupOf<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
 const byNetwork = (key: string): [NetworkId] => [networkOfKey(key)]
 const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => [value.host]
@@ -142,14 +152,14 @@ export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId
 
 /** The first is the one that counts; a second copy is there only until it is removed. */
 export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkId): string[] {
-  const replicas = [...replicasOn(snapshot, host)].filter(([, { value }]) => value === network)
-  return replicas.sort(([, a], [, b]) => a.index - b.index).map(([local]) => local)
+  const replicas = group(snapshot.replicas, replicasByHost, host).filter(({ value }) => value === network)
+  return [...replicas].sort(([, a], [, b]) => a.index - b.index).map(([key]) => restOf(key))
 }
 
 /** The host's Docker network ids, and what the cluster calls them. */
-export function replicasOn(snapshot: Snapshot, host: HostName): Map<string, Versioned<NetworkId>> {
+export function replicasOn(snapshot: Snapshot, host: HostName): Map<string, NetworkId> {
   const replicas = group(snapshot.replicas, replicasByHost, host)
-  return new Map([...replicas].map(([key, record]) => [restOf(key), record]))
+  return new Map([...replicas].map(([key, { value }]) => [restOf(key), value]))
 }
 
 export function endpoint(

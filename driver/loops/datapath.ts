@@ -8,7 +8,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId } from '../core/model.ts'
-import { hostOfKey, networkOfKey, networksUsedBy } from '../core/snapshot.ts'
+import { isReplicaOn, networkOfKey, networksUsedBy } from '../core/snapshot.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 import { type Lane, type LaneStatus, lane, limitOf } from './lane.ts'
@@ -135,7 +135,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       if (table === 'endpoints') lanes.get(networkOfKey(key))?.network.changed(key)
     }
     reconsider(touchedBy(keys))
-    if (keys.some(({ table, key }) => table === 'replicas' && hostOfKey(key) === host)) reconsider(remapped())
+    if (keys.some((key) => isReplicaOn(key, host))) reconsider(remapped())
     void sweep()
   }
   /** Networks whose place on this host is not where we have them. */

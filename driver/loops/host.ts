@@ -7,8 +7,9 @@
  */
 import { addReplica } from '../core/changes.ts'
 import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../core/model.ts'
-import { endpointsOnHost, hostOfKey, keyIn, replicasOn } from '../core/snapshot.ts'
+import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
+import { inCommits } from '../store/restore.ts'
 import type { ChangedKey, Store } from '../store/store.ts'
 import type { Log } from './log.ts'
 import { type Loop, type LoopRun, startLoop } from './loop.ts'
@@ -22,9 +23,6 @@ export interface HostOptions {
   everyMs?: number
   onRun?(run: LoopRun): void
 }
-
-/** Far below the 60 steps of a commit. */
-const stepsPerCommit = 40
 
 export function startHost({ store, engine, host, blank, log, everyMs = 10_000, onRun }: HostOptions): Loop {
   let last = networksHere(store.snapshot(), host)
@@ -63,14 +61,13 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
   }
 }
 
-function isOwn({ table, key }: ChangedKey, host: HostName): boolean {
-  return (table === 'hosts' && key === host) || (table === 'replicas' && hostOfKey(key) === host)
+function isOwn(changed: ChangedKey, host: HostName): boolean {
+  return (changed.table === 'hosts' && changed.key === host) || isReplicaOn(changed, host)
 }
 
 /** Undefined where the store does not have the host: what it has of the networks then is on its way out. */
 function networksHere(snapshot: Snapshot, host: HostName): ReadonlyMap<string, NetworkId> | undefined {
-  if (!snapshot.hosts.has(host)) return undefined
-  return new Map([...replicasOn(snapshot, host)].map(([local, { value }]) => [local, value]))
+  return snapshot.hosts.has(host) ? replicasOn(snapshot, host) : undefined
 }
 
 /** The engine has them as it had, and is not waited for. */
@@ -86,8 +83,7 @@ function recordChange(snapshot: Snapshot, host: HostName, value: HostRecord): Ch
 }
 
 async function commitAll(store: Store, changes: readonly Change[]): Promise<void> {
-  for (let at = 0; at < changes.length; at += stepsPerCommit)
-    await store.commit(changes.slice(at, at + stepsPerCommit))
+  for (const part of inCommits(changes)) await store.commit(part)
 }
 
 /** The copy at hand, but read anew before a record is made where there seems to be none. */

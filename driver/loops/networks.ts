@@ -8,9 +8,9 @@
 import { addReplica, removeReplica } from '../core/changes.ts'
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../core/model.ts'
-import { hostOfKey } from '../core/snapshot.ts'
+import { isOfNetworks } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { ChangedKey, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { LaneStatus } from './lane.ts'
 import { lasting } from './lasting.ts'
 import type { Log } from './log.ts'
@@ -83,7 +83,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
 
   const loop = startLoop({ name: 'networks', everyMs, log, work, onRun })
   const stop = store.onChange((_, changed) => {
-    if (changed.some((key) => concerns(key, host))) loop.poke()
+    if (changed.some((key) => isOfNetworks(key, host))) loop.poke()
   })
   return {
     poke: loop.poke,
@@ -94,12 +94,6 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
       clearTimeout(retry?.timer)
     },
   }
-}
-
-function concerns({ table, key }: ChangedKey, host: HostName): boolean {
-  return (
-    table === 'networks' || table === 'network-names' || (table === 'replicas' && hostOfKey(key) === host)
-  )
 }
 
 function needsGrace({ step }: Step): boolean {

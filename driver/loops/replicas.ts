@@ -35,7 +35,7 @@ export function planNetworks(
   here: readonly EngineNetwork[],
   creating: readonly string[] = [],
 ): Step[] {
-  const mapped = new Map([...replicasOn(snapshot, host)].map(([local, { value }]) => [local, value]))
+  const mapped = replicasOn(snapshot, host)
   const placed = new Map<NetworkId, EngineNetwork>()
   const steps: Step[] = []
   // The mapped one of two is kept.

@@ -87,7 +87,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
   /** Closed segment → since when we know it. */
   const closed = new Map<number, number>()
   /** The segment that the watch is at: its entries, and its head's index, which another one of that number has not. */
-  let seen: { segment: number; paths: string[]; head?: number } = { segment: 0, paths: [] }
+  let seen: { segment: number; paths: string[]; head?: number | undefined } = { segment: 0, paths: [] }
   let newest = 1
   /** Where the next entry goes, and how long an answer with what is there already is. */
   let open = { segment: 1, bytes: 0 }
@@ -144,12 +144,12 @@ export function createChangelog(options: ChangelogOptions): Changelog {
       const all = entries.map((item) => ({ item, entry: read(item) }))
       const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
       if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
-      const closing = all.find(({ entry }) => entry?.next !== undefined)
-      const next = closing?.entry?.next
+      const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
+      const next = closing?.next
       if (next !== undefined) {
         close(segment)
         // One transaction has closed this one and made the next one's head.
-        seen = { segment: next, paths: [], ...(closing && { head: closing.item.index }) }
+        seen = { segment: next, paths: [], head: closing?.index }
       } else if (open.segment === segment) open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
       const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
       fresh.sort((a, b) => a.index - b.index)

@@ -125,8 +125,7 @@ export function checkRecord<T extends Table>(table: T, key: string, value: unkno
   const parsed = schemas[table].safeParse(value)
   if (!parsed.success) throw corrupt(table, key, describe(parsed.error))
   const part = keyParts[table]?.safeParse(restOf(key))
-  if (part?.success === false)
-    throw corrupt(table, key, `its key ${describe(part.error).replace(/^it: /, '')}`)
+  if (part?.success === false) throw corrupt(table, key, `its key ${part.error.issues[0]?.message}`)
   const own = keyOf(table, parsed.data)
   if (own !== undefined && own !== key) throw corrupt(table, key, `it says that it is ${own}`)
   return parsed.data

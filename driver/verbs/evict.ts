@@ -9,6 +9,7 @@ import { removeEndpointAndLeases, removeReplica } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/model.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
+import { inCommits } from '../store/restore.ts'
 import type { Store } from '../store/store.ts'
 
 export async function evict(store: Store, host: HostName): Promise<{ endpoints: number; addresses: number }> {
@@ -36,8 +37,7 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
 function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
   const unchanged: Change[] = dead ? [{ op: 'expect', table: 'hosts', key: host, index: dead.index }] : []
   return async (changes: readonly Change[]): Promise<void> => {
-    for (let at = 0; at < changes.length; at += 50) {
-      const part = changes.slice(at, at + 50)
+    for (const part of inCommits(changes)) {
       if (dead === undefined && store.snapshot().hosts.has(host))
         throw new DriverError('conflict', `host ${host} has come back`)
       await store.commit([...unchanged, ...part])

@@ -4,7 +4,7 @@
  * Kept up as leases come, so that to ask costs nothing, however many there are; and kept when a lease goes, so that
  * its address rests. The order is Consul's: hosts' clocks need not agree.
  */
-import { contains } from '../core/address.ts'
+import { contains, type Family, familyOf, parseCidr } from '../core/address.ts'
 import type { Cidr, Ip, NetworkId, Snapshot, Table } from '../core/model.ts'
 import { keyIn, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
@@ -19,7 +19,7 @@ export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>): LastL
   const note = (snapshot: Snapshot, key: string): void => {
     const [network, ip] = [networkOfKey(key), restOf(key)]
     // One that was asked for outside of `--ip-range` is none of those that are handed out.
-    if (isHandedOut(snapshot, network, ip)) last.set(placeOf(network, ip), ip)
+    if (isHandedOut(snapshot, network, ip)) last.set(placeOf(network, familyOf(ip)), ip)
   }
   const noteAll = (snapshot: Snapshot, keys: string[]): void => {
     const indexOf = (key: string): number => snapshot.addresses.get(key)?.index ?? 0
@@ -36,9 +36,9 @@ export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>): LastL
     known = snapshot
   })
   const forget = (network: NetworkId): void => {
-    for (const family of families) last.delete(keyIn(network, family))
+    for (const family of [4, 6] as const) last.delete(placeOf(network, family))
   }
-  return { of: (network, pool) => last.get(placeOf(network, pool)) }
+  return { of: (network, pool) => last.get(placeOf(network, parseCidr(pool).family)) }
 }
 
 /** And not an endpoint's or a service's that has come or gone. */
@@ -49,16 +49,10 @@ function isNew(before: Snapshot, now: Snapshot, key: string): boolean {
 
 function isHandedOut({ networks }: Snapshot, network: NetworkId, ip: Ip): boolean {
   const { v4, v6 } = networks.get(network)?.value ?? {}
-  const range = (familyOf(ip) === 'v4' ? v4 : v6)?.range
+  const range = (familyOf(ip) === 4 ? v4 : v6)?.range
   return range === undefined || contains(range, ip)
 }
 
-const families = ['v4', 'v6'] as const
-
-function placeOf(network: NetworkId, of: Ip | Cidr): string {
-  return keyIn(network, familyOf(of))
-}
-
-function familyOf(of: Ip | Cidr): (typeof families)[number] {
-  return of.includes(':') ? 'v6' : 'v4'
+function placeOf(network: NetworkId, family: Family): string {
+  return keyIn(network, `v${family}`)
 }
