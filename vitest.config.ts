@@ -1,26 +1,35 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
-import { patience } from './provision/patience.ts'
+import { patience } from './provision/process/timeout-scale.ts'
+import { walkthroughFirst } from './scenarios/selection.ts'
 
-/** Scenario files in the order of their numbers, as the page has them; vitest's own order is by past duration. */
+const root = new URL('.', import.meta.url).pathname
+
+/** Scenario files in the order of a run; vitest's own order is by past duration. */
 class ByName extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    return [...files].sort((a, b) => a.moduleId.localeCompare(b.moduleId))
+    const path = ({ moduleId }: TestSpecification): string => moduleId.replace(root, '')
+    return [...files].sort((a, b) => walkthroughFirst(path(a), path(b)))
   }
 }
+
+const tests = (name: string, more: object = {}): TestProjectConfiguration => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: 20_000 * patience,
+    hookTimeout: 30_000 * patience,
+    ...more,
+  },
+})
 
 export default defineConfig({
   test: {
     sequence: { sequencer: ByName },
     projects: [
-      {
-        test: {
-          name: 'test',
-          include: ['test/**/*.test.ts'],
-          testTimeout: 20_000 * patience,
-          hookTimeout: 30_000 * patience,
-        },
-      },
+      tests('unit'),
+      tests('contract'),
+      tests('lab', { fileParallelism: false }),
       {
         test: {
           name: 'scenarios',

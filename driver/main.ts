@@ -13,12 +13,12 @@ async function main([command, ...args]: string[]): Promise<number> {
     case 'version':
       return print(version)
     case 'daemon': {
-      if (args.includes('--help')) return print((await import('./options.ts')).daemonHelp)
-      return (await import('./daemon.ts')).daemon(args)
+      if (args.includes('--help')) return print((await import('./daemon/options.ts')).daemonHelp)
+      return (await import('./daemon/daemon.ts')).daemon(args)
     }
     case 'docker':
     case 'service':
-      return (await import('./cli/words-of-2015.ts')).words2015(command, args, print)
+      return (await import('./dialect/entry.ts')).words2015(command, args, print)
     default: {
       const { cli, help } = await import('./cli/cli.ts')
       if (command === undefined || command === '--help' || command === 'help') return print(help)

@@ -1,17 +1,18 @@
 /**
  * `npm run lab -- VERB`: the lab by hand.
  */
-import { chooseLab, type LabChoice, labOptions, parse } from './arguments.ts'
-import type { Backend } from './backend.ts'
-import { endWith } from './ending.ts'
-import { explain, LabError, unknown } from './errors.ts'
-import { describeFault, type NetworkFaults, parseFault } from './faults.ts'
-import { hostNamed, hosts } from './hosts.ts'
-import { catchSignals } from './interruption.ts'
-import { uninterrupted } from './nspawn/run.ts'
-import type { Raised } from './raise.ts'
-import { shellQuote } from './ssh.ts'
-import { statusTable } from './status.ts'
+
+import type { Backend } from './backends/backend.ts'
+import { describeFault, type NetworkFaults, parseFault } from './backends/faults.ts'
+import { chooseLab, type LabChoice, labOptions, parse } from './cli/arguments.ts'
+import { statusTable } from './cli/status.ts'
+import type { Raised } from './lab/bring-up.ts'
+import { hostNamed, hosts } from './lab/hosts.ts'
+import { explain, LabError, unknown } from './process/errors.ts'
+import { endWith } from './process/exit.ts'
+import { uninterrupted } from './process/run.ts'
+import { catchSignals } from './process/signals.ts'
+import { shellQuote } from './ssh/connection.ts'
 
 const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
 
@@ -35,7 +36,7 @@ Where a flag is not given, MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENT
 /** Each resolves with the exit code. */
 const verbs = {
   up: async (choice: LabChoice, _: string[], flags: { timings: boolean }) => {
-    const { raise } = await import('./raise.ts') // not for exec, which is to start fast
+    const { raise } = await import('./lab/bring-up.ts') // not for exec, which is to start fast
     try {
       return await summary(await raise(choice.backend, { stays: true }), flags.timings)
     } catch (error) {
@@ -56,7 +57,7 @@ const verbs = {
   },
   provision: async ({ backend }: LabChoice, names: string[], flags: { timings: boolean }) => {
     const only = names.length > 0 ? names.map(hostNamed) : hosts
-    const { provisionAll } = await import('./raise.ts')
+    const { provisionAll } = await import('./lab/bring-up.ts')
     return summary(await provisionAll(backend, only), flags.timings)
   },
   exec: async ({ backend }: LabChoice, [name, ...rest]: string[]) => {
@@ -92,11 +93,11 @@ const verbs = {
     return 0
   },
   doctor: async ({ backend }: LabChoice) => {
-    const { doctor } = await import('./doctor/doctor.ts')
+    const { doctor } = await import('./backends/doctor.ts')
     return (await doctor(backend, (line) => console.log(line))) ? 0 : 2
   },
   gc: async () => {
-    const { collectGarbage } = await import('./nspawn/removal.ts')
+    const { collectGarbage } = await import('./backends/nspawn/removal.ts')
     const { removed, kept } = await uninterrupted(collectGarbage)
     for (const line of removed) console.log(`removed ${line}`)
     for (const line of kept) console.error(`left ${line}`)
@@ -125,7 +126,7 @@ async function summary({ timings, changed }: Raised, withTimings: boolean): Prom
     changed.length === 0 ? 'nothing changed' : `changed:\n${changed.map((line) => `  ${line}`).join('\n')}`,
   )
   if (!withTimings) return 0
-  const { timingTable } = await import('./progress.ts')
+  const { timingTable } = await import('./cli/progress.ts')
   console.log(timingTable(timings))
   return 0
 }

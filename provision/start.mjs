@@ -25,7 +25,7 @@ try {
   await import(program.href)
 } catch (error) {
   // what a program reads while it is loaded: lab.json, the environment
-  const { explain } = await import('./errors.ts')
+  const { explain } = await import('./process/errors.ts')
   console.error(explain(error))
   process.exitCode = 2
 }

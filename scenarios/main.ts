@@ -7,24 +7,24 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
-import { chooseLab, type LabChoice, labOptions, parse } from '../provision/arguments.ts'
-import { endWith } from '../provision/ending.ts'
-import { LabError } from '../provision/errors.ts'
-import { hosts } from '../provision/hosts.ts'
-import { catchSignals } from '../provision/interruption.ts'
-import { checkInterrupted } from '../provision/nspawn/run.ts'
-import { timingTable } from '../provision/progress.ts'
-import { withLab } from '../provision/with-lab.ts'
-import { PageFailure } from './page/replay.ts'
+import { chooseLab, type LabChoice, labOptions, parse } from '../provision/cli/arguments.ts'
+import { timingTable } from '../provision/cli/progress.ts'
+import { hosts } from '../provision/lab/hosts.ts'
+import { withLab } from '../provision/lab/with-lab.ts'
+import { LabError } from '../provision/process/errors.ts'
+import { endWith } from '../provision/process/exit.ts'
+import { checkInterrupted } from '../provision/process/run.ts'
+import { catchSignals } from '../provision/process/signals.ts'
+import { connected } from './kit/connected.ts'
+import { told } from './record/events.ts'
+import { defaultLab, emptyReportFolder, folderOf, root } from './record/folder.ts'
 import { comparison } from './report/comparison.ts'
-import { told } from './report/events.ts'
-import { defaultLab, emptyReportFolder, folderOf, root } from './report/folder.ts'
 import { type RoundFacts, reportedRound } from './report/round.ts'
 import { roundsTold } from './report/rounds.ts'
-import { connected } from './runner/connected.ts'
-import { type Driver, environmentFor, vxlan, vxlanWith } from './runner/driver.ts'
-import { type OtherDriver, otherDriver } from './runner/other-driver.ts'
 import { checkPage, lastSection, selected } from './selection.ts'
+import { type Driver, environmentFor, vxlan, vxlanWith } from './subjects/driver.ts'
+import { type OtherDriver, otherDriver } from './subjects/other-driver.ts'
+import { PageFailure } from './walkthrough/page/replay.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
@@ -148,7 +148,7 @@ async function compare(
 
 /** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
 function replay({ environment }: LabChoice, files: string[], driver: Driver): Promise<number> {
-  const reporters = ['--reporter=default', `--reporter=${root}scenarios/report/reporter.ts`]
+  const reporters = ['--reporter=default', `--reporter=${root}scenarios/record/reporter.ts`]
   const args = [
     `${root}node_modules/vitest/vitest.mjs`,
     'run',

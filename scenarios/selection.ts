@@ -1,14 +1,13 @@
 /**
  * Which scenario files a run takes: the walkthrough, unless others are asked for.
  *
- * The walkthrough's files are numbered and lie in scenarios/ itself; each rests on those before it. What else an
- * overlay promises lies in folders.
+ * The walkthrough's files are numbered; each rests on those before it. They run first.
  */
 import { readdirSync } from 'node:fs'
-import { unknown } from '../provision/errors.ts'
-import { openPage } from './page/reading.ts'
-import { PageFailure } from './page/replay.ts'
-import { root } from './report/folder.ts'
+import { unknown } from '../provision/process/errors.ts'
+import { root } from './record/folder.ts'
+import { openPage } from './walkthrough/page/reading.ts'
+import { PageFailure } from './walkthrough/page/replay.ts'
 
 export interface Wish {
   /** Parts of paths. */
@@ -37,7 +36,7 @@ export function lastSection(files: readonly string[]): string | undefined {
 /** That every section of the page with commands has its file, and every file its section. Before a lab is made. */
 export function checkPage(files = scenarioFiles()): void {
   const { file, replayed } = openPage()
-  const names = replayed.map(({ title }, index) => `${index + 1}-${slug(title)}.scenario.ts`)
+  const names = replayed.map(({ title }, index) => `walkthrough/${index + 1}-${slug(title)}.scenario.ts`)
   const missing = replayed.find((_, index) => !files.includes(names[index] ?? ''))
   if (missing !== undefined)
     throw new PageFailure(`${file}:${missing.line}: no scenario replays "${missing.title}"`)
@@ -48,12 +47,17 @@ export function checkPage(files = scenarioFiles()): void {
     )
 }
 
-function scenarioFiles(): string[] {
-  const names = readdirSync(`${root}scenarios`, { recursive: true, encoding: 'utf8' })
-  return names.filter((name) => name.endsWith('.scenario.ts')).sort()
+/** The order of a run's files, by their paths. */
+export function walkthroughFirst(a: string, b: string): number {
+  return Number(ofPage(b)) - Number(ofPage(a)) || a.localeCompare(b)
 }
 
-const ofPage = (path: string) => /^(scenarios\/)?\d+-/.test(path)
+function scenarioFiles(): string[] {
+  const names = readdirSync(`${root}scenarios`, { recursive: true, encoding: 'utf8' })
+  return names.filter((name) => name.endsWith('.scenario.ts')).sort(walkthroughFirst)
+}
+
+const ofPage = (path: string) => /^(scenarios\/)?walkthrough\//.test(path)
 const paths = (names: string[]) => names.map((name) => `scenarios/${name}`)
 const slug = (title: string) => title.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
 

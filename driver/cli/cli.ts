@@ -4,10 +4,10 @@
 import { parseArgs } from 'node:util'
 import type { Evicted } from '../control/app.ts'
 import type { CheckResult } from '../control/check.ts'
+import { ask } from '../control/client.ts'
 import type { Status } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
 import { defaultControlSocket } from '../sockets.ts'
-import { ask } from './ask.ts'
 import { exitCodeOf, showCheck } from './check.ts'
 import { showHosts, showStatus } from './show.ts'
 

@@ -4,7 +4,7 @@
  */
 import { type Context, Hono } from 'hono'
 import { asDriverError, DriverError } from '../core/errors.ts'
-import type { HostName } from '../core/model.ts'
+import type { HostName } from '../core/records.ts'
 import type { CheckOptions, CheckResult } from './check.ts'
 import type { Status } from './status.ts'
 

@@ -4,7 +4,7 @@
  * Gauges are read when they are asked for, so that a change of the store costs nothing here.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { LoopRun } from '../loops/loop.ts'
+import type { LoopRun } from '../loops/kit/loop.ts'
 import type { Call } from '../protocol/app.ts'
 import type { Status } from './status.ts'
 

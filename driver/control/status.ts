@@ -1,11 +1,11 @@
 /**
  * What `multihost status` tells: one picture of this host, made of what the driver's parts know at this moment.
  */
-import { isAlive } from '../core/alive.ts'
-import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/model.ts'
+import { isAlive } from '../core/liveness.ts'
+import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
-import type { LaneStatus } from '../loops/lane.ts'
-import type { NamingStatus } from '../naming.ts'
+import type { NamingStatus } from '../daemon/naming.ts'
+import type { LaneStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
 export interface Status {

@@ -15,7 +15,7 @@ import type {
   Service,
   Snapshot,
   Versioned,
-} from './model.ts'
+} from './records.ts'
 import { keyIn, leasesOf, servicesOf } from './snapshot.ts'
 
 /** The endpoint goes; its addresses stay leased until Docker releases them (or a published service keeps them). */

@@ -5,9 +5,9 @@
  * Each name exists twice, as NAME and as NAME.NETWORK. Grows with the endpoints of one network; asked per network, so
  * that a change costs that network alone.
  */
-import { parseIp } from './address.ts'
+import { parseIp } from './addresses.ts'
 import { type GroupOf, group } from './grouped.ts'
-import type { Cidr, Endpoint, Ip, NetworkId, Service, Snapshot, Versioned } from './model.ts'
+import type { Cidr, Endpoint, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
 
 /** One line of a hosts file. */

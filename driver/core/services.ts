@@ -7,7 +7,7 @@
  * AllocateNetwork), dots in the container's name becoming dashes, since a dot parts service and network.
  */
 import { DriverError } from './errors.ts'
-import type { Endpoint, HostName, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './model.ts'
+import type { Endpoint, HostName, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpoint, networkById, networkByName } from './snapshot.ts'
 
 export interface ServiceRef {

@@ -20,7 +20,7 @@ import type {
   Table,
   Tables,
   Versioned,
-} from './model.ts'
+} from './records.ts'
 
 /** One record as it is now; `undefined` when it is gone. */
 export interface Delta<T extends Table> {

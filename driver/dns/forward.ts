@@ -8,7 +8,7 @@
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
-import type { Ip } from '../core/model.ts'
+import type { Ip } from '../core/records.ts'
 import { framed, frames } from './frames.ts'
 import { isResponse, rcodeOf } from './message.ts'
 

@@ -6,9 +6,9 @@
  * DNS does. Addresses of a network's pool are ours alone.
  */
 import type { Resource } from 'dns-packet'
-import { canonicalIp, isIp, parseCidr, parseIp } from '../core/address.ts'
-import type { Ip } from '../core/model.ts'
+import { canonicalIp, isIp, parseCidr, parseIp } from '../core/addresses.ts'
 import type { Zone } from '../core/names.ts'
+import type { Ip } from '../core/records.ts'
 
 export type Found =
   | { kind: 'records'; records: Resource[] }

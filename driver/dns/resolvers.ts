@@ -2,8 +2,8 @@
  * The machine's own resolvers, as /etc/resolv.conf names them at this moment (resolv.conf(5)).
  */
 import { readFileSync, statSync } from 'node:fs'
-import { isIp } from '../core/address.ts'
-import type { Ip } from '../core/model.ts'
+import { isIp } from '../core/addresses.ts'
+import type { Ip } from '../core/records.ts'
 
 /** Looks at the file at most once a second. A file that is not there names nobody. */
 export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {

@@ -5,8 +5,8 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Ip } from '../core/model.ts'
-import type { Log } from '../loops/log.ts'
+import type { Ip } from '../core/records.ts'
+import type { Log } from '../log.ts'
 import type { DnsCounts, Responder } from './answer.ts'
 import { framed, frames } from './frames.ts'
 

@@ -4,7 +4,7 @@
  * Never called from a handler of the plugin protocol: dockerd holds locks while it waits for us
  * (projectcalico/libnetwork-plugin#49).
  */
-import type { Ip, Mac } from '../core/model.ts'
+import type { Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
   version(): Promise<string>

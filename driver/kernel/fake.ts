@@ -4,12 +4,12 @@
  * For tests of the loop: what happened can be read (`lines`), damage done (`damage`), a refusal ordered
  * (`refuse`). It passes the same contract as the real one. A VNI and port exist once per host, as in the kernel.
  */
-import { advance, type Contents, contentsOf, observedAt } from '../core/contents.ts'
-import type { Observed, Op } from '../core/datapath.ts'
+import { advance, type Contents, contentsOf, observedAt } from '../core/datapath/contents.ts'
+import type { Observed, Op } from '../core/datapath/datapath.ts'
+import { vxlanDifference } from '../core/datapath/plan.ts'
+import { showOp } from '../core/datapath/show.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Cidr } from '../core/model.ts'
-import { vxlanDifference } from '../core/plan.ts'
-import { showOp } from '../core/show.ts'
+import type { Cidr } from '../core/records.ts'
 import type { Kernel, Underlay } from './kernel.ts'
 
 export interface FakeKernel extends Kernel {

@@ -1,11 +1,11 @@
 /**
  * The kernel as the datapath loop sees it: observe one network's namespace, apply operations.
  *
- * Two implementations pass one contract suite (test/driver/kernel): the real one (`ip`, `bridge`, namespaces)
+ * Two implementations pass one contract suite (test/fixtures/kernel-contract.ts): the real one (`ip`, `bridge`, namespaces)
  * and a fake for tests of the loop, which prints like `ip`.
  */
-import type { Observed, Op } from '../core/datapath.ts'
-import type { Cidr, Ip } from '../core/model.ts'
+import type { Observed, Op } from '../core/datapath/datapath.ts'
+import type { Cidr, Ip } from '../core/records.ts'
 
 export interface Kernel {
   /**

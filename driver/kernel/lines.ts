@@ -5,7 +5,7 @@
  * operation can be applied twice: a line says which refusal of the kernel means "it is so already". `ip neigh del`
  * ends the whole batch when the entry is absent (iproute2's ipneigh_modify exits), so it is made present first.
  */
-import type { Op } from '../core/datapath.ts'
+import type { Op } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
 
 export type Tool = 'ip' | 'bridge'

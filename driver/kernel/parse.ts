@@ -5,10 +5,10 @@
  * iproute2's ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
-import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/address.ts'
-import type { Observed } from '../core/datapath.ts'
+import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
+import type { Observed } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Cidr } from '../core/model.ts'
+import type { Cidr } from '../core/records.ts'
 import type { Underlay } from './kernel.ts'
 import { mark } from './lines.ts'
 

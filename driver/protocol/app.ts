@@ -9,9 +9,9 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { ZodError } from 'zod'
-import { answerWithinS } from '../bounds.ts'
 import { asDriverError, DriverError, type ErrorCode } from '../core/errors.ts'
 import type { Verbs } from '../verbs/verbs.ts'
+import { answerWithinS } from './bounds.ts'
 import { type Route, routes } from './routes.ts'
 
 export interface Call {

@@ -10,7 +10,7 @@ import { appendFile, constants, mkdir, open, readFile, rename } from 'node:fs/pr
 import { dirname } from 'node:path'
 import * as z from 'zod'
 import { isCode } from '../core/errors.ts'
-import type { Snapshot, Table } from '../core/model.ts'
+import type { Snapshot, Table } from '../core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot, tables } from '../core/snapshot.ts'
 import { checkRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'

@@ -1,7 +1,7 @@
 /**
  * Who wants to know of changes. One that throws is a defect of its own and keeps nothing from the others.
  */
-import type { Snapshot } from '../core/model.ts'
+import type { Snapshot } from '../core/records.ts'
 import type { ChangedKey } from './store.ts'
 
 export type Listener = (snapshot: Snapshot, changed: readonly ChangedKey[]) => void

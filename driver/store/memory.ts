@@ -7,12 +7,12 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as later } from 'node:timers/promises'
 import { DriverError } from '../core/errors.ts'
-import type { Change, HostName, Snapshot } from '../core/model.ts'
+import type { Change, HostName, Snapshot } from '../core/records.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
+import { conflictAt, type Step, stepsOf, writtenBy } from './consul/operations.ts'
 import { createListeners } from './listeners.ts'
 import { type Log, silent } from './log.ts'
-import { createReplica, type RawRecord, type Replica, type Written } from './replica.ts'
-import { conflictAt, type Step, stepsOf, writtenBy } from './steps.ts'
+import { createReplica, type RawRecord, type Replica, type Written } from './mirror.ts'
 import type { Store } from './store.ts'
 
 export interface MemoryCluster {

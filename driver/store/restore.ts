@@ -6,7 +6,7 @@
  * came back too much (a container that ended meanwhile) is removed by its host, as after any failure.
  */
 import { isCode } from '../core/errors.ts'
-import type { Change, Snapshot } from '../core/model.ts'
+import type { Change, Snapshot } from '../core/records.ts'
 import { tables } from '../core/snapshot.ts'
 import type { ChangedKey, ConflictCause } from './store.ts'
 

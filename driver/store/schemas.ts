@@ -6,11 +6,11 @@
  * written is checked too: a value that we could not read back must never get there.
  */
 import * as z from 'zod'
-import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/address.ts'
+import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
-import { datapathKinds, type Table, type Tables } from '../core/model.ts'
+import { datapathKinds, type Table, type Tables } from '../core/records.ts'
 import { restOf } from '../core/snapshot.ts'
-import { maxVni } from '../core/vni.ts'
+import { maxVni } from '../core/vnis.ts'
 
 const namePattern = /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u
 /** Part of paths and device names, so no slash and no leading dot. */

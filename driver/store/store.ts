@@ -1,9 +1,9 @@
 /**
  * The store as verbs and loops see it: versioned records, atomic commits, a snapshot that follows.
  *
- * Two implementations pass one contract suite (test/driver/store): Consul, and memory for fast tests.
+ * Two implementations pass one contract suite (test/fixtures/store-contract.ts): Consul, and memory for fast tests.
  */
-import type { Change, Snapshot, Table } from '../core/model.ts'
+import type { Change, Snapshot, Table } from '../core/records.ts'
 
 export interface Store {
   /** The last known state: at once, never fails, possibly old (`status().fresh` tells). Own commits are in it. */

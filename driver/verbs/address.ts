@@ -4,10 +4,10 @@
  * Before its network exists, a pool is asked for the gateway and for `--aux-address`: these are noted in the claim.
  * Every host that makes its copy of the network asks for them again and is told the same.
  */
-import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/address.ts'
+import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
 import { removeEndpointAndLeases } from '../core/changes.ts'
 import { DriverError } from '../core/errors.ts'
-import { checkAddress, checkInPool, nextAddress } from '../core/lease.ts'
+import { checkAddress, checkInPool, nextAddress } from '../core/leases.ts'
 import type {
   Change,
   Cidr,
@@ -19,13 +19,13 @@ import type {
   PoolClaim,
   Snapshot,
   Versioned,
-} from '../core/model.ts'
+} from '../core/records.ts'
 import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
-import { type Decision, decide } from './decide.ts'
+import type { Serial } from './keyed-mutex.ts'
 import { followLeases, type LastLeased } from './last-leased.ts'
-import type { Serial } from './serial.ts'
+import { type Decision, decide } from './optimistic.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
 
 /** A lease of ours that no endpoint has taken up by then was never used: it can be asked for again. */

@@ -4,9 +4,9 @@
 import { addressVerbs } from './address.ts'
 import type { VerbContext } from './context.ts'
 import { endpointVerbs } from './endpoint.ts'
+import { serial } from './keyed-mutex.ts'
 import { networkVerbs } from './network.ts'
 import { poolVerbs } from './pool.ts'
-import { serial } from './serial.ts'
 import type { Verbs } from './verbs.ts'
 
 export function createVerbs(context: VerbContext): Verbs {

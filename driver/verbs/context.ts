@@ -1,12 +1,13 @@
 /**
  * What the verbs are given: the store, this host's place in the cluster, and a way to wait for the kernel.
  */
-import type { Cidr, EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/model.ts'
-import type { PoolSource } from '../core/pool.ts'
-import type { Log } from '../loops/log.ts'
+
+import type { PoolSource } from '../core/pools.ts'
+import type { Cidr, EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/records.ts'
+import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import type { Owed } from './owed.ts'
-import type { Recent } from './recent.ts'
+import type { Owed } from './deferred.ts'
+import type { Recent } from './ttl-set.ts'
 
 export interface VerbContext {
   host: HostName

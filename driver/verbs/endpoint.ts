@@ -4,9 +4,9 @@
  * Join is the one verb that waits for something else than the store: when it answers, this host's kernel has the
  * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
  */
-import { macOf, withoutLength } from '../core/address.ts'
+import { macOf, withoutLength } from '../core/addresses.ts'
 import { bindService, removeEndpoint } from '../core/changes.ts'
-import { containerEndName } from '../core/desired.ts'
+import { containerEndName } from '../core/datapath/desired.ts'
 import { DriverError } from '../core/errors.ts'
 import type {
   Change,
@@ -19,10 +19,10 @@ import type {
   Service,
   Snapshot,
   Versioned,
-} from '../core/model.ts'
+} from '../core/records.ts'
 import { keyIn, networkIdOnHost, networkOnHost } from '../core/snapshot.ts'
 import type { VerbContext } from './context.ts'
-import { type Decision, decide } from './decide.ts'
+import { type Decision, decide } from './optimistic.ts'
 import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
 
 export function endpointVerbs(

@@ -4,10 +4,11 @@
  * Never a live one, whose containers would lose their peers; and never by itself: a host that was switched off for a
  * weekend must find its addresses again.
  */
-import { isAlive } from '../core/alive.ts'
+
 import { removeEndpointAndLeases, removeReplica } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/model.ts'
+import { isAlive } from '../core/liveness.ts'
+import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
 import { inCommits } from '../store/restore.ts'
 import type { Store } from '../store/store.ts'

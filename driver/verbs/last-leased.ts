@@ -4,8 +4,8 @@
  * Kept up as leases come, so that to ask costs nothing, however many there are; and kept when a lease goes, so that
  * its address rests. The order is Consul's: hosts' clocks need not agree.
  */
-import { contains, type Family, familyOf, parseCidr } from '../core/address.ts'
-import type { Cidr, Ip, NetworkId, Snapshot, Table } from '../core/model.ts'
+import { contains, type Family, familyOf, parseCidr } from '../core/addresses.ts'
+import type { Cidr, Ip, NetworkId, Snapshot, Table } from '../core/records.ts'
 import { keyIn, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 

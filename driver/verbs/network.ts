@@ -6,16 +6,16 @@
  * it. A removal is in two steps, so that it cannot cross the creation of an endpoint elsewhere: the mark comes first,
  * and every endpoint's creation demands the very version of the network that it has seen.
  */
-import { canonicalCidr, lastUsable, withoutLength } from '../core/address.ts'
+import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
 import { addReplica, removeNetwork, removeReplica } from '../core/changes.ts'
-import { innerMtu } from '../core/desired.ts'
+import { innerMtu } from '../core/datapath/desired.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import type { Change, Network, NetworkId, Pool, PoolClaim, Snapshot, Versioned } from '../core/model.ts'
+import type { Change, Network, NetworkId, Pool, PoolClaim, Snapshot, Versioned } from '../core/records.ts'
 import { endpointsOf, localIdsOf, networkIdOnHost } from '../core/snapshot.ts'
-import { checkVni, nextVni } from '../core/vni.ts'
+import { checkVni, nextVni } from '../core/vnis.ts'
 import type { Store } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
-import { type Decision, decide } from './decide.ts'
+import { type Decision, decide } from './optimistic.ts'
 import { type NetworkOptions, parseOptions } from './options.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
 

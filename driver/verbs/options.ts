@@ -5,7 +5,7 @@
  * one that says what our own says. Anything else unknown is refused: a misspelt option would be ignored for ever.
  */
 import { DriverError } from '../core/errors.ts'
-import { type DatapathKind, datapathKinds } from '../core/model.ts'
+import { type DatapathKind, datapathKinds } from '../core/records.ts'
 import { replicaOption } from './verbs.ts'
 
 export interface NetworkOptions {

@@ -5,14 +5,14 @@
  * hosts at one moment; so each host looks again after its claim was written and retracts it when another one was
  * first. A host that makes its copy of an existing network says so with an option and gets the network's own pool.
  */
-import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/address.ts'
+import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Change, Cidr, HostName, Network, PoolClaim, Snapshot, Versioned } from '../core/model.ts'
-import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pool.ts'
+import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pools.ts'
+import type { Change, Cidr, HostName, Network, PoolClaim, Snapshot, Versioned } from '../core/records.ts'
 import type { VerbContext } from './context.ts'
-import { type Decision, decide } from './decide.ts'
-import { recently } from './recent.ts'
-import type { Serial } from './serial.ts'
+import type { Serial } from './keyed-mutex.ts'
+import { type Decision, decide } from './optimistic.ts'
+import { recently } from './ttl-set.ts'
 import { type PoolAsk, replicaOption, type Verbs } from './verbs.ts'
 
 /** dockerd gives back what does not suit it and asks again at once. */

@@ -19,7 +19,7 @@ import type {
   ServiceHolder,
   Snapshot,
   Versioned,
-} from '../core/model.ts'
+} from '../core/records.ts'
 import {
   checkServiceName,
   describeBackend,
@@ -32,8 +32,8 @@ import {
 } from '../core/services.ts'
 import { keyIn, localIdOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
-import { type Decision, decide } from './decide.ts'
-import { inTheWay, orWithout } from './in-the-way.ts'
+import { inTheWay, orWithout } from './conflicts.ts'
+import { type Decision, decide } from './optimistic.ts'
 import type { Verbs } from './verbs.ts'
 
 export interface ServiceContext {

@@ -5,7 +5,7 @@
  * verb can be called twice, changes the store alone, and stops at the next step once `signal` is aborted, which is
  * when the protocol has given up waiting.
  */
-import type { Cidr, EndpointId, Ip, Mac, NetworkId } from '../core/model.ts'
+import type { Cidr, EndpointId, Ip, Mac, NetworkId } from '../core/records.ts'
 
 export interface Verbs {
   requestPool(ask: PoolAsk, signal: AbortSignal): Promise<Cidr>

@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { endWith } from '../ending.ts'
-import { LabError } from '../errors.ts'
-import type { LabHost } from '../hosts.ts'
-import { boxSteps } from '../provision.ts'
-import { connect } from '../ssh.ts'
+import type { LabHost } from '../lab/hosts.ts'
+import { LabError } from '../process/errors.ts'
+import { endWith } from '../process/exit.ts'
+import { connect } from '../ssh/connection.ts'
+import { boxSteps } from '../steps/procedure.ts'
 import { take } from '../steps/step.ts'
 
 const box: LabHost = { name: 'box', address: '127.0.0.1', role: 'docker' }

@@ -1,8 +1,8 @@
 /**
  * What every host has: its name, the names of the others, and the commands that the walkthrough types.
  */
-import { hosts } from '../hosts.ts'
-import { shellQuote } from '../ssh.ts'
+import { hosts } from '../lab/hosts.ts'
+import { shellQuote } from '../ssh/connection.ts'
 import { type Step, succeeds } from './step.ts'
 
 const commands: Record<string, string> = {

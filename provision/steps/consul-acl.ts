@@ -30,7 +30,7 @@ export const consulAcl: Step = {
     const { $, secrets, host } = context
     await until(context, `curl -s ${api}/acl/replication | grep -q Enabled`, 'Consul does not answer')
     await $`[ -f ${management} ] || (umask 077; curl -sf -X PUT ${api}/acl/bootstrap | jq -r '"header = \\"X-Consul-Token: " + .SecretID + "\\""' > ${management})`
-    const rules = readFileSync(new URL('../templates/consul-policy.hcl', import.meta.url), 'utf8')
+    const rules = readFileSync(new URL('./templates/consul-policy.hcl', import.meta.url), 'utf8')
     const id = (
       await $`curl -sf ${api}/acl/policies | jq -r ${`.[] | select(.Name == "${policy}").ID`}`
     ).stdout.trim()

@@ -3,8 +3,8 @@
  *
  * The package is HashiCorp's where their repository answers, else the last that Debian had (1.8.7, Debian 11).
  */
-import { render } from '../template.ts'
-import { useRelease } from './apt.ts'
+
+import { useRelease } from '../images/apt.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -15,6 +15,7 @@ import {
   until,
   writeFiles,
 } from './step.ts'
+import { render } from './template.ts'
 
 const configPath = '/etc/consul.d/multihost.json'
 const binary = '/usr/bin/consul'
@@ -70,10 +71,10 @@ function files({ host, secrets }: StepContext): RemoteFile[] {
   ]
   return [
     ...(secrets === undefined ? [] : pems),
-    { path: configPath, content: render(new URL('../templates/consul.json.hbs', import.meta.url), values) },
+    { path: configPath, content: render(new URL('./templates/consul.json.hbs', import.meta.url), values) },
     {
       path: '/etc/systemd/system/consul.service',
-      content: render(new URL('../templates/consul.service.hbs', import.meta.url), values),
+      content: render(new URL('./templates/consul.service.hbs', import.meta.url), values),
     },
   ]
 }

@@ -5,8 +5,8 @@
  * has its name only when it is whole, so a pull that was cut off leaves nothing that looks done.
  */
 import { readFileSync } from 'node:fs'
-import { LabError } from '../errors.ts'
-import { imageName } from '../hosts.ts'
+import { imageName } from '../lab/hosts.ts'
+import { LabError } from '../process/errors.ts'
 import { type Step, type StepContext, succeeds } from './step.ts'
 
 /** Another name of the same image in the registry. */

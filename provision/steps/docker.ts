@@ -2,11 +2,10 @@
  * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
  */
 import { z } from 'zod'
-import { answerWithinS } from '../../driver/bounds.ts'
-import { LabError } from '../errors.ts'
-import { consulAddress, network } from '../hosts.ts'
-import { patience } from '../patience.ts'
-import { render } from '../template.ts'
+import { answerWithinS } from '../../driver/protocol/bounds.ts'
+import { consulAddress, network } from '../lab/hosts.ts'
+import { LabError } from '../process/errors.ts'
+import { patience } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
 import {
   filesHold,
@@ -18,6 +17,7 @@ import {
   until,
   writeFiles,
 } from './step.ts'
+import { render } from './template.ts'
 
 const optionsFile = '/etc/default/docker'
 const dropIn = '/etc/systemd/system/docker.service.d/multihost.conf'
@@ -63,7 +63,7 @@ const securedStore = [
 export function optionsFileText(values: { dockerOpts: string; multihostOpts: string }): string {
   const parsed = valuesSchema.safeParse(values)
   if (!parsed.success) throw new LabError(`${optionsFile}: ${z.prettifyError(parsed.error)}`)
-  return render(new URL('../templates/docker.hbs', import.meta.url), parsed.data)
+  return render(new URL('./templates/docker.hbs', import.meta.url), parsed.data)
 }
 
 function optionsFileFor({ host, secrets }: StepContext): RemoteFile {
@@ -90,7 +90,7 @@ function patientAnswerS(patience: number): number {
 
 async function addDropIn(context: StepContext): Promise<void> {
   const dockerd = (await context.$`command -v dockerd`).stdout.trim()
-  const content = render(new URL('../templates/docker-options.conf.hbs', import.meta.url), { dockerd })
+  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { dockerd })
   await writeFiles(context, [{ path: dropIn, content }])
   await context.$`systemctl daemon-reload`
 }

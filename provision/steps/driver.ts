@@ -6,9 +6,8 @@
  * is not.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { LabError } from '../errors.ts'
-import { patience } from '../patience.ts'
-import { render } from '../template.ts'
+import { LabError } from '../process/errors.ts'
+import { patience } from '../process/timeout-scale.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -19,6 +18,7 @@ import {
   until,
   writeFiles,
 } from './step.ts'
+import { render } from './template.ts'
 
 const bundle = new URL('../../dist/multihost.cjs', import.meta.url)
 const folder = '/usr/local/lib/multihost'
@@ -102,7 +102,7 @@ async function files(context: StepContext): Promise<RemoteFile[]> {
     },
     {
       path: '/etc/systemd/system/multihost.service',
-      content: render(new URL('../../driver/multihost.service.hbs', import.meta.url), values),
+      content: render(new URL('../../driver/daemon/multihost.service.hbs', import.meta.url), values),
     },
   ]
 }

@@ -4,8 +4,9 @@
  * MULTIHOST_ENGINE names the version for new machines; what a host has already stays, since it may be another's
  * choice. Debian's packages: 20.10 on Debian 12, 26 on Debian 13, 28 from sid.
  */
-import { LabError } from '../errors.ts'
-import { useRelease } from './apt.ts'
+
+import { useRelease } from '../images/apt.ts'
+import { LabError } from '../process/errors.ts'
 import { present } from './base.ts'
 import { type Step, type StepContext, succeeds } from './step.ts'
 

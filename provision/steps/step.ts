@@ -5,12 +5,12 @@
  * a step that does not hold after it was applied is an error.
  */
 import { createHash } from 'node:crypto'
-import { LabError } from '../errors.ts'
-import type { LabHost } from '../hosts.ts'
-import { patience } from '../patience.ts'
-import type { Secrets } from '../secrets.ts'
-import { type RemoteShell, shellOn } from '../shell.ts'
-import { type Connection, shellQuote } from '../ssh.ts'
+import type { LabHost } from '../lab/hosts.ts'
+import type { Secrets } from '../lab/secrets.ts'
+import { LabError } from '../process/errors.ts'
+import { patience } from '../process/timeout-scale.ts'
+import { type Connection, shellQuote } from '../ssh/connection.ts'
+import { type RemoteShell, shellOn } from '../ssh/shell.ts'
 
 export interface StepContext {
   host: LabHost

@@ -2,8 +2,8 @@
  * No two containers ever get one address, and what is asked for is given.
  */
 import { expect } from 'vitest'
-import { sharedNetwork } from '../runner/network.ts'
-import { together } from '../runner/together.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { together } from '../kit/together.ts'
 import { scenario } from './scenario.ts'
 
 scenario('both hosts start containers at once, and every address is unique', async ({ net1, net2 }) => {

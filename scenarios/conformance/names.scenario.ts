@@ -1,8 +1,8 @@
 /**
  * Containers find each other by name on all hosts, in whichever way the driver or the engine tells them.
  */
-import type { Container } from '../runner/host.ts'
-import { pair, sharedNetwork } from '../runner/network.ts'
+import type { Container } from '../kit/host.ts'
+import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
 /** The name has that address and no other. */

@@ -2,7 +2,7 @@
  * One network on all hosts: made on one, used on the others, apart from its neighbours, and gone from all.
  */
 import { expect } from 'vitest'
-import { madeOnFirst, pair, sharedNetwork } from '../runner/network.ts'
+import { madeOnFirst, pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
 scenario('a network made on one host can be used on the other', async ({ net1, net2 }) => {

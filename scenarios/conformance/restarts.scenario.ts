@@ -2,8 +2,8 @@
  * What restarts comes back, and what does not goes on meanwhile.
  */
 import { expect } from 'vitest'
-import { pair, sharedNetwork } from '../runner/network.ts'
-import { lostWhile } from '../runner/pings.ts'
+import { pair, sharedNetwork } from '../kit/network.ts'
+import { lostWhile } from '../kit/pings.ts'
 import { scenario } from './scenario.ts'
 
 // systemd refuses a unit that was started too often, which is not what is tested here.

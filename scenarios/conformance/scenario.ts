@@ -1,8 +1,8 @@
 /**
  * A scenario for any driver. One that failed may have left containers and networks, and must not spoil the next.
  */
-import { clear } from '../runner/clear.ts'
-import { scenario as base } from '../runner/scenario.ts'
+import { clear } from '../kit/clear.ts'
+import { scenario as base } from '../kit/scenario.ts'
 
 export const scenario = base.extend<{ clean: undefined }>({
   clean: [

@@ -2,7 +2,7 @@
  * What crosses: ping, bulk TCP and UDP, frames of exactly the MTU, both ways; and the way out and in.
  */
 import { expect } from 'vitest'
-import { pair, sharedNetwork } from '../runner/network.ts'
+import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
 scenario('containers on one host ping each other', async ({ net1, net2 }) => {

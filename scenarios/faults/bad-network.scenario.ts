@@ -2,10 +2,10 @@
  * A bad network, and hosts that stand still: what goes on meanwhile, and that all is right within 5 s afterwards.
  */
 import { expect } from 'vitest'
-import { converged, convergesWithinMs } from '../runner/converged.ts'
-import { lostWhile } from '../runner/pings.ts'
-import { scenario } from '../runner/scenario.ts'
-import { withTwo } from '../runner/steady.ts'
+import { converged, convergesWithinMs } from '../kit/converged.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { scenario } from '../kit/scenario.ts'
+import { withTwo } from '../kit/steady.ts'
 
 scenario(
   'a network that loses a fifth: containers start, are reached and known, and nothing is given out twice',

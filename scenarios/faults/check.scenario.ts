@@ -3,10 +3,10 @@
  * `--repair` mends it, without a container losing its address.
  */
 import { expect } from 'vitest'
-import type { Container, Host } from '../runner/host.ts'
-import { sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
-import { storedKeys, storeUrl } from '../runner/store.ts'
+import type { Container, Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
+import { storedKeys, storeUrl } from '../kit/store.ts'
 
 interface Lab {
   network: string

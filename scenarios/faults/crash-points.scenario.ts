@@ -2,20 +2,20 @@
  * The driver dies at every point where it has written, for each verb: after its restart the planes agree, nothing is
  * leaked, nothing that lives is lost, and the user's command succeeded or can be given again.
  *
- * The points are counted by the driver itself (driver/crash-points.ts): point 1, 2, 3, … is let die until a number is
+ * The points are counted by the driver itself (driver/daemon/crash-points.ts): point 1, 2, 3, … is let die until a number is
  * not reached any more; first on the host where the command is typed, then on the other one, whose driver follows it.
  * Two pairs of containers ping each other all the while, on the same network and on another.
  */
 import { afterAll, beforeAll, expect } from 'vitest'
-import { crashVariable } from '../../driver/crash-points.ts'
-import { imageName } from '../../provision/hosts.ts'
+import { crashVariable } from '../../driver/daemon/crash-points.ts'
+import { imageName } from '../../provision/lab/hosts.ts'
+import type { Host } from '../kit/host.ts'
+import { hasNo, sharedNetwork } from '../kit/network.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { planesDiffer } from '../kit/planes.ts'
+import { labHosts, scenario } from '../kit/scenario.ts'
+import { inventory } from '../kit/steady.ts'
 import { table } from '../report/table.ts'
-import type { Host } from '../runner/host.ts'
-import { hasNo, sharedNetwork } from '../runner/network.ts'
-import { lostWhile } from '../runner/pings.ts'
-import { planesDiffer } from '../runner/planes.ts'
-import { labHosts, scenario } from '../runner/scenario.ts'
-import { inventory } from '../runner/steady.ts'
 
 const file = '/run/multihost/crash-at'
 const dropIn = '/etc/systemd/system/multihost.service.d/crash-points.conf'

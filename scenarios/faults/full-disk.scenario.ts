@@ -3,10 +3,10 @@
  * in words, and all is right within 5 s of there being room again.
  */
 import { expect } from 'vitest'
-import { converged, convergesWithinMs } from '../runner/converged.ts'
-import { lostWhile } from '../runner/pings.ts'
-import { scenario } from '../runner/scenario.ts'
-import { withTwo } from '../runner/steady.ts'
+import { converged, convergesWithinMs } from '../kit/converged.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { scenario } from '../kit/scenario.ts'
+import { withTwo } from '../kit/steady.ts'
 
 const starts = 'docker run --rm --network steady debian:13 true'
 

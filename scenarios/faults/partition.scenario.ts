@@ -3,12 +3,12 @@
  * 5 s of healing.
  */
 import { expect } from 'vitest'
-import { converged, convergesWithinMs } from '../runner/converged.ts'
-import type { Host } from '../runner/host.ts'
-import { gone } from '../runner/network.ts'
-import { lostWhile } from '../runner/pings.ts'
-import { scenario } from '../runner/scenario.ts'
-import { withTwo } from '../runner/steady.ts'
+import { converged, convergesWithinMs } from '../kit/converged.ts'
+import type { Host } from '../kit/host.ts'
+import { gone } from '../kit/network.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { scenario } from '../kit/scenario.ts'
+import { withTwo } from '../kit/steady.ts'
 
 /** A new container is refused within 5 s, with words that name the reason. */
 async function refusesNew(host: Host): Promise<void> {

@@ -2,10 +2,10 @@
  * What is running goes on while the driver, the engine or Consul restarts, and everything is right again by itself.
  */
 import { expect } from 'vitest'
-import { lostWhile } from '../runner/pings.ts'
-import { scenario } from '../runner/scenario.ts'
-import { withTwo } from '../runner/steady.ts'
-import { consulLeads } from '../runner/store.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { scenario } from '../kit/scenario.ts'
+import { withTwo } from '../kit/steady.ts'
+import { consulLeads } from '../kit/store.ts'
 
 const answers = 'multihost status --json > /dev/null'
 

@@ -3,10 +3,10 @@
  * says so.
  */
 import { expect } from 'vitest'
-import { converged, convergesWithinMs } from '../runner/converged.ts'
-import type { Host } from '../runner/host.ts'
-import { sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
+import { converged, convergesWithinMs } from '../kit/converged.ts'
+import type { Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 
 const image = 'debian:13'
 /** A host counts as alive for up to half a minute after its last word. */

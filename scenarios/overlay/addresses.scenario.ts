@@ -2,10 +2,10 @@
  * No two containers ever get one address, also when both hosts ask at the same moment.
  */
 import { expect } from 'vitest'
-import type { Host } from '../runner/host.ts'
-import { sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
-import { together } from '../runner/together.ts'
+import type { Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
+import { together } from '../kit/together.ts'
 
 const plugin = 'curl -sf --unix-socket /run/docker/plugins/vxlan.sock'
 

@@ -2,7 +2,7 @@
  * Getting started: three machines, a Consul server on one and a Docker engine on each of the others.
  */
 import { expect } from 'vitest'
-import { scenario } from '../runner/scenario.ts'
+import { scenario } from '../kit/scenario.ts'
 
 scenario(
   'three hosts are up, each with its name and its address on eth1',

@@ -3,11 +3,11 @@
  * everything else untouched.
  */
 import { afterEach, describe, expect } from 'vitest'
-import { clear } from '../runner/clear.ts'
-import type { Host } from '../runner/host.ts'
-import { gone } from '../runner/network.ts'
-import { labHosts, scenario } from '../runner/scenario.ts'
-import { together } from '../runner/together.ts'
+import { clear } from '../kit/clear.ts'
+import type { Host } from '../kit/host.ts'
+import { gone } from '../kit/network.ts'
+import { labHosts, scenario } from '../kit/scenario.ts'
+import { together } from '../kit/together.ts'
 
 afterEach(async () => {
   const { net1, net2 } = await labHosts()

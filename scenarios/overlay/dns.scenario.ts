@@ -2,9 +2,9 @@
  * Names beyond /etc/hosts: what the engine's DNS does not know itself it asks the driver's, which passes on all else.
  */
 import { expect } from 'vitest'
-import type { Container, ContainerOptions, Host } from '../runner/host.ts'
-import { sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
+import type { Container, ContainerOptions, Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 
 /** A container that never looks into its hosts file. */
 async function dnsOnly(host: Host, options: ContainerOptions): Promise<Container> {

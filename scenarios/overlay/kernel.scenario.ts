@@ -3,11 +3,11 @@
  * the macvlan kind, neither br0 nor veths.
  */
 import { expect, vi } from 'vitest'
-import { driver } from '../runner/driver.ts'
-import { type Inside, insideNetwork, macOf, vniOn } from '../runner/inside.ts'
-import { sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
-import { together } from '../runner/together.ts'
+import { type Inside, insideNetwork, macOf, vniOn } from '../kit/inside.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
+import { together } from '../kit/together.ts'
+import { driver } from '../subjects/driver.ts'
 
 scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ net1, net2 }) => {
   await using _looked = await sharedNetwork([net1, net2], 'looked')

@@ -2,9 +2,9 @@
  * Names: `cat /etc/hosts` in any container names every container of its networks, on whichever host it runs.
  */
 import { expect } from 'vitest'
-import type { Container, Host } from '../runner/host.ts'
-import { sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
+import type { Container, Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 
 /** As the page shows it: one line for NAME, one for NAME.NETWORK. */
 const linesOf = (address: string, network: string, ...names: string[]): string[] =>

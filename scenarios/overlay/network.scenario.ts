@@ -4,9 +4,9 @@
  * `/usr/bin/docker` is the engine's own command where the lab's `docker` would be kinder than the driver can be.
  */
 import { expect } from 'vitest'
-import type { Host } from '../runner/host.ts'
-import { gone, sharedNetwork } from '../runner/network.ts'
-import { scenario } from '../runner/scenario.ts'
+import type { Host } from '../kit/host.ts'
+import { gone, sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 
 interface Inspected {
   Name: string

@@ -2,11 +2,11 @@
  * Check the docker services now: a name with an address that stays, and one container behind it in the cluster.
  */
 import { afterEach, expect } from 'vitest'
-import { clear } from '../runner/clear.ts'
-import type { Host } from '../runner/host.ts'
-import { labHosts, scenario } from '../runner/scenario.ts'
-import { storedKeys } from '../runner/store.ts'
-import { together } from '../runner/together.ts'
+import { clear } from '../kit/clear.ts'
+import type { Host } from '../kit/host.ts'
+import { labHosts, scenario } from '../kit/scenario.ts'
+import { storedKeys } from '../kit/store.ts'
+import { together } from '../kit/together.ts'
 
 const header = 'SERVICE ID          NAME                NETWORK             CONTAINER'
 

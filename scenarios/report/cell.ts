@@ -1,7 +1,7 @@
 /**
  * One network on one host, as the store, the host's kernel and its engine tell of it, and what they do not agree on.
  */
-import type { ContainerView, HostView, StoredEndpoint, StoreView, Tunnel } from './picture.ts'
+import type { ContainerView, HostView, StoredEndpoint, StoreView, Tunnel } from '../record/snapshot.ts'
 
 /** A network on a host. */
 export interface Cell {

@@ -1,7 +1,7 @@
 /**
  * Drivers side by side: a row per scenario, a column per driver, what came of it and how long it took.
  */
-import type { Event } from './events.ts'
+import type { Event } from '../record/events.ts'
 import { table } from './table.ts'
 
 /** Markdown; below it, why a scenario is not for a driver. */

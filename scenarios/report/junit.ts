@@ -7,7 +7,7 @@
  * line by a Java frame, `at folder.folder(file:line)`.
  */
 import { stripVTControlCharacters } from 'node:util'
-import type { Event, EvidenceEvent, RunEvent, ScenarioEvent } from './events.ts'
+import type { Event, EvidenceEvent, RunEvent, ScenarioEvent } from '../record/events.ts'
 import { tellingRound } from './rounds.ts'
 
 /** `folder` is the report's, from the project's root. One round is shown, see rounds.ts. */

@@ -2,10 +2,10 @@
  * What was told, as the page shows it: the last round with its scenarios and their steps, and the waits of all rounds.
  * Plain data in, plain data out.
  */
-import type { Event, EvidenceEvent, RunEvent, ScenarioEvent, WaitEvent } from './events.ts'
+import type { Event, EvidenceEvent, RunEvent, ScenarioEvent, WaitEvent } from '../record/events.ts'
+import type { Picture } from '../record/snapshot.ts'
 import { counted } from './format.ts'
 import { grouped } from './grouped.ts'
-import type { Picture } from './picture.ts'
 import { tellingRound } from './rounds.ts'
 import { type Spread, spreadOf } from './spread.ts'
 import { containerNames, type Step, stepsOf } from './steps.ts'

@@ -4,10 +4,10 @@
  */
 import { cpus, release, totalmem } from 'node:os'
 import { relative } from 'node:path'
-import { explain } from '../../provision/errors.ts'
-import type { Timing } from '../../provision/progress.ts'
-import { type RunEvent, tell, told } from './events.ts'
-import { reportFolder, root } from './folder.ts'
+import type { Timing } from '../../provision/cli/progress.ts'
+import { explain } from '../../provision/process/errors.ts'
+import { type RunEvent, tell, told } from '../record/events.ts'
+import { reportFolder, root } from '../record/folder.ts'
 import { lastRound } from './rounds.ts'
 import { writeReport } from './write.ts'
 

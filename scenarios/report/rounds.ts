@@ -1,7 +1,7 @@
 /**
  * The rounds of `--repeat`: which one the report shows, and what is said of them all in the end.
  */
-import type { Event } from './events.ts'
+import type { Event } from '../record/events.ts'
 import { duration } from './format.ts'
 import { quantile, type Spread, spreadOf } from './spread.ts'
 import { table } from './table.ts'

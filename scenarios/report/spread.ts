@@ -1,7 +1,7 @@
 /**
  * How long each condition took to come true: one spread per condition, over all hosts, scenarios and rounds.
  */
-import type { WaitEvent } from './events.ts'
+import type { WaitEvent } from '../record/events.ts'
 import { grouped } from './grouped.ts'
 
 export interface Spread {

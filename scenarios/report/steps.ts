@@ -2,7 +2,7 @@
  * The steps of a scenario: its commands in their order, the tries of one wait as a single step, and what is run in a
  * container under the container's name.
  */
-import type { CommandEvent, WaitEvent } from './events.ts'
+import type { CommandEvent, WaitEvent } from '../record/events.ts'
 
 export interface Step extends Omit<CommandEvent, 'kind' | 'scenario'> {
   /** Name of the container that it runs in. */

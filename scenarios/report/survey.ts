@@ -2,8 +2,9 @@
  * A picture laid out as a table, networks by hosts, with everything in it that store, kernel and engine do not agree
  * on. The look takes some 30 ms and the lab moves: a difference is what was so at that moment.
  */
+
+import type { HostView, Picture, StoreView } from '../record/snapshot.ts'
 import { type Cell, cellOf, clusterId, isNamespaceOf, type Say } from './cell.ts'
-import type { HostView, Picture, StoreView } from './picture.ts'
 
 export interface Survey {
   hosts: Pick<HostView, 'name' | 'address' | 'silent'>[]

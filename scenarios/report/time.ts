@@ -1,8 +1,8 @@
 /**
  * Where the time of a round went: its phases one after the other, and who did what when.
  */
-import type { Timing } from '../../provision/progress.ts'
-import type { RunEvent } from './events.ts'
+import type { Timing } from '../../provision/cli/progress.ts'
+import type { RunEvent } from '../record/events.ts'
 import { fileTitle } from './format.ts'
 import type { Group, Scenario } from './model.ts'
 

@@ -4,8 +4,8 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { told } from './events.ts'
-import { reportFolder, root } from './folder.ts'
+import { told } from '../record/events.ts'
+import { reportFolder, root } from '../record/folder.ts'
 import { junit } from './junit.ts'
 import { pageOf } from './model.ts'
 import { renderPage } from './page/page.ts'

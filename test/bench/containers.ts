@@ -3,7 +3,7 @@
  *
  * The host's own clock says how long, so that the way to the host is not in it.
  */
-import type { Host } from '../../scenarios/runner/host.ts'
+import type { Host } from '../../scenarios/kit/host.ts'
 import { callsBetween, scrape } from './metrics.ts'
 import { image, overlays, type Pair } from './overlays.ts'
 import { isOurs, type Peer, type Recorder, rounds } from './samples.ts'

@@ -5,7 +5,7 @@
  * nspawn lab have the machine's clock, so their times can be subtracted. A value below zero says that the other host
  * had its reply before the container's process ran.
  */
-import type { Host } from '../../scenarios/runner/host.ts'
+import type { Host } from '../../scenarios/kit/host.ts'
 import { timedRun } from './containers.ts'
 import { anchor, image, type Overlay, overlays, type Pair, pidOf, removeNetwork } from './overlays.ts'
 import { isOurs, type Recorder, rounds } from './samples.ts'

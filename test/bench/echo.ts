@@ -3,7 +3,7 @@
  *
  * Both ends are Node, which is on the hosts for the driver; what it costs itself is the same on every path.
  */
-import type { Host } from '../../scenarios/runner/host.ts'
+import type { Host } from '../../scenarios/kit/host.ts'
 
 /** `inside`: words that enter a container's network namespace. It ends with the scope. */
 export async function serveEcho(

@@ -2,7 +2,7 @@
  * The whole run on a lab that is up, from the driver at rest to the driver after all of it.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { joinSwarm } from '../../scenarios/runner/swarm.ts'
+import { joinSwarm } from '../../scenarios/subjects/swarm.ts'
 import { measureConnect, measureContainers } from './containers.ts'
 import { measureConvergence, measureCreation } from './convergence.ts'
 import { residentBytes, scrape } from './metrics.ts'

@@ -4,7 +4,7 @@
  * A histogram's buckets are too wide for a median; but its sum and count, read before and after a command that makes
  * each call once, give the duration of that very call.
  */
-import type { Host } from '../../scenarios/runner/host.ts'
+import type { Host } from '../../scenarios/kit/host.ts'
 
 export interface CallTotals {
   count: number

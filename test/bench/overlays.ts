@@ -4,8 +4,8 @@
  * Their VXLAN ids differ (Swarm counts from 4096, we from 256), so they share UDP port 4789 and its socket.
  * Everything calls the real command by its path, so that no wrapper is measured.
  */
-import { imageName } from '../../provision/hosts.ts'
-import type { Host } from '../../scenarios/runner/host.ts'
+import { imageName } from '../../provision/lab/hosts.ts'
+import type { Host } from '../../scenarios/kit/host.ts'
 import { isOurs, type Ours, type Peer } from './samples.ts'
 
 export type OverlayPeer = 'swarm' | Ours

@@ -2,7 +2,7 @@
  * What crosses from net-2 to net-1, and what it costs: bare between the hosts, from the engine's bridge to a published
  * port, and between the overlays' anchors.
  */
-import type { Host } from '../../scenarios/runner/host.ts'
+import type { Host } from '../../scenarios/kit/host.ts'
 import { serveEcho, typicalReply } from './echo.ts'
 import { addressOf, anchor, overlays, type Pair, pidOf, ports, published } from './overlays.ts'
 import { type Peer, type Recorder, rounds } from './samples.ts'

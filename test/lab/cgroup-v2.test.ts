@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
-import { cgroupVersion } from '../../provision/nspawn/cgroup.ts'
+import { cgroupVersion } from '../../provision/backends/nspawn/cgroup.ts'
 import { remains } from './machine.ts'
 
 const name = 'tv2'

@@ -7,8 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LabKeys } from '../../provision/nspawn/keys.ts'
-import { labPaths } from '../../provision/nspawn/paths.ts'
+import type { LabKeys } from '../../provision/backends/nspawn/keys.ts'
+import { labPaths } from '../../provision/backends/nspawn/paths.ts'
 
 export type Entries = Record<string, Record<string, unknown> | undefined>
 

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import type { Event } from '../../scenarios/report/events.ts'
+import type { Event } from '../../scenarios/record/events.ts'
 import { remains, start } from './machine.ts'
 
 const name = 'tpage'

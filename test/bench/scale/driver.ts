@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { realKernel } from '../../../driver/kernel/real.ts'
-import { openConsulStore } from '../../../driver/store/consul.ts'
+import { openConsulStore } from '../../../driver/store/consul/store.ts'
 import { startHost, type TestHost } from '../../fixtures/host.ts'
 import { until } from '../../fixtures/until.ts'
 import { createMeter } from './meter.ts'

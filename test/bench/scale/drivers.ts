@@ -3,8 +3,8 @@
  */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { namespaces } from '../../driver/kernel/namespaces.ts'
 import type { TestConsul } from '../../fixtures/consul.ts'
+import { namespaces } from '../../fixtures/namespaces.ts'
 import { median } from '../statistics.ts'
 import type { calls } from './driver.ts'
 import { startRemote } from './remote.ts'

@@ -3,12 +3,12 @@
  */
 
 import { pino } from 'pino'
-import { namespaceOf } from '../../../driver/core/desired.ts'
-import type { HostName } from '../../../driver/core/model.ts'
+import { namespaceOf } from '../../../driver/core/datapath/desired.ts'
+import type { HostName } from '../../../driver/core/records.ts'
 import { localIdOf, networksUsedBy } from '../../../driver/core/snapshot.ts'
 import type { Kernel } from '../../../driver/kernel/kernel.ts'
-import { type DatapathLoop, startDatapath } from '../../../driver/loops/datapath.ts'
-import { type ConsulOptions, openConsulStore } from '../../../driver/store/consul.ts'
+import { type DatapathLoop, startDatapath } from '../../../driver/loops/datapath/loop.ts'
+import { type ConsulOptions, openConsulStore } from '../../../driver/store/consul/store.ts'
 import type { Store } from '../../../driver/store/store.ts'
 import { until } from '../../fixtures/until.ts'
 import { createMeter, type Meter } from './meter.ts'

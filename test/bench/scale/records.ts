@@ -5,7 +5,7 @@
  * in every network and must know all M: the worst case.
  */
 import { createHash } from 'node:crypto'
-import type { Change, Endpoint, HostName, NetworkId } from '../../../driver/core/model.ts'
+import type { Change, Endpoint, HostName, NetworkId } from '../../../driver/core/records.ts'
 import { inCommits } from '../../../driver/store/restore.ts'
 import type { Store } from '../../../driver/store/store.ts'
 

@@ -1,8 +1,8 @@
 /**
  * The hosts that make the measured changes, and are not measured themselves.
  */
-import type { Change } from '../../../driver/core/model.ts'
-import { openConsulStore } from '../../../driver/store/consul.ts'
+import type { Change } from '../../../driver/core/records.ts'
+import { openConsulStore } from '../../../driver/store/consul/store.ts'
 import type { Store } from '../../../driver/store/store.ts'
 import { until } from '../../fixtures/until.ts'
 import { fill, probeEndpoint, probes, type Shape } from './records.ts'

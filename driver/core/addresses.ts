@@ -1,0 +1,178 @@
+/**
+ * Arithmetic on IPv4 and IPv6 addresses and blocks, both as bigint, so that every rule exists once.
+ *
+ * Texts are read and written here alone: one address has one text (RFC 5952 for IPv6), so texts can be keys.
+ * Nothing is ever listed: a /8 or a /64 costs what a /30 costs.
+ */
+import { Address4, Address6 } from 'ip-address'
+import { DriverError } from './errors.ts'
+import type { Cidr, Ip, Mac } from './records.ts'
+
+export type Family = 4 | 6
+
+export interface Address {
+  family: Family
+  value: bigint
+}
+
+/** All addresses from `first` to `last`; `length` is the prefix length. */
+export interface Block {
+  family: Family
+  first: bigint
+  last: bigint
+  length: number
+}
+
+/** Throws `invalid` for anything but one plain address: no prefix length, no zone. */
+export function parseIp(text: string): Address {
+  const address = text.includes('/') || text.includes('%') ? undefined : read(text)
+  if (address === undefined) throw notAnAddress(text)
+  return address
+}
+
+export function isIp(text: string): boolean {
+  return !text.includes('/') && !text.includes('%') && read(text) !== undefined
+}
+
+export function formatIp({ family, value }: Address): Ip {
+  if (family === 6) return Address6.fromBigInt(value).correctForm()
+  const bits = Number(value)
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`
+}
+
+export function canonicalIp(text: string): Ip {
+  return formatIp(parseIp(text))
+}
+
+export function familyOf(ip: Ip): Family {
+  return parseIp(ip).family
+}
+
+/** Host bits are cleared, as Docker does: `10.1.2.3/16` is 10.1.0.0/16. Throws `invalid`. */
+export function parseCidr(text: string): Block {
+  const [ip = '', digits = '', ...rest] = text.split('/')
+  const address = isIp(ip) ? parseIp(ip) : undefined
+  const length = /^\d{1,3}$/.test(digits) && rest.length === 0 ? Number(digits) : -1
+  if (address === undefined || length < 0 || length > bitsOf(address.family)) throw notACidr(text)
+  return blockAt(address, length)
+}
+
+export function isCidr(text: string): boolean {
+  try {
+    parseCidr(text)
+    return true
+  } catch {
+    // parseCidr throws for one reason only: the text is not a block.
+    return false
+  }
+}
+
+export function formatCidr({ family, first, length }: Block): Cidr {
+  return `${formatIp({ family, value: first })}/${length}`
+}
+
+export function canonicalCidr(text: string): Cidr {
+  return formatCidr(parseCidr(text))
+}
+
+/** The block of that length which the address lies in. */
+export function blockAt({ family, value }: Address, length: number): Block {
+  const hostBits = BigInt(bitsOf(family) - length)
+  const first = (value >> hostBits) << hostBits
+  return { family, first, last: first + (1n << hostBits) - 1n, length }
+}
+
+export function contains(cidr: Cidr, ip: Ip): boolean {
+  const block = parseCidr(cidr)
+  const { family, value } = parseIp(ip)
+  return family === block.family && value >= block.first && value <= block.last
+}
+
+/** Every address of `inner` is one of `outer`. */
+export function within(inner: Cidr, outer: Cidr): boolean {
+  const [small, large] = [parseCidr(inner), parseCidr(outer)]
+  return small.family === large.family && small.first >= large.first && small.last <= large.last
+}
+
+export function overlaps(one: Cidr, other: Cidr): boolean {
+  return blocksOverlap(parseCidr(one), parseCidr(other))
+}
+
+export function blocksOverlap(a: Block, b: Block): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last
+}
+
+/** The address `offset` after the block's first. Throws `invalid` outside of the block. */
+export function addressAt(cidr: Cidr, offset: number | bigint): Ip {
+  const { family, first, last } = parseCidr(cidr)
+  const value = first + BigInt(offset)
+  if (value < first || value > last) throw new DriverError('invalid', `${cidr} has no address ${offset}`)
+  return formatIp({ family, value })
+}
+
+/** How far the address is from the block's first; negative when it lies before it. */
+export function offsetOf(cidr: Cidr, ip: Ip): bigint {
+  return parseIp(ip).value - parseCidr(cidr).first
+}
+
+export function firstUsable(cidr: Cidr): Ip {
+  const block = parseCidr(cidr)
+  return formatIp({ family: block.family, value: usable(block).first })
+}
+
+/** Where the gateway goes unless the creator says otherwise. */
+export function lastUsable(cidr: Cidr): Ip {
+  const block = parseCidr(cidr)
+  return formatIp({ family: block.family, value: usable(block).last })
+}
+
+/**
+ * The addresses that a host can have. Without the network address and IPv4's broadcast; IPv6's first is the
+ * subnet-router anycast address (RFC 4291 §2.6.1). Blocks of one or two addresses have neither (RFC 3021, 6164).
+ */
+export function usable(block: Block): { first: bigint; last: bigint } {
+  if (bitsOf(block.family) - block.length <= 1) return { first: block.first, last: block.last }
+  return { first: block.first + 1n, last: block.family === 4 ? block.last - 1n : block.last }
+}
+
+/** The address of `172.21.0.2/16`, in the one way of writing it. */
+export function withoutLength(address: string): Ip {
+  return canonicalIp(address.split('/')[0] ?? '')
+}
+
+/** `02:42` and the four address bytes, as Docker's own drivers do: nobody has to ask for the MAC of an address. */
+export function macOf(ip: Ip): Mac {
+  const { family, value } = parseIp(ip)
+  if (family !== 4) throw new DriverError('invalid', `a MAC is made from an IPv4 address, not from ${ip}`)
+  const hex = value.toString(16).padStart(8, '0')
+  return `02:42:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}`
+}
+
+/** The name that a reverse lookup asks for, without the last dot. RFC 1035 §3.5, RFC 3596 §2.5. */
+export function ptrName(ip: Ip): string {
+  const { family, value } = parseIp(ip)
+  if (family === 4) return `${formatIp({ family, value }).split('.').reverse().join('.')}.in-addr.arpa`
+  return `${[...value.toString(16).padStart(32, '0')].reverse().join('.')}.ip6.arpa`
+}
+
+export function bitsOf(family: Family): number {
+  return family === 4 ? 32 : 128
+}
+
+function read(text: string): Address | undefined {
+  if (Address4.isValid(text)) return { family: 4, value: new Address4(text).bigInt() }
+  if (Address6.isValid(text)) return { family: 6, value: new Address6(text).bigInt() }
+  return undefined
+}
+
+function notAnAddress(text: string): DriverError {
+  return new DriverError('invalid', `'${text}' is not an IP address`, {
+    hint: 'write it like 10.0.0.2 or fd00::2',
+  })
+}
+
+function notACidr(text: string): DriverError {
+  return new DriverError('invalid', `'${text}' is not an address block`, {
+    hint: 'write it like 10.0.0.0/16 or fd00::/64',
+  })
+}

@@ -1,0 +1,85 @@
+/**
+ * Docker ⇔ store: this host's networks and the endpoints of its containers, as the engine and as the store have them.
+ *
+ * An endpoint that only the store has is a container that ended without a word; one that only the engine has lost its
+ * record, and gets it back when it can (adoption.ts). The engine's own words are translated before they come here,
+ * since core knows nothing of its API.
+ */
+
+import { removeEndpointAndLeases } from '../changes.ts'
+import { adoption } from '../endpoints/adoption.ts'
+import { type DockerState, endpointsIn } from '../endpoints/docker-state.ts'
+import type { Change, Cidr, Endpoint, Snapshot } from '../records.ts'
+import { endpointsOnHost, localIdsOf } from '../snapshot.ts'
+import { compareFacts, type Difference, repairHint } from './difference.ts'
+import { endpointLabel } from './store.ts'
+
+export function checkDocker(state: DockerState): Difference[] {
+  return [...compareNetworks(state), ...compareEndpoints(state)]
+}
+
+function compareNetworks({ snapshot, host, networks }: DockerState): Difference[] {
+  const wanted = [...snapshot.networks.values()].filter(({ value }) => !value.removing && value.name)
+  const want = wanted.map(({ value: { id, name, v4, v6 } }) => {
+    const pools = [v4.cidr, ...(v6 === undefined ? [] : [v6.cidr])]
+    return [`network ${name}`, networkText(localIdsOf(snapshot, host, id), pools)] as const
+  })
+  const have = new Map<string, string>()
+  for (const { localId, name, pools } of networks) {
+    const object = `network ${name}`
+    const before = have.get(object)
+    const text = networkText([localId], pools)
+    have.set(object, before === undefined ? text : `${before} and ${text}`)
+  }
+  const strangers = new Set(
+    networks.filter((it) => it.network === undefined).map(({ name }) => `network ${name}`),
+  )
+  const more = (object: string) => ({ hint: strangers.has(object) ? strangerHint : networkHint })
+  return compareFacts({ plane: 'docker', want: new Map(want), have, more })
+}
+
+const networkHint = `${repairHint}; if it stays, multihost status tells why`
+const strangerHint = 'it is not in the store; remove it and make it again'
+
+function networkText(localIds: readonly string[], pools: readonly Cidr[]): string {
+  const ids = localIds.map((id) => id.slice(0, 12)).join(' and ')
+  return `${ids || 'one'} with ${[...pools].sort().join(', ')}`
+}
+
+function compareEndpoints(state: DockerState): Difference[] {
+  const { snapshot, host } = state
+  const want = new Map<string, string>()
+  const have = new Map<string, string>()
+  const repairs = new Map<string, Change[] | undefined>()
+  for (const at of endpointsOnHost(snapshot, host)) {
+    const object = nameOf(snapshot, at.value)
+    want.set(object, endpointText(at.value, at.value.joined ? at.value.container : undefined))
+    repairs.set(object, removeEndpointAndLeases(snapshot, at))
+  }
+  for (const [network, found] of endpointsIn(state)) {
+    const object = nameOf(snapshot, { id: found.id, network })
+    have.set(object, endpointText(found, found.container))
+    repairs.set(object, want.has(object) ? undefined : adoption(state, network, found))
+  }
+  return compareFacts({
+    plane: 'docker',
+    want,
+    have,
+    more: (object) => withRepair(repairs.get(object), want.has(object)),
+  })
+}
+
+function nameOf(snapshot: Snapshot, at: Pick<Endpoint, 'id' | 'network'>): string {
+  return endpointLabel(snapshot, { id: at.id, network: at.network })
+}
+
+const takenHint = 'disconnect its container from the network and connect it again: its address is not free'
+
+function withRepair(repair: Change[] | undefined, isWanted: boolean): { repair?: Change[]; hint?: string } {
+  if (repair !== undefined) return { repair }
+  return isWanted ? {} : { hint: takenHint }
+}
+
+function endpointText({ v4, mac }: Pick<Endpoint, 'v4' | 'mac'>, container: Endpoint['container']): string {
+  return `${v4} ${mac} ${container === undefined ? 'in no container' : `in container ${container.name}`}`
+}

@@ -1,0 +1,297 @@
+/**
+ * The store's consistency with itself: whatever names another record names one that is there and agrees.
+ *
+ * Every commit keeps it so; what breaks it is a key that somebody edited or deleted by hand, an old backup, or a
+ * defect of ours. Each difference carries the commit that mends it where nobody can lose by it: a claim of a network
+ * that is gone, a lease of this host that nobody took. Linear in records.
+ */
+import { overlaps, parseCidr } from '../addresses.ts'
+import { leasesOfEndpoint, removeEndpoint } from '../changes.ts'
+import type {
+  Change,
+  Cidr,
+  Endpoint,
+  HostName,
+  Ip,
+  Lease,
+  Network,
+  NetworkId,
+  Snapshot,
+  Versioned,
+} from '../records.ts'
+import { endpoint, hostOfKey, keyIn, networkOfKey, restOf } from '../snapshot.ts'
+import { type Difference, nothing, repairHint } from './difference.ts'
+
+export interface StoreState {
+  snapshot: Snapshot
+  /** Whose leases and endpoints may be mended here. */
+  host: HostName
+  /** Keys whose values cannot be read. */
+  corrupt: readonly string[]
+}
+
+export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[] {
+  return [
+    ...corrupt.map(unreadable),
+    ...[...snapshot.networks.values()].flatMap((network) => checkNetwork(snapshot, network)),
+    ...checkClaims(snapshot, host),
+    ...checkOverlaps([...snapshot.pools.keys()]),
+    ...[...snapshot.addresses].flatMap(([key, lease]) => checkLease(snapshot, host, key, lease)),
+    ...[...snapshot.endpoints.values()].flatMap((at) => checkEndpoint(snapshot, host, at)),
+    ...[...snapshot.services.keys()].flatMap((key) => checkService(snapshot, key)),
+    ...[...snapshot.replicas].flatMap(([key, { value }]) => checkReplica(snapshot, key, value)),
+  ]
+}
+
+/** What people call it. */
+export function labelOf(snapshot: Snapshot, network: string): string {
+  return snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
+}
+
+function differs(
+  object: string,
+  expected: string,
+  found: string,
+  more: Partial<Difference> = {},
+): Difference {
+  return { plane: 'store', object, expected, found, hint: repairHint, ...more }
+}
+
+function unreadable(key: string): Difference {
+  return differs(`key ${key}`, 'a value of its schema', 'one that cannot be read', {
+    hint: 'mend or delete the key',
+  })
+}
+
+/** Each network holds its own VNI, pools and name; a removal or a creation does not stay half done. */
+function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>): Difference[] {
+  const object = `network ${value.name ?? value.id.slice(0, 12)}`
+  if (value.removing) return [differs(object, 'no network that is being removed', 'one')]
+  const unchanged: Change = { op: 'expect', table: 'networks', key: value.id, index }
+  const claims = claimsOf(value).filter(({ table, key }) => !isClaimedBy(snapshot, table, key, value.id))
+  const missing = claims.map((claim): Difference => {
+    const holder = holderOf(snapshot, claim.table, claim.key)
+    const found = holder === undefined ? nothing : `one of network ${labelOf(snapshot, holder)}`
+    const what = `claim ${claim.table}/${claim.key} of ${object}`
+    const more =
+      holder === undefined ? { repair: [unchanged, claim] } : { hint: `remove one of the two networks` }
+    return differs(what, `one of ${object}`, found, more)
+  })
+  const nameless =
+    value.name === undefined
+      ? [differs(object, 'a name', nothing, { hint: `docker network rm on ${value.createdBy}` })]
+      : []
+  return [...missing, ...nameless]
+}
+
+type Claim = Extract<Change, { op: 'create'; table: 'network-names' | 'vnis' | 'pools' }>
+
+function claimsOf({ id, name, vni, v4, v6, createdBy, createdAt }: Network): Claim[] {
+  const pools = [v4, v6].filter((pool) => pool !== undefined)
+  return [
+    { op: 'create', table: 'vnis', key: String(vni), value: id },
+    ...(name === undefined
+      ? []
+      : [{ op: 'create', table: 'network-names', key: name, value: id } satisfies Claim]),
+    ...pools.map(({ cidr, gateway, range }): Claim => {
+      const value = { host: createdBy, network: id, gateway, reserved: [], claimedAt: createdAt }
+      return {
+        op: 'create',
+        table: 'pools',
+        key: cidr,
+        value: { ...value, ...(range === undefined ? {} : { range }) },
+      }
+    }),
+  ]
+}
+
+type ClaimTable = Claim['table']
+
+function holderOf(snapshot: Snapshot, table: ClaimTable, key: string): string | undefined {
+  return table === 'pools' ? snapshot.pools.get(key)?.value.network : snapshot[table].get(key)?.value
+}
+
+function isClaimedBy(snapshot: Snapshot, table: ClaimTable, key: string, network: string): boolean {
+  return holderOf(snapshot, table, key) === network
+}
+
+/** No claim outlives its network, or a creation that failed. */
+function checkClaims(snapshot: Snapshot, host: HostName): Difference[] {
+  return (['network-names', 'vnis', 'pools'] as const).flatMap((table) =>
+    [...snapshot[table]].flatMap(([key, { index }]): Difference[] => {
+      const holder = holderOf(snapshot, table, key)
+      const network = holder === undefined ? undefined : snapshot.networks.get(holder)?.value
+      if (network !== undefined && claimsOf(network).some((it) => it.table === table && it.key === key))
+        return []
+      const found = holder === undefined ? 'a pool that no network has' : 'a network without it'
+      const maker = table === 'pools' ? snapshot.pools.get(key)?.value.host : undefined
+      const repair: Change[] = [{ op: 'remove', table, key, index }]
+      const ours = holder !== undefined || maker === host
+      const more = ours ? { repair } : { hint: `${repairHint} on ${maker}` }
+      return [differs(`claim ${table}/${key}`, 'a network that has it', found, more)]
+    }),
+  )
+}
+
+/** Blocks are nested or apart: sorted, each can only lie in the last one that lies in no other. */
+function checkOverlaps(pools: readonly Cidr[]): Difference[] {
+  const sorted = pools.map((cidr) => ({ cidr, ...parseCidr(cidr) })).sort(byPlace)
+  const found: Difference[] = []
+  let outer: Cidr | undefined
+  for (const { cidr } of sorted) {
+    if (outer === undefined || !overlaps(outer, cidr)) outer = cidr
+    else {
+      const more = { hint: 'remove one of the two networks' }
+      found.push(differs(`pool ${cidr}`, 'a block of its own', `a part of ${outer}`, more))
+    }
+  }
+  return found
+}
+
+type Placed = ReturnType<typeof parseCidr>
+
+function byPlace(a: Placed, b: Placed): number {
+  if (a.family !== b.family) return a.family - b.family
+  return a.first < b.first ? -1 : a.first > b.first ? 1 : a.length - b.length
+}
+
+/** An address is leased for an endpoint or kept for a service. */
+function checkLease(
+  snapshot: Snapshot,
+  host: HostName,
+  key: string,
+  { value, index }: Versioned<Lease>,
+): Difference[] {
+  const [network, ip] = [networkOfKey(key), restOf(key)]
+  const object = `address ${ip} of network ${labelOf(snapshot, network)}`
+  const remove: Change[] = [{ op: 'remove', table: 'addresses', key, index }]
+  if (!snapshot.networks.has(network)) {
+    return [differs(object, 'its network', nothing, { repair: remove })]
+  }
+  const holder = value.endpoint === undefined ? undefined : endpoint(snapshot, network, value.endpoint)?.value
+  const isBound = holder !== undefined && hasAddress(holder, ip)
+  const service =
+    value.service === undefined ? undefined : snapshot.services.get(keyIn(network, value.service))?.value
+  const isKept = service !== undefined && hasAddress(service, ip)
+  const known = (value.endpoint === undefined || isBound) && (value.service === undefined || isKept)
+  if (known && (isBound || isKept)) return []
+  const named = [value.endpoint?.slice(0, 12), value.service].filter((it) => it !== undefined).join(' and ')
+  const found = named === '' ? nothing : `${named}, not with this address or not there`
+  const mended: Change[] =
+    isBound || isKept
+      ? [{ op: 'update', table: 'addresses', key, value: trimmed(value, isBound, isKept), index }]
+      : remove
+  const more = value.host === host ? { repair: mended } : { hint: `${repairHint} on ${value.host}` }
+  return [differs(object, 'an endpoint or a service that has it', found, more)]
+}
+
+function trimmed({ endpoint, service, ...lease }: Lease, isBound: boolean, isKept: boolean): Lease {
+  return {
+    ...lease,
+    ...(isBound && endpoint !== undefined ? { endpoint } : {}),
+    ...(isKept && service !== undefined ? { service } : {}),
+  }
+}
+
+function hasAddress({ v4, v6 }: { v4: Ip; v6?: Ip }, ip: Ip): boolean {
+  return v4 === ip || v6 === ip
+}
+
+/** Its network, its host, and a lease for each of its addresses. */
+function checkEndpoint(snapshot: Snapshot, host: HostName, at: Versioned<Endpoint>): Difference[] {
+  const { value } = at
+  const object = endpointLabel(snapshot, value)
+  if (!snapshot.networks.has(value.network)) {
+    const more = value.host === host ? { repair: removeEndpoint(snapshot, at) } : {}
+    return [differs(object, 'its network', nothing, more)]
+  }
+  const leased = new Set(leasesOfEndpoint(snapshot, value).map(([key]) => restOf(key)))
+  const unleased = [value.v4, value.v6].filter((ip) => ip !== undefined && !leased.has(ip))
+  const known = snapshot.hosts.get(value.host)?.value
+  return [
+    ...unleased.map((ip) => unleasedAddress(snapshot, object, at, ip ?? '', host)),
+    ...(known === undefined
+      ? [differs(object, 'a host of the cluster', value.host, { hint: `multihost host rm ${value.host}` })]
+      : known.vtep === value.vtep
+        ? []
+        : [differs(object, `the tunnel end ${known.vtep} of ${value.host}`, value.vtep)]),
+  ]
+}
+
+function unleasedAddress(
+  snapshot: Snapshot,
+  object: string,
+  { value, index }: Versioned<Endpoint>,
+  ip: Ip,
+  host: HostName,
+): Difference {
+  const key = keyIn(value.network, ip)
+  const lease = snapshot.addresses.get(key)?.value
+  const holder = lease?.endpoint?.slice(0, 12) ?? lease?.service ?? lease?.host
+  const found = lease === undefined ? nothing : `one of ${holder}`
+  // The time does not matter: the lease is bound.
+  const made: Lease = {
+    host: value.host,
+    endpoint: value.id,
+    leasedAt: new Date(0).toISOString(),
+    ...(value.service === undefined ? {} : { service: value.service }),
+  }
+  const repair: Change[] = [
+    { op: 'expect', table: 'endpoints', key: keyIn(value.network, value.id), index },
+    { op: 'create', table: 'addresses', key, value: made },
+  ]
+  const mendable = lease === undefined && value.host === host
+  const hint =
+    lease === undefined ? `${repairHint} on ${value.host}` : `stop one of the two containers that have ${ip}`
+  return differs(object, `a lease of ${ip}`, found, mendable ? { repair } : { hint })
+}
+
+/** Its network, the leases of its addresses, and the endpoint that it says is behind it. */
+function checkService(snapshot: Snapshot, key: string): Difference[] {
+  const record = snapshot.services.get(key)
+  if (record === undefined) return []
+  const { value, index } = record
+  const object = `service ${value.name} of network ${labelOf(snapshot, value.network)}`
+  if (!snapshot.networks.has(value.network)) {
+    return [
+      differs(object, 'its network', nothing, { repair: [{ op: 'remove', table: 'services', key, index }] }),
+    ]
+  }
+  const unkept = [value.v4, value.v6]
+    .filter((ip) => ip !== undefined)
+    .filter((ip) => snapshot.addresses.get(keyIn(value.network, ip))?.value.service !== value.name)
+  const { endpoint: behind, ...rest } = value
+  const lost = behind !== undefined && endpoint(snapshot, value.network, behind) === undefined
+  const detached: Change[] = [{ op: 'update', table: 'services', key, value: rest, index }]
+  return [
+    ...unkept.map((ip) =>
+      differs(object, `a lease of ${ip} that is kept for it`, nothing, {
+        hint: 'unpublish the service and publish it again',
+      }),
+    ),
+    ...(lost
+      ? [differs(object, `endpoint ${behind.slice(0, 12)} behind it`, nothing, { repair: detached })]
+      : []),
+  ]
+}
+
+/** A network that a host's Docker has, and the cluster too. */
+function checkReplica(snapshot: Snapshot, key: string, network: NetworkId): Difference[] {
+  const host = hostOfKey(key)
+  const object = `network ${restOf(key).slice(0, 12)} of host ${host}`
+  return [
+    ...(snapshot.networks.has(network) ? [] : [differs(object, `network ${network.slice(0, 12)}`, nothing)]),
+    ...(snapshot.hosts.has(host)
+      ? []
+      : [differs(object, 'a host of the cluster', host, { hint: `multihost host rm ${host}` })]),
+  ]
+}
+
+/** `endpoint 12ab34cd56ef (web) of network foobar` */
+export function endpointLabel(
+  snapshot: Snapshot,
+  { id, network, container }: Pick<Endpoint, 'id' | 'network' | 'container'>,
+): string {
+  const who = container === undefined ? '' : ` (${container.name})`
+  return `endpoint ${id.slice(0, 12)}${who} of network ${labelOf(snapshot, network)}`
+}

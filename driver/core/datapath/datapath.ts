@@ -1,0 +1,81 @@
+/**
+ * What a host's kernel must contain for one network, as plain data, and the operations that lead there.
+ *
+ * Desired state is derived from the store (desired.ts), compared with what was observed (plan.ts), and the
+ * difference applied by driver/kernel. All of it can be printed as the `ip` and `bridge` lines it stands for.
+ */
+import type { DatapathKind, EndpointId, Ip, Mac, NetworkId, Vni } from '../records.ts'
+
+/** One network on one host. `undefined` desired state means: nothing of this network may be here. */
+export interface Datapath {
+  network: NetworkId
+  /** `/var/run/docker/netns/<first 12 digits of the network's id on this host>` (the local Docker id). */
+  namespace: string
+  /** Whether vxlan1 is a port of br0 and containers have veths there, or containers have macvlan children of vxlan1. */
+  kind: DatapathKind
+  vxlan: { vni: Vni; port: number; local: Ip; mtuBytes: number }
+  /** What containers get: one per endpoint of this host. */
+  veths: Veth[]
+  /** One per endpoint of another host that has joined. */
+  peers: Peer[]
+}
+
+/** A pair of veths, or a macvlan child, which has no end but the container's: that is its port too. */
+export interface Veth {
+  endpoint: EndpointId
+  /** End in the network's namespace, a port of br0: `veth<first 8 of the endpoint id>`. */
+  port: string
+  /** End that Docker moves into the container and renames: `vxc<first 8 of the endpoint id>`. */
+  container: string
+  mac: Mac
+}
+
+/** FDB entry mac → vtep, and a permanent neighbour entry per address → mac. */
+export interface Peer {
+  mac: Mac
+  vtep: Ip
+  addresses: Ip[]
+}
+
+/** As Datapath, but what is really there; parts that are missing are absent. */
+export interface Observed {
+  /** The namespace carries the driver's mark. */
+  marked: boolean
+  /** br0 is there and up. */
+  bridge: boolean
+  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
+  /**
+   * Links with our port names; `up` when it is both up and a port of br0. A `child` of vxlan1 is seen by its container
+   * alone: it is remembered, and goes when vxlan1 goes.
+   */
+  ports: { name: string; up: boolean; child?: true }[]
+  /** Entries of vxlan1 that lead to a tunnel end; one with a port or VNI of its own does not count as permanent. */
+  fdb: { mac: string; vtep: Ip; permanent: boolean }[]
+  neighbours: { ip: Ip; mac: string; permanent: boolean }[]
+}
+
+/** Every one can be applied twice. The comment gives the command it is equivalent to, inside the namespace. */
+export type Op =
+  /** `unshare --net=<namespace> ip link set lo alias multihost`, which is the driver's mark */
+  | { op: 'namespace-add'; namespace: string }
+  | { op: 'namespace-del'; namespace: string }
+  /** `ip link add name br0 type bridge mcast_snooping 0`, up */
+  | { op: 'bridge-add'; namespace: string }
+  /** `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its port */
+  | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind }
+  /** `ip link set vxlan1 mtu <mtu>` and `… type vxlan local <local>`: what can be changed on a device that is there */
+  | { op: 'vxlan-set'; namespace: string; vxlan: Datapath['vxlan'] }
+  | { op: 'vxlan-del'; namespace: string }
+  /** `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>` */
+  | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
+  | { op: 'veth-del'; namespace: string; port: string }
+  /** `ip link add link vxlan1 name <container> netns <host> address <mac> type macvlan mode bridge` */
+  | { op: 'child-add'; namespace: string; veth: Veth; mtuBytes: number }
+  /** `ip link del <container>` in the host's namespace, where Docker has put it back; nothing when it is not there */
+  | { op: 'child-del'; namespace: string; port: string }
+  /** `bridge fdb replace <mac> dev vxlan1 dst <vtep> self permanent` */
+  | { op: 'fdb-replace'; namespace: string; mac: Mac; vtep: Ip }
+  | { op: 'fdb-del'; namespace: string; mac: Mac; vtep: Ip }
+  /** `ip neigh replace <ip> lladdr <mac> dev vxlan1 nud permanent` */
+  | { op: 'neighbour-replace'; namespace: string; ip: Ip; mac: Mac }
+  | { op: 'neighbour-del'; namespace: string; ip: Ip }

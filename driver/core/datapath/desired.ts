@@ -1,0 +1,115 @@
+/**
+ * What this host's kernel must contain for one network, derived from the store.
+ *
+ * A host takes part in a network while it has an endpoint of its own there, joined or not: CreateEndpoint has what
+ * Join will wait for made, and Join finds it. Others hear of joined ones only. Then there is one namespace with one
+ * VXLAN device, a veth (or a macvlan child) per endpoint here, and per endpoint elsewhere one FDB entry (mac → vtep) and one permanent
+ * neighbour per address (ip → mac). Grows with the network's endpoints, not with traffic and not with other
+ * networks. MTU arithmetic: docs/datapath.md.
+ */
+import { familyOf } from '../addresses.ts'
+import type {
+  DatapathKind,
+  Endpoint,
+  EndpointId,
+  HostName,
+  Ip,
+  Mac,
+  NetworkId,
+  Snapshot,
+} from '../records.ts'
+import { endpointsOf, endpointsOnHost, placesOf } from '../snapshot.ts'
+import type { Datapath, Peer, Veth } from './datapath.ts'
+import type { Scope } from './scope.ts'
+
+/** Where Docker keeps namespaces, so that the documented `ip netns` recipe finds ours beside the containers'. */
+export const namespaceFolder = '/var/run/docker/netns'
+
+/** Where this host stands: its tunnel end, the MTU of the interface that has it, and the network's namespace here. */
+export interface Place {
+  vtep: Ip
+  mtuBytes: number
+  /** Full path: `namespaceOf(the network's Docker id on this host)`. */
+  namespace: string
+}
+
+/** `undefined`: nothing of this network may be here. With a scope, of the peers only those that are in it. */
+export function desiredFor(
+  snapshot: Snapshot,
+  host: HostName,
+  networkId: NetworkId,
+  place: Place,
+  scope?: Scope,
+): Datapath | undefined {
+  const network = snapshot.networks.get(networkId)?.value
+  if (network === undefined) return undefined
+  const kind = network.datapath ?? 'bridge'
+  const here = endpointsHere(snapshot, host, networkId)
+  if (here.length === 0) return undefined
+  const endpoints = scope?.endpoints ?? endpointsOf(snapshot, networkId).map(({ value }) => value)
+  return {
+    network: networkId,
+    namespace: place.namespace,
+    kind,
+    vxlan: {
+      vni: network.vni,
+      port: network.port,
+      local: place.vtep,
+      mtuBytes: network.mtuBytes ?? innerMtu(place.mtuBytes, place.vtep),
+    },
+    veths: here.map((endpoint) => vethOf(endpoint, kind)),
+    peers: peersOf(endpoints, host, place.vtep),
+  }
+}
+
+export function endpointsHere(snapshot: Snapshot, host: HostName, network: NetworkId): Endpoint[] {
+  return endpointsOnHost(snapshot, host)
+    .map(({ value }) => value)
+    .filter((endpoint) => endpoint.network === network)
+}
+
+/** `<folder>/<first 12 digits of the network's Docker id on this host>`. */
+export function namespaceOf(localId: string, folder: string = namespaceFolder): string {
+  return `${folder}/${localId.slice(0, 12)}`
+}
+
+/** The end in the network's namespace. */
+export function portName(endpoint: EndpointId): string {
+  return `veth${endpoint.slice(0, 8)}`
+}
+
+/** The end that Docker moves into the container: `InterfaceName.SrcName` of Join. */
+export function containerEndName(endpoint: EndpointId): string {
+  return `vxc${endpoint.slice(0, 8)}`
+}
+
+/** Outer IPv4 or IPv6 (20 or 40), UDP (8), VXLAN (8) and the inner Ethernet header (14). RFC 7348 §4. */
+export function innerMtu(underlayMtuBytes: number, vtep: Ip): number {
+  return underlayMtuBytes - (familyOf(vtep) === 6 ? 70 : 50)
+}
+
+function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {
+  const container = containerEndName(id)
+  return { endpoint: id, port: kind === 'bridge' ? portName(id) : container, container, mac }
+}
+
+/**
+ * A MAC leads to one place, and an address to one MAC: where two endpoints claim the same one, the lower endpoint id
+ * has it, on every host. An entry that led to our own tunnel end would loop.
+ */
+function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
+  const away = endpoints.filter((it) => it.joined && it.host !== host && it.vtep !== vtep)
+  const owners = new Map<Mac | Ip, Endpoint>()
+  for (const endpoint of away) {
+    for (const place of placesOf(endpoint)) {
+      const rival = owners.get(place)
+      if (rival === undefined || endpoint.id < rival.id) owners.set(place, endpoint)
+    }
+  }
+  return away
+    .filter((it) => owners.get(it.mac) === it)
+    .map((it) => {
+      const [mac, ...addresses] = placesOf(it)
+      return { mac, vtep: it.vtep, addresses: addresses.filter((ip) => owners.get(ip) === it) }
+    })
+}

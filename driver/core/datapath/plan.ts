@@ -1,0 +1,173 @@
+/**
+ * The difference between what a namespace contains and what it must contain, as operations with their reasons.
+ *
+ * Additions come before removals, so that traffic never finds a gap; a device that differs is changed, or recreated
+ * where the kernel allows no change, and the reason says what differed (after flannel's vxlan backend). Only permanent
+ * unicast entries are ours: all-zero and group MACs, multicast neighbours and what the kernel learnt by itself are
+ * left alone. Linear in the network's endpoints.
+ */
+import { familyOf, isIp } from '../addresses.ts'
+import type { Datapath, Observed, Op, Veth } from './datapath.ts'
+
+export interface Plan {
+  ops: Op[]
+  /** One line per thing that was not as it must be: `vxlan1: vni: 41 vs 42` (have vs want). */
+  reasons: string[]
+}
+
+/** Removals are left out (`remove: false`) while the store's state may be an old one: unknown is never empty. */
+export function plan(have: Observed | undefined, want: Datapath, { remove = true } = {}): Plan {
+  const out: Plan = { ops: [], reasons: [] }
+  planNamespace(have, want, out)
+  const device = planDevice(have, want, remove, out)
+  const entries = device === 'new' ? { fdb: [], neighbours: [] } : entriesOf(have)
+  addPeers(entries, want, out)
+  addVeths(have, want, out)
+  if (remove) removeVeths(have, want, out)
+  if (remove) removeNeighbours(entries, want, out)
+  if (remove) removeFdb(entries, want, out)
+  return out
+}
+
+type Entries = Pick<Observed, 'fdb' | 'neighbours'>
+
+function planNamespace(have: Observed | undefined, { namespace, kind }: Datapath, out: Plan): void {
+  if (!have?.marked) {
+    out.reasons.push(have === undefined ? 'namespace is missing' : 'the namespace has lost its mark')
+    out.ops.push({ op: 'namespace-add', namespace })
+  }
+  if (have?.bridge || kind !== 'bridge') return
+  if (have !== undefined) out.reasons.push('br0 is missing or down')
+  out.ops.push({ op: 'bridge-add', namespace })
+}
+
+/** `new`: the device starts with empty tables. */
+function planDevice(have: Observed | undefined, want: Datapath, remove: boolean, out: Plan): 'new' | 'kept' {
+  const { namespace, vxlan, kind } = want
+  const reason = deviceReason(have?.vxlan, want)
+  if (reason === undefined) return 'kept'
+  const differs = have?.vxlan !== undefined && vxlanDifference(have.vxlan, vxlan) !== undefined
+  if (differs && !remove) return 'kept'
+  out.reasons.push(reason)
+  const fits = have?.vxlan !== undefined && isChangeable(have.vxlan, vxlan)
+  if (differs && fits) out.ops.push({ op: 'vxlan-set', namespace, vxlan })
+  if (differs && !fits) out.ops.push({ op: 'vxlan-del', namespace })
+  if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind })
+  return fits ? 'kept' : 'new'
+}
+
+/** The kernel changes neither the VNI nor the port, nor IPv4 into IPv6 (drivers/net/vxlan, vxlan_nl2conf). */
+function isChangeable(have: Datapath['vxlan'], want: Datapath['vxlan']): boolean {
+  return have.vni === want.vni && have.port === want.port && familyOrNone(have.local) === familyOf(want.local)
+}
+
+/** A device of another making may have no tunnel end. */
+function familyOrNone(local: string): number | undefined {
+  return isIp(local) ? familyOf(local) : undefined
+}
+
+function deviceReason(have: Observed['vxlan'], { vxlan: want, kind }: Datapath): string | undefined {
+  if (have === undefined) return 'vxlan1 is missing'
+  const difference = vxlanDifference(have, want)
+  if (difference !== undefined) return `vxlan1: ${difference}`
+  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0'
+  return have.up ? undefined : 'vxlan1 is down'
+}
+
+/** The first attribute that differs, as `vni: 41 vs 42`. */
+export function vxlanDifference(have: Datapath['vxlan'], want: Datapath['vxlan']): string | undefined {
+  for (const key of ['vni', 'port', 'local', 'mtuBytes'] as const) {
+    if (have[key] !== want[key]) return `${key}: ${have[key]} vs ${want[key]}`
+  }
+  return undefined
+}
+
+function entriesOf(have: Observed | undefined): Entries {
+  return { fdb: have?.fdb ?? [], neighbours: have?.neighbours ?? [] }
+}
+
+function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
+  const reason = fdbReasons(have)
+  const leads = new Set(have.fdb.filter((it) => it.permanent).map((it) => `${it.mac} ${it.vtep}`))
+  for (const { mac, vtep } of peers) {
+    if (leads.has(`${mac} ${vtep}`)) continue
+    out.reasons.push(reason(mac, vtep))
+    out.ops.push({ op: 'fdb-replace', namespace, mac, vtep })
+  }
+  const known = new Map(have.neighbours.map((it) => [it.ip, it]))
+  for (const { mac, addresses } of peers) {
+    for (const ip of addresses) {
+      const entry = known.get(ip)
+      if (entry?.permanent && entry.mac === mac) continue
+      out.reasons.push(
+        `neighbour ${ip}: ${entry === undefined ? 'none' : stated(entry.mac, entry)} vs ${mac}`,
+      )
+      out.ops.push({ op: 'neighbour-replace', namespace, ip, mac })
+    }
+  }
+}
+
+/** All that is there for a MAC against what must be: `fdb 02:42:…: 192.168.33.11 vs 192.168.33.12`. */
+function fdbReasons({ fdb }: Entries): (mac: string, want: string) => string {
+  const found = new Map<string, string[]>()
+  for (const it of fdb) found.set(it.mac, [...(found.get(it.mac) ?? []), stated(it.vtep, it)])
+  return (mac, want) => `fdb ${mac}: ${found.get(mac)?.join(', ') ?? 'none'} vs ${want}`
+}
+
+function stated(value: string, { permanent }: { permanent: boolean }): string {
+  return permanent ? value : `${value} (not permanent)`
+}
+
+function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
+  const ports = new Map(have?.ports.map((port) => [port.name, port]))
+  for (const veth of want.veths) {
+    const port = ports.get(veth.port)
+    if (port?.up) continue
+    out.reasons.push(`${veth.port} is ${port === undefined ? 'missing' : 'down or not a port of br0'}`)
+    out.ops.push(vethAdd(want, veth))
+  }
+}
+
+function vethAdd({ namespace, kind, vxlan }: Datapath, veth: Veth): Op {
+  return { op: kind === 'bridge' ? 'veth-add' : 'child-add', namespace, veth, mtuBytes: vxlan.mtuBytes }
+}
+
+function removeVeths(have: Observed | undefined, { namespace, veths }: Datapath, out: Plan): void {
+  const wanted = new Set(veths.map((veth) => veth.port))
+  for (const { name, child } of have?.ports ?? []) {
+    if (wanted.has(name)) continue
+    out.reasons.push(`${name} belongs to no endpoint`)
+    out.ops.push({ op: child ? 'child-del' : 'veth-del', namespace, port: name })
+  }
+}
+
+function removeNeighbours(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
+  const wanted = new Set(peers.flatMap((peer) => peer.addresses))
+  for (const { ip, permanent } of have.neighbours) {
+    if (wanted.has(ip) || !permanent || isMulticast(ip)) continue
+    out.reasons.push(`neighbour ${ip} belongs to no endpoint`)
+    out.ops.push({ op: 'neighbour-del', namespace, ip })
+  }
+}
+
+function removeFdb(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
+  const reason = fdbReasons(have)
+  const wanted = new Map(peers.map((peer) => [peer.mac, peer.vtep]))
+  const said = new Set(out.reasons)
+  for (const { mac, vtep, permanent } of have.fdb) {
+    const place = wanted.get(mac)
+    if (place === vtep || isGroup(mac) || (place === undefined && !permanent)) continue
+    said.add(reason(mac, place ?? 'none'))
+    out.ops.push({ op: 'fdb-del', namespace, mac, vtep })
+  }
+  out.reasons = [...said]
+}
+
+/** The all-zero default entry, and MACs with the group bit. */
+export function isGroup(mac: string): boolean {
+  return mac === '00:00:00:00:00:00' || (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1
+}
+
+export function isMulticast(ip: string): boolean {
+  return ip.includes(':') ? ip.toLowerCase().startsWith('ff') : Number(ip.split('.')[0]) >= 224
+}

@@ -1,0 +1,97 @@
+/**
+ * Names on this host, put together: hosts files for all containers, and DNS where an address for it was given.
+ */
+import type { HostName, Ip } from '../core/records.ts'
+import { createResponder } from '../dns/answer.ts'
+import { createForwarder } from '../dns/forward.ts'
+import { machineResolvers } from '../dns/resolvers.ts'
+import { type DnsServer, type DnsStatus, startDnsServer } from '../dns/server.ts'
+import type { Engine, EngineEvent } from '../engine/engine.ts'
+import type { Log } from '../log.ts'
+import type { LoopRun } from '../loops/kit/loop.ts'
+import type { LaneStatus } from '../loops/kit/work-queue.ts'
+import { type Askers, createAskers } from '../loops/names/clients.ts'
+import { type NamesFacts, startNames } from '../loops/names/loop.ts'
+import { keepNameRecords } from '../loops/names/records.ts'
+import type { Store } from '../store/store.ts'
+
+export interface NamingOptions {
+  store: Store
+  engine: Engine
+  host: HostName
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
+  /** Where DNS answers; nowhere when absent. */
+  dnsListen?: DnsAddress | undefined
+  resolvConf?: string
+  log: Log
+  everyMs?: number
+  onRun(run: LoopRun): void
+}
+
+export interface DnsAddress {
+  address: Ip
+  port: number
+}
+
+export interface NamingStatus extends NamesFacts {
+  hostsFileLimit: number
+  /** Absent when no address was given. */
+  dns?: DnsStatus
+}
+
+export interface Naming {
+  poke(): void
+  onEvent(event: EngineEvent): void
+  lane(): LaneStatus
+  status(): NamingStatus
+  /** Containers whose hosts file does not say what it should, by name. */
+  differing(): string[]
+  close(): Promise<void>
+}
+
+export function startNaming(options: NamingOptions): Naming {
+  const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
+  const records = keepNameRecords(store)
+  const { server, askers } = startDns(options)
+  const names = startNames({
+    ...{ store, engine, records, host, hostsFileLimit, log, everyMs, onRun },
+    dnsAnswers: () => server !== undefined && server.status().lastError === undefined,
+  })
+  return {
+    poke() {
+      askers?.forget()
+      names.poke()
+    },
+    onEvent(event) {
+      if (/^(start|die|connect|disconnect)$/.test(event.action)) askers?.forget()
+      names.onEvent(event)
+    },
+    differing: names.differing,
+    lane() {
+      const { state, lastError } = names.status()
+      return { state, lastError }
+    },
+    status() {
+      const { files, writes, skipped, dnsOnly } = names.status()
+      const facts = { files, writes, skipped, dnsOnly, hostsFileLimit }
+      return server === undefined ? facts : { ...facts, dns: server.status() }
+    },
+    async close() {
+      await Promise.all([names.close(), server?.close()])
+      records.close()
+    },
+  }
+}
+
+function startDns({ store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', log }: NamingOptions): {
+  server?: DnsServer
+  askers?: Askers
+} {
+  if (dnsListen === undefined) return {}
+  const { address, port } = dnsListen
+  const askers = createAskers({ store, engine, host, listens: address })
+  const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
+  const responder = createResponder({ viewOf: askers.viewOf, forwarder })
+  return { server: startDnsServer({ address, port, responder, log }), askers }
+}

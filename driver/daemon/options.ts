@@ -1,0 +1,217 @@
+/**
+ * The daemon's options, as documented: `--kv-store=consul://192.168.33.10:8500 --default-network=overlay:multihost
+ * --bind-interface=eth1`. Every value is checked here, and an error names it and what is allowed.
+ */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+import { canonicalIp, isIp } from '../core/addresses.ts'
+import { namespaceFolder } from '../core/datapath/desired.ts'
+import { DriverError } from '../core/errors.ts'
+import { checkSource, defaultPools } from '../core/pools.ts'
+import { answerWithinS } from '../protocol/bounds.ts'
+import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'
+import { parseStoreUrl } from '../store/consul/url.ts'
+import type { DnsAddress } from './naming.ts'
+
+export interface DaemonOptions {
+  kvStore: string
+  token?: string
+  tls: { caFile?: string; certFile?: string; keyFile?: string }
+  /** Driver and name of the network that a container without `--network` gets; stored for the docker wrapper. */
+  defaultNetwork: { driver: string; name: string }
+  /** Absent: the interface that leads to the store. */
+  bindInterface?: string
+  hostName: string
+  socket: string
+  controlSocket: string
+  dockerSocket: string
+  addressPools: readonly string[]
+  netnsDir: string
+  /** Where DNS answers the names of containers; nowhere when absent. */
+  dnsListen?: DnsAddress
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
+  /** No call of Docker's takes longer. */
+  answerWithinMs: number
+  stateDir: string
+  logLevel: string
+}
+
+const logLevels = ['debug', 'info', 'warn', 'error']
+
+const text = { type: 'string' } as const
+const options = {
+  'kv-store': text,
+  'kv-token-file': text,
+  'kv-ca-file': text,
+  'kv-cert-file': text,
+  'kv-key-file': text,
+  'default-network': text,
+  'bind-interface': text,
+  'host-name': text,
+  socket: text,
+  'control-socket': text,
+  'docker-socket': text,
+  'address-pools': text,
+  'dns-listen': text,
+  'hosts-file-limit': text,
+  'answer-within': text,
+  'netns-dir': text,
+  'state-dir': text,
+  'log-level': text,
+} as const
+
+export const daemonHelp = `multihost daemon: the overlay driver of this host
+
+  --kv-store=consul://HOST:PORT[/PREFIX]  where the cluster's state is (needed)
+  --kv-token-file=FILE     Consul's ACL token
+  --kv-ca-file=FILE, --kv-cert-file=FILE, --kv-key-file=FILE
+                           for https://HOST:PORT
+  --bind-interface=NAME|CIDR
+                           interface of the tunnels; default: the one that leads to the store
+  --host-name=NAME         this host's name in the cluster; default: its hostname
+  --default-network=DRIVER:NAME
+                           network of containers that name none; default: overlay:multihost
+  --address-pools=LIST     where networks without --subnet get theirs, like 10.0.0.0/8:24;
+                           default: ${defaultPools[0]},…,${defaultPools.at(-1)}
+  --dns-listen=ADDRESS[:PORT]
+                           answer DNS there, on an address of this host that containers reach, for the engine's
+                           --dns=ADDRESS; default: nowhere
+  --hosts-file-limit=N     networks with more named endpoints are left to DNS; default: 500
+  --answer-within=SECONDS  how long a call of Docker's may take before it is refused, for machines that are very
+                           slow: ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
+  --socket=PATH            default: /run/docker/plugins/vxlan.sock
+  --control-socket=PATH    default: ${defaultControlSocket}
+  --docker-socket=PATH     default: ${defaultDockerSocket}
+  --netns-dir=PATH         default: ${namespaceFolder}
+  --state-dir=PATH         default: /var/lib/multihost
+  --log-level=LEVEL        ${logLevels.join(', ')}; default: info
+`
+
+/** Throws `invalid`. */
+export function parseDaemonOptions(args: string[]): DaemonOptions {
+  const given = parse(args)
+  const path = (name: keyof typeof given, or: string): string => checkPath(name, given[name] ?? or)
+  const number = (name: keyof typeof given, or: string, range: Range): number =>
+    wholeNumber(name, given[name] ?? or, range)
+  const tokenFile = given['kv-token-file']
+  const [bind, dns] = [given['bind-interface'], given['dns-listen']]
+  return {
+    kvStore: checkStore(given['kv-store']),
+    ...(tokenFile === undefined ? {} : { token: readToken(tokenFile) }),
+    tls: tlsOf(given),
+    defaultNetwork: parseDefaultNetwork(given['default-network'] ?? 'overlay:multihost'),
+    ...(bind === undefined ? {} : { bindInterface: notEmpty('bind-interface', bind) }),
+    hostName: checkHostName(given['host-name'] ?? hostname()),
+    socket: path('socket', '/run/docker/plugins/vxlan.sock'),
+    controlSocket: path('control-socket', defaultControlSocket),
+    dockerSocket: path('docker-socket', defaultDockerSocket),
+    addressPools: given['address-pools']?.split(',').map((it) => checkSource(it.trim())) ?? defaultPools,
+    netnsDir: path('netns-dir', namespaceFolder),
+    ...(dns === undefined ? {} : { dnsListen: parseDnsAddress(dns) }),
+    hostsFileLimit: number('hosts-file-limit', '500', { least: 0, most: 9_999_999 }),
+    answerWithinMs: 1000 * number('answer-within', `${answerWithinS.usual}`, answerWithinS),
+    stateDir: path('state-dir', '/var/lib/multihost'),
+    logLevel: oneOf('log-level', given['log-level'] ?? 'info', logLevels),
+  }
+}
+
+type Given = { [name in keyof typeof options]?: string }
+
+function parse(args: string[]): Given {
+  try {
+    return parseArgs({ args, options, allowPositionals: false }).values
+  } catch (cause) {
+    throw new DriverError('invalid', (cause as Error).message.split('. ')[0] ?? '', {
+      hint: `options are --${Object.keys(options).join(', --')}`,
+      cause,
+    })
+  }
+}
+
+function checkStore(url: string | undefined): string {
+  if (url === undefined) {
+    throw new DriverError('invalid', '--kv-store is missing', {
+      hint: 'name the store, like --kv-store=consul://192.168.33.10:8500',
+    })
+  }
+  parseStoreUrl(url)
+  return url
+}
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    throw new DriverError('invalid', `--kv-token-file=${file} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
+function tlsOf(given: Given): DaemonOptions['tls'] {
+  return {
+    ...(given['kv-ca-file'] === undefined ? {} : { caFile: given['kv-ca-file'] }),
+    ...(given['kv-cert-file'] === undefined ? {} : { certFile: given['kv-cert-file'] }),
+    ...(given['kv-key-file'] === undefined ? {} : { keyFile: given['kv-key-file'] }),
+  }
+}
+
+function parseDefaultNetwork(value: string): DaemonOptions['defaultNetwork'] {
+  const [, driver = '', name = ''] = /^([^:]+):([^:]+)$/.exec(value) ?? []
+  if (['overlay', 'vxlan'].includes(driver)) return { driver, name }
+  throw new DriverError('invalid', `--default-network=${value} is not allowed`, {
+    hint: 'write it like overlay:multihost',
+  })
+}
+
+function parseDnsAddress(value: string): DnsAddress {
+  const [, v6, v4, port = '53'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(value) ?? []
+  const address = isIp(value) ? value : (v6 ?? v4 ?? '')
+  if (isIp(address) && Number(port) > 0 && Number(port) < 65_536) {
+    return { address: canonicalIp(address), port: Number(port) }
+  }
+  throw new DriverError('invalid', `--dns-listen=${value} is not allowed`, {
+    hint: 'write it like 192.168.33.11, 192.168.33.11:53 or [fd00::1]:53',
+  })
+}
+
+interface Range {
+  least: number
+  most: number
+}
+
+function wholeNumber(name: string, value: string, { least, most }: Range): number {
+  if (/^\d+$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value)
+  throw new DriverError('invalid', `--${name}=${value} is not allowed`, {
+    hint: `write a whole number from ${least} to ${most}`,
+  })
+}
+
+/** Part of the store's keys, and shown to people. */
+function checkHostName(name: string): string {
+  if (/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(name)) return name
+  throw new DriverError('invalid', `'${name}' cannot be a host's name in the cluster`, {
+    hint: 'give --host-name letters, digits, dots and dashes',
+  })
+}
+
+function checkPath(name: string, path: string): string {
+  if (path.startsWith('/')) return path
+  throw new DriverError('invalid', `--${name}=${path} is not an absolute path`, { hint: 'begin it with /' })
+}
+
+function oneOf(name: string, value: string, allowed: readonly string[]): string {
+  if (allowed.includes(value)) return value
+  throw new DriverError('invalid', `--${name}=${value} is not allowed`, {
+    hint: `it takes ${allowed.join(', ')}`,
+  })
+}
+
+function notEmpty(name: string, value: string): string {
+  if (value !== '') return value
+  throw new DriverError('invalid', `--${name} is empty`, {
+    hint: 'name an interface, or leave the option out',
+  })
+}

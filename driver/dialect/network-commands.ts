@@ -1,0 +1,199 @@
+/**
+ * `docker network …` for networks that are on all hosts: one id everywhere, driver `overlay`, and no removal while
+ * another host uses it.
+ */
+
+import { table } from '../cli/table.ts'
+import { DriverError, isCode } from '../core/errors.ts'
+import { type Option, parseMixed } from './command-line.ts'
+import { createBody } from './create-network.ts'
+import type { EngineNetwork } from './dockerd.ts'
+import { attempts, choosePool, clusterNetworks, type NetworkTools, waitUntilReady } from './ensure-network.ts'
+import { connectFlags, createFlags, forceFlags, inspectFlags, listFlags } from './flags.ts'
+import type { NetworkView } from './routes.ts'
+
+export interface DockerTools extends NetworkTools {
+  print(text: string): void
+  complain(text: string): void
+}
+
+/** The id on this host for the beginning of an id in the cluster; undefined when that is no other word. */
+export function localIdFor(networks: readonly NetworkView[], word: string): string | undefined {
+  if (!/^[0-9a-f]+$/.test(word) || networks.some(({ name }) => name === word)) return undefined
+  const [found, another] = networks.filter(({ id }) => id.startsWith(word))
+  return another === undefined && found?.localId !== found?.id ? found?.localId : undefined
+}
+
+/** `inspect`, `connect`, `disconnect`: the words with ids that this host's engine knows. */
+export async function withLocalIds(
+  command: string,
+  words: string[],
+  tools: NetworkTools,
+): Promise<string[] | undefined> {
+  const flags = { inspect: inspectFlags, connect: connectFlags, disconnect: forceFlags }[command]
+  if (flags === undefined) return undefined
+  const { operands, unknown } = parseMixed(words, flags)
+  if (unknown) return undefined
+  const { networks } = await clusterNetworks(tools)
+  const changed = [...words]
+  for (const { word, at } of command === 'inspect' ? operands : operands.slice(0, 1)) {
+    changed[at] = localIdFor(networks, word) ?? word
+  }
+  return changed
+}
+
+/** False when docker should do it: it was asked for a format of its own. */
+export async function listNetworks(words: string[], tools: DockerTools): Promise<boolean> {
+  const { options, operands, unknown } = parseMixed(words, listFlags)
+  const has = (...names: string[]): boolean =>
+    options.some(({ name, value }) => names.includes(name) && value !== 'false')
+  if (unknown || operands.length > 0 || has('format')) return false
+  const { networks } = await clusterNetworks(tools)
+  const filters = filtersOf(options, networks)
+  if (filters === undefined) return false
+  const here = await tools.dockerd.networks(filters)
+  tools.print(showNetworks(here, networks, { quiet: has('quiet', 'q'), whole: has('no-trunc') }))
+  return true
+}
+
+function filtersOf(
+  options: readonly Option[],
+  networks: readonly NetworkView[],
+): Record<string, string[]> | undefined {
+  const filters: Record<string, string[]> = {}
+  for (const { name, value = '' } of options) {
+    if (name !== 'filter' && name !== 'f') continue
+    const [, key = '', wanted = ''] = /^\s*([^=]+?)\s*=(.*)$/s.exec(value) ?? []
+    if (key === '') return undefined
+    const translated =
+      key === 'driver' && wanted === 'overlay'
+        ? 'vxlan'
+        : key === 'id'
+          ? (localIdFor(networks, wanted) ?? wanted)
+          : wanted
+    filters[key] = [...(filters[key] ?? []), translated]
+  }
+  return filters
+}
+
+/** As docker prints them; pure. */
+export function showNetworks(
+  here: readonly EngineNetwork[],
+  networks: readonly NetworkView[],
+  { quiet = false, whole = false }: { quiet?: boolean; whole?: boolean } = {},
+): string {
+  const cluster = new Map(networks.map(({ id, localId }) => [localId, id]))
+  const rows = [...here]
+    .sort((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }))
+    .map(({ Id, Name, Driver, Scope }) => {
+      const id = cluster.get(Id) ?? Id
+      return [whole ? id : id.slice(0, 12), Name, cluster.has(Id) ? 'overlay' : Driver, Scope]
+    })
+  if (quiet) return rows.map(([id]) => id).join('\n')
+  return table([['NETWORK ID', 'NAME', 'DRIVER', 'SCOPE'], ...rows], 10)
+}
+
+/** True when all are gone. */
+export async function removeNetworks(words: string[], tools: DockerTools): Promise<boolean | undefined> {
+  const { options, operands, unknown } = parseMixed(words, forceFlags)
+  if (unknown || operands.length === 0) return undefined
+  const { networks } = await clusterNetworks(tools)
+  const force = options.length > 0
+  let all = true
+  for (const { word } of operands) {
+    try {
+      const network = find(networks, word)
+      if (network !== undefined) refuseUsed(network)
+      await tools.dockerd.removeNetwork(network?.localId ?? word)
+      tools.print(word)
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error
+      if (force && isCode(error, 'not-found')) continue
+      tools.complain(error.line)
+      all = false
+    }
+  }
+  return all
+}
+
+function find(networks: readonly NetworkView[], word: string): NetworkView | undefined {
+  const exact = networks.find(({ id, name, localId }) => name === word || id === word || localId === word)
+  if (exact !== undefined || !/^[0-9a-f]+$/.test(word)) return exact
+  const [found, another] = networks.filter(
+    ({ id, localId = '' }) => id.startsWith(word) || localId.startsWith(word),
+  )
+  return another === undefined ? found : undefined
+}
+
+function refuseUsed({ name, id, users }: NetworkView): void {
+  if (users.length === 0) return
+  const shown = users.slice(0, 5).map(({ host, container }) => {
+    return container === undefined
+      ? `a container on ${host}`
+      : `${container.name} (${container.id.slice(0, 12)}) on ${host}`
+  })
+  const rest = users.length > shown.length ? ` and ${users.length - shown.length} more` : ''
+  throw new DriverError(
+    'in-use',
+    `network ${name ?? id.slice(0, 12)} is used by ${shown.join(', ')}${rest}`,
+    {
+      hint: 'stop these containers, or disconnect them (docker network disconnect), then remove it',
+    },
+  )
+}
+
+/** `network create -d overlay`. False when it is not a network of the cluster: docker should make it. */
+export async function createNetwork(words: string[], tools: DockerTools): Promise<boolean> {
+  const { options, operands, unknown } = parseMixed(words, createFlags)
+  const given = (...names: string[]): Option[] => options.filter(({ name }) => names.includes(name))
+  const driver = given('driver', 'd').at(-1)?.value ?? ''
+  const [operand] = operands
+  if (unknown || operands.length !== 1 || operand === undefined) return false
+  if (!['overlay', 'vxlan'].includes(driver)) return false
+  // Complete as it is: today's own words.
+  if (driver === 'vxlan' && given('ipam-driver').length > 0) return false
+  const chooses = !given('subnet').some(({ value = '' }) => !value.includes(':'))
+  const body = (pool?: string) => createBody(operand.word, options, pool)
+  if (body() === undefined) return false
+  await refuseTaken(operand.word, tools)
+  const make = (pool?: string) => tools.dockerd.createNetwork(body(pool) ?? {})
+  const id = chooses ? await onSomePool(make, tools) : await make()
+  await tellWinner(id, operand.word, tools)
+  return true
+}
+
+async function refuseTaken(name: string, tools: DockerTools): Promise<void> {
+  const taken = (await clusterNetworks(tools)).networks.find((it) => it.name === name)
+  if (taken === undefined) return
+  throw new DriverError('taken', `network with name ${name} already exists`, {
+    hint: `it is ${taken.id.slice(0, 12)} on all hosts; remove it first, or choose another name`,
+  })
+}
+
+async function onSomePool(make: (pool: string) => Promise<string>, tools: DockerTools): Promise<string> {
+  const refused: string[] = []
+  for (;;) {
+    const pool = await choosePool(tools, refused)
+    try {
+      return await make(pool)
+    } catch (error) {
+      refused.push(pool)
+      const { claimed } = await clusterNetworks(tools)
+      // Only if another host took the pool in the meantime.
+      if (!claimed.includes(pool) || refused.length === attempts) throw error
+    }
+  }
+}
+
+/** The engine made it; whether it is the cluster's is decided by who was first to claim its name. */
+async function tellWinner(id: string, name: string, tools: DockerTools): Promise<void> {
+  const ready = await waitUntilReady(tools, name)
+  if (ready !== undefined && ready.id !== id) {
+    throw new DriverError('taken', `another host made network ${name} at the same moment, and was first`, {
+      hint: `it is ${ready.id.slice(0, 12)} on all hosts now; this one has gone`,
+    })
+  }
+  tools.print(id)
+  if (ready === undefined)
+    tools.complain(`network ${name} is not on the other hosts yet; see 'multihost status'`)
+}

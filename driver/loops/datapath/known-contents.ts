@@ -1,0 +1,46 @@
+/**
+ * One namespace as the driver knows it: what a look at the kernel found, and what was applied since.
+ */
+import { advance, type Contents, contentsOf } from '../../core/datapath/contents.ts'
+import type { Observed, Op } from '../../core/datapath/datapath.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+
+export interface Memory {
+  /** `undefined`: there is no such namespace, or nothing is known of it. */
+  contents(): Contents | undefined
+  /** Nothing was left half done, and nobody has said `doubt`, since the last look. */
+  isSure(): boolean
+  doubt(): void
+  /** `corrected` adds what a look cannot see. */
+  look(namespace: string, corrected: (seen: Observed) => Observed): Promise<void>
+  /** Rejects with the kernel's refusal; then only another look can tell. */
+  apply(ops: readonly Op[]): Promise<void>
+  forget(): void
+}
+
+export function remember(kernel: Pick<Kernel, 'observe' | 'apply'>): Memory {
+  let contents: Contents | undefined
+  let sure = false
+  return {
+    contents: () => contents,
+    isSure: () => sure,
+    doubt: () => {
+      sure = false
+    },
+    async look(namespace, corrected) {
+      const seen = await kernel.observe(namespace)
+      contents = seen && contentsOf(corrected(seen))
+      sure = true
+    },
+    async apply(ops) {
+      sure = false
+      await kernel.apply(ops)
+      contents = advance(contents, ops)
+      sure = true
+    },
+    forget() {
+      contents = undefined
+      sure = false
+    },
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Makes this host's engine have the cluster's networks, and tells the cluster what only the engine knows: names and
+ * labels.
+ *
+ * Nothing is removed on the word of a copy: before a removal the store is read consistently and the plan made anew.
+ * A network that cannot be made or removed is reported and tried again later; the others are not held up by it.
+ */
+import { addReplica, removeReplica } from '../../core/changes.ts'
+import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
+import type { Change, HostName, Snapshot } from '../../core/records.ts'
+import { isOfNetworks } from '../../core/snapshot.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { Log } from '../../log.ts'
+import type { Store } from '../../store/store.ts'
+import { lasting } from '../kit/grace-period.ts'
+import { type LoopRun, startLoop } from '../kit/loop.ts'
+import { type Troubles, troubles } from '../kit/retry-backoff.ts'
+import type { LaneStatus } from '../kit/work-queue.ts'
+import { planNetworks, replicaOf, type Step } from './plan.ts'
+
+export interface NetworksOptions {
+  store: Store
+  engine: Engine
+  host: HostName
+  /** Networks that Docker is making, or has just made: it may not show them yet. */
+  creating(): readonly string[]
+  /** Before the engine is told to remove a network. */
+  removing(): Promise<void>
+  /** Removes a network from this host, and from all when nobody uses it. The verb. */
+  discard(local: string): Promise<void>
+  /** Goes on with a removal that was begun. The verbs' too. */
+  finish(network: string): Promise<void>
+  log: Log
+  everyMs?: number
+  /** How long something must be so before it is believed that nobody is just about to change it. */
+  graceMs?: number
+  onRun?(run: LoopRun): void
+}
+
+export interface NetworksLoop {
+  poke(): void
+  status(): LaneStatus & { problems: string[] }
+  close(): Promise<void>
+}
+
+export function startNetworks(options: NetworksOptions): NetworksLoop {
+  const { store, engine, host, log, everyMs = 10_000, graceMs = 3000, onRun } = options
+  const known = troubles({ onNew: (key, message) => log.warn({ network: key }, message) })
+  const waiting = lasting()
+  let retry: { at: number; timer: NodeJS.Timeout } | undefined
+
+  const plan = async (): Promise<Step[]> => {
+    const here = await engine.networks()
+    const steps = planNetworks(store.snapshot(), host, here, options.creating())
+    if (!steps.some(({ step }) => step === 'remove')) return steps
+    return planNetworks(await store.read(), host, here, options.creating())
+  }
+  const work = async (): Promise<void> => {
+    // What a copy says may be old; the store's return pokes us.
+    if (!store.status().fresh) return again(1000)
+    const steps = await plan()
+    const unsure = steps.filter(needsGrace).map(keyOf)
+    const sure = waiting.since(unsure, graceMs)
+    known.keep(new Set(steps.map(keyOf)))
+    for (const step of steps) {
+      if (needsGrace(step) && !sure.has(keyOf(step))) continue
+      if (known.mayTry(keyOf(step)) && !(await attempt(step, known, options))) again(0)
+    }
+    if (unsure.length > 0) again(graceMs)
+    if (known.messages().length > 0) again(1000)
+  }
+  /** The earliest wish counts. */
+  const again = (afterMs: number): void => {
+    const at = Date.now() + afterMs
+    if (retry !== undefined && retry.at <= at) return
+    clearTimeout(retry?.timer)
+    const fire = (): void => {
+      retry = undefined
+      loop.poke()
+    }
+    retry = { at, timer: setTimeout(fire, afterMs) }
+  }
+
+  const loop = startLoop({ name: 'networks', everyMs, log, work, onRun })
+  const stop = store.onChange((_, changed) => {
+    if (changed.some((key) => isOfNetworks(key, host))) loop.poke()
+  })
+  return {
+    poke: loop.poke,
+    status: () => ({ ...loop.status(), problems: known.messages() }),
+    async close() {
+      stop()
+      await loop.close()
+      clearTimeout(retry?.timer)
+    },
+  }
+}
+
+function needsGrace({ step }: Step): boolean {
+  return step === 'map' || step === 'forget' || step === 'discard' || step === 'finish'
+}
+
+function keyOf(step: Step): string {
+  if (step.step === 'report') return `report ${step.key}`
+  return `${step.step} ${'local' in step ? step.local : step.network}`
+}
+
+/** False when the store has changed meanwhile: the plan must be made anew. */
+async function attempt(step: Step, known: Troubles, options: NetworksOptions): Promise<boolean> {
+  try {
+    if (step.step === 'report') known.failed(keyOf(step), step.message)
+    else {
+      await apply(step, options)
+      known.clear(keyOf(step))
+    }
+    return true
+  } catch (error) {
+    // A hint says that trying again cannot help: the value of the key cannot be read.
+    if (isCode(error, 'conflict') && error.hint === undefined) return false
+    known.failed(keyOf(step), `${describe(step)}: ${asDriverError(error).line}`)
+    return true
+  }
+}
+
+async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksOptions): Promise<void> {
+  const { store, engine, host, log } = options
+  switch (step.step) {
+    case 'learn':
+      await store.commit(learn(store.snapshot(), step))
+      return log.info({ network: step.network, name: step.name }, 'network has got its name')
+    case 'map':
+      return store.commit([addReplica(store.snapshot(), host, step.local, step.network)])
+    case 'forget':
+      log.warn({ local: step.local }, 'the engine does not have this network any more')
+      return store.commit(removeReplica(store.snapshot(), host, step.local))
+    case 'discard':
+      log.warn({ local: step.local }, 'a network that the engine never got is removed')
+      return options.discard(step.local)
+    case 'finish':
+      return options.finish(step.network)
+    case 'remove':
+      await options.removing()
+      await engine.removeNetwork(step.local)
+      return log.info(
+        { local: step.local, name: step.name, why: step.why },
+        'network removed from the engine',
+      )
+    case 'create': {
+      const network = store.snapshot().networks.get(step.network)?.value
+      if (network === undefined || network.removing) return
+      const local = await engine.createNetwork(replicaOf(network))
+      return log.info({ network: step.network, name: step.name, local }, 'network made in the engine')
+    }
+  }
+}
+
+function learn(
+  snapshot: Snapshot,
+  { network: id, name, labels }: Extract<Step, { step: 'learn' }>,
+): Change[] {
+  const network = snapshot.networks.get(id)
+  if (network === undefined) return []
+  const claim = snapshot['network-names'].get(name)
+  // Somebody was faster since the plan was made.
+  if (claim !== undefined && claim.value !== id && snapshot.networks.has(claim.value)) {
+    throw new DriverError('conflict', `network ${claim.value.slice(0, 12)} has the name ${name}`)
+  }
+  const held: Change =
+    claim === undefined
+      ? { op: 'create', table: 'network-names', key: name, value: id }
+      : { op: 'update', table: 'network-names', key: name, value: id, index: claim.index }
+  const value = { ...network.value, name, labels }
+  return [held, { op: 'update', table: 'networks', key: id, value, index: network.index }]
+}
+
+function describe(step: Step): string {
+  switch (step.step) {
+    case 'report':
+      return step.message
+    case 'create':
+      return `network ${step.name} cannot be made on this host`
+    case 'remove':
+      return `network ${step.name} cannot be removed from this host (${step.why})`
+    default:
+      return `network ${('local' in step ? step.local : step.network).slice(0, 12)}: ${step.step}`
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * Consul's HTTP API, as far as the store needs it: list a folder, run a transaction, keep a session.
+ *
+ * The `consul` package is no longer maintained, so it is wrapped here and imported nowhere else; it does not say what
+ * failed in words that help. Lists go without it: they are bounded by silence and not in all, since a large store on
+ * a busy machine takes longer than any other call may. Sockets are limited, because Consul closes the 201st
+ * connection of one address.
+ */
+import { readFileSync } from 'node:fs'
+import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
+import Consul from 'consul'
+import { DriverError } from '../../core/errors.ts'
+import { type StoreAddress, showAddress } from './url.ts'
+
+export interface ClientOptions {
+  /** After every transaction that has changed Consul, with its steps. */
+  wrote?: ((what: string) => void) | undefined
+  address: StoreAddress
+  timeoutMs: number
+  token?: string | undefined
+  /** Files in PEM. */
+  tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
+  /** After every call: undefined when Consul has answered, whatever it said. */
+  heard?: (failure: DriverError | undefined) => void
+}
+
+export interface Item {
+  key: string
+  index: number
+  text: string
+}
+
+export interface Listing {
+  items: Item[]
+  /** `X-Consul-Index`: what a blocking query waits above. */
+  index: number
+  /** Length of the answer. */
+  bytes: number
+}
+
+export type TxnStep = {
+  Verb: 'get' | 'cas' | 'check-index' | 'check-not-exists' | 'delete-cas' | 'delete' | 'delete-tree'
+  Key: string
+  Value?: string
+  Index?: number
+  Flags?: number
+}
+
+/** The first step that did not hold. */
+export interface TxnConflict {
+  failedStep: number
+}
+
+export interface ConsulClient {
+  list(prefix: string, query?: ListQuery): Promise<Listing>
+  /** The index that Consul gave to the last step's key, or the first step that did not hold. */
+  transact(steps: readonly TxnStep[]): Promise<{ index: number } | TxnConflict>
+  createSession(name: string, ttlMs: number): Promise<string>
+  /** False when Consul does not know the session (any more). */
+  renewSession(id: string): Promise<boolean>
+  destroySession(id: string): Promise<void>
+  /** All of now: a Consul that has just started answers any other question from its log's past for a while. */
+  sessions(): Promise<string[]>
+  close(): void
+}
+
+export interface ListQuery {
+  /** Answer when the folder's index is above this one, or after `waitMs`. */
+  index?: number
+  waitMs?: number
+  /** Asked of a leader that has made sure that it is still the leader. */
+  consistent?: boolean
+  /** Waits as long as Consul answers others meanwhile: to make everything of a large store takes it a while. */
+  patient?: boolean
+  signal?: AbortSignal
+}
+
+const maxSockets = 32
+/** Kept open for the next call; what a burst needed beyond is closed. */
+const maxFreeSockets = 4
+
+export function createClient(options: ClientOptions): ConsulClient {
+  const { address, timeoutMs, token } = options
+  const agent = agentFor(options)
+  const { secure, host, port } = address
+  const defaults = token === undefined ? {} : { token }
+  const consul = new Consul({ secure, host, port, agent, defaults })
+  const call = <T>(what: () => Promise<T>): Promise<T> => heard(what, options)
+  const timeout = timeoutMs
+
+  return {
+    list: (prefix, query = {}) => call(() => list(options, agent, prefix, query)),
+    async transact(steps) {
+      const answer = await call(() => transact(consul, steps, timeoutMs))
+      const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
+      if (!('failedStep' in answer) && writes.length > 0) {
+        options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
+      }
+      return answer
+    },
+    async createSession(name, ttlMs) {
+      // Without checks: the session tells of the driver, not of the agent that it happened to reach.
+      const wanted = { name, ttl: `${ttlMs / 1000}s`, behavior: 'release' as const, checks: [], timeout }
+      return (await call(() => consul.session.create(wanted))).ID
+    },
+    renewSession: (id) => call(() => isThere(consul.session.renew(withTimeout({ id }, timeout)))),
+    destroySession: async (id) => {
+      await call(() => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
+    },
+    sessions: async () => {
+      const query = { consistent: true, ...withTimeout<{ dc?: string }>({}, timeout) }
+      const all = await call(() => consul.session.list(query))
+      return all.map(({ ID }) => ID)
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+function agentFor({ address, tls = {} }: ClientOptions): Agent {
+  const pool = { keepAlive: true, maxSockets, maxFreeSockets }
+  if (!address.secure) return new HttpAgent(pool)
+  return new HttpsAgent({
+    ...pool,
+    ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile) }),
+    ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile) }),
+    ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile) }),
+  })
+}
+
+async function list(options: ClientOptions, agent: Agent, key: string, query: ListQuery): Promise<Listing> {
+  const { index, waitMs = 0, consistent, patient, signal } = query
+  const asked = [
+    'recurse',
+    ...(index === undefined ? [] : [`index=${index}`, `wait=${waitMs}ms`]),
+    ...(consistent === true ? ['consistent'] : []),
+  ]
+  const path = key.split('/').map(encodeURIComponent).join('/')
+  const get = (what: string, bounds: Bounds): Promise<Answer> => read(options, agent, what, bounds)
+  // Consul adds up to a sixteenth to a wait, so that many watchers do not come back at once.
+  const silenceMs = options.timeoutMs + waitMs * (1 + 1 / 16)
+  const half = { silenceMs: silenceMs / 2 }
+  const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
+  const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
+  const { body, index: now } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
+  // A folder without keys is not found, and the answer is empty.
+  const items = body === '' ? [] : (JSON.parse(body) as RawItem[])
+  return { items: items.map(itemOf), index: now, bytes: body.length }
+}
+
+interface Bounds {
+  silenceMs: number
+  /** Asked after every such silence, at most `patience` times: while it resolves, the silence may go on. */
+  isAlive?: () => Promise<unknown>
+  signal?: AbortSignal | undefined
+}
+
+const patience = 30
+
+function read(options: ClientOptions, agent: Agent, path: string, bounds: Bounds): Promise<Answer> {
+  const { secure, host, port } = options.address
+  const { silenceMs, isAlive, signal } = bounds
+  const url = `${secure ? 'https' : 'http'}://${host}:${port}${path}`
+  const headers = options.token === undefined ? {} : { 'x-consul-token': options.token }
+  return new Promise((resolve, reject) => {
+    const request = (secure ? httpsGet : httpGet)(url, { agent, headers, ...(signal && { signal }) })
+    let silences = 0
+    let done = false
+    const goOn = (): void => {
+      if (!done) silence.refresh()
+    }
+    const giveUp = (): void => {
+      request.destroy(new Error(`request timed out (${Math.round(silenceMs)}ms)`))
+    }
+    const silent = (): void => {
+      silences += 1
+      if (isAlive === undefined || silences > patience) giveUp()
+      else isAlive().then(goOn, giveUp)
+    }
+    const silence = setTimeout(silent, silenceMs)
+    const end = (): void => {
+      done = true
+      clearTimeout(silence)
+    }
+    request.on('error', reject).on('close', end)
+    request.on('response', (response) => void answerOf(response, goOn).then(resolve, reject))
+  })
+}
+
+async function answerOf(response: IncomingMessage, onChunk: () => void): Promise<Answer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) {
+    onChunk()
+    chunks.push(chunk)
+  }
+  const { statusCode = 0, headers } = response
+  const body = Buffer.concat(chunks).toString()
+  if (statusCode === 200 || statusCode === 404) return { body, index: Number(headers['x-consul-index'] ?? 0) }
+  throw Object.assign(new Error(body), { response: { statusCode, body } })
+}
+
+async function transact(
+  consul: Consul,
+  steps: readonly TxnStep[],
+  timeout: number,
+): Promise<{ index: number } | TxnConflict> {
+  const operations = steps.map((step) => ({ KV: step }))
+  try {
+    // The package's types are of another spelling than what it sends on; Consul's own is what arrives.
+    const answer = await consul.transaction.create(operations as never, withTimeout({}, timeout) as never)
+    const written = answer.Results?.at(-1)?.KV as { ModifyIndex: number } | undefined
+    return { index: written?.ModifyIndex ?? 0 }
+  } catch (error) {
+    const conflict = conflictIn(error)
+    if (conflict === undefined) throw error
+    return conflict
+  }
+}
+
+/** A step that did not hold is 409 with the step's number; a step that is not allowed has 409 too. */
+function conflictIn(error: unknown): TxnConflict | undefined {
+  const { response } = error as Failure
+  if (response?.statusCode !== 409) return undefined
+  const failed = (response.body as { Errors?: { OpIndex: number; What: string }[] })?.Errors ?? []
+  const denied = failed.find(({ What }) => /permission denied/i.test(What))
+  if (denied !== undefined) throw new Error(denied.What)
+  return { failedStep: Math.min(...failed.map(({ OpIndex }) => OpIndex)) }
+}
+
+async function isThere(answer: Promise<unknown>): Promise<boolean> {
+  try {
+    await answer
+    return true
+  } catch (error) {
+    if ((error as Failure).response?.statusCode === 404) return false
+    throw error
+  }
+}
+
+async function heard<T>(what: () => Promise<T>, options: ClientOptions): Promise<T> {
+  try {
+    const answer = await what()
+    options.heard?.(undefined)
+    return answer
+  } catch (error) {
+    const failure = failureOf(error as Failure, options.address)
+    options.heard?.(failure.code === 'unavailable' ? failure : undefined)
+    throw failure
+  }
+}
+
+type Agent = HttpAgent | HttpsAgent
+
+interface Answer {
+  body: string
+  /** `X-Consul-Index` */
+  index: number
+}
+
+interface Failure extends Error {
+  response?: { statusCode: number; body?: unknown }
+}
+
+function failureOf(error: Failure, address: StoreAddress): DriverError {
+  const where = showAddress(address)
+  const body = error.response?.body
+  const said =
+    typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : withoutCall(error.message)
+  if (error.response?.statusCode === 413) {
+    return new DriverError('invalid', `the change is too large for Consul: ${said}`, { cause: error })
+  }
+  if (/permission denied|ACL not found/i.test(said)) {
+    const hint = `give the driver a token that may write under ${address.prefix}/ and create sessions`
+    return new DriverError('unavailable', `Consul at ${where} refuses: ${said}`, { hint, cause: error })
+  }
+  if (/certificate|altname/i.test(`${said} ${(error as NodeJS.ErrnoException).code}`)) {
+    return new DriverError('unavailable', `Consul at ${where} cannot be trusted: ${said}`, {
+      hint: '--kv-ca-file names the authority that has signed the certificate, which must be for the host that --kv-store names',
+      cause: error,
+    })
+  }
+  return new DriverError('unavailable', `Consul at ${where} does not answer: ${said}`, {
+    hint: 'running containers are not affected; it goes on by itself when Consul is back',
+    cause: error,
+  })
+}
+
+/** The package puts `consul: kv.get: ` before what happened. */
+function withoutCall(message: string): string {
+  return message.replace(/^consul: [\w.]+: /i, '')
+}
+
+interface RawItem {
+  Key: string
+  ModifyIndex: number
+  /** Base64. */
+  Value: string | null
+}
+
+function itemOf({ Key, ModifyIndex, Value }: RawItem): Item {
+  return { key: Key, index: ModifyIndex, text: Buffer.from(Value ?? '', 'base64').toString() }
+}
+
+/** The package takes `timeout` everywhere; its types know it nowhere. */
+function withTimeout<T extends object>(options: T, timeout: number): T & { timeout: number } {
+  return { ...options, timeout }
+}

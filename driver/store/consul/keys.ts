@@ -1,0 +1,46 @@
+/**
+ * Consul's names for the records: `<prefix>/<table>/<key>`, readable in Consul's own UI.
+ *
+ * Every part is percent-encoded, so that a service called `a/b` stays one part; colons are left, since IPv6
+ * addresses read better with them. The slash of a pool is written as `-`, which no address contains.
+ */
+import type { Table } from '../../core/records.ts'
+import { tables } from '../../core/snapshot.ts'
+import type { ChangedKey } from '../store.ts'
+
+const inTwoParts: ReadonlySet<Table> = new Set<Table>(['replicas', 'addresses', 'endpoints', 'services'])
+
+/** Behind the prefix: `endpoints/<network>/<endpoint>`. */
+export function pathOf({ table, key }: ChangedKey): string {
+  return `${table}/${partsOf(table, key).map(encode).join('/')}`
+}
+
+/** Undefined for what is not a record: other tables of a newer version, folders, whatever was put there by hand. */
+export function parsePath(path: string): ChangedKey | undefined {
+  const [first = '', ...rest] = path.split('/')
+  const table = tables.find((known) => known === first)
+  if (table === undefined || rest.includes('')) return undefined
+  if (rest.length !== (inTwoParts.has(table) ? 2 : 1)) return undefined
+  try {
+    const parts = rest.map(decodeURIComponent)
+    return { table, key: table === 'pools' ? withSlash(parts.join('')) : parts.join('/') }
+  } catch {
+    // decodeURIComponent throws for a stray percent sign: nobody of ours wrote that key.
+    return undefined
+  }
+}
+
+function partsOf(table: Table, key: string): string[] {
+  if (table === 'pools') return [key.replace('/', '-')]
+  if (!inTwoParts.has(table)) return [key]
+  const slash = key.indexOf('/')
+  return [key.slice(0, slash), key.slice(slash + 1)]
+}
+
+function withSlash(part: string): string {
+  return part.replace(/-(\d+)$/, '/$1')
+}
+
+function encode(part: string): string {
+  return encodeURIComponent(part).replaceAll('%3A', ':')
+}

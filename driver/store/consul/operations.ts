@@ -1,0 +1,88 @@
+/**
+ * A commit's changes, checked and in the two forms that are needed: what Consul is asked, and what is then known.
+ */
+import { DriverError } from '../../core/errors.ts'
+import type { Change } from '../../core/records.ts'
+import { checkRecord } from '../schemas.ts'
+import type { ChangedKey, ConflictCause } from '../store.ts'
+import type { TxnStep } from './client.ts'
+import { pathOf } from './keys.ts'
+
+/** Consul takes 64 operations in a transaction; the rest is for the change log. */
+export const maxSteps = 60
+
+export interface Step extends ChangedKey {
+  change: Change
+  /** The new value as JSON; undefined for steps that write none. */
+  text: string | undefined
+}
+
+/** Throws `invalid` for too many steps or a key twice, and `internal` for a value that could not be read back. */
+export function stepsOf(changes: readonly Change[]): Step[] {
+  if (changes.length > maxSteps) {
+    throw new DriverError('invalid', `a commit takes at most ${maxSteps} steps, not ${changes.length}`)
+  }
+  const steps = changes.map((change) => ({
+    table: change.table,
+    key: change.key,
+    change,
+    text: textOf(change),
+  }))
+  const names = new Set<string>()
+  for (const { table, key } of steps) {
+    const name = `${table}/${key}`
+    if (names.has(name)) throw new DriverError('invalid', `${name} occurs twice in one commit`)
+    names.add(name)
+  }
+  // Consul reads a compare-and-set with index 0 as "create".
+  const unread = changes.find((change) => 'index' in change && !(change.index > 0))
+  if (unread !== undefined) throw new DriverError('invalid', `${unread.op} of ${unread.key} needs an index`)
+  return steps
+}
+
+/** What the records are after the commit; the steps that change nothing left out. */
+export function writtenBy(steps: readonly Step[]): (ChangedKey & { value: unknown })[] {
+  return steps
+    .filter(({ change }) => change.op !== 'expect')
+    .map(({ table, key, text }) => ({ table, key, value: text === undefined ? undefined : JSON.parse(text) }))
+}
+
+/**
+ * `flags` must differ in every commit: Consul leaves the index of a key as it was when nothing of it changes, and
+ * then the log would name an index that the key does not have.
+ */
+export function txnStep({ change, text = '', ...at }: Step, prefix: string, flags: number): TxnStep {
+  const Key = `${prefix}/${pathOf(at)}`
+  const Value = Buffer.from(text).toString('base64')
+  switch (change.op) {
+    case 'create':
+      return { Verb: 'cas', Key, Value, Index: 0, Flags: flags }
+    case 'update':
+      return { Verb: 'cas', Key, Value, Index: change.index, Flags: flags }
+    case 'remove':
+      return { Verb: 'delete-cas', Key, Index: change.index }
+    case 'expect':
+      return { Verb: 'check-index', Key, Index: change.index }
+    case 'drop':
+      return { Verb: 'delete', Key }
+  }
+}
+
+export function conflictAt({ table, key, change }: Step, hint?: string): DriverError {
+  const cause: ConflictCause = { table, key }
+  const what = change.op === 'create' ? 'exists already' : 'was changed in the meantime'
+  return new DriverError('conflict', `${table}/${key} ${what}`, {
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+function textOf(change: Change): string | undefined {
+  if (change.op !== 'create' && change.op !== 'update') return undefined
+  try {
+    return JSON.stringify(checkRecord(change.table, change.key, JSON.parse(JSON.stringify(change.value))))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new DriverError('internal', `not written: ${reason}`, { cause: error })
+  }
+}

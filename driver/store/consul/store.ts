@@ -1,0 +1,179 @@
+/**
+ * The store in Consul, for all versions from 1.8 on.
+ *
+ * A commit is one transaction of compare-and-set steps plus an entry in the change log (changelog.ts); the answer's
+ * index brings the own snapshot forward at once (replica.ts); other hosts follow the log (watch.ts). A host's cost
+ * per change is the log of the last seconds, whatever the store holds; once a minute it reads everything.
+ */
+import { DriverError } from '../../core/errors.ts'
+import type { Change, HostName } from '../../core/records.ts'
+import { copyOnDisk } from '../disk-copy.ts'
+import { createListeners } from '../listeners.ts'
+import { type Log, silent } from '../log.ts'
+import { createReplica, type Replica } from '../mirror.ts'
+import { highestIndex, putBack } from '../restore.ts'
+import { coalesce } from '../single-flight.ts'
+import type { Store, StoreStatus } from '../store.ts'
+import { type Changelog, createChangelog } from './change-log.ts'
+import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
+import { createHealth, type Health } from './health.ts'
+import { createSessionKeeper } from './session.ts'
+import { transact } from './transactions.ts'
+import { parseStoreUrl, showAddress } from './url.ts'
+import { follow, sortItems } from './watch.ts'
+
+export interface ConsulOptions {
+  /** `consul://192.168.33.10:8500`, with the prefix behind it if it is not `multihost`; `https://…` for TLS. */
+  url: string
+  prefix?: string
+  host: HostName
+  token?: string
+  tls?: ClientOptions['tls']
+  wrote?: ClientOptions['wrote']
+  /** For every call. A watch is answered within half of it. */
+  timeoutMs?: number
+  /** How often everything is read again, for changes made by hand; a large store less often. */
+  resyncMs?: number
+  /** How long entries of the change log lie at least. */
+  retentionMs?: number
+  sessionTtlMs?: number
+  /** Where a copy of the snapshot is kept. */
+  diskPath?: string
+  saveEveryMs?: number
+  log?: Log
+}
+
+/** Unless another `timeoutMs` is given. */
+export const storeAnswersWithinMs = 4000
+
+/** Resolves as soon as the copy on disk is read, whether Consul can be reached or not. Throws `invalid` for the URL. */
+export async function openConsulStore(options: ConsulOptions): Promise<Store> {
+  const { host, timeoutMs = storeAnswersWithinMs, log = silent } = options
+  const { retentionMs = 5000, sessionTtlMs = 15_000 } = options
+  const address = parseStoreUrl(options.url, options.prefix)
+  const health = createHealth(log)
+  const client = createClient({ ...options, address, timeoutMs, heard: health.heard })
+  const listeners = createListeners((error) => log.error({ err: error }, 'a listener of the store failed'))
+  const copy = await copyOnDisk(options, showAddress(address), log)
+  const replica = createReplica(copy.snapshot, {
+    changed: (snapshot, keys) => {
+      copy.touch(snapshot, keys)
+      listeners.tell(snapshot, keys)
+    },
+    corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
+  })
+  const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
+  const known = highestIndex(copy.snapshot)
+  const parts: Parts = { client, replica, changelog, prefix: address.prefix, log, known, bytes: 0 }
+  const readAll = coalesce(() => readInto(parts))
+  const session = createSessionKeeper(client, {
+    name: `multihost ${host}`,
+    ttlMs: sessionTtlMs,
+    lost: (id) => log.warn({ session: id }, 'Consul has lost the session, it is made anew'),
+  })
+  const stop = new AbortController()
+  const { resyncMs = 60_000 } = options
+  const watching = follow({
+    ...parts,
+    ...{ readAll, waitMs: timeoutMs / 2, signal: stop.signal, connected: health.watching },
+    resyncMs: () => Math.max(resyncMs, parts.bytes / resyncBytesPerMs),
+  })
+
+  return {
+    snapshot: () => replica.snapshot(),
+    async read() {
+      await within(timeoutMs, readAll())
+      return replica.snapshot()
+    },
+    commit: (changes) => commit(parts, changes, readAll),
+    onChange: listeners.add,
+    status: () => statusOf(showAddress(address), replica, health),
+    session: session.session,
+    sessions: async () => new Set(await client.sessions()),
+    async close() {
+      stop.abort()
+      await Promise.all([watching, session.close()])
+      client.close()
+      await copy.flush()
+    },
+  }
+}
+
+interface Parts {
+  client: ConsulClient
+  replica: Replica
+  changelog: Changelog
+  prefix: string
+  log: Log
+  /** The index that the copy on disk tells of; 0 once Consul has answered. */
+  known: number
+  /** What the last full read brought. */
+  bytes: number
+}
+
+/** What reading everything again may take of the network: a change by hand is noticed later in a larger store. */
+const resyncBytesPerMs = 16
+
+async function within<T>(boundMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const error = () => new DriverError('unavailable', `Consul has not answered within ${boundMs} ms`)
+    timer = setTimeout(() => reject(error()), boundMs)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
+async function readInto(parts: Parts): Promise<void> {
+  const full = parts.replica.beginFullRead()
+  try {
+    const { records, top } = await listAll(parts)
+    full.finish(records, top)
+    parts.known = 0
+  } finally {
+    full.abandon()
+  }
+}
+
+/** Everything in Consul; what it had and has lost is put back first. */
+async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
+  const { replica, log } = parts
+  const found = await listWithLog(parts)
+  if (found.index >= Math.max(replica.index(), parts.known)) return found
+  log.warn({ index: found.index, known: replica.index() }, 'Consul has lost data')
+  const relearn = () => listWithLog(parts)
+  const count = await putBack(replica.snapshot(), found.records, (changes) =>
+    transact({ ...parts, relearn }, changes),
+  )
+  log.warn({ records: count }, 'what Consul had lost was put back')
+  return listWithLog(parts)
+}
+
+/** The change log is begun where there is none. */
+async function listWithLog(parts: Parts): Promise<ReturnType<typeof sortItems> & { index: number }> {
+  const { client, changelog, prefix } = parts
+  for (;;) {
+    const { items, index, bytes } = await client.list(`${prefix}/`, { consistent: true, patient: true })
+    parts.bytes = bytes
+    const found = { index, ...sortItems(prefix, changelog.folder, items) }
+    const head = changelog.adopt(found.entries)
+    if (head === undefined) return found
+    const Value = Buffer.from('{}').toString('base64')
+    await client.transact([{ Verb: 'cas', Key: `${prefix}/${head}`, Value, Index: 0 }])
+  }
+}
+
+async function commit(parts: Parts, changes: readonly Change[], relearn: () => Promise<void>): Promise<void> {
+  const { index, written } = await transact({ ...parts, relearn }, changes)
+  parts.replica.commit(index, written)
+}
+
+function statusOf(url: string, replica: Replica, health: Health): StoreStatus {
+  return {
+    url,
+    fresh: health.fresh(),
+    ageMs: health.ageMs(),
+    index: replica.index(),
+    lastError: health.lastError(),
+    corrupt: replica.corrupt(),
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * A commit as one transaction of Consul's: the caller's steps, the change log's entry, and its old segments out.
+ *
+ * Where others have moved the log on meanwhile, it is tried again: nothing of the caller's has been refused then.
+ */
+import { randomInt } from 'node:crypto'
+import { DriverError } from '../../core/errors.ts'
+import type { Change } from '../../core/records.ts'
+import type { Replica, Written } from '../mirror.ts'
+import type { Changelog, LogCommit } from './change-log.ts'
+import type { ConsulClient, TxnConflict, TxnStep } from './client.ts'
+import { pathOf } from './keys.ts'
+import { conflictAt, type Step, stepsOf, txnStep, writtenBy } from './operations.ts'
+
+export interface Transacting {
+  client: Pick<ConsulClient, 'transact'>
+  replica: Pick<Replica, 'corrupt'>
+  changelog: Pick<Changelog, 'entryFor'>
+  prefix: string
+  /** The log is not where it was: learns where it is. */
+  relearn: () => Promise<unknown>
+}
+
+/** Consul's own limit on the operations of a transaction. */
+const maxOperations = 64
+
+/** What was written, and the index that Consul gave it. Throws `conflict`, `invalid`, `unavailable`. */
+export async function transact(
+  on: Transacting,
+  changes: readonly Change[],
+): Promise<{ index: number; written: Written[] }> {
+  const steps = stepsOf(changes)
+  if (steps.length === 0) return { index: 0, written: [] }
+  const flags = randomInt(2 ** 47)
+  const written = writtenBy(steps)
+  const operations = steps.map((step) => txnStep(step, on.prefix, flags))
+  if (written.length === 0)
+    return { index: indexIn(await on.client.transact(operations), on, steps), written }
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const entry = entryFor(on, written, maxOperations - steps.length - logOperations)
+    const answer = await on.client.transact([...operations, ...logging(entry, on.prefix)])
+    const failed = 'failedStep' in answer ? answer.failedStep - steps.length : -1
+    if (failed < 0) {
+      const index = indexIn(answer, on, steps)
+      entry.done()
+      return { index, written }
+    }
+    if (failed === 0) await on.relearn()
+    else entry.late()
+  }
+  throw new DriverError('unavailable', `the change log in Consul moved on ${maxAttempts} times meanwhile`)
+}
+
+/** Each one means that others have committed. */
+const maxAttempts = 20
+
+function indexIn(
+  answer: { index: number } | TxnConflict,
+  { replica, prefix }: Transacting,
+  steps: readonly Step[],
+): number {
+  if (!('failedStep' in answer)) return answer.index
+  const step = steps[answer.failedStep]
+  if (step === undefined) throw new DriverError('internal', `Consul refused step ${answer.failedStep}`)
+  const unreadable = replica.corrupt().includes(`${step.table}/${step.key}`)
+  const hint = `its value cannot be read; mend or delete ${prefix}/${pathOf(step)}`
+  throw conflictAt(step, unreadable ? hint : undefined)
+}
+
+function entryFor({ changelog }: Transacting, written: readonly Written[], room: number): LogCommit {
+  const logged = written.map(({ value, ...at }) => ({ path: pathOf(at), value }))
+  return changelog.entryFor(logged, room)
+}
+
+/** A head, the next one, the entry. */
+const logOperations = 3
+
+/** The head comes first, so that its absence is known from that of the next one; the new entry last, since the index of the last key is the answer. */
+function logging({ head, nextHead, closes, path, text, deletes }: LogCommit, prefix: string): TxnStep[] {
+  const create = (key: string, value: string): TxnStep => {
+    return { Verb: 'cas', Key: `${prefix}/${key}`, Value: Buffer.from(value).toString('base64'), Index: 0 }
+  }
+  return [
+    { Verb: 'get', Key: `${prefix}/${head}` },
+    closes ? create(nextHead, '{}') : { Verb: 'check-not-exists', Key: `${prefix}/${nextHead}` },
+    ...deletes.map((old): TxnStep => ({ Verb: 'delete-tree', Key: `${prefix}/${old}` })),
+    create(path, text),
+  ]
+}

@@ -1,0 +1,204 @@
+/**
+ * This host's copy of the records, brought forward by three sources that overtake each other.
+ *
+ * Own commits are in it as soon as Consul has answered, before the watch tells of them; the log's entries come in
+ * their order; a full read may be older than both when it arrives. Consul's index decides each time: nothing ever
+ * turns a key back to an older index, and what a later commit deleted does not come back. Only a full read that
+ * ends below what was known before it began says that Consul itself went back, and then it counts alone.
+ */
+import { isCode } from '../core/errors.ts'
+import type { Snapshot } from '../core/records.ts'
+import { type AnyDelta, applyDeltas, tables } from '../core/snapshot.ts'
+import { checkRecord, readRecord } from './schemas.ts'
+import type { ChangedKey } from './store.ts'
+
+/** A record as a full read found it. */
+export interface RawRecord extends ChangedKey {
+  index: number
+  text: string
+}
+
+/** A record as a commit left it; `value` is undefined when it is gone. */
+export interface Written extends ChangedKey {
+  value: unknown
+}
+
+export interface Replica {
+  snapshot(): Snapshot
+  /** Everything up to this index of Consul's is in the snapshot. */
+  index(): number
+  /** Paths of the records that cannot be read. */
+  corrupt(): string[]
+  /** A commit of ours, which Consul has given this index. */
+  commit(index: number, written: readonly Written[]): void
+  /** Commits from the log, oldest first; after them the snapshot is complete up to `top`. */
+  follow(entries: readonly { index: number; written: readonly Written[] }[], top: number): void
+  /** To be called before a full read is sent; the answer goes to `finish`, a failure to `abandon`. */
+  beginFullRead(): FullRead
+}
+
+export interface FullRead {
+  /** `top` is the highest index of all keys that were read, the log's too. */
+  finish(records: readonly RawRecord[], top: number): void
+  abandon(): void
+}
+
+export interface ReplicaEvents {
+  changed(snapshot: Snapshot, keys: readonly ChangedKey[]): void
+  /** Once per key and index. */
+  corrupt(error: unknown): void
+}
+
+interface State extends ReplicaEvents {
+  snapshot: Snapshot
+  complete: number
+  /** False for values from the disk copy, which may be of another Consul: no index is compared with theirs. */
+  confirmed: boolean
+  /** Deletions that the log has not told of yet. */
+  deleted: Map<string, number>
+  unreadable: Map<string, number>
+  journals: Set<Journal>
+}
+
+/** For a full read on its way: what has happened since it was sent. */
+interface Journal {
+  /** Name → index, of commits. */
+  changed: Map<string, number>
+  /** The highest index that another full read has brought; -1 when there was none. */
+  surpassed: number
+}
+
+export function createReplica(snapshot: Snapshot, events: ReplicaEvents): Replica {
+  const state: State = {
+    ...events,
+    snapshot,
+    complete: 0,
+    confirmed: false,
+    deleted: new Map(),
+    unreadable: new Map(),
+    journals: new Set(),
+  }
+  return {
+    snapshot: () => state.snapshot,
+    index: () => state.complete,
+    corrupt: () => [...state.unreadable.keys()].sort(),
+    commit: (index, written) => {
+      if (index > state.complete) set(state, advance(state, index, written))
+    },
+    follow: (entries, top) => {
+      const fresh = entries.filter(({ index }) => index > state.complete)
+      completeTo(state, Math.max(state.complete, top))
+      set(
+        state,
+        fresh.flatMap(({ index, written }) => advance(state, index, written)),
+      )
+    },
+    beginFullRead: () => beginFullRead(state),
+  }
+}
+
+function beginFullRead(state: State): FullRead {
+  const before = state.complete
+  const journal: Journal = { changed: new Map(), surpassed: -1 }
+  state.journals.add(journal)
+  return {
+    abandon: () => void state.journals.delete(journal),
+    finish: (records, top) => {
+      state.journals.delete(journal)
+      if (top > journal.surpassed) merge(state, records, { top, wentBack: top < before, ...journal })
+    },
+  }
+}
+
+/** What one commit changes, keys left out that are newer here already. */
+function advance(state: State, index: number, written: readonly Written[]): AnyDelta[] {
+  const deltas: AnyDelta[] = []
+  for (const { value, ...at } of written) {
+    if (index <= indexOf(state, at)) continue
+    const check = () => (value === undefined ? undefined : checkRecord(at.table, at.key, value))
+    const delta = deltaOf(state, at, index, check)
+    if (delta.record === undefined && index > state.complete) state.deleted.set(nameOf(at), index)
+    else state.deleted.delete(nameOf(at))
+    for (const { changed } of state.journals) changed.set(nameOf(at), index)
+    deltas.push(delta)
+  }
+  return deltas
+}
+
+interface Answer {
+  top: number
+  wentBack: boolean
+  changed: Journal['changed']
+}
+
+function merge(state: State, records: readonly RawRecord[], { top, wentBack, changed }: Answer): void {
+  const newer = (name: string): boolean => (changed.get(name) ?? 0) > top
+  const trusted = state.confirmed && !wentBack
+  const found = new Set(records.map(nameOf))
+  const gone = (name: string): boolean => !found.has(name) && !newer(name)
+  const unknown = records.filter((record) => !newer(nameOf(record)) && !(trusted && isSame(state, record)))
+  const deltas = unknown.map(({ table, key, index, text }) =>
+    deltaOf(state, { table, key }, index, () => readRecord(table, key, text)),
+  )
+  for (const name of state.unreadable.keys()) if (gone(name)) state.unreadable.delete(name)
+  if (wentBack) state.deleted.clear()
+  completeTo(state, wentBack ? top : Math.max(top, state.complete))
+  state.confirmed = true
+  for (const other of state.journals) other.surpassed = Math.max(other.surpassed, top)
+  set(state, [...deltas, ...removals(state.snapshot, gone)])
+}
+
+function set(state: State, deltas: readonly AnyDelta[]): void {
+  const seen = deltas.filter(
+    ({ table, key, record }) => record !== undefined || state.snapshot[table].has(key),
+  )
+  if (seen.length === 0) return
+  state.snapshot = applyDeltas(state.snapshot, deltas)
+  state.changed(
+    state.snapshot,
+    seen.map(({ table, key }) => ({ table, key })),
+  )
+}
+
+/** The record, or its absence when the value cannot be read: then the key is named and the rest goes on. */
+function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknown): AnyDelta {
+  const name = nameOf(at)
+  try {
+    const value = read()
+    state.unreadable.delete(name)
+    // The value was checked against the schema of the table that stands beside it.
+    return { ...at, record: value === undefined ? undefined : { value, index } } as AnyDelta
+  } catch (error) {
+    if (!isCode(error, 'corrupt')) throw error
+    if (state.unreadable.get(name) !== index) state.corrupt(error)
+    state.unreadable.set(name, index)
+    return { ...at, record: undefined } as AnyDelta
+  }
+}
+
+function completeTo(state: State, index: number): void {
+  state.complete = index
+  for (const [name, at] of state.deleted) if (at <= index) state.deleted.delete(name)
+}
+
+function indexOf(state: State, { table, key }: ChangedKey): number {
+  return state.snapshot[table].get(key)?.index ?? state.deleted.get(nameOf({ table, key })) ?? 0
+}
+
+function isSame(state: State, { table, key, index }: RawRecord): boolean {
+  return (
+    state.snapshot[table].get(key)?.index === index || state.unreadable.get(nameOf({ table, key })) === index
+  )
+}
+
+function removals(snapshot: Snapshot, gone: (name: string) => boolean): AnyDelta[] {
+  return tables.flatMap((table) =>
+    [...snapshot[table].keys()]
+      .filter((key) => gone(nameOf({ table, key })))
+      .map((key) => ({ table, key, record: undefined }) as AnyDelta),
+  )
+}
+
+function nameOf({ table, key }: ChangedKey): string {
+  return `${table}/${key}`
+}

@@ -1,0 +1,122 @@
+/**
+ * One cgroup per lab host, in every hierarchy of a cgroup v1 machine or in the one of a v2 machine.
+ *
+ * It keeps the hosts' containers apart (all engines make a group of the same name) and it is how every process of a host is found
+ * when the host has to go, whatever has become of its parents. Source: cgroups(7).
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LabError } from '../../process/errors.ts'
+
+const mountPoint = '/sys/fs/cgroup'
+const cgroup2Magic = 0x63677270
+
+export function cgroupVersion(): 1 | 2 {
+  return statfsSync(mountPoint).type === cgroup2Magic ? 2 : 1
+}
+
+/** The cgroup's folder in each hierarchy. */
+export function cgroupFolders(path: string): string[] {
+  if (cgroupVersion() === 2) return [join(mountPoint, path)]
+  return readdirSync(mountPoint, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(mountPoint, entry.name, 'cgroup.procs')))
+    .map((entry) => join(mountPoint, entry.name, path))
+}
+
+/** Makes the group and its parents. A cpuset is empty when new, and nothing runs in an empty one. */
+export function makeCgroup(path: string): void {
+  for (const folder of cgroupFolders(path)) {
+    const root = folder.slice(0, -path.length)
+    let parent = root
+    for (const part of path.split('/')) {
+      const child = join(parent, part)
+      mkdirSync(child, { recursive: true })
+      if (cgroupVersion() === 2) delegate(parent)
+      for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+        if (cgroupVersion() === 1 && existsSync(join(child, file))) {
+          writeFileSync(join(child, file), readFileSync(join(parent, file)))
+        }
+      }
+      parent = child
+    }
+  }
+}
+
+/** Passes the controllers that the parent has on to its children. */
+function delegate(parent: string): void {
+  const controllers = readFileSync(join(parent, 'cgroup.controllers'), 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+  writeFileSync(join(parent, 'cgroup.subtree_control'), controllers.map((each) => `+${each}`).join(' '))
+}
+
+/** All processes in the group and below it. */
+export function processesIn(path: string): number[] {
+  const pids = cgroupFolders(path)
+    .flatMap((folder) => tree(folder))
+    .flatMap((folder) => lines(join(folder, 'cgroup.procs')))
+  return [...new Set(pids.map(Number))]
+}
+
+/** Ends every process of the group: SIGKILL, again and again until none is left. */
+export async function killCgroup(path: string, deadlineMs = 5000): Promise<void> {
+  const end = Date.now() + deadlineMs
+  for (let pids = processesIn(path); pids.length > 0; pids = processesIn(path)) {
+    if (Date.now() > end) throw new LabError(`processes ${pids.join(', ')} of ${path} do not end`)
+    for (const pid of pids) kill(pid)
+    await delay(10)
+  }
+}
+
+/** Removes the emptied group; the kernel may hold one for a moment after its last process. */
+export async function removeCgroup(path: string, deadlineMs = 5000): Promise<void> {
+  const end = Date.now() + deadlineMs
+  for (const folder of cgroupFolders(path).flatMap(tree).reverse()) {
+    while (!removed(folder)) {
+      if (Date.now() > end) throw new LabError(`cgroup ${folder} cannot be removed: busy`)
+      await delay(10)
+    }
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+function removed(folder: string): boolean {
+  try {
+    rmdirSync(folder)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+/** The folder and all below it, parents first. */
+function tree(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return [folder, ...below.flatMap((entry) => tree(join(folder, entry.name)))]
+}
+
+function lines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').filter(Boolean)
+  } catch {
+    return [] // the group went away meanwhile
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * `lab doctor`: what on this machine stands in the way of nspawn hosts.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { cachedImage, defaultEngine } from '../../images/image.ts'
+import { debianMirror, missing, nspawnNeeds } from '../../images/packages.ts'
+import { network } from '../../lab/hosts.ts'
+import { LabError } from '../../process/errors.ts'
+import { type Check, disk, reason } from '../checks.ts'
+import { foreignRoute } from '../foreign-networks.ts'
+import { cgroupVersion } from './cgroup.ts'
+import { hasNetem } from './faults/netem.ts'
+import { loadModules } from './modules.ts'
+import { cacheRoot, diskRoot } from './paths.ts'
+
+export const nspawnChecks: readonly Check[] = [
+  {
+    title: 'root',
+    async look() {
+      if (process.getuid?.() === 0) return { found: 'yes' }
+      return { problem: 'nspawn hosts need root', remedy: 'run it with sudo, or use --backend vagrant' }
+    },
+  },
+  {
+    title: 'Linux',
+    async look() {
+      if (process.platform === 'linux') return { found: 'yes' }
+      return { problem: `this is ${process.platform}`, remedy: 'use --backend vagrant' }
+    },
+  },
+  {
+    title: 'packages',
+    async look() {
+      const absent = missing(nspawnNeeds)
+      if (absent.length === 0) return { found: Object.keys(nspawnNeeds).join(', ') }
+      const remedy = `apt-get install -y --no-install-recommends ${absent.join(' ')} (lab up does it)`
+      return { problem: `missing: ${absent.join(', ')}`, remedy, warning: true }
+    },
+  },
+  {
+    title: 'Debian mirror',
+    async look() {
+      const mirror = await debianMirror()
+      const trouble = await unreachable(`${mirror.replace(/\/$/, '')}/dists/stable/InRelease`)
+      if (trouble === undefined) return { found: mirror }
+      return {
+        problem: `${mirror} does not answer: ${trouble}`,
+        remedy: 'mend the network or the proxy of apt, or name another mirror: MULTIHOST_MIRROR',
+        warning: cachedImage(defaultEngine) !== undefined, // which a lab is then made from
+      }
+    },
+  },
+  {
+    title: 'cgroups',
+    async look() {
+      if (!existsSync('/sys/fs/cgroup'))
+        return { problem: '/sys/fs/cgroup is not mounted', remedy: 'mount it' }
+      return { found: `version ${cgroupVersion()}` }
+    },
+  },
+  {
+    title: 'kernel: overlayfs',
+    async look() {
+      if (readFileSync('/proc/filesystems', 'utf8').includes('\toverlay')) return { found: 'yes' }
+      const loaded = await execa('modprobe', ['overlay'], { reject: false })
+      return loaded.failed
+        ? { problem: 'this kernel has no overlayfs', remedy: 'use a kernel that has' }
+        : { found: 'module' }
+    },
+  },
+  {
+    title: 'kernel: br_netfilter',
+    async look() {
+      try {
+        await loadModules()
+        return { found: 'yes' }
+      } catch (error) {
+        if (!(error instanceof LabError)) throw error
+        return { problem: error.message, remedy: error.hint ?? 'use a kernel that has it' }
+      }
+    },
+  },
+  ...(['bridge', 'veth', 'vxlan'] as const).map(linkType),
+  {
+    title: 'kernel: netem',
+    async look() {
+      return { found: (await hasNetem()) ? 'yes' : 'no: a process delays the frames of a slow host' }
+    },
+  },
+  {
+    title: `foreign ${network}`,
+    async look() {
+      const { stdout } = await execa('ip', ['-j', 'route', 'show', 'table', 'main'])
+      const foreign = foreignRoute(JSON.parse(stdout || '[]'))
+      if (!foreign) return { found: 'none' }
+      return {
+        problem: `this machine routes ${foreign.dst} to ${foreign.dev ?? 'somewhere'}`,
+        remedy:
+          'nspawn labs live in namespaces and do not mind; --backend vagrant does: remove that network first',
+        warning: true,
+      }
+    },
+  },
+  disk('cache', cacheRoot),
+  disk('host disks', diskRoot),
+  {
+    title: "FORWARD policy of this machine's own Docker",
+    async look() {
+      const { stdout } = await execa('iptables', ['-S', 'FORWARD'])
+      if (!stdout.includes('-P FORWARD DROP')) return { found: 'does not drop' }
+      return {
+        problem: 'FORWARD is DROP (Docker sets it)',
+        remedy:
+          'nspawn labs switch in a namespace of their own and do not mind; for VMs on a bridge: iptables -I DOCKER-USER -j ACCEPT',
+        warning: true,
+      }
+    },
+  },
+]
+
+/** Tries the link type in a namespace that goes away with the command. */
+function linkType(type: string): Check {
+  const args = type === 'vxlan' ? ['id', '1', 'dstport', '4789'] : []
+  return {
+    title: `kernel: ${type}`,
+    async look() {
+      const tried = await execa(
+        'unshare',
+        ['--net', 'ip', 'link', 'add', 'name', 'try0', 'type', type, ...args],
+        { reject: false },
+      )
+      if (!tried.failed) return { found: 'yes' }
+      return {
+        problem: reason(tried),
+        remedy: `as root; if it is still refused: modprobe ${type}`,
+      }
+    },
+  }
+}
+
+/** Why apt cannot fetch the file, by its own means (proxies, credentials); undefined when it can. */
+async function unreachable(url: string): Promise<string | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-mirror-'))
+  try {
+    const patience = ['Acquire::Retries=0', 'Acquire::http::Timeout=5', 'Acquire::https::Timeout=5']
+    const args = [
+      ...patience.flatMap((each) => ['-o', each]),
+      'download-file',
+      url,
+      join(folder, 'InRelease'),
+    ]
+    const tried = await execa('/usr/lib/apt/apt-helper', args, { reject: false })
+    return tried.failed ? (/Failed to fetch \S+\s+(.*)/.exec(tried.stderr)?.[1] ?? reason(tried)) : undefined
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * One lab host: a systemd-nspawn container with systemd as PID 1, in a network namespace that exists already.
+ *
+ * Root: the image below, a folder of the host's above (overlayfs). Docker's data is bound from a real file
+ * system, since overlay2 does not work on an overlay. The host outlives this process: it is found again by its
+ * cgroup and its control socket, and ended by its cgroup. Source: systemd-nspawn(1), and systemd's
+ * doc/ENVIRONMENT.md for the variables of cgroup v1 machines.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Image } from '../../images/image.ts'
+import { hosts } from '../../lab/hosts.ts'
+import { LabError } from '../../process/errors.ts'
+import { checkInterrupted, run } from '../../process/run.ts'
+import { patience } from '../../process/timeout-scale.ts'
+import { type Connection, connect } from '../../ssh/connection.ts'
+import { cgroupFolders, cgroupVersion, killCgroup, makeCgroup, processesIn, removeCgroup } from './cgroup.ts'
+import type { LabKeys } from './keys.ts'
+import { type HostPaths, labPaths } from './paths.ts'
+
+const bootDeadlineMs = 30_000 * patience
+
+/** Boots the host; resolves when its control channel answers. Nothing of it may be there yet. */
+export async function bootMachine(lab: string, name: string, image: Image, keys: LabKeys): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  const [upper, work] = [join(paths.disks, 'upper'), join(paths.disks, 'work')]
+  const [docker, containerd] = [join(paths.disks, 'docker'), join(paths.disks, 'containerd')]
+  for (const folder of [paths.root, paths.shared, upper, work, docker, containerd])
+    mkdirSync(folder, { recursive: true })
+  const layers = `lowerdir=${image.root},upperdir=${upper},workdir=${work}`
+  await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, paths.root])
+  if (existsSync(image.docker)) await fillDocker(image.docker, docker)
+  writeIdentity(paths.root, name, keys)
+  await startMachine(lab, name, keys)
+}
+
+/** Starts a host whose disks are there; resolves when its control channel answers. */
+export async function startMachine(lab: string, name: string, keys: LabKeys): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  for (const group of [launcherGroup(paths), machineGroup(paths)]) makeCgroup(group)
+  const binds = [
+    `--bind=${join(paths.disks, 'docker')}:/var/lib/docker`,
+    `--bind=${join(paths.disks, 'containerd')}:/var/lib/containerd`,
+    `--bind=${paths.shared}:/run/host/lab`,
+  ]
+  checkInterrupted()
+  const nspawn = launch(paths, [`--hostname=${name}`, ...binds])
+  const connection = await untilAnswers(
+    lab,
+    name,
+    keys,
+    () => nspawn.exitCode === null && nspawn.signalCode === null,
+  )
+  connection.close()
+}
+
+/**
+ * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest running without a parent
+ * that could reboot it, or its network namespace is no longer the one that the lab knows.
+ */
+export function machineState(lab: string, name: string): 'running' | 'broken' | 'absent' {
+  const paths = labPaths(lab).host(name)
+  if (processesIn(paths.cgroup).length === 0) return 'absent'
+  return processesIn(launcherGroup(paths)).length > 0 && isPluggedIn(paths) ? 'running' : 'broken'
+}
+
+function isPluggedIn(paths: HostPaths): boolean {
+  const named = statSync(`/run/netns/${paths.namespace}`, { throwIfNoEntry: false })
+  if (!named) return false
+  return processesIn(machineGroup(paths)).some(
+    (pid) => statSync(`/proc/${pid}/ns/net`, { throwIfNoEntry: false })?.ino === named.ino,
+  )
+}
+
+/** Connects to the host's control channel. */
+export function connectMachine(lab: string, name: string, keys: LabKeys): Promise<Connection> {
+  const { socket } = labPaths(lab).host(name)
+  const hostKey = keys.hosts[name]?.public
+  if (hostKey === undefined) throw new LabError(`the lab has no key of host ${name}`)
+  return connect({
+    name,
+    at: { socket },
+    user: 'root',
+    privateKey: keys.client.private,
+    pinned: { hostKeys: [keyBlob(hostKey)], in: labPaths(lab).keys },
+  })
+}
+
+/** Ends the host at once, as a power failure does; its disks stay. */
+export async function stopMachine(lab: string, name: string): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  await killCgroup(paths.cgroup)
+  await removeCgroup(paths.cgroup)
+  rmSync(paths.socket, { force: true })
+}
+
+/** Ends the host at once and removes what it was made of. A host is thrown away, so nothing is shut down. */
+export async function removeMachine(lab: string, name: string): Promise<void> {
+  const paths = labPaths(lab).host(name)
+  await killCgroup(paths.cgroup)
+  await unmountBelow(join(labPaths(lab).run, 'hosts', name))
+  await removeCgroup(paths.cgroup)
+  for (const folder of [paths.disks, join(labPaths(lab).run, 'hosts', name)]) {
+    // Never past a mount: were one left, removal must stop at it.
+    await run('rm', ['-rf', '--one-file-system', folder])
+  }
+}
+
+/** Unmounts everything below a folder, the deepest first. */
+export async function unmountBelow(folder: string): Promise<void> {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '))
+    .filter((point) => point.startsWith(`${folder}/`))
+  for (const point of points.reverse()) await run('umount', [point])
+}
+
+/** Layers are never changed in place, so they are linked; the rest is small and copied. */
+async function fillDocker(template: string, docker: string): Promise<void> {
+  // Links, which take no time and no room, where both are on one file system.
+  const linked = statSync(template).dev === statSync(docker).dev
+  await run('cp', [linked ? '-al' : '-a', join(template, 'overlay2'), docker])
+  await run('cp', ['-a', join(template, 'image'), docker])
+}
+
+function writeIdentity(root: string, name: string, keys: LabKeys): void {
+  const host = keys.hosts[name]
+  const put = (path: string, content: string, mode = 0o644) => {
+    const file = join(root, path)
+    mkdirSync(join(file, '..'), { recursive: true })
+    writeFileSync(file, content)
+    chmodSync(file, mode)
+  }
+  const lines = hosts.map((each) => `${each.address}\t${each.name}`)
+  put('etc/hostname', `${name}\n`)
+  put('etc/hosts', ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost', ...lines, ''].join('\n'))
+  put('etc/machine-id', `${randomBytes(16).toString('hex')}\n`)
+  put('etc/resolv.conf', '')
+  put('etc/ssh/ssh_host_ed25519_key', host?.private ?? '', 0o600)
+  put('etc/ssh/ssh_host_ed25519_key.pub', `${host?.public ?? ''}\n`)
+  put('root/.ssh/authorized_keys', `${keys.client.public}\n`, 0o600)
+  put('home/vagrant/.ssh/authorized_keys', `${keys.client.public}\n`)
+}
+
+/**
+ * Around nspawn: mounts of its own, with a tmpfs for nspawn's folder (its locks go with it, and a reboot of the
+ * host works where /run is on a disk, a folder of which nspawn refuses to empty).
+ */
+const privateMounts = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c']
+const ownFolder = 'mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn'
+/** With --keep-unit nspawn ends with 133 when its host reboots, and leaves starting it again to its caller. */
+const relaunching = `${ownFolder} && while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done`
+
+/** The launcher has a group of its own beside the machine's: a v2 group with groups in it has no processes. */
+function launcherGroup(paths: HostPaths): string {
+  return join(paths.cgroup, 'launcher')
+}
+
+function machineGroup(paths: HostPaths): string {
+  return join(paths.cgroup, 'machine')
+}
+
+/** A shell script that puts itself into the cgroup and goes on; done from outside, its first moments would not be in it. */
+function joining(cgroup: string, then: string): string {
+  const files = cgroupFolders(cgroup).map((folder) => join(folder, 'cgroup.procs'))
+  return `for f in ${files.join(' ')}; do echo $$ > "$f"; done; ${then}`
+}
+
+function launch(paths: HostPaths, extra: string[]): ChildProcess {
+  const legacy = cgroupVersion() === 1
+  const boot = [paths.machine, 'sh', '-c', joining(machineGroup(paths), 'exec "$@"'), paths.machine]
+  const nspawn = [
+    'systemd-nspawn',
+    '--quiet',
+    '--boot',
+    '--register=no',
+    '--keep-unit',
+    '--console=pipe',
+    '--link-journal=no',
+    '--resolv-conf=off',
+    '--timezone=off',
+    '--capability=all',
+    '--drop-capability=CAP_SYS_TIME', // the machine's clock is not the lab's to set
+    '--system-call-filter=@keyring bpf',
+    `--machine=${paths.machine}`,
+    `--directory=${paths.root}`,
+    `--network-namespace-path=/run/netns/${paths.namespace}`,
+    ...(legacy ? ['--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1'] : []),
+    ...extra,
+  ]
+  const [file = '', ...args] = [
+    ...privateMounts,
+    joining(launcherGroup(paths), relaunching),
+    ...boot,
+    ...nspawn,
+  ]
+  const log = openSync(paths.console, 'a')
+  const env = legacy ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0', SYSTEMD_NSPAWN_USE_CGNS: '1' } : {}
+  const child = spawn(file, args, {
+    detached: true, // a Ctrl-C in the terminal is for the runner
+    stdio: ['ignore', log, log],
+    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
+  })
+  child.unref()
+  closeSync(log)
+  return child
+}
+
+async function untilAnswers(
+  lab: string,
+  name: string,
+  keys: LabKeys,
+  runs: () => boolean,
+): Promise<Connection> {
+  const paths = labPaths(lab).host(name)
+  const end = Date.now() + bootDeadlineMs
+  let last = 'its control channel never appeared'
+  while (Date.now() < end) {
+    if (existsSync(paths.socket)) {
+      try {
+        return await connectMachine(lab, name, keys)
+      } catch (error) {
+        last = error instanceof Error ? error.message : String(error)
+      }
+    }
+    await delay(20)
+    if (!runs()) break
+    checkInterrupted()
+  }
+  const console = existsSync(paths.console)
+    ? readFileSync(paths.console, 'utf8').trim().split('\n').slice(-5)
+    : []
+  throw new LabError(`${name} did not boot: ${last}`, { hint: console.join('\n  ') })
+}
+
+function keyBlob(publicKey: string): string {
+  return publicKey.split(' ')[1] ?? ''
+}

@@ -1,0 +1,102 @@
+/**
+ * The lab's network: one namespace per host, joined by a bridge in a switch namespace of its own.
+ *
+ * The bridge is not in the machine's namespace, so that the machine's own Docker, firewall and addresses have
+ * no say in the lab, and two labs may use the same addresses. A port of the switch is named after its host.
+ *
+ *     mhlab-LAB-switch:  br-lab ── net-1, net-2, consul-server
+ *     mhlab-LAB-net-1:   eth1 192.168.33.11/24
+ */
+import { readdirSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { hosts, prefixLength } from '../../lab/hosts.ts'
+import { LabError } from '../../process/errors.ts'
+import { run } from '../../process/run.ts'
+import { labPaths } from './paths.ts'
+
+export const bridge = 'br-lab'
+
+/**
+ * Idempotent: makes what is missing. A host whose namespace lost its name gets a new one, and so do all when the
+ * switch did: nothing leads back into the old ones.
+ */
+export async function makeNetwork(lab: string, names: readonly string[]): Promise<void> {
+  const paths = labPaths(lab)
+  if (!namespaces().has(paths.switchNamespace)) {
+    await removeNetwork(lab, names)
+    await makeSwitch(paths.switchNamespace)
+  }
+  const have = namespaces()
+  const ports = await run('ip', ['-n', paths.switchNamespace, '-o', 'link'])
+  for (const host of hosts.filter((each) => names.includes(each.name))) {
+    const { namespace } = paths.host(host.name)
+    if (have.has(namespace)) continue
+    await run('ip', ['netns', 'add', namespace])
+    await run('ip', ['-n', paths.switchNamespace, '-batch', '-'], {
+      input: [
+        ...(ports.includes(` ${host.name}@`) ? [`link del dev ${host.name}`] : []),
+        `link add name ${host.name} type veth peer name eth1 netns ${namespace}`,
+        `link set dev ${host.name} master ${bridge} up`,
+      ].join('\n'),
+    })
+    await run('ip', ['-n', namespace, '-batch', '-'], {
+      input: [
+        'link set dev lo up',
+        `address add ${host.address}/${prefixLength} brd + dev eth1`,
+        'link set dev eth1 up',
+      ].join('\n'),
+    })
+  }
+}
+
+/** Removes the namespaces that are there; links and addresses go with them. */
+export async function removeNetwork(lab: string, names: readonly string[]): Promise<void> {
+  const paths = labPaths(lab)
+  const have = namespaces()
+  const mine = [...names.map((name) => paths.host(name).namespace), paths.switchNamespace].filter((each) =>
+    have.has(each),
+  )
+  if (have.has(paths.switchNamespace)) await endProcesses(paths.switchNamespace)
+  if (mine.length > 0)
+    await run('ip', ['-batch', '-'], { input: mine.map((each) => `netns del ${each}`).join('\n') })
+}
+
+/** Ends what runs in the namespace, which lives as long as a process in it. */
+export async function endProcesses(namespace: string): Promise<void> {
+  const end = Date.now() + 5000
+  for (let pids = await processesIn(namespace); pids.length > 0; pids = await processesIn(namespace)) {
+    if (Date.now() > end) throw new LabError(`processes ${pids.join(', ')} of ${namespace} do not end`)
+    for (const pid of pids) kill(pid)
+    await delay(10)
+  }
+}
+
+async function makeSwitch(namespace: string): Promise<void> {
+  await run('ip', ['netns', 'add', namespace])
+  await run('ip', ['-n', namespace, '-batch', '-'], {
+    input: ['link set dev lo up', `link add name ${bridge} type bridge`, `link set dev ${bridge} up`].join(
+      '\n',
+    ),
+  })
+}
+
+function namespaces(): Set<string> {
+  try {
+    return new Set(readdirSync('/run/netns'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set()
+    throw error
+  }
+}
+
+async function processesIn(namespace: string): Promise<number[]> {
+  return (await run('ip', ['netns', 'pids', namespace])).split('\n').filter(Boolean).map(Number)
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * The lab's mark: a record of what it is about to make, written before the first of it is made and removed
+ * after the last of it is gone.
+ *
+ * `owner` is the process that is making, using or removing the lab. A lab without an owner is meant to stay
+ * (`lab up`, `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it.
+ */
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { LabError } from '../../process/errors.ts'
+import { labPaths, runRoot } from './paths.ts'
+
+export interface LabRecord {
+  lab: string
+  engine: string
+  /** Engine of each host, where it differs from `engine`. */
+  engines: Record<string, string>
+  hosts: string[]
+  /** The lab was made whole. */
+  complete: boolean
+  /** Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told apart. */
+  owner?: { pid: number; startedAt: string }
+}
+
+export function readRecord(lab: string): LabRecord | undefined {
+  const file = labPaths(lab).record
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const record = json(text)
+  if (isRecord(record)) return record
+  throw new LabError(`${file} is not a record of a lab`, {
+    hint: 'whatever it is, it was not written here: look at it, and remove it yourself',
+  })
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // which is no record either
+  }
+}
+
+/** Tells ours from what is none: it is written as a whole or not at all. */
+function isRecord(value: unknown): value is LabRecord {
+  const { lab, engine, engines, hosts, complete } = (value ?? {}) as Partial<LabRecord>
+  const texts = [lab, engine, ...Object.values(engines ?? [undefined]), ...(hosts ?? [undefined])]
+  return texts.every((each) => typeof each === 'string') && typeof complete === 'boolean'
+}
+
+export function writeRecord(record: LabRecord): void {
+  const { record: file } = labPaths(record.lab)
+  renameSync(partOf(record), file)
+}
+
+/** The same for a lab that has none; false when somebody else has made one meanwhile. */
+export function createRecord(record: LabRecord): boolean {
+  const part = partOf(record)
+  try {
+    linkSync(part, labPaths(record.lab).record)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(part, { force: true })
+  }
+}
+
+function partOf(record: LabRecord): string {
+  const part = `${labPaths(record.lab).record}.part-${process.pid}`
+  mkdirSync(dirname(part), { recursive: true, mode: 0o700 })
+  writeFileSync(part, JSON.stringify(record, null, 2))
+  return part
+}
+
+export function removeRecord(lab: string): void {
+  rmSync(labPaths(lab).run, { recursive: true, force: true })
+}
+
+/** Names of all labs that have a record. */
+export function recordedLabs(): string[] {
+  try {
+    return readdirSync(runRoot).filter((lab) => existsSync(labPaths(lab).record))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+export function ownerOf(pid: number): { pid: number; startedAt: string } | undefined {
+  const startedAt = startTime(pid)
+  return startedAt === undefined ? undefined : { pid, startedAt }
+}
+
+/** `mine`, `free` (nobody), `theirs` (a living process) or `dead`. */
+export function ownership(record: LabRecord): 'mine' | 'free' | 'theirs' | 'dead' {
+  if (!record.owner) return 'free'
+  if (startTime(record.owner.pid) !== record.owner.startedAt) return 'dead'
+  return record.owner.pid === process.pid ? 'mine' : 'theirs'
+}
+
+function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(join('/proc', String(pid), 'stat'), 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined // no such process
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * An inventory: how each host of the lab is reached by ssh, where machines exist already.
+ *
+ *     { "hosts": { "net-1": { "address": "10.1.0.11", "user": "admin", "identityFile": "~/.ssh/lab" }, … } }
+ *
+ * The keys are the names in lab.json. A host's key is pinned: `hostKey` has it, or the known_hosts file does.
+ */
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { z } from 'zod'
+import { hosts } from '../../lab/hosts.ts'
+import { LabError, unknown } from '../../process/errors.ts'
+
+const hostKeySchema = z
+  .string()
+  .regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/]+=*( .*)?$/, 'a public key as in a .pub file: ssh-ed25519 AAAA…')
+
+const entrySchema = z.strictObject({
+  /** Name or address that ssh connects to; it need not be the host's address on the lab's network. */
+  address: z.string().min(1),
+  port: z.int().min(1).max(65535).default(22),
+  /** root, or a user whose sudo asks for no password. */
+  user: z.string().min(1).default('root'),
+  /** Private key without a passphrase; without one the ssh agent is asked. */
+  identityFile: z.string().min(1).optional(),
+  /** The host's public key. */
+  hostKey: hostKeySchema.optional(),
+  /** Where the host's key is looked up when `hostKey` is not given. */
+  knownHosts: z.string().min(1).default('~/.ssh/known_hosts'),
+  /** A host that is in no line of `knownHosts` is added there at first contact. */
+  acceptNew: z.boolean().default(false),
+})
+const inventorySchema = z.strictObject({ hosts: z.record(z.string(), entrySchema) })
+
+type Entry = z.infer<typeof entrySchema>
+export type Inventory = Record<string, Entry>
+
+/** Reads the file; paths in it are relative to its folder, and `~` is the home folder. */
+export function readInventory(file: string): Inventory {
+  const path = fromHome(file, process.cwd())
+  const entries = parseInventory(text(path), file)
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, entry]) => [name, withPaths(entry, dirname(path))]),
+  )
+}
+
+/** Every host of the lab must be in it and nothing else; `file` is for messages. */
+export function parseInventory(content: string, file: string): Inventory {
+  const parsed = inventorySchema.safeParse(json(content, file))
+  if (!parsed.success) {
+    throw new LabError(`${file} is no inventory: ${z.prettifyError(parsed.error)}`, {
+      hint: 'docs/lab.md shows one',
+    })
+  }
+  const names = hosts.map((host) => host.name)
+  const foreign = Object.keys(parsed.data.hosts).find((name) => !names.includes(name))
+  if (foreign !== undefined) throw unknown(`host in ${file}`, foreign, names)
+  const missing = names.filter((name) => !Object.hasOwn(parsed.data.hosts, name))
+  if (missing.length > 0) {
+    throw new LabError(`${file} does not say how ${missing.join(', ')} can be reached`, {
+      hint: 'every host of provision/lab.json needs an entry; docs/lab.md shows one',
+    })
+  }
+  return parsed.data.hosts
+}
+
+function withPaths(entry: Entry, folder: string): Entry {
+  const { identityFile, knownHosts } = entry
+  return {
+    ...entry,
+    knownHosts: fromHome(knownHosts, folder),
+    ...(identityFile === undefined ? {} : { identityFile: fromHome(identityFile, folder) }),
+  }
+}
+
+function fromHome(path: string, folder: string): string {
+  return resolve(folder, path.replace(/^~(?=\/)/, homedir()))
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new LabError(`the inventory cannot be read: ${(error as Error).message}`, {
+      hint: 'name a file that is there: --inventory FILE, or MULTIHOST_INVENTORY; docs/lab.md shows one',
+      cause: error,
+    })
+  }
+}
+
+function json(content: string, file: string): unknown {
+  try {
+    return JSON.parse(content)
+  } catch (error) {
+    throw new LabError(`${file} is no inventory: ${(error as Error).message}`, {
+      hint: 'it is JSON; docs/lab.md shows one',
+      cause: error,
+    })
+  }
+}

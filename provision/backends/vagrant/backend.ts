@@ -1,0 +1,116 @@
+/**
+ * The lab as virtual machines, which Vagrant makes from the Vagrantfile. Once they run they are an inventory like
+ * any other, which `vagrant ssh-config` tells.
+ *
+ * Vagrant does not know host keys. A machine's is pinned at first contact, in Vagrant's own folder of the machine,
+ * and so forgotten when the machine is destroyed.
+ */
+import { existsSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { hosts, type LabHost } from '../../lab/hosts.ts'
+import { LabError } from '../../process/errors.ts'
+import { uninterrupted } from '../../process/run.ts'
+import type { Connection } from '../../ssh/connection.ts'
+import type { Backend, MachineState } from '../backend.ts'
+import { reach } from '../ssh/reach.ts'
+import { accessIn, type Machine, machinesIn, type SshAccess } from './answers.ts'
+import { project, vagrant } from './vagrant.ts'
+
+export function vagrantBackend(): Backend {
+  /** The machines are this process's: there was none before it. */
+  let made = false
+  let told: Promise<Told> | undefined
+  const destroy = () => uninterrupted(() => vagrant(['destroy', '--force']))
+
+  return {
+    name: 'vagrant',
+    fresh: false,
+    outOfBand: true,
+    prepare: () => [
+      {
+        title: 'virtual machines',
+        run: async (say) => {
+          const before = await machines()
+          made = [...before.values()].every(({ state }) => state === 'absent')
+          // The steps come from here, and not from the Vagrantfile's trigger, which would start this script again.
+          await vagrant(['up', '--no-provision'], { say })
+        },
+      },
+    ],
+    boot: async () => undefined, // all were started together
+    complete(stays) {
+      if (stays) made = false
+    },
+    async abandon() {
+      if (made) await destroy()
+    },
+    async down() {
+      const there = [...(await states()).values()].some((state) => state !== 'absent')
+      if (there) await destroy()
+      return there
+    },
+    states,
+    async connect(host) {
+      told ??= ask()
+      try {
+        return await connectTo(host, await accessTo(host, await told))
+      } catch (error) {
+        told = undefined // a machine that was started again may have another address or port
+        throw error
+      }
+    },
+  }
+}
+
+async function machines(): Promise<Map<string, Machine>> {
+  return machinesIn(await vagrant(['status', '--machine-readable']))
+}
+
+async function states(): Promise<Map<string, MachineState>> {
+  return new Map([...(await machines())].map(([name, { state }]) => [name, state]))
+}
+
+interface Told {
+  access: Map<string, SshAccess>
+  /** Asked for only where a machine has no access. */
+  states: Map<string, MachineState>
+}
+
+/** Vagrant takes a second or two for each question: asked once for all machines. */
+async function ask(): Promise<Told> {
+  // It stops at the first machine that does not run; what it said before is good.
+  const access = accessIn(await vagrant(['ssh-config'], { partial: true }))
+  const whole = hosts.every((host) => access.has(host.name))
+  return { access, states: whole ? new Map() : await states() }
+}
+
+async function accessTo(host: LabHost, told: Told): Promise<SshAccess> {
+  const access = told.access.get(host.name)
+  if (access) return access
+  const state = told.states.get(host.name) ?? 'not in the Vagrantfile'
+  if (state !== 'running') {
+    throw new LabError(`${host.name} is ${state}`, { hint: 'npm run lab -- up --backend vagrant' })
+  }
+  const own = accessIn(await vagrant(['ssh-config', host.name])).get(host.name)
+  if (own) return own
+  throw new LabError(`vagrant ssh-config says nothing of ${host.name}`, {
+    hint: `see what it says: vagrant ssh-config ${host.name}; vagrant reload ${host.name} starts the machine again`,
+  })
+}
+
+function connectTo(host: LabHost, access: SshAccess): Promise<Connection> {
+  const knownHosts = join(machineFolder(host.name), 'known_hosts')
+  return reach(host.name, { ...access, knownHosts, acceptNew: true }, 'vagrant ssh-config')
+}
+
+/** Vagrant's folder of the machine, one per provider; it is emptied when the machine is destroyed. */
+function machineFolder(name: string): string {
+  const root = process.env.VAGRANT_CWD ?? project
+  const folder = resolve(root, process.env.VAGRANT_DOTFILE_PATH ?? '.vagrant', 'machines', name)
+  const mine = existsSync(folder) ? readdirSync(folder).map((provider) => join(folder, provider)) : []
+  const made = mine.find((each) => existsSync(join(each, 'id')))
+  if (made) return made
+  throw new LabError(`${folder} has no machine, and yet Vagrant says how to reach it`, {
+    hint: 'set VAGRANT_CWD and VAGRANT_DOTFILE_PATH as they were when it was made',
+  })
+}

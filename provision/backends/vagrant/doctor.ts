@@ -1,0 +1,134 @@
+/**
+ * `lab doctor --backend vagrant`: what keeps Vagrant's machines from coming up.
+ *
+ * What is looked at is gathered here; what follows from it is in vagrant-verdicts.ts, as plain data.
+ */
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { freemem, homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { hosts } from '../../lab/hosts.ts'
+import { type Check, disk } from '../checks.ts'
+import type { Interface } from '../foreign-networks.ts'
+import { machinesIn } from './answers.ts'
+import { vagrant } from './vagrant.ts'
+import {
+  bootSector,
+  hostOnlyNetwork,
+  type Kvm,
+  kvm,
+  labNetwork,
+  libvirt,
+  memory,
+  type Provider,
+  provider,
+  type Tools,
+  vagrantItself,
+} from './verdicts.ts'
+
+const home = process.env.VAGRANT_HOME ?? join(homedir(), '.vagrant.d')
+
+export async function vagrantChecks(): Promise<Check[]> {
+  const tools: Tools = {
+    vagrant: await wordsOf('vagrant', '--version'),
+    plugins: (await wordsOf('vagrant', 'plugin', 'list')) ?? '',
+    virtualBox: await wordsOf('VBoxManage', '--version'),
+    wanted: process.env.VAGRANT_DEFAULT_PROVIDER,
+  }
+  const chosen = provider(tools)
+  return [
+    { title: 'vagrant', look: async () => vagrantItself(tools) },
+    { title: 'provider', look: async () => chosen.verdict },
+    ...(chosen.name === undefined ? [] : checksOf(chosen.name, tools)),
+    disk('boxes', home),
+  ]
+}
+
+function checksOf(name: Provider, { virtualBox }: Tools): Check[] {
+  const linux = process.platform === 'linux'
+  const ofProvider: Record<Provider, Check[]> = {
+    virtualbox: [
+      {
+        title: 'host-only networks',
+        look: async () =>
+          hostOnlyNetwork(virtualBox ?? '', process.platform, fileText('/etc/vbox/networks.conf')),
+      },
+    ],
+    libvirt: [{ title: 'libvirt', look: async () => libvirt(access('/run/libvirt/libvirt-sock')) }],
+  }
+  return [
+    ...ofProvider[name],
+    ...(linux ? [{ title: 'virtualisation', look: async () => kvm(await lookAtKvm(name), name) }] : []),
+    ...(linux ? [{ title: 'the lab network', look: async () => labNetwork(await interfaces(), name) }] : []),
+    { title: 'memory', look: async () => memory(freemem(), await idle(), process.env.MULTIHOST_MEMORY) },
+  ]
+}
+
+async function lookAtKvm(name: Provider): Promise<Kvm> {
+  const cpu = fileText('/proc/cpuinfo') ?? ''
+  return {
+    device: access('/dev/kvm'),
+    extensions: /^flags.*\b(vmx|svm)\b/m.test(cpu),
+    isGuest: /^flags.*\bhypervisor\b/m.test(cpu),
+    guest: name === 'libvirt' && access('/dev/kvm') === 'yes' ? await tryGuest() : 'not tried',
+  }
+}
+
+const guestLimitMs = 5000
+
+/** A guest of seven bytes, which ends qemu with a code of its own: KVM may be there and not be able to run one. */
+async function tryGuest(): Promise<Kvm['guest']> {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-kvm-'))
+  const image = join(folder, 'guest.img')
+  try {
+    writeFileSync(image, bootSector.content)
+    const args = ['-accel', 'kvm', '-m', '16', '-display', 'none', '-nodefaults']
+    const devices = [
+      '-device',
+      'isa-debug-exit,iobase=0x501,iosize=1',
+      '-drive',
+      `file=${image},format=raw,snapshot=on`,
+    ]
+    const options = { reject: false, timeout: guestLimitMs, killSignal: 'SIGKILL' } as const
+    const { exitCode, timedOut, code } = await execa('qemu-system-x86_64', [...args, ...devices], options)
+    if (code === 'ENOENT') return 'not tried'
+    return timedOut ? 'slow' : exitCode === bootSector.exitCode ? 'runs' : 'fails'
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+async function interfaces(): Promise<Interface[]> {
+  const { stdout } = await execa('ip', ['-j', '-4', 'address'])
+  return JSON.parse(stdout || '[]')
+}
+
+/** Machines that are still to be started, and so to be given memory. */
+async function idle(): Promise<string[]> {
+  const machines = machinesIn(await vagrant(['status', '--machine-readable']))
+  return hosts.map((host) => host.name).filter((name) => machines.get(name)?.state !== 'running')
+}
+
+function access(path: string): 'yes' | 'denied' | 'absent' {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return 'yes'
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : 'denied'
+  }
+}
+
+/** What the command prints; undefined where there is none, or it fails. */
+async function wordsOf(file: string, ...args: string[]): Promise<string | undefined> {
+  const { failed, stdout } = await execa(file, args, { reject: false })
+  return failed ? undefined : stdout
+}
+
+function fileText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

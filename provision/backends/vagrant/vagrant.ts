@@ -1,0 +1,63 @@
+/**
+ * The command `vagrant`, run in this project's folder: its lines are passed on while it works, a failure is one
+ * clear error with its own words.
+ *
+ * It is interrupted as a terminal would do it, and then waited for: Vagrant ends what it is at, and tidies up.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { LabError } from '../../process/errors.ts'
+import { checkInterrupted, onInterruption } from '../../process/run.ts'
+
+export const project = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Resolves with stdout. `partial`: also when it failed, with what there was of it. */
+export async function vagrant(
+  args: readonly string[],
+  { say, partial = false }: { say?: (line: string) => void; partial?: boolean } = {},
+): Promise<string> {
+  checkInterrupted()
+  const { stdout, stderr, code } = await ran(['--no-color', ...args], say)
+  checkInterrupted()
+  if (code === 0 || partial) return stdout
+  const words = (stderr.trim() || stdout.trim()).split('\n').filter((line) => line.trim() !== '')
+  throw new LabError(`vagrant ${args.join(' ')}: ${words.slice(-6).join('\n  ')}`, {
+    hint: 'npm run lab -- doctor --backend vagrant',
+  })
+}
+
+function ran(args: string[], say: (line: string) => void = () => undefined) {
+  return new Promise<{ stdout: string; stderr: string; code: number | null }>((resolve, reject) => {
+    const ownGroup = process.platform !== 'win32' // Ctrl-C in the terminal is for the runner, which passes it on
+    const child = spawn('vagrant', args, {
+      cwd: process.env.VAGRANT_CWD ?? project,
+      detached: ownGroup,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const output = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] += text
+        for (const line of text.split('\n').filter((each) => each.trim() !== '')) say(line)
+      })
+    }
+    const stopListening = onInterruption(() => {
+      if (child.pid !== undefined) process.kill(ownGroup ? -child.pid : child.pid, 'SIGINT')
+    })
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      stopListening()
+      reject(error.code === 'ENOENT' ? noVagrant(error) : error)
+    })
+    child.once('close', (code) => {
+      stopListening()
+      resolve({ ...output, code })
+    })
+  })
+}
+
+function noVagrant(cause: unknown): LabError {
+  return new LabError('there is no vagrant on this machine', {
+    hint: 'install it with a provider (docs/vms.md), or use --backend nspawn; npm run lab -- doctor --backend vagrant tells more',
+    cause,
+  })
+}

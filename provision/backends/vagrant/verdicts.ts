@@ -1,0 +1,166 @@
+/**
+ * What follows from what this machine has, for Vagrant's machines: plain data in, a verdict with its way out back.
+ *
+ * Sources: hashicorp/vagrant plugins/providers/virtualbox/action/network.rb (host-only ranges since VirtualBox
+ * 6.1.28; macOS has none from 7.0 on, Windows none at all), and vagrant-libvirt's create_networks.rb.
+ */
+import { hosts, network } from '../../lab/hosts.ts'
+import type { Verdict } from '../checks.ts'
+import { covers, holders, type Interface, isLabs } from '../foreign-networks.ts'
+
+export type Provider = 'virtualbox' | 'libvirt'
+
+/** What the tools say of themselves; undefined where there is none. */
+export interface Tools {
+  vagrant: string | undefined
+  plugins: string
+  virtualBox: string | undefined
+  /** VAGRANT_DEFAULT_PROVIDER. */
+  wanted: string | undefined
+}
+
+const debianLibvirt =
+  'apt-get install -y --no-install-recommends vagrant vagrant-libvirt libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base'
+
+export function vagrantItself({ vagrant }: Tools): Verdict {
+  if (vagrant !== undefined) return { found: vagrant.trim() }
+  return {
+    problem: 'there is no vagrant in PATH',
+    remedy: `install it with a provider; on Debian: ${debianLibvirt}`,
+  }
+}
+
+/** The provider that Vagrant will take: the one that is asked for, or VirtualBox before libvirt. */
+export function provider({ virtualBox, plugins, wanted }: Tools): { name?: Provider; verdict: Verdict } {
+  const has: Record<Provider, boolean> = {
+    virtualbox: virtualBox !== undefined,
+    libvirt: /^vagrant-libvirt \(/m.test(plugins),
+  }
+  const remedy: Record<Provider, string> = {
+    virtualbox: 'install VirtualBox, or unset VAGRANT_DEFAULT_PROVIDER',
+    libvirt: `vagrant plugin install vagrant-libvirt; on Debian: ${debianLibvirt}`,
+  }
+  if (wanted && wanted !== 'virtualbox' && wanted !== 'libvirt') {
+    const problem = `VAGRANT_DEFAULT_PROVIDER is ${wanted}, and the Vagrantfile knows virtualbox and libvirt`
+    return { verdict: { problem, remedy: 'set it to one of them, or unset it' } }
+  }
+  const name =
+    (wanted as Provider | '' | undefined) || (has.virtualbox || !has.libvirt ? 'virtualbox' : 'libvirt')
+  if (has[name]) return { name, verdict: { found: name } }
+  if (wanted) return { verdict: { problem: `there is no ${name}, which is asked for`, remedy: remedy[name] } }
+  return {
+    verdict: {
+      problem: 'there is neither VirtualBox nor the plugin vagrant-libvirt',
+      remedy: `install VirtualBox, or ${remedy.libvirt}`,
+    },
+  }
+}
+
+const networksConf = '/etc/vbox/networks.conf'
+
+/** `conf`: the text of networks.conf, where there is one. */
+export function hostOnlyNetwork(version: string, platform: string, conf: string | undefined): Verdict {
+  const free = platform === 'win32' || (platform === 'darwin' && isFrom(version, [7, 0, 0]))
+  if (free || !isFrom(version, [6, 1, 28])) return { found: 'VirtualBox allows any network here' }
+  const ranges = conf === undefined ? ['192.168.56.0/21'] : allowedBy(conf)
+  if (ranges.some(covers)) return { found: `${networksConf} allows ${network}` }
+  return {
+    problem: `VirtualBox ${version.trim()} allows host-only networks in ${ranges.join(', ') || 'no range'}, and the lab's is ${network}`,
+    remedy: `as root: mkdir -p /etc/vbox && echo '* ${network}' >> ${networksConf}`,
+  }
+}
+
+function allowedBy(conf: string): string[] {
+  const lines = conf.split('\n').map((line) => line.trim())
+  return lines.filter((line) => line.startsWith('*')).flatMap((line) => line.slice(1).trim().split(/\s+/))
+}
+
+function isFrom(version: string, least: readonly number[]): boolean {
+  const parts = version.split('.').map((part) => Number.parseInt(part, 10))
+  const differs = least.findIndex((part, i) => part !== parts[i])
+  return differs < 0 || (parts[differs] ?? 0) > (least[differs] ?? 0)
+}
+
+export function libvirt(socket: 'yes' | 'denied' | 'absent'): Verdict {
+  if (socket === 'yes') return { found: 'answers' }
+  return socket === 'absent'
+    ? { problem: 'libvirtd does not run', remedy: 'systemctl enable --now libvirtd' }
+    : { problem: 'libvirt does not let you in', remedy: 'usermod -aG libvirt $USER, then log in again' }
+}
+
+export interface Kvm {
+  device: 'yes' | 'denied' | 'absent'
+  /** The CPU shows vmx or svm. */
+  extensions: boolean
+  /** This machine is a virtual one itself. */
+  isGuest: boolean
+  /** What became of a tiny guest. */
+  guest: 'runs' | 'slow' | 'fails' | 'not tried'
+}
+
+/** Ends qemu's isa-debug-exit with (16 << 1) | 1: mov al, 16; mov dx, 0x501; out dx, al; hlt. */
+export const bootSector = {
+  content: Buffer.concat([
+    Buffer.from('b010ba0105eef4', 'hex'),
+    Buffer.alloc(503),
+    Buffer.from('55aa', 'hex'),
+  ]),
+  exitCode: 33,
+}
+
+const nested = 'this machine is a virtual one: let its own hypervisor pass virtualisation on (nested)'
+const emulation =
+  'or emulate, which takes minutes: docs/vms.md shows the settings; or use --backend nspawn, which needs none'
+
+export function kvm({ device, extensions, isGuest, guest }: Kvm, name: Provider): Verdict {
+  const remedy = isGuest ? `${nested}; ${emulation}` : `enable virtualisation in the firmware; ${emulation}`
+  if (guest === 'runs') return { found: 'KVM runs a guest' }
+  if (guest === 'slow')
+    return { problem: 'KVM takes more than 5 s for the first instruction of a guest', remedy }
+  if (guest === 'fails') return { problem: 'KVM does not run a guest', remedy }
+  if (name === 'libvirt' && device === 'denied')
+    return { problem: '/dev/kvm does not let you in', remedy: 'usermod -aG kvm $USER, then log in again' }
+  if (!extensions) return { problem: 'this CPU shows neither vmx nor svm', remedy }
+  if (name === 'libvirt' && device === 'absent')
+    return { problem: 'there is no /dev/kvm', remedy: `modprobe kvm_intel, or kvm_amd; ${emulation}` }
+  return { found: 'the CPU has it' }
+}
+
+/** A hypervisor's own bridge that has just this network is the lab's, or will be taken for it. */
+export function labNetwork(interfaces: readonly Interface[], name: Provider): Verdict {
+  const own = name === 'libvirt' ? /^virbr/ : /^vboxnet/
+  const foreign = holders(interfaces).find((each) => !(own.test(each.name) && isLabs(each.address)))
+  if (!foreign) return { found: `nobody else has addresses of ${network}` }
+  return {
+    problem: `${foreign.name} has ${foreign.address}, and the lab's network is ${network}`,
+    remedy: `${removal(foreign.name)}, or choose another network in provision/lab.json`,
+  }
+}
+
+function removal(device: string): string {
+  if (device.startsWith('vboxnet')) return `VBoxManage hostonlyif remove ${device}`
+  if (device.startsWith('virbr')) return `virsh net-list, and virsh net-destroy the one of ${device}`
+  if (device.startsWith('br-') || device === 'docker0')
+    return 'remove that network of Docker (docker network ls)'
+  return `take ${device} down while the machines run`
+}
+
+const defaultMiB = 1024
+/** What qemu or VirtualBox takes beside each machine's own memory. */
+const overheadMiB = 150
+
+/** `idle`: the machines that are still to be started; `sizes`: MULTIHOST_MEMORY, `1024,net-1=4096`. */
+export function memory(freeBytes: number, idle: readonly string[], sizes: string | undefined): Verdict {
+  const words = (sizes ?? '').split(',').map((word) => word.split('='))
+  const all = Number(words.find((word) => word.length === 1 && word[0] !== '')?.[0] ?? defaultMiB)
+  const sizeOf = (name: string) =>
+    Number(words.find((word) => word.length === 2 && word[0] === name)?.[1] ?? all)
+  const needed = idle.map((name) => sizeOf(name) + overheadMiB).reduce((sum, size) => sum + size, 0)
+  const free = Math.floor(freeBytes / 2 ** 20)
+  if (idle.length === 0) return { found: `all ${hosts.length} machines run` }
+  if (free >= needed) return { found: `${free} MiB free, ${needed} needed` }
+  return {
+    problem: `${free} MiB free, and ${idle.join(', ')} need ${needed}`,
+    remedy: 'end something, or give the machines less: MULTIHOST_MEMORY=768',
+  }
+}

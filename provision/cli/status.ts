@@ -1,0 +1,51 @@
+/**
+ * `lab status`: what the hosts say of themselves, as a table.
+ */
+import type { Backend, MachineState } from '../backends/backend.ts'
+import { hosts, type LabHost } from '../lab/hosts.ts'
+import { patience } from '../process/timeout-scale.ts'
+
+const columns = ['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL']
+
+export async function statusTable(backend: Backend): Promise<string> {
+  const states = await backend.states()
+  const rows = await Promise.all(
+    hosts.map(async (host) => {
+      const state = states.get(host.name) ?? 'absent'
+      return [host.name, host.address, host.role, ...(await told(backend, host, state))]
+    }),
+  )
+  return table([columns, ...rows])
+}
+
+/** State, engine version and Consul's state as this host sees it. */
+async function told(backend: Backend, host: LabHost, state: MachineState): Promise<string[]> {
+  if (state !== 'running') return [state, '-', '-']
+  try {
+    await using connection = await backend.connect(host)
+    const ask = async (command: string) =>
+      (await connection.exec(command, { timeoutMs: 5000 * patience })).stdout.trim()
+    const [engine, leader] = await Promise.all([
+      host.role === 'docker' ? ask("docker version --format '{{.Server.Version}}' 2>/dev/null") : '-',
+      host.role === 'consul'
+        ? ask(`curl -sf --max-time ${2 * patience} http://127.0.0.1:8500/v1/status/leader`)
+        : '-',
+    ])
+    const consul = host.role !== 'consul' ? '-' : leader.includes(':') ? 'leader' : 'no leader'
+    return [state, engine || 'not answering', consul]
+  } catch {
+    return ['not answering', '-', '-'] // a host that is frozen is shown, and the others with it
+  }
+}
+
+function table(rows: string[][]): string {
+  const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}

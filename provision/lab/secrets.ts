@@ -1,0 +1,72 @@
+/**
+ * What a secured Consul needs, made once per lab by openssl(1), beside the lab's ssh keys and gone with them: an
+ * authority, the server's certificate, and a token per Docker host.
+ *
+ * Nothing of it is an argument of a command or lies in a file that others may read.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from '../process/run.ts'
+import type { LabHost } from './hosts.ts'
+
+export interface Secrets {
+  /** PEM: the authority's certificate, the server's, and the server's key. */
+  authority: string
+  certificate: string
+  key: string
+  /** Consul's ACL token of each Docker host, by its name. */
+  tokens: Readonly<Record<string, string>>
+}
+
+const years = ['-days', '3650']
+const keyKind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc']
+
+/** Those in the folder; made when there are none. */
+export async function secretsIn(folder: string, hosts: readonly LabHost[]): Promise<Secrets> {
+  if (!existsSync(join(folder, 'tokens.json'))) await makeSecrets(folder, hosts)
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  return {
+    authority: read('authority.pem'),
+    certificate: read('consul.pem'),
+    key: read('consul.key'),
+    tokens: JSON.parse(read('tokens.json')),
+  }
+}
+
+async function makeSecrets(folder: string, hosts: readonly LabHost[]): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const file = (name: string) => join(folder, name)
+  const server = hosts.find(({ role }) => role === 'consul')
+  await authority(file('authority'), 'multihost lab')
+  await signed(
+    file('consul'),
+    file('authority'),
+    `IP:${server?.address},DNS:${server?.name},IP:127.0.0.1,DNS:localhost`,
+  )
+  const tokens = hosts.filter(({ role }) => role === 'docker').map(({ name }) => [name, randomUUID()])
+  writeFileSync(file('tokens.json'), JSON.stringify(Object.fromEntries(tokens)), { mode: 0o600 })
+}
+
+/** Writes PATH.key and PATH.pem. */
+export async function authority(path: string, name: string): Promise<void> {
+  const files = ['-keyout', `${path}.key`, '-out', `${path}.pem`]
+  await run('openssl', ['req', '-x509', ...keyKind, ...years, '-subj', `/CN=${name}`, ...files])
+}
+
+/** Writes PATH.key and PATH.pem, which the authority has signed for the names (`IP:…,DNS:…`). */
+export async function signed(path: string, by: string, names: string): Promise<void> {
+  const request = ['-keyout', `${path}.key`, '-out', `${path}.csr`]
+  await run('openssl', [
+    'req',
+    '-new',
+    ...keyKind,
+    '-subj',
+    '/CN=consul',
+    '-addext',
+    `subjectAltName=${names}`,
+    ...request,
+  ])
+  const signer = ['-CA', `${by}.pem`, '-CAkey', `${by}.key`, '-CAcreateserial', '-copy_extensions', 'copy']
+  await run('openssl', ['x509', '-req', '-in', `${path}.csr`, ...signer, ...years, '-out', `${path}.pem`])
+}

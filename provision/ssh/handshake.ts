@@ -1,0 +1,135 @@
+/**
+ * Opening an ssh connection: the socket, the host's key, the login; and what went wrong, in the reader's words.
+ *
+ * Host keys are pinned: a host that shows another one is refused before anything is sent to it. Only a target
+ * that says how a new key is remembered accepts one, at first contact.
+ */
+import { createHash } from 'node:crypto'
+import { connect as connectSocket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import ssh2 from 'ssh2'
+import { LabError } from '../process/errors.ts'
+import { patience } from '../process/timeout-scale.ts'
+
+export interface Target {
+  /** For messages. */
+  name: string
+  /** A unix socket with an sshd behind it, or an address. */
+  at: { socket: string } | { host: string; port: number }
+  user: string
+  /** OpenSSH or PEM text; without one the keys of the ssh agent are used. */
+  privateKey?: string | undefined
+  /** The host's public keys in base64, as in known_hosts, and where they stand, for messages. */
+  pinned: { hostKeys: readonly string[]; in: string }
+  /** Keeps the key of a host that has none pinned; without it such a host is refused. */
+  remember?: ((hostKey: Buffer) => void) | undefined
+  /** Longest that it may take until the host is logged in to; 5 s times the patience unless given. */
+  timeoutMs?: number
+}
+
+/** Resolves when the host has shown its key and has accepted the login. */
+export async function handshake(target: Target): Promise<ssh2.Client> {
+  const auth = login(target)
+  const sock = connectSocket('socket' in target.at ? { path: target.at.socket } : target.at)
+  sock.setNoDelay(true)
+  const client = new ssh2.Client()
+  const seen: Seen = {}
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      sock.destroy()
+      reject(failure(target, error, seen))
+    }
+    // Kept for good: ssh2 may report a second error after the first, and nobody else listens by then.
+    sock.on('error', fail)
+    client.on('error', fail)
+    client.once('close', () => fail(new Error('the connection was closed')))
+    client.once('ready', () => {
+      client.removeAllListeners('close')
+      if (target.pinned.hostKeys.length === 0 && seen.hostKey) target.remember?.(seen.hostKey)
+      resolve(client)
+    })
+    client.connect({
+      sock: sock as Duplex as typeof sock,
+      username: target.user,
+      ...auth,
+      readyTimeout: target.timeoutMs ?? 5000 * patience,
+      keepaliveInterval: 2000,
+      keepaliveCountMax: 3 * patience,
+      hostVerifier: (key: Buffer) => {
+        seen.hostKey = key
+        return accepts(target, key)
+      },
+      algorithms: { serverHostKey: algorithmsFor(target.pinned.hostKeys) },
+    })
+  })
+}
+
+interface Seen {
+  hostKey?: Buffer
+}
+
+function accepts({ pinned, remember }: Target, key: Buffer): boolean {
+  if (pinned.hostKeys.length === 0) return remember !== undefined
+  return pinned.hostKeys.includes(key.toString('base64'))
+}
+
+function login({ name, privateKey, user }: Target): { privateKey: string } | { agent: string } {
+  if (privateKey !== undefined) {
+    const key = ssh2.utils.parseKey(privateKey)
+    if (!(key instanceof Error)) return { privateKey }
+    throw new LabError(`${name}: the key of ${user} cannot be used: ${key.message}`, {
+      hint: 'a key with a passphrase goes into the ssh agent (ssh-add); then name no identityFile',
+    })
+  }
+  const agent = process.env.SSH_AUTH_SOCK
+  if (agent) return { agent }
+  throw new LabError(`${name}: there is no key to log in with as ${user}`, {
+    hint: 'name an identityFile, or start an ssh agent (SSH_AUTH_SOCK)',
+  })
+}
+
+const byType: Record<string, readonly ssh2.ServerHostKeyAlgorithm[]> = {
+  'ssh-ed25519': ['ssh-ed25519'],
+  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
+}
+
+/** Only the kinds of key that are pinned: a host has several, and would else show one of another kind. */
+function algorithmsFor(hostKeys: readonly string[]): ssh2.ServerHostKeyAlgorithm[] {
+  const types = hostKeys.length > 0 ? hostKeys.map(keyType) : Object.keys(byType)
+  return Object.keys(byType)
+    .filter((type) => types.includes(type))
+    .flatMap((type) => byType[type] ?? [])
+}
+
+/** A key's first field is its type: four bytes of length, then the name. RFC 4253 §6.6. */
+export function keyType(hostKey: string): string {
+  const blob = Buffer.from(hostKey, 'base64')
+  return blob.length < 4 ? '' : blob.subarray(4, 4 + blob.readUInt32BE(0)).toString('latin1')
+}
+
+/** As `ssh-keygen -l` prints it. */
+function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
+}
+
+function failure(target: Target, error: Error & { level?: string }, { hostKey }: Seen): LabError {
+  const { name, user, at, pinned } = target
+  const where = 'socket' in at ? at.socket : `${at.host}:${at.port}`
+  if (hostKey && !accepts(target, hostKey)) {
+    const [how, way] =
+      pinned.hostKeys.length === 0
+        ? [`whose key is not in ${pinned.in}`, 'when that is the machine that you mean, put its key there']
+        : [`and its key is not the one in ${pinned.in}`, 'when it was made anew, put its new key there']
+    return new LabError(`${name}: ${where} is a host ${how}: ${fingerprint(hostKey)}`, { hint: way })
+  }
+  if (error.level === 'client-authentication') {
+    return new LabError(`${name}: ${where} does not let ${user} in with this key`, {
+      hint: `the public key belongs into ~${user}/.ssh/authorized_keys there`,
+      cause: error,
+    })
+  }
+  return new LabError(`${name}: no ssh at ${where}: ${error.message}`, { cause: error })
+}

@@ -1,0 +1,75 @@
+/**
+ * The page that this run replays: docs/walkthrough.md, or the copy that MULTIHOST_PAGE names.
+ */
+import { readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { hosts } from '../../../provision/lab/hosts.ts'
+import { meaningThemselves } from './matcher.ts'
+import { type Heading, parsePage } from './page.ts'
+import type { Reading } from './replay.ts'
+import { updatedPage } from './update.ts'
+
+export interface Page {
+  path: string
+  /** Path for messages, from the project's root. */
+  file: string
+  backend: string
+  /** Title of each `##` → it and the headings below it, with the commands for this backend. */
+  sections: ReadonlyMap<string, Heading[]>
+  /** The sections that have commands, of whichever backend. */
+  replayed: Heading[]
+  reading: Reading
+  /** Its text with this run's outputs. */
+  updated(): string
+}
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
+  const path = environment.MULTIHOST_PAGE ?? `${root}docs/walkthrough.md`
+  const backend = environment.MULTIHOST_BACKEND ?? 'nspawn'
+  const file = relative(root, path)
+  const text = readFileSync(path, 'utf8')
+  const headings = parsePage(
+    text,
+    file,
+    hosts.map((host) => host.name),
+  )
+  const reading: Page['reading'] = {
+    file,
+    meanings: meaningThemselves(hosts.map((host) => host.address)),
+    update: environment.MULTIHOST_UPDATE === '1' ? [] : undefined,
+  }
+  return {
+    path,
+    file,
+    backend,
+    sections: bySection(headings, backend),
+    replayed: withCommands(headings),
+    reading,
+    updated: () => updatedPage(text, reading.update ?? [], reading.meanings),
+  }
+}
+
+function withCommands(headings: Heading[]): Heading[] {
+  return headings.filter(({ level }, at) => {
+    const next = headings.findIndex((each, other) => other > at && each.level === 2)
+    const own = headings.slice(at, next < 0 ? undefined : next)
+    return level === 2 && own.some(({ steps }) => steps.length > 0)
+  })
+}
+
+function bySection(headings: Heading[], backend: string): Map<string, Heading[]> {
+  const sections = new Map<string, Heading[]>()
+  let current: Heading[] = []
+  for (const heading of headings) {
+    const steps = heading.steps.filter((step) => (step.backend ?? backend) === backend)
+    if (heading.level === 2) {
+      current = []
+      sections.set(heading.title, current)
+    }
+    current.push({ ...heading, steps })
+  }
+  return sections
+}

@@ -1,0 +1,55 @@
+/**
+ * The box, built by Packer from the base image: the project's own templates, with what emulation wants.
+ *
+ * It stays in the cache until something that is in it changes: the base and the container image, the steps, the
+ * templates, or the driver.
+ */
+import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { kept, recipeHash } from './kept.ts'
+import type { Log } from './report.ts'
+import { environment } from './sandbox.ts'
+
+const project = fileURLToPath(new URL('../..', import.meta.url))
+/** Packer 1.7 and newer need plugins.pkr.hcl too, and a network to fetch what it names; Debian's does not parse it. */
+const templates = ['lab.pkr.hcl', 'variables.pkr.hcl']
+const recipe = ['provision/packer', 'provision/steps', 'provision/images/apt.ts']
+
+export interface Ingredients {
+  base: string
+  container: string
+  key: string
+  kvm: boolean
+}
+
+/** Path of the box in the cache; built where it is not there. */
+export async function builtBox(log: Log, work: string, ingredients: Ingredients): Promise<string> {
+  await log(['env', '-C', project, 'node', 'provision/start.mjs', 'driver/build.ts'])
+  const paths = [...recipe, 'dist/multihost.cjs'].map((path) => join(project, path))
+  const hash = recipeHash(paths, [ingredients.base, ingredients.container])
+  return kept('vm-box', 'box', hash, async (part) => {
+    await packer(log, work, ingredients)
+    renameSync(join(work, 'boxes/multihost-lab-libvirt.box'), part)
+  })
+}
+
+async function packer(log: Log, work: string, { base, container, key, kvm }: Ingredients): Promise<void> {
+  const folder = join(work, 'templates')
+  mkdirSync(folder, { recursive: true })
+  for (const file of templates) copyFileSync(`${project}provision/packer/${file}`, join(folder, file))
+  const emulated = kvm ? {} : { accelerator: 'tcg', cpu_model: 'qemu64,+rdrand', ssh_timeout: '30m' }
+  const variables = {
+    qemu_image: base,
+    ssh_key: key,
+    output: join(work, 'boxes'),
+    work: join(work, 'packer'),
+    ...emulated,
+  }
+  const options = Object.entries(variables).flatMap(([name, value]) => ['-var', `${name}=${value}`])
+  const env = { ...environment(work), MULTIHOST_IMAGE: container }
+  const packed = ['-only=qemu.lab', ...options, folder]
+  await log(['packer', 'fmt', '-check', folder], env)
+  await log(['env', '-C', project, 'packer', 'validate', ...packed], env)
+  await log(['env', '-C', project, 'packer', 'build', '-color=false', '-timestamp-ui', ...packed], env)
+}

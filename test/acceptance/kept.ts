@@ -1,0 +1,42 @@
+/**
+ * What takes long to make and lies in the cache under its recipe's hash, like the images of the nspawn lab; what an
+ * older recipe made goes.
+ */
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { cacheRoot } from '../../provision/backends/nspawn/paths.ts'
+import { cached } from '../../provision/images/image.ts'
+
+/** Path of `STEM-HASH.EXTENSION`, made by `make` where it is not there. */
+export async function kept(
+  stem: string,
+  extension: string,
+  recipe: string,
+  make: (part: string) => Promise<void>,
+): Promise<string> {
+  const name = `${stem}-${recipe}.${extension}`
+  await cached(join(cacheRoot, name), make)
+  const mine = new RegExp(`^${stem}-[0-9a-f]{10}\\.${extension}$`)
+  for (const old of readdirSync(cacheRoot).filter((each) => mine.test(each) && each !== name))
+    rmSync(join(cacheRoot, old))
+  return join(cacheRoot, name)
+}
+
+/** Of files, of all files in folders, and of words. */
+export function recipeHash(paths: readonly string[], words: readonly string[]): string {
+  const contents = paths.flatMap(filesIn).map((path) => readFileSync(path, 'base64'))
+  return createHash('sha256')
+    .update(JSON.stringify([contents, words]))
+    .digest('hex')
+    .slice(0, 10)
+}
+
+function filesIn(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path]
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}

@@ -1,0 +1,111 @@
+/**
+ * `npm run acceptance`: the lab on virtual machines, from Debian's packages to the replayed scenarios.
+ *
+ * Installs Vagrant, libvirt, Packer and QEMU where they are missing, makes a base image, builds the box, brings three
+ * machines up, replays the scenarios on them and destroys them. Where no KVM works the machines are emulated.
+ *
+ * All of it happens in namespaces that end with this process, and in one folder that is removed after them: whatever
+ * ends it (Ctrl-C, a failure, kill -9), no machine, network, mount or process is left. Exit codes: 0 all hold; 1 a
+ * scenario failed; 2 something before it or after it did.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { constants, getPriority, setPriority } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheRoot } from '../../provision/backends/nspawn/paths.ts'
+import { removeAbandonedBuilds } from '../../provision/backends/nspawn/removal.ts'
+import { parse } from '../../provision/cli/arguments.ts'
+import { install, type Needs, nspawnNeeds } from '../../provision/images/packages.ts'
+import { unknown } from '../../provision/process/errors.ts'
+import { endWith } from '../../provision/process/exit.ts'
+import { ownNamespaces, requireRoot, run } from '../../provision/process/run.ts'
+import { accept } from './parts.ts'
+
+const usage = `usage: npm run acceptance -- [FILTER…]
+
+  FILTER     only scenario files whose path contains it`
+
+const needs: Needs = {
+  ...nspawnNeeds,
+  vagrant: '/usr/bin/vagrant',
+  'vagrant-libvirt': '/usr/share/doc/vagrant-libvirt',
+  'libvirt-daemon-system': '/usr/share/doc/libvirt-daemon-system',
+  'libvirt-clients': '/usr/bin/virsh',
+  'dnsmasq-base': '/usr/sbin/dnsmasq',
+  packer: '/usr/bin/packer',
+  'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
+  'qemu-utils': '/usr/bin/qemu-img',
+  'grub-pc-bin': '/usr/lib/grub/i386-pc/boot.img',
+  'grub-common': '/usr/bin/grub-mkimage',
+  fdisk: '/usr/sbin/sfdisk',
+  e2fsprogs: '/usr/sbin/mke2fs',
+  'openssh-client': '/usr/bin/ssh-keygen',
+}
+
+/** Others work on this machine too, and emulated machines take all that they are given. */
+const niceness = 10
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args, { help: { type: 'boolean' }, inside: { type: 'string' } })
+  if (values.help) {
+    console.log(usage)
+    return 0
+  }
+  if (values.inside !== undefined) return accept(values.inside, positionals)
+  requireRoot()
+  if (process.arch !== 'x64') throw unknown('architecture', process.arch, ['x64'])
+  await install(needs, (line) => console.log(line))
+  await removeAbandonedBuilds()
+  setPriority(Math.max(getPriority(), niceness))
+  // The name of a build in the cache: were this process killed, the next one to use the cache removes the folder.
+  const work = join(cacheRoot, `acceptance.part-${process.pid}`)
+  mkdirSync(work, { recursive: true })
+  try {
+    return await inNamespaces(work, positionals)
+  } finally {
+    await run('rm', ['-rf', '--one-file-system', work])
+  }
+}
+
+/**
+ * This script again, in a process namespace: the kernel ends all others with the first. That is a shell, which reaps
+ * what daemons leave.
+ */
+function inNamespaces(work: string, args: string[]): Promise<number> {
+  const script = [
+    'bash',
+    '-c',
+    '"$@"; exit $?',
+    'bash',
+    process.execPath,
+    '--import',
+    'tsx',
+    fileURLToPath(import.meta.url),
+    '--inside',
+    work,
+    ...args,
+  ]
+  // A process group of its own: Ctrl-C is for this process, which ends that one.
+  const child = spawn('setpriv', [...ownNamespaces, ...script], {
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return new Promise((resolve, reject) => {
+    let asked: NodeJS.Signals | undefined
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        asked ??= signal
+        end(child)
+      })
+    }
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(asked ? 128 + constants.signals[asked] : (code ?? 2)))
+  })
+}
+
+function end(child: ChildProcess): void {
+  child.kill('SIGKILL')
+}
+
+endWith(main(process.argv.slice(2)))

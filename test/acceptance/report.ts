@@ -1,0 +1,98 @@
+/**
+ * The parts of the acceptance run: each timed, its output in a file of its own, the outcome in the terminal and as
+ * JUnit. A part that fails ends the run; those after it count as skipped.
+ */
+import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { explain, LabError } from '../../provision/process/errors.ts'
+
+export interface Part {
+  title: string
+  run(log: Log): Promise<void>
+}
+
+/** Runs a command with its output in the part's file; resolves with that output. */
+export type Log = (command: readonly string[], env?: Record<string, string>) => Promise<string>
+
+export interface Outcome {
+  title: string
+  seconds: number
+  /** Why it failed. */
+  failure?: string
+  skipped?: boolean
+}
+
+const shownLines = 25
+
+export async function perform(parts: readonly Part[], folder: string): Promise<Outcome[]> {
+  mkdirSync(folder, { recursive: true })
+  const outcomes: Outcome[] = []
+  for (const part of parts) {
+    const skipped = outcomes.some(({ failure }) => failure !== undefined)
+    outcomes.push(skipped ? { title: part.title, seconds: 0, skipped } : await performed(part, folder))
+  }
+  return outcomes
+}
+
+export function timesTable(outcomes: readonly Outcome[]): string {
+  const width = Math.max(...outcomes.map(({ title }) => title.length))
+  return outcomes
+    .map(({ title, seconds, failure, skipped }) => {
+      const state = skipped ? 'not run' : `${seconds.toFixed(0)} s`
+      return `${title.padEnd(width)}  ${state.padStart(7)}${failure === undefined ? '' : '  FAILED'}`
+    })
+    .join('\n')
+}
+
+export function junit(outcomes: readonly Outcome[]): string {
+  const failures = outcomes.filter(({ failure }) => failure !== undefined).length
+  const cases = outcomes.map(({ title, seconds, failure, skipped }) => {
+    const inside = skipped ? '<skipped/>' : failure === undefined ? '' : `<failure>${xml(failure)}</failure>`
+    return `  <testcase classname="acceptance" name="${xml(title)}" time="${seconds.toFixed(1)}">${inside}</testcase>`
+  })
+  const counts = `tests="${outcomes.length}" failures="${failures}" errors="0"`
+  return `<testsuites ${counts}><testsuite name="acceptance" ${counts}>\n${cases.join('\n')}\n</testsuite></testsuites>\n`
+}
+
+async function performed({ title, run }: Part, folder: string): Promise<Outcome> {
+  const file = join(folder, `${title.replaceAll(/[^a-z0-9]+/gi, '-')}.log`)
+  writeFileSync(file, '')
+  const start = performance.now()
+  console.log(`— ${title}  (${file})`)
+  const seconds = () => (performance.now() - start) / 1000
+  try {
+    await run(logger(file))
+    console.log(`  ${seconds().toFixed(0)} s`)
+    return { title, seconds: seconds() }
+  } catch (error) {
+    const last = readFileSync(file, 'utf8').trimEnd().split('\n').slice(-shownLines).join('\n')
+    const failure = `${explain(error)}\n${last}`
+    console.error(`${failure}\n  failed after ${seconds().toFixed(0)} s`)
+    return { title, seconds: seconds(), failure }
+  }
+}
+
+function logger(file: string): Log {
+  return async ([command = '', ...args], env = {}) => {
+    const child = execa(command, args, { reject: false, all: true, env, stdin: 'ignore' })
+    child.all?.pipe(createWriteStream(file, { flags: 'a' }))
+    const result = await child
+    if (!result.failed) return result.all
+    throw new LabError(`${[command, ...args].join(' ')}: ${(result.shortMessage ?? '').split('\n')[0]}`, {
+      cause: result,
+    })
+  }
+}
+
+function xml(text: string): string {
+  return (
+    text
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: XML has no place for a terminal's colours
+      .replaceAll(/[\u0000-\u0008\u000b-\u001f]/g, '')
+  )
+}

@@ -1,0 +1,109 @@
+/**
+ * A libvirt of its own: daemon, state and network, in a mount and a network namespace that a process holds.
+ *
+ * The machine's libvirt, its machines, its networks and its routes are neither seen nor touched, and the lab's
+ * addresses may be in use outside. Settings that only this run wants are in Vagrant's own Vagrantfile, so that the
+ * project's is the one that users have.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { execa } from 'execa'
+import { LabError } from '../../provision/process/errors.ts'
+import { run } from '../../provision/process/run.ts'
+
+const folders = ['lib/libvirt', 'log/libvirt', 'cache/libvirt']
+
+export interface Sandbox {
+  /** What runs a command in there. */
+  enter: string[]
+  env: Record<string, string>
+}
+
+/** KVM runs a machine here: its firmware says so within a moment. A device that is there need not work. */
+export async function kvmWorks(): Promise<boolean> {
+  if (!existsSync('/dev/kvm')) return false
+  const firmware = ['-chardev', 'stdio,id=words', '-device', 'isa-debugcon,iobase=0x402,chardev=words']
+  const machine = ['-accel', 'kvm', '-machine', 'pc', '-cpu', 'host', '-nodefaults', '-display', 'none']
+  const options = { reject: false, timeout: 3000, stdin: 'ignore' } as const
+  const { stdout } = await execa('qemu-system-x86_64', [...machine, ...firmware], options)
+  return stdout.includes('SeaBIOS')
+}
+
+/** What Vagrant and Packer read, and where they write. */
+export function environment(work: string): Record<string, string> {
+  return {
+    VAGRANT_HOME: join(work, 'vagrant'),
+    VAGRANT_DOTFILE_PATH: join(work, 'dot-vagrant'),
+    VAGRANT_DEFAULT_PROVIDER: 'libvirt',
+    PACKER_CACHE_DIR: join(work, 'packer-cache'),
+    CHECKPOINT_DISABLE: '1',
+    TMPDIR: work,
+  }
+}
+
+export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox> {
+  const state = join(work, 'libvirt')
+  for (const folder of [...folders, 'vagrant']) mkdirSync(join(state, folder), { recursive: true })
+  cpSync('/etc/libvirt', join(state, 'etc'), { recursive: true })
+  writeFileSync(join(state, 'etc/qemu.conf'), qemuSettings)
+  writeFileSync(join(state, 'no-kvm'), '')
+  mkdirSync(join(work, 'vagrant'), { recursive: true })
+  writeFileSync(join(work, 'vagrant/Vagrantfile'), vagrantSettings(kvm))
+  const holder = spawn('unshare', ['--net', '--mount', 'sh', '-ec', setUp, 'sh', state, kvm ? '' : 'mask'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  await untilHeld(holder, join(state, 'held'))
+  holder.unref() // ends with the process namespace, and must not keep the first process in it from ending
+  const enter = ['nsenter', `--target=${holder.pid}`, '--net', '--mount', '--']
+  await run(enter[0] ?? '', [...enter.slice(1), 'libvirtd', '--daemon'])
+  return { enter, env: environment(work) }
+}
+
+/**
+ * /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. A KVM that may be
+ * opened and does not work is probed anew at every call of libvirt's, so it is one that may not be opened: root is
+ * only refused by a read-only mount.
+ */
+const setUp = `
+  ip link set dev lo up
+  mount -t sysfs sysfs /sys
+  mount -t tmpfs tmpfs /run
+  mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt
+  mount --bind "$1/etc" /etc/libvirt
+  for folder in ${folders.join(' ')}; do mount --bind "$1/$folder" "/var/$folder"; done
+  if [ -n "$2" ] && [ -e /dev/kvm ]; then mount --bind "$1/no-kvm" /dev/kvm; mount -o remount,bind,ro /dev/kvm; fi
+  : > "$1/held"
+  exec sleep infinity`
+
+const qemuSettings = `user = "root"
+group = "root"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+`
+
+function vagrantSettings(kvm: boolean): string {
+  const emulated = `
+    libvirt.driver = "qemu"
+    libvirt.cpu_mode = "custom"
+    libvirt.cpu_model = "qemu64"
+    libvirt.cpu_feature name: "rdrand", policy: "require"`
+  return `Vagrant.configure("2") do |config|
+  config.ssh.insert_key = false
+  config.vm.provider "libvirt" do |libvirt|
+    libvirt.volume_cache = "unsafe"${kvm ? '' : emulated}
+  end
+end
+`
+}
+
+async function untilHeld(holder: ChildProcess, mark: string, deadlineMs = 10_000): Promise<void> {
+  const end = Date.now() + deadlineMs
+  while (!existsSync(mark)) {
+    if (holder.exitCode !== null || Date.now() > end) throw new LabError('the namespaces could not be set up')
+    await delay(20)
+  }
+}

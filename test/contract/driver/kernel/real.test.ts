@@ -1,0 +1,148 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Op } from '../../../../driver/core/datapath/datapath.ts'
+import { plan } from '../../../../driver/core/datapath/plan.ts'
+import { realKernel } from '../../../../driver/kernel/real.ts'
+import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts'
+import { isRoot, type Namespaces, namespaces, warnWhenNotRoot } from '../../../fixtures/namespaces.ts'
+import { datapath, peer, veth } from '../../../unit/driver/core/datapath/datapath.sample.ts'
+
+warnWhenNotRoot()
+
+type RealBench = Bench & { spaces: Namespaces; host: string }
+
+async function open(): Promise<RealBench> {
+  const spaces = namespaces()
+  const host = spaces.add('host')
+  spaces.ip(
+    host,
+    `link add name eth1 mtu 1500 type veth peer name far
+     address add 192.168.33.11/24 dev eth1
+     address add fd00:33::11/64 dev eth1 nodad
+     link set far up
+     link set eth1 up
+     route add 10.9.0.0/16 via 192.168.33.1
+     route add default via 192.168.33.1`,
+  )
+  const kernel = realKernel({ folder: spaces.folder, hostNamespace: host })
+  return {
+    spaces,
+    host,
+    kernel,
+    namespace: (digit) => `${spaces.folder}/${digit.repeat(12)}`,
+    foreign: async (digit) => void spaces.add(digit.repeat(12)),
+    async [Symbol.asyncDispose]() {
+      await kernel.close()
+      spaces[Symbol.dispose]()
+    },
+  }
+}
+
+describe.skipIf(!isRoot)('the real kernel', () => {
+  kernelContract(open)
+
+  test('the tunnel’s socket stays in the host’s namespace', async () => {
+    await using bench = await open()
+    await bench.kernel.apply(everything(bench))
+    expect(bench.spaces.run(bench.host, 'ss', '-uln').stdout).toContain(':4789')
+    expect(bench.spaces.run(bench.namespace('a'), 'ss', '-uln').stdout).not.toContain(':4789')
+  })
+
+  test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
+    await using bench = await open()
+    await bench.kernel.apply(everything(bench))
+    const [link] = JSON.parse(bench.spaces.run(bench.host, 'ip', '-j', 'link', 'show', 'vxc11111111').stdout)
+    expect(link).toMatchObject({ address: '02:42:ac:15:00:63', mtu: 1450, operstate: 'DOWN' })
+  })
+
+  test('devices make no IPv6 address of their own', async () => {
+    await using bench = await open()
+    await bench.kernel.apply(everything(bench))
+    expect(
+      bench.spaces.run(bench.namespace('a'), 'ip', '-6', 'address', 'show', 'scope', 'link').stdout,
+    ).toBe('')
+  })
+
+  test('entries of others stay: the all-zero default and group entries', async () => {
+    await using bench = await open()
+    await bench.kernel.apply(everything(bench))
+    const path = bench.namespace('a')
+    bench.spaces.ip(
+      path,
+      'fdb append 00:00:00:00:00:00 dev vxlan1 dst 192.168.33.14 self permanent',
+      'bridge',
+    )
+    expect(plan(await bench.kernel.observe(path), sample(bench)).ops).toEqual([])
+  })
+
+  test('a namespace without the mark is not removed', async () => {
+    await using bench = await open()
+    await bench.foreign('f')
+    await expect(
+      bench.kernel.apply([{ op: 'namespace-del', namespace: bench.namespace('f') }]),
+    ).rejects.toMatchObject({ code: 'kernel', message: expect.stringContaining('mark') })
+    expect(await bench.kernel.observe(bench.namespace('f'))).toMatchObject({ marked: false })
+  })
+
+  test('the line that ended a batch without a number is found among the others', async () => {
+    await using bench = await open()
+    await bench.kernel.apply(everything(bench))
+    const good = [2, 3, 4, 5].map((n) => neighbour(bench, `172.21.9.${n}`))
+    const bad = neighbour(bench, '172.21.9.bad')
+    await expect(bench.kernel.apply([...good, bad, ...good])).rejects.toMatchObject({
+      message: expect.stringMatching(/^neigh replace 172\.21\.9\.bad .*any valid address is expected/),
+    })
+  })
+
+  test('a namespace made by a driver with private mounts is there for everybody, and is removed for everybody', () => {
+    using spaces = namespaces()
+    const path = `${spaces.folder}/${'a'.repeat(12)}`
+    // what systemd gives a machine: mounts are shared, and a unit's copy follows
+    execFileSync('mount', ['-t', 'tmpfs', 'multihost-test', spaces.folder])
+    try {
+      execFileSync('mount', ['--make-shared', spaces.folder])
+      const done = privately(spaces.folder, { op: 'namespace-add', namespace: path })
+      expect(done).toEqual({ marked: true, bridge: false, fdb: [], neighbours: [], ports: [] })
+      expect(spaces.run(path, 'ip', 'link', 'show', 'lo').code).toBe(0)
+      expect(privately(spaces.folder, { op: 'namespace-del', namespace: path })).toBeNull()
+      expect(readdirSync(spaces.folder)).toEqual([])
+    } finally {
+      spawnSync('umount', ['-l', path])
+      execFileSync('umount', ['-l', spaces.folder])
+    }
+  })
+
+  test('a value with a line break never reaches ip', async () => {
+    await using bench = await open()
+    await expect(bench.kernel.apply([neighbour(bench, '172.21.0.2\nlink del eth1')])).rejects.toMatchObject({
+      code: 'corrupt',
+    })
+  })
+})
+
+/** Applies one operation in a process with mounts of its own, and tells what that process then observes. */
+function privately(folder: string, op: Op): unknown {
+  const script = `
+    import { realKernel } from ${JSON.stringify(join(import.meta.dirname, '../../../../driver/kernel/real.ts'))}
+    const kernel = realKernel({ folder: '${folder}', mountNamespace: '/proc/${process.pid}/ns/mnt' })
+    await kernel.apply([${JSON.stringify(op)}])
+    console.log(JSON.stringify((await kernel.observe('${op.namespace}')) ?? null))`
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', script]
+  return JSON.parse(
+    execFileSync('unshare', ['--mount', '--propagation', 'slave', ...node], { encoding: 'utf8' }),
+  )
+}
+
+function sample(bench: Bench) {
+  return datapath({ namespace: bench.namespace('a'), veths: [veth('1')], peers: [peer(2)] })
+}
+
+function everything(bench: Bench) {
+  return plan(undefined, sample(bench)).ops
+}
+
+function neighbour(bench: Bench, ip: string) {
+  return { op: 'neighbour-replace' as const, namespace: bench.namespace('a'), ip, mac: peer(2).mac }
+}

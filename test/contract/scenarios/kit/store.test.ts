@@ -1,0 +1,77 @@
+/**
+ * How scenarios look into the store, with a real Consul, curl and jq: where there is nothing to be seen, and why.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Connection } from '../../../../provision/ssh/connection.ts'
+import { labHost } from '../../../../scenarios/kit/host.ts'
+import { storedKeys, storedNetworks } from '../../../../scenarios/kit/store.ts'
+import { startConsul, type TestConsul } from '../../../fixtures/consul.ts'
+
+const home = mkdtempSync(join(tmpdir(), 'store-'))
+const curlrc = join(home, '.curlrc')
+let consul: TestConsul
+let token = ''
+beforeAll(async () => {
+  consul = await startConsul('acl { enabled = true default_policy = "deny" }')
+  const answer = await fetch(`${consul.api}/acl/bootstrap`, { method: 'PUT' })
+  token = ((await answer.json()) as { SecretID: string }).SecretID
+})
+afterAll(async () => {
+  await consul.stop()
+  rmSync(home, { recursive: true })
+})
+
+/** Commands run here, as root's on the Consul server, with the test's Consul in the place of the server's. */
+const exec: Connection['exec'] = async (command) => {
+  const line = command.replaceAll('http://127.0.0.1:8500/v1', consul.api)
+  const {
+    stdout,
+    stderr,
+    exitCode = 255,
+  } = await execa('bash', ['-c', line], {
+    env: { HOME: home, CURL_HOME: home },
+    reject: false,
+  })
+  return { stdout, stderr, code: exitCode }
+}
+const server = labHost(
+  'consul-server',
+  '192.168.33.10',
+  async () => ({ exec }) as Connection,
+  () => undefined,
+)
+
+async function put(key: string, value: object | null): Promise<void> {
+  const init = { method: 'PUT', headers: { 'X-Consul-Token': token }, body: value && JSON.stringify(value) }
+  expect((await fetch(`${consul.api}/kv/multihost/${key}`, init)).ok).toBe(true)
+}
+
+beforeEach(() => writeFileSync(curlrc, `header = "X-Consul-Token: ${token}"\n`))
+
+test('a store without even its hosts has not been read', async () => {
+  await expect(storedKeys(server)).rejects.toThrow('404')
+})
+
+test('all that networks have in it is seen, and the log of changes is not', async () => {
+  await put('hosts/net-1', {})
+  await put('changes/1/head', null)
+  expect(await storedKeys(server)).toEqual([])
+  await put('networks/n1', { id: 'n1', name: 'blue', vni: 256 })
+  await put('endpoints/n1/e1', { network: 'n1', host: 'net-1', v4: '10.9.0.2' })
+  expect(await storedKeys(server)).toEqual(['endpoints/n1/e1', 'networks/n1'])
+  expect((await storedNetworks(server)).get('blue')?.endpoints).toMatchObject([{ host: 'net-1' }])
+})
+
+test('without the token of a secured lab it is an error', async () => {
+  rmSync(curlrc)
+  await expect(storedKeys(server)).rejects.toThrow(/40[34]/)
+})
+
+test('a Consul that is away is an error', async () => {
+  await consul.kill()
+  await expect(storedKeys(server)).rejects.toThrow('should succeed')
+})

@@ -1,8 +1,0 @@
-import ssh2 from 'ssh2'
-import { expect, test } from 'vitest'
-import { keyPair } from '../../../provision/nspawn/keys.ts'
-
-test('every key that is made can be read: of 1,500, about six would not', () => {
-  const keys = Array.from({ length: 1500 }, () => keyPair('lab test').private)
-  expect(keys.filter((key) => ssh2.utils.parseKey(key) instanceof Error)).toEqual([])
-})

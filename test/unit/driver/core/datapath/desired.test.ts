@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest'
+import {
+  containerEndName,
+  desiredFor,
+  innerMtu,
+  namespaceOf,
+  portName,
+} from '../../../../../driver/core/datapath/desired.ts'
+import { plan } from '../../../../../driver/core/datapath/plan.ts'
+import { show } from '../../../../../driver/core/datapath/show.ts'
+import type { Snapshot } from '../../../../../driver/core/records.ts'
+import { endpoint, id, network, snapshotOf } from './datapath.sample.ts'
+
+const place = { vtep: '192.168.33.11', mtuBytes: 1500, namespace: namespaceOf(id('a')) }
+const here = endpoint('1', 'net-1', '172.21.0.2')
+const there = endpoint('2', 'net-2', '172.21.0.3')
+
+describe('desired', () => {
+  test('an endpoint here and one elsewhere make a veth and a peer', () => {
+    expect(shown(snapshotOf([network()], [here, there]))).toMatchInlineSnapshot(`
+      "netns add /var/run/docker/netns/aaaaaaaaaaaa
+      link add br0 type bridge
+      link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450
+      fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1
+      link add veth11111111 type veth peer vxc11111111 address 02:42:ac:15:00:02 mtu 1450"
+    `)
+  })
+
+  test('both addresses of a dual-stack endpoint are neighbours', () => {
+    const dual = { ...there, v6: 'fd00:21::3' }
+    expect(shown(snapshotOf([network()], [here, dual]))).toContain(
+      'neigh replace fd00:21::3 lladdr 02:42:ac:15:00:03 dev vxlan1',
+    )
+  })
+
+  test.each([
+    ['no endpoint of the network is on this host', snapshotOf([network()], [there])],
+    ['the network is not in the store', snapshotOf([], [here, there])],
+    ['the endpoint is of another network', snapshotOf([network()], [{ ...here, network: id('b') }])],
+  ])('nothing is wanted when %s', (_, snapshot) => {
+    expect(desiredFor(snapshot, 'net-1', id('a'), place)).toBeUndefined()
+  })
+
+  test('an endpoint here is made before it joins', () => {
+    const snapshot = snapshotOf([network()], [{ ...here, joined: false }, there])
+    expect(shown(snapshot)).toBe(shown(snapshotOf([network()], [here, there])))
+  })
+
+  test('in a macvlan network it is a child of the VXLAN device, and there is no bridge', () => {
+    expect(shown(snapshotOf([network({ datapath: 'macvlan' })], [here, there]))).toMatchInlineSnapshot(`
+      "netns add /var/run/docker/netns/aaaaaaaaaaaa
+      link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450
+      fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1
+      link add vxc11111111 link vxlan1 type macvlan address 02:42:ac:15:00:02 mtu 1450"
+    `)
+  })
+
+  test('an endpoint elsewhere that has not joined is no peer', () => {
+    const snapshot = snapshotOf([network()], [here, { ...there, joined: false }])
+    expect(desiredFor(snapshot, 'net-1', id('a'), place)?.peers).toEqual([])
+  })
+
+  test('an endpoint that claims our own tunnel end is no peer: the entry would loop', () => {
+    const snapshot = snapshotOf([network()], [here, { ...there, vtep: place.vtep }])
+    expect(desiredFor(snapshot, 'net-1', id('a'), place)?.peers).toEqual([])
+  })
+
+  test('of two peers with one address the lower endpoint id has it, whatever the order', () => {
+    const rival = endpoint('3', 'net-3', there.v4, { mac: '02:42:00:00:00:09' })
+    for (const order of [
+      [here, there, rival],
+      [rival, there, here],
+    ]) {
+      const peers = desiredFor(snapshotOf([network()], order), 'net-1', id('a'), place)?.peers ?? []
+      expect(peers.filter(({ addresses }) => addresses.length > 0).map(({ mac }) => mac)).toEqual([there.mac])
+    }
+  })
+
+  test('of two peers with one MAC the lower endpoint id has it, whatever the order', () => {
+    const twin = endpoint('3', 'net-3', '172.21.0.9', { mac: there.mac })
+    for (const order of [
+      [here, there, twin],
+      [twin, there, here],
+    ]) {
+      expect(desiredFor(snapshotOf([network()], order), 'net-1', id('a'), place)?.peers).toEqual([
+        { mac: there.mac, vtep: '192.168.33.12', addresses: ['172.21.0.3'] },
+      ])
+    }
+  })
+
+  test('the MTU is the network’s, or what the underlay leaves', () => {
+    const mtuOf = (change: Parameters<typeof network>[0]) =>
+      desiredFor(snapshotOf([network(change)], [here]), 'net-1', id('a'), place)?.vxlan.mtuBytes
+    expect(mtuOf({ mtuBytes: 1400 })).toBe(1400)
+    expect(mtuOf({})).toBe(1450)
+    expect(innerMtu(9000, '192.168.33.11')).toBe(8950)
+    expect(innerMtu(1500, 'fd00:33::11')).toBe(1430)
+  })
+
+  test('names fit into the kernel’s 15 bytes', () => {
+    expect([portName(id('1')), containerEndName(id('1'))]).toEqual(['veth11111111', 'vxc11111111'])
+  })
+})
+
+function shown(snapshot: Snapshot): string {
+  const want = desiredFor(snapshot, 'net-1', id('a'), place)
+  return want === undefined ? '' : show(plan(undefined, want).ops)
+}

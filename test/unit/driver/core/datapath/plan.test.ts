@@ -1,0 +1,205 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  advance,
+  type Contents,
+  contentsOf,
+  observedAt,
+} from '../../../../../driver/core/datapath/contents.ts'
+import type { Datapath, Observed } from '../../../../../driver/core/datapath/datapath.ts'
+import { plan } from '../../../../../driver/core/datapath/plan.ts'
+import { show } from '../../../../../driver/core/datapath/show.ts'
+import { type DatapathKind, datapathKinds } from '../../../../../driver/core/records.ts'
+import { datapath, made, peer, veth } from './datapath.sample.ts'
+
+const want = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })
+const right = made(want)
+
+describe('plan', () => {
+  test('what is right needs nothing', () => {
+    expect(plan(right, want)).toEqual({ ops: [], reasons: [] })
+  })
+
+  test('a peer that moves host is added there before it is removed here', () => {
+    expect(told(right, { ...want, peers: [peer(2, '192.168.33.13'), peer(3)] })).toMatchInlineSnapshot(`
+      "fdb replace 02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.13
+      fdb del     02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12
+      # fdb 02:42:ac:15:00:02: 192.168.33.12 vs 192.168.33.13"
+    `)
+  })
+
+  test('additions go before removals', () => {
+    expect(told(right, { ...want, veths: [veth('4')], peers: [peer(3), peer(5)] })).toMatchInlineSnapshot(`
+      "fdb replace 02:42:ac:15:00:05 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.5 lladdr 02:42:ac:15:00:05 dev vxlan1
+      link add veth44444444 type veth peer vxc44444444 address 02:42:ac:15:00:63 mtu 1450
+      link del veth11111111
+      neigh del     172.21.0.2 dev vxlan1
+      fdb del     02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12
+      # fdb 02:42:ac:15:00:05: none vs 192.168.33.12
+      # neighbour 172.21.0.5: none vs 02:42:ac:15:00:05
+      # veth44444444 is missing
+      # veth11111111 belongs to no endpoint
+      # neighbour 172.21.0.2 belongs to no endpoint
+      # fdb 02:42:ac:15:00:02: 192.168.33.12 vs none"
+    `)
+  })
+
+  test('a device that differs is recreated with its entries, and the reason says how', () => {
+    const have = { ...right, vxlan: { ...want.vxlan, vni: 41, master: true, up: true } }
+    expect(told(have, { ...want, peers: [peer(2)] })).toMatchInlineSnapshot(`
+      "link del vxlan1
+      link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450
+      fdb replace 02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.2 lladdr 02:42:ac:15:00:02 dev vxlan1
+      # vxlan1: vni: 41 vs 256
+      # fdb 02:42:ac:15:00:02: none vs 192.168.33.12
+      # neighbour 172.21.0.2: none vs 02:42:ac:15:00:02"
+    `)
+  })
+
+  test('a device whose tunnel end or MTU differs is changed and keeps its entries', () => {
+    const have = {
+      ...right,
+      vxlan: { ...want.vxlan, local: '192.168.33.99', mtuBytes: 1300, master: true, up: true },
+    }
+    expect(told(have, want)).toMatchInlineSnapshot(`
+      "link set vxlan1 type vxlan local 192.168.33.11 mtu 1450
+      # vxlan1: local: 192.168.33.99 vs 192.168.33.11"
+    `)
+  })
+
+  test('a tunnel end of the other family cannot be set: the device is recreated', () => {
+    const have = { ...right, vxlan: { ...want.vxlan, local: 'fd00:33::11', master: true, up: true } }
+    expect(show(plan(have, want).ops)).toContain('link del vxlan1')
+  })
+
+  test('a child that is not wanted any more is removed where Docker has put it back', () => {
+    const macvlan: Datapath = { ...want, kind: 'macvlan', veths: [{ ...veth('1'), port: 'vxc11111111' }] }
+    const have = made(macvlan)
+    expect(plan(have, macvlan).ops).toEqual([])
+    expect(told(have, { ...macvlan, veths: [] })).toMatchInlineSnapshot(`
+      "link del vxc11111111 here
+      # vxc11111111 belongs to no endpoint"
+    `)
+  })
+
+  test.each([
+    [
+      'a device that is down is set up again',
+      { vxlan: { ...want.vxlan, master: true, up: false } },
+      'vxlan1 is down',
+    ],
+    [
+      'a device off the bridge is put back',
+      { vxlan: { ...want.vxlan, master: false, up: true } },
+      'vxlan1 is not a port of br0',
+    ],
+    ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down'],
+    ['a mark that was lost is set again', { marked: false }, 'the namespace has lost its mark'],
+    [
+      'a port that is down is set up again',
+      { ports: [{ name: 'veth11111111', up: false }] },
+      'veth11111111 is down or not a port of br0',
+    ],
+  ])('%s, without recreating anything', (_, change, reason) => {
+    const { ops, reasons } = plan({ ...right, ...change }, want)
+    expect(reasons).toEqual([reason])
+    expect(ops).toHaveLength(1)
+    expect(ops[0]?.op).toMatch(/-add$/)
+  })
+
+  test('an entry that is not permanent, or has another value, is replaced', () => {
+    const have: Observed = {
+      ...right,
+      fdb: right.fdb.map((it) => ({ ...it, permanent: false })),
+      neighbours: right.neighbours.map((it) => ({ ...it, mac: '02:00:00:00:00:01' })),
+    }
+    expect(told(have, { ...want, peers: [peer(2)] })).toMatchInlineSnapshot(`
+      "fdb replace 02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.2 lladdr 02:42:ac:15:00:02 dev vxlan1
+      neigh del     172.21.0.3 dev vxlan1
+      # fdb 02:42:ac:15:00:02: 192.168.33.12 (not permanent) vs 192.168.33.12
+      # neighbour 172.21.0.2: 02:00:00:00:00:01 vs 02:42:ac:15:00:02
+      # neighbour 172.21.0.3 belongs to no endpoint"
+    `)
+  })
+
+  test('default, group and learnt entries are not ours', () => {
+    const have: Observed = {
+      ...right,
+      fdb: [
+        ...right.fdb,
+        { mac: '00:00:00:00:00:00', vtep: '192.168.33.14', permanent: true },
+        { mac: '33:33:00:00:00:01', vtep: '192.168.33.14', permanent: true },
+        { mac: '02:42:00:00:00:99', vtep: '192.168.33.14', permanent: false },
+      ],
+      neighbours: [
+        ...right.neighbours,
+        { ip: 'ff02::1', mac: '33:33:00:00:00:01', permanent: true },
+        { ip: '224.0.0.1', mac: '01:00:5e:00:00:01', permanent: true },
+        { ip: '172.21.0.99', mac: '', permanent: false },
+      ],
+    }
+    expect(plan(have, want).ops).toEqual([])
+  })
+
+  test('a second destination of a MAC is removed', () => {
+    const have = {
+      ...right,
+      fdb: [...right.fdb, { mac: peer(2).mac, vtep: '192.168.33.19', permanent: true }],
+    }
+    expect(told(have, want)).toMatchInlineSnapshot(`
+      "fdb del     02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.19
+      # fdb 02:42:ac:15:00:02: 192.168.33.12, 192.168.33.19 vs 192.168.33.12"
+    `)
+  })
+
+  test('while the store may be old, nothing is removed and no device replaced', () => {
+    const have = { ...right, vxlan: { ...want.vxlan, vni: 41, master: true, up: true } }
+    expect(
+      show(plan(have, { ...want, veths: [], peers: [peer(9)] }, { remove: false }).ops),
+    ).toMatchInlineSnapshot(`
+      "fdb replace 02:42:ac:15:00:09 dev vxlan1 dst 192.168.33.12
+      neigh replace 172.21.0.9 lladdr 02:42:ac:15:00:09 dev vxlan1"
+    `)
+  })
+
+  test('from anything to anything: one plan is enough, and a second one is empty', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...datapathKinds).chain(twoOf), ([before, after]) => {
+        const have = made(before)
+        const there = observedAt(advance(contentsOf(have), plan(have, after).ops) as Contents)
+        expect(plan(there, after).ops).toEqual([])
+        expect(there).toMatchObject({ marked: true, bridge: after.kind === 'bridge', vxlan: after.vxlan })
+      }),
+    )
+  })
+})
+
+const peers = fc.uniqueArray(fc.tuple(fc.integer({ min: 2, max: 9 }), fc.integer({ min: 12, max: 14 })), {
+  selector: ([n]) => n,
+})
+const twoOf = (kind: DatapathKind) => fc.tuple(datapaths(kind), datapaths(kind))
+const datapaths = (kind: DatapathKind): fc.Arbitrary<Datapath> =>
+  fc
+    .record({
+      // the children of a device that is recreated are gone, and not made again
+      vni: kind === 'bridge' ? fc.integer({ min: 256, max: 257 }) : fc.constant(256),
+      mtuBytes: fc.constantFrom(1400, 1450),
+      veths: fc.uniqueArray(fc.constantFrom('1', '2', '3')),
+      peers,
+    })
+    .map(({ vni, mtuBytes, veths, peers }) =>
+      datapath({
+        kind,
+        vxlan: { ...want.vxlan, vni, mtuBytes },
+        veths: veths.map(veth),
+        peers: peers.map(([n, host]) => peer(n, `192.168.33.${host}`)),
+      }),
+    )
+
+function told(have: Observed, next: Datapath): string {
+  const { ops, reasons } = plan(have, next)
+  return [show(ops), ...reasons.map((reason) => `# ${reason}`)].join('\n')
+}

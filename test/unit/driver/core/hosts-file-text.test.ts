@@ -1,0 +1,152 @@
+/** The text of a hosts file: our block, and whatever else stands in it. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { hasBlock, mergeHostsFile, padding } from '../../../../driver/core/hosts-file-text.ts'
+import type { NameRecord } from '../../../../driver/core/names.ts'
+
+const engine = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.2\t0b194846e7b4\n'
+const pair = (ip: string, name: string, network = 'foobar'): NameRecord[] => [
+  { ip, name },
+  { ip, name: `${name}.${network}` },
+]
+const records = [...pair('10.0.0.2', 'distracted_bohr'), ...pair('10.0.0.3', 'modest_curie')]
+const merged = mergeHostsFile(engine, records)
+
+test('the records follow the engine’s lines, in a block', () => {
+  expect(merged).toMatchInlineSnapshot(`
+    "127.0.0.1	localhost
+    ::1	localhost ip6-localhost ip6-loopback
+    10.0.0.2	0b194846e7b4
+    # multihost: begin
+    10.0.0.2	distracted_bohr
+    10.0.0.2	distracted_bohr.foobar
+    10.0.0.3	modest_curie
+    10.0.0.3	modest_curie.foobar
+    # multihost: end
+    "
+  `)
+})
+
+test('a second merge changes nothing', () => {
+  expect(mergeHostsFile(merged, records)).toBe(merged)
+})
+
+test('without records the file is the engine’s again', () => {
+  expect(mergeHostsFile(merged, [])).toBe(engine)
+  expect(mergeHostsFile(engine, [])).toBe(engine)
+})
+
+test('lines before and behind the block stay where they are', () => {
+  const edited = `# mine\n${merged}1.2.3.4 added # by a program\n\n9.9.9.9\tlast`
+  const expected = `# mine\n${mergeHostsFile(engine, records.slice(2))}1.2.3.4 added # by a program\n\n9.9.9.9\tlast`
+  expect(mergeHostsFile(edited, records.slice(2))).toBe(expected)
+})
+
+test('a last line without its line feed is ended first', () => {
+  expect(mergeHostsFile('1.2.3.4 mine', pair('10.0.0.2', 'web'))).toContain(
+    '1.2.3.4 mine\n# multihost: begin\n',
+  )
+})
+
+describe('a block that somebody cut in half is mended', () => {
+  const now = pair('10.0.0.9', 'new')
+  const added = '10.0.0.7\t0a1b2c3d4e5f\n1.2.3.4\tmine mine.example\n'
+  const whole = `${mergeHostsFile(engine, records)}${added}`
+  const wanted = `${mergeHostsFile(engine, now)}${added}`
+
+  test.each([
+    ['its end is gone', whole.replace('# multihost: end\n', '')],
+    ['it stands there twice', whole.replace(added, `${mergeHostsFile('', records)}${added}`)],
+    [
+      'the second one has no end',
+      whole
+        .replace(added, `${mergeHostsFile('', records)}${added}`)
+        .replace(/# multihost: end\n(?!.*# multihost: end)/s, ''),
+    ],
+    [
+      'a cut one is before a whole one',
+      `${engine}# multihost: begin\n10.0.0.3\tx\n10.0.0.3\tx.foobar\n${mergeHostsFile('', records)}${added}`,
+    ],
+    ['an end is left over', whole.replace(added, `# multihost: end\n${added}`)],
+  ])('%s', (_, text) => {
+    expect(mergeHostsFile(text, now)).toBe(wanted)
+  })
+
+  test('its begin is gone', () => {
+    expect(mergeHostsFile(whole.replace('# multihost: begin\n', ''), now)).toBe(wanted)
+  })
+})
+
+test.each([0, 1, 2, 3, 4, 5, 100])(
+  'a padding of %i bytes has that length, and does not outlive a merge',
+  (bytes) => {
+    expect(padding(bytes)).toHaveLength(bytes)
+    if (bytes > 3) expect(mergeHostsFile(merged + padding(bytes), records)).toBe(merged)
+  },
+)
+
+test('a block is seen', () => {
+  expect([hasBlock(engine), hasBlock(merged), hasBlock(merged.replace('# multihost: end\n', ''))]).toEqual([
+    false,
+    true,
+    true,
+  ])
+})
+
+const word = fc.stringMatching(/^[a-z][a-z0-9_-]{0,8}$/)
+const ip = fc.tuple(fc.nat(255), fc.nat(255)).map(([a, b]) => `10.0.${a}.${b}`)
+const someRecords = fc
+  .array(fc.tuple(ip, word), { maxLength: 6 })
+  .map((all) => all.flatMap(([at, name]) => pair(at, name)))
+/** Whatever stands in a hosts file that is not ours: lines of two names or more, comments, blanks, anything. */
+const foreign = fc
+  .array(
+    fc.oneof(
+      fc.tuple(ip, word, word).map(([at, a, b]) => `${at}\t${a} ${b}`),
+      fc.constantFrom('', '# comment', '127.0.0.1\tlocalhost', '\t', '#\t'),
+      fc.string({ maxLength: 12 }).filter((text) => !/\n|multihost|^#\t/.test(text)),
+    ),
+    { maxLength: 8 },
+  )
+  .map((all) => all.map((line) => `${line}\n`).join(''))
+
+test('whatever is foreign stays byte for byte, whatever was and will be ours', () => {
+  fc.assert(
+    fc.property(foreign, foreign, someRecords, someRecords, (before, after, old, now) => {
+      const text = mergeHostsFile(before, old) + after
+      const next = mergeHostsFile(text, now)
+      expect(mergeHostsFile(next, now)).toBe(next)
+      expect(mergeHostsFile(next, [])).toBe(before + after)
+      const block = now.length === 0 ? '' : mergeHostsFile('', now)
+      const expected = old.length === 0 ? before + after + block : before + block + after
+      expect(next).toBe(expected)
+    }),
+  )
+})
+
+test('a block of which any line was lost is whole after a merge, and nothing foreign is lost with it', () => {
+  fc.assert(
+    fc.property(foreign, foreign, someRecords, someRecords, fc.nat(), (before, after, old, now, cut) => {
+      fc.pre(old.length > 0 && now.length > 0)
+      const block = mergeHostsFile('', old).split('\n').slice(0, -1)
+      block.splice(cut % 2 === 0 ? 0 : block.length - 1, 1)
+      const next = mergeHostsFile(`${before}${block.map((line) => `${line}\n`).join('')}${after}`, now)
+      expect(next).toBe(before + mergeHostsFile('', now) + after)
+    }),
+  )
+})
+
+test('any text is merged without an error, and a second time without a change', () => {
+  fc.assert(
+    fc.property(
+      fc.string({
+        unit: fc.constantFrom('\n', '#', '\t', 'a', '.', '1', '# multihost: begin\n', '# multihost: end\n'),
+      }),
+      someRecords,
+      (text, now) => {
+        const next = mergeHostsFile(text, now)
+        expect(mergeHostsFile(next, now)).toBe(next)
+      },
+    ),
+  )
+})

@@ -1,0 +1,171 @@
+/** Names of a network: which records there are, in which order, and what DNS makes of them. */
+import { describe, expect, test } from 'vitest'
+import { namedEndpoints, recordsFor, zoneOf } from '../../../../driver/core/names.ts'
+import type { Endpoint, Service } from '../../../../driver/core/records.ts'
+import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import { endpoint, network } from '../../../fixtures/store-records.ts'
+
+const named = (id: string, v4: string, name: string, more: Partial<Endpoint> = {}): Endpoint =>
+  endpoint('n1', id, { v4, joined: true, container: { id: `c-${id}`, name }, ...more })
+
+function snapshotOf(endpoints: Endpoint[], services: Service[] = [], name: string | undefined = 'foobar') {
+  const deltas: AnyDelta[] = [
+    {
+      table: 'networks',
+      key: 'n1',
+      record: { value: network('n1', name === undefined ? {} : { name }), index: 1 },
+    },
+    ...endpoints.map(
+      (value): AnyDelta => ({
+        table: 'endpoints',
+        key: `${value.network}/${value.id}`,
+        record: { value, index: 1 },
+      }),
+    ),
+    ...services.map(
+      (value): AnyDelta => ({
+        table: 'services',
+        key: `${value.network}/${value.name}`,
+        record: { value, index: 1 },
+      }),
+    ),
+  ]
+  return applyDeltas(emptySnapshot(), deltas)
+}
+const lines = (...given: Parameters<typeof snapshotOf>): string =>
+  recordsFor(snapshotOf(...given), 'n1')
+    .map(({ ip, name }) => `${ip} ${name}`)
+    .join('\n')
+
+test('every container is there as NAME and as NAME.NETWORK, sorted by address as numbers', () => {
+  const records = lines([
+    named('e1', '172.21.0.10', 'modest_curie'),
+    named('e2', '172.21.0.9', 'distracted_bohr'),
+  ])
+  expect(records).toMatchInlineSnapshot(`
+    "172.21.0.9 distracted_bohr
+    172.21.0.9 distracted_bohr.foobar
+    172.21.0.10 modest_curie
+    172.21.0.10 modest_curie.foobar"
+  `)
+})
+
+test('aliases and the service follow the name, each also with the network', () => {
+  const records = lines([
+    named('e1', '10.0.0.2', 'web', { aliases: ['www', 'api', 'web'], service: 'front' }),
+  ])
+  expect(records).toMatchInlineSnapshot(`
+    "10.0.0.2 web
+    10.0.0.2 web.foobar
+    10.0.0.2 front
+    10.0.0.2 front.foobar
+    10.0.0.2 api
+    10.0.0.2 api.foobar
+    10.0.0.2 www
+    10.0.0.2 www.foobar"
+  `)
+})
+
+test('both addresses of a dual-stack container have its names, IPv4 first', () => {
+  const records = lines([
+    named('e1', '10.0.0.3', 'a', { v6: 'fd00::3' }),
+    named('e2', '10.0.0.2', 'b', { v6: 'fd00::2' }),
+  ])
+  expect(records.replaceAll(/.*\.foobar\n?/g, '')).toMatchInlineSnapshot(`
+    "10.0.0.2 b
+    10.0.0.3 a
+    fd00::2 b
+    fd00::3 a
+    "
+  `)
+})
+
+test('a published service has its record before anything is behind it, and once when something is', () => {
+  const service: Service = { id: 's1', network: 'n1', name: 'db', v4: '10.0.0.7' }
+  expect(lines([], [service])).toBe('10.0.0.7 db\n10.0.0.7 db.foobar')
+  const attached = lines(
+    [named('e1', '10.0.0.7', 'mysql', { service: 'db' })],
+    [{ ...service, endpoint: 'e1' }],
+  )
+  expect(attached.match(/ db$/gm)).toHaveLength(1)
+})
+
+test('an alias of several containers has all their addresses', () => {
+  const all = ['10.0.0.3', '10.0.0.2'].map((ip, i) => named(`e${i}`, ip, `w${i}`, { aliases: ['web'] }))
+  expect(lines(all).match(/.* web$/gm)).toEqual(['10.0.0.2 web', '10.0.0.3 web'])
+})
+
+describe('without a record', () => {
+  test.each<[string, Partial<Endpoint>]>([
+    ['an endpoint that has not joined', { joined: false }],
+    ['one of another network', { network: 'n2' }],
+  ])('%s', (_, more) => {
+    expect(lines([named('e1', '10.0.0.2', 'web', more)])).toBe('')
+  })
+
+  test('one whose container is not known yet', () => {
+    expect(lines([endpoint('n1', 'e1', { joined: true })])).toBe('')
+  })
+
+  test('a network that has no name yet, or is not there', () => {
+    expect(recordsFor(emptySnapshot(), 'n1')).toEqual([])
+    const nameless = applyDeltas(snapshotOf([named('e1', '10.0.0.2', 'web')]), [
+      { table: 'networks', key: 'n1', record: { value: network('n1'), index: 2 } },
+    ])
+    expect(recordsFor(nameless, 'n1')).toEqual([])
+  })
+
+  test('an alias that is no word: it would be a line of its own', () => {
+    const aliases = ['a b', 'x\n1.2.3.4\tbank', '#no', '', 'x'.repeat(300), 'naïve', 'ok']
+    const words = lines([named('e1', '10.0.0.2', 'web', { aliases })]).match(/ \S+$/gm)
+    expect(words).toEqual([' web', ' web.foobar', ' ok', ' ok.foobar'])
+  })
+})
+
+test('a zone finds names in any case, all addresses of a name, and the name of an address', () => {
+  const all = [
+    named('e1', '10.0.0.2', 'Web', { aliases: ['all'] }),
+    named('e2', '10.0.0.3', 'db', { aliases: ['all'] }),
+  ]
+  const zone = zoneOf(snapshotOf(all), 'n1')
+  expect(zone?.addressesOf('web.foobar')).toEqual(['10.0.0.2'])
+  expect(zone?.addressesOf('all')).toEqual(['10.0.0.2', '10.0.0.3'])
+  expect(zone?.addressesOf('foobar')).toEqual([])
+  expect(zone?.nameAt('10.0.0.2')).toBe('Web.foobar')
+  expect(zone?.nameAt('10.0.0.4')).toBeUndefined()
+  expect(zone?.pools).toEqual(['10.0.0.0/16'])
+  expect(zoneOf(snapshotOf(all), 'n2')).toBeUndefined()
+})
+
+test('DNS says what hosts files say, before and after a change', () => {
+  const service: Service = { id: 's', network: 'n1', name: 'front', v4: '10.0.0.9', v6: 'fd00::9' }
+  const before = snapshotOf(
+    [
+      named('e1', '10.0.0.10', 'Web', { aliases: ['all', 'b.foobar', 'no word'], v6: 'fd00::10' }),
+      named('e2', '10.0.0.9', 'db', { aliases: ['all', 'ALL'], service: 'front' }),
+      named('e3', '10.0.0.3', 'web'),
+      endpoint('n1', 'e4', { v4: '10.0.0.4' }),
+    ],
+    [service],
+  )
+  expect(zoneOf(before, 'n1')?.nameAt('10.0.0.9')).toBe('db.foobar')
+  const renamed = named('e3', '10.0.0.3', 'other', { aliases: ['all'] })
+  const after = applyDeltas(before, [
+    { table: 'endpoints', key: 'n1/e3', record: { value: renamed, index: 2 } },
+    { table: 'endpoints', key: 'n1/e2', record: undefined },
+  ])
+  expect(zoneOf(after, 'n1')?.nameAt('10.0.0.9')).toBe('front.foobar')
+  for (const snapshot of [before, after]) {
+    const records = recordsFor(snapshot, 'n1')
+    const names = new Set(records.map(({ name }) => name.toLowerCase()))
+    for (const name of names) {
+      const own = records.filter((it) => it.name.toLowerCase() === name).map(({ ip }) => ip)
+      expect(zoneOf(snapshot, 'n1')?.addressesOf(name), name).toEqual([...new Set(own)])
+    }
+  }
+  expect(zoneOf(after, 'n1')?.addressesOf('db')).toEqual([])
+})
+
+test('endpoints without a name do not count towards a full hosts file', () => {
+  expect(namedEndpoints(snapshotOf([named('e1', '10.0.0.2', 'a'), endpoint('n1', 'e2')]), 'n1')).toBe(1)
+})

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { checkVni, maxVni, nextVni, parseVni } from '../../../../driver/core/vnis.ts'
+
+test('networks are numbered from 256, and gaps are filled', () => {
+  expect(nextVni(new Set())).toBe(256)
+  expect(nextVni(new Set([256, 257, 259]))).toBe(258)
+})
+
+test('when no VNI is free the error says which there are', () => {
+  const all = { has: () => true } as unknown as ReadonlySet<number>
+  expect(() => nextVni(all)).toThrow('no free VNI: all of 256 … 16777215 are in use')
+})
+
+test('a VNI that was asked for has 24 bits and is not 0', () => {
+  expect([parseVni('1'), parseVni('16777215')]).toEqual([1, maxVni])
+})
+
+test.each(['0', '16777216', '-1', '1.5', 'x', '', '0x10', '99999999999'])('%j is not a VNI', (text) => {
+  expect(() => parseVni(text)).toThrow(`'${text}' is not a VNI`)
+})
+
+test('a VNI that is taken names the network that has it', () => {
+  const networks = [
+    { id: 'a'.repeat(64), name: 'foobar', vni: 300 },
+    { id: 'b'.repeat(64), vni: 301 },
+  ]
+  expect(checkVni('302', networks)).toBe(302)
+  expect(() => checkVni('300', networks)).toThrow('VNI 300 is the one of network foobar')
+  expect(() => checkVni('301', networks)).toThrow('VNI 301 is the one of network bbbbbbbbbbbb')
+})

@@ -1,0 +1,332 @@
+/** Whole drivers over a store in memory and a kernel in memory: what the loops do between engine and store. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { replicasOn } from '../../../../driver/core/snapshot.ts'
+import { fakeKernel } from '../../../../driver/kernel/fake.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../../driver/store/memory.ts'
+import { evict } from '../../../../driver/verbs/evict.ts'
+import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { until } from '../../../fixtures/until.ts'
+
+let memory: MemoryCluster
+let net1: TestHost
+let net2: TestHost
+beforeEach(async () => {
+  memory = createMemoryCluster()
+  net1 = await host(1)
+  net2 = await host(2)
+})
+afterEach(async () => {
+  await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
+})
+
+function host(number: number, more: TestHostOptions['more'] = {}): Promise<TestHost> {
+  const name = `net-${number}`
+  const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
+  const kernel = fakeKernel({ interfaces: [underlay] })
+  return startHost({ name, kernel, underlay, openStore: () => memory.open(name), more })
+}
+
+const has = (on: TestHost, ...names: string[]) =>
+  until(
+    `${on.name} has the networks ${names.join(', ')}`,
+    () => on.docker.ls().join() === names.sort().join(),
+  )
+const networkOn = async (on: TestHost, name: string) =>
+  (await on.docker.networks()).find((it) => it.name === name)
+
+describe('a network', () => {
+  test('appears on the other host as it was made, whichever made it', async () => {
+    const made = {
+      internal: true,
+      options: { mtu: '1400', port: '4790' },
+      labels: { team: 'blue' },
+      pools: [
+        { subnet: '10.9.0.0/16', range: '10.9.4.0/24', gateway: '10.9.0.1', aux: { router: '10.9.0.9' } },
+        { subnet: 'fd00:9::/64', gateway: 'fd00:9::1', aux: {} },
+      ],
+    }
+    const id = await net1.docker.create('foobar', { ...made, ipv6: true })
+    await net2.docker.create('other')
+    await Promise.all([has(net1, 'foobar', 'other'), has(net2, 'foobar', 'other')])
+    const copy = await networkOn(net2, 'foobar')
+    expect(copy).toMatchObject({ ...made, options: { ...made.options, 'multihost.id': id } })
+  })
+
+  test('is not made twice by a driver that restarts', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    const before = await networkOn(net2, 'foobar')
+    await net2.restart()
+    await net1.docker.create('other')
+    await has(net2, 'foobar', 'other')
+    expect((await networkOn(net2, 'foobar'))?.id).toBe(before?.id)
+  })
+
+  test('that was made while the other driver was down appears when it is up', async () => {
+    await net2.stop()
+    await net1.docker.create('foobar')
+    await net2.start()
+    await has(net2, 'foobar')
+  })
+
+  test('goes everywhere when nobody uses it', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    await net2.docker.rm('foobar')
+    await Promise.all([has(net1), has(net2)])
+    const { networks, pools, vnis, addresses } = await net1.store.read()
+    expect([networks, pools, vnis, addresses].map(({ size }) => size)).toEqual([0, 0, 0, 0])
+  })
+
+  test('is put back where it was removed while another host uses it', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    const { v4 } = await net2.docker.run('web', 'foobar')
+    const before = await networkOn(net1, 'foobar')
+    await net1.docker.rm('foobar')
+    await until('foobar is back on net-1', async () => (await networkOn(net1, 'foobar'))?.id !== before?.id)
+    await has(net1, 'foobar')
+    expect((await net1.docker.run('client', 'foobar')).v4).not.toBe(v4)
+  })
+
+  test('made on both hosts at once under one name is one network in the end', async () => {
+    await Promise.all([net1.docker.create('foobar'), net2.docker.create('foobar')])
+    await until('one network is left', async () => (await net1.store.read()).networks.size === 1)
+    await Promise.all([has(net1, 'foobar'), has(net2, 'foobar')])
+    const [a, b] = await Promise.all([net1, net2].map((on) => networkOn(on, 'foobar')))
+    expect(a?.pools[0]?.subnet).toBe(b?.pools[0]?.subnet)
+  })
+
+  test('whose name is a bridge of the user’s is reported, holds nothing up, and appears when the name is free', async () => {
+    net2.docker.bridge('foobar')
+    await net1.docker.create('foobar')
+    await net1.docker.create('other')
+    await has(net2, 'other')
+    await until('it is reported', () =>
+      net2.driver.status().problems.some((it) => it.includes('foobar cannot be made')),
+    )
+  })
+
+  test('whose place here cannot be read is told of, and the others go on', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    const id = (await networkOn(net2, 'foobar'))?.id
+    memory.put('replicas', `net-2/${id}`, '42')
+    await net2.store.read()
+    await until('it is reported', () =>
+      net2.driver.status().problems.some((it) => it.includes('its value cannot be read')),
+    )
+    await net1.docker.create('other')
+    await has(net2, 'foobar', 'other')
+  })
+
+  test('that the engine is slow to show is kept', async () => {
+    let show = (): void => undefined
+    net1.docker.storing = new Promise((resolve) => {
+      show = resolve
+    })
+    const made = net1.docker.create('foobar')
+    await until('it is in the store', () => net1.store.snapshot().networks.size === 1)
+    // Seen later, and believed to be gone: so long the loop has been in doubt about the other one too.
+    const replicas = () => [...replicasOn(net1.store.snapshot(), 'net-1').keys()]
+    await net1.store.commit([{ op: 'create', table: 'replicas', key: 'net-1/unknown', value: 'unknown' }])
+    await until('the unknown one is forgotten', () => !replicas().includes('unknown'))
+    expect(await networkOn(net1, 'foobar')).toBeUndefined()
+    show()
+    const id = await made
+    expect(replicas()).toEqual([id])
+    await has(net2, 'foobar')
+  })
+
+  test('that goes is withdrawn from docker’s words before, also while a look at it is under way', async () => {
+    let hold = false
+    const held: (() => void)[] = []
+    const inSwarmMode = (): Promise<boolean> =>
+      new Promise((resolve) => (hold ? held.push(() => resolve(false)) : resolve(false)))
+    await net1[Symbol.asyncDispose]()
+    net1 = await host(1, { inSwarmMode })
+    const file = join(dirname(net1.controlSocket), 'default-network')
+    await net1.docker.create('multihost')
+    await until('the file is there', () => existsSync(file))
+    hold = true
+    try {
+      await until('it is looked at again', () => held.length > 0)
+      await net1.docker.rm('multihost')
+      expect(existsSync(file)).toBe(false)
+    } finally {
+      hold = false
+      for (const look of held) look()
+    }
+    await has(net2)
+    expect(existsSync(file)).toBe(false)
+  })
+
+  test('is not removed on the word of a store that was wiped', async () => {
+    const id = await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    const { networks, replicas } = net1.store.snapshot()
+    await net1.store.commit([
+      ...['net-1', 'net-2'].map((key) => ({ op: 'drop', table: 'hosts', key }) as const),
+      ...[...replicas.keys()].map((key) => ({ op: 'drop', table: 'replicas', key }) as const),
+      ...[...networks.keys()].map((key) => ({ op: 'drop', table: 'networks', key }) as const),
+    ])
+    await until('it is reported', () =>
+      net1.driver.status().problems.some((it) => it.includes('is not in the store')),
+    )
+    expect((await networkOn(net1, 'foobar'))?.id).toBe(id)
+  })
+
+  test('that was removed while the store was away is removed when it is back', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    memory.away = true
+    await net1.docker.rm('foobar')
+    expect(net1.driver.status().owed.join()).toContain('delete network')
+    memory.away = false
+    await Promise.all([has(net1), has(net2)])
+  })
+})
+
+describe('a container', () => {
+  beforeEach(async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+  })
+  const endpoints = () => [...net2.store.snapshot().endpoints.values()].map(({ value }) => value)
+
+  test('is known on the other host by name and aliases, also after a rename', async () => {
+    const { container, endpoint } = await net1.docker.run('web', 'foobar', { aliases: ['www'] })
+    await until('net-2 knows its aliases', () => endpoints()[0]?.aliases[0] === 'www')
+    expect(endpoints()[0]).toMatchObject({
+      ...{ id: endpoint, container: { id: container, name: 'web' }, aliases: ['www'], joined: true },
+    })
+    net1.docker.rename('web', 'site')
+    await until('net-2 knows its new name', () => endpoints()[0]?.container?.name === 'site')
+    await net1.docker.stop('site')
+    await until('net-2 has forgotten it', () => endpoints().length === 0)
+    expect((await net2.store.read()).addresses.size).toBe(0)
+  })
+
+  test('whose end nobody told us of is removed after a second look, never while the engine is silent', async () => {
+    await net1.docker.run('web', 'foobar')
+    net1.docker.away = true
+    net1.docker.crash()
+    await until('the loop has tried', () => net1.driver.status().loops.endpoints?.state === 'failing')
+    expect(net1.store.snapshot().endpoints.size).toBe(1)
+    net1.docker.away = false
+    await until('its endpoint is removed', () => net1.store.snapshot().endpoints.size === 0)
+    expect(net1.store.snapshot().addresses.size).toBe(0)
+  })
+
+  test('that stops while the store is away is gone when it is back, without making anybody wait', async () => {
+    await net1.docker.run('web', 'foobar')
+    memory.away = true
+    await net1.docker.stop('web')
+    await expect(net1.docker.run('late', 'foobar')).rejects.toThrow(/does not answer/)
+    memory.away = false
+    await until('its endpoint is gone', () => endpoints().length === 0)
+    await net1.docker.run('late', 'foobar')
+  })
+
+  test('moves with its host’s tunnel end', async () => {
+    await net1.docker.run('web', 'foobar')
+    await net1[Symbol.asyncDispose]()
+    const underlay = { device: 'eth1', address: '192.168.33.77', mtuBytes: 1500 }
+    const kernel = fakeKernel({ interfaces: [underlay] })
+    const moved = await startHost({
+      name: 'net-1',
+      kernel,
+      underlay,
+      openStore: () => memory.open('net-1'),
+      more: { engine: net1.docker },
+    })
+    await until('net-2 sends to the new end', () => endpoints()[0]?.vtep === '192.168.33.77')
+    await moved[Symbol.asyncDispose]()
+  })
+})
+
+test('what Docker was never told of, since the driver died before it answered, is given back', async () => {
+  const id = await net1.docker.create('foobar')
+  await has(net2, 'foobar')
+  const [pool] = [...net1.store.snapshot().pools.keys()]
+  const ask = { PoolID: pool, Address: '', Options: {} }
+  await net1.docker.call('IpamDriver.RequestAddress', ask)
+  await net1.docker.call('IpamDriver.RequestPool', { Pool: '10.77.0.0/16', V6: false })
+  await net1.restart()
+  await net1.docker.run('web', 'foobar')
+  await until('the address is free', () => net1.store.snapshot().addresses.size === 1)
+  await until('the pool is free', () => net1.store.snapshot().pools.size === 1)
+  expect([...net1.store.snapshot().networks.keys()]).toEqual([id])
+})
+
+test('what this driver itself was asked for a moment ago is Docker’s to take up', async () => {
+  await net1.docker.create('foobar')
+  const [pool] = [...net1.store.snapshot().pools.keys()]
+  await net1.docker.call('IpamDriver.RequestAddress', { PoolID: pool, Address: '', Options: {} })
+  await net1.docker.create('a', { options: {} })
+  await until('the loops have looked', () => net1.driver.status().loops.endpoints?.state === 'idle')
+  expect(net1.store.snapshot().addresses.size).toBe(1)
+})
+
+test('Docker waits for the kernel as long as its call may take, less what the store may take', async () => {
+  await using net3 = await host(3, { answerWithinMs: 4100 })
+  await net3.docker.create('foobar')
+  const { apply } = net3.kernel
+  let goOn: () => void = () => undefined
+  const slow = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  net3.kernel.apply = async (ops) => {
+    await slow
+    return apply(ops)
+  }
+  await expect(net3.docker.run('one', 'foobar')).rejects.toThrow('has not settled within 100 ms')
+  goOn()
+})
+
+test('a hundred containers on two hosts at once have a hundred addresses', async () => {
+  await net1.docker.create('foobar')
+  await has(net2, 'foobar')
+  const runs = Array.from({ length: 100 }, (_, i) =>
+    (i % 2 === 0 ? net1 : net2).docker.run(`c${i}`, 'foobar'),
+  )
+  const ips = (await Promise.all(runs)).map(({ v4 }) => v4)
+  expect(new Set(ips).size).toBe(100)
+})
+
+describe('a host that comes back after it was taken out', () => {
+  test('has its containers back, and says whose address went elsewhere', async () => {
+    await net1.docker.create('foobar', { pools: [{ subnet: '10.9.0.0/16' }] })
+    await has(net2, 'foobar')
+    const [kept, lost] = [await net2.docker.run('kept', 'foobar'), await net2.docker.run('lost', 'foobar')]
+    await net2.stop()
+    await evict(net1.store, 'net-2')
+    await net1.docker.run('heir', 'foobar', { ip: lost.v4 })
+    await net2.start()
+    const way = 'docker network disconnect foobar lost, and connect it again'
+    const sentence = `container lost is cut off from network foobar: its address ${lost.v4} went to container heir on net-1; ${way}`
+    await until('net-2 says so', () => net2.driver.status().problems.includes(sentence))
+    const endpoints = [...(await net1.store.read()).endpoints.values()].map(({ value }) => value)
+    const who = endpoints.map(({ container, v4, host }) => `${container?.name} ${v4} ${host}`)
+    expect(who.sort()).toEqual([`heir ${lost.v4} net-1`, `kept ${kept.v4} net-2`])
+
+    await net2.docker.stop('lost')
+    await until('nothing is cut off any more', () => net2.driver.status().problems.length === 0)
+  })
+
+  test('has its networks at once, whatever its engine says by then', async () => {
+    await using net3 = await host(3, { graceMs: 60_000 })
+    await net1.docker.create('foobar')
+    await has(net3, 'foobar')
+    const [replica] = [...replicasOn(await net1.store.read(), 'net-3')]
+    await net1.store.commit([
+      { op: 'drop', table: 'hosts', key: 'net-3' },
+      { op: 'drop', table: 'replicas', key: `net-3/${replica?.[0]}` },
+    ])
+    await until('net-3 is back', async () => (await net1.store.read()).hosts.has('net-3'))
+    const [again] = [...replicasOn(await net1.store.read(), 'net-3')]
+    expect(again).toEqual([replica?.[0], replica?.[1]])
+  })
+})

@@ -1,0 +1,191 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { isCode } from '../../../../driver/core/errors.ts'
+import { ensureNetwork } from '../../../../driver/dialect/ensure-network.ts'
+import {
+  createNetwork,
+  type DockerTools,
+  listNetworks,
+  localIdFor,
+  removeNetworks,
+  showNetworks,
+  withLocalIds,
+} from '../../../../driver/dialect/network-commands.ts'
+import { translateRun } from '../../../../driver/dialect/run.ts'
+import { until } from '../../../fixtures/until.ts'
+import { type CommandHost, twoHosts } from './cluster.ts'
+
+const here = [
+  { Id: '1'.repeat(64), Name: 'bridge', Driver: 'bridge', Scope: 'local' },
+  { Id: '2'.repeat(64), Name: 'foobar', Driver: 'vxlan', Scope: 'local' },
+]
+const networks = [{ id: 'f'.repeat(64), name: 'foobar', localId: '2'.repeat(64), users: [] }]
+
+describe('pure', () => {
+  test('the list has the cluster’s ids and the driver’s name of 2015', () => {
+    expect(showNetworks(here, networks)).toMatchInlineSnapshot(`
+      "NETWORK ID     NAME      DRIVER    SCOPE
+      111111111111   bridge    bridge    local
+      ffffffffffff   foobar    overlay   local"
+    `)
+    expect(showNetworks(here, networks, { quiet: true })).toBe('111111111111\nffffffffffff')
+  })
+
+  test('an id of the cluster is this host’s, names and all else stay', () => {
+    expect(localIdFor(networks, 'ffff')).toBe('2'.repeat(64))
+    for (const word of ['foobar', 'cafe', 'ffffg', '']) expect(localIdFor(networks, word)).toBeUndefined()
+    expect(localIdFor([...networks, { id: '9'.repeat(64), name: 'ffff', users: [] }], 'ffff')).toBeUndefined()
+  })
+})
+
+describe('on two hosts', () => {
+  let net1: CommandHost
+  let net2: CommandHost
+  beforeEach(async () => {
+    ;[net1, net2] = await twoHosts()
+  })
+  afterEach(async () => {
+    await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
+  })
+  const said: string[] = []
+  const tools = (on: CommandHost): DockerTools => {
+    said.length = 0
+    return {
+      ...on,
+      print: (text) => void said.push(text),
+      complain: (text) => void said.push(`complaint: ${text}`),
+    }
+  }
+  const lineOf = async (work: Promise<unknown>): Promise<string> =>
+    work.then(
+      () => 'nothing was thrown',
+      (error: unknown) =>
+        isCode(error, 'invalid', 'taken', 'not-found', 'in-use') ? error.line : String(error),
+    )
+
+  test('the default network is made by the first container, also when both have theirs at once', async () => {
+    expect((await net1.host.store.read()).networks.size).toBe(0)
+    const both = await Promise.all([net1, net2].map((on) => translateRun(['debian:13'], tools(on))))
+    expect(both).toEqual([
+      ['--network', 'multihost', 'debian:13'],
+      ['--network', 'multihost', 'debian:13'],
+    ])
+    // At that very moment a container can be started on it, and it is the same network.
+    const [a, b] = await Promise.all([
+      net1.host.docker.run('a', 'multihost'),
+      net2.host.docker.run('b', 'multihost'),
+    ])
+    expect((await net1.host.store.read()).networks.size).toBe(1)
+    expect([a.v4, b.v4].sort()).toEqual(['172.21.0.2', '172.21.0.3'])
+  })
+
+  test('a service is published with its network, and its address asked for', async () => {
+    const words = await translateRun(
+      ['-it', '--publish-service=bar.foobar.overlay', 'debian:13'],
+      tools(net1),
+    )
+    expect(words?.join(' ')).toBe('--network foobar --ip 172.21.0.2 -it debian:13')
+    expect(
+      await lineOf(translateRun(['--publish-service', 'bar.foobar', 'debian:13'], tools(net2))),
+    ).toMatchInlineSnapshot(
+      `"service bar.foobar is just being attached to a container on net-1; a service has one container in the whole cluster; try again in half a minute if that one failed"`,
+    )
+    const { v4 } = await net1.host.docker.run('web', 'foobar', { ip: '172.21.0.2' })
+    expect(v4).toBe('172.21.0.2')
+  })
+
+  test('conflicting and bad words are refused before anything is made', async () => {
+    const lines = [
+      '--publish-service=bar --net foobar debian:13',
+      '--publish-service=bar --ip 10.0.0.1 debian:13',
+      '--publish-service=bar --publish-service=baz debian:13',
+      '--publish-service=bar.foobar.bridge debian:13',
+      '--publish-service=.foobar debian:13',
+      '--publish-service=-bar debian:13',
+    ]
+    const said = await Promise.all(lines.map((line) => lineOf(translateRun(line.split(' '), tools(net1)))))
+    expect(said.join('\n')).toMatchInlineSnapshot(`
+      "conflicting options: --publish-service and --net; the service decides the network and the address: leave one of the two out
+      conflicting options: --publish-service and --ip; the service decides the network and the address: leave one of the two out
+      --publish-service is given twice; start the container with one, and add the other with: docker service attach CONTAINER SERVICE
+      --publish-service=bar.foobar.bridge: a service's network is not of driver bridge; write overlay, or leave it out: --publish-service=bar.foobar
+      '.foobar' does not name a service; write SERVICE or SERVICE.NETWORK
+      '-bar' cannot be a service's name; give it letters, digits, dots, dashes and underscores, at most 63, a letter or digit first"
+    `)
+    const { networks, services } = await net1.host.store.read()
+    expect([networks.size, services.size]).toEqual([0, 0])
+  })
+
+  test('a network of the user’s own is no place for a service', async () => {
+    net1.host.docker.bridge('own')
+    net1.dockerd.network = async (ref) =>
+      ref === 'own' ? { Id: '1', Name: 'own', Driver: 'bridge', Scope: 'local' } : undefined
+    expect(
+      await lineOf(translateRun(['--publish-service=bar.own', 'debian:13'], tools(net1))),
+    ).toMatchInlineSnapshot(
+      `"network own of this host has the driver bridge, not vxlan; remove it, or choose another name: the network is wanted on all hosts"`,
+    )
+  })
+
+  test('of driver overlay is made with a subnet of its own, and its id is told', async () => {
+    expect(await createNetwork(['-d', 'overlay', '--internal', 'foobar'], tools(net1))).toBe(true)
+    const [network] = [...net1.host.store.snapshot().networks.values()]
+    expect(said).toEqual([network?.value.id])
+    expect(network?.value).toMatchObject({ name: 'foobar', internal: true, v4: { cidr: '172.21.0.0/16' } })
+    expect(net1.host.store.snapshot().pools.get('172.21.0.0/16')?.value.chosen).toBeUndefined()
+    await until('net-2 has it', () => net2.host.docker.ls().includes('foobar'))
+    const words = ['--driver=vxlan', '--subnet', '10.9.0.0/24', 'foobar']
+    expect(await lineOf(createNetwork(words, tools(net2)))).toContain(
+      'network with name foobar already exists',
+    )
+    expect(await createNetwork([...words.slice(0, 3), 'other'], tools(net2))).toBe(true)
+  })
+
+  test.each([
+    ['-d bridge foobar'],
+    ['foobar'],
+    ['-d overlay'],
+    ['-d overlay --frob foobar'],
+    ['-d overlay --config-only foobar'],
+    ['-d overlay --scope swarm foobar'],
+    ['-d vxlan --ipam-driver vxlan foobar'],
+  ])('docker itself makes %s', async (line) => {
+    expect(await createNetwork(line.split(' '), tools(net1))).toBe(false)
+  })
+
+  test('one id works on both hosts, and a used network is not removed', async () => {
+    await ensureNetwork(net1, 'foobar')
+    await ensureNetwork(net2, 'foobar')
+    const [network] = [...net1.host.store.snapshot().networks.values()]
+    const id = network?.value.id ?? ''
+    const local = (await net2.dockerd.network('foobar'))?.Id ?? ''
+    expect(local).not.toBe(id)
+    expect(await withLocalIds('inspect', [id.slice(0, 12), 'bridge'], tools(net2))).toEqual([local, 'bridge'])
+    expect(await withLocalIds('connect', ['--ip', '1.2.3.4', id, 'web'], tools(net2))).toEqual([
+      '--ip',
+      '1.2.3.4',
+      local,
+      'web',
+    ])
+    expect(await listNetworks(['-q'], tools(net2))).toBe(true)
+    expect(said).toEqual([id.slice(0, 12)])
+    expect(await listNetworks(['--format', '{{.ID}}'], tools(net2))).toBe(false)
+    expect((await translateRun(['--net', id, 'debian:13'], tools(net2)))?.join(' ')).toBe(
+      `--net ${local} debian:13`,
+    )
+
+    await net1.host.docker.run('web', 'foobar')
+    await until('net-2 knows it by name', () =>
+      [...net2.host.store.snapshot().endpoints.values()].some(({ value }) => value.container?.name === 'web'),
+    )
+    expect(await removeNetworks(['foobar', id], tools(net2))).toBe(false)
+    expect(said.join('\n').replaceAll(/\([0-9a-f]{12}\)/g, '(id)')).toMatchInlineSnapshot(`
+      "complaint: network foobar is used by web (id) on net-1; stop these containers, or disconnect them (docker network disconnect), then remove it
+      complaint: network foobar is used by web (id) on net-1; stop these containers, or disconnect them (docker network disconnect), then remove it"
+    `)
+    await net1.host.docker.stop('web')
+    await until('nobody is on it', () => net2.host.store.snapshot().endpoints.size === 0)
+    expect(await removeNetworks([id.slice(0, 12)], tools(net2))).toBe(true)
+    expect(said).toEqual([id.slice(0, 12)])
+    await until('it is gone everywhere', () => net1.host.docker.ls().length === 0)
+  })
+})

@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
+import { ensureNetwork } from '../../../../driver/dialect/ensure-network.ts'
+import { service } from '../../../../driver/dialect/service.ts'
+import { evict } from '../../../../driver/verbs/evict.ts'
+import { until } from '../../../fixtures/until.ts'
+import { type CommandHost, twoHosts } from './cluster.ts'
+
+let net1: CommandHost
+let net2: CommandHost
+beforeEach(async () => {
+  ;[net1, net2] = await twoHosts()
+  await ensureNetwork(net1, 'multihost')
+  await ensureNetwork(net2, 'multihost')
+})
+afterEach(async () => {
+  await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
+})
+
+async function run(on: CommandHost, line: string): Promise<string> {
+  const printed: string[] = []
+  try {
+    await service(line === '' ? [] : line.split(' '), { ...on, print: (text) => printed.push(text) })
+  } catch (error) {
+    printed.push(`error: ${error instanceof DriverError ? error.line : error}`)
+  }
+  const text = printed.join('\n')
+  return text.replaceAll(/[0-9a-f]{64}/g, '(64 hex)').replaceAll(/\b[0-9a-f]{12}\b/g, '(12 hexes)')
+}
+const ls = (on: CommandHost, ...more: string[]) => run(on, ['ls', ...more].join(' '))
+const lists = (on: CommandHost, what: string) =>
+  until(`it lists ${what}`, async () => (await ls(on)).includes(what))
+
+test('without services there is the header alone', async () => {
+  expect(await ls(net1)).toBe('SERVICE ID          NAME                NETWORK             CONTAINER')
+  expect(await ls(net1, '-q')).toBe('')
+})
+
+test('a container is a service by its name, on every host, while it runs', async () => {
+  await net1.host.docker.run('distracted_bohr', 'multihost')
+  await lists(net2, 'distracted_bohr')
+  expect(await ls(net2)).toMatchInlineSnapshot(`
+    "SERVICE ID          NAME                NETWORK             CONTAINER
+    (12 hexes)        distracted_bohr     multihost           (12 hexes)"
+  `)
+  expect(await ls(net2, '--network', 'multihost', '--no-trunc')).toContain('(64 hex)')
+  await net1.host.docker.stop('distracted_bohr')
+  await until('it is gone', async () => !(await ls(net2)).includes('distracted_bohr'))
+})
+
+test('a published one is attached on one host, refused on the other, detached, and attached there', async () => {
+  expect(await run(net1, 'publish bar')).toBe('(64 hex)')
+  net1.create('web')
+  expect(await run(net1, 'attach web bar')).toBe('')
+  await until('the container is known', async () => (await run(net2, 'info bar')).includes('(web)'))
+  expect(await run(net2, 'info bar')).toMatchInlineSnapshot(`
+    "Service Id: (64 hex)
+    	Name: bar
+    	Network: multihost
+    	Address: 172.21.0.2
+    	Container: (12 hexes) (web)
+    	Host: net-1"
+  `)
+  net2.create('other')
+  expect(await run(net2, 'attach other bar')).toMatchInlineSnapshot(
+    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; a service has one container in the whole cluster; detach that one first"`,
+  )
+  expect(await run(net2, 'unpublish bar')).toMatchInlineSnapshot(
+    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; first: multihost service detach web bar.multihost"`,
+  )
+  expect(await run(net2, 'detach web bar')).toMatchInlineSnapshot(
+    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; detach it there, on net-1"`,
+  )
+  expect(await run(net1, 'detach web bar')).toBe('')
+  expect(await run(net1, 'detach web bar')).toMatchInlineSnapshot(
+    `"error: no container is attached to service bar.multihost"`,
+  )
+  await until('net-2 knows', async () => !(await run(net2, 'info bar')).includes('web'))
+  expect(await run(net2, 'attach other bar.multihost')).toBe('')
+  await until('the container is known', async () => (await run(net1, 'info bar')).includes('(other)'))
+  expect(await run(net2, 'detach other bar')).toBe('')
+  expect(await run(net2, 'unpublish bar')).toBe('')
+  expect(await ls(net2, '-q')).toBe('')
+})
+
+describe('a service whose host was taken out while its container ran on', () => {
+  /** net-2 has the container web behind bar, and is out of the cluster. */
+  async function takenOut(): Promise<void> {
+    await run(net1, 'publish bar')
+    net2.create('web')
+    await run(net2, 'attach web bar')
+    await lists(net1, 'bar')
+    await net2.host.stop()
+    await evict(net1.host.store, 'net-2')
+  }
+  const backendOf = async (on: CommandHost) => (await run(on, 'info bar')).split('\n').slice(-2).join()
+
+  test('is behind it again when the host is back', async () => {
+    await takenOut()
+    expect(await backendOf(net1)).toMatchInlineSnapshot(`"	Container: ,	Host: "`)
+    await net2.host.start()
+    await until('it is there again', async () => (await backendOf(net1)).includes('(web)'))
+    expect(await backendOf(net1)).toMatchInlineSnapshot(`"	Container: (12 hexes) (web),	Host: net-2"`)
+    await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
+  })
+
+  test('gives way to whoever took it, and the host says so', async () => {
+    await takenOut()
+    net1.create('other')
+    expect(await run(net1, 'attach other bar')).toBe('')
+    await net2.host.start()
+    const sentence = /container web is cut off .* went to service bar and container other on net-1/
+    await until('net-2 says so', () => net2.host.driver.status().problems.some((it) => sentence.test(it)))
+    expect(await backendOf(net2)).toMatchInlineSnapshot(`"	Container: (12 hexes) (other),	Host: net-1"`)
+  })
+})
+
+test('an attach that the engine refuses leaves the service free', async () => {
+  await run(net1, 'publish bar')
+  net1.create('web')
+  const { connect } = net1.dockerd
+  net1.dockerd.connect = async () => {
+    throw new Error('no')
+  }
+  expect(await run(net1, 'attach web bar')).toContain('no')
+  net1.dockerd.connect = connect
+  expect(await run(net1, 'attach web bar')).toBe('')
+})
+
+test('what is wrong is said with the way out, and changes nothing', async () => {
+  const before = await net1.host.store.read()
+  const lines = [
+    '',
+    'frob',
+    'ls extra',
+    'ls --frob',
+    'ls --network nope',
+    'info nope',
+    'publish',
+    'publish bar.nope',
+    'publish -bar',
+    'publish bär',
+    'unpublish nope',
+    'attach web',
+    'attach nope bar',
+    'detach web nope',
+  ].map(async (line) => `${line}: ${(await run(net1, line)).split('\n')[0]}`)
+  expect((await Promise.all(lines)).join('\n')).toMatchInlineSnapshot(`
+    ": services: names with an address that stays, and one container behind each in the cluster
+    frob: error: there is no command 'service frob'; there are ls, info, publish, unpublish, attach, detach; Swarm's own services need swarm mode
+    ls extra: error: 'service ls' takes no names, not 'extra'; use: service ls
+    ls --frob: error: Unknown option '--frob'; see 'multihost service --help'
+    ls --network nope: error: the cluster has no network 'nope'; those of the cluster are multihost; make it with: docker network create -d vxlan --ipam-driver vxlan nope
+    info nope: error: there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK
+    publish: error: 'service publish' takes SERVICE[.NETWORK], not nothing; use: service publish SERVICE[.NETWORK]
+    publish bar.nope: error: the cluster has no network 'nope'; those of the cluster are multihost; make it with: docker network create -d vxlan --ipam-driver vxlan nope
+    publish -bar: error: Unknown option '-b'; see 'multihost service --help'
+    publish bär: error: 'bär' cannot be a service's name; give it letters, digits, dots, dashes and underscores, at most 63, a letter or digit first
+    unpublish nope: error: there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK
+    attach web: error: 'service attach' takes CONTAINER SERVICE[.NETWORK], not 'web'; use: service attach CONTAINER SERVICE[.NETWORK]
+    attach nope bar: error: No such container: nope
+    detach web nope: error: there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK"
+  `)
+  const after = await net1.host.store.read()
+  expect([...after.services, ...after.addresses]).toEqual([...before.services, ...before.addresses])
+})

@@ -1,0 +1,111 @@
+/** Messages: whatever bytes come, and what fits into an answer. */
+import dnsPacket from 'dns-packet'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { framed, frames } from '../../../../driver/dns/frames.ts'
+import { encodeReply, failure, type Query, readMessage } from '../../../../driver/dns/message.ts'
+
+const ask = (name: string, more: object = {}): Buffer =>
+  dnsPacket.encode({
+    id: 7,
+    type: 'query',
+    flags: 256,
+    questions: [{ name, type: 'A', class: 'IN' }],
+    ...more,
+  })
+const queryOf = (bytes: Buffer): Query => {
+  const read = readMessage(bytes)
+  if (read.kind !== 'query') throw new Error(read.kind)
+  return read.query
+}
+const records = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    ...{ name: 'all.foobar', type: 'A', ttl: 5 },
+    data: `10.0.${i >> 8}.${i & 255}`,
+  }))
+const withEdns = (udpPayloadSize: number) =>
+  ask('all.foobar', { additionals: [{ name: '.', type: 'OPT', udpPayloadSize, options: [] }] })
+
+test('a question is read in lower case, and answered as it was written', () => {
+  const query = queryOf(ask('WeB.FooBar.'))
+  expect(query).toMatchObject({ id: 7, name: 'web.foobar', type: 'A', recursionDesired: true })
+  const reply = dnsPacket.decode(encodeReply(query, { rcode: 'NOERROR', answers: [] }, 'udp'))
+  expect(reply).toMatchObject({
+    id: 7,
+    type: 'response',
+    rcode: 'NOERROR',
+    questions: [{ name: 'WeB.FooBar' }],
+  })
+  expect(reply.additionals).toEqual([])
+})
+
+describe('an answer that is too long', () => {
+  test.each([
+    ['512 bytes without EDNS', ask('all.foobar'), 512],
+    ['what the asker says', withEdns(900), 900],
+    ['never less than 512', withEdns(10), 512],
+    ['never more than 1232', withEdns(65_000), 1232],
+  ])('is cut and marked: %s', (_, question, limit) => {
+    const bytes = encodeReply(queryOf(question), { rcode: 'NOERROR', answers: records(300) }, 'udp')
+    expect(bytes.length).toBeLessThanOrEqual(limit)
+    expect(bytes.length).toBeGreaterThan(limit * 0.8)
+    expect((bytes[2] ?? 0) & 2).toBe(2)
+    expect(dnsPacket.decode(bytes).answers.length).toBeGreaterThan(10)
+  })
+
+  test('comes whole over TCP, as far as a message goes', () => {
+    const query = queryOf(ask('all.foobar'))
+    const whole = dnsPacket.decode(encodeReply(query, { rcode: 'NOERROR', answers: records(1000) }, 'tcp'))
+    expect(whole.answers).toHaveLength(1000)
+    const most = encodeReply(query, { rcode: 'NOERROR', answers: records(5000) }, 'tcp')
+    expect(most.length).toBeLessThanOrEqual(65_535)
+    expect((most[2] ?? 0) & 2).toBe(0)
+  })
+})
+
+test('what is no query gets no answer; what cannot be read gets FORMERR, other opcodes NOTIMP', () => {
+  const question = ask('web')
+  expect(readMessage(failure(question, 'SERVFAIL')).kind).toBe('nothing')
+  expect(readMessage(question.subarray(0, 11)).kind).toBe('nothing')
+  const rcode = (bytes: Buffer): unknown => {
+    const read = readMessage(bytes)
+    return read.kind === 'bad' ? dnsPacket.decode(read.reply).rcode : read.kind
+  }
+  expect(rcode(question.subarray(0, 14))).toBe('FORMERR')
+  expect(rcode(dnsPacket.encode({ id: 1, type: 'query', questions: [] }))).toBe('FORMERR')
+  const update = Buffer.from(question)
+  update[2] = 5 << 3
+  expect(rcode(update)).toBe('NOTIMP')
+})
+
+test('no bytes at all are too strange', () => {
+  const damaged = fc.tuple(fc.nat(40), fc.uint8Array({ maxLength: 40 })).map(([at, bytes]) => {
+    const question = withEdns(1232)
+    return Buffer.concat([question.subarray(0, at), bytes, question.subarray(at + bytes.length)])
+  })
+  const anything = fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes))
+  fc.assert(
+    fc.property(fc.oneof(anything, damaged), (bytes) => {
+      const read = readMessage(bytes)
+      if (read.kind === 'bad') expect(read.reply.length).toBeLessThanOrEqual(Math.max(12, bytes.length))
+      if (read.kind === 'query') encodeReply(read.query, { rcode: 'NXDOMAIN', answers: records(3) }, 'udp')
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('messages on a stream come whole, however the stream is cut', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }),
+      fc.integer({ min: 1, max: 50 }),
+      (all, step) => {
+        const stream = Buffer.concat(all.map((bytes) => framed(Buffer.from(bytes))))
+        const seen: Buffer[] = []
+        const take = frames((bytes) => seen.push(Buffer.from(bytes)))
+        for (let at = 0; at < stream.length; at += step) take(stream.subarray(at, at + step))
+        expect(seen.map((it) => it.toString('hex'))).toEqual(all.map((it) => Buffer.from(it).toString('hex')))
+      },
+    ),
+  )
+})

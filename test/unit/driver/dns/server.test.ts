@@ -1,0 +1,214 @@
+/** The responder on loopback, with a resolver of the machine behind it. */
+import { createSocket } from 'node:dgram'
+import { connect } from 'node:net'
+import type { Packet } from 'dns-packet'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createResponder, type ViewOf } from '../../../../driver/dns/answer.ts'
+import { createForwarder } from '../../../../driver/dns/forward.ts'
+import { type DnsServer, startDnsServer } from '../../../../driver/dns/server.ts'
+import { readableLog } from '../../../fixtures/log.ts'
+import { until } from '../../../fixtures/until.ts'
+import { askTcp, askUdp, question, type Upstream, upstream } from './client.ts'
+import { zone } from './zones.ts'
+
+const many = Array.from({ length: 200 }, (_, i) => `172.21.1.${i + 1} crowd`).join(' ')
+const foobar = zone('foobar', `172.21.0.2 web 172.21.0.2 all 172.21.0.3 all 172.21.0.4 all ${many}`)
+const all: ViewOf = async () => ({ zones: [foobar], onlyUnambiguous: false })
+
+let server: DnsServer
+let machine: Upstream
+let port: number
+let resolvers: string[]
+let reply: (packet: Packet) => Partial<Packet> | undefined
+
+async function start(viewOf: ViewOf = all): Promise<void> {
+  const forwarder = createForwarder({ resolvers: () => resolvers, port: machine.port, timeoutMs: 200 })
+  const responder = createResponder({ viewOf, forwarder })
+  server = startDnsServer({ address: '127.0.0.1', port: 0, responder, log: readableLog().log, retryMs: 20 })
+  await until('it listens', () => server.status().lastError === undefined)
+  port = Number(server.status().address.split(':')[1])
+}
+beforeEach(async () => {
+  reply = ({ questions }) => ({
+    answers: [{ name: questions[0]?.name ?? '', type: 'A', ttl: 60, data: '93.184.216.34' }],
+  })
+  machine = await upstream((packet) => reply(packet))
+  resolvers = ['127.0.0.1']
+  await start()
+})
+afterEach(async () => {
+  await server.close()
+  machine.close()
+})
+
+const data = ({ answers }: Packet): unknown[] => answers.map((it) => it.data)
+
+test('our names are answered at once, over UDP and TCP, with authority', async () => {
+  for (const answer of [
+    await askUdp(port, question('Web.Foobar')),
+    ...(await askTcp(port, question('web'))),
+  ]) {
+    expect(answer).toMatchObject({
+      id: 4711,
+      rcode: 'NOERROR',
+      answers: [{ type: 'A', ttl: 5, data: '172.21.0.2' }],
+    })
+  }
+  expect(machine.asked).toEqual([])
+})
+
+test('the addresses of one name come in rotating order, whatever is asked in between', async () => {
+  const firsts = []
+  for (let i = 0; i < 4; i++) {
+    firsts.push(data(await askUdp(port, question('all')))[0])
+    await askUdp(port, question('all', 'AAAA'))
+  }
+  expect(firsts).toEqual(['172.21.0.2', '172.21.0.3', '172.21.0.4', '172.21.0.2'])
+})
+
+test('what does not fit is asked for again over TCP, several questions on one connection', async () => {
+  const cut = await askUdp(port, question('crowd'))
+  expect(cut.flags & 512).toBe(512)
+  const whole = await askTcp(port, question('crowd'), question('web'), question('crowd'))
+  expect(whole.map((it) => it.answers.length).sort()).toEqual([1, 200, 200])
+})
+
+test('all else is what the machine’s resolver says, byte for byte, over the same transport', async () => {
+  expect(data(await askUdp(port, question('example.com')))).toEqual(['93.184.216.34'])
+  const [answer] = await askTcp(port, question('example.org'))
+  expect(answer).toMatchObject({ id: 4711, answers: [{ ttl: 60, data: '93.184.216.34' }] })
+  expect(machine.asked).toEqual(['example.com', 'example.org'])
+})
+
+describe('a name below a network’s that does not exist here', () => {
+  test('may exist outside: a network can be called like a domain', async () => {
+    expect(data(await askUdp(port, question('go.foobar')))).toEqual(['93.184.216.34'])
+  })
+
+  test.each<[string, () => void]>([
+    [
+      'outside neither',
+      () => {
+        reply = () => ({ flags: 3 })
+      },
+    ],
+    [
+      'the resolver refuses',
+      () => {
+        reply = () => ({ flags: 5 })
+      },
+    ],
+    [
+      'the resolver is silent',
+      () => {
+        reply = () => undefined
+      },
+    ],
+    [
+      'there is no resolver',
+      () => {
+        resolvers = []
+      },
+    ],
+  ])('is denied: %s', async (_, prepare) => {
+    prepare()
+    const answer = await askUdp(port, question('gone.foobar'))
+    expect(answer).toMatchObject({ rcode: 'NXDOMAIN', authorities: [{ name: 'foobar', type: 'SOA' }] })
+  })
+})
+
+describe('without an answer from outside', () => {
+  test('and without a resolver, SERVFAIL comes at once', async () => {
+    resolvers = []
+    const start = performance.now()
+    expect(await askUdp(port, question('example.com'))).toMatchObject({
+      rcode: 'SERVFAIL',
+      questions: [{ name: 'example.com' }],
+    })
+    expect(performance.now() - start).toBeLessThan(150)
+  })
+
+  test('where nobody listens, the next resolver is asked', async () => {
+    resolvers = ['127.0.0.3', '127.0.0.1']
+    expect(data(await askUdp(port, question('example.com')))).toEqual(['93.184.216.34'])
+    expect(data((await askTcp(port, question('example.net')))[0] as Packet)).toEqual(['93.184.216.34'])
+  })
+
+  test('SERVFAIL comes after the bound, and the question went out once for all who waited', async () => {
+    reply = () => undefined
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => askUdp(port, question('slow.example'))),
+    )
+    expect(new Set(answers.map(({ rcode }) => rcode))).toEqual(new Set(['SERVFAIL']))
+    expect(machine.asked).toEqual(['slow.example'])
+  })
+
+  test('a resolver that asks us in turn ends in SERVFAIL and not in a storm', async () => {
+    reply = () => {
+      const socket = createSocket('udp4')
+      socket.send(question('loop.example'), port, '127.0.0.1', () => socket.close())
+      return undefined
+    }
+    expect(await askUdp(port, question('loop.example'))).toMatchObject({ rcode: 'SERVFAIL' })
+    expect(machine.asked).toEqual(['loop.example'])
+  })
+
+  test('an answer to another question, or with another id, is not believed', async () => {
+    reply = ({ questions: [first] }) => ({
+      questions: [{ ...(first as Packet['questions'][0]), name: 'evil.example' }],
+      answers: [{ name: 'evil.example', type: 'A', ttl: 60, data: '6.6.6.6' }],
+    })
+    expect(await askUdp(port, question('good.example'))).toMatchObject({ rcode: 'SERVFAIL', answers: [] })
+    reply = ({ id }) => ({ id: id ^ 1, answers: [] })
+    expect(await askUdp(port, question('better.example'))).toMatchObject({ rcode: 'SERVFAIL' })
+  })
+})
+
+test('a stranger is refused, and nobody is asked for him', async () => {
+  await server.close()
+  await start(async () => undefined)
+  for (const name of ['web.foobar', 'example.com']) {
+    expect(await askUdp(port, question(name))).toMatchObject({ rcode: 'REFUSED', answers: [] })
+  }
+  expect(machine.asked).toEqual([])
+})
+
+test('when nobody can tell who asks, the answer is SERVFAIL', async () => {
+  await server.close()
+  await start(async () => {
+    throw new Error('no')
+  })
+  expect(await askUdp(port, question('web'))).toMatchObject({ rcode: 'SERVFAIL' })
+})
+
+test('a thousand datagrams of rubbish and connections that break off leave it answering', async () => {
+  const socket = createSocket('udp4')
+  for (let i = 0; i < 1000; i++) {
+    const bytes = Buffer.from(question('web.foobar'))
+    bytes[i % bytes.length] = (i * 31) & 255
+    socket.send(bytes.subarray(0, (i * 7) % (bytes.length + 1)), port, '127.0.0.1')
+    socket.send(Buffer.alloc(i % 70, i), port, '127.0.0.1')
+  }
+  for (let i = 0; i < 50; i++) {
+    const half = connect(port, '127.0.0.1').on('error', () => undefined)
+    half.write(Buffer.from([0, 200, 1, 2, 3]), () => half.destroy())
+  }
+  await until(
+    'it answers',
+    async () => data(await askUdp(port, question('web'), 200))[0] === '172.21.0.2',
+    10_000,
+  )
+  socket.close()
+})
+
+test('an address that is taken is tried again until it is free, and is given back', async () => {
+  const { log, entries } = readableLog()
+  const responder = createResponder({ viewOf: all, forwarder: createForwarder({ resolvers: () => [] }) })
+  const second = startDnsServer({ address: '127.0.0.1', port, responder, log, retryMs: 10 })
+  await until('it complains', () => /EADDRINUSE/.test(second.status().lastError ?? ''))
+  await server.close()
+  await until('it listens', () => second.status().lastError === undefined)
+  expect(data(await askUdp(port, question('web')))).toEqual(['172.21.0.2'])
+  await second.close()
+  expect(entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
+})

@@ -1,0 +1,244 @@
+/** The client against a server that answers as dockerd's sources say: what is sent, and what is made of answers. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import * as z from 'zod'
+import { engineClient } from '../../../../driver/engine/client.ts'
+import { type DockerEngine, dockerEngine } from '../../../../driver/engine/docker.ts'
+
+let folder: string
+let server: Server
+let engine: DockerEngine
+let seen: string[]
+let answers: Map<string, (request: IncomingMessage, response: ServerResponse) => void>
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'multihost-engine-'))
+  seen = []
+  answers = new Map([['GET /_ping', (_, response) => response.setHeader('api-version', '1.41').end('OK')]])
+  server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    const name = `${request.method} ${decodeURIComponent(request.url ?? '')}`
+    seen.push(body === '' ? name : `${name} ${body}`)
+    const answer = answers.get(name) ?? ((_, it) => json(404, { message: `no such thing: ${name}` })(_, it))
+    answer(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(join(folder, 'docker.sock'), resolve))
+  engine = dockerEngine(join(folder, 'docker.sock'))
+})
+afterEach(async () => {
+  await engine.close()
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+  await rm(folder, { recursive: true })
+})
+
+function json(status: number, body: unknown) {
+  return (_: IncomingMessage, response: ServerResponse) =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+}
+
+const dockerNetwork = {
+  Name: 'foobar',
+  Id: 'aaaa',
+  Driver: 'vxlan',
+  EnableIPv6: false,
+  IPAM: {
+    Driver: 'vxlan',
+    Options: null,
+    Config: [{ Subnet: '10.9.0.0/16', Gateway: '10.9.255.254', AuxiliaryAddresses: { router: '10.9.0.9' } }],
+  },
+  Internal: false,
+  Containers: {
+    cccc: { Name: 'web', EndpointID: 'eeee', MacAddress: '02:42:0a:09:00:02', IPv4Address: '10.9.0.2/16' },
+    'ep-ffff': { Name: 'gone', EndpointID: 'ffff', MacAddress: '', IPv4Address: '' },
+  },
+  Options: null,
+  Labels: { team: 'blue' },
+}
+
+test('speaks the engine’s own version and reads a network with what is on it', async () => {
+  answers.set('GET /v1.41/networks/aaaa', json(200, dockerNetwork))
+  expect(await engine.network('aaaa')).toEqual({
+    id: 'aaaa',
+    name: 'foobar',
+    driver: 'vxlan',
+    internal: false,
+    options: {},
+    ipamDriver: 'vxlan',
+    ipamOptions: {},
+    labels: { team: 'blue' },
+    pools: [{ subnet: '10.9.0.0/16', gateway: '10.9.255.254', aux: { router: '10.9.0.9' } }],
+    endpoints: [
+      { id: 'eeee', container: 'cccc', name: 'web', mac: '02:42:0a:09:00:02', v4: '10.9.0.2' },
+      { id: 'ffff', container: 'ep-ffff', name: 'gone', mac: '', v4: '' },
+    ],
+  })
+  expect(seen).toEqual(['GET /_ping', 'GET /v1.41/networks/aaaa'])
+})
+
+test('a newer engine is spoken to in the newest version that we know', async () => {
+  answers.set('GET /_ping', (_, response) => response.setHeader('api-version', '1.99').end('OK'))
+  answers.set('GET /v1.51/version', json(200, { Version: '99.0.0' }))
+  expect(await engine.version()).toBe('99.0.0')
+})
+
+test('lists the networks of our driver alone', async () => {
+  answers.set(
+    'GET /v1.41/networks?filters={"driver":["vxlan"]}',
+    json(200, [dockerNetwork, { ...dockerNetwork, Driver: 'vxlan-two' }]),
+  )
+  expect((await engine.networks()).map(({ id }) => id)).toEqual(['aaaa'])
+})
+
+test('creates a network once per name, also on engines that would make two', async () => {
+  answers.set('POST /v1.41/networks/create', json(201, { Id: 'bbbb' }))
+  const network = {
+    name: 'foobar',
+    driver: 'vxlan',
+    internal: true,
+    ipv6: false,
+    options: { 'multihost.id': 'aaaa' },
+    labels: {},
+    ipamDriver: 'vxlan',
+    ipamOptions: { 'multihost.id': 'aaaa' },
+    pools: [{ subnet: '10.9.0.0/16', gateway: '10.9.255.254', aux: {} }],
+  }
+  expect(await engine.createNetwork(network)).toBe('bbbb')
+  expect(seen.at(-1)).toMatchInlineSnapshot(
+    `"POST /v1.41/networks/create {"Name":"foobar","CheckDuplicate":true,"Driver":"vxlan","Internal":true,"EnableIPv6":false,"Options":{"multihost.id":"aaaa"},"Labels":{},"IPAM":{"Driver":"vxlan","Options":{"multihost.id":"aaaa"},"Config":[{"Subnet":"10.9.0.0/16","Gateway":"10.9.255.254","AuxiliaryAddresses":{}}]}}"`,
+  )
+  answers.set(
+    'POST /v1.41/networks/create',
+    json(409, { message: 'network with name foobar already exists' }),
+  )
+  await expect(engine.createNetwork(network)).rejects.toMatchObject({
+    code: 'taken',
+    message: 'the engine: network with name foobar already exists',
+  })
+})
+
+test('a network that is gone is removed, one with containers is in use', async () => {
+  await engine.removeNetwork('aaaa')
+  answers.set('DELETE /v1.41/networks/aaaa', json(403, { message: 'network foobar has active endpoints' }))
+  await expect(engine.removeNetwork('aaaa')).rejects.toMatchObject({ code: 'in-use' })
+  answers.set('DELETE /v1.41/networks/aaaa', (_, response) => response.writeHead(204).end())
+  await engine.removeNetwork('aaaa')
+})
+
+test('reads a container; its short id is not one of its aliases', async () => {
+  answers.set(
+    'GET /v1.41/containers/cccccccccccccc/json',
+    json(200, {
+      Id: 'cccccccccccccc',
+      Name: '/web',
+      State: { Running: true },
+      HostsPath: '/var/lib/docker/containers/cccc/hosts',
+      HostConfig: { ReadonlyRootfs: false },
+      Mounts: [{ Type: 'bind', Source: '/srv', Destination: '/data' }],
+      NetworkSettings: {
+        Networks: {
+          foobar: {
+            NetworkID: 'aaaa',
+            EndpointID: 'eeee',
+            IPAddress: '10.9.0.2',
+            MacAddress: '02:42:0a:09:00:02',
+            Aliases: ['www', 'cccccccccccc'],
+          },
+          bridge: { NetworkID: 'bbbb', EndpointID: '', IPAddress: '', MacAddress: '', Aliases: null },
+        },
+      },
+    }),
+  )
+  expect(await engine.container('cccccccccccccc')).toMatchInlineSnapshot(`
+    {
+      "attachments": [
+        {
+          "aliases": [
+            "www",
+          ],
+          "endpoint": "eeee",
+          "mac": "02:42:0a:09:00:02",
+          "network": "aaaa",
+          "v4": "10.9.0.2",
+        },
+        {
+          "aliases": [],
+          "endpoint": "",
+          "mac": "",
+          "network": "bbbb",
+          "v4": "",
+        },
+      ],
+      "hostsPath": "/var/lib/docker/containers/cccc/hosts",
+      "id": "cccccccccccccc",
+      "mounts": [
+        {
+          "destination": "/data",
+          "source": "/srv",
+        },
+      ],
+      "name": "web",
+      "readonlyRootfs": false,
+      "running": true,
+    }
+  `)
+  answers.set('GET /v1.41/containers/json', json(200, [{ Id: 'cccccccccccccc' }, { Id: 'just-gone' }]))
+  expect((await engine.containers()).map(({ name }) => name)).toEqual(['web'])
+})
+
+test('events come one by one, over lines cut anywhere, until dockerd goes away', async () => {
+  const path = [
+    ...['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update'],
+  ]
+  const filter = JSON.stringify({ type: ['network', 'container'], event: path })
+  answers.set(`GET /v1.41/events?filters=${filter}`, (_, response) => {
+    const lines = [
+      {
+        Type: 'network',
+        Action: 'create',
+        Actor: { ID: 'aaaa', Attributes: { name: 'foobar', type: 'vxlan' } },
+      },
+      { Type: 'image', Action: 'create', Actor: { ID: 'x', Attributes: null } },
+      { Type: 'container', Action: 'start', Actor: { ID: 'cccc', Attributes: null } },
+    ]
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
+    response.write(text.slice(0, 30))
+    setImmediate(() => response.end(text.slice(30)))
+  })
+  const events: string[] = []
+  const reading = (async () => {
+    for await (const event of engine.events(new AbortController().signal)) {
+      events.push(`${event.type} ${event.action} ${event.id}`)
+    }
+  })()
+  await expect(reading).rejects.toMatchObject({ code: 'unavailable' })
+  expect(events).toEqual(['network create aaaa', 'container start cccc'])
+})
+
+test.each([
+  ['before its answer', () => undefined],
+  ['amid its answer', (_: IncomingMessage, response: ServerResponse) => void response.write('{"Id":')],
+])('an engine that is silent %s is unavailable when its time is over', async (_, answer) => {
+  answers.set('GET /v1.41/slow', answer)
+  const client = engineClient(join(folder, 'docker.sock'))
+  const call = client.call('GET', '/slow', z.object({ Id: z.string() }), { timeoutMs: 200 })
+  await expect(call).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(/does not answer GET \/slow: .*timeout/),
+  })
+  await client.close()
+})
+
+test('an engine that is not there is unavailable, and is spoken to as soon as it is', async () => {
+  await engine.close()
+  const away = dockerEngine(join(folder, 'other.sock'))
+  await expect(away.networks()).rejects.toMatchObject({ code: 'unavailable' })
+  await away.close()
+  engine = dockerEngine(join(folder, 'docker.sock'))
+  answers.set('GET /v1.41/version', json(200, { Version: '20.10.24' }))
+  expect(await engine.version()).toBe('20.10.24')
+})

@@ -1,0 +1,16 @@
+import { type FakeKernel, fakeKernel } from '../../../../driver/kernel/fake.ts'
+import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts'
+
+kernelContract(async (): Promise<Bench> => {
+  const kernel: FakeKernel = fakeKernel({
+    routes: ['192.168.33.0/24', '10.9.0.0/16'],
+    interfaces: [{ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }],
+  })
+  return {
+    kernel,
+    namespace: (digit) => `/netns/${digit.repeat(12)}`,
+    // the fake has no namespaces but those it made
+    foreign: async () => undefined,
+    [Symbol.asyncDispose]: async () => kernel.close(),
+  }
+})

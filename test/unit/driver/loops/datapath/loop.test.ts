@@ -1,0 +1,474 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
+import { localIdOf } from '../../../../../driver/core/snapshot.ts'
+import { type FakeKernel, fakeKernel } from '../../../../../driver/kernel/fake.ts'
+import {
+  type DatapathLoop,
+  type DatapathOptions,
+  startDatapath,
+} from '../../../../../driver/loops/datapath/loop.ts'
+import { readableLog } from '../../../../fixtures/log.ts'
+import { endpoint, id, network } from '../../core/datapath/datapath.sample.ts'
+import { type Source, source } from '../source.ts'
+
+const path = '/netns/aaaaaaaaaaaa'
+const a = id('a')
+const here = endpoint('1', 'net-1', '172.21.0.2')
+const there = endpoint('2', 'net-2', '172.21.0.3')
+
+describe('the datapath loop', () => {
+  let store: Source
+  let kernel: FakeKernel
+  let logged: ReturnType<typeof readableLog>
+  const loops: DatapathLoop[] = []
+
+  beforeEach(() => {
+    store = source()
+    kernel = fakeKernel()
+    logged = readableLog()
+    store.network(network())
+    store.map('net-1', { [a]: a })
+  })
+  afterEach(async () => {
+    for (const loop of loops.splice(0)) await loop.close()
+  })
+
+  const start = (options: Partial<DatapathOptions> = {}): DatapathLoop => {
+    const loop = startDatapath({
+      store,
+      kernel,
+      host: 'net-1',
+      underlay: () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
+      log: logged.log,
+      localNamespaceOf: (of) => {
+        const local = localIdOf(store.snapshot(), 'net-1', of)
+        return local === undefined ? undefined : `/netns/${local.slice(0, 12)}`
+      },
+      auditMs: 60_000,
+      removalDelayMs: 0,
+      settleMs: 1000,
+      ...options,
+    })
+    loops.push(loop)
+    return loop
+  }
+  const have = async (): Promise<Observed | undefined> => kernel.observe(path)
+  const leave = (): void => store.remove('endpoints', `${a}/${here.id}`)
+  const log = (level: string): string[] =>
+    logged.entries.filter((it) => it.level === level).map((it) => it.message)
+
+  test('a Join makes the network here, with its peers', async () => {
+    const loop = start()
+    store.endpoint(there)
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    expect(kernel.lines).toMatchInlineSnapshot(`
+      [
+        "netns add /netns/aaaaaaaaaaaa",
+        "link add br0 type bridge",
+        "link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450",
+        "fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12",
+        "neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1",
+        "link add veth11111111 type veth peer vxc11111111 address 02:42:ac:15:00:02 mtu 1450",
+      ]
+    `)
+    expect(loop.status().get(a)).toMatchObject({ namespace: path, ops: 6, lost: [], lastError: undefined })
+  })
+
+  test('what a Join will wait for is made when its endpoint is created, and nothing is left to do then', async () => {
+    const loop = start()
+    store.endpoint({ ...here, joined: false }, { ...there, joined: false })
+    await loop.settled(a)
+    expect((await have())?.ports).toEqual([{ name: 'veth11111111', up: true }])
+    expect((await have())?.fdb).toEqual([])
+    kernel.lines.length = 0
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    expect(kernel.lines).toEqual([])
+  })
+
+  test('one that joins is made even when nobody names it', async () => {
+    const loop = start()
+    store.endpoint(here)
+    await loop.settled(a)
+    expect((await have())?.ports).toHaveLength(1)
+  })
+
+  test('a change costs no observation and touches its own network only', async () => {
+    const loop = start()
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    const seen = kernel.observations.get(path)
+    kernel.lines.length = 0
+    store.endpoint(there)
+    await loop.settled(a)
+    store.network(network({ id: id('b'), vni: 257 }))
+    store.endpoint(endpoint('7', 'net-2', '172.22.0.2', { network: id('b') }))
+    expect(kernel.observations.get(path)).toBe(seen)
+    expect(kernel.lines).toEqual([
+      'fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12',
+      'neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1',
+    ])
+    expect([...loop.status().keys()]).toEqual([a])
+  })
+
+  test('what changed while the kernel refused is there in the end, beside what was there', async () => {
+    const loop = start()
+    const [third, fourth] = [endpoint('3', 'net-2', '172.21.0.4'), endpoint('4', 'net-2', '172.21.0.5')]
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    kernel.refuse('fdb-replace', 'Device or resource busy')
+    store.endpoint(third)
+    store.remove('endpoints', `${a}/${there.id}`)
+    store.endpoint(fourth)
+    await loop.settled(a)
+    const macs = (await have())?.fdb.map(({ mac }) => mac)
+    expect(macs?.sort()).toEqual([third.mac, fourth.mac])
+  })
+
+  test('when this host gets another tunnel end, endpoints that did not change are planned too', async () => {
+    let address = '192.168.33.11'
+    const loop = start({ underlay: () => ({ device: 'eth1', address, mtuBytes: 1500 }) })
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    expect((await have())?.fdb).toHaveLength(1)
+    address = there.vtep
+    await loop.settled(a)
+    expect((await have())?.vxlan?.local).toBe(there.vtep)
+    expect((await have())?.fdb).toEqual([])
+  })
+
+  test('a burst of changes makes few applications', async () => {
+    const loop = start()
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    const before = loop.status().get(a)?.ops ?? 0
+    for (let n = 3; n < 103; n++) store.endpoint(endpoint(`${n}`.padStart(8, '0'), 'net-2', `172.21.0.${n}`))
+    await loop.settled(a)
+    expect((loop.status().get(a)?.ops ?? 0) - before).toBe(200)
+    expect(log('info').length).toBeLessThanOrEqual(4)
+  })
+
+  test('a peer that has gone is removed, and the last one here takes the namespace with it', async () => {
+    const loop = start()
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    store.remove('endpoints', `${a}/${there.id}`)
+    await expect.poll(async () => (await have())?.fdb).toEqual([])
+    leave()
+    await expect.poll(have).toBeUndefined()
+  })
+
+  test('nobody waits for removals: they come later, and not at all when they are not needed any more', async () => {
+    const loop = start({ removalDelayMs: 60_000 })
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    leave()
+    await loop.settled(a)
+    expect(await have()).toBeDefined()
+    const next = endpoint('3', 'net-1', '172.21.0.4')
+    store.endpoint(next)
+    await loop.settled(a, next.id)
+    expect((await have())?.ports.map(({ name }) => name)).toEqual(['veth11111111', 'veth33333333'])
+  })
+
+  test('what is right at the start is adopted without a single operation', async () => {
+    const first = start()
+    store.endpoint(here, there)
+    await first.settled(a, here.id)
+    await first.close()
+    kernel.lines.length = 0
+    const second = start()
+    await second.settled(a)
+    expect(kernel.lines).toEqual([])
+    expect(second.status().get(a)).toMatchObject({ namespace: path, lost: [] })
+  })
+
+  test('closing leaves the kernel as it is', async () => {
+    const loop = start()
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    const before = await have()
+    await loop.close()
+    expect(await have()).toEqual(before)
+  })
+
+  test('damage by hand is mended and logged with its reason', async () => {
+    const loop = start({ auditMs: 5 })
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    const right = await have()
+    kernel.damage(path, (it) => ({
+      ...it,
+      fdb: [],
+      neighbours: it.neighbours.map((n) => ({ ...n, mac: '02:00:00:00:00:01' })),
+    }))
+    await expect.poll(have).toEqual(right)
+    expect(logged.entries.find((it) => it.level === 'warn')).toMatchObject({
+      message: 'datapath was altered, mended',
+      fields: {
+        reasons: [
+          'fdb 02:42:ac:15:00:03: none vs 192.168.33.12',
+          'neighbour 172.21.0.3: 02:00:00:00:00:01 vs 02:42:ac:15:00:03',
+        ],
+      },
+    })
+  })
+
+  test('a pair that went with its container is reported and not made again', async () => {
+    const loop = start({ auditMs: 5 })
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    kernel.damage(path, (it) => ({ ...it, ports: [] }))
+    await expect.poll(() => loop.status().get(a)?.lost).toEqual([here.id])
+    expect((await have())?.ports).toEqual([])
+    expect(log('warn')).toEqual(['joined endpoints have no veth any more'])
+    await loop.settled(a, here.id)
+    expect((await have())?.ports).toHaveLength(1)
+    expect(loop.status().get(a)?.lost).toEqual([])
+  })
+
+  test('an endpoint that was joined before the driver started gets no new pair', async () => {
+    store.endpoint(here, there)
+    const loop = start()
+    await loop.settled(a)
+    expect(loop.status().get(a)?.lost).toEqual([here.id])
+    expect((await have())?.fdb).toHaveLength(1)
+    const next = endpoint('3', 'net-1', '172.21.0.4')
+    store.endpoint(next)
+    await loop.settled(a)
+    expect((await have())?.ports.map(({ name }) => name)).toEqual(['veth33333333'])
+  })
+
+  test('until the store has been fresh nothing is removed; then it is', async () => {
+    const first = start()
+    store.endpoint(here, there)
+    await first.settled(a, here.id)
+    await first.close()
+    kernel.lines.length = 0
+
+    store = source({ fresh: false })
+    store.network(network())
+    store.map('net-1', { [a]: a })
+    store.endpoint(here)
+    const second = start({ auditMs: 5 })
+    await second.settled(a)
+    leave()
+    await second.settled(a)
+    expect(kernel.lines).toEqual([])
+    store.fresh(true)
+    await expect.poll(have).toBeUndefined()
+  })
+
+  test('a store that turns fresh while the kernel is looked at removes nothing on the word of the old copy', async () => {
+    const first = start()
+    store.endpoint(here, there)
+    await first.settled(a, here.id)
+    await first.close()
+    kernel.lines.length = 0
+
+    store = source({ fresh: false })
+    store.network(network())
+    store.map('net-1', { [a]: a })
+    store.endpoint(here) // the copy on disk has not heard of `there`
+    const { observe } = kernel
+    const looking = {
+      ...kernel,
+      async observe(namespace: string) {
+        const seen = await observe(namespace)
+        if (store.status().fresh) return seen
+        store.fresh(true)
+        store.endpoint(there)
+        return seen
+      },
+    }
+    const second = start({ kernel: looking })
+    await second.settled(a)
+    expect(kernel.lines).toEqual([])
+  })
+
+  test('a namespace of a network that is no more is removed when the store is fresh', async () => {
+    await kernel.apply([{ op: 'namespace-add', namespace: '/netns/dddddddddddd' }])
+    start()
+    await expect.poll(() => kernel.observe('/netns/dddddddddddd')).toBeUndefined()
+  })
+
+  test('a namespace that may be of a network whose place here is not known yet stays', async () => {
+    await kernel.apply([{ op: 'namespace-add', namespace: path }])
+    store.map('net-1', {})
+    store.endpoint(here)
+    const loop = start({ auditMs: 5 })
+    await expect.poll(() => loop.status().get(a)?.state).toBe('failing')
+    expect(await kernel.namespaces()).toEqual([path])
+    store.map('net-1', { [a]: a })
+    await loop.settled(a)
+    expect(loop.status().get(a)?.namespace).toBe(path)
+  })
+
+  test('a namespace of a network without an endpoint here any more is removed after a restart', async () => {
+    await kernel.apply([{ op: 'namespace-add', namespace: path }])
+    start()
+    await expect.poll(have).toBeUndefined()
+  })
+
+  test('a store that has forgotten this host removes nothing', async () => {
+    const loop = start({ auditMs: 5 })
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    store.remove('hosts', 'net-1')
+    store.remove('replicas', `net-1/${a}`)
+    store.remove('endpoints', `${a}/${here.id}`)
+    store.remove('networks', a)
+    await loop.settled(a)
+    expect(await have()).toBeDefined()
+  })
+
+  test('an old namespace that holds the VNI is removed, and the network comes up', async () => {
+    const first = start()
+    store.endpoint(here)
+    await first.settled(a, here.id)
+    await first.close()
+    store.map('net-1', { [id('e')]: a })
+    const second = start()
+    await second.settled(a)
+    expect(await kernel.namespaces()).toEqual(['/netns/eeeeeeeeeeee'])
+  })
+
+  test('a network that gets another id on this host moves to its namespace', async () => {
+    const loop = start()
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    store.map('net-1', { [id('e')]: a })
+    await expect.poll(() => kernel.namespaces()).toEqual(['/netns/eeeeeeeeeeee'])
+  })
+
+  test('a refusal of the kernel is repeated, shown, and gone when it succeeds', async () => {
+    const loop = start({ settleMs: 50 })
+    kernel.refuse('vxlan-add', 'RTNETLINK answers: Operation not supported', 100)
+    store.endpoint(here)
+    await expect(loop.settled(a, here.id)).rejects.toMatchObject({
+      code: 'kernel',
+      message: expect.stringMatching(/^link add vxlan1 .*Operation not supported$/),
+    })
+    expect(loop.status().get(a)).toMatchObject({
+      state: 'failing',
+      lastError: expect.stringContaining('not supported'),
+    })
+    kernel.refuse('vxlan-add', '', 0)
+    await expect.poll(() => loop.settled(a, here.id).then(() => 'settled')).toBe('settled')
+    expect(loop.status().get(a)).toMatchObject({ lastError: undefined })
+    expect((await have())?.ports).toHaveLength(1)
+  })
+
+  test('a failed look removes and adds nothing', async () => {
+    const loop = start({ auditMs: 5 })
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    kernel.lines.length = 0
+    kernel.refuse('observe', 'netlink: no buffer space', 1)
+    await expect.poll(() => log('error')).toEqual(['datapath could not be applied'])
+    await expect.poll(() => loop.status().get(a)?.lastError).toBeUndefined()
+    expect(kernel.lines).toEqual([])
+  })
+
+  test('a network that Docker does not know here is an error with its name', async () => {
+    const loop = start({ settleMs: 50 })
+    store.map('net-1', {})
+    store.endpoint(here)
+    await expect(loop.settled(a, here.id)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'network aaaaaaaaaaaa has no Docker network on net-1',
+    })
+  })
+
+  test('networks do not wait for each other', async () => {
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    kernel = fakeKernel({ before: (op) => (op.namespace === path ? held : Promise.resolve()) })
+    store.network(network({ id: id('b'), vni: 257 }))
+    store.map('net-1', { [a]: a, [id('b')]: id('b') })
+    const loop = start()
+    const other = endpoint('5', 'net-1', '172.22.0.2', { network: id('b') })
+    store.endpoint(here, other)
+    await loop.settled(id('b'), other.id)
+    expect(await have()).toBeUndefined()
+    release()
+    await loop.settled(a, here.id)
+  })
+
+  describe('of the macvlan kind', () => {
+    beforeEach(() => store.network(network({ datapath: 'macvlan' })))
+
+    test('a Join makes a child of the VXLAN device, and no bridge', async () => {
+      const loop = start()
+      store.endpoint(there)
+      store.endpoint(here)
+      await loop.settled(a, here.id)
+      expect(kernel.lines).toMatchInlineSnapshot(`
+        [
+          "netns add /netns/aaaaaaaaaaaa",
+          "link add vxlan1 type vxlan id 256 local 192.168.33.11 dstport 4789 mtu 1450",
+          "fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12",
+          "neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1",
+          "link add vxc11111111 link vxlan1 type macvlan address 02:42:ac:15:00:02 mtu 1450",
+        ]
+      `)
+    })
+
+    test('a child is seen by its container alone: an audit neither misses it nor makes it again', async () => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, there)
+      await loop.settled(a, here.id)
+      kernel.damage(path, (it) => ({ ...it, ports: [], fdb: [] }))
+      await expect.poll(async () => (await have())?.fdb).toHaveLength(1)
+      expect(kernel.lines.filter((line) => line.includes('macvlan'))).toHaveLength(1)
+      expect(loop.status().get(a)?.lost).toEqual([])
+    })
+
+    test('a restart takes those that joined before as they are', async () => {
+      const first = start()
+      store.endpoint(here)
+      await first.settled(a, here.id)
+      await first.close()
+      kernel.lines.length = 0
+      const second = start()
+      await second.settled(a)
+      const next = endpoint('3', 'net-1', '172.21.0.4')
+      store.endpoint(next)
+      await second.settled(a, next.id)
+      expect(kernel.lines).toEqual([expect.stringContaining('link add vxc33333333 link vxlan1 type macvlan')])
+      expect(second.status().get(a)?.lost).toEqual([])
+    })
+
+    test('when the VXLAN device was deleted it is made again, and the containers that went with it are named', async () => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, there)
+      await loop.settled(a, here.id)
+      kernel.damage(path, ({ vxlan: _, ...it }) => ({ ...it, ports: [], fdb: [], neighbours: [] }))
+      await expect.poll(() => loop.status().get(a)?.lost).toEqual([here.id])
+      expect((await have())?.vxlan).toMatchObject({ vni: 256, master: false })
+    })
+
+    test('a child that Docker has put back is removed from the host', async () => {
+      const loop = start()
+      store.endpoint(here, endpoint('3', 'net-1', '172.21.0.4'))
+      await loop.settled(a, here.id)
+      kernel.lines.length = 0
+      leave()
+      await expect.poll(() => kernel.lines).toEqual(['link del vxc11111111 here'])
+    })
+
+    test('one that Docker puts back later is removed too, and one whose endpoint is there is not', async () => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, endpoint('3', 'net-1', '172.21.0.4'))
+      await loop.settled(a, here.id)
+      for (const end of ['vxc11111111', 'vxc33333333']) kernel.take(end)
+      leave()
+      await expect.poll(() => kernel.lines.at(-1)).toBe('link del vxc11111111 here')
+      for (const end of ['vxc11111111', 'vxc33333333']) kernel.putBack(path, end)
+      await expect.poll(kernel.looseEnds).toEqual(['vxc33333333'])
+    })
+  })
+})

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { lasting } from '../../../../../driver/loops/kit/grace-period.ts'
+import { troubles } from '../../../../../driver/loops/kit/retry-backoff.ts'
+
+test('what fails is tried again after growing pauses, and told once per reason', () => {
+  let now = 0
+  const told: string[] = []
+  const known = troubles({
+    now: () => now,
+    firstPauseMs: 10,
+    maxPauseMs: 25,
+    onNew: (_, message) => told.push(message),
+  })
+  expect(known.mayTry('a')).toBe(true)
+  const pauses = []
+  for (let i = 0; i < 4; i++) {
+    known.failed('a', 'taken')
+    const failedAt = now
+    while (!known.mayTry('a')) now++
+    pauses.push(now - failedAt)
+  }
+  expect(pauses).toEqual([10, 20, 25, 25])
+  expect(known.mayTry('b')).toBe(true)
+  known.failed('a', 'another reason')
+  expect(told).toEqual(['taken', 'another reason'])
+  expect(known.messages()).toEqual(['another reason'])
+  known.keep(new Set(['b']))
+  expect(known.messages()).toEqual([])
+})
+
+test('only what was seen in every look for long enough is believed', () => {
+  let now = 0
+  const seen = lasting(() => now)
+  expect([...seen.since(['a', 'b'], 10)]).toEqual([])
+  now = 6
+  expect([...seen.since(['a'], 10)]).toEqual([])
+  now = 12
+  expect([...seen.since(['a', 'b'], 10)]).toEqual(['a'])
+})

@@ -1,0 +1,369 @@
+/** Names in hosts files: what the loop does with real files, a store in memory and an engine that only tells. */
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DriverError } from '../../../../../driver/core/errors.ts'
+import type { Change, Endpoint } from '../../../../../driver/core/records.ts'
+import type { EngineContainer } from '../../../../../driver/engine/engine.ts'
+import { type NamesLoop, type NamesOptions, startNames } from '../../../../../driver/loops/names/loop.ts'
+import { keepNameRecords, type NameRecords } from '../../../../../driver/loops/names/records.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../../../driver/store/memory.ts'
+import type { Store } from '../../../../../driver/store/store.ts'
+import { type Entry, readableLog } from '../../../../fixtures/log.ts'
+import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
+import { until } from '../../../../fixtures/until.ts'
+
+const engineLines = '127.0.0.1\tlocalhost\n172.18.0.2\t0b194846e7b4\n'
+
+let folder: string
+let memory: MemoryCluster
+let store: Store
+let elsewhere: Store
+let records: NameRecords
+let loop: NamesLoop
+let entries: Entry[]
+let containers: Map<string, EngineContainer>
+let engineAway: boolean
+let answers: boolean
+
+const pathOf = (id: string): string => join(folder, id, 'hosts')
+const fileOf = (id: string): string => readFileSync(pathOf(id), 'latin1')
+/** Our lines in a container's file, without addresses' first three numbers. */
+const namesIn = (id: string): string =>
+  (fileOf(id).match(/^10\.0\.0\..*$/gm) ?? []).map((line) => line.slice(7).replace('\t', ' ')).join(', ')
+
+function container(id: string, more: Partial<EngineContainer> = {}): void {
+  mkdirSync(join(folder, id), { recursive: true })
+  writeFileSync(pathOf(id), engineLines)
+  const hostsPath = pathOf(id)
+  containers.set(id, {
+    ...{ id, name: id, running: true, hostsPath, readonlyRootfs: false, mounts: [], attachments: [] },
+    ...more,
+  })
+}
+const started = (id: string): void =>
+  loop.onEvent({ type: 'container', action: 'start', id, attributes: { name: id } })
+
+const joins = (name: string, last: number, more: Partial<Endpoint> = {}): Change => {
+  const network = more.network ?? 'n1'
+  return {
+    op: 'create',
+    table: 'endpoints',
+    key: `${network}/e-${name}`,
+    value: endpoint(network, `e-${name}`, {
+      v4: `10.0.0.${last}`,
+      joined: true,
+      container: { id: name, name },
+      ...more,
+    }),
+  }
+}
+const leave = (name: string, network = 'n1'): Change => ({
+  op: 'drop',
+  table: 'endpoints',
+  key: `${network}/e-${name}`,
+})
+
+function start(more: Partial<NamesOptions> = {}): void {
+  const readable = readableLog()
+  entries = readable.entries
+  const engine = {
+    containers: async () => {
+      if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
+      return [...containers.values()].filter(({ running }) => running)
+    },
+    container: async (id: string) => {
+      if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
+      return containers.get(id)
+    },
+  }
+  loop = startNames({
+    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
+    dnsAnswers: () => answers,
+    ...more,
+  })
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
+  containers = new Map()
+  ;[engineAway, answers] = [false, true]
+  memory = createMemoryCluster()
+  store = memory.open('net-1')
+  elsewhere = memory.open('net-2')
+  records = keepNameRecords(store)
+  await store.commit([
+    createNetwork('n1', { name: 'foobar' }),
+    {
+      op: 'create',
+      table: 'hosts',
+      key: 'net-1',
+      value: { vtep: '192.168.33.11', driverVersion: '0' },
+    },
+  ])
+})
+afterEach(async () => {
+  await loop.close()
+  records.close()
+  await Promise.all([store.close(), elsewhere.close()])
+  rmSync(folder, { recursive: true })
+})
+
+describe('a container', () => {
+  beforeEach(async () => {
+    container('web')
+    start()
+    await store.commit([joins('web', 2)])
+    started('web')
+    await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('knows whoever joins elsewhere, until he leaves', async () => {
+    await elsewhere.commit([joins('db', 3, { host: 'net-2', aliases: ['sql'] })])
+    await until('it knows db', () =>
+      namesIn('web').endsWith('web.foobar, 3 db, 3 db.foobar, 3 sql, 3 sql.foobar'),
+    )
+    await elsewhere.commit([leave('db')])
+    await until('it has forgotten db', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('keeps its file, and what others have written into it', async () => {
+    const { ino } = statSync(pathOf('web'))
+    appendFileSync(pathOf('web'), '1.2.3.4\tmine\n')
+    await elsewhere.commit([joins('db', 3)])
+    await until('it knows db', () => namesIn('web').includes('db'))
+    await elsewhere.commit([leave('db')])
+    await until('it has forgotten db', () => !namesIn('web').includes('db'))
+    expect(fileOf('web')).toBe(
+      `${engineLines}# multihost: begin\n10.0.0.2\tweb\n10.0.0.2\tweb.foobar\n# multihost: end\n1.2.3.4\tmine\n`,
+    )
+    expect(statSync(pathOf('web')).ino).toBe(ino)
+  })
+
+  test('has its names again after the engine has made its file anew', async () => {
+    writeFileSync(pathOf('web'), engineLines)
+    started('web')
+    await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('has its names again after somebody has taken them out, without an event', async () => {
+    writeFileSync(pathOf('web'), engineLines)
+    await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('whose file is empty for a moment is waited for', async () => {
+    writeFileSync(pathOf('web'), '')
+    await elsewhere.commit([joins('db', 3)])
+    writeFileSync(pathOf('web'), engineLines)
+    await until('it knows db', () => namesIn('web').includes('db'))
+    expect(fileOf('web').startsWith(engineLines)).toBe(true)
+  })
+
+  test('whose file was emptied for good has its names in it', async () => {
+    writeFileSync(pathOf('web'), '')
+    await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('follows a rename', async () => {
+    const before = store.snapshot().endpoints.get('n1/e-web')
+    const value = endpoint('n1', 'e-web', {
+      v4: '10.0.0.2',
+      joined: true,
+      container: { id: 'web', name: 'site' },
+    })
+    await store.commit([
+      { op: 'update', table: 'endpoints', key: 'n1/e-web', value, index: before?.index ?? 0 },
+    ])
+    await until('it has its new name', () => namesIn('web') === '2 site, 2 site.foobar')
+  })
+
+  test('that is disconnected has the engine’s file again', async () => {
+    await store.commit([leave('web')])
+    await until('the names are gone', () => fileOf('web') === engineLines)
+  })
+
+  test('that has stopped is left as it is', async () => {
+    containers.set('web', { ...(containers.get('web') as EngineContainer), running: false })
+    loop.onEvent({ type: 'container', action: 'die', id: 'web', attributes: {} })
+    const before = fileOf('web')
+    await store.commit([leave('web')])
+    container('other')
+    await store.commit([joins('other', 4)])
+    started('other')
+    await until('the other is done', () => namesIn('other') !== '')
+    expect(fileOf('web')).toBe(before)
+  })
+
+  test('is written while the engine is away', async () => {
+    engineAway = true
+    loop.poke()
+    await elsewhere.commit([joins('db', 3)])
+    await until('it knows db', () => namesIn('web').includes('db'))
+    await until('the loop says so', () => loop.status().state === 'failing')
+  })
+
+  test('costs nothing when another network changes', async () => {
+    await elsewhere.commit([
+      createNetwork('n2', { name: 'other', vni: 257 }),
+      joins('db', 3, { network: 'n2' }),
+    ])
+    container('late')
+    await store.commit([joins('late', 4)])
+    started('late')
+    await until('they know each other', () => namesIn('web').includes('late') && namesIn('late') !== '')
+    await until('the loop has run', () => loop.status().state === 'idle')
+    expect(loop.status()).toMatchObject({ files: 2, writes: 3, skipped: [], dnsOnly: [] })
+  })
+})
+
+test('a container on two networks knows both', async () => {
+  container('web')
+  await store.commit([
+    createNetwork('n2', { name: 'another', vni: 257 }),
+    joins('web', 2),
+    joins('web', 9, { network: 'n2' }),
+    joins('db', 10, { network: 'n2', host: 'net-2' }),
+  ])
+  start()
+  await until(
+    'it knows both',
+    () => namesIn('web') === '9 web, 9 web.another, 10 db, 10 db.another, 2 web, 2 web.foobar',
+  )
+})
+
+test('a container that was disconnected while nobody looked is cleaned', async () => {
+  container('web')
+  writeFileSync(pathOf('web'), `${engineLines}# multihost: begin\n10.0.0.2\tweb\n# multihost: end\n`)
+  start()
+  await until('the names are gone', () => fileOf('web') === engineLines)
+})
+
+test('--read-only is for the container’s programs', async () => {
+  container('web', { readonlyRootfs: true })
+  await store.commit([joins('web', 2)])
+  start()
+  await until('it knows itself', () => namesIn('web') !== '')
+})
+
+test.each<[string, Partial<EngineContainer>, RegExp]>([
+  [
+    'a file of the user’s',
+    { hostsPath: '/etc/hosts', mounts: [{ destination: '/etc/hosts', source: '/etc/hosts' }] },
+    /is mounted over/,
+  ],
+  ['no file', { hostsPath: undefined } as object, /has made no hosts file/],
+  ['a file elsewhere', { hostsPath: '/etc/hosts' }, /is \/etc\/hosts, which is not the engine’s/],
+])('a container with %s is left alone, which is said once', async (_, more, reason) => {
+  container('odd', more)
+  container('web')
+  await store.commit([joins('odd', 2), joins('web', 3)])
+  start()
+  await until('web is done', () => namesIn('web') !== '')
+  await store.commit([joins('db', 4)])
+  await until('web knows db', () => namesIn('web').includes('db'))
+  expect(fileOf('odd')).toBe(engineLines)
+  expect(entries.filter(({ level }) => level === 'warn')).toMatchObject([
+    { message: 'hosts file is left alone' },
+  ])
+  expect(loop.status().skipped).toMatchObject([{ name: 'odd', reason: expect.stringMatching(reason) }])
+})
+
+test('a file that cannot be written is reported once, holds nobody up, and is written when it can be', async () => {
+  container('bad')
+  rmSync(pathOf('bad'))
+  mkdirSync(pathOf('bad'))
+  container('web')
+  await store.commit([joins('bad', 2), joins('web', 3)])
+  start()
+  await until('web is done', () => namesIn('web') !== '')
+  await until('it is reported', () => loop.status().skipped.length === 1)
+  rmSync(pathOf('bad'), { recursive: true })
+  writeFileSync(pathOf('bad'), engineLines)
+  await until('it is written', () => namesIn('bad') !== '')
+  expect(loop.status().skipped).toEqual([])
+  expect(entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
+})
+
+describe('a network that is too large for hosts files', () => {
+  beforeEach(async () => {
+    container('web')
+    await store.commit([joins('web', 2), joins('db', 3, { host: 'net-2' })])
+  })
+
+  test('is left to DNS, and is back when it has shrunk', async () => {
+    start({ hostsFileLimit: 2 })
+    await until('both are there', () => namesIn('web').includes('db'))
+    await elsewhere.commit([joins('more', 4, { host: 'net-2' })])
+    await until('the block is empty', () => fileOf('web') === engineLines)
+    expect(loop.status().dnsOnly).toEqual(['foobar'])
+    await elsewhere.commit([leave('more')])
+    await until('both are there again', () => namesIn('web').includes('db'))
+    expect(loop.status().dnsOnly).toEqual([])
+  })
+
+  test('stays in hosts files while there is no DNS to ask', async () => {
+    answers = false
+    start({ hostsFileLimit: 1 })
+    await until('both are there', () => namesIn('web').includes('db'))
+    answers = true
+    await until('the block is empty', () => fileOf('web') === engineLines)
+    answers = false
+    await until('both are there again', () => namesIn('web').includes('db'))
+  })
+
+  test('stays in hosts files when it is internal: no resolver is reached from it', async () => {
+    await store.commit([
+      createNetwork('n2', { name: 'inner', vni: 257, internal: true }),
+      joins('in', 7, { network: 'n2', container: { id: 'web', name: 'web' } }),
+    ])
+    start({ hostsFileLimit: 0 })
+    await until('inner is there alone', () => namesIn('web') === '7 web, 7 web.inner')
+  })
+})
+
+test('many changes of a network with long files share one writing, and the last one is in it', async () => {
+  container('web')
+  const many = Array.from({ length: 2000 }, (_, n) =>
+    joins(`c${n}`, 4, { v4: `10.0.${n >> 8}.${n & 255}`, host: 'net-2' }),
+  )
+  for (let at = 0; at < many.length; at += 50) await elsewhere.commit(many.slice(at, at + 50))
+  await store.commit([joins('web', 2)])
+  start({ hostsFileLimit: 5000 })
+  await until('all are there', () => fileOf('web').includes('c1999.foobar'))
+  const before = loop.status().writes
+  for (let n = 0; n < 100; n++) {
+    await elsewhere.commit([joins(`new${n}`, 5, { v4: `10.0.100.${n}`, host: 'net-2' })])
+    await setTimeout(2)
+  }
+  await until('the last one is there', () => fileOf('web').includes('new99.foobar'))
+  expect(loop.status().writes - before).toBeLessThan(50)
+})
+
+test('nothing is written on the word of a store that was never fresh, or has lost this host', async () => {
+  container('web')
+  await store.commit([joins('web', 2)])
+  memory.away = true
+  const stale: Store = { ...store, status: () => ({ ...store.status(), fresh: false }) }
+  start({ store: stale })
+  started('web')
+  await until('the engine’s event was seen', () => loop.status().state === 'idle')
+  expect(fileOf('web')).toBe(engineLines)
+  memory.away = false
+  await loop.close()
+
+  start()
+  await until('it knows itself', () => namesIn('web') !== '')
+  await store.commit([{ op: 'drop', table: 'hosts', key: 'net-1' }, leave('web')])
+  await until('the loop has run', () => loop.status().state === 'idle')
+  expect(namesIn('web')).toBe('2 web, 2 web.foobar')
+})

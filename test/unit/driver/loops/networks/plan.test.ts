@@ -1,0 +1,144 @@
+import { Map as PersistentMap } from 'immutable'
+import { expect, test } from 'vitest'
+import type { Endpoint, Network, Snapshot } from '../../../../../driver/core/records.ts'
+import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
+import { planNetworks, replicaOf } from '../../../../../driver/loops/networks/plan.ts'
+
+const network = (id: string, more: Partial<Network> = {}): Network => ({
+  ...{
+    id,
+    vni: 256,
+    v4: { cidr: '10.9.0.0/16', gateway: '10.9.255.254', aux: {} },
+    port: 4789,
+    internal: false,
+  },
+  ...{ options: {}, labels: {}, createdBy: 'net-1', createdAt: '2026-01-01T00:00:00Z' },
+  ...more,
+})
+const engine = (id: string, name: string, more: Partial<EngineNetwork> = {}): EngineNetwork => ({
+  ...{ id, name, driver: 'vxlan', internal: false, options: {}, ipamDriver: 'vxlan', ipamOptions: {} },
+  ...{ labels: {}, pools: [], endpoints: [] },
+  ...more,
+})
+const copyOf = (id: string) => ({ options: { 'multihost.id': id } })
+
+interface World {
+  networks?: Network[]
+  mapped?: Record<string, string>
+  names?: Record<string, string>
+  usedNetwork?: string
+}
+
+function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World): Snapshot {
+  const at = <T>(value: T) => ({ value, index: 1 })
+  const endpoint = { network: usedNetwork, id: 'e', host: 'net-1' } as Endpoint
+  return {
+    ...emptySnapshot(),
+    hosts: PersistentMap([['net-1', at({ vtep: '192.168.33.11', driverVersion: '1' })]]),
+    replicas: PersistentMap(Object.entries(mapped).map(([local, id]) => [`net-1/${local}`, at(id)])),
+    networks: PersistentMap(networks.map((it) => [it.id, at(it)])),
+    'network-names': PersistentMap(Object.entries(names).map(([name, id]) => [name, at(id)])),
+    endpoints: PersistentMap(usedNetwork === undefined ? [] : [[`${usedNetwork}/e`, at(endpoint)]]),
+  }
+}
+
+const plan = (world: World, here: EngineNetwork[] = [], creating: string[] = []) =>
+  planNetworks(snapshot(world), 'net-1', here, creating)
+    .map(
+      ({ step, ...rest }) =>
+        `${step} ${Object.values(rest)
+          .filter((it) => typeof it === 'string')
+          .join(' | ')}`,
+    )
+    .join('\n')
+
+test('a network of the cluster that the engine lacks is made, once it has a name', () => {
+  expect(plan({ networks: [network('a', { name: 'foobar' }), network('b')] })).toBe('create a | foobar')
+})
+
+test('a network that is there needs nothing', () => {
+  const world = { networks: [network('a', { name: 'foobar' })], mapped: { local: 'a' } }
+  expect(plan(world, [engine('local', 'foobar', copyOf('a'))])).toBe('')
+})
+
+test('what Docker is just making, as its place in the store tells, is not made again', () => {
+  expect(plan({ networks: [network('a', { name: 'foobar' })], mapped: { local: 'a' } })).toBe('forget local')
+})
+
+test('the name of a network made here is learnt, and that of another host is not ours to tell', () => {
+  const world = { networks: [network('a'), network('b', { createdBy: 'net-2' })], mapped: { a: 'a' } }
+  expect(plan(world, [engine('a', 'foobar')])).toBe('learn a | a | foobar')
+})
+
+test('a copy is known by its option, whatever the store has lost', () => {
+  const world = { networks: [network('a', { name: 'foobar' })] }
+  expect(plan(world, [engine('local', 'foobar', copyOf('a'))])).toBe('map local | a')
+})
+
+test('what is gone from the cluster goes from the engine, before its name is needed again', () => {
+  const world = { networks: [network('b', { name: 'foobar' })], mapped: { local: 'a' } }
+  expect(plan(world, [engine('local', 'foobar', copyOf('a'))])).toMatchInlineSnapshot(`
+    "remove local | foobar | it is gone from the cluster
+    create b | foobar"
+  `)
+})
+
+test('a network that the store never had, or has lost, is reported and kept', () => {
+  expect(plan({}, [engine('a', 'foobar')])).toMatchInlineSnapshot(
+    `"report a | network foobar (a) of this host is not in the store; remove it and make it again"`,
+  )
+})
+
+test('of two networks of one name the later gives way, unless somebody uses it', () => {
+  const networks = [network('a', { name: 'foobar', createdBy: 'net-2' }), network('b')]
+  const world = { networks, mapped: { b: 'b' }, names: { foobar: 'a' } }
+  expect(plan(world, [engine('b', 'foobar')])).toMatchInlineSnapshot(`
+    "remove b | foobar | net-2 made a network foobar first
+    create a | foobar"
+  `)
+  expect(plan({ ...world, usedNetwork: 'b' }, [engine('b', 'foobar')])).toMatchInlineSnapshot(`
+    "report b | network foobar stays on this host alone: net-2 made a network foobar first; remove it, then the other one appears
+    create a | foobar"
+  `)
+})
+
+test('a second copy goes, and the one that the store knows stays', () => {
+  const world = { networks: [network('a', { name: 'foobar' })], mapped: { known: 'a' } }
+  const here = [engine('other', 'foobar', copyOf('a')), engine('known', 'foobar', copyOf('a'))]
+  expect(plan(world, here)).toBe('remove other | foobar | it is a second copy of foobar')
+})
+
+test('a network without a name that the engine never got is discarded; a removal that stopped is finished', () => {
+  const networks = [network('a'), network('b', { name: 'gone', removing: true })]
+  expect(plan({ networks, mapped: { a: 'a' } })).toBe('discard a\nfinish b')
+})
+
+test('what the engine is slow to show is neither forgotten nor discarded while it is being made', () => {
+  const networks = [network('a'), network('b', { name: 'web' })]
+  const world = { networks, mapped: { a: 'a', copy: 'b' } }
+  expect(plan(world)).toBe('forget copy\ndiscard a')
+  expect(plan(world, [], ['a', 'copy'])).toBe('')
+})
+
+test('a name that a network has until its removal is finished is waited for', () => {
+  const old = network('b', { name: 'foobar', createdBy: 'net-2', removing: true })
+  const world = { networks: [network('a'), old], mapped: { a: 'a' }, names: { foobar: 'b' } }
+  expect(plan(world, [engine('a', 'foobar')])).toBe('finish b')
+})
+
+test('a copy is asked for with all that the network has, and its id', () => {
+  const v6 = { cidr: 'fd00:9::/64', gateway: 'fd00:9::1', aux: {} }
+  const v4 = { cidr: '10.9.0.0/16', gateway: '10.9.0.1', range: '10.9.4.0/24', aux: { router: '10.9.0.9' } }
+  const given = { name: 'foobar', v4, v6, internal: true, options: { mtu: '1400' }, labels: { team: 'blue' } }
+  expect(replicaOf(network('a', given))).toEqual({
+    ...{ name: 'foobar', driver: 'vxlan', internal: true, ipv6: true, labels: { team: 'blue' } },
+    options: { mtu: '1400', 'multihost.id': 'a' },
+    ipamDriver: 'vxlan',
+    ipamOptions: { 'multihost.id': 'a' },
+    pools: [
+      { subnet: '10.9.0.0/16', range: '10.9.4.0/24', gateway: '10.9.0.1', aux: { router: '10.9.0.9' } },
+      { subnet: 'fd00:9::/64', gateway: 'fd00:9::1', aux: {} },
+    ],
+  })
+})

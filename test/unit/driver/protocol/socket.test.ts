@@ -1,0 +1,79 @@
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { pluginApp } from '../../../../driver/protocol/app.ts'
+import { listenOn } from '../../../../driver/protocol/socket.ts'
+import { fakeVerbs } from './verbs.fake.ts'
+
+let folder: string
+let path: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'multihost-socket-'))
+  path = join(folder, 'plugins', 'vxlan.sock')
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+function post(
+  url: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath: path, path: url, method: 'POST', headers }, async (response) => {
+      let text = ''
+      for await (const chunk of response) text += chunk
+      resolve({ status: response.statusCode, text })
+    })
+    call.on('error', reject).end(body)
+  })
+}
+
+test('the protocol is spoken on a socket that is root’s alone, in a folder made for it', async () => {
+  const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  const answer = await post('/Plugin.Activate', '')
+  expect(answer).toEqual({ status: 200, text: '{"Implements":["NetworkDriver","IpamDriver"]}' })
+  await listener.close()
+})
+
+test.each(['/run/docker/plugins/vxlan.sock', 'plugin.moby.localhost', ''])(
+  'whatever an engine says our host is (%o), since 20.10 says the path of the socket',
+  async (host) => {
+    const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+    expect(await post('/Plugin.Activate', '', { host })).toMatchObject({ status: 200 })
+    await listener.close()
+  },
+)
+
+test('a second driver on the same socket is refused, and the first goes on', async () => {
+  const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+  await expect(listenOn(path, pluginApp({ verbs: fakeVerbs() }))).rejects.toThrow(
+    `another driver answers on ${path}`,
+  )
+  expect(await post('/Plugin.Activate', '')).toMatchObject({ status: 200 })
+  await listener.close()
+})
+
+test('what a killed driver left behind is replaced', async () => {
+  const first = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+  await first.close()
+  await writeFile(path, '')
+  const second = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+  expect(await post('/Plugin.Activate', '')).toMatchObject({ status: 200 })
+  await second.close()
+})
+
+test('closing answers what is under way first', async () => {
+  const held: (() => void)[] = []
+  const leave = () => new Promise<void>((resolve) => void held.push(resolve))
+  const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs({ leave }) }))
+  const body = JSON.stringify({ NetworkID: 'a', EndpointID: 'b' })
+  const answer = post('/NetworkDriver.Leave', body)
+  await expect.poll(() => held.length).toBe(1)
+  const closed = listener.close()
+  held[0]?.()
+  expect(await answer).toEqual({ status: 200, text: '{}' })
+  await closed
+})

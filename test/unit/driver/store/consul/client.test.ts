@@ -1,0 +1,55 @@
+/** Against a server that answers when the test says so: what Consul does on a machine that is too busy for it. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { createClient } from '../../../../../driver/store/consul/client.ts'
+
+const timeoutMs = 200
+let server: Server | undefined
+afterEach(() => server?.closeAllConnections())
+
+async function clientOf(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+  server = createServer(answer).listen(0, '127.0.0.1').unref()
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return createClient({ address: { secure: false, host: '127.0.0.1', port, prefix: 'm' }, timeoutMs })
+}
+
+const item = { Key: 'm/vnis/256', ModifyIndex: 7, Value: Buffer.from('"n1"').toString('base64') }
+const full = JSON.stringify([item])
+
+test('a list arrives with its index, its values decoded', async () => {
+  const client = await clientOf((_, response) => response.setHeader('x-consul-index', 9).end(full))
+  const items = [{ key: 'm/vnis/256', index: 7, text: '"n1"' }]
+  expect(await client.list('m/')).toEqual({ items, index: 9, bytes: full.length })
+})
+
+test('a large list may take longer than any other call, as long as Consul answers others', async () => {
+  let asked = 0
+  let finish: () => void = () => undefined
+  const client = await clientOf((request, response) => {
+    if (request.url?.startsWith('/v1/kv/')) finish = () => response.end(full)
+    else response.end(`"127.0.0.1:8300"`, () => ++asked === 4 && finish())
+  })
+  expect((await client.list('m/', { patient: true })).items).toHaveLength(1)
+  expect(asked, 'once for every half of the bound').toBe(4)
+})
+
+test('a list that comes in pieces is not late while pieces come', async () => {
+  const client = await clientOf(async (_, response) => {
+    for (const piece of full.match(/.{1,20}/g) ?? []) {
+      response.write(piece)
+      await new Promise((resolve) => setTimeout(resolve, timeoutMs / 4))
+    }
+    response.end()
+  })
+  expect((await client.list('m/')).items).toHaveLength(1)
+})
+
+test('nobody is waited for who answers nothing at all', async () => {
+  const client = await clientOf(() => undefined)
+  const late = { code: 'unavailable', message: expect.stringContaining('timed out') }
+  await expect(client.list('m/', { patient: true })).rejects.toMatchObject(late)
+  await expect(client.list('m/')).rejects.toMatchObject(late)
+})

@@ -1,0 +1,242 @@
+/**
+ * What comes in from outside: addresses of stores, keys and values in Consul.
+ */
+
+import fc from 'fast-check'
+import { Map as PersistentMap } from 'immutable'
+import { expect, test } from 'vitest'
+import { DriverError } from '../../../../../driver/core/errors.ts'
+import type { Change, Table } from '../../../../../driver/core/records.ts'
+import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import { parsePath, pathOf } from '../../../../../driver/store/consul/keys.ts'
+import { createSessionKeeper } from '../../../../../driver/store/consul/session.ts'
+import { parseStoreUrl, showAddress } from '../../../../../driver/store/consul/url.ts'
+import { highestIndex, putBack } from '../../../../../driver/store/restore.ts'
+import { checkRecord, readRecord } from '../../../../../driver/store/schemas.ts'
+import { coalesce } from '../../../../../driver/store/single-flight.ts'
+import { endpoint, lease, network } from '../../../../fixtures/store-records.ts'
+import { until } from '../../../../fixtures/until.ts'
+
+test('a store’s address is read as in 2015, and as a URL', () => {
+  const show = (url: string, prefix?: string): string => showAddress(parseStoreUrl(url, prefix))
+  expect(show('consul://192.168.33.10:8500')).toBe('consul://192.168.33.10:8500/multihost')
+  expect(show('consul://192.168.33.10')).toBe('consul://192.168.33.10:8500/multihost')
+  expect(show('consul://[fd00::1]:8500/a/b/')).toBe('consul://[fd00::1]:8500/a/b')
+  expect(show('http://consul')).toBe('consul://consul:80/multihost')
+  expect(show('https://consul/x', '/y/')).toBe('https://consul:443/y')
+})
+
+test.each(['', '192.168.33.10:8500', 'etcd://x:1', 'consul://'])('%j is no address of a store', (url) => {
+  expect(() => parseStoreUrl(url)).toThrow(`'${url}' is not the address of a store`)
+})
+
+test('keys are readable in Consul', () => {
+  const paths: [Table, string][] = [
+    ['pools', '10.0.0.0/16'],
+    ['pools', 'fd00::/64'],
+    ['addresses', 'n1/fd00::2'],
+    ['services', 'n1/bar/baz'],
+    ['network-names', 'foo bar'],
+  ]
+  expect(paths.map(([table, key]) => pathOf({ table, key })).join('\n')).toMatchInlineSnapshot(`
+    "pools/10.0.0.0-16
+    pools/fd00::-64
+    addresses/n1/fd00::2
+    services/n1/bar%2Fbaz
+    network-names/foo%20bar"
+  `)
+})
+
+test('every key is read back from its path', () => {
+  const tables = fc.constantFrom<Table>('networks', 'network-names', 'hosts', 'vnis')
+  const part = fc.string({ minLength: 1, unit: 'grapheme' })
+  fc.assert(
+    fc.property(tables, part, (table, key) => {
+      expect(parsePath(pathOf({ table, key }))).toEqual({ table, key })
+    }),
+  )
+  fc.assert(
+    fc.property(part, (rest) => {
+      const at = { table: 'services' as const, key: `n1/${rest}` }
+      expect(parsePath(pathOf(at))).toEqual(at)
+    }),
+  )
+})
+
+test.each([
+  'changes/net-1/x',
+  'networks',
+  'networks/',
+  'networks/a/b',
+  'endpoints/n1',
+  'endpoints/n1/',
+  'vnis/%zz',
+  '',
+])('%j is no record of ours', (path) => {
+  expect(parsePath(path)).toBeUndefined()
+})
+
+test('a value that cannot be used says which key, which field and why', () => {
+  const reason = (table: Table, key: string, text: string): string => {
+    try {
+      readRecord(table, key, text)
+      return 'fine'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const change = (more: object): string => JSON.stringify({ ...endpoint('n1', 'e1'), ...more })
+  expect(
+    [
+      reason('vnis', '256', '{'),
+      reason('vnis', '256', '"../../etc"'),
+      reason('networks', 'n1', '[]'),
+      reason('networks', 'n2', JSON.stringify(network('n1'))),
+      reason('endpoints', 'n1/e2', change({})),
+      reason('endpoints', 'n1/e1', change({ mac: '02:42:0A:00:00:02' })),
+      reason('endpoints', 'n1/e1', change({ v6: 'FD00::2' })),
+      reason('endpoints', 'n1/e1', change({ container: { id: 'c1', name: 'a\n10.0.0.9 bank' } })),
+      reason('services', 'n1/x', JSON.stringify({ id: 's', network: 'n1', name: 'y', v4: '10.0.0.2' })),
+      reason('pools', '10.0.0.0/8', '{"host":"a","reserved":[],"claimedAt":"yesterday"}'),
+      reason('replicas', 'net-1/../../x', '"n1"'),
+      reason('addresses', 'n1/foo', JSON.stringify(lease())),
+      reason('addresses', 'n1/10.0.0.02', JSON.stringify(lease())),
+    ].join('\n'),
+  ).toMatchInlineSnapshot(`
+    "the value of vnis/256 cannot be used: it is not JSON
+    the value of vnis/256 cannot be used: it: is not an id
+    the value of networks/n1 cannot be used: it: Invalid input: expected object, received array
+    the value of networks/n2 cannot be used: it says that it is n1
+    the value of endpoints/n1/e2 cannot be used: it says that it is n1/e1
+    the value of endpoints/n1/e1 cannot be used: mac: is not a MAC
+    the value of endpoints/n1/e1 cannot be used: v6: is not a canonical address
+    the value of endpoints/n1/e1 cannot be used: container.name: is empty, too long or has blanks
+    the value of services/n1/x cannot be used: it says that it is n1/y
+    the value of pools/10.0.0.0/8 cannot be used: claimedAt: is not a time
+    the value of replicas/net-1/../../x cannot be used: its key is not an id
+    the value of addresses/n1/foo cannot be used: its key is not a canonical address
+    the value of addresses/n1/10.0.0.02 cannot be used: its key is not a canonical address"
+  `)
+})
+
+test('fields of a newer version are kept, and aliases that cannot stand in a hosts file are not', () => {
+  const value = { ...endpoint('n1', 'e1'), aliases: ['web', 'a b', 'x\ny'], future: { x: 1 } }
+  expect(checkRecord('endpoints', 'n1/e1', value)).toEqual({ ...value, aliases: ['web'] })
+})
+
+test('no text makes reading do anything but answer or say corrupt', () => {
+  const tables = fc.constantFrom<Table>(
+    'networks',
+    'endpoints',
+    'hosts',
+    'replicas',
+    'pools',
+    'addresses',
+    'services',
+    'vnis',
+  )
+  fc.assert(
+    fc.property(tables, fc.oneof(fc.json(), fc.string()), (table, text) => {
+      try {
+        readRecord(table, 'k', text)
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'corrupt' })
+      }
+    }),
+  )
+})
+
+test('callers that come while a call is on its way share the next one', async () => {
+  const started: (() => void)[] = []
+  const shared = coalesce(() => new Promise<void>((resolve) => started.push(resolve)))
+  const first = shared()
+  const [second, third] = [shared(), shared()]
+  expect(started).toHaveLength(1)
+  started[0]?.()
+  await first
+  await until('the second call is on its way', () => started.length === 2)
+  started[1]?.()
+  await Promise.all([second, third])
+  expect(started).toHaveLength(2)
+})
+
+test('a failed call fails those that waited for it, and not those who come later', async () => {
+  let calls = 0
+  const shared = coalesce(async () => {
+    calls += 1
+    await Promise.resolve()
+    if (calls === 1) throw new Error('away')
+  })
+  expect((await Promise.allSettled([shared(), shared()])).map(({ status }) => status)).toEqual([
+    'rejected',
+    'rejected',
+  ])
+  await shared()
+})
+
+test('a session is renewed by itself, made anew when it is lost, and ended at the end', async () => {
+  const alive = new Set<string>()
+  const calls: string[] = []
+  const lost: string[] = []
+  let count = 0
+  const keeper = createSessionKeeper(
+    {
+      createSession: async () => {
+        const id = `s${++count}`
+        alive.add(id)
+        return id
+      },
+      renewSession: async (id) => {
+        calls.push(id)
+        return alive.has(id)
+      },
+      destroySession: async (id) => void alive.delete(id),
+    },
+    { name: 'x', ttlMs: 9, lost: (id) => lost.push(id) },
+  )
+  await Promise.all([keeper.session(), keeper.session()])
+  expect(count).toBe(1)
+  await until('it was renewed', () => calls.length >= 2)
+  alive.clear()
+  await until('it was made anew', () => alive.has('s2'))
+  expect(lost).toEqual(['s1'])
+  await keeper.close()
+  expect(alive.size).toBe(0)
+})
+
+test('of what Consul has lost each host puts back what nobody else has put back', async () => {
+  const snapshot = {
+    ...emptySnapshot(),
+    vnis: PersistentMap(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
+  }
+  const created: string[][] = []
+  const count = await putBack(
+    snapshot,
+    [{ table: 'vnis', key: '256' }],
+    async (changes: readonly Change[]) => {
+      const keys = changes.map(({ key }) => key)
+      if (keys.includes('258')) {
+        throw new DriverError('conflict', 'another was faster', { cause: { table: 'vnis', key: '258' } })
+      }
+      created.push(keys)
+    },
+  )
+  expect([count, created]).toEqual([3, [['257', '259']]])
+  expect(highestIndex(snapshot)).toBe(90)
+  const away = putBack(snapshot, [], async () => {
+    throw new DriverError('unavailable', 'away')
+  })
+  await expect(away).rejects.toThrow('away')
+})
+
+test('what is put back goes in commits that Consul takes, however long the records are', async () => {
+  const labels = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
+  const networks = PersistentMap(
+    Array.from({ length: 60 }, (_, i) => [`n${i}`, { index: 7, value: { ...network(`n${i}`), labels } }]),
+  )
+  const sizes: number[] = []
+  const count = await putBack({ ...emptySnapshot(), networks }, [], async (changes) => {
+    sizes.push(JSON.stringify(changes).length)
+  })
+  expect([count, Math.max(...sizes) < 180_000]).toEqual([60, true])
+})

@@ -1,0 +1,365 @@
+/**
+ * The replica and the change log against a model of Consul, in every order that calls can be answered in.
+ */
+
+import fc from 'fast-check'
+import { Map as PersistentMap } from 'immutable'
+import { expect, test } from 'vitest'
+import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import {
+  type Changelog,
+  createChangelog,
+  type LogCommit,
+  type LogItem,
+} from '../../../../../driver/store/consul/change-log.ts'
+import { parsePath } from '../../../../../driver/store/consul/keys.ts'
+import {
+  createReplica,
+  type FullRead,
+  type RawRecord,
+  type Replica,
+  type Written,
+} from '../../../../../driver/store/mirror.ts'
+
+/** Consul as far as it matters here: one index for all keys of a transaction, and lists as of one moment. */
+class ModelConsul {
+  index = 10
+  readonly records = new Map<string, RawRecord>()
+  readonly log = new Map<string, LogItem>()
+
+  commit(changelog: Changelog, { table, key, value }: Written): { index: number; written: Written[] } {
+    const path = `${table}/${key}`
+    const entry = this.entryFor(changelog, { path, value })
+    const index = ++this.index
+    if (value === undefined) this.records.delete(path)
+    else this.records.set(path, { table, key, index, text: JSON.stringify(value) })
+    for (const folder of entry.deletes) this.deleteTree(folder)
+    if (entry.closes) this.put(entry.nextHead, '{}')
+    this.put(entry.path, entry.text)
+    entry.done()
+    return { index, written: [{ table, key, value }] }
+  }
+
+  /** As transact.ts does it: what Consul refuses is tried again. */
+  entryFor(changelog: Changelog, change: { path: string; value: unknown }): LogCommit {
+    for (;;) {
+      const entry = changelog.entryFor([change], 3)
+      if (!this.log.has(entry.head)) this.adoptBy(changelog)
+      else if (this.log.has(entry.nextHead)) entry.late()
+      else return entry
+    }
+  }
+
+  adoptBy(changelog: Changelog): void {
+    for (;;) {
+      const head = changelog.adopt([...this.log.values()])
+      if (head === undefined) return
+      this.index += 1
+      this.put(head, '{}')
+    }
+  }
+
+  put(path: string, text: string): void {
+    this.log.set(path, { path, index: this.index, text })
+  }
+
+  deleteTree(folder: string): void {
+    for (const path of [...this.log.keys()]) if (path.startsWith(folder)) this.log.delete(path)
+  }
+
+  list(): { records: RawRecord[]; log: LogItem[]; top: number } {
+    const all = [...this.records.values(), ...this.log.values()]
+    const top = all.reduce((highest, { index }) => Math.max(highest, index), 0)
+    return { records: [...this.records.values()], log: [...this.log.values()], top }
+  }
+
+  segment(folder: string): LogItem[] {
+    return [...this.log.values()].filter(({ path }) => path.startsWith(folder))
+  }
+}
+
+interface Host {
+  replica: Replica
+  changelog: Changelog
+  /** Commits that Consul has made and whose answer has not come yet. */
+  answers: { index: number; written: Written[] }[]
+  reads: { full: FullRead; listed: ReturnType<ModelConsul['list']> }[]
+  /** What the watch was answered, and has not received yet. */
+  heard: LogItem[][]
+  /** Where in the log the watch is. */
+  segment: number
+}
+
+function host(name: string, retentionMs: number): Host {
+  const replica = createReplica(emptySnapshot(), { changed: () => undefined, corrupt: () => undefined })
+  return {
+    replica,
+    // Two entries or three: more segments than anybody would want.
+    changelog: createChangelog({ host: name, retentionMs, segmentBytes: 300, now: clock() }),
+    answers: [],
+    reads: [],
+    heard: [],
+    segment: 1,
+  }
+}
+
+function clock(): () => number {
+  let at = 0
+  return () => ++at
+}
+
+/** As watch.ts does it, until nothing is left to hear. */
+function poll(consul: ModelConsul, at: Host): 'log' | 'everything' {
+  for (;;) {
+    const { segment } = at
+    const items = consul.segment(at.changelog.folderOf(segment))
+    if (hear(consul, at, items) === 'everything') return 'everything'
+    if (at.segment === segment) return 'log'
+  }
+}
+
+function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everything' {
+  const { replica, changelog } = at
+  const answer = changelog.follow(items, at.segment, replica.index())
+  if ('gap' in answer) {
+    consul.adoptBy(changelog)
+    const full = replica.beginFullRead()
+    const { records, top } = consul.list()
+    full.finish(records, top)
+    at.segment = changelog.newest()
+    return 'everything'
+  }
+  const entries = answer.entries.map(({ index, changes }) => ({
+    index,
+    written: changes.flatMap(({ path, value }) => {
+      const at = parsePath(path)
+      return at === undefined ? [] : [{ ...at, value }]
+    }),
+  }))
+  replica.follow(entries, answer.top)
+  at.segment = answer.next
+  return 'log'
+}
+
+const stateOf = (consul: ModelConsul): string =>
+  [...consul.records.values()]
+    .map(({ key, index, text }) => `${key}@${index} ${text}`)
+    .sort()
+    .join('\n')
+const stateAt = ({ replica }: Host): string =>
+  [...replica.snapshot().vnis]
+    .map(([key, { index, value }]) => `${key}@${index} ${JSON.stringify(value)}`)
+    .sort()
+    .join('\n')
+
+const step = fc.record({
+  who: fc.nat(1),
+  what: fc.oneof(
+    { weight: 4, arbitrary: fc.constant('commit' as const) },
+    { weight: 2, arbitrary: fc.constant('answer' as const) },
+    { weight: 3, arbitrary: fc.constant('poll' as const) },
+    fc.constantFrom('begin' as const, 'finish' as const),
+    fc.constantFrom('ask' as const, 'hear' as const),
+  ),
+  key: fc.constantFrom('1', '2', '3'),
+  value: fc.option(fc.constantFrom('na', 'nb'), { nil: undefined }),
+})
+
+test('whatever overtakes what, a host that has polled knows exactly what Consul has', () => {
+  fc.assert(
+    fc.property(
+      fc.array(step, { maxLength: 80, size: 'max' }),
+      fc.constantFrom(0, 5, 1e9),
+      (script, retentionMs) => {
+        const consul = new ModelConsul()
+        const hosts = [host('a', retentionMs), host('b', retentionMs)]
+        for (const { who, what, key, value } of script) {
+          const at = hosts[who] as Host
+          if (what === 'commit') at.answers.push(consul.commit(at.changelog, { table: 'vnis', key, value }))
+          if (what === 'begin') at.reads.push({ full: at.replica.beginFullRead(), listed: consul.list() })
+          if (what === 'answer')
+            for (const { index, written } of at.answers.splice(0, 1)) at.replica.commit(index, written)
+          if (what === 'ask' && at.heard.length === 0)
+            at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
+          if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
+          if (what === 'finish') {
+            for (const { full, listed } of at.reads.splice(0, 1)) {
+              at.changelog.adopt(listed.log)
+              full.finish(listed.records, listed.top)
+            }
+          }
+          if (what === 'poll') {
+            // One watch: what it was answered before comes before.
+            for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
+            poll(consul, at)
+            expect(stateAt(at)).toBe(stateOf(consul))
+          }
+        }
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
+
+test('no key is ever turned back, and what a host has deleted does not come back to it', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (script) => {
+      const consul = new ModelConsul()
+      const hosts = [host('a', 3), host('b', 3)]
+      const lowest = hosts.map(() => new Map<string, number>())
+      for (const { who, what, key, value } of script) {
+        const at = hosts[who] as Host
+        const floor = lowest[who] as Map<string, number>
+        if (what === 'commit') {
+          const { index, written } = consul.commit(at.changelog, { table: 'vnis', key, value })
+          at.replica.commit(index, written)
+          expect(at.replica.snapshot().vnis.get(key)?.value, 'own commits are there at once').toBe(value)
+          floor.set(key, index)
+        }
+        if (what === 'begin') at.reads.push({ full: at.replica.beginFullRead(), listed: consul.list() })
+        if (what === 'finish') {
+          for (const { full, listed } of at.reads.splice(0, 1)) full.finish(listed.records, listed.top)
+        }
+        if (what === 'ask' && at.heard.length === 0)
+          at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
+        if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
+        for (const name of ['1', '2', '3']) {
+          const index = at.replica.snapshot().vnis.get(name)?.index
+          if (index !== undefined) expect(index).toBeGreaterThanOrEqual(floor.get(name) ?? 0)
+          // Absent is right only when it was deleted, or replaced and deleted, at or after the floor.
+          const truth = consul.records.get(`vnis/${name}`)
+          if (index === undefined) expect(truth?.index).not.toBe(floor.get(name) ?? -1)
+          floor.set(name, Math.max(index ?? 0, floor.get(name) ?? 0))
+        }
+      }
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a host that follows closely reads the log alone', () => {
+  const consul = new ModelConsul()
+  const [writer, reader] = [host('a', 0), host('b', 0)]
+  for (let i = 0; i < 50; i++) {
+    consul.commit(writer.changelog, {
+      table: 'vnis',
+      key: `${i % 5}`,
+      value: i % 3 === 0 ? undefined : `n${i}`,
+    })
+    expect([poll(consul, writer), poll(consul, reader)]).toEqual(['log', 'log'])
+  }
+  expect(consul.log.size).toBeLessThan(10)
+})
+
+test('what a watcher is answered is as short after five hundred commits as after ten', () => {
+  const longestAfter = (commits: number): number => {
+    const consul = new ModelConsul()
+    const [writer, reader] = [host('a', 1e9), host('b', 1e9)]
+    consul.adoptBy(writer.changelog)
+    let longest = 0
+    for (let i = 0; i < commits; i++) {
+      consul.commit(writer.changelog, { table: 'vnis', key: `${100 + (i % 5)}`, value: `n${i % 10}` })
+      longest = Math.max(longest, consul.segment(reader.changelog.folderOf(reader.segment)).length)
+      expect([poll(consul, writer), poll(consul, reader)]).toEqual(['log', 'log'])
+    }
+    return longest
+  }
+  expect([longestAfter(10), longestAfter(500)]).toEqual([4, 4])
+})
+
+test('a segment whose commits nobody has heard of yet is closed by the first that hears', () => {
+  const consul = new ModelConsul()
+  const writers = Array.from({ length: 20 }, (_, i) => host(`w${i}`, 1e9))
+  const commitAll = (): void => {
+    for (const { changelog } of writers) consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
+  }
+  commitAll()
+  expect(consul.segment('changes/1/'), 'a head and an entry of each').toHaveLength(21)
+  for (const writer of writers) poll(consul, writer)
+  commitAll()
+  expect([consul.segment('changes/1/').length, consul.segment('changes/2/').length]).toEqual([22, 20])
+})
+
+test('a host that missed entries says which', () => {
+  const consul = new ModelConsul()
+  const [writer, reader] = [host('a', 0), host('b', 0)]
+  consul.commit(writer.changelog, { table: 'vnis', key: '1', value: 'n1' })
+  poll(consul, writer)
+  poll(consul, reader)
+  for (let i = 0; i < 8; i++) {
+    consul.commit(writer.changelog, { table: 'vnis', key: '2', value: 'n2' })
+    poll(consul, writer)
+  }
+  const { changelog, replica } = reader
+  const missed = changelog.follow(consul.segment('changes/1/'), 1, replica.index())
+  expect(missed).toEqual({ gap: 'segment 1 of the log is gone' })
+})
+
+test('an entry that somebody deletes by hand is missed', () => {
+  const consul = new ModelConsul()
+  const { changelog, replica } = host('a', 0)
+  consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
+  const items = consul.segment('changes/1/')
+  changelog.follow(items, 1, replica.index())
+  const rest = items.filter(({ path }) => path.endsWith('head'))
+  expect(changelog.follow(rest, 1, replica.index())).toEqual({
+    gap: expect.stringMatching(/^the log entry changes\/1\/a\/\w+-2 was deleted by somebody$/),
+  })
+})
+
+test('a log whose last segment somebody deletes by hand goes on where it ended', () => {
+  const consul = new ModelConsul()
+  const { changelog } = host('a', 1e9)
+  for (let i = 0; i < 4; i++) consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
+  consul.deleteTree('changes/2/')
+  expect(changelog.adopt([...consul.log.values()])).toBe('changes/2/head')
+})
+
+test('a Consul that went back to an older state counts alone', () => {
+  const { replica } = host('a', 0)
+  const before = { table: 'vnis', key: '1', index: 90, text: '"na"' } as const
+  replica.beginFullRead().finish([before, { table: 'vnis', key: '2', index: 95, text: '"nb"' }], 95)
+  replica.beginFullRead().finish([{ table: 'vnis', key: '1', index: 20, text: '"nc"' }], 20)
+  expect(replica.index()).toBe(20)
+  expect([...replica.snapshot().vnis]).toEqual([['1', { value: 'nc', index: 20 }]])
+  replica.commit(21, [{ table: 'vnis', key: '2', value: 'nd' }])
+  expect(replica.snapshot().vnis.get('2')?.value).toBe('nd')
+})
+
+test('the first full read believes nothing of what came from the disk', () => {
+  const copy = { ...emptySnapshot(), vnis: PersistentMap([['1', { value: 'old', index: 7 }]]) }
+  const told: string[] = []
+  const replica = createReplica(copy, {
+    changed: (_, keys) => told.push(...keys.map(({ key }) => key)),
+    corrupt: () => undefined,
+  })
+  replica.beginFullRead().finish([{ table: 'vnis', key: '1', index: 7, text: '"new"' }], 7)
+  expect(replica.snapshot().vnis.get('1')?.value).toBe('new')
+  expect(told).toEqual(['1'])
+  replica.beginFullRead().finish([{ table: 'vnis', key: '1', index: 7, text: '"never read again"' }], 7)
+  expect(told, 'the index says that nothing changed').toEqual(['1'])
+})
+
+test('a value that cannot be used is reported once per key and index', () => {
+  const reports: string[] = []
+  const replica = createReplica(emptySnapshot(), {
+    changed: () => undefined,
+    corrupt: (error) => reports.push((error as Error).message),
+  })
+  const bad = (index: number): RawRecord => ({ table: 'vnis', key: '1', index, text: '7' })
+  replica.beginFullRead().finish([bad(5)], 5)
+  replica.beginFullRead().finish([bad(5)], 6)
+  replica.beginFullRead().finish([bad(7)], 7)
+  expect(reports).toHaveLength(2)
+  expect(replica.corrupt()).toEqual(['vnis/1'])
+  replica.follow([{ index: 8, written: [{ table: 'vnis', key: '1', value: 'n1' }] }], 8)
+  expect(replica.corrupt()).toEqual([])
+  expect(replica.snapshot().vnis.get('1')?.value).toBe('n1')
+})
+
+test('a read that failed leaves everything as it was', () => {
+  const { replica } = host('a', 0)
+  replica.commit(5, [{ table: 'vnis', key: '1', value: 'n1' }])
+  replica.beginFullRead().abandon()
+  expect(replica.snapshot().vnis.size).toBe(1)
+})

@@ -1,0 +1,122 @@
+import { expect, test } from 'vitest'
+import type { Change, Lease } from '../../../../driver/core/records.ts'
+import type { Store } from '../../../../driver/store/store.ts'
+import { evict } from '../../../../driver/verbs/evict.ts'
+import { cluster, createNetwork, id, run, showAlive } from './cluster.ts'
+
+async function twoHosts() {
+  const lab = cluster()
+  const [net1, net2] = [lab.host(1), lab.host(2)]
+  const { v4 } = await createNetwork(net2, { id: id('a') })
+  for (const digit of ['d', 'e']) await run(net2, { network: id('a'), pool: v4.cidr, endpoint: id(digit) })
+  await showAlive(net2)
+  return { lab, net1, net2 }
+}
+
+test('a host that is gone is taken out with its endpoints and addresses; its networks stay', async () => {
+  const { net1, net2 } = await twoHosts()
+  await net2.store.close()
+  expect(await evict(net1.store, 'net-2')).toEqual({ endpoints: 2, addresses: 2 })
+  const { hosts, replicas, endpoints, addresses, networks } = await net1.store.read()
+  expect([hosts, replicas, endpoints, addresses, networks].map(({ size }) => size)).toEqual([0, 0, 0, 0, 1])
+})
+
+test('endpoints of a host without a record go too, and what it had of networks', async () => {
+  const { net1, net2 } = await twoHosts()
+  await net2.store.close()
+  await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-2' }])
+  expect(await evict(net1.store, 'net-2')).toEqual({ endpoints: 2, addresses: 2 })
+  const left = `net-2/${id('b')}`
+  await net1.store.commit([{ op: 'create', table: 'replicas', key: left, value: id('a') }])
+  expect(await evict(net1.store, 'net-2')).toEqual({ endpoints: 0, addresses: 0 })
+  expect((await net1.store.read()).replicas.size).toBe(0)
+})
+
+test('a live host is never taken out, and an unknown one is named beside those that exist', async () => {
+  const { net1 } = await twoHosts()
+  await expect(evict(net1.store, 'net-2')).rejects.toMatchObject({
+    code: 'in-use',
+    message: 'host net-2 is alive',
+  })
+  await expect(evict(net1.store, 'net-9')).rejects.toMatchObject({ code: 'not-found', hint: 'it has net-2' })
+  expect((await net1.store.read()).endpoints.size).toBe(2)
+})
+
+/** `net1.store`, with something that happens before a commit. */
+function disturbed(store: Store, before: (changes: readonly Change[]) => Promise<void>): Store {
+  return {
+    ...store,
+    async commit(changes) {
+      await before(changes)
+      await store.commit(changes)
+    },
+  }
+}
+
+test.each(['endpoints', 'addresses', 'hosts'] as const)(
+  'a host that comes back when its %s are being removed stays',
+  async (table) => {
+    const { net1, net2, lab } = await twoHosts()
+    const loose: Lease = { host: 'net-2', leasedAt: '2026-01-01T00:00:00Z' }
+    await net2.store.commit([
+      { op: 'create', table: 'addresses', key: `${id('a')}/172.21.0.99`, value: loose },
+    ])
+    await net2.store.close()
+    const back = lab.host(2)
+    let returned = false
+    const store = disturbed(net1.store, async (changes) => {
+      if (returned || changes.find(({ op }) => op !== 'expect')?.table !== table) return
+      returned = true
+      await showAlive(back)
+    })
+    await expect(evict(store, 'net-2')).rejects.toMatchObject({ code: 'in-use' })
+    const { hosts, replicas } = await net1.store.read()
+    expect([hosts.size, replicas.size]).toEqual([1, 1])
+  },
+)
+
+test('a host that had no record any more, and comes back meanwhile, stays', async () => {
+  const { net1, net2, lab } = await twoHosts()
+  await net2.store.close()
+  await net1.store.commit([{ op: 'drop', table: 'hosts', key: 'net-2' }])
+  const back = lab.host(2)
+  const store: Store = {
+    ...net1.store,
+    async commit(changes) {
+      await net1.store.commit(changes)
+      if (back.store.snapshot().hosts.has('net-2')) return
+      await showAlive(back)
+      await net1.store.read()
+    },
+  }
+  await expect(evict(store, 'net-2')).rejects.toMatchObject({ code: 'in-use' })
+  const { hosts, replicas } = await net1.store.read()
+  expect([hosts.size, replicas.size]).toEqual([1, 1])
+})
+
+test('an endpoint that came back meanwhile keeps its address', async () => {
+  const { net1, net2, lab } = await twoHosts()
+  const [known] = [...(await net2.store.read()).endpoints]
+  if (known === undefined) throw new Error('there are two')
+  const [key, { value }] = known
+  const lease = { host: 'net-2', endpoint: value.id, leasedAt: '2026-01-01T00:00:00Z' }
+  await net2.store.close()
+  const back = lab.open('net-2')
+  let returned = false
+  const store: Store = {
+    ...net1.store,
+    async commit(changes) {
+      await net1.store.commit(changes)
+      if (returned || !changes.some((change) => change.table === 'endpoints' && change.key === key)) return
+      returned = true
+      await back.commit([
+        { op: 'create', table: 'endpoints', key, value },
+        { op: 'create', table: 'addresses', key: `${value.network}/${value.v4}`, value: lease },
+      ])
+      await net1.store.read()
+    },
+  }
+  await evict(store, 'net-2')
+  const { endpoints, addresses } = await net1.store.read()
+  expect([endpoints.size, addresses.size]).toEqual([1, 1])
+})

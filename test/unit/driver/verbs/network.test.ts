@@ -1,0 +1,170 @@
+import { describe, expect, test } from 'vitest'
+import type { Change } from '../../../../driver/core/records.ts'
+import type { Store } from '../../../../driver/store/store.ts'
+import { finishRemoval } from '../../../../driver/verbs/network.ts'
+import { cluster, createNetwork, id, never, removeNetwork, run, show, stop } from './cluster.ts'
+
+const replica = { 'multihost.id': id('a') }
+const copyOf = { id: id('b'), subnet: '172.21.0.0/16', ipamOptions: replica, options: replica }
+
+describe('a new network', () => {
+  test('takes its VNI, its pool and its place on the host in one step', async () => {
+    const net1 = cluster().host(1)
+    await createNetwork(net1, { id: id('a'), options: { mtu: '1400' }, internal: true })
+    expect(show(net1)).toMatchInlineSnapshot(`
+      "networks/a… {"id":"a…","vni":256,"v4":{"cidr":"172.21.0.0/16","gateway":"172.21.255.254","aux":{}},"mtuBytes":1400,"port":4789,"internal":true,"options":{"mtu":"1400"},"labels":{},"createdBy":"net-1"}
+      pools/172.21.0.0/16 {"host":"net-1","network":"a…","gateway":"172.21.255.254","chosen":true,"reserved":[]}
+      replicas/net-1/a… "a…"
+      vnis/256 "a…""
+    `)
+  })
+
+  test('appears on another host as a copy of the same id', async () => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    await createNetwork(net1, { id: id('a') })
+    await createNetwork(net2, copyOf)
+    await createNetwork(net2, copyOf)
+    const { networks, replicas } = net2.store.snapshot()
+    expect([...networks.keys()]).toEqual([id('a')])
+    expect(replicas.get(`net-2/${id('b')}`)?.value).toBe(id('a'))
+  })
+
+  test('is told to the other hosts in as many bytes as the first one was', async () => {
+    const lab = cluster()
+    const told: number[] = []
+    const store = lab.open('net-2')
+    const sizeOf = (changes: readonly Change[]): number =>
+      JSON.stringify(changes, (key, value) => (key === 'index' ? 0 : value)).length
+    const commit: Store['commit'] = (changes) => {
+      if (changes.some(({ table }) => table === 'replicas')) told.push(sizeOf(changes))
+      return store.commit(changes)
+    }
+    const [net1, net2] = [lab.host(1), lab.host(2, { store: { ...store, commit } })]
+    for (const digit of ['1', '2', '3']) {
+      const { v4 } = await createNetwork(net1, { id: id(digit) })
+      const options = { 'multihost.id': id(digit) }
+      await createNetwork(net2, {
+        id: digit + id('b').slice(1),
+        subnet: v4.cidr,
+        ipamOptions: options,
+        options,
+      })
+    }
+    expect(told).toEqual([told[0], told[0], told[0]])
+  })
+
+  test('has another VNI and pool than one that is made elsewhere at the same moment', async () => {
+    const lab = cluster()
+    const made = await Promise.all([1, 2, 3].map((n) => createNetwork(lab.host(n), { id: id(String(n)) })))
+    expect(made.map(({ vni }) => vni).sort()).toEqual([256, 257, 258])
+    expect(new Set(made.map(({ v4 }) => v4.cidr)).size).toBe(3)
+  })
+
+  test('can be asked for twice', async () => {
+    const net1 = cluster().host(1)
+    await createNetwork(net1, { id: id('a') })
+    const before = show(net1)
+    const data = { addressSpace: 'multihost', pool: '172.21.0.0/16', aux: {} }
+    await net1.verbs.createNetwork(
+      { localId: id('a'), v4: [data], v6: [], options: {}, internal: false },
+      never,
+    )
+    expect(show(net1)).toBe(before)
+  })
+
+  test('has an IPv6 pool beside the IPv4 one', async () => {
+    const net1 = cluster().host(1)
+    const { v6 } = await createNetwork(net1, { id: id('a'), subnet6: 'fd00:9::/64' })
+    expect(v6).toEqual({ cidr: 'fd00:9::/64', gateway: 'fd00:9::ffff:ffff:ffff:ffff', aux: {} })
+  })
+
+  test.each([
+    [{ vni: '0' }, "'0' is not a VNI; -o vni= takes 1 … 16777215"],
+    [{ vni: '256' }, 'VNI 256 is the one of network aaaaaaaaaaaa; choose another'],
+    [
+      { mtu: '1451' },
+      '-o mtu=1451 does not fit through eth1; its own MTU leaves 1450 bytes inside the tunnel',
+    ],
+    [{ mtu: '20' }, '-o mtu=20 is not allowed; it takes 68 … 65535'],
+    [{ port: 'many' }, '-o port=many is not allowed; it takes 1 … 65535'],
+    [{ mut: '1400' }, "unknown option 'mut'; allowed are -o vni=, -o mtu=, -o port= and -o datapath="],
+    [{ datapath: 'ipvlan' }, '-o datapath=ipvlan is not allowed; it takes bridge or macvlan'],
+    [{ 'multihost.id': 'x' }, 'the cluster has no network x'],
+  ])('with the options %o is refused', async (options, line) => {
+    const net1 = cluster().host(1)
+    await createNetwork(net1, { id: id('a'), options: { 'com.docker.network.enable_ipv6': 'false' } })
+    const making = createNetwork(net1, { id: id('b'), options })
+    await expect(making).rejects.toMatchObject({ line: expect.stringContaining(line) })
+    expect(net1.store.snapshot().networks.size).toBe(1)
+  })
+
+  test('whose addresses come from the engine’s own IPAM is refused with the command that works', async () => {
+    const net1 = cluster().host(1)
+    const data = { addressSpace: 'LocalDefault', pool: '172.18.0.0/16', aux: {} }
+    const ask = { localId: id('a'), v4: [data], v6: [], options: {}, internal: false }
+    await expect(net1.verbs.createNetwork(ask, never)).rejects.toMatchObject({
+      hint: 'use: docker network create -d vxlan --ipam-driver vxlan NAME',
+    })
+  })
+})
+
+describe('removing a network', () => {
+  async function both() {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    const { v4 } = await createNetwork(net1, { id: id('a') })
+    await createNetwork(net2, copyOf)
+    return { lab, net1, net2, v4 }
+  }
+
+  test('that nobody uses removes all that it had, on whichever host', async () => {
+    const { net1, net2, v4 } = await both()
+    await removeNetwork(net2, id('b'), v4.cidr, v4.gateway)
+    expect(show(net2)).toMatchInlineSnapshot(`
+      "replicas/net-1/a… "a…""
+    `)
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    expect(net1.store.snapshot().replicas.size).toBe(0)
+  })
+
+  test('that another host uses only takes it from this host, and frees nothing', async () => {
+    const { net1, net2, v4 } = await both()
+    await run(net2, { network: id('b'), pool: v4.cidr, endpoint: id('e') })
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    const { networks, replicas, pools, vnis } = net1.store.snapshot()
+    expect(networks.get(id('a'))?.value.removing).toBeUndefined()
+    expect([pools.size, vnis.size]).toEqual([1, 1])
+    expect([...replicas.keys()]).toEqual([`net-2/${id('b')}`])
+  })
+
+  test('cannot cross the creation of an endpoint elsewhere: one of the two gives way', async () => {
+    for (let i = 0; i < 20; i++) {
+      const { net1, net2, v4 } = await both()
+      const [started] = await Promise.allSettled([
+        run(net2, { network: id('b'), pool: v4.cidr, endpoint: id('e') }),
+        removeNetwork(net1, id('a'), v4.cidr, v4.gateway),
+      ])
+      const { networks, endpoints, addresses } = await net1.store.read()
+      const kept = started.status === 'fulfilled'
+      expect([networks.size, endpoints.size]).toEqual(kept ? [1, 1] : [0, 0])
+      if (!kept) expect(addresses.size).toBe(0)
+    }
+  })
+
+  test('that was left half done is finished by any host, and undone when an endpoint was there first', async () => {
+    const { net1, net2, v4 } = await both()
+    const ip = await run(net2, { network: id('b'), pool: v4.cidr, endpoint: id('e') })
+    const marked = net1.store.snapshot().networks.get(id('a'))
+    if (marked === undefined) throw new Error('no network')
+    const value = { ...marked.value, removing: true as const }
+    await net1.store.commit([{ op: 'update', table: 'networks', key: id('a'), value, index: marked.index }])
+    await finishRemoval(net2.store, id('a'))
+    expect((await net2.store.read()).networks.get(id('a'))?.value.removing).toBeUndefined()
+    await stop(net2, { network: id('b'), pool: v4.cidr, endpoint: id('e'), ip })
+    await removeNetwork(net2, id('b'), v4.cidr, v4.gateway)
+    await finishRemoval(net1.store, id('a'))
+    expect((await net1.store.read()).networks.size).toBe(0)
+  })
+})

@@ -1,0 +1,123 @@
+import { Map as PersistentMap } from 'immutable'
+import { describe, expect, test } from 'vitest'
+import { emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import { firstRival } from '../../../../driver/verbs/pool.ts'
+import { cluster, createNetwork, id, never, removeNetwork } from './cluster.ts'
+
+const auto = { options: {}, v6: false }
+
+describe('a pool that nobody named', () => {
+  test('is the first of the list that no network has and that the host does not route', async () => {
+    const lab = cluster()
+    const net1 = lab.host(1, { routes: async () => ['172.21.7.0/24'] })
+    expect(await net1.verbs.requestPool(auto, never)).toBe('172.22.0.0/16')
+    expect(await net1.verbs.requestPool(auto, never)).toBe('172.23.0.0/16')
+    await expect(net1.verbs.requestPool(auto, never)).rejects.toMatchObject({ code: 'exhausted' })
+  })
+
+  test('is not offered again at once after Docker gave it back, unless nothing else is left', async () => {
+    const net1 = cluster().host(1)
+    const offered: string[] = []
+    for (let i = 0; i < 4; i++) {
+      const pool = await net1.verbs.requestPool(auto, never)
+      await net1.verbs.releasePool(pool, never)
+      offered.push(pool)
+    }
+    expect(offered).toEqual(['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16', '172.21.0.0/16'])
+  })
+
+  test('is another one on each of two hosts that choose at the same moment', async () => {
+    const lab = cluster()
+    const hosts = [lab.host(1), lab.host(2), lab.host(3)]
+    const pools = await Promise.all(hosts.map(({ verbs }) => verbs.requestPool(auto, never)))
+    expect(pools.sort()).toEqual(['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16'])
+  })
+
+  test('is never an IPv6 one', async () => {
+    const ask = cluster()
+      .host(1)
+      .verbs.requestPool({ ...auto, v6: true }, never)
+    await expect(ask).rejects.toThrow('an IPv6 pool is not chosen by itself')
+  })
+})
+
+describe('a pool that was asked for', () => {
+  test('is refused while another network has it or overlaps it, by that network’s name', async () => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    await createNetwork(net1, { id: id('a'), subnet: '10.9.0.0/16' })
+    const network = net1.store.snapshot().networks.get(id('a'))
+    if (network === undefined) throw new Error('not made')
+    const value = { ...network.value, name: 'foobar' }
+    await net1.store.commit([{ op: 'update', table: 'networks', key: id('a'), value, index: network.index }])
+    await expect(net2.verbs.requestPool({ ...auto, pool: '10.9.7.0/24' }, never)).rejects.toMatchObject({
+      code: 'taken',
+      message: 'the subnet 10.9.7.0/24 overlaps 10.9.0.0/16, which is the one of network foobar',
+    })
+    await expect(net2.verbs.requestPool({ ...auto, pool: '10.9.0.0/16' }, never)).rejects.toThrow(
+      /network foobar$/,
+    )
+  })
+
+  test('can be asked for again by the host whose create failed, and by no other', async () => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    const ask = { ...auto, pool: '10.9.3.3/16' }
+    expect(await net1.verbs.requestPool(ask, never)).toBe('10.9.0.0/16')
+    await expect(net2.verbs.requestPool(ask, never)).rejects.toThrow('a network that net-1 is making')
+    expect(await net1.verbs.requestPool(ask, never)).toBe('10.9.0.0/16')
+  })
+
+  test('overlapping on two hosts at the same moment goes to one of them', async () => {
+    const lab = cluster()
+    const pools = ['10.9.0.0/16', '10.9.7.0/24', '10.0.0.0/8']
+    const asks = pools.map((pool, i) => lab.host(i + 1).verbs.requestPool({ ...auto, pool }, never))
+    const outcomes = await Promise.allSettled(asks)
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(lab.host(9).store.snapshot().pools.size).toBe(1)
+  })
+
+  test.each([
+    ['--ipam-opt that we do not know', { options: { foo: 'bar' } }, "unknown --ipam-opt 'foo'"],
+    ['range outside', { pool: '10.9.0.0/16', range: '10.8.0.0/24' }, 'is not inside the subnet'],
+    ['IPv4 block for IPv6', { pool: '10.9.0.0/16', v6: true }, '10.9.0.0/16 is not an IPv6 block'],
+    ['text', { pool: 'ten' }, "'ten' is not an address block"],
+  ])('%s is refused', async (_, ask, message) => {
+    await expect(
+      cluster()
+        .host(1)
+        .verbs.requestPool({ ...auto, ...ask }, never),
+    ).rejects.toThrow(message)
+  })
+})
+
+test('of two overlapping claims the one that Docker has been told of was first, whatever its index says', () => {
+  const claim = { host: 'net-1', reserved: [], claimedAt: '2026-01-01T00:00:00Z' }
+  const own = { value: claim, index: 11 }
+  const rivalWith = (value: object, index: number) =>
+    firstRival(
+      {
+        ...emptySnapshot(),
+        pools: PersistentMap([
+          ['10.9.7.0/24', own],
+          ['10.9.0.0/16', { value: { ...claim, ...value }, index }],
+        ]),
+      },
+      '10.9.7.0/24',
+    )
+  expect(rivalWith({}, 10)).toBe('10.9.0.0/16')
+  expect(rivalWith({}, 12)).toBeUndefined()
+  expect(rivalWith({ gateway: '10.9.255.254' }, 12)).toBe('10.9.0.0/16')
+  expect(rivalWith({ network: id('a') }, 12)).toBe('10.9.0.0/16')
+})
+
+test('a released pool of a network stays claimed until the network goes, and then is free', async () => {
+  const net1 = cluster().host(1)
+  const { v4 } = await createNetwork(net1, { id: id('a') })
+  await net1.verbs.releasePool(v4.cidr, never)
+  expect(net1.store.snapshot().pools.has(v4.cidr)).toBe(true)
+  await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+  expect(net1.store.snapshot().pools.size).toBe(0)
+  await net1.verbs.releasePool(v4.cidr, never)
+  await net1.verbs.releasePool('nonsense', never)
+})

@@ -1,0 +1,220 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { DriverError, isCode } from '../../../../driver/core/errors.ts'
+import { evict } from '../../../../driver/verbs/evict.ts'
+import { type ServiceVerbs, serviceVerbs } from '../../../../driver/verbs/service.ts'
+import { cluster, createNetwork, type Host, id, run, show, showAlive, stop } from './cluster.ts'
+
+const network = id('1')
+const copy = id('2')
+const pool = '10.9.0.0/16'
+const web = { id: 'c'.repeat(64), name: 'web' }
+let net1: Host & { services: ServiceVerbs }
+let net2: Host & { services: ServiceVerbs }
+
+beforeEach(async () => {
+  const hosts = cluster()
+  net1 = withServices(hosts.host(1))
+  net2 = withServices(hosts.host(2))
+  await createNetwork(net1, { id: network, subnet: pool })
+  await createNetwork(net2, { id: copy, subnet: pool, options: mark, ipamOptions: mark })
+  await nameIt(net1, network, 'multihost')
+  await showAlive(net1)
+  await showAlive(net2)
+})
+const mark = { 'multihost.id': network }
+
+function withServices(host: Host): Host & { services: ServiceVerbs } {
+  const { store, name, clock, verbs } = host
+  const context = { store, host: name, defaultNetwork: 'multihost', now: () => clock.now }
+  return Object.assign(host, { services: serviceVerbs(context, verbs) })
+}
+
+/** As the networks loop does. */
+async function nameIt({ store }: Host, network: string, name: string): Promise<void> {
+  const record = store.snapshot().networks.get(network)
+  if (record === undefined) throw new Error(`no network ${network}`)
+  await store.commit([
+    { op: 'create', table: 'network-names', key: name, value: network },
+    { op: 'update', table: 'networks', key: network, value: { ...record.value, name }, index: record.index },
+  ])
+}
+
+const lineOf = async (work: Promise<unknown>): Promise<string> => {
+  try {
+    await work
+  } catch (error) {
+    if (isCode(error, 'taken', 'in-use', 'invalid', 'not-found')) return `${error.code}: ${error.line}`
+    throw error
+  }
+  return 'nothing was thrown'
+}
+const stateOf = async ({ store, services }: typeof net1) => {
+  await store.read()
+  return services.list().map(({ name, v4, backend }) => `${name} ${v4} ${backend?.host ?? '-'}`)
+}
+
+describe('a published service', () => {
+  test('has an address of its own, and its lease names it', async () => {
+    const { v4 } = await net1.services.publish('bar')
+    expect(v4).toBe('10.9.0.2')
+    await net2.store.read()
+    expect(show(net2)).toContain('addresses/1…/10.9.0.2 {"host":"net-1","service":"bar"}')
+    expect(await run(net1, { network, pool, endpoint: 'e1' })).toBe('10.9.0.3')
+  })
+
+  test('is published once: on the other host the name is taken, and no address is lost', async () => {
+    const attempts = await Promise.allSettled([net1.services.publish('bar'), net2.services.publish('bar')])
+    expect(attempts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(await lineOf(net2.services.publish('bar'))).toMatchInlineSnapshot(
+      `"taken: service bar.multihost is published already; choose another name"`,
+    )
+    expect((await net1.store.read()).addresses.size).toBe(1)
+    expect((await net2.services.publish('bar', { existing: true })).name).toBe('bar')
+  })
+
+  test('goes with its address when it is unpublished', async () => {
+    await net1.services.publish('bar')
+    await net2.services.unpublish('bar')
+    expect((await net1.store.read()).addresses.size).toBe(0)
+    expect(net1.services.list()).toEqual([])
+  })
+
+  test('keeps its address through attach, detach and attach on another host', async () => {
+    const { v4: ip } = await net1.services.publish('bar')
+    const first = await net1.services.attach('bar', web)
+    expect(first.localId).toBe(network)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    expect(await stateOf(net2)).toEqual([`bar ${ip} net-1`])
+    await stop(net1, { network, pool, endpoint: 'e1', ip })
+    await net1.services.detached('bar')
+    expect(await stateOf(net1)).toEqual([`bar ${ip} -`])
+
+    const second = await net2.services.attach('bar', web)
+    expect(second).toMatchObject({ localId: copy, service: { v4: ip } })
+    await run(net2, { network: copy, pool, endpoint: 'e2', ip })
+    expect(await stateOf(net1)).toEqual([`bar ${ip} net-2`])
+  })
+
+  test('is given to exactly one of two hosts that attach at once, and the other hears who has it', async () => {
+    const { v4: ip } = await net1.services.publish('bar')
+    const both = [net1.services.attach('bar', web), net2.services.attach('bar', web)]
+    const states = (await Promise.allSettled(both)).map(({ status }) => status)
+    expect(states.sort()).toEqual(['fulfilled', 'rejected'])
+    await net2.services.giveUp('bar')
+    await net1.services.giveUp('bar')
+
+    await net1.services.attach('bar', web)
+    expect(await lineOf(net2.services.attach('bar', web))).toMatchInlineSnapshot(
+      `"taken: service bar.multihost is just being attached to container web on net-1; a service has one container in the whole cluster; try again in half a minute if that one failed"`,
+    )
+    // Its driver died before it answered, and the command is given again.
+    expect((await net1.services.attach('bar', web)).service.v4).toBe(ip)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    expect(await lineOf(net2.services.attach('bar', web))).toMatchInlineSnapshot(
+      `"taken: service bar.multihost is attached to a container on net-1; a service has one container in the whole cluster; detach that one first"`,
+    )
+    expect(await lineOf(net2.services.unpublish('bar'))).toMatchInlineSnapshot(
+      `"in-use: service bar.multihost is attached to a container on net-1; first: multihost service detach CONTAINER bar.multihost"`,
+    )
+  })
+
+  test('does not stay reserved for an attach that was begun and never done', async () => {
+    await net1.services.publish('bar')
+    await net1.services.attach('bar', web)
+    net2.clock.now = new Date(net2.clock.now.getTime() + 31_000)
+    await net2.services.attach('bar', web)
+    expect(await lineOf(run(net1, { network, pool, endpoint: 'e1', ip: '10.9.0.2' }))).toMatchInlineSnapshot(
+      `"taken: the address 10.9.0.2 is the one of service bar; attach the container to it: multihost service attach CONTAINER bar.multihost"`,
+    )
+  })
+
+  test('comes back to a container that is stopped and started, and to nobody else who asks for its address', async () => {
+    const { v4: ip } = await net1.services.publish('bar')
+    expect(await lineOf(run(net1, { network, pool, endpoint: 'e0', ip }))).toContain(
+      'is the one of service bar',
+    )
+    await net1.services.attach('bar', web)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    expect(await lineOf(run(net1, { network, pool, endpoint: 'e2', ip }))).toContain(
+      'is the one of service bar',
+    )
+    await stop(net1, { network, pool, endpoint: 'e1', ip })
+    expect(await lineOf(run(net2, { network: copy, pool, endpoint: 'e2', ip }))).toContain('service bar')
+    await run(net1, { network, pool, endpoint: 'e3', ip })
+    expect(await stateOf(net2)).toEqual([`bar ${ip} net-1`])
+  })
+})
+
+describe('a service whose container is on a host that is away', () => {
+  beforeEach(async () => {
+    const { v4: ip } = await net1.services.publish('bar')
+    await net1.services.attach('bar', web)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    await net2.store.read()
+  })
+  const asked = async (): Promise<string> =>
+    [
+      await lineOf(net2.services.attach('bar', web)),
+      await lineOf(net2.services.unpublish('bar')),
+      await lineOf(net2.services.attached('bar', 'web')),
+    ].join('\n')
+
+  test('can be had when that host is taken out, which is said', async () => {
+    await net1.store.close()
+    expect(await asked()).toMatchInlineSnapshot(`
+      "taken: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1
+      in-use: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1
+      invalid: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1"
+    `)
+    await evict(net2.store, 'net-1')
+    expect((await net2.services.attach('bar', web)).service.name).toBe('bar')
+  })
+
+  test('is refused in the usual words while that host lives, or nobody knows', async () => {
+    expect(await asked()).not.toContain('host rm')
+    await net1.store.close()
+    net2.store.sessions = () => Promise.reject(new DriverError('unavailable', 'Consul does not answer'))
+    expect(await asked()).not.toContain('host rm')
+  })
+})
+
+describe('what cannot be', () => {
+  test('publishing and attaching under the name of a container', async () => {
+    await run(net1, { network, pool, endpoint: 'e1' })
+    const [record] = [...net1.store.snapshot().endpoints.values()]
+    if (record === undefined) throw new Error('no endpoint')
+    const value = { ...record.value, container: web }
+    await net1.store.commit([
+      { op: 'update', table: 'endpoints', key: `${network}/e1`, value, index: record.index },
+    ])
+    expect(await lineOf(net2.services.publish('web'))).toMatchInlineSnapshot(
+      `"taken: service web.multihost is the name of container web (cccccccccccc) on net-1; choose another name"`,
+    )
+    expect(await lineOf(net2.services.unpublish('web'))).toMatchInlineSnapshot(
+      `"in-use: service web.multihost is the name of container web (cccccccccccc) on net-1 and not published; it goes when the container leaves the network; to publish one, choose another name"`,
+    )
+  })
+
+  test('detaching on another host, or another container', async () => {
+    const { v4: ip } = await net1.services.publish('bar')
+    await expect(net1.services.attached('bar', 'web')).rejects.toThrow('no container is attached')
+    await net1.services.attach('bar', web)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    await net2.store.read()
+    await expect(net2.services.attached('bar', 'web')).rejects.toThrow('is attached to a container on net-1')
+    await expect(net1.services.attached('bar', 'other')).rejects.toThrow('not to other')
+  })
+
+  test('attaching where the engine gives no fixed addresses, which is said before anything is changed', async () => {
+    const own = id('3')
+    const { v4 } = await createNetwork(net1, { id: own })
+    await nameIt(net1, own, 'chosen')
+    await net1.services.publish('bar.chosen')
+    const before = show(net1)
+    expect(await lineOf(net1.services.attach('bar.chosen', web))).toMatchInlineSnapshot(
+      `"invalid: network chosen was made on net-1 without --subnet, and so the engine here gives no fixed addresses on it; attach on another host, or make the network anew with --subnet 172.21.0.0/16"`,
+    )
+    expect(show(net1)).toBe(before)
+    expect(v4.cidr).toBe('172.21.0.0/16')
+  })
+})

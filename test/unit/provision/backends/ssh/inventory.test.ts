@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { sshBackend } from '../../../../../provision/backends/ssh/backend.ts'
+import { parseInventory, readInventory } from '../../../../../provision/backends/ssh/inventory.ts'
+import { hosts } from '../../../../../provision/lab/hosts.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'inventory-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** The same entry for every host of the lab, but for what is given of one. */
+const inventory = (
+  each: Record<string, unknown> = { address: 'a.example' },
+  others: Record<string, unknown> = {},
+) => JSON.stringify({ hosts: { ...Object.fromEntries(hosts.map(({ name }) => [name, each])), ...others } })
+const parsed = (content: string) => () => parseInventory(content, 'lab.json')
+
+test('what is not said is what ssh would take', () => {
+  expect(parseInventory(inventory(), 'lab.json')['net-1']).toEqual({
+    address: 'a.example',
+    port: 22,
+    user: 'root',
+    knownHosts: '~/.ssh/known_hosts',
+    acceptNew: false,
+  })
+})
+
+test('paths are relative to the folder of the inventory, and ~ is the home folder', () => {
+  const file = join(folder, 'lab.json')
+  writeFileSync(file, inventory({ address: 'a', identityFile: 'keys/lab', knownHosts: '~/hosts' }))
+  expect(readInventory(file)['net-2']).toMatchObject({
+    identityFile: join(folder, 'keys/lab'),
+    knownHosts: join(homedir(), 'hosts'),
+  })
+})
+
+test('a file that is not there, and one that is no JSON, are said as such', () => {
+  const absent = join(folder, 'absent.json')
+  expect(() => readInventory(absent)).toThrow(
+    `the inventory cannot be read: ENOENT: no such file or directory, open '${absent}'`,
+  )
+  expect(parsed('{')).toThrow('lab.json is no inventory: ')
+})
+
+test('a host of the lab that is missing is named, and so is one that is none of the lab', () => {
+  expect(parsed(JSON.stringify({ hosts: { 'net-1': { address: 'a' } } }))).toThrow(
+    'lab.json does not say how consul-server, net-2 can be reached',
+  )
+  expect(parsed(inventory(undefined, { 'net-3': { address: 'a' } }))).toThrow(
+    'unknown host in lab.json "net-3": allowed are consul-server, net-1, net-2',
+  )
+})
+
+test.each([
+  [{ address: 'a', adress: 'b' }, 'adress'],
+  [{ user: 'root' }, 'address'],
+  [{ address: 'a', port: 70_000 }, 'port'],
+  [{ address: 'a', hostKey: 'AAAA' }, 'a public key as in a .pub file'],
+])('a field that is wrong is named: %j', (entry, name) => {
+  expect(parsed(inventory(entry))).toThrow(/^lab\.json is no inventory: /)
+  expect(parsed(inventory(entry))).toThrow(name)
+})
+
+test('the hosts are reached out of band only where none is reached by its address on the lab’s network', () => {
+  const can = (name: string, others: Record<string, unknown>) => {
+    const file = join(folder, name)
+    writeFileSync(file, inventory(undefined, others))
+    return sshBackend(file).outOfBand
+  }
+  expect(can('apart.json', {})).toBe(true)
+  expect(can('across.json', { 'net-1': { address: '192.168.33.11' } })).toBe(false)
+})

@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { chooseLab, labOptions, parse } from '../../../../provision/cli/arguments.ts'
+import { hostNamed, hosts } from '../../../../provision/lab/hosts.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'arguments-'))
+const inventory = join(folder, 'inventory.json')
+const entries = hosts.map(({ name }) => [name, { address: `${name}.example` }])
+writeFileSync(inventory, JSON.stringify({ hosts: Object.fromEntries(entries) }))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test('an unknown flag names the allowed ones', () => {
+  expect(() => parse(['--engin', '26'], labOptions)).toThrow(
+    'unknown flag "--engin": allowed are --lab, --backend, --inventory, --engine',
+  )
+})
+
+test('an unknown backend names the allowed ones', async () => {
+  await expect(chooseLab({ backend: 'kubernetes' }, 'main', {})).rejects.toThrow(
+    'unknown backend "kubernetes": allowed are nspawn, vagrant, ssh',
+  )
+})
+
+test('an unknown engine names the allowed ones', async () => {
+  await expect(chooseLab({ engine: ['19'] }, 'main', {})).rejects.toThrow(
+    'unknown engine "19": allowed are 20.10, 26, 28',
+  )
+  await expect(chooseLab({ engine: ['net-1=27'] }, 'main', {})).rejects.toThrow(
+    'unknown engine "27": allowed are 20.10, 26, 28',
+  )
+})
+
+test('an unknown host names the allowed ones', async () => {
+  expect(() => hostNamed('net-9')).toThrow('unknown host "net-9": allowed are consul-server, net-1, net-2')
+  await expect(chooseLab({ engine: ['net-9=28'] }, 'main', {})).rejects.toThrow('unknown host "net-9"')
+})
+
+test('a lab name that could not name a namespace or a folder is refused', async () => {
+  for (const lab of ['', 'A', '../x', 'a b', 'a'.repeat(17), '9a', 'net-1']) {
+    await expect(chooseLab({ lab }, 'main', {})).rejects.toThrow(`"${lab}" cannot name a lab`)
+  }
+})
+
+test('a flag goes before its variable, and a variable before what is usual', async () => {
+  const labOf = async (values: { lab?: string }, variables: Record<string, string>) =>
+    (await chooseLab(values, 'main', variables)).lab
+  expect(await labOf({}, {})).toBe('main')
+  expect(await labOf({}, { MULTIHOST_LAB: 'mine' })).toBe('mine')
+  expect(await labOf({ lab: 'other' }, { MULTIHOST_LAB: 'mine' })).toBe('other')
+  expect(await labOf({}, { MULTIHOST_LAB: '' })).toBe('main')
+})
+
+test('the inventory is named by a flag or by a variable, and the backend ssh wants one', async () => {
+  const variables = { MULTIHOST_BACKEND: 'ssh', MULTIHOST_INVENTORY: inventory }
+  const byVariables = await chooseLab({}, 'main', variables)
+  const byFlags = await chooseLab({ backend: 'ssh', inventory }, 'main', {})
+  for (const { backend, flags, environment } of [byVariables, byFlags]) {
+    expect(backend.name).toBe('ssh')
+    expect(flags).toBe(` --backend ssh --inventory ${inventory}`)
+    expect(environment).toEqual(variables)
+  }
+  await expect(chooseLab({ backend: 'ssh' }, 'main', {})).rejects.toThrow('needs --inventory FILE')
+})
+
+test('a flag that the backend would pass over is refused', async () => {
+  await expect(chooseLab({ inventory }, 'main', {})).rejects.toThrow(
+    '--inventory is for --backend ssh, and this is nspawn',
+  )
+  await expect(chooseLab({ backend: 'ssh', inventory, engine: ['28'] }, 'main', {})).rejects.toThrow(
+    '--engine is for --backend nspawn, and this is ssh',
+  )
+  await expect(chooseLab({ backend: 'vagrant', lab: 'mine' }, 'main', {})).rejects.toThrow(
+    '--lab is for --backend nspawn, and this is vagrant',
+  )
+})

@@ -1,0 +1,25 @@
+import { execFileSync } from 'node:child_process'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { shellQuote } from '../../../provision/ssh/connection.ts'
+import { commandLine } from '../../../scenarios/kit/host.ts'
+
+const line = (pieces: TemplateStringsArray, ...words: (string | number | string[])[]) =>
+  commandLine(pieces, words)
+
+test('text stays as it is, a value is one word, a list is several', () => {
+  expect(line`docker run -e ${'A=b c'} -p ${80} ${['x', "it's"]} | wc -l`).toBe(
+    `docker run -e 'A=b c' -p 80 x 'it'\\''s' | wc -l`,
+  )
+})
+
+test('a quoted word comes out of a shell as it went in, whatever it is', () => {
+  const word = fc.string({ unit: 'binary', maxLength: 40 }).filter((text) => !text.includes('\0'))
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 20 }), (words) => {
+      const out = execFileSync('sh', ['-c', `printf '%s\\0' ${words.map(shellQuote).join(' ')}`])
+      expect(out).toEqual(Buffer.concat(words.map((each) => Buffer.from(`${each}\0`))))
+    }),
+    { numRuns: 50 },
+  )
+})

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, expect, test } from 'vitest'
+import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
+import { driverOptions, optionsFileText } from '../../../../provision/steps/docker.ts'
+import { render } from '../../../../provision/steps/template.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'template-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function template(text: string): URL {
+  const file = join(folder, 'some.hbs')
+  writeFileSync(file, text)
+  return pathToFileURL(file)
+}
+
+test('values stand in the file as they are, not escaped for HTML', () => {
+  expect(render(template('a={{a}}'), { a: `<"&'>` })).toBe(`a=<"&'>`)
+})
+
+test('a missing value is an error with its name and the name of the template', () => {
+  expect(() => render(template('a={{here}} b={{gone}}'), { here: 1 })).toThrow(
+    'template some.hbs needs the value "gone"',
+  )
+})
+
+test('the options file has both variables, each in double quotes', () => {
+  expect(
+    optionsFileText({ dockerOpts: '--debug', multihostOpts: '--kv-store=consul://192.168.33.10:8500' }),
+  ).toContain('DOCKER_OPTS="--debug"\nMULTIHOST_OPTS="--kv-store=consul://192.168.33.10:8500"\n')
+})
+
+test.each([
+  [1, undefined],
+  [2, '--answer-within=16'],
+  [3, '--answer-within=24'],
+  [10, '--answer-within=25'],
+])('the driver of a host that may be %d times slower may answer Docker later', (patience, option) => {
+  const options = driverOptions({ hostAddress: '192.168.33.11', secured: false, patience })
+  expect(options.find((it) => it.startsWith('--answer-within'))).toBe(option)
+  expect(parseDaemonOptions(options).kvStore).toBe('consul://192.168.33.10:8500')
+})
+
+test.each(['a"b', 'a$b', 'a`b', 'a\\b', 'a\nb'])(
+  'an option that would end the quotes or expand is refused: %j',
+  (dockerOpts) => {
+    expect(() => optionsFileText({ dockerOpts, multihostOpts: '' })).toThrow(
+      /\/etc\/default\/docker: .*must not contain[\s\S]*dockerOpts/,
+    )
+  },
+)

@@ -1,0 +1,51 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { otherDriver } from '../../../../scenarios/subjects/other-driver.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'other-driver-'))
+  for (const name of ['mine.sh', 'plain', 'overlay', 'My Driver'])
+    writeFileSync(join(folder, name), '#!/bin/sh\n')
+  for (const name of ['mine.sh', 'overlay', 'My Driver']) chmodSync(join(folder, name), 0o755)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const named = (word: string) => otherDriver(join(folder, word)).name
+
+describe('the driver of --driver', () => {
+  test('is named after its file, or as it is told behind a colon', () => {
+    expect(named('mine.sh')).toBe('mine')
+    expect(named('mine.sh:other')).toBe('other')
+    expect(named('overlay:fine')).toBe('fine')
+  })
+
+  test('fails the run when it fails a check, and Swarm does not', () => {
+    expect(otherDriver(join(folder, 'mine.sh')).mustPass).toBe(true)
+    expect(otherDriver('swarm')).toMatchObject({ name: 'swarm', mustPass: false })
+  })
+
+  test.each([
+    ['frob', 'unknown driver "frob": allowed are swarm, PATH[:NAME] of a plugin'],
+    ['vxlan', 'unknown driver "vxlan"'],
+    ['./no/such/file', 'there is no file'],
+    ['/tmp', '/tmp is not a file'],
+  ])('%s is refused', (word, message) => {
+    expect(() => otherDriver(word)).toThrow(message)
+  })
+
+  test.each([
+    ['plain', 'plain is not executable'],
+    ['overlay', 'the name overlay is taken'],
+    ['mine.sh:vxlan', 'the name vxlan is taken'],
+    ['My Driver', '"My Driver" cannot name a driver'],
+    ['mine.sh:', '"" cannot name a driver'],
+  ])('the file %s is refused, with the way out', (word, message) => {
+    expect(() => named(word)).toThrow(message)
+    expect(() => named(word)).toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/chmod \+x|--driver .*:NAME/) }),
+    )
+  })
+})
