@@ -230,13 +230,8 @@ function startLoops(
     for (const loop of [hosts, networks, endpoints, naming]) loop.poke()
   }
   const events = followEvents({ engine, onGap, onEvent, log })
-  // The store's return is no change of the store.
-  let wasFresh = store.status().fresh
-  const freshness = setInterval(() => {
-    const { fresh } = store.status()
-    if (fresh && (!wasFresh || context.owed.names().length > 0)) onGap()
-    wasFresh = fresh
-  }, 500)
+  // A store that answers again has not changed by that, so `onChange` does not say it.
+  const stopFresh = store.onFresh(onGap)
   return {
     hosts,
     networks,
@@ -244,7 +239,7 @@ function startLoops(
     naming,
     poke: onGap,
     async close() {
-      clearInterval(freshness)
+      stopFresh()
       await Promise.all([events, hosts, networks, endpoints, naming].map((it) => it.close()))
     },
   }

@@ -1,28 +1,23 @@
 /**
  * Who wants to know of changes. One that throws is a defect of its own and keeps nothing from the others.
  */
-import type { Snapshot } from '../core/records.ts'
-import type { ChangedKey } from './store.ts'
-
-export type Listener = (snapshot: Snapshot, changed: readonly ChangedKey[]) => void
-
-export interface Listeners {
-  add(listener: Listener): () => void
-  tell: Listener
+export interface Listeners<Event extends unknown[]> {
+  add(listener: (...event: Event) => void): () => void
+  tell(...event: Event): void
 }
 
-export function createListeners(failed: (error: unknown) => void): Listeners {
-  const all = new Set<{ listener: Listener }>()
+export function createListeners<Event extends unknown[]>(failed: (error: unknown) => void): Listeners<Event> {
+  const all = new Set<{ listener: (...event: Event) => void }>()
   return {
     add(listener) {
       const entry = { listener }
       all.add(entry)
       return () => void all.delete(entry)
     },
-    tell(snapshot, changed) {
+    tell(...event) {
       for (const { listener } of [...all]) {
         try {
-          listener(snapshot, changed)
+          listener(...event)
         } catch (error) {
           failed(error)
         }

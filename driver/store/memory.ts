@@ -13,7 +13,7 @@ import { conflictAt, type Step, stepsOf, writtenBy } from './consul/operations.t
 import { createListeners } from './listeners.ts'
 import { type Log, silent } from './log.ts'
 import { createReplica, type RawRecord, type Replica, type Written } from './mirror.ts'
-import type { Store } from './store.ts'
+import type { ChangedKey, Store } from './store.ts'
 
 export interface MemoryCluster {
   open(host: HostName, log?: Log): Store
@@ -28,7 +28,13 @@ interface Shared {
   index: number
   records: Map<string, RawRecord>
   sessions: Set<string>
-  members: Set<{ replica: Replica; missed: boolean }>
+  members: Set<Member>
+}
+
+interface Member {
+  replica: Replica
+  missed: boolean
+  becameFresh(): void
 }
 
 export function createMemoryCluster(): MemoryCluster {
@@ -45,7 +51,11 @@ export function createMemoryCluster(): MemoryCluster {
     },
     set away(away) {
       shared.away = away
-      if (!away) for (const member of shared.members) if (member.missed) refresh(shared, member)
+      if (away) return
+      for (const member of shared.members) {
+        if (member.missed) refresh(shared, member)
+        member.becameFresh()
+      }
     },
     open: (host, log) => open(shared, host, log),
     put: (table, key, text) => {
@@ -60,12 +70,14 @@ export function createMemoryStore(host: HostName = 'net-1'): Store {
 }
 
 function open(shared: Shared, host: HostName, log: Log = silent): Store {
-  const listeners = createListeners((error) => log.error({ err: error }, 'a listener of the store failed'))
+  const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
+  const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
+  const freshness = createListeners<[]>(failed)
   const replica = createReplica(emptySnapshot(), {
     changed: listeners.tell,
     corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
   })
-  const member = { replica, missed: false }
+  const member = { replica, missed: false, becameFresh: freshness.tell }
   const id = `${host}-${randomUUID()}`
   let closed = false
   const answer = async (): Promise<void> => {
@@ -87,6 +99,7 @@ function open(shared: Shared, host: HostName, log: Log = silent): Store {
       commit(shared, member, steps)
     },
     onChange: listeners.add,
+    onFresh: freshness.add,
     status: () => ({
       url: 'memory',
       fresh: !shared.away,
@@ -132,7 +145,7 @@ function commit(shared: Shared, own: { replica: Replica }, steps: readonly Step[
 
 async function deliver(
   shared: Shared,
-  member: { replica: Replica; missed: boolean },
+  member: Member,
   index: number,
   written: readonly Written[],
 ): Promise<void> {
@@ -141,7 +154,7 @@ async function deliver(
   else member.replica.follow([{ index, written }], index)
 }
 
-function refresh(shared: Shared, member: { replica: Replica; missed: boolean }): void {
+function refresh(shared: Shared, member: Member): void {
   member.missed = false
   member.replica.beginFullRead().finish([...shared.records.values()], shared.index)
 }

@@ -19,6 +19,8 @@ export interface Store {
   commit(changes: readonly Change[]): Promise<void>
   /** Called after every change of the snapshot, with the keys that changed. Returns the way to stop. */
   onChange(listener: (snapshot: Snapshot, changed: readonly ChangedKey[]) => void): () => void
+  /** Called each time `status().fresh` turns true: a connection has been made, or made again. Returns the way to stop. */
+  onFresh(listener: () => void): () => void
   status(): StoreStatus
   /** Makes (or renews) the session that shows this host as alive, and returns its id. */
   session(): Promise<string>

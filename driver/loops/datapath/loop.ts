@@ -17,7 +17,7 @@ import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './netw
 import { removeLooseEnds } from './stray-links.ts'
 
 export interface DatapathOptions {
-  store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
+  store: Pick<Store, 'snapshot' | 'onChange' | 'onFresh' | 'status'>
   kernel: Kernel
   host: HostName
   /** This host's tunnel end, as it is now. */
@@ -209,6 +209,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   }
 
   const stop = store.onChange((_, keys) => changed(keys))
+  const stopFresh = store.onFresh(() => changed([]))
   let timer = setTimeout(tick, auditPause(lanes.size))
   reconsiderAll()
   considerFreshness()
@@ -235,6 +236,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     async close() {
       closed = true
       stop()
+      stopFresh()
       clearTimeout(timer)
       for (const { again } of lanes.values()) clearTimeout(again)
       await Promise.all([sweeping, ...[...lanes.values()].map(({ lane }) => lane.close())])

@@ -56,8 +56,8 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     return planNetworks(await store.read(), host, here, options.creating())
   }
   const work = async (): Promise<void> => {
-    // What a copy says may be old; the store's return pokes us.
-    if (!store.status().fresh) return again(1000)
+    // The copy on disk may be old. `onFresh` pokes the loop.
+    if (!store.status().fresh) return
     const steps = await plan()
     const unsure = steps.filter(needsGrace).map(keyOf)
     const sure = waiting.since(unsure, graceMs)

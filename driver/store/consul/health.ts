@@ -12,22 +12,31 @@ export interface Health {
   lastError(): string | undefined
 }
 
-/** Fresh while the watch is connected and the last call, whosever it was, was answered. */
-export function createHealth(log: Log): Health {
+/** Fresh while the watch is connected and the last call was answered. Calls `becameFresh` each time that turns true. */
+export function createHealth(log: Log, becameFresh: () => void): Health {
   let watching = false
   let answeredAt: number | undefined
   let failure: DriverError | undefined
+  const isFresh = (): boolean => watching && failure === undefined
+  const change = (set: () => void): void => {
+    const was = isFresh()
+    set()
+    if (!was && isFresh()) becameFresh()
+  }
   return {
     heard(now) {
       if (now !== undefined && failure === undefined) log.warn({ err: now }, 'Consul does not answer')
       if (now === undefined && failure !== undefined) log.info({}, 'Consul answers again')
-      failure = now
       if (now === undefined) answeredAt = performance.now()
+      change(() => {
+        failure = now
+      })
     },
-    watching: (yes) => {
-      watching = yes
-    },
-    fresh: () => watching && failure === undefined,
+    watching: (yes) =>
+      change(() => {
+        watching = yes
+      }),
+    fresh: isFresh,
     ageMs: () => (answeredAt === undefined ? undefined : Math.round(performance.now() - answeredAt)),
     lastError: () => failure?.message,
   }

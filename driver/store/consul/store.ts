@@ -6,14 +6,14 @@
  * per change is the log of the last seconds, whatever the store holds; once a minute it reads everything.
  */
 import { DriverError } from '../../core/errors.ts'
-import type { Change, HostName } from '../../core/records.ts'
+import type { Change, HostName, Snapshot } from '../../core/records.ts'
 import { copyOnDisk } from '../disk-copy.ts'
 import { createListeners } from '../listeners.ts'
 import { type Log, silent } from '../log.ts'
 import { createReplica, type Replica } from '../mirror.ts'
 import { highestIndex, putBack } from '../restore.ts'
 import { coalesce } from '../single-flight.ts'
-import type { Store, StoreStatus } from '../store.ts'
+import type { ChangedKey, Store, StoreStatus } from '../store.ts'
 import { type Changelog, createChangelog } from './change-log.ts'
 import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
 import { createHealth, type Health } from './health.ts'
@@ -51,9 +51,11 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const { host, timeoutMs = storeAnswersWithinMs, log = silent } = options
   const { retentionMs = 5000, sessionTtlMs = 15_000 } = options
   const address = parseStoreUrl(options.url, options.prefix)
-  const health = createHealth(log)
+  const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
+  const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
+  const freshness = createListeners<[]>(failed)
+  const health = createHealth(log, freshness.tell)
   const client = createClient({ ...options, address, timeoutMs, heard: health.heard })
-  const listeners = createListeners((error) => log.error({ err: error }, 'a listener of the store failed'))
   const copy = await copyOnDisk(options, showAddress(address), log)
   const replica = createReplica(copy.snapshot, {
     changed: (snapshot, keys) => {
@@ -87,6 +89,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     },
     commit: (changes) => commit(parts, changes, readAll),
     onChange: listeners.add,
+    onFresh: freshness.add,
     status: () => statusOf(showAddress(address), replica, health),
     session: session.session,
     sessions: async () => new Set(await client.sessions()),

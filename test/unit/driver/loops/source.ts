@@ -11,7 +11,7 @@ import {
 } from '../../../../driver/core/snapshot.ts'
 import type { ChangedKey, Store, StoreStatus } from '../../../../driver/store/store.ts'
 
-export interface Source extends Pick<Store, 'snapshot' | 'onChange' | 'status'> {
+export interface Source extends Pick<Store, 'snapshot' | 'onChange' | 'onFresh' | 'status'> {
   network(value: Network): void
   endpoint(...values: Endpoint[]): void
   remove(table: Table, ...keys: string[]): void
@@ -25,6 +25,7 @@ export function source({ fresh = true } = {}): Source {
   let snapshot: Snapshot = emptySnapshot()
   let isFresh = fresh
   const listeners = new Set<(snapshot: Snapshot, keys: readonly ChangedKey[]) => void>()
+  const freshListeners = new Set<() => void>()
   const change = (deltas: AnyDelta[]): void => {
     snapshot = applyDeltas(snapshot, deltas)
     for (const listener of listeners) listener(snapshot, deltas)
@@ -34,6 +35,10 @@ export function source({ fresh = true } = {}): Source {
     onChange(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
+    },
+    onFresh(listener) {
+      freshListeners.add(listener)
+      return () => void freshListeners.delete(listener)
     },
     status: (): StoreStatus => ({
       url: 'test://',
@@ -65,8 +70,9 @@ export function source({ fresh = true } = {}): Source {
       change([{ table: 'hosts', key: host, record: { value, index: 1 } }, ...gone, ...placed])
     },
     fresh(now) {
+      const became = now && !isFresh
       isFresh = now
-      change([])
+      if (became) for (const listener of freshListeners) listener()
     },
   }
 }
