@@ -1,23 +1,15 @@
-# What the Vagrantfile asks: hosts and sizes, and when to run the provisioning scripts.
-#
-# Vagrant tells of machines, not of the end of a command, and brings several up at once: whoever comes up last runs
-# the scripts, once per command. Vagrant loads the Vagrantfile several times; this file is loaded once, and so keeps
-# what has come up. A problem is an error of Vagrant's own kind, which it prints without Ruby's frames.
+# What the Vagrantfile reads: the hosts of provision/lab.json, and each machine's box, memory and CPUs from environment
+# variables. A wrong value is an error of Vagrant's own class: Vagrant prints its message without a Ruby backtrace.
 
 require "ipaddr"
 require "json"
-require "open3"
 
 module MultihostLab
   ROOT = File.expand_path("../../..", __dir__)
   LAB = JSON.parse(File.read(File.join(ROOT, "provision/lab.json")))
-  ENGINES = { "20.10" => "debian/bookworm64", "26" => "debian/trixie64", "28" => "debian/trixie64" }.freeze
-  NEEDED_NODE = [20, 19].freeze
-
-  @lock = Mutex.new
-  @begun = []
-  @up = []
-  @provisioned = false
+  # Debian release → provider → box. debian/trixie64 has no VirtualBox variant, so VirtualBox gets Bento's boxes.
+  BOXES = JSON.parse(File.read(File.join(__dir__, "boxes.json")))
+  ENGINES = { "20.10" => "bookworm", "26" => "trixie", "28" => "trixie" }.freeze
 
   class Problem < Vagrant::Errors::VagrantError
     def initialize(text)
@@ -46,8 +38,24 @@ module MultihostLab
       raise Problem, "MULTIHOST_ENGINE=#{value}: allowed are #{ENGINES.keys.join(", ")}"
     end
 
+    # The box of every provider that has none of its own in `boxes`; nil where MULTIHOST_BOX names no such box.
     def box
-      setting("MULTIHOST_BOX", ENGINES[engine])
+      box_words.find { |word| word.size == 1 }&.first
+    end
+
+    # Provider → box: the defaults, unless MULTIHOST_BOX names one box for all; then what it names for one provider.
+    def boxes
+      defaults = box.nil? ? BOXES.fetch(ENGINES[engine]) : {}
+      defaults.merge(box_words.select { |word| word.size == 2 }.to_h)
+    end
+
+    def check_box(machine)
+      return unless machine.config.vm.box.nil?
+
+      provider = machine.provider_name
+      raise Problem, "provider #{provider} has no default box. Choose one of the providers " \
+                     "#{boxes.keys.sort.join(", ")} (vagrant up --provider NAME), or name a Debian box that " \
+                     "#{provider} can start: MULTIHOST_BOX=#{provider}=BOX"
     end
 
     def memory(name)
@@ -58,13 +66,6 @@ module MultihostLab
       number("MULTIHOST_CPUS", 1, 1, name)
     end
 
-    def triggers(trigger)
-      before = ->(machine) { begin_with(machine) }
-      after = ->(env, machine) { came_up(env, machine) }
-      trigger.before(%i[up reload provision]) { |each| each.ruby { |_, machine| before.call(machine) } }
-      trigger.after(%i[up reload provision]) { |each| each.ruby { |env, machine| after.call(env, machine) } }
-    end
-
     private
 
     def setting(name, default)
@@ -72,7 +73,22 @@ module MultihostLab
       value.nil? || value.empty? ? default : value
     end
 
-    # "1024,net-1=4096": the first is for all, the others for one each.
+    # "debian/trixie64,virtualbox=bento/debian-13": [["debian/trixie64"], ["virtualbox", "bento/debian-13"]]. An "="
+    # after a slash belongs to the box: a box may be a URL.
+    def box_words
+      words = setting("MULTIHOST_BOX", "").split(",").map { |word| word.match?(%r{\A[^/]*=}) ? word.split("=", 2) : [word] }
+      words.each { |word| check_box_word(word) }
+    end
+
+    def check_box_word(word)
+      known = (BOXES.values.flat_map(&:keys) + Vagrant.plugin("2").manager.providers.keys.map(&:to_s)).uniq.sort
+      return if (word.size == 1 || known.include?(word[0])) && !word.last.empty?
+
+      raise Problem, "MULTIHOST_BOX=#{ENV["MULTIHOST_BOX"]}: \"#{word.join("=")}\" is neither BOX nor PROVIDER=BOX with " \
+                     "a provider of #{known.join(", ")}"
+    end
+
+    # "1024,net-1=4096": a number without a name is for all machines, NAME=number for one.
     def number(variable, default, least, name)
       words = setting(variable, default.to_s).split(",").map { |word| word.split("=", 2) }
       words.each { |word| check_number(variable, word, least) }
@@ -88,83 +104,6 @@ module MultihostLab
 
       raise Problem, "#{variable}=#{setting(variable, "")}: \"#{word.join("=")}\" is neither a whole number from " \
                      "#{least} nor HOST=number with a host of #{names.join(", ")}"
-    end
-
-    # Before any machine boots: without these it would boot for nothing.
-    def begin_with(machine)
-      return unless provisions?
-
-      check_node
-      check_npm
-      @lock.synchronize { @begun |= [machine.name.to_s] }
-    end
-
-    # In the last machine of the command that comes up.
-    def came_up(env, machine)
-      return unless provisions?
-
-      missing = @lock.synchronize do
-        @up |= [machine.name.to_s]
-        return if @provisioned || (@begun - @up).any?
-
-        absent = (names_of_hosts - @up).reject { |name| running?(env, machine, name) }
-        @provisioned = absent.empty?
-        absent
-      end
-      missing.empty? ? provision(machine) : say_missing(machine, missing)
-    end
-
-    def provisions?
-      (ARGV & ["--no-provision"]).empty?
-    end
-
-    def names_of_hosts
-      hosts.map { |host| host["name"] }
-    end
-
-    def running?(env, machine, name)
-      env.machine(name.to_sym, machine.provider_name).state.id == :running
-    end
-
-    def say_missing(machine, missing)
-      machine.ui.warn("#{machine.name} is up. The lab is provisioned when all its machines are; missing: " \
-                      "#{missing.join(", ")}. Next: vagrant up")
-    end
-
-    def provision(machine)
-      machine.ui.info("all machines are up: provisioning the lab")
-      command = ["node", "provision/start.mjs", "provision/lab.ts", "provision", "--backend", "vagrant"]
-      done = Vagrant::Util::Env.with_original_env do
-        system({ "MULTIHOST_ENGINE" => engine }, *command, chdir: ROOT)
-      end
-      return if done
-
-      raise Problem, "the machines are up, but the lab was not provisioned (see above). Once that is mended: " \
-                     "vagrant provision"
-    end
-
-    def check_node
-      version = output("node", "--version")
-      wanted = NEEDED_NODE.join(".")
-      raise Problem, "provisioning runs on this machine and needs Node #{wanted} or newer: there is no node in PATH" if version.nil?
-
-      return if (version.delete("v").split(".").first(2).map(&:to_i) <=> NEEDED_NODE) >= 0
-
-      raise Problem, "provisioning runs on this machine and needs Node #{wanted} or newer: this is #{version.strip}"
-    end
-
-    def check_npm
-      return if output("npm", "--version")
-
-      raise Problem, "provisioning runs on this machine and needs npm, which comes with Node: there is no npm in PATH"
-    end
-
-    # nil where there is no such command, or it fails.
-    def output(*command)
-      text, status = Vagrant::Util::Env.with_original_env { Open3.capture2(*command) }
-      status.success? ? text : nil
-    rescue Errno::ENOENT
-      nil
     end
   end
 end

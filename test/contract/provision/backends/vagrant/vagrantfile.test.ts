@@ -1,8 +1,8 @@
 /**
  * The Vagrantfile as Vagrant reads it, for both providers, where Vagrant is installed.
  *
- * VirtualBox cannot run here: a stub of VBoxManage, which tells its version and notes what it is asked, lets Vagrant
- * check that provider's settings. What VirtualBox does with them is not tested.
+ * A stub of VBoxManage, which prints a version and records its arguments, lets Vagrant check VirtualBox's settings. What
+ * VirtualBox does with the settings is a part of the acceptance run. libvirt's own test driver answers for a libvirtd.
  */
 import {
   chmodSync,
@@ -30,6 +30,8 @@ const deadlineMs = 60_000
 
 async function vagrant(args: string[], env: Record<string, string> = {}) {
   const own = {
+    VAGRANT_SERVER_URL: 'http://127.0.0.1:1', // no box is downloaded
+    LIBVIRT_DEFAULT_URI: 'test:///default',
     VAGRANT_HOME: join(work, 'home'),
     VAGRANT_DOTFILE_PATH: join(work, 'dot'),
     CHECKPOINT_DISABLE: '1',
@@ -48,10 +50,13 @@ const virtualbox = (path = process.env.PATH) => ({
   VAGRANT_DEFAULT_PROVIDER: 'virtualbox',
 })
 
+/** Makes every provider usable: VirtualBox by its version, Docker by an answer of any kind. */
 beforeAll(() => {
   mkdirSync(stub)
-  writeFileSync(join(stub, 'VBoxManage'), `#!/bin/sh\necho "$*" >> ${asked}\necho 7.0.20r163906\n`)
-  chmodSync(join(stub, 'VBoxManage'), 0o755)
+  for (const name of ['VBoxManage', 'docker']) {
+    writeFileSync(join(stub, name), `#!/bin/sh\necho "$*" >> ${asked}\necho 7.0.20r163906\n`)
+    chmodSync(join(stub, name), 0o755)
+  }
 })
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
@@ -75,7 +80,27 @@ describe.skipIf(!existsSync('/usr/bin/vagrant'))('the Vagrantfile', () => {
   })
 
   test.each([
+    ['virtualbox', 'bento/debian-13'],
+    ['libvirt', 'debian/trixie64'],
+  ])('the box for %s is %s', { timeout: deadlineMs }, async (provider, box) => {
+    const { said } = await vagrant(['up', 'net-1', '--provider', provider], virtualbox())
+    expect(said).toContain(`Box '${box}' could not be found`)
+  })
+
+  test('a provider without a box is an error that names the choices', { timeout: deadlineMs }, async () => {
+    const { said, exitCode } = await vagrant(['up', 'net-1', '--provider', 'docker'], virtualbox())
+    expect(exitCode).not.toBe(0)
+    expect(said).toContain(
+      'provider docker has no default box. Choose one of the providers libvirt, virtualbox (vagrant up --provider NAME), or name a Debian box that docker can start: MULTIHOST_BOX=docker=BOX',
+    )
+  })
+
+  test.each([
     [{ MULTIHOST_ENGINE: '27' }, 'MULTIHOST_ENGINE=27: allowed are 20.10, 26, 28'],
+    [
+      { MULTIHOST_BOX: 'virtualbx=one' },
+      'MULTIHOST_BOX=virtualbx=one: "virtualbx=one" is neither BOX nor PROVIDER=BOX with a provider of docker,',
+    ],
     [{ MULTIHOST_MEMORY: '64' }, 'MULTIHOST_MEMORY=64: "64" is neither a whole number from 512'],
     [
       { MULTIHOST_CPUS: '1,net-9=2' },
@@ -98,6 +123,29 @@ describe.skipIf(!existsSync('/usr/bin/vagrant'))('the Vagrantfile', () => {
     expect(readFileSync(asked, 'utf8')).not.toMatch(/import|createvm|clonevm|startvm/)
   })
 })
+
+describe.skipIf(!existsSync('/usr/bin/ruby'))('boxes by provider', () => {
+  test.each([
+    [{}, null, { libvirt: 'debian/trixie64', virtualbox: 'bento/debian-13' }],
+    [{ MULTIHOST_ENGINE: '20.10' }, null, { libvirt: 'debian/bookworm64', virtualbox: 'bento/debian-12' }],
+    [{ MULTIHOST_BOX: 'one' }, 'one', {}],
+    [{ MULTIHOST_BOX: 'libvirt=one' }, null, { libvirt: 'one', virtualbox: 'bento/debian-13' }],
+    [{ MULTIHOST_BOX: 'one,hyperv=two' }, 'one', { hyperv: 'two' }],
+    [{ MULTIHOST_BOX: 'https://host/a?b=c' }, 'https://host/a?b=c', {}],
+  ])('%j', async (env, box, boxes) => {
+    const print = 'puts JSON.generate([MultihostLab.box, MultihostLab.boxes])'
+    const lab = join(project, 'provision/backends/vagrant/lab.rb')
+    const args = ['-rostruct', '-e', vagrantStub, '-e', `require ${JSON.stringify(lab)}; ${print}`]
+    const { stdout } = await execa('/usr/bin/ruby', args, { env })
+    expect(JSON.parse(stdout)).toEqual([box, boxes])
+  })
+})
+
+/** As much of Vagrant as lab.rb refers to: a test takes 0.1 s without the rest of Vagrant, and 3 s with it. */
+const vagrantStub = `module Vagrant
+  module Errors; class VagrantError < StandardError; end; end
+  def self.plugin(_) = OpenStruct.new(manager: OpenStruct.new(providers: { hyperv: nil }))
+end`
 
 /** A folder with all commands of this machine but node and npm. */
 function withoutNode(): string {
