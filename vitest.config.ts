@@ -1,6 +1,6 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
-import { patience } from './provision/process/timeout-scale.ts'
+import { timeoutScale } from './provision/process/timeout-scale.ts'
 import { walkthroughFirst } from './scenarios/selection.ts'
 
 const root = new URL('.', import.meta.url).pathname
@@ -17,8 +17,8 @@ const tests = (name: string, more: object = {}): TestProjectConfiguration => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    testTimeout: 20_000 * patience,
-    hookTimeout: 30_000 * patience,
+    testTimeout: 20_000 * timeoutScale,
+    hookTimeout: 30_000 * timeoutScale,
     ...more,
   },
 })
@@ -34,8 +34,8 @@ export default defineConfig({
         test: {
           name: 'scenarios',
           include: ['scenarios/**/*.scenario.ts'],
-          testTimeout: 120_000 * patience,
-          hookTimeout: 120_000 * patience,
+          testTimeout: 120_000 * timeoutScale,
+          hookTimeout: 120_000 * timeoutScale,
           fileParallelism: false,
           isolate: false, // one worker, so that the hosts' connections and the page's values last for the whole run
         },

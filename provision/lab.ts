@@ -9,8 +9,8 @@ import { statusTable } from './cli/status.ts'
 import type { Raised } from './lab/bring-up.ts'
 import { hostNamed, hosts } from './lab/hosts.ts'
 import { explain, LabError, unknown } from './process/errors.ts'
-import { endWith } from './process/exit.ts'
-import { uninterrupted } from './process/run.ts'
+import { exitWith } from './process/exit.ts'
+import { uninterrupted } from './process/interruption.ts'
 import { catchSignals } from './process/signals.ts'
 import { shellQuote } from './ssh/connection.ts'
 
@@ -176,4 +176,4 @@ function leading(words: string[]): number {
 }
 
 const interrupted = process.argv[2] === 'ssh' || process.argv[2] === 'exec' ? () => undefined : catchSignals()
-endWith(main(process.argv.slice(2)), { interrupted })
+exitWith(main(process.argv.slice(2)), { interrupted })

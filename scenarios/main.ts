@@ -12,8 +12,8 @@ import { timingTable } from '../provision/cli/progress.ts'
 import { hosts } from '../provision/lab/hosts.ts'
 import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
-import { endWith } from '../provision/process/exit.ts'
-import { checkInterrupted } from '../provision/process/run.ts'
+import { exitWith } from '../provision/process/exit.ts'
+import { checkInterrupted } from '../provision/process/interruption.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { connected } from './kit/connected.ts'
 import { told } from './record/events.ts'
@@ -185,7 +185,7 @@ function count(value: string | undefined): number {
 }
 
 const interrupted = catchSignals(endVitest)
-endWith(main(process.argv.slice(2)), {
+exitWith(main(process.argv.slice(2)), {
   interrupted,
   codeOf: (error) => (error instanceof PageFailure ? 1 : 2),
 })

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { consulBinary } from '../provision/images/consul.ts'
 import { install, nspawnNeeds, testNeeds } from '../provision/images/packages.ts'
-import { endWith } from '../provision/process/exit.ts'
+import { exitWith } from '../provision/process/exit.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -29,4 +29,4 @@ async function main(args: string[]): Promise<number> {
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
 }
 
-endWith(main(process.argv.slice(2)))
+exitWith(main(process.argv.slice(2)))

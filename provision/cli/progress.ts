@@ -6,7 +6,7 @@
  * when somebody begins to clean up.
  */
 import { Listr, type ListrTask, PRESET_TIMER } from 'listr2'
-import { checkInterrupted } from '../process/run.ts'
+import { checkInterrupted } from '../process/interruption.ts'
 
 export type Work = { title: string } & (
   | { run: (say: (line: string) => void) => Promise<void> }

@@ -3,7 +3,7 @@
  */
 import type { Backend, MachineState } from '../backends/backend.ts'
 import { hosts, type LabHost } from '../lab/hosts.ts'
-import { patience } from '../process/timeout-scale.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 
 const columns = ['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL']
 
@@ -24,11 +24,11 @@ async function told(backend: Backend, host: LabHost, state: MachineState): Promi
   try {
     await using connection = await backend.connect(host)
     const ask = async (command: string) =>
-      (await connection.exec(command, { timeoutMs: 5000 * patience })).stdout.trim()
+      (await connection.exec(command, { timeoutMs: 5000 * timeoutScale })).stdout.trim()
     const [engine, leader] = await Promise.all([
       host.role === 'docker' ? ask("docker version --format '{{.Server.Version}}' 2>/dev/null") : '-',
       host.role === 'consul'
-        ? ask(`curl -sf --max-time ${2 * patience} http://127.0.0.1:8500/v1/status/leader`)
+        ? ask(`curl -sf --max-time ${2 * timeoutScale} http://127.0.0.1:8500/v1/status/leader`)
         : '-',
     ])
     const consul = host.role !== 'consul' ? '-' : leader.includes(':') ? 'leader' : 'no leader'

@@ -15,7 +15,8 @@ import { ownerOf, writeRecord } from '../backends/nspawn/record.ts'
 import { removeLab } from '../backends/nspawn/removal.ts'
 import { hosts, imageName } from '../lab/hosts.ts'
 import { LabError } from '../process/errors.ts'
-import { run, uninterrupted } from '../process/run.ts'
+import { uninterrupted } from '../process/interruption.ts'
+import { run } from '../process/run.ts'
 import { buildContainerImage, cached, imagePaths } from './image.ts'
 
 export async function dockerTemplate(engine: string): Promise<void> {

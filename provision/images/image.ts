@@ -11,7 +11,8 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheRoot } from '../backends/nspawn/paths.ts'
 import { LabError, unknown } from '../process/errors.ts'
-import { checkInterrupted, ownNamespaces, run } from '../process/run.ts'
+import { checkInterrupted } from '../process/interruption.ts'
+import { ownNamespaces, run } from '../process/run.ts'
 import { debianMirror } from './packages.ts'
 
 interface Recipe {

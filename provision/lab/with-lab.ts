@@ -7,7 +7,7 @@
 
 import type { Backend } from '../backends/backend.ts'
 import type { LabChoice } from '../cli/arguments.ts'
-import { checkInterrupted } from '../process/run.ts'
+import { checkInterrupted } from '../process/interruption.ts'
 import { type Raised, raise } from './bring-up.ts'
 import { hosts } from './hosts.ts'
 

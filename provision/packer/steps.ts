@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { LabHost } from '../lab/hosts.ts'
 import { LabError } from '../process/errors.ts'
-import { endWith } from '../process/exit.ts'
+import { exitWith } from '../process/exit.ts'
 import { connect } from '../ssh/connection.ts'
 import { boxSteps } from '../steps/procedure.ts'
 import { take } from '../steps/step.ts'
@@ -40,4 +40,4 @@ function given(name: string): string {
   throw new LabError(`${name} is not set`, { hint: 'provision/packer/lab.pkr.hcl calls this script' })
 }
 
-endWith(main())
+exitWith(main())

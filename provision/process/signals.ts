@@ -1,13 +1,13 @@
 /**
- * Ctrl-C and friends: work under way is ended, what was made is taken down, the exit code tells the signal.
- * A reader of our output that goes away (`| head`, a pager that is left) is one of them: Node has no SIGPIPE.
+ * SIGINT, SIGTERM and SIGHUP: the work under way is ended, what was made is taken down, and the exit code names the
+ * signal. A closed output (`| head`, a pager that was left) counts as SIGPIPE, which Node does not deliver.
  */
 import { constants } from 'node:os'
-import { interrupt } from './run.ts'
+import { interrupt } from './interruption.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** `onSignal` is called once, at the first signal; further ones change nothing. Returns the exit code asked for, if any. */
+/** Calls `onSignal` once, at the first signal; later ones change nothing. Returns the signal's exit code, if any. */
 export function catchSignals(
   onSignal: (signal: NodeJS.Signals) => void = () => undefined,
 ): () => number | undefined {
@@ -21,7 +21,7 @@ export function catchSignals(
     process.on(signal, () => (first ? console.error('already taking the lab down …') : caught(signal)))
   }
   for (const output of [process.stdout, process.stderr]) {
-    output.on('error', () => first || caught('SIGPIPE')) // later ones too are of no interest: nobody reads
+    output.on('error', () => first || caught('SIGPIPE')) // later errors are ignored: the reader has gone
   }
   return () => (first ? 128 + constants.signals[first] : undefined)
 }

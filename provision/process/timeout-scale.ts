@@ -1,13 +1,12 @@
 /**
- * How much longer than usual a host may take, for all deadlines alike: MULTIHOST_PATIENCE, 1 unless given.
- *
- * An emulated machine is ten times slower than one on a real processor, and no less right.
+ * MULTIHOST_PATIENCE: the factor of every deadline, a whole number from 1 to 10; 1 unless given. For emulated machines,
+ * which are about ten times slower than real ones.
  */
 import { LabError } from './errors.ts'
 
-export const patience = patienceFrom(process.env.MULTIHOST_PATIENCE)
+export const timeoutScale = timeoutScaleFrom(process.env.MULTIHOST_PATIENCE)
 
-export function patienceFrom(value: string | undefined): number {
+export function timeoutScaleFrom(value: string | undefined): number {
   if (!value) return 1
   if (/^([1-9]|10)$/.test(value)) return Number(value)
   throw new LabError(`MULTIHOST_PATIENCE=${value}: a whole number from 1 to 10`)

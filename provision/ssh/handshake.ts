@@ -9,7 +9,7 @@ import { connect as connectSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import ssh2 from 'ssh2'
 import { LabError } from '../process/errors.ts'
-import { patience } from '../process/timeout-scale.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 
 export interface Target {
   /** For messages. */
@@ -23,7 +23,7 @@ export interface Target {
   pinned: { hostKeys: readonly string[]; in: string }
   /** Keeps the key of a host that has none pinned; without it such a host is refused. */
   remember?: ((hostKey: Buffer) => void) | undefined
-  /** Longest that it may take until the host is logged in to; 5 s times the patience unless given. */
+  /** Longest that it may take until the host is logged in to; 5 s times the timeout scale unless given. */
   timeoutMs?: number
 }
 
@@ -52,9 +52,9 @@ export async function handshake(target: Target): Promise<ssh2.Client> {
       sock: sock as Duplex as typeof sock,
       username: target.user,
       ...auth,
-      readyTimeout: target.timeoutMs ?? 5000 * patience,
+      readyTimeout: target.timeoutMs ?? 5000 * timeoutScale,
       keepaliveInterval: 2000,
-      keepaliveCountMax: 3 * patience,
+      keepaliveCountMax: 3 * timeoutScale,
       hostVerifier: (key: Buffer) => {
         seen.hostKey = key
         return accepts(target, key)

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { answerWithinS } from '../../driver/protocol/bounds.ts'
 import { consulAddress, network } from '../lab/hosts.ts'
 import { LabError } from '../process/errors.ts'
-import { patience } from '../process/timeout-scale.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
 import {
   filesHold,
@@ -67,25 +67,25 @@ export function optionsFileText(values: { dockerOpts: string; multihostOpts: str
 }
 
 function optionsFileFor({ host, secrets }: StepContext): RemoteFile {
-  const options = driverOptions({ hostAddress: host.address, secured: secrets !== undefined, patience })
+  const options = driverOptions({ hostAddress: host.address, secured: secrets !== undefined, timeoutScale })
   return {
     path: optionsFile,
     content: optionsFileText({ dockerOpts: `--dns=${host.address}`, multihostOpts: options.join(' ') }),
   }
 }
 
-export function driverOptions(of: { hostAddress: string; secured: boolean; patience: number }): string[] {
+export function driverOptions(of: { hostAddress: string; secured: boolean; timeoutScale: number }): string[] {
   return [
     ...(of.secured ? securedStore : [`--kv-store=consul://${consulAddress}:8500`]),
     '--default-network=overlay:multihost',
     `--bind-interface=${network}`,
     `--dns-listen=${of.hostAddress}`,
-    ...(of.patience === 1 ? [] : [`--answer-within=${patientAnswerS(of.patience)}`]),
+    ...(of.timeoutScale === 1 ? [] : [`--answer-within=${patientAnswerS(of.timeoutScale)}`]),
   ]
 }
 
-function patientAnswerS(patience: number): number {
-  return Math.min(answerWithinS.usual * patience, answerWithinS.most)
+function patientAnswerS(timeoutScale: number): number {
+  return Math.min(answerWithinS.usual * timeoutScale, answerWithinS.most)
 }
 
 async function addDropIn(context: StepContext): Promise<void> {

@@ -7,7 +7,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { LabError } from '../process/errors.ts'
-import { patience } from '../process/timeout-scale.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -92,7 +92,7 @@ const privately = ({ secrets }: StepContext) =>
 
 async function files(context: StepContext): Promise<RemoteFile[]> {
   if (!existsSync(bundle)) throw new LabError('dist/multihost.cjs is missing', { hint: 'npm run build' })
-  const values = { node: (await nodePath(context)) ?? ownNode, program, startSeconds: 45 * patience }
+  const values = { node: (await nodePath(context)) ?? ownNode, program, startSeconds: 45 * timeoutScale }
   return [
     { path: program, content: readFileSync(bundle), mode: '0755' },
     {

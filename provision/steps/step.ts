@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import type { LabHost } from '../lab/hosts.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import { LabError } from '../process/errors.ts'
-import { patience } from '../process/timeout-scale.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 import { type Connection, shellQuote } from '../ssh/connection.ts'
 import { type RemoteShell, shellOn } from '../ssh/shell.ts'
 
@@ -72,7 +72,7 @@ export async function succeeds({ $ }: StepContext, command: string): Promise<boo
  * Shell that succeeds when the unit starts with the host, runs, and `answers` succeeds. One that is on its way there is
  * waited for: on a host that has just booted it would otherwise be started again in the middle of its start.
  */
-export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * patience): string {
+export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * timeoutScale): string {
   const look = `case $(systemctl show -p ActiveState --value ${unit}) in active) ${answers} && exit 0;; activating);; *) exit 1;; esac`
   return `systemctl -q is-enabled ${unit} || exit 1; ${begin(deadlineMs)}; while :; do ${look}; ${inTime} || exit 1; sleep 0.1; done`
 }
@@ -82,7 +82,7 @@ export async function until(
   { $, host }: StepContext,
   command: string,
   what: string,
-  deadlineMs = 20_000 * patience,
+  deadlineMs = 20_000 * timeoutScale,
 ): Promise<void> {
   const loop = `${begin(deadlineMs)}; until ${command}; do ${inTime} || exit 1; sleep 0.05; done`
   const result = await $`bash -c ${loop}`.nothrow()

@@ -7,14 +7,14 @@
 
 import { imageName } from '../../provision/lab/hosts.ts'
 import { LabError } from '../../provision/process/errors.ts'
-import { patience } from '../../provision/process/timeout-scale.ts'
+import { timeoutScale } from '../../provision/process/timeout-scale.ts'
+import { poll } from '../../provision/process/until.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh/connection.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 import { takingDown } from './before-teardown.ts'
 import { ScenarioFailure } from './failure.ts'
 import { bothFailed } from './suppressed.ts'
 import type { Session } from './terminal.ts'
-import { until } from './until.ts'
 
 type Word = string | number | readonly (string | number)[]
 type Command = (pieces: TemplateStringsArray, ...words: Word[]) => Promise<string>
@@ -80,7 +80,7 @@ export interface Container
 
 const defaultDeadlineMs = 10_000
 /** Longest that a single command may take; a scenario that hangs is cut there with its evidence. */
-const commandLimitMs = 60_000 * patience
+const commandLimitMs = 60_000 * timeoutScale
 
 export function labHost(
   name: string,
@@ -134,7 +134,7 @@ function verbsOf(once: RunOnce, tellWait: (wait: Waited) => void): Verbs {
       const command = commandLine(pieces, words)
       const at = Date.now()
       let last: Ran | undefined
-      const { value, ms, tries } = await until(async () => {
+      const { value, ms, tries } = await poll(async () => {
         last = await once(command)
         return last.result.code === 0 ? last.result.stdout : undefined
       }, deadlineMs)

@@ -6,7 +6,7 @@ import type { Backend } from '../../provision/backends/backend.ts'
 import { type Capability, lackOf } from '../../provision/backends/capabilities.ts'
 import { chooseLab } from '../../provision/cli/arguments.ts'
 import { hosts, type LabHost } from '../../provision/lab/hosts.ts'
-import { patience } from '../../provision/process/timeout-scale.ts'
+import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { capture } from '../record/capture.ts'
 import { tell } from '../record/events.ts'
@@ -113,7 +113,7 @@ async function differences(): Promise<string[]> {
 }
 
 const ask: Ask = async (host, command) =>
-  (await connectionTo(host)).exec(command, { timeoutMs: 10_000 * patience })
+  (await connectionTo(host)).exec(command, { timeoutMs: 10_000 * timeoutScale })
 
 /** The one that is open, or a new one. */
 function connectionTo(host: LabHost): Promise<Connection> {

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { LabError } from '../../provision/process/errors.ts'
-import { patience } from '../../provision/process/timeout-scale.ts'
+import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 
 /** A command with a terminal of its own: wide enough that nothing wraps. */
 export interface Session {
@@ -31,7 +31,7 @@ export interface Terminal {
 }
 
 /** Longest that a prompt may take. */
-const limitMs = 30_000 * patience
+const limitMs = 30_000 * timeoutScale
 
 /** `what` is for messages; `prompt` matches at the end of what was printed. */
 export function terminal({ stdin, stdout, exit }: Session, what: string, prompt: RegExp): Terminal {

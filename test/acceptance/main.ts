@@ -18,8 +18,9 @@ import { removeAbandonedBuilds } from '../../provision/backends/nspawn/removal.t
 import { parse } from '../../provision/cli/arguments.ts'
 import { install, type Needs, nspawnNeeds } from '../../provision/images/packages.ts'
 import { unknown } from '../../provision/process/errors.ts'
-import { endWith } from '../../provision/process/exit.ts'
-import { ownNamespaces, requireRoot, run } from '../../provision/process/run.ts'
+import { exitWith } from '../../provision/process/exit.ts'
+import { requireRoot } from '../../provision/process/root.ts'
+import { ownNamespaces, run } from '../../provision/process/run.ts'
 import { accept } from './parts.ts'
 
 const usage = `usage: npm run acceptance -- [FILTER…]
@@ -53,7 +54,7 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   if (values.inside !== undefined) return accept(values.inside, positionals)
-  requireRoot()
+  requireRoot('nspawn hosts')
   if (process.arch !== 'x64') throw unknown('architecture', process.arch, ['x64'])
   await install(needs, (line) => console.log(line))
   await removeAbandonedBuilds()
@@ -108,4 +109,4 @@ function end(child: ChildProcess): void {
   child.kill('SIGKILL')
 }
 
-endWith(main(process.argv.slice(2)))
+exitWith(main(process.argv.slice(2)))

@@ -8,10 +8,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { execa } from 'execa'
 import { LabError } from '../../provision/process/errors.ts'
 import { run } from '../../provision/process/run.ts'
+import { until } from '../../provision/process/until.ts'
 
 const folders = ['lib/libvirt', 'log/libvirt', 'cache/libvirt']
 
@@ -100,10 +100,11 @@ end
 `
 }
 
-async function untilHeld(holder: ChildProcess, mark: string, deadlineMs = 10_000): Promise<void> {
-  const end = Date.now() + deadlineMs
-  while (!existsSync(mark)) {
-    if (holder.exitCode !== null || Date.now() > end) throw new LabError('the namespaces could not be set up')
-    await delay(20)
-  }
+async function untilHeld(holder: ChildProcess, mark: string): Promise<void> {
+  await until(
+    () => existsSync(mark) || holder.exitCode !== null,
+    'the namespaces could not be set up',
+    10_000,
+  )
+  if (holder.exitCode !== null) throw new LabError('the namespaces could not be set up')
 }

@@ -4,9 +4,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execaSync } from 'execa'
+import { until as untilWithin } from '../fixtures/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -90,10 +90,7 @@ export async function lab(...args: string[]) {
   return ended
 }
 
-export async function until(what: string, condition: () => boolean, deadlineMs = 60_000): Promise<void> {
-  const end = Date.now() + deadlineMs
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`)
-    await delay(25)
-  }
+/** For what a lab's making takes: within a minute. */
+export function until(what: string, holds: () => boolean): Promise<void> {
+  return untilWithin(what, holds, 60_000)
 }

@@ -8,7 +8,8 @@ import { install, nspawnNeeds } from '../../images/packages.ts'
 import { hosts } from '../../lab/hosts.ts'
 import { secretsIn } from '../../lab/secrets.ts'
 import { LabError } from '../../process/errors.ts'
-import { checkInterrupted, requireRoot, uninterrupted } from '../../process/run.ts'
+import { checkInterrupted, uninterrupted } from '../../process/interruption.ts'
+import { requireRoot } from '../../process/root.ts'
 import type { Backend } from '../backend.ts'
 import { nspawnFaults } from './faults/network.ts'
 import { labKeys } from './keys.ts'
@@ -63,7 +64,7 @@ export function nspawnBackend({ lab, engine, engines = {}, secure = false }: Nsp
       {
         title: 'packages',
         run: async (say) => {
-          requireRoot()
+          requireRoot('nspawn hosts')
           await install(nspawnNeeds, say)
         },
       },
@@ -105,18 +106,18 @@ export function nspawnBackend({ lab, engine, engines = {}, secure = false }: Nsp
       if (claimed === 'joined') release(lab)
     },
     async down() {
-      requireRoot()
+      requireRoot('nspawn hosts')
       refuseOthers(lab)
       const there = readRecord(lab) !== undefined
       await uninterrupted(() => removeLab(lab))
       return there
     },
     async states() {
-      requireRoot()
+      requireRoot('nspawn hosts')
       return new Map(names.map((name) => [name, machineState(lab, name)]))
     },
     async connect(host) {
-      requireRoot()
+      requireRoot('nspawn hosts')
       existing(lab)
       if (machineState(lab, host.name) === 'absent') {
         throw new LabError(`${host.name} is not running`, { hint: `npm run lab -- up${flag(lab)}` })

@@ -14,8 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { LabError } from '../../process/errors.ts'
+import { killAll } from '../../process/kill.ts'
+import { until } from '../../process/until.ts'
 
 const mountPoint = '/sys/fs/cgroup'
 const cgroup2Magic = 0x63677270
@@ -68,33 +68,15 @@ export function processesIn(path: string): number[] {
   return [...new Set(pids.map(Number))]
 }
 
-/** Ends every process of the group: SIGKILL, again and again until none is left. */
-export async function killCgroup(path: string, deadlineMs = 5000): Promise<void> {
-  const end = Date.now() + deadlineMs
-  for (let pids = processesIn(path); pids.length > 0; pids = processesIn(path)) {
-    if (Date.now() > end) throw new LabError(`processes ${pids.join(', ')} of ${path} do not end`)
-    for (const pid of pids) kill(pid)
-    await delay(10)
-  }
+/** Ends every process of the group. */
+export function killCgroup(path: string): Promise<void> {
+  return killAll(async () => processesIn(path), path)
 }
 
 /** Removes the emptied group; the kernel may hold one for a moment after its last process. */
-export async function removeCgroup(path: string, deadlineMs = 5000): Promise<void> {
-  const end = Date.now() + deadlineMs
-  for (const folder of cgroupFolders(path).flatMap(tree).reverse()) {
-    while (!removed(folder)) {
-      if (Date.now() > end) throw new LabError(`cgroup ${folder} cannot be removed: busy`)
-      await delay(10)
-    }
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
+export async function removeCgroup(path: string): Promise<void> {
+  for (const folder of cgroupFolders(path).flatMap(tree).reverse())
+    await until(() => removed(folder), `cgroup ${folder} cannot be removed: busy`)
 }
 
 function removed(folder: string): boolean {

@@ -20,18 +20,18 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Image } from '../../images/image.ts'
 import { hosts } from '../../lab/hosts.ts'
 import { LabError } from '../../process/errors.ts'
-import { checkInterrupted, run } from '../../process/run.ts'
-import { patience } from '../../process/timeout-scale.ts'
+import { checkInterrupted } from '../../process/interruption.ts'
+import { run } from '../../process/run.ts'
+import { poll } from '../../process/until.ts'
 import { type Connection, connect } from '../../ssh/connection.ts'
 import { cgroupFolders, cgroupVersion, killCgroup, makeCgroup, processesIn, removeCgroup } from './cgroup.ts'
 import type { LabKeys } from './keys.ts'
 import { type HostPaths, labPaths } from './paths.ts'
 
-const bootDeadlineMs = 30_000 * patience
+const bootDeadlineMs = 30_000
 
 /** Boots the host; resolves when its control channel answers. Nothing of it may be there yet. */
 export async function bootMachine(lab: string, name: string, image: Image, keys: LabKeys): Promise<void> {
@@ -226,20 +226,19 @@ async function untilAnswers(
   runs: () => boolean,
 ): Promise<Connection> {
   const paths = labPaths(lab).host(name)
-  const end = Date.now() + bootDeadlineMs
   let last = 'its control channel never appeared'
-  while (Date.now() < end) {
-    if (existsSync(paths.socket)) {
-      try {
-        return await connectMachine(lab, name, keys)
-      } catch (error) {
-        last = error instanceof Error ? error.message : String(error)
-      }
+  const look = async () => {
+    if (!runs()) return 'ended'
+    if (!existsSync(paths.socket)) return undefined
+    try {
+      return await connectMachine(lab, name, keys)
+    } catch (error) {
+      last = error instanceof Error ? error.message : String(error)
+      return undefined
     }
-    await delay(20)
-    if (!runs()) break
-    checkInterrupted()
   }
+  const { value } = await poll(look, bootDeadlineMs, 20)
+  if (value !== undefined && value !== 'ended') return value
   const console = existsSync(paths.console)
     ? readFileSync(paths.console, 'utf8').trim().split('\n').slice(-5)
     : []

@@ -4,7 +4,8 @@
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import { LabError } from '../../process/errors.ts'
-import { checkInterrupted, run } from '../../process/run.ts'
+import { checkInterrupted } from '../../process/interruption.ts'
+import { run } from '../../process/run.ts'
 
 /** For bridge networks: `cannot restrict inter-container communication: ensure that the br_netfilter kernel module is loaded`. */
 const needed = 'br_netfilter'

@@ -8,9 +8,8 @@
  *     mhlab-LAB-net-1:   eth1 192.168.33.11/24
  */
 import { readdirSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { hosts, prefixLength } from '../../lab/hosts.ts'
-import { LabError } from '../../process/errors.ts'
+import { killAll } from '../../process/kill.ts'
 import { run } from '../../process/run.ts'
 import { labPaths } from './paths.ts'
 
@@ -62,13 +61,8 @@ export async function removeNetwork(lab: string, names: readonly string[]): Prom
 }
 
 /** Ends what runs in the namespace, which lives as long as a process in it. */
-export async function endProcesses(namespace: string): Promise<void> {
-  const end = Date.now() + 5000
-  for (let pids = await processesIn(namespace); pids.length > 0; pids = await processesIn(namespace)) {
-    if (Date.now() > end) throw new LabError(`processes ${pids.join(', ')} of ${namespace} do not end`)
-    for (const pid of pids) kill(pid)
-    await delay(10)
-  }
+export function endProcesses(namespace: string): Promise<void> {
+  return killAll(() => processesIn(namespace), namespace)
 }
 
 async function makeSwitch(namespace: string): Promise<void> {
@@ -91,12 +85,4 @@ function namespaces(): Set<string> {
 
 async function processesIn(namespace: string): Promise<number[]> {
   return (await run('ip', ['netns', 'pids', namespace])).split('\n').filter(Boolean).map(Number)
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }

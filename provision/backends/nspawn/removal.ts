@@ -5,7 +5,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeCutOffBuilds } from '../../images/image.ts'
 import { LabError } from '../../process/errors.ts'
-import { requireRoot, run } from '../../process/run.ts'
+import { requireRoot } from '../../process/root.ts'
+import { run } from '../../process/run.ts'
 import { removeCgroup } from './cgroup.ts'
 import { machineState, removeMachine } from './machine.ts'
 import { removeNetwork } from './network.ts'
@@ -36,7 +37,7 @@ export interface Garbage {
 
 /** Removes what nobody owns any more: labs whose runner died, hosts whose nspawn died, disks without a lab, cut-off builds. */
 export async function collectGarbage(): Promise<Garbage> {
-  requireRoot()
+  requireRoot('nspawn hosts')
   const garbage: Garbage = { removed: [], kept: [] }
   for (const lab of recordedLabs()) {
     try {

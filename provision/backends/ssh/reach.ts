@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { LabError } from '../../process/errors.ts'
-import { patience } from '../../process/timeout-scale.ts'
+import { timeoutScale } from '../../process/timeout-scale.ts'
 import { type Connection, connect } from '../../ssh/connection.ts'
 import { addKnownHost, knownKeys, readKnownHosts } from '../../ssh/known-hosts.ts'
 
@@ -21,7 +21,7 @@ export interface Access {
 }
 
 /** A machine far away, or one that is emulated, takes its time to shake hands. */
-const handshakeLimitMs = 20_000 * patience
+const handshakeLimitMs = 20_000 * timeoutScale
 
 /** `source` says where a `hostKey` stands, for messages. */
 export function reach(name: string, access: Access, source: string): Promise<Connection> {

@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { LabError } from '../../process/errors.ts'
-import { checkInterrupted, onInterruption } from '../../process/run.ts'
+import { checkInterrupted, onInterruption } from '../../process/interruption.ts'
 
 export const project = fileURLToPath(new URL('../../..', import.meta.url))
 

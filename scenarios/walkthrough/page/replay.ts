@@ -5,9 +5,10 @@
  * A failure is of one of three kinds, each with its line in the page: the page has a command that nothing ran; the
  * scenario typed one that is not on the page; the output is another.
  */
+
+import { poll } from '../../../provision/process/until.ts'
 import type { Typist } from '../../kit/host.ts'
 import { type Terminal, terminal } from '../../kit/terminal.ts'
-import { until } from '../../kit/until.ts'
 import { compare, type Match, type Meanings, matchLine, retaken, withMeaning } from './matcher.ts'
 import type { Heading, Step } from './page.ts'
 
@@ -159,7 +160,7 @@ export function replayOf(
     await before(command)
     const clock = started()
     let result: Result = { output: '', code: 255 }
-    const { tries } = await until(
+    const { tries } = await poll(
       async () => {
         result = await run(command)
         return !patient || shows(step, result.output, reading.meanings) || undefined

@@ -3,19 +3,15 @@
  *
  *     near ─socat─ hold-back.ts ─socat─ far
  *
- * The processes are the only ones of the lab that run in the switch's namespace: that is how they are found and ended,
- * whoever began them.
+ * These processes are the only ones of the lab in the switch's namespace. Any runner finds and ends them by that.
  */
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { LabError } from '../../../process/errors.ts'
-import { patience } from '../../../process/timeout-scale.ts'
+import { until } from '../../../process/until.ts'
 import type { Pair } from './slow.ts'
 import { links } from './switch.ts'
 
-const deadlineMs = 5000 * patience
 const holdBack = fileURLToPath(new URL('hold-back.ts', import.meta.url))
 const tsx = createRequire(import.meta.url).resolve('tsx')
 
@@ -25,7 +21,11 @@ export async function relay({ namespace, near, far, ms, index }: Pair): Promise<
   start(namespace, tap(far, farPort))
   const ports = [nearPort, farPort].map(String)
   start(namespace, [process.execPath, '--import', tsx, holdBack, ...ports, String(ms)])
-  await untilThere(namespace, [near, far])
+  const made = async () => {
+    const taps = await links(namespace, 'tun')
+    return [near, far].every((device) => taps.includes(device))
+  }
+  await until(made, `socat made no ${near} and ${far} in ${namespace}`, 5000, 20)
 }
 
 /** A tap device whose frames go to `port + 1` of the loopback, and which sends what arrives at `port`. */
@@ -35,21 +35,11 @@ function tap(device: string, port: number): string[] {
 }
 
 /**
- * Detached: what is slow stays so when the command that said so has ended. With real-time priority, where that may be
- * had: a few hundred frames fit into a socket, and those that come while its process waits for a busy machine are lost.
+ * Detached: the host stays slow after this command has ended. With real-time priority where permitted: a socket holds a
+ * few hundred frames, and frames that arrive while its process waits for a busy CPU are lost.
  */
 function start(namespace: string, command: readonly string[]): void {
   const first = ['-c', 'chrt --fifo --pid 1 $$; exec "$@"', 'sh']
   const inside = ['ip', 'netns', 'exec', namespace, ...command]
   spawn('sh', [...first, ...inside], { detached: true, stdio: 'ignore' }).unref()
-}
-
-async function untilThere(namespace: string, devices: readonly string[]): Promise<void> {
-  const end = Date.now() + deadlineMs
-  while (true) {
-    const have = await links(namespace, 'tun')
-    if (devices.every((device) => have.includes(device))) return
-    if (Date.now() > end) throw new LabError(`socat made no ${devices.join(' and ')} in ${namespace}`)
-    await pause(20)
-  }
 }

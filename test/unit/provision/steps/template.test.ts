@@ -37,8 +37,8 @@ test.each([
   [2, '--answer-within=16'],
   [3, '--answer-within=24'],
   [10, '--answer-within=25'],
-])('the driver of a host that may be %d times slower may answer Docker later', (patience, option) => {
-  const options = driverOptions({ hostAddress: '192.168.33.11', secured: false, patience })
+])('the driver of a host that may be %d times slower may answer Docker later', (timeoutScale, option) => {
+  const options = driverOptions({ hostAddress: '192.168.33.11', secured: false, timeoutScale })
   expect(options.find((it) => it.startsWith('--answer-within'))).toBe(option)
   expect(parseDaemonOptions(options).kvStore).toBe('consul://192.168.33.10:8500')
 })

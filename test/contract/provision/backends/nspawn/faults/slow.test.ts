@@ -8,7 +8,7 @@ import { relay } from '../../../../../../provision/backends/nspawn/faults/relay.
 import { slowDown, speedUp } from '../../../../../../provision/backends/nspawn/faults/slow.ts'
 import { makeNetwork, removeNetwork } from '../../../../../../provision/backends/nspawn/network.ts'
 import { labPaths } from '../../../../../../provision/backends/nspawn/paths.ts'
-import { patience } from '../../../../../../provision/process/timeout-scale.ts'
+import { timeoutScale } from '../../../../../../provision/process/timeout-scale.ts'
 import { until } from '../../../../../fixtures/until.ts'
 
 const lab = 'tslow'
@@ -26,7 +26,7 @@ describe.runIf(process.getuid?.() === 0).each([
   const slowed = async (ms: number) => {
     await slowDown(switchNamespace, [{ fault: 'slow', host: 'net-1', ms }], Promise.resolve(delay))
     const answered = async () => (await ping('-c1', '-W9')).length > 0
-    await until('net-1 reaches net-2', answered, 15_000 * patience)
+    await until('net-1 reaches net-2', answered, 15_000 * timeoutScale)
   }
 
   test('what the host sends is late, what it receives is not', async ({ skip }) => {
@@ -38,7 +38,7 @@ describe.runIf(process.getuid?.() === 0).each([
     expect(await quickest()).toBeLessThan(300)
   })
 
-  test('all frames arrive in their order, however many wait', { timeout: 60_000 * patience }, async ({
+  test('all frames arrive in their order, however many wait', { timeout: 60_000 * timeoutScale }, async ({
     skip,
   }) => {
     if (missing) skip(missing)
@@ -73,12 +73,12 @@ async function ping(...options: string[]): Promise<number[]> {
 async function listen(id: number, count: number): Promise<() => Promise<number[]>> {
   const filter = `icmp[icmptype] = icmp-echo and icmp[4:2] = ${id}`
   const options = ['-nlp', '-s96', '-B32768', '-ieth1', `-c${count}`, filter]
-  const tcpdump = inside('net-2', 'timeout', '-s', 'INT', String(30 * patience), 'tcpdump', ...options)
+  const tcpdump = inside('net-2', 'timeout', '-s', 'INT', String(30 * timeoutScale), 'tcpdump', ...options)
   let said = ''
   tcpdump.stderr.on('data', (words) => {
     said += words
   })
-  await until('tcpdump listens', () => said.includes('listening'), 5000 * patience)
+  await until('tcpdump listens', () => said.includes('listening'), 5000 * timeoutScale)
   return async () => [...(await tcpdump).stdout.matchAll(/ seq (\d+),/g)].map(([, number]) => Number(number))
 }
 
