@@ -1,19 +1,32 @@
 /**
- * `npm run check`: linter and formatter, types, dead files and exports. All are run, whatever the first says.
- * `npm run fix` is the same with `--fix`: what the linter can mend, it mends.
+ * `npm run check`: linter and formatter, rooms and their imports, types, unused code. Every check runs, also after a failure.
+ * `npm run fix` is the same with `--fix`: the linter mends what it can.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const mend = process.argv.includes('--fix') ? ['--write'] : []
-const checks = [['biome', 'check', '--error-on-warnings', ...mend, '.'], ['tsc', '--noEmit'], ['knip']]
+const bin = `${root}node_modules/.bin/`
+const checks = [
+  [`${bin}biome`, 'check', '--error-on-warnings', ...mend, '.'],
+  [process.execPath, `${root}provision/start.mjs`, 'test/arrows.ts'],
+  [`${bin}tsc`, '--noEmit'],
+  [`${bin}knip`],
+  [`${bin}knip`, '--production'],
+]
 
 const failed = checks.filter(([tool = '', ...args]) => {
-  console.log(`— ${tool} ${args.join(' ')}`)
-  return spawnSync(`${root}node_modules/.bin/${tool}`, args, { cwd: root, stdio: 'inherit' }).status !== 0
+  console.log(`— ${nameOf(tool)} ${args.join(' ').replaceAll(root, '')}`)
+  return spawnSync(tool, args, { cwd: root, stdio: 'inherit' }).status !== 0
 })
 if (failed.length > 0) {
-  console.error(`failed: ${failed.map(([tool]) => tool).join(', ')}`)
+  console.error(
+    `failed: ${failed.map(([tool = '', ...args]) => [nameOf(tool), ...args].join(' ').replaceAll(root, '')).join(', ')}`,
+  )
   process.exitCode = 1
+}
+
+function nameOf(tool: string): string {
+  return tool.replace(/^.*\//, '')
 }

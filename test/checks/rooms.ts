@@ -1,0 +1,296 @@
+/**
+ * The rooms of the source tree and what each may import: the table behind `npm run check` and docs/architecture.md.
+ *
+ * A room is a folder or a file; a file belongs to the longest room that its path begins with. Files of one room may
+ * import each other. Every row may name only rooms of rows above it, so that no import points upwards and no rooms form a
+ * circle. `room/**` stands for a room and all rooms inside it.
+ */
+export type Room = {
+  room: string
+  imports: readonly string[]
+  /** The only packages of this room, Node's own among them. Without a list a room may use every package. */
+  packages?: readonly string[]
+  /** Printed with a refused import. */
+  why: string
+}
+
+const anyLoop = ['driver/core/**', 'driver/log.ts', 'driver/store', 'driver/kernel', 'driver/engine']
+const backend = [
+  ...['provision/process', 'provision/lab', 'provision/ssh', 'provision/images', 'provision/cli/progress.ts'],
+  'provision/backends',
+]
+
+export const rooms: readonly Room[] = [
+  { room: 'driver/version.ts', imports: [], why: 'a constant' },
+  { room: 'driver/sockets.ts', imports: [], why: 'constants' },
+  { room: 'driver/log.ts', imports: [], why: 'the type of a logger' },
+  {
+    room: 'driver/core',
+    imports: [],
+    packages: ['immutable', 'ip-address'],
+    why: 'core is pure: no I/O, no clock, no log',
+  },
+  { room: 'driver/core/endpoints', imports: ['driver/core'], packages: ['immutable'], why: 'core is pure' },
+  { room: 'driver/core/datapath', imports: ['driver/core'], packages: ['immutable'], why: 'core is pure' },
+  {
+    room: 'driver/core/check',
+    imports: ['driver/core', 'driver/core/endpoints', 'driver/core/datapath'],
+    packages: ['immutable'],
+    why: 'core is pure',
+  },
+  {
+    room: 'driver/kernel',
+    imports: ['driver/core/**', 'driver/log.ts'],
+    why: 'the kernel room knows neither Docker, Consul nor DNS',
+  },
+  {
+    room: 'driver/engine',
+    imports: ['driver/core/**', 'driver/log.ts'],
+    why: 'the room of the Docker client knows neither Consul, the kernel nor DNS',
+  },
+  {
+    room: 'driver/dns',
+    imports: ['driver/core/**', 'driver/log.ts'],
+    why: 'the DNS server gets its names as an argument; it knows neither Docker, Consul nor the kernel',
+  },
+  {
+    room: 'driver/store',
+    imports: ['driver/core/**', 'driver/log.ts'],
+    why: 'the store knows neither Docker, the kernel nor DNS',
+  },
+  {
+    room: 'driver/store/consul',
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/store'],
+    why: 'the store knows neither Docker, the kernel nor DNS',
+  },
+  {
+    room: 'driver/verbs',
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/store'],
+    why: 'verbs write to the store; dockerd waits for them with locks held, so that they never call Docker; loops do the rest',
+  },
+  {
+    room: 'driver/protocol',
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/verbs'],
+    why: "a handler of Docker's protocol calls verbs only: never Docker, Consul or the kernel",
+  },
+  {
+    room: 'driver/loops/kit',
+    imports: anyLoop,
+    why: 'what all loops share depends on no loop, and loops never import verbs',
+  },
+  {
+    room: 'driver/loops/datapath',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
+    room: 'driver/loops/endpoints',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
+    room: 'driver/loops/networks',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
+    room: 'driver/loops/names',
+    imports: [...anyLoop, 'driver/loops/kit', 'driver/dns'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
+    room: 'driver/loops/host',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
+    room: 'driver/control',
+    imports: [...anyLoop, 'driver/loops/kit', 'driver/sockets.ts', 'driver/verbs'],
+    why: "status, metrics and check know the verbs' interface and not Docker's protocol",
+  },
+  {
+    room: 'driver/cli',
+    imports: ['driver/core/**', 'driver/control', 'driver/sockets.ts', 'driver/version.ts'],
+    why: 'the command line asks the control socket',
+  },
+  {
+    room: 'driver/dialect',
+    imports: [
+      ...anyLoop,
+      'driver/loops/kit',
+      'driver/verbs',
+      'driver/control',
+      'driver/cli',
+      'driver/sockets.ts',
+    ],
+    why: "the dialect of 2015 knows Docker's API, verbs and the control socket, and not Docker's plugin protocol",
+  },
+  { room: 'driver/daemon', imports: ['driver/**'], why: 'the daemon puts all parts together' },
+  { room: 'driver/main.ts', imports: ['driver/**'], why: 'the way in' },
+  { room: 'driver/build.ts', imports: [], why: 'the bundler reads main.ts itself' },
+
+  { room: 'provision/process', imports: [], why: 'processes, signals and exit codes know no lab' },
+  { room: 'provision/start.mjs', imports: ['provision/process'], why: 'runs before packages are installed' },
+  { room: 'provision/cli/progress.ts', imports: ['provision/process'], why: 'prints progress; knows no lab' },
+  {
+    room: 'provision/lab',
+    imports: ['provision/process'],
+    why: 'the definition of a lab knows no backend and no step',
+  },
+  { room: 'provision/ssh', imports: ['provision/process'], why: 'a connection knows no lab' },
+  {
+    room: 'provision/images',
+    imports: ['provision/process', 'provision/lab', 'provision/cli/progress.ts'],
+    why: 'images know no backend: every backend uses them',
+  },
+  {
+    room: 'provision/steps',
+    imports: [
+      ...['provision/process', 'provision/lab', 'provision/ssh', 'provision/images'],
+      ...['driver/dialect', 'driver/protocol'],
+    ],
+    why: 'a step is applied over ssh, the same for every backend; of the driver it reads constants',
+  },
+  {
+    room: 'provision/packer',
+    imports: ['provision/process', 'provision/lab', 'provision/ssh', 'provision/steps'],
+    why: 'Packer applies the steps to its machine',
+  },
+  {
+    room: 'provision/backends',
+    imports: backend.filter((room) => room !== 'provision/backends'),
+    why: 'the interface of backends knows no backend',
+  },
+  { room: 'provision/backends/nspawn', imports: backend, why: 'a backend never imports another' },
+  { room: 'provision/backends/vagrant', imports: backend, why: 'a backend never imports another' },
+  { room: 'provision/backends/ssh', imports: backend, why: 'a backend never imports another' },
+  {
+    room: 'provision/backends/doctor.ts',
+    imports: ['provision/backends/**', 'provision/process', 'provision/cli/progress.ts'],
+    why: 'the registry of checks of this machine',
+  },
+  {
+    room: 'provision/cli',
+    imports: ['provision/process', 'provision/lab', 'provision/cli/progress.ts', 'provision/backends/**'],
+    why: 'arguments choose a backend; steps and bringing up come later',
+  },
+  {
+    room: 'provision/lab/bring-up.ts',
+    imports: ['provision/**'],
+    why: 'puts backends, images and steps together',
+  },
+  {
+    room: 'provision/lab/with-lab.ts',
+    imports: ['provision/**'],
+    why: 'puts backends, images and steps together',
+  },
+  {
+    room: 'provision/lab.ts',
+    imports: ['provision/**'],
+    why: 'the way in; provision never imports scenarios or test',
+  },
+
+  {
+    room: 'scenarios/record',
+    imports: ['provision/**'],
+    why: 'what is recorded depends on no scenario and no report',
+  },
+  {
+    room: 'scenarios/report',
+    imports: ['scenarios/record', 'provision/process', 'provision/cli/progress.ts'],
+    why: 'the report is made of the record alone: never of the kit',
+  },
+  {
+    room: 'scenarios/kit',
+    imports: ['scenarios/record', 'provision/**', 'driver/control'],
+    why: 'the kit knows the record, and neither the report, a subject nor a scenario',
+  },
+  {
+    room: 'scenarios/subjects',
+    imports: ['scenarios/kit', 'scenarios/record', 'provision/**', 'driver/core'],
+    why: 'what is under test is brought up with the kit',
+  },
+  {
+    room: 'scenarios/walkthrough/page',
+    imports: ['scenarios/kit', 'scenarios/record', 'provision/process', 'provision/lab'],
+    why: 'the page as data is typed with the kit',
+  },
+  {
+    room: 'scenarios/walkthrough',
+    imports: ['scenarios/walkthrough/page', 'scenarios/kit', 'scenarios/subjects', 'provision/lab'],
+    why: 'a scenario uses the kit, and no scenario uses another',
+  },
+  {
+    room: 'scenarios/conformance',
+    imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab'],
+    why: 'a scenario uses the kit, and no scenario uses another',
+  },
+  {
+    room: 'scenarios/overlay',
+    imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab'],
+    why: 'a scenario uses the kit, and no scenario uses another',
+  },
+  {
+    room: 'scenarios/faults',
+    imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab', 'driver/daemon'],
+    why: 'a scenario uses the kit, and no scenario uses another; of the driver it reads the list of crash points',
+  },
+  {
+    room: 'scenarios/selection.ts',
+    imports: ['scenarios/**', 'provision/process'],
+    why: 'chooses the scenario files of a run',
+  },
+  { room: 'scenarios/main.ts', imports: ['scenarios/**', 'provision/**'], why: 'the way in' },
+
+  { room: 'test/checks', imports: [], why: 'the checks read the source tree, and import none of it' },
+  {
+    room: 'test/fixtures',
+    imports: ['driver/**', 'provision/**', 'scenarios/**'],
+    why: 'fixtures serve every kind of test',
+  },
+  {
+    room: 'test/acceptance',
+    imports: ['provision/**', 'scenarios/**', 'test/fixtures'],
+    why: 'a program of its own',
+  },
+  {
+    room: 'test/bench',
+    imports: ['driver/**', 'provision/**', 'scenarios/**', 'test/fixtures'],
+    why: 'a program of its own',
+  },
+  {
+    room: 'test/unit',
+    imports: ['driver/**', 'provision/**', 'scenarios/**', 'test/**'],
+    why: 'a unit test mirrors the source tree',
+  },
+  {
+    room: 'test/contract',
+    imports: ['driver/**', 'provision/**', 'scenarios/**', 'test/fixtures'],
+    why: 'contract tests use fixtures, and no other test',
+  },
+  {
+    room: 'test/lab',
+    imports: ['driver/**', 'provision/**', 'scenarios/**', 'test/fixtures'],
+    why: 'lab tests use fixtures, and no other test',
+  },
+  {
+    room: 'test',
+    imports: ['provision/**', 'test/checks'],
+    why: 'the programs of `npm test` and `npm run check`',
+  },
+  {
+    room: 'vitest.config.ts',
+    imports: ['provision/process', 'scenarios/selection.ts'],
+    why: 'the order of files, and the timeouts',
+  },
+  { room: 'docs', imports: [], packages: ['node:*'], why: 'an example has to work as one file' },
+]
+
+/** Packages that only the named files may import. */
+export const packagesOf: readonly { package: string; files: readonly string[]; why: string }[] = [
+  {
+    package: 'consul',
+    files: ['driver/store/consul/client.ts'],
+    why: "one file knows the package, so that the package's types and errors stay in it",
+  },
+]
