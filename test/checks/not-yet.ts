@@ -32,7 +32,6 @@ export const arrowsNotYet: readonly string[] = [
 export const longFunctionsNotYet: readonly string[] = [
   // loops
   'startDriver',
-  'startLoops',
   'startDatapath',
   'networkDatapath',
   'startEndpoints',
