@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'exhausted'
   /** it exists and cannot go yet, since something uses it */
   | 'in-use'
-  /** a record changed between our read and our write; read again and decide anew */
+  /** a record changed between our read and our write; read again and optimisticTransaction anew */
   | 'conflict'
   /** Consul, the engine or the kernel did not answer in time */
   | 'unavailable'

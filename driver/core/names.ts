@@ -6,7 +6,7 @@
  * that a change costs that network alone.
  */
 import { parseIp } from './addresses.ts'
-import { type GroupOf, group } from './grouped.ts'
+import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Cidr, Endpoint, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
 
@@ -71,18 +71,19 @@ export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
 
 /** Endpoints that a hosts file would have to name. */
 export function namedEndpoints(snapshot: Snapshot, network: NetworkId): number {
-  return group(snapshot.endpoints, namedByNetwork, network).size
+  return lookUp(snapshot.endpoints, namedByNetwork, network).size
 }
 
 type Holder = Endpoint | Service
 
 const isNamed = ({ joined, container }: Endpoint): boolean => joined && container !== undefined
-const namedByNetwork: GroupOf<Versioned<Endpoint>> = (_, { value }) => (isNamed(value) ? [value.network] : [])
+const namedByNetwork: IndexKeys<Versioned<Endpoint>> = (_, { value }) =>
+  isNamed(value) ? [value.network] : []
 
-/** Groups of both tables that have names: the same questions of endpoints and of services. */
+/** RecordIndex of both tables that have names: the same questions of endpoints and of services. */
 interface Index {
-  endpoints: GroupOf<Versioned<Endpoint>>
-  services: GroupOf<Versioned<Service>>
+  endpoints: IndexKeys<Versioned<Endpoint>>
+  services: IndexKeys<Versioned<Service>>
 }
 
 const nameKeys = (it: Holder): string[] => [
@@ -100,8 +101,8 @@ const byAddress: Index = {
 }
 
 function namedIn(snapshot: Snapshot, by: Index, name: string): Holder[] {
-  const endpoints = group(snapshot.endpoints, by.endpoints, name).values()
-  const services = group(snapshot.services, by.services, name).values()
+  const endpoints = lookUp(snapshot.endpoints, by.endpoints, name).values()
+  const services = lookUp(snapshot.services, by.services, name).values()
   return [...endpoints, ...services].map(({ value }) => value)
 }
 

@@ -1,9 +1,9 @@
 /**
- * Which pool a network gets, when its creator named none or one.
+ * Which pool a new network gets: the requested one (`--subnet`), or the first free one of a list.
  *
- * The list is walked in order and never written out (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is
- * what has to be skipped. A pool that overlaps a claim or a route of this host is never offered, nor is one that
- * the caller says was refused: dockerd asks again, for the same network, until a pool suits it.
+ * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is the number
+ * of blocks in use. A pool that overlaps a claim or a route of this host is not offered. A pool that dockerd refused
+ * is not offered either: dockerd repeats RequestPool for the same network until a pool suits it.
  */
 import {
   type Block,
@@ -21,54 +21,58 @@ import type { Cidr } from './records.ts'
 /** A block, or `block:length` for all blocks of that length in it. */
 export type PoolSource = string
 
-/** 172.21.0.0/16 … 172.31.0.0/16: those that Docker's own bridges take last, and the ones that people knew in 2015. */
-export const defaultPools: readonly PoolSource[] = [
-  ...Array.from({ length: 11 }, (_, i) => `172.${21 + i}.0.0/16`),
-]
+/** 172.21.0.0/16 … 172.31.0.0/16: the last that Docker's own bridges take, and those of the walkthrough of 2015. */
+export const defaultPools: readonly PoolSource[] = Array.from(
+  { length: 11 },
+  (_, i) => `172.${21 + i}.0.0/16`,
+)
 
 export interface PoolQuestion {
   sources?: readonly PoolSource[]
   /** Pools of all networks. */
-  claimed: Iterable<Cidr>
-  /** What this host routes already. */
-  routed?: Iterable<Cidr>
-  /** Offered before and not taken. */
-  refused?: Iterable<Cidr>
+  claimed: readonly Cidr[]
+  /** Destinations that this host routes. */
+  routed?: readonly Cidr[]
+  /** Pools that were offered for this network and refused by dockerd. */
+  refused?: readonly Cidr[]
 }
 
-/** The first pool of the list that nothing holds. Throws `exhausted`. */
-export function choosePool(question: PoolQuestion): Cidr {
-  const sources = (question.sources ?? defaultPools).map(parseSource)
-  const held = [question.claimed, question.routed ?? [], question.refused ?? []]
-    .flatMap((cidrs) => [...cidrs])
-    .map(parseCidr)
+/** The first free pool of the list. Throws `exhausted`. */
+export function choosePool({
+  sources: texts = defaultPools,
+  claimed,
+  routed = [],
+  refused = [],
+}: PoolQuestion): Cidr {
+  const sources = texts.map(parseSource)
+  const inUse = [...claimed, ...routed, ...refused].map(parseCidr)
   for (const source of sources) {
-    const free = firstFree(source, held)
+    const free = firstFree(source, inUse)
     if (free !== undefined) return formatCidr(free)
   }
-  throw noPool(sources, question)
+  throw noPool(sources, { claimed, routed, refused })
 }
 
-/** The pool that was asked for, in its canonical form. Throws `invalid`, or `taken` naming what it overlaps. */
-export function checkPool(asked: string, claimed: Iterable<Cidr>): Cidr {
+/** The requested pool in canonical form, host bits cleared. Throws `invalid`. */
+export function checkPool(asked: string): Cidr {
   const block = parseCidr(asked)
   const { first, last } = usable(block)
-  if (first === last) throw new DriverError('invalid', `${asked} has room for the gateway alone`)
-  for (const other of claimed) {
-    if (blocksOverlap(block, parseCidr(other))) throw poolTaken(formatCidr(block), other)
-  }
-  return formatCidr(block)
+  if (first !== last) return formatCidr(block)
+  throw new DriverError('invalid', `the subnet ${asked} has room for the gateway only`, {
+    hint: 'choose a larger --subnet',
+  })
 }
 
-/** `--ip-range` in its canonical form. Throws `invalid` when it is not inside the pool. */
+/** `--ip-range` in canonical form. Throws `invalid` when it is not inside the pool. */
 export function checkRange(asked: string, pool: Cidr): Cidr {
-  const [range, whole] = [parseCidr(asked), parseCidr(pool)]
+  const range = parseCidr(asked)
+  const whole = parseCidr(pool)
   const inside = range.family === whole.family && range.first >= whole.first && range.last <= whole.last
   if (!inside) throw new DriverError('invalid', `--ip-range ${asked} is not inside the subnet ${pool}`)
   return canonicalCidr(asked)
 }
 
-/** Throws `invalid` for what is neither a block nor `block:length`; for checking options at start. */
+/** Throws `invalid` unless the text is a block or `block:length`. For the driver's options at start. */
 export function checkSource(text: PoolSource): PoolSource {
   parseSource(text)
   return text
@@ -89,13 +93,13 @@ function parseSource(text: PoolSource): Source {
   return { text, within: block, length }
 }
 
-/** Jumps behind whatever is in the way, so that one large claim costs one step. */
-function firstFree({ within, length }: Source, held: readonly Block[]): Block | undefined {
+/** Continues behind each overlapping block, so that one large block costs one step. */
+function firstFree({ within, length }: Source, inUse: readonly Block[]): Block | undefined {
   const size = 1n << BigInt(bitsOf(within.family) - length)
   let first = within.first
   while (first <= within.last) {
     const block: Block = { family: within.family, first, last: first + size - 1n, length }
-    const obstacle = held.find((other) => blocksOverlap(block, other))
+    const obstacle = inUse.find((other) => blocksOverlap(block, other))
     if (obstacle === undefined) return block
     first += size * ((obstacle.last - first) / size + 1n)
   }
@@ -104,16 +108,17 @@ function firstFree({ within, length }: Source, held: readonly Block[]): Block | 
 
 function noPool(
   sources: readonly Source[],
-  { claimed, routed = [], refused = [] }: PoolQuestion,
+  { claimed, routed, refused }: Required<Omit<PoolQuestion, 'sources'>>,
 ): DriverError {
   const total = sources.reduce((sum, s) => sum + (1n << BigInt(s.length - s.within.length)), 0n)
-  const count = (cidrs: Iterable<Cidr>): number => [...cidrs].length
   const list = sources.length < 3 ? sources.map((s) => s.text).join(', ') : spanOf(sources)
   return new DriverError(
     'exhausted',
-    `no free pool: all ${total} of ${list} overlap one of ${count(claimed)} networks' pools, ` +
-      `${count(routed)} routes of this host or ${count(refused)} pools that the engine refused`,
-    { hint: 'name one with --subnet, remove a network, or give the driver a longer list of pools' },
+    `no free pool: each of the ${total} pools in ${list} overlaps a block in use ` +
+      `(${claimed.length} of networks, ${routed.length} routed by this host, ${refused.length} refused by Docker)`,
+    {
+      hint: 'choose a subnet with --subnet, remove a network, or give the driver more pools (--address-pools)',
+    },
   )
 }
 
@@ -121,14 +126,8 @@ function spanOf(sources: readonly Source[]): string {
   return `${sources[0]?.text} … ${sources.at(-1)?.text}`
 }
 
-function poolTaken(asked: Cidr, other: Cidr): DriverError {
-  return new DriverError('taken', `the subnet ${asked} overlaps ${other}, which another network has`, {
-    hint: 'choose another --subnet, or leave it out and one is chosen',
-  })
-}
-
 function badSource(text: string): DriverError {
-  return new DriverError('invalid', `'${text}' is not a list of pools`, {
-    hint: 'write a pool like 172.21.0.0/16, or 10.0.0.0/8:24 for all the /24s in it',
+  return new DriverError('invalid', `'${text}' is not a pool`, {
+    hint: 'write a block, like 172.21.0.0/16, or 10.0.0.0/8:24 for all /24 blocks in 10.0.0.0/8',
   })
 }

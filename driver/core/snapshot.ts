@@ -2,10 +2,10 @@
  * The snapshot: how it changes, and the questions that verbs and loops ask it.
  *
  * A change costs what changes: old and new snapshot share the rest, and the old one stays what it was.
- * Questions about one network or host are answered from groups (grouped.ts), without a look at the others.
+ * Questions about one network or host are answered from groups (record-index.ts), without a look at the others.
  */
 import { Map as PersistentMap } from 'immutable'
-import { carryGroups, type GroupOf, group, groups } from './grouped.ts'
+import { carryIndexes, type IndexKeys, indexOf, lookUp } from './record-index.ts'
 import type {
   Endpoint,
   EndpointId,
@@ -77,12 +77,18 @@ function changed<T extends Table>(
       else table.set(key, record)
     }
   })
-  carryGroups(
+  carryIndexes(
     before,
     after,
     deltas.map(({ key }) => key),
   )
   return after
+}
+
+/** The highest index of all records, 0 without any: the state that the snapshot is of, at least. */
+export function highestIndex(snapshot: Snapshot): number {
+  const indexes = tables.flatMap((table) => [...snapshot[table].values()].map(({ index }) => index))
+  return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }
 
 /** `<network>/<rest>`: the keys of addresses, endpoints and services; and `<host>/<rest>`, those of replicas. */
@@ -113,12 +119,12 @@ export function isOfNetworks(changed: Pick<AnyDelta, 'table' | 'key'>, host: Hos
   return changed.table === 'networks' || changed.table === 'network-names' || isReplicaOn(changed, host)
 }
 
-const replicasByHost: GroupOf<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
+const replicasByHost: IndexKeys<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
 const byNetwork = (key: string): [NetworkId] => [networkOfKey(key)]
-const endpointsByHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => [value.host]
-const endpointsByPlace: GroupOf<Versioned<Endpoint>> = (_, { value }) =>
+const endpointsByHost: IndexKeys<Versioned<Endpoint>> = (_, { value }) => [value.host]
+const endpointsByPlace: IndexKeys<Versioned<Endpoint>> = (_, { value }) =>
   placesOf(value).map((place) => keyIn(value.network, place))
-const leasesByHost: GroupOf<Versioned<Lease>> = (_, { value }) => [value.host]
+const leasesByHost: IndexKeys<Versioned<Lease>> = (_, { value }) => [value.host]
 
 export function networkById(snapshot: Snapshot, id: NetworkId): Versioned<Network> | undefined {
   return snapshot.networks.get(id)
@@ -152,13 +158,13 @@ export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId
 
 /** The first is the one that counts; a second copy is there only until it is removed. */
 export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkId): string[] {
-  const replicas = group(snapshot.replicas, replicasByHost, host).filter(({ value }) => value === network)
+  const replicas = lookUp(snapshot.replicas, replicasByHost, host).filter(({ value }) => value === network)
   return [...replicas].sort(([, a], [, b]) => a.index - b.index).map(([key]) => restOf(key))
 }
 
 /** The host's Docker network ids, and what the cluster calls them. */
 export function replicasOn(snapshot: Snapshot, host: HostName): Map<string, NetworkId> {
-  const replicas = group(snapshot.replicas, replicasByHost, host)
+  const replicas = lookUp(snapshot.replicas, replicasByHost, host)
   return new Map([...replicas].map(([key, { value }]) => [restOf(key), value]))
 }
 
@@ -171,16 +177,16 @@ export function endpoint(
 }
 
 export function endpointsOf(snapshot: Snapshot, network: NetworkId): Versioned<Endpoint>[] {
-  return [...group(snapshot.endpoints, byNetwork, network).values()]
+  return [...lookUp(snapshot.endpoints, byNetwork, network).values()]
 }
 
 export function endpointsOnHost(snapshot: Snapshot, host: HostName): Versioned<Endpoint>[] {
-  return [...group(snapshot.endpoints, endpointsByHost, host).values()]
+  return [...lookUp(snapshot.endpoints, endpointsByHost, host).values()]
 }
 
 /** Endpoints of the network that have this MAC or address: more than one only while something is wrong. */
 export function endpointsAt(snapshot: Snapshot, network: NetworkId, place: Mac | Ip): Versioned<Endpoint>[] {
-  return [...group(snapshot.endpoints, endpointsByPlace, keyIn(network, place)).values()]
+  return [...lookUp(snapshot.endpoints, endpointsByPlace, keyIn(network, place)).values()]
 }
 
 /** Where an endpoint's entries stand: its MAC, then its addresses. */
@@ -190,15 +196,15 @@ export function placesOf({ mac, v4, v6 }: Endpoint): [Mac, ...Ip[]] {
 
 /** Under their whole keys. */
 export function leasesOf(snapshot: Snapshot, network: NetworkId): PersistentMap<string, Versioned<Lease>> {
-  return group(snapshot.addresses, byNetwork, network)
+  return lookUp(snapshot.addresses, byNetwork, network)
 }
 
 export function leasesOnHost(snapshot: Snapshot, host: HostName): PersistentMap<string, Versioned<Lease>> {
-  return group(snapshot.addresses, leasesByHost, host)
+  return lookUp(snapshot.addresses, leasesByHost, host)
 }
 
 export function servicesOf(snapshot: Snapshot, network: NetworkId): Versioned<Service>[] {
-  return [...group(snapshot.services, byNetwork, network).values()]
+  return [...lookUp(snapshot.services, byNetwork, network).values()]
 }
 
 /** Hosts with an endpoint on the network. */
@@ -213,5 +219,5 @@ export function networksUsedBy(snapshot: Snapshot, host: HostName): NetworkId[] 
 
 /** Networks that have at least one endpoint anywhere. */
 export function networksInUse(snapshot: Snapshot): NetworkId[] {
-  return [...groups(snapshot.endpoints, byNetwork).keys()].sort()
+  return [...indexOf(snapshot.endpoints, byNetwork).keys()].sort()
 }

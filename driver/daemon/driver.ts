@@ -23,16 +23,16 @@ import { startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
 import type { LaneStatus } from '../loops/kit/work-queue.ts'
 import { startNetworks } from '../loops/networks/loop.ts'
+import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
-import { answerWithinS } from '../protocol/bounds.ts'
 import { listenOn } from '../protocol/socket.ts'
 import { storeAnswersWithinMs } from '../store/consul/store.ts'
-import { counting } from '../store/counting.ts'
+import { countFailures } from '../store/count-failures.ts'
 import type { Store } from '../store/store.ts'
-import { createVerbs } from '../verbs/all.ts'
 import { blankHost, type VerbContext } from '../verbs/context.ts'
+import { createVerbs } from '../verbs/create-verbs.ts'
 import { createOwed } from '../verbs/deferred.ts'
-import { evict } from '../verbs/evict.ts'
+import { evict } from '../verbs/evict-host.ts'
 import { finishRemoval } from '../verbs/network.ts'
 import { recently } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
@@ -83,7 +83,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const { host, kernel, log, version, namespaceFolder, answerWithinMs = 1000 * answerWithinS.usual } = options
   const startedAt = new Date().toISOString()
   const metrics = createMetrics(() => status())
-  const store = counting(options.store, metrics.onStoreError)
+  const store = countFailures(options.store, metrics.onStoreError)
   const place = await watchUnderlay(options)
   const owed = createOwed(store, log)
   const localNamespaceOf = (network: NetworkId): string | undefined => {

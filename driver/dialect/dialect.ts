@@ -57,11 +57,10 @@ export function startDialect(options: DialectOptions): Dialect {
     networks: () => viewNetworks(store.snapshot(), host),
     claimed: () => [...store.snapshot().pools.keys()],
     async choosePool(refused) {
-      const [claimed, routed] = [store.snapshot().pools.keys(), await context.routes()]
       const pool = choosePool({
         sources: context.pools,
-        claimed,
-        routed,
+        claimed: [...store.snapshot().pools.keys()],
+        routed: await context.routes(),
         refused: [...refused, ...chosen.all()],
       })
       chosen.add(pool)

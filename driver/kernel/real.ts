@@ -13,10 +13,10 @@ import { namespaceFolder } from '../core/datapath/desired.ts'
 import { vxlanDifference } from '../core/datapath/plan.ts'
 import { showOp } from '../core/datapath/show.ts'
 import { DriverError } from '../core/errors.ts'
+import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
 import { hasMark, looseEndsIn, observed, routesIn, underlayIn } from './parse.ts'
-import { type Failure, failuresOf, type Run, runner } from './run.ts'
 import type { Outcome } from './shell.ts'
 
 export interface RealKernelOptions {

@@ -11,7 +11,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { ZodError } from 'zod'
 import { asDriverError, DriverError, type ErrorCode } from '../core/errors.ts'
 import type { Verbs } from '../verbs/verbs.ts'
-import { answerWithinS } from './bounds.ts'
+import { answerWithinS } from './answer-timeout.ts'
 import { type Route, routes } from './routes.ts'
 
 export interface Call {

@@ -3,8 +3,8 @@
  */
 import type { Snapshot } from '../core/records.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
-import { createDiskCopy, createSaver, loadSnapshot } from './disk.ts'
-import type { Log } from './log.ts'
+import type { Log } from '../log.ts'
+import { createSaver, openDiskCopyFile, readDiskCopyFile } from './disk-copy-file.ts'
 import type { ChangedKey } from './store.ts'
 
 export interface Copy {
@@ -18,7 +18,7 @@ export interface CopyOptions {
   saveEveryMs?: number
 }
 
-export async function copyOnDisk(
+export async function openDiskCopy(
   { diskPath, saveEveryMs = 1000 }: CopyOptions,
   store: string,
   log: Log,
@@ -26,11 +26,11 @@ export async function copyOnDisk(
   if (diskPath === undefined) {
     return { snapshot: emptySnapshot(), touch: () => undefined, flush: async () => undefined }
   }
-  const known = await loadSnapshot(diskPath, store).catch((error) => {
+  const known = await readDiskCopyFile(diskPath, store).catch((error) => {
     log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is left out')
     return undefined
   })
-  const disk = createDiskCopy(diskPath, store)
+  const disk = openDiskCopyFile(diskPath, store)
   let current = known ?? emptySnapshot()
   let changed = new Map<string, ChangedKey>()
   const failed = (error: unknown): void =>

@@ -1,9 +1,8 @@
-/**
- * Who wants to know of changes. One that throws is a defect of its own and keeps nothing from the others.
- */
+/** Listeners of one event. An error of one listener is reported and does not keep the event from the others. */
 export interface Listeners<Event extends unknown[]> {
+  /** Returns the function that removes the listener. */
   add(listener: (...event: Event) => void): () => void
-  tell(...event: Event): void
+  notify(...event: Event): void
 }
 
 export function createListeners<Event extends unknown[]>(failed: (error: unknown) => void): Listeners<Event> {
@@ -14,7 +13,7 @@ export function createListeners<Event extends unknown[]>(failed: (error: unknown
       all.add(entry)
       return () => void all.delete(entry)
     },
-    tell(...event) {
+    notify(...event) {
       for (const { listener } of [...all]) {
         try {
           listener(...event)

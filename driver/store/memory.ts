@@ -9,10 +9,10 @@ import { setImmediate as later } from 'node:timers/promises'
 import { DriverError } from '../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../core/records.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
+import { type Log, silentLog } from '../log.ts'
 import { conflictAt, type Step, stepsOf, writtenBy } from './consul/operations.ts'
 import { createListeners } from './listeners.ts'
-import { type Log, silent } from './log.ts'
-import { createReplica, type RawRecord, type Replica, type Written } from './mirror.ts'
+import { createMirror, type Mirror, type RawRecord, type Written } from './mirror.ts'
 import type { ChangedKey, Store } from './store.ts'
 
 export interface MemoryCluster {
@@ -32,7 +32,7 @@ interface Shared {
 }
 
 interface Member {
-  replica: Replica
+  mirror: Mirror
   missed: boolean
   becameFresh(): void
 }
@@ -69,15 +69,15 @@ export function createMemoryStore(host: HostName = 'net-1'): Store {
   return createMemoryCluster().open(host)
 }
 
-function open(shared: Shared, host: HostName, log: Log = silent): Store {
+function open(shared: Shared, host: HostName, log: Log = silentLog): Store {
   const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
   const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
-  const replica = createReplica(emptySnapshot(), {
-    changed: listeners.tell,
+  const mirror = createMirror(emptySnapshot(), {
+    changed: listeners.notify,
     corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
   })
-  const member = { replica, missed: false, becameFresh: freshness.tell }
+  const member = { mirror, missed: false, becameFresh: freshness.notify }
   const id = `${host}-${randomUUID()}`
   let closed = false
   const answer = async (): Promise<void> => {
@@ -87,11 +87,11 @@ function open(shared: Shared, host: HostName, log: Log = silent): Store {
   shared.members.add(member)
   refresh(shared, member)
   return {
-    snapshot: () => replica.snapshot(),
+    snapshot: () => mirror.snapshot(),
     async read(): Promise<Snapshot> {
       await answer()
       refresh(shared, member)
-      return replica.snapshot()
+      return mirror.snapshot()
     },
     async commit(changes) {
       const steps = stepsOf(changes)
@@ -104,9 +104,9 @@ function open(shared: Shared, host: HostName, log: Log = silent): Store {
       url: 'memory',
       fresh: !shared.away,
       ageMs: 0,
-      index: replica.index(),
+      index: mirror.index(),
       lastError: shared.away ? away(true).message : undefined,
-      corrupt: replica.corrupt(),
+      corrupt: mirror.corrupt(),
     }),
     async session() {
       await answer()
@@ -125,10 +125,10 @@ function open(shared: Shared, host: HostName, log: Log = silent): Store {
   }
 }
 
-function commit(shared: Shared, own: { replica: Replica }, steps: readonly Step[]): void {
+function commit(shared: Shared, own: { mirror: Mirror }, steps: readonly Step[]): void {
   const failed = steps.find((step) => !holds(step.change, indexOf(shared, step)))
   if (failed !== undefined) {
-    const unreadable = own.replica.corrupt().includes(`${failed.table}/${failed.key}`)
+    const unreadable = own.mirror.corrupt().includes(`${failed.table}/${failed.key}`)
     throw conflictAt(failed, unreadable ? 'its value cannot be read' : undefined)
   }
   const written = writtenBy(steps)
@@ -139,7 +139,7 @@ function commit(shared: Shared, own: { replica: Replica }, steps: readonly Step[
     if (value === undefined) shared.records.delete(name)
     else shared.records.set(name, { table, key, index, text: JSON.stringify(value) })
   }
-  own.replica.commit(index, written)
+  own.mirror.commit(index, written)
   for (const member of shared.members) void deliver(shared, member, index, written)
 }
 
@@ -151,12 +151,12 @@ async function deliver(
 ): Promise<void> {
   await later()
   if (shared.away) member.missed = true
-  else member.replica.follow([{ index, written }], index)
+  else member.mirror.follow([{ index, written }], index)
 }
 
 function refresh(shared: Shared, member: Member): void {
   member.missed = false
-  member.replica.beginFullRead().finish([...shared.records.values()], shared.index)
+  member.mirror.beginFullRead().finish([...shared.records.values()], shared.index)
 }
 
 function holds(change: Change, index: number | undefined): boolean {

@@ -23,7 +23,7 @@ export interface Written extends ChangedKey {
   value: unknown
 }
 
-export interface Replica {
+export interface Mirror {
   snapshot(): Snapshot
   /** Everything up to this index of Consul's is in the snapshot. */
   index(): number
@@ -43,13 +43,13 @@ export interface FullRead {
   abandon(): void
 }
 
-export interface ReplicaEvents {
+export interface MirrorEvents {
   changed(snapshot: Snapshot, keys: readonly ChangedKey[]): void
   /** Once per key and index. */
   corrupt(error: unknown): void
 }
 
-interface State extends ReplicaEvents {
+interface State extends MirrorEvents {
   snapshot: Snapshot
   complete: number
   /** False for values from the disk copy, which may be of another Consul: no index is compared with theirs. */
@@ -68,7 +68,7 @@ interface Journal {
   surpassed: number
 }
 
-export function createReplica(snapshot: Snapshot, events: ReplicaEvents): Replica {
+export function createMirror(snapshot: Snapshot, events: MirrorEvents): Mirror {
   const state: State = {
     ...events,
     snapshot,

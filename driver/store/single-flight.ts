@@ -4,7 +4,7 @@
  * Who comes while one is on its way shares the next one, which begins after it: an answer is never older than the
  * question.
  */
-export function coalesce(task: () => Promise<void>): () => Promise<void> {
+export function singleFlight(task: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined
   let next: Promise<void> | undefined
   const start = (): Promise<void> => {

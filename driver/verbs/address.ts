@@ -5,9 +5,9 @@
  * Every host that makes its copy of the network asks for them again and is told the same.
  */
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
-import { removeEndpointAndLeases } from '../core/changes.ts'
 import { DriverError } from '../core/errors.ts'
 import { checkAddress, checkInPool, nextAddress } from '../core/leases.ts'
+import { removeEndpointAndLeases } from '../core/record-changes.ts'
 import type {
   Change,
   Cidr,
@@ -23,9 +23,9 @@ import type {
 import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
-import type { Serial } from './keyed-mutex.ts'
+import type { KeyedMutex } from './keyed-mutex.ts'
 import { followLeases, type LastLeased } from './last-leased.ts'
-import { type Decision, decide } from './optimistic.ts'
+import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
 
 /** A lease of ours that no endpoint has taken up by then was never used: it can be asked for again. */
@@ -35,17 +35,17 @@ const cheapRetries = 3
 
 export function addressVerbs(
   context: VerbContext,
-  serially: Serial,
+  mutex: KeyedMutex,
 ): Pick<Verbs, 'requestAddress' | 'releaseAddress'> {
   const { store, host, now, owed } = context
   const last = followLeases(store)
   return {
     async requestAddress(ask, signal) {
       const cidr = knownPool(ask.pool)
-      const ip = await serially(`pool ${cidr}`, async () => {
+      const ip = await mutex(`pool ${cidr}`, async () => {
         const refused = new Set<Ip>()
         const at = { host, now: now(), refused, last }
-        return decide(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
+        return optimisticTransaction(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
           signal,
           noted: ({ cause }, attempt) =>
             noteRefused(refused, cause as ConflictCause) && attempt <= cheapRetries,
@@ -55,7 +55,7 @@ export function addressVerbs(
     },
     releaseAddress({ pool, address }) {
       return owed.do(`release ${address} of ${pool}`, () =>
-        decide(store, (snapshot) => release(snapshot, host, pool, address)),
+        optimisticTransaction(store, (snapshot) => release(snapshot, host, pool, address)),
       )
     },
   }
@@ -69,7 +69,7 @@ interface Circumstances {
   last: LastLeased
 }
 
-function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumstances): Decision<Ip> {
+function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumstances): Proposal<Ip> {
   const claim = snapshot.pools.get(cidr)
   if (claim === undefined) throw unknownPool(cidr)
   const id = claim.value.network
@@ -86,13 +86,13 @@ function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumst
   return lease(snapshot, network, pool, ask, at)
 }
 
-function gatewayOfNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Decision<Ip> {
+function gatewayOfNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Proposal<Ip> {
   const gateway = address === undefined ? lastUsable(cidr) : checkInPool(address, cidr)
   if (claim.value.gateway === gateway) return { changes: [], answer: gateway }
   return { changes: [updateClaim(cidr, claim, { gateway })], answer: gateway }
 }
 
-function reserveForNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Decision<Ip> {
+function reserveForNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Proposal<Ip> {
   if (address === undefined) throw new DriverError('invalid', `${cidr} belongs to no network yet`)
   const ip = checkInPool(address, cidr)
   const { gateway, reserved } = claim.value
@@ -124,7 +124,7 @@ function lease(
   pool: Pool,
   { address }: AddressAsk,
   { host, now, refused, last }: Circumstances,
-): Decision<Ip> {
+): Proposal<Ip> {
   const { id } = network.value
   const leases = leasesOf(snapshot, id)
   const leaseOf = (ip: Ip): Versioned<Lease> | undefined => leases.get(keyIn(id, ip))
@@ -157,7 +157,7 @@ function addressOfService(
   { value, index }: Versioned<Lease>,
   address: string,
   host: HostName,
-): Decision<Ip> {
+): Proposal<Ip> {
   const { id } = network.value
   const [ip, name] = [canonicalIp(address), value.service ?? '']
   const holder = snapshot.services.get(keyIn(id, name))?.value.holder
@@ -182,8 +182,8 @@ function noteRefused(refused: Set<Ip>, { table, key }: ConflictCause): boolean {
 }
 
 /** Only a lease of this host that no published service keeps. Its endpoint goes too, if Docker did not say so before. */
-function release(snapshot: Snapshot, host: HostName, pool: string, address: string): Decision<void> {
-  const nothing: Decision<void> = { changes: [], answer: undefined }
+function release(snapshot: Snapshot, host: HostName, pool: string, address: string): Proposal<void> {
+  const nothing: Proposal<void> = { changes: [], answer: undefined }
   if (!isCidr(pool) || !isIp(address)) return nothing
   const id = snapshot.pools.get(knownPool(pool))?.value.network
   const key = keyIn(id ?? '', canonicalIp(address))

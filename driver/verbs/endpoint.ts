@@ -5,9 +5,9 @@
  * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
  */
 import { macOf, withoutLength } from '../core/addresses.ts'
-import { bindService, removeEndpoint } from '../core/changes.ts'
 import { containerEndName } from '../core/datapath/desired.ts'
 import { DriverError } from '../core/errors.ts'
+import { bindService, removeEndpoint } from '../core/record-changes.ts'
 import type {
   Change,
   Endpoint,
@@ -22,7 +22,7 @@ import type {
 } from '../core/records.ts'
 import { keyIn, networkIdOnHost, networkOnHost } from '../core/snapshot.ts'
 import type { VerbContext } from './context.ts'
-import { type Decision, decide } from './optimistic.ts'
+import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
 
 export function endpointVerbs(
@@ -32,10 +32,12 @@ export function endpointVerbs(
   return {
     createEndpoint(ask, signal) {
       making.add(ask.endpoint)
-      return decide(store, (snapshot) => create(snapshot, ask, context), { signal })
+      return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
     },
     async join(ask, signal) {
-      const network = await decide(store, (snapshot) => join(snapshot, ask, context), { signal })
+      const network = await optimisticTransaction(store, (snapshot) => join(snapshot, ask, context), {
+        signal,
+      })
       await context.settled(network.id, ask.endpoint)
       making.remove(ask.endpoint)
       return { device: containerEndName(ask.endpoint), internal: network.internal }
@@ -43,19 +45,19 @@ export function endpointVerbs(
     leave(ask) {
       leaving.add(ask.endpoint)
       return owed.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
-        decide(store, (snapshot) => leave(snapshot, host, ask)),
+        optimisticTransaction(store, (snapshot) => leave(snapshot, host, ask)),
       )
     },
     deleteEndpoint(ask) {
       leaving.add(ask.endpoint)
       return owed.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
-        decide(store, (snapshot) => remove(snapshot, host, ask)),
+        optimisticTransaction(store, (snapshot) => remove(snapshot, host, ask)),
       )
     },
   }
 }
 
-function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Decision<Mac> {
+function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Proposal<Mac> {
   const { host, underlay } = context
   const network = networkHere(snapshot, host, ask.network)
   const id = network.value.id
@@ -115,7 +117,7 @@ function takeLease(snapshot: Snapshot, { network, id, host }: Endpoint, ip: stri
   }
 }
 
-function join(snapshot: Snapshot, ask: EndpointRef, { host, underlay }: VerbContext): Decision<Network> {
+function join(snapshot: Snapshot, ask: EndpointRef, { host, underlay }: VerbContext): Proposal<Network> {
   const network = networkHere(snapshot, host, ask.network)
   const endpoint = ownEndpoint(snapshot, host, network.value.id, ask.endpoint)
   if (endpoint === undefined) {
@@ -130,13 +132,13 @@ function join(snapshot: Snapshot, ask: EndpointRef, { host, underlay }: VerbCont
   return { changes: done ? [] : [update({ ...value, joined: true, vtep }, index)], answer: network.value }
 }
 
-function leave(snapshot: Snapshot, host: HostName, ask: EndpointRef): Decision<void> {
+function leave(snapshot: Snapshot, host: HostName, ask: EndpointRef): Proposal<void> {
   const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
   if (endpoint === undefined || !endpoint.value.joined) return { changes: [], answer: undefined }
   return { changes: [update({ ...endpoint.value, joined: false }, endpoint.index)], answer: undefined }
 }
 
-function remove(snapshot: Snapshot, host: HostName, ask: EndpointRef): Decision<void> {
+function remove(snapshot: Snapshot, host: HostName, ask: EndpointRef): Proposal<void> {
   const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
   return { changes: endpoint === undefined ? [] : removeEndpoint(snapshot, endpoint), answer: undefined }
 }

@@ -1,9 +1,9 @@
 /**
  * One after the other, per key: requests of this host that would only take each other's address or pool away.
  */
-export type Serial = <T>(key: string, work: () => Promise<T>) => Promise<T>
+export type KeyedMutex = <T>(key: string, work: () => Promise<T>) => Promise<T>
 
-export function serial(): Serial {
+export function createKeyedMutex(): KeyedMutex {
   const tails = new Map<string, Promise<unknown>>()
   return (key, work) => {
     const before = tails.get(key) ?? Promise.resolve()

@@ -7,16 +7,17 @@
  * and every endpoint's creation demands the very version of the network that it has seen.
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
-import { addReplica, removeNetwork, removeReplica } from '../core/changes.ts'
 import { innerMtu } from '../core/datapath/desired.ts'
 import { DriverError, isCode } from '../core/errors.ts'
+import { addReplica, removeNetwork, removeReplica } from '../core/record-changes.ts'
 import type { Change, Network, NetworkId, Pool, PoolClaim, Snapshot, Versioned } from '../core/records.ts'
 import { endpointsOf, localIdsOf, networkIdOnHost } from '../core/snapshot.ts'
 import { checkVni, nextVni } from '../core/vnis.ts'
 import type { Store } from '../store/store.ts'
+import { splitIntoCommits } from '../store/transaction-limits.ts'
 import type { VerbContext } from './context.ts'
-import { type Decision, decide } from './optimistic.ts'
-import { type NetworkOptions, parseOptions } from './options.ts'
+import { type NetworkOptions, parseOptions } from './network-options.ts'
+import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
 
 export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
@@ -33,12 +34,14 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
         replicaOf === undefined
           ? create(snapshot, ask, options, context)
           : map(snapshot, ask, replicaOf, context)
-      return decide(store, decision, { signal })
+      return optimisticTransaction(store, decision, { signal })
     },
     deleteNetwork(localId) {
       creating.remove(localId)
       return owed.do(`delete network ${localId.slice(0, 12)}`, async () => {
-        const unused = await decide(store, (snapshot) => markForRemoval(snapshot, localId, context))
+        const unused = await optimisticTransaction(store, (snapshot) =>
+          markForRemoval(snapshot, localId, context),
+        )
         if (unused !== undefined) await finishRemoval(store, unused)
       })
     },
@@ -63,7 +66,7 @@ function create(
   ask: NetworkAsk,
   options: NetworkOptions,
   context: VerbContext,
-): Decision<void> {
+): Proposal<void> {
   const { host, now } = context
   const id = ask.localId
   if (snapshot.networks.get(id)?.value.createdBy === host) return { changes: [], answer: undefined }
@@ -126,7 +129,7 @@ function ownClaim(
 }
 
 /** This host's copy of a network that exists: only its place here is new. */
-function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbContext): Decision<void> {
+function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbContext): Proposal<void> {
   const network = snapshot.networks.get(id)
   if (network === undefined || network.value.removing) {
     throw new DriverError('not-found', `the cluster has no network ${id.slice(0, 12)}`, {
@@ -153,7 +156,7 @@ export function markForRemoval(
   snapshot: Snapshot,
   localId: string,
   { host }: Pick<VerbContext, 'host'>,
-): Decision<NetworkId | undefined> {
+): Proposal<NetworkId | undefined> {
   const id = networkIdOnHost(snapshot, host, localId)
   const changes = removeReplica(snapshot, host, localId)
   const network = id === undefined ? undefined : snapshot.networks.get(id)
@@ -182,16 +185,20 @@ export async function finishRemoval(store: Store, id: NetworkId): Promise<void> 
     const snapshot = await store.read()
     const network = snapshot.networks.get(id)
     if (!network?.value.removing) return
-    const used = endpointsOf(snapshot, id).length > 0
     try {
-      for (const changes of used ? [[unmark(network)]] : removeNetwork(snapshot, network))
-        await store.commit(changes)
+      for (const changes of removalCommits(snapshot, network)) await store.commit(changes)
       return
     } catch (error) {
       // Another host does the same, or a name was learnt in the meantime: look again.
       if (!isCode(error, 'conflict')) throw error
     }
   }
+}
+
+function removalCommits(snapshot: Snapshot, network: Versioned<Network>): Change[][] {
+  if (endpointsOf(snapshot, network.value.id).length > 0) return [[unmark(network)]]
+  const { contents, claims } = removeNetwork(snapshot, network)
+  return [...splitIntoCommits(contents), claims]
 }
 
 function foreignIpam(): DriverError {

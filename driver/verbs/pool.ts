@@ -10,8 +10,8 @@ import { DriverError } from '../core/errors.ts'
 import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pools.ts'
 import type { Change, Cidr, HostName, Network, PoolClaim, Snapshot, Versioned } from '../core/records.ts'
 import type { VerbContext } from './context.ts'
-import type { Serial } from './keyed-mutex.ts'
-import { type Decision, decide } from './optimistic.ts'
+import type { KeyedMutex } from './keyed-mutex.ts'
+import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import { recently } from './ttl-set.ts'
 import { type PoolAsk, replicaOption, type Verbs } from './verbs.ts'
 
@@ -21,7 +21,7 @@ const maxRetractions = 10
 
 export function poolVerbs(
   context: VerbContext,
-  serially: Serial,
+  mutex: KeyedMutex,
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
   const offered = recently<Cidr>(offeredForMs, context.now)
@@ -32,9 +32,13 @@ export function poolVerbs(
       ask.pool === undefined
         ? chooseFor(snapshot, context.pools, routed, offered.all())
         : checkAsked(snapshot, host, ask.pool)
-    const cidr = await decide(store, (snapshot) => claim(snapshot, choose(snapshot), ask, context), {
-      signal,
-    })
+    const cidr = await optimisticTransaction(
+      store,
+      (snapshot) => claim(snapshot, choose(snapshot), ask, context),
+      {
+        signal,
+      },
+    )
     offered.add(cidr)
     return (await retractIfLate(context, cidr)) ? undefined : cidr
   }
@@ -43,8 +47,9 @@ export function poolVerbs(
     async requestPool(ask, signal) {
       checkAsk(ask)
       const replicaOf = ask.options[replicaOption]
-      if (replicaOf !== undefined) return decide(store, (snapshot) => poolOfReplica(snapshot, replicaOf, ask))
-      return serially('pools', async () => {
+      if (replicaOf !== undefined)
+        return optimisticTransaction(store, (snapshot) => poolOfReplica(snapshot, replicaOf, ask))
+      return mutex('pools', async () => {
         for (let attempt = 0; attempt < maxRetractions; attempt++) {
           const cidr = await claimOnce(ask, signal)
           if (cidr !== undefined) return cidr
@@ -54,7 +59,7 @@ export function poolVerbs(
         })
       })
     },
-    releasePool: (pool) => decide(store, (snapshot) => release(snapshot, host, pool)),
+    releasePool: (pool) => optimisticTransaction(store, (snapshot) => release(snapshot, host, pool)),
   }
 }
 
@@ -77,7 +82,7 @@ function checkAsk({ pool, range, options, v6 }: PoolAsk): void {
 }
 
 /** The pool that the network has already; nothing is claimed. */
-function poolOfReplica(snapshot: Snapshot, id: string, { pool, v6 }: PoolAsk): Decision<Cidr> {
+function poolOfReplica(snapshot: Snapshot, id: string, { pool, v6 }: PoolAsk): Proposal<Cidr> {
   const network = snapshot.networks.get(id)?.value
   if (network === undefined || network.removing) {
     throw new DriverError('not-found', `the cluster has no network ${id.slice(0, 12)}`)
@@ -96,19 +101,19 @@ function chooseFor(
   routed: readonly Cidr[],
   offered: readonly Cidr[],
 ): Cidr {
-  const question = { sources, claimed: snapshot.pools.keys(), routed }
+  const claimed = [...snapshot.pools.keys()]
   try {
-    return choosePool({ ...question, claimed: [...snapshot.pools.keys()], refused: offered })
+    return choosePool({ sources, claimed, routed, refused: offered })
   } catch (error) {
     if (offered.length === 0) throw error
-    // Better one that was offered a moment ago than none: networks may come and go fast.
-    return choosePool({ ...question, claimed: [...snapshot.pools.keys()] })
+    // A pool that was offered a moment ago is better than an error: networks may be made and removed quickly.
+    return choosePool({ sources, claimed, routed })
   }
 }
 
 /** The block that was asked for with `--subnet`. Throws `taken` with the name of the network that has it. */
 function checkAsked(snapshot: Snapshot, host: HostName, asked: string): Cidr {
-  const cidr = checkPool(asked, [])
+  const cidr = checkPool(asked)
   for (const [other, { value }] of snapshot.pools) {
     const ownLeftover = other === cidr && value.host === host && value.network === undefined
     if (overlaps(cidr, other) && !ownLeftover) throw poolTaken(snapshot, cidr, other, value)
@@ -121,7 +126,7 @@ function claim(
   cidr: Cidr,
   ask: PoolAsk,
   { host, now }: Pick<VerbContext, 'host' | 'now'>,
-): Decision<Cidr> {
+): Proposal<Cidr> {
   const value: PoolClaim = {
     host,
     ...(ask.range === undefined ? {} : { range: checkRange(ask.range, cidr) }),
@@ -144,7 +149,7 @@ async function retractIfLate({ store, host }: VerbContext, cidr: Cidr): Promise<
   const own = snapshot.pools.get(cidr)
   const first = firstRival(snapshot, cidr)
   if (own === undefined || first === undefined) return false
-  await decide(store, (now) => release(now, host, cidr))
+  await optimisticTransaction(store, (now) => release(now, host, cidr))
   return true
 }
 
@@ -164,7 +169,7 @@ function wasAnswered({ value }: Versioned<PoolClaim>): boolean {
 }
 
 /** Only a claim of this host that no network was made of; all else is not ours to release. */
-function release(snapshot: Snapshot, host: HostName, pool: string): Decision<void> {
+function release(snapshot: Snapshot, host: HostName, pool: string): Proposal<void> {
   const key = isCidr(pool) ? canonicalCidr(pool) : pool
   const own = snapshot.pools.get(key)
   const mine = own !== undefined && own.value.host === host && own.value.network === undefined

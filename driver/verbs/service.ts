@@ -32,8 +32,8 @@ import {
 } from '../core/services.ts'
 import { keyIn, localIdOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
-import { inTheWay, orWithout } from './conflicts.ts'
-import { type Decision, decide } from './optimistic.ts'
+import { explainIfAway, hostConflict } from './host-conflicts.ts'
+import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { Verbs } from './verbs.ts'
 
 export interface ServiceContext {
@@ -75,8 +75,10 @@ const attachTakesMs = 30_000
 export function serviceVerbs(context: ServiceContext, addresses: Addresses): ServiceVerbs {
   const { store, defaultNetwork } = context
   const find = (snapshot: Snapshot, name: string): ServiceView => findService(snapshot, name, defaultNetwork)
-  const onRecord = <T>(name: string, change: (found: Found) => Decision<T>): Promise<T> =>
-    orWithout(store, () => decide(store, (snapshot) => change(published(snapshot, find(snapshot, name)))))
+  const onRecord = <T>(name: string, change: (found: Found) => Proposal<T>): Promise<T> =>
+    explainIfAway(store, () =>
+      optimisticTransaction(store, (snapshot) => change(published(snapshot, find(snapshot, name)))),
+    )
   return {
     list(network) {
       const snapshot = store.snapshot()
@@ -90,7 +92,9 @@ export function serviceVerbs(context: ServiceContext, addresses: Addresses): Ser
     attach: (name, container) => onRecord(name, (found) => attach(found, context, container)),
     giveUp: (name) => onRecord(name, (found) => giveUp(found, context)),
     attached: (name, container) =>
-      orWithout(store, () => attached(store.snapshot(), find(store.snapshot(), name), container, context)),
+      explainIfAway(store, () =>
+        attached(store.snapshot(), find(store.snapshot(), name), container, context),
+      ),
     detached: (name) => onRecord(name, (found) => letGo(found, context)),
   }
 }
@@ -126,13 +130,13 @@ async function publish(
   const { store, host, defaultNetwork } = context
   const ref = parseServiceName(text)
   const name = checkServiceName(ref.service)
-  const there = await decide(store, (snapshot) => holderOf(snapshot, ref, context), { signal })
+  const there = await optimisticTransaction(store, (snapshot) => holderOf(snapshot, ref, context), { signal })
   if (there !== undefined && options.existing && there.published) return there
   if (there !== undefined) throw nameTaken(there)
   const { value: network } = serviceNetwork(store.snapshot(), ref, defaultNetwork)
   const leased = await leaseFor(network, addresses, signal)
   try {
-    await decide(store, (snapshot) => {
+    await optimisticTransaction(store, (snapshot) => {
       const { answer } = holderOf(snapshot, ref, context)
       if (answer !== undefined) throw nameTaken(answer)
       return create(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), name, leased, host)
@@ -151,7 +155,7 @@ function holderOf(
   snapshot: Snapshot,
   ref: ServiceRef,
   { defaultNetwork }: ServiceContext,
-): Decision<ServiceView | undefined> {
+): Proposal<ServiceView | undefined> {
   const network = serviceNetwork(snapshot, ref, defaultNetwork)
   const all = listServices(snapshot, network.value.id)
   return { changes: [], answer: all.find(({ name }) => name === ref.service) }
@@ -181,7 +185,7 @@ function create(
   name: string,
   leased: readonly Leased[],
   host: HostName,
-): Decision<void> {
+): Proposal<void> {
   const [v4, v6] = leased.map(({ ip }) => ip)
   if (v4 === undefined) throw new DriverError('internal', 'a service without an address')
   const id = randomBytes(32).toString('hex')
@@ -194,11 +198,11 @@ function create(
   return { changes, answer: undefined }
 }
 
-function unpublish({ snapshot, view, record, network }: Found): Decision<void> {
+function unpublish({ snapshot, view, record, network }: Found): Proposal<void> {
   if (view.backend !== undefined) {
     const { host, container } = view.backend
     const hint = `first: multihost service detach ${container?.name ?? 'CONTAINER'} ${named(view)}`
-    throw inTheWay(host, 'in-use', attachedTo(view, view.backend), hint)
+    throw hostConflict(host, 'in-use', attachedTo(view, view.backend), hint)
   }
   const addresses = ipsOf(record.value).flatMap((ip): Change[] => {
     const key = keyIn(network.value.id, ip)
@@ -216,7 +220,7 @@ function attach(
   found: Found,
   context: ServiceContext,
   container: Container | undefined,
-): Decision<Attachment> {
+): Proposal<Attachment> {
   const { snapshot, view, record, network } = found
   const { host, now } = context
   const localId = localIdHere(snapshot, network.value, host)
@@ -242,7 +246,7 @@ function checkFree(
 ): void {
   if (view.backend !== undefined) {
     const hint = 'a service has one container in the whole cluster; detach that one first'
-    throw inTheWay(view.backend.host, 'taken', attachedTo(view, view.backend), hint)
+    throw hostConflict(view.backend.host, 'taken', attachedTo(view, view.backend), hint)
   }
   const { host, container, attachingSince } = record.value.holder ?? {}
   const age = attachingSince === undefined ? attachTakesMs : now.getTime() - Date.parse(attachingSince)
@@ -268,13 +272,13 @@ function checkFixedAddresses(snapshot: Snapshot, network: Network, host: HostNam
   )
 }
 
-function giveUp({ record }: Found, { host }: ServiceContext): Decision<void> {
+function giveUp({ record }: Found, { host }: ServiceContext): Proposal<void> {
   const { holder } = record.value
   if (holder?.host !== host || holder.attachingSince === undefined) return { changes: [], answer: undefined }
   return { changes: [changeRecord(record, withoutHolder)], answer: undefined }
 }
 
-function letGo({ record }: Found, { host }: ServiceContext): Decision<void> {
+function letGo({ record }: Found, { host }: ServiceContext): Proposal<void> {
   if (record.value.holder?.host !== host) return { changes: [], answer: undefined }
   return { changes: [changeRecord(record, withoutHolder)], answer: undefined }
 }
@@ -291,7 +295,7 @@ function attached(
   }
   if (backend.host !== host) {
     const hint = `detach it there, on ${backend.host}`
-    throw inTheWay(backend.host, 'invalid', attachedTo(view, backend), hint)
+    throw hostConflict(backend.host, 'invalid', attachedTo(view, backend), hint)
   }
   const { id, name } = backend.container ?? { id: '', name: '' }
   if (container === '' || (name !== container && !id.startsWith(container))) {

@@ -2,7 +2,7 @@
  * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
  */
 import { z } from 'zod'
-import { answerWithinS } from '../../driver/protocol/bounds.ts'
+import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
 import { consulAddress, network } from '../lab/hosts.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'

@@ -6,9 +6,9 @@
  * since core knows nothing of its API.
  */
 
-import { removeEndpointAndLeases } from '../changes.ts'
 import { adoption } from '../endpoints/adoption.ts'
 import { type DockerState, endpointsIn } from '../endpoints/docker-state.ts'
+import { removeEndpointAndLeases } from '../record-changes.ts'
 import type { Change, Cidr, Endpoint, Snapshot } from '../records.ts'
 import { endpointsOnHost, localIdsOf } from '../snapshot.ts'
 import { compareFacts, type Difference, repairHint } from './difference.ts'

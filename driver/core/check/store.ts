@@ -6,7 +6,7 @@
  * that is gone, a lease of this host that nobody took. Linear in records.
  */
 import { overlaps, parseCidr } from '../addresses.ts'
-import { leasesOfEndpoint, removeEndpoint } from '../changes.ts'
+import { leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
 import type {
   Change,
   Cidr,

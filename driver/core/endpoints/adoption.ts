@@ -4,7 +4,7 @@
  * A key may have been deleted by hand, or this host was taken out of the cluster while its containers ran on. One that
  * was behind a service is behind it again, unless somebody took the service meanwhile.
  */
-import { bindService } from '../changes.ts'
+import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'
 import { endpoint, keyIn, servicesOf } from '../snapshot.ts'
 import { type DockerEndpoint, type DockerState, endpointsIn } from './docker-state.ts'

@@ -4,7 +4,7 @@
  *
  * dockerd never tells us of what a crash, a reboot or a lost call left behind.
  */
-import { removeEndpointAndLeases } from '../../core/changes.ts'
+import { removeEndpointAndLeases } from '../../core/record-changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
 

@@ -5,13 +5,13 @@
  * moved (a new lease, another interface), they all move with it. A host that was taken out of the cluster while it was
  * away makes its record again, and those of the networks that its engine has.
  */
-import { addReplica } from '../../core/changes.ts'
+import { addReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import { inCommits } from '../../store/restore.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
+import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 
 export interface HostOptions {
@@ -83,7 +83,7 @@ function recordChange(snapshot: Snapshot, host: HostName, value: HostRecord): Ch
 }
 
 async function commitAll(store: Store, changes: readonly Change[]): Promise<void> {
-  for (const part of inCommits(changes)) await store.commit(part)
+  for (const part of splitIntoCommits(changes)) await store.commit(part)
 }
 
 /** The copy at hand, but read anew before a record is made where there seems to be none. */

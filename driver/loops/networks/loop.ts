@@ -5,8 +5,9 @@
  * Nothing is removed on the word of a copy: before a removal the store is read consistently and the plan made anew.
  * A network that cannot be made or removed is reported and tried again later; the others are not held up by it.
  */
-import { addReplica, removeReplica } from '../../core/changes.ts'
+
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
+import { addReplica, removeReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
 import { isOfNetworks } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'

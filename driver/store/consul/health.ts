@@ -2,7 +2,7 @@
  * Whether Consul answers, as the last call told: any call, whoever made it.
  */
 import type { DriverError } from '../../core/errors.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../../log.ts'
 
 export interface Health {
   heard(failure: DriverError | undefined): void

@@ -5,11 +5,9 @@ import { DriverError } from '../../core/errors.ts'
 import type { Change } from '../../core/records.ts'
 import { checkRecord } from '../schemas.ts'
 import type { ChangedKey, ConflictCause } from '../store.ts'
+import { maxChanges } from '../transaction-limits.ts'
 import type { TxnStep } from './client.ts'
 import { pathOf } from './keys.ts'
-
-/** Consul takes 64 operations in a transaction; the rest is for the change log. */
-export const maxSteps = 60
 
 export interface Step extends ChangedKey {
   change: Change
@@ -19,8 +17,8 @@ export interface Step extends ChangedKey {
 
 /** Throws `invalid` for too many steps or a key twice, and `internal` for a value that could not be read back. */
 export function stepsOf(changes: readonly Change[]): Step[] {
-  if (changes.length > maxSteps) {
-    throw new DriverError('invalid', `a commit takes at most ${maxSteps} steps, not ${changes.length}`)
+  if (changes.length > maxChanges) {
+    throw new DriverError('invalid', `a commit takes at most ${maxChanges} changes, not ${changes.length}`)
   }
   const steps = changes.map((change) => ({
     table: change.table,

@@ -2,17 +2,18 @@
  * The store in Consul, for all versions from 1.8 on.
  *
  * A commit is one transaction of compare-and-set steps plus an entry in the change log (changelog.ts); the answer's
- * index brings the own snapshot forward at once (replica.ts); other hosts follow the log (watch.ts). A host's cost
+ * index brings the own snapshot forward at once (mirror.ts); other hosts follow the log (watch.ts). A host's cost
  * per change is the log of the last seconds, whatever the store holds; once a minute it reads everything.
  */
 import { DriverError } from '../../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
-import { copyOnDisk } from '../disk-copy.ts'
+import { highestIndex } from '../../core/snapshot.ts'
+import { type Log, silentLog } from '../../log.ts'
+import { openDiskCopy } from '../disk-copy.ts'
 import { createListeners } from '../listeners.ts'
-import { type Log, silent } from '../log.ts'
-import { createReplica, type Replica } from '../mirror.ts'
-import { highestIndex, putBack } from '../restore.ts'
-import { coalesce } from '../single-flight.ts'
+import { createMirror, type Mirror } from '../mirror.ts'
+import { restoreLostRecords } from '../restore-lost-records.ts'
+import { singleFlight } from '../single-flight.ts'
 import type { ChangedKey, Store, StoreStatus } from '../store.ts'
 import { type Changelog, createChangelog } from './change-log.ts'
 import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
@@ -48,26 +49,26 @@ export const storeAnswersWithinMs = 4000
 
 /** Resolves as soon as the copy on disk is read, whether Consul can be reached or not. Throws `invalid` for the URL. */
 export async function openConsulStore(options: ConsulOptions): Promise<Store> {
-  const { host, timeoutMs = storeAnswersWithinMs, log = silent } = options
+  const { host, timeoutMs = storeAnswersWithinMs, log = silentLog } = options
   const { retentionMs = 5000, sessionTtlMs = 15_000 } = options
   const address = parseStoreUrl(options.url, options.prefix)
   const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
   const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
-  const health = createHealth(log, freshness.tell)
+  const health = createHealth(log, freshness.notify)
   const client = createClient({ ...options, address, timeoutMs, heard: health.heard })
-  const copy = await copyOnDisk(options, showAddress(address), log)
-  const replica = createReplica(copy.snapshot, {
+  const copy = await openDiskCopy(options, showAddress(address), log)
+  const mirror = createMirror(copy.snapshot, {
     changed: (snapshot, keys) => {
       copy.touch(snapshot, keys)
-      listeners.tell(snapshot, keys)
+      listeners.notify(snapshot, keys)
     },
     corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
   })
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const known = highestIndex(copy.snapshot)
-  const parts: Parts = { client, replica, changelog, prefix: address.prefix, log, known, bytes: 0 }
-  const readAll = coalesce(() => readInto(parts))
+  const parts: Parts = { client, mirror, changelog, prefix: address.prefix, log, known, bytes: 0 }
+  const readAll = singleFlight(() => readInto(parts))
   const session = createSessionKeeper(client, {
     name: `multihost ${host}`,
     ttlMs: sessionTtlMs,
@@ -82,15 +83,15 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   })
 
   return {
-    snapshot: () => replica.snapshot(),
+    snapshot: () => mirror.snapshot(),
     async read() {
       await within(timeoutMs, readAll())
-      return replica.snapshot()
+      return mirror.snapshot()
     },
     commit: (changes) => commit(parts, changes, readAll),
     onChange: listeners.add,
     onFresh: freshness.add,
-    status: () => statusOf(showAddress(address), replica, health),
+    status: () => statusOf(showAddress(address), mirror, health),
     session: session.session,
     sessions: async () => new Set(await client.sessions()),
     async close() {
@@ -104,7 +105,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
 
 interface Parts {
   client: ConsulClient
-  replica: Replica
+  mirror: Mirror
   changelog: Changelog
   prefix: string
   log: Log
@@ -127,7 +128,7 @@ async function within<T>(boundMs: number, work: Promise<T>): Promise<T> {
 }
 
 async function readInto(parts: Parts): Promise<void> {
-  const full = parts.replica.beginFullRead()
+  const full = parts.mirror.beginFullRead()
   try {
     const { records, top } = await listAll(parts)
     full.finish(records, top)
@@ -139,12 +140,12 @@ async function readInto(parts: Parts): Promise<void> {
 
 /** Everything in Consul; what it had and has lost is put back first. */
 async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
-  const { replica, log } = parts
+  const { mirror, log } = parts
   const found = await listWithLog(parts)
-  if (found.index >= Math.max(replica.index(), parts.known)) return found
-  log.warn({ index: found.index, known: replica.index() }, 'Consul has lost data')
+  if (found.index >= Math.max(mirror.index(), parts.known)) return found
+  log.warn({ index: found.index, known: mirror.index() }, 'Consul has lost data')
   const relearn = () => listWithLog(parts)
-  const count = await putBack(replica.snapshot(), found.records, (changes) =>
+  const count = await restoreLostRecords(mirror.snapshot(), found.records, (changes) =>
     transact({ ...parts, relearn }, changes),
   )
   log.warn({ records: count }, 'what Consul had lost was put back')
@@ -167,16 +168,16 @@ async function listWithLog(parts: Parts): Promise<ReturnType<typeof sortItems> &
 
 async function commit(parts: Parts, changes: readonly Change[], relearn: () => Promise<void>): Promise<void> {
   const { index, written } = await transact({ ...parts, relearn }, changes)
-  parts.replica.commit(index, written)
+  parts.mirror.commit(index, written)
 }
 
-function statusOf(url: string, replica: Replica, health: Health): StoreStatus {
+function statusOf(url: string, mirror: Mirror, health: Health): StoreStatus {
   return {
     url,
     fresh: health.fresh(),
     ageMs: health.ageMs(),
-    index: replica.index(),
+    index: mirror.index(),
     lastError: health.lastError(),
-    corrupt: replica.corrupt(),
+    corrupt: mirror.corrupt(),
   }
 }

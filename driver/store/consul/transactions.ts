@@ -6,7 +6,8 @@
 import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
 import type { Change } from '../../core/records.ts'
-import type { Replica, Written } from '../mirror.ts'
+import type { Mirror, Written } from '../mirror.ts'
+import { maxOperations } from '../transaction-limits.ts'
 import type { Changelog, LogCommit } from './change-log.ts'
 import type { ConsulClient, TxnConflict, TxnStep } from './client.ts'
 import { pathOf } from './keys.ts'
@@ -14,15 +15,12 @@ import { conflictAt, type Step, stepsOf, txnStep, writtenBy } from './operations
 
 export interface Transacting {
   client: Pick<ConsulClient, 'transact'>
-  replica: Pick<Replica, 'corrupt'>
+  mirror: Pick<Mirror, 'corrupt'>
   changelog: Pick<Changelog, 'entryFor'>
   prefix: string
   /** The log is not where it was: learns where it is. */
   relearn: () => Promise<unknown>
 }
-
-/** Consul's own limit on the operations of a transaction. */
-const maxOperations = 64
 
 /** What was written, and the index that Consul gave it. Throws `conflict`, `invalid`, `unavailable`. */
 export async function transact(
@@ -56,13 +54,13 @@ const maxAttempts = 20
 
 function indexIn(
   answer: { index: number } | TxnConflict,
-  { replica, prefix }: Transacting,
+  { mirror, prefix }: Transacting,
   steps: readonly Step[],
 ): number {
   if (!('failedStep' in answer)) return answer.index
   const step = steps[answer.failedStep]
   if (step === undefined) throw new DriverError('internal', `Consul refused step ${answer.failedStep}`)
-  const unreadable = replica.corrupt().includes(`${step.table}/${step.key}`)
+  const unreadable = mirror.corrupt().includes(`${step.table}/${step.key}`)
   const hint = `its value cannot be read; mend or delete ${prefix}/${pathOf(step)}`
   throw conflictAt(step, unreadable ? hint : undefined)
 }

@@ -1,8 +1,8 @@
 /**
- * Keeps the replica up to date: one full read, then the change log, by blocking queries.
+ * Keeps the mirror up to date: one full read, then the change log, by blocking queries.
  *
  * Everything is read again when the log has a gap, and once in a while, since somebody may have changed a key by hand.
- * A failure changes nothing in the replica; it is tried again after at most a second, where the log was left.
+ * A failure changes nothing in the mirror; it is tried again after at most a second, where the log was left.
  *
  * What Consul sends into a cut path it sends again after pauses that double (RFC 6298, 5.5), so an answer may come as
  * long after the path has healed as the cut lasted. From here that looks as if nothing happened, unless every question
@@ -11,8 +11,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCode } from '../../core/errors.ts'
-import type { Log } from '../log.ts'
-import type { RawRecord, Replica, Written } from '../mirror.ts'
+import type { Log } from '../../log.ts'
+import type { Mirror, RawRecord, Written } from '../mirror.ts'
 import type { Changelog, LogAnswer, LogEntry } from './change-log.ts'
 import type { ConsulClient, Item, Listing } from './client.ts'
 import { parsePath } from './keys.ts'
@@ -20,9 +20,9 @@ import { parsePath } from './keys.ts'
 export interface Following {
   client: Pick<ConsulClient, 'list'>
   prefix: string
-  replica: Replica
+  mirror: Mirror
   changelog: Changelog
-  /** Reads everything into the replica; throws `unavailable`. */
+  /** Reads everything into the mirror; throws `unavailable`. */
   readAll: () => Promise<void>
   /** How long a blocking query waits; with the bound of a call, how soon a silent Consul is noticed. */
   waitMs: number
@@ -111,8 +111,8 @@ async function readAll(on: Following): Promise<number> {
 
 function deliver(on: Following, listing: Listing, { segment }: Position): LogAnswer {
   const items = itemsBehind(on.prefix, listing.items)
-  const answer = on.changelog.follow(items, segment, on.replica.index())
-  if (!('gap' in answer)) on.replica.follow(answer.entries.map(writtenIn), answer.top)
+  const answer = on.changelog.follow(items, segment, on.mirror.index())
+  if (!('gap' in answer)) on.mirror.follow(answer.entries.map(writtenIn), answer.top)
   return answer
 }
 

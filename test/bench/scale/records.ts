@@ -6,8 +6,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { Change, Endpoint, HostName, NetworkId } from '../../../driver/core/records.ts'
-import { inCommits } from '../../../driver/store/restore.ts'
 import type { Store } from '../../../driver/store/store.ts'
+import { splitIntoCommits } from '../../../driver/store/transaction-limits.ts'
 
 export interface Shape {
   hosts: number
@@ -59,7 +59,7 @@ export function changesFor(shape: Shape): Change[] {
 }
 
 export async function fill(store: Store, shape: Shape): Promise<void> {
-  for (const changes of inCommits(changesFor(shape))) await store.commit(changes)
+  for (const changes of splitIntoCommits(changesFor(shape))) await store.commit(changes)
 }
 
 function networkChanges(network: number): Change[] {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
-import { type GroupOf, group } from '../../../../driver/core/grouped.ts'
+import { type IndexKeys, lookUp } from '../../../../driver/core/record-index.ts'
 import type {
   Endpoint,
   Lease,
@@ -161,18 +161,18 @@ test('a change of one network leaves the list of another untouched, and no scan 
 
 test('groups of a table that was empty when they were asked for are not given to another table', () => {
   const seen: unknown[] = []
-  const byHost: GroupOf<Versioned<Endpoint>> = (_, { value }) => {
+  const byHost: IndexKeys<Versioned<Endpoint>> = (_, { value }) => {
     seen.push(value)
     return [value.host]
   }
   const empty = emptySnapshot()
-  expect(group(empty.endpoints, byHost, 'net-1').size).toBe(0)
+  expect(lookUp(empty.endpoints, byHost, 'net-1').size).toBe(0)
   const record = { value: lease('net-1'), index: 9 }
   const after = applyDeltas(empty, [
     { table: 'addresses', key: 'n1/10.0.0.3', record },
     put('n1', 'e1', 'net-1'),
   ])
-  expect(group(after.endpoints, byHost, 'net-1').size).toBe(1)
+  expect(lookUp(after.endpoints, byHost, 'net-1').size).toBe(1)
   expect(seen).toEqual([after.endpoints.get('n1/e1')?.value])
 })
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
 import { fakeKernel } from '../../../../driver/kernel/fake.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../../driver/store/memory.ts'
-import { evict } from '../../../../driver/verbs/evict.ts'
+import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
 import { until } from '../../../fixtures/until.ts'
 

@@ -69,7 +69,7 @@ test.each([
   [[store, '--bind-interface='], '--bind-interface is empty'],
   [[store, '--host-name=a/b'], "'a/b' cannot be a host's name in the cluster"],
   [[store, '--socket=vxlan.sock'], '--socket=vxlan.sock is not an absolute path'],
-  [[store, '--address-pools=ten'], "'ten' is not a list of pools"],
+  [[store, '--address-pools=ten'], "'ten' is not a pool"],
   [[store, '--dns-listen=eth1'], '--dns-listen=eth1 is not allowed; write it like 192.168.33.11'],
   [[store, '--dns-listen=1.2.3.4:99999'], '--dns-listen=1.2.3.4:99999 is not allowed'],
   [

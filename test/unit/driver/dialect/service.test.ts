@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { ensureNetwork } from '../../../../driver/dialect/ensure-network.ts'
 import { service } from '../../../../driver/dialect/service.ts'
-import { evict } from '../../../../driver/verbs/evict.ts'
+import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { until } from '../../../fixtures/until.ts'
 import { type CommandHost, twoHosts } from './cluster.ts'
 

@@ -12,7 +12,10 @@ describe('a pool that nobody named', () => {
     const net1 = lab.host(1, { routes: async () => ['172.21.7.0/24'] })
     expect(await net1.verbs.requestPool(auto, never)).toBe('172.22.0.0/16')
     expect(await net1.verbs.requestPool(auto, never)).toBe('172.23.0.0/16')
-    await expect(net1.verbs.requestPool(auto, never)).rejects.toMatchObject({ code: 'exhausted' })
+    await expect(net1.verbs.requestPool(auto, never)).rejects.toMatchObject({
+      code: 'exhausted',
+      message: expect.stringContaining('(2 of networks, 1 routed by this host, 0 refused by Docker)'),
+    })
   })
 
   test('is not offered again at once after Docker gave it back, unless nothing else is left', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { DriverError, isCode } from '../../../../driver/core/errors.ts'
-import { evict } from '../../../../driver/verbs/evict.ts'
+import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { type ServiceVerbs, serviceVerbs } from '../../../../driver/verbs/service.ts'
 import { cluster, createNetwork, type Host, id, run, show, showAlive, stop } from './cluster.ts'
 

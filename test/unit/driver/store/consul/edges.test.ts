@@ -7,13 +7,13 @@ import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import type { Change, Table } from '../../../../../driver/core/records.ts'
-import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import { emptySnapshot, highestIndex } from '../../../../../driver/core/snapshot.ts'
 import { parsePath, pathOf } from '../../../../../driver/store/consul/keys.ts'
 import { createSessionKeeper } from '../../../../../driver/store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../../../../../driver/store/consul/url.ts'
-import { highestIndex, putBack } from '../../../../../driver/store/restore.ts'
+import { restoreLostRecords } from '../../../../../driver/store/restore-lost-records.ts'
 import { checkRecord, readRecord } from '../../../../../driver/store/schemas.ts'
-import { coalesce } from '../../../../../driver/store/single-flight.ts'
+import { singleFlight } from '../../../../../driver/store/single-flight.ts'
 import { endpoint, lease, network } from '../../../../fixtures/store-records.ts'
 import { until } from '../../../../fixtures/until.ts'
 
@@ -148,7 +148,7 @@ test('no text makes reading do anything but answer or say corrupt', () => {
 
 test('callers that come while a call is on its way share the next one', async () => {
   const started: (() => void)[] = []
-  const shared = coalesce(() => new Promise<void>((resolve) => started.push(resolve)))
+  const shared = singleFlight(() => new Promise<void>((resolve) => started.push(resolve)))
   const first = shared()
   const [second, third] = [shared(), shared()]
   expect(started).toHaveLength(1)
@@ -162,7 +162,7 @@ test('callers that come while a call is on its way share the next one', async ()
 
 test('a failed call fails those that waited for it, and not those who come later', async () => {
   let calls = 0
-  const shared = coalesce(async () => {
+  const shared = singleFlight(async () => {
     calls += 1
     await Promise.resolve()
     if (calls === 1) throw new Error('away')
@@ -210,7 +210,7 @@ test('of what Consul has lost each host puts back what nobody else has put back'
     vnis: PersistentMap(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
   }
   const created: string[][] = []
-  const count = await putBack(
+  const count = await restoreLostRecords(
     snapshot,
     [{ table: 'vnis', key: '256' }],
     async (changes: readonly Change[]) => {
@@ -223,7 +223,7 @@ test('of what Consul has lost each host puts back what nobody else has put back'
   )
   expect([count, created]).toEqual([3, [['257', '259']]])
   expect(highestIndex(snapshot)).toBe(90)
-  const away = putBack(snapshot, [], async () => {
+  const away = restoreLostRecords(snapshot, [], async () => {
     throw new DriverError('unavailable', 'away')
   })
   await expect(away).rejects.toThrow('away')
@@ -235,7 +235,7 @@ test('what is put back goes in commits that Consul takes, however long the recor
     Array.from({ length: 60 }, (_, i) => [`n${i}`, { index: 7, value: { ...network(`n${i}`), labels } }]),
   )
   const sizes: number[] = []
-  const count = await putBack({ ...emptySnapshot(), networks }, [], async (changes) => {
+  const count = await restoreLostRecords({ ...emptySnapshot(), networks }, [], async (changes) => {
     sizes.push(JSON.stringify(changes).length)
   })
   expect([count, Math.max(...sizes) < 180_000]).toEqual([60, true])

@@ -1,5 +1,5 @@
 /**
- * The replica and the change log against a model of Consul, in every order that calls can be answered in.
+ * The mirror and the change log against a model of Consul, in every order that calls can be answered in.
  */
 
 import fc from 'fast-check'
@@ -14,10 +14,10 @@ import {
 } from '../../../../../driver/store/consul/change-log.ts'
 import { parsePath } from '../../../../../driver/store/consul/keys.ts'
 import {
-  createReplica,
+  createMirror,
   type FullRead,
+  type Mirror,
   type RawRecord,
-  type Replica,
   type Written,
 } from '../../../../../driver/store/mirror.ts'
 
@@ -79,7 +79,7 @@ class ModelConsul {
 }
 
 interface Host {
-  replica: Replica
+  mirror: Mirror
   changelog: Changelog
   /** Commits that Consul has made and whose answer has not come yet. */
   answers: { index: number; written: Written[] }[]
@@ -91,9 +91,9 @@ interface Host {
 }
 
 function host(name: string, retentionMs: number): Host {
-  const replica = createReplica(emptySnapshot(), { changed: () => undefined, corrupt: () => undefined })
+  const mirror = createMirror(emptySnapshot(), { changed: () => undefined, corrupt: () => undefined })
   return {
-    replica,
+    mirror,
     // Two entries or three: more segments than anybody would want.
     changelog: createChangelog({ host: name, retentionMs, segmentBytes: 300, now: clock() }),
     answers: [],
@@ -119,11 +119,11 @@ function poll(consul: ModelConsul, at: Host): 'log' | 'everything' {
 }
 
 function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everything' {
-  const { replica, changelog } = at
-  const answer = changelog.follow(items, at.segment, replica.index())
+  const { mirror, changelog } = at
+  const answer = changelog.follow(items, at.segment, mirror.index())
   if ('gap' in answer) {
     consul.adoptBy(changelog)
-    const full = replica.beginFullRead()
+    const full = mirror.beginFullRead()
     const { records, top } = consul.list()
     full.finish(records, top)
     at.segment = changelog.newest()
@@ -136,7 +136,7 @@ function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everyth
       return at === undefined ? [] : [{ ...at, value }]
     }),
   }))
-  replica.follow(entries, answer.top)
+  mirror.follow(entries, answer.top)
   at.segment = answer.next
   return 'log'
 }
@@ -146,8 +146,8 @@ const stateOf = (consul: ModelConsul): string =>
     .map(({ key, index, text }) => `${key}@${index} ${text}`)
     .sort()
     .join('\n')
-const stateAt = ({ replica }: Host): string =>
-  [...replica.snapshot().vnis]
+const stateAt = ({ mirror }: Host): string =>
+  [...mirror.snapshot().vnis]
     .map(([key, { index, value }]) => `${key}@${index} ${JSON.stringify(value)}`)
     .sort()
     .join('\n')
@@ -176,9 +176,9 @@ test('whatever overtakes what, a host that has polled knows exactly what Consul 
         for (const { who, what, key, value } of script) {
           const at = hosts[who] as Host
           if (what === 'commit') at.answers.push(consul.commit(at.changelog, { table: 'vnis', key, value }))
-          if (what === 'begin') at.reads.push({ full: at.replica.beginFullRead(), listed: consul.list() })
+          if (what === 'begin') at.reads.push({ full: at.mirror.beginFullRead(), listed: consul.list() })
           if (what === 'answer')
-            for (const { index, written } of at.answers.splice(0, 1)) at.replica.commit(index, written)
+            for (const { index, written } of at.answers.splice(0, 1)) at.mirror.commit(index, written)
           if (what === 'ask' && at.heard.length === 0)
             at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
           if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
@@ -212,11 +212,11 @@ test('no key is ever turned back, and what a host has deleted does not come back
         const floor = lowest[who] as Map<string, number>
         if (what === 'commit') {
           const { index, written } = consul.commit(at.changelog, { table: 'vnis', key, value })
-          at.replica.commit(index, written)
-          expect(at.replica.snapshot().vnis.get(key)?.value, 'own commits are there at once').toBe(value)
+          at.mirror.commit(index, written)
+          expect(at.mirror.snapshot().vnis.get(key)?.value, 'own commits are there at once').toBe(value)
           floor.set(key, index)
         }
-        if (what === 'begin') at.reads.push({ full: at.replica.beginFullRead(), listed: consul.list() })
+        if (what === 'begin') at.reads.push({ full: at.mirror.beginFullRead(), listed: consul.list() })
         if (what === 'finish') {
           for (const { full, listed } of at.reads.splice(0, 1)) full.finish(listed.records, listed.top)
         }
@@ -224,7 +224,7 @@ test('no key is ever turned back, and what a host has deleted does not come back
           at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
         if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
         for (const name of ['1', '2', '3']) {
-          const index = at.replica.snapshot().vnis.get(name)?.index
+          const index = at.mirror.snapshot().vnis.get(name)?.index
           if (index !== undefined) expect(index).toBeGreaterThanOrEqual(floor.get(name) ?? 0)
           // Absent is right only when it was deleted, or replaced and deleted, at or after the floor.
           const truth = consul.records.get(`vnis/${name}`)
@@ -290,19 +290,19 @@ test('a host that missed entries says which', () => {
     consul.commit(writer.changelog, { table: 'vnis', key: '2', value: 'n2' })
     poll(consul, writer)
   }
-  const { changelog, replica } = reader
-  const missed = changelog.follow(consul.segment('changes/1/'), 1, replica.index())
+  const { changelog, mirror } = reader
+  const missed = changelog.follow(consul.segment('changes/1/'), 1, mirror.index())
   expect(missed).toEqual({ gap: 'segment 1 of the log is gone' })
 })
 
 test('an entry that somebody deletes by hand is missed', () => {
   const consul = new ModelConsul()
-  const { changelog, replica } = host('a', 0)
+  const { changelog, mirror } = host('a', 0)
   consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
   const items = consul.segment('changes/1/')
-  changelog.follow(items, 1, replica.index())
+  changelog.follow(items, 1, mirror.index())
   const rest = items.filter(({ path }) => path.endsWith('head'))
-  expect(changelog.follow(rest, 1, replica.index())).toEqual({
+  expect(changelog.follow(rest, 1, mirror.index())).toEqual({
     gap: expect.stringMatching(/^the log entry changes\/1\/a\/\w+-2 was deleted by somebody$/),
   })
 })
@@ -316,50 +316,50 @@ test('a log whose last segment somebody deletes by hand goes on where it ended',
 })
 
 test('a Consul that went back to an older state counts alone', () => {
-  const { replica } = host('a', 0)
+  const { mirror } = host('a', 0)
   const before = { table: 'vnis', key: '1', index: 90, text: '"na"' } as const
-  replica.beginFullRead().finish([before, { table: 'vnis', key: '2', index: 95, text: '"nb"' }], 95)
-  replica.beginFullRead().finish([{ table: 'vnis', key: '1', index: 20, text: '"nc"' }], 20)
-  expect(replica.index()).toBe(20)
-  expect([...replica.snapshot().vnis]).toEqual([['1', { value: 'nc', index: 20 }]])
-  replica.commit(21, [{ table: 'vnis', key: '2', value: 'nd' }])
-  expect(replica.snapshot().vnis.get('2')?.value).toBe('nd')
+  mirror.beginFullRead().finish([before, { table: 'vnis', key: '2', index: 95, text: '"nb"' }], 95)
+  mirror.beginFullRead().finish([{ table: 'vnis', key: '1', index: 20, text: '"nc"' }], 20)
+  expect(mirror.index()).toBe(20)
+  expect([...mirror.snapshot().vnis]).toEqual([['1', { value: 'nc', index: 20 }]])
+  mirror.commit(21, [{ table: 'vnis', key: '2', value: 'nd' }])
+  expect(mirror.snapshot().vnis.get('2')?.value).toBe('nd')
 })
 
 test('the first full read believes nothing of what came from the disk', () => {
   const copy = { ...emptySnapshot(), vnis: PersistentMap([['1', { value: 'old', index: 7 }]]) }
   const told: string[] = []
-  const replica = createReplica(copy, {
+  const mirror = createMirror(copy, {
     changed: (_, keys) => told.push(...keys.map(({ key }) => key)),
     corrupt: () => undefined,
   })
-  replica.beginFullRead().finish([{ table: 'vnis', key: '1', index: 7, text: '"new"' }], 7)
-  expect(replica.snapshot().vnis.get('1')?.value).toBe('new')
+  mirror.beginFullRead().finish([{ table: 'vnis', key: '1', index: 7, text: '"new"' }], 7)
+  expect(mirror.snapshot().vnis.get('1')?.value).toBe('new')
   expect(told).toEqual(['1'])
-  replica.beginFullRead().finish([{ table: 'vnis', key: '1', index: 7, text: '"never read again"' }], 7)
+  mirror.beginFullRead().finish([{ table: 'vnis', key: '1', index: 7, text: '"never read again"' }], 7)
   expect(told, 'the index says that nothing changed').toEqual(['1'])
 })
 
 test('a value that cannot be used is reported once per key and index', () => {
   const reports: string[] = []
-  const replica = createReplica(emptySnapshot(), {
+  const mirror = createMirror(emptySnapshot(), {
     changed: () => undefined,
     corrupt: (error) => reports.push((error as Error).message),
   })
   const bad = (index: number): RawRecord => ({ table: 'vnis', key: '1', index, text: '7' })
-  replica.beginFullRead().finish([bad(5)], 5)
-  replica.beginFullRead().finish([bad(5)], 6)
-  replica.beginFullRead().finish([bad(7)], 7)
+  mirror.beginFullRead().finish([bad(5)], 5)
+  mirror.beginFullRead().finish([bad(5)], 6)
+  mirror.beginFullRead().finish([bad(7)], 7)
   expect(reports).toHaveLength(2)
-  expect(replica.corrupt()).toEqual(['vnis/1'])
-  replica.follow([{ index: 8, written: [{ table: 'vnis', key: '1', value: 'n1' }] }], 8)
-  expect(replica.corrupt()).toEqual([])
-  expect(replica.snapshot().vnis.get('1')?.value).toBe('n1')
+  expect(mirror.corrupt()).toEqual(['vnis/1'])
+  mirror.follow([{ index: 8, written: [{ table: 'vnis', key: '1', value: 'n1' }] }], 8)
+  expect(mirror.corrupt()).toEqual([])
+  expect(mirror.snapshot().vnis.get('1')?.value).toBe('n1')
 })
 
 test('a read that failed leaves everything as it was', () => {
-  const { replica } = host('a', 0)
-  replica.commit(5, [{ table: 'vnis', key: '1', value: 'n1' }])
-  replica.beginFullRead().abandon()
-  expect(replica.snapshot().vnis.size).toBe(1)
+  const { mirror } = host('a', 0)
+  mirror.commit(5, [{ table: 'vnis', key: '1', value: 'n1' }])
+  mirror.beginFullRead().abandon()
+  expect(mirror.snapshot().vnis.size).toBe(1)
 })

@@ -4,11 +4,11 @@
 import { afterEach, expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import { silentLog } from '../../../../../driver/log.ts'
 import { createChangelog } from '../../../../../driver/store/consul/change-log.ts'
 import type { Listing, ListQuery } from '../../../../../driver/store/consul/client.ts'
 import { follow } from '../../../../../driver/store/consul/watch.ts'
-import { silent } from '../../../../../driver/store/log.ts'
-import { createReplica } from '../../../../../driver/store/mirror.ts'
+import { createMirror } from '../../../../../driver/store/mirror.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 let stop: AbortController
@@ -20,9 +20,9 @@ function watching(answers: (Listing | Error)[], resyncMs = 60_000) {
   const { signal } = stop
   const asked: ListQuery[] = []
   const said: string[] = []
-  const replica = createReplica(emptySnapshot(), { changed: () => undefined, corrupt: () => undefined })
+  const mirror = createMirror(emptySnapshot(), { changed: () => undefined, corrupt: () => undefined })
   void follow({
-    ...{ prefix: 'm', replica, log: silent, signal, waitMs: 2000, resyncMs: () => resyncMs },
+    ...{ prefix: 'm', mirror, log: silentLog, signal, waitMs: 2000, resyncMs: () => resyncMs },
     changelog: createChangelog({ host: 'net-1', retentionMs: 5000, now: () => 0 }),
     readAll: async () => void said.push('everything'),
     connected: (yes) => void said.push(yes ? 'connected' : 'away'),
@@ -35,7 +35,7 @@ function watching(answers: (Listing | Error)[], resyncMs = 60_000) {
       },
     },
   })
-  return { replica, asked, said }
+  return { mirror, asked, said }
 }
 
 const away = new DriverError('unavailable', 'Consul does not answer')
@@ -48,12 +48,12 @@ const listing = (index: number, ...items: Listing['items']): Listing => ({ index
 const reads = (said: readonly string[]) => said.filter((it) => it === 'everything').length
 
 test('what came while Consul was away is read from the log, at once and alone', async () => {
-  const { replica, asked, said } = watching([
+  const { mirror, asked, said } = watching([
     listing(10, head, vni(256, 10)),
     away,
     listing(12, head, vni(256, 10), vni(257, 12)),
   ])
-  await until('it is known', () => replica.snapshot().vnis.has('257'))
+  await until('it is known', () => mirror.snapshot().vnis.has('257'))
   await until('the next question is asked', () => asked.length === 4)
   expect(reads(said)).toBe(1)
   expect(said.slice(-3)).toEqual(['connected', 'away', 'connected'])

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Change, Lease } from '../../../../driver/core/records.ts'
 import type { Store } from '../../../../driver/store/store.ts'
-import { evict } from '../../../../driver/verbs/evict.ts'
+import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { cluster, createNetwork, id, run, showAlive } from './cluster.ts'
 
 async function twoHosts() {

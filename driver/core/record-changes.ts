@@ -85,26 +85,28 @@ export function removeReplica(snapshot: Snapshot, host: HostName, localId: strin
 }
 
 /**
- * Everything of a network that is marked as being removed and has no endpoint, in commits of at most `maxSteps`:
- * what hangs on it first, the network and its claims last, so that whoever finds half of it can go on.
+ * Removes a network that is marked as being removed and has no endpoint: first its leases and services, which may be
+ * many and need no order; then, in one commit, the network with its claims. Every host can continue after the first.
  */
-export function removeNetwork(snapshot: Snapshot, network: Versioned<Network>, maxSteps = 50): Change[][] {
+export function removeNetwork(
+  snapshot: Snapshot,
+  network: Versioned<Network>,
+): { contents: Change[]; claims: Change[] } {
   const { id, name, vni } = network.value
-  const hanging: Change[] = [
-    ...[...leasesOf(snapshot, id).keys()].map((key) => drop('addresses', key)),
-    ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
-  ]
-  const claims: Change[] = [
-    { op: 'remove', table: 'networks', key: id, index: network.index },
-    ...(name === undefined ? [] : ownClaim(snapshot, 'network-names', name, id)),
-    ...ownClaim(snapshot, 'vnis', String(vni), id),
-    ...[...snapshot.pools]
-      .filter(([, { value }]) => value.network === id)
-      .map(([key, { index }]): Change => ({ op: 'remove', table: 'pools', key, index })),
-  ]
-  const commits: Change[][] = []
-  for (let at = 0; at < hanging.length; at += maxSteps) commits.push(hanging.slice(at, at + maxSteps))
-  return [...commits, claims]
+  return {
+    contents: [
+      ...[...leasesOf(snapshot, id).keys()].map((key) => drop('addresses', key)),
+      ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
+    ],
+    claims: [
+      { op: 'remove', table: 'networks', key: id, index: network.index },
+      ...(name === undefined ? [] : ownClaim(snapshot, 'network-names', name, id)),
+      ...ownClaim(snapshot, 'vnis', String(vni), id),
+      ...[...snapshot.pools]
+        .filter(([, { value }]) => value.network === id)
+        .map(([key, { index }]): Change => ({ op: 'remove', table: 'pools', key, index })),
+    ],
+  }
 }
 
 function drop(table: 'addresses' | 'services', key: string): Change {

@@ -10,13 +10,13 @@ import { DriverError, isCode } from '../core/errors.ts'
 import type { Change, Snapshot } from '../core/records.ts'
 import type { Store } from '../store/store.ts'
 
-export interface Decision<T> {
+export interface Proposal<T> {
   /** None: there is nothing to be done. */
   changes: Change[]
   answer: T
 }
 
-export interface DecideOptions {
+export interface TransactionOptions {
   signal?: AbortSignal
   /** The decision has noted the conflict and can go on without a read. */
   noted?(conflict: DriverError, attempt: number): boolean
@@ -24,10 +24,10 @@ export interface DecideOptions {
 
 const maxAttempts = 30
 
-export async function decide<T>(
+export async function optimisticTransaction<T>(
   store: Pick<Store, 'snapshot' | 'read' | 'commit'>,
-  decision: (snapshot: Snapshot) => Decision<T>,
-  { signal, noted = () => false }: DecideOptions = {},
+  decision: (snapshot: Snapshot) => Proposal<T>,
+  { signal, noted = () => false }: TransactionOptions = {},
 ): Promise<T> {
   let snapshot = store.snapshot()
   let consistent = false

@@ -9,12 +9,10 @@ import { isCode } from '../core/errors.ts'
 import type { Change, Snapshot } from '../core/records.ts'
 import { tables } from '../core/snapshot.ts'
 import type { ChangedKey, ConflictCause } from './store.ts'
-
-/** Of what Consul takes in a transaction: 64 operations, and 512 KB with every value twice and in base64. */
-const perCommit = { steps: 50, bytes: 120_000 }
+import { splitIntoCommits } from './transaction-limits.ts'
 
 /** Creates every record of the snapshot that is not present; says how many. */
-export async function putBack(
+export async function restoreLostRecords(
   snapshot: Snapshot,
   present: readonly ChangedKey[],
   create: (changes: readonly Change[]) => Promise<unknown>,
@@ -26,24 +24,8 @@ export async function putBack(
       // The value comes from the table that is named beside it.
       .map(([key, { value }]) => ({ op: 'create', table, key, value }) as Change),
   )
-  for (const changes of inCommits(missing)) await createAll(changes, create)
+  for (const changes of splitIntoCommits(missing)) await createAll(changes, create)
   return missing.length
-}
-
-/** Cut into commits that Consul takes, in their order. */
-export function inCommits(changes: readonly Change[]): Change[][] {
-  const commits: Change[][] = []
-  let room = { steps: 0, bytes: 0 }
-  for (const change of changes) {
-    const { length } = JSON.stringify(change)
-    if (room.steps < 1 || room.bytes < length) {
-      commits.push([])
-      room = { ...perCommit }
-    }
-    commits.at(-1)?.push(change)
-    room = { steps: room.steps - 1, bytes: room.bytes - length }
-  }
-  return commits
 }
 
 /** Without those that another host has put back meanwhile. */
@@ -59,10 +41,4 @@ async function createAll(
     const rest = changes.filter((change) => change.table !== table || change.key !== key)
     if (rest.length > 0) await createAll(rest, create)
   }
-}
-
-/** The highest index of all records: where Consul was when the snapshot was made, at least. */
-export function highestIndex(snapshot: Snapshot): number {
-  const indexes = tables.flatMap((table) => [...snapshot[table].values()].map(({ index }) => index))
-  return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }

@@ -2,7 +2,7 @@
 import { asDriverError } from '../core/errors.ts'
 import type { Store } from './store.ts'
 
-export function counting(store: Store, onError: (code: string) => void): Store {
+export function countFailures(store: Store, onError: (code: string) => void): Store {
   const counted = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work

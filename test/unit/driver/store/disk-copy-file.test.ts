@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
-import { createDiskCopy, loadSnapshot } from '../../../../driver/store/disk.ts'
+import { openDiskCopyFile, readDiskCopyFile } from '../../../../driver/store/disk-copy-file.ts'
 
 const store = 'consul://127.0.0.1:8500/multihost'
 let folder: string
@@ -19,7 +19,7 @@ afterAll(() => rm(folder, { recursive: true }))
 
 const fresh = () => {
   path = join(folder, `copy-${++count}`)
-  return createDiskCopy(path, store)
+  return openDiskCopyFile(path, store)
 }
 const put = (key: number, value: string | undefined, index = 7): AnyDelta => ({
   ...{ table: 'vnis', key: String(key) },
@@ -31,7 +31,7 @@ const full = (size: number): Snapshot =>
     Array.from({ length: size }, (_, i) => put(i, 'n1')),
   )
 const lengthOf = async (): Promise<number> => (await stat(path)).size
-const load = async () => [...((await loadSnapshot(path, store))?.vnis ?? [])].sort()
+const load = async () => [...((await readDiskCopyFile(path, store))?.vnis ?? [])].sort()
 
 test('a change costs as many bytes beside two thousand records as beside a hundred', async () => {
   const costOf = async (size: number): Promise<number> => {
@@ -83,7 +83,7 @@ test('a line that was not written to its end is left out, and the next driver be
     ['0', 7],
     ['1', 7],
   ])
-  await createDiskCopy(path, store).save(full(3), [])
+  await openDiskCopyFile(path, store).save(full(3), [])
   expect((await load()).length).toBe(3)
   expect(await readFile(path, 'utf8')).not.toContain('"n\n')
 })

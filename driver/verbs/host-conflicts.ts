@@ -9,12 +9,12 @@ import type { HostName } from '../core/records.ts'
 import type { Store } from '../store/store.ts'
 
 /** `hint`: what to do while that host lives. */
-export function inTheWay(host: HostName, code: ErrorCode, message: string, hint: string): DriverError {
+export function hostConflict(host: HostName, code: ErrorCode, message: string, hint: string): DriverError {
   return new DriverError(code, message, { hint, cause: { containerOn: host } satisfies InTheWay })
 }
 
 /** Does the work; a refusal because of a host that is away says so, and how to go on without it. */
-export async function orWithout<T>(
+export async function explainIfAway<T>(
   store: Pick<Store, 'snapshot' | 'sessions'>,
   work: () => T | Promise<T>,
 ): Promise<T> {

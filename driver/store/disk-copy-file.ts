@@ -19,7 +19,7 @@ const headLine = z.object({ format: z.literal(2), store: z.string() })
 /** Without an index: the record is gone. */
 const recordLine = z.tuple([z.enum(tables), z.string(), z.number().optional(), z.unknown().optional()])
 
-export interface DiskCopy {
+export interface DiskCopyFile {
   /** Brings the file to what the snapshot says of these keys. */
   save(snapshot: Snapshot, changed: Iterable<ChangedKey>): Promise<void>
 }
@@ -28,7 +28,7 @@ export interface DiskCopy {
 const slackLines = 1000
 const linesPerWrite = 500
 
-export function createDiskCopy(path: string, store: string): DiskCopy {
+export function openDiskCopyFile(path: string, store: string): DiskCopyFile {
   /** Of the file, when it is one of ours. */
   let lines: number | undefined
   return {
@@ -79,7 +79,7 @@ function sizeOf(snapshot: Snapshot): number {
 }
 
 /** Undefined when there is no copy, or one of another store. Throws when it cannot be read. */
-export async function loadSnapshot(path: string, store: string): Promise<Snapshot | undefined> {
+export async function readDiskCopyFile(path: string, store: string): Promise<Snapshot | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error

@@ -5,13 +5,13 @@
  * weekend must find its addresses again.
  */
 
-import { removeEndpointAndLeases, removeReplica } from '../core/changes.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { isAlive } from '../core/liveness.ts'
+import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
-import { inCommits } from '../store/restore.ts'
 import type { Store } from '../store/store.ts'
+import { splitIntoCommits } from '../store/transaction-limits.ts'
 
 export async function evict(store: Store, host: HostName): Promise<{ endpoints: number; addresses: number }> {
   const before = await store.read()
@@ -38,7 +38,7 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
 function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
   const unchanged: Change[] = dead ? [{ op: 'expect', table: 'hosts', key: host, index: dead.index }] : []
   return async (changes: readonly Change[]): Promise<void> => {
-    for (const part of inCommits(changes)) {
+    for (const part of splitIntoCommits(changes)) {
       if (dead === undefined && store.snapshot().hosts.has(host))
         throw new DriverError('conflict', `host ${host} has come back`)
       await store.commit([...unchanged, ...part])

@@ -1,0 +1,36 @@
+/**
+ * How large a commit may be. The only place that knows Consul's limits.
+ *
+ * Consul 1.8 takes 64 operations in a transaction (newer versions 128) and a request of 512 KB (`txn_max_req_len`).
+ * Each commit also writes an entry of the change log in the same transaction: up to three operations, and all values
+ * a second time. Consul's own limits are kept to those of 1.8, the oldest version that is supported.
+ */
+import type { Change } from '../core/records.ts'
+
+/** Operations of one transaction, Consul 1.8: agent/txn_endpoint.go, maxTxnOps. */
+export const maxOperations = 64
+
+/** Changes of one commit: the transaction without the change log's three operations and one deletion of an old segment. */
+export const maxChanges = maxOperations - 4
+
+/** A part of a longer list of changes: below the limit, since the caller may add some of its own (`expect`). */
+const perCommit = { changes: 50, bytes: 120_000 }
+
+/**
+ * Splits a list of changes into commits that Consul accepts; the order is kept. Bytes are counted as JSON: in the
+ * request every value stands twice (record and log entry) and in base64.
+ */
+export function splitIntoCommits(changes: readonly Change[]): Change[][] {
+  const commits: Change[][] = []
+  let room = { changes: 0, bytes: 0 }
+  for (const change of changes) {
+    const { length } = JSON.stringify(change)
+    if (room.changes < 1 || room.bytes < length) {
+      commits.push([])
+      room = { ...perCommit }
+    }
+    commits.at(-1)?.push(change)
+    room = { changes: room.changes - 1, bytes: room.bytes - length }
+  }
+  return commits
+}
