@@ -23,9 +23,6 @@ export const arrowsNotYet: readonly string[] = [
   'scenarios/record → scenarios/subjects',
   'scenarios/walkthrough → scenarios/record',
   'circle: scenarios/kit/failure.ts, scenarios/kit/host.ts',
-  // tests
-  'test/contract → test/unit',
-  'test/fixtures → test/unit',
 ]
 
 /** Names of functions that are too long. */

@@ -5,9 +5,9 @@ import { describe, expect, test } from 'vitest'
 import type { Op } from '../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
 import { realKernel } from '../../../../driver/kernel/real.ts'
+import { datapath, peer, veth } from '../../../fixtures/datapath.sample.ts'
 import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts'
 import { isRoot, type Namespaces, namespaces, warnWhenNotRoot } from '../../../fixtures/namespaces.ts'
-import { datapath, peer, veth } from '../../../unit/driver/core/datapath/datapath.sample.ts'
 
 warnWhenNotRoot()
 

@@ -13,7 +13,7 @@ import { renderPage } from '../../../../scenarios/report/page/page.ts'
 import { headingsOf } from '../../../../scenarios/report/walkthrough.ts'
 import { writeReport } from '../../../../scenarios/report/write.ts'
 import { type Browser, browser, type OpenPage } from '../../../fixtures/browser.ts'
-import { events } from '../../../unit/scenarios/report/events.sample.ts'
+import { events } from '../../../fixtures/events.sample.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'report-'))
 let chromium: Browser

@@ -5,7 +5,7 @@ import { renderPage } from '../../../../scenarios/report/page/page.ts'
 import { survey } from '../../../../scenarios/report/survey.ts'
 import { phasesOf } from '../../../../scenarios/report/time.ts'
 import { headingsOf } from '../../../../scenarios/report/walkthrough.ts'
-import { events, picture } from './events.sample.ts'
+import { events, picture } from '../../../fixtures/events.sample.ts'
 
 const page = pageOf(events, (file) => `what ${file} says`)
 const scenarios = page.groups.flatMap((group) => group.scenarios)

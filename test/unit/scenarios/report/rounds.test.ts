@@ -3,7 +3,7 @@ import type { Event } from '../../../../scenarios/record/events.ts'
 import { junit } from '../../../../scenarios/report/junit.ts'
 import { pageOf } from '../../../../scenarios/report/model.ts'
 import { roundsTold } from '../../../../scenarios/report/rounds.ts'
-import { events as sample } from './events.sample.ts'
+import { events as sample } from '../../../fixtures/events.sample.ts'
 
 const wait = (command: string, ms: number, held = true): Event => ({
   kind: 'wait',

@@ -9,10 +9,10 @@ import { localIdOf } from '../../../../../driver/core/snapshot.ts'
 import type { Kernel } from '../../../../../driver/kernel/kernel.ts'
 import { realKernel } from '../../../../../driver/kernel/real.ts'
 import { type DatapathLoop, startDatapath } from '../../../../../driver/loops/datapath/loop.ts'
+import { type Source, source } from '../../../../fixtures/changing-store.ts'
+import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
 import { isRoot, type Namespaces, namespaces, warnWhenNotRoot } from '../../../../fixtures/namespaces.ts'
-import { endpoint, id, network } from '../../../../unit/driver/core/datapath/datapath.sample.ts'
-import { type Source, source } from '../../../../unit/driver/loops/source.ts'
 
 warnWhenNotRoot()
 

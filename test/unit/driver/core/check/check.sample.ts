@@ -1,7 +1,7 @@
 /** A small cluster that agrees with itself, to be broken by each test: one network, a container on each of two hosts. */
 import type { Endpoint, Lease, Snapshot, Table, Tables } from '../../../../../driver/core/records.ts'
 import { applyDeltas, emptySnapshot } from '../../../../../driver/core/snapshot.ts'
-import { endpoint, id, network } from '../datapath/datapath.sample.ts'
+import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 
 const localOnTwo = 'b'.repeat(64)
 export const mine: Endpoint = endpoint('1', 'net-1', '172.21.0.2', {

@@ -3,7 +3,7 @@ import { sentence } from '../../../../../driver/core/check/difference.ts'
 import { checkDocker } from '../../../../../driver/core/check/docker.ts'
 import type { DockerNetwork } from '../../../../../driver/core/endpoints/docker-state.ts'
 import type { Lease, Service, Snapshot } from '../../../../../driver/core/records.ts'
-import { id, network } from '../datapath/datapath.sample.ts'
+import { id, network } from '../../../../fixtures/datapath.sample.ts'
 import { agreeing, gone, mine, put, theirs } from './check.sample.ts'
 
 const a = id('a')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { sentence } from '../../../../../driver/core/check/difference.ts'
 import { checkKernel, type KernelState } from '../../../../../driver/core/check/kernel.ts'
 import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
-import { datapath, made, peer, veth } from '../datapath/datapath.sample.ts'
+import { datapath, made, peer, veth } from '../../../../fixtures/datapath.sample.ts'
 
 const want = datapath({ veths: [veth('1')], peers: [peer(3), peer(4)] })
 const right = (): Observed => made(want)

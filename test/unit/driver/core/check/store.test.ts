@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { sentence } from '../../../../../driver/core/check/difference.ts'
 import { checkStore } from '../../../../../driver/core/check/store.ts'
 import type { Snapshot } from '../../../../../driver/core/records.ts'
-import { id, network } from '../datapath/datapath.sample.ts'
+import { id, network } from '../../../../fixtures/datapath.sample.ts'
 import { agreeing, gone, mine, put, theirs } from './check.sample.ts'
 
 const a = id('a')

@@ -10,7 +10,7 @@ import type { Datapath, Observed } from '../../../../../driver/core/datapath/dat
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
 import { show } from '../../../../../driver/core/datapath/show.ts'
 import { type DatapathKind, datapathKinds } from '../../../../../driver/core/records.ts'
-import { datapath, made, peer, veth } from './datapath.sample.ts'
+import { datapath, made, peer, veth } from '../../../../fixtures/datapath.sample.ts'
 
 const want = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })
 const right = made(want)

@@ -7,7 +7,7 @@ import { type Scope, scopeOf } from '../../../../../driver/core/datapath/scope.t
 import { showOp } from '../../../../../driver/core/datapath/show.ts'
 import type { Endpoint, Snapshot } from '../../../../../driver/core/records.ts'
 import { applyDeltas } from '../../../../../driver/core/snapshot.ts'
-import { endpoint, id, made, network, snapshotOf } from './datapath.sample.ts'
+import { endpoint, id, made, network, snapshotOf } from '../../../../fixtures/datapath.sample.ts'
 
 const place = { vtep: '192.168.33.11', mtuBytes: 1500, namespace: '/netns/aaaaaaaaaaaa' }
 const here = endpoint('0', 'net-1', '172.21.0.2')

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { displaced } from '../../../../../driver/core/endpoints/conflicts.ts'
 import type { Snapshot } from '../../../../../driver/core/records.ts'
+import { id } from '../../../../fixtures/datapath.sample.ts'
 import { agreeing, gone, mine, put, theirs } from '../check/check.sample.ts'
-import { id } from '../datapath/datapath.sample.ts'
 
 const a = id('a')
 const leasedAt = '2026-01-01T00:00:00Z'

@@ -7,9 +7,9 @@ import {
   type DatapathOptions,
   startDatapath,
 } from '../../../../../driver/loops/datapath/loop.ts'
+import { type Source, source } from '../../../../fixtures/changing-store.ts'
+import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
-import { endpoint, id, network } from '../../core/datapath/datapath.sample.ts'
-import { type Source, source } from '../source.ts'
 
 const path = '/netns/aaaaaaaaaaaa'
 const a = id('a')

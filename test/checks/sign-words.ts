@@ -1,0 +1,20 @@
+/**
+ * Words that are the sign of a sentence that has to be read twice: "nobody", "what has been" … A few are allowed, since
+ * some sentences need them; a number keeps them few.
+ */
+import type { SourceFile } from './imports.ts'
+
+export const signWords = /\b(nobody|somebody|whoever|whatever|of which|is none|what has been)\b/gi
+
+/** How many may stand in the whole tree: 20 in the end; the number follows the tree down. */
+export const maxSignWords = 314
+
+export type SignWord = { path: string; line: number; words: string; text: string }
+
+export function signWordsOf({ path, text }: SourceFile): SignWord[] {
+  return text
+    .split('\n')
+    .flatMap((line, at) =>
+      [...line.matchAll(signWords)].map(([words]) => ({ path, line: at + 1, words, text: line.trim() })),
+    )
+}
