@@ -1,7 +1,9 @@
-# The box multihost-lab: a Debian 13 that has the engine, the driver, Consul and the container image in it.
+# The boxes multihost-lab, for libvirt and for VirtualBox: a Debian 13 with the engine, the driver, Consul and the
+# container image in it.
 #
-# It starts from the box that Vagrant would, and is provisioned by the same steps as a machine of the lab, run on the
-# builder's machine over ssh. Written for Packer 1.6.6 (Debian's) and current ones; docs/vms.md has the commands.
+# QEMU boots the disk of a libvirt box. The steps of the lab that name no host run on the builder's machine and provision
+# it over ssh. Both boxes come out of this one disk, so the builder needs no VirtualBox. The template works with Packer
+# 1.6.6 (Debian's) and with current ones; docs/vms.md has the commands.
 
 source "qemu" "lab" {
   iso_url             = var.qemu_image
@@ -9,7 +11,7 @@ source "qemu" "lab" {
   disk_image          = true
   disk_interface      = "virtio"
   disk_discard        = "unmap"
-  disk_cache          = "unsafe" # a build that was cut off is begun anew
+  disk_cache          = "unsafe" # an interrupted build starts again from the beginning
   net_device          = "virtio-net"
   format              = "qcow2"
   accelerator         = var.accelerator
@@ -27,20 +29,8 @@ source "qemu" "lab" {
   shutdown_command     = "sudo systemctl poweroff"
 }
 
-source "virtualbox-ovf" "lab" {
-  source_path      = var.virtualbox_ovf
-  headless         = true
-  output_directory = "${var.work}/virtualbox"
-  vm_name          = "multihost-lab"
-
-  ssh_username         = "vagrant"
-  ssh_private_key_file = var.ssh_key
-  ssh_timeout          = var.ssh_timeout
-  shutdown_command     = "sudo systemctl poweroff"
-}
-
 build {
-  sources = ["source.qemu.lab", "source.virtualbox-ovf.lab"]
+  sources = ["source.qemu.lab"]
 
   provisioner "shell-local" {
     environment_vars = [
@@ -67,11 +57,19 @@ build {
 
   provisioner "shell" {
     execute_command = "sudo sh '{{ .Path }}'"
-    script          = "provision/packer/clean.sh"
+    scripts         = ["provision/packer/check-hardware.sh", "provision/packer/clean.sh"]
   }
 
   post-processor "vagrant" {
     output            = "${var.output}/multihost-lab-{{ .Provider }}.box"
     compression_level = 1
+  }
+
+  post-processor "shell-local" {
+    environment_vars = [
+      "DISK=${var.work}/qemu/multihost-lab",
+      "BOX=${var.output}/multihost-lab-virtualbox.box",
+    ]
+    inline = ["sh provision/packer/virtualbox-box.sh"]
   }
 }

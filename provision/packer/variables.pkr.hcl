@@ -1,13 +1,7 @@
 variable "qemu_image" {
   type        = string
   default     = ""
-  description = "Disk image of a Debian 13 that lets Vagrant's user in: a libvirt box's box.img."
-}
-
-variable "virtualbox_ovf" {
-  type        = string
-  default     = ""
-  description = "Machine to start from: a VirtualBox box's box.ovf."
+  description = "Disk image of a Debian 13 on which the user vagrant can log in: a libvirt box's box.img."
 }
 
 variable "ssh_key" {
@@ -37,7 +31,7 @@ variable "output" {
 variable "work" {
   type        = string
   default     = "dist/packer"
-  description = "Folder for what is half made; must not exist yet."
+  description = "Folder of the build's intermediate files; must not exist yet."
 }
 
 variable "ssh_timeout" {

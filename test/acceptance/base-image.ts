@@ -6,7 +6,9 @@
  *
  * Made of Debian's packages alone and without a loop device: a root folder by mmdebstrap, an ext4 of it by `mke2fs -d`
  * behind a partition table, GRUB's two parts written where the BIOS looks for them (GRUB manual, "BIOS installation").
- * The kernel is Debian's for virtual machines; its initramfs knows virtio alone, which halves an emulated boot.
+ * The kernel is Debian's generic one: the one for clouds has no e1000, which is VirtualBox's network card. The
+ * initramfs has the drivers of both providers' disks (virtio, AHCI, IDE) and no others, which halves an emulated boot.
+ * The root is found by its label: it is vda with libvirt and sda with VirtualBox.
  */
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -17,12 +19,13 @@ import { run } from '../../provision/process/run.ts'
 import { kept, recipeHash } from './kept.ts'
 
 const packages =
-  `linux-image-cloud-amd64 initramfs-tools systemd systemd-sysv systemd-resolved dbus udev openssh-server
+  `linux-image-amd64 initramfs-tools systemd systemd-sysv systemd-resolved dbus udev openssh-server
   sudo ca-certificates iproute2 less
   iptables iputils-ping tcpdump iperf3 curl jq procps nodejs docker.io docker-cli`.split(/\s+/)
 /** From Debian 11, the last that has it. */
 const pinned = { release: 'bullseye', packages: ['consul'] }
-const initramfsModules = ['virtio_pci', 'virtio_blk', 'ext4']
+const initramfsModules = ['virtio_pci', 'virtio_blk', 'ahci', 'ata_piix', 'sd_mod', 'ext4']
+const rootLabel = 'lab'
 const grubModules = ['biosdisk', 'part_msdos', 'ext2', 'linux', 'normal', 'echo']
 const grub = '/usr/lib/grub/i386-pc'
 const rootfs = fileURLToPath(new URL('rootfs', import.meta.url))
@@ -59,7 +62,7 @@ async function makeRoot(root: string, work: string, publicKey: string): Promise<
     'rm -f "$1"/etc/ssh/ssh_host_* && : > "$1"/etc/machine-id && echo trixie > "$1"/etc/hostname',
     'printf "127.0.0.1 localhost\\n127.0.1.1 trixie\\n" > "$1"/etc/hosts', // sudo looks its host's name up
     'chroot "$1" systemctl -q disable consul',
-    'echo "/dev/vda1 / ext4 errors=remount-ro 0 1" > "$1"/etc/fstab',
+    `echo "LABEL=${rootLabel} / ext4 errors=remount-ro 0 1" > "$1"/etc/fstab`,
   ].flatMap((hook) => ['--customize-hook', hook.replace('OVERLAY', overlay)])
   const pins = join(work, 'base-pins')
   writeFileSync(pins, preferences(pinned.release, pinned.packages))
@@ -93,7 +96,20 @@ async function makeDisk(root: string, disk: string): Promise<void> {
   await run('truncate', ['-s', `${diskGigabytes}G`, disk])
   await run('sfdisk', ['-q', disk], { input: `label: dos\nstart=${partitionStart}, type=83, bootable\n` })
   const options = `offset=${partitionStart * 512},lazy_itable_init=1,lazy_journal_init=1`
-  await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-E', options, '-d', root, disk, `${sectors / 2}k`])
+  await run('mke2fs', [
+    '-q',
+    '-F',
+    '-t',
+    'ext4',
+    '-L',
+    rootLabel,
+    '-E',
+    options,
+    '-d',
+    root,
+    disk,
+    `${sectors / 2}k`,
+  ])
   await run('grub-mkimage', ['-O', 'i386-pc', '-p', '(hd0,msdos1)/boot/grub', '-o', core, ...grubModules])
   await run('dd', [`if=${grub}/boot.img`, `of=${disk}`, 'bs=440', 'count=1', 'conv=notrunc', 'status=none'])
   await run('dd', [`if=${core}`, `of=${disk}`, 'bs=512', 'seek=1', 'conv=notrunc', 'status=none'])

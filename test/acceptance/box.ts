@@ -1,7 +1,7 @@
 /**
- * The box, built by Packer from the base image: the project's own templates, with what emulation wants.
+ * The two boxes, built by Packer from the base image with the project's own templates.
  *
- * It stays in the cache until something that is in it changes: the base and the container image, the steps, the
+ * They stay in the cache until something that is in them changes: the base or the container image, the steps, the
  * templates, or the driver.
  */
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
@@ -12,9 +12,14 @@ import type { Log } from './report.ts'
 import { environment } from './sandbox.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
-/** Packer 1.7 and newer need plugins.pkr.hcl too, and a network to fetch what it names; Debian's does not parse it. */
+/** Debian's Packer cannot parse plugins.pkr.hcl, which names the plugins that newer versions download. */
 const templates = ['lab.pkr.hcl', 'variables.pkr.hcl']
 const recipe = ['provision/packer', 'provision/steps', 'provision/images/apt.ts']
+
+export interface Boxes {
+  libvirt: string
+  virtualbox: string
+}
 
 export interface Ingredients {
   base: string
@@ -23,15 +28,17 @@ export interface Ingredients {
   kvm: boolean
 }
 
-/** Path of the box in the cache; built where it is not there. */
-export async function builtBox(log: Log, work: string, ingredients: Ingredients): Promise<string> {
+/** Paths of the boxes in the cache; Packer builds them where they are missing. */
+export async function builtBoxes(log: Log, work: string, ingredients: Ingredients): Promise<Boxes> {
   await log(['env', '-C', project, 'node', 'provision/start.mjs', 'driver/build.ts'])
   const paths = [...recipe, 'dist/multihost.cjs'].map((path) => join(project, path))
   const hash = recipeHash(paths, [ingredients.base, ingredients.container])
-  return kept('vm-box', 'box', hash, async (part) => {
+  const folder = await kept('vm', 'boxes', hash, async (part) => {
     await packer(log, work, ingredients)
-    renameSync(join(work, 'boxes/multihost-lab-libvirt.box'), part)
+    renameSync(join(work, 'boxes'), part)
   })
+  const box = (provider: string) => join(folder, `multihost-lab-${provider}.box`)
+  return { libvirt: box('libvirt'), virtualbox: box('virtualbox') }
 }
 
 async function packer(log: Log, work: string, { base, container, key, kvm }: Ingredients): Promise<void> {

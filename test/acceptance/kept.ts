@@ -1,6 +1,6 @@
 /**
- * What takes long to make and lies in the cache under its recipe's hash, like the images of the nspawn lab; what an
- * older recipe made goes.
+ * Files and folders that take long to make. They stay in the cache under the hash of their recipe, like the images of the
+ * nspawn lab; those of an older recipe are removed.
  */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { cacheRoot } from '../../provision/backends/nspawn/paths.ts'
 import { cached } from '../../provision/images/image.ts'
 
-/** Path of `STEM-HASH.EXTENSION`, made by `make` where it is not there. */
+/** Path of `STEM-HASH.EXTENSION` in the cache; `make` makes it where it is missing, at the path that it is given. */
 export async function kept(
   stem: string,
   extension: string,
@@ -19,11 +19,11 @@ export async function kept(
   await cached(join(cacheRoot, name), make)
   const mine = new RegExp(`^${stem}-[0-9a-f]{10}\\.${extension}$`)
   for (const old of readdirSync(cacheRoot).filter((each) => mine.test(each) && each !== name))
-    rmSync(join(cacheRoot, old))
+    rmSync(join(cacheRoot, old), { recursive: true })
   return join(cacheRoot, name)
 }
 
-/** Of files, of all files in folders, and of words. */
+/** Hash of files, of all files in folders, and of words. */
 export function recipeHash(paths: readonly string[], words: readonly string[]): string {
   const contents = paths.flatMap(filesIn).map((path) => readFileSync(path, 'base64'))
   return createHash('sha256')

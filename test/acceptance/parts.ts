@@ -9,7 +9,7 @@ import { hosts } from '../../provision/lab/hosts.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { run } from '../../provision/process/run.ts'
 import { baseImage } from './base-image.ts'
-import { builtBox } from './box.ts'
+import { type Boxes, builtBoxes } from './box.ts'
 import { junit, type Log, type Part, perform, timesTable } from './report.ts'
 import { environment, kvmWorks, type Sandbox, startLibvirt } from './sandbox.ts'
 
@@ -29,7 +29,8 @@ export async function accept(work: string, filters: string[]): Promise<number> {
 }
 
 function parts(work: string, kvm: boolean, filters: string[]): Part[] {
-  const made = { base: '', container: '', key: '', box: '' }
+  const made = { base: '', container: '', key: '' }
+  let boxes: Boxes | undefined
   let sandbox: Sandbox | undefined
   /** `vagrant …` in the sandbox. */
   const vagrant = (log: Log, ...args: string[]) => inside(log, 'vagrant', '--no-color', ...args)
@@ -59,7 +60,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
     {
       title: 'packer build',
       run: async (log) => {
-        made.box = await builtBox(log, work, { ...made, kvm })
+        boxes = await builtBoxes(log, work, { ...made, kvm })
       },
     },
     {
@@ -67,7 +68,7 @@ function parts(work: string, kvm: boolean, filters: string[]): Part[] {
       run: async (log) => {
         sandbox = await startLibvirt(work, kvm)
         await vagrant(log, 'validate')
-        await vagrant(log, 'box', 'add', '--name', 'multihost-lab', made.box)
+        await vagrant(log, 'box', 'add', '--name', 'multihost-lab', boxes?.libvirt ?? '')
       },
     },
     { title: 'vagrant up', run: async (log) => void (await vagrant(log, 'up')) },

@@ -1,6 +1,6 @@
 /**
- * The templates as Packer reads them, where it is installed. Debian's is older than plugins.pkr.hcl, and is given the
- * other files alone; a newer one would fetch the plugins first, which no test does.
+ * The templates as Debian's Packer reads them, where it is installed. It cannot parse plugins.pkr.hcl and gets the other
+ * files alone. A newer Packer would download the plugins first, which no test does.
  */
 import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,7 +29,7 @@ async function packer(...args: string[]) {
 beforeAll(() => {
   for (const file of ['lab.pkr.hcl', 'variables.pkr.hcl'])
     copyFileSync(join(templates, file), join(work, file))
-  for (const file of ['box.img', 'box.ovf']) writeFileSync(join(work, file), '')
+  writeFileSync(join(work, 'box.img'), '')
   writeFileSync(key, keyPair('packer').private)
 })
 afterAll(() => rmSync(work, { recursive: true, force: true }))
@@ -39,15 +39,9 @@ describe.skipIf(!existsSync('/usr/bin/packer'))("Packer's templates", () => {
     expect(await packer('fmt', '-check', templates)).toEqual({ said: '', exitCode: 0 })
   })
 
-  test.each([
-    ['qemu.lab', { qemu_image: join(work, 'box.img') }],
-    ['virtualbox-ovf.lab', { virtualbox_ovf: join(work, 'box.ovf') }],
-  ])('are valid for %s', async (only, own) => {
-    const variables = Object.entries({ ...own, ssh_key: key }).flatMap(([name, value]) => [
-      '-var',
-      `${name}=${value}`,
-    ])
-    const { said, exitCode } = await packer('validate', `-only=${only}`, ...variables, work)
+  test('are valid', async () => {
+    const variables = ['-var', `qemu_image=${join(work, 'box.img')}`, '-var', `ssh_key=${key}`]
+    const { said, exitCode } = await packer('validate', ...variables, work)
     expect(exitCode, said).toBe(0)
   })
 })
