@@ -1,8 +1,8 @@
 /**
- * `npm run build`: dist/multihost.cjs, one file that a host's Node runs without anything beside it.
+ * `npm run build`: dist/multihost.cjs, one file that a host's Node runs without other files.
  *
- * CommonJS, because some of what is bundled calls `require` for Node's own modules, which fails in a bundled ES
- * module at its start. What was built is started once, so that a bundle which cannot start is never shipped.
+ * The bundle is CommonJS, because some packages in it call `require` for Node's own modules, which fails when a
+ * bundled ES module starts. The build runs the bundle once, so that a bundle that cannot start is never shipped.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, statSync } from 'node:fs'
@@ -28,5 +28,5 @@ await build({
 })
 chmodSync(outfile, 0o755)
 const answer = execFileSync(process.execPath, [outfile, '--version'], { encoding: 'utf8' }).trim()
-if (answer !== version) throw new Error(`${outfile} says that it is ${answer}, not ${version}`)
+if (answer !== version) throw new Error(`${outfile} prints the version ${answer}, not ${version}`)
 console.log(`dist/multihost.cjs: multihost ${version}, ${Math.round(statSync(outfile).size / 1024)} KiB`)

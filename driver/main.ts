@@ -1,12 +1,12 @@
 /**
- * `multihost`: the driver (`daemon`) and the commands of people, in one file.
+ * `multihost`: the driver (`daemon`) and all commands, in one program.
  *
- * Exit codes: 0; 1 it failed; 2 it was asked wrongly.
+ * Exit codes: 0; 1 the command failed; 2 wrong options or words.
  */
 import { asDriverError } from './core/errors.ts'
 import { version } from './version.ts'
 
-/** What a command needs is loaded with it: the docker wrapper waits for us. */
+/** Modules are loaded by the command that needs them, since the docker wrapper waits for this program. */
 async function main([command, ...args]: string[]): Promise<number> {
   switch (command) {
     case '--version':
@@ -18,7 +18,7 @@ async function main([command, ...args]: string[]): Promise<number> {
     }
     case 'docker':
     case 'service':
-      return (await import('./dialect/entry.ts')).words2015(command, args, print)
+      return (await import('./dialect/multihost-docker.ts')).multihostDocker(command, args, print)
     default: {
       const { cli, help } = await import('./cli/cli.ts')
       if (command === undefined || command === '--help' || command === 'help') return print(help)
@@ -27,7 +27,7 @@ async function main([command, ...args]: string[]): Promise<number> {
   }
 }
 
-/** Printing it is all there was to do. */
+/** Returns exit code 0. */
 function print(text: string): number {
   if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
   return 0
@@ -42,6 +42,7 @@ main(process.argv.slice(2)).then(
     process.stderr.write(
       `multihost: ${error.code === 'internal' ? (error.stack ?? error.line) : error.line}\n`,
     )
-    process.exit(error.code === 'invalid' ? 2 : 1) // what a daemon has begun by then would keep the process
+    // Timers and sockets that a daemon has opened would keep the process alive.
+    process.exit(error.code === 'invalid' ? 2 : 1)
   },
 )

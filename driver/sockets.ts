@@ -1,3 +1,3 @@
-/** Where the sockets are unless somebody says otherwise. */
+/** Default paths of the sockets. */
 export const defaultControlSocket = '/run/multihost/control.sock'
 export const defaultDockerSocket = '/var/run/docker.sock'

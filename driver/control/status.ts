@@ -4,7 +4,7 @@
 import { isAlive } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
-import type { NamingStatus } from '../daemon/naming.ts'
+import type { NamingStatus } from '../daemon/hosts-files-and-dns.ts'
 import type { LaneStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 

@@ -8,9 +8,9 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { asDriverError } from '../core/errors.ts'
-import { asScript, docker } from '../dialect/docker.ts'
+import { engineClient } from '../engine/client.ts'
 import { dockerEngine } from '../engine/docker.ts'
-import { inSwarmMode } from '../engine/swarm.ts'
+import { dockerCommands } from '../engine/docker-commands.ts'
 import { realKernel } from '../kernel/real.ts'
 import type { Log } from '../log.ts'
 import { checkFree } from '../protocol/socket.ts'
@@ -53,7 +53,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   const kernel = realKernel({ folder: options.netnsDir, changed: (what) => points.wrote(`kernel: ${what}`) })
   const find = () => findUnderlay(kernel, options)
   const underlay = await waitForUnderlay(find, log, waitForInterfaceMs)
-  const engine = dockerEngine(options.dockerSocket)
+  const client = engineClient(options.dockerSocket)
   const store = await openConsulStore({
     ...{
       url: options.kvStore,
@@ -66,19 +66,19 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
     ...(token === undefined ? {} : { token }),
   })
   const stopParts = async (): Promise<void> => {
-    await Promise.all([store.close(), engine.close(), kernel.close()])
+    client.close()
+    await Promise.all([store.close(), kernel.close()])
   }
   try {
     const driver = await startDriver({
-      ...{ host, store, kernel, engine, underlay, findUnderlay: find, log, version },
+      ...{ host, store, kernel, underlay, findUnderlay: find, log, version },
+      ...{ engine: dockerEngine(client), docker: dockerCommands(client) },
       ...{ pools: options.addressPools, socket: options.socket, controlSocket: options.controlSocket },
       namespaceFolder: options.netnsDir,
       answering: (method) => points.answering(`answer: ${method}`),
       ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
       answerWithinMs: options.answerWithinMs,
       defaultNetwork: options.defaultNetwork,
-      inSwarmMode: () => inSwarmMode(options.dockerSocket),
-      script: async (words) => asScript(await docker(words, { ...options, environment: {} })),
     })
     return {
       async stop() {

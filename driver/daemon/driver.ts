@@ -13,7 +13,8 @@ import { namespaceOf } from '../core/datapath/desired.ts'
 import type { PoolSource } from '../core/pools.ts'
 import type { HostName, NetworkId } from '../core/records.ts'
 import { localIdOf } from '../core/snapshot.ts'
-import { type Dialect, shareWithGroup, startDialect } from '../dialect/dialect.ts'
+import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
+import type { DockerCommands } from '../engine/docker-commands.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -36,7 +37,8 @@ import { evict } from '../verbs/evict-host.ts'
 import { finishRemoval } from '../verbs/network.ts'
 import { recently } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
-import { type DnsAddress, startNaming } from './naming.ts'
+import { type DnsAddress, startNaming } from './hosts-files-and-dns.ts'
+import { giveToGroup } from './socket-group.ts'
 
 export interface DriverOptions {
   host: HostName
@@ -50,10 +52,8 @@ export interface DriverOptions {
   pools: readonly PoolSource[]
   /** Told to the docker wrapper, which makes it when a container names no network. */
   defaultNetwork: { driver: string; name: string }
-  /** The docker wrapper steps aside then. */
-  inSwarmMode?(): Promise<boolean>
-  /** Docker's words of 2015 as a script for the docker wrapper. */
-  script?(words: string[]): Promise<string>
+  /** What the docker wrapper's commands do at the engine. */
+  docker: DockerCommands
   socket: string
   controlSocket: string
   namespaceFolder: string
@@ -118,10 +118,8 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     },
   }
   const dialect = startDialect({
-    ...{ context, verbs, engine: options.engine, defaultNetwork: options.defaultNetwork },
-    ...{ controlSocket: options.controlSocket, onRun: metrics.onRun },
-    inSwarmMode: options.inSwarmMode ?? (async () => false),
-    script: options.script ?? (async () => 'exit 1'),
+    ...{ context, verbs, engine: options.engine, docker: options.docker, onRun: metrics.onRun },
+    ...{ defaultNetwork: options.defaultNetwork, controlSocket: options.controlSocket },
   })
   const loops = startLoops(options, store, context, made.deleteNetwork, metrics.onRun, dialect)
   const laneStates = (): Record<string, LaneStatus> => ({
@@ -158,7 +156,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     evict: (name) => evict(store, name),
   }
   const controls = await listenOn(options.controlSocket, controlApp(control, dialect.app), 0o660)
-  await shareWithGroup(options.controlSocket, 'docker', log)
+  await giveToGroup(options.controlSocket, 'docker', log)
   const onCall = (call: Call): void => {
     metrics.onCall(call)
     logCall(log, call)

@@ -1,30 +1,29 @@
 /**
- * `docker network …` for networks that are on all hosts: one id everywhere, driver `overlay`, and no removal while
- * another host uses it.
+ * `docker network …` for networks of the cluster: the same id on all hosts, driver `overlay`, and no removal while any
+ * host uses the network.
  */
-
 import { table } from '../cli/table.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import { type Option, parseMixed } from './command-line.ts'
-import { createBody } from './create-network.ts'
-import type { EngineNetwork } from './dockerd.ts'
-import { attempts, choosePool, clusterNetworks, type NetworkTools, waitUntilReady } from './ensure-network.ts'
-import { connectFlags, createFlags, forceFlags, inspectFlags, listFlags } from './flags.ts'
-import type { NetworkView } from './routes.ts'
+import type { ListedNetwork } from '../engine/docker-commands.ts'
+import { connectFlags, createFlags, forceFlags, inspectFlags, listFlags } from './docker-options.ts'
+import type { NetworkView } from './driver-calls.ts'
+import { attempts, type NetworkTools } from './make-default-network.ts'
+import { createBody } from './network-create-body.ts'
+import { type Option, parseMixed } from './parse-command-line.ts'
 
 export interface DockerTools extends NetworkTools {
   print(text: string): void
   complain(text: string): void
 }
 
-/** The id on this host for the beginning of an id in the cluster; undefined when that is no other word. */
+/** This host's id of the network whose id in the cluster begins with `word`; undefined when `word` need not change. */
 export function localIdFor(networks: readonly NetworkView[], word: string): string | undefined {
   if (!/^[0-9a-f]+$/.test(word) || networks.some(({ name }) => name === word)) return undefined
   const [found, another] = networks.filter(({ id }) => id.startsWith(word))
   return another === undefined && found?.localId !== found?.id ? found?.localId : undefined
 }
 
-/** `inspect`, `connect`, `disconnect`: the words with ids that this host's engine knows. */
+/** `inspect`, `connect`, `disconnect`: the words with this host's ids. Undefined when docker itself should answer. */
 export async function withLocalIds(
   command: string,
   words: string[],
@@ -34,7 +33,7 @@ export async function withLocalIds(
   if (flags === undefined) return undefined
   const { operands, unknown } = parseMixed(words, flags)
   if (unknown) return undefined
-  const { networks } = await clusterNetworks(tools)
+  const { networks } = await tools.calls.clusterNetworks()
   const changed = [...words]
   for (const { word, at } of command === 'inspect' ? operands : operands.slice(0, 1)) {
     changed[at] = localIdFor(networks, word) ?? word
@@ -42,16 +41,16 @@ export async function withLocalIds(
   return changed
 }
 
-/** False when docker should do it: it was asked for a format of its own. */
+/** False when docker itself should answer, as for `--format`. */
 export async function listNetworks(words: string[], tools: DockerTools): Promise<boolean> {
   const { options, operands, unknown } = parseMixed(words, listFlags)
   const has = (...names: string[]): boolean =>
     options.some(({ name, value }) => names.includes(name) && value !== 'false')
   if (unknown || operands.length > 0 || has('format')) return false
-  const { networks } = await clusterNetworks(tools)
+  const { networks } = await tools.calls.clusterNetworks()
   const filters = filtersOf(options, networks)
   if (filters === undefined) return false
-  const here = await tools.dockerd.networks(filters)
+  const here = await tools.docker.networks(filters)
   tools.print(showNetworks(here, networks, { quiet: has('quiet', 'q'), whole: has('no-trunc') }))
   return true
 }
@@ -65,20 +64,20 @@ function filtersOf(
     if (name !== 'filter' && name !== 'f') continue
     const [, key = '', wanted = ''] = /^\s*([^=]+?)\s*=(.*)$/s.exec(value) ?? []
     if (key === '') return undefined
-    const translated =
-      key === 'driver' && wanted === 'overlay'
-        ? 'vxlan'
-        : key === 'id'
-          ? (localIdFor(networks, wanted) ?? wanted)
-          : wanted
-    filters[key] = [...(filters[key] ?? []), translated]
+    filters[key] = [...(filters[key] ?? []), filterValue(key, wanted, networks)]
   }
   return filters
 }
 
-/** As docker prints them; pure. */
+/** As this host's engine knows it. */
+function filterValue(key: string, value: string, networks: readonly NetworkView[]): string {
+  if (key === 'driver' && value === 'overlay') return 'vxlan'
+  return key === 'id' ? (localIdFor(networks, value) ?? value) : value
+}
+
+/** The table that docker prints, with ids and driver of the cluster. */
 export function showNetworks(
-  here: readonly EngineNetwork[],
+  here: readonly ListedNetwork[],
   networks: readonly NetworkView[],
   { quiet = false, whole = false }: { quiet?: boolean; whole?: boolean } = {},
 ): string {
@@ -93,18 +92,18 @@ export function showNetworks(
   return table([['NETWORK ID', 'NAME', 'DRIVER', 'SCOPE'], ...rows], 10)
 }
 
-/** True when all are gone. */
+/** True when all are removed; undefined when docker itself should answer. */
 export async function removeNetworks(words: string[], tools: DockerTools): Promise<boolean | undefined> {
   const { options, operands, unknown } = parseMixed(words, forceFlags)
   if (unknown || operands.length === 0) return undefined
-  const { networks } = await clusterNetworks(tools)
+  const { networks } = await tools.calls.clusterNetworks()
   const force = options.length > 0
   let all = true
   for (const { word } of operands) {
     try {
       const network = find(networks, word)
       if (network !== undefined) refuseUsed(network)
-      await tools.dockerd.removeNetwork(network?.localId ?? word)
+      await tools.docker.removeNetwork(network?.localId ?? word)
       tools.print(word)
     } catch (error) {
       if (!(error instanceof DriverError)) throw error
@@ -142,7 +141,7 @@ function refuseUsed({ name, id, users }: NetworkView): void {
   )
 }
 
-/** `network create -d overlay`. False when it is not a network of the cluster: docker should make it. */
+/** `network create -d overlay`. False when docker itself should make the network. */
 export async function createNetwork(words: string[], tools: DockerTools): Promise<boolean> {
   const { options, operands, unknown } = parseMixed(words, createFlags)
   const given = (...names: string[]): Option[] => options.filter(({ name }) => names.includes(name))
@@ -150,20 +149,20 @@ export async function createNetwork(words: string[], tools: DockerTools): Promis
   const [operand] = operands
   if (unknown || operands.length !== 1 || operand === undefined) return false
   if (!['overlay', 'vxlan'].includes(driver)) return false
-  // Complete as it is: today's own words.
+  // The command is complete: docker understands it today.
   if (driver === 'vxlan' && given('ipam-driver').length > 0) return false
   const chooses = !given('subnet').some(({ value = '' }) => !value.includes(':'))
   const body = (pool?: string) => createBody(operand.word, options, pool)
   if (body() === undefined) return false
   await refuseTaken(operand.word, tools)
-  const make = (pool?: string) => tools.dockerd.createNetwork(body(pool) ?? {})
+  const make = (pool?: string) => tools.docker.createNetwork(body(pool) ?? {})
   const id = chooses ? await onSomePool(make, tools) : await make()
-  await tellWinner(id, operand.word, tools)
+  await printWinner(id, operand.word, tools)
   return true
 }
 
 async function refuseTaken(name: string, tools: DockerTools): Promise<void> {
-  const taken = (await clusterNetworks(tools)).networks.find((it) => it.name === name)
+  const taken = (await tools.calls.clusterNetworks()).networks.find((it) => it.name === name)
   if (taken === undefined) return
   throw new DriverError('taken', `network with name ${name} already exists`, {
     hint: `it is ${taken.id.slice(0, 12)} on all hosts; remove it first, or choose another name`,
@@ -173,27 +172,27 @@ async function refuseTaken(name: string, tools: DockerTools): Promise<void> {
 async function onSomePool(make: (pool: string) => Promise<string>, tools: DockerTools): Promise<string> {
   const refused: string[] = []
   for (;;) {
-    const pool = await choosePool(tools, refused)
+    const pool = await tools.calls.choosePool(refused)
     try {
       return await make(pool)
     } catch (error) {
       refused.push(pool)
-      const { claimed } = await clusterNetworks(tools)
-      // Only if another host took the pool in the meantime.
+      const { claimed } = await tools.calls.clusterNetworks()
+      // Another pool helps only when another host took this one meanwhile.
       if (!claimed.includes(pool) || refused.length === attempts) throw error
     }
   }
 }
 
-/** The engine made it; whether it is the cluster's is decided by who was first to claim its name. */
-async function tellWinner(id: string, name: string, tools: DockerTools): Promise<void> {
-  const ready = await waitUntilReady(tools, name)
+/** The engine has made the network. It is the cluster's if this host was the first to claim its name in the store. */
+async function printWinner(id: string, name: string, tools: DockerTools): Promise<void> {
+  const ready = await tools.calls.waitForNetwork(name)
   if (ready !== undefined && ready.id !== id) {
     throw new DriverError('taken', `another host made network ${name} at the same moment, and was first`, {
-      hint: `it is ${ready.id.slice(0, 12)} on all hosts now; this one has gone`,
+      hint: `all hosts have ${ready.id.slice(0, 12)} now; the network of this command is removed`,
     })
   }
   tools.print(id)
-  if (ready === undefined)
-    tools.complain(`network ${name} is not on the other hosts yet; see 'multihost status'`)
+  if (ready !== undefined) return
+  tools.complain(`network ${name} is not known to the other hosts yet; see 'multihost status'`)
 }

@@ -1,22 +1,29 @@
 /**
- * HTTP to dockerd over its socket: one call with a bound, or a stream of lines.
+ * HTTP to dockerd over its socket: one call with a time limit, or a stream of lines.
  *
- * The API's version is the engine's own, at most the newest one that this code was read against: engines from
- * 20.10 (1.41) on understand it, and those that have dropped old versions do too.
+ * The API version is the engine's own, at most the newest one that this code was written against. Engines from 20.10
+ * (1.41) on answer in it, and so do engines that dropped older versions. Only modules of Node's are imported, so that
+ * commands start fast: an answer's schema is an argument.
  */
-import { Agent, type IncomingMessage, request } from 'node:http'
-import { text } from 'node:stream/consumers'
-import type { z } from 'zod'
+import { Agent } from 'node:http'
 import { DriverError, type ErrorCode } from '../core/errors.ts'
-import { errorSchema } from './schemas.ts'
+import { exchange, type Method, open, textOf, type UnixAnswer } from '../unix-http.ts'
 
 export interface EngineClient {
-  call<T>(method: Method, path: string, answer: z.ZodType<T>, options?: CallOptions): Promise<T>
-  /** The same, with nothing of interest in the answer. */
+  /** Throws `invalid`, `in-use`, `not-found` or `taken` as the engine says, else `unavailable`. */
+  call<T>(method: Method, path: string, schema: Schema<T>, options?: CallOptions): Promise<T>
+  /** A call whose answer has no content of interest. */
   send(method: Method, path: string, options?: CallOptions): Promise<void>
-  /** Lines as they come; ends with `unavailable` when dockerd goes away. */
+  /** Lines as they arrive. Throws `unavailable` when dockerd goes away. */
   lines(path: string, signal: AbortSignal): AsyncIterable<string>
-  close(): Promise<void>
+  /** Asks the engine each time. */
+  ping(): Promise<Ping>
+  close(): void
+}
+
+/** Makes a value of an answer's JSON, or throws. A schema of zod's is one. */
+export interface Schema<T> {
+  parse(json: unknown): T
 }
 
 export interface CallOptions {
@@ -24,76 +31,92 @@ export interface CallOptions {
   timeoutMs?: number
 }
 
-type Method = 'GET' | 'POST' | 'DELETE'
+export interface Ping {
+  /** Such as `1.51`. */
+  apiVersion: string
+  /** `inactive`, `active/manager`, …; undefined for engines before 23. */
+  swarm: string | undefined
+}
 
 const newestApi = '1.51'
+const usualMs = 10_000
 
 export function engineClient(socketPath: string): EngineClient {
   const agent = new Agent()
   let version: Promise<string> | undefined
 
-  const ask = (method: Method, path: string, signal: AbortSignal, body?: object): Promise<IncomingMessage> =>
-    new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-      const call = request({ socketPath, agent, method, path, headers, signal }, resolve)
-      call.on('error', reject)
-      call.end(body === undefined ? undefined : JSON.stringify(body))
+  const ping = async (): Promise<Ping> => {
+    const { headers } = await exchange(socketPath, {
+      ...{ agent, method: 'GET', path: '/_ping', timeoutMs: usualMs },
+    }).catch((error: unknown) => {
+      throw unavailable(error, 'GET /_ping', socketPath)
     })
-  const open = async (method: Method, path: string, signal: AbortSignal, body?: object) => {
-    version ??= ask('GET', '/_ping', signal)
-      .then(apiVersion)
-      .catch((error: unknown) => {
-        version = undefined
-        throw error
-      })
-    const answer = await ask(method, `/v${await version}${path}`, signal, body)
-    if ((answer.statusCode ?? 500) >= 300) throw await refusal(answer)
-    return answer
+    const swarm = typeof headers.swarm === 'string' ? headers.swarm : undefined
+    return { apiVersion: String(headers['api-version'] ?? newestApi), swarm }
   }
-  const within = async <T>(method: Method, path: string, options: CallOptions, use: (text: string) => T) => {
-    const { body, timeoutMs = 10_000 } = options
-    const signal = AbortSignal.timeout(timeoutMs)
+  const versioned = async (path: string): Promise<string> => {
+    version ??= ping().then(({ apiVersion }) => older(apiVersion, newestApi))
     try {
-      return use(await text(await open(method, path, signal, body)))
+      return `/v${await version}${path}`
     } catch (error) {
-      throw asUnavailable(signal.aborted ? signal.reason : error, `${method} ${path}`, socketPath)
+      version = undefined
+      throw error
     }
   }
-
+  const exchangeVersioned = async (method: Method, path: string, options: CallOptions = {}) => {
+    const { body, timeoutMs = usualMs } = options
+    const answer = await exchange(socketPath, { agent, method, path: await versioned(path), body, timeoutMs })
+    if (answer.status >= 300) throw refusal(answer)
+    return answer
+  }
+  /** Names the call when dockerd does not answer it. */
+  const named = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw unavailable(error, what, socketPath)
+    }
+  }
   return {
-    call: (method, path, schema, options = {}) =>
-      within(method, path, options, (json) => schema.parse(JSON.parse(json))),
-    send: (method, path, options = {}) => within(method, path, options, () => undefined),
+    ping,
+    call: (method, path, schema, options) =>
+      named(`${method} ${path}`, async () => {
+        return schema.parse(JSON.parse((await exchangeVersioned(method, path, options)).text))
+      }),
+    send: (method, path, options) =>
+      named(`${method} ${path}`, async () => {
+        await exchangeVersioned(method, path, options)
+      }),
     async *lines(path, signal) {
       try {
-        yield* linesOf(await open('GET', path, signal))
+        const answer = await open(socketPath, { agent, method: 'GET', path: await versioned(path), signal })
+        const status = answer.statusCode ?? 500
+        if (status >= 300) throw refusal({ status, headers: answer.headers, text: await textOf(answer) })
+        yield* linesOf(answer)
       } catch (error) {
-        throw asUnavailable(error, `GET ${path}`, socketPath)
+        throw unavailable(error, `GET ${path}`, socketPath)
       }
-      throw asUnavailable(new Error('the stream ended'), `GET ${path}`, socketPath)
+      throw unavailable(new Error('the stream ended'), `GET ${path}`, socketPath)
     },
-    async close() {
+    close() {
       version = undefined
       agent.destroy()
     },
   }
 }
 
-async function apiVersion(answer: IncomingMessage): Promise<string> {
-  await text(answer)
-  const offered = String(answer.headers['api-version'] ?? newestApi)
-  return minor(offered) < minor(newestApi) ? offered : newestApi
+function older(a: string, b: string): string {
+  return minor(a) < minor(b) ? a : b
 }
 
 function minor(version: string): number {
   return Number(version.split('.')[1] ?? 0)
 }
 
-async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncIterable<string> {
-  const decoder = new TextDecoder()
+async function* linesOf(chunks: AsyncIterable<string>): AsyncIterable<string> {
   let rest = ''
   for await (const chunk of chunks) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    const parts = (rest + chunk).split('\n')
     rest = parts.pop() ?? ''
     yield* parts.filter((line) => line.trim() !== '')
   }
@@ -106,18 +129,22 @@ const codes = new Map<number, ErrorCode>([
   [409, 'taken'],
 ])
 
-async function refusal(answer: IncomingMessage): Promise<DriverError> {
-  const whole = await text(answer)
-  let message = whole.slice(0, 500)
-  try {
-    message = errorSchema.parse(JSON.parse(whole)).message
-  } catch {
-    // Not from dockerd itself (a proxy, a panic): the text is what there is.
-  }
-  return new DriverError(codes.get(answer.statusCode ?? 500) ?? 'unavailable', `the engine: ${message}`)
+function refusal({ status, text }: UnixAnswer): DriverError {
+  return new DriverError(codes.get(status) ?? 'unavailable', `the engine: ${messageIn(text)}`)
 }
 
-function asUnavailable(error: unknown, what: string, socketPath: string): DriverError {
+/** The engine says what is wrong in one field. A proxy or a panic answers with text that is no JSON. */
+function messageIn(text: string): string {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown }
+    if (typeof message === 'string') return message.trim()
+  } catch {
+    // The text itself is the message.
+  }
+  return text.slice(0, 500).trim()
+}
+
+function unavailable(error: unknown, what: string, socketPath: string): DriverError {
   if (error instanceof DriverError) return error
   const why = error instanceof Error ? error.message : String(error)
   return new DriverError('unavailable', `the engine on ${socketPath} does not answer ${what}: ${why}`, {

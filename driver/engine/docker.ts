@@ -1,24 +1,20 @@
 /**
- * The engine: dockerd's API over its socket, for all versions from 20.10 on.
+ * The engine as the loops ask it: dockerd's API over its socket, for all versions from 20.10 on.
  *
- * A list of networks has no containers in it, so each of ours is inspected; their number is small. Only the events
- * that change something for us are asked for: health checks would flood the stream.
+ * A list of networks has no containers in it, so each network of this driver is inspected; their number is small. Only
+ * the events that the loops use are subscribed to: health checks would flood the stream.
  */
+import { defined } from '../core/defined.ts'
 import { isCode } from '../core/errors.ts'
-import { type EngineClient, engineClient } from './client.ts'
+import type { EngineClient } from './client.ts'
 import type { Engine, EngineEvent, NewEngineNetwork } from './engine.ts'
 import * as schema from './schemas.ts'
 
-export interface DockerEngine extends Engine {
-  close(): Promise<void>
-}
-
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
-/** Creating and removing calls this driver in turn. */
+/** Limit for creating and removing a network, during which the engine calls this driver. */
 const slowMs = 30_000
 
-export function dockerEngine(socketPath = '/var/run/docker.sock'): DockerEngine {
-  const client = engineClient(socketPath)
+export function dockerEngine(client: EngineClient): Engine {
   return {
     version: async () => (await client.call('GET', '/version', schema.versionSchema)).Version,
     async networks() {
@@ -40,7 +36,6 @@ export function dockerEngine(socketPath = '/var/run/docker.sock'): DockerEngine 
     containers: () => containers(client),
     container: (id) => container(client, id),
     events: (signal) => events(client, signal),
-    close: () => client.close(),
   }
 }
 
@@ -57,17 +52,14 @@ function createBody(network: NewEngineNetwork): object {
     IPAM: {
       Driver: network.ipamDriver,
       Options: network.ipamOptions,
-      Config: network.pools.map(({ subnet, range, gateway, aux }) => ({
-        Subnet: subnet,
-        ...(range === undefined ? {} : { IPRange: range }),
-        ...(gateway === undefined ? {} : { Gateway: gateway }),
-        ...(aux === undefined ? {} : { AuxiliaryAddresses: aux }),
-      })),
+      Config: network.pools.map(({ subnet, range, gateway, aux }) =>
+        defined({ Subnet: subnet, IPRange: range, Gateway: gateway, AuxiliaryAddresses: aux }),
+      ),
     },
   }
 }
 
-/** Running ones. One that goes while we look is left out, and one that is between two lives, which may be locked. */
+/** Running containers, without those that stop meanwhile. A restarting container may be locked, so it is not inspected. */
 async function containers(client: EngineClient): ReturnType<Engine['containers']> {
   const listed = await client.call('GET', '/containers/json', schema.containerList)
   const list = listed.filter(({ State }) => State !== 'restarting')

@@ -1,8 +1,9 @@
 /**
- * What dockerd's API answers, as far as it is used. Go writes `null` for empty maps and lists; older engines leave
+ * The fields of dockerd's answers that the loops read. Go writes `null` for empty maps and lists; older engines leave
  * fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
  */
 import * as z from 'zod'
+import { defined } from '../core/defined.ts'
 import type { EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
 
 const texts = z
@@ -63,8 +64,6 @@ export const eventSchema = z.object({
   Actor: z.object({ ID: z.string(), Attributes: texts }),
 })
 
-/** `createNetwork` and `_ping` aside, whatever is wrong is said in one field. */
-export const errorSchema = z.object({ message: z.string() })
 export const createdSchema = z.object({ Id: z.string() })
 export const versionSchema = z.object({ Version: z.string() })
 
@@ -78,29 +77,33 @@ export function networkOf(it: z.output<typeof networkSchema>): EngineNetwork {
     ipamDriver: it.IPAM.Driver,
     ipamOptions: it.IPAM.Options,
     labels: it.Labels,
-    pools: (it.IPAM.Config ?? []).map((pool) => ({
-      subnet: pool.Subnet,
-      aux: pool.AuxiliaryAddresses,
-      ...(pool.IPRange === '' ? {} : { range: pool.IPRange }),
-      ...(pool.Gateway === '' ? {} : { gateway: pool.Gateway }),
-    })),
-    endpoints: Object.entries(it.Containers ?? {}).map(([container, at]) => ({
-      id: at.EndpointID,
-      container,
-      name: at.Name,
-      mac: at.MacAddress,
-      v4: withoutLength(at.IPv4Address),
-      ...(at.IPv6Address === '' ? {} : { v6: withoutLength(at.IPv6Address) }),
-    })),
+    pools: (it.IPAM.Config ?? []).map((pool) =>
+      defined({
+        subnet: pool.Subnet,
+        aux: pool.AuxiliaryAddresses,
+        range: pool.IPRange || undefined,
+        gateway: pool.Gateway || undefined,
+      }),
+    ),
+    endpoints: Object.entries(it.Containers ?? {}).map(([container, at]) =>
+      defined({
+        id: at.EndpointID,
+        container,
+        name: at.Name,
+        mac: at.MacAddress,
+        v4: withoutLength(at.IPv4Address),
+        v6: withoutLength(at.IPv6Address) || undefined,
+      }),
+    ),
   }
 }
 
 export function containerOf(it: z.output<typeof containerSchema>): EngineContainer {
-  return {
+  return defined({
     id: it.Id,
     name: it.Name.replace(/^\//, ''),
     running: it.State.Running,
-    ...(it.HostsPath === '' ? {} : { hostsPath: it.HostsPath }),
+    hostsPath: it.HostsPath || undefined,
     readonlyRootfs: it.HostConfig.ReadonlyRootfs,
     mounts: (it.Mounts ?? []).map(({ Destination, Source }) => ({
       destination: Destination,
@@ -114,7 +117,7 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       // Engines before 25 add the container's short id to the aliases that people gave.
       aliases: (at.Aliases ?? []).filter((alias) => alias !== it.Id.slice(0, 12)),
     })),
-  }
+  })
 }
 
 export function eventOf({ Type, Action, Actor }: z.output<typeof eventSchema>): EngineEvent | undefined {

@@ -3,7 +3,7 @@
  *
  * Optional: the driver works without it, and the real command stays where it was.
  */
-import { wrapperText } from '../../driver/dialect/wrapper.ts'
+import { wrapperText } from '../../driver/dialect/docker-wrapper.ts'
 import { LabError } from '../process/errors.ts'
 import { filesHold, type RemoteFile, type Step, type StepContext, succeeds, writeFiles } from './step.ts'
 

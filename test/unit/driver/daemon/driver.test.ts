@@ -145,8 +145,7 @@ describe('a network', () => {
     const held: (() => void)[] = []
     const inSwarmMode = (): Promise<boolean> =>
       new Promise((resolve) => (hold ? held.push(() => resolve(false)) : resolve(false)))
-    await net1[Symbol.asyncDispose]()
-    net1 = await host(1, { inSwarmMode })
+    net1.commands.inSwarmMode = inSwarmMode
     const file = join(dirname(net1.controlSocket), 'default-network')
     await net1.docker.create('multihost')
     await until('the file is there', () => existsSync(file))

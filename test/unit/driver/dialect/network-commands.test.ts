@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isCode } from '../../../../driver/core/errors.ts'
-import { ensureNetwork } from '../../../../driver/dialect/ensure-network.ts'
+import { ensureNetwork } from '../../../../driver/dialect/make-default-network.ts'
 import {
   createNetwork,
   type DockerTools,
@@ -10,7 +10,7 @@ import {
   showNetworks,
   withLocalIds,
 } from '../../../../driver/dialect/network-commands.ts'
-import { translateRun } from '../../../../driver/dialect/run.ts'
+import { translateRun } from '../../../../driver/dialect/run-and-create.ts'
 import { until } from '../../../fixtures/until.ts'
 import { type CommandHost, twoHosts } from './cluster.ts'
 
@@ -104,10 +104,10 @@ describe('on two hosts', () => {
     ]
     const said = await Promise.all(lines.map((line) => lineOf(translateRun(line.split(' '), tools(net1)))))
     expect(said.join('\n')).toMatchInlineSnapshot(`
-      "conflicting options: --publish-service and --net; the service decides the network and the address: leave one of the two out
-      conflicting options: --publish-service and --ip; the service decides the network and the address: leave one of the two out
-      --publish-service is given twice; start the container with one, and add the other with: docker service attach CONTAINER SERVICE
-      --publish-service=bar.foobar.bridge: a service's network is not of driver bridge; write overlay, or leave it out: --publish-service=bar.foobar
+      "conflicting options: --publish-service and --net; leave one of the two out: the service decides the network and the address
+      conflicting options: --publish-service and --ip; leave one of the two out: the service decides the network and the address
+      --publish-service is given twice; give one, and attach the container to the other service with: docker service attach CONTAINER SERVICE
+      --publish-service=bar.foobar.bridge: the driver bridge has no services; overlay has; write --publish-service=bar.foobar
       '.foobar' does not name a service; write SERVICE or SERVICE.NETWORK
       '-bar' cannot be a service's name; give it letters, digits, dots, dashes and underscores, at most 63, a letter or digit first"
     `)
@@ -117,12 +117,12 @@ describe('on two hosts', () => {
 
   test('a network of the user’s own is no place for a service', async () => {
     net1.host.docker.bridge('own')
-    net1.dockerd.network = async (ref) =>
+    net1.docker.network = async (ref) =>
       ref === 'own' ? { Id: '1', Name: 'own', Driver: 'bridge', Scope: 'local' } : undefined
     expect(
       await lineOf(translateRun(['--publish-service=bar.own', 'debian:13'], tools(net1))),
     ).toMatchInlineSnapshot(
-      `"network own of this host has the driver bridge, not vxlan; remove it, or choose another name: the network is wanted on all hosts"`,
+      `"network own of this host has the driver bridge, not vxlan; remove it, or use another name: the network must be the same on all hosts"`,
     )
   })
 
@@ -157,7 +157,7 @@ describe('on two hosts', () => {
     await ensureNetwork(net2, 'foobar')
     const [network] = [...net1.host.store.snapshot().networks.values()]
     const id = network?.value.id ?? ''
-    const local = (await net2.dockerd.network('foobar'))?.Id ?? ''
+    const local = (await net2.docker.network('foobar'))?.Id ?? ''
     expect(local).not.toBe(id)
     expect(await withLocalIds('inspect', [id.slice(0, 12), 'bridge'], tools(net2))).toEqual([local, 'bridge'])
     expect(await withLocalIds('connect', ['--ip', '1.2.3.4', id, 'web'], tools(net2))).toEqual([

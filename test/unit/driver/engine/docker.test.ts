@@ -1,16 +1,20 @@
 /** The client against a server that answers as dockerd's sources say: what is sent, and what is made of answers. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import * as z from 'zod'
-import { engineClient } from '../../../../driver/engine/client.ts'
-import { type DockerEngine, dockerEngine } from '../../../../driver/engine/docker.ts'
+import { type EngineClient, engineClient } from '../../../../driver/engine/client.ts'
+import { dockerEngine } from '../../../../driver/engine/docker.ts'
+import { dockerCommands } from '../../../../driver/engine/docker-commands.ts'
+import type { Engine } from '../../../../driver/engine/engine.ts'
+import { inSwarmMode } from '../../../../driver/engine/swarm.ts'
 
 let folder: string
 let server: Server
-let engine: DockerEngine
+let client: EngineClient
+let engine: Engine
 let seen: string[]
 let answers: Map<string, (request: IncomingMessage, response: ServerResponse) => void>
 
@@ -27,10 +31,11 @@ beforeEach(async () => {
     answer(request, response)
   })
   await new Promise<void>((resolve) => server.listen(join(folder, 'docker.sock'), resolve))
-  engine = dockerEngine(join(folder, 'docker.sock'))
+  client = engineClient(join(folder, 'docker.sock'))
+  engine = dockerEngine(client)
 })
 afterEach(async () => {
-  await engine.close()
+  client.close()
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
   await rm(folder, { recursive: true })
@@ -224,21 +229,73 @@ test.each([
   ['amid its answer', (_: IncomingMessage, response: ServerResponse) => void response.write('{"Id":')],
 ])('an engine that is silent %s is unavailable when its time is over', async (_, answer) => {
   answers.set('GET /v1.41/slow', answer)
-  const client = engineClient(join(folder, 'docker.sock'))
   const call = client.call('GET', '/slow', z.object({ Id: z.string() }), { timeoutMs: 200 })
   await expect(call).rejects.toMatchObject({
     code: 'unavailable',
-    message: expect.stringMatching(/does not answer GET \/slow: .*timeout/),
+    message: expect.stringMatching(/does not answer GET \/slow: no answer within 0.2 s/),
   })
-  await client.close()
 })
 
-test('an engine that is not there is unavailable, and is spoken to as soon as it is', async () => {
-  await engine.close()
-  const away = dockerEngine(join(folder, 'other.sock'))
-  await expect(away.networks()).rejects.toMatchObject({ code: 'unavailable' })
-  await away.close()
-  engine = dockerEngine(join(folder, 'docker.sock'))
+test('an engine that is not there is unavailable, and is asked again when it is there', async () => {
+  const socket = join(folder, 'other.sock')
+  const late = engineClient(socket)
+  await expect(dockerEngine(late).networks()).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(/^the engine on .*other.sock does not answer GET \/_ping: connect ENOENT/),
+  })
+  await symlink(join(folder, 'docker.sock'), socket)
   answers.set('GET /v1.41/version', json(200, { Version: '20.10.24' }))
-  expect(await engine.version()).toBe('20.10.24')
+  expect(await dockerEngine(late).version()).toBe('20.10.24')
+  late.close()
+})
+
+test('letters of several bytes may be cut between two chunks', async () => {
+  const bytes = Buffer.from(JSON.stringify({ Version: 'größer' }))
+  const cut = bytes.indexOf(0xc3) + 1
+  answers.set('GET /v1.41/version', (_, response) => {
+    response.write(bytes.subarray(0, cut))
+    setTimeout(() => response.end(bytes.subarray(cut)), 20)
+  })
+  expect(await engine.version()).toBe('größer')
+})
+
+test('an error that is not JSON is shown as it is', async () => {
+  answers.set('GET /v1.41/version', (_, response) => response.writeHead(502).end('Bad gateway\n'))
+  await expect(engine.version()).rejects.toMatchObject({
+    ...{ code: 'unavailable', message: 'the engine: Bad gateway' },
+  })
+})
+
+test.each([
+  ['inactive', false],
+  ['pending', true],
+  ['active/manager', true],
+])('swarm mode is read from the header of an answer to ping: %s', async (state, expected) => {
+  answers.set(
+    'GET /_ping',
+    (_, it) => void it.setHeader('swarm', state).setHeader('api-version', '1.41').end(),
+  )
+  expect(await inSwarmMode(client)).toBe(expected)
+})
+
+test('engines before 23 are asked for their swarm state', async () => {
+  for (const [state, expected] of [
+    ['inactive', false],
+    ['', false],
+    ['active', true],
+  ] as const) {
+    answers.set('GET /v1.41/info', json(200, { Swarm: { LocalNodeState: state } }))
+    expect(await inSwarmMode(client)).toBe(expected)
+  }
+})
+
+test('a container is connected with the addresses that are given', async () => {
+  answers.set('POST /v1.41/networks/foobar/connect', (_, response) => void response.end())
+  const commands = dockerCommands(client)
+  await commands.connect('foobar', 'web', { v4: '10.9.0.2' })
+  expect(seen.at(-1)).toBe(
+    'POST /v1.41/networks/foobar/connect {"Container":"web","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.9.0.2"}}}',
+  )
+  expect(await commands.network('nope')).toBeUndefined()
+  await expect(commands.container('nope')).rejects.toMatchObject({ code: 'not-found' })
 })

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import { globalFlags, listFlags, runFlags } from '../../../../driver/dialect/docker-options.ts'
 import {
   parseCommand,
   parseMixed,
   parseOptions,
   shellWords,
   without,
-} from '../../../../driver/dialect/command-line.ts'
-import { globalFlags, listFlags, runFlags } from '../../../../driver/dialect/flags.ts'
+} from '../../../../driver/dialect/parse-command-line.ts'
 
 const words = (line: string): string[] => line.split(' ').filter((word) => word !== '')
 const show = (line: string): string => {

@@ -1,43 +1,24 @@
-/**
- * Networks as the docker wrapper needs them: under which id this host's engine has them, who is on them, and when
- * one that was just made can be used.
- */
+/** When a network of the cluster can be used by a container on this host. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { isCode } from '../core/errors.ts'
-import type { HostName, Snapshot } from '../core/records.ts'
-import { endpointsOf, localIdOf, networkByName } from '../core/snapshot.ts'
+import type { HostName } from '../core/records.ts'
+import { localIdOf, networkByName } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
-import type { NetworkView, ReadyNetwork } from './routes.ts'
-
-export function viewNetworks(snapshot: Snapshot, host: HostName): NetworkView[] {
-  const all = [...snapshot.networks.values()].filter(({ value }) => !value.removing)
-  return all.map(({ value: { id, name } }) => {
-    const localId = localIdOf(snapshot, host, id)
-    return {
-      id,
-      ...(name === undefined ? {} : { name }),
-      ...(localId === undefined ? {} : { localId }),
-      users: endpointsOf(snapshot, id).map(({ value: { host, container } }) => ({
-        host,
-        ...(container === undefined ? {} : { container }),
-      })),
-    }
-  })
-}
+import type { ReadyNetwork } from './driver-calls.ts'
 
 export interface ReadyContext {
-  store: Pick<Store, 'snapshot' | 'onChange'>
+  store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'networks'>
   host: HostName
 }
 
 /**
- * The network that holds the name in the cluster, if the engine here has it, is done making it, and has no other of
- * that name: engines let two creations at the same moment pass, and the one that is too much goes a moment later.
+ * The cluster's network of that name, if the engine here has completed it and has no second network of that name. An
+ * engine may make two networks of one name that are created at the same moment; the networks loop then removes one.
  */
 export async function readyNetwork(
-  { store, engine, host }: Pick<ReadyContext, 'engine' | 'host'> & { store: Pick<Store, 'snapshot'> },
+  { store, engine, host }: ReadyContext,
   name: string,
 ): Promise<ReadyNetwork | undefined> {
   const network = networkByName(store.snapshot(), name)?.value
@@ -48,11 +29,12 @@ export async function readyNetwork(
   return here?.id === localId && another === undefined ? { id: network.id, localId } : undefined
 }
 
-/** The engine tells nobody when a creation is done, so it is asked again in short steps. */
+/** The engine sends its event before a new network can be used, so it is asked again in short steps. */
 const stepMs = 15
 
+/** Undefined when the network is not ready within `waitMs`. */
 export async function waitForNetwork(
-  context: ReadyContext,
+  context: ReadyContext & { store: Pick<Store, 'onChange'> },
   name: string,
   waitMs: number,
 ): Promise<ReadyNetwork | undefined> {

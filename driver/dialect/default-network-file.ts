@@ -1,17 +1,17 @@
 /**
- * Tells the docker wrapper, by a file, that the default network can be used: its name, as long as the engine here has
- * it and is not in swarm mode.
+ * Keeps the file that tells the docker wrapper the default network's name, while the engine here has that network and
+ * is not in swarm mode.
  *
- * With the file a plain `docker run` is translated by the shell alone. Without it the wrapper asks the driver and
- * waits, so a file that comes late costs milliseconds; one that stays too long would let the engine say that the
- * network is not there, so it goes before the network does. Written beside and renamed: the shell reads all of it or
- * nothing.
+ * With the file the shell alone translates a plain `docker run`. Without it the wrapper asks the driver and waits: a
+ * file that appears late costs milliseconds. With a file that stays too long the engine would answer that there is no
+ * such network, so the file goes before the network does. The file is written beside and renamed: the shell reads all
+ * of it or nothing.
  */
 import { rename, rm, writeFile } from 'node:fs/promises'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 
-export interface DefaultNetworkOptions {
+export interface DefaultNetworkFileOptions {
   name: string
   file: string
   /** The engine has the cluster's network of that name. */
@@ -22,19 +22,22 @@ export interface DefaultNetworkOptions {
   onRun?(run: LoopRun): void
 }
 
-export interface DefaultNetworkLoop extends Loop {
-  /** A network of the engine is about to go: resolves when no file tells of it; it is back if the wrong one was meant. */
+export interface DefaultNetworkFile extends Loop {
+  /**
+   * The engine is about to remove a network. Resolves when the file is gone; the loop writes it again if the removed
+   * network was another one.
+   */
   withdraw(): Promise<void>
 }
 
-export function startDefaultNetwork(options: DefaultNetworkOptions): DefaultNetworkLoop {
+export function startDefaultNetworkFile(options: DefaultNetworkFileOptions): DefaultNetworkFile {
   const { name, file, ready, inSwarmMode, log, everyMs = 2000, onRun } = options
   let present: boolean | undefined
   let withdrawals = 0
   const work = async (): Promise<void> => {
     const before = withdrawals
     const wanted = (await ready(name)) && !(await inSwarmMode())
-    // What was asked before a withdrawal tells nothing; another run follows it.
+    // An answer from before a withdrawal is out of date; another run follows.
     if (wanted === present || withdrawals !== before) return
     await (wanted ? write(file, name) : rm(file, { force: true }))
     present = wanted

@@ -1,18 +1,16 @@
 /**
  * `multihost service`: what `docker service` was in Docker 1.8, with its columns and its words.
  *
- * The driver keeps the records; this command connects and disconnects the container, through the engine and as the
- * user who typed it.
+ * The driver keeps the records; this command connects and disconnects the container, with the rights of the user who
+ * typed it.
  */
 import { parseArgs } from 'node:util'
 import { table } from '../cli/table.ts'
-import { ask } from '../control/client.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { ServiceView } from '../core/services.ts'
-import type { Dockerd } from './dockerd.ts'
-import type { Attachment } from './routes.ts'
+import type { NetworkTools } from './make-default-network.ts'
 
-export const serviceHelp = `services: names with an address that stays, and one container behind each in the cluster
+export const serviceHelp = `services: names with an address that stays; at most one container of the cluster is attached to each
 
   service ls [--network NETWORK] [-q] [--no-trunc]
   service info SERVICE[.NETWORK]
@@ -21,16 +19,15 @@ export const serviceHelp = `services: names with an address that stays, and one 
   service attach CONTAINER SERVICE[.NETWORK]
   service detach CONTAINER SERVICE[.NETWORK]
 
-A service that is published can be named by the beginning of its id too. Without .NETWORK it is on the default network.
+Without .NETWORK a service is on the default network. A published service may also be named by the beginning of its id.
 `
 
-export interface ServiceTools {
-  controlSocket: string
-  dockerd: Dockerd
+export interface ServiceTools extends NetworkTools {
   print(text: string): void
 }
 
-const counts: Record<string, string[]> = {
+/** What each command takes. */
+const operandsOf: Record<string, string[]> = {
   ls: [],
   info: ['SERVICE[.NETWORK]'],
   publish: ['SERVICE[.NETWORK]'],
@@ -39,26 +36,23 @@ const counts: Record<string, string[]> = {
   detach: ['CONTAINER', 'SERVICE[.NETWORK]'],
 }
 
-export async function service(args: string[], tools: ServiceTools): Promise<void> {
-  const { print } = tools
+export async function serviceCommand(args: string[], tools: ServiceTools): Promise<void> {
+  const { calls, print } = tools
   const { values, positionals } = parse(args)
   const [command, ...rest] = positionals
   if (command === undefined || values.help) return print(serviceHelp)
   const [first = '', second = ''] = checkOperands(command, rest)
   switch (command) {
     case 'ls': {
-      const query = values.network === undefined ? '' : `?network=${encodeURIComponent(values.network)}`
-      const services = await ask<ServiceView[]>(tools.controlSocket, 'GET', `/services${query}`)
+      const services = await calls.services.list(values.network)
       return print(showServices(services, { quiet: values.quiet, whole: values['no-trunc'] }))
     }
     case 'info':
-      return print(showService(await ask<ServiceView>(tools.controlSocket, 'GET', path(first))))
-    case 'publish': {
-      const body = { name: first }
-      return print((await ask<ServiceView>(tools.controlSocket, 'POST', '/services', body)).id)
-    }
+      return print(showService(await calls.services.find(first)))
+    case 'publish':
+      return print((await calls.services.publish(first)).id)
     case 'unpublish':
-      return ask(tools.controlSocket, 'DELETE', path(first))
+      return calls.services.unpublish(first)
     case 'attach':
       return attach(tools, first, second)
     default:
@@ -84,10 +78,10 @@ function parse(args: string[]) {
 }
 
 function checkOperands(command: string, operands: string[]): string[] {
-  const wanted = counts[command]
+  const wanted = operandsOf[command]
   if (wanted === undefined) {
     throw new DriverError('invalid', `there is no command 'service ${command}'`, {
-      hint: `there are ${Object.keys(counts).join(', ')}; Swarm's own services need swarm mode`,
+      hint: `there are ${Object.keys(operandsOf).join(', ')}; Swarm's own services need swarm mode`,
     })
   }
   if (operands.length === wanted.length && !operands.includes('')) return operands
@@ -98,18 +92,17 @@ function checkOperands(command: string, operands: string[]): string[] {
   })
 }
 
-async function attach({ controlSocket, dockerd }: ServiceTools, ref: string, name: string): Promise<void> {
-  const { id, name: container, networks } = await dockerd.container(ref)
-  const body = { container: { id, name: container } }
-  const { localId, service } = await ask<Attachment>(controlSocket, 'POST', path(name, 'attach'), body)
-  // The engine connects a container of the network none to nothing else.
-  const lonely = networks.includes('none')
+async function attach({ calls, docker }: ServiceTools, ref: string, name: string): Promise<void> {
+  const { id, name: container, networks } = await docker.container(ref)
+  const { localId, service } = await calls.services.attach(name, { id, name: container })
+  // The engine connects a container of the network `none` to no other network.
+  const isOnNone = networks.includes('none')
   try {
-    if (lonely) await dockerd.disconnect('none', id)
-    await dockerd.connect(localId, id, service)
+    if (isOnNone) await docker.disconnect('none', id)
+    await docker.connect(localId, id, service)
   } catch (error) {
-    if (lonely) await dockerd.connect('none', id)
-    await ask(controlSocket, 'POST', path(name, 'give-up'))
+    if (isOnNone) await docker.connect('none', id)
+    await calls.services.giveUp(name)
     throw isCode(error, 'in-use') ? onNetworkAlready(error, container, service) : error
   }
 }
@@ -121,24 +114,17 @@ function onNetworkAlready(error: DriverError, container: string, { network }: Se
   })
 }
 
-async function detach({ controlSocket, dockerd }: ServiceTools, ref: string, name: string): Promise<void> {
-  const known = await dockerd.container(ref).catch((error: unknown) => {
+async function detach({ calls, docker }: ServiceTools, ref: string, name: string): Promise<void> {
+  const known = await docker.container(ref).catch((error: unknown) => {
     if (isCode(error, 'not-found')) return undefined
     throw error
   })
-  type Attached = Attachment & { container: string }
-  const body = { container: known?.id ?? ref }
-  const { localId, service, container } = await ask<Attached>(
-    controlSocket,
-    'POST',
-    path(name, 'attached'),
-    body,
-  )
-  await dockerd.disconnect(localId, container)
-  if (service.published) await ask(controlSocket, 'POST', path(name, 'detached'))
+  const { localId, service, container } = await calls.services.attached(name, known?.id ?? ref)
+  await docker.disconnect(localId, container)
+  if (service.published) await calls.services.detached(name)
 }
 
-/** As in 2015: columns of twenty. */
+/** Columns of twenty characters, as in 2015. */
 export function showServices(
   services: readonly ServiceView[],
   { quiet = false, whole = false }: { quiet?: boolean; whole?: boolean } = {},
@@ -161,8 +147,4 @@ export function showService({ id, name, network, v4, v6, backend }: ServiceView)
     `\tContainer: ${container === undefined ? '' : `${container.id.slice(0, 12)} (${container.name})`}`,
     `\tHost: ${backend?.host ?? ''}`,
   ].join('\n')
-}
-
-function path(name: string, action?: string): string {
-  return `/services/${encodeURIComponent(name)}${action === undefined ? '' : `/${action}`}`
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
-import { ensureNetwork } from '../../../../driver/dialect/ensure-network.ts'
-import { service } from '../../../../driver/dialect/service.ts'
+import { ensureNetwork } from '../../../../driver/dialect/make-default-network.ts'
+import { serviceCommand } from '../../../../driver/dialect/service-commands.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { until } from '../../../fixtures/until.ts'
 import { type CommandHost, twoHosts } from './cluster.ts'
@@ -20,7 +20,7 @@ afterEach(async () => {
 async function run(on: CommandHost, line: string): Promise<string> {
   const printed: string[] = []
   try {
-    await service(line === '' ? [] : line.split(' '), { ...on, print: (text) => printed.push(text) })
+    await serviceCommand(line === '' ? [] : line.split(' '), { ...on, print: (text) => printed.push(text) })
   } catch (error) {
     printed.push(`error: ${error instanceof DriverError ? error.line : error}`)
   }
@@ -50,7 +50,7 @@ test('a container is a service by its name, on every host, while it runs', async
 
 test('a published one is attached on one host, refused on the other, detached, and attached there', async () => {
   expect(await run(net1, 'publish bar')).toBe('(64 hex)')
-  net1.create('web')
+  net1.docker.create('web')
   expect(await run(net1, 'attach web bar')).toBe('')
   await until('the container is known', async () => (await run(net2, 'info bar')).includes('(web)'))
   expect(await run(net2, 'info bar')).toMatchInlineSnapshot(`
@@ -61,7 +61,7 @@ test('a published one is attached on one host, refused on the other, detached, a
     	Container: (12 hexes) (web)
     	Host: net-1"
   `)
-  net2.create('other')
+  net2.docker.create('other')
   expect(await run(net2, 'attach other bar')).toMatchInlineSnapshot(
     `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; a service has one container in the whole cluster; detach that one first"`,
   )
@@ -87,7 +87,7 @@ describe('a service whose host was taken out while its container ran on', () => 
   /** net-2 has the container web behind bar, and is out of the cluster. */
   async function takenOut(): Promise<void> {
     await run(net1, 'publish bar')
-    net2.create('web')
+    net2.docker.create('web')
     await run(net2, 'attach web bar')
     await lists(net1, 'bar')
     await net2.host.stop()
@@ -106,7 +106,7 @@ describe('a service whose host was taken out while its container ran on', () => 
 
   test('gives way to whoever took it, and the host says so', async () => {
     await takenOut()
-    net1.create('other')
+    net1.docker.create('other')
     expect(await run(net1, 'attach other bar')).toBe('')
     await net2.host.start()
     const sentence = /container web is cut off .* went to service bar and container other on net-1/
@@ -117,13 +117,13 @@ describe('a service whose host was taken out while its container ran on', () => 
 
 test('an attach that the engine refuses leaves the service free', async () => {
   await run(net1, 'publish bar')
-  net1.create('web')
-  const { connect } = net1.dockerd
-  net1.dockerd.connect = async () => {
+  net1.docker.create('web')
+  const { connect } = net1.docker
+  net1.docker.connect = async () => {
     throw new Error('no')
   }
   expect(await run(net1, 'attach web bar')).toContain('no')
-  net1.dockerd.connect = connect
+  net1.docker.connect = connect
   expect(await run(net1, 'attach web bar')).toBe('')
 })
 
@@ -146,7 +146,7 @@ test('what is wrong is said with the way out, and changes nothing', async () => 
     'detach web nope',
   ].map(async (line) => `${line}: ${(await run(net1, line)).split('\n')[0]}`)
   expect((await Promise.all(lines)).join('\n')).toMatchInlineSnapshot(`
-    ": services: names with an address that stays, and one container behind each in the cluster
+    ": services: names with an address that stays; at most one container of the cluster is attached to each
     frob: error: there is no command 'service frob'; there are ls, info, publish, unpublish, attach, detach; Swarm's own services need swarm mode
     ls extra: error: 'service ls' takes no names, not 'extra'; use: service ls
     ls --frob: error: Unknown option '--frob'; see 'multihost service --help'

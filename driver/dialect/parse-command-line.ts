@@ -2,7 +2,7 @@
  * Docker's command line, taken apart as docker does it (pflag): options in all spellings up to the first word that is
  * none. Pure, and the same rules as the wrapper's in shell; test/unit/driver/dialect holds the two together.
  */
-import type { Flags } from './flags.ts'
+import type { Flags } from './docker-options.ts'
 
 export interface Option {
   /** Long name, or the letter as it was given. */

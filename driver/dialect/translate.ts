@@ -1,14 +1,12 @@
 /**
- * Docker's command line with the words of 2015: what is translated is done, or becomes another call of docker.
+ * A docker command in the words of 2015: what needs translation is done here, or becomes another call of docker.
  *
- * The same for the driver, which is asked by the wrapper and need not be started, and for `multihost docker`. Whoever
- * asks makes the call, so that a container's terminal, signals and exit code are docker's own.
+ * The same code runs in the daemon, which the docker wrapper asks, and in `multihost docker`. The caller runs docker
+ * itself, so a container's terminal, signals and exit code are docker's own.
  */
 import { DriverError, isCode } from '../core/errors.ts'
-import { inSwarmMode } from '../engine/swarm.ts'
-import { type Command, type Option, parseCommand, shellWords } from './command-line.ts'
-import { dockerd } from './dockerd.ts'
-import { globalFlags } from './flags.ts'
+import { globalFlags } from './docker-options.ts'
+import type { NetworkTools } from './make-default-network.ts'
 import {
   createNetwork,
   type DockerTools,
@@ -16,49 +14,45 @@ import {
   removeNetworks,
   withLocalIds,
 } from './network-commands.ts'
-import { translateRun } from './run.ts'
-import { service } from './service.ts'
+import { type Command, type Option, parseCommand, shellWords } from './parse-command-line.ts'
+import { translateRun } from './run-and-create.ts'
+import { serviceCommand } from './service-commands.ts'
 
-export interface DockerOptions {
-  controlSocket: string
-  dockerSocket: string
-  /** Of the user. */
+export interface TranslateOptions extends NetworkTools {
+  /** The user's environment variables. */
   environment: Readonly<Record<string, string | undefined>>
-  /** The context that the user's configuration names. */
+  /** The context that the user's docker configuration names. */
   context?: string | undefined
 }
 
-/** What to print, and then: the exit code, or docker's words. */
+/** Lines to print, and then: an exit code, or the words that docker is to be called with. */
 export interface Outcome {
   out: string[]
   err: string[]
   next: number | string[]
 }
 
-/** Never throws for what is wrong with the words: that is an outcome. */
-export async function docker(words: string[], options: DockerOptions): Promise<Outcome> {
-  const [out, err]: [string[], string[]] = [[], []]
-  const complain = (text: string): void => void err.push(`multihost: ${text}`)
+/** A DriverError is an outcome: its line is in `err`. */
+export async function translateCommand(words: string[], options: TranslateOptions): Promise<Outcome> {
+  const outcome: Outcome = { out: [], err: [], next: words }
   const command = parseCommand(words, globalFlags)
   if (command === undefined || isElsewhere(command.options, options) || (await isSwarm(options))) {
-    return { out, err, next: words }
+    return outcome
   }
-  const tools: DockerTools = {
-    controlSocket: options.controlSocket,
-    dockerd: dockerd(options.dockerSocket),
-    print: (text) => void out.push(text),
-    complain,
-  }
+  const { calls, docker } = options
+  const complain = (text: string): void => void outcome.err.push(`multihost: ${text}`)
+  const tools: DockerTools = { calls, docker, complain, print: (text) => void outcome.out.push(text) }
   try {
-    return { out, err, next: (await translate(command, tools)) ?? words }
+    outcome.next = (await translate(command, tools)) ?? words
   } catch (error) {
     if (!(error instanceof DriverError)) throw error
     complain(error.line)
-    return { out, err, next: 1 }
+    outcome.next = 1
   }
+  return outcome
 }
 
-/** Undefined: docker with the words as they are. */
+/** Undefined: docker is called with the user's words. */
 async function translate(
   { name, rest, globals }: Command,
   tools: DockerTools,
@@ -77,7 +71,7 @@ async function translate(
       return (await orDocker(() => listNetworks(rest, tools), false, tools)) ? 0 : undefined
     case 'network rm':
     case 'network remove':
-      return codeOf(await removeNetworks(rest, tools))
+      return exitCode(await removeNetworks(rest, tools))
     case 'network create':
       return (await createNetwork(rest, tools)) ? 0 : undefined
     case 'network inspect':
@@ -86,34 +80,34 @@ async function translate(
       return instead(await orDocker(() => withLocalIds(sub, rest, tools), undefined, tools))
   }
   if (group !== 'service') return undefined
-  await service(sub === '' ? rest : [sub, ...rest], tools)
+  await serviceCommand(sub === '' ? rest : [sub, ...rest], tools)
   return 0
 }
 
-function codeOf(done: boolean | undefined): number | undefined {
-  return done === undefined ? undefined : done ? 0 : 1
+function exitCode(succeeded: boolean | undefined): number | undefined {
+  return succeeded === undefined ? undefined : succeeded ? 0 : 1
 }
 
-/** Without the driver these still say something, only with the ids of this host. */
+/** Without the driver, docker answers with the ids of this host. */
 async function orDocker<T>(work: () => Promise<T>, otherwise: T, { complain }: DockerTools): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!isCode(error, 'unavailable')) throw error
-    complain(`${error.line}; ids are those of this host`)
+    complain(`${error.line}; docker shows the ids of this host`)
     return otherwise
   }
 }
 
-/** Who may not ask the engine hears so from docker itself. */
-async function isSwarm({ dockerSocket }: DockerOptions): Promise<boolean> {
-  return inSwarmMode(dockerSocket).catch(() => true)
+/** True as well when the user may not use the engine: docker itself then says so. */
+async function isSwarm({ docker }: TranslateOptions): Promise<boolean> {
+  return docker.inSwarmMode().catch(() => true)
 }
 
 const localSockets = ['unix:///var/run/docker.sock', 'unix:///run/docker.sock']
 
 /** The command is for another engine than this host's. */
-function isElsewhere(options: readonly Option[], { environment, context }: DockerOptions): boolean {
+function isElsewhere(options: readonly Option[], { environment, context }: TranslateOptions): boolean {
   const given = (...names: string[]): string | undefined =>
     options.filter(({ name }) => names.includes(name)).at(-1)?.value
   const asked = given('context', 'c')

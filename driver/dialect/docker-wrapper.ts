@@ -9,7 +9,7 @@
  *
  * Written in POSIX shell with builtins only. The tables of options are flags.ts'.
  */
-import { type Flags, globalFlags, runFlags } from './flags.ts'
+import { type Flags, globalFlags, runFlags } from './docker-options.ts'
 
 export interface WrapperPaths {
   /** The real command. */

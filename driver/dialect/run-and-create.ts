@@ -1,21 +1,18 @@
 /**
- * `docker run` and `docker create` as in 2015: on the default network when none is named, and as the container behind
- * a service with `--publish-service=SERVICE[.NETWORK[.DRIVER]]`.
+ * `docker run` and `docker create` as in 2015: on the default network when the user names none, and as the container
+ * of a service with `--publish-service=SERVICE[.NETWORK[.DRIVER]]`.
  *
- * The answer is what docker is to be called with. A container that then fails to start leaves the service
- * published, and free again after half a minute.
+ * The result is the words that docker is to be called with. When that container fails to start, the service stays
+ * published, and another container can be attached after half a minute.
  */
-
-import { ask } from '../control/client.ts'
 import { DriverError } from '../core/errors.ts'
 import { checkServiceName, parsePublished } from '../core/services.ts'
-import { type Option, parseOptions, without } from './command-line.ts'
-import { clusterNetworks, ensureNetwork, type NetworkTools } from './ensure-network.ts'
-import { runFlags } from './flags.ts'
+import { runFlags } from './docker-options.ts'
+import { ensureNetwork, type NetworkTools } from './make-default-network.ts'
 import { localIdFor } from './network-commands.ts'
-import type { Attachment } from './routes.ts'
+import { type Option, parseOptions, without } from './parse-command-line.ts'
 
-/** Of the words behind `run`; undefined when docker should say what it thinks of them. */
+/** `words` follow `run` or `create`. Undefined when docker itself should answer them. */
 export async function translateRun(words: string[], tools: NetworkTools): Promise<string[] | undefined> {
   const { options, end, unknown } = parseOptions(words, runFlags)
   if (unknown || end >= words.length) return undefined
@@ -27,7 +24,7 @@ export async function translateRun(words: string[], tools: NetworkTools): Promis
     return [...(await publish(published.value ?? '', tools)), ...without(words, published)]
   }
   if (networks.length > 0) return withLocalId(words, networks, tools)
-  const { defaultNetwork } = await clusterNetworks(tools)
+  const { defaultNetwork } = await tools.calls.clusterNetworks()
   await ensureNetwork(tools, defaultNetwork)
   return ['--network', defaultNetwork, ...words]
 }
@@ -36,47 +33,43 @@ function refuseConflicts([other]: Option[]): void {
   if (other === undefined) return
   if (other.name === 'publish-service') {
     throw new DriverError('invalid', '--publish-service is given twice', {
-      hint: 'start the container with one, and add the other with: docker service attach CONTAINER SERVICE',
+      hint: 'give one, and attach the container to the other service with: docker service attach CONTAINER SERVICE',
     })
   }
   throw new DriverError('invalid', `conflicting options: --publish-service and --${other.name}`, {
-    hint: 'the service decides the network and the address: leave one of the two out',
+    hint: 'leave one of the two out: the service decides the network and the address',
   })
 }
 
+/** Docker's options for a container of that service. */
 async function publish(text: string, tools: NetworkTools): Promise<string[]> {
   const { service, network: named, driver } = parsePublished(text)
   checkServiceName(service)
   if (driver !== undefined && driver !== 'overlay' && driver !== 'vxlan') {
-    throw new DriverError(
-      'invalid',
-      `--publish-service=${text}: a service's network is not of driver ${driver}`,
-      {
-        hint: `write overlay, or leave it out: --publish-service=${service}.${named}`,
-      },
-    )
+    const message = `--publish-service=${text}: the driver ${driver} has no services; overlay has`
+    const hint = `write --publish-service=${service}.${named}`
+    throw new DriverError('invalid', message, { hint })
   }
-  const network = named ?? (await clusterNetworks(tools)).defaultNetwork
+  const network = named ?? (await tools.calls.clusterNetworks()).defaultNetwork
   await ensureNetwork(tools, network)
   const name = `${service}.${network}`
-  await ask(tools.controlSocket, 'POST', '/services', { name, existing: true })
-  const path = `/services/${encodeURIComponent(name)}/attach`
-  const { service: view } = await ask<Attachment>(tools.controlSocket, 'POST', path, {})
-  return ['--network', network, '--ip', view.v4, ...(view.v6 === undefined ? [] : ['--ip6', view.v6])]
+  await tools.calls.services.publish(name, { existing: true })
+  const { v4, v6 } = (await tools.calls.services.attach(name)).service
+  return ['--network', network, '--ip', v4, ...(v6 === undefined ? [] : ['--ip6', v6])]
 }
 
 /** `--network` with an id of the cluster. */
 async function withLocalId(
   words: string[],
   options: Option[],
-  tools: NetworkTools,
+  { calls }: NetworkTools,
 ): Promise<string[] | undefined> {
-  const { networks } = await clusterNetworks(tools)
+  const { networks } = await calls.clusterNetworks()
   const changed = [...words]
   for (const { name, value = '', at, words: count } of options) {
     const local = localIdFor(networks, value)
-    if (local !== undefined)
-      changed.splice(at, count, ...(count === 2 ? [`--${name}`, local] : [`--${name}=${local}`]))
+    if (local === undefined) continue
+    changed.splice(at, count, ...(count === 2 ? [`--${name}`, local] : [`--${name}=${local}`]))
   }
   return changed
 }

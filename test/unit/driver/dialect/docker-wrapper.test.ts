@@ -4,11 +4,11 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { asScript } from '../../../../driver/dialect/docker.ts'
-import { dialectApp } from '../../../../driver/dialect/routes.ts'
-import { wrapperText } from '../../../../driver/dialect/wrapper.ts'
+import { dialectRoutes } from '../../../../driver/dialect/control-routes.ts'
+import { wrapperText } from '../../../../driver/dialect/docker-wrapper.ts'
+import type { DriverCalls } from '../../../../driver/dialect/driver-calls.ts'
+import { asScript } from '../../../../driver/dialect/translate.ts'
 import { listenOn } from '../../../../driver/protocol/socket.ts'
-import type { ServiceVerbs } from '../../../../driver/verbs/service.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'wrapper-'))
 const path = (name: string): string => join(folder, name)
@@ -312,18 +312,11 @@ describe('the answer', () => {
   test('comes from the driver where it can, and from multihost where the driver fails', async () => {
     let status: 200 | 500 = 200
     let words: string[] = []
-    const unused = (): never => {
-      throw new Error('not asked')
-    }
-    const services = new Proxy({}, { get: unused }) as ServiceVerbs
-    const app = dialectApp({
-      ...{ defaultNetwork: 'multihost', services, networks: unused, claimed: unused },
-      ...{ choosePool: unused, ready: unused },
-      async script(asked) {
-        words = asked
-        if (status === 500) throw new Error('a defect')
-        return asScript({ out: ['from the driver'], err: [], next: 3 })
-      },
+    const unused = new Proxy({}, { get: () => unused }) as DriverCalls
+    const app = dialectRoutes(unused, async (asked) => {
+      words = asked
+      if (status === 500) throw new Error('a defect')
+      return asScript({ out: ['from the driver'], err: [], next: 3 })
     })
     app.onError((_, c) => c.text('', 500))
     const driver = await listenOn(path('run/control.sock'), app)

@@ -1,0 +1,70 @@
+/**
+ * The daemon's part of the words of 2015: routes on the control socket, and the file that says that the default
+ * network can be used.
+ */
+import { dirname, join } from 'node:path'
+import type { Hono } from 'hono'
+import { isOfNetworks } from '../core/snapshot.ts'
+import type { DockerCommands } from '../engine/docker-commands.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Loop, LoopRun } from '../loops/kit/loop.ts'
+import type { VerbContext } from '../verbs/context.ts'
+import type { Verbs } from '../verbs/verbs.ts'
+import { callsInDaemon } from './calls-in-daemon.ts'
+import { dialectRoutes } from './control-routes.ts'
+import { startDefaultNetworkFile } from './default-network-file.ts'
+import { readyNetwork } from './ready-network.ts'
+import { asScript, translateCommand } from './translate.ts'
+
+export interface DialectOptions {
+  context: VerbContext
+  verbs: Verbs
+  engine: Engine
+  docker: DockerCommands
+  defaultNetwork: { name: string }
+  controlSocket: string
+  onRun(run: LoopRun): void
+}
+
+export interface Dialect {
+  app: Hono
+  /** The engine has made or removed a network. */
+  poke(): void
+  /** The engine is about to remove a network: the default network's file goes first. */
+  withdraw(): Promise<void>
+  status: Loop['status']
+  close(): Promise<void>
+}
+
+/** Beside the control socket; read by docker-wrapper.ts. */
+const defaultNetworkFile = 'default-network'
+
+export function startDialect(options: DialectOptions): Dialect {
+  const { context, verbs, engine, docker, controlSocket, onRun } = options
+  const { store, host, log } = context
+  const { name } = options.defaultNetwork
+  const calls = callsInDaemon({ context, verbs, engine, defaultNetwork: name })
+  const script = async (words: string[]): Promise<string> =>
+    asScript(await translateCommand(words, { calls, docker, environment: {} }))
+  const loop = startDefaultNetworkFile({
+    name,
+    file: join(dirname(controlSocket), defaultNetworkFile),
+    ready: async () => (await readyNetwork({ store, engine, host }, name)) !== undefined,
+    inSwarmMode: () => docker.inSwarmMode(),
+    log,
+    onRun,
+  })
+  const stop = store.onChange((_, changed) => {
+    if (changed.some((key) => isOfNetworks(key, host))) loop.poke()
+  })
+  return {
+    app: dialectRoutes(calls, script),
+    poke: loop.poke,
+    withdraw: loop.withdraw,
+    status: loop.status,
+    async close() {
+      stop()
+      await loop.close()
+    },
+  }
+}
