@@ -45,15 +45,7 @@ export function engineClient(socketPath: string): EngineClient {
   const agent = new Agent()
   let version: Promise<string> | undefined
 
-  const ping = async (): Promise<Ping> => {
-    const { headers } = await exchange(socketPath, {
-      ...{ agent, method: 'GET', path: '/_ping', timeoutMs: usualMs },
-    }).catch((error: unknown) => {
-      throw unavailable(error, 'GET /_ping', socketPath)
-    })
-    const swarm = typeof headers.swarm === 'string' ? headers.swarm : undefined
-    return { apiVersion: String(headers['api-version'] ?? newestApi), swarm }
-  }
+  const ping = () => pingEngine(socketPath, agent)
   const versioned = async (path: string): Promise<string> => {
     version ??= ping().then(({ apiVersion }) => older(apiVersion, newestApi))
     try {
@@ -103,6 +95,15 @@ export function engineClient(socketPath: string): EngineClient {
       agent.destroy()
     },
   }
+}
+
+async function pingEngine(socketPath: string, agent: Agent): Promise<Ping> {
+  const request = { agent, method: 'GET', path: '/_ping', timeoutMs: usualMs } as const
+  const { headers } = await exchange(socketPath, request).catch((error: unknown) => {
+    throw unavailable(error, 'GET /_ping', socketPath)
+  })
+  const swarm = typeof headers.swarm === 'string' ? headers.swarm : undefined
+  return { apiVersion: String(headers['api-version'] ?? newestApi), swarm }
 }
 
 function older(a: string, b: string): string {

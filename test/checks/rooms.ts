@@ -25,6 +25,12 @@ export const rooms: readonly Room[] = [
   { room: 'driver/sockets.ts', imports: [], why: 'constants' },
   { room: 'driver/log.ts', imports: [], why: 'the type of a logger' },
   {
+    room: 'driver/unix-http.ts',
+    imports: [],
+    packages: ['node:http'],
+    why: 'the commands that wait for it start fast',
+  },
+  {
     room: 'driver/core',
     imports: [],
     packages: ['immutable', 'ip-address'],
@@ -45,7 +51,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/engine',
-    imports: ['driver/core/**', 'driver/log.ts'],
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/unix-http.ts'],
     why: 'the room of the Docker client knows neither Consul, the kernel nor DNS',
   },
   {
@@ -105,7 +111,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/control',
-    imports: [...anyLoop, 'driver/loops/kit', 'driver/sockets.ts', 'driver/verbs'],
+    imports: [...anyLoop, 'driver/loops/kit', 'driver/sockets.ts', 'driver/unix-http.ts', 'driver/verbs'],
     why: "status, metrics and check know the verbs' interface and not Docker's protocol",
   },
   {
