@@ -1,9 +1,9 @@
 /**
- * The way in for every npm script: checks Node, installs the packages when they are missing or out of date,
- * then runs the TypeScript file that was named. Plain JavaScript, since it runs before anything is installed.
+ * Starts every npm script: checks Node, installs the packages that are missing or out of date, then runs the TypeScript
+ * file that its argument names. Plain JavaScript, since it runs before packages are installed.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -43,7 +43,8 @@ function install() {
   process.exit(2)
 }
 
-/** Two at once would take each other's files away. Who holds the lock is in it; a dead holder holds nothing. */
+/** Holds a lock while it works, since two installations at once delete each other's files. The file contains the
+ * holder's process id; the lock of a process that has ended is removed. */
 function alone(work) {
   while (!taken()) {
     const holder = Number(existsSync(lock) && readFileSync(lock, 'utf8'))
@@ -76,8 +77,26 @@ function lives(pid) {
   }
 }
 
+/**
+ * True when the packages are missing or differ from the lock file. The times are compared first, since it is quick; a
+ * checkout or `touch` gives the lock file a new time and the same contents, so that a newer one is then read.
+ */
 function stale() {
+  const wanted = `${root}package-lock.json`
   const installed = `${root}node_modules/.package-lock.json`
   if (!existsSync(installed)) return true
-  return statSync(`${root}package-lock.json`).mtimeMs > statSync(installed).mtimeMs
+  if (statSync(wanted).mtimeMs <= statSync(installed).mtimeMs) return false
+  const packages = packagesIn(installed)
+  const differs = Object.entries(packagesIn(wanted)).some(([path, { version, integrity, optional }]) => {
+    const found = packages[path]
+    if (path === '' || (!found && optional)) return false // the project itself; a package for another platform
+    return found?.version !== version || found.integrity !== integrity
+  })
+  if (!differs) utimesSync(installed, new Date(), new Date())
+  return differs
+}
+
+/** npm's record of packages, by path. */
+function packagesIn(file) {
+  return JSON.parse(readFileSync(file, 'utf8')).packages
 }

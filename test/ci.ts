@@ -1,0 +1,43 @@
+/**
+ * `.ci/run`, the gate: the linter, the tests and all scenarios, and the walkthrough once more with a secured Consul. Every
+ * part runs, also after a failure. The last line counts the tests, and the exit code is 0 when none failed.
+ * ACCEPTANCE=1 adds the lab on virtual machines, which takes long where the machines are emulated.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { type Counts, countsOf, sum } from './checks/junit.ts'
+import { root } from './checks/tree.ts'
+
+type Part = { command: string[]; report?: string }
+
+const parts: Part[] = [
+  { command: ['run', 'check'] },
+  { command: ['test'], report: 'report/test.xml' },
+  { command: ['run', 'scenarios', '--', '--all'], report: 'report/junit.xml' },
+  {
+    command: ['run', 'scenarios', '--', '--secure', '--lab', 'secure', '4-a-look', 'faults/security'],
+    report: 'report/secure/junit.xml',
+  },
+  ...(process.env.ACCEPTANCE === '1'
+    ? [{ command: ['run', 'acceptance'], report: 'report/acceptance.xml' }]
+    : []),
+]
+
+const counts = parts.map(run)
+const { passed, failed, skipped } = sum(counts)
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1
+
+function run({ command, report }: Part): Counts {
+  const file = report && `${root}${report}`
+  if (file) rmSync(file, { force: true }) // a report of an earlier run would be counted
+  const start = performance.now()
+  const { status } = spawnSync('npm', command, { cwd: root, stdio: 'inherit' })
+  const minutes = ((performance.now() - start) / 60_000).toFixed(1)
+  console.log(`npm ${command.join(' ')}: ${minutes} min, exit code ${status}`)
+  const found =
+    file && existsSync(file) ? countsOf(readFileSync(file, 'utf8')) : { passed: 0, failed: 0, skipped: 0 }
+  // a part that fails without a failed test counts as one: the linter, or a command that wrote no report
+  const isUncounted = found.failed === 0 && (status !== 0 || (file !== undefined && !existsSync(file)))
+  return isUncounted ? { ...found, failed: 1 } : found
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { junit } from '../../acceptance/report.ts'
+import { countsOf, sum } from '../../checks/junit.ts'
+
+test('counts what a writer of JUnit has written', () => {
+  const xml = junit([
+    { title: 'a', seconds: 1 },
+    { title: 'b', seconds: 1, failure: 'a <failure> & a <skipped/> in its text' },
+    { title: 'c', seconds: 0, skipped: true },
+    { title: 'd', seconds: 0, skipped: true },
+  ])
+  expect(countsOf(xml)).toEqual({ passed: 1, failed: 1, skipped: 2 })
+})
+
+test("counts vitest's file, with the system-out that it adds", () => {
+  const xml = `<testsuites name="vitest tests" tests="3" failures="1" errors="0" time="1">
+    <testsuite name="a.test.ts" tests="3" failures="1" errors="0" skipped="1" time="1">
+        <testcase classname="a.test.ts" name="says &lt;skipped" time="0.1">
+        </testcase>
+        <testcase classname="a.test.ts" name="fails" time="0.1">
+            <failure message="&lt;testcase" type="AssertionError">
+AssertionError
+            </failure>
+        </testcase>
+        <testcase classname="a.test.ts" name="later" time="0">
+            <skipped/>
+        </testcase>
+    </testsuite>
+</testsuites>`
+  expect(countsOf(xml)).toEqual({ passed: 1, failed: 1, skipped: 1 })
+})
+
+test('adds up', () => {
+  expect(
+    sum([
+      { passed: 1, failed: 0, skipped: 2 },
+      { passed: 3, failed: 1, skipped: 0 },
+    ]),
+  ).toEqual({ passed: 4, failed: 1, skipped: 2 })
+})
