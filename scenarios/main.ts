@@ -1,9 +1,9 @@
 /**
- * `npm run scenarios`: the main job. Makes a lab of its own, replays the scenarios on it, writes the report,
- * takes the lab down.
+ * `npm run scenarios`: the main job. Brings up a lab, replays the scenarios on it, writes the report, takes the lab
+ * down.
  *
- * This process is vitest's parent, since vitest runs no teardown when it is interrupted: whatever becomes of
- * vitest, the lab goes. Exit codes: 0 all hold; 1 an assertion failed; 2 the lab could not be made or was lost.
+ * vitest runs as a child process, because vitest runs no teardown when it is interrupted. This process takes the lab
+ * down in every case. Exit codes: 0 all scenarios hold; 1 a scenario failed; 2 the lab did not come up or was lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
@@ -16,34 +16,35 @@ import { exitWith } from '../provision/process/exit.ts'
 import { checkInterrupted } from '../provision/process/interruption.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { connected } from './kit/connected.ts'
-import { told } from './record/events.ts'
+import { environmentFor, type Subject } from './kit/subject.ts'
+import { recordedEvents } from './record/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, root } from './record/folder.ts'
 import { comparison } from './report/comparison.ts'
 import { type RoundFacts, reportedRound } from './report/round.ts'
-import { roundsTold } from './report/rounds.ts'
+import { roundsSummary } from './report/rounds.ts'
 import { checkPage, lastSection, selected } from './selection.ts'
-import { type Driver, environmentFor, vxlan, vxlanWith } from './subjects/driver.ts'
-import { type OtherDriver, otherDriver } from './subjects/other-driver.ts'
+import { type OtherSubject, otherSubject } from './subjects/other.ts'
+import { ours } from './subjects/ours.ts'
 import { PageFailure } from './walkthrough/page/replay.ts'
 
 const usage = `usage: npm run scenarios -- [FILTER…] [--all] [--keep] [--engine 20.10|26|28] [--engine HOST=…] [--repeat N]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
                             [--driver swarm|PATH[:NAME]] [--datapath bridge|macvlan] [--update] [--page FILE] [--timings]
 
-  Without a FILTER: docs/walkthrough.md, replayed.
-  FILTER     only scenario files whose path contains it; of the walkthrough also those before it
-  --all      the walkthrough, and everything else: conformance, overlay, faults
-  --update   take the outputs that docs/walkthrough.md shows from this run
-  --page     another page than docs/walkthrough.md, a copy of it
+  Without a FILTER: replays docs/walkthrough.md.
+  FILTER     only scenario files whose path contains FILTER; a file of the walkthrough brings those before it
+  --all      the walkthrough and all other scenarios: conformance, overlay, faults
+  --update   write the outputs of this run into docs/walkthrough.md
+  --page     replay FILE, a copy of docs/walkthrough.md
   --keep     leave the lab up afterwards
-  --timings  how long each part of making the lab took
-  --repeat   the whole job N times, each on a fresh lab, and how long each wait took; goes on after a round that
-             failed, but with --keep ends there
-  --driver   only what any driver promises, on ours and then on Swarm's overlay or on your own plugin
-  --datapath all networks of that kind (docs/datapath.md), as -o datapath= makes them
-  --backend  on machines that Vagrant made or an inventory names (docs/vms.md, docs/lab.md)
+  --timings  show how long each part of bringing up the lab took
+  --repeat   run the whole job N times, each on a new lab, and show how long each wait took; goes on after a round
+             that failed, but with --keep stops there
+  --driver   only the conformance scenarios, on our driver and then on Swarm's overlay or your own plugin
+  --datapath create all networks with -o datapath=KIND (docs/datapath.md)
+  --backend  run on machines that Vagrant made or that an inventory names (docs/vms.md, docs/lab.md)
   --secure   Consul with ACLs and TLS (docs/security.md)
-  --lab      name of the lab; two with different names can be up at once, and each has its report, in report/NAME`
+  --lab      name of the lab; two labs with different names can be up at once, each with its report in report/NAME`
 
 const options = {
   ...labOptions,
@@ -67,13 +68,13 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   const times = count(values.repeat)
-  const other = values.driver === undefined ? undefined : otherDriver(values.driver)
-  const ours = values.datapath === undefined ? vxlan : vxlanWith(values.datapath)
+  const other = values.driver === undefined ? undefined : otherSubject(values.driver)
+  const own = ours(values.datapath)
   if (values.page !== undefined) process.env.MULTIHOST_PAGE = resolve(values.page)
   if (values.update) process.env.MULTIHOST_UPDATE = '1'
-  const wish = { filters: positionals, all: values.all ?? false, folder: other ? 'conformance/' : undefined }
-  const files = selected(wish)
-  const [keep, timings] = [values.keep ?? false, values.timings ?? false]
+  const folder = other ? 'conformance/' : undefined
+  const files = selected({ filters: positionals, all: values.all ?? false, folder })
+  const { keep = false, timings = false } = values
   if (keep) process.env.MULTIHOST_KEEP = '1'
   process.env.MULTIHOST_LAST_SECTION = lastSection(files) ?? ''
   const choose = () => chooseLab(values, defaultLab)
@@ -83,11 +84,11 @@ async function main(args: string[]): Promise<number> {
   emptyReportFolder()
   return repeated(times, keep, async (round) => {
     const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
-    return once({ choice: await choose(), facts, files, ours, other, keep, timings })
+    return once({ choice: await choose(), facts, files, own, other, keep, timings })
   })
 }
 
-/** Goes on after a round that failed, so that it can be told how often it does; with `keep` its lab stays instead. */
+/** Goes on after a round that failed, to count the failures. With `keep` it stops there, and the lab stays. */
 async function repeated(times: number, keep: boolean, job: (round: number) => Promise<number>) {
   if (times === 1) return job(1)
   let worst = 0
@@ -97,7 +98,7 @@ async function repeated(times: number, keep: boolean, job: (round: number) => Pr
       worst = Math.max(worst, await job(round))
     }
   } finally {
-    console.log(`\n${roundsTold(told(), times)}`)
+    console.log(`\n${roundsSummary(recordedEvents(), times)}`)
   }
   return worst
 }
@@ -106,19 +107,20 @@ interface Job {
   choice: LabChoice
   facts: RoundFacts
   files: string[]
-  ours: Driver
-  other: OtherDriver | undefined
+  own: Subject
+  other: OtherSubject | undefined
   keep: boolean
   timings: boolean
 }
 
-function once({ choice, facts, files, ours, other, keep, timings: withTimings }: Job): Promise<number> {
-  return reportedRound(facts, (round) =>
+function once(job: Job): Promise<number> {
+  const { choice, files, own, other, keep } = job
+  return reportedRound(job.facts, (round) =>
     withLab(choice, { keep }, async ({ timings }) => {
-      if (withTimings) console.log(timingTable(timings))
-      round.raised(timings)
-      const replayed = other ? compare(choice, files, ours, other) : replay(choice, files, ours)
-      const code = await replayed.finally(round.replayed)
+      if (job.timings) console.log(timingTable(timings))
+      round.labIsUp(timings)
+      const run = other ? compare(choice, files, own, other) : replay(choice, files, own)
+      const code = await run.finally(round.scenariosEnded)
       checkInterrupted()
       const states = await choice.backend.states()
       const lost = hosts.map((host) => host.name).filter((name) => states.get(name) !== 'running')
@@ -128,26 +130,32 @@ function once({ choice, facts, files, ours, other, keep, timings: withTimings }:
   )
 }
 
-/** Ours runs, too: a check that fails on both is not the other's fault. */
+/** Tests our own driver too: a check that fails on both is not the other subject's fault. */
 async function compare(
-  choice: LabChoice,
+  { backend, ...choice }: LabChoice,
   files: string[],
-  ours: Driver,
-  other: OtherDriver,
+  own: Subject,
+  other: OtherSubject,
 ): Promise<number> {
-  await using net1 = await connected(choice.backend, 'net-1')
-  await using net2 = await connected(choice.backend, 'net-2')
-  const driver = await other.install([net1, net2])
-  const known = await replay(choice, files, ours)
-  checkInterrupted()
-  await other.enter([net1, net2])
-  const theirs = await replay(choice, files, driver)
-  console.log(`\n${comparison(told())}`)
-  return other.mustPass ? Math.max(known, theirs) : known
+  const names = hosts.filter(({ role }) => role === 'docker').map(({ name }) => name)
+  const machines = await Promise.all(names.map((name) => connected(backend, name)))
+  try {
+    const [first, ...rest] = machines
+    if (first === undefined) throw new LabError('the lab has no host with the role docker')
+    const subject = await other.install([first, ...rest])
+    const ownCode = await replay({ backend, ...choice }, files, own)
+    checkInterrupted()
+    await other.enter([first, ...rest])
+    const otherCode = await replay({ backend, ...choice }, files, subject)
+    console.log(`\n${comparison(recordedEvents())}`)
+    return other.mustPass ? Math.max(ownCode, otherCode) : ownCode
+  } finally {
+    for (const machine of machines) await machine[Symbol.asyncDispose]()
+  }
 }
 
-/** Runs vitest in a process group of its own, so that a signal reaches it when this process says so. */
-function replay({ environment }: LabChoice, files: string[], driver: Driver): Promise<number> {
+/** Runs vitest in a process group of its own: a signal reaches vitest only through `endVitest`. */
+function replay({ environment }: LabChoice, files: string[], subject: Subject): Promise<number> {
   const reporters = ['--reporter=default', `--reporter=${root}scenarios/record/reporter.ts`]
   const args = [
     `${root}node_modules/vitest/vitest.mjs`,
@@ -162,7 +170,7 @@ function replay({ environment }: LabChoice, files: string[], driver: Driver): Pr
       cwd: root,
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, ...environment, ...environmentFor(driver) },
+      env: { ...process.env, ...environment, ...environmentFor(subject) },
     })
     vitest.once('error', reject)
     vitest.once('exit', (code) => resolve(code ?? 1))
@@ -172,7 +180,7 @@ function replay({ environment }: LabChoice, files: string[], driver: Driver): Pr
 function endVitest(): void {
   if (vitest?.pid === undefined || vitest.exitCode !== null) return
   try {
-    process.kill(-vitest.pid, 'SIGKILL') // nothing of it is worth waiting for: the lab is taken down here
+    process.kill(-vitest.pid, 'SIGKILL') // no need to wait for vitest: this process takes the lab down
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }

@@ -1,7 +1,7 @@
 /**
- * Which scenario files a run takes: the walkthrough, unless others are asked for.
+ * Selects the scenario files of a run: the walkthrough, unless others are asked for.
  *
- * The walkthrough's files are numbered; each rests on those before it. They run first.
+ * The walkthrough's files are numbered, and each needs the state that those before it leave. They run first.
  */
 import { readdirSync } from 'node:fs'
 import { unknown } from '../provision/process/errors.ts'
@@ -9,16 +9,16 @@ import { root } from './record/folder.ts'
 import { openPage } from './walkthrough/page/reading.ts'
 import { PageFailure } from './walkthrough/page/replay.ts'
 
-export interface Wish {
-  /** Parts of paths. */
+export interface Wanted {
+  /** Parts of paths from scenarios/. */
   filters: readonly string[]
   all: boolean
-  /** Only files of this folder. */
+  /** Selects in this folder alone, such as `conformance/`. */
   folder?: string | undefined
 }
 
-/** Paths from the project's root, in the order in which they run. Throws for a filter that nothing matches. */
-export function selected({ filters, all, folder }: Wish, files = scenarioFiles()): string[] {
+/** Paths from the project's root, in the order of the run. Throws a LabError for a filter that matches no file. */
+export function selected({ filters, all, folder }: Wanted, files = scenarioFiles()): string[] {
   const inFolder = files.filter((name) => name.startsWith(folder ?? ''))
   const chosen = new Set(filters.flatMap((filter) => matching(inFolder, filter)))
   if (filters.length === 0) return paths(all || folder !== undefined ? inFolder : inFolder.filter(ofPage))
@@ -28,12 +28,15 @@ export function selected({ filters, all, folder }: Wish, files = scenarioFiles()
   )
 }
 
-/** The walkthrough's last file among those that a run takes. */
+/** The last of the walkthrough's files among `files`. */
 export function lastSection(files: readonly string[]): string | undefined {
   return files.filter(ofPage).at(-1)
 }
 
-/** That every section of the page with commands has its file, and every file its section. Before a lab is made. */
+/**
+ * Checks that every section of the page with commands has its file, and every file its section. Throws a PageFailure.
+ * Called before a lab is brought up.
+ */
 export function checkPage(files = scenarioFiles()): void {
   const { file, replayed } = openPage()
   const names = replayed.map(({ title }, index) => `walkthrough/${index + 1}-${slug(title)}.scenario.ts`)
@@ -47,7 +50,7 @@ export function checkPage(files = scenarioFiles()): void {
     )
 }
 
-/** The order of a run's files, by their paths. */
+/** Compares two paths by their order in a run. */
 export function walkthroughFirst(a: string, b: string): number {
   return Number(ofPage(b)) - Number(ofPage(a)) || a.localeCompare(b)
 }

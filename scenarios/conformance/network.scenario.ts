@@ -2,11 +2,11 @@
  * One network on all hosts: made on one, used on the others, apart from its neighbours, and gone from all.
  */
 import { expect } from 'vitest'
-import { madeOnFirst, pair, sharedNetwork } from '../kit/network.ts'
+import { createdOnFirst, pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
 scenario('a network made on one host can be used on the other', async ({ net1, net2 }) => {
-  await using foobar = await madeOnFirst([net1, net2], 'foobar')
+  await using foobar = await createdOnFirst([net1, net2], 'foobar')
   await net2.waitUntilSucceeds`docker run --rm --network ${foobar.name} debian:13 true`
   await using two = await pair(net1, net2, foobar.name)
   await two.b.waitUntilSucceeds`ping -c1 -W1 ${two.a.address}`

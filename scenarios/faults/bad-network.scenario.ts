@@ -5,12 +5,12 @@ import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
-import { withTwo } from '../kit/steady.ts'
+import { withSteadyPair } from '../kit/steady.ts'
 
 scenario(
   'a network that loses a fifth: containers start, are reached and known, and nothing is given out twice',
   async ({ net1, net2, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using lossy = await faults.lose(net1, 20, net2)
       await using here = await net1.run({ name: 'here', network: 'steady' })
       await using there = await net2.run({ name: 'there', network: 'steady' })
@@ -26,7 +26,7 @@ scenario(
 scenario(
   'a network that is 100 ms late: containers start, and are reached and known',
   async ({ net1, net2, consulServer, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using slow = await faults.slow(net1, 100, consulServer)
       const lost = await lostWhile(a, b, async () => {
         await using here = await net1.run({ name: 'here', network: 'steady' })
@@ -44,7 +44,7 @@ scenario(
 scenario(
   'an engine that stands still: its containers learn of new ones elsewhere all the same',
   async ({ net1, net2, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       const hostsFile = await net1.succeed`docker inspect -f ${'{{.HostsPath}}'} ${a.id}`
       await using paused = await faults.pause(net1, 'docker')
       // What runs on net-1 is asked from net-2: `docker exec` hangs as well.
@@ -68,7 +68,7 @@ scenario(
   'a Consul that stands still for a minute: what runs goes on, and everything is as before when it wakes',
   { timeout: 240_000 },
   async ({ net1, net2, consulServer, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using paused = await faults.pause(consulServer, 'consul')
       const lost = await lostWhile(a, b, async () => {
         const minute = 'multihost status --json | jq -e ".store.ageMs > 60000"'

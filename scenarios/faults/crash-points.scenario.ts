@@ -7,15 +7,15 @@
  * Two pairs of containers ping each other all the while, on the same network and on another.
  */
 import { afterAll, beforeAll, expect } from 'vitest'
+import { markdownTable } from '../../driver/cli/table.ts'
 import { crashVariable } from '../../driver/daemon/crash-points.ts'
 import { imageName } from '../../provision/lab/hosts.ts'
 import type { Host } from '../kit/host.ts'
 import { hasNo, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
-import { planesDiffer } from '../kit/planes.ts'
+import { planeDifferences } from '../kit/planes.ts'
 import { labHosts, scenario } from '../kit/scenario.ts'
 import { inventory } from '../kit/steady.ts'
-import { table } from '../report/table.ts'
 
 const file = '/run/multihost/crash-at'
 const dropIn = '/etc/systemd/system/multihost.service.d/crash-points.conf'
@@ -123,7 +123,7 @@ async function restartDriver(host: Host): Promise<void> {
 
 /** Verb, victim, and how many points there were. */
 const swept: string[][] = []
-afterAll(() => console.log(table(['on net-1', 'the driver of', 'dies at so many points'], swept)))
+afterAll(() => console.log(markdownTable(['on net-1', 'the driver of', 'dies at so many points'], swept)))
 
 for (const verb of verbs) {
   for (const victim of ['net1', 'net2'] as const) {
@@ -191,7 +191,7 @@ async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<
 const clear = /multihost/
 
 async function agree(when: string, ...hosts: Host[]): Promise<void> {
-  expect(await planesDiffer(hosts), when).toEqual([])
+  expect(await planeDifferences(hosts), when).toEqual([])
 }
 
 /** Another text after every start of the driver. */

@@ -6,7 +6,7 @@ import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
-import { withTwo } from '../kit/steady.ts'
+import { withSteadyPair } from '../kit/steady.ts'
 
 const starts = 'docker run --rm --network steady debian:13 true'
 
@@ -16,7 +16,7 @@ scenario(
   async ({ net1, net2, faults }) => {
     await using engineDisk = await faults.smallDisk(net1, '/var/lib/docker', 'docker.socket', 'docker')
     await using driverDisk = await faults.smallDisk(net1, '/var/lib/multihost', 'multihost')
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await a.waitUntilSucceeds`grep -q two.steady /etc/hosts`
       await using fullEngine = await engineDisk.fill()
       await using fullDriver = await driverDisk.fill()
@@ -47,7 +47,7 @@ scenario(
   { timeout: 240_000 },
   async ({ net1, net2, consulServer, faults }) => {
     await using disk = await faults.smallDisk(consulServer, '/var/lib/consul', 'consul')
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using full = await disk.fill()
       const lost = await lostWhile(a, b, async () => {
         await net1.succeed`timeout 2 docker network ls`

@@ -8,7 +8,7 @@ import type { Host } from '../kit/host.ts'
 import { gone } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
-import { withTwo } from '../kit/steady.ts'
+import { withSteadyPair } from '../kit/steady.ts'
 
 /** A new container is refused within 5 s, with words that name the reason. */
 async function refusesNew(host: Host): Promise<void> {
@@ -19,7 +19,7 @@ async function refusesNew(host: Host): Promise<void> {
 scenario(
   'a host cut off from Consul: what runs goes on and may end, nothing new starts there, the others are free',
   async ({ net1, net2, consulServer, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using ending = await net1.run({ name: 'ending', network: 'steady' })
       await b.waitUntilSucceeds`ping -c1 -W1 ending`
       await using cut = await faults.partition(net1, consulServer)
@@ -48,7 +48,7 @@ scenario(
 scenario(
   'two hosts cut off from each other: both may start containers and make networks, which meet when it is over',
   async ({ net1, net2, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using cut = await faults.partition(net1, net2)
       await a.fail`ping -c1 -W1 ${b.address}`
       await using here = await net1.run({ name: 'here', network: 'steady' })
@@ -69,7 +69,7 @@ scenario(
 scenario(
   'a host cut off from all: its containers reach each other, the rest goes on without it, and all meet again',
   async ({ net1, net2, consulServer, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using beside = await net1.run({ name: 'beside', network: 'steady' })
       await using fromConsul = await faults.partition(net1, consulServer)
       await using fromOther = await faults.partition(net1, net2)
@@ -91,7 +91,7 @@ scenario(
 scenario(
   'a host whose cable is out, and in again, for longer than its session lives',
   async ({ net1, net2, faults }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await using unplugged = await faults.unplug(net1)
       await refusesNew(net1)
       await net2.within(60_000).waitUntilSucceeds`multihost host ls | grep -E ${'^net-1 .* away'}`

@@ -4,13 +4,13 @@
 import { expect } from 'vitest'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
-import { withTwo } from '../kit/steady.ts'
+import { withSteadyPair } from '../kit/steady.ts'
 import { consulLeads } from '../kit/store.ts'
 
 const answers = 'multihost status --json > /dev/null'
 
 scenario('a driver that is stopped and started loses no packet', async ({ net1, net2 }) => {
-  await withTwo(net1, net2, async (a, b) => {
+  await withSteadyPair(net1, net2, async (a, b) => {
     expect(
       await lostWhile(a, b, async () => {
         await net1.succeed`systemctl restart multihost`
@@ -21,7 +21,7 @@ scenario('a driver that is stopped and started loses no packet', async ({ net1, 
 })
 
 scenario('a driver that is killed loses no packet', async ({ net1, net2 }) => {
-  await withTwo(net1, net2, async (a, b) => {
+  await withSteadyPair(net1, net2, async (a, b) => {
     expect(
       await lostWhile(a, b, async () => {
         await net1.succeed`systemctl kill -s KILL multihost`
@@ -34,7 +34,7 @@ scenario('a driver that is killed loses no packet', async ({ net1, net2 }) => {
 scenario(
   'a Consul that restarts loses no packet, and the drivers find it again',
   async ({ net1, net2, consulServer }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       expect(
         await lostWhile(a, b, async () => {
           await consulServer.succeed`systemctl restart consul`
@@ -51,7 +51,7 @@ scenario(
   'Consul away: traffic goes on, docker network ls answers, a new container gets a clear error within 5 s',
   { timeout: 120_000 },
   async ({ net1, net2, consulServer }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await consulServer.succeed`systemctl stop consul`
       try {
         expect(
@@ -73,7 +73,7 @@ scenario(
   'a Consul that hangs is an error within 5 s, and traffic goes on',
   { timeout: 120_000 },
   async ({ net1, net2, consulServer }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await consulServer.succeed`systemctl kill -s STOP consul`
       try {
         const lost = await lostWhile(a, b, async () => {
@@ -106,7 +106,7 @@ for (const [what, how] of [
     async ({ net1, net2 }) => {
       await net1.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
       try {
-        await withTwo(net1, net2, async (a, b) => {
+        await withSteadyPair(net1, net2, async (a, b) => {
           const lost = await lostWhile(a, b, async () => {
             await net1.succeed`sh -c ${how}`
             await net1.within(20_000).waitUntilSucceeds`docker version > /dev/null`
@@ -126,7 +126,7 @@ scenario(
   'an engine that restarts comes back with its networks, and its containers can be started again',
   { timeout: 120_000 },
   async ({ net1, net2 }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       for (const how of [restart, kill]) {
         await net1.succeed`sh -c ${how}`
         await net1.waitUntilSucceeds`docker version > /dev/null`
@@ -141,7 +141,7 @@ scenario(
   'a host that reboots comes back with its networks, and leaks no address',
   { timeout: 180_000 },
   async ({ net1, net2 }) => {
-    await withTwo(net1, net2, async (a, b) => {
+    await withSteadyPair(net1, net2, async (a, b) => {
       await net2.run`systemctl reboot`
       await net2.within(60_000)
         .waitUntilSucceeds`docker version > /dev/null && multihost status --json > /dev/null`

@@ -1,17 +1,17 @@
 /**
- * The moment before the first thing that a scenario made is taken down, when there is most to see of it: what was
- * made goes with its scope, before anybody outside learns how the scenario ended.
+ * A hook before a scenario's first teardown. Containers and networks go with their scopes, so the end of the test is
+ * too late to take a snapshot of them.
  */
-let work: (() => Promise<void>) | undefined
+let hook: (() => Promise<void>) | undefined
 
-/** Done once, by whoever is the first to take something down. */
-export function beforeTakingDown(once: () => Promise<void>): void {
-  work = once
+/** Sets the hook; it runs once. */
+export function beforeTeardown(once: () => Promise<void>): void {
+  hook = once
 }
 
-/** Called before something is taken down. */
-export async function takingDown(): Promise<void> {
-  const first = work
-  work = undefined
+/** Runs the hook, if it has not run. Every teardown calls this first. */
+export async function teardownBegins(): Promise<void> {
+  const first = hook
+  hook = undefined
   await first?.()
 }

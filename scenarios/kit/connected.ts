@@ -1,5 +1,5 @@
 /**
- * A host for a runner that is no scenario: what it does there is told to nobody.
+ * A lab host outside of a scenario. Its commands are not recorded.
  */
 import type { Backend } from '../../provision/backends/backend.ts'
 import { hostNamed } from '../../provision/lab/hosts.ts'
@@ -13,9 +13,9 @@ export interface ConnectedHost extends AsyncDisposable {
 
 export async function connected(backend: Backend, name: string): Promise<ConnectedHost> {
   const connection = await backend.connect(hostNamed(name))
-  const quietly = () => undefined
+  const unrecorded = () => undefined
   return {
-    host: labHost(name, hostNamed(name).address, async () => connection, quietly),
+    host: labHost(name, hostNamed(name).address, async () => connection, unrecorded),
     upload: connection.upload,
     [Symbol.asyncDispose]: async () => connection.close(),
   }

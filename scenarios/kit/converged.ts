@@ -1,6 +1,6 @@
 /**
- * All is right again: every host follows the store and has nothing to complain of, and every container reaches every
- * other by its name. The bound is what the project promises after a fault is healed; it is the deadline of the wait.
+ * Waits until the lab has converged: every host follows the store and reports no problem, and every container reaches
+ * every other by name. The deadline is the time that the project promises after a fault is healed.
  */
 import type { Container, Host } from './host.ts'
 import { together } from './together.ts'

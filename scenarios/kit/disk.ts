@@ -1,23 +1,23 @@
 /**
- * A full disk: a folder of a host is put on a small file system of its own, which can then be filled.
- *
- * nspawn hosts stand on the machine's own disk, which is nobody's to fill. What was written meanwhile is put back into the
- * folder when the scope ends; the units that work there are stopped for each change, as they hold files open.
+ * A full disk. A folder of a host is moved to a small file system, which a scenario can fill: nspawn hosts share the
+ * machine's own disk, which no scenario may fill. When the scope ends, the folder gets the files back, with what was
+ * written meanwhile. The units that work in the folder are stopped for each change, because they hold files open.
  */
-import { type Fault, lasting } from './fault.ts'
+import { type Fault, injectFault } from './fault.ts'
 import type { Host } from './host.ts'
 import { consulLeads } from './store.ts'
 
 export interface Fillable extends AsyncDisposable {
-  /** Not a byte is left. */
+  /** Fills the file system to the last byte. */
   fill(): Promise<Fault>
 }
 
-/** Room beside what the folder has already, in bytes. */
+/** Free space beyond what the folder already has, in bytes. */
 const room = 64 << 20
 
 export async function smallDisk(host: Host, folder: string, units: readonly string[]): Promise<Fillable> {
-  const [disk, filler] = [`/run/small${folder}`, `${folder}/.full`]
+  const disk = `/run/small${folder}`
+  const filler = `${folder}/.full`
   let over = false
   const sh = (script: string) => host.succeed`sh -ec ${script}`
   const around = async (change: string) => {
@@ -31,10 +31,10 @@ export async function smallDisk(host: Host, folder: string, units: readonly stri
   const write = `head -c 4096 /dev/zero > ${folder}/.probe 2> /dev/null`
   return {
     fill: () =>
-      lasting({
-        make: () => host.run`sh -c ${`cat /dev/zero > ${filler}`}`,
-        holds: () => sh(`if ${write}; then exit 1; fi`),
-        undo: () => sh(`rm -f ${filler} ${folder}/.probe`),
+      injectFault({
+        inject: () => host.run`sh -c ${`cat /dev/zero > ${filler}`}`,
+        inForce: () => sh(`if ${write}; then exit 1; fi`),
+        revert: () => sh(`rm -f ${filler} ${folder}/.probe`),
         healed: () => sh(`${write}; rm ${folder}/.probe`),
       }),
     async [Symbol.asyncDispose]() {

@@ -1,6 +1,6 @@
 /**
- * An assertion on a command that did not hold: host, command, exit code and both outputs, and no frame but the
- * scenario's own.
+ * The failure of an assertion on a command: host, command, exit code and both outputs. The stack has the frames of
+ * scenario files alone.
  */
 import type { Ran } from './host.ts'
 
@@ -27,7 +27,7 @@ function indented(text: string): string {
   return text.trim() === '' ? '(empty)' : text.trimEnd().split('\n').join('\n          ')
 }
 
-/** Frames of scenario files; those of the runner say nothing to the reader. */
+/** Frames of scenario files; all frames when there are none. */
 function ownFrames(stack: string): string[] {
   const frames = stack.split('\n').filter((line) => line.startsWith('    at '))
   const own = frames.filter((line) => line.includes('.scenario.ts'))

@@ -1,35 +1,36 @@
 /**
- * One fault: made, seen to be in force, and undone and seen to be over when its scope ends.
+ * One fault: injected, verified to be in force, and reverted and verified to be over when its scope ends.
  */
 export interface Fault extends AsyncDisposable {
-  /** Resolves when it is seen to be over. Twice is as good as once. */
+  /** Reverts the fault; resolves when it is verified to be over. A second call does nothing. */
   heal(): Promise<void>
 }
 
-export interface Seen {
-  holds(): Promise<unknown>
+/** How a fault is verified. Each resolves when the host's own measurement shows it, and rejects after a deadline. */
+export interface Verified {
+  inForce(): Promise<unknown>
   healed(): Promise<unknown>
 }
 
-export interface Lasting extends Seen {
-  make(): Promise<unknown>
-  undo(): Promise<unknown>
+export interface FaultSteps extends Verified {
+  inject(): Promise<unknown>
+  revert(): Promise<unknown>
 }
 
-/** What was made is undone also when it cannot be seen to be in force. */
-export async function lasting({ make, holds, undo, healed }: Lasting): Promise<Fault> {
+/** Resolves when the fault is in force. A fault that cannot be verified is reverted, and its error is thrown. */
+export async function injectFault({ inject, inForce, revert, healed }: FaultSteps): Promise<Fault> {
   let over = false
   const heal = async (): Promise<void> => {
     if (over) return
     over = true
-    await undo()
+    await revert()
     await healed()
   }
   try {
-    await make()
-    await holds()
+    await inject()
+    await inForce()
   } catch (error) {
-    await undo()
+    await revert()
     throw error
   }
   return { heal, [Symbol.asyncDispose]: heal }

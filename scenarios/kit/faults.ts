@@ -1,13 +1,15 @@
 /**
- * The vocabulary of faults: each is verified to be in force before the scenario goes on, by measuring it, and healed,
- * and seen to be, when its scope ends, whether the scenario holds or fails.
+ * The faults that a scenario can inject. Each is verified to be in force before the scenario goes on, by a measurement
+ * on the host. When its scope ends it is reverted and verified to be over, whether the scenario holds or fails.
  *
+ * Faults of the network are injected in the lab's switch, where the hosts do not see them
+ * (provision/backends/nspawn/faults). Faults of a process or a disk use the control channel, which does not cross the
+ * lab's network.
+ *
+ * @example
  *     await using cut = await faults.partition(net1, net2)
  *     …
- *     await cut.heal()      or the end of the scope
- *
- * Faults of the network are made where the hosts do not see them (provision/backends/nspawn/faults); faults of a process or a
- * disk by the control channel, which does not cross the lab's network.
+ *     await cut.heal()      // or the end of the scope
  */
 import type { Backend } from '../../provision/backends/backend.ts'
 import type { Capability } from '../../provision/backends/capabilities.ts'
@@ -15,87 +17,90 @@ import { describeFault, type NetworkFault } from '../../provision/backends/fault
 import { hostNamed } from '../../provision/lab/hosts.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { type Fillable, smallDisk } from './disk.ts'
-import { type Fault, type Lasting, lasting, type Seen } from './fault.ts'
+import { type Fault, type FaultSteps, injectFault, type Verified } from './fault.ts'
 import type { Host } from './host.ts'
 
 export interface Faults {
-  /** Neither reaches the other. */
+  /** Cuts the two hosts off from each other. */
   partition(a: Host, b: Host): Promise<Fault>
-  /** No carrier. */
+  /** Takes the carrier from the host's interface. */
   unplug(host: Host): Promise<Fault>
-  /** Of what the host sends, this share is lost; seen on the way to `peer`. */
+  /** Drops this share of the packets that the host sends; measured on the way to `peer`. */
   lose(host: Host, percent: number, peer: Host): Promise<Fault>
-  /** What the host sends is so much later; seen on the way to `peer`. */
+  /** Delays the packets that the host sends; measured on the way to `peer`. */
   slow(host: Host, ms: number, peer: Host): Promise<Fault>
-  /** SIGSTOP: all threads of the unit stand still. */
+  /** SIGSTOP: stops all threads of the unit. Healed by SIGCONT. */
   pause(host: Host, unit: string): Promise<Fault>
-  /** SIGKILL; healed when the unit is active again. */
+  /** SIGKILL. Healed when the unit is active again. */
   kill(host: Host, unit: string): Promise<Fault>
-  /** Is over when it resolves: the unit is active again, as another process. */
+  /** Resolves when the unit is active again with another main process. */
   restart(host: Host, unit: string): Promise<void>
-  /** As by a power failure; comes back with its disks when healed. */
+  /** Switches the host off as a power failure does. Healed: the host is up again, with its disks. */
   off(host: Host): Promise<Fault>
-  /** A disk of its own below the folder, which can be filled without filling the machine's. Restarts the units. */
+  /** Moves the folder to a small file system that can be filled. Restarts the units. */
   smallDisk(host: Host, folder: string, ...units: string[]): Promise<Fillable>
 }
 
-/** Faults of one scenario, which `needs` ends where the backend cannot make one; those that it left are healed by `end`. */
+/**
+ * The faults of one scenario. `needs` skips the scenario where the backend lacks a fault. `end` heals the faults that
+ * the scenario has left.
+ */
 export function faultsOf(
   backend: Backend,
   needs: (capability: Capability) => void,
 ): Faults & { end(): Promise<void> } {
-  const made: AsyncDisposable[] = []
-  const keep = async <T extends AsyncDisposable>(fault: Promise<T>): Promise<T> => {
-    made.push(await fault)
+  const injected: AsyncDisposable[] = []
+  const track = async <T extends AsyncDisposable>(fault: Promise<T>): Promise<T> => {
+    injected.push(await fault)
     return fault
   }
-  const network = (fault: NetworkFault, seen: Seen) => {
+  const network = (fault: NetworkFault, verified: Verified) => {
     needs('network faults')
-    return keep(lasting({ ...networkFault(backend, fault), ...seen }))
+    return track(injectFault({ ...networkFault(backend, fault), ...verified }))
   }
   return {
     partition: (a, b) =>
       network(
         { fault: 'partition', between: [a.name, b.name] },
-        { holds: () => both(a, b, isCutOff), healed: () => both(a, b, reaches) },
+        { inForce: () => both(a, b, isCutOff), healed: () => both(a, b, reaches) },
       ),
     unplug: (host) =>
       network(
         { fault: 'unplug', host: host.name },
-        { holds: () => carrier(host, false), healed: () => carrier(host, true) },
+        { inForce: () => carrier(host, false), healed: () => carrier(host, true) },
       ),
     lose: (host, percent, peer) =>
       network(
         { fault: 'lose', host: host.name, percent },
-        { holds: () => loses(host, peer, percent / 100), healed: () => loses(host, peer, 0) },
+        { inForce: () => loses(host, peer, percent / 100), healed: () => loses(host, peer, 0) },
       ),
     slow: (host, ms, peer) =>
       network(
         { fault: 'slow', host: host.name, ms },
-        // Timers of whole milliseconds may be one early.
+        // Kernel timers count whole milliseconds: a delay can be 1 ms short.
         {
-          holds: () => roundTrip(host, peer, '-ge', ms - 1),
+          inForce: () => roundTrip(host, peer, '-ge', ms - 1),
           healed: () => roundTrip(host, peer, '-lt', ms / 2),
         },
       ),
-    pause: (host, unit) => keep(lasting(paused(host, unit))),
-    kill: (host, unit) => keep(lasting(killed(host, unit))),
+    pause: (host, unit) => track(injectFault(paused(host, unit))),
+    kill: (host, unit) => track(injectFault(killed(host, unit))),
     restart: restarted,
     off(host) {
       needs('power')
-      return keep(lasting(poweredOff(backend, host)))
+      return track(injectFault(poweredOff(backend, host)))
     },
-    smallDisk: (host, folder, ...units) => keep(smallDisk(host, folder, units)),
+    smallDisk: (host, folder, ...units) => track(smallDisk(host, folder, units)),
     async end() {
-      for (const fault of made.reverse()) await fault[Symbol.asyncDispose]()
+      for (const fault of injected.reverse()) await fault[Symbol.asyncDispose]()
     },
   }
 }
 
-function networkFault({ faults }: Backend, fault: NetworkFault): Pick<Lasting, 'make' | 'undo'> {
-  if (faults === undefined) throw new LabError('this lab has no switch that faults can be made in')
+function networkFault({ faults }: Backend, fault: NetworkFault): Pick<FaultSteps, 'inject' | 'revert'> {
+  if (faults === undefined) throw new LabError('this lab has no switch to inject network faults in')
   const others = () => faults.inForce().filter((each) => describeFault(each) !== describeFault(fault))
-  return { make: () => faults.apply([...others(), fault]), undo: () => faults.apply(others()) }
+  return { inject: () => faults.apply([...others(), fault]), revert: () => faults.apply(others()) }
 }
 
 async function both(a: Host, b: Host, check: (from: Host, to: Host) => Promise<unknown>): Promise<void> {
@@ -115,70 +120,71 @@ function carrier(host: Host, there: boolean): Promise<string> {
   return host.waitUntilSucceeds`ip link show dev eth1 | grep -qw ${there ? 'LOWER_UP' : 'NO-CARRIER'}`
 }
 
-/** Within four standard deviations of so many coin tosses: once in some ten thousand runs this is wrong. */
+/** Checks the loss within four standard deviations: a correct loss is refused once in some ten thousand runs. */
 async function loses(from: Host, to: Host, share: number): Promise<void> {
   const sent = 600
   const words = await from.run`ping -q -c ${sent} -i 0.002 -W 1 ${to.address}`
   const received = Number(/(\d+) received/.exec(words.stdout)?.[1])
-  const [lost, deviation] = [1 - received / sent, Math.sqrt((share * (1 - share)) / sent)]
+  const lost = 1 - received / sent
+  const deviation = Math.sqrt((share * (1 - share)) / sent)
   if (Math.abs(lost - share) <= 4 * deviation) return
   throw new Error(
     `${from.name} loses ${(100 * lost).toFixed(1)} % on the way to ${to.name}, not ${100 * share} %`,
   )
 }
 
-/** The quickest of three, so that a busy machine is no slow network. */
+/** Tests the shortest of three round trips: a busy machine delays single packets. */
 function roundTrip(from: Host, to: Host, test: '-ge' | '-lt', ms: number): Promise<string> {
   const quickest = String.raw`sed -n 's|^rtt [^=]*= \([0-9]*\).*|\1|p'`
   return from.waitUntilSucceeds`[ $(ping -q -c3 -i0.2 -w9 ${to.address} | sh -c ${quickest}) ${test} ${Math.round(ms)} ]`
 }
 
-function paused(host: Host, unit: string): Lasting {
+function paused(host: Host, unit: string): FaultSteps {
   const states = `p=$(systemctl show -p MainPID --value ${unit}); [ $p -gt 0 ] && ! grep -h ^State: /proc/$p/task/*/status`
   return {
-    make: () => host.succeed`systemctl kill -s STOP ${unit}`,
-    holds: () => host.waitUntilSucceeds`sh -c ${`${states} | grep -vq stopped`}`,
-    undo: () => host.succeed`systemctl kill -s CONT ${unit}`,
+    inject: () => host.succeed`systemctl kill -s STOP ${unit}`,
+    inForce: () => host.waitUntilSucceeds`sh -c ${`${states} | grep -vq stopped`}`,
+    revert: () => host.succeed`systemctl kill -s CONT ${unit}`,
     healed: () => host.waitUntilSucceeds`sh -c ${`${states} | grep -q stopped`}`,
   }
 }
 
-/** systemd refuses a unit that was started too often, which is not what is tested. */
-const allow = (unit: string): string => `systemctl reset-failed ${unit} 2> /dev/null; true`
+/** Clears systemd's start limit, which many restarts in a row exceed. */
+const clearStartLimit = (unit: string): string => `systemctl reset-failed ${unit} 2> /dev/null; true`
 const mainPid = (host: Host, unit: string) => host.succeed`systemctl show -p MainPID --value ${unit}`
 const isActive = (host: Host, unit: string) =>
   host.within(30_000).waitUntilSucceeds`systemctl -q is-active ${unit}`
 
-function killed(host: Host, unit: string): Lasting {
+function killed(host: Host, unit: string): FaultSteps {
   let was = '0'
   return {
-    async make() {
+    async inject() {
       was = await mainPid(host, unit)
       await host.succeed`systemctl kill -s KILL ${unit}`
     },
-    holds: () => host.waitUntilSucceeds`[ ${was} -gt 0 ] && ! kill -0 ${was} 2> /dev/null`,
-    undo: () => host.succeed`sh -c ${allow(unit)}; systemctl start ${unit}`,
+    inForce: () => host.waitUntilSucceeds`[ ${was} -gt 0 ] && ! kill -0 ${was} 2> /dev/null`,
+    revert: () => host.succeed`sh -c ${clearStartLimit(unit)}; systemctl start ${unit}`,
     healed: () => isActive(host, unit),
   }
 }
 
 async function restarted(host: Host, unit: string): Promise<void> {
   const was = await mainPid(host, unit)
-  await host.succeed`sh -c ${allow(unit)}; systemctl restart ${unit}`
+  await host.succeed`sh -c ${clearStartLimit(unit)}; systemctl restart ${unit}`
   await isActive(host, unit)
   await host.succeed`[ $(systemctl show -p MainPID --value ${unit}) != ${was} ]`
 }
 
-function poweredOff({ power }: Backend, host: Host): Lasting {
+function poweredOff({ power }: Backend, host: Host): FaultSteps {
   if (power === undefined) throw new LabError('the hosts of this lab cannot be switched off')
   const machine = hostNamed(host.name)
   return {
-    make: () => power.off(machine),
-    async holds() {
+    inject: () => power.off(machine),
+    async inForce() {
       const { code } = await host.run`true`
-      if (code !== 255) throw new Error(`${host.name} still answers without power`)
+      if (code !== 255) throw new Error(`${host.name} still answers after power off`)
     },
-    undo: () => power.on(machine),
+    revert: () => power.on(machine),
     healed: () =>
       host.within(60_000).waitUntilSucceeds`docker version > /dev/null && multihost status > /dev/null`,
   }

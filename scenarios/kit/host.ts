@@ -1,17 +1,22 @@
 /**
- * A lab host as a scenario sees it: run, succeed, fail, waitUntilSucceeds.
+ * A lab host as a scenario uses it: run, succeed, fail, waitUntilSucceeds. The words are those of NixOS's test driver.
  *
- * Commands are tagged templates: what is inserted becomes one word each, quoted. Waiting is on a condition with
- * a deadline; how long it took is kept for the report. Words after NixOS's test driver.
+ * Commands are tagged templates. Each inserted value becomes one quoted word. A wait is for a condition, with a
+ * deadline; its duration is recorded for the report.
+ *
+ * @example
+ *     await net1.succeed`docker network create ${name}`
+ *     await using web = await net1.run({ name: 'web', network: name })
+ *     await net2.within(2000).waitUntilSucceeds`docker network inspect ${name}`
+ *     await web.succeed`ping -c1 ${other.address}`
  */
-
 import { imageName } from '../../provision/lab/hosts.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import { poll } from '../../provision/process/until.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh/connection.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
-import { takingDown } from './before-teardown.ts'
+import { teardownBegins } from './before-teardown.ts'
 import { ScenarioFailure } from './failure.ts'
 import { bothFailed } from './suppressed.ts'
 import type { Session } from './terminal.ts'
@@ -26,15 +31,15 @@ export interface Ran {
   ms: number
 }
 
-/** What a host tells about itself while it is used; the report's events without the scenario's name. */
-export type Told = Omit<CommandEvent, 'scenario'> | Omit<WaitEvent, 'scenario'>
+/** An event that a host records; the scenario's name is added to it. */
+export type HostEvent = Omit<CommandEvent, 'scenario'> | Omit<WaitEvent, 'scenario'>
 
-/** A host's prompt, for who replays a page: what is typed there and seen. It tells the report by itself. */
+/** A host's prompt, for replaying a page. Its commands are recorded by the replay, not by the host. */
 export interface Typist {
   name: string
-  /** Runs the line; what both outputs say, and the exit code. */
+  /** Runs the line; resolves with both outputs and the exit code. */
   type(line: string): Promise<{ output: string; code: number }>
-  /** Runs it on a terminal of its own. */
+  /** Runs the line on a terminal of its own. */
   open(line: string): Promise<Session>
 }
 
@@ -42,17 +47,17 @@ export interface Host {
   name: string
   address: string
   prompt: Typist
-  /** Runs it and returns what came of it, whatever that is. */
+  /** Runs the command; resolves with outputs and exit code, also of a failure. */
   run(pieces: TemplateStringsArray, ...words: Word[]): Promise<Result>
-  /** Starts a container that sleeps; it goes with the scope (`await using`). */
+  /** Starts a container; it is removed at the end of the scope (`await using`). */
   run(options: ContainerOptions): Promise<Container>
-  /** Runs it, demands exit code 0, returns stdout without the last newline. */
+  /** Runs the command, demands exit code 0, resolves with stdout without the last newline. */
   succeed: Command
-  /** Runs it, demands another exit code than 0, returns stderr and stdout. */
+  /** Runs the command, demands an exit code other than 0, resolves with stderr and stdout. */
   fail: Command
-  /** Runs it again and again until it succeeds; fails after the deadline (10 s) with its last words. */
+  /** Repeats the command until it succeeds; fails after 10 s with the last output. */
   waitUntilSucceeds: Command
-  /** The same with another deadline. */
+  /** The same with another deadline, in milliseconds. */
   within(deadlineMs: number): { waitUntilSucceeds: Command }
 }
 
@@ -61,42 +66,42 @@ export interface ContainerOptions {
   network?: string
   /** Further words of `docker run`, before the image. */
   args?: readonly string[]
-  /** What it runs; `sleep infinity` unless given. */
+  /** The container's command; `sleep infinity` unless given. */
   command?: readonly string[]
 }
 
-/** Commands run inside it, by its `sh`. */
+/** A container; its commands run inside it, by `sh`. */
 export interface Container
   extends Pick<Host, 'succeed' | 'fail' | 'waitUntilSucceeds' | 'within'>,
     AsyncDisposable {
   name: string
   id: string
-  /** IPv4 address on the network that it was started on. */
+  /** IPv4 address at its start. */
   address: string
-  /** The same now: a container that was started again has another one. */
+  /** IPv4 address now: a container that was started again may have another. */
   currentAddress(): Promise<string>
   remove(): Promise<void>
 }
 
 const defaultDeadlineMs = 10_000
-/** Longest that a single command may take; a scenario that hangs is cut there with its evidence. */
-const commandLimitMs = 60_000 * timeoutScale
+/** Deadline of a single command, so that a scenario that hangs fails with evidence. */
+const commandTimeoutMs = 60_000 * timeoutScale
 
 export function labHost(
   name: string,
   address: string,
   connection: () => Promise<Connection>,
-  tell: (told: Told) => void,
+  record: (event: HostEvent) => void,
 ): Host {
   const once = async (command: string): Promise<Ran> => {
     const at = Date.now()
     const start = performance.now()
     const result = await attempt(connection, command)
     const ran = { host: name, command, result, ms: performance.now() - start }
-    tell({ kind: 'command', host: name, command, ...result, at, ms: ran.ms })
+    record({ kind: 'command', host: name, command, ...result, at, ms: ran.ms })
     return ran
   }
-  const verbsFor = (run: RunOnce) => verbsOf(run, (wait) => tell({ kind: 'wait', host: name, ...wait }))
+  const verbsFor = (run: RunOnce) => verbsOf(run, (wait) => record({ kind: 'wait', host: name, ...wait }))
   const verbs = verbsFor(once)
   const run = (first: TemplateStringsArray | ContainerOptions, ...words: Word[]) =>
     'raw' in first
@@ -113,10 +118,10 @@ export function labHost(
   return { name, address, prompt, ...verbs, run: run as Host['run'] }
 }
 
-/** A host that cannot be reached (it reboots) is a command that failed, so that waiting for it is possible. */
+/** A host that cannot be reached answers with exit code 255, so that a scenario can wait for its reboot. */
 async function attempt(connection: () => Promise<Connection>, command: string): Promise<Result> {
   try {
-    return await (await connection()).exec(command, { timeoutMs: commandLimitMs })
+    return await (await connection()).exec(command, { timeoutMs: commandTimeoutMs })
   } catch (error) {
     if (error instanceof LabError) return { code: 255, stdout: '', stderr: error.message }
     throw error
@@ -125,9 +130,9 @@ async function attempt(connection: () => Promise<Connection>, command: string): 
 
 type Verbs = Pick<Host, 'succeed' | 'fail' | 'waitUntilSucceeds' | 'within'>
 type RunOnce = (command: string) => Promise<Ran>
-type Waited = Omit<WaitEvent, 'kind' | 'scenario' | 'host'>
+type WaitFacts = Omit<WaitEvent, 'kind' | 'scenario' | 'host'>
 
-function verbsOf(once: RunOnce, tellWait: (wait: Waited) => void): Verbs {
+function verbsOf(once: RunOnce, recordWait: (wait: WaitFacts) => void): Verbs {
   const waiting =
     (deadlineMs: number): Command =>
     async (pieces, ...words) => {
@@ -138,7 +143,7 @@ function verbsOf(once: RunOnce, tellWait: (wait: Waited) => void): Verbs {
         last = await once(command)
         return last.result.code === 0 ? last.result.stdout : undefined
       }, deadlineMs)
-      tellWait({ command, at, ms, tries, held: value !== undefined })
+      recordWait({ command, at, ms, tries, held: value !== undefined })
       if (value !== undefined) return trimmed(value)
       throw new ScenarioFailure(last as Ran, `still fails after ${(ms / 1000).toFixed(1)} s`)
     }
@@ -172,7 +177,7 @@ async function startContainer(
     await host.succeed`docker rm -f ${id}`
   }
   const dispose = async () => {
-    await takingDown()
+    await teardownBegins()
     await remove()
   }
   try {
@@ -181,7 +186,7 @@ async function startContainer(
     const verbs = verbsInside((line) => `docker exec ${id} sh -c ${shellQuote(line)}`)
     return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: dispose }
   } catch (error) {
-    // The scenario has nothing that would remove it.
+    // The scenario gets no container that it could remove.
     id ||= createdBy(error)
     if (id === '') throw error
     await dispose().catch((then) => {
@@ -191,13 +196,13 @@ async function startContainer(
   }
 }
 
-/** The container that `docker run -d` has made and could not start: it has printed its id all the same. */
+/** Id of the container that `docker run -d` has created and could not start; it prints the id all the same. */
 function createdBy(failed: unknown): string {
   if (!(failed instanceof ScenarioFailure)) return ''
   return /^[0-9a-f]{64}$/m.exec(failed.stdout)?.[0] ?? ''
 }
 
-/** The template's text as it is, each inserted value as one quoted word, each inserted list as several. */
+/** The template's text unchanged, each inserted value as one quoted word, each inserted list as several words. */
 export function commandLine(pieces: TemplateStringsArray, words: readonly Word[]): string {
   const quoted = words.map((word) =>
     [word]

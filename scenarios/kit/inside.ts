@@ -1,11 +1,11 @@
 /**
- * What a host's kernel has of a network: its namespace there, which is named after the network's id on that host.
+ * A network in a host's kernel: its namespace, which is named after the network's id on that host.
  */
 import type { Host } from './host.ts'
 
 export type Inside = (command: string) => Promise<string>
 
-/** Runs command lines in the network's namespace. */
+/** Returns a function that runs command lines in the network's namespace. */
 export async function insideNetwork(host: Host, network: string): Promise<Inside> {
   const id = await host.succeed`/usr/bin/docker network inspect -f ${'{{.Id}}'} ${network}`
   const namespace = `/var/run/docker/netns/${id.slice(0, 12)}`

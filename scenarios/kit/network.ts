@@ -1,10 +1,15 @@
 /**
- * A network for the length of a scope: made on one host, there on both, and gone from both afterwards.
+ * Networks and pairs of containers for the length of a scope: created on one host, present on all, gone from all
+ * when the scope ends.
+ *
+ * @example
+ *     await using blue = await sharedNetwork([net1, net2], 'blue')
+ *     await using two = await pair(net1, net2, blue.name)
  */
 import { expect } from 'vitest'
-import { driver } from '../subjects/driver.ts'
-import { takingDown } from './before-teardown.ts'
+import { teardownBegins } from './before-teardown.ts'
 import type { Container, Host } from './host.ts'
+import { subject } from './subject.ts'
 import { together } from './together.ts'
 
 export interface SharedNetwork extends AsyncDisposable {
@@ -15,31 +20,31 @@ export interface SharedNetwork extends AsyncDisposable {
 
 type Hosts = readonly [Host, ...Host[]]
 
-/** `args` are further words of `docker network create`. */
+/** Creates the network on the first host and waits for it on the others. `args`: further words of `docker network create`. */
 export async function sharedNetwork(
   hosts: Hosts,
   name: string,
   args: readonly string[] = [],
 ): Promise<SharedNetwork> {
-  const network = await madeOnFirst(hosts, name, args)
-  for (const host of hosts.slice(1)) await arrives(host, name, args)
+  const network = await createdOnFirst(hosts, name, args)
+  await together(hosts.slice(1).map((host) => arrives(host, name, args)))
   return network
 }
 
-/** The same, without waiting for it on the others. */
-export async function madeOnFirst(
+/** Creates the network on the first host, without waiting for it on the others. */
+export async function createdOnFirst(
   [creator, ...others]: Hosts,
   name: string,
   args: readonly string[] = [],
 ): Promise<SharedNetwork> {
-  const id = await creator.succeed`docker network create ${driver.create} ${args} ${name}`
+  const id = await creator.succeed`docker network create ${subject.create} ${args} ${name}`
   return {
     name,
     id,
     async [Symbol.asyncDispose]() {
-      await takingDown()
-      for (const host of driver.spreads === 'perhaps' ? [creator, ...others] : [creator]) {
-        // Again and again: another host may still be saying that its last container has left.
+      await teardownBegins()
+      for (const host of subject.spreads === 'perhaps' ? [creator, ...others] : [creator]) {
+        // Removal is refused until the other hosts have reported that their last containers left.
         await host.waitUntilSucceeds`docker network rm ${name} > /dev/null 2>&1; sh -c ${hasNo(name)}`
       }
       for (const host of others) await gone(host, name)
@@ -50,23 +55,27 @@ export async function madeOnFirst(
 const appearsWithinMs = 2000
 
 async function arrives(host: Host, name: string, args: readonly string[]): Promise<void> {
-  if (driver.spreads === 'with a container') return
-  if (driver.spreads === 'by itself') {
+  if (subject.spreads === 'with a container') return
+  if (subject.spreads === 'by itself') {
     await host.waitUntilSucceeds`docker network inspect ${name} > /dev/null`
     return
   }
   try {
     await host.within(appearsWithinMs).waitUntilSucceeds`docker network inspect ${name} > /dev/null`
   } catch {
-    await host.succeed`docker network create ${driver.create} ${args} ${name}`
+    await host.succeed`docker network create ${subject.create} ${args} ${name}`
   }
 }
 
+/** Waits until the host's engine has no network of that name. */
 export async function gone(host: Host, name: string): Promise<void> {
   await host.waitUntilSucceeds`sh -c ${hasNo(name)}`
 }
 
-/** By its list: of an engine that does not answer it would be true as well that the network cannot be inspected. */
+/**
+ * Shell: true when the engine lists its networks and `name` is not among them. `docker network inspect` would also
+ * fail for an engine that does not answer.
+ */
 export const hasNo = (name: string) =>
   `networks=$(/usr/bin/docker network ls --format '{{.Name}}') && ! echo "$networks" | grep -qx ${name}`
 
@@ -75,7 +84,7 @@ export interface Pair extends AsyncDisposable {
   b: Container
 }
 
-/** Containers `one` and `two`, one on each host, on one network; of one address, each would only ping itself. */
+/** Starts containers `one` and `two`, one on each host. Checks that their addresses differ: else each would ping itself. */
 export async function pair(here: Host, there: Host, network: string): Promise<Pair> {
   const a = await here.run({ name: 'one', network })
   const b = await there.run({ name: 'two', network })
@@ -84,7 +93,7 @@ export async function pair(here: Host, there: Host, network: string): Promise<Pa
     a,
     b,
     async [Symbol.asyncDispose]() {
-      await takingDown()
+      await teardownBegins()
       await together([a.remove(), b.remove()])
     },
   }

@@ -1,12 +1,12 @@
 /**
- * How many packets are lost while something happens: a ping that goes on meanwhile, and its gaps.
+ * Counts the packets that are lost while something happens, by the gaps in the replies to a ping.
  */
 import { expect } from 'vitest'
 import type { Container } from './host.ts'
 
 /**
- * Pings every 20 ms while `meanwhile` runs; resolves with how many replies are missing between the first and the last.
- * One must come after `meanwhile`: replies that just ended would leave no gap.
+ * Pings every 20 ms while `meanwhile` runs. Resolves with the number of replies that are missing between the first and
+ * the last. Demands a reply after `meanwhile` has ended: a ping that stopped for good would leave no gap.
  */
 export async function lostWhile(
   from: Pick<Container, 'succeed' | 'waitUntilSucceeds'>,

@@ -1,5 +1,12 @@
 /**
  * `scenario(title, body)`: a vitest test with the lab's hosts as fixtures.
+ *
+ * @example
+ *     scenario('containers on two hosts ping each other', async ({ net1, net2 }) => {
+ *       await using blue = await sharedNetwork([net1, net2], 'blue')
+ *       await using two = await pair(net1, net2, blue.name)
+ *       await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
+ *     })
  */
 import { test } from 'vitest'
 import type { Backend } from '../../provision/backends/backend.ts'
@@ -9,26 +16,26 @@ import { hosts, type LabHost } from '../../provision/lab/hosts.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { capture } from '../record/capture.ts'
-import { tell } from '../record/events.ts'
+import { recordEvent } from '../record/events.ts'
 import { collectEvidence } from '../record/evidence.ts'
-import type { Picture } from '../record/snapshot.ts'
-import { driver, type Feature, isFeature, vxlan } from '../subjects/driver.ts'
+import type { Snapshot } from '../record/snapshot.ts'
 import { type Faults, faultsOf } from './faults.ts'
 import { type Host, labHost } from './host.ts'
 import './suppressed.ts'
-import { type Ask, takePicture } from '../record/take-snapshot.ts'
-import { beforeTakingDown, takingDown } from './before-teardown.ts'
-import { planesDiffer } from './planes.ts'
+import { type Ask, takeSnapshot } from '../record/take-snapshot.ts'
+import { beforeTeardown, teardownBegins } from './before-teardown.ts'
+import { planeDifferences } from './planes.ts'
+import { type Feature, isFeature, subject } from './subject.ts'
 
 interface Fixtures extends Hosts {
-  /** Whatever of them a scenario leaves is healed after it. */
+  /** Faults to inject. Those that the scenario leaves are healed after it. */
   faults: Faults
   /**
-   * Shows the report the lab as the scenario made it, and what every host knew if it failed; fails the scenario when
-   * the planes differ after it. Used by every scenario.
+   * Records a snapshot of the lab before the first teardown, and evidence from every host after a failure. Fails the
+   * scenario when Consul, the kernel and Docker differ after it. Part of every scenario.
    */
-  told: undefined
-  /** Skips the scenario where the driver or the backend lacks it, with the reason; the first line of the body. */
+  recorded: undefined
+  /** Skips the scenario, with the reason, where the subject or the backend lacks `need`. Call it first in the body. */
   needs: (need: Feature | Capability) => void
 }
 
@@ -38,34 +45,34 @@ export interface Hosts {
   net2: Host
 }
 
-/** Names of fixtures: `net-1` → `net1`. */
 export const scenario = test.extend<Fixtures>({
-  told: [
+  recorded: [
     async ({ task }, use) => {
       const began = Date.now()
       running = task.name
-      let picture: Picture | undefined
-      beforeTakingDown(async () => {
+      let snapshot: Snapshot | undefined
+      beforeTeardown(async () => {
         const at = Date.now()
-        picture = await takePicture(hosts, ask)
-        tell({ kind: 'picture', scenario: task.name, at, ms: Date.now() - at, picture })
+        snapshot = await takeSnapshot(hosts, ask)
+        recordEvent({ kind: 'snapshot', scenario: task.name, at, ms: Date.now() - at, snapshot })
       })
       capturing ??= capture(hosts, ask)
       await capturing
       await use(undefined)
-      await takingDown()
+      await teardownBegins()
       const differing = await differences()
       running = ''
       if (task.result?.state !== 'fail' && differing.length === 0) return
-      await collectEvidence({ scenario: task.name, at: began, picture }, hosts, ask)
-      if (differing.length > 0) throw new Error(`the planes differ afterwards:\n${differing.join('\n')}`)
+      await collectEvidence({ scenario: task.name, at: began, snapshot }, hosts, ask)
+      if (differing.length > 0)
+        throw new Error(`after the scenario, Consul, the kernel and Docker differ:\n${differing.join('\n')}`)
     },
     { auto: true },
   ],
   needs: async ({ skip }, use) => {
     const backend = await labBackend()
     await use((need) => {
-      const reason = isFeature(need) ? driver.lacks[need] : lackOf(backend, need)
+      const reason = isFeature(need) ? subject.lacks[need] : lackOf(backend, need)
       if (reason !== undefined) skip(reason)
     })
   },
@@ -82,13 +89,13 @@ export const scenario = test.extend<Fixtures>({
   },
 })
 
-/** The same hosts, for what a file sets up once. */
+/** The hosts outside of a scenario: for `beforeAll` and the like. */
 export async function labHosts(): Promise<Hosts> {
   const [consulServer, net1, net2] = await Promise.all(['consul-server', 'net-1', 'net-2'].map(hostFixture))
   return { consulServer, net1, net2 } as Hosts
 }
 
-/** The scenario that runs now; empty between two. Scenarios run one after the other. */
+/** Title of the running scenario; empty between two. Scenarios run one after the other. */
 let running = ''
 let capturing: Promise<void> | undefined
 const connections = new Map<string, Promise<Connection>>()
@@ -102,20 +109,20 @@ async function hostFixture(name: string): Promise<Host> {
   if (!host) throw new Error(`provision/lab.json has no host ${name}, which the scenarios need`)
   await connectionTo(host)
   const connection = () => connectionTo(host)
-  return labHost(host.name, host.address, connection, (told) => tell({ ...told, scenario: running }))
+  return labHost(host.name, host.address, connection, (event) => recordEvent({ ...event, scenario: running }))
 }
 
-/** Of our driver only: it is the one that can be asked. */
+/** Only our own driver can be asked. */
 async function differences(): Promise<string[]> {
-  if (driver.name !== vxlan.name) return []
+  if (!subject.isOurs) return []
   const { net1, net2 } = await labHosts()
-  return planesDiffer([net1, net2]).catch((error: Error) => [error.message])
+  return planeDifferences([net1, net2]).catch((error: Error) => [error.message])
 }
 
 const ask: Ask = async (host, command) =>
   (await connectionTo(host)).exec(command, { timeoutMs: 10_000 * timeoutScale })
 
-/** The one that is open, or a new one. */
+/** The open connection to the host, or a new one. */
 function connectionTo(host: LabHost): Promise<Connection> {
   const before = connections.get(host.name)?.catch(() => undefined) ?? Promise.resolve(undefined)
   const usable = before.then(async (open) => (open?.alive() ? open : (await labBackend()).connect(host)))

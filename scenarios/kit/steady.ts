@@ -1,6 +1,6 @@
 /**
- * A steady state that something is done to: two containers on two hosts that reach each other, and afterwards nothing
- * that was not there before.
+ * A steady state for faults: two containers on two hosts that reach each other. Afterwards nothing may be left that
+ * was not there before.
  */
 import { expect, vi } from 'vitest'
 import type { Container, Host } from './host.ts'
@@ -10,8 +10,8 @@ import { storedKeys } from './store.ts'
 import { together } from './together.ts'
 
 /**
- * What there is of networks, a line each: networks' namespaces and container ends on the hosts, keys in the store.
- * Whatever cannot be asked is an error: it would look like nothing.
+ * Everything that networks have in the lab, a line each: namespaces and container ends of links on the hosts, keys in
+ * the store. Throws when a host or the store does not answer: an empty inventory would hide a leak.
  */
 export async function inventory(): Promise<string[]> {
   const { consulServer, net1, net2 } = await labHosts()
@@ -19,7 +19,7 @@ export async function inventory(): Promise<string[]> {
   return (await together([onHost(net1), onHost(net2), stored])).flat().sort()
 }
 
-/** Names of the namespaces with a VXLAN device; a file that is none any more has not been cleared away yet. */
+/** Names of the namespaces with a VXLAN device. The engine removes the file of a namespace some time after the namespace. */
 const namespaces = `for file in /var/run/docker/netns/????????????; do
   [ -e $file ] || continue
   links=$(nsenter --net=$file ip -br link 2>&1) || [ "$(stat -f -c %T $file)" != nsfs ] || { echo "$links" >&2; exit 1; }
@@ -35,8 +35,11 @@ async function onHost(host: Host): Promise<string[]> {
   )
 }
 
-/** Two containers that reach each other; afterwards a third one must, with an address of its own. */
-export async function withTwo(
+/**
+ * Runs `body` with containers `one` and `two` on network `steady`. Afterwards a third container must reach `two` and
+ * have an address of its own; then, with all containers gone, the inventory must be what it was before.
+ */
+export async function withSteadyPair(
   net1: Host,
   net2: Host,
   body: (a: Container, b: Container) => Promise<void>,
@@ -47,13 +50,12 @@ export async function withTwo(
       .filter((line) => !before.includes(line))
       .map((line) => line.split(' ')[0])
     expect([...new Set(places)], 'where the inventory sees two containers').toEqual([
-      'net-1',
-      'net-2',
+      net1.name,
+      net2.name,
       'store',
     ])
     await body(a, b)
   })
-  // Nothing is leaked: links, namespaces, addresses, keys.
   await vi.waitFor(async () => expect(await inventory()).toEqual(before), {
     timeout: 10_000,
     interval: 200,

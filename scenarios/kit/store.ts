@@ -1,8 +1,8 @@
 /**
- * What the store says, asked on the Consul server by Consul's own API, not through the driver. docs/consul.md has
- * every key. There root's curl has the token of a secured lab, so it is asked the same way on every lab.
+ * The records in the store, read on the Consul server by Consul's own HTTP API, not through the driver. docs/consul.md
+ * describes every key. On a secured lab, root's curl there has the token, so the same calls work on every lab.
  *
- * The hosts are always in it: a store that shows nothing is one that could not be read, and that is an error.
+ * The records of hosts are always in the store: a store without any could not be read, and is an error.
  */
 import type { Host } from './host.ts'
 
@@ -25,25 +25,25 @@ export interface StoredEndpoint {
 export interface StoredService {
   id: string
   name: string
-  /** The address that it keeps. */
+  /** The service's reserved address. */
   v4: string
 }
 
 /**
- * Resolves when Consul, after a start, answers with what was there before it. It has a leader sooner, which answers
- * from the past until it has gone through its log, unless it is asked for a consistent answer.
+ * Resolves when Consul, after a start, answers with the records from before it. A started Consul has a leader sooner,
+ * but answers from an old state until it has replayed its log. A `?consistent` read waits for that.
  */
 export async function consulLeads(consulServer: Host): Promise<void> {
   await consulServer.waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
 }
 
-/** Of that name, on whichever network; all without one. */
+/** The services of that name on all networks; without a name, all services. */
 export async function storedServices(consulServer: Host, name?: string): Promise<StoredService[]> {
   const services = recordsIn<StoredService>(await everything(consulServer), 'services')
   return services.filter((service) => name === undefined || service.name === name)
 }
 
-/** The networks with their endpoints, by name. */
+/** Network name → network with its endpoints. */
 export async function storedNetworks(consulServer: Host): Promise<ReadonlyMap<string, StoredNetwork>> {
   const all = await everything(consulServer)
   const endpoints = recordsIn<StoredEndpoint & { network: string }>(all, 'endpoints')
@@ -60,11 +60,11 @@ export async function storedNetwork(consulServer: Host, name: string): Promise<S
   const networks = await storedNetworks(consulServer)
   const network = networks.get(name)
   if (network === undefined)
-    throw new Error(`the store has no network ${name}: ${[...networks.keys()].join(', ') || 'none at all'}`)
+    throw new Error(`the store has no network ${name}: ${[...networks.keys()].join(', ') || 'none'}`)
   return network
 }
 
-/** Keys of all that containers and networks have there: everything but the hosts. */
+/** The keys of containers, networks and services: all keys but those of hosts. */
 export async function storedKeys(consulServer: Host): Promise<string[]> {
   const keys = [...(await everything(consulServer)).keys()]
   return keys.filter((key) => !key.startsWith('hosts/'))
@@ -74,13 +74,13 @@ function recordsIn<T>(all: ReadonlyMap<string, unknown>, folder: string): T[] {
   return [...all].filter(([key]) => key.startsWith(`${folder}/`)).map(([, value]) => value as T)
 }
 
-/** Where it is asked on the Consul server; keys follow. */
+/** URL of the records on the Consul server; a key follows. */
 export const storeUrl = 'http://127.0.0.1:8500/v1/kv/multihost'
-/** Without the log of changes: one object with a value per key. */
+/** jq: one object with a value per key, without the log of changes. */
 const readable =
   'map(select(.Key | startswith("multihost/changes/") | not) | { (.Key): (.Value | @base64d | fromjson) }) | add'
 
-/** Key below `multihost/` → value, all of one moment. */
+/** Key below `multihost/` → value, from one consistent read. */
 async function everything(consulServer: Host): Promise<Map<string, unknown>> {
   const ask = `set -o pipefail; curl -sSf '${storeUrl}/?recurse&consistent' | jq -c '${readable}'`
   const all: object = JSON.parse(await consulServer.succeed`bash -c ${ask}`)

@@ -1,15 +1,17 @@
 /**
- * When a scenario has failed and then cannot clean up either, `await using` throws a SuppressedError without a word of
- * its own. Here it is what failed first, which is what a reader wants to see, with the rest below.
+ * The error of a scenario that failed and whose clean-up failed too. `await using` throws a SuppressedError with an
+ * empty message. This module replaces it by the first failure, with the message of the second appended.
  *
- * Compilers take the global one where there is one; Node 20 has none.
+ * The compiled code takes the global SuppressedError; Node 20 has none.
  */
 export function bothFailed(error: unknown, suppressed: unknown): Error {
-  const [first, then] = [suppressed, error].map((each) =>
-    each instanceof Error ? each : new Error(`${each}`),
-  ) as [Error, Error]
-  first.message += `\n\nand then, cleaning up: ${then.message}`
+  const first = asError(suppressed)
+  first.message += `\n\nand then, cleaning up: ${asError(error).message}`
   return first
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`${thrown}`)
 }
 
 Object.assign(globalThis, { SuppressedError: bothFailed })

@@ -1,6 +1,6 @@
 /**
- * A terminal as its reader sees it: a line is typed at a prompt, and what is printed until the prompt comes back is
- * its output. Over ssh on a lab's host, or of a command on this machine.
+ * A terminal: a line is typed at a prompt, and the text until the next prompt is its output. Over ssh on a lab's host,
+ * or of a command on this machine.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,68 +18,68 @@ export interface Session {
 }
 
 export interface Terminal {
-  /** Resolves with the prompt when it is there. */
+  /** Waits for the prompt; resolves with its text. */
   prompted(): Promise<string>
-  /** Types the line at the prompt; resolves with what it printed, when the prompt is back or the session ended. */
+  /** Types the line; resolves with its output when the prompt is back or the session has ended. */
   type(line: string): Promise<string>
-  /** What was printed since the last line was typed. */
+  /** The output since the last line was typed. */
   printed(): string
-  /** Waits for the session's end; resolves with what was printed, and the exit code. */
+  /** Waits for the end of the session; resolves with the output and the exit code. */
   ended(): Promise<{ output: string; code: number }>
-  /** Ends what runs there, and the session. */
+  /** Ends the running command and the session. */
   leave(): Promise<void>
 }
 
-/** Longest that a prompt may take. */
+/** Deadline for a prompt and for the end of a session. */
 const limitMs = 30_000 * timeoutScale
 
-/** `what` is for messages; `prompt` matches at the end of what was printed. */
+/** `what`: the terminal's name in messages. `prompt`: matches at the end of the output. */
 export function terminal({ stdin, stdout, exit }: Session, what: string, prompt: RegExp): Terminal {
-  let printed = ''
-  let over = false
+  let raw = ''
+  let hasEnded = false
   const more = new EventTarget()
   const changed = () => more.dispatchEvent(new Event('more'))
   stdout.on('data', (chunk: Buffer) => {
-    printed += chunk
+    raw += chunk
     changed()
   })
   exit.finally(() => {
-    over = true
+    hasEnded = true
     changed()
   })
-  const seen = () => stripVTControlCharacters(printed).replaceAll('\r', '')
+  const output = () => stripVTControlCharacters(raw).replaceAll('\r', '')
 
   const prompted = async (): Promise<string> => {
     const deadline = AbortSignal.timeout(limitMs)
     for (;;) {
-      const found = prompt.exec(seen())?.[0]
-      if (found !== undefined || over) return found ?? ''
+      const found = prompt.exec(output())?.[0]
+      if (found !== undefined || hasEnded) return found ?? ''
       await once(more, 'more', { signal: deadline }).catch(() => {
-        throw new LabError(`${what}: no prompt after ${limitMs / 1000} s; it printed:\n${seen()}`)
+        throw new LabError(`${what}: no prompt after ${limitMs / 1000} s; it printed:\n${output()}`)
       })
     }
   }
   const ended = async () => {
-    const late = () => `${what}: no end after ${limitMs / 1000} s; it printed:\n${seen()}`
-    return { code: await withDeadline(exit, late), output: seen() }
+    const late = () => `${what}: no end after ${limitMs / 1000} s; it printed:\n${output()}`
+    return { code: await withDeadline(exit, late), output: output() }
   }
   return {
     prompted,
-    printed: seen,
+    printed: output,
     ended,
     async leave() {
-      printed = ''
-      stdin.write('\x03') // Ctrl-C drops what was typed after it, too: the rest must wait for the prompt
+      raw = ''
+      stdin.write('\x03') // Ctrl-C also discards input that follows it: wait for the prompt before Ctrl-D
       await prompted()
       stdin.write('\x04')
       await ended()
     },
     async type(line) {
-      printed = ''
+      raw = ''
       stdin.write(`${line}\n`)
       const back = await prompted()
-      const echoed = seen().indexOf('\n') + 1
-      return seen().slice(echoed, seen().length - back.length)
+      const echoed = output().indexOf('\n') + 1
+      return output().slice(echoed, output().length - back.length)
     },
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Several things at once, on several hosts mostly: it ends when the last of them has ended, since what one that failed
- * left running would go on into the next scenario. `Promise.all` does not wait.
+ * Runs several things at once, mostly on several hosts, and waits for the end of all of them. `Promise.all` does not
+ * wait after a failure: work that still runs would reach into the next scenario.
  */
 export async function together<T>(work: readonly [Promise<T>, Promise<T>]): Promise<[T, T]>
 export async function together<T>(work: readonly Promise<T>[]): Promise<T[]>

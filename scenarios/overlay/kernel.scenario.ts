@@ -6,8 +6,8 @@ import { expect, vi } from 'vitest'
 import { type Inside, insideNetwork, macOf, vniOn } from '../kit/inside.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
+import { subject } from '../kit/subject.ts'
 import { together } from '../kit/together.ts'
-import { driver } from '../subjects/driver.ts'
 
 scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ net1, net2 }) => {
   await using _looked = await sharedNetwork([net1, net2], 'looked')
@@ -15,7 +15,7 @@ scenario('namespace, bridge, VXLAN device and entries are as documented', async 
   await using b = await net2.run({ name: 'two', network: 'looked' })
   const inside = await insideNetwork(net1, 'looked')
   const [vxlan] = JSON.parse(await inside('ip -j -d link show dev vxlan1'))
-  const bridged = driver.datapath !== 'macvlan'
+  const bridged = subject.datapath !== 'macvlan'
   expect(vxlan.master).toBe(bridged ? 'br0' : undefined)
   expect(vxlan.linkinfo.info_data).toMatchObject({
     port: 4789,

@@ -1,31 +1,32 @@
 /**
- * How a host answers many questions to one command line: a line each, a word and JSON.
+ * A host answers many questions with one command line. Each answer is a line: a word, a blank and JSON.
  */
-export interface Answer {
+export interface HostAnswer {
   name: string
   address: string
   stdout: string
-  /** Why there is none. */
+  /** Why the host did not answer. */
   silent?: string
 }
 
-export interface Told {
+export interface AnswerLine {
   word: string
   json: string
 }
 
-export function answers(stdout: string): Told[] {
+export function answerLines(stdout: string): AnswerLine[] {
   return stdout.split('\n').flatMap((line) => {
     const [, word = '', json = ''] = /^([a-z]+) (.+)$/.exec(line) ?? []
     return word === '' ? [] : [{ word, json }]
   })
 }
 
-export function list<T>(told: Told[], word: string): T[] {
-  return parsed<T[]>(told.find((each) => each.word === word)?.json) ?? []
+/** The list that answers `word`; empty without an answer. */
+export function list<T>(lines: AnswerLine[], word: string): T[] {
+  return parsed<T[]>(lines.find((each) => each.word === word)?.json) ?? []
 }
 
-/** An answer that is no JSON (`null`, an error in words) is none: a picture is drawn of what there is. */
+/** `undefined` for text that is not JSON, and for `null`: the snapshot shows the answers that there are. */
 export function parsed<T>(json: string | undefined): T | undefined {
   try {
     return JSON.parse(json ?? '') ?? undefined

@@ -1,10 +1,10 @@
 /**
- * What a host's engine and kernel say of networks and containers: the question, and how its answer is read.
+ * Networks and containers of a host, as its engine and its kernel show them: the question, and the answer as data.
  */
-import { type Answer, answers, list, parsed, type Told } from './answers.ts'
+import { type AnswerLine, answerLines, type HostAnswer, list, parsed } from './answers.ts'
 import type { ContainerView, HostView, Tunnel } from './snapshot.ts'
 
-/** Asked of a host with Docker: some 30 ms. */
+/** Command line for a host with Docker; takes some 30 ms. */
 export const askHost = `
 ask() { printf '\\n%s ' "$1"; shift; "$@"; }
 ask containers curl -s --unix-socket /run/docker.sock 'http://docker/containers/json?all=1'
@@ -15,15 +15,15 @@ for file in /var/run/docker/netns/????????????; do
   nsenter --net="$file" sh -c "printf '\\nlinks '; ip -j -d link; printf '\\naddresses '; ip -j address; printf '\\nfdb '; bridge -j fdb; printf '\\nneighbours '; ip -j neigh"
 done; true`
 
-export function hostView({ name, address, stdout, silent }: Answer): HostView {
-  const told = answers(stdout)
-  const networks = list<DockerNetwork>(told, 'networks')
-  const spaces = namespaces(told)
+export function hostView({ name, address, stdout, silent }: HostAnswer): HostView {
+  const lines = answerLines(stdout)
+  const networks = list<DockerNetwork>(lines, 'networks')
+  const spaces = namespaces(lines)
   return {
     name,
     address,
     ...(silent === undefined ? {} : { silent }),
-    containers: list<DockerContainer>(told, 'containers').map(containerView),
+    containers: list<DockerContainer>(lines, 'containers').map(containerView),
     networks: networks
       .filter(({ Driver }) => spanning.has(Driver))
       .map(({ Id, Name }) => ({ id: Id, name: Name })),
@@ -34,7 +34,7 @@ export function hostView({ name, address, stdout, silent }: Answer): HostView {
   }
 }
 
-/** Engine's drivers whose networks span hosts: ours, and Swarm's. */
+/** Names of the drivers whose networks span hosts: our own, and Swarm's. */
 const spanning = new Set(['vxlan', 'overlay'])
 
 interface Namespace {
@@ -52,12 +52,12 @@ interface Link {
   linkinfo?: { info_kind?: string; info_data?: { id?: number; local?: string; port?: number } }
 }
 
-function namespaces(told: Told[]): Namespace[] {
-  const starts = told.flatMap(({ word }, i) => (word === 'namespace' ? [i] : []))
+function namespaces(lines: AnswerLine[]): Namespace[] {
+  const starts = lines.flatMap(({ word }, i) => (word === 'namespace' ? [i] : []))
   return starts.map((start, i) => {
-    const own = told.slice(start + 1, starts[i + 1])
+    const own = lines.slice(start + 1, starts[i + 1])
     return {
-      name: parsed<string>(told[start]?.json) ?? '',
+      name: parsed<string>(lines[start]?.json) ?? '',
       links: list(own, 'links'),
       addresses: list(own, 'addresses'),
       fdb: list(own, 'fdb'),

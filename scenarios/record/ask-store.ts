@@ -1,20 +1,20 @@
 /**
- * What the store says of networks and endpoints: the question, and how its answer is read.
+ * Networks and endpoints in the store: the question, and the answer as data.
  */
-import { type Answer, answers, list, parsed, type Told } from './answers.ts'
+import { type AnswerLine, answerLines, type HostAnswer, list, parsed } from './answers.ts'
 import type { StoredEndpoint, StoreView } from './snapshot.ts'
 
-/** Asked of the host with Consul. */
+/** Command line for the host with Consul. */
 export const askStore = `
 for folder in networks endpoints hosts replicas services; do
   printf '\\n%s ' "$folder"; curl -s "http://127.0.0.1:8500/v1/kv/multihost/$folder/?recurse"
 done`
 
-/** Absent when there are no hosts in it: another driver's lab. */
-export function storeView({ stdout, silent }: Answer): StoreView | undefined {
-  const told = answers(stdout)
-  const replicas = records<string>(told, 'replicas')
-  const hosts = records<RawHost>(told, 'hosts').map(({ path: [name = ''], value }) => ({
+/** `undefined` when the store has no hosts: the lab of another driver. */
+export function storeView({ stdout, silent }: HostAnswer): StoreView | undefined {
+  const lines = answerLines(stdout)
+  const replicas = records<string>(lines, 'replicas')
+  const hosts = records<RawHost>(lines, 'hosts').map(({ path: [name = ''], value }) => ({
     name,
     vtep: value.vtep,
     driver: value.driverVersion,
@@ -26,14 +26,14 @@ export function storeView({ stdout, silent }: Answer): StoreView | undefined {
   if (silent !== undefined || hosts.length === 0) return undefined
   return {
     hosts,
-    networks: records<RawNetwork>(told, 'networks').map(({ value }) => ({
+    networks: records<RawNetwork>(lines, 'networks').map(({ value }) => ({
       id: value.id,
       name: value.name ?? value.id.slice(0, 12),
       vni: value.vni,
       pools: [value.v4, value.v6].flatMap((pool) => (pool ? [pool.cidr] : [])),
     })),
-    endpoints: records<RawEndpoint>(told, 'endpoints').map(({ value }) => storedEndpoint(value)),
-    services: records<RawService>(told, 'services').map(({ value }) => ({
+    endpoints: records<RawEndpoint>(lines, 'endpoints').map(({ value }) => storedEndpoint(value)),
+    services: records<RawService>(lines, 'services').map(({ value }) => ({
       network: value.network,
       name: value.name,
       ip: value.v4,
@@ -84,9 +84,9 @@ function storedEndpoint({
   return { id, network, ips, mac, host, vtep, joined, ...(container ? { name: container.name } : {}) }
 }
 
-/** Consul's values are base64; `path` is what stands behind the folder in the key. */
-function records<T>(told: Told[], word: string): { path: string[]; value: T }[] {
-  return list<{ Key: string; Value: string | null }>(told, word).flatMap(({ Key, Value }) => {
+/** Consul's values are base64. `path`: the parts of the key below the folder. */
+function records<T>(lines: AnswerLine[], word: string): { path: string[]; value: T }[] {
+  return list<{ Key: string; Value: string | null }>(lines, word).flatMap(({ Key, Value }) => {
     const value = parsed<T>(Buffer.from(Value ?? '', 'base64').toString())
     const path = Key.split('/').slice(2).map(decodeURIComponent)
     return value === undefined ? [] : [{ path, value }]

@@ -1,23 +1,22 @@
 /**
- * What the scenarios tell the report while they run: one JSON line per event in report/events.jsonl.
+ * The events of a run, from which the report is written: one JSON line per event in report/events.jsonl.
  *
- * vitest's workers append, the parent reads when they have ended; so what was told before a crash is kept. One
- * line per command, wait, scenario and picture: a few hundred in a run.
+ * vitest's workers append to the file, and the parent process reads it when they have ended. What was recorded before
+ * a crash is therefore kept. One line per command, wait, scenario and snapshot: a few hundred in a run.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Timing } from '../../provision/cli/progress.ts'
-import { driver } from '../subjects/driver.ts'
 import { reportFolder } from './folder.ts'
-import type { Picture } from './snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** Times are milliseconds since the epoch (`at`) and durations in milliseconds (`ms`). */
-export type Event = (CommandEvent | WaitEvent | ScenarioEvent | PictureEvent | EvidenceEvent | RunEvent) & {
-  /** Name of the network driver that it ran on; `tell` adds it. */
-  driver?: string
+export type Event = (CommandEvent | WaitEvent | ScenarioEvent | SnapshotEvent | EvidenceEvent | RunEvent) & {
+  /** Name of the subject under test; `recordEvent` adds it. */
+  subject?: string
 }
 
-/** A command that was run on a host. */
+/** A command that a host has run. */
 export interface CommandEvent {
   kind: 'command'
   scenario: string
@@ -28,11 +27,11 @@ export interface CommandEvent {
   stderr: string
   at: number
   ms: number
-  /** Line of docs/walkthrough.md that types it; none for what a scenario looks up by itself. */
+  /** Line of docs/walkthrough.md that shows the command; absent for a scenario's own look-ups. */
   line?: number
 }
 
-/** A wait on a condition that came true, or did not within its deadline. */
+/** A wait for a condition. */
 export interface WaitEvent {
   kind: 'wait'
   scenario: string
@@ -41,6 +40,7 @@ export interface WaitEvent {
   at: number
   ms: number
   tries: number
+  /** The condition came true within the deadline. */
   held: boolean
 }
 
@@ -52,22 +52,22 @@ export interface ScenarioEvent {
   state: 'passed' | 'failed' | 'skipped'
   at: number
   ms: number
-  /** Message of what failed, or why it was skipped. */
+  /** The failure's message, or the reason for skipping. */
   message?: string
-  /** Line of the file where it failed. */
+  /** Line of the file where the scenario failed. */
   line?: number
 }
 
-/** The lab at one moment of a scenario: before the first of its containers went, or at its end. */
-export interface PictureEvent {
-  kind: 'picture'
+/** The lab before the scenario's first teardown. */
+export interface SnapshotEvent {
+  kind: 'snapshot'
   scenario: string
   at: number
   ms: number
-  picture: Picture
+  snapshot: Snapshot
 }
 
-/** What a host answered when a scenario had failed. */
+/** A host's answer to one question, asked after a scenario failed. */
 export interface EvidenceEvent {
   kind: 'evidence'
   scenario: string
@@ -79,7 +79,7 @@ export interface EvidenceEvent {
   at: number
 }
 
-/** One round of the job: a lab made, scenarios replayed on it, the lab taken down. */
+/** One round of the job: bring a lab up, replay scenarios on it, take the lab down. */
 export interface RunEvent {
   kind: 'run'
   at: number
@@ -89,24 +89,31 @@ export interface RunEvent {
   lab: string
   backend: string
   filters: string[]
-  /** What the lab was made of. */
+  /** The parts of bringing the lab up. */
   timings: Timing[]
-  /** Absent when the lab could not be made. */
+  /** The time in which the scenarios ran; absent when the lab did not come up. */
   replay?: { at: number; ms: number }
-  /** The exit code: 0 all hold, 1 an assertion failed, 2 the lab could not be made or was lost. */
+  /** Exit code: 0 every scenario holds, 1 a scenario failed, 2 the lab did not come up or was lost. */
   code: number
-  /** Why it is 2. */
+  /** Reason for code 2. */
   message?: string
   machine: { cores: number; memoryBytes: number; kernel: string; node: string }
 }
 
+/** Environment variable with the name of the subject; kit/subject.ts sets it for vitest. */
+export const subjectNameVariable = 'MULTIHOST_SUBJECT_NAME'
+/** Name of our own driver, the subject when none is chosen. */
+export const ownDriver = 'vxlan'
+
 const file = (): string => join(reportFolder(), 'events.jsonl')
 
-export function tell(event: Event): void {
-  appendFileSync(file(), `${JSON.stringify({ driver: driver.name, ...event })}\n`)
+export function recordEvent(event: Event): void {
+  const subject = process.env[subjectNameVariable] ?? ownDriver
+  appendFileSync(file(), `${JSON.stringify({ subject, ...event })}\n`)
 }
 
-export function told(): Event[] {
+/** In the order in which they were recorded; empty when there is no file. */
+export function recordedEvents(): Event[] {
   if (!existsSync(file())) return []
   const lines = readFileSync(file(), 'utf8').split('\n')
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Event)

@@ -1,19 +1,19 @@
 /**
- * What every host knew when a scenario failed, as files under the report's evidence/: logs, status, containers,
- * networks, links, FDB and neighbours, the store's tree, the lab's picture from before anything was taken down, and
- * what crossed the underlay since the scenario began.
+ * Evidence of a failed scenario, as files under the report's evidence/: from every host its logs, status, containers,
+ * networks, links, FDB and neighbours; the store's tree; the lab's snapshot from before the teardown; and the packets
+ * on the underlay since the scenario began.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LabHost } from '../../provision/lab/hosts.ts'
+import { shellQuote } from '../../provision/ssh/connection.ts'
 import { captured } from './capture.ts'
-import { type EvidenceEvent, tell } from './events.ts'
+import { type EvidenceEvent, recordEvent } from './events.ts'
 import { reportFolder } from './folder.ts'
-import { decode, show } from './packets.ts'
-import type { Picture } from './snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
 import type { Ask } from './take-snapshot.ts'
 
-/** Title → command line. None may hang, and none is demanded to succeed: it is evidence. */
+/** Title → command line. Each has 5 s, and its exit code does not matter: failures are evidence too. */
 const ofDocker: Record<string, string> = {
   'driver log': 'journalctl -u multihost --no-pager -n 300 -o short-precise',
   'docker log': 'journalctl -u docker --no-pager -n 100 -o short-precise',
@@ -32,66 +32,64 @@ const ofConsul: Record<string, string> = {
 
 export interface Failed {
   scenario: string
-  /** When it began, in milliseconds since the epoch. */
+  /** When the scenario began, in milliseconds since the epoch. */
   at: number
-  picture: Picture | undefined
+  snapshot: Snapshot | undefined
 }
 
-/** Resolves with the folder that has the files. */
+/** Resolves with the path of the folder that has the files. */
 export async function collectEvidence(failed: Failed, hosts: readonly LabHost[], ask: Ask): Promise<string> {
-  const folder = unused(failed.scenario.replaceAll(/[^\w]+/g, '-').slice(0, 80))
-  const keep = (piece: Piece, content: string | Buffer, ending = 'txt') => {
+  const folder = newFolder(failed.scenario.replaceAll(/[^\w]+/g, '-').slice(0, 80))
+  const save: Save = (piece, content, ending = 'txt') => {
     const file = join('evidence', folder, `${piece.host}-${piece.title.replaceAll(' ', '-')}.${ending}`)
     writeFileSync(join(reportFolder(), file), content)
     if (ending === 'txt')
-      tell({ kind: 'evidence', scenario: failed.scenario, ...piece, file, at: Date.now() })
+      recordEvent({ kind: 'evidence', scenario: failed.scenario, ...piece, file, at: Date.now() })
   }
-  await Promise.all(hosts.map((host) => askAll(host, failed, ask, keep)))
-  const picture = { host: 'lab', title: 'before anything was taken down', command: '' }
-  keep(picture, JSON.stringify(failed.picture ?? null, null, 2))
+  await Promise.all(hosts.map((host) => askAll(host, failed, ask, save)))
+  const snapshot = { host: 'lab', title: 'before teardown', command: '' }
+  save(snapshot, JSON.stringify(failed.snapshot ?? null, null, 2))
   return join(reportFolder(), 'evidence', folder)
 }
 
-/** Makes it. A scenario that fails in several rounds, or on several drivers, has a folder for each time. */
-function unused(name: string, times = 1): string {
+/** Creates the folder; a scenario that fails again, in another round or on another subject, gets another folder. */
+function newFolder(name: string, times = 1): string {
   const folder = times === 1 ? name : `${name}-${times}`
   const path = join(reportFolder(), 'evidence', folder)
-  if (existsSync(path)) return unused(name, times + 1)
+  if (existsSync(path)) return newFolder(name, times + 1)
   mkdirSync(path, { recursive: true })
   return folder
 }
 
 type Piece = Pick<EvidenceEvent, 'host' | 'title' | 'command'>
-type Keep = (piece: Piece, content: string | Buffer, ending?: string) => void
+type Save = (piece: Piece, content: string | Buffer, ending?: string) => void
 
-async function askAll(host: LabHost, failed: Failed, ask: Ask, keep: Keep): Promise<void> {
+async function askAll(host: LabHost, failed: Failed, ask: Ask, save: Save): Promise<void> {
   const asked = Object.entries(host.role === 'consul' ? ofConsul : ofDocker)
   const answers = asked.map(async ([title, command]) => {
-    const { stdout, stderr } = await answer(
-      host,
-      `timeout 5 sh -c '${command.replaceAll("'", "'\\''")}'`,
-      ask,
-    )
-    keep({ host: host.name, title, command }, stdout + stderr)
+    const { stdout, stderr } = await answer(host, `timeout 5 sh -c ${shellQuote(command)}`, ask)
+    save({ host: host.name, title, command }, stdout + stderr)
   })
-  await Promise.all([...answers, keepPackets(host, failed, ask, keep)])
+  await Promise.all([...answers, savePackets(host, failed, ask, save)])
 }
 
-async function keepPackets(host: LabHost, failed: Failed, ask: Ask, keep: Keep): Promise<void> {
+async function savePackets(host: LabHost, failed: Failed, ask: Ask, save: Save): Promise<void> {
   const title = 'packets on the underlay'
-  for (const [i, pcap] of (await captured(host, ask)).entries()) {
-    const packets = decode(pcap).filter((packet) => packet.at >= failed.at)
-    const lines = packets.map((packet) => `${((packet.at - failed.at) / 1000).toFixed(6)} ${show(packet)}\n`)
-    const piece = { host: host.name, title: i === 0 ? title : `${title} ${i + 1}`, command: 'tcpdump' }
-    keep(piece, lines.slice(-mostPackets).join(''))
-    keep(piece, pcap, 'pcap')
+  for (const [i, { pcap, text }] of (await captured(host, failed.at, ask)).entries()) {
+    const piece = {
+      host: host.name,
+      title: i === 0 ? title : `${title} ${i + 1}`,
+      command: 'tcpdump -nn -e -tt',
+    }
+    save(piece, text.split('\n').slice(-mostLines).join('\n'))
+    save(piece, pcap, 'pcap')
   }
 }
 
-/** Of a capture, as lines; the file has all. */
-const mostPackets = 500
+/** Lines of a capture in the report; the .pcap file has all packets. */
+const mostLines = 1000
 
-/** A host that is gone is told of in words. */
+/** A host that cannot be reached answers with the error's message. */
 async function answer(host: LabHost, command: string, ask: Ask): Promise<{ stdout: string; stderr: string }> {
   try {
     return await ask(host, command)

@@ -1,6 +1,5 @@
 /**
- * Where the report goes: report/, or a folder in it for a lab that was given a name, so that two labs at once do
- * not overwrite each other's.
+ * The report's folder: report/, or report/NAME for a lab with a name of its own. Two labs at once keep two reports.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,21 +7,21 @@ import { fileURLToPath } from 'node:url'
 
 /** The project's root, with a slash at its end. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
-/** The lab of the main job, when none is named. */
+/** Name of the main job's lab, when none is given. */
 export const defaultLab = 'scenarios'
 
 export function folderOf(lab: string): string {
   return lab === defaultLab ? join(root, 'report') : join(root, 'report', lab)
 }
 
-/** The one that this process writes to; the runner tells its workers by MULTIHOST_REPORT. */
+/** The folder that this process writes to. The parent process names it to vitest's workers by MULTIHOST_REPORT. */
 export function reportFolder(): string {
   return process.env.MULTIHOST_REPORT ?? folderOf(process.env.MULTIHOST_LAB || defaultLab)
 }
 
 const written = /^(index\.html|junit.*\.xml|events\.jsonl|evidence)$/
 
-/** Of an earlier run nothing stays: it would be taken for this one's. */
+/** Removes the report of an earlier run: a reader would take it for this run's. */
 export function emptyReportFolder(): void {
   const folder = reportFolder()
   mkdirSync(folder, { recursive: true })

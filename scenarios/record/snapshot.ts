@@ -1,10 +1,10 @@
 /**
- * The lab at one moment, as three told it that can disagree: the store (what must be), the kernels (what is) and the
- * engines (what was asked for). Nothing here is what a scenario intended.
+ * The lab at one time, from three sources that can disagree: the store (what must be), the kernels (what is) and the
+ * engines (what was asked for). A scenario's own expectations are not part of it.
  * Grows with networks and containers: some kilobytes in the lab.
  */
-export interface Picture {
-  /** Absent when the store did not answer, or another driver keeps none. */
+export interface Snapshot {
+  /** Absent when the store did not answer, and for a driver without a store. */
   store?: StoreView
   hosts: HostView[]
 }
@@ -32,7 +32,7 @@ export interface StoredHost {
   vtep: string
   driver: string
   engine?: string
-  /** The id of a network in this host's Docker → its id in the cluster. */
+  /** Id of a network in this host's Docker → the network's id in the cluster. */
   networks: Record<string, string>
 }
 
@@ -40,13 +40,13 @@ export interface StoredHost {
 export interface HostView {
   name: string
   address: string
-  /** Why it did not answer. */
+  /** Why the host did not answer. */
   silent?: string
   containers: ContainerView[]
   /** The engine's networks whose driver spans hosts. */
   networks: { id: string; name: string }[]
   tunnels: Tunnel[]
-  /** MAC → addresses, of every interface in a namespace that is not a network's. */
+  /** MAC → addresses, for every interface in a container's namespace. */
   interfaces: Record<string, string[]>
 }
 
@@ -57,17 +57,17 @@ export interface ContainerView {
   networks: { id: string; name: string; endpoint: string; ip: string; mac: string }[]
 }
 
-/** A network in a host's kernel: the namespace with the bridge, the VXLAN device and what they lead to. */
+/** A network in a host's kernel: the namespace with the bridge, the VXLAN device and its entries. */
 export interface Tunnel {
   namespace: string
   vni: number
-  /** The tunnel's end on the underlay; absent when the kernel chooses. */
+  /** The VTEP on the underlay; absent when the kernel chooses the address. */
   local?: string
   port: number
   mtu: number
-  /** Whether there is a bridge; containers can hang on the VXLAN device itself. */
+  /** Containers are attached to a bridge; false: to the VXLAN device itself (macvlan). */
   bridged: boolean
-  /** Devices on the bridge besides the VXLAN one. */
+  /** Devices on the bridge, without the VXLAN device. */
   ports: string[]
   fdb: { mac: string; dst: string }[]
   neighbours: { ip: string; mac: string }[]

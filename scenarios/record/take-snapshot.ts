@@ -1,29 +1,29 @@
 /**
- * Takes the picture of the lab for the report: one command line on every host, all at once, some 30 ms.
+ * Takes a snapshot of the lab: one command line per host, on all hosts at once, some 30 ms.
  */
 import type { LabHost } from '../../provision/lab/hosts.ts'
 import type { Result } from '../../provision/ssh/connection.ts'
-import type { Answer } from './answers.ts'
+import type { HostAnswer } from './answers.ts'
 import { askHost, hostView } from './ask-host.ts'
 import { askStore, storeView } from './ask-store.ts'
-import type { Picture } from './snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
 
-/** Runs a command line on a host, and tells nobody of it. */
+/** Runs a command line on a host without recording it. */
 export type Ask = (host: LabHost, command: string) => Promise<Result>
 
-export async function takePicture(hosts: readonly LabHost[], ask: Ask): Promise<Picture> {
-  const answered = await Promise.all(hosts.map((host) => answer(host, ask)))
-  const of = (role: LabHost['role']) => answered.filter((_, i) => hosts[i]?.role === role)
+export async function takeSnapshot(hosts: readonly LabHost[], ask: Ask): Promise<Snapshot> {
+  const answers = await Promise.all(hosts.map((host) => answer(host, ask)))
+  const of = (role: LabHost['role']) => answers.filter((_, i) => hosts[i]?.role === role)
   const [store] = of('consul').map(storeView)
-  return { ...(store ? { store } : {}), hosts: of('docker').map(hostView) }
+  return { ...(store && { store }), hosts: of('docker').map(hostView) }
 }
 
-/** A host that is down or cut off is part of the picture. */
-async function answer(host: LabHost, ask: Ask): Promise<Answer> {
+/** A host that is down or cut off is in the snapshot as silent. */
+async function answer(host: LabHost, ask: Ask): Promise<HostAnswer> {
   const { name, address } = host
   try {
     const { stdout, code, stderr } = await ask(host, host.role === 'consul' ? askStore : askHost)
-    return { name, address, stdout, ...(code === 0 ? {} : { silent: stderr.trim() || `exit code ${code}` }) }
+    return { name, address, stdout, ...(code !== 0 && { silent: stderr.trim() || `exit code ${code}` }) }
   } catch (error) {
     return { name, address, stdout: '', silent: error instanceof Error ? error.message : String(error) }
   }

@@ -1,30 +1,30 @@
 /**
- * Drivers side by side: a row per scenario, a column per driver, what came of it and how long it took.
+ * Subjects side by side, as a table for the terminal: a row per scenario, a column per subject.
  */
+import { markdownTable } from '../../driver/cli/table.ts'
 import type { Event } from '../record/events.ts'
-import { table } from './table.ts'
 
-/** Markdown; below it, why a scenario is not for a driver. */
+/** Markdown. Below the table stands why a scenario was skipped on a subject. */
 export function comparison(events: readonly Event[]): string {
-  const ran = events.filter((event) => event.kind === 'scenario')
-  const drivers = distinct(ran.map((event) => event.driver ?? ''))
-  const rows = distinct(ran.map((event) => event.scenario)).map((scenario) => [
+  const scenarios = events.filter((event) => event.kind === 'scenario')
+  const subjects = distinct(scenarios.map((event) => event.subject ?? ''))
+  const rows = distinct(scenarios.map((event) => event.scenario)).map((scenario) => [
     scenario,
-    ...drivers.map((driver) =>
-      cell(ran.find((event) => event.scenario === scenario && event.driver === driver)),
+    ...subjects.map((subject) =>
+      result(scenarios.find((event) => event.scenario === scenario && event.subject === subject)),
     ),
   ])
-  const reasons = ran
+  const reasons = scenarios
     .filter((event) => event.state === 'skipped')
-    .map((event) => `${event.driver}, ${event.scenario}: ${event.message}`)
-  return [table(['scenario', ...drivers], rows), ...distinct(reasons)].join('\n')
+    .map((event) => `${event.subject}, ${event.scenario}: ${event.message}`)
+  return [markdownTable(['scenario', ...subjects], rows), ...distinct(reasons)].join('\n')
 }
 
 type Ran = Extract<Event, { kind: 'scenario' }>
 
-function cell(event: Ran | undefined): string {
+function result(event: Ran | undefined): string {
   if (event === undefined) return 'did not run'
-  if (event.state === 'skipped') return 'not for it'
+  if (event.state === 'skipped') return 'skipped'
   const seconds = `${(event.ms / 1000).toFixed(1)} s`
   return event.state === 'passed' ? `passed ${seconds}` : `FAILED ${seconds}`
 }

@@ -1,5 +1,5 @@
 /**
- * Numbers and ids as people read them.
+ * Numbers, ids and paths as the report shows them.
  */
 
 /** `7 ms`, `812 ms`, `1.23 s`, `25.3 s`, `3 min 45 s`. */
@@ -16,12 +16,12 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** Docker's ids as Docker shortens them. */
+/** Shortens Docker's ids to twelve digits, as Docker does. */
 export function shortIds(text: string): string {
   return text.replaceAll(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1…')
 }
 
-/** `overlay/traffic` of `scenarios/overlay/traffic.scenario.ts`. */
+/** `scenarios/overlay/traffic.scenario.ts` → `overlay/traffic`. */
 export function fileTitle(file: string): string {
   return file.replace(/^scenarios\//, '').replace(/\.scenario\.ts$/, '')
 }

@@ -1,5 +1,5 @@
 /**
- * What `Map.groupBy` does, which Node 20 has not.
+ * `Map.groupBy`, which Node 20 does not have.
  */
 export function grouped<T>(all: readonly T[], by: (each: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()

@@ -1,6 +1,6 @@
 /**
- * HTML and SVG as tagged templates in which every inserted text is escaped: a container's name or a command's output
- * is never markup. What is markup already is inserted as it is.
+ * HTML and SVG as tagged templates. Every inserted text is escaped, because a container's name or a command's output
+ * must not become markup. Inserted markup stays as it is.
  */
 import { stripVTControlCharacters } from 'node:util'
 
@@ -13,7 +13,7 @@ export function html(pieces: TemplateStringsArray, ...values: Piece[]): Markup {
   return { markup: pieces.map((piece, i) => piece + rendered(values[i])).join('') }
 }
 
-/** Text that is markup, such as a style sheet of ours. */
+/** Marks text as markup, such as our own style sheet. */
 export function trusted(markup: string): Markup {
   return { markup }
 }
@@ -34,9 +34,12 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 }
 
-/** Terminals' colours go, other control characters are seen. */
-function escaped(text: string): string {
+/**
+ * Text for HTML or XML. Terminal colours are removed. Characters that XML 1.0 does not allow, escaped or not, become
+ * U+FFFD: the control characters except tab and newline, lone surrogates, U+FFFE and U+FFFF.
+ */
+export function escaped(text: string): string {
   return stripVTControlCharacters(text)
+    .replaceAll(/[^\t\n\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
     .replaceAll(/[&<>"']/g, (character) => entities[character] ?? '')
-    .replaceAll(/[^\P{Cc}\n\t]/gu, '\ufffd')
 }

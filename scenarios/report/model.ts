@@ -1,31 +1,31 @@
 /**
- * What was told, as the page shows it: the last round with its scenarios and their steps, and the waits of all rounds.
- * Plain data in, plain data out.
+ * The report as data, made from the recorded events: one round with its scenarios and their steps, and the waits of
+ * all rounds.
  */
 import type { Event, EvidenceEvent, RunEvent, ScenarioEvent, WaitEvent } from '../record/events.ts'
-import type { Picture } from '../record/snapshot.ts'
+import type { Snapshot } from '../record/snapshot.ts'
 import { counted } from './format.ts'
 import { grouped } from './grouped.ts'
-import { tellingRound } from './rounds.ts'
-import { type Spread, spreadOf } from './spread.ts'
+import { type LabView, labViewOf } from './lab-view.ts'
+import { shownRound } from './rounds.ts'
 import { containerNames, type Step, stepsOf } from './steps.ts'
-import { type Survey, survey } from './survey.ts'
+import { type WaitTimes, waitTimesOf } from './wait-times.ts'
 
-export interface Page {
+export interface Report {
   state: 'passed' | 'failed' | 'lost'
   headline: string
-  /** What it ran on: name → value. */
+  /** Counts, versions and the machine: name → value. */
   facts: [string, string][]
   run: RunEvent | undefined
   groups: Group[]
-  spreads: Spread[]
+  waitTimes: WaitTimes[]
   hosts: string[]
 }
 
-/** The scenarios of a file, on one driver. */
+/** The scenarios of a file, on one subject. */
 export interface Group {
   file: string
-  driver: string
+  subject: string
   scenarios: Scenario[]
 }
 
@@ -34,22 +34,22 @@ export interface Scenario {
   id: string
   title: string
   file: string
-  driver: string
+  subject: string
   state: ScenarioEvent['state']
   at: number
   ms: number
   message?: string
-  /** Line of the file where it failed. */
+  /** Line of the file where the scenario failed. */
   line?: number
   steps: Step[]
   waits: WaitEvent[]
-  survey?: Survey
-  /** Anchor of an earlier scenario that left the lab as this one did. */
+  lab?: LabView
+  /** Anchor of an earlier scenario with an equal lab view. */
   sameAs?: string
-  evidence: Kept[]
+  evidence: EvidenceFile[]
 }
 
-export interface Kept {
+export interface EvidenceFile {
   host: string
   title: string
   command: string
@@ -57,91 +57,91 @@ export interface Kept {
   text: string
 }
 
-/** `read` gives the text of a file of evidence. */
-export function pageOf(events: readonly Event[], read: (file: string) => string): Page {
-  const told = tellingRound(events)
-  const run = told.find((event) => event.kind === 'run')
-  const scenarios = told.filter((event) => event.kind === 'scenario').sort((a, b) => a.at - b.at)
-  const shown = scenariosOf(told, scenarios, read)
-  const groups = [...grouped(shown, ({ file, driver }) => `${file} ${driver}`).values()].flatMap((all) =>
-    all[0] ? [{ file: all[0].file, driver: all[0].driver, scenarios: all }] : [],
+/** `read` returns the text of an evidence file. */
+export function reportOf(events: readonly Event[], read: (file: string) => string): Report {
+  const round = shownRound(events)
+  const run = round.find((event) => event.kind === 'run')
+  const scenarios = round.filter((event) => event.kind === 'scenario').sort((a, b) => a.at - b.at)
+  const shown = scenariosOf(round, scenarios, read)
+  const groups = [...grouped(shown, ({ file, subject }) => `${file} ${subject}`).values()].flatMap((all) =>
+    all[0] ? [{ file: all[0].file, subject: all[0].subject, scenarios: all }] : [],
   )
   return {
     ...verdict(shown, run),
-    facts: factsOf(told, run, shown),
+    facts: factsOf(round, run, shown),
     run,
     groups,
-    spreads: spreadOf(events.filter((event) => event.kind === 'wait')),
-    hosts: [...new Set(told.flatMap((event) => (event.kind === 'command' ? [event.host] : [])))].sort(),
+    waitTimes: waitTimesOf(events.filter((event) => event.kind === 'wait')),
+    hosts: [...new Set(round.flatMap((event) => (event.kind === 'command' ? [event.host] : [])))].sort(),
   }
 }
 
 function scenariosOf(
-  told: readonly Event[],
-  scenarios: readonly (ScenarioEvent & { driver?: string })[],
+  round: readonly Event[],
+  scenarios: readonly (ScenarioEvent & { subject?: string })[],
   read: (file: string) => string,
 ): Scenario[] {
-  const commands = told.filter((event) => event.kind === 'command')
-  const waits = told.filter((event) => event.kind === 'wait')
+  const commands = round.filter((event) => event.kind === 'command')
+  const waits = round.filter((event) => event.kind === 'wait')
   const names = containerNames(commands)
   const drawn = new Map<string, string>()
   return scenarios.map((event, i): Scenario => {
     const within = ownOf(event)
     const own = { commands: commands.filter(within), waits: waits.filter(within) }
-    const picture = told.find((each) => each.kind === 'picture' && within(each))
+    const snapshot = round.find((each) => each.kind === 'snapshot' && within(each))
     const id = `s${i + 1}`
     return {
       id,
       title: event.scenario,
       file: event.file,
-      driver: event.driver ?? '',
+      subject: event.subject ?? '',
       state: event.state,
       at: event.at,
       ms: event.ms,
-      ...(event.message === undefined ? {} : { message: event.message }),
-      ...(event.line === undefined ? {} : { line: event.line }),
+      ...(event.message !== undefined && { message: event.message }),
+      ...(event.line !== undefined && { line: event.line }),
       steps: stepsOf(own.commands, own.waits, names),
       waits: own.waits,
-      ...(picture?.kind === 'picture' ? pictured(picture.picture, id, drawn) : {}),
-      evidence: told
+      ...(snapshot?.kind === 'snapshot' && labOf(snapshot.snapshot, id, drawn)),
+      evidence: round
         .filter((each) => each.kind === 'evidence')
         .filter(within)
-        .map((each) => kept(each, read)),
+        .map((each) => evidenceFile(each, read)),
     }
   })
 }
 
-/** Of that scenario, and while it ran: two files may have scenarios of one name. */
+/** Events of that scenario in its time: two files may have scenarios of the same name. */
 function ownOf({ scenario, at, ms }: ScenarioEvent) {
   return (event: Event): boolean =>
     'scenario' in event && event.scenario === scenario && event.at >= at - 1 && event.at <= at + ms + 1
 }
 
-function pictured(
-  picture: Picture,
-  id: string,
-  drawn: Map<string, string>,
-): Pick<Scenario, 'survey' | 'sameAs'> {
-  const surveyed = survey(picture)
-  const key = JSON.stringify(surveyed)
+/** A lab view that equals an earlier one is replaced by the anchor of its scenario. */
+function labOf(snapshot: Snapshot, id: string, drawn: Map<string, string>): Pick<Scenario, 'lab' | 'sameAs'> {
+  const lab = labViewOf(snapshot)
+  const key = JSON.stringify(lab)
   const before = drawn.get(key)
   if (before !== undefined) return { sameAs: before }
   drawn.set(key, id)
-  return { survey: surveyed }
+  return { lab }
 }
 
-function kept({ host, title, command, file }: EvidenceEvent, read: (file: string) => string): Kept {
+function evidenceFile(
+  { host, title, command, file }: EvidenceEvent,
+  read: (file: string) => string,
+): EvidenceFile {
   return { host, title, command, file, text: read(file) }
 }
 
 function verdict(
   scenarios: readonly Scenario[],
   run: RunEvent | undefined,
-): Pick<Page, 'state' | 'headline'> {
+): Pick<Report, 'state' | 'headline'> {
   const failed = scenarios.filter(({ state }) => state === 'failed').length
   const passed = scenarios.filter(({ state }) => state === 'passed').length
   if (run?.code === 2 && run.replay === undefined)
-    return { state: 'lost', headline: 'The lab could not be made' }
+    return { state: 'lost', headline: 'The lab did not come up' }
   if (run?.code === 2) return { state: 'lost', headline: 'The lab was lost' }
   if (failed > 0)
     return { state: 'failed', headline: `${failed} of ${counted(failed + passed, 'scenario')} failed` }
@@ -150,11 +150,13 @@ function verdict(
 }
 
 function factsOf(
-  told: readonly Event[],
+  round: readonly Event[],
   run: RunEvent | undefined,
   scenarios: readonly Scenario[],
 ): [string, string][] {
-  const stored = told.flatMap((event) => (event.kind === 'picture' ? (event.picture.store?.hosts ?? []) : []))
+  const stored = round.flatMap((event) =>
+    event.kind === 'snapshot' ? (event.snapshot.store?.hosts ?? []) : [],
+  )
   const all = (values: (string | undefined)[]) =>
     [...new Set(values.filter((value) => value !== undefined))].join(', ')
   const count = (state: Scenario['state']) => scenarios.filter((each) => each.state === state).length
@@ -162,7 +164,7 @@ function factsOf(
     ['passed', String(count('passed'))],
     ['failed', count('failed') > 0 ? String(count('failed')) : undefined],
     ['skipped', count('skipped') > 0 ? String(count('skipped')) : undefined],
-    ['commands', String(told.filter(({ kind }) => kind === 'command').length)],
+    ['commands', String(round.filter(({ kind }) => kind === 'command').length)],
     ['Docker Engine', all(stored.map(({ engine }) => engine))],
     ['multihost', all(stored.map(({ driver }) => driver))],
     ['lab', run && `${run.lab}, ${run.backend}`],

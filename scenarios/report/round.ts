@@ -1,12 +1,12 @@
 /**
- * One round of the job as the report sees it: told when it is over, and the report written anew, so that a run of
- * many rounds that is killed leaves the report of those that were.
+ * Records one round of the job and writes the report when the round has ended. A run of many rounds that is killed
+ * leaves the report of its complete rounds.
  */
 import { cpus, release, totalmem } from 'node:os'
 import { relative } from 'node:path'
 import type { Timing } from '../../provision/cli/progress.ts'
 import { explain } from '../../provision/process/errors.ts'
-import { type RunEvent, tell, told } from '../record/events.ts'
+import { type RunEvent, recordEvent, recordedEvents } from '../record/events.ts'
 import { reportFolder, root } from '../record/folder.ts'
 import { lastRound } from './rounds.ts'
 import { writeReport } from './write.ts'
@@ -14,13 +14,13 @@ import { writeReport } from './write.ts'
 export type RoundFacts = Pick<RunEvent, 'round' | 'rounds' | 'lab' | 'backend' | 'filters'>
 
 export interface Round {
-  /** What the lab was made of; from here on scenarios are replayed. */
-  raised(timings: Timing[]): void
-  /** The scenarios have ended; from here on the lab is taken down. */
-  replayed(): void
+  /** The lab is up and the scenarios begin. `timings`: the parts of bringing it up. */
+  labIsUp(timings: Timing[]): void
+  /** The scenarios have ended and the teardown begins. */
+  scenariosEnded(): void
 }
 
-/** Runs it and reports it, however it ends; resolves with its exit code, 0 or 1. */
+/** Runs the round and writes the report, also when it throws. Resolves with the exit code, 0 or 1. */
 export async function reportedRound(
   facts: RoundFacts,
   body: (round: Round) => Promise<number>,
@@ -28,16 +28,16 @@ export async function reportedRound(
   const at = Date.now()
   const run: Omit<RunEvent, 'ms' | 'code'> = { kind: 'run', at, ...facts, timings: [], machine: machine() }
   const round: Round = {
-    raised(timings) {
+    labIsUp(timings) {
       run.timings = timings
       run.replay = { at: Date.now(), ms: 0 }
     },
-    replayed() {
+    scenariosEnded() {
       if (run.replay) run.replay.ms = Date.now() - run.replay.at
     },
   }
   const end = (code: number, message?: string) => {
-    tell({ ...run, ms: Date.now() - at, code, ...(message === undefined ? {} : { message }) })
+    recordEvent({ ...run, ms: Date.now() - at, code, ...(message !== undefined && { message }) })
     writeReport()
     console.log(
       `${code === 0 ? 'report' : 'report and evidence'}: ${relative(root, reportFolder())}/index.html`,
@@ -53,10 +53,12 @@ export async function reportedRound(
   }
 }
 
-/** A runner that failed without a scenario that did must not look like a pass. */
+/** vitest can fail without a failed scenario; the report must not look like a pass then. */
 function unexplained(): string | undefined {
-  const failed = lastRound(told()).some((event) => event.kind === 'scenario' && event.state === 'failed')
-  return failed ? undefined : 'vitest failed, though no scenario did: the terminal says why'
+  const isExplained = lastRound(recordedEvents()).some(
+    (event) => event.kind === 'scenario' && event.state === 'failed',
+  )
+  return isExplained ? undefined : 'vitest failed, but no scenario did: see its output on the terminal'
 }
 
 function machine(): RunEvent['machine'] {

@@ -1,22 +1,24 @@
 /**
- * The rounds of `--repeat`: which one the report shows, and what is said of them all in the end.
+ * The rounds of `--repeat`: which round the report shows, and the summary of all rounds.
  */
+
+import { markdownTable } from '../../driver/cli/table.ts'
 import type { Event } from '../record/events.ts'
 import { duration } from './format.ts'
-import { quantile, type Spread, spreadOf } from './spread.ts'
-import { table } from './table.ts'
+import { median, percentile } from './statistics.ts'
+import { type WaitTimes, waitTimesOf } from './wait-times.ts'
 
-/** The round that the report shows: the last that failed, or, when all held, the last. */
-export function tellingRound(events: readonly Event[]): Event[] {
+/** The events of the last round that failed; of the last round when none failed. */
+export function shownRound(events: readonly Event[]): Event[] {
   return roundsOf(events).findLast(failed) ?? lastRound(events)
 }
 
-/** The events of the last round, over or not. */
+/** The events of the last round, complete or not. */
 export function lastRound(events: readonly Event[]): Event[] {
   return roundsOf(events).at(-1) ?? []
 }
 
-/** Each ends with its run's event, but for one that is not over. */
+/** A round ends with its `run` event; an unfinished round has none. */
 function roundsOf(events: readonly Event[]): Event[][] {
   const rounds: Event[][] = []
   for (const event of events) {
@@ -29,25 +31,24 @@ function roundsOf(events: readonly Event[]): Event[][] {
 
 const failed = (events: readonly Event[]) => events.some((event) => event.kind === 'run' && event.code !== 0)
 
-/** How many rounds held, and how long each wait took over all of them. */
-export function roundsTold(events: readonly Event[], rounds: number): string {
+/** How many rounds held, which failed, and how long each wait took over all rounds. */
+export function roundsSummary(events: readonly Event[], rounds: number): string {
   const runs = events.filter((event) => event.kind === 'run')
-  const not = runs.filter(({ code }) => code !== 0).map(({ round }) => round)
-  const held = runs.length - not.length
-  const exceptions = not.length === 0 ? '' : `; not ${not.join(', ')}`
-  const ended = runs.length < rounds ? `; it ended with round ${runs.length}` : ''
-  const waits = spreadTable(spreadOf(events.filter((event) => event.kind === 'wait')))
+  const failures = runs.filter(({ code }) => code !== 0).map(({ round }) => round)
+  const held = runs.length - failures.length
+  const exceptions = failures.length === 0 ? '' : `; failed: ${failures.join(', ')}`
+  const ended = runs.length < rounds ? `; stopped after round ${runs.length}` : ''
+  const waits = waitsTable(waitTimesOf(events.filter((event) => event.kind === 'wait')))
   return `${held} of ${rounds} rounds held${exceptions}${ended}\n\n${waits}`
 }
 
-/** A row per condition, the longest first. */
-function spreadTable(spreads: readonly Spread[]): string {
-  const rows = spreads.map(({ condition, times, lost }) => [
-    clipped(condition) + (lost > 0 ? ` (${lost} given up)` : ''),
+function waitsTable(all: readonly WaitTimes[]): string {
+  const rows = all.map(({ condition, times, timedOut }) => [
+    clipped(condition) + (timedOut > 0 ? ` (${timedOut} timed out)` : ''),
     String(times.length),
-    ...[0, 0.5, 0.9, 1].map((part) => duration(quantile(times, part))),
+    ...[times[0] ?? 0, median(times), percentile(times, 90), times.at(-1) ?? 0].map(duration),
   ])
-  return table(['until', 'waits', 'min', 'median', 'p90', 'max'], rows)
+  return markdownTable(['until', 'waits', 'min', 'median', 'p90', 'max'], rows)
 }
 
 const longest = 70

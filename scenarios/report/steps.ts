@@ -1,13 +1,13 @@
 /**
- * The steps of a scenario: its commands in their order, the tries of one wait as a single step, and what is run in a
- * container under the container's name.
+ * The steps of a scenario: its commands in their order. The tries of one wait are a single step. A command that runs
+ * in a container carries the container's name.
  */
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 
 export interface Step extends Omit<CommandEvent, 'kind' | 'scenario'> {
-  /** Name of the container that it runs in. */
+  /** Name of the container that the command runs in. */
   container?: string
-  /** How often it was tried until it held, or was given up. */
+  /** Number of tries, and whether the condition came true. */
   wait?: { tries: number; held: boolean }
 }
 
@@ -29,7 +29,7 @@ export function stepsOf(
   })
 }
 
-/** Id → name of every container that was started with one. */
+/** Container id → name, for containers that were started with `--name`. */
 export function containerNames(commands: readonly CommandEvent[]): Map<string, string> {
   return new Map(
     commands.flatMap(({ command, stdout }) => {
@@ -40,7 +40,7 @@ export function containerNames(commands: readonly CommandEvent[]): Map<string, s
   )
 }
 
-/** Those on its host while it lasted, of the same text as the first of them. */
+/** The commands on the wait's host and in its time that equal the first of them. */
 function triesOf(wait: WaitEvent, byTime: readonly CommandEvent[]): CommandEvent[] {
   const during = byTime.filter(
     ({ host, at, ms }) => host === wait.host && at >= wait.at && at + ms <= wait.at + wait.ms + clockStepMs,
@@ -48,7 +48,7 @@ function triesOf(wait: WaitEvent, byTime: readonly CommandEvent[]): CommandEvent
   return during.filter(({ command }) => command === during[0]?.command).slice(0, wait.tries)
 }
 
-/** Beginnings are whole milliseconds, durations are not. */
+/** Start times are whole milliseconds, durations are not. */
 const clockStepMs = 2
 
 function step(event: CommandEvent, names: ReadonlyMap<string, string>): Step {
@@ -61,11 +61,11 @@ function step(event: CommandEvent, names: ReadonlyMap<string, string>): Step {
     stderr,
     at,
     ms,
-    ...(line === undefined ? {} : { line }),
+    ...(line !== undefined && { line }),
   }
 }
 
-/** `docker exec ID sh -c 'ping -c1 two'` is `ping -c1 two` in that container. */
+/** `docker exec ID sh -c 'ping -c1 two'` → `ping -c1 two` in that container. */
 function inContainer(
   command: string,
   names: ReadonlyMap<string, string>,
@@ -75,7 +75,7 @@ function inContainer(
   return container === undefined ? { command } : { command: unquoted(quoted), container }
 }
 
-/** Undoes a shell's single quotes around a whole word. */
+/** Removes a shell's single quotes around a word. */
 function unquoted(word: string): string {
   return /^'.*'$/s.test(word) ? word.slice(1, -1).replaceAll("'\\''", "'") : word
 }

@@ -1,8 +1,8 @@
 /**
- * Where the time of a round went: its phases one after the other, and who did what when.
+ * Where the time of a round went: its phases in order, and what each host did when.
  */
 import type { Timing } from '../../provision/cli/progress.ts'
-import type { RunEvent } from '../record/events.ts'
+import { ownDriver, type RunEvent } from '../record/events.ts'
 import { fileTitle } from './format.ts'
 import type { Group, Scenario } from './model.ts'
 
@@ -12,7 +12,7 @@ export interface Phase {
   ms: number
 }
 
-/** Colours of the page. */
+/** Selects the colour. */
 export type Kind = 'prepare' | 'boot' | 'provision' | 'runner' | 'act' | 'wait' | 'down' | 'failed' | 'lookup'
 
 export interface Bar {
@@ -20,7 +20,7 @@ export interface Bar {
   kind: Kind
   at: number
   ms: number
-  /** Anchor of what it stands for. */
+  /** Anchor of the scenario. */
   id?: string
 }
 
@@ -29,65 +29,63 @@ export interface Row {
   bars: Bar[]
 }
 
-/** They add up to the whole. */
+/** The phases of the round; their times add up to the round's. */
 export function phasesOf(run: RunEvent, scenarios: readonly Scenario[]): Phase[] {
-  const raise = raiseOf(run)
-  const inside = (part: Timing) => raise.at + part.atMs
-  const boots = raise.parts.filter(({ title }) => title.endsWith('/ boot'))
-  const hostsAt = Math.min(raise.end, ...boots.map(inside))
+  const bringUp = bringUpOf(run)
+  const inside = (part: Timing) => bringUp.at + part.atMs
+  const boots = bringUp.parts.filter(({ title }) => title.endsWith('/ boot'))
+  const hostsAt = Math.min(bringUp.end, ...boots.map(inside))
   const booted = Math.max(hostsAt, ...boots.map((part) => inside(part) + part.ms))
-  const replay = run.replay ?? { at: raise.end, ms: 0 }
+  const replay = run.replay ?? { at: bringUp.end, ms: 0 }
   const waiting = lengthOf(scenarios.flatMap(({ waits }) => waits))
   const acting = lengthOf(scenarios) - waiting
   const phases: Phase[] = [
-    { name: 'image, network and driver bundle', kind: 'prepare', ms: hostsAt - run.at },
+    { name: 'image, network and subject bundle', kind: 'prepare', ms: hostsAt - run.at },
     { name: 'boot', kind: 'boot', ms: booted - hostsAt },
     { name: 'provisioning', kind: 'provision', ms: replay.at - booted },
-    { name: 'scenarios, acting', kind: 'act', ms: acting },
-    { name: 'scenarios, waiting', kind: 'wait', ms: waiting },
-    { name: 'the runner, and what files set up', kind: 'runner', ms: replay.ms - acting - waiting },
-    { name: 'taking down', kind: 'down', ms: run.at + run.ms - replay.at - replay.ms },
+    { name: 'scenarios: commands', kind: 'act', ms: acting },
+    { name: 'scenarios: waits', kind: 'wait', ms: waiting },
+    { name: 'vitest, and the set-up of files', kind: 'runner', ms: replay.ms - acting - waiting },
+    { name: 'teardown', kind: 'down', ms: run.at + run.ms - replay.at - replay.ms },
   ]
   return phases.filter(({ ms }) => ms >= 0.5)
 }
 
-/** A row per host and per file of scenarios, and what comes before and after. */
+/** Rows of the time chart: preparation, a row per host, a row per scenario file, teardown. */
 export function ganttOf(run: RunEvent, groups: readonly Group[]): Row[] {
-  const raise = raiseOf(run)
+  const bringUp = bringUpOf(run)
   const bar =
     (kind: Kind) =>
     (part: Timing): Bar => ({
       title: part.title.split(' / ').slice(-1).join(''),
       kind,
-      at: raise.at + part.atMs,
+      at: bringUp.at + part.atMs,
       ms: part.ms,
     })
-  const [own, shared] = [
-    raise.parts.filter(({ title }) => title.startsWith('hosts / ')),
-    raise.parts.filter(({ title }) => !title.startsWith('hosts / ')),
-  ]
+  const own = bringUp.parts.filter(({ title }) => title.startsWith('hosts / '))
+  const shared = bringUp.parts.filter(({ title }) => !title.startsWith('hosts / '))
   const hosts = [...new Set(own.map(({ title }) => title.split(' / ')[1] ?? ''))].sort()
   const ofHost = (host: string) => own.filter(({ title }) => title.split(' / ')[1] === host)
-  const end = run.replay ? run.replay.at + run.replay.ms : raise.end
+  const end = run.replay ? run.replay.at + run.replay.ms : bringUp.end
   return [
-    { label: 'preparing', bars: shared.map(bar('prepare')) },
+    { label: 'preparation', bars: shared.map(bar('prepare')) },
     ...hosts.map((host) => ({
       label: host,
       bars: ofHost(host).map((part) => bar(part.title.endsWith('/ boot') ? 'boot' : 'provision')(part)),
     })),
-    ...groups.map(({ file, driver, scenarios }) => ({
-      label: fileTitle(file) + (driver === '' || driver === 'vxlan' ? '' : ` on ${driver}`),
+    ...groups.map(({ file, subject, scenarios }) => ({
+      label: fileTitle(file) + (subject === '' || subject === ownDriver ? '' : ` on ${subject}`),
       bars: scenarios.map(scenarioBar),
     })),
     {
-      label: 'taking down',
-      bars: [{ title: 'taking down', kind: 'down' as const, at: end, ms: run.at + run.ms - end }],
+      label: 'teardown',
+      bars: [{ title: 'teardown', kind: 'down' as const, at: end, ms: run.at + run.ms - end }],
     },
   ].filter(({ bars }) => bars.length > 0)
 }
 
-/** A lane per host: what it ran, and below that what was waited for. */
-export function lanesOf(hosts: readonly string[], scenarios: readonly Scenario[]): Row[] {
+/** A row per host with its commands and waits. */
+export function hostRows(hosts: readonly string[], scenarios: readonly Scenario[]): Row[] {
   const steps = scenarios.flatMap((scenario) => scenario.steps.map((step) => ({ step, scenario })))
   return hosts
     .map((host) => ({
@@ -106,15 +104,16 @@ export function scenarioBar({ id, title, state, at, ms }: Scenario): Bar {
   return { id, title, kind: state === 'failed' ? 'failed' : 'act', at, ms }
 }
 
-function raiseOf({ at, ms, timings, replay }: RunEvent): { at: number; end: number; parts: Timing[] } {
+function bringUpOf({ at, ms, timings, replay }: RunEvent): { at: number; end: number; parts: Timing[] } {
   const total = timings.find(({ title }) => title === 'total')?.ms ?? 0
   const end = replay?.at ?? at + ms
   return { at: end - total, end, parts: timings.filter(({ title }) => title !== 'total') }
 }
 
-/** Of their union: two that were waited for at once took that time once. */
+/** Length of the union of the spans: two waits at once count once. */
 function lengthOf(spans: readonly { at: number; ms: number }[]): number {
-  let [length, end] = [0, Number.NEGATIVE_INFINITY]
+  let length = 0
+  let end = Number.NEGATIVE_INFINITY
   for (const { at, ms } of [...spans].sort((a, b) => a.at - b.at)) {
     length += Math.max(0, at + ms - Math.max(at, end))
     end = Math.max(end, at + ms)

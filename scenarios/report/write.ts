@@ -1,33 +1,31 @@
 /**
- * Writes the report from what was told: index.html for people, junit.xml for CI (and junit-NAME.xml for another
- * driver that ran, since what it does not promise is no failure of ours).
+ * Writes the report from the recorded events: index.html for people and junit.xml for CI. Another subject has a
+ * junit-NAME.xml of its own: its failures are not failures of ours.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { told } from '../record/events.ts'
+import { ownDriver, recordedEvents } from '../record/events.ts'
 import { reportFolder, root } from '../record/folder.ts'
+import { headingsOf } from './headings.ts'
+import { renderReport } from './html/report.ts'
 import { junit } from './junit.ts'
-import { pageOf } from './model.ts'
-import { renderPage } from './page/page.ts'
-import { headingsOf } from './walkthrough.ts'
-
-const ours = 'vxlan'
+import { reportOf } from './model.ts'
 
 export function writeReport(): void {
   const folder = reportFolder()
-  const events = told()
+  const events = recordedEvents()
   const read = (file: string) => textOf(join(folder, file))
-  const walkthrough = headingsOf(textOf(join(root, 'docs/walkthrough.md')))
-  const style = readFileSync(new URL('page/style.css', import.meta.url), 'utf8')
-  writeFileSync(join(folder, 'index.html'), renderPage(pageOf(events, read), { walkthrough, style }))
-  for (const driver of new Set([ours, ...events.map((event) => event.driver ?? ours)])) {
-    const own = events.filter((event) => (event.driver ?? ours) === driver)
-    const name = driver === ours ? 'junit.xml' : `junit-${driver}.xml`
+  const headings = headingsOf(textOf(join(root, 'docs/walkthrough.md')))
+  const style = readFileSync(new URL('html/style.css', import.meta.url), 'utf8')
+  writeFileSync(join(folder, 'index.html'), renderReport(reportOf(events, read), { headings, style }))
+  for (const subject of new Set([ownDriver, ...events.map((event) => event.subject ?? ownDriver)])) {
+    const own = events.filter((event) => (event.subject ?? ownDriver) === subject)
+    const name = subject === ownDriver ? 'junit.xml' : `junit-${subject}.xml`
     writeFileSync(join(folder, name), junit(own, relative(root, folder)))
   }
 }
 
-/** A file that is not there is an empty one: the report of what there is must be written. */
+/** Empty for a missing file, so that the rest of the report is written. */
 function textOf(file: string): string {
   return existsSync(file) ? readFileSync(file, 'utf8') : ''
 }

@@ -1,16 +1,28 @@
 /**
- * Two hosts as a swarm: the first is the manager, the second a worker.
+ * Swarm's overlay as a subject: the engine's own driver, on hosts that form a swarm.
  */
 import type { Host } from '../kit/host.ts'
+import type { Subject } from '../kit/subject.ts'
 
-export async function joinSwarm([manager, worker]: readonly [Host, Host]): Promise<AsyncDisposable> {
+export const swarm: Subject = {
+  name: 'swarm',
+  create: ['-d', 'overlay', '--attachable'],
+  isOurs: false,
+  spreads: 'with a container',
+  lacks: { 'live-restore': 'an engine in swarm mode refuses live-restore' },
+}
+
+/** Makes the first host a manager and the others workers. Disposal makes all of them leave. */
+export async function joinSwarm([manager, ...workers]: readonly [Host, ...Host[]]): Promise<AsyncDisposable> {
   const at = (host: Host) => ['--advertise-addr', host.address, '--listen-addr', host.address]
   await manager.succeed`/usr/bin/docker swarm init ${at(manager)}`
   const token = await manager.succeed`/usr/bin/docker swarm join-token -q worker`
-  await worker.succeed`/usr/bin/docker swarm join ${at(worker)} --token ${token} ${manager.address}:2377`
+  for (const worker of workers) {
+    await worker.succeed`/usr/bin/docker swarm join ${at(worker)} --token ${token} ${manager.address}:2377`
+  }
   return {
     async [Symbol.asyncDispose]() {
-      for (const host of [worker, manager]) await host.run`/usr/bin/docker swarm leave --force`
+      for (const host of [...workers, manager]) await host.run`/usr/bin/docker swarm leave --force`
     },
   }
 }

@@ -6,6 +6,7 @@ import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { explain, LabError } from '../../provision/process/errors.ts'
+import { type JUnitCase, junitXml } from '../../scenarios/report/junit-xml.ts'
 
 export interface Part {
   title: string
@@ -46,13 +47,12 @@ export function timesTable(outcomes: readonly Outcome[]): string {
 }
 
 export function junit(outcomes: readonly Outcome[]): string {
-  const failures = outcomes.filter(({ failure }) => failure !== undefined).length
-  const cases = outcomes.map(({ title, seconds, failure, skipped }) => {
-    const inside = skipped ? '<skipped/>' : failure === undefined ? '' : `<failure>${xml(failure)}</failure>`
-    return `  <testcase classname="acceptance" name="${xml(title)}" time="${seconds.toFixed(1)}">${inside}</testcase>`
+  const cases = outcomes.map(({ title, seconds, failure, skipped }): JUnitCase => {
+    const common = { classname: 'acceptance', name: title, ms: seconds * 1000 }
+    if (skipped) return { ...common, outcome: { state: 'skipped' } }
+    return failure === undefined ? common : { ...common, outcome: { state: 'failure', text: failure } }
   })
-  const counts = `tests="${outcomes.length}" failures="${failures}" errors="0"`
-  return `<testsuites ${counts}><testsuite name="acceptance" ${counts}>\n${cases.join('\n')}\n</testsuite></testsuites>\n`
+  return junitXml('acceptance', [{ name: 'acceptance', cases }])
 }
 
 async function performed({ title, run }: Part, folder: string): Promise<Outcome> {
@@ -83,16 +83,4 @@ function logger(file: string): Log {
       cause: result,
     })
   }
-}
-
-function xml(text: string): string {
-  return (
-    text
-      .replaceAll('&', '&amp;')
-      .replaceAll('<', '&lt;')
-      .replaceAll('>', '&gt;')
-      .replaceAll('"', '&quot;')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: XML has no place for a terminal's colours
-      .replaceAll(/[\u0000-\u0008\u000b-\u001f]/g, '')
-  )
 }

@@ -4,7 +4,7 @@
  * Nothing is asserted: on a shared machine the numbers move, and the ratios between peers of one run are what counts.
  */
 
-import { table } from '../../scenarios/report/table.ts'
+import { markdownTable } from '../../driver/cli/table.ts'
 import { type Ours, ours, type Peer, peers, ratioOf, type Sample, summaryOf } from './samples.ts'
 
 export interface Figure {
@@ -53,7 +53,7 @@ export function figureTable(samples: readonly Sample[]): string {
     ratio(samples, figure, 'bare'),
     ratio(samples, figure, 'bare', 'macvlan'),
   ])
-  return table(['', ...peers, '÷ swarm', '÷ bare', 'macvlan ÷ bare'], rows)
+  return markdownTable(['', ...peers, '÷ swarm', '÷ bare', 'macvlan ÷ bare'], rows)
 }
 
 function cell(samples: readonly Sample[], { id, digits = 0, show }: Figure, peer: Peer): string {
@@ -81,5 +81,8 @@ export function callTable(samples: readonly Sample[]): string {
       const { median, p90, max, count } = summary
       return [[method, which, peer, ...[median, p90, max].map((it) => it.toFixed(1)), String(count)]]
     })
-  return table(['call', 'container of its network', 'kind', 'p50, ms', 'p90, ms', 'max, ms', 'samples'], rows)
+  return markdownTable(
+    ['call', 'container of its network', 'kind', 'p50, ms', 'p90, ms', 'max, ms', 'samples'],
+    rows,
+  )
 }

@@ -2,9 +2,9 @@
  * The goals beside what this run reached. A goal that is missed is said, not failed.
  */
 
-import { table } from '../../scenarios/report/table.ts'
+import { markdownTable } from '../../driver/cli/table.ts'
+import type { Summary } from '../../scenarios/report/statistics.ts'
 import { type Ours, type Peer, ratioOf, type Sample, summaryOf } from './samples.ts'
-import type { Summary } from './statistics.ts'
 
 export interface Goal {
   title: string
@@ -55,5 +55,5 @@ export function goalTable(all: readonly Goal[]): string {
     value === undefined ? '–' : `${Number(value.toPrecision(3))} ${unit}`,
     reached === undefined ? 'not measured' : reached ? 'reached' : 'missed',
   ])
-  return table(['goal', '', 'this run', ''], rows)
+  return markdownTable(['goal', '', 'this run', ''], rows)
 }

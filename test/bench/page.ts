@@ -3,10 +3,10 @@
  * colours follow the reader's.
  */
 import { html, type Markup, trusted } from '../../scenarios/report/markup.ts'
+import { median } from '../../scenarios/report/statistics.ts'
 import { type Figure, figures } from './figures.ts'
 import type { Goal } from './goals.ts'
 import { type Peer, peers, type Sample } from './samples.ts'
-import { median } from './statistics.ts'
 
 const [width, label, right, row] = [720, 96, 90, 24]
 

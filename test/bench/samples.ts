@@ -3,7 +3,7 @@
  *
  * A flat list, since that is what the JSON file holds; summaries are made from it and never kept instead of it.
  */
-import { median, type Summary, summarize } from './statistics.ts'
+import { median, type Summary, summarize } from '../../scenarios/report/statistics.ts'
 
 /**
  * `bare`: the hosts without Docker's networks (for containers: `--network none`). `bridge`: the engine's own; across

@@ -30,7 +30,7 @@ test.each([
     'is not on the page: what comes next',
     0,
   ],
-  ['an output that does not match', `${command}\nnet-7`, 'printed something else than the page shows', 1],
+  ['an output that does not match', `${command}\nnet-7`, 'differs from the page', 1],
 ])('%s fails the job, with its line', { timeout: 180_000 }, async (_, instead, message, below) => {
   const copy = join(folder, 'page.md')
   writeFileSync(copy, page.replace(`${command}\nnet-1`, instead))

@@ -1,14 +1,15 @@
 /**
- * How an output on the page is compared with a run's.
+ * Compares an output on the page with a run's.
  *
- * The page shows one real run. Of what another run has otherwise, the kinds below are told by their form. A value of
- * a *named* kind stands for one value of the run, everywhere on the page, and different ones for different ones: so
- * an id that the page shows on two hosts must be one id in the run too. A value of a *measured* kind may be any of
- * its form. All other text must be equal, blanks aside. `...` is any text within a line, and alone any lines.
+ * The page shows one real run. Values that vary between runs are matched by type: ids, addresses, times. A value of a
+ * *named* type is bound to one value of the run, everywhere on the page, and no two values are bound to the same one:
+ * an id that the page shows on two hosts must be one id in the run too. A value of a *measured* type matches any value
+ * of that type. All other text must be equal, except for the number of blanks. `...` matches any text within a line;
+ * a line of `...` alone matches any lines.
  */
 
-/** In the order in which they are tried at one place. */
-const kinds: readonly { name: string; form: string; measured?: true }[] = [
+/** In the order in which they are tried at one position. */
+const types: readonly { name: string; form: string; measured?: true }[] = [
   { name: 'time of day', form: '\\d\\d:\\d\\d:\\d\\d\\.\\d+', measured: true },
   { name: 'mac', form: '(?:[0-9a-f]{2}:){5}[0-9a-f]{2}' },
   { name: 'id', form: '\\b[0-9a-f]{64}\\b' },
@@ -18,7 +19,7 @@ const kinds: readonly { name: string; form: string; measured?: true }[] = [
   { name: 'version', form: '\\b\\d+\\.\\d+\\.\\d+[\\w.+~-]*' },
   { name: 'duration', form: '\\b\\d+(?:\\.\\d+)?(?: ?ms|s)\\b', measured: true },
   { name: 'figure', form: '\\b\\d+\\.\\d+\\b', measured: true },
-  // Only behind an address: a number alone of that size may be an MTU.
+  // Only after an address: another number of that size may be an MTU.
   { name: 'port', form: '(?<=\\b(?:\\d{1,3}\\.){4})[3-6]\\d{4}\\b', measured: true },
   { name: 'echo id', form: '(?<=ICMP echo (?:request|reply), id )\\d+' },
   {
@@ -26,37 +27,37 @@ const kinds: readonly { name: string; form: string; measured?: true }[] = [
     form: '(?<=^|@if)\\d+(?=: )|(?<=@if)\\d+|(?<=link-netnsid )\\d+|(?<=\\(id: )\\d+',
     measured: true,
   },
-  // The words of Docker, ip and ping that look like one are not.
+  // Without the words of Docker, ip and ping that have the same form.
   {
     name: 'container name',
     form: '\\b(?!(?:docker_gwbridge|icmp_seq|bridge_slave|valid_lft|preferred_lft)\\b)[a-z]+_[a-z]+\\d?\\b',
   },
 ]
 const token = new RegExp(
-  [...kinds.map(({ form }) => `(${form})`), '(\\s*\\.\\.\\.\\s*)', '(\\s+)'].join('|'),
+  [...types.map(({ form }) => `(${form})`), '(\\s*\\.\\.\\.\\s*)', '(\\s+)'].join('|'),
   'g',
 )
 
-/** What the page's values stand for in this run, both ways, so that it stays one to one. */
-export interface Meanings {
-  ofPage: ReadonlyMap<string, string>
-  ofRun: ReadonlyMap<string, string>
+/** The page's values and the values of this run that they are bound to, one to one. */
+export interface Bindings {
+  toRun: ReadonlyMap<string, string>
+  toPage: ReadonlyMap<string, string>
 }
 
-/** The same in every run. */
+/** Values that are the same in every run. */
 const fixed = ['127.0.0.1', 'ff:ff:ff:ff:ff:ff']
 
-/** Values that stand for themselves, as those that are the same in every run do. */
-export const meaningThemselves = (values: readonly string[]): Meanings => {
+/** Binds each value to itself, and with them the values that are the same in every run. */
+export const boundToThemselves = (values: readonly string[]): Bindings => {
   const pairs = [...fixed, ...values].map((value) => [value, value] as const)
-  return { ofPage: new Map(pairs), ofRun: new Map(pairs) }
+  return { toRun: new Map(pairs), toPage: new Map(pairs) }
 }
 
-export const noMeanings = meaningThemselves([])
+export const noBindings = boundToThemselves([])
 
-/** `undefined` when one of the values stands for another already. */
-export function withMeaning(meanings: Meanings, page: string, run: string): Meanings | undefined {
-  // A long id and its first twelve digits are one id.
+/** Adds a pair of values. `undefined` when one of the two is already bound to another value. */
+export function bind(bindings: Bindings, page: string, run: string): Bindings | undefined {
+  // An id and its first twelve digits are the same id.
   const pairs: [string, string][] =
     page.length === 64
       ? [
@@ -64,30 +65,30 @@ export function withMeaning(meanings: Meanings, page: string, run: string): Mean
           [page.slice(0, 12), run.slice(0, 12)],
         ]
       : [[page, run]]
-  const ofPage = new Map(meanings.ofPage)
-  const ofRun = new Map(meanings.ofRun)
+  const toRun = new Map(bindings.toRun)
+  const toPage = new Map(bindings.toPage)
   for (const [a, b] of pairs) {
-    if ((ofPage.get(a) ?? b) !== b || (ofRun.get(b) ?? a) !== a) return undefined
-    ofPage.set(a, b)
-    ofRun.set(b, a)
+    if ((toRun.get(a) ?? b) !== b || (toPage.get(b) ?? a) !== a) return undefined
+    toRun.set(a, b)
+    toPage.set(b, a)
   }
-  return { ofPage, ofRun }
+  return { toRun, toPage }
 }
 
-/** The meanings after this line, or `undefined` when the run's line is not what the page's stands for. */
-export function matchLine(page: string, run: string, meanings: Meanings): Meanings | undefined {
+/** The bindings with those of this line; `undefined` when the lines do not match. */
+export function matchLine(page: string, run: string, bindings: Bindings): Bindings | undefined {
   const { pattern, named } = patternOf(page)
   const found = pattern.exec(run.trimEnd())
   if (found === null) return undefined
-  let now: Meanings | undefined = meanings
+  let now: Bindings | undefined = bindings
   for (const [index, value] of named) {
     if (now === undefined) return undefined
-    now = withMeaning(now, value, found[index] ?? '')
+    now = bind(now, value, found[index] ?? '')
   }
   return now
 }
 
-/** A line of the page as a pattern: one group per value; `named` are those that must keep their meaning. */
+/** A line of the page as a pattern with one group per value. `named`: group number and text of each value to bind. */
 function patternOf(line: string): { pattern: RegExp; named: [number, string][] } {
   const named: [number, string][] = []
   let source = ''
@@ -97,18 +98,18 @@ function patternOf(line: string): { pattern: RegExp; named: [number, string][] }
   for (const found of text.matchAll(token)) {
     source += escaped(text.slice(from, found.index))
     from = found.index + found[0].length
-    const kind = kinds[found.slice(1).findIndex((group) => group !== undefined)]
-    if (kind === undefined) source += gapOr(found[0])
+    const type = types[found.slice(1).findIndex((group) => group !== undefined)]
+    if (type === undefined) source += gapOr(found[0])
     else {
-      source += `(${kind.form})`
+      source += `(${type.form})`
       groups += 1
-      if (!kind.measured) named.push([groups, found[0]])
+      if (!type.measured) named.push([groups, found[0]])
     }
   }
   return { pattern: new RegExp(`^${source}${escaped(text.slice(from))}$`), named }
 }
 
-/** Blanks as blanks; `...` as any text, which may also be missing, but never the rest of a word. */
+/** Blanks match blanks; `...` matches any text or none, but never the rest of a word. */
 function gapOr(text: string): string {
   if (!text.includes('...')) return '\\s+'
   return /^\s/.test(text) ? '(?:\\s+\\S.*?)?\\s*' : '.*?'
@@ -117,26 +118,26 @@ function gapOr(text: string): string {
 const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 
 export interface Mismatch {
-  /** Index of the page's line that nothing matched; the page's length when the run printed more. */
+  /** Index of the page's line without a match; the page's length when the run printed more lines. */
   index: number
-  /** The run's line there, if it has one. */
+  /** The run's line at that place, if there is one. */
   run: string | undefined
 }
 
 export interface Match {
-  meanings: Meanings
-  /** For each line of the page the index of its line in the run; none for `...`. */
+  bindings: Bindings
+  /** For each line of the page the index of its line in the run; `undefined` for `...`. */
   lines: (number | undefined)[]
 }
 
 export function compare(
   page: readonly string[],
   run: readonly string[],
-  { anyOrder, meanings }: { anyOrder: boolean; meanings: Meanings },
+  { anyOrder, bindings }: { anyOrder: boolean; bindings: Bindings },
 ): Match | Mismatch {
   const furthest: Mismatch = { index: -1, run: undefined }
   const search = anyOrder ? matchSet : matchSequence
-  const found = search({ page, run, stuck }, meanings, [])
+  const found = search({ page, run, stuck }, bindings, [])
   function stuck(index: number, line: string | undefined) {
     if (index > furthest.index) Object.assign(furthest, { index, run: line })
   }
@@ -146,47 +147,48 @@ export function compare(
 interface Search {
   page: readonly string[]
   run: readonly string[]
-  /** Told where the search could not go on. */
+  /** Called where the search could not go on. */
   stuck(index: number, run: string | undefined): void
 }
 
-/** `lines` has the lines of the page that are matched already; `from` is the next of the run. */
+/** `lines`: the page's lines that are matched so far. `from`: index of the run's next line. */
 function matchSequence(
   search: Search,
-  meanings: Meanings,
+  bindings: Bindings,
   lines: Match['lines'],
   from = 0,
 ): Match | undefined {
   const { page, run, stuck } = search
-  const [line, printed] = [page[lines.length], run[from]]
-  if (line === undefined && printed === undefined) return { meanings, lines }
+  const line = page[lines.length]
+  const printed = run[from]
+  if (line === undefined && printed === undefined) return { bindings, lines }
   if (line === '...') {
     for (let next = from; next <= run.length; next++) {
-      const rest = matchSequence(search, meanings, [...lines, undefined], next)
+      const rest = matchSequence(search, bindings, [...lines, undefined], next)
       if (rest !== undefined) return rest
     }
     return undefined
   }
-  const now = line === undefined || printed === undefined ? undefined : matchLine(line, printed, meanings)
+  const now = line === undefined || printed === undefined ? undefined : matchLine(line, printed, bindings)
   if (now !== undefined) return matchSequence(search, now, [...lines, from], from + 1)
   stuck(lines.length, printed)
   return undefined
 }
 
-/** Each line of the page stands for one line of the run, whichever; with `...` the run may have more. */
-function matchSet(search: Search, meanings: Meanings, lines: Match['lines']): Match | undefined {
+/** Each line of the page matches one line of the run, in any order; with `...` the run may have more lines. */
+function matchSet(search: Search, bindings: Bindings, lines: Match['lines']): Match | undefined {
   const { page, run, stuck } = search
   const line = page[lines.length]
-  if (line === '...') return matchSet(search, meanings, [...lines, undefined])
+  if (line === '...') return matchSet(search, bindings, [...lines, undefined])
   if (line === undefined) {
     const surplus = run.find((_, index) => !lines.includes(index))
-    if (surplus === undefined || page.includes('...')) return { meanings, lines }
+    if (surplus === undefined || page.includes('...')) return { bindings, lines }
     stuck(page.length, surplus)
     return undefined
   }
   for (const [index, printed] of run.entries()) {
     if (lines.includes(index)) continue
-    const now = matchLine(line, printed, meanings)
+    const now = matchLine(line, printed, bindings)
     const rest = now && matchSet(search, now, [...lines, index])
     if (rest !== undefined) return rest
   }
@@ -194,16 +196,16 @@ function matchSet(search: Search, meanings: Meanings, lines: Match['lines']): Ma
   return undefined
 }
 
-/** The page's line with the run's values: the run's line, or, where the page leaves something out, as much of it. */
-export function retaken(page: string, run: string): string {
+/** The run's line; where the page has `...`, the page's line with the run's values. */
+export function updatedLine(page: string, run: string): string {
   if (!page.includes('...')) return run.trimEnd()
   const values = patternOf(page).pattern.exec(run.trimEnd())?.slice(1) ?? []
   return page.replaceAll(token, (found, ...groups) =>
-    groups.slice(0, kinds.length).some((group) => group !== undefined) ? (values.shift() ?? found) : found,
+    groups.slice(0, types.length).some((group) => group !== undefined) ? (values.shift() ?? found) : found,
   )
 }
 
-/** A line that was not replayed, with what its values stand for in the run. */
-export function withRunsValues(line: string, { ofPage }: Meanings): string {
-  return line.replaceAll(token, (found) => ofPage.get(found) ?? found)
+/** A line that was not replayed, with the run's values in place of the page's. */
+export function withValuesOfRun(line: string, { toRun }: Bindings): string {
+  return line.replaceAll(token, (found) => toRun.get(found) ?? found)
 }

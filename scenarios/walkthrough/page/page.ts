@@ -1,23 +1,23 @@
 /**
- * The walkthrough as data: headings, and under each the commands that its reader types and what is seen.
+ * The walkthrough as data: headings, and under each heading the commands that its reader types, with their outputs.
  *
- * A fence ```` ```sh HOST ```` holds a terminal of that host (`you`: the reader's own machine). Its lines are
- * `$ command`, or `root@ID:/# command` in a shell that one of them has led to, each followed by its output. A further word on the
- * fence's first line says where it holds (`nspawn`, `vagrant`: only with that backend) or how its output is to be
- * compared (`any-order`). Everything else on the page is prose.
+ * A fence ```` ```sh HOST ```` is a terminal of that host (`you`: the reader's own machine). Its lines are `$ command`,
+ * or `root@ID:/# command` in a shell that an earlier command has led to, each followed by its output. A further word on
+ * the fence's first line limits the fence to a backend (`nspawn`, `vagrant`) or has its output compared in any order
+ * (`any-order`). Everything else on the page is prose.
  */
 import { LabError } from '../../../provision/process/errors.ts'
 
 export interface Step {
-  /** Line of the command in the page, from 1. */
+  /** Line of the command on the page, from 1. */
   line: number
   host: string
-  /** Name in the prompt of the shell it is typed at, as the page has it: a container's id, or a host. */
+  /** Name in the shell's prompt on the page: a container's id, or a host. Absent at a host's own prompt. */
   shell?: string
   command: string
   output: string[]
   anyOrder: boolean
-  /** Backend that the step is for; all when there is none. */
+  /** The backend that the step is for; absent: all. */
   backend?: string
 }
 
@@ -33,7 +33,7 @@ const prompts = /^(?:\$|root@(?<shell>[\w-]+):\S*#) (?<command>.+)$/
 const backends = ['nspawn', 'vagrant']
 const words = [...backends, 'any-order']
 
-/** `hosts`: the names that a fence may have. Throws for a fence that nobody could replay, naming its line. */
+/** `hosts`: the names that a fence may have. Throws a LabError with the line of a wrong fence. */
 export function parsePage(text: string, name: string, hosts: readonly string[]): Heading[] {
   const headings: Heading[] = []
   let fence: Fence | undefined
@@ -44,12 +44,12 @@ export function parsePage(text: string, name: string, hosts: readonly string[]):
     else if (content.startsWith('```')) fence = openFence(content, at, hosts, headings.at(-1))
     else if (/^##+ /.test(content)) headings.push(readHeading(content, index + 1))
   }
-  if (fence !== undefined) throw new LabError(`${name}: its last fence is not closed`)
+  if (fence !== undefined) throw new LabError(`${name}: the last fence is not closed`)
   return headings
 }
 
 interface Fence {
-  /** Undefined for a fence that is no terminal. */
+  /** `undefined` for a fence that is no terminal. */
   host: string | undefined
   words: string[]
   steps: Step[]
@@ -70,9 +70,10 @@ function openFence(
   if (language !== 'sh' || host === undefined) return { host: undefined, words: [], steps: [] }
   const allowed = ['you', ...hosts]
   if (!allowed.includes(host))
-    throw new LabError(`${at}: a fence is of ${allowed.join(', ')}, not of "${host}"`)
+    throw new LabError(`${at}: unknown host "${host}" of a fence: allowed are ${allowed.join(', ')}`)
   const wrong = rest.find((word) => !words.includes(word))
-  if (wrong !== undefined) throw new LabError(`${at}: a fence takes ${words.join(', ')}, not "${wrong}"`)
+  if (wrong !== undefined)
+    throw new LabError(`${at}: unknown word "${wrong}" of a fence: allowed are ${words.join(', ')}`)
   if (heading === undefined) throw new LabError(`${at}: a terminal needs a heading above it`)
   return { host, words: rest, steps: heading.steps }
 }
@@ -90,10 +91,10 @@ function readLine(fence: Fence, content: string, line: number, at: string): void
   fence.steps.push({
     line,
     host: fence.host,
-    ...(prompt.shell === undefined ? {} : { shell: prompt.shell }),
+    ...(prompt.shell !== undefined && { shell: prompt.shell }),
     command: prompt.command ?? '',
     output: [],
     anyOrder: fence.words.includes('any-order'),
-    ...(backend === undefined ? {} : { backend }),
+    ...(backend !== undefined && { backend }),
   })
 }

@@ -1,26 +1,26 @@
 /**
- * The page that this run replays: docs/walkthrough.md, or the copy that MULTIHOST_PAGE names.
+ * Opens the page of this run: docs/walkthrough.md, or the copy that MULTIHOST_PAGE names.
  */
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { hosts } from '../../../provision/lab/hosts.ts'
-import { meaningThemselves } from './matcher.ts'
+import { boundToThemselves } from './matcher.ts'
 import { type Heading, parsePage } from './page.ts'
 import type { Reading } from './replay.ts'
 import { updatedPage } from './update.ts'
 
 export interface Page {
   path: string
-  /** Path for messages, from the project's root. */
+  /** Path from the project's root, for messages. */
   file: string
   backend: string
-  /** Title of each `##` → it and the headings below it, with the commands for this backend. */
+  /** Title of each `##` heading → that heading and those below it, with the commands for this backend. */
   sections: ReadonlyMap<string, Heading[]>
-  /** The sections that have commands, of whichever backend. */
+  /** The `##` headings of sections that have commands for any backend. */
   replayed: Heading[]
   reading: Reading
-  /** Its text with this run's outputs. */
+  /** The page's text with this run's outputs. */
   updated(): string
 }
 
@@ -38,7 +38,7 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
   )
   const reading: Page['reading'] = {
     file,
-    meanings: meaningThemselves(hosts.map((host) => host.address)),
+    bindings: boundToThemselves(hosts.map((host) => host.address)),
     update: environment.MULTIHOST_UPDATE === '1' ? [] : undefined,
   }
   return {
@@ -48,7 +48,7 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
     sections: bySection(headings, backend),
     replayed: withCommands(headings),
     reading,
-    updated: () => updatedPage(text, reading.update ?? [], reading.meanings),
+    updated: () => updatedPage(text, reading.update ?? [], reading.bindings),
   }
 }
 

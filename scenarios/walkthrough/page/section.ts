@@ -1,18 +1,18 @@
 /**
  * `section(title)`: a scenario file that replays the page's `## title`, heading for heading.
  *
- * Each heading with commands has one scenario of its name. The page is read once for the whole run: an id that one
- * section has shown is the same id in the next. After a failure the rest of the page is not replayed, since each
- * step rests on those before. Then, and after the last section of the run, what the reader has made goes from the
- * hosts: other files come next. With `--keep` it stays, to be looked at.
+ * Each heading with commands has one scenario of the same name. All sections of a run share one reading of the page:
+ * an id that one section has shown is the same id in the next. After a failure the rest of the page is skipped, because
+ * each step needs those before it. After a failure, and after the last section of the run, everything that the page
+ * has created is removed from the hosts, because other files follow. With `--keep` it stays.
  */
 import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll } from 'vitest'
-import { takingDown } from '../../kit/before-teardown.ts'
+import { teardownBegins } from '../../kit/before-teardown.ts'
 import { belongings, clear } from '../../kit/clear.ts'
 import type { Host, Typist } from '../../kit/host.ts'
 import { type Hosts, labHosts, scenario } from '../../kit/scenario.ts'
-import { tell } from '../../record/events.ts'
+import { recordEvent } from '../../record/events.ts'
 import { root } from '../../record/folder.ts'
 import { openPage } from './reading.ts'
 import { type AtHost, PageFailure, type Replayed, replayOf, type Shell } from './replay.ts'
@@ -23,27 +23,27 @@ export interface Reader extends Hosts {
   at(host: { prompt: Typist }): AtHost
   /** At the prompt of the machine that the scenarios run on. */
   you: { prompt: Typist }
-  /** The page's commands are those of this backend. */
+  /** The backend whose commands are replayed. */
   backend: string
-  /** Shells that stay open, by what the page calls them: from one section to the next. */
+  /** Shells that stay open from one section to the next, by name. */
   shells: Shells
 }
 
 export interface Shells {
   keep(name: string, shell: Shell): void
-  /** Throws when none of that name is open. */
+  /** Throws when no shell of that name is open. */
   the(name: string): Shell
 }
 
 type Replayer = (title: string, body: (reader: Reader) => Promise<void>) => void
 
 const page = openPage()
-/** The heading that is being replayed; it stays when it fails. */
+/** The running heading; after a failure, the heading that failed. */
 let current: string | undefined
-/** What this takes down is to be seen in the report's picture, which is taken before it. */
+/** Commands that take something down: the snapshot for the report is taken before them. */
 const takesDown = /^(?:exit$|docker (?:rm|network rm|service unpublish) )/
-const replay = replayOf(page.reading, tellStep, async (command) => {
-  if (takesDown.test(command)) await takingDown()
+const replay = replayOf(page.reading, recordStep, async (command) => {
+  if (takesDown.test(command)) await teardownBegins()
 })
 const open = new Map<string, Shell>()
 const shells: Shells = {
@@ -51,7 +51,7 @@ const shells: Shells = {
   the(name) {
     const shell = open.get(name)
     if (shell === undefined)
-      throw new Error(`no shell ${name} is open: ${[...open.keys()].join(', ') || 'none is'}`)
+      throw new Error(`no shell ${name} is open: ${[...open.keys()].join(', ') || 'none is open'}`)
     return shell
   },
 }
@@ -65,13 +65,13 @@ export function section(title: string): Replayer {
   const replayed = new Set<string>()
 
   beforeAll(async () => {
-    found ??= await belongings(await dockerHosts())
+    foundBefore ??= await belongings(await dockerHosts())
   })
 
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of fixtures from it
   afterAll(async ({}, { file }) => {
     const isOver = current !== undefined || file.filepath === `${root}${process.env.MULTIHOST_LAST_SECTION}`
-    if (isOver && process.env.MULTIHOST_KEEP === undefined) await leaveNothing()
+    if (isOver && process.env.MULTIHOST_KEEP === undefined) await removeEverything()
     if (page.reading.update !== undefined) writeFileSync(page.path, page.updated())
     const missing = headings.find((heading) => heading.steps.length > 0 && !replayed.has(heading.title))
     if (missing !== undefined)
@@ -93,14 +93,14 @@ export function section(title: string): Replayer {
   }
 }
 
-/** What was on the hosts before the page's first command: not the page's to remove. */
-let found: string[] | undefined
+/** What was on the hosts before the page's first command; it is not removed. */
+let foundBefore: string[] | undefined
 
-async function leaveNothing(): Promise<void> {
-  if (found === undefined) return
+async function removeEverything(): Promise<void> {
+  if (foundBefore === undefined) return
   await replay.leave()
   const hosts = await dockerHosts()
-  await clear(hosts, found)
+  await clear(hosts, foundBefore)
   const link = '/var/run/netns'
   for (const host of hosts)
     await host.succeed`if [ "$(readlink ${link})" = /var/run/docker/netns ]; then rm ${link}; fi`
@@ -113,8 +113,8 @@ async function dockerHosts(): Promise<Host[]> {
 
 const at: Reader['at'] = ({ prompt }) => replay.at(prompt)
 
-function tellStep({ step, command, output, code, at, ms, tries }: Replayed): void {
+function recordStep({ step, command, output, code, at, ms, tries }: Replayed): void {
   const common = { scenario: current ?? '', host: step.host, command, at, ms }
-  tell({ kind: 'command', ...common, code, stdout: output, stderr: '', line: step.line })
-  if (tries !== undefined) tell({ kind: 'wait', ...common, tries, held: true })
+  recordEvent({ kind: 'command', ...common, code, stdout: output, stderr: '', line: step.line })
+  if (tries !== undefined) recordEvent({ kind: 'wait', ...common, tries, held: true })
 }

@@ -1,5 +1,5 @@
 /**
- * What the page's commands print, as data.
+ * Outputs of the page's commands as data.
  */
 import type { Host } from '../../kit/host.ts'
 
@@ -32,7 +32,7 @@ export function serviceTable(output: string): ServiceRow[] {
   }))
 }
 
-/** `/etc/hosts`: address and name of each line that has both. */
+/** `/etc/hosts` as pairs of address and name. */
 export function hostsFile(text: string): [address: string, name: string][] {
   const lines = text.split('\n').filter((line) => !line.startsWith('#'))
   return lines.flatMap((line) => {
@@ -41,22 +41,22 @@ export function hostsFile(text: string): [address: string, name: string][] {
   })
 }
 
-/** Of them, `ADDRESS NAME` of each between the driver's marks, sorted. Throws when there is not one pair of marks. */
+/** The pairs between the driver's marks as `ADDRESS NAME`, sorted. Throws when there is not exactly one pair of marks. */
 export function drivers(text: string): string[] {
   const [before = '', ours, after, ...more] = text.split(/^# multihost: (?:begin|end)$/m)
   if (ours === undefined || after === undefined || more.length > 0 || before === '')
-    throw new Error(`/etc/hosts has not one pair of the driver’s marks:\n${text}`)
+    throw new Error(`/etc/hosts must have one pair of the driver’s marks:\n${text}`)
   return hostsFile(ours)
     .map((line) => line.join(' '))
     .sort()
 }
 
-/** What stands between the marks for these: each name alone and with its network's, sorted. */
+/** The expected lines for these names: NAME and NAME.NETWORK, sorted. */
 export function recordsOf(network: string, names: readonly (readonly [address: string, name: string])[]) {
   return names.flatMap(([address, name]) => [`${address} ${name}`, `${address} ${name}.${network}`]).sort()
 }
 
-/** The address that answered a `ping -c 1`; empty when none did. */
+/** The address that answered a `ping -c 1`; empty without an answer. */
 export function replied(output: string): string {
   const address = /bytes from (?:\S+ \()?(\d+\.\d+\.\d+\.\d+)\)?: icmp_seq=1 /.exec(output)?.[1] ?? ''
   return output.includes('1 packets transmitted, 1 received, 0% packet loss') ? address : ''

@@ -1,22 +1,22 @@
 /**
- * `--update`: the page with the outputs of this run in the place of its own.
+ * `--update`: the page with the outputs of this run.
  *
- * What a value of the page stands for takes its place everywhere else too, in commands that were not replayed and in
- * the prose, so that the page stays of one piece.
+ * A value of the page is replaced by the run's value everywhere: also in commands that were not replayed, and in the
+ * prose.
  */
-import { type Meanings, withRunsValues } from './matcher.ts'
-import type { Taken } from './replay.ts'
+import { type Bindings, withValuesOfRun } from './matcher.ts'
+import type { UpdatedStep } from './replay.ts'
 
-export function updatedPage(text: string, taken: readonly Taken[], meanings: Meanings): string {
-  const lines = text.split('\n').map((line) => withRunsValues(line, meanings))
-  // From the last to the first, so that the lines before keep their numbers.
-  for (const each of [...taken].sort((a, b) => b.step.line - a.step.line)) {
+export function updatedPage(text: string, updates: readonly UpdatedStep[], bindings: Bindings): string {
+  const lines = text.split('\n').map((line) => withValuesOfRun(line, bindings))
+  // From the last to the first: the lines before a replaced step keep their numbers.
+  for (const each of [...updates].sort((a, b) => b.step.line - a.step.line)) {
     lines.splice(each.step.line - 1, 1 + each.step.output.length, promptLine(each), ...each.output)
   }
   return lines.join('\n')
 }
 
-function promptLine({ command, prompt, step }: Taken): string {
+function promptLine({ command, prompt, step }: UpdatedStep): string {
   if (prompt.shell === undefined) return `$ ${command}`
   return `root@${prompt.shell}:${step.host === 'you' ? '~' : '/'}# ${command}`
 }

@@ -1,5 +1,5 @@
 /**
- * The reader's own machine: where the scenarios run, in the project's folder.
+ * The reader's own machine: commands run where the scenarios run, in the project's folder.
  */
 
 import { fileURLToPath } from 'node:url'

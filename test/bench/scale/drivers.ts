@@ -3,9 +3,9 @@
  */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { median } from '../../../scenarios/report/statistics.ts'
 import type { TestConsul } from '../../fixtures/consul.ts'
 import { namespaces } from '../../fixtures/namespaces.ts'
-import { median } from '../statistics.ts'
 import type { calls } from './driver.ts'
 import { startRemote } from './remote.ts'
 import { changeProbe, openWriters } from './writers.ts'

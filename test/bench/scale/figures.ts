@@ -1,7 +1,7 @@
 /**
  * The tables of a run: a row per point of the sweep, how each figure grows, and the goal.
  */
-import { table } from '../../../scenarios/report/table.ts'
+import { markdownTable } from '../../../driver/cli/table.ts'
 import type { DriverPoint } from './drivers.ts'
 import { exponent } from './fit.ts'
 import type { Point } from './point.ts'
@@ -42,12 +42,15 @@ export const driverFigures: readonly Figure<DriverPoint>[] = [
 
 export function pointTable(points: readonly Point[]): string {
   const heads = points.map(({ hosts, endpoints, networks }) => `${hosts} / ${endpoints} / ${networks}`)
-  return table(['hosts / endpoints / networks', ...heads], rowsOf(figures, points))
+  return markdownTable(['hosts / endpoints / networks', ...heads], rowsOf(figures, points))
 }
 
 export function driverTable(points: readonly DriverPoint[]): string {
   const heads = points.map(({ endpoints }) => `${endpoints}`)
-  return table(['a driver with a kernel; endpoints elsewhere', ...heads], rowsOf(driverFigures, points))
+  return markdownTable(
+    ['a driver with a kernel; endpoints elsewhere', ...heads],
+    rowsOf(driverFigures, points),
+  )
 }
 
 function rowsOf<P>(all: readonly Figure<P>[], points: readonly P[]): string[][] {
@@ -89,7 +92,7 @@ function fitted(
 export function growthTable(all: readonly Growth[]): string {
   const shown = (value: number | undefined): string => value?.toFixed(2) ?? '–'
   const rows = all.map((it) => [it.title, shown(it.withHosts), shown(it.withEndpoints)])
-  return table(['grows as the power of … (0: not, 1: in proportion)', 'hosts', 'endpoints'], rows)
+  return markdownTable(['grows as the power of … (0: not, 1: in proportion)', 'hosts', 'endpoints'], rows)
 }
 
 export interface ScaleGoal {

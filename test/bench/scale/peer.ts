@@ -2,7 +2,7 @@
  * What a host would receive that follows the whole tree with a blocking query: the peer of the change log.
  */
 import { Agent, get } from 'node:http'
-import { median } from '../statistics.ts'
+import { median } from '../../../scenarios/report/statistics.ts'
 import { createMeter } from './meter.ts'
 
 /** Medians over the changes. */

@@ -6,8 +6,8 @@
  * blocking query of the same Consul.
  */
 import { readFileSync } from 'node:fs'
+import { median, percentile } from '../../../scenarios/report/statistics.ts'
 import type { TestConsul } from '../../fixtures/consul.ts'
-import { median, percentile } from '../statistics.ts'
 import { minus, startFleet } from './fleet.ts'
 import type { Usage } from './member.ts'
 import { followTree } from './peer.ts'

@@ -47,11 +47,18 @@ test('the times of the parts are a table', () => {
 
 test('the report is JUnit, with what failed and what was skipped', () => {
   expect(junit(outcomes)).toMatchInlineSnapshot(`
-    "<testsuites tests="3" failures="1" errors="0"><testsuite name="acceptance" tests="3" failures="1" errors="0">
-      <testcase classname="acceptance" name="vagrant up" time="61.3"></testcase>
-      <testcase classname="acceptance" name="scenarios" time="2.0"><failure>net-1 said &quot;&lt;no&gt;&quot;[0m</failure></testcase>
-      <testcase classname="acceptance" name="destroy" time="0.0"><skipped/></testcase>
-    </testsuite></testsuites>
+    "<?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="acceptance" tests="3" failures="1" errors="0" skipped="1" time="63.260">
+      <testsuite name="acceptance" tests="3" failures="1" errors="0" skipped="1" time="63.260">
+        <testcase classname="acceptance" name="vagrant up" time="61.260"/>
+        <testcase classname="acceptance" name="scenarios" time="2.000">
+          <failure message="net-1 said &quot;&lt;no&gt;&quot;">net-1 said &quot;&lt;no&gt;&quot;</failure>
+        </testcase>
+        <testcase classname="acceptance" name="destroy" time="0.000">
+          <skipped/>
+        </testcase>
+      </testsuite>
+    </testsuites>
     "
   `)
 })

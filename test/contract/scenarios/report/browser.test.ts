@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { told } from '../../../../scenarios/record/events.ts'
-import { pageOf } from '../../../../scenarios/report/model.ts'
-import { renderPage } from '../../../../scenarios/report/page/page.ts'
-import { headingsOf } from '../../../../scenarios/report/walkthrough.ts'
+import { recordedEvents } from '../../../../scenarios/record/events.ts'
+import { headingsOf } from '../../../../scenarios/report/headings.ts'
+import { renderReport } from '../../../../scenarios/report/html/report.ts'
+import { reportOf } from '../../../../scenarios/report/model.ts'
 import { writeReport } from '../../../../scenarios/report/write.ts'
 import { type Browser, browser, type OpenPage } from '../../../fixtures/browser.ts'
 import { events } from '../../../fixtures/events.sample.ts'
@@ -28,20 +28,20 @@ afterAll(async () => {
 interface Report {
   file: string
   titles: string[]
-  /** How many pictures of the lab differ from those before. */
-  pictures: number
+  /** How many drawings of the lab differ from those before. */
+  snapshots: number
 }
 
 function madeUp(): Report {
-  const style = readFileSync(new URL('../../../../scenarios/report/page/style.css', import.meta.url), 'utf8')
+  const style = readFileSync(new URL('../../../../scenarios/report/html/style.css', import.meta.url), 'utf8')
   const long = 'averylongwordofalog'.repeat(40)
-  const page = pageOf(
+  const page = reportOf(
     events.map((event) => ('message' in event ? { ...event, message: long } : event)),
     (name) => `${name} ${long}`,
   )
   const file = join(folder, 'made-up.html')
-  writeFileSync(file, renderPage(page, { walkthrough: headingsOf('# Page'), style }))
-  return { file, titles: ['they reach each other', 'a <script>alert(1)</script> is text'], pictures: 1 }
+  writeFileSync(file, renderReport(page, { headings: headingsOf('# Page'), style }))
+  return { file, titles: ['they reach each other', 'a <script>alert(1)</script> is text'], snapshots: 1 }
 }
 
 /** `npm run scenarios -- overlay/cluster overlay/names` on a busy machine: a scenario failed, then it was interrupted. */
@@ -52,12 +52,12 @@ function recorded(): Report {
   process.env.MULTIHOST_REPORT = folder
   try {
     writeReport()
-    const run = told()
-    const { groups } = pageOf(run, () => '')
+    const run = recordedEvents()
+    const { groups } = reportOf(run, () => '')
     return {
       file: join(folder, 'index.html'),
       titles: run.flatMap((event) => (event.kind === 'scenario' ? [event.scenario] : [])),
-      pictures: groups.flatMap(({ scenarios }) => scenarios).filter(({ survey }) => survey).length,
+      snapshots: groups.flatMap(({ scenarios }) => scenarios).filter(({ lab }) => lab).length,
     }
   } finally {
     delete process.env.MULTIHOST_REPORT
@@ -90,7 +90,7 @@ describe.each([
   { run: 'made up', report: madeUp },
   { run: 'recorded', report: recorded },
 ])('of a run that was $run', ({ report }) => {
-  const { file, titles, pictures } = report()
+  const { file, titles, snapshots } = report()
 
   describe.each(looks)('at $width px, in $scheme', ({ width, scheme }) => {
     let page: OpenPage
@@ -108,7 +108,7 @@ describe.each([
       expect(await page.evaluate(faint)).toEqual([])
     })
 
-    test('every scenario is there, and every picture of the lab is seen', async () => {
+    test('every scenario is there, and every snapshot of the lab is seen', async () => {
       const shown = await page.evaluate<string[]>(
         "[...document.querySelectorAll('.scenario .title')].map((e) => e.textContent)",
       )
@@ -116,10 +116,10 @@ describe.each([
       const seen = await page.evaluate<number>(
         "[...document.querySelectorAll('.lab svg')].filter((e) => e.getBoundingClientRect().width > 300).length",
       )
-      expect(seen).toBe(pictures)
+      expect(seen).toBe(snapshots)
     })
 
-    test('there is something on its picture', async () => {
+    test('there is something on its snapshot', async () => {
       const shot = await page.screenshot()
       expect(shot.readUInt32BE(16)).toBe(width)
       expect(shot.length).toBeGreaterThan(10_000) // an empty one of that size compresses to less

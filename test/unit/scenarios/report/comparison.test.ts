@@ -2,29 +2,29 @@ import { expect, test } from 'vitest'
 import type { Event } from '../../../../scenarios/record/events.ts'
 import { comparison } from '../../../../scenarios/report/comparison.ts'
 
-const told = (
+const ran = (
   scenario: string,
-  driver: string,
+  subject: string,
   state: 'passed' | 'failed' | 'skipped',
   message?: string,
 ): Event => ({
-  ...{ kind: 'scenario', scenario, driver, state, file: 'a.scenario.ts', at: 0, ms: 1234 },
+  ...{ kind: 'scenario', scenario, subject, state, file: 'a.scenario.ts', at: 0, ms: 1234 },
   ...(message === undefined ? {} : { message }),
 })
 
-test('drivers stand side by side, and below them why a scenario is not for one', () => {
+test('subjects stand side by side, and below them why a scenario was skipped', () => {
   const events: Event[] = [
-    told('they ping', 'vxlan', 'passed'),
-    told('it restarts', 'vxlan', 'passed'),
-    told('it is left out', 'vxlan', 'passed'),
-    told('they ping', 'swarm', 'failed', 'no reply'),
-    told('it restarts', 'swarm', 'skipped', 'it refuses that'),
+    ran('they ping', 'vxlan', 'passed'),
+    ran('it restarts', 'vxlan', 'passed'),
+    ran('it is left out', 'vxlan', 'passed'),
+    ran('they ping', 'swarm', 'failed', 'no reply'),
+    ran('it restarts', 'swarm', 'skipped', 'it refuses that'),
   ]
   expect(comparison(events)).toMatchInlineSnapshot(`
     "| scenario       | vxlan        | swarm        |
     | -------------- | ------------ | ------------ |
     | they ping      | passed 1.2 s | FAILED 1.2 s |
-    | it restarts    | passed 1.2 s | not for it   |
+    | it restarts    | passed 1.2 s | skipped      |
     | it is left out | passed 1.2 s | did not run  |
     swarm, it restarts: it refuses that"
   `)

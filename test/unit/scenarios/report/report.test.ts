@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
+import { headingsOf } from '../../../../scenarios/report/headings.ts'
+import { renderReport } from '../../../../scenarios/report/html/report.ts'
 import { junit } from '../../../../scenarios/report/junit.ts'
-import { pageOf } from '../../../../scenarios/report/model.ts'
-import { renderPage } from '../../../../scenarios/report/page/page.ts'
-import { survey } from '../../../../scenarios/report/survey.ts'
+import { labViewOf } from '../../../../scenarios/report/lab-view.ts'
+import { reportOf } from '../../../../scenarios/report/model.ts'
 import { phasesOf } from '../../../../scenarios/report/time.ts'
-import { headingsOf } from '../../../../scenarios/report/walkthrough.ts'
-import { events, picture } from '../../../fixtures/events.sample.ts'
+import { events, snapshot } from '../../../fixtures/events.sample.ts'
 
-const page = pageOf(events, (file) => `what ${file} says`)
-const scenarios = page.groups.flatMap((group) => group.scenarios)
-const html = renderPage(page, { walkthrough: headingsOf('# Page\n\n## Start\n```sh\nx\n```\n'), style: '' })
+const report = reportOf(events, (file) => `what ${file} says`)
+const scenarios = report.groups.flatMap((group) => group.scenarios)
+const html = renderReport(report, { headings: headingsOf('# Page\n\n## Start\n```sh\nx\n```\n'), style: '' })
 
 test('the tries of a wait are one step, under the name of the container', () => {
   expect(
@@ -20,22 +20,22 @@ test('the tries of a wait are one step, under the name of the container', () => 
   ])
 })
 
-test('a picture that equals an earlier one is not drawn again', () => {
-  expect(scenarios[0]?.survey).toBeDefined()
+test('a drawing that equals an earlier one is not drawn again', () => {
+  expect(scenarios[0]?.lab).toBeDefined()
   expect(scenarios[1]?.sameAs).toBe(scenarios[0]?.id)
 })
 
 test('the phases add up to the whole', () => {
-  const run = page.run
+  const run = report.run
   expect(run && phasesOf(run, scenarios).reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(7_000)
 })
 
-test('planes that agree have no problems', () => {
-  expect(survey(picture).problems).toEqual([])
+test('a snapshot without differences has no problems', () => {
+  expect(labViewOf(snapshot).problems).toEqual([])
 })
 
-test('every kind of disagreement between the planes has its sentence', () => {
-  const changed = structuredClone(picture)
+test('every kind of difference has its sentence', () => {
+  const changed = structuredClone(snapshot)
   const [first, second] = changed.hosts
   const tunnel = first?.tunnels[0]
   if (!first || !second || !tunnel) throw new Error('the sample has two hosts with a tunnel')
@@ -46,29 +46,29 @@ test('every kind of disagreement between the planes has its sentence', () => {
   second.interfaces = { '02:42:0a:09:00:03': ['10.9.0.4'] }
   for (const each of second.tunnels) each.ports = []
   second.tunnels.push({ ...tunnel, namespace: 'lost' })
-  expect(survey(changed).problems.join('\n')).toMatchInlineSnapshot(`
+  expect(labViewOf(changed).problems.join('\n')).toMatchInlineSnapshot(`
     "net-1: the VNI of blue is 300 in the kernel, 256 in the store
-    net-1: the tunnel of blue ends at 10.0.2.15, the store says 192.168.33.11
-    net-1: no FDB entry 02:42:0a:09:00:03 → 192.168.33.12, where two is
+    net-1: the VTEP of blue is 10.0.2.15 in the kernel, 192.168.33.11 in the store
+    net-1: no FDB entry 02:42:0a:09:00:03 → 192.168.33.12 for two
     net-1: no neighbour entry 10.9.0.3 → 02:42:0a:09:00:03 for two
     net-1: FDB entry 02:42:0a:09:00:09 → 192.168.33.12 on blue, where the store has no endpoint
     net-2: two has 10.9.0.4 in the kernel, 10.9.0.3 in the store
     net-2: two has no port vetheeeeeeee on the bridge
-    net-2: namespace lost with VNI 300 belongs to no network of Docker's"
+    net-2: namespace lost with VNI 300 belongs to no network in Docker"
   `)
 })
 
-test('a container of which one plane alone knows is drawn as such', () => {
-  const without = structuredClone(picture)
+test('a container that is only in the store, or only in Docker, is drawn as such', () => {
+  const without = structuredClone(snapshot)
   for (const host of without.hosts) host.containers = []
-  expect(survey(without).networks[0]?.cells[1]?.boxes[0]?.state).toBe('only in the store')
-  const unknown = structuredClone(picture)
+  expect(labViewOf(without).networks[0]?.onHosts[1]?.containers[0]?.state).toBe('only in the store')
+  const unknown = structuredClone(snapshot)
   if (unknown.store) unknown.store.endpoints = []
-  expect(survey(unknown).networks[0]?.cells[1]?.boxes[0]?.state).toBe('only in Docker')
+  expect(labViewOf(unknown).networks[0]?.onHosts[1]?.containers[0]?.state).toBe('only in Docker')
 })
 
 test('a host that did not answer is shown as silent, and nothing is said against it', () => {
-  const silent = structuredClone(picture)
+  const silent = structuredClone(snapshot)
   silent.hosts[1] = {
     name: 'net-2',
     address: '192.168.33.12',
@@ -78,8 +78,8 @@ test('a host that did not answer is shown as silent, and nothing is said against
     tunnels: [],
     interfaces: {},
   }
-  expect(survey(silent).problems).toEqual([])
-  expect(survey(silent).hosts[1]?.silent).toBe('lost')
+  expect(labViewOf(silent).problems).toEqual([])
+  expect(labViewOf(silent).hosts[1]?.silent).toBe('lost')
 })
 
 test('what a name or an output says is text on the page, never markup', () => {
@@ -88,7 +88,7 @@ test('what a name or an output says is text on the page, never markup', () => {
 })
 
 test('what failed stands on top, with its message, its place on the page, and the evidence', () => {
-  expect(page.headline).toBe('1 of 2 scenarios failed')
+  expect(report.headline).toBe('1 of 2 scenarios failed')
   const top = html.slice(0, html.indexOf('Where the time went'))
   for (const words of [
     'exit code 3',
@@ -105,12 +105,12 @@ test('nothing on the page comes from anywhere else', () => {
   expect(html).not.toContain('@import')
 })
 
-test('a lab that could not be made has a page and a failing JUnit', () => {
+test('a lab that did not come up has a page and a failing JUnit', () => {
   const [run] = events.filter((event) => event.kind === 'run')
   if (!run) throw new Error('the sample has a run')
   const { replay: _, ...rest } = run
   const lost = [{ ...rest, code: 2, message: 'no mirror' }]
-  expect(pageOf(lost, () => '').headline).toBe('The lab could not be made')
+  expect(reportOf(lost, () => '').headline).toBe('The lab did not come up')
   expect(junit(lost, 'report')).toContain('errors="1"')
 })
 

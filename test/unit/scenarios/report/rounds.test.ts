@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Event } from '../../../../scenarios/record/events.ts'
 import { junit } from '../../../../scenarios/report/junit.ts'
-import { pageOf } from '../../../../scenarios/report/model.ts'
-import { roundsTold } from '../../../../scenarios/report/rounds.ts'
+import { reportOf } from '../../../../scenarios/report/model.ts'
+import { roundsSummary } from '../../../../scenarios/report/rounds.ts'
 import { events as sample } from '../../../fixtures/events.sample.ts'
 
 const wait = (command: string, ms: number, held = true): Event => ({
@@ -28,7 +28,7 @@ const scenario = (state: 'passed' | 'failed', message = ''): Event => ({
   message,
 })
 
-test('rounds are counted, those that failed are named, and each wait has its spread over all of them', () => {
+test('rounds are counted, those that failed are named, and each condition has its times over all of them', () => {
   const events = [
     ...[10, 20, 30, 40, 50].map((ms) => wait('ping 172.21.0.3', ms)),
     ...round(1, 0),
@@ -37,18 +37,18 @@ test('rounds are counted, those that failed are named, and each wait has its spr
     wait('multihost status | jq -e .fresh', 5),
     ...round(2, 1),
   ]
-  expect(roundsTold(events, 3)).toMatchInlineSnapshot(`
-    "1 of 3 rounds held; not 2; it ended with round 2
+  expect(roundsSummary(events, 3)).toMatchInlineSnapshot(`
+    "1 of 3 rounds held; failed: 2; stopped after round 2
 
-    | until                           | waits | min   | median | p90    | max    |
-    | ------------------------------- | ----- | ----- | ------ | ------ | ------ |
-    | ping ADDRESS (1 given up)       | 10    | 10 ms | 60 ms  | 10.0 s | 10.0 s |
-    | multihost status / jq -e .fresh | 1     | 5 ms  | 5 ms   | 5 ms   | 5 ms   |"
+    | until                           | waits | min   | median | p90   | max    |
+    | ------------------------------- | ----- | ----- | ------ | ----- | ------ |
+    | ping ADDRESS (1 timed out)      | 10    | 10 ms | 55 ms  | 90 ms | 10.0 s |
+    | multihost status / jq -e .fresh | 1     | 5 ms  | 5 ms   | 5 ms  | 5 ms   |"
   `)
 })
 
 test('rounds that all held have nothing more to say', () => {
-  expect(roundsTold([...round(1, 0), ...round(2, 0)], 2)).toContain('2 of 2 rounds held\n')
+  expect(roundsSummary([...round(1, 0), ...round(2, 0)], 2)).toContain('2 of 2 rounds held\n')
 })
 
 test('the report is of the last round that failed, if one did: a later one that held does not hide it', () => {
@@ -60,7 +60,7 @@ test('the report is of the last round that failed, if one did: a later one that 
     scenario('passed'),
     ...round(3, 0),
   ]
-  expect(pageOf(events, () => '').headline).toBe('1 of 1 scenario failed')
+  expect(reportOf(events, () => '').headline).toBe('1 of 1 scenario failed')
   expect(junit(events, 'report')).toContain('failures="1"')
   expect(junit(events, 'report')).toContain('message="in the second"')
 })

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest'
 import {
   compare,
   matchLine,
-  noMeanings,
-  retaken,
-  withRunsValues,
+  noBindings,
+  updatedLine,
+  withValuesOfRun,
 } from '../../../../../scenarios/walkthrough/page/matcher.ts'
 
-const matches = (page: string, run: string) => matchLine(page, run, noMeanings) !== undefined
+const matches = (page: string, run: string) => matchLine(page, run, noBindings) !== undefined
 const agree = (page: string[], run: string[], anyOrder = false) =>
-  'meanings' in compare(page, run, { anyOrder, meanings: noMeanings })
+  'bindings' in compare(page, run, { anyOrder, bindings: noBindings })
 
 describe('a line of the page', () => {
   test.each([
@@ -100,7 +100,7 @@ describe('an output', () => {
   })
 
   test('that differs is told by the first line that nothing matched', () => {
-    expect(compare(['a', 'b', 'c'], ['a', 'x', 'c'], { anyOrder: false, meanings: noMeanings })).toEqual({
+    expect(compare(['a', 'b', 'c'], ['a', 'x', 'c'], { anyOrder: false, bindings: noBindings })).toEqual({
       index: 1,
       run: 'x',
     })
@@ -109,13 +109,13 @@ describe('an output', () => {
 
 test('a line is taken anew with what it leaves out', () => {
   expect(
-    retaken('3: vxlan1@if3: mtu 1450 ... master br0 ...', '7: vxlan1@if9: mtu 1450 qdisc x master br0 y'),
+    updatedLine('3: vxlan1@if3: mtu 1450 ... master br0 ...', '7: vxlan1@if9: mtu 1450 qdisc x master br0 y'),
   ).toBe('7: vxlan1@if9: mtu 1450 ... master br0 ...')
 })
 
 test('prose has the run’s values, wherever in a word or a sentence they stand', () => {
-  const meanings = matchLine('172.21.0.2 modest_curie', '172.21.0.7 sad_bohr', noMeanings)
-  expect(withRunsValues('`modest_curie.multihost` has 172.21.0.2.', meanings ?? noMeanings)).toBe(
+  const bindings = matchLine('172.21.0.2 modest_curie', '172.21.0.7 sad_bohr', noBindings)
+  expect(withValuesOfRun('`modest_curie.multihost` has 172.21.0.2.', bindings ?? noBindings)).toBe(
     '`sad_bohr.multihost` has 172.21.0.7.',
   )
 })

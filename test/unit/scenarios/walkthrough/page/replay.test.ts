@@ -4,7 +4,7 @@ import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import type { Typist } from '../../../../../scenarios/kit/host.ts'
 import { localSession } from '../../../../../scenarios/kit/terminal.ts'
-import { noMeanings } from '../../../../../scenarios/walkthrough/page/matcher.ts'
+import { noBindings } from '../../../../../scenarios/walkthrough/page/matcher.ts'
 import { parsePage } from '../../../../../scenarios/walkthrough/page/page.ts'
 import {
   type Reading,
@@ -62,26 +62,26 @@ async function replayed(
   body = steps,
   { update = false, before }: { update?: boolean; before?: (command: string) => Promise<void> } = {},
 ) {
-  const told: Replayed[] = []
-  const reading: Reading = { file: 'page.md', meanings: noMeanings, update: update ? [] : undefined }
+  const results: Replayed[] = []
+  const reading: Reading = { file: 'page.md', bindings: noBindings, update: update ? [] : undefined }
   const [, heading] = parsePage(text, 'page.md', ['net-1', 'net-2'])
-  const replay = replayOf(reading, (each) => told.push(each), before)
+  const replay = replayOf(reading, (each) => results.push(each), before)
   replay.begin(heading ?? { title: '', level: 2, line: 0, steps: [] })
   await body(replay)
   replay.finish()
-  return { told, reading }
+  return { results, reading }
 }
 
 test('a page whose commands are all run and print what it shows is replayed, step by step', async () => {
-  const { told } = await replayed(right)
-  expect(told.map(({ step, command, output }) => [step.line, step.host, command, output])).toEqual([
+  const { results } = await replayed(right)
+  expect(results.map(({ step, command, output }) => [step.line, step.host, command, output])).toEqual([
     [8, 'net-1', 'echo 1234567890ab', '1234567890ab'],
     [10, 'net-1', 'echo done', 'done'],
     [17, 'net-2', 'echo 1234567890ab again', '1234567890ab again'],
   ])
 })
 
-test('who wants to look before a command is typed is told of it first', async () => {
+test('`before` is called with a command before it is typed', async () => {
   const order: string[] = []
   const typist: Typist = {
     ...net1,
@@ -113,7 +113,7 @@ test.each([
   [
     'no command where the scenario types one',
     right.replace('$ echo done\ndone\n', ''),
-    '`echo done` on net-1 is not on the page: what comes next is at page.md:15, `echo aaaaaaaaaaaa again` on net-2',
+    '`echo done` on net-1 is not on the page: the next command is at page.md:15, `echo aaaaaaaaaaaa again` on net-2',
   ],
   [
     'fewer commands than the scenario types',
@@ -123,18 +123,22 @@ test.each([
   [
     'another output',
     right.replace('\ndone\n', '\nready\n'),
-    'page.md:11: on net-1 `echo done` printed something else than the page shows\n  page: ready\n  run:  done',
+    'page.md:11: the output on net-1 `echo done` differs from the page\n  page: ready\n  run:  done',
   ],
   [
     'more output',
     right.replace('\ndone\n', '\ndone\nand done\n'),
-    'page.md:12: on net-1 `echo done` printed something else',
+    'page.md:12: the output on net-1 `echo done` differs from the page',
   ],
-  ['less output', right.replace('\ndone\n', '\n'), 'page.md:11: on net-1 `echo done` printed something else'],
+  [
+    'less output',
+    right.replace('\ndone\n', '\n'),
+    'page.md:11: the output on net-1 `echo done` differs from the page',
+  ],
   [
     'another id for the same',
     right.replace('aaaaaaaaaaaa again\n```', 'bbbbbbbbbbbb again\n```'),
-    'page.md:18: on net-2 `echo 1234567890ab again` printed something else',
+    'page.md:18: the output on net-2 `echo 1234567890ab again` differs from the page',
   ],
   [
     'another host',
@@ -146,14 +150,14 @@ test.each([
   await expect(replayed(broken)).rejects.toThrow(message)
 })
 
-test('a command that fails is told with its exit code and output', async () => {
+test('a command that fails is reported with its exit code and output', async () => {
   const failing = '## A\n### B\n```sh net-1\n$ echo no; exit 3\nno\n```\n'
   await expect(
     replayed(failing, async ({ at }) => void (await at(net1).types`echo no; exit 3`)),
   ).rejects.toThrow('page.md:4: on net-1 `echo no; exit 3` failed with exit code 3:\nno')
 })
 
-test('a shell’s commands stand at its prompt, whatever its name in this run', async () => {
+test('a shell’s commands stand at its prompt, under its name in this run', async () => {
   const shell = "PS1='root@aaaaaaaaaaaa:/# ' bash --norc --noprofile"
   const text = `## A\n### B\n\`\`\`sh net-1\n$ ${shell}\nroot@aaaaaaaaaaaa:/# echo hello\nhello\nroot@aaaaaaaaaaaa:/# exit\nexit\n\`\`\`\n`
   const body = async ({ at }: Replay) => {
@@ -181,28 +185,28 @@ test('a shell that a failure has left open is ended, with what runs in it', asyn
 
 test('an update takes commands and outputs from the run, and their values everywhere else', async () => {
   const { reading } = await replayed(right.replace('\ndone\n', '\nold\n'), steps, { update: true })
-  expect(updatedPage(right.replace('\ndone\n', '\nold\n'), reading.update ?? [], reading.meanings)).toBe(
+  expect(updatedPage(right.replace('\ndone\n', '\nold\n'), reading.update ?? [], reading.bindings)).toBe(
     right.replaceAll('aaaaaaaaaaaa', '1234567890ab'),
   )
 })
 
 test.each([
   [
-    'a host that is none',
+    'an unknown host',
     '## A\n```sh net-9\n$ true\n```\n',
-    'page.md:2: a fence is of you, net-1, net-2, not of "net-9"',
+    'page.md:2: unknown host "net-9" of a fence: allowed are you, net-1, net-2',
   ],
   [
-    'a word that is none',
+    'an unknown word',
     '## A\n```sh net-1 sorted\n$ true\n```\n',
-    'page.md:2: a fence takes nspawn, vagrant, any-order, not "sorted"',
+    'page.md:2: unknown word "sorted" of a fence: allowed are nspawn, vagrant, any-order',
   ],
   [
     'output before a command',
     '## A\n```sh net-1\nhello\n```\n',
     'page.md:3: output without a command above it: hello',
   ],
-  ['a fence that is not closed', '## A\n```sh net-1\n$ true\n', 'page.md: its last fence is not closed'],
+  ['a fence that is not closed', '## A\n```sh net-1\n$ true\n', 'page.md: the last fence is not closed'],
   [
     'a terminal above the first heading',
     '```sh net-1\n$ true\n```\n',

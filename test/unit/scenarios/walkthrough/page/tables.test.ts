@@ -19,7 +19,7 @@ test.each([
   ['no end', file(two).replace('# multihost: end\n', '')],
   ['two pairs', file(two) + file(two)],
 ])('a hosts file with %s of the driver’s marks is an error', (_, text) => {
-  expect(() => drivers(text)).toThrow('has not one pair of the driver’s marks')
+  expect(() => drivers(text)).toThrow('must have one pair of the driver’s marks')
 })
 
 test('a ping was answered by the address that it says, and only if the one packet came back', () => {

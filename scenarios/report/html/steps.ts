@@ -1,25 +1,21 @@
 /**
- * The steps of a scenario. What the walkthrough types stands as on the page, with its output; what a scenario looks
- * up by itself is a line that opens.
+ * The steps of a scenario. A command of the walkthrough stands with its output, as on the page. A scenario's own
+ * look-up is a line that unfolds.
  */
 import { duration, shortIds } from '../format.ts'
+import type { Headings } from '../headings.ts'
 import { html, type Markup } from '../markup.ts'
 import type { Step } from '../steps.ts'
-import type { Walkthrough } from '../walkthrough.ts'
 
-export function stepsList(
-  steps: readonly Step[],
-  walkthrough: Walkthrough,
-  hosts: readonly string[],
-): Markup {
-  const show = (step: Step) => stepOf(step, walkthrough, hosts)
+export function stepsList(steps: readonly Step[], headings: Headings, hosts: readonly string[]): Markup {
+  const show = (step: Step) => stepOf(step, headings, hosts)
   if (!steps.some(({ line }) => line !== undefined)) return html`<ol class="steps">${steps.map(show)}</ol>`
   return html`<ol class="steps">${runsOf(steps).map((run) =>
     run[0]?.line !== undefined ? run.map(show) : lookUps(run, show),
   )}</ol>`
 }
 
-/** Neighbours of one kind: typed by the page, or not. */
+/** Splits the steps where they change between the page's commands and look-ups. */
 function runsOf(steps: readonly Step[]): Step[][] {
   const runs: Step[][] = []
   for (const step of steps) {
@@ -32,16 +28,16 @@ function runsOf(steps: readonly Step[]): Step[][] {
 
 function lookUps(steps: readonly Step[], show: (step: Step) => Markup): Markup {
   const ms = steps.reduce((sum, step) => sum + step.ms, 0)
-  const words = steps.length === 1 ? '1 look-up of its own' : `${steps.length} look-ups of its own`
+  const words = steps.length === 1 ? '1 look-up' : `${steps.length} look-ups`
   return html`<li class="lookups"><details><summary><span class="dim">${words}</span><span class="ms">${duration(ms)}</span></summary><ol class="steps">${steps.map(show)}</ol></details></li>`
 }
 
-function stepOf(step: Step, walkthrough: Walkthrough, hosts: readonly string[]): Markup {
+function stepOf(step: Step, headings: Headings, hosts: readonly string[]): Markup {
   const output = [step.stdout, step.stderr].map((text) => text.trimEnd()).filter((text) => text !== '')
   const head = html`${badge(step.host, hosts)}${step.container === undefined ? undefined : html`<span class="in">${step.container}</span>`}<code>${shortIds(step.command)}</code>${marks(step)}<span class="ms">${duration(step.ms)}</span>`
   const shown = output.length === 0 ? undefined : html`<pre>${clipped(shortIds(output.join('\n')))}</pre>`
   if (step.line !== undefined)
-    return html`<li class="typed"><div class="step">${head}</div>${where(step.line, walkthrough)}${shown}</li>`
+    return html`<li class="typed"><div class="step">${head}</div>${where(step.line, headings)}${shown}</li>`
   if (shown === undefined) return html`<li><div class="step">${head}</div></li>`
   return html`<li><details><summary class="step">${head}</summary>${shown}</details></li>`
 }
@@ -56,8 +52,8 @@ function marks({ code, wait }: Step): Markup {
   return html`${tries}${exit}`
 }
 
-function where(line: number, walkthrough: Walkthrough): Markup {
-  const heading = walkthrough(line)
+function where(line: number, headings: Headings): Markup {
+  const heading = headings(line)
   return html`<p class="where dim">walkthrough.md:${line}${heading === undefined ? '' : ` · ${heading}`}</p>`
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { median, percentile, summarize } from '../../bench/statistics.ts'
+import { median, percentile, summarize } from '../../../../scenarios/report/statistics.ts'
 
 test('the median is the middle sample, or the mean of the two in the middle', () => {
   expect(median([9, 1, 5])).toBe(5)

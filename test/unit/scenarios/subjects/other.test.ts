@@ -2,29 +2,29 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { otherDriver } from '../../../../scenarios/subjects/other-driver.ts'
+import { otherSubject } from '../../../../scenarios/subjects/other.ts'
 
 let folder: string
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'other-driver-'))
+  folder = mkdtempSync(join(tmpdir(), 'other-subject-'))
   for (const name of ['mine.sh', 'plain', 'overlay', 'My Driver'])
     writeFileSync(join(folder, name), '#!/bin/sh\n')
   for (const name of ['mine.sh', 'overlay', 'My Driver']) chmodSync(join(folder, name), 0o755)
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const named = (word: string) => otherDriver(join(folder, word)).name
+const named = (word: string) => otherSubject(join(folder, word)).name
 
 describe('the driver of --driver', () => {
-  test('is named after its file, or as it is told behind a colon', () => {
+  test('is named after its file, or by the name behind a colon', () => {
     expect(named('mine.sh')).toBe('mine')
     expect(named('mine.sh:other')).toBe('other')
     expect(named('overlay:fine')).toBe('fine')
   })
 
   test('fails the run when it fails a check, and Swarm does not', () => {
-    expect(otherDriver(join(folder, 'mine.sh')).mustPass).toBe(true)
-    expect(otherDriver('swarm')).toMatchObject({ name: 'swarm', mustPass: false })
+    expect(otherSubject(join(folder, 'mine.sh')).mustPass).toBe(true)
+    expect(otherSubject('swarm')).toMatchObject({ name: 'swarm', mustPass: false })
   })
 
   test.each([
@@ -33,7 +33,7 @@ describe('the driver of --driver', () => {
     ['./no/such/file', 'there is no file'],
     ['/tmp', '/tmp is not a file'],
   ])('%s is refused', (word, message) => {
-    expect(() => otherDriver(word)).toThrow(message)
+    expect(() => otherSubject(word)).toThrow(message)
   })
 
   test.each([
@@ -42,7 +42,7 @@ describe('the driver of --driver', () => {
     ['mine.sh:vxlan', 'the name vxlan is taken'],
     ['My Driver', '"My Driver" cannot name a driver'],
     ['mine.sh:', '"" cannot name a driver'],
-  ])('the file %s is refused, with the way out', (word, message) => {
+  ])('the file %s is refused, with a hint', (word, message) => {
     expect(() => named(word)).toThrow(message)
     expect(() => named(word)).toThrow(
       expect.objectContaining({ hint: expect.stringMatching(/chmod \+x|--driver .*:NAME/) }),

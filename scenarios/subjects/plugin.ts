@@ -1,49 +1,27 @@
 /**
- * `--driver`: another driver for the same hosts, and how they are made ready for it.
- *
- * `swarm` is the engine's own overlay. A path is somebody's plugin: an executable file that is copied to every
- * Docker host, started there as a service, and listens on the unix socket that its environment names. Our own driver
- * is stopped and the lab's `docker` taken away meanwhile, so that nothing passes by their doing.
+ * A plugin as a subject: an executable file that is copied to every Docker host, started there as a service, and
+ * listens on the unix socket that its environment names (docs/own-driver.md).
  */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, extname, resolve } from 'node:path'
 import { consulAddress } from '../../provision/lab/hosts.ts'
 import { LabError, unknown } from '../../provision/process/errors.ts'
-import type { Connection } from '../../provision/ssh/connection.ts'
 import { ScenarioFailure } from '../kit/failure.ts'
 import type { Host } from '../kit/host.ts'
-import { type Driver, swarm } from './driver.ts'
-import { joinSwarm } from './swarm.ts'
+import type { Subject } from '../kit/subject.ts'
+import type { Machine } from './other.ts'
 
-export interface OtherDriver {
+export interface Plugin {
   name: string
-  /** Whether a check that it fails is a failure of the run: its maker wants to know. Swarm is there to compare. */
-  mustPass: boolean
-  /** Before ours is run, so that one that does not start is told at once. */
-  install(machines: Machines): Promise<Driver>
-  /** From here on the hosts are its own. */
-  enter(machines: Machines): Promise<void>
-}
-
-export interface Machine {
-  host: Host
-  upload: Connection['upload']
-}
-export type Machines = readonly [Machine, Machine]
-
-export function otherDriver(word: string): OtherDriver {
-  if (word === 'swarm') {
-    return { name: 'swarm', mustPass: false, install: async () => swarm, enter: enterSwarm }
-  }
-  const { path, name } = pluginNamed(word)
-  const install = (machines: Machines) => installPlugin(path, name, machines)
-  return { name, mustPass: true, install, enter: stepAside }
+  /** Absolute path of the program. */
+  path: string
 }
 
 /** Names of the engine's own drivers, and of ours. */
 const taken = ['bridge', 'host', 'ipvlan', 'macvlan', 'none', 'null', 'overlay', 'default', 'swarm', 'vxlan']
 
-function pluginNamed(word: string): { path: string; name: string } {
+/** The plugin that `--driver PATH[:NAME]` names. Throws a LabError with the way to mend it. */
+export function pluginNamed(word: string): Plugin {
   const [, given = '', as] = /^(.*?)(?::([^/]*))?$/.exec(word) ?? []
   const path = resolve(given)
   if (!existsSync(path)) {
@@ -55,11 +33,10 @@ function pluginNamed(word: string): { path: string; name: string } {
     throw new LabError(`--driver ${word}: ${path} is not executable`, { hint: `chmod +x ${path}` })
   }
   const name = as ?? basename(path, extname(path))
-  const hint = `give it another: --driver ${given}:NAME`
+  const hint = `give it another name: --driver ${given}:NAME`
   if (!/^[a-z0-9][a-z0-9_.-]{0,63}$/.test(name)) {
-    throw new LabError(`"${name}" cannot name a driver: lower-case letters, digits, "_", "." and "-"`, {
-      hint,
-    })
+    const allowed = 'lower-case letters, digits, "_", "." and "-"'
+    throw new LabError(`"${name}" cannot name a driver: ${allowed}`, { hint })
   }
   if (taken.includes(name)) throw new LabError(`the name ${name} is taken: ${taken.join(', ')} are`, { hint })
   return { path, name }
@@ -74,22 +51,12 @@ function executable(path: string): boolean {
   }
 }
 
-async function enterSwarm(machines: Machines): Promise<void> {
-  await stepAside(machines)
-  await joinSwarm([machines[0].host, machines[1].host])
-}
-
-async function stepAside(machines: Machines): Promise<void> {
-  for (const { host } of machines) {
-    await host.succeed`systemctl stop multihost; rm -f /usr/local/bin/docker`
-  }
-}
-
 const unit = 'multihost-other-driver'
 const program = '/usr/local/lib/multihost-other-driver'
 const startsWithinMs = 10_000
 
-async function installPlugin(path: string, name: string, machines: Machines): Promise<Driver> {
+/** Starts the plugin on the machines. Throws a LabError with its log when it does not answer within 10 s. */
+export async function installPlugin({ path, name }: Plugin, machines: readonly Machine[]): Promise<Subject> {
   const socket = `/run/docker/plugins/${name}.sock`
   const content = readFileSync(path)
   const addresses = machines.map(({ host }) => host.address)
@@ -107,27 +74,17 @@ async function installPlugin(path: string, name: string, machines: Machines): Pr
     roles.push(await rolesOf(host, name, socket))
   }
   const ipam = roles.every((each) => each.includes('IpamDriver')) ? ['--ipam-driver', name] : []
-  return { name, create: ['-d', name, ...ipam], spreads: 'perhaps', lacks: {} }
+  return { name, create: ['-d', name, ...ipam], isOurs: false, spreads: 'perhaps', lacks: {} }
 }
 
-/** What the plugin says that it is, once it answers. */
+/** The interfaces that the plugin says it implements, once it answers. */
 async function rolesOf(host: Host, name: string, socket: string): Promise<string[]> {
-  const activate = [
-    'curl',
-    '-sf',
-    '--max-time',
-    '5',
-    '--unix-socket',
-    socket,
-    '-d',
-    '',
-    'http://plugin/Plugin.Activate',
-  ]
+  const activate = `curl -sf --max-time 5 --unix-socket ${socket} -d '' http://plugin/Plugin.Activate`
   try {
-    // A plugin that has ended is not waited for.
-    await host.within(startsWithinMs)
-      .waitUntilSucceeds`${activate} > /dev/null || ! systemctl -q is-active ${unit}`
-    const answer = JSON.parse(await host.succeed`${activate}`)
+    // The wait ends at once when the plugin's process has ended.
+    const answersOrEnded = `${activate} > /dev/null || ! systemctl -q is-active ${unit}`
+    await host.within(startsWithinMs).waitUntilSucceeds`sh -c ${answersOrEnded}`
+    const answer = JSON.parse(await host.succeed`sh -c ${activate}`)
     if (answer.Implements?.includes('NetworkDriver')) return answer.Implements
     throw new LabError(
       `${name} on ${host.name} is no network driver: Plugin.Activate answers ${JSON.stringify(answer)}`,

@@ -1,9 +1,11 @@
 /**
- * The heading under which a line of the walkthrough stands.
+ * Finds the heading of the walkthrough above a line.
  */
-export type Walkthrough = (line: number) => string | undefined
 
-export function headingsOf(page: string): Walkthrough {
+/** Line from 1 → the text of the heading above it. */
+export type Headings = (line: number) => string | undefined
+
+export function headingsOf(page: string): Headings {
   const lines = page.split('\n')
   const fenced = lines.map(
     (_, i) => lines.slice(0, i).filter((line) => /^\s*```/.test(line)).length % 2 === 1,

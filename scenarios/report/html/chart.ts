@@ -1,5 +1,6 @@
 /**
- * Bars on an axis of time, a row each, as SVG in percent: as wide as there is room, with text that keeps its size.
+ * A time chart as SVG: a row of bars each. Lengths are in percent, so the chart fills its space and the text keeps its
+ * size.
  */
 import { duration } from '../format.ts'
 import { html, type Markup } from '../markup.ts'
@@ -18,7 +19,7 @@ export function chart(rows: readonly Row[], span: Span): Markup {
   )}</svg><span class="ms"></span></div>`
 }
 
-/** One bar of all phases, and what each colour is. */
+/** All phases as one bar, with a legend. */
 export function stacked(phases: readonly Phase[]): Markup {
   const total = phases.reduce((sum, { ms }) => sum + ms, 0)
   const starts = phases.map((_, i) => phases.slice(0, i).reduce((sum, { ms }) => sum + ms, 0))
@@ -53,7 +54,7 @@ function anchor(ms: number): Markup {
   return ms === 0 ? html`text-anchor="start"` : html`text-anchor="middle"`
 }
 
-/** Four or so, at round times, none where its text would leave the picture. */
+/** About four ticks at round times; none whose text would be cut off at the right. */
 function ticksOf(ms: number): number[] {
   const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5]
   const step = steps.find((each) => ms / each <= 5) ?? 36e5

@@ -1,5 +1,5 @@
 /**
- * What a list of samples comes down to: the median with its spread, and percentiles.
+ * Statistics of samples: the median, percentiles and a summary of both.
  */
 export interface Summary {
   count: number
@@ -21,15 +21,16 @@ export function summarize(samples: readonly number[]): Summary {
   }
 }
 
-/** The middle one; of an even number, the mean of the two in the middle. NaN of none. */
+/** The middle sample; of an even number of samples, the mean of the two in the middle. NaN without samples. */
 export function median(samples: readonly number[]): number {
   const sorted = ascending(samples)
   const middle = sorted.length / 2
-  const [below, above] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]]
-  return ((below ?? Number.NaN) + (above ?? Number.NaN)) / 2
+  const below = sorted[Math.ceil(middle) - 1] ?? Number.NaN
+  const above = sorted[Math.floor(middle)] ?? Number.NaN
+  return (below + above) / 2
 }
 
-/** Nearest rank: the smallest sample that `percent` of all are not above, so always one that was measured. */
+/** Nearest rank: the smallest sample that at least `percent` of the samples do not exceed. NaN without samples. */
 export function percentile(samples: readonly number[], percent: number): number {
   const rank = Math.max(1, Math.ceil((percent / 100) * samples.length))
   return ascending(samples)[rank - 1] ?? Number.NaN
