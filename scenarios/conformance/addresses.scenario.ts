@@ -1,12 +1,12 @@
 /**
- * No two containers ever get one address, and what is asked for is given.
+ * Addresses are unique, and a requested address is given.
  */
 import { expect } from 'vitest'
 import { sharedNetwork } from '../kit/network.ts'
 import { together } from '../kit/together.ts'
 import { scenario } from './scenario.ts'
 
-scenario('both hosts start containers at once, and every address is unique', async ({ net1, net2 }) => {
+scenario('both hosts start containers at once, and all addresses are different', async ({ net1, net2 }) => {
   await using crowd = await sharedNetwork([net1, net2], 'crowd')
   const start = `seq 6 | xargs -P 6 -I{} docker run -d --name crowd-{} --network ${crowd.name} debian:13 sleep infinity`
   const ask = `docker ps -q --filter network=${crowd.name} | xargs docker inspect -f '{{.NetworkSettings.Networks.crowd.IPAddress}}'`
@@ -19,7 +19,7 @@ scenario('both hosts start containers at once, and every address is unique', asy
   await together([net1, net2].map((host) => host.succeed`docker ps -aq | xargs docker rm -f`))
 })
 
-scenario('--ip is kept, and refused to a second container', async ({ net1, net2 }) => {
+scenario('--ip is given, and refused to a second container', async ({ net1, net2 }) => {
   await using fixed = await sharedNetwork([net1, net2], 'fixed', ['--subnet', '10.40.0.0/24'])
   await using a = await net1.run({ name: 'one', network: fixed.name, args: ['--ip', '10.40.0.77'] })
   await using b = await net2.run({ name: 'two', network: fixed.name })
@@ -30,7 +30,7 @@ scenario('--ip is kept, and refused to a second container', async ({ net1, net2 
   expect(await net2.succeed`docker ps -aq --filter name=late`, 'what could not be started').toBe('')
 })
 
-scenario('--mac-address is kept', async ({ net1, net2 }) => {
+scenario('--mac-address is given', async ({ net1, net2 }) => {
   const mac = '02:42:de:ad:be:ef'
   await using blue = await sharedNetwork([net1, net2], 'blue')
   await using a = await net1.run({ name: 'one', network: blue.name, args: ['--mac-address', mac] })

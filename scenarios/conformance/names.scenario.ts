@@ -1,11 +1,11 @@
 /**
- * Containers find each other by name on all hosts, in whichever way the driver or the engine tells them.
+ * Containers find each other by name on all hosts, by hosts files or by DNS.
  */
 import type { Container } from '../kit/host.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
-/** The name has that address and no other. */
+/** The name resolves to that address alone. */
 const knows = (asker: Container, name: string, address: string) =>
   asker.waitUntilSucceeds`[ "$(timeout 5 getent ahostsv4 ${name} | awk '{print $1}' | sort -u)" = ${address} ]`
 const doesNotKnow = (asker: Container, name: string) =>
@@ -21,7 +21,7 @@ scenario('a container on the other host is found by its name and by its alias', 
   await web.succeed`ping -c1 -W1 asker.foobar`
 })
 
-scenario('a name is gone when its container stops, and back when it starts', async ({ net1, net2 }) => {
+scenario('a name is removed when its container stops, and added when it starts', async ({ net1, net2 }) => {
   await using foobar = await sharedNetwork([net1, net2], 'foobar')
   await using asker = await net1.run({ name: 'asker', network: foobar.name })
   await using web = await net2.run({ name: 'web', network: foobar.name })

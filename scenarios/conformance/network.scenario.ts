@@ -1,11 +1,11 @@
 /**
- * One network on all hosts: made on one, used on the others, apart from its neighbours, and gone from all.
+ * One network on all hosts: created on one host, used on the others, isolated from other networks, removed from all.
  */
 import { expect } from 'vitest'
 import { createdOnFirst, pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
-scenario('a network made on one host can be used on the other', async ({ net1, net2 }) => {
+scenario('a network created on one host can be used on the other', async ({ net1, net2 }) => {
   await using foobar = await createdOnFirst([net1, net2], 'foobar')
   await net2.waitUntilSucceeds`docker run --rm --network ${foobar.name} debian:13 true`
   await using two = await pair(net1, net2, foobar.name)
@@ -13,16 +13,16 @@ scenario('a network made on one host can be used on the other', async ({ net1, n
 })
 
 scenario(
-  'a network that the other host uses outlives its removal, and goes from both when nobody uses it',
+  'a network that the other host uses survives its removal, and is removed from both when no host uses it',
   async ({ net1, net2 }) => {
     await using used = await sharedNetwork([net1, net2], 'used')
     await using user = await net2.run({ name: 'user', network: used.name })
-    await net1.run`/usr/bin/docker network rm ${used.name}` // refused or put back: both will do
+    await net1.run`/usr/bin/docker network rm ${used.name}` // a driver may refuse it or create the network again
     await net1.waitUntilSucceeds`docker network inspect ${used.name}`
     await using other = await net1.run({ name: 'other', network: used.name })
     expect(other.address).not.toBe(user.address)
     await other.waitUntilSucceeds`ping -c1 -W1 ${user.address}`
-    // With the scope go the containers and then the network, from both hosts.
+    // At the end of the scope the containers are removed, and then the network, from both hosts.
   },
 )
 
@@ -31,7 +31,10 @@ scenario('networks are isolated from each other', async ({ net1, net2 }) => {
   await using green = await sharedNetwork([net1, net2], 'green')
   await using two = await pair(net1, net2, blue.name)
   await using lone = await net2.run({ name: 'lone', network: green.name })
+  await using member = await net1.run({ name: 'member', network: green.name })
   await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
+  await lone.waitUntilSucceeds`ping -c1 -W1 ${member.address}`
+  await member.waitUntilSucceeds`ping -c1 -W1 ${lone.address}`
   await two.a.fail`ping -c1 -W1 ${lone.address}`
   await two.b.fail`ping -c1 -W1 ${lone.address}`
   await lone.fail`ping -c1 -W1 ${two.a.address}`

@@ -1,12 +1,12 @@
 /**
- * What restarts comes back, and what does not goes on meanwhile.
+ * Restarts of containers and engines: they come back with their networks, and other traffic goes on.
  */
 import { expect } from 'vitest'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from './scenario.ts'
 
-// systemd refuses a unit that was started too often, which is not what is tested here.
+// systemd limits the number of starts; the scenarios restart the engine more often.
 const restart = 'systemctl reset-failed docker; systemctl restart docker'
 
 scenario('a container that restarts is reachable again, both ways', async ({ net1, net2 }) => {

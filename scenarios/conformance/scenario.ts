@@ -1,5 +1,5 @@
 /**
- * A scenario for any driver. One that failed may have left containers and networks, and must not spoil the next.
+ * A scenario for any driver. After a failure, the containers and networks that it left are removed before the next.
  */
 import { clear } from '../kit/clear.ts'
 import { scenario as base } from '../kit/scenario.ts'
@@ -15,5 +15,5 @@ export const scenario = base.extend<{ clean: undefined }>({
   ],
 })
 
-/** Another file's last scenario may have failed, too. */
+/** True at first: the last scenario of another file may have failed. */
 let dirty = true

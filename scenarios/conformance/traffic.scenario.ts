@@ -1,5 +1,5 @@
 /**
- * What crosses: ping, bulk TCP and UDP, frames of exactly the MTU, both ways; and the way out and in.
+ * Traffic between containers: ping, bulk TCP and UDP, frames of exactly the MTU; and traffic to and from outside.
  */
 import { expect } from 'vitest'
 import { pair, sharedNetwork } from '../kit/network.ts'
@@ -24,7 +24,7 @@ scenario('containers on two hosts ping each other', async ({ net1, net2 }) => {
 })
 
 scenario(
-  'the first packet between containers that have just started arrives, ten times out of ten',
+  'the first packet of a container that has just started arrives, ten times out of ten',
   async ({ net1, net2 }) => {
     await using blue = await sharedNetwork([net1, net2], 'blue')
     await using two = await pair(net1, net2, blue.name)
@@ -36,7 +36,7 @@ scenario(
   },
 )
 
-scenario('bulk TCP and UDP cross', async ({ net1, net2 }) => {
+scenario('bulk TCP and UDP pass between hosts', async ({ net1, net2 }) => {
   await using blue = await sharedNetwork([net1, net2], 'blue')
   await using two = await pair(net1, net2, blue.name)
   const { a, b } = two
@@ -59,15 +59,20 @@ scenario('a frame of exactly the MTU passes with DF set, one byte more does not'
   expect(await a.fail`ping -c1 -W1 -M do -s ${mtu - 27} ${b.address}`).toMatch(/too long|mtu/i)
 })
 
-scenario('there is a way out, and a published port is a way in', async ({ net1, net2, consulServer }) => {
-  await using blue = await sharedNetwork([net1, net2], 'blue')
-  await using server = await net1.run({
-    ...{ name: 'server', network: blue.name, args: ['-p', '8080:5201'] },
-    command: ['iperf3', '-s'],
-  })
-  await server.succeed`ping -c1 -W1 ${consulServer.address}`
-  await net2.waitUntilSucceeds`timeout 2 iperf3 -c ${net1.address} -p 8080 -n 1M`
-})
+scenario(
+  'a container reaches the outside, and a published port is reached from outside',
+  async ({ net1, net2, consulServer }) => {
+    await using blue = await sharedNetwork([net1, net2], 'blue')
+    await using server = await net1.run({
+      name: 'server',
+      network: blue.name,
+      args: ['-p', '8080:5201'],
+      command: ['iperf3', '-s'],
+    })
+    await server.succeed`ping -c1 -W1 ${consulServer.address}`
+    await net2.waitUntilSucceeds`timeout 2 iperf3 -c ${net1.address} -p 8080 -n 1M`
+  },
+)
 
 scenario('IPv6: dual-stack containers reach each other over both', async ({ net1, net2 }) => {
   const subnets = ['--ipv6', '--subnet', '10.66.0.0/24', '--subnet', 'fd00:66::/64']
@@ -78,5 +83,5 @@ scenario('IPv6: dual-stack containers reach each other over both', async ({ net1
   const six = await net2.succeed`docker inspect -f ${ask} two`
   expect(six).toMatch(/^fd00:66::/)
   await a.succeed`ping -c1 -W1 ${b.address}`
-  await a.waitUntilSucceeds`ping -6 -c1 -W1 ${six}` // duplicate address detection takes its second
+  await a.waitUntilSucceeds`ping -6 -c1 -W1 ${six}` // duplicate address detection takes a second
 })

@@ -1,5 +1,6 @@
 /**
- * A bad network, and hosts that stand still: what goes on meanwhile, and that all is right within 5 s afterwards.
+ * A lossy network, a slow network, and processes that are stopped: traffic goes on, and the lab converges within 5 s
+ * after the fault is healed.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -8,7 +9,7 @@ import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 
 scenario(
-  'a network that loses a fifth: containers start, are reached and known, and nothing is given out twice',
+  'a network that loses a fifth of the packets: containers start, are reached by name, and have different addresses',
   async ({ net1, net2, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       await using lossy = await faults.lose(net1, 20, net2)
@@ -24,7 +25,7 @@ scenario(
 )
 
 scenario(
-  'a network that is 100 ms late: containers start, and are reached and known',
+  'a network with a delay of 100 ms: containers start and are reached by name',
   async ({ net1, net2, consulServer, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       await using slow = await faults.slow(net1, 100, consulServer)
@@ -42,12 +43,12 @@ scenario(
 )
 
 scenario(
-  'an engine that stands still: its containers learn of new ones elsewhere all the same',
+  'a stopped engine: its containers learn the names of new containers on other hosts',
   async ({ net1, net2, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       const hostsFile = await net1.succeed`docker inspect -f ${'{{.HostsPath}}'} ${a.id}`
       await using paused = await faults.pause(net1, 'docker')
-      // What runs on net-1 is asked from net-2: `docker exec` hangs as well.
+      // Pings from net-2, because `docker exec` on net-1 hangs too.
       const lost = await lostWhile(b, a, async () => {
         await net1.fail`timeout 2 docker ps`
         await net1.succeed`timeout 5 multihost status > /dev/null`
@@ -65,7 +66,7 @@ scenario(
 )
 
 scenario(
-  'a Consul that stands still for a minute: what runs goes on, and everything is as before when it wakes',
+  'a Consul that is stopped for a minute: traffic goes on, and containers start again when it continues',
   { timeout: 240_000 },
   async ({ net1, net2, consulServer, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {

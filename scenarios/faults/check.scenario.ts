@@ -1,6 +1,6 @@
 /**
- * `multihost check` finds what somebody broke by hand in Consul, in the kernel or in a container, names it, and
- * `--repair` mends it, without a container losing its address.
+ * `multihost check` finds and names what was changed by hand in Consul, in the kernel or in a container. `--repair`
+ * repairs it, and no container loses its address.
  */
 import { expect } from 'vitest'
 import type { Container, Host } from '../kit/host.ts'
@@ -14,7 +14,7 @@ interface Lab {
   b: Container
 }
 
-/** A network with a container on each host, which agrees before it is broken and in which all is well afterwards. */
+/** Runs `body` with a container on each host of a network. Checks before and after it that all planes agree. */
 async function withPair(net1: Host, net2: Host, body: (lab: Lab) => Promise<void>): Promise<void> {
   await using network = await sharedNetwork([net1, net2], 'checked')
   await using a = await net1.run({ name: 'one', network: 'checked' })
@@ -27,13 +27,13 @@ async function withPair(net1: Host, net2: Host, body: (lab: Lab) => Promise<void
   await a.waitUntilSucceeds`ping -c1 -W1 two.checked`
 }
 
-/** Breaks it and looks at once, before a loop may mend it; again when a loop was faster. */
+/** Breaks something and checks at once, before a loop repairs it. Tries again when a loop was faster. */
 async function foundAtOnce(host: Host, breakIt: string, sentence: string): Promise<void> {
   const line = `${breakIt}; multihost check --within=0 | tee /dev/stderr | grep -q ${JSON.stringify(sentence)}`
   await host.waitUntilSucceeds`bash -c ${line}`
 }
 
-/** Lasts until it is repaired. */
+/** For differences that no loop repairs. */
 async function foundAndRepaired(host: Host, object: string): Promise<void> {
   const { code, stdout } = await host.run`multihost check --within=2 --json`
   expect(code).toBe(1)
@@ -43,7 +43,7 @@ async function foundAndRepaired(host: Host, object: string): Promise<void> {
 }
 
 scenario(
-  'an FDB entry and a neighbour that are gone are found, and mended by the loop',
+  'a missing FDB entry and a missing neighbour are found, and restored by the loop',
   async ({ net1, net2 }) => {
     await withPair(net1, net2, async ({ network, b }) => {
       const inside = `nsenter --net=/var/run/docker/netns/${network.slice(0, 12)}`
@@ -61,7 +61,7 @@ scenario(
 )
 
 scenario(
-  'a claim that is gone from Consul is found until it is repaired',
+  'a claim that was deleted in Consul is found, and repaired',
   async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network }) => {
       const vni =
@@ -75,7 +75,7 @@ scenario(
 )
 
 scenario(
-  'the lease of a container that runs, deleted in Consul, is found and made again',
+  'the lease of a running container, deleted in Consul, is found and repaired',
   async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network, a }) => {
       await consulServer.succeed`curl -sf -X DELETE ${`${storeUrl}/addresses/${network}/${a.address}`}`
@@ -86,7 +86,7 @@ scenario(
 )
 
 scenario(
-  'the endpoint of a container that runs, deleted in Consul, comes back before its links go',
+  'the endpoint of a running container, deleted in Consul, is restored before its links are removed',
   async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network, a, b }) => {
       const ask = '{{range .NetworkSettings.Networks}}{{.EndpointID}}{{end}}'
@@ -100,7 +100,7 @@ scenario(
 )
 
 scenario(
-  'an endpoint that Docker does not have is found, and repair takes it out of Consul',
+  'an endpoint that Docker does not have is found, and repair removes it from Consul',
   async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async ({ network }) => {
       const id = 'f'.repeat(64)
@@ -114,14 +114,14 @@ scenario(
   },
 )
 
-scenario('a link that no container took is found, and removed by the loop', async ({ net1, net2 }) => {
+scenario('a stray link is found, and removed by the loop', async ({ net1, net2 }) => {
   await withPair(net1, net2, async () => {
     const add = 'ip link add vxcdeadbeef type veth peer name probe0'
     await foundAtOnce(net1, add, 'link vxcdeadbeef of the host: found a link, expected nothing')
   })
 })
 
-scenario('a hosts file without its names is found, and mended by the loop', async ({ net1, net2 }) => {
+scenario('a hosts file without its names is found, and restored by the loop', async ({ net1, net2 }) => {
   await withPair(net1, net2, async ({ a }) => {
     const empty = `docker exec ${a.id} sh -c 'echo 127.0.0.1 localhost > /etc/hosts'`
     await foundAtOnce(net1, empty, 'container one: found other lines')
@@ -129,7 +129,7 @@ scenario('a hosts file without its names is found, and mended by the loop', asyn
 })
 
 scenario(
-  'a Consul or a Docker that does not answer is unknown, and not a difference',
+  'a Consul or a Docker that does not answer is reported as unknown, not as a difference',
   async ({ net1, net2, consulServer }) => {
     await withPair(net1, net2, async () => {
       for (const [host, unit, words] of [

@@ -1,10 +1,10 @@
 /**
- * The driver dies at every point where it has written, for each verb: after its restart the planes agree, nothing is
- * leaked, nothing that lives is lost, and the user's command succeeded or can be given again.
+ * The driver crashes after each of its writes, for each verb. After its restart Consul, the kernel and Docker agree,
+ * nothing is leaked, running containers lose no packet, and the user's command has succeeded or succeeds when repeated.
  *
- * The points are counted by the driver itself (driver/daemon/crash-points.ts): point 1, 2, 3, … is let die until a number is
- * not reached any more; first on the host where the command is typed, then on the other one, whose driver follows it.
- * Two pairs of containers ping each other all the while, on the same network and on another.
+ * The driver counts its writes (driver/daemon/crash-points.ts). The sweep has it crash at write 1, 2, 3, … until a
+ * number is not reached: first on the host where the command runs, then on the other host, whose driver follows.
+ * Two pairs of containers ping each other meanwhile, one on the same network and one on another.
  */
 import { afterAll, beforeAll, expect } from 'vitest'
 import { markdownTable } from '../../driver/cli/table.ts'
@@ -20,17 +20,17 @@ import { inventory } from '../kit/steady.ts'
 const file = '/run/multihost/crash-at'
 const dropIn = '/etc/systemd/system/multihost.service.d/crash-points.conf'
 const docker = '/usr/bin/docker'
-/** Of the network that the verbs are about; named, so that a service can be attached on the host that made it. */
+/** Of the network that the verbs change; given, so that a service can be attached on the host that created it. */
 const subnet = ['--subnet', '10.77.0.0/24']
 
 interface Verb {
   title: string
-  /** What must be before. */
+  /** Command that sets up the state before the verb. */
   prepare?: string
   command: string
-  /** After a failure: what is typed to have it all the same. */
+  /** Command after a failure: it must reach the same state. */
   again: string
-  /** True afterwards. */
+  /** Command that succeeds in the state after the verb. */
   done: string
   undo: string
 }
@@ -55,54 +55,72 @@ const publish = `multihost service publish crashed.swept && ${onBridge}`
 const verbs: Verb[] = [
   {
     title: 'network create',
-    ...{ command: create, again: create, done: isMade, undo: `${docker} network rm made` },
+    command: create,
+    again: create,
+    done: isMade,
+    undo: `${docker} network rm made`,
   },
   {
     title: 'network rm',
-    ...{ prepare: create, command: `${docker} network rm made`, again: `${docker} network rm made` },
-    ...{ done: hasNo('made'), undo: 'true' },
+    prepare: create,
+    command: `${docker} network rm made`,
+    again: `${docker} network rm made`,
+    done: hasNo('made'),
+    undo: 'true',
   },
   {
     title: 'run',
-    ...{
-      command: onSwept,
-      again: `${forget}; ${onSwept}`,
-      done: `${running} true ] && ${isOn}`,
-      undo: forget,
-    },
+    command: onSwept,
+    again: `${forget}; ${onSwept}`,
+    done: `${running} true ] && ${isOn}`,
+    undo: forget,
   },
   {
     title: 'stop',
-    ...{ prepare: onSwept, command: `${docker} stop -t 0 moved`, again: `${docker} stop -t 0 moved` },
-    ...{ done: `${running} false ]`, undo: forget },
+    prepare: onSwept,
+    command: `${docker} stop -t 0 moved`,
+    again: `${docker} stop -t 0 moved`,
+    done: `${running} false ]`,
+    undo: forget,
   },
   {
     title: 'network connect',
-    ...{ prepare: onBridge, command: `${docker} network connect swept moved` },
-    ...{ again: `${docker} network connect swept moved`, done: isOn, undo: forget },
+    prepare: onBridge,
+    command: `${docker} network connect swept moved`,
+    again: `${docker} network connect swept moved`,
+    done: isOn,
+    undo: forget,
   },
   {
     title: 'network disconnect',
-    ...{ prepare: onSwept, command: `${docker} network disconnect swept moved` },
-    ...{ again: `${docker} network disconnect swept moved`, done: isOff, undo: forget },
+    prepare: onSwept,
+    command: `${docker} network disconnect swept moved`,
+    again: `${docker} network disconnect swept moved`,
+    done: isOff,
+    undo: forget,
   },
   {
     title: 'service attach',
-    ...{ prepare: publish, command: attach, again: attach, done: isAttached },
+    prepare: publish,
+    command: attach,
+    again: attach,
+    done: isAttached,
     undo: `multihost service detach moved crashed.swept; ${unpublish}`,
   },
   {
     title: 'service detach',
-    ...{ prepare: `${publish} && ${attach}`, command: 'multihost service detach moved crashed.swept' },
+    prepare: `${publish} && ${attach}`,
+    command: 'multihost service detach moved crashed.swept',
     again: 'multihost service detach moved crashed.swept',
-    ...{ done: isDetached, undo: unpublish },
+    done: isDetached,
+    undo: unpublish,
   },
 ]
 
 beforeAll(async () => {
   const { net1, net2 } = await labHosts()
   for (const host of [net1, net2]) {
-    // the unit's half second before it starts again is nothing that is looked at here
+    // A shorter delay than the unit's half second before a restart, for a shorter run.
     const unit = `[Service]\nEnvironment=${crashVariable}=${file}\nRestartSec=50ms\n`
     await host.succeed`mkdir -p $(dirname ${dropIn}) && printf ${unit} > ${dropIn}`
     await restartDriver(host)
@@ -121,15 +139,15 @@ async function restartDriver(host: Host): Promise<void> {
   await host.succeed`systemctl daemon-reload && systemctl restart multihost`
 }
 
-/** Verb, victim, and how many points there were. */
-const swept: string[][] = []
-afterAll(() => console.log(markdownTable(['on net-1', 'the driver of', 'dies at so many points'], swept)))
+/** Rows of verb, host of the crashed driver, number of crash points. */
+const results: string[][] = []
+afterAll(() => console.log(markdownTable(['verb on net-1', 'driver that crashes', 'crash points'], results)))
 
 for (const verb of verbs) {
   for (const victim of ['net1', 'net2'] as const) {
     const who = victim === 'net1' ? 'the driver' : 'the other host’s driver'
     scenario(
-      `${verb.title}: ${who} may die at every point where it has written`,
+      `${verb.title}: ${who} may crash after each write`,
       { timeout: 600_000 },
       async ({ net1, net2 }) => {
         await using _steady = await sharedNetwork([net1, net2], 'steady')
@@ -141,14 +159,14 @@ for (const verb of verbs) {
         const lost = { elsewhere: 0, here: 0 }
         lost.elsewhere = await lostWhile(one, two, async () => {
           lost.here = await lostWhile(three, four, async () => {
-            const dying = { net1, net2 }[victim]
-            const points = await sweep(verb, dying, net1, net2).finally(async () => {
-              await dying.run`rm -f ${file}`
+            const victimHost = { net1, net2 }[victim]
+            const points = await sweep(verb, victimHost, net1, net2).finally(async () => {
+              await victimHost.run`rm -f ${file}`
               await net1.run`sh -c ${verb.undo}`
             })
-            console.log(`${verb.title}, ${dying.name} dies:\n  ${points.join('\n  ')}`)
-            swept.push([verb.title, dying.name, String(points.length)])
-            expect(points.length, 'points to die at').toBeGreaterThan(0)
+            console.log(`${verb.title}, the driver of ${victimHost.name} crashes:\n  ${points.join('\n  ')}`)
+            results.push([verb.title, victimHost.name, String(points.length)])
+            expect(points.length, 'crash points').toBeGreaterThan(0)
           })
         })
         expect(lost).toEqual({ elsewhere: 0, here: 0 })
@@ -157,7 +175,7 @@ for (const verb of verbs) {
   }
 }
 
-/** The verb on net-1, again and again, until the victim has no further point to die at. */
+/** Repeats the verb on net-1 until the victim's driver has no further crash point. Resolves with a line per point. */
 async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<string[]> {
   const points: string[] = []
   const before = await inventory()
@@ -173,28 +191,28 @@ async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<
     const isOver = (await victim.run`test -e ${file}`).code === 0
     const point = (await victim.run`tail -n 1 ${file}.log`).stdout.trim().slice(0, 200)
     await victim.succeed`rm -f ${file}`
-    expect((await lifeOf(victim)) === life, `lives on after ${point}`).toBe(isOver)
+    expect((await lifeOf(victim)) === life, `the driver goes on after ${point}`).toBe(isOver)
     if (code !== 0) {
       expect(stderr, point).toMatch(clear)
       await net1.run`sh -c ${verb.again}`
     }
     await net1.waitUntilSucceeds`sh -c ${verb.done}`
     await net1.run`sh -c ${verb.undo}`
-    await agree(`after undoing ${verb.title} (${point})`, net1, net2)
+    await agree(`after reverting ${verb.title} (${point})`, net1, net2)
     expect(await inventory(), point).toEqual(before)
     if (isOver) return points
     points.push(`${point}: ${code === 0 ? 'succeeded' : stderr.trim().slice(0, 300)}`)
   }
 }
 
-/** What a person makes something of. */
+/** The error names our driver. */
 const clear = /multihost/
 
 async function agree(when: string, ...hosts: Host[]): Promise<void> {
   expect(await planeDifferences(hosts), when).toEqual([])
 }
 
-/** Another text after every start of the driver. */
+/** A text that changes with every start of the driver. */
 function lifeOf(host: Host): Promise<string> {
   return host.succeed`systemctl show -p MainPID -p NRestarts multihost`
 }

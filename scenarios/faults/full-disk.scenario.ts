@@ -1,6 +1,6 @@
 /**
- * A disk without a byte left, on a host and under Consul: nothing that runs is disturbed, what cannot be done is refused
- * in words, and all is right within 5 s of there being room again.
+ * A full disk, on a host and under Consul: running containers are not disturbed, new ones are refused with the reason,
+ * and the lab converges within 5 s after space is free again.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -11,7 +11,7 @@ import { withSteadyPair } from '../kit/steady.ts'
 const starts = 'docker run --rm --network steady debian:13 true'
 
 scenario(
-  'a full disk on a host: names and traffic of what runs there stay, other hosts are free',
+  'a full disk on a host: its running containers keep names and traffic, other hosts start containers',
   { timeout: 240_000 },
   async ({ net1, net2, faults }) => {
     await using engineDisk = await faults.smallDisk(net1, '/var/lib/docker', 'docker.socket', 'docker')
@@ -34,7 +34,7 @@ scenario(
       await fullDriver.heal()
       await converged([net1, net2], [a, b])
       await net1.within(convergesWithinMs).waitUntilSucceeds`sh -c ${starts}`
-      // The copy on disk is kept up again, so that a start without Consul knows what there is.
+      // The copy on disk is current again: a start without Consul needs it.
       await using after = await net2.run({ name: 'after', network: 'steady' })
       await net1.within(convergesWithinMs)
         .waitUntilSucceeds`grep -q ${after.id} /var/lib/multihost/snapshot.json`
@@ -43,7 +43,7 @@ scenario(
 )
 
 scenario(
-  'a full disk under Consul: what runs goes on, new containers are refused with the reason, and then start again',
+  'a full disk under Consul: traffic goes on, new containers are refused with the reason, and start when there is space',
   { timeout: 240_000 },
   async ({ net1, net2, consulServer, faults }) => {
     await using disk = await faults.smallDisk(consulServer, '/var/lib/consul', 'consul')

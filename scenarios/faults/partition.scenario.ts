@@ -1,6 +1,6 @@
 /**
- * Who may do what while a host is cut off from Consul, from another host or from both; and that all agree again within
- * 5 s of healing.
+ * A host that is cut off from Consul, from another host or from both: what each host can still do, and convergence
+ * within 5 s after the partition is healed.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -10,14 +10,14 @@ import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 
-/** A new container is refused within 5 s, with words that name the reason. */
+/** Checks that a new container is refused within 5 s, with an error that names Consul. */
 async function refusesNew(host: Host): Promise<void> {
   const words = await host.fail`timeout 5 docker run --rm --network steady debian:13 true`
   expect(words).toMatch(/Consul/)
 }
 
 scenario(
-  'a host cut off from Consul: what runs goes on and may end, nothing new starts there, the others are free',
+  'a host cut off from Consul: its containers run and stop, new ones are refused, other hosts are not affected',
   async ({ net1, net2, consulServer, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       await using ending = await net1.run({ name: 'ending', network: 'steady' })
@@ -46,7 +46,7 @@ scenario(
 )
 
 scenario(
-  'two hosts cut off from each other: both may start containers and make networks, which meet when it is over',
+  'two hosts cut off from each other: both start containers and create networks, and all meet when it is healed',
   async ({ net1, net2, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       await using cut = await faults.partition(net1, net2)
@@ -67,7 +67,7 @@ scenario(
 )
 
 scenario(
-  'a host cut off from all: its containers reach each other, the rest goes on without it, and all meet again',
+  'a host cut off from all: its containers reach each other, other hosts go on, and all meet when it is healed',
   async ({ net1, net2, consulServer, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       await using beside = await net1.run({ name: 'beside', network: 'steady' })
@@ -89,7 +89,7 @@ scenario(
 )
 
 scenario(
-  'a host whose cable is out, and in again, for longer than its session lives',
+  'a host that is unplugged for longer than its session’s TTL comes back',
   async ({ net1, net2, faults }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
       await using unplugged = await faults.unplug(net1)

@@ -1,5 +1,5 @@
 /**
- * What is running goes on while the driver, the engine or Consul restarts, and everything is right again by itself.
+ * Restarts of the driver, the engine, Consul and a host: traffic goes on, and everything recovers by itself.
  */
 import { expect } from 'vitest'
 import { lostWhile } from '../kit/pings.ts'
@@ -70,7 +70,7 @@ scenario(
 )
 
 scenario(
-  'a Consul that hangs is an error within 5 s, and traffic goes on',
+  'Consul hangs: a new container is an error within 5 s, and traffic goes on',
   { timeout: 120_000 },
   async ({ net1, net2, consulServer }) => {
     await withSteadyPair(net1, net2, async (a, b) => {
@@ -92,7 +92,7 @@ scenario(
   },
 )
 
-// systemd refuses a unit that was started too often, which is not what is tested here.
+// systemd limits the number of starts; the scenarios restart the engine more often.
 const restart = 'systemctl reset-failed docker; systemctl restart docker'
 const kill = 'systemctl kill -s KILL docker'
 

@@ -1,6 +1,5 @@
 /**
- * A Consul that asks for tokens and speaks TLS: who may do what, where the secrets are, and what is said when one of
- * them is wrong.
+ * A Consul with ACLs and TLS: what a host's token allows, where the secrets are, and the errors of a wrong secret.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,13 +17,13 @@ const options = '/etc/default/docker'
 let foreignAuthority = ''
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'authority-'))
-  await authority(join(folder, 'other'), 'somebody else')
+  await authority(join(folder, 'other'), 'another authority')
   foreignAuthority = readFileSync(join(folder, 'other.pem'), 'utf8')
   rmSync(folder, { recursive: true })
 })
 
 scenario(
-  'no secret is in an argument, a log, or a file that others may read',
+  'no secret is in an argument, a log, or a file that other users can read',
   async ({ needs, net1, net2, consulServer }) => {
     needs('secure')
     await consulServer.succeed`sed -n 's/.*Token: \(.*\)"/\1/p' /root/.curlrc > /run/secret; chmod 600 /run/secret`
@@ -43,18 +42,18 @@ scenario(
   },
 )
 
-/** Which of the listed files have the secret. It is looked for in its own file as well, and must be found there. */
+/** The listed files that contain the secret. The secret's own file is searched too, and must be found. */
 async function secretIn(host: Host, list: string): Promise<string[]> {
   await host.succeed`test -s /run/secret && sh -c ${list} > /run/files && test -s /run/files`
-  // grep's exit code says nothing: processes end while it looks.
+  // grep's exit code is not checked: processes end during the search.
   const { stdout } = await host.run`xargs -d '\n' -a /run/files grep -sFlf /run/secret /run/secret`
   const found = new Set(stdout.trim().split('\n'))
-  expect(found.delete('/run/secret'), 'the search finds what is there').toBe(true)
+  expect(found.delete('/run/secret'), 'the search finds the secret’s own file').toBe(true)
   return [...found]
 }
 
 scenario(
-  'a host’s token may do what the driver does, and nothing else',
+  'a host’s token allows what the driver does, and nothing else',
   async ({ needs, net1, consulServer }) => {
     needs('secure')
     const store = `https://${consulServer.address}:8501/v1`
@@ -93,26 +92,29 @@ const wrong: { what: string; make: (host: Host) => Promise<unknown>; says: strin
 ]
 
 for (const { what, make, says } of wrong) {
-  scenario(`a wrong ${what} is said within 5 s, and disturbs no container`, async ({ needs, net1, net2 }) => {
-    needs('secure')
-    await using network = await sharedNetwork([net1, net2], 'secured')
-    await using one = await net1.run({ name: 'one', network: network.name })
-    await using two = await net2.run({ name: 'two', network: network.name })
-    await net2.succeed`mkdir /run/right; cp -p ${token} ${authorityFile} ${options} /etc/hosts /run/right`
-    await make(net2)
-    try {
-      await net2.succeed`systemctl restart multihost`
-      await net2.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
-      await net2.within(5000).waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
-      const said = await net2.fail`timeout 5 docker run --rm --network secured debian:13 true`
-      expect(said).toContain(says)
-      expect(said).toMatch(/give the driver a token|--kv-ca-file names/)
-      await one.succeed`ping -c1 -W1 ${two.address}`
-      await two.succeed`ping -c1 -W1 ${one.address}`
-    } finally {
-      await net2.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
-    }
-    await net2.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
-    await net2.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
-  })
+  scenario(
+    `a wrong ${what} is reported within 5 s, and disturbs no container`,
+    async ({ needs, net1, net2 }) => {
+      needs('secure')
+      await using network = await sharedNetwork([net1, net2], 'secured')
+      await using one = await net1.run({ name: 'one', network: network.name })
+      await using two = await net2.run({ name: 'two', network: network.name })
+      await net2.succeed`mkdir /run/right; cp -p ${token} ${authorityFile} ${options} /etc/hosts /run/right`
+      await make(net2)
+      try {
+        await net2.succeed`systemctl restart multihost`
+        await net2.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
+        await net2.within(5000).waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
+        const said = await net2.fail`timeout 5 docker run --rm --network secured debian:13 true`
+        expect(said).toContain(says)
+        expect(said).toMatch(/give the driver a token|--kv-ca-file names/)
+        await one.succeed`ping -c1 -W1 ${two.address}`
+        await two.succeed`ping -c1 -W1 ${one.address}`
+      } finally {
+        await net2.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
+      }
+      await net2.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
+      await net2.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
+    },
+  )
 }

@@ -1,9 +1,9 @@
 /**
- * What a soak does, drawn from a seed: the same seed and size give the same plan, so a run that failed can be replayed.
+ * The plan of a soak, drawn from a seed. The same seed and size give the same plan, so that a failed run can be
+ * replayed.
  *
- * Rounds; in each, every host does its steps one after the other and both hosts at once, and between two rounds all
- * stand still and are looked at. The driver of the first host is never restarted, since growth shows only in a process
- * that lives.
+ * A plan has rounds. In a round every host does its steps in order, all hosts at once. Between two rounds the hosts are
+ * idle and are checked. The driver of the first host is never restarted: only a process that lives on shows growth.
  */
 export interface Start {
   step: 'start'
@@ -13,7 +13,7 @@ export interface Stop {
   step: 'stop'
   names: readonly string[]
 }
-/** Containers end with their engine. */
+/** The containers on the host stop with their engine. */
 export interface Restart {
   step: 'restart' | 'kill'
   unit: 'docker' | 'multihost'
@@ -23,7 +23,7 @@ export type SoakStep = Start | Stop | Restart
 /** Steps by host, in the order of the hosts. */
 export type Round = readonly (readonly SoakStep[])[]
 
-/** A container may be there on a host at once so often. */
+/** Most containers on a host at once, between two rounds. */
 const most = 8
 
 export function soakPlan(seed: number, containers: number, hosts = 2): Round[] {

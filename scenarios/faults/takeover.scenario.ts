@@ -1,6 +1,6 @@
 /**
- * A host that is gone is taken out of the cluster, others take over what it had, and it comes back: it gives way and
- * says so.
+ * `multihost host rm`: a dead host is removed from the cluster and others take over its addresses and services. When the
+ * host comes back, it yields and reports it.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -9,7 +9,7 @@ import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 
 const image = 'debian:13'
-/** A host counts as alive for up to half a minute after its last word. */
+/** A host counts as alive for up to half a minute after its last sign of life. */
 const sessionEndsMs = 60_000
 
 const takenOut = (by: Host, host: Host) =>
@@ -20,7 +20,7 @@ const addressOf = async (host: Host, service: string) =>
   (await host.succeed`docker service info ${service}`).match(/Address: (\S+)/)?.[1] ?? ''
 
 scenario(
-  'multihost host rm: never a live host; one that is gone leaves its addresses and names to others, and may come back',
+  'multihost host rm refuses a live host; a dead host’s addresses and names are free for others, and it may come back',
   { timeout: 240_000 },
   async ({ net1, net2, faults }) => {
     await using network = await sharedNetwork([net1, net2], 'steady', ['--subnet', '10.41.0.0/24'])
@@ -49,7 +49,7 @@ scenario(
   },
 )
 
-/** A service behind a container on net-2, and a container on net-1 that is to take it over. */
+/** A service with a container on net-2, and container `heir` on net-1 that takes the service over. */
 async function withService(
   net1: Host,
   net2: Host,
@@ -80,7 +80,7 @@ async function withService(
 }
 
 scenario(
-  'a host that comes back after its service went elsewhere: its container is cut off, and the host says why',
+  'a host comes back after another took over its service: its container is cut off, and status says why',
   { timeout: 240_000 },
   async ({ net1, net2, consulServer, faults }) => {
     await withService(net1, net2, [], async ({ address }, takeOver) => {
@@ -90,13 +90,13 @@ scenario(
 
       await fromOther.heal()
       await fromConsul.heal()
-      // the host joins the cluster again first
+      // The host rejoins the cluster first.
       await net2.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`
       await using asker = await net2.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
       await net2.waitUntilSucceeds`multihost status | grep -E ${`container old .*${address}.* heir .*net-1`}`
       await net2.waitUntilSucceeds`docker exec old sh -c ${`! ping -c1 -W1 ${asker.address}`}`
-      // Were there two with this address, one would still answer.
+      // A second container with this address would still answer.
       await net1.succeed`docker service detach heir db.steady`
       await asker.waitUntilSucceeds`! ping -c1 -W1 ${address}`
       await net2.waitUntilSucceeds`docker service ls | grep -qE ${'db +steady *$'}`
@@ -105,7 +105,7 @@ scenario(
 )
 
 scenario(
-  'a host that was taken out and comes back before anybody took its service: its container is behind it again',
+  'a removed host comes back before its service was taken over: its container is behind the service again',
   { timeout: 240_000 },
   async ({ net1, net2, consulServer, faults }) => {
     await withService(net1, net2, [], async ({ id, address }) => {
@@ -127,7 +127,7 @@ scenario(
 )
 
 scenario(
-  'a host without power comes back after its service went elsewhere: the container does not start, and says why',
+  'a host without power comes back after another took over its service: its container does not start, and the error says why',
   { timeout: 240_000 },
   async ({ net1, net2, faults }) => {
     await withService(net1, net2, ['--restart=always'], async ({ id, address }, takeOver) => {

@@ -2,7 +2,15 @@
  * The failure of an assertion on a command: host, command, exit code and both outputs. The stack has the frames of
  * scenario files alone.
  */
-import type { Ran } from './host.ts'
+import type { Result } from '../../provision/ssh/connection.ts'
+
+/** A command that a host has run. */
+export interface Ran {
+  host: string
+  command: string
+  result: Result
+  ms: number
+}
 
 export class ScenarioFailure extends Error {
   readonly stdout: string

@@ -17,19 +17,12 @@ import { poll } from '../../provision/process/until.ts'
 import { type Connection, type Result, shellQuote } from '../../provision/ssh/connection.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 import { teardownBegins } from './before-teardown.ts'
-import { ScenarioFailure } from './failure.ts'
+import { type Ran, ScenarioFailure } from './failure.ts'
 import { bothFailed } from './suppressed.ts'
 import type { Session } from './terminal.ts'
 
 type Word = string | number | readonly (string | number)[]
 type Command = (pieces: TemplateStringsArray, ...words: Word[]) => Promise<string>
-
-export interface Ran {
-  host: string
-  command: string
-  result: Result
-  ms: number
-}
 
 /** An event that a host records; the scenario's name is added to it. */
 export type HostEvent = Omit<CommandEvent, 'scenario'> | Omit<WaitEvent, 'scenario'>

@@ -3,7 +3,6 @@
  * scenarios/subjects. The differences between drivers stand in these values and nowhere else: a scenario that a driver
  * cannot pass for a known reason is skipped with that reason.
  */
-import type { DatapathKind } from '../../driver/core/records.ts'
 import { subjectNameVariable } from '../record/events.ts'
 
 /** Features that a scenario may need of a driver, beyond a network. */
@@ -17,8 +16,8 @@ export interface Subject {
   create: readonly string[]
   /** Whether `multihost` runs on the hosts and can be asked for its status and its check. */
   isOurs: boolean
-  /** How containers are attached to the VXLAN device, for scenarios that look into the kernel; absent for other drivers. */
-  datapath?: DatapathKind
+  /** Kind of our own networks, `bridge` or `macvlan`, for scenarios that look into the kernel; absent: the default. */
+  datapath?: string
   /**
    * How a network comes to the other hosts: by itself, with its first container there, or perhaps not at all. A network
    * that does not come by itself is created there too, so that the other scenarios say something about the driver.

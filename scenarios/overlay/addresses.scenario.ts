@@ -1,5 +1,5 @@
 /**
- * No two containers ever get one address, also when both hosts ask at the same moment.
+ * Leases: addresses are unique across hosts, also when two hosts ask at the same time.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
@@ -9,7 +9,7 @@ import { together } from '../kit/together.ts'
 
 const plugin = 'curl -sf --unix-socket /run/docker/plugins/vxlan.sock'
 
-/** Asks the host's driver for addresses, all at once, as dockerd would. */
+/** Asks the host's driver for `count` addresses at once, as dockerd does. */
 async function lease(host: Host, pool: string, count: number): Promise<string[]> {
   const body = JSON.stringify({ PoolID: pool, Address: '', Options: {} })
   const one = `${plugin} -d '${body}' http://d/IpamDriver.RequestAddress`
@@ -23,7 +23,7 @@ async function release(host: Host, pool: string, addresses: readonly string[]): 
   await host.succeed`sh -c ${all.join(' && ')}`
 }
 
-scenario('both hosts lease a hundred addresses at once, and every one is unique', async ({ net1, net2 }) => {
+scenario('both hosts lease a hundred addresses at once, and all are different', async ({ net1, net2 }) => {
   const pool = '10.60.0.0/16'
   await using _crowd = await sharedNetwork([net1, net2], 'crowd', ['--subnet', pool])
   const [first = [], second = []] = await together([lease(net1, pool, 100), lease(net2, pool, 100)])
@@ -34,7 +34,7 @@ scenario('both hosts lease a hundred addresses at once, and every one is unique'
 })
 
 scenario(
-  'a /28 is filled, the error names the numbers, and emptied it is filled again',
+  'a full /28 is an error with the numbers; when it is empty again, it can be filled again',
   { timeout: 120_000 },
   async ({ net1, net2 }) => {
     const pool = '10.50.0.0/28'

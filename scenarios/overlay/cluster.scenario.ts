@@ -1,11 +1,11 @@
 /**
- * Getting started: three machines, a Consul server on one and a Docker engine on each of the others.
+ * The lab: a Consul server on one host and a Docker engine on each of the others.
  */
 import { expect } from 'vitest'
 import { scenario } from '../kit/scenario.ts'
 
 scenario(
-  'three hosts are up, each with its name and its address on eth1',
+  'three hosts are up, each with its name and with its address on eth1',
   async ({ consulServer, net1, net2 }) => {
     for (const host of [consulServer, net1, net2]) {
       expect(await host.succeed`uname -n`).toBe(host.name)

@@ -1,6 +1,6 @@
 /**
- * The commands as the page types them: the default network, `-d overlay`, ids that are the same on all hosts, and
- * everything else untouched.
+ * The lab's `docker` command: the default network, `-d overlay`, and ids that are the same on all hosts. It passes all
+ * other commands on unchanged.
  */
 import { afterEach, describe, expect } from 'vitest'
 import { clear } from '../kit/clear.ts'
@@ -23,23 +23,20 @@ async function networks(host: Host): Promise<Record<string, string>> {
 const onNetwork = '{{range $name, $it := .NetworkSettings.Networks}}{{$name}} {{$it.IPAddress}}{{end}}'
 
 describe('the default network', () => {
-  scenario(
-    'appears with its first container and not before, with one id on all hosts',
-    async ({ net1, net2 }) => {
-      for (const host of [net1, net2]) expect(await networks(host)).not.toHaveProperty('multihost')
-      const id = await net1.succeed`docker run -d --name distracted_bohr debian:13 sleep infinity`
-      const { multihost } = await networks(net1)
-      expect(multihost).toMatch(/^[0-9a-f]{64} overlay$/)
-      await net2.waitUntilSucceeds`docker network inspect multihost > /dev/null`
-      expect((await networks(net2)).multihost).toBe(multihost)
-      const line = `^[0-9a-f]\\{12\\} distracted_bohr multihost ${id.slice(0, 12)}$`
-      await net2.waitUntilSucceeds`docker service ls | tr -s ' ' | grep -q ${line}`
-      await net2.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -q 172.'}`
-    },
-  )
+  scenario('is created with its first container, with the same id on all hosts', async ({ net1, net2 }) => {
+    for (const host of [net1, net2]) expect(await networks(host)).not.toHaveProperty('multihost')
+    const id = await net1.succeed`docker run -d --name distracted_bohr debian:13 sleep infinity`
+    const { multihost } = await networks(net1)
+    expect(multihost).toMatch(/^[0-9a-f]{64} overlay$/)
+    await net2.waitUntilSucceeds`docker network inspect multihost > /dev/null`
+    expect((await networks(net2)).multihost).toBe(multihost)
+    const line = `^[0-9a-f]\\{12\\} distracted_bohr multihost ${id.slice(0, 12)}$`
+    await net2.waitUntilSucceeds`docker service ls | tr -s ' ' | grep -q ${line}`
+    await net2.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -q 172.'}`
+  })
 
   scenario(
-    'is one, when both hosts start their first container in the same moment',
+    'is one network when both hosts start their first container at the same time',
     async ({ net1, net2 }) => {
       const hosts = [net1, net2]
       for (let round = 0; round < 5; round++) {
@@ -89,12 +86,14 @@ describe('docker network', () => {
   scenario('create -d vxlan needs no --ipam-driver, and takes all of its options', async ({ net1, net2 }) => {
     await net1.succeed`docker network create --label team=blue -d vxlan --subnet 10.44.0.0/24 --internal foobar`
     await net2.waitUntilSucceeds`docker network inspect foobar > /dev/null`
-    const told = '{{.Internal}} {{.Labels.team}} {{(index .IPAM.Config 0).Subnet}} {{.IPAM.Driver}}'
-    expect(await net2.succeed`docker network inspect -f ${told} foobar`).toBe('true blue 10.44.0.0/24 vxlan')
+    const format = '{{.Internal}} {{.Labels.team}} {{(index .IPAM.Config 0).Subnet}} {{.IPAM.Driver}}'
+    expect(await net2.succeed`docker network inspect -f ${format} foobar`).toBe(
+      'true blue 10.44.0.0/24 vxlan',
+    )
   })
 })
 
-describe('everything else is docker’s own', () => {
+describe('all other commands are docker’s own', () => {
   scenario('standard input, terminal, signals and exit codes', async ({ net1 }) => {
     expect(await net1.succeed`echo abc | docker run -i --rm debian:13 cat`).toBe('abc')
     expect(await net1.succeed`echo abc | docker run -i --rm --publish-service=pipe debian:13 cat`).toBe('abc')
@@ -109,7 +108,7 @@ describe('everything else is docker’s own', () => {
     expect(await net1.succeed`timeout 30 bash -c ${signalled}`).toBe('code 7\nready\ngot it')
   })
 
-  scenario('with docker service of a swarm, when the host is in one', async ({ net1 }) => {
+  scenario('docker service is Swarm’s on a host in swarm mode', async ({ net1 }) => {
     await net1.succeed`docker swarm init --advertise-addr ${net1.address}`
     try {
       expect(await net1.succeed`docker service ls`).toMatch(/^ID +NAME +MODE +REPLICAS/)

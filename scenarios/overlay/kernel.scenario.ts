@@ -1,6 +1,6 @@
 /**
- * What the kernel holds for a network: a namespace, br0, vxlan1, a veth per container, permanent entries per peer; of
- * the macvlan kind, neither br0 nor veths.
+ * A network in the kernel: a namespace with br0, vxlan1, a veth per container and permanent entries per remote
+ * container. Networks of the macvlan kind have neither br0 nor veths.
  */
 import { expect, vi } from 'vitest'
 import { type Inside, insideNetwork, macOf, vniOn } from '../kit/inside.ts'
@@ -36,7 +36,7 @@ scenario('namespace, bridge, VXLAN device and entries are as documented', async 
 })
 
 scenario(
-  'entries that are deleted or altered by hand are mended within 5 s, and it is logged',
+  'entries that are deleted or changed by hand are restored within 5 s, with a line in the log',
   async ({ net1, net2 }) => {
     await using _looked = await sharedNetwork([net1, net2], 'looked')
     await using a = await net1.run({ name: 'one', network: 'looked' })
@@ -58,7 +58,7 @@ scenario(
   },
 )
 
-scenario('no entry for a stopped container survives 2 s', async ({ net1, net2 }) => {
+scenario('the entries of a stopped container are removed within 2 s', async ({ net1, net2 }) => {
   await using _looked = await sharedNetwork([net1, net2], 'looked')
   await using _a = await net1.run({ name: 'one', network: 'looked' })
   await using b = await net2.run({ name: 'two', network: 'looked' })
@@ -82,7 +82,7 @@ scenario('the VNI is the same on both hosts and differs between networks', async
   expect(new Set(vnis).size).toBe(2)
 })
 
-/** FDB and neighbour entries that lead to other hosts, as `MAC dst VTEP` and `IP lladdr MAC`. */
+/** FDB and neighbour entries for containers on other hosts, as `MAC dst VTEP` and `IP lladdr MAC`. */
 async function entries(inside: Inside): Promise<string[]> {
   const fdb: { mac: string; dst?: string }[] = JSON.parse(await inside('bridge -j fdb show dev vxlan1'))
   const neighbours: { dst: string; lladdr: string }[] = JSON.parse(

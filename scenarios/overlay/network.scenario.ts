@@ -1,7 +1,7 @@
 /**
- * A network is made on one host and is on all of them, the same.
+ * A network that is created on one host is the same on all hosts.
  *
- * `/usr/bin/docker` is the engine's own command where the lab's `docker` would be kinder than the driver can be.
+ * `/usr/bin/docker` is the engine's own command. It is used where the lab's `docker` refuses what the engine does.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
@@ -29,19 +29,22 @@ for (const [from, to] of [
   ['net1', 'net2'],
   ['net2', 'net1'],
 ] as const) {
-  scenario(`a network created on ${from} appears on ${to}, and goes from both`, async ({ net1, net2 }) => {
-    const [here, there] = from === 'net1' ? [net1, net2] : [net2, net1]
-    const id = await here.succeed`docker network create -d vxlan --ipam-driver vxlan foobar`
-    expect(id).toMatch(/^[0-9a-f]{64}$/)
-    await there.within(2000).waitUntilSucceeds`docker network inspect foobar`
-    const [mine, theirs] = [await inspect(here, 'foobar'), await inspect(there, 'foobar')]
-    expect(theirs).toMatchObject({ Driver: 'vxlan', IPAM: { Driver: 'vxlan' } })
-    const pool = (network: Inspected) =>
-      network.IPAM.Config.map(({ Subnet, Gateway }) => ({ Subnet, Gateway: Gateway?.split('/')[0] }))
-    expect(pool(theirs)).toEqual(pool(mine))
-    await here.succeed`docker network rm foobar`
-    await gone(there, 'foobar')
-  })
+  scenario(
+    `a network created on ${from} appears on ${to}, and is removed from both`,
+    async ({ net1, net2 }) => {
+      const [here, there] = from === 'net1' ? [net1, net2] : [net2, net1]
+      const id = await here.succeed`docker network create -d vxlan --ipam-driver vxlan foobar`
+      expect(id).toMatch(/^[0-9a-f]{64}$/)
+      await there.within(2000).waitUntilSucceeds`docker network inspect foobar`
+      const [mine, theirs] = [await inspect(here, 'foobar'), await inspect(there, 'foobar')]
+      expect(theirs).toMatchObject({ Driver: 'vxlan', IPAM: { Driver: 'vxlan' } })
+      const pool = (network: Inspected) =>
+        network.IPAM.Config.map(({ Subnet, Gateway }) => ({ Subnet, Gateway: Gateway?.split('/')[0] }))
+      expect(pool(theirs)).toEqual(pool(mine))
+      await here.succeed`docker network rm foobar`
+      await gone(there, 'foobar')
+    },
+  )
 }
 
 scenario(
@@ -84,7 +87,7 @@ scenario('a network without the IPAM driver is refused with the command that wor
   await net1.fail`docker network inspect lonely`
 })
 
-scenario('options that cannot be are refused, with the value and the allowed ones', async ({ net1 }) => {
+scenario('an invalid option is refused, with its value and the allowed values', async ({ net1 }) => {
   for (const [option, words] of [
     ['vni=0', /'0'.*vni.*16777215/i],
     ['vni=x', /vni/i],
@@ -98,7 +101,7 @@ scenario('options that cannot be are refused, with the value and the allowed one
   }
 })
 
-scenario('a subnet that another network has is refused, naming that network', async ({ net1, net2 }) => {
+scenario('a subnet that overlaps another network’s is refused, with that subnet', async ({ net1, net2 }) => {
   await using _first = await sharedNetwork([net1, net2], 'first', ['--subnet', '10.30.0.0/16'])
   const words =
     await net2.fail`docker network create -d vxlan --ipam-driver vxlan --subnet 10.30.7.0/24 second`
@@ -106,7 +109,7 @@ scenario('a subnet that another network has is refused, naming that network', as
 })
 
 scenario(
-  'a network that another host uses comes back when it is removed here, and goes when nobody uses it',
+  'a network that another host uses comes back after its removal, and is removed when no host uses it',
   async ({ net1, net2 }) => {
     await using _used = await sharedNetwork([net1, net2], 'used')
     await using user = await net2.run({ name: 'user', network: 'used' })

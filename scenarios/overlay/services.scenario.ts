@@ -1,5 +1,5 @@
 /**
- * Check the docker services now: a name with an address that stays, and one container behind it in the cluster.
+ * Services: a name with a reserved address, and one container behind it in the cluster.
  */
 import { afterEach, expect } from 'vitest'
 import { clear } from '../kit/clear.ts'
@@ -15,7 +15,7 @@ afterEach(async () => {
   await clear([net1, net2])
 })
 
-/** Service → its line without the id. */
+/** The lines of `docker service ls` without the ids. */
 async function services(host: Host): Promise<string[]> {
   const [first, ...lines] = (await host.succeed`docker service ls`).split('\n')
   expect(first).toBe(header)
@@ -31,7 +31,7 @@ scenario('docker service ls shows the header alone', async ({ net1, net2 }) => {
 })
 
 scenario(
-  'docker run --publish-service=bar.foobar.overlay makes the network, the service and the container behind it',
+  'docker run --publish-service=bar.foobar.overlay creates the network, the service and the container behind it',
   async ({ net1, net2 }) => {
     const id = await net2.succeed`docker run -d --publish-service=bar.foobar.overlay debian:13 sleep infinity`
     for (const host of [net1, net2]) await lists(host, `bar foobar ${id.slice(0, 12)}`)
@@ -42,7 +42,7 @@ scenario(
     expect(words).toMatch(/service bar\.foobar is attached to container \S+ \([0-9a-f]{12}\) on net-2/)
     expect(await net1.fail`docker network rm foobar`).toMatch(/used by \S+ \([0-9a-f]{12}\) on net-2/)
 
-    // Stopped and started it has the address again; without a container the service stays.
+    // A restarted container has the address again. The service stays without a container.
     await net2.succeed`docker restart -t 0 ${id}`
     await net1.succeed`docker run --rm --network foobar debian:13 ping -c1 -W2 ${address}`
     await net2.succeed`docker rm -f ${id}`
@@ -83,7 +83,7 @@ scenario(
 )
 
 scenario(
-  'of two hosts that attach at once exactly one wins, and the other hears who',
+  'when two hosts attach at once, one succeeds and the other gets an error with the first’s name',
   async ({ net1, net2 }) => {
     await net1.succeed`docker network create -d overlay foobar`
     const hosts = [net1, net2]
@@ -108,7 +108,7 @@ scenario(
   },
 )
 
-scenario('what is wrong is said with the way out, and changes nothing', async ({ net1, consulServer }) => {
+scenario('a wrong command is an error with a hint, and changes nothing', async ({ net1, consulServer }) => {
   await net1.succeed`docker network create own`
   try {
     const before = await storedKeys(consulServer)

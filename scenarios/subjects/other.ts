@@ -2,8 +2,7 @@
  * `--driver`: another subject on the same hosts. Our own driver is stopped and the lab's `docker` command is removed
  * while it is tested, so that no scenario passes by their doing.
  */
-import type { Connection } from '../../provision/ssh/connection.ts'
-import type { Host } from '../kit/host.ts'
+import type { ConnectedHost } from '../kit/connected.ts'
 import type { Subject } from '../kit/subject.ts'
 import { installPlugin, pluginNamed } from './plugin.ts'
 import { joinSwarm, swarm } from './swarm.ts'
@@ -18,11 +17,7 @@ export interface OtherSubject {
   enter(machines: Machines): Promise<void>
 }
 
-export interface Machine {
-  host: Host
-  upload: Connection['upload']
-}
-export type Machines = readonly [Machine, ...Machine[]]
+export type Machines = readonly [ConnectedHost, ...ConnectedHost[]]
 
 /** `word`: `swarm`, or PATH[:NAME] of a plugin. */
 export function otherSubject(word: string): OtherSubject {

@@ -1,7 +1,7 @@
 /**
  * Our own driver as a subject.
  */
-import { type DatapathKind, datapathKinds } from '../../driver/core/records.ts'
+import { datapathKinds } from '../../driver/core/records.ts'
 import { unknown } from '../../provision/process/errors.ts'
 import type { Subject } from '../kit/subject.ts'
 import { ownDriver } from '../record/events.ts'
@@ -11,7 +11,7 @@ export function ours(datapath?: string): Subject {
   const create = ['-d', ownDriver, '--ipam-driver', ownDriver]
   const subject: Subject = { name: ownDriver, create, isOurs: true, spreads: 'by itself', lacks: {} }
   if (datapath === undefined) return subject
-  const kind: DatapathKind | undefined = datapathKinds.find((each) => each === datapath)
+  const kind = datapathKinds.find((each) => each === datapath)
   if (kind === undefined) throw unknown('datapath', datapath, [...datapathKinds])
   return { ...subject, create: [...create, '-o', `datapath=${kind}`], datapath: kind }
 }

@@ -6,10 +6,10 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { basename, extname, resolve } from 'node:path'
 import { consulAddress } from '../../provision/lab/hosts.ts'
 import { LabError, unknown } from '../../provision/process/errors.ts'
+import type { ConnectedHost } from '../kit/connected.ts'
 import { ScenarioFailure } from '../kit/failure.ts'
 import type { Host } from '../kit/host.ts'
 import type { Subject } from '../kit/subject.ts'
-import type { Machine } from './other.ts'
 
 export interface Plugin {
   name: string
@@ -56,7 +56,10 @@ const program = '/usr/local/lib/multihost-other-driver'
 const startsWithinMs = 10_000
 
 /** Starts the plugin on the machines. Throws a LabError with its log when it does not answer within 10 s. */
-export async function installPlugin({ path, name }: Plugin, machines: readonly Machine[]): Promise<Subject> {
+export async function installPlugin(
+  { path, name }: Plugin,
+  machines: readonly ConnectedHost[],
+): Promise<Subject> {
   const socket = `/run/docker/plugins/${name}.sock`
   const content = readFileSync(path)
   const addresses = machines.map(({ host }) => host.address)

@@ -17,12 +17,6 @@ export const arrowsNotYet: readonly string[] = [
   'provision/images → provision/steps',
   'provision/images → provision/backends/nspawn',
   'circle: provision/backends/nspawn/faults/netem.ts, provision/backends/nspawn/faults/relay.ts, provision/backends/nspawn/faults/slow.ts',
-  // scenarios
-  'scenarios/faults → scenarios/report',
-  'scenarios/kit → scenarios/subjects',
-  'scenarios/record → scenarios/subjects',
-  'scenarios/walkthrough → scenarios/record',
-  'circle: scenarios/kit/failure.ts, scenarios/kit/host.ts',
 ]
 
 /** Names of functions that are too long. */
@@ -43,6 +37,4 @@ export const longFunctionsNotYet: readonly string[] = [
   // provision
   'nspawnBackend',
   'connect',
-  // scenarios
-  'replayOf',
 ]

@@ -114,9 +114,16 @@ export const rooms: readonly Room[] = [
     imports: [...anyLoop, 'driver/loops/kit', 'driver/sockets.ts', 'driver/unix-http.ts', 'driver/verbs'],
     why: "status, metrics and check know the verbs' interface and not Docker's protocol",
   },
+  { room: 'driver/cli/table.ts', imports: [], why: 'text tables for every command line and report' },
   {
     room: 'driver/cli',
-    imports: ['driver/core/**', 'driver/control', 'driver/sockets.ts', 'driver/version.ts'],
+    imports: [
+      'driver/core/**',
+      'driver/control',
+      'driver/sockets.ts',
+      'driver/version.ts',
+      'driver/cli/table.ts',
+    ],
     why: 'the command line asks the control socket',
   },
   {
@@ -127,6 +134,7 @@ export const rooms: readonly Room[] = [
       'driver/verbs',
       'driver/control',
       'driver/cli',
+      'driver/cli/table.ts',
       'driver/sockets.ts',
     ],
     why: "the dialect of 2015 knows Docker's API, verbs and the control socket, and not Docker's plugin protocol",
@@ -177,7 +185,13 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'provision/cli',
-    imports: ['provision/process', 'provision/lab', 'provision/cli/progress.ts', 'provision/backends/**'],
+    imports: [
+      'provision/process',
+      'provision/lab',
+      'provision/cli/progress.ts',
+      'provision/backends/**',
+      'driver/cli/table.ts',
+    ],
     why: 'arguments choose a backend; steps and bringing up come later',
   },
   {
@@ -201,9 +215,16 @@ export const rooms: readonly Room[] = [
     imports: ['provision/**'],
     why: 'what is recorded depends on no scenario and no report',
   },
+  { room: 'scenarios/report/statistics.ts', imports: [], why: 'arithmetic' },
   {
     room: 'scenarios/report',
-    imports: ['scenarios/record', 'provision/process', 'provision/cli/progress.ts'],
+    imports: [
+      'scenarios/record',
+      'scenarios/report/statistics.ts',
+      'provision/process',
+      'provision/cli/progress.ts',
+      'driver/cli/table.ts',
+    ],
     why: 'the report is made of the record alone: never of the kit',
   },
   {
@@ -238,7 +259,14 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'scenarios/faults',
-    imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab', 'driver/daemon'],
+    imports: [
+      'scenarios/kit',
+      'scenarios/subjects',
+      'scenarios/report/statistics.ts',
+      'provision/lab',
+      'driver/daemon',
+      'driver/cli/table.ts',
+    ],
     why: 'a scenario uses the kit, and no scenario uses another; of the driver it reads the list of crash points',
   },
   {
