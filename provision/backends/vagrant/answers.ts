@@ -25,7 +25,7 @@ export function machinesIn(status: string): Map<string, Machine> {
   return machines
 }
 
-/** The words of both providers, VirtualBox and libvirt; one that is not known is of no use as it is. */
+/** States of both providers, VirtualBox and libvirt. A machine in any other state is unusable as it is. */
 function stateOf(word: string): MachineState {
   if (word === 'running') return 'running'
   if (word === 'not_created') return 'absent'
@@ -49,12 +49,12 @@ export function accessIn(config: string): Map<string, SshAccess> {
 
 function accessOf(block: string): [string, SshAccess] {
   const [name = '', ...lines] = block.split(/\r?\n/).map((line) => line.trim())
-  /** The first counts, as in ssh itself. */
+  /** The first line with the key counts, as in ssh itself. */
   const value = (key: string): string => {
     const line = lines.find((each) => each.startsWith(`${key} `))
     if (line === undefined) {
-      throw new LabError(`vagrant ssh-config says nothing of ${key} for ${name}`, {
-        hint: `see what it says: vagrant ssh-config ${name}`,
+      throw new LabError(`vagrant ssh-config has no ${key} for ${name}`, {
+        hint: `see its output: vagrant ssh-config ${name}`,
       })
     }
     return line.slice(key.length + 1).replace(/^"(.*)"$/, '$1')

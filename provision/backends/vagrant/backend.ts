@@ -1,9 +1,9 @@
 /**
- * The lab as virtual machines, which Vagrant makes from the Vagrantfile. Once they run they are an inventory like
- * any other, which `vagrant ssh-config` tells.
+ * The lab as virtual machines that Vagrant makes from the Vagrantfile. `vagrant ssh-config` lists how they are reached,
+ * like the inventory of the backend ssh.
  *
- * Vagrant does not know host keys. A machine's is pinned at first contact, in Vagrant's own folder of the machine,
- * and so forgotten when the machine is destroyed.
+ * Vagrant does not know host keys. A machine's host key is pinned at first contact, in Vagrant's folder of the machine,
+ * which is emptied when the machine is destroyed.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -17,9 +17,9 @@ import { accessIn, type Machine, machinesIn, type SshAccess } from './answers.ts
 import { project, vagrant } from './vagrant.ts'
 
 export function vagrantBackend(): Backend {
-  /** The machines are this process's: there was none before it. */
+  /** This process made the machines: none existed before. */
   let made = false
-  let told: Promise<Told> | undefined
+  let answers: Promise<Answers> | undefined
   const destroy = () => uninterrupted(() => vagrant(['destroy', '--force']))
 
   return {
@@ -51,11 +51,11 @@ export function vagrantBackend(): Backend {
     },
     states,
     async connect(host) {
-      told ??= ask()
+      answers ??= ask()
       try {
-        return await connectTo(host, await accessTo(host, await told))
+        return await connectTo(host, await accessTo(host, await answers))
       } catch (error) {
-        told = undefined // a machine that was started again may have another address or port
+        answers = undefined // a machine that was started again may have another address or port
         throw error
       }
     },
@@ -70,31 +70,31 @@ async function states(): Promise<Map<string, MachineState>> {
   return new Map([...(await machines())].map(([name, { state }]) => [name, state]))
 }
 
-interface Told {
+interface Answers {
   access: Map<string, SshAccess>
-  /** Asked for only where a machine has no access. */
+  /** Empty unless a machine has no access. */
   states: Map<string, MachineState>
 }
 
-/** Vagrant takes a second or two for each question: asked once for all machines. */
-async function ask(): Promise<Told> {
-  // It stops at the first machine that does not run; what it said before is good.
+/** Vagrant takes a second or two for each question, so all machines are asked about at once. */
+async function ask(): Promise<Answers> {
+  // ssh-config fails at the first machine that does not run; the machines before it are in its output.
   const access = accessIn(await vagrant(['ssh-config'], { partial: true }))
   const whole = hosts.every((host) => access.has(host.name))
   return { access, states: whole ? new Map() : await states() }
 }
 
-async function accessTo(host: LabHost, told: Told): Promise<SshAccess> {
-  const access = told.access.get(host.name)
+async function accessTo(host: LabHost, answers: Answers): Promise<SshAccess> {
+  const access = answers.access.get(host.name)
   if (access) return access
-  const state = told.states.get(host.name) ?? 'not in the Vagrantfile'
+  const state = answers.states.get(host.name) ?? 'not in the Vagrantfile'
   if (state !== 'running') {
     throw new LabError(`${host.name} is ${state}`, { hint: 'npm run lab -- up --backend vagrant' })
   }
   const own = accessIn(await vagrant(['ssh-config', host.name])).get(host.name)
   if (own) return own
-  throw new LabError(`vagrant ssh-config says nothing of ${host.name}`, {
-    hint: `see what it says: vagrant ssh-config ${host.name}; vagrant reload ${host.name} starts the machine again`,
+  throw new LabError(`vagrant ssh-config does not list ${host.name}`, {
+    hint: `see its output: vagrant ssh-config ${host.name}; vagrant reload ${host.name} starts the machine again`,
   })
 }
 
@@ -103,14 +103,14 @@ function connectTo(host: LabHost, access: SshAccess): Promise<Connection> {
   return reach(host.name, { ...access, knownHosts, acceptNew: true }, 'vagrant ssh-config')
 }
 
-/** Vagrant's folder of the machine, one per provider; it is emptied when the machine is destroyed. */
+/** Vagrant's folder of the machine, one per provider. Vagrant empties it when it destroys the machine. */
 function machineFolder(name: string): string {
   const root = process.env.VAGRANT_CWD ?? project
   const folder = resolve(root, process.env.VAGRANT_DOTFILE_PATH ?? '.vagrant', 'machines', name)
   const mine = existsSync(folder) ? readdirSync(folder).map((provider) => join(folder, provider)) : []
   const made = mine.find((each) => existsSync(join(each, 'id')))
   if (made) return made
-  throw new LabError(`${folder} has no machine, and yet Vagrant says how to reach it`, {
+  throw new LabError(`${folder} has no machine, but vagrant ssh-config lists it`, {
     hint: 'set VAGRANT_CWD and VAGRANT_DOTFILE_PATH as they were when it was made',
   })
 }

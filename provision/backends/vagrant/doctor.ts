@@ -1,9 +1,9 @@
 /**
  * `lab doctor --backend vagrant`: what keeps Vagrant's machines from coming up.
  *
- * What is looked at is gathered here; what follows from it is in vagrant-verdicts.ts, as plain data.
+ * This file gathers the facts of this machine; verdicts.ts and virtualbox.ts judge them.
  */
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { freemem, homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -14,7 +14,6 @@ import { machinesIn } from './answers.ts'
 import { vagrant } from './vagrant.ts'
 import {
   bootSector,
-  hostOnlyNetwork,
   type Kvm,
   kvm,
   labNetwork,
@@ -25,6 +24,15 @@ import {
   type Tools,
   vagrantItself,
 } from './verdicts.ts'
+import {
+  architecture,
+  hostOnlyNetwork,
+  type KvmModule,
+  kvmBeside,
+  type Modules,
+  modules,
+  versions,
+} from './virtualbox.ts'
 
 const home = process.env.VAGRANT_HOME ?? join(homedir(), '.vagrant.d')
 
@@ -44,24 +52,53 @@ export async function vagrantChecks(): Promise<Check[]> {
   ]
 }
 
-function checksOf(name: Provider, { virtualBox }: Tools): Check[] {
+function checksOf(name: Provider, tools: Tools): Check[] {
   const linux = process.platform === 'linux'
-  const ofProvider: Record<Provider, Check[]> = {
-    virtualbox: [
-      {
-        title: 'host-only networks',
-        look: async () =>
-          hostOnlyNetwork(virtualBox ?? '', process.platform, fileText('/etc/vbox/networks.conf')),
-      },
-    ],
-    libvirt: [{ title: 'libvirt', look: async () => libvirt(access('/run/libvirt/libvirt-sock')) }],
+  const ofProvider: Record<Provider, () => Check[]> = {
+    virtualbox: () => virtualBoxChecks(tools.vagrant ?? '', tools.virtualBox ?? ''),
+    libvirt: () => [{ title: 'libvirt', look: async () => libvirt(access('/run/libvirt/libvirt-sock')) }],
   }
   return [
-    ...ofProvider[name],
+    ...ofProvider[name](),
     ...(linux ? [{ title: 'virtualisation', look: async () => kvm(await lookAtKvm(name), name) }] : []),
     ...(linux ? [{ title: 'the lab network', look: async () => labNetwork(await interfaces(), name) }] : []),
     { title: 'memory', look: async () => memory(freemem(), await idle(), process.env.MULTIHOST_MEMORY) },
   ]
+}
+
+function virtualBoxChecks(vagrant: string, virtualBox: string): Check[] {
+  const { platform, arch, env } = process
+  const conf = () => fileText('/etc/vbox/networks.conf')
+  const ofLinux: Check[] = [
+    { title: "VirtualBox's kernel modules", look: async () => modules(lookAtModules()) },
+    { title: 'KVM beside VirtualBox', look: async () => kvmBeside(lookAtKvmModule()) },
+  ]
+  return [
+    { title: 'versions', look: async () => versions(vagrant, virtualBox) },
+    { title: 'architecture', look: async () => architecture(virtualBox, platform, arch, env.MULTIHOST_BOX) },
+    { title: 'host-only networks', look: async () => hostOnlyNetwork(virtualBox, platform, conf()) },
+    ...(platform === 'linux' ? ofLinux : []),
+  ]
+}
+
+/** UEFI's variable is four bytes of attributes and one of value. UEFI specification, section 3.3. */
+const secureBootVariable = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c'
+
+function lookAtModules(): Modules {
+  return {
+    driver: existsSync('/dev/vboxdrv'),
+    networks: existsSync('/dev/vboxnetctl'),
+    secureBoot: existsSync(secureBootVariable) && readFileSync(secureBootVariable)[4] === 1,
+  }
+}
+
+function lookAtKvmModule(): KvmModule {
+  const name = ['kvm_intel', 'kvm_amd'].find((each) => existsSync(`/sys/module/${each}`))
+  return {
+    name,
+    users: Number(fileText(`/sys/module/${name}/refcnt`) ?? 0),
+    enabledAtLoad: fileText('/sys/module/kvm/parameters/enable_virt_at_load')?.trim() === 'Y',
+  }
 }
 
 async function lookAtKvm(name: Provider): Promise<Kvm> {
@@ -76,7 +113,7 @@ async function lookAtKvm(name: Provider): Promise<Kvm> {
 
 const guestLimitMs = 5000
 
-/** A guest of seven bytes, which ends qemu with a code of its own: KVM may be there and not be able to run one. */
+/** Boots a guest of seven bytes, which ends QEMU with a code of its own: /dev/kvm may exist where no guest runs. */
 async function tryGuest(): Promise<Kvm['guest']> {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-kvm-'))
   const image = join(folder, 'guest.img')
@@ -118,7 +155,7 @@ function access(path: string): 'yes' | 'denied' | 'absent' {
   }
 }
 
-/** What the command prints; undefined where there is none, or it fails. */
+/** What the command prints; undefined where the command does not exist or fails. */
 async function wordsOf(file: string, ...args: string[]): Promise<string | undefined> {
   const { failed, stdout } = await execa(file, args, { reject: false })
   return failed ? undefined : stdout

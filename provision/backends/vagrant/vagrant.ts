@@ -1,8 +1,9 @@
 /**
- * The command `vagrant`, run in this project's folder: its lines are passed on while it works, a failure is one
- * clear error with its own words.
+ * Runs the command `vagrant` in this project's folder and passes its lines on while it works. A failure is one error with
+ * Vagrant's last lines.
  *
- * It is interrupted as a terminal would do it, and then waited for: Vagrant ends what it is at, and tidies up.
+ * An interruption sends SIGINT, as a terminal does, and waits for the exit: Vagrant finishes its current action and cleans
+ * up.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +12,7 @@ import { checkInterrupted, onInterruption } from '../../process/interruption.ts'
 
 export const project = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** Resolves with stdout. `partial`: also when it failed, with what there was of it. */
+/** Resolves with stdout. `partial`: also when the command failed, with what it had printed. */
 export async function vagrant(
   args: readonly string[],
   { say, partial = false }: { say?: (line: string) => void; partial?: boolean } = {},
@@ -28,7 +29,7 @@ export async function vagrant(
 
 function ran(args: string[], say: (line: string) => void = () => undefined) {
   return new Promise<{ stdout: string; stderr: string; code: number | null }>((resolve, reject) => {
-    const ownGroup = process.platform !== 'win32' // Ctrl-C in the terminal is for the runner, which passes it on
+    const ownGroup = process.platform !== 'win32' // Ctrl-C in the terminal reaches the runner, which passes it on
     const child = spawn('vagrant', args, {
       cwd: process.env.VAGRANT_CWD ?? project,
       detached: ownGroup,
@@ -57,7 +58,7 @@ function ran(args: string[], say: (line: string) => void = () => undefined) {
 
 function noVagrant(cause: unknown): LabError {
   return new LabError('there is no vagrant on this machine', {
-    hint: 'install it with a provider (docs/vms.md), or use --backend nspawn; npm run lab -- doctor --backend vagrant tells more',
+    hint: 'install it with a provider (docs/vms.md), or use --backend nspawn; npm run lab -- doctor --backend vagrant says more',
     cause,
   })
 }

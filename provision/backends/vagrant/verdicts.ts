@@ -1,16 +1,16 @@
 /**
- * What follows from what this machine has, for Vagrant's machines: plain data in, a verdict with its way out back.
+ * Verdicts on Vagrant, its provider and what every provider needs: plain data in, what stands in the way and what to do
+ * out. Those on VirtualBox itself are in virtualbox.ts.
  *
- * Sources: hashicorp/vagrant plugins/providers/virtualbox/action/network.rb (host-only ranges since VirtualBox
- * 6.1.28; macOS has none from 7.0 on, Windows none at all), and vagrant-libvirt's create_networks.rb.
+ * Source: vagrant-libvirt's create_networks.rb.
  */
 import { hosts, network } from '../../lab/hosts.ts'
 import type { Verdict } from '../checks.ts'
-import { covers, holders, type Interface, isLabs } from '../foreign-networks.ts'
+import { holders, type Interface, isLabs } from '../foreign-networks.ts'
 
 export type Provider = 'virtualbox' | 'libvirt'
 
-/** What the tools say of themselves; undefined where there is none. */
+/** What the tools print; undefined where there is no such tool. */
 export interface Tools {
   vagrant: string | undefined
   plugins: string
@@ -30,7 +30,7 @@ export function vagrantItself({ vagrant }: Tools): Verdict {
   }
 }
 
-/** The provider that Vagrant will take: the one that is asked for, or VirtualBox before libvirt. */
+/** The provider that Vagrant takes: VAGRANT_DEFAULT_PROVIDER, or VirtualBox, or libvirt. */
 export function provider({ virtualBox, plugins, wanted }: Tools): { name?: Provider; verdict: Verdict } {
   const has: Record<Provider, boolean> = {
     virtualbox: virtualBox !== undefined,
@@ -47,38 +47,19 @@ export function provider({ virtualBox, plugins, wanted }: Tools): { name?: Provi
   const name =
     (wanted as Provider | '' | undefined) || (has.virtualbox || !has.libvirt ? 'virtualbox' : 'libvirt')
   if (has[name]) return { name, verdict: { found: name } }
-  if (wanted) return { verdict: { problem: `there is no ${name}, which is asked for`, remedy: remedy[name] } }
+  if (wanted)
+    return {
+      verdict: {
+        problem: `VAGRANT_DEFAULT_PROVIDER is ${name}, and this machine does not have it`,
+        remedy: remedy[name],
+      },
+    }
   return {
     verdict: {
       problem: 'there is neither VirtualBox nor the plugin vagrant-libvirt',
       remedy: `install VirtualBox, or ${remedy.libvirt}`,
     },
   }
-}
-
-const networksConf = '/etc/vbox/networks.conf'
-
-/** `conf`: the text of networks.conf, where there is one. */
-export function hostOnlyNetwork(version: string, platform: string, conf: string | undefined): Verdict {
-  const free = platform === 'win32' || (platform === 'darwin' && isFrom(version, [7, 0, 0]))
-  if (free || !isFrom(version, [6, 1, 28])) return { found: 'VirtualBox allows any network here' }
-  const ranges = conf === undefined ? ['192.168.56.0/21'] : allowedBy(conf)
-  if (ranges.some(covers)) return { found: `${networksConf} allows ${network}` }
-  return {
-    problem: `VirtualBox ${version.trim()} allows host-only networks in ${ranges.join(', ') || 'no range'}, and the lab's is ${network}`,
-    remedy: `as root: mkdir -p /etc/vbox && echo '* ${network}' >> ${networksConf}`,
-  }
-}
-
-function allowedBy(conf: string): string[] {
-  const lines = conf.split('\n').map((line) => line.trim())
-  return lines.filter((line) => line.startsWith('*')).flatMap((line) => line.slice(1).trim().split(/\s+/))
-}
-
-function isFrom(version: string, least: readonly number[]): boolean {
-  const parts = version.split('.').map((part) => Number.parseInt(part, 10))
-  const differs = least.findIndex((part, i) => part !== parts[i])
-  return differs < 0 || (parts[differs] ?? 0) > (least[differs] ?? 0)
 }
 
 export function libvirt(socket: 'yes' | 'denied' | 'absent'): Verdict {
@@ -94,7 +75,7 @@ export interface Kvm {
   extensions: boolean
   /** This machine is a virtual one itself. */
   isGuest: boolean
-  /** What became of a tiny guest. */
+  /** Whether a tiny guest ran. */
   guest: 'runs' | 'slow' | 'fails' | 'not tried'
 }
 
@@ -126,11 +107,11 @@ export function kvm({ device, extensions, isGuest, guest }: Kvm, name: Provider)
   return { found: 'the CPU has it' }
 }
 
-/** A hypervisor's own bridge that has just this network is the lab's, or will be taken for it. */
+/** A bridge of the provider with exactly this network is the lab's, or the provider uses it for the lab. */
 export function labNetwork(interfaces: readonly Interface[], name: Provider): Verdict {
   const own = name === 'libvirt' ? /^virbr/ : /^vboxnet/
   const foreign = holders(interfaces).find((each) => !(own.test(each.name) && isLabs(each.address)))
-  if (!foreign) return { found: `nobody else has addresses of ${network}` }
+  if (!foreign) return { found: `no other interface has addresses of ${network}` }
   return {
     problem: `${foreign.name} has ${foreign.address}, and the lab's network is ${network}`,
     remedy: `${removal(foreign.name)}, or choose another network in provision/lab.json`,
@@ -146,10 +127,10 @@ function removal(device: string): string {
 }
 
 const defaultMiB = 1024
-/** What qemu or VirtualBox takes beside each machine's own memory. */
+/** What QEMU or VirtualBox uses beside each machine's own memory. */
 const overheadMiB = 150
 
-/** `idle`: the machines that are still to be started; `sizes`: MULTIHOST_MEMORY, `1024,net-1=4096`. */
+/** `idle`: the machines that do not run yet; `sizes`: MULTIHOST_MEMORY, `1024,net-1=4096`. */
 export function memory(freeBytes: number, idle: readonly string[], sizes: string | undefined): Verdict {
   const words = (sizes ?? '').split(',').map((word) => word.split('='))
   const all = Number(words.find((word) => word.length === 1 && word[0] !== '')?.[0] ?? defaultMiB)

@@ -106,5 +106,5 @@ test('what the lab cannot use is said, and not passed over', () => {
   expect(() => accessIn('Host net-1\n  HostName a\n  ProxyCommand nc %h %p\n')).toThrow(
     'net-1 is reached by a ProxyCommand, which the lab cannot use',
   )
-  expect(() => accessIn('Host net-1\n  HostName a\n')).toThrow('vagrant ssh-config says nothing of User')
+  expect(() => accessIn('Host net-1\n  HostName a\n')).toThrow('vagrant ssh-config has no User')
 })
