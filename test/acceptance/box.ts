@@ -8,6 +8,7 @@ import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { kept, recipeHash } from './kept.ts'
+import { timeoutScale } from './machines.ts'
 import type { Log } from './report.ts'
 import { environment } from './sandbox.ts'
 
@@ -54,7 +55,7 @@ async function packer(log: Log, work: string, { base, container, key, kvm }: Ing
     ...emulated,
   }
   const options = Object.entries(variables).flatMap(([name, value]) => ['-var', `${name}=${value}`])
-  const env = { ...environment(work), MULTIHOST_IMAGE: container }
+  const env = { ...environment(work), ...timeoutScale(kvm), MULTIHOST_IMAGE: container }
   const packed = ['-only=qemu.lab', ...options, folder]
   await log(['packer', 'fmt', '-check', folder], env)
   await log(['env', '-C', project, 'packer', 'validate', ...packed], env)

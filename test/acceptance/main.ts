@@ -23,9 +23,10 @@ import { requireRoot } from '../../provision/process/root.ts'
 import { ownNamespaces, run } from '../../provision/process/run.ts'
 import { accept } from './parts.ts'
 
-const usage = `usage: npm run acceptance -- [FILTER…]
+const usage = `usage: npm run acceptance -- [--from PART] [FILTER…]
 
-  FILTER     only scenario files whose path contains it`
+  --from PART   begin at this part, after the parts that prepare its machines
+  FILTER        of the scenario files on libvirt only those whose path contains it`
 
 const needs: Needs = {
   ...nspawnNeeds,
@@ -48,13 +49,17 @@ const needs: Needs = {
 const niceness = 10
 
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args, { help: { type: 'boolean' }, inside: { type: 'string' } })
+  const { values, positionals } = parse(args, {
+    help: { type: 'boolean' },
+    from: { type: 'string' },
+    inside: { type: 'string' },
+  })
   if (values.help) {
     console.log(usage)
     return 0
   }
-  if (values.inside !== undefined) return accept(values.inside, positionals)
-  requireRoot('nspawn hosts')
+  if (values.inside !== undefined) return accept(values.inside, values.from, positionals)
+  requireRoot('acceptance runs')
   if (process.arch !== 'x64') throw unknown('architecture', process.arch, ['x64'])
   await install(needs, (line) => console.log(line))
   await removeAbandonedBuilds()
@@ -63,7 +68,7 @@ async function main(args: string[]): Promise<number> {
   const work = join(cacheRoot, `acceptance.part-${process.pid}`)
   mkdirSync(work, { recursive: true })
   try {
-    return await inNamespaces(work, positionals)
+    return await inNamespaces(work, args)
   } finally {
     await run('rm', ['-rf', '--one-file-system', work])
   }

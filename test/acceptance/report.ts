@@ -10,6 +10,10 @@ import { type JUnitCase, junitXml } from '../../scenarios/report/junit-xml.ts'
 
 export interface Part {
   title: string
+  /** `--from` runs this part also where it begins later: for a part of that provider, or for all. */
+  prepares?: 'all' | 'libvirt' | 'virtualbox'
+  /** On two idle cores without KVM, from an empty cache. */
+  usualSeconds: number
   run(log: Log): Promise<void>
 }
 

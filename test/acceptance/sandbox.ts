@@ -5,7 +5,7 @@
  * addresses may be in use outside. Settings that only this run wants are in Vagrant's own Vagrantfile, so that the
  * project's is the one that users have.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -51,12 +51,7 @@ export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox>
   writeFileSync(join(state, 'no-kvm'), '')
   mkdirSync(join(work, 'vagrant'), { recursive: true })
   writeFileSync(join(work, 'vagrant/Vagrantfile'), vagrantSettings(kvm))
-  const holder = spawn('unshare', ['--net', '--mount', 'sh', '-ec', setUp, 'sh', state, kvm ? '' : 'mask'], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
-  await untilHeld(holder, join(state, 'held'))
-  holder.unref() // ends with the process namespace, and must not keep the first process in it from ending
-  const enter = ['nsenter', `--target=${holder.pid}`, '--net', '--mount', '--']
+  const enter = await hold(setUp, [state, kvm ? '' : 'mask'], join(state, 'held'))
   await run(enter[0] ?? '', [...enter.slice(1), 'libvirtd', '--daemon'])
   return { enter, env: environment(work) }
 }
@@ -85,7 +80,7 @@ cgroup_controllers = []
 stdio_handler = "file"
 `
 
-function vagrantSettings(kvm: boolean): string {
+export function vagrantSettings(kvm: boolean): string {
   const emulated = `
     libvirt.driver = "qemu"
     libvirt.cpu_mode = "custom"
@@ -97,14 +92,27 @@ function vagrantSettings(kvm: boolean): string {
     libvirt.volume_cache = "unsafe"${kvm ? '' : emulated}
   end
 end
+# Debian 12's Vagrant knows VirtualBox up to 7.0. Newer ones drive 7.1 and 7.2 with the class for 7.0.
+VagrantPlugins::ProviderVirtualBox::Driver::Meta.prepend(Module.new do
+  def read_version = super.sub(/\\A7\\.[12]\\./, "7.0.")
+end)
 `
 }
 
-async function untilHeld(holder: ChildProcess, mark: string): Promise<void> {
+/**
+ * Makes a network and a mount namespace, runs the script in it, and resolves with the command that enters it. The script
+ * writes the file `mark` and then sleeps.
+ */
+export async function hold(script: string, args: readonly string[], mark: string): Promise<string[]> {
+  const holder = spawn('unshare', ['--net', '--mount', 'sh', '-ec', script, 'sh', ...args], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   await until(
     () => existsSync(mark) || holder.exitCode !== null,
     'the namespaces could not be set up',
     10_000,
   )
   if (holder.exitCode !== null) throw new LabError('the namespaces could not be set up')
+  holder.unref() // ends with the process namespace, and must not keep the first process in it from ending
+  return ['nsenter', `--target=${holder.pid}`, '--net', '--mount', '--']
 }

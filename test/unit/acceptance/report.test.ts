@@ -9,6 +9,7 @@ test('a part that fails ends the run: its last words are kept, and the parts aft
   const ran: string[] = []
   const part = (title: string, line: string) => ({
     title,
+    usualSeconds: 1,
     run: async (log: (command: string[]) => Promise<string>) => {
       ran.push(title)
       await log(['sh', '-c', line])
