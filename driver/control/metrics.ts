@@ -5,11 +5,11 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { LoopRun } from '../loops/kit/loop.ts'
-import type { Call } from '../protocol/app.ts'
 import type { Status } from './status.ts'
 
 export interface Metrics {
-  onCall(call: Call): void
+  /** A call of Docker's was answered. `outcome`: `ok`, or the code of an error. */
+  onCall(call: { method: string; outcome: string; durationMs: number }): void
   onRun(run: LoopRun): void
   onStoreError(code: string): void
   /** In Prometheus' text format. */

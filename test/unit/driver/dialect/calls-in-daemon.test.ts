@@ -35,7 +35,9 @@ test('a network is made on one host, listed and used on the other', async () => 
     `exec "$docker" 'run' '--network' 'foobar' '--ip' '172.21.0.2' 'debian:13'`,
   )
   expect(await script(net2, 'service ls -q')).toMatch(/^printf '%s\\n' '[0-9a-f]{12}'\nexit 0$/)
-  expect(await script(net1, 'service info nope')).toMatch(/^printf .*no service 'nope'.* >&2\nexit 1$/)
+  expect(await script(net1, 'service info nope')).toMatch(
+    /^printf .*multihost: there is no service .*nope.* >&2\nexit 1$/,
+  )
 })
 
 test('words that docker knows itself are docker’s', async () => {
