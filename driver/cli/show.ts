@@ -5,7 +5,7 @@ import type { HostStatus, Status } from '../control/status.ts'
 import { table } from './table.ts'
 
 export function showStatus(status: Status): string {
-  const { version, host, underlay, store, engine, networks, hosts, loops, owed, problems } = status
+  const { version, host, underlay, store, engine, networks, hosts, loops, deferred, problems } = status
   const age =
     store.ageMs === undefined ? 'no answer yet' : `last answer ${Math.round(store.ageMs / 1000)} s ago`
   const head = [
@@ -24,7 +24,9 @@ export function showStatus(status: Status): string {
         .join(', '),
     ],
     ...showNames(status.names),
-    ...(owed.length === 0 ? [] : [['waiting', `${owed.length} calls of Docker's wait for the store`]]),
+    ...(deferred.length === 0
+      ? []
+      : [['waiting', `${deferred.length} calls of Docker's wait for the store`]]),
   ]
   return [
     table(head),

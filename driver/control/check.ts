@@ -12,25 +12,26 @@ import { checkKernel, type ObservedNetwork } from '../core/check/kernel.ts'
 import { checkStore, labelOf } from '../core/check/store.ts'
 import type { Datapath } from '../core/datapath/datapath.ts'
 import { containerEndName, desiredFor } from '../core/datapath/desired.ts'
+import type { EndpointCall } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/records.ts'
 import { networksUsedBy } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
-import { lasting } from '../loops/kit/grace-period.ts'
+import { createGracePeriod } from '../loops/kit/grace-period.ts'
 import { networksInDocker } from '../loops/kit/local-networks.ts'
 import type { Store } from '../store/store.ts'
 
 export interface CheckParts {
   store: Pick<Store, 'read' | 'snapshot' | 'status' | 'commit'>
-  kernel: Pick<Kernel, 'namespaces' | 'observe' | 'looseEnds'>
+  kernel: Pick<Kernel, 'namespaces' | 'observe' | 'strayLinks'>
   engine: Pick<Engine, 'networks' | 'network'>
   host: HostName
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
-  /** Endpoints that Docker is making at this moment. */
-  making(): Iterable<EndpointId>
+  /** Docker's last calls about endpoints (`InFlight`): the links of those that are being joined may lie in the host's namespace. */
+  calls(): ReadonlyMap<EndpointId, EndpointCall>
   /** Containers whose hosts file does not say what it should, by name. */
   containersMisnamed(): string[]
   /** Makes every loop look at everything now. */
@@ -80,7 +81,7 @@ function resultOf({ host }: CheckParts, { differences, unknown }: Look, repaired
 /** Looks until everything agrees or the time is over; then tells what has lasted. */
 async function settled(parts: CheckParts, withinMs: number): Promise<Look> {
   const deadline = performance.now() + withinMs
-  const seen = lasting(() => performance.now())
+  const seen = createGracePeriod(() => performance.now())
   for (;;) {
     const found = await look(parts)
     const old = seen.since(found.differences.map(identity), lastsMs)
@@ -131,13 +132,13 @@ function misnamed(container: string): Difference {
 
 /** Every namespace that is ours or should be. */
 async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise<Difference[]> {
-  const { kernel, making } = parts
+  const { kernel } = parts
   const wanted = new Map<string, { want: Datapath | undefined; name: string }>()
   for (const network of networksUsedBy(snapshot, parts.host)) {
     const want = wish(parts, snapshot, network)
     if (want !== undefined) wanted.set(want.namespace, { want, name: labelOf(snapshot, network) })
   }
-  const [marked, looseEnds] = await Promise.all([kernel.namespaces(), kernel.looseEnds()])
+  const [marked, strayLinks] = await Promise.all([kernel.namespaces(), kernel.strayLinks()])
   const paths = [...new Set([...wanted.keys(), ...marked])]
   const namespaces = await Promise.all(
     paths.map(async (path): Promise<ObservedNetwork> => {
@@ -145,7 +146,12 @@ async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise
       return { name, want, have: await kernel.observe(path) }
     }),
   )
-  return checkKernel({ namespaces, looseEnds, joining: new Set([...making()].map(containerEndName)) })
+  return checkKernel({ namespaces, strayLinks, joining: linksOnTheirWay(parts.calls()) })
+}
+
+function linksOnTheirWay(calls: ReadonlyMap<EndpointId, EndpointCall>): Set<string> {
+  const arriving = [...calls].filter(([, call]) => call !== 'leave')
+  return new Set(arriving.map(([endpoint]) => containerEndName(endpoint)))
 }
 
 function wish(

@@ -5,7 +5,7 @@ import { isAlive } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
 import type { NamingStatus } from '../daemon/hosts-files-and-dns.ts'
-import type { LaneStatus } from '../loops/kit/work-queue.ts'
+import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
 export interface Status {
@@ -19,10 +19,10 @@ export interface Status {
   engine: { version: string | undefined }
   networks: NetworkStatus[]
   hosts: HostStatus[]
-  loops: Record<string, LaneStatus>
+  loops: Record<string, WorkQueueStatus>
   names: NamingStatus
   /** Calls of Docker's that wait for the store. */
-  owed: string[]
+  deferred: string[]
   /** One sentence each; empty when all is well. */
   problems: string[]
 }
@@ -39,7 +39,7 @@ export interface NetworkStatus {
   addresses: number
   usedBy: HostName[]
   /** `none` while this host has no container on it. */
-  datapath: LaneStatus['state'] | 'none'
+  datapath: WorkQueueStatus['state'] | 'none'
   lastError?: string
 }
 
@@ -61,11 +61,11 @@ export interface StatusParts {
   underlay(): Status['underlay']
   snapshot(): Snapshot
   store(): StoreStatus
-  datapath(): ReadonlyMap<NetworkId, LaneStatus>
-  loops(): Record<string, LaneStatus>
-  troubles(): string[]
+  datapath(): ReadonlyMap<NetworkId, WorkQueueStatus>
+  loops(): Record<string, WorkQueueStatus>
+  loopProblems(): string[]
   names(): NamingStatus
-  owed(): string[]
+  deferred(): string[]
 }
 
 /** `sessions`: those that Consul says are alive. */
@@ -86,20 +86,20 @@ export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): St
     hosts: hostsIn(snapshot, sessions),
     loops,
     names,
-    owed: parts.owed(),
-    problems: [...problemsIn(store, loops, networks), ...parts.troubles(), ...namingProblems(names)],
+    deferred: parts.deferred(),
+    problems: [...problemsIn(store, loops, networks), ...parts.loopProblems(), ...namingProblems(names)],
   }
 }
 
 function networksIn(
   snapshot: Snapshot,
   host: HostName,
-  datapath: ReadonlyMap<NetworkId, LaneStatus>,
+  datapath: ReadonlyMap<NetworkId, WorkQueueStatus>,
 ): NetworkStatus[] {
   const all = [...snapshot.networks.values()].map(({ value }): NetworkStatus => {
     const endpoints = endpointsOf(snapshot, value.id)
     const here = endpoints.filter((endpoint) => endpoint.value.host === host).length
-    const lane = datapath.get(value.id)
+    const queue = datapath.get(value.id)
     return {
       id: value.id,
       ...(value.name === undefined ? {} : { name: value.name }),
@@ -110,8 +110,8 @@ function networksIn(
       endpoints: { here, elsewhere: endpoints.length - here },
       addresses: leasesOf(snapshot, value.id).size,
       usedBy: hostsUsing(snapshot, value.id),
-      datapath: lane === undefined ? 'none' : lane.state,
-      ...(lane?.lastError === undefined ? {} : { lastError: lane.lastError }),
+      datapath: queue === undefined ? 'none' : queue.state,
+      ...(queue?.lastError === undefined ? {} : { lastError: queue.lastError }),
     }
   })
   return all.sort((a, b) => (a.name ?? a.id).localeCompare(b.name ?? b.id))
@@ -130,7 +130,7 @@ function hostsIn(snapshot: Snapshot, sessions: ReadonlySet<string> | undefined):
 
 function problemsIn(
   store: StoreStatus,
-  loops: Record<string, LaneStatus>,
+  loops: Record<string, WorkQueueStatus>,
   networks: NetworkStatus[],
 ): string[] {
   return [

@@ -22,7 +22,7 @@ import { startDatapath } from '../loops/datapath/loop.ts'
 import { startEndpoints } from '../loops/endpoints/loop.ts'
 import { startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
-import type { LaneStatus } from '../loops/kit/work-queue.ts'
+import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import { startNetworks } from '../loops/networks/loop.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
@@ -32,10 +32,9 @@ import { countFailures } from '../store/count-failures.ts'
 import type { Store } from '../store/store.ts'
 import { blankHost, type VerbContext } from '../verbs/context.ts'
 import { createVerbs } from '../verbs/create-verbs.ts'
-import { createOwed } from '../verbs/deferred.ts'
 import { evict } from '../verbs/evict-host.ts'
+import { createInFlight } from '../verbs/in-flight.ts'
 import { finishRemoval } from '../verbs/network.ts'
-import { recently } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import { type DnsAddress, startNaming } from './hosts-files-and-dns.ts'
 import { giveToGroup } from './socket-group.ts'
@@ -85,7 +84,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const metrics = createMetrics(() => status())
   const store = countFailures(options.store, metrics.onStoreError)
   const place = await watchUnderlay(options)
-  const owed = createOwed(store, log)
+  const inFlight = createInFlight({ store, log, now: () => new Date() })
   const localNamespaceOf = (network: NetworkId): string | undefined => {
     const localId = localIdOf(store.snapshot(), host, network)
     return localId === undefined ? undefined : namespaceOf(localId, namespaceFolder)
@@ -101,10 +100,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     pools: options.pools,
     routes: () => kernel.routes(),
     settled: datapath.settled,
-    owed,
-    making: recently(60_000, () => new Date()),
-    leaving: recently(60_000, () => new Date()),
-    creating: recently(60_000, () => new Date()),
+    inFlight,
     log,
     version,
     now: () => new Date(),
@@ -122,18 +118,18 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     ...{ defaultNetwork: options.defaultNetwork, controlSocket: options.controlSocket },
   })
   const loops = startLoops(options, store, context, made.deleteNetwork, metrics.onRun, dialect)
-  const laneStates = (): Record<string, LaneStatus> => ({
+  const laneStates = (): Record<string, WorkQueueStatus> => ({
     host: loops.hosts.status(),
     networks: loops.networks.status(),
     endpoints: loops.endpoints.status(),
     'default network': dialect.status(),
-    names: loops.naming.lane(),
+    names: loops.naming.createWorkQueue(),
   })
   const parts = {
     defaultNetwork: options.defaultNetwork,
     ...{ version, host, startedAt, underlay: place.now, datapath: datapath.status, loops: laneStates },
-    ...{ snapshot: () => store.snapshot(), store: () => store.status(), owed: owed.names },
-    troubles: () => [...loops.networks.status().problems, ...loops.endpoints.status().problems],
+    ...{ snapshot: () => store.snapshot(), store: () => store.status(), deferred: inFlight.deferred.names },
+    loopProblems: () => [...loops.networks.status().problems, ...loops.endpoints.status().problems],
     names: loops.naming.status,
   }
   const status = (): Status => statusOf(parts)
@@ -145,7 +141,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
       check(
         {
           ...{ store, kernel, engine: options.engine, host, underlay: place.now, localNamespaceOf, log },
-          ...{ making: context.making.all, containersMisnamed: loops.naming.differing },
+          ...{ calls: inFlight.calls, containersMisnamed: loops.naming.differing },
           pokeAll() {
             loops.poke()
             datapath.audit()
@@ -198,7 +194,12 @@ function startLoops(
   const hosts = startHost({ ...common, everyMs: 2 * everyMs })
   const networks = startNetworks({
     ...common,
-    ...{ everyMs: 2 * everyMs, graceMs, creating: context.creating.all, removing: dialect.withdraw },
+    ...{
+      everyMs: 2 * everyMs,
+      graceMs,
+      creating: context.inFlight.newNetworks.all,
+      removing: dialect.withdraw,
+    },
     discard: (local) => deleteNetwork(local, never),
     finish: (network) => finishRemoval(store, network),
   })
@@ -206,9 +207,7 @@ function startLoops(
     ...common,
     everyMs,
     graceMs,
-    making: context.making.all,
-    leaving: context.leaving.all,
-    settleOwed: () => context.owed.settle(),
+    inFlight: context.inFlight,
   })
   const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
   const onEvent = (event: EngineEvent): void => {

@@ -9,8 +9,8 @@ import { type DnsServer, type DnsStatus, startDnsServer } from '../dns/server.ts
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Log } from '../log.ts'
 import type { LoopRun } from '../loops/kit/loop.ts'
-import type { LaneStatus } from '../loops/kit/work-queue.ts'
-import { type Askers, createAskers } from '../loops/names/clients.ts'
+import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
+import { createDnsClients, type DnsClients } from '../loops/names/dns-clients.ts'
 import { type NamesFacts, startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/records.ts'
 import type { Store } from '../store/store.ts'
@@ -43,7 +43,7 @@ export interface NamingStatus extends NamesFacts {
 export interface Naming {
   poke(): void
   onEvent(event: EngineEvent): void
-  lane(): LaneStatus
+  createWorkQueue(): WorkQueueStatus
   status(): NamingStatus
   /** Containers whose hosts file does not say what it should, by name. */
   differing(): string[]
@@ -53,22 +53,22 @@ export interface Naming {
 export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
   const records = keepNameRecords(store)
-  const { server, askers } = startDns(options)
+  const { server, clients } = startDns(options)
   const names = startNames({
     ...{ store, engine, records, host, hostsFileLimit, log, everyMs, onRun },
     dnsAnswers: () => server !== undefined && server.status().lastError === undefined,
   })
   return {
     poke() {
-      askers?.forget()
+      clients?.forget()
       names.poke()
     },
     onEvent(event) {
-      if (/^(start|die|connect|disconnect)$/.test(event.action)) askers?.forget()
+      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget()
       names.onEvent(event)
     },
     differing: names.differing,
-    lane() {
+    createWorkQueue() {
       const { state, lastError } = names.status()
       return { state, lastError }
     },
@@ -86,12 +86,12 @@ export function startNaming(options: NamingOptions): Naming {
 
 function startDns({ store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', log }: NamingOptions): {
   server?: DnsServer
-  askers?: Askers
+  clients?: DnsClients
 } {
   if (dnsListen === undefined) return {}
   const { address, port } = dnsListen
-  const askers = createAskers({ store, engine, host, listens: address })
+  const clients = createDnsClients({ store, engine, host, listens: address })
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
-  const responder = createResponder({ viewOf: askers.viewOf, forwarder })
-  return { server: startDnsServer({ address, port, responder, log }), askers }
+  const responder = createResponder({ viewOf: clients.viewOf, forwarder })
+  return { server: startDnsServer({ address, port, responder, log }), clients }
 }

@@ -6,7 +6,7 @@ import { endpointsOf, localIdOf } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { VerbContext } from '../verbs/context.ts'
 import { serviceVerbs } from '../verbs/service.ts'
-import { recently } from '../verbs/ttl-set.ts'
+import { createTtlSet } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import { type DriverCalls, type NetworkView, waitForNetworkMs } from './driver-calls.ts'
 import { waitForNetwork } from './ready-network.ts'
@@ -24,7 +24,7 @@ const chosenForMs = 5000
 
 export function callsInDaemon({ context, verbs, engine, defaultNetwork }: CallsInDaemonOptions): DriverCalls {
   const { store, host, now } = context
-  const chosen = recently<Cidr>(chosenForMs, now)
+  const chosen = createTtlSet<Cidr>(chosenForMs, now)
   return {
     async clusterNetworks() {
       const snapshot = store.snapshot()

@@ -78,7 +78,7 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
       return have && structuredClone(observedAt(have))
     },
     namespaces: async () => [...namespaces].filter(([, have]) => have.marked).map(([name]) => name),
-    looseEnds: async () => [...loose.keys()],
+    strayLinks: async () => [...loose.keys()],
     async apply(ops) {
       for (const op of ops) await applyOne(op)
     },

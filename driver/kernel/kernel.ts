@@ -16,7 +16,7 @@ export interface Kernel {
   /** Namespaces in the folder that carry the driver's mark (the alias of its `lo`). */
   namespaces(): Promise<string[]>
   /** Containers' ends of our links that are in the host's namespace: nobody has moved them into a container, or they are back. */
-  looseEnds(): Promise<string[]>
+  strayLinks(): Promise<string[]>
   /** In order; throws `kernel` with the op that failed and the kernel's words. */
   apply(ops: readonly Op[]): Promise<void>
   /** Destinations that this host routes already, main table, default routes left out. */

@@ -81,7 +81,7 @@ export function hasMark(text: string): boolean {
 }
 
 /** From `ip -j link show` in the host's namespace. */
-export function looseEndsIn(text: string): string[] {
+export function strayLinksIn(text: string): string[] {
   const names = parsed(z.array(Link), text, 'ip link').map(({ ifname }) => ifname)
   return names.filter((name) => /^vxc[0-9a-f]{8}$/.test(name))
 }

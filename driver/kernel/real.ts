@@ -16,7 +16,7 @@ import { DriverError } from '../core/errors.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { hasMark, looseEndsIn, observed, routesIn, underlayIn } from './parse.ts'
+import { hasMark, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
 import type { Outcome } from './shell.ts'
 
 export interface RealKernelOptions {
@@ -54,7 +54,7 @@ export function realKernel({
   return {
     observe: (namespace) => observe(machine, namespace),
     namespaces: () => marked(machine, folder),
-    looseEnds: async () => looseEndsIn(await host1('link show')),
+    strayLinks: async () => strayLinksIn(await host1('link show')),
     async apply(ops) {
       for (const step of stepsFor(ops, hostPath)) await perform(machine, step)
     },

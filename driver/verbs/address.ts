@@ -37,7 +37,7 @@ export function addressVerbs(
   context: VerbContext,
   mutex: KeyedMutex,
 ): Pick<Verbs, 'requestAddress' | 'releaseAddress'> {
-  const { store, host, now, owed } = context
+  const { store, host, now, inFlight } = context
   const last = followLeases(store)
   return {
     async requestAddress(ask, signal) {
@@ -54,7 +54,7 @@ export function addressVerbs(
       return `${ip}/${parseCidr(cidr).length}`
     },
     releaseAddress({ pool, address }) {
-      return owed.do(`release ${address} of ${pool}`, () =>
+      return inFlight.deferred.do(`release ${address} of ${pool}`, () =>
         optimisticTransaction(store, (snapshot) => release(snapshot, host, pool, address)),
       )
     },

@@ -1,51 +1,59 @@
 /**
- * What Docker told us to remove while the store was away, to be done when it is back.
+ * What Docker asked to remove while the store was away; done when the store answers again.
  *
- * Docker goes on whatever we answer to a Leave or a Delete, and each would cost the user the store's whole timeout.
- * So they are answered at once and kept here. Kept in memory only: the endpoints loop finds by itself what a driver
- * that was restarted in the meantime has forgotten, only later.
+ * Docker goes on whatever a Leave or a Delete is answered, and each would cost the user the store's whole timeout. So
+ * such a call is answered at once and its work is kept here, in memory only: what a driver that is restarted meanwhile
+ * forgets, the endpoints loop finds by itself, only later.
  */
 import { isCode } from '../core/errors.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 
-export interface Owed {
-  /** Does it now if the store is there, else notes it. `name` is for the log and is one thing only once. */
+export interface Deferred {
+  /** Does the work now if the store is there, else keeps it. `name` is for the log; a second work of a name replaces the first. */
   do(name: string, work: () => Promise<void>): Promise<void>
-  /** Does what is noted, in its order; stops at the first thing that still cannot be done. */
-  settle(): Promise<void>
+  /** Does what is kept, in its order. Stops at the first work that the store does not answer. */
+  flush(): Promise<void>
   names(): string[]
+  /** Called when work is kept. Returns the way to stop. */
+  onDefer(listener: () => void): () => void
 }
 
-export function createOwed(store: Pick<Store, 'status'>, log: Log): Owed {
-  const notes = new Map<string, () => Promise<void>>()
-  const note = (name: string, work: () => Promise<void>): void => {
-    notes.set(name, work)
-    log.warn({ owed: name }, 'the store is away, done when it is back')
+export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred {
+  const kept = new Map<string, () => Promise<void>>()
+  const listeners = new Set<() => void>()
+  const keep = (name: string, work: () => Promise<void>): void => {
+    kept.set(name, work)
+    log.warn({ deferred: name }, 'the store does not answer: deferred until it does')
+    for (const listener of listeners) listener()
   }
   return {
     async do(name, work) {
-      // After something that waits, everything waits: Leave before Delete, Delete before Release.
-      if (notes.size > 0 || !store.status().fresh) return note(name, work)
+      // While something waits, everything waits: Leave before Delete, Delete before Release.
+      if (kept.size > 0 || !store.status().fresh) return keep(name, work)
       try {
         await work()
       } catch (error) {
         if (!isCode(error, 'unavailable')) throw error
-        note(name, work)
+        keep(name, work)
       }
     },
-    async settle() {
-      for (const [name, work] of notes) {
+    async flush() {
+      for (const [name, work] of kept) {
         try {
           await work()
+          log.info({ deferred: name }, 'deferred work is done')
         } catch (error) {
           if (isCode(error, 'unavailable')) return
-          log.warn({ owed: name, err: error }, 'what was owed cannot be done')
+          log.warn({ deferred: name, err: error }, 'deferred work failed and is given up')
         }
-        notes.delete(name)
-        log.info({ owed: name }, 'what was owed is done')
+        kept.delete(name)
       }
     },
-    names: () => [...notes.keys()],
+    names: () => [...kept.keys()],
+    onDefer(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
   }
 }

@@ -28,29 +28,30 @@ import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
 export function endpointVerbs(
   context: VerbContext,
 ): Pick<Verbs, 'createEndpoint' | 'join' | 'leave' | 'deleteEndpoint'> {
-  const { store, host, owed, making, leaving } = context
+  const { store, host, inFlight } = context
   return {
     createEndpoint(ask, signal) {
-      making.add(ask.endpoint)
+      inFlight.called(ask.endpoint, 'create')
       return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
     },
     async join(ask, signal) {
+      inFlight.called(ask.endpoint, 'join')
       const network = await optimisticTransaction(store, (snapshot) => join(snapshot, ask, context), {
         signal,
       })
       await context.settled(network.id, ask.endpoint)
-      making.remove(ask.endpoint)
+      inFlight.answered(ask.endpoint)
       return { device: containerEndName(ask.endpoint), internal: network.internal }
     },
     leave(ask) {
-      leaving.add(ask.endpoint)
-      return owed.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
+      inFlight.called(ask.endpoint, 'leave')
+      return inFlight.deferred.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
         optimisticTransaction(store, (snapshot) => leave(snapshot, host, ask)),
       )
     },
     deleteEndpoint(ask) {
-      leaving.add(ask.endpoint)
-      return owed.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
+      inFlight.called(ask.endpoint, 'leave')
+      return inFlight.deferred.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
         optimisticTransaction(store, (snapshot) => remove(snapshot, host, ask)),
       )
     },

@@ -21,7 +21,7 @@ import { optimisticTransaction, type Proposal } from './optimistic-transaction.t
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
 
 export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
-  const { store, owed, underlay, creating } = context
+  const { store, underlay, inFlight } = context
   return {
     async createNetwork(ask, signal) {
       const { device, address, mtuBytes } = underlay()
@@ -29,7 +29,7 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
       const options = parseOptions(ask.options, limits)
       checkIpam(ask)
       const { replicaOf } = options
-      creating.add(ask.localId)
+      inFlight.newNetworks.add(ask.localId)
       const decision = (snapshot: Snapshot) =>
         replicaOf === undefined
           ? create(snapshot, ask, options, context)
@@ -37,8 +37,8 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
       return optimisticTransaction(store, decision, { signal })
     },
     deleteNetwork(localId) {
-      creating.remove(localId)
-      return owed.do(`delete network ${localId.slice(0, 12)}`, async () => {
+      inFlight.newNetworks.remove(localId)
+      return inFlight.deferred.do(`delete network ${localId.slice(0, 12)}`, async () => {
         const unused = await optimisticTransaction(store, (snapshot) =>
           markForRemoval(snapshot, localId, context),
         )

@@ -12,7 +12,7 @@ import type { Change, Cidr, HostName, Network, PoolClaim, Snapshot, Versioned } 
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
-import { recently } from './ttl-set.ts'
+import { createTtlSet } from './ttl-set.ts'
 import { type PoolAsk, replicaOption, type Verbs } from './verbs.ts'
 
 /** dockerd gives back what does not suit it and asks again at once. */
@@ -24,7 +24,7 @@ export function poolVerbs(
   mutex: KeyedMutex,
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
-  const offered = recently<Cidr>(offeredForMs, context.now)
+  const offered = createTtlSet<Cidr>(offeredForMs, context.now)
 
   const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
     const routed = ask.pool === undefined ? await context.routes() : []

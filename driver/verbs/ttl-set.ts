@@ -1,20 +1,18 @@
-/**
- * Things that happened a moment ago, forgotten by themselves.
- */
-export interface Recent<T> {
-  add(thing: T): void
-  remove(thing: T): void
+/** A set whose members leave it by themselves, some time after they were last added. */
+export interface TtlSet<T> {
+  add(member: T): void
+  remove(member: T): void
   all(): T[]
 }
 
-export function recently<T>(forMs: number, now: () => Date): Recent<T> {
-  const times = new Map<T, number>()
+export function createTtlSet<T>(ttlMs: number, now: () => Date): TtlSet<T> {
+  const addedAt = new Map<T, number>()
   return {
-    add: (thing) => void times.set(thing, now().getTime()),
-    remove: (thing) => void times.delete(thing),
+    add: (member) => void addedAt.set(member, now().getTime()),
+    remove: (member) => void addedAt.delete(member),
     all() {
-      for (const [thing, at] of times) if (now().getTime() - at > forMs) times.delete(thing)
-      return [...times.keys()]
+      for (const [member, at] of addedAt) if (now().getTime() - at > ttlMs) addedAt.delete(member)
+      return [...addedAt.keys()]
     },
   }
 }

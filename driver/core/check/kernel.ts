@@ -12,7 +12,7 @@ export interface KernelState {
   /** By namespace: each that carries the driver's mark, and each that is wanted. */
   namespaces: readonly ObservedNetwork[]
   /** Ends of containers' links that nobody has taken (`vxc…`), in the host's namespace. */
-  looseEnds: readonly string[]
+  strayLinks: readonly string[]
   /** Loose ends that may be: their endpoints are being joined at this moment. */
   joining: ReadonlySet<string>
 }
@@ -24,8 +24,8 @@ export interface ObservedNetwork {
   have: Observed | undefined
 }
 
-export function checkKernel({ namespaces, looseEnds, joining }: KernelState): Difference[] {
-  const loose = looseEnds.filter((end) => !joining.has(end))
+export function checkKernel({ namespaces, strayLinks, joining }: KernelState): Difference[] {
+  const loose = strayLinks.filter((end) => !joining.has(end))
   return [
     ...namespaces.flatMap(compareNetwork),
     ...loose.map((end): Difference => {
@@ -81,10 +81,12 @@ function foundFacts(have: Observed, want: Datapath): Facts {
   if (vxlan !== undefined) add('vxlan1', `${deviceText(vxlan)}, ${states(vxlan)}`)
   for (const { name, up } of ports) add(`port ${name}`, up ? 'up' : 'down or not a port of br0')
   for (const { mac, vtep, permanent } of fdb) {
-    if (macs.has(mac) || (permanent && !isGroup(mac))) add(`FDB entry ${mac}`, lasting(vtep, permanent))
+    if (macs.has(mac) || (permanent && !isGroup(mac)))
+      add(`FDB entry ${mac}`, createGracePeriod(vtep, permanent))
   }
   for (const { ip, mac, permanent } of neighbours) {
-    if (ips.has(ip) || (permanent && !isMulticast(ip))) add(`neighbour ${ip}`, lasting(mac, permanent))
+    if (ips.has(ip) || (permanent && !isMulticast(ip)))
+      add(`neighbour ${ip}`, createGracePeriod(mac, permanent))
   }
   return facts
 }
@@ -97,6 +99,6 @@ function states({ up, master }: Pick<NonNullable<Observed['vxlan']>, 'up' | 'mas
   return `${up ? 'up' : 'down'}, ${master ? 'a port of br0' : 'not a port of br0'}`
 }
 
-function lasting(value: string, permanent: boolean): string {
+function createGracePeriod(value: string, permanent: boolean): string {
   return permanent ? value : `${value === '' ? 'an empty one' : value} (not permanent)`
 }

@@ -1,26 +1,30 @@
 /**
- * Endpoints that are in a container here and have lost their records: what they get back, when nobody has it now.
+ * Records for an endpoint that is in a container here and has lost its records: an unrecorded endpoint (life.ts).
  *
- * A key may have been deleted by hand, or this host was taken out of the cluster while its containers ran on. One that
- * was behind a service is behind it again, unless somebody took the service meanwhile.
+ * A key was deleted by hand, or the cluster evicted this host while its containers ran on. The endpoint gets its
+ * address back if the address is free. An endpoint that was behind a service is behind it again, unless the service
+ * has another endpoint or another holder now.
  */
 import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'
 import { endpoint, keyIn, servicesOf } from '../snapshot.ts'
-import { type DockerEndpoint, type DockerState, endpointsIn } from './docker-state.ts'
+import { type DockerEndpoint, type DockerState, unrecordedIn } from './docker-state.ts'
+import type { EndpointCall } from './life.ts'
 
-/** Of all endpoints that are in a container here and not in the store, but for those that are just leaving it. */
-export function adoptions(state: DockerState, leaving: ReadonlySet<EndpointId>): Change[][] {
-  return endpointsIn(state)
-    .filter(([, { id }]) => !leaving.has(id))
-    .map(([network, found]) => adoption(state, network, found))
-    .filter((changes) => changes !== undefined)
+/** One commit per unrecorded endpoint that can have its records again. */
+export function adoptions(
+  state: DockerState,
+  calls: ReadonlyMap<EndpointId, EndpointCall>,
+): Map<EndpointId, Change[]> {
+  return new Map(
+    unrecordedIn(state, calls).flatMap(([network, found]): [EndpointId, Change[]][] => {
+      const changes = adoption(state, network, found)
+      return changes === undefined ? [] : [[found.id, changes]]
+    }),
+  )
 }
 
-/**
- * The records of an endpoint that is in a container and not in the store; undefined when it is in none, or somebody
- * else has its address or its service: then the container must go.
- */
+/** Undefined when the endpoint is in no container, has its record, or its address or its service is another's now. */
 export function adoption(
   state: Omit<DockerState, 'networks'>,
   network: NetworkId,
@@ -41,8 +45,17 @@ export function adoption(
   )
   if (leases.includes(undefined)) return undefined
   const value: Endpoint = {
-    ...{ network, id, v4, mac, host, vtep, joined: true, container, aliases: [], ...behind },
-    ...(v6 === undefined ? {} : { v6 }),
+    network,
+    id,
+    v4,
+    ...(v6 !== undefined && { v6 }),
+    mac,
+    host,
+    vtep,
+    joined: true,
+    container,
+    aliases: [],
+    ...behind,
   }
   return [
     { op: 'expect', table: 'networks', key: network, index: record.index },
@@ -52,7 +65,7 @@ export function adoption(
   ]
 }
 
-/** It was attached last, nothing else is behind the service, and nobody is about to attach anything. */
+/** True when the container was attached last, no other endpoint is behind the service, and no attach is under way. */
 function isStillBehind(
   { network, endpoint: behind, holder }: Service,
   { id, container }: DockerEndpoint,
@@ -60,7 +73,7 @@ function isStillBehind(
 ): boolean {
   if (behind !== undefined && behind !== id && endpoint(snapshot, network, behind) !== undefined) return false
   if (holder?.host !== host || holder.attachingSince !== undefined) return false
-  // Not known of a container that was made with --publish-service.
+  // A service that was published with --publish-service does not name its container.
   return holder.container === undefined || holder.container.id === container?.id
 }
 

@@ -1,29 +1,29 @@
 /**
- * Containers here whose address is somebody else's now: this host was taken out of the cluster while it was away, and
- * came back. They stay cut off, since two with one address would be worse; a person must hear of it.
+ * Containers here whose address another endpoint or a service holds now: this host was evicted while it was away, and
+ * came back. Such a container stays cut off, since two containers with one address would be worse. `multihost status`
+ * names it.
  */
-
 import type { EndpointId, Snapshot } from '../records.ts'
 import { endpoint, keyIn, networkOfKey } from '../snapshot.ts'
 import { adoption } from './adoption.ts'
-import { type DockerState, endpointsIn } from './docker-state.ts'
+import { type DockerState, unrecordedIn } from './docker-state.ts'
+import type { EndpointCall } from './life.ts'
 
-/** Endpoint → a sentence with the way out. Those that are just leaving, or get their records back, are not named. */
-export function displaced(
+/** Endpoint → the problem and its hint, for each unrecorded endpoint (life.ts) that cannot have its records again. */
+export function addressConflicts(
   state: DockerState,
-  leaving: ReadonlySet<EndpointId>,
+  calls: ReadonlyMap<EndpointId, EndpointCall>,
 ): ReadonlyMap<EndpointId, string> {
   const { snapshot } = state
-  const found = endpointsIn(state).flatMap(([network, at]): [EndpointId, string][] => {
-    if (at.container === undefined || leaving.has(at.id) || endpoint(snapshot, network, at.id)) return []
-    if (adoption(state, network, at) !== undefined) return []
-    const by = [at.v4, at.v6].map((ip) => holderOf(snapshot, keyIn(network, ip ?? ''), at.id))
-    const holder = by.find((it) => it !== undefined)
+  const found = unrecordedIn(state, calls).flatMap(([network, at]): [EndpointId, string][] => {
+    if (at.container === undefined || adoption(state, network, at) !== undefined) return []
+    const holders = [at.v4, at.v6].map((ip) => holderOf(snapshot, keyIn(network, ip ?? ''), at.id))
+    const holder = holders.find((it) => it !== undefined)
     if (holder === undefined) return []
     const name = snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
-    const what = `container ${at.container.name} is cut off from network ${name}: its address ${at.v4} went to ${holder}`
-    const way = `docker network disconnect ${name} ${at.container.name}, and connect it again`
-    return [[at.id, `${what}; ${way}`]]
+    const problem = `container ${at.container.name} is cut off from network ${name}: its address ${at.v4} went to ${holder}`
+    const hint = `docker network disconnect ${name} ${at.container.name}, and connect it again`
+    return [[at.id, `${problem}; ${hint}`]]
   })
   return new Map(found)
 }

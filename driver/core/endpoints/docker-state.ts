@@ -1,11 +1,14 @@
 /**
- * This host's networks and endpoints as its engine has them, beside what the store says: what comparisons start from.
+ * This host's networks and endpoints as its engine has them, together with the store's records: the input of every
+ * comparison of Docker with the store.
  */
 import type { Cidr, EndpointId, HostName, Ip, Mac, NetworkId, Snapshot } from '../records.ts'
+import { endpoint } from '../snapshot.ts'
+import { type EndpointCall, lifeOf } from './life.ts'
 
 /** A network of our driver in this host's engine. */
 export interface DockerNetwork {
-  /** The cluster's id of it; absent when it is not one of the cluster's. */
+  /** The network's id in the cluster; absent when the cluster does not have the network. */
   network?: NetworkId
   localId: string
   name: string
@@ -31,9 +34,21 @@ export interface DockerState {
   now: string
 }
 
-/** Of the cluster's networks alone. */
-export function endpointsIn({ networks }: DockerState): [NetworkId, DockerEndpoint][] {
+/** The endpoints of the cluster's networks; networks that only the engine has are left out. */
+export function endpointsIn({ networks }: Pick<DockerState, 'networks'>): [NetworkId, DockerEndpoint][] {
   return networks.flatMap(({ network, endpoints }) =>
     network === undefined ? [] : endpoints.map((it) => [network, it] as [NetworkId, DockerEndpoint]),
   )
+}
+
+/** Endpoints that a container has and the store does not: `unrecorded` (life.ts). */
+export function unrecordedIn(
+  state: DockerState,
+  calls: ReadonlyMap<EndpointId, EndpointCall>,
+): [NetworkId, DockerEndpoint][] {
+  return endpointsIn(state).filter(([network, { id, container }]) => {
+    const record = endpoint(state.snapshot, network, id)?.value
+    const engine = container === undefined ? 'in-no-container' : 'in-container'
+    return lifeOf({ record, call: calls.get(id), engine }) === 'unrecorded'
+  })
 }

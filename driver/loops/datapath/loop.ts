@@ -12,9 +12,9 @@ import { isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.t
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
-import { type Lane, type LaneStatus, lane, limitOf } from '../kit/work-queue.ts'
+import { createWorkQueue, limitOf, type WorkQueue, type WorkQueueStatus } from '../kit/work-queue.ts'
 import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './network.ts'
-import { removeLooseEnds } from './stray-links.ts'
+import { removeStrayLinks } from './stray-links.ts'
 
 export interface DatapathOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'onFresh' | 'status'>
@@ -43,7 +43,7 @@ export interface DatapathLoop {
   /** Looks at every network's namespace now. */
   audit(): void
   /** By network; those of which nothing is here are left out. */
-  status(): Map<NetworkId, LaneStatus & NetworkFacts>
+  status(): Map<NetworkId, WorkQueueStatus & NetworkFacts>
   close(): Promise<void>
 }
 
@@ -56,7 +56,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   const { auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
   const lanes = new Map<
     NetworkId,
-    { lane: Lane; network: NetworkDatapath; again: NodeJS.Timeout | undefined }
+    { lane: WorkQueue; network: NetworkDatapath; again: NodeJS.Timeout | undefined }
   >()
   const limit = limitOf(concurrentNetworks)
   let wasFresh = false
@@ -97,7 +97,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     })
     const made = {
       network,
-      lane: lane({
+      lane: createWorkQueue({
         name: `network ${id.slice(0, 12)}`,
         work: network.step,
         limit,
@@ -179,10 +179,10 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   const isHeld = (namespace: string): boolean =>
     [...lanes.values()].some(({ network }) => network.facts().namespace === namespace)
 
-  const sweepEnds = (): void => {
+  const sweepStrayLinks = (): void => {
     if (closed || !mayRemove() || performance.now() - endsLookedAt < auditMs) return
     endsLookedAt = performance.now()
-    removeLooseEnds({ kernel, store, host, log }).catch((error: unknown) =>
+    removeStrayLinks({ kernel, store, host, log }).catch((error: unknown) =>
       log.error({ err: error }, 'loose ends could not be removed'),
     )
   }
@@ -191,7 +191,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   const tick = (): void => {
     considerFreshness()
     void sweep()
-    sweepEnds()
+    sweepStrayLinks()
     const [id, next] = lanes.entries().next().value ?? []
     if (id !== undefined && next !== undefined) {
       lanes.delete(id)
@@ -225,7 +225,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       swept = false
       endsLookedAt = Number.NEGATIVE_INFINITY
       void sweep()
-      sweepEnds()
+      sweepStrayLinks()
       for (const { network, lane } of lanes.values()) {
         network.audit()
         lane.poke()

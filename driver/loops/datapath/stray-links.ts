@@ -12,15 +12,15 @@ import type { Kernel } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 
-export interface LooseEndsParts {
-  kernel: Pick<Kernel, 'looseEnds' | 'apply'>
+export interface StrayLinksParts {
+  kernel: Pick<Kernel, 'strayLinks' | 'apply'>
   store: Pick<Store, 'snapshot'>
   host: HostName
   log: Log
 }
 
-export async function removeLooseEnds({ kernel, store, host, log }: LooseEndsParts): Promise<void> {
-  const found = await kernel.looseEnds()
+export async function removeStrayLinks({ kernel, store, host, log }: StrayLinksParts): Promise<void> {
+  const found = await kernel.strayLinks()
   // asked after the kernel: whatever was made by then has its endpoint in the store already
   const used = endpointsOnHost(store.snapshot(), host).map(({ value }) => containerEndName(value.id))
   const ends = found.filter((end) => !used.includes(end))

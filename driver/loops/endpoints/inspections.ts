@@ -1,40 +1,40 @@
 /**
- * Questions about single containers, beside the loop that works with the answers: a container that is being started
- * is locked, and whoever asks about it waits until it runs.
+ * Inspections of single containers, each on its own: while a container starts, the engine holds its lock, and an
+ * inspection waits until it runs.
  */
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 
-export interface ContainerLooksOptions {
+export interface InspectionsOptions {
   engine: Pick<Engine, 'container'>
-  /** Undefined when there is no such container. */
-  seen(id: string, container: EngineContainer | undefined): void
+  /** `container` is undefined when the engine has no such container. */
+  inspected(id: string, container: EngineContainer | undefined): void
   failed(id: string, error: unknown): void
 }
 
-export interface ContainerLooks {
-  /** One that is being asked about is asked about once more: the first answer may be older than the reason. */
-  look(id: string): void
-  isAsking(id: string): boolean
+export interface Inspections {
+  /** A container that is being inspected is inspected once more: the present answer may be older than the reason to ask. */
+  inspect(id: string): void
+  isInspecting(id: string): boolean
 }
 
-export function containerLooks({ engine, seen, failed }: ContainerLooksOptions): ContainerLooks {
-  const asking = new Set<string>()
+export function createInspections({ engine, inspected, failed }: InspectionsOptions): Inspections {
+  const running = new Set<string>()
   const again = new Set<string>()
-  const ask = async (id: string): Promise<void> => {
-    asking.add(id)
+  const run = async (id: string): Promise<void> => {
+    running.add(id)
     try {
-      seen(id, await engine.container(id))
+      inspected(id, await engine.container(id))
     } catch (error) {
       failed(id, error)
     }
-    asking.delete(id)
-    if (again.delete(id)) await ask(id)
+    running.delete(id)
+    if (again.delete(id)) await run(id)
   }
   return {
-    look(id) {
-      if (asking.has(id)) again.add(id)
-      else void ask(id)
+    inspect(id) {
+      if (running.has(id)) again.add(id)
+      else void run(id)
     },
-    isAsking: (id) => asking.has(id),
+    isInspecting: (id) => running.has(id),
   }
 }

@@ -1,21 +1,13 @@
 /**
- * What this host has in the store without a reason: endpoints that its engine does not know, addresses and pools of
- * creations that failed. Pure; endpoints.ts removes it.
+ * Addresses and pools that this host has in the store without a use, and the commits that remove endpoints. Pure.
  *
- * dockerd never tells us of what a crash, a reboot or a lost call left behind.
+ * dockerd does not say what a crash, a reboot or a lost call left behind.
  */
 import { removeEndpointAndLeases } from '../../core/record-changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
 
-/** This host's endpoints that are not among the engine's. */
-export function strangers(snapshot: Snapshot, host: HostName, known: ReadonlySet<EndpointId>): EndpointId[] {
-  return endpointsOnHost(snapshot, host)
-    .map(({ value }) => value.id)
-    .filter((id) => !known.has(id))
-}
-
-/** One commit per endpoint: a conflict over one must not keep the others. */
+/** One commit per endpoint: a conflict over one does not stop the others. */
 export function removalsOf(snapshot: Snapshot, host: HostName, gone: ReadonlySet<EndpointId>): Change[][] {
   return endpointsOnHost(snapshot, host)
     .filter(({ value }) => gone.has(value.id))
@@ -25,26 +17,26 @@ export function removalsOf(snapshot: Snapshot, host: HostName, gone: ReadonlySet
 /** Longer than any creation takes. */
 const unusedAfterMs = 10 * 60_000
 
-/** Since when this driver answers, and how long Docker may still come with what an earlier one has answered. */
-export interface Life {
-  since: Date
+/** When this driver started to answer, and how long Docker may still use what an earlier driver has answered. */
+export interface DriverStart {
+  at: Date
   graceMs: number
 }
 
 /**
- * Addresses and pools of this host that no endpoint, service or network has taken up: those of creations that failed,
- * and those of requests that a driver which died did not answer any more. Docker repeats such a request without its
- * body, so it is never told of them.
+ * Addresses and pools of this host that no endpoint, service or network uses: left by creations that failed, and by
+ * requests that an earlier driver died over. Docker repeats such a request without its body, so Docker does not learn
+ * of the address or the pool.
  */
-export function unused(snapshot: Snapshot, host: HostName, now: Date, life: Life): Change[] {
+export function unused(snapshot: Snapshot, host: HostName, now: Date, start: DriverStart): Change[] {
   const olderMs = (time: string, than: Date): number => than.getTime() - Date.parse(time)
-  const isSettledIn = now.getTime() - life.since.getTime() >= life.graceMs
+  const isGraceOver = now.getTime() - start.at.getTime() >= start.graceMs
   const isOld = (time: string): boolean =>
-    olderMs(time, now) > unusedAfterMs || (isSettledIn && olderMs(time, life.since) > 0)
+    olderMs(time, now) > unusedAfterMs || (isGraceOver && olderMs(time, start.at) > 0)
   return untaken(snapshot, host).flatMap(({ since, change }) => (isOld(since) ? [change] : []))
 }
 
-/** Whether there is something that `unused` will name when the grace is over. */
+/** Whether there is something that `unused` may name later. */
 export function hasUntaken(snapshot: Snapshot, host: HostName): boolean {
   return untaken(snapshot, host).length > 0
 }

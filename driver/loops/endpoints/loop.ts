@@ -1,252 +1,268 @@
 /**
  * Makes the store's endpoints of this host those that the engine has, and gives them what only the engine knows:
- * the container, its name and aliases.
+ * the container, its name and its aliases. plan.ts decides; this file asks and commits.
  *
- * An endpoint is removed when the engine, asked twice with some seconds between, has answered and does not know it.
- * A failed question removes nothing. The name of a container that is being started is learnt from its network, which answers
- * meanwhile; its aliases when it runs. One that is in a container and has lost its record (a key that was deleted by
- * hand) gets it back at once, before the datapath takes its links down. Things that Docker told us to remove while the store was away come first.
+ * An endpoint is removed when the engine does not know it in two answers with the grace period between them. A question
+ * that fails removes nothing. While a container starts, its network answers with its name; its aliases are known when
+ * it runs. What Docker asked to remove while the store was away comes first.
  */
-
-import { adoptions } from '../../core/endpoints/adoption.ts'
-import { displaced } from '../../core/endpoints/conflicts.ts'
-import type { DockerNetwork } from '../../core/endpoints/docker-state.ts'
+import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
-import type { Change, Endpoint, EndpointId, HostName, HostRecord, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, keyIn } from '../../core/snapshot.ts'
+import type { Change, EndpointId, HostName, HostRecord, Snapshot } from '../../core/records.ts'
+import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import type { Store } from '../../store/store.ts'
-import { lasting } from '../kit/grace-period.ts'
+import type { ChangedKey, Store } from '../../store/store.ts'
+import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
-import { type LoopRun, startLoop } from '../kit/loop.ts'
-import { troubles } from '../kit/retry-backoff.ts'
-import type { LaneStatus } from '../kit/work-queue.ts'
-import { containerLooks } from './inspections.ts'
-import { hasUntaken, removalsOf, strangers, unused } from './leftovers.ts'
+import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
+import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
+import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
+import type { WorkQueueStatus } from '../kit/work-queue.ts'
+import { createInspections } from './inspections.ts'
+import { hasUntaken, removalsOf } from './leftovers.ts'
+import {
+  describedByContainers,
+  describedByNetwork,
+  planDescriptions,
+  planEndpoints,
+  type Step,
+} from './plan.ts'
 
 export interface EndpointsOptions {
   store: Store
   engine: Pick<Engine, 'networks' | 'network' | 'containers' | 'container'>
   host: HostName
-  /** Endpoints that Docker is making at this moment. */
-  making(): Iterable<EndpointId>
-  /** Endpoints that Docker has just taken out of their containers: it may still show them. */
-  leaving(): Iterable<EndpointId>
+  /** The verbs' `InFlight`. */
+  inFlight: Calls
   /** This host's record while the store has none. */
   blank(): HostRecord
-  /** The verbs' notes. */
-  settleOwed(): Promise<void>
   log: Log
   now?(): Date
   everyMs?: number
-  /** How long the engine must not know an endpoint. */
+  /** How long the engine must not know an endpoint before it is removed. */
   graceMs?: number
   onRun?(run: LoopRun): void
+}
+
+interface Calls {
+  calls(): ReadonlyMap<EndpointId, EndpointCall>
+  deferred: { flush(): Promise<void>; names(): string[]; onDefer(listener: () => void): () => void }
 }
 
 export interface EndpointsLoop {
   /** Looks at everything. */
   poke(): void
-  /** Looks at one container, as an event tells. */
+  /** Looks at one container: an event names it. */
   look(container: string): void
-  /** A container was put on the network with this id of Docker's, and may not run yet. */
+  /** Docker has put a container on the network with this local id. The container may not run yet. */
   connected(localNetwork: string): void
-  status(): LaneStatus & { problems: string[] }
+  status(): WorkQueueStatus & { problems: string[] }
   close(): Promise<void>
 }
 
+/** What the loop remembers between two runs. */
+interface State {
+  readonly options: EndpointsOptions & { now(): Date; graceMs: number }
+  readonly startedAt: Date
+  /** Missing endpoints, and since when. */
+  readonly missing: GracePeriod
+  /** Address conflicts, for `status`. */
+  readonly conflicts: RetryBackoff
+  /** Containers that were inspected since the last run. */
+  readonly inspected: Map<string, EngineContainer>
+  /** Local ids of networks that a container was connected to since the last run. */
+  readonly connected: Set<string>
+  readonly again: RunAgain
+  /** What the next run does beside the news. */
+  due: { reconcile: boolean; describeAll: boolean }
+  snapshot: Snapshot
+}
+
 const everythingDue = { reconcile: true, describeAll: true }
+/** Deferred work that the store did not answer is tried again this much later. */
+const deferredPauseMs = 500
+/** Changes of one commit that releases addresses and pools; the rest follow with the next run. */
+const releasedAtOnce = 50
 
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
-  const {
-    store,
-    engine,
-    host,
-    blank,
-    log,
-    now = () => new Date(),
-    everyMs = 5000,
-    graceMs = 3000,
-    onRun,
-  } = options
-  const missing = lasting(() => now().getTime())
-  const cut = troubles({ onNew: (endpoint, message) => log.warn({ endpoint }, message) })
-  const seen = new Map<string, EngineContainer>()
-  const networksToAsk = new Set<string>()
-  const since = now()
-  let again: NodeJS.Timeout | undefined
-  /** What is due with the next run. */
-  let due = everythingDue
-
-  const describe = async (told: ReadonlyMap<EndpointId, Described>): Promise<void> => {
-    for (const change of descriptions(store.snapshot(), host, told)) {
-      if (!(await commit([change]))) due = everythingDue
-    }
-  }
-  /** What changed meanwhile is looked at again with the next run. */
-  const commit = async (changes: Change[]): Promise<boolean> => {
-    try {
-      await store.commit(changes)
-      return true
-    } catch (error) {
-      if (!isCode(error, 'conflict')) throw error
-      return false
-    }
-  }
-  const adopt = async (networks: readonly DockerNetwork[]): Promise<void> => {
-    const state = { snapshot: store.snapshot(), host, vtep: blank().vtep, networks, now: now().toISOString() }
-    const moving = new Set([...options.leaving(), ...options.making()])
-    for (const changes of adoptions(state, moving)) {
-      if (!(await commit(changes))) continue
-      log.warn({ keys: changes.map(({ key }) => key) }, 'an endpoint had lost its record and has it again')
-    }
-    const cutOff = displaced(state, moving)
-    cut.keep(new Set(cutOff.keys()))
-    for (const [endpoint, sentence] of cutOff) cut.failed(endpoint, sentence)
-  }
-  /** When what is doubtful now has been so for long enough. */
-  const lookAgain = (): void => {
-    again ??= setTimeout(() => {
-      again = undefined
-      due = { ...due, reconcile: true }
-      loop.poke()
-    }, graceMs + 50)
-  }
-  const reconcile = async (describeAll: boolean): Promise<void> => {
-    const networks = await networksInDocker(engine, () => store.snapshot(), host)
-    await adopt(networks)
-    for (const network of networks) await describe(toldByNetwork(network))
-    const known = new Set([
-      ...options.making(),
-      ...networks.flatMap((it) => it.endpoints.map(({ id }) => id)),
-    ])
-    const unknown = strangers(store.snapshot(), host, known)
-    const gone = missing.since(unknown, graceMs)
-    if (unknown.length > gone.size || hasUntaken(store.snapshot(), host)) lookAgain()
-    if (gone.size > 0) {
-      for (const changes of removalsOf(await store.read(), host, gone)) await commit(changes)
-      log.warn({ endpoints: [...gone] }, 'endpoints that the engine does not know, removed')
-    }
-    const nameless = endpointsOnHost(store.snapshot(), host).some(
-      ({ value }) => value.joined && !value.container,
-    )
-    if (describeAll || nameless) await describe(toldByContainers(await engine.containers()))
-    const changes = unused(store.snapshot(), host, now(), { since, graceMs })
-    if (changes.length > 0 && (await commit(changes.slice(0, 50)))) {
-      log.warn({ keys: changes.map(({ key }) => key) }, 'addresses and pools that nobody came for, released')
-    }
-  }
-  const work = async (): Promise<void> => {
-    if (!store.status().fresh) return
-    await options.settleOwed()
-    await describeNews().catch((error: unknown) => {
-      due = everythingDue // what was told is not known any more
-      throw error
-    })
-    if (!due.reconcile) return
-    const { describeAll } = due
-    due = { reconcile: false, describeAll: false }
-    await reconcile(describeAll).catch((error: unknown) => {
-      due = { reconcile: true, describeAll: due.describeAll || describeAll }
-      throw error
-    })
-  }
-
-  const describeNews = async (): Promise<void> => {
-    const [networks, containers] = [[...networksToAsk], [...seen.values()]]
-    networksToAsk.clear()
-    seen.clear()
-    for (const id of networks)
-      await describe(toldByNetwork(await networkInDocker(engine, () => store.snapshot(), host, id)))
-    await describe(toldByContainers(containers))
-  }
-  const looks = containerLooks({
-    engine,
-    seen(id, container) {
+  const { store, log, everyMs = 5000, inFlight, onRun } = options
+  const state = createState(options, () => loop.poke())
+  const inspections = createInspections({
+    engine: options.engine,
+    inspected(id, container) {
       if (container === undefined) return
-      seen.set(id, container)
+      state.inspected.set(id, container)
       loop.poke()
     },
     failed(container, err) {
-      log.debug({ container, err }, 'a container could not be looked at')
-      due = everythingDue
+      log.debug({ container, err }, 'the container could not be inspected')
+      state.due = everythingDue
     },
   })
-  const loop = startLoop({ name: 'endpoints', everyMs, log, work, onRun })
-  let last = store.snapshot()
-  /** An endpoint of ours is gone, and nobody here took it away. */
-  const stop = store.onChange((snapshot, changed) => {
-    const before = last
-    last = snapshot
-    const lost = changed.some(({ table, key }) => {
-      const was = table === 'endpoints' ? before.endpoints.get(key)?.value : undefined
-      return was?.host === host && !snapshot.endpoints.has(key) && ![...options.leaving()].includes(was.id)
-    })
-    if (!lost) return
-    due = { ...due, reconcile: true }
-    loop.poke()
-  })
-  const everything = setInterval(() => {
-    due = { ...due, reconcile: true }
+  const loop: Loop = startLoop({ name: 'endpoints', everyMs, log, work: () => run(state), onRun })
+  const stops = [
+    inFlight.deferred.onDefer(() => state.again.after(deferredPauseMs)),
+    store.onChange((snapshot, changed) => {
+      if (!hasLostRecord(state, snapshot, changed)) return
+      state.due = { ...state.due, reconcile: true }
+      loop.poke()
+    }),
+  ]
+  const reconciling = setInterval(() => {
+    state.due = { ...state.due, reconcile: true }
   }, everyMs)
   return {
     poke() {
-      due = everythingDue
+      state.due = everythingDue
       loop.poke()
     },
-    look: looks.look,
+    look: inspections.inspect,
     connected(localNetwork) {
-      networksToAsk.add(localNetwork)
+      state.connected.add(localNetwork)
       loop.poke()
     },
-    status: () => ({ ...loop.status(), problems: cut.messages() }),
+    status: () => ({ ...loop.status(), problems: state.conflicts.messages() }),
     async close() {
-      stop()
-      clearTimeout(again)
-      clearInterval(everything)
+      for (const stop of stops) stop()
+      state.again.cancel()
+      clearInterval(reconciling)
       await loop.close()
+      state.again.cancel()
     },
   }
 }
 
-/** What the engine knows of an endpoint; of its aliases, when it was asked about the container. */
-type Described = Pick<Endpoint, 'container'> & Partial<Pick<Endpoint, 'aliases'>>
-
-function toldByContainers(containers: readonly EngineContainer[]): Map<EndpointId, Described> {
-  return new Map(
-    containers.flatMap(({ id, name, attachments }) =>
-      attachments.map(({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases }] as const),
-    ),
-  )
+function createState(options: EndpointsOptions, poke: () => void): State {
+  const { now = () => new Date(), graceMs = 3000, log, store } = options
+  const state: State = {
+    options: { ...options, now, graceMs },
+    startedAt: now(),
+    missing: createGracePeriod(() => now().getTime()),
+    conflicts: createRetryBackoff({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
+    inspected: new Map(),
+    connected: new Set(),
+    again: createRunAgain(() => {
+      state.due = { ...state.due, reconcile: true }
+      poke()
+    }),
+    due: everythingDue,
+    snapshot: store.snapshot(),
+  }
+  return state
 }
 
-function toldByNetwork(network: DockerNetwork | undefined): Map<EndpointId, Described> {
-  const described = network?.endpoints.flatMap(({ id, container }) =>
-    container === undefined ? [] : [[id, { container }] as const],
-  )
-  return new Map(described)
-}
-
-/** Endpoints of this host whose container is not, or no longer, described as the engine has it. */
-function descriptions(
-  snapshot: Snapshot,
-  host: HostName,
-  told: ReadonlyMap<EndpointId, Described>,
-): Change[] {
-  return endpointsOnHost(snapshot, host).flatMap(({ value, index }): Change[] => {
-    const described = { ...value, ...told.get(value.id) }
-    if (isDescribedBy(value, described)) return []
-    return [
-      { op: 'update', table: 'endpoints', key: keyIn(value.network, value.id), value: described, index },
-    ]
+/** True when an endpoint of this host lost its record and Docker has not said Leave: it may be in a container still. */
+function hasLostRecord(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
+  const { host, inFlight } = state.options
+  const before = state.snapshot
+  state.snapshot = snapshot
+  const calls = inFlight.calls()
+  return changed.some(({ table, key }) => {
+    const was = table === 'endpoints' ? before.endpoints.get(key)?.value : undefined
+    if (was?.host !== host || snapshot.endpoints.has(key)) return false
+    return lifeOf({ record: was, call: calls.get(was.id) }) !== 'leaving'
   })
 }
 
-function isDescribedBy({ container, aliases }: Endpoint, told: Endpoint): boolean {
-  return (
-    container?.id === told.container?.id &&
-    container?.name === told.container?.name &&
-    aliases.join('\n') === told.aliases.join('\n')
+async function run(state: State): Promise<void> {
+  const { store, inFlight } = state.options
+  if (!store.status().fresh) return
+  await inFlight.deferred.flush()
+  if (inFlight.deferred.names().length > 0) state.again.after(deferredPauseMs)
+  await describeNews(state).catch((error: unknown) => {
+    state.due = everythingDue // the news are lost
+    throw error
+  })
+  if (!state.due.reconcile) return
+  const { describeAll } = state.due
+  state.due = { reconcile: false, describeAll: false }
+  await reconcile(state, describeAll).catch((error: unknown) => {
+    state.due = { reconcile: true, describeAll: state.due.describeAll || describeAll }
+    throw error
+  })
+}
+
+/** Names of containers that the engine's events told of since the last run. */
+async function describeNews(state: State): Promise<void> {
+  const { engine, store, host } = state.options
+  const networks = [...state.connected]
+  const containers = [...state.inspected.values()]
+  state.connected.clear()
+  state.inspected.clear()
+  for (const id of networks) {
+    const network = await networkInDocker(engine, () => store.snapshot(), host, id)
+    await apply(state, planDescriptions(store.snapshot(), host, describedByNetwork(network)))
+  }
+  await describeContainers(state, containers)
+}
+
+async function describeContainers(state: State, containers: readonly EngineContainer[]): Promise<void> {
+  const { store, host } = state.options
+  await apply(state, planDescriptions(store.snapshot(), host, describedByContainers(containers)))
+}
+
+async function reconcile(state: State, describeAll: boolean): Promise<void> {
+  const { engine, store, host, blank, inFlight, now, graceMs } = state.options
+  const networks = await networksInDocker(engine, () => store.snapshot(), host)
+  const steps = planEndpoints({
+    snapshot: store.snapshot(),
+    host,
+    vtep: blank().vtep,
+    networks,
+    now: now().toISOString(),
+    calls: inFlight.calls(),
+    start: { at: state.startedAt, graceMs },
+  })
+  const absent = endpointsOf(steps, 'remove')
+  const gone = state.missing.since(absent, graceMs)
+  state.conflicts.keep(new Set(endpointsOf(steps, 'report')))
+  await apply(state, steps)
+  if (gone.size > 0) await remove(state, gone)
+  if (absent.length > gone.size || hasUntaken(store.snapshot(), host)) state.again.after(graceMs + 50)
+  const isNameless = endpointsOnHost(store.snapshot(), host).some(
+    ({ value }) => value.joined && !value.container,
   )
+  if (describeAll || isNameless) await describeContainers(state, await engine.containers())
+}
+
+function endpointsOf(steps: readonly Step[], kind: 'remove' | 'report'): EndpointId[] {
+  return steps.flatMap((it) => (it.step === kind ? [it.endpoint] : []))
+}
+
+/** All steps but `remove`. */
+async function apply(state: State, steps: readonly Step[]): Promise<void> {
+  const { log } = state.options
+  for (const step of steps) {
+    if (step.step === 'report') state.conflicts.failed(step.endpoint, step.message)
+    if (step.step === 'describe' && !(await commit(state, [step.change]))) state.due = everythingDue
+    if (step.step === 'adopt' && (await commit(state, step.changes))) {
+      log.warn(
+        { keys: step.changes.map(({ key }) => key) },
+        'an endpoint had lost its record and has it again',
+      )
+    }
+  }
+  const releases = steps.flatMap((step) => (step.step === 'release' ? [step.change] : []))
+  const released = releases.slice(0, releasedAtOnce)
+  if (released.length > 0 && (await commit(state, released))) {
+    log.warn({ keys: released.map(({ key }) => key) }, 'unused addresses and pools are released')
+  }
+}
+
+async function remove(state: State, gone: ReadonlySet<EndpointId>): Promise<void> {
+  const { store, host, log } = state.options
+  for (const changes of removalsOf(await store.read(), host, gone)) await commit(state, changes)
+  log.warn({ endpoints: [...gone] }, 'the engine does not know these endpoints: removed')
+}
+
+/** False when a record has changed meanwhile: the next run plans anew. */
+async function commit(state: State, changes: readonly Change[]): Promise<boolean> {
+  try {
+    await state.options.store.commit(changes)
+    return true
+  } catch (error) {
+    if (!isCode(error, 'conflict')) throw error
+    return false
+  }
 }

@@ -3,11 +3,11 @@
  */
 
 import type { Log } from '../../log.ts'
-import { type LaneStatus, lane, limitOf } from './work-queue.ts'
+import { createWorkQueue, limitOf, type WorkQueueStatus } from './work-queue.ts'
 
 export interface Loop {
   poke(): void
-  status(): LaneStatus
+  status(): WorkQueueStatus
   close(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export function startLoop({ name, everyMs, log, work, onRun }: LoopOptions): Loo
       throw error
     }
   }
-  const own = lane({
+  const own = createWorkQueue({
     name: `the loop ${name}`,
     work: run,
     limit: limitOf(1),

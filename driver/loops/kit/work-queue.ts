@@ -10,21 +10,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DriverError } from '../../core/errors.ts'
 
-export interface Lane {
+export interface WorkQueue {
   poke(): void
   /** Rejects with the last error when no run that began after the call has succeeded within the bound. */
   settled(boundMs: number): Promise<void>
-  status(): LaneStatus
+  status(): WorkQueueStatus
   /** No further run; resolves when the present one is over. */
   close(): Promise<void>
 }
 
-export interface LaneStatus {
+export interface WorkQueueStatus {
   state: 'idle' | 'running' | 'failing'
   lastError: string | undefined
 }
 
-export interface LaneOptions {
+export interface WorkQueueOptions {
   /** For messages: `network 4f2a…`. */
   name: string
   /** Calls `ready` when all that others wait for is done, and may go on with what nobody waits for. */
@@ -42,7 +42,7 @@ interface Waiter {
   resolve(): void
 }
 
-export function lane(options: LaneOptions): Lane {
+export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const { name, work, limit, minPauseMs = 100, maxPauseMs = 5000, onFailure } = options
   let asked = 0
   let begun = 0

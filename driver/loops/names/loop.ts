@@ -14,9 +14,10 @@ import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
-import { containerLooks } from '../endpoints/inspections.ts'
+import { createInspections } from '../endpoints/inspections.ts'
 import { type LoopRun, startLoop } from '../kit/loop.ts'
-import type { LaneStatus } from '../kit/work-queue.ts'
+import { createStoreTrust } from '../kit/store-trust.ts'
+import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { createHostsFiles, type HostsFileFacts } from './hosts-files.ts'
 import { type NameRecords, networksOf } from './records.ts'
 
@@ -39,7 +40,7 @@ export interface NamesLoop {
   /** Looks at every container of this host. */
   poke(): void
   onEvent(event: EngineEvent): void
-  status(): LaneStatus & NamesFacts
+  status(): WorkQueueStatus & NamesFacts
   /** Containers whose hosts file does not say what it should, by name. */
   differing(): string[]
   close(): Promise<void>
@@ -66,14 +67,9 @@ export function startNames(options: NamesOptions): NamesLoop {
   let again: NodeJS.Timeout | undefined
   let rest: NodeJS.Timeout | undefined
   let restUntil = Number.NEGATIVE_INFINITY
-  let wasFresh = false
   let dnsAnswered = options.dnsAnswers()
 
-  const mayWrite = (): boolean => {
-    wasFresh ||= store.status().fresh
-    // a store that does not even know this host has lost its contents
-    return wasFresh && store.snapshot().hosts.has(host)
-  }
+  const mayWrite = createStoreTrust(store, host)
   const isDnsOnly = (network: NetworkId): boolean => {
     const known = networkById(store.snapshot(), network)?.value
     // from an internal network no resolver can be asked
@@ -82,9 +78,9 @@ export function startNames(options: NamesOptions): NamesLoop {
   }
   const recordsFor = (networks: readonly NetworkId[]) =>
     networks.filter((network) => !isDnsOnly(network)).flatMap(records.of)
-  const learnt = containerLooks({
+  const learnt = createInspections({
     engine,
-    seen: (id, container) => void (files.learn(container) && dueAll([id])),
+    inspected: (id, container) => void (files.learn(container) && dueAll([id])),
     // it stays due, and is asked about again with the next audit
     failed: (id) => void due.add(id),
   })
@@ -101,7 +97,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   }
   const mend = (id: string, networks: readonly NetworkId[]): void => {
     if (!files.knows(id)) {
-      if (!learnt.isAsking(id)) learnt.look(id)
+      if (!learnt.isInspecting(id)) learnt.inspect(id)
       return
     }
     if (files.put(id, recordsFor(networks)) === 'done') return
@@ -164,7 +160,7 @@ export function startNames(options: NamesOptions): NamesLoop {
       if (container === undefined) return
       // a start makes the file anew, a rename changes what we call it
       if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) files.forget(container)
-      if (/^(start|rename)$/.test(action)) learnt.look(container)
+      if (/^(start|rename)$/.test(action)) learnt.inspect(container)
       if (/^(connect|disconnect)$/.test(action)) dueAll([container])
     },
     status: () => ({

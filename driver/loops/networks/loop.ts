@@ -13,10 +13,11 @@ import { isOfNetworks } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
-import { lasting } from '../kit/grace-period.ts'
+import { createGracePeriod } from '../kit/grace-period.ts'
 import { type LoopRun, startLoop } from '../kit/loop.ts'
-import { type Troubles, troubles } from '../kit/retry-backoff.ts'
-import type { LaneStatus } from '../kit/work-queue.ts'
+import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
+import { createRunAgain } from '../kit/run-again.ts'
+import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { planNetworks, replicaOf, type Step } from './plan.ts'
 
 export interface NetworksOptions {
@@ -40,15 +41,14 @@ export interface NetworksOptions {
 
 export interface NetworksLoop {
   poke(): void
-  status(): LaneStatus & { problems: string[] }
+  status(): WorkQueueStatus & { problems: string[] }
   close(): Promise<void>
 }
 
 export function startNetworks(options: NetworksOptions): NetworksLoop {
   const { store, engine, host, log, everyMs = 10_000, graceMs = 3000, onRun } = options
-  const known = troubles({ onNew: (key, message) => log.warn({ network: key }, message) })
-  const waiting = lasting()
-  let retry: { at: number; timer: NodeJS.Timeout } | undefined
+  const known = createRetryBackoff({ onNew: (key, message) => log.warn({ network: key }, message) })
+  const waiting = createGracePeriod()
 
   const plan = async (): Promise<Step[]> => {
     const here = await engine.networks()
@@ -70,17 +70,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     if (unsure.length > 0) again(graceMs)
     if (known.messages().length > 0) again(1000)
   }
-  /** The earliest wish counts. */
-  const again = (afterMs: number): void => {
-    const at = Date.now() + afterMs
-    if (retry !== undefined && retry.at <= at) return
-    clearTimeout(retry?.timer)
-    const fire = (): void => {
-      retry = undefined
-      loop.poke()
-    }
-    retry = { at, timer: setTimeout(fire, afterMs) }
-  }
+  const { after: again, cancel } = createRunAgain(() => loop.poke())
 
   const loop = startLoop({ name: 'networks', everyMs, log, work, onRun })
   const stop = store.onChange((_, changed) => {
@@ -92,7 +82,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     async close() {
       stop()
       await loop.close()
-      clearTimeout(retry?.timer)
+      cancel()
     },
   }
 }
@@ -107,7 +97,7 @@ function keyOf(step: Step): string {
 }
 
 /** False when the store has changed meanwhile: the plan must be made anew. */
-async function attempt(step: Step, known: Troubles, options: NetworksOptions): Promise<boolean> {
+async function attempt(step: Step, known: RetryBackoff, options: NetworksOptions): Promise<boolean> {
   try {
     if (step.step === 'report') known.failed(keyOf(step), step.message)
     else {

@@ -36,7 +36,7 @@ const status: Status = {
     networks: { state: 'running', lastError: undefined },
   },
   names: { files: 3, writes: 7, skipped: [], dnsOnly: [], hostsFileLimit: 500 },
-  owed: [],
+  deferred: [],
   problems: [],
 }
 
@@ -83,7 +83,7 @@ test('a host without a store', () => {
     ...status,
     store,
     networks: [],
-    owed: ['leave x'],
+    deferred: ['leave x'],
     problems: ['the store is away'],
   })
   expect(text).toMatchInlineSnapshot(`

@@ -182,7 +182,7 @@ describe('a network', () => {
     await has(net2, 'foobar')
     memory.away = true
     await net1.docker.rm('foobar')
-    expect(net1.driver.status().owed.join()).toContain('delete network')
+    expect(net1.driver.status().deferred.join()).toContain('delete network')
     memory.away = false
     await Promise.all([has(net1), has(net2)])
   })

@@ -150,10 +150,10 @@ test('with the store away a request fails as unavailable, and what is removed is
     code: 'unavailable',
   })
   await stop(net1, { network, pool, endpoint: end(1), ip })
-  expect(net1.context.owed.names()).toHaveLength(3)
+  expect(net1.context.inFlight.deferred.names()).toHaveLength(3)
   lab.away = false
-  await net1.context.owed.settle()
-  expect(net1.context.owed.names()).toEqual([])
+  await net1.context.inFlight.deferred.flush()
+  expect(net1.context.inFlight.deferred.names()).toEqual([])
   expect(net1.store.snapshot().endpoints.size).toBe(0)
   expect(net1.store.snapshot().addresses.size).toBe(0)
 })

@@ -4,8 +4,7 @@ import { createMemoryCluster, type MemoryCluster } from '../../../../driver/stor
 import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
-import { createOwed } from '../../../../driver/verbs/deferred.ts'
-import { recently } from '../../../../driver/verbs/ttl-set.ts'
+import { createInFlight } from '../../../../driver/verbs/in-flight.ts'
 import type { Verbs } from '../../../../driver/verbs/verbs.ts'
 
 export const never = new AbortController().signal
@@ -44,10 +43,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     pools: ['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16'],
     routes: async () => [],
     settled: async (network, endpoint) => void settled.push(`${network.slice(0, 4)} ${endpoint.slice(0, 4)}`),
-    owed: createOwed(store, silent),
-    making: recently(60_000, () => clock.now),
-    creating: recently(60_000, () => clock.now),
-    leaving: recently(60_000, () => clock.now),
+    inFlight: createInFlight({ store, log: silent, now: () => clock.now }),
     log: silent,
     version: '0.1.0',
     now: () => clock.now,

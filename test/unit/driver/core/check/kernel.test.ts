@@ -8,7 +8,7 @@ const want = datapath({ veths: [veth('1')], peers: [peer(3), peer(4)] })
 const right = (): Observed => made(want)
 function told(have: Observed | undefined, more: Partial<KernelState> = {}): string {
   const namespaces = [{ name: 'foobar', want, have }]
-  const state = { namespaces, looseEnds: [], joining: new Set<string>(), ...more }
+  const state = { namespaces, strayLinks: [], joining: new Set<string>(), ...more }
   return checkKernel(state).map(sentence).join('\n')
 }
 
@@ -76,7 +76,7 @@ test('a namespace is missing, or belongs to nobody', () => {
 })
 
 test('an end of a pair that nobody moved into a container is left over, unless a Join is under way', () => {
-  const state = { namespaces: [], looseEnds: ['vxc11111111', 'vxc22222222'] }
+  const state = { namespaces: [], strayLinks: ['vxc11111111', 'vxc22222222'] }
   expect(told(undefined, { ...state, joining: new Set(['vxc22222222']) })).toMatchInlineSnapshot(
     `"kernel: link vxc11111111 of the host: found a link, expected nothing; ip link del vxc11111111"`,
   )

@@ -468,7 +468,7 @@ describe('the datapath loop', () => {
       leave()
       await expect.poll(() => kernel.lines.at(-1)).toBe('link del vxc11111111 here')
       for (const end of ['vxc11111111', 'vxc33333333']) kernel.putBack(path, end)
-      await expect.poll(kernel.looseEnds).toEqual(['vxc33333333'])
+      await expect.poll(kernel.strayLinks).toEqual(['vxc33333333'])
     })
   })
 })

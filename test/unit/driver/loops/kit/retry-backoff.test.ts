@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { lasting } from '../../../../../driver/loops/kit/grace-period.ts'
-import { troubles } from '../../../../../driver/loops/kit/retry-backoff.ts'
+import { createGracePeriod } from '../../../../../driver/loops/kit/grace-period.ts'
+import { createRetryBackoff } from '../../../../../driver/loops/kit/retry-backoff.ts'
 
 test('what fails is tried again after growing pauses, and told once per reason', () => {
   let now = 0
   const told: string[] = []
-  const known = troubles({
+  const known = createRetryBackoff({
     now: () => now,
     firstPauseMs: 10,
     maxPauseMs: 25,
@@ -30,7 +30,7 @@ test('what fails is tried again after growing pauses, and told once per reason',
 
 test('only what was seen in every look for long enough is believed', () => {
   let now = 0
-  const seen = lasting(() => now)
+  const seen = createGracePeriod(() => now)
   expect([...seen.since(['a', 'b'], 10)]).toEqual([])
   now = 6
   expect([...seen.since(['a'], 10)]).toEqual([])

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { lane, limitOf } from '../../../../../driver/loops/kit/work-queue.ts'
+import { createWorkQueue, limitOf } from '../../../../../driver/loops/kit/work-queue.ts'
 
 test('runs never overlap, and pokes during a run make one more', async () => {
   let [now, most, runs] = [0, 0, 0]
@@ -111,7 +111,7 @@ test('a limit lets the others wait, in the order they came', async () => {
 })
 
 function made(work: (ready: () => void) => Promise<void>) {
-  return lane({ name: 'network x', work, limit: limitOf(1), minPauseMs: 1, maxPauseMs: 5 })
+  return createWorkQueue({ name: 'network x', work, limit: limitOf(1), minPauseMs: 1, maxPauseMs: 5 })
 }
 
 /** Holds everybody at `pass` until `open`. */

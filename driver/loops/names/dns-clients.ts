@@ -16,13 +16,13 @@ import type { View } from '../../dns/lookup.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Store } from '../../store/store.ts'
 
-export interface Askers {
+export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
   /** A container has come, gone or moved. */
   forget(): void
 }
 
-export interface AskersOptions {
+export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'network' | 'containers'>
   host: HostName
@@ -37,7 +37,7 @@ export interface AskersOptions {
 /** The network through which containers reach beyond ours. */
 const wayOut = 'docker_gwbridge'
 
-export function createAskers(options: AskersOptions): Askers {
+export function createDnsClients(options: DnsClientsOptions): DnsClients {
   const { store, engine, host, listens, interfaces = ownInterfaces, pauseMs = 250 } = options
   let containers = new Map<Ip, string>()
   let links: readonly Cidr[] = []
@@ -88,7 +88,7 @@ export function createAskers(options: AskersOptions): Askers {
 }
 
 /** On the bridges of this host, ours included: address → container. */
-async function addressesOf(engine: AskersOptions['engine']): Promise<Map<Ip, string>> {
+async function addressesOf(engine: DnsClientsOptions['engine']): Promise<Map<Ip, string>> {
   const [gateway, containers] = await Promise.all([engine.network(wayOut), engine.containers()])
   const attached = containers.flatMap(({ id, attachments }) =>
     attachments.map(({ v4 }) => [v4, id] as [Ip, string]),

@@ -1,11 +1,11 @@
 /** Who may see which names, by the address that he asks from. */
 import { beforeEach, expect, test } from 'vitest'
 import type { EngineContainer, EngineNetwork } from '../../../../../driver/engine/engine.ts'
-import { type Askers, createAskers } from '../../../../../driver/loops/names/clients.ts'
+import { createDnsClients, type DnsClients } from '../../../../../driver/loops/names/dns-clients.ts'
 import { createMemoryCluster } from '../../../../../driver/store/memory.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
 
-let askers: Askers
+let clients: DnsClients
 let asked: number
 let away: boolean
 let gateways: Record<string, string>
@@ -27,7 +27,7 @@ beforeEach(async () => {
     ...{ id, name: id, running: true, readonlyRootfs: false, mounts: [] },
     attachments: [{ network: 'bridge', endpoint: 'e', v4, mac: '', aliases: [] }],
   })
-  askers = createAskers({
+  clients = createDnsClients({
     store,
     host: 'net-1',
     listens: '192.168.33.11',
@@ -52,7 +52,7 @@ beforeEach(async () => {
 })
 
 const view = async (address: string): Promise<string> => {
-  const seen = await askers.viewOf(address)
+  const seen = await clients.viewOf(address)
   return seen === undefined
     ? 'refused'
     : `${seen.zones.map(({ network }) => network)}${seen.onlyUnambiguous ? ' unambiguous' : ''}`
@@ -79,13 +79,13 @@ test('a container is looked for when it first asks, and known from then on until
   expect(await view('172.18.0.3')).toBe('foobar')
   expect(asked).toBe(before)
   gateways = {}
-  askers.forget()
+  clients.forget()
   expect(await view('172.18.0.3')).toBe(' unambiguous')
 })
 
 test('while the engine is away, those that were known are known', async () => {
   expect(await view('172.18.0.2')).toBe('foobar')
   away = true
-  askers.forget()
+  clients.forget()
   expect(await view('172.18.0.2')).toBe('foobar')
 })

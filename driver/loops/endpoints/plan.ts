@@ -1,0 +1,116 @@
+/**
+ * What must happen so that the store's endpoints of this host are those that its engine has. Pure; loop.ts does it.
+ *
+ * Which state an endpoint is in decides its step: an unrecorded one is adopted or reported, a missing one is removed
+ * (core/endpoints/life.ts). Grows with the endpoints of this host.
+ */
+import { adoptions } from '../../core/endpoints/adoption.ts'
+import { addressConflicts } from '../../core/endpoints/conflicts.ts'
+import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
+import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
+import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
+import { endpointsOnHost, keyIn } from '../../core/snapshot.ts'
+import type { EngineContainer } from '../../engine/engine.ts'
+import { type DriverStart, unused } from './leftovers.ts'
+
+export type Step =
+  /** The endpoint lost its records and gets them back, before the datapath takes its link away. */
+  | { step: 'adopt'; endpoint: EndpointId; changes: Change[] }
+  /** The record gets the container's id, name and aliases. */
+  | { step: 'describe'; endpoint: EndpointId; change: Change }
+  /** The engine does not know the endpoint. To be done after a grace period, and from a consistent read. */
+  | { step: 'remove'; endpoint: EndpointId }
+  /** The address or the pool was left by a creation that failed. */
+  | { step: 'release'; change: Change }
+  /** Only a person can help. */
+  | { step: 'report'; endpoint: EndpointId; message: string }
+
+export interface View extends DockerState {
+  /** Docker's calls that the engine may not show yet, or may still show the opposite of. */
+  calls: ReadonlyMap<EndpointId, EndpointCall>
+  start: DriverStart
+}
+
+export function planEndpoints(view: View): Step[] {
+  const { snapshot, host, networks, calls } = view
+  const adopted = adoptions(view, calls)
+  const touched = new Set([...adopted.values()].flat().map(nameOf))
+  const released = unused(snapshot, host, new Date(view.now), view.start)
+  return [
+    ...[...adopted].map(([endpoint, changes]): Step => ({ step: 'adopt', endpoint, changes })),
+    ...[...addressConflicts(view, calls)].map(
+      ([endpoint, message]): Step => ({ step: 'report', endpoint, message }),
+    ),
+    ...networks.flatMap((network) => planDescriptions(snapshot, host, describedByNetwork(network))),
+    ...missing(view).map((endpoint): Step => ({ step: 'remove', endpoint })),
+    ...released
+      .filter((change) => !touched.has(nameOf(change)))
+      .map((change): Step => ({ step: 'release', change })),
+  ]
+}
+
+function missing(view: View): EndpointId[] {
+  const known = new Map(endpointsIn(view).map(([, { id, container }]) => [id, container !== undefined]))
+  const engineOf = (id: EndpointId) => {
+    const isInContainer = known.get(id)
+    if (isInContainer === undefined) return 'absent'
+    return isInContainer ? 'in-container' : 'in-no-container'
+  }
+  return endpointsOnHost(view.snapshot, view.host)
+    .filter(({ value }) => {
+      const facts = { record: value, call: view.calls.get(value.id), engine: engineOf(value.id) } as const
+      return lifeOf(facts) === 'missing'
+    })
+    .map(({ value }) => value.id)
+}
+
+/** What the engine says of an endpoint. `aliases` only when it was asked about the container. */
+export type Described = Pick<Endpoint, 'container'> & Partial<Pick<Endpoint, 'aliases'>>
+
+export function describedByContainers(containers: readonly EngineContainer[]): Map<EndpointId, Described> {
+  return new Map(
+    containers.flatMap(({ id, name, attachments }) =>
+      attachments.map(({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases }] as const),
+    ),
+  )
+}
+
+/** The network answers while a container is starting; the container does not. */
+export function describedByNetwork(network: DockerNetwork | undefined): Map<EndpointId, Described> {
+  const described = network?.endpoints.flatMap(({ id, container }) =>
+    container === undefined ? [] : [[id, { container }] as const],
+  )
+  return new Map(described)
+}
+
+/** A step per endpoint of this host whose record differs from the description. */
+export function planDescriptions(
+  snapshot: Snapshot,
+  host: HostName,
+  described: ReadonlyMap<EndpointId, Described>,
+): Step[] {
+  return endpointsOnHost(snapshot, host).flatMap(({ value: before, index }): Step[] => {
+    const value = { ...before, ...described.get(before.id) }
+    if (hasSameDescription(before, value)) return []
+    const key = keyIn(before.network, before.id)
+    return [
+      {
+        step: 'describe',
+        endpoint: before.id,
+        change: { op: 'update', table: 'endpoints', key, value, index },
+      },
+    ]
+  })
+}
+
+function hasSameDescription(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.container?.id === b.container?.id &&
+    a.container?.name === b.container?.name &&
+    a.aliases.join('\n') === b.aliases.join('\n')
+  )
+}
+
+function nameOf({ table, key }: Change): string {
+  return `${table}/${key}`
+}

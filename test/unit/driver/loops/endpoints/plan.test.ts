@@ -1,0 +1,115 @@
+/** The plan as text: which endpoints are adopted, described, removed, released and reported. */
+import { expect, test } from 'vitest'
+import type { DockerEndpoint } from '../../../../../driver/core/endpoints/docker-state.ts'
+import type { Change, Snapshot } from '../../../../../driver/core/records.ts'
+import type { EngineContainer } from '../../../../../driver/engine/engine.ts'
+import {
+  describedByContainers,
+  describedByNetwork,
+  planDescriptions,
+  planEndpoints,
+  type Step,
+  type View,
+} from '../../../../../driver/loops/endpoints/plan.ts'
+import { agreeing, gone, mine, put, theirs } from '../../core/check/check.sample.ts'
+import { id } from '../../core/datapath/datapath.sample.ts'
+
+const a = id('a')
+const now = '2026-01-01T01:00:00Z'
+const one = { id: 'c'.repeat(64), name: 'one' }
+const inContainer: DockerEndpoint = { id: mine.id, v4: mine.v4, mac: mine.mac, container: one }
+const network = (...endpoints: DockerEndpoint[]) => ({
+  network: a,
+  localId: a,
+  name: 'foobar',
+  pools: [],
+  endpoints,
+})
+
+const lost = gone('endpoints', `${a}/${mine.id}`)(agreeing())
+
+function planOf(snapshot: Snapshot, endpoints: DockerEndpoint[], more: Partial<View> = {}): string {
+  return show(
+    planEndpoints({
+      snapshot,
+      host: 'net-1',
+      vtep: '192.168.33.11',
+      networks: [network(...endpoints)],
+      now,
+      calls: new Map(),
+      start: { at: new Date(now), graceMs: 4000 },
+      ...more,
+    }),
+  )
+}
+
+function show(steps: readonly Step[]): string {
+  const short = ({ op, table, key }: Change): string => `${op} ${table}/${key.replace(/(\w)\1{63}/g, '$1…')}`
+  return steps
+    .map((it) => {
+      const endpoint = 'endpoint' in it ? ` ${it.endpoint.slice(0, 4)}` : ''
+      const changes = it.step === 'adopt' ? it.changes : 'change' in it ? [it.change] : []
+      const message = it.step === 'report' ? `: ${it.message}` : ''
+      return [`${it.step}${endpoint}${message}`, ...changes.map((change) => `  ${short(change)}`)].join('\n')
+    })
+    .join('\n')
+}
+
+test('an endpoint that the engine has as the store has it needs nothing', () => {
+  const container = agreeing().endpoints.get(`${a}/${mine.id}`)?.value.container
+  expect(planOf(agreeing(), [{ ...inContainer, ...(container && { container }) }])).toBe('')
+})
+
+test('the container’s name goes into the record; aliases stay until the container is inspected', () => {
+  expect(
+    planOf(agreeing(), [{ ...inContainer, container: { ...one, name: 'renamed' } }]),
+  ).toMatchInlineSnapshot(`
+    "describe 1111
+      update endpoints/a…/1…"
+  `)
+})
+
+test('an endpoint that the engine does not know is removed, but not one that Docker is making', () => {
+  expect(planOf(agreeing(), [])).toMatchInlineSnapshot(`"remove 1111"`)
+  expect(planOf(agreeing(), [], { calls: new Map([[mine.id, 'create']]) })).toBe('')
+  expect(planOf(agreeing(), [], { calls: new Map([[mine.id, 'join']]) })).toBe('')
+})
+
+test('an endpoint that lost its record gets it back, and its lease is not released in the same plan', () => {
+  expect(planOf(lost, [inContainer])).toMatchInlineSnapshot(`
+    "adopt 1111
+      expect networks/a…
+      create endpoints/a…/1…
+      update addresses/a…/172.21.0.2"
+  `)
+})
+
+test('an endpoint that is arriving or leaving is not adopted', () => {
+  for (const call of ['create', 'join', 'leave'] as const) {
+    expect(planOf(lost, [inContainer], { calls: new Map([[mine.id, call]]) })).not.toContain('adopt')
+  }
+})
+
+test('an endpoint whose address another one has is reported', () => {
+  const lease = { host: 'net-2', leasedAt: now, endpoint: theirs.id }
+  expect(planOf(put('addresses', `${a}/${mine.v4}`, lease)(lost), [inContainer])).toMatchInlineSnapshot(
+    `"report 1111: container one is cut off from network foobar: its address 172.21.0.2 went to container two on net-2; docker network disconnect foobar one, and connect it again"`,
+  )
+})
+
+test('an address that was leased before the driver started and has no endpoint is released after the grace period', () => {
+  const start = { at: new Date('2026-01-01T00:59:50Z'), graceMs: 4000 }
+  expect(planOf(lost, [], { start })).toMatchInlineSnapshot(`
+    "release
+      remove addresses/a…/172.21.0.2"
+  `)
+})
+
+test('a network describes its containers while they start, an inspected container has its aliases too', () => {
+  const snapshot = agreeing()
+  expect(show(planDescriptions(snapshot, 'net-1', describedByNetwork(undefined)))).toBe('')
+  const attachment = { endpoint: mine.id, aliases: ['db'] } as EngineContainer['attachments'][number]
+  const container = { ...one, attachments: [attachment] } as EngineContainer
+  const steps = planDescriptions(snapshot, 'net-1', describedByContainers([container]))
+  expect(steps).toMatchObject([{ step: 'describe', change: { value: { container: one, aliases: ['db'] } } }])
+})
