@@ -11,8 +11,8 @@ import {
   type Step,
   type View,
 } from '../../../../../driver/loops/endpoints/plan.ts'
+import { id } from '../../../../fixtures/datapath.sample.ts'
 import { agreeing, gone, mine, put, theirs } from '../../core/check/check.sample.ts'
-import { id } from '../../core/datapath/datapath.sample.ts'
 
 const a = id('a')
 const now = '2026-01-01T01:00:00Z'
