@@ -19,7 +19,7 @@ import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
-import { startEndpoints } from '../loops/endpoints/loop.ts'
+import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
@@ -212,16 +212,11 @@ function startLoops(
   const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
   const onEvent = (event: EngineEvent): void => {
     naming.onEvent(event)
-    if (event.type === 'network' && /create|destroy|remove/.test(event.action)) {
+    if (isOfNetworkList(event)) {
       networks.poke()
       dialect.poke()
     }
-    const container = event.type === 'container' ? event.id : event.attributes.container
-    if (container === undefined) return
-    const { type, action, attributes } = event
-    if (type === 'network' && action === 'connect' && attributes.type === 'vxlan')
-      endpoints.connected(event.id)
-    if (/^(start|rename|connect|update)$/.test(event.action)) endpoints.look(container)
+    describeContainer(endpoints, event)
   }
   const onGap = (): void => {
     for (const loop of [hosts, networks, endpoints, naming]) loop.poke()
@@ -240,6 +235,19 @@ function startLoops(
       await Promise.all([events, hosts, networks, endpoints, naming].map((it) => it.close()))
     },
   }
+}
+
+/** The engine has made or removed a network. */
+function isOfNetworkList({ type, action }: EngineEvent): boolean {
+  return type === 'network' && /create|destroy|remove/.test(action)
+}
+
+/** The endpoints loop learns the container's name from its network at once, and its aliases when it runs. */
+function describeContainer(endpoints: EndpointsLoop, { type, action, id, attributes }: EngineEvent): void {
+  const container = type === 'container' ? id : attributes.container
+  if (container === undefined) return
+  if (type === 'network' && action === 'connect' && attributes.type === 'vxlan') endpoints.connected(id)
+  if (/^(start|rename|connect|update)$/.test(action)) endpoints.look(container)
 }
 
 async function watchUnderlay({ underlay, findUnderlay, log, everyMs = 5000 }: DriverOptions) {

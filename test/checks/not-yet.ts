@@ -8,7 +8,6 @@ export const arrowsNotYet: readonly string[] = [
   'driver/control → driver/daemon',
   // loops
   'driver/loops/kit → driver/loops/networks',
-  'driver/loops/names → driver/loops/endpoints',
   // store
   'driver/store → driver/store/consul',
   // provision
@@ -22,10 +21,6 @@ export const arrowsNotYet: readonly string[] = [
 export const longFunctionsNotYet: readonly string[] = [
   // loops
   'startDriver',
-  'startDatapath',
-  'networkDatapath',
-  'startEndpoints',
-  'lane',
   'createHostsFiles',
   'startNames',
   // surface

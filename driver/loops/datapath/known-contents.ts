@@ -1,24 +1,24 @@
 /**
- * One namespace as the driver knows it: what a look at the kernel found, and what was applied since.
+ * The contents of one namespace as the driver knows them: what a look at the kernel found, and what was applied since.
  */
 import { advance, type Contents, contentsOf } from '../../core/datapath/contents.ts'
 import type { Observed, Op } from '../../core/datapath/datapath.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 
-export interface Memory {
-  /** `undefined`: there is no such namespace, or nothing is known of it. */
+export interface KnownContents {
+  /** `undefined`: there is no such namespace, or nothing is known about it. */
   contents(): Contents | undefined
-  /** Nothing was left half done, and nobody has said `doubt`, since the last look. */
+  /** Since the last look, no `apply` has failed and `doubt` was not called. */
   isSure(): boolean
   doubt(): void
   /** `corrected` adds what a look cannot see. */
   look(namespace: string, corrected: (seen: Observed) => Observed): Promise<void>
-  /** Rejects with the kernel's refusal; then only another look can tell. */
+  /** Rejects with the kernel's refusal; after that only another look is sure. */
   apply(ops: readonly Op[]): Promise<void>
   forget(): void
 }
 
-export function remember(kernel: Pick<Kernel, 'observe' | 'apply'>): Memory {
+export function createKnownContents(kernel: Pick<Kernel, 'observe' | 'apply'>): KnownContents {
   let contents: Contents | undefined
   let sure = false
   return {

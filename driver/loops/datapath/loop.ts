@@ -2,9 +2,9 @@
  * Makes this host's kernel what the store wants: desired(snapshot) → plan(have, want) → apply(ops), per network.
  *
  * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. An
- * audit looks at one network after the other, so that damage by hand is mended within seconds; with many networks
- * it slows down rather than take more than a tenth of a processor. At the start what is there is adopted. Until the
- * store has been fresh once, nothing is removed: a copy from disk may be old. Closing leaves the kernel as it is.
+ * audit looks at one network after the other and mends damage by hand within seconds; with many networks it slows down, so
+ * that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted. Nothing is removed
+ * until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
  */
 import { isCode } from '../../core/errors.ts'
 import type { EndpointId, HostName, NetworkId } from '../../core/records.ts'
@@ -12,7 +12,15 @@ import { isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.t
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
-import { createWorkQueue, limitOf, type WorkQueue, type WorkQueueStatus } from '../kit/work-queue.ts'
+import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
+import { createStoreTrust } from '../kit/store-trust.ts'
+import {
+  createWorkQueue,
+  type Limit,
+  limitOf,
+  type WorkQueue,
+  type WorkQueueStatus,
+} from '../kit/work-queue.ts'
 import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './network.ts'
 import { removeStrayLinks } from './stray-links.ts'
 
@@ -20,7 +28,7 @@ export interface DatapathOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'onFresh' | 'status'>
   kernel: Kernel
   host: HostName
-  /** This host's tunnel end, as it is now. */
+  /** The device that carries this host's VTEP address, as it is now. */
   underlay(): Underlay
   log: Log
   /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
@@ -36,13 +44,13 @@ export interface DatapathOptions {
 export interface DatapathLoop {
   /**
    * Resolves when the kernel has everything that the present snapshot wants for that network. Join calls it after
-   * its commit and names its endpoint, whose veths are then made if they are not there. Rejects with the last
+   * its commit and names its endpoint, whose link is made if it is not there. Rejects with the last
    * error after a bound.
    */
   settled(network: NetworkId, joining?: EndpointId): Promise<void>
   /** Looks at every network's namespace now. */
   audit(): void
-  /** By network; those of which nothing is here are left out. */
+  /** By network. A network that has nothing on this host is left out. */
   status(): Map<NetworkId, WorkQueueStatus & NetworkFacts>
   close(): Promise<void>
 }
@@ -51,196 +59,238 @@ export interface DatapathLoop {
 const auditShare = 0.1
 const concurrentNetworks = 4
 
+interface Entry {
+  readonly network: NetworkDatapath
+  readonly queue: WorkQueue
+  readonly again: RunAgain
+}
+
+/** What the loop knows of all networks. */
+interface State {
+  readonly options: DatapathOptions & { auditMs: number; removalDelayMs: number }
+  /** In the order of the next audits. */
+  readonly networks: Map<NetworkId, Entry>
+  readonly limit: Limit
+  readonly mayRemove: () => boolean
+  /** The first fresh state has been looked at: what joins from now on is new. */
+  started: boolean
+  /** Namespaces of an earlier driver have their networks, or are removed. */
+  swept: boolean
+  sweeping: Promise<void> | undefined
+  /** What one audit of a network takes, on average. */
+  auditedMs: number
+  /** When stray links were looked for, by performance.now(). */
+  strayLinksLookedAt: number
+  timer: NodeJS.Timeout | undefined
+  closed: boolean
+}
+
 export function startDatapath(options: DatapathOptions): DatapathLoop {
-  const { store, kernel, host, log, localNamespaceOf } = options
-  const { auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
-  const lanes = new Map<
-    NetworkId,
-    { lane: WorkQueue; network: NetworkDatapath; again: NodeJS.Timeout | undefined }
-  >()
-  const limit = limitOf(concurrentNetworks)
-  let wasFresh = false
-  /** The first fresh state has been looked at: whatever joins from now on, joins now. */
-  let started = false
-  let swept = false
-  let sweeping: Promise<void> | undefined
-  let auditedMs = 10
-  let endsLookedAt = Number.NEGATIVE_INFINITY
-  let closed = false
-
-  const mayRemove = (): boolean => {
-    wasFresh ||= store.status().fresh
-    // a store that does not even know this host has lost its contents
-    return wasFresh && store.snapshot().hosts.has(host)
+  const { store, host, auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
+  const state: State = {
+    options: { ...options, auditMs, removalDelayMs },
+    networks: new Map(),
+    limit: limitOf(concurrentNetworks),
+    mayRemove: createStoreTrust(store, host),
+    started: false,
+    swept: false,
+    sweeping: undefined,
+    auditedMs: 10,
+    strayLinksLookedAt: Number.NEGATIVE_INFINITY,
+    timer: undefined,
+    closed: false,
   }
-  const laneOf = (id: NetworkId) => {
-    const existing = lanes.get(id)
-    if (existing !== undefined) return existing
-    const network = networkDatapath({
-      network: id,
-      host,
-      kernel,
-      log,
-      snapshot: () => store.snapshot(),
-      underlay: options.underlay,
-      localNamespaceOf,
-      mayRemove,
-      newIsJoining: started,
-      removalDelayMs,
-      again: (afterMs) => {
-        clearTimeout(made.again)
-        if (!closed) made.again = setTimeout(() => made.lane.poke(), afterMs)
-      },
-      onAudited: (durationMs) => {
-        auditedMs += (durationMs - auditedMs) / 8
-      },
-    })
-    const made = {
-      network,
-      lane: createWorkQueue({
-        name: `network ${id.slice(0, 12)}`,
-        work: network.step,
-        limit,
-        onFailure: (error, attempt) => failed(id, error, attempt),
-      }),
-      again: undefined as NodeJS.Timeout | undefined,
-    }
-    lanes.set(id, made)
-    return made
-  }
-  const failed = (id: NetworkId, error: unknown, attempt: number): void => {
-    log[attempt === 1 ? 'error' : 'debug'](
-      { network: id, attempt, err: error },
-      'datapath could not be applied',
-    )
-    if (!isCode(error, 'kernel')) return
-    // a namespace of a network that was removed may hold the VNI
-    swept = false
-    void sweep()
-  }
-  const reconsider = (ids: Iterable<NetworkId>): void => {
-    const local = new Set(networksUsedBy(store.snapshot(), host))
-    for (const id of ids) if (lanes.has(id) || local.has(id)) laneOf(id).lane.poke()
-  }
-  const reconsiderAll = (): void =>
-    reconsider(new Set([...lanes.keys(), ...networksUsedBy(store.snapshot(), host)]))
-  const considerFreshness = (): void => {
-    if (started || !mayRemove()) return
-    reconsiderAll()
-    started = true
-  }
-  const changed = (keys: readonly ChangedKey[]): void => {
-    considerFreshness()
-    for (const { table, key } of keys) {
-      if (table === 'endpoints') lanes.get(networkOfKey(key))?.network.changed(key)
-    }
-    reconsider(touchedBy(keys))
-    if (keys.some((key) => isReplicaOn(key, host))) reconsider(remapped())
-    void sweep()
-  }
-  /** Networks whose place on this host is not where we have them. */
-  const remapped = (): NetworkId[] =>
-    [...new Set([...lanes.keys(), ...networksUsedBy(store.snapshot(), host)])].filter(
-      (id) => localNamespaceOf(id) !== lanes.get(id)?.network.facts().namespace,
-    )
-
-  /** Namespaces of an earlier life: given to their network, or removed when there is none. */
-  const sweep = (): Promise<void> => {
-    if (swept || closed || !mayRemove()) return Promise.resolve()
-    sweeping ??= sweepOnce()
-      .catch((error: unknown) => log.error({ err: error }, 'old namespaces could not be removed'))
-      .finally(() => {
-        sweeping = undefined
-      })
-    return sweeping
-  }
-  const sweepOnce = async (): Promise<void> => {
-    const found = await kernel.namespaces()
-    const snapshot = store.snapshot()
-    const owners = new Map([...snapshot.networks.keys()].map((id) => [localNamespaceOf(id), id]))
-    const strays = found.filter((namespace) => !owners.has(namespace) && !isHeld(namespace))
-    for (const namespace of found) {
-      const owner = owners.get(namespace)
-      if (owner === undefined) continue
-      const { network, lane } = laneOf(owner)
-      if (network.facts().namespace !== undefined) continue
-      network.adopt(namespace)
-      lane.poke()
-    }
-    // a stray may be that of a network whose place here is not known yet
-    const unmapped = networksUsedBy(snapshot, host).some((id) => localNamespaceOf(id) === undefined)
-    if (unmapped && strays.length > 0) return
-    for (const namespace of strays) {
-      await kernel.apply([{ op: 'namespace-del', namespace }])
-      log.info({ namespace }, 'namespace of a network that is no more, removed')
-    }
-    swept = true
-  }
-  const isHeld = (namespace: string): boolean =>
-    [...lanes.values()].some(({ network }) => network.facts().namespace === namespace)
-
-  const sweepStrayLinks = (): void => {
-    if (closed || !mayRemove() || performance.now() - endsLookedAt < auditMs) return
-    endsLookedAt = performance.now()
-    removeStrayLinks({ kernel, store, host, log }).catch((error: unknown) =>
-      log.error({ err: error }, 'loose ends could not be removed'),
-    )
-  }
-
-  /** One network after the other: the one that comes first in the map goes to its end. */
-  const tick = (): void => {
-    considerFreshness()
-    void sweep()
-    sweepStrayLinks()
-    const [id, next] = lanes.entries().next().value ?? []
-    if (id !== undefined && next !== undefined) {
-      lanes.delete(id)
-      if (next.network.facts().namespace !== undefined || next.lane.status().state !== 'idle') {
-        lanes.set(id, next)
-        next.network.audit()
-        next.lane.poke()
-      }
-    }
-    timer = setTimeout(tick, auditPause(lanes.size))
-  }
-  const auditPause = (networks: number): number => {
-    const round = Math.max(auditMs, (networks * auditedMs) / auditShare)
-    return round / Math.max(1, networks)
-  }
-
-  const stop = store.onChange((_, keys) => changed(keys))
-  const stopFresh = store.onFresh(() => changed([]))
-  let timer = setTimeout(tick, auditPause(lanes.size))
-  reconsiderAll()
-  considerFreshness()
-  void sweep()
-
+  const stops = [store.onChange((_, keys) => changed(state, keys)), store.onFresh(() => changed(state, []))]
+  state.timer = setTimeout(() => tick(state), auditPauseMs(state))
+  reconsiderAll(state)
+  considerFreshness(state)
+  void sweep(state)
   return {
     settled(id, joining) {
-      const { lane, network } = laneOf(id)
+      const { queue, network } = entryOf(state, id)
       if (joining !== undefined) network.expect(joining)
-      return lane.settled(settleMs)
+      return queue.settled(settleMs)
     },
-    audit() {
-      swept = false
-      endsLookedAt = Number.NEGATIVE_INFINITY
-      void sweep()
-      sweepStrayLinks()
-      for (const { network, lane } of lanes.values()) {
-        network.audit()
-        lane.poke()
-      }
-    },
+    audit: () => auditAll(state),
     status: () =>
-      new Map([...lanes].map(([id, { lane, network }]) => [id, { ...lane.status(), ...network.facts() }])),
+      new Map(
+        [...state.networks].map(([id, { queue, network }]) => [
+          id,
+          { ...queue.status(), ...network.facts() },
+        ]),
+      ),
     async close() {
-      closed = true
-      stop()
-      stopFresh()
-      clearTimeout(timer)
-      for (const { again } of lanes.values()) clearTimeout(again)
-      await Promise.all([sweeping, ...[...lanes.values()].map(({ lane }) => lane.close())])
+      state.closed = true
+      for (const stop of stops) stop()
+      clearTimeout(state.timer)
+      const entries = [...state.networks.values()]
+      for (const { again } of entries) again.cancel()
+      await Promise.all([state.sweeping, ...entries.map(({ queue }) => queue.close())])
+      for (const { again } of entries) again.cancel()
     },
+  }
+}
+
+function entryOf(state: State, id: NetworkId): Entry {
+  const existing = state.networks.get(id)
+  if (existing !== undefined) return existing
+  const { store, host, kernel, log, underlay, localNamespaceOf, removalDelayMs } = state.options
+  const network = networkDatapath({
+    network: id,
+    host,
+    kernel,
+    log,
+    snapshot: () => store.snapshot(),
+    underlay,
+    localNamespaceOf,
+    mayRemove: state.mayRemove,
+    newIsJoining: state.started,
+    removalDelayMs,
+    again: (afterMs) => again.after(afterMs),
+    onAudited: (durationMs) => {
+      state.auditedMs += (durationMs - state.auditedMs) / 8
+    },
+  })
+  const queue = createWorkQueue({
+    name: `network ${id.slice(0, 12)}`,
+    work: network.step,
+    limit: state.limit,
+    onFailure: (error, attempt) => failed(state, id, error, attempt),
+  })
+  const again = createRunAgain(queue.poke)
+  const entry = { network, queue, again }
+  state.networks.set(id, entry)
+  return entry
+}
+
+function failed(state: State, id: NetworkId, error: unknown, attempt: number): void {
+  const { log } = state.options
+  log[attempt === 1 ? 'error' : 'debug'](
+    { network: id, attempt, err: error },
+    'datapath could not be applied',
+  )
+  if (!isCode(error, 'kernel')) return
+  // The namespace of a network that was removed may hold the VNI.
+  state.swept = false
+  void sweep(state)
+}
+
+function reconsider(state: State, ids: Iterable<NetworkId>): void {
+  const local = new Set(networksUsedBy(state.options.store.snapshot(), state.options.host))
+  for (const id of ids) if (state.networks.has(id) || local.has(id)) entryOf(state, id).queue.poke()
+}
+
+function reconsiderAll(state: State): void {
+  reconsider(state, networksHere(state))
+}
+
+/** Networks that are programmed here, or should be. */
+function networksHere({ networks, options }: State): Set<NetworkId> {
+  return new Set([...networks.keys(), ...networksUsedBy(options.store.snapshot(), options.host)])
+}
+
+function considerFreshness(state: State): void {
+  if (state.started || !state.mayRemove()) return
+  reconsiderAll(state)
+  state.started = true
+}
+
+function changed(state: State, keys: readonly ChangedKey[]): void {
+  considerFreshness(state)
+  for (const { table, key } of keys) {
+    if (table === 'endpoints') state.networks.get(networkOfKey(key))?.network.changed(key)
+  }
+  reconsider(state, touchedBy(keys))
+  if (keys.some((key) => isReplicaOn(key, state.options.host))) reconsider(state, remapped(state))
+  void sweep(state)
+}
+
+/** Networks whose namespace belongs at another path now. */
+function remapped(state: State): NetworkId[] {
+  return [...networksHere(state)].filter(
+    (id) => state.options.localNamespaceOf(id) !== state.networks.get(id)?.network.facts().namespace,
+  )
+}
+
+/** Namespaces of an earlier driver: given to their network, or removed when there is no such network. */
+function sweep(state: State): Promise<void> {
+  if (state.swept || state.closed || !state.mayRemove()) return Promise.resolve()
+  state.sweeping ??= sweepOnce(state)
+    .catch((error: unknown) => state.options.log.error({ err: error }, 'old namespaces could not be removed'))
+    .finally(() => {
+      state.sweeping = undefined
+    })
+  return state.sweeping
+}
+
+async function sweepOnce(state: State): Promise<void> {
+  const { kernel, store, host, log, localNamespaceOf } = state.options
+  const found = await kernel.namespaces()
+  const snapshot = store.snapshot()
+  const owners = new Map([...snapshot.networks.keys()].map((id) => [localNamespaceOf(id), id]))
+  const strays = found.filter((namespace) => !owners.has(namespace) && !isHeld(state, namespace))
+  for (const namespace of found) {
+    const owner = owners.get(namespace)
+    if (owner === undefined) continue
+    const { network, queue } = entryOf(state, owner)
+    if (network.facts().namespace !== undefined) continue
+    network.adopt(namespace)
+    queue.poke()
+  }
+  // A stray may be the namespace of a network whose local id is not known yet.
+  const isUnmapped = networksUsedBy(snapshot, host).some((id) => localNamespaceOf(id) === undefined)
+  if (isUnmapped && strays.length > 0) return
+  for (const namespace of strays) {
+    await kernel.apply([{ op: 'namespace-del', namespace }])
+    log.info({ namespace }, 'namespace removed: its network does not exist any more')
+  }
+  state.swept = true
+}
+
+function isHeld(state: State, namespace: string): boolean {
+  return [...state.networks.values()].some(({ network }) => network.facts().namespace === namespace)
+}
+
+function sweepStrayLinks(state: State): void {
+  const { kernel, store, host, log, auditMs } = state.options
+  if (state.closed || !state.mayRemove() || performance.now() - state.strayLinksLookedAt < auditMs) return
+  state.strayLinksLookedAt = performance.now()
+  removeStrayLinks({ kernel, store, host, log }).catch((error: unknown) =>
+    log.error({ err: error }, 'stray links could not be removed'),
+  )
+}
+
+/** Audits the network that waits longest; it goes to the end of the map, or out of it when nothing of it is here. */
+function tick(state: State): void {
+  const { networks } = state
+  considerFreshness(state)
+  void sweep(state)
+  sweepStrayLinks(state)
+  const [id, next] = networks.entries().next().value ?? []
+  if (id !== undefined && next !== undefined) {
+    networks.delete(id)
+    if (next.network.facts().namespace !== undefined || next.queue.status().state !== 'idle') {
+      networks.set(id, next)
+      next.network.audit()
+      next.queue.poke()
+    }
+  }
+  state.timer = setTimeout(() => tick(state), auditPauseMs(state))
+}
+
+function auditPauseMs({ networks, options, auditedMs }: State): number {
+  const roundMs = Math.max(options.auditMs, (networks.size * auditedMs) / auditShare)
+  return roundMs / Math.max(1, networks.size)
+}
+
+function auditAll(state: State): void {
+  state.swept = false
+  state.strayLinksLookedAt = Number.NEGATIVE_INFINITY
+  void sweep(state)
+  sweepStrayLinks(state)
+  for (const { network, queue } of state.networks.values()) {
+    network.audit()
+    queue.poke()
   }
 }
 

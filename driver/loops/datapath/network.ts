@@ -1,12 +1,13 @@
 /**
  * One network's datapath on this host: what is known of it, and one step towards what the store wants.
  *
- * What was applied is remembered, so that a change costs no look at the kernel, and of the network only the endpoints
- * that changed are planned; an audit looks again, at everything. Additions are done at once, whatever waits for the kernel's grace period (removing links, namespaces) a little later and together.
+ * What was applied is remembered, so a change costs no look at the kernel, and only the endpoints that changed are
+ * planned; an audit looks at everything again. Additions are done at once. Removals that wait for the kernel's grace
+ * period (links, namespaces) are done a little later, and together.
  *
- * A pair of veths is made once, for the Join that asks for it: when its container ends, the kernel takes both ends,
- * and a new pair would hang in the host's namespace. Such an endpoint is `lost` until Docker says Leave or somebody
- * cleans it up.
+ * A link is made once, for the Join that asks for it: when its container ends, the kernel takes both ends of a veth
+ * pair, and a new pair would hang in the host's namespace. Such an endpoint is `link-lost` (core/endpoints/life.ts)
+ * until Docker says Leave or the endpoints loop removes it.
  */
 import { observedAt } from '../../core/datapath/contents.ts'
 import type { Datapath, Observed, Op, Veth } from '../../core/datapath/datapath.ts'
@@ -14,11 +15,13 @@ import { desiredFor, endpointsHere } from '../../core/datapath/desired.ts'
 import { type Plan, plan } from '../../core/datapath/plan.ts'
 import { type Scope, scopeOf } from '../../core/datapath/scope.ts'
 import { showOp } from '../../core/datapath/show.ts'
+import { type EndpointLife, lifeOf } from '../../core/endpoints/life.ts'
 import { DriverError } from '../../core/errors.ts'
 import type { EndpointId, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
+import { endpoint as recordOf } from '../../core/snapshot.ts'
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
-import { remember } from './known-contents.ts'
+import { createKnownContents, type KnownContents } from './known-contents.ts'
 
 export interface NetworkDatapath {
   /** One step; calls `ready` when all that is wanted is there. */
@@ -66,170 +69,235 @@ export interface NetworkOptions {
   onAudited(durationMs: number): void
 }
 
-export function networkDatapath(options: NetworkOptions): NetworkDatapath {
-  const { network, kernel, mayRemove, log } = options
-  let namespace: string | undefined
-  const memory = remember(kernel)
+/** What is known of one network here. */
+interface State {
+  readonly options: NetworkOptions
+  readonly contents: KnownContents
+  /** Full path; undefined while nothing of the network is here. */
+  namespace: string | undefined
   /** What the last step has led to; undefined when it failed, or there was none. */
-  let reached: Reached | undefined
-  const changed = new Set<string>()
-  let auditDue = false
-  let newIsJoining = options.newIsJoining
-  let removeAt: number | undefined
-  let lost: EndpointId[] = []
-  const known = new Set<EndpointId>()
-  const expected = new Set<EndpointId>()
-  const facts = { ops: 0, lastAppliedAt: undefined as string | undefined, lastStepMs: 0 }
+  reached: Reached | undefined
+  /** Keys of endpoints that changed since the last step. */
+  readonly changed: Set<string>
+  auditDue: boolean
+  /** An endpoint that the last step did not want was created after the driver started: its link is to be made. */
+  newIsJoining: boolean
+  /** Endpoints that the last step wanted. */
+  readonly wanted: Set<EndpointId>
+  /** Endpoints whose Join waits. */
+  readonly joining: Set<EndpointId>
+  linksLost: EndpointId[]
+  /** When links and namespaces may be removed, by performance.now(); undefined while nothing is to be removed. */
+  removeAt: number | undefined
+  ops: number
+  lastAppliedAt: string | undefined
+  lastStepMs: number
+}
 
-  const apply = async (ops: readonly Op[]): Promise<void> => {
-    if (ops.length === 0) return
-    await memory.apply(ops)
-    facts.ops += ops.length
-    facts.lastAppliedAt = new Date().toISOString()
+export function networkDatapath(options: NetworkOptions): NetworkDatapath {
+  const state: State = {
+    options,
+    contents: createKnownContents(options.kernel),
+    namespace: undefined,
+    reached: undefined,
+    changed: new Set(),
+    auditDue: false,
+    newIsJoining: options.newIsJoining,
+    wanted: new Set(),
+    joining: new Set(),
+    linksLost: [],
+    removeAt: undefined,
+    ops: 0,
+    lastAppliedAt: undefined,
+    lastStepMs: 0,
   }
-  const forget = (): void => {
-    namespace = undefined
-    memory.forget()
-    reached = undefined
-    lost = []
-    known.clear()
-  }
-  /** True when the time for slow removals has come; otherwise asks for a step when it has. */
-  const isDue = (): boolean => {
-    const now = performance.now()
-    removeAt ??= now + options.removalDelayMs
-    if (now < removeAt) {
-      options.again(removeAt - now)
-      return false
-    }
-    removeAt = undefined
-    return true
-  }
-  const removeNamespace = async (path: string, reason: string): Promise<void> => {
-    await apply([{ op: 'namespace-del', namespace: path }])
-    log.info({ network, namespace: path, reason }, 'namespace removed')
-    forget()
-  }
-  const look = async (want: Datapath): Promise<void> => {
-    await memory.look(want.namespace, (seen) =>
-      want.kind === 'bridge' ? seen : { ...seen, ports: children(seen, want) },
-    )
-  }
-  const isNew = ({ endpoint }: Veth): boolean =>
-    expected.has(endpoint) || (newIsJoining && !known.has(endpoint))
-  /** Their containers alone can see them: what was there is there while vxlan1 is. An earlier life has made its own. */
-  const children = ({ vxlan }: Observed, { veths }: Datapath): Observed['ports'] => {
-    if (vxlan === undefined) return []
-    const have = memory.contents()
-    if (have !== undefined) return [...have.ports.values()]
-    return veths
-      .filter((veth) => !isNew(veth))
-      .map(({ port }) => ({ name: port, up: true, child: true as const }))
-  }
-  /** The part of `want` that is to be there, without pairs that went with their containers. */
-  const withoutLost = (want: Datapath): { target: Datapath; gone: EndpointId[] } => {
-    const ports = memory.contents()?.ports
-    const isHere = (veth: Veth): boolean => ports?.has(veth.port) || isNew(veth)
-    const gone = want.veths.filter((veth) => !isHere(veth)).map((veth) => veth.endpoint)
-    return { target: { ...want, veths: want.veths.filter(isHere) }, gone }
-  }
-  const noteLost = (gone: EndpointId[]): void => {
-    const news = gone.filter((endpoint) => !lost.includes(endpoint))
-    if (news.length > 0) log.warn({ network, endpoints: news }, 'joined endpoints have no veth any more')
-    lost = gone
-  }
-  /** Endpoints that the last step did not know as they are; undefined: all are to be planned. */
-  const scopeNow = (remove: boolean): Scope | undefined => {
-    const [snapshot, from, keys] = [options.snapshot(), reached, [...changed]]
-    reached = undefined
-    changed.clear()
-    if (from === undefined || !memory.isSure() || auditDue || (remove && !from.removed)) return undefined
-    const same =
-      from.snapshot.networks.get(network) === snapshot.networks.get(network) &&
-      from.vtep === options.underlay().address &&
-      namespace === options.localNamespaceOf(network)
-    return same ? scopeOf(from.snapshot, snapshot, keys) : undefined
-  }
-  const planned = (want: Datapath, remove: boolean, scope?: Scope): Plan & { gone: EndpointId[] } => {
-    const { target, gone } = withoutLost(want)
-    const have = memory.contents()
-    return { ...plan(have && observedAt(have, scope?.places), target, { remove }), gone }
-  }
-  const converge = async (
-    want: Datapath,
-    { snapshot, scope, remove, began }: Circumstances,
-    ready: () => void,
-  ): Promise<void> => {
-    const waiting = [...expected]
-    const looks = auditDue || !memory.isSure()
-    const remembered = auditDue && memory.isSure() ? planned(want, true).ops.length : undefined
-    if (looks) await look(want)
-    auditDue = false
-    const { ops, reasons, gone } = planned(want, remove, scope)
-    if (looks) options.onAudited(performance.now() - began)
-    const [slow, now] = [ops.filter(isSlow), ops.filter((op) => !isSlow(op))]
-    tell(now, reasons, remembered === 0)
-    await apply(now)
-    noteLost(gone)
-    known.clear()
-    for (const { endpoint } of want.veths) known.add(endpoint)
-    for (const endpoint of waiting) expected.delete(endpoint)
-    newIsJoining ||= remove
-    reached = { snapshot, vtep: want.vxlan.local, removed: remove }
-    ready()
-    if (slow.length === 0) removeAt = undefined
-    else if (isDue()) {
-      tell(slow, reasons, false)
-      await apply(slow)
-    }
-  }
-  const tell = (ops: readonly Op[], reasons: readonly string[], mended: boolean): void => {
-    if (ops.length === 0) return
-    const fields = { network, namespace, reasons: first(reasons), ops: first(ops.map(showOp)) }
-    if (mended) log.warn(fields, 'datapath was altered, mended')
-    else log.info(fields, 'datapath changed')
-  }
-  const step = async (ready: () => void): Promise<void> => {
-    // Asked before the wish is made: a store that turns fresh while we look at the kernel has not made this wish fresh.
-    const [remove, began] = [mayRemove(), performance.now()]
-    const [snapshot, scope] = [options.snapshot(), scopeNow(remove)]
-    const want = desired(options, scope)
-    if (namespace !== undefined && want !== undefined && want.namespace !== namespace && remove) {
-      // the device here holds the VNI that the new one needs
-      await removeNamespace(namespace, 'the network has another id on this host now')
-      return step(ready)
-    }
-    if (want !== undefined) {
-      if (namespace !== want.namespace) memory.doubt()
-      namespace = want.namespace
-      return converge(want, { snapshot, scope, remove, began }, ready)
-    }
-    ready()
-    known.clear()
-    lost = []
-    if (namespace !== undefined && remove && isDue()) {
-      await removeNamespace(namespace, 'no endpoint is left on this host')
-    }
-  }
-
   return {
     async step(ready) {
       const began = performance.now()
-      await step(() => {
-        facts.lastStepMs = performance.now() - began
+      await step(state, () => {
+        state.lastStepMs = performance.now() - began
         ready()
       })
     },
-    changed: (key) => void changed.add(key),
+    changed: (key) => void state.changed.add(key),
     audit: () => {
-      auditDue = true
+      state.auditDue = true
     },
-    expect: (endpoint) => void expected.add(endpoint),
+    expect: (endpoint) => void state.joining.add(endpoint),
     adopt: (path) => {
-      namespace ??= path
+      state.namespace ??= path
     },
-    facts: () => ({ namespace, ...facts, lost }),
+    facts: () => ({
+      namespace: state.namespace,
+      ops: state.ops,
+      lastAppliedAt: state.lastAppliedAt,
+      lastStepMs: state.lastStepMs,
+      lost: state.linksLost,
+    }),
   }
+}
+
+async function step(state: State, ready: () => void): Promise<void> {
+  const { options } = state
+  // Asked before `desired`: a store that turns fresh while the kernel is looked at has not made this wish fresh.
+  const remove = options.mayRemove()
+  const began = performance.now()
+  const snapshot = options.snapshot()
+  const scope = scopeNow(state, snapshot, remove)
+  const want = desired(options, scope)
+  if (state.namespace !== undefined && want !== undefined && want.namespace !== state.namespace && remove) {
+    // The device here holds the VNI that the new one needs.
+    await removeNamespace(state, state.namespace, 'the network has another id on this host now')
+    return step(state, ready)
+  }
+  if (want !== undefined) {
+    if (state.namespace !== want.namespace) state.contents.doubt()
+    state.namespace = want.namespace
+    return converge(state, want, { snapshot, scope, remove, began }, ready)
+  }
+  ready()
+  state.wanted.clear()
+  state.linksLost = []
+  if (state.namespace !== undefined && remove && isRemovalDue(state)) {
+    await removeNamespace(state, state.namespace, 'no endpoint is left on this host')
+  }
+}
+
+async function converge(
+  state: State,
+  want: Datapath,
+  circumstances: Circumstances,
+  ready: () => void,
+): Promise<void> {
+  const { snapshot, scope, remove, began } = circumstances
+  const { options, contents } = state
+  const waiting = [...state.joining]
+  const looks = state.auditDue || !contents.isSure()
+  const wasRight =
+    state.auditDue && contents.isSure() && planned(state, want, circumstances, true).ops.length === 0
+  if (looks) await look(state, want)
+  state.auditDue = false
+  const { ops, reasons, lost } = planned(state, want, circumstances, remove, scope)
+  if (looks) options.onAudited(performance.now() - began)
+  const now = ops.filter((op) => !isSlow(op))
+  const slow = ops.filter(isSlow)
+  logChange(state, now, reasons, wasRight)
+  await apply(state, now)
+  noteLost(state, lost)
+  state.wanted.clear()
+  for (const { endpoint } of want.veths) state.wanted.add(endpoint)
+  for (const endpoint of waiting) state.joining.delete(endpoint)
+  state.newIsJoining ||= remove
+  state.reached = { snapshot, vtep: want.vxlan.local, removed: remove }
+  ready()
+  if (slow.length === 0) state.removeAt = undefined
+  else if (isRemovalDue(state)) {
+    logChange(state, slow, reasons, false)
+    await apply(state, slow)
+  }
+}
+
+/** Endpoints that the last step did not know as they are; undefined: all are to be planned. */
+function scopeNow(state: State, snapshot: Snapshot, remove: boolean): Scope | undefined {
+  const { options, contents, reached, namespace } = state
+  const keys = [...state.changed]
+  state.reached = undefined
+  state.changed.clear()
+  if (reached === undefined || !contents.isSure() || state.auditDue) return undefined
+  if (remove && !reached.removed) return undefined
+  const same =
+    reached.snapshot.networks.get(options.network) === snapshot.networks.get(options.network) &&
+    reached.vtep === options.underlay().address &&
+    namespace === options.localNamespaceOf(options.network)
+  return same ? scopeOf(reached.snapshot, snapshot, keys) : undefined
+}
+
+/** The plan for what is to be there: endpoints whose links are lost are left out. */
+function planned(
+  state: State,
+  want: Datapath,
+  { snapshot }: Circumstances,
+  remove: boolean,
+  scope?: Scope,
+): Plan & { lost: EndpointId[] } {
+  const have = state.contents.contents()
+  const isLost = (veth: Veth): boolean => lifeHere(state, snapshot, veth) === 'link-lost'
+  const target = { ...want, veths: want.veths.filter((veth) => !isLost(veth)) }
+  const lost = want.veths.filter(isLost).map(({ endpoint }) => endpoint)
+  return { ...plan(have && observedAt(have, scope?.places), target, { remove }), lost }
+}
+
+function lifeHere(state: State, snapshot: Snapshot, veth: Veth): EndpointLife {
+  return lifeOf({
+    record: recordOf(snapshot, state.options.network, veth.endpoint)?.value,
+    call: isArriving(state, veth) ? 'join' : undefined,
+    hasLink: state.contents.contents()?.ports.has(veth.port) ?? false,
+  })
+}
+
+function isArriving({ joining, wanted, newIsJoining }: State, { endpoint }: Veth): boolean {
+  return joining.has(endpoint) || (newIsJoining && !wanted.has(endpoint))
+}
+
+async function look(state: State, want: Datapath): Promise<void> {
+  await state.contents.look(want.namespace, (seen) =>
+    want.kind === 'bridge' ? seen : { ...seen, ports: childrenOf(state, seen, want) },
+  )
+}
+
+/** Only its container sees a macvlan child: what was there is there while vxlan1 is. An earlier driver made its own. */
+function childrenOf(state: State, { vxlan }: Observed, { veths }: Datapath): Observed['ports'] {
+  if (vxlan === undefined) return []
+  const have = state.contents.contents()
+  if (have !== undefined) return [...have.ports.values()]
+  return veths
+    .filter((veth) => !isArriving(state, veth))
+    .map(({ port }) => ({ name: port, up: true, child: true as const }))
+}
+
+async function apply(state: State, ops: readonly Op[]): Promise<void> {
+  if (ops.length === 0) return
+  await state.contents.apply(ops)
+  state.ops += ops.length
+  state.lastAppliedAt = new Date().toISOString()
+}
+
+/** True when the time for slow removals has come; otherwise asks for a step when it has. */
+function isRemovalDue(state: State): boolean {
+  const now = performance.now()
+  state.removeAt ??= now + state.options.removalDelayMs
+  if (now < state.removeAt) {
+    state.options.again(state.removeAt - now)
+    return false
+  }
+  state.removeAt = undefined
+  return true
+}
+
+async function removeNamespace(state: State, path: string, reason: string): Promise<void> {
+  const { network, log } = state.options
+  await apply(state, [{ op: 'namespace-del', namespace: path }])
+  log.info({ network, namespace: path, reason }, 'namespace removed')
+  state.namespace = undefined
+  state.contents.forget()
+  state.reached = undefined
+  state.linksLost = []
+  state.wanted.clear()
+}
+
+function noteLost(state: State, lost: EndpointId[]): void {
+  const { network, log } = state.options
+  const news = lost.filter((endpoint) => !state.linksLost.includes(endpoint))
+  if (news.length > 0) log.warn({ network, endpoints: news }, 'joined endpoints have no veth any more')
+  state.linksLost = lost
+}
+
+function logChange(state: State, ops: readonly Op[], reasons: readonly string[], wasRight: boolean): void {
+  if (ops.length === 0) return
+  const { network, log } = state.options
+  const fields = { network, namespace: state.namespace, reasons: first(reasons), ops: first(ops.map(showOp)) }
+  if (wasRight) log.warn(fields, 'datapath was altered, mended')
+  else log.info(fields, 'datapath changed')
 }
 
 /** Of one step. */

@@ -14,12 +14,12 @@ import type { Engine, EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
+import { createInspections } from '../kit/inspections.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
-import { createInspections } from './inspections.ts'
 import { hasUntaken, removalsOf } from './leftovers.ts'
 import {
   describedByContainers,

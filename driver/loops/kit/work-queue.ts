@@ -4,8 +4,7 @@
  * A poke asks for a run, which begins in a later turn of the event loop: a poke may come from a listener of the store,
  * and so from inside a verb's commit. The verb goes on first, and the order of listeners does not matter. Pokes that come
  * before the run begins share it; pokes that come during a run make one more run, so a burst costs two. A run that fails is
- * repeated with growing pauses until it succeeds. Whoever must wait for a state says so with `settled`, and gets the
- * outcome of a run that began after the call.
+ * repeated with growing pauses until it succeeds. `settled` waits for a run that began after the call.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DriverError } from '../../core/errors.ts'
@@ -27,9 +26,9 @@ export interface WorkQueueStatus {
 export interface WorkQueueOptions {
   /** For messages: `network 4f2a…`. */
   name: string
-  /** Calls `ready` when all that others wait for is done, and may go on with what nobody waits for. */
+  /** Calls `ready` when `settled` may resolve, and may go on with work that no caller waits for. */
   work(ready: () => void): Promise<void>
-  /** How many lanes may run at once. */
+  /** Shared by the queues that may run at once. */
   limit: Limit
   /** First pause after a failure; doubles up to `maxPauseMs`. */
   minPauseMs?: number
@@ -42,84 +41,116 @@ interface Waiter {
   resolve(): void
 }
 
+interface State {
+  readonly options: Required<Omit<WorkQueueOptions, 'onFailure'>> & Pick<WorkQueueOptions, 'onFailure'>
+  /** Runs that were asked for; a run is named by its number. */
+  asked: number
+  /** The last run that has begun. */
+  begun: number
+  /** In a row. */
+  failures: number
+  lastError: unknown
+  /** Until the next try after a failure. */
+  pause: NodeJS.Timeout | undefined
+  running: Promise<void> | undefined
+  closed: boolean
+  waiters: Waiter[]
+}
+
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
-  const { name, work, limit, minPauseMs = 100, maxPauseMs = 5000, onFailure } = options
-  let asked = 0
-  let begun = 0
-  let failures = 0
-  let lastError: unknown
-  let pause: NodeJS.Timeout | undefined
-  let running: Promise<void> | undefined
-  let closed = false
-  let waiters: Waiter[] = []
-
-  const succeed = (run: number): void => {
-    failures = 0
-    lastError = undefined
-    const done = waiters.filter((it) => it.run <= run)
-    waiters = waiters.filter((it) => it.run > run)
-    for (const waiter of done) waiter.resolve()
+  const state: State = {
+    options: { minPauseMs: 100, maxPauseMs: 5000, ...options },
+    asked: 0,
+    begun: 0,
+    failures: 0,
+    lastError: undefined,
+    pause: undefined,
+    running: undefined,
+    closed: false,
+    waiters: [],
   }
-  const fail = (error: unknown): void => {
-    failures += 1
-    lastError = error
-    onFailure?.(error, failures)
-    if (!closed) pause = setTimeout(poke, Math.min(maxPauseMs, minPauseMs * 2 ** (failures - 1)))
-  }
-  const once = async (): Promise<void> => {
-    if (closed) return
-    clearTimeout(pause)
-    begun = asked
-    const run = begun
-    try {
-      await work(() => succeed(run))
-      succeed(run)
-    } catch (error) {
-      fail(error)
-    }
-  }
-  const start = (): void => {
-    if (closed || running !== undefined) return
-    running = nextTurn()
-      .then(() => limit(once))
-      .finally(() => {
-        running = undefined
-        if (asked > begun) start()
-      })
-  }
-  function poke(): void {
-    asked += 1
-    clearTimeout(pause)
-    start()
-  }
-
   return {
-    poke,
-    settled(boundMs) {
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          waiters = waiters.filter((it) => it !== waiter)
-          reject(lastError ?? new DriverError('unavailable', `${name} has not settled within ${boundMs} ms`))
-        }, boundMs)
-        const done = (): void => {
-          clearTimeout(timer)
-          resolve()
-        }
-        const waiter: Waiter = { run: asked + 1, resolve: done }
-        waiters.push(waiter)
-        poke()
-      })
-    },
+    poke: () => poke(state),
+    settled: (boundMs) => settled(state, boundMs),
     status: () => ({
-      state: failures > 0 ? 'failing' : running === undefined ? 'idle' : 'running',
-      lastError: lastError instanceof Error ? lastError.message : undefined,
+      state: state.failures > 0 ? 'failing' : state.running === undefined ? 'idle' : 'running',
+      lastError: state.lastError instanceof Error ? state.lastError.message : undefined,
     }),
     async close() {
-      closed = true
-      clearTimeout(pause)
-      await running
+      state.closed = true
+      clearTimeout(state.pause)
+      await state.running
     },
   }
+}
+
+function poke(state: State): void {
+  state.asked += 1
+  clearTimeout(state.pause)
+  start(state)
+}
+
+function start(state: State): void {
+  if (state.closed || state.running !== undefined) return
+  state.running = nextTurn()
+    .then(() => state.options.limit(() => runOnce(state)))
+    .finally(() => {
+      state.running = undefined
+      if (state.asked > state.begun) start(state)
+    })
+}
+
+async function runOnce(state: State): Promise<void> {
+  if (state.closed) return
+  clearTimeout(state.pause)
+  state.begun = state.asked
+  const run = state.begun
+  try {
+    await state.options.work(() => succeed(state, run))
+    succeed(state, run)
+  } catch (error) {
+    fail(state, error)
+  }
+}
+
+function succeed(state: State, run: number): void {
+  state.failures = 0
+  state.lastError = undefined
+  const done = state.waiters.filter((it) => it.run <= run)
+  state.waiters = state.waiters.filter((it) => it.run > run)
+  for (const waiter of done) waiter.resolve()
+}
+
+function fail(state: State, error: unknown): void {
+  const { minPauseMs, maxPauseMs, onFailure } = state.options
+  state.failures += 1
+  state.lastError = error
+  onFailure?.(error, state.failures)
+  if (state.closed) return
+  const pauseMs = Math.min(maxPauseMs, minPauseMs * 2 ** (state.failures - 1))
+  state.pause = setTimeout(() => poke(state), pauseMs)
+}
+
+function settled(state: State, boundMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      state.waiters = state.waiters.filter((it) => it !== waiter)
+      const late = new DriverError(
+        'unavailable',
+        `${state.options.name} has not settled within ${boundMs} ms`,
+      )
+      reject(state.lastError ?? late)
+    }, boundMs)
+    const waiter: Waiter = {
+      run: state.asked + 1,
+      resolve() {
+        clearTimeout(timer)
+        resolve()
+      },
+    }
+    state.waiters.push(waiter)
+    poke(state)
+  })
 }
 
 /** Runs at most so many at once, the others in the order they came. */
