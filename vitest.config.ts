@@ -27,9 +27,11 @@ export default defineConfig({
   test: {
     sequence: { sequencer: ByName },
     projects: [
-      tests('unit'),
+      // One process for many files: a process per file spends more time with imports than with tests. No unit test changes
+      // a module; processes and not threads, since the driver sets its umask.
+      tests('unit', { isolate: false }),
       tests('contract'),
-      tests('lab', { fileParallelism: false }),
+      tests('lab', { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
       {
         test: {
           name: 'scenarios',

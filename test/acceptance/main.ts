@@ -4,9 +4,9 @@
  * Installs Vagrant, libvirt, Packer and QEMU where they are missing, makes a base image, builds the box, brings three
  * machines up, replays the scenarios on them and destroys them. Where no KVM works the machines are emulated.
  *
- * All of it happens in namespaces that end with this process, and in one folder that is removed after them: whatever
- * ends it (Ctrl-C, a failure, kill -9), no machine, network, mount or process is left. Exit codes: 0 all hold; 1 a
- * scenario failed; 2 something before it or after it did.
+ * The run has namespaces of its own, which end with this process, and one folder, which is removed afterwards. After
+ * Ctrl-C, a failure or kill -9 no machine, network, mount or process is left. Exit codes: 0 all scenarios passed; 1 a
+ * scenario failed; 2 a part before or after the scenarios failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'

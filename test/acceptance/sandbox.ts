@@ -21,7 +21,7 @@ export interface Sandbox {
   env: Record<string, string>
 }
 
-/** KVM runs a machine here: its firmware says so within a moment. A device that is there need not work. */
+/** Boots a machine whose firmware prints a word at once: a /dev/kvm that exists need not work. */
 export async function kvmWorks(): Promise<boolean> {
   if (!existsSync('/dev/kvm')) return false
   const firmware = ['-chardev', 'stdio,id=words', '-device', 'isa-debugcon,iobase=0x402,chardev=words']

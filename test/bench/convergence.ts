@@ -47,7 +47,7 @@ async function startAndReply(
   round: number,
   pid: string,
 ): Promise<Times> {
-  // each time an address that nobody has heard of yet
+  // each time an address that no host has used yet
   const address = `${prefix}.${100 + Math.floor(round / 200)}.${1 + (round % 200)}`
   const pinging = net2.succeed`nsenter -t ${pid} -n timeout 20 ping -n -D -i 0.005 ${address} | grep -m1 'bytes from'`
   const name = `started-${round}`

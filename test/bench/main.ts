@@ -95,7 +95,7 @@ async function machineOf({ net1 }: Pair): Promise<Record<string, string | number
   }
 }
 
-/** A promise that a signal rejects: whatever is being measured then is not waited for. */
+/** A promise that a signal rejects: a running measurement is not waited for. */
 function interruptible(): { promise: Promise<never>; interrupt: (signal: NodeJS.Signals) => void } {
   let interrupt: (signal: NodeJS.Signals) => void = () => undefined
   const promise = new Promise<never>((_, reject) => {

@@ -1,7 +1,7 @@
 /**
- * Every single measurement of a run: which figure, of which peer, in which unit.
+ * Every single measurement of a run, with its figure, peer and unit.
  *
- * A flat list, since that is what the JSON file holds; summaries are made from it and never kept instead of it.
+ * A flat list, as the JSON file has it; summaries are computed from the list and never replace it.
  */
 import { median, type Summary, summarize } from '../../scenarios/report/statistics.ts'
 
@@ -64,7 +64,7 @@ export function ratioOf(
 }
 
 /**
- * Round-robin, so that whatever else the machine does meanwhile meets all alike; each round begins with another one.
+ * Round-robin, so that other work of the machine slows all drivers alike; each round begins with another driver.
  */
 export async function rounds<T>(
   count: number,

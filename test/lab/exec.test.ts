@@ -2,17 +2,14 @@
  * `lab exec` is transparent: what the command gets and gives is what it would get and give on the host.
  */
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { lab, start } from './machine.ts'
+import { bringUpSharedLab, sharedLab } from './shared-lab.ts'
 
-const name = 'texec'
+const name = sharedLab
 const exec = (...args: string[]) => lab('exec', '--lab', name, ...args)
 
-beforeAll(async () => {
-  const { code, stderr, stdout } = await lab('up', '--lab', name)
-  expect(code, stderr + stdout).toBe(0)
-}, 300_000)
-afterAll(() => lab('down', '--lab', name), 60_000)
+beforeAll(bringUpSharedLab, 300_000)
 
 test('stdout and stderr stay apart, and nothing else is printed', async () => {
   const { stdout, stderr, code } = await exec('net-1', 'sh', '-c', 'echo out; echo err >&2')
@@ -68,7 +65,7 @@ test('a shell without a terminal reads its commands from the input and ends with
 
 test.each([
   [['toString'], 'unknown verb "toString"'],
-  [['down', 'texec'], 'down does not take "texec"'],
+  [['down', 'main'], 'down does not take "main"'],
   [['ssh', 'net-1', 'ls'], 'ssh does not take "ls"'],
   [['exec', 'net-1'], 'exec needs a host and a command'],
 ])('a mistaken command line exits 2 and says why: lab %j', async (words, message) => {
@@ -93,7 +90,7 @@ test('a second up and a second provision change nothing and say so', async () =>
   }
 })
 
-test('status tells each host’s address, role, state, engine and Consul', async () => {
+test('status shows each host’s address, role, state, engine and Consul', async () => {
   const { stdout } = await lab('status', '--lab', name)
   const rows = stdout
     .toString()
@@ -107,7 +104,7 @@ test('status tells each host’s address, role, state, engine and Consul', async
 })
 
 test.each(['28', 'net-2=28'])(
-  'another engine than the lab has is refused with the way out: %s',
+  'another engine than the lab has is refused with a hint: %s',
   async (engine) => {
     const { code, stderr } = await lab('up', '--lab', name, '--engine', engine)
     expect(code).toBe(2)

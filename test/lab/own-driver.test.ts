@@ -64,7 +64,7 @@ test('Swarm stands beside ours, and the exit code is ours', { timeout: 600_000 }
   expect(seen.map(([, theirs]) => theirs)).not.toContain('did not run')
 })
 
-test('a plugin that does not listen is told of with its log before anything else runs', {
+test('a plugin that does not listen is reported with its log before any scenario runs', {
   timeout: 120_000,
 }, async () => {
   const { code, output } = await scenarios('--driver', plugin('mute', 'echo no such option >&2; exit 3'))

@@ -1,6 +1,6 @@
 /**
- * The main job on a page that is broken: it fails on real hosts, too, with exit code 1 and the line in the page, and
- * what it has made by then is in nobody's way.
+ * The walkthrough on a page that is broken: the run fails with exit code 1 and the line in the page. The containers and
+ * networks that the run made before are removed before other files run.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 /**
- * One whole driver over a real kernel, in a process of its own and told what to do by its parent: the engine is in
- * memory, the namespaces are the parent's.
+ * One whole driver over a real kernel, in a process of its own that runs its parent's commands. The engine is in memory;
+ * the parent owns the namespaces.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { realKernel } from '../../../driver/kernel/real.ts'
@@ -25,7 +25,7 @@ const meter = createMeter()
 const { mac } = probeEndpoint(0, '', true)
 let host: TestHost | undefined
 let applied = 0
-let told: (() => void) | undefined
+let onApplied: (() => void) | undefined
 
 export const calls = {
   /** Resolves when the engine has the network; how long that took. */
@@ -35,7 +35,7 @@ export const calls = {
     await until('the network is here', () => host?.docker.ls().length === 1, 120_000)
     return performance.now() - began
   },
-  /** A container on the network, the first of which brings the whole of it into the kernel. */
+  /** Starts a container on the network. The first one brings all of the network's endpoints into the kernel. */
   async run(name: string): Promise<number> {
     const began = performance.now()
     await host?.docker.run(name, 'network-0')
@@ -50,13 +50,13 @@ export const calls = {
     await calls.run(name)
     return performance.now() - began
   },
-  /** How often the kernel has been told of the probe. */
+  /** How often the probe has been written to the kernel. */
   applied: async (): Promise<number> => applied,
-  /** When the kernel has been told of the probe that often: milliseconds of this machine's clock. */
+  /** When the probe has been written to the kernel that often, in milliseconds of this machine's clock. */
   async programmed(times: number): Promise<number> {
     while (applied < times) {
       await new Promise<void>((resolve) => {
-        told = resolve
+        onApplied = resolve
       })
     }
     return performance.timeOrigin + performance.now()
@@ -78,7 +78,7 @@ async function start({ url, prefix, diskPath, hostNamespace, namespaceFolder }: 
       await real.apply(ops)
       if (!ops.some((op) => 'mac' in op && op.mac === mac)) return
       applied += 1
-      told?.()
+      onApplied?.()
     },
   }
   const openStore = () => openConsulStore({ url, prefix, host: 'driver', diskPath })

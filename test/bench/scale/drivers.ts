@@ -14,14 +14,14 @@ export interface DriverPoint {
   endpoints: number
   /** Until Docker's calls are answered and the network is in the engine. */
   startMs: number
-  /** The first container on the network: the kernel is told of all endpoints. */
+  /** The first container on the network: all endpoints are written to the kernel. */
   firstRunMs: number
   /** Another one. */
   furtherRunMs: number
   /** Stopped, started, and a container has been run. */
   restartMs: number
   residentBytes: number
-  /** From a commit elsewhere until the kernel here has been told. */
+  /** From a commit elsewhere until this host's kernel has it. */
   programmedMs: number
   bytesPerChange: number
   /** With the commands that it runs; what it takes at rest is taken off. */
@@ -38,7 +38,7 @@ export async function measureDriver(options: {
   consul: TestConsul
   program: string
   folder: string
-  /** Namespaces, for whoever ends the run: a signal does not unwind this function. */
+  /** Namespaces that the caller removes: a signal does not unwind this function. */
   made: Disposable[]
 }): Promise<DriverPoint> {
   const { endpoints, changes, consul, program, folder } = options

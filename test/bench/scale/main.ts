@@ -68,7 +68,7 @@ const plans: Record<'quick' | 'full', Plan> = {
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** `interrupted` rejects at a signal: whatever is being measured then is not waited for. */
+/** `interrupted` rejects at a signal: a running measurement is not waited for. */
 export async function scale(args: string[], interrupted: Promise<never>): Promise<void> {
   const { values } = parse(args, options)
   if (values.help) return console.log(usage)

@@ -1,5 +1,5 @@
 /**
- * A process with simulated hosts in it, told what to do by its parent. Bundled and run as a driver is.
+ * A process with simulated hosts in it that runs its parent's commands. Bundled and run as a driver is.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ export interface ColdStart {
 }
 
 const hosts = new Map<number, SimulatedHost>()
-const known = new Map<string, { count: number; at: number; told?: (at: number) => void }>()
+const known = new Map<string, { count: number; at: number; onAll?: (at: number) => void }>()
 
 export const calls = {
   /** The hosts `from` … `to - 1`, one after the other; how long each took. */
@@ -57,7 +57,7 @@ export const calls = {
     const seen = seenOf(name)
     if (seen.count >= hosts.size) return Promise.resolve(seen.at)
     return new Promise((resolve) => {
-      seen.told = resolve
+      seen.onAll = resolve
     })
   },
   async usage(): Promise<Usage> {
@@ -105,7 +105,7 @@ function see(name: string): void {
   const seen = seenOf(name)
   seen.count += 1
   seen.at = performance.timeOrigin + performance.now()
-  if (seen.count >= hosts.size) seen.told?.(seen.at)
+  if (seen.count >= hosts.size) seen.onAll?.(seen.at)
 }
 
 function seenOf(name: string) {

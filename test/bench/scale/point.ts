@@ -1,9 +1,9 @@
 /**
- * One point of the sweep: so many hosts, endpoints and networks, and what a change costs then.
+ * One point of the sweep: the cost of a change at a given number of hosts, endpoints and networks.
  *
- * Two ways of changing: one after the other, each begun when all hosts know the one before, as when containers are
- * started now and then; and as fast as four hosts can commit. As a peer, whoever follows the whole tree with a
- * blocking query of the same Consul.
+ * Changes are made in two ways: one after the other, each when all hosts know the one before, as when containers start
+ * now and then; and as fast as four hosts can commit. The peer that both are compared with is a client that follows the
+ * whole tree with a blocking query of the same Consul.
  */
 import { readFileSync } from 'node:fs'
 import { median, percentile } from '../../../scenarios/report/statistics.ts'
@@ -21,7 +21,7 @@ export interface Point extends Shape {
   /** From the commit until the last host has it, each change by itself. */
   knownMs: { p50: number; p90: number; max: number }
   busy: Cost & { changesPerSecond: number }
-  /** Bytes and milliseconds of a change for whoever follows the whole tree. */
+  /** Bytes and milliseconds of a change for a client that follows the whole tree. */
   tree: { bytes: number; ms: number }
   /** Beside running hosts; the medians. */
   coldStart: { ms: number; bytes: number }

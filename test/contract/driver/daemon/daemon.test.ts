@@ -70,7 +70,7 @@ describe.skipIf(!isRoot)('a daemon that starts while Consul is away', () => {
   })
   const options = () => [
     'daemon',
-    // Nobody has that address.
+    // No host has that address.
     '--kv-store=consul://192.168.33.10:8500',
     ...['--bind-interface=eth1', '--host-name=net-1', `--docker-socket=${folder}/docker.sock`],
     ...[

@@ -131,7 +131,7 @@ test('what was deleted while the driver was down is gone when Consul has answere
   expect(again.snapshot().networks.has('n2')).toBe(true)
 })
 
-test('the change log stays short, and nobody misses what was taken out of it', async () => {
+test('the change log stays short, and no reader misses an entry that was removed from it', async () => {
   const [one, other] = [await open('net-1', { retentionMs: 0 }), await open('net-2', { retentionMs: 0 })]
   await Promise.all([one.read(), other.read()])
   for (let i = 0; i < 60; i++) await (i % 2 === 0 ? one : other).commit([createLease(`n1/10.0.0.${i}`)])
@@ -155,7 +155,7 @@ test('a store that slept through the change log reads everything and knows what 
   )
 })
 
-test('a log that somebody deletes by hand costs a full read and nothing else', async () => {
+test('a log that is deleted by hand costs a full read and nothing else', async () => {
   const [one, other] = [await open('net-1'), await open('net-2')]
   await one.commit([createNetwork('n1')])
   await until('the other has it', () => other.snapshot().networks.has('n1'))
@@ -251,7 +251,7 @@ test('the status says where the store is', async () => {
   expect(store.status().ageMs).toBeLessThan(5000)
 })
 
-test('nobody at the address: the error names it and says that running containers are not affected', async () => {
+test('no Consul at the address: the error names the address and says that running containers are not affected', async () => {
   const store = await openConsulStore({ url: 'consul://127.0.0.1:9', host: 'net-1', timeoutMs })
   opened.push(store)
   await expect(store.read()).rejects.toMatchObject({
