@@ -1,119 +1,116 @@
 /**
  * `npm run lab -- VERB`: the lab by hand.
  */
-
 import type { Backend } from './backends/backend.ts'
 import { describeFault, type NetworkFaults, parseFault } from './backends/faults.ts'
 import { chooseLab, type LabChoice, labOptions, parse } from './cli/arguments.ts'
 import { statusTable } from './cli/status.ts'
-import type { Raised } from './lab/bring-up.ts'
-import { hostNamed, hosts } from './lab/hosts.ts'
+import { usage } from './cli/usage.ts'
+import type { BroughtUp } from './lab/bring-up.ts'
+import { hostNamed, namesOf } from './lab/definition.ts'
 import { explain, LabError, unknown } from './process/errors.ts'
 import { exitWith } from './process/exit.ts'
 import { uninterrupted } from './process/interruption.ts'
 import { catchSignals } from './process/signals.ts'
-import { shellQuote } from './ssh/connection.ts'
+import { shellQuote } from './ssh/quote.ts'
 
-const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
+interface Flags {
+  timings: boolean
+}
 
-  up [--engine 20.10|26|28] [--engine HOST=…] [--secure] [--timings]
-                             make the lab, or what is missing of it; --secure: Consul with ACLs and TLS
-  down                       take it down; nothing is left
-  status                     hosts, addresses, engines, Consul
-  provision [HOST…]          the provisioning steps again
-  exec HOST COMMAND…         run a command there as root (npm run -s lab -- exec … prints nothing of its own);
-                             a single argument is a line for the host's shell
-  ssh HOST                   a shell there
-  fault                      the faults of its network that are in force
-  fault partition A B | unplug HOST | lose HOST PERCENT | slow HOST MS
-                             one more of them, until it is healed
-  heal                       no fault any more
-  doctor                     what on this machine stands in the way
-  gc                         remove what crashed runners left
+/** Each verb resolves with the exit code. Modules that `exec` does not need are loaded where they are used. */
+type Verb = (choice: LabChoice, words: string[], flags: Flags) => Promise<number>
 
-Where a flag is not given, MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY choose.`
+const verbs: Record<string, Verb> = { up, down, status, provision, exec, ssh, fault, heal, doctor, gc }
 
-/** Each resolves with the exit code. */
-const verbs = {
-  up: async (choice: LabChoice, _: string[], flags: { timings: boolean }) => {
-    const { raise } = await import('./lab/bring-up.ts') // not for exec, which is to start fast
-    try {
-      return await summary(await raise(choice.backend, { stays: true }), flags.timings)
-    } catch (error) {
-      await choice.backend.abandon()
-      throw error
-    }
-  },
-  down: async ({ backend, lab }: LabChoice) => {
-    const start = performance.now()
-    const there = await backend.down()
-    const took = `${(performance.now() - start).toFixed(0)} ms`
-    console.log(there ? `lab ${lab} is gone (${took})` : `lab ${lab} is not up; nothing to do`)
-    return 0
-  },
-  status: async ({ backend }: LabChoice) => {
-    console.log(await statusTable(backend))
-    return 0
-  },
-  provision: async ({ backend }: LabChoice, names: string[], flags: { timings: boolean }) => {
-    const only = names.length > 0 ? names.map(hostNamed) : hosts
-    const { provisionAll } = await import('./lab/bring-up.ts')
-    return summary(await provisionAll(backend, only), flags.timings)
-  },
-  exec: async ({ backend }: LabChoice, [name, ...rest]: string[]) => {
-    const words = rest[0] === '--' ? rest.slice(1) : rest
-    if (name === undefined || words.length === 0)
-      throw new LabError('exec needs a host and a command', { hint: 'npm run -s lab -- exec HOST COMMAND…' })
-    const connection = await backend.connect(hostNamed(name))
-    process.stdout.on('error', endOutput)
-    process.stderr.on('error', endOutput)
-    const command = words.length === 1 ? (words[0] ?? '') : words.map(shellQuote).join(' ')
-    const { stdin, stdout, stderr } = process
-    const code = await connection.pipe(command, { stdin, stdout, stderr })
-    connection.close()
-    stdin.destroy()
-    return code
-  },
-  ssh: async ({ backend }: LabChoice, [name]: string[]) => {
-    if (name === undefined)
-      throw new LabError('ssh needs a host', { hint: hosts.map((host) => host.name).join(', ') })
-    const connection = await backend.connect(hostNamed(name))
-    const code = await connection.terminal()
-    connection.close()
-    return code
-  },
-  fault: async ({ backend }: LabChoice, words: string[]) => {
-    const faults = faultsOf(backend)
-    if (words.length > 0) await faults.apply([...faults.inForce(), parseFault(words)])
-    for (const fault of faults.inForce()) console.log(describeFault(fault))
-    return 0
-  },
-  heal: async ({ backend }: LabChoice) => {
-    await faultsOf(backend).apply([])
-    return 0
-  },
-  doctor: async ({ backend }: LabChoice) => {
-    const { doctor } = await import('./backends/doctor.ts')
-    return (await doctor(backend, (line) => console.log(line))) ? 0 : 2
-  },
-  gc: async () => {
-    const { collectGarbage } = await import('./backends/nspawn/removal.ts')
-    const { removed, kept } = await uninterrupted(collectGarbage)
-    for (const line of removed) console.log(`removed ${line}`)
-    for (const line of kept) console.error(`left ${line}`)
-    if (removed.length + kept.length === 0) console.log('nothing to remove')
-    return kept.length > 0 ? 2 : 0
-  },
+async function up({ backend }: LabChoice, _: string[], { timings }: Flags): Promise<number> {
+  const { bringUp } = await import('./lab/bring-up.ts')
+  try {
+    return await summary(await bringUp(backend, { stays: true }), timings)
+  } catch (error) {
+    await backend.abandon()
+    throw error
+  }
+}
+
+async function down({ backend, lab }: LabChoice): Promise<number> {
+  const start = performance.now()
+  const there = await backend.down()
+  const took = `${(performance.now() - start).toFixed(0)} ms`
+  console.log(there ? `lab ${lab} is gone (${took})` : `lab ${lab} is not up; nothing to do`)
+  return 0
+}
+
+async function status({ backend }: LabChoice): Promise<number> {
+  console.log(await statusTable(backend))
+  return 0
+}
+
+async function provision({ backend }: LabChoice, names: string[], { timings }: Flags): Promise<number> {
+  const { lab } = backend
+  const hosts = names.length > 0 ? names.map((name) => hostNamed(lab, name)) : lab.hosts
+  const { provisionHosts } = await import('./lab/bring-up.ts')
+  return summary(await provisionHosts(backend, hosts), timings)
+}
+
+async function exec({ backend }: LabChoice, [name, ...rest]: string[]): Promise<number> {
+  const words = rest[0] === '--' ? rest.slice(1) : rest
+  if (name === undefined || words.length === 0)
+    throw new LabError('exec needs a host and a command', { hint: 'npm run -s lab -- exec HOST COMMAND…' })
+  const connection = await backend.connect(hostNamed(backend.lab, name))
+  process.stdout.on('error', endOutput)
+  process.stderr.on('error', endOutput)
+  const command = words.length === 1 ? (words[0] ?? '') : words.map(shellQuote).join(' ')
+  const { stdin, stdout, stderr } = process
+  const code = await connection.pipe(command, { stdin, stdout, stderr })
+  connection.close()
+  stdin.destroy()
+  return code
+}
+
+async function ssh({ backend }: LabChoice, [name]: string[]): Promise<number> {
+  const { lab } = backend
+  if (name === undefined) throw new LabError('ssh needs a host', { hint: namesOf(lab).join(', ') })
+  const connection = await backend.connect(hostNamed(lab, name))
+  const code = await connection.terminal()
+  connection.close()
+  return code
+}
+
+async function fault({ backend }: LabChoice, words: string[]): Promise<number> {
+  const faults = faultsOf(backend)
+  if (words.length > 0) await faults.apply([...faults.inForce(), parseFault(backend.lab, words)])
+  for (const each of faults.inForce()) console.log(describeFault(each))
+  return 0
+}
+
+async function heal({ backend }: LabChoice): Promise<number> {
+  await faultsOf(backend).apply([])
+  return 0
+}
+
+async function doctor({ backend }: LabChoice): Promise<number> {
+  const { examine } = await import('./backends/checks.ts')
+  return (await examine(await backend.checks(), (line) => console.log(line))) ? 0 : 2
+}
+
+async function gc(): Promise<number> {
+  const { collectGarbage } = await import('./backends/nspawn/removal.ts')
+  const { removed, kept } = await uninterrupted(collectGarbage)
+  for (const line of removed) console.log(`removed ${line}`)
+  for (const line of kept) console.error(`left ${line}`)
+  if (removed.length + kept.length === 0) console.log('nothing to remove')
+  return kept.length > 0 ? 2 : 0
 }
 
 function faultsOf(backend: Backend): NetworkFaults {
   if (backend.faults) return backend.faults
-  throw new LabError(`--backend ${backend.name} has no switch that faults can be made in`, {
-    hint: '--backend nspawn has one',
+  throw new LabError(`--backend ${backend.name} cannot make faults of the network`, {
+    hint: '--backend nspawn can',
   })
 }
 
-/** Whoever read what `exec` prints has gone (`| head`), as SIGPIPE would tell it; or there is no room for it. */
+/** EPIPE: the reader of `exec`'s output closed it (`| head`); exits as SIGPIPE would. Other errors are printed. */
 function endOutput(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit(141)
   process.stderr.off('error', endOutput)
@@ -121,7 +118,7 @@ function endOutput(error: NodeJS.ErrnoException): void {
   process.exit(2)
 }
 
-async function summary({ timings, changed }: Raised, withTimings: boolean): Promise<number> {
+async function summary({ timings, changed }: BroughtUp, withTimings: boolean): Promise<number> {
   console.log(
     changed.length === 0 ? 'nothing changed' : `changed:\n${changed.map((line) => `  ${line}`).join('\n')}`,
   )
@@ -132,20 +129,19 @@ async function summary({ timings, changed }: Raised, withTimings: boolean): Prom
 }
 
 async function main(args: string[]): Promise<number> {
-  const [verb, ...rest] = args
-  if (verb === undefined || asksHelp(verb, rest)) {
+  const [name, ...rest] = args
+  if (name === undefined || asksHelp(name, rest)) {
     console.log(usage)
     return 0
   }
-  if (!Object.hasOwn(verbs, verb)) throw unknown('verb', verb, Object.keys(verbs))
-  // What follows exec's host is the command's own, dashes and all.
-  const own = verb === 'exec' ? leading(rest) : rest.length
+  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined
+  if (verb === undefined) throw unknown('verb', name, Object.keys(verbs))
+  // Words after exec's host belong to the command, flags included.
+  const own = name === 'exec' ? leading(rest) : rest.length
   const { values, positionals } = parse(rest.slice(0, own), { ...labOptions, timings: { type: 'boolean' } })
-  refuseSurplus(verb, positionals)
+  refuseSurplus(name, positionals)
   const choice = await chooseLab(values, 'main')
-  return verbs[verb as keyof typeof verbs](choice, [...positionals, ...rest.slice(own)], {
-    timings: values.timings ?? false,
-  })
+  return verb(choice, [...positionals, ...rest.slice(own)], { timings: values.timings ?? false })
 }
 
 function asksHelp(verb: string, rest: string[]): boolean {
@@ -153,11 +149,11 @@ function asksHelp(verb: string, rest: string[]): boolean {
   return verb === 'help' || help(verb) || (verb === 'exec' ? help(rest[0]) : rest.some(help))
 }
 
-/** How many words a verb may be given; none unless it is here. */
+/** How many words a verb takes; 0 unless it is listed. */
 const many = Number.POSITIVE_INFINITY
 const takes: Record<string, number> = { exec: 1, ssh: 1, provision: many, fault: many }
 
-/** A word that would be passed over is a mistake: `down NAME` must not take down another lab than the one meant. */
+/** An ignored word would be a mistake: `down NAME` must not take down another lab than NAME. */
 function refuseSurplus(verb: string, positionals: string[]): void {
   const surplus = positionals[takes[verb] ?? 0]
   if (surplus === undefined) return

@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/cli/arguments.ts'
 import { timingTable } from '../provision/cli/progress.ts'
-import { hosts } from '../provision/lab/hosts.ts'
+import { hostsOfRole, namesOf } from '../provision/lab/definition.ts'
 import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
 import { exitWith } from '../provision/process/exit.ts'
@@ -123,7 +123,7 @@ function once(job: Job): Promise<number> {
       const code = await run.finally(round.scenariosEnded)
       checkInterrupted()
       const states = await choice.backend.states()
-      const lost = hosts.map((host) => host.name).filter((name) => states.get(name) !== 'running')
+      const lost = namesOf(choice.backend.lab).filter((name) => states.get(name) !== 'running')
       if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
       return code === 0 ? 0 : 1
     }),
@@ -137,7 +137,7 @@ async function compare(
   own: Subject,
   other: OtherSubject,
 ): Promise<number> {
-  const names = hosts.filter(({ role }) => role === 'docker').map(({ name }) => name)
+  const names = hostsOfRole(backend.lab, 'docker').map(({ name }) => name)
   const machines = await Promise.all(names.map((name) => connected(backend, name)))
   try {
     const [first, ...rest] = machines

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { consulBinary } from '../provision/images/consul.ts'
-import { install, missing, type Needs, nspawnNeeds, testNeeds } from '../provision/images/packages.ts'
+import { install, missing, type Needs, nspawnNeeds, testNeeds } from '../provision/images/this-machine.ts'
 import { exitWith } from '../provision/process/exit.ts'
 import { root } from './checks/tree.ts'
 

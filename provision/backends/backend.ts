@@ -1,48 +1,68 @@
 /**
- * What makes machines. Everything after that (provisioning, scenarios, exec) is the same over ssh.
+ * What makes machines. All that comes after it (provisioning, scenarios, exec) is the same over ssh.
  */
-
 import type { Work } from '../cli/progress.ts'
-import type { LabHost } from '../lab/hosts.ts'
+import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import type { Connection } from '../ssh/connection.ts'
+import type { Check } from './checks.ts'
 import type { NetworkFaults } from './faults.ts'
 
 /**
- * `absent`: not made; `stopped`: made, and off; `broken`: there, and of no use until it is made anew;
- * `unreachable`: does not let us in.
+ * `absent`: not made; `stopped`: made, and off; `broken`: must be made anew; `unreachable`: refuses our login.
  */
 export type MachineState = 'running' | 'stopped' | 'broken' | 'absent' | 'unreachable'
 
 export const backends = ['nspawn', 'vagrant', 'ssh'] as const
 export type BackendName = (typeof backends)[number]
 
+export interface BackendOptions {
+  /** Name of the lab; for nspawn. */
+  name: string
+  /** The hosts that were asked for, or the default ones. */
+  lab: Lab
+  /** The hosts were asked for on the command line. */
+  explicit: boolean
+  /** Engine of all hosts, and of single ones that differ. */
+  engine?: string | undefined
+  engines: Readonly<Record<string, string>>
+  secure: boolean
+  /** File of an inventory; for ssh. */
+  inventory: string
+}
+
 export interface Backend {
   name: BackendName
-  /** A run of scenarios gets machines that are made for it, and gone after it. */
+  /** Its hosts: those of the lab that is up, otherwise those that `boot` would make. */
+  readonly lab: Lab
+  /** True when each run of scenarios makes its own machines and removes them. */
   fresh: boolean
-  /** Hosts are reached by another way than the lab's network. */
+  /** True when hosts are reached by another way than the lab's network. */
   outOfBand: boolean
-  /** What comes before the hosts: packages, images, the network. */
+  /** Work before the hosts: packages, images, the network. */
   prepare(): Work[]
   /** Makes the machine if it is not there; resolves when ssh answers. */
   boot(host: LabHost): Promise<void>
-  /** The lab is whole now; `stays` when it outlives this process. */
+  /** The Docker engine that was asked for on the host: `28`; undefined when none was. */
+  engineOf(host: LabHost): string | undefined
+  /** Records that the lab is complete; `stays` when it outlives this process. */
   complete(stays: boolean): void
-  /** Gives up what this process made: a lab that it began goes again; machines that were there before stay. */
+  /** Removes what this process made. Machines that were there before stay. */
   abandon(): Promise<void>
-  /** Takes down whatever there is of the lab; resolves when nothing is left, with whether there was something. */
+  /** Takes the lab down; resolves when nothing of it is left, with whether there was a lab. */
   down(): Promise<boolean>
   /** State of each host, by name. */
   states(): Promise<ReadonlyMap<string, MachineState>>
   connect(host: LabHost): Promise<Connection>
+  /** What `lab doctor` looks at. */
+  checks(): Promise<readonly Check[]>
   /** Consul asks for tokens and speaks TLS. */
   readonly secure?: boolean
-  /** Of a lab whose Consul asks for tokens and speaks TLS; resolves with nothing where it does not. */
+  /** Of a secure lab; resolves with undefined otherwise. */
   secrets?(): Promise<Secrets | undefined>
-  /** Faults of the network between the hosts, where there is a switch to make them in. */
+  /** Faults of the network between the hosts, where the backend has a switch for them. */
   faults?: NetworkFaults
-  /** Pulls the plug of a host that is to be started again as it was, and does that. */
+  /** Switches a host off as a power failure does, and on again. */
   power?: Power
 }
 

@@ -1,41 +1,44 @@
 /**
  * Faults of a lab's network, as a backend may offer them: what they are, and how they are written on a command line.
  *
- * A lab has a list of faults in force; applying a list makes exactly those so, whatever was before, and the empty
- * list heals. A fault of one direction is about what the host sends, as netem on its interface would be.
+ * A lab has a list of faults in force. Applying a list replaces it; the empty list heals. A fault of one direction acts on
+ * what the host sends, as netem on its interface does.
  */
 
-import { hostNamed } from '../lab/hosts.ts'
+import { hostNamed, type Lab } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 
 export type NetworkFault =
-  /** Neither reaches the other; both reach all else. */
+  /** Neither host reaches the other; both reach all other hosts. */
   | { fault: 'partition'; between: readonly [string, string] }
   /** The host's cable is out: its interface has no carrier. */
   | { fault: 'unplug'; host: string }
   /** Of the frames that the host sends, this share is lost. */
   | { fault: 'lose'; host: string; percent: number }
-  /** Each frame that the host sends arrives so much later; a round trip grows by as much. */
+  /** Each frame that the host sends arrives `ms` later; a round trip grows by `ms`. */
   | { fault: 'slow'; host: string; ms: number }
 
 export interface NetworkFaults {
-  /** Those in force, in the order in which they came. */
+  /** The faults in force, in the order in which they were made. */
   inForce(): NetworkFault[]
-  /** Exactly these from now on. Twice is as good as once. */
+  /** Makes exactly these be in force. Idempotent. */
   apply(faults: readonly NetworkFault[]): Promise<void>
 }
 
 const usage = 'partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS'
 
 /** `partition net-1 net-2` and the like. Throws with what may be written. */
-export function parseFault([word = '', first, second, ...surplus]: readonly string[]): NetworkFault {
+export function parseFault(
+  lab: Lab,
+  [word = '', first, second, ...surplus]: readonly string[],
+): NetworkFault {
   const wrong = () =>
     new LabError(`"${[word, first, second, ...surplus].join(' ').trim()}" is no fault`, { hint: usage })
   if (first === undefined || surplus.length > 0) throw wrong()
-  const host = hostNamed(first).name
+  const host = hostNamed(lab, first).name
   if (word === 'unplug' && second === undefined) return { fault: 'unplug', host }
   if (second === undefined) throw wrong()
-  if (word === 'partition') return { fault: 'partition', between: pair(host, hostNamed(second).name) }
+  if (word === 'partition') return { fault: 'partition', between: pair(host, hostNamed(lab, second).name) }
   if (word === 'lose') return { fault: 'lose', host, percent: number(second, 100, 'percent') }
   if (word === 'slow') return { fault: 'slow', host, ms: number(second, 60_000, 'milliseconds') }
   throw wrong()

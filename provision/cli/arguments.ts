@@ -1,10 +1,11 @@
 /**
- * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and the
- * choice of a lab by flags or, where a flag is not given, by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
+ * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and the choice of
+ * a lab by flags, or by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
  */
 import { parseArgs } from 'node:util'
 import { type Backend, type BackendName, backends } from '../backends/backend.ts'
-import { hostNamed } from '../lab/hosts.ts'
+import { openBackend } from '../backends/registry.ts'
+import { defaultLab, hostNamed, type Lab } from '../lab/definition.ts'
 import { LabError, unknown } from '../process/errors.ts'
 
 export const labOptions = {
@@ -16,12 +17,12 @@ export const labOptions = {
 } as const
 
 export interface LabChoice {
-  /** Its name; labs of VMs and of an inventory have none of their own. */
+  /** Its name; the backend's name for virtual machines and inventories. */
   lab: string
   backend: Backend
-  /** What chooses the same lab on another command line, with a blank before it where it is not empty. */
+  /** Flags that choose the same lab on another command line, with a blank before them; or empty. */
   flags: string
-  /** What chooses the same lab for a child process. */
+  /** Variables that choose the same lab in a child process. */
   environment: Record<string, string>
 }
 
@@ -49,43 +50,50 @@ export function parse<T extends OptionTable>(args: string[], options: T) {
   }
 }
 
-/** A backend's modules are loaded when it is chosen: `lab exec` is to start fast. */
+/** The lab that the flags choose, or, where a flag is not given, its variable. */
 export async function chooseLab(
   values: Values,
-  defaultLab: string,
+  defaultName: string,
   environment: Record<string, string | undefined> = process.env,
 ): Promise<LabChoice> {
-  const name = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
-  refuseForeign(values, name)
-  const backendVariable = { MULTIHOST_BACKEND: name }
-  if (name === 'ssh') {
-    const inventory = values.inventory ?? environment.MULTIHOST_INVENTORY
-    if (!inventory) {
-      throw new LabError('--backend ssh needs --inventory FILE, which says how the hosts are reached', {
-        hint: 'docs/lab.md shows one; MULTIHOST_INVENTORY names it as well',
-      })
-    }
-    const { sshBackend } = await import('../backends/ssh/backend.ts')
-    return {
-      lab: 'ssh',
-      backend: sshBackend(inventory),
-      flags: ` --backend ssh --inventory ${inventory}`,
-      environment: { ...backendVariable, MULTIHOST_INVENTORY: inventory },
-    }
-  }
-  if (name === 'vagrant') {
-    const { vagrantBackend } = await import('../backends/vagrant/backend.ts')
-    const flags = ' --backend vagrant'
-    return { lab: 'vagrant', backend: vagrantBackend(), flags, environment: backendVariable }
-  }
-  const lab = labNamed(values.lab ?? (environment.MULTIHOST_LAB || defaultLab))
-  const { nspawnBackend } = await import('../backends/nspawn/backend.ts')
-  return {
+  const backend = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
+  refuseForeign(values, backend)
+  const lab = defaultLab()
+  const inventory =
+    backend === 'ssh' ? inventoryNamed(values.inventory ?? environment.MULTIHOST_INVENTORY) : ''
+  const name =
+    backend === 'nspawn' ? labNamed(values.lab ?? (environment.MULTIHOST_LAB || defaultName)) : backend
+  const opened = await openBackend(backend, {
+    name,
     lab,
-    backend: nspawnBackend({ lab, secure: values.secure ?? false, ...engineChoice(values.engine ?? []) }),
-    flags: lab === 'main' ? '' : ` --lab ${lab}`,
-    environment: { ...backendVariable, MULTIHOST_LAB: lab },
+    explicit: false,
+    ...engineChoice(lab, values.engine ?? []),
+    secure: values.secure ?? false,
+    inventory,
+  })
+  const flags: Record<BackendName, string> = {
+    nspawn: name === 'main' ? '' : ` --lab ${name}`,
+    vagrant: ' --backend vagrant',
+    ssh: ` --backend ssh --inventory ${inventory}`,
   }
+  const variables: Record<BackendName, Record<string, string>> = {
+    nspawn: { MULTIHOST_LAB: name },
+    vagrant: {},
+    ssh: { MULTIHOST_INVENTORY: inventory },
+  }
+  return {
+    lab: name,
+    backend: opened,
+    flags: flags[backend],
+    environment: { MULTIHOST_BACKEND: backend, ...variables[backend] },
+  }
+}
+
+function inventoryNamed(file: string | undefined): string {
+  if (file) return file
+  throw new LabError('--backend ssh needs --inventory FILE, which says how the hosts are reached', {
+    hint: 'docs/lab.md shows one; MULTIHOST_INVENTORY names it as well',
+  })
 }
 
 function backendNamed(name: string): BackendName {
@@ -101,7 +109,7 @@ function labNamed(lab: string): string {
 
 const belongsTo = { lab: 'nspawn', engine: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const
 
-/** A flag that would be passed over is a mistake: somebody means another lab than the one that would be used. */
+/** An ignored flag would be a mistake: another lab would be used than the one meant. */
 function refuseForeign(values: Values, backend: BackendName): void {
   for (const flag of ['lab', 'engine', 'secure', 'inventory'] as const) {
     if (values[flag] === undefined || belongsTo[flag] === backend) continue
@@ -110,12 +118,12 @@ function refuseForeign(values: Values, backend: BackendName): void {
 }
 
 /** `28` is for all hosts, `net-2=28` for one. */
-function engineChoice(words: string[]): { engine?: string; engines: Record<string, string> } {
+function engineChoice(lab: Lab, words: string[]): { engine?: string; engines: Record<string, string> } {
   const choice: { engine?: string; engines: Record<string, string> } = { engines: {} }
   for (const word of words) {
     const [first = '', second] = word.split('=')
     if (second === undefined) choice.engine = first
-    else choice.engines[hostNamed(first).name] = second
+    else choice.engines[hostNamed(lab, first).name] = second
   }
   return choice
 }

@@ -1,22 +1,22 @@
 /**
- * Work as a tree of titled parts, shown while it is done: listr2's living tree on a terminal, a line per event
- * elsewhere; and how long each part took.
+ * Work as a tree of titled parts, with its progress: listr2's tree on a terminal, a line per event elsewhere; and how long
+ * each part took.
  *
- * Parts that run together are all awaited before an error is passed on, so that nothing is still being made
- * when somebody begins to clean up.
+ * Parts that run together are all awaited before an error is passed on: cleaning up begins when nothing is made any more.
  */
 import { Listr, type ListrTask, PRESET_TIMER } from 'listr2'
 import { checkInterrupted } from '../process/interruption.ts'
 
 export type Work = { title: string } & (
   | { run: (say: (line: string) => void) => Promise<void> }
-  | { parts: Work[]; together?: boolean }
+  /** A function is called when the part begins. */
+  | { parts: Work[] | (() => Work[]); together?: boolean }
 )
 
 export interface Timing {
   /** Path of titles: `net-1 / boot`. */
   title: string
-  /** When it began, counted from the beginning of the whole. */
+  /** When it began, since the start of `perform`. */
   atMs: number
   ms: number
 }
@@ -52,12 +52,20 @@ interface Clock {
 
 function task(work: Work, path: string[], clock: Clock, errors: unknown[]): ListrTask {
   const here = [...path, work.title]
-  // A line per event says the whole path, since the lines of different hosts are mixed.
+  // Without a terminal the lines of different hosts are mixed, so each has its whole path.
   const title = process.stdout.isTTY ? work.title : here.join(': ')
   if ('parts' in work) {
-    const parts = work.parts.map((part) => task(part, here, clock, errors))
-    const options = { concurrent: work.together ?? false, exitOnError: !(work.together ?? false) }
-    return { title, task: (_, self) => self.newListr(parts, options) }
+    const { parts, together = false } = work
+    const options = { concurrent: together, exitOnError: !together }
+    const list = () => (typeof parts === 'function' ? parts() : parts)
+    return {
+      title,
+      task: (_, self) =>
+        self.newListr(
+          list().map((part) => task(part, here, clock, errors)),
+          options,
+        ),
+    }
   }
   return {
     title,
@@ -68,19 +76,19 @@ function task(work: Work, path: string[], clock: Clock, errors: unknown[]): List
       }
       try {
         checkInterrupted()
-        await work.run(say).finally(checkInterrupted) // why it failed, when it was cut off
+        await work.run(say).finally(checkInterrupted) // an interruption is the cause of other failures
       } catch (error) {
         errors.push(error)
         throw error
       } finally {
-        const [atMs, ms] = [start - clock.start, performance.now() - start]
-        clock.timings.push({ title: here.join(' / '), atMs, ms })
+        const title = here.join(' / ')
+        clock.timings.push({ title, atMs: start - clock.start, ms: performance.now() - start })
       }
     },
   }
 }
 
-/** A part begins only while no earlier one has failed; listr2 goes on after a failed group that ran together. */
+/** Skips the parts after a failed one; listr2 itself goes on after a failed group that ran together. */
 function guarded(tasks: ListrTask[], errors: unknown[]): ListrTask[] {
   return tasks.map((each) => ({ ...each, enabled: () => true, skip: () => errors.length > 0 }))
 }

@@ -1,8 +1,8 @@
 /**
- * `lab status`: what the hosts say of themselves, as a table.
+ * `lab status`: a table of the hosts, their engines and Consul.
  */
 import type { Backend, MachineState } from '../backends/backend.ts'
-import { hosts, type LabHost } from '../lab/hosts.ts'
+import type { LabHost } from '../lab/definition.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 
 const columns = ['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL']
@@ -10,16 +10,16 @@ const columns = ['HOST', 'ADDRESS', 'ROLE', 'STATE', 'ENGINE', 'CONSUL']
 export async function statusTable(backend: Backend): Promise<string> {
   const states = await backend.states()
   const rows = await Promise.all(
-    hosts.map(async (host) => {
+    backend.lab.hosts.map(async (host) => {
       const state = states.get(host.name) ?? 'absent'
-      return [host.name, host.address, host.role, ...(await told(backend, host, state))]
+      return [host.name, host.address, host.role, ...(await answers(backend, host, state))]
     }),
   )
   return table([columns, ...rows])
 }
 
 /** State, engine version and Consul's state as this host sees it. */
-async function told(backend: Backend, host: LabHost, state: MachineState): Promise<string[]> {
+async function answers(backend: Backend, host: LabHost, state: MachineState): Promise<string[]> {
   if (state !== 'running') return [state, '-', '-']
   try {
     await using connection = await backend.connect(host)
@@ -34,7 +34,7 @@ async function told(backend: Backend, host: LabHost, state: MachineState): Promi
     const consul = host.role !== 'consul' ? '-' : leader.includes(':') ? 'leader' : 'no leader'
     return [state, engine || 'not answering', consul]
   } catch {
-    return ['not answering', '-', '-'] // a host that is frozen is shown, and the others with it
+    return ['not answering', '-', '-'] // a host that hangs must not hide the others
   }
 }
 

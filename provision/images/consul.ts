@@ -1,17 +1,15 @@
 /**
- * The real Consul, from Debian's package, unpacked into the cache: for tests that need no lab.
+ * Consul's program from Debian 11, the last release that packages it, unpacked into the cache: for tests without a lab.
  *
- * The package is the one that lab hosts run (Debian 11's; later releases have none). apt fetches and verifies
- * it with a configuration of its own, so that nothing of this machine's apt changes.
+ * apt fetches and verifies the package with a configuration of its own: this machine's apt does not change.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cacheRoot } from '../backends/nspawn/paths.ts'
 import { LabError } from '../process/errors.ts'
 import { run } from '../process/run.ts'
-import { cached } from './image.ts'
-import { debianMirror } from './packages.ts'
+import { cached, cacheRoot } from './cache.ts'
+import { debianMirror } from './mirror.ts'
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 

@@ -1,5 +1,5 @@
 /**
- * Bringing the whole lab up: machines by a backend, then the provisioning steps, all hosts at the same time.
+ * Bringing a lab up: machines by a backend, then the provisioning steps, on all hosts at the same time.
  */
 import { fileURLToPath } from 'node:url'
 import type { Backend } from '../backends/backend.ts'
@@ -8,81 +8,87 @@ import { checkInterrupted, onInterruption } from '../process/interruption.ts'
 import { run } from '../process/run.ts'
 import type { Connection } from '../ssh/connection.ts'
 import { provisioning } from '../steps/procedure.ts'
-import { hosts, type LabHost } from './hosts.ts'
+import type { LabHost } from './definition.ts'
 import type { Secrets } from './secrets.ts'
 
-export interface Raised {
+export interface BroughtUp {
   timings: Timing[]
   /** `net-1: docker engine …`, one per step that changed something. */
   changed: string[]
 }
 
-/** In a process of its own, as `npm run build` does it: a build that fails is told apart from a lab that does. */
-async function buildDriver(): Promise<void> {
-  const script = fileURLToPath(new URL('../../driver/build.ts', import.meta.url))
-  await run(process.execPath, ['--import', 'tsx', script])
-}
-
-/** Idempotent. `stays`: the lab outlives this process. On failure what is half made is the caller's to give up. */
-export async function raise(backend: Backend, options: { stays: boolean; quiet?: boolean }): Promise<Raised> {
-  const boot = { title: 'boot', start: (host: LabHost) => backend.boot(host) }
-  const raised = await provisioned(backend, hosts, boot, backend.prepare(), options)
+/** Idempotent. `stays`: the lab outlives this process. On failure the caller abandons what is half made. */
+export async function bringUp(
+  backend: Backend,
+  options: { stays: boolean; quiet?: boolean },
+): Promise<BroughtUp> {
+  const start = { title: 'boot', run: (host: LabHost) => backend.boot(host) }
+  // Read late: which lab it is, is known when it is claimed.
+  const broughtUp = await provision(backend, () => backend.lab.hosts, start, backend.prepare(), options)
   checkInterrupted()
   backend.complete(options.stays)
-  return raised
+  return broughtUp
 }
 
-/** The provisioning steps alone, on hosts that are up. */
-export function provisionAll(backend: Backend, only: readonly LabHost[]): Promise<Raised> {
-  return provisioned(backend, only, { title: 'connect', start: async () => undefined })
+/** Runs the provisioning steps alone, on hosts that are up. */
+export function provisionHosts(backend: Backend, hosts: readonly LabHost[]): Promise<BroughtUp> {
+  return provision(backend, () => hosts, { title: 'connect', run: async () => undefined })
+}
+
+interface Start {
+  title: string
+  run: (host: LabHost) => Promise<void>
 }
 
 /**
- * Each host is started and connected to, and taken through its steps; the connections are closed with the last of
- * them, or by an interruption: what still waits on a closed connection fails.
+ * Starts each host, connects to it and runs its steps. The connections are closed at the end, or by an interruption:
+ * a command that waits on a closed connection fails.
  */
-async function provisioned(
+async function provision(
   backend: Backend,
-  wanted: readonly LabHost[],
-  begin: { title: string; start: (host: LabHost) => Promise<void> },
+  hosts: () => readonly LabHost[],
+  start: Start,
   before: Work[] = [],
   options: { quiet?: boolean } = {},
-): Promise<Raised> {
+): Promise<BroughtUp> {
   const open: Connection[] = []
-  const close = () => open.forEach((connection) => void connection.close())
-  const stopListening = onInterruption(close)
   const changed: string[] = []
   let secrets: Secrets | undefined
-  const partsOf = (host: LabHost): Work[] => {
-    let connection: Connection | undefined
-    const run = async () => {
-      await begin.start(host)
-      connection = await backend.connect(host)
-      open.push(connection)
-    }
-    const opened = () => {
-      if (connection) return connection
-      throw new Error(`${host.name} has no connection yet`)
-    }
-    const steps = provisioning(
-      host,
-      opened,
-      (title) => changed.push(title),
-      () => secrets,
-    )
-    return [{ title: begin.title, run }, ...steps]
-  }
   const readSecrets = async () => {
     secrets = await backend.secrets?.()
   }
-  const parts = wanted.map((host) => ({ title: host.name, parts: partsOf(host) }))
+  const close = () => open.forEach((connection) => void connection.close())
+  const stopListening = onInterruption(close)
+  const partOf = (host: LabHost): Work => {
+    let connection: Connection | undefined
+    const connect = async () => {
+      await start.run(host)
+      connection = await backend.connect(host)
+      open.push(connection)
+    }
+    const target = () => {
+      if (connection) return { lab: backend.lab, host, connection, secrets, engine: backend.engineOf(host) }
+      throw new Error(`${host.name} has no connection yet`)
+    }
+    const steps = provisioning(host, target, (title) => changed.push(title))
+    return { title: host.name, parts: [{ title: start.title, run: connect }, ...steps] }
+  }
+  const work: Work[] = [...before, { title: 'driver bundle', run: buildDriver }]
+  if (backend.secrets) work.push({ title: "Consul's secrets", run: readSecrets })
   try {
-    const works = [...before, { title: 'driver bundle', run: buildDriver }]
-    if (backend.secrets) works.push({ title: "Consul's secrets", run: readSecrets })
-    const timings = await perform([...works, { title: 'hosts', together: true, parts }], options)
+    const timings = await perform(
+      [...work, { title: 'hosts', together: true, parts: () => hosts().map(partOf) }],
+      options,
+    )
     return { timings, changed }
   } finally {
     stopListening()
     close()
   }
+}
+
+/** In a process of its own, as `npm run build` does it: an error then names the build. */
+async function buildDriver(): Promise<void> {
+  const script = fileURLToPath(new URL('../../driver/build.ts', import.meta.url))
+  await run(process.execPath, ['--import', 'tsx', script])
 }

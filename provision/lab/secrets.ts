@@ -1,14 +1,14 @@
 /**
- * What a secured Consul needs, made once per lab by openssl(1), beside the lab's ssh keys and gone with them: an
- * authority, the server's certificate, and a token per Docker host.
+ * What a secured Consul needs: a certificate authority, one certificate for all servers, and a token per Docker host.
+ * openssl(1) makes them once per lab, beside the lab's ssh keys.
  *
- * Nothing of it is an argument of a command or lies in a file that others may read.
+ * Secrets are never arguments of a command, and never in a file that other users can read.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../process/run.ts'
-import type { LabHost } from './hosts.ts'
+import { hostsOfRole, type Lab } from './definition.ts'
 
 export interface Secrets {
   /** PEM: the authority's certificate, the server's, and the server's key. */
@@ -22,9 +22,9 @@ export interface Secrets {
 const years = ['-days', '3650']
 const keyKind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc']
 
-/** Those in the folder; made when there are none. */
-export async function secretsIn(folder: string, hosts: readonly LabHost[]): Promise<Secrets> {
-  if (!existsSync(join(folder, 'tokens.json'))) await makeSecrets(folder, hosts)
+/** Reads the folder's secrets; makes them when there are none. */
+export async function secretsIn(folder: string, lab: Lab): Promise<Secrets> {
+  if (!existsSync(join(folder, 'tokens.json'))) await makeSecrets(folder, lab)
   const read = (name: string) => readFileSync(join(folder, name), 'utf8')
   return {
     authority: read('authority.pem'),
@@ -34,17 +34,13 @@ export async function secretsIn(folder: string, hosts: readonly LabHost[]): Prom
   }
 }
 
-async function makeSecrets(folder: string, hosts: readonly LabHost[]): Promise<void> {
+async function makeSecrets(folder: string, lab: Lab): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const file = (name: string) => join(folder, name)
-  const server = hosts.find(({ role }) => role === 'consul')
+  const servers = hostsOfRole(lab, 'consul').flatMap(({ name, address }) => [`IP:${address}`, `DNS:${name}`])
   await authority(file('authority'), 'multihost lab')
-  await signed(
-    file('consul'),
-    file('authority'),
-    `IP:${server?.address},DNS:${server?.name},IP:127.0.0.1,DNS:localhost`,
-  )
-  const tokens = hosts.filter(({ role }) => role === 'docker').map(({ name }) => [name, randomUUID()])
+  await signed(file('consul'), file('authority'), [...servers, 'IP:127.0.0.1', 'DNS:localhost'].join(','))
+  const tokens = hostsOfRole(lab, 'docker').map(({ name }) => [name, randomUUID()])
   writeFileSync(file('tokens.json'), JSON.stringify(Object.fromEntries(tokens)), { mode: 0o600 })
 }
 

@@ -1,44 +1,44 @@
 /**
- * A lab for the length of a piece of work: raised before it, taken down after it, whatever becomes of it. Machines
- * that somebody else made are provisioned, and stay.
+ * A lab for one piece of work: brought up before it, taken down after it, also when the work fails. Machines that exist
+ * already are provisioned, and stay.
  *
- * `keep` leaves it up, but only when the work came to its end: one that was interrupted or lost is of no use.
+ * `keep` leaves the lab up, but only when the work was completed: a lab that was interrupted or lost is of no use.
  */
-
 import type { Backend } from '../backends/backend.ts'
 import type { LabChoice } from '../cli/arguments.ts'
 import { checkInterrupted } from '../process/interruption.ts'
-import { type Raised, raise } from './bring-up.ts'
-import { hosts } from './hosts.ts'
+import { type BroughtUp, bringUp } from './bring-up.ts'
+import { hostsOfRole } from './definition.ts'
 
 export async function withLab<T>(
   { backend, flags }: LabChoice,
   { keep }: { keep: boolean },
-  work: (raised: Raised) => Promise<T>,
+  work: (broughtUp: BroughtUp) => Promise<T>,
 ): Promise<T> {
-  if (backend.fresh) await backend.down() // one kept from before would hide what it was left with
+  if (backend.fresh) await backend.down() // a lab that was kept would hide failures of bringing one up
   let kept = false
   try {
-    const raised = await raise(backend, { stays: false })
-    if (!backend.fresh) await forgetEarlierRuns(backend)
-    const result = await work(raised)
+    const broughtUp = await bringUp(backend, { stays: false })
+    if (!backend.fresh) await removeDefaultNetworks(backend)
+    const result = await work(broughtUp)
     checkInterrupted()
     kept = keep
     return result
   } finally {
     if (kept) {
       backend.complete(true)
-      console.log(`the lab stays: npm run lab -- ssh net-1${flags}, and npm run lab -- down${flags}`)
+      const host = hostsOfRole(backend.lab, 'docker')[0]?.name ?? 'HOST'
+      console.log(`the lab stays: npm run lab -- ssh ${host}${flags}, and npm run lab -- down${flags}`)
     } else await backend.abandon()
   }
 }
 
 /**
- * Networks that come by themselves with the first container, and are in the way of who looks at hosts that have had
- * none. One that has a container stays, since Docker refuses to remove it.
+ * Networks that an earlier run's first container made: scenarios expect hosts without them. Docker refuses to remove a
+ * network that has a container, so such a network stays.
  */
-async function forgetEarlierRuns(backend: Backend): Promise<void> {
-  for (const host of hosts.filter((each) => each.role === 'docker')) {
+async function removeDefaultNetworks(backend: Backend): Promise<void> {
+  for (const host of hostsOfRole(backend.lab, 'docker')) {
     await using connection = await backend.connect(host)
     await connection.exec('docker network rm multihost docker_gwbridge')
   }

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import type { LabHost } from '../lab/hosts.ts'
+import { defaultLab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 import { exitWith } from '../process/exit.ts'
 import { connect } from '../ssh/connection.ts'
@@ -26,9 +26,14 @@ async function main(): Promise<number> {
   })
   for (const step of boxSteps) {
     const start = performance.now()
-    const did = await take(step, connection, box)
+    const did = await take(step, {
+      lab: defaultLab(),
+      host: box,
+      connection,
+      engine: process.env.MULTIHOST_ENGINE || undefined,
+    })
     console.log(
-      `${step.title}: ${did ? 'changed' : 'held'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
+      `${step.title}: ${did ? 'changed' : 'ok'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
     )
   }
   return 0

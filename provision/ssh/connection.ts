@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
 import { LabError } from '../process/errors.ts'
 import { handshake, type Target } from './handshake.ts'
+import { shellQuote } from './quote.ts'
 
 export interface Result {
   stdout: string
@@ -113,11 +114,6 @@ export async function connect(target: Target): Promise<Connection> {
     },
   }
   return connection
-}
-
-/** One word for a POSIX shell. */
-export function shellQuote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
 function lost(target: Target): LabError {

@@ -4,7 +4,7 @@
  * The package is HashiCorp's where their repository answers, else the last that Debian had (1.8.7, Debian 11).
  */
 
-import { useRelease } from '../images/apt.ts'
+import { useRelease } from './release.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -27,7 +27,8 @@ export const consulPackage: Step = {
   holds: (context) => succeeds(context, `[ -x ${binary} ]`),
   async apply(context) {
     const { $ } = context
-    if (!(await useHashicorp(context))) await useRelease(context, 'bullseye', ['consul'])
+    if (!(await useHashicorp(context)))
+      await useRelease(context, { release: 'bullseye', packages: ['consul'] })
     await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends consul`
   },
 }

@@ -1,17 +1,17 @@
 /**
  * The walkthrough's container image: Debian 13 with the commands that the page types in a container.
  *
- * Made of the registry's image where there is a registry; MULTIHOST_IMAGE names a root as a tar to import instead. It
- * has its name only when it is whole, so a pull that was cut off leaves nothing that looks done.
+ * Made from the registry's image, or imported from the tar that MULTIHOST_IMAGE names. It gets its name when it is
+ * complete, so a pull that was cut off is done again.
  */
 import { readFileSync } from 'node:fs'
-import { imageName } from '../lab/hosts.ts'
+import { containerPackages } from '../images/packages.ts'
+import { imageName } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 import { type Step, type StepContext, succeeds } from './step.ts'
 
 /** Another name of the same image in the registry. */
 const registryName = 'debian:trixie'
-const commands = ['iproute2', 'iputils-ping', 'iperf3', 'tcpdump']
 const shell = `--change 'CMD ["bash"]'`
 
 export const containerImage: Step = {
@@ -39,7 +39,7 @@ async function pullImage({ $, host }: StepContext): Promise<void> {
       },
     )
   }
-  const install = `apt-get update -q && apt-get install -qy --no-install-recommends ${commands.join(' ')} && apt-get clean`
+  const install = `apt-get update -q && apt-get install -qy --no-install-recommends ${containerPackages.join(' ')} && apt-get clean`
   const made = 'multihost-image'
   await $`docker rm -f ${made} > /dev/null 2>&1 || true`
   await $`docker run --name ${made} -e DEBIAN_FRONTEND=noninteractive ${registryName} bash -c ${install}`

@@ -1,7 +1,7 @@
 /**
- * The `docker` of the walkthrough: a script before the real command in PATH, which understands the words of 2015.
+ * The walkthrough's `docker`: a script before the real command in PATH, which understands Docker's command line of 2015.
  *
- * Optional: the driver works without it, and the real command stays where it was.
+ * Optional: the driver works without it, and the real command stays where it is.
  */
 import { wrapperText } from '../../driver/dialect/docker-wrapper.ts'
 import { LabError } from '../process/errors.ts'
@@ -10,7 +10,7 @@ import { filesHold, type RemoteFile, type Step, type StepContext, succeeds, writ
 const wrapper = '/usr/local/bin/docker'
 
 export const dialect: Step = {
-  title: "docker's words of 2015",
+  title: 'docker command of 2015: /usr/local/bin/docker',
   holds: async (context) => filesHold(context, await files(context)),
   async apply(context) {
     const known = 'head -n 2 /usr/local/bin/docker | grep -q multihost || [ ! -e /usr/local/bin/docker ]'
@@ -23,9 +23,9 @@ export const dialect: Step = {
   },
 }
 
-/** The page types docker without sudo. Whoever may use docker is as good as root, which this user of the lab is. */
+/** The walkthrough types docker without sudo. Members of the group are as powerful as root; this user has sudo anyway. */
 export const user: Step = {
-  title: "the walkthrough's user may use docker",
+  title: 'user vagrant: member of the group docker',
   holds: (context) => succeeds(context, '! id vagrant > /dev/null 2>&1 || id -nG vagrant | grep -qw docker'),
   async apply({ $ }) {
     await $`/usr/sbin/usermod -aG docker vagrant`

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
-import { consulAddress, network } from '../lab/hosts.ts'
+import { consulFor, type Lab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
@@ -31,17 +31,17 @@ const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: o
 
 /** Before the engine and the driver, which both read it. */
 export const engineOptions: Step = {
-  title: `options in ${optionsFile}`,
+  title: `options of engine and driver: ${optionsFile}`,
   holds: (context) => filesHold(context, [optionsFileFor(context)]),
   async apply(context) {
     await writeFiles(context, [optionsFileFor(context)])
-    // Whoever runs already runs with the old ones; the steps after this one start what is stopped.
+    // Units that run have the old options; the steps after this one start them again.
     await context.$`systemctl stop docker docker.socket multihost > /dev/null 2>&1 || true`
   },
 }
 
 export const docker: Step = {
-  title: 'docker engine that reads its options there',
+  title: `docker engine: runs with the options in ${optionsFile}`,
   holds: async (context) =>
     (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
     succeeds(context, unitRuns('docker', answers)),
@@ -54,37 +54,42 @@ export const docker: Step = {
 }
 
 /** The engine's and the driver's options as one file; throws with the name and value that cannot stand in it. */
-const securedStore = [
-  `--kv-store=https://${consulAddress}:8501`,
-  `--kv-ca-file=${authorityFile}`,
-  `--kv-token-file=${tokenFile}`,
-]
-
 export function optionsFileText(values: { dockerOpts: string; multihostOpts: string }): string {
   const parsed = valuesSchema.safeParse(values)
   if (!parsed.success) throw new LabError(`${optionsFile}: ${z.prettifyError(parsed.error)}`)
   return render(new URL('./templates/docker.hbs', import.meta.url), parsed.data)
 }
 
-function optionsFileFor({ host, secrets }: StepContext): RemoteFile {
-  const options = driverOptions({ hostAddress: host.address, secured: secrets !== undefined, timeoutScale })
+function optionsFileFor({ lab, host, secrets }: StepContext): RemoteFile {
+  const options = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale })
   return {
     path: optionsFile,
     content: optionsFileText({ dockerOpts: `--dns=${host.address}`, multihostOpts: options.join(' ') }),
   }
 }
 
-export function driverOptions(of: { hostAddress: string; secured: boolean; timeoutScale: number }): string[] {
+export function driverOptions(of: {
+  lab: Lab
+  host: LabHost
+  secured: boolean
+  timeoutScale: number
+}): string[] {
+  const consul = consulFor(of.lab, of.host).address
+  const secured = [
+    `--kv-store=https://${consul}:8501`,
+    `--kv-ca-file=${authorityFile}`,
+    `--kv-token-file=${tokenFile}`,
+  ]
   return [
-    ...(of.secured ? securedStore : [`--kv-store=consul://${consulAddress}:8500`]),
+    ...(of.secured ? secured : [`--kv-store=consul://${consul}:8500`]),
     '--default-network=overlay:multihost',
-    `--bind-interface=${network}`,
-    `--dns-listen=${of.hostAddress}`,
-    ...(of.timeoutScale === 1 ? [] : [`--answer-within=${patientAnswerS(of.timeoutScale)}`]),
+    `--bind-interface=${of.lab.network}`,
+    `--dns-listen=${of.host.address}`,
+    ...(of.timeoutScale === 1 ? [] : [`--answer-within=${scaledAnswerS(of.timeoutScale)}`]),
   ]
 }
 
-function patientAnswerS(timeoutScale: number): number {
+function scaledAnswerS(timeoutScale: number): number {
   return Math.min(answerWithinS.usual * timeoutScale, answerWithinS.most)
 }
 

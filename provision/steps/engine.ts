@@ -1,37 +1,38 @@
 /**
- * The Docker engine's packages, where the host has none.
- *
- * MULTIHOST_ENGINE names the version for new machines; what a host has already stays, since it may be another's
- * choice. Debian's packages: 20.10 on Debian 12, 26 on Debian 13, 28 from sid.
+ * The Docker engine's packages, where the host has no engine. An engine that the host has stays: installing another is
+ * the owner's decision. When a version was asked for (`--engine`, MULTIHOST_ENGINE), another one is an error.
  */
-
-import { useRelease } from '../images/apt.ts'
-import { LabError } from '../process/errors.ts'
+import { checkVersion, defaultEngine, engineOf } from '../images/engines.ts'
 import { present } from './base.ts'
+import { useRelease } from './release.ts'
 import { type Step, type StepContext, succeeds } from './step.ts'
 
 export const engine: Step = {
-  title: 'docker engine',
-  holds: (context) => succeeds(context, present(['dockerd', 'docker'])),
+  title: 'docker engine: its packages',
+  async holds(context) {
+    if (!(await succeeds(context, present(['dockerd', 'docker'])))) return false
+    if (context.engine !== undefined)
+      checkVersion(context.engine, await versionOn(context), context.host.name)
+    return true
+  },
   async apply(context) {
-    const { $, host } = context
-    const wanted = process.env.MULTIHOST_ENGINE
+    const { $ } = context
+    const { packages, pin } = engineOf(context.engine ?? defaultEngine)
     await $`apt-get update -q`
-    if (wanted === '28') await useRelease(context, 'sid', ['docker.io', 'docker-cli', 'containerd', 'runc'])
-    await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${await packages(context)}`
-    const version = (await $`dockerd --version`).stdout
-    if (!wanted || version.includes(` ${wanted}.`)) return
-    throw new LabError(
-      `${host.name}: MULTIHOST_ENGINE is ${wanted}, and its distribution has ${version.trim()}`,
-      {
-        hint: 'engine 20.10 is Debian 12 (debian/bookworm64); 26 and 28 are for Debian 13 (debian/trixie64)',
-      },
-    )
+    if (pin) await useRelease(context, pin)
+    const names = await offered(context, packages)
+    await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${names}`
   },
 }
 
-/** Debian 13's docker.io only recommends the command; earlier releases have it inside. */
-async function packages(context: StepContext): Promise<string[]> {
-  const apart = await succeeds(context, 'apt-cache show docker-cli > /dev/null 2>&1')
-  return apart ? ['docker.io', 'docker-cli'] : ['docker.io']
+async function versionOn({ $ }: StepContext): Promise<string> {
+  return (await $`dockerd --version`).stdout
+}
+
+/** Those of the packages that the host's release has: before Debian 13, docker.io contains the command `docker`. */
+async function offered(context: StepContext, packages: readonly string[]): Promise<string[]> {
+  const names: string[] = []
+  for (const name of packages)
+    if (await succeeds(context, `apt-cache show ${name} > /dev/null 2>&1`)) names.push(name)
+  return names
 }

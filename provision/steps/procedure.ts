@@ -1,9 +1,7 @@
 /**
  * The procedure: which steps make a bare machine into a lab host, by role, in order.
  */
-import type { LabHost } from '../lab/hosts.ts'
-import type { Secrets } from '../lab/secrets.ts'
-import type { Connection } from '../ssh/connection.ts'
+import type { LabHost, Role } from '../lab/definition.ts'
 import { names, packages } from './base.ts'
 import { consul, consulPackage } from './consul.ts'
 import { consulAcl } from './consul-acl.ts'
@@ -12,9 +10,10 @@ import { dialect, user } from './dialect.ts'
 import { docker, engineOptions } from './docker.ts'
 import { driver, driverFiles, driverSecrets, node } from './driver.ts'
 import { engine } from './engine.ts'
-import { type Step, take } from './step.ts'
+import { type Step, type Target, take } from './step.ts'
 
-export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
+const stepsFor: Record<Role, readonly Step[]> = {
+  bare: [packages, names],
   consul: [packages, names, consulPackage, consul, consulAcl],
   docker: [
     packages,
@@ -32,21 +31,16 @@ export const stepsFor: Record<LabHost['role'], readonly Step[]> = {
   ],
 }
 
-/** What a box has in it: all that takes a network or long, and nothing that names a host. */
+/** Steps for a box: those that need a network or much time, and depend on no host's name or address. */
 export const boxSteps: readonly Step[] = [packages, consulPackage, node, driverFiles, engine, containerImage]
 
-/** Work for the progress tree: one part per step, which says whether it changed something. */
-export function provisioning(
-  host: LabHost,
-  connection: () => Connection,
-  changed: (title: string) => void,
-  secrets: () => Secrets | undefined,
-) {
+/** Work for the progress tree, one part per step. `target` is called when a step begins. */
+export function provisioning(host: LabHost, target: () => Target, changed: (title: string) => void) {
   return stepsFor[host.role].map((step) => ({
     title: step.title,
     run: async (say: (line: string) => void) => {
-      const did = await take(step, connection(), host, secrets())
-      say(did ? 'changed' : 'holds already')
+      const did = await take(step, target())
+      say(did ? 'changed' : 'ok')
       if (did) changed(`${host.name}: ${step.title}`)
     },
   }))

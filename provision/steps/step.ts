@@ -1,24 +1,33 @@
 /**
- * A provisioning step: a title, how to tell that it holds, and how to make it hold.
+ * A provisioning step: a title, a check whether it holds, and how to make it hold.
  *
- * Steps run in order on one host, over ssh. A step that holds is not applied, so a second run changes nothing;
- * a step that does not hold after it was applied is an error.
+ * Steps run in order on one host, over ssh. A step that holds is not applied, so a second run changes nothing. A step that
+ * does not hold after it was applied is an error.
  */
 import { createHash } from 'node:crypto'
-import type { LabHost } from '../lab/hosts.ts'
+import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
-import { type Connection, shellQuote } from '../ssh/connection.ts'
+import type { Connection } from '../ssh/connection.ts'
+import { shellQuote } from '../ssh/quote.ts'
 import { type RemoteShell, shellOn } from '../ssh/shell.ts'
 
-export interface StepContext {
+/** Where a step runs, and with what settings. */
+export interface Target {
+  lab: Lab
   host: LabHost
+  connection: Connection
+  /** Of a secure lab. */
+  secrets?: Secrets | undefined
+  /** Version of the Docker engine that was asked for: `28`. */
+  engine?: string | undefined
+}
+
+export interface StepContext extends Omit<Target, 'connection'> {
   /** zx on the host, as root. */
   $: RemoteShell
   upload: Connection['upload']
-  /** Of a lab whose Consul asks for tokens and speaks TLS. */
-  secrets?: Secrets | undefined
 }
 
 export interface Step {
@@ -28,13 +37,9 @@ export interface Step {
 }
 
 /** Resolves with whether the step changed something. */
-export async function take(
-  step: Step,
-  connection: Connection,
-  host: LabHost,
-  secrets?: Secrets,
-): Promise<boolean> {
-  const context = { host, $: shellOn(connection), upload: connection.upload, secrets }
+export async function take(step: Step, { connection, ...settings }: Target): Promise<boolean> {
+  const { host } = settings
+  const context = { ...settings, $: shellOn(connection), upload: connection.upload }
   try {
     if (await step.holds(context)) return false
     await step.apply(context)
@@ -69,8 +74,8 @@ export async function succeeds({ $ }: StepContext, command: string): Promise<boo
 }
 
 /**
- * Shell that succeeds when the unit starts with the host, runs, and `answers` succeeds. One that is on its way there is
- * waited for: on a host that has just booted it would otherwise be started again in the middle of its start.
+ * Shell that succeeds when the unit is enabled and active, and `answers` succeeds. Waits for a unit that is activating: on
+ * a host that has just booted, applying the step would interrupt its start.
  */
 export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * timeoutScale): string {
   const look = `case $(systemctl show -p ActiveState --value ${unit}) in active) ${answers} && exit 0;; activating);; *) exit 1;; esac`

@@ -9,7 +9,7 @@
 import { afterAll, beforeAll, expect } from 'vitest'
 import { markdownTable } from '../../driver/cli/table.ts'
 import { crashVariable } from '../../driver/daemon/crash-points.ts'
-import { imageName } from '../../provision/lab/hosts.ts'
+import { imageName } from '../../provision/lab/definition.ts'
 import type { Host } from '../kit/host.ts'
 import { hasNo, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'

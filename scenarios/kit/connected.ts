@@ -2,20 +2,24 @@
  * A lab host outside of a scenario. Its commands are not recorded.
  */
 import type { Backend } from '../../provision/backends/backend.ts'
-import { hostNamed } from '../../provision/lab/hosts.ts'
+import { consulFor, hostNamed } from '../../provision/lab/definition.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { type Host, labHost } from './host.ts'
 
 export interface ConnectedHost extends AsyncDisposable {
   host: Host
+  /** Address of the Consul server that it asks. */
+  consul: string
   upload: Connection['upload']
 }
 
 export async function connected(backend: Backend, name: string): Promise<ConnectedHost> {
-  const connection = await backend.connect(hostNamed(name))
+  const host = hostNamed(backend.lab, name)
+  const connection = await backend.connect(host)
   const unrecorded = () => undefined
   return {
-    host: labHost(name, hostNamed(name).address, async () => connection, unrecorded),
+    host: labHost(name, host.address, async () => connection, unrecorded),
+    consul: consulFor(backend.lab, host).address,
     upload: connection.upload,
     [Symbol.asyncDispose]: async () => connection.close(),
   }

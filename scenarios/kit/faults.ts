@@ -14,7 +14,7 @@
 import type { Backend } from '../../provision/backends/backend.ts'
 import type { Capability } from '../../provision/backends/capabilities.ts'
 import { describeFault, type NetworkFault } from '../../provision/backends/faults.ts'
-import { hostNamed } from '../../provision/lab/hosts.ts'
+import { hostNamed } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { type Fillable, smallDisk } from './disk.ts'
 import { type Fault, type FaultSteps, injectFault, type Verified } from './fault.ts'
@@ -175,9 +175,9 @@ async function restarted(host: Host, unit: string): Promise<void> {
   await host.succeed`[ $(systemctl show -p MainPID --value ${unit}) != ${was} ]`
 }
 
-function poweredOff({ power }: Backend, host: Host): FaultSteps {
+function poweredOff({ lab, power }: Backend, host: Host): FaultSteps {
   if (power === undefined) throw new LabError('the hosts of this lab cannot be switched off')
-  const machine = hostNamed(host.name)
+  const machine = hostNamed(lab, host.name)
   return {
     inject: () => power.off(machine),
     async inForce() {

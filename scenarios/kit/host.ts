@@ -10,11 +10,12 @@
  *     await net2.within(2000).waitUntilSucceeds`docker network inspect ${name}`
  *     await web.succeed`ping -c1 ${other.address}`
  */
-import { imageName } from '../../provision/lab/hosts.ts'
+import { imageName } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import { poll } from '../../provision/process/until.ts'
-import { type Connection, type Result, shellQuote } from '../../provision/ssh/connection.ts'
+import type { Connection, Result } from '../../provision/ssh/connection.ts'
+import { shellQuote } from '../../provision/ssh/quote.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 import { teardownBegins } from './before-teardown.ts'
 import { type Ran, ScenarioFailure } from './failure.ts'

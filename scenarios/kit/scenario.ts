@@ -12,7 +12,7 @@ import { test } from 'vitest'
 import type { Backend } from '../../provision/backends/backend.ts'
 import { type Capability, lackOf } from '../../provision/backends/capabilities.ts'
 import { chooseLab } from '../../provision/cli/arguments.ts'
-import { hosts, type LabHost } from '../../provision/lab/hosts.ts'
+import { hostNamed, type LabHost } from '../../provision/lab/definition.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { capture } from '../record/capture.ts'
@@ -53,9 +53,10 @@ export const scenario = test.extend<Fixtures>({
       let snapshot: Snapshot | undefined
       beforeTeardown(async () => {
         const at = Date.now()
-        snapshot = await takeSnapshot(hosts, ask)
+        snapshot = await takeSnapshot((await labBackend()).lab.hosts, ask)
         recordEvent({ kind: 'snapshot', scenario: task.name, at, ms: Date.now() - at, snapshot })
       })
+      const { hosts } = (await labBackend()).lab
       capturing ??= capture(hosts, ask)
       await capturing
       await use(undefined)
@@ -105,8 +106,7 @@ async function labBackend(): Promise<Backend> {
 }
 
 async function hostFixture(name: string): Promise<Host> {
-  const host = hosts.find((each) => each.name === name)
-  if (!host) throw new Error(`provision/lab.json has no host ${name}, which the scenarios need`)
+  const host = hostNamed((await labBackend()).lab, name)
   await connectionTo(host)
   const connection = () => connectionTo(host)
   return labHost(host.name, host.address, connection, (event) => recordEvent({ ...event, scenario: running }))

@@ -5,8 +5,8 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { LabHost } from '../../provision/lab/hosts.ts'
-import { shellQuote } from '../../provision/ssh/connection.ts'
+import type { LabHost } from '../../provision/lab/definition.ts'
+import { shellQuote } from '../../provision/ssh/quote.ts'
 import { captured } from './capture.ts'
 import { type EvidenceEvent, recordEvent } from './events.ts'
 import { reportFolder } from './folder.ts'

@@ -1,7 +1,7 @@
 /**
  * Takes a snapshot of the lab: one command line per host, on all hosts at once, some 30 ms.
  */
-import type { LabHost } from '../../provision/lab/hosts.ts'
+import type { LabHost } from '../../provision/lab/definition.ts'
 import type { Result } from '../../provision/ssh/connection.ts'
 import type { HostAnswer } from './answers.ts'
 import { askHost, hostView } from './ask-host.ts'

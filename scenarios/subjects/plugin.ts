@@ -4,7 +4,6 @@
  */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, extname, resolve } from 'node:path'
-import { consulAddress } from '../../provision/lab/hosts.ts'
 import { LabError, unknown } from '../../provision/process/errors.ts'
 import type { ConnectedHost } from '../kit/connected.ts'
 import { ScenarioFailure } from '../kit/failure.ts'
@@ -64,14 +63,14 @@ export async function installPlugin(
   const content = readFileSync(path)
   const addresses = machines.map(({ host }) => host.address)
   const roles: string[][] = []
-  for (const { host, upload } of machines) {
+  for (const { host, consul, upload } of machines) {
     await upload(program, content, '0755')
     const environment = [
       `PLUGIN_NAME=${name}`,
       `PLUGIN_SOCKET=${socket}`,
       `HOST_ADDRESS=${host.address}`,
       `PEER_ADDRESSES=${addresses.filter((each) => each !== host.address).join(' ')}`,
-      `CONSUL_HTTP_ADDR=${consulAddress}:8500`,
+      `CONSUL_HTTP_ADDR=${consul}:8500`,
     ].map((each) => `--setenv=${each}`)
     await host.succeed`mkdir -p /run/docker/plugins; systemd-run -q --unit ${unit} ${environment} ${program}`
     roles.push(await rolesOf(host, name, socket))

@@ -13,17 +13,19 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { preferences } from '../../provision/images/apt.ts'
-import { debianMirror } from '../../provision/images/packages.ts'
+import { defaultEngine, engineOf } from '../../provision/images/engines.ts'
+import { mmdebstrap, type Root } from '../../provision/images/mmdebstrap.ts'
+import { driverPackages, hostCommands, systemPackages } from '../../provision/images/packages.ts'
 import { run } from '../../provision/process/run.ts'
 import { kept, recipeHash } from './kept.ts'
 
-const packages =
-  `linux-image-amd64 initramfs-tools systemd systemd-sysv systemd-resolved dbus udev openssh-server
-  sudo ca-certificates iproute2 less
-  iptables iputils-ping tcpdump iperf3 curl jq procps nodejs docker.io docker-cli`.split(/\s+/)
-/** From Debian 11, the last that has it. */
-const pinned = { release: 'bullseye', packages: ['consul'] }
+const packages = [
+  ...['linux-image-amd64', 'initramfs-tools', 'systemd-resolved'],
+  ...systemPackages,
+  ...Object.values(hostCommands),
+  ...driverPackages,
+  ...engineOf(defaultEngine).packages,
+]
 const initramfsModules = ['virtio_pci', 'virtio_blk', 'ahci', 'ata_piix', 'sd_mod', 'ext4']
 const rootLabel = 'lab'
 const grubModules = ['biosdisk', 'part_msdos', 'ext2', 'linux', 'normal', 'echo']
@@ -35,7 +37,7 @@ const partitionStart = 2048
 
 /** Path of the qcow2 in the cache; built at the first call. `publicKey` may log in as the user vagrant. */
 export async function baseImage(work: string, publicKey: string): Promise<string> {
-  const recipe = recipeHash([fileURLToPath(import.meta.url), hostKeysUnit, rootfs], [publicKey])
+  const recipe = recipeHash([fileURLToPath(import.meta.url), hostKeysUnit, rootfs], [publicKey, ...packages])
   return kept('vm-base', 'qcow2', recipe, async (part) => {
     const root = join(work, 'base-root')
     const disk = join(work, 'base.raw')
@@ -46,7 +48,7 @@ export async function baseImage(work: string, publicKey: string): Promise<string
   })
 }
 
-async function makeRoot(root: string, work: string, publicKey: string): Promise<void> {
+async function makeRoot(to: string, work: string, publicKey: string): Promise<void> {
   const overlay = join(work, 'base-overlay')
   cpSync(rootfs, overlay, { recursive: true })
   cpSync(hostKeysUnit, join(overlay, 'etc/systemd/system', basename(hostKeysUnit)))
@@ -63,30 +65,15 @@ async function makeRoot(root: string, work: string, publicKey: string): Promise<
     'printf "127.0.0.1 localhost\\n127.0.1.1 trixie\\n" > "$1"/etc/hosts', // sudo looks its host's name up
     'chroot "$1" systemctl -q disable consul',
     `echo "LABEL=${rootLabel} / ext4 errors=remount-ro 0 1" > "$1"/etc/fstab`,
-  ].flatMap((hook) => ['--customize-hook', hook.replace('OVERLAY', overlay)])
-  const pins = join(work, 'base-pins')
-  writeFileSync(pins, preferences(pinned.release, pinned.packages))
-  const pinning = `mkdir -p "$1"/etc/apt/preferences.d && cp ${pins} "$1"/etc/apt/preferences.d/${pinned.release}`
-  const mirror = await debianMirror()
-  const sources = ['trixie', pinned.release].map((release) => `deb ${mirror} ${release} main`)
-  const options = ['Acquire::Check-Valid-Until "false"', 'Acquire::Retries "2"'].flatMap((each) => [
-    '--aptopt',
-    each,
-  ])
-  await run('env', [
-    `TMPDIR=${work}`,
-    'mmdebstrap',
-    '--variant=minbase',
-    '--mode=root',
-    `--include=${[...packages, ...pinned.packages].join(',')}`,
-    ...options,
-    '--setup-hook',
-    pinning,
-    ...customize,
-    'trixie',
-    root,
-    ...sources,
-  ])
+  ].map((command) => command.replace('OVERLAY', overlay))
+  const root: Root = {
+    suite: 'trixie',
+    packages,
+    pins: [{ release: 'bullseye', packages: ['consul'] }],
+    customize,
+    withDocs: true,
+  }
+  await mmdebstrap(root, to)
 }
 
 /** One bootable partition that holds the root folder. */

@@ -5,8 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheRoot } from '../../provision/backends/nspawn/paths.ts'
-import { cached } from '../../provision/images/image.ts'
+import { cached, cacheRoot } from '../../provision/images/cache.ts'
 
 /** Path of `STEM-HASH.EXTENSION` in the cache; `make` makes it where it is missing, at the path that it is given. */
 export async function kept(

@@ -1,7 +1,7 @@
 /**
  * The lab by libvirt: up, the scenarios, and that nothing changes whichever way the lab is asked; then down.
  */
-import { hosts } from '../../provision/lab/hosts.ts'
+import { defaultLab, namesOf } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import type { Boxes } from './box.ts'
 import { type Commands, commandsIn, expectWords, timeoutScale } from './machines.ts'
@@ -90,7 +90,7 @@ function afterwards(use: () => Commands): Part[] {
         expectWords(await lab(log, 'down'), 'is not up')
         const left = await inside(log, 'virsh', 'list', '--all', '--name')
         const volumes = await inside(log, 'virsh', 'vol-list', 'default')
-        const names = hosts.map((host) => host.name).filter((name) => `${left}${volumes}`.includes(name))
+        const names = namesOf(defaultLab()).filter((name) => `${left}${volumes}`.includes(name))
         if (names.length > 0) throw new LabError(`libvirt still has something of ${names.join(', ')}`)
       },
     },

@@ -3,7 +3,7 @@
  */
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildContainerImage } from '../../provision/images/image.ts'
+import { containerImage } from '../../provision/images/container-image.ts'
 import { unknown } from '../../provision/process/errors.ts'
 import { run } from '../../provision/process/run.ts'
 import { baseImage } from './base-image.ts'
@@ -71,7 +71,7 @@ function allParts(work: string, kvm: boolean, filters: string[]): Part[] {
       prepares: 'all',
       usualSeconds: 30,
       run: async () => {
-        made.container = await buildContainerImage()
+        made.container = await containerImage()
       },
     },
     {

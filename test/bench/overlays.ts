@@ -4,7 +4,7 @@
  * Their VXLAN ids differ (Swarm counts from 4096, we from 256), so they share UDP port 4789 and its socket.
  * Everything calls the real command by its path, so that no wrapper is measured.
  */
-import { imageName } from '../../provision/lab/hosts.ts'
+import { imageName } from '../../provision/lab/definition.ts'
 import type { Host } from '../../scenarios/kit/host.ts'
 import { isOurs, type Ours, type Peer } from './samples.ts'
 

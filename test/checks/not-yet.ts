@@ -10,11 +10,6 @@ export const arrowsNotYet: readonly string[] = [
   'driver/loops/kit → driver/loops/networks',
   // store
   'driver/store → driver/store/consul',
-  // provision
-  'provision/backends/vagrant → provision/backends/ssh',
-  'provision/images → provision/steps',
-  'provision/images → provision/backends/nspawn',
-  'circle: provision/backends/nspawn/faults/netem.ts, provision/backends/nspawn/faults/relay.ts, provision/backends/nspawn/faults/slow.ts',
 ]
 
 /** Names of functions that are too long. */
@@ -28,7 +23,4 @@ export const longFunctionsNotYet: readonly string[] = [
   'createResponder',
   // store
   'createChangelog',
-  // provision
-  'nspawnBackend',
-  'connect',
 ]

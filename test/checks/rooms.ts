@@ -179,9 +179,9 @@ export const rooms: readonly Room[] = [
   { room: 'provision/backends/vagrant', imports: backend, why: 'a backend never imports another' },
   { room: 'provision/backends/ssh', imports: backend, why: 'a backend never imports another' },
   {
-    room: 'provision/backends/doctor.ts',
-    imports: ['provision/backends/**', 'provision/process', 'provision/cli/progress.ts'],
-    why: 'the registry of checks of this machine',
+    room: 'provision/backends/registry.ts',
+    imports: ['provision/backends/**'],
+    why: 'the registry loads the backend that is chosen',
   },
   {
     room: 'provision/cli',

@@ -1,22 +1,34 @@
 /**
  * `lab doctor`: what on this machine stands in the way of nspawn hosts.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
 import { execa } from 'execa'
-import { cachedImage, defaultEngine } from '../../images/image.ts'
-import { debianMirror, missing, nspawnNeeds } from '../../images/packages.ts'
-import { network } from '../../lab/hosts.ts'
+import { cacheRoot } from '../../images/cache.ts'
+import { defaultEngine } from '../../images/engines.ts'
+import { isCached } from '../../images/host-image.ts'
+import { debianMirror, unreachable } from '../../images/mirror.ts'
+import { missing, nspawnNeeds } from '../../images/this-machine.ts'
+import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { type Check, disk, reason } from '../checks.ts'
 import { foreignRoute } from '../foreign-networks.ts'
 import { cgroupVersion } from './cgroup.ts'
 import { hasNetem } from './faults/netem.ts'
 import { loadModules } from './modules.ts'
-import { cacheRoot, diskRoot } from './paths.ts'
+import { diskRoot } from './paths.ts'
 
-export const nspawnChecks: readonly Check[] = [
+export function nspawnChecks(lab: Lab): readonly Check[] {
+  return [
+    ...machine,
+    ...kernel,
+    foreignNetwork(lab.network),
+    disk('cache', cacheRoot),
+    disk('host disks', diskRoot),
+    forwardPolicy,
+  ]
+}
+
+const machine: readonly Check[] = [
   {
     title: 'root',
     async look() {
@@ -49,7 +61,7 @@ export const nspawnChecks: readonly Check[] = [
       return {
         problem: `${mirror} does not answer: ${trouble}`,
         remedy: 'mend the network or the proxy of apt, or name another mirror: MULTIHOST_MIRROR',
-        warning: cachedImage(defaultEngine) !== undefined, // which a lab is then made from
+        warning: isCached(defaultEngine), // a lab can be made without a build
       }
     },
   },
@@ -61,6 +73,9 @@ export const nspawnChecks: readonly Check[] = [
       return { found: `version ${cgroupVersion()}` }
     },
   },
+]
+
+const kernel: readonly Check[] = [
   {
     title: 'kernel: overlayfs',
     async look() {
@@ -90,11 +105,14 @@ export const nspawnChecks: readonly Check[] = [
       return { found: (await hasNetem()) ? 'yes' : 'no: a process delays the frames of a slow host' }
     },
   },
-  {
+]
+
+function foreignNetwork(network: string): Check {
+  return {
     title: `foreign ${network}`,
     async look() {
       const { stdout } = await execa('ip', ['-j', 'route', 'show', 'table', 'main'])
-      const foreign = foreignRoute(JSON.parse(stdout || '[]'))
+      const foreign = foreignRoute(network, JSON.parse(stdout || '[]'))
       if (!foreign) return { found: 'none' }
       return {
         problem: `this machine routes ${foreign.dst} to ${foreign.dev ?? 'somewhere'}`,
@@ -103,23 +121,22 @@ export const nspawnChecks: readonly Check[] = [
         warning: true,
       }
     },
+  }
+}
+
+const forwardPolicy: Check = {
+  title: "FORWARD policy of this machine's own Docker",
+  async look() {
+    const { stdout } = await execa('iptables', ['-S', 'FORWARD'])
+    if (!stdout.includes('-P FORWARD DROP')) return { found: 'does not drop' }
+    return {
+      problem: 'FORWARD is DROP (Docker sets it)',
+      remedy:
+        'nspawn labs switch in a namespace of their own and do not mind; for VMs on a bridge: iptables -I DOCKER-USER -j ACCEPT',
+      warning: true,
+    }
   },
-  disk('cache', cacheRoot),
-  disk('host disks', diskRoot),
-  {
-    title: "FORWARD policy of this machine's own Docker",
-    async look() {
-      const { stdout } = await execa('iptables', ['-S', 'FORWARD'])
-      if (!stdout.includes('-P FORWARD DROP')) return { found: 'does not drop' }
-      return {
-        problem: 'FORWARD is DROP (Docker sets it)',
-        remedy:
-          'nspawn labs switch in a namespace of their own and do not mind; for VMs on a bridge: iptables -I DOCKER-USER -j ACCEPT',
-        warning: true,
-      }
-    },
-  },
-]
+}
 
 /** Tries the link type in a namespace that goes away with the command. */
 function linkType(type: string): Check {
@@ -138,23 +155,5 @@ function linkType(type: string): Check {
         remedy: `as root; if it is still refused: modprobe ${type}`,
       }
     },
-  }
-}
-
-/** Why apt cannot fetch the file, by its own means (proxies, credentials); undefined when it can. */
-async function unreachable(url: string): Promise<string | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-mirror-'))
-  try {
-    const patience = ['Acquire::Retries=0', 'Acquire::http::Timeout=5', 'Acquire::https::Timeout=5']
-    const args = [
-      ...patience.flatMap((each) => ['-o', each]),
-      'download-file',
-      url,
-      join(folder, 'InRelease'),
-    ]
-    const tried = await execa('/usr/lib/apt/apt-helper', args, { reject: false })
-    return tried.failed ? (/Failed to fetch \S+\s+(.*)/.exec(tried.stderr)?.[1] ?? reason(tried)) : undefined
-  } finally {
-    rmSync(folder, { recursive: true })
   }
 }

@@ -1,10 +1,10 @@
 /**
  * One lab host: a systemd-nspawn container with systemd as PID 1, in a network namespace that exists already.
  *
- * Root: the image below, a folder of the host's above (overlayfs). Docker's data is bound from a real file
- * system, since overlay2 does not work on an overlay. The host outlives this process: it is found again by its
- * cgroup and its control socket, and ended by its cgroup. Source: systemd-nspawn(1), and systemd's
- * doc/ENVIRONMENT.md for the variables of cgroup v1 machines.
+ * Root: the image below, a folder of the host's above (overlayfs). Docker's data is bound from a real file system, since
+ * overlay2 does not work on an overlay. The host outlives this process: its cgroup and its control socket find it again,
+ * and its cgroup ends it. Source: systemd-nspawn(1), and systemd's doc/ENVIRONMENT.md for the variables of cgroup v1
+ * machines.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -20,8 +20,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Image } from '../../images/image.ts'
-import { hosts } from '../../lab/hosts.ts'
+import type { Image } from '../../images/host-image.ts'
+import { hostsFileLines, type Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { checkInterrupted } from '../../process/interruption.ts'
 import { run } from '../../process/run.ts'
@@ -33,9 +33,14 @@ import { type HostPaths, labPaths } from './paths.ts'
 
 const bootDeadlineMs = 30_000
 
-/** Boots the host; resolves when its control channel answers. Nothing of it may be there yet. */
-export async function bootMachine(lab: string, name: string, image: Image, keys: LabKeys): Promise<void> {
-  const paths = labPaths(lab).host(name)
+/** Makes and boots the host, which must not exist; resolves when its control channel answers. */
+export async function bootMachine(
+  of: { name: string; lab: Lab },
+  name: string,
+  image: Image,
+  keys: LabKeys,
+): Promise<void> {
+  const paths = labPaths(of.name).host(name)
   const [upper, work] = [join(paths.disks, 'upper'), join(paths.disks, 'work')]
   const [docker, containerd] = [join(paths.disks, 'docker'), join(paths.disks, 'containerd')]
   for (const folder of [paths.root, paths.shared, upper, work, docker, containerd])
@@ -43,8 +48,8 @@ export async function bootMachine(lab: string, name: string, image: Image, keys:
   const layers = `lowerdir=${image.root},upperdir=${upper},workdir=${work}`
   await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, paths.root])
   if (existsSync(image.docker)) await fillDocker(image.docker, docker)
-  writeIdentity(paths.root, name, keys)
-  await startMachine(lab, name, keys)
+  writeIdentity(paths.root, of.lab, name, keys)
+  await startMachine(of.name, name, keys)
 }
 
 /** Starts a host whose disks are there; resolves when its control channel answers. */
@@ -68,8 +73,8 @@ export async function startMachine(lab: string, name: string, keys: LabKeys): Pr
 }
 
 /**
- * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest running without a parent
- * that could reboot it, or its network namespace is no longer the one that the lab knows.
+ * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest without a parent that could reboot it,
+ * or its network namespace is no longer the lab's.
  */
 export function machineState(lab: string, name: string): 'running' | 'broken' | 'absent' {
   const paths = labPaths(lab).host(name)
@@ -107,14 +112,14 @@ export async function stopMachine(lab: string, name: string): Promise<void> {
   rmSync(paths.socket, { force: true })
 }
 
-/** Ends the host at once and removes what it was made of. A host is thrown away, so nothing is shut down. */
+/** Ends the host at once, without a shutdown, and removes its disks. */
 export async function removeMachine(lab: string, name: string): Promise<void> {
   const paths = labPaths(lab).host(name)
   await killCgroup(paths.cgroup)
   await unmountBelow(join(labPaths(lab).run, 'hosts', name))
   await removeCgroup(paths.cgroup)
   for (const folder of [paths.disks, join(labPaths(lab).run, 'hosts', name)]) {
-    // Never past a mount: were one left, removal must stop at it.
+    // A mount that is left must not be emptied.
     await run('rm', ['-rf', '--one-file-system', folder])
   }
 }
@@ -128,15 +133,15 @@ export async function unmountBelow(folder: string): Promise<void> {
   for (const point of points.reverse()) await run('umount', [point])
 }
 
-/** Layers are never changed in place, so they are linked; the rest is small and copied. */
+/** Layers are linked, since Docker never changes them in place; the rest is small and copied. */
 async function fillDocker(template: string, docker: string): Promise<void> {
-  // Links, which take no time and no room, where both are on one file system.
+  // Hard links need one file system.
   const linked = statSync(template).dev === statSync(docker).dev
   await run('cp', [linked ? '-al' : '-a', join(template, 'overlay2'), docker])
   await run('cp', ['-a', join(template, 'image'), docker])
 }
 
-function writeIdentity(root: string, name: string, keys: LabKeys): void {
+function writeIdentity(root: string, lab: Lab, name: string, keys: LabKeys): void {
   const host = keys.hosts[name]
   const put = (path: string, content: string, mode = 0o644) => {
     const file = join(root, path)
@@ -144,9 +149,11 @@ function writeIdentity(root: string, name: string, keys: LabKeys): void {
     writeFileSync(file, content)
     chmodSync(file, mode)
   }
-  const lines = hosts.map((each) => `${each.address}\t${each.name}`)
   put('etc/hostname', `${name}\n`)
-  put('etc/hosts', ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost', ...lines, ''].join('\n'))
+  put(
+    'etc/hosts',
+    ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost', ...hostsFileLines(lab), ''].join('\n'),
+  )
   put('etc/machine-id', `${randomBytes(16).toString('hex')}\n`)
   put('etc/resolv.conf', '')
   put('etc/ssh/ssh_host_ed25519_key', host?.private ?? '', 0o600)
@@ -156,15 +163,15 @@ function writeIdentity(root: string, name: string, keys: LabKeys): void {
 }
 
 /**
- * Around nspawn: mounts of its own, with a tmpfs for nspawn's folder (its locks go with it, and a reboot of the
- * host works where /run is on a disk, a folder of which nspawn refuses to empty).
+ * nspawn runs with mounts of its own, with a tmpfs for its folder: its locks end with it, and the host can reboot where
+ * /run is on a disk (nspawn refuses to empty a folder there).
  */
 const privateMounts = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c']
 const ownFolder = 'mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn'
-/** With --keep-unit nspawn ends with 133 when its host reboots, and leaves starting it again to its caller. */
+/** With --keep-unit nspawn exits with 133 when its host reboots; the caller starts it again. */
 const relaunching = `${ownFolder} && while :; do "$@"; code=$?; [ $code = 133 ] || exit $code; done`
 
-/** The launcher has a group of its own beside the machine's: a v2 group with groups in it has no processes. */
+/** The launcher's group is beside the machine's: a cgroup v2 with child groups cannot contain processes. */
 function launcherGroup(paths: HostPaths): string {
   return join(paths.cgroup, 'launcher')
 }
@@ -173,7 +180,7 @@ function machineGroup(paths: HostPaths): string {
   return join(paths.cgroup, 'machine')
 }
 
-/** A shell script that puts itself into the cgroup and goes on; done from outside, its first moments would not be in it. */
+/** A shell script that enters the cgroup before it goes on. Moved from outside, its first children could be left out. */
 function joining(cgroup: string, then: string): string {
   const files = cgroupFolders(cgroup).map((folder) => join(folder, 'cgroup.procs'))
   return `for f in ${files.join(' ')}; do echo $$ > "$f"; done; ${then}`
@@ -193,7 +200,7 @@ function launch(paths: HostPaths, extra: string[]): ChildProcess {
     '--resolv-conf=off',
     '--timezone=off',
     '--capability=all',
-    '--drop-capability=CAP_SYS_TIME', // the machine's clock is not the lab's to set
+    '--drop-capability=CAP_SYS_TIME', // a host must not set the machine's clock
     '--system-call-filter=@keyring bpf',
     `--machine=${paths.machine}`,
     `--directory=${paths.root}`,
@@ -210,7 +217,7 @@ function launch(paths: HostPaths, extra: string[]): ChildProcess {
   const log = openSync(paths.console, 'a')
   const env = legacy ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0', SYSTEMD_NSPAWN_USE_CGNS: '1' } : {}
   const child = spawn(file, args, {
-    detached: true, // a Ctrl-C in the terminal is for the runner
+    detached: true, // Ctrl-C in the terminal must reach the runner alone
     stdio: ['ignore', log, log],
     env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
   })

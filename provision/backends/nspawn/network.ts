@@ -1,14 +1,14 @@
 /**
  * The lab's network: one namespace per host, joined by a bridge in a switch namespace of its own.
  *
- * The bridge is not in the machine's namespace, so that the machine's own Docker, firewall and addresses have
- * no say in the lab, and two labs may use the same addresses. A port of the switch is named after its host.
+ * The bridge is not in the machine's namespace: the machine's own Docker, firewall and addresses do not affect the lab,
+ * and two labs can use the same addresses. A port of the switch is named after its host.
  *
  *     mhlab-LAB-switch:  br-lab ── net-1, net-2, consul-server
  *     mhlab-LAB-net-1:   eth1 192.168.33.11/24
  */
 import { readdirSync } from 'node:fs'
-import { hosts, prefixLength } from '../../lab/hosts.ts'
+import { type Lab, namesOf, prefixLength } from '../../lab/definition.ts'
 import { killAll } from '../../process/kill.ts'
 import { run } from '../../process/run.ts'
 import { labPaths } from './paths.ts'
@@ -16,18 +16,18 @@ import { labPaths } from './paths.ts'
 export const bridge = 'br-lab'
 
 /**
- * Idempotent: makes what is missing. A host whose namespace lost its name gets a new one, and so do all when the
- * switch did: nothing leads back into the old ones.
+ * Idempotent: makes what is missing. A host whose namespace lost its name gets a new namespace. When the switch lost its
+ * name, all get new ones: a namespace without a name cannot be found again.
  */
-export async function makeNetwork(lab: string, names: readonly string[]): Promise<void> {
-  const paths = labPaths(lab)
+export async function makeNetwork(name: string, lab: Lab): Promise<void> {
+  const paths = labPaths(name)
   if (!namespaces().has(paths.switchNamespace)) {
-    await removeNetwork(lab, names)
+    await removeNetwork(name, namesOf(lab))
     await makeSwitch(paths.switchNamespace)
   }
   const have = namespaces()
   const ports = await run('ip', ['-n', paths.switchNamespace, '-o', 'link'])
-  for (const host of hosts.filter((each) => names.includes(each.name))) {
+  for (const host of lab.hosts) {
     const { namespace } = paths.host(host.name)
     if (have.has(namespace)) continue
     await run('ip', ['netns', 'add', namespace])
@@ -41,7 +41,7 @@ export async function makeNetwork(lab: string, names: readonly string[]): Promis
     await run('ip', ['-n', namespace, '-batch', '-'], {
       input: [
         'link set dev lo up',
-        `address add ${host.address}/${prefixLength} brd + dev eth1`,
+        `address add ${host.address}/${prefixLength(lab)} brd + dev eth1`,
         'link set dev eth1 up',
       ].join('\n'),
     })
@@ -60,7 +60,7 @@ export async function removeNetwork(lab: string, names: readonly string[]): Prom
     await run('ip', ['-batch', '-'], { input: mine.map((each) => `netns del ${each}`).join('\n') })
 }
 
-/** Ends what runs in the namespace, which lives as long as a process in it. */
+/** Ends the processes in the namespace; while one runs, the namespace exists. */
 export function endProcesses(namespace: string): Promise<void> {
   return killAll(() => processesIn(namespace), namespace)
 }

@@ -9,7 +9,6 @@ import { join } from 'node:path'
 
 export const runRoot = process.env.MULTIHOST_LAB_RUN ?? '/run/multihost-lab'
 export const diskRoot = process.env.MULTIHOST_LAB_DISKS ?? '/var/lib/multihost-lab'
-export const cacheRoot = process.env.MULTIHOST_CACHE ?? '/var/cache/multihost'
 
 export interface HostPaths {
   /** Merged root file system, an overlay of the image and `upper`. */

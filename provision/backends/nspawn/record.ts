@@ -1,9 +1,9 @@
 /**
- * The lab's mark: a record of what it is about to make, written before the first of it is made and removed
- * after the last of it is gone.
+ * The lab's record: the names of all that it makes, written before the first of it is made and removed after the last of
+ * it is gone.
  *
- * `owner` is the process that is making, using or removing the lab. A lab without an owner is meant to stay
- * (`lab up`, `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it.
+ * `owner` is the process that is making, using or removing the lab. A lab without an owner stays (`lab up`, `--keep`). A
+ * lab whose owner has died is a leftover: the next `up` or `gc` removes it.
  */
 import {
   existsSync,
@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labPaths, runRoot } from './paths.ts'
 
@@ -23,9 +24,10 @@ export interface LabRecord {
   lab: string
   engine: string
   /** Engine of each host, where it differs from `engine`. */
-  engines: Record<string, string>
-  hosts: string[]
-  /** The lab was made whole. */
+  engines: Readonly<Record<string, string>>
+  /** Its hosts. */
+  definition: Lab
+  /** All of the lab was made. */
   complete: boolean
   /** Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told apart. */
   owner?: { pid: number; startedAt: string }
@@ -43,7 +45,7 @@ export function readRecord(lab: string): LabRecord | undefined {
   const record = json(text)
   if (isRecord(record)) return record
   throw new LabError(`${file} is not a record of a lab`, {
-    hint: 'whatever it is, it was not written here: look at it, and remove it yourself',
+    hint: 'another program, or another version of this one, wrote it: look at it, and remove it yourself',
   })
 }
 
@@ -51,14 +53,15 @@ function json(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // which is no record either
+    return undefined
   }
 }
 
-/** Tells ours from what is none: it is written as a whole or not at all. */
+/** A record is written as a whole or not at all, so its fields are enough to recognize it. */
 function isRecord(value: unknown): value is LabRecord {
-  const { lab, engine, engines, hosts, complete } = (value ?? {}) as Partial<LabRecord>
-  const texts = [lab, engine, ...Object.values(engines ?? [undefined]), ...(hosts ?? [undefined])]
+  const { lab, engine, engines, definition, complete } = (value ?? {}) as Partial<LabRecord>
+  const hosts = definition?.hosts?.flatMap(({ name, address }) => [name, address]) ?? [undefined]
+  const texts = [lab, engine, definition?.network, ...Object.values(engines ?? [undefined]), ...hosts]
   return texts.every((each) => typeof each === 'string') && typeof complete === 'boolean'
 }
 
@@ -67,7 +70,7 @@ export function writeRecord(record: LabRecord): void {
   renameSync(partOf(record), file)
 }
 
-/** The same for a lab that has none; false when somebody else has made one meanwhile. */
+/** Writes the record of a lab that has none; false when another process has written one meanwhile. */
 export function createRecord(record: LabRecord): boolean {
   const part = partOf(record)
   try {
@@ -102,12 +105,28 @@ export function recordedLabs(): string[] {
   }
 }
 
+/** The record of a lab that must be up. */
+export function existing(lab: string): LabRecord {
+  const record = readRecord(lab)
+  if (record) return record
+  const others = recordedLabs()
+  const up = lab === 'main' ? 'npm run lab -- up' : `npm run lab -- up --lab ${lab}`
+  throw new LabError(`lab ${lab} is not up`, {
+    hint: others.length > 0 ? `labs that are: ${others.join(', ')}` : up,
+  })
+}
+
+/** Engine of the host. */
+export function engineIn(record: LabRecord, host: string): string {
+  return record.engines[host] ?? record.engine
+}
+
 export function ownerOf(pid: number): { pid: number; startedAt: string } | undefined {
   const startedAt = startTime(pid)
   return startedAt === undefined ? undefined : { pid, startedAt }
 }
 
-/** `mine`, `free` (nobody), `theirs` (a living process) or `dead`. */
+/** `free`: no owner; `theirs`: another process, which lives; `dead`: the owner has ended. */
 export function ownership(record: LabRecord): 'mine' | 'free' | 'theirs' | 'dead' {
   if (!record.owner) return 'free'
   if (startTime(record.owner.pid) !== record.owner.startedAt) return 'dead'

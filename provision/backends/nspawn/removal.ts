@@ -3,7 +3,8 @@
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { removeCutOffBuilds } from '../../images/image.ts'
+import { removeCutOffBuilds } from '../../images/cache.ts'
+import { namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { requireRoot } from '../../process/root.ts'
 import { run } from '../../process/run.ts'
@@ -13,15 +14,16 @@ import { removeNetwork } from './network.ts'
 import { diskRoot, labPaths } from './paths.ts'
 import { ownerOf, ownership, readRecord, recordedLabs, removeRecord, writeRecord } from './record.ts'
 
-/** Takes down what a record names, and the record last. Safe to repeat, and to run on what is half made. */
+/** Removes what the lab's record names, and the record last. Idempotent; works on a lab that is half made. */
 export async function removeLab(lab: string): Promise<void> {
   const record = readRecord(lab)
   if (!record) return
   const { owner: _, ...rest } = record
   const me = ownerOf(process.pid)
   writeRecord({ ...rest, complete: false, ...(me ? { owner: me } : {}) })
-  await Promise.all(record.hosts.map((name) => removeMachine(lab, name)))
-  await removeNetwork(lab, record.hosts)
+  const hosts = namesOf(record.definition)
+  await Promise.all(hosts.map((name) => removeMachine(lab, name)))
+  await removeNetwork(lab, hosts)
   await removeCgroup(labPaths(lab).cgroup)
   if (recordedLabs().length === 1) await removeCgroup('multihost-lab').catch(() => undefined) // another lab may be starting
   await run('rm', ['-rf', '--one-file-system', labPaths(lab).disks])
@@ -29,13 +31,13 @@ export async function removeLab(lab: string): Promise<void> {
 }
 
 export interface Garbage {
-  /** What it was and why it went. */
+  /** One line per thing: what it was, and why it was removed. */
   removed: string[]
-  /** What could not be told or removed, and why. */
+  /** One line per lab that could not be removed, and why. */
   kept: string[]
 }
 
-/** Removes what nobody owns any more: labs whose runner died, hosts whose nspawn died, disks without a lab, cut-off builds. */
+/** Removes labs whose runner died, hosts whose nspawn died, disks without a lab, and builds that were cut off. */
 export async function collectGarbage(): Promise<Garbage> {
   requireRoot('nspawn hosts')
   const garbage: Garbage = { removed: [], kept: [] }
@@ -44,20 +46,20 @@ export async function collectGarbage(): Promise<Garbage> {
       garbage.removed.push(...(await removeUnowned(lab)))
     } catch (error) {
       if (!(error instanceof LabError)) throw error
-      garbage.kept.push(`lab ${lab}: ${error.message}`) // one that cannot be removed keeps the others from nothing
+      garbage.kept.push(`lab ${lab}: ${error.message}`) // the other labs are still removed
     }
   }
   const disks = existsSync(diskRoot) ? readdirSync(diskRoot) : []
   const known = recordedLabs()
   for (const lab of disks.filter((each) => !known.includes(each) && areDisks(join(diskRoot, each)))) {
     await run('rm', ['-rf', '--one-file-system', join(diskRoot, lab)])
-    garbage.removed.push(`disks of lab ${lab}, which is gone`)
+    garbage.removed.push(`disks of lab ${lab}: the lab is gone`)
   }
   garbage.removed.push(...removeCutOffBuilds().map((name) => `${name}: a build that was cut off`))
   return garbage
 }
 
-/** What a killed runner left of images in the making: the host that was to import one, and half a root. */
+/** Removes what a killed runner left of a build: the host that imports the image, and half a root. */
 export async function removeAbandonedBuilds(): Promise<void> {
   for (const lab of recordedLabs().filter((each) => /^img\d+$/.test(each))) {
     const record = readRecord(lab)
@@ -75,12 +77,12 @@ async function removeUnowned(lab: string): Promise<string[]> {
     return [`lab ${lab}: its runner is gone`]
   }
   if (owned !== 'free') return []
-  const broken = record.hosts.filter((each) => machineState(lab, each) === 'broken')
+  const broken = namesOf(record.definition).filter((each) => machineState(lab, each) === 'broken')
   for (const name of broken) await removeMachine(lab, name)
   return broken.map((name) => `lab ${lab}: ${name} had lost its nspawn process`)
 }
 
-/** A lab's folder has its hosts' and nothing else; after a reboot of the machine no record says so any more. */
+/** True for a folder that contains folders of hosts alone. After a reboot of the machine no record names it. */
 function areDisks(folder: string): boolean {
   if (!statSync(folder).isDirectory()) return false
   const hosts = readdirSync(folder, { withFileTypes: true })

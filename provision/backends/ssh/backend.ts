@@ -1,45 +1,48 @@
 /**
- * Machines that exist: an inventory says how each is reached, and they are nobody's to make or to take down.
+ * Machines that exist: an inventory says how each is reached. The lab neither makes nor removes them.
  */
-
-import { hosts, type LabHost } from '../../lab/hosts.ts'
+import { hostsOfRole, type Lab, type LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import type { Connection } from '../../ssh/connection.ts'
+import { reach } from '../../ssh/reach.ts'
 import type { Backend, MachineState } from '../backend.ts'
 import { readInventory } from './inventory.ts'
-import { reach } from './reach.ts'
 
-export function sshBackend(file: string): Backend {
-  const inventory = readInventory(file)
+export function sshBackend(lab: Lab, file: string): Backend {
+  const inventory = readInventory(file, lab)
   const entry = (name: string) => {
     const found = inventory[name]
     if (found) return found
     throw new LabError(`${file} does not say how ${name} can be reached`)
   }
   const connectTo = (host: LabHost) => reach(host.name, entry(host.name), file)
+  const example = hostsOfRole(lab, 'docker')[0]?.name ?? 'HOST'
 
   return {
     name: 'ssh',
+    lab,
     fresh: false,
-    outOfBand: hosts.every((host) => entry(host.name).address !== host.address),
+    outOfBand: lab.hosts.every((host) => entry(host.name).address !== host.address),
     prepare: () => [],
-    boot: (host) => demandRoot(host, connectTo),
+    boot: (host) => checkRoot(host, connectTo),
+    engineOf: () => process.env.MULTIHOST_ENGINE || undefined,
     complete: () => undefined,
     abandon: async () => undefined,
     async down() {
       throw new LabError('the machines of an inventory are not the lab’s to take down', {
-        hint: `they stay as they are; what ends the driver on one: npm run -s lab -- exec --backend ssh --inventory ${file} net-1 systemctl disable --now multihost`,
+        hint: `they stay as they are; to stop the driver on one: npm run -s lab -- exec --backend ssh --inventory ${file} ${example} systemctl disable --now multihost`,
       })
     },
     async states() {
-      const told = hosts.map(async (host) => [host.name, await stateOf(host, connectTo)] as const)
-      return new Map(await Promise.all(told))
+      const states = lab.hosts.map(async (host) => [host.name, await stateOf(host, connectTo)] as const)
+      return new Map(await Promise.all(states))
     },
     connect: connectTo,
+    checks: async () => (await import('./doctor.ts')).inventoryChecks(lab, connectTo),
   }
 }
 
-type ConnectTo = (host: LabHost) => Promise<Connection>
+export type ConnectTo = (host: LabHost) => Promise<Connection>
 
 async function stateOf(host: LabHost, connectTo: ConnectTo): Promise<MachineState> {
   try {
@@ -52,8 +55,8 @@ async function stateOf(host: LabHost, connectTo: ConnectTo): Promise<MachineStat
   }
 }
 
-/** Before the first step: what every command there needs is said once, and not by whichever step comes first. */
-async function demandRoot(host: LabHost, connectTo: ConnectTo): Promise<void> {
+/** Before the first step: all steps need root, and one error says so. */
+async function checkRoot(host: LabHost, connectTo: ConnectTo): Promise<void> {
   await using connection = await connectTo(host)
   const { stdout, stderr } = await connection.exec('id -u')
   if (stdout.trim() === '0') return

@@ -2,18 +2,18 @@
  * `lab doctor --backend ssh`: whether each machine of the inventory can become a host of the lab.
  */
 
-import { hosts, type LabHost } from '../../lab/hosts.ts'
+import type { Lab, LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
-import type { Backend } from '../backend.ts'
 import type { Check, Verdict } from '../checks.ts'
+import type { ConnectTo } from './backend.ts'
 
-export function inventoryChecks(backend: Backend): Check[] {
-  return hosts.map((host) => ({ title: host.name, look: async () => look(backend, host) }))
+export function inventoryChecks(lab: Lab, connectTo: ConnectTo): Check[] {
+  return lab.hosts.map((host) => ({ title: host.name, look: async () => look(host, connectTo) }))
 }
 
-async function look(backend: Backend, host: LabHost): Promise<Verdict> {
+async function look(host: LabHost, connectTo: ConnectTo): Promise<Verdict> {
   try {
-    await using connection = await backend.connect(host)
+    await using connection = await connectTo(host)
     const ask = async (command: string) => (await connection.exec(command)).stdout.trim()
     return machineVerdict(host, {
       uid: await ask('id -u'),
@@ -26,7 +26,7 @@ async function look(backend: Backend, host: LabHost): Promise<Verdict> {
   }
 }
 
-/** What a machine says of itself. `addresses` are CIDRs. */
+/** `uid` is of the user that runs our commands, `init` the name of PID 1, `addresses` are CIDRs. */
 export interface MachineFacts {
   uid: string
   init: string
@@ -44,6 +44,6 @@ export function machineVerdict(host: LabHost, { uid, init, addresses }: MachineF
   if (addresses.some((each) => each.startsWith(`${host.address}/`))) return { found: `root, ${host.address}` }
   return {
     problem: `it has no address ${host.address}: ${addresses.join(', ')}`,
-    remedy: 'give it that one, or write the one that it has into provision/lab.json',
+    remedy: 'give it that address, or write its own address into provision/lab.json',
   }
 }

@@ -3,13 +3,13 @@
  *
  *     { "hosts": { "net-1": { "address": "10.1.0.11", "user": "admin", "identityFile": "~/.ssh/lab" }, … } }
  *
- * The keys are the names in lab.json. A host's key is pinned: `hostKey` has it, or the known_hosts file does.
+ * The keys are the names of the lab's hosts. A host's key is pinned: `hostKey` has it, or the known_hosts file does.
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
-import { hosts } from '../../lab/hosts.ts'
+import { type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError, unknown } from '../../process/errors.ts'
 
 const hostKeySchema = z
@@ -37,29 +37,29 @@ type Entry = z.infer<typeof entrySchema>
 export type Inventory = Record<string, Entry>
 
 /** Reads the file; paths in it are relative to its folder, and `~` is the home folder. */
-export function readInventory(file: string): Inventory {
+export function readInventory(file: string, lab: Lab): Inventory {
   const path = fromHome(file, process.cwd())
-  const entries = parseInventory(text(path), file)
+  const entries = parseInventory(text(path), file, lab)
   return Object.fromEntries(
     Object.entries(entries).map(([name, entry]) => [name, withPaths(entry, dirname(path))]),
   )
 }
 
-/** Every host of the lab must be in it and nothing else; `file` is for messages. */
-export function parseInventory(content: string, file: string): Inventory {
+/** It must contain the lab's hosts and no others; `file` is for messages. */
+export function parseInventory(content: string, file: string, lab: Lab): Inventory {
   const parsed = inventorySchema.safeParse(json(content, file))
   if (!parsed.success) {
     throw new LabError(`${file} is no inventory: ${z.prettifyError(parsed.error)}`, {
       hint: 'docs/lab.md shows one',
     })
   }
-  const names = hosts.map((host) => host.name)
+  const names = namesOf(lab)
   const foreign = Object.keys(parsed.data.hosts).find((name) => !names.includes(name))
   if (foreign !== undefined) throw unknown(`host in ${file}`, foreign, names)
   const missing = names.filter((name) => !Object.hasOwn(parsed.data.hosts, name))
   if (missing.length > 0) {
     throw new LabError(`${file} does not say how ${missing.join(', ')} can be reached`, {
-      hint: 'every host of provision/lab.json needs an entry; docs/lab.md shows one',
+      hint: `every host of ${lab.source} needs an entry; docs/lab.md shows one`,
     })
   }
   return parsed.data.hosts

@@ -7,16 +7,16 @@
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { hosts, type LabHost } from '../../lab/hosts.ts'
+import type { Lab, LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { uninterrupted } from '../../process/interruption.ts'
 import type { Connection } from '../../ssh/connection.ts'
+import { reach } from '../../ssh/reach.ts'
 import type { Backend, MachineState } from '../backend.ts'
-import { reach } from '../ssh/reach.ts'
 import { accessIn, type Machine, machinesIn, type SshAccess } from './answers.ts'
 import { project, vagrant } from './vagrant.ts'
 
-export function vagrantBackend(): Backend {
+export function vagrantBackend(lab: Lab): Backend {
   /** This process made the machines: none existed before. */
   let made = false
   let answers: Promise<Answers> | undefined
@@ -24,6 +24,7 @@ export function vagrantBackend(): Backend {
 
   return {
     name: 'vagrant',
+    lab,
     fresh: false,
     outOfBand: true,
     prepare: () => [
@@ -37,6 +38,8 @@ export function vagrantBackend(): Backend {
         },
       },
     ],
+    engineOf: () => process.env.MULTIHOST_ENGINE || undefined,
+    checks: async () => (await import('./doctor.ts')).vagrantChecks(lab),
     boot: async () => undefined, // all were started together
     complete(stays) {
       if (stays) made = false
@@ -51,7 +54,7 @@ export function vagrantBackend(): Backend {
     },
     states,
     async connect(host) {
-      answers ??= ask()
+      answers ??= ask(lab)
       try {
         return await connectTo(host, await accessTo(host, await answers))
       } catch (error) {
@@ -77,10 +80,10 @@ interface Answers {
 }
 
 /** Vagrant takes a second or two for each question, so all machines are asked about at once. */
-async function ask(): Promise<Answers> {
+async function ask(lab: Lab): Promise<Answers> {
   // ssh-config fails at the first machine that does not run; the machines before it are in its output.
   const access = accessIn(await vagrant(['ssh-config'], { partial: true }))
-  const whole = hosts.every((host) => access.has(host.name))
+  const whole = lab.hosts.every((host) => access.has(host.name))
   return { access, states: whole ? new Map() : await states() }
 }
 

@@ -7,7 +7,7 @@ import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, w
 import { freemem, homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { hosts } from '../../lab/hosts.ts'
+import { type Lab, namesOf } from '../../lab/definition.ts'
 import { type Check, disk } from '../checks.ts'
 import type { Interface } from '../foreign-networks.ts'
 import { machinesIn } from './answers.ts'
@@ -36,7 +36,7 @@ import {
 
 const home = process.env.VAGRANT_HOME ?? join(homedir(), '.vagrant.d')
 
-export async function vagrantChecks(): Promise<Check[]> {
+export async function vagrantChecks(lab: Lab): Promise<Check[]> {
   const tools: Tools = {
     vagrant: await wordsOf('vagrant', '--version'),
     plugins: (await wordsOf('vagrant', 'plugin', 'list')) ?? '',
@@ -47,26 +47,28 @@ export async function vagrantChecks(): Promise<Check[]> {
   return [
     { title: 'vagrant', look: async () => vagrantItself(tools) },
     { title: 'provider', look: async () => chosen.verdict },
-    ...(chosen.name === undefined ? [] : checksOf(chosen.name, tools)),
+    ...(chosen.name === undefined ? [] : checksOf(lab, chosen.name, tools)),
     disk('boxes', home),
   ]
 }
 
-function checksOf(name: Provider, tools: Tools): Check[] {
+function checksOf(lab: Lab, name: Provider, tools: Tools): Check[] {
   const linux = process.platform === 'linux'
   const ofProvider: Record<Provider, () => Check[]> = {
-    virtualbox: () => virtualBoxChecks(tools.vagrant ?? '', tools.virtualBox ?? ''),
+    virtualbox: () => virtualBoxChecks(lab, tools.vagrant ?? '', tools.virtualBox ?? ''),
     libvirt: () => [{ title: 'libvirt', look: async () => libvirt(access('/run/libvirt/libvirt-sock')) }],
   }
   return [
     ...ofProvider[name](),
     ...(linux ? [{ title: 'virtualisation', look: async () => kvm(await lookAtKvm(name), name) }] : []),
-    ...(linux ? [{ title: 'the lab network', look: async () => labNetwork(await interfaces(), name) }] : []),
-    { title: 'memory', look: async () => memory(freemem(), await idle(), process.env.MULTIHOST_MEMORY) },
+    ...(linux
+      ? [{ title: 'the lab network', look: async () => labNetwork(lab.network, await interfaces(), name) }]
+      : []),
+    { title: 'memory', look: async () => memory(freemem(), await idle(lab), process.env.MULTIHOST_MEMORY) },
   ]
 }
 
-function virtualBoxChecks(vagrant: string, virtualBox: string): Check[] {
+function virtualBoxChecks(lab: Lab, vagrant: string, virtualBox: string): Check[] {
   const { platform, arch, env } = process
   const conf = () => fileText('/etc/vbox/networks.conf')
   const ofLinux: Check[] = [
@@ -76,7 +78,10 @@ function virtualBoxChecks(vagrant: string, virtualBox: string): Check[] {
   return [
     { title: 'versions', look: async () => versions(vagrant, virtualBox) },
     { title: 'architecture', look: async () => architecture(virtualBox, platform, arch, env.MULTIHOST_BOX) },
-    { title: 'host-only networks', look: async () => hostOnlyNetwork(virtualBox, platform, conf()) },
+    {
+      title: 'host-only networks',
+      look: async () => hostOnlyNetwork(lab.network, virtualBox, platform, conf()),
+    },
     ...(platform === 'linux' ? ofLinux : []),
   ]
 }
@@ -141,9 +146,9 @@ async function interfaces(): Promise<Interface[]> {
 }
 
 /** Machines that are still to be started, and so to be given memory. */
-async function idle(): Promise<string[]> {
+async function idle(lab: Lab): Promise<string[]> {
   const machines = machinesIn(await vagrant(['status', '--machine-readable']))
-  return hosts.map((host) => host.name).filter((name) => machines.get(name)?.state !== 'running')
+  return namesOf(lab).filter((name) => machines.get(name)?.state !== 'running')
 }
 
 function access(path: string): 'yes' | 'denied' | 'absent' {

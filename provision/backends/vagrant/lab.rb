@@ -9,7 +9,9 @@ module MultihostLab
   LAB = JSON.parse(File.read(File.join(ROOT, "provision/lab.json")))
   # Debian release → provider → box. debian/trixie64 has no VirtualBox variant, so VirtualBox gets Bento's boxes.
   BOXES = JSON.parse(File.read(File.join(__dir__, "boxes.json")))
-  ENGINES = { "20.10" => "bookworm", "26" => "trixie", "28" => "trixie" }.freeze
+  # Engine → Debian release, from the one table of engines.
+  ENGINES = JSON.parse(File.read(File.join(ROOT, "provision/images/engines.json")))
+  SUITES = ENGINES["engines"].to_h { |engine| [engine["version"], engine["suite"]] }.freeze
 
   class Problem < Vagrant::Errors::VagrantError
     def initialize(text)
@@ -32,10 +34,10 @@ module MultihostLab
     end
 
     def engine
-      value = setting("MULTIHOST_ENGINE", "26")
-      return value if ENGINES.key?(value)
+      value = setting("MULTIHOST_ENGINE", ENGINES["default"])
+      return value if SUITES.key?(value)
 
-      raise Problem, "MULTIHOST_ENGINE=#{value}: allowed are #{ENGINES.keys.join(", ")}"
+      raise Problem, "MULTIHOST_ENGINE=#{value}: allowed are #{SUITES.keys.join(", ")}"
     end
 
     # The box of every provider that has none of its own in `boxes`; nil where MULTIHOST_BOX names no such box.
@@ -45,7 +47,7 @@ module MultihostLab
 
     # Provider → box: the defaults, unless MULTIHOST_BOX names one box for all; then what it names for one provider.
     def boxes
-      defaults = box.nil? ? BOXES.fetch(ENGINES[engine]) : {}
+      defaults = box.nil? ? BOXES.fetch(SUITES[engine]) : {}
       defaults.merge(box_words.select { |word| word.size == 2 }.to_h)
     end
 

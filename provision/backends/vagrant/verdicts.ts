@@ -4,7 +4,6 @@
  *
  * Source: vagrant-libvirt's create_networks.rb.
  */
-import { hosts, network } from '../../lab/hosts.ts'
 import type { Verdict } from '../checks.ts'
 import { holders, type Interface, isLabs } from '../foreign-networks.ts'
 
@@ -108,9 +107,11 @@ export function kvm({ device, extensions, isGuest, guest }: Kvm, name: Provider)
 }
 
 /** A bridge of the provider with exactly this network is the lab's, or the provider uses it for the lab. */
-export function labNetwork(interfaces: readonly Interface[], name: Provider): Verdict {
+export function labNetwork(network: string, interfaces: readonly Interface[], name: Provider): Verdict {
   const own = name === 'libvirt' ? /^virbr/ : /^vboxnet/
-  const foreign = holders(interfaces).find((each) => !(own.test(each.name) && isLabs(each.address)))
+  const foreign = holders(network, interfaces).find(
+    (each) => !(own.test(each.name) && isLabs(network, each.address)),
+  )
   if (!foreign) return { found: `no other interface has addresses of ${network}` }
   return {
     problem: `${foreign.name} has ${foreign.address}, and the lab's network is ${network}`,
@@ -138,7 +139,7 @@ export function memory(freeBytes: number, idle: readonly string[], sizes: string
     Number(words.find((word) => word.length === 2 && word[0] === name)?.[1] ?? all)
   const needed = idle.map((name) => sizeOf(name) + overheadMiB).reduce((sum, size) => sum + size, 0)
   const free = Math.floor(freeBytes / 2 ** 20)
-  if (idle.length === 0) return { found: `all ${hosts.length} machines run` }
+  if (idle.length === 0) return { found: 'all machines run' }
   if (free >= needed) return { found: `${free} MiB free, ${needed} needed` }
   return {
     problem: `${free} MiB free, and ${idle.join(', ')} need ${needed}`,

@@ -5,7 +5,6 @@
  * plugins/providers/virtualbox/action/network.rb (host-only ranges since VirtualBox 6.1.28; macOS has none from 7.0 on,
  * Windows none at all); the kernel's Documentation/admin-guide/kernel-parameters.txt (kvm.enable_virt_at_load, 6.12).
  */
-import { network } from '../../lab/hosts.ts'
 import type { Verdict } from '../checks.ts'
 import { covers } from '../foreign-networks.ts'
 
@@ -41,12 +40,17 @@ export function versions(vagrant: string, virtualBox: string): Verdict {
 const networksConf = '/etc/vbox/networks.conf'
 
 /** `conf`: the text of networks.conf; undefined where the file does not exist. */
-export function hostOnlyNetwork(version: string, platform: string, conf: string | undefined): Verdict {
+export function hostOnlyNetwork(
+  network: string,
+  version: string,
+  platform: string,
+  conf: string | undefined,
+): Verdict {
   const parts = numbers(version)
   const free = platform === 'win32' || (platform === 'darwin' && isAtLeast(parts, [7, 0, 0]))
   if (free || !isAtLeast(parts, [6, 1, 28])) return { found: 'VirtualBox allows any network here' }
   const ranges = conf === undefined ? ['192.168.56.0/21'] : allowedBy(conf)
-  if (ranges.some(covers)) return { found: `${networksConf} allows ${network}` }
+  if (ranges.some((range) => covers(network, range))) return { found: `${networksConf} allows ${network}` }
   return {
     problem: `VirtualBox ${version.trim()} allows host-only networks in ${ranges.join(', ') || 'no range'}, and the lab's is ${network}`,
     remedy: `as root: mkdir -p /etc/vbox && echo '* ${network}' >> ${networksConf}`,

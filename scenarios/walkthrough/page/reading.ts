@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { hosts } from '../../../provision/lab/hosts.ts'
+import { defaultLab } from '../../../provision/lab/definition.ts'
 import { boundToThemselves } from './matcher.ts'
 import { type Heading, parsePage } from './page.ts'
 import type { Reading } from './replay.ts'
@@ -31,6 +31,7 @@ export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
   const backend = environment.MULTIHOST_BACKEND ?? 'nspawn'
   const file = relative(root, path)
   const text = readFileSync(path, 'utf8')
+  const { hosts } = defaultLab() // the page is of these
   const headings = parsePage(
     text,
     file,

@@ -4,13 +4,15 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { hosts, network } from '../../../provision/lab/hosts.ts'
+import { defaultLab } from '../../../provision/lab/definition.ts'
 import { LabError } from '../../../provision/process/errors.ts'
 import type { Boxes } from '../box.ts'
 import { type Commands, commandsIn, expectFailure, expectWords, timeoutScale } from '../machines.ts'
 import type { Log, Part } from '../report.ts'
 import { virtualBoxRoot } from './root.ts'
 import { startVirtualBox } from './sandbox.ts'
+
+const { hosts, network } = defaultLab()
 
 export const walkthroughTitle = 'virtualbox: the walkthrough'
 const sizes = { MULTIHOST_MEMORY: '1024,net-1=1280', MULTIHOST_CPUS: '1,consul-server=2' }

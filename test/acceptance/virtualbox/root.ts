@@ -2,7 +2,7 @@
  * A Debian of its own with VirtualBox, from contrib of Debian's sid: no stable release has it. Its kernel modules are left
  * out, since they fit sid's kernel alone.
  */
-import { debianMirror } from '../../../provision/images/packages.ts'
+import { debianMirror } from '../../../provision/images/mirror.ts'
 import { run } from '../../../provision/process/run.ts'
 import { kept, recipeHash } from '../kept.ts'
 

@@ -5,7 +5,7 @@
  * receives. Without jitter, frames leave it in their order.
  */
 import { run } from '../../../process/run.ts'
-import type { Pair } from './slow.ts'
+import type { Pair } from './delay.ts'
 import { ip } from './switch.ts'
 
 /** A frame that finds so many of its kind held is lost: a million a second never are. netem's own limit is 1000. */

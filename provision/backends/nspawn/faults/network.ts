@@ -1,30 +1,31 @@
 /**
- * Faults of the nspawn lab's network: made in its switch's namespace, where neither the hosts nor this machine's own
- * network see them.
+ * Faults of the nspawn lab's network, made in the switch's namespace: invisible to the hosts and to this machine's own
+ * network.
  *
- * The list in force lies in a file of the lab's, since the process that made a fault may be gone when it is healed.
+ * A file of the lab lists the faults in force, since another process may heal them.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Lab, namesOf } from '../../../lab/definition.ts'
 import { run } from '../../../process/run.ts'
 import { describeFault, type NetworkFault, type NetworkFaults, parseFault } from '../../faults.ts'
 import { labPaths } from '../paths.ts'
 import { rulesFor } from './rules.ts'
 import { type Slow, slowDown, speedUp } from './slow.ts'
 
-export function nspawnFaults(lab: string, names: readonly string[]): NetworkFaults {
-  const { switchNamespace: namespace } = labPaths(lab)
-  const file = join(labPaths(lab).run, 'faults')
+export function nspawnFaults(name: string, labOf: () => Lab): NetworkFaults {
+  const { switchNamespace: namespace } = labPaths(name)
+  const file = join(labPaths(name).run, 'faults')
   const inForce = (): NetworkFault[] => {
     if (!existsSync(file)) return []
     const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
-    return lines.map((line) => parseFault(line.split(' ')))
+    return lines.map((line) => parseFault(labOf(), line.split(' ')))
   }
   return {
     inForce,
     async apply(faults) {
-      const were = inForce()
-      // What is about to be made, before it is: so it is healed whatever becomes of this process.
+      const [were, names] = [inForce(), namesOf(labOf())]
+      // Recorded before it is made: `heal` finds it also when this process is killed meanwhile.
       note(file, [...were, ...faults])
       if (slowIn(were) !== slowIn(faults)) {
         await speedUp(namespace, names)

@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { until } from '../../../process/until.ts'
-import type { Pair } from './slow.ts'
+import type { Pair } from './delay.ts'
 import { links } from './switch.ts'
 
 const holdBack = fileURLToPath(new URL('hold-back.ts', import.meta.url))

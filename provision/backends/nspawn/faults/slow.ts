@@ -8,25 +8,13 @@
  */
 import type { NetworkFault } from '../../faults.ts'
 import { bridge, endProcesses } from '../network.ts'
+import type { Delay } from './delay.ts'
 import { hasNetem, netem } from './netem.ts'
 import { relay } from './relay.ts'
 import { farEnd, nearEnd } from './rules.ts'
 import { ip, links } from './switch.ts'
 
 export type Slow = Extract<NetworkFault, { fault: 'slow' }>
-
-/** Two devices: what goes into `near` comes out of `far` so much later, and at once on the way back. */
-export interface Pair {
-  namespace: string
-  near: string
-  far: string
-  ms: number
-  /** From 0, distinct in the namespace. */
-  index: number
-}
-
-/** Resolves when both devices are there. */
-export type Delay = (pair: Pair) => Promise<void>
 
 /** Puts a delay before each of the hosts; all of the switch's hosts are to be at full speed before. */
 export async function slowDown(

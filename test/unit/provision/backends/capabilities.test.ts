@@ -6,23 +6,26 @@ import { lackOf } from '../../../../provision/backends/capabilities.ts'
 import { nspawnBackend } from '../../../../provision/backends/nspawn/backend.ts'
 import { sshBackend } from '../../../../provision/backends/ssh/backend.ts'
 import { vagrantBackend } from '../../../../provision/backends/vagrant/backend.ts'
-import { hosts } from '../../../../provision/lab/hosts.ts'
+import { defaultLab } from '../../../../provision/lab/definition.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'capabilities-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const inventory = join(folder, 'inventory.json')
-const across = hosts.map(({ name, address }) => [name, { address }])
+const lab = defaultLab()
+const across = lab.hosts.map(({ name, address }) => [name, { address }])
 writeFileSync(inventory, JSON.stringify({ hosts: Object.fromEntries(across) }))
 const needs = ['out of band', 'network faults', 'power'] as const
 
 test('nspawn lacks nothing, VMs what is made outside of them, and an inventory says its own', () => {
   const lacks = (backend: ReturnType<typeof vagrantBackend>) =>
     needs.flatMap((need) => lackOf(backend, need) ?? [])
-  expect(lacks(nspawnBackend({ lab: 'none' }))).toEqual([])
-  expect(lacks(vagrantBackend())).toEqual([
+  expect(
+    lacks(nspawnBackend({ name: 'none', lab, explicit: false, engines: {}, secure: false, inventory: '' })),
+  ).toEqual([])
+  expect(lacks(vagrantBackend(lab))).toEqual([
     'needs network faults that are made outside the hosts, which backend vagrant does not have',
     'needs hosts that can be switched off and on again within seconds, which backend vagrant does not have',
   ])
-  expect(lacks(sshBackend(inventory))).toHaveLength(3)
+  expect(lacks(sshBackend(lab, inventory))).toHaveLength(3)
 })

@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest'
 import { describeFault, parseFault } from '../../../../provision/backends/faults.ts'
+import { defaultLab } from '../../../../provision/lab/definition.ts'
 import { LabError } from '../../../../provision/process/errors.ts'
 
 test('a fault is written as it is typed', () => {
   const lines = ['partition net-1 net-2', 'unplug consul-server', 'lose net-1 12.5', 'slow net-2 100']
-  expect(lines.map((line) => describeFault(parseFault(line.split(' '))))).toEqual(lines)
+  expect(lines.map((line) => describeFault(parseFault(defaultLab(), line.split(' '))))).toEqual(lines)
 })
 
 test('what is no fault is named beside what may be written', () => {
   const wrong = (line: string): string => {
     try {
-      return describeFault(parseFault(line.split(' ')))
+      return describeFault(parseFault(defaultLab(), line.split(' ')))
     } catch (error) {
       if (!(error instanceof LabError)) throw error
       return `${error.message}; ${error.hint}`

@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest'
 import { foreignRoute, holders, type Interface } from '../../../../provision/backends/foreign-networks.ts'
 
+const network = '192.168.33.0/24'
+
 test.each(['192.168.33.0/24', '192.168.33.128/25', '192.168.32.0/20', '192.168.33.10'])(
   'a route to %s shares addresses with the lab',
   (dst) => {
-    expect(foreignRoute([{ dst: 'default' }, { dst: '10.0.0.0/8' }, { dst, dev: 'vboxnet0' }])).toEqual({
+    expect(
+      foreignRoute(network, [{ dst: 'default' }, { dst: '10.0.0.0/8' }, { dst, dev: 'vboxnet0' }]),
+    ).toEqual({
       dst,
       dev: 'vboxnet0',
     })
@@ -13,7 +17,7 @@ test.each(['192.168.33.0/24', '192.168.33.128/25', '192.168.32.0/20', '192.168.3
 
 test('routes elsewhere and the default route do not', () => {
   const routes = ['default', '0.0.0.0/0', '192.168.34.0/24', '172.17.0.0/16'].map((dst) => ({ dst }))
-  expect(foreignRoute(routes)).toBeUndefined()
+  expect(foreignRoute(network, routes)).toBeUndefined()
 })
 
 test('an interface holds the lab’s network when their subnets overlap, IPv6 aside', () => {
@@ -25,7 +29,7 @@ test('an interface holds the lab’s network when their subnets overlap, IPv6 as
     }),
   })
   expect(
-    holders([
+    holders(network, [
       addresses('lo', '127.0.0.1/8', '::1/128'),
       addresses('wide0', '192.168.0.7/16'),
       addresses('eth0', '10.0.0.5/24', '192.168.33.200/25'),

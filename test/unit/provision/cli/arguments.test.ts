@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { chooseLab, labOptions, parse } from '../../../../provision/cli/arguments.ts'
-import { hostNamed, hosts } from '../../../../provision/lab/hosts.ts'
+import { defaultLab, hostNamed, namesOf } from '../../../../provision/lab/definition.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'arguments-'))
 const inventory = join(folder, 'inventory.json')
-const entries = hosts.map(({ name }) => [name, { address: `${name}.example` }])
+const entries = namesOf(defaultLab()).map((name) => [name, { address: `${name}.example` }])
 writeFileSync(inventory, JSON.stringify({ hosts: Object.fromEntries(entries) }))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -33,7 +33,9 @@ test('an unknown engine names the allowed ones', async () => {
 })
 
 test('an unknown host names the allowed ones', async () => {
-  expect(() => hostNamed('net-9')).toThrow('unknown host "net-9": allowed are consul-server, net-1, net-2')
+  expect(() => hostNamed(defaultLab(), 'net-9')).toThrow(
+    'unknown host "net-9": allowed are consul-server, net-1, net-2',
+  )
   await expect(chooseLab({ engine: ['net-9=28'] }, 'main', {})).rejects.toThrow('unknown host "net-9"')
 })
 

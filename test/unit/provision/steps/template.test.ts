@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
+import { defaultLab, hostNamed } from '../../../../provision/lab/definition.ts'
 import { driverOptions, optionsFileText } from '../../../../provision/steps/docker.ts'
 import { render } from '../../../../provision/steps/template.ts'
 
@@ -38,7 +39,8 @@ test.each([
   [3, '--answer-within=24'],
   [10, '--answer-within=25'],
 ])('the driver of a host that may be %d times slower may answer Docker later', (timeoutScale, option) => {
-  const options = driverOptions({ hostAddress: '192.168.33.11', secured: false, timeoutScale })
+  const lab = defaultLab()
+  const options = driverOptions({ lab, host: hostNamed(lab, 'net-1'), secured: false, timeoutScale })
   expect(options.find((it) => it.startsWith('--answer-within'))).toBe(option)
   expect(parseDaemonOptions(options).kvStore).toBe('consul://192.168.33.10:8500')
 })

@@ -20,7 +20,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hosts } from '../../../../../provision/lab/hosts.ts'
+import { defaultLab, namesOf } from '../../../../../provision/lab/definition.ts'
 
 const project = fileURLToPath(new URL('../../../../..', import.meta.url))
 const work = mkdtempSync(join(tmpdir(), 'multihost-vagrant-'))
@@ -76,7 +76,7 @@ describe.skipIf(!existsSync('/usr/bin/vagrant'))('the Vagrantfile', () => {
   test('has the hosts of lab.json', { timeout: deadlineMs }, async () => {
     const { said } = await vagrant(['status', '--machine-readable'], virtualbox())
     const names = [...said.matchAll(/^\d+,([^,]+),state,not_created$/gm)].map(([, name]) => name)
-    expect(names).toEqual(hosts.map((host) => host.name))
+    expect(names).toEqual(namesOf(defaultLab()))
   })
 
   test.each([

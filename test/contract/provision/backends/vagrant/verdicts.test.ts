@@ -17,6 +17,7 @@ import {
   vagrantItself,
 } from '../../../../../provision/backends/vagrant/verdicts.ts'
 
+const network = '192.168.33.0/24'
 const text = (verdict: Verdict) =>
   'found' in verdict ? `ok: ${verdict.found}` : `${verdict.problem}\n→ ${verdict.remedy}`
 
@@ -89,16 +90,16 @@ test('an interface that has the lab’s network is foreign unless it is the prov
   const one = (ifname: string, local: string, prefixlen = 24): Interface[] => [
     { ifname, addr_info: [{ family: 'inet', local, prefixlen }] },
   ]
-  expect(text(labNetwork(one('eth0', '192.168.1.5'), 'libvirt'))).toMatch(/^ok/)
-  expect(text(labNetwork(one('virbr2', '192.168.33.1'), 'libvirt'))).toMatch(/^ok/)
-  expect(text(labNetwork(one('vboxnet0', '192.168.33.1'), 'virtualbox'))).toMatch(/^ok/)
-  expect(text(labNetwork(one('vboxnet0', '192.168.33.1'), 'libvirt'))).toBe(
+  expect(text(labNetwork(network, one('eth0', '192.168.1.5'), 'libvirt'))).toMatch(/^ok/)
+  expect(text(labNetwork(network, one('virbr2', '192.168.33.1'), 'libvirt'))).toMatch(/^ok/)
+  expect(text(labNetwork(network, one('vboxnet0', '192.168.33.1'), 'virtualbox'))).toMatch(/^ok/)
+  expect(text(labNetwork(network, one('vboxnet0', '192.168.33.1'), 'libvirt'))).toBe(
     "vboxnet0 has 192.168.33.1/24, and the lab's network is 192.168.33.0/24\n→ VBoxManage hostonlyif remove vboxnet0, or choose another network in provision/lab.json",
   )
-  expect(text(labNetwork(one('vboxnet0', '192.168.33.1', 25), 'virtualbox'))).toMatch(
+  expect(text(labNetwork(network, one('vboxnet0', '192.168.33.1', 25), 'virtualbox'))).toMatch(
     /^vboxnet0 has 192.168.33.1\/25/,
   )
-  expect(text(labNetwork(one('br-1f2e', '192.168.32.1', 20), 'libvirt'))).toMatch(
+  expect(text(labNetwork(network, one('br-1f2e', '192.168.32.1', 20), 'libvirt'))).toMatch(
     /→ remove that network of Docker/,
   )
 })
@@ -112,7 +113,7 @@ test('memory is counted for the machines that do not run yet', () => {
   )
   expect(text(memory(2 * GiB, ['net-1'], undefined))).toMatch(/^ok: 2048 MiB free, 1174 needed/)
   expect(text(memory(8 * GiB, names, '512,net-1=4096'))).toBe('ok: 8192 MiB free, 5570 needed')
-  expect(text(memory(0, [], undefined))).toBe('ok: all 3 machines run')
+  expect(text(memory(0, [], undefined))).toBe('ok: all machines run')
 })
 
 test.skipIf(noQemu())('the tiny guest ends qemu with its own code, also where no KVM is', () => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { machineVerdict } from '../../../../../provision/backends/ssh/doctor.ts'
-import { hostNamed } from '../../../../../provision/lab/hosts.ts'
+import { defaultLab, hostNamed } from '../../../../../provision/lab/definition.ts'
 
-const net1 = hostNamed('net-1')
+const net1 = hostNamed(defaultLab(), 'net-1')
 const good = { uid: '0', init: 'systemd', addresses: ['127.0.0.1/8', '192.168.33.11/24'] }
 
 test('a machine with root, systemd and its address can become a host', () => {

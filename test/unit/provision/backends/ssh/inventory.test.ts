@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { sshBackend } from '../../../../../provision/backends/ssh/backend.ts'
 import { parseInventory, readInventory } from '../../../../../provision/backends/ssh/inventory.ts'
-import { hosts } from '../../../../../provision/lab/hosts.ts'
+import { defaultLab } from '../../../../../provision/lab/definition.ts'
 
+const lab = defaultLab()
 const folder = mkdtempSync(join(tmpdir(), 'inventory-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -13,11 +14,12 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const inventory = (
   each: Record<string, unknown> = { address: 'a.example' },
   others: Record<string, unknown> = {},
-) => JSON.stringify({ hosts: { ...Object.fromEntries(hosts.map(({ name }) => [name, each])), ...others } })
-const parsed = (content: string) => () => parseInventory(content, 'lab.json')
+) =>
+  JSON.stringify({ hosts: { ...Object.fromEntries(lab.hosts.map(({ name }) => [name, each])), ...others } })
+const parsed = (content: string) => () => parseInventory(content, 'lab.json', lab)
 
 test('what is not said is what ssh would take', () => {
-  expect(parseInventory(inventory(), 'lab.json')['net-1']).toEqual({
+  expect(parseInventory(inventory(), 'lab.json', lab)['net-1']).toEqual({
     address: 'a.example',
     port: 22,
     user: 'root',
@@ -29,7 +31,7 @@ test('what is not said is what ssh would take', () => {
 test('paths are relative to the folder of the inventory, and ~ is the home folder', () => {
   const file = join(folder, 'lab.json')
   writeFileSync(file, inventory({ address: 'a', identityFile: 'keys/lab', knownHosts: '~/hosts' }))
-  expect(readInventory(file)['net-2']).toMatchObject({
+  expect(readInventory(file, lab)['net-2']).toMatchObject({
     identityFile: join(folder, 'keys/lab'),
     knownHosts: join(homedir(), 'hosts'),
   })
@@ -37,7 +39,7 @@ test('paths are relative to the folder of the inventory, and ~ is the home folde
 
 test('a file that is not there, and one that is no JSON, are said as such', () => {
   const absent = join(folder, 'absent.json')
-  expect(() => readInventory(absent)).toThrow(
+  expect(() => readInventory(absent, lab)).toThrow(
     `the inventory cannot be read: ENOENT: no such file or directory, open '${absent}'`,
   )
   expect(parsed('{')).toThrow('lab.json is no inventory: ')
@@ -66,7 +68,7 @@ test('the hosts are reached out of band only where none is reached by its addres
   const can = (name: string, others: Record<string, unknown>) => {
     const file = join(folder, name)
     writeFileSync(file, inventory(undefined, others))
-    return sshBackend(file).outOfBand
+    return sshBackend(lab, file).outOfBand
   }
   expect(can('apart.json', {})).toBe(true)
   expect(can('across.json', { 'net-1': { address: '192.168.33.11' } })).toBe(false)

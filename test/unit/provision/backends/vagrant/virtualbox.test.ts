@@ -51,7 +51,7 @@ test('VirtualBox from 6.1.28 on needs the lab’s network in networks.conf', () 
     "→ as root: mkdir -p /etc/vbox && echo '* 192.168.33.0/24' >> /etc/vbox/networks.conf",
   ].join('\n')
   const said = (version: string, conf?: string, platform = 'linux') =>
-    text(hostOnlyNetwork(version, platform, conf))
+    text(hostOnlyNetwork('192.168.33.0/24', version, platform, conf))
   expect(said('6.1.28r147628')).toBe(refused)
   for (const conf of ['* 10.0.0.0/8\n', '# * 192.168.33.0/24\n', '* 192.168.33.128/25', ''])
     expect(said('7.1.4', conf)).toMatch(/^VirtualBox 7.1.4 allows host-only networks in .*, and the lab's is/)

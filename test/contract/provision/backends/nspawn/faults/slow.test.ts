@@ -8,6 +8,7 @@ import { relay } from '../../../../../../provision/backends/nspawn/faults/relay.
 import { slowDown, speedUp } from '../../../../../../provision/backends/nspawn/faults/slow.ts'
 import { makeNetwork, removeNetwork } from '../../../../../../provision/backends/nspawn/network.ts'
 import { labPaths } from '../../../../../../provision/backends/nspawn/paths.ts'
+import { defaultLab, namesOf } from '../../../../../../provision/lab/definition.ts'
 import { timeoutScale } from '../../../../../../provision/process/timeout-scale.ts'
 import { until } from '../../../../../fixtures/until.ts'
 
@@ -19,9 +20,9 @@ describe.runIf(process.getuid?.() === 0).each([
   { delay: netem, missing: (await hasNetem()) ? undefined : 'this kernel has no netem' },
   { delay: relay, missing: undefined },
 ])('$delay.name', ({ delay, missing }) => {
-  beforeAll(() => makeNetwork(lab, names))
+  beforeAll(() => makeNetwork(lab, defaultLab()))
   afterEach(() => speedUp(switchNamespace, names))
-  afterAll(() => removeNetwork(lab, names))
+  afterAll(() => removeNetwork(lab, namesOf(defaultLab())))
 
   const slowed = async (ms: number) => {
     await slowDown(switchNamespace, [{ fault: 'slow', host: 'net-1', ms }], Promise.resolve(delay))

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { parseFault } from '../../../../../../provision/backends/faults.ts'
 import { rulesFor } from '../../../../../../provision/backends/nspawn/faults/rules.ts'
+import { defaultLab } from '../../../../../../provision/lab/definition.ts'
 
-const rules = (...lines: string[]): string => rulesFor(lines.map((line) => parseFault(line.split(' '))))
+const rules = (...lines: string[]): string =>
+  rulesFor(lines.map((line) => parseFault(defaultLab(), line.split(' '))))
 
 test('a partition drops both ways, a loss drops what its host sends, also behind a delay', () => {
   expect(rules('partition net-1 net-2', 'lose net-1 20', 'slow net-1 100')).toMatchInlineSnapshot(`

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { debianSite, preferences } from '../../../../provision/images/apt.ts'
+import { debianSite, preferences } from '../../../../provision/images/pins.ts'
 
 test("the mirror of a host is the one that its apt uses for Debian, not the security archive's or a vendor's", () => {
   const targets = [
@@ -10,12 +10,12 @@ test("the mirror of a host is the one that its apt uses for Debian, not the secu
   expect(debianSite(targets)).toBe('http://mirror.example/debian')
 })
 
-test('a host whose apt names no Debian mirror takes the public one', () => {
-  expect(debianSite('')).toBe('http://deb.debian.org/debian')
+test('an apt that names no Debian mirror', () => {
+  expect(debianSite('')).toBeUndefined()
 })
 
 test('another release gives the named packages and nothing else', () => {
-  expect(preferences('sid', ['docker.io', 'runc'])).toMatchInlineSnapshot(`
+  expect(preferences({ release: 'sid', packages: ['docker.io', 'runc'] })).toMatchInlineSnapshot(`
     "Package: *
     Pin: release n=sid
     Pin-Priority: 1

@@ -1,11 +1,11 @@
 /**
- * Connecting to a machine as an inventory's entry says, whether a person wrote it or Vagrant told it.
+ * A connection to a machine over TCP, with its key looked up in known_hosts.
  */
 import { readFileSync } from 'node:fs'
-import { LabError } from '../../process/errors.ts'
-import { timeoutScale } from '../../process/timeout-scale.ts'
-import { type Connection, connect } from '../../ssh/connection.ts'
-import { addKnownHost, knownKeys, readKnownHosts } from '../../ssh/known-hosts.ts'
+import { LabError } from '../process/errors.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
+import { type Connection, connect } from './connection.ts'
+import { addKnownHost, knownKeys, readKnownHosts } from './known-hosts.ts'
 
 export interface Access {
   address: string
@@ -20,7 +20,7 @@ export interface Access {
   acceptNew: boolean
 }
 
-/** A machine far away, or one that is emulated, takes its time to shake hands. */
+/** Longer than for a host of this machine: remote and emulated machines shake hands slowly. */
 const handshakeLimitMs = 20_000 * timeoutScale
 
 /** `source` says where a `hostKey` stands, for messages. */

@@ -1,0 +1,94 @@
+/**
+ * Claiming a lab: who may make, use or remove it, and that what is up is what was asked for.
+ */
+import { defaultEngine } from '../../images/engines.ts'
+import { differences, type Lab, namesOf } from '../../lab/definition.ts'
+import { LabError } from '../../process/errors.ts'
+import {
+  createRecord,
+  engineIn,
+  existing,
+  type LabRecord,
+  ownerOf,
+  ownership,
+  readRecord,
+  writeRecord,
+} from './record.ts'
+import { removeLab } from './removal.ts'
+
+export interface Asked {
+  lab: Lab
+  /** The hosts were asked for on the command line. */
+  explicit: boolean
+  engine?: string | undefined
+  engines: Readonly<Record<string, string>>
+}
+
+/**
+ * Records this process as the owner before anything of the lab is made. Leftovers of a dead runner are removed first.
+ * `joined`: the lab is complete already.
+ */
+export async function claim(name: string, asked: Asked): Promise<'made' | 'joined'> {
+  const record = readRecord(name)
+  const owner = ownerOf(process.pid)
+  const mine = owner ? { owner } : {}
+  refuseOthers(name)
+  if (record?.complete && ownership(record) !== 'dead') {
+    refuseOtherHosts(record, asked)
+    refuseOtherEngines(record, asked)
+    writeRecord({ ...record, ...mine })
+    return 'joined'
+  }
+  if (record) await removeLab(name)
+  const { lab: definition, engine = defaultEngine, engines } = asked
+  if (createRecord({ lab: name, engine, engines, definition, complete: false, ...mine })) return 'made'
+  throw inUse(name, 'another process')
+}
+
+/** Removes the owner, so that the next runner does not take the lab for a dead runner's. */
+export function release(name: string): void {
+  const { owner: _, ...rest } = existing(name)
+  writeRecord(rest)
+}
+
+/** Throws while another process that lives owns the lab. */
+export function refuseOthers(name: string): void {
+  const record = readRecord(name)
+  if (!record || ownership(record) !== 'theirs') return
+  throw inUse(name, `process ${record.owner?.pid}`)
+}
+
+/** What chooses the lab on a command line, with a blank before it. */
+export function flag(name: string): string {
+  return name === 'main' ? '' : ` --lab ${name}`
+}
+
+/** A lab made of another list is joined as it is, unless this list was asked for. */
+function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
+  if (!asked.explicit && asked.lab.source !== definition.source) return
+  const changes = differences(definition, asked.lab)
+  if (changes.length === 0) return
+  throw new LabError(
+    `lab ${lab} is up with other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,
+    {
+      hint: `take it down first: npm run lab -- down${flag(lab)}`,
+    },
+  )
+}
+
+function refuseOtherEngines(record: LabRecord, asked: Asked): void {
+  const engineAsked = (host: string) => asked.engines[host] ?? asked.engine ?? engineIn(record, host)
+  const differs = namesOf(record.definition).filter((host) => engineAsked(host) !== engineIn(record, host))
+  const first = differs[0]
+  if (first === undefined) return
+  throw new LabError(
+    `lab ${record.lab} is up with engine ${engineIn(record, first)} on ${differs.join(', ')}, not ${engineAsked(first)}`,
+    { hint: `take it down first: npm run lab -- down${flag(record.lab)}` },
+  )
+}
+
+function inUse(name: string, by: string): LabError {
+  return new LabError(`lab ${name} is in use by ${by}`, {
+    hint: 'wait for that process or end it, or name another lab: --lab NAME',
+  })
+}

@@ -1,0 +1,89 @@
+/**
+ * What nspawn hosts boot from: a Debian root per engine, in the cache.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { run } from '../process/run.ts'
+import { cached, cacheRoot, contentsOf, recipeHash } from './cache.ts'
+import { containerImage } from './container-image.ts'
+import { checkVersion, engineOf } from './engines.ts'
+import { mmdebstrap, type Root } from './mmdebstrap.ts'
+import { driverPackages, hostCommands, systemPackages } from './packages.ts'
+
+const rootfs = fileURLToPath(new URL('rootfs', import.meta.url))
+
+/** Units that a lab host has no use for. */
+const masked =
+  `apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
+  fstrim.timer console-getty.service systemd-networkd.service ldconfig.service`.split(/\s+/)
+/** Units that the provisioning steps enable. */
+const disabled = ['docker.service', 'docker.socket', 'containerd.service', 'consul.service']
+const enabled = ['ssh.service', 'lab-writable.service', 'lab-ssh.socket']
+const ownedByRoot = ['etc/sudoers.d', 'etc/ssh/sshd_config.d', 'etc/systemd/system'].map(
+  (path) => `"$1"/${path}`,
+)
+
+export interface Image {
+  /** Read-only lower folder of every host's root. */
+  root: string
+  /** `overlay2` and `image` of /var/lib/docker, with `debian:13` in them. */
+  docker: string
+}
+
+export function imagePaths(engine: string): Image {
+  const recipe = recipeHash([rootFor(engine), contentsOf(rootfs)])
+  return {
+    root: join(cacheRoot, `root-${engine}-${recipe}`),
+    docker: join(cacheRoot, `docker-${engine}-${recipe}`),
+  }
+}
+
+/** True when a lab can be made without a build. */
+export function isCached(engine: string): boolean {
+  const image = imagePaths(engine)
+  return existsSync(image.root) && existsSync(image.docker)
+}
+
+/** The roots of all engines and the container image, built together. A build that fails ends the others. */
+export async function buildImages(engines: readonly string[]): Promise<void> {
+  const failure = new AbortController()
+  const fail = (error: unknown) => failure.abort(error)
+  const builds: Promise<unknown>[] = engines.map((engine) => buildRoot(engine, failure.signal))
+  if (!engines.every(isCached)) builds.push(containerImage(failure.signal))
+  await Promise.all(builds.map((build) => build.catch(fail)))
+  failure.signal.throwIfAborted()
+}
+
+async function buildRoot(engine: string, signal: AbortSignal): Promise<void> {
+  await cached(imagePaths(engine).root, async (part) => {
+    const root = rootFor(engine)
+    const copyRootfs = `cp -r ${rootfs}/. "$1"/`
+    await mmdebstrap({ ...root, customize: [copyRootfs, ...(root.customize ?? [])] }, part, { signal })
+    checkVersion(engine, await run('chroot', [part, 'dockerd', '--version']), 'the image that was built')
+  })
+}
+
+function rootFor(version: string): Root {
+  const { suite, packages, pin } = engineOf(version)
+  return {
+    suite,
+    packages: [
+      ...systemPackages,
+      ...Object.values(hostCommands),
+      'nftables',
+      'nano',
+      ...driverPackages,
+      ...packages,
+    ],
+    pins: [{ release: 'bullseye', packages: ['consul'] }, ...(pin ? [pin] : [])],
+    customize: [
+      `chmod 0440 "$1"/etc/sudoers.d/vagrant; chown -R 0:0 ${ownedByRoot.join(' ')}`,
+      'chroot "$1" useradd --create-home --shell /bin/bash --groups sudo vagrant',
+      `chroot "$1" systemctl --quiet mask ${masked.join(' ')}`,
+      `chroot "$1" systemctl --quiet disable ${disabled.join(' ')}`,
+      `chroot "$1" systemctl --quiet enable ${enabled.join(' ')}`,
+      'rm -f "$1"/etc/ssh/ssh_host_*',
+    ],
+  }
+}

@@ -1,0 +1,145 @@
+import { spawnSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+import {
+  consulFor,
+  differences,
+  generateLab,
+  hostNamed,
+  hostsOfRole,
+  type LabHost,
+  parseLab,
+  readLab,
+} from '../../../../provision/lab/definition.ts'
+
+const consul = { name: 'consul-server', address: '192.168.33.10', role: 'consul' }
+const docker = { name: 'net-1', address: '192.168.33.11', role: 'docker' }
+const text = (hosts: object[], network = '192.168.33.0/24') => JSON.stringify({ network, hosts })
+const parsed = (hosts: object[], network?: string) => () => parseLab(text(hosts, network), 'my.json')
+const changed = (change: object) => [consul, { ...docker, ...change }]
+
+test('the network and its hosts', () => {
+  expect(parsed([consul, docker])()).toEqual({
+    network: '192.168.33.0/24',
+    hosts: [consul, docker],
+    source: 'my.json',
+  })
+})
+
+test.each([
+  [
+    { name: 'a-name-too-long-for-a-device' },
+    'name "a-name-too-long-for-a-device" is not at most 13 lower-case letters, digits and dashes, a letter first',
+  ],
+  [{ name: undefined }, 'name "" is not at most 13 lower-case letters, digits and dashes, a letter first'],
+  [{ address: '192.168.33.256' }, 'address "192.168.33.256" is not an IPv4 address'],
+  [{ address: 7 }, 'address 7 is not an IPv4 address'],
+  [{ address: '192.168.34.11' }, 'address "192.168.34.11" is not in the network 192.168.33.0/24'],
+  [{ address: '192.168.33.255' }, 'address "192.168.33.255" is not in the network 192.168.33.0/24'],
+  [{ role: 'swarm' }, 'role "swarm" is not one of consul, docker, bare'],
+  [{ name: 'consul-server' }, 'name "consul-server" stands there 2 times'],
+  [{ address: '192.168.33.10' }, 'consul-server and net-1 have one address, 192.168.33.10'],
+])('a host that is refused: %j', (change, message) => {
+  expect(parsed(changed(change))).toThrow(`my.json: ${message}`)
+})
+
+test.each([
+  [[docker], 'my.json names 0 hosts of role consul: 1, 3 or 5 can elect a leader'],
+  [[consul], 'my.json names no host of role docker'],
+  [
+    [consul, docker, { ...consul, name: 'consul-2', address: '192.168.33.9' }],
+    'my.json names 2 hosts of role consul: 1, 3 or 5 can elect a leader',
+  ],
+])('roles that make no lab', (hosts, message) => {
+  expect(parsed(hosts)).toThrow(message)
+})
+
+test('5000 hosts are refused', () => {
+  const many = Array.from({ length: 5000 }, (_, i) => ({
+    name: `net-${i + 1}`,
+    address: `10.0.${Math.floor(i / 250)}.${(i % 250) + 1}`,
+    role: 'docker',
+  }))
+  const hosts = [{ ...consul, address: '10.0.200.1' }, ...many]
+  expect(parsed(hosts, '10.0.0.0/16')).toThrow('my.json names 5000 Docker hosts: at most 200 fit')
+})
+
+test.each([
+  ['{', 'my.json is no JSON: '],
+  ['null', 'my.json needs both "network" and the list "hosts"'],
+  ['{"network": "192.168.33.0/24"}', 'my.json needs both "network" and the list "hosts"'],
+])('a file that is refused: %s', (content, message) => {
+  expect(() => parseLab(content, 'my.json')).toThrow(message)
+})
+
+test('a file that does not exist', () => {
+  expect(() => readLab('/nowhere/lab.json')).toThrow('--lab-file /nowhere/lab.json cannot be read: ENOENT')
+})
+
+test.each(['192.168.33.0', '192.168.33.0/31', 'fd00::/64'])('a network that is refused: %s', (network) => {
+  expect(parsed([consul, docker], network)).toThrow(
+    `my.json: network "${network}" is not an IPv4 address and the length of its prefix, at most 30`,
+  )
+})
+
+test('a wrong variable is one line, and exit code 2', () => {
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['provision/start.mjs', 'provision/lab.ts', 'status'],
+    {
+      env: { ...process.env, MULTIHOST_PATIENCE: 'much' },
+      encoding: 'utf8',
+      cwd: new URL('../../../..', import.meta.url),
+    },
+  )
+  expect({ status, stderr }).toEqual({
+    status: 2,
+    stderr: 'MULTIHOST_PATIENCE=much: a whole number from 1 to 10\n',
+  })
+})
+
+test('a lab by numbers is a lab that a file may say, and by default the one of the walkthrough', () => {
+  const rows = (hosts: readonly LabHost[]) => hosts.map(({ name, address }) => `${name} ${address}`)
+  expect(rows(generateLab(2).hosts)).toEqual([
+    'consul-server 192.168.33.10',
+    'net-1 192.168.33.11',
+    'net-2 192.168.33.12',
+  ])
+  expect(rows(hostsOfRole(generateLab(10, 3), 'consul'))).toEqual([
+    'consul-1 192.168.33.6',
+    'consul-2 192.168.33.7',
+    'consul-3 192.168.33.8',
+  ])
+  for (const lab of [generateLab(1), generateLab(200, 5)])
+    expect(parseLab(JSON.stringify(lab), lab.source)).toEqual(lab)
+})
+
+test.each([
+  [0, 1, '--hosts 0: a whole number from 1 to 200'],
+  [5000, 1, '--hosts 5000: a whole number from 1 to 200'],
+  [1.5, 1, '--hosts 1.5: a whole number from 1 to 200'],
+  [2, 2, '--consul 2: 1, 3 or 5'],
+])('numbers that are refused: %d hosts, %d servers', (hosts, servers, message) => {
+  expect(() => generateLab(hosts, servers)).toThrow(message)
+})
+
+test('several Consul servers are shared out among the Docker hosts', () => {
+  const lab = generateLab(4, 3)
+  const asked = hostsOfRole(lab, 'docker').map((host) => consulFor(lab, host).name)
+  expect(asked).toEqual(['consul-1', 'consul-2', 'consul-3', 'consul-1'])
+})
+
+test('what differs between two lists is said host by host', () => {
+  const [old, edited] = [generateLab(2), parsed([consul, { ...docker, address: '192.168.33.21' }])()]
+  expect(differences(old, old)).toEqual([])
+  expect(differences(old, edited)).toEqual([
+    'new: net-1 192.168.33.21 (docker)',
+    'gone: net-1 192.168.33.11 (docker)',
+    'gone: net-2 192.168.33.12 (docker)',
+  ])
+})
+
+test('an unknown host names the allowed ones', () => {
+  expect(() => hostNamed(generateLab(1), 'net-9')).toThrow(
+    'unknown host "net-9": allowed are consul-server, net-1',
+  )
+})
