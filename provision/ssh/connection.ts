@@ -1,12 +1,12 @@
 /**
- * The one ssh client of the lab: commands, files and shells on a host, as root.
+ * The lab's ssh client: commands, files and shells on a host, as root.
  *
- * Used by the provisioning steps (as a zx shell, shell.ts), by the scenarios and by `lab exec`. One connection per
- * host with at most eight channels at once (sshd's MaxSessions is ten); further commands wait their turn. A
- * connection that stops answering is given up after 6 s (times the patience), and what waited on it fails.
+ * Used by the provisioning steps (as a zx shell, shell.ts), by the scenarios and by `lab exec`. A connection has at most
+ * eight channels at once (sshd's MaxSessions is ten); further commands wait. A connection that does not answer for 6 s
+ * (times the timeout scale) is closed, and its commands fail.
  */
 import type { Readable, Writable } from 'node:stream'
-import type { ClientChannel } from 'ssh2'
+import type { Client, ClientChannel } from 'ssh2'
 import { LabError } from '../process/errors.ts'
 import { handshake, type Target } from './handshake.ts'
 import { shellQuote } from './quote.ts'
@@ -18,20 +18,26 @@ export interface Result {
   code: number
 }
 
+interface Streams {
+  stdin: Readable
+  stdout: Writable
+  stderr: Writable
+}
+
 export interface Connection extends AsyncDisposable {
   name: string
   /** Runs a bash command line as root. `input` becomes its stdin. Never throws for a non-zero exit code. */
   exec(command: string, options?: { input?: string | Buffer; timeoutMs?: number }): Promise<Result>
   /** The same with streams, byte for byte; resolves with the exit code. */
-  pipe(command: string, streams: { stdin: Readable; stdout: Writable; stderr: Writable }): Promise<number>
+  pipe(command: string, streams: Streams): Promise<number>
   /**
-   * An interactive shell (or command) on this process's terminal; where its input is none, the shell has none
-   * either, so that it reads commands and ends with them. Resolves with the exit code.
+   * An interactive shell (or command) on this process's terminal. When stdin is not a terminal, the shell reads commands
+   * from it and ends with them. Resolves with the exit code.
    */
   terminal(command?: string): Promise<number>
-  /** The command on a terminal of its own, so wide that no line wraps. */
+  /** Runs the command on a terminal of its own, 500 columns wide so that no line wraps. */
   session(command: string): Promise<{ stdin: Writable; stdout: Readable; exit: Promise<number> }>
-  /** Writes a file as root, through a temporary file beside it. */
+  /** Writes a file as root, through a temporary file beside it; makes its folder. */
   upload(path: string, content: string | Buffer, mode?: string): Promise<void>
   /** True while the connection is usable. */
   alive(): boolean
@@ -42,85 +48,101 @@ const channelsAtOnce = 8
 
 export async function connect(target: Target): Promise<Connection> {
   const client = await handshake(target)
-  const slots = semaphore(channelsAtOnce)
-  let open = true
-  client.on('close', () => {
-    open = false
-  })
-  client.on('error', () => {
-    open = false // a late error is seen by whoever waits on a channel; without a listener it would end the process
-  })
-  const asRoot = (command: string) =>
-    target.user === 'root' ? command : `sudo -n bash -c ${shellQuote(command)}`
-
-  // The exit status may come in the same packet as the channel itself: listen for it before anything is awaited.
-  const channel: OpenChannel = (command, pty) =>
-    new Promise((resolve, reject) => {
-      if (!open) return reject(lost(target))
-      client.exec(asRoot(command), pty ? { pty } : {}, (error, stream) =>
-        error
-          ? reject(new LabError(`${target.name}: ${error.message}`, { cause: error }))
-          : resolve({ stream, exit: exitOf(stream) }),
-      )
-    })
-
-  const pipe: Connection['pipe'] = (command, streams) =>
-    slots(async () => {
-      const { stream, exit } = await channel(command)
-      stream.stdin.on('error', () => undefined) // the command may end before it has read its input
-      streams.stdin.pipe(stream.stdin)
-      stream.stdout.pipe(streams.stdout, { end: false })
-      stream.stderr.pipe(streams.stderr, { end: false })
-      const code = await exit
-      streams.stdin.unpipe(stream.stdin)
-      return code
-    })
-
-  const exec: Connection['exec'] = (command, { input, timeoutMs: limit } = {}) =>
-    slots(async () => {
-      const { stream, exit } = await channel(command)
-      const out = collect(stream.stdout)
-      const err = collect(stream.stderr)
-      stream.stdin.on('error', () => undefined) // the command may end before it has read its input
-      stream.stdin.end(input)
-      const code = await withLimit(exit, limit, () => stream.destroy(), `${target.name}: ${command}`)
-      return { stdout: out(), stderr: err(), code }
-    })
-
-  const connection: Connection = {
+  const link: Link = { target, client, open: true, slots: semaphore(channelsAtOnce) }
+  const lose = () => {
+    link.open = false
+  }
+  client.on('close', lose)
+  client.on('error', lose) // without a listener a late error would end the process; open channels report it
+  return {
     name: target.name,
-    exec,
-    pipe,
+    exec: (command, options) => exec(link, command, options),
+    pipe: (command, streams) => pipe(link, command, streams),
     async terminal(command = 'exec bash -l') {
-      const { stream, exit } = await channel(command, process.stdin.isTTY ? terminalSize() : undefined)
+      const { stream, exit } = await channel(link, command, process.stdin.isTTY ? terminalSize() : undefined)
       return attachTerminal(stream, exit)
     },
     async session(command) {
-      const { stream, exit } = await channel(command, { ...terminalSize(), cols: 500 })
+      const { stream, exit } = await channel(link, command, { ...terminalSize(), cols: 500 })
       return { stdin: stream.stdin, stdout: stream.stdout, exit }
     },
-    async upload(path, content, mode = '0644') {
-      const [to, temporary] = [shellQuote(path), shellQuote(`${path}.part`)]
-      const directory = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
-      const command = `mkdir -p ${directory} && cat > ${temporary} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
-      const result = await exec(command, { input: content })
-      if (result.code !== 0)
-        throw new LabError(`${target.name}: cannot write ${path}: ${result.stderr.trim()}`)
-    },
-    alive: () => open,
+    upload: (path, content, mode) => upload(link, path, content, mode),
+    alive: () => link.open,
     close: () => client.end(),
     async [Symbol.asyncDispose]() {
       client.end()
     },
   }
-  return connection
+}
+
+/** An open connection. */
+interface Link {
+  target: Target
+  client: Client
+  open: boolean
+  slots: Semaphore
+}
+
+/** The exit status may arrive in the packet that opens the channel, so it is listened for before anything is awaited. */
+function channel(
+  { target, client, open }: Link,
+  command: string,
+  pty?: ReturnType<typeof terminalSize>,
+): Promise<{ stream: ClientChannel; exit: Promise<number> }> {
+  const line = target.user === 'root' ? command : `sudo -n bash -c ${shellQuote(command)}`
+  return new Promise((resolve, reject) => {
+    if (!open) return reject(lost(target))
+    client.exec(line, pty ? { pty } : {}, (error, stream) =>
+      error
+        ? reject(new LabError(`${target.name}: ${error.message}`, { cause: error }))
+        : resolve({ stream, exit: exitOf(stream) }),
+    )
+  })
+}
+
+function pipe(link: Link, command: string, streams: Streams): Promise<number> {
+  return link.slots(async () => {
+    const { stream, exit } = await channel(link, command)
+    stream.stdin.on('error', () => undefined) // the command may end before it has read its input
+    streams.stdin.pipe(stream.stdin)
+    stream.stdout.pipe(streams.stdout, { end: false })
+    stream.stderr.pipe(streams.stderr, { end: false })
+    const code = await exit
+    streams.stdin.unpipe(stream.stdin)
+    return code
+  })
+}
+
+function exec(
+  link: Link,
+  command: string,
+  { input, timeoutMs }: { input?: string | Buffer; timeoutMs?: number } = {},
+): Promise<Result> {
+  return link.slots(async () => {
+    const { stream, exit } = await channel(link, command)
+    const out = collect(stream.stdout)
+    const err = collect(stream.stderr)
+    stream.stdin.on('error', () => undefined) // the command may end before it has read its input
+    stream.stdin.end(input)
+    const code = await withLimit(exit, timeoutMs, () => stream.destroy(), `${link.target.name}: ${command}`)
+    return { stdout: out(), stderr: err(), code }
+  })
+}
+
+async function upload(link: Link, path: string, content: string | Buffer, mode = '0644'): Promise<void> {
+  const [to, temporary] = [shellQuote(path), shellQuote(`${path}.part`)]
+  const folder = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
+  const command = `mkdir -p ${folder} && cat > ${temporary} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
+  const result = await exec(link, command, { input: content })
+  if (result.code === 0) return
+  throw new LabError(`${link.target.name}: cannot write ${path}: ${result.stderr.trim()}`)
 }
 
 function lost(target: Target): LabError {
   return new LabError(`${target.name}: the connection was lost`)
 }
 
-/** A channel that closes without an exit status was cut off: 255, as OpenSSH says. */
+/** A channel that closes without an exit status lost its connection: 255, as in OpenSSH. */
 function exitOf(stream: ClientChannel): Promise<number> {
   return new Promise((resolve) => {
     let status = 255
@@ -170,10 +192,6 @@ async function withLimit<T>(
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
-type OpenChannel = (
-  command: string,
-  pty?: ReturnType<typeof terminalSize>,
-) => Promise<{ stream: ClientChannel; exit: Promise<number> }>
 type Semaphore = <T>(work: () => Promise<T>) => Promise<T>
 
 function semaphore(size: number): Semaphore {

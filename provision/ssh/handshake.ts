@@ -1,8 +1,8 @@
 /**
- * Opening an ssh connection: the socket, the host's key, the login; and what went wrong, in the reader's words.
+ * Opening an ssh connection: the socket, the host's key, the login; and an error for each that can fail.
  *
- * Host keys are pinned: a host that shows another one is refused before anything is sent to it. Only a target
- * that says how a new key is remembered accepts one, at first contact.
+ * Host keys are pinned: a host with another key is refused before anything is sent to it. A target with `remember`
+ * accepts an unknown key at first contact.
  */
 import { createHash } from 'node:crypto'
 import { connect as connectSocket } from 'node:net'
@@ -21,9 +21,9 @@ export interface Target {
   privateKey?: string | undefined
   /** The host's public keys in base64, as in known_hosts, and where they stand, for messages. */
   pinned: { hostKeys: readonly string[]; in: string }
-  /** Keeps the key of a host that has none pinned; without it such a host is refused. */
+  /** Stores the key of a host without a pinned one. Without this function such a host is refused. */
   remember?: ((hostKey: Buffer) => void) | undefined
-  /** Longest that it may take until the host is logged in to; 5 s times the timeout scale unless given. */
+  /** Deadline of the login; 5 s times the timeout scale unless given. */
   timeoutMs?: number
 }
 
@@ -39,7 +39,7 @@ export async function handshake(target: Target): Promise<ssh2.Client> {
       sock.destroy()
       reject(failure(target, error, seen))
     }
-    // Kept for good: ssh2 may report a second error after the first, and nobody else listens by then.
+    // Never removed: ssh2 may report a second error, and without a listener it would end the process.
     sock.on('error', fail)
     client.on('error', fail)
     client.once('close', () => fail(new Error('the connection was closed')))
@@ -96,7 +96,7 @@ const byType: Record<string, readonly ssh2.ServerHostKeyAlgorithm[]> = {
   'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
 }
 
-/** Only the kinds of key that are pinned: a host has several, and would else show one of another kind. */
+/** The algorithms of the pinned keys: a host with several keys must show one that can be compared. */
 function algorithmsFor(hostKeys: readonly string[]): ssh2.ServerHostKeyAlgorithm[] {
   const types = hostKeys.length > 0 ? hostKeys.map(keyType) : Object.keys(byType)
   return Object.keys(byType)

@@ -1,8 +1,8 @@
 /**
  * A zx shell whose commands run on a lab host, as root, over its ssh connection.
  *
- * zx knows processes only, so it is given something that looks like one: a command of the connection with its
- * two outputs. Input stays empty; what a step has to send, it uploads.
+ * zx runs processes, so it gets an object that behaves like one: a command of the connection with its two outputs. Its
+ * input is empty; steps upload what they send.
  */
 import { EventEmitter } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
@@ -25,7 +25,7 @@ export function shellOn(connection: Connection): RemoteShell {
   })
 }
 
-/** What zx calls instead of child_process.spawn: enough of a ChildProcess. */
+/** Replaces child_process.spawn for zx; returns the parts of a ChildProcess that zx uses. */
 function spawnOn(connection: Connection) {
   return (command: string) => {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()]
