@@ -42,7 +42,7 @@ export function sshBackend(lab: Lab, file: string): Backend {
   }
 }
 
-export type ConnectTo = (host: LabHost) => Promise<Connection>
+type ConnectTo = (host: LabHost) => Promise<Connection>
 
 async function stateOf(host: LabHost, connectTo: ConnectTo): Promise<MachineState> {
   try {

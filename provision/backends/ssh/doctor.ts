@@ -4,14 +4,14 @@
 
 import type { Lab, LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import type { Connection } from '../../ssh/connection.ts'
 import type { Check, Verdict } from '../checks.ts'
-import type { ConnectTo } from './backend.ts'
 
-export function inventoryChecks(lab: Lab, connectTo: ConnectTo): Check[] {
+export function inventoryChecks(lab: Lab, connectTo: (host: LabHost) => Promise<Connection>): Check[] {
   return lab.hosts.map((host) => ({ title: host.name, look: async () => look(host, connectTo) }))
 }
 
-async function look(host: LabHost, connectTo: ConnectTo): Promise<Verdict> {
+async function look(host: LabHost, connectTo: (host: LabHost) => Promise<Connection>): Promise<Verdict> {
   try {
     await using connection = await connectTo(host)
     const ask = async (command: string) => (await connection.exec(command)).stdout.trim()
