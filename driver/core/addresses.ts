@@ -1,8 +1,8 @@
 /**
- * Arithmetic on IPv4 and IPv6 addresses and blocks, both as bigint, so that every rule exists once.
+ * Arithmetic on IPv4 and IPv6 addresses and blocks. Both are bigint, so that every rule exists once.
  *
- * Texts are read and written here alone: one address has one text (RFC 5952 for IPv6), so texts can be keys.
- * Nothing is ever listed: a /8 or a /64 costs what a /30 costs.
+ * Only this file parses and formats addresses. An address has one text form (RFC 5952 for IPv6), so texts can
+ * be keys. Blocks are never expanded: a /8 or a /64 costs as much as a /30.
  */
 import { Address4, Address6 } from 'ip-address'
 import { DriverError } from './errors.ts'
@@ -23,7 +23,7 @@ export interface Block {
   length: number
 }
 
-/** Throws `invalid` for anything but one plain address: no prefix length, no zone. */
+/** Throws `invalid` for anything but a plain address: no prefix length, no zone. */
 export function parseIp(text: string): Address {
   const address = text.includes('/') || text.includes('%') ? undefined : read(text)
   if (address === undefined) throw notAnAddress(text)
@@ -62,7 +62,7 @@ export function isCidr(text: string): boolean {
     parseCidr(text)
     return true
   } catch {
-    // parseCidr throws for one reason only: the text is not a block.
+    // parseCidr throws only when the text is not a block.
     return false
   }
 }
@@ -75,7 +75,7 @@ export function canonicalCidr(text: string): Cidr {
   return formatCidr(parseCidr(text))
 }
 
-/** The block of that length which the address lies in. */
+/** The block of that length that contains the address. */
 export function blockAt({ family, value }: Address, length: number): Block {
   const hostBits = BigInt(bitsOf(family) - length)
   const first = (value >> hostBits) << hostBits
@@ -88,9 +88,10 @@ export function contains(cidr: Cidr, ip: Ip): boolean {
   return family === block.family && value >= block.first && value <= block.last
 }
 
-/** Every address of `inner` is one of `outer`. */
+/** Every address of `inner` is in `outer`. */
 export function within(inner: Cidr, outer: Cidr): boolean {
-  const [small, large] = [parseCidr(inner), parseCidr(outer)]
+  const small = parseCidr(inner)
+  const large = parseCidr(outer)
   return small.family === large.family && small.first >= large.first && small.last <= large.last
 }
 
@@ -120,27 +121,28 @@ export function firstUsable(cidr: Cidr): Ip {
   return formatIp({ family: block.family, value: usable(block).first })
 }
 
-/** Where the gateway goes unless the creator says otherwise. */
+/** The default gateway. */
 export function lastUsable(cidr: Cidr): Ip {
   const block = parseCidr(cidr)
   return formatIp({ family: block.family, value: usable(block).last })
 }
 
 /**
- * The addresses that a host can have. Without the network address and IPv4's broadcast; IPv6's first is the
- * subnet-router anycast address (RFC 4291 §2.6.1). Blocks of one or two addresses have neither (RFC 3021, 6164).
+ * The addresses that a host can have: without the network address and IPv4's broadcast address. IPv6's first
+ * is the subnet-router anycast address (RFC 4291 §2.6.1). Blocks of one or two addresses have neither (RFC
+ * 3021, RFC 6164).
  */
 export function usable(block: Block): { first: bigint; last: bigint } {
   if (bitsOf(block.family) - block.length <= 1) return { first: block.first, last: block.last }
   return { first: block.first + 1n, last: block.family === 4 ? block.last - 1n : block.last }
 }
 
-/** The address of `172.21.0.2/16`, in the one way of writing it. */
+/** The address of `172.21.0.2/16`, canonical. */
 export function withoutLength(address: string): Ip {
   return canonicalIp(address.split('/')[0] ?? '')
 }
 
-/** `02:42` and the four address bytes, as Docker's own drivers do: nobody has to ask for the MAC of an address. */
+/** `02:42` and the four address bytes, as Docker's own drivers do: the MAC follows from the address. */
 export function macOf(ip: Ip): Mac {
   const { family, value } = parseIp(ip)
   if (family !== 4) throw new DriverError('invalid', `a MAC is made from an IPv4 address, not from ${ip}`)
@@ -167,12 +169,12 @@ function read(text: string): Address | undefined {
 
 function notAnAddress(text: string): DriverError {
   return new DriverError('invalid', `'${text}' is not an IP address`, {
-    hint: 'write it like 10.0.0.2 or fd00::2',
+    hint: 'write an address like 10.0.0.2 or fd00::2',
   })
 }
 
 function notACidr(text: string): DriverError {
   return new DriverError('invalid', `'${text}' is not an address block`, {
-    hint: 'write it like 10.0.0.0/16 or fd00::/64',
+    hint: 'write a block like 10.0.0.0/16 or fd00::/64',
   })
 }

@@ -1,25 +1,25 @@
 /**
- * The driver's one error class and the closed list of what can go wrong.
+ * The driver's error class and the closed list of its codes.
  *
- * Docker prints the message to whoever typed the command, so it is written for them: it names the value,
- * what would have been allowed, and (the hint) what to do next. Catch by code, never by text.
+ * Docker prints the message to the person who typed the command. So it names the value, the allowed values,
+ * and (the hint) what to do next. Catch by code, never by text.
  */
 export type ErrorCode =
-  /** the request itself is malformed or carries a value that is not allowed */
+  /** the request is malformed or has a value that is not allowed */
   | 'invalid'
-  /** the network, endpoint, service or host that was named does not exist */
+  /** the named network, endpoint, service or host does not exist */
   | 'not-found'
-  /** somebody else holds what was to be claimed: a name, VNI, pool, address or service */
+  /** a network, container or service already has the requested name, VNI, pool or address */
   | 'taken'
   /** every address of the pool, or every pool of the list, is in use */
   | 'exhausted'
-  /** it exists and cannot go yet, since something uses it */
+  /** it cannot be removed because it is in use */
   | 'in-use'
-  /** a record changed between our read and our write; read again and optimisticTransaction anew */
+  /** a record changed between read and write; read again and try again */
   | 'conflict'
   /** Consul, the engine or the kernel did not answer in time */
   | 'unavailable'
-  /** a value in the store is not of its schema; the key is named */
+  /** a value in the store does not match its schema; the message names the key */
   | 'corrupt'
   /** the kernel refused an operation */
   | 'kernel'
@@ -28,7 +28,7 @@ export type ErrorCode =
 
 export class DriverError extends Error {
   readonly code: ErrorCode
-  /** What the reader can do about it; a sentence without a full stop. */
+  /** What the reader can do about it; no full stop. */
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
@@ -38,7 +38,7 @@ export class DriverError extends Error {
     this.hint = options.hint
   }
 
-  /** The line that Docker shows: message, then the way out. */
+  /** The line that Docker shows: the message and the hint. */
   get line(): string {
     return this.hint === undefined ? this.message : `${this.message}; ${this.hint}`
   }
@@ -48,7 +48,7 @@ export function isCode(error: unknown, ...codes: ErrorCode[]): error is DriverEr
   return error instanceof DriverError && codes.includes(error.code)
 }
 
-/** Whatever was thrown, as a DriverError: what is not ours is a defect, with its cause kept. */
+/** Any thrown value as a DriverError. A foreign error is a defect: code `internal`, with its cause. */
 export function asDriverError(error: unknown): DriverError {
   if (error instanceof DriverError) return error
   const message = error instanceof Error ? error.message : String(error)

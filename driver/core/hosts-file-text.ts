@@ -1,16 +1,17 @@
 /**
- * The text of a container's /etc/hosts: our records in a marked block, everything else as it was, byte for byte.
+ * The text of a container's /etc/hosts: our records in a marked block, all other bytes unchanged.
  *
- * The engine writes its own lines at the container's start and edits them later (libnetwork/etchosts: Add appends,
- * Delete drops lines by address and name, keeps comments and forgets blank lines); programs in the container append theirs. A block that
- * somebody cut in half is known by its pairs: every name of ours stands there as NAME and as NAME.NETWORK.
+ * The engine writes its own lines when the container starts and edits them later (libnetwork/etchosts: Add
+ * appends; Delete drops lines by address and name, keeps comments and loses blank lines). Programs in the
+ * container append lines, too. A block whose marks were damaged is recognised by its pairs of lines: each of
+ * our names stands there as NAME and as NAME.NETWORK.
  */
 import type { NameRecord } from './names.ts'
 
 const begin = '# multihost: begin'
 const end = '# multihost: end'
 
-/** The text with exactly these records in it. The same text when it has them already. */
+/** The text with exactly these records in the block. The same string when it already has them. */
 export function mergeHostsFile(text: string, records: readonly NameRecord[]): string {
   const lines = linesOf(text)
   const ours = findOurs(lines)
@@ -25,8 +26,8 @@ export function hasBlock(text: string): boolean {
 }
 
 /**
- * A line of exactly so many bytes that means nothing and is dropped with the next merge: it stands in for text that
- * a file is about to lose or to gain. Shorter than four bytes it is blank lines.
+ * A line of exactly this length that has no meaning and is dropped with the next merge: it replaces text that
+ * a file is about to lose or to gain. Below four bytes: blank lines.
  */
 export function padding(bytes: number): string {
   if (bytes < 4) return '\n'.repeat(bytes)
@@ -37,12 +38,12 @@ function blockOf(records: readonly NameRecord[]): string {
   return [begin, ...records.map(({ ip, name }) => `${ip}\t${name}`), end, ''].join('\n')
 }
 
-/** Each with its line feed; the last one may have none. */
+/** Each line with its line feed; the last one may have none. */
 function linesOf(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? []
 }
 
-/** Our block goes where the first line of ours is, or to the end. */
+/** The block stands where our first line is, or at the end. */
 function split(lines: readonly string[], ours: ReadonlySet<number>): [before: string, after: string] {
   const at = ours.size === 0 ? lines.length : Math.min(...ours)
   const foreign = (_: string, index: number): boolean => !ours.has(index)
@@ -50,7 +51,7 @@ function split(lines: readonly string[], ours: ReadonlySet<number>): [before: st
   return [before, lines.filter(foreign).slice(at).join('')]
 }
 
-/** Numbers of the lines that are ours. */
+/** Indexes of our lines. */
 function findOurs(lines: readonly string[]): Set<number> {
   const ours = new Set<number>()
   const range = (from: number, to: number): void => {
@@ -77,7 +78,7 @@ function isPadding(line: string): boolean {
   return /^#\t{2,}\n?$/.test(line)
 }
 
-/** How many lines from there on, in that direction, are one half of a pair. */
+/** How many lines, from there in that direction, belong to a pair. */
 function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
   const run: string[] = []
   for (let at = from; /^[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/.test(lines[at] ?? ''); at += step) {

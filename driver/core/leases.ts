@@ -1,9 +1,10 @@
 /**
- * Which address a container gets, when it asked for none or for one.
+ * Which address a container gets: the requested one (`--ip`), or the next free one.
  *
- * Ascending from the one handed out last, around the end, so that an address rests before it is used again. The
- * network, the broadcast, the gateway, the aux addresses and `.0.1` are never handed out by themselves; `.0.1` can
- * be asked for. The cost is the number of taken addresses that lie in the way, never the size of the pool.
+ * The search goes upward from the address that was leased last and wraps around, so that an address rests
+ * before it is leased again. The network address, the broadcast address, the gateway, aux addresses and
+ * `.0.1` are not handed out; `.0.1` can be requested. The cost is the number of leased addresses on the way,
+ * never the size of the pool.
  */
 import { type Block, formatIp, parseCidr, parseIp, usable } from './addresses.ts'
 import { DriverError } from './errors.ts'
@@ -11,42 +12,45 @@ import type { Cidr, Ip, Pool } from './records.ts'
 
 export interface AddressQuestion {
   pool: Pool
-  /** Every address of the pool that is leased, canonical. There may be others in it: `size` is an upper bound. */
+  /** Every leased address of the pool, canonical. It may contain others: `size` is an upper bound. */
   leased: Pick<ReadonlySet<Ip>, 'has' | 'size'>
   /** Further addresses that must not be handed out. */
   reserved?: Iterable<Ip>
-  /** The address handed out last; the search begins behind it. */
+  /** The address that was leased last; the search starts after it. */
   last?: Ip | undefined
 }
 
 /** The next free address. Throws `exhausted` with the numbers. */
 export function nextAddress({ pool, leased, reserved = [], last }: AddressQuestion): Ip {
   const range = handedOutFrom(pool)
-  const kept = keptBack(pool, range, reserved)
-  const tries = BigInt(leased.size + kept.size) + 1n
+  const excluded = notHandedOut(pool, range, reserved)
+  const tries = BigInt(leased.size + excluded.size) + 1n
   let value = startOf(range, last)
   for (let i = 0n; i < tries && i < sizeOf(range); i++) {
     const ip = formatIp({ family: range.family, value })
-    if (!leased.has(ip) && !kept.has(ip)) return ip
+    if (!leased.has(ip) && !excluded.has(ip)) return ip
     value = value === range.last ? range.first : value + 1n
   }
-  throw full(pool, range, kept)
+  throw full(pool, range, excluded)
 }
 
 /**
- * The address that was asked for with `--ip`, in its canonical form. It may lie outside of `--ip-range`, as with
- * Docker's own drivers. Throws `invalid` or `taken`.
+ * The address of `--ip` in canonical form. It may be outside `--ip-range`, as with Docker's own drivers.
+ * Throws `invalid` or `taken`.
  */
 export function checkAddress(asked: string, { pool, leased }: Pick<AddressQuestion, 'pool' | 'leased'>): Ip {
   const ip = checkInPool(asked, pool.cidr)
   if (ip === pool.gateway) throw heldBy(ip, `the gateway of ${pool.cidr}`)
   const aux = Object.entries(pool.aux).find(([, address]) => address === ip)
   if (aux !== undefined) throw heldBy(ip, `reserved as --aux-address ${aux[0]}`)
-  if (leased.has(ip)) throw heldBy(ip, 'leased already')
+  if (leased.has(ip)) throw heldBy(ip, 'already leased')
   return ip
 }
 
-/** An address that a host of the pool could have, canonical; for gateways and aux addresses too. Throws `invalid`. */
+/**
+ * An address of the pool that a host can have, canonical; also for gateways and aux addresses. Throws
+ * `invalid`.
+ */
 export function checkInPool(asked: string, cidr: Cidr): Ip {
   const { family, value } = parseIp(asked)
   const block = parseCidr(cidr)
@@ -71,12 +75,16 @@ function handedOutFrom(pool: Pool): Range {
   return range
 }
 
-/** In the range and not for containers. In pools smaller than eight addresses `.0.1` is too precious to keep. */
-function keptBack(pool: Pool, range: Range, reserved: Iterable<Ip>): Set<Ip> {
+/**
+ * Addresses of the range that are not for containers. Pools of fewer than eight addresses do not keep `.0.1`.
+ */
+function notHandedOut(pool: Pool, range: Range, reserved: Iterable<Ip>): Set<Ip> {
   const { family, first, last } = parseCidr(pool.cidr)
-  const kept = [pool.gateway, ...Object.values(pool.aux), ...reserved].map(parseIp)
-  if (last - first >= 7n) kept.push({ family, value: first + 1n })
-  const inRange = kept.filter((a) => a.family === family && a.value >= range.first && a.value <= range.last)
+  const excluded = [pool.gateway, ...Object.values(pool.aux), ...reserved].map(parseIp)
+  if (last - first >= 7n) excluded.push({ family, value: first + 1n })
+  const inRange = excluded.filter(
+    (a) => a.family === family && a.value >= range.first && a.value <= range.last,
+  )
   return new Set(inRange.map(formatIp))
 }
 
@@ -90,8 +98,8 @@ function sizeOf({ first, last }: Range): bigint {
   return last < first ? 0n : last - first + 1n
 }
 
-function full(pool: Pool, range: Range, kept: ReadonlySet<Ip>): DriverError {
-  const size = sizeOf(range) - BigInt(kept.size)
+function full(pool: Pool, range: Range, excluded: ReadonlySet<Ip>): DriverError {
+  const size = sizeOf(range) - BigInt(excluded.size)
   const where = pool.range === undefined ? pool.cidr : `${pool.range} (the --ip-range in ${pool.cidr})`
   return new DriverError('exhausted', `no free address in ${where}: ${size} of ${size} are leased`, {
     hint: 'remove a container, or create the network with a larger --subnet',
@@ -100,6 +108,6 @@ function full(pool: Pool, range: Range, kept: ReadonlySet<Ip>): DriverError {
 
 function heldBy(ip: Ip, holder: string): DriverError {
   return new DriverError('taken', `the address ${ip} is ${holder}`, {
-    hint: 'ask for another with --ip, or leave it out and one is chosen',
+    hint: 'choose another --ip, or omit --ip to get a free address',
   })
 }

@@ -1,9 +1,9 @@
 /**
- * Who is called what on a network: the lines of the hosts files and the answers of DNS, from one place.
+ * The names on a network: the lines of hosts files and the answers of DNS, from one place.
  *
- * An endpoint has a name when its container is known and has joined; a service has one as soon as it is published.
- * Each name exists twice, as NAME and as NAME.NETWORK. Grows with the endpoints of one network; asked per network, so
- * that a change costs that network alone.
+ * An endpoint has names when it has joined and its container is known; a service has them as soon as it is
+ * published. Each name exists twice, as NAME and as NAME.NETWORK. The cost grows with the endpoints of one
+ * network, and a change costs only its network.
  */
 import { parseIp } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
@@ -16,19 +16,22 @@ export interface NameRecord {
   name: string
 }
 
-/** The names of a network as a resolver asks for them: an answer costs what it says, not what the network has. */
+/** The names of a network for DNS lookups: a lookup costs what it returns, not what the network has. */
 export interface Zone {
   network: string
   pools: readonly Cidr[]
-  /** Of NAME or NAME.NETWORK in lower case (RFC 4343), ascending; empty when there is no such name. */
+  /**
+   * Addresses of NAME or NAME.NETWORK, in lower case (RFC 4343), ascending. Empty when the name does not
+   * exist.
+   */
   addressesOf(name: string): Ip[]
-  /** NAME.NETWORK of an address. */
+  /** NAME.NETWORK of the address. */
   nameAt(ip: Ip): string | undefined
 }
 
 /**
- * Sorted by address; for one address its container's name, its service and its aliases, each followed by its
- * NAME.NETWORK. Empty while the network itself has no name yet.
+ * Sorted by address. Per address: the container's name, its service and its aliases, each followed by its
+ * NAME.NETWORK. Empty while the network has no name.
  */
 export function recordsFor(snapshot: Snapshot, network: NetworkId): NameRecord[] {
   const domain = networkById(snapshot, network)?.value.name
@@ -42,7 +45,7 @@ export function recordsFor(snapshot: Snapshot, network: NetworkId): NameRecord[]
   return [...records.values()]
 }
 
-/** Undefined while the network is not there, or has no name yet. */
+/** Undefined while the network does not exist or has no name. */
 export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
   const { name: network, v4, v6 } = networkById(snapshot, id)?.value ?? {}
   if (network === undefined || v4 === undefined) return undefined
@@ -69,7 +72,7 @@ export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
   }
 }
 
-/** Endpoints that a hosts file would have to name. */
+/** The number of endpoints that a hosts file would have to list. */
 export function namedEndpoints(snapshot: Snapshot, network: NetworkId): number {
   return lookUp(snapshot.endpoints, namedByNetwork, network).size
 }
@@ -80,8 +83,8 @@ const isNamed = ({ joined, container }: Endpoint): boolean => joined && containe
 const namedByNetwork: IndexKeys<Versioned<Endpoint>> = (_, { value }) =>
   isNamed(value) ? [value.network] : []
 
-/** RecordIndex of both tables that have names: the same questions of endpoints and of services. */
-interface Index {
+/** Index keys of the two tables that have names. */
+interface NameIndexKeys {
   endpoints: IndexKeys<Versioned<Endpoint>>
   services: IndexKeys<Versioned<Service>>
 }
@@ -91,16 +94,16 @@ const nameKeys = (it: Holder): string[] => [
 ]
 const addressKeys = (it: Holder): string[] => addressesOf(it).map((ip) => keyIn(it.network, ip))
 
-const byName: Index = {
+const byName: NameIndexKeys = {
   endpoints: (_, { value }) => (isNamed(value) ? nameKeys(value) : []),
   services: (_, { value }) => nameKeys(value),
 }
-const byAddress: Index = {
+const byAddress: NameIndexKeys = {
   endpoints: (_, { value }) => (isNamed(value) ? addressKeys(value) : []),
   services: (_, { value }) => addressKeys(value),
 }
 
-function namedIn(snapshot: Snapshot, by: Index, name: string): Holder[] {
+function namedIn(snapshot: Snapshot, by: NameIndexKeys, name: string): Holder[] {
   const endpoints = lookUp(snapshot.endpoints, by.endpoints, name).values()
   const services = lookUp(snapshot.services, by.services, name).values()
   return [...endpoints, ...services].map(({ value }) => value)
@@ -123,7 +126,7 @@ function addressesOf({ v4, v6 }: Holder): Ip[] {
   return v6 === undefined ? [v4] : [v4, v6]
 }
 
-/** Its container's name, its service and its aliases; of a service, its own. */
+/** Of an endpoint: its container's name, its service and its aliases. Of a service: its name. */
 function namesOf(it: Holder): string[] {
   if (!('mac' in it)) return [it.name]
   const { container, service, aliases } = it
@@ -134,12 +137,14 @@ function writableNames(it: Holder): string[] {
   return namesOf(it).filter(isWritable)
 }
 
-/** Aliases are free text to Docker; what is no word of a hosts file would be a line of its own there. */
+/**
+ * Aliases are free text for Docker. An alias that is not one word would be a line of its own in a hosts file.
+ */
 function isWritable(name: string): boolean {
   return name.length <= 253 && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name)
 }
 
-/** An address with what it is sorted by. */
+/** An address with its sort keys. */
 function ordered(ip: Ip) {
   return { ip, ...parseIp(ip) }
 }

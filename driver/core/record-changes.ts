@@ -1,7 +1,8 @@
 /**
- * Changes of several records that belong together, so that verbs and loops say the same.
+ * Changes of several records that belong together, for verbs and loops.
  *
- * Pure: from a snapshot to the steps of a commit, each checked against the very version that was looked at.
+ * Pure: from a snapshot to the changes of a commit. Each change requires the version of the record that the
+ * snapshot has.
  */
 import type {
   Change,
@@ -18,7 +19,10 @@ import type {
 } from './records.ts'
 import { keyIn, leasesOf, servicesOf } from './snapshot.ts'
 
-/** The endpoint goes; its addresses stay leased until Docker releases them (or a published service keeps them). */
+/**
+ * Removes the endpoint. Its addresses stay leased until Docker releases them, or while a published service
+ * keeps them.
+ */
 export function removeEndpoint(snapshot: Snapshot, { value, index }: Versioned<Endpoint>): Change[] {
   const key = keyIn(value.network, value.id)
   return [
@@ -38,7 +42,7 @@ export function removeEndpoint(snapshot: Snapshot, { value, index }: Versioned<E
   ]
 }
 
-/** The endpoint and its addresses, except those that a published service keeps. */
+/** Removes the endpoint and its addresses, except those that a published service keeps. */
 export function removeEndpointAndLeases(snapshot: Snapshot, endpoint: Versioned<Endpoint>): Change[] {
   const leases = new Map(leasesOfEndpoint(snapshot, endpoint.value))
   return removeEndpoint(snapshot, endpoint).map((change): Change => {
@@ -48,14 +52,14 @@ export function removeEndpointAndLeases(snapshot: Snapshot, endpoint: Versioned<
   })
 }
 
-/** The endpoint is behind the service now: what attach began is done. */
+/** Puts the endpoint behind the service; the attach is complete. */
 export function bindService({ value, index }: Versioned<Service>, endpoint: EndpointId): Change {
   const { attachingSince: _, ...holder } = value.holder ?? { host: '' }
   const bound: Service = { ...value, endpoint, ...(value.holder === undefined ? {} : { holder }) }
   return { op: 'update', table: 'services', key: keyIn(value.network, value.name), value: bound, index }
 }
 
-/** Leases that say they are this endpoint's, under their whole keys. */
+/** The endpoint's leases, with their keys. */
 export function leasesOfEndpoint(snapshot: Snapshot, endpoint: Endpoint): [string, Versioned<Lease>][] {
   const addresses = [endpoint.v4, endpoint.v6].filter((ip) => ip !== undefined)
   return addresses.flatMap((ip: Ip) => {
@@ -69,7 +73,7 @@ function unbind(key: string, { value: { endpoint: _, ...lease }, index }: Versio
   return { op: 'update', table: 'addresses', key, value: lease, index }
 }
 
-/** The host's Docker has the network, under that id. */
+/** Records the host's replica of a network: Docker's id there → the cluster's id. */
 export function addReplica(snapshot: Snapshot, host: HostName, localId: string, network: NetworkId): Change {
   const key = keyIn(host, localId)
   const record = snapshot.replicas.get(key)
@@ -77,7 +81,7 @@ export function addReplica(snapshot: Snapshot, host: HostName, localId: string, 
   return { op: 'update', table: 'replicas', key, value: network, index: record.index }
 }
 
-/** It has no network with that id any more. */
+/** Removes the record of the host's replica with that id of Docker's. */
 export function removeReplica(snapshot: Snapshot, host: HostName, localId: string): Change[] {
   const key = keyIn(host, localId)
   const record = snapshot.replicas.get(key)

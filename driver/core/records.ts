@@ -1,8 +1,8 @@
 /**
- * What multihost knows: the records of the store, as types.
+ * The records of the store, as types.
  *
- * Each table below is one folder of keys in Consul (docs/consul.md). A record is written by one host by rule;
- * all hosts read all of them, through a Snapshot.
+ * Each table is one folder of keys in Consul (docs/consul.md). A rule per table says which host writes a
+ * record; all hosts read all records, through a Snapshot.
  */
 import type { Map as PersistentMap } from 'immutable'
 
@@ -21,16 +21,19 @@ export type Mac = string
 /** 24-bit network identifier, 1 … 16777215; multihost assigns from 256. RFC 7348 §5. */
 export type Vni = number
 
-/** How containers hang on a network's VXLAN device: by a veth on a bridge, or as its macvlan children. docs/datapath.md. */
+/**
+ * How containers are connected to a network's VXLAN device: by a veth on a bridge, or as macvlan children.
+ * docs/datapath.md.
+ */
 export const datapathKinds = ['bridge', 'macvlan'] as const
 export type DatapathKind = (typeof datapathKinds)[number]
 
 /** One address block of a network. */
 export interface Pool {
   cidr: Cidr
-  /** The last usable address unless the creator said otherwise; answered by docker_gwbridge's host, leased to nobody. */
+  /** The last usable address unless the creator chose another. Never leased to a container. */
   gateway: Ip
-  /** Where addresses are handed out from (`--ip-range`); the whole pool when absent. */
+  /** The block from which addresses are handed out (`--ip-range`); the whole pool when absent. */
   range?: Cidr
   /** `--aux-address`: name → address that is never handed out. */
   aux: Record<string, Ip>
@@ -38,7 +41,10 @@ export interface Pool {
 
 export interface Network {
   id: NetworkId
-  /** Absent until the creator's loop has learnt it from the engine (the plugin protocol does not pass it). */
+  /**
+   * Absent until the creator's networks loop has learnt it from the engine: the plugin protocol does not pass
+   * it.
+   */
   name?: string
   vni: Vni
   v4: Pool
@@ -49,31 +55,31 @@ export interface Network {
   datapath?: DatapathKind
   /** UDP port of the tunnel; 4789 (RFC 7348 §5) unless `-o port=`. */
   port: number
-  /** `--internal`: no way out through docker_gwbridge. */
+  /** `--internal`: no route out through docker_gwbridge. */
   internal: boolean
-  /** The creator's other `-o` options and labels, passed on to the other hosts' engines as they were given. */
+  /** The creator's other `-o` options and labels, passed unchanged to the engines of the other hosts. */
   options: Record<string, string>
   labels: Record<string, string>
   createdBy: HostName
   /** ISO 8601, the creator's clock; for people only. */
   createdAt: string
-  /** Set while the network is being removed: nobody may add an endpoint any more. */
+  /** Set while the network is being removed: no endpoint may be added. */
   removing?: true
 }
 
-/** Who holds a pool. Claimed by RequestPool, before the network has an id. */
+/** The host that holds a pool. Made by RequestPool, before the network has an id. */
 export interface PoolClaim {
   host: HostName
-  /** The network that the pool belongs to, once CreateNetwork has come. */
+  /** Absent until CreateNetwork. */
   network?: NetworkId
-  /** What RequestPool and the RequestAddress calls before CreateNetwork said. */
+  /** From RequestPool, and from the RequestAddress calls before CreateNetwork. */
   range?: Cidr
   gateway?: Ip
-  /** The driver chose it: the creator gave no --subnet. */
+  /** The driver chose the pool: the creator gave no --subnet. */
   chosen?: true
-  /** Addresses that were asked for before the network had an id: `--aux-address`. */
+  /** Addresses requested before the network had an id: `--aux-address`. */
   reserved: Ip[]
-  /** ISO 8601; an unbound claim older than ten minutes belongs to a create that failed. */
+  /** ISO 8601. A claim without a network that is older than ten minutes is left from a failed create. */
   claimedAt: string
 }
 
@@ -81,9 +87,12 @@ export interface Lease {
   host: HostName
   /** Absent between RequestAddress and CreateEndpoint. */
   endpoint?: EndpointId
-  /** Set when the address is held by a published service, with or without a backend. */
+  /** Set when a published service holds the address, with or without an endpoint. */
   service?: string
-  /** ISO 8601; a lease without endpoint or service older than ten minutes belongs to a create that failed. */
+  /**
+   * ISO 8601. A lease without endpoint or service that is older than ten minutes is left from a failed
+   * create.
+   */
   leasedAt: string
 }
 
@@ -94,11 +103,11 @@ export interface Endpoint {
   v6?: Ip
   mac: Mac
   host: HostName
-  /** Underlay address of the host's tunnel end. */
+  /** The host's VTEP: its underlay address. */
   vtep: Ip
-  /** True from Join to Leave: only then does the datapath lead to it. */
+  /** True from Join to Leave: only then do other hosts have entries for it. */
   joined: boolean
-  /** Learnt from the engine, when the container has joined. */
+  /** Learnt from the engine after the container has joined. */
   container?: { id: string; name: string }
   aliases: string[]
   service?: string
@@ -108,7 +117,7 @@ export interface HostRecord {
   vtep: Ip
   driverVersion: string
   engineVersion?: string
-  /** Consul session that lives as long as the driver; tells that the host is alive, owns nothing. */
+  /** Consul session that lives as long as the driver. It shows that the host is alive and owns no keys. */
   session?: string
 }
 
@@ -118,23 +127,23 @@ export interface Service {
   name: string
   v4: Ip
   v6?: Ip
-  /** The one endpoint behind it in the whole cluster, if any. */
+  /** The only endpoint behind the service in the whole cluster, if any. */
   endpoint?: EndpointId
-  /** To whom it was attached last: only that host may give the service's address to an endpoint. */
+  /** The host that attached it last: only that host may give the service's address to an endpoint. */
   holder?: ServiceHolder
 }
 
 export interface ServiceHolder {
   host: HostName
-  /** Absent when it was not made yet, as with `docker run --publish-service`. */
+  /** Absent when the container does not exist yet, as with `docker run --publish-service`. */
   container?: { id: string; name: string }
-  /** ISO 8601; while the attach is under way, which keeps others from beginning one. */
+  /** ISO 8601. Set while an attach runs, so that no other host begins one. */
   attachingSince?: string
 }
 
 /**
- * Table name → type of its records. Claims map a unique thing to the id of the network that has it, replicas the id
- * that a host's Docker gave a network to its id in the cluster.
+ * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it.
+ * Replicas map Docker's id of a network on a host to the cluster's id.
  */
 export interface Tables {
   hosts: HostRecord
@@ -149,7 +158,7 @@ export interface Tables {
 }
 export type Table = keyof Tables
 
-/** The record and its version; the version is what a later change is checked against. */
+/** A record and its version. A later change requires that version. */
 export interface Versioned<T> {
   value: T
   /** Consul's ModifyIndex of the key. */
@@ -157,19 +166,18 @@ export interface Versioned<T> {
 }
 
 /**
- * All tables as one host last knew them. Immutable: a change makes a new snapshot, which shares with the old one
- * all but what changed (a table is a hash trie).
- *
- * Keys inside a table: hosts NAME; replicas HOST/DOCKER'S-ID; networks ID; network-names NAME; vnis VNI; pools CIDR (the
- * slash written as `-` in Consul only); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services NETWORK/NAME.
+ * All tables as one host last knew them. Immutable: a change makes a new snapshot that shares what did not
+ * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; networks ID; network-names NAME; vnis VNI; pools CIDR
+ * (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
+ * NETWORK/NAME.
  */
 export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<Tables[T]>> }
 
 /**
- * One step of a commit. A commit is all or nothing; several steps on different keys, each key once.
- * `create` demands that the key is absent; `update` that it is still at `index`; `remove` that it is still at `index`
- * or gone already; `expect` changes nothing and demands that it is still at `index`; `drop` removes whatever is there,
- * or nothing.
+ * One change of a commit. A commit applies all its changes or none, and has each key once. `create` requires
+ * that the key is absent; `update` that it is still at `index`; `remove` that it is still at `index` or
+ * already deleted; `expect` changes nothing and requires that it is still at `index`; `drop` deletes the key
+ * in any version.
  */
 export type Change = {
   [T in Table]:

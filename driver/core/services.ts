@@ -1,10 +1,10 @@
 /**
- * Services as people see them: what is published, and every container under its own name.
+ * Services as people see them: published services, and every container under its own name.
  *
- * A published service is a record with an address of its own; it stays until it is unpublished. A container without
- * one is a service by its name, for as long as it is on the network, and is stored nowhere: it is read off its
- * endpoint. So it was in 2015 on whatever network the container was (moby v1.8.0, daemon/container_unix.go,
- * AllocateNetwork), dots in the container's name becoming dashes, since a dot parts service and network.
+ * A published service is a record with its own address; it stays until it is unpublished. A container without
+ * one is a service under its name while it is on the network; such a service is not stored but derived from
+ * the endpoint. This was so in 2015 on every network (moby v1.8.0, daemon/container_unix.go,
+ * AllocateNetwork). Dots in a container's name become dashes, since a dot separates service and network.
  */
 import { DriverError } from './errors.ts'
 import type { Endpoint, HostName, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './records.ts'
@@ -18,18 +18,18 @@ export interface ServiceRef {
 }
 
 export interface ServiceView {
-  /** The published service's own, or that of the container's endpoint. */
+  /** The id of the published service, or of the container's endpoint. */
   id: string
   name: string
   network: { id: NetworkId; name: string }
   v4: Ip
   v6?: Ip
   published: boolean
-  /** What is behind it at this moment. */
+  /** The endpoint behind the service at present. */
   backend?: { host: HostName; endpoint: string; container?: { id: string; name: string } }
 }
 
-/** `SERVICE[.NETWORK]`: behind the last dot is the network. */
+/** `SERVICE[.NETWORK]`: the network follows the last dot. */
 export function parseServiceName(text: string): ServiceRef {
   const parts = text.split('.')
   const network = parts.length > 1 ? parts.pop() : undefined
@@ -45,25 +45,25 @@ export function parsePublished(text: string): ServiceRef {
 
 function checkRef(text: string, ref: ServiceRef): ServiceRef {
   if (ref.service !== '' && ref.network !== '') return ref
-  throw new DriverError('invalid', `'${text}' does not name a service`, {
+  throw new DriverError('invalid', `'${text}' is not a service`, {
     hint: 'write SERVICE or SERVICE.NETWORK',
   })
 }
 
-/** A name that may be published: it becomes a host's name in the containers. Throws `invalid`. */
+/** A name that may be published: it becomes a host name in containers. Throws `invalid`. */
 export function checkServiceName(name: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name)) return name
-  throw new DriverError('invalid', `'${name}' cannot be a service's name`, {
-    hint: 'give it letters, digits, dots, dashes and underscores, at most 63, a letter or digit first',
+  throw new DriverError('invalid', `'${name}' is not a valid service name`, {
+    hint: 'use at most 63 letters, digits, dots, dashes and underscores, starting with a letter or digit',
   })
 }
 
-/** All services, or those of one network, by network and name. */
+/** All services, or those of one network, sorted by network and name. */
 export function listServices(snapshot: Snapshot, network?: NetworkId): ServiceView[] {
   const published = [...snapshot.services.values()].flatMap(({ value }) => viewOf(snapshot, value))
-  const taken = new Set(published.map(({ backend }) => backend?.endpoint))
+  const behindPublished = new Set(published.map(({ backend }) => backend?.endpoint))
   const derived = [...snapshot.endpoints.values()]
-    .filter(({ value }) => !taken.has(value.id))
+    .filter(({ value }) => !behindPublished.has(value.id))
     .flatMap(({ value }) => derivedFrom(snapshot, value))
   return [...published, ...derived]
     .filter((it) => network === undefined || it.network.id === network)
@@ -77,14 +77,18 @@ function viewOf(snapshot: Snapshot, service: Service): ServiceView[] {
   const behind = service.endpoint && endpoint(snapshot, service.network, service.endpoint)?.value
   return [
     {
-      ...{ id, name, network: { id: network.id, name: nameOf(network) }, v4, published: true },
+      id,
+      name,
+      network: { id: network.id, name: nameOf(network) },
+      v4,
+      published: true,
       ...(v6 === undefined ? {} : { v6 }),
       ...(behind ? { backend: backendOf(behind) } : {}),
     },
   ]
 }
 
-/** None before the engine has told whose endpoint it is. */
+/** Empty until the engine has told which container the endpoint belongs to. */
 function derivedFrom(snapshot: Snapshot, at: Endpoint): ServiceView[] {
   const network = networkById(snapshot, at.network)?.value
   if (network === undefined || at.container === undefined) return []
@@ -92,7 +96,11 @@ function derivedFrom(snapshot: Snapshot, at: Endpoint): ServiceView[] {
   const { id, v4, v6 } = at
   return [
     {
-      ...{ id, name, network: { id: network.id, name: nameOf(network) }, v4, published: false },
+      id,
+      name,
+      network: { id: network.id, name: nameOf(network) },
+      v4,
+      published: false,
       ...(v6 === undefined ? {} : { v6 }),
       backend: backendOf(at),
     },
@@ -103,7 +111,7 @@ function backendOf({ host, id, container }: Endpoint): ServiceView['backend'] & 
   return { host, endpoint: id, ...(container === undefined ? {} : { container }) }
 }
 
-/** The network of a reference. Throws `not-found` with the networks that there are. */
+/** The network of a reference. Throws `not-found` with the existing networks. */
 export function serviceNetwork(
   snapshot: Snapshot,
   { network }: ServiceRef,
@@ -117,13 +125,16 @@ export function serviceNetwork(
 
 function unknownNetwork(snapshot: Snapshot, name: string): DriverError {
   const names = [...snapshot.networks.values()].map(({ value }) => nameOf(value)).sort()
-  const known = names.length === 0 ? 'there are none yet' : `those of the cluster are ${names.join(', ')}`
+  const known = names.length === 0 ? 'it has none yet' : `its networks are ${names.join(', ')}`
   return new DriverError('not-found', `the cluster has no network '${name}'`, {
-    hint: `${known}; make it with: docker network create -d vxlan --ipam-driver vxlan ${name}`,
+    hint: `${known}; create one with: docker network create -d vxlan --ipam-driver vxlan ${name}`,
   })
 }
 
-/** By name on its network, else by the beginning of its id on any. Throws `not-found`, or `invalid` for several. */
+/**
+ * By name on its network, otherwise by the start of its id on any network. Throws `not-found`, or `invalid`
+ * when several match.
+ */
 export function findService(snapshot: Snapshot, text: string, defaultNetwork: string): ServiceView {
   const ref = parseServiceName(text)
   const network = networkByName(snapshot, ref.network ?? defaultNetwork)?.value
@@ -146,13 +157,13 @@ function unknownService(snapshot: Snapshot, ref: ServiceRef, defaultNetwork: str
     return unknownNetwork(snapshot, network)
   }
   return new DriverError('not-found', `there is no service '${ref.service}' on network ${network}`, {
-    hint: "see 'multihost service ls'; on another network it is SERVICE.NETWORK",
+    hint: "'multihost service ls' lists the services; name one of another network as SERVICE.NETWORK",
   })
 }
 
 function ambiguous(text: string, candidates: readonly ServiceView[]): DriverError {
   const list = candidates.map(({ id, name, network }) => `${id.slice(0, 12)} (${name}.${network.name})`)
-  return new DriverError('invalid', `'${text}' is more than one service: ${list.join(', ')}`, {
+  return new DriverError('invalid', `'${text}' matches several services: ${list.join(', ')}`, {
     hint: 'give more digits of the id',
   })
 }

@@ -1,8 +1,8 @@
 /**
- * The snapshot: how it changes, and the questions that verbs and loops ask it.
+ * The snapshot: how it changes, and the queries of verbs and loops.
  *
- * A change costs what changes: old and new snapshot share the rest, and the old one stays what it was.
- * Questions about one network or host are answered from groups (record-index.ts), without a look at the others.
+ * A change costs what changes: the old and the new snapshot share the rest, and the old one stays valid.
+ * Queries for one network or one host use indexes (record-index.ts) and do not visit other records.
  */
 import { Map as PersistentMap } from 'immutable'
 import { carryIndexes, type IndexKeys, indexOf, lookUp } from './record-index.ts'
@@ -22,7 +22,7 @@ import type {
   Versioned,
 } from './records.ts'
 
-/** One record as it is now; `undefined` when it is gone. */
+/** The current state of one record; `undefined` when it is deleted. */
 export interface Delta<T extends Table> {
   table: T
   key: string
@@ -30,7 +30,9 @@ export interface Delta<T extends Table> {
 }
 export type AnyDelta = { [T in Table]: Delta<T> }[Table]
 
-/** What is put back into an empty store goes in this order: a host that is there has its networks and endpoints. */
+/**
+ * The order in which lost records are restored: networks and endpoints exist before the hosts that have them.
+ */
 export const tables = [
   'networks',
   'network-names',
@@ -57,7 +59,9 @@ export function emptySnapshot(): Snapshot {
   }
 }
 
-/** A new snapshot with the deltas in it, the last one of a key counting; the very same one when there are none. */
+/**
+ * The snapshot with the deltas applied, the last one of a key counting. The same object when there are none.
+ */
 export function applyDeltas(snapshot: Snapshot, deltas: readonly AnyDelta[]): Snapshot {
   const next = { ...snapshot }
   for (const table of tables) {
@@ -91,12 +95,12 @@ export function highestIndex(snapshot: Snapshot): number {
   return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }
 
-/** `<network>/<rest>`: the keys of addresses, endpoints and services; and `<host>/<rest>`, those of replicas. */
+/** The key `<network>/<rest>` of addresses, endpoints and services, or `<host>/<rest>` of replicas. */
 export function keyIn(first: NetworkId | HostName, rest: string): string {
   return `${first}/${rest}`
 }
 
-/** What stands behind the first part of such a key: an IP, an endpoint's id, a service's name, Docker's id. */
+/** The second part of such a key: an IP, an endpoint's id, a service's name, Docker's id of a network. */
 export function restOf(key: string): string {
   return key.slice(key.indexOf('/') + 1)
 }
@@ -106,16 +110,16 @@ function firstOf(key: string): string {
 }
 
 export const networkOfKey: (key: string) => NetworkId = firstOf
-/** In the key of a replica. */
+/** For the key of a replica. */
 export const hostOfKey: (key: string) => HostName = firstOf
 
-/** Which of its networks this host's Docker has, or under which id. */
+/** True for the record of one of the host's replicas. */
 export function isReplicaOn({ table, key }: Pick<AnyDelta, 'table' | 'key'>, host: HostName): boolean {
   return table === 'replicas' && hostOfKey(key) === host
 }
 
-/** The cluster's networks, their names, or this host's replicas. */
-export function isOfNetworks(changed: Pick<AnyDelta, 'table' | 'key'>, host: HostName): boolean {
+/** True for networks, network names and the host's replicas. */
+export function isNetworkRecord(changed: Pick<AnyDelta, 'table' | 'key'>, host: HostName): boolean {
   return changed.table === 'networks' || changed.table === 'network-names' || isReplicaOn(changed, host)
 }
 
@@ -130,13 +134,16 @@ export function networkById(snapshot: Snapshot, id: NetworkId): Versioned<Networ
   return snapshot.networks.get(id)
 }
 
-/** By its claim, so that a name which is being claimed is found as soon as it is held. */
+/** By the claim of the name, so that the network is found as soon as its name is claimed. */
 export function networkByName(snapshot: Snapshot, name: string): Versioned<Network> | undefined {
   const claim = snapshot['network-names'].get(name)
   return claim === undefined ? undefined : snapshot.networks.get(claim.value)
 }
 
-/** The cluster's id of the network that this host's Docker calls `localId`, which may be the cluster's own. */
+/**
+ * The cluster's id of the network that Docker on this host calls `localId`, which may be the cluster's id
+ * itself.
+ */
 export function networkIdOnHost(snapshot: Snapshot, host: HostName, localId: string): NetworkId | undefined {
   const mapped = snapshot.replicas.get(keyIn(host, localId))
   return mapped?.value ?? (snapshot.networks.has(localId) ? localId : undefined)
@@ -151,18 +158,21 @@ export function networkOnHost(
   return id === undefined ? undefined : snapshot.networks.get(id)
 }
 
-/** The id that this host's Docker gave the network. */
+/** Docker's id of the network on the host. */
 export function localIdOf(snapshot: Snapshot, host: HostName, network: NetworkId): string | undefined {
   return localIdsOf(snapshot, host, network)[0]
 }
 
-/** The first is the one that counts; a second copy is there only until it is removed. */
+/**
+ * Docker's ids of the network on the host. The first one counts; a second replica exists only until it is
+ * removed.
+ */
 export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkId): string[] {
   const replicas = lookUp(snapshot.replicas, replicasByHost, host).filter(({ value }) => value === network)
   return [...replicas].sort(([, a], [, b]) => a.index - b.index).map(([key]) => restOf(key))
 }
 
-/** The host's Docker network ids, and what the cluster calls them. */
+/** Docker's network ids on the host → the cluster's ids. */
 export function replicasOn(snapshot: Snapshot, host: HostName): Map<string, NetworkId> {
   const replicas = lookUp(snapshot.replicas, replicasByHost, host)
   return new Map([...replicas].map(([key, { value }]) => [restOf(key), value]))
@@ -184,17 +194,17 @@ export function endpointsOnHost(snapshot: Snapshot, host: HostName): Versioned<E
   return [...lookUp(snapshot.endpoints, endpointsByHost, host).values()]
 }
 
-/** Endpoints of the network that have this MAC or address: more than one only while something is wrong. */
+/** Endpoints of the network with this MAC or address: more than one only when they conflict. */
 export function endpointsAt(snapshot: Snapshot, network: NetworkId, place: Mac | Ip): Versioned<Endpoint>[] {
   return [...lookUp(snapshot.endpoints, endpointsByPlace, keyIn(network, place)).values()]
 }
 
-/** Where an endpoint's entries stand: its MAC, then its addresses. */
+/** The addresses under which the kernel has entries of an endpoint: its MAC, then its IPs. */
 export function placesOf({ mac, v4, v6 }: Endpoint): [Mac, ...Ip[]] {
   return v6 === undefined ? [mac, v4] : [mac, v4, v6]
 }
 
-/** Under their whole keys. */
+/** The network's leases, with their keys. */
 export function leasesOf(snapshot: Snapshot, network: NetworkId): PersistentMap<string, Versioned<Lease>> {
   return lookUp(snapshot.addresses, byNetwork, network)
 }

@@ -1,5 +1,5 @@
 /**
- * Which VNI a network gets: the lowest free one from 256, as in 2015, or the one asked for with `-o vni=`.
+ * Which VNI a network gets: the one of `-o vni=`, or the lowest free one from 256, as in 2015.
  */
 import { DriverError } from './errors.ts'
 import type { Network, NetworkId, Vni } from './records.ts'
@@ -19,12 +19,12 @@ export function nextVni(taken: ReadonlySet<Vni>): Vni {
 export function parseVni(text: string): Vni {
   const vni = /^\d{1,8}$/.test(text) ? Number(text) : 0
   if (vni < 1 || vni > maxVni) {
-    throw new DriverError('invalid', `'${text}' is not a VNI`, { hint: `-o vni= takes 1 … ${maxVni}` })
+    throw new DriverError('invalid', `'${text}' is not a VNI`, { hint: `-o vni= allows 1 … ${maxVni}` })
   }
   return vni
 }
 
-/** The VNI that was asked for. Throws `invalid`, or `taken` with the name of the network that has it. */
+/** The requested VNI. Throws `invalid`, or `taken` with the network that has it. */
 export function checkVni(text: string, networks: Iterable<Pick<Network, 'id' | 'name' | 'vni'>>): Vni {
   const vni = parseVni(text)
   for (const network of networks) {
@@ -34,8 +34,8 @@ export function checkVni(text: string, networks: Iterable<Pick<Network, 'id' | '
 }
 
 function vniTaken(vni: Vni, network: string): DriverError {
-  return new DriverError('taken', `VNI ${vni} is the one of network ${network}`, {
-    hint: 'choose another, or leave -o vni= out and one is chosen',
+  return new DriverError('taken', `VNI ${vni} belongs to network ${network}`, {
+    hint: 'choose another, or omit -o vni= to get a free one',
   })
 }
 

@@ -158,7 +158,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     logCall(log, call)
     options.answering?.(call.method)
   }
-  const plugin = await listenOn(options.socket, pluginApp({ verbs, onCall, boundMs: answerWithinMs })).catch(
+  const plugin = await listenOn(options.socket, pluginApp({ verbs, onCall, limitMs: answerWithinMs })).catch(
     async (error: unknown) => {
       await controls.close()
       throw error

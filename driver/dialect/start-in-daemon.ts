@@ -4,7 +4,7 @@
  */
 import { dirname, join } from 'node:path'
 import type { Hono } from 'hono'
-import { isOfNetworks } from '../core/snapshot.ts'
+import { isNetworkRecord } from '../core/snapshot.ts'
 import type { DockerCommands } from '../engine/docker-commands.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Loop, LoopRun } from '../loops/kit/loop.ts'
@@ -55,7 +55,7 @@ export function startDialect(options: DialectOptions): Dialect {
     onRun,
   })
   const stop = store.onChange((_, changed) => {
-    if (changed.some((key) => isOfNetworks(key, host))) loop.poke()
+    if (changed.some((key) => isNetworkRecord(key, host))) loop.poke()
   })
   return {
     app: dialectRoutes(calls, script),

@@ -1,14 +1,14 @@
 /**
- * One command: its input, its output, and how it ended, bounded in time.
+ * Runs one command: its input, its output and its exit code, with a time limit.
  *
- * `ip -force -batch` goes on after a line that failed and names it on stderr (`Command failed -:3`); a few commands
- * (`neigh`, a bad address) end the whole process instead, and then nobody says which line it was.
+ * `ip -force -batch` continues after a failed line and names it on stderr (`Command failed -:3`). A few
+ * commands (`neigh`, an invalid address) end the whole process instead, and the failed line is not named.
  */
 import { DriverError } from '../core/errors.ts'
 import { type Outcome, openShell, type Shell } from './shell.ts'
 
 export interface Failure {
-  /** Zero-based line of the batch; `undefined` when the process ended there. */
+  /** Zero-based line of the batch; `undefined` when the process ended without naming it. */
   line: number | undefined
   words: string
 }
@@ -16,13 +16,16 @@ export interface Failure {
 export type Run = (command: readonly string[], input?: string) => Promise<Outcome>
 
 export interface Runner {
-  /** Never rejects for an exit code; throws `kernel` when the program is not there or takes too long. */
+  /**
+   * Does not reject for an exit code. Throws `kernel` when the program does not exist or exceeds the time
+   * limit.
+   */
   run: Run
   close(): void
 }
 
-/** As many as run at once at most times; what is opened for a rush is closed after it. */
-const keptShells = 4
+/** Shells that stay open for the next commands; a burst's other shells are closed. */
+const maxIdleShells = 4
 
 export function runner(timeoutMs: number): Runner {
   let idle: Shell[] = []
@@ -39,7 +42,7 @@ export function runner(timeoutMs: number): Runner {
         if (cannotBeRun.has(outcome.code)) throw new DriverError('kernel', outcome.stderr.trim())
         return outcome
       } finally {
-        if (shell.isAlive() && !closed && idle.length < keptShells) idle.push(shell)
+        if (shell.isAlive() && !closed && idle.length < maxIdleShells) idle.push(shell)
         else shell.close()
       }
     },
@@ -53,7 +56,7 @@ export function runner(timeoutMs: number): Runner {
 /** POSIX: not executable; not found. */
 const cannotBeRun = new Set([126, 127])
 
-/** What a batch complained about; empty when all lines did what they say. */
+/** The failures of a batch; empty when all lines succeeded. */
 export function failuresOf({ code, stderr }: Outcome): Failure[] {
   if (code === 0) return []
   const failures: Failure[] = []

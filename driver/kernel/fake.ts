@@ -1,8 +1,9 @@
 /**
- * A kernel in memory: operations change plain data and are printed as `ip` would say them.
+ * A kernel in memory: operations change plain data and are printed as `ip` would print them.
  *
- * For tests of the loop: what happened can be read (`lines`), damage done (`damage`), a refusal ordered
- * (`refuse`). It passes the same contract as the real one. A VNI and port exist once per host, as in the kernel.
+ * For tests of the loop: they read what was applied (`lines`), change the state as a person would (`damage`),
+ * and make operations fail (`refuse`). It passes the same contract suite as the real kernel. A VNI and port
+ * exist once per host, as in the kernel.
  */
 import { advance, type Contents, contentsOf, observedAt } from '../core/datapath/contents.ts'
 import type { Observed, Op } from '../core/datapath/datapath.ts'
@@ -13,24 +14,26 @@ import type { Cidr } from '../core/records.ts'
 import type { Kernel, Underlay } from './kernel.ts'
 
 export interface FakeKernel extends Kernel {
-  /** Everything that was applied, as show prints it. */
+  /** Everything that was applied, as printed by `show`. */
   lines: string[]
   /** How often each namespace was observed. */
   observations: Map<string, number>
-  /** What somebody does by hand. `undefined` removes the namespace. */
+  /** Changes a namespace as a person would. `undefined` removes it. */
   damage(namespace: string, change: (have: Observed) => Observed | undefined): void
-  /** Docker moves the container's end into its container. */
+  /** Docker moves the container end into its container. */
   take(containerEnd: string): void
-  /** It puts a macvlan child back. */
+  /** Docker puts a macvlan child back into the host's namespace. */
   putBack(namespace: string, child: string): void
-  /** The next `times` operations of this kind fail with these words; observations when the kind is `observe`. */
+  /**
+   * The next `times` operations of this kind fail with this message; observations when the kind is `observe`.
+   */
   refuse(kind: Op['op'] | 'observe', words: string, times?: number): void
 }
 
 export interface FakeKernelOptions {
   routes?: Cidr[]
   interfaces?: Underlay[]
-  /** Called before every operation: a test can hold it up. */
+  /** Called before every operation; a test can delay it. */
   before?: (op: Op) => Promise<void>
 }
 
@@ -39,7 +42,7 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
   const refusals = new Map<string, { words: string; times: number }>()
   const observations = new Map<string, number>()
   const lines: string[] = []
-  /** Port and namespace of each end that nobody has taken. */
+  /** Port and namespace of each container end that no container has. */
   const loose = new Map<string, { namespace: string; port: string }>()
 
   const mayRefuse = (kind: string, what: string): void => {
@@ -87,15 +90,18 @@ export function fakeKernel({ routes = [], interfaces = [], before }: FakeKernelO
       const found = interfaces.find((it) => it.device === bind || it.address === bind)
       if (found !== undefined) return found
       const list = interfaces.map((it) => `${it.device} ${it.address}`).join(', ')
-      throw new DriverError('invalid', `no interface is, or has an address in, ${bind}`, {
-        hint: `here are ${list}`,
+      throw new DriverError('invalid', `no interface is named ${bind} or has an address in it`, {
+        hint: `this host has ${list}`,
       })
     },
     close: async () => undefined,
   }
 }
 
-/** A container's end is made in the host's namespace, and goes with its other end, or with what it hangs on. */
+/**
+ * A container end is created in the host's namespace. It is removed with its other end, or with the device
+ * below it.
+ */
 function trackEnds(
   loose: Map<string, { namespace: string; port: string }>,
   have: Contents | undefined,
@@ -119,7 +125,7 @@ function put(namespaces: Map<string, Contents>, name: string, have: Contents | u
   else namespaces.set(name, have)
 }
 
-/** What the kernel would refuse. */
+/** Throws for what the kernel would refuse. */
 function check(namespaces: ReadonlyMap<string, Contents>, op: Op): void {
   const refuse = (words: string): never => {
     throw new DriverError('kernel', `${showOp(op)}: ${words}`)
@@ -127,7 +133,7 @@ function check(namespaces: ReadonlyMap<string, Contents>, op: Op): void {
   const have = namespaces.get(op.namespace)
   const removes = op.op.endsWith('-del')
   if (have === undefined && op.op !== 'namespace-add' && !removes)
-    refuse(`namespace ${op.namespace} is not there`)
+    refuse(`namespace ${op.namespace} does not exist`)
   if (/^((fdb|neighbour)-replace|child-add|vxlan-set)$/.test(op.op) && have?.vxlan === undefined)
     refuse('Cannot find device "vxlan1"')
   if (op.op !== 'vxlan-add') return

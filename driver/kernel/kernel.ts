@@ -1,27 +1,33 @@
 /**
  * The kernel as the datapath loop sees it: observe one network's namespace, apply operations.
  *
- * Two implementations pass one contract suite (test/fixtures/kernel-contract.ts): the real one (`ip`, `bridge`, namespaces)
- * and a fake for tests of the loop, which prints like `ip`.
+ * Two implementations pass one contract suite (test/fixtures/kernel-contract.ts): the real one (`ip`,
+ * `bridge`, namespaces), and a fake for tests of the loop, which prints like `ip`.
  */
 import type { Observed, Op } from '../core/datapath/datapath.ts'
 import type { Cidr, Ip } from '../core/records.ts'
 
 export interface Kernel {
   /**
-   * What is in the namespace now, or `undefined` when the namespace is not there. Throws `kernel` when it
-   * cannot tell: unknown is never empty.
+   * The content of the namespace, or `undefined` when the namespace does not exist. Throws `kernel` when the
+   * content cannot be determined: unknown is never empty.
    */
   observe(namespace: string): Promise<Observed | undefined>
-  /** Namespaces in the folder that carry the driver's mark (the alias of its `lo`). */
+  /** The namespaces of the folder that carry the driver's mark (the alias of their `lo`). */
   namespaces(): Promise<string[]>
-  /** Containers' ends of our links that are in the host's namespace: nobody has moved them into a container, or they are back. */
+  /**
+   * Container ends of our links that are in the host's namespace: Docker has not moved them into a container
+   * yet, or the container is gone.
+   */
   strayLinks(): Promise<string[]>
-  /** In order; throws `kernel` with the op that failed and the kernel's words. */
+  /** Applies the operations in order. Throws `kernel` with the failed operation and the kernel's message. */
   apply(ops: readonly Op[]): Promise<void>
-  /** Destinations that this host routes already, main table, default routes left out. */
+  /** Destinations in this host's main routing table, without default routes. */
   routes(): Promise<Cidr[]>
-  /** The underlay end, by interface name or by CIDR (`--bind-interface`). Throws `invalid` naming the candidates. */
+  /**
+   * The underlay interface, by its name or a CIDR that contains its address (`--bind-interface`). Throws
+   * `invalid` with the candidates.
+   */
   underlay(bind: string): Promise<Underlay>
   close(): Promise<void>
 }

@@ -1,9 +1,10 @@
 /**
- * Operations as what really runs: batches for `ip` and `bridge`, each in one namespace. Pure.
+ * Operations as the commands that are run: batches for `ip` and `bridge`, each in one namespace. Pure.
  *
- * Consecutive operations for the same tool and place share a batch, so a thousand peers cost two processes. Every
- * operation can be applied twice: a line says which refusal of the kernel means "it is so already". `ip neigh del`
- * ends the whole batch when the entry is absent (iproute2's ipneigh_modify exits), so it is made present first.
+ * Consecutive operations for the same tool and namespace share a batch, so that a thousand peers cost two
+ * processes. Every operation can be applied twice: a line names the error of the kernel that means "already
+ * done". `ip neigh del` ends the whole batch when the entry is absent (iproute2, ipneigh_modify exits), so
+ * the entry is created first.
  */
 import type { Op } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
@@ -13,24 +14,26 @@ export type Tool = 'ip' | 'bridge'
 export interface Line {
   text: string
   op: Op
-  /** A refusal with these words is none. */
-  fine?: RegExp
+  /** An error with these words is a success: the kernel is already in that state. */
+  alreadyDone?: RegExp
 }
 
 export type Step =
-  /** `where` is a namespace's path, or `host`. With `create`, the namespace is made when it is not there. */
+  /**
+   * `where` is a namespace's path, or `host`. With `create` the namespace is created when it does not exist.
+   */
   | { kind: 'batch'; tool: Tool; where: string; create: boolean; lines: Line[] }
   | { kind: 'remove'; op: Op; namespace: string }
 
-/** The alias of the namespace's `lo`: what we made, and may remove. */
+/** The alias of the namespace's `lo`. It marks what the driver has made and may remove. */
 export const mark = 'multihost'
 
 const exists = /File exists/
-/** What is not on a bridge has no entries there. */
+/** A device that is not a port of a bridge has no entries there. */
 const noPort = /Cannot find device|No such file or directory|No such device|Operation not supported/
 const absent = /Cannot find device|No such file or directory|No such device/
 
-/** `host` is the path of the host's network namespace, for the container's ends. */
+/** `host`: path of the host's network namespace, for the container ends. */
 export function stepsFor(ops: readonly Op[], host: string): Step[] {
   const steps: Step[] = []
   for (const op of ops) {
@@ -41,7 +44,7 @@ export function stepsFor(ops: readonly Op[], host: string): Step[] {
   return steps
 }
 
-/** Adds the step's lines to the last batch when both are for the same tool and place. */
+/** Adds the step's lines to the last batch if both are for the same tool and namespace. */
 function joined(last: Step | undefined, step: Step): boolean {
   if (last?.kind !== 'batch' || step.kind !== 'batch' || step.create) return false
   if (last.tool !== step.tool || last.where !== step.where) return false
@@ -51,7 +54,7 @@ function joined(last: Step | undefined, step: Step): boolean {
 
 function stepsOf(op: Op, host: string): Step[] {
   const batch = (tool: Tool, where: string, lines: Omit<Line, 'op'>[], create = false): Step => {
-    for (const { text } of lines) refuseOddCharacters(text)
+    for (const { text } of lines) checkCharacters(text)
     return { kind: 'batch', tool, where, create, lines: lines.map((line) => ({ ...line, op })) }
   }
   const { namespace } = op
@@ -65,7 +68,7 @@ function stepsOf(op: Op, host: string): Step[] {
     case 'vxlan-add':
       return [
         batch('ip', 'host', [{ text: vxlanLine(op.vxlan, namespace) }]),
-        batch('ip', namespace, op.kind === 'bridge' ? plug('vxlan1') : bare('vxlan1')),
+        batch('ip', namespace, op.kind === 'bridge' ? portOfBridge('vxlan1') : upWithoutAddress('vxlan1')),
       ]
     case 'vxlan-set':
       return [
@@ -75,23 +78,29 @@ function stepsOf(op: Op, host: string): Step[] {
         ]),
       ]
     case 'vxlan-del':
-      return [batch('ip', namespace, [{ text: 'link del vxlan1', fine: absent }])]
+      return [batch('ip', namespace, [{ text: 'link del vxlan1', alreadyDone: absent }])]
     case 'veth-add':
-      return [batch('ip', namespace, [{ text: vethLine(op, host), fine: exists }, ...plug(op.veth.port)])]
+      return [
+        batch('ip', namespace, [
+          { text: vethLine(op, host), alreadyDone: exists },
+          ...portOfBridge(op.veth.port),
+        ]),
+      ]
     case 'veth-del':
-      return [batch('ip', namespace, [{ text: `link del ${op.port}`, fine: absent }])]
+      return [batch('ip', namespace, [{ text: `link del ${op.port}`, alreadyDone: absent }])]
     case 'child-add':
-      return [batch('ip', namespace, [{ text: childLine(op, host), fine: exists }])]
+      return [batch('ip', namespace, [{ text: childLine(op, host), alreadyDone: exists }])]
     case 'child-del':
-      return [batch('ip', 'host', [{ text: `link del ${op.port}`, fine: absent }])]
+      return [batch('ip', 'host', [{ text: `link del ${op.port}`, alreadyDone: absent }])]
     case 'fdb-replace':
       return [batch('bridge', namespace, [{ text: fdbLine('replace', op) }])]
     case 'fdb-del':
       return [
         batch('bridge', namespace, [
-          { text: fdbLine('del', op), fine: absent },
-          // what br0 learnt from its traffic, or the MAC would be looked for elsewhere when it comes to this host
-          { text: `fdb del ${op.mac} dev vxlan1 master`, fine: noPort },
+          { text: fdbLine('del', op), alreadyDone: absent },
+          // The entry that br0 has learnt from traffic. With it the MAC would not be found when it comes to
+          // this host.
+          { text: `fdb del ${op.mac} dev vxlan1 master`, alreadyDone: noPort },
         ]),
       ]
     case 'neighbour-replace':
@@ -99,8 +108,8 @@ function stepsOf(op: Op, host: string): Step[] {
     case 'neighbour-del':
       return [
         batch('ip', namespace, [
-          { text: neighbourLine(op.ip, 'nud failed'), fine: absent },
-          { text: `neigh del ${op.ip} dev vxlan1`, fine: absent },
+          { text: neighbourLine(op.ip, 'nud failed'), alreadyDone: absent },
+          { text: `neigh del ${op.ip} dev vxlan1`, alreadyDone: absent },
         ]),
       ]
   }
@@ -108,25 +117,27 @@ function stepsOf(op: Op, host: string): Step[] {
 
 const namespaceLines: Omit<Line, 'op'>[] = [{ text: 'link set lo up' }, { text: `link set lo alias ${mark}` }]
 
-/** No snooping: neighbour solicitations are multicast, and nobody on an overlay sends queries. */
+/**
+ * Without snooping: neighbour solicitations are multicast, and no host on an overlay sends multicast queries.
+ */
 const bridgeLines: Omit<Line, 'op'>[] = [
-  { text: 'link add name br0 type bridge mcast_snooping 0', fine: exists },
+  { text: 'link add name br0 type bridge mcast_snooping 0', alreadyDone: exists },
   { text: 'link set br0 addrgenmode none' },
   { text: 'link set br0 up' },
 ]
 
-/** No link-local address of its own: the device only forwards. Set before `up`, which would make one. */
-function bare(device: string, more = ''): Omit<Line, 'op'>[] {
+/** Without a link-local address: the device only forwards. Set before `up`, which would create one. */
+function upWithoutAddress(device: string, more = ''): Omit<Line, 'op'>[] {
   return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device}${more} up` }]
 }
 
-function plug(device: string): Omit<Line, 'op'>[] {
-  return bare(device, ' master br0')
+function portOfBridge(device: string): Omit<Line, 'op'>[] {
+  return upWithoutAddress(device, ' master br0')
 }
 
 /**
- * Said in the host's namespace, made in the network's: the kernel keeps the UDP socket where the request came from
- * (rtnl_newlink, vxlan_newlink), and there is no half-made device to clean up after a crash.
+ * Run in the host's namespace, created in the network's: the kernel keeps the UDP socket in the namespace of
+ * the request (rtnl_newlink, vxlan_newlink), and a crash leaves no half-configured device.
  */
 function vxlanLine(vxlan: Extract<Op, { op: 'vxlan-add' }>['vxlan'], namespace: string): string {
   const { vni, port, local, mtuBytes } = vxlan
@@ -144,7 +155,7 @@ function vethLine({ veth, mtuBytes }: Extract<Op, { op: 'veth-add' }>, host: str
   )
 }
 
-/** Bridge mode: children of one device reach each other without leaving it. */
+/** Bridge mode: children of one device reach each other directly. */
 function childLine({ veth, mtuBytes }: Extract<Op, { op: 'child-add' }>, host: string): string {
   const { container, mac } = veth
   return (
@@ -161,8 +172,11 @@ function neighbourLine(ip: string, rest: string): string {
   return `neigh replace ${ip} ${rest} dev vxlan1`
 }
 
-/** A line break in a value would be a command of its own. */
-function refuseOddCharacters(text: string): void {
+/** A line break in a value would start another command. */
+function checkCharacters(text: string): void {
   if (/^[\w ./:-]+$/.test(text)) return
-  throw new DriverError('corrupt', `${JSON.stringify(text)} is not a line for ip or bridge`)
+  throw new DriverError(
+    'corrupt',
+    `${JSON.stringify(text)} has characters that ip and bridge cannot be given`,
+  )
 }

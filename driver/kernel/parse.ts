@@ -1,8 +1,8 @@
 /**
- * What `ip -j` and `bridge -j` print, validated and turned into our words. Pure.
+ * The output of `ip -j` and `bridge -j`, validated and turned into our types. Pure.
  *
- * Tolerant: only the fields that are used are named, and a link without them is simply not ours. Source:
- * iproute2's ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
+ * Tolerant: only used fields are declared, and a link without them is not ours. Source: iproute2's
+ * ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
 import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
@@ -75,7 +75,7 @@ export function observed(ipText: string, bridgeText: string): Observed {
   }
 }
 
-/** From `ip -j link show`: whether the namespace is one of ours. */
+/** From `ip -j link show`: whether the namespace carries the driver's mark. */
 export function hasMark(text: string): boolean {
   return parsed(z.array(Link), text, 'ip link').some(isMarked)
 }
@@ -86,22 +86,22 @@ export function strayLinksIn(text: string): string[] {
   return names.filter((name) => /^vxc[0-9a-f]{8}$/.test(name))
 }
 
-/** From `ip -j route show table main`; a single address is written with its length. */
+/** From `ip -j route show table main`. A single address gets its prefix length. */
 export function routesIn(text: string): Cidr[] {
   return parsed(z.array(Route), text, 'ip route')
     .map(({ dst }) => (isIp(dst) ? `${dst}/${familyOf(dst) === 6 ? 128 : 32}` : dst))
     .filter(isCidr)
 }
 
-/** From `ip -j address show`: by name, by address, or by a CIDR that holds exactly the address wanted. */
+/** From `ip -j address show`: by name, by address, or by a CIDR that contains the address. */
 export function underlayIn(text: string, bind: string): Underlay {
   const candidates = parsed(z.array(Addressed), text, 'ip address').flatMap(candidatesOf)
   const chosen = candidates.find(chooser(bind))
   if (chosen !== undefined)
     return { device: chosen.device, address: chosen.address, mtuBytes: chosen.mtuBytes }
   const list = candidates.map((it) => `${it.device} ${it.address}/${it.length}`).join(', ')
-  throw new DriverError('invalid', `no interface is, or has an address in, ${bind}`, {
-    hint: `--bind-interface takes a name, an address or a CIDR; here are ${list === '' ? 'no addresses' : list}`,
+  throw new DriverError('invalid', `no interface is named ${bind} or has an address in it`, {
+    hint: `--bind-interface takes an interface, an address or a CIDR; this host has ${list === '' ? 'no addresses' : list}`,
   })
 }
 
@@ -125,7 +125,7 @@ function chooser(bind: string): (candidate: Candidate) => boolean {
 function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {
   const data = Vxlan.safeParse(link.linkinfo?.info_data ?? {}).data
   return {
-    // a device of another type under our name: vni 0 differs from every network's
+    // A device of another type with our name: VNI 0 differs from every network's.
     vni: data?.id ?? 0,
     port: data?.port ?? 0,
     local: data?.local ?? data?.local6 ?? '',
@@ -135,7 +135,10 @@ function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {
   }
 }
 
-/** Entries of the bridge itself have no `dst`. One that leads elsewhere than the device's own port is not as we set it. */
+/**
+ * Entries of the bridge itself have no `dst`. An entry with a port, VNI or interface of its own is not as the
+ * driver sets it.
+ */
 function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
   if (entry.ifname !== 'vxlan1' || entry.dst === undefined) return []
   const altered = entry.port !== undefined || entry.vni !== undefined || entry.via !== undefined
@@ -154,6 +157,8 @@ function parsed<T>(schema: z.ZodType<T>, text: string, what: string): T {
   try {
     return schema.parse(JSON.parse(text.trim() === '' ? '[]' : text))
   } catch (cause) {
-    throw new DriverError('kernel', `${what} printed what cannot be read: ${text.slice(0, 200)}`, { cause })
+    throw new DriverError('kernel', `the output of ${what} cannot be parsed: ${text.slice(0, 200)}`, {
+      cause,
+    })
   }
 }

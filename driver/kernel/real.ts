@@ -1,10 +1,11 @@
 /**
- * The real kernel, through iproute2: one process per batch, entered into its namespace by nsenter, and started by a
- * shell that is kept.
+ * The real kernel, through iproute2: one process per batch, moved into its namespace by nsenter and started
+ * by a long-lived shell.
  *
- * Why processes and not netlink: Node has none, `ip` costs 3 ms, and what was done can be repeated by hand. A bind
- * mount made in a private mount namespace (systemd's ProtectSystem) would be seen by nobody else, so namespaces
- * are made and removed in that of PID 1. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_CHROOT and CAP_SYS_PTRACE.
+ * Processes and not netlink: Node has no netlink, `ip` costs 3 ms, and every command can be repeated by hand.
+ * A bind mount in a private mount namespace (systemd's ProtectSystem) is invisible to other processes, so
+ * namespaces are created and removed in the mount namespace of PID 1. Needs CAP_NET_ADMIN, CAP_SYS_ADMIN,
+ * CAP_SYS_CHROOT and CAP_SYS_PTRACE.
  */
 import { mkdir, open, readdir, readFile, readlink, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -20,15 +21,15 @@ import { hasMark, observed, routesIn, strayLinksIn, underlayIn } from './parse.t
 import type { Outcome } from './shell.ts'
 
 export interface RealKernelOptions {
-  /** Where the namespaces are. */
+  /** Folder of the namespaces. */
   folder?: string
-  /** The network namespace that plays the host; the driver's own when absent. */
+  /** The network namespace of the host; the driver's own when absent. */
   hostNamespace?: string
-  /** The mount namespace that everybody sees, PID 1's. */
+  /** The mount namespace that all processes see: PID 1's. */
   mountNamespace?: string
-  /** Bound of one process. */
+  /** Limit of one process. */
   timeoutMs?: number
-  /** After every change, with its words. */
+  /** Called after every change, with its commands. */
   changed?: (what: string) => void
 }
 
@@ -48,30 +49,32 @@ export function realKernel({
     changed,
   }
   const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
-  const host1 = async (args: string): Promise<string> =>
+  const runOnHost = async (args: string): Promise<string> =>
     text(await run([...host, 'ip', '-j', ...args.split(' ')]))
 
   return {
     observe: (namespace) => observe(machine, namespace),
     namespaces: () => marked(machine, folder),
-    strayLinks: async () => strayLinksIn(await host1('link show')),
+    strayLinks: async () => strayLinksIn(await runOnHost('link show')),
     async apply(ops) {
       for (const step of stepsFor(ops, hostPath)) await perform(machine, step)
     },
     async routes() {
-      const texts = await Promise.all(['-4', '-6'].map((family) => host1(`${family} route show table main`)))
+      const texts = await Promise.all(
+        ['-4', '-6'].map((family) => runOnHost(`${family} route show table main`)),
+      )
       return texts.flatMap(routesIn)
     },
-    underlay: async (bind) => underlayIn(await host1('address show'), bind),
+    underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
     close: async () => close(),
   }
 }
 
 interface Machine {
   run: Run
-  /** What to put before a command that is to run there. */
+  /** Prefix of a command that runs in that namespace. */
   enter(where: string): string[]
-  /** What to put before a command that mounts or unmounts. */
+  /** Prefix of a command that mounts or unmounts. */
   mounts(): Promise<string[]>
   changed(what: string): void
 }
@@ -83,7 +86,7 @@ async function observe({ run, enter }: Machine, namespace: string): Promise<Obse
       run([...enter(namespace), 'ip', '-j', '-d', '-batch', '-'], 'link show\nneigh show\n'),
       run([...enter(namespace), 'bridge', '-j', 'fdb', 'show']),
     ])
-    // the table changed while it was read; what was printed may have holes
+    // The table changed while it was read: the output may be incomplete.
     const torn = /interrupted/.test(ip.stderr + bridge.stderr)
     if (!torn) return observed(text(ip), text(bridge))
     if (attempt === 5) throw new DriverError('kernel', `${namespace}: ${ip.stderr}${bridge.stderr}`)
@@ -103,7 +106,7 @@ async function marked(machine: Machine, folder: string): Promise<string[]> {
 async function isOurs({ run, enter }: Machine, path: string): Promise<boolean> {
   if (!(await isNamespace(path))) return false
   const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'lo'])
-  // one that cannot be looked into is not known to be ours
+  // A namespace that cannot be read is not treated as ours.
   return code === 0 && hasMark(stdout)
 }
 
@@ -116,8 +119,8 @@ async function perform(machine: Machine, step: Step): Promise<void> {
     await touch(where)
     return batch(machine, [...(await machine.mounts()), 'unshare', `--net=${where}`, tool], step)
   }
-  const needed = lines.find((line) => !line.fine?.test('No such file or directory'))
-  if (needed !== undefined) throw refused(needed.op, `namespace ${where} is not there`)
+  const needed = lines.find((line) => !line.alreadyDone?.test('No such file or directory'))
+  if (needed !== undefined) throw refused(needed.op, `namespace ${where} does not exist`)
 }
 
 type Batch = Extract<Step, { kind: 'batch' }>
@@ -135,13 +138,16 @@ async function runBatch(machine: Machine, command: string[], { where, lines }: B
   for (const failure of failuresOf(outcome)) {
     if (failure.line === undefined) return narrow(machine, where, lines, failure, command.at(-1) ?? 'ip')
     const line = lines[failure.line]
-    if (line === undefined || line.fine?.test(failure.words)) continue
-    if (line.op.op === 'vxlan-add' && (await isThere(machine, line.op, failure.words))) continue
+    if (line === undefined || line.alreadyDone?.test(failure.words)) continue
+    if (line.op.op === 'vxlan-add' && (await alreadyExists(machine, line.op, failure.words))) continue
     throw refused(line.op, failure.words)
   }
 }
 
-/** The process ended at a line it does not name: find it by halves. Lines before it are applied again, which changes nothing. */
+/**
+ * The process ended at a line that it does not name: find the line by halving. Lines before it are applied
+ * again, which changes nothing.
+ */
 async function narrow(
   machine: Machine,
   where: string,
@@ -152,7 +158,7 @@ async function narrow(
   const [first] = lines
   if (first === undefined) return
   if (lines.length === 1) {
-    if (first.fine?.test(failure.words)) return
+    if (first.alreadyDone?.test(failure.words)) return
     throw refused(first.op, failure.words)
   }
   const middle = Math.ceil(lines.length / 2)
@@ -168,8 +174,8 @@ async function narrow(
   }
 }
 
-/** The kernel says that it exists: ours, as wanted, is what we came for. */
-async function isThere(
+/** The kernel reports that the device exists. If it is ours and as wanted, that is a success. */
+async function alreadyExists(
   machine: Machine,
   op: Extract<Op, { op: 'vxlan-add' }>,
   words: string,
@@ -190,13 +196,17 @@ find it with 'ip -d link show type vxlan', here and in the namespaces under ${di
 }
 
 /**
- * The VXLAN device goes first, by itself: a namespace ends some time after its last user, and until then the VNI
- * would be taken.
+ * The VXLAN device is removed first: a namespace ends some time after its last user, and until then its VNI
+ * stays in use.
  */
 async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind: 'remove' }>): Promise<void> {
   if (!(await isNamespace(namespace))) return
   if (!(await isOurs(machine, namespace))) {
-    throw refused(op, `${namespace} has not the driver's mark`, 'remove it by hand if it is not needed')
+    throw refused(
+      op,
+      `the namespace ${namespace} does not carry the driver's mark`,
+      'remove it by hand if it is not needed',
+    )
   }
   await perform(
     machine,
@@ -208,14 +218,14 @@ async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind:
   machine.changed(`netns del ${namespace}`)
 }
 
-/** True when a network namespace is mounted there, and not only its empty file. */
+/** True when a network namespace is mounted there, not only its empty file. */
 async function isNamespace(path: string): Promise<boolean> {
   const nsfs = 0x6e736673
   try {
     return (await statfs(path)).type === nsfs
   } catch (cause) {
     if (isAbsent(cause)) return false
-    throw new DriverError('kernel', `${path} cannot be looked at`, { cause })
+    throw new DriverError('kernel', `${path} cannot be examined`, { cause })
   }
 }
 
@@ -224,7 +234,7 @@ async function touch(path: string): Promise<void> {
     await mkdir(dirname(path), { recursive: true })
     await (await open(path, 'a', 0o444)).close()
   } catch (cause) {
-    throw new DriverError('kernel', `${path} cannot be made`, { cause })
+    throw new DriverError('kernel', `${path} cannot be created`, { cause })
   }
 }
 
@@ -237,13 +247,13 @@ async function entriesOf(folder: string): Promise<string[]> {
   }
 }
 
-/** Empty where the driver is in that mount namespace itself. */
+/** Empty when the driver is in that mount namespace itself. */
 async function mountsPrefix(common: string): Promise<string[]> {
   try {
     const [own, theirs] = await Promise.all([readlink('/proc/self/ns/mnt'), readlink(common)])
     return own === theirs ? [] : ['nsenter', `--mount=${common}`]
   } catch (cause) {
-    // a namespace bound in a private copy would end, with all traffic in it, when the driver ends
+    // A namespace that is mounted in a private copy would end with the driver, and all its traffic.
     if (!(await isPrivateCopy())) return []
     throw new DriverError(
       'kernel',

@@ -1,9 +1,10 @@
 /**
- * A shell that is kept, and runs one command after the other.
+ * A long-lived shell that runs one command after the other.
  *
- * fork(2) copies the page tables of the whole process, and stops it meanwhile: for a driver of 80 MB that costs more
- * than what `ip` then does. A shell is small. It gets the command as a line and its input as a here-document, and
- * prints a mark on both outputs when the command has ended. It ends with its driver, by the end of its input.
+ * fork(2) copies the page tables of the calling process and stops it meanwhile: for a driver of 80 MB that
+ * costs more than `ip` itself. A shell is small. It gets the command as a line and its input as a
+ * here-document, and prints a mark on both outputs when the command has ended. The shell ends with the
+ * driver, when its input is closed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -18,7 +19,8 @@ export interface Outcome {
 
 export interface Shell {
   /**
-   * One at a time. Throws `kernel` when the shell ended with it, be it for the bound; it is of no use then.
+   * One command at a time. Throws `kernel` when the shell ended during the command, or was ended at the time
+   * limit; the shell cannot be used afterwards.
    */
   run(command: readonly string[], input: string, timeoutMs: number): Promise<Outcome>
   isAlive(): boolean
@@ -27,26 +29,27 @@ export interface Shell {
 
 export function openShell(): Shell {
   const mark = `end-of-${randomUUID()}`
-  // a group of its own, so that a command that takes too long ends with it
+  // A process group of its own, so that a command that exceeds its limit ends with the shell.
   const child = spawn('sh', [], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
   let ended: string | undefined
-  let job: { tell(): void; fail(error: DriverError): void } | undefined
+  let job: { check(): void; fail(error: DriverError): void } | undefined
   const end = (why: string): void => {
     ended ??= why
     job?.fail(new DriverError('kernel', ended))
   }
   child.on('error', ({ message }) => end(`sh: ${message}`))
-  // too many open files: there is a process object, and nothing else
-  if (child.stdout === undefined) throw new DriverError('kernel', 'sh cannot be started: no pipe to it')
+  // With too many open files there is a process object without pipes.
+  if (child.stdout === undefined)
+    throw new DriverError('kernel', 'sh cannot be started: the process has no pipes (too many open files?)')
   const parts = [child, child.stdin, child.stdout, child.stderr] as unknown as (ChildProcess | Socket)[]
-  const stdout = collect(child.stdout, new RegExp(`${mark} (\\d+)\\.$`), () => job?.tell())
-  const stderr = collect(child.stderr, new RegExp(`${mark}$`), () => job?.tell())
+  const stdout = collect(child.stdout, new RegExp(`${mark} (\\d+)\\.$`), () => job?.check())
+  const stderr = collect(child.stderr, new RegExp(`${mark}$`), () => job?.check())
   child.on('close', (code, signal) => {
     const words = stderr.take().text.trim()
     end(`the shell that runs ip and bridge ended (${signal ?? code})${words && `: ${words}`}`)
   })
-  child.stdin.on('error', () => undefined) // its end is told by `close`
-  for (const part of parts) part.unref() // an idle shell keeps nobody
+  child.stdin.on('error', () => undefined) // `close` reports the end
+  for (const part of parts) part.unref() // an idle shell does not keep the driver running
 
   return {
     async run(command, input, timeoutMs) {
@@ -54,23 +57,23 @@ export function openShell(): Shell {
       for (const part of parts) part.ref()
       const giveUp = (): void => {
         if (job === undefined) return
-        end(`${command.join(' ')} was ended (bound: ${timeoutMs} ms)`)
+        end(`${command.join(' ')} was ended after ${timeoutMs} ms`)
         const runs = child.exitCode === null && child.signalCode === null
         if (child.pid !== undefined && runs) process.kill(-child.pid, 'SIGKILL')
       }
-      // After a standstill of the driver the answer may lie in the pipe: that is read first.
+      // After a pause of the driver the answer may be waiting in the pipe: it is read first.
       let late: NodeJS.Immediate | undefined
       const bound = setTimeout(() => {
         late = setImmediate(giveUp)
       }, timeoutMs)
       try {
         return await new Promise<Outcome>((resolve, fail) => {
-          const tell = (): void => {
+          const check = (): void => {
             if (!stdout.isComplete() || !stderr.isComplete()) return
             const { text, match } = stdout.take()
             resolve({ code: Number(match?.[1]), stdout: text, stderr: stderr.take().text })
           }
-          job = { tell, fail }
+          job = { check, fail }
           child.stdin.write(script(command, input, mark))
         })
       } finally {
@@ -97,7 +100,7 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** What a stream has brought since it was last taken, until its end matches. */
+/** The output of a stream since it was last taken, complete when its end matches. */
 function collect(stream: NodeJS.ReadableStream, end: RegExp, complete: () => void) {
   let chunks: Buffer[] = []
   let tail = Buffer.alloc(0) // the mark may come in pieces
@@ -111,8 +114,11 @@ function collect(stream: NodeJS.ReadableStream, end: RegExp, complete: () => voi
   return {
     isComplete: () => found !== null,
     take() {
-      const [text, match] = [Buffer.concat(chunks).toString('utf8'), found]
-      ;[chunks, tail, found] = [[], Buffer.alloc(0), null]
+      const text = Buffer.concat(chunks).toString('utf8')
+      const match = found
+      chunks = []
+      tail = Buffer.alloc(0)
+      found = null
       return { text: text.slice(0, text.length - (match?.[0].length ?? 0)), match }
     },
   }

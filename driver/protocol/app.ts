@@ -1,9 +1,10 @@
 /**
- * Docker's plugin protocol over HTTP: every request gets an answer, in time, and every error in Docker's two words.
+ * Docker's plugin protocol over HTTP: every request is answered in time, and every error in both of Docker's
+ * fields.
  *
- * Network drivers say `Err`, IPAM drivers `Error`, and the engine shows the text of a non-200 answer to whoever typed
- * the command: both are always sent. The engine sets no timeout of its own, so a handler that hung would hang dockerd.
- * Source: moby v28.5.2, pkg/plugins/client.go.
+ * Network drivers answer `Err`, IPAM drivers `Error`, and the engine shows the body of a non-200 answer to
+ * the person who typed the command: so both fields are always sent. The engine has no timeout of its own: a
+ * handler that never answers would block dockerd. Source: moby v28.5.2, pkg/plugins/client.go.
  */
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -18,26 +19,26 @@ export interface Call {
   method: string
   outcome: 'ok' | ErrorCode
   durationMs: number
-  /** As it was thrown, for the log. */
+  /** The error, for the log. */
   error?: DriverError
 }
 
 export interface AppOptions {
   verbs: Verbs
-  /** No call takes longer. */
-  boundMs?: number
+  /** Time limit of a call. */
+  limitMs?: number
   onCall?(call: Call): void
 }
 
 const maxBodyBytes = 1024 * 1024
 
-export function pluginApp({ verbs, boundMs = 1000 * answerWithinS.usual, onCall }: AppOptions): Hono {
+export function pluginApp({ verbs, limitMs = 1000 * answerWithinS.usual, onCall }: AppOptions): Hono {
   const app = new Hono()
   app.use(bodyLimit({ maxSize: maxBodyBytes, onError: (c) => refuse(c, 413, tooLarge()) }))
   for (const route of routes(verbs)) {
     app.post(`/${route.method}`, async (c) => {
       const start = performance.now()
-      const outcome = await attempt(route, () => c.req.text(), boundMs)
+      const outcome = await attempt(route, () => c.req.text(), limitMs)
       const durationMs = performance.now() - start
       if (!(outcome instanceof DriverError)) {
         onCall?.({ method: route.method, outcome: 'ok', durationMs })
@@ -55,30 +56,30 @@ export function pluginApp({ verbs, boundMs = 1000 * answerWithinS.usual, onCall 
 async function attempt(
   route: Route,
   text: () => Promise<string>,
-  boundMs: number,
+  limitMs: number,
 ): Promise<object | DriverError> {
   const giveUp = new AbortController()
   let timer: NodeJS.Timeout | undefined
-  const bound = new Promise<never>((_, reject) => {
+  const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const error = late(route.method, boundMs)
+      const error = late(route.method, limitMs)
       giveUp.abort(error)
       reject(error)
-    }, boundMs)
+    }, limitMs)
   })
   try {
     const work = async () =>
       route.run(route.bodiless ? undefined : parse(route.method, await text()), giveUp.signal)
-    return await Promise.race([work(), bound])
+    return await Promise.race([work(), limit])
   } catch (error) {
-    return error instanceof ZodError ? notOfSchema(route.method, error) : asDriverError(error)
+    return error instanceof ZodError ? schemaError(route.method, error) : asDriverError(error)
   } finally {
     clearTimeout(timer)
   }
 }
 
 function parse(method: string, text: string): unknown {
-  if (text.trim() === '') throw bodyLost(method)
+  if (text.trim() === '') throw bodyMissing(method)
   try {
     return JSON.parse(text)
   } catch (cause) {
@@ -86,13 +87,13 @@ function parse(method: string, text: string): unknown {
   }
 }
 
-/** What was read of a request once, the engine does not send again when the connection breaks. */
-function bodyLost(method: string): DriverError {
-  const why = 'multihost was restarted before it had answered Docker'
+/** The engine does not send a body again that was read once when the connection breaks. */
+function bodyMissing(method: string): DriverError {
+  const why = 'multihost was restarted before it answered Docker'
   return new DriverError('invalid', `${why}, and ${method} was not done`, { hint: 'try again' })
 }
 
-/** 404 is kept for unknown paths: the engine takes it for a method that a driver does not have. */
+/** 404 is only for unknown paths: the engine takes it for a method that the driver does not have. */
 const statusOf: Record<ErrorCode, ContentfulStatusCode> = {
   invalid: 400,
   'not-found': 400,
@@ -110,7 +111,7 @@ function refuse(c: Context, status: ContentfulStatusCode, error: DriverError): R
   return c.json({ Err: error.line, Error: error.line }, status)
 }
 
-function notOfSchema(method: string, error: ZodError): DriverError {
+function schemaError(method: string, error: ZodError): DriverError {
   const [issue] = error.issues
   const where = issue === undefined || issue.path.length === 0 ? 'the body' : issue.path.join('.')
   return new DriverError('invalid', `${method}: ${where}: ${issue?.message ?? 'not as expected'}`, {
@@ -118,16 +119,16 @@ function notOfSchema(method: string, error: ZodError): DriverError {
   })
 }
 
-function late(method: string, boundMs: number): DriverError {
-  return new DriverError('unavailable', `${method} was not done within ${boundMs / 1000} s`, {
-    hint: "see 'multihost status' on this host",
+function late(method: string, limitMs: number): DriverError {
+  return new DriverError('unavailable', `${method} was not finished within ${limitMs / 1000} s`, {
+    hint: "'multihost status' on this host may show the reason",
   })
 }
 
 function tooLarge(): DriverError {
-  return new DriverError('invalid', `the request is larger than ${maxBodyBytes / 1024 / 1024} MiB`)
+  return new DriverError('invalid', `the request exceeds ${maxBodyBytes / 1024 / 1024} MiB`)
 }
 
 function unknownPath(method: string, path: string): DriverError {
-  return new DriverError('not-found', `there is no ${method} ${path.slice(0, 200)} here`)
+  return new DriverError('not-found', `unknown request: ${method} ${path.slice(0, 200)}`)
 }

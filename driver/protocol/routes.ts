@@ -1,20 +1,21 @@
 /**
- * Docker's two plugin interfaces as a table: path, schema, what is called, what is answered.
+ * Docker's two plugin interfaces as a table: path, schema, verb, answer.
  *
- * Scope is `local`: cluster stores went from the engine in v23, and what is `global` is handed to Swarm. Our IPAM
- * needs no replay after a restart, since the store remembers. The networks that GwAllocCheck asks about all want a
- * gateway address: it is what documentation and people expect in `docker network inspect`.
+ * The scope is `local`: the engine has had no cluster store since v23, and networks of scope `global` are
+ * handed to Swarm. The IPAM driver needs no replay after a restart, since the store keeps its state.
+ * GwAllocCheck answers that every network wants a gateway address, as documentation and people expect in
+ * `docker network inspect`.
  */
 import type { z } from 'zod'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from '../verbs/verbs.ts'
 import * as schema from './schemas.ts'
 
 export interface Route {
-  /** `NetworkDriver.Join`; the path is this behind a slash. */
+  /** `NetworkDriver.Join`; the path is a slash and this. */
   method: string
-  /** The body may be missing: these carry none. */
+  /** The request has no body. */
   bodiless: boolean
-  /** Throws a ZodError, or whatever the verb throws. */
+  /** Throws a ZodError, or the error of the verb. */
   run(body: unknown, signal: AbortSignal): Promise<object>
 }
 
@@ -46,10 +47,10 @@ function networkRoutes(verbs: Verbs): Route[] {
       await verbs.deleteNetwork(NetworkID, signal)
       return {}
     }),
-    // Swarm managers ask these of drivers of global scope, which we are not; nothing is what we do for them.
+    // Swarm managers call these for drivers of scope global. Ours has scope local: nothing to do.
     route('NetworkDriver.AllocateNetwork', schema.networkRef, async () => ({ Options: {} })),
     route('NetworkDriver.FreeNetwork', schema.networkRef, async () => ({})),
-    // Swarm's own discovery of nodes: ours come from the store.
+    // Swarm's discovery of nodes. Our hosts come from the store.
     route('NetworkDriver.DiscoverNew', schema.discovery, async () => ({})),
     route('NetworkDriver.DiscoverDelete', schema.discovery, async () => ({})),
   ]
@@ -61,7 +62,7 @@ function endpointRoutes(verbs: Verbs): Route[] {
       const { Address, AddressIPv6, MacAddress } = body.Interface ?? {}
       const ask = { ...refOf(body), ...given({ v4: Address, v6: AddressIPv6, mac: MacAddress }) }
       const mac = await verbs.createEndpoint(ask, signal)
-      // A field that was set already must not be answered: the engine takes it for a change.
+      // A field that the request contains must not be answered: the engine takes it for a change.
       return MacAddress === undefined ? { Interface: { MacAddress: mac } } : {}
     }),
     route('NetworkDriver.DeleteEndpoint', schema.endpointRef, async (body, signal) => {
@@ -72,14 +73,14 @@ function endpointRoutes(verbs: Verbs): Route[] {
     route('NetworkDriver.Join', schema.endpointRef, async (body, signal) => {
       const { device, internal } = await verbs.join(refOf(body), signal)
       const InterfaceName = { SrcName: device, DstPrefix: 'eth' }
-      // No Gateway: then the engine adds docker_gwbridge, for NAT and -p.
+      // Without a Gateway the engine adds docker_gwbridge, for NAT and -p.
       return internal ? { InterfaceName, DisableGatewayService: true } : { InterfaceName }
     }),
     route('NetworkDriver.Leave', schema.endpointRef, async (body, signal) => {
       await verbs.leave(refOf(body), signal)
       return {}
     }),
-    // Ports are published by docker_gwbridge.
+    // docker_gwbridge publishes the ports.
     route('NetworkDriver.ProgramExternalConnectivity', schema.endpointRef, async () => ({})),
     route('NetworkDriver.RevokeExternalConnectivity', schema.endpointRef, async () => ({})),
   ]

@@ -1,13 +1,13 @@
 /**
  * Docker's requests, in Docker's spelling.
  *
- * Go writes an empty map, list or pointer as `null` or leaves it out, and older engines know fewer fields: whatever
- * can be absent is optional here, and unknown fields are let through. Sources: moby v28.5.2,
+ * Go writes an empty map, list or pointer as `null` or omits it, and older engines have fewer fields: every
+ * field that can be absent is optional here, and unknown fields are accepted. Sources: moby v28.5.2,
  * libnetwork/drivers/remote/api and libnetwork/ipams/remote/api.
  */
 import * as z from 'zod'
 
-/** Part of the store's keys and of device names. Docker's are 64 hex digits. */
+/** Used in the store's keys and in device names. Docker's ids are 64 hex digits. */
 const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')
 const text = z.string().max(1024)
 const optionalText = text.nullish().transform((value) => (value === null || value === '' ? undefined : value))

@@ -1,8 +1,9 @@
 /**
- * A root-only unix socket with an HTTP application behind it.
+ * A root-only unix socket with an HTTP application.
  *
- * The file of a driver that was killed is replaced, a live driver's never. Idle connections are not closed: the
- * engine keeps them, and would send a request into one that is just going, then repeat it with an empty body.
+ * The socket file of a driver that was killed is replaced, a live driver's never. Idle connections stay open:
+ * the engine keeps them, and would send a request into one that is being closed, then repeat it with an empty
+ * body.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -13,23 +14,24 @@ import type { Hono } from 'hono'
 import { DriverError } from '../core/errors.ts'
 
 export interface Listener {
-  /** Takes no further request; resolves when those under way are answered. */
+  /** Accepts no further request. Resolves when the running ones are answered. */
   close(): Promise<void>
 }
 
-/** Throws `taken` when somebody answers on the socket. */
+/** Throws `taken` when a process answers on the socket. */
 export async function checkFree(path: string): Promise<void> {
   if (await answers(path)) throw inUse(path)
 }
 
-/** Throws `taken` when somebody answers on the socket. */
+/** Throws `taken` when a process answers on the socket. */
 export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<Listener> {
   await mkdir(dirname(path), { recursive: true })
   await checkFree(path)
   await rm(path, { force: true })
   const answer = getRequestListener(app.fetch)
   const server = createServer((request, response) => {
-    // On a unix socket it means nothing, and engine 20.10 says the path of the socket, which is no valid name.
+    // On a unix socket the header has no meaning, and engine 20.10 sends the socket's path, which is not a
+    // valid host name.
     request.headers.host = 'localhost'
     return answer(request, response)
   })
@@ -41,7 +43,7 @@ export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<L
 async function listen(server: Server, path: string, mode: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    // The socket is made within this call, and is private from its first moment; chmod then opens it as asked.
+    // The socket is created within this call and is private from the start; chmod then opens it as requested.
     const mask = process.umask(0o177)
     server.listen(path, resolve)
     process.umask(mask)
@@ -51,7 +53,7 @@ async function listen(server: Server, path: string, mode: number): Promise<void>
 
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    // A connection that is answered after this moment turns idle and would be kept.
+    // A connection whose request is answered from now on becomes idle and would stay open.
     const sweep = setInterval(() => server.closeIdleConnections(), 20)
     server.close(() => {
       clearInterval(sweep)
@@ -73,7 +75,7 @@ function answers(path: string): Promise<boolean> {
 }
 
 function inUse(path: string): DriverError {
-  return new DriverError('taken', `another driver answers on ${path}`, {
+  return new DriverError('taken', `another driver is running: it answers on ${path}`, {
     hint: 'stop it (systemctl stop multihost), or choose another path with --socket',
   })
 }

@@ -1,4 +1,6 @@
-/** A store whose failures are counted, by code; for metrics. */
+/**
+ * Counts a store's failures by error code, for metrics.
+ */
 import { asDriverError } from '../core/errors.ts'
 import type { Store } from './store.ts'
 

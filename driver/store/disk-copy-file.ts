@@ -1,10 +1,10 @@
 /**
- * The last snapshot on disk, so that a driver which starts while Consul is away knows its networks.
+ * The file of the disk copy: a header that names the store, then one JSON line per record. A later line of a
+ * key replaces an earlier one.
  *
- * Line by line: which store it is of, then a record per line, later lines counting. What changes is appended, so that
- * a change costs what changed; when half of the lines are out of date the file is written anew, beside, and renamed.
- * At most once in a while, without fsync: after a crash an older copy is as good, since a copy is only ever believed
- * until Consul answers. A last line that was not written to its end is left out.
+ * Changes are appended, so that a save costs what changed. When more than half of the lines are outdated, the
+ * file is written anew under another name and renamed. Saves are not fsynced: after a crash an older copy
+ * serves as well, because the copy is used only until Consul answers. An incomplete last line is ignored.
  */
 import { appendFile, constants, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -16,39 +16,43 @@ import { checkRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
 
 const headLine = z.object({ format: z.literal(2), store: z.string() })
-/** Without an index: the record is gone. */
+/** Table, key, index, value. Without an index the record is deleted. */
 const recordLine = z.tuple([z.enum(tables), z.string(), z.number().optional(), z.unknown().optional()])
 
 export interface DiskCopyFile {
-  /** Brings the file to what the snapshot says of these keys. */
+  /** Writes the current state of the changed keys. */
   save(snapshot: Snapshot, changed: Iterable<ChangedKey>): Promise<void>
 }
 
-/** Lines beyond the records themselves that are always allowed. */
-const slackLines = 1000
+/** Outdated lines that are always allowed. */
+const allowedOutdatedLines = 1000
 const linesPerWrite = 500
 
 export function openDiskCopyFile(path: string, store: string): DiskCopyFile {
-  /** Of the file, when it is one of ours. */
+  /** Lines in the file; undefined while its content is unknown. */
   let lines: number | undefined
   return {
     async save(snapshot, changed) {
-      const had = lines
-      const fresh = [...changed].map((at) => line(snapshot, at))
-      const appends = had !== undefined && had + fresh.length <= 2 * sizeOf(snapshot) + slackLines
-      // After a failure nobody knows what is in the file: then it is written anew.
+      const before = lines
+      const changes = [...changed].map((at) => line(snapshot, at))
+      const appends =
+        before !== undefined && before + changes.length <= 2 * sizeOf(snapshot) + allowedOutdatedLines
+      // After a failure the content of the file is unknown: the next save writes it anew.
       lines = undefined
-      if (appends) await appendFile(path, fresh.join(''), { flag: appendOnly })
+      if (appends) await appendFile(path, changes.join(''), { flag: appendOnly })
       else await writeAnew(path, store, snapshot)
-      lines = appends ? had + fresh.length : sizeOf(snapshot)
+      lines = appends ? before + changes.length : sizeOf(snapshot)
     },
   }
 }
 
-/** Without O_CREAT: a file that somebody removed would begin in the middle. */
+/** Without O_CREAT: a file that was deleted meanwhile must not begin in the middle. */
 const appendOnly = constants.O_WRONLY | constants.O_APPEND
 
-/** In pieces: a large one would hold up everything else. The snapshot stays as it is meanwhile. */
+/**
+ * Written in pieces, so that a large snapshot does not block the event loop. The snapshot is immutable
+ * meanwhile.
+ */
 async function writeAnew(path: string, store: string, snapshot: Snapshot): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const file = await open(`${path}.new`, 'w', 0o600)
@@ -78,14 +82,17 @@ function sizeOf(snapshot: Snapshot): number {
   return tables.reduce((sum, table) => sum + snapshot[table].size, 0)
 }
 
-/** Undefined when there is no copy, or one of another store. Throws when it cannot be read. */
+/**
+ * The saved snapshot. Undefined without a copy, or when the copy is of another store. Throws when the file
+ * cannot be read.
+ */
 export async function readDiskCopyFile(path: string, store: string): Promise<Snapshot | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
   if (text === undefined) return undefined
-  // What stands behind the last line break was not written to its end.
+  // A last line without a line feed is incomplete.
   const [head = '', ...rest] = text.split('\n').slice(0, -1)
   if (headLine.parse(JSON.parse(head)).store !== store) return undefined
   return applyDeltas(emptySnapshot(), rest.flatMap(deltaIn))
@@ -95,11 +102,13 @@ function deltaIn(text: string): AnyDelta[] {
   const [table, key, index, value] = recordLine.parse(JSON.parse(text))
   if (index === undefined) return [{ table, key, record: undefined }]
   const known = checked(table, key, value)
-  // The value was checked against the schema of the table that stands beside it.
+  // The value was checked against the schema of `table`.
   return known === undefined ? [] : [{ table, key, record: { index, value: known } } as AnyDelta]
 }
 
-/** Undefined for a value of another version's schema: Consul will say what it is now. */
+/**
+ * Undefined for a value that does not match the schema of this version: Consul will deliver the current one.
+ */
 function checked(table: Table, key: string, value: unknown): unknown {
   try {
     return checkRecord(table, key, value)
@@ -109,7 +118,7 @@ function checked(table: Table, key: string, value: unknown): unknown {
   }
 }
 
-/** Saves at most once in `everyMs`; the last change is always saved, at the latest by `flush`. */
+/** Saves at most once in `everyMs`. The last change is always saved, by `flush` at the latest. */
 export function createSaver(
   options: { everyMs: number; failed: (error: unknown) => void },
   save: () => Promise<void>,

@@ -1,5 +1,6 @@
 /**
- * The copy of the snapshot on disk as the store uses it: believed at start, kept up to date afterwards.
+ * The store's copy of the snapshot on disk: read when the driver starts, kept current afterwards. It is what
+ * a driver knows that starts while Consul does not answer.
  */
 import type { Snapshot } from '../core/records.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
@@ -7,9 +8,11 @@ import type { Log } from '../log.ts'
 import { createSaver, openDiskCopyFile, readDiskCopyFile } from './disk-copy-file.ts'
 import type { ChangedKey } from './store.ts'
 
-export interface Copy {
+export interface DiskCopy {
+  /** As it was read; empty when there is no copy. */
   snapshot: Snapshot
-  touch(snapshot: Snapshot, keys: readonly ChangedKey[]): void
+  /** Records that these keys changed; they are saved within `saveEveryMs`. */
+  update(snapshot: Snapshot, keys: readonly ChangedKey[]): void
   flush(): Promise<void>
 }
 
@@ -22,27 +25,27 @@ export async function openDiskCopy(
   { diskPath, saveEveryMs = 1000 }: CopyOptions,
   store: string,
   log: Log,
-): Promise<Copy> {
+): Promise<DiskCopy> {
   if (diskPath === undefined) {
-    return { snapshot: emptySnapshot(), touch: () => undefined, flush: async () => undefined }
+    return { snapshot: emptySnapshot(), update: () => undefined, flush: async () => undefined }
   }
-  const known = await readDiskCopyFile(diskPath, store).catch((error) => {
-    log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is left out')
+  const saved = await readDiskCopyFile(diskPath, store).catch((error) => {
+    log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is ignored')
     return undefined
   })
-  const disk = openDiskCopyFile(diskPath, store)
-  let current = known ?? emptySnapshot()
+  const file = openDiskCopyFile(diskPath, store)
+  let current = saved ?? emptySnapshot()
   let changed = new Map<string, ChangedKey>()
   const failed = (error: unknown): void =>
-    log.error({ err: error, path: diskPath }, 'no copy of the store was saved')
+    log.error({ err: error, path: diskPath }, 'the copy of the store on disk cannot be written')
   const saver = createSaver({ everyMs: saveEveryMs, failed }, () => {
     const keys = changed.values()
     changed = new Map()
-    return disk.save(current, keys)
+    return file.save(current, keys)
   })
   return {
     snapshot: current,
-    touch(snapshot, keys) {
+    update(snapshot, keys) {
       current = snapshot
       for (const at of keys) changed.set(`${at.table}/${at.key}`, at)
       saver.touch()

@@ -1,8 +1,9 @@
 /**
- * The store in memory, for tests of everything above it: several stores of one cluster see each other's commits.
+ * The store in memory, for tests: several stores of one cluster see each other's commits.
  *
- * As strict as Consul: the same checks of keys and values, indexes that only grow, other stores told later than
- * the one that commits. `away` makes the cluster what Consul is while it cannot be reached.
+ * It is as strict as Consul: the same checks of keys and values, indexes that only grow, and other stores are
+ * notified later than the store that commits. With `away` set, every call fails as if Consul could not be
+ * reached.
  */
 import { randomUUID } from 'node:crypto'
 import { setImmediate as later } from 'node:timers/promises'
@@ -17,9 +18,9 @@ import type { ChangedKey, Store } from './store.ts'
 
 export interface MemoryCluster {
   open(host: HostName, log?: Log): Store
-  /** While true, nothing is answered. */
+  /** While true, every call fails with `unavailable`. */
   away: boolean
-  /** As somebody does it by hand; stores notice when they read. */
+  /** Writes a value as a person would with Consul's CLI; stores notice when they read. */
   put(table: RawRecord['table'], key: string, text: string): void
 }
 
@@ -64,18 +65,18 @@ export function createMemoryCluster(): MemoryCluster {
   }
 }
 
-/** A store of its own, for tests of one host. */
+/** A cluster with one store, for tests of one host. */
 export function createMemoryStore(host: HostName = 'net-1'): Store {
   return createMemoryCluster().open(host)
 }
 
 function open(shared: Shared, host: HostName, log: Log = silentLog): Store {
-  const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
+  const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store threw an error')
   const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
   const mirror = createMirror(emptySnapshot(), {
     changed: listeners.notify,
-    corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
+    corrupt: (error) => log.error({ err: error }, 'a value in the store is invalid and is ignored'),
   })
   const member = { mirror, missed: false, becameFresh: freshness.notify }
   const id = `${host}-${randomUUID()}`

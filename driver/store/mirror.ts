@@ -1,10 +1,11 @@
 /**
- * This host's copy of the records, brought forward by three sources that overtake each other.
+ * This host's copy of the records, updated from three sources that overtake each other.
  *
- * Own commits are in it as soon as Consul has answered, before the watch tells of them; the log's entries come in
- * their order; a full read may be older than both when it arrives. Consul's index decides each time: nothing ever
- * turns a key back to an older index, and what a later commit deleted does not come back. Only a full read that
- * ends below what was known before it began says that Consul itself went back, and then it counts alone.
+ * Own commits are applied as soon as Consul has confirmed them, before the watch delivers them. Entries of
+ * the change log arrive in their order. A full read may be older than both when it arrives. Consul's index
+ * decides each time: a key never goes back to a lower index, and a record that a later commit deleted does
+ * not come back. One exception: a full read whose highest index is lower than what was known before the read
+ * began shows that Consul itself went back; then only that read counts.
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
@@ -12,59 +13,62 @@ import { type AnyDelta, applyDeltas, tables } from '../core/snapshot.ts'
 import { checkRecord, readRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
 
-/** A record as a full read found it. */
+/** A record as a full read delivers it. */
 export interface RawRecord extends ChangedKey {
   index: number
   text: string
 }
 
-/** A record as a commit left it; `value` is undefined when it is gone. */
+/** A record after a commit; `value` is undefined when the commit deleted it. */
 export interface Written extends ChangedKey {
   value: unknown
 }
 
 export interface Mirror {
   snapshot(): Snapshot
-  /** Everything up to this index of Consul's is in the snapshot. */
+  /** The snapshot contains everything up to this index of Consul. */
   index(): number
-  /** Paths of the records that cannot be read. */
+  /** Names of the records whose values cannot be read. */
   corrupt(): string[]
-  /** A commit of ours, which Consul has given this index. */
+  /** Applies a commit of this host, to which Consul has given this index. */
   commit(index: number, written: readonly Written[]): void
-  /** Commits from the log, oldest first; after them the snapshot is complete up to `top`. */
+  /** Applies commits from the log, oldest first. Afterwards the snapshot is complete up to `top`. */
   follow(entries: readonly { index: number; written: readonly Written[] }[], top: number): void
-  /** To be called before a full read is sent; the answer goes to `finish`, a failure to `abandon`. */
+  /** Must be called before the full read is sent. The answer goes to `finish`, a failure to `abandon`. */
   beginFullRead(): FullRead
 }
 
 export interface FullRead {
-  /** `top` is the highest index of all keys that were read, the log's too. */
+  /** `top`: the highest index of all keys that were read, including the log's. */
   finish(records: readonly RawRecord[], top: number): void
   abandon(): void
 }
 
 export interface MirrorEvents {
   changed(snapshot: Snapshot, keys: readonly ChangedKey[]): void
-  /** Once per key and index. */
+  /** Called once per key and index. */
   corrupt(error: unknown): void
 }
 
 interface State extends MirrorEvents {
   snapshot: Snapshot
   complete: number
-  /** False for values from the disk copy, which may be of another Consul: no index is compared with theirs. */
+  /**
+   * False while the values come from the disk copy, which may be of another Consul: their indexes are not
+   * compared.
+   */
   confirmed: boolean
-  /** Deletions that the log has not told of yet. */
+  /** Deletions of own commits that the log has not delivered yet. */
   deleted: Map<string, number>
   unreadable: Map<string, number>
   journals: Set<Journal>
 }
 
-/** For a full read on its way: what has happened since it was sent. */
+/** What has happened since a full read was sent. */
 interface Journal {
-  /** Name → index, of commits. */
+  /** Name → index of the commits. */
   changed: Map<string, number>
-  /** The highest index that another full read has brought; -1 when there was none. */
+  /** The highest index that another full read has delivered; -1 without one. */
   surpassed: number
 }
 
@@ -110,7 +114,7 @@ function beginFullRead(state: State): FullRead {
   }
 }
 
-/** What one commit changes, keys left out that are newer here already. */
+/** The changes of one commit, without keys that are newer here. */
 function advance(state: State, index: number, written: readonly Written[]): AnyDelta[] {
   const deltas: AnyDelta[] = []
   for (const { value, ...at } of written) {
@@ -160,13 +164,13 @@ function set(state: State, deltas: readonly AnyDelta[]): void {
   )
 }
 
-/** The record, or its absence when the value cannot be read: then the key is named and the rest goes on. */
+/** The record. Absent when its value cannot be read: the key is reported and the rest continues. */
 function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknown): AnyDelta {
   const name = nameOf(at)
   try {
     const value = read()
     state.unreadable.delete(name)
-    // The value was checked against the schema of the table that stands beside it.
+    // The value was checked against the schema of `table`.
     return { ...at, record: value === undefined ? undefined : { value, index } } as AnyDelta
   } catch (error) {
     if (!isCode(error, 'corrupt')) throw error

@@ -1,9 +1,11 @@
 /**
- * Puts records back that Consul has lost: its data directory was wiped, or an old backup restored.
+ * Creates records again that Consul has lost, after its data directory was wiped or an old backup was
+ * restored.
  *
- * An empty answer would otherwise mean that no network exists, and every host would take down what its containers
- * use. Every host puts back what it knows; only what is missing is created, so whoever comes first is right. What
- * came back too much (a container that ended meanwhile) is removed by its host, as after any failure.
+ * Without this an empty answer would mean that no network exists, and every host would remove what its
+ * containers use. Every host restores what it knows and creates only missing records, so the order of the
+ * hosts does not matter. A record that is restored although its container has ended is removed by its host,
+ * as after any failure.
  */
 import { isCode } from '../core/errors.ts'
 import type { Change, Snapshot } from '../core/records.ts'
@@ -11,24 +13,24 @@ import { tables } from '../core/snapshot.ts'
 import type { ChangedKey, ConflictCause } from './store.ts'
 import { splitIntoCommits } from './transaction-limits.ts'
 
-/** Creates every record of the snapshot that is not present; says how many. */
+/** Creates every record of the snapshot that is not in `present`. Returns their number. */
 export async function restoreLostRecords(
   snapshot: Snapshot,
   present: readonly ChangedKey[],
   create: (changes: readonly Change[]) => Promise<unknown>,
 ): Promise<number> {
-  const there = new Set(present.map(({ table, key }) => `${table}/${key}`))
+  const names = new Set(present.map(({ table, key }) => `${table}/${key}`))
   const missing = tables.flatMap((table) =>
     [...snapshot[table]]
-      .filter(([key]) => !there.has(`${table}/${key}`))
-      // The value comes from the table that is named beside it.
+      .filter(([key]) => !names.has(`${table}/${key}`))
+      // The value comes from the table of that name.
       .map(([key, { value }]) => ({ op: 'create', table, key, value }) as Change),
   )
   for (const changes of splitIntoCommits(missing)) await createAll(changes, create)
   return missing.length
 }
 
-/** Without those that another host has put back meanwhile. */
+/** Leaves out the records that another host has restored meanwhile. */
 async function createAll(
   changes: readonly Change[],
   create: (changes: readonly Change[]) => Promise<unknown>,

@@ -1,9 +1,9 @@
 /**
- * The store's values as they must be before anything else of the driver sees them.
+ * Schemas of the store's values, checked before the driver uses them.
  *
- * Whoever can write to Consul could otherwise have us program nonsense, or put a line of theirs into a hosts file.
- * Fields that this version does not know are kept, so that hosts of two versions can share a store. What is
- * written is checked too: a value that we could not read back must never get there.
+ * Otherwise a process that can write to Consul could have the driver program nonsense, or add lines to hosts
+ * files. Fields that this version does not know are kept, so that hosts of two versions can share a store.
+ * Values are checked before they are written, too: a value that could not be read back is never stored.
  */
 import * as z from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
@@ -13,7 +13,7 @@ import { restOf } from '../core/snapshot.ts'
 import { maxVni } from '../core/vnis.ts'
 
 const namePattern = /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u
-/** Part of paths and device names, so no slash and no leading dot. */
+/** Part of paths and device names: no slash, no leading dot. */
 const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')
 const name = z.string().regex(namePattern, 'is empty, too long or has blanks')
 const ip = z.string().refine((text) => isIp(text) && canonicalIp(text) === text, 'is not a canonical address')
@@ -24,7 +24,9 @@ const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'is not a MAC')
 const vni = z.number().int().min(1).max(maxVni)
 const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'is not a time')
 const texts = z.record(z.string(), z.string())
-/** Aliases come from people; one that could not stand in a hosts file is left out, the endpoint is not. */
+/**
+ * Aliases are typed by people. An alias that a hosts file cannot contain is dropped; the endpoint is kept.
+ */
 const aliases = z.array(z.string()).transform((all) => all.filter((alias) => namePattern.test(alias)))
 
 const pool = z.looseObject({
@@ -117,21 +119,21 @@ const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   services: service,
 }
 
-/** What stands behind the slash of a key, where the value does not say it too. */
+/** The second part of a key, in tables whose values do not contain it. */
 const keyParts: { [T in Table]?: z.ZodType<string> } = { replicas: id, addresses: ip }
 
-/** Throws `corrupt` with the key and what is wrong with the value. */
+/** Throws `corrupt` with the key and the reason. */
 export function checkRecord<T extends Table>(table: T, key: string, value: unknown): Tables[T] {
   const parsed = schemas[table].safeParse(value)
   if (!parsed.success) throw corrupt(table, key, describe(parsed.error))
   const part = keyParts[table]?.safeParse(restOf(key))
-  if (part?.success === false) throw corrupt(table, key, `its key ${part.error.issues[0]?.message}`)
+  if (part?.success === false) throw corrupt(table, key, `the key ${part.error.issues[0]?.message}`)
   const own = keyOf(table, parsed.data)
-  if (own !== undefined && own !== key) throw corrupt(table, key, `it says that it is ${own}`)
+  if (own !== undefined && own !== key) throw corrupt(table, key, `the value names another key, ${own}`)
   return parsed.data
 }
 
-/** The same for a value as Consul has it. */
+/** The same for a value in Consul's text form. */
 export function readRecord<T extends Table>(table: T, key: string, text: string): Tables[T] {
   let value: unknown
   try {
@@ -142,7 +144,7 @@ export function readRecord<T extends Table>(table: T, key: string, text: string)
   return checkRecord(table, key, value)
 }
 
-/** The key that the value itself names, where it does. */
+/** The key that the value itself contains, in tables where it does. */
 function keyOf<T extends Table>(table: T, value: Tables[T]): string | undefined {
   if (table === 'networks') return (value as Tables['networks']).id
   if (table === 'endpoints') {
@@ -164,7 +166,7 @@ function describe(error: z.ZodError): string {
 
 function corrupt(table: Table, key: string, reason: string, cause?: unknown): DriverError {
   return new DriverError('corrupt', `the value of ${table}/${key} cannot be used: ${reason}`, {
-    hint: 'mend or delete the key; everything else keeps working',
+    hint: 'correct or delete the key; all other records keep working',
     cause,
   })
 }

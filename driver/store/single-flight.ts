@@ -1,8 +1,8 @@
 /**
- * One call at a time of something that answers everybody, such as a read of the whole store.
+ * Runs one call of a task at a time and shares it among callers, for example a read of the whole store.
  *
- * Who comes while one is on its way shares the next one, which begins after it: an answer is never older than the
- * question.
+ * A caller that arrives during a call shares the next call, which starts after it: a result is never older
+ * than its request.
  */
 export function singleFlight(task: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined

@@ -1,30 +1,43 @@
 /**
- * The store as verbs and loops see it: versioned records, atomic commits, a snapshot that follows.
+ * The store as verbs and loops see it: versioned records, atomic commits, and a snapshot that follows the
+ * changes of all hosts.
  *
- * Two implementations pass one contract suite (test/fixtures/store-contract.ts): Consul, and memory for fast tests.
+ * Two implementations pass one contract suite (test/fixtures/store-contract.ts): Consul, and a store in
+ * memory for fast tests.
  */
 import type { Change, Snapshot, Table } from '../core/records.ts'
 
 export interface Store {
-  /** The last known state: at once, never fails, possibly old (`status().fresh` tells). Own commits are in it. */
+  /**
+   * The last known state, own commits included. Returns at once and never throws; `status().fresh` tells
+   * whether it is current.
+   */
   snapshot(): Snapshot
-  /** A consistent read: everything committed before the call is in it. Throws `unavailable`. */
+  /** Reads consistently: every commit before the call is in the result. Throws `unavailable`. */
   read(): Promise<Snapshot>
   /**
-   * All steps or none; the snapshot has them when it resolves. At most 60 steps (Consul's limit is 64).
-   * Throws `conflict` (the first step that did not hold is in the message and in `error.cause`, a ConflictCause),
-   * `unavailable` when Consul does not answer within `timeoutMs`. Then the commit may have happened all the same;
-   * if so, the watch tells of it.
+   * Applies all changes or none; the snapshot contains them when the promise resolves. At most 60 changes,
+   * see transaction-limits.ts. Throws `conflict` (message and `error.cause`, a ConflictCause, name the first
+   * change that was refused) or `unavailable` when Consul does not answer within `timeoutMs`. After
+   * `unavailable` the commit may have been applied: then the watch delivers it.
    */
   commit(changes: readonly Change[]): Promise<void>
-  /** Called after every change of the snapshot, with the keys that changed. Returns the way to stop. */
+  /**
+   * Calls the listener after every change of the snapshot, with the changed keys. Returns the function that
+   * removes it.
+   */
   onChange(listener: (snapshot: Snapshot, changed: readonly ChangedKey[]) => void): () => void
-  /** Called each time `status().fresh` turns true: a connection has been made, or made again. Returns the way to stop. */
+  /**
+   * Calls the listener each time `status().fresh` becomes true, at the first connection too. Returns the
+   * function that removes it.
+   */
   onFresh(listener: () => void): () => void
   status(): StoreStatus
-  /** Makes (or renews) the session that shows this host as alive, and returns its id. */
+  /** Creates or renews the session that shows this host as alive. Returns its id. */
   session(): Promise<string>
-  /** All sessions that Consul knows: a host is alive while its record's session is one of them. Throws `unavailable`. */
+  /**
+   * The sessions that Consul knows. A host is alive while its record names one of them. Throws `unavailable`.
+   */
   sessions(): Promise<ReadonlySet<string>>
   close(): Promise<void>
 }
@@ -41,15 +54,15 @@ export interface ChangedKey {
 }
 
 export interface StoreStatus {
-  /** Where it is, for people: `consul://192.168.33.10:8500/multihost`. */
+  /** The address, for messages: `consul://192.168.33.10:8500/multihost`. */
   url: string
-  /** The watch is connected and has delivered since it last failed. */
+  /** The watch is connected, and the last call was answered. */
   fresh: boolean
   /** Milliseconds since the last answer; `undefined` before the first. */
   ageMs: number | undefined
   /** Consul's index of the snapshot. */
   index: number
   lastError: string | undefined
-  /** Keys whose values are not of their schema: left out of the snapshot, named here. */
+  /** Keys whose values do not match their schema. They are absent from the snapshot. */
   corrupt: string[]
 }

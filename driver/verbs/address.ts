@@ -1,8 +1,10 @@
 /**
- * RequestAddress and ReleaseAddress: one create-only key per leased address, so that two hosts never lease the same.
+ * RequestAddress and ReleaseAddress. Each leased address is a key that can only be created, so that two hosts
+ * never lease the same one.
  *
- * Before its network exists, a pool is asked for the gateway and for `--aux-address`: these are noted in the claim.
- * Every host that makes its copy of the network asks for them again and is told the same.
+ * Docker requests the gateway and each `--aux-address` of a pool before its network exists: they are recorded
+ * in the pool's claim. Every host that makes its copy of the network requests them again and gets the same
+ * answer.
  */
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
@@ -28,9 +30,9 @@ import { followLeases, type LastLeased } from './last-leased.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
 
-/** A lease of ours that no endpoint has taken up by then was never used: it can be asked for again. */
+/** A lease of this host without an endpoint after this time was never used, and can be requested again. */
 const unusedAfterMs = 30_000
-/** So often the next address is tried before the whole store is read again. */
+/** So many conflicts lead to the next address; then the whole store is read. */
 const cheapRetries = 3
 
 export function addressVerbs(
@@ -43,12 +45,12 @@ export function addressVerbs(
     async requestAddress(ask, signal) {
       const cidr = knownPool(ask.pool)
       const ip = await mutex(`pool ${cidr}`, async () => {
-        const refused = new Set<Ip>()
-        const at = { host, now: now(), refused, last }
+        const taken = new Set<Ip>()
+        const at = { host, now: now(), taken, last }
         return optimisticTransaction(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
           signal,
-          noted: ({ cause }, attempt) =>
-            noteRefused(refused, cause as ConflictCause) && attempt <= cheapRetries,
+          retryWithoutRead: ({ cause }, attempt) =>
+            recordTaken(taken, cause as ConflictCause) && attempt <= cheapRetries,
         })
       })
       return `${ip}/${parseCidr(cidr).length}`
@@ -64,8 +66,8 @@ export function addressVerbs(
 interface Circumstances {
   host: HostName
   now: Date
-  /** Found to be taken by a commit that failed, whatever the snapshot says. */
-  refused: ReadonlySet<Ip>
+  /** Addresses that a failed commit has shown to be taken, whatever the snapshot says. */
+  taken: ReadonlySet<Ip>
   last: LastLeased
 }
 
@@ -78,7 +80,7 @@ function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumst
   if (network === undefined || network.value.removing) throw unknownPool(cidr)
   const pool = poolAt(network.value, cidr)
   if (ask.gateway) return { changes: [], answer: gatewayOfExisting(pool, ask.address) }
-  // A host without the network is making its copy: it asks for what the network has reserved already.
+  // A host without the network is making its copy: it requests the addresses that the network has reserved.
   const making = localIdOf(snapshot, at.host, id) === undefined
   if (making && ask.address !== undefined && isReserved(pool, ask.address)) {
     return { changes: [], answer: canonicalIp(ask.address) }
@@ -93,11 +95,11 @@ function gatewayOfNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: Addr
 }
 
 function reserveForNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Proposal<Ip> {
-  if (address === undefined) throw new DriverError('invalid', `${cidr} belongs to no network yet`)
+  if (address === undefined) throw new DriverError('invalid', `the pool ${cidr} belongs to no network yet`)
   const ip = checkInPool(address, cidr)
   const { gateway, reserved } = claim.value
   if (ip === gateway) {
-    throw new DriverError('taken', `${ip} is the gateway of ${cidr}`, {
+    throw new DriverError('taken', `the address ${ip} is the gateway of ${cidr}`, {
       hint: 'choose another --aux-address',
     })
   }
@@ -111,7 +113,7 @@ function updateClaim(cidr: Cidr, { value, index }: Versioned<PoolClaim>, change:
 
 function gatewayOfExisting({ cidr, gateway }: Pool, asked: string | undefined): Ip {
   if (asked === undefined || canonicalIp(asked) === gateway) return gateway
-  throw new DriverError('invalid', `the gateway of ${cidr} is ${gateway}, not ${asked}`)
+  throw new DriverError('invalid', `the gateway of the subnet ${cidr} is ${gateway}, not ${asked}`)
 }
 
 function isReserved({ aux }: Pool, asked: string): boolean {
@@ -123,7 +125,7 @@ function lease(
   network: Versioned<Network>,
   pool: Pool,
   { address }: AddressAsk,
-  { host, now, refused, last }: Circumstances,
+  { host, now, taken, last }: Circumstances,
 ): Proposal<Ip> {
   const { id } = network.value
   const leases = leasesOf(snapshot, id)
@@ -143,14 +145,14 @@ function lease(
     return { changes: [unchanged, change], answer: ip }
   }
   const leased = {
-    has: (ip: Ip) => refused.has(ip) || leaseOf(ip) !== undefined,
-    size: refused.size + leases.size,
+    has: (ip: Ip) => taken.has(ip) || leaseOf(ip) !== undefined,
+    size: taken.size + leases.size,
   }
   const ip = nextAddress({ pool, leased, last: last.of(id, pool.cidr) })
   return { changes: [unchanged, { op: 'create', table: 'addresses', key: keyIn(id, ip), value }], answer: ip }
 }
 
-/** A published service keeps its address; only the host that the service was attached on last may use it. */
+/** A published service keeps its address. Only the host to which the service was attached last may use it. */
 function addressOfService(
   snapshot: Snapshot,
   network: Versioned<Network>,
@@ -159,11 +161,12 @@ function addressOfService(
   host: HostName,
 ): Proposal<Ip> {
   const { id } = network.value
-  const [ip, name] = [canonicalIp(address), value.service ?? '']
+  const ip = canonicalIp(address)
+  const name = value.service ?? ''
   const holder = snapshot.services.get(keyIn(id, name))?.value.holder
   if (holder?.host !== host || value.host !== host || value.endpoint !== undefined) {
-    throw new DriverError('taken', `the address ${ip} is the one of service ${name}`, {
-      hint: `attach the container to it: multihost service attach CONTAINER ${name}.${network.value.name ?? id}`,
+    throw new DriverError('taken', `the address ${ip} belongs to service ${name}`, {
+      hint: `attach the container to the service: multihost service attach CONTAINER ${name}.${network.value.name ?? id}`,
     })
   }
   return { changes: [{ op: 'expect', table: 'addresses', key: keyIn(id, ip), index }], answer: ip }
@@ -176,12 +179,15 @@ function isUnused(lease: Lease, host: HostName, now: Date): boolean {
   )
 }
 
-function noteRefused(refused: Set<Ip>, { table, key }: ConflictCause): boolean {
-  if (table === 'addresses') refused.add(restOf(key))
+function recordTaken(taken: Set<Ip>, { table, key }: ConflictCause): boolean {
+  if (table === 'addresses') taken.add(restOf(key))
   return table === 'addresses'
 }
 
-/** Only a lease of this host that no published service keeps. Its endpoint goes too, if Docker did not say so before. */
+/**
+ * Releases only a lease of this host that no published service keeps. Removes its endpoint too, if Docker has
+ * not done so.
+ */
 function release(snapshot: Snapshot, host: HostName, pool: string, address: string): Proposal<void> {
   const nothing: Proposal<void> = { changes: [], answer: undefined }
   if (!isCidr(pool) || !isIp(address)) return nothing
@@ -202,7 +208,7 @@ function poolAt(network: Network, cidr: Cidr): Pool {
   return pool
 }
 
-/** The id of a pool is its block. */
+/** A pool's id is its block. */
 function knownPool(pool: string): Cidr {
   if (!isCidr(pool)) throw unknownPool(pool)
   return canonicalCidr(pool)
@@ -210,6 +216,6 @@ function knownPool(pool: string): Cidr {
 
 function unknownPool(pool: string): DriverError {
   return new DriverError('not-found', `there is no pool ${pool.slice(0, 100)}`, {
-    hint: "see 'multihost status' for the networks that exist",
+    hint: "'multihost status' lists the networks",
   })
 }

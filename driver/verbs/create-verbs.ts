@@ -1,5 +1,5 @@
 /**
- * The verbs together, as the protocol takes them.
+ * All verbs as one object, as the protocol calls them.
  */
 import { addressVerbs } from './address.ts'
 import type { VerbContext } from './context.ts'

@@ -1,8 +1,8 @@
 /**
- * Takes a host out of the cluster that will not come back: its endpoints, addresses and names become free.
+ * Removes a host from the cluster that will not come back: its endpoints, addresses and names become free.
  *
- * Never a live one, whose containers would lose their peers; and never by itself: a host that was switched off for a
- * weekend must find its addresses again.
+ * A live host is never removed, since its containers would lose their peers. The driver never removes a host
+ * by itself: a host that was switched off for a weekend must find its addresses again.
  */
 
 import { DriverError, isCode } from '../core/errors.ts'
@@ -34,7 +34,7 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
   }
 }
 
-/** Commits, each of which demands that the host's record is the one that was found dead, or that there is still none. */
+/** Each commit requires that the host's record is still the one that was found dead, or still absent. */
 function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
   const unchanged: Change[] = dead ? [{ op: 'expect', table: 'hosts', key: host, index: dead.index }] : []
   return async (changes: readonly Change[]): Promise<void> => {
@@ -51,20 +51,20 @@ function checkKnown(snapshot: Snapshot, host: HostName): void {
   const rest = [endpointsOnHost(snapshot, host).length, leasesOnHost(snapshot, host).size]
   if ([...rest, replicasOn(snapshot, host).size].some((count) => count > 0)) return
   const known = [...snapshot.hosts.keys()].sort().join(', ')
-  throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `it has ${known}` })
+  throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `its hosts are ${known}` })
 }
 
-/** The host's record, if it has one. Before every attempt: it may have come back meanwhile. */
+/** The host's record, if it has one. Checked before every attempt: the host may have come back. */
 async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRecord> | undefined> {
   const record = store.snapshot().hosts.get(host)
   const sessions = await store.sessions()
   if (!isAlive(record?.value, sessions)) return record
   throw new DriverError('in-use', `host ${host} is alive`, {
-    hint: 'stop its driver (systemctl stop multihost) and wait for half a minute',
+    hint: 'stop its driver (systemctl stop multihost) and wait half a minute',
   })
 }
 
-/** Addresses that no endpoint has any more, and pools that no network has taken. */
+/** Leases without an endpoint, and pool claims without a network. */
 function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
   const leases = [...leasesOnHost(snapshot, host)].filter(([key, { value }]) => {
     const endpoint = keyIn(networkOfKey(key), value.endpoint ?? '')
@@ -79,7 +79,10 @@ function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
   ]
 }
 
-/** After the record: a host that comes back meanwhile remembers those that it had with its own record. */
+/**
+ * Removed after the host's record: a host that comes back meanwhile restores its replicas together with its
+ * record.
+ */
 function replicasOf(snapshot: Snapshot, host: HostName): Change[] {
   return [...replicasOn(snapshot, host).keys()].flatMap((local) => removeReplica(snapshot, host, local))
 }

@@ -1,6 +1,6 @@
 /**
- * Refusals because of a container on some host. They send people to that host; where it does not live nothing can be
- * done there, and the way out is another.
+ * Errors about a container on another host. Their hint sends people to that host; when the host is away, the
+ * hint says how to remove it from the cluster instead.
  */
 
 import { DriverError, type ErrorCode } from '../core/errors.ts'
@@ -8,12 +8,14 @@ import { isAlive } from '../core/liveness.ts'
 import type { HostName } from '../core/records.ts'
 import type { Store } from '../store/store.ts'
 
-/** `hint`: what to do while that host lives. */
+/** `hint`: what to do while the host is alive. */
 export function hostConflict(host: HostName, code: ErrorCode, message: string, hint: string): DriverError {
-  return new DriverError(code, message, { hint, cause: { containerOn: host } satisfies InTheWay })
+  return new DriverError(code, message, { hint, cause: { containerOn: host } satisfies OtherHost })
 }
 
-/** Does the work; a refusal because of a host that is away says so, and how to go on without it. */
+/**
+ * Runs the work. When it fails because of a host that is away, the error says so and how to remove that host.
+ */
 export async function explainIfAway<T>(
   store: Pick<Store, 'snapshot' | 'sessions'>,
   work: () => T | Promise<T>,
@@ -22,21 +24,21 @@ export async function explainIfAway<T>(
     return await work()
   } catch (error) {
     if (!(error instanceof DriverError)) throw error
-    const host = (error.cause as Partial<InTheWay> | undefined)?.containerOn
+    const host = (error.cause as Partial<OtherHost> | undefined)?.containerOn
     if (host === undefined || !(await isAway(store, host))) throw error
-    throw new DriverError(error.code, `${error.message}, which is away`, {
-      hint: `if ${host} does not come back, take it out of the cluster: multihost host rm ${host}`,
+    throw new DriverError(error.code, `${error.message}; ${host} is away`, {
+      hint: `if ${host} does not come back, remove it from the cluster: multihost host rm ${host}`,
       cause: error,
     })
   }
 }
 
-/** `cause` of a refusal. */
-interface InTheWay {
+/** `cause` of such an error. */
+interface OtherHost {
   containerOn: HostName
 }
 
-/** False when Consul cannot tell. */
+/** False when Consul does not answer. */
 async function isAway(store: Pick<Store, 'snapshot' | 'sessions'>, host: HostName): Promise<boolean> {
   const sessions = await store.sessions().catch(() => undefined)
   return sessions !== undefined && !isAlive(store.snapshot().hosts.get(host)?.value, sessions)

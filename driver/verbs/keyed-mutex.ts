@@ -1,13 +1,14 @@
 /**
- * One after the other, per key: requests of this host that would only take each other's address or pool away.
+ * A mutex per key: concurrent requests of this host run one after the other, because they would only take
+ * each other's address or pool.
  */
 export type KeyedMutex = <T>(key: string, work: () => Promise<T>) => Promise<T>
 
 export function createKeyedMutex(): KeyedMutex {
   const tails = new Map<string, Promise<unknown>>()
   return (key, work) => {
-    const before = tails.get(key) ?? Promise.resolve()
-    const run = before.then(work, work)
+    const previous = tails.get(key) ?? Promise.resolve()
+    const run = previous.then(work, work)
     const tail = run
       .catch(() => undefined)
       .then(() => {

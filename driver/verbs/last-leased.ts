@@ -1,8 +1,9 @@
 /**
- * The address that was leased last on each network, by whichever host: the next one is looked for behind it.
+ * The address that was leased last on each network, by any host: the search for the next one starts after it.
  *
- * Kept up as leases come, so that to ask costs nothing, however many there are; and kept when a lease goes, so that
- * its address rests. The order is Consul's: hosts' clocks need not agree.
+ * It is updated as leases arrive, so that asking costs nothing however many leases there are. It stays when
+ * the lease ends, so that the address rests before it is leased again. The order is that of Consul's indexes:
+ * the hosts' clocks need not agree.
  */
 import { contains, type Family, familyOf, parseCidr } from '../core/addresses.ts'
 import type { Cidr, Ip, NetworkId, Snapshot, Table } from '../core/records.ts'
@@ -16,19 +17,20 @@ export interface LastLeased {
 export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>): LastLeased {
   const last = new Map<string, Ip>()
   let known = store.snapshot()
-  const note = (snapshot: Snapshot, key: string): void => {
-    const [network, ip] = [networkOfKey(key), restOf(key)]
-    // One that was asked for outside of `--ip-range` is none of those that are handed out.
+  const record = (snapshot: Snapshot, key: string): void => {
+    const network = networkOfKey(key)
+    const ip = restOf(key)
+    // A requested address outside `--ip-range` does not count.
     if (isHandedOut(snapshot, network, ip)) last.set(placeOf(network, familyOf(ip)), ip)
   }
-  const noteAll = (snapshot: Snapshot, keys: string[]): void => {
+  const recordAll = (snapshot: Snapshot, keys: string[]): void => {
     const indexOf = (key: string): number => snapshot.addresses.get(key)?.index ?? 0
-    for (const key of keys.sort((a, b) => indexOf(a) - indexOf(b))) note(snapshot, key)
+    for (const key of keys.sort((a, b) => indexOf(a) - indexOf(b))) record(snapshot, key)
   }
-  noteAll(known, [...known.addresses.keys()])
+  recordAll(known, [...known.addresses.keys()])
   store.onChange((snapshot, changed) => {
     const keysOf = (of: Table): string[] => changed.flatMap(({ table, key }) => (table === of ? [key] : []))
-    noteAll(
+    recordAll(
       snapshot,
       keysOf('addresses').filter((key) => isNew(known, snapshot, key)),
     )
@@ -41,7 +43,7 @@ export function followLeases(store: Pick<Store, 'snapshot' | 'onChange'>): LastL
   return { of: (network, pool) => last.get(placeOf(network, parseCidr(pool).family)) }
 }
 
-/** And not an endpoint's or a service's that has come or gone. */
+/** False when only the endpoint or service of the lease has changed. */
 function isNew(before: Snapshot, now: Snapshot, key: string): boolean {
   const lease = now.addresses.get(key)
   return lease !== undefined && before.addresses.get(key)?.value.leasedAt !== lease.value.leasedAt

@@ -1,33 +1,34 @@
 /**
- * `-o key=value` of `docker network create -d vxlan`, checked.
+ * The `-o key=value` options of `docker network create -d vxlan`, checked.
  *
- * Options of other drivers' making (`com.docker.network.…`, as Compose files carry them) are let through, except the
- * one that says what our own says. Anything else unknown is refused: a misspelt option would be ignored for ever.
+ * Options of other drivers (`com.docker.network.…`, as Compose files contain them) are accepted and ignored,
+ * except the driver MTU, which equals `-o mtu=`. Any other unknown option is an error: a misspelt option
+ * would be ignored for ever.
  */
 import { DriverError } from '../core/errors.ts'
 import { type DatapathKind, datapathKinds } from '../core/records.ts'
 import { replicaOption } from './verbs.ts'
 
 export interface NetworkOptions {
-  /** This is a copy of the cluster's network of that id. */
+  /** This is a replica of the cluster's network with that id. */
   replicaOf?: string
-  /** As it was given; checked against the VNIs that are taken. */
+  /** The text that was given; checked later against the VNIs in use. */
   vni?: string
   mtuBytes?: number
   datapath?: DatapathKind
   port: number
-  /** All that was given, for the other hosts' engines. */
+  /** All options that were given, for the engines of the other hosts. */
   given: Record<string, string>
 }
 
 /** RFC 7348 §5. */
 export const defaultPort = 4789
-/** IPv4's smallest (RFC 791), IPv6's smallest (RFC 8200 §5). */
+/** The smallest MTU of IPv4 (RFC 791) and IPv6 (RFC 8200 §5). */
 const smallestMtu = { v4: 68, v6: 1280 }
 const allowed = ['vni', 'mtu', 'port', 'datapath', 'com.docker.network.driver.mtu']
 
 export interface Limits {
-  /** What an inner packet may measure on this host's underlay. */
+  /** The largest inner packet that fits this host's underlay. */
   largestMtuBytes: number
   device: string
   ipv6: boolean
@@ -54,8 +55,8 @@ export function parseOptions(options: Record<string, string>, limits: Limits): N
 function parseMtu(text: string, { largestMtuBytes, device, ipv6 }: Limits): number {
   const mtu = parseNumber('mtu', text, ipv6 ? smallestMtu.v6 : smallestMtu.v4, 65_535)
   if (mtu <= largestMtuBytes) return mtu
-  throw new DriverError('invalid', `-o mtu=${text} does not fit through ${device}`, {
-    hint: `its own MTU leaves ${largestMtuBytes} bytes inside the tunnel`,
+  throw new DriverError('invalid', `-o mtu=${text} is too large for the interface ${device}`, {
+    hint: `its MTU leaves ${largestMtuBytes} bytes inside the tunnel: use -o mtu=${largestMtuBytes} or less`,
   })
 }
 
@@ -63,7 +64,7 @@ function parseDatapath(text: string): DatapathKind {
   const kind = datapathKinds.find((it) => it === text)
   if (kind !== undefined) return kind
   throw new DriverError('invalid', `-o datapath=${text} is not allowed`, {
-    hint: `it takes ${datapathKinds.join(' or ')}`,
+    hint: `allowed are ${datapathKinds.join(' and ')}`,
   })
 }
 
@@ -71,12 +72,12 @@ function parseNumber(key: string, text: string, least: number, most: number): nu
   const number = /^\d{1,9}$/.test(text) ? Number(text) : -1
   if (number >= least && number <= most) return number
   throw new DriverError('invalid', `-o ${key}=${text} is not allowed`, {
-    hint: `it takes ${least} … ${most}`,
+    hint: `allowed are ${least} … ${most}`,
   })
 }
 
 function unknownOption(key: string): DriverError {
-  return new DriverError('invalid', `unknown option '${key}'`, {
+  return new DriverError('invalid', `unknown option -o ${key}`, {
     hint: 'allowed are -o vni=, -o mtu=, -o port= and -o datapath=',
   })
 }

@@ -1,10 +1,11 @@
 /**
  * CreateNetwork and DeleteNetwork.
  *
- * A network is made by one commit that takes everything it needs at once: its VNI, its pools, its place on this host.
- * Its name is not in the protocol; the networks loop learns it from the engine, and from then on the other hosts have
- * it. A removal is in two steps, so that it cannot cross the creation of an endpoint elsewhere: the mark comes first,
- * and every endpoint's creation demands the very version of the network that it has seen.
+ * One commit creates a network with everything it needs: its VNI, its pools, its replica on this host. The
+ * plugin protocol does not pass the name: the networks loop learns it from the engine, and then the other
+ * hosts make their replicas. A removal has two steps, so that it cannot cross the creation of an endpoint on
+ * another host: first the network is marked, and the creation of an endpoint requires the network in the
+ * version that it has read.
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
 import { innerMtu } from '../core/datapath/desired.ts'
@@ -30,11 +31,11 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
       checkIpam(ask)
       const { replicaOf } = options
       inFlight.newNetworks.add(ask.localId)
-      const decision = (snapshot: Snapshot) =>
+      const propose = (snapshot: Snapshot) =>
         replicaOf === undefined
           ? create(snapshot, ask, options, context)
-          : map(snapshot, ask, replicaOf, context)
-      return optimisticTransaction(store, decision, { signal })
+          : addReplicaOf(snapshot, ask, replicaOf, context)
+      return optimisticTransaction(store, propose, { signal })
     },
     deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
@@ -48,15 +49,15 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
   }
 }
 
-/** The engine's own IPAM hands out the same addresses on every host. */
+/** The engine's own IPAM would hand out the same addresses on every host. */
 function checkIpam({ v4, v6 }: NetworkAsk): void {
   if ([...v4, ...v6].some((data) => data.addressSpace !== addressSpace)) throw foreignIpam()
   if (v4.length === 0) {
-    throw new DriverError('invalid', 'a network needs an IPv4 subnet', { hint: 'leave out --ipv4=false' })
+    throw new DriverError('invalid', 'a network needs an IPv4 subnet', { hint: 'omit --ipv4=false' })
   }
   if (v4.length > 1 || v6.length > 1) {
-    throw new DriverError('invalid', 'a network has one IPv4 and one IPv6 subnet', {
-      hint: 'name one --subnet of each kind, or make a second network',
+    throw new DriverError('invalid', 'a network has at most one IPv4 and one IPv6 subnet', {
+      hint: 'give one --subnet of each kind, or create a second network',
     })
   }
 }
@@ -107,7 +108,7 @@ function chooseVni(snapshot: Snapshot, asked: string | undefined): number {
   return nextVni(new Set([...snapshot.vnis.keys()].map(Number)))
 }
 
-/** The pool as Docker has it now, and the claim that RequestPool made for it on this host. */
+/** The pool as Docker passes it, and the claim that RequestPool made for it on this host. */
 function ownClaim(
   snapshot: Snapshot,
   data: PoolData,
@@ -128,12 +129,17 @@ function ownClaim(
   return { pool, claim }
 }
 
-/** This host's copy of a network that exists: only its place here is new. */
-function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbContext): Proposal<void> {
+/** The replica of an existing network on this host: only the replica's record is new. */
+function addReplicaOf(
+  snapshot: Snapshot,
+  ask: NetworkAsk,
+  id: NetworkId,
+  context: VerbContext,
+): Proposal<void> {
   const network = snapshot.networks.get(id)
   if (network === undefined || network.value.removing) {
     throw new DriverError('not-found', `the cluster has no network ${id.slice(0, 12)}`, {
-      hint: "leave out -o multihost.id: it is the driver's own",
+      hint: 'omit -o multihost.id: only the driver itself uses it',
     })
   }
   const [data] = ask.v4
@@ -149,8 +155,8 @@ function map(snapshot: Snapshot, ask: NetworkAsk, id: NetworkId, context: VerbCo
 }
 
 /**
- * The network goes from this host. When no host has an endpoint on it, it is marked too, and named in the answer:
- * then it can go everywhere.
+ * Removes this host's replica. When no host has an endpoint on the network, the network is marked too and
+ * returned: then it can be removed everywhere.
  */
 export function markForRemoval(
   snapshot: Snapshot,
@@ -177,8 +183,8 @@ function unmark({ value: { removing: _, ...value }, index }: Versioned<Network>)
 }
 
 /**
- * Removes what hangs on a marked network, and the network itself; takes the mark off when an endpoint was made before
- * it was set. Can be done by any host, at any time, by several at once.
+ * Removes a marked network and its records. When an endpoint was created before the mark was set, the mark is
+ * removed instead. Any host may do this, at any time, also several at once.
  */
 export async function finishRemoval(store: Store, id: NetworkId): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -189,7 +195,7 @@ export async function finishRemoval(store: Store, id: NetworkId): Promise<void> 
       for (const changes of removalCommits(snapshot, network)) await store.commit(changes)
       return
     } catch (error) {
-      // Another host does the same, or a name was learnt in the meantime: look again.
+      // Another host does the same, or the name was learnt meanwhile: read again.
       if (!isCode(error, 'conflict')) throw error
     }
   }

@@ -1,9 +1,10 @@
 /**
  * RequestPool and ReleasePool: claims of address blocks, made before the network has an id.
  *
- * A claim is a create-only key, so the same block cannot be claimed twice. Different blocks that overlap can, by two
- * hosts at one moment; so each host looks again after its claim was written and retracts it when another one was
- * first. A host that makes its copy of an existing network says so with an option and gets the network's own pool.
+ * A claim is a key that can only be created, so the same block cannot be claimed twice. Two hosts can claim
+ * different blocks that overlap at the same moment. So each host reads again after its claim was written, and
+ * retracts the claim when an overlapping one was first. A host that makes its copy of an existing network
+ * passes an option (`multihost.id`) and gets that network's pool.
  */
 import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
@@ -15,7 +16,7 @@ import { optimisticTransaction, type Proposal } from './optimistic-transaction.t
 import { createTtlSet } from './ttl-set.ts'
 import { type PoolAsk, replicaOption, type Verbs } from './verbs.ts'
 
-/** dockerd gives back what does not suit it and asks again at once. */
+/** dockerd releases a pool that does not suit it and requests another at once. */
 const offeredForMs = 15_000
 const maxRetractions = 10
 
@@ -54,7 +55,7 @@ export function poolVerbs(
           const cidr = await claimOnce(ask, signal)
           if (cidr !== undefined) return cidr
         }
-        throw new DriverError('unavailable', 'every pool was claimed by another host at the same moment', {
+        throw new DriverError('unavailable', 'other hosts claimed every pool at the same moment', {
           hint: 'try again',
         })
       })
@@ -67,30 +68,30 @@ function checkAsk({ pool, range, options, v6 }: PoolAsk): void {
   const unknown = Object.keys(options).find((key) => key !== replicaOption)
   if (unknown !== undefined) {
     throw new DriverError('invalid', `unknown --ipam-opt '${unknown}'`, {
-      hint: 'leave it out: the vxlan IPAM driver takes none',
+      hint: 'omit it: the vxlan IPAM driver has no options',
     })
   }
   if (pool === undefined && v6) {
-    throw new DriverError('invalid', 'an IPv6 pool is not chosen by itself', {
-      hint: 'name one with --subnet, like --ipv6 --subnet fd00:1::/64',
+    throw new DriverError('invalid', 'an IPv6 network needs a --subnet', {
+      hint: 'for example --ipv6 --subnet fd00:1::/64',
     })
   }
   if (pool !== undefined && range !== undefined) checkRange(range, pool)
   if (pool !== undefined && (parseCidr(pool).family === 6) !== v6) {
-    throw new DriverError('invalid', `${pool} is not an ${v6 ? 'IPv6' : 'IPv4'} block`)
+    throw new DriverError('invalid', `${pool} is not an ${v6 ? 'IPv6' : 'IPv4'} subnet`)
   }
 }
 
-/** The pool that the network has already; nothing is claimed. */
+/** The pool of the existing network; nothing is claimed. */
 function poolOfReplica(snapshot: Snapshot, id: string, { pool, v6 }: PoolAsk): Proposal<Cidr> {
   const network = snapshot.networks.get(id)?.value
   if (network === undefined || network.removing) {
     throw new DriverError('not-found', `the cluster has no network ${id.slice(0, 12)}`)
   }
   const own = v6 ? network.v6 : network.v4
-  if (own === undefined) throw new DriverError('invalid', `network ${nameOf(network)} has no IPv6 pool`)
+  if (own === undefined) throw new DriverError('invalid', `network ${nameOf(network)} has no IPv6 subnet`)
   if (pool !== undefined && canonicalCidr(pool) !== own.cidr) {
-    throw new DriverError('invalid', `network ${nameOf(network)} has the pool ${own.cidr}, not ${pool}`)
+    throw new DriverError('invalid', `network ${nameOf(network)} has the subnet ${own.cidr}, not ${pool}`)
   }
   return { changes: [], answer: own.cidr }
 }
@@ -111,7 +112,7 @@ function chooseFor(
   }
 }
 
-/** The block that was asked for with `--subnet`. Throws `taken` with the name of the network that has it. */
+/** The block of `--subnet`. Throws `taken` with the name of the network that has it. */
 function checkAsked(snapshot: Snapshot, host: HostName, asked: string): Cidr {
   const cidr = checkPool(asked)
   for (const [other, { value }] of snapshot.pools) {
@@ -134,7 +135,8 @@ function claim(
     reserved: [],
     claimedAt: now().toISOString(),
   }
-  // A claim of ours without a network is left from a create that failed, or this is that create's repetition.
+  // A claim of this host without a network is left from a failed create, or this is the repetition of that
+  // create.
   const leftover = snapshot.pools.get(cidr)
   const change: Change =
     leftover === undefined
@@ -143,7 +145,7 @@ function claim(
   return { changes: [change], answer: cidr }
 }
 
-/** True when the claim was taken back, since an overlapping one was there before. */
+/** True when the claim was retracted, because an overlapping one was first. */
 async function retractIfLate({ store, host }: VerbContext, cidr: Cidr): Promise<boolean> {
   const snapshot = await store.read()
   const own = snapshot.pools.get(cidr)
@@ -154,8 +156,8 @@ async function retractIfLate({ store, host }: VerbContext, cidr: Cidr): Promise<
 }
 
 /**
- * An overlapping claim that was written before ours. One that was changed since its making has been answered to
- * Docker, so it was first; of the others the lower index was.
+ * An overlapping claim that was written before this one. A claim that has been changed since its creation was
+ * confirmed to Docker, so it was first; among the others the lower index decides.
  */
 export function firstRival(snapshot: Snapshot, cidr: Cidr): Cidr | undefined {
   const own = snapshot.pools.get(cidr)
@@ -168,7 +170,7 @@ function wasAnswered({ value }: Versioned<PoolClaim>): boolean {
   return value.network !== undefined || value.gateway !== undefined || value.reserved.length > 0
 }
 
-/** Only a claim of this host that no network was made of; all else is not ours to release. */
+/** Removes only a claim of this host that no network uses. */
 function release(snapshot: Snapshot, host: HostName, pool: string): Proposal<void> {
   const key = isCidr(pool) ? canonicalCidr(pool) : pool
   const own = snapshot.pools.get(key)
@@ -179,9 +181,9 @@ function release(snapshot: Snapshot, host: HostName, pool: string): Proposal<voi
 function poolTaken(snapshot: Snapshot, cidr: Cidr, other: Cidr, { network, host }: PoolClaim): DriverError {
   const record = network === undefined ? undefined : snapshot.networks.get(network)?.value
   const holder = record === undefined ? `a network that ${host} is making` : `network ${nameOf(record)}`
-  const what = cidr === other ? `the subnet ${cidr} is` : `the subnet ${cidr} overlaps ${other}, which is`
-  return new DriverError('taken', `${what} the one of ${holder}`, {
-    hint: 'choose another --subnet, or leave it out and one is chosen',
+  const what = cidr === other ? `the subnet ${cidr}` : `the subnet ${cidr} overlaps ${other}, which`
+  return new DriverError('taken', `${what} belongs to ${holder}`, {
+    hint: 'choose another --subnet, or omit --subnet to get a free one',
   })
 }
 

@@ -1,10 +1,10 @@
 /**
  * Publish, unpublish, attach and detach: changes of a service's record and of the address that it keeps.
  *
- * A published service holds its address by a lease that names it, so the address outlives every container behind it.
- * `attach` gives the lease and the service to this host; the engine then asks for that very address (`--ip`), and
- * CreateEndpoint binds the three together. Two hosts that attach at once change the same two keys: one wins.
- * Why `--ip`: docs/decisions/service-addresses.md.
+ * A published service holds its address by a lease that names the service, so the address outlives every
+ * container of the service. `attach` gives the lease and the service to this host; the engine then requests
+ * that address (`--ip`), and CreateEndpoint connects the three. Two hosts that attach at once change the same
+ * two keys: one of them wins. Why `--ip`: docs/decisions/service-addresses.md.
  */
 import { randomBytes } from 'node:crypto'
 import { DriverError, isCode } from '../core/errors.ts'
@@ -39,14 +39,14 @@ import type { Verbs } from './verbs.ts'
 export interface ServiceContext {
   store: Store
   host: HostName
-  /** Of references without a network. */
+  /** The network of references without one. */
   defaultNetwork: string
   now(): Date
 }
 
 export type Container = NonNullable<ServiceHolder['container']>
 
-/** What the command line needs for the engine: connect the container there, with this address. */
+/** What the command line needs to have the engine connect the container with this address. */
 export interface Attachment {
   service: ServiceView
   /** The network's id on this host. */
@@ -56,16 +56,16 @@ export interface Attachment {
 export interface ServiceVerbs {
   list(network?: string): ServiceView[]
   find(name: string): ServiceView
-  /** `existing`: no error when it is published already. */
+  /** `existing`: a service that is already published is no error. */
   publish(name: string, options?: { existing?: boolean }, signal?: AbortSignal): Promise<ServiceView>
   unpublish(name: string): Promise<void>
-  /** The container is absent when it is still to be made. */
+  /** The container is absent when it does not exist yet. */
   attach(name: string, container?: Container): Promise<Attachment>
-  /** The attach did not come about: others may begin one. */
+  /** The attach failed: other hosts may begin one. */
   giveUp(name: string): Promise<void>
-  /** What is to be disconnected; changes nothing. */
+  /** The endpoint that must be disconnected; changes nothing. */
   attached(name: string, container: string): Promise<Attachment & { container: string }>
-  /** After the disconnect: nobody holds the service any more. */
+  /** After the disconnect: the service has no holder any more. */
   detached(name: string): Promise<void>
 }
 
@@ -113,9 +113,13 @@ function published(snapshot: Snapshot, view: ServiceView): Found {
   if (view.published && record !== undefined && network !== undefined)
     return { snapshot, view, record, network }
   const container = view.backend === undefined ? 'a container' : describeBackend(view.backend)
-  throw new DriverError('in-use', `service ${named(view)} is the name of ${container} and not published`, {
-    hint: 'it goes when the container leaves the network; to publish one, choose another name',
-  })
+  throw new DriverError(
+    'in-use',
+    `service ${named(view)} is the name of ${container}, not a published service`,
+    {
+      hint: 'it ends when the container leaves the network; publish the service under another name',
+    },
+  )
 }
 
 type Addresses = Pick<Verbs, 'requestAddress' | 'releaseAddress'>
@@ -143,14 +147,14 @@ async function publish(
     })
   } catch (error) {
     await release(leased, addresses, signal)
-    // Somebody published it since we looked, and that is what was wanted.
+    // Another host has published it meanwhile, which is what the caller wants.
     if (options.existing && isCode(error, 'taken')) return publish(context, addresses, text, options, signal)
     throw error
   }
   return findService(store.snapshot(), text, defaultNetwork)
 }
 
-/** Who has the name on that network. */
+/** The service with that name on the network, if any. */
 function holderOf(
   snapshot: Snapshot,
   ref: ServiceRef,
@@ -187,7 +191,7 @@ function create(
   host: HostName,
 ): Proposal<void> {
   const [v4, v6] = leased.map(({ ip }) => ip)
-  if (v4 === undefined) throw new DriverError('internal', 'a service without an address')
+  if (v4 === undefined) throw new DriverError('internal', 'the service has no address')
   const id = randomBytes(32).toString('hex')
   const value: Service = { id, network: network.id, name, v4, ...(v6 === undefined ? {} : { v6 }) }
   const changes: Change[] = [
@@ -201,7 +205,7 @@ function create(
 function unpublish({ snapshot, view, record, network }: Found): Proposal<void> {
   if (view.backend !== undefined) {
     const { host, container } = view.backend
-    const hint = `first: multihost service detach ${container?.name ?? 'CONTAINER'} ${named(view)}`
+    const hint = `first run: multihost service detach ${container?.name ?? 'CONTAINER'} ${named(view)}`
     throw hostConflict(host, 'in-use', attachedTo(view, view.backend), hint)
   }
   const addresses = ipsOf(record.value).flatMap((ip): Change[] => {
@@ -250,24 +254,27 @@ function checkFree(
   }
   const { host, container, attachingSince } = record.value.holder ?? {}
   const age = attachingSince === undefined ? attachTakesMs : now.getTime() - Date.parse(attachingSince)
-  // The same attach again: the driver died before it answered, or its user gave up.
+  // The same attach again: the driver stopped before it answered, or the user gave up.
   if (container !== undefined && host === asking.host && container.id === asking.container?.id) return
   if (age >= attachTakesMs) return
   const what = container === undefined ? 'a container' : `container ${container.name}`
-  throw new DriverError('taken', `service ${named(view)} is just being attached to ${what} on ${host}`, {
-    hint: 'a service has one container in the whole cluster; try again in half a minute if that one failed',
+  throw new DriverError('taken', `service ${named(view)} is being attached to ${what} on ${host}`, {
+    hint: 'a service has one container in the whole cluster; if that attach failed, try again in half a minute',
   })
 }
 
-/** moby gives `--ip` only on networks whose subnet a user has named, as it was named on all hosts but the maker's. */
+/**
+ * moby accepts `--ip` only on networks that were created with `--subnet`. All replicas are; on its creator's
+ * host the network may be without.
+ */
 function checkFixedAddresses(snapshot: Snapshot, network: Network, host: HostName, localId: string): void {
   if (localId !== network.id || !snapshot.pools.get(network.v4.cidr)?.value.chosen) return
   const name = network.name ?? network.id.slice(0, 12)
   throw new DriverError(
     'invalid',
-    `network ${name} was made on ${host} without --subnet, and so the engine here gives no fixed addresses on it`,
+    `network ${name} was created on ${host} without --subnet, so Docker on ${host} assigns no fixed addresses on it`,
     {
-      hint: `attach on another host, or make the network anew with --subnet ${network.v4.cidr}`,
+      hint: `attach on another host, or create the network again with --subnet ${network.v4.cidr}`,
     },
   )
 }
@@ -294,7 +301,7 @@ function attached(
     throw new DriverError('not-found', `no container is attached to service ${named(view)}`)
   }
   if (backend.host !== host) {
-    const hint = `detach it there, on ${backend.host}`
+    const hint = `detach it on ${backend.host}`
     throw hostConflict(backend.host, 'invalid', attachedTo(view, backend), hint)
   }
   const { id, name } = backend.container ?? { id: '', name: '' }
@@ -312,7 +319,7 @@ function localIdHere(snapshot: Snapshot, network: Network, host: HostName): stri
     'not-found',
     `network ${network.name ?? network.id.slice(0, 12)} is not on ${host} yet`,
     {
-      hint: "try again in a moment; if it stays so, 'multihost status' tells why",
+      hint: "try again in a moment; if the error stays, 'multihost status' shows the reason",
     },
   )
 }
@@ -331,7 +338,7 @@ function withoutHolder({ holder: _, ...service }: Service): Service {
   return service
 }
 
-/** Of the service's addresses; one that is not leased any more is a defect that people should see. */
+/** Changes the leases of the service's addresses. A missing lease is a defect that people must see. */
 function changeLeases(snapshot: Snapshot, service: Service, change: (lease: Lease) => Lease): Change[] {
   return ipsOf(service).map((ip): Change => {
     const key = keyIn(service.network, ip)
@@ -352,7 +359,7 @@ function ipsOf({ v4, v6 }: Pick<Service, 'v4' | 'v6'>): Ip[] {
 function nameTaken(view: ServiceView): DriverError {
   const by =
     view.published || view.backend === undefined
-      ? 'is published already'
+      ? 'is already published'
       : `is the name of ${describeBackend(view.backend)}`
   return new DriverError('taken', `service ${named(view)} ${by}`, { hint: 'choose another name' })
 }

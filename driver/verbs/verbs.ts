@@ -1,21 +1,21 @@
 /**
- * What Docker can ask of the driver, in the driver's own words.
+ * What Docker can request of the driver, in the driver's own terms.
  *
- * The protocol turns JSON into these calls and their answers back into JSON; the verbs know nothing of it. Every
- * verb can be called twice, changes the store alone, and stops at the next step once `signal` is aborted, which is
- * when the protocol has given up waiting.
+ * The protocol turns JSON into these calls and their results into JSON; the verbs do not know the protocol.
+ * Every verb can be called twice, changes only the store, and stops before its next step when `signal` is
+ * aborted, because the protocol has then answered with an error.
  */
 import type { Cidr, EndpointId, Ip, Mac, NetworkId } from '../core/records.ts'
 
 export interface Verbs {
   requestPool(ask: PoolAsk, signal: AbortSignal): Promise<Cidr>
   releasePool(pool: string, signal: AbortSignal): Promise<void>
-  /** The address with the pool's prefix length, as Docker wants it. */
+  /** The address with the pool's prefix length, as Docker expects it. */
   requestAddress(ask: AddressAsk, signal: AbortSignal): Promise<string>
   releaseAddress(ask: { pool: string; address: string }, signal: AbortSignal): Promise<void>
   createNetwork(ask: NetworkAsk, signal: AbortSignal): Promise<void>
   deleteNetwork(localId: string, signal: AbortSignal): Promise<void>
-  /** The endpoint's MAC: the one asked for, or the one that belongs to its address. */
+  /** Returns the endpoint's MAC: the requested one, or the one derived from its address. */
   createEndpoint(ask: EndpointAsk, signal: AbortSignal): Promise<Mac>
   deleteEndpoint(ask: EndpointRef, signal: AbortSignal): Promise<void>
   join(ask: EndpointRef, signal: AbortSignal): Promise<JoinAnswer>
@@ -49,7 +49,7 @@ export interface NetworkAsk {
   internal: boolean
 }
 
-/** What Docker has got from the IPAM driver for one subnet; addresses may carry a prefix length. */
+/** What the IPAM driver has given Docker for one subnet. Addresses may have a prefix length. */
 export interface PoolData {
   addressSpace: string
   pool: string
@@ -70,14 +70,17 @@ export interface EndpointAsk extends EndpointRef {
 }
 
 export interface JoinAnswer {
-  /** Name of the interface that Docker moves into the container. */
+  /** The interface that Docker moves into the container. */
   device: string
-  /** The container has no way out by itself. */
+  /** The container gets no route out of the network. */
   internal: boolean
 }
 
-/** The IPAM driver's one address space: what Docker calls local and what it calls global. */
+/** The IPAM driver's only address space, for both of Docker's kinds (local and global). */
 export const addressSpace = 'multihost'
 
-/** Option of networks and their IPAM: this is the network of that cluster-wide id, made by a loop. */
+/**
+ * Option of a network and of its IPAM: this is the replica of the cluster's network with that id. The
+ * networks loop sets it.
+ */
 export const replicaOption = 'multihost.id'

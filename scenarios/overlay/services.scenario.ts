@@ -71,9 +71,7 @@ scenario(
       }
       const other = host === net1 ? net2 : net1
       expect(await net1.fail`docker service unpublish db.foobar`).toContain(`on ${host.name}`)
-      expect(await other.fail`docker service detach ${id} db.foobar`).toContain(
-        `detach it there, on ${host.name}`,
-      )
+      expect(await other.fail`docker service detach ${id} db.foobar`).toContain(`detach it on ${host.name}`)
       await host.succeed`docker service detach ${id} db.foobar`
       for (const each of [net1, net2]) await lists(each, 'db foobar')
       expect(await addressOf(other, 'db.foobar')).toBe(address)
@@ -116,7 +114,7 @@ scenario('a wrong command is an error with a hint, and changes nothing', async (
       ['service info nope', "there is no service 'nope'"],
       ['service ls --network nope', "the cluster has no network 'nope'"],
       ['service publish bar.nope', "the cluster has no network 'nope'"],
-      ['service publish b@r', "'b@r' cannot be a service's name"],
+      ['service publish b@r', "'b@r' is not a valid service name"],
       ['service attach nope bar', 'No such container: nope'],
       ['service frob', 'there are ls, info, publish'],
       ['run --publish-service=bar --net=own debian:13 true', 'conflicting options'],

@@ -1,13 +1,14 @@
 /**
- * Where two planes disagree: Consul, this host's kernel, this host's Docker. Plain data in, a list of sentences out.
+ * The differences between two sources: the store, this host's kernel, this host's Docker. Plain data in, a
+ * list of sentences out.
  *
- * Each side is first turned into facts (an object's name → its state as text), so that one comparison serves all
- * planes. What is compared is what the planes say, not what a loop remembers or would do about it: a defect of a
+ * Each source is first turned into facts (an object's name → its state as text), so that one comparison
+ * serves all sources. The sources themselves are compared, not what a loop remembers or plans: a defect of a
  * loop's plan shows here too.
  */
 import type { Change } from '../records.ts'
 
-/** Where something is not as the store, or the store's own other records, say that it must be. */
+/** The source that differs from the store, or from the store's other records. */
 export type Plane = 'store' | 'kernel' | 'docker' | 'hosts file'
 
 export interface Difference {
@@ -16,9 +17,12 @@ export interface Difference {
   object: string
   expected: string
   found: string
-  /** The way out, as the reader of the list can go it. */
+  /** What the reader can do. */
   hint: string
-  /** The commit that mends it, where that takes nothing from anybody; absent where a loop mends it, or a person must. */
+  /**
+   * The commit that repairs it, if that takes nothing from other records; absent when a loop repairs it, or a
+   * person must.
+   */
   repair?: Change[]
 }
 
@@ -32,25 +36,26 @@ export function sentence({ plane, object, expected, found, hint }: Difference): 
   return `${plane}: ${object}: found ${found}, expected ${expected}; ${hint}`
 }
 
-/** The same for as long as the same thing is wrong in the same way. */
+/** Equal for two reports of the same difference. */
 export function identity({ plane, object, expected, found }: Difference): string {
   return JSON.stringify([plane, object, expected, found])
 }
 
 export interface Comparison {
   plane: Plane
-  /** Put before every object's name: `network foobar: `. */
+  /** Prefix of every object's name: `network foobar: `. */
   about?: string
   want: Facts
   have: Facts
   more?(object: string): Partial<Pick<Difference, 'hint' | 'repair'>>
 }
 
-/** What is wanted and not so, and what is there and not wanted. */
+/** The facts that are missing, different or unexpected. */
 export function compareFacts({ plane, about = '', want, have, more = () => ({}) }: Comparison): Difference[] {
   const objects = [...new Set([...want.keys(), ...have.keys()])].sort()
   return objects.flatMap((object): Difference[] => {
-    const [expected, found] = [want.get(object) ?? nothing, have.get(object) ?? nothing]
+    const expected = want.get(object) ?? nothing
+    const found = have.get(object) ?? nothing
     if (expected === found) return []
     return [{ plane, object: `${about}${object}`, expected, found, hint: repairHint, ...more(object) }]
   })

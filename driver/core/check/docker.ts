@@ -1,9 +1,9 @@
 /**
- * Docker ⇔ store: this host's networks and the endpoints of its containers, as the engine and as the store have them.
+ * Docker ⇔ store: this host's networks and the endpoints of its containers, in the engine and in the store.
  *
- * An endpoint that only the store has is a container that ended without a word; one that only the engine has lost its
- * record, and gets it back when it can (adoption.ts). The engine's own words are translated before they come here,
- * since core knows nothing of its API.
+ * An endpoint that only the store has belongs to a container that ended without a Leave. An endpoint that
+ * only the engine has lost its record, and gets it again if possible (adoption.ts). The engine's terms are
+ * translated before this file, since core does not know its API.
  */
 
 import { adoption } from '../endpoints/adoption.ts'
@@ -31,15 +31,15 @@ function compareNetworks({ snapshot, host, networks }: DockerState): Difference[
     const text = networkText([localId], pools)
     have.set(object, before === undefined ? text : `${before} and ${text}`)
   }
-  const strangers = new Set(
+  const notInStore = new Set(
     networks.filter((it) => it.network === undefined).map(({ name }) => `network ${name}`),
   )
-  const more = (object: string) => ({ hint: strangers.has(object) ? strangerHint : networkHint })
+  const more = (object: string) => ({ hint: notInStore.has(object) ? notInStoreHint : networkHint })
   return compareFacts({ plane: 'docker', want: new Map(want), have, more })
 }
 
-const networkHint = `${repairHint}; if it stays, multihost status tells why`
-const strangerHint = 'it is not in the store; remove it and make it again'
+const networkHint = `${repairHint}; if the difference stays, multihost status shows the reason`
+const notInStoreHint = 'it is not in the store; remove it and create it again'
 
 function networkText(localIds: readonly string[], pools: readonly Cidr[]): string {
   const ids = localIds.map((id) => id.slice(0, 12)).join(' and ')

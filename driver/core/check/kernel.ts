@@ -1,24 +1,24 @@
 /**
- * Kernel ⇔ store: what is in the namespaces of this host's networks beside what the store wants there.
+ * Kernel ⇔ store: the content of the namespaces of this host's networks, and what the store wants there.
  *
- * Entries that the kernel makes by itself (learnt, or for groups) are nobody's business and left out. Grows with the
- * endpoints of the networks that this host takes part in.
+ * Entries that the kernel makes itself (learnt ones, and those of multicast groups) are ignored. The cost
+ * grows with the endpoints of this host's networks.
  */
 import type { Datapath, Observed } from '../datapath/datapath.ts'
 import { isGroup, isMulticast } from '../datapath/plan.ts'
 import { compareFacts, type Difference, type Facts, nothing } from './difference.ts'
 
 export interface KernelState {
-  /** By namespace: each that carries the driver's mark, and each that is wanted. */
+  /** The namespaces that carry the driver's mark, and those that are wanted. */
   namespaces: readonly ObservedNetwork[]
-  /** Ends of containers' links that nobody has taken (`vxc…`), in the host's namespace. */
+  /** Container ends (`vxc…`) in the host's namespace. */
   strayLinks: readonly string[]
-  /** Loose ends that may be: their endpoints are being joined at this moment. */
+  /** Container ends that may be there: their endpoints are joining. */
   joining: ReadonlySet<string>
 }
 
 export interface ObservedNetwork {
-  /** For people; the namespace's path when no network has it. */
+  /** The network's name; the namespace's path when no network has it. */
   name: string
   want: Datapath | undefined
   have: Observed | undefined
@@ -50,13 +50,13 @@ function compareNetwork({ name, want, have }: ObservedNetwork): Difference[] {
   })
 }
 
-/** A pair that went cannot be made again for a container that runs. */
+/** A deleted veth pair cannot be created again for a running container. */
 function portHint(want: Facts, object: string, network: string): { hint?: string } {
   if (!object.startsWith('port ') || !want.has(object)) return {}
   return { hint: `docker network disconnect ${network} CONTAINER, then connect it again` }
 }
 
-/** A macvlan child is in its container, where nobody looks. */
+/** A macvlan child is inside its container, which is not examined. */
 function wantedFacts({ kind, vxlan, veths, peers }: Datapath): Facts {
   const bridged = kind === 'bridge'
   return new Map([
@@ -82,11 +82,10 @@ function foundFacts(have: Observed, want: Datapath): Facts {
   for (const { name, up } of ports) add(`port ${name}`, up ? 'up' : 'down or not a port of br0')
   for (const { mac, vtep, permanent } of fdb) {
     if (macs.has(mac) || (permanent && !isGroup(mac)))
-      add(`FDB entry ${mac}`, createGracePeriod(vtep, permanent))
+      add(`FDB entry ${mac}`, withPermanence(vtep, permanent))
   }
   for (const { ip, mac, permanent } of neighbours) {
-    if (ips.has(ip) || (permanent && !isMulticast(ip)))
-      add(`neighbour ${ip}`, createGracePeriod(mac, permanent))
+    if (ips.has(ip) || (permanent && !isMulticast(ip))) add(`neighbour ${ip}`, withPermanence(mac, permanent))
   }
   return facts
 }
@@ -99,6 +98,6 @@ function states({ up, master }: Pick<NonNullable<Observed['vxlan']>, 'up' | 'mas
   return `${up ? 'up' : 'down'}, ${master ? 'a port of br0' : 'not a port of br0'}`
 }
 
-function createGracePeriod(value: string, permanent: boolean): string {
+function withPermanence(value: string, permanent: boolean): string {
   return permanent ? value : `${value === '' ? 'an empty one' : value} (not permanent)`
 }

@@ -1,9 +1,9 @@
 /**
- * The store's consistency with itself: whatever names another record names one that is there and agrees.
+ * The store's consistency: every reference to another record leads to an existing record that agrees.
  *
- * Every commit keeps it so; what breaks it is a key that somebody edited or deleted by hand, an old backup, or a
- * defect of ours. Each difference carries the commit that mends it where nobody can lose by it: a claim of a network
- * that is gone, a lease of this host that nobody took. Linear in records.
+ * Every commit keeps it so. It can be broken by a key that was edited or deleted by hand, an old backup, or a
+ * defect of the driver. A difference carries the commit that repairs it when nothing is lost by the repair: a
+ * claim of a network that is gone, an unused lease of this host. Linear in records.
  */
 import { overlaps, parseCidr } from '../addresses.ts'
 import { leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
@@ -24,7 +24,7 @@ import { type Difference, nothing, repairHint } from './difference.ts'
 
 export interface StoreState {
   snapshot: Snapshot
-  /** Whose leases and endpoints may be mended here. */
+  /** The host whose leases and endpoints may be repaired. */
   host: HostName
   /** Keys whose values cannot be read. */
   corrupt: readonly string[]
@@ -43,7 +43,7 @@ export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[
   ]
 }
 
-/** What people call it. */
+/** The network's name, or the start of its id. */
 export function labelOf(snapshot: Snapshot, network: string): string {
   return snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
 }
@@ -59,11 +59,11 @@ function differs(
 
 function unreadable(key: string): Difference {
   return differs(`key ${key}`, 'a value of its schema', 'one that cannot be read', {
-    hint: 'mend or delete the key',
+    hint: 'correct or delete the key',
   })
 }
 
-/** Each network holds its own VNI, pools and name; a removal or a creation does not stay half done. */
+/** Each network has its own VNI, pools and name, and no creation or removal stays half done. */
 function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>): Difference[] {
   const object = `network ${value.name ?? value.id.slice(0, 12)}`
   if (value.removing) return [differs(object, 'no network that is being removed', 'one')]
@@ -197,7 +197,7 @@ function hasAddress({ v4, v6 }: { v4: Ip; v6?: Ip }, ip: Ip): boolean {
   return v4 === ip || v6 === ip
 }
 
-/** Its network, its host, and a lease for each of its addresses. */
+/** Its network and host exist, and each of its addresses has a lease. */
 function checkEndpoint(snapshot: Snapshot, host: HostName, at: Versioned<Endpoint>): Difference[] {
   const { value } = at
   const object = endpointLabel(snapshot, value)
@@ -214,7 +214,7 @@ function checkEndpoint(snapshot: Snapshot, host: HostName, at: Versioned<Endpoin
       ? [differs(object, 'a host of the cluster', value.host, { hint: `multihost host rm ${value.host}` })]
       : known.vtep === value.vtep
         ? []
-        : [differs(object, `the tunnel end ${known.vtep} of ${value.host}`, value.vtep)]),
+        : [differs(object, `the VTEP ${known.vtep} of ${value.host}`, value.vtep)]),
   ]
 }
 
@@ -229,7 +229,7 @@ function unleasedAddress(
   const lease = snapshot.addresses.get(key)?.value
   const holder = lease?.endpoint?.slice(0, 12) ?? lease?.service ?? lease?.host
   const found = lease === undefined ? nothing : `one of ${holder}`
-  // The time does not matter: the lease is bound.
+  // The time does not matter: the lease has an endpoint.
   const made: Lease = {
     host: value.host,
     endpoint: value.id,
@@ -246,7 +246,7 @@ function unleasedAddress(
   return differs(object, `a lease of ${ip}`, found, mendable ? { repair } : { hint })
 }
 
-/** Its network, the leases of its addresses, and the endpoint that it says is behind it. */
+/** Its network, the leases of its addresses and its endpoint exist. */
 function checkService(snapshot: Snapshot, key: string): Difference[] {
   const record = snapshot.services.get(key)
   if (record === undefined) return []
@@ -275,7 +275,7 @@ function checkService(snapshot: Snapshot, key: string): Difference[] {
   ]
 }
 
-/** A network that a host's Docker has, and the cluster too. */
+/** A replica's host and network exist. */
 function checkReplica(snapshot: Snapshot, key: string, network: NetworkId): Difference[] {
   const host = hostOfKey(key)
   const object = `network ${restOf(key).slice(0, 12)} of host ${host}`

@@ -1,8 +1,9 @@
 /**
- * What a namespace contains as far as it is known: what was seen there, and what was applied since.
+ * The known content of a namespace: what was observed there, and what has been applied since.
  *
- * The datapath loop remembers it, so that a change costs no look at the kernel; the fake kernel is `advance` with a map
- * around it. Tables are persistent maps by MAC and by address: operations cost themselves, whatever else is there.
+ * The datapath loop remembers it, so that a change does not need to read the kernel. The fake kernel is
+ * `advance` with a map around it. Tables are persistent maps by MAC and by address: operations cost their own
+ * number, however large the tables are.
  */
 import { Map as PersistentMap } from 'immutable'
 import type { Observed, Op } from './datapath.ts'
@@ -12,7 +13,7 @@ export interface Contents {
   bridge: boolean
   vxlan: Observed['vxlan']
   ports: PersistentMap<string, Observed['ports'][number]>
-  /** By MAC, which may lead to several tunnel ends. */
+  /** By MAC; a MAC may have entries with several VTEPs. */
   fdb: PersistentMap<string, Observed['fdb']>
   neighbours: PersistentMap<string, Observed['neighbours'][number]>
 }
@@ -29,7 +30,7 @@ export function contentsOf({ ports, fdb, neighbours, ...device }: Observed): Con
   }
 }
 
-/** As if it had been observed; of the tables, only what stands at `places` when they are given. */
+/** The content in observed form; of the tables only the entries at `places`, if given. */
 export function observedAt(
   { vxlan, ports, fdb, neighbours, ...device }: Contents,
   places?: ReadonlySet<string>,
@@ -47,7 +48,7 @@ export function observedAt(
   }
 }
 
-/** What it contains after operations, all of one namespace, without looking. `undefined`: there is no namespace. */
+/** The content after operations of one namespace. `undefined`: the namespace does not exist. */
 export function advance(have: Contents | undefined, ops: readonly Op[]): Contents | undefined {
   return ops.reduce(step, have)
 }

@@ -1,26 +1,29 @@
 /**
- * What a host's kernel must contain for one network, as plain data, and the operations that lead there.
- *
- * Desired state is derived from the store (desired.ts), compared with what was observed (plan.ts), and the
- * difference applied by driver/kernel. All of it can be printed as the `ip` and `bridge` lines it stands for.
+ * The wanted content of a host's kernel for one network, as plain data, and the operations that lead there.
+ * The wanted state is derived from the store (desired.ts) and compared with what was observed (plan.ts);
+ * driver/kernel applies the difference. All of it can be printed as the `ip` and `bridge` commands it stands
+ * for.
  */
 import type { DatapathKind, EndpointId, Ip, Mac, NetworkId, Vni } from '../records.ts'
 
-/** One network on one host. `undefined` desired state means: nothing of this network may be here. */
+/** One network on one host. An undefined wanted state means: nothing of this network may be on the host. */
 export interface Datapath {
   network: NetworkId
   /** `/var/run/docker/netns/<first 12 digits of the network's id on this host>` (the local Docker id). */
   namespace: string
-  /** Whether vxlan1 is a port of br0 and containers have veths there, or containers have macvlan children of vxlan1. */
+  /**
+   * Whether vxlan1 is a port of br0 and containers have veths there, or containers have macvlan children of
+   * vxlan1.
+   */
   kind: DatapathKind
   vxlan: { vni: Vni; port: number; local: Ip; mtuBytes: number }
-  /** What containers get: one per endpoint of this host. */
+  /** One per endpoint of this host. */
   veths: Veth[]
-  /** One per endpoint of another host that has joined. */
+  /** One per joined endpoint of another host. */
   peers: Peer[]
 }
 
-/** A pair of veths, or a macvlan child, which has no end but the container's: that is its port too. */
+/** A veth pair, or a macvlan child: its only end is the container end, which counts as its port too. */
 export interface Veth {
   endpoint: EndpointId
   /** End in the network's namespace, a port of br0: `veth<first 8 of the endpoint id>`. */
@@ -37,11 +40,11 @@ export interface Peer {
   addresses: Ip[]
 }
 
-/** As Datapath, but what is really there; parts that are missing are absent. */
+/** The observed content; missing parts are absent. */
 export interface Observed {
   /** The namespace carries the driver's mark. */
   marked: boolean
-  /** br0 is there and up. */
+  /** br0 exists and is up. */
   bridge: boolean
   vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
   /**
@@ -49,12 +52,12 @@ export interface Observed {
    * alone: it is remembered, and goes when vxlan1 goes.
    */
   ports: { name: string; up: boolean; child?: true }[]
-  /** Entries of vxlan1 that lead to a tunnel end; one with a port or VNI of its own does not count as permanent. */
+  /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
   fdb: { mac: string; vtep: Ip; permanent: boolean }[]
   neighbours: { ip: Ip; mac: string; permanent: boolean }[]
 }
 
-/** Every one can be applied twice. The comment gives the command it is equivalent to, inside the namespace. */
+/** Every operation can be applied twice. The comment gives the equivalent command inside the namespace. */
 export type Op =
   /** `unshare --net=<namespace> ip link set lo alias multihost`, which is the driver's mark */
   | { op: 'namespace-add'; namespace: string }

@@ -1,11 +1,11 @@
 /**
- * What this host's kernel must contain for one network, derived from the store.
+ * The wanted content of this host's kernel for one network, derived from the store.
  *
- * A host takes part in a network while it has an endpoint of its own there, joined or not: CreateEndpoint has what
- * Join will wait for made, and Join finds it. Others hear of joined ones only. Then there is one namespace with one
- * VXLAN device, a veth (or a macvlan child) per endpoint here, and per endpoint elsewhere one FDB entry (mac → vtep) and one permanent
- * neighbour per address (ip → mac). Grows with the network's endpoints, not with traffic and not with other
- * networks. MTU arithmetic: docs/datapath.md.
+ * A host takes part in a network while it has an endpoint there, joined or not: CreateEndpoint starts what
+ * Join waits for. Other hosts get entries only for joined endpoints. The content is one namespace with one
+ * VXLAN device, a veth (or macvlan child) per endpoint on this host, and per endpoint on another host one FDB
+ * entry (mac → vtep) and one permanent neighbour per address (ip → mac). It grows with the network's
+ * endpoints, not with traffic or other networks. MTU arithmetic: docs/datapath.md.
  */
 import { familyOf } from '../addresses.ts'
 import type {
@@ -22,10 +22,12 @@ import { endpointsOf, endpointsOnHost, placesOf } from '../snapshot.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
 import type { Scope } from './scope.ts'
 
-/** Where Docker keeps namespaces, so that the documented `ip netns` recipe finds ours beside the containers'. */
+/**
+ * Docker's folder of namespaces, so that the documented `ip netns` commands find ours beside the containers'.
+ */
 export const namespaceFolder = '/var/run/docker/netns'
 
-/** Where this host stands: its tunnel end, the MTU of the interface that has it, and the network's namespace here. */
+/** This host's part: its VTEP, the MTU of the VTEP's interface, and the network's namespace. */
 export interface Place {
   vtep: Ip
   mtuBytes: number
@@ -33,7 +35,7 @@ export interface Place {
   namespace: string
 }
 
-/** `undefined`: nothing of this network may be here. With a scope, of the peers only those that are in it. */
+/** `undefined`: nothing of this network may be on the host. With a scope, only the peers in it. */
 export function desiredFor(
   snapshot: Snapshot,
   host: HostName,
@@ -94,8 +96,8 @@ function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {
 }
 
 /**
- * A MAC leads to one place, and an address to one MAC: where two endpoints claim the same one, the lower endpoint id
- * has it, on every host. An entry that led to our own tunnel end would loop.
+ * A MAC has one VTEP, and an address one MAC: when two endpoints have the same one, the lower endpoint id
+ * wins on every host. An entry with our own VTEP would loop.
  */
 function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
   const away = endpoints.filter((it) => it.joined && it.host !== host && it.vtep !== vtep)

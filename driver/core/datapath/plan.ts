@@ -1,21 +1,21 @@
 /**
- * The difference between what a namespace contains and what it must contain, as operations with their reasons.
+ * The difference between the content of a namespace and the wanted content, as operations with their reasons.
  *
- * Additions come before removals, so that traffic never finds a gap; a device that differs is changed, or recreated
- * where the kernel allows no change, and the reason says what differed (after flannel's vxlan backend). Only permanent
- * unicast entries are ours: all-zero and group MACs, multicast neighbours and what the kernel learnt by itself are
- * left alone. Linear in the network's endpoints.
+ * Additions come before removals, so that traffic is not interrupted. A device that differs is changed, or
+ * recreated where the kernel cannot change it, and the reason names the difference (after flannel's vxlan
+ * backend). Only permanent unicast entries are ours: all-zero and group MACs, multicast neighbours and what
+ * the kernel has learnt are not touched. Linear in the network's endpoints.
  */
 import { familyOf, isIp } from '../addresses.ts'
 import type { Datapath, Observed, Op, Veth } from './datapath.ts'
 
 export interface Plan {
   ops: Op[]
-  /** One line per thing that was not as it must be: `vxlan1: vni: 41 vs 42` (have vs want). */
+  /** One line per difference: `vxlan1: vni: 41 vs 42` (have vs want). */
   reasons: string[]
 }
 
-/** Removals are left out (`remove: false`) while the store's state may be an old one: unknown is never empty. */
+/** Without removals (`remove: false`) while the snapshot may be outdated: unknown is never empty. */
 export function plan(have: Observed | undefined, want: Datapath, { remove = true } = {}): Plan {
   const out: Plan = { ops: [], reasons: [] }
   planNamespace(have, want, out)
@@ -33,7 +33,7 @@ type Entries = Pick<Observed, 'fdb' | 'neighbours'>
 
 function planNamespace(have: Observed | undefined, { namespace, kind }: Datapath, out: Plan): void {
   if (!have?.marked) {
-    out.reasons.push(have === undefined ? 'namespace is missing' : 'the namespace has lost its mark')
+    out.reasons.push(have === undefined ? 'namespace is missing' : 'the namespace does not carry the mark')
     out.ops.push({ op: 'namespace-add', namespace })
   }
   if (have?.bridge || kind !== 'bridge') return
@@ -41,27 +41,32 @@ function planNamespace(have: Observed | undefined, { namespace, kind }: Datapath
   out.ops.push({ op: 'bridge-add', namespace })
 }
 
-/** `new`: the device starts with empty tables. */
-function planDevice(have: Observed | undefined, want: Datapath, remove: boolean, out: Plan): 'new' | 'kept' {
+/** `new`: the device has empty tables. */
+function planDevice(
+  have: Observed | undefined,
+  want: Datapath,
+  remove: boolean,
+  out: Plan,
+): 'new' | 'unchanged' {
   const { namespace, vxlan, kind } = want
   const reason = deviceReason(have?.vxlan, want)
-  if (reason === undefined) return 'kept'
+  if (reason === undefined) return 'unchanged'
   const differs = have?.vxlan !== undefined && vxlanDifference(have.vxlan, vxlan) !== undefined
-  if (differs && !remove) return 'kept'
+  if (differs && !remove) return 'unchanged'
   out.reasons.push(reason)
   const fits = have?.vxlan !== undefined && isChangeable(have.vxlan, vxlan)
   if (differs && fits) out.ops.push({ op: 'vxlan-set', namespace, vxlan })
   if (differs && !fits) out.ops.push({ op: 'vxlan-del', namespace })
   if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind })
-  return fits ? 'kept' : 'new'
+  return fits ? 'unchanged' : 'new'
 }
 
-/** The kernel changes neither the VNI nor the port, nor IPv4 into IPv6 (drivers/net/vxlan, vxlan_nl2conf). */
+/** The kernel cannot change the VNI, the port, or IPv4 into IPv6 (drivers/net/vxlan, vxlan_nl2conf). */
 function isChangeable(have: Datapath['vxlan'], want: Datapath['vxlan']): boolean {
   return have.vni === want.vni && have.port === want.port && familyOrNone(have.local) === familyOf(want.local)
 }
 
-/** A device of another making may have no tunnel end. */
+/** A device that the driver did not make may have no local address. */
 function familyOrNone(local: string): number | undefined {
   return isIp(local) ? familyOf(local) : undefined
 }
@@ -88,9 +93,9 @@ function entriesOf(have: Observed | undefined): Entries {
 
 function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
   const reason = fdbReasons(have)
-  const leads = new Set(have.fdb.filter((it) => it.permanent).map((it) => `${it.mac} ${it.vtep}`))
+  const entries = new Set(have.fdb.filter((it) => it.permanent).map((it) => `${it.mac} ${it.vtep}`))
   for (const { mac, vtep } of peers) {
-    if (leads.has(`${mac} ${vtep}`)) continue
+    if (entries.has(`${mac} ${vtep}`)) continue
     out.reasons.push(reason(mac, vtep))
     out.ops.push({ op: 'fdb-replace', namespace, mac, vtep })
   }
@@ -107,7 +112,7 @@ function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): voi
   }
 }
 
-/** All that is there for a MAC against what must be: `fdb 02:42:…: 192.168.33.11 vs 192.168.33.12`. */
+/** The entries of a MAC and the wanted one: `fdb 02:42:…: 192.168.33.11 vs 192.168.33.12`. */
 function fdbReasons({ fdb }: Entries): (mac: string, want: string) => string {
   const found = new Map<string, string[]>()
   for (const it of fdb) found.set(it.mac, [...(found.get(it.mac) ?? []), stated(it.vtep, it)])
@@ -153,14 +158,14 @@ function removeNeighbours(have: Entries, { namespace, peers }: Datapath, out: Pl
 function removeFdb(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
   const reason = fdbReasons(have)
   const wanted = new Map(peers.map((peer) => [peer.mac, peer.vtep]))
-  const said = new Set(out.reasons)
+  const reasons = new Set(out.reasons)
   for (const { mac, vtep, permanent } of have.fdb) {
     const place = wanted.get(mac)
     if (place === vtep || isGroup(mac) || (place === undefined && !permanent)) continue
-    said.add(reason(mac, place ?? 'none'))
+    reasons.add(reason(mac, place ?? 'none'))
     out.ops.push({ op: 'fdb-del', namespace, mac, vtep })
   }
-  out.reasons = [...said]
+  out.reasons = [...reasons]
 }
 
 /** The all-zero default entry, and MACs with the group bit. */

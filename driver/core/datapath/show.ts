@@ -1,8 +1,8 @@
 /**
- * Operations as the `ip` and `bridge` lines they stand for: for logs, error messages and inline snapshots.
+ * Operations as the `ip` and `bridge` commands they stand for: for logs, errors and inline snapshots.
  *
- * Meant to be read, not run: what every line has in common (the namespace, `self permanent`) is left out, and a
- * batch says it once on top. What really runs stands in driver/kernel/lines.ts.
+ * For reading, not for running: the parts that all lines share (the namespace, `self permanent`) are omitted.
+ * The commands that run are in driver/kernel/lines.ts.
  */
 import type { Op } from './datapath.ts'
 

@@ -9,7 +9,7 @@
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
 import { addReplica, removeReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
-import { isOfNetworks } from '../../core/snapshot.ts'
+import { isNetworkRecord } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
@@ -74,7 +74,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
 
   const loop = startLoop({ name: 'networks', everyMs, log, work, onRun })
   const stop = store.onChange((_, changed) => {
-    if (changed.some((key) => isOfNetworks(key, host))) loop.poke()
+    if (changed.some((key) => isNetworkRecord(key, host))) loop.poke()
   })
   return {
     poke: loop.poke,

@@ -1,16 +1,16 @@
 /**
- * A short log of commits beside the records, so that following the store costs what changed, not what exists.
+ * A short log of commits beside the records, so that following the store costs what changes, not what exists.
  *
- * Every commit writes one entry, in its own transaction, with the new values. Consul gives all keys of a
+ * Every commit writes one entry with the new values, in its own transaction. Consul gives all keys of a
  * transaction one ModifyIndex, so the entry's index is the records' index.
  *
- * Consul answers a watch with the whole folder. So the log is cut into segments, `changes/7/…`, and watchers block on
- * the last one alone: an answer is a few entries long, however many were written in the last seconds. A segment is
- * there when it has a head. The commit that finds it full enough makes the head of the next one and says so in its
- * entry; every commit demands that its segment has a head and the next one none, so that nothing is ever written
- * behind a watcher that has gone on. Closed segments are deleted after some seconds; a watcher that finds its
- * segment gone has missed something. No clock is compared, no host is trusted to have a sequence; the time that
- * segments lie only decides how often somebody has to read everything.
+ * Consul answers a watch with the whole folder. So the log is cut into segments, `changes/7/…`, and watches
+ * block on the last segment only: an answer has a few entries, however many commits there were in the last
+ * seconds. A segment exists when it has a head. A commit that finds its segment full creates the head of the
+ * next one and names it in its entry. Every commit requires that its segment has a head and the next one has
+ * none, so that no entry is written behind a watch that has moved on. Closed segments are deleted after some
+ * seconds; a watch that finds its segment deleted has missed entries. No clocks are compared, and no host
+ * needs a sequence number; the retention time only decides how often a host has to read everything.
  */
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
@@ -32,43 +32,46 @@ export interface LogEntry {
   changes: LoggedChange[]
 }
 
-/** `next`: the segment to go on with, when this one is closed. */
+/** `next`: the segment to continue with. `gap`: why everything must be read again. */
 export type LogAnswer = { entries: LogEntry[]; top: number; next: number } | { gap: string }
 
-/** What a commit writes and what it relies on. */
+/** What a commit writes, and the state of the log that it requires. */
 export interface LogCommit {
   path: string
   text: string
-  /** Must be there. */
+  /** Must exist. */
   head: string
-  /** Must not be there; is made when the entry closes its segment. */
+  /** Must not exist. Created when the entry closes its segment. */
   nextHead: string
   closes: boolean
   /** Folders of old segments. */
   deletes: string[]
-  /** It has happened. */
-  done(): void
-  /** The next head was there: another commit has closed the segment. */
-  late(): void
+  /** The commit was applied. */
+  applied(): void
+  /** The next head existed: another commit has closed the segment. */
+  segmentClosed(): void
 }
 
 export interface Changelog {
-  /** The whole log, behind the prefix. */
+  /** Path of the whole log, after the prefix. */
   folder: string
   folderOf(segment: number): string
-  /** Where a watch begins that has read everything. */
+  /** The segment where a watch starts after a full read. */
   newest(): number
   entryFor(changes: readonly LoggedChange[], maxDeletes: number): LogCommit
-  /** After a full read, with all of the log. The head that is missing, when the log cannot go on without one. */
+  /**
+   * After a full read, with all keys of the log. Returns the head that must be created before the log can
+   * continue.
+   */
   adopt(items: readonly LogItem[]): string | undefined
-  /** What the watch delivered of a segment: entries above `upTo` in the order of their commits, or the reason to read everything. */
+  /** Entries of a segment above `upTo`, in the order of their commits; or the reason to read everything. */
   follow(items: readonly LogItem[], segment: number, upTo: number): LogAnswer
 }
 
 export interface ChangelogOptions {
   host: string
   retentionMs: number
-  /** A segment is closed when an answer with it is longer, roughly. */
+  /** A segment is closed when an answer with it is longer than this, roughly. */
   segmentBytes?: number
   now: () => number
 }
@@ -78,18 +81,21 @@ const format = z.object({
   changes: z.array(z.union([z.tuple([z.string()]), z.tuple([z.string(), z.unknown()])])),
 })
 
-/** Beside the values, for each key of an answer: its name, its indexes. */
+/** Per key of an answer, beside its value: name, indexes, JSON. */
 const envelopeBytes = 200
 
 export function createChangelog(options: ChangelogOptions): Changelog {
   const { host, retentionMs, segmentBytes = 3000, now } = options
   const boot = randomBytes(6).toString('hex')
-  /** Closed segment → since when we know it. */
+  /** Closed segment → time at which this host learnt of it. */
   const closed = new Map<number, number>()
-  /** The segment that the watch is at: its entries, and its head's index, which another one of that number has not. */
-  let seen: { segment: number; paths: string[]; head?: number | undefined } = { segment: 0, paths: [] }
+  /**
+   * The watch's segment: its entries, and the index of its head, which differs from that of a later segment
+   * of the same number.
+   */
+  let watched: { segment: number; paths: string[]; head?: number | undefined } = { segment: 0, paths: [] }
   let newest = 1
-  /** Where the next entry goes, and how long an answer with what is there already is. */
+  /** The segment of the next entry, and the length of an answer with its present entries. */
   let open = { segment: 1, bytes: 0 }
   let count = 0
 
@@ -108,15 +114,18 @@ export function createChangelog(options: ChangelogOptions): Changelog {
       const text = write(changes, closes ? segment + 1 : undefined)
       const old = [...closed].filter(([, at]) => now() - at > retentionMs).slice(0, maxDeletes)
       return {
-        ...{ text, closes, head: headOf(segment), nextHead: headOf(segment + 1) },
+        text,
+        closes,
+        head: headOf(segment),
+        nextHead: headOf(segment + 1),
         path: `${folderOf(segment)}${encodeURIComponent(host)}/${boot}-${++count}`,
         deletes: old.map(([it]) => folderOf(it)),
-        done() {
+        applied() {
           for (const [it] of old) closed.delete(it)
           if (closes) close(segment)
           else if (open.segment === segment) open.bytes += lengthOf({ text })
         },
-        late: () => close(segment),
+        segmentClosed: () => close(segment),
       }
     },
     adopt(items) {
@@ -132,15 +141,15 @@ export function createChangelog(options: ChangelogOptions): Changelog {
     },
     follow(items, segment, upTo) {
       const paths = new Set(items.map(({ path }) => path))
-      const before: Partial<typeof seen> = seen.segment === segment ? seen : {}
+      const before: Partial<typeof watched> = watched.segment === segment ? watched : {}
       const missing = before.paths?.find((path) => !paths.has(path))
       const entries = items.filter(({ path }) => isEntryOf(segment, path))
       const head = items.find(({ path }) => path === headOf(segment))
       if (head === undefined) return { gap: `segment ${segment} of the log is gone` }
-      seen = { segment, paths: entries.map(({ path }) => path), head: head.index }
+      watched = { segment, paths: entries.map(({ path }) => path), head: head.index }
       if (before.head !== undefined && before.head !== head.index)
-        return { gap: `segment ${segment} of the log is not the one that it was` }
-      if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by somebody` }
+        return { gap: `segment ${segment} of the log was replaced` }
+      if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by hand` }
       const all = entries.map((item) => ({ item, entry: read(item) }))
       const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
       if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
@@ -148,8 +157,8 @@ export function createChangelog(options: ChangelogOptions): Changelog {
       const next = closing?.next
       if (next !== undefined) {
         close(segment)
-        // One transaction has closed this one and made the next one's head.
-        seen = { segment: next, paths: [], head: closing?.index }
+        // One transaction has closed this segment and created the head of the next one.
+        watched = { segment: next, paths: [], head: closing?.index }
       } else if (open.segment === segment) open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
       const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
       fresh.sort((a, b) => a.index - b.index)
@@ -175,7 +184,7 @@ function isEntryOf(segment: number, path: string): boolean {
   return path.startsWith(folderOf(segment)) && path !== headOf(segment)
 }
 
-/** In an answer of Consul's, in base64. */
+/** Length in an answer of Consul: base64 and envelope. */
 function lengthOf({ text }: { text: string }): number {
   return Math.ceil((text.length * 4) / 3) + envelopeBytes
 }
@@ -192,7 +201,7 @@ function read({ index, text }: LogItem): (LogEntry & { next: number | undefined 
     const { next, changes } = format.parse(JSON.parse(text))
     return { index, next, changes: changes.map(([path, value]) => ({ path, value })) }
   } catch {
-    // Written by hand, or by a version that we do not know: the caller reads everything instead.
+    // Written by hand or by an unknown version: the caller reads everything instead.
     return undefined
   }
 }

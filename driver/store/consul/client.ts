@@ -1,10 +1,10 @@
 /**
  * Consul's HTTP API, as far as the store needs it: list a folder, run a transaction, keep a session.
  *
- * The `consul` package is no longer maintained, so it is wrapped here and imported nowhere else; it does not say what
- * failed in words that help. Lists go without it: they are bounded by silence and not in all, since a large store on
- * a busy machine takes longer than any other call may. Sockets are limited, because Consul closes the 201st
- * connection of one address.
+ * The `consul` package is not maintained any more and its errors do not say what failed, so it is wrapped
+ * here and imported nowhere else. Lists do not use the package: their limit is a time of silence, not a total
+ * time, because reading a large store on a busy machine takes longer than any other call may. The number of
+ * sockets is limited, because Consul closes the 201st connection of one address.
  */
 import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
@@ -14,14 +14,14 @@ import { DriverError } from '../../core/errors.ts'
 import { type StoreAddress, showAddress } from './url.ts'
 
 export interface ClientOptions {
-  /** After every transaction that has changed Consul, with its steps. */
+  /** Called after every transaction that has changed Consul, with its operations. */
   wrote?: ((what: string) => void) | undefined
   address: StoreAddress
   timeoutMs: number
   token?: string | undefined
   /** Files in PEM. */
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
-  /** After every call: undefined when Consul has answered, whatever it said. */
+  /** Called after every call. Undefined when Consul has answered, with success or an error. */
   heard?: (failure: DriverError | undefined) => void
 }
 
@@ -47,37 +47,43 @@ export type TxnStep = {
   Flags?: number
 }
 
-/** The first step that did not hold. */
+/** The first operation that was refused. */
 export interface TxnConflict {
   failedStep: number
 }
 
 export interface ConsulClient {
   list(prefix: string, query?: ListQuery): Promise<Listing>
-  /** The index that Consul gave to the last step's key, or the first step that did not hold. */
+  /** The index of the last operation's key, or the first operation that was refused. */
   transact(steps: readonly TxnStep[]): Promise<{ index: number } | TxnConflict>
   createSession(name: string, ttlMs: number): Promise<string>
-  /** False when Consul does not know the session (any more). */
+  /** False when Consul does not know the session. */
   renewSession(id: string): Promise<boolean>
   destroySession(id: string): Promise<void>
-  /** All of now: a Consul that has just started answers any other question from its log's past for a while. */
+  /**
+   * Lists consistently. Without `?consistent`, a Consul that has just started answers from an old state until
+   * it has replayed its log.
+   */
   sessions(): Promise<string[]>
   close(): void
 }
 
 export interface ListQuery {
-  /** Answer when the folder's index is above this one, or after `waitMs`. */
+  /** Answers when the folder's index exceeds this one, or after `waitMs`. */
   index?: number
   waitMs?: number
-  /** Asked of a leader that has made sure that it is still the leader. */
+  /** Answered by a leader that has verified its leadership. */
   consistent?: boolean
-  /** Waits as long as Consul answers others meanwhile: to make everything of a large store takes it a while. */
+  /**
+   * Waits as long as Consul answers other calls meanwhile: preparing the answer of a large store takes a
+   * while.
+   */
   patient?: boolean
   signal?: AbortSignal
 }
 
 const maxSockets = 32
-/** Kept open for the next call; what a burst needed beyond is closed. */
+/** Connections that stay open for the next call; a burst's other connections are closed. */
 const maxFreeSockets = 4
 
 export function createClient(options: ClientOptions): ConsulClient {
@@ -100,7 +106,8 @@ export function createClient(options: ClientOptions): ConsulClient {
       return answer
     },
     async createSession(name, ttlMs) {
-      // Without checks: the session tells of the driver, not of the agent that it happened to reach.
+      // Without checks: the session shows that the driver is alive, not the Consul agent that it is connected
+      // to.
       const wanted = { name, ttl: `${ttlMs / 1000}s`, behavior: 'release' as const, checks: [], timeout }
       return (await call(() => consul.session.create(wanted))).ID
     },
@@ -137,20 +144,22 @@ async function list(options: ClientOptions, agent: Agent, key: string, query: Li
   ]
   const path = key.split('/').map(encodeURIComponent).join('/')
   const get = (what: string, bounds: Bounds): Promise<Answer> => read(options, agent, what, bounds)
-  // Consul adds up to a sixteenth to a wait, so that many watchers do not come back at once.
+  // Consul adds up to a sixteenth to a wait, so that many watches do not return at once.
   const silenceMs = options.timeoutMs + waitMs * (1 + 1 / 16)
   const half = { silenceMs: silenceMs / 2 }
   const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
   const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
   const { body, index: now } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
-  // A folder without keys is not found, and the answer is empty.
+  // For a folder without keys Consul answers 404 with an empty body.
   const items = body === '' ? [] : (JSON.parse(body) as RawItem[])
   return { items: items.map(itemOf), index: now, bytes: body.length }
 }
 
 interface Bounds {
   silenceMs: number
-  /** Asked after every such silence, at most `patience` times: while it resolves, the silence may go on. */
+  /**
+   * Called after every such silence, at most `patience` times. While it resolves, the silence may continue.
+   */
   isAlive?: () => Promise<unknown>
   signal?: AbortSignal | undefined
 }
@@ -206,7 +215,7 @@ async function transact(
 ): Promise<{ index: number } | TxnConflict> {
   const operations = steps.map((step) => ({ KV: step }))
   try {
-    // The package's types are of another spelling than what it sends on; Consul's own is what arrives.
+    // The package's types spell the operations otherwise than Consul; Consul's own spelling is what is sent.
     const answer = await consul.transaction.create(operations as never, withTimeout({}, timeout) as never)
     const written = answer.Results?.at(-1)?.KV as { ModifyIndex: number } | undefined
     return { index: written?.ModifyIndex ?? 0 }
@@ -217,7 +226,7 @@ async function transact(
   }
 }
 
-/** A step that did not hold is 409 with the step's number; a step that is not allowed has 409 too. */
+/** A refused operation is 409 with its number. A forbidden operation has 409 too. */
 function conflictIn(error: unknown): TxnConflict | undefined {
   const { response } = error as Failure
   if (response?.statusCode !== 409) return undefined
@@ -270,22 +279,29 @@ function failureOf(error: Failure, address: StoreAddress): DriverError {
     return new DriverError('invalid', `the change is too large for Consul: ${said}`, { cause: error })
   }
   if (/permission denied|ACL not found/i.test(said)) {
-    const hint = `give the driver a token that may write under ${address.prefix}/ and create sessions`
-    return new DriverError('unavailable', `Consul at ${where} refuses: ${said}`, { hint, cause: error })
-  }
-  if (/certificate|altname/i.test(`${said} ${(error as NodeJS.ErrnoException).code}`)) {
-    return new DriverError('unavailable', `Consul at ${where} cannot be trusted: ${said}`, {
-      hint: '--kv-ca-file names the authority that has signed the certificate, which must be for the host that --kv-store names',
+    const hint = `give the driver a Consul token that may write keys under ${address.prefix}/ and create sessions`
+    return new DriverError('unavailable', `Consul at ${where} refuses: ${said}`, {
+      hint,
       cause: error,
     })
   }
+  if (/certificate|altname/i.test(`${said} ${(error as NodeJS.ErrnoException).code}`)) {
+    return new DriverError(
+      'unavailable',
+      `the certificate of Consul at ${where} cannot be trusted: ${said}`,
+      {
+        hint: '--kv-ca-file must be the authority that signed the certificate, and the certificate must be for the host in --kv-store',
+        cause: error,
+      },
+    )
+  }
   return new DriverError('unavailable', `Consul at ${where} does not answer: ${said}`, {
-    hint: 'running containers are not affected; it goes on by itself when Consul is back',
+    hint: 'running containers are not affected; multihost continues when Consul answers again',
     cause: error,
   })
 }
 
-/** The package puts `consul: kv.get: ` before what happened. */
+/** The package puts `consul: kv.get: ` before the message. */
 function withoutCall(message: string): string {
   return message.replace(/^consul: [\w.]+: /i, '')
 }
@@ -301,7 +317,7 @@ function itemOf({ Key, ModifyIndex, Value }: RawItem): Item {
   return { key: Key, index: ModifyIndex, text: Buffer.from(Value ?? '', 'base64').toString() }
 }
 
-/** The package takes `timeout` everywhere; its types know it nowhere. */
+/** The package accepts `timeout` everywhere; its types declare it nowhere. */
 function withTimeout<T extends object>(options: T, timeout: number): T & { timeout: number } {
   return { ...options, timeout }
 }

@@ -1,5 +1,5 @@
 /**
- * Whether Consul answers, as the last call told: any call, whoever made it.
+ * Whether Consul answers: the result of the last call of any kind.
  */
 import type { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'

@@ -1,7 +1,7 @@
 /**
- * Consul's names for the records: `<prefix>/<table>/<key>`, readable in Consul's own UI.
+ * Consul's keys of the records: `<prefix>/<table>/<key>`, readable in Consul's UI.
  *
- * Every part is percent-encoded, so that a service called `a/b` stays one part; colons are left, since IPv6
+ * Each part is percent-encoded, so that a service named `a/b` stays one part. Colons are kept, since IPv6
  * addresses read better with them. The slash of a pool is written as `-`, which no address contains.
  */
 import type { Table } from '../../core/records.ts'
@@ -10,12 +10,12 @@ import type { ChangedKey } from '../store.ts'
 
 const inTwoParts: ReadonlySet<Table> = new Set<Table>(['replicas', 'addresses', 'endpoints', 'services'])
 
-/** Behind the prefix: `endpoints/<network>/<endpoint>`. */
+/** The path after the prefix: `endpoints/<network>/<endpoint>`. */
 export function pathOf({ table, key }: ChangedKey): string {
   return `${table}/${partsOf(table, key).map(encode).join('/')}`
 }
 
-/** Undefined for what is not a record: other tables of a newer version, folders, whatever was put there by hand. */
+/** Undefined for paths that are not records: tables of a newer version, folders, keys made by hand. */
 export function parsePath(path: string): ChangedKey | undefined {
   const [first = '', ...rest] = path.split('/')
   const table = tables.find((known) => known === first)
@@ -25,7 +25,7 @@ export function parsePath(path: string): ChangedKey | undefined {
     const parts = rest.map(decodeURIComponent)
     return { table, key: table === 'pools' ? withSlash(parts.join('')) : parts.join('/') }
   } catch {
-    // decodeURIComponent throws for a stray percent sign: nobody of ours wrote that key.
+    // decodeURIComponent throws for a stray percent sign: the key was not written by multihost.
     return undefined
   }
 }

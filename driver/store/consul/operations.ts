@@ -1,5 +1,5 @@
 /**
- * A commit's changes, checked and in the two forms that are needed: what Consul is asked, and what is then known.
+ * A commit's changes, checked, in two forms: the operations for Consul, and the records after the commit.
  */
 import { DriverError } from '../../core/errors.ts'
 import type { Change } from '../../core/records.ts'
@@ -11,11 +11,14 @@ import { pathOf } from './keys.ts'
 
 export interface Step extends ChangedKey {
   change: Change
-  /** The new value as JSON; undefined for steps that write none. */
+  /** The new value as JSON; undefined for changes that write no value. */
   text: string | undefined
 }
 
-/** Throws `invalid` for too many steps or a key twice, and `internal` for a value that could not be read back. */
+/**
+ * Throws `invalid` for too many changes or a repeated key, `internal` for a value that could not be read
+ * back.
+ */
 export function stepsOf(changes: readonly Change[]): Step[] {
   if (changes.length > maxChanges) {
     throw new DriverError('invalid', `a commit takes at most ${maxChanges} changes, not ${changes.length}`)
@@ -32,13 +35,13 @@ export function stepsOf(changes: readonly Change[]): Step[] {
     if (names.has(name)) throw new DriverError('invalid', `${name} occurs twice in one commit`)
     names.add(name)
   }
-  // Consul reads a compare-and-set with index 0 as "create".
+  // Consul takes a compare-and-set with index 0 for "create".
   const unread = changes.find((change) => 'index' in change && !(change.index > 0))
   if (unread !== undefined) throw new DriverError('invalid', `${unread.op} of ${unread.key} needs an index`)
   return steps
 }
 
-/** What the records are after the commit; the steps that change nothing left out. */
+/** The records after the commit, without changes that write nothing. */
 export function writtenBy(steps: readonly Step[]): (ChangedKey & { value: unknown })[] {
   return steps
     .filter(({ change }) => change.op !== 'expect')
@@ -46,8 +49,8 @@ export function writtenBy(steps: readonly Step[]): (ChangedKey & { value: unknow
 }
 
 /**
- * `flags` must differ in every commit: Consul leaves the index of a key as it was when nothing of it changes, and
- * then the log would name an index that the key does not have.
+ * `flags` must differ in every commit: Consul keeps the index of a key when nothing of the key changes, and
+ * then the log entry would have another index than the key.
  */
 export function txnStep({ change, text = '', ...at }: Step, prefix: string, flags: number): TxnStep {
   const Key = `${prefix}/${pathOf(at)}`
@@ -68,7 +71,7 @@ export function txnStep({ change, text = '', ...at }: Step, prefix: string, flag
 
 export function conflictAt({ table, key, change }: Step, hint?: string): DriverError {
   const cause: ConflictCause = { table, key }
-  const what = change.op === 'create' ? 'exists already' : 'was changed in the meantime'
+  const what = change.op === 'create' ? 'already exists' : 'was changed in the meantime'
   return new DriverError('conflict', `${table}/${key} ${what}`, {
     cause,
     ...(hint === undefined ? {} : { hint }),

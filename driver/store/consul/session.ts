@@ -1,16 +1,16 @@
 /**
- * The session that shows this host as alive. It owns no key: when it ends, nothing is deleted.
+ * The Consul session that shows this host as alive. It owns no key: nothing is deleted when it ends.
  *
- * Renewed at a third of its TTL, and made anew when Consul has lost it. Consul may keep a session for up to twice
- * its TTL, so a dead host is seen as dead after 15 to 30 s.
+ * It is renewed at a third of its TTL, and created again when Consul has lost it. Consul may keep a session
+ * for twice its TTL, so a dead host counts as dead after 15 to 30 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulClient } from './client.ts'
 
 export interface SessionKeeper {
-  /** Renews the session, or makes it; throws `unavailable`. */
+  /** Renews the session, or creates one. Throws `unavailable`. */
   session(): Promise<string>
-  /** Ends the session, if Consul can be reached. */
+  /** Ends the session if Consul answers. */
   close(): Promise<void>
 }
 
@@ -35,7 +35,7 @@ export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: Ses
     renewing ??= keepRenewing()
     return id
   }
-  /** Two callers at once share one call, so that a host never has two sessions. */
+  /** Concurrent callers share one call, so that a host never has two sessions. */
   const session = (): Promise<string> => {
     running ??= renew().finally(() => {
       running = undefined
@@ -44,7 +44,8 @@ export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: Ses
   }
   const keepRenewing = async (): Promise<void> => {
     while (!stop.signal.aborted) {
-      // Consul away: the client has noted it, and the session is made anew when it is back. Stopped: the loop ends.
+      // Consul does not answer: the client has recorded the failure, and the session is created again later.
+      // Stopped: the loop ends.
       const ignore = (): undefined => undefined
       await sleep(ttlMs / 3, undefined, { signal: stop.signal, ref: false }).catch(ignore)
       if (!stop.signal.aborted) await session().catch(ignore)

@@ -1,9 +1,10 @@
 /**
  * The store in Consul, for all versions from 1.8 on.
  *
- * A commit is one transaction of compare-and-set steps plus an entry in the change log (changelog.ts); the answer's
- * index brings the own snapshot forward at once (mirror.ts); other hosts follow the log (watch.ts). A host's cost
- * per change is the log of the last seconds, whatever the store holds; once a minute it reads everything.
+ * A commit is one transaction: compare-and-set operations and an entry of the change log (change-log.ts). The
+ * index in the answer updates the own mirror at once (mirror.ts); the other hosts follow the log (watch.ts).
+ * A host's cost per change is the log of the last seconds, however large the store is; once a minute, less
+ * often for a large store, everything is read again.
  */
 import { DriverError } from '../../core/errors.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
@@ -24,35 +25,37 @@ import { parseStoreUrl, showAddress } from './url.ts'
 import { follow, sortItems } from './watch.ts'
 
 export interface ConsulOptions {
-  /** `consul://192.168.33.10:8500`, with the prefix behind it if it is not `multihost`; `https://…` for TLS. */
+  /**
+   * `consul://192.168.33.10:8500`, with the prefix as its path unless it is `multihost`; `https://…` for TLS.
+   */
   url: string
   prefix?: string
   host: HostName
   token?: string
   tls?: ClientOptions['tls']
   wrote?: ClientOptions['wrote']
-  /** For every call. A watch is answered within half of it. */
+  /** Limit of every call. A watch is answered within half of it. */
   timeoutMs?: number
-  /** How often everything is read again, for changes made by hand; a large store less often. */
+  /** How often everything is read again, to notice changes made by hand. A large store is read less often. */
   resyncMs?: number
-  /** How long entries of the change log lie at least. */
+  /** How long entries of the change log are kept, at least. */
   retentionMs?: number
   sessionTtlMs?: number
-  /** Where a copy of the snapshot is kept. */
+  /** Path of the disk copy. */
   diskPath?: string
   saveEveryMs?: number
   log?: Log
 }
 
-/** Unless another `timeoutMs` is given. */
+/** The default of `timeoutMs`. */
 export const storeAnswersWithinMs = 4000
 
-/** Resolves as soon as the copy on disk is read, whether Consul can be reached or not. Throws `invalid` for the URL. */
+/** Resolves when the disk copy has been read, whether Consul answers or not. Throws `invalid` for the URL. */
 export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const { host, timeoutMs = storeAnswersWithinMs, log = silentLog } = options
   const { retentionMs = 5000, sessionTtlMs = 15_000 } = options
   const address = parseStoreUrl(options.url, options.prefix)
-  const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
+  const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store threw an error')
   const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
   const health = createHealth(log, freshness.notify)
@@ -60,10 +63,10 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const copy = await openDiskCopy(options, showAddress(address), log)
   const mirror = createMirror(copy.snapshot, {
     changed: (snapshot, keys) => {
-      copy.touch(snapshot, keys)
+      copy.update(snapshot, keys)
       listeners.notify(snapshot, keys)
     },
-    corrupt: (error) => log.error({ err: error }, 'a value in the store cannot be used'),
+    corrupt: (error) => log.error({ err: error }, 'a value in the store is invalid and is ignored'),
   })
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const known = highestIndex(copy.snapshot)
@@ -109,19 +112,19 @@ interface Parts {
   changelog: Changelog
   prefix: string
   log: Log
-  /** The index that the copy on disk tells of; 0 once Consul has answered. */
+  /** The index of the disk copy; 0 once Consul has answered. */
   known: number
-  /** What the last full read brought. */
+  /** Length of the last full read's answer. */
   bytes: number
 }
 
-/** What reading everything again may take of the network: a change by hand is noticed later in a larger store. */
+/** Share of the network that full reads may take: a change by hand is noticed later in a larger store. */
 const resyncBytesPerMs = 16
 
 async function within<T>(boundMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    const error = () => new DriverError('unavailable', `Consul has not answered within ${boundMs} ms`)
+    const error = () => new DriverError('unavailable', `Consul did not answer within ${boundMs} ms`)
     timer = setTimeout(() => reject(error()), boundMs)
   })
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
@@ -138,7 +141,7 @@ async function readInto(parts: Parts): Promise<void> {
   }
 }
 
-/** Everything in Consul; what it had and has lost is put back first. */
+/** Reads everything. Records that Consul has lost are restored first. */
 async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
   const { mirror, log } = parts
   const found = await listWithLog(parts)
@@ -148,11 +151,11 @@ async function listAll(parts: Parts): Promise<ReturnType<typeof sortItems>> {
   const count = await restoreLostRecords(mirror.snapshot(), found.records, (changes) =>
     transact({ ...parts, relearn }, changes),
   )
-  log.warn({ records: count }, 'what Consul had lost was put back')
+  log.warn({ records: count }, 'the records that Consul had lost were restored')
   return listWithLog(parts)
 }
 
-/** The change log is begun where there is none. */
+/** Reads everything, and starts the change log when there is none. */
 async function listWithLog(parts: Parts): Promise<ReturnType<typeof sortItems> & { index: number }> {
   const { client, changelog, prefix } = parts
   for (;;) {

@@ -1,7 +1,9 @@
 /**
- * A commit as one transaction of Consul's: the caller's steps, the change log's entry, and its old segments out.
+ * A commit as one Consul transaction: the caller's changes, the entry of the change log, and the deletion of
+ * old log segments.
  *
- * Where others have moved the log on meanwhile, it is tried again: nothing of the caller's has been refused then.
+ * When other hosts have advanced the log meanwhile, the transaction is repeated: none of the caller's changes
+ * was refused.
  */
 import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
@@ -18,11 +20,14 @@ export interface Transacting {
   mirror: Pick<Mirror, 'corrupt'>
   changelog: Pick<Changelog, 'entryFor'>
   prefix: string
-  /** The log is not where it was: learns where it is. */
+  /** The log has moved on: finds out its current segment. */
   relearn: () => Promise<unknown>
 }
 
-/** What was written, and the index that Consul gave it. Throws `conflict`, `invalid`, `unavailable`. */
+/**
+ * The records after the commit, and the index that Consul gave them. Throws `conflict`, `invalid`,
+ * `unavailable`.
+ */
 export async function transact(
   on: Transacting,
   changes: readonly Change[],
@@ -40,16 +45,19 @@ export async function transact(
     const failed = 'failedStep' in answer ? answer.failedStep - steps.length : -1
     if (failed < 0) {
       const index = indexIn(answer, on, steps)
-      entry.done()
+      entry.applied()
       return { index, written }
     }
     if (failed === 0) await on.relearn()
-    else entry.late()
+    else entry.segmentClosed()
   }
-  throw new DriverError('unavailable', `the change log in Consul moved on ${maxAttempts} times meanwhile`)
+  throw new DriverError(
+    'unavailable',
+    `other hosts advanced the change log in Consul ${maxAttempts} times during this commit`,
+  )
 }
 
-/** Each one means that others have committed. */
+/** Each attempt fails only because other hosts have committed. */
 const maxAttempts = 20
 
 function indexIn(
@@ -61,7 +69,7 @@ function indexIn(
   const step = steps[answer.failedStep]
   if (step === undefined) throw new DriverError('internal', `Consul refused step ${answer.failedStep}`)
   const unreadable = mirror.corrupt().includes(`${step.table}/${step.key}`)
-  const hint = `its value cannot be read; mend or delete ${prefix}/${pathOf(step)}`
+  const hint = `its value cannot be read; correct or delete the key ${prefix}/${pathOf(step)}`
   throw conflictAt(step, unreadable ? hint : undefined)
 }
 
@@ -70,10 +78,13 @@ function entryFor({ changelog }: Transacting, written: readonly Written[], room:
   return changelog.entryFor(logged, room)
 }
 
-/** A head, the next one, the entry. */
+/** The head of the segment, the head of the next one, the entry. */
 const logOperations = 3
 
-/** The head comes first, so that its absence is known from that of the next one; the new entry last, since the index of the last key is the answer. */
+/**
+ * The head comes first, so that its absence is distinguished from the next head's. The entry comes last,
+ * because the answer is the index of the last key.
+ */
 function logging({ head, nextHead, closes, path, text, deletes }: LogCommit, prefix: string): TxnStep[] {
   const create = (key: string, value: string): TxnStep => {
     return { Verb: 'cas', Key: `${prefix}/${key}`, Value: Buffer.from(value).toString('base64'), Index: 0 }

@@ -1,5 +1,6 @@
 /**
- * Where the store is: `consul://HOST:PORT[/PREFIX]`, as in `--kv-store` of 2015; `http://` and `https://` too.
+ * The address of the store: `consul://HOST:PORT[/PREFIX]`, as in `--kv-store` of 2015; `http://` and
+ * `https://` too.
  */
 import { DriverError } from '../../core/errors.ts'
 
@@ -8,7 +9,7 @@ export interface StoreAddress {
   /** IPv6 in brackets. */
   host: string
   port: number
-  /** Without slashes at its ends. */
+  /** Without leading and trailing slashes. */
   prefix: string
 }
 
@@ -19,8 +20,8 @@ export function parseStoreUrl(text: string, prefix?: string): StoreAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const scheme = url?.protocol ?? ''
   if (url === undefined || url.hostname === '' || !['consul:', 'http:', 'https:'].includes(scheme)) {
-    throw new DriverError('invalid', `'${text}' is not the address of a store`, {
-      hint: 'write it like consul://192.168.33.10:8500',
+    throw new DriverError('invalid', `'${text}' is not an address of a store`, {
+      hint: 'write consul://HOST:PORT, for example consul://192.168.33.10:8500',
     })
   }
   const secure = scheme === 'https:'
@@ -28,7 +29,7 @@ export function parseStoreUrl(text: string, prefix?: string): StoreAddress {
   return { secure, host: url.hostname, port, prefix: trim(prefix ?? url.pathname) || defaultPrefix }
 }
 
-/** For people: in the status and in errors. */
+/** For `status` and errors. */
 export function showAddress({ secure, host, port, prefix }: StoreAddress): string {
   return `${secure ? 'https' : 'consul'}://${host}:${port}/${prefix}`
 }

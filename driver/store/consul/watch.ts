@@ -1,13 +1,15 @@
 /**
- * Keeps the mirror up to date: one full read, then the change log, by blocking queries.
+ * Keeps the mirror current: one full read, then the change log, by blocking queries.
  *
- * Everything is read again when the log has a gap, and once in a while, since somebody may have changed a key by hand.
- * A failure changes nothing in the mirror; it is tried again after at most a second, where the log was left.
+ * Everything is read again when the log has a gap, and at intervals, because a person may have changed a key
+ * by hand. A failure changes nothing in the mirror; the watch continues after at most a second where it was
+ * in the log.
  *
- * What Consul sends into a cut path it sends again after pauses that double (RFC 6298, 5.5), so an answer may come as
- * long after the path has healed as the cut lasted. From here that looks as if nothing happened, unless every question
- * is answered soon: a watch waits for half the bound of a call, is given up when the bound has passed as well, and is
- * asked anew on another connection. With a bound of 4 s an answer comes some 3 s after healing at the latest.
+ * TCP repeats what it could not deliver after pauses that double (RFC 6298, 5.5). After a partition has
+ * healed, an answer may therefore be delayed by as long as the partition lasted, and Consul looks alive but
+ * silent. So every query must be answered soon: a watch waits for half the limit of a call, is given up when
+ * the limit has passed as well, and is repeated on another connection. With a limit of 4 s an answer arrives
+ * 3 s after healing at the latest.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCode } from '../../core/errors.ts'
@@ -22,11 +24,13 @@ export interface Following {
   prefix: string
   mirror: Mirror
   changelog: Changelog
-  /** Reads everything into the mirror; throws `unavailable`. */
+  /** Reads everything into the mirror. Throws `unavailable`. */
   readAll: () => Promise<void>
-  /** How long a blocking query waits; with the bound of a call, how soon a silent Consul is noticed. */
+  /**
+   * How long a blocking query waits. With the limit of a call it decides how soon a silent Consul is noticed.
+   */
   waitMs: number
-  /** When everything is to be read again, after a read. */
+  /** Time from one full read to the next. */
   resyncMs: () => number
   log: Log
   signal: AbortSignal
@@ -36,14 +40,14 @@ export interface Following {
 
 const maxBackoffMs = 1000
 
-/** Where the watch is; it outlives failures. */
+/** The position of the watch; kept across failures. */
 interface Watch {
-  /** Where in the log; undefined until everything was read. */
+  /** Undefined until everything has been read. */
   at: Position | undefined
   readAgainAt: number
 }
 
-/** Until the signal; never throws. */
+/** Runs until the signal; never throws. */
 export async function follow(on: Following): Promise<void> {
   const watch: Watch = { at: undefined, readAgainAt: 0 }
   let backoffMs = 50
@@ -54,35 +58,37 @@ export async function follow(on: Following): Promise<void> {
       })
     } catch (error) {
       if (on.signal.aborted) return
-      // What was missed is in the log. Of any other failure nobody knows what it left.
+      // After `unavailable` the log still has what was missed. After any other error the state is unknown:
+      // everything is read again.
       if (!isCode(error, 'unavailable')) watch.at = undefined
       on.connected(false)
-      on.log.debug({ err: error }, 'the watch failed and begins anew')
-      await sleep(backoffMs, undefined, { signal: on.signal }).catch(() => 'woken to stop')
+      on.log.debug({ err: error }, 'the watch failed and is repeated')
+      await sleep(backoffMs, undefined, { signal: on.signal }).catch(() => 'aborted')
       backoffMs = Math.min(backoffMs * 2, maxBackoffMs)
     }
   }
 }
 
-/** Until something fails. */
+/** Runs until an error. */
 async function followOnce(on: Following, watch: Watch, works: () => void): Promise<void> {
   let waits = false
   while (!on.signal.aborted) {
     if (watch.at === undefined || performance.now() >= watch.readAgainAt) {
       watch.readAgainAt = await readAll(on)
-      // What is known of the log is kept: a read now and then is no reason to begin it anew.
+      // A periodic full read does not change the position in the log.
       watch.at ??= beginning(on)
       on.connected(true)
     }
     const { at } = watch
     const listing = await on.client.list(`${on.prefix}/${on.changelog.folderOf(at.segment)}`, {
-      // The first answer comes at once, also after a failure, and never from the past of a Consul that has just started.
+      // The first query returns at once, also after a failure, and consistently: a Consul that has just
+      // started otherwise answers from an old state.
       ...(waits ? { index: at.index, waitMs: on.waitMs } : { consistent: true }),
       signal: on.signal,
     })
     works()
     waits = true
-    const answer = listing.index < at.index ? { gap: 'Consul’s index went back' } : deliver(on, listing, at)
+    const answer = listing.index < at.index ? { gap: 'Consul’s index decreased' } : deliver(on, listing, at)
     if ('gap' in answer) {
       on.log.info({ reason: answer.gap }, 'reading everything again')
       watch.at = undefined
@@ -93,7 +99,7 @@ async function followOnce(on: Following, watch: Watch, works: () => void): Promi
   }
 }
 
-/** Where in the log, and the index that the next answer must be above; 0 for an answer at once. */
+/** A segment of the log, and the index that the next answer must exceed; 0 for an answer at once. */
 interface Position {
   segment: number
   index: number
@@ -103,14 +109,14 @@ function beginning({ changelog }: Following): Position {
   return { segment: changelog.newest(), index: 0 }
 }
 
-/** When to do so again: hosts that began together do not stay together. */
+/** Reads everything. Returns when to read again; the random part keeps hosts that started together apart. */
 async function readAll(on: Following): Promise<number> {
   await on.readAll()
   return performance.now() + on.resyncMs() * (1 + Math.random() / 4)
 }
 
 function deliver(on: Following, listing: Listing, { segment }: Position): LogAnswer {
-  const items = itemsBehind(on.prefix, listing.items)
+  const items = withoutPrefix(on.prefix, listing.items)
   const answer = on.changelog.follow(items, segment, on.mirror.index())
   if (!('gap' in answer)) on.mirror.follow(answer.entries.map(writtenIn), answer.top)
   return answer
@@ -121,13 +127,13 @@ function writtenIn({ index, changes }: LogEntry): { index: number; written: Writ
   return { index, written: written.flatMap(({ at, value }) => (at === undefined ? [] : [{ ...at, value }])) }
 }
 
-/** What a full read brought: the records, the log's entries, and the highest index of all. */
+/** The content of a full read: records, log entries, and the highest index of all. */
 export function sortItems(
   prefix: string,
   folder: string,
   items: readonly Item[],
-): { records: RawRecord[]; entries: ReturnType<typeof itemsBehind>; top: number } {
-  const all = itemsBehind(prefix, items)
+): { records: RawRecord[]; entries: ReturnType<typeof withoutPrefix>; top: number } {
+  const all = withoutPrefix(prefix, items)
   const records = all.flatMap(({ path, index, text }) => {
     const at = parsePath(path)
     return at === undefined ? [] : [{ ...at, index, text }]
@@ -136,7 +142,7 @@ export function sortItems(
   return { records, entries: all.filter(({ path }) => path.startsWith(folder)), top }
 }
 
-function itemsBehind(
+function withoutPrefix(
   prefix: string,
   items: readonly Item[],
 ): { path: string; index: number; text: string }[] {

@@ -119,7 +119,7 @@ describe.skipIf(!isRoot)('a daemon that starts while Consul is away', () => {
       },
     )
     expect(second.status).toBe(1)
-    expect(second.stderr).toContain('another driver answers on')
+    expect(second.stderr).toContain('another driver is running: it answers on')
   })
 
   test('ends in order when it is told to', async () => {

@@ -85,7 +85,7 @@ test('errors are invalid requests with a hint', () => {
     }
   })()
   expect(isCode(caught, 'invalid') && caught.line).toBe(
-    "'x' is not an IP address; write it like 10.0.0.2 or fd00::2",
+    "'x' is not an IP address; write an address like 10.0.0.2 or fd00::2",
   )
 })
 

@@ -179,7 +179,7 @@ test.each([
   ['10.0.0.255', 'invalid', '10.0.0.255 is the broadcast address of 10.0.0.0/24'],
   ['10.0.0.254', 'taken', 'the address 10.0.0.254 is the gateway of 10.0.0.0/24'],
   ['10.0.0.9', 'taken', 'the address 10.0.0.9 is reserved as --aux-address router'],
-  ['10.0.0.5', 'taken', 'the address 10.0.0.5 is leased already'],
+  ['10.0.0.5', 'taken', 'the address 10.0.0.5 is already leased'],
   ['ten', 'invalid', "'ten' is not an IP address"],
 ])('asking for %s is refused as %s: %s', (asked, code, message) => {
   const of = pool('10.0.0.0/24', { aux: { router: '10.0.0.9' } })

@@ -96,7 +96,7 @@ describe('a name', () => {
 
   test.each(['', '.', '.foobar', 'bar.'])("'%s' names no service", (text) => {
     expect(lineOf(() => parseServiceName(text))).toBe(
-      `'${text}' does not name a service; write SERVICE or SERVICE.NETWORK`,
+      `'${text}' is not a service; write SERVICE or SERVICE.NETWORK`,
     )
   })
 

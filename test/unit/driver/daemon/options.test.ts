@@ -60,7 +60,7 @@ test('a list of pools, and a token that stays in its file', () => {
 
 test.each([
   [[], '--kv-store is missing; name the store'],
-  [['--kv-store=etcd://x'], "'etcd://x' is not the address of a store"],
+  [['--kv-store=etcd://x'], "'etcd://x' is not an address of a store"],
   [[store, '--kv-token-file=/nowhere'], '--kv-token-file=/nowhere cannot be read'],
   [
     [store, '--default-network=bridge:x'],

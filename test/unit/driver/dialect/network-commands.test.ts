@@ -87,7 +87,7 @@ describe('on two hosts', () => {
     expect(
       await lineOf(translateRun(['--publish-service', 'bar.foobar', 'debian:13'], tools(net2))),
     ).toMatchInlineSnapshot(
-      `"service bar.foobar is just being attached to a container on net-1; a service has one container in the whole cluster; try again in half a minute if that one failed"`,
+      `"service bar.foobar is being attached to a container on net-1; a service has one container in the whole cluster; if that attach failed, try again in half a minute"`,
     )
     const { v4 } = await net1.host.docker.run('web', 'foobar', { ip: '172.21.0.2' })
     expect(v4).toBe('172.21.0.2')
@@ -108,8 +108,8 @@ describe('on two hosts', () => {
       conflicting options: --publish-service and --ip; leave one of the two out: the service decides the network and the address
       --publish-service is given twice; give one, and attach the container to the other service with: docker service attach CONTAINER SERVICE
       --publish-service=bar.foobar.bridge: the driver bridge has no services; overlay has; write --publish-service=bar.foobar
-      '.foobar' does not name a service; write SERVICE or SERVICE.NETWORK
-      '-bar' cannot be a service's name; give it letters, digits, dots, dashes and underscores, at most 63, a letter or digit first"
+      '.foobar' is not a service; write SERVICE or SERVICE.NETWORK
+      '-bar' is not a valid service name; use at most 63 letters, digits, dots, dashes and underscores, starting with a letter or digit"
     `)
     const { networks, services } = await net1.host.store.read()
     expect([networks.size, services.size]).toEqual([0, 0])

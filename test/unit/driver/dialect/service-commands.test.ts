@@ -66,10 +66,10 @@ test('a published one is attached on one host, refused on the other, detached, a
     `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; a service has one container in the whole cluster; detach that one first"`,
   )
   expect(await run(net2, 'unpublish bar')).toMatchInlineSnapshot(
-    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; first: multihost service detach web bar.multihost"`,
+    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; first run: multihost service detach web bar.multihost"`,
   )
   expect(await run(net2, 'detach web bar')).toMatchInlineSnapshot(
-    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; detach it there, on net-1"`,
+    `"error: service bar.multihost is attached to container web ((12 hexes)) on net-1; detach it on net-1"`,
   )
   expect(await run(net1, 'detach web bar')).toBe('')
   expect(await run(net1, 'detach web bar')).toMatchInlineSnapshot(
@@ -150,16 +150,16 @@ test('what is wrong is said with the way out, and changes nothing', async () => 
     frob: error: there is no command 'service frob'; there are ls, info, publish, unpublish, attach, detach; Swarm's own services need swarm mode
     ls extra: error: 'service ls' takes no names, not 'extra'; use: service ls
     ls --frob: error: Unknown option '--frob'; see 'multihost service --help'
-    ls --network nope: error: the cluster has no network 'nope'; those of the cluster are multihost; make it with: docker network create -d vxlan --ipam-driver vxlan nope
-    info nope: error: there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK
+    ls --network nope: error: the cluster has no network 'nope'; its networks are multihost; create one with: docker network create -d vxlan --ipam-driver vxlan nope
+    info nope: error: there is no service 'nope' on network multihost; 'multihost service ls' lists the services; name one of another network as SERVICE.NETWORK
     publish: error: 'service publish' takes SERVICE[.NETWORK], not nothing; use: service publish SERVICE[.NETWORK]
-    publish bar.nope: error: the cluster has no network 'nope'; those of the cluster are multihost; make it with: docker network create -d vxlan --ipam-driver vxlan nope
+    publish bar.nope: error: the cluster has no network 'nope'; its networks are multihost; create one with: docker network create -d vxlan --ipam-driver vxlan nope
     publish -bar: error: Unknown option '-b'; see 'multihost service --help'
-    publish bär: error: 'bär' cannot be a service's name; give it letters, digits, dots, dashes and underscores, at most 63, a letter or digit first
-    unpublish nope: error: there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK
+    publish bär: error: 'bär' is not a valid service name; use at most 63 letters, digits, dots, dashes and underscores, starting with a letter or digit
+    unpublish nope: error: there is no service 'nope' on network multihost; 'multihost service ls' lists the services; name one of another network as SERVICE.NETWORK
     attach web: error: 'service attach' takes CONTAINER SERVICE[.NETWORK], not 'web'; use: service attach CONTAINER SERVICE[.NETWORK]
     attach nope bar: error: No such container: nope
-    detach web nope: error: there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK"
+    detach web nope: error: there is no service 'nope' on network multihost; 'multihost service ls' lists the services; name one of another network as SERVICE.NETWORK"
   `)
   const after = await net1.host.store.read()
   expect([...after.services, ...after.addresses]).toEqual([...before.services, ...before.addresses])

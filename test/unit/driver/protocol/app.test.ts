@@ -154,7 +154,7 @@ describe('an error', () => {
     [
       'an empty body, which is what the engine sends when the driver died before it answered',
       '',
-      'multihost was restarted before it had answered Docker, and NetworkDriver.DeleteNetwork was not done; try again',
+      'multihost was restarted before it answered Docker, and NetworkDriver.DeleteNetwork was not done; try again',
     ],
     ['a truncated body', '{"NetworkID": "aa', /^the request is not JSON/],
     ['a body of another type', '[]', /^NetworkDriver.DeleteNetwork: the body: /],
@@ -170,12 +170,12 @@ describe('an error', () => {
   test('a huge body is not read', async () => {
     const body = JSON.stringify({ NetworkID: 'a'.repeat(1024 * 1024) })
     const answer = await post(pluginApp({ verbs: fakeVerbs() }), 'NetworkDriver.DeleteNetwork', body)
-    expect(answer).toMatchObject({ status: 413, body: { Err: 'the request is larger than 1 MiB' } })
+    expect(answer).toMatchObject({ status: 413, body: { Err: 'the request exceeds 1 MiB' } })
   })
 
   test('an unknown path is 404, which the engine takes for a method we do not have', async () => {
     const answer = await post(pluginApp({ verbs: fakeVerbs() }), 'NetworkDriver.Fly', {})
-    expect(answer).toMatchObject({ status: 404, body: { Error: 'there is no POST /NetworkDriver.Fly here' } })
+    expect(answer).toMatchObject({ status: 404, body: { Error: 'unknown request: POST /NetworkDriver.Fly' } })
   })
 
   test('a verb that hangs is given up, told so, and reported', async () => {
@@ -185,7 +185,7 @@ describe('an error', () => {
       given = signal
       return new Promise<void>(() => undefined)
     }
-    const app = pluginApp({ verbs: fakeVerbs({ leave }), boundMs: 20, onCall: (call) => calls.push(call) })
+    const app = pluginApp({ verbs: fakeVerbs({ leave }), limitMs: 20, onCall: (call) => calls.push(call) })
     const answer = await post(app, 'NetworkDriver.Leave', { NetworkID: network, EndpointID: endpoint })
     expect(answer).toMatchObject({
       status: 503,
@@ -198,7 +198,7 @@ describe('an error', () => {
 
 test('whatever JSON comes on whatever path, the answer is JSON, in time, and never a defect of ours', async () => {
   const verbs = fakeVerbs()
-  const app = pluginApp({ verbs, boundMs: 1000 })
+  const app = pluginApp({ verbs, limitMs: 1000 })
   const fields = [
     'NetworkID',
     'EndpointID',

@@ -50,7 +50,7 @@ test.each(['/run/docker/plugins/vxlan.sock', 'plugin.moby.localhost', ''])(
 test('a second driver on the same socket is refused, and the first goes on', async () => {
   const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
   await expect(listenOn(path, pluginApp({ verbs: fakeVerbs() }))).rejects.toThrow(
-    `another driver answers on ${path}`,
+    `another driver is running: it answers on ${path}`,
   )
   expect(await post('/Plugin.Activate', '')).toMatchObject({ status: 200 })
   await listener.close()

@@ -74,7 +74,7 @@ describe('an address', () => {
     const again = net2.verbs.requestAddress({ pool, gateway: false, address: ip }, never)
     await expect(again).rejects.toMatchObject({
       code: 'taken',
-      message: `the address ${ip} is leased already`,
+      message: `the address ${ip} is already leased`,
     })
   })
 
@@ -98,7 +98,7 @@ describe('the gateway and the aux addresses', () => {
       await expect(ask).rejects.toMatchObject({ code: 'taken' })
     }
     const other = net2.verbs.requestAddress({ pool, gateway: true, address: '10.9.0.1' }, never)
-    await expect(other).rejects.toThrow('the gateway of 10.9.0.0/16 is 10.9.255.254, not 10.9.0.1')
+    await expect(other).rejects.toThrow('the gateway of the subnet 10.9.0.0/16 is 10.9.255.254, not 10.9.0.1')
   })
 })
 

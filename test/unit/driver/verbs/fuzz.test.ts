@@ -72,7 +72,7 @@ test('is never a defect, and leaves a store in which every address has one holde
       const hosts = [lab.host(1), lab.host(2)]
       const calls: Call[] = []
       const apps = hosts.map(({ verbs }) =>
-        pluginApp({ verbs, boundMs: 2000, onCall: (call) => calls.push(call) }),
+        pluginApp({ verbs, limitMs: 2000, onCall: (call) => calls.push(call) }),
       )
       const asks = steps.flatMap(({ method, body, options, again, host }) => {
         const Options = method.startsWith('Ipam') ? options : { 'com.docker.network.generic': options }

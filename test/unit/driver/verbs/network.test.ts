@@ -80,16 +80,16 @@ describe('a new network', () => {
   })
 
   test.each([
-    [{ vni: '0' }, "'0' is not a VNI; -o vni= takes 1 … 16777215"],
-    [{ vni: '256' }, 'VNI 256 is the one of network aaaaaaaaaaaa; choose another'],
+    [{ vni: '0' }, "'0' is not a VNI; -o vni= allows 1 … 16777215"],
+    [{ vni: '256' }, 'VNI 256 belongs to network aaaaaaaaaaaa; choose another'],
     [
       { mtu: '1451' },
-      '-o mtu=1451 does not fit through eth1; its own MTU leaves 1450 bytes inside the tunnel',
+      '-o mtu=1451 is too large for the interface eth1; its MTU leaves 1450 bytes inside the tunnel: use -o mtu=1450 or less',
     ],
-    [{ mtu: '20' }, '-o mtu=20 is not allowed; it takes 68 … 65535'],
-    [{ port: 'many' }, '-o port=many is not allowed; it takes 1 … 65535'],
-    [{ mut: '1400' }, "unknown option 'mut'; allowed are -o vni=, -o mtu=, -o port= and -o datapath="],
-    [{ datapath: 'ipvlan' }, '-o datapath=ipvlan is not allowed; it takes bridge or macvlan'],
+    [{ mtu: '20' }, '-o mtu=20 is not allowed; allowed are 68 … 65535'],
+    [{ port: 'many' }, '-o port=many is not allowed; allowed are 1 … 65535'],
+    [{ mut: '1400' }, 'unknown option -o mut; allowed are -o vni=, -o mtu=, -o port= and -o datapath='],
+    [{ datapath: 'ipvlan' }, '-o datapath=ipvlan is not allowed; allowed are bridge and macvlan'],
     [{ 'multihost.id': 'x' }, 'the cluster has no network x'],
   ])('with the options %o is refused', async (options, line) => {
     const net1 = cluster().host(1)

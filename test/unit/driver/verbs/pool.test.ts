@@ -40,7 +40,7 @@ describe('a pool that nobody named', () => {
     const ask = cluster()
       .host(1)
       .verbs.requestPool({ ...auto, v6: true }, never)
-    await expect(ask).rejects.toThrow('an IPv6 pool is not chosen by itself')
+    await expect(ask).rejects.toThrow('an IPv6 network needs a --subnet')
   })
 })
 
@@ -55,7 +55,7 @@ describe('a pool that was asked for', () => {
     await net1.store.commit([{ op: 'update', table: 'networks', key: id('a'), value, index: network.index }])
     await expect(net2.verbs.requestPool({ ...auto, pool: '10.9.7.0/24' }, never)).rejects.toMatchObject({
       code: 'taken',
-      message: 'the subnet 10.9.7.0/24 overlaps 10.9.0.0/16, which is the one of network foobar',
+      message: 'the subnet 10.9.7.0/24 overlaps 10.9.0.0/16, which belongs to network foobar',
     })
     await expect(net2.verbs.requestPool({ ...auto, pool: '10.9.0.0/16' }, never)).rejects.toThrow(
       /network foobar$/,
@@ -83,7 +83,7 @@ describe('a pool that was asked for', () => {
   test.each([
     ['--ipam-opt that we do not know', { options: { foo: 'bar' } }, "unknown --ipam-opt 'foo'"],
     ['range outside', { pool: '10.9.0.0/16', range: '10.8.0.0/24' }, 'is not inside the subnet'],
-    ['IPv4 block for IPv6', { pool: '10.9.0.0/16', v6: true }, '10.9.0.0/16 is not an IPv6 block'],
+    ['IPv4 block for IPv6', { pool: '10.9.0.0/16', v6: true }, '10.9.0.0/16 is not an IPv6 subnet'],
     ['text', { pool: 'ten' }, "'ten' is not an address block"],
   ])('%s is refused', async (_, ask, message) => {
     await expect(

@@ -66,7 +66,7 @@ describe('a published service', () => {
     const attempts = await Promise.allSettled([net1.services.publish('bar'), net2.services.publish('bar')])
     expect(attempts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect(await lineOf(net2.services.publish('bar'))).toMatchInlineSnapshot(
-      `"taken: service bar.multihost is published already; choose another name"`,
+      `"taken: service bar.multihost is already published; choose another name"`,
     )
     expect((await net1.store.read()).addresses.size).toBe(1)
     expect((await net2.services.publish('bar', { existing: true })).name).toBe('bar')
@@ -105,7 +105,7 @@ describe('a published service', () => {
 
     await net1.services.attach('bar', web)
     expect(await lineOf(net2.services.attach('bar', web))).toMatchInlineSnapshot(
-      `"taken: service bar.multihost is just being attached to container web on net-1; a service has one container in the whole cluster; try again in half a minute if that one failed"`,
+      `"taken: service bar.multihost is being attached to container web on net-1; a service has one container in the whole cluster; if that attach failed, try again in half a minute"`,
     )
     // Its driver died before it answered, and the command is given again.
     expect((await net1.services.attach('bar', web)).service.v4).toBe(ip)
@@ -114,7 +114,7 @@ describe('a published service', () => {
       `"taken: service bar.multihost is attached to a container on net-1; a service has one container in the whole cluster; detach that one first"`,
     )
     expect(await lineOf(net2.services.unpublish('bar'))).toMatchInlineSnapshot(
-      `"in-use: service bar.multihost is attached to a container on net-1; first: multihost service detach CONTAINER bar.multihost"`,
+      `"in-use: service bar.multihost is attached to a container on net-1; first run: multihost service detach CONTAINER bar.multihost"`,
     )
   })
 
@@ -124,7 +124,7 @@ describe('a published service', () => {
     net2.clock.now = new Date(net2.clock.now.getTime() + 31_000)
     await net2.services.attach('bar', web)
     expect(await lineOf(run(net1, { network, pool, endpoint: 'e1', ip: '10.9.0.2' }))).toMatchInlineSnapshot(
-      `"taken: the address 10.9.0.2 is the one of service bar; attach the container to it: multihost service attach CONTAINER bar.multihost"`,
+      `"taken: the address 10.9.0.2 belongs to service bar; attach the container to the service: multihost service attach CONTAINER bar.multihost"`,
     )
   })
 
@@ -162,9 +162,9 @@ describe('a service whose container is on a host that is away', () => {
   test('can be had when that host is taken out, which is said', async () => {
     await net1.store.close()
     expect(await asked()).toMatchInlineSnapshot(`
-      "taken: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1
-      in-use: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1
-      invalid: service bar.multihost is attached to a container on net-1, which is away; if net-1 does not come back, take it out of the cluster: multihost host rm net-1"
+      "taken: service bar.multihost is attached to a container on net-1; net-1 is away; if net-1 does not come back, remove it from the cluster: multihost host rm net-1
+      in-use: service bar.multihost is attached to a container on net-1; net-1 is away; if net-1 does not come back, remove it from the cluster: multihost host rm net-1
+      invalid: service bar.multihost is attached to a container on net-1; net-1 is away; if net-1 does not come back, remove it from the cluster: multihost host rm net-1"
     `)
     await evict(net2.store, 'net-1')
     expect((await net2.services.attach('bar', web)).service.name).toBe('bar')
@@ -191,7 +191,7 @@ describe('what cannot be', () => {
       `"taken: service web.multihost is the name of container web (cccccccccccc) on net-1; choose another name"`,
     )
     expect(await lineOf(net2.services.unpublish('web'))).toMatchInlineSnapshot(
-      `"in-use: service web.multihost is the name of container web (cccccccccccc) on net-1 and not published; it goes when the container leaves the network; to publish one, choose another name"`,
+      `"in-use: service web.multihost is the name of container web (cccccccccccc) on net-1, not a published service; it ends when the container leaves the network; publish the service under another name"`,
     )
   })
 
@@ -212,7 +212,7 @@ describe('what cannot be', () => {
     await net1.services.publish('bar.chosen')
     const before = show(net1)
     expect(await lineOf(net1.services.attach('bar.chosen', web))).toMatchInlineSnapshot(
-      `"invalid: network chosen was made on net-1 without --subnet, and so the engine here gives no fixed addresses on it; attach on another host, or make the network anew with --subnet 172.21.0.0/16"`,
+      `"invalid: network chosen was created on net-1 without --subnet, so Docker on net-1 assigns no fixed addresses on it; attach on another host, or create the network again with --subnet 172.21.0.0/16"`,
     )
     expect(show(net1)).toBe(before)
     expect(v4.cidr).toBe('172.21.0.0/16')

@@ -39,9 +39,9 @@ test('networks are missing, too many, or of another id or subnet', () => {
   const stranger = inDocker({ localId: id('9'), name: 'stray', endpoints: [] })
   delete stranger.network
   expect(told(two, [inDocker({ pools: ['10.0.0.0/8'] }), stranger])).toMatchInlineSnapshot(`
-    "docker: network foobar: found aaaaaaaaaaaa with 10.0.0.0/8, expected aaaaaaaaaaaa with 172.21.0.0/16; multihost check --repair; if it stays, multihost status tells why
-    docker: network other: found nothing, expected one with 172.21.0.0/16; multihost check --repair; if it stays, multihost status tells why
-    docker: network stray: found 999999999999 with 172.21.0.0/16, expected nothing; it is not in the store; remove it and make it again"
+    "docker: network foobar: found aaaaaaaaaaaa with 10.0.0.0/8, expected aaaaaaaaaaaa with 172.21.0.0/16; multihost check --repair; if the difference stays, multihost status shows the reason
+    docker: network other: found nothing, expected one with 172.21.0.0/16; multihost check --repair; if the difference stays, multihost status shows the reason
+    docker: network stray: found 999999999999 with 172.21.0.0/16, expected nothing; it is not in the store; remove it and create it again"
   `)
 })
 

@@ -106,7 +106,7 @@ test('an endpoint needs its lease, its network and its host', () => {
     "store: endpoint 111111111111 (one) of network foobar: found nothing, expected a lease of 172.21.0.2; multihost check --repair
       expect endpoints/a…/1…
       create addresses/a…/172.21.0.2
-    store: endpoint 222222222222 (two) of network foobar: found 192.168.33.99, expected the tunnel end 192.168.33.12 of net-2; multihost check --repair
+    store: endpoint 222222222222 (two) of network foobar: found 192.168.33.99, expected the VTEP 192.168.33.12 of net-2; multihost check --repair
     store: endpoint 555555555555 (two) of network foobar: found one of 222222222222, expected a lease of 172.21.0.3; stop one of the two containers that have 172.21.0.3
     store: endpoint 555555555555 (two) of network foobar: found net-9, expected a host of the cluster; multihost host rm net-9
     store: endpoint 444444444444 (one) of network 666666666666: found nothing, expected its network; multihost check --repair
@@ -133,7 +133,7 @@ test('what is half done, cannot be read, or leads nowhere is told', () => {
     put('replicas', `net-9/${id('c')}`, a),
   ].reduce((snapshot, edit) => edit(snapshot), agreeing())
   expect(told(broken, ['vnis/12'])).toMatchInlineSnapshot(`
-    "store: key vnis/12: found one that cannot be read, expected a value of its schema; mend or delete the key
+    "store: key vnis/12: found one that cannot be read, expected a value of its schema; correct or delete the key
     store: network aaaaaaaaaaaa: found nothing, expected a name; docker network rm on net-1
     store: network leaving: found one, expected no network that is being removed; multihost check --repair
     store: claim network-names/foobar: found a network without it, expected a network that has it; multihost check --repair

@@ -62,7 +62,7 @@ describe('desired', () => {
     expect(desiredFor(snapshot, 'net-1', id('a'), place)?.peers).toEqual([])
   })
 
-  test('an endpoint that claims our own tunnel end is no peer: the entry would loop', () => {
+  test('an endpoint that claims our own VTEP is no peer: the entry would loop', () => {
     const snapshot = snapshotOf([network()], [here, { ...there, vtep: place.vtep }])
     expect(desiredFor(snapshot, 'net-1', id('a'), place)?.peers).toEqual([])
   })

@@ -58,7 +58,7 @@ describe('plan', () => {
     `)
   })
 
-  test('a device whose tunnel end or MTU differs is changed and keeps its entries', () => {
+  test('a device whose VTEP or MTU differs is changed and keeps its entries', () => {
     const have = {
       ...right,
       vxlan: { ...want.vxlan, local: '192.168.33.99', mtuBytes: 1300, master: true, up: true },
@@ -69,7 +69,7 @@ describe('plan', () => {
     `)
   })
 
-  test('a tunnel end of the other family cannot be set: the device is recreated', () => {
+  test('a VTEP of the other family cannot be set: the device is recreated', () => {
     const have = { ...right, vxlan: { ...want.vxlan, local: 'fd00:33::11', master: true, up: true } }
     expect(show(plan(have, want).ops)).toContain('link del vxlan1')
   })

@@ -27,7 +27,7 @@ test('a store’s address is read as in 2015, and as a URL', () => {
 })
 
 test.each(['', '192.168.33.10:8500', 'etcd://x:1', 'consul://'])('%j is no address of a store', (url) => {
-  expect(() => parseStoreUrl(url)).toThrow(`'${url}' is not the address of a store`)
+  expect(() => parseStoreUrl(url)).toThrow(`'${url}' is not an address of a store`)
 })
 
 test('keys are readable in Consul', () => {
@@ -106,16 +106,16 @@ test('a value that cannot be used says which key, which field and why', () => {
     "the value of vnis/256 cannot be used: it is not JSON
     the value of vnis/256 cannot be used: it: is not an id
     the value of networks/n1 cannot be used: it: Invalid input: expected object, received array
-    the value of networks/n2 cannot be used: it says that it is n1
-    the value of endpoints/n1/e2 cannot be used: it says that it is n1/e1
+    the value of networks/n2 cannot be used: the value names another key, n1
+    the value of endpoints/n1/e2 cannot be used: the value names another key, n1/e1
     the value of endpoints/n1/e1 cannot be used: mac: is not a MAC
     the value of endpoints/n1/e1 cannot be used: v6: is not a canonical address
     the value of endpoints/n1/e1 cannot be used: container.name: is empty, too long or has blanks
-    the value of services/n1/x cannot be used: it says that it is n1/y
+    the value of services/n1/x cannot be used: the value names another key, n1/y
     the value of pools/10.0.0.0/8 cannot be used: claimedAt: is not a time
-    the value of replicas/net-1/../../x cannot be used: its key is not an id
-    the value of addresses/n1/foo cannot be used: its key is not a canonical address
-    the value of addresses/n1/10.0.0.02 cannot be used: its key is not a canonical address"
+    the value of replicas/net-1/../../x cannot be used: the key is not an id
+    the value of addresses/n1/foo cannot be used: the key is not a canonical address
+    the value of addresses/n1/10.0.0.02 cannot be used: the key is not a canonical address"
   `)
 })
 
@@ -204,7 +204,7 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
   expect(alive.size).toBe(0)
 })
 
-test('of what Consul has lost each host puts back what nobody else has put back', async () => {
+test('each host restores the lost records that no other host has restored', async () => {
   const snapshot = {
     ...emptySnapshot(),
     vnis: PersistentMap(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
@@ -229,7 +229,7 @@ test('of what Consul has lost each host puts back what nobody else has put back'
   await expect(away).rejects.toThrow('away')
 })
 
-test('what is put back goes in commits that Consul takes, however long the records are', async () => {
+test('restored records are split into commits that Consul accepts, however long the records are', async () => {
   const labels = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
   const networks = PersistentMap(
     Array.from({ length: 60 }, (_, i) => [`n${i}`, { index: 7, value: { ...network(`n${i}`), labels } }]),

@@ -36,7 +36,7 @@ class ModelConsul {
     for (const folder of entry.deletes) this.deleteTree(folder)
     if (entry.closes) this.put(entry.nextHead, '{}')
     this.put(entry.path, entry.text)
-    entry.done()
+    entry.applied()
     return { index, written: [{ table, key, value }] }
   }
 
@@ -45,7 +45,7 @@ class ModelConsul {
     for (;;) {
       const entry = changelog.entryFor([change], 3)
       if (!this.log.has(entry.head)) this.adoptBy(changelog)
-      else if (this.log.has(entry.nextHead)) entry.late()
+      else if (this.log.has(entry.nextHead)) entry.segmentClosed()
       else return entry
     }
   }
@@ -303,7 +303,7 @@ test('an entry that somebody deletes by hand is missed', () => {
   changelog.follow(items, 1, mirror.index())
   const rest = items.filter(({ path }) => path.endsWith('head'))
   expect(changelog.follow(rest, 1, mirror.index())).toEqual({
-    gap: expect.stringMatching(/^the log entry changes\/1\/a\/\w+-2 was deleted by somebody$/),
+    gap: expect.stringMatching(/^the log entry changes\/1\/a\/\w+-2 was deleted by hand$/),
   })
 })
 
