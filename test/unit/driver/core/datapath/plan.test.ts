@@ -96,7 +96,7 @@ describe('plan', () => {
       'vxlan1 is not a port of br0',
     ],
     ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down'],
-    ['a mark that was lost is set again', { marked: false }, 'the namespace has lost its mark'],
+    ['a mark that was lost is set again', { marked: false }, 'the namespace does not carry the mark'],
     [
       'a port that is down is set up again',
       { ports: [{ name: 'veth11111111', up: false }] },
