@@ -38,7 +38,10 @@ test('a live host is never taken out, and an unknown one is named beside those t
     code: 'in-use',
     message: 'host net-2 is alive',
   })
-  await expect(evict(net1.store, 'net-9')).rejects.toMatchObject({ code: 'not-found', hint: 'its hosts are net-2' })
+  await expect(evict(net1.store, 'net-9')).rejects.toMatchObject({
+    code: 'not-found',
+    hint: 'its hosts are net-2',
+  })
   expect((await net1.store.read()).endpoints.size).toBe(2)
 })
 
