@@ -71,12 +71,7 @@ function stepsOf(op: Op, host: string): Step[] {
         batch('ip', namespace, op.kind === 'bridge' ? portOfBridge('vxlan1') : upWithoutAddress('vxlan1')),
       ]
     case 'vxlan-set':
-      return [
-        batch('ip', namespace, [
-          { text: `link set vxlan1 mtu ${op.vxlan.mtuBytes}` },
-          { text: `link set vxlan1 type vxlan local ${op.vxlan.local}` },
-        ]),
-      ]
+      return [batch('ip', namespace, vxlanSetLines(op.vxlan))]
     case 'vxlan-del':
       return [batch('ip', namespace, [{ text: 'link del vxlan1', alreadyDone: absent }])]
     case 'veth-add':
@@ -153,6 +148,10 @@ function vethLine({ veth, mtuBytes }: Extract<Op, { op: 'veth-add' }>, host: str
     `link add name ${port} mtu ${mtuBytes} type veth ` +
     `peer name ${container} netns ${host} address ${mac} mtu ${mtuBytes}`
   )
+}
+
+function vxlanSetLines({ mtuBytes, local }: Extract<Op, { op: 'vxlan-set' }>['vxlan']): Omit<Line, 'op'>[] {
+  return [{ text: `link set vxlan1 mtu ${mtuBytes}` }, { text: `link set vxlan1 type vxlan local ${local}` }]
 }
 
 /** Bridge mode: children of one device reach each other directly. */
