@@ -18,6 +18,7 @@ import type { Connection, Result } from '../../provision/ssh/connection.ts'
 import { shellQuote } from '../../provision/ssh/quote.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 import { teardownBegins } from './before-teardown.ts'
+import { goesOn, pauseAt } from './debug.ts'
 import { type Ran, ScenarioFailure } from './failure.ts'
 import { bothFailed } from './suppressed.ts'
 import type { Session } from './terminal.ts'
@@ -92,6 +93,7 @@ export function labHost(
     const start = performance.now()
     const result = await attempt(connection, command)
     const ran = { host: name, command, result, ms: performance.now() - start }
+    goesOn()
     record({ kind: 'command', host: name, command, ...result, at, ms: ran.ms })
     return ran
   }
@@ -139,22 +141,29 @@ function verbsOf(once: RunOnce, recordWait: (wait: WaitFacts) => void): Verbs {
       }, deadlineMs)
       recordWait({ command, at, ms, tries, held: value !== undefined })
       if (value !== undefined) return trimmed(value)
-      throw new ScenarioFailure(last as Ran, `still fails after ${(ms / 1000).toFixed(1)} s`)
+      throw await failure(last as Ran, `still fails after ${(ms / 1000).toFixed(1)} s`)
     }
   return {
     async succeed(pieces, ...words) {
       const ran = await once(commandLine(pieces, words))
-      if (ran.result.code !== 0) throw new ScenarioFailure(ran, 'should succeed')
+      if (ran.result.code !== 0) throw await failure(ran, 'should succeed')
       return trimmed(ran.result.stdout)
     },
     async fail(pieces, ...words) {
       const ran = await once(commandLine(pieces, words))
-      if (ran.result.code === 0) throw new ScenarioFailure(ran, 'should fail')
+      if (ran.result.code === 0) throw await failure(ran, 'should fail')
       return trimmed(ran.result.stderr + ran.result.stdout)
     },
     waitUntilSucceeds: waiting(defaultDeadlineMs),
     within: (deadlineMs) => ({ waitUntilSucceeds: waiting(deadlineMs) }),
   }
+}
+
+/** With `--debug`, resolves when the user goes on. */
+async function failure(ran: Ran, verdict: string): Promise<ScenarioFailure> {
+  const error = new ScenarioFailure(ran, verdict)
+  await pauseAt(error)
+  return error
 }
 
 async function startContainer(

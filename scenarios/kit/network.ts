@@ -8,8 +8,8 @@
  */
 import { expect } from 'vitest'
 import { teardownBegins } from './before-teardown.ts'
+import { subject } from './current-subject.ts'
 import type { Container, Host } from './host.ts'
-import { subject } from './subject.ts'
 import { together } from './together.ts'
 
 export interface SharedNetwork extends AsyncDisposable {

@@ -24,8 +24,10 @@ import { type Host, labHost } from './host.ts'
 import './suppressed.ts'
 import { type Ask, takeSnapshot } from '../record/take-snapshot.ts'
 import { beforeTeardown, teardownBegins } from './before-teardown.ts'
+import { subject } from './current-subject.ts'
+import { isDebug, pauseAt } from './debug.ts'
 import { planeDifferences } from './planes.ts'
-import { type Feature, isFeature, subject } from './subject.ts'
+import { type Feature, isFeature } from './subject.ts'
 
 interface Fixtures extends Hosts {
   /** Faults to inject. Those that the scenario leaves are healed after it. */
@@ -45,7 +47,7 @@ export interface Hosts {
   net2: Host
 }
 
-export const scenario = test.extend<Fixtures>({
+const base = test.extend<Fixtures>({
   recorded: [
     async ({ task }, use) => {
       const began = Date.now()
@@ -65,8 +67,11 @@ export const scenario = test.extend<Fixtures>({
       running = ''
       if (task.result?.state !== 'fail' && differing.length === 0) return
       await collectEvidence({ scenario: task.name, at: began, snapshot }, hosts, ask)
-      if (differing.length > 0)
-        throw new Error(`after the scenario, Consul, the kernel and Docker differ:\n${differing.join('\n')}`)
+      if (differing.length === 0) return
+      const lines = ['after the scenario, Consul, the kernel and Docker differ:', ...differing]
+      const error = new Error(lines.join('\n'))
+      await pauseAt(error)
+      throw error
     },
     { auto: true },
   ],
@@ -89,6 +94,22 @@ export const scenario = test.extend<Fixtures>({
     await end()
   },
 })
+
+export const scenario: typeof base = isDebug ? withoutTimeouts(base) : base
+
+/** A paused scenario must not time out. */
+function withoutTimeouts(scenarios: typeof base): typeof base {
+  return new Proxy(scenarios, {
+    apply: (target, _, [title, first, second]) =>
+      typeof first === 'function'
+        ? target(title, { timeout: 0 }, first)
+        : target(title, { ...first, timeout: 0 }, second),
+    get: (target, key) =>
+      key === 'extend'
+        ? (fixtures: never) => withoutTimeouts(target.extend(fixtures) as unknown as typeof base)
+        : Reflect.get(target, key),
+  })
+}
 
 /** The hosts outside of a scenario: for `beforeAll` and the like. */
 export async function labHosts(): Promise<Hosts> {

@@ -27,18 +27,11 @@ export interface Subject {
   lacks: Partial<Record<Feature, string>>
 }
 
-const variable = 'MULTIHOST_SUBJECT'
+/** Environment variable with the subject as JSON. */
+export const subjectVariable = 'MULTIHOST_SUBJECT'
 
 /** The environment in which vitest runs scenarios on the subject. */
 export const environmentFor = (subject: Subject): Record<string, string> => ({
-  [variable]: JSON.stringify(subject),
+  [subjectVariable]: JSON.stringify(subject),
   [subjectNameVariable]: subject.name,
 })
-
-/** The subject of this process. Throws when scenarios/main.ts has not chosen one. */
-export const subject: Subject = subjectOf(process.env[variable])
-
-function subjectOf(json: string | undefined): Subject {
-  if (json === undefined) throw new Error(`${variable} is not set: run scenarios by \`npm run scenarios\``)
-  return JSON.parse(json)
-}

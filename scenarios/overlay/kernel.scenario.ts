@@ -3,10 +3,10 @@
  * container. Networks of the macvlan kind have neither br0 nor veths.
  */
 import { expect, vi } from 'vitest'
+import { subject } from '../kit/current-subject.ts'
 import { type Inside, insideNetwork, macOf, vniOn } from '../kit/inside.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
-import { subject } from '../kit/subject.ts'
 import { together } from '../kit/together.ts'
 
 scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ net1, net2 }) => {

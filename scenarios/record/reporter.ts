@@ -3,16 +3,24 @@
  * scenarios that were skipped, and files that could not be loaded or set up.
  */
 import { relative } from 'node:path'
-import type { Reporter, TestCase, TestModule, TestSuite } from 'vitest/node'
+import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node'
 import { recordEvent, type ScenarioEvent } from './events.ts'
 import { root } from './folder.ts'
 
 export default class EventReporter implements Reporter {
+  private hasPattern = false
+
+  onInit({ config }: Vitest): void {
+    this.hasPattern = config.testNamePattern !== undefined
+  }
+
   onTestCaseResult(test: TestCase): void {
     const result = test.result()
     if (result.state === 'pending') return
     // vitest's own reporter counts skipped tests without their reasons.
     const skipped = result.state === 'skipped' ? result.note : undefined
+    // A scenario that `-t` leaves out is skipped without a reason.
+    if (result.state === 'skipped' && skipped === undefined && this.hasPattern) return
     if (skipped !== undefined) console.log(`skipped: ${test.name}: ${skipped}`)
     const { startTime, duration } = test.diagnostic() ?? { startTime: Date.now(), duration: 0 }
     const file = test.module.moduleId

@@ -274,6 +274,11 @@ export const rooms: readonly Room[] = [
     imports: ['scenarios/**', 'provision/process'],
     why: 'chooses the scenario files of a run',
   },
+  {
+    room: 'scenarios/vitest.ts',
+    imports: ['scenarios/record', 'provision/process'],
+    why: 'runs vitest on files, whatever is in them',
+  },
   { room: 'scenarios/main.ts', imports: ['scenarios/**', 'provision/**'], why: 'the way in' },
 
   { room: 'test/checks', imports: [], why: 'the checks read the source tree, and import none of it' },

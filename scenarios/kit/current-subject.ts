@@ -1,0 +1,12 @@
+/**
+ * The subject that this process tests, from the environment. Throws when scenarios/main.ts has not chosen one.
+ */
+import { type Subject, subjectVariable } from './subject.ts'
+
+export const subject: Subject = subjectOf(process.env[subjectVariable])
+
+function subjectOf(json: string | undefined): Subject {
+  if (json === undefined)
+    throw new Error(`${subjectVariable} is not set: run scenarios by \`npm run scenarios\``)
+  return JSON.parse(json)
+}

@@ -1,0 +1,74 @@
+/**
+ * vitest as a child process, on chosen scenario files.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { LabError } from '../provision/process/errors.ts'
+import { root } from './record/folder.ts'
+
+export interface VitestRun {
+  /** Paths from the project's root. */
+  files: readonly string[]
+  /** Chooses the lab and the subject. */
+  environment: Record<string, string>
+  /** Runs only scenarios whose titles match this regular expression. */
+  pattern: string | undefined
+  /** Stops after the first failure. */
+  bail: boolean
+}
+
+let running: ChildProcess | undefined
+
+/** Resolves with vitest's exit code. */
+export function runVitest({ files, environment, pattern, bail }: VitestRun): Promise<number> {
+  const reporters = ['--reporter=default', `--reporter=${root}scenarios/record/reporter.ts`]
+  const args = ['run', ...reporters, ...(bail ? ['--bail=1'] : []), ...patternArgs(pattern), ...files]
+  const child = start(args, environment, 'inherit')
+  running = child
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+}
+
+/** Kills vitest and its workers, if they run. */
+export function endVitest(): void {
+  if (running?.pid === undefined || running.exitCode !== null) return
+  try {
+    process.kill(-running.pid, 'SIGKILL') // no need to wait for vitest: the parent takes the lab down
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Titles by file, in the order of a run. Runs no scenario and needs no lab. */
+export async function listScenarios({
+  files,
+  environment,
+  pattern,
+}: VitestRun): Promise<Map<string, string[]>> {
+  const child = start(['list', '--json', ...patternArgs(pattern), ...files], environment, 'pipe')
+  const output = child.stdout === null ? '' : await text(child.stdout)
+  const json = /^\[.*^\]/ms.exec(output)?.[0]
+  if (json === undefined) throw new LabError(`vitest could not list the scenarios:\n${output}`)
+  const found: { name: string; file: string }[] = JSON.parse(json)
+  const titles = new Map<string, string[]>(files.map((file) => [file, []]))
+  for (const { name, file } of found) titles.get(file.replace(root, ''))?.push(name)
+  return titles
+}
+
+const patternArgs = (pattern: string | undefined): string[] => (pattern === undefined ? [] : ['-t', pattern])
+
+/** In a process group of its own: signals reach vitest through `endVitest` alone. */
+function start(args: readonly string[], environment: Record<string, string>, stdout: 'inherit' | 'pipe') {
+  return spawn(
+    process.execPath,
+    [`${root}node_modules/vitest/vitest.mjs`, ...args, '--project', 'scenarios'],
+    {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', stdout, 'inherit'],
+      env: { ...process.env, ...environment },
+    },
+  )
+}
