@@ -1,7 +1,7 @@
 /**
  * What `multihost status` tells: one picture of this host, made of what the driver's parts know at this moment.
  */
-import { isAlive } from '../core/liveness.ts'
+import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
 import type { NamingStatus } from '../daemon/hosts-files-and-dns.ts'
@@ -68,8 +68,8 @@ export interface StatusParts {
   deferred(): string[]
 }
 
-/** `sessions`: those that Consul says are alive. */
-export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): Status {
+/** `seen`: what the store says of the hosts' lives, if it was asked. */
+export function statusOf(parts: StatusParts, seen?: Liveness): Status {
   const { version, host, startedAt } = parts
   const snapshot = parts.snapshot()
   const [store, loops, names] = [parts.store(), parts.loops(), parts.names()]
@@ -83,7 +83,7 @@ export function statusOf(parts: StatusParts, sessions?: ReadonlySet<string>): St
     store,
     engine: { version: snapshot.hosts.get(host)?.value.engineVersion },
     networks,
-    hosts: hostsIn(snapshot, sessions),
+    hosts: hostsIn(snapshot, seen),
     loops,
     names,
     deferred: parts.deferred(),
@@ -117,13 +117,13 @@ function networksIn(
   return all.sort((a, b) => (a.name ?? a.id).localeCompare(b.name ?? b.id))
 }
 
-function hostsIn(snapshot: Snapshot, sessions: ReadonlySet<string> | undefined): HostStatus[] {
+function hostsIn(snapshot: Snapshot, seen: Liveness | undefined): HostStatus[] {
   return [...snapshot.hosts].sort().map(([name, { value }]) => ({
     name,
     vtep: value.vtep,
     driverVersion: value.driverVersion,
     ...(value.engineVersion === undefined ? {} : { engineVersion: value.engineVersion }),
-    alive: sessions && isAlive(value, sessions),
+    alive: seen && isAlive(lifeOf(name, value, seen)),
     networks: replicasOn(snapshot, name).size,
   }))
 }
@@ -134,8 +134,12 @@ function problemsIn(
   networks: NetworkStatus[],
 ): string[] {
   return [
+    ...doubts(store),
     ...(store.fresh ? [] : [`the store ${store.url} is away: ${store.lastError ?? 'not connected yet'}`]),
-    ...store.corrupt.map((key) => `the value of ${key} in the store cannot be used; mend or delete it`),
+    ...store.corrupt.map(
+      (key) =>
+        `the value of ${key} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
+    ),
     ...Object.entries(loops)
       .filter(([, { state }]) => state === 'failing')
       .map(([name, { lastError }]) => `the loop ${name} fails: ${lastError}`),
@@ -143,6 +147,18 @@ function problemsIn(
       .filter(({ datapath }) => datapath === 'failing')
       .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
   ]
+}
+
+/** Undefined where the store cannot tell. */
+function isAlive(life: Life): boolean | undefined {
+  return life === 'unknown' ? undefined : life === 'alive'
+}
+
+/** A store that is only away is another problem. */
+function doubts({ doubt, fresh, ageMs }: StoreStatus): string[] {
+  if (doubt === undefined || (!fresh && ageMs === undefined)) return []
+  const hint = doubt.hint === undefined ? '' : `; ${doubt.hint}`
+  return [`nothing is removed: ${doubt.why}${hint}`]
 }
 
 function namingProblems({ dns }: NamingStatus): string[] {

@@ -51,8 +51,8 @@ export interface Network {
   v6?: Pool
   /** Inner MTU in bytes, from `-o mtu=`; otherwise each host uses its underlay's minus the encapsulation. */
   mtuBytes?: number
-  /** From `-o datapath=`; the bridge when absent. */
-  datapath?: DatapathKind
+  /** From `-o datapath=`; the bridge when absent. A later version may know more kinds: `datapathOf` (core/datapath/desired.ts). */
+  datapath?: string
   /** UDP port of the tunnel; 4789 (RFC 7348 §5) unless `-o port=`. */
   port: number
   /** `--internal`: no route out through docker_gwbridge. */

@@ -10,6 +10,7 @@ import { check } from '../control/check.ts'
 import { createMetrics } from '../control/metrics.ts'
 import { type Status, statusOf } from '../control/status.ts'
 import { namespaceOf } from '../core/datapath/desired.ts'
+import type { Liveness } from '../core/liveness.ts'
 import type { PoolSource } from '../core/pools.ts'
 import type { HostName, NetworkId } from '../core/records.ts'
 import { localIdOf } from '../core/snapshot.ts'
@@ -135,7 +136,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   const status = (): Status => statusOf(parts)
   const control: ControlParts = {
     // Asking a store that is away would cost whoever looks its timeout.
-    status: async () => statusOf(parts, store.status().fresh ? await sessionsOf(store) : undefined),
+    status: async () => statusOf(parts, store.status().fresh ? await livenessOf(store) : undefined),
     metrics: metrics.text,
     check: (how) =>
       check(
@@ -175,8 +176,8 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
 }
 
 /** Unknown when the store goes away at this moment. */
-async function sessionsOf(store: Store): Promise<ReadonlySet<string> | undefined> {
-  return store.sessions().catch(() => undefined)
+async function livenessOf(store: Store): Promise<Liveness | undefined> {
+  return store.liveness().catch(() => undefined)
 }
 
 function startLoops(

@@ -12,16 +12,23 @@ import * as z from 'zod'
 import { isCode } from '../core/errors.ts'
 import type { Snapshot, Table } from '../core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot, tables } from '../core/snapshot.ts'
+import type { Position } from './incarnation.ts'
 import { checkRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
 
-const headLine = z.object({ format: z.literal(2), store: z.string() })
-/** Table, key, index, value. Without an index the record is deleted. */
+const headLine = z.object({ format: z.union([z.literal(2), z.literal(3)]), store: z.string() })
+/** The last one counts. Format 2, of the first releases, has none. */
+const positionLine = z.object({
+  cluster: z.object({ id: z.string(), restored: z.string().optional() }).optional(),
+  segment: z.number(),
+  entry: z.string().optional(),
+})
+/** Without an index: the record is gone. */
 const recordLine = z.tuple([z.enum(tables), z.string(), z.number().optional(), z.unknown().optional()])
 
 export interface DiskCopyFile {
-  /** Writes the current state of the changed keys. */
-  save(snapshot: Snapshot, changed: Iterable<ChangedKey>): Promise<void>
+  /** Brings the file to what the snapshot says of these keys, and to the position. */
+  save(snapshot: Snapshot, changed: Iterable<ChangedKey>, position?: Position): Promise<void>
 }
 
 /** Outdated lines that are always allowed. */
@@ -31,17 +38,20 @@ const linesPerWrite = 500
 export function openDiskCopyFile(path: string, store: string): DiskCopyFile {
   /** Lines in the file; undefined while its content is unknown. */
   let lines: number | undefined
+  let savedPosition = ''
   return {
-    async save(snapshot, changed) {
-      const before = lines
-      const changes = [...changed].map((at) => line(snapshot, at))
-      const appends =
-        before !== undefined && before + changes.length <= 2 * sizeOf(snapshot) + allowedOutdatedLines
-      // After a failure the content of the file is unknown: the next save writes it anew.
+    async save(snapshot, changed, position = { segment: 0 }) {
+      const had = lines
+      const now = positionText(position)
+      const fresh = [...changed].map((at) => line(snapshot, at))
+      if (now !== savedPosition) fresh.push(now)
+      const appends = had !== undefined && had + fresh.length <= 2 * sizeOf(snapshot) + allowedOutdatedLines
+      // After a failure the content of the file is unknown: it is written anew.
       lines = undefined
-      if (appends) await appendFile(path, changes.join(''), { flag: appendOnly })
-      else await writeAnew(path, store, snapshot)
-      lines = appends ? before + changes.length : sizeOf(snapshot)
+      if (appends) await appendFile(path, fresh.join(''), { flag: appendOnly })
+      else await writeAnew(path, store, snapshot, position)
+      lines = appends ? had + fresh.length : sizeOf(snapshot) + 1
+      savedPosition = now
     },
   }
 }
@@ -49,15 +59,12 @@ export function openDiskCopyFile(path: string, store: string): DiskCopyFile {
 /** Without O_CREAT: a file that was deleted meanwhile must not begin in the middle. */
 const appendOnly = constants.O_WRONLY | constants.O_APPEND
 
-/**
- * Written in pieces, so that a large snapshot does not block the event loop. The snapshot is immutable
- * meanwhile.
- */
-async function writeAnew(path: string, store: string, snapshot: Snapshot): Promise<void> {
+/** Writes in pieces, so that a large copy does not block the event loop. The snapshot is immutable. */
+async function writeAnew(path: string, store: string, snapshot: Snapshot, position: Position): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
-    let piece = [`${JSON.stringify({ format: 2, store })}\n`]
+    let piece = [`${JSON.stringify({ format: 3, store })}\n`, positionText(position)]
     for (const table of tables) {
       for (const key of snapshot[table].keys()) {
         piece.push(line(snapshot, { table, key }))
@@ -78,15 +85,23 @@ function line(snapshot: Snapshot, { table, key }: ChangedKey): string {
   return `${JSON.stringify(record === undefined ? [table, key] : [table, key, record.index, record.value])}\n`
 }
 
+function positionText({ cluster, segment, entry }: Position): string {
+  const named = cluster === undefined ? undefined : { id: cluster.id, restored: cluster.restored }
+  return `${JSON.stringify({ cluster: named, segment, entry })}\n`
+}
+
 function sizeOf(snapshot: Snapshot): number {
   return tables.reduce((sum, table) => sum + snapshot[table].size, 0)
 }
 
 /**
- * The saved snapshot. Undefined without a copy, or when the copy is of another store. Throws when the file
- * cannot be read.
+ * Undefined when there is no copy. A copy that names its cluster is this host's whatever the store's address is now; an
+ * older one only with the same address. Throws when it cannot be read.
  */
-export async function readDiskCopyFile(path: string, store: string): Promise<Snapshot | undefined> {
+export async function readDiskCopyFile(
+  path: string,
+  store: string,
+): Promise<{ snapshot: Snapshot; position: Position } | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
@@ -94,8 +109,12 @@ export async function readDiskCopyFile(path: string, store: string): Promise<Sna
   if (text === undefined) return undefined
   // A last line without a line feed is incomplete.
   const [head = '', ...rest] = text.split('\n').slice(0, -1)
-  if (headLine.parse(JSON.parse(head)).store !== store) return undefined
-  return applyDeltas(emptySnapshot(), rest.flatMap(deltaIn))
+  const sameStore = headLine.parse(JSON.parse(head)).store === store
+  const positions = rest.filter((text) => text.startsWith('{'))
+  const position = positionLine.parse(JSON.parse(positions.at(-1) ?? '{"segment":0}'))
+  if (!sameStore && position.cluster === undefined) return undefined
+  const records = rest.filter((text) => !text.startsWith('{'))
+  return { snapshot: applyDeltas(emptySnapshot(), records.flatMap(deltaIn)), position }
 }
 
 function deltaIn(text: string): AnyDelta[] {

@@ -6,13 +6,16 @@ import type { Snapshot } from '../core/records.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
 import type { Log } from '../log.ts'
 import { createSaver, openDiskCopyFile, readDiskCopyFile } from './disk-copy-file.ts'
+import type { Position } from './incarnation.ts'
 import type { ChangedKey } from './store.ts'
 
 export interface DiskCopy {
   /** As it was read; empty when there is no copy. */
   snapshot: Snapshot
-  /** Records that these keys changed; they are saved within `saveEveryMs`. */
+  /** What this host knew of the store's past when the copy was saved last. */
+  position: Position
   update(snapshot: Snapshot, keys: readonly ChangedKey[]): void
+  remember(position: Position): void
   flush(): Promise<void>
 }
 
@@ -27,29 +30,54 @@ export async function openDiskCopy(
   log: Log,
 ): Promise<DiskCopy> {
   if (diskPath === undefined) {
-    return { snapshot: emptySnapshot(), update: () => undefined, flush: async () => undefined }
+    const nothing = (): undefined => undefined
+    const position = { segment: 0 }
+    return {
+      snapshot: emptySnapshot(),
+      position,
+      update: nothing,
+      remember: nothing,
+      flush: async () => undefined,
+    }
   }
   const saved = await readDiskCopyFile(diskPath, store).catch((error) => {
     log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is ignored')
     return undefined
   })
-  const file = openDiskCopyFile(diskPath, store)
-  let current = saved ?? emptySnapshot()
+  const disk = openDiskCopyFile(diskPath, store)
+  let current = saved?.snapshot ?? emptySnapshot()
+  let position: Position = saved?.position ?? { segment: 0 }
   let changed = new Map<string, ChangedKey>()
   const failed = (error: unknown): void =>
     log.error({ err: error, path: diskPath }, 'the copy of the store on disk cannot be written')
   const saver = createSaver({ everyMs: saveEveryMs, failed }, () => {
     const keys = changed.values()
     changed = new Map()
-    return file.save(current, keys)
+    return disk.save(current, keys, position)
   })
   return {
     snapshot: current,
+    position,
     update(snapshot, keys) {
       current = snapshot
       for (const at of keys) changed.set(`${at.table}/${at.key}`, at)
       saver.touch()
     },
+    remember(now) {
+      if (isSame(now, position)) return
+      position = now
+      saver.touch()
+    },
     flush: saver.flush,
   }
+}
+
+function isSame(a: Position, b: Position): boolean {
+  const { cluster, segment, entry } = b
+  return (
+    a.cluster?.id === cluster?.id &&
+    a.cluster?.restored === cluster?.restored &&
+    a.segment === segment &&
+    a.entry === entry
+  )
 }

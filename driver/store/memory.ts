@@ -13,8 +13,9 @@ import { emptySnapshot } from '../core/snapshot.ts'
 import { type Log, silentLog } from '../log.ts'
 import { conflictAt, type Step, stepsOf, writtenBy } from './consul/operations.ts'
 import { createListeners } from './listeners.ts'
+import { lookupIn } from './lookup.ts'
 import { createMirror, type Mirror, type RawRecord, type Written } from './mirror.ts'
-import type { ChangedKey, Store } from './store.ts'
+import type { Announcement, ChangedKey, Store, StoreStatus } from './store.ts'
 
 export interface MemoryCluster {
   open(host: HostName, log?: Log): Store
@@ -29,6 +30,8 @@ interface Shared {
   index: number
   records: Map<string, RawRecord>
   sessions: Set<string>
+  /** Host -> its announcement, and the session that holds it. */
+  alive: Map<HostName, Announcement & { session: string }>
   members: Set<Member>
 }
 
@@ -44,6 +47,7 @@ export function createMemoryCluster(): MemoryCluster {
     index: 0,
     records: new Map(),
     sessions: new Set(),
+    alive: new Map(),
     members: new Set(),
   }
   return {
@@ -85,6 +89,16 @@ function open(shared: Shared, host: HostName, log: Log = silentLog): Store {
     await later()
     if (shared.away || closed) throw away(shared.away)
   }
+  const status = (): StoreStatus => ({
+    url: 'memory',
+    fresh: !shared.away,
+    ageMs: 0,
+    index: mirror.index(),
+    lastError: shared.away ? away(true).message : undefined,
+    corrupt: mirror.corrupt(),
+    doubt: undefined,
+    cluster: 'memory',
+  })
   shared.members.add(member)
   refresh(shared, member)
   return {
@@ -101,27 +115,45 @@ function open(shared: Shared, host: HostName, log: Log = silentLog): Store {
     },
     onChange: listeners.add,
     onFresh: freshness.add,
-    status: () => ({
-      url: 'memory',
-      fresh: !shared.away,
-      ageMs: 0,
-      index: mirror.index(),
-      lastError: shared.away ? away(true).message : undefined,
-      corrupt: mirror.corrupt(),
-    }),
-    async session() {
-      await answer()
-      shared.sessions.add(id)
-      return id
-    },
-    async sessions() {
-      await answer()
-      return new Set(shared.sessions)
-    },
+    lookup: (table, key) => lookupIn(mirror.snapshot(), status(), table, key),
+    status,
+    ...livesIn(shared, host, id, answer),
     async close() {
       closed = true
       shared.sessions.delete(id)
       shared.members.delete(member)
+    },
+  }
+}
+
+/** Locks and sessions, as Consul has them. */
+function livesIn(
+  shared: Shared,
+  host: HostName,
+  id: string,
+  answer: () => Promise<void>,
+): Pick<Store, 'announce' | 'endSession' | 'liveness'> {
+  return {
+    async announce(self) {
+      await answer()
+      shared.sessions.add(id)
+      const holder = shared.alive.get(host)
+      if (holder !== undefined && holder.session !== id && shared.sessions.has(holder.session))
+        return { held: false, by: { host, ...holder } }
+      shared.alive.set(host, { ...self, session: id })
+      return { held: true, session: id }
+    },
+    async endSession(session) {
+      await answer()
+      shared.sessions.delete(session)
+    },
+    async liveness() {
+      await answer()
+      const { alive, sessions } = shared
+      const keys = [...alive].map(
+        ([name, { session }]) => [name, sessions.has(session) ? session : undefined] as const,
+      )
+      return { keys: new Map(keys), sessions: new Set(sessions), seesSessions: true }
     },
   }
 }

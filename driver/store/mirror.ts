@@ -1,11 +1,11 @@
 /**
  * This host's copy of the records, updated from three sources that overtake each other.
  *
- * Own commits are applied as soon as Consul has confirmed them, before the watch delivers them. Entries of
- * the change log arrive in their order. A full read may be older than both when it arrives. Consul's index
- * decides each time: a key never goes back to a lower index, and a record that a later commit deleted does
- * not come back. One exception: a full read whose highest index is lower than what was known before the read
- * began shows that Consul itself went back; then only that read counts.
+ * Own commits are in it as soon as Consul has answered, before the watch tells of them; the log's entries come in
+ * their order; a full read may be older than both when it arrives. Consul's index decides each time: nothing ever
+ * turns a key back to an older index, and what a later commit deleted does not come back. A full read of a new
+ * incarnation of the store counts alone. A value that cannot be read leaves the last readable one in place, with its
+ * old index, so that a compare-and-set on it fails.
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
@@ -39,8 +39,11 @@ export interface Mirror {
 }
 
 export interface FullRead {
-  /** `top`: the highest index of all keys that were read, including the log's. */
-  finish(records: readonly RawRecord[], top: number): void
+  /**
+   * `top` is the highest index of all keys that were read, the log's too. `reset`: the store is of another incarnation
+   * than the records here, so that no index is compared with theirs.
+   */
+  finish(records: readonly RawRecord[], top: number, how?: { reset: boolean }): void
   abandon(): void
 }
 
@@ -107,9 +110,10 @@ function beginFullRead(state: State): FullRead {
   state.journals.add(journal)
   return {
     abandon: () => void state.journals.delete(journal),
-    finish: (records, top) => {
+    finish: (records, top, { reset } = { reset: false }) => {
       state.journals.delete(journal)
-      if (top > journal.surpassed) merge(state, records, { top, wentBack: top < before, ...journal })
+      const wentBack = reset || top < before
+      if (reset || top > journal.surpassed) merge(state, records, { top, wentBack, ...journal })
     },
   }
 }
@@ -121,9 +125,10 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
     if (index <= indexOf(state, at)) continue
     const check = () => (value === undefined ? undefined : checkRecord(at.table, at.key, value))
     const delta = deltaOf(state, at, index, check)
+    for (const { changed } of state.journals) changed.set(nameOf(at), index)
+    if (delta === undefined) continue
     if (delta.record === undefined && index > state.complete) state.deleted.set(nameOf(at), index)
     else state.deleted.delete(nameOf(at))
-    for (const { changed } of state.journals) changed.set(nameOf(at), index)
     deltas.push(delta)
   }
   return deltas
@@ -141,8 +146,9 @@ function merge(state: State, records: readonly RawRecord[], { top, wentBack, cha
   const found = new Set(records.map(nameOf))
   const gone = (name: string): boolean => !found.has(name) && !newer(name)
   const unknown = records.filter((record) => !newer(nameOf(record)) && !(trusted && isSame(state, record)))
-  const deltas = unknown.map(({ table, key, index, text }) =>
-    deltaOf(state, { table, key }, index, () => readRecord(table, key, text)),
+  const deltas = unknown.flatMap(
+    ({ table, key, index, text }) =>
+      deltaOf(state, { table, key }, index, () => readRecord(table, key, text)) ?? [],
   )
   for (const name of state.unreadable.keys()) if (gone(name)) state.unreadable.delete(name)
   if (wentBack) state.deleted.clear()
@@ -164,8 +170,8 @@ function set(state: State, deltas: readonly AnyDelta[]): void {
   )
 }
 
-/** The record. Absent when its value cannot be read: the key is reported and the rest continues. */
-function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknown): AnyDelta {
+/** The change, or none when the value cannot be read: then the key is named, and its last readable value stays. */
+function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknown): AnyDelta | undefined {
   const name = nameOf(at)
   try {
     const value = read()
@@ -176,7 +182,7 @@ function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknow
     if (!isCode(error, 'corrupt')) throw error
     if (state.unreadable.get(name) !== index) state.corrupt(error)
     state.unreadable.set(name, index)
-    return { ...at, record: undefined } as AnyDelta
+    return undefined
   }
 }
 

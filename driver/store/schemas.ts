@@ -8,7 +8,7 @@
 import * as z from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
-import { datapathKinds, type Table, type Tables } from '../core/records.ts'
+import type { Table, Tables } from '../core/records.ts'
 import { restOf } from '../core/snapshot.ts'
 import { maxVni } from '../core/vnis.ts'
 
@@ -29,6 +29,10 @@ const texts = z.record(z.string(), z.string())
  */
 const aliases = z.array(z.string()).transform((all) => all.filter((alias) => namePattern.test(alias)))
 
+/** A mark whose presence counts: a later version may say more than `true`, which is kept when the record is written back. */
+const laterMayWiden = <T>() =>
+  z.custom<T>((value) => value !== undefined && value !== false && value !== null)
+
 const pool = z.looseObject({
   cidr,
   gateway: ip,
@@ -43,14 +47,14 @@ const network = z.looseObject({
   v4: pool,
   v6: pool.exactOptional(),
   mtuBytes: z.number().int().min(68).max(65_535).exactOptional(),
-  datapath: z.enum(datapathKinds).exactOptional(),
+  datapath: z.string().exactOptional(),
   port: z.number().int().min(1).max(65_535),
   internal: z.boolean(),
   options: texts,
   labels: texts,
   createdBy: name,
   createdAt: time,
-  removing: z.literal(true).exactOptional(),
+  removing: laterMayWiden<true>().exactOptional(),
 })
 
 const poolClaim = z.looseObject({
@@ -58,7 +62,7 @@ const poolClaim = z.looseObject({
   network: id.exactOptional(),
   range: cidr.exactOptional(),
   gateway: ip.exactOptional(),
-  chosen: z.literal(true).exactOptional(),
+  chosen: laterMayWiden<true>().exactOptional(),
   reserved: z.array(ip),
   claimedAt: time,
 })

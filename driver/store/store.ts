@@ -5,7 +5,9 @@
  * Two implementations pass one contract suite (test/fixtures/store-contract.ts): Consul, and a store in
  * memory for fast tests.
  */
-import type { Change, Snapshot, Table } from '../core/records.ts'
+import type { Known } from '../core/knowledge.ts'
+import type { Liveness } from '../core/liveness.ts'
+import type { Change, HostName, Ip, Snapshot, Table, Tables } from '../core/records.ts'
 
 export interface Store {
   /**
@@ -13,13 +15,18 @@ export interface Store {
    * whether it is current.
    */
   snapshot(): Snapshot
-  /** Reads consistently: every commit before the call is in the result. Throws `unavailable`. */
+  /** One record, with the difference between gone and not known. */
+  lookup<T extends Table>(table: T, key: string): Known<Tables[T]>
+  /**
+   * A consistent read: everything committed before the call is in it. Throws `unavailable`. Lasts as long as Consul
+   * goes on answering; the caller has its own bound.
+   */
   read(): Promise<Snapshot>
   /**
-   * Applies all changes or none; the snapshot contains them when the promise resolves. At most 60 changes,
-   * see transaction-limits.ts. Throws `conflict` (message and `error.cause`, a ConflictCause, name the first
-   * change that was refused) or `unavailable` when Consul does not answer within `timeoutMs`. After
-   * `unavailable` the commit may have been applied: then the watch delivers it.
+   * All steps or none; the snapshot has them when it resolves. At most 59 changes (`maxChanges`).
+   * Throws `conflict` (the first step that did not hold is in the message and in `error.cause`, a ConflictCause),
+   * `unavailable` when Consul does not answer within `timeoutMs`. Then the commit may have happened all the same;
+   * if so, the watch tells of it.
    */
   commit(changes: readonly Change[]): Promise<void>
   /**
@@ -33,14 +40,28 @@ export interface Store {
    */
   onFresh(listener: () => void): () => void
   status(): StoreStatus
-  /** Creates or renews the session that shows this host as alive. Returns its id. */
-  session(): Promise<string>
   /**
-   * The sessions that Consul knows. A host is alive while its record names one of them. Throws `unavailable`.
+   * Shows this host as alive: its session holds the lock of the key `alive/<host>` with this value. Can be called again
+   * at any time. Returns the holder where another session has the lock. Throws `unavailable`.
    */
-  sessions(): Promise<ReadonlySet<string>>
+  announce(self: Announcement): Promise<AnnounceOutcome>
+  /** Ends the session of another holder of this host's name, which the caller knows to be this host's earlier life. */
+  endSession(session: string): Promise<void>
+  /** What the store says of hosts' lives now. Throws `unavailable`. */
+  liveness(): Promise<Liveness>
   close(): Promise<void>
 }
+
+/** The value of the key `alive/<host>`. */
+export interface Announcement {
+  /** The host's id, kept in its state folder. */
+  id: string
+  vtep: Ip
+}
+
+export type AnnounceOutcome =
+  | { held: true; session: string }
+  | { held: false; by: { host: HostName; session: string } & Partial<Announcement> }
 
 /** `error.cause` of a `conflict`. */
 export interface ConflictCause {
@@ -63,6 +84,10 @@ export interface StoreStatus {
   /** Consul's index of the snapshot. */
   index: number
   lastError: string | undefined
-  /** Keys whose values do not match their schema. They are absent from the snapshot. */
+  /** Keys whose values are not of their schema. The snapshot has their last readable value, if there was one. */
   corrupt: string[]
+  /** Why a missing record proves nothing now, and what to do. Undefined: what the snapshot lacks is gone. */
+  doubt: { why: string; hint?: string | undefined } | undefined
+  /** The cluster's id; undefined before the first answer. */
+  cluster: string | undefined
 }

@@ -2,16 +2,19 @@
  * How large a commit may be. The only place that knows Consul's limits.
  *
  * Consul 1.8 takes 64 operations in a transaction (newer versions 128) and a request of 512 KB (`txn_max_req_len`).
- * Each commit also writes an entry of the change log in the same transaction: up to three operations, and all values
- * a second time. Consul's own limits are kept to those of 1.8, the oldest version that is supported.
+ * Each commit also checks the store's incarnation and writes an entry of the change log in the same transaction: up
+ * to four operations, and all values a second time. Consul's own limits are kept to those of 1.8, the oldest version that is supported.
  */
 import type { Change } from '../core/records.ts'
 
 /** Operations of one transaction, Consul 1.8: agent/txn_endpoint.go, maxTxnOps. */
 export const maxOperations = 64
 
-/** Changes of one commit: the transaction without the change log's three operations and one deletion of an old segment. */
-export const maxChanges = maxOperations - 4
+/** Operations beside the changes: the check of the incarnation, a log segment's head, the next one, the entry. */
+export const logOperations = 4
+
+/** Changes of one commit: the transaction without those, and without one deletion of an old segment. */
+export const maxChanges = maxOperations - logOperations - 1
 
 /** A part of a longer list of changes: below the limit, since the caller may add some of its own (`expect`). */
 const perCommit = { changes: 50, bytes: 120_000 }

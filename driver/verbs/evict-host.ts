@@ -6,7 +6,7 @@
  */
 
 import { DriverError, isCode } from '../core/errors.ts'
-import { isAlive } from '../core/liveness.ts'
+import { lifeOf } from '../core/liveness.ts'
 import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
@@ -57,14 +57,21 @@ function checkKnown(snapshot: Snapshot, host: HostName): void {
 /** The host's record, if it has one. Checked before every attempt: the host may have come back. */
 async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRecord> | undefined> {
   const record = store.snapshot().hosts.get(host)
-  const sessions = await store.sessions()
-  if (!isAlive(record?.value, sessions)) return record
+  const life = lifeOf(host, record?.value, await store.liveness())
+  if (life === 'away') return record
+  if (life === 'unknown') throw cannotTell(host)
   throw new DriverError('in-use', `host ${host} is alive`, {
     hint: 'stop its driver (systemctl stop multihost) and wait half a minute',
   })
 }
 
-/** Leases without an endpoint, and pool claims without a network. */
+function cannotTell(host: HostName): DriverError {
+  return new DriverError('in-use', `the token of this host does not show whether host ${host} is alive`, {
+    hint: 'let the token read all sessions: session_prefix "" { policy = "read" }',
+  })
+}
+
+/** Addresses that no endpoint has any more, and pools that no network has taken. */
 function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
   const leases = [...leasesOnHost(snapshot, host)].filter(([key, { value }]) => {
     const endpoint = keyIn(networkOfKey(key), value.endpoint ?? '')

@@ -4,7 +4,7 @@
  */
 
 import { DriverError, type ErrorCode } from '../core/errors.ts'
-import { isAlive } from '../core/liveness.ts'
+import { lifeOf } from '../core/liveness.ts'
 import type { HostName } from '../core/records.ts'
 import type { Store } from '../store/store.ts'
 
@@ -17,7 +17,7 @@ export function hostConflict(host: HostName, code: ErrorCode, message: string, h
  * Runs the work. When it fails because of a host that is away, the error says so and how to remove that host.
  */
 export async function explainIfAway<T>(
-  store: Pick<Store, 'snapshot' | 'sessions'>,
+  store: Pick<Store, 'snapshot' | 'liveness'>,
   work: () => T | Promise<T>,
 ): Promise<T> {
   try {
@@ -38,8 +38,9 @@ interface OtherHost {
   containerOn: HostName
 }
 
-/** False when Consul does not answer. */
-async function isAway(store: Pick<Store, 'snapshot' | 'sessions'>, host: HostName): Promise<boolean> {
-  const sessions = await store.sessions().catch(() => undefined)
-  return sessions !== undefined && !isAlive(store.snapshot().hosts.get(host)?.value, sessions)
+/** False when Consul cannot tell. */
+async function isAway(store: Pick<Store, 'snapshot' | 'liveness'>, host: HostName): Promise<boolean> {
+  const seen = await store.liveness().catch(() => undefined)
+  if (seen === undefined) return false
+  return lifeOf(host, store.snapshot().hosts.get(host)?.value, seen) === 'away'
 }

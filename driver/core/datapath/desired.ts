@@ -8,15 +8,18 @@
  * endpoints, not with traffic or other networks. MTU arithmetic: docs/datapath.md.
  */
 import { familyOf } from '../addresses.ts'
-import type {
-  DatapathKind,
-  Endpoint,
-  EndpointId,
-  HostName,
-  Ip,
-  Mac,
-  NetworkId,
-  Snapshot,
+import { DriverError } from '../errors.ts'
+import {
+  type DatapathKind,
+  datapathKinds,
+  type Endpoint,
+  type EndpointId,
+  type HostName,
+  type Ip,
+  type Mac,
+  type Network,
+  type NetworkId,
+  type Snapshot,
 } from '../records.ts'
 import { endpointsOf, endpointsOnHost, placesOf } from '../snapshot.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
@@ -45,9 +48,9 @@ export function desiredFor(
 ): Datapath | undefined {
   const network = snapshot.networks.get(networkId)?.value
   if (network === undefined) return undefined
-  const kind = network.datapath ?? 'bridge'
   const here = endpointsHere(snapshot, host, networkId)
   if (here.length === 0) return undefined
+  const kind = datapathOf(network)
   const endpoints = scope?.endpoints ?? endpointsOf(snapshot, networkId).map(({ value }) => value)
   return {
     network: networkId,
@@ -62,6 +65,15 @@ export function desiredFor(
     veths: here.map((endpoint) => vethOf(endpoint, kind)),
     peers: peersOf(endpoints, host, place.vtep),
   }
+}
+
+/** Throws `unavailable` for a kind that only a later version knows: then the datapath stays as it is. */
+function datapathOf({ datapath = 'bridge' }: Network): DatapathKind {
+  const kind = datapathKinds.find((known) => known === datapath)
+  if (kind !== undefined) return kind
+  throw new DriverError('unavailable', `this driver does not know the datapath ${datapath}`, {
+    hint: `it knows ${datapathKinds.join(' and ')}; install the driver version of the other hosts`,
+  })
 }
 
 export function endpointsHere(snapshot: Snapshot, host: HostName, network: NetworkId): Endpoint[] {

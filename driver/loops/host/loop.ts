@@ -5,12 +5,13 @@
  * moved (a new lease, another interface), they all move with it. A host that was taken out of the cluster while it was
  * away makes its record again, and those of the networks that its engine has.
  */
+import { DriverError } from '../../core/errors.ts'
 import { addReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import type { ChangedKey, Store } from '../../store/store.ts'
+import type { Announcement, ChangedKey, Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 
@@ -27,10 +28,10 @@ export interface HostOptions {
 export function startHost({ store, engine, host, blank, log, everyMs = 10_000, onRun }: HostOptions): Loop {
   let last = networksHere(store.snapshot(), host)
   const work = async (): Promise<void> => {
-    const session = await store.session()
+    const { vtep, driverVersion } = blank()
+    const session = await announce(store, { id: host, vtep })
     // The engine may be away, or start after us: the record does without.
     const engineVersion = await engine.version().catch(() => undefined)
-    const { vtep, driverVersion } = blank()
     const facts = { vtep, driverVersion, session, ...(engineVersion === undefined ? {} : { engineVersion }) }
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
@@ -59,6 +60,25 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
       await loop.close()
     },
   }
+}
+
+/**
+ * This host's session. A holder with this host's VTEP is this host's earlier life: no two machines have one address of
+ * the underlay. Throws `taken` for any other holder.
+ */
+async function announce(store: Store, self: Announcement): Promise<string> {
+  const outcome = await store.announce(self)
+  if (outcome.held) return outcome.session
+  const { host, session, vtep, id } = outcome.by
+  if (vtep !== self.vtep) {
+    throw new DriverError('taken', `another live host is called ${host}: VTEP ${vtep}, id ${id}`, {
+      hint: 'give this host a name of its own with --host-name',
+    })
+  }
+  await store.endSession(session)
+  const again = await store.announce(self)
+  if (again.held) return again.session
+  throw new DriverError('unavailable', `the name ${host} is held by session ${again.by.session}`)
 }
 
 function isOwn(changed: ChangedKey, host: HostName): boolean {

@@ -58,6 +58,8 @@ export interface Changelog {
   folderOf(segment: number): string
   /** The segment where a watch starts after a full read. */
   newest(): number
+  /** The newest segment that was seen, and the newest entry in it. */
+  position(): { segment: number; entry?: string | undefined }
   entryFor(changes: readonly LoggedChange[], maxDeletes: number): LogCommit
   /**
    * After a full read, with all keys of the log. Returns the head that must be created before the log can
@@ -98,6 +100,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
   /** The segment of the next entry, and the length of an answer with its present entries. */
   let open = { segment: 1, bytes: 0 }
   let count = 0
+  let position: ReturnType<Changelog['position']> = { segment: 0 }
 
   const close = (segment: number): void => {
     if (!closed.has(segment)) closed.set(segment, now())
@@ -108,6 +111,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
     folder: 'changes/',
     folderOf,
     newest: () => newest,
+    position: () => position,
     entryFor(changes, maxDeletes) {
       const { segment, bytes } = open
       const closes = bytes > segmentBytes
@@ -133,6 +137,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
       newest = heads.at(-1) ?? 1
       if (heads.length === 0) return headOf(1)
       const entries = items.filter(({ path }) => isEntryOf(newest, path))
+      position = { segment: newest, entry: newestOf(entries) }
       const next = entries.map((item) => read(item)?.next).find((it) => it !== undefined)
       for (const it of closed.keys()) if (!heads.includes(it) || it === newest) closed.delete(it)
       open = { segment: newest, bytes: 0 }
@@ -155,6 +160,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
       if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
       const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
       const next = closing?.next
+      position = next === undefined ? { segment, entry: newestOf(entries) } : { segment: next }
       if (next !== undefined) {
         close(segment)
         // One transaction has closed this segment and created the head of the next one.
@@ -171,13 +177,17 @@ function folderOf(segment: number): string {
   return `changes/${segment}/`
 }
 
-function headOf(segment: number): string {
+export function headOf(segment: number): string {
   return `${folderOf(segment)}head`
 }
 
-function segmentOfHead(path: string): number | undefined {
+export function segmentOfHead(path: string): number | undefined {
   const found = /^changes\/(\d+)\/head$/.exec(path)?.[1]
   return found === undefined ? undefined : Number(found)
+}
+
+function newestOf(items: readonly LogItem[]): string | undefined {
+  return items.reduce<LogItem | undefined>((a, b) => (a && a.index > b.index ? a : b), undefined)?.path
 }
 
 function isEntryOf(segment: number, path: string): boolean {

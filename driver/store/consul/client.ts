@@ -29,6 +29,8 @@ export interface Item {
   key: string
   index: number
   text: string
+  /** The session that holds the key's lock, if one does. */
+  session?: string | undefined
 }
 
 export interface Listing {
@@ -40,11 +42,12 @@ export interface Listing {
 }
 
 export type TxnStep = {
-  Verb: 'get' | 'cas' | 'check-index' | 'check-not-exists' | 'delete-cas' | 'delete' | 'delete-tree'
+  Verb: 'get' | 'cas' | 'check-index' | 'check-not-exists' | 'delete-cas' | 'delete' | 'delete-tree' | 'lock'
   Key: string
   Value?: string
   Index?: number
   Flags?: number
+  Session?: string
 }
 
 /** The first operation that was refused. */
@@ -106,9 +109,9 @@ export function createClient(options: ClientOptions): ConsulClient {
       return answer
     },
     async createSession(name, ttlMs) {
-      // Without checks: the session shows that the driver is alive, not the Consul agent that it is connected
-      // to.
-      const wanted = { name, ttl: `${ttlMs / 1000}s`, behavior: 'release' as const, checks: [], timeout }
+      // Without checks: the session tells of the driver, not of the agent that it happened to reach.
+      const ttl = `${ttlMs / 1000}s`
+      const wanted = { name, ttl, behavior: 'release' as const, checks: [], lockdelay: '0s', timeout }
       return (await call(() => consul.session.create(wanted))).ID
     },
     renewSession: (id) => call(() => isThere(consul.session.renew(withTimeout({ id }, timeout)))),
@@ -311,10 +314,13 @@ interface RawItem {
   ModifyIndex: number
   /** Base64. */
   Value: string | null
+  /** Absent when no session holds the key's lock. */
+  Session?: string
 }
 
-function itemOf({ Key, ModifyIndex, Value }: RawItem): Item {
-  return { key: Key, index: ModifyIndex, text: Buffer.from(Value ?? '', 'base64').toString() }
+function itemOf({ Key, ModifyIndex, Value, Session }: RawItem): Item {
+  const text = Buffer.from(Value ?? '', 'base64').toString()
+  return { key: Key, index: ModifyIndex, text, session: Session }
 }
 
 /** The package accepts `timeout` everywhere; its types declare it nowhere. */

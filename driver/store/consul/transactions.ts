@@ -8,8 +8,9 @@
 import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
 import type { Change } from '../../core/records.ts'
+import { clusterKey } from '../incarnation.ts'
 import type { Mirror, Written } from '../mirror.ts'
-import { maxOperations } from '../transaction-limits.ts'
+import { logOperations, maxOperations } from '../transaction-limits.ts'
 import type { Changelog, LogCommit } from './change-log.ts'
 import type { ConsulClient, TxnConflict, TxnStep } from './client.ts'
 import { pathOf } from './keys.ts'
@@ -20,7 +21,9 @@ export interface Transacting {
   mirror: Pick<Mirror, 'corrupt'>
   changelog: Pick<Changelog, 'entryFor'>
   prefix: string
-  /** The log has moved on: finds out its current segment. */
+  /** ModifyIndex of the key `cluster`; undefined until the store has been read in this incarnation. */
+  incarnation: () => number | undefined
+  /** The log or the incarnation is not what it was: learns what it is. */
   relearn: () => Promise<unknown>
 }
 
@@ -40,15 +43,21 @@ export async function transact(
   if (written.length === 0)
     return { index: indexIn(await on.client.transact(operations), on, steps), written }
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const guard = on.incarnation()
+    if (guard === undefined) {
+      await on.relearn()
+      continue
+    }
     const entry = entryFor(on, written, maxOperations - steps.length - logOperations)
-    const answer = await on.client.transact([...operations, ...logging(entry, on.prefix)])
+    const check: TxnStep = { Verb: 'check-index', Key: `${on.prefix}/${clusterKey}`, Index: guard }
+    const answer = await on.client.transact([...operations, check, ...logging(entry, on.prefix)])
     const failed = 'failedStep' in answer ? answer.failedStep - steps.length : -1
     if (failed < 0) {
       const index = indexIn(answer, on, steps)
       entry.applied()
       return { index, written }
     }
-    if (failed === 0) await on.relearn()
+    if (failed <= 1) await on.relearn()
     else entry.segmentClosed()
   }
   throw new DriverError(
@@ -78,13 +87,7 @@ function entryFor({ changelog }: Transacting, written: readonly Written[], room:
   return changelog.entryFor(logged, room)
 }
 
-/** The head of the segment, the head of the next one, the entry. */
-const logOperations = 3
-
-/**
- * The head comes first, so that its absence is distinguished from the next head's. The entry comes last,
- * because the answer is the index of the last key.
- */
+/** The head comes first, so that its absence is known from that of the next one; the new entry last, since the index of the last key is the answer. */
 function logging({ head, nextHead, closes, path, text, deletes }: LogCommit, prefix: string): TxnStep[] {
   const create = (key: string, value: string): TxnStep => {
     return { Verb: 'cas', Key: `${prefix}/${key}`, Value: Buffer.from(value).toString('base64'), Index: 0 }

@@ -14,8 +14,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCode } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
+import { clusterKey } from '../incarnation.ts'
 import type { Mirror, RawRecord, Written } from '../mirror.ts'
-import type { Changelog, LogAnswer, LogEntry } from './change-log.ts'
+import { type Changelog, type LogAnswer, type LogEntry, segmentOfHead } from './change-log.ts'
 import type { ConsulClient, Item, Listing } from './client.ts'
 import { parsePath } from './keys.ts'
 
@@ -34,6 +35,8 @@ export interface Following {
   resyncMs: () => number
   log: Log
   signal: AbortSignal
+  /** After entries of the log have reached the mirror. */
+  delivered: () => void
   /** True from the first answer until a failure. */
   connected: (yes: boolean) => void
 }
@@ -118,7 +121,10 @@ async function readAll(on: Following): Promise<number> {
 function deliver(on: Following, listing: Listing, { segment }: Position): LogAnswer {
   const items = withoutPrefix(on.prefix, listing.items)
   const answer = on.changelog.follow(items, segment, on.mirror.index())
-  if (!('gap' in answer)) on.mirror.follow(answer.entries.map(writtenIn), answer.top)
+  if (!('gap' in answer)) {
+    on.mirror.follow(answer.entries.map(writtenIn), answer.top)
+    if (answer.entries.length > 0) on.delivered()
+  }
   return answer
 }
 
@@ -127,24 +133,29 @@ function writtenIn({ index, changes }: LogEntry): { index: number; written: Writ
   return { index, written: written.flatMap(({ at, value }) => (at === undefined ? [] : [{ ...at, value }])) }
 }
 
-/** The content of a full read: records, log entries, and the highest index of all. */
-export function sortItems(
-  prefix: string,
-  folder: string,
-  items: readonly Item[],
-): { records: RawRecord[]; entries: ReturnType<typeof withoutPrefix>; top: number } {
+/** What a full read brought. */
+export interface SortedItems {
+  records: RawRecord[]
+  /** The change log; paths behind the prefix. */
+  entries: { path: string; index: number; text: string }[]
+  /** The highest ModifyIndex of all keys. */
+  top: number
+  newestSegment: number
+  cluster: { text: string; index: number } | undefined
+}
+
+export function sortItems(prefix: string, folder: string, items: readonly Item[]): SortedItems {
   const all = withoutPrefix(prefix, items)
   const records = all.flatMap(({ path, index, text }) => {
     const at = parsePath(path)
     return at === undefined ? [] : [{ ...at, index, text }]
   })
   const top = all.reduce((highest, { index }) => Math.max(highest, index), 0)
-  return { records, entries: all.filter(({ path }) => path.startsWith(folder)), top }
+  const entries = all.filter(({ path }) => path.startsWith(folder))
+  const newestSegment = Math.max(0, ...entries.flatMap(({ path }) => segmentOfHead(path) ?? []))
+  return { records, entries, top, newestSegment, cluster: all.find(({ path }) => path === clusterKey) }
 }
 
-function withoutPrefix(
-  prefix: string,
-  items: readonly Item[],
-): { path: string; index: number; text: string }[] {
+function withoutPrefix(prefix: string, items: readonly Item[]): SortedItems['entries'] {
   return items.map(({ key, index, text }) => ({ path: key.slice(prefix.length + 1), index, text }))
 }

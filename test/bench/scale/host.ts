@@ -30,7 +30,7 @@ export async function startSimulatedHost({ vtep, ...options }: HostOptions): Pro
   const meter = createMeter()
   const store = await meter.run(() => openConsulStore(options))
   // A Consul that reads everything to a hundred hosts at once is late with the rest.
-  const hasSession = async (): Promise<boolean> => (await store.session()) !== ''
+  const hasSession = async (): Promise<boolean> => (await store.announce({ id: host, vtep })).held
   await meter.run(() => until(`${host} has a session`, hasSession, 120_000))
   const datapath = startDatapath({
     ...{ store, kernel: noKernel, host, log: quiet, auditMs: 10 ** 8 },

@@ -31,7 +31,7 @@ const full = (size: number): Snapshot =>
     Array.from({ length: size }, (_, i) => put(i, 'n1')),
   )
 const lengthOf = async (): Promise<number> => (await stat(path)).size
-const load = async () => [...((await readDiskCopyFile(path, store))?.vnis ?? [])].sort()
+const load = async () => [...((await readDiskCopyFile(path, store))?.snapshot.vnis ?? [])].sort()
 
 test('a change costs as many bytes beside two thousand records as beside a hundred', async () => {
   const costOf = async (size: number): Promise<number> => {

@@ -54,7 +54,8 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
 
 /** As the host loop does: the host has a record with a session, which lives until the store is closed. */
 export async function showAlive({ store, name, context }: Host): Promise<void> {
-  const value = { ...blankHost(context), session: await store.session() }
+  const announced = await store.announce({ id: name, vtep: blankHost(context).vtep })
+  const value = { ...blankHost(context), ...(announced.held && { session: announced.session }) }
   const index = (await store.read()).hosts.get(name)?.index
   const at = { table: 'hosts', key: name, value } as const
   await store.commit([index === undefined ? { op: 'create', ...at } : { op: 'update', ...at, index }])

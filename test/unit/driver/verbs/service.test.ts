@@ -173,7 +173,7 @@ describe('a service whose container is on a host that is away', () => {
   test('is refused in the usual words while that host lives, or nobody knows', async () => {
     expect(await asked()).not.toContain('host rm')
     await net1.store.close()
-    net2.store.sessions = () => Promise.reject(new DriverError('unavailable', 'Consul does not answer'))
+    net2.store.liveness = () => Promise.reject(new DriverError('unavailable', 'Consul does not answer'))
     expect(await asked()).not.toContain('host rm')
   })
 })

@@ -181,13 +181,18 @@ test('a key changed by hand is noticed without any commit', async () => {
   await until('it is gone', () => !store.snapshot().networks.has('n1'))
 })
 
-test('everything deleted by hand is gone here too', async () => {
-  const store = await open('net-1')
+test('a folder deleted by hand is gone here too, the whole prefix is a loss and is put back', async () => {
+  const store = await open('net-1', { pauseMs: 1 })
   await store.commit([createNetwork('n1')])
+  await consul.delete(`${prefix}/networks/`, true)
+  await store.read()
+  expect(store.snapshot().networks.has('n1')).toBe(false)
+  await store.commit([createNetwork('n2')])
   await consul.delete(`${prefix}/`, true)
-  await until('it is gone', () => !store.snapshot().networks.has('n1'))
-  await store.commit([createNetwork('n1')])
-  expect((await store.read()).networks.has('n1')).toBe(true)
+  const restored = async () =>
+    JSON.parse((await consul.get(`${prefix}/cluster`)) ?? '{}').restored !== undefined
+  await until('the store is repaired', restored)
+  expect((await store.read()).networks.has('n2')).toBe(true)
 })
 
 test('a Consul that lost its data gets it back from the hosts, which never see it empty', async () => {
@@ -221,17 +226,20 @@ test('keys of others under the prefix are left alone', async () => {
   const store = await open('net-1')
   await store.commit([createNetwork('n1')])
   await store.read()
-  expect(store.status()).toMatchObject({ corrupt: [], fresh: true })
+  expect(store.status()).toMatchObject({ corrupt: [], doubt: undefined, fresh: true })
   expect(await consul.get(`${prefix}/future-table/x`)).toBe('y')
 })
 
 test('a session that Consul has lost is made anew', async () => {
   const store = await open('net-1')
-  const id = await store.session()
-  await fetch(`${consul.api}/session/destroy/${id}`, { method: 'PUT' })
-  const again = await store.session()
-  expect(again).not.toBe(id)
-  expect((await store.sessions()).has(again)).toBe(true)
+  const self = { id: 'a', vtep: '192.168.33.11' }
+  const first = await store.announce(self)
+  if (!first.held) throw new Error('not announced')
+  await fetch(`${consul.api}/session/destroy/${first.session}`, { method: 'PUT' })
+  const again = await store.announce(self)
+  expect(again).toMatchObject({ held: true })
+  expect(again).not.toEqual(first)
+  expect((await store.liveness()).keys.get('net-1')).toBeDefined()
 })
 
 test('a value too large for Consul is refused with its words', async () => {
@@ -247,7 +255,12 @@ test('the status says where the store is', async () => {
   const store = await open('net-1')
   await store.read()
   await until('it is fresh', () => store.status().fresh)
-  expect(store.status()).toMatchObject({ url: `${consul.url}/${prefix}`, corrupt: [], lastError: undefined })
+  expect(store.status()).toMatchObject({
+    url: `${consul.url}/${prefix}`,
+    corrupt: [],
+    doubt: undefined,
+    lastError: undefined,
+  })
   expect(store.status().ageMs).toBeLessThan(5000)
 })
 

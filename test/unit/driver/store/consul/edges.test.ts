@@ -3,15 +3,11 @@
  */
 
 import fc from 'fast-check'
-import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
-import { DriverError } from '../../../../../driver/core/errors.ts'
-import type { Change, Table } from '../../../../../driver/core/records.ts'
-import { emptySnapshot, highestIndex } from '../../../../../driver/core/snapshot.ts'
+import type { Table } from '../../../../../driver/core/records.ts'
 import { parsePath, pathOf } from '../../../../../driver/store/consul/keys.ts'
 import { createSessionKeeper } from '../../../../../driver/store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../../../../../driver/store/consul/url.ts'
-import { restoreLostRecords } from '../../../../../driver/store/restore-lost-records.ts'
 import { checkRecord, readRecord } from '../../../../../driver/store/schemas.ts'
 import { singleFlight } from '../../../../../driver/store/single-flight.ts'
 import { endpoint, lease, network } from '../../../../fixtures/store-records.ts'
@@ -202,41 +198,4 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
   expect(lost).toEqual(['s1'])
   await keeper.close()
   expect(alive.size).toBe(0)
-})
-
-test('each host restores the lost records that no other host has restored', async () => {
-  const snapshot = {
-    ...emptySnapshot(),
-    vnis: PersistentMap(['256', '257', '258', '259'].map((key) => [key, { value: 'n1', index: 90 }])),
-  }
-  const created: string[][] = []
-  const count = await restoreLostRecords(
-    snapshot,
-    [{ table: 'vnis', key: '256' }],
-    async (changes: readonly Change[]) => {
-      const keys = changes.map(({ key }) => key)
-      if (keys.includes('258')) {
-        throw new DriverError('conflict', 'another was faster', { cause: { table: 'vnis', key: '258' } })
-      }
-      created.push(keys)
-    },
-  )
-  expect([count, created]).toEqual([3, [['257', '259']]])
-  expect(highestIndex(snapshot)).toBe(90)
-  const away = restoreLostRecords(snapshot, [], async () => {
-    throw new DriverError('unavailable', 'away')
-  })
-  await expect(away).rejects.toThrow('away')
-})
-
-test('restored records are split into commits that Consul accepts, however long the records are', async () => {
-  const labels = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}`.padStart(64, '0'), 'n1']))
-  const networks = PersistentMap(
-    Array.from({ length: 60 }, (_, i) => [`n${i}`, { index: 7, value: { ...network(`n${i}`), labels } }]),
-  )
-  const sizes: number[] = []
-  const count = await restoreLostRecords({ ...emptySnapshot(), networks }, [], async (changes) => {
-    sizes.push(JSON.stringify(changes).length)
-  })
-  expect([count, Math.max(...sizes) < 180_000]).toEqual([60, true])
 })

@@ -25,6 +25,7 @@ function watching(answers: (Listing | Error)[], resyncMs = 60_000) {
     ...{ prefix: 'm', mirror, log: silentLog, signal, waitMs: 2000, resyncMs: () => resyncMs },
     changelog: createChangelog({ host: 'net-1', retentionMs: 5000, now: () => 0 }),
     readAll: async () => void said.push('everything'),
+    delivered: () => undefined,
     connected: (yes) => void said.push(yes ? 'connected' : 'away'),
     client: {
       async list(_, query = {}) {

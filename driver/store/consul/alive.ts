@@ -1,0 +1,70 @@
+/**
+ * This host's key `alive/<host>`, locked by its session, and what those of the others say.
+ *
+ * The lock shows the life of the driver and owns nothing else: a Consul that restarts, or a driver that dies, deletes
+ * no record. Sessions have no lock delay, so that a driver that starts again has its key at once. Source: Consul's
+ * documentation of sessions, "lock-delay".
+ */
+import type { HostName } from '../../core/records.ts'
+import type { Log } from '../../log.ts'
+import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
+import type { ConsulClient, Item } from './client.ts'
+import { createSessionKeeper } from './session.ts'
+
+export interface Announcer extends Pick<Store, 'announce' | 'liveness'> {
+  close(): Promise<void>
+}
+
+export interface AnnouncerOptions {
+  client: ConsulClient
+  prefix: string
+  host: HostName
+  ttlMs: number
+  log: Log
+}
+
+const folder = 'alive'
+
+export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
+  const keeper = createSessionKeeper(client, {
+    name: `multihost ${host}`,
+    ttlMs,
+    lost: (id) => log.warn({ session: id }, 'Consul has lost the session, it is made anew'),
+  })
+  const list = async (): Promise<Item[]> => {
+    const { items } = await client.list(`${prefix}/${folder}/`, { consistent: true })
+    return items.filter(({ key }) => key !== `${prefix}/${folder}/`)
+  }
+  const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
+  return {
+    async announce(self): Promise<AnnounceOutcome> {
+      const session = await keeper.session()
+      const Key = `${prefix}/${folder}/${encodeURIComponent(host)}`
+      const Value = Buffer.from(JSON.stringify(self)).toString('base64')
+      const answer = await client.transact([{ Verb: 'lock', Key, Value, Session: session }])
+      if (!('failedStep' in answer)) return { held: true, session }
+      const held = (await list()).find((item) => item.key === Key)
+      if (held?.session === undefined || held.session === session) return this.announce(self)
+      return { held: false, by: { host, session: held.session, ...announcementIn(held) } }
+    },
+    async liveness() {
+      const [items, sessions, own] = await Promise.all([list(), client.sessions(), keeper.session()])
+      return {
+        keys: new Map(items.map((item) => [hostOf(item), item.session])),
+        sessions: new Set(sessions),
+        seesSessions: sessions.includes(own),
+      }
+    },
+    close: keeper.close,
+  }
+}
+
+function announcementIn({ text }: Item): Partial<Announcement> {
+  try {
+    const { id, vtep } = JSON.parse(text)
+    return { id: String(id), vtep: String(vtep) }
+  } catch {
+    // Written by hand: the session alone tells of the holder.
+    return {}
+  }
+}

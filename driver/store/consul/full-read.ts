@@ -1,0 +1,222 @@
+/**
+ * A full read: everything in Consul, once it is clear that this Consul is the one that this host belongs to and that
+ * it has lost nothing.
+ *
+ * `judge` (incarnation.ts) decides on what this host knew before it asked, so that commits of others on the way never
+ * look like a loss. A store that has lost records is repaired first: one host gives it a new `restored` word and a log
+ * segment beyond all known ones, then every host puts its records back (put-back.ts). Until that is done the mirror
+ * keeps the last known records and `doubt` says that a missing record proves nothing.
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DriverError, isCode } from '../../core/errors.ts'
+import type { Change, HostName } from '../../core/records.ts'
+import { tables } from '../../core/snapshot.ts'
+import type { Log } from '../../log.ts'
+import {
+  type Cluster,
+  clusterKey,
+  judge,
+  type Position,
+  supportedFormat,
+  type Verdict,
+} from '../incarnation.ts'
+import type { Mirror } from '../mirror.ts'
+import { missingChanges, ownChanges, type Present } from '../put-back.ts'
+import { splitIntoCommits } from '../transaction-limits.ts'
+import { type Changelog, headOf } from './change-log.ts'
+import type { ConsulClient, TxnStep } from './client.ts'
+import { transact } from './transactions.ts'
+import { type SortedItems, sortItems } from './watch.ts'
+
+export interface Reader {
+  client: ConsulClient
+  mirror: Mirror
+  changelog: Changelog
+  prefix: string
+  host: HostName
+  log: Log
+  /** What this host knows of the store's past. */
+  position: () => Position
+  /** Before shared records are put back: a random part of it, so that one host does most of the work. */
+  pauseMs: number
+  signal: AbortSignal
+  standing: Standing
+}
+
+/** Where this host stands with the store. Changed by full reads alone. */
+export interface Standing {
+  /** The incarnation that the mirror shows; undefined before the first answer. */
+  cluster: Cluster | undefined
+  /** ModifyIndex of the key `cluster`: every commit demands it. */
+  guard: number | undefined
+  /** Why a missing record proves nothing, as a clause for people. Undefined: what is missing is gone. */
+  doubt: string | undefined
+  /** What a person can do about the doubt. */
+  hint: string | undefined
+  /** Length of the last full answer. */
+  bytes: number
+}
+
+export function newStanding(): Standing {
+  const doubt = 'the store has not answered since the driver started'
+  return { cluster: undefined, guard: undefined, doubt, hint: undefined, bytes: 0 }
+}
+
+/** Brings the mirror to what Consul has. Throws `unavailable`. */
+export async function readInto(on: Reader): Promise<void> {
+  const full = on.mirror.beginFullRead()
+  try {
+    const { found, cluster, index, isRepaired } = await settle(on)
+    const wasFromDisk = on.standing.guard === undefined
+    Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
+    full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk })
+  } finally {
+    full.abandon()
+  }
+}
+
+interface Settled {
+  found: SortedItems
+  cluster: Cluster
+  index: number
+  isRepaired: boolean
+}
+
+async function settle(on: Reader): Promise<Settled> {
+  for (let isRepaired = false; ; ) {
+    const known = on.position()
+    const found = await list(on)
+    const verdict = isRepaired ? judge({ segment: 0 }, false, facts(found)) : judgeOf(on, known, found)
+    if (verdict.is === 'foreign') throw refuse(on, verdict)
+    if (verdict.is === 'new') await makeCluster(on)
+    else if (verdict.is === 'restored') {
+      isRepaired = await repair(on, known, found, verdict)
+    } else if (await hasLog(on, found)) {
+      const { cluster, index } = verdict
+      return { found, cluster, index, isRepaired }
+    }
+  }
+}
+
+function judgeOf(on: Reader, known: Position, found: SortedItems): Verdict {
+  const snapshot = on.mirror.snapshot()
+  return judge(
+    known,
+    tables.some((table) => snapshot[table].size > 0),
+    facts(found),
+  )
+}
+
+function facts({ cluster, entries, newestSegment, records }: SortedItems) {
+  const logPaths = new Set(entries.map(({ path }) => path))
+  return { cluster, logPaths, newestSegment, records: records.length }
+}
+
+async function list({ client, changelog, prefix, standing }: Reader): Promise<SortedItems> {
+  const { items, bytes } = await client.list(`${prefix}/`, { consistent: true, patient: true })
+  standing.bytes = bytes
+  return sortItems(prefix, changelog.folder, items)
+}
+
+function refuse({ standing }: Reader, { why, hint }: Extract<Verdict, { is: 'foreign' }>): DriverError {
+  Object.assign(standing, { guard: undefined, doubt: why, hint })
+  return new DriverError('unavailable', `the store is not used: ${why}`, { hint })
+}
+
+/** The change log is begun where there is none. False: the list is to be made again. */
+async function hasLog({ client, changelog, prefix }: Reader, { entries }: SortedItems): Promise<boolean> {
+  const head = changelog.adopt(entries)
+  if (head !== undefined) await client.transact([createStep(`${prefix}/${head}`, {})])
+  return head === undefined
+}
+
+/** By whichever host comes first. */
+async function makeCluster({ client, prefix }: Reader): Promise<void> {
+  await client.transact([createStep(`${prefix}/${clusterKey}`, { id: newWord(), format: supportedFormat })])
+}
+
+/** False when another host was faster to begin: what it made is judged anew. */
+async function repair(
+  on: Reader,
+  known: Position,
+  found: SortedItems,
+  verdict: Extract<Verdict, { is: 'restored' }>,
+): Promise<boolean> {
+  const { standing, log } = on
+  const doubt = `${verdict.why}; this host puts its records back`
+  Object.assign(standing, { guard: undefined, doubt, hint: undefined })
+  log.warn({ why: verdict.why }, 'the store has lost records')
+  if (!verdict.repaired && !(await beginIncarnation(on, known, found, verdict))) return false
+  // What this process has read itself is as new as the loss; a copy from disk may be much older.
+  const all = standing.cluster !== undefined || !verdict.repaired
+  const own = await putBack(on, (present) => ownChanges(on.mirror.snapshot(), on.host, present))
+  await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
+  const missing = (present: readonly Present[]): Change[] =>
+    missingChanges(on.mirror.snapshot(), on.host, present, { all })
+  log.warn({ own, others: await putBack(on, missing) }, 'records were put back')
+  return true
+}
+
+async function beginIncarnation(
+  { client, prefix }: Reader,
+  known: Position,
+  found: SortedItems,
+  { cluster, index }: Extract<Verdict, { is: 'restored' }>,
+): Promise<boolean> {
+  const id = known.cluster?.id ?? newWord()
+  const value = { id, format: supportedFormat, ...cluster, restored: newWord() }
+  const head = headOf(Math.max(known.segment, found.newestSegment) + 1)
+  const answer = await client.transact([
+    { ...createStep(`${prefix}/${clusterKey}`, value), Index: index },
+    createStep(`${prefix}/${head}`, {}),
+  ])
+  return !('failedStep' in answer)
+}
+
+/** Commits what `changesFor` finds; after a conflict it is found anew. Resolves with the number of records. */
+async function putBack(on: Reader, changesFor: (present: readonly Present[]) => Change[]): Promise<number> {
+  let count = 0
+  for (;;) {
+    const found = await list(on)
+    const { cluster } = found
+    if (cluster === undefined || !(await hasLog(on, found))) continue
+    const word = cluster.text
+    const relearn = async (): Promise<void> => {
+      const now = await list(on)
+      if (now.cluster?.text !== word) throw restartRepair()
+      await hasLog(on, now)
+    }
+    const transacting = { ...on, incarnation: () => cluster.index, relearn }
+    try {
+      for (const changes of splitIntoCommits(changesFor(found.records.map(presentIn)))) {
+        await transact(transacting, changes)
+        count += changes.length
+      }
+      return count
+    } catch (error) {
+      if (!isCode(error, 'conflict')) throw error
+    }
+  }
+}
+
+function restartRepair(): DriverError {
+  return new DriverError('unavailable', 'another host repairs the store at the same time')
+}
+
+function presentIn({ table, key, index, text }: SortedItems['records'][number]): Present {
+  try {
+    return { table, key, index, value: JSON.parse(text) }
+  } catch {
+    // Written by hand: it is not overwritten, and named as unreadable.
+    return { table, key, index, value: undefined }
+  }
+}
+
+function createStep(key: string, value: object): TxnStep {
+  return { Verb: 'cas', Key: key, Value: Buffer.from(JSON.stringify(value)).toString('base64'), Index: 0 }
+}
+
+function newWord(): string {
+  return randomBytes(8).toString('hex')
+}

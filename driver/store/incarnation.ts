@@ -1,0 +1,113 @@
+/**
+ * Which Consul this is, and whether it still has the past that this host knows. Pure.
+ *
+ * Consul's index does not tell: another Consul may have a higher one, and a restored backup continues above the old
+ * one (consul/agent/consul/fsm/snapshot.go keeps each key's ModifyIndex). So the key `cluster` names the incarnation:
+ * a random id, and a random word that changes with each repair after a loss. The number that only grows is that of the
+ * change log's newest segment. Inside of a segment the newest entry that this host has seen must still be there.
+ */
+import * as z from 'zod'
+
+/** The key `cluster`. Fields that this version does not know are kept. */
+export interface Cluster {
+  id: string
+  /** Format of the records. A driver reads its own number and lower ones. */
+  format: number
+  /** Made anew by the host that repairs the store after a loss of data; absent until the first loss. */
+  restored?: string | undefined
+}
+
+export const supportedFormat = 1
+export const clusterKey = 'cluster'
+
+/** What this host knows of the store: kept on disk with the copy of the records. */
+export interface Position {
+  cluster?: { id: string; restored?: string | undefined } | undefined
+  /** Newest segment of the change log; 0 before the first answer. */
+  segment: number
+  /** Path of the newest entry in that segment, if this host has seen one. */
+  entry?: string | undefined
+}
+
+/** A full read of the store, as far as the incarnation is concerned. */
+export interface Found {
+  /** The value and the ModifyIndex of the key `cluster`; undefined when there is no such key. */
+  cluster: { text: string; index: number } | undefined
+  /** Heads and entries of the change log; paths behind the prefix. */
+  logPaths: ReadonlySet<string>
+  newestSegment: number
+  /** Number of records in the store. */
+  records: number
+}
+
+export type Verdict =
+  /** The same incarnation, which contains all that this host knows. */
+  | { is: 'same'; cluster: Cluster; index: number }
+  /** No cluster yet: to be made. */
+  | { is: 'new' }
+  /** The store has lost records. `repaired`: another host has begun the repair. */
+  | { is: 'restored'; why: string; repaired: boolean; cluster: Cluster | undefined; index: number }
+  /** Nothing in the store concerns this host. */
+  | { is: 'foreign'; why: string; hint: string }
+
+const schema = z.looseObject({
+  id: z.string().min(1).max(128),
+  format: z.number().int().min(1),
+  restored: z.string().optional(),
+})
+
+/** `hasRecords`: whether this host's copy has any record. */
+export function judge(known: Position, hasRecords: boolean, found: Found): Verdict {
+  if (found.cluster === undefined) return withoutCluster(known, hasRecords, found)
+  const cluster = read(found.cluster.text)
+  const { index } = found.cluster
+  if (cluster === undefined) {
+    return foreign(`the key "${clusterKey}" cannot be read`, 'mend its value: {"id": "…", "format": 1}')
+  }
+  if (cluster.format > supportedFormat) {
+    const why = `the store has format ${cluster.format}, and this driver reads up to ${supportedFormat}`
+    return foreign(why, 'install a newer driver on this host')
+  }
+  if (known.cluster === undefined) return { is: 'same', cluster, index }
+  if (known.cluster.id !== cluster.id) {
+    const why = `it is cluster ${cluster.id}, and this host belongs to cluster ${known.cluster.id}`
+    return foreign(
+      why,
+      'name the right store with --kv-store; to move this host: remove its vxlan containers, stop multihost, delete its state folder, start multihost',
+    )
+  }
+  const restored = (why: string, repaired: boolean): Verdict => {
+    return { is: 'restored', why, repaired, cluster, index }
+  }
+  if (known.cluster.restored !== cluster.restored) return restored('another host repaired the store', true)
+  const lost = lostPart(known, found)
+  return lost === undefined ? { is: 'same', cluster, index } : restored(lost, false)
+}
+
+/** Emptied, restored from a backup that is older than the key, or never used by this version. */
+function withoutCluster(known: Position, hasRecords: boolean, found: Found): Verdict {
+  const lost = known.cluster !== undefined || (hasRecords && found.records === 0)
+  if (!lost) return { is: 'new' }
+  const why = found.records === 0 ? 'the store is empty' : `the store has no key "${clusterKey}"`
+  return { is: 'restored', why, repaired: false, cluster: undefined, index: 0 }
+}
+
+function lostPart({ segment, entry }: Position, { newestSegment, logPaths }: Found): string | undefined {
+  if (newestSegment < segment)
+    return `the store's change log ends with segment ${newestSegment}, this host has seen segment ${segment}`
+  if (newestSegment > segment || entry === undefined || logPaths.has(entry)) return undefined
+  return `the store's change log has lost the entry ${entry}`
+}
+
+function foreign(why: string, hint: string): Verdict {
+  return { is: 'foreign', why, hint }
+}
+
+function read(text: string): Cluster | undefined {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch {
+    // Not JSON, or another shape: the caller names the key.
+    return undefined
+  }
+}

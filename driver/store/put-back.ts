@@ -1,0 +1,110 @@
+/**
+ * Which records a host puts back into a store that has lost some: emptied, or restored from an older backup. Pure.
+ *
+ * A host knows its own records best and writes them over what the backup has. What belongs to all hosts, and the
+ * records of hosts that are away, is created where it is missing. Nothing is removed: a record that the backup brought
+ * back is removed by its own host later, as after any failure. A lease that another host holds is left as it is; the
+ * host whose container has that address names the conflict (core/endpoints/conflicts.ts).
+ */
+import type { Change, HostName, Snapshot, Table, Tables } from '../core/records.ts'
+import { endpointsOnHost, hostOfKey, networkOfKey, tables } from '../core/snapshot.ts'
+import type { ChangedKey } from './store.ts'
+
+/** A record as the store has it now. `value` is undefined when it cannot be read. */
+export interface Present extends ChangedKey {
+  index: number
+  value: unknown
+}
+
+/** This host's records that the store lacks or has otherwise. */
+export function ownChanges(snapshot: Snapshot, host: HostName, present: readonly Present[]): Change[] {
+  const there = byName(present)
+  return known(snapshot)
+    .filter((record) => hostOf(record) === host)
+    .flatMap((record): Change[] => {
+      const now = there.get(nameOf(record))
+      if (now === undefined) return [create(record)]
+      const isOthers = record.table === 'addresses' && hostOf({ ...record, value: now.value }) !== host
+      if (isOthers || now.value === undefined || same(now.value, record.value)) return []
+      return [{ op: 'update', ...record, index: now.index } as Change]
+    })
+}
+
+/**
+ * The other records that the store lacks. With `all`, everything that this host has seen; without, because its copy may
+ * be old, only the networks that its containers use.
+ */
+export function missingChanges(
+  snapshot: Snapshot,
+  host: HostName,
+  present: readonly ChangedKey[],
+  { all }: { all: boolean },
+): Change[] {
+  const there = new Set(present.map(nameOf))
+  const used = new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))
+  return known(snapshot)
+    .filter((record) => hostOf(record) !== host && !there.has(nameOf(record)))
+    .filter((record) => all || used.has(networkOf(record) ?? ''))
+    .map(create)
+}
+
+interface KnownRecord extends ChangedKey {
+  value: unknown
+}
+
+function known(snapshot: Snapshot): KnownRecord[] {
+  return tables.flatMap((table) =>
+    [...snapshot[table]].map(([key, { value }]) => ({ table, key, value }) as KnownRecord),
+  )
+}
+
+function create(record: KnownRecord): Change {
+  // The value comes from the table that is named beside it.
+  return { op: 'create', ...record } as Change
+}
+
+/** The host that writes the record; undefined for what belongs to all. */
+function hostOf({ table, key, value }: KnownRecord): HostName | undefined {
+  switch (table) {
+    case 'hosts':
+      return key
+    case 'replicas':
+      return hostOfKey(key)
+    case 'endpoints':
+    case 'addresses':
+      return (value as { host?: HostName } | undefined)?.host
+    case 'services':
+      return (value as Tables['services'] | undefined)?.holder?.host
+    default:
+      return undefined
+  }
+}
+
+const namesNetwork: ReadonlySet<Table> = new Set<Table>(['network-names', 'vnis'])
+
+function networkOf({ table, key, value }: KnownRecord): string | undefined {
+  if (table === 'networks') return key
+  if (namesNetwork.has(table)) return value as string
+  if (table === 'pools') return (value as Tables['pools']).network
+  return table === 'services' ? networkOfKey(key) : undefined
+}
+
+/** Compares values as JSON, whatever the order of their fields. */
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, part]) => [key, sorted(part)]))
+}
+
+function byName(present: readonly Present[]): Map<string, Present> {
+  return new Map(present.map((record) => [nameOf(record), record]))
+}
+
+function nameOf({ table, key }: ChangedKey): string {
+  return `${table}/${key}`
+}

@@ -1,0 +1,210 @@
+/**
+ * A store that lost records, was replaced, or belongs to others: each host knows it, whatever Consul's index says.
+ */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Change } from '../../../../driver/core/records.ts'
+import { endpointsOnHost } from '../../../../driver/core/snapshot.ts'
+import { openConsulStore } from '../../../../driver/store/consul/store.ts'
+import type { Store } from '../../../../driver/store/store.ts'
+import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
+import { createLease, createNetwork, endpoint, lease } from '../../../fixtures/store-records.ts'
+import { until } from '../../../fixtures/until.ts'
+
+let consul: ConsulInMemory
+let stores: Store[] = []
+let folder: string
+beforeEach(() => {
+  consul = consulInMemory()
+  folder = mkdtempSync(join(tmpdir(), 'multihost-incarnation-'))
+})
+afterEach(async () => {
+  await Promise.all(stores.map((store) => store.close()))
+  stores = []
+})
+
+const prefix = 'multihost'
+async function open(host: string, more: object = {}): Promise<Store> {
+  const store = await openConsulStore({
+    ...{ url: 'consul://consul', host, client: consul.client(), saveEveryMs: 1, pauseMs: 1 },
+    ...{ diskPath: join(folder, `${host}.json`) },
+    ...more,
+  })
+  stores.push(store)
+  return store
+}
+async function openFresh(host: string): Promise<Store> {
+  const store = await open(host)
+  await until(`${host} is fresh`, () => store.status().fresh && store.status().doubt === undefined)
+  return store
+}
+const own = (host: string, id: string, ip: string): Change[] => [
+  { op: 'create', table: 'endpoints', key: `n1/${id}`, value: endpoint('n1', id, { host, v4: ip }) },
+  { op: 'create', table: 'addresses', key: `n1/${ip}`, value: { ...lease(host), endpoint: id } },
+]
+const settled = (store: Store, word: string | undefined) =>
+  until('the repair is over', () => {
+    const now = JSON.parse(consul.get(`${prefix}/cluster`) ?? '{}').restored
+    return store.status().doubt === undefined && store.status().fresh && now !== undefined && now !== word
+  })
+const has = (path: string): boolean => consul.get(`${prefix}/${path}`) !== undefined
+
+test('the first host makes the cluster, the others join it', async () => {
+  const one = await openFresh('net-1')
+  const two = await openFresh('net-2')
+  expect(one.status().cluster).toMatch(/^[0-9a-f]{16}$/)
+  expect(two.status().cluster).toBe(one.status().cluster)
+})
+
+describe('what the hosts had is back after the store', () => {
+  const losses: [string, () => void][] = [
+    ['was emptied', () => consul.delete(prefix)],
+    ['was replaced by one with a lower index', () => consul.replace(1)],
+    ['was replaced by one with a higher index', () => consul.replace(1_000_000)],
+  ]
+  test.each(losses)('%s', async (_, lose) => {
+    const one = await openFresh('net-1')
+    const two = await openFresh('net-2')
+    await one.commit([createNetwork('n1'), ...own('net-1', 'e1', '10.0.0.2')])
+    await two.read()
+    await two.commit(own('net-2', 'e2', '10.0.0.3'))
+    await until('net-1 knows', () => one.snapshot().endpoints.size === 2)
+    const missing: string[] = []
+    for (const store of [one, two])
+      store.onChange((snapshot) => {
+        if (snapshot.endpoints.size < 2 || snapshot.networks.size < 1) missing.push('a record is missing')
+      })
+    lose()
+    await Promise.all([settled(one, undefined), settled(two, undefined)])
+    expect(['networks/n1', 'endpoints/n1/e1', 'endpoints/n1/e2', 'addresses/n1/10.0.0.2'].map(has)).toEqual(
+      Array(4).fill(true),
+    )
+    expect(missing, 'no host saw a smaller store').toEqual([])
+    await two.commit([createLease('n1/10.0.0.9')])
+    await until('commits reach the others', () => one.snapshot().addresses.has('n1/10.0.0.9'))
+  })
+
+  test('was restored from a backup: own records are written over what it has', async () => {
+    const one = await openFresh('net-1')
+    const two = await openFresh('net-2')
+    await one.commit([createNetwork('n1'), ...own('net-1', 'old', '10.0.0.2')])
+    const backup = consul.backup()
+    const [was] = endpointsOnHost(one.snapshot(), 'net-1')
+    const held = one.snapshot().addresses.get('n1/10.0.0.2')
+    if (was === undefined || held === undefined) throw new Error('nothing to replace')
+    await one.commit([
+      { op: 'remove', table: 'endpoints', key: 'n1/old', index: was.index },
+      { op: 'remove', table: 'addresses', key: 'n1/10.0.0.2', index: held.index },
+    ])
+    await one.commit(own('net-1', 'new', '10.0.0.2'))
+    await two.read()
+    consul.restore(backup)
+    await Promise.all([settled(one, undefined), settled(two, undefined)])
+    expect(JSON.parse(consul.get(`${prefix}/addresses/n1/10.0.0.2`) ?? '')).toMatchObject({ endpoint: 'new' })
+    expect(has('endpoints/n1/new')).toBe(true)
+    await until('net-2 agrees', () => two.snapshot().endpoints.has('n1/new'))
+  })
+
+  test('a host that was off meanwhile puts back its own records, and no network that was removed since', async () => {
+    const one = await openFresh('net-1')
+    await one.commit([createNetwork('n1'), createNetwork('n2'), ...own('net-1', 'e1', '10.0.0.2')])
+    const two = await openFresh('net-2')
+    await one.close()
+    consul.delete(prefix)
+    await settled(two, undefined)
+    const n2 = two.snapshot().networks.get('n2')
+    if (n2 === undefined) throw new Error('n2 was not put back')
+    await two.commit([{ op: 'remove', table: 'networks', key: 'n2', index: n2.index }])
+    const again = await openFresh('net-1')
+    expect(again.snapshot().endpoints.has('n1/e1')).toBe(true)
+    expect(has('networks/n2')).toBe(false)
+  })
+})
+
+test('another cluster is not read, not written, and left when the right one is back', async () => {
+  const one = await openFresh('net-1')
+  await one.commit([createNetwork('n1')])
+  const backup = consul.backup()
+  await until('the copy is saved', () => one.status().cluster !== undefined)
+  consul.replace(5000)
+  consul.put(`${prefix}/cluster`, JSON.stringify({ id: 'other', format: 1 }))
+  await until('net-1 notices', () => one.status().doubt !== undefined)
+  const before = consul.keys()
+  expect(one.status().doubt).toMatchObject({ why: expect.stringContaining('it is cluster other') })
+  expect(one.snapshot().networks.has('n1')).toBe(true)
+  expect(one.lookup('networks', 'n9')).toMatchObject({ is: 'unknown' })
+  await expect(one.commit([createLease('n1/10.0.0.2')])).rejects.toThrow('it is cluster other')
+  expect(consul.keys()).toEqual(before)
+  consul.restore(backup)
+  await until('net-1 goes on', () => one.status().doubt === undefined && one.status().fresh)
+  await one.commit([createLease('n1/10.0.0.2')])
+})
+
+test('a store at another address is another cluster to a host with a past', async () => {
+  const one = await openFresh('net-1')
+  await one.commit([createNetwork('n1')])
+  await one.close()
+  consul = consulInMemory()
+  consul.put(`${prefix}/cluster`, JSON.stringify({ id: 'other', format: 1 }))
+  const moved = await open('net-1', { url: 'consul://elsewhere' })
+  await until('it is refused', () => (moved.status().doubt?.why ?? '').includes('it is cluster other'))
+  expect(moved.snapshot().networks.has('n1')).toBe(true)
+})
+
+test('a format of a later version is refused as a whole', async () => {
+  consul.put(`${prefix}/cluster`, JSON.stringify({ id: 'c1', format: 2 }))
+  const one = await open('net-1')
+  await until('it is refused', () => (one.status().doubt?.why ?? '').includes('format 2'))
+  await expect(one.commit([createNetwork('n1')])).rejects.toMatchObject({
+    hint: expect.stringContaining('newer driver'),
+  })
+})
+
+test('a full read beside the commits of others is never a loss', async () => {
+  const one = await openFresh('net-1')
+  const two = await openFresh('net-2')
+  const { id } = JSON.parse(consul.get(`${prefix}/cluster`) ?? '')
+  let busy = true
+  const writing = (async () => {
+    for (let i = 0; busy; i++) {
+      const key = `n1/10.0.${i % 250}.9`
+      await two.commit([createLease(key)])
+      const index = two.snapshot().addresses.get(key)?.index ?? 0
+      await two.commit([{ op: 'remove', table: 'addresses', key, index }])
+    }
+  })()
+  // answers are made, then others commit, then the answers arrive
+  consul.onList = () => new Promise((resolve) => setTimeout(resolve, 3))
+  for (let i = 0; i < 60; i++) await one.read()
+  busy = false
+  await writing
+  await one.read()
+  expect(JSON.parse(consul.get(`${prefix}/cluster`) ?? ''), 'nobody repaired anything').toEqual({
+    id,
+    format: 1,
+  })
+  expect(consul.keys().filter((key) => key.includes('/addresses/'))).toEqual([])
+})
+
+test('putting back costs commits in proportion to what is missing', async () => {
+  const hosts = Array.from({ length: 20 }, (_, i) => `host-${i}`)
+  const all = await Promise.all(hosts.map(openFresh))
+  const [first] = all
+  await first?.commit([createNetwork('n1')])
+  const each = 20
+  for (const [i, store] of all.entries()) {
+    await store.read()
+    await store.commit(
+      Array.from({ length: each }, (_, j) => own(hosts[i] ?? '', `e${i}x${j}`, `10.${i}.${j}.2`)).flat(),
+    )
+  }
+  await Promise.all(all.map((store) => store.read()))
+  consul.transactions = 0
+  consul.delete(prefix)
+  await Promise.all(all.map((store) => settled(store, undefined)))
+  expect(consul.keys().filter((key) => key.includes('/endpoints/'))).toHaveLength(hosts.length * each)
+  // per host one commit for its forty records, and the shared ones by a few
+  expect(consul.transactions).toBeLessThan(4 * hosts.length)
+})
