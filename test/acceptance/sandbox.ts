@@ -49,8 +49,7 @@ export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox>
   cpSync('/etc/libvirt', join(state, 'etc'), { recursive: true })
   writeFileSync(join(state, 'etc/qemu.conf'), qemuSettings)
   writeFileSync(join(state, 'no-kvm'), '')
-  mkdirSync(join(work, 'vagrant'), { recursive: true })
-  writeFileSync(join(work, 'vagrant/Vagrantfile'), vagrantSettings(kvm))
+  writeVagrantSettings(work, kvm)
   const enter = await hold(setUp, [state, kvm ? '' : 'mask'], join(state, 'held'))
   await run(enter[0] ?? '', [...enter.slice(1), 'libvirtd', '--daemon'])
   return { enter, env: environment(work) }
@@ -80,13 +79,14 @@ cgroup_controllers = []
 stdio_handler = "file"
 `
 
-export function vagrantSettings(kvm: boolean): string {
+/** In Vagrant's own folder, so that the project's Vagrantfile is the one that users have. */
+export function writeVagrantSettings(work: string, kvm: boolean): void {
   const emulated = `
     libvirt.driver = "qemu"
     libvirt.cpu_mode = "custom"
     libvirt.cpu_model = "qemu64"
     libvirt.cpu_feature name: "rdrand", policy: "require"`
-  return `Vagrant.configure("2") do |config|
+  const settings = `Vagrant.configure("2") do |config|
   config.ssh.insert_key = false
   config.vm.provider "libvirt" do |libvirt|
     libvirt.volume_cache = "unsafe"${kvm ? '' : emulated}
@@ -97,6 +97,8 @@ VagrantPlugins::ProviderVirtualBox::Driver::Meta.prepend(Module.new do
   def read_version = super.sub(/\\A7\\.[12]\\./, "7.0.")
 end)
 `
+  mkdirSync(join(work, 'vagrant'), { recursive: true })
+  writeFileSync(join(work, 'vagrant/Vagrantfile'), settings)
 }
 
 /**

@@ -68,6 +68,11 @@ module MultihostLab
       number("MULTIHOST_CPUS", 1, 1, name)
     end
 
+    # A wrong value is refused by provision/process/timeout-scale.ts.
+    def timeout_scale
+      setting("MULTIHOST_PATIENCE", "1").to_i.clamp(1, 10)
+    end
+
     private
 
     def setting(name, default)

@@ -71,7 +71,7 @@ export function virtualBoxParts(work: string, kvm: boolean, boxes: () => Boxes):
 /** VirtualBox refuses the lab's network; `lab doctor` says what to do, and doing it helps. */
 async function withoutNetworksConf(log: Log, { vagrant, lab, inside }: Commands): Promise<void> {
   const said = await expectFailure(vagrant(log, 'up', 'net-1', '--no-provision'))
-  expectWords(said, 'not\nwithin the allowed ranges')
+  expectWords(said, 'The IP address configured for the host-only network is not within the')
   const remedy = `mkdir -p /etc/vbox && echo '* ${network}' >> /etc/vbox/networks.conf`
   expectWords(await expectFailure(lab(log, 'doctor')), remedy)
   await inside(log, 'sh', '-c', remedy)

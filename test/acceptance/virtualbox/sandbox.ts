@@ -5,28 +5,27 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../../../provision/process/run.ts'
-import { environment, hold, type Sandbox } from '../sandbox.ts'
+import { environment, hold, type Sandbox, writeVagrantSettings } from '../sandbox.ts'
 
 export async function startVirtualBox(work: string, root: string, kvm: boolean): Promise<Sandbox> {
   const state = join(work, 'virtualbox')
   for (const folder of ['etc', 'etc.work', 'upper', 'upper.work', 'root', 'home'])
     mkdirSync(join(state, folder), { recursive: true })
   writeFileSync(join(state, 'calls'), '')
+  writeVagrantSettings(work, kvm)
   const enter = await hold(setUp, [work, root], join(state, 'held'))
-  const inRoot = [
+  const home = [`HOME=${state}/home`, `VBOX_USER_HOME=${state}/home`]
+  const [nsenter = '', ...inRoot] = [
     ...enter,
     'chroot',
     join(state, 'root'),
     'env',
-    `HOME=${state}/home`,
-    `VBOX_USER_HOME=${state}/home`,
+    ...home,
+    'sh',
+    '-ec',
+    serve,
   ]
-  const virtualBox = async (name: string, ...args: string[]) =>
-    run('env', [...inRoot, `/usr/lib/virtualbox/${name}`, ...args])
-  // VBoxManage starts the server where none runs, and that one exits when it is idle: a command at that moment fails.
-  await virtualBox('VBoxSVC', '--daemonize')
-  // At the same path inside and outside of the root, since QEMU opens the disks.
-  await virtualBox('VBoxManage', 'setproperty', 'machinefolder', join(state, 'machines'))
+  await run(nsenter, [...inRoot, 'sh', join(state, 'machines')])
   const env = {
     ...environment(work),
     VAGRANT_DOTFILE_PATH: join(work, 'dot-vagrant-virtualbox'),
@@ -38,6 +37,14 @@ export async function startVirtualBox(work: string, root: string, kvm: boolean):
   }
   return { enter, env }
 }
+
+/**
+ * A server that VBoxManage starts exits when it is idle, and a command at that moment fails; this one stays. Its exit code
+ * is 126 although it runs. The machines are at the same path inside and outside of the root, since QEMU opens the disks.
+ */
+const serve = `
+  /usr/lib/virtualbox/VBoxSVC --daemonize || [ $? = 126 ]
+  /usr/lib/virtualbox/VBoxManage setproperty machinefolder "$1"`
 
 /** /etc is a layer on this machine's, for networks.conf, which both Vagrant and VirtualBox read. */
 const setUp = `
