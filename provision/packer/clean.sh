@@ -1,14 +1,15 @@
 #!/bin/sh
-# What a machine must not share with its clones, and what a box need not carry. The last thing before it is packed.
+# Removes what clones must not share (machine id, host keys, Docker's identity) and what a box does not need (apt's lists,
+# logs). Packer runs this script last.
 set -eu
 
 systemctl -q disable --now docker.service docker.socket containerd.service
 systemctl -q disable --now consul.service multihost.service 2> /dev/null || true
-# Docker's layers stay; its identity and networks are each machine's own.
+# Docker's layers stay. Docker makes its identity and its networks anew on each machine.
 find /var/lib/docker -mindepth 1 -maxdepth 1 ! -name overlay2 ! -name image -exec rm -rf {} +
 rm -rf /var/lib/multihost /var/lib/consul
 
-# With one machine id clones would share one DHCP lease; with one host key, one identity.
+# Clones with one machine id share a DHCP lease, and clones with one host key an identity.
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed /etc/ssh/ssh_host_*
 systemctl -q enable ssh-host-keys.service

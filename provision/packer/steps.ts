@@ -1,6 +1,6 @@
 /**
- * The box's provisioning, called by Packer: the steps of the lab that name no host, over ssh on the machine in the
- * making, which BOX_HOST, BOX_PORT, BOX_USER and BOX_KEY say how to reach.
+ * Provisions the box; Packer runs this script. It takes the steps that name no host, over ssh, on the machine that
+ * BOX_HOST, BOX_PORT, BOX_USER and BOX_KEY describe.
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -19,7 +19,7 @@ async function main(): Promise<number> {
     at: { host: given('BOX_HOST'), port: Number(given('BOX_PORT')) },
     user: given('BOX_USER'),
     privateKey: readFileSync(given('BOX_KEY').replace(/^~/, homedir()), 'utf8'),
-    // Its key is new with every build, and goes with it; Packer too takes what answers on its own forwarded port.
+    // Every build has a new host key. Packer too accepts any key on the port that it forwards.
     pinned: { hostKeys: [], in: 'Packer' },
     remember: () => undefined,
     timeoutMs: 60_000,

@@ -1,12 +1,11 @@
 /**
- * A Debian 13 disk image that Vagrant and Packer can log in to: what `debian/trixie64` is where a box can be
- * downloaded, with the packages in it that the steps would install.
+ * A Debian 13 disk image that Vagrant and Packer can log in to. It stands in for the disk of the box `debian/trixie64` and
+ * contains the packages that the steps would install: an emulated machine needs ten minutes to unpack them, this machine
+ * some seconds.
  *
- * An emulated machine needs ten minutes to unpack them, this one seconds; the steps find that they hold.
- *
- * Made of Debian's packages alone and without a loop device: a root folder by mmdebstrap, an ext4 of it by `mke2fs -d`
- * behind a partition table, GRUB's two parts written where the BIOS looks for them (GRUB manual, "BIOS installation").
- * The kernel is Debian's generic one: the one for clouds has no e1000, which is VirtualBox's network card. The
+ * The image is made of Debian's packages alone and without a loop device: a root folder by mmdebstrap, an ext4 of it by
+ * `mke2fs -d` behind a partition table, GRUB's two parts written where the BIOS looks for them (GRUB manual, "BIOS
+ * installation"). The kernel is Debian's generic one: the one for clouds has no e1000, which is VirtualBox's network card. The
  * initramfs has the drivers of both providers' disks (virtio, AHCI, IDE) and no others, which halves an emulated boot.
  * The root is found by its label: it is vda with libvirt and sda with VirtualBox.
  */
@@ -17,7 +16,7 @@ import { defaultEngine, engineOf } from '../../provision/images/engines.ts'
 import { mmdebstrap, type Root } from '../../provision/images/mmdebstrap.ts'
 import { driverPackages, hostCommands, systemPackages } from '../../provision/images/packages.ts'
 import { run } from '../../provision/process/run.ts'
-import { kept, recipeHash } from './kept.ts'
+import { cacheEntry, recipeHash } from './cache.ts'
 
 const packages = [
   ...['linux-image-amd64', 'initramfs-tools', 'systemd-resolved'],
@@ -38,7 +37,7 @@ const partitionStart = 2048
 /** Path of the qcow2 in the cache; built at the first call. `publicKey` may log in as the user vagrant. */
 export async function baseImage(work: string, publicKey: string): Promise<string> {
   const recipe = recipeHash([fileURLToPath(import.meta.url), hostKeysUnit, rootfs], [publicKey, ...packages])
-  return kept('vm-base', 'qcow2', recipe, async (part) => {
+  return cacheEntry('vm-base', 'qcow2', recipe, async (part) => {
     const root = join(work, 'base-root')
     const disk = join(work, 'base.raw')
     await makeRoot(root, work, publicKey)

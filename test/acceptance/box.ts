@@ -7,7 +7,7 @@
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { kept, recipeHash } from './kept.ts'
+import { cacheEntry, recipeHash } from './cache.ts'
 import { timeoutScale } from './machines.ts'
 import type { Log } from './report.ts'
 import { environment } from './sandbox.ts'
@@ -34,7 +34,7 @@ export async function builtBoxes(log: Log, work: string, ingredients: Ingredient
   await log(['env', '-C', project, 'node', 'provision/start.mjs', 'driver/build.ts'])
   const paths = [...recipe, 'dist/multihost.cjs'].map((path) => join(project, path))
   const hash = recipeHash(paths, [ingredients.base, ingredients.container])
-  const folder = await kept('vm', 'boxes', hash, async (part) => {
+  const folder = await cacheEntry('vm', 'boxes', hash, async (part) => {
     await packer(log, work, ingredients)
     renameSync(join(work, 'boxes'), part)
   })

@@ -45,7 +45,7 @@ const needs: Needs = {
   'openssh-client': '/usr/bin/ssh-keygen',
 }
 
-/** Others work on this machine too, and emulated machines take all that they are given. */
+/** Emulated machines use every free CPU cycle, and this machine may have other work. */
 const niceness = 10
 
 async function main(args: string[]): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * The parts of the acceptance run: each timed, its output in a file of its own, the outcome in the terminal and as
- * JUnit. A part that fails ends the run; those after it count as skipped.
+ * Runs the parts of the acceptance run and reports them: a time and an output file per part, the outcome in the terminal
+ * and as JUnit. A part that fails ends the run; the parts after it count as skipped.
  */
 import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ export type Log = (command: readonly string[], env?: Record<string, string>) => 
 export interface Outcome {
   title: string
   seconds: number
-  /** Why it failed. */
+  /** The error, and the last lines of the output; undefined where the part passed. */
   failure?: string
   skipped?: boolean
 }

@@ -1,9 +1,9 @@
 /**
- * A libvirt of its own: daemon, state and network, in a mount and a network namespace that a process holds.
+ * Sandboxes: a mount and a network namespace with a provider's state in one folder. One with libvirt is here.
  *
- * The machine's libvirt, its machines, its networks and its routes are neither seen nor touched, and the lab's
- * addresses may be in use outside. Settings that only this run wants are in Vagrant's own Vagrantfile, so that the
- * project's is the one that users have.
+ * The commands in a sandbox neither see nor change this machine's libvirt, its machines, networks and routes, and the
+ * lab's addresses may be in use outside. Settings of this run are in Vagrant's own Vagrantfile, so that the project's
+ * Vagrantfile is the one that users have.
  */
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ import { until } from '../../provision/process/until.ts'
 const folders = ['lib/libvirt', 'log/libvirt', 'cache/libvirt']
 
 export interface Sandbox {
-  /** What runs a command in there. */
+  /** The command that enters the namespaces; a command to run follows it. */
   enter: string[]
   env: Record<string, string>
 }
@@ -31,7 +31,7 @@ export async function kvmWorks(): Promise<boolean> {
   return stdout.includes('SeaBIOS')
 }
 
-/** What Vagrant and Packer read, and where they write. */
+/** Environment variables of Vagrant and Packer: all of their files are in `work`. */
 export function environment(work: string): Record<string, string> {
   return {
     VAGRANT_HOME: join(work, 'vagrant'),
@@ -56,9 +56,8 @@ export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox>
 }
 
 /**
- * /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. A KVM that may be
- * opened and does not work is probed anew at every call of libvirt's, so it is one that may not be opened: root is
- * only refused by a read-only mount.
+ * /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. libvirt probes a KVM
+ * that can be opened and does not work at every call, so a mount hides it: a read-only one, the only one that refuses root.
  */
 const setUp = `
   ip link set dev lo up

@@ -29,7 +29,7 @@ export function virtualBoxParts(work: string, kvm: boolean, boxes: () => Boxes):
       prepares: 'virtualbox',
       usualSeconds: 90,
       run: async (log) => {
-        const root = await virtualBoxRoot(work)
+        const root = await virtualBoxRoot()
         commands = commandsIn(await startVirtualBox(work, root, kvm), { ...timeoutScale(kvm), ...sizes })
         await commands.vagrant(log, 'validate')
         await commands.vagrant(log, 'box', 'add', '--name', 'multihost-lab', boxes().virtualbox)
@@ -125,7 +125,7 @@ echo root $(findmnt -no SOURCE /)
 echo virtio $(ls /sys/bus/virtio/devices 2> /dev/null | wc -l)
 echo mtu $(cat /sys/class/net/eth0/mtu /sys/class/net/eth1/mtu)`
 
-/** Three calls alone need the kernel modules: all others are VirtualBox's own. */
+/** So far two kinds of calls were answered; all others are VirtualBox's own. */
 function expectCalls(calls: string): void {
   const answered = calls.match(/^answered \S+( \S*create)?/gm) ?? []
   const kinds = [...new Set(answered)].sort()

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { cached, cacheRoot } from '../../provision/images/cache.ts'
 
 /** Path of `STEM-HASH.EXTENSION` in the cache; `make` makes it where it is missing, at the path that it is given. */
-export async function kept(
+export async function cacheEntry(
   stem: string,
   extension: string,
   recipe: string,

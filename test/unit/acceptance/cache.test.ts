@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { recipeHash } from '../../acceptance/kept.ts'
+import { recipeHash } from '../../acceptance/cache.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'multihost-kept-'))
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
