@@ -103,7 +103,7 @@ describe('a name', () => {
   test.each(['bar baz', '-bar', 'bär', 'a'.repeat(64), 'bar\n10.0.0.1 evil'])(
     '%j cannot be published',
     (name) => {
-      expect(lineOf(() => checkServiceName(name))).toContain("cannot be a service's name")
+      expect(lineOf(() => checkServiceName(name))).toContain('is not a valid service name')
     },
   )
 })
@@ -147,15 +147,15 @@ describe('a lookup', () => {
   })
   test('lists what an id could be the beginning of', () => {
     expect(lineOf(() => find('abc'))).toMatchInlineSnapshot(
-      `"'abc' is more than one service: abc2abc2abc2 (abc1.foobar), abc1abc1abc1 (bar.foobar); give more digits of the id"`,
+      `"'abc' matches several services: abc2abc2abc2 (abc1.foobar), abc1abc1abc1 (bar.foobar); give more digits of the id"`,
     )
   })
   test('says on which network it has looked', () => {
     expect(lineOf(() => find('nope'))).toMatchInlineSnapshot(
-      `"there is no service 'nope' on network multihost; see 'multihost service ls'; on another network it is SERVICE.NETWORK"`,
+      `"there is no service 'nope' on network multihost; 'multihost service ls' lists the services; name one of another network as SERVICE.NETWORK"`,
     )
     expect(lineOf(() => find('bar.nope'))).toMatchInlineSnapshot(
-      `"the cluster has no network 'nope'; those of the cluster are foobar, multihost; make it with: docker network create -d vxlan --ipam-driver vxlan nope"`,
+      `"the cluster has no network 'nope'; its networks are foobar, multihost; create one with: docker network create -d vxlan --ipam-driver vxlan nope"`,
     )
     expect(lineOf(() => serviceNetwork(emptySnapshot(), { service: 'bar' }, 'multihost'))).toContain(
       'none yet',

@@ -58,7 +58,7 @@ describe('a command', () => {
     const slow = run(['sh', '-c', `echo $$ > ${file}; sleep 60; echo`])
     await expect(slow).rejects.toMatchObject({
       code: 'kernel',
-      message: expect.stringContaining('bound: 300 ms'),
+      message: expect.stringContaining('was ended after 300 ms'),
     })
     const pid = readFileSync(file, 'utf8').trim()
     await until('the process is gone', () => !existsSync(`/proc/${pid}`) || isZombie(pid))

@@ -30,7 +30,7 @@ test.each(['eth7', '10.9.0.0/16', 'fe80::1', '192.168.33.0/99', ''])(
     expect(() => underlayIn(addresses, bind)).toThrow(
       expect.objectContaining({
         code: 'invalid',
-        hint: '--bind-interface takes a name, an address or a CIDR; here are eth0 10.0.2.15/24, eth1 192.168.33.11/24, eth1 fd00:33::11/64',
+        hint: '--bind-interface takes an interface, an address or a CIDR; this host has eth0 10.0.2.15/24, eth1 192.168.33.11/24, eth1 fd00:33::11/64',
       }),
     )
   },
