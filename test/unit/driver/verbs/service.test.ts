@@ -130,14 +130,10 @@ describe('a published service', () => {
 
   test('comes back to a container that is stopped and started, and to nobody else who asks for its address', async () => {
     const { v4: ip } = await net1.services.publish('bar')
-    expect(await lineOf(run(net1, { network, pool, endpoint: 'e0', ip }))).toContain(
-      'belongs to service bar',
-    )
+    expect(await lineOf(run(net1, { network, pool, endpoint: 'e0', ip }))).toContain('belongs to service bar')
     await net1.services.attach('bar', web)
     await run(net1, { network, pool, endpoint: 'e1', ip })
-    expect(await lineOf(run(net1, { network, pool, endpoint: 'e2', ip }))).toContain(
-      'belongs to service bar',
-    )
+    expect(await lineOf(run(net1, { network, pool, endpoint: 'e2', ip }))).toContain('belongs to service bar')
     await stop(net1, { network, pool, endpoint: 'e1', ip })
     expect(await lineOf(run(net2, { network: copy, pool, endpoint: 'e2', ip }))).toContain('service bar')
     await run(net1, { network, pool, endpoint: 'e3', ip })
