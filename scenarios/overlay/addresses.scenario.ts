@@ -2,12 +2,21 @@
  * Leases: addresses are unique across hosts, also when two hosts ask at the same time.
  */
 import { expect } from 'vitest'
+import {
+  type ExclusiveInput,
+  exclusive,
+  type History,
+  type Holder,
+  recordHistory,
+  violations,
+} from '../kit/history.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
 
-const plugin = 'curl -sf --unix-socket /run/docker/plugins/vxlan.sock'
+const socket = '/run/docker/plugins/vxlan.sock'
+const plugin = `curl -sf --unix-socket ${socket}`
 
 /** Asks the host's driver for `count` addresses at once, as dockerd does. */
 async function lease(host: Host, pool: string, count: number): Promise<string[]> {
@@ -51,5 +60,45 @@ scenario(
       await release(host, pool, addresses)
       await other.succeed`docker run --rm --network small debian:13 true`
     }
+  },
+)
+
+/** Leases and releases an address ten times, as one client; each lease and each release is an operation. */
+async function leaseAndRelease(
+  history: History<ExclusiveInput, Holder>,
+  host: Host,
+  client: string,
+  pool: string,
+): Promise<void> {
+  for (let round = 0; round < 10; round++) {
+    const { outcome, key } = await history.run(client, undefined, { take: client }, async () => {
+      const body = JSON.stringify({ PoolID: pool, Address: '', Options: {} })
+      const answer =
+        await host.succeed`curl -s --unix-socket ${socket} -d ${body} http://d/IpamDriver.RequestAddress`
+      const { Address } = JSON.parse(answer) as { Address?: string }
+      return Address ? { outcome: 'ok', key: Address.split('/')[0] ?? '' } : { outcome: 'failed' }
+    })
+    if (outcome !== 'ok' || key === undefined) continue
+    await history.run(client, key, { release: client }, async () => {
+      await release(host, pool, [key])
+      return { outcome: 'ok' }
+    })
+  }
+}
+
+scenario(
+  'six clients on two hosts lease and release addresses, and no address ever has two holders',
+  { timeout: 240_000 },
+  async ({ net1, net2 }) => {
+    const pool = '10.52.0.0/28'
+    await using _small = await sharedNetwork([net1, net2], 'small', ['--subnet', pool])
+    const history = recordHistory<ExclusiveInput, Holder>()
+    const clients = [net1, net2].flatMap((host) => ['a', 'b', 'c'].map((name) => ({ host, name })))
+    await together(
+      clients.map(({ host, name }) => leaseAndRelease(history, host, `${host.name}/${name}`, pool)),
+    )
+    const leases = history.operations.filter(({ input, outcome }) => 'take' in input && outcome === 'ok')
+    expect(leases.length).toBeGreaterThan(20)
+    expect(violations(history.operations, exclusive)).toEqual([])
   },
 )

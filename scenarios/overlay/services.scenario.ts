@@ -3,6 +3,7 @@
  */
 import { afterEach, expect } from 'vitest'
 import { clear } from '../kit/clear.ts'
+import { type ExclusiveInput, exclusive, type Holder, recordHistory, violations } from '../kit/history.ts'
 import type { Host } from '../kit/host.ts'
 import { labHosts, scenario } from '../kit/scenario.ts'
 import { storedKeys } from '../kit/store.ts'
@@ -103,6 +104,35 @@ scenario(
       await winner.succeed`docker service detach ${`rival-${winner.name}`} ${name}`
       await winner.succeed`docker service unpublish ${name}`
     }
+  },
+)
+
+scenario(
+  'two hosts attach and detach a service again and again, and it never has two containers',
+  { timeout: 240_000 },
+  async ({ net1, net2 }) => {
+    await net1.succeed`docker network create -d overlay foobar`
+    await net1.succeed`docker service publish prize.foobar`
+    const history = recordHistory<ExclusiveInput, Holder>()
+    const compete = async (host: Host): Promise<void> => {
+      const rival = `rival-${host.name}`
+      await host.waitUntilSucceeds`docker service info prize.foobar`
+      await host.succeed`docker run -d --name ${rival} --net=none debian:13 sleep infinity`
+      const service = async (verb: string) => {
+        const { code, stderr } = await host.run`docker service ${verb} ${rival} prize.foobar`
+        if (code === 0) return { outcome: 'ok' } as const
+        return { outcome: stderr.includes('attached to') ? 'failed' : 'unknown' } as const
+      }
+      for (let round = 0; round < 8; round++) {
+        const { outcome } = await history.run(rival, 'prize', { take: rival }, () => service('attach'))
+        if (outcome === 'ok') await history.run(rival, 'prize', { release: rival }, () => service('detach'))
+      }
+    }
+    await together([net1, net2].map(compete))
+    const outcomes = history.operations.map(({ outcome }) => outcome)
+    expect(outcomes).not.toContain('unknown')
+    expect(outcomes.filter((each) => each === 'ok').length).toBeGreaterThan(4)
+    expect(violations(history.operations, exclusive)).toEqual([])
   },
 )
 
