@@ -8,8 +8,6 @@ export const arrowsNotYet: readonly string[] = [
   'driver/control → driver/daemon',
   // loops
   'driver/loops/kit → driver/loops/networks',
-  // store
-  'driver/store → driver/store/consul',
 ]
 
 /** Names of functions that are too long. */

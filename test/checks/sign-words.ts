@@ -7,7 +7,7 @@ import type { SourceFile } from './imports.ts'
 export const signWords = /\b(nobody|somebody|whoever|whatever|of which|is none|what has been)\b/gi
 
 /** How many may stand in the whole tree: 20 in the end; the number follows the tree down. */
-export const maxSignWords = 314
+export const maxSignWords = 138
 
 export type SignWord = { path: string; line: number; words: string; text: string }
 

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { exitCodeOf, showCheck } from '../../../../driver/cli/check.ts'
 import type { CheckResult } from '../../../../driver/control/check.ts'
 import { ask } from '../../../../driver/control/client.ts'
-import { type FakeKernel, fakeKernel } from '../../../../driver/kernel/fake.ts'
-import { createMemoryCluster, type MemoryCluster } from '../../../../driver/store/memory.ts'
 import type { Attachment } from '../../../fixtures/dockerd.ts'
+import { type FakeKernel, fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost } from '../../../fixtures/host.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 
 let memory: MemoryCluster
 let kernel: FakeKernel

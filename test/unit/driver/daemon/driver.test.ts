@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
-import { fakeKernel } from '../../../../driver/kernel/fake.ts'
-import { createMemoryCluster, type MemoryCluster } from '../../../../driver/store/memory.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
+import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let memory: MemoryCluster

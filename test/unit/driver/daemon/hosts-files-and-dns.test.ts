@@ -1,8 +1,8 @@
 /** Names through whole drivers: from a container's start on one host to DNS on the other. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { fakeKernel } from '../../../../driver/kernel/fake.ts'
-import { createMemoryCluster } from '../../../../driver/store/memory.ts'
+import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost } from '../../../fixtures/host.ts'
+import { createMemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 import { askUdp, question } from '../dns/client.ts'
 

@@ -1,10 +1,10 @@
 /** Two hosts with whole drivers, and what `multihost docker` has on each: the control socket and the engine. */
 import { callsOverSocket } from '../../../../driver/dialect/calls-over-socket.ts'
 import type { NetworkTools } from '../../../../driver/dialect/make-default-network.ts'
-import { fakeKernel } from '../../../../driver/kernel/fake.ts'
-import { createMemoryCluster, type MemoryCluster } from '../../../../driver/store/memory.ts'
 import type { FakeDockerCommands } from '../../../fixtures/docker-commands.ts'
+import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost } from '../../../fixtures/host.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 
 export interface CommandHost extends NetworkTools, AsyncDisposable {
   host: TestHost

@@ -1,4 +1,4 @@
-import { type FakeKernel, fakeKernel } from '../../../../driver/kernel/fake.ts'
+import { type FakeKernel, fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts'
 
 kernelContract(async (): Promise<Bench> => {

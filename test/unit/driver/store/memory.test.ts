@@ -1,9 +1,5 @@
 import { expect, test } from 'vitest'
-import {
-  createMemoryCluster,
-  createMemoryStore,
-  type MemoryCluster,
-} from '../../../../driver/store/memory.ts'
+import { createMemoryCluster, createMemoryStore, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { storeContract } from '../../../fixtures/store-contract.ts'
 import { createNetwork } from '../../../fixtures/store-records.ts'
 

@@ -1,11 +1,11 @@
 /** Hosts of one cluster in memory, each with its verbs, and the calls that dockerd makes for a command. */
 import type { Cidr, Network } from '../../../../driver/core/records.ts'
-import { createMemoryCluster, type MemoryCluster } from '../../../../driver/store/memory.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
 import { createInFlight } from '../../../../driver/verbs/in-flight.ts'
 import type { Verbs } from '../../../../driver/verbs/verbs.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 
 export const never = new AbortController().signal
 export const id = (digit: string): string => digit.repeat(64)

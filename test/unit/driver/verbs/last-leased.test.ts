@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { createMemoryCluster } from '../../../../driver/store/memory.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { followLeases } from '../../../../driver/verbs/last-leased.ts'
+import { createMemoryCluster } from '../../../fixtures/memory-store.ts'
 import { network } from '../../../fixtures/store-records.ts'
 import { until } from '../../../fixtures/until.ts'
 

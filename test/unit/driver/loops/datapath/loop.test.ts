@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
 import { localIdOf } from '../../../../../driver/core/snapshot.ts'
-import { type FakeKernel, fakeKernel } from '../../../../../driver/kernel/fake.ts'
 import {
   type DatapathLoop,
   type DatapathOptions,
@@ -9,6 +8,7 @@ import {
 } from '../../../../../driver/loops/datapath/loop.ts'
 import { type Source, source } from '../../../../fixtures/changing-store.ts'
 import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
+import { type FakeKernel, fakeKernel } from '../../../../fixtures/fake-kernel.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
 
 const path = '/netns/aaaaaaaaaaaa'

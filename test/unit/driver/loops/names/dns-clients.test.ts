@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { EngineContainer, EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import { createDnsClients, type DnsClients } from '../../../../../driver/loops/names/dns-clients.ts'
-import { createMemoryCluster } from '../../../../../driver/store/memory.ts'
+import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
 
 let clients: DnsClients
