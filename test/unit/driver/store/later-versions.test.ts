@@ -1,7 +1,7 @@
 /** Records that a later version wrote are read by this one, and keep what this one does not know. */
 import { expect, test } from 'vitest'
 import { desiredFor } from '../../../../driver/core/datapath/desired.ts'
-import { createMemoryCluster } from '../../../../driver/store/memory.ts'
+import { createMemoryCluster } from '../../../fixtures/memory-store.ts'
 import { endpoint, network } from '../../../fixtures/store-records.ts'
 
 const text = (more: object): string => JSON.stringify({ ...network('n1'), ...more })
