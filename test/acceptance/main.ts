@@ -26,7 +26,8 @@ import { accept } from './parts.ts'
 const usage = `usage: npm run acceptance -- [--from PART] [FILTER…]
 
   --from PART   begin at this part, after the parts that prepare its machines
-  FILTER        of the scenario files on libvirt only those whose path contains it`
+  FILTER        only scenario files whose path contains it; without one, the walkthrough's first two files on libvirt
+                and the whole walkthrough on VirtualBox's hardware`
 
 const needs: Needs = {
   ...nspawnNeeds,

@@ -83,7 +83,7 @@ function allParts(work: string, kvm: boolean, filters: string[]): Part[] {
       },
     },
     ...libvirtParts(work, kvm, filters, built),
-    ...virtualBoxParts(work, kvm, built),
+    ...virtualBoxParts(work, kvm, filters, built),
   ]
 }
 
