@@ -56,8 +56,9 @@ build {
   }
 
   provisioner "shell" {
-    execute_command = "sudo sh '{{ .Path }}'"
-    scripts         = ["provision/packer/check-hardware.sh", "provision/packer/clean.sh"]
+    environment_vars = ["VIRTUALBOX=${var.virtualbox}"]
+    execute_command  = "sudo env {{ .Vars }} sh '{{ .Path }}'"
+    scripts          = ["provision/packer/check-hardware.sh", "provision/packer/clean.sh"]
   }
 
   post-processor "vagrant" {
@@ -67,6 +68,7 @@ build {
 
   post-processor "shell-local" {
     environment_vars = [
+      "VIRTUALBOX=${var.virtualbox}",
       "DISK=${var.work}/qemu/multihost-lab",
       "BOX=${var.output}/multihost-lab-virtualbox.box",
     ]

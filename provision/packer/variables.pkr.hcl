@@ -22,6 +22,12 @@ variable "cpu_model" {
   description = "QEMU's CPU model; host needs an accelerator that is not tcg."
 }
 
+variable "virtualbox" {
+  type        = string
+  default     = "true"
+  description = "false makes the box for libvirt alone, from a disk that VirtualBox cannot boot."
+}
+
 variable "output" {
   type        = string
   default     = "dist"

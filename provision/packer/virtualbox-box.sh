@@ -2,8 +2,9 @@
 # The VirtualBox box from the disk that Packer has provisioned for libvirt: DISK is its path, BOX the box to write.
 #
 # A box is a tar of metadata.json and what `VBoxManage import` reads: an OVF and a stream-optimised VMDK. VirtualBox is
-# not needed to make one. VMDK compresses the disk, so the tar is not compressed again.
+# not needed to make one. VMDK compresses the disk, so the tar is not compressed again. VIRTUALBOX=false makes none.
 set -eu
+[ "${VIRTUALBOX:-true}" = true ] || exit 0
 
 work=$BOX.work
 mkdir -p "$work"
