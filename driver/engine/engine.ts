@@ -4,6 +4,7 @@
  * Never called from a handler of the plugin protocol: dockerd holds locks while it waits for us
  * (projectcalico/libnetwork-plugin#49).
  */
+import type { Proof } from '../core/knowledge.ts'
 import type { Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
@@ -12,8 +13,8 @@ export interface Engine {
   networks(): Promise<EngineNetwork[]>
   network(id: string): Promise<EngineNetwork | undefined>
   createNetwork(network: NewEngineNetwork): Promise<string>
-  /** `in-use` when containers are attached; resolves when it is gone already. */
-  removeNetwork(id: string): Promise<void>
+  /** Throws `in-use` when containers are attached; resolves when the network is gone already. */
+  removeNetwork(id: string, proof: Proof): Promise<void>
   containers(): Promise<EngineContainer[]>
   container(id: string): Promise<EngineContainer | undefined>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */

@@ -1,16 +1,15 @@
 /**
- * Makes this host's engine have the cluster's networks, and tells the cluster what only the engine knows: names and
- * labels.
+ * Makes this host's engine have the cluster's networks, and records what only the engine knows: names and labels.
  *
- * Nothing is removed on the word of a copy: before a removal the store is read consistently and the plan made anew.
- * A network that cannot be made or removed is reported and tried again later; the others are not held up by it.
+ * An old snapshot removes nothing: before a removal the store is read consistently and the plan is made anew. A network
+ * that cannot be made or removed is reported and tried again later; the other networks go on.
  */
 
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
 import { addReplica, removeReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
 import { isNetworkRecord } from '../../core/snapshot.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
@@ -18,7 +17,7 @@ import { type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
-import { planNetworks, replicaOf, type Step } from './plan.ts'
+import { planNetworks, replicaOf, type Step, type View } from './plan.ts'
 
 export interface NetworksOptions {
   store: Store
@@ -26,15 +25,15 @@ export interface NetworksOptions {
   host: HostName
   /** Networks that Docker is making, or has just made: it may not show them yet. */
   creating(): readonly string[]
-  /** Before the engine is told to remove a network. */
+  /** Called before the engine removes a network. */
   removing(): Promise<void>
-  /** Removes a network from this host, and from all when nobody uses it. The verb. */
+  /** The verb DeleteNetwork: removes a network from this host, and from all hosts when no host uses it. */
   discard(local: string): Promise<void>
-  /** Goes on with a removal that was begun. The verbs' too. */
+  /** Finishes a removal that was begun (`finishRemoval` of the verbs). */
   finish(network: string): Promise<void>
   log: Log
   everyMs?: number
-  /** How long something must be so before it is believed that nobody is just about to change it. */
+  /** Steps that another call may be about to make superfluous wait for so long. */
   graceMs?: number
   onRun?(run: LoopRun): void
 }
@@ -52,12 +51,13 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
 
   const plan = async (): Promise<Step[]> => {
     const here = await engine.networks()
-    const steps = planNetworks(store.snapshot(), host, here, options.creating())
+    const steps = planNetworks(viewOf(options, here))
     if (!steps.some(({ step }) => step === 'remove')) return steps
-    return planNetworks(await store.read(), host, here, options.creating())
+    await store.read()
+    return planNetworks(viewOf(options, here))
   }
   const work = async (): Promise<void> => {
-    // The copy on disk may be old. `onFresh` pokes the loop.
+    // The disk copy may be old. `onFresh` pokes the loop.
     if (!store.status().fresh) return
     const steps = await plan()
     const unsure = steps.filter(needsGrace).map(keyOf)
@@ -87,6 +87,17 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
   }
 }
 
+function viewOf({ store, host, creating }: NetworksOptions, here: readonly EngineNetwork[]): View {
+  return {
+    snapshot: store.snapshot(),
+    host,
+    here,
+    creating: creating(),
+    lookup: (network) => store.lookup('networks', network),
+    doubt: store.status().doubt?.why,
+  }
+}
+
 function needsGrace({ step }: Step): boolean {
   return step === 'map' || step === 'forget' || step === 'discard' || step === 'finish'
 }
@@ -96,7 +107,7 @@ function keyOf(step: Step): string {
   return `${step.step} ${'local' in step ? step.local : step.network}`
 }
 
-/** False when the store has changed meanwhile: the plan must be made anew. */
+/** False when the store has changed meanwhile and the plan must be made anew. */
 async function attempt(step: Step, known: RetryBackoff, options: NetworksOptions): Promise<boolean> {
   try {
     if (step.step === 'report') known.failed(keyOf(step), step.message)
@@ -131,9 +142,9 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
       return options.finish(step.network)
     case 'remove':
       await options.removing()
-      await engine.removeNetwork(step.local)
+      await engine.removeNetwork(step.local, step.proof)
       return log.info(
-        { local: step.local, name: step.name, why: step.why },
+        { local: step.local, name: step.name, why: step.proof.says },
         'network removed from the engine',
       )
     case 'create': {
@@ -152,7 +163,7 @@ function learn(
   const network = snapshot.networks.get(id)
   if (network === undefined) return []
   const claim = snapshot['network-names'].get(name)
-  // Somebody was faster since the plan was made.
+  // Another host claimed the name after the plan was made.
   if (claim !== undefined && claim.value !== id && snapshot.networks.has(claim.value)) {
     throw new DriverError('conflict', `network ${claim.value.slice(0, 12)} has the name ${name}`)
   }
@@ -171,7 +182,7 @@ function describe(step: Step): string {
     case 'create':
       return `network ${step.name} cannot be made on this host`
     case 'remove':
-      return `network ${step.name} cannot be removed from this host (${step.why})`
+      return `network ${step.name} cannot be removed from this host (${step.proof.says})`
     default:
       return `network ${('local' in step ? step.local : step.network).slice(0, 12)}: ${step.step}`
   }

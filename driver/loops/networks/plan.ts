@@ -1,10 +1,12 @@
 /**
- * What must happen so that this host's engine has the cluster's networks: the networks of the store beside those of
- * the engine. Pure; networks.ts does it.
+ * What must happen so that this host's engine has the cluster's networks. Compares the networks of the store with those
+ * of the engine. Pure; loop.ts applies the steps.
  *
- * A copy is known by an option that carries the network's id, so that it is found again whatever was lost. Removals
- * come before creations, since a network may have come back under the name of one that went.
+ * A copy carries the network's id as an option, so that it is recognized whatever else was lost. Removals come before
+ * creations: a network may have come back under the name of a removed one. A copy is removed only with a proof. A
+ * network that the store does not show, without saying that it is gone, keeps its copy.
  */
+import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
 import type { HostName, Network, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOf, replicasOn } from '../../core/snapshot.ts'
 import type { EngineNetwork, NewEngineNetwork } from '../../engine/engine.ts'
@@ -16,77 +18,101 @@ export type Step =
   /** The engine's name and labels go into the store. */
   | { step: 'learn'; local: string; network: NetworkId; name: string; labels: Record<string, string> }
   | { step: 'map'; local: string; network: NetworkId }
-  /** The engine's network goes. */
-  | { step: 'remove'; local: string; name: string; why: string }
+  /** The engine's network is removed. */
+  | { step: 'remove'; local: string; name: string; proof: Proof }
   | { step: 'create'; network: NetworkId; name: string }
-  /** The store says that the engine has it, and it has not. */
+  /** The store has a replica on this host that the engine does not have. */
   | { step: 'forget'; local: string }
-  /** A network that was made here and never got a name: its creation failed on the way back to the engine. */
+  /** A network that was made here and has no name: its creation failed on the way back to the engine. */
   | { step: 'discard'; local: string }
-  /** Somebody's removal was not finished. */
+  /** A removal was begun and not finished. */
   | { step: 'finish'; network: NetworkId }
-  /** Nothing can be done but to say so. */
+  /** Only a person can help. */
   | { step: 'report'; key: string; message: string }
 
-/** `creating`: networks that the engine is making, or has just made; it may not show them yet. */
-export function planNetworks(
-  snapshot: Snapshot,
-  host: HostName,
-  here: readonly EngineNetwork[],
-  creating: readonly string[] = [],
-): Step[] {
+export interface View {
+  snapshot: Snapshot
+  host: HostName
+  /** The engine's networks. */
+  here: readonly EngineNetwork[]
+  /** Networks that the engine is making, or has just made: it may not show them yet. */
+  creating: readonly string[]
+  /** The network's record, or why it is missing. */
+  lookup(network: NetworkId): Known<Network>
+  /** Why a missing record proves nothing at present (`StoreStatus.doubt`). Then the plan only reports. */
+  doubt?: string | undefined
+}
+
+export function planNetworks(view: View): Step[] {
+  const { placed, steps } = stepsForCopies(view)
+  const all = [...steps, ...stepsForReplicas(view), ...stepsForCluster(view, placed)]
+  const allowed = view.doubt === undefined ? all : all.filter(({ step }) => step === 'report')
+  return allowed.sort((a, b) => order.indexOf(a.step) - order.indexOf(b.step))
+}
+
+/** Each network of the engine. `placed`: the networks of the cluster that have a copy. */
+function stepsForCopies(view: View): { placed: ReadonlySet<NetworkId>; steps: Step[] } {
+  const { snapshot, host, here } = view
   const mapped = replicasOn(snapshot, host)
   const placed = new Map<NetworkId, EngineNetwork>()
   const steps: Step[] = []
-  // The mapped one of two is kept.
+  // Of two copies the mapped one is kept.
   for (const local of [...here].sort((a, b) => rank(mapped, b) - rank(mapped, a))) {
-    const id =
-      mapped.get(local.id) ??
-      local.options[replicaOption] ??
-      (snapshot.networks.has(local.id) ? local.id : undefined)
+    const id = mapped.get(local.id) ?? local.options[replicaOption] ?? ownId(view, local)
+    const first = id === undefined ? undefined : placed.get(id)
     if (id === undefined) steps.push(notInStore(local))
-    else if (placed.has(id)) steps.push(removal(local, `it is a second copy of ${placed.get(id)?.name}`))
+    else if (first !== undefined)
+      steps.push(removal(local, recordSays(`it is a second copy of ${first.name}`)))
     else {
       placed.set(id, local)
-      steps.push(...stepsFor(snapshot, host, local, id, mapped.has(local.id)))
+      steps.push(...stepsFor(view, local, id, mapped.has(local.id)))
     }
   }
-  for (const [local, id] of mapped) {
-    if (creating.includes(local) || here.some((it) => it.id === local)) continue
-    const network = snapshot.networks.get(id)?.value
-    const unfinished = local === id && network !== undefined && network.name === undefined
-    steps.push(unfinished ? { step: 'discard', local } : { step: 'forget', local })
-  }
-  const expected = new Set(mapped.values())
-  for (const [id, { value }] of snapshot.networks) {
-    if (value.removing) steps.push({ step: 'finish', network: id })
-    else if (value.name !== undefined && !placed.has(id) && !expected.has(id)) {
-      steps.push({ step: 'create', network: id, name: value.name })
-    }
-  }
-  return steps.sort((a, b) => order.indexOf(a.step) - order.indexOf(b.step))
+  return { placed: new Set(placed.keys()), steps }
+}
+
+/** A network that was made on this host has the cluster's id, also while its record cannot be read. */
+function ownId({ lookup }: View, { id }: EngineNetwork): NetworkId | undefined {
+  return lookup(id).is === 'gone' ? undefined : id
+}
+
+/** Replicas of this host that the engine does not have. */
+function stepsForReplicas({ snapshot, host, here, creating, lookup }: View): Step[] {
+  return [...replicasOn(snapshot, host)].flatMap(([local, id]): Step[] => {
+    if (creating.includes(local) || here.some((it) => it.id === local)) return []
+    const network = lookup(id)
+    if (network.is === 'unknown') return []
+    const isUnfinished = local === id && network.is === 'known' && network.value.name === undefined
+    return [{ step: isUnfinished ? 'discard' : 'forget', local }]
+  })
+}
+
+/** Networks of the cluster that this host lacks, or that are being removed. */
+function stepsForCluster({ snapshot, host }: View, placed: ReadonlySet<NetworkId>): Step[] {
+  const expected = new Set(replicasOn(snapshot, host).values())
+  return [...snapshot.networks].flatMap(([id, { value }]): Step[] => {
+    if (value.removing) return [{ step: 'finish', network: id }]
+    if (value.name === undefined || placed.has(id) || expected.has(id)) return []
+    return [{ step: 'create', network: id, name: value.name }]
+  })
 }
 
 const order: Step['step'][] = ['report', 'learn', 'map', 'forget', 'discard', 'finish', 'remove', 'create']
 
-function stepsFor(
-  snapshot: Snapshot,
-  host: HostName,
-  local: EngineNetwork,
-  id: NetworkId,
-  isMapped: boolean,
-): Step[] {
-  const network = snapshot.networks.get(id)?.value
-  if (network === undefined) return [removal(local, 'it is gone from the cluster')]
+function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boolean): Step[] {
+  const known = view.lookup(id)
+  if (known.is === 'unknown') return [stays(local, known.why)]
+  if (known.is === 'gone') return [removal(local, known.proof)]
+  const network = known.value
   if (network.removing) return []
   const steps: Step[] = isMapped ? [] : [{ step: 'map', local: local.id, network: id }]
-  if (network.name !== undefined || network.createdBy !== host || local.id !== id) return steps
-  return [...steps, ...nameSteps(snapshot, network, local)]
+  if (network.name !== undefined || network.createdBy !== view.host || local.id !== id) return steps
+  return [...steps, ...nameSteps(view.snapshot, network, local)]
 }
 
 /**
- * The name is ours, or it was another network's first: then ours gives way if nobody uses it. That of a network which
- * is being removed is free in a moment.
+ * The name becomes this network's, unless another network had it first. Then this network is removed if it has no
+ * endpoint. The name of a network that is being removed is free in a moment.
  */
 function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): Step[] {
   const { id } = network
@@ -96,7 +122,7 @@ function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): 
     return [{ step: 'learn', local: id, network: id, name: local.name, labels: local.labels }]
   if (holder.removing) return []
   const first = `${holder.createdBy} made a network ${local.name} first`
-  if (endpointsOf(snapshot, id).length === 0) return [removal(local, first)]
+  if (endpointsOf(snapshot, id).length === 0) return [removal(local, recordSays(first))]
   const message = `network ${local.name} stays on this host alone: ${first}; remove it, then the other one appears`
   return [{ step: 'report', key: id, message }]
 }
@@ -105,8 +131,14 @@ function rank(mapped: ReadonlyMap<string, NetworkId>, { id, endpoints }: EngineN
   return (mapped.has(id) ? 2 : 0) + (endpoints.length > 0 ? 1 : 0)
 }
 
-function removal({ id, name }: EngineNetwork, why: string): Step {
-  return { step: 'remove', local: id, name, why }
+function removal({ id, name }: EngineNetwork, proof: Proof): Step {
+  return { step: 'remove', local: id, name, proof }
+}
+
+function stays({ id, name }: EngineNetwork, why: string): Step {
+  const key = `networks/${id.slice(0, 12)}`
+  const message = `network ${name} stays on this host: its record is not known (${why})`
+  return { step: 'report', key, message }
 }
 
 function notInStore({ id, name }: EngineNetwork): Step {
@@ -114,7 +146,7 @@ function notInStore({ id, name }: EngineNetwork): Step {
   return { step: 'report', key: id, message }
 }
 
-/** The engine's call that makes this host's copy: as on the host where it was made, and with its id. */
+/** What the engine is asked to make: the network as on its creator's host, and its id as an option. */
 export function replicaOf(network: Network): NewEngineNetwork {
   const { id, name = id, v4, v6, internal, options, labels } = network
   const mark = { [replicaOption]: id }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import * as z from 'zod'
+import { recordSays } from '../../../../driver/core/knowledge.ts'
 import { type EngineClient, engineClient } from '../../../../driver/engine/client.ts'
 import { dockerEngine } from '../../../../driver/engine/docker.ts'
 import { dockerCommands } from '../../../../driver/engine/docker-commands.ts'
@@ -126,12 +127,14 @@ test('creates a network once per name, also on engines that would make two', asy
   })
 })
 
+const proof = recordSays('the test says so')
+
 test('a network that is gone is removed, one with containers is in use', async () => {
-  await engine.removeNetwork('aaaa')
+  await engine.removeNetwork('aaaa', proof)
   answers.set('DELETE /v1.41/networks/aaaa', json(403, { message: 'network foobar has active endpoints' }))
-  await expect(engine.removeNetwork('aaaa')).rejects.toMatchObject({ code: 'in-use' })
+  await expect(engine.removeNetwork('aaaa', proof)).rejects.toMatchObject({ code: 'in-use' })
   answers.set('DELETE /v1.41/networks/aaaa', (_, response) => response.writeHead(204).end())
-  await engine.removeNetwork('aaaa')
+  await engine.removeNetwork('aaaa', proof)
 })
 
 test('reads a container; its short id is not one of its aliases', async () => {

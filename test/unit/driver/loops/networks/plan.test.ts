@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import type { Endpoint, Network, Snapshot } from '../../../../../driver/core/records.ts'
 import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
-import { planNetworks, replicaOf } from '../../../../../driver/loops/networks/plan.ts'
+import { planNetworks, replicaOf, type Step } from '../../../../../driver/loops/networks/plan.ts'
+import { lookupIn } from '../../../../../driver/store/lookup.ts'
 
 const network = (id: string, more: Partial<Network> = {}): Network => ({
   ...{
@@ -28,6 +29,9 @@ interface World {
   mapped?: Record<string, string>
   names?: Record<string, string>
   usedNetwork?: string
+  /** Keys whose values cannot be read. */
+  corrupt?: string[]
+  doubt?: string
 }
 
 function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World): Snapshot {
@@ -43,15 +47,17 @@ function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World
   }
 }
 
-const plan = (world: World, here: EngineNetwork[] = [], creating: string[] = []) =>
-  planNetworks(snapshot(world), 'net-1', here, creating)
-    .map(
-      ({ step, ...rest }) =>
-        `${step} ${Object.values(rest)
-          .filter((it) => typeof it === 'string')
-          .join(' | ')}`,
-    )
-    .join('\n')
+const plan = (world: World, here: EngineNetwork[] = [], creating: string[] = []) => {
+  const { corrupt = [], doubt } = world
+  const known = snapshot(world)
+  const status = { corrupt, doubt: doubt === undefined ? undefined : { why: doubt } }
+  const lookup = (id: string) => lookupIn(known, status, 'networks', id)
+  return planNetworks({ snapshot: known, host: 'net-1', here, creating, lookup, doubt }).map(line).join('\n')
+}
+const line = ({ step, ...rest }: Step) => {
+  const words = Object.values(rest).map((it) => (typeof it === 'object' && 'says' in it ? it.says : it))
+  return `${step} ${words.filter((it) => typeof it === 'string').join(' | ')}`
+}
 
 test('a network of the cluster that the engine lacks is made, once it has a name', () => {
   expect(plan({ networks: [network('a', { name: 'foobar' }), network('b')] })).toBe('create a | foobar')
@@ -79,7 +85,7 @@ test('a copy is known by its option, whatever the store has lost', () => {
 test('what is gone from the cluster goes from the engine, before its name is needed again', () => {
   const world = { networks: [network('b', { name: 'foobar' })], mapped: { local: 'a' } }
   expect(plan(world, [engine('local', 'foobar', copyOf('a'))])).toMatchInlineSnapshot(`
-    "remove local | foobar | it is gone from the cluster
+    "remove local | foobar | the store has no key networks/a
     create b | foobar"
   `)
 })
@@ -87,6 +93,24 @@ test('what is gone from the cluster goes from the engine, before its name is nee
 test('a network that the store never had, or has lost, is reported and kept', () => {
   expect(plan({}, [engine('a', 'foobar')])).toMatchInlineSnapshot(
     `"report a | network foobar (a) of this host is not in the store; remove it and make it again"`,
+  )
+})
+
+test('a network whose record cannot be read keeps its copy and its replica, and is reported', () => {
+  const corrupt = ['networks/a']
+  const stays = 'network foobar stays on this host: its record is not known (its value cannot be read)'
+  expect(plan({ corrupt }, [engine('local', 'foobar', copyOf('a'))])).toBe(`report networks/local | ${stays}`)
+  expect(plan({ corrupt }, [engine('a', 'foobar')])).toBe(`report networks/a | ${stays}`)
+  expect(plan({ corrupt, mapped: { local: 'a' } })).toBe('')
+})
+
+test('a store in doubt removes nothing, makes nothing, and names the networks that it does not have', () => {
+  const networks = [network('b', { name: 'web' }), network('c', { removing: true }), network('d')]
+  const world = { networks, mapped: { local: 'a', d: 'd', lost: 'b' }, doubt: 'the store is empty' }
+  const second = engine('second', 'web', copyOf('b'))
+  const here = [engine('local', 'foobar', copyOf('a')), engine('first', 'web', copyOf('b')), second]
+  expect(plan(world, here)).toBe(
+    'report networks/local | network foobar stays on this host: its record is not known (the store is empty)',
   )
 })
 
