@@ -13,7 +13,7 @@ import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
-import { createStoreTrust } from '../kit/store-trust.ts'
+import { mayRemove } from '../kit/store-trust.ts'
 import {
   createWorkQueue,
   type Limit,
@@ -86,12 +86,12 @@ interface State {
 }
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
-  const { store, host, auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
+  const { store, auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
   const state: State = {
     options: { ...options, auditMs, removalDelayMs },
     networks: new Map(),
     limit: limitOf(concurrentNetworks),
-    mayRemove: createStoreTrust(store, host),
+    mayRemove: () => mayRemove(store),
     started: false,
     swept: false,
     sweeping: undefined,

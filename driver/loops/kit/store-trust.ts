@@ -1,16 +1,11 @@
 /**
- * Whether a loop may take things away because the store does not have them.
+ * Whether a loop may remove what the store does not have.
  *
- * Not before the store has been fresh once: the copy on disk may be old. Not while the store does not have this host:
- * a store without this host has lost its contents.
+ * A store that has not answered yet, was emptied, restored or replaced says nothing about what it lacks
+ * (`StoreStatus.doubt`).
  */
-import type { HostName } from '../../core/records.ts'
 import type { Store } from '../../store/store.ts'
 
-export function createStoreTrust(store: Pick<Store, 'snapshot' | 'status'>, host: HostName): () => boolean {
-  let hasBeenFresh = false
-  return () => {
-    hasBeenFresh ||= store.status().fresh
-    return hasBeenFresh && store.snapshot().hosts.has(host)
-  }
+export function mayRemove(store: Pick<Store, 'status'>): boolean {
+  return store.status().doubt === undefined
 }

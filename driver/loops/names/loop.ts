@@ -16,7 +16,7 @@ import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { createInspections } from '../kit/inspections.ts'
 import { type LoopRun, startLoop } from '../kit/loop.ts'
-import { createStoreTrust } from '../kit/store-trust.ts'
+import { mayRemove } from '../kit/store-trust.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { createHostsFiles, type HostsFileFacts } from './hosts-files.ts'
 import { type NameRecords, networksOf } from './records.ts'
@@ -69,7 +69,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   let restUntil = Number.NEGATIVE_INFINITY
   let dnsAnswered = options.dnsAnswers()
 
-  const mayWrite = createStoreTrust(store, host)
+  const mayWrite = () => mayRemove(store)
   const isDnsOnly = (network: NetworkId): boolean => {
     const known = networkById(store.snapshot(), network)?.value
     // from an internal network no resolver can be asked

@@ -311,16 +311,19 @@ describe('the datapath loop', () => {
     await expect.poll(have).toBeUndefined()
   })
 
-  test('a store that has forgotten this host removes nothing', async () => {
+  test('a store in doubt removes nothing, and does when the doubt is over', async () => {
     const loop = start({ auditMs: 5 })
     store.endpoint(here)
     await loop.settled(a, here.id)
+    store.doubt('the store was restored from a backup')
     store.remove('hosts', 'net-1')
     store.remove('replicas', `net-1/${a}`)
     store.remove('endpoints', `${a}/${here.id}`)
     store.remove('networks', a)
     await loop.settled(a)
     expect(await have()).toBeDefined()
+    store.doubt(undefined)
+    await expect.poll(have).toBeUndefined()
   })
 
   test('an old namespace that holds the VNI is removed, and the network comes up', async () => {

@@ -349,11 +349,14 @@ test('many changes of a network with long files share one writing, and the last 
   expect(loop.status().writes - before).toBeLessThan(50)
 })
 
-test('nothing is written on the word of a store that was never fresh, or has lost this host', async () => {
+test('nothing is written on the word of a store that has not answered yet, or is in doubt', async () => {
   container('web')
   await store.commit([joins('web', 2)])
   memory.away = true
-  const stale: Store = { ...store, status: () => ({ ...store.status(), fresh: false }) }
+  const stale: Store = {
+    ...store,
+    status: () => ({ ...store.status(), fresh: false, doubt: { why: 'not answered' } }),
+  }
   start({ store: stale })
   started('web')
   await until('the engine’s event was seen', () => loop.status().state === 'idle')
@@ -363,6 +366,7 @@ test('nothing is written on the word of a store that was never fresh, or has los
 
   start()
   await until('it knows itself', () => namesIn('web') !== '')
+  memory.doubt = 'the store was restored from a backup'
   await store.commit([{ op: 'drop', table: 'hosts', key: 'net-1' }, leave('web')])
   await until('the loop has run', () => loop.status().state === 'idle')
   expect(namesIn('web')).toBe('2 web, 2 web.foobar')
