@@ -4,7 +4,6 @@
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
-import type { NamingStatus } from '../daemon/hosts-files-and-dns.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
@@ -25,6 +24,29 @@ export interface Status {
   deferred: string[]
   /** One sentence each; empty when all is well. */
   problems: string[]
+}
+
+/** Names on this host: its containers' hosts files, and its DNS server. */
+export interface NamingStatus {
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
+  /** Hosts files with names of ours. */
+  files: number
+  /** Writes of hosts files since the start. */
+  writes: number
+  /** Containers whose hosts file the driver does not write. */
+  skipped: { container: string; name: string; reason: string }[]
+  /** Names of networks that are too large for hosts files. */
+  dnsOnly: string[]
+  /** Absent when the driver was given no address for DNS. `lastError` is undefined while it answers. */
+  dns?: {
+    address: string
+    lastError: string | undefined
+    answered: number
+    forwarded: number
+    refused: number
+    failed: number
+  }
 }
 
 export interface NetworkStatus {

@@ -28,6 +28,12 @@ export type Vni = number
 export const datapathKinds = ['bridge', 'macvlan'] as const
 export type DatapathKind = (typeof datapathKinds)[number]
 
+/**
+ * Option of a network and of its IPAM on a host: the network is the replica of the cluster's network with that id. The
+ * networks loop sets the option.
+ */
+export const replicaOption = 'multihost.id'
+
 /** One address block of a network. */
 export interface Pool {
   cidr: Cidr

@@ -1,17 +1,18 @@
 /**
  * Names on this host, put together: hosts files for all containers, and DNS where an address for it was given.
  */
+import type { NamingStatus } from '../control/status.ts'
 import type { HostName, Ip } from '../core/records.ts'
 import { createResponder } from '../dns/answer.ts'
 import { createForwarder } from '../dns/forward.ts'
 import { machineResolvers } from '../dns/resolvers.ts'
-import { type DnsServer, type DnsStatus, startDnsServer } from '../dns/server.ts'
+import { type DnsServer, startDnsServer } from '../dns/server.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Log } from '../log.ts'
 import type { LoopRun } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import { createDnsClients, type DnsClients } from '../loops/names/dns-clients.ts'
-import { type NamesFacts, startNames } from '../loops/names/loop.ts'
+import { startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/records.ts'
 import type { Store } from '../store/store.ts'
 
@@ -32,12 +33,6 @@ export interface NamingOptions {
 export interface DnsAddress {
   address: Ip
   port: number
-}
-
-export interface NamingStatus extends NamesFacts {
-  hostsFileLimit: number
-  /** Absent when no address was given. */
-  dns?: DnsStatus
 }
 
 export interface Naming {

@@ -6,8 +6,7 @@
  * would be ignored for ever.
  */
 import { DriverError } from '../core/errors.ts'
-import { type DatapathKind, datapathKinds } from '../core/records.ts'
-import { replicaOption } from './verbs.ts'
+import { type DatapathKind, datapathKinds, replicaOption } from '../core/records.ts'
 
 export interface NetworkOptions {
   /** This is a replica of the cluster's network with that id. */

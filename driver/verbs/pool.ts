@@ -9,12 +9,21 @@
 import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
 import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pools.ts'
-import type { Change, Cidr, HostName, Network, PoolClaim, Snapshot, Versioned } from '../core/records.ts'
+import {
+  type Change,
+  type Cidr,
+  type HostName,
+  type Network,
+  type PoolClaim,
+  replicaOption,
+  type Snapshot,
+  type Versioned,
+} from '../core/records.ts'
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import { createTtlSet } from './ttl-set.ts'
-import { type PoolAsk, replicaOption, type Verbs } from './verbs.ts'
+import type { PoolAsk, Verbs } from './verbs.ts'
 
 /** dockerd releases a pool that does not suit it and requests another at once. */
 const offeredForMs = 15_000

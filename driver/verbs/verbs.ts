@@ -78,9 +78,3 @@ export interface JoinAnswer {
 
 /** The IPAM driver's only address space, for both of Docker's kinds (local and global). */
 export const addressSpace = 'multihost'
-
-/**
- * Option of a network and of its IPAM: this is the replica of the cluster's network with that id. The
- * networks loop sets it.
- */
-export const replicaOption = 'multihost.id'

@@ -3,10 +3,9 @@
  */
 import { canonicalCidr, isCidr } from '../../core/addresses.ts'
 import type { DockerNetwork } from '../../core/endpoints/docker-state.ts'
-import type { HostName, Snapshot } from '../../core/records.ts'
+import { type HostName, replicaOption, type Snapshot } from '../../core/records.ts'
 import { networkIdOnHost } from '../../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
-import { replicaOption } from '../networks/plan.ts'
 
 /** Asks the engine once per network; one that goes while we look is left out. */
 export async function networksInDocker(

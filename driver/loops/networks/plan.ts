@@ -7,12 +7,15 @@
  * network that the store does not show, without saying that it is gone, keeps its copy.
  */
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
-import type { HostName, Network, NetworkId, Snapshot } from '../../core/records.ts'
+import {
+  type HostName,
+  type Network,
+  type NetworkId,
+  replicaOption,
+  type Snapshot,
+} from '../../core/records.ts'
 import { endpointsOf, replicasOn } from '../../core/snapshot.ts'
 import type { EngineNetwork, NewEngineNetwork } from '../../engine/engine.ts'
-
-/** Option of a network and of its IPAM; the verbs know it too. */
-export const replicaOption = 'multihost.id'
 
 export type Step =
   /** The engine's name and labels go into the store. */
