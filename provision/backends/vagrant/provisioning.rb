@@ -63,7 +63,7 @@ module MultihostLab
 
     def say_missing(machine, missing)
       machine.ui.warn("#{machine.name} is up. The lab is provisioned when all its machines are; missing: " \
-                      "#{missing.join(", ")}. Next: vagrant up")
+                      "#{missing.join(", ")}. If this command does not bring them up: vagrant up")
     end
 
     def provision(machine)

@@ -41,10 +41,14 @@ function record(how) {
   appendFileSync(join(VBOX_WORK, 'calls'), `${how} ${args.join(' ')}\n`)
 }
 
+/** One call at a time: of two at once, one fails now and then ("The session is not locked") where the server is slow. */
 function vboxManage(words) {
   const env = [`HOME=${VBOX_WORK}/home`, `VBOX_USER_HOME=${VBOX_WORK}/home`, 'LANG=C.UTF-8']
   const inRoot = [VBOX_ROOT, 'env', ...env, '/usr/lib/virtualbox/VBoxManage', ...words]
-  return spawnSync('chroot', inRoot, { encoding: 'utf8', maxBuffer: 2 ** 26 })
+  return spawnSync('flock', [join(VBOX_WORK, 'lock'), 'chroot', ...inRoot], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  })
 }
 
 function ask(...words) {
