@@ -45,7 +45,7 @@ function record(how) {
 function vboxManage(words) {
   const env = [`HOME=${VBOX_WORK}/home`, `VBOX_USER_HOME=${VBOX_WORK}/home`, 'LANG=C.UTF-8']
   const inRoot = [VBOX_ROOT, 'env', ...env, '/usr/lib/virtualbox/VBoxManage', ...words]
-  return spawnSync('flock', [join(VBOX_WORK, 'lock'), 'chroot', ...inRoot], {
+  return spawnSync('flock', ['--close', join(VBOX_WORK, 'lock'), 'chroot', ...inRoot], {
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
   })
