@@ -1,13 +1,13 @@
 /**
- * `/usr/local/bin/docker`: the script that stands before the real command and makes the walkthrough's words work.
+ * `/usr/local/bin/docker`: the script in front of the real command, which translates the commands of the walkthrough.
  *
- * Nearly everything is handed on with `exec` after a look at the first words, without a further process: about
- * 1 ms. A plain `docker run` gets the default network by the shell alone, once the driver says that it is there.
- * For the rest the driver is asked over its socket, with curl where there is one, else with `multihost docker`, which
- * takes longer. It does the work and answers with a script: what to print, and what docker is to be called with in
- * the end, if at all, so that a container's terminal, signals and exit code are docker's own.
+ * The script looks at the first words, and hands on nearly every command with `exec`, without a further process: about
+ * 1 ms. A plain `docker run` gets the default network from the shell alone, once the driver has recorded that the
+ * network exists. For the rest the script asks the driver over its socket: with curl, or else with `multihost docker`,
+ * which takes longer. The driver does the work and answers with a script: what to print, and the words for the final
+ * call of docker, if there is one. So a container's terminal, signals and exit code are docker's own.
  *
- * Written in POSIX shell with builtins only. The tables of options are flags.ts'.
+ * Written in POSIX shell with builtins only. The tables of options are those of docker-options.ts.
  */
 import { type Flags, globalFlags, runFlags } from './docker-options.ts'
 
@@ -18,31 +18,38 @@ export interface WrapperPaths {
   curl?: string
   /** The driver's folder in /run. */
   runFolder?: string
-  /** The engine's data; its swarm state is there. */
+  /** The engine's data, with the state of its swarm. */
   dockerFolder?: string
 }
 
+/** The script, which an administrator may read: it has comments of its own. */
 export function wrapperText(paths: WrapperPaths = {}): string {
-  const {
-    docker = '/usr/bin/docker',
-    multihost = '/usr/local/bin/multihost',
-    curl = '/usr/bin/curl',
-    runFolder = '/run/multihost',
-    dockerFolder = '/var/lib/docker',
-  } = paths
+  const all = {
+    docker: '/usr/bin/docker',
+    multihost: '/usr/local/bin/multihost',
+    curl: '/usr/bin/curl',
+    runFolder: '/run/multihost',
+    dockerFolder: '/var/lib/docker',
+    ...paths,
+  }
+  return [beginning(all), findCommand(), chooseByCommand(), readRunOptions(), runWithNetwork(all)].join('')
+}
+
+/** Steps aside for other engines, and defines the functions that ask the driver. */
+function beginning({ docker, multihost, curl, runFolder, dockerFolder }: Required<WrapperPaths>): string {
   return `#!/bin/sh
-# Written by multihost's provisioning. Hands on to ${docker} whatever it does not translate; see docs/dialect.md.
+# Written by multihost's provisioning. Hands on to ${docker} each command that it does not translate: see docs/dialect.md.
 # Steps aside altogether with MULTIHOST_DIALECT=off.
 docker=${docker}
 multihost=${multihost}
 
 [ "\${MULTIHOST_DIALECT-}" != off ] || exec "$docker" "$@"
-# Another engine than this host's, or a swarm, is not ours to translate for.
+# For another engine than this host's, and in a swarm, nothing is translated.
 case \${DOCKER_HOST-} in '' | unix:///var/run/docker.sock | unix:///run/docker.sock) ;; *) exec "$docker" "$@" ;; esac
 case \${DOCKER_CONTEXT-} in '' | default) ;; *) exec "$docker" "$@" ;; esac
 
 custom=
-# A context of the user's own, which only a longer look at the file tells.
+# Sets custom if the file names a context: whose context it is, only the translation finds out.
 look() {
   config=\${DOCKER_CONFIG:-\${HOME-}/.docker}/config.json
   [ -r "$config" ] || return 0
@@ -61,7 +68,7 @@ ask() {
   ${curl} -q --noproxy '*' --silent --fail --max-time 60 --unix-socket ${runFolder}/control.sock "$@" http://multihost/docker
 }
 
-# Does what the driver answers; does not return.
+# Runs the script that the driver answers; does not return.
 translate() {
   [ ! -e ${dockerFolder}/swarm/docker-state.json ] || exec "$docker" "$@"
   look
@@ -73,7 +80,12 @@ translate() {
   exit 1
 }
 
-# The command: behind docker's own options.
+`
+}
+
+/** Skips docker's global options: sets `$at`, `$command` and `$sub`. */
+function findCommand(): string {
+  return `# The command: behind docker's own options.
 at=0 skip= command= sub=
 for word do
   at=$((at + 1))
@@ -105,7 +117,12 @@ for word do
   break
 done
 
-case $command-$sub in
+`
+}
+
+/** Goes on for `run` and `create` only. */
+function chooseByCommand(): string {
+  return `case $command-$sub in
   run- | container-run | container-create) ;;
   network-ls | network-list | network-rm | network-remove) translate "$@" ;;
   network-create)
@@ -130,7 +147,12 @@ case $command-$sub in
   *) exec "$docker" "$@" ;;
 esac
 
-# run and create: is there an image, and does somebody name a network?
+`
+}
+
+/** Sets `$image` and `$network`. */
+function readRunOptions(): string {
+  return `# run and create: is there an image, and does an option name a network?
 n=0 skip= network= image=
 for word do
   n=$((n + 1))
@@ -169,7 +191,11 @@ for word do
     *) image=$word; break ;;
   esac
 done
-[ -n "$image" ] || exec "$docker" "$@"
+`
+}
+
+function runWithNetwork({ runFolder, dockerFolder }: Required<WrapperPaths>): string {
+  return `[ -n "$image" ] || exec "$docker" "$@"
 case $network in
   '') ;;
   # Perhaps a cluster-wide id.

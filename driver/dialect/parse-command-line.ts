@@ -1,15 +1,15 @@
 /**
- * Docker's command line, taken apart as docker does it (pflag): options in all spellings up to the first word that is
- * none. Pure, and the same rules as the wrapper's in shell; test/unit/driver/dialect holds the two together.
+ * Parses Docker's command line as docker does (pflag): options in all spellings, up to the first word that is not an
+ * option. Pure. The wrapper has the same rules in shell; tests in test/unit/driver/dialect compare the two.
  */
 import type { Flags } from './docker-options.ts'
 
 export interface Option {
   /** Long name, or the letter as it was given. */
   name: string
-  /** Undefined for an option without one. */
+  /** Absent for an option without a value. */
   value?: string
-  /** Where it stands: index of its first word, and how many words it is. */
+  /** Index of the option's first word, and the number of its words. */
   at: number
   words: number
 }
@@ -18,11 +18,11 @@ export interface Parsed {
   options: Option[]
   /** Index of the first word that is not an option or its value. */
   end: number
-  /** There is an option that is not in the table, or `--help`. */
+  /** An option is not in the table, or is `--help`. */
   unknown: boolean
 }
 
-/** Options from `from` on. Stops before the first other word; a `--` counts as the end, and is skipped. */
+/** Options from word `from` on. Stops before the first other word, and behind a `--`. */
 export function parseOptions(words: readonly string[], flags: Flags, from = 0): Parsed {
   const options: Option[] = []
   let at = from
@@ -38,7 +38,7 @@ export function parseOptions(words: readonly string[], flags: Flags, from = 0): 
   return { options, end: at, unknown: false }
 }
 
-/** Options anywhere, and the other words: for commands that allow both orders. */
+/** Options and other words in any order, for the commands that allow it. */
 export function parseMixed(
   words: readonly string[],
   flags: Flags,
@@ -89,15 +89,15 @@ export interface Command {
   /** Words before the command. */
   globals: string[]
   options: Option[]
-  /** `run`, `container run`, `network ls`, …; empty when there is none. */
+  /** `run`, `container run`, `network ls`, …; empty without a command. */
   name: string
-  /** What follows the command. */
+  /** The words behind the command. */
   rest: string[]
 }
 
 const groups = ['container', 'network', 'service']
 
-/** Undefined when there are options that only docker knows. */
+/** Undefined when an option is not in the table. */
 export function parseCommand(words: readonly string[], flags: Flags): Command | undefined {
   const { options, end, unknown } = parseOptions(words, flags)
   if (unknown) return undefined
@@ -107,12 +107,12 @@ export function parseCommand(words: readonly string[], flags: Flags): Command | 
   return { globals: words.slice(0, end), options, name, rest: words.slice(end + length) }
 }
 
-/** The words without those of an option, which may be one of several letters in a word only if it is alone there. */
+/** The words without those of `option`. The whole first word goes: a letter must be the only one in its word. */
 export function without(words: readonly string[], option: Option): string[] {
   return words.filter((_, i) => i < option.at || i >= option.at + option.words)
 }
 
-/** For a POSIX shell's `eval`. */
+/** Quotes words for a POSIX shell's `eval`. */
 export function shellWords(words: readonly string[]): string {
   return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
 }

@@ -12,8 +12,5 @@ export const longFunctionsNotYet: readonly string[] = [
   'createHostsFiles',
   'startNames',
   // surface
-  'wrapperText',
   'createResponder',
-  // store
-  'createChangelog',
 ]

@@ -86,91 +86,116 @@ const format = z.object({
 /** Per key of an answer, beside its value: name, indexes, JSON. */
 const envelopeBytes = 200
 
-export function createChangelog(options: ChangelogOptions): Changelog {
-  const { host, retentionMs, segmentBytes = 3000, now } = options
-  const boot = randomBytes(6).toString('hex')
+interface ChangelogState {
+  options: Required<ChangelogOptions>
+  /** Distinguishes the entries of this start of the driver from those of an earlier start. */
+  boot: string
+  /** Entries written since the start. */
+  count: number
   /** Closed segment → time at which this host learnt of it. */
-  const closed = new Map<number, number>()
+  closed: Map<number, number>
   /**
-   * The watch's segment: its entries, and the index of its head, which differs from that of a later segment
-   * of the same number.
+   * The watch's segment: its entries, and the index of its head. A later segment of the same number has another
+   * index.
    */
-  let watched: { segment: number; paths: string[]; head?: number | undefined } = { segment: 0, paths: [] }
-  let newest = 1
+  watched: { segment: number; paths: string[]; head?: number | undefined }
+  newest: number
   /** The segment of the next entry, and the length of an answer with its present entries. */
-  let open = { segment: 1, bytes: 0 }
-  let count = 0
-  let position: ReturnType<Changelog['position']> = { segment: 0 }
+  open: { segment: number; bytes: number }
+  position: ReturnType<Changelog['position']>
+}
 
-  const close = (segment: number): void => {
-    if (!closed.has(segment)) closed.set(segment, now())
-    if (open.segment <= segment) open = { segment: segment + 1, bytes: 0 }
+export function createChangelog(options: ChangelogOptions): Changelog {
+  const state: ChangelogState = {
+    options: { segmentBytes: 3000, ...options },
+    boot: randomBytes(6).toString('hex'),
+    count: 0,
+    closed: new Map(),
+    watched: { segment: 0, paths: [] },
+    newest: 1,
+    open: { segment: 1, bytes: 0 },
+    position: { segment: 0 },
   }
-
   return {
     folder: 'changes/',
     folderOf,
-    newest: () => newest,
-    position: () => position,
-    entryFor(changes, maxDeletes) {
-      const { segment, bytes } = open
-      const closes = bytes > segmentBytes
-      const text = write(changes, closes ? segment + 1 : undefined)
-      const old = [...closed].filter(([, at]) => now() - at > retentionMs).slice(0, maxDeletes)
-      return {
-        text,
-        closes,
-        head: headOf(segment),
-        nextHead: headOf(segment + 1),
-        path: `${folderOf(segment)}${encodeURIComponent(host)}/${boot}-${++count}`,
-        deletes: old.map(([it]) => folderOf(it)),
-        applied() {
-          for (const [it] of old) closed.delete(it)
-          if (closes) close(segment)
-          else if (open.segment === segment) open.bytes += lengthOf({ text })
-        },
-        segmentClosed: () => close(segment),
-      }
-    },
-    adopt(items) {
-      const heads = items.flatMap(({ path }) => segmentOfHead(path) ?? []).sort((a, b) => a - b)
-      newest = heads.at(-1) ?? 1
-      if (heads.length === 0) return headOf(1)
-      const entries = items.filter(({ path }) => isEntryOf(newest, path))
-      position = { segment: newest, entry: newestOf(entries) }
-      const next = entries.map((item) => read(item)?.next).find((it) => it !== undefined)
-      for (const it of closed.keys()) if (!heads.includes(it) || it === newest) closed.delete(it)
-      open = { segment: newest, bytes: 0 }
-      for (const it of heads.slice(0, -1)) close(it)
-      return next === undefined ? undefined : headOf(next)
-    },
-    follow(items, segment, upTo) {
-      const paths = new Set(items.map(({ path }) => path))
-      const before: Partial<typeof watched> = watched.segment === segment ? watched : {}
-      const missing = before.paths?.find((path) => !paths.has(path))
-      const entries = items.filter(({ path }) => isEntryOf(segment, path))
-      const head = items.find(({ path }) => path === headOf(segment))
-      if (head === undefined) return { gap: `segment ${segment} of the log is gone` }
-      watched = { segment, paths: entries.map(({ path }) => path), head: head.index }
-      if (before.head !== undefined && before.head !== head.index)
-        return { gap: `segment ${segment} of the log was replaced` }
-      if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by hand` }
-      const all = entries.map((item) => ({ item, entry: read(item) }))
-      const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
-      if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
-      const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
-      const next = closing?.next
-      position = next === undefined ? { segment, entry: newestOf(entries) } : { segment: next }
-      if (next !== undefined) {
-        close(segment)
-        // One transaction has closed this segment and created the head of the next one.
-        watched = { segment: next, paths: [], head: closing?.index }
-      } else if (open.segment === segment) open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
-      const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
-      fresh.sort((a, b) => a.index - b.index)
-      return { entries: fresh, top: fresh.at(-1)?.index ?? upTo, next: next ?? segment }
-    },
+    newest: () => state.newest,
+    position: () => state.position,
+    entryFor: (changes, maxDeletes) => entryFor(state, changes, maxDeletes),
+    adopt: (items) => adopt(state, items),
+    follow: (items, segment, upTo) => follow(state, items, segment, upTo),
   }
+}
+
+function entryFor(state: ChangelogState, changes: readonly LoggedChange[], maxDeletes: number): LogCommit {
+  const { host, retentionMs, segmentBytes, now } = state.options
+  const { segment, bytes } = state.open
+  const closes = bytes > segmentBytes
+  const text = write(changes, closes ? segment + 1 : undefined)
+  const old = [...state.closed].filter(([, at]) => now() - at > retentionMs).slice(0, maxDeletes)
+  state.count += 1
+  return {
+    text,
+    closes,
+    head: headOf(segment),
+    nextHead: headOf(segment + 1),
+    path: `${folderOf(segment)}${encodeURIComponent(host)}/${state.boot}-${state.count}`,
+    deletes: old.map(([it]) => folderOf(it)),
+    applied() {
+      for (const [it] of old) state.closed.delete(it)
+      if (closes) close(state, segment)
+      else if (state.open.segment === segment) state.open.bytes += lengthOf({ text })
+    },
+    segmentClosed: () => close(state, segment),
+  }
+}
+
+function adopt(state: ChangelogState, items: readonly LogItem[]): string | undefined {
+  const heads = items.flatMap(({ path }) => segmentOfHead(path) ?? []).sort((a, b) => a - b)
+  const newest = heads.at(-1) ?? 1
+  state.newest = newest
+  if (heads.length === 0) return headOf(1)
+  const entries = items.filter(({ path }) => isEntryOf(newest, path))
+  state.position = { segment: newest, entry: newestOf(entries) }
+  const next = entries.map((item) => read(item)?.next).find((it) => it !== undefined)
+  for (const it of state.closed.keys()) if (!heads.includes(it) || it === newest) state.closed.delete(it)
+  state.open = { segment: newest, bytes: 0 }
+  for (const it of heads.slice(0, -1)) close(state, it)
+  return next === undefined ? undefined : headOf(next)
+}
+
+function follow(state: ChangelogState, items: readonly LogItem[], segment: number, upTo: number): LogAnswer {
+  const before: Partial<ChangelogState['watched']> = state.watched.segment === segment ? state.watched : {}
+  const entries = items.filter(({ path }) => isEntryOf(segment, path))
+  const paths = entries.map(({ path }) => path)
+  const head = items.find(({ path }) => path === headOf(segment))
+  if (head === undefined) return { gap: `segment ${segment} of the log is gone` }
+  state.watched = { segment, paths, head: head.index }
+  if (before.head !== undefined && before.head !== head.index)
+    return { gap: `segment ${segment} of the log was replaced` }
+  const present = new Set(paths)
+  const missing = before.paths?.find((path) => !present.has(path))
+  if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by hand` }
+  const all = entries.map((item) => ({ item, entry: read(item) }))
+  const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
+  if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
+  const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
+  const next = closing?.next
+  state.position = next === undefined ? { segment, entry: newestOf(entries) } : { segment: next }
+  if (next !== undefined) {
+    close(state, segment)
+    // One transaction has closed this segment and created the head of the next one.
+    state.watched = { segment: next, paths: [], head: closing?.index }
+  } else if (state.open.segment === segment)
+    state.open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
+  const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
+  fresh.sort((a, b) => a.index - b.index)
+  return { entries: fresh, top: fresh.at(-1)?.index ?? upTo, next: next ?? segment }
+}
+
+function close(state: ChangelogState, segment: number): void {
+  if (!state.closed.has(segment)) state.closed.set(segment, state.options.now())
+  if (state.open.segment <= segment) state.open = { segment: segment + 1, bytes: 0 }
 }
 
 function folderOf(segment: number): string {
