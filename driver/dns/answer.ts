@@ -1,15 +1,16 @@
 /**
- * From a message to its answer: our names first, the machine's resolvers for all else.
+ * From a message to its answer: our names first, the machine's resolvers for all other names.
  *
- * Several addresses of one name come in another order each time. Whoever is not of this host is refused: this is no
- * resolver for the network.
+ * Several addresses of one name come in another order each time. A client that is not on this host is refused: the
+ * server is no resolver for the underlay.
  */
 import type { Resource } from 'dns-packet'
+import { defined } from '../core/defined.ts'
 import type { Forwarder, Transport } from './forward.ts'
 import { lookup, type View } from './lookup.ts'
-import { encodeReply, failure, rcodeOf, readMessage } from './message.ts'
+import { encodeReply, failure, type Query, rcodeOf, readMessage } from './message.ts'
 
-/** What somebody may see, by the address that he asks from; undefined: nothing at all. */
+/** What the client with this address may see; undefined: nothing, the client is refused. */
 export type ViewOf = (address: string) => Promise<View | undefined>
 
 export interface Responder {
@@ -21,11 +22,11 @@ export interface Responder {
 export interface DnsCounts {
   /** From our own names. */
   answered: number
-  /** With what the machine's resolvers said. */
+  /** With the answer of the machine's resolvers. */
   forwarded: number
-  /** Strangers, and what cannot be read. */
+  /** Clients of other machines, and messages that cannot be read. */
   refused: number
-  /** Nobody could be asked, or nobody answered. */
+  /** No resolver answered, or the machine has no resolver. */
   failed: number
 }
 
@@ -34,51 +35,16 @@ const rememberedNames = 4096
 
 export function createResponder({ viewOf, forwarder }: { viewOf: ViewOf; forwarder: Forwarder }): Responder {
   const counts: DnsCounts = { answered: 0, forwarded: 0, refused: 0, failed: 0 }
-  const turns = new Map<string, number>()
+  const rotate = createRotation()
   let inFlight = 0
 
-  const rotate = (name: string, records: Resource[]): Resource[] => {
-    if (records.length < 2) return records
-    if (turns.size > rememberedNames) turns.clear()
-    const turn = (turns.get(name) ?? -1) + 1
-    turns.set(name, turn)
-    const first = turn % records.length
-    return [...records.slice(first), ...records.slice(0, first)]
-  }
-  const count = (what: keyof DnsCounts, bytes: Buffer): Buffer => {
-    counts[what] += 1
-    return bytes
-  }
-  const elsewhere = async (bytes: Buffer, over: Transport): Promise<Buffer> => {
-    const answer = await forwarder.ask(bytes, over)
-    return answer === undefined ? count('failed', failure(bytes, 'SERVFAIL')) : count('forwarded', answer)
-  }
-  const answer = async (bytes: Buffer, from: string, over: Transport): Promise<Buffer | undefined> => {
+  const answer = async (bytes: Buffer, from: string, over: Transport): Promise<Counted | undefined> => {
     const read = readMessage(bytes)
     if (read.kind === 'nothing') return undefined
-    if (read.kind === 'bad') return count('refused', read.reply)
-    const { query } = read
+    if (read.kind === 'bad') return { count: 'refused', bytes: read.reply }
     const view = await viewOf(from)
-    if (view === undefined) return count('refused', failure(bytes, 'REFUSED'))
-    if (query.question.class !== 'IN') return elsewhere(bytes, over)
-    const found = lookup(view, query.name, query.type, query.question.name)
-    const own = (rcode: 'NOERROR' | 'NXDOMAIN', answers: Resource[], authority?: Resource): Buffer =>
-      count('answered', encodeReply(query, { rcode, answers, ...(authority && { authority }) }, over))
-    switch (found.kind) {
-      case 'records':
-        return own('NOERROR', rotate(query.name, found.records))
-      case 'empty':
-        return own('NOERROR', [], found.authority)
-      case 'denied':
-        return own('NXDOMAIN', [], found.authority)
-      case 'unsure': {
-        const other = await forwarder.ask(bytes, over)
-        const exists = other !== undefined && rcodeOf(other) === 0
-        return exists ? count('forwarded', other) : own('NXDOMAIN', [], found.authority)
-      }
-      case 'foreign':
-        return elsewhere(bytes, over)
-    }
+    if (view === undefined) return { count: 'refused', bytes: failure(bytes, 'REFUSED') }
+    return reply({ bytes, query: read.query, view, over, forwarder, rotate })
   }
   return {
     counts: () => counts,
@@ -86,13 +52,76 @@ export function createResponder({ viewOf, forwarder }: { viewOf: ViewOf; forward
       if (inFlight >= maxInFlight) return undefined
       inFlight += 1
       try {
-        return await answer(bytes, from, over)
+        const found = await answer(bytes, from, over)
+        if (found !== undefined) counts[found.count] += 1
+        return found?.bytes
       } catch {
-        // A defect of ours, or the engine could not be asked who this is: the asker must not wait for it.
-        return bytes.length < 12 ? undefined : count('failed', failure(bytes, 'SERVFAIL'))
+        // A defect of ours, or the engine did not say whose address this is: the client must not wait for an answer.
+        if (bytes.length < 12) return undefined
+        counts.failed += 1
+        return failure(bytes, 'SERVFAIL')
       } finally {
         inFlight -= 1
       }
     },
+  }
+}
+
+interface Counted {
+  count: keyof DnsCounts
+  bytes: Buffer
+}
+
+interface Question {
+  /** The whole message, for the resolvers. */
+  bytes: Buffer
+  query: Query
+  view: View
+  over: Transport
+  forwarder: Forwarder
+  rotate: Rotate
+}
+
+async function reply({ bytes, query, view, over, forwarder, rotate }: Question): Promise<Counted> {
+  const elsewhere = async (): Promise<Counted> => {
+    const other = await forwarder.ask(bytes, over)
+    if (other === undefined) return { count: 'failed', bytes: failure(bytes, 'SERVFAIL') }
+    return { count: 'forwarded', bytes: other }
+  }
+  const own = (rcode: 'NOERROR' | 'NXDOMAIN', answers: Resource[], authority?: Resource): Counted => ({
+    count: 'answered',
+    bytes: encodeReply(query, defined({ rcode, answers, authority }), over),
+  })
+  if (query.question.class !== 'IN') return elsewhere()
+  const found = lookup(view, query.name, query.type, query.question.name)
+  switch (found.kind) {
+    case 'records':
+      return own('NOERROR', rotate(query.name, found.records))
+    case 'empty':
+      return own('NOERROR', [], found.authority)
+    case 'denied':
+      return own('NXDOMAIN', [], found.authority)
+    case 'unsure': {
+      const other = await forwarder.ask(bytes, over)
+      const exists = other !== undefined && rcodeOf(other) === 0
+      return exists ? { count: 'forwarded', bytes: other } : own('NXDOMAIN', [], found.authority)
+    }
+    case 'foreign':
+      return elsewhere()
+  }
+}
+
+type Rotate = (name: string, records: Resource[]) => Resource[]
+
+/** With each call for a name its next record comes first. */
+function createRotation(): Rotate {
+  const turns = new Map<string, number>()
+  return (name, records) => {
+    if (records.length < 2) return records
+    if (turns.size > rememberedNames) turns.clear()
+    const turn = (turns.get(name) ?? -1) + 1
+    turns.set(name, turn)
+    const first = turn % records.length
+    return [...records.slice(first), ...records.slice(0, first)]
   }
 }

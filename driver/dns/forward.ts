@@ -1,9 +1,10 @@
 /**
- * Asks the machine's resolvers what is not ours, with the asker's own bytes, one resolver after the other.
+ * Forwards a client's query to the machine's resolvers, one resolver after the other. The bytes of the query stay the
+ * same, but for its id.
  *
- * Each question goes out from a socket of its own with an id of its own, so that an answer cannot be guessed. The same
- * question is asked once for all who wait for it: should a resolver ask us in turn, it waits for itself until the
- * bound, and nothing is multiplied.
+ * Each query leaves from a socket of its own with a random id, so that an answer cannot be guessed. Equal queries share
+ * one forwarded query. So a resolver that forwards to us in turn cannot multiply a query: its query waits for its own
+ * answer until the timeout.
  */
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -13,7 +14,7 @@ import { framed, frames } from './frames.ts'
 import { isResponse, rcodeOf } from './message.ts'
 
 export interface Forwarder {
-  /** Undefined when nobody has answered, or there is nobody to ask. */
+  /** Undefined without an answer of any resolver, or when too many queries are under way. */
   ask(query: Buffer, over: Transport): Promise<Buffer | undefined>
 }
 
@@ -22,7 +23,7 @@ export type Transport = 'udp' | 'tcp'
 export interface ForwarderOptions {
   resolvers(): readonly Ip[]
   port?: number
-  /** For one resolver. With three of them it is still over before the engine's DNS gives up, after 4 s. */
+  /** For one resolver. Three resolvers take less than the 4 s after which the engine's DNS gives up. */
   timeoutMs?: number
   maxInFlight?: number
 }
@@ -79,7 +80,7 @@ function overUdp(query: Buffer, { address, port, timeoutMs }: Target): Promise<B
     socket.on('message', (bytes) => {
       if (isAnswerTo(query, bytes)) once(bytes)
     })
-    // Connected: the kernel drops what comes from elsewhere, and tells when nobody listens.
+    // Of a connected socket, the kernel drops packets from other addresses, and reports a closed port as an error.
     socket.connect(port, address, () => {
       if (!once.isOver()) socket.send(query)
     })
@@ -122,7 +123,7 @@ function onlyOnce(done: (answer?: Buffer) => void): Once {
   return Object.assign(once, { isOver: () => over })
 }
 
-/** Id and question are those that were asked; the name may come back in another case. */
+/** Compares id and question. The name may come back in another case. */
 function isAnswerTo(query: Buffer, answer: Buffer): boolean {
   if (answer.length < 12 || !isResponse(answer) || answer.readUInt16BE(0) !== query.readUInt16BE(0))
     return false
@@ -137,7 +138,7 @@ function endOfQuestion(query: Buffer): number {
   return at + 5
 }
 
-/** SERVFAIL and REFUSED: the next one may know better. */
+/** SERVFAIL and REFUSED: the next resolver may have an answer. */
 function isFailure(answer: Buffer): boolean {
   return [2, 5].includes(rcodeOf(answer))
 }

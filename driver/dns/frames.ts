@@ -1,8 +1,8 @@
 /**
- * DNS messages on a stream: each behind its length in two bytes (RFC 1035 §4.2.2).
+ * DNS messages on a stream: the length in two bytes, then the message (RFC 1035 §4.2.2).
  */
 
-/** Takes whatever chunks come and calls back with each whole message. Holds one message at most, 64 KiB. */
+/** Takes chunks of any size, and calls back with each whole message. Buffers one message at most, 64 KiB. */
 export function frames(onMessage: (bytes: Buffer) => void): (chunk: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0)
   return (chunk) => {

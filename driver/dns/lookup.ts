@@ -1,9 +1,9 @@
 /**
- * What the zones that an asker may see say to a question. Pure.
+ * Answers a question from the zones that the client may see. Pure.
  *
- * A network's name is no domain that anybody has delegated to us: a network may be called `dev`. So a name below it
- * that does not exist here is `unsure`, and whoever has resolvers asks them before he denies it, as the engine's own
- * DNS does. Addresses of a network's pool are ours alone.
+ * A network's name is not a domain that was delegated to us: a network may be called `dev`. So a name below it that
+ * does not exist here is `unsure`: the caller asks the machine's resolvers before it answers NXDOMAIN, as the engine's
+ * own DNS does. The addresses of a network's pools are ours alone.
  */
 import type { Resource } from 'dns-packet'
 import { canonicalIp, isIp, parseCidr, parseIp } from '../core/addresses.ts'
@@ -12,19 +12,21 @@ import type { Ip } from '../core/records.ts'
 
 export type Found =
   | { kind: 'records'; records: Resource[] }
-  /** The name exists, without such records. */
+  /** The name exists, without records of this type. */
   | { kind: 'empty'; authority: Resource }
+  /** An address of ours without a name. */
   | { kind: 'denied'; authority: Resource }
+  /** A name below a network's name that does not exist here. */
   | { kind: 'unsure'; authority: Resource }
   | { kind: 'foreign' }
 
 export interface View {
   zones: readonly Zone[]
-  /** The asker is on no network in particular: a name that several networks have is not for him to use alone. */
+  /** For a client that is on no network of ours: a name that several networks have is not found without its network. */
   onlyUnambiguous: boolean
 }
 
-/** Seconds. A container's address may be another one's soon. */
+/** Seconds. Another container may get the address soon. */
 const ttl = 5
 const negativeTtl = 1
 
@@ -53,7 +55,7 @@ function forward({ zones, onlyUnambiguous }: View, name: string, type: string, a
   return records.length === 0 ? { kind: 'empty', authority: soa(first.zone) } : { kind: 'records', records }
 }
 
-/** Pools do not overlap, so one zone at most knows. */
+/** Pools do not overlap, so at most one zone has the address. */
 function backward({ zones }: View, ip: Ip, type: string, asked: string): Found {
   const zone = zones.find(({ pools }) => pools.some((pool) => isIn(ip, pool)))
   if (zone === undefined) return { kind: 'foreign' }
@@ -64,14 +66,12 @@ function backward({ zones }: View, ip: Ip, type: string, asked: string): Found {
 }
 
 function soa({ network }: Zone): Resource {
-  const data = {
-    ...{ mname: network, rname: `hostmaster.${network}`, serial: 1 },
-    ...{ refresh: 3600, retry: 600, expire: 86_400, minimum: negativeTtl },
-  }
+  const timers = { refresh: 3600, retry: 600, expire: 86_400, minimum: negativeTtl }
+  const data = { mname: network, rname: `hostmaster.${network}`, serial: 1, ...timers }
   return { name: network, type: 'SOA', ttl: negativeTtl, data }
 }
 
-/** `2.0.21.172.in-addr.arpa` → 172.21.0.2, the like for IPv6 (RFC 3596 §2.5). */
+/** `2.0.21.172.in-addr.arpa` → 172.21.0.2; also for IPv6 (RFC 3596 §2.5). Undefined for other names. */
 export function addressOfReverse(name: string): Ip | undefined {
   const v4 = /^((?:\d{1,3}\.){4})in-addr\.arpa$/.exec(name)?.[1]
   if (v4 !== undefined) return canonical(v4.split('.').slice(0, 4).reverse().join('.'))
@@ -86,6 +86,7 @@ function canonical(text: string): Ip | undefined {
 }
 
 function isIn(ip: Ip, pool: string): boolean {
-  const [address, { family, first, last }] = [parseIp(ip), parseCidr(pool)]
+  const address = parseIp(ip)
+  const { family, first, last } = parseCidr(pool)
   return address.family === family && address.value >= first && address.value <= last
 }

@@ -1,14 +1,14 @@
 /**
- * DNS messages: what was asked, and an answer to it (RFC 1035 §4, EDNS: RFC 6891).
+ * DNS messages: reads a query, and encodes the reply (RFC 1035 §4, EDNS: RFC 6891).
  *
- * Any bytes may come. What is no query gets no answer at all, so that two servers can never keep each other busy; a
- * query that cannot be read gets FORMERR.
+ * A message may be any bytes. A message that is not a query gets no answer, so that two servers cannot answer each
+ * other forever. A query that cannot be read gets FORMERR.
  */
 import dnsPacket, { type Opt, type Packet, type Question, type Resource } from 'dns-packet'
 
 export interface Query {
   id: number
-  /** As it was asked; whoever asks compares it byte by byte. */
+  /** As in the query: the client compares the reply's question with it byte by byte. */
   question: Question
   /** In lower case, without the last dot. */
   name: string
@@ -23,7 +23,7 @@ export type Read = { kind: 'query'; query: Query } | { kind: 'bad'; reply: Buffe
 export interface Reply {
   rcode: 'NOERROR' | 'NXDOMAIN'
   answers: Resource[]
-  /** Beside an empty answer: the network that says so, with how long that holds. */
+  /** Stands beside an empty answer: the SOA of the network, with the TTL of the empty answer. */
   authority?: Resource
 }
 
@@ -33,7 +33,7 @@ const authoritative = 1 << 10
 const truncated = 1 << 9
 const recursionDesired = 1 << 8
 const recursionAvailable = 1 << 7
-/** Passes everywhere in one piece (DNS flag day 2020). */
+/** A packet of this size is not fragmented on common paths (DNS flag day 2020). */
 const ownPayloadBytes = 1232
 const plainPayloadBytes = 512
 
@@ -46,7 +46,7 @@ export function readMessage(bytes: Buffer): Read {
     if (question === undefined || packet.questions.length > 1) return malformed(bytes)
     return { kind: 'query', query: queryOf(packet, question) }
   } catch {
-    // The package throws for whatever it cannot read.
+    // The package throws for bytes that it cannot read.
     return malformed(bytes)
   }
 }
@@ -71,7 +71,7 @@ export function rcodeOf(bytes: Buffer): number {
   return (bytes[3] ?? 0) & 15
 }
 
-/** Whoever wrote the query reads his own words again, with the code. */
+/** Echoes the query with QR set and the given RCODE. */
 export function failure(query: Buffer, rcode: keyof typeof rcodes): Buffer {
   const reply = Buffer.from(query)
   reply[2] = ((query[2] ?? 0) & 0x79) | 0x80
@@ -85,7 +85,7 @@ function malformed(bytes: Buffer): Read {
   return { kind: 'bad', reply }
 }
 
-/** What does not fit over UDP is left out and marked, so that the asker comes again over TCP. */
+/** Over UDP, leaves out the records that do not fit and sets TC, so that the client asks again over TCP. */
 export function encodeReply(query: Query, reply: Reply, over: 'udp' | 'tcp'): Buffer {
   const limit = over === 'tcp' ? 65_535 : payloadFor(query)
   let answers = reply.answers

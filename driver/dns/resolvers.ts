@@ -1,11 +1,11 @@
 /**
- * The machine's own resolvers, as /etc/resolv.conf names them at this moment (resolv.conf(5)).
+ * The machine's own resolvers, from the present /etc/resolv.conf (resolv.conf(5)).
  */
 import { readFileSync, statSync } from 'node:fs'
 import { isIp } from '../core/addresses.ts'
 import type { Ip } from '../core/records.ts'
 
-/** Looks at the file at most once a second. A file that is not there names nobody. */
+/** Looks at the file at most once a second. No resolvers while the file is missing. */
 export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
   let known: readonly Ip[] = []
   let stamp: number | undefined
@@ -21,7 +21,7 @@ export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
   }
 }
 
-/** At most three, as everybody does; never ourselves. */
+/** At most three, as in glibc (MAXNS); never our own address. */
 export function resolversIn(text: string, own: Ip): Ip[] {
   const named = [...text.matchAll(/^nameserver[ \t]+([^\s#;]+)/gm)].map(([, ip]) => ip ?? '')
   return [...new Set(named)].filter((ip) => isIp(ip) && ip !== own).slice(0, 3)

@@ -1,6 +1,6 @@
 /**
- * The responder on an address of this host, over UDP and TCP. The address may be taken or not there yet: it is tried
- * again, since a driver without DNS is better than none.
+ * Serves the responder on an address of this host, over UDP and TCP. While the address is taken or missing, the server
+ * tries again and the driver works without DNS.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ export interface DnsStatus extends DnsCounts {
 
 export interface DnsServerOptions {
   address: Ip
-  /** Default 53; 0 takes any, `status` tells which. */
+  /** Default 53. With 0 the kernel chooses the port; `status` has it. */
   port?: number
   responder: Responder
   log: Log
@@ -79,7 +79,7 @@ interface Sockets {
   close(): Promise<void>
 }
 
-/** Both or none. */
+/** Opens both sockets, or throws and leaves none open. */
 async function openSockets(address: Ip, port: number, responder: Responder): Promise<Sockets> {
   const connections = new Set<Socket>()
   const tcp = createServer((connection) => {
@@ -110,7 +110,7 @@ async function openUdp(address: Ip, port: number, responder: Responder): Promise
   const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4')
   udp.on('message', async (bytes, { address: from, port: back }) => {
     const reply = await responder.answer(bytes, from, 'udp')
-    // The socket may be closed by now, or the asker's address be gone: he asks again.
+    // The socket may be closed by now, or the client's address be gone. The client asks again.
     if (reply !== undefined) sendQuietly(udp, reply, back, from)
   })
   udp.bind({ address, port, exclusive: true })
@@ -123,7 +123,7 @@ function sendQuietly(udp: UdpSocket, reply: Buffer, port: number, address: strin
   try {
     udp.send(reply, port, address, () => undefined)
   } catch {
-    // It was closed while the answer was looked for.
+    // The socket was closed during the lookup.
   }
 }
 

@@ -11,6 +11,4 @@ export const longFunctionsNotYet: readonly string[] = [
   'startDriver',
   'createHostsFiles',
   'startNames',
-  // surface
-  'createResponder',
 ]
