@@ -2,6 +2,7 @@
  * What makes machines. All that comes after it (provisioning, scenarios, exec) is the same over ssh.
  */
 import type { Work } from '../cli/progress.ts'
+import type { Programs } from '../images/programs.ts'
 import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import type { Connection } from '../ssh/connection.ts'
@@ -29,6 +30,7 @@ export interface BackendOptions {
   secure: boolean
   /** File of an inventory; for ssh. */
   inventory: string
+  programs: Programs
 }
 
 export interface Backend {
@@ -45,6 +47,8 @@ export interface Backend {
   boot(host: LabHost): Promise<void>
   /** The Docker engine that was asked for on the host: `28`; undefined when none was. */
   engineOf(host: LabHost): string | undefined
+  /** Programs of --engine-from and --consul-from. */
+  readonly programs: Programs
   /** Records that the lab is complete; `stays` when it outlives this process. */
   complete(stays: boolean): void
   /** Removes what this process made. Machines that were there before stay. */

@@ -5,8 +5,8 @@ import type { Backend, BackendName, BackendOptions } from './backend.ts'
 
 const open: Record<BackendName, (options: BackendOptions) => Promise<Backend>> = {
   nspawn: async (options) => (await import('./nspawn/backend.ts')).nspawnBackend(options),
-  vagrant: async ({ lab }) => (await import('./vagrant/backend.ts')).vagrantBackend(lab),
-  ssh: async ({ lab, inventory }) => (await import('./ssh/backend.ts')).sshBackend(lab, inventory),
+  vagrant: async (options) => (await import('./vagrant/backend.ts')).vagrantBackend(options),
+  ssh: async (options) => (await import('./ssh/backend.ts')).sshBackend(options),
 }
 
 export function openBackend(name: BackendName, options: BackendOptions): Promise<Backend> {

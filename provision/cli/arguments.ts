@@ -2,10 +2,14 @@
  * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and the choice of
  * a lab by flags, or by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
  */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Backend, type BackendName, backends } from '../backends/backend.ts'
 import { openBackend } from '../backends/registry.ts'
-import { defaultLab, hostNamed, type Lab } from '../lab/definition.ts'
+import { checkedPrograms } from '../images/programs.ts'
+import { defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
 import { LabError, unknown } from '../process/errors.ts'
 
 export const labOptions = {
@@ -14,6 +18,11 @@ export const labOptions = {
   inventory: { type: 'string' },
   engine: { type: 'string', multiple: true },
   secure: { type: 'boolean' },
+  'lab-file': { type: 'string' },
+  hosts: { type: 'string' },
+  consul: { type: 'string' },
+  'engine-from': { type: 'string' },
+  'consul-from': { type: 'string' },
 } as const
 
 export interface LabChoice {
@@ -32,6 +41,11 @@ interface Values {
   inventory?: string | undefined
   engine?: string[] | undefined
   secure?: boolean | undefined
+  'lab-file'?: string | undefined
+  hosts?: string | undefined
+  consul?: string | undefined
+  'engine-from'?: string | undefined
+  'consul-from'?: string | undefined
 }
 
 type OptionTable = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>
@@ -58,35 +72,93 @@ export async function chooseLab(
 ): Promise<LabChoice> {
   const backend = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
   refuseForeign(values, backend)
-  const lab = defaultLab()
+  const asked = askedLab(values, environment)
   const inventory =
     backend === 'ssh' ? inventoryNamed(values.inventory ?? environment.MULTIHOST_INVENTORY) : ''
   const name =
     backend === 'nspawn' ? labNamed(values.lab ?? (environment.MULTIHOST_LAB || defaultName)) : backend
+  const { engine, engines } = engineChoice(asked.lab, values.engine ?? [])
+  const variables = variablesFor(backend, { name, inventory, asked, engine })
+  if (backend === 'vagrant') Object.assign(process.env, variables) // the Vagrantfile reads them
+  const programs = await checkedPrograms({ engine: values['engine-from'], consul: values['consul-from'] })
   const opened = await openBackend(backend, {
+    ...asked,
     name,
-    lab,
-    explicit: false,
-    ...engineChoice(lab, values.engine ?? []),
+    engine: engine ?? (backend === 'nspawn' ? undefined : environment.MULTIHOST_ENGINE || undefined),
+    engines,
+    programs,
     secure: values.secure ?? false,
     inventory,
   })
+  const file = variables.MULTIHOST_LAB_FILE
   const flags: Record<BackendName, string> = {
     nspawn: name === 'main' ? '' : ` --lab ${name}`,
     vagrant: ' --backend vagrant',
     ssh: ` --backend ssh --inventory ${inventory}`,
   }
-  const variables: Record<BackendName, Record<string, string>> = {
-    nspawn: { MULTIHOST_LAB: name },
-    vagrant: {},
-    ssh: { MULTIHOST_INVENTORY: inventory },
+  const listed = file === undefined ? '' : ` --lab-file ${file}`
+  return { lab: name, backend: opened, flags: `${flags[backend]}${listed}`, environment: variables }
+}
+
+interface AskedLab {
+  lab: Lab
+  /** The hosts were chosen by a flag or a variable. */
+  explicit: boolean
+}
+
+/** `--hosts` and `--consul`, or `--lab-file`, or MULTIHOST_LAB_FILE, or provision/lab.json. */
+function askedLab(values: Values, environment: Record<string, string | undefined>): AskedLab {
+  const counted = values.hosts !== undefined || values.consul !== undefined
+  const named = values['lab-file']
+  if (counted && named !== undefined) {
+    throw new LabError('--lab-file names every host, and --hosts and --consul count them', {
+      hint: 'give one of both',
+    })
   }
-  return {
-    lab: name,
-    backend: opened,
-    flags: flags[backend],
-    environment: { MULTIHOST_BACKEND: backend, ...variables[backend] },
+  if (counted) {
+    const lab = generateLab(
+      wholeNumber('hosts', values.hosts ?? '2'),
+      wholeNumber('consul', values.consul ?? '1'),
+    )
+    return { lab, explicit: true }
   }
+  const file = named ?? (environment.MULTIHOST_LAB_FILE || undefined)
+  return file === undefined
+    ? { lab: defaultLab(), explicit: false }
+    : { lab: readLab(resolve(file)), explicit: true }
+}
+
+function wholeNumber(flag: string, text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new LabError(`--${flag} ${text}: not a whole number`)
+}
+
+/**
+ * What chooses the lab in a child process. A lab of nspawn hosts has a record of its list; for other machines a child
+ * reads the list from a file.
+ */
+function variablesFor(
+  backend: BackendName,
+  of: { name: string; inventory: string; asked: AskedLab; engine: string | undefined },
+): Record<string, string> {
+  const listed = () => (of.asked.explicit ? { MULTIHOST_LAB_FILE: fileOf(of.asked.lab) } : {})
+  const variables: Record<BackendName, () => Record<string, string>> = {
+    nspawn: () => ({ MULTIHOST_LAB: of.name }),
+    vagrant: () => ({ ...listed(), ...(of.engine === undefined ? {} : { MULTIHOST_ENGINE: of.engine }) }),
+    ssh: () => ({ ...listed(), MULTIHOST_INVENTORY: of.inventory }),
+  }
+  return { MULTIHOST_BACKEND: backend, ...variables[backend]() }
+}
+
+/** The file that the lab was read from; a generated list is written into one. */
+function fileOf(lab: Lab): string {
+  if (!lab.source.startsWith('--')) return lab.source
+  const file = fileURLToPath(
+    new URL(`../../dist/lab${lab.source.replaceAll(/[^\w]+/g, '-')}.json`, import.meta.url),
+  )
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `${JSON.stringify({ network: lab.network, hosts: lab.hosts }, null, 2)}\n`)
+  return file
 }
 
 function inventoryNamed(file: string | undefined): string {
@@ -107,11 +179,11 @@ function labNamed(lab: string): string {
   throw new LabError(`"${lab}" cannot name a lab: up to 16 lower-case letters and digits, a letter first`)
 }
 
-const belongsTo = { lab: 'nspawn', engine: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const
+const belongsTo = { lab: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const
 
 /** An ignored flag would be a mistake: another lab would be used than the one meant. */
 function refuseForeign(values: Values, backend: BackendName): void {
-  for (const flag of ['lab', 'engine', 'secure', 'inventory'] as const) {
+  for (const flag of ['lab', 'secure', 'inventory'] as const) {
     if (values[flag] === undefined || belongsTo[flag] === backend) continue
     throw new LabError(`--${flag} is for --backend ${belongsTo[flag]}, and this is ${backend}`)
   }

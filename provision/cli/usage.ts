@@ -1,8 +1,12 @@
 /** What `npm run lab -- help` prints. */
 export const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
 
-  up [--engine 20.10|26|28] [--engine HOST=…] [--secure] [--timings]
-                             bring the lab up, or what is missing of it; --secure: Consul with ACLs and TLS
+  up [--hosts N] [--consul 1|3|5] [--lab-file FILE] [--engine VERSION] [--engine HOST=VERSION] [--engine-from DIR]
+     [--consul-from FILE] [--secure] [--timings]
+                             bring the lab up, or what is missing of it
+    --hosts, --consul        so many Docker hosts and Consul servers; --lab-file: a list of hosts (docs/lab.md)
+    --engine                 Docker Engine 20.10, 26 or 28; --engine-from: the programs in this folder
+    --consul-from            this program of Consul; --secure: Consul with ACLs and TLS
   down                       take the lab down
   status                     hosts, addresses, engines, Consul
   provision [HOST…]          run the provisioning steps again

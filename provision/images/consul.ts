@@ -1,5 +1,5 @@
 /**
- * Consul's program from Debian 11, the last release that packages it, unpacked into the cache: for tests without a lab.
+ * Consul's program in the cache: for the nspawn lab's Consul servers, and for tests without a lab.
  *
  * apt fetches and verifies the package with a configuration of its own: this machine's apt does not change.
  */
@@ -7,49 +7,48 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LabError } from '../process/errors.ts'
+import { checkInterrupted } from '../process/interruption.ts'
 import { run } from '../process/run.ts'
 import { cached, cacheRoot } from './cache.ts'
+import { type ConsulSource, consulSources, firstOf } from './consul-sources.ts'
 import { debianMirror } from './mirror.ts'
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
-/** Path of the binary; fetched at the first call. */
+/** Path of the program; fetched at the first call. */
 export async function consulBinary(): Promise<string> {
   const folder = join(cacheRoot, 'consul')
   await cached(folder, async (part) => {
-    const work = mkdtempSync(join(tmpdir(), 'multihost-consul-'))
-    try {
-      const apt = await aptFor(work)
-      await run('apt-get', [...apt, 'update', '-q'])
-      await run('sh', [
-        '-c',
-        'cd "$1" && shift && exec apt-get "$@"',
-        'sh',
-        work,
-        ...apt,
-        'download',
-        '-q',
-        'consul',
-      ])
-      const deb = readdirSync(work).find((name) => name.startsWith('consul_') && name.endsWith('.deb'))
-      if (deb === undefined) throw new LabError('apt-get download brought no package of consul')
-      mkdirSync(part)
-      await run('dpkg-deb', ['-x', join(work, deb), part])
-    } finally {
-      rmSync(work, { recursive: true, force: true })
-    }
+    const sources = consulSources(await debianMirror())
+    await firstOf(sources, (source) => unpack(source, part))
   })
   return join(folder, 'usr/bin/consul')
 }
 
-/** Options that make apt use the given folder alone, with bullseye as its only source. */
-async function aptFor(work: string): Promise<string[]> {
+async function unpack(source: ConsulSource, to: string): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'multihost-consul-'))
+  try {
+    const apt = await aptFor(source, work)
+    await run('apt-get', [...apt, 'update', '-q', '--error-on=any'])
+    const download = ['apt-get', ...apt, 'download', '-q', 'consul']
+    await run('sh', ['-c', 'cd "$1" && shift && exec "$@"', 'sh', work, ...download])
+    const deb = readdirSync(work).find((name) => name.startsWith('consul_') && name.endsWith('.deb'))
+    if (deb === undefined) throw new LabError('apt-get download brought no package of consul')
+    mkdirSync(to, { recursive: true })
+    await run('dpkg-deb', ['-x', join(work, deb), to])
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+    checkInterrupted()
+  }
+}
+
+/** Options that make apt use the folder alone, with this source as its only one. */
+async function aptFor({ site, suite, key }: ConsulSource, work: string): Promise<string[]> {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'etc'])
     mkdirSync(join(work, folder), { recursive: true })
-  writeFileSync(
-    join(work, 'etc/sources.list'),
-    `deb [signed-by=${keyring}] ${await debianMirror()} bullseye main\n`,
-  )
+  const signedBy = key === undefined ? keyring : join(work, 'key.asc')
+  if (key !== undefined) await run('/usr/lib/apt/apt-helper', ['download-file', key, signedBy])
+  writeFileSync(join(work, 'etc/sources.list'), `deb [signed-by=${signedBy}] ${site} ${suite} main\n`)
   writeFileSync(join(work, 'status'), '')
   const options = {
     'Dir::Etc::SourceList': join(work, 'etc/sources.list'),

@@ -18,7 +18,7 @@ const masked =
   `apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
   fstrim.timer console-getty.service systemd-networkd.service ldconfig.service`.split(/\s+/)
 /** Units that the provisioning steps enable. */
-const disabled = ['docker.service', 'docker.socket', 'containerd.service', 'consul.service']
+const disabled = ['docker.service', 'docker.socket', 'containerd.service']
 const enabled = ['ssh.service', 'lab-writable.service', 'lab-ssh.socket']
 const ownedByRoot = ['etc/sudoers.d', 'etc/ssh/sshd_config.d', 'etc/systemd/system'].map(
   (path) => `"$1"/${path}`,
@@ -76,7 +76,7 @@ function rootFor(version: string): Root {
       ...driverPackages,
       ...packages,
     ],
-    pins: [{ release: 'bullseye', packages: ['consul'] }, ...(pin ? [pin] : [])],
+    pins: pin ? [pin] : [],
     customize: [
       `chmod 0440 "$1"/etc/sudoers.d/vagrant; chown -R 0:0 ${ownedByRoot.join(' ')}`,
       'chroot "$1" useradd --create-home --shell /bin/bash --groups sudo vagrant',

@@ -67,7 +67,8 @@ async function provision(
       open.push(connection)
     }
     const target = () => {
-      if (connection) return { lab: backend.lab, host, connection, secrets, engine: backend.engineOf(host) }
+      const { lab, programs } = backend
+      if (connection) return { lab, host, connection, secrets, programs, engine: backend.engineOf(host) }
       throw new Error(`${host.name} has no connection yet`)
     }
     const steps = provisioning(host, target, (title) => changed.push(title))

@@ -31,6 +31,7 @@ async function main(): Promise<number> {
       host: box,
       connection,
       engine: process.env.MULTIHOST_ENGINE || undefined,
+      programs: {},
     })
     console.log(
       `${step.title}: ${did ? 'changed' : 'ok'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,

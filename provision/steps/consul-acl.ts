@@ -6,6 +6,7 @@
  * curl reads it from /root/.curlrc, and so do the scenarios, which look into the store there.
  */
 import { readFileSync } from 'node:fs'
+import { hostsOfRole } from '../lab/definition.ts'
 import type { Step, StepContext } from './step.ts'
 import { succeeds, until, writeFiles } from './step.ts'
 
@@ -16,8 +17,9 @@ const policy = 'multihost-driver'
 export const consulAcl: Step = {
   title: "consul's tokens",
   async holds(context) {
-    const { secrets } = context
-    if (secrets === undefined) return true
+    const { secrets, lab, host } = context
+    const first = hostsOfRole(lab, 'consul')[0]
+    if (secrets === undefined || first?.name !== host.name) return true // the servers share their tokens
     const tokens = Object.keys(secrets.tokens).map(
       (host) => `grep -q '"Description":"multihost on ${host}"' <<< "$listed"`,
     )
@@ -27,14 +29,20 @@ export const consulAcl: Step = {
     )
   },
   async apply(context) {
-    const { $, secrets, host } = context
+    const { $, secrets, lab } = context
     await until(context, `curl -s ${api}/acl/replication | grep -q Enabled`, 'Consul does not answer')
     await $`[ -f ${management} ] || (umask 077; curl -sf -X PUT ${api}/acl/bootstrap | jq -r '"header = \\"X-Consul-Token: " + .SecretID + "\\""' > ${management})`
     const rules = readFileSync(new URL('./templates/consul-policy.hcl', import.meta.url), 'utf8')
     const id = (
       await $`curl -sf ${api}/acl/policies | jq -r ${`.[] | select(.Name == "${policy}").ID`}`
     ).stdout.trim()
-    const wanted = { Name: policy, Rules: rules.replaceAll('consul-server', host.name) }
+    const wanted = {
+      Name: policy,
+      Rules: rulesFor(
+        rules,
+        hostsOfRole(lab, 'consul').map(({ name }) => name),
+      ),
+    }
     await put(context, id === '' ? 'acl/policy' : `acl/policy/${id}`, wanted)
     const known = (await $`curl -sf ${api}/acl/tokens | jq -r '.[].Description'`).stdout.split('\n')
     for (const [name, token] of Object.entries(secrets?.tokens ?? {})) {
@@ -43,6 +51,13 @@ export const consulAcl: Step = {
       await put(context, 'acl/token', { SecretID: token, Description, Policies: [{ Name: policy }] })
     }
   },
+}
+
+/** A session belongs to the server that was asked for it, so the policy allows them on all servers. */
+function rulesFor(text: string, servers: readonly string[]): string {
+  return text.replace(/session "consul-server" (\{[^}]*\})/, (_, block) =>
+    servers.map((name) => `session "${name}" ${block}`).join('\n'),
+  )
 }
 
 async function put(context: StepContext, path: string, body: object): Promise<void> {

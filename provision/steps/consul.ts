@@ -1,10 +1,13 @@
 /**
- * Consul as a server on the consul host, with its UI, on loopback and the lab's network only.
- *
- * The package is HashiCorp's where their repository answers, else the last that Debian had (1.8.7, Debian 11).
+ * Consul as a server on each consul host, with its UI, on loopback and the lab's network only. Several servers elect a
+ * leader among them.
  */
-
-import { useRelease } from './release.ts'
+import { readFileSync } from 'node:fs'
+import { consulSources, firstOf } from '../images/consul-sources.ts'
+import { debianSite, indexTargets } from '../images/pins.ts'
+import { hostsOfRole } from '../lab/definition.ts'
+import { LabError } from '../process/errors.ts'
+import { publicMirror } from './release.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -23,13 +26,14 @@ const [certificate, key] = ['/etc/consul.d/consul.pem', '/etc/consul.d/consul.ke
 const leader = `curl -sf --max-time 1 http://127.0.0.1:8500/v1/status/leader | grep -q :`
 
 export const consulPackage: Step = {
-  title: 'consul',
-  holds: (context) => succeeds(context, `[ -x ${binary} ]`),
+  title: 'consul: its program',
+  holds: async (context) =>
+    (await filesHold(context, program(context))) && succeeds(context, `[ -x ${binary} ]`),
   async apply(context) {
-    const { $ } = context
-    if (!(await useHashicorp(context)))
-      await useRelease(context, { release: 'bullseye', packages: ['consul'] })
-    await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends consul`
+    const files = program(context)
+    if (files.length === 0) return installPackage(context)
+    await writeFiles(context, files)
+    await context.$`systemctl try-restart consul > /dev/null 2>&1 || true`
   },
 }
 
@@ -47,20 +51,44 @@ export const consul: Step = {
   },
 }
 
-/** True when HashiCorp's repository is a source of the host's apt now. One suite serves all releases of Debian. */
-async function useHashicorp({ $ }: StepContext): Promise<boolean> {
-  const [site, key] = ['https://apt.releases.hashicorp.com', '/usr/share/keyrings/hashicorp.asc']
-  if ((await $`curl -fsS --max-time 10 -o ${key} ${site}/gpg`.nothrow()).exitCode !== 0) return false
-  await $`echo ${`deb [signed-by=${key}] ${site} bookworm main`} > /etc/apt/sources.list.d/hashicorp.list`
-  await $`apt-get update -q`
-  return true
+/** The program of --consul-from. */
+function program({ programs }: StepContext): RemoteFile[] {
+  if (programs.consul === undefined) return []
+  return [{ path: binary, content: readFileSync(programs.consul), mode: '0755' }]
 }
 
-function files({ host, secrets }: StepContext): RemoteFile[] {
+async function installPackage(context: StepContext): Promise<void> {
+  const { $, host } = context
+  const mirror = debianSite((await $`apt-get ${indexTargets}`).stdout) ?? publicMirror
+  const list = '/etc/apt/sources.list.d/consul.list'
+  await firstOf(
+    consulSources(mirror),
+    async ({ site, suite, key }) => {
+      const keyring = '/usr/share/keyrings/consul.asc'
+      if (key) await $`curl -fsS --max-time 10 -o ${keyring} ${key}`
+      const options = `[check-valid-until=no${key ? ` signed-by=${keyring}` : ''}]`
+      await $`echo ${`deb ${options} ${site} ${suite} main`} > ${list}`
+      const updated = await $`apt-get update -q --error-on=any`.nothrow()
+      const installed =
+        updated.exitCode === 0 &&
+        (await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends consul`.nothrow())
+          .exitCode === 0
+      await $`rm -f ${list}`
+      if (!installed) throw new LabError(updated.stderr.trim().split('\n')[0] ?? 'not there')
+    },
+    `${host.name}: `,
+  )
+}
+
+function files({ lab, host, secrets }: StepContext): RemoteFile[] {
+  const servers = hostsOfRole(lab, 'consul')
+  const others = servers.filter(({ name }) => name !== host.name).map(({ address }) => address)
   const secured = secrets === undefined ? {} : { secured: { certificate, key } }
   const values = {
     name: host.name,
     address: host.address,
+    servers: servers.length,
+    others: JSON.stringify(others),
     binary,
     config: configPath,
     user: 'consul',

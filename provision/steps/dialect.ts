@@ -5,6 +5,7 @@
  */
 import { wrapperText } from '../../driver/dialect/docker-wrapper.ts'
 import { LabError } from '../process/errors.ts'
+import { engineFolder } from './engine-programs.ts'
 import { filesHold, type RemoteFile, type Step, type StepContext, succeeds, writeFiles } from './step.ts'
 
 const wrapper = '/usr/local/bin/docker'
@@ -34,7 +35,7 @@ export const user: Step = {
 
 async function files({ $ }: StepContext): Promise<RemoteFile[]> {
   const real = (
-    await $`PATH=/usr/bin:/usr/sbin:/bin:/usr/local/sbin command -v docker`.nothrow()
+    await $`PATH=${engineFolder}:/usr/bin:/usr/sbin:/bin:/usr/local/sbin command -v docker`.nothrow()
   ).stdout.trim()
   return [{ path: wrapper, content: wrapperText(real === '' ? {} : { docker: real }), mode: '0755' }]
 }

@@ -10,6 +10,7 @@ import { dialect, user } from './dialect.ts'
 import { docker, engineOptions } from './docker.ts'
 import { driver, driverFiles, driverSecrets, node } from './driver.ts'
 import { engine } from './engine.ts'
+import { enginePrograms, engineVersion } from './engine-programs.ts'
 import { type Step, type Target, take } from './step.ts'
 
 const stepsFor: Record<Role, readonly Step[]> = {
@@ -24,7 +25,9 @@ const stepsFor: Record<Role, readonly Step[]> = {
     driverSecrets,
     driver,
     engine,
+    enginePrograms,
     docker,
+    engineVersion,
     dialect,
     user,
     containerImage,

@@ -5,6 +5,7 @@
  * does not hold after it was applied is an error.
  */
 import { createHash } from 'node:crypto'
+import type { Programs } from '../images/programs.ts'
 import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import { LabError } from '../process/errors.ts'
@@ -22,6 +23,8 @@ export interface Target {
   secrets?: Secrets | undefined
   /** Version of the Docker engine that was asked for: `28`. */
   engine?: string | undefined
+  /** Programs of --engine-from and --consul-from. */
+  programs: Programs
 }
 
 export interface StepContext extends Omit<Target, 'connection'> {

@@ -12,6 +12,7 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { consulBinary } from '../../provision/images/consul.ts'
 import { defaultEngine, engineOf } from '../../provision/images/engines.ts'
 import { mmdebstrap, type Root } from '../../provision/images/mmdebstrap.ts'
 import { driverPackages, hostCommands, systemPackages } from '../../provision/images/packages.ts'
@@ -62,13 +63,12 @@ async function makeRoot(to: string, work: string, publicKey: string): Promise<vo
     'ln -sf ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf',
     'rm -f "$1"/etc/ssh/ssh_host_* && : > "$1"/etc/machine-id && echo trixie > "$1"/etc/hostname',
     'printf "127.0.0.1 localhost\\n127.0.1.1 trixie\\n" > "$1"/etc/hosts', // sudo looks its host's name up
-    'chroot "$1" systemctl -q disable consul',
+    `cp ${await consulBinary()} "$1"/usr/bin/consul`,
     `echo "LABEL=${rootLabel} / ext4 errors=remount-ro 0 1" > "$1"/etc/fstab`,
   ].map((command) => command.replace('OVERLAY', overlay))
   const root: Root = {
     suite: 'trixie',
     packages,
-    pins: [{ release: 'bullseye', packages: ['consul'] }],
     customize,
     withDocs: true,
   }

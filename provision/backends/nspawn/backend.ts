@@ -3,8 +3,10 @@
  */
 import { existsSync } from 'node:fs'
 import type { Work } from '../../cli/progress.ts'
+import { consulBinary } from '../../images/consul.ts'
 import { defaultEngine, engineOf } from '../../images/engines.ts'
 import { buildImages, imagePaths } from '../../images/host-image.ts'
+import type { Programs } from '../../images/programs.ts'
 import { install, nspawnNeeds } from '../../images/this-machine.ts'
 import { type Lab, type LabHost, namesOf } from '../../lab/definition.ts'
 import { secretsIn } from '../../lab/secrets.ts'
@@ -54,6 +56,9 @@ export function nspawnBackend(options: BackendOptions): Backend {
     prepare: () => preparation(session),
     boot: (host) => boot(session, host),
     engineOf: (host) => engineFor(session, host.name),
+    get programs() {
+      return programsOf(session)
+    },
     complete(stays) {
       const { owner, ...record } = existing(name)
       writeRecord({ ...record, complete: true, ...(stays || !owner ? {} : { owner }) })
@@ -98,6 +103,10 @@ function engineFor({ name, asked }: Session, host: string): string {
   return record ? engineIn(record, host) : (asked.engines[host] ?? asked.engine ?? defaultEngine)
 }
 
+function programsOf({ name, asked }: Session): Programs {
+  return readRecord(name)?.programs ?? asked.programs
+}
+
 /** A lab that was made secure stays so. */
 function isSecure({ name, secure }: Session): boolean {
   return secure || existsSync(labPaths(name).secrets)
@@ -130,6 +139,7 @@ function preparation(session: Session): Work[] {
       parts: [
         { title: 'Debian roots and container image', run: () => buildImages(engines()) },
         { title: 'Docker data', run: dockerData },
+        { title: 'Consul', run: async () => void (await consulProgram(session)) },
       ],
     },
     { title: 'network', run: () => makeNetwork(session.name, labOf(session)) },
@@ -145,7 +155,12 @@ async function boot(session: Session, host: LabHost): Promise<void> {
   if (state === 'broken' || existsSync(labPaths(name).host(host.name).disks))
     await removeMachine(name, host.name)
   const image = imagePaths(engineFor(session, host.name))
-  await bootMachine({ name, lab }, host.name, image, labKeys(name, namesOf(lab)))
+  const files = host.role === 'consul' ? { 'usr/bin/consul': await consulProgram(session) } : {}
+  await bootMachine({ name, lab }, host.name, { ...image, files }, labKeys(name, namesOf(lab)))
+}
+
+async function consulProgram(session: Session): Promise<string> {
+  return programsOf(session).consul ?? (await consulBinary())
 }
 
 async function down(name: string): Promise<boolean> {

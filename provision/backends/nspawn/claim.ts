@@ -2,6 +2,7 @@
  * Claiming a lab: who may make, use or remove it, and that what is up is what was asked for.
  */
 import { defaultEngine } from '../../images/engines.ts'
+import type { Programs } from '../../images/programs.ts'
 import { differences, type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import {
@@ -22,6 +23,7 @@ export interface Asked {
   explicit: boolean
   engine?: string | undefined
   engines: Readonly<Record<string, string>>
+  programs: Programs
 }
 
 /**
@@ -36,12 +38,14 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
   if (record?.complete && ownership(record) !== 'dead') {
     refuseOtherHosts(record, asked)
     refuseOtherEngines(record, asked)
+    refuseOtherPrograms(record, asked)
     writeRecord({ ...record, ...mine })
     return 'joined'
   }
   if (record) await removeLab(name)
-  const { lab: definition, engine = defaultEngine, engines } = asked
-  if (createRecord({ lab: name, engine, engines, definition, complete: false, ...mine })) return 'made'
+  const { lab: definition, engine = defaultEngine, engines, programs } = asked
+  if (createRecord({ lab: name, engine, engines, definition, programs, complete: false, ...mine }))
+    return 'made'
   throw inUse(name, 'another process')
 }
 
@@ -85,6 +89,16 @@ function refuseOtherEngines(record: LabRecord, asked: Asked): void {
     `lab ${record.lab} is up with engine ${engineIn(record, first)} on ${differs.join(', ')}, not ${engineAsked(first)}`,
     { hint: `take it down first: npm run lab -- down${flag(record.lab)}` },
   )
+}
+
+function refuseOtherPrograms({ lab, programs }: LabRecord, asked: Asked): void {
+  for (const kind of ['engine', 'consul'] as const) {
+    const [have, want] = [programs?.[kind], asked.programs[kind]]
+    if (want === undefined || want === have) continue
+    throw new LabError(`lab ${lab} is up with --${kind}-from ${have ?? 'nothing'}, not ${want}`, {
+      hint: `take it down first: npm run lab -- down${flag(lab)}`,
+    })
+  }
 }
 
 function inUse(name: string, by: string): LabError {

@@ -19,7 +19,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Image } from '../../images/host-image.ts'
 import { hostsFileLines, type Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
@@ -37,7 +37,7 @@ const bootDeadlineMs = 30_000
 export async function bootMachine(
   of: { name: string; lab: Lab },
   name: string,
-  image: Image,
+  image: Image & { files?: Readonly<Record<string, string>> },
   keys: LabKeys,
 ): Promise<void> {
   const paths = labPaths(of.name).host(name)
@@ -46,6 +46,7 @@ export async function bootMachine(
   for (const folder of [paths.root, paths.shared, upper, work, docker, containerd])
     mkdirSync(folder, { recursive: true })
   const layers = `lowerdir=${image.root},upperdir=${upper},workdir=${work}`
+  for (const [path, from] of Object.entries(image.files ?? {})) await placeFile(from, join(upper, path))
   await run('mount', ['-t', 'overlay', 'overlay', '-o', layers, paths.root])
   if (existsSync(image.docker)) await fillDocker(image.docker, docker)
   writeIdentity(paths.root, of.lab, name, keys)
@@ -131,6 +132,12 @@ export async function unmountBelow(folder: string): Promise<void> {
     .map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '))
     .filter((point) => point.startsWith(`${folder}/`))
   for (const point of points.reverse()) await run('umount', [point])
+}
+
+/** Puts a program into the host's own layer: by a hard link where one file system has both. */
+async function placeFile(from: string, to: string): Promise<void> {
+  mkdirSync(dirname(to), { recursive: true })
+  await run('cp', [statSync(from).dev === statSync(dirname(to)).dev ? '-lL' : '-L', from, to])
 }
 
 /** Layers are linked, since Docker never changes them in place; the rest is small and copied. */

@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Programs } from '../../images/programs.ts'
 import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labPaths, runRoot } from './paths.ts'
@@ -27,6 +28,8 @@ export interface LabRecord {
   engines: Readonly<Record<string, string>>
   /** Its hosts. */
   definition: Lab
+  /** Programs of --engine-from and --consul-from. */
+  programs?: Programs
   /** All of the lab was made. */
   complete: boolean
   /** Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told apart. */

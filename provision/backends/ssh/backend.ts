@@ -1,14 +1,14 @@
 /**
  * Machines that exist: an inventory says how each is reached. The lab neither makes nor removes them.
  */
-import { hostsOfRole, type Lab, type LabHost } from '../../lab/definition.ts'
+import { hostsOfRole, type LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { reach } from '../../ssh/reach.ts'
-import type { Backend, MachineState } from '../backend.ts'
+import type { Backend, BackendOptions, MachineState } from '../backend.ts'
 import { readInventory } from './inventory.ts'
 
-export function sshBackend(lab: Lab, file: string): Backend {
+export function sshBackend({ lab, inventory: file, engine, engines, programs }: BackendOptions): Backend {
   const inventory = readInventory(file, lab)
   const entry = (name: string) => {
     const found = inventory[name]
@@ -25,7 +25,8 @@ export function sshBackend(lab: Lab, file: string): Backend {
     outOfBand: lab.hosts.every((host) => entry(host.name).address !== host.address),
     prepare: () => [],
     boot: (host) => checkRoot(host, connectTo),
-    engineOf: () => process.env.MULTIHOST_ENGINE || undefined,
+    engineOf: (host) => engines[host.name] ?? engine,
+    programs,
     complete: () => undefined,
     abandon: async () => undefined,
     async down() {

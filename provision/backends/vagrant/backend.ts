@@ -12,11 +12,11 @@ import { LabError } from '../../process/errors.ts'
 import { uninterrupted } from '../../process/interruption.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { reach } from '../../ssh/reach.ts'
-import type { Backend, MachineState } from '../backend.ts'
+import type { Backend, BackendOptions, MachineState } from '../backend.ts'
 import { accessIn, type Machine, machinesIn, type SshAccess } from './answers.ts'
 import { project, vagrant } from './vagrant.ts'
 
-export function vagrantBackend(lab: Lab): Backend {
+export function vagrantBackend({ lab, engine, engines, programs }: BackendOptions): Backend {
   /** This process made the machines: none existed before. */
   let made = false
   let answers: Promise<Answers> | undefined
@@ -38,7 +38,8 @@ export function vagrantBackend(lab: Lab): Backend {
         },
       },
     ],
-    engineOf: () => process.env.MULTIHOST_ENGINE || undefined,
+    engineOf: (host) => engines[host.name] ?? engine,
+    programs,
     checks: async () => (await import('./doctor.ts')).vagrantChecks(lab),
     boot: async () => undefined, // all were started together
     complete(stays) {

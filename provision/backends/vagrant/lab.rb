@@ -6,7 +6,8 @@ require "json"
 
 module MultihostLab
   ROOT = File.expand_path("../../..", __dir__)
-  LAB = JSON.parse(File.read(File.join(ROOT, "provision/lab.json")))
+  LAB_FILE = ENV["MULTIHOST_LAB_FILE"].to_s.empty? ? "provision/lab.json" : ENV["MULTIHOST_LAB_FILE"]
+  LAB = JSON.parse(File.read(File.expand_path(LAB_FILE, ROOT)))
   # Debian release → provider → box. debian/trixie64 has no VirtualBox variant, so VirtualBox gets Bento's boxes.
   BOXES = JSON.parse(File.read(File.join(__dir__, "boxes.json")))
   # Engine → Debian release, from the one table of engines.

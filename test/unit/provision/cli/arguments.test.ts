@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { chooseLab, labOptions, parse } from '../../../../provision/cli/arguments.ts'
-import { defaultLab, hostNamed, namesOf } from '../../../../provision/lab/definition.ts'
+import { defaultLab, generateLab, hostNamed, namesOf, readLab } from '../../../../provision/lab/definition.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'arguments-'))
 const inventory = join(folder, 'inventory.json')
@@ -70,10 +70,48 @@ test('a flag that the backend would pass over is refused', async () => {
   await expect(chooseLab({ inventory }, 'main', {})).rejects.toThrow(
     '--inventory is for --backend ssh, and this is nspawn',
   )
-  await expect(chooseLab({ backend: 'ssh', inventory, engine: ['28'] }, 'main', {})).rejects.toThrow(
-    '--engine is for --backend nspawn, and this is ssh',
+  await expect(chooseLab({ backend: 'ssh', inventory, secure: true }, 'main', {})).rejects.toThrow(
+    '--secure is for --backend nspawn, and this is ssh',
   )
   await expect(chooseLab({ backend: 'vagrant', lab: 'mine' }, 'main', {})).rejects.toThrow(
     '--lab is for --backend nspawn, and this is vagrant',
   )
+})
+
+test('the hosts are those of a file, or so many as a number says; otherwise those of the walkthrough', async () => {
+  const namesFor = async (values: Parameters<typeof chooseLab>[0], variables: Record<string, string> = {}) =>
+    namesOf((await chooseLab({ lab: 'none', ...values }, 'main', variables)).backend.lab)
+  const file = join(folder, 'lab.json')
+  writeFileSync(file, JSON.stringify(generateLab(1)))
+  expect(await namesFor({})).toEqual(['consul-server', 'net-1', 'net-2'])
+  expect(await namesFor({ hosts: '3' })).toEqual(['consul-server', 'net-1', 'net-2', 'net-3'])
+  expect(await namesFor({ consul: '3' })).toEqual(['consul-1', 'consul-2', 'consul-3', 'net-1', 'net-2'])
+  expect(await namesFor({ 'lab-file': file })).toEqual(['consul-server', 'net-1'])
+  expect(await namesFor({}, { MULTIHOST_LAB_FILE: file })).toEqual(['consul-server', 'net-1'])
+})
+
+test.each([
+  [{ hosts: '0' }, '--hosts 0: a whole number from 1 to 200'],
+  [{ hosts: '5000' }, '--hosts 5000: a whole number from 1 to 200'],
+  [{ hosts: 'many' }, '--hosts many: not a whole number'],
+  [{ consul: '2' }, '--consul 2: 1, 3 or 5'],
+  [{ hosts: '3', 'lab-file': 'x' }, '--lab-file names every host, and --hosts and --consul count them'],
+  [{ 'engine-from': '/usr/bin' }, '--engine-from /usr/bin: there is no dockerd in this folder'],
+  [{ 'consul-from': '/nowhere' }, '--consul-from /nowhere: there is no such file'],
+  [{ 'consul-from': '/usr/bin/env' }, '--consul-from /usr/bin/env: this program is not Consul'],
+  [{ 'consul-from': '/etc/hostname' }, '--consul-from /etc/hostname: not a Linux program'],
+])('hosts and programs that are refused: %j', async (values, message) => {
+  await expect(chooseLab(values, 'main', {})).rejects.toThrow(message)
+})
+
+test('a child process of other machines reads the list of hosts from a file', async () => {
+  const file = join(folder, 'three.json')
+  const lab = generateLab(3)
+  writeFileSync(
+    file,
+    JSON.stringify({ hosts: Object.fromEntries(namesOf(lab).map((name) => [name, { address: 'a' }])) }),
+  )
+  const { environment, flags } = await chooseLab({ backend: 'ssh', inventory: file, hosts: '3' }, 'main', {})
+  expect(readLab(environment.MULTIHOST_LAB_FILE ?? '').hosts).toEqual(lab.hosts)
+  expect(flags).toContain(` --lab-file ${environment.MULTIHOST_LAB_FILE}`)
 })

@@ -7,6 +7,7 @@ import { parseInventory, readInventory } from '../../../../../provision/backends
 import { defaultLab } from '../../../../../provision/lab/definition.ts'
 
 const lab = defaultLab()
+const options = { name: 'ssh', lab, explicit: false, engines: {}, programs: {}, secure: false }
 const folder = mkdtempSync(join(tmpdir(), 'inventory-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -68,7 +69,7 @@ test('the hosts are reached out of band only where none is reached by its addres
   const can = (name: string, others: Record<string, unknown>) => {
     const file = join(folder, name)
     writeFileSync(file, inventory(undefined, others))
-    return sshBackend(lab, file).outOfBand
+    return sshBackend({ ...options, inventory: file }).outOfBand
   }
   expect(can('apart.json', {})).toBe(true)
   expect(can('across.json', { 'net-1': { address: '192.168.33.11' } })).toBe(false)

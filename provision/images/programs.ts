@@ -1,0 +1,75 @@
+/**
+ * Programs that a user brings for the hosts: an engine's (`--engine-from DIR`, as in Docker's static archive) and Consul's
+ * (`--consul-from FILE`). They are checked before anything is made.
+ */
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { LabError } from '../process/errors.ts'
+import { run } from '../process/run.ts'
+
+export interface Programs {
+  /** Folder of an engine's programs. */
+  engine?: string | undefined
+  /** Consul's program. */
+  consul?: string | undefined
+}
+
+/** What is missing in the folder comes from the host's own engine. */
+const enginePrograms = [
+  ...['dockerd', 'docker', 'docker-proxy', 'docker-init'],
+  ...['containerd', 'containerd-shim-runc-v2', 'runc'],
+]
+
+/** Absolute paths of the given folder and file; throws for programs that cannot be used. */
+export async function checkedPrograms({ engine, consul }: Programs): Promise<Programs> {
+  if (engine !== undefined) checkEngine(engine)
+  if (consul !== undefined) await checkConsul(consul)
+  return {
+    engine: engine === undefined ? undefined : resolve(engine),
+    consul: consul === undefined ? undefined : resolve(consul),
+  }
+}
+
+/** Those of the engine's programs that the folder has: name → path. */
+export function engineProgramsIn(folder: string): Record<string, string> {
+  const paths = enginePrograms.map((name) => [name, join(folder, name)] as const)
+  return Object.fromEntries(paths.filter(([, path]) => existsSync(path)))
+}
+
+function checkEngine(folder: string): void {
+  const programs = engineProgramsIn(folder)
+  if (programs.dockerd === undefined) {
+    throw new LabError(`--engine-from ${folder}: there is no dockerd in this folder`, {
+      hint: `a folder as in Docker's static archive, with ${enginePrograms.join(', ')}`,
+    })
+  }
+  for (const path of Object.values(programs)) checkProgram(path, '--engine-from')
+}
+
+async function checkConsul(file: string): Promise<void> {
+  if (!existsSync(file)) throw new LabError(`--consul-from ${file}: there is no such file`)
+  checkProgram(file, '--consul-from')
+  const version = await run(resolve(file), ['version']).catch(() => '')
+  if (/^Consul v/.test(version)) return
+  throw new LabError(
+    `--consul-from ${file}: this program is not Consul; "consul version" must print "Consul v…"`,
+  )
+}
+
+/** Number of a processor in an ELF header, by Node's name of it. Source: elf(5), e_machine. */
+const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183 }
+
+/** Throws unless the file is a Linux program for the processor. */
+export function checkProgram(path: string, flag: string, arch: string = process.arch): void {
+  const header = Buffer.alloc(20)
+  if (!statSync(path).isFile()) throw new LabError(`${flag} ${path}: not a file`)
+  const file = openSync(path, 'r')
+  readSync(file, header, 0, 20, 0)
+  closeSync(file)
+  if (header.toString('latin1', 0, 4) !== '\x7fELF')
+    throw new LabError(`${flag} ${path}: not a Linux program (no ELF header)`)
+  const machine = header.readUInt16LE(18)
+  if (machine === machines[arch]) return
+  const name = Object.keys(machines).find((each) => machines[each] === machine) ?? `ELF machine ${machine}`
+  throw new LabError(`${flag} ${path}: a program for ${name}, and the hosts are ${arch}`)
+}

@@ -1,0 +1,62 @@
+/**
+ * An engine's own programs (`--engine-from`) in a folder of their own, before the distribution's in the units' PATH. What
+ * the folder does not have comes from the distribution's packages.
+ */
+import { readFileSync } from 'node:fs'
+import { checkVersion } from '../images/engines.ts'
+import { engineProgramsIn } from '../images/programs.ts'
+import { filesHold, type RemoteFile, type Step, type StepContext, writeFiles } from './step.ts'
+
+export const engineFolder = '/opt/multihost-engine'
+const path = `${engineFolder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`
+
+export const enginePrograms: Step = {
+  title: 'docker engine: programs of --engine-from',
+  holds: async (context) => filesHold(context, files(context)),
+  async apply(context) {
+    await context.$`systemctl stop docker docker.socket containerd`
+    await writeFiles(context, files(context))
+    await context.$`systemctl daemon-reload`
+  },
+}
+
+/** After the engine was started: what runs is what was asked for. */
+export const engineVersion: Step = {
+  title: 'docker engine: version',
+  async holds({ $, host, engine, programs }) {
+    const wanted = programs.engine ? await given($) : engine
+    const server = await $`docker version --format '{{.Server.Version}}'`
+    if (wanted !== undefined) checkVersion(wanted, `version ${server.stdout.trim()}`, host.name)
+    return true
+  },
+  apply: async () => undefined,
+}
+
+async function given($: StepContext['$']): Promise<string | undefined> {
+  const { stdout } = await $`${engineFolder}/dockerd --version`
+  return /version ([\w.+~-]+)/.exec(stdout)?.[1]
+}
+
+function files({ programs }: StepContext): RemoteFile[] {
+  if (programs.engine === undefined) return []
+  const found = Object.entries(engineProgramsIn(programs.engine))
+  const has = (name: string) => found.some(([each]) => each === name)
+  const options = '-H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS'
+  return [
+    ...found.map(([name, file]) => ({
+      path: `${engineFolder}/${name}`,
+      content: readFileSync(file),
+      mode: '0755',
+    })),
+    dropIn('docker', `${engineFolder}/dockerd ${options}`),
+    dropIn('containerd', `${has('containerd') ? engineFolder : '/usr/bin'}/containerd`),
+  ]
+}
+
+/** Sorted behind docker.ts's drop-in, so that this ExecStart counts. */
+function dropIn(unit: string, command: string): RemoteFile {
+  return {
+    path: `/etc/systemd/system/${unit}.service.d/zz-multihost-engine.conf`,
+    content: `[Service]\nEnvironment=PATH=${path}\nExecStart=\nExecStart=${command}\n`,
+  }
+}

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { checkedPrograms, checkProgram, engineProgramsIn } from '../../../../provision/images/programs.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'programs-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** The first bytes of a program for the processor. */
+const program = (name: string, machine: number) => {
+  const header = Buffer.alloc(64)
+  header.write('\x7fELF', 'latin1')
+  header.writeUInt16LE(machine, 18)
+  writeFileSync(join(folder, name), header)
+  return join(folder, name)
+}
+
+test('a program is for the processor of the hosts', () => {
+  const path = program('one', 183)
+  checkProgram(path, '--consul-from', 'arm64')
+  expect(() => checkProgram(path, '--consul-from', 'x64')).toThrow(
+    `--consul-from ${path}: a program for arm64, and the hosts are x64`,
+  )
+  expect(() => checkProgram(program('two', 8), '--engine-from', 'x64')).toThrow('a program for ELF machine 8')
+})
+
+test('an engine folder needs dockerd; what else it has is taken, and other files are ignored', async () => {
+  await expect(checkedPrograms({ engine: folder })).rejects.toThrow('there is no dockerd in this folder')
+  const own = process.arch === 'arm64' ? 183 : 62
+  for (const name of ['dockerd', 'runc', 'ctr']) program(name, own)
+  expect(Object.keys(engineProgramsIn(folder))).toEqual(['dockerd', 'runc'])
+  expect(await checkedPrograms({ engine: folder })).toEqual({ engine: folder, consul: undefined })
+  program('containerd', own === 62 ? 183 : 62)
+  await expect(checkedPrograms({ engine: folder })).rejects.toThrow('--engine-from')
+})
