@@ -5,7 +5,7 @@ export const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant
      [--consul-from FILE] [--secure] [--timings]
                              bring the lab up, or what is missing of it
     --hosts, --consul        so many Docker hosts and Consul servers; --lab-file: a list of hosts (docs/lab.md)
-    --engine                 Docker Engine 20.10, 26 or 28; --engine-from: the programs in this folder
+    --engine                 Docker Engine 20.10, 26, 28, or 29 on virtual machines and by ssh; --engine-from: the programs in this folder
     --consul-from            this program of Consul; --secure: Consul with ACLs and TLS
   down                       take the lab down
   status                     hosts, addresses, engines, Consul

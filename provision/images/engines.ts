@@ -15,6 +15,8 @@ export interface Engine {
   packages: readonly string[]
   /** Packages that come from another release. */
   pin?: Pin
+  /** Address of the repository that has the packages, where it is not Debian's. */
+  repository?: string
 }
 
 const table: { default: string; engines: Engine[] } = JSON.parse(

@@ -188,6 +188,7 @@ export const rooms: readonly Room[] = [
     imports: [
       'provision/process',
       'provision/lab',
+      'provision/images',
       'provision/cli/progress.ts',
       'provision/backends/**',
       'driver/cli/table.ts',

@@ -43,7 +43,7 @@ interface Session {
 
 export function nspawnBackend(options: BackendOptions): Backend {
   const { name } = options
-  for (const each of [options.engine, ...Object.values(options.engines)]) if (each) engineOf(each)
+  for (const each of [options.engine, ...Object.values(options.engines)]) checkReachable(each)
   const session: Session = { name, asked: options, secure: options.secure }
   const keys = () => labKeys(name, namesOf(labOf(session)))
   return {
@@ -91,6 +91,17 @@ export function nspawnBackend(options: BackendOptions): Backend {
       on: (host) => startMachine(name, host.name, keys()),
     },
   }
+}
+
+/** Images are built from Debian's mirror alone. */
+function checkReachable(engine: string | undefined): void {
+  if (engine === undefined || engineOf(engine).repository === undefined) return
+  throw new LabError(
+    `engine ${engine} is in no Debian release, and nspawn hosts are built from Debian's mirror`,
+    {
+      hint: '--engine-from DIR takes its programs from a folder; --backend vagrant and ssh install its packages',
+    },
+  )
 }
 
 /** The hosts of the lab that is up. */

@@ -25,11 +25,17 @@ test('an unknown backend names the allowed ones', async () => {
 
 test('an unknown engine names the allowed ones', async () => {
   await expect(chooseLab({ engine: ['19'] }, 'main', {})).rejects.toThrow(
-    'unknown engine "19": allowed are 20.10, 26, 28',
+    'unknown engine "19": allowed are 20.10, 26, 28, 29',
   )
   await expect(chooseLab({ engine: ['net-1=27'] }, 'main', {})).rejects.toThrow(
-    'unknown engine "27": allowed are 20.10, 26, 28',
+    'unknown engine "27": allowed are 20.10, 26, 28, 29',
   )
+})
+
+test('an engine that Debian does not have is refused where hosts are built from Debian', async () => {
+  await expect(chooseLab({ engine: ['29'] }, 'main', {})).rejects.toThrow('engine 29 is in no Debian release')
+  const { backend } = await chooseLab({ backend: 'ssh', inventory, engine: ['29'] }, 'main', {})
+  expect(backend.engineOf(hostNamed(backend.lab, 'net-1'))).toBe('29')
 })
 
 test('an unknown host names the allowed ones', async () => {

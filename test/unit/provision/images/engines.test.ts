@@ -3,7 +3,7 @@ import { checkVersion, defaultEngine, engineOf } from '../../../../provision/ima
 
 test('the default engine is in the table, and an unknown one names those that are', () => {
   expect(engineOf(defaultEngine).version).toBe(defaultEngine)
-  expect(() => engineOf('19')).toThrow('unknown engine "19": allowed are 20.10, 26, 28')
+  expect(() => engineOf('19')).toThrow('unknown engine "19": allowed are 20.10, 26, 28, 29')
 })
 
 test('the version that was asked for is a prefix of the one that dockerd prints', () => {

@@ -96,7 +96,7 @@ describe.skipIf(!existsSync('/usr/bin/vagrant'))('the Vagrantfile', () => {
   })
 
   test.each([
-    [{ MULTIHOST_ENGINE: '27' }, 'MULTIHOST_ENGINE=27: allowed are 20.10, 26, 28'],
+    [{ MULTIHOST_ENGINE: '27' }, 'MULTIHOST_ENGINE=27: allowed are 20.10, 26, 28, 29'],
     [
       { MULTIHOST_BOX: 'virtualbx=one' },
       'MULTIHOST_BOX=virtualbx=one: "virtualbx=one" is neither BOX nor PROVIDER=BOX with a provider of docker,',
