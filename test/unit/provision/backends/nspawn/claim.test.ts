@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import type { Asked } from '../../../../../provision/backends/nspawn/claim.ts'
+import { generateLab, parseLab } from '../../../../../provision/lab/definition.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'claim-'))
+let module: typeof import('../../../../../provision/backends/nspawn/claim.ts')
+let records: typeof import('../../../../../provision/backends/nspawn/record.ts')
+
+beforeAll(async () => {
+  vi.stubEnv('MULTIHOST_LAB_RUN', folder)
+  vi.resetModules() // the folder is read when the module is loaded
+  module = await import('../../../../../provision/backends/nspawn/claim.ts')
+  records = await import('../../../../../provision/backends/nspawn/record.ts')
+})
+afterAll(() => {
+  vi.unstubAllEnvs()
+  vi.resetModules()
+  rmSync(folder, { recursive: true })
+})
+
+const asked = (more: Partial<Asked> = {}): Asked => ({
+  lab: generateLab(2),
+  explicit: false,
+  engines: {},
+  programs: {},
+  ...more,
+})
+
+/** A lab that is up, made as asked. */
+async function made(name: string, as: Asked): Promise<void> {
+  expect(await module.claim(name, as)).toBe('made')
+  const { owner: _, ...record } = records.existing(name)
+  records.writeRecord({ ...record, complete: true })
+}
+
+test('a lab that is up is joined by who asks for the same, or for nothing', async () => {
+  const as = asked({ lab: generateLab(3), explicit: true, engine: '28' })
+  await made('same', as)
+  expect(await module.claim('same', as)).toBe('joined')
+  expect(await module.claim('same', asked())).toBe('joined')
+  expect(records.existing('same').definition.hosts).toHaveLength(4)
+})
+
+test('another number of hosts is refused, and what differs is said', async () => {
+  await made('number', asked({ lab: generateLab(2), explicit: true }))
+  await expect(module.claim('number', asked({ lab: generateLab(3), explicit: true }))).rejects.toThrow(
+    'lab number is up with other hosts than --hosts 3 --consul 1 says: new: net-3 192.168.33.13 (docker)',
+  )
+})
+
+test('a list that was edited under a lab is refused, also when it is the default one', async () => {
+  const { network, hosts } = generateLab(2)
+  const list = (at: string) => {
+    const edited = hosts.map((host) => (host.name === 'net-2' ? { ...host, address: at } : host))
+    return parseLab(JSON.stringify({ network, hosts: edited }), 'provision/lab.json')
+  }
+  await made('edited', asked({ lab: list('192.168.33.12') }))
+  await expect(module.claim('edited', asked({ lab: list('192.168.33.22') }))).rejects.toThrow(
+    'new: net-2 192.168.33.22 (docker); gone: net-2 192.168.33.12 (docker)',
+  )
+})
+
+test('another engine, and other programs, are refused', async () => {
+  await made('engine', asked({ programs: { engine: '/opt/one' } }))
+  await expect(module.claim('engine', asked({ engine: '28' }))).rejects.toThrow(
+    'lab engine is up with engine 26 on consul-server, net-1, net-2, not 28',
+  )
+  await expect(module.claim('engine', asked({ programs: { engine: '/opt/two' } }))).rejects.toThrow(
+    'lab engine is up with --engine-from /opt/one, not /opt/two',
+  )
+})
