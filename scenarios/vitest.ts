@@ -47,7 +47,8 @@ export async function listScenarios({
   environment,
   pattern,
 }: VitestRun): Promise<Map<string, string[]>> {
-  const child = start(['list', '--json', ...patternArgs(pattern), ...files], environment, 'pipe')
+  // `--json` comes last: vitest would write to a file whose name follows it.
+  const child = start(['list', ...patternArgs(pattern), ...files], environment, 'pipe', ['--json'])
   const output = child.stdout === null ? '' : await text(child.stdout)
   const json = /^\[.*^\]/ms.exec(output)?.[0]
   if (json === undefined) throw new LabError(`vitest could not list the scenarios:\n${output}`)
@@ -59,16 +60,18 @@ export async function listScenarios({
 
 const patternArgs = (pattern: string | undefined): string[] => (pattern === undefined ? [] : ['-t', pattern])
 
-/** In a process group of its own: signals reach vitest through `endVitest` alone. */
-function start(args: readonly string[], environment: Record<string, string>, stdout: 'inherit' | 'pipe') {
-  return spawn(
-    process.execPath,
-    [`${root}node_modules/vitest/vitest.mjs`, ...args, '--project', 'scenarios'],
-    {
-      cwd: root,
-      detached: true,
-      stdio: ['ignore', stdout, 'inherit'],
-      env: { ...process.env, ...environment },
-    },
-  )
+/** In a process group of its own: signals reach vitest through `endVitest` alone. `last`: options at the end of the line. */
+function start(
+  args: readonly string[],
+  environment: Record<string, string>,
+  stdout: 'inherit' | 'pipe',
+  last: readonly string[] = [],
+) {
+  const vitest = `${root}node_modules/vitest/vitest.mjs`
+  return spawn(process.execPath, [vitest, ...args, '--project', 'scenarios', ...last], {
+    cwd: root,
+    detached: true,
+    stdio: ['ignore', stdout, 'inherit'],
+    env: { ...process.env, ...environment },
+  })
 }

@@ -9,11 +9,11 @@ import { scenario } from './scenario.ts'
 // systemd limits the number of starts; the scenarios restart the engine more often.
 const restart = 'systemctl reset-failed docker; systemctl restart docker'
 
-scenario('a container that restarts is reachable again, both ways', async ({ net1, net2 }) => {
-  await using blue = await sharedNetwork([net1, net2], 'blue')
-  await using two = await pair(net1, net2, blue.name)
+scenario('a container that restarts is reachable again, both ways', async ({ hostA, hostB }) => {
+  await using blue = await sharedNetwork([hostA, hostB], 'blue')
+  await using two = await pair(hostA, hostB, blue.name)
   await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
-  await net2.succeed`docker restart -t0 two`
+  await hostB.succeed`docker restart -t0 two`
   const address = await two.b.currentAddress()
   expect(address).not.toBe(two.a.address)
   await two.a.waitUntilSucceeds`ping -c1 -W1 ${address}`
@@ -22,31 +22,31 @@ scenario('a container that restarts is reachable again, both ways', async ({ net
 
 scenario(
   'an engine that restarts comes back with its networks, and its containers can be started again',
-  async ({ net1, net2 }) => {
-    await using blue = await sharedNetwork([net1, net2], 'blue')
-    await using two = await pair(net1, net2, blue.name)
+  async ({ hostA, hostB }) => {
+    await using blue = await sharedNetwork([hostA, hostB], 'blue')
+    await using two = await pair(hostA, hostB, blue.name)
     await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
-    await net2.succeed`sh -c ${restart}`
-    await net2.within(30_000).waitUntilSucceeds`docker start two`
+    await hostB.succeed`sh -c ${restart}`
+    await hostB.within(30_000).waitUntilSucceeds`docker start two`
     await two.a.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${await two.b.currentAddress()}`
     await two.b.succeed`ping -c1 -W1 ${two.a.address}`
   },
 )
 
-scenario('an engine with live-restore that restarts loses no packet', async ({ net1, net2, needs }) => {
+scenario('an engine with live-restore that restarts loses no packet', async ({ hostA, hostB, needs }) => {
   needs('live-restore')
-  await net2.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
+  await hostB.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
   try {
-    await using blue = await sharedNetwork([net1, net2], 'blue')
-    await using two = await pair(net1, net2, blue.name)
+    await using blue = await sharedNetwork([hostA, hostB], 'blue')
+    await using two = await pair(hostA, hostB, blue.name)
     await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
     const lost = await lostWhile(two.a, two.b, async () => {
-      await net2.succeed`sh -c ${restart}`
-      await net2.within(20_000).waitUntilSucceeds`docker version > /dev/null`
+      await hostB.succeed`sh -c ${restart}`
+      await hostB.within(20_000).waitUntilSucceeds`docker version > /dev/null`
     })
     expect(lost).toBe(0)
-    expect(await net2.succeed`docker ps --format ${'{{.Names}}'}`).toContain('two')
+    expect(await hostB.succeed`docker ps --format ${'{{.Names}}'}`).toContain('two')
   } finally {
-    await net2.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`
+    await hostB.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`
   }
 })

@@ -6,8 +6,8 @@ import { scenario as base } from '../kit/scenario.ts'
 
 export const scenario = base.extend<{ clean: undefined }>({
   clean: [
-    async ({ task, net1, net2 }, use) => {
-      if (dirty) await clear([net1, net2])
+    async ({ task, hostA, hostB }, use) => {
+      if (dirty) await clear([hostA, hostB])
       await use(undefined)
       dirty = task.result?.state === 'fail'
     },

@@ -5,18 +5,18 @@ import { expect } from 'vitest'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from './scenario.ts'
 
-scenario('containers on one host ping each other', async ({ net1, net2 }) => {
-  await using blue = await sharedNetwork([net1, net2], 'blue')
-  for (const host of [net1, net2]) {
+scenario('containers on one host ping each other', async ({ hostA, hostB }) => {
+  await using blue = await sharedNetwork([hostA, hostB], 'blue')
+  for (const host of [hostA, hostB]) {
     await using two = await pair(host, host, blue.name)
     await two.a.succeed`ping -c3 -i0.05 -W1 ${two.b.address}`
     await two.b.succeed`ping -c3 -i0.05 -W1 ${two.a.address}`
   }
 })
 
-scenario('containers on two hosts ping each other', async ({ net1, net2 }) => {
-  await using blue = await sharedNetwork([net1, net2], 'blue')
-  await using two = await pair(net1, net2, blue.name)
+scenario('containers on two hosts ping each other', async ({ hostA, hostB }) => {
+  await using blue = await sharedNetwork([hostA, hostB], 'blue')
+  await using two = await pair(hostA, hostB, blue.name)
   await two.b.waitUntilSucceeds`ping -c1 -W1 ${two.a.address}`
   await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
   expect(await two.a.succeed`ping -c5 -i0.05 -W1 ${two.b.address}`).toContain(' 0% packet loss')
@@ -25,20 +25,20 @@ scenario('containers on two hosts ping each other', async ({ net1, net2 }) => {
 
 scenario(
   'the first packet of a container that has just started arrives, ten times out of ten',
-  async ({ net1, net2 }) => {
-    await using blue = await sharedNetwork([net1, net2], 'blue')
-    await using two = await pair(net1, net2, blue.name)
+  async ({ hostA, hostB }) => {
+    await using blue = await sharedNetwork([hostA, hostB], 'blue')
+    await using two = await pair(hostA, hostB, blue.name)
     await two.b.succeed`ping -c1 -W1 ${two.a.address}`
     await two.a.succeed`ping -c1 -W1 ${two.b.address}`
     for (let i = 0; i < 10; i++) {
-      await net2.succeed`docker run --rm --network ${blue.name} debian:13 ping -c1 -W1 ${two.a.address}`
+      await hostB.succeed`docker run --rm --network ${blue.name} debian:13 ping -c1 -W1 ${two.a.address}`
     }
   },
 )
 
-scenario('bulk TCP and UDP pass between hosts', async ({ net1, net2 }) => {
-  await using blue = await sharedNetwork([net1, net2], 'blue')
-  await using two = await pair(net1, net2, blue.name)
+scenario('bulk TCP and UDP pass between hosts', async ({ hostA, hostB }) => {
+  await using blue = await sharedNetwork([hostA, hostB], 'blue')
+  await using two = await pair(hostA, hostB, blue.name)
   const { a, b } = two
   await a.succeed`iperf3 -s -D`
   await b.waitUntilSucceeds`timeout 2 iperf3 -c ${a.address} -n 1M`
@@ -49,38 +49,41 @@ scenario('bulk TCP and UDP pass between hosts', async ({ net1, net2 }) => {
   expect(udp.end.sum.lost_percent).toBeLessThan(1)
 })
 
-scenario('a frame of exactly the MTU passes with DF set, one byte more does not', async ({ net1, net2 }) => {
-  await using blue = await sharedNetwork([net1, net2], 'blue')
-  await using two = await pair(net1, net2, blue.name)
-  const { a, b } = two
-  const mtu = Number(await a.succeed`cat /sys/class/net/eth0/mtu`)
-  await a.waitUntilSucceeds`ping -c1 -W1 -M do -s ${mtu - 28} ${b.address}`
-  await b.succeed`ping -c1 -W1 -M do -s ${mtu - 28} ${a.address}`
-  expect(await a.fail`ping -c1 -W1 -M do -s ${mtu - 27} ${b.address}`).toMatch(/too long|mtu/i)
-})
+scenario(
+  'a frame of exactly the MTU passes with DF set, one byte more does not',
+  async ({ hostA, hostB }) => {
+    await using blue = await sharedNetwork([hostA, hostB], 'blue')
+    await using two = await pair(hostA, hostB, blue.name)
+    const { a, b } = two
+    const mtu = Number(await a.succeed`cat /sys/class/net/eth0/mtu`)
+    await a.waitUntilSucceeds`ping -c1 -W1 -M do -s ${mtu - 28} ${b.address}`
+    await b.succeed`ping -c1 -W1 -M do -s ${mtu - 28} ${a.address}`
+    expect(await a.fail`ping -c1 -W1 -M do -s ${mtu - 27} ${b.address}`).toMatch(/too long|mtu/i)
+  },
+)
 
 scenario(
   'a container reaches the outside, and a published port is reached from outside',
-  async ({ net1, net2, consulServer }) => {
-    await using blue = await sharedNetwork([net1, net2], 'blue')
-    await using server = await net1.run({
+  async ({ hostA, hostB, consulServer }) => {
+    await using blue = await sharedNetwork([hostA, hostB], 'blue')
+    await using server = await hostA.run({
       name: 'server',
       network: blue.name,
       args: ['-p', '8080:5201'],
       command: ['iperf3', '-s'],
     })
     await server.succeed`ping -c1 -W1 ${consulServer.address}`
-    await net2.waitUntilSucceeds`timeout 2 iperf3 -c ${net1.address} -p 8080 -n 1M`
+    await hostB.waitUntilSucceeds`timeout 2 iperf3 -c ${hostA.address} -p 8080 -n 1M`
   },
 )
 
-scenario('IPv6: dual-stack containers reach each other over both', async ({ net1, net2 }) => {
+scenario('IPv6: dual-stack containers reach each other over both', async ({ hostA, hostB }) => {
   const subnets = ['--ipv6', '--subnet', '10.66.0.0/24', '--subnet', 'fd00:66::/64']
-  await using dual = await sharedNetwork([net1, net2], 'dual', subnets)
-  await using two = await pair(net1, net2, dual.name)
+  await using dual = await sharedNetwork([hostA, hostB], 'dual', subnets)
+  await using two = await pair(hostA, hostB, dual.name)
   const { a, b } = two
   const ask = '{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'
-  const six = await net2.succeed`docker inspect -f ${ask} two`
+  const six = await hostB.succeed`docker inspect -f ${ask} two`
   expect(six).toMatch(/^fd00:66::/)
   await a.succeed`ping -c1 -W1 ${b.address}`
   await a.waitUntilSucceeds`ping -6 -c1 -W1 ${six}` // duplicate address detection takes a second

@@ -10,57 +10,57 @@ import { withSteadyPair } from '../kit/steady.ts'
 
 scenario(
   'a network that loses a fifth of the packets: containers start, are reached by name, and have different addresses',
-  async ({ net1, net2, faults }) => {
-    await withSteadyPair(net1, net2, async (a, b) => {
-      await using lossy = await faults.lose(net1, 20, net2)
-      await using here = await net1.run({ name: 'here', network: 'steady' })
-      await using there = await net2.run({ name: 'there', network: 'steady' })
+  async ({ hostA, hostB, faults }) => {
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      await using lossy = await faults.lose(hostA, 20, hostB)
+      await using here = await hostA.run({ name: 'here', network: 'steady' })
+      await using there = await hostB.run({ name: 'there', network: 'steady' })
       for (const to of [b, there]) await here.waitUntilSucceeds`ping -c1 -W1 ${to.name}`
       expect(new Set([a, b, here, there].map(({ address }) => address)).size).toBe(4)
 
       await lossy.heal()
-      await converged([net1, net2], [a, b, here, there])
+      await converged([hostA, hostB], [a, b, here, there])
     })
   },
 )
 
 scenario(
   'a network with a delay of 100 ms: containers start and are reached by name',
-  async ({ net1, net2, consulServer, faults }) => {
-    await withSteadyPair(net1, net2, async (a, b) => {
-      await using slow = await faults.slow(net1, 100, consulServer)
+  async ({ hostA, hostB, consulServer, faults }) => {
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      await using slow = await faults.slow(hostA, 100, consulServer)
       const lost = await lostWhile(a, b, async () => {
-        await using here = await net1.run({ name: 'here', network: 'steady' })
-        await using there = await net2.run({ name: 'there', network: 'steady' })
+        await using here = await hostA.run({ name: 'here', network: 'steady' })
+        await using there = await hostB.run({ name: 'there', network: 'steady' })
         for (const to of [b, there]) await here.waitUntilSucceeds`ping -c1 -W1 ${to.name}`
       })
       expect(lost).toBe(0)
 
       await slow.heal()
-      await converged([net1, net2], [a, b])
+      await converged([hostA, hostB], [a, b])
     })
   },
 )
 
 scenario(
   'a stopped engine: its containers learn the names of new containers on other hosts',
-  async ({ net1, net2, faults }) => {
-    await withSteadyPair(net1, net2, async (a, b) => {
-      const hostsFile = await net1.succeed`docker inspect -f ${'{{.HostsPath}}'} ${a.id}`
-      await using paused = await faults.pause(net1, 'docker')
-      // Pings from net-2, because `docker exec` on net-1 hangs too.
+  async ({ hostA, hostB, faults }) => {
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      const hostsFile = await hostA.succeed`docker inspect -f ${'{{.HostsPath}}'} ${a.id}`
+      await using paused = await faults.pause(hostA, 'docker')
+      // Pings from the other host, because `docker exec` hangs too.
       const lost = await lostWhile(b, a, async () => {
-        await net1.fail`timeout 2 docker ps`
-        await net1.succeed`timeout 5 multihost status > /dev/null`
-        await using there = await net2.run({ name: 'there', network: 'steady' })
+        await hostA.fail`timeout 2 docker ps`
+        await hostA.succeed`timeout 5 multihost status > /dev/null`
+        await using there = await hostB.run({ name: 'there', network: 'steady' })
         await there.succeed`ping -c1 -W1 ${a.address}`
-        await net1.waitUntilSucceeds`grep -q there.steady ${hostsFile}`
+        await hostA.waitUntilSucceeds`grep -q there.steady ${hostsFile}`
       })
       expect(lost).toBe(0)
 
       await paused.heal()
-      await converged([net1, net2], [a, b])
-      await net1.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady debian:13 true`
+      await converged([hostA, hostB], [a, b])
+      await hostA.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady debian:13 true`
     })
   },
 )
@@ -68,18 +68,18 @@ scenario(
 scenario(
   'a Consul that is stopped for a minute: traffic goes on, and containers start again when it continues',
   { timeout: 240_000 },
-  async ({ net1, net2, consulServer, faults }) => {
-    await withSteadyPair(net1, net2, async (a, b) => {
+  async ({ hostA, hostB, consulServer, faults }) => {
+    await withSteadyPair(hostA, hostB, async (a, b) => {
       await using paused = await faults.pause(consulServer, 'consul')
       const lost = await lostWhile(a, b, async () => {
         const minute = 'multihost status --json | jq -e ".store.ageMs > 60000"'
-        for (const host of [net1, net2]) await host.within(90_000).waitUntilSucceeds`sh -c ${minute}`
+        for (const host of [hostA, hostB]) await host.within(90_000).waitUntilSucceeds`sh -c ${minute}`
       })
       expect(lost).toBe(0)
 
       await paused.heal()
-      await converged([net1, net2], [a, b])
-      for (const host of [net1, net2]) {
+      await converged([hostA, hostB], [a, b])
+      for (const host of [hostA, hostB]) {
         await host.within(convergesWithinMs)
           .waitUntilSucceeds`docker run --rm --network steady debian:13 true`
       }

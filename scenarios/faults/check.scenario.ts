@@ -15,13 +15,13 @@ interface Lab {
 }
 
 /** Runs `body` with a container on each host of a network. Checks before and after it that all planes agree. */
-async function withPair(net1: Host, net2: Host, body: (lab: Lab) => Promise<void>): Promise<void> {
-  await using network = await sharedNetwork([net1, net2], 'checked')
-  await using a = await net1.run({ name: 'one', network: 'checked' })
-  await using b = await net2.run({ name: 'two', network: 'checked' })
-  expect(await net1.succeed`multihost check`).toBe('Consul, the kernel and Docker agree on net-1')
+async function withPair(hostA: Host, hostB: Host, body: (lab: Lab) => Promise<void>): Promise<void> {
+  await using network = await sharedNetwork([hostA, hostB], 'checked')
+  await using a = await hostA.run({ name: 'one', network: 'checked' })
+  await using b = await hostB.run({ name: 'two', network: 'checked' })
+  expect(await hostA.succeed`multihost check`).toBe(`Consul, the kernel and Docker agree on ${hostA.name}`)
   await body({ network: network.id, a, b })
-  expect(await net1.succeed`multihost check`).toContain('agree on net-1')
+  expect(await hostA.succeed`multihost check`).toContain(`agree on ${hostA.name}`)
   expect(await a.currentAddress()).toBe(a.address)
   await b.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
   await a.waitUntilSucceeds`ping -c1 -W1 two.checked`
@@ -44,31 +44,31 @@ async function foundAndRepaired(host: Host, object: string): Promise<void> {
 
 scenario(
   'a missing FDB entry and a missing neighbour are found, and restored by the loop',
-  async ({ net1, net2 }) => {
-    await withPair(net1, net2, async ({ network, b }) => {
+  async ({ hostA, hostB }) => {
+    await withPair(hostA, hostB, async ({ network, b }) => {
       const inside = `nsenter --net=/var/run/docker/netns/${network.slice(0, 12)}`
       const mac = await b.succeed`cat /sys/class/net/eth0/address`
-      const fdb = `${inside} bridge fdb del ${mac} dev vxlan1 dst ${net2.address} self`
-      await foundAtOnce(net1, fdb, `FDB entry ${mac}: found nothing, expected ${net2.address}`)
+      const fdb = `${inside} bridge fdb del ${mac} dev vxlan1 dst ${hostB.address} self`
+      await foundAtOnce(hostA, fdb, `FDB entry ${mac}: found nothing, expected ${hostB.address}`)
       await foundAtOnce(
-        net1,
+        hostA,
         `${inside} ip neigh del ${b.address} dev vxlan1`,
         `neighbour ${b.address}: found`,
       )
-      await net1.succeed`systemctl stop multihost; sh -c ${fdb}; systemctl start multihost`
+      await hostA.succeed`systemctl stop multihost; sh -c ${fdb}; systemctl start multihost`
     })
   },
 )
 
 scenario(
   'a claim that was deleted in Consul is found, and repaired',
-  async ({ net1, net2, consulServer }) => {
-    await withPair(net1, net2, async ({ network }) => {
+  async ({ hostA, hostB, consulServer }) => {
+    await withPair(hostA, hostB, async ({ network }) => {
       const vni =
         await consulServer.succeed`sh -c ${`curl -sf ${storeUrl}/networks/${network}?raw | jq .vni`}`
       const before = await consulServer.succeed`curl -sf ${`${storeUrl}/vnis/${vni}?raw`}`
       await consulServer.succeed`curl -sf -X DELETE ${`${storeUrl}/vnis/${vni}`}`
-      await foundAndRepaired(net1, `claim vnis/${vni} of network checked: found nothing`)
+      await foundAndRepaired(hostA, `claim vnis/${vni} of network checked: found nothing`)
       expect(await consulServer.succeed`curl -sf ${`${storeUrl}/vnis/${vni}?raw`}`).toBe(before)
     })
   },
@@ -76,10 +76,10 @@ scenario(
 
 scenario(
   'the lease of a running container, deleted in Consul, is found and repaired',
-  async ({ net1, net2, consulServer }) => {
-    await withPair(net1, net2, async ({ network, a }) => {
+  async ({ hostA, hostB, consulServer }) => {
+    await withPair(hostA, hostB, async ({ network, a }) => {
       await consulServer.succeed`curl -sf -X DELETE ${`${storeUrl}/addresses/${network}/${a.address}`}`
-      await foundAndRepaired(net1, `expected a lease of ${a.address}`)
+      await foundAndRepaired(hostA, `expected a lease of ${a.address}`)
       await consulServer.succeed`curl -sf ${`${storeUrl}/addresses/${network}/${a.address}`}`
     })
   },
@@ -87,12 +87,12 @@ scenario(
 
 scenario(
   'the endpoint of a running container, deleted in Consul, is restored before its links are removed',
-  async ({ net1, net2, consulServer }) => {
-    await withPair(net1, net2, async ({ network, a, b }) => {
+  async ({ hostA, hostB, consulServer }) => {
+    await withPair(hostA, hostB, async ({ network, a, b }) => {
       const ask = '{{range .NetworkSettings.Networks}}{{.EndpointID}}{{end}}'
-      const key = `${storeUrl}/endpoints/${network}/${await net1.succeed`docker inspect -f ${ask} ${a.id}`}`
+      const key = `${storeUrl}/endpoints/${network}/${await hostA.succeed`docker inspect -f ${ask} ${a.id}`}`
       await consulServer.succeed`curl -sf -X DELETE ${key}`
-      await net1.run`multihost check --within=0`
+      await hostA.run`multihost check --within=0`
       await consulServer.waitUntilSucceeds`curl -sf ${key}`
       await b.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
     })
@@ -101,51 +101,58 @@ scenario(
 
 scenario(
   'an endpoint that Docker does not have is found, and repair removes it from Consul',
-  async ({ net1, net2, consulServer }) => {
-    await withPair(net1, net2, async ({ network }) => {
+  async ({ hostA, hostB, consulServer }) => {
+    await withPair(hostA, hostB, async ({ network }) => {
       const id = 'f'.repeat(64)
-      const ghost = { network, id, v4: '172.21.99.99', mac: '02:42:ac:15:63:63', host: 'net-1', aliases: [] }
-      const endpoint = JSON.stringify({ ...ghost, vtep: net1.address, joined: true })
+      const ghost = {
+        network,
+        id,
+        v4: '172.21.99.99',
+        mac: '02:42:ac:15:63:63',
+        host: hostA.name,
+        aliases: [],
+      }
+      const endpoint = JSON.stringify({ ...ghost, vtep: hostA.address, joined: true })
       await consulServer.succeed`curl -sf -X PUT -d ${endpoint} ${`${storeUrl}/endpoints/${network}/${id}`}`
-      await foundAtOnce(net1, 'true', `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
-      await net1.succeed`multihost check --repair`
+      await foundAtOnce(hostA, 'true', `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
+      await hostA.succeed`multihost check --repair`
       expect(await storedKeys(consulServer)).not.toContain(`endpoints/${network}/${id}`)
     })
   },
 )
 
-scenario('a stray link is found, and removed by the loop', async ({ net1, net2 }) => {
-  await withPair(net1, net2, async () => {
+scenario('a stray link is found, and removed by the loop', async ({ hostA, hostB }) => {
+  await withPair(hostA, hostB, async () => {
     const add = 'ip link add vxcdeadbeef type veth peer name probe0'
-    await foundAtOnce(net1, add, 'link vxcdeadbeef of the host: found a link, expected nothing')
+    await foundAtOnce(hostA, add, 'link vxcdeadbeef of the host: found a link, expected nothing')
   })
 })
 
-scenario('a hosts file without its names is found, and restored by the loop', async ({ net1, net2 }) => {
-  await withPair(net1, net2, async ({ a }) => {
+scenario('a hosts file without its names is found, and restored by the loop', async ({ hostA, hostB }) => {
+  await withPair(hostA, hostB, async ({ a }) => {
     const empty = `docker exec ${a.id} sh -c 'echo 127.0.0.1 localhost > /etc/hosts'`
-    await foundAtOnce(net1, empty, 'container one: found other lines')
+    await foundAtOnce(hostA, empty, 'container one: found other lines')
   })
 })
 
 scenario(
   'a Consul or a Docker that does not answer is reported as unknown, not as a difference',
-  async ({ net1, net2, consulServer }) => {
-    await withPair(net1, net2, async () => {
+  async ({ hostA, hostB, consulServer }) => {
+    await withPair(hostA, hostB, async () => {
       for (const [host, unit, words] of [
         [consulServer, 'consul', 'Consul cannot be read'],
-        [net1, 'docker', 'Docker cannot be read'],
+        [hostA, 'docker', 'Docker cannot be read'],
       ] as const) {
         await host.succeed`systemctl kill -s STOP ${unit}`
         try {
-          const { code, stdout } = await net1.run`multihost check --within=0`
+          const { code, stdout } = await hostA.run`multihost check --within=0`
           expect([code, stdout]).toEqual([2, expect.stringContaining(words)])
           expect(stdout).not.toContain('they differ')
         } finally {
           await host.succeed`systemctl kill -s CONT ${unit}`
         }
       }
-      await net1.waitUntilSucceeds`multihost check`
+      await hostA.waitUntilSucceeds`multihost check`
     })
   },
 )

@@ -118,8 +118,8 @@ const verbs: Verb[] = [
 ]
 
 beforeAll(async () => {
-  const { net1, net2 } = await labHosts()
-  for (const host of [net1, net2]) {
+  const { hostA, hostB } = await labHosts()
+  for (const host of [hostA, hostB]) {
     // A shorter delay than the unit's half second before a restart, for a shorter run.
     const unit = `[Service]\nEnvironment=${crashVariable}=${file}\nRestartSec=50ms\n`
     await host.succeed`mkdir -p $(dirname ${dropIn}) && printf ${unit} > ${dropIn}`
@@ -128,8 +128,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  const { net1, net2 } = await labHosts()
-  for (const host of [net1, net2]) {
+  const { hostA, hostB } = await labHosts()
+  for (const host of [hostA, hostB]) {
     await host.succeed`rm -rf $(dirname ${dropIn}) ${file} ${file}.log`
     await restartDriver(host)
   }
@@ -141,28 +141,30 @@ async function restartDriver(host: Host): Promise<void> {
 
 /** Rows of verb, host of the crashed driver, number of crash points. */
 const results: string[][] = []
-afterAll(() => console.log(markdownTable(['verb on net-1', 'driver that crashes', 'crash points'], results)))
+afterAll(() =>
+  console.log(markdownTable(['verb on the first host', 'driver that crashes', 'crash points'], results)),
+)
 
 for (const verb of verbs) {
-  for (const victim of ['net1', 'net2'] as const) {
-    const who = victim === 'net1' ? 'the driver' : 'the other host’s driver'
+  for (const victim of ['hostA', 'hostB'] as const) {
+    const who = victim === 'hostA' ? 'the driver' : 'the other host’s driver'
     scenario(
       `${verb.title}: ${who} may crash after each write`,
       { timeout: 600_000 },
-      async ({ net1, net2 }) => {
-        await using _steady = await sharedNetwork([net1, net2], 'steady')
-        await using _swept = await sharedNetwork([net1, net2], 'swept', subnet)
-        await using one = await net1.run({ name: 'one', network: 'steady' })
-        await using two = await net2.run({ name: 'two', network: 'steady' })
-        await using three = await net1.run({ name: 'three', network: 'swept' })
-        await using four = await net2.run({ name: 'four', network: 'swept' })
+      async ({ hostA, hostB }) => {
+        await using _steady = await sharedNetwork([hostA, hostB], 'steady')
+        await using _swept = await sharedNetwork([hostA, hostB], 'swept', subnet)
+        await using one = await hostA.run({ name: 'one', network: 'steady' })
+        await using two = await hostB.run({ name: 'two', network: 'steady' })
+        await using three = await hostA.run({ name: 'three', network: 'swept' })
+        await using four = await hostB.run({ name: 'four', network: 'swept' })
         const lost = { elsewhere: 0, here: 0 }
         lost.elsewhere = await lostWhile(one, two, async () => {
           lost.here = await lostWhile(three, four, async () => {
-            const victimHost = { net1, net2 }[victim]
-            const points = await sweep(verb, victimHost, net1, net2).finally(async () => {
+            const victimHost = { hostA, hostB }[victim]
+            const points = await sweep(verb, victimHost, hostA, hostB).finally(async () => {
               await victimHost.run`rm -f ${file}`
-              await net1.run`sh -c ${verb.undo}`
+              await hostA.run`sh -c ${verb.undo}`
             })
             console.log(`${verb.title}, the driver of ${victimHost.name} crashes:\n  ${points.join('\n  ')}`)
             results.push([verb.title, victimHost.name, String(points.length)])
@@ -175,30 +177,30 @@ for (const verb of verbs) {
   }
 }
 
-/** Repeats the verb on net-1 until the victim's driver has no further crash point. Resolves with a line per point. */
-async function sweep(verb: Verb, victim: Host, net1: Host, net2: Host): Promise<string[]> {
+/** Repeats the verb on `hostA` until the victim's driver has no further crash point. Resolves with a line per point. */
+async function sweep(verb: Verb, victim: Host, hostA: Host, hostB: Host): Promise<string[]> {
   const points: string[] = []
   const before = await inventory()
   for (let n = 1; ; n++) {
     if (verb.prepare !== undefined) {
-      await net1.succeed`sh -c ${verb.prepare}`
-      await agree(`before ${verb.title}`, net1, net2)
+      await hostA.succeed`sh -c ${verb.prepare}`
+      await agree(`before ${verb.title}`, hostA, hostB)
     }
     const life = await lifeOf(victim)
     await victim.succeed`rm -f ${file}.log; echo ${n} > ${file}`
-    const { code, stderr } = await net1.run`sh -c ${verb.command}`
-    await agree(`after ${verb.title} and point ${n}`, net1, net2)
+    const { code, stderr } = await hostA.run`sh -c ${verb.command}`
+    await agree(`after ${verb.title} and point ${n}`, hostA, hostB)
     const isOver = (await victim.run`test -e ${file}`).code === 0
     const point = (await victim.run`tail -n 1 ${file}.log`).stdout.trim().slice(0, 200)
     await victim.succeed`rm -f ${file}`
     expect((await lifeOf(victim)) === life, `the driver goes on after ${point}`).toBe(isOver)
     if (code !== 0) {
       expect(stderr, point).toMatch(clear)
-      await net1.run`sh -c ${verb.again}`
+      await hostA.run`sh -c ${verb.again}`
     }
-    await net1.waitUntilSucceeds`sh -c ${verb.done}`
-    await net1.run`sh -c ${verb.undo}`
-    await agree(`after reverting ${verb.title} (${point})`, net1, net2)
+    await hostA.waitUntilSucceeds`sh -c ${verb.done}`
+    await hostA.run`sh -c ${verb.undo}`
+    await agree(`after reverting ${verb.title} (${point})`, hostA, hostB)
     expect(await inventory(), point).toEqual(before)
     if (isOver) return points
     points.push(`${point}: ${code === 0 ? 'succeeded' : stderr.trim().slice(0, 300)}`)

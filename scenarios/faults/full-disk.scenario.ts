@@ -13,18 +13,18 @@ const starts = 'docker run --rm --network steady debian:13 true'
 scenario(
   'a full disk on a host: its running containers keep names and traffic, other hosts start containers',
   { timeout: 240_000 },
-  async ({ net1, net2, faults }) => {
-    await using engineDisk = await faults.smallDisk(net1, '/var/lib/docker', 'docker.socket', 'docker')
-    await using driverDisk = await faults.smallDisk(net1, '/var/lib/multihost', 'multihost')
-    await withSteadyPair(net1, net2, async (a, b) => {
+  async ({ hostA, hostB, faults }) => {
+    await using engineDisk = await faults.smallDisk(hostA, '/var/lib/docker', 'docker.socket', 'docker')
+    await using driverDisk = await faults.smallDisk(hostA, '/var/lib/multihost', 'multihost')
+    await withSteadyPair(hostA, hostB, async (a, b) => {
       await a.waitUntilSucceeds`grep -q two.steady /etc/hosts`
       await using fullEngine = await engineDisk.fill()
       await using fullDriver = await driverDisk.fill()
       const lost = await lostWhile(b, a, async () => {
-        await using there = await net2.run({ name: 'there', network: 'steady' })
+        await using there = await hostB.run({ name: 'there', network: 'steady' })
         await there.succeed`ping -c1 -W1 ${a.address}`
-        expect(await net1.fail`timeout 10 sh -c ${starts}`).toMatch(/no space left/i)
-        await net1.waitUntilSucceeds`multihost status --json | jq -e '.store.fresh'`
+        expect(await hostA.fail`timeout 10 sh -c ${starts}`).toMatch(/no space left/i)
+        await hostA.waitUntilSucceeds`multihost status --json | jq -e '.store.fresh'`
         expect(await a.succeed`cat /etc/hosts`).toMatch(/\ttwo\.steady$/m)
         expect(await a.succeed`cat /etc/hosts`).toMatch(/^127\.0\.0\.1\s+localhost/m)
       })
@@ -32,11 +32,11 @@ scenario(
 
       await fullEngine.heal()
       await fullDriver.heal()
-      await converged([net1, net2], [a, b])
-      await net1.within(convergesWithinMs).waitUntilSucceeds`sh -c ${starts}`
+      await converged([hostA, hostB], [a, b])
+      await hostA.within(convergesWithinMs).waitUntilSucceeds`sh -c ${starts}`
       // The copy on disk is current again: a start without Consul needs it.
-      await using after = await net2.run({ name: 'after', network: 'steady' })
-      await net1.within(convergesWithinMs)
+      await using after = await hostB.run({ name: 'after', network: 'steady' })
+      await hostA.within(convergesWithinMs)
         .waitUntilSucceeds`grep -q ${after.id} /var/lib/multihost/snapshot.json`
     })
   },
@@ -45,20 +45,21 @@ scenario(
 scenario(
   'a full disk under Consul: traffic goes on, new containers are refused with the reason, and start when there is space',
   { timeout: 240_000 },
-  async ({ net1, net2, consulServer, faults }) => {
+  async ({ hostA, hostB, consulServer, faults }) => {
     await using disk = await faults.smallDisk(consulServer, '/var/lib/consul', 'consul')
-    await withSteadyPair(net1, net2, async (a, b) => {
+    await withSteadyPair(hostA, hostB, async (a, b) => {
       await using full = await disk.fill()
       const lost = await lostWhile(a, b, async () => {
-        await net1.succeed`timeout 2 docker network ls`
-        const words = await net1.waitUntilSucceeds`sh -c ${`! timeout 8 ${starts} 2>&1`}`
+        await hostA.succeed`timeout 2 docker network ls`
+        const words = await hostA.waitUntilSucceeds`sh -c ${`! timeout 8 ${starts} 2>&1`}`
         expect(words).toMatch(/Consul|consul/)
       })
       expect(lost).toBe(0)
 
       await full.heal()
-      await converged([net1, net2], [a, b])
-      for (const host of [net1, net2]) await host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${starts}`
+      await converged([hostA, hostB], [a, b])
+      for (const host of [hostA, hostB])
+        await host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${starts}`
     })
   },
 )

@@ -24,16 +24,16 @@ beforeAll(async () => {
 
 scenario(
   'no secret is in an argument, a log, or a file that other users can read',
-  async ({ needs, net1, net2, consulServer }) => {
+  async ({ needs, hostA, hostB, consulServer }) => {
     needs('secure')
     await consulServer.succeed`sed -n 's/.*Token: \(.*\)"/\1/p' /root/.curlrc > /run/secret; chmod 600 /run/secret`
     await consulServer.succeed`test $(stat -c %a /etc/consul.d/consul.key) = 600`
-    for (const host of [net1, net2])
+    for (const host of [hostA, hostB])
       await host.succeed`cp -p ${token} /run/secret; test $(stat -c %a /run/secret) = 600`
     const processes = "printf '%s\\n' /run/journal /proc/[0-9]*/cmdline /proc/[0-9]*/environ"
     const readable =
       'find /etc /run /root /tmp /usr/local /var/lib /var/log -ignore_readdir_race -xdev -type f -perm /o+r'
-    for (const host of [net1, net2, consulServer]) {
+    for (const host of [hostA, hostB, consulServer]) {
       await host.succeed`umask 077; journalctl --no-pager > /run/journal`
       expect(await secretIn(host, processes)).toEqual([])
       expect(await secretIn(host, readable)).toEqual([])
@@ -54,21 +54,21 @@ async function secretIn(host: Host, list: string): Promise<string[]> {
 
 scenario(
   'a host’s token allows what the driver does, and nothing else',
-  async ({ needs, net1, consulServer }) => {
+  async ({ needs, hostA, consulServer }) => {
     needs('secure')
     const store = `https://${consulServer.address}:8501/v1`
-    await net1.succeed`(umask 077; sed 's/^/X-Consul-Token: /' ${token} > /run/header)`
+    await hostA.succeed`(umask 077; sed 's/^/X-Consul-Token: /' ${token} > /run/header)`
     const asked = (path: string, ...more: string[]) =>
-      net1.succeed`curl -s --cacert ${authorityFile} -H @/run/header -o /dev/null -w ${'%{http_code}'} ${more} ${`${store}/${path}`}`
+      hostA.succeed`curl -s --cacert ${authorityFile} -H @/run/header -o /dev/null -w ${'%{http_code}'} ${more} ${`${store}/${path}`}`
     expect(await asked('kv/multihost/?keys')).toBe('200')
     expect(await asked('kv/other/key', '-X', 'PUT', '-d', 'x')).toBe('403')
     expect(await asked('session/create', '-X', 'PUT', '-d', '{"Node":"other"}')).toBe('403')
     for (const path of ['acl/tokens', 'acl/policies', 'operator/raft/configuration'])
       expect(await asked(path)).toBe('403')
-    await net1.succeed`rm /run/header`
-    const anonymous = await net1.succeed`curl -s --cacert ${authorityFile} ${`${store}/kv/multihost/?keys`}`
+    await hostA.succeed`rm /run/header`
+    const anonymous = await hostA.succeed`curl -s --cacert ${authorityFile} ${`${store}/kv/multihost/?keys`}`
     expect(anonymous).not.toContain('multihost/')
-    await net1.fail`curl -s -m 2 http://${consulServer.address}:8500/v1/status/leader`
+    await hostA.fail`curl -s -m 2 http://${consulServer.address}:8500/v1/status/leader`
   },
 )
 
@@ -94,27 +94,28 @@ const wrong: { what: string; make: (host: Host) => Promise<unknown>; says: strin
 for (const { what, make, says } of wrong) {
   scenario(
     `a wrong ${what} is reported within 5 s, and disturbs no container`,
-    async ({ needs, net1, net2 }) => {
+    async ({ needs, hostA, hostB }) => {
       needs('secure')
-      await using network = await sharedNetwork([net1, net2], 'secured')
-      await using one = await net1.run({ name: 'one', network: network.name })
-      await using two = await net2.run({ name: 'two', network: network.name })
-      await net2.succeed`mkdir /run/right; cp -p ${token} ${authorityFile} ${options} /etc/hosts /run/right`
-      await make(net2)
+      await using network = await sharedNetwork([hostA, hostB], 'secured')
+      await using one = await hostA.run({ name: 'one', network: network.name })
+      await using two = await hostB.run({ name: 'two', network: network.name })
+      await hostB.succeed`mkdir /run/right; cp -p ${token} ${authorityFile} ${options} /etc/hosts /run/right`
+      await make(hostB)
       try {
-        await net2.succeed`systemctl restart multihost`
-        await net2.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
-        await net2.within(5000).waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
-        const said = await net2.fail`timeout 5 docker run --rm --network secured debian:13 true`
+        await hostB.succeed`systemctl restart multihost`
+        await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
+        await hostB.within(5000)
+          .waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
+        const said = await hostB.fail`timeout 5 docker run --rm --network secured debian:13 true`
         expect(said).toContain(says)
         expect(said).toMatch(/give the driver a token|--kv-ca-file names/)
         await one.succeed`ping -c1 -W1 ${two.address}`
         await two.succeed`ping -c1 -W1 ${one.address}`
       } finally {
-        await net2.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
+        await hostB.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
       }
-      await net2.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
-      await net2.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
+      await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
+      await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
     },
   )
 }

@@ -30,20 +30,20 @@ const judgesGrowth = plan.length - warmUp >= 60
 scenario(
   `${containers} containers start and stop, with restarts in between: no leak, no address twice${judgesGrowth ? ', no growth' : ''}`,
   { timeout: 60_000 + containers * 10_000 },
-  async ({ net1, net2, faults }) => {
+  async ({ hostA, hostB, faults }) => {
     console.log(`soak: to repeat it: SOAK_SEED=${seed} SOAK_CONTAINERS=${containers}`)
     const before = await inventory()
     const samples: Sample[] = []
     {
-      await using _soak = await sharedNetwork([net1, net2], 'soak')
-      const hosts = [net1, net2]
+      await using _soak = await sharedNetwork([hostA, hostB], 'soak')
+      const hosts = [hostA, hostB]
       for (const [i, round] of plan.entries()) {
         await together(hosts.map((host, at) => play(host, round[at] ?? [], faults)))
         await checkRound(hosts, `round ${i} of seed ${seed}`)
-        samples.push(await sampleOf(net1))
+        samples.push(await sampleOf(hostA))
       }
     }
-    await net1.waitUntilSucceeds`left=$(docker ps -aq) && [ -z "$left" ]`
+    await hostA.waitUntilSucceeds`left=$(docker ps -aq) && [ -z "$left" ]`
     // The driver removes the leftovers of a killed engine at its second look.
     await vi.waitFor(async () => expect(await inventory()).toEqual(before), {
       timeout: 15_000,

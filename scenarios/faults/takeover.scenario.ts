@@ -22,84 +22,88 @@ const addressOf = async (host: Host, service: string) =>
 scenario(
   'multihost host rm refuses a live host; a dead host’s addresses and names are free for others, and it may come back',
   { timeout: 240_000 },
-  async ({ net1, net2, faults }) => {
-    await using network = await sharedNetwork([net1, net2], 'steady', ['--subnet', '10.41.0.0/24'])
-    await using a = await net1.run({ name: 'one', network: network.name })
-    await using b = await net2.run({ name: 'two', network: network.name })
+  async ({ hostA, hostB, faults }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/24'])
+    await using a = await hostA.run({ name: 'one', network: network.name })
+    await using b = await hostB.run({ name: 'two', network: network.name })
     await a.waitUntilSucceeds`grep -q two /etc/hosts`
-    expect(await net1.fail`multihost host rm net-2`).toMatch(/net-2 is alive/)
-    expect(await net1.fail`multihost host rm net-9`).toMatch(/no host net-9.*net-1, net-2/s)
-    await using off = await faults.off(net2)
-    expect(await takenOut(net1, net2)).toBe(
-      'host net-2 is out of the cluster: 1 endpoints and 1 addresses are free',
+    expect(await hostA.fail`multihost host rm ${hostB.name}`).toMatch(`${hostB.name} is alive`)
+    expect(await hostA.fail`multihost host rm absent`).toMatch(
+      new RegExp(`no host absent.*${hostA.name}, ${hostB.name}`, 's'),
     )
-    expect(await hostsOf(net1)).toEqual(['net-1'])
+    await using off = await faults.off(hostB)
+    expect(await takenOut(hostA, hostB)).toBe(
+      `host ${hostB.name} is out of the cluster: 1 endpoints and 1 addresses are free`,
+    )
+    expect(await hostsOf(hostA)).not.toContain(hostB.name)
     await a.within(convergesWithinMs).waitUntilSucceeds`! grep -q two /etc/hosts`
     const heir = { name: 'heir', network: network.name, args: ['--ip', b.address] }
-    await using instead = await net1.run(heir)
+    await using instead = await hostA.run(heir)
     await a.succeed`ping -c1 -W1 ${instead.address}`
 
     await off.heal()
-    await net2.within(convergesWithinMs).waitUntilSucceeds`multihost host ls --json | jq -e 'length == 2'`
-    await net2.waitUntilSucceeds`docker start two`
+    await hostB.within(convergesWithinMs)
+      .waitUntilSucceeds`multihost host ls --json | jq -e ${`any(.name == "${hostB.name}")`}`
+    await hostB.waitUntilSucceeds`docker start two`
     const now = await b.currentAddress()
     expect(now).not.toBe(instead.address)
     await a.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${now}`
-    await converged([net1, net2], [a, b, instead])
+    await converged([hostA, hostB], [a, b, instead])
   },
 )
 
-/** A service with a container on net-2, and container `heir` on net-1 that takes the service over. */
+/** A service with a container on `hostB`, and container `heir` on `hostA` that takes the service over. */
 async function withService(
-  net1: Host,
-  net2: Host,
+  hostA: Host,
+  hostB: Host,
   args: readonly string[],
   body: (old: { id: string; address: string }, takeOver: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  await using _network = await sharedNetwork([net1, net2], 'steady', ['--subnet', '10.41.0.0/24'])
+  await using _network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/24'])
   try {
     const id =
-      await net2.succeed`docker run -d --init --name old ${args} --publish-service=db.steady.overlay ${image} sleep infinity`
-    const address = await addressOf(net2, 'db.steady')
-    await net1.succeed`docker run -d --init --name heir --net=none ${image} sleep infinity`
+      await hostB.succeed`docker run -d --init --name old ${args} --publish-service=db.steady.overlay ${image} sleep infinity`
+    const address = await addressOf(hostB, 'db.steady')
+    await hostA.succeed`docker run -d --init --name heir --net=none ${image} sleep infinity`
     await body({ id, address }, async () => {
-      expect(await net1.fail`docker service attach heir db.steady`).toMatch(
-        /attached to container old .*on net-2/,
+      expect(await hostA.fail`docker service attach heir db.steady`).toMatch(
+        new RegExp(`attached to container old .*on ${hostB.name}`),
       )
       const refusal = 'docker service attach heir db.steady 2>&1'
-      await net1.within(sessionEndsMs).waitUntilSucceeds`sh -c ${`${refusal} | grep "host rm net-2"`}`
-      await takenOut(net1, net2)
-      await net1.succeed`docker service attach heir db.steady`
-      expect(await net1.succeed`docker exec heir hostname -I`).toContain(address)
+      await hostA.within(sessionEndsMs)
+        .waitUntilSucceeds`sh -c ${`${refusal} | grep "host rm ${hostB.name}"`}`
+      await takenOut(hostA, hostB)
+      await hostA.succeed`docker service attach heir db.steady`
+      expect(await hostA.succeed`docker exec heir hostname -I`).toContain(address)
     })
   } finally {
-    await net2.succeed`docker rm -f old`
-    await net1.succeed`docker rm -f heir`
-    await net1.waitUntilSucceeds`docker service unpublish db.steady`
+    await hostB.succeed`docker rm -f old`
+    await hostA.succeed`docker rm -f heir`
+    await hostA.waitUntilSucceeds`docker service unpublish db.steady`
   }
 }
 
 scenario(
   'a host comes back after another took over its service: its container is cut off, and status says why',
   { timeout: 240_000 },
-  async ({ net1, net2, consulServer, faults }) => {
-    await withService(net1, net2, [], async ({ address }, takeOver) => {
-      await using fromOther = await faults.partition(net2, net1)
-      await using fromConsul = await faults.partition(net2, consulServer)
+  async ({ hostA, hostB, consulServer, faults }) => {
+    await withService(hostA, hostB, [], async ({ address }, takeOver) => {
+      await using fromOther = await faults.partition(hostB, hostA)
+      await using fromConsul = await faults.partition(hostB, consulServer)
       await takeOver()
 
       await fromOther.heal()
       await fromConsul.heal()
       // The host rejoins the cluster first.
-      await net2.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`
-      await using asker = await net2.run({ name: 'asker', network: 'steady' })
+      await hostB.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`
+      await using asker = await hostB.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
-      await net2.waitUntilSucceeds`multihost status | grep -E ${`container old .*${address}.* heir .*net-1`}`
-      await net2.waitUntilSucceeds`docker exec old sh -c ${`! ping -c1 -W1 ${asker.address}`}`
+      await hostB.waitUntilSucceeds`multihost status | grep -E ${`container old .*${address}.* heir .*${hostA.name}`}`
+      await hostB.waitUntilSucceeds`docker exec old sh -c ${`! ping -c1 -W1 ${asker.address}`}`
       // A second container with this address would still answer.
-      await net1.succeed`docker service detach heir db.steady`
+      await hostA.succeed`docker service detach heir db.steady`
       await asker.waitUntilSucceeds`! ping -c1 -W1 ${address}`
-      await net2.waitUntilSucceeds`docker service ls | grep -qE ${'db +steady *$'}`
+      await hostB.waitUntilSucceeds`docker service ls | grep -qE ${'db +steady *$'}`
     })
   },
 )
@@ -107,13 +111,13 @@ scenario(
 scenario(
   'a removed host comes back before its service was taken over: its container is behind the service again',
   { timeout: 240_000 },
-  async ({ net1, net2, consulServer, faults }) => {
-    await withService(net1, net2, [], async ({ id, address }) => {
-      await using fromOther = await faults.partition(net2, net1)
-      await using fromConsul = await faults.partition(net2, consulServer)
-      await takenOut(net1, net2)
-      await using asker = await net1.run({ name: 'asker', network: 'steady' })
-      const behind = net1.within(convergesWithinMs).waitUntilSucceeds
+  async ({ hostA, hostB, consulServer, faults }) => {
+    await withService(hostA, hostB, [], async ({ id, address }) => {
+      await using fromOther = await faults.partition(hostB, hostA)
+      await using fromConsul = await faults.partition(hostB, consulServer)
+      await takenOut(hostA, hostB)
+      await using asker = await hostA.run({ name: 'asker', network: 'steady' })
+      const behind = hostA.within(convergesWithinMs).waitUntilSucceeds
       await behind`docker service ls | grep -qE ${'db +steady *$'}`
 
       await fromOther.heal()
@@ -121,7 +125,7 @@ scenario(
       await behind`docker service ls | grep -qE ${`db +steady +${id.slice(0, 12)}`}`
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 db`
       await asker.succeed`ping -c1 -W1 ${address}`
-      await net2.waitUntilSucceeds`multihost status --json | jq -e ${'.problems | length == 0'}`
+      await hostB.waitUntilSucceeds`multihost status --json | jq -e ${'.problems | length == 0'}`
     })
   },
 )
@@ -129,16 +133,16 @@ scenario(
 scenario(
   'a host without power comes back after another took over its service: its container does not start, and the error says why',
   { timeout: 240_000 },
-  async ({ net1, net2, faults }) => {
-    await withService(net1, net2, ['--restart=always'], async ({ id, address }, takeOver) => {
-      await using off = await faults.off(net2)
+  async ({ hostA, hostB, faults }) => {
+    await withService(hostA, hostB, ['--restart=always'], async ({ id, address }, takeOver) => {
+      await using off = await faults.off(hostB)
       await takeOver()
 
       await off.heal()
-      await using asker = await net2.run({ name: 'asker', network: 'steady' })
+      await using asker = await hostB.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
-      expect(await net2.fail`docker start ${id}`).toMatch(/the one of service db/)
-      expect(await net2.succeed`docker inspect -f ${'{{.State.Running}}'} ${id}`).toBe('false')
+      expect(await hostB.fail`docker start ${id}`).toMatch(/the one of service db/)
+      expect(await hostB.succeed`docker inspect -f ${'{{.State.Running}}'} ${id}`).toBe('false')
     })
   },
 )

@@ -7,7 +7,7 @@
  * lab's network.
  *
  * @example
- *     await using cut = await faults.partition(net1, net2)
+ *     await using cut = await faults.partition(hostA, hostB)
  *     …
  *     await cut.heal()      // or the end of the scope
  */

@@ -8,7 +8,7 @@
  *
  * @example
  *     const history = recordHistory<ExclusiveInput, Holder>()
- *     await history.run('net-1', '10.1.0.5', { take: 'net-1' }, async () => ({ outcome: 'ok' }))
+ *     await history.run(hostA.name, '10.1.0.5', { take: hostA.name }, async () => ({ outcome: 'ok' }))
  *     expect(violations(history.operations, exclusive)).toEqual([])
  */
 export interface Operation<I, O> {

@@ -5,9 +5,9 @@
  * deadline; its duration is recorded for the report.
  *
  * @example
- *     await net1.succeed`docker network create ${name}`
- *     await using web = await net1.run({ name: 'web', network: name })
- *     await net2.within(2000).waitUntilSucceeds`docker network inspect ${name}`
+ *     await hostA.succeed`docker network create ${name}`
+ *     await using web = await hostA.run({ name: 'web', network: name })
+ *     await hostB.within(2000).waitUntilSucceeds`docker network inspect ${name}`
  *     await web.succeed`ping -c1 ${other.address}`
  */
 import { imageName } from '../../provision/lab/definition.ts'

@@ -3,8 +3,8 @@
  * when the scope ends.
  *
  * @example
- *     await using blue = await sharedNetwork([net1, net2], 'blue')
- *     await using two = await pair(net1, net2, blue.name)
+ *     await using blue = await sharedNetwork([hostA, hostB], 'blue')
+ *     await using two = await pair(hostA, hostB, blue.name)
  */
 import { expect } from 'vitest'
 import { teardownBegins } from './before-teardown.ts'

@@ -2,9 +2,9 @@
  * `scenario(title, body)`: a vitest test with the lab's hosts as fixtures.
  *
  * @example
- *     scenario('containers on two hosts ping each other', async ({ net1, net2 }) => {
- *       await using blue = await sharedNetwork([net1, net2], 'blue')
- *       await using two = await pair(net1, net2, blue.name)
+ *     scenario('containers on two hosts ping each other', async ({ hostA, hostB }) => {
+ *       await using blue = await sharedNetwork([hostA, hostB], 'blue')
+ *       await using two = await pair(hostA, hostB, blue.name)
  *       await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
  *     })
  */
@@ -12,7 +12,7 @@ import { test } from 'vitest'
 import type { Backend } from '../../provision/backends/backend.ts'
 import { type Capability, lackOf } from '../../provision/backends/capabilities.ts'
 import { chooseLab } from '../../provision/cli/arguments.ts'
-import { hostNamed, type LabHost } from '../../provision/lab/definition.ts'
+import { hostsOfRole, type LabHost } from '../../provision/lab/definition.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { capture } from '../record/capture.ts'
@@ -42,9 +42,13 @@ interface Fixtures extends Hosts {
 }
 
 export interface Hosts {
+  /** The first Consul server. */
   consulServer: Host
-  net1: Host
-  net2: Host
+  /** The first two Docker hosts. */
+  hostA: Host
+  hostB: Host
+  /** All Docker hosts. */
+  hosts: readonly [Host, Host, ...Host[]]
 }
 
 const base = test.extend<Fixtures>({
@@ -83,11 +87,11 @@ const base = test.extend<Fixtures>({
     })
   },
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
-  consulServer: async ({}, use) => use(await hostFixture('consul-server')),
+  consulServer: async ({}, use) => use((await labHosts()).consulServer),
   // biome-ignore lint/correctness/noEmptyPattern: as above
-  net1: async ({}, use) => use(await hostFixture('net-1')),
-  // biome-ignore lint/correctness/noEmptyPattern: as above
-  net2: async ({}, use) => use(await hostFixture('net-2')),
+  hosts: async ({}, use) => use((await labHosts()).hosts),
+  hostA: async ({ hosts }, use) => use(hosts[0]),
+  hostB: async ({ hosts }, use) => use(hosts[1]),
   faults: async ({ needs }, use) => {
     const { end, ...faults } = faultsOf(await labBackend(), needs)
     await use(faults)
@@ -113,8 +117,22 @@ function withoutTimeouts(scenarios: typeof base): typeof base {
 
 /** The hosts outside of a scenario: for `beforeAll` and the like. */
 export async function labHosts(): Promise<Hosts> {
-  const [consulServer, net1, net2] = await Promise.all(['consul-server', 'net-1', 'net-2'].map(hostFixture))
-  return { consulServer, net1, net2 } as Hosts
+  const { lab } = await labBackend()
+  const [consul] = hostsOfRole(lab, 'consul')
+  const [a, b, ...others] = hostsOfRole(lab, 'docker')
+  if (consul === undefined || a === undefined || b === undefined)
+    throw new Error(`scenarios need a Consul server and two Docker hosts; see ${lab.source}`)
+  const [consulServer, hostA, hostB] = await Promise.all([
+    hostFixture(consul),
+    hostFixture(a),
+    hostFixture(b),
+  ])
+  return {
+    consulServer,
+    hostA,
+    hostB,
+    hosts: [hostA, hostB, ...(await Promise.all(others.map(hostFixture)))],
+  }
 }
 
 /** Title of the running scenario; empty between two. Scenarios run one after the other. */
@@ -126,8 +144,7 @@ async function labBackend(): Promise<Backend> {
   return (await chooseLab({}, 'scenarios')).backend
 }
 
-async function hostFixture(name: string): Promise<Host> {
-  const host = hostNamed((await labBackend()).lab, name)
+async function hostFixture(host: LabHost): Promise<Host> {
   await connectionTo(host)
   const connection = () => connectionTo(host)
   return labHost(host.name, host.address, connection, (event) => recordEvent({ ...event, scenario: running }))
@@ -136,8 +153,8 @@ async function hostFixture(name: string): Promise<Host> {
 /** Only our own driver can be asked. */
 async function differences(): Promise<string[]> {
   if (!subject.isOurs) return []
-  const { net1, net2 } = await labHosts()
-  return planeDifferences([net1, net2]).catch((error: Error) => [error.message])
+  const { hosts } = await labHosts()
+  return planeDifferences(hosts).catch((error: Error) => [error.message])
 }
 
 const ask: Ask = async (host, command) =>

@@ -14,9 +14,9 @@ import { together } from './together.ts'
  * the store. Throws when a host or the store does not answer: an empty inventory would hide a leak.
  */
 export async function inventory(): Promise<string[]> {
-  const { consulServer, net1, net2 } = await labHosts()
+  const { consulServer, hosts } = await labHosts()
   const stored = storedKeys(consulServer).then((keys) => keys.map((key) => `store ${key}`))
-  return (await together([onHost(net1), onHost(net2), stored])).flat().sort()
+  return (await together([...hosts.map(onHost), stored])).flat().sort()
 }
 
 /** Names of the namespaces with a VXLAN device. The engine removes the file of a namespace some time after the namespace. */
@@ -40,18 +40,18 @@ async function onHost(host: Host): Promise<string[]> {
  * have an address of its own; then, with all containers gone, the inventory must be what it was before.
  */
 export async function withSteadyPair(
-  net1: Host,
-  net2: Host,
+  hostA: Host,
+  hostB: Host,
   body: (a: Container, b: Container) => Promise<void>,
 ): Promise<void> {
   const before = await inventory()
-  await inSteady(net1, net2, async (a, b) => {
+  await inSteady(hostA, hostB, async (a, b) => {
     const places = (await inventory())
       .filter((line) => !before.includes(line))
       .map((line) => line.split(' ')[0])
     expect([...new Set(places)], 'where the inventory sees two containers').toEqual([
-      net1.name,
-      net2.name,
+      hostA.name,
+      hostB.name,
       'store',
     ])
     await body(a, b)
@@ -63,15 +63,15 @@ export async function withSteadyPair(
 }
 
 async function inSteady(
-  net1: Host,
-  net2: Host,
+  hostA: Host,
+  hostB: Host,
   body: (a: Container, b: Container) => Promise<void>,
 ): Promise<void> {
-  await using _steady = await sharedNetwork([net1, net2], 'steady')
-  await using a = await net1.run({ name: 'one', network: 'steady' })
-  await using b = await net2.run({ name: 'two', network: 'steady' })
+  await using _steady = await sharedNetwork([hostA, hostB], 'steady')
+  await using a = await hostA.run({ name: 'one', network: 'steady' })
+  await using b = await hostB.run({ name: 'two', network: 'steady' })
   await body(a, b)
-  await using late = await net1.run({ name: 'late', network: 'steady' })
+  await using late = await hostA.run({ name: 'late', network: 'steady' })
   await late.succeed`ping -c1 -W1 ${b.address}`
   expect(new Set([a.address, b.address, late.address]).size).toBe(3)
 }

@@ -32,25 +32,25 @@ async function release(host: Host, pool: string, addresses: readonly string[]): 
   await host.succeed`sh -c ${all.join(' && ')}`
 }
 
-scenario('both hosts lease a hundred addresses at once, and all are different', async ({ net1, net2 }) => {
+scenario('both hosts lease a hundred addresses at once, and all are different', async ({ hostA, hostB }) => {
   const pool = '10.60.0.0/16'
-  await using _crowd = await sharedNetwork([net1, net2], 'crowd', ['--subnet', pool])
-  const [first = [], second = []] = await together([lease(net1, pool, 100), lease(net2, pool, 100)])
+  await using _crowd = await sharedNetwork([hostA, hostB], 'crowd', ['--subnet', pool])
+  const [first = [], second = []] = await together([lease(hostA, pool, 100), lease(hostB, pool, 100)])
   expect(first).toHaveLength(100)
   expect(second).toHaveLength(100)
   expect(new Set([...first, ...second]).size).toBe(200)
-  await together([release(net1, pool, first), release(net2, pool, second)])
+  await together([release(hostA, pool, first), release(hostB, pool, second)])
 })
 
 scenario(
   'a full /28 is an error with the numbers; when it is empty again, it can be filled again',
   { timeout: 120_000 },
-  async ({ net1, net2 }) => {
+  async ({ hostA, hostB }) => {
     const pool = '10.50.0.0/28'
-    await using _small = await sharedNetwork([net1, net2], 'small', ['--subnet', pool])
+    await using _small = await sharedNetwork([hostA, hostB], 'small', ['--subnet', pool])
     for (const [host, other] of [
-      [net1, net2],
-      [net2, net1],
+      [hostA, hostB],
+      [hostB, hostA],
     ] as const) {
       const addresses = await lease(host, pool, 12)
       expect(new Set(addresses).size).toBe(12)
@@ -89,11 +89,11 @@ async function leaseAndRelease(
 scenario(
   'six clients on two hosts lease and release addresses, and no address ever has two holders',
   { timeout: 240_000 },
-  async ({ net1, net2 }) => {
+  async ({ hostA, hostB }) => {
     const pool = '10.52.0.0/28'
-    await using _small = await sharedNetwork([net1, net2], 'small', ['--subnet', pool])
+    await using _small = await sharedNetwork([hostA, hostB], 'small', ['--subnet', pool])
     const history = recordHistory<ExclusiveInput, Holder>()
-    const clients = [net1, net2].flatMap((host) => ['a', 'b', 'c'].map((name) => ({ host, name })))
+    const clients = [hostA, hostB].flatMap((host) => ['a', 'b', 'c'].map((name) => ({ host, name })))
     await together(
       clients.map(({ host, name }) => leaseAndRelease(history, host, `${host.name}/${name}`, pool)),
     )

@@ -6,8 +6,8 @@ import { scenario } from '../kit/scenario.ts'
 
 scenario(
   'three hosts are up, each with its name and with its address on eth1',
-  async ({ consulServer, net1, net2 }) => {
-    for (const host of [consulServer, net1, net2]) {
+  async ({ consulServer, hostA, hostB }) => {
+    for (const host of [consulServer, hostA, hostB]) {
       expect(await host.succeed`uname -n`).toBe(host.name)
       const [link] = JSON.parse(await host.succeed`ip -j -4 address show dev eth1`)
       expect(link.addr_info).toMatchObject([{ local: host.address, prefixlen: 24 }])
@@ -16,25 +16,25 @@ scenario(
   },
 )
 
-scenario('every host reaches every other across the lab network', async ({ consulServer, net1, net2 }) => {
-  const all = [consulServer, net1, net2]
+scenario('every host reaches every other across the lab network', async ({ consulServer, hostA, hostB }) => {
+  const all = [consulServer, hostA, hostB]
   for (const host of all) {
     for (const other of all) await host.waitUntilSucceeds`ping -c1 -W1 ${other.name}`
   }
 })
 
-scenario('Consul has a leader, and it is consul-server', async ({ consulServer, net1, net2 }) => {
-  for (const host of [consulServer, net1, net2]) {
+scenario('Consul has a leader, and it is consul-server', async ({ consulServer, hostA, hostB }) => {
+  for (const host of [consulServer, hostA, hostB]) {
     const leader = await host.succeed`curl -sf http://${consulServer.address}:8500/v1/status/leader`
     expect(JSON.parse(leader)).toBe(`${consulServer.address}:8300`)
   }
-  expect(await net1.succeed`curl -sfL http://${consulServer.address}:8500/ui/`).toContain('<title>Consul')
+  expect(await hostA.succeed`curl -sfL http://${consulServer.address}:8500/ui/`).toContain('<title>Consul')
 })
 
 scenario(
   'docker answers on both hosts, with the same engine that the lab was asked for',
-  async ({ net1, net2 }) => {
-    for (const host of [net1, net2]) {
+  async ({ hostA, hostB }) => {
+    for (const host of [hostA, hostB]) {
       const version = await host.succeed`docker version --format ${'{{.Server.Version}}'}`
       expect(version).toMatch(/^\d+\.\d+\.\d+/)
     }
@@ -43,8 +43,8 @@ scenario(
 
 scenario(
   'the options of engine and driver are in /etc/default/docker',
-  async ({ net1, net2, consulServer }) => {
-    for (const host of [net1, net2]) {
+  async ({ hostA, hostB, consulServer }) => {
+    for (const host of [hostA, hostB]) {
       const options = await host.succeed`cat /etc/default/docker`
       expect(options).toContain(`--kv-store=consul://${consulServer.address}:8500`)
       expect(await host.succeed`systemctl show -p EnvironmentFiles docker`).toContain('/etc/default/docker')
@@ -52,14 +52,14 @@ scenario(
   },
 )
 
-scenario('the control channel does not need the lab network', async ({ net2, needs }) => {
+scenario('the control channel does not need the lab network', async ({ hostB, needs }) => {
   needs('out of band')
-  await net2.succeed`ip link set dev eth1 down`
+  await hostB.succeed`ip link set dev eth1 down`
   try {
-    expect(await net2.succeed`ip -br link show dev eth1`).toMatch(/^eth1\S* +DOWN/)
-    await net2.fail`ping -c1 -W1 consul-server`
+    expect(await hostB.succeed`ip -br link show dev eth1`).toMatch(/^eth1\S* +DOWN/)
+    await hostB.fail`ping -c1 -W1 consul-server`
   } finally {
-    await net2.succeed`ip link set dev eth1 up`
+    await hostB.succeed`ip link set dev eth1 up`
   }
-  await net2.waitUntilSucceeds`ping -c1 -W1 consul-server`
+  await hostB.waitUntilSucceeds`ping -c1 -W1 consul-server`
 })

@@ -10,8 +10,8 @@ import { labHosts, scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
 
 afterEach(async () => {
-  const { net1, net2 } = await labHosts()
-  await clear([net1, net2])
+  const { hostA, hostB } = await labHosts()
+  await clear([hostA, hostB])
 })
 
 /** Name → id and driver, as `docker network ls` prints them. */
@@ -23,34 +23,34 @@ async function networks(host: Host): Promise<Record<string, string>> {
 const onNetwork = '{{range $name, $it := .NetworkSettings.Networks}}{{$name}} {{$it.IPAddress}}{{end}}'
 
 describe('the default network', () => {
-  scenario('is created with its first container, with the same id on all hosts', async ({ net1, net2 }) => {
-    for (const host of [net1, net2]) expect(await networks(host)).not.toHaveProperty('multihost')
-    const id = await net1.succeed`docker run -d --name distracted_bohr debian:13 sleep infinity`
-    const { multihost } = await networks(net1)
+  scenario('is created with its first container, with the same id on all hosts', async ({ hostA, hostB }) => {
+    for (const host of [hostA, hostB]) expect(await networks(host)).not.toHaveProperty('multihost')
+    const id = await hostA.succeed`docker run -d --name distracted_bohr debian:13 sleep infinity`
+    const { multihost } = await networks(hostA)
     expect(multihost).toMatch(/^[0-9a-f]{64} overlay$/)
-    await net2.waitUntilSucceeds`docker network inspect multihost > /dev/null`
-    expect((await networks(net2)).multihost).toBe(multihost)
+    await hostB.waitUntilSucceeds`docker network inspect multihost > /dev/null`
+    expect((await networks(hostB)).multihost).toBe(multihost)
     const line = `^[0-9a-f]\\{12\\} distracted_bohr multihost ${id.slice(0, 12)}$`
-    await net2.waitUntilSucceeds`docker service ls | tr -s ' ' | grep -q ${line}`
-    await net2.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -q 172.'}`
+    await hostB.waitUntilSucceeds`docker service ls | tr -s ' ' | grep -q ${line}`
+    await hostB.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -q 172.'}`
   })
 
   scenario(
     'is one network when both hosts start their first container at the same time',
-    async ({ net1, net2 }) => {
-      const hosts = [net1, net2]
+    async ({ hostA, hostB }) => {
+      const hosts = [hostA, hostB]
       for (let round = 0; round < 5; round++) {
         await together(hosts.map((host) => host.succeed`docker run -d --name first debian:13 sleep infinity`))
         const [[, a = ''], [, b = '']] = (await together(
           hosts.map(async (host) => (await host.succeed`docker inspect -f ${onNetwork} first`).split(' ')),
         )) as [string[], string[]]
         expect(a).not.toBe(b)
-        await net1.succeed`docker exec first ping -c1 -W2 ${b}`
-        await net2.succeed`docker exec first ping -c1 -W2 ${a}`
+        await hostA.succeed`docker exec first ping -c1 -W2 ${b}`
+        await hostB.succeed`docker exec first ping -c1 -W2 ${a}`
         const [one, other] = await together(hosts.map(networks))
         expect(one?.multihost).toBe(other?.multihost)
         await together(hosts.map((host) => host.succeed`docker rm -f first`))
-        await net1.waitUntilSucceeds`docker network rm multihost`
+        await hostA.waitUntilSucceeds`docker network rm multihost`
         for (const host of hosts) await gone(host, 'multihost')
       }
     },
@@ -58,66 +58,73 @@ describe('the default network', () => {
 })
 
 describe('docker network', () => {
-  scenario('create -d overlay prints an id that works on both hosts', async ({ net1, net2 }) => {
-    const id = await net1.succeed`docker network create -d overlay foobar`
+  scenario('create -d overlay prints an id that works on both hosts', async ({ hostA, hostB }) => {
+    const id = await hostA.succeed`docker network create -d overlay foobar`
     expect(id).toMatch(/^[0-9a-f]{64}$/)
-    await net2.waitUntilSucceeds`docker network inspect foobar > /dev/null`
-    for (const host of [net1, net2]) {
+    await hostB.waitUntilSucceeds`docker network inspect foobar > /dev/null`
+    for (const host of [hostA, hostB]) {
       expect((await networks(host)).foobar).toBe(`${id} overlay`)
       expect(await host.succeed`docker network ls -q --filter driver=overlay`).toBe(id.slice(0, 12))
       expect(await host.succeed`docker network ls -q --filter id=${id.slice(0, 12)}`).toBe(id.slice(0, 12))
       expect(await host.succeed`docker network inspect -f ${'{{.Name}}'} ${id.slice(0, 12)}`).toBe('foobar')
     }
-    expect(await net2.fail`docker network create -d overlay foobar`).toContain('already exists')
-    await net2.succeed`docker run -d --name web --network ${id.slice(0, 12)} debian:13 sleep infinity`
-    await net2.succeed`docker run -d --name late debian:13 sleep infinity`
-    await net2.succeed`docker network connect ${id} late`
-    await net2.succeed`docker exec late ping -c1 -W2 web`
-    await net2.succeed`docker network disconnect ${id} late`
-    await net1.waitUntilSucceeds`docker service ls | grep -q web`
-    for (const host of [net1, net2]) {
-      expect(await host.fail`docker network rm ${id}`).toMatch(/used by web \([0-9a-f]{12}\) on net-2/)
+    expect(await hostB.fail`docker network create -d overlay foobar`).toContain('already exists')
+    await hostB.succeed`docker run -d --name web --network ${id.slice(0, 12)} debian:13 sleep infinity`
+    await hostB.succeed`docker run -d --name late debian:13 sleep infinity`
+    await hostB.succeed`docker network connect ${id} late`
+    await hostB.succeed`docker exec late ping -c1 -W2 web`
+    await hostB.succeed`docker network disconnect ${id} late`
+    await hostA.waitUntilSucceeds`docker service ls | grep -q web`
+    for (const host of [hostA, hostB]) {
+      expect(await host.fail`docker network rm ${id}`).toMatch(
+        new RegExp(`used by web \\([0-9a-f]{12}\\) on ${hostB.name}`),
+      )
     }
-    await net2.succeed`docker rm -f web`
-    expect(await net2.succeed`docker network rm ${id.slice(0, 12)}`).toBe(id.slice(0, 12))
-    await gone(net1, 'foobar')
+    await hostB.succeed`docker rm -f web`
+    expect(await hostB.succeed`docker network rm ${id.slice(0, 12)}`).toBe(id.slice(0, 12))
+    await gone(hostA, 'foobar')
   })
 
-  scenario('create -d vxlan needs no --ipam-driver, and takes all of its options', async ({ net1, net2 }) => {
-    await net1.succeed`docker network create --label team=blue -d vxlan --subnet 10.44.0.0/24 --internal foobar`
-    await net2.waitUntilSucceeds`docker network inspect foobar > /dev/null`
-    const format = '{{.Internal}} {{.Labels.team}} {{(index .IPAM.Config 0).Subnet}} {{.IPAM.Driver}}'
-    expect(await net2.succeed`docker network inspect -f ${format} foobar`).toBe(
-      'true blue 10.44.0.0/24 vxlan',
-    )
-  })
+  scenario(
+    'create -d vxlan needs no --ipam-driver, and takes all of its options',
+    async ({ hostA, hostB }) => {
+      await hostA.succeed`docker network create --label team=blue -d vxlan --subnet 10.44.0.0/24 --internal foobar`
+      await hostB.waitUntilSucceeds`docker network inspect foobar > /dev/null`
+      const format = '{{.Internal}} {{.Labels.team}} {{(index .IPAM.Config 0).Subnet}} {{.IPAM.Driver}}'
+      expect(await hostB.succeed`docker network inspect -f ${format} foobar`).toBe(
+        'true blue 10.44.0.0/24 vxlan',
+      )
+    },
+  )
 })
 
 describe('all other commands are docker’s own', () => {
-  scenario('standard input, terminal, signals and exit codes', async ({ net1 }) => {
-    expect(await net1.succeed`echo abc | docker run -i --rm debian:13 cat`).toBe('abc')
-    expect(await net1.succeed`echo abc | docker run -i --rm --publish-service=pipe debian:13 cat`).toBe('abc')
-    await net1.succeed`docker service unpublish pipe`
-    expect((await net1.run`docker run --rm debian:13 sh -c 'exit 42'`).code).toBe(42)
-    expect((await net1.run`docker frobnicate`).code).not.toBe(0)
+  scenario('standard input, terminal, signals and exit codes', async ({ hostA }) => {
+    expect(await hostA.succeed`echo abc | docker run -i --rm debian:13 cat`).toBe('abc')
+    expect(await hostA.succeed`echo abc | docker run -i --rm --publish-service=pipe debian:13 cat`).toBe(
+      'abc',
+    )
+    await hostA.succeed`docker service unpublish pipe`
+    expect((await hostA.run`docker run --rm debian:13 sh -c 'exit 42'`).code).toBe(42)
+    expect((await hostA.run`docker frobnicate`).code).not.toBe(0)
     const terminal = 'docker run -it --rm debian:13 tty'
-    expect(await net1.succeed`script -qec ${terminal} /dev/null < /dev/null`).toContain('/dev/pts/')
+    expect(await hostA.succeed`script -qec ${terminal} /dev/null < /dev/null`).toContain('/dev/pts/')
     const trap = 'trap "echo got it; exit 7" TERM; echo ready; while :; do sleep 0.05; done'
     const signalled = `docker run --name sig --publish-service=sig debian:13 sh -c '${trap}' > /tmp/sig & pid=$!
       until grep -q ready /tmp/sig; do sleep 0.05; done; kill -TERM $pid; wait $pid; echo "code $?"; cat /tmp/sig`
-    expect(await net1.succeed`timeout 30 bash -c ${signalled}`).toBe('code 7\nready\ngot it')
+    expect(await hostA.succeed`timeout 30 bash -c ${signalled}`).toBe('code 7\nready\ngot it')
   })
 
-  scenario('docker service is Swarm’s on a host in swarm mode', async ({ net1 }) => {
-    await net1.succeed`docker swarm init --advertise-addr ${net1.address}`
+  scenario('docker service is Swarm’s on a host in swarm mode', async ({ hostA }) => {
+    await hostA.succeed`docker swarm init --advertise-addr ${hostA.address}`
     try {
-      expect(await net1.succeed`docker service ls`).toMatch(/^ID +NAME +MODE +REPLICAS/)
-      expect(await net1.succeed`docker network ls`).toMatch(/ingress +overlay +swarm/)
-      const id = await net1.succeed`docker run -d debian:13 sleep infinity`
-      expect(await net1.succeed`docker inspect -f ${onNetwork} ${id}`).toMatch(/^bridge /)
+      expect(await hostA.succeed`docker service ls`).toMatch(/^ID +NAME +MODE +REPLICAS/)
+      expect(await hostA.succeed`docker network ls`).toMatch(/ingress +overlay +swarm/)
+      const id = await hostA.succeed`docker run -d debian:13 sleep infinity`
+      expect(await hostA.succeed`docker inspect -f ${onNetwork} ${id}`).toMatch(/^bridge /)
     } finally {
-      await net1.succeed`docker swarm leave --force`
+      await hostA.succeed`docker swarm leave --force`
     }
-    expect(await net1.succeed`docker service ls`).toContain('SERVICE ID')
+    expect(await hostA.succeed`docker service ls`).toContain('SERVICE ID')
   })
 })

@@ -21,60 +21,60 @@ const addressesOf = async (container: Container, name: string): Promise<string[]
 
 scenario(
   'a container on another host is found by NAME, NAME.NETWORK, alias and address',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
-    await using web = await net2.run({ name: 'web', network: foobar.name, args: ['--network-alias', 'www'] })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
+    await using web = await hostB.run({ name: 'web', network: foobar.name, args: ['--network-alias', 'www'] })
     for (const name of ['web', 'WEB.foobar', 'www', 'www.foobar']) {
       await asker.within(2000).waitUntilSucceeds`getent hosts ${name}`
       expect(await addressesOf(asker, name)).toEqual([web.address])
     }
     expect(await asker.succeed`getent hosts ${web.address}`).toMatch(/ web\.foobar$/)
-    await net2.succeed`docker stop -t0 web`
+    await hostB.succeed`docker stop -t0 web`
     await asker.within(2000).waitUntilSucceeds`! getent hosts web.foobar`
   },
 )
 
-scenario('an alias of several containers resolves to all their addresses', async ({ net1, net2 }) => {
-  await using foobar = await sharedNetwork([net1, net2], 'foobar')
-  await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+scenario('an alias of several containers resolves to all their addresses', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
   const args = ['--network-alias', 'pool']
-  await using one = await net2.run({ name: 'one', network: foobar.name, args })
-  await using two = await net2.run({ name: 'two', network: foobar.name, args })
+  await using one = await hostB.run({ name: 'one', network: foobar.name, args })
+  await using two = await hostB.run({ name: 'two', network: foobar.name, args })
   // A container's aliases are known when it runs; its name is known before.
   await asker.within(2000)
     .waitUntilSucceeds`[ $(getent ahostsv4 pool | cut -d ' ' -f 1 | sort -u | wc -l) = 2 ]`
   expect((await addressesOf(asker, 'pool')).sort()).toEqual([one.address, two.address].sort())
 })
 
-scenario('a name resolves to its IPv6 address', async ({ net1, net2 }) => {
-  await using dual = await sharedNetwork([net1, net2], 'dual', ['--ipv6', '--subnet', 'fd00:77::/64'])
-  await using asker = await dnsOnly(net1, { name: 'asker', network: dual.name })
-  await using web = await net2.run({ name: 'web', network: dual.name })
+scenario('a name resolves to its IPv6 address', async ({ hostA, hostB }) => {
+  await using dual = await sharedNetwork([hostA, hostB], 'dual', ['--ipv6', '--subnet', 'fd00:77::/64'])
+  await using asker = await dnsOnly(hostA, { name: 'asker', network: dual.name })
+  await using web = await hostB.run({ name: 'web', network: dual.name })
   const v6 =
-    await net2.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} ${web.id}`
+    await hostB.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} ${web.id}`
   await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
 })
 
-scenario('a container resolves the names of its own networks alone', async ({ net1, net2 }) => {
-  await using one = await sharedNetwork([net1, net2], 'one')
-  await using two = await sharedNetwork([net1, net2], 'two')
-  await using asker = await dnsOnly(net1, { name: 'asker', network: one.name })
-  await using plain = await dnsOnly(net1, { name: 'plain' })
-  await using friend = await net2.run({ name: 'friend', network: one.name })
-  await using secret = await net2.run({ name: 'secret', network: two.name })
+scenario('a container resolves the names of its own networks alone', async ({ hostA, hostB }) => {
+  await using one = await sharedNetwork([hostA, hostB], 'one')
+  await using two = await sharedNetwork([hostA, hostB], 'two')
+  await using asker = await dnsOnly(hostA, { name: 'asker', network: one.name })
+  await using plain = await dnsOnly(hostA, { name: 'plain' })
+  await using friend = await hostB.run({ name: 'friend', network: one.name })
+  await using secret = await hostB.run({ name: 'secret', network: two.name })
   await asker.within(2000).waitUntilSucceeds`getent hosts ${friend.name}`
   for (const name of ['secret', 'secret.two', secret.address]) await asker.fail`getent hosts ${name}`
   for (const name of ['friend', 'friend.one', 'secret.two']) await plain.fail`getent hosts ${name}`
-  await net1.succeed`docker network connect two asker`
+  await hostA.succeed`docker network connect two asker`
   await asker.within(2000).waitUntilSucceeds`getent hosts secret.two`
 })
 
 scenario(
   'an unknown name is denied within a second, on a machine without a resolver',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
     for (const name of ['absent', 'absent.foobar', 'example.com', '172.21.200.200']) {
       await asker.fail`timeout 1 getent hosts ${name} || { [ $? = 124 ] && echo too slow && exit 0; exit 1; }`
     }
@@ -83,48 +83,48 @@ scenario(
 
 scenario(
   'a name outside of the cluster is resolved by the machine’s resolvers',
-  async ({ consulServer, net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using asker = await dnsOnly(net1, { name: 'asker', network: foobar.name })
+  async ({ consulServer, hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
     // A resolver that copies the question and answers with one address.
     const script = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=Buffer.concat([q.subarray(0,e),Buffer.from('c00c00010001000000050004c0000201','hex')]);a[2]|=128;a[3]=128;a[7]=1;a[9]=0;a[11]=0;s.send(a,r.port,r.address)});s.bind(53,'${consulServer.address}')`
     await consulServer.succeed`systemd-run -q --unit scenario-resolver node -e ${script}`
     try {
-      await net1.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
+      await hostA.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
       await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
     } finally {
-      await net1.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
+      await hostA.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
       await consulServer.succeed`systemctl stop scenario-resolver`
     }
   },
 )
 
-scenario('a query from another machine is refused', async ({ net1, net2 }) => {
-  await using foobar = await sharedNetwork([net1, net2], 'foobar')
-  await using _web = await net1.run({ name: 'web', network: foobar.name })
+scenario('a query from another machine is refused', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using _web = await hostA.run({ name: 'web', network: foobar.name })
   // Asks for web.foobar A. The last four bits of the answer's fourth byte are the RCODE.
   const question = '000101000001000000000000037765620666 6f6f62617200000100 01'.replaceAll(' ', '')
-  const script = `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${net1.address}');setTimeout(()=>process.exit(1),3000)`
-  expect(await net2.succeed`node -e ${script}`).toBe('5')
-  await net1.within(2000).waitUntilSucceeds`[ "$(node -e ${script})" = 0 ]`
+  const script = `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${hostA.address}');setTimeout(()=>process.exit(1),3000)`
+  expect(await hostB.succeed`node -e ${script}`).toBe('5')
+  await hostA.within(2000).waitUntilSucceeds`[ "$(node -e ${script})" = 0 ]`
 })
 
 scenario(
   'a network with more endpoints than --hosts-file-limit is resolved by DNS alone, and status says so',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using asker = await net1.run({ name: 'asker', network: foobar.name })
-    await using web = await net2.run({ name: 'web', network: foobar.name })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+    await using web = await hostB.run({ name: 'web', network: foobar.name })
     await asker.within(2000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
-    await net1.succeed`cp /etc/default/docker /tmp/docker-options && sed -i 's/--dns-listen/--hosts-file-limit=1 --dns-listen/' /etc/default/docker && systemctl restart multihost`
+    await hostA.succeed`cp /etc/default/docker /tmp/docker-options && sed -i 's/--dns-listen/--hosts-file-limit=1 --dns-listen/' /etc/default/docker && systemctl restart multihost`
     try {
       await asker.within(5000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
       expect(await asker.succeed`getent hosts web.foobar`).toContain(web.address)
-      expect(await net1.succeed`multihost status`).toContain(
+      expect(await hostA.succeed`multihost status`).toContain(
         'network foobar has more than 1 endpoints: by DNS alone',
       )
     } finally {
-      await net1.succeed`cat /tmp/docker-options > /etc/default/docker && systemctl restart multihost`
+      await hostA.succeed`cat /tmp/docker-options > /etc/default/docker && systemctl restart multihost`
     }
     await asker.within(5000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
   },

@@ -9,11 +9,11 @@ import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
 
-scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ net1, net2 }) => {
-  await using _looked = await sharedNetwork([net1, net2], 'looked')
-  await using _a = await net1.run({ name: 'one', network: 'looked' })
-  await using b = await net2.run({ name: 'two', network: 'looked' })
-  const inside = await insideNetwork(net1, 'looked')
+scenario('namespace, bridge, VXLAN device and entries are as documented', async ({ hostA, hostB }) => {
+  await using _looked = await sharedNetwork([hostA, hostB], 'looked')
+  await using _a = await hostA.run({ name: 'one', network: 'looked' })
+  await using b = await hostB.run({ name: 'two', network: 'looked' })
+  const inside = await insideNetwork(hostA, 'looked')
   const [vxlan] = JSON.parse(await inside('ip -j -d link show dev vxlan1'))
   const bridged = subject.datapath !== 'macvlan'
   expect(vxlan.master).toBe(bridged ? 'br0' : undefined)
@@ -22,7 +22,7 @@ scenario('namespace, bridge, VXLAN device and entries are as documented', async 
     proxy: true,
     l2miss: true,
     l3miss: true,
-    local: net1.address,
+    local: hostA.address,
   })
   expect(vxlan.linkinfo.info_data.learning).not.toBe(true)
   expect(vxlan.linkinfo.info_data.id).toBeGreaterThanOrEqual(256)
@@ -32,50 +32,50 @@ scenario('namespace, bridge, VXLAN device and entries are as documented', async 
   }
   const mac = macOf(b.address)
   expect(await b.succeed`cat /sys/class/net/eth0/address`).toBe(mac)
-  expect(await entries(inside)).toEqual([`${mac} dst ${net2.address}`, `${b.address} lladdr ${mac}`])
+  expect(await entries(inside)).toEqual([`${mac} dst ${hostB.address}`, `${b.address} lladdr ${mac}`])
 })
 
 scenario(
   'entries that are deleted or changed by hand are restored within 5 s, with a line in the log',
-  async ({ net1, net2 }) => {
-    await using _looked = await sharedNetwork([net1, net2], 'looked')
-    await using a = await net1.run({ name: 'one', network: 'looked' })
-    await using b = await net2.run({ name: 'two', network: 'looked' })
-    const inside = await insideNetwork(net1, 'looked')
+  async ({ hostA, hostB }) => {
+    await using _looked = await sharedNetwork([hostA, hostB], 'looked')
+    await using a = await hostA.run({ name: 'one', network: 'looked' })
+    await using b = await hostB.run({ name: 'two', network: 'looked' })
+    const inside = await insideNetwork(hostA, 'looked')
     const mac = macOf(b.address)
     const right = await entries(inside)
     const mended = () =>
       vi.waitFor(async () => expect(await entries(inside)).toEqual(right), { timeout: 5000, interval: 100 })
     await a.succeed`ping -c1 -W1 ${b.address}`
-    await inside(`bridge fdb del ${mac} dev vxlan1 dst ${net2.address} self`)
+    await inside(`bridge fdb del ${mac} dev vxlan1 dst ${hostB.address} self`)
     await mended()
     await a.succeed`ping -c1 -W1 ${b.address}`
     await inside(`ip neigh replace ${b.address} lladdr 02:00:00:00:00:01 dev vxlan1 nud permanent`)
     await mended()
-    const log = await net1.succeed`journalctl -u multihost --no-pager -o cat`
+    const log = await hostA.succeed`journalctl -u multihost --no-pager -o cat`
     expect(log).toContain(`fdb replace ${mac}`)
     expect(log).toContain(`neigh replace ${b.address}`)
   },
 )
 
-scenario('the entries of a stopped container are removed within 2 s', async ({ net1, net2 }) => {
-  await using _looked = await sharedNetwork([net1, net2], 'looked')
-  await using _a = await net1.run({ name: 'one', network: 'looked' })
-  await using b = await net2.run({ name: 'two', network: 'looked' })
-  const inside = await insideNetwork(net1, 'looked')
+scenario('the entries of a stopped container are removed within 2 s', async ({ hostA, hostB }) => {
+  await using _looked = await sharedNetwork([hostA, hostB], 'looked')
+  await using _a = await hostA.run({ name: 'one', network: 'looked' })
+  await using b = await hostB.run({ name: 'two', network: 'looked' })
+  const inside = await insideNetwork(hostA, 'looked')
   expect(await entries(inside)).toHaveLength(2)
-  await net2.succeed`docker kill ${b.id}`
+  await hostB.succeed`docker kill ${b.id}`
   await vi.waitFor(async () => expect(await entries(inside)).toEqual([]), { timeout: 2000, interval: 50 })
 })
 
-scenario('the VNI is the same on both hosts and differs between networks', async ({ net1, net2 }) => {
+scenario('the VNI is the same on both hosts and differs between networks', async ({ hostA, hostB }) => {
   const vnis: number[] = []
-  await using _left = await sharedNetwork([net1, net2], 'left')
-  await using _right = await sharedNetwork([net2, net1], 'right')
+  await using _left = await sharedNetwork([hostA, hostB], 'left')
+  await using _right = await sharedNetwork([hostB, hostA], 'right')
   for (const network of ['left', 'right']) {
-    await using _one = await net1.run({ name: 'one', network })
-    await using _two = await net2.run({ name: 'two', network })
-    const seen = await together([net1, net2].map((host) => vniOn(host, network)))
+    await using _one = await hostA.run({ name: 'one', network })
+    await using _two = await hostB.run({ name: 'two', network })
+    const seen = await together([hostA, hostB].map((host) => vniOn(host, network)))
     expect(seen[0]).toBe(seen[1])
     vnis.push(seen[0] ?? 0)
   }

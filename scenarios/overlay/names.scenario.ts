@@ -26,15 +26,15 @@ const hostsPath = (host: Host, container: Container): Promise<string> =>
 
 scenario(
   'containers on two hosts are in each other’s /etc/hosts, by name and alias',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using first = await net1.run({
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using first = await hostA.run({
       name: 'distracted_bohr',
       network: foobar.name,
       args: ['--network-alias', 'www', '--network-alias', 'api'],
     })
     await knows(first, 'www.foobar')
-    await using second = await net2.run({ name: 'modest_curie', network: foobar.name })
+    await using second = await hostB.run({ name: 'modest_curie', network: foobar.name })
     await knows(first, 'modest_curie.foobar')
     await knows(second, 'modest_curie.foobar')
     await knows(second, 'www.foobar')
@@ -53,24 +53,24 @@ scenario(
 
 scenario(
   'a name is removed when its container stops, is killed or removed, and added when it starts',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
-    await using web = await net2.run({ name: 'web', network: foobar.name })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using watcher = await hostA.run({ name: 'watcher', network: foobar.name })
+    await using web = await hostB.run({ name: 'web', network: foobar.name })
     for (const end of ['stop -t0', 'kill']) {
       await knows(watcher, 'web.foobar')
-      await net2.succeed`docker ${end.split(' ')} web`
+      await hostB.succeed`docker ${end.split(' ')} web`
       await doesNotKnow(watcher, 'web.foobar')
       expect(await named(watcher)).toEqual(linesOf(watcher.address, 'foobar', 'watcher'))
-      await net2.succeed`docker start web`
+      await hostB.succeed`docker start web`
     }
     await knows(watcher, 'web.foobar')
-    await net2.succeed`docker restart -t0 web`
+    await hostB.succeed`docker restart -t0 web`
     await knows(web, 'watcher.foobar')
     const address = await web.currentAddress()
     await watcher.within(2000).waitUntilSucceeds`getent hosts web.foobar | grep -q ${address}`
     {
-      await using brief = await net2.run({ name: 'brief', network: foobar.name })
+      await using brief = await hostB.run({ name: 'brief', network: foobar.name })
       await knows(watcher, brief.name)
     }
     await doesNotKnow(watcher, 'brief')
@@ -79,9 +79,9 @@ scenario(
 
 scenario(
   'lines of --add-host, of the engine and of programs in the container are kept',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using web = await net1.run({
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using web = await hostA.run({
       name: 'web',
       network: foobar.name,
       args: ['--add-host', 'mine:1.2.3.4'],
@@ -94,24 +94,24 @@ scenario(
     expect(before).toMatch(/^1\.2\.3\.4\tmine$/m)
     expect(before).toMatch(/^5\.6\.7\.8 added # by hand$/m)
     expect(before).toContain(`${web.address}\t${web.id.slice(0, 12)}`)
-    const inode = await net1.succeed`stat -c %i ${await hostsPath(net1, web)}`
+    const inode = await hostA.succeed`stat -c %i ${await hostsPath(hostA, web)}`
     {
-      await using other = await net2.run({ name: 'other', network: foobar.name })
+      await using other = await hostB.run({ name: 'other', network: foobar.name })
       await knows(web, 'other')
       expect(await others()).toBe(before)
       await knows(other, 'web')
     }
     await doesNotKnow(web, 'other')
     expect(await others()).toBe(before)
-    expect(await net1.succeed`stat -c %i ${await hostsPath(net1, web)}`).toBe(inode)
+    expect(await hostA.succeed`stat -c %i ${await hostsPath(hostA, web)}`).toBe(inode)
   },
 )
 
 scenario(
   'a damaged block is restored, and lines that a program has added are kept',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using web = await net1.run({ name: 'web', network: foobar.name })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using web = await hostA.run({ name: 'web', network: foobar.name })
     await knows(web, 'web.foobar')
     const whole = linesOf(web.address, 'foobar', 'web')
     for (const damage of ['/multihost: begin/d', '/multihost: end/d', '/web/d', '/multihost/d;/web/d']) {
@@ -124,12 +124,12 @@ scenario(
   },
 )
 
-scenario('a renamed container is found by its new name alone', async ({ net1, net2 }) => {
-  await using foobar = await sharedNetwork([net1, net2], 'foobar')
-  await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
-  await using web = await net2.run({ name: 'web', network: foobar.name })
+scenario('a renamed container is found by its new name alone', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using watcher = await hostA.run({ name: 'watcher', network: foobar.name })
+  await using web = await hostB.run({ name: 'web', network: foobar.name })
   await knows(watcher, 'web.foobar')
-  await net2.succeed`docker rename web site`
+  await hostB.succeed`docker rename web site`
   await knows(watcher, 'site.foobar')
   await knows(web, 'site')
   const expected = [
@@ -141,39 +141,39 @@ scenario('a renamed container is found by its new name alone', async ({ net1, ne
 
 scenario(
   'a --read-only container has names; an /etc/hosts that the user has mounted is not changed',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using locked = await net1.run({ name: 'locked', network: foobar.name, args: ['--read-only'] })
-    await net1.succeed`cp /etc/hosts /tmp/own-hosts`
-    await using own = await net1.run({
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using locked = await hostA.run({ name: 'locked', network: foobar.name, args: ['--read-only'] })
+    await hostA.succeed`cp /etc/hosts /tmp/own-hosts`
+    await using own = await hostA.run({
       name: 'own',
       network: foobar.name,
       args: ['-v', '/tmp/own-hosts:/etc/hosts'],
     })
-    await using other = await net2.run({ name: 'other', network: foobar.name })
+    await using other = await hostB.run({ name: 'other', network: foobar.name })
     await knows(locked, 'other.foobar')
     await knows(other, 'own.foobar')
     expect(await named(own)).toEqual([])
-    await net1.succeed`cmp /etc/hosts /tmp/own-hosts`
-    expect(await net1.succeed`cat /etc/hosts`).not.toContain('multihost')
-    await net1.within(2000)
+    await hostA.succeed`cmp /etc/hosts /tmp/own-hosts`
+    expect(await hostA.succeed`cat /etc/hosts`).not.toContain('multihost')
+    await hostA.within(2000)
       .waitUntilSucceeds`multihost status | grep -q ${'own: hosts file left alone, a file of the user'}`
   },
 )
 
 scenario(
   'a container gets names when it is connected, and loses them when it is disconnected',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using other = await net2.run({ name: 'other', network: foobar.name })
-    await using late = await net1.run({ name: 'late', network: 'none' })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using other = await hostB.run({ name: 'other', network: foobar.name })
+    await using late = await hostA.run({ name: 'late', network: 'none' })
     expect(await named(late)).toEqual([])
-    await net1.succeed`docker network disconnect none late && docker network connect --alias tardy foobar late`
+    await hostA.succeed`docker network disconnect none late && docker network connect --alias tardy foobar late`
     await knows(late, 'other.foobar')
     await knows(other, 'late.foobar')
     await knows(other, 'tardy')
     await late.succeed`ping -c1 -W1 other`
-    await net1.succeed`docker network disconnect foobar late`
+    await hostA.succeed`docker network disconnect foobar late`
     await doesNotKnow(other, 'late')
     await late.within(2000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
   },
@@ -181,13 +181,13 @@ scenario(
 
 scenario(
   'a container on two networks has the names of both, others those of their own',
-  async ({ net1, net2 }) => {
-    await using one = await sharedNetwork([net1, net2], 'one')
-    await using two = await sharedNetwork([net1, net2], 'two')
-    await using both = await net1.run({ name: 'both', network: one.name })
-    await net1.succeed`docker network connect two both`
-    await using first = await net2.run({ name: 'first', network: one.name })
-    await using second = await net2.run({ name: 'second', network: two.name })
+  async ({ hostA, hostB }) => {
+    await using one = await sharedNetwork([hostA, hostB], 'one')
+    await using two = await sharedNetwork([hostA, hostB], 'two')
+    await using both = await hostA.run({ name: 'both', network: one.name })
+    await hostA.succeed`docker network connect two both`
+    await using first = await hostB.run({ name: 'first', network: one.name })
+    await using second = await hostB.run({ name: 'second', network: two.name })
     await knows(both, 'first.one')
     await knows(both, 'second.two')
     await knows(first, 'both.one')
@@ -199,42 +199,42 @@ scenario(
 
 scenario(
   'names are kept while the driver is down; changes from that time are applied when it starts',
-  async ({ net1, net2 }) => {
-    await using foobar = await sharedNetwork([net1, net2], 'foobar')
-    await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
-    await using _gone = await net2.run({ name: 'gone', network: foobar.name })
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using watcher = await hostA.run({ name: 'watcher', network: foobar.name })
+    await using _gone = await hostB.run({ name: 'gone', network: foobar.name })
     await knows(watcher, 'gone')
-    await net1.succeed`systemctl stop multihost`
-    await using come = await net2.run({ name: 'come', network: foobar.name })
-    await net2.succeed`docker stop -t0 gone`
+    await hostA.succeed`systemctl stop multihost`
+    await using come = await hostB.run({ name: 'come', network: foobar.name })
+    await hostB.succeed`docker stop -t0 gone`
     await watcher.succeed`getent hosts gone`
-    await net1.succeed`systemctl start multihost`
+    await hostA.succeed`systemctl start multihost`
     await knows(watcher, 'come.foobar')
     await doesNotKnow(watcher, 'gone')
     await knows(come, 'watcher')
   },
 )
 
-scenario('names are removed after dockerd has crashed with its containers', async ({ net1, net2 }) => {
-  await using foobar = await sharedNetwork([net1, net2], 'foobar')
-  await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
-  await using web = await net2.run({ name: 'web', network: foobar.name })
+scenario('names are removed after dockerd has crashed with its containers', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using watcher = await hostA.run({ name: 'watcher', network: foobar.name })
+  await using web = await hostB.run({ name: 'web', network: foobar.name })
   await knows(watcher, web.name)
-  await net2.succeed`systemctl kill -s KILL docker`
-  await net2.within(30_000).waitUntilSucceeds`docker version > /dev/null && [ -z "$(docker ps -q)" ]`
+  await hostB.succeed`systemctl kill -s KILL docker`
+  await hostB.within(30_000).waitUntilSucceeds`docker version > /dev/null && [ -z "$(docker ps -q)" ]`
   await watcher.within(20_000).waitUntilSucceeds`! grep -q web /etc/hosts`
 })
 
-scenario('names are removed when their host is removed from the cluster', async ({ net1, net2 }) => {
-  await using foobar = await sharedNetwork([net1, net2], 'foobar')
-  await using watcher = await net1.run({ name: 'watcher', network: foobar.name })
-  await using web = await net2.run({ name: 'web', network: foobar.name })
+scenario('names are removed when their host is removed from the cluster', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using watcher = await hostA.run({ name: 'watcher', network: foobar.name })
+  await using web = await hostB.run({ name: 'web', network: foobar.name })
   await knows(watcher, web.name)
-  await net2.succeed`systemctl stop multihost`
+  await hostB.succeed`systemctl stop multihost`
   try {
-    await net1.within(60_000).waitUntilSucceeds`multihost host rm net-2`
+    await hostA.within(60_000).waitUntilSucceeds`multihost host rm ${hostB.name}`
     await doesNotKnow(watcher, 'web')
   } finally {
-    await net2.succeed`systemctl start multihost`
+    await hostB.succeed`systemctl start multihost`
   }
 })

@@ -26,13 +26,13 @@ async function inspect(host: Host, name: string): Promise<Inspected> {
 }
 
 for (const [from, to] of [
-  ['net1', 'net2'],
-  ['net2', 'net1'],
+  ['the first host', 'the second'],
+  ['the second host', 'the first'],
 ] as const) {
   scenario(
     `a network created on ${from} appears on ${to}, and is removed from both`,
-    async ({ net1, net2 }) => {
-      const [here, there] = from === 'net1' ? [net1, net2] : [net2, net1]
+    async ({ hostA, hostB }) => {
+      const [here, there] = from === 'the first host' ? [hostA, hostB] : [hostB, hostA]
       const id = await here.succeed`docker network create -d vxlan --ipam-driver vxlan foobar`
       expect(id).toMatch(/^[0-9a-f]{64}$/)
       await there.within(2000).waitUntilSucceeds`docker network inspect foobar`
@@ -49,12 +49,16 @@ for (const [from, to] of [
 
 scenario(
   'subnet, range, gateway, aux, VNI, MTU, port, label and --internal are the same on both',
-  async ({ net1, net2 }) => {
+  async ({ hostA, hostB }) => {
     const addressing =
       '--subnet 10.20.0.0/16 --ip-range 10.20.4.0/24 --gateway 10.20.0.254 --aux-address router=10.20.4.9'
     const options = '-o vni=4242 -o mtu=1400 -o port=4790 --label team=blue --internal'
-    await using special = await sharedNetwork([net1, net2], 'special', `${addressing} ${options}`.split(' '))
-    expect(await inspect(net2, special.name)).toMatchObject({
+    await using special = await sharedNetwork(
+      [hostA, hostB],
+      'special',
+      `${addressing} ${options}`.split(' '),
+    )
+    expect(await inspect(hostB, special.name)).toMatchObject({
       Internal: true,
       Labels: { team: 'blue' },
       IPAM: {
@@ -68,26 +72,26 @@ scenario(
         ],
       },
     })
-    await using first = await net2.run({ name: 'first', network: 'special' })
-    await using second = await net1.run({ name: 'second', network: 'special' })
+    await using first = await hostB.run({ name: 'first', network: 'special' })
+    await using second = await hostA.run({ name: 'second', network: 'special' })
     expect(first.address).toMatch(/^10\.20\.4\./)
     expect(await first.succeed`cat /sys/class/net/eth0/mtu`).toBe('1400')
     await first.succeed`ping -c1 -W1 ${second.address}`
     await first.fail`ping -c1 -W1 192.168.33.10`
-    for (const host of [net1, net2]) {
+    for (const host of [hostA, hostB]) {
       expect(await host.succeed`ss -Huln sport = :4790`).toContain(':4790')
       expect(await host.succeed`multihost status --json`).toContain('4242')
     }
   },
 )
 
-scenario('a network without the IPAM driver is refused with the command that works', async ({ net1 }) => {
-  const words = await net1.fail`/usr/bin/docker network create -d vxlan lonely`
+scenario('a network without the IPAM driver is refused with the command that works', async ({ hostA }) => {
+  const words = await hostA.fail`/usr/bin/docker network create -d vxlan lonely`
   expect(words).toContain('docker network create -d vxlan --ipam-driver vxlan')
-  await net1.fail`docker network inspect lonely`
+  await hostA.fail`docker network inspect lonely`
 })
 
-scenario('an invalid option is refused, with its value and the allowed values', async ({ net1 }) => {
+scenario('an invalid option is refused, with its value and the allowed values', async ({ hostA }) => {
   for (const [option, words] of [
     ['vni=0', /'0'.*vni.*16777215/i],
     ['vni=x', /vni/i],
@@ -95,27 +99,30 @@ scenario('an invalid option is refused, with its value and the allowed values', 
     ['port=70000', /port=70000 .*65535/i],
     ['colour=blue', /colour/],
   ] as const) {
-    expect(await net1.fail`docker network create -d vxlan --ipam-driver vxlan -o ${option} wrong`).toMatch(
+    expect(await hostA.fail`docker network create -d vxlan --ipam-driver vxlan -o ${option} wrong`).toMatch(
       words,
     )
   }
 })
 
-scenario('a subnet that overlaps another network’s is refused, with that subnet', async ({ net1, net2 }) => {
-  await using _first = await sharedNetwork([net1, net2], 'first', ['--subnet', '10.30.0.0/16'])
-  const words =
-    await net2.fail`docker network create -d vxlan --ipam-driver vxlan --subnet 10.30.7.0/24 second`
-  expect(words).toContain('10.30.0.0/16')
-})
+scenario(
+  'a subnet that overlaps another network’s is refused, with that subnet',
+  async ({ hostA, hostB }) => {
+    await using _first = await sharedNetwork([hostA, hostB], 'first', ['--subnet', '10.30.0.0/16'])
+    const words =
+      await hostB.fail`docker network create -d vxlan --ipam-driver vxlan --subnet 10.30.7.0/24 second`
+    expect(words).toContain('10.30.0.0/16')
+  },
+)
 
 scenario(
   'a network that another host uses comes back after its removal, and is removed when no host uses it',
-  async ({ net1, net2 }) => {
-    await using _used = await sharedNetwork([net1, net2], 'used')
-    await using user = await net2.run({ name: 'user', network: 'used' })
-    await net1.succeed`/usr/bin/docker network rm used`
-    await net1.waitUntilSucceeds`docker network inspect used`
-    await using other = await net1.run({ name: 'other', network: 'used' })
+  async ({ hostA, hostB }) => {
+    await using _used = await sharedNetwork([hostA, hostB], 'used')
+    await using user = await hostB.run({ name: 'user', network: 'used' })
+    await hostA.succeed`/usr/bin/docker network rm used`
+    await hostA.waitUntilSucceeds`docker network inspect used`
+    await using other = await hostA.run({ name: 'other', network: 'used' })
     await other.succeed`ping -c1 -W1 ${user.address}`
   },
 )

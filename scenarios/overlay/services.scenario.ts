@@ -12,8 +12,8 @@ import { together } from '../kit/together.ts'
 const header = 'SERVICE ID          NAME                NETWORK             CONTAINER'
 
 afterEach(async () => {
-  const { net1, net2 } = await labHosts()
-  await clear([net1, net2])
+  const { hostA, hostB } = await labHosts()
+  await clear([hostA, hostB])
 })
 
 /** The lines of `docker service ls` without the ids. */
@@ -27,80 +27,85 @@ const lists = (host: Host, line: string) =>
 const addressOf = async (host: Host, service: string) =>
   (await host.succeed`docker service info ${service}`).match(/Address: (\S+)/)?.[1] ?? ''
 
-scenario('docker service ls shows the header alone', async ({ net1, net2 }) => {
-  for (const host of [net1, net2]) expect(await host.succeed`docker service ls`).toBe(header)
+scenario('docker service ls shows the header alone', async ({ hostA, hostB }) => {
+  for (const host of [hostA, hostB]) expect(await host.succeed`docker service ls`).toBe(header)
 })
 
 scenario(
   'docker run --publish-service=bar.foobar.overlay creates the network, the service and the container behind it',
-  async ({ net1, net2 }) => {
-    const id = await net2.succeed`docker run -d --publish-service=bar.foobar.overlay debian:13 sleep infinity`
-    for (const host of [net1, net2]) await lists(host, `bar foobar ${id.slice(0, 12)}`)
-    const address = await addressOf(net1, 'bar.foobar')
-    expect(await net2.succeed`docker exec ${id} hostname -I`).toContain(address)
-    await net1.succeed`docker run --rm --network foobar debian:13 ping -c1 -W2 ${address}`
-    const words = await net1.fail`docker run --rm --publish-service=bar.foobar debian:13 true`
-    expect(words).toMatch(/service bar\.foobar is attached to container \S+ \([0-9a-f]{12}\) on net-2/)
-    expect(await net1.fail`docker network rm foobar`).toMatch(/used by \S+ \([0-9a-f]{12}\) on net-2/)
+  async ({ hostA, hostB }) => {
+    const id =
+      await hostB.succeed`docker run -d --publish-service=bar.foobar.overlay debian:13 sleep infinity`
+    for (const host of [hostA, hostB]) await lists(host, `bar foobar ${id.slice(0, 12)}`)
+    const address = await addressOf(hostA, 'bar.foobar')
+    expect(await hostB.succeed`docker exec ${id} hostname -I`).toContain(address)
+    await hostA.succeed`docker run --rm --network foobar debian:13 ping -c1 -W2 ${address}`
+    const words = await hostA.fail`docker run --rm --publish-service=bar.foobar debian:13 true`
+    expect(words).toMatch(
+      new RegExp(`service bar\\.foobar is attached to container \\S+ \\([0-9a-f]{12}\\) on ${hostB.name}`),
+    )
+    expect(await hostA.fail`docker network rm foobar`).toMatch(
+      new RegExp(`used by \\S+ \\([0-9a-f]{12}\\) on ${hostB.name}`),
+    )
 
     // A restarted container has the address again. The service stays without a container.
-    await net2.succeed`docker restart -t 0 ${id}`
-    await net1.succeed`docker run --rm --network foobar debian:13 ping -c1 -W2 ${address}`
-    await net2.succeed`docker rm -f ${id}`
-    await lists(net1, 'bar foobar')
-    expect(await addressOf(net1, 'bar.foobar')).toBe(address)
-    await net1.succeed`docker service unpublish bar.foobar`
-    expect(await services(net1)).toEqual([])
+    await hostB.succeed`docker restart -t 0 ${id}`
+    await hostA.succeed`docker run --rm --network foobar debian:13 ping -c1 -W2 ${address}`
+    await hostB.succeed`docker rm -f ${id}`
+    await lists(hostA, 'bar foobar')
+    expect(await addressOf(hostA, 'bar.foobar')).toBe(address)
+    await hostA.succeed`docker service unpublish bar.foobar`
+    expect(await services(hostA)).toEqual([])
   },
 )
 
 scenario(
   'a service keeps its address through detach, and attach on the other host',
-  async ({ net1, net2 }) => {
-    await net1.succeed`docker network create -d overlay foobar`
-    expect(await net1.succeed`docker service publish db.foobar`).toMatch(/^[0-9a-f]{64}$/)
-    await net2.waitUntilSucceeds`docker service info db.foobar`
-    const address = await addressOf(net2, 'db.foobar')
-    for (const host of [net1, net2]) {
+  async ({ hostA, hostB }) => {
+    await hostA.succeed`docker network create -d overlay foobar`
+    expect(await hostA.succeed`docker service publish db.foobar`).toMatch(/^[0-9a-f]{64}$/)
+    await hostB.waitUntilSucceeds`docker service info db.foobar`
+    const address = await addressOf(hostB, 'db.foobar')
+    for (const host of [hostA, hostB]) {
       const id =
         await host.succeed`docker run -d --name ${`db-${host.name}`} --net=none debian:13 sleep infinity`
       await host.succeed`docker service attach ${`db-${host.name}`} db.foobar`
-      for (const each of [net1, net2]) await lists(each, `db foobar ${id.slice(0, 12)}`)
+      for (const each of [hostA, hostB]) await lists(each, `db foobar ${id.slice(0, 12)}`)
       expect(await host.succeed`docker exec ${id} hostname -I`).toContain(address)
-      for (const each of [net1, net2]) {
+      for (const each of [hostA, hostB]) {
         await each.succeed`docker run --rm --network foobar debian:13 ping -c1 -W2 ${address}`
       }
-      const other = host === net1 ? net2 : net1
-      expect(await net1.fail`docker service unpublish db.foobar`).toContain(`on ${host.name}`)
+      const other = host === hostA ? hostB : hostA
+      expect(await hostA.fail`docker service unpublish db.foobar`).toContain(`on ${host.name}`)
       expect(await other.fail`docker service detach ${id} db.foobar`).toContain(`detach it on ${host.name}`)
       await host.succeed`docker service detach ${id} db.foobar`
-      for (const each of [net1, net2]) await lists(each, 'db foobar')
+      for (const each of [hostA, hostB]) await lists(each, 'db foobar')
       expect(await addressOf(other, 'db.foobar')).toBe(address)
     }
-    await net2.succeed`docker service unpublish db.foobar`
+    await hostB.succeed`docker service unpublish db.foobar`
   },
 )
 
 scenario(
   'when two hosts attach at once, one succeeds and the other gets an error with the first’s name',
-  async ({ net1, net2 }) => {
-    await net1.succeed`docker network create -d overlay foobar`
-    const hosts = [net1, net2]
+  async ({ hostA, hostB }) => {
+    await hostA.succeed`docker network create -d overlay foobar`
+    const hosts = [hostA, hostB]
     for (const host of hosts) {
       await host.waitUntilSucceeds`docker network inspect foobar > /dev/null`
       await host.succeed`docker run -d --name ${`rival-${host.name}`} --net=none debian:13 sleep infinity`
     }
     for (let round = 0; round < 5; round++) {
       const name = `prize${round}.foobar`
-      await net1.succeed`docker service publish ${name}`
-      await net2.waitUntilSucceeds`docker service info ${name}`
+      await hostA.succeed`docker service publish ${name}`
+      await hostB.waitUntilSucceeds`docker service info ${name}`
       const attach = (host: Host) => host.run`docker service attach ${`rival-${host.name}`} ${name}`
       const results = await together(hosts.map(attach))
       expect(results.map(({ code }) => code).sort()).toEqual([0, 1])
-      const winner = hosts[results.findIndex(({ code }) => code === 0)] ?? net1
+      const winner = hosts[results.findIndex(({ code }) => code === 0)] ?? hostA
       const loser = results.find(({ code }) => code === 1)
       expect(loser?.stderr).toMatch(new RegExp(`attached to .*on ${winner.name}`))
-      await lists(net1, `prize${round} foobar [0-9a-f]\\{12\\}`)
+      await lists(hostA, `prize${round} foobar [0-9a-f]\\{12\\}`)
       await winner.succeed`docker service detach ${`rival-${winner.name}`} ${name}`
       await winner.succeed`docker service unpublish ${name}`
     }
@@ -110,9 +115,9 @@ scenario(
 scenario(
   'two hosts attach and detach a service again and again, and it never has two containers',
   { timeout: 240_000 },
-  async ({ net1, net2 }) => {
-    await net1.succeed`docker network create -d overlay foobar`
-    await net1.succeed`docker service publish prize.foobar`
+  async ({ hostA, hostB }) => {
+    await hostA.succeed`docker network create -d overlay foobar`
+    await hostA.succeed`docker service publish prize.foobar`
     const history = recordHistory<ExclusiveInput, Holder>()
     const compete = async (host: Host): Promise<void> => {
       const rival = `rival-${host.name}`
@@ -128,7 +133,7 @@ scenario(
         if (outcome === 'ok') await history.run(rival, 'prize', { release: rival }, () => service('detach'))
       }
     }
-    await together([net1, net2].map(compete))
+    await together([hostA, hostB].map(compete))
     const outcomes = history.operations.map(({ outcome }) => outcome)
     expect(outcomes).not.toContain('unknown')
     expect(outcomes.filter((each) => each === 'ok').length).toBeGreaterThan(4)
@@ -136,8 +141,8 @@ scenario(
   },
 )
 
-scenario('a wrong command is an error with a hint, and changes nothing', async ({ net1, consulServer }) => {
-  await net1.succeed`docker network create own`
+scenario('a wrong command is an error with a hint, and changes nothing', async ({ hostA, consulServer }) => {
+  await hostA.succeed`docker network create own`
   try {
     const before = await storedKeys(consulServer)
     const wrong: [string, string][] = [
@@ -153,13 +158,13 @@ scenario('a wrong command is an error with a hint, and changes nothing', async (
       ['run --publish-service=-bar debian:13 true', "cannot be a service's name"],
     ]
     for (const [line, words] of wrong) {
-      const { code, stderr, stdout } = await net1.run`docker ${line.split(' ')}`
+      const { code, stderr, stdout } = await hostA.run`docker ${line.split(' ')}`
       expect({ line, code, stdout }).toEqual({ line, code: 1, stdout: '' })
       expect(stderr).toContain(words)
       expect(stderr.trim().split('\n')).toHaveLength(1)
     }
     expect(await storedKeys(consulServer)).toEqual(before)
   } finally {
-    await net1.succeed`docker network rm own`
+    await hostA.succeed`docker network rm own`
   }
 })

@@ -11,14 +11,17 @@ import { afterAll, beforeAll } from 'vitest'
 import { teardownBegins } from '../../kit/before-teardown.ts'
 import { belongings, clear } from '../../kit/clear.ts'
 import type { Host, Typist } from '../../kit/host.ts'
-import { type Hosts, labHosts, scenario } from '../../kit/scenario.ts'
+import { labHosts, scenario } from '../../kit/scenario.ts'
 import { recordEvent } from '../../record/events.ts'
 import { root } from '../../record/folder.ts'
 import { openPage } from './reading.ts'
 import { type AtHost, PageFailure, type Replayed, replayOf, type Shell } from './replay.ts'
 import { you } from './you.ts'
 
-export interface Reader extends Hosts {
+export interface Reader {
+  consulServer: Host
+  net1: Host
+  net2: Host
   /** At this host's prompt, the page's next command. */
   at(host: { prompt: Typist }): AtHost
   /** At the prompt of the machine that the scenarios run on. */
@@ -82,10 +85,12 @@ export function section(title: string): Replayer {
     const heading = headings.find((each) => each.title === name)
     if (heading === undefined) throw new PageFailure(`${page.file} has no heading "${name}" under "${title}"`)
     replayed.add(name)
-    scenario(name, async ({ consulServer, net1, net2, skip }) => {
+    scenario(name, async ({ consulServer, hosts, skip }) => {
       if (current !== undefined) skip(`"${current}" failed before it`)
       current = name
       replay.begin(heading)
+      const net1 = hostNamed(hosts, 'net-1')
+      const net2 = hostNamed(hosts, 'net-2')
       await body({ consulServer, net1, net2, at, you, backend: page.backend, shells })
       replay.finish()
       current = undefined
@@ -106,9 +111,15 @@ async function removeEverything(): Promise<void> {
     await host.succeed`if [ "$(readlink ${link})" = /var/run/docker/netns ]; then rm ${link}; fi`
 }
 
-async function dockerHosts(): Promise<Host[]> {
-  const { net1, net2 } = await labHosts()
-  return [net1, net2]
+async function dockerHosts(): Promise<readonly Host[]> {
+  return (await labHosts()).hosts
+}
+
+function hostNamed(hosts: readonly Host[], name: string): Host {
+  const host = hosts.find((each) => each.name === name)
+  if (host === undefined)
+    throw new Error(`the page needs host ${name}: the lab has ${hosts.map((each) => each.name).join(', ')}`)
+  return host
 }
 
 const at: Reader['at'] = ({ prompt }) => replay.at(prompt)
