@@ -18,6 +18,7 @@ async function main([command, ...args]: string[]): Promise<number> {
     }
     case 'docker':
     case 'service':
+    case 'network':
       return (await import('./dialect/multihost-docker.ts')).multihostDocker(command, args, print)
     default: {
       const { cli, help } = await import('./cli/cli.ts')

@@ -18,6 +18,7 @@ export const help = `multihost: one network for containers on several Docker hos
                                do Consul, the kernel and Docker agree on this host? 0 yes, 1 no, 2 not to be told
   multihost host ls [--json]   the hosts of the cluster
   multihost host rm NAME       take out a host that will not come back: its addresses and names become free
+  multihost network rm NAME    remove a network from all hosts; refused with the names of what needs it
   multihost service …          services, as in Docker 1.8; multihost service --help
   multihost docker …           docker with the words of 2015: docs/dialect.md
   multihost daemon …           the driver itself; multihost daemon --help

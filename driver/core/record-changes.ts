@@ -17,7 +17,7 @@ import type {
   Snapshot,
   Versioned,
 } from './records.ts'
-import { keyIn, leasesOf, servicesOf } from './snapshot.ts'
+import { keyIn, leasesOf, servicesOf, usesOfNetwork } from './snapshot.ts'
 
 /**
  * Removes the endpoint. Its addresses stay leased until Docker releases them, or while a published service
@@ -89,7 +89,7 @@ export function removeReplica(snapshot: Snapshot, host: HostName, localId: strin
 }
 
 /**
- * Removes a network that is marked as being removed and has no endpoint: first its leases and services, which may be
+ * Removes a network that is marked as being removed and has no endpoint: first its leases, services and uses, which may be
  * many and need no order; then, in one commit, the network with its claims. Every host can continue after the first.
  */
 export function removeNetwork(
@@ -101,6 +101,7 @@ export function removeNetwork(
     contents: [
       ...[...leasesOf(snapshot, id).keys()].map((key) => drop('addresses', key)),
       ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
+      ...[...usesOfNetwork(snapshot, id).keys()].map((host) => drop('uses', keyIn(host, id))),
     ],
     claims: [
       { op: 'remove', table: 'networks', key: id, index: network.index },
@@ -113,7 +114,7 @@ export function removeNetwork(
   }
 }
 
-function drop(table: 'addresses' | 'services', key: string): Change {
+function drop(table: 'addresses' | 'services' | 'uses', key: string): Change {
   return { op: 'drop', table, key }
 }
 

@@ -147,6 +147,14 @@ export interface ServiceHolder {
   attachingSince?: string
 }
 
+/** What one host's containers need a network for, stopped containers included. Key: HOST/NETWORK. */
+export interface Use {
+  /** Containers on the host that are configured for the network; at least one. */
+  containers: number
+  /** Names of some of them, for messages. */
+  names: string[]
+}
+
 /**
  * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it.
  * Replicas map Docker's id of a network on a host to the cluster's id.
@@ -154,6 +162,7 @@ export interface ServiceHolder {
 export interface Tables {
   hosts: HostRecord
   replicas: NetworkId
+  uses: Use
   networks: Network
   'network-names': NetworkId
   vnis: NetworkId
@@ -173,7 +182,7 @@ export interface Versioned<T> {
 
 /**
  * All tables as one host last knew them. Immutable: a change makes a new snapshot that shares what did not
- * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; networks ID; network-names NAME; vnis VNI; pools CIDR
+ * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME; vnis VNI; pools CIDR
  * (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
  * NETWORK/NAME.
  */

@@ -19,6 +19,7 @@ import type {
   Snapshot,
   Table,
   Tables,
+  Use,
   Versioned,
 } from './records.ts'
 
@@ -42,6 +43,7 @@ export const tables = [
   'endpoints',
   'services',
   'replicas',
+  'uses',
   'hosts',
 ] as const satisfies readonly Table[]
 
@@ -49,6 +51,7 @@ export function emptySnapshot(): Snapshot {
   return {
     hosts: PersistentMap(),
     replicas: PersistentMap(),
+    uses: PersistentMap(),
     networks: PersistentMap(),
     'network-names': PersistentMap(),
     vnis: PersistentMap(),
@@ -95,7 +98,7 @@ export function highestIndex(snapshot: Snapshot): number {
   return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }
 
-/** The key `<network>/<rest>` of addresses, endpoints and services, or `<host>/<rest>` of replicas. */
+/** The key `<network>/<rest>` of addresses, endpoints and services, or `<host>/<rest>` of replicas and uses. */
 export function keyIn(first: NetworkId | HostName, rest: string): string {
   return `${first}/${rest}`
 }
@@ -110,7 +113,7 @@ function firstOf(key: string): string {
 }
 
 export const networkOfKey: (key: string) => NetworkId = firstOf
-/** For the key of a replica. */
+/** For the key of a replica or a use. */
 export const hostOfKey: (key: string) => HostName = firstOf
 
 /** True for the record of one of the host's replicas. */
@@ -124,6 +127,8 @@ export function isNetworkRecord(changed: Pick<AnyDelta, 'table' | 'key'>, host: 
 }
 
 const replicasByHost: IndexKeys<Versioned<NetworkId>> = (key) => [hostOfKey(key)]
+const usesByHost: IndexKeys<Versioned<Use>> = (key) => [hostOfKey(key)]
+const usesByNetwork: IndexKeys<Versioned<Use>> = (key) => [restOf(key)]
 const byNetwork = (key: string): [NetworkId] => [networkOfKey(key)]
 const endpointsByHost: IndexKeys<Versioned<Endpoint>> = (_, { value }) => [value.host]
 const endpointsByPlace: IndexKeys<Versioned<Endpoint>> = (_, { value }) =>
@@ -176,6 +181,18 @@ export function localIdsOf(snapshot: Snapshot, host: HostName, network: NetworkI
 export function replicasOn(snapshot: Snapshot, host: HostName): Map<string, NetworkId> {
   const replicas = lookUp(snapshot.replicas, replicasByHost, host)
   return new Map([...replicas].map(([key, { value }]) => [restOf(key), value]))
+}
+
+/** Networks that the host's containers need → the record. */
+export function usesOn(snapshot: Snapshot, host: HostName): Map<NetworkId, Versioned<Use>> {
+  const uses = lookUp(snapshot.uses, usesByHost, host)
+  return new Map([...uses].map(([key, use]) => [restOf(key), use]))
+}
+
+/** Hosts whose containers need the network, stopped containers and hosts that are away included → the record. */
+export function usesOfNetwork(snapshot: Snapshot, network: NetworkId): Map<HostName, Versioned<Use>> {
+  const uses = lookUp(snapshot.uses, usesByNetwork, network)
+  return new Map([...uses].map(([key, use]) => [hostOfKey(key), use]))
 }
 
 export function endpoint(

@@ -199,6 +199,7 @@ function startLoops(
       everyMs: 2 * everyMs,
       graceMs,
       creating: context.inFlight.newNetworks.all,
+      shown: context.inFlight.newNetworks.remove,
       removing: dialect.withdraw,
     },
     discard: (local) => deleteNetwork(local, never),
@@ -217,6 +218,7 @@ function startLoops(
       networks.poke()
       dialect.poke()
     }
+    if (isOfUses(event)) networks.pokeUses()
     describeContainer(endpoints, event)
   }
   const onGap = (): void => {
@@ -241,6 +243,11 @@ function startLoops(
 /** The engine has made or removed a network. */
 function isOfNetworkList({ type, action }: EngineEvent): boolean {
   return type === 'network' && /create|destroy|remove/.test(action)
+}
+
+/** A container was made or removed, or connected to a network or disconnected. */
+function isOfUses({ type, action }: EngineEvent): boolean {
+  return type === 'container' ? /^(create|destroy)$/.test(action) : /^(dis)?connect$/.test(action)
 }
 
 /** The endpoints loop learns the container's name from its network at once, and its aliases when it runs. */

@@ -1,8 +1,8 @@
 /** The driver's calls as functions on its own store. */
 import { defined } from '../core/defined.ts'
 import { choosePool } from '../core/pools.ts'
-import type { Cidr, HostName, Snapshot } from '../core/records.ts'
-import { endpointsOf, localIdOf } from '../core/snapshot.ts'
+import type { Cidr, HostName, NetworkId, Snapshot } from '../core/records.ts'
+import { endpointsOf, hostsUsing, localIdOf, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { VerbContext } from '../verbs/context.ts'
 import { serviceVerbs } from '../verbs/service.ts'
@@ -59,6 +59,15 @@ function viewNetworks(snapshot: Snapshot, host: HostName): NetworkView[] {
       name,
       localId: localIdOf(snapshot, host, id),
       users: endpointsOf(snapshot, id).map(({ value: { host, container } }) => defined({ host, container })),
+      stopped: stoppedElsewhere(snapshot, host, id),
+      services: servicesOf(snapshot, id).map(({ value }) => value.name),
     }),
   )
+}
+
+function stoppedElsewhere(snapshot: Snapshot, host: HostName, id: NetworkId): NetworkView['stopped'] {
+  const running = new Set(hostsUsing(snapshot, id))
+  return [...usesOfNetwork(snapshot, id)]
+    .filter(([other]) => other !== host && !running.has(other))
+    .map(([other, { value }]) => ({ host: other, names: value.names }))
 }

@@ -36,6 +36,10 @@ export interface NetworkView {
   /** Docker's id of the network on this host; absent while the network is not here yet. */
   localId?: string
   users: { host: HostName; container?: { id: string; name: string } }[]
+  /** Other hosts whose containers for the network do not run. `names`: some of them. */
+  stopped: { host: HostName; names: string[] }[]
+  /** Names of the services that are published on the network. */
+  services: string[]
 }
 
 export interface ReadyNetwork {

@@ -1,5 +1,5 @@
 /**
- * `multihost docker` and `multihost service`. Every error is one line, with exit code 1.
+ * `multihost docker`, `multihost network` and `multihost service`. Every error is one line, with exit code 1.
  *
  * The docker wrapper asks the driver over its control socket while it can, since Node takes longer to start than all
  * the rest. `multihost docker --script` prints the script that the driver would answer.
@@ -22,7 +22,7 @@ const realDocker = '/usr/bin/docker'
 
 /** Returns the exit code. */
 export async function multihostDocker(
-  command: 'docker' | 'service',
+  command: 'docker' | 'network' | 'service',
   args: string[],
   print: (text: string) => void,
 ): Promise<number> {
@@ -30,6 +30,7 @@ export async function multihostDocker(
   const tools = { calls: callsOverSocket(defaultControlSocket), docker: dockerCommands(client) }
   try {
     if (command === 'docker') return await dockerCommand(args, tools, print)
+    if (command === 'network') return await dockerCommand(['network', ...args], tools, print)
     await serviceCommand(args, { ...tools, print })
     return 0
   } catch (thrown) {

@@ -2,6 +2,7 @@
  * `docker network …` for networks of the cluster: the same id on all hosts, driver `overlay`, and no removal while any
  * host uses the network.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { table } from '../cli/table.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { ListedNetwork } from '../engine/docker-commands.ts'
@@ -93,10 +94,11 @@ export function showNetworks(
 }
 
 /** True when all are removed; undefined when docker itself should answer. */
-export async function removeNetworks(words: string[], tools: DockerTools): Promise<boolean | undefined> {
-  const { options, operands, unknown } = parseMixed(words, forceFlags)
+export async function removeNetworks(args: string[], tools: DockerTools): Promise<boolean | undefined> {
+  const { options, operands, unknown } = parseMixed(args, forceFlags)
   if (unknown || operands.length === 0) return undefined
-  const { networks } = await tools.calls.clusterNetworks()
+  const words = operands.map(({ word }) => word)
+  const networks = await networksInUse(words, tools)
   const force = options.length > 0
   let all = true
   for (const { word } of operands) {
@@ -124,21 +126,48 @@ function find(networks: readonly NetworkView[], word: string): NetworkView | und
   return another === undefined ? found : undefined
 }
 
-function refuseUsed({ name, id, users }: NetworkView): void {
-  if (users.length === 0) return
-  const shown = users.slice(0, 5).map(({ host, container }) => {
-    return container === undefined
+/** The record of a container that was removed on another host a moment ago ends within some 100 ms. */
+const usesEnd = { everyMs: 100, times: 10 }
+
+/** The cluster's networks. Waits up to a second while only stopped containers of other hosts keep one of `words`. */
+async function networksInUse(words: readonly string[], { calls }: DockerTools): Promise<NetworkView[]> {
+  for (let time = 0; ; time++) {
+    const { networks } = await calls.clusterNetworks()
+    const found = words.map((word) => find(networks, word)).filter((it) => it !== undefined)
+    if (time === usesEnd.times || !found.some(onlyStopped)) return networks
+    await sleep(usesEnd.everyMs)
+  }
+}
+
+function onlyStopped({ users, stopped, services }: NetworkView): boolean {
+  return users.length === 0 && services.length === 0 && stopped.length > 0
+}
+
+/** What needs the network, for people; at most five of each kind. */
+function usersOf({ users, stopped, services }: NetworkView): string[] {
+  const running = users.map(({ host, container }) =>
+    container === undefined
       ? `a container on ${host}`
-      : `${container.name} (${container.id.slice(0, 12)}) on ${host}`
-  })
-  const rest = users.length > shown.length ? ` and ${users.length - shown.length} more` : ''
-  throw new DriverError(
-    'in-use',
-    `network ${name ?? id.slice(0, 12)} is used by ${shown.join(', ')}${rest}`,
-    {
-      hint: 'stop these containers, or disconnect them (docker network disconnect), then remove it',
-    },
+      : `${container.name} (${container.id.slice(0, 12)}) on ${host}`,
   )
+  const idle = stopped.flatMap(({ host, names }) => names.map((name) => `${name} (not running) on ${host}`))
+  return [...running, ...idle, ...services.map((name) => `service ${name}`)]
+}
+
+function refuseUsed(network: NetworkView): void {
+  const all = usersOf(network)
+  if (all.length === 0) return
+  const shown = all.slice(0, 5)
+  const rest = all.length > shown.length ? ` and ${all.length - shown.length} more` : ''
+  const message = `network ${network.name ?? network.id.slice(0, 12)} is used by ${shown.join(', ')}${rest}`
+  throw new DriverError('in-use', message, { hint: hintFor(network) })
+}
+
+function hintFor({ users, stopped }: NetworkView): string {
+  if (users.length > 0)
+    return 'stop these containers, or disconnect them (docker network disconnect), then remove it'
+  if (stopped.length === 0) return 'unpublish these services (docker service unpublish), then remove it'
+  return "remove these containers, then remove it; 'multihost host rm NAME' takes out a host that does not come back"
 }
 
 /** `network create -d overlay`. False when docker itself should make the network. */

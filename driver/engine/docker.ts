@@ -35,6 +35,10 @@ export function dockerEngine(client: EngineClient): Engine {
     },
     containers: () => containers(client),
     container: (id) => container(client, id),
+    async configuredContainers() {
+      const list = await client.call('GET', '/containers/json?all=1', schema.configuredList)
+      return list.filter(({ State }) => State !== 'removing' && State !== 'dead').map(schema.configuredOf)
+    },
     events: (signal) => events(client, signal),
   }
 }

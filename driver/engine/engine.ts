@@ -17,6 +17,8 @@ export interface Engine {
   removeNetwork(id: string, proof: Proof): Promise<void>
   containers(): Promise<EngineContainer[]>
   container(id: string): Promise<EngineContainer | undefined>
+  /** All containers, stopped ones included, with the networks that they are configured for. */
+  configuredContainers(): Promise<ConfiguredContainer[]>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>
 }
@@ -56,6 +58,12 @@ export interface EngineContainer {
   readonlyRootfs: boolean
   mounts: { destination: string; source: string }[]
   attachments: { network: string; endpoint: string; v4: Ip; mac: Mac; aliases: string[] }[]
+}
+
+export interface ConfiguredContainer {
+  name: string
+  /** `id` is Docker's id of the network: empty before the first start, and that of an earlier network of the name. */
+  networks: { name: string; id: string }[]
 }
 
 export interface EngineEvent {

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { defined } from '../core/defined.ts'
-import type { EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
+import type { ConfiguredContainer, EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
 
 const texts = z
   .record(z.string(), z.string())
@@ -35,6 +35,14 @@ export const networkSchema = z.object({
 export const networkList = z.array(networkSchema)
 
 export const containerList = z.array(z.object({ Id: z.string(), State: text }))
+const configuredSchema = z.object({
+  Names: z.array(z.string()).nullish(),
+  State: text,
+  NetworkSettings: z
+    .object({ Networks: z.record(z.string(), z.object({ NetworkID: text }).nullable()).nullish() })
+    .nullish(),
+})
+export const configuredList = z.array(configuredSchema)
 export const containerSchema = z.object({
   Id: z.string(),
   Name: z.string(),
@@ -118,6 +126,17 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       aliases: (at.Aliases ?? []).filter((alias) => alias !== it.Id.slice(0, 12)),
     })),
   })
+}
+
+export function configuredOf({
+  Names,
+  NetworkSettings,
+}: z.output<typeof configuredSchema>): ConfiguredContainer {
+  const networks = Object.entries(NetworkSettings?.Networks ?? {})
+  return {
+    name: (Names?.[0] ?? '').replace(/^\//, ''),
+    networks: networks.map(([name, at]) => ({ name, id: at?.NetworkID ?? '' })),
+  }
 }
 
 export function eventOf({ Type, Action, Actor }: z.output<typeof eventSchema>): EngineEvent | undefined {

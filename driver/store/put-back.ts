@@ -69,6 +69,7 @@ function hostOf({ table, key, value }: KnownRecord): HostName | undefined {
     case 'hosts':
       return key
     case 'replicas':
+    case 'uses':
       return hostOfKey(key)
     case 'endpoints':
     case 'addresses':

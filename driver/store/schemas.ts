@@ -111,9 +111,12 @@ const service = z.looseObject({
     .exactOptional(),
 })
 
+const use = z.looseObject({ containers: z.number().int().min(1), names: z.array(z.string()) })
+
 const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   hosts: host,
   replicas: id,
+  uses: use,
   networks: network,
   'network-names': id,
   vnis: id,
@@ -124,7 +127,7 @@ const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
 }
 
 /** The second part of a key, in tables whose values do not contain it. */
-const keyParts: { [T in Table]?: z.ZodType<string> } = { replicas: id, addresses: ip }
+const keyParts: { [T in Table]?: z.ZodType<string> } = { replicas: id, uses: id, addresses: ip }
 
 /** Throws `corrupt` with the key and the reason. */
 export function checkRecord<T extends Table>(table: T, key: string, value: unknown): Tables[T] {

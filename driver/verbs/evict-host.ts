@@ -9,7 +9,7 @@ import { DriverError, isCode } from '../core/errors.ts'
 import { lifeOf } from '../core/liveness.ts'
 import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
-import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn } from '../core/snapshot.ts'
+import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
 
@@ -25,7 +25,7 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
       }
       await commit(claimsOf(store.snapshot(), host))
       if (dead) await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
-      await whileDead(store, host, undefined)(replicasOf(store.snapshot(), host))
+      await whileDead(store, host, undefined)(replicasAndUsesOf(store.snapshot(), host))
       return { endpoints: endpointsOnHost(before, host).length, addresses: leasesOnHost(before, host).size }
     } catch (error) {
       if (!isCode(error, 'conflict') || attempt === 5) throw error
@@ -49,7 +49,8 @@ function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | u
 function checkKnown(snapshot: Snapshot, host: HostName): void {
   if (snapshot.hosts.has(host)) return
   const rest = [endpointsOnHost(snapshot, host).length, leasesOnHost(snapshot, host).size]
-  if ([...rest, replicasOn(snapshot, host).size].some((count) => count > 0)) return
+  rest.push(replicasOn(snapshot, host).size, usesOn(snapshot, host).size)
+  if (rest.some((count) => count > 0)) return
   const known = [...snapshot.hosts.keys()].sort().join(', ')
   throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `its hosts are ${known}` })
 }
@@ -88,8 +89,12 @@ function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
 
 /**
  * Removed after the host's record: a host that comes back meanwhile restores its replicas together with its
- * record.
+ * record, and its networks loop restores its uses.
  */
-function replicasOf(snapshot: Snapshot, host: HostName): Change[] {
-  return [...replicasOn(snapshot, host).keys()].flatMap((local) => removeReplica(snapshot, host, local))
+function replicasAndUsesOf(snapshot: Snapshot, host: HostName): Change[] {
+  const uses = [...usesOn(snapshot, host)].map(([network, { index }]): Change => {
+    return { op: 'remove', table: 'uses', key: keyIn(host, network), index }
+  })
+  const replicas = [...replicasOn(snapshot, host).keys()]
+  return [...replicas.flatMap((local) => removeReplica(snapshot, host, local)), ...uses]
 }

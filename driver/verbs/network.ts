@@ -6,13 +6,25 @@
  * hosts make their replicas. A removal has two steps, so that it cannot cross the creation of an endpoint on
  * another host: first the network is marked, and the creation of an endpoint requires the network in the
  * version that it has read.
+ *
+ * DeleteNetwork means "not on this host": `docker network prune` calls it as well. The network is removed everywhere
+ * only if no host needs it. Otherwise the networks loop makes this host's replica again.
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
 import { innerMtu } from '../core/datapath/desired.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { addReplica, removeNetwork, removeReplica } from '../core/record-changes.ts'
-import type { Change, Network, NetworkId, Pool, PoolClaim, Snapshot, Versioned } from '../core/records.ts'
-import { endpointsOf, localIdsOf, networkIdOnHost } from '../core/snapshot.ts'
+import type {
+  Change,
+  HostName,
+  Network,
+  NetworkId,
+  Pool,
+  PoolClaim,
+  Snapshot,
+  Versioned,
+} from '../core/records.ts'
+import { endpointsOf, localIdsOf, networkIdOnHost, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
 import { checkVni, nextVni } from '../core/vnis.ts'
 import type { Store } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
@@ -40,6 +52,7 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
     deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
       return inFlight.deferred.do(`delete network ${localId.slice(0, 12)}`, async () => {
+        await usesMayEnd(store, context.host, localId)
         const unused = await optimisticTransaction(store, (snapshot) =>
           markForRemoval(snapshot, localId, context),
         )
@@ -155,8 +168,8 @@ function addReplicaOf(
 }
 
 /**
- * Removes this host's replica. When no host has an endpoint on the network, the network is marked too and
- * returned: then it can be removed everywhere.
+ * Removes this host's replica. When no host needs the network, the network is marked too and returned: then it can be
+ * removed everywhere.
  */
 export function markForRemoval(
   snapshot: Snapshot,
@@ -167,11 +180,48 @@ export function markForRemoval(
   const changes = removeReplica(snapshot, host, localId)
   const network = id === undefined ? undefined : snapshot.networks.get(id)
   const twice = id !== undefined && localIdsOf(snapshot, host, id).some((other) => other !== localId)
-  if (network === undefined || twice || endpointsOf(snapshot, network.value.id).length > 0) {
+  if (network === undefined || twice || isNeeded(snapshot, host, network.value.id)) {
     return { changes, answer: undefined }
   }
   if (!network.value.removing) changes.push(mark(network))
   return { changes, answer: network.value.id }
+}
+
+/**
+ * A host has an endpoint on the network, a service is published on it, or another host has a container for it, stopped
+ * or not. This host's own stopped containers do not count, as for Docker's bridge networks.
+ */
+function isNeeded(snapshot: Snapshot, host: HostName, id: NetworkId): boolean {
+  return isNeededNow(snapshot, id) || isUsedElsewhere(snapshot, host, id)
+}
+
+function isNeededNow(snapshot: Snapshot, id: NetworkId): boolean {
+  return endpointsOf(snapshot, id).length > 0 || servicesOf(snapshot, id).length > 0
+}
+
+function isUsedElsewhere(snapshot: Snapshot, host: HostName, id: NetworkId): boolean {
+  return [...usesOfNetwork(snapshot, id).keys()].some((other) => other !== host)
+}
+
+/** A container that was removed on another host a moment ago is in that host's record for some 100 ms more. */
+const usesEndWithinMs = 1000
+
+/** Waits while only other hosts' uses keep the network. */
+function usesMayEnd(store: Store, host: HostName, localId: string): Promise<void> {
+  const isWaiting = (snapshot: Snapshot): boolean => {
+    const id = networkIdOnHost(snapshot, host, localId)
+    return id !== undefined && !isNeededNow(snapshot, id) && isUsedElsewhere(snapshot, host, id)
+  }
+  if (!isWaiting(store.snapshot())) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      stop()
+      resolve()
+    }
+    const timer = setTimeout(done, usesEndWithinMs)
+    const stop = store.onChange((snapshot) => isWaiting(snapshot) || done())
+  })
 }
 
 function mark({ value, index }: Versioned<Network>): Change {

@@ -40,6 +40,7 @@ export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[
     ...[...snapshot.endpoints.values()].flatMap((at) => checkEndpoint(snapshot, host, at)),
     ...[...snapshot.services.keys()].flatMap((key) => checkService(snapshot, key)),
     ...[...snapshot.replicas].flatMap(([key, { value }]) => checkReplica(snapshot, key, value)),
+    ...[...snapshot.uses.keys()].flatMap((key) => checkUse(snapshot, key)),
   ]
 }
 
@@ -285,6 +286,14 @@ function checkReplica(snapshot: Snapshot, key: string, network: NetworkId): Diff
       ? []
       : [differs(object, 'a host of the cluster', host, { hint: `multihost host rm ${host}` })]),
   ]
+}
+
+/** Another host's use of a network keeps the network: one of a host that is not in the cluster would keep it for good. */
+function checkUse(snapshot: Snapshot, key: string): Difference[] {
+  const host = hostOfKey(key)
+  if (snapshot.hosts.has(host)) return []
+  const object = `use of network ${labelOf(snapshot, restOf(key))} by host ${host}`
+  return [differs(object, 'a host of the cluster', host, { hint: `multihost host rm ${host}` })]
 }
 
 /** `endpoint 12ab34cd56ef (web) of network foobar` */

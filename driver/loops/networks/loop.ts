@@ -18,6 +18,7 @@ import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { planNetworks, replicaOf, type Step, type View } from './plan.ts'
+import { startUses } from './uses.ts'
 
 export interface NetworksOptions {
   store: Store
@@ -25,6 +26,8 @@ export interface NetworksOptions {
   host: HostName
   /** Networks that Docker is making, or has just made: it may not show them yet. */
   creating(): readonly string[]
+  /** The engine shows such a network now. If the engine lacks it later, the engine has lost it. */
+  shown(local: string): void
   /** Called before the engine removes a network. */
   removing(): Promise<void>
   /** The verb DeleteNetwork: removes a network from this host, and from all hosts when no host uses it. */
@@ -40,6 +43,8 @@ export interface NetworksOptions {
 
 export interface NetworksLoop {
   poke(): void
+  /** A container was made or removed, or connected to a network. */
+  pokeUses(): void
   status(): WorkQueueStatus & { problems: string[] }
   close(): Promise<void>
 }
@@ -51,6 +56,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
 
   const plan = async (): Promise<Step[]> => {
     const here = await engine.networks()
+    for (const { id } of here) options.shown(id)
     const steps = planNetworks(viewOf(options, here))
     if (!steps.some(({ step }) => step === 'remove')) return steps
     await store.read()
@@ -73,15 +79,21 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
   const { after: again, cancel } = createRunAgain(() => loop.poke())
 
   const loop = startLoop({ name: 'networks', everyMs, log, work, onRun })
+  const uses = startUses({ store, engine, host, log, everyMs, graceMs, onRun })
+  const poke = (): void => {
+    loop.poke()
+    uses.poke()
+  }
   const stop = store.onChange((_, changed) => {
-    if (changed.some((key) => isNetworkRecord(key, host))) loop.poke()
+    if (changed.some((key) => isNetworkRecord(key, host))) poke()
   })
   return {
-    poke: loop.poke,
+    poke,
+    pokeUses: uses.poke,
     status: () => ({ ...loop.status(), problems: known.messages() }),
     async close() {
       stop()
-      await loop.close()
+      await Promise.all([loop.close(), uses.close()])
       cancel()
     },
   }

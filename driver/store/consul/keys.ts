@@ -8,7 +8,13 @@ import type { Table } from '../../core/records.ts'
 import { tables } from '../../core/snapshot.ts'
 import type { ChangedKey } from '../store.ts'
 
-const inTwoParts: ReadonlySet<Table> = new Set<Table>(['replicas', 'addresses', 'endpoints', 'services'])
+const inTwoParts: ReadonlySet<Table> = new Set<Table>([
+  'replicas',
+  'uses',
+  'addresses',
+  'endpoints',
+  'services',
+])
 
 /** The path after the prefix: `endpoints/<network>/<endpoint>`. */
 export function pathOf({ table, key }: ChangedKey): string {

@@ -54,6 +54,31 @@ describe('a network', () => {
     expect(copy).toMatchObject({ ...made, options: { ...made.options, 'multihost.id': id } })
   })
 
+  test('that a stopped container of another host needs comes back after a prune', async () => {
+    const id = await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    net2.docker.idle('db', 'foobar')
+    await until('net-1 knows the use', () => net1.store.snapshot().uses.has(`net-2/${id}`))
+    await net1.docker.rm('foobar')
+    await has(net1, 'foobar')
+    expect((await networkOn(net1, 'foobar'))?.options).toEqual({ 'multihost.id': id })
+    expect(net2.docker.ls()).toEqual(['foobar'])
+    net2.docker.discard('db')
+    await until('the use has ended', () => net1.store.snapshot().uses.size === 0)
+    await net1.docker.rm('foobar')
+    await Promise.all([has(net1), has(net2)])
+  })
+
+  test('comes back, and its endpoints end, where Docker has lost its database', async () => {
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    await net2.docker.run('db', 'foobar')
+    net2.docker.forgetAll()
+    await until('the endpoint is gone', () => net1.store.snapshot().endpoints.size === 0)
+    await has(net2, 'foobar')
+    await net2.docker.run('web', 'foobar')
+  })
+
   test('is not made twice by a driver that restarts', async () => {
     await net1.docker.create('foobar')
     await has(net2, 'foobar')

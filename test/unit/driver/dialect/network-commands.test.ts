@@ -18,7 +18,9 @@ const here = [
   { Id: '1'.repeat(64), Name: 'bridge', Driver: 'bridge', Scope: 'local' },
   { Id: '2'.repeat(64), Name: 'foobar', Driver: 'vxlan', Scope: 'local' },
 ]
-const networks = [{ id: 'f'.repeat(64), name: 'foobar', localId: '2'.repeat(64), users: [] }]
+const networks = [
+  { id: 'f'.repeat(64), name: 'foobar', localId: '2'.repeat(64), users: [], stopped: [], services: [] },
+]
 
 describe('pure', () => {
   test('the list has the cluster’s ids and the driver’s name of 2015', () => {
@@ -33,7 +35,12 @@ describe('pure', () => {
   test('an id of the cluster is this host’s, names and all else stay', () => {
     expect(localIdFor(networks, 'ffff')).toBe('2'.repeat(64))
     for (const word of ['foobar', 'cafe', 'ffffg', '']) expect(localIdFor(networks, word)).toBeUndefined()
-    expect(localIdFor([...networks, { id: '9'.repeat(64), name: 'ffff', users: [] }], 'ffff')).toBeUndefined()
+    expect(
+      localIdFor(
+        [...networks, { id: '9'.repeat(64), name: 'ffff', users: [], stopped: [], services: [] }],
+        'ffff',
+      ),
+    ).toBeUndefined()
   })
 })
 
@@ -182,7 +189,31 @@ describe('on two hosts', () => {
       "complaint: network foobar is used by web (id) on net-1; stop these containers, or disconnect them (docker network disconnect), then remove it
       complaint: network foobar is used by web (id) on net-1; stop these containers, or disconnect them (docker network disconnect), then remove it"
     `)
+    const reason = async () => {
+      said.length = 0
+      expect(await removeNetworks(['foobar'], tools(net2))).toBe(false)
+      return said.join('\n')
+    }
+    net1.host.docker.idle('db', 'foobar')
     await net1.host.docker.stop('web')
+    await until('only the stopped one is left', () =>
+      [...net2.host.store.snapshot().uses.values()].every(({ value }) => value.names.join() === 'db'),
+    )
+    expect(await reason()).toBe(
+      "complaint: network foobar is used by db (not running) on net-1; remove these containers, then remove it; 'multihost host rm NAME' takes out a host that does not come back",
+    )
+    await net1.calls.services.publish('cache.foobar', { existing: false })
+    net1.host.docker.discard('db')
+    await until('the service is left', () => {
+      const { uses, services } = net2.host.store.snapshot()
+      return uses.size === 0 && services.size === 1
+    })
+    expect(await reason()).toBe(
+      'complaint: network foobar is used by service cache; unpublish these services (docker service unpublish), then remove it',
+    )
+    await net1.calls.services.unpublish('cache.foobar')
+    await until('the service is gone', () => net2.host.store.snapshot().services.size === 0)
+    said.length = 0
     await until('nobody is on it', () => net2.host.store.snapshot().endpoints.size === 0)
     expect(await removeNetworks([id.slice(0, 12)], tools(net2))).toBe(true)
     expect(said).toEqual([id.slice(0, 12)])

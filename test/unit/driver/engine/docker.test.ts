@@ -198,6 +198,33 @@ test('reads a container; its short id is not one of its aliases', async () => {
   expect((await engine.containers()).map(({ name }) => name)).toEqual(['web'])
 })
 
+test('lists stopped containers with the networks that they are configured for', async () => {
+  answers.set(
+    'GET /v1.41/containers/json?all=1',
+    json(200, [
+      {
+        ...{ Names: ['/db'], State: 'exited' },
+        NetworkSettings: {
+          Networks: { foobar: { NetworkID: 'aaaa' }, other: { NetworkID: '' }, third: null },
+        },
+      },
+      { Names: ['/going'], State: 'removing', NetworkSettings: { Networks: { foobar: {} } } },
+      { Names: null, State: 'created', NetworkSettings: null },
+    ]),
+  )
+  expect(await engine.configuredContainers()).toEqual([
+    {
+      name: 'db',
+      networks: [
+        { name: 'foobar', id: 'aaaa' },
+        { name: 'other', id: '' },
+        { name: 'third', id: '' },
+      ],
+    },
+    { name: '', networks: [] },
+  ])
+})
+
 test('events come one by one, over lines cut anywhere, until dockerd goes away', async () => {
   const path = [
     ...['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update'],

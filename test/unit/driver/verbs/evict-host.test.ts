@@ -30,6 +30,10 @@ test('endpoints of a host without a record go too, and what it had of networks',
   await net1.store.commit([{ op: 'create', table: 'replicas', key: left, value: id('a') }])
   expect(await evict(net1.store, 'net-2')).toEqual({ endpoints: 0, addresses: 0 })
   expect((await net1.store.read()).replicas.size).toBe(0)
+  const use = { containers: 1, names: ['db'] }
+  await net1.store.commit([{ op: 'create', table: 'uses', key: `net-2/${id('a')}`, value: use }])
+  expect(await evict(net1.store, 'net-2')).toEqual({ endpoints: 0, addresses: 0 })
+  expect((await net1.store.read()).uses.size).toBe(0)
 })
 
 test('a live host is never taken out, and an unknown one is named beside those that exist', async () => {

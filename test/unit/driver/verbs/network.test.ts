@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Change } from '../../../../driver/core/records.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { finishRemoval } from '../../../../driver/verbs/network.ts'
-import { cluster, createNetwork, id, never, removeNetwork, run, show, stop } from './cluster.ts'
+import { cluster, createNetwork, type Host, id, never, removeNetwork, run, show, stop } from './cluster.ts'
 
 const replica = { 'multihost.id': id('a') }
 const copyOf = { id: id('b'), subnet: '172.21.0.0/16', ipamOptions: replica, options: replica }
@@ -137,6 +137,47 @@ describe('removing a network', () => {
     expect(networks.get(id('a'))?.value.removing).toBeUndefined()
     expect([pools.size, vnis.size]).toEqual([1, 1])
     expect([...replicas.keys()]).toEqual([`net-2/${id('b')}`])
+  })
+
+  const use = (host: Host, containers = 1) =>
+    host.store.commit([
+      { op: 'create', table: 'uses', key: `${host.name}/${id('a')}`, value: { containers, names: ['db'] } },
+    ])
+
+  test('that a stopped container of another host needs only takes it from this host', async () => {
+    const { net1, net2, v4 } = await both()
+    await use(net2)
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    const { networks, replicas } = await net1.store.read()
+    expect(networks.get(id('a'))?.value.removing).toBeUndefined()
+    expect([...replicas.keys()]).toEqual([`net-2/${id('b')}`])
+  })
+
+  test('waits a moment for the record of a container that was removed on another host', async () => {
+    const { net1, net2, v4 } = await both()
+    await use(net2)
+    const removing = removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await net2.store.commit([{ op: 'drop', table: 'uses', key: `net-2/${id('a')}` }])
+    await removing
+    expect((await net1.store.read()).networks.size).toBe(0)
+  })
+
+  test('that only stopped containers of this host need removes it with the record of that use', async () => {
+    const { net1, v4 } = await both()
+    await use(net1)
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    const { networks, uses } = await net1.store.read()
+    expect([networks.size, uses.size]).toEqual([0, 0])
+  })
+
+  test('on which a service is published only takes it from this host', async () => {
+    const { net1, v4 } = await both()
+    const value = { id: id('5'), network: id('a'), name: 'cache', v4: '172.21.0.9' }
+    await net1.store.commit([{ op: 'create', table: 'services', key: `${id('a')}/cache`, value }])
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    const { networks, services } = await net1.store.read()
+    expect([networks.size, services.size]).toEqual([1, 1])
   })
 
   test('cannot cross the creation of an endpoint elsewhere: one of the two gives way', async () => {

@@ -1,0 +1,65 @@
+/**
+ * Keeps this host's records of the table `uses`. A first use and the end of the last one are recorded at once. Another
+ * number of containers is recorded after a grace period, so that a container that comes and goes costs no commit.
+ */
+import type { HostName } from '../../core/records.ts'
+import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
+import type { Log } from '../../log.ts'
+import type { Store } from '../../store/store.ts'
+import { splitIntoCommits } from '../../store/transaction-limits.ts'
+import { createGracePeriod } from '../kit/grace-period.ts'
+import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
+import { createRunAgain } from '../kit/run-again.ts'
+import { networkOf, planUses, type UsesView } from './plan-uses.ts'
+
+export interface UsesOptions {
+  store: Store
+  engine: Pick<Engine, 'network' | 'configuredContainers'>
+  host: HostName
+  log: Log
+  everyMs?: number
+  graceMs?: number
+  onRun?: ((run: LoopRun) => void) | undefined
+}
+
+export function startUses(options: UsesOptions): Loop {
+  const { store, engine, log, everyMs = 10_000, graceMs = 3000, onRun } = options
+  const waiting = createGracePeriod()
+  const work = async (): Promise<void> => {
+    const { fresh, doubt } = store.status()
+    if (!fresh || doubt !== undefined) return
+    const containers = await engine.configuredContainers()
+    const changes = planUses(await viewOf(options, containers))
+    const updates = changes.filter(({ op }) => op === 'update').map(({ key }) => key)
+    const due = waiting.since(updates, graceMs)
+    const now = changes.filter(({ op, key }) => op !== 'update' || due.has(key))
+    for (const part of splitIntoCommits(now)) await store.commit(part)
+    if (updates.length > due.size) again(graceMs)
+  }
+  const { after: again, cancel } = createRunAgain(() => loop.poke())
+  const loop = startLoop({ name: 'uses', everyMs, log, work, onRun })
+  return {
+    ...loop,
+    async close() {
+      await loop.close()
+      cancel()
+    },
+  }
+}
+
+async function viewOf(
+  { store, engine, host }: UsesOptions,
+  containers: readonly ConfiguredContainer[],
+): Promise<UsesView> {
+  const snapshot = store.snapshot()
+  // Only a name that the cluster has too leaves a doubt about whose network it is.
+  const doubtful = containers
+    .flatMap(({ networks }) => networks)
+    .filter(({ id }) => id !== '' && !snapshot.replicas.has(`${host}/${id}`) && !snapshot.networks.has(id))
+    .filter((at) => networkOf(snapshot, host, at, new Set()) !== undefined)
+  const others = new Set<string>()
+  for (const id of new Set(doubtful.map(({ id }) => id))) {
+    if ((await engine.network(id)) !== undefined) others.add(id)
+  }
+  return { snapshot, host, containers, others, lookup: (network) => store.lookup('networks', network) }
+}

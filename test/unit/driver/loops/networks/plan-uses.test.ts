@@ -1,0 +1,75 @@
+import { Map as PersistentMap } from 'immutable'
+import { expect, test } from 'vitest'
+import type { Network, Snapshot, Use } from '../../../../../driver/core/records.ts'
+import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import type { ConfiguredContainer } from '../../../../../driver/engine/engine.ts'
+import { planUses } from '../../../../../driver/loops/networks/plan-uses.ts'
+import { lookupIn } from '../../../../../driver/store/lookup.ts'
+
+const at = <T>(value: T) => ({ value, index: 7 })
+
+function snapshot(uses: Record<string, Use> = {}): Snapshot {
+  return {
+    ...emptySnapshot(),
+    networks: PersistentMap([['a', at({ id: 'a', name: 'foobar' } as Network)]]),
+    'network-names': PersistentMap([['foobar', at('a')]]),
+    replicas: PersistentMap([['net-1/local', at('a')]]),
+    uses: PersistentMap(Object.entries(uses).map(([key, use]) => [key, at(use)])),
+  }
+}
+
+const container = (name: string, network: string, id = ''): ConfiguredContainer => ({
+  name,
+  networks: [{ name: network, id }],
+})
+
+function plan(
+  containers: ConfiguredContainer[],
+  uses: Record<string, Use> = {},
+  { others = [], corrupt = [] }: { others?: string[]; corrupt?: string[] } = {},
+): string {
+  const known = snapshot(uses)
+  const lookup = (id: string) => lookupIn(known, { corrupt, doubt: undefined }, 'networks', id)
+  return planUses({ snapshot: known, host: 'net-1', containers, others: new Set(others), lookup })
+    .map((change) => {
+      const { op, key } = change
+      return `${op} ${key} ${'value' in change ? JSON.stringify(change.value) : ''}`.trim()
+    })
+    .join('\n')
+}
+
+test('a network is used by its containers, whether Docker knows it by id, by an old id or by name', () => {
+  const containers = [
+    container('runs', 'foobar', 'local'),
+    container('created', 'foobar'),
+    container('older', 'foobar', 'removed'),
+    container('by-id', 'local'),
+    container('elsewhere', 'bridge', 'b'),
+  ]
+  expect(plan(containers)).toBe('create net-1/a {"containers":4,"names":["by-id","created","older","runs"]}')
+})
+
+test('a container on another driver’s network of the same name is no use', () => {
+  expect(plan([container('web', 'foobar', 'bridge')], {}, { others: ['bridge'] })).toBe('')
+})
+
+test('a record has the names of five containers, and changes only when they do', () => {
+  const many = Array.from({ length: 7 }, (_, i) => container(`c${i}`, 'foobar', 'local'))
+  const names = ['c0', 'c1', 'c2', 'c3', 'c4']
+  expect(plan(many, { 'net-1/a': { containers: 7, names } })).toBe('')
+  expect(plan(many, { 'net-1/a': { containers: 1, names: ['c0'] } })).toBe(
+    `update net-1/a ${JSON.stringify({ containers: 7, names })}`,
+  )
+})
+
+test('the last container’s end ends the use, that of other hosts stays', () => {
+  const use = { containers: 1, names: ['web'] }
+  expect(plan([], { 'net-1/a': use, 'net-2/a': use, 'net-1/gone': use })).toBe(
+    'remove net-1/a\nremove net-1/gone',
+  )
+})
+
+test('the use of a network whose record cannot be read stays', () => {
+  const use = { containers: 1, names: ['web'] }
+  expect(plan([], { 'net-1/x': use }, { corrupt: ['networks/x'] })).toBe('')
+})
