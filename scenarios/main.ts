@@ -3,7 +3,7 @@
  * down.
  *
  * vitest runs as a child process, because vitest runs no teardown when it is interrupted. This process takes the lab
- * down in every case. Exit codes: 0 all scenarios hold; 1 a scenario failed; 2 the lab did not come up or was lost.
+ * down in every case. Exit codes: 0 all scenarios passed; 1 a scenario failed; 2 the lab did not come up or was lost.
  */
 import { once } from 'node:events'
 import { resolve } from 'node:path'

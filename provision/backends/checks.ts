@@ -1,10 +1,10 @@
 /**
- * `lab doctor`: what people stumble over on this machine, and what to do about each. One file of checks per backend.
+ * `lab doctor`: known problems of this machine, and the remedy for each. One file of checks per backend.
  */
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** What is found (when fine), or a problem with its remedy. `warning`: the lab may still work. */
+/** What the check found, or a problem with its remedy. `warning`: the lab may still work. */
 export type Verdict = { found: string } | { problem: string; remedy: string; warning?: boolean }
 
 export interface Check {
@@ -12,12 +12,12 @@ export interface Check {
   look(): Promise<Verdict>
 }
 
-/** Prints a line per check; resolves with whether the lab can be made. */
+/** Prints a line per check. Resolves with false if a problem prevents the lab. */
 export async function examine(checks: readonly Check[], say: (line: string) => void): Promise<boolean> {
   let well = true
   for (const { title, look } of checks) {
     const seen = await look().catch((error) => ({
-      problem: `cannot be told: ${reason(error)}`,
+      problem: `the check itself failed: ${reason(error)}`,
       remedy: 'run it as root, with the packages installed',
       warning: true,
     }))
@@ -31,7 +31,7 @@ export async function examine(checks: readonly Check[], say: (line: string) => v
   return well
 }
 
-/** The tool's own last word; `ENOENT` where there is no such tool. */
+/** The last line of the tool's stderr; `ENOENT` for a tool that is not installed. */
 export function reason(error: unknown): string {
   const { stderr, code, message } = error as { stderr?: string; code?: string; message: string }
   return stderr?.trim().split('\n').at(-1) || code || message

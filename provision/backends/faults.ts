@@ -27,13 +27,15 @@ export interface NetworkFaults {
 
 const usage = 'partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS'
 
-/** `partition net-1 net-2` and the like. Throws with what may be written. */
+/** Parses `partition net-1 net-2` and the like. Throws with the allowed forms. */
 export function parseFault(
   lab: Lab,
   [word = '', first, second, ...surplus]: readonly string[],
 ): NetworkFault {
   const wrong = () =>
-    new LabError(`"${[word, first, second, ...surplus].join(' ').trim()}" is no fault`, { hint: usage })
+    new LabError(`"${[word, first, second, ...surplus].join(' ').trim()}" is not a fault`, {
+      hint: `use ${usage}`,
+    })
   if (first === undefined || surplus.length > 0) throw wrong()
   const host = hostNamed(lab, first).name
   if (word === 'unplug' && second === undefined) return { fault: 'unplug', host }
@@ -60,7 +62,7 @@ export function describeFault(fault: NetworkFault): string {
 
 function pair(a: string, b: string): readonly [string, string] {
   if (a !== b) return [a, b]
-  throw new LabError(`${a} cannot be cut off from itself`, { hint: usage })
+  throw new LabError(`${a} cannot be cut off from itself`, { hint: `use ${usage}` })
 }
 
 function number(text: string, most: number, unit: string): number {

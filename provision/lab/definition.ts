@@ -178,6 +178,6 @@ function json(text: string, source: string): { network?: unknown; hosts?: unknow
   try {
     return JSON.parse(text) ?? {}
   } catch (cause) {
-    throw new LabError(`${source} is no JSON: ${(cause as Error).message}`, { cause })
+    throw new LabError(`${source} is not JSON: ${(cause as Error).message}`, { cause })
   }
 }

@@ -119,15 +119,19 @@ function failure(target: Target, error: Error & { level?: string }, { hostKey }:
   const { name, user, at, pinned } = target
   const where = 'socket' in at ? at.socket : `${at.host}:${at.port}`
   if (hostKey && !accepts(target, hostKey)) {
-    const [how, way] =
-      pinned.hostKeys.length === 0
-        ? [`whose key is not in ${pinned.in}`, 'when that is the machine that you mean, put its key there']
-        : [`and its key is not the one in ${pinned.in}`, 'when it was made anew, put its new key there']
-    return new LabError(`${name}: ${where} is a host ${how}: ${fingerprint(hostKey)}`, { hint: way })
+    const is = fingerprint(hostKey)
+    if (pinned.hostKeys.length === 0) {
+      return new LabError(`${name}: ${where} is a host whose key is not in ${pinned.in}: ${is}`, {
+        hint: `if ${where} is the right machine, add its key to ${pinned.in}`,
+      })
+    }
+    return new LabError(`${name}: ${where} has another key than the one in ${pinned.in}: ${is}`, {
+      hint: `if the machine was made anew, replace its key in ${pinned.in}`,
+    })
   }
   if (error.level === 'client-authentication') {
     return new LabError(`${name}: ${where} does not let ${user} in with this key`, {
-      hint: `the public key belongs into ~${user}/.ssh/authorized_keys there`,
+      hint: `add the public key to ~${user}/.ssh/authorized_keys on that host`,
       cause: error,
     })
   }

@@ -146,7 +146,10 @@ function verdict(
   if (failed > 0)
     return { state: 'failed', headline: `${failed} of ${counted(failed + passed, 'scenario')} failed` }
   if (run?.code === 1 || passed === 0) return { state: 'failed', headline: 'The scenarios did not run' }
-  return { state: 'passed', headline: passed === 1 ? 'The scenario holds' : `All ${passed} scenarios hold` }
+  return {
+    state: 'passed',
+    headline: passed === 1 ? 'The scenario passed' : `All ${passed} scenarios passed`,
+  }
 }
 
 function factsOf(

@@ -89,7 +89,7 @@ async function rolesOf(host: Host, name: string, socket: string): Promise<string
     const answer = JSON.parse(await host.succeed`sh -c ${activate}`)
     if (answer.Implements?.includes('NetworkDriver')) return answer.Implements
     throw new LabError(
-      `${name} on ${host.name} is no network driver: Plugin.Activate answers ${JSON.stringify(answer)}`,
+      `${name} on ${host.name} is not a network driver: Plugin.Activate answered ${JSON.stringify(answer)}`,
     )
   } catch (error) {
     if (!(error instanceof ScenarioFailure)) throw error

@@ -1,5 +1,5 @@
 /**
- * `lab doctor`: what on this machine stands in the way of nspawn hosts.
+ * `lab doctor`: the problems of this machine with nspawn hosts.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { execa } from 'execa'
@@ -117,7 +117,7 @@ function foreignNetwork(network: string): Check {
       return {
         problem: `this machine routes ${foreign.dst} to ${foreign.dev ?? 'somewhere'}`,
         remedy:
-          'nspawn labs live in namespaces and do not mind; --backend vagrant does: remove that network first',
+          'nspawn labs have namespaces of their own and work anyway; for --backend vagrant, remove that network first',
         warning: true,
       }
     },
@@ -132,7 +132,7 @@ const forwardPolicy: Check = {
     return {
       problem: 'FORWARD is DROP (Docker sets it)',
       remedy:
-        'nspawn labs switch in a namespace of their own and do not mind; for VMs on a bridge: iptables -I DOCKER-USER -j ACCEPT',
+        'nspawn labs have a switch in a namespace of their own and work anyway; for VMs on a bridge: iptables -I DOCKER-USER -j ACCEPT',
       warning: true,
     }
   },

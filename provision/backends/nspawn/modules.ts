@@ -26,8 +26,8 @@ export async function loadModules(): Promise<void> {
     if (!was) spareTheMachine()
     return
   }
-  throw new LabError(`the kernel has not loaded ${needed}, without which an engine starts no container`, {
-    hint: `as root: modprobe ${needed}; where that is refused, use a kernel that has it`,
+  throw new LabError(`the kernel has not loaded ${needed}: Docker needs it to start containers`, {
+    hint: `as root: modprobe ${needed}; if modprobe fails, use a kernel with that module`,
   })
 }
 

@@ -30,7 +30,7 @@ export function sshBackend({ lab, inventory: file, engine, engines, programs }: 
     complete: () => undefined,
     abandon: async () => undefined,
     async down() {
-      throw new LabError('the machines of an inventory are not the lab’s to take down', {
+      throw new LabError('lab down does not take down the machines of an inventory', {
         hint: `they stay as they are; to stop the driver on one: npm run -s lab -- exec --backend ssh --inventory ${file} ${example} systemctl disable --now multihost`,
       })
     },

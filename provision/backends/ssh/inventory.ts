@@ -49,8 +49,8 @@ export function readInventory(file: string, lab: Lab): Inventory {
 export function parseInventory(content: string, file: string, lab: Lab): Inventory {
   const parsed = inventorySchema.safeParse(json(content, file))
   if (!parsed.success) {
-    throw new LabError(`${file} is no inventory: ${z.prettifyError(parsed.error)}`, {
-      hint: 'docs/lab.md shows one',
+    throw new LabError(`${file} is not an inventory: ${z.prettifyError(parsed.error)}`, {
+      hint: 'docs/lab.md shows an inventory',
     })
   }
   const names = namesOf(lab)
@@ -93,8 +93,8 @@ function json(content: string, file: string): unknown {
   try {
     return JSON.parse(content)
   } catch (error) {
-    throw new LabError(`${file} is no inventory: ${(error as Error).message}`, {
-      hint: 'it is JSON; docs/lab.md shows one',
+    throw new LabError(`${file} is not JSON: ${(error as Error).message}`, {
+      hint: 'docs/lab.md shows an inventory',
       cause: error,
     })
   }

@@ -1,11 +1,12 @@
 # What the driver of a Docker host may do, and no more.
 
-# Its records, and those of the others: networks, addresses, endpoints and services are written by whoever makes them.
+# Records of this host and of other hosts: every host may write networks, addresses, endpoints and services.
 key_prefix "multihost/" {
   policy = "write"
 }
 
-# Its session says that it lives; it reads whose sessions there are. They are kept by the server that it asks.
+# The session of a host shows that the host is alive; every host reads all sessions. Consul keeps them on the node of
+# the server that the driver asks.
 session "consul-server" {
   policy = "write"
 }

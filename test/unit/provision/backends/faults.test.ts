@@ -8,7 +8,7 @@ test('a fault is written as it is typed', () => {
   expect(lines.map((line) => describeFault(parseFault(defaultLab(), line.split(' '))))).toEqual(lines)
 })
 
-test('what is no fault is named beside what may be written', () => {
+test('an error quotes the words given and the forms allowed', () => {
   const wrong = (line: string): string => {
     try {
       return describeFault(parseFault(defaultLab(), line.split(' ')))
@@ -30,12 +30,12 @@ test('what is no fault is named beside what may be written', () => {
       .map(wrong)
       .join('\n'),
   ).toMatchInlineSnapshot(`
-    ""burn net-1" is no fault; partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS
-    "partition net-1" is no fault; partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS
-    net-1 cannot be cut off from itself; partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS
+    ""burn net-1" is not a fault; use partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS
+    "partition net-1" is not a fault; use partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS
+    net-1 cannot be cut off from itself; use partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS
     unknown host "net-9": allowed are consul-server, net-1, net-2; undefined
     "120" percent: a number above 0, at most 100; undefined
     "-3" milliseconds: a number above 0, at most 60000; undefined
-    "unplug net-1 net-2" is no fault; partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS"
+    "unplug net-1 net-2" is not a fault; use partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS"
   `)
 })

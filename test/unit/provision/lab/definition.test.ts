@@ -64,7 +64,7 @@ test('5000 hosts are refused', () => {
 })
 
 test.each([
-  ['{', 'my.json is no JSON: '],
+  ['{', 'my.json is not JSON: '],
   ['null', 'my.json needs both "network" and the list "hosts"'],
   ['{"network": "192.168.33.0/24"}', 'my.json needs both "network" and the list "hosts"'],
 ])('a file that is refused: %s', (content, message) => {

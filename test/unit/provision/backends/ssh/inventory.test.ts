@@ -38,12 +38,12 @@ test('paths are relative to the folder of the inventory, and ~ is the home folde
   })
 })
 
-test('a file that is not there, and one that is no JSON, are said as such', () => {
+test('a missing file and a file that is not JSON are different errors', () => {
   const absent = join(folder, 'absent.json')
   expect(() => readInventory(absent, lab)).toThrow(
     `the inventory cannot be read: ENOENT: no such file or directory, open '${absent}'`,
   )
-  expect(parsed('{')).toThrow('lab.json is no inventory: ')
+  expect(parsed('{')).toThrow('lab.json is not JSON: ')
 })
 
 test('a host of the lab that is missing is named, and so is one that is none of the lab', () => {
@@ -61,7 +61,7 @@ test.each([
   [{ address: 'a', port: 70_000 }, 'port'],
   [{ address: 'a', hostKey: 'AAAA' }, 'a public key as in a .pub file'],
 ])('a field that is wrong is named: %j', (entry, name) => {
-  expect(parsed(inventory(entry))).toThrow(/^lab\.json is no inventory: /)
+  expect(parsed(inventory(entry))).toThrow(/^lab\.json is not an inventory: /)
   expect(parsed(inventory(entry))).toThrow(name)
 })
 
