@@ -36,6 +36,11 @@ export function dockerSays(what: string): Proof {
   return proof(what)
 }
 
+/** The kernel shows that it is in no container. */
+export function kernelShows(what: string): Proof {
+  return proof(what)
+}
+
 /** The driver made it for something that this host has replaced. */
 export function replacedBy(what: string): Proof {
   return proof(what)

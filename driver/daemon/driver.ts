@@ -92,6 +92,9 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   }
   const datapath = startDatapath({
     ...{ store, kernel, host, underlay: place.now, log, localNamespaceOf },
+    engine: options.engine,
+    calls: inFlight.calls,
+    graceMs: options.graceMs ?? 3000,
     settleMs: answerWithinMs - storeAnswersWithinMs,
   })
   const context: VerbContext = {
@@ -130,7 +133,11 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     defaultNetwork: options.defaultNetwork,
     ...{ version, host, startedAt, underlay: place.now, datapath: datapath.status, loops: laneStates },
     ...{ snapshot: () => store.snapshot(), store: () => store.status(), deferred: inFlight.deferred.names },
-    loopProblems: () => [...loops.networks.status().problems, ...loops.endpoints.status().problems],
+    loopProblems: () => [
+      ...loops.networks.status().problems,
+      ...loops.endpoints.status().problems,
+      ...datapath.problems(),
+    ],
     names: loops.naming.status,
   }
   const status = (): Status => statusOf(parts)

@@ -4,7 +4,7 @@
  * Two implementations pass one contract suite (test/fixtures/kernel-contract.ts): the real one (`ip`,
  * `bridge`, namespaces), and a fake for tests of the loop, which prints like `ip`.
  */
-import type { Observed, Op } from '../core/datapath/datapath.ts'
+import type { Observed, ProvenOp } from '../core/datapath/datapath.ts'
 import type { Cidr, Ip } from '../core/records.ts'
 
 export interface Kernel {
@@ -21,7 +21,7 @@ export interface Kernel {
    */
   strayLinks(): Promise<string[]>
   /** Applies the operations in order. Throws `kernel` with the failed operation and the kernel's message. */
-  apply(ops: readonly Op[]): Promise<void>
+  apply(ops: readonly ProvenOp[]): Promise<void>
   /** Destinations in this host's main routing table, without default routes. */
   routes(): Promise<Cidr[]>
   /**

@@ -4,6 +4,7 @@
  * driver/kernel applies the difference. All of it can be printed as the `ip` and `bridge` commands it stands
  * for.
  */
+import type { Proof } from '../knowledge.ts'
 import type { DatapathKind, EndpointId, Ip, Mac, NetworkId, Vni } from '../records.ts'
 
 /** One network on one host. An undefined wanted state means: nothing of this network may be on the host. */
@@ -82,3 +83,34 @@ export type Op =
   /** `ip neigh replace <ip> lladdr <mac> dev vxlan1 nud permanent` */
   | { op: 'neighbour-replace'; namespace: string; ip: Ip; mac: Mac }
   | { op: 'neighbour-del'; namespace: string; ip: Ip }
+
+type Removal = 'namespace-del' | 'veth-del' | 'child-del' | 'fdb-del' | 'neighbour-del'
+
+/** An operation as the kernel takes it: a removal carries the proof that what it removes is gone. */
+export type ProvenOp = Proven<Op>
+
+type Proven<T extends Op> = T extends { op: Removal } ? T & { proof: Proof } : T
+
+/** The operations with their proofs. A removal without a proof is left out. */
+export function withProofs(
+  ops: readonly Op[],
+  proofOf: (removal: Extract<Op, { op: Removal }>) => Proof | undefined,
+): ProvenOp[] {
+  return ops.flatMap((op): ProvenOp[] => {
+    if (!isRemoval(op)) return [op]
+    const proof = proofOf(op)
+    return proof === undefined ? [] : [{ ...op, proof }]
+  })
+}
+
+const removals: readonly string[] = [
+  'namespace-del',
+  'veth-del',
+  'child-del',
+  'fdb-del',
+  'neighbour-del',
+] satisfies Removal[]
+
+function isRemoval(op: Op): op is Extract<Op, { op: Removal }> {
+  return removals.includes(op.op)
+}

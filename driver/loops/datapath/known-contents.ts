@@ -2,7 +2,7 @@
  * The contents of one namespace as the driver knows them: what a look at the kernel found, and what was applied since.
  */
 import { advance, type Contents, contentsOf } from '../../core/datapath/contents.ts'
-import type { Observed, Op } from '../../core/datapath/datapath.ts'
+import type { Observed, ProvenOp } from '../../core/datapath/datapath.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 
 export interface KnownContents {
@@ -14,7 +14,7 @@ export interface KnownContents {
   /** `corrected` adds what a look cannot see. */
   look(namespace: string, corrected: (seen: Observed) => Observed): Promise<void>
   /** Rejects with the kernel's refusal; after that only another look is sure. */
-  apply(ops: readonly Op[]): Promise<void>
+  apply(ops: readonly ProvenOp[]): Promise<void>
   forget(): void
 }
 

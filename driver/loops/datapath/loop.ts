@@ -6,9 +6,13 @@
  * that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted. Nothing is removed
  * until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
  */
+import { basename } from 'node:path'
+import type { EndpointCall } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
-import type { EndpointId, HostName, NetworkId } from '../../core/records.ts'
-import { isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.ts'
+import { dockerSays } from '../../core/knowledge.ts'
+import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/records.ts'
+import { endpoint as endpointRecord, isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.ts'
+import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
@@ -25,11 +29,14 @@ import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './netw
 import { removeStrayLinks } from './stray-links.ts'
 
 export interface DatapathOptions {
-  store: Pick<Store, 'snapshot' | 'onChange' | 'onFresh' | 'status'>
+  store: Pick<Store, 'snapshot' | 'lookup' | 'onChange' | 'onFresh' | 'status'>
   kernel: Kernel
+  engine: Pick<Engine, 'networks' | 'network'>
   host: HostName
   /** The device that carries this host's VTEP address, as it is now. */
   underlay(): Underlay
+  /** Docker's last call about each endpoint (`InFlight`). */
+  calls(): ReadonlyMap<EndpointId, EndpointCall>
   log: Log
   /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
   localNamespaceOf(network: NetworkId): string | undefined
@@ -37,6 +44,8 @@ export interface DatapathOptions {
   auditMs?: number
   /** Links and namespaces go this long after their last user. */
   removalDelayMs?: number
+  /** How long Docker must not show an endpoint before its link goes without Leave. */
+  graceMs?: number
   /** Bound of `settled`. */
   settleMs?: number
 }
@@ -52,12 +61,16 @@ export interface DatapathLoop {
   audit(): void
   /** By network. A network that has nothing on this host is left out. */
   status(): Map<NetworkId, WorkQueueStatus & NetworkFacts>
+  /** One sentence each, for `multihost status`. */
+  problems(): string[]
   close(): Promise<void>
 }
 
 /** Share of one processor that looking may take. */
 const auditShare = 0.1
 const concurrentNetworks = 4
+/** A look enters every namespace of the folder. */
+const keptLookPauseMs = 10_000
 
 interface Entry {
   readonly network: NetworkDatapath
@@ -67,16 +80,20 @@ interface Entry {
 
 /** What the loop knows of all networks. */
 interface State {
-  readonly options: DatapathOptions & { auditMs: number; removalDelayMs: number }
+  readonly options: DatapathOptions & { auditMs: number; removalDelayMs: number; graceMs: number }
   /** In the order of the next audits. */
   readonly networks: Map<NetworkId, Entry>
   readonly limit: Limit
   readonly mayRemove: () => boolean
-  /** The first fresh state has been looked at: what joins from now on is new. */
+  /** The first state that proves what is missing has been looked at. */
   started: boolean
   /** Namespaces of an earlier driver have their networks, or are removed. */
   swept: boolean
   sweeping: Promise<void> | undefined
+  /** Namespaces that no record explains and that Docker still has a network for. */
+  keptNamespaces: string[]
+  /** The next look at kept namespaces, by performance.now(). */
+  sweepNotBefore: number
   /** What one audit of a network takes, on average. */
   auditedMs: number
   /** When stray links were looked for, by performance.now(). */
@@ -86,15 +103,17 @@ interface State {
 }
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
-  const { store, auditMs = 2000, removalDelayMs = 300, settleMs = 4000 } = options
+  const { store, auditMs = 2000, removalDelayMs = 300, settleMs = 4000, graceMs = 3000 } = options
   const state: State = {
-    options: { ...options, auditMs, removalDelayMs },
+    options: { ...options, auditMs, removalDelayMs, graceMs },
     networks: new Map(),
     limit: limitOf(concurrentNetworks),
     mayRemove: () => mayRemove(store),
     started: false,
     swept: false,
     sweeping: undefined,
+    keptNamespaces: [],
+    sweepNotBefore: 0,
     auditedMs: 10,
     strayLinksLookedAt: Number.NEGATIVE_INFINITY,
     timer: undefined,
@@ -119,6 +138,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
           { ...queue.status(), ...network.facts() },
         ]),
       ),
+    problems: () => problemsOf(state),
     async close() {
       state.closed = true
       for (const stop of stops) stop()
@@ -134,7 +154,8 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
 function entryOf(state: State, id: NetworkId): Entry {
   const existing = state.networks.get(id)
   if (existing !== undefined) return existing
-  const { store, host, kernel, log, underlay, localNamespaceOf, removalDelayMs } = state.options
+  const { store, host, kernel, engine, calls, log, underlay, localNamespaceOf } = state.options
+  const { removalDelayMs, graceMs } = state.options
   const network = networkDatapath({
     network: id,
     host,
@@ -144,7 +165,11 @@ function entryOf(state: State, id: NetworkId): Entry {
     underlay,
     localNamespaceOf,
     mayRemove: state.mayRemove,
-    newIsJoining: state.started,
+    record: () => store.lookup('networks', id),
+    hasUnreadable: () => hasUnreadableEndpoint(store, id),
+    engine,
+    calls,
+    graceMs,
     removalDelayMs,
     again: (afterMs) => again.after(afterMs),
     onAudited: (durationMs) => {
@@ -163,6 +188,13 @@ function entryOf(state: State, id: NetworkId): Entry {
   return entry
 }
 
+function hasUnreadableEndpoint(store: DatapathOptions['store'], network: NetworkId): boolean {
+  const prefix = `endpoints/${network}/`
+  return store
+    .status()
+    .corrupt.some((key) => key.startsWith(prefix) && !store.snapshot().endpoints.has(key.slice(10)))
+}
+
 function failed(state: State, id: NetworkId, error: unknown, attempt: number): void {
   const { log } = state.options
   log[attempt === 1 ? 'error' : 'debug'](
@@ -171,8 +203,7 @@ function failed(state: State, id: NetworkId, error: unknown, attempt: number): v
   )
   if (!isCode(error, 'kernel')) return
   // The namespace of a network that was removed may hold the VNI.
-  state.swept = false
-  void sweep(state)
+  sweepAnew(state)
 }
 
 function reconsider(state: State, ids: Iterable<NetworkId>): void {
@@ -201,7 +232,11 @@ function changed(state: State, keys: readonly ChangedKey[]): void {
     if (table === 'endpoints') state.networks.get(networkOfKey(key))?.network.changed(key)
   }
   reconsider(state, touchedBy(keys))
-  if (keys.some((key) => isReplicaOn(key, state.options.host))) reconsider(state, remapped(state))
+  if (keys.some((key) => isReplicaOn(key, state.options.host))) {
+    reconsider(state, remapped(state))
+    // A namespace that no record explained may be of this network.
+    state.sweepNotBefore = 0
+  }
   void sweep(state)
 }
 
@@ -212,11 +247,22 @@ function remapped(state: State): NetworkId[] {
   )
 }
 
+function sweepAnew(state: State): void {
+  state.swept = false
+  state.sweepNotBefore = 0
+  void sweep(state)
+}
+
 /** Namespaces of an earlier driver: given to their network, or removed when there is no such network. */
 function sweep(state: State): Promise<void> {
-  if (state.swept || state.closed || !state.mayRemove()) return Promise.resolve()
+  const isDue = !state.swept && performance.now() >= state.sweepNotBefore
+  if (!isDue || state.closed || !state.mayRemove()) return Promise.resolve()
   state.sweeping ??= sweepOnce(state)
-    .catch((error: unknown) => state.options.log.error({ err: error }, 'old namespaces could not be removed'))
+    .catch((error: unknown) => {
+      const isAway = isCode(error, 'unavailable')
+      state.options.log[isAway ? 'debug' : 'error']({ err: error }, 'old namespaces could not be removed')
+      state.sweepNotBefore = performance.now() + state.options.auditMs
+    })
     .finally(() => {
       state.sweeping = undefined
     })
@@ -224,10 +270,11 @@ function sweep(state: State): Promise<void> {
 }
 
 async function sweepOnce(state: State): Promise<void> {
-  const { kernel, store, host, log, localNamespaceOf } = state.options
+  const { kernel, store, host, localNamespaceOf } = state.options
   const found = await kernel.namespaces()
   const snapshot = store.snapshot()
-  const owners = new Map([...snapshot.networks.keys()].map((id) => [localNamespaceOf(id), id]))
+  const known = [...snapshot.networks.keys(), ...unreadableNetworks(store)]
+  const owners = new Map(known.map((id) => [localNamespaceOf(id), id]))
   const strays = found.filter((namespace) => !owners.has(namespace) && !isHeld(state, namespace))
   for (const namespace of found) {
     const owner = owners.get(namespace)
@@ -240,11 +287,28 @@ async function sweepOnce(state: State): Promise<void> {
   // A stray may be the namespace of a network whose local id is not known yet.
   const isUnmapped = networksUsedBy(snapshot, host).some((id) => localNamespaceOf(id) === undefined)
   if (isUnmapped && strays.length > 0) return
+  await removeStrays(state, strays)
+}
+
+/** A namespace is a stray when Docker has no network with the id that the namespace is named after. */
+async function removeStrays(state: State, strays: readonly string[]): Promise<void> {
+  const { kernel, engine, log } = state.options
+  const locals = strays.length === 0 ? [] : (await engine.networks()).map(({ id }) => id)
+  state.keptNamespaces = strays.filter((path) => locals.some((id) => id.startsWith(basename(path))))
   for (const namespace of strays) {
-    await kernel.apply([{ op: 'namespace-del', namespace }])
+    if (state.keptNamespaces.includes(namespace)) continue
+    const proof = dockerSays(`Docker has no network ${basename(namespace)}`)
+    await kernel.apply([{ op: 'namespace-del', namespace, proof }])
     log.info({ namespace }, 'namespace removed: its network does not exist any more')
   }
-  state.swept = true
+  state.swept = state.keptNamespaces.length === 0
+  state.sweepNotBefore = performance.now() + keptLookPauseMs
+}
+
+function unreadableNetworks(store: DatapathOptions['store']): NetworkId[] {
+  const prefix = 'networks/'
+  const keys = store.status().corrupt.filter((key) => key.startsWith(prefix))
+  return keys.map((key) => key.slice(prefix.length))
 }
 
 function isHeld(state: State, namespace: string): boolean {
@@ -252,10 +316,10 @@ function isHeld(state: State, namespace: string): boolean {
 }
 
 function sweepStrayLinks(state: State): void {
-  const { kernel, store, host, log, auditMs } = state.options
+  const { kernel, store, host, calls, log, auditMs } = state.options
   if (state.closed || !state.mayRemove() || performance.now() - state.strayLinksLookedAt < auditMs) return
   state.strayLinksLookedAt = performance.now()
-  removeStrayLinks({ kernel, store, host, log }).catch((error: unknown) =>
+  removeStrayLinks({ kernel, store, host, calls, log }).catch((error: unknown) =>
     log.error({ err: error }, 'stray links could not be removed'),
   )
 }
@@ -284,14 +348,34 @@ function auditPauseMs({ networks, options, auditedMs }: State): number {
 }
 
 function auditAll(state: State): void {
-  state.swept = false
   state.strayLinksLookedAt = Number.NEGATIVE_INFINITY
-  void sweep(state)
+  sweepAnew(state)
   sweepStrayLinks(state)
   for (const { network, queue } of state.networks.values()) {
     network.audit()
     queue.poke()
   }
+}
+
+function problemsOf({ networks, options, keptNamespaces }: State): string[] {
+  const snapshot = options.store.snapshot()
+  return [
+    ...[...networks].flatMap(([id, { network }]) => networkProblems(snapshot, id, network.facts())),
+    ...keptNamespaces.map(
+      (path) =>
+        `the namespace ${path} is kept: no network in the store explains it, and Docker has a network ${basename(path)}`,
+    ),
+  ]
+}
+
+function networkProblems(snapshot: Snapshot, id: NetworkId, { lost, kept }: NetworkFacts): string[] {
+  const name = snapshot.networks.get(id)?.value.name ?? id.slice(0, 12)
+  const lostLinks = lost.map((it) => {
+    const container = endpointRecord(snapshot, id, it)?.value.container?.name ?? 'CONTAINER'
+    const hint = `docker network disconnect ${name} ${container}, and connect it again`
+    return `container ${container} has lost its link to network ${name}; ${hint}`
+  })
+  return [...lostLinks, ...kept.map((clause) => `network ${name}: ${clause}`)]
 }
 
 function touchedBy(keys: readonly ChangedKey[]): Set<NetworkId> {

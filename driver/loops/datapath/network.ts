@@ -10,17 +10,27 @@
  * until Docker says Leave or the endpoints loop removes it.
  */
 import { observedAt } from '../../core/datapath/contents.ts'
-import type { Datapath, Observed, Op, Veth } from '../../core/datapath/datapath.ts'
-import { desiredFor, endpointsHere } from '../../core/datapath/desired.ts'
+import {
+  type Datapath,
+  type Observed,
+  type Op,
+  type ProvenOp,
+  type Veth,
+  withProofs,
+} from '../../core/datapath/datapath.ts'
+import { containerEndName, desiredFor, endpointsHere } from '../../core/datapath/desired.ts'
 import { type Plan, plan } from '../../core/datapath/plan.ts'
 import { type Scope, scopeOf } from '../../core/datapath/scope.ts'
 import { showOp } from '../../core/datapath/show.ts'
-import { type EndpointLife, lifeOf } from '../../core/endpoints/life.ts'
+import { type EndpointCall, type EndpointLife, lifeOf } from '../../core/endpoints/life.ts'
 import { DriverError } from '../../core/errors.ts'
-import type { EndpointId, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
+import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
+import type { EndpointId, HostName, Ip, Network, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpoint as recordOf } from '../../core/snapshot.ts'
+import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
+import { createDockerWord, type DockerWord } from './docker-word.ts'
 import { createKnownContents, type KnownContents } from './known-contents.ts'
 
 export interface NetworkDatapath {
@@ -48,6 +58,8 @@ export interface NetworkFacts {
   lastStepMs: number
   /** Joined endpoints whose veths went with their container. */
   lost: EndpointId[]
+  /** Links that stay although the store has no record of them, and why. One clause each. */
+  kept: string[]
 }
 
 export interface NetworkOptions {
@@ -58,10 +70,17 @@ export interface NetworkOptions {
   snapshot(): Snapshot
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
-  /** The store's state is a fresh one: what is not in it, is not. */
+  /** What the store lacks is gone. */
   mayRemove(): boolean
-  /** An endpoint that was not there before was joined just now, and not before the driver started. */
-  newIsJoining: boolean
+  /** The network's record, with the difference between gone and not known. */
+  record(): Known<Network>
+  /** The store has an endpoint of this network that cannot be read and never could. */
+  hasUnreadable(): boolean
+  engine: Pick<Engine, 'networks' | 'network'>
+  /** Docker's last call about each endpoint. */
+  calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** How long Docker must not show an endpoint before its link goes. */
+  graceMs: number
   removalDelayMs: number
   /** Asks for another step. */
   again(afterMs: number): void
@@ -73,6 +92,7 @@ export interface NetworkOptions {
 interface State {
   readonly options: NetworkOptions
   readonly contents: KnownContents
+  readonly docker: DockerWord
   /** Full path; undefined while nothing of the network is here. */
   namespace: string | undefined
   /** What the last step has led to; undefined when it failed, or there was none. */
@@ -80,8 +100,6 @@ interface State {
   /** Keys of endpoints that changed since the last step. */
   readonly changed: Set<string>
   auditDue: boolean
-  /** An endpoint that the last step did not want was created after the driver started: its link is to be made. */
-  newIsJoining: boolean
   /** Endpoints that the last step wanted. */
   readonly wanted: Set<EndpointId>
   /** Endpoints whose Join waits. */
@@ -98,11 +116,11 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
   const state: State = {
     options,
     contents: createKnownContents(options.kernel),
+    docker: createDockerWord(options),
     namespace: undefined,
     reached: undefined,
     changed: new Set(),
     auditDue: false,
-    newIsJoining: options.newIsJoining,
     wanted: new Set(),
     joining: new Set(),
     linksLost: [],
@@ -133,6 +151,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
       lastAppliedAt: state.lastAppliedAt,
       lastStepMs: state.lastStepMs,
       lost: state.linksLost,
+      kept: state.docker.kept(),
     }),
   }
 }
@@ -146,8 +165,7 @@ async function step(state: State, ready: () => void): Promise<void> {
   const scope = scopeNow(state, snapshot, remove)
   const want = desired(options, scope)
   if (state.namespace !== undefined && want !== undefined && want.namespace !== state.namespace && remove) {
-    // The device here holds the VNI that the new one needs.
-    await removeNamespace(state, state.namespace, 'the network has another id on this host now')
+    await leaveNamespace(state, state.namespace)
     return step(state, ready)
   }
   if (want !== undefined) {
@@ -156,11 +174,30 @@ async function step(state: State, ready: () => void): Promise<void> {
     return converge(state, want, { snapshot, scope, remove, began }, ready)
   }
   ready()
-  state.wanted.clear()
   state.linksLost = []
-  if (state.namespace !== undefined && remove && isRemovalDue(state)) {
-    await removeNamespace(state, state.namespace, 'no endpoint is left on this host')
-  }
+  if (state.namespace === undefined || !remove) return
+  const proof = await proofThatUnused(state, state.namespace)
+  if (proof !== undefined && isRemovalDue(state)) await removeNamespace(state, state.namespace, proof)
+}
+
+/** The network has another Docker id here. The device of the old namespace holds the VNI that the new one needs. */
+async function leaveNamespace(state: State, old: string): Promise<void> {
+  const { network, host } = state.options
+  const proof = state.docker.ofNamespace(old, [])
+  if (proof !== undefined) return removeNamespace(state, old, proof)
+  throw new DriverError(
+    'unavailable',
+    `network ${network.slice(0, 12)} has another Docker id on ${host} now, and Docker has not said yet that no container uses the namespace ${old} of the earlier one`,
+  )
+}
+
+/** Undefined while the network's record cannot be read, or a container may be on the network. */
+async function proofThatUnused(state: State, namespace: string): Promise<Proof | undefined> {
+  const { options, contents, docker } = state
+  if (options.record().is === 'unknown' || options.hasUnreadable()) return undefined
+  if (!contents.isSure()) await contents.look(namespace, (seen) => seen)
+  const ports = contents.contents()?.ports.keys() ?? []
+  return docker.ofNamespace(namespace, [...ports, ...[...state.wanted].map(containerEndName)])
 }
 
 async function converge(
@@ -174,27 +211,46 @@ async function converge(
   const waiting = [...state.joining]
   const looks = state.auditDue || !contents.isSure()
   const wasRight =
-    state.auditDue && contents.isSure() && planned(state, want, circumstances, true).ops.length === 0
-  if (looks) await look(state, want)
+    state.auditDue && contents.isSure() && planned(state, want, circumstances, true).ops.every(isLinkRemoval)
+  if (looks) await look(state, snapshot, want)
   state.auditDue = false
   const { ops, reasons, lost } = planned(state, want, circumstances, remove, scope)
   if (looks) options.onAudited(performance.now() - began)
-  const now = ops.filter((op) => !isSlow(op))
-  const slow = ops.filter(isSlow)
+  const isComplete = remove && !options.hasUnreadable()
+  const now = withProofs(
+    ops.filter((op) => !isLinkRemoval(op)),
+    (op) => entryProof(op, want, isComplete),
+  )
+  const slow = provenLinks(state, want.namespace, ops)
   logChange(state, now, reasons, wasRight)
   await apply(state, now)
   noteLost(state, lost)
   state.wanted.clear()
   for (const { endpoint } of want.veths) state.wanted.add(endpoint)
   for (const endpoint of waiting) state.joining.delete(endpoint)
-  state.newIsJoining ||= remove
-  state.reached = { snapshot, vtep: want.vxlan.local, removed: remove }
+  state.reached = { snapshot, vtep: want.vxlan.local, removed: isComplete }
   ready()
   if (slow.length === 0) state.removeAt = undefined
   else if (isRemovalDue(state)) {
     logChange(state, slow, reasons, false)
     await apply(state, slow)
   }
+}
+
+/** An entry of an endpoint that cannot be read may be any entry without a record. */
+function entryProof(op: Op, { peers }: Datapath, isComplete: boolean): Proof | undefined {
+  const isMoved = op.op === 'fdb-del' && peers.some(({ mac }) => mac === op.mac)
+  if (isMoved) return recordSays('the endpoint is on another host now')
+  return isComplete ? recordSays('no endpoint of the network has the entry') : undefined
+}
+
+function provenLinks({ docker }: State, namespace: string, ops: readonly Op[]): ProvenOp[] {
+  const links = ops.filter(isLinkRemoval)
+  const proofs = docker.ofLinks(
+    namespace,
+    links.map(({ port }) => port),
+  )
+  return withProofs(links, (op) => ('port' in op ? proofs.get(op.port) : undefined))
 }
 
 /** Endpoints that the last step did not know as they are; undefined: all are to be planned. */
@@ -230,32 +286,40 @@ function planned(
 function lifeHere(state: State, snapshot: Snapshot, veth: Veth): EndpointLife {
   return lifeOf({
     record: recordOf(snapshot, state.options.network, veth.endpoint)?.value,
-    call: isArriving(state, veth) ? 'join' : undefined,
+    call: isArriving(state, snapshot, veth) ? 'join' : undefined,
     hasLink: state.contents.contents()?.ports.has(veth.port) ?? false,
   })
 }
 
-function isArriving({ joining, wanted, newIsJoining }: State, { endpoint }: Veth): boolean {
-  return joining.has(endpoint) || (newIsJoining && !wanted.has(endpoint))
+/** Its link is to be made: the container does not have the endpoint yet. */
+function isArriving({ joining, options }: State, snapshot: Snapshot, { endpoint }: Veth): boolean {
+  const call = options.calls().get(endpoint)
+  const isJoined = recordOf(snapshot, options.network, endpoint)?.value.joined ?? false
+  return joining.has(endpoint) || call === 'create' || call === 'join' || (!isJoined && call === undefined)
 }
 
-async function look(state: State, want: Datapath): Promise<void> {
+async function look(state: State, snapshot: Snapshot, want: Datapath): Promise<void> {
   await state.contents.look(want.namespace, (seen) =>
-    want.kind === 'bridge' ? seen : { ...seen, ports: childrenOf(state, seen, want) },
+    want.kind === 'bridge' ? seen : { ...seen, ports: childrenOf(state, snapshot, seen, want) },
   )
 }
 
 /** Only its container sees a macvlan child: what was there is there while vxlan1 is. An earlier driver made its own. */
-function childrenOf(state: State, { vxlan }: Observed, { veths }: Datapath): Observed['ports'] {
+function childrenOf(
+  state: State,
+  snapshot: Snapshot,
+  { vxlan }: Observed,
+  { veths }: Datapath,
+): Observed['ports'] {
   if (vxlan === undefined) return []
   const have = state.contents.contents()
   if (have !== undefined) return [...have.ports.values()]
   return veths
-    .filter((veth) => !isArriving(state, veth))
+    .filter((veth) => !isArriving(state, snapshot, veth))
     .map(({ port }) => ({ name: port, up: true, child: true as const }))
 }
 
-async function apply(state: State, ops: readonly Op[]): Promise<void> {
+async function apply(state: State, ops: readonly ProvenOp[]): Promise<void> {
   if (ops.length === 0) return
   await state.contents.apply(ops)
   state.ops += ops.length
@@ -274,10 +338,10 @@ function isRemovalDue(state: State): boolean {
   return true
 }
 
-async function removeNamespace(state: State, path: string, reason: string): Promise<void> {
+async function removeNamespace(state: State, path: string, proof: Proof): Promise<void> {
   const { network, log } = state.options
-  await apply(state, [{ op: 'namespace-del', namespace: path }])
-  log.info({ network, namespace: path, reason }, 'namespace removed')
+  await apply(state, [{ op: 'namespace-del', namespace: path, proof }])
+  log.info({ network, namespace: path, reason: proof.says }, 'namespace removed')
   state.namespace = undefined
   state.contents.forget()
   state.reached = undefined
@@ -329,8 +393,8 @@ function desired(options: NetworkOptions, scope: Scope | undefined): Datapath | 
 }
 
 /** The kernel waits for all its readers (an RCU grace period, some 20 ms) before a link is gone. */
-function isSlow({ op }: Op): boolean {
-  return op === 'veth-del' || op === 'child-del'
+function isLinkRemoval(op: Op): op is Extract<Op, { op: 'veth-del' | 'child-del' }> {
+  return op.op === 'veth-del' || op.op === 'child-del'
 }
 
 /** A log line names the first few, and how many more there are. */

@@ -1,12 +1,14 @@
 /**
- * Containers' ends of our links that are in the host's namespace for nobody.
+ * Container ends of our links that are left in the host's namespace: their container is gone.
  *
- * Docker puts an end back there when a container leaves a network. A veth's goes with its port in the network's
- * namespace; a macvlan child has no port, and may come back after the loop has looked for it. One whose endpoint is in
- * the store is left alone: its Join may be under way.
+ * Docker puts an end back there when a container leaves a network. The end of a veth pair goes with its port in the
+ * network's namespace. A macvlan child has no port, and may come back after the loop has looked for it. An end stays
+ * while the store has its endpoint, or Docker's Join is under way.
  */
 import { containerEndName } from '../../core/datapath/desired.ts'
-import type { HostName } from '../../core/records.ts'
+import type { EndpointCall } from '../../core/endpoints/life.ts'
+import { kernelShows } from '../../core/knowledge.ts'
+import type { EndpointId, HostName } from '../../core/records.ts'
 import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
@@ -16,15 +18,21 @@ export interface StrayLinksParts {
   kernel: Pick<Kernel, 'strayLinks' | 'apply'>
   store: Pick<Store, 'snapshot'>
   host: HostName
+  /** Docker's last call about each endpoint. */
+  calls(): ReadonlyMap<EndpointId, EndpointCall>
   log: Log
 }
 
-export async function removeStrayLinks({ kernel, store, host, log }: StrayLinksParts): Promise<void> {
+export async function removeStrayLinks(parts: StrayLinksParts): Promise<void> {
+  const { kernel, store, host, calls, log } = parts
   const found = await kernel.strayLinks()
-  // asked after the kernel: whatever was made by then has its endpoint in the store already
-  const used = endpointsOnHost(store.snapshot(), host).map(({ value }) => containerEndName(value.id))
-  const ends = found.filter((end) => !used.includes(end))
+  // Read after the kernel was asked: a link that was found has its endpoint in the store by then.
+  const recorded = endpointsOnHost(store.snapshot(), host).map(({ value }) => value.id)
+  const arriving = [...calls()].flatMap(([endpoint, call]) => (call === 'leave' ? [] : [endpoint]))
+  const used = new Set([...recorded, ...arriving].map(containerEndName))
+  const ends = found.filter((end) => !used.has(end))
   if (ends.length === 0) return
-  await kernel.apply(ends.map((port) => ({ op: 'child-del', namespace: 'host', port })))
-  log.info({ ends }, 'links that no container has any more, removed')
+  const proof = kernelShows('the link is in the host’s namespace, and in no container')
+  await kernel.apply(ends.map((port) => ({ op: 'child-del', namespace: 'host', port, proof })))
+  log.info({ ends }, 'links that are in no container any more are removed')
 }

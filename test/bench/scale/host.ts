@@ -10,6 +10,7 @@ import type { Kernel } from '../../../driver/kernel/kernel.ts'
 import { type DatapathLoop, startDatapath } from '../../../driver/loops/datapath/loop.ts'
 import { type ConsulOptions, openConsulStore } from '../../../driver/store/consul/store.ts'
 import type { Store } from '../../../driver/store/store.ts'
+import { emptyDocker } from '../../fixtures/proof.ts'
 import { until } from '../../fixtures/until.ts'
 import { createMeter, type Meter } from './meter.ts'
 
@@ -33,7 +34,7 @@ export async function startSimulatedHost({ vtep, ...options }: HostOptions): Pro
   const hasSession = async (): Promise<boolean> => (await store.announce({ id: host, vtep })).held
   await meter.run(() => until(`${host} has a session`, hasSession, 120_000))
   const datapath = startDatapath({
-    ...{ store, kernel: noKernel, host, log: quiet, auditMs: 10 ** 8 },
+    ...{ store, kernel: noKernel, host, log: quiet, auditMs: 10 ** 8, ...emptyDocker },
     underlay: () => ({ device: 'eth1', address: vtep, mtuBytes: 1500 }),
     localNamespaceOf(network) {
       const local = localIdOf(store.snapshot(), host, network)

@@ -8,6 +8,7 @@ import { realKernel } from '../../../../driver/kernel/real.ts'
 import { datapath, peer, veth } from '../../../fixtures/datapath.sample.ts'
 import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts'
 import { isRoot, type Namespaces, namespaces, warnWhenNotRoot } from '../../../fixtures/namespaces.ts'
+import { proven } from '../../../fixtures/proof.ts'
 
 warnWhenNotRoot()
 
@@ -45,21 +46,21 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
   test('the tunnel’s socket stays in the host’s namespace', async () => {
     await using bench = await open()
-    await bench.kernel.apply(everything(bench))
+    await bench.kernel.apply(proven(everything(bench)))
     expect(bench.spaces.run(bench.host, 'ss', '-uln').stdout).toContain(':4789')
     expect(bench.spaces.run(bench.namespace('a'), 'ss', '-uln').stdout).not.toContain(':4789')
   })
 
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
     await using bench = await open()
-    await bench.kernel.apply(everything(bench))
+    await bench.kernel.apply(proven(everything(bench)))
     const [link] = JSON.parse(bench.spaces.run(bench.host, 'ip', '-j', 'link', 'show', 'vxc11111111').stdout)
     expect(link).toMatchObject({ address: '02:42:ac:15:00:63', mtu: 1450, operstate: 'DOWN' })
   })
 
   test('devices make no IPv6 address of their own', async () => {
     await using bench = await open()
-    await bench.kernel.apply(everything(bench))
+    await bench.kernel.apply(proven(everything(bench)))
     expect(
       bench.spaces.run(bench.namespace('a'), 'ip', '-6', 'address', 'show', 'scope', 'link').stdout,
     ).toBe('')
@@ -67,7 +68,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
   test('entries of others stay: the all-zero default and group entries', async () => {
     await using bench = await open()
-    await bench.kernel.apply(everything(bench))
+    await bench.kernel.apply(proven(everything(bench)))
     const path = bench.namespace('a')
     bench.spaces.ip(
       path,
@@ -81,14 +82,14 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     await using bench = await open()
     await bench.foreign('f')
     await expect(
-      bench.kernel.apply([{ op: 'namespace-del', namespace: bench.namespace('f') }]),
+      bench.kernel.apply(proven([{ op: 'namespace-del', namespace: bench.namespace('f') }])),
     ).rejects.toMatchObject({ code: 'kernel', message: expect.stringContaining('mark') })
     expect(await bench.kernel.observe(bench.namespace('f'))).toMatchObject({ marked: false })
   })
 
   test('the line that ended a batch without a number is found among the others', async () => {
     await using bench = await open()
-    await bench.kernel.apply(everything(bench))
+    await bench.kernel.apply(proven(everything(bench)))
     const good = [2, 3, 4, 5].map((n) => neighbour(bench, `172.21.9.${n}`))
     const bad = neighbour(bench, '172.21.9.bad')
     await expect(bench.kernel.apply([...good, bad, ...good])).rejects.toMatchObject({

@@ -13,6 +13,7 @@ import { type Source, source } from '../../../../fixtures/changing-store.ts'
 import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
 import { isRoot, type Namespaces, namespaces, warnWhenNotRoot } from '../../../../fixtures/namespaces.ts'
+import { emptyDocker } from '../../../../fixtures/proof.ts'
 
 warnWhenNotRoot()
 
@@ -92,9 +93,11 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
 
   function loopOf({ name, spaces, kernel, log }: Omit<Host, 'loop'>): DatapathLoop {
     return startDatapath({
+      ...emptyDocker,
       store,
       kernel,
       host: name,
+      graceMs: 0,
       underlay: () => ({ device: 'eth1', address: `192.168.33.1${name.at(-1)}`, mtuBytes: 1500 }),
       log: log.log,
       localNamespaceOf: (of) => {

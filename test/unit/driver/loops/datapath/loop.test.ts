@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
+import type { EndpointCall } from '../../../../../driver/core/endpoints/life.ts'
+import { DriverError } from '../../../../../driver/core/errors.ts'
+import type { Endpoint } from '../../../../../driver/core/records.ts'
 import { localIdOf } from '../../../../../driver/core/snapshot.ts'
+import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import {
   type DatapathLoop,
   type DatapathOptions,
@@ -15,16 +19,37 @@ const path = '/netns/aaaaaaaaaaaa'
 const a = id('a')
 const here = endpoint('1', 'net-1', '172.21.0.2')
 const there = endpoint('2', 'net-2', '172.21.0.3')
+const plainNetwork: EngineNetwork = {
+  id: '',
+  name: 'foobar',
+  driver: 'vxlan',
+  internal: false,
+  options: {},
+  ipamDriver: 'vxlan',
+  ipamOptions: {},
+  labels: {},
+  pools: [],
+  endpoints: [],
+}
 
 describe('the datapath loop', () => {
   let store: Source
   let kernel: FakeKernel
   let logged: ReturnType<typeof readableLog>
   const loops: DatapathLoop[] = []
+  let calls: Map<string, EndpointCall>
+  /** What Docker shows: networks by local id, with their endpoints. Undefined: Docker does not answer. */
+  let docker: Map<string, EngineNetwork> | undefined
+  const shown = async () => {
+    if (docker === undefined) throw new DriverError('unavailable', 'dockerd does not answer')
+    return docker
+  }
 
   beforeEach(() => {
     store = source()
     kernel = fakeKernel()
+    calls = new Map()
+    docker = new Map()
     logged = readableLog()
     store.network(network())
     store.map('net-1', { [a]: a })
@@ -37,6 +62,11 @@ describe('the datapath loop', () => {
     const loop = startDatapath({
       store,
       kernel,
+      engine: {
+        networks: async () => [...(await shown()).values()],
+        network: async (local) => (await shown()).get(local),
+      },
+      calls: () => calls,
       host: 'net-1',
       underlay: () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
       log: logged.log,
@@ -46,6 +76,7 @@ describe('the datapath loop', () => {
       },
       auditMs: 60_000,
       removalDelayMs: 0,
+      graceMs: 0,
       settleMs: 1000,
       ...options,
     })
@@ -53,7 +84,11 @@ describe('the datapath loop', () => {
     return loop
   }
   const have = async (): Promise<Observed | undefined> => kernel.observe(path)
-  const leave = (): void => store.remove('endpoints', `${a}/${here.id}`)
+  const forget = (): void => store.remove('endpoints', `${a}/${here.id}`)
+  const leave = (): void => {
+    calls.set(here.id, 'leave')
+    forget()
+  }
   const log = (level: string): string[] =>
     logged.entries.filter((it) => it.level === level).map((it) => it.message)
 
@@ -87,8 +122,9 @@ describe('the datapath loop', () => {
     expect(kernel.lines).toEqual([])
   })
 
-  test('one that joins is made even when nobody names it', async () => {
+  test('one whose Join is under way is made before Join waits for it', async () => {
     const loop = start()
+    calls.set(here.id, 'join')
     store.endpoint(here)
     await loop.settled(a)
     expect((await have())?.ports).toHaveLength(1)
@@ -235,6 +271,7 @@ describe('the datapath loop', () => {
     expect(loop.status().get(a)?.lost).toEqual([here.id])
     expect((await have())?.fdb).toHaveLength(1)
     const next = endpoint('3', 'net-1', '172.21.0.4')
+    calls.set(next.id, 'join')
     store.endpoint(next)
     await loop.settled(a)
     expect((await have())?.ports.map(({ name }) => name)).toEqual(['veth33333333'])
@@ -399,6 +436,151 @@ describe('the datapath loop', () => {
     expect(await have()).toBeUndefined()
     release()
     await loop.settled(a, here.id)
+  })
+
+  describe('a link without a record', () => {
+    const inDocker = (...shown: Endpoint[]): Map<string, EngineNetwork> => {
+      const endpoints = shown.map(({ id: of, mac, v4 }) => ({
+        id: of,
+        mac,
+        v4,
+        container: 'c1',
+        name: 'web',
+      }))
+      return new Map([[a, { ...plainNetwork, id: a, endpoints }]])
+    }
+    const links = async () => (await have())?.ports.map(({ name }) => name)
+    const joined = async (...more: Endpoint[]): Promise<DatapathLoop> => {
+      const loop = start({ auditMs: 5 })
+      store.endpoint(here, ...more)
+      for (const { id: of } of [here, ...more]) await loop.settled(a, of)
+      return loop
+    }
+    const keptBecause = (why: string) => expect.stringContaining(why)
+
+    test('stays while Docker shows its container, is named, and is no link-lost endpoint afterwards', async () => {
+      docker = inDocker(here)
+      const loop = await joined(endpoint('3', 'net-1', '172.21.0.4'))
+      for (const end of ['vxc11111111', 'vxc33333333']) kernel.take(end)
+      kernel.lines.length = 0
+      forget()
+      const why =
+        'network aaaaaaaaaaaa: the link veth11111111 of container web is kept: the store has no record'
+      await expect.poll(loop.problems).toEqual([keptBecause(why)])
+      store.endpoint(here)
+      await expect.poll(loop.problems).toEqual([])
+      expect(kernel.lines).toEqual([])
+      expect(loop.status().get(a)?.lost).toEqual([])
+    })
+
+    test('stays with its namespace when it was the last one here', async () => {
+      docker = inDocker(here)
+      const loop = await joined()
+      forget()
+      await expect.poll(loop.problems).toEqual([keptBecause('is kept')])
+      expect(await links()).toEqual(['veth11111111'])
+    })
+
+    test('stays with its namespace when the network’s record is missing too', async () => {
+      docker = inDocker(here)
+      const loop = await joined()
+      store.remove('networks', a)
+      forget()
+      await expect.poll(loop.problems).toEqual([keptBecause('is kept')])
+      expect(await links()).toEqual(['veth11111111'])
+    })
+
+    test('stays while Docker cannot be asked', async () => {
+      const loop = await joined(endpoint('3', 'net-1', '172.21.0.4'))
+      docker = undefined
+      forget()
+      await expect
+        .poll(loop.problems)
+        .toEqual([keptBecause('Docker cannot be asked (dockerd does not answer)')])
+      expect(await links()).toEqual(['veth11111111', 'veth33333333'])
+      docker = inDocker()
+      await expect.poll(links).toEqual(['veth33333333'])
+    })
+
+    test('goes when Docker has not shown it for the grace period', async () => {
+      docker = inDocker()
+      const loop = start({ auditMs: 5, graceMs: 300 })
+      const other = endpoint('3', 'net-1', '172.21.0.4')
+      store.endpoint(here, other)
+      for (const { id: of } of [here, other]) await loop.settled(a, of)
+      const began = performance.now()
+      forget()
+      await expect.poll(links).toEqual(['veth33333333'])
+      expect(performance.now() - began).toBeGreaterThanOrEqual(300)
+    })
+
+    test('stays while Docker’s Join is under way', async () => {
+      const loop = await joined(endpoint('3', 'net-1', '172.21.0.4'))
+      calls.set(here.id, 'join')
+      forget()
+      await loop.settled(a)
+      await loop.settled(a)
+      expect(await links()).toEqual(['veth11111111', 'veth33333333'])
+    })
+
+    test('goes when another endpoint has the address now', async () => {
+      docker = inDocker(here)
+      const other = endpoint('3', 'net-1', '172.21.0.4')
+      const loop = await joined(other)
+      const heir = { host: 'net-2', endpoint: there.id, leasedAt: '2026-01-01T00:00:00Z' }
+      store.lease(`${a}/${here.v4}`, heir)
+      forget()
+      await expect.poll(links).toEqual(['veth33333333'])
+      expect(loop.problems()).toEqual([])
+    })
+  })
+
+  test('a namespace without a record stays while Docker has its network, and is named', async () => {
+    docker = new Map([[id('d'), { ...plainNetwork, id: id('d') }]])
+    await kernel.apply([{ op: 'namespace-add', namespace: '/netns/dddddddddddd' }])
+    const loop = start()
+    await expect.poll(loop.problems).toEqual([expect.stringContaining('/netns/dddddddddddd is kept')])
+    docker = new Map()
+    loop.audit()
+    await expect.poll(() => kernel.observe('/netns/dddddddddddd')).toBeUndefined()
+    expect(loop.problems()).toEqual([])
+  })
+
+  test('nothing of a network whose record cannot be read is removed', async () => {
+    const first = start()
+    store.endpoint(here)
+    await first.settled(a, here.id)
+    await first.close()
+    store.unreadable(`networks/${a}`)
+    store.remove('networks', a)
+    const second = start({ auditMs: 5 })
+    await expect.poll(() => second.status().get(a)?.namespace).toBe(path)
+    await second.settled(a)
+    await second.settled(a)
+    expect((await have())?.ports).toHaveLength(1)
+  })
+
+  test('the entry of an endpoint whose record cannot be read stays', async () => {
+    const loop = start()
+    store.endpoint(here, there)
+    await loop.settled(a, here.id)
+    store.unreadable(`endpoints/${a}/${there.id}`)
+    store.remove('endpoints', `${a}/${there.id}`)
+    await loop.settled(a)
+    expect((await have())?.fdb).toHaveLength(1)
+    store.unreadable()
+    loop.audit()
+    await expect.poll(async () => (await have())?.fdb).toEqual([])
+  })
+
+  test('a joined endpoint without a link is named, and gets no pair that hangs in the host’s namespace', async () => {
+    const loop = start()
+    store.endpoint({ ...here, container: { id: 'c1', name: 'web' } })
+    await loop.settled(a)
+    expect((await have())?.ports).toEqual([])
+    expect(loop.problems()).toEqual([
+      'container web has lost its link to network aaaaaaaaaaaa; docker network disconnect aaaaaaaaaaaa web, and connect it again',
+    ])
   })
 
   describe('of the macvlan kind', () => {

@@ -1,0 +1,177 @@
+/**
+ * What Docker says of links and namespaces that the store has no record for.
+ *
+ * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
+ * has called Leave or DeleteEndpoint, when Docker shows no container with the endpoint in two answers with the grace
+ * period between them, or when a record says that another endpoint has the address now. Docker is asked in the
+ * background, once for all links of a network. No caller waits for it: the kernel removes the ends with their container.
+ */
+import { basename } from 'node:path'
+import { containerEndName } from '../../core/datapath/desired.ts'
+import type { EndpointCall } from '../../core/endpoints/life.ts'
+import { asDriverError } from '../../core/errors.ts'
+import { dockerSays, type Proof, recordSays } from '../../core/knowledge.ts'
+import type { EndpointId, NetworkId, Snapshot } from '../../core/records.ts'
+import { keyIn } from '../../core/snapshot.ts'
+import type { Engine, EngineNetwork } from '../../engine/engine.ts'
+import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
+
+export interface DockerWordOptions {
+  network: NetworkId
+  engine: Pick<Engine, 'networks' | 'network'>
+  /** Docker's last call about each endpoint. */
+  calls(): ReadonlyMap<EndpointId, EndpointCall>
+  snapshot(): Snapshot
+  graceMs: number
+  /** Asks for another step. */
+  again(afterMs: number): void
+}
+
+export interface DockerWord {
+  /** Proofs by link, of the links in this namespace that have no record. A link without a proof stays. */
+  ofLinks(namespace: string, links: readonly string[]): Map<string, Proof>
+  /** Undefined while a container may be on the namespace's network. `links`: every link that is known there. */
+  ofNamespace(namespace: string, links: readonly string[]): Proof | undefined
+  /** Links that stay without a record, and why. One clause each. */
+  kept(): string[]
+}
+
+type EngineEndpoint = EngineNetwork['endpoints'][number]
+
+interface State {
+  readonly options: DockerWordOptions
+  /** Links and namespaces without a proof, since the last step. */
+  doubtful: Set<string>
+  /** Those of them that Docker has not shown for the grace period. */
+  gone: Set<string>
+  absence: GracePeriod
+  asking: boolean
+  /** By performance.now(). */
+  askedAt: number
+  /** Endpoints in containers, by the last answer. */
+  inContainers: readonly EngineEndpoint[]
+  lastError: string | undefined
+}
+
+export function createDockerWord(options: DockerWordOptions): DockerWord {
+  const state: State = {
+    options,
+    doubtful: new Set(),
+    gone: new Set(),
+    absence: createGracePeriod(),
+    asking: false,
+    askedAt: Number.NEGATIVE_INFINITY,
+    inContainers: [],
+    lastError: undefined,
+  }
+  return {
+    ofLinks(namespace, links) {
+      const proofs = proofsOf(state, links)
+      const without = links.filter((link) => !proofs.has(link))
+      doubt(state, namespace, without)
+      return proofs
+    },
+    ofNamespace(namespace, links) {
+      const haveLeft = links.length > 0 && proofsOf(state, links).size === links.length
+      if (haveLeft) return dockerSays('every endpoint of the network has left')
+      if (state.gone.has(namespace)) return dockerSays('Docker has no container on the network')
+      doubt(state, namespace, [namespace])
+      return undefined
+    },
+    kept: () => kept(state),
+  }
+}
+
+function proofsOf(state: State, links: readonly string[]): Map<string, Proof> {
+  const calls = [...state.options.calls()]
+  const proofs = new Map<string, Proof>()
+  for (const link of links) {
+    const proof = proofOf(state, link, calls.find(([endpoint]) => isOf(link, endpoint))?.[1])
+    if (proof !== undefined) proofs.set(link, proof)
+  }
+  return proofs
+}
+
+function proofOf(state: State, link: string, call: EndpointCall | undefined): Proof | undefined {
+  if (call === 'leave') return dockerSays('Docker has called Leave or DeleteEndpoint')
+  if (call !== undefined) return undefined
+  const shown = state.inContainers.find(({ id }) => isOf(link, id))
+  const heir = shown && heirOf(state.options, shown)
+  if (heir !== undefined) return recordSays(`the address is of another endpoint on ${heir}`)
+  return state.gone.has(link) ? dockerSays('Docker has no container with the endpoint') : undefined
+}
+
+/** Both ends of a pair, and a macvlan child, are named after the endpoint. */
+function isOf(link: string, endpoint: EndpointId): boolean {
+  return link.slice(-8) === containerEndName(endpoint).slice(-8)
+}
+
+/** The host whose endpoint has an address of this one by now. */
+function heirOf(
+  { network, snapshot }: DockerWordOptions,
+  { id, v4, v6 }: EngineEndpoint,
+): string | undefined {
+  const leases = [v4, v6].map((ip) => snapshot().addresses.get(keyIn(network, ip ?? ''))?.value)
+  return leases.find((lease) => lease?.endpoint !== undefined && lease.endpoint !== id)?.host
+}
+
+/** Asks Docker, unless it has been asked a short time ago. */
+function doubt(state: State, namespace: string, doubtful: readonly string[]): void {
+  const { graceMs, again } = state.options
+  state.doubtful = new Set(doubtful)
+  state.gone = new Set([...state.gone].filter((it) => state.doubtful.has(it)))
+  if (doubtful.length === 0) {
+    state.absence = createGracePeriod()
+    state.inContainers = []
+    return
+  }
+  if (state.asking) return
+  const dueInMs = state.askedAt + Math.max(100, graceMs) - performance.now()
+  if (dueInMs > 0) again(dueInMs)
+  else void ask(state, namespace)
+}
+
+async function ask(state: State, namespace: string): Promise<void> {
+  const { graceMs, again } = state.options
+  state.asking = true
+  state.askedAt = performance.now()
+  try {
+    state.inContainers = await endpointsInContainers(state.options.engine, namespace)
+    const isShown = (it: string): boolean =>
+      it === namespace ? state.inContainers.length > 0 : state.inContainers.some(({ id }) => isOf(it, id))
+    const absent = [...state.doubtful].filter((it) => !isShown(it))
+    state.gone = state.absence.since(absent, graceMs)
+    state.lastError = undefined
+  } catch (error) {
+    state.lastError = asDriverError(error).line
+  }
+  state.asking = false
+  again(0)
+}
+
+/** A namespace is named after the first digits of Docker's id of the network. */
+async function endpointsInContainers(
+  engine: Pick<Engine, 'networks' | 'network'>,
+  namespace: string,
+): Promise<readonly EngineEndpoint[]> {
+  const local = (await engine.networks()).find(({ id }) => id.startsWith(basename(namespace)))
+  const network = local && (await engine.network(local.id))
+  // libnetwork's name for "in no sandbox"
+  return network?.endpoints.filter(({ id, container }) => container !== `ep-${id}`) ?? []
+}
+
+function kept({ doubtful, inContainers, lastError }: State): string[] {
+  return [...doubtful].flatMap((it) => {
+    const what = isNamespace(it) ? `the namespace ${it}` : `the link ${it}`
+    const shown = isNamespace(it) ? inContainers : inContainers.filter(({ id }) => isOf(it, id))
+    const names = shown.map(({ name }) => name)
+    if (names.length > 0)
+      return [`${what} of container ${names.join(', ')} is kept: the store has no record of the endpoint`]
+    if (lastError === undefined) return []
+    return [`${what} is kept: the store has no record of it, and Docker cannot be asked (${lastError})`]
+  })
+}
+
+function isNamespace(doubtful: string): boolean {
+  return doubtful.includes('/')
+}
