@@ -8,7 +8,7 @@
  */
 import { type Block, formatIp, parseCidr, parseIp, usable } from './addresses.ts'
 import { DriverError } from './errors.ts'
-import type { Cidr, Ip, Pool } from './records.ts'
+import type { Cidr, Ip, Lease, Pool } from './records.ts'
 
 export interface AddressQuestion {
   pool: Pool
@@ -62,6 +62,11 @@ export function checkInPool(asked: string, cidr: Cidr): Ip {
   if (value < first) throw new DriverError('invalid', `${ip} is the network address of ${cidr}`)
   if (value > last) throw new DriverError('invalid', `${ip} is the broadcast address of ${cidr}`)
   return ip
+}
+
+/** ISO 8601: since when a lease without an endpoint has had none. */
+export function unboundSince({ leasedAt, left }: Lease): string {
+  return left === undefined || left.at < leasedAt ? leasedAt : left.at
 }
 
 interface Range extends Pick<Block, 'family' | 'first' | 'last'> {}

@@ -21,13 +21,18 @@ import { keyIn, leasesOf, servicesOf, usesOfNetwork } from './snapshot.ts'
 
 /**
  * Removes the endpoint. Its addresses stay leased until Docker releases them, or while a published service
- * keeps them.
+ * keeps them. `leftAt`: ISO 8601, when Docker will release them.
  */
-export function removeEndpoint(snapshot: Snapshot, { value, index }: Versioned<Endpoint>): Change[] {
+export function removeEndpoint(
+  snapshot: Snapshot,
+  { value, index }: Versioned<Endpoint>,
+  leftAt?: string,
+): Change[] {
+  const left = leftAt === undefined ? undefined : { endpoint: value.id, at: leftAt }
   const key = keyIn(value.network, value.id)
   return [
     { op: 'remove', table: 'endpoints', key, index },
-    ...leasesOfEndpoint(snapshot, value).map(([at, lease]) => unbind(at, lease)),
+    ...leasesOfEndpoint(snapshot, value).map(([at, lease]) => unbind(at, lease, left)),
     ...servicesOf(snapshot, value.network)
       .filter((service) => service.value.endpoint === value.id)
       .map(({ value: { endpoint: _, ...service }, index }): Change => {
@@ -69,8 +74,11 @@ export function leasesOfEndpoint(snapshot: Snapshot, endpoint: Endpoint): [strin
   })
 }
 
-function unbind(key: string, { value: { endpoint: _, ...lease }, index }: Versioned<Lease>): Change {
-  return { op: 'update', table: 'addresses', key, value: lease, index }
+/** A published service keeps its address: Docker's release of it means nothing. */
+function unbind(key: string, { value, index }: Versioned<Lease>, left: Lease['left']): Change {
+  const { endpoint: _, left: __, ...lease } = value
+  const isNoted = left !== undefined && lease.service === undefined
+  return { op: 'update', table: 'addresses', key, value: isNoted ? { ...lease, left } : lease, index }
 }
 
 /** Records the host's replica of a network: Docker's id there → the cluster's id. */

@@ -100,6 +100,11 @@ export interface Lease {
    * create.
    */
   leasedAt: string
+  /**
+   * The endpoint that had the address before, from DeleteEndpoint to Docker's ReleaseAddress: that release belongs to
+   * it, and not to an endpoint that has the address since.
+   */
+  left?: { endpoint: EndpointId; at: string }
 }
 
 export interface Endpoint {

@@ -72,6 +72,7 @@ const lease = z.looseObject({
   endpoint: id.exactOptional(),
   service: name.exactOptional(),
   leasedAt: time,
+  left: z.looseObject({ endpoint: id, at: time }).exactOptional(),
 })
 
 const endpoint = z.looseObject({

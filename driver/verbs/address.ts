@@ -8,7 +8,7 @@
  */
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
-import { checkAddress, checkInPool, nextAddress } from '../core/leases.ts'
+import { checkAddress, checkInPool, nextAddress, unboundSince } from '../core/leases.ts'
 import { removeEndpointAndLeases } from '../core/record-changes.ts'
 import type {
   Change,
@@ -30,7 +30,7 @@ import { followLeases, type LastLeased } from './last-leased.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
 
-/** A lease of this host without an endpoint after this time was never used, and can be requested again. */
+/** A lease of this host that has had no endpoint for so long can be requested again: Docker does not release it any more. */
 const unusedAfterMs = 30_000
 /** So many conflicts lead to the next address; then the whole store is read. */
 const cheapRetries = 3
@@ -44,6 +44,8 @@ export function addressVerbs(
   return {
     async requestAddress(ask, signal) {
       const cidr = knownPool(ask.pool)
+      // The address may be one that Docker released while the store was away.
+      if (inFlight.deferred.names().length > 0 && store.status().fresh) await inFlight.deferred.flush()
       const ip = await mutex(`pool ${cidr}`, async () => {
         const taken = new Set<Ip>()
         const at = { host, now: now(), taken, last }
@@ -141,7 +143,7 @@ function lease(
     const change: Change =
       own === undefined
         ? { op: 'create', table: 'addresses', key, value }
-        : { op: 'update', table: 'addresses', key, value, index: own.index }
+        : { op: 'update', table: 'addresses', key, value: leasedAgain(own.value, value), index: own.index }
     return { changes: [unchanged, change], answer: ip }
   }
   const leased = {
@@ -150,6 +152,11 @@ function lease(
   }
   const ip = nextAddress({ pool, leased, last: last.of(id, pool.cidr) })
   return { changes: [unchanged, { op: 'create', table: 'addresses', key: keyIn(id, ip), value }], answer: ip }
+}
+
+/** The release of the endpoint that left may still come. */
+function leasedAgain({ left }: Lease, value: Lease): Lease {
+  return left === undefined ? value : { ...value, left }
 }
 
 /** A published service keeps its address. Only the host to which the service was attached last may use it. */
@@ -173,7 +180,7 @@ function addressOfService(
 }
 
 function isUnused(lease: Lease, host: HostName, now: Date): boolean {
-  const age = now.getTime() - Date.parse(lease.leasedAt)
+  const age = now.getTime() - Date.parse(unboundSince(lease))
   return (
     lease.host === host && lease.endpoint === undefined && lease.service === undefined && age > unusedAfterMs
   )
@@ -185,8 +192,9 @@ function recordTaken(taken: Set<Ip>, { table, key }: ConflictCause): boolean {
 }
 
 /**
- * Releases only a lease of this host that no published service keeps. Removes its endpoint too, if Docker has
- * not done so.
+ * Releases only a lease of this host that no published service keeps. Docker does not say whose address it releases:
+ * where an endpoint has left the address and another call has leased it again, the release belongs to the endpoint that
+ * left. Otherwise the lease is removed, and its endpoint if Docker has not removed it.
  */
 function release(snapshot: Snapshot, host: HostName, pool: string, address: string): Proposal<void> {
   const nothing: Proposal<void> = { changes: [], answer: undefined }
@@ -196,10 +204,21 @@ function release(snapshot: Snapshot, host: HostName, pool: string, address: stri
   const lease = snapshot.addresses.get(key)
   if (id === undefined || lease === undefined || lease.value.host !== host) return nothing
   if (lease.value.service !== undefined) return nothing
+  if (isLeasedAgain(lease.value)) {
+    const { left: _, ...value } = lease.value
+    return {
+      changes: [{ op: 'update', table: 'addresses', key, value, index: lease.index }],
+      answer: undefined,
+    }
+  }
   const endpoint = snapshot.endpoints.get(keyIn(id, lease.value.endpoint ?? ''))
   if (endpoint !== undefined)
     return { changes: removeEndpointAndLeases(snapshot, endpoint), answer: undefined }
   return { changes: [{ op: 'remove', table: 'addresses', key, index: lease.index }], answer: undefined }
+}
+
+function isLeasedAgain({ endpoint, leasedAt, left }: Lease): boolean {
+  return left !== undefined && (endpoint !== undefined || leasedAt > left.at)
 }
 
 function poolAt(network: Network, cidr: Cidr): Pool {

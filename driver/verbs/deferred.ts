@@ -7,6 +7,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { Log } from '../log.ts'
+import { singleFlight } from '../store/single-flight.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Deferred {
@@ -38,7 +39,7 @@ export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred
         keep(name, work)
       }
     },
-    async flush() {
+    flush: singleFlight(async () => {
       for (const [name, work] of kept) {
         try {
           await work()
@@ -49,7 +50,7 @@ export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred
         }
         kept.delete(name)
       }
-    },
+    }),
     names: () => [...kept.keys()],
     onDefer(listener) {
       listeners.add(listener)

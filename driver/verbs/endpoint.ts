@@ -52,7 +52,7 @@ export function endpointVerbs(
     deleteEndpoint(ask) {
       inFlight.called(ask.endpoint, 'leave')
       return inFlight.deferred.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
-        optimisticTransaction(store, (snapshot) => remove(snapshot, host, ask)),
+        optimisticTransaction(store, (snapshot) => remove(snapshot, context, ask)),
       )
     },
   }
@@ -139,9 +139,10 @@ function leave(snapshot: Snapshot, host: HostName, ask: EndpointRef): Proposal<v
   return { changes: [update({ ...endpoint.value, joined: false }, endpoint.index)], answer: undefined }
 }
 
-function remove(snapshot: Snapshot, host: HostName, ask: EndpointRef): Proposal<void> {
+function remove(snapshot: Snapshot, { host, now }: VerbContext, ask: EndpointRef): Proposal<void> {
   const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
-  return { changes: endpoint === undefined ? [] : removeEndpoint(snapshot, endpoint), answer: undefined }
+  if (endpoint === undefined) return { changes: [], answer: undefined }
+  return { changes: removeEndpoint(snapshot, endpoint, now().toISOString()), answer: undefined }
 }
 
 function update(value: Endpoint, index: number): Change {

@@ -3,6 +3,7 @@
  *
  * dockerd does not say what a crash, a reboot or a lost call left behind.
  */
+import { unboundSince } from '../../core/leases.ts'
 import { removeEndpointAndLeases } from '../../core/record-changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
@@ -46,7 +47,7 @@ function untaken(snapshot: Snapshot, host: HostName): { since: string; change: C
     const network = networkOfKey(key)
     const taken = value.endpoint !== undefined && snapshot.endpoints.has(keyIn(network, value.endpoint))
     if (taken || value.service !== undefined) return []
-    return [{ since: value.leasedAt, change: { op: 'remove', table: 'addresses', key, index } as const }]
+    return [{ since: unboundSince(value), change: { op: 'remove', table: 'addresses', key, index } as const }]
   })
   const pools = [...snapshot.pools].flatMap(([key, { value, index }]) => {
     if (value.host !== host || value.network !== undefined) return []

@@ -142,6 +142,47 @@ describe('a release', () => {
   })
 })
 
+describe('an address between two containers', () => {
+  const address = '10.9.0.77'
+
+  test('is not leased again before Docker has released it, and after 30 s if Docker never does', async () => {
+    const { net1, pool } = await twoHosts()
+    await run(net1, { network, pool, endpoint: end(1), ip: address })
+    net1.clock.now = new Date('2026-01-01T01:00:00Z')
+    await net1.verbs.leave({ network, endpoint: end(1) }, never)
+    await net1.verbs.deleteEndpoint({ network, endpoint: end(1) }, never)
+    const again = () => run(net1, { network, pool, endpoint: end(2), ip: address })
+    await expect(again()).rejects.toMatchObject({ code: 'taken' })
+    net1.clock.now = new Date('2026-01-01T01:01:00Z')
+    expect(await again()).toBe(address)
+  })
+
+  test('stays with the second when the release of the first comes late', async () => {
+    const { net1, pool } = await twoHosts()
+    await run(net1, { network, pool, endpoint: end(1), ip: address })
+    await net1.verbs.leave({ network, endpoint: end(1) }, never)
+    await net1.verbs.deleteEndpoint({ network, endpoint: end(1) }, never)
+    net1.clock.now = new Date('2026-01-01T00:01:00Z')
+    await run(net1, { network, pool, endpoint: end(2), ip: address })
+    await net1.verbs.releaseAddress({ pool, address }, never)
+    const { endpoints, addresses } = net1.store.snapshot()
+    expect([...endpoints.values()].map(({ value }) => value.id)).toEqual([end(2)])
+    expect(addresses.get(`${network}/${address}`)?.value).toMatchObject({ endpoint: end(2) })
+    await stop(net1, { network, pool, endpoint: end(2), ip: address })
+    expect(net1.store.snapshot().addresses.size).toBe(0)
+  })
+
+  test('can be asked for right after the store is back: what Docker released meanwhile is released first', async () => {
+    const { lab, net1, pool } = await twoHosts()
+    const ip = await run(net1, { network, pool, endpoint: end(1), ip: address })
+    lab.away = true
+    await stop(net1, { network, pool, endpoint: end(1), ip })
+    lab.away = false
+    expect(await run(net1, { network, pool, endpoint: end(2), ip })).toBe(address)
+    expect(net1.store.snapshot().endpoints.size).toBe(1)
+  })
+})
+
 test('with the store away a request fails as unavailable, and what is removed is removed later', async () => {
   const { lab, net1, pool } = await twoHosts()
   const ip = await run(net1, { network, pool, endpoint: end(1) })
