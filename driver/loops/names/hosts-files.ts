@@ -1,6 +1,6 @@
 /**
- * The hosts files of this host's running containers: which one is whose, which are left alone and why, and whether
- * somebody has changed one since it was last looked at.
+ * The hosts files of this host's running containers: the path of each, the reason why the driver leaves one alone, and
+ * whether another program has changed one since the driver wrote it.
  */
 import { asDriverError } from '../../core/errors.ts'
 import type { NameRecord } from '../../core/names.ts'
@@ -9,27 +9,27 @@ import type { Log } from '../../log.ts'
 import { hasRecords, putRecords, stampOf } from './write-hosts-file.ts'
 
 export interface HostsFiles {
-  /** Remembers it while it runs; false when it does not. */
+  /** Adds a running container. False for a container that does not run. */
   learn(container: EngineContainer | undefined): boolean
   knows(container: string): boolean
   forget(container: string): void
-  /** All that are known, as they are after the engine has named all that run. */
+  /** Replaces all containers by the running ones of the list, and returns their ids. */
   learnAll(containers: readonly EngineContainer[]): string[]
-  /** `again` when somebody is just writing it. */
+  /** `again`: another program is writing the file; call `put` again soon. Failures go to the log and into `facts`. */
   put(container: string, records: readonly NameRecord[]): 'done' | 'again'
-  /** Containers whose file has changed since, or was not looked at since it was written. */
+  /** Containers whose file has changed since the last `put` that found nothing to write. */
   changed(): string[]
-  /** Names of the containers whose file does not say what it should, among those that we write. */
+  /** Names of the containers whose file differs from the records, without the files that the driver leaves alone. */
   differing(recordsOf: (container: string) => readonly NameRecord[]): string[]
   facts(): HostsFileFacts
 }
 
 export interface HostsFileFacts {
-  /** Hosts files that name somebody. */
+  /** Hosts files with names of ours. */
   files: number
-  /** How often one was written since the start. */
+  /** Writes of hosts files since the start. */
   writes: number
-  /** Containers whose file is left alone. */
+  /** Containers whose hosts file the driver does not write. */
   skipped: { container: string; name: string; reason: string }[]
 }
 
@@ -37,79 +37,38 @@ interface HostsFile {
   id: string
   name: string
   path?: string
-  /** Why it is left alone, or what failed. */
+  /** Why the driver leaves the file alone, or the error of the last attempt. */
   reason?: string | undefined
-  /** As it was when it had what it should have. */
+  /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
   records: number
-  /** How often in a row it was found in the making. */
+  /** Attempts in a row that found the file empty or being written. */
   unsettled: number
 }
 
-/** After so many looks an empty file is meant to be empty. */
-const patience = 10
+/** After this many attempts an empty file is taken for one that is empty on purpose. */
+const maxUnsettled = 10
+
+interface HostsFilesState {
+  log: Log
+  /** By container id. */
+  files: Map<string, HostsFile>
+  writes: number
+}
 
 export function createHostsFiles(log: Log): HostsFiles {
   const files = new Map<string, HostsFile>()
-  let writes = 0
-
-  const learn = (container: EngineContainer | undefined): boolean => {
-    if (container?.running !== true) return false
-    const { records = 0, reason } = files.get(container.id) ?? {}
-    files.set(container.id, { reason, ...fileOf(container), records, unsettled: 0 })
-    return true
-  }
-  const write = (file: HostsFile, path: string, records: readonly NameRecord[]): 'done' | 'again' => {
-    const stamp = stampOf(path)
-    const outcome = putRecords(path, records, { evenIfEmpty: file.unsettled >= patience })
-    if (outcome === 'gone') files.delete(file.id)
-    if (outcome === 'unsettled') {
-      file.unsettled += 1
-      return 'again'
-    }
-    if (outcome === 'written') {
-      writes += 1
-      log.debug({ container: file.name, records: records.length }, 'hosts file written')
-    }
-    // What was just written is looked at once more: somebody who read it before may write it after us.
-    Object.assign(file, {
-      stamp: outcome === 'unchanged' ? stamp : undefined,
-      unsettled: 0,
-      reason: undefined,
-    })
-    return 'done'
-  }
-  const complain = (file: HostsFile, reason: string): void => {
-    if (file.reason !== reason) log.warn({ container: file.name, reason }, 'hosts file cannot be written')
-    Object.assign(file, { reason, stamp: undefined })
-  }
+  const state: HostsFilesState = { log, files, writes: 0 }
   return {
-    learn,
+    learn: (container) => learn(files, container),
     knows: (container) => files.has(container),
     forget: (container) => void files.delete(container),
     learnAll(containers) {
-      const running = new Set(containers.filter(learn).map(({ id }) => id))
+      const running = new Set(containers.filter((it) => learn(files, it)).map(({ id }) => id))
       for (const id of files.keys()) if (!running.has(id)) files.delete(id)
       return [...running]
     },
-    put(container, records) {
-      const file = files.get(container)
-      if (file === undefined) return 'done'
-      const before = file.records
-      file.records = records.length
-      if (file.path === undefined) {
-        if (before === 0 && records.length > 0) {
-          log.warn({ container: file.name, reason: file.reason }, 'hosts file is left alone')
-        }
-        return 'done'
-      }
-      try {
-        return write(file, file.path, records)
-      } catch (error) {
-        complain(file, asDriverError(error).line)
-        return 'done'
-      }
-    },
+    put: (container, records) => put(state, container, records),
     changed: () =>
       [...files.values()]
         .filter(({ path, records, stamp }) => records > 0 && path !== undefined && stampOf(path) !== stamp)
@@ -122,7 +81,7 @@ export function createHostsFiles(log: Log): HostsFiles {
       const named = [...files.values()].filter(({ records }) => records > 0)
       return {
         files: named.filter(({ reason }) => reason === undefined).length,
-        writes,
+        writes: state.writes,
         skipped: named.flatMap(({ id, name, reason }) =>
           reason === undefined ? [] : [{ container: id, name, reason }],
         ),
@@ -131,10 +90,69 @@ export function createHostsFiles(log: Log): HostsFiles {
   }
 }
 
+function learn(files: Map<string, HostsFile>, container: EngineContainer | undefined): boolean {
+  if (container?.running !== true) return false
+  const { records = 0, reason } = files.get(container.id) ?? {}
+  files.set(container.id, { reason, ...fileOf(container), records, unsettled: 0 })
+  return true
+}
+
+function put(
+  state: HostsFilesState,
+  container: string,
+  records: readonly NameRecord[],
+): ReturnType<HostsFiles['put']> {
+  const { files, log } = state
+  const file = files.get(container)
+  if (file === undefined) return 'done'
+  const before = file.records
+  file.records = records.length
+  if (file.path === undefined) {
+    if (before === 0 && records.length > 0) {
+      log.warn({ container: file.name, reason: file.reason }, 'hosts file is left alone')
+    }
+    return 'done'
+  }
+  try {
+    return write(state, file, file.path, records)
+  } catch (error) {
+    const reason = asDriverError(error).line
+    if (file.reason !== reason) log.warn({ container: file.name, reason }, 'hosts file cannot be written')
+    Object.assign(file, { reason, stamp: undefined })
+    return 'done'
+  }
+}
+
+function write(
+  state: HostsFilesState,
+  file: HostsFile,
+  path: string,
+  records: readonly NameRecord[],
+): ReturnType<HostsFiles['put']> {
+  const stamp = stampOf(path)
+  const outcome = putRecords(path, records, { evenIfEmpty: file.unsettled >= maxUnsettled })
+  if (outcome === 'gone') state.files.delete(file.id)
+  if (outcome === 'unsettled') {
+    file.unsettled += 1
+    return 'again'
+  }
+  if (outcome === 'written') {
+    state.writes += 1
+    state.log.debug({ container: file.name, records: records.length }, 'hosts file written')
+  }
+  // A written file is compared once more: a program that read the file before our write may write it after us.
+  Object.assign(file, {
+    stamp: outcome === 'unchanged' ? stamp : undefined,
+    unsettled: 0,
+    reason: undefined,
+  })
+  return 'done'
+}
+
 /**
- * A container with a hosts file of the user's (`-v FILE:/etc/hosts`) names that very file as its own: it must be left
- * alone, as it may be the machine's. One with `--read-only` has the engine's file like any other, and the engine
- * writes it too: read-only is what the container's own programs see.
+ * For a container with `-v FILE:/etc/hosts`, the engine reports the user's FILE as the hosts file. The driver leaves such
+ * a file alone: it may be the machine's own. A container with `--read-only` has the engine's file as any other: the file
+ * is read-only for the container's programs alone, and the engine writes it too.
  */
 function fileOf({
   id,
@@ -145,7 +163,7 @@ function fileOf({
   if (mounts.some(({ destination }) => destination === '/etc/hosts')) {
     return { id, name, reason: 'a file of the user’s is mounted over /etc/hosts' }
   }
-  if (hostsPath === undefined) return { id, name, reason: 'the engine has made no hosts file for it' }
+  if (hostsPath === undefined) return { id, name, reason: 'the engine made no hosts file for the container' }
   if (!hostsPath.endsWith(`/${id}/hosts`)) {
     return { id, name, reason: `its hosts file is ${hostsPath}, which is not the engine’s` }
   }

@@ -1,24 +1,25 @@
 /**
- * Makes the hosts files of this host's containers name everybody on their networks.
+ * Writes the names of all containers on a network into the hosts files of this host's containers.
  *
- * A change of the store touches the containers of the changed networks; the engine's events touch the one container
- * whose file libnetwork has just made or edited; and every file is compared by its size and time now and then, so
- * that what somebody else did to it is mended. Until the store has been fresh once nothing is written. A network with
- * more endpoints than a hosts file should hold is left to DNS, where DNS can be asked. A file is written whole, so
- * that a change costs the network: what takes long is done less often, and many changes share it.
+ * A change of the store touches the containers of the changed networks. An event of the engine touches the one
+ * container whose file libnetwork has just made or edited. And the loop compares each file's size and time every
+ * `everyMs`, so that a change by another program is repaired. The loop writes nothing while the store is in
+ * doubt. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it. A
+ * file is written whole, so that a change costs as much as its network is large: the longer the last writing took, the
+ * longer the loop collects changes before the next one.
  */
 
-import { namedEndpoints } from '../../core/names.ts'
+import { type NameRecord, namedEndpoints } from '../../core/names.ts'
 import type { HostName, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import type { Store } from '../../store/store.ts'
-import { createInspections } from '../kit/inspections.ts'
+import type { ChangedKey, Store } from '../../store/store.ts'
+import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
-import { createHostsFiles, type HostsFileFacts } from './hosts-files.ts'
+import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
 import { type NameRecords, networksOf } from './records.ts'
 
 export interface NamesOptions {
@@ -28,20 +29,20 @@ export interface NamesOptions {
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
-  /** Whether containers can ask our DNS. */
+  /** Whether containers get answers from our DNS. */
   dnsAnswers(): boolean
   log: Log
-  /** Each file is compared this often. */
+  /** Interval of the comparison of all files. */
   everyMs?: number
   onRun?(run: LoopRun): void
 }
 
 export interface NamesLoop {
-  /** Looks at every container of this host. */
+  /** Inspects all containers of this host, and writes their files. */
   poke(): void
   onEvent(event: EngineEvent): void
   status(): WorkQueueStatus & NamesFacts
-  /** Containers whose hosts file does not say what it should, by name. */
+  /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
   close(): Promise<void>
 }
@@ -52,142 +53,174 @@ export interface NamesFacts extends HostsFileFacts {
 }
 
 const unsettledPauseMs = 20
-/** Share of one processor that changes of the store may take. */
+/** Share of one processor that writing after changes of the store may take. */
 const changesShare = 0.2
 
+interface NamesState {
+  options: NamesOptions
+  files: HostsFiles
+  inspections: Inspections
+  poke(): void
+  /** Containers whose file the next run writes. */
+  due: Set<string>
+  /** Containers that become due at `restUntil`. */
+  resting: Set<string>
+  restUntil: number
+  rest?: NodeJS.Timeout | undefined
+  /** Containers of this host by network, at the last run. */
+  members: Map<NetworkId, Set<string>>
+  /** The next run inspects all containers. */
+  lookAtAll: boolean
+  /** Runs the loop again for a file that another program is writing. */
+  again?: NodeJS.Timeout | undefined
+  /** `dnsAnswers` at the last audit. */
+  dnsAnswered: boolean
+}
+
 export function startNames(options: NamesOptions): NamesLoop {
-  const { store, engine, records, host, log, everyMs = 2000, onRun } = options
+  const { store, engine, host, log, everyMs = 2000, onRun } = options
   const files = createHostsFiles(log)
-  const due = new Set<string>()
-  /** Due when the store's changes have rested. */
-  const resting = new Set<string>()
-  /** Containers of this host by network, as they were with the last run. */
-  let members = new Map<NetworkId, Set<string>>()
-  let lookAtAll = true
-  let again: NodeJS.Timeout | undefined
-  let rest: NodeJS.Timeout | undefined
-  let restUntil = Number.NEGATIVE_INFINITY
-  let dnsAnswered = options.dnsAnswers()
-
-  const mayWrite = () => mayRemove(store)
-  const isDnsOnly = (network: NetworkId): boolean => {
-    const known = networkById(store.snapshot(), network)?.value
-    // from an internal network no resolver can be asked
-    if (known === undefined || known.internal || !options.dnsAnswers()) return false
-    return namedEndpoints(store.snapshot(), network) > options.hostsFileLimit
+  const state: NamesState = {
+    options,
+    files,
+    inspections: createInspections({
+      engine,
+      inspected: (id, container) => void (files.learn(container) && dueAll(state, [id])),
+      // The container stays due, and the next audit inspects it again.
+      failed: (id) => void state.due.add(id),
+    }),
+    poke: () => loop.poke(),
+    due: new Set(),
+    resting: new Set(),
+    restUntil: Number.NEGATIVE_INFINITY,
+    members: new Map(),
+    lookAtAll: true,
+    dnsAnswered: options.dnsAnswers(),
   }
-  const recordsFor = (networks: readonly NetworkId[]) =>
-    networks.filter((network) => !isDnsOnly(network)).flatMap(records.of)
-  const learnt = createInspections({
-    engine,
-    inspected: (id, container) => void (files.learn(container) && dueAll([id])),
-    // it stays due, and is asked about again with the next audit
-    failed: (id) => void due.add(id),
-  })
-  const mendAll = (): void => {
-    const networks = networksByContainer(store.snapshot(), host)
-    members = turned(networks)
-    const began = performance.now()
-    for (const id of [...due]) {
-      due.delete(id)
-      mend(id, networks.get(id) ?? [])
-    }
-    const ended = performance.now()
-    restUntil = ended + (ended - began) * (1 / changesShare - 1)
-  }
-  const mend = (id: string, networks: readonly NetworkId[]): void => {
-    if (!files.knows(id)) {
-      if (!learnt.isInspecting(id)) learnt.inspect(id)
-      return
-    }
-    if (files.put(id, recordsFor(networks)) === 'done') return
-    due.add(id)
-    again ??= setTimeout(() => {
-      again = undefined
-      loop.poke()
-    }, unsettledPauseMs)
-  }
-  const dueAll = (ids: Iterable<string>): void => {
-    for (const id of ids) due.add(id)
-    if (due.size > 0) loop.poke()
-  }
-  /** After a rest that is as long as the last writing was expensive. */
-  const restAll = (ids: Iterable<string>): void => {
-    for (const id of ids) resting.add(id)
-    const end = (): void => {
-      clearTimeout(rest)
-      rest = undefined
-      const rested = [...resting]
-      resting.clear()
-      dueAll(rested)
-    }
-    const ms = restUntil - performance.now()
-    if (ms <= 0) end()
-    else rest ??= setTimeout(end, ms)
-  }
-  const audit = (): void => {
-    const now = options.dnsAnswers()
-    if (now !== dnsAnswered) lookAtAll = true
-    dnsAnswered = now
-    if (lookAtAll) loop.poke()
-    dueAll(files.changed())
-  }
-  const work = async (): Promise<void> => {
-    if (!mayWrite()) return
-    // what is known can be mended while the engine is away
-    mendAll()
-    if (!lookAtAll) return
-    for (const id of files.learnAll(await engine.containers())) due.add(id)
-    lookAtAll = false
-    mendAll()
-  }
-
-  const loop = startLoop({ name: 'names', everyMs: 10 * everyMs, log, work, onRun })
-  const stop = store.onChange((snapshot, keys) => {
-    const touched = networksOf(keys)
-    if (touched.size === 0) return
-    const present = turned(networksByContainer(snapshot, host))
-    restAll([...touched].flatMap((it) => [...(members.get(it) ?? []), ...(present.get(it) ?? [])]))
-  })
-  const auditing = setInterval(audit, everyMs)
+  const loop = startLoop({ name: 'names', everyMs: 10 * everyMs, log, work: () => work(state), onRun })
+  const stop = store.onChange((snapshot, keys) => restAll(state, containersOf(state, snapshot, keys)))
+  const auditing = setInterval(() => audit(state), everyMs)
   return {
     poke() {
-      lookAtAll = true
+      state.lookAtAll = true
       loop.poke()
     },
-    onEvent({ type, action, id, attributes }) {
-      const container = type === 'container' ? id : attributes.container
-      if (container === undefined) return
-      // a start makes the file anew, a rename changes what we call it
-      if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) files.forget(container)
-      if (/^(start|rename)$/.test(action)) learnt.inspect(container)
-      if (/^(connect|disconnect)$/.test(action)) dueAll([container])
-    },
-    status: () => ({
-      ...loop.status(),
-      ...files.facts(),
-      dnsOnly: dnsOnlyNames(store.snapshot(), isDnsOnly),
-    }),
+    onEvent: (event) => onEvent(state, event),
+    status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
     differing() {
       const networks = networksByContainer(store.snapshot(), host)
-      return files.differing((id) => recordsFor(networks.get(id) ?? []))
+      return files.differing((id) => recordsFor(options, networks.get(id) ?? []))
     },
     async close() {
       stop()
       clearInterval(auditing)
-      clearTimeout(again)
-      clearTimeout(rest)
+      clearTimeout(state.again)
+      clearTimeout(state.rest)
       await loop.close()
     },
   }
 }
 
-function dnsOnlyNames(snapshot: Snapshot, isDnsOnly: (network: NetworkId) => boolean): string[] {
-  const large = [...snapshot.networks.values()].filter(({ value }) => isDnsOnly(value.id))
+async function work(state: NamesState): Promise<void> {
+  if (!mayRemove(state.options.store)) return
+  // Known containers can be repaired while the engine is away.
+  mendAll(state)
+  if (!state.lookAtAll) return
+  for (const id of state.files.learnAll(await state.options.engine.containers())) state.due.add(id)
+  state.lookAtAll = false
+  mendAll(state)
+}
+
+function mendAll(state: NamesState): void {
+  const networks = networksByContainer(state.options.store.snapshot(), state.options.host)
+  state.members = containersByNetwork(networks)
+  const began = performance.now()
+  for (const id of [...state.due]) {
+    state.due.delete(id)
+    mend(state, id, networks.get(id) ?? [])
+  }
+  const ended = performance.now()
+  state.restUntil = ended + (ended - began) * (1 / changesShare - 1)
+}
+
+function mend(state: NamesState, id: string, networks: readonly NetworkId[]): void {
+  const { files, inspections, options } = state
+  if (!files.knows(id)) {
+    if (!inspections.isInspecting(id)) inspections.inspect(id)
+    return
+  }
+  if (files.put(id, recordsFor(options, networks)) === 'done') return
+  state.due.add(id)
+  state.again ??= setTimeout(() => {
+    state.again = undefined
+    state.poke()
+  }, unsettledPauseMs)
+}
+
+function dueAll(state: NamesState, ids: Iterable<string>): void {
+  for (const id of ids) state.due.add(id)
+  if (state.due.size > 0) state.poke()
+}
+
+/** Makes the containers due after `restUntil`. */
+function restAll(state: NamesState, ids: readonly string[]): void {
+  if (ids.length === 0) return
+  for (const id of ids) state.resting.add(id)
+  const end = (): void => {
+    clearTimeout(state.rest)
+    state.rest = undefined
+    const rested = [...state.resting]
+    state.resting.clear()
+    dueAll(state, rested)
+  }
+  const ms = state.restUntil - performance.now()
+  if (ms <= 0) end()
+  else state.rest ??= setTimeout(end, ms)
+}
+
+function audit(state: NamesState): void {
+  const now = state.options.dnsAnswers()
+  if (now !== state.dnsAnswered) state.lookAtAll = true
+  state.dnsAnswered = now
+  if (state.lookAtAll) state.poke()
+  dueAll(state, state.files.changed())
+}
+
+function onEvent(state: NamesState, { type, action, id, attributes }: EngineEvent): void {
+  const container = type === 'container' ? id : attributes.container
+  if (container === undefined) return
+  // A start makes the file anew. A rename changes the container's name in the log and in the status.
+  if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) state.files.forget(container)
+  if (/^(start|rename)$/.test(action)) state.inspections.inspect(container)
+  if (/^(connect|disconnect)$/.test(action)) dueAll(state, [container])
+}
+
+/** Containers of the networks that the change touches: those of now, and those of the last run. */
+function containersOf(state: NamesState, snapshot: Snapshot, keys: readonly ChangedKey[]): string[] {
+  const touched = networksOf(keys)
+  if (touched.size === 0) return []
+  const present = containersByNetwork(networksByContainer(snapshot, state.options.host))
+  return [...touched].flatMap((it) => [...(state.members.get(it) ?? []), ...(present.get(it) ?? [])])
+}
+
+function recordsFor(options: NamesOptions, networks: readonly NetworkId[]): NameRecord[] {
+  return networks.filter((network) => !isDnsOnly(options, network)).flatMap(options.records.of)
+}
+
+function isDnsOnly({ store, dnsAnswers, hostsFileLimit }: NamesOptions, network: NetworkId): boolean {
+  const known = networkById(store.snapshot(), network)?.value
+  // The containers of an internal network reach no resolver.
+  if (known === undefined || known.internal || !dnsAnswers()) return false
+  return namedEndpoints(store.snapshot(), network) > hostsFileLimit
+}
+
+function dnsOnlyNames(options: NamesOptions): string[] {
+  const networks = [...options.store.snapshot().networks.values()]
+  const large = networks.filter(({ value }) => isDnsOnly(options, value.id))
   return large.map(({ value }) => value.name ?? value.id).sort()
 }
 
-/** Networks of each container of this host, ordered by their names, so that a file always reads the same. */
+/** Networks of each container of this host, in the order of their names, so that a file's lines keep their order. */
 function networksByContainer(snapshot: Snapshot, host: HostName): Map<string, NetworkId[]> {
   const nameOf = (id: NetworkId): string => networkById(snapshot, id)?.value.name ?? id
   const networks = new Map<string, NetworkId[]>()
@@ -201,7 +234,9 @@ function networksByContainer(snapshot: Snapshot, host: HostName): Map<string, Ne
   return networks
 }
 
-function turned(networks: ReadonlyMap<string, readonly NetworkId[]>): Map<NetworkId, Set<string>> {
+function containersByNetwork(
+  networks: ReadonlyMap<string, readonly NetworkId[]>,
+): Map<NetworkId, Set<string>> {
   const containers = new Map<NetworkId, Set<string>>()
   for (const [container, own] of networks) {
     for (const network of own) containers.set(network, (containers.get(network) ?? new Set()).add(container))

@@ -261,7 +261,7 @@ test.each<[string, Partial<EngineContainer>, RegExp]>([
     { hostsPath: '/etc/hosts', mounts: [{ destination: '/etc/hosts', source: '/etc/hosts' }] },
     /is mounted over/,
   ],
-  ['no file', { hostsPath: undefined } as object, /has made no hosts file/],
+  ['no file', { hostsPath: undefined } as object, /made no hosts file/],
   ['a file elsewhere', { hostsPath: '/etc/hosts' }, /is \/etc\/hosts, which is not the engine’s/],
 ])('a container with %s is left alone, which is said once', async (_, more, reason) => {
   container('odd', more)
