@@ -1,5 +1,8 @@
 /**
- * Which VNI a network gets: the one of `-o vni=`, or the lowest free one from 256, as in 2015.
+ * Which VNI a network gets: the one of `-o vni=`, or the next free one after the last that a network got, from 256.
+ *
+ * Numbers go round, so that a removed network's VNI rests. A host that is cut off from the store may still send frames
+ * of that network, and must not reach the containers of the next one.
  */
 import { DriverError } from './errors.ts'
 import type { Network, NetworkId, Vni } from './records.ts'
@@ -7,9 +10,11 @@ import type { Network, NetworkId, Vni } from './records.ts'
 export const firstVni = 256
 export const maxVni = 16_777_215
 
-/** Throws `exhausted`. */
-export function nextVni(taken: ReadonlySet<Vni>): Vni {
-  for (let vni = firstVni; vni <= maxVni; vni++) {
+/** `last`: the VNI that a network got last. Throws `exhausted`. */
+export function nextVni(taken: Pick<ReadonlySet<Vni>, 'has'>, last = firstVni - 1): Vni {
+  const count = maxVni - firstVni + 1
+  for (let i = 0; i < count; i++) {
+    const vni = firstVni + ((last + 1 - firstVni + i) % count)
     if (!taken.has(vni)) return vni
   }
   throw new DriverError('exhausted', `no free VNI: all of ${firstVni} … ${maxVni} are in use`)

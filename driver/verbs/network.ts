@@ -31,9 +31,13 @@ import { splitIntoCommits } from '../store/transaction-limits.ts'
 import type { VerbContext } from './context.ts'
 import { type NetworkOptions, parseOptions } from './network-options.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
+import type { RemovedNetworks } from './removed-networks.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
 
-export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
+export function networkVerbs(
+  context: VerbContext,
+  removed: RemovedNetworks,
+): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
   const { store, underlay, inFlight } = context
   return {
     async createNetwork(ask, signal) {
@@ -45,7 +49,7 @@ export function networkVerbs(context: VerbContext): Pick<Verbs, 'createNetwork' 
       inFlight.newNetworks.add(ask.localId)
       const propose = (snapshot: Snapshot) =>
         replicaOf === undefined
-          ? create(snapshot, ask, options, context)
+          ? create(snapshot, ask, options, context, removed)
           : addReplicaOf(snapshot, ask, replicaOf, context)
       return optimisticTransaction(store, propose, { signal })
     },
@@ -80,6 +84,7 @@ function create(
   ask: NetworkAsk,
   options: NetworkOptions,
   context: VerbContext,
+  removed: RemovedNetworks,
 ): Proposal<void> {
   const { host, now } = context
   const id = ask.localId
@@ -87,7 +92,7 @@ function create(
   const pools = [...ask.v4, ...ask.v6].map((data) => ownClaim(snapshot, data, context))
   const [v4, v6] = pools.map(({ pool }) => pool)
   if (v4 === undefined) throw foreignIpam()
-  const vni = chooseVni(snapshot, options.vni)
+  const vni = chooseVni(snapshot, options.vni, removed)
   const network: Network = {
     id,
     vni,
@@ -115,10 +120,12 @@ function create(
   return { changes, answer: undefined }
 }
 
-function chooseVni(snapshot: Snapshot, asked: string | undefined): number {
+function chooseVni(snapshot: Snapshot, asked: string | undefined, removed: RemovedNetworks): number {
   const networks = [...snapshot.networks.values()].map(({ value }) => value)
   if (asked !== undefined) return checkVni(asked, networks)
-  return nextVni(new Set([...snapshot.vnis.keys()].map(Number)))
+  const resting = removed.restingVnis()
+  const has = (vni: number): boolean => resting.has(vni) || snapshot.vnis.has(String(vni))
+  return nextVni({ has }, removed.lastVni())
 }
 
 /** The pool as Docker passes it, and the claim that RequestPool made for it on this host. */

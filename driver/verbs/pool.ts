@@ -22,6 +22,7 @@ import {
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
+import type { RemovedNetworks } from './removed-networks.ts'
 import { createTtlSet } from './ttl-set.ts'
 import type { PoolAsk, Verbs } from './verbs.ts'
 
@@ -32,6 +33,7 @@ const maxRetractions = 10
 export function poolVerbs(
   context: VerbContext,
   mutex: KeyedMutex,
+  removed: RemovedNetworks,
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
   const offered = createTtlSet<Cidr>(offeredForMs, context.now)
@@ -40,7 +42,7 @@ export function poolVerbs(
     const routed = ask.pool === undefined ? await context.routes() : []
     const choose = (snapshot: Snapshot): Cidr =>
       ask.pool === undefined
-        ? chooseFor(snapshot, context.pools, routed, offered.all())
+        ? chooseFor(snapshot, context.pools, routed, [...offered.all(), ...removed.restingPools()])
         : checkAsked(snapshot, host, ask.pool)
     const cidr = await optimisticTransaction(
       store,
@@ -109,14 +111,14 @@ function chooseFor(
   snapshot: Snapshot,
   sources: readonly PoolSource[],
   routed: readonly Cidr[],
-  offered: readonly Cidr[],
+  avoided: readonly Cidr[],
 ): Cidr {
   const claimed = [...snapshot.pools.keys()]
   try {
-    return choosePool({ sources, claimed, routed, refused: offered })
+    return choosePool({ sources, claimed, routed, refused: avoided })
   } catch (error) {
-    if (offered.length === 0) throw error
-    // A pool that was offered a moment ago is better than an error: networks may be made and removed quickly.
+    if (avoided.length === 0) throw error
+    // A pool that was offered a moment ago, or that rests, is better than an error.
     return choosePool({ sources, claimed, routed })
   }
 }

@@ -6,6 +6,12 @@ test('networks are numbered from 256, and gaps are filled', () => {
   expect(nextVni(new Set([256, 257, 259]))).toBe(258)
 })
 
+test('numbers go round: the search starts after the last VNI, and gaps wait', () => {
+  expect(nextVni(new Set([256]), 300)).toBe(301)
+  expect(nextVni(new Set([256, maxVni]), maxVni - 1)).toBe(257)
+  expect(nextVni(new Set([256]), maxVni)).toBe(257)
+})
+
 test('when no VNI is free the error says which there are', () => {
   const all = { has: () => true } as unknown as ReadonlySet<number>
   expect(() => nextVni(all)).toThrow('no free VNI: all of 256 … 16777215 are in use')
