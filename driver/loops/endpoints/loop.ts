@@ -20,6 +20,7 @@ import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
+import { batched } from './adoption-commits.ts'
 import { hasUntaken, removalsOf } from './leftovers.ts'
 import {
   describedByContainers,
@@ -233,21 +234,32 @@ function endpointsOf(steps: readonly Step[], kind: 'remove' | 'report'): Endpoin
 /** All steps but `remove`. */
 async function apply(state: State, steps: readonly Step[]): Promise<void> {
   const { log } = state.options
+  await adopt(
+    state,
+    steps.filter((it) => it.step === 'adopt'),
+  )
   for (const step of steps) {
     if (step.step === 'report') state.conflicts.failed(step.endpoint, step.message)
     if (step.step === 'describe' && !(await commit(state, [step.change]))) state.due = everythingDue
-    if (step.step === 'adopt' && (await commit(state, step.changes))) {
-      log.warn(
-        { keys: step.changes.map(({ key }) => key) },
-        'an endpoint had lost its record and has it again',
-      )
-    }
   }
   const releases = steps.flatMap((step) => (step.step === 'release' ? [step.change] : []))
   const released = releases.slice(0, releasedAtOnce)
   if (released.length > 0 && (await commit(state, released))) {
     log.warn({ keys: released.map(({ key }) => key) }, 'unused addresses and pools are released')
   }
+}
+
+/** A batch that meets a conflict is done one by one: a conflict over one endpoint does not stop the others. */
+async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'adopt' }>[]): Promise<void> {
+  const adopted: EndpointId[] = []
+  for (const batch of batched(adoptions)) {
+    const isDone = await commit(state, batch.changes)
+    for (const { endpoint, changes } of batch.adoptions) {
+      if (isDone || (batch.adoptions.length > 1 && (await commit(state, changes)))) adopted.push(endpoint)
+    }
+  }
+  if (adopted.length > 0)
+    state.options.log.warn({ endpoints: adopted }, 'endpoints had lost their records and have them again')
 }
 
 async function remove(state: State, gone: ReadonlySet<EndpointId>): Promise<void> {

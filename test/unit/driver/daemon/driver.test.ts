@@ -325,6 +325,34 @@ test('a hundred containers on two hosts at once have a hundred addresses', async
   expect(new Set(ips).size).toBe(100)
 })
 
+test('running containers keep their links when the endpoints folder is deleted, and have their records again', async () => {
+  await net1.docker.create('foobar')
+  await has(net2, 'foobar')
+  const names = Array.from({ length: 80 }, (_, i) => `c${i}`)
+  await Promise.all(names.map((name) => net1.docker.run(name, 'foobar')))
+  const { kernel } = net1
+  const removed: string[] = []
+  const { apply } = kernel
+  kernel.apply = async (ops) => {
+    removed.push(...ops.flatMap(({ op }) => (/^(veth|namespace|vxlan)-del$/.test(op) ? [op] : [])))
+    return apply(ops)
+  }
+  const keys = [...net1.store.snapshot().endpoints.keys()]
+  const commits: number[] = []
+  const stop = net2.store.onChange((_, changed) => {
+    commits.push(changed.filter(({ table }) => table === 'endpoints').length)
+  })
+  for (let at = 0; at < keys.length; at += 50)
+    await net2.store.commit(
+      keys.slice(at, at + 50).map((key) => ({ op: 'drop', table: 'endpoints', key }) as const),
+    )
+  await until('all are back', () => net2.store.snapshot().endpoints.size === 80)
+  stop()
+  await until('nothing is wrong', () => net1.driver.status().problems.length === 0)
+  expect(removed).toEqual([])
+  expect(commits.filter((count) => count > 0).length).toBeLessThan(20)
+})
+
 describe('a host that comes back after it was taken out', () => {
   test('has its containers back, and says whose address went elsewhere', async () => {
     await net1.docker.create('foobar', { pools: [{ subnet: '10.9.0.0/16' }] })

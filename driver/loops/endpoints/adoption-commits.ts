@@ -1,0 +1,38 @@
+/**
+ * Adoptions, packed into few commits. Pure.
+ *
+ * A host whose records were deleted has many endpoints to adopt. One commit for each would take as long as the store
+ * takes for that many transactions.
+ */
+import type { Change } from '../../core/records.ts'
+
+/** Below the store's limit (store/transaction-limits.ts). */
+const changesAtOnce = 50
+
+export interface Batch<A> {
+  adoptions: A[]
+  /** Each key occurs once: endpoints of one network expect the same record. */
+  changes: Change[]
+}
+
+export function batched<A extends { changes: readonly Change[] }>(adoptions: readonly A[]): Batch<A>[] {
+  const batches: (Batch<A> & { names: Set<string> })[] = []
+  for (const adoption of adoptions) {
+    const last = batches.at(-1)
+    const fresh = adoption.changes.filter((change) => !last?.names.has(nameOf(change)))
+    const isRepeated = adoption.changes.some((it) => it.op !== 'expect' && last?.names.has(nameOf(it)))
+    const fits = last !== undefined && !isRepeated && last.changes.length + fresh.length <= changesAtOnce
+    const batch = fits ? last : { adoptions: [], changes: [], names: new Set<string>() }
+    if (!fits) batches.push(batch)
+    batch.adoptions.push(adoption)
+    for (const change of fits ? fresh : adoption.changes) {
+      batch.changes.push(change)
+      batch.names.add(nameOf(change))
+    }
+  }
+  return batches
+}
+
+function nameOf({ table, key }: Change): string {
+  return `${table}/${key}`
+}
