@@ -1,11 +1,11 @@
 /**
- * The commands of people on a host: they ask the driver over its control socket, and know nothing else.
+ * The commands for people on a host. All of them ask the driver over its control socket.
  */
 import { parseArgs } from 'node:util'
 import type { Evicted } from '../control/app.ts'
 import type { CheckResult } from '../control/check.ts'
 import { ask } from '../control/client.ts'
-import type { Status } from '../control/status.ts'
+import type { Status, WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
 import { defaultControlSocket } from '../sockets.ts'
 import { exitCodeOf, showCheck } from './check.ts'
@@ -15,7 +15,7 @@ export const help = `multihost: one network for containers on several Docker hos
 
   multihost status [--json]    this host: store, networks, endpoints, problems
   multihost check [--json] [--repair] [--within=SECONDS]
-                               do Consul, the kernel and Docker agree on this host? 0 yes, 1 no, 2 not to be told
+                               do Consul, the kernel and Docker agree on this host? 0 yes, 1 no, 2 unknown
   multihost host ls [--json]   the hosts of the cluster
   multihost host rm NAME       take out a host that will not come back: its addresses and names become free
   multihost network rm NAME    remove a network from all hosts; refused with the names of what needs it
@@ -32,7 +32,7 @@ export async function cli(args: string[], print: (text: string) => void): Promis
   const { words, json, socket, repair, within } = parse(args)
   const command = words.slice(0, words[0] === 'host' ? 2 : 1).join(' ')
   const rest = words.slice(command.split(' ').length)
-  const status = () => ask<Status>(socket, 'GET', '/status')
+  const status = () => ask<Status | WaitingStatus>(socket, 'GET', '/status')
   switch (command) {
     case 'status':
       expectWords(command, rest, 0)
@@ -47,7 +47,9 @@ export async function cli(args: string[], print: (text: string) => void): Promis
     }
     case 'host ls': {
       expectWords(command, rest, 0)
-      const { hosts } = await status()
+      const answer = await status()
+      if ('waiting' in answer) throw new DriverError('unavailable', answer.waiting)
+      const { hosts } = answer
       print(json ? JSON.stringify(hosts, null, 2) : showHosts(hosts))
       return 0
     }
@@ -99,6 +101,6 @@ function parse(args: string[]): Parsed {
 
 function expectWords(command: string, rest: string[], count: number): void {
   if (rest.length === count) return
-  const wanted = count === 0 ? 'nothing behind it' : 'one name'
+  const wanted = count === 0 ? 'no further word' : 'one name'
   throw new DriverError('invalid', `multihost ${command} takes ${wanted}, not '${rest.join(' ')}'`)
 }

@@ -1,18 +1,43 @@
 /**
- * Status as text for people. Pure.
+ * `multihost status` and `multihost host ls` as text. Pure.
  */
-import type { HostStatus, Status } from '../control/status.ts'
+import type { HostStatus, Status, WaitingStatus } from '../control/status.ts'
 import { table } from './table.ts'
 
-export function showStatus(status: Status): string {
-  const { version, host, underlay, store, engine, networks, hosts, loops, deferred, problems } = status
+export function showStatus(status: Status | WaitingStatus): string {
+  if ('waiting' in status) return showWaiting(status)
+  const { networks, problems } = status
+  return [
+    table(head(status)),
+    '',
+    networks.length === 0 ? 'no networks' : table([networkHead, ...networks.map(networkRow)]),
+    '',
+    ...showProblems(problems),
+  ].join('\n')
+}
+
+function showWaiting({ version, problems }: WaitingStatus): string {
+  const rows = [
+    ['driver', `multihost ${version}`],
+    ['state', 'WAITING: this host takes part in nothing'],
+  ]
+  return [table(rows), '', ...showProblems(problems)].join('\n')
+}
+
+function showProblems(problems: string[]): string[] {
+  return problems.length === 0 ? ['no problems'] : ['problems:', ...problems.map((it) => `  - ${it}`)]
+}
+
+function head(status: Status): string[][] {
+  const { version, host, hostname, underlay, store, engine, hosts, loops, deferred } = status
   const age =
     store.ageMs === undefined ? 'no answer yet' : `last answer ${Math.round(store.ageMs / 1000)} s ago`
-  const head = [
-    ['driver', `multihost ${version} on ${host}`],
+  const name = hostname === undefined ? host : `${host} (hostname ${hostname})`
+  return [
+    ['driver', `multihost ${version} on ${name}`],
     ['engine', engine.version ?? 'not seen yet'],
     ['store', `${store.url}, ${store.fresh ? 'connected' : 'AWAY'}, ${age}`],
-    ['tunnels', `${underlay.address} on ${underlay.device}, MTU ${underlay.mtuBytes}`],
+    ['VTEP', `${underlay.address} on ${underlay.device}, MTU ${underlay.mtuBytes}`],
     [
       'hosts',
       `${hosts.length}: ${hosts.map(({ name, alive }) => (alive === false ? `${name} (away)` : name)).join(', ')}`,
@@ -26,26 +51,19 @@ export function showStatus(status: Status): string {
     ...showNames(status.names),
     ...(deferred.length === 0
       ? []
-      : [['waiting', `${deferred.length} calls of Docker's wait for the store`]]),
+      : [['deferred', `${deferred.length} calls of Docker's, until the store answers`]]),
   ]
-  return [
-    table(head),
-    '',
-    networks.length === 0 ? 'no networks' : table([networkHead, ...networks.map(networkRow)]),
-    '',
-    ...(problems.length === 0 ? ['no problems'] : ['problems:', ...problems.map((it) => `  - ${it}`)]),
-  ].join('\n')
 }
 
 function showNames({ files, skipped, dnsOnly, hostsFileLimit, dns }: Status['names']): string[][] {
-  const left = skipped.map(({ name, reason }) => ['', `${name}: hosts file left alone, ${reason}`])
+  const leftAlone = skipped.map(({ name, reason }) => ['', `${name}: hosts file left alone, ${reason}`])
   const large = dnsOnly.map((network) => [
     '',
-    `network ${network} has more than ${hostsFileLimit} endpoints: by DNS alone`,
+    `network ${network} has more than ${hostsFileLimit} endpoints: names by DNS alone`,
   ])
   const where =
     dns === undefined ? 'DNS is off' : `DNS ${dns.lastError === undefined ? 'on' : 'NOT on'} ${dns.address}`
-  return [['names', `in ${files} hosts file${files === 1 ? '' : 's'}; ${where}`], ...left, ...large]
+  return [['names', `in ${files} hosts file${files === 1 ? '' : 's'}; ${where}`], ...leftAlone, ...large]
 }
 
 const networkHead = ['NETWORK', 'ID', 'VNI', 'SUBNET', 'HERE', 'ELSEWHERE', 'DATAPATH']
@@ -60,5 +78,5 @@ export function showHosts(hosts: HostStatus[]): string {
     const state = alive === undefined ? '?' : alive ? 'alive' : 'away'
     return [name, vtep, state, driverVersion, engineVersion, String(networks)]
   })
-  return table([['HOST', 'TUNNEL END', 'STATE', 'DRIVER', 'ENGINE', 'NETWORKS'], ...rows])
+  return table([['HOST', 'VTEP', 'STATE', 'DRIVER', 'ENGINE', 'NETWORKS'], ...rows])
 }

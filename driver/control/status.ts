@@ -1,5 +1,5 @@
 /**
- * What `multihost status` tells: one picture of this host, made of what the driver's parts know at this moment.
+ * `multihost status`: one snapshot of this host, made of the states of the driver's parts.
  */
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
@@ -7,9 +7,20 @@ import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../cor
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
+/** While this host takes part in nothing. */
+export interface WaitingStatus {
+  version: string
+  startedAt: string
+  /** The reason and what to do. */
+  waiting: string
+  problems: string[]
+}
+
 export interface Status {
   version: string
   host: HostName
+  /** The machine's hostname where it is not `host`: the name in the cluster is kept when the hostname changes. */
+  hostname?: string | undefined
   underlay: { device: string; address: Ip; mtuBytes: number }
   startedAt: string
   /** `--default-network` */
@@ -20,7 +31,7 @@ export interface Status {
   hosts: HostStatus[]
   loops: Record<string, WorkQueueStatus>
   names: NamingStatus
-  /** Calls of Docker's that wait for the store. */
+  /** Docker's calls whose work is deferred until the store answers. */
   deferred: string[]
   /** One sentence each; empty when all is well. */
   problems: string[]
@@ -78,6 +89,7 @@ export interface HostStatus {
 export interface StatusParts {
   version: string
   host: HostName
+  hostname?: string | undefined
   startedAt: string
   defaultNetwork: Status['defaultNetwork']
   underlay(): Status['underlay']
@@ -90,15 +102,18 @@ export interface StatusParts {
   deferred(): string[]
 }
 
-/** `seen`: what the store says of the hosts' lives, if it was asked. */
+/** `seen`: absent when the store was not asked which hosts are alive. */
 export function statusOf(parts: StatusParts, seen?: Liveness): Status {
-  const { version, host, startedAt } = parts
+  const { version, host, hostname, startedAt } = parts
   const snapshot = parts.snapshot()
-  const [store, loops, names] = [parts.store(), parts.loops(), parts.names()]
+  const store = parts.store()
+  const loops = parts.loops()
+  const names = parts.names()
   const networks = networksIn(snapshot, host, parts.datapath())
   return {
     version,
     host,
+    hostname,
     underlay: parts.underlay(),
     startedAt,
     defaultNetwork: parts.defaultNetwork,
@@ -176,7 +191,7 @@ function isAlive(life: Life): boolean | undefined {
   return life === 'unknown' ? undefined : life === 'alive'
 }
 
-/** A store that is only away is another problem. */
+/** A store that has not answered yet is named by another problem. */
 function doubts({ doubt, fresh, ageMs }: StoreStatus): string[] {
   if (doubt === undefined || (!fresh && ageMs === undefined)) return []
   const hint = doubt.hint === undefined ? '' : `; ${doubt.hint}`

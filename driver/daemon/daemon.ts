@@ -1,36 +1,41 @@
 /**
  * `multihost daemon`: from options to a running driver, until SIGTERM.
  *
- * Ready means that Docker's calls are answered, not that Consul is there: Docker waits for us at boot, and with the
- * copy of the last state containers can stop and networks be listed.
+ * systemd's READY means that the sockets are open, not that Consul answers: Docker waits for the driver at boot, and
+ * with the disk copy of the store containers can stop and networks be listed. Exit code 2 is for wrong options alone;
+ * what the machine does not have yet is waited for without end (driver.ts).
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { asDriverError } from '../core/errors.ts'
+import type { HostName } from '../core/records.ts'
 import { engineClient } from '../engine/client.ts'
 import { dockerEngine } from '../engine/docker.ts'
 import { dockerCommands } from '../engine/docker-commands.ts'
 import { realKernel } from '../kernel/real.ts'
 import type { Log } from '../log.ts'
 import { checkFree } from '../protocol/socket.ts'
-import { openConsulStore } from '../store/consul/store.ts'
+import { type ConsulOptions, openConsulStore } from '../store/consul/store.ts'
+import type { Store } from '../store/store.ts'
 import { version } from '../version.ts'
-import { crashPoints, crashVariable } from './crash-points.ts'
+import { type CrashPoints, crashPoints, crashVariable } from './crash-points.ts'
 import { startDriver } from './driver.ts'
 import { type DaemonOptions, parseDaemonOptions } from './options.ts'
-import { findUnderlay, waitForUnderlay } from './underlay.ts'
+import { createPreparation } from './setup.ts'
+import { findUnderlay } from './underlay.ts'
 
-/** What is still under way then is given up. */
+/** Calls that are under way longer are given up. */
 const stopWithinMs = 12_000
-const waitForInterfaceMs = 20_000
 
 export async function daemon(args: string[]): Promise<never> {
   const options = parseDaemonOptions(args)
   const log = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
-  process.on('unhandledRejection', (err) => log.error({ err }, 'a defect: nobody waited for this'))
+  process.on('unhandledRejection', (err) =>
+    log.error({ err }, 'a defect: a rejected promise without a handler'),
+  )
   const { stop } = await start(options, log)
-  log.info({ version, host: options.hostName, store: options.kvStore }, 'answering')
+  log.info({ version, store: options.kvStore }, 'the sockets are open')
   await notify(log, '--ready')
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => resolve(name))
@@ -38,7 +43,7 @@ export async function daemon(args: string[]): Promise<never> {
   log.info({ signal }, 'stopping; the kernel goes on forwarding')
   await notify(log, 'STOPPING=1')
   setTimeout(() => {
-    log.warn({}, 'not everything was answered in time')
+    log.warn({}, `calls were still under way after ${stopWithinMs / 1000} s`)
     process.exit(1)
   }, stopWithinMs).unref()
   await stop()
@@ -46,39 +51,39 @@ export async function daemon(args: string[]): Promise<never> {
 }
 
 async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promise<void> }> {
-  const { hostName: host, token, stateDir, tls } = options
-  // Before anything is touched: two drivers would undo each other's work.
+  const { stateDir, netnsDir } = options
+  // Before the store and the kernel are touched: two drivers on one machine would undo each other's work.
   await checkFree(options.socket)
   const points = crashPoints(process.env[crashVariable])
-  const kernel = realKernel({ folder: options.netnsDir, changed: (what) => points.wrote(`kernel: ${what}`) })
-  const find = () => findUnderlay(kernel, options)
-  const underlay = await waitForUnderlay(find, log, waitForInterfaceMs)
+  const kernel = realKernel({ folder: netnsDir, changed: (what) => points.wrote(`kernel: ${what}`) })
   const client = engineClient(options.dockerSocket)
-  const store = await openConsulStore({
-    ...{
-      url: options.kvStore,
-      host,
-      tls,
-      log,
-      wrote: (what: string) => points.wrote(`store: ${what}`),
-      diskPath: `${stateDir}/snapshot.json`,
-    },
-    ...(token === undefined ? {} : { token }),
+  const find = () => findUnderlay(kernel, options)
+  const openStore = (host: HostName): Promise<Store> =>
+    openConsulStore(storeOptions(options, host, points, log))
+  const preparation = createPreparation({
+    stateDir,
+    hostName: options.hostName,
+    findUnderlay: find,
+    openStore,
+    log,
   })
   const stopParts = async (): Promise<void> => {
     client.close()
-    await Promise.all([store.close(), kernel.close()])
+    await Promise.all([preparation.close(), kernel.close()])
   }
   try {
     const driver = await startDriver({
-      ...{ host, store, kernel, underlay, findUnderlay: find, log, version },
-      ...{ engine: dockerEngine(client), docker: dockerCommands(client) },
-      ...{ pools: options.addressPools, socket: options.socket, controlSocket: options.controlSocket },
-      namespaceFolder: options.netnsDir,
+      ...options,
+      prepare: preparation.prepare,
+      findUnderlay: find,
+      kernel,
+      engine: dockerEngine(client),
+      docker: dockerCommands(client),
+      pools: options.addressPools,
+      namespaceFolder: netnsDir,
       answering: (method) => points.answering(`answer: ${method}`),
-      ...{ dnsListen: options.dnsListen, hostsFileLimit: options.hostsFileLimit },
-      answerWithinMs: options.answerWithinMs,
-      defaultNetwork: options.defaultNetwork,
+      version,
+      log,
     })
     return {
       async stop() {
@@ -92,10 +97,27 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   }
 }
 
-/** Node has no datagram unix sockets; systemd brings the command that has. Nobody asked: nothing is said. */
+function storeOptions(
+  { kvStore: url, tls, token, stateDir }: DaemonOptions,
+  host: HostName,
+  points: CrashPoints,
+  log: Log,
+): ConsulOptions {
+  return {
+    url,
+    host,
+    tls,
+    ...(token !== undefined && { token }),
+    diskPath: `${stateDir}/snapshot.json`,
+    wrote: (what) => points.wrote(`store: ${what}`),
+    log,
+  }
+}
+
+/** By systemd's command, since Node has no datagram unix sockets. Outside of systemd nothing is sent. */
 async function notify(log: Log, message: string): Promise<void> {
   if (process.env.NOTIFY_SOCKET === undefined) return
   await promisify(execFile)('systemd-notify', [message]).catch((error: unknown) => {
-    log.warn({ err: asDriverError(error) }, 'systemd could not be told')
+    log.warn({ err: asDriverError(error) }, `systemd-notify ${message} failed`)
   })
 }

@@ -3,7 +3,6 @@
  * --bind-interface=eth1`. Every value is checked here, and an error names it and what is allowed.
  */
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { canonicalIp, isIp } from '../core/addresses.ts'
 import { namespaceFolder } from '../core/datapath/desired.ts'
@@ -22,17 +21,18 @@ export interface DaemonOptions {
   defaultNetwork: { driver: string; name: string }
   /** Absent: the interface that leads to the store. */
   bindInterface?: string
-  hostName: string
+  /** Absent: the name that the host has had so far, at first its hostname. */
+  hostName?: string
   socket: string
   controlSocket: string
   dockerSocket: string
   addressPools: readonly string[]
   netnsDir: string
-  /** Where DNS answers the names of containers; nowhere when absent. */
+  /** Address on which DNS answers the names of containers. Absent: no DNS. */
   dnsListen?: DnsAddress
-  /** Named endpoints of a network, above which its names are DNS's alone. */
+  /** Named endpoints of a network above which only DNS has its names. */
   hostsFileLimit: number
-  /** No call of Docker's takes longer. */
+  /** Time limit of Docker's calls. */
   answerWithinMs: number
   stateDir: string
   logLevel: string
@@ -64,13 +64,14 @@ const options = {
 
 export const daemonHelp = `multihost daemon: the overlay driver of this host
 
-  --kv-store=consul://HOST:PORT[/PREFIX]  where the cluster's state is (needed)
+  --kv-store=consul://HOST:PORT[/PREFIX]  Consul, which holds the cluster's state (required)
   --kv-token-file=FILE     Consul's ACL token
   --kv-ca-file=FILE, --kv-cert-file=FILE, --kv-key-file=FILE
                            for https://HOST:PORT
   --bind-interface=NAME|CIDR
-                           interface of the tunnels; default: the one that leads to the store
-  --host-name=NAME         this host's name in the cluster; default: its hostname
+                           interface of the VTEP; default: the one that leads to the store
+  --host-name=NAME         this host's name in the cluster; default: the name that it had
+                           before, at first its hostname
   --default-network=DRIVER:NAME
                            network of containers that name none; default: overlay:multihost
   --address-pools=LIST     where networks without --subnet get theirs, like 10.0.0.0/8:24;
@@ -78,9 +79,9 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --dns-listen=ADDRESS[:PORT]
                            answer DNS there, on an address of this host that containers reach, for the engine's
                            --dns=ADDRESS; default: nowhere
-  --hosts-file-limit=N     networks with more named endpoints are left to DNS; default: 500
-  --answer-within=SECONDS  how long a call of Docker's may take before it is refused, for machines that are very
-                           slow: ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
+  --hosts-file-limit=N     names of larger networks (by named endpoints) are answered by DNS alone; default: 500
+  --answer-within=SECONDS  time limit of Docker's calls, for very slow machines:
+                           ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
   --socket=PATH            default: /run/docker/plugins/vxlan.sock
   --control-socket=PATH    default: ${defaultControlSocket}
   --docker-socket=PATH     default: ${defaultDockerSocket}
@@ -96,14 +97,16 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
   const number = (name: keyof typeof given, or: string, range: Range): number =>
     wholeNumber(name, given[name] ?? or, range)
   const tokenFile = given['kv-token-file']
-  const [bind, dns] = [given['bind-interface'], given['dns-listen']]
+  const bind = given['bind-interface']
+  const dns = given['dns-listen']
+  const hostName = given['host-name']
   return {
     kvStore: checkStore(given['kv-store']),
     ...(tokenFile === undefined ? {} : { token: readToken(tokenFile) }),
     tls: tlsOf(given),
     defaultNetwork: parseDefaultNetwork(given['default-network'] ?? 'overlay:multihost'),
     ...(bind === undefined ? {} : { bindInterface: notEmpty('bind-interface', bind) }),
-    hostName: checkHostName(given['host-name'] ?? hostname()),
+    ...(hostName === undefined ? {} : { hostName: checkHostName(hostName) }),
     socket: path('socket', '/run/docker/plugins/vxlan.sock'),
     controlSocket: path('control-socket', defaultControlSocket),
     dockerSocket: path('docker-socket', defaultDockerSocket),
@@ -189,9 +192,13 @@ function wholeNumber(name: string, value: string, { least, most }: Range): numbe
   })
 }
 
-/** Part of the store's keys, and shown to people. */
+/** A host's name is part of the store's keys and of messages. */
+export function isHostName(name: string): boolean {
+  return /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(name)
+}
+
 function checkHostName(name: string): string {
-  if (/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(name)) return name
+  if (isHostName(name)) return name
   throw new DriverError('invalid', `'${name}' cannot be a host's name in the cluster`, {
     hint: 'give --host-name letters, digits, dots and dashes',
   })

@@ -1,13 +1,14 @@
 /**
- * Which interface the tunnels leave by, when nobody said so: the one that leads to the store, which all hosts reach.
+ * The device and address of this host's VTEP. Without `--bind-interface` it is the interface that leads to the store,
+ * since every host reaches the store.
  *
- * A UDP socket is connected, which sends nothing, and asked for its own address. With the store on this very host
- * that is loopback, and the option is needed.
+ * Connecting a UDP socket to the store sends nothing and gives the socket its local address. A store on this very host
+ * has a loopback address: then `--bind-interface` is needed.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
-import { DriverError, isCode } from '../core/errors.ts'
+import { DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -20,22 +21,27 @@ export async function findUnderlay(
   return kernel.underlay(bindInterface ?? (await ownAddressTowards(kvStore)))
 }
 
-/** At boot the interface may come a moment after us. */
-export async function waitForUnderlay(
-  find: () => Promise<Underlay>,
-  log: Log,
-  withinMs: number,
-): Promise<Underlay> {
-  const deadline = performance.now() + withinMs
-  for (let attempt = 1; ; attempt++) {
+/** Follows the VTEP's device and address. Keeps the last ones while they cannot be found. */
+export function watchUnderlay(
+  { underlay }: { underlay: Underlay },
+  { findUnderlay, log, everyMs = 5000 }: WatchOptions,
+): { now(): Underlay; close(): void } {
+  let now = underlay
+  const look = async (): Promise<void> => {
     try {
-      return await find()
-    } catch (error) {
-      if (!isCode(error, 'invalid') || performance.now() > deadline) throw error
-      if (attempt === 1) log.warn({ err: error }, 'waiting for the interface of the tunnels')
+      now = await findUnderlay()
+    } catch (err) {
+      log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
-    await new Promise((resolve) => setTimeout(resolve, 250))
   }
+  const timer = setInterval(look, 2 * everyMs)
+  return { now: () => now, close: () => clearInterval(timer) }
+}
+
+export interface WatchOptions {
+  findUnderlay(): Promise<Underlay>
+  log: Log
+  everyMs?: number | undefined
 }
 
 async function ownAddressTowards(kvStore: string): Promise<Ip> {
@@ -48,14 +54,14 @@ async function ownAddressTowards(kvStore: string): Promise<Ip> {
     const { address } = socket.address()
     if (!address.startsWith('127.') && address !== '::1') return address
   } catch (cause) {
-    throw noWay(`no way leads to the store at ${target}: ${(cause as Error).message}`, cause)
+    throw noRoute(`no route leads to the store at ${target}: ${(cause as Error).message}`, cause)
   } finally {
     socket.close()
   }
-  throw noWay(`the store at ${target} is on this host`)
+  throw noRoute(`the store at ${target} is on this host`)
 }
 
-function noWay(message: string, cause?: unknown): DriverError {
-  const hint = 'name the interface of the tunnels with --bind-interface, by name or by CIDR'
-  return new DriverError('invalid', message, { hint, cause })
+function noRoute(message: string, cause?: unknown): DriverError {
+  const hint = 'name the interface of the VTEP with --bind-interface, by name or by CIDR'
+  return new DriverError('unavailable', message, { hint, cause })
 }

@@ -45,6 +45,11 @@ export interface Store {
    * at any time. Returns the holder where another session has the lock. Throws `unavailable`.
    */
   announce(self: Announcement): Promise<AnnounceOutcome>
+  /**
+   * What was last announced under this host's name, by this host or another one. `session` where a session holds the
+   * key. Undefined where there is no such key. Throws `unavailable`.
+   */
+  lastAnnouncement(): Promise<LastAnnouncement | undefined>
   /** Ends the session of another holder of this host's name, which the caller knows to be this host's earlier life. */
   endSession(session: string): Promise<void>
   /** What the store says of hosts' lives now. Throws `unavailable`. */
@@ -58,6 +63,9 @@ export interface Announcement {
   id: string
   vtep: Ip
 }
+
+/** Id and VTEP are undefined where a person has written another value. */
+export type LastAnnouncement = Partial<Announcement> & { session?: string | undefined }
 
 export type AnnounceOutcome =
   | { held: true; session: string }

@@ -1,17 +1,16 @@
 /**
- * Keeps this host's record: where its tunnel ends, which versions run, and the session that shows it as alive.
+ * Keeps this host's record: its VTEP, the versions of driver and engine, and the session that shows it as alive.
  *
- * The tunnel end stands in the record of every endpoint too, so that other hosts need one record only; when it has
- * moved (a new lease, another interface), they all move with it. A host that was taken out of the cluster while it was
- * away makes its record again, and those of the networks that its engine has.
+ * Every endpoint's record has its host's VTEP too, so that other hosts need one record only. When the VTEP changes (a
+ * new DHCP lease, another interface), this loop changes the records of all endpoints of the host. A host that was
+ * removed from the cluster while it was away makes its record again, and the replicas of the networks in its engine.
  */
-import { DriverError } from '../../core/errors.ts'
 import { addReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import type { Announcement, ChangedKey, Store } from '../../store/store.ts'
+import type { ChangedKey, Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 
@@ -19,29 +18,33 @@ export interface HostOptions {
   store: Store
   engine: Pick<Engine, 'version'>
   host: HostName
+  /** Claims this host's name; returns the session that holds it. Throws where another host has the name. */
+  claim(vtep: Ip): Promise<string>
   blank(): HostRecord
   log: Log
   everyMs?: number
   onRun?(run: LoopRun): void
 }
 
-export function startHost({ store, engine, host, blank, log, everyMs = 10_000, onRun }: HostOptions): Loop {
+export function startHost(options: HostOptions): Loop {
+  const { store, engine, host, claim, blank, log, everyMs = 10_000, onRun } = options
   let last = networksHere(store.snapshot(), host)
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()
-    const session = await announce(store, { id: host, vtep })
-    // The engine may be away, or start after us: the record does without.
+    const session = await claim(vtep)
+    // The engine may be away, or start later than the driver: the record then has no engine version.
     const engineVersion = await engine.version().catch(() => undefined)
     const facts = { vtep, driverVersion, session, ...(engineVersion === undefined ? {} : { engineVersion }) }
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
     if (before !== undefined && before.vtep !== vtep) {
-      log.warn({ was: before.vtep, is: vtep }, 'the tunnel end of this host has moved')
+      log.warn({ was: before.vtep, is: vtep }, 'the VTEP of this host has changed')
     }
     if (differs(before, facts)) {
-      if (before === undefined && last !== undefined) log.warn({}, 'this host was taken out, and is back')
+      if (before === undefined && last !== undefined)
+        log.warn({}, 'this host was removed from the cluster, and is back')
       const again = before === undefined ? replicasAgain(snapshot, host, last ?? new Map()) : []
-      // Together with the record, as far as one commit goes: who sees them sees that this host lives.
+      // In the commit of the host's record where they fit: another host that reads the replicas reads a live host.
       await commitAll(store, [recordChange(snapshot, host, { ...before, ...facts }), ...again])
     }
     await commitAll(store, moves(store.snapshot(), host, vtep))
@@ -62,35 +65,16 @@ export function startHost({ store, engine, host, blank, log, everyMs = 10_000, o
   }
 }
 
-/**
- * This host's session. A holder with this host's VTEP is this host's earlier life: no two machines have one address of
- * the underlay. Throws `taken` for any other holder.
- */
-async function announce(store: Store, self: Announcement): Promise<string> {
-  const outcome = await store.announce(self)
-  if (outcome.held) return outcome.session
-  const { host, session, vtep, id } = outcome.by
-  if (vtep !== self.vtep) {
-    throw new DriverError('taken', `another live host is called ${host}: VTEP ${vtep}, id ${id}`, {
-      hint: 'give this host a name of its own with --host-name',
-    })
-  }
-  await store.endSession(session)
-  const again = await store.announce(self)
-  if (again.held) return again.session
-  throw new DriverError('unavailable', `the name ${host} is held by session ${again.by.session}`)
-}
-
 function isOwn(changed: ChangedKey, host: HostName): boolean {
   return (changed.table === 'hosts' && changed.key === host) || isReplicaOn(changed, host)
 }
 
-/** Undefined where the store does not have the host: what it has of the networks then is on its way out. */
+/** Undefined where the store does not have the host: an eviction is then removing the host's replicas. */
 function networksHere(snapshot: Snapshot, host: HostName): ReadonlyMap<string, NetworkId> | undefined {
   return snapshot.hosts.has(host) ? replicasOn(snapshot, host) : undefined
 }
 
-/** The engine has them as it had, and is not waited for. */
+/** The replicas of before. The engine, which may be away, still has the networks. */
 function replicasAgain(snapshot: Snapshot, host: HostName, last: ReadonlyMap<string, NetworkId>): Change[] {
   const stillThere = [...last].filter(([, network]) => snapshot.networks.has(network))
   return stillThere.map(([local, network]) => addReplica(snapshot, host, local, network))
@@ -106,7 +90,7 @@ async function commitAll(store: Store, changes: readonly Change[]): Promise<void
   for (const part of splitIntoCommits(changes)) await store.commit(part)
 }
 
-/** The copy at hand, but read anew before a record is made where there seems to be none. */
+/** The store's snapshot. Read from Consul where it lacks the host, since a record is then made. */
 async function freshEnough(store: Store, host: HostName): Promise<Snapshot> {
   return store.snapshot().hosts.has(host) ? store.snapshot() : store.read()
 }

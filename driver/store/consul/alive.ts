@@ -11,7 +11,7 @@ import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
 import type { ConsulClient, Item } from './client.ts'
 import { createSessionKeeper } from './session.ts'
 
-export interface Announcer extends Pick<Store, 'announce' | 'liveness'> {
+export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' | 'liveness'> {
   close(): Promise<void>
 }
 
@@ -36,23 +36,28 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
     return items.filter(({ key }) => key !== `${prefix}/${folder}/`)
   }
   const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
+  const Key = `${prefix}/${folder}/${encodeURIComponent(host)}`
+  const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
   return {
     async announce(self): Promise<AnnounceOutcome> {
       const session = await keeper.session()
-      const Key = `${prefix}/${folder}/${encodeURIComponent(host)}`
       const Value = Buffer.from(JSON.stringify(self)).toString('base64')
       const answer = await client.transact([{ Verb: 'lock', Key, Value, Session: session }])
       if (!('failedStep' in answer)) return { held: true, session }
-      const held = (await list()).find((item) => item.key === Key)
+      const held = await own()
       if (held?.session === undefined || held.session === session) return this.announce(self)
       return { held: false, by: { host, session: held.session, ...announcementIn(held) } }
     },
+    async lastAnnouncement() {
+      const item = await own()
+      return item && { ...announcementIn(item), session: item.session }
+    },
     async liveness() {
-      const [items, sessions, own] = await Promise.all([list(), client.sessions(), keeper.session()])
+      const [items, sessions, session] = await Promise.all([list(), client.sessions(), keeper.session()])
       return {
         keys: new Map(items.map((item) => [hostOf(item), item.session])),
         sessions: new Set(sessions),
-        seesSessions: sessions.includes(own),
+        seesSessions: sessions.includes(session),
       }
     },
     close: keeper.close,

@@ -104,6 +104,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     onFresh: freshness.add,
     status,
     announce: announcer.announce,
+    lastAnnouncement: announcer.lastAnnouncement,
     endSession: client.destroySession,
     liveness: announcer.liveness,
     async close() {

@@ -98,7 +98,7 @@ describe.skipIf(!isRoot)('a daemon that starts while Consul is away', () => {
   test('tells what is wrong, to people and to Prometheus', async () => {
     const { stdout } = multihost('status', `--control-socket=${control()}`)
     expect(stdout).toMatch(/^store +consul:\/\/192.168.33.10:8500\/multihost, AWAY, no answer yet$/m)
-    expect(stdout).toMatch(/^tunnels +192.168.33.11 on eth1, MTU 1500$/m)
+    expect(stdout).toMatch(/^VTEP +192.168.33.11 on eth1, MTU 1500$/m)
     const status = JSON.parse(multihost('status', '--json', `--control-socket=${control()}`).stdout) as Status
     expect(status).toMatchObject({ host: 'net-1', store: { fresh: false }, networks: [] })
     const metrics = spawnSync('curl', ['-s', '--unix-socket', control(), 'http://x/metrics'], {

@@ -42,13 +42,13 @@ const status: Status = {
 
 test('a host where all is well', () => {
   expect(showStatus(status)).toMatchInlineSnapshot(`
-    "driver    multihost 0.1.0 on net-1
-    engine    28.5.2
-    store     consul://192.168.33.10:8500/multihost, connected, last answer 1 s ago
-    tunnels   192.168.33.11 on eth1, MTU 1500
-    hosts     2: net-1, net-2 (away)
-    loops     host idle, networks running
-    names     in 3 hosts files; DNS is off
+    "driver   multihost 0.1.0 on net-1
+    engine   28.5.2
+    store    consul://192.168.33.10:8500/multihost, connected, last answer 1 s ago
+    VTEP     192.168.33.11 on eth1, MTU 1500
+    hosts    2: net-1, net-2 (away)
+    loops    host idle, networks running
+    names    in 3 hosts files; DNS is off
 
     NETWORK   ID             VNI   SUBNET                    HERE   ELSEWHERE   DATAPATH
     foobar    aaaaaaaaaaaa   256   10.9.0.0/16 fd00:9::/64   1      12          idle
@@ -68,9 +68,9 @@ test('names: files that are left alone, networks that only DNS knows, and whethe
     .split('\n')
     .slice(6, 9)
   expect(lines.join('\n')).toMatchInlineSnapshot(`
-    "names     in 1 hosts file; DNS on 192.168.33.11:53
-              web: hosts file left alone, a file of the user’s is mounted over /etc/hosts
-              network foobar has more than 500 endpoints: by DNS alone"
+    "names    in 1 hosts file; DNS on 192.168.33.11:53
+             web: hosts file left alone, a file of the user’s is mounted over /etc/hosts
+             network foobar has more than 500 endpoints: names by DNS alone"
   `)
   expect(showStatus({ ...status, names: { ...names, dns: { ...dns, lastError: 'taken' } } })).toContain(
     'DNS NOT on 192.168.33.11:53',
@@ -87,14 +87,14 @@ test('a host without a store', () => {
     problems: ['the store is away'],
   })
   expect(text).toMatchInlineSnapshot(`
-    "driver    multihost 0.1.0 on net-1
-    engine    28.5.2
-    store     consul://192.168.33.10:8500/multihost, AWAY, no answer yet
-    tunnels   192.168.33.11 on eth1, MTU 1500
-    hosts     2: net-1, net-2 (away)
-    loops     host idle, networks running
-    names     in 3 hosts files; DNS is off
-    waiting   1 calls of Docker's wait for the store
+    "driver     multihost 0.1.0 on net-1
+    engine     28.5.2
+    store      consul://192.168.33.10:8500/multihost, AWAY, no answer yet
+    VTEP       192.168.33.11 on eth1, MTU 1500
+    hosts      2: net-1, net-2 (away)
+    loops      host idle, networks running
+    names      in 3 hosts files; DNS is off
+    deferred   1 calls of Docker's, until the store answers
 
     no networks
 
@@ -105,7 +105,7 @@ test('a host without a store', () => {
 
 test('the hosts of the cluster', () => {
   expect(showHosts(status.hosts)).toMatchInlineSnapshot(`
-    "HOST    TUNNEL END      STATE   DRIVER   ENGINE   NETWORKS
+    "HOST    VTEP            STATE   DRIVER   ENGINE   NETWORKS
     net-1   192.168.33.11   alive   0.1.0    28.5.2   1
     net-2   192.168.33.12   away    0.1.0    ?        1"
   `)

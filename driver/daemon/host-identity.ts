@@ -1,0 +1,55 @@
+/**
+ * This host's identity: a random id and its name in the cluster, in the file host.json of the state folder.
+ *
+ * The records of a host stand under its name. So the name that the host had first is kept: a machine whose hostname
+ * changes keeps its containers' network. The machine's id (/etc/machine-id) would not do as the id, since cloned
+ * machines share it. The file is written when the host holds its name in the store, not before.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { DriverError } from '../core/errors.ts'
+import type { HostName } from '../core/records.ts'
+
+export interface HostIdentity {
+  id: string
+  name: HostName
+}
+
+const schema = z.object({ id: z.string().min(1), name: z.string().min(1) })
+
+export function newIdentity(name: HostName): HostIdentity {
+  return { id: randomUUID(), name }
+}
+
+/** Undefined before the first start. Throws `corrupt`. */
+export async function readIdentity(stateDir: string): Promise<HostIdentity | undefined> {
+  const path = fileIn(stateDir)
+  try {
+    return schema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new DriverError('corrupt', `${path} cannot be read: ${(cause as Error).message}`, {
+      hint: 'write {"id": "…", "name": "…"} with the name that this host has in the cluster, or delete the file',
+      cause,
+    })
+  }
+}
+
+export async function writeIdentity(stateDir: string, { id, name }: HostIdentity): Promise<void> {
+  const path = fileIn(stateDir)
+  await mkdir(stateDir, { recursive: true })
+  const file = await open(`${path}.new`, 'w', 0o600)
+  try {
+    await file.writeFile(`${JSON.stringify({ id, name })}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(`${path}.new`, path)
+}
+
+function fileIn(stateDir: string): string {
+  return join(stateDir, 'host.json')
+}

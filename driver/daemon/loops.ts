@@ -1,0 +1,103 @@
+/**
+ * The loops that keep store, Docker and names together, and the events that wake them.
+ */
+
+import type { Dialect } from '../dialect/start-in-daemon.ts'
+import type { Engine, EngineEvent } from '../engine/engine.ts'
+import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
+import { type HostOptions, startHost } from '../loops/host/loop.ts'
+import { followEvents } from '../loops/kit/engine-events.ts'
+import type { Loop, LoopRun } from '../loops/kit/loop.ts'
+import { type NetworksLoop, startNetworks } from '../loops/networks/loop.ts'
+import { blankHost, type VerbContext } from '../verbs/context.ts'
+import { finishRemoval } from '../verbs/network.ts'
+import { type DnsAddress, type Naming, startNaming } from './hosts-files-and-dns.ts'
+
+export interface LoopsOptions {
+  context: VerbContext
+  engine: Engine
+  dialect: Pick<Dialect, 'poke' | 'withdraw'>
+  claim: HostOptions['claim']
+  /** The verb. */
+  deleteNetwork(local: string, signal: AbortSignal): Promise<void>
+  onRun(run: LoopRun): void
+  dnsListen?: DnsAddress | undefined
+  hostsFileLimit?: number | undefined
+  everyMs?: number | undefined
+  graceMs?: number | undefined
+}
+
+export interface Loops {
+  hosts: Loop
+  networks: NetworksLoop
+  endpoints: EndpointsLoop
+  naming: Naming
+  /** Makes every loop look at everything. */
+  poke(): void
+  close(): Promise<void>
+}
+
+export function startLoops(options: LoopsOptions): Loops {
+  const { context, engine, dialect, onRun, claim, dnsListen } = options
+  const { everyMs = 5000, graceMs = 3000, hostsFileLimit = 500 } = options
+  const { host, store, log, inFlight } = context
+  const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
+  const never = new AbortController().signal
+  const hosts = startHost({ ...common, claim, everyMs: 2 * everyMs })
+  const networks = startNetworks({
+    ...common,
+    everyMs: 2 * everyMs,
+    graceMs,
+    creating: inFlight.newNetworks.all,
+    shown: inFlight.newNetworks.remove,
+    removing: dialect.withdraw,
+    discard: (local) => options.deleteNetwork(local, never),
+    finish: (network) => finishRemoval(store, network),
+  })
+  const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
+  const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
+  const onEvent = (event: EngineEvent): void => {
+    naming.onEvent(event)
+    if (isOfNetworkList(event)) {
+      networks.poke()
+      dialect.poke()
+    }
+    if (isOfUses(event)) networks.pokeUses()
+    describeContainer(endpoints, event)
+  }
+  const onGap = (): void => {
+    for (const loop of [hosts, networks, endpoints, naming]) loop.poke()
+  }
+  const events = followEvents({ engine, onGap, onEvent, log })
+  // `onChange` tells of changed records only, and a store that answers again may have none.
+  const stopFresh = store.onFresh(onGap)
+  return {
+    hosts,
+    networks,
+    endpoints,
+    naming,
+    poke: onGap,
+    async close() {
+      stopFresh()
+      await Promise.all([events, hosts, networks, endpoints, naming].map((it) => it.close()))
+    },
+  }
+}
+
+/** The engine has made or removed a network. */
+function isOfNetworkList({ type, action }: EngineEvent): boolean {
+  return type === 'network' && /create|destroy|remove/.test(action)
+}
+
+/** A container was made or removed, or connected to a network or disconnected. */
+function isOfUses({ type, action }: EngineEvent): boolean {
+  return type === 'container' ? /^(create|destroy)$/.test(action) : /^(dis)?connect$/.test(action)
+}
+
+/** The endpoints loop learns the container's name from its network at once, and its aliases when it runs. */
+function describeContainer(endpoints: EndpointsLoop, { type, action, id, attributes }: EngineEvent): void {
+  const container = type === 'container' ? id : attributes.container
+  if (container === undefined) return
+  if (type === 'network' && action === 'connect' && attributes.type === 'vxlan') endpoints.connected(id)
+  if (/^(start|rename|connect|update)$/.test(action)) endpoints.look(container)
+}

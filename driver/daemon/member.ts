@@ -1,0 +1,238 @@
+/**
+ * A driver that takes part in the cluster: verbs and loops around one store, the kernel and the engine.
+ *
+ * Everything outside of the process comes in as an argument, so that tests run several members in one process.
+ * Closing leaves the kernel as it is.
+ */
+
+import { type ControlParts, controlApp } from '../control/app.ts'
+import { type CheckParts, check } from '../control/check.ts'
+import { createMetrics, type Metrics } from '../control/metrics.ts'
+import { type Status, type StatusParts, statusOf } from '../control/status.ts'
+import { namespaceOf } from '../core/datapath/desired.ts'
+import type { DriverError } from '../core/errors.ts'
+import type { Liveness } from '../core/liveness.ts'
+import type { NetworkId } from '../core/records.ts'
+import { localIdOf } from '../core/snapshot.ts'
+import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
+import type { Underlay } from '../kernel/kernel.ts'
+import { startDatapath } from '../loops/datapath/loop.ts'
+import { createClaimer } from '../loops/host/claim-name.ts'
+import { answerWithinS } from '../protocol/answer-timeout.ts'
+import { type Call, pluginApp } from '../protocol/app.ts'
+import { storeAnswersWithinMs } from '../store/consul/store.ts'
+import { countFailures } from '../store/count-failures.ts'
+import type { Store } from '../store/store.ts'
+import type { VerbContext } from '../verbs/context.ts'
+import { createVerbs } from '../verbs/create-verbs.ts'
+import { evict } from '../verbs/evict-host.ts'
+import { createInFlight } from '../verbs/in-flight.ts'
+import type { Verbs } from '../verbs/verbs.ts'
+import type { DriverOptions, Setup } from './driver-options.ts'
+import { type Loops, startLoops } from './loops.ts'
+import { memberStore } from './member-store.ts'
+import type { Apps } from './sockets.ts'
+import { watchUnderlay } from './underlay.ts'
+
+export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {
+  setup: Setup
+  startedAt: string
+  /** This host holds its name already. Else the host loop claims it, and nothing is written until then. */
+  claimed: boolean
+  onClaimed(): void
+  onTaken(error: DriverError): void
+  onCall(call: Call): void
+}
+
+export interface Member {
+  apps: Apps
+  status(): Status
+  close(): Promise<void>
+}
+
+/** The running parts that `status` and `check` read. */
+interface Parts {
+  options: MemberOptions
+  store: Store
+  underlay(): Underlay
+  localNamespaceOf(network: NetworkId): string | undefined
+  context: VerbContext
+  datapath: ReturnType<typeof startDatapath>
+  dialect: Dialect
+  loops: Loops
+}
+
+const usualAnswerMs = 1000 * answerWithinS.usual
+
+export async function startMember(options: MemberOptions): Promise<Member> {
+  const { setup, kernel, log, answerWithinMs = usualAnswerMs } = options
+  const metrics: Metrics = createMetrics(() => statusOf(statusParts(parts)))
+  let claimed = options.claimed
+  const store = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
+  const place = watchUnderlay(setup, options)
+  const localNamespaceOf = namespacesOf(store, options)
+  const inFlight = createInFlight({ store, log, now: () => new Date() })
+  const datapath = startDatapath({
+    store,
+    kernel,
+    engine: options.engine,
+    host: setup.host,
+    underlay: place.now,
+    log,
+    localNamespaceOf,
+    calls: inFlight.calls,
+    graceMs: options.graceMs ?? 3000,
+    settleMs: answerWithinMs - storeAnswersWithinMs,
+  })
+  const context = contextOf(options, { store, underlay: place.now, settled: datapath.settled, inFlight })
+  const { verbs, plain, dialect } = verbsOf(options, context, metrics)
+  const loops = startLoops({
+    ...options,
+    context,
+    dialect,
+    deleteNetwork: plain.deleteNetwork,
+    onRun: metrics.onRun,
+    claim: createClaimer({
+      ...setup,
+      log,
+      onTaken: options.onTaken,
+      onClaimed() {
+        claimed = true
+        options.onClaimed()
+      },
+    }),
+  })
+  const parts: Parts = {
+    options,
+    store,
+    underlay: place.now,
+    localNamespaceOf,
+    context,
+    datapath,
+    dialect,
+    loops,
+  }
+  return memberOf(parts, metrics, verbs, place.close)
+}
+
+function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () => void): Member {
+  const { options, dialect, loops, datapath } = parts
+  const { answerWithinMs = usualAnswerMs } = options
+  const onCall = (call: Call): void => {
+    metrics.onCall(call)
+    options.onCall(call)
+  }
+  return {
+    apps: {
+      plugin: pluginApp({ verbs, onCall, limitMs: answerWithinMs }),
+      control: controlApp(controlParts(parts, metrics), dialect.app),
+    },
+    status: () => statusOf(statusParts(parts)),
+    async close() {
+      stopLooking()
+      await Promise.all([dialect.close(), loops.close()])
+      await datapath.close()
+    },
+  }
+}
+
+function contextOf(
+  { setup, kernel, pools, log, version }: MemberOptions,
+  made: Pick<VerbContext, 'store' | 'underlay' | 'settled' | 'inFlight'>,
+): VerbContext {
+  return {
+    ...made,
+    host: setup.host,
+    pools,
+    routes: () => kernel.routes(),
+    log,
+    version,
+    now: () => new Date(),
+  }
+}
+
+function namespacesOf(store: Store, { setup, namespaceFolder }: MemberOptions) {
+  return (network: NetworkId): string | undefined => {
+    const localId = localIdOf(store.snapshot(), setup.host, network)
+    return localId === undefined ? undefined : namespaceOf(localId, namespaceFolder)
+  }
+}
+
+/** `verbs` are Docker's: with them the docker wrapper knows before the engine that the default network goes. */
+function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics) {
+  const plain = createVerbs(context)
+  const verbs: Verbs = {
+    ...plain,
+    async deleteNetwork(localId, signal) {
+      await dialect.withdraw()
+      return plain.deleteNetwork(localId, signal)
+    },
+  }
+  const { engine, docker, defaultNetwork, controlSocket } = options
+  const { onRun } = metrics
+  const dialect = startDialect({ context, verbs, engine, docker, defaultNetwork, controlSocket, onRun })
+  return { plain, verbs, dialect }
+}
+
+function statusParts({ options, store, underlay, context, datapath, dialect, loops }: Parts): StatusParts {
+  const { hosts, networks, endpoints, naming } = loops
+  const { setup, version, startedAt, defaultNetwork } = options
+  return {
+    version,
+    host: setup.host,
+    hostname: setup.hostname,
+    startedAt,
+    defaultNetwork,
+    underlay,
+    snapshot: store.snapshot,
+    store: store.status,
+    datapath: datapath.status,
+    loops: () => ({
+      host: hosts.status(),
+      networks: networks.status(),
+      endpoints: endpoints.status(),
+      'default network': dialect.status(),
+      names: naming.createWorkQueue(),
+    }),
+    loopProblems: () => [
+      ...networks.status().problems,
+      ...endpoints.status().problems,
+      ...datapath.problems(),
+    ],
+    names: naming.status,
+    deferred: context.inFlight.deferred.names,
+  }
+}
+
+function controlParts(parts: Parts, metrics: Metrics): ControlParts {
+  const { options, store, underlay, localNamespaceOf, context, datapath, loops } = parts
+  const { kernel, engine, setup, log } = options
+  const checked: CheckParts = {
+    store,
+    kernel,
+    engine,
+    host: setup.host,
+    underlay,
+    localNamespaceOf,
+    calls: context.inFlight.calls,
+    containersMisnamed: loops.naming.differing,
+    pokeAll() {
+      loops.poke()
+      datapath.audit()
+    },
+    log,
+  }
+  return {
+    // A store that is away would let the person wait for its timeout.
+    status: async () =>
+      statusOf(statusParts(parts), store.status().fresh ? await livenessOf(store) : undefined),
+    metrics: metrics.text,
+    check: (how) => check(checked, how),
+    evict: (name) => evict(store, name),
+  }
+}
+
+/** Undefined when the store goes away at this moment. */
+async function livenessOf(store: Store): Promise<Liveness | undefined> {
+  return store.liveness().catch(() => undefined)
+}

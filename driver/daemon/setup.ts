@@ -1,0 +1,117 @@
+/**
+ * What the daemon needs of its machine before it takes part: a name, the underlay, and the store's client.
+ *
+ * Called again until it succeeds: an interface, an address or a name of the store may come later than the driver.
+ */
+import { hostname } from 'node:os'
+import { DriverError, isCode } from '../core/errors.ts'
+import type { HostName } from '../core/records.ts'
+import { endpointsOnHost, leasesOnHost } from '../core/snapshot.ts'
+import type { Underlay } from '../kernel/kernel.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import { evict } from '../verbs/evict-host.ts'
+import type { Setup } from './driver-options.ts'
+import { type HostIdentity, newIdentity, readIdentity, writeIdentity } from './host-identity.ts'
+import { isHostName } from './options.ts'
+
+export interface SetupOptions {
+  stateDir: string
+  /** `--host-name` */
+  hostName?: string | undefined
+  findUnderlay(): Promise<Underlay>
+  openStore(host: HostName): Promise<Store>
+  log: Log
+  /** For tests, instead of the machine's. */
+  hostname?: () => string
+}
+
+export interface Preparation {
+  prepare(): Promise<Setup>
+  /** Closes the store. */
+  close(): Promise<void>
+}
+
+export function createPreparation(options: SetupOptions): Preparation {
+  const { stateDir, hostName, log, hostname: machineName = hostname } = options
+  /** Until it can be written: one id for all attempts. */
+  let fresh: HostIdentity | undefined
+  let open: { host: HostName; store: Store } | undefined
+  const storeOf = async (host: HostName): Promise<Store> => {
+    if (open !== undefined && open.host !== host) await close()
+    open ??= { host, store: await options.openStore(host) }
+    return open.store
+  }
+  const close = async (): Promise<void> => {
+    const closing = open?.store.close()
+    open = undefined
+    await closing
+  }
+  const identityOf = async (kept: HostIdentity | undefined): Promise<HostIdentity> => {
+    if (kept === undefined) {
+      const name = hostName ?? checked(machineName())
+      if (fresh?.name !== name) fresh = newIdentity(name)
+      return fresh
+    }
+    if (hostName === undefined || hostName === kept.name) return kept
+    await removeOldName(await storeOf(kept.name), kept.name, hostName)
+    const renamed = { ...kept, name: hostName }
+    await writeIdentity(stateDir, renamed)
+    log.warn({ was: kept.name, is: hostName }, 'this host has another name in the cluster, by --host-name')
+    return renamed
+  }
+  return {
+    async prepare() {
+      const underlay = await options.findUnderlay()
+      const kept = await readIdentity(stateDir)
+      const identity = await identityOf(kept)
+      const { id, name: host } = identity
+      const differs = hostName === undefined && machineName() !== host
+      if (differs)
+        log.info(
+          { hostname: machineName(), name: host },
+          'the hostname has changed; the name in the cluster is kept',
+        )
+      return {
+        host,
+        id,
+        hostname: differs ? machineName() : undefined,
+        underlay,
+        store: await storeOf(host),
+        async claimed() {
+          if (kept === undefined) await writeIdentity(stateDir, identity)
+        },
+      }
+    },
+    close,
+  }
+}
+
+/** Removes what is left under the name of before. Throws `in-use` while this host has containers under it. */
+async function removeOldName(store: Store, was: HostName, is: HostName): Promise<void> {
+  const snapshot = await store.read()
+  const { doubt } = store.status()
+  if (doubt !== undefined) throw new DriverError('unavailable', doubt.why)
+  const count = Math.max(endpointsOnHost(snapshot, was).length, leasesOnHost(snapshot, was).size)
+  if (count > 0) {
+    throw new DriverError(
+      'in-use',
+      `this host is ${was} in the cluster and has ${count} addresses, so it cannot become ${is}`,
+      {
+        hint: `start it with --host-name=${was} and remove its containers on multihost networks first; on a copied disk delete host.json in the state folder instead`,
+      },
+    )
+  }
+  try {
+    await evict(store, was)
+  } catch (error) {
+    if (!isCode(error, 'not-found')) throw error
+  }
+}
+
+function checked(name: string): HostName {
+  if (isHostName(name)) return name
+  throw new DriverError('unavailable', `the hostname '${name}' cannot be a host's name in the cluster`, {
+    hint: 'set a hostname of letters, digits, dots and dashes, or give --host-name=NAME',
+  })
+}

@@ -1,0 +1,106 @@
+/**
+ * The plugin socket and the control socket, open for the driver's whole life; what answers on them changes.
+ *
+ * A socket file that is gone (somebody has emptied /run/docker/plugins) is made again within a second: Docker finds a
+ * plugin by its socket file alone.
+ */
+import { stat } from 'node:fs/promises'
+import { Hono } from 'hono'
+import { asDriverError } from '../core/errors.ts'
+import type { Log } from '../log.ts'
+import { type Listener, listenOn } from '../protocol/socket.ts'
+import { giveToGroup } from './socket-group.ts'
+
+export interface Apps {
+  plugin: Hono
+  control: Hono
+}
+
+export interface Sockets {
+  use(apps: Apps): void
+  /** Resolves when the requests that are under way are answered. */
+  close(): Promise<void>
+}
+
+export interface SocketPaths {
+  socket: string
+  controlSocket: string
+}
+
+const lookEveryMs = 1000
+
+/** Throws `taken` when another driver answers on one of the sockets. */
+export async function openSockets(paths: SocketPaths, first: Apps, log: Log): Promise<Sockets> {
+  let apps = first
+  const control = await keepListening(
+    paths.controlSocket,
+    dispatch(() => apps.control),
+    0o660,
+    log,
+  )
+  const plugin = await keepListening(
+    paths.socket,
+    dispatch(() => apps.plugin),
+    0o600,
+    log,
+  ).catch(async (error: unknown) => {
+    await control.close()
+    throw error
+  })
+  return {
+    use(next) {
+      apps = next
+    },
+    async close() {
+      await plugin.close()
+      await control.close()
+    },
+  }
+}
+
+function dispatch(current: () => Hono): Hono {
+  const app = new Hono()
+  app.mount('/', (request) => current().fetch(request))
+  return app
+}
+
+async function keepListening(path: string, app: Hono, mode: number, log: Log): Promise<Listener> {
+  const open = async (): Promise<Listener & { inode: number }> => {
+    const listener = await listenOn(path, app, mode)
+    if (mode === 0o660) await giveToGroup(path, 'docker', log)
+    return { ...listener, inode: (await stat(path)).ino }
+  }
+  const closing = new Set<Promise<void>>()
+  let current: (Listener & { inode: number }) | undefined = await open()
+  const look = async (): Promise<void> => {
+    const inode = await inodeOf(path)
+    if (current !== undefined && inode === current.inode) return
+    log.warn({ path }, 'the socket file is gone or replaced: it is made again')
+    // Closing removes the file at the path, so it comes first. Its open connections go on.
+    if (current !== undefined) closing.add(current.close())
+    current = undefined
+    current = await open()
+  }
+  let looking = Promise.resolve()
+  const failed = (error: unknown): void => {
+    log.error({ path, err: asDriverError(error) }, 'the socket cannot be made again; tried again soon')
+  }
+  const timer = setInterval(() => {
+    looking = looking.then(look).catch(failed)
+  }, lookEveryMs)
+  return {
+    async close() {
+      clearInterval(timer)
+      await looking
+      await Promise.all([current?.close(), ...closing])
+    },
+  }
+}
+
+async function inodeOf(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+  return found?.ino
+}

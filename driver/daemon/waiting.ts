@@ -1,0 +1,51 @@
+/**
+ * What the sockets answer while this host takes part in nothing: the machine is not ready, or another host has its
+ * name.
+ *
+ * Docker goes on with its own cleanup whatever a Leave, a Delete of an endpoint or a Release is answered, so these
+ * succeed. Their records go later, when the endpoints loop compares the store with the engine. Everything else is
+ * refused with the reason.
+ */
+import { Hono } from 'hono'
+import type { WaitingStatus } from '../control/status.ts'
+import { DriverError } from '../core/errors.ts'
+import { type Call, pluginApp } from '../protocol/app.ts'
+import type { Verbs } from '../verbs/verbs.ts'
+import type { Apps } from './sockets.ts'
+
+export interface WaitingOptions {
+  version: string
+  startedAt: string
+  reason: DriverError
+  onCall(call: Call): void
+}
+
+export function waitingApps({ version, startedAt, reason, onCall }: WaitingOptions): Apps {
+  const status: WaitingStatus = { version, startedAt, waiting: reason.line, problems: [reason.line] }
+  const control = new Hono()
+  control.get('/status', (c) => c.json(status))
+  control.all('*', (c) => c.json({ error: reason.line, code: reason.code }, 503))
+  return { plugin: pluginApp({ verbs: refusing(reason), onCall }), control }
+}
+
+function refusing(reason: DriverError): Verbs {
+  const refuse = async (): Promise<never> => {
+    throw new DriverError('unavailable', reason.message, {
+      ...(reason.hint !== undefined && { hint: reason.hint }),
+      cause: reason,
+    })
+  }
+  const done = async (): Promise<void> => undefined
+  return {
+    requestPool: refuse,
+    requestAddress: refuse,
+    createNetwork: refuse,
+    deleteNetwork: refuse,
+    createEndpoint: refuse,
+    join: refuse,
+    releasePool: done,
+    releaseAddress: done,
+    deleteEndpoint: done,
+    leave: done,
+  }
+}

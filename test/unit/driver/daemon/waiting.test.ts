@@ -1,0 +1,216 @@
+/** Hosts that may not take part: their name is another host's, or their machine is not ready. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ask } from '../../../../driver/control/client.ts'
+import type { Status, WaitingStatus } from '../../../../driver/control/status.ts'
+import { DriverError } from '../../../../driver/core/errors.ts'
+import { createPreparation, type SetupOptions } from '../../../../driver/daemon/setup.ts'
+import { silentLog } from '../../../../driver/log.ts'
+import { callPlugin } from '../../../fixtures/dockerd.ts'
+import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
+import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
+import { until } from '../../../fixtures/until.ts'
+
+let memory: MemoryCluster
+const hosts: TestHost[] = []
+let folder: string
+beforeEach(() => {
+  memory = createMemoryCluster()
+  folder = mkdtempSync(join(tmpdir(), 'multihost-waiting-'))
+})
+afterEach(async () => {
+  for (const it of hosts.splice(0)) await it[Symbol.asyncDispose]()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function host(name: string, number: number, more: Partial<TestHostOptions> = {}): Promise<TestHost> {
+  const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
+  const kernel = fakeKernel({ interfaces: [underlay] })
+  const started = await startHost({ name, kernel, underlay, openStore: () => memory.open(name), ...more })
+  hosts.push(started)
+  return started
+}
+
+const statusOf = (on: TestHost) => ask<Status | WaitingStatus>(on.controlSocket, 'GET', '/status')
+
+describe('a second host of one name', () => {
+  let first: TestHost
+  beforeEach(async () => {
+    first = await host('net-1', 1, { id: 'a' })
+    await first.docker.create('foobar')
+    await first.docker.run('web', 'foobar')
+    const named = () =>
+      [...first.store.snapshot().endpoints.values()].some(({ value }) => value.container !== undefined)
+    await until('the container is named', named)
+  })
+
+  test('says with whom it collides, and what to do', async () => {
+    const twin = await host('net-1', 2, { id: 'b' })
+    expect(await statusOf(twin)).toMatchObject({
+      waiting:
+        'another live host is called net-1: VTEP 192.168.33.11, id a; this host takes part in nothing until it is started with a name of its own: --host-name=NAME',
+    })
+  })
+
+  test('with a copy of the first one’s disk is told to delete the copied id', async () => {
+    const twin = await host('net-1', 2, { id: 'a' })
+    expect(twin.driver.waiting()?.line).toContain('delete host.json')
+  })
+
+  test('refuses Docker within a second, and lets it clean up', async () => {
+    const twin = await host('net-1', 2, { id: 'b' })
+    const start = performance.now()
+    await expect(twin.docker.call('IpamDriver.RequestPool', {})).rejects.toThrow(
+      /another live host is called net-1/,
+    )
+    const endpoint = { NetworkID: 'a'.repeat(64), EndpointID: 'b'.repeat(64) }
+    await twin.docker.call('NetworkDriver.Leave', endpoint)
+    await twin.docker.call('NetworkDriver.DeleteEndpoint', endpoint)
+    await twin.docker.call('IpamDriver.ReleaseAddress', { PoolID: '172.21.0.0/16', Address: '172.21.0.2' })
+    expect(performance.now() - start).toBeLessThan(1000)
+  })
+
+  test('changes nothing of the first one, in the store and in the kernels', async () => {
+    const before = await first.store.read()
+    const twin = await host('net-1', 2, { id: 'b' })
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const after = await first.store.read()
+    expect([...after.hosts, ...after.endpoints, ...after.replicas]).toEqual([
+      ...before.hosts,
+      ...before.endpoints,
+      ...before.replicas,
+    ])
+    expect(await twin.kernel.namespaces()).toEqual([])
+    expect(first.driver.status().problems).toEqual([])
+  })
+
+  test('takes part when the first one is taken out of the cluster', async () => {
+    await first.docker.stop('web')
+    await first.stop()
+    const twin = await host('net-1', 2, { id: 'b' })
+    expect(twin.driver.waiting()?.line).toBe(
+      "the name net-1 belongs to another host, which is away: VTEP 192.168.33.11, id a; start this host with --host-name=NAME, or, if the other one will not come back, run 'multihost host rm net-1' on another host",
+    )
+    const other = await host('net-3', 3)
+    await ask(other.controlSocket, 'DELETE', '/hosts/net-1')
+    await until('the second takes part', () => twin.driver.waiting() === undefined)
+  })
+
+  test('that has started without the store leaves when the store answers', async () => {
+    memory.away = true
+    const twin = await host('net-1', 2, { id: 'b' })
+    expect(twin.driver.waiting()).toBeUndefined()
+    memory.away = false
+    await until('it waits', () => twin.driver.waiting()?.code === 'taken')
+    expect((await first.store.read()).hosts.get('net-1')?.value.vtep).toBe('192.168.33.11')
+    expect(first.driver.status().problems).toEqual([])
+  })
+
+  test('that takes the name from a running one makes that one leave', async () => {
+    const twin = memory.open('net-1')
+    const { session = '' } = (await twin.lastAnnouncement()) ?? {}
+    await twin.endSession(session)
+    // Announced before the first one's next look.
+    expect((await twin.announce({ id: 'b', vtep: '192.168.33.12' })).held).toBe(true)
+    await until('the first one waits', () => first.driver.waiting()?.code === 'taken')
+    await twin.close()
+  })
+})
+
+test('a machine that was installed anew takes its name and address again', async () => {
+  const before = await host('net-1', 1, { id: 'a' })
+  await before.stop()
+  const after = await host('net-1', 1, { id: 'b' })
+  expect(after.driver.waiting()).toBeUndefined()
+})
+
+test('a crashed driver’s session is its own earlier life', async () => {
+  await memory.open('net-1').announce({ id: 'a', vtep: '192.168.33.11' })
+  const after = await host('net-1', 1, { id: 'a' })
+  expect(after.driver.waiting()).toBeUndefined()
+})
+
+test('a machine without its interface waits without end, and goes on when it is there', async () => {
+  let there = false
+  const underlay = { device: 'eth77', address: '192.168.33.11', mtuBytes: 1500 }
+  const store = memory.open('net-1')
+  const prepare = async () => {
+    if (!there) throw new DriverError('invalid', 'no interface is named eth77')
+    return { host: 'net-1', id: 'a', underlay, store }
+  }
+  const on = await host('net-1', 1, { more: { prepare, openWithinMs: 100 } })
+  expect(await statusOf(on)).toMatchObject({ waiting: 'no interface is named eth77' })
+  expect(() => on.driver.status()).toThrow('no interface is named eth77')
+  there = true
+  await until('it takes part', () => on.driver.waiting() === undefined)
+  expect(await statusOf(on)).toMatchObject({ host: 'net-1' })
+  await on.docker.create('foobar')
+  await store.close()
+})
+
+test('a plugin socket that is removed is there again within two seconds', async () => {
+  const on = await host('net-1', 1)
+  await rm(on.socket)
+  await until('the socket is there', () => existsSync(on.socket), 2000)
+  await callPlugin(on.socket, 'Plugin.Activate', {})
+})
+
+describe('the name of a host', () => {
+  const underlay = { device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }
+  const preparation = (more: Partial<SetupOptions>) =>
+    createPreparation({
+      stateDir: folder,
+      findUnderlay: async () => underlay,
+      openStore: async (name) => memory.open(name),
+      log: silentLog,
+      ...more,
+    })
+  const kept = () => JSON.parse(readFileSync(join(folder, 'host.json'), 'utf8'))
+
+  test('is its hostname at first, and is kept with an id when the hostname changes', async () => {
+    const before = preparation({ hostname: () => 'net-1' })
+    const first = await before.prepare()
+    expect(existsSync(join(folder, 'host.json'))).toBe(false)
+    await first.claimed?.()
+    await before.close()
+    const after = preparation({ hostname: () => 'web-1' })
+    expect(await after.prepare()).toMatchObject({ host: 'net-1', id: first.id, hostname: 'web-1' })
+    expect(kept()).toEqual({ id: first.id, name: 'net-1' })
+    await after.close()
+  })
+
+  test('waits for a hostname that can be one', async () => {
+    await expect(preparation({ hostname: () => '_' }).prepare()).rejects.toMatchObject({
+      code: 'unavailable',
+    })
+  })
+
+  test('cannot be changed by --host-name while it has containers', async () => {
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    const on = await host('net-1', 1, { id: 'a' })
+    await on.docker.create('foobar')
+    await on.docker.run('web', 'foobar')
+    await on.stop()
+    const renaming = preparation({ hostName: 'web-1' })
+    await expect(renaming.prepare()).rejects.toMatchObject({ code: 'in-use' })
+    expect(kept().name).toBe('net-1')
+    await renaming.close()
+    await on.start()
+    await on.docker.stop('web')
+    await on.stop()
+    const again = preparation({ hostName: 'web-1' })
+    const { store, host: name, id } = await again.prepare()
+    expect([name, id, kept().name]).toEqual(['web-1', 'a', 'web-1'])
+    expect([...(await store.read()).hosts.keys()]).toEqual([])
+    await again.close()
+  })
+
+  test('is asked for when its file is damaged', async () => {
+    writeFileSync(join(folder, 'host.json'), '')
+    await expect(preparation({}).prepare()).rejects.toThrow(/host\.json cannot be read/)
+  })
+})
