@@ -1,5 +1,6 @@
 /**
- * Names on this host, put together: hosts files for all containers, and DNS where an address for it was given.
+ * Starts the parts that answer for names on this host: hosts files of all containers, and the DNS server if it was given an
+ * address.
  */
 import type { NamingStatus } from '../control/status.ts'
 import type { HostName, Ip } from '../core/records.ts'
@@ -22,7 +23,7 @@ export interface NamingOptions {
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
-  /** Where DNS answers; nowhere when absent. */
+  /** Address of the DNS server. Without one there is no DNS server. */
   dnsListen?: DnsAddress | undefined
   resolvConf?: string
   log: Log
@@ -40,7 +41,7 @@ export interface Naming {
   onEvent(event: EngineEvent): void
   createWorkQueue(): WorkQueueStatus
   status(): NamingStatus
-  /** Containers whose hosts file does not say what it should, by name. */
+  /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
   close(): Promise<void>
 }
@@ -50,7 +51,14 @@ export function startNaming(options: NamingOptions): Naming {
   const records = keepNameRecords(store)
   const { server, clients } = startDns(options)
   const names = startNames({
-    ...{ store, engine, records, host, hostsFileLimit, log, everyMs, onRun },
+    store,
+    engine,
+    records,
+    host,
+    hostsFileLimit,
+    log,
+    everyMs,
+    onRun,
     dnsAnswers: () => server !== undefined && server.status().lastError === undefined,
   })
   return {

@@ -1,11 +1,13 @@
 /**
- * Who asks, by the address that the question comes from, and what he may see.
+ * The clients of the DNS server, by address, and the names that each may see.
  *
- * The engine's DNS passes a container's question on from the container's own namespace, so it comes from its address
- * on docker_gwbridge, or on whatever bridge leads out of it; nothing translates it on the way to an address of this
- * host. So a container sees the names of its networks and no others. This host sees all; whoever sits on a bridge of
- * this host and is no container that the engine lists (an image that is being built) sees none, and has his questions
- * passed on; everybody else is refused.
+ * The engine's DNS forwards a container's query from the container's own namespace. So the query comes from the
+ * container's address on docker_gwbridge, or on another bridge that leads out of the container. No NAT rule changes that
+ * address on the way to an address of this host.
+ *
+ * A container sees the names of its networks and no others. This host sees all names. A client on a bridge of this host
+ * that is not in the engine's list of containers (an image that is being built) sees no names, and its queries are
+ * forwarded. All other clients are refused.
  */
 import { networkInterfaces } from 'node:os'
 import { familyOf, parseCidr, parseIp } from '../../core/addresses.ts'
@@ -18,7 +20,7 @@ import type { Store } from '../../store/store.ts'
 
 export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
-  /** A container has come, gone or moved. */
+  /** To be called when a container has started, stopped, connected or disconnected. */
   forget(): void
 }
 
@@ -26,16 +28,16 @@ export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'network' | 'containers'>
   host: HostName
-  /** Where DNS listens: who shares its link is a stranger. */
+  /** The address of the DNS server. Other machines share its link, so clients from there are refused. */
   listens: Ip
   /** This host's addresses with their lengths. */
   interfaces?(): Cidr[]
-  /** The engine is asked for an address that it does not know at most this often. */
+  /** For an address that the engine has not listed, it is asked again after this time at the earliest. */
   pauseMs?: number
 }
 
-/** The network through which containers reach beyond ours. */
-const wayOut = 'docker_gwbridge'
+/** The network that connects containers with the world outside of their overlay networks. */
+const gatewayBridge = 'docker_gwbridge'
 
 export function createDnsClients(options: DnsClientsOptions): DnsClients {
   const { store, engine, host, listens, interfaces = ownInterfaces, pauseMs = 250 } = options
@@ -52,7 +54,7 @@ export function createDnsClients(options: DnsClientsOptions): DnsClients {
     try {
       containers = await addressesOf(engine)
     } catch {
-      // The engine is away: what was known is better than nothing, until it is back and tells of changes.
+      // The engine is away: the old addresses are used until it answers again.
       isStale = true
     }
   }
@@ -87,9 +89,9 @@ export function createDnsClients(options: DnsClientsOptions): DnsClients {
   }
 }
 
-/** On the bridges of this host, ours included: address → container. */
+/** Address → container, for all bridges of this host, ours among them. */
 async function addressesOf(engine: DnsClientsOptions['engine']): Promise<Map<Ip, string>> {
-  const [gateway, containers] = await Promise.all([engine.network(wayOut), engine.containers()])
+  const [gateway, containers] = await Promise.all([engine.network(gatewayBridge), engine.containers()])
   const attached = containers.flatMap(({ id, attachments }) =>
     attachments.map(({ v4 }) => [v4, id] as [Ip, string]),
   )
@@ -106,7 +108,7 @@ function ownInterfaces(): Cidr[] {
   return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).flatMap(({ cidr }) => cidr ?? []))
 }
 
-/** A socket of both families writes IPv4 addresses as ::ffff:… */
+/** A dual-stack socket reports IPv4 addresses as ::ffff:…; link-local addresses have a `%scope`. */
 function plain(address: string): Ip {
   return address.replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '')
 }

@@ -1,5 +1,5 @@
 /**
- * The lines that hosts files have of each network, computed when somebody asks and kept until the network changes.
+ * The lines of each network in hosts files, computed on demand and cached until the network changes.
  */
 
 import { type NameRecord, recordsFor } from '../../core/names.ts'

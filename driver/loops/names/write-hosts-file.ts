@@ -1,12 +1,15 @@
 /**
- * Puts our records into a container's hosts file, in place: it is the source of a bind mount, so another file of the
- * same name would never be seen in the container.
+ * Puts our records into a container's hosts file, in place. The file is the source of a bind mount: the container would
+ * not see another file of the same name.
  *
- * Nobody locks such a file: libnetwork appends or rewrites it, programs in the container append. So the text is compared once more
- * right before it is written, only what differs is written, in one call, and the file gets longer by an append and
- * shorter only when nobody has appended meanwhile. A reader sees the old or the new records, and at worst a comment of
- * tabs between the two. Two windows of some microseconds remain: a line appended between the last look at the size and the
- * cut, and a rewrite by somebody who read before us; the second is found by whoever compares `stampOf` later.
+ * No program locks such a file: libnetwork appends to it or rewrites it, programs in the container append. So `putRecords`
+ * compares the text once more right before the write, and writes only the bytes that differ, in one call. It makes the
+ * file longer by an append, and shorter only if the size has not changed meanwhile. A reader sees the old or the new
+ * records, and at worst a comment of tabs between the two.
+ *
+ * Two windows of some microseconds remain: a line appended between the last check of the size and the truncation is lost,
+ * and a program that read the file before our write may write the old text after it. The caller finds the second by
+ * comparing `stampOf` later.
  */
 import {
   closeSync,
@@ -23,23 +26,23 @@ import { mergeHostsFile, padding } from '../../core/hosts-file-text.ts'
 import type { NameRecord } from '../../core/names.ts'
 
 /**
- * `gone`: there is no such file any more. `unsettled`: somebody is just writing it (it is empty for that moment), or
- * was faster each time; try again soon.
+ * `gone`: the file does not exist any more. `unsettled`: the file is empty, as while libnetwork writes it, or another
+ * program changed it during every attempt. Try again soon.
  */
 export type PutOutcome = 'unchanged' | 'written' | 'gone' | 'unsettled'
 
 export interface PutOptions {
-  /** An empty file is believed to be meant so. */
+  /** Also writes into an empty file. */
   evenIfEmpty?: boolean
-  /** For tests: called between the first look at the text and its comparison. */
+  /** For tests: called between the first read of the text and its comparison. */
   beforeWrite?(): void
 }
 
 const attempts = 5
-/** Programs in the container can write it; the driver will not hold whatever they do in memory. */
+/** Programs in the container can write the file. The limit bounds the driver's memory. */
 const largestBytes = 1 << 20
 
-/** Throws what the file system says, `invalid` when the file is larger than any hosts file. */
+/** Throws errors of the file system, and `invalid` for a file above `largestBytes`. */
 export function putRecords(
   path: string,
   records: readonly NameRecord[],
@@ -58,7 +61,7 @@ export function putRecords(
   }
 }
 
-/** Whether the file says what it should; undefined when it is gone. */
+/** Whether the file agrees with the records; undefined for a missing file. */
 export function hasRecords(path: string, records: readonly NameRecord[]): boolean | undefined {
   const fd = openExisting(path, constants.O_RDONLY)
   if (fd === undefined) return undefined
@@ -70,13 +73,13 @@ export function hasRecords(path: string, records: readonly NameRecord[]): boolea
   }
 }
 
-/** Another text whenever the file has changed; undefined when it is gone. */
+/** Differs after each change of the file: inode, size and time. Undefined for a missing file. */
 export function stampOf(path: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
   return stat === undefined ? undefined : `${stat.ino} ${stat.size} ${stat.mtimeNs}`
 }
 
-/** Undefined when somebody else has changed it meanwhile. */
+/** Undefined when another program has changed the file meanwhile. */
 function tryPut(
   fd: number,
   path: string,
@@ -97,20 +100,20 @@ function tryPut(
   return textOf(fd, path) === want ? 'written' : undefined
 }
 
-/** One character per byte: what is not ours is nobody's to decode. */
+/** One character per byte (latin1), so that foreign lines of any encoding stay as they are. */
 function textOf(fd: number, path: string): string {
   const { size } = fstatSync(fd)
   if (size > largestBytes) {
     throw new DriverError(
       'invalid',
-      `${path} has ${size} bytes; hosts files up to ${largestBytes} are looked at`,
+      `${path} has ${size} bytes; the driver writes hosts files up to ${largestBytes} bytes`,
     )
   }
   const bytes = Buffer.alloc(size)
   return bytes.subarray(0, readSync(fd, bytes, 0, size, 0)).toString('latin1')
 }
 
-/** From the first byte that differs. */
+/** Writes from the first byte that differs. */
 function writeFrom(fd: number, have: string, want: string): void {
   let at = 0
   while (at < want.length && have[at] === want[at]) at++
@@ -118,7 +121,7 @@ function writeFrom(fd: number, have: string, want: string): void {
   if (bytes.length > 0) writeSync(fd, bytes, 0, bytes.length, at)
 }
 
-/** At the end as it is at that moment, whoever has just appended. */
+/** Appends with O_APPEND: behind the present end, also if another program has just appended. */
 function append(path: string, text: string): void {
   const fd = openExisting(path, constants.O_WRONLY | constants.O_APPEND)
   if (fd === undefined) return

@@ -259,7 +259,7 @@ describe('a container', () => {
     await net1.docker.run('late', 'foobar')
   })
 
-  test('moves with its host’s tunnel end', async () => {
+  test('follows its host’s VTEP', async () => {
     await net1.docker.run('web', 'foobar')
     await net1[Symbol.asyncDispose]()
     const underlay = { device: 'eth1', address: '192.168.33.77', mtuBytes: 1500 }

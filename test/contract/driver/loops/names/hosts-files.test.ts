@@ -37,7 +37,7 @@ const damages: Record<DatapathKind, [string, string][]> = {
     ['the device is down', 'link set vxlan1 down'],
     ['the device is taken off the bridge', 'link set vxlan1 nomaster'],
     ['the device has another MTU', 'link set vxlan1 mtu 1300'],
-    ['the device has another tunnel end', 'link set vxlan1 type vxlan local 192.168.33.99'],
+    ['the device has another VTEP', 'link set vxlan1 type vxlan local 192.168.33.99'],
     ['the bridge is down', 'link set br0 down'],
     ['the bridge is deleted', 'link del br0'],
     ['the namespace has lost its mark', 'link set lo alias something'],
@@ -46,7 +46,7 @@ const damages: Record<DatapathKind, [string, string][]> = {
   macvlan: [
     ['the device is down', 'link set vxlan1 down'],
     ['the device has another MTU', 'link set vxlan1 mtu 1300'],
-    ['the device has another tunnel end', 'link set vxlan1 type vxlan local 192.168.33.99'],
+    ['the device has another VTEP', 'link set vxlan1 type vxlan local 192.168.33.99'],
     ['the namespace has lost its mark', 'link set lo alias something'],
   ],
 }

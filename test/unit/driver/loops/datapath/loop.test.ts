@@ -162,7 +162,7 @@ describe('the datapath loop', () => {
     expect(macs?.sort()).toEqual([third.mac, fourth.mac])
   })
 
-  test('when this host gets another tunnel end, endpoints that did not change are planned too', async () => {
+  test('when this host gets another VTEP, endpoints that did not change are planned too', async () => {
     let address = '192.168.33.11'
     const loop = start({ underlay: () => ({ device: 'eth1', address, mtuBytes: 1500 }) })
     store.endpoint(here, there)
