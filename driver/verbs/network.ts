@@ -12,11 +12,13 @@
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
 import { innerMtu } from '../core/datapath/desired.ts'
+import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { addReplica, removeNetwork, removeReplica } from '../core/record-changes.ts'
 import type {
   Change,
   HostName,
+  Ip,
   Network,
   NetworkId,
   Pool,
@@ -93,20 +95,20 @@ function create(
   const [v4, v6] = pools.map(({ pool }) => pool)
   if (v4 === undefined) throw foreignIpam()
   const vni = chooseVni(snapshot, options.vni, removed)
-  const network: Network = {
+  const network: Network = defined({
     id,
     vni,
     v4,
-    ...(v6 === undefined ? {} : { v6 }),
-    ...(options.mtuBytes === undefined ? {} : { mtuBytes: options.mtuBytes }),
-    ...(options.datapath === undefined ? {} : { datapath: options.datapath }),
+    v6,
+    mtuBytes: options.mtuBytes,
+    datapath: options.datapath,
     port: options.port,
     internal: ask.internal,
     options: options.given,
     labels: {},
     createdBy: host,
     createdAt: now().toISOString(),
-  }
+  })
   const bind = pools.map(({ pool: { cidr }, claim }): Change => {
     const value: PoolClaim = { ...claim.value, network: id }
     return { op: 'update', table: 'pools', key: cidr, value, index: claim.index }
@@ -139,13 +141,14 @@ function ownClaim(
   if (claim === undefined || claim.value.host !== host || claim.value.network !== undefined)
     throw foreignIpam()
   const { range, gateway } = claim.value
-  const aux = Object.entries(data.aux).map(([name, address]) => [name, withoutLength(address)])
-  const pool: Pool = {
+  const entries = Object.entries(data.aux).map(([name, address]) => [name, withoutLength(address)])
+  const aux: Record<string, Ip> = Object.fromEntries(entries)
+  const pool: Pool = defined({
     cidr,
     gateway: data.gateway === undefined ? (gateway ?? lastUsable(cidr)) : withoutLength(data.gateway),
-    ...(range === undefined ? {} : { range }),
-    aux: Object.fromEntries(aux),
-  }
+    range,
+    aux,
+  })
   return { pool, claim }
 }
 

@@ -6,6 +6,7 @@
  * creations: a network may have come back under the name of a removed one. A copy is removed only with a proof. A
  * network that the store does not show, without saying that it is gone, keeps its copy.
  */
+import { defined } from '../../core/defined.ts'
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
 import {
   type HostName,
@@ -162,11 +163,8 @@ export function replicaOf(network: Network): NewEngineNetwork {
     labels,
     ipamDriver: 'vxlan',
     ipamOptions: mark,
-    pools: (v6 === undefined ? [v4] : [v4, v6]).map(({ cidr, range, gateway, aux }) => ({
-      subnet: cidr,
-      ...(range === undefined ? {} : { range }),
-      gateway,
-      aux,
-    })),
+    pools: (v6 === undefined ? [v4] : [v4, v6]).map(({ cidr, range, gateway, aux }) =>
+      defined({ subnet: cidr, range, gateway, aux }),
+    ),
   }
 }
