@@ -1,9 +1,9 @@
 /**
  * `multihost check`: do Consul, this host's kernel and this host's Docker say the same?
  *
- * Everything is looked at afresh, not taken from what a loop remembers. A difference counts when it is still there
- * after the loops have had time to settle: it is looked for again and again, and only what has lasted is told.
- * A plane that cannot be read is unknown, not empty: nothing is said about it but that.
+ * Each look reads Consul, the kernel and Docker anew, and nothing that a loop remembers. The looks are repeated while
+ * the loops settle, and a difference is reported when it lasts until the end. A plane that cannot be read is unknown,
+ * not empty, and is reported as unknown.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Difference, identity, repairHint, sentence } from '../core/check/difference.ts'
@@ -124,7 +124,7 @@ function misnamed(container: string): Difference {
   return {
     plane: 'hosts file',
     object: `container ${container}`,
-    expected: 'the names of everybody on its networks',
+    expected: 'the names of all containers on its networks',
     found: 'other lines',
     hint: repairHint,
   }

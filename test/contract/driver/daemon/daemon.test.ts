@@ -130,3 +130,39 @@ describe.skipIf(!isRoot)('a daemon that starts while Consul is away', () => {
     expect(told()).toContain('STOPPING=1')
   })
 })
+
+describe.skipIf(!isRoot)('a daemon whose interface is not there', () => {
+  test('is ready, says so, and stays', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'multihost-daemon-'))
+    const control = join(folder, 'control.sock')
+    const socket = join(folder, 'vxlan.sock')
+    const args = [
+      'daemon',
+      '--kv-store=consul://127.0.0.1:1',
+      '--bind-interface=eth77',
+      `--docker-socket=${folder}/docker.sock`,
+      `--socket=${socket}`,
+      `--control-socket=${control}`,
+      `--state-dir=${folder}`,
+      `--netns-dir=${folder}/netns`,
+    ]
+    const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { stdio: 'ignore' })
+    try {
+      await until(
+        'the sockets are open',
+        () => multihost('status', `--control-socket=${control}`).code === 0,
+        30_000,
+      )
+      const { stdout } = multihost('status', `--control-socket=${control}`)
+      expect(stdout).toMatch(/^state +WAITING: this host takes part in nothing$/m)
+      expect(stdout).toContain('no interface is named eth77')
+      await expect(callPlugin(socket, 'IpamDriver.RequestPool', {})).rejects.toThrow(/eth77/)
+      expect(child.exitCode).toBeNull()
+    } finally {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+      rmSync(folder, { recursive: true })
+    }
+    expect(child.exitCode).toBe(0)
+  }, 60_000)
+})
