@@ -4,7 +4,7 @@
  * Two implementations pass one contract suite (test/fixtures/kernel-contract.ts): the real one (`ip`,
  * `bridge`, namespaces), and a fake for tests of the loop, which prints like `ip`.
  */
-import type { Observed, ProvenOp } from '../core/datapath/datapath.ts'
+import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
 import type { Cidr, Ip } from '../core/records.ts'
 
 export interface Kernel {
@@ -20,8 +20,11 @@ export interface Kernel {
    * yet, or the container is gone.
    */
   strayLinks(): Promise<string[]>
-  /** Applies the operations in order. Throws `kernel` with the failed operation and the kernel's message. */
-  apply(ops: readonly ProvenOp[]): Promise<void>
+  /**
+   * Applies the operations in order. Throws `kernel` with the failed operation and the kernel's message. A refused FDB
+   * or neighbour entry stops nothing: the answer lists these.
+   */
+  apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
   /** Destinations in this host's main routing table, without default routes. */
   routes(): Promise<Cidr[]>
   /**
@@ -30,6 +33,13 @@ export interface Kernel {
    */
   underlay(bind: string): Promise<Underlay>
   close(): Promise<void>
+}
+
+/** An entry that the kernel does not take, while the device is there. */
+export interface Refusal {
+  op: Op
+  /** The kernel's message. */
+  words: string
 }
 
 export interface Underlay {

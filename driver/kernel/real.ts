@@ -9,13 +9,13 @@
  */
 import { mkdir, open, readdir, readFile, readlink, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Observed, Op } from '../core/datapath/datapath.ts'
+import { isEntryOp, type Observed, type Op } from '../core/datapath/datapath.ts'
 import { namespaceFolder } from '../core/datapath/desired.ts'
 import { vxlanDifference } from '../core/datapath/plan.ts'
 import { showOp } from '../core/datapath/show.ts'
 import { DriverError } from '../core/errors.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
-import type { Kernel } from './kernel.ts'
+import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
 import { hasMark, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
 import type { Outcome } from './shell.ts'
@@ -57,7 +57,9 @@ export function realKernel({
     namespaces: () => marked(machine, folder),
     strayLinks: async () => strayLinksIn(await runOnHost('link show')),
     async apply(ops) {
-      for (const step of stepsFor(ops, hostPath)) await perform(machine, step)
+      const refusals: Refusal[] = []
+      for (const step of stepsFor(ops, hostPath)) refusals.push(...(await perform(machine, step)))
+      return refusals
     },
     async routes() {
       const texts = await Promise.all(
@@ -110,8 +112,11 @@ async function isOurs({ run, enter }: Machine, path: string): Promise<boolean> {
   return code === 0 && hasMark(stdout)
 }
 
-async function perform(machine: Machine, step: Step): Promise<void> {
-  if (step.kind === 'remove') return remove(machine, step)
+async function perform(machine: Machine, step: Step): Promise<Refusal[]> {
+  if (step.kind === 'remove') {
+    await remove(machine, step)
+    return []
+  }
   const { tool, where, lines, create } = step
   if (where === 'host' || (await isNamespace(where)))
     return batch(machine, [...machine.enter(where), tool], step)
@@ -121,16 +126,19 @@ async function perform(machine: Machine, step: Step): Promise<void> {
   }
   const needed = lines.find((line) => !line.alreadyDone?.test('No such file or directory'))
   if (needed !== undefined) throw refused(needed.op, `namespace ${where} does not exist`)
+  return []
 }
 
 type Batch = Extract<Step, { kind: 'batch' }>
 
-async function batch(machine: Machine, command: string[], step: Batch): Promise<void> {
-  await runBatch(machine, command, step)
+async function batch(machine: Machine, command: string[], step: Batch): Promise<Refusal[]> {
+  const refusals = await runBatch(machine, command, step)
   machine.changed(step.lines.map(({ text }) => text).join('; '))
+  return refusals
 }
 
-async function runBatch(machine: Machine, command: string[], { where, lines }: Batch): Promise<void> {
+async function runBatch(machine: Machine, command: string[], { where, lines }: Batch): Promise<Refusal[]> {
+  const refusals: Refusal[] = []
   const outcome = await machine.run(
     [...command, '-force', '-batch', '-'],
     `${lines.map((it) => it.text).join('\n')}\n`,
@@ -140,8 +148,20 @@ async function runBatch(machine: Machine, command: string[], { where, lines }: B
     const line = lines[failure.line]
     if (line === undefined || line.alreadyDone?.test(failure.words)) continue
     if (line.op.op === 'vxlan-add' && (await alreadyExists(machine, line.op, failure.words))) continue
-    throw refused(line.op, failure.words)
+    refusals.push(refusalOf(line.op, failure.words))
   }
+  return refusals
+}
+
+/** Throws for what is not the problem of one entry alone. */
+function refusalOf(op: Op, words: string): Refusal {
+  if (isEntryOp(op) && !isDeviceMissing(words)) return { op, words }
+  throw refused(op, words)
+}
+
+/** The kernel's words when vxlan1 or its namespace was removed by hand: no entry of it can be made. */
+function isDeviceMissing(words: string): boolean {
+  return /Cannot find device|No such device|does not exist/.test(words)
 }
 
 /**
@@ -154,13 +174,13 @@ async function narrow(
   lines: Line[],
   failure: Failure,
   tool: string,
-): Promise<void> {
+): Promise<Refusal[]> {
   const [first] = lines
-  if (first === undefined) return
+  if (first === undefined) return []
   if (lines.length === 1) {
-    if (first.alreadyDone?.test(failure.words)) return
-    throw refused(first.op, failure.words)
+    return first.alreadyDone?.test(failure.words) ? [] : [refusalOf(first.op, failure.words)]
   }
+  const refusals: Refusal[] = []
   const middle = Math.ceil(lines.length / 2)
   for (const half of [lines.slice(0, middle), lines.slice(middle)]) {
     const step: Batch = {
@@ -170,8 +190,9 @@ async function narrow(
       create: false,
       lines: half,
     }
-    await batch(machine, [...machine.enter(where), tool], step)
+    refusals.push(...(await batch(machine, [...machine.enter(where), tool], step)))
   }
+  return refusals
 }
 
 /** The kernel reports that the device exists. If it is ours and as wanted, that is a success. */

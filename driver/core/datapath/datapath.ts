@@ -114,3 +114,8 @@ const removals: readonly string[] = [
 function isRemoval(op: Op): op is Extract<Op, { op: Removal }> {
   return removals.includes(op.op)
 }
+
+/** An operation on one entry of vxlan1's tables. */
+export function isEntryOp({ op }: Op): boolean {
+  return op === 'fdb-replace' || op === 'fdb-del' || op === 'neighbour-replace' || op === 'neighbour-del'
+}

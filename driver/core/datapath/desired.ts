@@ -112,7 +112,10 @@ function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {
  * wins on every host. An entry with our own VTEP would loop.
  */
 function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
-  const away = endpoints.filter((it) => it.joined && it.host !== host && it.vtep !== vtep)
+  // One device sends to one family: the kernel refuses an entry with a VTEP of the other one.
+  const away = endpoints.filter(
+    (it) => it.joined && it.host !== host && it.vtep !== vtep && familyOf(it.vtep) === familyOf(vtep),
+  )
   const owners = new Map<Mac | Ip, Endpoint>()
   for (const endpoint of away) {
     for (const place of placesOf(endpoint)) {

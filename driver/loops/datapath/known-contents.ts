@@ -3,7 +3,8 @@
  */
 import { advance, type Contents, contentsOf } from '../../core/datapath/contents.ts'
 import type { Observed, ProvenOp } from '../../core/datapath/datapath.ts'
-import type { Kernel } from '../../kernel/kernel.ts'
+import { showOp } from '../../core/datapath/show.ts'
+import type { Kernel, Refusal } from '../../kernel/kernel.ts'
 
 export interface KnownContents {
   /** `undefined`: there is no such namespace, or nothing is known about it. */
@@ -13,8 +14,8 @@ export interface KnownContents {
   doubt(): void
   /** `corrected` adds what a look cannot see. */
   look(namespace: string, corrected: (seen: Observed) => Observed): Promise<void>
-  /** Rejects with the kernel's refusal; after that only another look is sure. */
-  apply(ops: readonly ProvenOp[]): Promise<void>
+  /** Returns the entries that were refused. Rejects with another refusal; after that only another look is sure. */
+  apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
   forget(): void
 }
 
@@ -34,9 +35,14 @@ export function createKnownContents(kernel: Pick<Kernel, 'observe' | 'apply'>): 
     },
     async apply(ops) {
       sure = false
-      await kernel.apply(ops)
-      contents = advance(contents, ops)
+      const refusals = await kernel.apply(ops)
+      const refused = new Set(refusals.map(({ op }) => showOp(op)))
+      contents = advance(
+        contents,
+        ops.filter((op) => !refused.has(showOp(op))),
+      )
       sure = true
+      return refusals
     },
     forget() {
       contents = undefined

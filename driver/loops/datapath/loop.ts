@@ -368,14 +368,14 @@ function problemsOf({ networks, options, keptNamespaces }: State): string[] {
   ]
 }
 
-function networkProblems(snapshot: Snapshot, id: NetworkId, { lost, kept }: NetworkFacts): string[] {
+function networkProblems(snapshot: Snapshot, id: NetworkId, { lost, kept, refused }: NetworkFacts): string[] {
   const name = snapshot.networks.get(id)?.value.name ?? id.slice(0, 12)
   const lostLinks = lost.map((it) => {
     const container = endpointRecord(snapshot, id, it)?.value.container?.name ?? 'CONTAINER'
     const hint = `docker network disconnect ${name} ${container}, and connect it again`
     return `container ${container} has lost its link to network ${name}; ${hint}`
   })
-  return [...lostLinks, ...kept.map((clause) => `network ${name}: ${clause}`)]
+  return [...lostLinks, ...[...kept, ...refused].map((clause) => `network ${name}: ${clause}`)]
 }
 
 function touchedBy(keys: readonly ChangedKey[]): Set<NetworkId> {

@@ -28,8 +28,9 @@ import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
 import type { EndpointId, HostName, Ip, Network, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpoint as recordOf } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { Kernel, Underlay } from '../../kernel/kernel.ts'
+import type { Kernel, Refusal, Underlay } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
+import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createDockerWord, type DockerWord } from './docker-word.ts'
 import { createKnownContents, type KnownContents } from './known-contents.ts'
 
@@ -60,6 +61,8 @@ export interface NetworkFacts {
   lost: EndpointId[]
   /** Links that stay although the store has no record of them, and why. One clause each. */
   kept: string[]
+  /** Entries that the kernel does not take, and its words. One clause each. */
+  refused: string[]
 }
 
 export interface NetworkOptions {
@@ -93,6 +96,8 @@ interface State {
   readonly options: NetworkOptions
   readonly contents: KnownContents
   readonly docker: DockerWord
+  /** Entries that the kernel refused, by the operation as `showOp` prints it. */
+  readonly refused: RetryBackoff
   /** Full path; undefined while nothing of the network is here. */
   namespace: string | undefined
   /** What the last step has led to; undefined when it failed, or there was none. */
@@ -117,6 +122,9 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     options,
     contents: createKnownContents(options.kernel),
     docker: createDockerWord(options),
+    refused: createRetryBackoff({
+      onNew: (_, message) => options.log.warn({ network: options.network }, message),
+    }),
     namespace: undefined,
     reached: undefined,
     changed: new Set(),
@@ -152,6 +160,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
       lastStepMs: state.lastStepMs,
       lost: state.linksLost,
       kept: state.docker.kept(),
+      refused: state.refused.messages(),
     }),
   }
 }
@@ -211,19 +220,24 @@ async function converge(
   const waiting = [...state.joining]
   const looks = state.auditDue || !contents.isSure()
   const wasRight =
-    state.auditDue && contents.isSure() && planned(state, want, circumstances, true).ops.every(isLinkRemoval)
+    state.auditDue &&
+    contents.isSure() &&
+    planned(state, want, circumstances, true).ops.every(
+      (op) => isLinkRemoval(op) || !state.refused.mayTry(showOp(op)),
+    )
   if (looks) await look(state, snapshot, want)
   state.auditDue = false
   const { ops, reasons, lost } = planned(state, want, circumstances, remove, scope)
   if (looks) options.onAudited(performance.now() - began)
+  if (scope === undefined) state.refused.keep(new Set(ops.map(showOp)))
   const isComplete = remove && !options.hasUnreadable()
   const now = withProofs(
-    ops.filter((op) => !isLinkRemoval(op)),
+    ops.filter((op) => !isLinkRemoval(op) && state.refused.mayTry(showOp(op))),
     (op) => entryProof(op, want, isComplete),
   )
   const slow = provenLinks(state, want.namespace, ops)
   logChange(state, now, reasons, wasRight)
-  await apply(state, now)
+  await applyEntries(state, now)
   noteLost(state, lost)
   state.wanted.clear()
   for (const { endpoint } of want.veths) state.wanted.add(endpoint)
@@ -261,6 +275,7 @@ function scopeNow(state: State, snapshot: Snapshot, remove: boolean): Scope | un
   state.changed.clear()
   if (reached === undefined || !contents.isSure() || state.auditDue) return undefined
   if (remove && !reached.removed) return undefined
+  if (state.refused.nextInMs() === 0) return undefined
   const same =
     reached.snapshot.networks.get(options.network) === snapshot.networks.get(options.network) &&
     reached.vtep === options.underlay().address &&
@@ -319,11 +334,31 @@ function childrenOf(
     .map(({ port }) => ({ name: port, up: true, child: true as const }))
 }
 
-async function apply(state: State, ops: readonly ProvenOp[]): Promise<void> {
-  if (ops.length === 0) return
-  await state.contents.apply(ops)
-  state.ops += ops.length
+/**
+ * Applies what callers wait for. A refused entry is tried once more at once, since the kernel may have been busy, and
+ * then with growing pauses; the step is ready without it.
+ */
+async function applyEntries(state: State, ops: readonly ProvenOp[]): Promise<void> {
+  const first = await apply(state, ops)
+  const again = new Set(first.map(({ op }) => showOp(op)))
+  const refusals = await apply(
+    state,
+    ops.filter((op) => again.has(showOp(op))),
+  )
+  for (const { op, words } of refusals) {
+    const line = showOp(op)
+    state.refused.failed(line, `the kernel refuses ${line.replace(/ +/g, ' ')}: ${words}`)
+  }
+  const dueInMs = state.refused.nextInMs()
+  if (dueInMs !== undefined) state.options.again(dueInMs)
+}
+
+async function apply(state: State, ops: readonly ProvenOp[]): Promise<Refusal[]> {
+  if (ops.length === 0) return []
+  const refusals = await state.contents.apply(ops)
+  state.ops += ops.length - refusals.length
   state.lastAppliedAt = new Date().toISOString()
+  return refusals
 }
 
 /** True when the time for slow removals has come; otherwise asks for a step when it has. */

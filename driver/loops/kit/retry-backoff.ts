@@ -12,6 +12,8 @@ export interface RetryBackoff {
   /** Forgets the keys that are not among these. */
   keep(keys: ReadonlySet<string>): void
   messages(): string[]
+  /** Milliseconds until the first next try: 0 when one is due, undefined when nothing has failed. */
+  nextInMs(): number | undefined
 }
 
 export interface RetryBackoffOptions {
@@ -37,6 +39,10 @@ export function createRetryBackoff(options: RetryBackoffOptions = {}): RetryBack
     clear: (key) => void failures.delete(key),
     keep(keys) {
       for (const key of failures.keys()) if (!keys.has(key)) failures.delete(key)
+    },
+    nextInMs() {
+      if (failures.size === 0) return undefined
+      return Math.max(0, Math.min(...[...failures.values()].map(({ notBefore }) => notBefore)) - now())
     },
     messages: () => [...failures.values()].map(({ message }) => message),
   }

@@ -75,10 +75,11 @@ async function start({ url, prefix, diskPath, hostNamespace, namespaceFolder }: 
   const kernel: typeof real = {
     ...real,
     async apply(ops) {
-      await real.apply(ops)
-      if (!ops.some((op) => 'mac' in op && op.mac === mac)) return
+      const refusals = await real.apply(ops)
+      if (!ops.some((op) => 'mac' in op && op.mac === mac)) return refusals
       applied += 1
       onApplied?.()
+      return refusals
     },
   }
   const openStore = () => openConsulStore({ url, prefix, host: 'driver', diskPath })

@@ -400,6 +400,21 @@ describe('the datapath loop', () => {
     expect((await have())?.ports).toHaveLength(1)
   })
 
+  test('one entry that the kernel refuses is named, and stops neither the other entries nor a Join', async () => {
+    const loop = start()
+    store.endpoint(there, endpoint('4', 'net-2', '172.21.0.5', { mac: '01:00:5e:00:00:01' }))
+    store.endpoint(endpoint('5', 'net-2', '172.21.0.6', { vtep: 'fd00:33::12' }), here)
+    await loop.settled(a, here.id)
+    expect((await have())?.ports).toHaveLength(1)
+    expect((await have())?.fdb.map(({ mac }) => mac)).toEqual([there.mac])
+    expect(loop.problems()).toEqual([
+      'network aaaaaaaaaaaa: the kernel refuses fdb replace 01:00:5e:00:00:01 dev vxlan1 dst 192.168.33.12: RTNETLINK answers: Operation not supported',
+    ])
+    store.remove('endpoints', `${a}/${id('4')}`)
+    loop.audit()
+    await expect.poll(loop.problems).toEqual([])
+  })
+
   test('a failed look removes and adds nothing', async () => {
     const loop = start({ auditMs: 5 })
     store.endpoint(here, there)
