@@ -41,11 +41,6 @@ export function kernelShows(what: string): Proof {
   return proof(what)
 }
 
-/** The driver made it for something that this host has replaced. */
-export function replacedBy(what: string): Proof {
-  return proof(what)
-}
-
 function proof(says: string): Proof {
   return { says } as Proof
 }
