@@ -91,7 +91,7 @@ interface Frame<S> {
   candidates: number[]
 }
 
-/** Searches an order, depth first. Returns why there is none, at the deepest point that the search reached. */
+/** Searches an order, depth first. Returns why there is no order, at the deepest point that the search reached. */
 function search<S, I, O>(operations: readonly Operation<I, O>[], model: Model<S, I, O>): string | undefined {
   const sorted = [...operations].sort((a, b) => a.beginMs - b.beginMs)
   const isPlaced = new Uint8Array(sorted.length)
@@ -179,7 +179,12 @@ export const exclusive: Model<Holder, ExclusiveInput, Holder> = {
 
 export type RegisterInput = { write: unknown } | { read: true } | { replace: unknown; by: unknown }
 
-/** A value that is written, read, and replaced when it is as expected (compare and swap). */
+/**
+ * A value that is written, read, and replaced when it is as expected (compare and swap). A word for the authors of
+ * scenarios (docs/scenarios.md), so no scenario has to use it.
+ *
+ * @public
+ */
 export const register: Model<unknown, RegisterInput, unknown> = {
   initial: null,
   step(value, input, output, isUnknown) {
