@@ -40,7 +40,7 @@ export interface CheckParts {
 }
 
 export interface CheckOptions {
-  /** How long the loops have to settle; 0: one look, whatever is under way. */
+  /** How long the loops have to settle; 0: one look at once, also while changes are under way. */
   withinMs: number
   repair: boolean
 }

@@ -2,7 +2,7 @@
  * What is known, what is not known, and what is gone.
  *
  * Something that is missing, unreadable, old or of another store is not known. Only a proof says that it is gone, and
- * whatever removes something takes that proof as an argument.
+ * every function that removes something takes that proof as an argument.
  */
 import type { Table } from './records.ts'
 

@@ -14,7 +14,7 @@ export interface DriverCalls {
   services: Asked<ServiceVerbs>
 }
 
-/** The same functions, of which any may be asynchronous. */
+/** The same functions; each may be asynchronous. */
 type Asked<Functions> = {
   [name in keyof Functions]: Functions[name] extends (...args: infer Args) => infer Result
     ? (...args: Args) => Result | Promise<Awaited<Result>>

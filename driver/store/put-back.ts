@@ -90,7 +90,7 @@ function networkOf({ table, key, value }: KnownRecord): string | undefined {
   return table === 'services' ? networkOfKey(key) : undefined
 }
 
-/** Compares values as JSON, whatever the order of their fields. */
+/** Compares values as JSON; the order of their fields does not matter. */
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
 }

@@ -68,7 +68,7 @@ export function addressVerbs(
 interface Circumstances {
   host: HostName
   now: Date
-  /** Addresses that a failed commit has shown to be taken, whatever the snapshot says. */
+  /** Addresses that a failed commit has shown to be taken, also when the snapshot shows them free. */
   taken: ReadonlySet<Ip>
   last: LastLeased
 }

@@ -1,7 +1,7 @@
 /**
  * What Docker asked to remove while the store was away; done when the store answers again.
  *
- * Docker goes on whatever a Leave or a Delete is answered, and each would cost the user the store's whole timeout. So
+ * Docker goes on after every answer to a Leave or a Delete, and each would cost the user the store's whole timeout. So
  * such a call is answered at once and its work is kept here, in memory only: what a driver that is restarted meanwhile
  * forgets, the endpoints loop finds by itself, only later.
  */

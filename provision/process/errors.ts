@@ -17,7 +17,7 @@ export function unknown(what: string, value: string, allowed: readonly string[])
   return new LabError(`unknown ${what} "${value}": allowed are ${allowed.join(', ')}`)
 }
 
-/** The line that a person reads, for whatever was thrown. Defects keep their stack. */
+/** The line that a person reads, for every thrown value. Defects keep their stack. */
 export function explain(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(explain))].join('\n')
   if (error instanceof LabError) return error.hint ? `${error.message}\n  ${error.hint}` : error.message

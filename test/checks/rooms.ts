@@ -278,7 +278,7 @@ export const rooms: readonly Room[] = [
   {
     room: 'scenarios/vitest.ts',
     imports: ['scenarios/record', 'provision/process'],
-    why: 'runs vitest on files, whatever is in them',
+    why: 'runs vitest on files of any content',
   },
   { room: 'scenarios/main.ts', imports: ['scenarios/**', 'provision/**'], why: 'the way in' },
 

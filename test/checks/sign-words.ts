@@ -6,8 +6,8 @@ import type { SourceFile } from './imports.ts'
 
 export const signWords = /\b(nobody|somebody|whoever|whatever|of which|is none|what has been)\b/gi
 
-/** How many may stand in the whole tree: 20 in the end; the number follows the tree down. */
-export const maxSignWords = 138
+/** How many may stand in the whole tree. */
+export const maxSignWords = 20
 
 export type SignWord = { path: string; line: number; words: string; text: string }
 

@@ -1,5 +1,5 @@
 /**
- * The known content of a namespace: what was observed there, and what has been applied since.
+ * The known content of a namespace: the observed content, and the operations applied since.
  *
  * The datapath loop remembers it, so that a change does not need to read the kernel. The fake kernel is
  * `advance` with a map around it. Tables are persistent maps by MAC and by address: operations cost their own

@@ -1,7 +1,7 @@
 /**
  * The engine's events, turned into pokes of the loops, for as long as the driver runs.
  *
- * Whatever happened while nobody listened is found by a full look, which follows every connection.
+ * A full look follows every connection. It finds the changes whose events the driver missed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'

@@ -2,9 +2,9 @@
  * What must happen so that this host's engine has the cluster's networks. Compares the networks of the store with those
  * of the engine. Pure; loop.ts applies the steps.
  *
- * A copy carries the network's id as an option, so that it is recognized whatever else was lost. Removals come before
- * creations: a network may have come back under the name of a removed one. A copy is removed only with a proof. A
- * network that the store does not show, without saying that it is gone, keeps its copy.
+ * A copy carries the network's id as an option, so that it is recognized also when all else was lost. Removals come
+ * before creations: a network may have come back under the name of a removed one. A copy is removed only with a
+ * proof. A network that the store does not show, without saying that it is gone, keeps its copy.
  */
 import { defined } from '../../core/defined.ts'
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'

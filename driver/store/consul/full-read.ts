@@ -124,7 +124,7 @@ function refuse({ standing }: Reader, { why, hint }: Extract<Verdict, { is: 'for
   return new DriverError('unavailable', `the store is not used: ${why}`, { hint })
 }
 
-/** The change log is begun where there is none. False: the list is to be made again. */
+/** Begins the change log where it is missing. False: the list is to be made again. */
 async function hasLog({ client, changelog, prefix }: Reader, { entries }: SortedItems): Promise<boolean> {
   const head = changelog.adopt(entries)
   if (head !== undefined) await client.transact([createStep(`${prefix}/${head}`, {})])

@@ -13,7 +13,7 @@ test('text stays as it is, a value is one word, a list is several', () => {
   )
 })
 
-test('a quoted word comes out of a shell as it went in, whatever it is', () => {
+test('a quoted word comes out of a shell as it went in, for any characters', () => {
   const word = fc.string({ unit: 'binary', maxLength: 40 }).filter((text) => !text.includes('\0'))
   fc.assert(
     fc.property(fc.array(word, { minLength: 1, maxLength: 20 }), (words) => {

@@ -1,4 +1,4 @@
-/** The text of a hosts file: our block, and whatever else stands in it. */
+/** The text of a hosts file: our block, and the foreign lines. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { hasBlock, mergeHostsFile, padding } from '../../../../driver/core/hosts-file-text.ts'
@@ -48,7 +48,7 @@ test('a last line without its line feed is ended first', () => {
   )
 })
 
-describe('a block that somebody cut in half is mended', () => {
+describe('a block that was cut in half is mended', () => {
   const now = pair('10.0.0.9', 'new')
   const added = '10.0.0.7\t0a1b2c3d4e5f\n1.2.3.4\tmine mine.example\n'
   const whole = `${mergeHostsFile(engine, records)}${added}`
@@ -98,7 +98,7 @@ const ip = fc.tuple(fc.nat(255), fc.nat(255)).map(([a, b]) => `10.0.${a}.${b}`)
 const someRecords = fc
   .array(fc.tuple(ip, word), { maxLength: 6 })
   .map((all) => all.flatMap(([at, name]) => pair(at, name)))
-/** Whatever stands in a hosts file that is not ours: lines of two names or more, comments, blanks, anything. */
+/** The foreign lines of a hosts file: lines of two names or more, comments, blanks, anything. */
 const foreign = fc
   .array(
     fc.oneof(
@@ -110,7 +110,7 @@ const foreign = fc
   )
   .map((all) => all.map((line) => `${line}\n`).join(''))
 
-test('whatever is foreign stays byte for byte, whatever was and will be ours', () => {
+test('foreign lines stay byte for byte, for every block before and after', () => {
   fc.assert(
     fc.property(foreign, foreign, someRecords, someRecords, (before, after, old, now) => {
       const text = mergeHostsFile(before, old) + after
@@ -124,7 +124,7 @@ test('whatever is foreign stays byte for byte, whatever was and will be ours', (
   )
 })
 
-test('a block of which any line was lost is whole after a merge, and nothing foreign is lost with it', () => {
+test('a block that lost any one line is whole after a merge, and nothing foreign is lost with it', () => {
   fc.assert(
     fc.property(foreign, foreign, someRecords, someRecords, fc.nat(), (before, after, old, now, cut) => {
       fc.pre(old.length > 0 && now.length > 0)

@@ -141,7 +141,7 @@ test('never twice, always in range, never a kept one, and exactly all that are u
   )
 })
 
-test('in any order of leasing and freeing nobody gets an address that is in use', () => {
+test('in any order of leasing and freeing no lease gives an address that is in use', () => {
   const steps = fc.array(fc.oneof(fc.constant('lease' as const), fc.nat(20)), { maxLength: 100 })
   fc.assert(
     fc.property(steps, (script) => {

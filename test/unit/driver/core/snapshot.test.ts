@@ -101,7 +101,7 @@ test('a network is found by id, by name and by what this host’s Docker calls i
   const s = cluster()
   expect(networkById(s, 'n2')?.value.name).toBe('other')
   expect(networkByName(s, 'foobar')?.value.id).toBe('n1')
-  expect(networkByName(s, 'nobody')).toBeUndefined()
+  expect(networkByName(s, 'unknown')).toBeUndefined()
   expect(networkByName(s, 'coming'), 'claimed, not there yet').toBeUndefined()
   expect(networkOnHost(s, 'net-2', 'local')?.value.id).toBe('n1')
   expect(networkOnHost(s, 'net-1', 'n2')?.value.id, 'made here, its replica not yet written').toBe('n2')

@@ -96,7 +96,7 @@ describe('a network', () => {
     await has(net2, 'foobar')
   })
 
-  test('goes everywhere when nobody uses it', async () => {
+  test('goes everywhere when no container uses it', async () => {
     await net1.docker.create('foobar')
     await has(net2, 'foobar')
     await net2.docker.rm('foobar')
@@ -238,7 +238,7 @@ describe('a container', () => {
     expect((await net2.store.read()).addresses.size).toBe(0)
   })
 
-  test('whose end nobody told us of is removed after a second look, never while the engine is silent', async () => {
+  test('whose end came without an event is removed after a second look, never while the engine is silent', async () => {
     await net1.docker.run('web', 'foobar')
     net1.docker.away = true
     net1.docker.crash()
@@ -373,7 +373,7 @@ describe('a host that comes back after it was taken out', () => {
     await until('nothing is cut off any more', () => net2.driver.status().problems.length === 0)
   })
 
-  test('has its networks at once, whatever its engine says by then', async () => {
+  test('has its networks at once, under the same ids as before', async () => {
     await using net3 = await host(3, { graceMs: 60_000 })
     await net1.docker.create('foobar')
     await has(net3, 'foobar')

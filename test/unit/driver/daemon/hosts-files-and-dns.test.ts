@@ -37,7 +37,7 @@ async function withFoobar() {
   return { net1, net2, resolved }
 }
 
-test('a container is known by name before it runs, and holds up nobody who does', async () => {
+test('a container is known by name before it runs, and holds up no running container', async () => {
   const { net1, resolved } = await withFoobar()
   let start = (): void => undefined
   net1.docker.starting = new Promise((resolve) => {

@@ -214,7 +214,7 @@ describe('on two hosts', () => {
     await net1.calls.services.unpublish('cache.foobar')
     await until('the service is gone', () => net2.host.store.snapshot().services.size === 0)
     said.length = 0
-    await until('nobody is on it', () => net2.host.store.snapshot().endpoints.size === 0)
+    await until('no container is on it', () => net2.host.store.snapshot().endpoints.size === 0)
     expect(await removeNetworks([id.slice(0, 12)], tools(net2))).toBe(true)
     expect(said).toEqual([id.slice(0, 12)])
     await until('it is gone everywhere', () => net1.host.docker.ls().length === 0)

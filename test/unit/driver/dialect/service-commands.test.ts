@@ -104,7 +104,7 @@ describe('a service whose host was taken out while its container ran on', () => 
     await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
   })
 
-  test('gives way to whoever took it, and the host says so', async () => {
+  test('gives way to the container that took it, and the host says so', async () => {
     await takenOut()
     net1.docker.create('other')
     expect(await run(net1, 'attach other bar')).toBe('')

@@ -57,7 +57,7 @@ describe('addresses', () => {
   })
 })
 
-describe('whoever is on no network in particular', () => {
+describe('a client on no network in particular', () => {
   test.each([
     ['web', 'web A 172.21.0.2'],
     ['db', 'foreign'],

@@ -1,4 +1,4 @@
-/** Messages: whatever bytes come, and what fits into an answer. */
+/** Messages: any bytes in a question, and what fits into an answer. */
 import dnsPacket from 'dns-packet'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'

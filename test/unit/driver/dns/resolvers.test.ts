@@ -17,7 +17,7 @@ nameserver 10.0.0.3`
   expect(resolversIn(text, '192.168.33.11')).toEqual(['10.0.0.1', 'fd00::53', '10.0.0.2'])
 })
 
-test('a file that is not there names nobody', () => {
+test('a file that is not there names no resolver', () => {
   expect(machineResolvers('/nowhere/resolv.conf', '127.0.0.1')()).toEqual([])
   expect(resolversIn('', '127.0.0.1')).toEqual([])
 })

@@ -57,7 +57,7 @@ test('our names are answered at once, over UDP and TCP, with authority', async (
   expect(machine.asked).toEqual([])
 })
 
-test('the addresses of one name come in rotating order, whatever is asked in between', async () => {
+test('the addresses of one name come in rotating order, with other questions in between', async () => {
   const firsts = []
   for (let i = 0; i < 4; i++) {
     firsts.push(data(await askUdp(port, question('all')))[0])
@@ -128,7 +128,7 @@ describe('without an answer from outside', () => {
     expect(performance.now() - start).toBeLessThan(150)
   })
 
-  test('where nobody listens, the next resolver is asked', async () => {
+  test('where no resolver listens, the next resolver is asked', async () => {
     resolvers = ['127.0.0.3', '127.0.0.1']
     expect(data(await askUdp(port, question('example.com')))).toEqual(['93.184.216.34'])
     expect(data((await askTcp(port, question('example.net')))[0] as Packet)).toEqual(['93.184.216.34'])
@@ -164,7 +164,7 @@ describe('without an answer from outside', () => {
   })
 })
 
-test('a stranger is refused, and nobody is asked for him', async () => {
+test('a stranger is refused, and no resolver is asked', async () => {
   await server.close()
   await start(async () => undefined)
   for (const name of ['web.foobar', 'example.com']) {
@@ -173,7 +173,7 @@ test('a stranger is refused, and nobody is asked for him', async () => {
   expect(machine.asked).toEqual([])
 })
 
-test('when nobody can tell who asks, the answer is SERVFAIL', async () => {
+test('when the client cannot be found out, the answer is SERVFAIL', async () => {
   await server.close()
   await start(async () => {
     throw new Error('no')

@@ -159,7 +159,7 @@ describe('an error', () => {
     ['a truncated body', '{"NetworkID": "aa', /^the request is not JSON/],
     ['a body of another type', '[]', /^NetworkDriver.DeleteNetwork: the body: /],
     ['a field of another type', '{"NetworkID": 7}', /^NetworkDriver.DeleteNetwork: NetworkID: /],
-    ['an id that is none', '{"NetworkID": "../x"}', 'NetworkDriver.DeleteNetwork: NetworkID: is not an id'],
+    ['a malformed id', '{"NetworkID": "../x"}', 'NetworkDriver.DeleteNetwork: NetworkID: is not an id'],
   ])('%s is refused with what is wrong', async (_, body, message) => {
     const answer = await post(pluginApp({ verbs: fakeVerbs() }), 'NetworkDriver.DeleteNetwork', body)
     expect(answer.status).toBe(400)
@@ -196,7 +196,7 @@ describe('an error', () => {
   })
 })
 
-test('whatever JSON comes on whatever path, the answer is JSON, in time, and never a defect of ours', async () => {
+test('for any JSON on any path the answer is JSON, in time, and never a defect of ours', async () => {
   const verbs = fakeVerbs()
   const app = pluginApp({ verbs, limitMs: 1000 })
   const fields = [

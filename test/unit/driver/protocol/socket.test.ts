@@ -39,7 +39,7 @@ test('the protocol is spoken on a socket that is root’s alone, in a folder mad
 })
 
 test.each(['/run/docker/plugins/vxlan.sock', 'plugin.moby.localhost', ''])(
-  'whatever an engine says our host is (%o), since 20.10 says the path of the socket',
+  'an engine may say any host (%o), since 20.10 says the path of the socket',
   async (host) => {
     const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
     expect(await post('/Plugin.Activate', '', { host })).toMatchObject({ status: 200 })

@@ -45,7 +45,7 @@ test('a change costs as many bytes beside two thousand records as beside a hundr
   expect([await costOf(100), await costOf(2000)]).toEqual([20, 20])
 })
 
-test('whatever is saved is what is loaded', async () => {
+test('a load gives what was saved', async () => {
   const change = fc.tuple(fc.nat(5), fc.option(fc.constantFrom('na', 'nb'), { nil: undefined }))
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 6 }), async (saves) => {
@@ -62,7 +62,7 @@ test('whatever is saved is what is loaded', async () => {
   )
 })
 
-test('a file of which most is out of date is written anew', async () => {
+test('a file that is mostly out of date is written anew', async () => {
   const copy = fresh()
   const sizes: number[] = []
   let snapshot = full(10)

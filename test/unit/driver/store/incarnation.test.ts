@@ -1,5 +1,5 @@
 /**
- * A store that lost records, was replaced, or belongs to others: each host knows it, whatever Consul's index says.
+ * A store that lost records, was replaced, or belongs to others: each host knows it, whichever index Consul gives.
  */
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -181,7 +181,7 @@ test('a full read beside the commits of others is never a loss', async () => {
   busy = false
   await writing
   await one.read()
-  expect(JSON.parse(consul.get(`${prefix}/cluster`) ?? ''), 'nobody repaired anything').toEqual({
+  expect(JSON.parse(consul.get(`${prefix}/cluster`) ?? ''), 'no host repaired anything').toEqual({
     id,
     format: 1,
   })

@@ -103,7 +103,7 @@ describe('the gateway and the aux addresses', () => {
 })
 
 describe('a release', () => {
-  test('of what nobody knows is no error', async () => {
+  test('of an unknown address is no error', async () => {
     const { net1, pool } = await twoHosts()
     for (const [at, address] of [
       ['10.0.0.0/8', '10.0.0.2'],

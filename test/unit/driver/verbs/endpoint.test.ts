@@ -64,10 +64,10 @@ describe('an endpoint', () => {
   })
 
   test.each([
-    ['on a network that nobody knows', { network: id('9'), v4: '172.21.0.2/16' }, /is not in the store/],
+    ['on an unknown network', { network: id('9'), v4: '172.21.0.2/16' }, /is not in the store/],
     ['without an address', { network }, 'an endpoint needs an IPv4 address'],
     ['with an address that is not leased', { network, v4: '172.21.0.99/16' }, /is not leased by this host/],
-    ['with a MAC that is none', { network, v4: '172.21.0.2/16', mac: 'me' }, /^'me' is not a MAC address/],
+    ['with a malformed MAC', { network, v4: '172.21.0.2/16', mac: 'me' }, /^'me' is not a MAC address/],
   ])('%s is refused', async (_, ask, message) => {
     const { net1 } = await oneHost()
     await expect(net1.verbs.createEndpoint({ endpoint, ...ask }, never)).rejects.toThrow(message)

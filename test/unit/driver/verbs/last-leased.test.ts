@@ -45,7 +45,7 @@ test('clocks do not matter: it is the one that came last, and not one that got i
   expect(last.of('n1', '10.0.0.0/16')).toBe('10.0.0.4')
 })
 
-test('one that was asked for outside of the range is none of those that are handed out', async () => {
+test('one that was asked for outside of the range does not count as handed out', async () => {
   const store = createMemoryCluster().open('net-1')
   const last = followLeases(store)
   const v4 = { ...network('n1').v4, cidr: '10.0.0.0/16', range: '10.0.9.0/24' }

@@ -118,7 +118,7 @@ describe('removing a network', () => {
     return { lab, net1, net2, v4 }
   }
 
-  test('that nobody uses removes all that it had, on whichever host', async () => {
+  test('without a container removes all its records, on either host', async () => {
     const { net1, net2, v4 } = await both()
     await removeNetwork(net2, id('b'), v4.cidr, v4.gateway)
     expect(show(net2)).toMatchInlineSnapshot(`

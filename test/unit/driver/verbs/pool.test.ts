@@ -6,7 +6,7 @@ import { cluster, createNetwork, id, never, removeNetwork } from './cluster.ts'
 
 const auto = { options: {}, v6: false }
 
-describe('a pool that nobody named', () => {
+describe('a pool that the user does not name', () => {
   test('is the first of the list that no network has and that the host does not route', async () => {
     const lab = cluster()
     const net1 = lab.host(1, { routes: async () => ['172.21.7.0/24'] })
@@ -94,7 +94,7 @@ describe('a pool that was asked for', () => {
   })
 })
 
-test('of two overlapping claims the one that Docker has been told of was first, whatever its index says', () => {
+test('of two overlapping claims the one that Docker has been told of was first, even with the higher index', () => {
   const claim = { host: 'net-1', reserved: [], claimedAt: '2026-01-01T00:00:00Z' }
   const own = { value: claim, index: 11 }
   const rivalWith = (value: object, index: number) =>

@@ -128,7 +128,7 @@ describe('a published service', () => {
     )
   })
 
-  test('comes back to a container that is stopped and started, and to nobody else who asks for its address', async () => {
+  test('comes back to a container that is stopped and started, and to no other that asks for its address', async () => {
     const { v4: ip } = await net1.services.publish('bar')
     expect(await lineOf(run(net1, { network, pool, endpoint: 'e0', ip }))).toContain('belongs to service bar')
     await net1.services.attach('bar', web)
@@ -166,7 +166,7 @@ describe('a service whose container is on a host that is away', () => {
     expect((await net2.services.attach('bar', web)).service.name).toBe('bar')
   })
 
-  test('is refused in the usual words while that host lives, or nobody knows', async () => {
+  test('is refused in the usual words while that host lives, or its state is unknown', async () => {
     expect(await asked()).not.toContain('host rm')
     await net1.store.close()
     net2.store.liveness = () => Promise.reject(new DriverError('unavailable', 'Consul does not answer'))

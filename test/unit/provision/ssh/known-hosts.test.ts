@@ -7,7 +7,7 @@ import { addKnownHost, knownKeys } from '../../../../provision/ssh/known-hosts.t
 const folder = mkdtempSync(join(tmpdir(), 'known-hosts-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** The key of a host as in known_hosts, for whatever bytes. */
+/** The key of a host as in known_hosts, for any bytes. */
 const key = 'AAAAC3NzaC1lZDI1NTE5AAAAIHGUtxqZhdMnIqdcv7iHlXMqtVgAUm2nuP9QWPe0UPNQ'
 
 test('a host is found by its name or address, and by its port where it is not 22', () => {
@@ -30,7 +30,7 @@ test('lines with a marker are no host’s keys', () => {
   )
 })
 
-test('a key that was added is found again, after whatever the file had', () => {
+test('a key that was added is found again, after the earlier content of the file', () => {
   const file = join(folder, 'new/known_hosts')
   addKnownHost(file, '127.0.0.1', 2222, Buffer.from(key, 'base64'))
   writeFileSync(file, readFileSync(file, 'utf8').trimEnd()) // as an editor might leave it

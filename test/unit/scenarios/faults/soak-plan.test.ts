@@ -50,7 +50,7 @@ describe('a soak', () => {
 })
 
 describe('a trend', () => {
-  test('is the growth along all samples, and a peak is none', () => {
+  test('is the growth along all samples; a peak alone is no growth', () => {
     expect(trendOf([10, 11, 12, 13, 14])).toEqual({ median: 12, growth: 4 })
     expect(trendOf([10, 10, 90, 10, 10, 10])).toEqual({ median: 10, growth: 0 })
     expect(trendOf([14, 12, 13, 11]).growth).toBeLessThan(0)

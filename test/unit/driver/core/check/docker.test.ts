@@ -53,7 +53,7 @@ test('an endpoint that the engine does not have goes, with its lease', () => {
   `)
 })
 
-test('an endpoint that the store does not have gets its records back, if its address is nobody’s', () => {
+test('an endpoint that the store does not have gets its records back, if its address is free', () => {
   const lost = gone('addresses', `${a}/${mine.v4}`)(gone('endpoints', `${a}/${mine.id}`)(agreeing()))
   expect(told(lost, [inDocker()])).toMatchInlineSnapshot(`
     "docker: endpoint 111111111111 of network foobar: found 172.21.0.2 02:42:ac:15:00:02 in container one, expected nothing; multihost check --repair
@@ -82,7 +82,7 @@ describe('an endpoint of a service that the store does not have', () => {
     )
   }
 
-  test('gets its records back, and the service, which nobody took', () => {
+  test('gets its records back, and the service, which is still free', () => {
     const back = lost()
     expect(back).toMatchInlineSnapshot(`
       "docker: endpoint 111111111111 of network foobar: found 172.21.0.2 02:42:ac:15:00:02 in container one, expected nothing; multihost check --repair
@@ -98,7 +98,7 @@ describe('an endpoint of a service that the store does not have', () => {
     ]).toEqual([back, expect.stringContaining('update services'), back])
   })
 
-  test('does not, when the service is another’s, or is nobody’s any more', () => {
+  test('does not, when the service is another’s, or has no container any more', () => {
     const changes = [
       lost({ holder: { host: 'net-2' } }, { host: 'net-2' }),
       lost({ endpoint: theirs.id }),

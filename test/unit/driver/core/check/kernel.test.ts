@@ -65,7 +65,7 @@ test('two entries for one MAC are one too many', () => {
   )
 })
 
-test('a namespace is missing, or belongs to nobody', () => {
+test('a namespace is missing, or belongs to no network', () => {
   expect(told(undefined)).toMatchInlineSnapshot(
     `"kernel: network foobar: datapath: found nothing, expected a namespace; multihost check --repair"`,
   )
@@ -75,7 +75,7 @@ test('a namespace is missing, or belongs to nobody', () => {
   )
 })
 
-test('an end of a pair that nobody moved into a container is left over, unless a Join is under way', () => {
+test('an end of a pair outside of every container is left over, unless a Join is under way', () => {
   const state = { namespaces: [], strayLinks: ['vxc11111111', 'vxc22222222'] }
   expect(told(undefined, { ...state, joining: new Set(['vxc22222222']) })).toMatchInlineSnapshot(
     `"kernel: link vxc11111111 of the host: found a link, expected nothing; ip link del vxc11111111"`,

@@ -20,7 +20,7 @@ test('a store that agrees with itself has no differences', () => {
   expect(told(agreeing())).toBe('')
 })
 
-test('a claim that a network has lost is made again, when nobody else has it', () => {
+test('a claim that a network has lost is made again, when no other network has it', () => {
   const broken = gone(
     'vnis',
     '256',

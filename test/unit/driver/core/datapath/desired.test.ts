@@ -67,7 +67,7 @@ describe('desired', () => {
     expect(desiredFor(snapshot, 'net-1', id('a'), place)?.peers).toEqual([])
   })
 
-  test('of two peers with one address the lower endpoint id has it, whatever the order', () => {
+  test('of two peers with one address the lower endpoint id has it, in every order', () => {
     const rival = endpoint('3', 'net-3', there.v4, { mac: '02:42:00:00:00:09' })
     for (const order of [
       [here, there, rival],
@@ -78,7 +78,7 @@ describe('desired', () => {
     }
   })
 
-  test('of two peers with one MAC the lower endpoint id has it, whatever the order', () => {
+  test('of two peers with one MAC the lower endpoint id has it, in every order', () => {
     const twin = endpoint('3', 'net-3', '172.21.0.9', { mac: there.mac })
     for (const order of [
       [here, there, twin],

@@ -27,7 +27,7 @@ test('a container whose address went to another while its host was away is named
   )
 })
 
-test('one whose service nobody took gets its record back, and is not named', () => {
+test('one whose service is still free gets its record back, and is not named', () => {
   const holder = { host: 'net-1' }
   const service = { id: id('e'), network: a, name: 'db', v4: mine.v4 }
   const kept = put('addresses', `${a}/${mine.v4}`, { host: 'net-1', leasedAt, service: 'db' })(evicted)
@@ -35,7 +35,7 @@ test('one whose service nobody took gets its record back, and is not named', () 
   expect(conflicts(put('services', `${a}/db`, service)(kept))).toContain('went to service db on net-1')
 })
 
-test('nothing is said of one that has its record, that nobody displaces, or that is leaving', () => {
+test('nothing is said of one that has its record, that has no rival, or that is leaving', () => {
   const taken = put('addresses', `${a}/${mine.v4}`, { host: 'net-2', leasedAt, endpoint: theirs.id })(evicted)
   expect([conflicts(agreeing()), conflicts(evicted), conflicts(taken, [mine.id])]).toEqual(['', '', ''])
 })

@@ -195,7 +195,7 @@ describe('the datapath loop', () => {
     await expect.poll(have).toBeUndefined()
   })
 
-  test('nobody waits for removals: they come later, and not at all when they are not needed any more', async () => {
+  test('removals hold up no call: they come later, and not at all when they are not needed any more', async () => {
     const loop = start({ removalDelayMs: 60_000 })
     store.endpoint(here)
     await loop.settled(a, here.id)

@@ -58,7 +58,7 @@ test('an endpoint goes with its addresses, in a commit of its own', () => {
   ])
 })
 
-test('addresses and pools are released when they are old and nobody has come for them', () => {
+test('addresses and pools are released when they are old and unused', () => {
   const keys = unused(snapshot, 'net-1', now, { at: new Date(old), graceMs: 4000 }).map(({ key }) => key)
   expect(keys).toEqual(['n/10.9.0.5', 'n/10.9.0.9', '10.1.0.0/16'])
 })

@@ -128,7 +128,7 @@ describe('a container', () => {
     await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
   })
 
-  test('knows whoever joins elsewhere, until he leaves', async () => {
+  test('knows a container that joins elsewhere, until that one leaves', async () => {
     await elsewhere.commit([joins('db', 3, { host: 'net-2', aliases: ['sql'] })])
     await until('it knows db', () =>
       namesIn('web').endsWith('web.foobar, 3 db, 3 db.foobar, 3 sql, 3 sql.foobar'),
@@ -156,7 +156,7 @@ describe('a container', () => {
     await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
   })
 
-  test('has its names again after somebody has taken them out, without an event', async () => {
+  test('has its names again after another writer has taken them out, without an event', async () => {
     writeFileSync(pathOf('web'), engineLines)
     await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
   })
@@ -241,7 +241,7 @@ test('a container on two networks knows both', async () => {
   )
 })
 
-test('a container that was disconnected while nobody looked is cleaned', async () => {
+test('a container that was disconnected before the loop ran is cleaned', async () => {
   container('web')
   writeFileSync(pathOf('web'), `${engineLines}# multihost: begin\n10.0.0.2\tweb\n# multihost: end\n`)
   start()
@@ -278,7 +278,7 @@ test.each<[string, Partial<EngineContainer>, RegExp]>([
   expect(loop.status().skipped).toMatchObject([{ name: 'odd', reason: expect.stringMatching(reason) }])
 })
 
-test('a file that cannot be written is reported once, holds nobody up, and is written when it can be', async () => {
+test('a file that cannot be written is reported once, holds up no other file, and is written when it can be', async () => {
   container('bad')
   rmSync(pathOf('bad'))
   mkdirSync(pathOf('bad'))

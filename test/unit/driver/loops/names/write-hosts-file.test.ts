@@ -79,7 +79,7 @@ test('what is appended between our look and our write is kept, whether the file 
   }
 })
 
-test('whoever is always faster is given way to', () => {
+test('a writer that is always faster is given way to', () => {
   const beforeWrite = (): void => appendFileSync(path, '10.9.9.9\tadded\n')
   expect(putRecords(path, recordsUpTo(1), { beforeWrite })).toBe('unsettled')
   expect(text().match(/10\.9\.9\.9/g)).toHaveLength(5)
@@ -87,7 +87,7 @@ test('whoever is always faster is given way to', () => {
   expect(text()).not.toContain('#\t')
 })
 
-test('an empty file is about to be written by somebody, unless it stays so', () => {
+test('another writer is about to fill an empty file, unless it stays so', () => {
   writeFileSync(path, '')
   expect(putRecords(path, recordsUpTo(1))).toBe('unsettled')
   expect(text()).toBe('')

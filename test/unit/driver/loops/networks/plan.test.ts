@@ -77,7 +77,7 @@ test('the name of a network made here is learnt, and that of another host is not
   expect(plan(world, [engine('a', 'foobar')])).toBe('learn a | a | foobar')
 })
 
-test('a copy is known by its option, whatever the store has lost', () => {
+test('a copy is known by its option, also without a replica in the store', () => {
   const world = { networks: [network('a', { name: 'foobar' })] }
   expect(plan(world, [engine('local', 'foobar', copyOf('a'))])).toBe('map local | a')
 })
@@ -114,7 +114,7 @@ test('a store in doubt removes nothing, makes nothing, and names the networks th
   )
 })
 
-test('of two networks of one name the later gives way, unless somebody uses it', () => {
+test('of two networks of one name the later gives way, unless a container uses it', () => {
   const networks = [network('a', { name: 'foobar', createdBy: 'net-2' }), network('b')]
   const world = { networks, mapped: { b: 'b' }, names: { foobar: 'a' } }
   expect(plan(world, [engine('b', 'foobar')])).toMatchInlineSnapshot(`

@@ -47,7 +47,7 @@ test('a list that comes in pieces is not late while pieces come', async () => {
   expect((await client.list('m/')).items).toHaveLength(1)
 })
 
-test('nobody is waited for who answers nothing at all', async () => {
+test('a server without any answer is not waited for', async () => {
   const client = await clientOf(() => undefined)
   const late = { code: 'unavailable', message: expect.stringContaining('timed out') }
   await expect(client.list('m/', { patient: true })).rejects.toMatchObject(late)

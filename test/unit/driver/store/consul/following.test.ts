@@ -165,7 +165,7 @@ const step = fc.record({
   value: fc.option(fc.constantFrom('na', 'nb'), { nil: undefined }),
 })
 
-test('whatever overtakes what, a host that has polled knows exactly what Consul has', () => {
+test('in any order of delivery, a host that has polled knows exactly what Consul has', () => {
   fc.assert(
     fc.property(
       fc.array(step, { maxLength: 80, size: 'max' }),
@@ -267,7 +267,7 @@ test('what a watcher is answered is as short after five hundred commits as after
   expect([longestAfter(10), longestAfter(500)]).toEqual([4, 4])
 })
 
-test('a segment whose commits nobody has heard of yet is closed by the first that hears', () => {
+test('a segment whose commits no host has heard of yet is closed by the first that hears', () => {
   const consul = new ModelConsul()
   const writers = Array.from({ length: 20 }, (_, i) => host(`w${i}`, 1e9))
   const commitAll = (): void => {
@@ -295,7 +295,7 @@ test('a host that missed entries says which', () => {
   expect(missed).toEqual({ gap: 'segment 1 of the log is gone' })
 })
 
-test('an entry that somebody deletes by hand is missed', () => {
+test('an entry that an operator deletes by hand is missed', () => {
   const consul = new ModelConsul()
   const { changelog, mirror } = host('a', 0)
   consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
@@ -307,7 +307,7 @@ test('an entry that somebody deletes by hand is missed', () => {
   })
 })
 
-test('a log whose last segment somebody deletes by hand goes on where it ended', () => {
+test('a log whose last segment an operator deletes by hand goes on where it ended', () => {
   const consul = new ModelConsul()
   const { changelog } = host('a', 1e9)
   for (let i = 0; i < 4; i++) consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })

@@ -73,7 +73,7 @@ test.each([
   expect(reads(said)).toBe(2)
 })
 
-test('so does a failure that nobody has foreseen, and the time for it', async () => {
+test('so does an unforeseen failure, and the time for it', async () => {
   const broken = watching([listing(10, head), new TypeError('broken')])
   await until('it has read again', () => reads(broken.said) === 2)
   stop.abort()

@@ -46,7 +46,7 @@ test('a missing file and a file that is not JSON are different errors', () => {
   expect(parsed('{')).toThrow('lab.json is not JSON: ')
 })
 
-test('a host of the lab that is missing is named, and so is one that is none of the lab', () => {
+test('a host of the lab that is missing is named, and so is a foreign one', () => {
   expect(parsed(JSON.stringify({ hosts: { 'net-1': { address: 'a' } } }))).toThrow(
     'lab.json does not say how consul-server, net-2 can be reached',
   )
