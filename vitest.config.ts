@@ -13,9 +13,11 @@ class ByName extends BaseSequencer {
   }
 }
 
-const tests = (name: string, more: object = {}): TestProjectConfiguration => ({
+/** One kind after the other: a test of the kernel or of Consul does not share the processor with a lab that boots. */
+const tests = (name: string, groupOrder: number, more: object = {}): TestProjectConfiguration => ({
   test: {
     name,
+    sequence: { groupOrder },
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: 20_000 * timeoutScale,
     hookTimeout: 30_000 * timeoutScale,
@@ -29,12 +31,13 @@ export default defineConfig({
     projects: [
       // One process for many files: a process per file spends more time with imports than with tests. No unit test changes
       // a module; processes and not threads, since the driver sets its umask.
-      tests('unit', { isolate: false }),
-      tests('contract'),
-      tests('lab', { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
+      tests('unit', 0, { isolate: false }),
+      tests('contract', 1),
+      tests('lab', 2, { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
       {
         test: {
           name: 'scenarios',
+          sequence: { groupOrder: 3 },
           include: ['scenarios/**/*.scenario.ts'],
           testTimeout: 120_000 * timeoutScale,
           hookTimeout: 120_000 * timeoutScale,
