@@ -2,7 +2,7 @@
  * What the driver of one host is given. Everything outside of the process is an argument.
  */
 import type { PoolSource } from '../core/pools.ts'
-import type { HostName } from '../core/records.ts'
+import type { HostName, NetworkId } from '../core/records.ts'
 import type { DockerCommands } from '../engine/docker-commands.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
@@ -54,6 +54,8 @@ export interface Setup {
   hostname?: string | undefined
   underlay: Underlay
   store: Store
+  /** Docker's id of a network on this host -> the network, as the copy on disk has it: a host that was removed meanwhile writes them again. */
+  replicas?: ReadonlyMap<string, NetworkId> | undefined
   /** This host holds its name: it may be kept on disk. */
   claimed?(): Promise<void>
 }

@@ -18,6 +18,7 @@ export interface LoopsOptions {
   engine: Engine
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
+  replicas: HostOptions['replicas']
   /** The verb. */
   deleteNetwork(local: string, signal: AbortSignal): Promise<void>
   onRun(run: LoopRun): void
@@ -43,7 +44,7 @@ export function startLoops(options: LoopsOptions): Loops {
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const hosts = startHost({ ...common, claim, everyMs: 2 * everyMs })
+  const hosts = startHost({ ...common, claim, replicas: options.replicas, everyMs: 2 * everyMs })
   const networks = startNetworks({
     ...common,
     everyMs: 2 * everyMs,

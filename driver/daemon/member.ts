@@ -87,6 +87,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const context = contextOf(options, { store, underlay: place.now, settled: datapath.settled, inFlight })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
   const loops = startLoops({
+    replicas: setup.replicas,
     ...options,
     context,
     dialect,

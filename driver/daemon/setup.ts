@@ -6,7 +6,7 @@
 import { hostname } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
-import { endpointsOnHost, leasesOnHost } from '../core/snapshot.ts'
+import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -36,11 +36,11 @@ export function createPreparation(options: SetupOptions): Preparation {
   const { stateDir, hostName, log, hostname: machineName = hostname } = options
   /** Until it can be written: one id for all attempts. */
   let fresh: HostIdentity | undefined
-  let open: { host: HostName; store: Store } | undefined
-  const storeOf = async (host: HostName): Promise<Store> => {
+  let open: Opened | undefined
+  const storeOf = async (host: HostName): Promise<Opened> => {
     if (open !== undefined && open.host !== host) await close()
-    open ??= { host, store: await options.openStore(host) }
-    return open.store
+    open ??= await openFor(host, options)
+    return open
   }
   const close = async (): Promise<void> => {
     const closing = open?.store.close()
@@ -54,7 +54,8 @@ export function createPreparation(options: SetupOptions): Preparation {
       return fresh
     }
     if (hostName === undefined || hostName === kept.name) return kept
-    await removeOldName(await storeOf(kept.name), kept.name, hostName)
+    const { store } = await storeOf(kept.name)
+    await removeOldName(store, kept.name, hostName)
     const renamed = { ...kept, name: hostName }
     await writeIdentity(stateDir, renamed)
     log.warn({ was: kept.name, is: hostName }, 'this host has another name in the cluster, by --host-name')
@@ -73,11 +74,10 @@ export function createPreparation(options: SetupOptions): Preparation {
           'the hostname has changed; the name in the cluster is kept',
         )
       return {
-        host,
         id,
         hostname: differs ? machineName() : undefined,
         underlay,
-        store: await storeOf(host),
+        ...(await storeOf(host)),
         async claimed() {
           if (kept === undefined) await writeIdentity(stateDir, identity)
         },
@@ -85,6 +85,13 @@ export function createPreparation(options: SetupOptions): Preparation {
     },
     close,
   }
+}
+
+interface Opened extends Pick<Setup, 'host' | 'store' | 'replicas'> {}
+
+async function openFor(host: HostName, { openStore }: SetupOptions): Promise<Opened> {
+  const store = await openStore(host)
+  return { host, store, replicas: replicasOn(store.snapshot(), host) }
 }
 
 /** Removes what is left under the name of before. Throws `in-use` while this host has containers under it. */

@@ -94,10 +94,11 @@ function proofsOf(state: State, links: readonly string[]): Map<string, Proof> {
 
 function proofOf(state: State, link: string, call: EndpointCall | undefined): Proof | undefined {
   if (call === 'leave') return dockerSays('Docker has called Leave or DeleteEndpoint')
-  if (call !== undefined) return undefined
+  // Also soon after the Join: a host that was removed from the cluster can come back before its calls are forgotten.
   const shown = state.inContainers.find(({ id }) => isOf(link, id))
   const heir = shown && heirOf(state.options, shown)
   if (heir !== undefined) return recordSays(`the address is of another endpoint on ${heir}`)
+  if (call !== undefined) return undefined
   return state.gone.has(link) ? dockerSays('Docker has no container with the endpoint') : undefined
 }
 

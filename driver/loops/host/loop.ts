@@ -20,6 +20,8 @@ export interface HostOptions {
   host: HostName
   /** Claims this host's name; returns the session that holds it. Throws where another host has the name. */
   claim(vtep: Ip): Promise<string>
+  /** This host's networks before the store was read: Docker's id -> the network. */
+  replicas?: ReadonlyMap<string, NetworkId> | undefined
   blank(): HostRecord
   log: Log
   everyMs?: number
@@ -28,7 +30,7 @@ export interface HostOptions {
 
 export function startHost(options: HostOptions): Loop {
   const { store, engine, host, claim, blank, log, everyMs = 10_000, onRun } = options
-  let last = networksHere(store.snapshot(), host)
+  let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim(vtep)
