@@ -141,7 +141,7 @@ scenario(
       await off.heal()
       await using asker = await hostB.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
-      expect(await hostB.fail`docker start ${id}`).toMatch(/the one of service db/)
+      expect(await hostB.fail`docker start ${id}`).toMatch(/belongs to service db/)
       expect(await hostB.succeed`docker inspect -f ${'{{.State.Running}}'} ${id}`).toBe('false')
     })
   },

@@ -11,7 +11,7 @@ import { containerEndName } from '../../core/datapath/desired.ts'
 import type { EndpointCall } from '../../core/endpoints/life.ts'
 import { asDriverError } from '../../core/errors.ts'
 import { dockerSays, type Proof, recordSays } from '../../core/knowledge.ts'
-import type { EndpointId, NetworkId, Snapshot } from '../../core/records.ts'
+import type { EndpointId, Lease, NetworkId, Snapshot } from '../../core/records.ts'
 import { keyIn } from '../../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
@@ -112,8 +112,12 @@ function heirOf(
   { network, snapshot }: DockerWordOptions,
   { id, v4, v6 }: EngineEndpoint,
 ): string | undefined {
-  const leases = [v4, v6].map((ip) => snapshot().addresses.get(keyIn(network, ip ?? ''))?.value)
-  return leases.find((lease) => lease?.endpoint !== undefined && lease.endpoint !== id)?.host
+  const { addresses, services } = snapshot()
+  const leases = [v4, v6].flatMap((ip) => addresses.get(keyIn(network, ip ?? ''))?.value ?? [])
+  // A service's address has its endpoint in the record of the service.
+  const holderOf = ({ endpoint, service = '' }: Lease): EndpointId | undefined =>
+    endpoint ?? services.get(keyIn(network, service))?.value.endpoint
+  return leases.find((lease) => ![undefined, id].includes(holderOf(lease)))?.host
 }
 
 /** Asks Docker, unless it has been asked a short time ago. */
