@@ -154,8 +154,8 @@ scenario('a wrong command is an error with a hint, and changes nothing', async (
       ['service frob', 'there are ls, info, publish'],
       ['run --publish-service=bar --net=own debian:13 true', 'conflicting options'],
       ['run --publish-service=bar.own debian:13 true', 'has the driver bridge, not vxlan'],
-      ['run --publish-service=bar.foobar.bridge debian:13 true', 'not of driver bridge'],
-      ['run --publish-service=-bar debian:13 true', "cannot be a service's name"],
+      ['run --publish-service=bar.foobar.bridge debian:13 true', 'the driver bridge has no services'],
+      ['run --publish-service=-bar debian:13 true', "'-bar' is not a valid service name"],
     ]
     for (const [line, words] of wrong) {
       const { code, stderr, stdout } = await hostA.run`docker ${line.split(' ')}`
