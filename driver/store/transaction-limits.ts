@@ -17,7 +17,7 @@ export const logOperations = 4
 export const maxChanges = maxOperations - logOperations - 1
 
 /** A part of a longer list of changes: below the limit, since the caller may add some of its own (`expect`). */
-const perCommit = { changes: 50, bytes: 120_000 }
+export const perCommit = { changes: 50, bytes: 120_000 }
 
 /**
  * Splits a list of changes into commits that Consul accepts; the order is kept. Bytes are counted as JSON: in the

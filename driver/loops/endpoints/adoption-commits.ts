@@ -5,9 +5,7 @@
  * takes for that many transactions.
  */
 import type { Change } from '../../core/records.ts'
-
-/** Below the store's limit (store/transaction-limits.ts). */
-const changesAtOnce = 50
+import { perCommit } from '../../store/transaction-limits.ts'
 
 export interface Batch<A> {
   adoptions: A[]
@@ -21,7 +19,7 @@ export function batched<A extends { changes: readonly Change[] }>(adoptions: rea
     const last = batches.at(-1)
     const fresh = adoption.changes.filter((change) => !last?.names.has(nameOf(change)))
     const isRepeated = adoption.changes.some((it) => it.op !== 'expect' && last?.names.has(nameOf(it)))
-    const fits = last !== undefined && !isRepeated && last.changes.length + fresh.length <= changesAtOnce
+    const fits = last !== undefined && !isRepeated && last.changes.length + fresh.length <= perCommit.changes
     const batch = fits ? last : { adoptions: [], changes: [], names: new Set<string>() }
     if (!fits) batches.push(batch)
     batch.adoptions.push(adoption)
