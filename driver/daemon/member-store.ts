@@ -13,7 +13,7 @@ export function memberStore(store: Store, isMember: () => boolean): Store {
   return {
     ...store,
     async commit(changes) {
-      if (!isMember()) throw new DriverError('unavailable', doubt.why, { hint: "see 'multihost status'" })
+      if (!isMember()) await refuse(store)
       await store.commit(changes)
     },
     lookup(table, key) {
@@ -25,4 +25,10 @@ export function memberStore(store: Store, isMember: () => boolean): Store {
       return isMember() ? status : { ...status, doubt: status.doubt ?? { ...doubt, hint: undefined } }
     },
   }
+}
+
+/** With the store's own reason where the store refuses to answer: a wrong token, say, which a person can mend. */
+async function refuse(store: Store): Promise<never> {
+  await store.read()
+  throw new DriverError('unavailable', doubt.why, { hint: "see 'multihost status'" })
 }

@@ -121,7 +121,7 @@ scenario(
       await asker.within(5000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
       expect(await asker.succeed`getent hosts web.foobar`).toContain(web.address)
       expect(await hostA.succeed`multihost status`).toContain(
-        'network foobar has more than 1 endpoints: by DNS alone',
+        'network foobar has more than 1 endpoints: names by DNS alone',
       )
     } finally {
       await hostA.succeed`cat /tmp/docker-options > /etc/default/docker && systemctl restart multihost`
