@@ -1,9 +1,10 @@
 /**
  * `multihost status`: one snapshot of this host, made of the states of the driver's parts.
  */
+import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
-import { endpointsOf, hostsUsing, leasesOf, localIdOf, replicasOn } from '../core/snapshot.ts'
+import { endpointsOf, hostsUsing, leasesOf, localIdOf, networksUsedBy, replicasOn } from '../core/snapshot.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
@@ -124,7 +125,12 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     loops,
     names,
     deferred: parts.deferred(),
-    problems: [...problemsIn(store, loops, networks), ...parts.loopProblems(), ...namingProblems(names)],
+    problems: [
+      ...problemsIn(store, loops, networks),
+      ...macProblems(snapshot, host),
+      ...parts.loopProblems(),
+      ...namingProblems(names),
+    ],
   }
 }
 
@@ -184,6 +190,17 @@ function problemsIn(
       .filter(({ datapath }) => datapath === 'failing')
       .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
   ]
+}
+
+/** One of two containers with one MAC cannot be reached. */
+function macProblems(snapshot: Snapshot, host: HostName): string[] {
+  return networksUsedBy(snapshot, host).flatMap((network) =>
+    [...sharedMacs(snapshot, network)].map(([mac, holders]) => {
+      const name = snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
+      const who = holders.map(holderText).join(' and ')
+      return `network ${name}: ${who} have the same MAC ${mac}; ${sharedMacHint}`
+    }),
+  )
 }
 
 /** Undefined where the store cannot tell. */

@@ -150,6 +150,13 @@ export function macOf(ip: Ip): Mac {
   return `02:42:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}`
 }
 
+/** The address whose `macOf` it is; undefined for other MACs. */
+export function addressOfMac(mac: Mac): Ip | undefined {
+  if (!mac.startsWith('02:42:')) return undefined
+  const bytes = mac.split(':').slice(2)
+  return formatIp({ family: 4, value: BigInt(`0x${bytes.join('')}`) })
+}
+
 /** The name that a reverse lookup asks for, without the last dot. RFC 1035 §3.5, RFC 3596 §2.5. */
 export function ptrName(ip: Ip): string {
   const { family, value } = parseIp(ip)

@@ -17,7 +17,7 @@ import type {
   Snapshot,
   Versioned,
 } from './records.ts'
-import { keyIn, leasesOf, servicesOf, usesOfNetwork } from './snapshot.ts'
+import { keyIn, leasesOf, macClaimsOf, servicesOf, usesOfNetwork } from './snapshot.ts'
 
 /**
  * Removes the endpoint. Its addresses stay leased until Docker releases them, or while a published service
@@ -33,6 +33,7 @@ export function removeEndpoint(
   return [
     { op: 'remove', table: 'endpoints', key, index },
     ...leasesOfEndpoint(snapshot, value).map(([at, lease]) => unbind(at, lease, left)),
+    ...macClaimOf(snapshot, value),
     ...servicesOf(snapshot, value.network)
       .filter((service) => service.value.endpoint === value.id)
       .map(({ value: { endpoint: _, ...service }, index }): Change => {
@@ -62,6 +63,12 @@ export function bindService({ value, index }: Versioned<Service>, endpoint: Endp
   const { attachingSince: _, ...holder } = value.holder ?? { host: '' }
   const bound: Service = { ...value, endpoint, ...(value.holder === undefined ? {} : { holder }) }
   return { op: 'update', table: 'services', key: keyIn(value.network, value.name), value: bound, index }
+}
+
+function macClaimOf(snapshot: Snapshot, { network, id, mac }: Endpoint): Change[] {
+  const key = keyIn(network, mac)
+  const claim = snapshot.macs.get(key)
+  return claim?.value === id ? [{ op: 'remove', table: 'macs', key, index: claim.index }] : []
 }
 
 /** The endpoint's leases, with their keys. */
@@ -110,6 +117,7 @@ export function removeNetwork(
       ...[...leasesOf(snapshot, id).keys()].map((key) => drop('addresses', key)),
       ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
       ...[...usesOfNetwork(snapshot, id).keys()].map((host) => drop('uses', keyIn(host, id))),
+      ...macClaimsOf(snapshot, id).map((key) => drop('macs', key)),
     ],
     claims: [
       { op: 'remove', table: 'networks', key: id, index: network.index },
@@ -122,7 +130,7 @@ export function removeNetwork(
   }
 }
 
-function drop(table: 'addresses' | 'services' | 'uses', key: string): Change {
+function drop(table: 'addresses' | 'services' | 'uses' | 'macs', key: string): Change {
   return { op: 'drop', table, key }
 }
 

@@ -161,7 +161,8 @@ export interface Use {
 }
 
 /**
- * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it.
+ * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it. A MAC that is not
+ * the one of its endpoint's address (`macOf`) is claimed by the endpoint, core/endpoints/macs.ts.
  * Replicas map Docker's id of a network on a host to the cluster's id.
  */
 export interface Tables {
@@ -171,6 +172,7 @@ export interface Tables {
   networks: Network
   'network-names': NetworkId
   vnis: NetworkId
+  macs: EndpointId
   pools: PoolClaim
   addresses: Lease
   endpoints: Endpoint
@@ -187,7 +189,8 @@ export interface Versioned<T> {
 
 /**
  * All tables as one host last knew them. Immutable: a change makes a new snapshot that shares what did not
- * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME; vnis VNI; pools CIDR
+ * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME; vnis VNI; macs
+ * NETWORK/MAC; pools CIDR
  * (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
  * NETWORK/NAME.
  */
@@ -196,8 +199,8 @@ export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<
 /**
  * One change of a commit. A commit applies all its changes or none, and has each key once. `create` requires
  * that the key is absent; `update` that it is still at `index`; `remove` that it is still at `index` or
- * already deleted; `expect` changes nothing and requires that it is still at `index`; `drop` deletes the key
- * in any version.
+ * already deleted; `expect` changes nothing and requires that it is still at `index`; `absent` changes nothing and
+ * requires that there is no such key; `drop` deletes the key in any version.
  */
 export type Change = {
   [T in Table]:
@@ -205,5 +208,6 @@ export type Change = {
     | { op: 'update'; table: T; key: string; value: Tables[T]; index: number }
     | { op: 'remove'; table: T; key: string; index: number }
     | { op: 'expect'; table: T; key: string; index: number }
+    | { op: 'absent'; table: T; key: string }
     | { op: 'drop'; table: T; key: string }
 }[Table]

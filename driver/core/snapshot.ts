@@ -38,6 +38,7 @@ export const tables = [
   'networks',
   'network-names',
   'vnis',
+  'macs',
   'pools',
   'addresses',
   'endpoints',
@@ -55,6 +56,7 @@ export function emptySnapshot(): Snapshot {
     networks: PersistentMap(),
     'network-names': PersistentMap(),
     vnis: PersistentMap(),
+    macs: PersistentMap(),
     pools: PersistentMap(),
     addresses: PersistentMap(),
     endpoints: PersistentMap(),
@@ -98,12 +100,12 @@ export function highestIndex(snapshot: Snapshot): number {
   return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }
 
-/** The key `<network>/<rest>` of addresses, endpoints and services, or `<host>/<rest>` of replicas and uses. */
+/** The key `<network>/<rest>` of addresses, endpoints, services and MACs, or `<host>/<rest>` of replicas and uses. */
 export function keyIn(first: NetworkId | HostName, rest: string): string {
   return `${first}/${rest}`
 }
 
-/** The second part of such a key: an IP, an endpoint's id, a service's name, Docker's id of a network. */
+/** The second part of such a key: an IP, an endpoint's id, a service's name, a MAC, Docker's id of a network. */
 export function restOf(key: string): string {
   return key.slice(key.indexOf('/') + 1)
 }
@@ -219,6 +221,11 @@ export function endpointsAt(snapshot: Snapshot, network: NetworkId, place: Mac |
 /** The addresses under which the kernel has entries of an endpoint: its MAC, then its IPs. */
 export function placesOf({ mac, v4, v6 }: Endpoint): [Mac, ...Ip[]] {
   return v6 === undefined ? [mac, v4] : [mac, v4, v6]
+}
+
+/** The keys of the network's claimed MACs. */
+export function macClaimsOf(snapshot: Snapshot, network: NetworkId): string[] {
+  return [...lookUp(snapshot.macs, byNetwork, network).keys()]
 }
 
 /** The network's leases, with their keys. */

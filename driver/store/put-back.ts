@@ -87,7 +87,7 @@ function networkOf({ table, key, value }: KnownRecord): string | undefined {
   if (table === 'networks') return key
   if (namesNetwork.has(table)) return value as string
   if (table === 'pools') return (value as Tables['pools']).network
-  return table === 'services' ? networkOfKey(key) : undefined
+  return table === 'services' || table === 'macs' ? networkOfKey(key) : undefined
 }
 
 /** Compares values as JSON; the order of their fields does not matter. */

@@ -121,6 +121,7 @@ const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   networks: network,
   'network-names': id,
   vnis: id,
+  macs: id,
   pools: poolClaim,
   addresses: lease,
   endpoints: endpoint,
@@ -128,7 +129,7 @@ const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
 }
 
 /** The second part of a key, in tables whose values do not contain it. */
-const keyParts: { [T in Table]?: z.ZodType<string> } = { replicas: id, uses: id, addresses: ip }
+const keyParts: { [T in Table]?: z.ZodType<string> } = { replicas: id, uses: id, addresses: ip, macs: mac }
 
 /** Throws `corrupt` with the key and the reason. */
 export function checkRecord<T extends Table>(table: T, key: string, value: unknown): Tables[T] {

@@ -4,8 +4,9 @@
  * Join is the one verb that waits for something else than the store: when it answers, this host's kernel has the
  * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
  */
-import { macOf, withoutLength } from '../core/addresses.ts'
+import { withoutLength } from '../core/addresses.ts'
 import { containerEndName } from '../core/datapath/desired.ts'
+import { claimMac } from '../core/endpoints/macs.ts'
 import { DriverError } from '../core/errors.ts'
 import { bindService, removeEndpoint } from '../core/record-changes.ts'
 import type {
@@ -65,24 +66,30 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
   if (ask.v4 === undefined) throw new DriverError('invalid', 'an endpoint needs an IPv4 address')
   const v4 = withoutLength(ask.v4)
   const v6 = ask.v6 === undefined ? undefined : withoutLength(ask.v6)
+  const existing = snapshot.endpoints.get(keyIn(id, ask.endpoint))?.value
+  if (existing !== undefined) {
+    checkSame(existing, { v4, v6, host })
+    return { changes: [], answer: existing.mac }
+  }
+  const asked = ask.mac === undefined ? undefined : checkMac(ask.mac)
+  const mac = claimMac(snapshot, network.value, { id: ask.endpoint, v4, asked })
   const endpoint: Endpoint = {
     network: id,
     id: ask.endpoint,
     v4,
     ...(v6 === undefined ? {} : { v6 }),
-    mac: ask.mac === undefined ? macOf(v4) : checkMac(ask.mac),
+    mac: mac.mac,
     host,
     vtep: underlay().address,
     joined: false,
     aliases: [],
   }
-  const existing = snapshot.endpoints.get(keyIn(id, ask.endpoint))?.value
-  if (existing !== undefined) return { changes: [], answer: sameAs(existing, endpoint).mac }
   const service = serviceAt(snapshot, id, v4)
   const value: Endpoint = service === undefined ? endpoint : { ...endpoint, service: service.value.name }
   const changes: Change[] = [
     { op: 'expect', table: 'networks', key: id, index: network.index },
     { op: 'create', table: 'endpoints', key: keyIn(id, ask.endpoint), value },
+    ...mac.changes,
     ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip)),
     ...(service === undefined ? [] : [bindService(service, ask.endpoint)]),
   ]
@@ -95,9 +102,12 @@ function serviceAt(snapshot: Snapshot, network: NetworkId, v4: Ip): Versioned<Se
   return name === undefined ? undefined : snapshot.services.get(keyIn(network, name))
 }
 
-function sameAs(existing: Endpoint, asked: Endpoint): Endpoint {
-  if (existing.v4 === asked.v4 && existing.v6 === asked.v6 && existing.host === asked.host) return existing
-  throw new DriverError('taken', `endpoint ${asked.id.slice(0, 12)} exists with the address ${existing.v4}`)
+function checkSame(existing: Endpoint, asked: { v4: Ip; v6: Ip | undefined; host: HostName }): void {
+  if (existing.v4 === asked.v4 && existing.v6 === asked.v6 && existing.host === asked.host) return
+  throw new DriverError(
+    'taken',
+    `endpoint ${existing.id.slice(0, 12)} exists with the address ${existing.v4}`,
+  )
 }
 
 function takeLease(snapshot: Snapshot, { network, id, host }: Endpoint, ip: string): Change {

@@ -6,11 +6,13 @@
  * claim of a network that is gone, an unused lease of this host. Linear in records.
  */
 import { overlaps, parseCidr } from '../addresses.ts'
+import { holderText, sharedMacHint, sharedMacs } from '../endpoints/macs.ts'
 import { leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
 import type {
   Change,
   Cidr,
   Endpoint,
+  EndpointId,
   HostName,
   Ip,
   Lease,
@@ -35,6 +37,8 @@ export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[
     ...corrupt.map(unreadable),
     ...[...snapshot.networks.values()].flatMap((network) => checkNetwork(snapshot, network)),
     ...checkClaims(snapshot, host),
+    ...[...snapshot.macs].flatMap(([key, claim]) => checkMacClaim(snapshot, key, claim)),
+    ...[...snapshot.networks.keys()].flatMap((network) => checkMacs(snapshot, network)),
     ...checkOverlaps([...snapshot.pools.keys()]),
     ...[...snapshot.addresses].flatMap(([key, lease]) => checkLease(snapshot, host, key, lease)),
     ...[...snapshot.endpoints.values()].flatMap((at) => checkEndpoint(snapshot, host, at)),
@@ -131,6 +135,32 @@ function checkClaims(snapshot: Snapshot, host: HostName): Difference[] {
       const more = ours ? { repair } : { hint: `${repairHint} on ${maker}` }
       return [differs(`claim ${table}/${key}`, 'a network that has it', found, more)]
     }),
+  )
+}
+
+/** A claimed MAC is the MAC of the endpoint that claims it. */
+function checkMacClaim(
+  snapshot: Snapshot,
+  key: string,
+  { value, index }: Versioned<EndpointId>,
+): Difference[] {
+  const network = networkOfKey(key)
+  const holder = endpoint(snapshot, network, value)?.value
+  if (holder?.mac === restOf(key)) return []
+  const object = `claim of the MAC ${restOf(key)} in network ${labelOf(snapshot, network)}`
+  const repair: Change[] = [{ op: 'remove', table: 'macs', key, index }]
+  return [differs(object, 'an endpoint that has it', nothing, { repair })]
+}
+
+/** Each endpoint of a network has a MAC of its own. */
+function checkMacs(snapshot: Snapshot, network: NetworkId): Difference[] {
+  return [...sharedMacs(snapshot, network)].map(([mac, holders]) =>
+    differs(
+      `MAC ${mac} of network ${labelOf(snapshot, network)}`,
+      'one endpoint that has it',
+      holders.map(holderText).join(' and '),
+      { hint: sharedMacHint },
+    ),
   )
 }
 

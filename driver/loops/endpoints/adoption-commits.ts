@@ -18,7 +18,9 @@ export function batched<A extends { changes: readonly Change[] }>(adoptions: rea
   for (const adoption of adoptions) {
     const last = batches.at(-1)
     const fresh = adoption.changes.filter((change) => !last?.names.has(nameOf(change)))
-    const isRepeated = adoption.changes.some((it) => it.op !== 'expect' && last?.names.has(nameOf(it)))
+    const isRepeated = adoption.changes.some(
+      (it) => it.op !== 'expect' && it.op !== 'absent' && last?.names.has(nameOf(it)),
+    )
     const fits = last !== undefined && !isRepeated && last.changes.length + fresh.length <= perCommit.changes
     const batch = fits ? last : { adoptions: [], changes: [], names: new Set<string>() }
     if (!fits) batches.push(batch)

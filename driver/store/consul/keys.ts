@@ -14,6 +14,7 @@ const inTwoParts: ReadonlySet<Table> = new Set<Table>([
   'addresses',
   'endpoints',
   'services',
+  'macs',
 ])
 
 /** The path after the prefix: `endpoints/<network>/<endpoint>`. */

@@ -44,7 +44,7 @@ export function stepsOf(changes: readonly Change[]): Step[] {
 /** The records after the commit, without changes that write nothing. */
 export function writtenBy(steps: readonly Step[]): (ChangedKey & { value: unknown })[] {
   return steps
-    .filter(({ change }) => change.op !== 'expect')
+    .filter(({ change }) => change.op !== 'expect' && change.op !== 'absent')
     .map(({ table, key, text }) => ({ table, key, value: text === undefined ? undefined : JSON.parse(text) }))
 }
 
@@ -64,6 +64,8 @@ export function txnStep({ change, text = '', ...at }: Step, prefix: string, flag
       return { Verb: 'delete-cas', Key, Index: change.index }
     case 'expect':
       return { Verb: 'check-index', Key, Index: change.index }
+    case 'absent':
+      return { Verb: 'check-not-exists', Key }
     case 'drop':
       return { Verb: 'delete', Key }
   }
@@ -71,7 +73,8 @@ export function txnStep({ change, text = '', ...at }: Step, prefix: string, flag
 
 export function conflictAt({ table, key, change }: Step, hint?: string): DriverError {
   const cause: ConflictCause = { table, key }
-  const what = change.op === 'create' ? 'already exists' : 'was changed in the meantime'
+  const what =
+    change.op === 'create' || change.op === 'absent' ? 'already exists' : 'was changed in the meantime'
   return new DriverError('conflict', `${table}/${key} ${what}`, {
     cause,
     ...(hint === undefined ? {} : { hint }),

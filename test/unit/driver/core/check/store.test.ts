@@ -103,7 +103,8 @@ test('an endpoint needs its lease, its network and its host', () => {
     put('endpoints', `${id('6')}/${id('4')}`, { ...mine, id: id('4'), network: id('6') }),
   ].reduce((snapshot, edit) => edit(snapshot), agreeing())
   expect(told(broken)).toMatchInlineSnapshot(`
-    "store: endpoint 111111111111 (one) of network foobar: found nothing, expected a lease of 172.21.0.2; multihost check --repair
+    "store: MAC 02:42:ac:15:00:03 of network foobar: found container two on net-2 and container two on net-9, expected one endpoint that has it; disconnect one of the two containers from the network and connect it again, or run it with another --mac-address
+    store: endpoint 111111111111 (one) of network foobar: found nothing, expected a lease of 172.21.0.2; multihost check --repair
       expect endpoints/a…/1…
       create addresses/a…/172.21.0.2
     store: endpoint 222222222222 (two) of network foobar: found 192.168.33.99, expected the VTEP 192.168.33.12 of net-2; multihost check --repair

@@ -1,0 +1,106 @@
+/**
+ * No two endpoints of a network have one MAC: the datapath and every neighbour cache find an endpoint by it.
+ *
+ * An endpoint's MAC is that of its IPv4 address (`macOf`), which is unique as the address is. Another MAC comes from
+ * `docker run --mac-address`, or from here where that one has the address's MAC. Such a MAC is claimed by a key,
+ * `macs/NETWORK/MAC`. The commit of an endpoint requires that no other endpoint has claimed its MAC; the commit of a claim
+ * requires that the address of that MAC is leased as it was. So of two hosts that choose one MAC at once, one wins.
+ */
+import { addressOfMac, contains, macOf } from '../addresses.ts'
+import { DriverError } from '../errors.ts'
+import type {
+  Change,
+  Endpoint,
+  EndpointId,
+  Ip,
+  Mac,
+  Network,
+  NetworkId,
+  Snapshot,
+  Versioned,
+} from '../records.ts'
+import { endpoint, endpointsAt, endpointsOf, keyIn } from '../snapshot.ts'
+
+export interface MacAsk {
+  id: EndpointId
+  v4: Ip
+  /** Docker gives this MAC. Undefined: any MAC will do. */
+  asked: Mac | undefined
+}
+
+/** The endpoint's MAC, and what its commit needs for it. Throws `taken` with the holder of the MAC that was asked for. */
+export function claimMac(
+  snapshot: Snapshot,
+  network: Network,
+  { id, v4, asked }: MacAsk,
+): { mac: Mac; changes: Change[] } {
+  const candidates = asked === undefined ? [macOf(v4), ...otherMacs(v4)] : [asked]
+  const mac = candidates.find((it) => holderOf(snapshot, network.id, it, id) === undefined)
+  if (mac === undefined) throw macTaken(snapshot, network, candidates[0] ?? '', id)
+  const key = keyIn(network.id, mac)
+  const claim = snapshot.macs.get(key)
+  if (mac === macOf(v4)) return { mac, changes: [claimIsAbsent(key, claim)] }
+  const own: Change =
+    claim === undefined
+      ? { op: 'create', table: 'macs', key, value: id }
+      : { op: 'update', table: 'macs', key, value: id, index: claim.index }
+  return { mac, changes: [own, ...addressUnchanged(snapshot, network, mac, v4)] }
+}
+
+/** Endpoints that have the MAC of another endpoint of their network, by network and MAC. */
+export function sharedMacs(snapshot: Snapshot, network: NetworkId): Map<Mac, Endpoint[]> {
+  const shared = new Map<Mac, Endpoint[]>()
+  for (const { value } of endpointsOf(snapshot, network)) {
+    const holders = endpointsAt(snapshot, network, value.mac).map((it) => it.value)
+    if (holders.length > 1) shared.set(value.mac, holders)
+  }
+  return shared
+}
+
+/** Docker cannot change the MAC of a container's interface. */
+export const sharedMacHint =
+  'disconnect one of the two containers from the network and connect it again, or run it with another --mac-address'
+
+/** `container web on net-2` */
+export function holderText({ id, container, host }: Endpoint): string {
+  const who = container === undefined ? `endpoint ${id.slice(0, 12)}` : `container ${container.name}`
+  return `${who} on ${host}`
+}
+
+/** The address's MAC with another first byte: locally administered, and no address has it by `macOf`. */
+function otherMacs(v4: Ip): Mac[] {
+  return [0x06, 0x0a, 0x0e, 0x12, 0x16, 0x1a, 0x1e].map(
+    (first) => `${first.toString(16).padStart(2, '0')}${macOf(v4).slice(2)}`,
+  )
+}
+
+/** Another endpoint with the MAC, by its record or its claim. A claim whose endpoint is gone holds nothing. */
+function holderOf(snapshot: Snapshot, network: NetworkId, mac: Mac, own: EndpointId): Endpoint | undefined {
+  const holder = endpointsAt(snapshot, network, mac).find(({ value }) => value.id !== own)
+  if (holder !== undefined) return holder.value
+  const claim = snapshot.macs.get(keyIn(network, mac))?.value
+  return claim === undefined || claim === own ? undefined : endpoint(snapshot, network, claim)?.value
+}
+
+function claimIsAbsent(key: string, claim: Versioned<EndpointId> | undefined): Change {
+  if (claim === undefined) return { op: 'absent', table: 'macs', key }
+  return { op: 'remove', table: 'macs', key, index: claim.index }
+}
+
+/** Another host that gives the MAC's address to an endpoint changes the lease. */
+function addressUnchanged(snapshot: Snapshot, network: Network, mac: Mac, own: Ip): Change[] {
+  const ip = addressOfMac(mac)
+  if (ip === undefined || ip === own || !contains(network.v4.cidr, ip)) return []
+  const key = keyIn(network.id, ip)
+  const lease = snapshot.addresses.get(key)
+  if (lease === undefined) return [{ op: 'absent', table: 'addresses', key }]
+  return [{ op: 'expect', table: 'addresses', key, index: lease.index }]
+}
+
+function macTaken(snapshot: Snapshot, { id, name }: Network, mac: Mac, own: EndpointId): DriverError {
+  const holder = holderOf(snapshot, id, mac, own)
+  const who = holder === undefined ? 'another endpoint' : holderText(holder)
+  return new DriverError('taken', `the MAC ${mac} belongs to ${who} in network ${name ?? id.slice(0, 12)}`, {
+    hint: 'choose another --mac-address, or omit it to get a free one',
+  })
+}
