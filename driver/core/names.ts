@@ -5,7 +5,7 @@
  * published. Each name exists twice, as NAME and as NAME.NETWORK. The cost grows with the endpoints of one
  * network, and a change costs only its network.
  */
-import { parseIp } from './addresses.ts'
+import { familyOf, parseIp } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Cidr, Endpoint, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
@@ -18,43 +18,81 @@ export interface NameRecord {
 
 /** The names of a network for DNS lookups: a lookup costs what it returns, not what the network has. */
 export interface Zone {
-  network: string
+  /** The network's name. Empty when the name cannot be a domain: then names exist without it. */
+  domain: string
   pools: readonly Cidr[]
   /**
    * Addresses of NAME or NAME.NETWORK, in lower case (RFC 4343), ascending. Empty when the name does not
    * exist.
    */
   addressesOf(name: string): Ip[]
-  /** NAME.NETWORK of the address. */
+  /** NAME.NETWORK of the address, or NAME where the network's name cannot be a domain. */
   nameAt(ip: Ip): string | undefined
 }
 
 /**
- * Sorted by address. Per address: the container's name, its service and its aliases, each followed by its
- * NAME.NETWORK. Empty while the network has no name.
+ * Sorted by address. Per address: the container's name, its service, its hostname and its aliases, with `shortIds` its
+ * short id, each followed by its NAME.NETWORK. Empty while the network has no name.
  */
-export function recordsFor(snapshot: Snapshot, network: NetworkId): NameRecord[] {
+export function recordsFor(snapshot: Snapshot, network: NetworkId, shortIds = false): NameRecord[] {
   const domain = networkById(snapshot, network)?.value.name
   if (domain === undefined) return []
   const records = new Map<string, NameRecord>()
-  for (const { ip, names } of namedAddresses(snapshot, network)) {
-    for (const name of names.filter(isWritable)) {
-      for (const full of [name, `${name}.${domain}`]) records.set(`${ip} ${full}`, { ip, name: full })
+  for (const { ip, names, short } of namedAddresses(snapshot, network)) {
+    for (const name of shortIds ? [...names, ...short] : names) {
+      if (!isWritable(name)) continue
+      for (const full of [name, `${name}.${domain}`]) {
+        if (isWritable(full)) records.set(`${ip} ${full}`, { ip, name: full })
+      }
     }
   }
   return [...records.values()]
+}
+
+/**
+ * One network's records as one client reads them. Programs take the first address of a name, so a name of several addresses of
+ * one family has them in another order for each client: by a hash of client and address, which keeps the order of the others when an
+ * address comes or goes. Lines of other names stay where they are.
+ */
+export function recordsForClient(records: readonly NameRecord[], client: string): readonly NameRecord[] {
+  const lines = new Map<string, number[]>()
+  records.forEach(({ ip, name }, at) => {
+    const key = `${familyOf(ip)} ${name}`
+    const others = lines.get(key)
+    if (others === undefined) lines.set(key, [at])
+    else others.push(at)
+  })
+  const shared = [...lines.values()].filter((at) => at.length > 1)
+  if (shared.length === 0) return records
+  const mixed = [...records]
+  for (const at of shared) {
+    const ordered = at
+      .map((line) => records[line] as NameRecord)
+      .map((record) => ({ record, rank: hashOf(`${client} ${record.ip}`) }))
+      .sort((a, b) => a.rank - b.rank)
+    at.forEach((line, turn) => {
+      mixed[line] = ordered[turn]?.record as NameRecord
+    })
+  }
+  return mixed
+}
+
+/** The name that Docker makes of a container's id. */
+export function shortId(container: string): string {
+  return container.slice(0, 12)
 }
 
 /** Undefined while the network does not exist or has no name. */
 export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
   const { name: network, v4, v6 } = networkById(snapshot, id)?.value ?? {}
   if (network === undefined || v4 === undefined) return undefined
-  const domain = `.${network.toLowerCase()}`
+  const domain = isDnsName(`hostmaster.${network}`) ? network : ''
+  const suffix = `.${domain.toLowerCase()}`
   return {
-    network,
+    domain,
     pools: v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr],
     addressesOf(name) {
-      const short = name.endsWith(domain) ? [name.slice(0, -domain.length)] : []
+      const short = domain !== '' && name.endsWith(suffix) ? [name.slice(0, -suffix.length)] : []
       const called = [name, ...short].flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
       const ips = called.flatMap(addressesOf)
       return [...new Set(ips)]
@@ -64,10 +102,12 @@ export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
     },
     nameAt(ip) {
       const [first] = namedIn(snapshot, byAddress, keyIn(id, ip))
-        .map((it) => writableNames(it))
+        .map((it) => dnsNames(it))
         .filter((names) => names.length > 0)
         .sort((a, b) => compare(a.join(' '), b.join(' ')))
-      return first === undefined ? undefined : `${first[0]}.${network}`
+        .flat()
+      if (first === undefined || domain === '') return first
+      return isDnsName(first + suffix) ? `${first}.${domain}` : first
     },
   }
 }
@@ -90,7 +130,7 @@ interface NameIndexKeys {
 }
 
 const nameKeys = (it: Holder): string[] => [
-  ...new Set(writableNames(it).map((name) => keyIn(it.network, name.toLowerCase()))),
+  ...new Set(dnsNames(it).map((name) => keyIn(it.network, name.toLowerCase()))),
 ]
 const addressKeys = (it: Holder): string[] => addressesOf(it).map((ip) => keyIn(it.network, ip))
 
@@ -112,13 +152,15 @@ function namedIn(snapshot: Snapshot, by: NameIndexKeys, name: string): Holder[] 
 interface Named {
   ip: Ip
   names: string[]
+  /** The container's short id. */
+  short: string[]
 }
 
 function namedAddresses(snapshot: Snapshot, network: NetworkId): Named[] {
   const endpoints = endpointsOf(snapshot, network).map(({ value }) => value)
   const services = servicesOf(snapshot, network).map(({ value }) => value)
   return [...endpoints.filter(isNamed), ...services]
-    .flatMap((it) => addressesOf(it).map((ip) => ({ ...ordered(ip), names: namesOf(it) })))
+    .flatMap((it) => addressesOf(it).map((ip) => ({ ...ordered(ip), ...namesOf(it) })))
     .sort((a, b) => ascending(a, b) || compare(a.names.join(' '), b.names.join(' ')))
 }
 
@@ -126,22 +168,48 @@ function addressesOf({ v4, v6 }: Holder): Ip[] {
   return v6 === undefined ? [v4] : [v4, v6]
 }
 
-/** Of an endpoint: its container's name, its service and its aliases. Of a service: its name. */
-function namesOf(it: Holder): string[] {
-  if (!('mac' in it)) return [it.name]
-  const { container, service, aliases } = it
-  return [container?.name, service, ...[...aliases].sort()].filter((name) => name !== undefined)
+/** What the engine's own DNS knows an endpoint by, and its service. Of a service: its name. */
+function namesOf(it: Holder): Omit<Named, 'ip'> {
+  if (!('mac' in it)) return { names: [it.name], short: [] }
+  const { container, service, hostname, aliases } = it
+  const names = [container?.name, service, hostname, ...[...aliases].sort()]
+  return {
+    names: [...new Set(names)].filter((name) => name !== undefined),
+    short: container === undefined ? [] : [shortId(container.id)],
+  }
 }
 
-function writableNames(it: Holder): string[] {
-  return namesOf(it).filter(isWritable)
+function dnsNames(it: Holder): string[] {
+  const { names, short } = namesOf(it)
+  return [...names, ...short].filter((name) => isWritable(name) && isDnsName(name))
 }
 
 /**
- * Aliases are free text for Docker. An alias that is not one word would be a line of its own in a hosts file.
+ * Aliases, hostnames and networks' names are free text for Docker. A name that is not one word of ASCII would be another
+ * name in a hosts file, or a line of its own. The machine's own names for itself stay its own.
  */
 function isWritable(name: string): boolean {
-  return name.length <= 253 && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name)
+  return name.length <= 253 && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name) && !isOwnName(name)
+}
+
+function isOwnName(name: string): boolean {
+  return /^(.+\.)?localhost(\.localdomain)?$|^ip6-(localhost|loopback|localnet|mcastprefix|allnodes|allrouters)$/i.test(
+    name,
+  )
+}
+
+/** A name of labels of 1 to 63 bytes that a DNS message can contain (RFC 1035 §2.3.4). */
+function isDnsName(name: string): boolean {
+  return name.length <= 253 && /^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/.test(name)
+}
+
+/** FNV-1a, 32 bits, with murmur3's last mixing, so that texts that differ in one digit are far apart. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }
 
 /** An address with its sort keys. */

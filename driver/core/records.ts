@@ -121,6 +121,8 @@ export interface Endpoint {
   /** Learnt from the engine after the container has joined. */
   container?: { id: string; name: string }
   aliases: string[]
+  /** The container's hostname, where it is not the first twelve digits of the container's id. */
+  hostname?: string
   service?: string
 }
 

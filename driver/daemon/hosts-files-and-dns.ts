@@ -59,6 +59,7 @@ export function startNaming(options: NamingOptions): Naming {
     log,
     everyMs,
     onRun,
+    hasDns: server !== undefined,
     dnsAnswers: () => server !== undefined && server.status().lastError === undefined,
   })
   return {

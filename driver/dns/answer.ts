@@ -92,7 +92,7 @@ async function reply({ bytes, query, view, over, forwarder, rotate }: Question):
     count: 'answered',
     bytes: encodeReply(query, defined({ rcode, answers, authority }), over),
   })
-  if (query.question.class !== 'IN') return elsewhere()
+  if (query.question.class !== 'IN' || query.name === '') return elsewhere()
   const found = lookup(view, query.name, query.type, query.question.name)
   switch (found.kind) {
     case 'records':

@@ -37,7 +37,7 @@ export function lookup(view: View, name: string, type: string, asked: string): F
 }
 
 function forward({ zones, onlyUnambiguous }: View, name: string, type: string, asked: string): Found {
-  const qualified = zones.filter(({ network }) => name.endsWith(`.${network.toLowerCase()}`))
+  const qualified = zones.filter(({ domain }) => domain !== '' && name.endsWith(`.${domain.toLowerCase()}`))
   const all = zones
     .map((zone) => ({ zone, addresses: zone.addressesOf(name) }))
     .filter(({ addresses }) => addresses.length > 0)
@@ -65,10 +65,10 @@ function backward({ zones }: View, ip: Ip, type: string, asked: string): Found {
   return { kind: 'records', records: [{ name: asked, type: 'PTR', ttl, data }] }
 }
 
-function soa({ network }: Zone): Resource {
+function soa({ domain }: Zone): Resource {
   const timers = { refresh: 3600, retry: 600, expire: 86_400, minimum: negativeTtl }
-  const data = { mname: network, rname: `hostmaster.${network}`, serial: 1, ...timers }
-  return { name: network, type: 'SOA', ttl: negativeTtl, data }
+  const data = { mname: domain, rname: `hostmaster.${domain}`, serial: 1, ...timers }
+  return { name: domain, type: 'SOA', ttl: negativeTtl, data }
 }
 
 /** `2.0.21.172.in-addr.arpa` → 172.21.0.2; also for IPv6 (RFC 3596 §2.5). Undefined for other names. */

@@ -10,7 +10,7 @@ export interface Query {
   id: number
   /** As in the query: the client compares the reply's question with it byte by byte. */
   question: Question
-  /** In lower case, without the last dot. */
+  /** In lower case, without the last dot. Empty for a name with bytes that text cannot hold: it is none of ours. */
   name: string
   type: string
   recursionDesired: boolean
@@ -44,19 +44,30 @@ export function readMessage(bytes: Buffer): Read {
     const packet = dnsPacket.decode(bytes)
     const [question] = packet.questions
     if (question === undefined || packet.questions.length > 1) return malformed(bytes)
-    return { kind: 'query', query: queryOf(packet, question) }
+    return { kind: 'query', query: queryOf(packet, question, isText(bytes, question)) }
   } catch {
     // The package throws for bytes that it cannot read.
     return malformed(bytes)
   }
 }
 
-function queryOf({ id, flags, additionals }: Packet, question: Question): Query {
+/**
+ * Whether the question's name is the text that the package made of it. A label may contain a dot or any other byte
+ * (RFC 2181 §11): as text it would be another name.
+ */
+function isText(bytes: Buffer, question: Question): boolean {
+  const typeAndClassBytes = 4
+  const again = dnsPacket.encode({ questions: [question] }).subarray(headerBytes, -typeAndClassBytes)
+  const isSame = again.equals(bytes.subarray(headerBytes, headerBytes + again.length))
+  return isSame && /^[\x21-\x7e]*$/.test(question.name)
+}
+
+function queryOf({ id, flags, additionals }: Packet, question: Question, isText: boolean): Query {
   const opt = additionals.find((it): it is Opt => it.type === 'OPT')
   return {
     id,
     question,
-    name: question.name.replace(/\.$/, '').toLowerCase(),
+    name: isText ? question.name.replace(/\.$/, '').toLowerCase() : '',
     type: question.type,
     recursionDesired: (flags & recursionDesired) !== 0,
     payloadBytes: opt?.udpPayloadSize,

@@ -53,6 +53,7 @@ export interface EngineContainer {
   id: string
   name: string
   running: boolean
+  hostname: string
   /** The file that is bind-mounted as /etc/hosts; absent for host-network containers. */
   hostsPath?: string
   readonlyRootfs: boolean

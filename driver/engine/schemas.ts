@@ -48,6 +48,7 @@ export const containerSchema = z.object({
   Name: z.string(),
   State: z.object({ Running: z.boolean() }),
   HostsPath: text,
+  Config: z.object({ Hostname: text }),
   HostConfig: z.object({ ReadonlyRootfs: z.boolean().default(false) }),
   Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
   NetworkSettings: z.object({
@@ -111,6 +112,7 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
     id: it.Id,
     name: it.Name.replace(/^\//, ''),
     running: it.State.Running,
+    hostname: it.Config.Hostname,
     hostsPath: it.HostsPath || undefined,
     readonlyRootfs: it.HostConfig.ReadonlyRootfs,
     mounts: (it.Mounts ?? []).map(({ Destination, Source }) => ({

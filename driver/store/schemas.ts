@@ -86,6 +86,7 @@ const endpoint = z.looseObject({
   joined: z.boolean(),
   container: z.looseObject({ id, name }).exactOptional(),
   aliases,
+  hostname: z.string().exactOptional(),
   service: name.exactOptional(),
 })
 

@@ -2,6 +2,7 @@
  * Names: `/etc/hosts` in every container names all containers of its networks, on all hosts.
  */
 import { expect } from 'vitest'
+import { imageName } from '../../provision/lab/definition.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -50,6 +51,60 @@ scenario(
     }
   },
 )
+
+scenario(
+  'hostname and short id resolve on all hosts, of an internal network too; odd names are left out',
+  async ({ hostA, hostB }) => {
+    await using open = await sharedNetwork([hostA, hostB], 'open')
+    await using inner = await sharedNetwork([hostA, hostB], 'inner', ['--internal'])
+    for (const { name: network } of [open, inner]) {
+      await using mq = await hostB.run({
+        name: 'mq',
+        network,
+        args: ['--hostname', 'Rabbit1', '--network-alias', 'two words', '--network-alias', 'localhost'],
+      })
+      await using asker = await hostA.run({ name: 'asker', network })
+      await using neighbour = await hostB.run({ name: 'neighbour', network })
+      const names = ['mq', 'Rabbit1', 'rabbit1', mq.id.slice(0, 12)]
+      for (const name of names.flatMap((name) => [name, `${name}.${network}`])) {
+        for (const each of [neighbour, asker]) {
+          await each.within(3000).waitUntilSucceeds`getent ahostsv4 ${name} | grep -q ${`^${mq.address} `}`
+        }
+      }
+      expect(await asker.succeed`getent ahostsv4 localhost`).not.toContain(mq.address)
+      await asker.fail`grep -w two /etc/hosts`
+    }
+  },
+)
+
+scenario('clients of one alias begin with members of all hosts, and know all', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  const run = `docker run -d --init --network ${foobar.name}`
+  const command = `${imageName} sleep infinity > /dev/null || exit 1`
+  const members = new Map<string, string>()
+  const chosen: string[] = []
+  try {
+    for (const host of [hostA, hostB]) {
+      const start = `for i in 1 2; do ${run} --name member$i --network-alias pool ${command}; done; for i in 1 2 3 4 5; do ${run} --name client$i ${command}; done`
+      await host.succeed`sh -c ${start}`
+      const ask = '{{.NetworkSettings.Networks.foobar.IPAddress}}'
+      for (const ip of (await host.succeed`docker inspect -f ${ask} member1 member2`).split('\n'))
+        members.set(ip, host.name)
+    }
+    for (const host of [hostA, hostB]) {
+      for (const client of [1, 2, 3, 4, 5]) {
+        const known =
+          await host.waitUntilSucceeds`docker exec client${client} getent ahostsv4 pool | grep STREAM | cut -d ' ' -f 1 | xargs | grep ' .* .* '`
+        expect(known.split(' ').sort()).toEqual([...members.keys()].sort())
+        chosen.push(known.split(' ')[0] ?? '')
+      }
+    }
+    expect(new Set(chosen.map((ip) => members.get(ip))).size).toBe(2)
+    expect(new Set(chosen).size).toBeGreaterThan(1)
+  } finally {
+    for (const host of [hostA, hostB]) await host.succeed`docker ps -aq | xargs -r docker rm -f`
+  }
+})
 
 scenario(
   'a name is removed when its container stops, is killed or removed, and added when it starts',

@@ -4,10 +4,12 @@
  * Which state an endpoint is in decides its step: an unrecorded one is adopted or reported, a missing one is removed
  * (core/endpoints/life.ts). Grows with the endpoints of this host.
  */
+import { defined } from '../../core/defined.ts'
 import { adoptions } from '../../core/endpoints/adoption.ts'
 import { addressConflicts } from '../../core/endpoints/conflicts.ts'
 import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
+import { shortId } from '../../core/names.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn } from '../../core/snapshot.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
@@ -64,14 +66,19 @@ function missing(view: View): EndpointId[] {
     .map(({ value }) => value.id)
 }
 
-/** What the engine says of an endpoint. `aliases` only when it was asked about the container. */
-export type Described = Pick<Endpoint, 'container'> & Partial<Pick<Endpoint, 'aliases'>>
+/** What the engine says of an endpoint. `aliases` and `hostname` only when it was asked about the container. */
+export interface Described extends Pick<Endpoint, 'container'>, Partial<Pick<Endpoint, 'aliases'>> {
+  hostname?: string | undefined
+}
 
 export function describedByContainers(containers: readonly EngineContainer[]): Map<EndpointId, Described> {
   return new Map(
-    containers.flatMap(({ id, name, attachments }) =>
-      attachments.map(({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases }] as const),
-    ),
+    containers.flatMap(({ id, name, hostname, attachments }) => {
+      const own = hostname === '' || hostname === shortId(id) ? undefined : hostname
+      return attachments.map(
+        ({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases, hostname: own }] as const,
+      )
+    }),
   )
 }
 
@@ -90,7 +97,7 @@ export function planDescriptions(
   described: ReadonlyMap<EndpointId, Described>,
 ): Step[] {
   return endpointsOnHost(snapshot, host).flatMap(({ value: before, index }): Step[] => {
-    const value = { ...before, ...described.get(before.id) }
+    const value: Endpoint = defined({ ...before, ...described.get(before.id) })
     if (hasSameDescription(before, value)) return []
     const key = keyIn(before.network, before.id)
     return [
@@ -107,6 +114,7 @@ function hasSameDescription(a: Endpoint, b: Endpoint): boolean {
   return (
     a.container?.id === b.container?.id &&
     a.container?.name === b.container?.name &&
+    a.hostname === b.hostname &&
     a.aliases.join('\n') === b.aliases.join('\n')
   )
 }

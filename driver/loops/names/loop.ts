@@ -9,7 +9,7 @@
  * longer the loop collects changes before the next one.
  */
 
-import { type NameRecord, namedEndpoints } from '../../core/names.ts'
+import { type NameRecord, namedEndpoints, recordsForClient } from '../../core/names.ts'
 import type { HostName, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
@@ -29,6 +29,8 @@ export interface NamesOptions {
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
+  /** The driver has a DNS server. Without one, short ids of containers are in hosts files too. */
+  hasDns: boolean
   /** Whether containers get answers from our DNS. */
   dnsAnswers(): boolean
   log: Log
@@ -109,7 +111,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
     differing() {
       const networks = networksByContainer(store.snapshot(), host)
-      return files.differing((id) => recordsFor(options, networks.get(id) ?? []))
+      return files.differing((id) => recordsFor(options, id, networks.get(id) ?? []))
     },
     async close() {
       stop()
@@ -149,7 +151,7 @@ function mend(state: NamesState, id: string, networks: readonly NetworkId[]): vo
     if (!inspections.isInspecting(id)) inspections.inspect(id)
     return
   }
-  if (files.put(id, recordsFor(options, networks)) === 'done') return
+  if (files.put(id, recordsFor(options, id, networks)) === 'done') return
   state.due.add(id)
   state.again ??= setTimeout(() => {
     state.again = undefined
@@ -203,8 +205,18 @@ function containersOf(state: NamesState, snapshot: Snapshot, keys: readonly Chan
   return [...touched].flatMap((it) => [...(state.members.get(it) ?? []), ...(present.get(it) ?? [])])
 }
 
-function recordsFor(options: NamesOptions, networks: readonly NetworkId[]): NameRecord[] {
-  return networks.filter((network) => !isDnsOnly(options, network)).flatMap(options.records.of)
+function recordsFor(
+  options: NamesOptions,
+  container: string,
+  networks: readonly NetworkId[],
+): readonly NameRecord[] {
+  const { records, store, hasDns } = options
+  // The containers of an internal network reach no resolver.
+  const asksDns = (network: NetworkId) =>
+    hasDns && networkById(store.snapshot(), network)?.value.internal !== true
+  return networks
+    .filter((network) => !isDnsOnly(options, network))
+    .flatMap((network) => recordsForClient(records.of(network, !asksDns(network)), container))
 }
 
 function isDnsOnly({ store, dnsAnswers, hostsFileLimit }: NamesOptions, network: NetworkId): boolean {

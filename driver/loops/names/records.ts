@@ -8,23 +8,31 @@ import { networkOfKey } from '../../core/snapshot.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 
 export interface NameRecords {
-  of(network: NetworkId): readonly NameRecord[]
+  /** `shortIds`: with the containers' short ids. */
+  of(network: NetworkId, shortIds: boolean): readonly NameRecord[]
   close(): void
 }
 
 export function keepNameRecords(store: Pick<Store, 'snapshot' | 'onChange'>): NameRecords {
-  const known = new Map<NetworkId, readonly NameRecord[]>()
+  const known = new Map<string, readonly NameRecord[]>()
   const close = store.onChange((_, keys) => {
-    for (const network of networksOf(keys)) known.delete(network)
+    for (const network of networksOf(keys)) {
+      for (const shortIds of [true, false]) known.delete(keyOf(network, shortIds))
+    }
   })
   return {
-    of(network) {
-      const records = known.get(network) ?? recordsFor(store.snapshot(), network)
-      known.set(network, records)
+    of(network, shortIds) {
+      const key = keyOf(network, shortIds)
+      const records = known.get(key) ?? recordsFor(store.snapshot(), network, shortIds)
+      known.set(key, records)
       return records
     },
     close,
   }
+}
+
+function keyOf(network: NetworkId, shortIds: boolean): string {
+  return `${network} ${shortIds}`
 }
 
 /** Networks whose names a change can touch. */

@@ -1,6 +1,6 @@
 /** Names of a network: which records there are, in which order, and what DNS makes of them. */
 import { describe, expect, test } from 'vitest'
-import { namedEndpoints, recordsFor, zoneOf } from '../../../../driver/core/names.ts'
+import { namedEndpoints, recordsFor, recordsForClient, zoneOf } from '../../../../driver/core/names.ts'
 import type { Endpoint, Service } from '../../../../driver/core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import { endpoint, network } from '../../../fixtures/store-records.ts'
@@ -119,6 +119,104 @@ describe('without a record', () => {
     const aliases = ['a b', 'x\n1.2.3.4\tbank', '#no', '', 'x'.repeat(300), 'naïve', 'ok']
     const words = lines([named('e1', '10.0.0.2', 'web', { aliases })]).match(/ \S+$/gm)
     expect(words).toEqual([' web', ' web.foobar', ' ok', ' ok.foobar'])
+  })
+})
+
+test('a hostname stands behind the name, a short id only where it is asked for', () => {
+  const id = '0123456789abcdef0123456789abcdef'
+  const snapshot = snapshotOf([
+    named('e1', '10.0.0.2', 'mq', { hostname: 'rabbit1', container: { id, name: 'mq' }, aliases: ['queue'] }),
+  ])
+  const names = (shortIds: boolean) => recordsFor(snapshot, 'n1', shortIds).map(({ name }) => name)
+  const without = ['mq', 'mq.foobar', 'rabbit1', 'rabbit1.foobar', 'queue', 'queue.foobar']
+  expect(names(false)).toEqual(without)
+  expect(names(true)).toEqual([...without, '0123456789ab', '0123456789ab.foobar'])
+  const zone = zoneOf(snapshot, 'n1')
+  for (const name of ['rabbit1', 'RABBIT1.foobar', '0123456789ab', '0123456789ab.foobar']) {
+    expect(zone?.addressesOf(name.toLowerCase())).toEqual(['10.0.0.2'])
+  }
+  expect(zone?.nameAt('10.0.0.2')).toBe('mq.foobar')
+})
+
+describe('a name that cannot be one is left out, and never becomes another', () => {
+  test.each(['caf\u00e9', '\u65e5\u672c', 'a b', 'x\ty', 'a/b', '-a', '.a'])(
+    'a network called %j',
+    (network) => {
+      const snapshot = snapshotOf([named('e1', '10.0.0.2', 'web')], [], network)
+      const own = /^[.-]/.test(network) ? ['web', `web.${network}`] : ['web']
+      expect(recordsFor(snapshot, 'n1').map(({ name }) => name)).toEqual(own)
+      const zone = zoneOf(snapshot, 'n1')
+      expect(zone?.addressesOf('web')).toEqual(['10.0.0.2'])
+      expect(zone?.nameAt('10.0.0.2')).toBe(network === '-a' ? 'web.-a' : 'web')
+    },
+  )
+
+  test.each(['localhost', 'LOCALHOST', 'db.localhost', 'ip6-loopback', 'caf\u00e9', 'two words'])(
+    'an alias or a hostname %j',
+    (alias) => {
+      const more = [{ aliases: [alias] }, { hostname: alias }]
+      for (const each of more) {
+        const snapshot = snapshotOf([named('e1', '10.0.0.2', 'web', each)])
+        expect(recordsFor(snapshot, 'n1').map(({ name }) => name)).toEqual(['web', 'web.foobar'])
+        expect(zoneOf(snapshot, 'n1')?.addressesOf(alias.toLowerCase())).toEqual([])
+      }
+    },
+  )
+
+  test('a label of 64 bytes is in hosts files, and not in DNS', () => {
+    const [long, short] = ['x'.repeat(64), 'y'.repeat(63)]
+    const snapshot = snapshotOf([named('e1', '10.0.0.2', long, { aliases: [short] })])
+    expect(recordsFor(snapshot, 'n1').map(({ name }) => name)).toContain(`${long}.foobar`)
+    const zone = zoneOf(snapshot, 'n1')
+    expect(zone?.addressesOf(long)).toEqual([])
+    expect(zone?.addressesOf(`${short}.foobar`)).toEqual(['10.0.0.2'])
+    expect(zone?.nameAt('10.0.0.2')).toBe(`${short}.foobar`)
+  })
+
+  test('a name that is too long with its network has no name with it', () => {
+    const network = Array.from({ length: 4 }, () => 'n'.repeat(60))
+      .join('.')
+      .slice(0, 240)
+    const snapshot = snapshotOf([named('e1', '10.0.0.2', 'a-name-of-20-letters')], [], network)
+    expect(recordsFor(snapshot, 'n1')).toHaveLength(1)
+    expect(zoneOf(snapshot, 'n1')?.nameAt('10.0.0.2')).toBe('a-name-of-20-letters')
+  })
+})
+
+describe('the addresses of one name, for each client', () => {
+  const members = Array.from({ length: 6 }, (_, i) =>
+    named(`e${i}`, `10.0.0.${i + 2}`, `w${i}`, { aliases: ['web'] }),
+  )
+  const records = recordsFor(snapshotOf(members), 'n1')
+  const orderFor = (client: string, of = records) =>
+    recordsForClient(of, client).flatMap(({ ip, name }) => (name === 'web' ? [ip] : []))
+
+  test('every client knows all, and clients begin with different ones, each about as often', () => {
+    const first = new Map<string, number>()
+    for (let i = 0; i < 600; i++) {
+      const order = orderFor(`client-${i}`)
+      expect([...order].sort()).toEqual(members.map(({ v4 }) => v4).sort())
+      first.set(order[0] ?? '', (first.get(order[0] ?? '') ?? 0) + 1)
+    }
+    expect(first.size).toBe(6)
+    for (const times of first.values()) expect(times).toBeGreaterThan(60)
+  })
+
+  test('the same client has the same order, and a member that goes changes no more than its own place', () => {
+    const before = orderFor('c')
+    expect(orderFor('c')).toEqual(before)
+    const without = recordsFor(snapshotOf(members.slice(1)), 'n1')
+    expect(orderFor('c', without)).toEqual(before.filter((ip) => ip !== '10.0.0.2'))
+  })
+
+  test('names of one address, and the lines of other names, stay where they are', () => {
+    const mixed = recordsForClient(records, 'c')
+    expect(mixed.map(({ name }) => name)).toEqual(records.map(({ name }) => name))
+    expect(mixed.filter(({ name }) => /^w\d/.test(name))).toEqual(
+      records.filter(({ name }) => /^w\d/.test(name)),
+    )
+    const alone = recordsFor(snapshotOf([named('e1', '10.0.0.2', 'web')]), 'n1')
+    expect(recordsForClient(alone, 'c')).toBe(alone)
   })
 })
 

@@ -145,6 +145,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
       Name: '/web',
       State: { Running: true },
       HostsPath: '/var/lib/docker/containers/cccc/hosts',
+      Config: { Hostname: 'web1' },
       HostConfig: { ReadonlyRootfs: false },
       Mounts: [{ Type: 'bind', Source: '/srv', Destination: '/data' }],
       NetworkSettings: {
@@ -181,6 +182,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
           "v4": "",
         },
       ],
+      "hostname": "web1",
       "hostsPath": "/var/lib/docker/containers/cccc/hosts",
       "id": "cccccccccccccc",
       "mounts": [

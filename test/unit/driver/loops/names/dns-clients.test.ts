@@ -24,7 +24,7 @@ beforeEach(async () => {
     },
   ])
   const bridged = (id: string, v4: string): EngineContainer => ({
-    ...{ id, name: id, running: true, readonlyRootfs: false, mounts: [] },
+    ...{ id, name: id, running: true, hostname: '', readonlyRootfs: false, mounts: [] },
     attachments: [{ network: 'bridge', endpoint: 'e', v4, mac: '', aliases: [] }],
   })
   clients = createDnsClients({
@@ -55,7 +55,7 @@ const view = async (address: string): Promise<string> => {
   const seen = await clients.viewOf(address)
   return seen === undefined
     ? 'refused'
-    : `${seen.zones.map(({ network }) => network)}${seen.onlyUnambiguous ? ' unambiguous' : ''}`
+    : `${seen.zones.map(({ domain }) => domain)}${seen.onlyUnambiguous ? ' unambiguous' : ''}`
 }
 
 test.each([

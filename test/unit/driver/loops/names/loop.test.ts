@@ -47,7 +47,8 @@ function container(id: string, more: Partial<EngineContainer> = {}): void {
   writeFileSync(pathOf(id), engineLines)
   const hostsPath = pathOf(id)
   containers.set(id, {
-    ...{ id, name: id, running: true, hostsPath, readonlyRootfs: false, mounts: [], attachments: [] },
+    ...{ id, name: id, running: true, hostname: '', hostsPath, readonlyRootfs: false, mounts: [] },
+    attachments: [],
     ...more,
   })
 }
@@ -89,6 +90,7 @@ function start(more: Partial<NamesOptions> = {}): void {
   }
   loop = startNames({
     ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
+    hasDns: true,
     dnsAnswers: () => answers,
     ...more,
   })
