@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Difference, identity, repairHint, sentence } from '../core/check/difference.ts'
 import { checkDocker } from '../core/check/docker.ts'
-import { checkKernel, type ObservedNetwork } from '../core/check/kernel.ts'
+import { checkKernel, checkRoutes, type ObservedNetwork } from '../core/check/kernel.ts'
 import { checkStore, labelOf } from '../core/check/store.ts'
 import type { Datapath } from '../core/datapath/datapath.ts'
 import { containerEndName, desiredFor } from '../core/datapath/desired.ts'
@@ -25,7 +25,7 @@ import type { Store } from '../store/store.ts'
 
 export interface CheckParts {
   store: Pick<Store, 'read' | 'snapshot' | 'status' | 'commit'>
-  kernel: Pick<Kernel, 'namespaces' | 'observe' | 'strayLinks'>
+  kernel: Pick<Kernel, 'namespaces' | 'observe' | 'strayLinks' | 'routes'>
   engine: Pick<Engine, 'networks' | 'network'>
   host: HostName
   underlay(): Underlay
@@ -138,7 +138,11 @@ async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise
     const want = wish(parts, snapshot, network)
     if (want !== undefined) wanted.set(want.namespace, { want, name: labelOf(snapshot, network) })
   }
-  const [marked, strayLinks] = await Promise.all([kernel.namespaces(), kernel.strayLinks()])
+  const [marked, strayLinks, routes] = await Promise.all([
+    kernel.namespaces(),
+    kernel.strayLinks(),
+    kernel.routes(),
+  ])
   const paths = [...new Set([...wanted.keys(), ...marked])]
   const namespaces = await Promise.all(
     paths.map(async (path): Promise<ObservedNetwork> => {
@@ -146,7 +150,10 @@ async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise
       return { name, want, have: await kernel.observe(path) }
     }),
   )
-  return checkKernel({ namespaces, strayLinks, joining: linksOnTheirWay(parts.calls()) })
+  return [
+    ...checkKernel({ namespaces, strayLinks, joining: linksOnTheirWay(parts.calls()) }),
+    ...checkRoutes(snapshot, routes),
+  ]
 }
 
 function linksOnTheirWay(calls: ReadonlyMap<EndpointId, EndpointCall>): Set<string> {

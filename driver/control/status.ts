@@ -4,6 +4,7 @@
 import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
+import { clashHint, clashingNetworks } from '../core/routes.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, networksUsedBy, replicasOn } from '../core/snapshot.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
@@ -128,6 +129,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     problems: [
       ...problemsIn(store, loops, networks),
       ...macProblems(snapshot, host),
+      ...clashProblems(snapshot, host),
       ...parts.loopProblems(),
       ...namingProblems(names),
     ],
@@ -200,6 +202,15 @@ function macProblems(snapshot: Snapshot, host: HostName): string[] {
       const who = holders.map(holderText).join(' and ')
       return `network ${name}: ${who} have the same MAC ${mac}; ${sharedMacHint}`
     }),
+  )
+}
+
+/** By the host's record, which is at most 10 s old. */
+function clashProblems(snapshot: Snapshot, host: HostName): string[] {
+  const routes = snapshot.hosts.get(host)?.value.routes
+  return clashingNetworks(snapshot, routes).map(
+    ({ network: { name, id }, pool, route }) =>
+      `network ${name ?? id.slice(0, 12)}: its subnet ${pool} overlaps ${route}, which this host routes to another interface; ${clashHint}`,
   )
 }
 

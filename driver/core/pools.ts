@@ -2,7 +2,7 @@
  * Which pool a new network gets: the requested one (`--subnet`), or the first free one of a list.
  *
  * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is the number
- * of blocks in use. A pool that overlaps a claim or a route of this host is not offered. A pool that dockerd refused
+ * of blocks in use. A pool that overlaps a claim or a route of a host is not offered. A pool that dockerd refused
  * is not offered either: dockerd repeats RequestPool for the same network until a pool suits it.
  */
 import {
@@ -21,17 +21,18 @@ import type { Cidr } from './records.ts'
 /** A block, or `block:length` for all blocks of that length in it. */
 export type PoolSource = string
 
-/** 172.21.0.0/16 … 172.31.0.0/16: the last that Docker's own bridges take, and those of the walkthrough of 2015. */
-export const defaultPools: readonly PoolSource[] = Array.from(
-  { length: 11 },
-  (_, i) => `172.${21 + i}.0.0/16`,
-)
+/**
+ * 768 networks of 253 addresses, away from the blocks of the engine's own bridges (172.17.0.0/16 … 172.31.0.0/16,
+ * 192.168.0.0/16; moby's daemon/libnetwork/ipamutils) and of Swarm (10.0.0.0/8). 198.18.0.0/15 is for measurements
+ * between networks, and no host of the Internet has an address in it (RFC 2544, RFC 6890).
+ */
+export const defaultPools: readonly PoolSource[] = ['172.16.0.0/16:24', '198.18.0.0/15:24']
 
 export interface PoolQuestion {
   sources?: readonly PoolSource[]
   /** Pools of all networks. */
   claimed: readonly Cidr[]
-  /** Destinations that this host routes. */
+  /** Destinations that a host of the cluster routes. */
   routed?: readonly Cidr[]
   /** Pools that were offered for this network and refused by dockerd. */
   refused?: readonly Cidr[]
@@ -111,11 +112,11 @@ function noPool(
   { claimed, routed, refused }: Required<Omit<PoolQuestion, 'sources'>>,
 ): DriverError {
   const total = sources.reduce((sum, s) => sum + (1n << BigInt(s.length - s.within.length)), 0n)
-  const list = sources.length < 3 ? sources.map((s) => s.text).join(', ') : spanOf(sources)
+  const list = sources.length < 5 ? sources.map((s) => s.text).join(', ') : spanOf(sources)
   return new DriverError(
     'exhausted',
     `no free pool: each of the ${total} pools in ${list} overlaps a block in use ` +
-      `(${claimed.length} of networks, ${routed.length} routed by this host, ${refused.length} refused by Docker)`,
+      `(${claimed.length} of networks, ${routed.length} routed by hosts, ${refused.length} refused by Docker)`,
     {
       hint: 'choose a subnet with --subnet, remove a network, or give the driver more pools (--address-pools)',
     },

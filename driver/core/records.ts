@@ -132,6 +132,15 @@ export interface HostRecord {
   engineVersion?: string
   /** Consul session that lives as long as the driver. It shows that the host is alive and owns no keys. */
   session?: string
+  /** Absent in the record of an older driver. */
+  routes?: HostRoutes
+}
+
+/** Destinations in a host's main routing table, at most 100 of each, without the default route. */
+export interface HostRoutes {
+  /** Subnets of the host's own addresses. */
+  connected: Cidr[]
+  other: Cidr[]
 }
 
 export interface Service {

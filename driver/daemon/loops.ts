@@ -44,7 +44,13 @@ export function startLoops(options: LoopsOptions): Loops {
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const hosts = startHost({ ...common, claim, replicas: options.replicas, everyMs: 2 * everyMs })
+  const hosts = startHost({
+    ...common,
+    claim,
+    routes: context.routes,
+    replicas: options.replicas,
+    everyMs: 2 * everyMs,
+  })
   const networks = startNetworks({
     ...common,
     everyMs: 2 * everyMs,
@@ -62,6 +68,8 @@ export function startLoops(options: LoopsOptions): Loops {
     if (isOfNetworkList(event)) {
       networks.poke()
       dialect.poke()
+      // The engine's bridges are routes of this host.
+      hosts.poke()
     }
     if (isOfUses(event)) networks.pokeUses()
     describeContainer(endpoints, event)

@@ -75,7 +75,7 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --default-network=DRIVER:NAME
                            network of containers that name none; default: overlay:multihost
   --address-pools=LIST     where networks without --subnet get theirs, like 10.0.0.0/8:24;
-                           default: ${defaultPools[0]},…,${defaultPools.at(-1)}
+                           default: ${defaultPools.join(',')}
   --dns-listen=ADDRESS[:PORT]
                            answer DNS there, on an address of this host that containers reach, for the engine's
                            --dns=ADDRESS; default: nowhere

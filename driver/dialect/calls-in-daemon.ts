@@ -2,6 +2,7 @@
 import { defined } from '../core/defined.ts'
 import { choosePool } from '../core/pools.ts'
 import type { Cidr, HostName, NetworkId, Snapshot } from '../core/records.ts'
+import { routedInCluster } from '../core/routes.ts'
 import { endpointsOf, hostsUsing, localIdOf, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { VerbContext } from '../verbs/context.ts'
@@ -37,7 +38,7 @@ export function callsInDaemon({ context, verbs, engine, defaultNetwork }: CallsI
     waitForNetwork: (name, waitMs = waitForNetworkMs) =>
       waitForNetwork({ store, engine, host }, name, waitMs),
     async choosePool(refused) {
-      const routed = await context.routes()
+      const routed = routedInCluster(store.snapshot(), await context.routes())
       const pool = choosePool({
         sources: context.pools,
         claimed: [...store.snapshot().pools.keys()],

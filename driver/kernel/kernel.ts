@@ -5,7 +5,8 @@
  * `bridge`, namespaces), and a fake for tests of the loop, which prints like `ip`.
  */
 import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
-import type { Cidr, Ip } from '../core/records.ts'
+import type { Ip } from '../core/records.ts'
+import type { Route } from '../core/routes.ts'
 
 export interface Kernel {
   /**
@@ -26,7 +27,7 @@ export interface Kernel {
    */
   apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
   /** Destinations in this host's main routing table, without default routes. */
-  routes(): Promise<Cidr[]>
+  routes(): Promise<Route[]>
   /**
    * The underlay interface, by its name or a CIDR that contains its address (`--bind-interface`). Throws
    * `invalid` with the candidates.

@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
 import type { Observed } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Cidr } from '../core/records.ts'
+import type { Route } from '../core/routes.ts'
 import type { Underlay } from './kernel.ts'
 import { mark } from './lines.ts'
 
@@ -43,7 +43,7 @@ const Fdb = z.object({
   via: z.unknown().optional(),
   state: z.string().default(''),
 })
-const Route = z.object({ dst: z.string() })
+const RouteEntry = z.object({ dst: z.string(), protocol: z.string().default('') })
 const Addressed = z.object({
   ifname: z.string(),
   mtu: z.number(),
@@ -87,10 +87,14 @@ export function strayLinksIn(text: string): string[] {
 }
 
 /** From `ip -j route show table main`. A single address gets its prefix length. */
-export function routesIn(text: string): Cidr[] {
-  return parsed(z.array(Route), text, 'ip route')
-    .map(({ dst }) => (isIp(dst) ? `${dst}/${familyOf(dst) === 6 ? 128 : 32}` : dst))
-    .filter(isCidr)
+export function routesIn(text: string): Route[] {
+  return parsed(z.array(RouteEntry), text, 'ip route')
+    .map(({ dst, protocol }) => ({
+      to: isIp(dst) ? `${dst}/${familyOf(dst) === 6 ? 128 : 32}` : dst,
+      // The kernel makes the route when an interface gets an address.
+      connected: protocol === 'kernel',
+    }))
+    .filter(({ to }) => isCidr(to))
 }
 
 /** From `ip -j address show`: by name, by address, or by a CIDR that contains the address. */

@@ -95,6 +95,7 @@ const host = z.looseObject({
   driverVersion: z.string(),
   engineVersion: z.string().exactOptional(),
   session: z.string().exactOptional(),
+  routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
 })
 
 const service = z.looseObject({

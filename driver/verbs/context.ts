@@ -3,7 +3,8 @@
  */
 
 import type { PoolSource } from '../core/pools.ts'
-import type { Cidr, EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/records.ts'
+import type { EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/records.ts'
+import type { Route } from '../core/routes.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import type { InFlight } from './in-flight.ts'
@@ -16,7 +17,7 @@ export interface VerbContext {
   /** The ranges from which a pool is chosen when the creator names no pool. */
   pools: readonly PoolSource[]
   /** Destinations in this host's routing table. */
-  routes(): Promise<Cidr[]>
+  routes(): Promise<Route[]>
   /** Resolves when the kernel has what the store wants for the network, this endpoint's veth too. */
   settled(network: NetworkId, joining: EndpointId): Promise<void>
   inFlight: InFlight

@@ -19,6 +19,7 @@ import {
   type Snapshot,
   type Versioned,
 } from '../core/records.ts'
+import { type Route, routeClash, routedInCluster } from '../core/routes.ts'
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -39,11 +40,14 @@ export function poolVerbs(
   const offered = createTtlSet<Cidr>(offeredForMs, context.now)
 
   const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
-    const routed = ask.pool === undefined ? await context.routes() : []
+    const routes = await context.routes()
     const choose = (snapshot: Snapshot): Cidr =>
       ask.pool === undefined
-        ? chooseFor(snapshot, context.pools, routed, [...offered.all(), ...removed.restingPools()])
-        : checkAsked(snapshot, host, ask.pool)
+        ? chooseFor(snapshot, context.pools, routedInCluster(snapshot, routes), [
+            ...offered.all(),
+            ...removed.restingPools(),
+          ])
+        : checkAsked(snapshot, ask.pool, { host, routes })
     const cidr = await optimisticTransaction(
       store,
       (snapshot) => claim(snapshot, choose(snapshot), ask, context),
@@ -123,13 +127,19 @@ function chooseFor(
   }
 }
 
-/** The block of `--subnet`. Throws `taken` with the name of the network that has it. */
-function checkAsked(snapshot: Snapshot, host: HostName, asked: string): Cidr {
+/** The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that routes it. */
+function checkAsked(
+  snapshot: Snapshot,
+  asked: string,
+  { host, routes }: { host: HostName; routes: readonly Route[] },
+): Cidr {
   const cidr = checkPool(asked)
   for (const [other, { value }] of snapshot.pools) {
     const ownLeftover = other === cidr && value.host === host && value.network === undefined
     if (overlaps(cidr, other) && !ownLeftover) throw poolTaken(snapshot, cidr, other, value)
   }
+  const clash = routeClash(snapshot, cidr, { host, routes })
+  if (clash !== undefined) throw poolRouted(cidr, clash)
   return cidr
 }
 
@@ -195,6 +205,13 @@ function poolTaken(snapshot: Snapshot, cidr: Cidr, other: Cidr, { network, host 
   const what = cidr === other ? `the subnet ${cidr}` : `the subnet ${cidr} overlaps ${other}, which`
   return new DriverError('taken', `${what} belongs to ${holder}`, {
     hint: 'choose another --subnet, or omit --subnet to get a free one',
+  })
+}
+
+function poolRouted(cidr: Cidr, { host, route }: { host: HostName; route: Cidr }): DriverError {
+  const what = cidr === route ? `the subnet ${cidr}` : `the subnet ${cidr} overlaps ${route}, which`
+  return new DriverError('taken', `${what} is routed by host ${host}`, {
+    hint: `choose another --subnet, or omit --subnet to get a free one; 'ip route' on ${host} shows the interface`,
   })
 }
 

@@ -64,9 +64,24 @@ function optionsFileFor({ lab, host, secrets }: StepContext): RemoteFile {
   const options = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale })
   return {
     path: optionsFile,
-    content: optionsFileText({ dockerOpts: `--dns=${host.address}`, multihostOpts: options.join(' ') }),
+    content: optionsFileText({
+      dockerOpts: [`--dns=${host.address}`, ...enginePools].join(' '),
+      multihostOpts: options.join(' '),
+    }),
   }
 }
+
+/**
+ * The walkthrough's networks have 172.21.0.0/16 and the next ones, as in 2015. Those are among the engine's own, so the
+ * lab's engines have the others. A machine without these options has pools that do not meet (driver/core/pools.ts).
+ */
+const driverPools = '--address-pools=172.21.0.0/16,172.22.0.0/15:16,172.24.0.0/13:16,172.16.0.0/16:24'
+const enginePools = [
+  '172.17.0.0/16,size=16',
+  '172.18.0.0/15,size=16',
+  '172.20.0.0/16,size=16',
+  '192.168.0.0/16,size=20',
+].map((pool) => `--default-address-pool=base=${pool}`)
 
 export function driverOptions(of: {
   lab: Lab
@@ -85,6 +100,7 @@ export function driverOptions(of: {
     '--default-network=overlay:multihost',
     `--bind-interface=${of.lab.network}`,
     `--dns-listen=${of.host.address}`,
+    driverPools,
     ...(of.timeoutScale === 1 ? [] : [`--answer-within=${scaledAnswerS(of.timeoutScale)}`]),
   ]
 }

@@ -6,6 +6,8 @@
  */
 import type { Datapath, Observed } from '../datapath/datapath.ts'
 import { isGroup, isMulticast } from '../datapath/plan.ts'
+import type { Snapshot } from '../records.ts'
+import { clashHint, clashingNetworks, publishedRoutes, type Route } from '../routes.ts'
 import { compareFacts, type Difference, type Facts, nothing } from './difference.ts'
 
 export interface KernelState {
@@ -33,6 +35,19 @@ export function checkKernel({ namespaces, strayLinks, joining }: KernelState): D
       return { plane: 'kernel', object: `link ${end} of the host`, expected: nothing, found: 'a link', hint }
     }),
   ]
+}
+
+/** No network has a subnet that the host routes to another interface. */
+export function checkRoutes(snapshot: Snapshot, routes: readonly Route[]): Difference[] {
+  return clashingNetworks(snapshot, publishedRoutes(routes)).map(
+    ({ network: { name, id }, pool, route }) => ({
+      plane: 'kernel',
+      object: `subnet ${pool} of network ${name ?? id.slice(0, 12)}`,
+      expected: 'no route of the host into it',
+      found: `the route ${route}`,
+      hint: clashHint,
+    }),
+  )
 }
 
 function compareNetwork({ name, want, have }: ObservedNetwork): Difference[] {

@@ -5,8 +5,11 @@
  * new DHCP lease, another interface), this loop changes the records of all endpoints of the host. A host that was
  * removed from the cluster while it was away makes its record again, and the replicas of the networks in its engine.
  */
+import { isDeepStrictEqual } from 'node:util'
+import { defined } from '../../core/defined.ts'
 import { addReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
+import { publishedRoutes, type Route } from '../../core/routes.ts'
 import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
@@ -23,20 +26,29 @@ export interface HostOptions {
   /** This host's networks before the store was read: Docker's id -> the network. */
   replicas?: ReadonlyMap<string, NetworkId> | undefined
   blank(): HostRecord
+  /** This host's routes now. */
+  routes(): Promise<Route[]>
   log: Log
   everyMs?: number
   onRun?(run: LoopRun): void
 }
 
 export function startHost(options: HostOptions): Loop {
-  const { store, engine, host, claim, blank, log, everyMs = 10_000, onRun } = options
+  const { store, engine, host, claim, blank, routes, log, everyMs = 10_000, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim(vtep)
     // The engine may be away, or start later than the driver: the record then has no engine version.
     const engineVersion = await engine.version().catch(() => undefined)
-    const facts = { vtep, driverVersion, session, ...(engineVersion === undefined ? {} : { engineVersion }) }
+    const facts = defined({
+      vtep,
+      driverVersion,
+      session,
+      engineVersion,
+      // Unknown routes are those of before.
+      routes: await routes().then(publishedRoutes, () => undefined),
+    })
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
     if (before !== undefined && before.vtep !== vtep) {
@@ -100,7 +112,7 @@ async function freshEnough(store: Store, host: HostName): Promise<Snapshot> {
 function differs(record: HostRecord | undefined, facts: Partial<HostRecord>): boolean {
   return (
     record === undefined ||
-    Object.entries(facts).some(([key, value]) => record[key as keyof HostRecord] !== value)
+    Object.entries(facts).some(([key, value]) => !isDeepStrictEqual(record[key as keyof HostRecord], value))
   )
 }
 

@@ -1,38 +1,45 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { overlaps } from '../../../../driver/core/addresses.ts'
-import {
-  checkPool,
-  checkRange,
-  checkSource,
-  choosePool,
-  defaultPools,
-} from '../../../../driver/core/pools.ts'
+import { checkPool, checkRange, checkSource, choosePool } from '../../../../driver/core/pools.ts'
 
-test('the first pool is the one of the walkthrough of 2015', () => {
-  expect(choosePool({ claimed: [] })).toBe('172.21.0.0/16')
+/** moby's daemon/libnetwork/ipamutils, and Swarm's default address pool. */
+const othersPools = [
+  ...Array.from({ length: 15 }, (_, i) => `172.${17 + i}.0.0/16`),
+  '192.168.0.0/16',
+  '10.0.0.0/8',
+]
+
+test('hundreds of networks get pools, away from those of the engine and of Swarm', () => {
+  const claimed: string[] = []
+  for (let i = 0; i < 768; i++) claimed.push(choosePool({ claimed }))
+  expect(claimed[0]).toBe('172.16.0.0/24')
+  expect(claimed[256]).toBe('198.18.0.0/24')
+  expect(claimed.filter((pool) => othersPools.some((other) => overlaps(pool, other)))).toEqual([])
+  expect(() => choosePool({ claimed })).toThrow('no free pool: each of the 768 pools in')
 })
 
 test('a pool that overlaps a claim, a route or a refused one is passed over', () => {
   expect(
     choosePool({
-      claimed: ['172.21.5.0/24', 'fd00::/64'],
-      routed: ['172.22.0.0/15'],
-      refused: ['172.24.0.0/16'],
+      sources: ['172.16.0.0/12:16'],
+      claimed: ['172.16.5.0/24', 'fd00::/64'],
+      routed: ['172.17.0.0/16', '172.18.0.0/15'],
+      refused: ['172.20.0.0/16'],
     }),
-  ).toBe('172.25.0.0/16')
+  ).toBe('172.21.0.0/16')
 })
 
 test('a pool that was refused is not offered again, so that dockerd stops asking', () => {
+  const sources = ['172.21.0.0/16', '172.22.0.0/15:16']
   const refused: string[] = []
-  for (const pool of defaultPools) {
-    const offered = choosePool({ claimed: [], refused })
-    expect(offered).toBe(pool)
-    refused.push(offered)
+  for (const pool of ['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16']) {
+    expect(choosePool({ sources, claimed: [], refused })).toBe(pool)
+    refused.push(pool)
   }
-  expect(() => choosePool({ claimed: [], refused })).toThrow(
-    'no free pool: each of the 11 pools in 172.21.0.0/16 … 172.31.0.0/16 overlaps a block in use ' +
-      '(0 of networks, 0 routed by this host, 11 refused by Docker)',
+  expect(() => choosePool({ sources, claimed: [], refused })).toThrow(
+    'no free pool: each of the 3 pools in 172.21.0.0/16, 172.22.0.0/15:16 overlaps a block in use ' +
+      '(0 of networks, 0 routed by hosts, 3 refused by Docker)',
   )
 })
 
@@ -40,7 +47,7 @@ test('the error counts the blocks in use', () => {
   const sources = ['172.21.0.0/16']
   expect(() => choosePool({ sources, claimed: ['172.21.0.0/16'], routed: ['172.21.4.0/24'] })).toThrow(
     'each of the 1 pools in 172.21.0.0/16 overlaps a block in use ' +
-      '(1 of networks, 1 routed by this host, 0 refused by Docker)',
+      '(1 of networks, 1 routed by hosts, 0 refused by Docker)',
   )
 })
 

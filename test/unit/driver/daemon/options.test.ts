@@ -23,7 +23,7 @@ test('the documented options, and the rest as it is by default', () => {
     netnsDir: '/var/run/docker/netns',
     logLevel: 'info',
   })
-  expect(options.addressPools[0]).toBe('172.21.0.0/16')
+  expect(options.addressPools[0]).toBe('172.16.0.0/16:24')
   expect(parseDaemonOptions([store]).bindInterface).toBeUndefined()
 })
 

@@ -3,7 +3,10 @@ import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts
 
 kernelContract(async (): Promise<Bench> => {
   const kernel: FakeKernel = fakeKernel({
-    routes: ['192.168.33.0/24', '10.9.0.0/16'],
+    routes: [
+      { to: '192.168.33.0/24', connected: true },
+      { to: '10.9.0.0/16', connected: false },
+    ],
     interfaces: [{ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }],
   })
   return {

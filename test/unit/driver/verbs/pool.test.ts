@@ -1,20 +1,21 @@
 import { Map as PersistentMap } from 'immutable'
 import { describe, expect, test } from 'vitest'
 import { emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import { blankHost } from '../../../../driver/verbs/context.ts'
 import { firstRival } from '../../../../driver/verbs/pool.ts'
-import { cluster, createNetwork, id, never, removeNetwork } from './cluster.ts'
+import { cluster, createNetwork, type Host, id, never, removeNetwork } from './cluster.ts'
 
 const auto = { options: {}, v6: false }
 
 describe('a pool that the user does not name', () => {
   test('is the first of the list that no network has and that the host does not route', async () => {
     const lab = cluster()
-    const net1 = lab.host(1, { routes: async () => ['172.21.7.0/24'] })
+    const net1 = lab.host(1, { routes: async () => [{ to: '172.21.7.0/24', connected: true }] })
     expect(await net1.verbs.requestPool(auto, never)).toBe('172.22.0.0/16')
     expect(await net1.verbs.requestPool(auto, never)).toBe('172.23.0.0/16')
     await expect(net1.verbs.requestPool(auto, never)).rejects.toMatchObject({
       code: 'exhausted',
-      message: expect.stringContaining('(2 of networks, 1 routed by this host, 0 refused by Docker)'),
+      message: expect.stringContaining('(2 of networks, 1 routed by hosts, 0 refused by Docker)'),
     })
   })
 
@@ -41,6 +42,37 @@ describe('a pool that the user does not name', () => {
       .host(1)
       .verbs.requestPool({ ...auto, v6: true }, never)
     await expect(ask).rejects.toThrow('an IPv6 network needs a --subnet')
+  })
+})
+
+/** As the host loop publishes them. */
+async function publish(host: Host, connected: string[], other: string[] = []): Promise<void> {
+  const value = { ...blankHost(host.context), routes: { connected, other } }
+  await host.store.commit([{ op: 'create', table: 'hosts', key: host.name, value }])
+}
+
+describe('a pool that another host routes', () => {
+  test('is not chosen', async () => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    await publish(net2, ['172.21.0.0/16'], ['172.22.9.0/24'])
+    await net1.store.read()
+    expect(await net1.verbs.requestPool(auto, never)).toBe('172.23.0.0/16')
+  })
+
+  test('is refused by the name of the host, but not inside of a wider route', async () => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    await publish(net2, ['172.18.0.0/16'], ['10.0.0.0/8', '10.9.3.0/24'])
+    await net1.store.read()
+    const ask = (pool: string) => net1.verbs.requestPool({ ...auto, pool }, never)
+    await expect(ask('172.18.0.0/16')).rejects.toThrow(/^the subnet 172.18.0.0\/16 is routed by host net-2/)
+    await expect(ask('172.18.5.0/24')).rejects.toMatchObject({
+      code: 'taken',
+      message: 'the subnet 172.18.5.0/24 overlaps 172.18.0.0/16, which is routed by host net-2',
+    })
+    await expect(ask('10.9.0.0/16')).rejects.toThrow('overlaps 10.9.3.0/24, which is routed by host net-2')
+    expect(await ask('10.10.0.0/16')).toBe('10.10.0.0/16')
   })
 })
 

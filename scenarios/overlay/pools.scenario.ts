@@ -1,0 +1,51 @@
+/**
+ * Addresses beside other networks: the engine's own bridges, on this host and on another one.
+ */
+import { expect } from 'vitest'
+import type { Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
+
+/** A bridge of the engine, for the length of a scope. */
+async function bridge(host: Host, name: string, subnet: string): Promise<AsyncDisposable> {
+  await host.succeed`docker network create --subnet ${subnet} ${name}`
+  return {
+    async [Symbol.asyncDispose]() {
+      await host.run`docker network rm ${name}`
+    },
+  }
+}
+
+scenario(
+  'a subnet that a host routes is not chosen, refused by name, and named when the route comes later',
+  async ({ hostA, hostB }) => {
+    await using here = await sharedNetwork([hostA, hostB], 'late', ['--subnet', '10.77.0.0/24'])
+    {
+      await using _bridge = await bridge(hostB, 'clash', '10.77.0.0/16')
+      const words = 'network late: its subnet 10.77.0.0/24 overlaps 10.77.0.0/16'
+      await hostB.waitUntilSucceeds`multihost status | grep -F ${words}`
+      expect(await hostB.fail`multihost check --within=1`).toContain('subnet 10.77.0.0/24 of network late')
+      expect(await hostA.succeed`multihost status`).not.toContain(words)
+      const create = 'docker network create -d vxlan --ipam-driver vxlan --subnet'
+      const refused = await hostA.fail`sh -c ${`${create} 10.77.9.0/24 refused`}`
+      expect(refused).toContain(`overlaps 10.77.0.0/16, which is routed by host ${hostB.name}`)
+    }
+    await hostB.waitUntilSucceeds`sh -c ${`! multihost status | grep 'network ${here.name}:'`}`
+  },
+)
+
+scenario('more networks without --subnet than the engine has pools of its own', async ({ hostA, hostB }) => {
+  const create = 'docker network create -d vxlan --ipam-driver vxlan'
+  const remove = 'for i in $(seq 18); do docker network rm many$i > /dev/null 2>&1; done; true'
+  try {
+    await hostA.succeed`sh -c ${`for i in $(seq 18); do ${create} many$i > /dev/null || exit 1; done`}`
+    const subnets =
+      await hostA.succeed`sh -c ${"docker network ls -qf name=many | xargs docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}'"}`
+    expect(new Set(subnets.split('\n')).size).toBe(18)
+    await hostB.waitUntilSucceeds`docker network inspect many18`
+    await hostB.succeed`docker run --rm --network many18 debian:13 true`
+  } finally {
+    await hostA.waitUntilSucceeds`sh -c ${`${remove}; ! docker network ls | grep -q many`}`
+    await hostB.waitUntilSucceeds`sh -c ${'! docker network ls | grep -q many'}`
+  }
+})

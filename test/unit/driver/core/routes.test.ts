@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { clashingNetworks, clashingRoute, publishedRoutes } from '../../../../driver/core/routes.ts'
+import { readRecord } from '../../../../driver/store/schemas.ts'
+import { agreeing } from './check/check.sample.ts'
+
+const connected = (to: string) => ({ to, connected: true })
+const other = (to: string) => ({ to, connected: false })
+
+test('a host publishes subnets, not single addresses, links’ own blocks or parts of a larger block', () => {
+  const routes = [
+    connected('192.168.33.0/24'),
+    connected('172.17.0.0/16'),
+    connected('fe80::/64'),
+    other('10.0.0.0/8'),
+    other('10.1.0.0/16'),
+    other('10.244.7.9/32'),
+    other('fd00:7::/48'),
+    other('ff00::/8'),
+  ]
+  expect(publishedRoutes(routes)).toEqual({
+    connected: ['172.17.0.0/16', '192.168.33.0/24'],
+    other: ['10.0.0.0/8', 'fd00:7::/48'],
+  })
+})
+
+test('a router publishes at most a hundred of each kind', () => {
+  const many = Array.from({ length: 300 }, (_, i) => other(`10.${i % 250}.${Math.floor(i / 250)}.0/24`))
+  expect(publishedRoutes(many).other).toHaveLength(100)
+})
+
+test('a pool clashes with an interface’s subnet that overlaps it, and with another route inside of it', () => {
+  const routes = { connected: ['172.18.0.0/16'], other: ['10.0.0.0/8', '10.9.3.0/24'] }
+  expect(clashingRoute('172.18.5.0/24', routes)).toBe('172.18.0.0/16')
+  expect(clashingRoute('172.16.0.0/12', routes)).toBe('172.18.0.0/16')
+  expect(clashingRoute('10.9.0.0/16', routes)).toBe('10.9.3.0/24')
+  expect(clashingRoute('10.10.0.0/16', routes)).toBeUndefined()
+})
+
+test('a clash that comes later is found by network', () => {
+  const clashes = clashingNetworks(agreeing(), { connected: ['172.21.0.0/16'], other: [] })
+  expect(clashes.map(({ network, pool, route }) => [network.name, pool, route])).toEqual([
+    ['foobar', '172.21.0.0/16', '172.21.0.0/16'],
+  ])
+})
+
+test('the record of an older driver has no routes, and that of a later one keeps what it has more', () => {
+  const old = { vtep: '192.168.33.11', driverVersion: '0.1.0' }
+  expect(readRecord('hosts', 'net-1', JSON.stringify(old))).toEqual(old)
+  const later = { ...old, routes: { connected: [], other: [], blackhole: ['10.1.0.0/16'] } }
+  expect(readRecord('hosts', 'net-1', JSON.stringify(later))).toEqual(later)
+})
