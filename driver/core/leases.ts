@@ -7,7 +7,7 @@
  * never the size of the pool.
  */
 import { type Block, formatIp, parseCidr, parseIp, usable } from './addresses.ts'
-import { DriverError } from './errors.ts'
+import { DriverError, isCode } from './errors.ts'
 import type { Cidr, Ip, Lease, Pool } from './records.ts'
 
 export interface AddressQuestion {
@@ -32,6 +32,28 @@ export function nextAddress({ pool, leased, reserved = [], last }: AddressQuesti
     value = value === range.last ? range.first : value + 1n
   }
   throw full(pool, range, excluded)
+}
+
+/** The next `count` free addresses, fewer when the pool has fewer. */
+export function nextAddresses(question: AddressQuestion, count: number): Ip[] {
+  const { leased } = question
+  const found = new Set<Ip>()
+  const taken = {
+    has: (ip: Ip) => found.has(ip) || leased.has(ip),
+    get size() {
+      return found.size + leased.size
+    },
+  }
+  let last = question.last
+  try {
+    while (found.size < count) {
+      last = nextAddress({ ...question, leased: taken, last })
+      found.add(last)
+    }
+  } catch (error) {
+    if (!isCode(error, 'exhausted')) throw error
+  }
+  return [...found]
 }
 
 /**

@@ -17,7 +17,7 @@ import type {
   Snapshot,
   Versioned,
 } from './records.ts'
-import { keyIn, leasesOf, macClaimsOf, servicesOf, usesOfNetwork } from './snapshot.ts'
+import { keyIn, leasesOf, macClaimsOf, servicesOf, usesOfNetwork, wantsOf } from './snapshot.ts'
 
 /**
  * Removes the endpoint. Its addresses stay leased until Docker releases them, or while a published service
@@ -118,6 +118,7 @@ export function removeNetwork(
       ...servicesOf(snapshot, id).map(({ value }) => drop('services', keyIn(id, value.name))),
       ...[...usesOfNetwork(snapshot, id).keys()].map((host) => drop('uses', keyIn(host, id))),
       ...macClaimsOf(snapshot, id).map((key) => drop('macs', key)),
+      ...[...wantsOf(snapshot, id).keys()].map((key) => drop('wanted', key)),
     ],
     claims: [
       { op: 'remove', table: 'networks', key: id, index: network.index },
@@ -130,7 +131,7 @@ export function removeNetwork(
   }
 }
 
-function drop(table: 'addresses' | 'services' | 'uses' | 'macs', key: string): Change {
+function drop(table: 'addresses' | 'services' | 'uses' | 'macs' | 'wanted', key: string): Change {
   return { op: 'drop', table, key }
 }
 

@@ -91,19 +91,15 @@ export interface PoolClaim {
 
 export interface Lease {
   host: HostName
-  /** Absent between RequestAddress and CreateEndpoint. */
+  /** Absent while the address is in its host's reserve (reserve.ts). */
   endpoint?: EndpointId
   /** Set when a published service holds the address, with or without an endpoint. */
   service?: string
-  /**
-   * ISO 8601. A lease without endpoint or service that is older than ten minutes is left from a failed
-   * create.
-   */
+  /** ISO 8601. */
   leasedAt: string
-  /**
-   * The endpoint that had the address before, from DeleteEndpoint to Docker's ReleaseAddress: that release belongs to
-   * it, and not to an endpoint that has the address since.
-   */
+  /** A person requested the address (`--ip`): while such a container exists, no request without `--ip` gets it. */
+  asked?: true
+  /** The endpoint that had the address last. The address that was left last is given first. */
   left?: { endpoint: EndpointId; at: string }
 }
 
@@ -171,6 +167,15 @@ export interface Use {
   names: string[]
 }
 
+/** A host has found no free address: the others return what lies idle. Removed by the host that has written it. */
+export interface Want {
+  host: HostName
+  /** The address of `--ip`; any address when absent. */
+  ip?: Ip
+  /** ISO 8601, for people. */
+  since: string
+}
+
 /**
  * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it. A MAC that is not
  * the one of its endpoint's address (`macOf`) is claimed by the endpoint, core/endpoints/macs.ts.
@@ -188,6 +193,7 @@ export interface Tables {
   addresses: Lease
   endpoints: Endpoint
   services: Service
+  wanted: Want
 }
 export type Table = keyof Tables
 
@@ -203,7 +209,8 @@ export interface Versioned<T> {
  * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME; vnis VNI; macs
  * NETWORK/MAC; pools CIDR
  * (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
- * NETWORK/NAME.
+ * NETWORK/NAME; wanted NETWORK/HOST or
+ * NETWORK/HOST@IP.
  */
 export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<Tables[T]>> }
 

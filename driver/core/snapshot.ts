@@ -21,6 +21,7 @@ import type {
   Tables,
   Use,
   Versioned,
+  Want,
 } from './records.ts'
 
 /** The current state of one record; `undefined` when it is deleted. */
@@ -45,6 +46,7 @@ export const tables = [
   'services',
   'replicas',
   'uses',
+  'wanted',
   'hosts',
 ] as const satisfies readonly Table[]
 
@@ -61,6 +63,7 @@ export function emptySnapshot(): Snapshot {
     addresses: PersistentMap(),
     endpoints: PersistentMap(),
     services: PersistentMap(),
+    wanted: PersistentMap(),
   }
 }
 
@@ -239,6 +242,11 @@ export function leasesOnHost(snapshot: Snapshot, host: HostName): PersistentMap<
 
 export function servicesOf(snapshot: Snapshot, network: NetworkId): Versioned<Service>[] {
   return [...lookUp(snapshot.services, byNetwork, network).values()]
+}
+
+/** Hosts that look for an address of the network and do not find one, with the keys of the records. */
+export function wantsOf(snapshot: Snapshot, network: NetworkId): PersistentMap<string, Versioned<Want>> {
+  return lookUp(snapshot.wanted, byNetwork, network)
 }
 
 /** Hosts with an endpoint on the network. */

@@ -4,6 +4,7 @@
 
 import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
+import { startAddresses } from '../loops/addresses/loop.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
@@ -32,6 +33,7 @@ export interface Loops {
   hosts: Loop
   networks: NetworksLoop
   endpoints: EndpointsLoop
+  addresses: Loop
   naming: Naming
   /** Makes every loop look at everything. */
   poke(): void
@@ -62,6 +64,7 @@ export function startLoops(options: LoopsOptions): Loops {
     finish: (network) => finishRemoval(store, network),
   })
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
+  const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
   const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
   const onEvent = (event: EngineEvent): void => {
     naming.onEvent(event)
@@ -71,11 +74,14 @@ export function startLoops(options: LoopsOptions): Loops {
       // The engine's bridges are routes of this host.
       hosts.poke()
     }
-    if (isOfUses(event)) networks.pokeUses()
+    if (isOfUses(event)) {
+      networks.pokeUses()
+      addresses.poke()
+    }
     describeContainer(endpoints, event)
   }
   const onGap = (): void => {
-    for (const loop of [hosts, networks, endpoints, naming]) loop.poke()
+    for (const loop of [hosts, networks, endpoints, addresses, naming]) loop.poke()
   }
   const events = followEvents({ engine, onGap, onEvent, log })
   // `onChange` tells of changed records only, and a store that answers again may have none.
@@ -84,11 +90,12 @@ export function startLoops(options: LoopsOptions): Loops {
     hosts,
     networks,
     endpoints,
+    addresses,
     naming,
     poke: onGap,
     async close() {
       stopFresh()
-      await Promise.all([events, hosts, networks, endpoints, naming].map((it) => it.close()))
+      await Promise.all([events, hosts, networks, endpoints, addresses, naming].map((it) => it.close()))
     },
   }
 }

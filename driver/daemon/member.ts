@@ -176,7 +176,7 @@ function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics)
 }
 
 function statusParts({ options, store, underlay, context, datapath, dialect, loops }: Parts): StatusParts {
-  const { hosts, networks, endpoints, naming } = loops
+  const { hosts, networks, endpoints, addresses, naming } = loops
   const { setup, version, startedAt, defaultNetwork } = options
   return {
     version,
@@ -192,6 +192,7 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       host: hosts.status(),
       networks: networks.status(),
       endpoints: endpoints.status(),
+      addresses: addresses.status(),
       'default network': dialect.status(),
       names: naming.createWorkQueue(),
     }),

@@ -6,6 +6,7 @@
 import { hostname } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
+import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -99,7 +100,8 @@ async function removeOldName(store: Store, was: HostName, is: HostName): Promise
   const snapshot = await store.read()
   const { doubt } = store.status()
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why)
-  const count = Math.max(endpointsOnHost(snapshot, was).length, leasesOnHost(snapshot, was).size)
+  const leased = [...leasesOnHost(snapshot, was).values()].filter(({ value }) => !isIdle(value))
+  const count = Math.max(endpointsOnHost(snapshot, was).length, leased.length)
   if (count > 0) {
     throw new DriverError(
       'in-use',

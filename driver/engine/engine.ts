@@ -63,8 +63,11 @@ export interface EngineContainer {
 
 export interface ConfiguredContainer {
   name: string
-  /** `id` is Docker's id of the network: empty before the first start, and that of an earlier network of the name. */
-  networks: { name: string; id: string }[]
+  /**
+   * `id` is Docker's id of the network: empty before the first start, and that of an earlier network of the name.
+   * `addresses`: those that the container names (`--ip`, `--ip6`), canonical.
+   */
+  networks: { name: string; id: string; addresses: Ip[] }[]
 }
 
 export interface EngineEvent {

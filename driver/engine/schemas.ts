@@ -3,6 +3,7 @@
  * fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
  */
 import * as z from 'zod'
+import { canonicalIp, isIp } from '../core/addresses.ts'
 import { defined } from '../core/defined.ts'
 import type { ConfiguredContainer, EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
 
@@ -35,11 +36,15 @@ export const networkSchema = z.object({
 export const networkList = z.array(networkSchema)
 
 export const containerList = z.array(z.object({ Id: z.string(), State: text }))
+const configuredNetwork = z.object({
+  NetworkID: text,
+  IPAMConfig: z.object({ IPv4Address: text, IPv6Address: text }).nullish(),
+})
 const configuredSchema = z.object({
   Names: z.array(z.string()).nullish(),
   State: text,
   NetworkSettings: z
-    .object({ Networks: z.record(z.string(), z.object({ NetworkID: text }).nullable()).nullish() })
+    .object({ Networks: z.record(z.string(), configuredNetwork.nullable()).nullish() })
     .nullish(),
 })
 export const configuredList = z.array(configuredSchema)
@@ -137,7 +142,13 @@ export function configuredOf({
   const networks = Object.entries(NetworkSettings?.Networks ?? {})
   return {
     name: (Names?.[0] ?? '').replace(/^\//, ''),
-    networks: networks.map(([name, at]) => ({ name, id: at?.NetworkID ?? '' })),
+    networks: networks.map(([name, at]) => ({
+      name,
+      id: at?.NetworkID ?? '',
+      addresses: [at?.IPAMConfig?.IPv4Address ?? '', at?.IPAMConfig?.IPv6Address ?? '']
+        .filter(isIp)
+        .map(canonicalIp),
+    })),
   }
 }
 

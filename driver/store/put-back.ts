@@ -52,8 +52,11 @@ interface KnownRecord extends ChangedKey {
   value: unknown
 }
 
+/** What a host has wanted is of a moment that is over. */
+const lasting = tables.filter((table) => table !== 'wanted')
+
 function known(snapshot: Snapshot): KnownRecord[] {
-  return tables.flatMap((table) =>
+  return lasting.flatMap((table) =>
     [...snapshot[table]].map(([key, { value }]) => ({ table, key, value }) as KnownRecord),
   )
 }

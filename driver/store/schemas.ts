@@ -72,6 +72,7 @@ const lease = z.looseObject({
   endpoint: id.exactOptional(),
   service: name.exactOptional(),
   leasedAt: time,
+  asked: laterMayWiden<true>().exactOptional(),
   left: z.looseObject({ endpoint: id, at: time }).exactOptional(),
 })
 
@@ -116,6 +117,8 @@ const service = z.looseObject({
 
 const use = z.looseObject({ containers: z.number().int().min(1), names: z.array(z.string()) })
 
+const want = z.looseObject({ host: name, ip: ip.exactOptional(), since: time })
+
 const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   hosts: host,
   replicas: id,
@@ -128,6 +131,7 @@ const schemas: { [T in Table]: z.ZodType<Tables[T]> } = {
   addresses: lease,
   endpoints: endpoint,
   services: service,
+  wanted: want,
 }
 
 /** The second part of a key, in tables whose values do not contain it. */

@@ -2,14 +2,17 @@
  * RequestAddress and ReleaseAddress. Each leased address is a key that can only be created, so that two hosts
  * never lease the same one.
  *
+ * A request is answered from this host's reserve (core/reserve.ts), without a commit. With an empty reserve the next
+ * free address is leased, in one commit for all requests that wait. A release leaves the lease in the reserve. A pool
+ * without a free address: what other hosts have idle is asked for (wanted.ts).
+ *
  * Docker requests the gateway and each `--aux-address` of a pool before its network exists: they are recorded
  * in the pool's claim. Every host that makes its copy of the network requests them again and gets the same
  * answer.
  */
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
-import { checkAddress, checkInPool, nextAddress, unboundSince } from '../core/leases.ts'
-import { removeEndpointAndLeases } from '../core/record-changes.ts'
+import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../core/leases.ts'
 import type {
   Change,
   Cidr,
@@ -22,58 +25,154 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/records.ts'
+import { type IdleLease, idleLeases, inOrder, isIdle } from '../core/reserve.ts'
 import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
+import type { HeldAddresses } from './held-addresses.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { followLeases, type LastLeased } from './last-leased.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
+import { createWants } from './wanted.ts'
 
-/** A lease of this host that has had no endpoint for so long can be requested again: Docker does not release it any more. */
-const unusedAfterMs = 30_000
+/** An address that Docker was given and that no endpoint has: after so long it can be requested by `--ip` again. */
+const askedAgainAfterMs = 30_000
 /** So many conflicts lead to the next address; then the whole store is read. */
 const cheapRetries = 3
+/** Addresses that one commit leases at most. */
+const leasedAtOnce = 40
 
 export function addressVerbs(
   context: VerbContext,
   mutex: KeyedMutex,
 ): Pick<Verbs, 'requestAddress' | 'releaseAddress'> {
-  const { store, host, now, inFlight } = context
+  const { store, inFlight } = context
   const last = followLeases(store)
+  const wants = createWants(context)
+  const waiting = new Map<Cidr, number>()
+  const leaseNew = (cidr: Cidr, ask: AddressAsk, signal: AbortSignal): Promise<Ip> => {
+    const isCounted = !ask.gateway && ask.address === undefined
+    const count = (by: number): void => {
+      if (isCounted) waiting.set(cidr, (waiting.get(cidr) ?? 0) + by)
+    }
+    count(1)
+    return mutex(`pool ${cidr}`, async () => {
+      const given = fromReserve(context, cidr, ask)
+      if (given !== undefined) return given
+      const taken = new Set<Ip>()
+      const at = { context, taken, last, count: Math.min(waiting.get(cidr) ?? 1, leasedAtOnce) }
+      return lease(at, cidr, ask, signal)
+    }).finally(() => count(-1))
+  }
   return {
     async requestAddress(ask, signal) {
+      signal.throwIfAborted()
       const cidr = knownPool(ask.pool)
-      // The address may be one that Docker released while the store was away.
+      // The address may be one whose endpoint Docker deleted while the store was away.
       if (inFlight.deferred.names().length > 0 && store.status().fresh) await inFlight.deferred.flush()
-      const ip = await mutex(`pool ${cidr}`, async () => {
-        const taken = new Set<Ip>()
-        const at = { host, now: now(), taken, last }
-        return optimisticTransaction(store, (snapshot) => answerFor(snapshot, cidr, ask, at), {
-          signal,
-          retryWithoutRead: ({ cause }, attempt) =>
-            recordTaken(taken, cause as ConflictCause) && attempt <= cheapRetries,
-        })
-      })
+      const given = fromReserve(context, cidr, ask)
+      const ip = given ?? (await wants.orIdle(cidr, ask, signal, () => leaseNew(cidr, ask, signal)))
       return `${ip}/${parseCidr(cidr).length}`
     },
-    releaseAddress({ pool, address }) {
-      return inFlight.deferred.do(`release ${address} of ${pool}`, () =>
-        optimisticTransaction(store, (snapshot) => release(snapshot, host, pool, address)),
-      )
+    async releaseAddress({ pool, address }) {
+      if (!isCidr(pool) || !isIp(address)) return
+      const network = store.snapshot().pools.get(knownPool(pool))?.value.network
+      if (network !== undefined) inFlight.addresses.release(keyIn(network, canonicalIp(address)))
     },
   }
 }
 
+/** An address that this host has leased and that Docker may have. Undefined without one. */
+function fromReserve(context: VerbContext, cidr: Cidr, ask: AddressAsk): Ip | undefined {
+  const { store, host, inFlight } = context
+  const snapshot = store.snapshot()
+  const id = snapshot.pools.get(cidr)?.value.network
+  const network = id === undefined ? undefined : snapshot.networks.get(id)?.value
+  if (ask.gateway || network === undefined || network.removing) return undefined
+  if (!isOurs(context)) return undefined
+  if (localIdOf(snapshot, host, network.id) === undefined) return undefined
+  const idle = idleLeases(snapshot, host, network.id)
+  const found =
+    ask.address === undefined
+      ? nextIdle(inOrder(idle, poolAt(network, cidr)), inFlight.addresses, inFlight.isNew())
+      : idleAt(idle, ask.address, inFlight.addresses)
+  if (found !== undefined) inFlight.addresses.hold(found.key, ask.address !== undefined)
+  return found?.ip
+}
+
+/**
+ * Whether the leases under this host's name are this machine's. While the store is away, its record must have this VTEP:
+ * a machine that was cloned has the copy of the store and another VTEP.
+ */
+function isOurs({ store, host, underlay }: VerbContext): boolean {
+  const { fresh, doubt } = store.status()
+  if (fresh && doubt === undefined) return true
+  return store.snapshot().hosts.get(host)?.value.vtep === underlay().address
+}
+
+/** An earlier life of this driver may have given the first ones to Docker a moment ago: a new one begins at the end. */
+function nextIdle(
+  ordered: readonly IdleLease[],
+  addresses: HeldAddresses,
+  isNew: boolean,
+): IdleLease | undefined {
+  const free = ordered.filter(({ key, lease }) => !addresses.isHeld(key, lease.value))
+  return free.at(isNew ? -1 : 0)
+}
+
+function idleAt(
+  idle: readonly IdleLease[],
+  address: string,
+  addresses: HeldAddresses,
+): IdleLease | undefined {
+  if (!isIp(address)) return undefined
+  const ip = canonicalIp(address)
+  const found = idle.find((it) => it.ip === ip)
+  if (found === undefined || addresses.isHeld(found.key, found.lease.value, askedAgainAfterMs))
+    return undefined
+  return found
+}
+
 interface Circumstances {
-  host: HostName
-  now: Date
+  context: VerbContext
   /** Addresses that a failed commit has shown to be taken, also when the snapshot shows them free. */
-  taken: ReadonlySet<Ip>
+  taken: Set<Ip>
   last: LastLeased
+  /** How many requests wait for an address of the pool. */
+  count: number
+}
+
+/** Docker holds the address before the commit: another request must not find it in the reserve. */
+async function lease(at: Circumstances, cidr: Cidr, ask: AddressAsk, signal: AbortSignal): Promise<Ip> {
+  const { store, inFlight } = at.context
+  let held: string | undefined
+  const release = (): void => {
+    if (held !== undefined) inFlight.addresses.release(held)
+    held = undefined
+  }
+  const propose = (snapshot: Snapshot): Proposal<Ip> => {
+    release()
+    const proposal = answerFor(snapshot, cidr, ask, at)
+    const key = proposal.changes.find(({ table }) => table === 'addresses')?.key
+    if (key !== undefined) inFlight.addresses.hold(key, ask.address !== undefined)
+    held = key
+    return proposal
+  }
+  try {
+    return await optimisticTransaction(store, propose, {
+      signal,
+      retryWithoutRead: ({ cause }, attempt) =>
+        recordTaken(at.taken, cause as ConflictCause) && attempt <= cheapRetries,
+    })
+  } catch (error) {
+    release()
+    throw error
+  }
 }
 
 function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumstances): Proposal<Ip> {
+  const { host } = at.context
   const claim = snapshot.pools.get(cidr)
   if (claim === undefined) throw unknownPool(cidr)
   const id = claim.value.network
@@ -83,11 +182,13 @@ function answerFor(snapshot: Snapshot, cidr: Cidr, ask: AddressAsk, at: Circumst
   const pool = poolAt(network.value, cidr)
   if (ask.gateway) return { changes: [], answer: gatewayOfExisting(pool, ask.address) }
   // A host without the network is making its copy: it requests the addresses that the network has reserved.
-  const making = localIdOf(snapshot, at.host, id) === undefined
+  const making = localIdOf(snapshot, host, id) === undefined
   if (making && ask.address !== undefined && isReserved(pool, ask.address)) {
     return { changes: [], answer: canonicalIp(ask.address) }
   }
-  return lease(snapshot, network, pool, ask, at)
+  return ask.address === undefined
+    ? leaseNext(snapshot, network, pool, at)
+    : leaseAt(snapshot, network, pool, ask.address, at)
 }
 
 function gatewayOfNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Proposal<Ip> {
@@ -122,41 +223,55 @@ function isReserved({ aux }: Pool, asked: string): boolean {
   return Object.values(aux).includes(canonicalIp(asked))
 }
 
-function lease(
+function leaseNext(
   snapshot: Snapshot,
   network: Versioned<Network>,
   pool: Pool,
-  { address }: AddressAsk,
-  { host, now, taken, last }: Circumstances,
+  { context: { host, now }, taken, last, count }: Circumstances,
 ): Proposal<Ip> {
   const { id } = network.value
   const leases = leasesOf(snapshot, id)
-  const leaseOf = (ip: Ip): Versioned<Lease> | undefined => leases.get(keyIn(id, ip))
-  const value: Lease = { host, leasedAt: now.toISOString() }
-  const unchanged: Change = { op: 'expect', table: 'networks', key: id, index: network.index }
-  if (address !== undefined) {
-    const own = leaseOf(canonicalIp(address))
-    if (own?.value.service !== undefined) return addressOfService(snapshot, network, own, address, host)
-    const free = own === undefined || isUnused(own.value, host, now)
-    const ip = checkAddress(address, { pool, leased: new Set(free ? [] : [canonicalIp(address)]) })
-    const key = keyIn(id, ip)
-    const change: Change =
-      own === undefined
-        ? { op: 'create', table: 'addresses', key, value }
-        : { op: 'update', table: 'addresses', key, value: leasedAgain(own.value, value), index: own.index }
-    return { changes: [unchanged, change], answer: ip }
-  }
   const leased = {
-    has: (ip: Ip) => taken.has(ip) || leaseOf(ip) !== undefined,
+    has: (ip: Ip) => taken.has(ip) || leases.has(keyIn(id, ip)),
     size: taken.size + leases.size,
   }
-  const ip = nextAddress({ pool, leased, last: last.of(id, pool.cidr) })
-  return { changes: [unchanged, { op: 'create', table: 'addresses', key: keyIn(id, ip), value }], answer: ip }
+  const question = { pool, leased, last: last.of(id, pool.cidr) }
+  const answer = nextAddress(question)
+  const value: Lease = { host, leasedAt: now().toISOString() }
+  const more = nextAddresses({ ...question, last: answer }, count).filter((ip) => ip !== answer)
+  const changes = [answer, ...more.slice(0, count - 1)].map(
+    (ip): Change => ({ op: 'create', table: 'addresses', key: keyIn(id, ip), value }),
+  )
+  return { changes: [...changes, unchanged(network)], answer }
 }
 
-/** The release of the endpoint that left may still come. */
-function leasedAgain({ left }: Lease, value: Lease): Lease {
-  return left === undefined ? value : { ...value, left }
+function leaseAt(
+  snapshot: Snapshot,
+  network: Versioned<Network>,
+  pool: Pool,
+  address: string,
+  { context: { host, now, inFlight } }: Circumstances,
+): Proposal<Ip> {
+  const { id } = network.value
+  const key = keyIn(id, canonicalIp(address))
+  const own = snapshot.addresses.get(key)
+  if (own?.value.service !== undefined) return addressOfService(snapshot, network, own, address, host)
+  const isFree =
+    own === undefined ||
+    (own.value.host === host &&
+      isIdle(own.value) &&
+      !inFlight.addresses.isHeld(key, own.value, askedAgainAfterMs))
+  const ip = checkAddress(address, { pool, leased: new Set(isFree ? [] : [canonicalIp(address)]) })
+  const value: Lease = { host, leasedAt: now().toISOString(), asked: true }
+  const change: Change =
+    own === undefined
+      ? { op: 'create', table: 'addresses', key, value }
+      : { op: 'update', table: 'addresses', key, value: { ...own.value, asked: true }, index: own.index }
+  return { changes: [change, unchanged(network)], answer: ip }
+}
+
+function unchanged({ value, index }: Versioned<Network>): Change {
+  return { op: 'expect', table: 'networks', key: value.id, index }
 }
 
 /** A published service keeps its address. Only the host to which the service was attached last may use it. */
@@ -179,49 +294,12 @@ function addressOfService(
   return { changes: [{ op: 'expect', table: 'addresses', key: keyIn(id, ip), index }], answer: ip }
 }
 
-function isUnused(lease: Lease, host: HostName, now: Date): boolean {
-  const age = now.getTime() - Date.parse(unboundSince(lease))
-  return (
-    lease.host === host && lease.endpoint === undefined && lease.service === undefined && age > unusedAfterMs
-  )
-}
-
 function recordTaken(taken: Set<Ip>, { table, key }: ConflictCause): boolean {
   if (table === 'addresses') taken.add(restOf(key))
   return table === 'addresses'
 }
 
-/**
- * Releases only a lease of this host that no published service keeps. Docker does not say whose address it releases:
- * where an endpoint has left the address and another call has leased it again, the release belongs to the endpoint that
- * left. Otherwise the lease is removed, and its endpoint if Docker has not removed it.
- */
-function release(snapshot: Snapshot, host: HostName, pool: string, address: string): Proposal<void> {
-  const nothing: Proposal<void> = { changes: [], answer: undefined }
-  if (!isCidr(pool) || !isIp(address)) return nothing
-  const id = snapshot.pools.get(knownPool(pool))?.value.network
-  const key = keyIn(id ?? '', canonicalIp(address))
-  const lease = snapshot.addresses.get(key)
-  if (id === undefined || lease === undefined || lease.value.host !== host) return nothing
-  if (lease.value.service !== undefined) return nothing
-  if (isLeasedAgain(lease.value)) {
-    const { left: _, ...value } = lease.value
-    return {
-      changes: [{ op: 'update', table: 'addresses', key, value, index: lease.index }],
-      answer: undefined,
-    }
-  }
-  const endpoint = snapshot.endpoints.get(keyIn(id, lease.value.endpoint ?? ''))
-  if (endpoint !== undefined)
-    return { changes: removeEndpointAndLeases(snapshot, endpoint), answer: undefined }
-  return { changes: [{ op: 'remove', table: 'addresses', key, index: lease.index }], answer: undefined }
-}
-
-function isLeasedAgain({ endpoint, leasedAt, left }: Lease): boolean {
-  return left !== undefined && (endpoint !== undefined || leasedAt > left.at)
-}
-
-function poolAt(network: Network, cidr: Cidr): Pool {
+export function poolAt(network: Network, cidr: Cidr): Pool {
   const pool = network.v6?.cidr === cidr ? network.v6 : network.v4
   if (pool.cidr !== cidr) throw unknownPool(cidr)
   return pool

@@ -90,7 +90,7 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
     { op: 'expect', table: 'networks', key: id, index: network.index },
     { op: 'create', table: 'endpoints', key: keyIn(id, ask.endpoint), value },
     ...mac.changes,
-    ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip)),
+    ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip, context)),
     ...(service === undefined ? [] : [bindService(service, ask.endpoint)]),
   ]
   return { changes, answer: endpoint.mac }
@@ -110,7 +110,12 @@ function checkSame(existing: Endpoint, asked: { v4: Ip; v6: Ip | undefined; host
   )
 }
 
-function takeLease(snapshot: Snapshot, { network, id, host }: Endpoint, ip: string): Change {
+function takeLease(
+  snapshot: Snapshot,
+  { network, id, host }: Endpoint,
+  ip: string,
+  { inFlight }: VerbContext,
+): Change {
   const key = keyIn(network, ip)
   const lease = snapshot.addresses.get(key)
   if (lease === undefined || lease.value.host !== host) {
@@ -123,7 +128,7 @@ function takeLease(snapshot: Snapshot, { network, id, host }: Endpoint, ip: stri
     op: 'update',
     table: 'addresses',
     key,
-    value: { ...lease.value, endpoint: id },
+    value: { ...lease.value, endpoint: id, ...(inFlight.addresses.isAsked(key) && { asked: true }) },
     index: lease.index,
   }
 }

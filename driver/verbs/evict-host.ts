@@ -9,6 +9,7 @@ import { DriverError, isCode } from '../core/errors.ts'
 import { lifeOf } from '../core/liveness.ts'
 import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.ts'
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
+import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
@@ -26,7 +27,7 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
       await commit(claimsOf(store.snapshot(), host))
       if (dead) await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
       await whileDead(store, host, undefined)(replicasAndUsesOf(store.snapshot(), host))
-      return { endpoints: endpointsOnHost(before, host).length, addresses: leasesOnHost(before, host).size }
+      return { endpoints: endpointsOnHost(before, host).length, addresses: usedAddresses(before, host) }
     } catch (error) {
       if (!isCode(error, 'conflict') || attempt === 5) throw error
       await store.read()
@@ -72,7 +73,12 @@ function cannotTell(host: HostName): DriverError {
   })
 }
 
-/** Addresses that no endpoint has any more, and pools that no network has taken. */
+/** Without the host's reserve, which people do not see. */
+function usedAddresses(snapshot: Snapshot, host: HostName): number {
+  return [...leasesOnHost(snapshot, host).values()].filter(({ value }) => !isIdle(value)).length
+}
+
+/** Addresses that no endpoint has any more, pools that no network has taken, and what the host has wanted. */
 function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
   const leases = [...leasesOnHost(snapshot, host)].filter(([key, { value }]) => {
     const endpoint = keyIn(networkOfKey(key), value.endpoint ?? '')
@@ -81,7 +87,9 @@ function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
   const pools = [...snapshot.pools].filter(
     ([, { value }]) => value.host === host && value.network === undefined,
   )
+  const wants = [...snapshot.wanted].filter(([, { value }]) => value.host === host)
   return [
+    ...wants.map(([key, { index }]): Change => ({ op: 'remove', table: 'wanted', key, index })),
     ...leases.map(([key, { index }]): Change => ({ op: 'remove', table: 'addresses', key, index })),
     ...pools.map(([key, { index }]): Change => ({ op: 'remove', table: 'pools', key, index })),
   ]

@@ -10,6 +10,7 @@ import type { EndpointId } from '../core/records.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { createDeferred, type Deferred } from './deferred.ts'
+import { createHeldAddresses, type HeldAddresses } from './held-addresses.ts'
 import { createTtlSet, type TtlSet } from './ttl-set.ts'
 
 export interface InFlight {
@@ -23,8 +24,12 @@ export interface InFlight {
   newNetworks: TtlSet<string>
   /** What Docker asked to remove while the store was away. */
   deferred: Deferred
+  addresses: HeldAddresses
+  /** True for a moment after the start: Docker may use what an earlier life of the driver has answered. */
+  isNew(): boolean
 }
 
+const newForMs = 3000
 /** Longer than the engine takes to show what a call has made. */
 const rememberedMs = 60_000
 
@@ -40,6 +45,7 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
     join: createTtlSet(rememberedMs, now),
     leave: createTtlSet(rememberedMs, now),
   }
+  const startedAt = now().getTime()
   const answered = (endpoint: EndpointId): void => {
     for (const set of Object.values(endpoints)) set.remove(endpoint)
   }
@@ -57,5 +63,7 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
       ),
     newNetworks: createTtlSet(rememberedMs, now),
     deferred: createDeferred(store, log),
+    addresses: createHeldAddresses(now),
+    isNew: () => now().getTime() - startedAt < newForMs,
   }
 }

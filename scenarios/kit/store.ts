@@ -64,10 +64,17 @@ export async function storedNetwork(consulServer: Host, name: string): Promise<S
   return network
 }
 
-/** The keys of containers, networks and services: all keys but those of hosts. */
+/** The keys of containers, networks and services: all keys but those of hosts and of the addresses in their reserves. */
 export async function storedKeys(consulServer: Host): Promise<string[]> {
-  const keys = [...(await everything(consulServer)).keys()]
-  return keys.filter((key) => !key.startsWith('hosts/'))
+  const records = [...(await everything(consulServer))]
+  return records
+    .filter(([key, value]) => !key.startsWith('hosts/') && !isReserve(key, value))
+    .map(([key]) => key)
+}
+
+function isReserve(key: string, value: unknown): boolean {
+  const { endpoint, service } = value as { endpoint?: string; service?: string }
+  return key.startsWith('addresses/') && endpoint === undefined && service === undefined
 }
 
 function recordsIn<T>(all: ReadonlyMap<string, unknown>, folder: string): T[] {

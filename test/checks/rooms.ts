@@ -95,6 +95,11 @@ export const rooms: readonly Room[] = [
     why: 'a loop never imports a verb or another loop',
   },
   {
+    room: 'driver/loops/addresses',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
     room: 'driver/loops/networks',
     imports: [...anyLoop, 'driver/loops/kit'],
     why: 'a loop never imports a verb or another loop',

@@ -3,7 +3,7 @@
  *
  * Every commit keeps it so. It can be broken by a key that was edited or deleted by hand, an old backup, or a
  * defect of the driver. A difference carries the commit that repairs it when nothing is lost by the repair: a
- * claim of a network that is gone, an unused lease of this host. Linear in records.
+ * claim of a network that is gone, a lease whose endpoint is gone. Linear in records.
  */
 import { overlaps, parseCidr } from '../addresses.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../endpoints/macs.ts'
@@ -21,6 +21,7 @@ import type {
   Snapshot,
   Versioned,
 } from '../records.ts'
+import { isIdle } from '../reserve.ts'
 import { endpoint, hostOfKey, keyIn, networkOfKey, restOf } from '../snapshot.ts'
 import { type Difference, nothing, repairHint } from './difference.ts'
 
@@ -186,7 +187,7 @@ function byPlace(a: Placed, b: Placed): number {
   return a.first < b.first ? -1 : a.first > b.first ? 1 : a.length - b.length
 }
 
-/** An address is leased for an endpoint or kept for a service. */
+/** An address is leased for an endpoint, kept for a service, or in the reserve of a host of the cluster. */
 function checkLease(
   snapshot: Snapshot,
   host: HostName,
@@ -206,6 +207,7 @@ function checkLease(
   const isKept = service !== undefined && hasAddress(service, ip)
   const known = (value.endpoint === undefined || isBound) && (value.service === undefined || isKept)
   if (known && (isBound || isKept)) return []
+  if (isIdle(value) && snapshot.hosts.has(value.host)) return []
   const named = [value.endpoint?.slice(0, 12), value.service].filter((it) => it !== undefined).join(' and ')
   const found = named === '' ? nothing : `${named}, not with this address or not there`
   const mended: Change[] =

@@ -1,18 +1,25 @@
 /**
- * Addresses and pools that this host has in the store without a use, and the commits that remove endpoints. Pure.
+ * Pools and addresses that this host has in the store without a use, and the commits that remove endpoints. Pure.
  *
  * dockerd does not say what a crash, a reboot or a lost call left behind.
  */
-import { unboundSince } from '../../core/leases.ts'
-import { removeEndpointAndLeases } from '../../core/record-changes.ts'
+import { removeEndpoint } from '../../core/record-changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
 
-/** One commit per endpoint: a conflict over one does not stop the others. */
-export function removalsOf(snapshot: Snapshot, host: HostName, gone: ReadonlySet<EndpointId>): Change[][] {
+/**
+ * One commit per endpoint: a conflict over one does not stop the others. The addresses go to this host's reserve. `now`:
+ * ISO 8601.
+ */
+export function removalsOf(
+  snapshot: Snapshot,
+  host: HostName,
+  gone: ReadonlySet<EndpointId>,
+  now: string,
+): Change[][] {
   return endpointsOnHost(snapshot, host)
     .filter(({ value }) => gone.has(value.id))
-    .map((endpoint) => removeEndpointAndLeases(snapshot, endpoint))
+    .map((endpoint) => removeEndpoint(snapshot, endpoint, now))
 }
 
 /** Longer than any creation takes. */
@@ -25,9 +32,8 @@ export interface DriverStart {
 }
 
 /**
- * Addresses and pools of this host that no endpoint, service or network uses: left by creations that failed, and by
- * requests that an earlier driver died over. Docker repeats such a request without its body, so Docker does not learn
- * of the address or the pool.
+ * Pools of this host that no network uses, and addresses whose endpoint is gone: left by creations that failed, and by requests that an earlier driver died
+ * over. Docker repeats such a request without its body, so Docker does not learn of the pool.
  */
 export function unused(snapshot: Snapshot, host: HostName, now: Date, start: DriverStart): Change[] {
   const olderMs = (time: string, than: Date): number => than.getTime() - Date.parse(time)
@@ -43,11 +49,12 @@ export function hasUntaken(snapshot: Snapshot, host: HostName): boolean {
 }
 
 function untaken(snapshot: Snapshot, host: HostName): { since: string; change: Change }[] {
+  // Its endpoint was removed by hand. What lies in the reserve is the addresses loop's.
   const addresses = [...leasesOnHost(snapshot, host)].flatMap(([key, { value, index }]) => {
-    const network = networkOfKey(key)
-    const taken = value.endpoint !== undefined && snapshot.endpoints.has(keyIn(network, value.endpoint))
-    if (taken || value.service !== undefined) return []
-    return [{ since: unboundSince(value), change: { op: 'remove', table: 'addresses', key, index } as const }]
+    const { endpoint, service } = value
+    const isTaken = endpoint === undefined || snapshot.endpoints.has(keyIn(networkOfKey(key), endpoint))
+    if (isTaken || service !== undefined) return []
+    return [{ since: value.leasedAt, change: { op: 'remove', table: 'addresses', key, index } as const }]
   })
   const pools = [...snapshot.pools].flatMap(([key, { value, index }]) => {
     if (value.host !== host || value.network !== undefined) return []

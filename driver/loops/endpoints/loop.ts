@@ -83,7 +83,7 @@ interface State {
 const everythingDue = { reconcile: true, describeAll: true }
 /** Deferred work that the store did not answer is tried again this much later. */
 const deferredPauseMs = 500
-/** Changes of one commit that releases addresses and pools; the rest follow with the next run. */
+/** Changes of one commit that releases pools; the rest follow with the next run. */
 const releasedAtOnce = 50
 
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
@@ -245,7 +245,7 @@ async function apply(state: State, steps: readonly Step[]): Promise<void> {
   const releases = steps.flatMap((step) => (step.step === 'release' ? [step.change] : []))
   const released = releases.slice(0, releasedAtOnce)
   if (released.length > 0 && (await commit(state, released))) {
-    log.warn({ keys: released.map(({ key }) => key) }, 'unused addresses and pools are released')
+    log.warn({ keys: released.map(({ key }) => key) }, 'unused pools are released')
   }
 }
 
@@ -263,8 +263,9 @@ async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'ad
 }
 
 async function remove(state: State, gone: ReadonlySet<EndpointId>): Promise<void> {
-  const { store, host, log } = state.options
-  for (const changes of removalsOf(await store.read(), host, gone)) await commit(state, changes)
+  const { store, host, log, now } = state.options
+  const commits = removalsOf(await store.read(), host, gone, now().toISOString())
+  for (const changes of commits) await commit(state, changes)
   log.warn({ endpoints: [...gone] }, 'the engine does not know these endpoints: removed')
 }
 

@@ -22,7 +22,7 @@ export type Step =
   | { step: 'describe'; endpoint: EndpointId; change: Change }
   /** The engine does not know the endpoint. To be done after a grace period, and from a consistent read. */
   | { step: 'remove'; endpoint: EndpointId }
-  /** The address or the pool was left by a creation that failed. */
+  /** The pool was left by a creation that failed. */
   | { step: 'release'; change: Change }
   /** Only a person can help. */
   | { step: 'report'; endpoint: EndpointId; message: string }

@@ -15,6 +15,7 @@ const inTwoParts: ReadonlySet<Table> = new Set<Table>([
   'endpoints',
   'services',
   'macs',
+  'wanted',
 ])
 
 /** The path after the prefix: `endpoints/<network>/<endpoint>`. */

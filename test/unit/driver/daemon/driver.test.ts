@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Snapshot } from '../../../../driver/core/records.ts'
+import { isIdle } from '../../../../driver/core/reserve.ts'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
@@ -218,6 +220,11 @@ describe('a network', () => {
   })
 })
 
+/** Addresses that are in no reserve. */
+function used({ addresses }: Snapshot): number {
+  return [...addresses.values()].filter(({ value }) => !isIdle(value)).length
+}
+
 describe('a container', () => {
   beforeEach(async () => {
     await net1.docker.create('foobar')
@@ -235,7 +242,7 @@ describe('a container', () => {
     await until('net-2 knows its new name', () => endpoints()[0]?.container?.name === 'site')
     await net1.docker.stop('site')
     await until('net-2 has forgotten it', () => endpoints().length === 0)
-    expect((await net2.store.read()).addresses.size).toBe(0)
+    expect(used(await net2.store.read())).toBe(0)
   })
 
   test('whose end came without an event is removed after a second look, never while the engine is silent', async () => {
@@ -246,7 +253,7 @@ describe('a container', () => {
     expect(net1.store.snapshot().endpoints.size).toBe(1)
     net1.docker.away = false
     await until('its endpoint is removed', () => net1.store.snapshot().endpoints.size === 0)
-    expect(net1.store.snapshot().addresses.size).toBe(0)
+    expect(used(net1.store.snapshot())).toBe(0)
   })
 
   test('that stops while the store is away is gone when it is back, without making anybody wait', async () => {
@@ -285,7 +292,7 @@ test('what Docker was never told of, since the driver died before it answered, i
   await net1.docker.call('IpamDriver.RequestPool', { Pool: '10.77.0.0/16', V6: false })
   await net1.restart()
   await net1.docker.run('web', 'foobar')
-  await until('the address is free', () => net1.store.snapshot().addresses.size === 1)
+  await until('the address is in the reserve', () => used(net1.store.snapshot()) === 1)
   await until('the pool is free', () => net1.store.snapshot().pools.size === 1)
   expect([...net1.store.snapshot().networks.keys()]).toEqual([id])
 })

@@ -1,5 +1,6 @@
 /** Hosts of one cluster in memory, each with its verbs, and the calls that dockerd makes for a command. */
-import type { Cidr, Network } from '../../../../driver/core/records.ts'
+import type { Cidr, Lease, Network } from '../../../../driver/core/records.ts'
+import { isIdle } from '../../../../driver/core/reserve.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
@@ -138,11 +139,12 @@ export async function removeNetwork(
   await verbs.deleteNetwork(localId, never)
 }
 
-/** The store as lines, without times. */
+/** The store as lines, without times and without the hosts' reserves of addresses. */
 export function show({ store }: Host): string {
   const snapshot = store.snapshot()
   const lines = Object.entries(snapshot).flatMap(([table, records]) =>
-    [...records].map(([key, { value }]) => {
+    [...records].flatMap(([key, { value }]) => {
+      if (table === 'addresses' && isIdle(value as Lease)) return []
       const shown = JSON.stringify(value, (name, it) => (/At$/.test(name) ? undefined : it))
       return `${table}/${key} ${shown}`.replaceAll(/([0-9a-f])\1{63}/g, '$1…')
     }),

@@ -73,10 +73,11 @@ test('a claim whose network is gone goes, an unbound pool only by the host that 
   `)
 })
 
-test('a lease that no endpoint and no service has is given back by its own host', () => {
+test('a lease is of an endpoint, of a service, or in the reserve of a host of the cluster', () => {
   const lease = (host: string, more = {}) => ({ host, leasedAt: '2026-01-01T00:00:00Z', ...more })
   const broken = [
-    put('addresses', `${a}/172.21.0.20`, lease('net-1')),
+    put('addresses', `${a}/172.21.0.19`, lease('net-1')),
+    put('addresses', `${a}/172.21.0.20`, lease('net-9')),
     put('addresses', `${a}/172.21.0.21`, lease('net-2', { endpoint: id('8') })),
     put('addresses', `${a}/172.21.0.22`, lease('net-1', { service: 'gone' })),
     put('addresses', `${a}/${mine.v4}`, lease('net-1', { endpoint: mine.id, service: 'gone' })),
@@ -85,8 +86,7 @@ test('a lease that no endpoint and no service has is given back by its own host'
   expect(told(broken)).toMatchInlineSnapshot(`
     "store: address 172.21.0.2 of network foobar: found 111111111111 and gone, not with this address or not there, expected an endpoint or a service that has it; multihost check --repair
       update addresses/a…/172.21.0.2
-    store: address 172.21.0.20 of network foobar: found nothing, expected an endpoint or a service that has it; multihost check --repair
-      remove addresses/a…/172.21.0.20
+    store: address 172.21.0.20 of network foobar: found nothing, expected an endpoint or a service that has it; multihost check --repair on net-9
     store: address 172.21.0.21 of network foobar: found 888888888888, not with this address or not there, expected an endpoint or a service that has it; multihost check --repair on net-2
     store: address 172.21.0.22 of network foobar: found gone, not with this address or not there, expected an endpoint or a service that has it; multihost check --repair
       remove addresses/a…/172.21.0.22

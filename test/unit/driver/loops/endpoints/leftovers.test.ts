@@ -51,16 +51,16 @@ const snapshot: Snapshot = {
   ]),
 }
 
-test('an endpoint goes with its addresses, in a commit of its own', () => {
-  const commits = removalsOf(snapshot, 'net-1', new Set(['lost', 'theirs']))
+test('an endpoint goes in a commit of its own; its address goes to the reserve', () => {
+  const commits = removalsOf(snapshot, 'net-1', new Set(['lost', 'theirs']), now.toISOString())
   expect(commits.map((changes) => changes.map(({ op, table, key }) => `${op} ${table}/${key}`))).toEqual([
-    ['remove endpoints/n/lost', 'remove addresses/n/10.9.0.3'],
+    ['remove endpoints/n/lost', 'update addresses/n/10.9.0.3'],
   ])
 })
 
-test('addresses and pools are released when they are old and unused', () => {
+test('pools without a network and addresses without their endpoint are released; the reserve is not', () => {
   const keys = unused(snapshot, 'net-1', now, { at: new Date(old), graceMs: 4000 }).map(({ key }) => key)
-  expect(keys).toEqual(['n/10.9.0.5', 'n/10.9.0.9', '10.1.0.0/16'])
+  expect(keys).toEqual(['n/10.9.0.9', '10.1.0.0/16'])
 })
 
 test('what an earlier life of the driver gave away is released as soon as Docker cannot come for it any more', () => {
@@ -68,5 +68,5 @@ test('what an earlier life of the driver gave away is released as soon as Docker
     unused(snapshot, 'net-1', new Date(now.getTime() + seconds * 1000), { at: now, graceMs: 4000 })
       .map(({ key }) => key)
       .filter((key) => /0\.6$|10\.2/.test(key))
-  expect([after(3), after(4)]).toEqual([[], ['n/10.9.0.6', '10.2.0.0/16']])
+  expect([after(3), after(4)]).toEqual([[], ['10.2.0.0/16']])
 })

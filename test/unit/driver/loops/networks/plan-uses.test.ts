@@ -20,7 +20,7 @@ function snapshot(uses: Record<string, Use> = {}): Snapshot {
 
 const container = (name: string, network: string, id = ''): ConfiguredContainer => ({
   name,
-  networks: [{ name: network, id }],
+  networks: [{ name: network, id, addresses: [] }],
 })
 
 function plan(

@@ -1,0 +1,114 @@
+/**
+ * A host's reserve: addresses that the host has leased and that no endpoint and no service has. Pure.
+ *
+ * `RequestAddress` gives from the reserve and writes nothing; `ReleaseAddress` leaves the lease in place. So a container
+ * starts while the store is away, and gets its own address again when it is restarted. A lease that a person requested
+ * (`--ip`) is given to such a request only. A reserve costs a pool nothing: a host that finds no free address says so
+ * (`wanted`), and the others return what lies idle.
+ */
+import { contains, familyOf, offsetOf, parseCidr, usable } from './addresses.ts'
+import { type IndexKeys, lookUp } from './record-index.ts'
+import type { HostName, Ip, Lease, NetworkId, Pool, Snapshot, Versioned } from './records.ts'
+import { keyIn, restOf, wantsOf } from './snapshot.ts'
+
+export interface IdleLease {
+  /** The key of the lease. */
+  key: string
+  ip: Ip
+  lease: Versioned<Lease>
+}
+
+const idleByPlace: IndexKeys<Versioned<Lease>> = (key, { value }) =>
+  isIdle(value) ? [keyIn(key.slice(0, key.indexOf('/')), value.host)] : []
+
+/** True for a lease without endpoint and service. */
+export function isIdle({ endpoint, service }: Lease): boolean {
+  return endpoint === undefined && service === undefined
+}
+
+/** The host's leases on the network that no endpoint and no service has. Costs what it returns. */
+export function idleLeases(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLease[] {
+  const idle = lookUp(snapshot.addresses, idleByPlace, keyIn(network, host))
+  return [...idle].map(([key, lease]) => ({ key, ip: restOf(key), lease }))
+}
+
+/**
+ * The part of the idle leases that a request without `--ip` can get from the pool, in the order in which they are given:
+ * the one that was released last comes first, so that a restarted container keeps its address; then ascending.
+ */
+export function inOrder(idle: readonly IdleLease[], pool: Pool): IdleLease[] {
+  const { family } = parseCidr(pool.cidr)
+  const range = pool.range ?? pool.cidr
+  return idle
+    .filter(({ ip, lease }) => !lease.value.asked && familyOf(ip) === family && contains(range, ip))
+    .sort((a, b) => byRelease(a, b) || Number(offsetOf(pool.cidr, a.ip) - offsetOf(pool.cidr, b.ip)))
+}
+
+function byRelease(a: IdleLease, b: IdleLease): number {
+  const [left, right] = [a.lease.value.left?.at ?? '', b.lease.value.left?.at ?? '']
+  return left === right ? 0 : left > right ? -1 : 1
+}
+
+const largest = 8
+
+/** How many addresses of the pool a host keeps: 8, or its share of a small pool, and at least 1. */
+export function reserveSize({ cidr, range }: Pool, hosts: number): number {
+  const { first, last } = usable(parseCidr(range ?? cidr))
+  const share = (last - first + 1n) / BigInt(4 * Math.max(1, hosts))
+  return share >= BigInt(largest) ? largest : Math.max(1, Number(share))
+}
+
+/** What other hosts look for and do not find: any address of the network, or certain ones. */
+export function wantedByOthers(
+  snapshot: Snapshot,
+  network: NetworkId,
+  host: HostName,
+): { any: boolean; ips: Set<Ip> } {
+  const wants = [...wantsOf(snapshot, network).values()].filter(({ value }) => value.host !== host)
+  return {
+    any: wants.some(({ value }) => value.ip === undefined),
+    ips: new Set(wants.flatMap(({ value }) => value.ip ?? [])),
+  }
+}
+
+/** How a pool's leases are used, for the error of a pool that is full. */
+export interface PoolUse {
+  /** Addresses of endpoints by host. */
+  used: Map<HostName, number>
+  /** Addresses that published services or containers with `--ip` keep, by host. */
+  kept: Map<HostName, number>
+  idle: Map<HostName, number>
+}
+
+export function poolUse(
+  leases: Iterable<[string, Versioned<Lease>]>,
+  { cidr }: Pool,
+  isHeld: (key: string) => boolean,
+): PoolUse {
+  const use: PoolUse = { used: new Map(), kept: new Map(), idle: new Map() }
+  for (const [key, { value }] of leases) {
+    if (!contains(cidr, restOf(key))) continue
+    const isKept = value.endpoint === undefined && (value.service !== undefined || value.asked)
+    const counts = isIdle(value) && !value.asked && !isHeld(key) ? use.idle : isKept ? use.kept : use.used
+    counts.set(value.host, (counts.get(value.host) ?? 0) + 1)
+  }
+  return use
+}
+
+/**
+ * `9 are used (5 on net-1, 4 on net-2), 1 is idle (1 on net-3, which is away)`; counts of 0 are left out. `away`: the
+ * hosts that are.
+ */
+export function showPoolUse({ used, kept, idle }: PoolUse, away: ReadonlySet<HostName>): string {
+  const on = (host: HostName): string => (away.has(host) ? `${host}, which is away` : host)
+  const part = (counts: Map<HostName, number>, what: string): string[] => {
+    const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+    const where = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([host, n]) => `${n} on ${on(host)}`)
+    return total === 0 ? [] : [`${total} ${total === 1 ? 'is' : 'are'} ${what} (${where.join(', ')})`]
+  }
+  return [
+    ...part(used, 'used'),
+    ...part(kept, 'kept for services and containers with --ip'),
+    ...part(idle, 'idle'),
+  ].join(', ')
+}

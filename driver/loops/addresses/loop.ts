@@ -1,0 +1,144 @@
+/**
+ * Keeps this host's reserves of addresses: fills them, returns what is too much and what another host wants. plan.ts
+ * decides; this file asks the engine and commits.
+ *
+ * An address that goes back is given to no container from before the commit until its outcome is known: a commit that
+ * was not answered may have happened, and then another host may have the address.
+ */
+import { asDriverError, isCode } from '../../core/errors.ts'
+import type { Change, HostName, Lease, Snapshot } from '../../core/records.ts'
+import { keyIn, networkByName, networkIdOnHost } from '../../core/snapshot.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { Log } from '../../log.ts'
+import type { ChangedKey, Store } from '../../store/store.ts'
+import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
+import { createRunAgain } from '../kit/run-again.ts'
+import { hasAsked, planReserves, type Step } from './plan.ts'
+
+export interface AddressesOptions {
+  store: Store
+  engine: Pick<Engine, 'configuredContainers'>
+  host: HostName
+  /** The verbs' `InFlight.addresses`. */
+  addresses: Held
+  log: Log
+  now?(): Date
+  everyMs?: number
+  onRun?(run: LoopRun): void
+}
+
+interface Held {
+  isHeld(key: string, lease: Lease): boolean
+  retire(keys: readonly string[]): void
+  retired(keys: readonly string[]): void
+}
+
+/** After a conflict: another host has changed one of the records. */
+const conflictPauseMs = 200
+
+interface State {
+  options: AddressesOptions & { now(): Date }
+  /** Keys whose return was not answered. */
+  uncertain: Set<string>
+  again(ms: number): void
+}
+
+export function startAddresses(options: AddressesOptions): Loop {
+  const { store, host, log, everyMs = 5000, onRun } = options
+  const again = createRunAgain(() => loop.poke())
+  const state: State = {
+    options: { ...options, now: options.now ?? (() => new Date()) },
+    uncertain: new Set(),
+    again: again.after,
+  }
+  const loop = startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun })
+  const stop = store.onChange((snapshot, changed) => {
+    if (changed.some((key) => concerns(snapshot, host, key))) loop.poke()
+  })
+  return {
+    ...loop,
+    async close() {
+      stop()
+      await loop.close()
+      again.cancel()
+    },
+  }
+}
+
+function concerns(snapshot: Snapshot, host: HostName, { table, key }: ChangedKey): boolean {
+  if (table === 'wanted') return snapshot.wanted.has(key)
+  if (table === 'addresses') return snapshot.addresses.get(key)?.value.host === host
+  return table === 'uses' && key.startsWith(`${host}/`)
+}
+
+async function run(state: State): Promise<void> {
+  const { store, host, now, addresses } = state.options
+  const { fresh, doubt } = store.status()
+  if (!fresh || doubt !== undefined) return
+  await learnOutcomes(state)
+  const before = { snapshot: store.snapshot(), host, isHeld: addresses.isHeld }
+  const named = hasAsked(before) ? await namedAddresses(state) : new Set<string>()
+  const steps = planReserves({ ...before, snapshot: store.snapshot(), now: now(), named })
+  const urgent = steps.filter((it) => it.step === 'return' && it.wanted)
+  const others = steps.filter((it) => !urgent.includes(it))
+  for (const step of [...urgent, ...others]) await apply(state, step)
+}
+
+/** A read of everything tells whether a commit happened that was not answered. */
+async function learnOutcomes({ options: { store, addresses }, uncertain }: State): Promise<void> {
+  if (uncertain.size === 0) return
+  await store.read()
+  addresses.retired([...uncertain])
+  uncertain.clear()
+}
+
+async function apply(state: State, step: Step): Promise<void> {
+  const { addresses, log } = state.options
+  if (step.step === 'lease') {
+    await commit(state, step.changes)
+    return
+  }
+  addresses.retire(step.keys)
+  try {
+    await commit(state, step.changes)
+    addresses.retired(step.keys)
+    log.debug({ addresses: step.keys, wanted: step.wanted }, 'addresses of the reserve are returned')
+  } catch (error) {
+    for (const key of step.keys) state.uncertain.add(key)
+    throw error
+  }
+}
+
+async function commit(state: State, changes: readonly Change[]): Promise<void> {
+  try {
+    await state.options.store.commit(changes)
+  } catch (error) {
+    if (!isCode(error, 'conflict')) throw error
+    state.again(conflictPauseMs * (1 + Math.random()))
+  }
+}
+
+/** Keys of the leases that a container's configuration names. Undefined when the engine does not answer. */
+async function namedAddresses({
+  options: { engine, store, host, log },
+}: State): Promise<Set<string> | undefined> {
+  try {
+    const containers = await engine.configuredContainers()
+    const snapshot = store.snapshot()
+    return new Set(
+      containers.flatMap(({ networks }) =>
+        networks.flatMap(({ name, id, addresses }) => {
+          const byName = networkByName(snapshot, name)?.value.id
+          const ids = [networkIdOnHost(snapshot, host, id), byName].filter((it) => it !== undefined)
+          return ids.flatMap((network) => addresses.map((ip) => keyIn(network, ip)))
+        }),
+      ),
+    )
+  } catch (error) {
+    log.debug(
+      { err: asDriverError(error) },
+      'the engine does not list its containers: addresses of --ip stay',
+    )
+    return undefined
+  }
+}

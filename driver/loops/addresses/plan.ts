@@ -1,0 +1,163 @@
+/**
+ * What this host's reserves of addresses need (core/reserve.ts). Pure; loop.ts commits it. Grows with the networks of
+ * this host.
+ *
+ * - A reserve that is half empty is filled, in ascending order, while the pool has more free addresses than hosts.
+ * - What is more than the reserve's size and the stopped containers of this host, goes back after a rest.
+ * - What another host wants goes back at once. While it wants any address, nothing is filled.
+ * - An address of `--ip` goes back when no container of this host names it any more.
+ */
+import { contains, familyOf, parseIp } from '../../core/addresses.ts'
+import { nextAddresses, unboundSince } from '../../core/leases.ts'
+import type { Change, HostName, Ip, Lease, Network, NetworkId, Pool, Snapshot } from '../../core/records.ts'
+import {
+  type IdleLease,
+  idleLeases,
+  inOrder,
+  isIdle,
+  reserveSize,
+  wantedByOthers,
+} from '../../core/reserve.ts'
+import {
+  endpointsOf,
+  keyIn,
+  leasesOf,
+  leasesOnHost,
+  networkOfKey,
+  networksUsedBy,
+  restOf,
+  usesOn,
+} from '../../core/snapshot.ts'
+
+export type Step =
+  | { step: 'lease'; changes: Change[] }
+  /** `wanted`: another host waits for it. */
+  | { step: 'return'; keys: string[]; changes: Change[]; wanted: boolean }
+
+export interface View {
+  snapshot: Snapshot
+  host: HostName
+  now: Date
+  isHeld(key: string, lease: Lease): boolean
+  /** Keys of the addresses that this host's containers name (`--ip`); undefined while that is not known. */
+  named: ReadonlySet<string> | undefined
+}
+
+/** An address rests in the reserve so long before it goes back. */
+export const restMs = 60_000
+const atOnce = 40
+
+export function planReserves(view: View): Step[] {
+  const { snapshot, host } = view
+  const withLeases = [...leasesOnHost(snapshot, host).keys()].map(networkOfKey)
+  const ids = new Set([...withLeases, ...networksUsedBy(snapshot, host), ...usesOn(snapshot, host).keys()])
+  return [...ids].flatMap((id) => {
+    const network = snapshot.networks.get(id)?.value
+    return network === undefined || network.removing ? [] : planNetwork(view, network)
+  })
+}
+
+/** Whether an idle address of `--ip` is there: then the containers of this host count. */
+export function hasAsked({ snapshot, host, isHeld }: Omit<View, 'named' | 'now'>): boolean {
+  return [...leasesOnHost(snapshot, host)].some(
+    ([key, { value }]) => value.asked && isIdle(value) && !isHeld(key, value),
+  )
+}
+
+function planNetwork(view: View, network: Network): Step[] {
+  const { snapshot, host, isHeld } = view
+  const idle = idleLeases(snapshot, host, network.id).filter(({ key, lease }) => !isHeld(key, lease.value))
+  const wanted = wantedByOthers(snapshot, network.id, host)
+  const asked = idle.filter(({ key, lease }) => lease.value.asked && view.named?.has(key) === false)
+  const others = idle.filter(({ lease }) => !lease.value.asked)
+  const given = others.filter(({ ip }) => wanted.any || wanted.ips.has(ip))
+  const pools = network.v6 === undefined ? [network.v4] : [network.v4, network.v6]
+  const rest = pools.flatMap((pool) =>
+    planPool(
+      view,
+      network,
+      pool,
+      others.filter((it) => !given.includes(it)),
+      wanted.any,
+    ),
+  )
+  return [...returned([...given, ...asked], given.length > 0), ...rest]
+}
+
+function planPool(
+  view: View,
+  network: Network,
+  pool: Pool,
+  others: readonly IdleLease[],
+  isWanted: boolean,
+): Step[] {
+  const size = sizeOf(view, network.id, pool)
+  const idle = inOrder(others, pool)
+  if (idle.length <= size.least && size.most > 0 && !isWanted) {
+    return filled(view, network, pool, size.most - idle.length)
+  }
+  const outside = others.filter(
+    (it) => familyOf(it.ip) === familyOf(pool.gateway) && !idle.some(({ key }) => key === it.key),
+  )
+  const surplus = idle.length > size.most ? [...outside, ...idle.slice(size.most)] : outside
+  return returned(
+    surplus.filter(({ lease }) => hasRested(lease.value, view.now)),
+    false,
+  )
+}
+
+/** The reserve is filled to `most` when it is down to `least`. */
+function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { least: number; most: number } {
+  const here = endpointsOf(snapshot, network).filter(({ value }) => value.host === host).length
+  const configured = usesOn(snapshot, host).get(network)?.value.containers ?? 0
+  if (here === 0 && configured === 0) return { least: -1, most: 0 }
+  const stopped = Math.max(0, configured - here)
+  const size = reserveSize(pool, snapshot.hosts.size)
+  return { least: Math.floor(size / 2) + stopped - (size === 1 ? 0 : 1), most: size + stopped }
+}
+
+function filled({ snapshot, host, now }: View, network: Network, pool: Pool, count: number): Step[] {
+  const { id } = network
+  const leases = leasesOf(snapshot, id)
+  const leased = { has: (ip: Ip) => leases.has(keyIn(id, ip)), size: leases.size }
+  const spared = snapshot.hosts.size
+  const wantedCount = Math.min(count, atOnce)
+  const free = nextAddresses({ pool, leased, last: newest(leases, pool) }, wantedCount + spared)
+  const ips = free.slice(0, Math.min(wantedCount, free.length - spared))
+  const record = snapshot.networks.get(id)
+  if (free.length <= spared || record === undefined) return []
+  const value: Lease = { host, leasedAt: now.toISOString() }
+  const creates = ips.map((ip): Change => ({ op: 'create', table: 'addresses', key: keyIn(id, ip), value }))
+  const changes: Change[] = [{ op: 'expect', table: 'networks', key: id, index: record.index }, ...creates]
+  return [{ step: 'lease', changes }]
+}
+
+/** The search goes on after it, so that an address which another host has returned rests. */
+function newest(leases: ReturnType<typeof leasesOf>, pool: Pool): Ip | undefined {
+  let last: { ip: Ip; leasedAt: string } | undefined
+  for (const [key, { value }] of leases) {
+    const ip = restOf(key)
+    if (last !== undefined && value.leasedAt < last.leasedAt) continue
+    if (value.leasedAt === last?.leasedAt && compare(ip, last.ip) < 0) continue
+    if (contains(pool.range ?? pool.cidr, ip)) last = { ip, leasedAt: value.leasedAt }
+  }
+  return last?.ip
+}
+
+function compare(a: Ip, b: Ip): number {
+  const [first, second] = [parseIp(a).value, parseIp(b).value]
+  return first < second ? -1 : first > second ? 1 : 0
+}
+
+function returned(leases: readonly IdleLease[], wanted: boolean): Step[] {
+  if (leases.length === 0) return []
+  const some = leases.slice(0, atOnce)
+  const changes = some.map(
+    ({ key, lease }): Change => ({ op: 'remove', table: 'addresses', key, index: lease.index }),
+  )
+  return [{ step: 'return', keys: some.map(({ key }) => key), changes, wanted }]
+}
+
+function hasRested(lease: Lease, now: Date): boolean {
+  return now.getTime() - Date.parse(unboundSince(lease)) >= restMs
+}

@@ -1,0 +1,48 @@
+/**
+ * Addresses that Docker holds: from the answer to RequestAddress to ReleaseAddress. Kept in memory only.
+ *
+ * Docker does not release an address that it was never told of, so that an address which no endpoint has counts as free
+ * after a while.
+ */
+import { unboundSince } from '../core/leases.ts'
+import type { Lease } from '../core/records.ts'
+
+export interface HeldAddresses {
+  /** `key`: of the lease, NETWORK/IP. `asked`: Docker named the address (`--ip`). */
+  hold(key: string, asked?: boolean): void
+  release(key: string): void
+  isAsked(key: string): boolean
+  /** True while Docker holds the address, or while it is on its way back to the pool. */
+  isHeld(key: string, lease: Lease, forgetAfterMs?: number): boolean
+  /** The address goes back to the pool. No request gets it until the store's answer is known. */
+  retire(keys: readonly string[]): void
+  /** The store has answered: it has the leases, or not. */
+  retired(keys: readonly string[]): void
+}
+
+/** Longer than any creation takes. */
+const forgottenAfterMs = 10 * 60_000
+
+export function createHeldAddresses(now: () => Date): HeldAddresses {
+  const held = new Map<string, { since: number; asked: boolean }>()
+  const retiring = new Set<string>()
+  return {
+    hold: (key, asked = false) => void held.set(key, { since: now().getTime(), asked }),
+    release: (key) => void held.delete(key),
+    isAsked: (key) => held.get(key)?.asked ?? false,
+    isHeld(key, lease, forgetAfterMs = forgottenAfterMs) {
+      if (retiring.has(key)) return true
+      const hold = held.get(key)
+      if (hold === undefined) return false
+      if (lease.endpoint !== undefined) return true
+      const since = Math.max(hold.since, Date.parse(unboundSince(lease)))
+      return now().getTime() - since <= forgetAfterMs
+    },
+    retire(keys) {
+      for (const key of keys) retiring.add(key)
+    },
+    retired(keys) {
+      for (const key of keys) retiring.delete(key)
+    },
+  }
+}

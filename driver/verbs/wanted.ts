@@ -1,0 +1,200 @@
+/**
+ * A pool without a free address. While another host has one idle in its reserve, this host writes that it wants it
+ * (`wanted/<network>/<host>`), and the other one returns it within moments. So a reserve never makes a pool smaller.
+ */
+import { canonicalIp, contains, isIp } from '../core/addresses.ts'
+import { DriverError, isCode } from '../core/errors.ts'
+import { nextAddress } from '../core/leases.ts'
+import { lifeOf } from '../core/liveness.ts'
+import type { Cidr, HostName, Ip, Network, Pool, Snapshot } from '../core/records.ts'
+import { isIdle, type PoolUse, poolUse, showPoolUse } from '../core/reserve.ts'
+import { keyIn, leasesOf, restOf } from '../core/snapshot.ts'
+import type { Store } from '../store/store.ts'
+import type { VerbContext } from './context.ts'
+import { optimisticTransaction } from './optimistic-transaction.ts'
+import type { AddressAsk } from './verbs.ts'
+
+export interface Wants {
+  /** What `lease` leases. Where the pool is full or `--ip` is leased, an address that another host has idle. */
+  orIdle(cidr: Cidr, ask: AddressAsk, signal: AbortSignal, lease: () => Promise<Ip>): Promise<Ip>
+}
+
+/** How long other hosts have to return an address. They take milliseconds; a host that is away never does. */
+const returnedWithinMs = 1500
+
+export function createWants(context: VerbContext): Wants {
+  /** Requests that wait, by the key of their record. */
+  const waiting: Waiting = new Map()
+  return {
+    async orIdle(cidr, ask, signal, lease) {
+      try {
+        return await lease()
+      } catch (error) {
+        const ip = ask.address !== undefined && isIp(ask.address) ? canonicalIp(ask.address) : undefined
+        const place = placeOf(context.store.snapshot(), cidr)
+        const isFull = isCode(error, 'exhausted') || (ip !== undefined && isCode(error, 'taken'))
+        if (!isFull || ask.gateway || place === undefined) throw error
+        if (!hasIdle(context, place, ip)) throw await explained(context, place, ip, error)
+        const key = await want(context, waiting, place, ip)
+        try {
+          const leased = await leaseReturned(context, place, ip, signal, lease)
+          if (leased !== undefined) return leased
+        } finally {
+          await wantNoMore(context, waiting, key)
+        }
+        throw await explained(context, place, ip, error)
+      }
+    },
+  }
+}
+
+type Waiting = Map<string, number>
+
+/** Resolves with the key of the record. */
+async function want(
+  { store, host, now }: VerbContext,
+  waiting: Waiting,
+  { network }: Place,
+  ip: Ip | undefined,
+): Promise<string> {
+  const key = keyIn(network.id, ip === undefined ? host : `${host}@${ip}`)
+  const value = { host, since: now().toISOString(), ...(ip !== undefined && { ip }) }
+  await optimisticTransaction(store, (snapshot) => {
+    const record = snapshot.wanted.get(key)
+    const at = { table: 'wanted', key, value } as const
+    return {
+      changes: [
+        record === undefined ? { op: 'create', ...at } : { op: 'update', ...at, index: record.index },
+      ],
+      answer: undefined,
+    }
+  })
+  waiting.set(key, (waiting.get(key) ?? 0) + 1)
+  return key
+}
+
+async function wantNoMore({ store }: VerbContext, waiting: Waiting, key: string): Promise<void> {
+  const left = (waiting.get(key) ?? 1) - 1
+  waiting.set(key, left)
+  if (left > 0) return
+  waiting.delete(key)
+  // While the store does not answer, the record stays; the addresses loop removes it.
+  await store.commit([{ op: 'drop', table: 'wanted', key }]).catch(() => undefined)
+}
+
+/** Undefined when no host returns one in time. */
+async function leaseReturned(
+  { store }: VerbContext,
+  place: Place,
+  ip: Ip | undefined,
+  signal: AbortSignal,
+  lease: () => Promise<Ip>,
+): Promise<Ip | undefined> {
+  const until = performance.now() + returnedWithinMs
+  const isFree = (): boolean => !isTaken(store.snapshot(), place, ip)
+  while (performance.now() < until && !signal.aborted) {
+    if (!(await becomes(store, isFree, until - performance.now()))) return undefined
+    try {
+      return await lease()
+    } catch (error) {
+      // Another request was faster.
+      if (!isCode(error, 'exhausted', 'taken')) throw error
+    }
+  }
+  return undefined
+}
+
+interface Place {
+  network: Network
+  pool: Pool
+}
+
+function placeOf(snapshot: Snapshot, cidr: Cidr): Place | undefined {
+  const network = snapshot.networks.get(snapshot.pools.get(cidr)?.value.network ?? '')?.value
+  if (network === undefined) return undefined
+  return { network, pool: network.v6?.cidr === cidr ? network.v6 : network.v4 }
+}
+
+function isTaken(snapshot: Snapshot, { network: { id }, pool }: Place, ip: Ip | undefined): boolean {
+  const leases = leasesOf(snapshot, id)
+  if (ip !== undefined) return leases.has(keyIn(id, ip))
+  try {
+    nextAddress({ pool, leased: { has: (it: Ip) => leases.has(keyIn(id, it)), size: leases.size } })
+    return false
+  } catch (error) {
+    if (isCode(error, 'exhausted')) return true
+    throw error
+  }
+}
+
+/**
+ * An address of the pool, or this one, may lie idle. Whether a container still names an address of `--ip`, its own host
+ * alone knows.
+ */
+function hasIdle({ store, host }: VerbContext, { network, pool }: Place, ip: Ip | undefined): boolean {
+  return [...leasesOf(store.snapshot(), network.id)].some(([key, { value }]) => {
+    const at = restOf(key)
+    return (
+      isIdle(value) &&
+      (value.host !== host || value.asked === true) &&
+      (ip === undefined ? contains(pool.cidr, at) : at === ip)
+    )
+  })
+}
+
+function useOf(
+  snapshot: Snapshot,
+  { network, pool }: Place,
+  isHeld: (key: string) => boolean = () => false,
+): PoolUse {
+  return poolUse(leasesOf(snapshot, network.id), pool, isHeld)
+}
+
+/** False when it does not in time. */
+function becomes(store: Store, isSo: () => boolean, withinMs: number): Promise<boolean> {
+  if (isSo()) return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const end = (result: boolean): void => {
+      unfollow()
+      clearTimeout(timer)
+      resolve(result)
+    }
+    const unfollow = store.onChange(() => {
+      if (isSo()) end(true)
+    })
+    const timer = setTimeout(() => end(false), Math.max(0, withinMs))
+  })
+}
+
+async function explained(
+  { store, host, inFlight }: VerbContext,
+  place: Place,
+  ip: Ip | undefined,
+  error: DriverError,
+): Promise<DriverError> {
+  const snapshot = store.snapshot()
+  const away = await awayHosts(store)
+  const hint = error.hint === undefined ? {} : { hint: error.hint }
+  if (ip === undefined) {
+    const isHeld = (key: string): boolean => {
+      const lease = snapshot.addresses.get(key)?.value
+      return lease !== undefined && lease.host === host && inFlight.addresses.isHeld(key, lease)
+    }
+    const use = showPoolUse(useOf(snapshot, place, isHeld), away)
+    return new DriverError(error.code, `${error.message}: ${use}`, hint)
+  }
+  const lease = snapshot.addresses.get(keyIn(place.network.id, ip))?.value
+  if (lease === undefined || !isIdle(lease)) return error
+  const why = lease.asked ? 'kept for a container that has it by --ip' : 'idle'
+  const where = `${lease.host}${away.has(lease.host) ? ', which is away' : ''}`
+  return new DriverError(error.code, `${error.message}: ${why} on ${where}`, hint)
+}
+
+async function awayHosts(store: Store): Promise<Set<HostName>> {
+  const seen = await store.liveness().catch(() => undefined)
+  if (seen === undefined) return new Set()
+  const hosts = [...store.snapshot().hosts]
+  return new Set(
+    hosts.filter(([name, { value }]) => lifeOf(name, value, seen) === 'away').map(([name]) => name),
+  )
+}

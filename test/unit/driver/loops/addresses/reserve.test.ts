@@ -1,0 +1,170 @@
+/** Hosts with their verbs and their addresses loop around one store: what lies in a reserve can be had by all. */
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Network } from '../../../../../driver/core/records.ts'
+import { isIdle } from '../../../../../driver/core/reserve.ts'
+import type { ConfiguredContainer } from '../../../../../driver/engine/engine.ts'
+import { silentLog } from '../../../../../driver/log.ts'
+import { startAddresses } from '../../../../../driver/loops/addresses/loop.ts'
+import type { Loop } from '../../../../../driver/loops/kit/loop.ts'
+import { until } from '../../../../fixtures/until.ts'
+import { cluster, createNetwork, type Host, id, never, run, showAlive, stop } from '../../verbs/cluster.ts'
+
+const network = id('a')
+const end = (n: number): string => n.toString(16).padStart(64, '0')
+
+interface Member extends Host {
+  local: string
+  containers: ConfiguredContainer[]
+  loop: Loop
+}
+
+const loops: Loop[] = []
+afterEach(async () => {
+  await Promise.all(loops.splice(0).map((loop) => loop.close()))
+})
+
+async function hosts(count: number, subnet: string) {
+  const lab = cluster()
+  const members: Member[] = []
+  let made: Network | undefined
+  for (let n = 1; n <= count; n++) {
+    const host = lab.host(n)
+    await showAlive(host)
+    const local = n === 1 ? network : n.toString(16).padStart(64, 'b')
+    const replica = { 'multihost.id': network }
+    const more = n === 1 ? {} : { gateway: made?.v4.gateway ?? '', ipamOptions: replica, options: replica }
+    made = await createNetwork(host, { id: local, subnet, ...more })
+    const containers: ConfiguredContainer[] = []
+    const loop = startAddresses({
+      store: host.store,
+      engine: { configuredContainers: async () => containers },
+      host: host.name,
+      addresses: host.context.inFlight.addresses,
+      log: silentLog,
+      now: () => host.clock.now,
+      everyMs: 50,
+    })
+    loops.push(loop)
+    members.push({ ...host, local, containers, loop })
+  }
+  const [first] = members
+  if (first === undefined || made === undefined) throw new Error('no hosts')
+  const pool = made.v4.cidr
+  let last = 0
+  const start = async (host: Member, ip?: string) => {
+    const endpoint = end(++last)
+    const more = ip === undefined ? {} : { ip }
+    return { host, endpoint, ip: await run(host, { network: host.local, pool, endpoint, ...more }) }
+  }
+  const idleOn = ({ store, name }: Host) =>
+    [...store.snapshot().addresses.values()].filter(({ value }) => value.host === name && isIdle(value))
+      .length
+  return { lab, members, first, pool, start, idleOn }
+}
+
+const stopIt = ({ host, endpoint, ip }: { host: Member; endpoint: string; ip: string }, pool: string) =>
+  stop(host, { network: host.local, pool, endpoint, ip })
+
+describe('a reserve', () => {
+  test('is filled once the host has a container on the network, and serves while the store is away', async () => {
+    const { lab, first, start, idleOn } = await hosts(2, '10.9.0.0/16')
+    await start(first)
+    await until('the reserve is full', () => idleOn(first) === 8)
+    const before = first.store.status().index
+    lab.away = true
+    const asked = Array.from({ length: 8 }, () =>
+      first.verbs.requestAddress({ pool: '10.9.0.0/16', gateway: false }, never),
+    )
+    expect(new Set(await Promise.all(asked)).size).toBe(8)
+    expect(first.store.status().index).toBe(before)
+    await expect(
+      first.verbs.requestAddress({ pool: '10.9.0.0/16', gateway: false }, never),
+    ).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  test('goes back some time after the last container of the host has gone', async () => {
+    const { first, pool, start, idleOn } = await hosts(1, '10.9.0.0/16')
+    const web = await start(first)
+    await until('the reserve is full', () => idleOn(first) === 8)
+    await stopIt(web, pool)
+    first.clock.now = new Date('2026-01-01T00:00:30Z')
+    first.loop.poke()
+    await first.store.read()
+    expect(idleOn(first)).toBe(9)
+    first.clock.now = new Date('2026-01-01T00:02:00Z')
+    await until('it is returned', () => idleOn(first) === 0)
+  })
+})
+
+describe('while an address lies idle anywhere,', () => {
+  test('none of 250 containers of thirty hosts on a /24 is refused', async () => {
+    const { members, start } = await hosts(30, '10.9.0.0/24')
+    const ips: string[] = []
+    for (let n = 0; n < 252; n += 4) {
+      const some = Array.from(
+        { length: 4 },
+        (_, i) => members[(n * 7 + i * 11 + ((n * n) % 13)) % 30] as Member,
+      )
+      ips.push(...(await Promise.all(some.map((host) => start(host)))).map(({ ip }) => ip))
+    }
+    // 254, without the gateway and .1
+    expect(new Set(ips).size).toBe(252)
+    await expect(start(members[3] as Member)).rejects.toThrow(/252 of 252 are leased: 252 are used/)
+  }, 60_000)
+
+  test.each([
+    ['/28', 12],
+    ['/29', 4],
+    ['/30', 1],
+  ])(
+    'three hosts fill a %s to the last address, in any order, again and again',
+    async (length, size) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.nat(2), { minLength: size, maxLength: size }), async (order) => {
+          const { members, pool, start } = await hosts(3, `10.9.0.0${length}`)
+          for (let round = 0; round < 2; round++) {
+            const running = []
+            for (const n of order) running.push(await start(members[(n + round) % 3] as Member))
+            expect(new Set(running.map(({ ip }) => ip)).size).toBe(size)
+            for (const it of running) await stopIt(it, pool)
+          }
+          await Promise.all(loops.splice(0).map((loop) => loop.close()))
+        }),
+        { numRuns: 8 },
+      )
+    },
+    60_000,
+  )
+
+  test('it can be had by --ip', async () => {
+    const { members, first, pool, start, idleOn } = await hosts(2, '10.9.0.0/24')
+    const [, second] = members as [Member, Member]
+    const web = await start(first)
+    await until('the reserve is full', () => idleOn(first) === 8)
+    expect((await start(second, '10.9.0.5')).ip).toBe('10.9.0.5')
+    await expect(start(second, web.ip)).rejects.toThrow(`the address ${web.ip} is already leased`)
+    await stopIt(web, pool)
+    expect((await start(second, web.ip)).ip).toBe(web.ip)
+    expect(second.store.snapshot().wanted.size).toBe(0)
+  })
+})
+
+describe('an address of --ip', () => {
+  test('stays with its container while it exists, running or stopped, and is free when it is removed', async () => {
+    const { members, first, pool, start } = await hosts(2, '10.9.0.0/29')
+    const [, second] = members as [Member, Member]
+    first.containers.push({ name: 'db', networks: [{ name: '', id: network, addresses: ['10.9.0.2'] }] })
+    const db = await start(first, '10.9.0.2')
+    await stopIt(db, pool)
+    for (const host of [first, second, first]) await start(host)
+    await expect(start(second)).rejects.toThrow(
+      '4 of 4 are leased: 3 are used (2 on net-1, 1 on net-2), 1 is kept for services and containers with --ip (1 on net-1)',
+    )
+    await expect(start(second, '10.9.0.2')).rejects.toThrow(
+      'kept for a container that has it by --ip on net-1',
+    )
+    first.containers.length = 0
+    expect((await start(second, '10.9.0.2')).ip).toBe('10.9.0.2')
+  })
+})
