@@ -59,7 +59,7 @@ const schema = z.looseObject({
 /** `hasRecords`: whether this host's copy has any record. */
 export function judge(known: Position, hasRecords: boolean, found: Found): Verdict {
   if (found.cluster === undefined) return withoutCluster(known, hasRecords, found)
-  const cluster = read(found.cluster.text)
+  const cluster = readCluster(found.cluster.text)
   const { index } = found.cluster
   if (cluster === undefined) {
     return foreign(`the key "${clusterKey}" cannot be read`, 'mend its value: {"id": "…", "format": 1}')
@@ -103,11 +103,12 @@ function foreign(why: string, hint: string): Verdict {
   return { is: 'foreign', why, hint }
 }
 
-function read(text: string): Cluster | undefined {
+/** Undefined for a value that is no JSON, or of another shape. */
+export function readCluster(text: string): Cluster | undefined {
   try {
     return schema.parse(JSON.parse(text))
   } catch {
-    // Not JSON, or another shape: the caller names the key.
+    // The caller names the key.
     return undefined
   }
 }

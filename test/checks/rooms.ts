@@ -304,6 +304,11 @@ export const rooms: readonly Room[] = [
     why: 'a program of its own',
   },
   {
+    room: 'test/histories',
+    imports: ['driver/**', 'test/fixtures'],
+    why: 'a program of its own',
+  },
+  {
     room: 'test/unit',
     imports: ['driver/**', 'provision/**', 'scenarios/**', 'test/**'],
     why: 'a unit test mirrors the source tree',

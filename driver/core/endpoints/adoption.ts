@@ -8,7 +8,7 @@
 import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'
 import { endpoint, keyIn, servicesOf } from '../snapshot.ts'
-import { type DockerEndpoint, type DockerState, unrecordedIn } from './docker-state.ts'
+import { type DockerEndpoint, type DockerState, endpointsIn, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
 
 /** One commit per unrecorded endpoint that can have its records again. */
@@ -75,6 +75,31 @@ function isStillBehind(
   if (holder?.host !== host || holder.attachingSince !== undefined) return false
   // A service that was published with --publish-service does not name its container.
   return holder.container === undefined || holder.container.id === container?.id
+}
+
+/** Per endpoint that is in a container here and has its record: the leases that it has lost, again. */
+export function lostLeases(
+  state: DockerState,
+  calls: ReadonlyMap<EndpointId, EndpointCall>,
+): Map<EndpointId, Change[]> {
+  const { snapshot, host, now } = state
+  const changes = endpointsIn(state).flatMap(([network, { id, container }]): [EndpointId, Change[]][] => {
+    const record = endpoint(snapshot, network, id)
+    if (container === undefined || calls.has(id) || record === undefined || record.value.host !== host)
+      return []
+    const { v4, v6, service } = record.value
+    const lease = { host, endpoint: id, leasedAt: now, ...(service !== undefined && { service }) }
+    const leases = [v4, v6].flatMap((ip) => {
+      const key = keyIn(network, ip ?? '')
+      const isLost = ip !== undefined && snapshot.addresses.get(key)?.value.endpoint === undefined
+      const again = isLost ? leaseAgain(snapshot, key, lease) : undefined
+      return again === undefined ? [] : [again]
+    })
+    if (leases.length === 0) return []
+    const expect = { op: 'expect', table: 'endpoints', key: keyIn(network, id), index: record.index } as const
+    return [[id, [expect, ...leases]]]
+  })
+  return new Map(changes)
 }
 
 function leaseAgain(

@@ -9,7 +9,7 @@
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
 import type { Change, EndpointId, HostName, HostRecord, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost } from '../../core/snapshot.ts'
+import { endpointsOnHost, keyIn, networkOfKey } from '../../core/snapshot.ts'
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
@@ -153,13 +153,18 @@ function createState(options: EndpointsOptions, poke: () => void): State {
   return state
 }
 
-/** True when an endpoint of this host lost its record and Docker has not said Leave: it may be in a container still. */
+/** True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container may have it. */
 function hasLostRecord(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
   const { host, inFlight } = state.options
   const before = state.snapshot
   state.snapshot = snapshot
   const calls = inFlight.calls()
   return changed.some(({ table, key }) => {
+    if (table === 'addresses') {
+      const { host: of, endpoint } = before.addresses.get(key)?.value ?? {}
+      const record = endpoint && snapshot.endpoints.get(keyIn(networkOfKey(key), endpoint))
+      return of === host && record !== undefined && !snapshot.addresses.has(key)
+    }
     const was = table === 'endpoints' ? before.endpoints.get(key)?.value : undefined
     if (was?.host !== host || snapshot.endpoints.has(key)) return false
     return lifeOf({ record: was, call: calls.get(was.id) }) !== 'leaving'

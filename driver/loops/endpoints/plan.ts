@@ -5,7 +5,7 @@
  * (core/endpoints/life.ts). Grows with the endpoints of this host.
  */
 import { defined } from '../../core/defined.ts'
-import { adoptions } from '../../core/endpoints/adoption.ts'
+import { adoptions, lostLeases } from '../../core/endpoints/adoption.ts'
 import { addressConflicts } from '../../core/endpoints/conflicts.ts'
 import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
@@ -16,7 +16,7 @@ import type { EngineContainer } from '../../engine/engine.ts'
 import { type DriverStart, unused } from './leftovers.ts'
 
 export type Step =
-  /** The endpoint lost its records and gets them back, before the datapath takes its link away. */
+  /** The endpoint lost its record or its leases and gets them back. */
   | { step: 'adopt'; endpoint: EndpointId; changes: Change[] }
   /** The record gets the container's id, name and aliases. */
   | { step: 'describe'; endpoint: EndpointId; change: Change }
@@ -35,7 +35,7 @@ export interface View extends DockerState {
 
 export function planEndpoints(view: View): Step[] {
   const { snapshot, host, networks, calls } = view
-  const adopted = adoptions(view, calls)
+  const adopted = new Map([...lostLeases(view, calls), ...adoptions(view, calls)])
   const touched = new Set([...adopted.values()].flat().map(nameOf))
   const released = unused(snapshot, host, new Date(view.now), view.start)
   return [

@@ -39,6 +39,11 @@ export interface Listing {
   index: number
   /** Length of the answer. */
   bytes: number
+  /**
+   * The token may not read all keys of the folder, and the answer lacks those. Consul says so from 1.11 on, except to
+   * the anonymous token (`X-Consul-Results-Filtered-By-ACLs`; consul/agent/http.go).
+   */
+  filtered?: boolean
 }
 
 export type TxnStep = {
@@ -152,10 +157,10 @@ async function list(options: ClientOptions, agent: Agent, key: string, query: Li
   const half = { silenceMs: silenceMs / 2 }
   const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
   const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
-  const { body, index: now } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
+  const { body, index: now, filtered } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
   // For a folder without keys Consul answers 404 with an empty body.
   const items = body === '' ? [] : (JSON.parse(body) as RawItem[])
-  return { items: items.map(itemOf), index: now, bytes: body.length }
+  return { items: items.map(itemOf), index: now, bytes: body.length, filtered }
 }
 
 interface Bounds {
@@ -207,7 +212,10 @@ async function answerOf(response: IncomingMessage, onChunk: () => void): Promise
   }
   const { statusCode = 0, headers } = response
   const body = Buffer.concat(chunks).toString()
-  if (statusCode === 200 || statusCode === 404) return { body, index: Number(headers['x-consul-index'] ?? 0) }
+  if (statusCode === 200 || statusCode === 404) {
+    const filtered = headers['x-consul-results-filtered-by-acls'] === 'true'
+    return { body, index: Number(headers['x-consul-index'] ?? 0), filtered }
+  }
   throw Object.assign(new Error(body), { response: { statusCode, body } })
 }
 
@@ -267,6 +275,7 @@ interface Answer {
   body: string
   /** `X-Consul-Index` */
   index: number
+  filtered: boolean
 }
 
 interface Failure extends Error {

@@ -18,6 +18,7 @@ import {
   clusterKey,
   judge,
   type Position,
+  readCluster,
   supportedFormat,
   type Verdict,
 } from '../incarnation.ts'
@@ -84,17 +85,18 @@ interface Settled {
 }
 
 async function settle(on: Reader): Promise<Settled> {
-  for (let isRepaired = false; ; ) {
-    const known = on.position()
+  /** The incarnation into which this host has put its records back: the log of before is not asked for there. */
+  for (let repaired: Cluster | undefined; ; ) {
+    const known: Position = repaired === undefined ? on.position() : { cluster: repaired, segment: 0 }
     const found = await list(on)
-    const verdict = isRepaired ? judge({ segment: 0 }, false, facts(found)) : judgeOf(on, known, found)
+    const verdict = judgeOf(on, known, found)
     if (verdict.is === 'foreign') throw refuse(on, verdict)
     if (verdict.is === 'new') await makeCluster(on)
     else if (verdict.is === 'restored') {
-      isRepaired = await repair(on, known, found, verdict)
+      repaired = await repair(on, on.position(), found, verdict)
     } else if (await hasLog(on, found)) {
       const { cluster, index } = verdict
-      return { found, cluster, index, isRepaired }
+      return { found, cluster, index, isRepaired: repaired !== undefined }
     }
   }
 }
@@ -114,9 +116,19 @@ function facts({ cluster, entries, newestSegment, records }: SortedItems) {
 }
 
 async function list({ client, changelog, prefix, standing }: Reader): Promise<SortedItems> {
-  const { items, bytes } = await client.list(`${prefix}/`, { consistent: true, patient: true })
+  const listing = await client.list(`${prefix}/`, { consistent: true, patient: true })
+  if (listing.filtered === true) throw refuseFiltered(standing, prefix)
+  const { items, bytes } = listing
   standing.bytes = bytes
   return sortItems(prefix, changelog.folder, items)
+}
+
+/** What a filtered list lacks is not gone. Commits go on: Consul checks each by itself. */
+function refuseFiltered(standing: Standing, prefix: string): DriverError {
+  const doubt = `this host's Consul token may not read every key under ${prefix}/`
+  const hint = `give it a policy with key_prefix "${prefix}/" { policy = "write" }, and without narrower rules below`
+  Object.assign(standing, { doubt, hint })
+  return new DriverError('unavailable', doubt, { hint })
 }
 
 function refuse({ standing }: Reader, { why, hint }: Extract<Verdict, { is: 'foreign' }>): DriverError {
@@ -136,26 +148,27 @@ async function makeCluster({ client, prefix }: Reader): Promise<void> {
   await client.transact([createStep(`${prefix}/${clusterKey}`, { id: newWord(), format: supportedFormat })])
 }
 
-/** False when another host was faster to begin: what it made is judged anew. */
+/** The incarnation that has the records again. Undefined when another host was faster to begin: what it made is judged anew. */
 async function repair(
   on: Reader,
   known: Position,
   found: SortedItems,
   verdict: Extract<Verdict, { is: 'restored' }>,
-): Promise<boolean> {
+): Promise<Cluster | undefined> {
   const { standing, log } = on
   const doubt = `${verdict.why}; this host puts its records back`
   Object.assign(standing, { guard: undefined, doubt, hint: undefined })
   log.warn({ why: verdict.why }, 'the store has lost records')
-  if (!verdict.repaired && !(await beginIncarnation(on, known, found, verdict))) return false
+  const cluster = verdict.repaired ? verdict.cluster : await beginIncarnation(on, known, found, verdict)
+  if (cluster === undefined) return undefined
   // What this process has read itself is as new as the loss; a copy from disk may be much older.
   const all = standing.cluster !== undefined || !verdict.repaired
-  const own = await putBack(on, (present) => ownChanges(on.mirror.snapshot(), on.host, present))
+  const own = await putBack(on, cluster, (present) => ownChanges(on.mirror.snapshot(), on.host, present))
   await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
   const missing = (present: readonly Present[]): Change[] =>
     missingChanges(on.mirror.snapshot(), on.host, present, { all })
-  log.warn({ own, others: await putBack(on, missing) }, 'records were put back')
-  return true
+  log.warn({ own, others: await putBack(on, cluster, missing) }, 'records were put back')
+  return cluster
 }
 
 async function beginIncarnation(
@@ -163,7 +176,7 @@ async function beginIncarnation(
   known: Position,
   found: SortedItems,
   { cluster, index }: Extract<Verdict, { is: 'restored' }>,
-): Promise<boolean> {
+): Promise<Cluster | undefined> {
   const id = known.cluster?.id ?? newWord()
   const value = { id, format: supportedFormat, ...cluster, restored: newWord() }
   const head = headOf(Math.max(known.segment, found.newestSegment) + 1)
@@ -171,23 +184,28 @@ async function beginIncarnation(
     { ...createStep(`${prefix}/${clusterKey}`, value), Index: index },
     createStep(`${prefix}/${head}`, {}),
   ])
-  return !('failedStep' in answer)
+  return 'failedStep' in answer ? undefined : value
 }
 
 /** Commits what `changesFor` finds; after a conflict it is found anew. Resolves with the number of records. */
-async function putBack(on: Reader, changesFor: (present: readonly Present[]) => Change[]): Promise<number> {
-  let count = 0
-  for (;;) {
+async function putBack(
+  on: Reader,
+  into: Cluster,
+  changesFor: (present: readonly Present[]) => Change[],
+): Promise<number> {
+  // The store can lose its data again meanwhile. Throws then: the next full read judges it anew.
+  const look = async () => {
     const found = await list(on)
-    const { cluster } = found
-    if (cluster === undefined || !(await hasLog(on, found))) continue
-    const word = cluster.text
-    const relearn = async (): Promise<void> => {
-      const now = await list(on)
-      if (now.cluster?.text !== word) throw restartRepair()
-      await hasLog(on, now)
-    }
-    const transacting = { ...on, incarnation: () => cluster.index, relearn }
+    const cluster = found.cluster && readCluster(found.cluster.text)
+    if (found.cluster === undefined || cluster?.id !== into.id || cluster.restored !== into.restored)
+      throw restartRepair()
+    const { index } = found.cluster
+    return { found, index, isLogged: await hasLog(on, found) }
+  }
+  for (let count = 0; ; ) {
+    const { found, index, isLogged } = await look()
+    if (!isLogged) continue
+    const transacting = { ...on, incarnation: () => index, relearn: look }
     try {
       for (const changes of splitIntoCommits(changesFor(found.records.map(presentIn)))) {
         await transact(transacting, changes)
@@ -201,7 +219,7 @@ async function putBack(on: Reader, changesFor: (present: readonly Present[]) => 
 }
 
 function restartRepair(): DriverError {
-  return new DriverError('unavailable', 'another host repairs the store at the same time')
+  return new DriverError('unavailable', 'the store changed while this host put its records back')
 }
 
 function presentIn({ table, key, index, text }: SortedItems['records'][number]): Present {

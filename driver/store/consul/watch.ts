@@ -91,7 +91,7 @@ async function followOnce(on: Following, watch: Watch, works: () => void): Promi
     })
     works()
     waits = true
-    const answer = listing.index < at.index ? { gap: 'Consul’s index decreased' } : deliver(on, listing, at)
+    const answer = answerIn(on, listing, at)
     if ('gap' in answer) {
       on.log.info({ reason: answer.gap }, 'reading everything again')
       watch.at = undefined
@@ -100,6 +100,12 @@ async function followOnce(on: Following, watch: Watch, works: () => void): Promi
       on.connected(true)
     }
   }
+}
+
+function answerIn(on: Following, listing: Listing, at: Position): LogAnswer {
+  if (listing.filtered === true) return { gap: 'Consul’s answer lacks what the token may not read' }
+  if (listing.index < at.index) return { gap: 'Consul’s index decreased' }
+  return deliver(on, listing, at)
 }
 
 /** A segment of the log, and the index that the next answer must exceed; 0 for an answer at once. */

@@ -86,6 +86,23 @@ describe('what the hosts had is back after the store', () => {
     await until('commits reach the others', () => one.snapshot().addresses.has('n1/10.0.0.9'))
   })
 
+  test.each([1, 2, 3, 5])('was emptied again at transaction %i of the repair', async (number) => {
+    const one = await openFresh('net-1')
+    const two = await openFresh('net-2')
+    await one.commit([createNetwork('n1'), ...own('net-1', 'e1', '10.0.0.2')])
+    await two.read()
+    const { cluster } = one.status()
+    let count = 0
+    consul.onTransact = () => {
+      count += 1
+      if (count === number) consul.delete(prefix)
+    }
+    consul.delete(prefix)
+    await until('everything is back', () => has('endpoints/n1/e1') && has('networks/n1'))
+    await Promise.all([settled(one, undefined), settled(two, undefined)])
+    expect([one, two].map((store) => store.status().cluster)).toEqual([cluster, cluster])
+  })
+
   test('was restored from a backup: own records are written over what it has', async () => {
     const one = await openFresh('net-1')
     const two = await openFresh('net-2')
@@ -207,4 +224,18 @@ test('putting back costs commits in proportion to what is missing', async () => 
   expect(consul.keys().filter((key) => key.includes('/endpoints/'))).toHaveLength(hosts.length * each)
   // per host one commit for its forty records, and the shared ones by a few
   expect(consul.transactions).toBeLessThan(4 * hosts.length)
+})
+
+test('a list that lacks what the token may not read removes nothing, and says what to do', async () => {
+  const one = await openFresh('net-1')
+  await one.commit([createNetwork('n1'), ...own('net-1', 'e1', '10.0.0.2')])
+  const client = consul.client()
+  const filtered = { ...client, list: async () => ({ items: [], index: 99, bytes: 0, filtered: true }) }
+  const two = await open('net-2', { client: { ...client, list: client.list } })
+  await until('net-2 knows', () => two.snapshot().endpoints.size === 1)
+  await two.close()
+  const again = await open('net-2', { client: filtered })
+  await expect(again.read()).rejects.toThrow(/token may not read every key under multihost\//)
+  expect(again.lookup('endpoints', 'n1/e1').is).toBe('known')
+  expect(again.lookup('endpoints', 'n1/e2')).toMatchObject({ is: 'unknown' })
 })

@@ -75,6 +75,21 @@ test('an endpoint that the engine does not know is removed, but not one that Doc
   expect(planOf(agreeing(), [], { calls: new Map([[mine.id, 'join']]) })).toBe('')
 })
 
+test('an endpoint that lost its lease gets it back, unless another one has it or Docker is about to take it away', () => {
+  const key = `${a}/${mine.v4}`
+  const unleased = gone('addresses', key)(agreeing())
+  const container = agreeing().endpoints.get(`${a}/${mine.id}`)?.value.container
+  const at = { ...inContainer, ...(container && { container }) }
+  expect(planOf(unleased, [at])).toMatchInlineSnapshot(`
+    "adopt 1111
+      expect endpoints/a…/1…
+      create addresses/a…/172.21.0.2"
+  `)
+  expect(planOf(unleased, [at], { calls: new Map([[mine.id, 'leave']]) })).toBe('')
+  const others = put('addresses', key, { host: 'net-2', endpoint: theirs.id, leasedAt: now })(unleased)
+  expect(planOf(others, [at])).toBe('')
+})
+
 test('an endpoint that lost its record gets it back, and its lease is not released in the same plan', () => {
   expect(planOf(lost, [inContainer])).toMatchInlineSnapshot(`
     "adopt 1111

@@ -22,7 +22,7 @@ const full = JSON.stringify([item])
 test('a list arrives with its index, its values decoded', async () => {
   const client = await clientOf((_, response) => response.setHeader('x-consul-index', 9).end(full))
   const items = [{ key: 'm/vnis/256', index: 7, text: '"n1"' }]
-  expect(await client.list('m/')).toEqual({ items, index: 9, bytes: full.length })
+  expect(await client.list('m/')).toEqual({ items, index: 9, bytes: full.length, filtered: false })
 })
 
 test('a large list may take longer than any other call, as long as Consul answers others', async () => {
