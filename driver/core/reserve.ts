@@ -6,7 +6,7 @@
  * (`--ip`) is given to such a request only. A reserve costs a pool nothing: a host that finds no free address says so
  * (`wanted`), and the others return what lies idle.
  */
-import { contains, familyOf, offsetOf, parseCidr, usable } from './addresses.ts'
+import { contains, parseCidr, parseIp, usable } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { HostName, Ip, Lease, NetworkId, Pool, Snapshot, Versioned } from './records.ts'
 import { keyIn, restOf, wantsOf } from './snapshot.ts'
@@ -37,16 +37,17 @@ export function idleLeases(snapshot: Snapshot, host: HostName, network: NetworkI
  * the one that was released last comes first, so that a restarted container keeps its address; then ascending.
  */
 export function inOrder(idle: readonly IdleLease[], pool: Pool): IdleLease[] {
-  const { family } = parseCidr(pool.cidr)
-  const range = pool.range ?? pool.cidr
+  const { family, first, last } = parseCidr(pool.range ?? pool.cidr)
   return idle
-    .filter(({ ip, lease }) => !lease.value.asked && familyOf(ip) === family && contains(range, ip))
-    .sort((a, b) => byRelease(a, b) || Number(offsetOf(pool.cidr, a.ip) - offsetOf(pool.cidr, b.ip)))
-}
-
-function byRelease(a: IdleLease, b: IdleLease): number {
-  const [left, right] = [a.lease.value.left?.at ?? '', b.lease.value.left?.at ?? '']
-  return left === right ? 0 : left > right ? -1 : 1
+    .map((it) => ({ it, at: parseIp(it.ip), left: it.lease.value.left?.at ?? '' }))
+    .filter(({ it, at }) => {
+      return !it.lease.value.asked && at.family === family && at.value >= first && at.value <= last
+    })
+    .sort((a, b) => {
+      if (a.left !== b.left) return a.left > b.left ? -1 : 1
+      return a.at.value < b.at.value ? -1 : 1
+    })
+    .map(({ it }) => it)
 }
 
 const largest = 8

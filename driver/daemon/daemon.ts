@@ -81,6 +81,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       docker: dockerCommands(client),
       pools: options.addressPools,
       namespaceFolder: netnsDir,
+      journalPath: `${stateDir}/journal.json`,
       answering: (method) => points.answering(`answer: ${method}`),
       version,
       log,

@@ -33,6 +33,8 @@ export interface DriverOptions {
   answerWithinMs?: number
   version: string
   log: Log
+  /** Where the endpoints are kept that the store does not have yet; in memory when absent. */
+  journalPath?: string | undefined
   /** Right before Docker is answered. */
   answering?(method: string): void
   /** For tests: how often the loops look by themselves, and how long they wait before they believe. */

@@ -13,7 +13,7 @@ import { namespaceOf } from '../core/datapath/desired.ts'
 import type { DriverError } from '../core/errors.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { NetworkId } from '../core/records.ts'
-import { localIdOf } from '../core/snapshot.ts'
+import { localIdOf, restOf } from '../core/snapshot.ts'
 import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
@@ -22,6 +22,8 @@ import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
 import { storeAnswersWithinMs } from '../store/consul/store.ts'
 import { countFailures } from '../store/count-failures.ts'
+import { type JournaledStore, withJournal } from '../store/journal.ts'
+import { openJournalFile } from '../store/journal-file.ts'
 import type { Store } from '../store/store.ts'
 import type { VerbContext } from '../verbs/context.ts'
 import { createVerbs } from '../verbs/create-verbs.ts'
@@ -53,7 +55,7 @@ export interface Member {
 /** The running parts that `status` and `check` read. */
 interface Parts {
   options: MemberOptions
-  store: Store
+  store: JournaledStore
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
   context: VerbContext
@@ -68,7 +70,9 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const { setup, kernel, log, answerWithinMs = usualAnswerMs } = options
   const metrics: Metrics = createMetrics(() => statusOf(statusParts(parts)))
   let claimed = options.claimed
-  const store = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
+  const member = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
+  const file = await openJournalFile(options.journalPath, log)
+  const store = withJournal(member, file, { host: setup.host, log })
   const place = watchUnderlay(setup, options)
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: () => new Date() })
@@ -133,6 +137,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
       stopLooking()
       await Promise.all([dialect.close(), loops.close()])
       await datapath.close()
+      await parts.store.journal.stop()
     },
   }
 }
@@ -202,8 +207,12 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       ...datapath.problems(),
     ],
     names: naming.status,
-    deferred: context.inFlight.deferred.names,
+    deferred: () => [...store.journal.waiting().map(waitingName), ...context.inFlight.deferred.names()],
   }
+}
+
+function waitingName(key: string): string {
+  return `endpoint ${restOf(key).slice(0, 12)}`
 }
 
 function controlParts(parts: Parts, metrics: Metrics): ControlParts {

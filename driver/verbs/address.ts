@@ -11,7 +11,8 @@
  * answer.
  */
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
-import { DriverError } from '../core/errors.ts'
+import { defined } from '../core/defined.ts'
+import { DriverError, isCode } from '../core/errors.ts'
 import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../core/leases.ts'
 import type {
   Change,
@@ -69,10 +70,13 @@ export function addressVerbs(
     async requestAddress(ask, signal) {
       signal.throwIfAborted()
       const cidr = knownPool(ask.pool)
-      // The address may be one whose endpoint Docker deleted while the store was away.
-      if (inFlight.deferred.names().length > 0 && store.status().fresh) await inFlight.deferred.flush()
-      const given = fromReserve(context, cidr, ask)
-      const ip = given ?? (await wants.orIdle(cidr, ask, signal, () => leaseNew(cidr, ask, signal)))
+      const ip =
+        fromReserve(context, cidr, ask) ??
+        (await wants
+          .orIdle(cidr, ask, signal, () => leaseNew(cidr, ask, signal))
+          .catch((error: unknown) => {
+            throw isCode(error, 'unavailable') && !ask.gateway ? notInReserve(cidr, ask, error) : error
+          }))
       return `${ip}/${parseCidr(cidr).length}`
     },
     async releaseAddress({ pool, address }) {
@@ -81,6 +85,11 @@ export function addressVerbs(
       if (network !== undefined) inFlight.addresses.release(keyIn(network, canonicalIp(address)))
     },
   }
+}
+
+function notInReserve(cidr: Cidr, { address }: AddressAsk, { message, hint }: DriverError): DriverError {
+  const what = address === undefined ? `no address of ${cidr} in reserve` : `not leased ${address}`
+  return new DriverError('unavailable', `this host has ${what}, and ${message}`, defined({ hint }))
 }
 
 /** An address that this host has leased and that Docker may have. Undefined without one. */
@@ -95,7 +104,9 @@ function fromReserve(context: VerbContext, cidr: Cidr, ask: AddressAsk): Ip | un
   const idle = idleLeases(snapshot, host, network.id)
   const found =
     ask.address === undefined
-      ? nextIdle(inOrder(idle, poolAt(network, cidr)), inFlight.addresses, inFlight.isNew())
+      ? inOrder(idle, poolAt(network, cidr)).find(
+          ({ key, lease }) => !inFlight.addresses.isHeld(key, lease.value),
+        )
       : idleAt(idle, ask.address, inFlight.addresses)
   if (found !== undefined) inFlight.addresses.hold(found.key, ask.address !== undefined)
   return found?.ip
@@ -109,16 +120,6 @@ function isOurs({ store, host, underlay }: VerbContext): boolean {
   const { fresh, doubt } = store.status()
   if (fresh && doubt === undefined) return true
   return store.snapshot().hosts.get(host)?.value.vtep === underlay().address
-}
-
-/** An earlier life of this driver may have given the first ones to Docker a moment ago: a new one begins at the end. */
-function nextIdle(
-  ordered: readonly IdleLease[],
-  addresses: HeldAddresses,
-  isNew: boolean,
-): IdleLease | undefined {
-  const free = ordered.filter(({ key, lease }) => !addresses.isHeld(key, lease.value))
-  return free.at(isNew ? -1 : 0)
 }
 
 function idleAt(

@@ -6,12 +6,12 @@ import type { PoolSource } from '../core/pools.ts'
 import type { EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { Log } from '../log.ts'
-import type { Store } from '../store/store.ts'
+import type { JournaledStore } from '../store/journal.ts'
 import type { InFlight } from './in-flight.ts'
 
 export interface VerbContext {
   host: HostName
-  store: Store
+  store: JournaledStore
   /** The device that carries this host's VTEP address, as it is now. */
   underlay(): { device: string; address: Ip; mtuBytes: number }
   /** The ranges from which a pool is chosen when the creator names no pool. */

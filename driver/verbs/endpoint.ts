@@ -1,14 +1,16 @@
 /**
  * CreateEndpoint, Join, Leave and DeleteEndpoint: the record that the datapath of every host follows.
  *
- * Join is the one verb that waits for something else than the store: when it answers, this host's kernel has the
- * veth and the way to all others. Leave and DeleteEndpoint wait for nothing.
+ * They write to this host's journal (store/journal.ts), which commits endpoint and leases in one transaction. Join
+ * answers when this host's kernel has the veth and the way to all others, and when the store has the endpoint. While the
+ * store does not answer, the kernel alone counts. Leave and DeleteEndpoint never fail.
  */
-import { withoutLength } from '../core/addresses.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { macOf, withoutLength } from '../core/addresses.ts'
 import { containerEndName } from '../core/datapath/desired.ts'
 import { claimMac } from '../core/endpoints/macs.ts'
-import { DriverError } from '../core/errors.ts'
-import { bindService, removeEndpoint } from '../core/record-changes.ts'
+import { DriverError, isCode } from '../core/errors.ts'
+import { bindService } from '../core/record-changes.ts'
 import type {
   Change,
   Endpoint,
@@ -30,36 +32,97 @@ export function endpointVerbs(
   context: VerbContext,
 ): Pick<Verbs, 'createEndpoint' | 'join' | 'leave' | 'deleteEndpoint'> {
   const { store, host, inFlight } = context
+  const { journal } = store
   return {
-    createEndpoint(ask, signal) {
+    async createEndpoint(ask, signal) {
       inFlight.called(ask.endpoint, 'create')
-      return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
+      const { answer, value } = await checked(context, (snapshot) => create(snapshot, ask, context))
+      signal.throwIfAborted()
+      if (value === undefined) return answer
+      // Of two hosts that attach a service or choose a MAC at once one wins, so the store has the last word.
+      const isChosen = value.service !== undefined || value.mac !== macOf(value.v4)
+      if (isChosen && (store.status().fresh || value.service !== undefined)) {
+        return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
+      }
+      const asked = addressesOf(value).filter((ip) => inFlight.addresses.isAsked(keyIn(value.network, ip)))
+      await journal.write(keyIn(value.network, value.id), value, { asked })
+      return answer
     },
-    async join(ask, signal) {
+    async join(ask) {
       inFlight.called(ask.endpoint, 'join')
-      const network = await optimisticTransaction(store, (snapshot) => join(snapshot, ask, context), {
-        signal,
-      })
-      await context.settled(network.id, ask.endpoint)
+      const { network, value, isJoined } = await checked(context, (snapshot) => join(snapshot, ask, context))
+      const key = keyIn(network.id, ask.endpoint)
+      await Promise.all([
+        isJoined ? undefined : journal.write(key, value),
+        committedSoon(context, key),
+        context.settled(network.id, ask.endpoint),
+      ])
       inFlight.answered(ask.endpoint)
       return { device: containerEndName(ask.endpoint), internal: network.internal }
     },
-    leave(ask) {
+    async leave(ask) {
       inFlight.called(ask.endpoint, 'leave')
-      return inFlight.deferred.do(`leave ${ask.endpoint.slice(0, 12)}`, () =>
-        optimisticTransaction(store, (snapshot) => leave(snapshot, host, ask)),
-      )
+      const endpoint = endpointHere(store.snapshot(), host, ask)
+      if (endpoint?.joined) journal.note(keyIn(endpoint.network, endpoint.id), { ...endpoint, joined: false })
     },
-    deleteEndpoint(ask) {
+    async deleteEndpoint(ask) {
       inFlight.called(ask.endpoint, 'leave')
-      return inFlight.deferred.do(`delete endpoint ${ask.endpoint.slice(0, 12)}`, () =>
-        optimisticTransaction(store, (snapshot) => remove(snapshot, context, ask)),
-      )
+      const endpoint = endpointHere(store.snapshot(), host, ask)
+      if (endpoint === undefined) return
+      const key = keyIn(endpoint.network, endpoint.id)
+      journal.note(key, undefined)
+      // The next write of the journal has it as well.
+      if (!(await committedSoon(context, key).catch(() => true))) await journal.write(key, undefined)
     },
   }
 }
 
-function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Proposal<Mac> {
+/** How long a call waits for a store that is thought to answer. */
+const committedWithinMs = 1000
+
+/**
+ * Resolves when the store has the endpoint: true. When it does not answer, false: after a second, or at once while it is
+ * known to be away. Rejects with the reason when the store cannot have it.
+ */
+async function committedSoon({ store }: VerbContext, key: string): Promise<boolean> {
+  if (!store.status().fresh) return false
+  const stop = new AbortController()
+  const late = delay(committedWithinMs, false, { signal: stop.signal, ref: false }).catch(() => false)
+  const done = store.journal.committed(key).then(() => true)
+  try {
+    return await Promise.race([done, late])
+  } catch (error) {
+    if (!isCode(error, 'unavailable')) throw error
+    return false
+  } finally {
+    stop.abort()
+  }
+}
+
+/** An error may be due to an old snapshot: then the store is read, and the second result counts. */
+async function checked<T>({ store }: VerbContext, work: (snapshot: Snapshot) => T): Promise<T> {
+  try {
+    return work(store.snapshot())
+  } catch (error) {
+    if (!isCode(error, 'not-found', 'taken') || !store.status().fresh) throw error
+    return work(await store.read())
+  }
+}
+
+function addressesOf({ v4, v6 }: Endpoint): Ip[] {
+  return v6 === undefined ? [v4] : [v4, v6]
+}
+
+function endpointHere(snapshot: Snapshot, host: HostName, ask: EndpointRef): Endpoint | undefined {
+  return ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)?.value
+}
+
+interface Created extends Proposal<Mac> {
+  /** Undefined when the endpoint exists. */
+  value: Endpoint | undefined
+}
+
+function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Created {
   const { host, underlay } = context
   const network = networkHere(snapshot, host, ask.network)
   const id = network.value.id
@@ -69,7 +132,7 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
   const existing = snapshot.endpoints.get(keyIn(id, ask.endpoint))?.value
   if (existing !== undefined) {
     checkSame(existing, { v4, v6, host })
-    return { changes: [], answer: existing.mac }
+    return { changes: [], answer: existing.mac, value: undefined }
   }
   const asked = ask.mac === undefined ? undefined : checkMac(ask.mac)
   const mac = claimMac(snapshot, network.value, { id: ask.endpoint, v4, asked })
@@ -93,7 +156,7 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
     ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip, context)),
     ...(service === undefined ? [] : [bindService(service, ask.endpoint)]),
   ]
-  return { changes, answer: endpoint.mac }
+  return { changes, answer: endpoint.mac, value }
 }
 
 /** The published service that keeps this address. */
@@ -133,35 +196,25 @@ function takeLease(
   }
 }
 
-function join(snapshot: Snapshot, ask: EndpointRef, { host, underlay }: VerbContext): Proposal<Network> {
-  const network = networkHere(snapshot, host, ask.network)
-  const endpoint = ownEndpoint(snapshot, host, network.value.id, ask.endpoint)
+interface Joined {
+  network: Network
+  value: Endpoint
+  /** The record says so already. */
+  isJoined: boolean
+}
+
+function join(snapshot: Snapshot, ask: EndpointRef, { host, underlay }: VerbContext): Joined {
+  const { value: network } = networkHere(snapshot, host, ask.network)
+  const endpoint = ownEndpoint(snapshot, host, network.id, ask.endpoint)
   if (endpoint === undefined) {
     throw new DriverError(
       'not-found',
-      `network ${named(network.value)} has no endpoint ${ask.endpoint.slice(0, 12)}`,
+      `network ${named(network)} has no endpoint ${ask.endpoint.slice(0, 12)}`,
     )
   }
   const vtep = underlay().address
-  const { value, index } = endpoint
-  const done = value.joined && value.vtep === vtep
-  return { changes: done ? [] : [update({ ...value, joined: true, vtep }, index)], answer: network.value }
-}
-
-function leave(snapshot: Snapshot, host: HostName, ask: EndpointRef): Proposal<void> {
-  const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
-  if (endpoint === undefined || !endpoint.value.joined) return { changes: [], answer: undefined }
-  return { changes: [update({ ...endpoint.value, joined: false }, endpoint.index)], answer: undefined }
-}
-
-function remove(snapshot: Snapshot, { host, now }: VerbContext, ask: EndpointRef): Proposal<void> {
-  const endpoint = ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)
-  if (endpoint === undefined) return { changes: [], answer: undefined }
-  return { changes: removeEndpoint(snapshot, endpoint, now().toISOString()), answer: undefined }
-}
-
-function update(value: Endpoint, index: number): Change {
-  return { op: 'update', table: 'endpoints', key: keyIn(value.network, value.id), value, index }
+  const { value } = endpoint
+  return { network, value: { ...value, joined: true, vtep }, isJoined: value.joined && value.vtep === vtep }
 }
 
 function ownEndpoint(

@@ -25,11 +25,8 @@ export interface InFlight {
   /** What Docker asked to remove while the store was away. */
   deferred: Deferred
   addresses: HeldAddresses
-  /** True for a moment after the start: Docker may use what an earlier life of the driver has answered. */
-  isNew(): boolean
 }
 
-const newForMs = 3000
 /** Longer than the engine takes to show what a call has made. */
 const rememberedMs = 60_000
 
@@ -45,7 +42,6 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
     join: createTtlSet(rememberedMs, now),
     leave: createTtlSet(rememberedMs, now),
   }
-  const startedAt = now().getTime()
   const answered = (endpoint: EndpointId): void => {
     for (const set of Object.values(endpoints)) set.remove(endpoint)
   }
@@ -64,6 +60,5 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
     newNetworks: createTtlSet(rememberedMs, now),
     deferred: createDeferred(store, log),
     addresses: createHeldAddresses(now),
-    isNew: () => now().getTime() - startedAt < newForMs,
   }
 }

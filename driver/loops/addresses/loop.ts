@@ -10,13 +10,14 @@ import type { Change, HostName, Lease, Snapshot } from '../../core/records.ts'
 import { keyIn, networkByName, networkIdOnHost } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import type { ChangedKey, Store } from '../../store/store.ts'
+import type { JournaledStore } from '../../store/journal.ts'
+import type { ChangedKey } from '../../store/store.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRunAgain } from '../kit/run-again.ts'
 import { hasAsked, planReserves, type Step } from './plan.ts'
 
 export interface AddressesOptions {
-  store: Store
+  store: JournaledStore
   engine: Pick<Engine, 'configuredContainers'>
   host: HostName
   /** The verbs' `InFlight.addresses`. */
@@ -48,9 +49,10 @@ export function startAddresses(options: AddressesOptions): Loop {
   const again = createRunAgain(() => loop.poke())
   const state: State = {
     options: { ...options, now: options.now ?? (() => new Date()) },
-    uncertain: new Set(),
+    uncertain: new Set(store.journal.returnedBefore()),
     again: again.after,
   }
+  options.addresses.retire([...state.uncertain])
   const loop = startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun })
   const stop = store.onChange((snapshot, changed) => {
     if (changed.some((key) => concerns(snapshot, host, key))) loop.poke()
@@ -93,13 +95,14 @@ async function learnOutcomes({ options: { store, addresses }, uncertain }: State
 }
 
 async function apply(state: State, step: Step): Promise<void> {
-  const { addresses, log } = state.options
+  const { addresses, log, store } = state.options
   if (step.step === 'lease') {
     await commit(state, step.changes)
     return
   }
   addresses.retire(step.keys)
   try {
+    await store.journal.returning(step.keys)
     await commit(state, step.changes)
     addresses.retired(step.keys)
     log.debug({ addresses: step.keys, wanted: step.wanted }, 'addresses of the reserve are returned')

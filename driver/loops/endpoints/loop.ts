@@ -6,13 +6,15 @@
  * that fails removes nothing. While a container starts, its network answers with its name; its aliases are known when
  * it runs. What Docker asked to remove while the store was away comes first.
  */
+import { defined } from '../../core/defined.ts'
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
 import type { Change, EndpointId, HostName, HostRecord, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, networkOfKey } from '../../core/snapshot.ts'
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import type { ChangedKey, Store } from '../../store/store.ts'
+import type { JournaledStore } from '../../store/journal.ts'
+import type { ChangedKey } from '../../store/store.ts'
 import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
 import { createInspections } from '../kit/inspections.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
@@ -31,7 +33,7 @@ import {
 } from './plan.ts'
 
 export interface EndpointsOptions {
-  store: Store
+  store: JournaledStore
   engine: Pick<Engine, 'networks' | 'network' | 'containers' | 'container'>
   host: HostName
   /** The verbs' `InFlight`. */
@@ -172,8 +174,14 @@ function hasLostRecord(state: State, snapshot: Snapshot, changed: readonly Chang
 }
 
 async function run(state: State): Promise<void> {
-  const { store, inFlight } = state.options
-  if (!store.status().fresh) return
+  const { store, inFlight, engine } = state.options
+  if (!store.status().fresh) {
+    // Names go to the journal: this host's containers know each other.
+    const { describeAll } = state.due
+    await describeNews(state)
+    if (describeAll) await describeContainers(state, await engine.containers())
+    return
+  }
   await inFlight.deferred.flush()
   if (inFlight.deferred.names().length > 0) state.again.after(deferredPauseMs)
   await describeNews(state).catch((error: unknown) => {
@@ -238,20 +246,27 @@ function endpointsOf(steps: readonly Step[], kind: 'remove' | 'report'): Endpoin
 
 /** All steps but `remove`. */
 async function apply(state: State, steps: readonly Step[]): Promise<void> {
-  const { log } = state.options
+  const { log, store } = state.options
   await adopt(
     state,
     steps.filter((it) => it.step === 'adopt'),
   )
   for (const step of steps) {
     if (step.step === 'report') state.conflicts.failed(step.endpoint, step.message)
-    if (step.step === 'describe' && !(await commit(state, [step.change]))) state.due = everythingDue
+    if (step.step === 'describe') describe(store, step.change)
   }
   const releases = steps.flatMap((step) => (step.step === 'release' ? [step.change] : []))
   const released = releases.slice(0, releasedAtOnce)
   if (released.length > 0 && (await commit(state, released))) {
     log.warn({ keys: released.map(({ key }) => key) }, 'unused pools are released')
   }
+}
+
+/** By the journal, so that this host's names have it at once, and while the store is away. */
+function describe({ journal }: JournaledStore, change: Change): void {
+  if (change.op !== 'update' || change.table !== 'endpoints') return
+  const { container, aliases, hostname } = change.value
+  journal.update(change.key, (now) => defined({ ...now, container, aliases, hostname }))
 }
 
 /** A batch that meets a conflict is done one by one: a conflict over one endpoint does not stop the others. */

@@ -260,10 +260,35 @@ describe('a container', () => {
     await net1.docker.run('web', 'foobar')
     memory.away = true
     await net1.docker.stop('web')
-    await expect(net1.docker.run('late', 'foobar')).rejects.toThrow(/does not answer/)
     memory.away = false
     await until('its endpoint is gone', () => endpoints().length === 0)
     await net1.docker.run('late', 'foobar')
+  })
+
+  test('starts while the store is away, and is known by name when the store is back', async () => {
+    const one = await net1.docker.run('one', 'foobar')
+    await until('the reserve is full', () => net1.store.snapshot().addresses.size === 9)
+    await net1.docker.stop('one')
+    memory.away = true
+    const two = await net1.docker.run('two', 'foobar', { aliases: ['www'] })
+    expect(two.v4).toBe(one.v4)
+    await net1.docker.run('three', 'foobar')
+    expect(net1.driver.status().deferred).toHaveLength(2)
+    memory.away = false
+    await until('net-2 knows both', () => {
+      const named = endpoints().map(
+        ({ container, aliases, joined }) => `${container?.name} ${aliases} ${joined}`,
+      )
+      return named.sort().join() === 'three  true,two www true'
+    })
+    expect(net1.driver.status().deferred).toEqual([])
+  })
+
+  test('that needs what no reserve has is refused with the reason', async () => {
+    memory.away = true
+    await expect(net1.docker.run('web', 'foobar')).rejects.toThrow(
+      /no address of .* in reserve, and the store/,
+    )
   })
 
   test('follows its host’s VTEP', async () => {

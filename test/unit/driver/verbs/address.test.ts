@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { until } from '../../../fixtures/until.ts'
 import { cluster, createNetwork, id, never, run, stop } from './cluster.ts'
 
 const network = id('a')
@@ -227,18 +228,20 @@ describe('an address between two containers', () => {
   })
 })
 
-test('with the store away a request fails as unavailable, and what is removed is removed later', async () => {
+test('with the store away an empty reserve is refused with the reason, and what is removed is removed later', async () => {
   const { lab, net1, pool } = await twoHosts()
   const ip = await run(net1, { network, pool, endpoint: end(1) })
   lab.away = true
   await expect(net1.verbs.requestAddress({ pool, gateway: false }, never)).rejects.toMatchObject({
     code: 'unavailable',
+    message: expect.stringMatching(/^this host has no address of 10\.9\.0\.0\/16 in reserve, and the store/),
   })
   await stop(net1, { network, pool, endpoint: end(1), ip })
-  expect(net1.context.inFlight.deferred.names()).toHaveLength(2)
-  lab.away = false
-  await net1.context.inFlight.deferred.flush()
-  expect(net1.context.inFlight.deferred.names()).toEqual([])
+  expect(net1.store.journal.waiting()).toEqual([`${network}/${end(1)}`])
   expect(net1.store.snapshot().endpoints.size).toBe(0)
-  expect(net1.store.snapshot().addresses.get(`${network}/${ip}`)?.value.endpoint).toBeUndefined()
+  lab.away = false
+  await until('the store knows', () => net1.store.journal.waiting().length === 0)
+  const { endpoints, addresses } = await net1.store.read()
+  expect(endpoints.size).toBe(0)
+  expect(addresses.get(`${network}/${ip}`)?.value.endpoint).toBeUndefined()
 })

@@ -1,6 +1,8 @@
 /** Hosts of one cluster in memory, each with its verbs, and the calls that dockerd makes for a command. */
 import type { Cidr, Lease, Network } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
+import { type JournaledStore, withJournal } from '../../../../driver/store/journal.ts'
+import { noJournalFile } from '../../../../driver/store/journal-file.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
@@ -19,7 +21,7 @@ const silent = {
 
 export interface Host {
   name: string
-  store: Store
+  store: JournaledStore
   verbs: Verbs
   context: VerbContext
   /** What `settled` was asked, and the clock that the verbs see. */
@@ -27,16 +29,25 @@ export interface Host {
   clock: { now: Date }
 }
 
-export function cluster(): MemoryCluster & { host(number: number, options?: Partial<VerbContext>): Host } {
+export function cluster(): MemoryCluster & {
+  host(number: number, options?: Partial<VerbContext>, store?: Store): Host
+} {
   const memory = createMemoryCluster()
-  return Object.assign(memory, { host: (number: number, options = {}) => host(memory, number, options) })
+  return Object.assign(memory, {
+    host: (number: number, options: Partial<VerbContext> = {}, store?: Store) =>
+      host(memory, number, options, store),
+  })
 }
 
-function host(memory: MemoryCluster, number: number, options: Partial<VerbContext>): Host {
+function host(memory: MemoryCluster, number: number, options: Partial<VerbContext>, opened?: Store): Host {
   const name = `net-${number}`
-  const store = memory.open(name)
-  const settled: string[] = []
   const clock = { now: new Date('2026-01-01T00:00:00Z') }
+  const store = withJournal(opened ?? memory.open(name), noJournalFile, {
+    host: name,
+    log: silent,
+    now: () => clock.now,
+  })
+  const settled: string[] = []
   const context: VerbContext = {
     host: name,
     store,

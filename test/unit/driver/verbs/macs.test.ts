@@ -17,11 +17,18 @@ async function twoHosts() {
   return { net1, net2 }
 }
 
-/** The calls up to CreateEndpoint; `mac` as of `docker run --mac-address`. */
-async function endpoint({ verbs }: Host, name: string, address: string, mac?: string): Promise<string> {
+/** The calls up to CreateEndpoint, and the journal's commit; `mac` as of `docker run --mac-address`. */
+async function endpoint(
+  { verbs, store }: Host,
+  name: string,
+  address: string,
+  mac?: string,
+): Promise<string> {
+  await store.read()
   const v4 = await verbs.requestAddress({ pool: cidr, gateway: false, address }, never)
   const local =
     (await verbs.createEndpoint({ network, endpoint: id(name), v4, ...(mac && { mac }) }, never)) ?? ''
+  await store.journal.committed(`${network}/${id(name)}`)
   return local
 }
 

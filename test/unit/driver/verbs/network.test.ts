@@ -40,7 +40,7 @@ describe('a new network', () => {
       if (changes.some(({ table }) => table === 'replicas')) told.push(sizeOf(changes))
       return store.commit(changes)
     }
-    const [net1, net2] = [lab.host(1), lab.host(2, { store: { ...store, commit } })]
+    const [net1, net2] = [lab.host(1), lab.host(2, {}, { ...store, commit })]
     for (const digit of ['1', '2', '3']) {
       const { v4 } = await createNetwork(net1, { id: id(digit) })
       const options = { 'multihost.id': id(digit) }

@@ -1,0 +1,155 @@
+/**
+ * What the journal's entries change in the store: one after the other, each on top of those before. Pure.
+ *
+ * The same changes make the commit and this host's own view of the records (journal.ts).
+ */
+import { claimMac } from '../core/endpoints/macs.ts'
+import { asDriverError, DriverError } from '../core/errors.ts'
+import { removeEndpoint } from '../core/record-changes.ts'
+import type { Change, Endpoint, HostName, Ip, Lease, Network, Snapshot, Versioned } from '../core/records.ts'
+import { type AnyDelta, applyDeltas, keyIn } from '../core/snapshot.ts'
+
+/** An endpoint of this host as Docker wants it. */
+export interface JournalEntry {
+  /** NETWORK/ENDPOINT */
+  key: string
+  /** Undefined: Docker has deleted the endpoint. */
+  value: Endpoint | undefined
+  /** ISO 8601: when it was written. */
+  at: string
+  /** Addresses that a person requested (`--ip`). */
+  asked: readonly Ip[]
+}
+
+export interface Folded {
+  /** In one commit. Each key occurs once. */
+  changes: Change[]
+  /** The records with the changes. A record that is not in the store has index 0. */
+  snapshot: Snapshot
+  /** Entries that cannot be in the store: the address is another's, or the network is gone. */
+  refused: { entry: JournalEntry; error: DriverError }[]
+  /** How many of the entries are in `changes` or refused; the others do not fit. */
+  count: number
+}
+
+/** Folds entries until their changes are more than `limit`; at least one entry. */
+export function fold(
+  snapshot: Snapshot,
+  host: HostName,
+  entries: readonly JournalEntry[],
+  limit = Number.POSITIVE_INFINITY,
+): Folded {
+  const merged = new Map<string, Change>()
+  const refused: Folded['refused'] = []
+  let now = snapshot
+  let count = 0
+  for (const entry of entries) {
+    const changes = changesOrRefusal(now, host, entry)
+    if (changes instanceof DriverError) {
+      refused.push({ entry, error: changes })
+    } else {
+      const fresh = changes.filter((change) => !merged.has(nameOf(change)))
+      if (count > 0 && merged.size + fresh.length > limit) break
+      for (const change of changes) mergeInto(merged, change)
+      now = applyDeltas(now, changes.flatMap(deltaOf))
+    }
+    count += 1
+  }
+  return { changes: [...merged.values()], snapshot: now, refused, count }
+}
+
+function changesOrRefusal(snapshot: Snapshot, host: HostName, entry: JournalEntry): Change[] | DriverError {
+  try {
+    return changesOf(snapshot, host, entry)
+  } catch (error) {
+    return asDriverError(error)
+  }
+}
+
+/** Throws `taken` or `not-found` when the endpoint cannot be in the store. */
+function changesOf(snapshot: Snapshot, host: HostName, { key, value, at, asked }: JournalEntry): Change[] {
+  const record = snapshot.endpoints.get(key)
+  if (record !== undefined && record.value.host !== host) return []
+  if (value === undefined) return record === undefined ? [] : removeEndpoint(snapshot, record, at)
+  if (record !== undefined) {
+    if (isSame(record.value, value)) return []
+    return [{ op: 'update', table: 'endpoints', key, value, index: record.index }]
+  }
+  const network = snapshot.networks.get(value.network)
+  if (network === undefined || network.value.removing) throw networkGone(value)
+  const ips = [value.v4, value.v6].filter((ip) => ip !== undefined)
+  const leases = ips.map((ip) =>
+    bindLease(snapshot, network, value, ip, { host, at, isAsked: asked.includes(ip) }),
+  )
+  const mac = claimMac(snapshot, network.value, { id: value.id, v4: value.v4, asked: value.mac })
+  return [
+    { op: 'expect', table: 'networks', key: value.network, index: network.index },
+    { op: 'create', table: 'endpoints', key, value },
+    ...mac.changes,
+    ...leases,
+  ]
+}
+
+function networkGone({ network }: Endpoint): DriverError {
+  return new DriverError('not-found', `network ${network.slice(0, 12)} was removed meanwhile`, {
+    hint: 'make it again, or connect the container to another network',
+  })
+}
+
+/** A lease that is gone is made again: this host was taken out of the cluster, and the address is still free. */
+function bindLease(
+  snapshot: Snapshot,
+  { value: network }: Versioned<Network>,
+  { id }: Endpoint,
+  ip: Ip,
+  how: { host: HostName; at: string; isAsked: boolean },
+): Change {
+  const key = keyIn(network.id, ip)
+  const lease = snapshot.addresses.get(key)
+  const bound = { endpoint: id, ...(how.isAsked && { asked: true as const }) }
+  if (lease === undefined) {
+    const value: Lease = { host: how.host, leasedAt: how.at, ...bound }
+    return { op: 'create', table: 'addresses', key, value }
+  }
+  const { host, endpoint, service } = lease.value
+  if (host !== how.host || service !== undefined || (endpoint !== undefined && endpoint !== id)) {
+    const holder = service === undefined ? `a container on ${host}` : `service ${service}`
+    const label = network.name ?? network.id.slice(0, 12)
+    throw new DriverError('taken', `the address ${ip} of network ${label} went to ${holder} meanwhile`, {
+      hint: 'start the container again to get another address',
+    })
+  }
+  return { op: 'update', table: 'addresses', key, value: { ...lease.value, ...bound }, index: lease.index }
+}
+
+/** The first change of a key says which version it requires; the last one, what the record becomes. */
+function mergeInto(merged: Map<string, Change>, change: Change): void {
+  const name = nameOf(change)
+  const before = merged.get(name)
+  if (before === undefined || before.op === 'expect') merged.set(name, change)
+  else if (change.op === 'update' && (before.op === 'create' || before.op === 'update')) {
+    merged.set(name, { ...before, value: change.value } as Change)
+  } else if (change.op === 'remove' && before.op === 'create') merged.delete(name)
+  else if (change.op === 'remove') merged.set(name, change)
+  else if (change.op === 'create' && before.op === 'remove') {
+    merged.set(name, { ...change, op: 'update', index: before.index } as Change)
+  } else if (change.op === 'create') merged.set(name, change)
+}
+
+function deltaOf(change: Change): AnyDelta[] {
+  const { op, table, key } = change
+  if (op === 'expect' || op === 'absent') return []
+  if (op === 'remove' || op === 'drop') return [{ table, key, record: undefined } as AnyDelta]
+  const index = op === 'update' ? change.index : 0
+  return [{ table, key, record: { value: change.value, index } } as AnyDelta]
+}
+
+function isSame(a: Endpoint, b: Endpoint): boolean {
+  const text = (it: Endpoint): string =>
+    JSON.stringify(Object.entries(it).sort(([x], [y]) => (x < y ? -1 : 1)))
+  return text(a) === text(b)
+}
+
+export function nameOf({ table, key }: Pick<Change, 'table' | 'key'>): string {
+  return `${table}/${key}`
+}

@@ -1,0 +1,96 @@
+/**
+ * The journal's file: what this host must not forget before the store has it. Written whole, fsynced and renamed, so
+ * that it is the old one or the new one after a crash.
+ */
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import * as z from 'zod'
+import type { Log } from '../log.ts'
+import type { JournalEntry } from './journal-changes.ts'
+import { checkRecord } from './schemas.ts'
+
+export interface JournalContent {
+  entries: readonly JournalEntry[]
+  /** Keys of leases that this host was about to return to the pool, and when (ISO 8601). */
+  returned: ReadonlyMap<string, string>
+}
+
+const fileSchema = z.object({
+  format: z.literal(1),
+  entries: z.array(
+    z.object({ key: z.string(), value: z.unknown().optional(), at: z.string(), asked: z.array(z.string()) }),
+  ),
+  returned: z.record(z.string(), z.string()),
+})
+
+export interface JournalFile {
+  content: JournalContent
+  /** Resolves when what `content` returns at a later moment is on disk. Calls at once share a write. */
+  save(content: () => JournalContent): Promise<void>
+}
+
+/** For tests of what needs no file. */
+export const noJournalFile: JournalFile = {
+  content: { entries: [], returned: new Map() },
+  save: async () => undefined,
+}
+
+/** Without a path nothing is kept. A file that cannot be read is as no file, and logged. */
+export async function openJournalFile(path: string | undefined, log: Log): Promise<JournalFile> {
+  if (path === undefined) return noJournalFile
+  const content = await readJournal(path).catch((err: unknown) => {
+    log.error({ err, path }, 'the journal of endpoints cannot be read and is ignored')
+    return noJournalFile.content
+  })
+  let writing: Promise<void> = Promise.resolve()
+  let next: Promise<void> | undefined
+  return {
+    content,
+    save(now) {
+      next ??= writing
+        .catch(() => 'the next write has everything')
+        .then(() => {
+          next = undefined
+          writing = writeJournal(path, now())
+          return writing
+        })
+      return next
+    },
+  }
+}
+
+async function readJournal(path: string): Promise<JournalContent> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) return noJournalFile.content
+  const { entries, returned } = fileSchema.parse(JSON.parse(text))
+  return {
+    entries: entries.map(({ value, ...entry }) => ({
+      ...entry,
+      value: value === undefined ? undefined : checkRecord('endpoints', entry.key, value),
+    })),
+    returned: new Map(Object.entries(returned)),
+  }
+}
+
+async function writeJournal(path: string, { entries, returned }: JournalContent): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const file = await open(`${path}.new`, 'w', 0o600)
+  try {
+    await file.writeFile(
+      `${JSON.stringify({ format: 1, entries, returned: Object.fromEntries(returned) })}\n`,
+    )
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(`${path}.new`, path)
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}

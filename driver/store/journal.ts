@@ -1,0 +1,302 @@
+/**
+ * The journal of this host's endpoints: what Docker was told and the store does not have yet.
+ *
+ * CreateEndpoint, Join and Leave write here, and this host sees it at once: `snapshot` is the store's with the journal
+ * on top, for verbs, loops, names and DNS alike. A commit takes everything that waits, so that concurrent starts share a
+ * transaction. While the store is away the entries stay, on disk too, and are committed first when it is back. An entry
+ * whose address went to another host meanwhile is dropped; the endpoints loop then names the container as cut off.
+ */
+import { asDriverError, DriverError, isCode } from '../core/errors.ts'
+import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
+import type { Log } from '../log.ts'
+import { fold, type JournalEntry, nameOf } from './journal-changes.ts'
+import type { JournalFile } from './journal-file.ts'
+import { createListeners } from './listeners.ts'
+import { lookupIn } from './lookup.ts'
+import { singleFlight } from './single-flight.ts'
+import type { ChangedKey, Store } from './store.ts'
+import { perCommit } from './transaction-limits.ts'
+
+export interface EndpointJournal {
+  /** The snapshot has it at once. Resolves when it is on disk. `key`: NETWORK/ENDPOINT. */
+  write(key: string, value: Endpoint | undefined, how?: { asked?: readonly Ip[] }): Promise<void>
+  /** As `write`, in memory alone. Committed with the next write, or soon. */
+  note(key: string, value: Endpoint | undefined): void
+  /** Changes the endpoint as it is now; nothing when there is none. Commits soon. */
+  update(key: string, change: (value: Endpoint) => Endpoint): void
+  /**
+   * Resolves when the store has what was written of this endpoint. Rejects with `unavailable` when the store does not
+   * answer now, the entry stays then; with the reason when the entry was dropped.
+   */
+  committed(key: string): Promise<void>
+  /** Resolves when it is on disk that these leases are about to be returned to the pool. */
+  returning(keys: readonly string[]): Promise<void>
+  /** Leases that an earlier life of this driver was about to return. */
+  returnedBefore(): string[]
+  /** Endpoints that wait for the store: their keys. */
+  waiting(): string[]
+  /** Commits nothing any more. The store goes on. */
+  stop(): Promise<void>
+}
+
+export interface JournaledStore extends Store {
+  journal: EndpointJournal
+}
+
+export interface JournalOptions {
+  host: HostName
+  log: Log
+  now?: () => Date
+}
+
+interface Waiting extends JournalEntry {
+  done: { resolve(): void; reject(error: unknown): void }[]
+}
+
+interface State {
+  readonly base: Store
+  readonly host: HostName
+  readonly log: Log
+  readonly now: () => Date
+  /** In the order of their first writing. */
+  readonly entries: Map<string, Waiting>
+  readonly returned: Map<string, string>
+  readonly earlier: readonly string[]
+  view: Snapshot
+  save(): Promise<void>
+  notify(snapshot: Snapshot, keys: readonly ChangedKey[]): void
+  flush(): Promise<void>
+  timer: NodeJS.Timeout | undefined
+  closed: boolean
+}
+
+/** Entries that no call waits for are committed so much later; so are those that the store did not take. */
+const soonMs = 150
+const againMs = 500
+/** A returned lease can be in this host's copy of the store for a moment longer. */
+const returnedForMs = 10 * 60_000
+
+export function withJournal(base: Store, file: JournalFile, options: JournalOptions): JournaledStore {
+  const { host, log, now = () => new Date() } = options
+  const failed = (err: unknown): void => log.error({ err }, 'a listener of the store failed')
+  const changes = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
+  const freshness = createListeners<[]>(failed)
+  const mine = file.content.entries.filter(({ value }) => value === undefined || value.host === host)
+  const entries = new Map(mine.map((entry): [string, Waiting] => [entry.key, { ...entry, done: [] }]))
+  const returned = new Map(file.content.returned)
+  const state: State = {
+    base,
+    host,
+    log,
+    now,
+    entries,
+    returned,
+    earlier: [...returned.keys()],
+    view: base.snapshot(),
+    save: () => file.save(() => contentOf(state)),
+    notify: changes.notify,
+    flush: singleFlight(() => flush(state)),
+    timer: undefined,
+    closed: false,
+  }
+  state.view = viewOf(state)
+  const stops = [
+    base.onChange((_, keys) => {
+      state.view = viewOf(state)
+      changes.notify(state.view, keys)
+    }),
+    base.onFresh(() => {
+      void state
+        .flush()
+        .catch(() => 'tried again')
+        .finally(freshness.notify)
+    }),
+  ]
+  if (entries.size > 0) later(state, soonMs)
+  return storeOf(state, { onChange: changes.add, onFresh: freshness.add }, async () => {
+    state.closed = true
+    clearTimeout(state.timer)
+    for (const stop of stops) stop()
+    await state.save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
+  })
+}
+
+function storeOf(
+  state: State,
+  listen: Pick<Store, 'onChange' | 'onFresh'>,
+  stop: () => Promise<void>,
+): JournaledStore {
+  const { base } = state
+  return {
+    ...base,
+    ...listen,
+    snapshot: () => state.view,
+    lookup: (table, key) => lookupIn(state.view, base.status(), table, key),
+    async read() {
+      await base.read()
+      return state.view
+    },
+    async commit(changed) {
+      const overlaid = new Set(overlaidNames(state))
+      const touches = changed.some(
+        (it) => it.op !== 'expect' && it.op !== 'absent' && overlaid.has(nameOf(it)),
+      )
+      if (touches) {
+        await state.flush()
+        throw new DriverError('conflict', 'this host’s journal had a newer version of the record')
+      }
+      await base.commit(changed)
+    },
+    journal: { ...journalOf(state), stop },
+    async close() {
+      await stop()
+      await base.close()
+    },
+  }
+}
+
+function journalOf(state: State): Omit<EndpointJournal, 'stop'> {
+  return {
+    async write(key, value, { asked = [] } = {}) {
+      put(state, key, value, asked)
+      await state.save()
+    },
+    note(key, value) {
+      put(state, key, value)
+      later(state, soonMs)
+    },
+    update(key, change) {
+      const value = state.view.endpoints.get(key)?.value
+      if (value === undefined || value.host !== state.host) return
+      put(state, key, change(value))
+      void state.flush().catch(() => 'tried again')
+    },
+    committed(key) {
+      const entry = state.entries.get(key)
+      if (entry === undefined) return Promise.resolve()
+      return new Promise((resolve, reject) => {
+        entry.done.push({ resolve, reject })
+        // A failure reaches all that wait.
+        void state.flush().catch(() => undefined)
+      })
+    },
+    async returning(keys) {
+      const { returned, now } = state
+      const oldest = new Date(now().getTime() - returnedForMs).toISOString()
+      for (const [key, at] of returned) if (at < oldest) returned.delete(key)
+      for (const key of keys) returned.set(key, now().toISOString())
+      await state.save()
+    },
+    returnedBefore: () => [...state.earlier],
+    waiting: () => [...state.entries.keys()],
+  }
+}
+
+function put(state: State, key: string, value: Endpoint | undefined, asked: readonly Ip[] = []): void {
+  const before = state.entries.get(key)
+  const at = state.now().toISOString()
+  const names = before === undefined ? [] : namesOf(state, before)
+  // Deleted before the store had it: the entry stays, since a commit may be under way.
+  const entry: Waiting = {
+    key,
+    value,
+    at,
+    asked: asked.length > 0 ? asked : (before?.asked ?? []),
+    done: before?.done ?? [],
+  }
+  state.entries.set(key, entry)
+  state.view = viewOf(state)
+  state.notify(state.view, [...names, ...namesOf(state, entry)])
+}
+
+/** The keys that an entry may change: its endpoint and its leases. */
+function namesOf({ base }: State, { key, value }: JournalEntry): ChangedKey[] {
+  const endpoint = value ?? base.snapshot().endpoints.get(key)?.value
+  const ips = [endpoint?.v4, endpoint?.v6].filter((ip) => ip !== undefined)
+  return [
+    { table: 'endpoints', key },
+    ...ips.map((ip): ChangedKey => ({ table: 'addresses', key: `${endpoint?.network}/${ip}` })),
+  ]
+}
+
+function viewOf({ base, host, entries }: State): Snapshot {
+  return entries.size === 0 ? base.snapshot() : fold(base.snapshot(), host, [...entries.values()]).snapshot
+}
+
+function overlaidNames({ base, host, entries }: State): string[] {
+  return entries.size === 0
+    ? []
+    : fold(base.snapshot(), host, [...entries.values()])
+        .changes.filter(({ op }) => op !== 'expect' && op !== 'absent')
+        .map(nameOf)
+}
+
+function contentOf({ entries, returned }: State) {
+  return {
+    entries: [...entries.values()].map(({ key, value, at, asked }) => ({ key, value, at, asked })),
+    returned,
+  }
+}
+
+function later(state: State, ms: number): void {
+  if (state.closed || state.timer !== undefined) return
+  state.timer = setTimeout(() => {
+    state.timer = undefined
+    void state.flush().catch(() => 'tried again')
+  }, ms)
+}
+
+/** Commits what waits, until nothing does. Throws `unavailable`. */
+async function flush(state: State): Promise<void> {
+  try {
+    for (let conflicts = 0; state.entries.size > 0; ) {
+      if (!state.base.status().fresh) throw new DriverError('unavailable', 'the store is away')
+      conflicts = (await flushSome(state, conflicts)) ? 0 : conflicts + 1
+      if (conflicts > maxConflicts)
+        throw new DriverError('unavailable', 'other hosts change the same records')
+    }
+  } catch (error) {
+    const reason = asDriverError(error)
+    for (const { done } of state.entries.values()) for (const { reject } of done.splice(0)) reject(reason)
+    if (!isCode(error, 'unavailable')) state.log.error({ err: error }, 'the journal cannot be committed')
+    later(state, againMs)
+    throw error
+  }
+}
+
+const maxConflicts = 20
+
+/** False after a conflict. The entries that could not be in a consistent state of the store are dropped. */
+async function flushSome(state: State, conflicts: number): Promise<boolean> {
+  const { base, host, entries } = state
+  if (conflicts > 0) await base.read()
+  const all = [...entries.values()]
+  // After several conflicts one entry at a time: an entry that conflicts again and again does not stop the others.
+  const some = conflicts < 3 ? all : all.slice(0, 1)
+  const { changes, refused, count } = fold(base.snapshot(), host, some, perCommit.changes)
+  if (refused.length > 0 && conflicts === 0) return false
+  try {
+    if (changes.length > 0) await base.commit(changes)
+  } catch (error) {
+    if (!isCode(error, 'conflict') || error.hint !== undefined) throw error
+    return false
+  }
+  const errors = new Map(refused.map(({ entry, error }) => [entry.key, error]))
+  for (const entry of some.slice(0, count)) settle(state, entry, errors.get(entry.key))
+  state.view = viewOf(state)
+  const dropped = refused.flatMap(({ entry }) => namesOf(state, entry))
+  if (dropped.length > 0) state.notify(state.view, dropped)
+  void state.save().catch((err: unknown) => state.log.error({ err }, 'the journal cannot be written'))
+  return true
+}
+
+/** A newer entry of the key goes on waiting, with those that wait for it. */
+function settle(state: State, entry: Waiting, error: DriverError | undefined): void {
+  if (error !== undefined) state.log.warn({ endpoint: entry.key, err: error }, 'an endpoint is given up')
+  if (state.entries.get(entry.key) !== entry) return
+  state.entries.delete(entry.key)
+  for (const { resolve, reject } of entry.done.splice(0)) {
+    if (error === undefined) resolve()
+    else reject(error)
+  }
+}

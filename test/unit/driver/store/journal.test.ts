@@ -1,0 +1,175 @@
+/** The journal of a host's endpoints, with the store in memory and with Consul's transactions counted. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { silentLog } from '../../../../driver/log.ts'
+import { openConsulStore } from '../../../../driver/store/consul/store.ts'
+import { withJournal } from '../../../../driver/store/journal.ts'
+import { openJournalFile } from '../../../../driver/store/journal-file.ts'
+import { evict } from '../../../../driver/verbs/evict-host.ts'
+import { consulInMemory } from '../../../fixtures/consul-in-memory.ts'
+import { until } from '../../../fixtures/until.ts'
+import { cluster, createNetwork, type Host, id, never, run, showAlive, stop } from '../verbs/cluster.ts'
+
+const network = id('a')
+const pool = '10.9.0.0/16'
+const end = (n: number): string => n.toString(16).padStart(64, '0')
+
+async function twoHosts() {
+  const lab = cluster()
+  const [net1, net2] = [lab.host(1), lab.host(2)]
+  await Promise.all([net1, net2].map(showAlive))
+  const made = await createNetwork(net1, { id: network, subnet: pool })
+  const replica = { 'multihost.id': network }
+  const copy = { id: id('b'), subnet: pool, gateway: made.v4.gateway }
+  await createNetwork(net2, { ...copy, ipamOptions: replica, options: replica })
+  return { lab, net1, net2 }
+}
+
+const start = (host: Host, n: number) =>
+  run(host, { network: host.name === 'net-1' ? network : id('b'), pool, endpoint: end(n) })
+const stopIt = (host: Host, n: number, ip: string) =>
+  stop(host, { network: host.name === 'net-1' ? network : id('b'), pool, endpoint: end(n), ip })
+
+describe('while the store is away', () => {
+  test('a container starts, stops and starts again; the store has the end of it when it is back', async () => {
+    const { lab, net1, net2 } = await twoHosts()
+    await stopIt(net1, 1, await start(net1, 1))
+    lab.away = true
+    const ip = await start(net1, 2)
+    await stopIt(net1, 2, ip)
+    expect(await start(net1, 3)).toBe(ip)
+    expect([...net1.store.snapshot().endpoints.keys()]).toEqual([`${network}/${end(3)}`])
+    lab.away = false
+    await until('net-2 knows', () => net2.store.snapshot().endpoints.has(`${network}/${end(3)}`))
+    const { endpoints, addresses } = await net2.store.read()
+    expect([...endpoints.values()].map(({ value }) => `${value.id} ${value.joined}`)).toEqual([
+      `${end(3)} true`,
+    ])
+    expect(addresses.get(`${network}/${ip}`)?.value.endpoint).toBe(end(3))
+  })
+
+  test('an address that went to another host meanwhile is the other host’s: the endpoint is given up', async () => {
+    const { lab, net1, net2 } = await twoHosts()
+    const ip = await start(net1, 1)
+    await stopIt(net1, 1, ip)
+    // net-1 is cut off, the others are not.
+    const { commit, read, status } = net1.store
+    const cut = { ...net1.store, status: () => ({ ...status(), fresh: false }) }
+    const apart = withJournal(cut, await openJournalFile(undefined, silentLog), {
+      host: 'net-1',
+      log: silentLog,
+    })
+    net1.context.store = apart
+    const value = {
+      network,
+      id: end(2),
+      v4: ip,
+      mac: '02:42:0a:09:00:02',
+      host: 'net-1',
+      vtep: '192.168.33.11',
+    }
+    await apart.journal.write(`${network}/${end(2)}`, { ...value, joined: true, aliases: [] })
+    expect(apart.snapshot().endpoints.size).toBe(1)
+    await net2.store.commit([
+      { op: 'drop', table: 'addresses', key: `${network}/${ip}` },
+      { op: 'drop', table: 'hosts', key: 'net-1' },
+    ])
+    await run(net2, { network: id('b'), pool, endpoint: end(3), ip })
+    cut.status = status
+    await expect(apart.journal.committed(`${network}/${end(2)}`)).rejects.toMatchObject({
+      code: 'taken',
+      message: expect.stringContaining(`${ip} of network`),
+    })
+    const { addresses, endpoints } = await read()
+    expect(addresses.get(`${network}/${ip}`)?.value).toMatchObject({ host: 'net-2', endpoint: end(3) })
+    expect([...endpoints.keys()]).toEqual([`${network}/${end(3)}`])
+    expect(apart.journal.waiting()).toEqual([])
+    expect(commit).toBeDefined()
+    expect(lab.away).toBe(false)
+  })
+
+  test('a host that was evicted has its container’s record again when the address is free', async () => {
+    const { lab, net1, net2 } = await twoHosts()
+    const ip = await start(net1, 1)
+    await stopIt(net1, 1, ip)
+    lab.away = true
+    await start(net1, 2)
+    lab.away = false
+    await net2.store.read()
+    await evict(net2.store, 'net-1').catch(() => undefined)
+    await until('nothing waits', () => net1.store.journal.waiting().length === 0)
+    const { addresses } = await net1.store.read()
+    expect(addresses.get(`${network}/${ip}`)?.value).toMatchObject({ host: 'net-1', endpoint: end(2) })
+  })
+})
+
+describe('on disk', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'multihost-journal-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  test('the journal survives the driver; returned leases too', async () => {
+    const { lab, net1 } = await twoHosts()
+    const path = join(folder, 'journal.json')
+    const options = { host: 'net-1', log: silentLog }
+    const open = async () => withJournal(lab.open('net-1'), await openJournalFile(path, silentLog), options)
+    const first = await open()
+    lab.away = true
+    const key = `${network}/${end(1)}`
+    const value = { network, id: end(1), v4: '10.9.0.2', mac: '02:42:0a:09:00:02', host: 'net-1' }
+    await first.journal.write(key, { ...value, vtep: '192.168.33.11', joined: true, aliases: [] })
+    await first.journal.returning([`${network}/10.9.0.3`])
+    await first.journal.stop()
+    const second = await open()
+    expect(second.snapshot().endpoints.get(key)?.value.joined).toBe(true)
+    expect(second.journal.returnedBefore()).toEqual([`${network}/10.9.0.3`])
+    lab.away = false
+    await until('it is committed', () => second.journal.waiting().length === 0)
+    expect((await net1.store.read()).endpoints.get(key)?.value.v4).toBe('10.9.0.2')
+    await second.journal.stop()
+    await until(
+      'the file is empty',
+      async () => (await openJournalFile(path, silentLog)).content.entries.length === 0,
+    )
+  })
+})
+
+describe('in Consul’s transactions,', () => {
+  test('a start costs one for the endpoint, a stop one, and forty starts at once fewer than forty', async () => {
+    const consul = consulInMemory()
+    const base = await openConsulStore({
+      ...{ url: 'consul://memory:8500', host: 'net-1', client: consul.client(), timeoutMs: 100 },
+    })
+    await until('the store is fresh', () => base.status().fresh)
+    const net1 = cluster().host(1, {}, base)
+    await createNetwork(net1, { id: network, subnet: pool })
+    const ips = await Promise.all(Array.from({ length: 40 }, (_, n) => start(net1, n)))
+    await Promise.all(ips.map((ip, n) => stopIt(net1, n, ip)))
+    const cost = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = consul.transactions
+      await work()
+      return consul.transactions - before
+    }
+    let ip = ''
+    expect(
+      await cost(async () => {
+        ip = await start(net1, 100)
+      }),
+    ).toBe(1)
+    expect(await cost(async () => stopIt(net1, 100, ip))).toBe(1)
+    expect(await cost(() => Promise.all(ips.map((_, n) => start(net1, n))))).toBeLessThan(12)
+    expect(await cost(() => Promise.all(ips.map((ip, n) => stopIt(net1, n, ip))))).toBeLessThan(12)
+    const durations: number[] = []
+    for (let n = 0; n < 40; n++) {
+      const begin = performance.now()
+      await net1.verbs.requestAddress({ pool, gateway: false }, never)
+      durations.push(performance.now() - begin)
+    }
+    expect(durations.sort((a, b) => a - b)[20]).toBeLessThan(20)
+    await net1.store.close()
+  })
+})
