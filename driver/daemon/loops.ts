@@ -5,6 +5,7 @@
 import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import { startAddresses } from '../loops/addresses/loop.ts'
+import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
@@ -34,6 +35,7 @@ export interface Loops {
   networks: NetworksLoop
   endpoints: EndpointsLoop
   addresses: Loop
+  restarts: GivenUpLoop
   naming: Naming
   /** Makes every loop look at everything. */
   poke(): void
@@ -65,39 +67,43 @@ export function startLoops(options: LoopsOptions): Loops {
   })
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
   const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
+  const restarts = startGivenUp({ engine, log, everyMs: 6 * everyMs })
   const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
-  const onEvent = (event: EngineEvent): void => {
-    naming.onEvent(event)
-    if (isOfNetworkList(event)) {
-      networks.poke()
-      dialect.poke()
-      // The engine's bridges are routes of this host.
-      hosts.poke()
-    }
-    if (isOfUses(event)) {
-      networks.pokeUses()
-      addresses.poke()
-    }
-    describeContainer(endpoints, event)
+  const all = { hosts, networks, endpoints, addresses, restarts, naming }
+  const poke = (): void => {
+    for (const loop of Object.values(all)) loop.poke()
   }
-  const onGap = (): void => {
-    for (const loop of [hosts, networks, endpoints, addresses, naming]) loop.poke()
-  }
-  const events = followEvents({ engine, onGap, onEvent, log })
+  const onEvent = (event: EngineEvent): void => eventHappened(all, dialect, event)
+  const events = followEvents({ engine, onGap: poke, onEvent, log })
   // `onChange` tells of changed records only, and a store that answers again may have none.
-  const stopFresh = store.onFresh(onGap)
+  const stopFresh = store.onFresh(poke)
   return {
-    hosts,
-    networks,
-    endpoints,
-    addresses,
-    naming,
-    poke: onGap,
+    ...all,
+    poke,
     async close() {
       stopFresh()
-      await Promise.all([events, hosts, networks, endpoints, addresses, naming].map((it) => it.close()))
+      await Promise.all([events, ...Object.values(all)].map((it) => it.close()))
     },
   }
+}
+
+function eventHappened(
+  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close'>,
+  dialect: LoopsOptions['dialect'],
+  event: EngineEvent,
+): void {
+  naming.onEvent(event)
+  if (isOfNetworkList(event)) {
+    networks.poke()
+    dialect.poke()
+    // The engine's bridges are routes of this host.
+    hosts.poke()
+  }
+  if (isOfUses(event)) {
+    networks.pokeUses()
+    addresses.poke()
+  }
+  describeContainer(endpoints, event)
 }
 
 /** The engine has made or removed a network. */

@@ -181,7 +181,7 @@ function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics)
 }
 
 function statusParts({ options, store, underlay, context, datapath, dialect, loops }: Parts): StatusParts {
-  const { hosts, networks, endpoints, addresses, naming } = loops
+  const { hosts, networks, endpoints, addresses, restarts, naming } = loops
   const { setup, version, startedAt, defaultNetwork } = options
   return {
     version,
@@ -198,12 +198,14 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       networks: networks.status(),
       endpoints: endpoints.status(),
       addresses: addresses.status(),
+      restarts: restarts.status(),
       'default network': dialect.status(),
       names: naming.createWorkQueue(),
     }),
     loopProblems: () => [
       ...networks.status().problems,
       ...endpoints.status().problems,
+      ...restarts.problems(),
       ...datapath.problems(),
     ],
     names: naming.status,

@@ -11,7 +11,7 @@ import type { Engine, EngineEvent, NewEngineNetwork } from './engine.ts'
 import * as schema from './schemas.ts'
 
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
-/** Limit for creating and removing a network, during which the engine calls this driver. */
+/** Limit for calls during which the engine calls this driver. */
 const slowMs = 30_000
 
 export function dockerEngine(client: EngineClient): Engine {
@@ -39,6 +39,8 @@ export function dockerEngine(client: EngineClient): Engine {
       const list = await client.call('GET', '/containers/json?all=1', schema.configuredList)
       return list.filter(({ State }) => State !== 'removing' && State !== 'dead').map(schema.configuredOf)
     },
+    stoppedContainers: () => stoppedContainers(client),
+    startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: slowMs }),
     events: (signal) => events(client, signal),
   }
 }
@@ -75,6 +77,22 @@ function container(client: EngineClient, id: string): ReturnType<Engine['contain
   return found(async () =>
     schema.containerOf(await client.call('GET', `/containers/${esc(id)}/json`, schema.containerSchema)),
   )
+}
+
+async function stoppedContainers(client: EngineClient): ReturnType<Engine['stoppedContainers']> {
+  const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
+  const names = new Set((await client.call('GET', path, schema.networkList)).map(({ Name }) => Name))
+  const status = filters({ status: ['exited', 'created'] })
+  const listed = await client.call('GET', `/containers/json?all=1&filters=${status}`, schema.stoppedList)
+  const ours = listed.filter((it) =>
+    Object.keys(it.NetworkSettings?.Networks ?? {}).some((name) => names.has(name)),
+  )
+  const inspected = ours.map(({ Id }) =>
+    found(async () =>
+      schema.stoppedOf(await client.call('GET', `/containers/${esc(Id)}/json`, schema.stoppedSchema)),
+    ),
+  )
+  return (await Promise.all(inspected)).filter((it) => it !== undefined)
 }
 
 async function* events(client: EngineClient, signal: AbortSignal): AsyncIterable<EngineEvent> {

@@ -19,6 +19,9 @@ export interface Engine {
   container(id: string): Promise<EngineContainer | undefined>
   /** All containers, stopped ones included, with the networks that they are configured for. */
   configuredContainers(): Promise<ConfiguredContainer[]>
+  /** Containers on networks of driver `vxlan` that do not run. */
+  stoppedContainers(): Promise<StoppedContainer[]>
+  startContainer(id: string): Promise<void>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>
 }
@@ -68,6 +71,16 @@ export interface ConfiguredContainer {
    * `addresses`: those that the container names (`--ip`, `--ip6`), canonical.
    */
   networks: { name: string; id: string; addresses: Ip[] }[]
+}
+
+export interface StoppedContainer {
+  id: string
+  name: string
+  /** Why the last start failed; empty when it did not. */
+  error: string
+  /** The container has a restart policy. */
+  hasPolicy: boolean
+  hasRun: boolean
 }
 
 export interface EngineEvent {

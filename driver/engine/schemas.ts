@@ -5,7 +5,13 @@
 import * as z from 'zod'
 import { canonicalIp, isIp } from '../core/addresses.ts'
 import { defined } from '../core/defined.ts'
-import type { ConfiguredContainer, EngineContainer, EngineEvent, EngineNetwork } from './engine.ts'
+import type {
+  ConfiguredContainer,
+  EngineContainer,
+  EngineEvent,
+  EngineNetwork,
+  StoppedContainer,
+} from './engine.ts'
 
 const texts = z
   .record(z.string(), z.string())
@@ -48,6 +54,18 @@ const configuredSchema = z.object({
     .nullish(),
 })
 export const configuredList = z.array(configuredSchema)
+export const stoppedList = z.array(
+  z.object({
+    Id: z.string(),
+    NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }).nullish(),
+  }),
+)
+export const stoppedSchema = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  State: z.object({ Error: text, StartedAt: text }),
+  HostConfig: z.object({ RestartPolicy: z.object({ Name: text }).nullish() }),
+})
 export const containerSchema = z.object({
   Id: z.string(),
   Name: z.string(),
@@ -149,6 +167,17 @@ export function configuredOf({
         .filter(isIp)
         .map(canonicalIp),
     })),
+  }
+}
+
+export function stoppedOf({ Id, Name, State, HostConfig }: z.output<typeof stoppedSchema>): StoppedContainer {
+  return {
+    id: Id,
+    name: Name.replace(/^\//, ''),
+    error: State.Error,
+    hasPolicy: !['', 'no'].includes(HostConfig.RestartPolicy?.Name ?? ''),
+    // Go's zero time
+    hasRun: State.StartedAt !== '' && !State.StartedAt.startsWith('0001-'),
   }
 }
 

@@ -284,6 +284,23 @@ describe('a container', () => {
     expect(net1.driver.status().deferred).toEqual([])
   })
 
+  test('that Docker gave up at boot because of this driver is started when it can be', async () => {
+    memory.away = true
+    const error =
+      'failed to create endpoint web on network foobar: IpamDriver.RequestAddress: Consul does not answer'
+    net1.docker.gaveUp('web', 'foobar', error)
+    net1.docker.gaveUp('other', 'foobar', 'OCI runtime create failed: no such file')
+    memory.away = false
+    await until(
+      'it runs',
+      () =>
+        endpoints()
+          .map(({ container }) => container?.name)
+          .join() === 'web',
+    )
+    expect((await net1.docker.stoppedContainers()).map(({ name }) => name)).toEqual(['other'])
+  })
+
   test('that needs what no reserve has is refused with the reason', async () => {
     memory.away = true
     await expect(net1.docker.run('web', 'foobar')).rejects.toThrow(
