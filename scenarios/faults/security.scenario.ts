@@ -106,9 +106,9 @@ for (const { what, make, says } of wrong) {
         await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
         await hostB.within(5000)
           .waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
-        const said = await hostB.fail`timeout 5 docker run --rm --network secured debian:13 true`
+        const said = await hostB.fail`timeout 5 docker network create -d vxlan --ipam-driver vxlan refused`
         expect(said).toContain(says)
-        expect(said).toMatch(/give the driver a token|--kv-ca-file names/)
+        expect(said).toMatch(/give the driver a Consul token|--kv-ca-file must be/)
         await one.succeed`ping -c1 -W1 ${two.address}`
         await two.succeed`ping -c1 -W1 ${one.address}`
       } finally {

@@ -113,6 +113,7 @@ function makeHost(world: World, number: number, folder: string, random: Random):
           defaultNetwork: { driver: 'overlay', name: 'multihost' },
         },
         ...{ socket: '', controlSocket: '', namespaceFolder: join(folder, name), version: '0.1.0' },
+        journalPath: join(folder, `${name}-journal.json`),
         ...{ log: silentLog, startedAt: new Date().toISOString(), claimed: false },
         ...{ everyMs: 4000, graceMs: 100, answerWithinMs: 60_000 },
         ...{ onClaimed: () => undefined, onCall: () => undefined },
