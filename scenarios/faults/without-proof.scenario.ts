@@ -1,0 +1,108 @@
+/**
+ * What is missing for a while is not gone: a host with another hostname, a second host of the same name, a prune beside a
+ * host that is away, an engine that lost its networks, a store that was restored from a backup.
+ */
+import { expect } from 'vitest'
+import { converged, convergesWithinMs } from '../kit/converged.ts'
+import { pair, sharedNetwork } from '../kit/network.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { scenario } from '../kit/scenario.ts'
+import { withSteadyPair } from '../kit/steady.ts'
+import { consulLeads } from '../kit/store.ts'
+
+const image = 'debian:13'
+const healthy = 'multihost status | grep -q "no problems"'
+
+scenario(
+  'a host whose hostname changes keeps its name in the cluster, and loses no packet',
+  async ({ hostA, hostB }) => {
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      try {
+        const lost = await lostWhile(a, b, async () => {
+          await hostA.succeed`hostname renamed && systemctl restart multihost`
+          await hostA.waitUntilSucceeds`sh -c ${healthy}`
+        })
+        expect(lost).toBe(0)
+        expect(await hostA.succeed`multihost status`).toContain(`${hostA.name} (hostname renamed)`)
+      } finally {
+        await hostA.succeed`hostname ${hostA.name} && systemctl restart multihost`
+      }
+    })
+  },
+)
+
+scenario(
+  'a second live host of one name takes part in nothing, and the first one notices nothing',
+  async ({ hostA, hostB }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'twins')
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    const state = '/var/lib/multihost'
+    await hostB.succeed`systemctl stop multihost && mv ${state} ${`${state}.own`} && hostname ${hostA.name}`
+    try {
+      await hostB.succeed`systemctl start multihost`
+      await hostB.waitUntilSucceeds`multihost status | grep -q ${`another live host is called ${hostA.name}`}`
+      expect(await hostB.succeed`multihost status`).toMatch(`VTEP ${hostA.address}.*--host-name=NAME`)
+      expect(await hostB.fail`docker run --rm --network twins ${image} true`).toContain('another live host')
+      await one.succeed`ip -br link show eth0 | grep -q UP`
+      expect(await hostA.succeed`multihost status`).toContain('no problems')
+    } finally {
+      await hostB.succeed`systemctl stop multihost; rm -rf ${state}; mv ${`${state}.own`} ${state}; hostname ${hostB.name}; systemctl start multihost`
+    }
+    await using two = await hostB.run({ name: 'two', network: network.name })
+    await converged([hostA, hostB], [one, two])
+  },
+)
+
+scenario(
+  'a prune beside a host that is away takes nothing that the host has containers on',
+  async ({ hostA, hostB }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'kept')
+    await using away = await hostB.run({ name: 'away', network: network.name, args: ['--restart=always'] })
+    await hostA.succeed`docker service publish cache.kept`
+    try {
+      await hostB.succeed`systemctl stop docker.socket docker`
+      await hostA.succeed`docker network prune -f`
+      await hostB.succeed`systemctl start docker`
+      await hostA.waitUntilSucceeds`docker network inspect kept`
+      await using one = await hostA.run({ name: 'one', network: network.name })
+      await hostB.waitUntilSucceeds`docker exec away true`
+      await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${await away.currentAddress()}`
+      await hostA.succeed`docker service info cache.kept`
+    } finally {
+      await hostA.run`docker service unpublish cache.kept`
+    }
+  },
+)
+
+scenario(
+  'an engine that lost its plugin sockets and its networks finds both again',
+  async ({ hostA, hostB }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'found')
+    await using two = await pair(hostA, hostB, network.name)
+    await hostA.succeed`systemctl stop docker.socket docker && rm -rf /run/docker/plugins /var/lib/docker/network && systemctl start docker`
+    await hostA.waitUntilSucceeds`docker network inspect found`
+    await hostA.waitUntilSucceeds`docker run --rm --network found ${image} ping -c1 -W1 ${two.b.address}`
+    await two.b.within(convergesWithinMs).waitUntilSucceeds`! grep -qw ${two.a.name} /etc/hosts`
+  },
+)
+
+scenario(
+  'a store that is restored from a backup frees no address of a running container',
+  async ({ hostA, hostB, consulServer }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'restored', ['--subnet', '10.62.0.0/24'])
+    const at = { network: network.name, args: ['--ip', '10.62.0.9'] }
+    {
+      await using _old = await hostA.run({ name: 'old', ...at })
+      await consulServer.succeed`consul snapshot save /root/backup`
+    }
+    await using fresh = await hostA.run({ name: 'fresh', ...at })
+    await using other = await hostB.run({ name: 'other', network: network.name })
+    await consulServer.succeed`consul snapshot restore /root/backup && rm /root/backup`
+    await consulLeads(consulServer)
+    await hostB.waitUntilSucceeds`sh -c ${healthy}`
+    expect(await hostB.fail`docker run --rm --network restored --ip 10.62.0.9 ${image} true`).toMatch(
+      /10\.62\.0\.9/,
+    )
+    await converged([hostA, hostB], [fresh, other])
+  },
+)
