@@ -41,7 +41,9 @@ scenario(
     try {
       await hostB.succeed`systemctl start multihost`
       await hostB.waitUntilSucceeds`multihost status | grep -q ${`another live host is called ${hostA.name}`}`
-      expect(await hostB.succeed`multihost status`).toMatch(`VTEP ${hostA.address}.*--host-name=NAME`)
+      expect(await hostB.succeed`multihost status`).toMatch(
+        new RegExp(`VTEP ${hostA.address}.*--host-name=NAME`),
+      )
       expect(await hostB.fail`docker run --rm --network twins ${image} true`).toContain('another live host')
       await one.succeed`ip -br link show eth0 | grep -q UP`
       expect(await hostA.succeed`multihost status`).toContain('no problems')
