@@ -16,6 +16,9 @@ async function main([command, ...args]: string[]): Promise<number> {
       if (args.includes('--help')) return print((await import('./daemon/options.ts')).daemonHelp)
       return (await import('./daemon/daemon.ts')).daemon(args)
     }
+    // Of the daemon itself.
+    case 'tunnel-socket':
+      return (await import('./kernel/tunnel-socket.ts')).tunnelSocketChild()
     case 'docker':
     case 'service':
     case 'network':

@@ -48,11 +48,20 @@ function head(status: Status): string[][] {
         .map(([name, { state }]) => `${name} ${state}`)
         .join(', '),
     ],
+    ...showTunnels(status.tunnels),
     ...showNames(status.names),
     ...(deferred.length === 0
       ? []
       : [['deferred', `${deferred.length} calls of Docker's, until the store answers`]]),
   ]
+}
+
+function showTunnels(tunnels: Status['tunnels']): string[][] {
+  if (tunnels.length === 0) return []
+  const words = tunnels.map(({ host, state, rttMs = 0 }) =>
+    state === 'answers' ? `${host} ${rttMs.toFixed(1)} ms` : `${host} ${state}`,
+  )
+  return [['tunnels', words.join(', ')]]
 }
 
 function showNames({ files, skipped, dnsOnly, hostsFileLimit, dns }: Status['names']): string[][] {

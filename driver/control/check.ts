@@ -16,6 +16,7 @@ import type { EndpointCall } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/records.ts'
 import { networksUsedBy } from '../core/snapshot.ts'
+import { type TunnelStatus, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -34,6 +35,8 @@ export interface CheckParts {
   calls(): ReadonlyMap<EndpointId, EndpointCall>
   /** Containers whose hosts file does not say what it should, by name. */
   containersMisnamed(): string[]
+  /** Of the last seconds: a probe that waits for its answer is no difference. */
+  tunnels(): TunnelStatus[]
   /** Makes every loop look at everything now. */
   pokeAll(): void
   log: Log
@@ -116,8 +119,17 @@ async function look(parts: CheckParts): Promise<Look> {
     known('Docker', () => dockerDifferences(parts, snapshot)),
   ])
   const files = parts.containersMisnamed().map(misnamed)
+  const tunnels = parts.tunnels().flatMap(tunnelDifference)
   const own = checkStore({ snapshot, host, corrupt: store.status().corrupt })
-  return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files], unknown }
+  return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files, ...tunnels], unknown }
+}
+
+function tunnelDifference(tunnel: TunnelStatus): Difference[] {
+  const problem = tunnelProblem(tunnel)
+  if (problem === undefined) return []
+  const { host, vtep, probeBytes } = tunnel
+  const expected = `answers of ${probeBytes} bytes`
+  return [{ plane: 'tunnel', object: `host ${host} (${vtep})`, expected, ...problem }]
 }
 
 function misnamed(container: string): Difference {

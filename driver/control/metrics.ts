@@ -51,13 +51,15 @@ export function createMetrics(status: () => Status): Metrics {
   }
 }
 
+type MakeGauge = (
+  name: string,
+  help: string,
+  labelNames: string[],
+  set: (it: Gauge, status: Status) => void,
+) => void
+
 function gauges(registers: Registry[], status: () => Status): void {
-  const gauge = (
-    name: string,
-    help: string,
-    labelNames: string[],
-    set: (it: Gauge, status: Status) => void,
-  ): void => {
+  const gauge: MakeGauge = (name, help, labelNames, set) => {
     new Gauge({
       name,
       help,
@@ -69,6 +71,7 @@ function gauges(registers: Registry[], status: () => Status): void {
       },
     })
   }
+  tunnelGauges(gauge)
   gauge(
     'multihost_endpoints',
     'Endpoints, on this host and elsewhere',
@@ -108,5 +111,22 @@ function gauges(registers: Registry[], status: () => Status): void {
   })
   gauge('multihost_problems', 'What needs a person, see multihost status', [], (it, { problems }) => {
     it.set(problems.length)
+  })
+}
+
+function tunnelGauges(gauge: MakeGauge): void {
+  gauge(
+    'multihost_tunnel_answers',
+    '1 while the host answers probes of full size through the tunnel, 0 while it does not',
+    ['host'],
+    (it, { tunnels }) => {
+      for (const { host, state } of tunnels) {
+        if (state === 'answers') it.set({ host }, 1)
+        if (state === 'silent' || state === 'small-only') it.set({ host }, 0)
+      }
+    },
+  )
+  gauge('multihost_tunnel_rtt_seconds', 'Round trip of the last probe', ['host'], (it, { tunnels }) => {
+    for (const { host, rttMs } of tunnels) if (rttMs !== undefined) it.set({ host }, rttMs / 1000)
   })
 }

@@ -6,6 +6,7 @@ import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { clashHint, clashingNetworks } from '../core/routes.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, networksUsedBy, replicasOn } from '../core/snapshot.ts'
+import { type TunnelStatus, tunnelSentence } from '../core/tunnels/peers.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
@@ -33,6 +34,8 @@ export interface Status {
   hosts: HostStatus[]
   loops: Record<string, WorkQueueStatus>
   names: NamingStatus
+  /** To the hosts that this host shares a network with. */
+  tunnels: TunnelStatus[]
   /** Docker's calls whose work is deferred until the store answers. */
   deferred: string[]
   /** One sentence each; empty when all is well. */
@@ -101,6 +104,7 @@ export interface StatusParts {
   loops(): Record<string, WorkQueueStatus>
   loopProblems(): string[]
   names(): NamingStatus
+  tunnels(): TunnelStatus[]
   deferred(): string[]
 }
 
@@ -111,6 +115,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
   const store = parts.store()
   const loops = parts.loops()
   const names = parts.names()
+  const tunnels = parts.tunnels()
   const networks = networksIn(snapshot, host, parts.datapath())
   return {
     version,
@@ -125,11 +130,13 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     hosts: hostsIn(snapshot, seen),
     loops,
     names,
+    tunnels,
     deferred: parts.deferred(),
     problems: [
       ...problemsIn(store, loops, networks),
       ...macProblems(snapshot, host),
       ...clashProblems(snapshot, host),
+      ...tunnels.map(tunnelSentence).filter((it) => it !== undefined),
       ...parts.loopProblems(),
       ...namingProblems(names),
     ],

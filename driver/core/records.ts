@@ -130,6 +130,8 @@ export interface HostRecord {
   session?: string
   /** Absent in the record of an older driver. */
   routes?: HostRoutes
+  /** Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel. */
+  tunnel?: { mtuBytes: number; answers: boolean }
 }
 
 /** Destinations in a host's main routing table, at most 100 of each, without the default route. */

@@ -14,6 +14,7 @@ import { engineClient } from '../engine/client.ts'
 import { dockerEngine } from '../engine/docker.ts'
 import { dockerCommands } from '../engine/docker-commands.ts'
 import { realKernel } from '../kernel/real.ts'
+import { openTunnelSocket } from '../kernel/tunnel-socket.ts'
 import type { Log } from '../log.ts'
 import { checkFree } from '../protocol/socket.ts'
 import { type ConsulOptions, openConsulStore } from '../store/consul/store.ts'
@@ -77,6 +78,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       prepare: preparation.prepare,
       findUnderlay: find,
       kernel,
+      openTunnel: openTunnelSocket,
       engine: dockerEngine(client),
       docker: dockerCommands(client),
       pools: options.addressPools,

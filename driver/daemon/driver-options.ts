@@ -2,10 +2,11 @@
  * What the driver of one host is given. Everything outside of the process is an argument.
  */
 import type { PoolSource } from '../core/pools.ts'
-import type { HostName, NetworkId } from '../core/records.ts'
+import type { HostName, Ip, NetworkId } from '../core/records.ts'
 import type { DockerCommands } from '../engine/docker-commands.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
+import type { TunnelSocket } from '../kernel/tunnel-socket.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import type { DnsAddress } from './hosts-files-and-dns.ts'
@@ -35,6 +36,8 @@ export interface DriverOptions {
   log: Log
   /** Where the endpoints are kept that the store does not have yet; in memory when absent. */
   journalPath?: string | undefined
+  /** Opens the sockets of tunnel probes; without it, tunnels are not probed. */
+  openTunnel?(vtep: Ip): Promise<TunnelSocket>
   /** Right before Docker is answered. */
   answering?(method: string): void
   /** For tests: how often the loops look by themselves, and how long they wait before they believe. */

@@ -11,6 +11,7 @@ import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
 import type { Loop, LoopRun } from '../loops/kit/loop.ts'
 import { type NetworksLoop, startNetworks } from '../loops/networks/loop.ts'
+import { startTunnels, type TunnelsLoop, type TunnelsOptions } from '../loops/tunnels/loop.ts'
 import { blankHost, type VerbContext } from '../verbs/context.ts'
 import { finishRemoval } from '../verbs/network.ts'
 import { type DnsAddress, type Naming, startNaming } from './hosts-files-and-dns.ts'
@@ -20,6 +21,8 @@ export interface LoopsOptions {
   engine: Engine
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
+  underlay: TunnelsOptions['underlay']
+  openTunnel?: TunnelsOptions['open']
   replicas: HostOptions['replicas']
   /** The verb. */
   deleteNetwork(local: string, signal: AbortSignal): Promise<void>
@@ -32,6 +35,7 @@ export interface LoopsOptions {
 
 export interface Loops {
   hosts: Loop
+  tunnels: TunnelsLoop
   networks: NetworksLoop
   endpoints: EndpointsLoop
   addresses: Loop
@@ -48,9 +52,12 @@ export function startLoops(options: LoopsOptions): Loops {
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const hosts = startHost({
+  const { underlay, openTunnel: open } = options
+  const tunnels = startTunnels({ store, host, underlay, open, log, onChange: () => hosts.poke() })
+  const hosts: Loop = startHost({
     ...common,
     claim,
+    tunnel: tunnels.published,
     routes: context.routes,
     replicas: options.replicas,
     everyMs: 2 * everyMs,
@@ -79,16 +86,17 @@ export function startLoops(options: LoopsOptions): Loops {
   const stopFresh = store.onFresh(poke)
   return {
     ...all,
+    tunnels,
     poke,
     async close() {
       stopFresh()
-      await Promise.all([events, ...Object.values(all)].map((it) => it.close()))
+      await Promise.all([events, tunnels, ...Object.values(all)].map((it) => it.close()))
     },
   }
 }
 
 function eventHappened(
-  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close'>,
+  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close' | 'tunnels'>,
   dialect: LoopsOptions['dialect'],
   event: EngineEvent,
 ): void {

@@ -93,6 +93,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const loops = startLoops({
     replicas: setup.replicas,
     ...options,
+    underlay: place.now,
     context,
     dialect,
     deleteNetwork: plain.deleteNetwork,
@@ -209,6 +210,7 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       ...datapath.problems(),
     ],
     names: naming.status,
+    tunnels: loops.tunnels.status,
     deferred: () => [...store.journal.waiting().map(waitingName), ...context.inFlight.deferred.names()],
   }
 }
@@ -229,6 +231,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     localNamespaceOf,
     calls: context.inFlight.calls,
     containersMisnamed: loops.naming.differing,
+    tunnels: loops.tunnels.status,
     pokeAll() {
       loops.poke()
       datapath.audit()

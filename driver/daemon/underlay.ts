@@ -34,7 +34,8 @@ export function watchUnderlay(
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
   }
-  const timer = setInterval(look, 2 * everyMs)
+  // An MTU that falls makes other hosts' packets too long.
+  const timer = setInterval(look, 0.4 * everyMs)
   return { now: () => now, close: () => clearInterval(timer) }
 }
 

@@ -24,6 +24,7 @@ export type Step =
    */
   | { kind: 'batch'; tool: Tool; where: string; create: boolean; lines: Line[] }
   | { kind: 'remove'; op: Op; namespace: string }
+  | { kind: 'mtu'; op: Extract<Op, { op: 'veth-mtu' }>; namespace: string }
 
 /** The alias of the namespace's `lo`. It marks what the driver has made and may remove. */
 export const mark = 'multihost'
@@ -81,6 +82,8 @@ function stepsOf(op: Op, host: string): Step[] {
           ...portOfBridge(op.veth.port),
         ]),
       ]
+    case 'veth-mtu':
+      return [{ kind: 'mtu', op, namespace }, batch('ip', namespace, portMtuLines(op))]
     case 'veth-del':
       return [batch('ip', namespace, [{ text: `link del ${op.port}`, alreadyDone: absent }])]
     case 'child-add':
@@ -90,14 +93,7 @@ function stepsOf(op: Op, host: string): Step[] {
     case 'fdb-replace':
       return [batch('bridge', namespace, [{ text: fdbLine('replace', op) }])]
     case 'fdb-del':
-      return [
-        batch('bridge', namespace, [
-          { text: fdbLine('del', op), alreadyDone: absent },
-          // The entry that br0 has learnt from traffic. With it the MAC would not be found when it comes to
-          // this host.
-          { text: `fdb del ${op.mac} dev vxlan1 master`, alreadyDone: noPort },
-        ]),
-      ]
+      return [batch('bridge', namespace, fdbDelLines(op))]
     case 'neighbour-replace':
       return [batch('ip', namespace, [{ text: neighbourLine(op.ip, `lladdr ${op.mac} nud permanent`) }])]
     case 'neighbour-del':
@@ -161,6 +157,18 @@ function childLine({ veth, mtuBytes }: Extract<Op, { op: 'child-add' }>, host: s
     `link add link vxlan1 name ${container} netns ${host} address ${mac} mtu ${mtuBytes} ` +
     'type macvlan mode bridge'
   )
+}
+
+function portMtuLines({ veths, mtuBytes }: Extract<Op, { op: 'veth-mtu' }>): Omit<Line, 'op'>[] {
+  return veths.map(({ port }) => ({ text: `link set ${port} mtu ${mtuBytes}`, alreadyDone: absent }))
+}
+
+function fdbDelLines(op: Extract<Op, { op: 'fdb-del' }>): Omit<Line, 'op'>[] {
+  return [
+    { text: fdbLine('del', op), alreadyDone: absent },
+    // The entry that br0 has learnt from traffic. With it the MAC would not be found when it comes to this host.
+    { text: `fdb del ${op.mac} dev vxlan1 master`, alreadyDone: noPort },
+  ]
 }
 
 function fdbLine(verb: 'replace' | 'del', { mac, vtep }: { mac: string; vtep: string }): string {

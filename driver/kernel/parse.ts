@@ -16,6 +16,9 @@ const Link = z.object({
   ifname: z.string(),
   flags: z.array(z.string()).default([]),
   mtu: z.number().default(0),
+  ifindex: z.number().default(0),
+  address: z.string().default(''),
+  link_index: z.number().optional(),
   master: z.string().optional(),
   ifalias: z.string().optional(),
   linkinfo: z
@@ -67,7 +70,7 @@ export function observed(ipText: string, bridgeText: string): Observed {
     ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan) }),
     ports: links
       .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
-      .map((link) => ({ name: link.ifname, up: isUp(link) && link.master === 'br0' })),
+      .map((link) => ({ name: link.ifname, up: isUp(link) && link.master === 'br0', mtuBytes: link.mtu })),
     fdb: parsed(z.array(Fdb), bridgeText, 'bridge fdb').flatMap(fdbOf),
     neighbours: parsed(z.array(Neighbour), neighbourText, 'ip neigh')
       .filter((it) => it.dev === 'vxlan1')
@@ -78,6 +81,24 @@ export function observed(ipText: string, bridgeText: string): Observed {
 /** From `ip -j link show`: whether the namespace carries the driver's mark. */
 export function hasMark(text: string): boolean {
   return parsed(z.array(Link), text, 'ip link').some(isMarked)
+}
+
+/** An interface whose other end, or lower device, may be in another namespace. */
+export interface LinkEnd {
+  name: string
+  mac: string
+  index: number
+  otherIndex: number | undefined
+}
+
+/** From `ip -j link show`. */
+export function linkEndsIn(text: string): LinkEnd[] {
+  return parsed(z.array(Link), text, 'ip link').map(({ ifname, address, ifindex, link_index }) => ({
+    name: ifname,
+    mac: address,
+    index: ifindex,
+    otherIndex: link_index,
+  }))
 }
 
 /** From `ip -j link show` in the host's namespace. */

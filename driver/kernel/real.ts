@@ -17,7 +17,7 @@ import { DriverError } from '../core/errors.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { hasMark, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
+import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
 import type { Outcome } from './shell.ts'
 
 export interface RealKernelOptions {
@@ -117,6 +117,10 @@ async function perform(machine: Machine, step: Step): Promise<Refusal[]> {
     await remove(machine, step)
     return []
   }
+  if (step.kind === 'mtu') {
+    await setContainerMtu(machine, step)
+    return []
+  }
   const { tool, where, lines, create } = step
   if (where === 'host' || (await isNamespace(where)))
     return batch(machine, [...machine.enter(where), tool], step)
@@ -127,6 +131,37 @@ async function perform(machine: Machine, step: Step): Promise<Refusal[]> {
   const needed = lines.find((line) => !line.alreadyDone?.test('No such file or directory'))
   if (needed !== undefined) throw refused(needed.op, `namespace ${where} does not exist`)
   return []
+}
+
+/**
+ * The container ends are in namespaces that Docker has made, beside ours. Each is found by the index of its other end and
+ * its MAC, and not by a name: Docker renames it. An end that is in no namespace of the folder keeps its MTU.
+ */
+async function setContainerMtu(
+  machine: Machine,
+  { op, namespace }: Extract<Step, { kind: 'mtu' }>,
+): Promise<void> {
+  const linksIn = async (where: string): Promise<LinkEnd[]> => {
+    const { code, stdout } = await machine.run([...machine.enter(where), 'ip', '-j', 'link', 'show'])
+    return code === 0 ? linkEndsIn(stdout) : []
+  }
+  const ports = new Map((await linksIn(namespace)).map((it) => [it.name, it]))
+  const folder = dirname(namespace)
+  const paths = (await entriesOf(folder)).map((name) => `${folder}/${name}`)
+  for (const path of [...paths.filter((it) => it !== namespace), 'host']) {
+    if (path !== 'host' && !(await isNamespace(path))) continue
+    const ends = (await linksIn(path)).filter((end) =>
+      op.veths.some(({ port, mac }) => {
+        const other = ports.get(port)
+        return other?.otherIndex === end.index && other.index === end.otherIndex && end.mac === mac
+      }),
+    )
+    if (ends.length === 0) continue
+    const input = ends.map(({ name }) => `link set ${name} mtu ${op.mtuBytes}\n`).join('')
+    const { code, stderr } = await machine.run([...machine.enter(path), 'ip', '-batch', '-'], input)
+    if (code !== 0 && !/Cannot find device/.test(stderr)) throw refused(op, stderr.trim())
+    machine.changed(`${path}: ${input.trim()}`)
+  }
 }
 
 type Batch = Extract<Step, { kind: 'batch' }>

@@ -96,6 +96,7 @@ const host = z.looseObject({
   driverVersion: z.string(),
   engineVersion: z.string().exactOptional(),
   session: z.string().exactOptional(),
+  tunnel: z.looseObject({ mtuBytes: z.number().int().min(68), answers: z.boolean() }).exactOptional(),
   routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
 })
 

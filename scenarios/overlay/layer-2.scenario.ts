@@ -1,9 +1,9 @@
 /**
- * Layer 2: one MAC for each container of a network.
+ * Layer 2: one MAC for each container of a network, an MTU that changes, and addresses that move.
  */
 import { expect } from 'vitest'
 import type { Container, Host } from '../kit/host.ts'
-import { sharedNetwork } from '../kit/network.ts'
+import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 
 async function macOf(host: Host, { name }: Container, network: string): Promise<string> {
@@ -35,5 +35,78 @@ scenario(
     // A restart asks for nothing: the engine keeps no MAC that it was not given.
     await hostB.succeed`docker restart -t 0 five`
     await reachEachOther([nine, five, local])
+  },
+)
+
+/** The MTU of the interface with the host's VTEP, for the length of a scope. */
+async function underlayMtu(host: Host, mtuBytes: number): Promise<AsyncDisposable> {
+  const set = (bytes: number) =>
+    `ip link set $(ip -o -4 address | grep -F ${host.address}/ | cut -d' ' -f2) mtu ${bytes}`
+  await host.succeed`sh -c ${set(mtuBytes)}`
+  return {
+    async [Symbol.asyncDispose]() {
+      await host.succeed`sh -c ${set(1500)}`
+    },
+  }
+}
+
+const hasMtu = (bytes: number): string => `grep -qx ${bytes} /sys/class/net/eth0/mtu`
+
+scenario(
+  'the underlay’s MTU falls and rises under running containers: packets arrive, or the sender is told',
+  async ({ hostA, hostB }) => {
+    await using _network = await sharedNetwork([hostA, hostB], 'mtu')
+    await using two = await pair(hostA, hostB, 'mtu')
+    const { a, b } = two
+    const large = (to: Container): string => `ping -c1 -W1 -q -s 1400 ${to.address}`
+    await a.succeed`sh -c ${large(b)}`
+    {
+      await using _there = await underlayMtu(hostB, 1400)
+      {
+        await using _here = await underlayMtu(hostA, 1400)
+        // Before a driver has noticed, the kernel fragments the outer packet.
+        await a.succeed`sh -c ${large(b)}`
+        for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1350)}`
+        for (const [from, to] of [
+          [a, b],
+          [b, a],
+        ] as const)
+          await from.succeed`sh -c ${large(to)}`
+        expect(await a.fail`ping -c1 -W1 -M do -s 1400 ${b.address}`).toMatch(
+          /message too long|mtu ?= ?1350/i,
+        )
+      }
+      // The other host's is still small: what is longer could not arrive there.
+      await hostA.waitUntilSucceeds`multihost status | grep 'MTU 1500'`
+      expect(await a.succeed`sh -c ${hasMtu(1350)}`).toBe('')
+      await a.succeed`sh -c ${large(b)}`
+    }
+    for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1450)}`
+    await a.succeed`ping -c1 -W1 -M do -s 1400 ${b.address}`
+  },
+)
+
+scenario(
+  'an address that moves to another MAC and host is reached within 2 s from every container',
+  async ({ hostA, hostB }) => {
+    const options = ['--subnet', '10.64.0.0/24', '--ipv6', '--subnet', 'fd00:64::/64']
+    await using _network = await sharedNetwork([hostA, hostB], 'moves', options)
+    const on = { network: 'moves' }
+    await using a = await hostA.run({ ...on, name: 'a' })
+    await using b = await hostB.run({ ...on, name: 'b' })
+    const places = [
+      [hostA, '02:00:00:00:00:0a'],
+      [hostB, '02:00:00:00:00:0b'],
+      [hostB, '02:00:00:00:00:0c'],
+      [hostA, '02:00:00:00:00:0c'],
+    ] as const
+    for (const [host, mac] of places) {
+      const args = ['--ip', '10.64.0.9', '--ip6', 'fd00:64::9', '--mac-address', mac]
+      await using _moved = await host.run({ ...on, name: 'moved', args })
+      for (const each of [a, b]) {
+        await each.within(2000).waitUntilSucceeds`ping -c1 -W1 -q 10.64.0.9`
+        await each.within(2000).waitUntilSucceeds`ping -c1 -W1 -q fd00:64::9`
+      }
+    }
   },
 )

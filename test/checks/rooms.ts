@@ -38,6 +38,7 @@ export const rooms: readonly Room[] = [
   },
   { room: 'driver/core/endpoints', imports: ['driver/core'], packages: ['immutable'], why: 'core is pure' },
   { room: 'driver/core/datapath', imports: ['driver/core'], packages: ['immutable'], why: 'core is pure' },
+  { room: 'driver/core/tunnels', imports: ['driver/core'], packages: ['immutable'], why: 'core is pure' },
   {
     room: 'driver/core/check',
     imports: ['driver/core', 'driver/core/endpoints', 'driver/core/datapath'],
@@ -111,6 +112,11 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/loops/host',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
+    room: 'driver/loops/tunnels',
     imports: [...anyLoop, 'driver/loops/kit'],
     why: 'a loop never imports a verb or another loop',
   },

@@ -9,7 +9,7 @@
 import type { Change } from '../records.ts'
 
 /** The source that differs from the store, or from the store's other records. */
-export type Plane = 'store' | 'kernel' | 'docker' | 'hosts file'
+export type Plane = 'store' | 'kernel' | 'docker' | 'hosts file' | 'tunnel'
 
 export interface Difference {
   plane: Plane

@@ -84,7 +84,17 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
         ports: ports.filter(({ child }) => !child),
       }
     case 'veth-add':
-      return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true }) }
+      return {
+        ...have,
+        ports: ports.set(op.veth.port, { name: op.veth.port, up: true, mtuBytes: op.mtuBytes }),
+      }
+    case 'veth-mtu': {
+      const names = new Set(op.veths.map(({ port }) => port))
+      return {
+        ...have,
+        ports: ports.map((it) => (names.has(it.name) ? { ...it, mtuBytes: op.mtuBytes } : it)),
+      }
+    }
     case 'child-add':
       return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true, child: true }) }
     case 'veth-del':

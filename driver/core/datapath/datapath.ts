@@ -50,9 +50,9 @@ export interface Observed {
   vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
   /**
    * Links with our port names; `up` when it is both up and a port of br0. A `child` of vxlan1 is seen by its container
-   * alone: it is remembered, and goes when vxlan1 goes.
+   * alone: it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a pair.
    */
-  ports: { name: string; up: boolean; child?: true }[]
+  ports: { name: string; up: boolean; mtuBytes?: number; child?: true }[]
   /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
   fdb: { mac: string; vtep: Ip; permanent: boolean }[]
   neighbours: { ip: Ip; mac: string; permanent: boolean }[]
@@ -72,6 +72,8 @@ export type Op =
   | { op: 'vxlan-del'; namespace: string }
   /** `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>` */
   | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
+  /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */
+  | { op: 'veth-mtu'; namespace: string; veths: Veth[]; mtuBytes: number }
   | { op: 'veth-del'; namespace: string; port: string }
   /** `ip link add link vxlan1 name <container> netns <host> address <mac> type macvlan mode bridge` */
   | { op: 'child-add'; namespace: string; veth: Veth; mtuBytes: number }

@@ -5,7 +5,7 @@
  * Join waits for. Other hosts get entries only for joined endpoints. The content is one namespace with one
  * VXLAN device, a veth (or macvlan child) per endpoint on this host, and per endpoint on another host one FDB
  * entry (mac → vtep) and one permanent neighbour per address (ip → mac). It grows with the network's
- * endpoints, not with traffic or other networks. MTU arithmetic: docs/datapath.md.
+ * endpoints, not with traffic or other networks. MTU: docs/datapath.md.
  */
 import { familyOf } from '../addresses.ts'
 import { DriverError } from '../errors.ts'
@@ -21,7 +21,7 @@ import {
   type NetworkId,
   type Snapshot,
 } from '../records.ts'
-import { endpointsOf, endpointsOnHost, placesOf } from '../snapshot.ts'
+import { endpointsOf, endpointsOnHost, placesOf, usesOfNetwork } from '../snapshot.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
 import type { Scope } from './scope.ts'
 
@@ -60,11 +60,22 @@ export function desiredFor(
       vni: network.vni,
       port: network.port,
       local: place.vtep,
-      mtuBytes: network.mtuBytes ?? innerMtu(place.mtuBytes, place.vtep),
+      mtuBytes: mtuOf(snapshot, network, host, place),
     },
     veths: here.map((endpoint) => vethOf(endpoint, kind)),
     peers: peersOf(endpoints, host, place.vtep),
   }
+}
+
+/**
+ * What fits through the underlay of every host that uses the network, as the hosts publish it: a host with a smaller MTU
+ * could not receive what another one sends. At most the network's own (`-o mtu=`).
+ */
+function mtuOf(snapshot: Snapshot, { id, mtuBytes }: Network, host: HostName, place: Place): number {
+  const users = [...usesOfNetwork(snapshot, id).keys()].filter((name) => name !== host)
+  const others = users.flatMap((name) => snapshot.hosts.get(name)?.value.tunnel?.mtuBytes ?? [])
+  const fits = innerMtu(Math.min(place.mtuBytes, ...others), place.vtep)
+  return Math.min(mtuBytes ?? fits, fits)
 }
 
 /** Throws `unavailable` for a kind that only a later version knows: then the datapath stays as it is. */

@@ -19,14 +19,36 @@ export interface Plan {
 export function plan(have: Observed | undefined, want: Datapath, { remove = true } = {}): Plan {
   const out: Plan = { ops: [], reasons: [] }
   planNamespace(have, want, out)
+  // Who sends is told before the path is narrow, and after it is wide.
+  const mtu = vethMtu(have, want)
+  const falls = want.vxlan.mtuBytes < (have?.vxlan?.mtuBytes ?? 0)
+  if (falls) append(out, mtu)
   const device = planDevice(have, want, remove, out)
   const entries = device === 'new' ? { fdb: [], neighbours: [] } : entriesOf(have)
   addPeers(entries, want, out)
+  // Withheld removals withhold a change of the device, too.
+  if (!falls && (remove || device === 'new' || have?.vxlan?.mtuBytes === want.vxlan.mtuBytes))
+    append(out, mtu)
   addVeths(have, want, out)
   if (remove) removeVeths(have, want, out)
   if (remove) removeNeighbours(entries, want, out)
   if (remove) removeFdb(entries, want, out)
   return out
+}
+
+function append(out: Plan, { ops, reasons }: Plan): void {
+  out.ops.push(...ops)
+  out.reasons.push(...reasons)
+}
+
+/** A container that was started with another MTU is given the present one. A macvlan child follows its device down by itself. */
+function vethMtu(have: Observed | undefined, { namespace, veths, vxlan: { mtuBytes } }: Datapath): Plan {
+  const found = new Map(have?.ports.map((port) => [port.name, port.mtuBytes]))
+  const differing = veths.filter(({ port }) => ![undefined, mtuBytes].includes(found.get(port)))
+  return {
+    ops: differing.length === 0 ? [] : [{ op: 'veth-mtu', namespace, veths: differing, mtuBytes }],
+    reasons: differing.map(({ port }) => `${port}: mtu ${found.get(port)} vs ${mtuBytes}`),
+  }
 }
 
 type Entries = Pick<Observed, 'fdb' | 'neighbours'>

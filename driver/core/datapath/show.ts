@@ -28,6 +28,8 @@ export function showOp(op: Op): string {
       return 'link del vxlan1'
     case 'veth-add':
       return `link add ${op.veth.port} type veth peer ${op.veth.container} address ${op.veth.mac} mtu ${op.mtuBytes}`
+    case 'veth-mtu':
+      return `link set ${op.veths.map(({ port }) => port).join(' ')} and their peers mtu ${op.mtuBytes}`
     case 'veth-del':
       return `link del ${op.port}`
     case 'child-add':

@@ -28,13 +28,15 @@ export interface HostOptions {
   blank(): HostRecord
   /** This host's routes now. */
   routes(): Promise<Route[]>
+  /** What this host publishes of its tunnel. */
+  tunnel(): HostRecord['tunnel']
   log: Log
   everyMs?: number
   onRun?(run: LoopRun): void
 }
 
 export function startHost(options: HostOptions): Loop {
-  const { store, engine, host, claim, blank, routes, log, everyMs = 10_000, onRun } = options
+  const { store, engine, host, claim, blank, routes, tunnel, log, everyMs = 10_000, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()
@@ -47,6 +49,7 @@ export function startHost(options: HostOptions): Loop {
       session,
       engineVersion,
       // Unknown routes are those of before.
+      tunnel: tunnel(),
       routes: await routes().then(publishedRoutes, () => undefined),
     })
     const snapshot = await freshEnough(store, host)

@@ -51,6 +51,21 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(bench.spaces.run(bench.namespace('a'), 'ss', '-uln').stdout).not.toContain(':4789')
   })
 
+  test('the container’s end follows the MTU in the container’s namespace, under the name that Docker gave it', async () => {
+    await using bench = await open()
+    await bench.kernel.apply(proven(everything(bench)))
+    const sandbox = bench.spaces.add('5'.repeat(12))
+    bench.spaces.ip(bench.host, `link set vxc11111111 netns ${bench.spaces.folder}/${'5'.repeat(12)}`)
+    bench.spaces.ip(sandbox, 'link set vxc11111111 name eth0')
+    const mtuOf = (space: string, name: string): number =>
+      JSON.parse(bench.spaces.run(space, 'ip', '-j', 'link', 'show', name).stdout)[0].mtu
+    for (const mtuBytes of [1350, 1450]) {
+      const namespace = bench.namespace('a')
+      await bench.kernel.apply([{ op: 'veth-mtu', namespace, veths: [veth('1')], mtuBytes }])
+      expect([mtuOf(sandbox, 'eth0'), mtuOf(namespace, 'veth11111111')]).toEqual([mtuBytes, mtuBytes])
+    }
+  })
+
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
     await using bench = await open()
     await bench.kernel.apply(proven(everything(bench)))

@@ -35,6 +35,7 @@ const status: Status = {
     host: { state: 'idle', lastError: undefined },
     networks: { state: 'running', lastError: undefined },
   },
+  tunnels: [],
   names: { files: 3, writes: 7, skipped: [], dnsOnly: [], hostsFileLimit: 500 },
   deferred: [],
   problems: [],

@@ -86,8 +86,8 @@ function printed(ops: Parameters<typeof stepsFor>[0]): string {
   const steps = stepsFor(ops, '/proc/42/ns/net')
   return steps
     .map((step) =>
-      step.kind === 'remove'
-        ? `remove ${step.namespace}`
+      step.kind !== 'batch'
+        ? `${step.kind} ${step.namespace}`
         : `${step.tool} in ${step.where}\n${step.lines.map(({ text }) => `  ${text}`).join('\n')}`,
     )
     .join('\n')

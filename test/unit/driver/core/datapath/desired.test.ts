@@ -8,7 +8,8 @@ import {
 } from '../../../../../driver/core/datapath/desired.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
 import { show } from '../../../../../driver/core/datapath/show.ts'
-import type { Snapshot } from '../../../../../driver/core/records.ts'
+import type { Network, Snapshot } from '../../../../../driver/core/records.ts'
+import { applyDeltas } from '../../../../../driver/core/snapshot.ts'
 import { endpoint, id, network, snapshotOf } from '../../../../fixtures/datapath.sample.ts'
 
 const place = { vtep: '192.168.33.11', mtuBytes: 1500, namespace: namespaceOf(id('a')) }
@@ -55,6 +56,29 @@ describe('desired', () => {
       neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 dev vxlan1
       link add vxc11111111 link vxlan1 type macvlan address 02:42:ac:15:00:02 mtu 1450"
     `)
+  })
+
+  test('the MTU is what fits through the underlay of every host that uses the network', () => {
+    const hosts = { 'net-2': 1400, 'net-3': 9000, 'net-4': 1300, 'net-5': undefined }
+    const records = Object.entries(hosts).map(([name, mtuBytes]) => {
+      const tunnel = mtuBytes === undefined ? {} : { tunnel: { mtuBytes, answers: true } }
+      const value = { vtep: '192.168.33.12', driverVersion: '0.1.0', ...tunnel }
+      return { table: 'hosts' as const, key: name, record: { value, index: 1 } }
+    })
+    const uses = ['net-1', 'net-2', 'net-3', 'net-5'].map((name) => {
+      return {
+        table: 'uses' as const,
+        key: `${name}/${id('a')}`,
+        record: { value: { containers: 1, names: [] }, index: 1 },
+      }
+    })
+    const mtuOf = (change: Partial<Network>): number | undefined => {
+      const snapshot = applyDeltas(snapshotOf([network(change)], [here, there]), [...records, ...uses])
+      return desiredFor(snapshot, 'net-1', id('a'), place)?.vxlan.mtuBytes
+    }
+    expect(mtuOf({}), 'of net-2; net-4 does not use the network').toBe(1350)
+    expect(mtuOf({ mtuBytes: 1300 })).toBe(1300)
+    expect(mtuOf({ mtuBytes: 1450 })).toBe(1350)
   })
 
   test('an endpoint elsewhere that has not joined is no peer', () => {

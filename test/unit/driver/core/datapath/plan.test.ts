@@ -165,6 +165,30 @@ describe('plan', () => {
     `)
   })
 
+  test('an MTU falls at the senders first, and rises at the device first', () => {
+    const wide = datapath({ veths: [veth('1'), veth('2')] })
+    const narrow = { ...wide, vxlan: { ...wide.vxlan, mtuBytes: 1350 } }
+    expect(show(plan(made(wide), narrow).ops)).toMatchInlineSnapshot(`
+      "link set veth11111111 veth22222222 and their peers mtu 1350
+      link set vxlan1 type vxlan local 192.168.33.11 mtu 1350"
+    `)
+    expect(show(plan(made(narrow), wide).ops)).toMatchInlineSnapshot(`
+      "link set vxlan1 type vxlan local 192.168.33.11 mtu 1450
+      link set veth11111111 veth22222222 and their peers mtu 1450"
+    `)
+    expect(plan(made(narrow), wide, { remove: false }).ops, 'the device is not changed yet').toEqual([])
+  })
+
+  test('a container that was started with another MTU gets the present one', () => {
+    const want = datapath({ veths: [veth('1'), veth('2')] })
+    const have = made(want)
+    const odd = { ...have, ports: have.ports.map((it, i) => ({ ...it, mtuBytes: i === 0 ? 1400 : 1450 })) }
+    expect(plan(odd, want)).toEqual({
+      ops: [{ op: 'veth-mtu', namespace: want.namespace, veths: [veth('1')], mtuBytes: 1450 }],
+      reasons: ['veth11111111: mtu 1400 vs 1450'],
+    })
+  })
+
   test('from anything to anything: one plan is enough, and a second one is empty', () => {
     fc.assert(
       fc.property(fc.constantFrom(...datapathKinds).chain(twoOf), ([before, after]) => {

@@ -1,0 +1,122 @@
+/**
+ * The two sockets of tunnel probes: one sends from the host's namespace, one receives behind a VXLAN device.
+ *
+ * The device must not be in the host's namespace, whose firewall would judge the inner packets. So a child of this program
+ * starts in a new network namespace, opens the socket there, hands it over and ends. The namespace has no name and
+ * lives as long as the socket: whatever ends the driver, the kernel removes device and namespace.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+import { familyOf } from '../core/addresses.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
+import { probeDevice } from '../core/tunnels/packet.ts'
+
+export interface TunnelSocket {
+  /** Questions and answers come from this address. */
+  vtep: Ip
+  /** Sends a VXLAN packet to the peer's VTEP; returns the socket's error. */
+  send(packet: Buffer, to: Ip, port?: number): Promise<string | undefined>
+  /** Called with the inner UDP payload. */
+  onMessage(listener: (data: Buffer) => void): void
+  close(): void
+}
+
+/** The word of the child's command line. */
+const tunnelSocketCommand = 'tunnel-socket'
+
+const childTimeoutMs = 30_000
+
+/** Throws `kernel`. */
+export async function openTunnelSocket(vtep: Ip): Promise<TunnelSocket> {
+  const receiving = await receivingSocket(vtep)
+  const sending = createSocket(familyOf(vtep) === 6 ? 'udp6' : 'udp4')
+  // Errors of a send are its callback's; an ICMP message of an earlier packet is none of ours.
+  for (const socket of [receiving, sending]) socket.on('error', () => undefined).unref()
+  sending.bind({ address: vtep })
+  return {
+    vtep,
+    send: (packet, to, port = probeDevice.port) =>
+      new Promise((resolve) => {
+        sending.send(packet, port, to, (error) =>
+          resolve(error ? ((error as NodeJS.ErrnoException).code ?? error.message) : undefined),
+        )
+      }),
+    onMessage: (listener) => void receiving.on('message', listener),
+    close() {
+      receiving.close()
+      sending.close()
+    },
+  }
+}
+
+async function receivingSocket(vtep: Ip): Promise<Socket> {
+  const [, script = ''] = process.argv
+  const program = script === process.execPath ? [] : [...process.execArgv, script]
+  const command = ['--net', '--', process.execPath, ...program, tunnelSocketCommand]
+  const child = spawn('unshare', command, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+  let words = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    words += chunk
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), childTimeoutMs)
+  try {
+    await messageFrom(child, () => words)
+    await makeDevice(child.pid ?? 0, vtep)
+    child.send('device')
+    return await messageFrom(child, () => words)
+  } finally {
+    clearTimeout(timer)
+    child.kill('SIGKILL')
+  }
+}
+
+/** The next message's handle. */
+async function messageFrom(child: ChildProcess, words: () => string): Promise<Socket> {
+  return new Promise((resolve, fail) => {
+    const failed = (why: string): void =>
+      fail(
+        new DriverError('kernel', `the socket for tunnel probes cannot be opened: ${words().trim() || why}`),
+      )
+    child.once('message', (_, handle) => resolve(handle as Socket))
+    child.once('error', ({ message }) => failed(message))
+    child.once('exit', (code, signal) => failed(`the child ended with ${signal ?? code}`))
+  })
+}
+
+/** Made from the host's namespace, so that the kernel's VXLAN socket is the host's. */
+async function makeDevice(pid: number, local: Ip): Promise<void> {
+  const { name, vni, port } = probeDevice
+  const line = `link add name ${name} netns ${pid} type vxlan id ${vni} local ${local} dstport ${port} nolearning`
+  try {
+    await promisify(execFile)('ip', line.split(' '))
+  } catch (cause) {
+    throw new DriverError(
+      'kernel',
+      `the device for tunnel probes cannot be made: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    )
+  }
+}
+
+/** The child: its namespace is new, and the parent makes the device in it. */
+export async function tunnelSocketChild(): Promise<number> {
+  const { name, mac, ip, prefixLength, udpPort } = probeDevice
+  const ready = once(process, 'message')
+  process.send?.('started')
+  await ready
+  const run = promisify(execFile)
+  await run('ip', ['link', 'set', name, 'address', mac, 'addrgenmode', 'none'])
+  await run('ip', ['address', 'add', `${ip}/${prefixLength}`, 'dev', name])
+  await run('ip', ['link', 'set', name, 'up'])
+  const socket = createSocket('udp4')
+  socket.bind(udpPort, ip)
+  await once(socket, 'listening')
+  // Both processes have the socket until the parent ends this one.
+  process.send?.('socket', socket)
+  return new Promise(() => undefined)
+}

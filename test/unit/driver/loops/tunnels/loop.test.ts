@@ -1,0 +1,168 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { HostRecord } from '../../../../../driver/core/records.ts'
+import { tunnelSentence } from '../../../../../driver/core/tunnels/peers.ts'
+import type { TunnelSocket } from '../../../../../driver/kernel/tunnel-socket.ts'
+import { silentLog } from '../../../../../driver/log.ts'
+import { startTunnels, type TunnelsLoop } from '../../../../../driver/loops/tunnels/loop.ts'
+import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+import { endpoint, network } from '../../../../fixtures/store-records.ts'
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
+afterEach(() => void vi.useRealTimers())
+
+/** An underlay in memory: a packet reaches the VTEP unless it is too long or the address is cut off. */
+function wire() {
+  const listeners = new Map<string, (data: Buffer) => void>()
+  const cut = new Set<string>()
+  const limits = { mtuBytes: 1500 }
+  let sent = 0
+  const open = async (vtep: string): Promise<TunnelSocket> => ({
+    vtep,
+    async send(packet, to) {
+      sent += 1
+      const fits = packet.length + 28 <= limits.mtuBytes
+      if (fits && !cut.has(to)) listeners.get(to)?.(packet.subarray(50))
+      return undefined
+    },
+    onMessage: (listener) => void listeners.set(vtep, listener),
+    close: () => void listeners.delete(vtep),
+  })
+  return { open, cut, limits, sent: () => sent }
+}
+
+const vtepOf = (name: string): string => `192.168.33.1${name.at(-1)}`
+
+async function cluster(tunnels: Record<string, HostRecord['tunnel']>, away: string[] = []) {
+  const memory = createMemoryCluster()
+  memory.put('networks', 'n1', JSON.stringify(network('n1')))
+  for (const [i, [name, tunnel]] of Object.entries(tunnels).entries()) {
+    const record = { vtep: vtepOf(name), driverVersion: '0.1.0', ...(tunnel && { tunnel }) }
+    memory.put('hosts', name, JSON.stringify(record))
+    const at = {
+      ...endpoint('n1', `e${i}`),
+      host: name,
+      vtep: vtepOf(name),
+      v4: `10.0.0.${i + 2}`,
+      joined: true,
+    }
+    memory.put('endpoints', `n1/e${i}`, JSON.stringify(at))
+    if (!away.includes(name)) await memory.open(name).announce({ id: name, vtep: vtepOf(name) })
+  }
+  return (name: string, { open }: ReturnType<typeof wire>): TunnelsLoop =>
+    startTunnels({
+      store: memory.open(name),
+      host: name,
+      underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: tunnels[name]?.mtuBytes ?? 1500 }),
+      open,
+      onChange: () => undefined,
+      log: silentLog,
+    })
+}
+
+async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms)
+}
+
+const states = (loop: TunnelsLoop): string[] => loop.status().map(({ host, state }) => `${host} ${state}`)
+const answering = { mtuBytes: 1500, answers: true }
+
+test('a peer that answers is known at once, one that stops is named within 5 s, and known again within a second', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering })
+  const between = wire()
+  const net1 = start('net-1', between)
+  const net2 = start('net-2', between)
+  await pass(1100)
+  expect(states(net1)).toEqual(['net-2 answers'])
+  expect(net2.status()).toMatchObject([{ probeBytes: 1500, state: 'answers' }])
+  between.cut.add(vtepOf('net-2'))
+  await pass(2000)
+  expect(states(net1)).toEqual(['net-2 answers'])
+  await pass(2900)
+  expect(states(net1)).toEqual(['net-2 silent'])
+  expect(states(net2), 'its answers come through, its questions do not').toEqual(['net-1 silent'])
+  expect(net1.status().map(tunnelSentence)[0]).toMatch(
+    /^host net-2 \(192.168.33.12\): no answer through the tunnel, for \d s; usual causes, in this order: a firewall/,
+  )
+  between.cut.clear()
+  await pass(1000)
+  expect(states(net1)).toEqual(['net-2 answers'])
+  await net1.close()
+  await net2.close()
+})
+
+test('a link with a smaller MTU is told from a firewall', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering })
+  const between = wire()
+  const [net1, net2] = [start('net-1', between), start('net-2', between)]
+  await pass(1000)
+  between.limits.mtuBytes = 1400
+  await pass(5000)
+  expect(states(net1)).toEqual(['net-2 small-only'])
+  expect(net1.status().map(tunnelSentence)[0]).toContain('none of 1500 bytes')
+  await net1.close()
+  await net2.close()
+})
+
+test('the probe is as long as the smaller of both underlays allows', async () => {
+  const start = await cluster({
+    'net-1': { mtuBytes: 9000, answers: true },
+    'net-2': { mtuBytes: 1400, answers: true },
+  })
+  const between = { ...wire() }
+  between.limits.mtuBytes = 1400
+  const [net1, net2] = [start('net-1', between), start('net-2', between)]
+  await pass(1000)
+  expect(states(net1)).toEqual(['net-2 answers'])
+  expect(states(net2)).toEqual(['net-1 answers'])
+  await net1.close()
+  await net2.close()
+})
+
+test('an older driver is unknown, not bad, and is not asked', async () => {
+  const start = await cluster({
+    'net-1': answering,
+    'net-2': undefined,
+    'net-3': { mtuBytes: 1500, answers: false },
+  })
+  const between = wire()
+  const net1 = start('net-1', between)
+  await pass(10_000)
+  expect(states(net1)).toEqual(['net-2 unknown', 'net-3 unknown'])
+  expect(net1.status().map(tunnelSentence)).toEqual([undefined, undefined])
+  expect(between.sent()).toBe(0)
+  await net1.close()
+})
+
+test('a host that is away is not named', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering }, ['net-2'])
+  const net1 = start('net-1', wire())
+  await pass(6000)
+  expect(states(net1)).toEqual(['net-2 away'])
+  expect(net1.status().map(tunnelSentence)).toEqual([undefined])
+  await net1.close()
+})
+
+test('a driver that stops says so, and is not named', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering })
+  const between = wire()
+  const [net1, net2] = [start('net-1', between), start('net-2', between)]
+  await pass(1000)
+  await net2.close()
+  await pass(20_000)
+  expect(states(net1)).toEqual(['net-2 unknown'])
+  await pass(20_000)
+  expect(states(net1)).not.toEqual(['net-2 unknown'])
+  await net1.close()
+})
+
+test('a second costs one packet and one answer per peer', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering })
+  const between = wire()
+  const [net1, net2] = [start('net-1', between), start('net-2', between)]
+  await pass(3000)
+  const before = between.sent()
+  await pass(10_000)
+  expect(between.sent() - before).toBeLessThanOrEqual(40)
+  await net1.close()
+  await net2.close()
+})
