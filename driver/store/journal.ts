@@ -159,7 +159,7 @@ function journalOf(state: State): Omit<EndpointJournal, 'stop'> {
   return {
     async write(key, value, { asked = [] } = {}) {
       put(state, key, value, asked)
-      await state.save()
+      await saved(state)
     },
     note(key, value) {
       put(state, key, value)
@@ -189,6 +189,18 @@ function journalOf(state: State): Omit<EndpointJournal, 'stop'> {
     },
     returnedBefore: () => [...state.earlier],
     waiting: () => [...state.entries.keys()],
+  }
+}
+
+/** On a full disk a store that answers is enough: the commit follows at once. */
+async function saved(state: State): Promise<void> {
+  try {
+    await state.save()
+  } catch (error) {
+    state.log.error({ err: error }, 'the journal of endpoints cannot be written')
+    if (state.base.status().fresh) return
+    const reason = `the journal of endpoints cannot be written: ${asDriverError(error).message}`
+    throw new DriverError('unavailable', reason, { hint: 'make room on the disk of the state folder' })
   }
 }
 
