@@ -107,6 +107,7 @@ for (const { what, make, says } of wrong) {
         await hostB.within(5000)
           .waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
         const said = await hostB.fail`timeout 5 docker network create -d vxlan --ipam-driver vxlan refused`
+        await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
         expect(said).toContain(says)
         expect(said).toMatch(/give the driver a Consul token|--kv-ca-file must be/)
         await one.succeed`ping -c1 -W1 ${two.address}`
