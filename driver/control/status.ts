@@ -51,7 +51,7 @@ export interface NamingStatus {
   /** Writes of hosts files since the start. */
   writes: number
   /** Containers whose hosts file the driver does not write. */
-  skipped: { container: string; name: string; reason: string }[]
+  skipped: { container: string; name: string; reason: string /** Where writing failed. */; path?: string }[]
   /** Names of networks that are too large for hosts files. */
   dnsOnly: string[]
   /** Absent when the driver was given no address for DNS. `lastError` is undefined while it answers. */
@@ -233,7 +233,15 @@ function doubts({ doubt, fresh, ageMs }: StoreStatus): string[] {
   return [`nothing is removed: ${doubt.why}${hint}`]
 }
 
-function namingProblems({ dns }: NamingStatus): string[] {
-  if (dns?.lastError === undefined) return []
-  return [`DNS does not answer on ${dns.address}: ${dns.lastError}`]
+function namingProblems({ dns, skipped }: NamingStatus): string[] {
+  const unwritten = skipped.flatMap(({ name, reason, path }) => {
+    if (path === undefined) return []
+    const folder = path.replace(/\/containers\/[^/]*\/hosts$/, '')
+    const hint = /EROFS|EACCES|EPERM|ENOENT/.test(reason)
+      ? `; if the unit's protection is the reason, add the lines [Service], ReadWritePaths=${folder} and ProtectHome=no to /etc/systemd/system/multihost.service.d/data-root.conf, then run systemctl daemon-reload and systemctl restart multihost`
+      : ''
+    return [`the hosts file of ${name} cannot be written: ${reason}${hint}`]
+  })
+  if (dns?.lastError === undefined) return unwritten
+  return [...unwritten, `DNS does not answer on ${dns.address}: ${dns.lastError}`]
 }

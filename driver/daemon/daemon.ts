@@ -6,6 +6,7 @@
  * what the machine does not have yet is waited for without end (driver.ts).
  */
 import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { asDriverError } from '../core/errors.ts'
@@ -51,6 +52,20 @@ export async function daemon(args: string[]): Promise<never> {
   process.exit(0)
 }
 
+/**
+ * The unit's protection makes most folders read-only, or empty, for the driver. The engine may keep its files in any of
+ * them (`data-root`). The first process has the machine's own view.
+ */
+function fileRoot(): string {
+  const root = '/proc/1/root'
+  try {
+    readdirSync(root)
+    return root
+  } catch {
+    return ''
+  }
+}
+
 async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promise<void> }> {
   const { stateDir, netnsDir } = options
   // Before the store and the kernel are touched: two drivers on one machine would undo each other's work.
@@ -84,6 +99,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
       pools: options.addressPools,
       namespaceFolder: netnsDir,
       journalPath: `${stateDir}/journal.json`,
+      fileRoot: fileRoot(),
       answering: (method) => points.answering(`answer: ${method}`),
       version,
       log,

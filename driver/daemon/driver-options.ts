@@ -30,6 +30,8 @@ export interface DriverOptions {
   dnsListen?: DnsAddress | undefined
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit?: number
+  /** Where the driver finds the file system that the engine sees, for hosts files; absent: the driver's own. */
+  fileRoot?: string
   /** Time limit of Docker's calls. The kernel gets what the store's limit leaves of it. */
   answerWithinMs?: number
   version: string

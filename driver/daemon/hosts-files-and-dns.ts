@@ -9,8 +9,9 @@ import { createForwarder } from '../dns/forward.ts'
 import { machineResolvers } from '../dns/resolvers.ts'
 import { type DnsServer, startDnsServer } from '../dns/server.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
-import type { LoopRun } from '../loops/kit/loop.ts'
+import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import { createDnsClients, type DnsClients } from '../loops/names/dns-clients.ts'
 import { startNames } from '../loops/names/loop.ts'
@@ -26,14 +27,22 @@ export interface NamingOptions {
   /** Address of the DNS server. Without one there is no DNS server. */
   dnsListen?: DnsAddress | undefined
   resolvConf?: string
+  kernel: Pick<Kernel, 'redirect'>
+  /** This host's underlay address. Other machines share its link. */
+  underlay(): Ip
   log: Log
+  /** Where the driver finds the file system that the engine sees. */
+  fileRoot?: string | undefined
   everyMs?: number
   onRun(run: LoopRun): void
 }
 
 export interface DnsAddress {
+  /** Where clients ask. */
   address: Ip
   port: number
+  /** An address of the driver's own, and where the driver listens on it: port 53 of the host stays free. */
+  ownPort?: number
 }
 
 export interface Naming {
@@ -49,7 +58,8 @@ export interface Naming {
 export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
   const records = keepNameRecords(store)
-  const { server, clients } = startDns(options)
+  const { server, clients, redirect } = startDns(options)
+  const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
   const names = startNames({
     store,
     engine,
@@ -57,10 +67,11 @@ export function startNaming(options: NamingOptions): Naming {
     host,
     hostsFileLimit,
     log,
+    root: options.fileRoot,
     everyMs,
     onRun,
     hasDns: server !== undefined,
-    dnsAnswers: () => server !== undefined && server.status().lastError === undefined,
+    dnsAnswers: () => server !== undefined && dnsError() === undefined,
   })
   return {
     poke() {
@@ -68,7 +79,7 @@ export function startNaming(options: NamingOptions): Naming {
       names.poke()
     },
     onEvent(event) {
-      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget()
+      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event))
       names.onEvent(event)
     },
     differing: names.differing,
@@ -79,23 +90,45 @@ export function startNaming(options: NamingOptions): Naming {
     status() {
       const { files, writes, skipped, dnsOnly } = names.status()
       const facts = { files, writes, skipped, dnsOnly, hostsFileLimit }
-      return server === undefined ? facts : { ...facts, dns: server.status() }
+      if (server === undefined) return facts
+      const { address } = redirect ?? server.status()
+      return { ...facts, dns: { ...server.status(), address, lastError: dnsError() } }
     },
     async close() {
-      await Promise.all([names.close(), server?.close()])
+      await Promise.all([names.close(), server?.close(), redirect?.close()])
       records.close()
     },
   }
 }
 
-function startDns({ store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', log }: NamingOptions): {
+interface Dns {
   server?: DnsServer
   clients?: DnsClients
-} {
+  /** Keeps the driver's own address, and the way to its port. */
+  redirect?: Loop & { address: string }
+}
+
+function startDns(options: NamingOptions): Dns {
+  const { store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', underlay, log } = options
   if (dnsListen === undefined) return {}
-  const { address, port } = dnsListen
-  const clients = createDnsClients({ store, engine, host, listens: address })
+  const { address, port, ownPort = port } = dnsListen
+  const clients = createDnsClients({ store, engine, host, shared: () => [address, underlay()] })
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
-  return { server: startDnsServer({ address, port, responder, log }), clients }
+  const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen) }
+  return { ...redirect, clients, server: startDnsServer({ address, port: ownPort, responder, log }) }
+}
+
+/** A firewall that is loaded anew takes the rules away: they are looked at now and then. */
+function keepRedirect(
+  { kernel, log, everyMs = 2000, onRun }: NamingOptions,
+  { address, port, ownPort = port }: DnsAddress,
+): Loop & { address: string } {
+  const work = () => kernel.redirect({ address, port, to: ownPort })
+  const loop = startLoop({ name: 'dns address', everyMs: 2 * everyMs, log, work, onRun })
+  return { ...loop, address: `${address}:${port}` }
+}
+
+function containerOf({ type, id, attributes }: EngineEvent): string | undefined {
+  return type === 'container' ? id : attributes.container
 }

@@ -6,6 +6,7 @@ import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import { startAddresses } from '../loops/addresses/loop.ts'
 import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
@@ -19,6 +20,7 @@ import { type DnsAddress, type Naming, startNaming } from './hosts-files-and-dns
 export interface LoopsOptions {
   context: VerbContext
   engine: Engine
+  kernel: Pick<Kernel, 'redirect'>
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
   underlay: TunnelsOptions['underlay']
@@ -29,6 +31,7 @@ export interface LoopsOptions {
   onRun(run: LoopRun): void
   dnsListen?: DnsAddress | undefined
   hostsFileLimit?: number | undefined
+  fileRoot?: string | undefined
   everyMs?: number | undefined
   graceMs?: number | undefined
 }
@@ -47,7 +50,7 @@ export interface Loops {
 }
 
 export function startLoops(options: LoopsOptions): Loops {
-  const { context, engine, dialect, onRun, claim, dnsListen } = options
+  const { context, engine, kernel, dialect, onRun, claim, dnsListen } = options
   const { everyMs = 5000, graceMs = 3000, hostsFileLimit = 500 } = options
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
@@ -75,7 +78,8 @@ export function startLoops(options: LoopsOptions): Loops {
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
   const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
   const restarts = startGivenUp({ engine, log, everyMs: 6 * everyMs })
-  const naming = startNaming({ ...common, dnsListen, hostsFileLimit, everyMs: 0.4 * everyMs })
+  const names = { dnsListen, kernel, underlay: () => context.underlay().address, fileRoot: options.fileRoot }
+  const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
   const all = { hosts, networks, endpoints, addresses, restarts, naming }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()

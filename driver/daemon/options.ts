@@ -38,6 +38,9 @@ export interface DaemonOptions {
   logLevel: string
 }
 
+/** Beyond the ports that the kernel gives away by itself (ip_local_port_range), on an address of the driver's own. */
+const ownDnsPort = 61_053
+
 const logLevels = ['debug', 'info', 'warn', 'error']
 
 const text = { type: 'string' } as const
@@ -77,8 +80,9 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --address-pools=LIST     where networks without --subnet get theirs, like 10.0.0.0/8:24;
                            default: ${defaultPools.join(',')}
   --dns-listen=ADDRESS[:PORT]
-                           answer DNS there, on an address of this host that containers reach, for the engine's
-                           --dns=ADDRESS; default: nowhere
+                           answer DNS there, for the engine's --dns=ADDRESS; default: nowhere. An address in
+                           169.254.0.0/16 becomes the driver's own, and port 53 of the host stays free; any other
+                           is an address of this host that containers reach
   --hosts-file-limit=N     names of larger networks (by named endpoints) are answered by DNS alone; default: 500
   --answer-within=SECONDS  time limit of Docker's calls, for very slow machines:
                            ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
@@ -173,10 +177,11 @@ function parseDnsAddress(value: string): DnsAddress {
   const [, v6, v4, port = '53'] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(value) ?? []
   const address = isIp(value) ? value : (v6 ?? v4 ?? '')
   if (isIp(address) && Number(port) > 0 && Number(port) < 65_536) {
-    return { address: canonicalIp(address), port: Number(port) }
+    const own = /^169\.254\./.test(address) ? { ownPort: ownDnsPort } : {}
+    return { address: canonicalIp(address), port: Number(port), ...own }
   }
   throw new DriverError('invalid', `--dns-listen=${value} is not allowed`, {
-    hint: 'write it like 192.168.33.11, 192.168.33.11:53 or [fd00::1]:53',
+    hint: 'write it like 169.254.255.53, 192.168.33.11:53 or [fd00::1]:53',
   })
 }
 

@@ -114,7 +114,13 @@ async function openUdp(address: Ip, port: number, responder: Responder): Promise
     if (reply !== undefined) sendQuietly(udp, reply, back, from)
   })
   udp.bind({ address, port, exclusive: true })
-  await once(udp, 'listening')
+  try {
+    await once(udp, 'listening')
+  } catch (error) {
+    // Node keeps the socket open when it cannot be bound.
+    await closing(udp)
+    throw error
+  }
   udp.on('error', () => undefined)
   return udp
 }

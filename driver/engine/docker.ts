@@ -22,10 +22,7 @@ export function dockerEngine(client: EngineClient): Engine {
       const list = await client.call('GET', path, schema.networkList)
       return list.filter(({ Driver }) => Driver === 'vxlan').map(schema.networkOf)
     },
-    network: (id) =>
-      found(async () =>
-        schema.networkOf(await client.call('GET', `/networks/${esc(id)}`, schema.networkSchema)),
-      ),
+    network: (id) => network(client, id),
     async createNetwork(network) {
       const options = { body: createBody(network), timeoutMs: slowMs }
       return (await client.call('POST', '/networks/create', schema.createdSchema, options)).Id
@@ -33,7 +30,9 @@ export function dockerEngine(client: EngineClient): Engine {
     async removeNetwork(id) {
       await found(() => client.send('DELETE', `/networks/${esc(id)}`, { timeoutMs: slowMs }))
     },
-    containers: () => containers(client),
+    running: async () =>
+      (await client.call('GET', '/containers/json', schema.containerList)).map(({ Id }) => Id),
+    bridges: () => bridgesOf(client),
     container: (id) => container(client, id),
     async configuredContainers() {
       const list = await client.call('GET', '/containers/json?all=1', schema.configuredList)
@@ -65,12 +64,21 @@ function createBody(network: NewEngineNetwork): object {
   }
 }
 
-/** Running containers, without those that stop meanwhile. A restarting container may be locked, so it is not inspected. */
-async function containers(client: EngineClient): ReturnType<Engine['containers']> {
-  const listed = await client.call('GET', '/containers/json', schema.containerList)
-  const list = listed.filter(({ State }) => State !== 'restarting')
-  const all = await Promise.all(list.map(({ Id }) => container(client, Id)))
-  return all.filter((it) => it !== undefined)
+async function bridgesOf(client: EngineClient): ReturnType<Engine['bridges']> {
+  const path = `/networks?filters=${filters({ driver: ['bridge'] })}`
+  const list = await client.call('GET', path, schema.networkList)
+  const all = (await Promise.all(list.map(({ Id }) => network(client, Id)))).filter((it) => it !== undefined)
+  const addresses = all
+    .flatMap(({ endpoints }) => endpoints)
+    .flatMap(({ v4, v6 = '', container }) => [v4, v6].map((ip) => ({ ip, container })))
+    .filter(({ ip }) => ip !== '')
+  return { subnets: all.flatMap(({ pools }) => pools.map(({ subnet }) => subnet)), addresses }
+}
+
+function network(client: EngineClient, id: string): ReturnType<Engine['network']> {
+  return found(async () =>
+    schema.networkOf(await client.call('GET', `/networks/${esc(id)}`, schema.networkSchema)),
+  )
 }
 
 function container(client: EngineClient, id: string): ReturnType<Engine['container']> {

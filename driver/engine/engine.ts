@@ -5,7 +5,7 @@
  * (projectcalico/libnetwork-plugin#49).
  */
 import type { Proof } from '../core/knowledge.ts'
-import type { Ip, Mac } from '../core/records.ts'
+import type { Cidr, Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
   version(): Promise<string>
@@ -15,7 +15,10 @@ export interface Engine {
   createNetwork(network: NewEngineNetwork): Promise<string>
   /** Throws `in-use` when containers are attached; resolves when the network is gone already. */
   removeNetwork(id: string, proof: Proof): Promise<void>
-  containers(): Promise<EngineContainer[]>
+  /** Ids of the running containers. Waits for no container. */
+  running(): Promise<string[]>
+  /** The engine's bridges on this host, and the containers' addresses on them. Waits for no container. */
+  bridges(): Promise<Bridges>
   container(id: string): Promise<EngineContainer | undefined>
   /** All containers, stopped ones included, with the networks that they are configured for. */
   configuredContainers(): Promise<ConfiguredContainer[]>
@@ -24,6 +27,11 @@ export interface Engine {
   startContainer(id: string): Promise<void>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>
+}
+
+export interface Bridges {
+  subnets: Cidr[]
+  addresses: { ip: Ip; container: string }[]
 }
 
 export interface EngineNetwork {

@@ -7,6 +7,7 @@
 import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
 import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
+import type { Redirect } from './redirect.ts'
 
 export interface Kernel {
   /**
@@ -33,6 +34,8 @@ export interface Kernel {
    * `invalid` with the candidates.
    */
   underlay(bind: string): Promise<Underlay>
+  /** Gives this host the address, and leads its port to another of its ports. Does nothing where all is in place. */
+  redirect(of: Redirect): Promise<void>
   close(): Promise<void>
 }
 

@@ -18,6 +18,7 @@ import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
 import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
+import { redirectPort } from './redirect.ts'
 import type { Outcome } from './shell.ts'
 
 export interface RealKernelOptions {
@@ -68,6 +69,7 @@ export function realKernel({
       return texts.flatMap(routesIn)
     },
     underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
+    redirect: (of) => redirectPort(run, host, of),
     close: async () => close(),
   }
 }

@@ -21,6 +21,8 @@ import { render } from './template.ts'
 
 const optionsFile = '/etc/default/docker'
 const dropIn = '/etc/systemd/system/docker.service.d/multihost.conf'
+/** The driver's own address on each host, from the block that no host chooses by itself (RFC 3927 §2.1). */
+const dnsAddress = '169.254.255.53'
 const answers = 'docker version > /dev/null'
 
 /** Options end up inside double quotes in a file that shells and systemd read: nothing may end the quotes or expand. */
@@ -65,7 +67,7 @@ function optionsFileFor({ lab, host, secrets }: StepContext): RemoteFile {
   return {
     path: optionsFile,
     content: optionsFileText({
-      dockerOpts: [`--dns=${host.address}`, ...enginePools].join(' '),
+      dockerOpts: [`--dns=${dnsAddress}`, ...enginePools].join(' '),
       multihostOpts: options.join(' '),
     }),
   }
@@ -99,7 +101,7 @@ export function driverOptions(of: {
     ...(of.secured ? secured : [`--kv-store=consul://${consul}:8500`]),
     '--default-network=overlay:multihost',
     `--bind-interface=${of.lab.network}`,
-    `--dns-listen=${of.host.address}`,
+    `--dns-listen=${dnsAddress}`,
     driverPools,
     ...(of.timeoutScale === 1 ? [] : [`--answer-within=${scaledAnswerS(of.timeoutScale)}`]),
   ]

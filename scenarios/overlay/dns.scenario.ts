@@ -99,14 +99,73 @@ scenario(
   },
 )
 
-scenario('a query from another machine is refused', async ({ hostA, hostB }) => {
+/** Asks for web.foobar A, and prints the RCODE: the last four bits of the answer's fourth byte. */
+const askFor = (address: string): string => {
+  const question = '000101000001000000000000037765620666 6f6f62617200000100 01'.replaceAll(' ', '')
+  return `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${address}');setTimeout(()=>process.exit(1),1000)`
+}
+/** Where the driver answers on every host. */
+const dns = '169.254.255.53'
+
+scenario('a query from another machine is refused', async ({ consulServer, hostA, hostB }) => {
   await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
   await using _web = await hostA.run({ name: 'web', network: foobar.name })
-  // Asks for web.foobar A. The last four bits of the answer's fourth byte are the RCODE.
-  const question = '000101000001000000000000037765620666 6f6f62617200000100 01'.replaceAll(' ', '')
-  const script = `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${hostA.address}');setTimeout(()=>process.exit(1),3000)`
-  expect(await hostB.succeed`node -e ${script}`).toBe('5')
-  await hostA.within(2000).waitUntilSucceeds`[ "$(node -e ${script})" = 0 ]`
+  await hostA.within(2000).waitUntilSucceeds`[ "$(node -e ${askFor(dns)})" = 0 ]`
+  await hostB.fail`node -e ${askFor(hostA.address)}`
+  await consulServer.succeed`ip route add ${dns} via ${hostA.address}`
+  try {
+    expect(await consulServer.succeed`node -e ${askFor(dns)}`).toBe('5')
+  } finally {
+    await consulServer.succeed`ip route del ${dns}`
+  }
+})
+
+scenario(
+  'port 53 of the host is free: a container publishes it, a program listens on it, and names resolve',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using _web = await hostB.run({ name: 'web', network: foobar.name })
+    const publish = ['-p', '53:53/udp', '-p', '53:53/tcp']
+    await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
+    {
+      await using _resolver = await hostA.run({ name: 'resolver', network: 'bridge', args: publish })
+      await asker.within(2000).waitUntilSucceeds`getent hosts web.foobar`
+    }
+    {
+      await using _resolver = await hostA.run({ name: 'resolver', network: foobar.name, args: publish })
+      await asker.succeed`getent hosts web.foobar`
+    }
+    const server = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{q[2]|=128;q[3]=4;s.send(q,r.port,r.address)});s.bind(53)`
+    await hostA.succeed`systemd-run -q --unit scenario-dns node -e ${server}`
+    try {
+      await hostB.waitUntilSucceeds`[ "$(node -e ${askFor(hostA.address)})" = 4 ]`
+      await asker.succeed`getent hosts web.foobar`
+    } finally {
+      await hostA.succeed`systemctl stop scenario-dns`
+    }
+    // A firewall that is loaded anew takes all rules away.
+    await hostA.succeed`nft delete table ip multihost_dns && ip address del ${`${dns}/32`} dev lo`
+    await asker.within(8000).waitUntilSucceeds`getent hosts web.foobar`
+  },
+)
+
+scenario('a container that is locked holds up no other container’s names', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using _stuck = await hostA.run({ name: 'stuck', network: foobar.name })
+  await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
+  // The engine holds the container's lock until the archive is read.
+  await hostA.succeed`systemd-run -q --unit scenario-cp sh -c ${'docker cp stuck:/usr - | sleep 60'}`
+  try {
+    await hostA.waitUntilSucceeds`! timeout 1 docker inspect stuck`
+    await hostA.succeed`systemctl restart multihost`
+    await using reader = await hostA.run({ name: 'reader', network: foobar.name })
+    await using _web = await hostB.run({ name: 'web', network: foobar.name })
+    await asker.within(3000).waitUntilSucceeds`getent hosts web.foobar`
+    await reader.within(3000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
+    await asker.fail`timeout 1 getent hosts example.com || { [ $? = 124 ] && exit 0; exit 1; }`
+  } finally {
+    await hostA.succeed`systemctl stop scenario-cp`
+  }
 })
 
 scenario(

@@ -16,7 +16,7 @@ import type { Log } from '../../log.ts'
 import type { JournaledStore } from '../../store/journal.ts'
 import type { ChangedKey } from '../../store/store.ts'
 import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
-import { createInspections } from '../kit/inspections.ts'
+import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
@@ -34,7 +34,7 @@ import {
 
 export interface EndpointsOptions {
   store: JournaledStore
-  engine: Pick<Engine, 'networks' | 'network' | 'containers' | 'container'>
+  engine: Pick<Engine, 'networks' | 'network' | 'running' | 'container'>
   host: HostName
   /** The verbs' `InFlight`. */
   inFlight: Calls
@@ -76,6 +76,7 @@ interface State {
   readonly inspected: Map<string, EngineContainer>
   /** Local ids of networks that a container was connected to since the last run. */
   readonly connected: Set<string>
+  readonly inspections: Inspections
   readonly again: RunAgain
   /** What the next run does beside the news. */
   due: { reconcile: boolean; describeAll: boolean }
@@ -91,18 +92,6 @@ const releasedAtOnce = 50
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const { store, log, everyMs = 5000, inFlight, onRun } = options
   const state = createState(options, () => loop.poke())
-  const inspections = createInspections({
-    engine: options.engine,
-    inspected(id, container) {
-      if (container === undefined) return
-      state.inspected.set(id, container)
-      loop.poke()
-    },
-    failed(container, err) {
-      log.debug({ container, err }, 'the container could not be inspected')
-      state.due = everythingDue
-    },
-  })
   const loop: Loop = startLoop({ name: 'endpoints', everyMs, log, work: () => run(state), onRun })
   const stops = [
     inFlight.deferred.onDefer(() => state.again.after(deferredPauseMs)),
@@ -120,7 +109,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       state.due = everythingDue
       loop.poke()
     },
-    look: inspections.inspect,
+    look: state.inspections.inspect,
     connected(localNetwork) {
       state.connected.add(localNetwork)
       loop.poke()
@@ -145,6 +134,18 @@ function createState(options: EndpointsOptions, poke: () => void): State {
     conflicts: createRetryBackoff({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
     inspected: new Map(),
     connected: new Set(),
+    inspections: createInspections({
+      engine: options.engine,
+      inspected(id, container) {
+        if (container === undefined) return
+        state.inspected.set(id, container)
+        poke()
+      },
+      failed(container, err) {
+        log.debug({ container, err }, 'the container could not be inspected')
+        state.due = everythingDue
+      },
+    }),
     again: createRunAgain(() => {
       state.due = { ...state.due, reconcile: true }
       poke()
@@ -174,12 +175,13 @@ function hasLostRecord(state: State, snapshot: Snapshot, changed: readonly Chang
 }
 
 async function run(state: State): Promise<void> {
-  const { store, inFlight, engine } = state.options
+  const { store, inFlight } = state.options
   if (!store.status().fresh) {
     // Names go to the journal: this host's containers know each other.
     const { describeAll } = state.due
+    state.due = { ...state.due, describeAll: false }
     await describeNews(state)
-    if (describeAll) await describeContainers(state, await engine.containers())
+    if (describeAll) await inspectRunning(state)
     return
   }
   await inFlight.deferred.flush()
@@ -211,6 +213,11 @@ async function describeNews(state: State): Promise<void> {
   await describeContainers(state, containers)
 }
 
+/** Each on its own: a container that is locked (a long `docker cp`) holds up no other one. */
+async function inspectRunning(state: State): Promise<void> {
+  for (const id of await state.options.engine.running()) state.inspections.inspect(id)
+}
+
 async function describeContainers(state: State, containers: readonly EngineContainer[]): Promise<void> {
   const { store, host } = state.options
   await apply(state, planDescriptions(store.snapshot(), host, describedByContainers(containers)))
@@ -237,7 +244,8 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const isNameless = endpointsOnHost(store.snapshot(), host).some(
     ({ value }) => value.joined && !value.container,
   )
-  if (describeAll || isNameless) await describeContainers(state, await engine.containers())
+  if (!describeAll && !isNameless) return
+  await inspectRunning(state)
 }
 
 function endpointsOf(steps: readonly Step[], kind: 'remove' | 'report'): EndpointId[] {

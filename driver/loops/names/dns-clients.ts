@@ -7,9 +7,13 @@
  *
  * A container sees the names of its networks and no others. This host sees all names. A client on a bridge of this host
  * that is not in the engine's list of containers (an image that is being built) sees no names, and its queries are
- * forwarded. All other clients are refused.
+ * forwarded. All other clients are refused, before the engine is asked.
+ *
+ * The engine is asked for its networks and never for a container: an inspection waits while the container is locked (a
+ * long `docker cp`, a stop that hangs). A client that is known is answered at once, while the engine is asked beside.
  */
 import { networkInterfaces } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { familyOf, parseCidr, parseIp } from '../../core/addresses.ts'
 import { type Zone, zoneOf } from '../../core/names.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
@@ -20,83 +24,119 @@ import type { Store } from '../../store/store.ts'
 
 export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
-  /** To be called when a container has started, stopped, connected or disconnected. */
-  forget(): void
+  /** To be called when the container has started, stopped, connected or disconnected; without one when any may have. */
+  forget(container?: string): void
 }
 
 export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
-  engine: Pick<Engine, 'network' | 'containers'>
+  engine: Pick<Engine, 'bridges'>
   host: HostName
-  /** The address of the DNS server. Other machines share its link, so clients from there are refused. */
-  listens: Ip
-  /** This host's addresses with their lengths. */
-  interfaces?(): Cidr[]
+  /** Addresses of this host whose links other machines share. Clients from there are refused. */
+  shared(): Ip[]
+  /** This host's addresses. */
+  links?(): Cidr[]
   /** For an address that the engine has not listed, it is asked again after this time at the earliest. */
   pauseMs?: number
+  /** A question waits this long for the engine. */
+  waitMs?: number
 }
 
-/** The network that connects containers with the world outside of their overlay networks. */
-const gatewayBridge = 'docker_gwbridge'
+interface ClientsState {
+  options: DnsClientsOptions
+  containers: Map<Ip, string>
+  /** Subnets of the engine's bridges. */
+  bridges: readonly Cidr[]
+  links: readonly Cidr[]
+  linksAt: number
+  /** Something has changed since the last look. */
+  isStale: boolean
+  /** Any address may be another container's by now. */
+  isDoubtful: boolean
+  lookedAt: number
+  looking: Promise<void> | undefined
+}
+
+/** Interfaces are listed again after this time. */
+const linksForMs = 1000
 
 export function createDnsClients(options: DnsClientsOptions): DnsClients {
-  const { store, engine, host, listens, interfaces = ownInterfaces, pauseMs = 250 } = options
-  let containers = new Map<Ip, string>()
-  let links: readonly Cidr[] = []
-  let isStale = true
-  let lookedAt = Number.NEGATIVE_INFINITY
-  let looking: Promise<void> | undefined
-
-  const look = async (): Promise<void> => {
-    isStale = false
-    lookedAt = performance.now()
-    links = interfaces()
-    try {
-      containers = await addressesOf(engine)
-    } catch {
-      // The engine is away: the old addresses are used until it answers again.
-      isStale = true
-    }
+  const state: ClientsState = {
+    options,
+    containers: new Map(),
+    bridges: [],
+    links: [],
+    linksAt: Number.NEGATIVE_INFINITY,
+    isStale: true,
+    isDoubtful: true,
+    lookedAt: Number.NEGATIVE_INFINITY,
+    looking: undefined,
   }
-  const lookAgain = async (): Promise<void> => {
-    if (performance.now() - lookedAt < pauseMs && looking === undefined) return
-    looking ??= look().finally(() => {
-      looking = undefined
-    })
-    await looking
-  }
-  const zonesOf = (networks: Iterable<NetworkId>): Zone[] =>
-    [...networks].map((id) => zoneOf(store.snapshot(), id)).filter((it) => it !== undefined)
-
   return {
-    forget() {
-      isStale = true
-      lookedAt = Number.NEGATIVE_INFINITY
+    forget(container) {
+      state.isStale = true
+      state.lookedAt = Number.NEGATIVE_INFINITY
+      if (container === undefined) state.isDoubtful = true
+      for (const [ip, owner] of state.containers) if (owner === container) state.containers.delete(ip)
     },
-    async viewOf(text) {
-      const address = plain(text)
-      if (isStale || !containers.has(address)) await lookAgain()
-      const container = containers.get(address)
-      if (container !== undefined) {
-        return { zones: zonesOf(networksOf(store.snapshot(), host, container)), onlyUnambiguous: false }
-      }
-      if (isLoopback(address) || links.some((link) => link.split('/')[0] === address)) {
-        return { zones: zonesOf(store.snapshot().networks.keys()), onlyUnambiguous: true }
-      }
-      const isNear = links.some((link) => holds(link, address) && !holds(link, listens))
-      return isNear ? { zones: [], onlyUnambiguous: true } : undefined
-    },
+    viewOf: (text) => viewOf(state, plain(text)),
   }
 }
 
-/** Address → container, for all bridges of this host, ours among them. */
-async function addressesOf(engine: DnsClientsOptions['engine']): Promise<Map<Ip, string>> {
-  const [gateway, containers] = await Promise.all([engine.network(gatewayBridge), engine.containers()])
-  const attached = containers.flatMap(({ id, attachments }) =>
-    attachments.map(({ v4 }) => [v4, id] as [Ip, string]),
-  )
-  const outside = (gateway?.endpoints ?? []).map(({ v4, container }) => [v4, container] as [Ip, string])
-  return new Map([...attached, ...outside].filter(([ip]) => ip !== ''))
+async function viewOf(state: ClientsState, address: Ip): Promise<View | undefined> {
+  const { store, host, waitMs = 1000 } = state.options
+  const zonesOf = (networks: Iterable<NetworkId>): Zone[] =>
+    [...networks].map((id) => zoneOf(store.snapshot(), id)).filter((it) => it !== undefined)
+  const links = linksOf(state)
+  if (isLoopback(address) || links.some((link) => link.split('/')[0] === address)) {
+    return { zones: zonesOf(store.snapshot().networks.keys()), onlyUnambiguous: true }
+  }
+  const shared = state.options.shared()
+  const isNear = links.some((link) => holds(link, address) && !shared.some((own) => holds(link, own)))
+  if (!isNear) return undefined
+  if (state.isStale || !state.containers.has(address)) {
+    const looked = lookAgain(state)
+    if (state.isDoubtful || !state.containers.has(address)) {
+      await Promise.race([looked, delay(waitMs, undefined, { ref: false })])
+    }
+  }
+  const container = state.containers.get(address)
+  if (container === undefined) {
+    return state.bridges.some((it) => holds(it, address)) ? { zones: [], onlyUnambiguous: true } : undefined
+  }
+  return { zones: zonesOf(networksOf(store.snapshot(), host, container)), onlyUnambiguous: false }
+}
+
+async function lookAgain(state: ClientsState): Promise<void> {
+  const { pauseMs = 1000 } = state.options
+  if (state.looking === undefined && performance.now() - state.lookedAt < pauseMs) return
+  state.looking ??= look(state).finally(() => {
+    state.looking = undefined
+  })
+  await state.looking
+}
+
+/** Looks once more when something has changed meanwhile: the answer may be from before the change. */
+async function look(state: ClientsState): Promise<void> {
+  if ((await lookOnce(state)) && state.isStale) await lookOnce(state)
+}
+
+/** False when the engine did not answer. */
+async function lookOnce(state: ClientsState): Promise<boolean> {
+  state.isStale = false
+  state.lookedAt = performance.now()
+  try {
+    const { subnets, addresses } = await state.options.engine.bridges()
+    state.containers = new Map(addresses.map(({ ip, container }) => [ip, container]))
+    state.bridges = subnets
+    state.isDoubtful = false
+    return true
+  } catch {
+    // The engine is away: the old addresses are used until it answers again.
+    state.isStale = true
+    state.isDoubtful = true
+    return false
+  }
 }
 
 function networksOf(snapshot: Snapshot, host: HostName, container: string): Set<NetworkId> {
@@ -104,7 +144,15 @@ function networksOf(snapshot: Snapshot, host: HostName, container: string): Set<
   return new Set(own.map(({ value }) => value.network))
 }
 
-function ownInterfaces(): Cidr[] {
+function linksOf(state: ClientsState): readonly Cidr[] {
+  const { links = ownLinks } = state.options
+  if (performance.now() - state.linksAt < linksForMs) return state.links
+  state.links = links()
+  state.linksAt = performance.now()
+  return state.links
+}
+
+function ownLinks(): Cidr[] {
   return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).flatMap(({ cidr }) => cidr ?? []))
 }
 

@@ -13,8 +13,8 @@ export interface HostsFiles {
   learn(container: EngineContainer | undefined): boolean
   knows(container: string): boolean
   forget(container: string): void
-  /** Replaces all containers by the running ones of the list, and returns their ids. */
-  learnAll(containers: readonly EngineContainer[]): string[]
+  /** Ids of the known containers. */
+  ids(): string[]
   /** `again`: another program is writing the file; call `put` again soon. Failures go to the log and into `facts`. */
   put(container: string, records: readonly NameRecord[]): 'done' | 'again'
   /** Containers whose file has changed since the last `put` that found nothing to write. */
@@ -30,7 +30,7 @@ export interface HostsFileFacts {
   /** Writes of hosts files since the start. */
   writes: number
   /** Containers whose hosts file the driver does not write. */
-  skipped: { container: string; name: string; reason: string }[]
+  skipped: { container: string; name: string; reason: string; path?: string }[]
 }
 
 interface HostsFile {
@@ -39,6 +39,8 @@ interface HostsFile {
   path?: string
   /** Why the driver leaves the file alone, or the error of the last attempt. */
   reason?: string | undefined
+  /** The last attempt failed. */
+  failed?: boolean | undefined
   /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
   records: number
@@ -51,23 +53,21 @@ const maxUnsettled = 10
 
 interface HostsFilesState {
   log: Log
+  root: string
   /** By container id. */
   files: Map<string, HostsFile>
   writes: number
 }
 
-export function createHostsFiles(log: Log): HostsFiles {
+/** `root`: where the driver finds the file system that the engine sees; empty when it is the driver's own. */
+export function createHostsFiles(log: Log, root = ''): HostsFiles {
   const files = new Map<string, HostsFile>()
-  const state: HostsFilesState = { log, files, writes: 0 }
+  const state: HostsFilesState = { log, root, files, writes: 0 }
   return {
-    learn: (container) => learn(files, container),
+    learn: (container) => learn(state, container),
     knows: (container) => files.has(container),
     forget: (container) => void files.delete(container),
-    learnAll(containers) {
-      const running = new Set(containers.filter((it) => learn(files, it)).map(({ id }) => id))
-      for (const id of files.keys()) if (!running.has(id)) files.delete(id)
-      return [...running]
-    },
+    ids: () => [...files.keys()],
     put: (container, records) => put(state, container, records),
     changed: () =>
       [...files.values()]
@@ -75,25 +75,36 @@ export function createHostsFiles(log: Log): HostsFiles {
         .map(({ id }) => id),
     differing: (recordsOf) =>
       [...files.values()]
-        .filter(({ id, path }) => path !== undefined && hasRecords(path, recordsOf(id)) === false)
+        .filter(({ id, path, failed }) => !failed && path !== undefined && differs(path, recordsOf(id)))
         .map(({ name }) => name),
     facts() {
       const named = [...files.values()].filter(({ records }) => records > 0)
       return {
         files: named.filter(({ reason }) => reason === undefined).length,
         writes: state.writes,
-        skipped: named.flatMap(({ id, name, reason }) =>
-          reason === undefined ? [] : [{ container: id, name, reason }],
-        ),
+        skipped: named.flatMap(({ id, name, reason, failed, path }) => {
+          if (reason === undefined) return []
+          const at = failed && path !== undefined ? { path: path.slice(root.length) } : {}
+          return [{ container: id, name, reason, ...at }]
+        }),
       }
     },
   }
 }
 
-function learn(files: Map<string, HostsFile>, container: EngineContainer | undefined): boolean {
+/** A file that cannot be reached is one of the problems in `status`, and not a difference. */
+function differs(path: string, records: readonly NameRecord[]): boolean {
+  try {
+    return hasRecords(path, records) === false
+  } catch {
+    return false
+  }
+}
+
+function learn({ files, root }: HostsFilesState, container: EngineContainer | undefined): boolean {
   if (container?.running !== true) return false
-  const { records = 0, reason } = files.get(container.id) ?? {}
-  files.set(container.id, { reason, ...fileOf(container), records, unsettled: 0 })
+  const { records = 0, reason, failed } = files.get(container.id) ?? {}
+  files.set(container.id, { reason, failed, ...fileOf(container, root), records, unsettled: 0 })
   return true
 }
 
@@ -118,7 +129,7 @@ function put(
   } catch (error) {
     const reason = asDriverError(error).line
     if (file.reason !== reason) log.warn({ container: file.name, reason }, 'hosts file cannot be written')
-    Object.assign(file, { reason, stamp: undefined })
+    Object.assign(file, { reason, failed: true, stamp: undefined })
     return 'done'
   }
 }
@@ -145,6 +156,7 @@ function write(
     stamp: outcome === 'unchanged' ? stamp : undefined,
     unsettled: 0,
     reason: undefined,
+    failed: false,
   })
   return 'done'
 }
@@ -154,12 +166,10 @@ function write(
  * a file alone: it may be the machine's own. A container with `--read-only` has the engine's file as any other: the file
  * is read-only for the container's programs alone, and the engine writes it too.
  */
-function fileOf({
-  id,
-  name,
-  hostsPath,
-  mounts,
-}: EngineContainer): Pick<HostsFile, 'id' | 'name' | 'path' | 'reason'> {
+function fileOf(
+  { id, name, hostsPath, mounts }: EngineContainer,
+  root: string,
+): Pick<HostsFile, 'id' | 'name' | 'path' | 'reason'> {
   if (mounts.some(({ destination }) => destination === '/etc/hosts')) {
     return { id, name, reason: 'a file of the user’s is mounted over /etc/hosts' }
   }
@@ -167,5 +177,5 @@ function fileOf({
   if (!hostsPath.endsWith(`/${id}/hosts`)) {
     return { id, name, reason: `its hosts file is ${hostsPath}, which is not the engine’s` }
   }
-  return { id, name, path: hostsPath }
+  return { id, name, path: root + hostsPath }
 }

@@ -24,7 +24,7 @@ import { type NameRecords, networksOf } from './records.ts'
 
 export interface NamesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
-  engine: Pick<Engine, 'containers' | 'container'>
+  engine: Pick<Engine, 'running' | 'container'>
   records: Pick<NameRecords, 'of'>
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
@@ -34,6 +34,8 @@ export interface NamesOptions {
   /** Whether containers get answers from our DNS. */
   dnsAnswers(): boolean
   log: Log
+  /** `createHostsFiles` */
+  root?: string | undefined
   /** Interval of the comparison of all files. */
   everyMs?: number
   onRun?(run: LoopRun): void
@@ -81,7 +83,7 @@ interface NamesState {
 
 export function startNames(options: NamesOptions): NamesLoop {
   const { store, engine, host, log, everyMs = 2000, onRun } = options
-  const files = createHostsFiles(log)
+  const files = createHostsFiles(log, options.root)
   const state: NamesState = {
     options,
     files,
@@ -128,9 +130,12 @@ async function work(state: NamesState): Promise<void> {
   // Known containers can be repaired while the engine is away.
   mendAll(state)
   if (!state.lookAtAll) return
-  for (const id of state.files.learnAll(await state.options.engine.containers())) state.due.add(id)
+  const known = state.files.ids()
+  const running = new Set(await state.options.engine.running())
+  for (const id of known) if (!running.has(id)) state.files.forget(id)
   state.lookAtAll = false
-  mendAll(state)
+  // Each on its own: a container that is locked (a long `docker cp`) delays its own file alone.
+  for (const id of running) state.inspections.inspect(id)
 }
 
 function mendAll(state: NamesState): void {

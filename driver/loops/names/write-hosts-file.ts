@@ -73,10 +73,15 @@ export function hasRecords(path: string, records: readonly NameRecord[]): boolea
   }
 }
 
-/** Differs after each change of the file: inode, size and time. Undefined for a missing file. */
+/** Differs after each change of the file: inode, size and time. Undefined for a file that is missing or cannot be reached. */
 export function stampOf(path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return stat === undefined ? undefined : `${stat.ino} ${stat.size} ${stat.mtimeNs}`
+  try {
+    const stat = statSync(path, { bigint: true })
+    return `${stat.ino} ${stat.size} ${stat.mtimeNs}`
+  } catch {
+    // `putRecords` says why.
+    return undefined
+  }
 }
 
 /** Undefined when another program has changed the file meanwhile. */

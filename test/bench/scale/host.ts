@@ -62,6 +62,7 @@ const noKernel: Kernel = {
   strayLinks: async () => [],
   apply: async () => [],
   routes: async () => [],
+  redirect: async () => undefined,
   underlay: async () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
   close: async () => undefined,
 }

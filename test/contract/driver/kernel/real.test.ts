@@ -66,6 +66,27 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     }
   })
 
+  test.skipIf(spawnSync('nft', ['--version']).error !== undefined)(
+    'an address of the driver’s own leads to its port, and is restored when a part of it is gone',
+    async () => {
+      await using bench = await open()
+      const of = { address: '169.254.255.53', port: 53, to: 61_053 }
+      const state = () =>
+        bench.spaces.run(bench.host, 'nft', 'list', 'ruleset').stdout +
+        bench.spaces.run(bench.host, 'ip', 'address', 'show', 'lo').stdout
+      await bench.kernel.redirect(of)
+      const first = state()
+      expect(first).toContain('169.254.255.53/32 scope host lo')
+      expect(first.match(/(udp|tcp) dport 53 dnat to 169\.254\.255\.53:61053/g)).toHaveLength(4)
+      await bench.kernel.redirect(of)
+      expect(state()).toBe(first)
+      bench.spaces.run(bench.host, 'nft', 'flush', 'chain', 'ip', 'multihost_dns', 'output')
+      bench.spaces.run(bench.host, 'ip', 'address', 'del', '169.254.255.53/32', 'dev', 'lo')
+      await bench.kernel.redirect(of)
+      expect(state()).toBe(first)
+    },
+  )
+
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
     await using bench = await open()
     await bench.kernel.apply(proven(everything(bench)))

@@ -30,6 +30,7 @@ test('the documented options, and the rest as it is by default', () => {
 test.each([
   ['192.168.33.11', { address: '192.168.33.11', port: 53 }],
   ['192.168.33.11:5353', { address: '192.168.33.11', port: 5353 }],
+  ['169.254.255.53', { address: '169.254.255.53', port: 53, ownPort: 61_053 }],
   ['FD00::1', { address: 'fd00::1', port: 53 }],
   ['[fd00::1]:54', { address: 'fd00::1', port: 54 }],
 ])('DNS listens on %s', (value, expected) => {
@@ -70,7 +71,7 @@ test.each([
   [[store, '--host-name=a/b'], "'a/b' cannot be a host's name in the cluster"],
   [[store, '--socket=vxlan.sock'], '--socket=vxlan.sock is not an absolute path'],
   [[store, '--address-pools=ten'], "'ten' is not a pool"],
-  [[store, '--dns-listen=eth1'], '--dns-listen=eth1 is not allowed; write it like 192.168.33.11'],
+  [[store, '--dns-listen=eth1'], '--dns-listen=eth1 is not allowed; write it like 169.254.255.53'],
   [[store, '--dns-listen=1.2.3.4:99999'], '--dns-listen=1.2.3.4:99999 is not allowed'],
   [
     [store, '--hosts-file-limit=many'],

@@ -109,3 +109,22 @@ test('messages on a stream come whole, however the stream is cut', () => {
     ),
   )
 })
+
+describe('a name whose bytes are no text is none of ours', () => {
+  const asked = (labels: string): Query =>
+    queryOf(Buffer.from(`000701000001000000000000${labels}0000010001`, 'hex'))
+  test.each([
+    ['a dot inside of a label', '03612e62'],
+    ['bytes that are no UTF-8', '0261ff'],
+    ['a letter whose lower case is another letter: the Kelvin sign', '05776 5e284aa'.replace(' ', '')],
+    ['a blank', '03612062'],
+  ])('%s', (_, labels) => {
+    expect(asked(labels).name).toBe('')
+  })
+
+  test('a label of 63 bytes and a type that is not known are ours to answer', () => {
+    expect(asked(`3f${'41'.repeat(63)}`).name).toBe('a'.repeat(63))
+    const https = Buffer.from('000701000001000000000000037765620000410001', 'hex')
+    expect(queryOf(https).name).toBe('web')
+  })
+})

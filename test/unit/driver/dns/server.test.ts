@@ -1,6 +1,9 @@
 /** The responder on loopback, with a resolver of the machine behind it. */
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Packet } from 'dns-packet'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createResponder, type ViewOf } from '../../../../driver/dns/answer.ts'
@@ -211,4 +214,21 @@ test('an address that is taken is tried again until it is free, and is given bac
   expect(data(await askUdp(port, question('web')))).toEqual(['172.21.0.2'])
   await second.close()
   expect(entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
+})
+
+test('an attempt to listen on an address that is taken for UDP alone loses no file', async () => {
+  const taken = createSocket('udp4')
+  taken.bind({ address: '127.0.0.1', port: 0, exclusive: true })
+  await once(taken, 'listening')
+  const responder = createResponder({ viewOf: all, forwarder: createForwarder({ resolvers: () => [] }) })
+  const { log } = readableLog()
+  const files = () => readdirSync('/proc/self/fd').length
+  const options = { address: '127.0.0.1', port: taken.address().port, responder, log, retryMs: 1 }
+  const second = startDnsServer(options)
+  await until('it complains', () => /EADDRINUSE/.test(second.status().lastError ?? ''))
+  const before = files()
+  await delay(300)
+  expect(files()).toBeLessThan(before + 5)
+  await second.close()
+  taken.close()
 })

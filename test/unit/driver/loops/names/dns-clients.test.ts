@@ -1,6 +1,5 @@
 /** Who may see which names, by the address that he asks from. */
 import { beforeEach, expect, test } from 'vitest'
-import type { EngineContainer, EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import { createDnsClients, type DnsClients } from '../../../../../driver/loops/names/dns-clients.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
@@ -9,9 +8,10 @@ let clients: DnsClients
 let asked: number
 let away: boolean
 let gateways: Record<string, string>
+let locked: Promise<void> | undefined
 
 beforeEach(async () => {
-  ;[asked, away, gateways] = [0, false, { '172.18.0.2': 'web' }]
+  ;[asked, away, gateways, locked] = [0, false, { '172.18.0.2': 'web' }, undefined]
   const store = createMemoryCluster().open('net-1')
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
@@ -23,30 +23,29 @@ beforeEach(async () => {
       value: endpoint('n1', 'e1', { joined: true, container: { id: 'web', name: 'web' } }),
     },
   ])
-  const bridged = (id: string, v4: string): EngineContainer => ({
-    ...{ id, name: id, running: true, hostname: '', readonlyRootfs: false, mounts: [] },
-    attachments: [{ network: 'bridge', endpoint: 'e', v4, mac: '', aliases: [] }],
-  })
   clients = createDnsClients({
     store,
     host: 'net-1',
-    listens: '192.168.33.11',
-    interfaces: () => ['127.0.0.1/8', '192.168.33.11/24', '172.18.0.1/16', '172.17.0.1/16', 'fe80::1/64'],
+    shared: () => ['192.168.33.11'],
+    links: () => [
+      '127.0.0.1/8',
+      '192.168.33.11/24',
+      'fe80::1/64',
+      '10.1.0.1/24',
+      '172.18.0.1/16',
+      '172.17.0.1/16',
+    ],
     pauseMs: 0,
+    waitMs: 50,
     engine: {
-      async network() {
+      async bridges() {
         asked += 1
         if (away) throw new Error('away')
-        const endpoints = Object.entries(gateways).map(([v4, container]) => ({
-          id: 'e',
-          container,
-          name: '',
-          mac: '',
-          v4,
-        }))
-        return { endpoints } as EngineNetwork
+        await locked
+        const all = { ...gateways, '172.17.0.2': 'plain' }
+        const addresses = Object.entries(all).map(([ip, container]) => ({ ip, container }))
+        return { subnets: ['172.18.0.0/16', '172.17.0.0/16'], addresses }
       },
-      containers: async () => [bridged('plain', '172.17.0.2')],
     },
   })
 })
@@ -65,6 +64,7 @@ test.each([
   ['this host, by its address', '::ffff:192.168.33.11', 'foobar,other unambiguous'],
   ['a build on a bridge of this host', '172.17.0.99', ' unambiguous'],
   ['another machine', '192.168.33.12', 'refused'],
+  ['a machine on another link of this host, which is no bridge', '10.1.0.9', 'refused'],
   ['the world', '8.8.8.8', 'refused'],
   ['the world, in IPv6', '2001:db8::1', 'refused'],
 ])('%s', async (_, address, expected) => {
@@ -88,4 +88,28 @@ test('while the engine is away, those that were known are known', async () => {
   away = true
   clients.forget()
   expect(await view('172.18.0.2')).toBe('foobar')
+})
+
+test('strangers, this host and containers that are known do not make the engine work', async () => {
+  expect(await view('172.18.0.2')).toBe('foobar')
+  const before = asked
+  for (const address of ['192.168.33.12', '8.8.8.8', '127.0.0.1', '172.18.0.2']) await view(address)
+  expect(asked).toBe(before)
+})
+
+test('while the engine is slow, a known container is answered at once, and an unknown one soon', async () => {
+  expect(await view('172.18.0.2')).toBe('foobar')
+  locked = new Promise(() => undefined)
+  clients.forget('another')
+  const began = performance.now()
+  expect(await view('172.18.0.2')).toBe('foobar')
+  expect(performance.now() - began).toBeLessThan(40)
+  expect(await view('172.18.0.9')).toBe(' unambiguous')
+})
+
+test('the address of a container that has stopped belongs to none until the engine names the next', async () => {
+  expect(await view('172.18.0.2')).toBe('foobar')
+  gateways = { '172.18.0.2': 'plain' }
+  clients.forget('web')
+  expect(await view('172.18.0.2')).toBe('')
 })

@@ -33,6 +33,8 @@ let loop: NamesLoop
 let entries: Entry[]
 let containers: Map<string, EngineContainer>
 let engineAway: boolean
+/** A container that the engine does not tell about: `docker cp` holds its lock. */
+let locked: string | undefined
 let answers: boolean
 
 const pathOf = (id: string): string => join(folder, id, 'hosts')
@@ -78,12 +80,13 @@ function start(more: Partial<NamesOptions> = {}): void {
   const readable = readableLog()
   entries = readable.entries
   const engine = {
-    containers: async () => {
+    running: async () => {
       if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
-      return [...containers.values()].filter(({ running }) => running)
+      return [...containers.values()].filter(({ running }) => running).map(({ id }) => id)
     },
     container: async (id: string) => {
       if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
+      if (id === locked) return new Promise<undefined>(() => undefined)
       return containers.get(id)
     },
   }
@@ -98,7 +101,7 @@ function start(more: Partial<NamesOptions> = {}): void {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
-  ;[engineAway, answers] = [false, true]
+  ;[engineAway, answers, locked] = [false, true, undefined]
   memory = createMemoryCluster()
   store = memory.open('net-1')
   elsewhere = memory.open('net-2')
@@ -225,6 +228,27 @@ describe('a container', () => {
     await until('the loop has run', () => loop.status().state === 'idle')
     expect(loop.status()).toMatchObject({ files: 2, writes: 3, skipped: [], dnsOnly: [] })
   })
+})
+
+test('a container that is locked holds up no other one’s names', async () => {
+  container('stuck')
+  container('web')
+  locked = 'stuck'
+  await store.commit([joins('stuck', 2), joins('web', 3)])
+  start()
+  await until('the other one has names', () => namesIn('web').includes('3 web.foobar'))
+  expect(namesIn('stuck')).toBe('')
+})
+
+test('clients of one alias begin with different members', async () => {
+  const ids = Array.from({ length: 12 }, (_, i) => `client-${i}`)
+  for (const id of ids) container(id)
+  const members = ['m1', 'm2'].map((name, i) => joins(name, i + 100, { aliases: ['pool'], host: 'net-2' }))
+  await store.commit([...ids.map((id, i) => joins(id, i + 2)), ...members])
+  start()
+  const first = (id: string) => /(\d+)\tpool\n/.exec(fileOf(id))?.[1]
+  await until('all know it', () => ids.every((id) => first(id) !== undefined))
+  expect(new Set(ids.map(first)).size).toBe(2)
 })
 
 test('a container on two networks knows both', async () => {

@@ -1,0 +1,87 @@
+/**
+ * An address of the driver's own on this host, whose port leads to another one.
+ *
+ * Containers ask DNS on port 53 only. A socket on port 53 of any address would keep a container from publishing port 53
+ * (`-p 53:53` listens on all addresses). So the driver listens on another port of an address of its own on `lo`, and NAT
+ * leads port 53 of that address there. NAT keeps the client's address. The chains stand before Docker's, which would lead
+ * the packets to the container that publishes port 53.
+ *
+ * `nft` first, which Docker's rules and a flush of iptables do not touch; where it does not exist, iptables.
+ */
+import { networkInterfaces } from 'node:os'
+import { DriverError, isCode } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
+import type { Run } from './commands.ts'
+import type { Outcome } from './shell.ts'
+
+export interface Redirect {
+  /** IPv4. */
+  address: Ip
+  port: number
+  /** The port that the driver listens on. */
+  to: number
+}
+
+const table = 'multihost_dns'
+
+/** Does nothing where all is in place. Throws `kernel`. `prefix`: into the host's namespace. */
+export async function redirectPort(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
+  if (!isOwn(of.address) || prefix.length > 0) {
+    check(
+      await run([...prefix, 'ip', 'address', 'replace', `${of.address}/32`, 'dev', 'lo', 'scope', 'host']),
+    )
+  }
+  try {
+    await byNft(run, prefix, of)
+  } catch (error) {
+    if (!isCode(error, 'kernel')) throw error
+    await byIptables(run, prefix, of).catch((second: unknown) => {
+      throw new DriverError('kernel', `${(error as Error).message}; ${(second as Error).message}`, {
+        hint: `install nftables or iptables, or listen on an address of this host, like --dns-listen=192.168.33.11`,
+        cause: second,
+      })
+    })
+  }
+}
+
+async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
+  const { code, stdout } = await run([...prefix, 'nft', 'list', 'table', 'ip', table])
+  const rules = rulesOf(of)
+  if (code === 0 && rules.every((rule) => count(stdout, rule) === 2)) return
+  const chain = (hook: string): string =>
+    `chain ${hook} {\ntype nat hook ${hook} priority -110; policy accept;\n${rules.join('\n')}\n}`
+  const text = `add table ip ${table}\ndelete table ip ${table}\ntable ip ${table} {\n${chain('prerouting')}\n${chain('output')}\n}\n`
+  check(await run([...prefix, 'nft', '-f', '-'], text))
+}
+
+/** As `nft list` prints them, too. */
+function rulesOf({ address, port, to }: Redirect): string[] {
+  return ['udp', 'tcp'].map(
+    (protocol) => `ip daddr ${address} ${protocol} dport ${port} dnat to ${address}:${to}`,
+  )
+}
+
+async function byIptables(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
+  const { address, port, to } = of
+  for (const chain of ['PREROUTING', 'OUTPUT']) {
+    for (const protocol of ['udp', 'tcp']) {
+      const match = ['-d', address, '-p', protocol, '--dport', String(port)]
+      const rule = [...match, '-j', 'DNAT', '--to-destination', `${address}:${to}`]
+      const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
+      if ((await run([...iptables, '-C', chain, ...rule])).code === 0) continue
+      check(await run([...iptables, '-I', chain, '1', ...rule]))
+    }
+  }
+}
+
+function isOwn(address: Ip): boolean {
+  return Object.values(networkInterfaces()).some((all) => all?.some((it) => it.address === address))
+}
+
+function count(text: string, part: string): number {
+  return text.split(part).length - 1
+}
+
+function check({ code, stderr }: Outcome): void {
+  if (code !== 0) throw new DriverError('kernel', stderr.trim().split('\n')[0] || `exit code ${code}`)
+}
