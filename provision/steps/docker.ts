@@ -1,76 +1,113 @@
 /**
  * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
+ *
+ * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before anything is
+ * changed, and a dockerd that does not start with the new options gets the old ones again.
  */
-import { z } from 'zod'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
 import { consulFor, type Lab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
 import {
-  filesHold,
-  type RemoteFile,
-  type Step,
-  type StepContext,
-  succeeds,
-  unitRuns,
-  until,
-  writeFiles,
-} from './step.ts'
+  daemonJson,
+  mergedOptions,
+  mergeOptionsFile,
+  type Options,
+  optionsFile,
+  withoutDuplicates,
+} from './options-file.ts'
+import { type Step, type StepContext, startedWith, succeeds, unitRuns, until, writeFiles } from './step.ts'
 import { render } from './template.ts'
 
-const optionsFile = '/etc/default/docker'
-const dropIn = '/etc/systemd/system/docker.service.d/multihost.conf'
+/** Sorted behind other drop-ins, whose ExecStart it continues, and before engine-programs.ts's. */
+const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
+/** The file as it was, until dockerd has started with the new one. */
+const earlier = `${optionsFile}.before-multihost`
 /** The driver's own address on each host, from the block that no host chooses by itself (RFC 3927 §2.1). */
 const dnsAddress = '169.254.255.53'
 const answers = 'docker version > /dev/null'
 
-/** Options end up inside double quotes in a file that shells and systemd read: nothing may end the quotes or expand. */
-const optionSchema = z
-  .string()
-  .regex(/^[^"\\$`\n]*$/, 'must not contain a double quote, backslash, dollar, backtick or newline')
-const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: optionSchema })
-
-/** Before the engine and the driver, which both read it. */
+/** Before the engine and the driver, which both read it, and which the steps after this one start again. */
 export const engineOptions: Step = {
   title: `options of engine and driver: ${optionsFile}`,
-  holds: (context) => filesHold(context, [optionsFileFor(context)]),
+  async holds(context) {
+    const { now, wanted } = await files(context)
+    return now === wanted
+  },
   async apply(context) {
-    await writeFiles(context, [optionsFileFor(context)])
-    // Units that run have the old options; the steps after this one start them again.
-    await context.$`systemctl stop docker docker.socket multihost > /dev/null 2>&1 || true`
+    const { now, wanted } = await files(context)
+    await checkStarts(context)
+    await writeFiles(context, [
+      { path: earlier, content: now },
+      { path: optionsFile, content: wanted },
+    ])
   },
 }
 
 export const docker: Step = {
   title: `docker engine: runs with the options in ${optionsFile}`,
-  holds: async (context) =>
-    (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
-    succeeds(context, unitRuns('docker', answers)),
+  async holds(context) {
+    return (
+      (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
+      (await succeeds(context, unitRuns('docker', answers))) &&
+      succeeds(context, startedWith('docker', 'DOCKER_OPTS', optionsFile))
+    )
+  },
   async apply(context) {
     const { $, host } = context
-    if (!(await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`))) await addDropIn(context)
-    await $`systemctl -q enable docker; systemctl restart docker`
-    await until(context, answers, `dockerd on ${host.name} does not answer`)
+    const reads = await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`)
+    if (!reads) await addDropIn(context)
+    try {
+      await $`systemctl -q enable docker; systemctl restart docker`
+      await until(context, answers, `dockerd on ${host.name} does not answer`)
+    } catch (error) {
+      await undo(context, !reads)
+      throw error
+    }
+    await $`rm -f ${earlier}`
   },
 }
 
-/** The engine's and the driver's options as one file; throws with the name and value that cannot stand in it. */
-export function optionsFileText(values: { dockerOpts: string; multihostOpts: string }): string {
-  const parsed = valuesSchema.safeParse(values)
-  if (!parsed.success) throw new LabError(`${optionsFile}: ${z.prettifyError(parsed.error)}`)
-  return render(new URL('./templates/docker.hbs', import.meta.url), parsed.data)
+/** Docker with the options that it had before. */
+async function undo({ $ }: StepContext, withDropIn: boolean): Promise<void> {
+  if (withDropIn) await $`rm -f ${dropIn}; systemctl daemon-reload`
+  await $`[ ! -e ${earlier} ] || mv ${earlier} ${optionsFile}`
+  await $`systemctl reset-failed docker docker.socket || true; systemctl restart docker || true`
 }
 
-function optionsFileFor({ lab, host, secrets }: StepContext): RemoteFile {
-  const options = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale })
-  return {
-    path: optionsFile,
-    content: optionsFileText({
-      dockerOpts: [`--dns=${dnsAddress}`, ...enginePools].join(' '),
-      multihostOpts: options.join(' '),
-    }),
-  }
+interface Files {
+  now: string
+  wanted: string
+  options: Options
+}
+
+/** Throws when dockerd would not start with the options. */
+async function files(context: StepContext): Promise<Files> {
+  const { lab, host, secrets } = context
+  const now = await textOf(context, optionsFile)
+  const json = await textOf(context, daemonJson)
+  const multihostOpts = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale }).join(' ')
+  const dockerOpts = withoutDuplicates([`--dns=${dnsAddress}`, ...enginePools], json, host.name)
+  const own = { dockerOpts, multihostOpts }
+  return { now, wanted: mergeOptionsFile(now, own), options: mergedOptions(now, own) }
+}
+
+async function textOf({ $ }: StepContext, path: string): Promise<string> {
+  return (await $`[ ! -e ${path} ] || cat ${path}`).stdout
+}
+
+/** Engines from 23 on say whether they would start, without starting. */
+async function checkStarts(context: StepContext): Promise<void> {
+  const { $, host } = context
+  if (!(await succeeds(context, 'dockerd --help 2>&1 | grep -q -- --validate'))) return
+  const { options } = await files(context)
+  const tried = await $`bash -c ${`dockerd --validate ${options.dockerOpts}`}`.nothrow()
+  if (tried.exitCode === 0) return
+  const why = tried.stderr.trim().split('\n').at(-1)
+  throw new LabError(
+    `${host.name}: dockerd would not start with the options in ${optionsFile}: ${why}; nothing was changed`,
+  )
 }
 
 /**
@@ -112,8 +149,10 @@ function scaledAnswerS(timeoutScale: number): number {
 }
 
 async function addDropIn(context: StepContext): Promise<void> {
-  const dockerd = (await context.$`command -v dockerd`).stdout.trim()
-  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { dockerd })
+  const lines = (await context.$`systemctl cat docker`).stdout.matchAll(/^ExecStart=(.+)$/gm)
+  const command = [...lines].at(-1)?.[1]
+  if (command === undefined) throw new LabError(`${context.host.name}: docker.service has no ExecStart`)
+  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
   await writeFiles(context, [{ path: dropIn, content }])
   await context.$`systemctl daemon-reload`
 }

@@ -8,11 +8,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
+import { optionsFile } from './options-file.ts'
 import {
   filesHold,
   type RemoteFile,
   type Step,
   type StepContext,
+  startedWith,
   succeeds,
   unitRuns,
   until,
@@ -72,7 +74,9 @@ export const driverSecrets: Step = {
 
 export const driver: Step = {
   title: 'overlay driver',
-  holds: (context) => succeeds(context, unitRuns('multihost', answers)),
+  holds: async (context) =>
+    (await succeeds(context, unitRuns('multihost', answers))) &&
+    succeeds(context, startedWith('multihost', 'MULTIHOST_OPTS', optionsFile)),
   async apply(context) {
     await context.$`systemctl -q enable multihost; systemctl restart multihost`
     await until(context, answers, 'the driver does not answer')

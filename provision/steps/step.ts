@@ -85,6 +85,12 @@ export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * ti
   return `systemctl -q is-enabled ${unit} || exit 1; ${begin(deadlineMs)}; while :; do ${look}; ${inTime} || exit 1; sleep 0.1; done`
 }
 
+/** Shell that succeeds when the unit's main process was started with the variable as the file of assignments has it now. */
+export function startedWith(unit: string, variable: string, file: string): string {
+  const environment = `/proc/$(systemctl show -p MainPID --value ${unit})/environ`
+  return `( . ${file} && grep -zqxF "${variable}=$${variable}" ${environment} )`
+}
+
 /** Runs the command on the host until it succeeds; `what` completes "… within N s". */
 export async function until(
   { $, host }: StepContext,

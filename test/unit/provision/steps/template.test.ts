@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
 import { defaultLab, hostNamed } from '../../../../provision/lab/definition.ts'
-import { driverOptions, optionsFileText } from '../../../../provision/steps/docker.ts'
+import { driverOptions } from '../../../../provision/steps/docker.ts'
 import { render } from '../../../../provision/steps/template.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'template-'))
@@ -27,12 +27,6 @@ test('a missing value is an error with its name and the name of the template', (
   )
 })
 
-test('the options file has both variables, each in double quotes', () => {
-  expect(
-    optionsFileText({ dockerOpts: '--debug', multihostOpts: '--kv-store=consul://192.168.33.10:8500' }),
-  ).toContain('DOCKER_OPTS="--debug"\nMULTIHOST_OPTS="--kv-store=consul://192.168.33.10:8500"\n')
-})
-
 test.each([
   [1, undefined],
   [2, '--answer-within=16'],
@@ -44,12 +38,3 @@ test.each([
   expect(options.find((it) => it.startsWith('--answer-within'))).toBe(option)
   expect(parseDaemonOptions(options).kvStore).toBe('consul://192.168.33.10:8500')
 })
-
-test.each(['a"b', 'a$b', 'a`b', 'a\\b', 'a\nb'])(
-  'an option that would end the quotes or expand is refused: %j',
-  (dockerOpts) => {
-    expect(() => optionsFileText({ dockerOpts, multihostOpts: '' })).toThrow(
-      /\/etc\/default\/docker: .*must not contain[\s\S]*dockerOpts/,
-    )
-  },
-)

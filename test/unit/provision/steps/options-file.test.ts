@@ -1,0 +1,85 @@
+/** /etc/default/docker: what a person wrote stays, and what dockerd would not start with is found. */
+import { describe, expect, test } from 'vitest'
+import { mergeOptionsFile, withoutDuplicates } from '../../../../provision/steps/options-file.ts'
+
+const own = { dockerOpts: '--dns=169.254.255.53', multihostOpts: '--kv-store=consul://192.168.33.10:8500' }
+const merge = (text: string): string => mergeOptionsFile(text, own)
+const block = merge('')
+
+test('the block has both variables, each in double quotes, between marks', () => {
+  expect(block).toMatchInlineSnapshot(`
+    "# multihost: begin: written by multihost's provisioning, read by docker.service and multihost.service
+    DOCKER_OPTS="--dns=169.254.255.53"
+    MULTIHOST_OPTS="--kv-store=consul://192.168.33.10:8500"
+    # multihost: end
+    "
+  `)
+})
+
+describe('what a person wrote stays', () => {
+  const comment = '# Docker Upstart and SysVinit configuration file\n#DOCKER_OPTS="--dns 8.8.8.8"\n'
+
+  test.each([
+    ['before the block', `${comment}${block}`],
+    ['behind it', `${block}# mine`],
+    ['around it', `${comment}${block}export http_proxy=x\n`],
+  ])('%s, and merging again changes nothing', (_, text) => {
+    expect(merge(text)).toBe(text)
+  })
+
+  test('a file without the block gets it at its end', () => {
+    expect(merge('# mine')).toBe(`# mine\n${block}`)
+  })
+
+  test.each(['DOCKER_OPTS="--debug"', "DOCKER_OPTS='--debug'", 'DOCKER_OPTS=--debug'])(
+    'its %s is continued, wherever it stands',
+    (line) => {
+      const merged = `${line}\n${block.replace('53"', '53 --debug"')}`
+      for (const text of [`${line}\n`, merged, `${block}${line}\n`]) expect(merge(text)).toBe(merged)
+    },
+  )
+
+  test('the file of an earlier version becomes the block, and its additions stay', () => {
+    const file =
+      '# Written by multihost\'s provisioning; read by docker.service and multihost.service.\nDOCKER_OPTS="--dns=192.168.33.11"\nMULTIHOST_OPTS="--kv-store=x"\n'
+    expect(merge(`${file}# mine\n`)).toBe(`${block}# mine\n`)
+  })
+})
+
+test.each(['a"b', 'a$b', 'a`b', 'a\\b', 'a\nb'])(
+  'an option that would end the quotes or expand is refused: %j',
+  (dockerOpts) => {
+    expect(() => mergeOptionsFile('', { dockerOpts, multihostOpts: '' })).toThrow(
+      /\/etc\/default\/docker: .*must not contain[\s\S]*dockerOpts/,
+    )
+  },
+)
+
+describe('daemon.json and the flags', () => {
+  const pool = '--default-address-pool=base=172.17.0.0/16,size=16'
+  const flags = (json: string): string => withoutDuplicates(['--dns=169.254.255.53', pool], json, 'net-1')
+
+  test('a file that sets something else, or does not exist, leaves the flag', () => {
+    for (const json of ['', '{}', '{"live-restore": true, "data-root": "/srv/docker"}'])
+      expect(flags(json)).toBe(`--dns=169.254.255.53 ${pool}`)
+  })
+
+  test('a file that says what the flag would replaces it', () => {
+    expect(flags('{"dns": ["169.254.255.53", "8.8.8.8"]}')).toBe(pool)
+  })
+
+  test('address pools of the file’s stay, and the flags for them go', () => {
+    const json = '{"default-address-pools": [{"base": "10.200.0.0/16", "size": 24}]}'
+    expect(flags(json)).toBe('--dns=169.254.255.53')
+  })
+
+  test('a file that says otherwise is refused, with what to write', () => {
+    expect(() => flags('{"dns": ["192.168.33.10"]}')).toThrow(
+      /net-1: \/etc\/docker\/daemon.json sets "dns", .* nothing was changed/,
+    )
+  })
+
+  test.each(['{', '[]x', '7'])('%s is refused: dockerd would not start', (json) => {
+    expect(() => flags(json)).toThrow(/is no JSON object/)
+  })
+})
