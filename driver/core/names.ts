@@ -77,6 +77,11 @@ export function recordsForClient(records: readonly NameRecord[], client: string)
   return mixed
 }
 
+/** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */
+export function isOneWord(name: string): boolean {
+  return /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u.test(name)
+}
+
 /** The name that Docker makes of a container's id. */
 export function shortId(container: string): string {
   return container.slice(0, 12)

@@ -63,6 +63,8 @@ export interface Network {
   port: number
   /** `--internal`: no route out through docker_gwbridge. */
   internal: boolean
+  /** `--attachable`, which says nothing of such a network: tools compare it. Learnt from the engine with the name. */
+  attachable?: true
   /** The creator's other `-o` options and labels, passed unchanged to the engines of the other hosts. */
   options: Record<string, string>
   labels: Record<string, string>

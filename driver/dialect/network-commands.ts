@@ -93,28 +93,51 @@ export function showNetworks(
   return table([['NETWORK ID', 'NAME', 'DRIVER', 'SCOPE'], ...rows], 10)
 }
 
-/** True when all are removed; undefined when docker itself should answer. */
+/**
+ * True when all are removed; undefined when docker itself should answer. A network of another driver is this host's own,
+ * whatever networks the cluster has, and also while the driver is away.
+ */
 export async function removeNetworks(args: string[], tools: DockerTools): Promise<boolean | undefined> {
   const { options, operands, unknown } = parseMixed(args, forceFlags)
   if (unknown || operands.length === 0) return undefined
   const words = operands.map(({ word }) => word)
-  const networks = await networksInUse(words, tools)
+  const own = new Map(await Promise.all(words.map(async (word) => [word, await ownId(word, tools)] as const)))
+  const others = words.filter((word) => own.get(word) === undefined)
+  const known = others.length === 0 ? [] : await networksInUse(others, tools).catch(driverError)
   const force = options.length > 0
   let all = true
-  for (const { word } of operands) {
+  for (const word of words) {
     try {
-      const network = find(networks, word)
-      if (network !== undefined) refuseUsed(network)
-      await tools.docker.removeNetwork(network?.localId ?? word)
+      await tools.docker.removeNetwork(own.get(word) ?? idOfUnused(word, known))
       tools.print(word)
     } catch (error) {
-      if (!(error instanceof DriverError)) throw error
-      if (force && isCode(error, 'not-found')) continue
-      tools.complain(error.line)
+      const refused = driverError(error)
+      if (force && isCode(refused, 'not-found')) continue
+      tools.complain(refused.line)
       all = false
     }
   }
   return all
+}
+
+/** The engine's id of a network that is not the driver's. */
+async function ownId(word: string, { docker }: DockerTools): Promise<string | undefined> {
+  const here = await docker.network(word)
+  return here === undefined || here.Driver === 'vxlan' ? undefined : here.Id
+}
+
+/** Throws when a host needs the network, or when the driver could not say which do. */
+function idOfUnused(word: string, known: readonly NetworkView[] | DriverError): string {
+  if (known instanceof DriverError) throw known
+  const network = find(known, word)
+  if (network !== undefined) refuseUsed(network)
+  return network?.localId ?? word
+}
+
+/** Throws what is not an error of the driver's. */
+function driverError(error: unknown): DriverError {
+  if (error instanceof DriverError) return error
+  throw error
 }
 
 function find(networks: readonly NetworkView[], word: string): NetworkView | undefined {

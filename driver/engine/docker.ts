@@ -51,6 +51,7 @@ function createBody(network: NewEngineNetwork): object {
     CheckDuplicate: true,
     Driver: network.driver,
     Internal: network.internal,
+    Attachable: network.attachable,
     EnableIPv6: network.ipv6,
     Options: network.options,
     Labels: network.labels,

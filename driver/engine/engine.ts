@@ -39,6 +39,7 @@ export interface EngineNetwork {
   name: string
   driver: string
   internal: boolean
+  attachable: boolean
   options: Record<string, string>
   ipamDriver: string
   ipamOptions: Record<string, string>
@@ -52,6 +53,7 @@ export interface NewEngineNetwork {
   name: string
   driver: string
   internal: boolean
+  attachable: boolean
   ipv6: boolean
   options: Record<string, string>
   labels: Record<string, string>

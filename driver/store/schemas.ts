@@ -8,14 +8,14 @@
 import * as z from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
+import { isOneWord } from '../core/names.ts'
 import type { Table, Tables } from '../core/records.ts'
 import { restOf } from '../core/snapshot.ts'
 import { maxVni } from '../core/vnis.ts'
 
-const namePattern = /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u
 /** Part of paths and device names: no slash, no leading dot. */
 const id = z.string().regex(/^[0-9A-Za-z][\w.-]{0,127}$/, 'is not an id')
-const name = z.string().regex(namePattern, 'is empty, too long or has blanks')
+const name = z.string().refine(isOneWord, 'is empty, too long or has blanks')
 const ip = z.string().refine((text) => isIp(text) && canonicalIp(text) === text, 'is not a canonical address')
 const cidr = z
   .string()
@@ -27,7 +27,7 @@ const texts = z.record(z.string(), z.string())
 /**
  * Aliases are typed by people. An alias that a hosts file cannot contain is dropped; the endpoint is kept.
  */
-const aliases = z.array(z.string()).transform((all) => all.filter((alias) => namePattern.test(alias)))
+const aliases = z.array(z.string()).transform((all) => all.filter(isOneWord))
 
 /** A mark whose presence counts: a later version may say more than `true`, which is kept when the record is written back. */
 const laterMayWiden = <T>() =>
@@ -50,6 +50,7 @@ const network = z.looseObject({
   datapath: z.string().exactOptional(),
   port: z.number().int().min(1).max(65_535),
   internal: z.boolean(),
+  attachable: laterMayWiden<true>().exactOptional(),
   options: texts,
   labels: texts,
   createdBy: name,

@@ -7,7 +7,7 @@
 
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
 import { addReplica, removeReplica } from '../../core/record-changes.ts'
-import type { Change, HostName, Snapshot } from '../../core/records.ts'
+import type { Change, HostName, Network, Snapshot } from '../../core/records.ts'
 import { isNetworkRecord } from '../../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
@@ -170,7 +170,7 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
 
 function learn(
   snapshot: Snapshot,
-  { network: id, name, labels }: Extract<Step, { step: 'learn' }>,
+  { network: id, name, labels, attachable }: Extract<Step, { step: 'learn' }>,
 ): Change[] {
   const network = snapshot.networks.get(id)
   if (network === undefined) return []
@@ -183,7 +183,7 @@ function learn(
     claim === undefined
       ? { op: 'create', table: 'network-names', key: name, value: id }
       : { op: 'update', table: 'network-names', key: name, value: id, index: claim.index }
-  const value = { ...network.value, name, labels }
+  const value: Network = { ...network.value, name, labels, ...(attachable && { attachable }) }
   return [held, { op: 'update', table: 'networks', key: id, value, index: network.index }]
 }
 

@@ -8,6 +8,7 @@
  */
 import { defined } from '../../core/defined.ts'
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
+import { isOneWord } from '../../core/names.ts'
 import {
   type HostName,
   type Network,
@@ -19,8 +20,11 @@ import { endpointsOf, replicasOn } from '../../core/snapshot.ts'
 import type { EngineNetwork, NewEngineNetwork } from '../../engine/engine.ts'
 
 export type Step =
-  /** The engine's name and labels go into the store. */
-  | { step: 'learn'; local: string; network: NetworkId; name: string; labels: Record<string, string> }
+  /** What the engine alone knows goes into the store. */
+  | ({ step: 'learn'; local: string; network: NetworkId } & Pick<
+      EngineNetwork,
+      'name' | 'labels' | 'attachable'
+    >)
   | { step: 'map'; local: string; network: NetworkId }
   /** The engine's network is removed. */
   | { step: 'remove'; local: string; name: string; proof: Proof }
@@ -120,10 +124,17 @@ function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boo
  */
 function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): Step[] {
   const { id } = network
+  if (!isOneWord(local.name)) {
+    const why = 'its name is not one word of at most 255 bytes'
+    const message = `network '${local.name}' stays on this host alone: ${why}; remove it, and choose another name`
+    return [{ step: 'report', key: id, message }]
+  }
   const claim = snapshot['network-names'].get(local.name)?.value
   const holder = claim === undefined || claim === id ? undefined : snapshot.networks.get(claim)?.value
-  if (holder === undefined)
-    return [{ step: 'learn', local: id, network: id, name: local.name, labels: local.labels }]
+  if (holder === undefined) {
+    const { name, labels, attachable } = local
+    return [{ step: 'learn', local: id, network: id, name, labels, attachable }]
+  }
   if (holder.removing) return []
   const first = `${holder.createdBy} made a network ${local.name} first`
   if (endpointsOf(snapshot, id).length === 0) return [removal(local, recordSays(first))]
@@ -152,12 +163,13 @@ function notInStore({ id, name }: EngineNetwork): Step {
 
 /** What the engine is asked to make: the network as on its creator's host, and its id as an option. */
 export function replicaOf(network: Network): NewEngineNetwork {
-  const { id, name = id, v4, v6, internal, options, labels } = network
+  const { id, name = id, v4, v6, internal, attachable = false, options, labels } = network
   const mark = { [replicaOption]: id }
   return {
     name,
     driver: 'vxlan',
     internal,
+    attachable: Boolean(attachable),
     ipv6: v6 !== undefined,
     options: { ...options, ...mark },
     labels,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isCode } from '../../../../driver/core/errors.ts'
+import { DriverError, isCode } from '../../../../driver/core/errors.ts'
 import { ensureNetwork } from '../../../../driver/dialect/make-default-network.ts'
 import {
   createNetwork,
@@ -218,5 +218,40 @@ describe('on two hosts', () => {
     expect(await removeNetworks([id.slice(0, 12)], tools(net2))).toBe(true)
     expect(said).toEqual([id.slice(0, 12)])
     await until('it is gone everywhere', () => net1.host.docker.ls().length === 0)
+  })
+})
+
+describe('a network of this host’s own, of another driver', () => {
+  const said: string[] = []
+  const cluster = { id: 'c'.repeat(64), name: 'foobar', localId: undefined, stopped: [], services: [] }
+  const tools = (clusterNetworks: () => Promise<object>): DockerTools => {
+    const local = { Id: 'local', Name: 'foobar', Driver: 'bridge', Scope: 'local' }
+    const docker = {
+      network: async (ref: string) => (ref === 'foobar' ? local : undefined),
+      removeNetwork: async (id: string) => void said.push(`removes ${id}`),
+    }
+    const print = (text: string) => void said.push(text)
+    return { docker, calls: { clusterNetworks }, print, complain: print } as unknown as DockerTools
+  }
+  beforeEach(() => {
+    said.length = 0
+  })
+
+  test('is removed, although the cluster’s network of that name is in use elsewhere', async () => {
+    const users = [{ host: 'net-1', container: undefined }]
+    const used = tools(async () => ({ networks: [{ ...cluster, users }], claimed: [] }))
+    expect(await removeNetworks(['foobar'], used)).toBe(true)
+    expect(said).toEqual(['removes local', 'foobar'])
+    said.length = 0
+    expect(await removeNetworks([cluster.id], used)).toBe(false)
+    expect(said.join()).toContain('is used by a container on net-1')
+  })
+
+  test('is removed while the driver is away; networks of the driver’s are not', async () => {
+    const away = tools(async () => {
+      throw new DriverError('unavailable', 'the driver does not answer')
+    })
+    expect(await removeNetworks(['foobar', 'other'], away)).toBe(false)
+    expect(said).toEqual(['removes local', 'foobar', 'the driver does not answer'])
   })
 })

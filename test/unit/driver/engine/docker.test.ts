@@ -72,6 +72,7 @@ test('speaks the engine’s own version and reads a network with what is on it',
     id: 'aaaa',
     name: 'foobar',
     driver: 'vxlan',
+    attachable: false,
     internal: false,
     options: {},
     ipamDriver: 'vxlan',
@@ -107,6 +108,7 @@ test('creates a network once per name, also on engines that would make two', asy
     driver: 'vxlan',
     internal: true,
     ipv6: false,
+    attachable: true,
     options: { 'multihost.id': 'aaaa' },
     labels: {},
     ipamDriver: 'vxlan',
@@ -115,7 +117,7 @@ test('creates a network once per name, also on engines that would make two', asy
   }
   expect(await engine.createNetwork(network)).toBe('bbbb')
   expect(seen.at(-1)).toMatchInlineSnapshot(
-    `"POST /v1.41/networks/create {"Name":"foobar","CheckDuplicate":true,"Driver":"vxlan","Internal":true,"EnableIPv6":false,"Options":{"multihost.id":"aaaa"},"Labels":{},"IPAM":{"Driver":"vxlan","Options":{"multihost.id":"aaaa"},"Config":[{"Subnet":"10.9.0.0/16","Gateway":"10.9.255.254","AuxiliaryAddresses":{}}]}}"`,
+    `"POST /v1.41/networks/create {"Name":"foobar","CheckDuplicate":true,"Driver":"vxlan","Internal":true,"Attachable":true,"EnableIPv6":false,"Options":{"multihost.id":"aaaa"},"Labels":{},"IPAM":{"Driver":"vxlan","Options":{"multihost.id":"aaaa"},"Config":[{"Subnet":"10.9.0.0/16","Gateway":"10.9.255.254","AuxiliaryAddresses":{}}]}}"`,
   )
   answers.set(
     'POST /v1.41/networks/create',

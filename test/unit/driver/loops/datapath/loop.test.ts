@@ -24,6 +24,7 @@ const plainNetwork: EngineNetwork = {
   name: 'foobar',
   driver: 'vxlan',
   internal: false,
+  attachable: false,
   options: {},
   ipamDriver: 'vxlan',
   ipamOptions: {},

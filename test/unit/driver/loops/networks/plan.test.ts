@@ -18,8 +18,8 @@ const network = (id: string, more: Partial<Network> = {}): Network => ({
   ...more,
 })
 const engine = (id: string, name: string, more: Partial<EngineNetwork> = {}): EngineNetwork => ({
-  ...{ id, name, driver: 'vxlan', internal: false, options: {}, ipamDriver: 'vxlan', ipamOptions: {} },
-  ...{ labels: {}, pools: [], endpoints: [] },
+  ...{ id, name, driver: 'vxlan', internal: false, attachable: false, options: {}, ipamDriver: 'vxlan' },
+  ...{ ipamOptions: {}, labels: {}, pools: [], endpoints: [] },
   ...more,
 })
 const copyOf = (id: string) => ({ options: { 'multihost.id': id } })
@@ -75,6 +75,22 @@ test('what Docker is just making, as its place in the store tells, is not made a
 test('the name of a network made here is learnt, and that of another host is not ours to tell', () => {
   const world = { networks: [network('a'), network('b', { createdBy: 'net-2' })], mapped: { a: 'a' } }
   expect(plan(world, [engine('a', 'foobar')])).toBe('learn a | a | foobar')
+})
+
+test.each(['two words', 'tab\t', '#x', 'x'.repeat(256)])(
+  'a network called %j stays here, which is a problem',
+  (name) => {
+    expect(plan({ networks: [network('a')], mapped: { a: 'a' } }, [engine('a', name)])).toBe(
+      `report a | network '${name}' stays on this host alone: its name is not one word of at most 255 bytes; remove it, and choose another name`,
+    )
+  },
+)
+
+test('a replica has the labels and the flags of the network that was made', () => {
+  const labels = { 'com.docker.compose.network': 'default' }
+  const made = network('a', { name: 'foobar', labels, internal: true, attachable: true })
+  expect(replicaOf(made)).toMatchObject({ name: 'foobar', labels, internal: true, attachable: true })
+  expect(replicaOf(network('a', { name: 'foobar' }))).toMatchObject({ internal: false, attachable: false })
 })
 
 test('a copy is known by its option, also without a replica in the store', () => {
@@ -156,7 +172,14 @@ test('a copy is asked for with all that the network has, and its id', () => {
   const v4 = { cidr: '10.9.0.0/16', gateway: '10.9.0.1', range: '10.9.4.0/24', aux: { router: '10.9.0.9' } }
   const given = { name: 'foobar', v4, v6, internal: true, options: { mtu: '1400' }, labels: { team: 'blue' } }
   expect(replicaOf(network('a', given))).toEqual({
-    ...{ name: 'foobar', driver: 'vxlan', internal: true, ipv6: true, labels: { team: 'blue' } },
+    ...{
+      name: 'foobar',
+      driver: 'vxlan',
+      internal: true,
+      attachable: false,
+      ipv6: true,
+      labels: { team: 'blue' },
+    },
     options: { mtu: '1400', 'multihost.id': 'a' },
     ipamDriver: 'vxlan',
     ipamOptions: { 'multihost.id': 'a' },
