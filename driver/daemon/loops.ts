@@ -4,9 +4,9 @@
 
 import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { startAddresses } from '../loops/addresses/loop.ts'
 import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
-import type { Kernel } from '../kernel/kernel.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
