@@ -234,7 +234,11 @@ test('lists stopped containers with the networks that they are configured for', 
       {
         ...{ Names: ['/db'], State: 'exited' },
         NetworkSettings: {
-          Networks: { foobar: { NetworkID: 'aaaa' }, other: { NetworkID: '' }, third: null },
+          Networks: {
+            foobar: { NetworkID: 'aaaa', IPAMConfig: { IPv4Address: '10.1.0.9' } },
+            other: { NetworkID: '' },
+            third: null,
+          },
         },
       },
       { Names: ['/going'], State: 'removing', NetworkSettings: { Networks: { foobar: {} } } },
@@ -245,9 +249,9 @@ test('lists stopped containers with the networks that they are configured for', 
     {
       name: 'db',
       networks: [
-        { name: 'foobar', id: 'aaaa' },
-        { name: 'other', id: '' },
-        { name: 'third', id: '' },
+        { name: 'foobar', id: 'aaaa', addresses: ['10.1.0.9'] },
+        { name: 'other', id: '', addresses: [] },
+        { name: 'third', id: '', addresses: [] },
       ],
     },
     { name: '', networks: [] },
