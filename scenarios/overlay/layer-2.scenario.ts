@@ -64,8 +64,8 @@ scenario(
       await using _there = await underlayMtu(hostB, 1400)
       {
         await using _here = await underlayMtu(hostA, 1400)
-        // Before a driver has noticed, the kernel fragments the outer packet.
-        await a.succeed`sh -c ${large(b)}`
+        // Before a driver has noticed, the kernel tells the sender: the first packet may be its error.
+        await a.within(2000).waitUntilSucceeds`sh -c ${large(b)}`
         for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1350)}`
         for (const [from, to] of [
           [a, b],
@@ -92,8 +92,8 @@ scenario(
     const options = ['--subnet', '10.64.0.0/24', '--ipv6', '--subnet', 'fd00:64::/64']
     await using _network = await sharedNetwork([hostA, hostB], 'moves', options)
     const on = { network: 'moves' }
-    await using a = await hostA.run({ ...on, name: 'a' })
-    await using b = await hostB.run({ ...on, name: 'b' })
+    await using a = await hostA.run({ ...on, name: 'here' })
+    await using b = await hostB.run({ ...on, name: 'there' })
     const places = [
       [hostA, '02:00:00:00:00:0a'],
       [hostB, '02:00:00:00:00:0b'],
