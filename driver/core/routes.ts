@@ -7,7 +7,7 @@
  * refused when it overlaps the subnet of a host's interface, or contains another route of a host; inside a larger
  * route (10.0.0.0/8 through a VPN) it is the person's choice.
  */
-import { type Block, blocksOverlap, formatCidr, overlaps, parseCidr, within } from './addresses.ts'
+import { type Block, blocksOverlap, formatCidr, overlaps, parseCidr } from './addresses.ts'
 import type { Cidr, HostName, HostRoutes, Network, Snapshot } from './records.ts'
 
 /** A route of the main table, not the default one. */
@@ -43,8 +43,21 @@ export function routedInCluster(snapshot: Snapshot, own: readonly Route[]): Cidr
 }
 
 /** The route of the host that does not go together with the pool. */
-export function clashingRoute(pool: Cidr, { connected, other }: HostRoutes): Cidr | undefined {
-  return connected.find((it) => overlaps(it, pool)) ?? other.find((it) => within(it, pool))
+export function clashingRoute(pool: Cidr, routes: HostRoutes): Cidr | undefined {
+  return clashFinder(routes)(pool)
+}
+
+/** Parses the routes once, for many pools. */
+function clashFinder({ connected, other }: HostRoutes): (pool: Cidr) => Cidr | undefined {
+  const subnets = connected.map(parseCidr)
+  const rest = other.map(parseCidr)
+  return (pool) => {
+    const block = parseCidr(pool)
+    const found =
+      subnets.find((it) => blocksOverlap(it, block)) ??
+      rest.find((it) => it.length >= block.length && blocksOverlap(it, block))
+    return found && formatCidr(found)
+  }
 }
 
 /** The first host with a clashing route, this host's present routes first. */
@@ -74,9 +87,10 @@ export interface PoolClash {
 /** The networks whose pool a host with these routes has otherwise. */
 export function clashingNetworks(snapshot: Snapshot, routes: HostRoutes | undefined): PoolClash[] {
   if (routes === undefined) return []
+  const routeOf = clashFinder(routes)
   return [...snapshot.networks.values()].flatMap(({ value: network }) =>
     [network.v4, network.v6].flatMap((pool): PoolClash[] => {
-      const route = pool && clashingRoute(pool.cidr, routes)
+      const route = pool && routeOf(pool.cidr)
       return pool === undefined || route === undefined ? [] : [{ network, pool: pool.cidr, route }]
     }),
   )

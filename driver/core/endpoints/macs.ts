@@ -47,12 +47,14 @@ export function claimMac(
   return { mac, changes: [own, ...addressUnchanged(snapshot, network, mac, v4)] }
 }
 
-/** Endpoints that have the MAC of another endpoint of their network, by network and MAC. */
+/** Endpoints that have the MAC of another endpoint of their network, by MAC. One pass: `status` and each metric ask. */
 export function sharedMacs(snapshot: Snapshot, network: NetworkId): Map<Mac, Endpoint[]> {
+  const first = new Map<Mac, Endpoint>()
   const shared = new Map<Mac, Endpoint[]>()
   for (const { value } of endpointsOf(snapshot, network)) {
-    const holders = endpointsAt(snapshot, network, value.mac).map((it) => it.value)
-    if (holders.length > 1) shared.set(value.mac, holders)
+    const other = first.get(value.mac)
+    if (other === undefined) first.set(value.mac, value)
+    else shared.set(value.mac, [...(shared.get(value.mac) ?? [other]), value])
   }
   return shared
 }
