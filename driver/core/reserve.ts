@@ -59,16 +59,22 @@ export function reserveSize({ cidr, range }: Pool, hosts: number): number {
   return share >= BigInt(largest) ? largest : Math.max(1, Number(share))
 }
 
-/** What other hosts look for and do not find: any address of the network, or certain ones. */
+/**
+ * What other hosts look for and do not find: any address of the network, or certain ones. `isCurrent`: false for the
+ * record of a host that has gone away.
+ */
 export function wantedByOthers(
   snapshot: Snapshot,
   network: NetworkId,
   host: HostName,
+  isCurrent: (key: string) => boolean,
 ): { any: boolean; ips: Set<Ip> } {
-  const wants = [...wantsOf(snapshot, network).values()].filter(({ value }) => value.host !== host)
+  const wants = [...wantsOf(snapshot, network)].filter(
+    ([key, { value }]) => value.host !== host && isCurrent(key),
+  )
   return {
-    any: wants.some(({ value }) => value.ip === undefined),
-    ips: new Set(wants.flatMap(({ value }) => value.ip ?? [])),
+    any: wants.some(([, { value }]) => value.ip === undefined),
+    ips: new Set(wants.flatMap(([, { value }]) => value.ip ?? [])),
   }
 }
 

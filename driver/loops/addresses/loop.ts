@@ -36,11 +36,15 @@ interface Held {
 
 /** After a conflict: another host has changed one of the records. */
 const conflictPauseMs = 200
+/** Longer than any host waits for an address. */
+const wantedForMs = 15_000
 
 interface State {
   options: AddressesOptions & { now(): Date }
   /** Keys whose return was not answered. */
   uncertain: Set<string>
+  /** Records of `wanted` with their index, and when this host saw them first (ms). No clock of another host counts. */
+  seen: Map<string, number>
   again(ms: number): void
 }
 
@@ -50,6 +54,7 @@ export function startAddresses(options: AddressesOptions): Loop {
   const state: State = {
     options: { ...options, now: options.now ?? (() => new Date()) },
     uncertain: new Set(store.journal.returnedBefore()),
+    seen: new Map(),
     again: again.after,
   }
   options.addresses.retire([...state.uncertain])
@@ -80,10 +85,20 @@ async function run(state: State): Promise<void> {
   await learnOutcomes(state)
   const before = { snapshot: store.snapshot(), host, isHeld: addresses.isHeld }
   const named = hasAsked(before) ? await namedAddresses(state) : new Set<string>()
-  const steps = planReserves({ ...before, snapshot: store.snapshot(), now: now(), named })
+  const snapshot = store.snapshot()
+  const isCurrent = currentWants(state, snapshot)
+  const steps = planReserves({ ...before, snapshot, now: now(), named, isCurrent })
   const urgent = steps.filter((it) => it.step === 'return' && it.wanted)
   const others = steps.filter((it) => !urgent.includes(it))
   for (const step of [...urgent, ...others]) await apply(state, step)
+}
+
+function currentWants({ seen }: State, { wanted }: Snapshot): (key: string) => boolean {
+  const nameOf = (key: string): string => `${key} ${wanted.get(key)?.index}`
+  const names = new Set([...wanted.keys()].map(nameOf))
+  for (const name of seen.keys()) if (!names.has(name)) seen.delete(name)
+  for (const name of names) if (!seen.has(name)) seen.set(name, performance.now())
+  return (key) => performance.now() - (seen.get(nameOf(key)) ?? 0) < wantedForMs
 }
 
 /** A read of everything tells whether a commit happened that was not answered. */
@@ -96,7 +111,7 @@ async function learnOutcomes({ options: { store, addresses }, uncertain }: State
 
 async function apply(state: State, step: Step): Promise<void> {
   const { addresses, log, store } = state.options
-  if (step.step === 'lease') {
+  if (step.step !== 'return') {
     await commit(state, step.changes)
     return
   }

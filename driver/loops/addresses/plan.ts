@@ -33,6 +33,8 @@ export type Step =
   | { step: 'lease'; changes: Change[] }
   /** `wanted`: another host waits for it. */
   | { step: 'return'; keys: string[]; changes: Change[]; wanted: boolean }
+  /** This host wants the address no more, and the record stayed since the store did not answer. */
+  | { step: 'forget'; changes: Change[] }
 
 export interface View {
   snapshot: Snapshot
@@ -41,24 +43,33 @@ export interface View {
   isHeld(key: string, lease: Lease): boolean
   /** Keys of the addresses that this host's containers name (`--ip`); undefined while that is not known. */
   named: ReadonlySet<string> | undefined
+  /** False for the record of a host that has wanted something for longer than any host does: it went away. */
+  isCurrent(want: string): boolean
 }
 
 /** An address rests in the reserve so long before it goes back. */
 export const restMs = 60_000
 const atOnce = 40
+/** Longer than a request waits for an address. */
+const wantedForMs = 15_000
 
 export function planReserves(view: View): Step[] {
   const { snapshot, host } = view
   const withLeases = [...leasesOnHost(snapshot, host).keys()].map(networkOfKey)
   const ids = new Set([...withLeases, ...networksUsedBy(snapshot, host), ...usesOn(snapshot, host).keys()])
-  return [...ids].flatMap((id) => {
+  const steps = [...ids].flatMap((id) => {
     const network = snapshot.networks.get(id)?.value
     return network === undefined || network.removing ? [] : planNetwork(view, network)
   })
+  const old = [...snapshot.wanted].filter(
+    ([, { value }]) => value.host === host && view.now.getTime() - Date.parse(value.since) > wantedForMs,
+  )
+  const changes = old.map(([key]): Change => ({ op: 'drop', table: 'wanted', key }))
+  return changes.length === 0 ? steps : [...steps, { step: 'forget', changes }]
 }
 
 /** Whether an idle address of `--ip` is there: then the containers of this host count. */
-export function hasAsked({ snapshot, host, isHeld }: Omit<View, 'named' | 'now'>): boolean {
+export function hasAsked({ snapshot, host, isHeld }: Pick<View, 'snapshot' | 'host' | 'isHeld'>): boolean {
   return [...leasesOnHost(snapshot, host)].some(
     ([key, { value }]) => value.asked && isIdle(value) && !isHeld(key, value),
   )
@@ -67,7 +78,7 @@ export function hasAsked({ snapshot, host, isHeld }: Omit<View, 'named' | 'now'>
 function planNetwork(view: View, network: Network): Step[] {
   const { snapshot, host, isHeld } = view
   const idle = idleLeases(snapshot, host, network.id).filter(({ key, lease }) => !isHeld(key, lease.value))
-  const wanted = wantedByOthers(snapshot, network.id, host)
+  const wanted = wantedByOthers(snapshot, network.id, host, view.isCurrent)
   const asked = idle.filter(({ key, lease }) => lease.value.asked && view.named?.has(key) === false)
   const others = idle.filter(({ lease }) => !lease.value.asked)
   const given = others.filter(({ ip }) => wanted.any || wanted.ips.has(ip))
