@@ -1,0 +1,63 @@
+/**
+ * Docker as people set it up: the engine's files elsewhere, and options in daemon.json.
+ */
+import { expect } from 'vitest'
+import type { Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
+
+/** The engine starts with this daemon.json. A container of the host's must not run. */
+async function restartWith(host: Host, config: object): Promise<void> {
+  await host.succeed`systemctl stop docker docker.socket && echo ${JSON.stringify(config)} > /etc/docker/daemon.json`
+  await host.succeed`systemctl reset-failed docker; systemctl start docker && timeout 20 docker version > /dev/null`
+}
+
+/** The engine's files are in both places, so that it has its images and networks. */
+async function moveData(host: Host, folder: string): Promise<AsyncDisposable> {
+  await host.succeed`mkdir -p ${folder} && mount --bind /var/lib/docker ${folder}`
+  await restartWith(host, { 'data-root': folder })
+  return {
+    async [Symbol.asyncDispose]() {
+      await restartWith(host, {})
+      await host.succeed`umount ${folder}; rm -f /etc/docker/daemon.json`
+    },
+  }
+}
+
+scenario(
+  'names are in hosts files wherever the engine keeps its files, and the driver stays up',
+  { timeout: 120_000 },
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using _web = await hostB.run({ name: 'web', network: foobar.name })
+    const starts = () => hostA.succeed`systemctl show -p NRestarts --value multihost`
+    const before = await starts()
+    for (const folder of ['/srv/docker', '/home/docker']) {
+      await using _moved = await moveData(hostA, folder)
+      await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+      expect(await hostA.succeed`docker inspect -f ${'{{.HostsPath}}'} asker`).toContain(folder)
+      await asker.waitUntilSucceeds`grep -q web.foobar /etc/hosts`
+      expect(await hostA.succeed`multihost status`).toContain('no problems')
+    }
+    expect(await starts()).toBe(before)
+  },
+)
+
+scenario(
+  'without Docker’s own firewall, and with containers that outlive dockerd, names and addresses are reached',
+  { timeout: 120_000 },
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using _web = await hostB.run({ name: 'web', network: foobar.name })
+    await restartWith(hostA, { 'live-restore': true, iptables: false })
+    try {
+      await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+      await hostA.succeed`systemctl restart docker`
+      await asker.succeed`echo 'hosts: dns' > /etc/nsswitch.conf`
+      await asker.waitUntilSucceeds`ping -c1 -W1 web.foobar`
+    } finally {
+      await restartWith(hostA, {})
+      await hostA.succeed`rm -f /etc/docker/daemon.json`
+    }
+  },
+)
