@@ -104,7 +104,7 @@ async function checkStarts(context: StepContext): Promise<void> {
   const { options } = await files(context)
   const tried = await $`bash -c ${`dockerd --validate ${options.dockerOpts}`}`.nothrow()
   if (tried.exitCode === 0) return
-  const why = tried.stderr.trim().split('\n').at(-1)
+  const why = tried.stderr.trim().split('\n')[0]
   throw new LabError(
     `${host.name}: dockerd would not start with the options in ${optionsFile}: ${why}; nothing was changed`,
   )
