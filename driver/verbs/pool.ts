@@ -7,7 +7,7 @@
  * passes an option (`multihost.id`) and gets that network's pool.
  */
 import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
-import { DriverError } from '../core/errors.ts'
+import { DriverError, isCode } from '../core/errors.ts'
 import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pools.ts'
 import {
   type Change,
@@ -48,13 +48,16 @@ export function poolVerbs(
             ...removed.restingPools(),
           ])
         : checkAsked(snapshot, ask.pool, { host, routes })
-    const cidr = await optimisticTransaction(
-      store,
-      (snapshot) => claim(snapshot, choose(snapshot), ask, context),
-      {
-        signal,
-      },
-    )
+    let proposed: Change | undefined
+    const propose = (snapshot: Snapshot): Proposal<Cidr> => {
+      const proposal = claim(snapshot, choose(snapshot), ask, context)
+      proposed = proposal.changes.find(({ table }) => table === 'pools')
+      return proposal
+    }
+    const cidr = await optimisticTransaction(store, propose, { signal }).catch((error: unknown) => {
+      if (isCode(error, 'unavailable') && proposed !== undefined) releaseLater(context, mutex, proposed)
+      throw error
+    })
     offered.add(cidr)
     return (await retractIfLate(context, cidr)) ? undefined : cidr
   }
@@ -189,6 +192,25 @@ export function firstRival(snapshot: Snapshot, cidr: Cidr): Cidr | undefined {
 
 function wasAnswered({ value }: Versioned<PoolClaim>): boolean {
   return value.network !== undefined || value.gateway !== undefined || value.reserved.length > 0
+}
+
+/**
+ * A claim that was not answered may have been made all the same. It is released once the store answers; Docker, which was
+ * told of an error, does not.
+ */
+function releaseLater({ store, inFlight }: VerbContext, mutex: KeyedMutex, change: Change): void {
+  if (change.op !== 'create' || change.table !== 'pools') return
+  const { key, value } = change
+  const work = (): Promise<void> =>
+    mutex('pools', async () => {
+      await store.read()
+      await optimisticTransaction(store, (snapshot) => {
+        const isSame = snapshot.pools.get(key)?.value.claimedAt === value.claimedAt
+        return isSame ? release(snapshot, value.host, key) : { changes: [], answer: undefined }
+      })
+    })
+  // Not awaited: it waits for the store.
+  void inFlight.deferred.do(`release pool ${key}`, work).catch(() => 'the endpoints loop finds it later')
 }
 
 /** Removes only a claim of this host that no network uses. */

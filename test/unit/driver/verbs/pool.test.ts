@@ -1,8 +1,11 @@
 import { Map as PersistentMap } from 'immutable'
 import { describe, expect, test } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
 import { emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost } from '../../../../driver/verbs/context.ts'
 import { firstRival } from '../../../../driver/verbs/pool.ts'
+import { until } from '../../../fixtures/until.ts'
 import { cluster, createNetwork, type Host, id, never, removeNetwork } from './cluster.ts'
 
 const auto = { options: {}, v6: false }
@@ -155,4 +158,20 @@ test('a released pool of a network stays claimed until the network goes, and the
   expect(net1.store.snapshot().pools.size).toBe(0)
   await net1.verbs.releasePool(v4.cidr, never)
   await net1.verbs.releasePool('nonsense', never)
+})
+
+test('a claim that was made and not answered is released', async () => {
+  const lab = cluster()
+  const store = lab.open('net-1')
+  let isSilent = true
+  const commit: Store['commit'] = async (changes) => {
+    await store.commit(changes)
+    if (!isSilent) return
+    isSilent = false
+    throw new DriverError('unavailable', 'the store does not answer')
+  }
+  const net1 = lab.host(1, {}, { ...store, commit })
+  const ask = net1.verbs.requestPool({ options: {}, v6: false }, never)
+  await expect(ask).rejects.toMatchObject({ code: 'unavailable' })
+  await until('it is released', () => net1.store.snapshot().pools.size === 0)
 })
