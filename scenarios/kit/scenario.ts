@@ -140,7 +140,7 @@ let running = ''
 let capturing: Promise<void> | undefined
 const connections = new Map<string, Promise<Connection>>()
 
-async function labBackend(): Promise<Backend> {
+export async function labBackend(): Promise<Backend> {
   return (await chooseLab({}, 'scenarios')).backend
 }
 

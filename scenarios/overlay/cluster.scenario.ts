@@ -2,7 +2,7 @@
  * The lab: a Consul server on one host and a Docker engine on each of the others.
  */
 import { expect } from 'vitest'
-import { scenario } from '../kit/scenario.ts'
+import { labBackend, scenario } from '../kit/scenario.ts'
 
 scenario(
   'three hosts are up, each with its name and with its address on eth1',
@@ -34,9 +34,13 @@ scenario('Consul has a leader, and it is consul-server', async ({ consulServer, 
 scenario(
   'docker answers on both hosts, with the same engine that the lab was asked for',
   async ({ hostA, hostB }) => {
+    const { lab, engineOf } = await labBackend()
     for (const host of [hostA, hostB]) {
       const version = await host.succeed`docker version --format ${'{{.Server.Version}}'}`
       expect(version).toMatch(/^\d+\.\d+\.\d+/)
+      const asked = lab.hosts.filter(({ name }) => name === host.name).map(engineOf)[0]
+      if (asked !== undefined)
+        expect(`${version}.`).toMatch(new RegExp(`^${asked.replaceAll('.', '\\.')}\\.`))
     }
   },
 )
