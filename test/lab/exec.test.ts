@@ -88,7 +88,7 @@ test('a second up and a second provision change nothing and say so', async () =>
     expect(code).toBe(0)
     expect(stdout.toString().trim().split('\n').at(-1)).toBe('nothing changed')
   }
-})
+}, 60_000)
 
 test('status shows each host’s address, role, state, engine and Consul', async () => {
   const { stdout } = await lab('status', '--lab', name)
