@@ -38,6 +38,7 @@ export function poolVerbs(
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
   const offered = createTtlSet<Cidr>(offeredForMs, context.now)
+  const unanswered = createUnansweredClaims(context, mutex)
 
   const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
     const routes = await context.routes()
@@ -55,7 +56,7 @@ export function poolVerbs(
       return proposal
     }
     const cidr = await optimisticTransaction(store, propose, { signal }).catch((error: unknown) => {
-      if (isCode(error, 'unavailable') && proposed !== undefined) releaseLater(context, mutex, proposed)
+      if (isCode(error, 'unavailable') && proposed !== undefined) unanswered.add(proposed)
       throw error
     })
     offered.add(cidr)
@@ -195,22 +196,36 @@ function wasAnswered({ value }: Versioned<PoolClaim>): boolean {
 }
 
 /**
- * A claim that was not answered may have been made all the same. It is released once the store answers; Docker, which was
- * told of an error, does not.
+ * Claims whose commit was not answered. Docker was told of an error and releases nothing, and a Consul that was frozen may
+ * make the claim when it goes on: before it answers the next question, or after.
  */
-function releaseLater({ store, inFlight }: VerbContext, mutex: KeyedMutex, change: Change): void {
-  if (change.op !== 'create' || change.table !== 'pools') return
-  const { key, value } = change
-  const work = (): Promise<void> =>
-    mutex('pools', async () => {
-      await store.read()
-      await optimisticTransaction(store, (snapshot) => {
-        const isSame = snapshot.pools.get(key)?.value.claimedAt === value.claimedAt
-        return isSame ? release(snapshot, value.host, key) : { changes: [], answer: undefined }
+function createUnansweredClaims(context: VerbContext, mutex: KeyedMutex): { add(change: Change): void } {
+  const { store, inFlight } = context
+  /** Pool → `claimedAt`. */
+  const claims = new Map<Cidr, string>()
+  const isMade = (snapshot: Snapshot, pool: Cidr): boolean =>
+    claims.has(pool) && snapshot.pools.get(pool)?.value.claimedAt === claims.get(pool)
+  const releaseLater = (pool: Cidr): void => {
+    const work = (): Promise<void> =>
+      mutex('pools', async () => {
+        await store.read()
+        await optimisticTransaction(store, (snapshot) =>
+          isMade(snapshot, pool) ? release(snapshot, context.host, pool) : { changes: [], answer: undefined },
+        )
       })
-    })
-  // Not awaited: it waits for the store.
-  void inFlight.deferred.do(`release pool ${key}`, work).catch(() => 'the endpoints loop finds it later')
+    // Not awaited: it waits for the store.
+    void inFlight.deferred.do(`release pool ${pool}`, work).catch(() => 'the endpoints loop finds it later')
+  }
+  store.onChange((snapshot, changed) => {
+    for (const { table, key } of changed) if (table === 'pools' && isMade(snapshot, key)) releaseLater(key)
+  })
+  return {
+    add(change) {
+      if (change.op !== 'create' || change.table !== 'pools') return
+      claims.set(change.key, change.value.claimedAt)
+      releaseLater(change.key)
+    },
+  }
 }
 
 /** Removes only a claim of this host that no network uses. */

@@ -175,3 +175,26 @@ test('a claim that was made and not answered is released', async () => {
   await expect(ask).rejects.toMatchObject({ code: 'unavailable' })
   await until('it is released', () => net1.store.snapshot().pools.size === 0)
 })
+
+test('a claim that a frozen Consul makes late, after the driver has looked for it, is released', async () => {
+  const lab = cluster()
+  const store = lab.open('net-1')
+  let late: (() => Promise<void>) | undefined
+  const commit: Store['commit'] = async (changes) => {
+    if (late !== undefined) return store.commit(changes)
+    late = () => store.commit(changes)
+    throw new DriverError('unavailable', 'the store does not answer')
+  }
+  let looks = 0
+  const read: Store['read'] = () => {
+    looks += 1
+    return store.read()
+  }
+  const net1 = lab.host(1, {}, { ...store, commit, read })
+  const ask = net1.verbs.requestPool({ options: {}, v6: false }, never)
+  await expect(ask).rejects.toMatchObject({ code: 'unavailable' })
+  await until('the driver has looked', () => looks > 0)
+  await late?.()
+  expect(store.snapshot().pools.size).toBe(1)
+  await until('it is released', () => store.snapshot().pools.size === 0)
+})
