@@ -75,12 +75,15 @@ scenario(
 )
 
 scenario(
-  'the lease of a running container, deleted in Consul, is found and repaired',
+  'the lease of a running container, deleted in Consul, is made again for the same container',
   async ({ hostA, hostB, consulServer }) => {
     await withPair(hostA, hostB, async ({ network, a }) => {
-      await consulServer.succeed`curl -sf -X DELETE ${`${storeUrl}/addresses/${network}/${a.address}`}`
-      await foundAndRepaired(hostA, `expected a lease of ${a.address}`)
-      await consulServer.succeed`curl -sf ${`${storeUrl}/addresses/${network}/${a.address}`}`
+      const key = `${storeUrl}/addresses/${network}/${a.address}`
+      const endpoint = `jq -re .endpoint`
+      const before = await consulServer.succeed`sh -c ${`curl -sf ${key}?raw | ${endpoint}`}`
+      await consulServer.succeed`curl -sf -X DELETE ${key}`
+      await hostA.run`multihost check --within=0`
+      await consulServer.waitUntilSucceeds`sh -c ${`curl -sf ${key}?raw | ${endpoint} | grep -x ${before}`}`
     })
   },
 )
