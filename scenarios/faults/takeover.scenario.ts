@@ -86,9 +86,7 @@ async function withService(
 scenario(
   'a host comes back after another took over its service: its container is cut off, and status says why',
   { timeout: 240_000 },
-  async ({ hostA, hostB, consulServer, faults, skip }) => {
-    // Its place in status and its records are right; the old container's link stays, since Docker's answer about it is not used.
-    skip('known defect: the link of the container that is cut off is not removed')
+  async ({ hostA, hostB, consulServer, faults }) => {
     await withService(hostA, hostB, [], async ({ address }, takeOver) => {
       await using fromOther = await faults.partition(hostB, hostA)
       await using fromConsul = await faults.partition(hostB, consulServer)

@@ -40,7 +40,9 @@ type EngineEndpoint = EngineNetwork['endpoints'][number]
 
 interface State {
   readonly options: DockerWordOptions
-  /** Links and namespaces without a proof, since the last step. */
+  /** Links and namespaces without a record, since the last step. A link with a proof stays among them until it is removed. */
+  unrecorded: Set<string>
+  /** Those of them without a proof. */
   doubtful: Set<string>
   /** Those of them that Docker has not shown for the grace period. */
   gone: Set<string>
@@ -56,6 +58,7 @@ interface State {
 export function createDockerWord(options: DockerWordOptions): DockerWord {
   const state: State = {
     options,
+    unrecorded: new Set(),
     doubtful: new Set(),
     gone: new Set(),
     absence: createGracePeriod(),
@@ -67,15 +70,15 @@ export function createDockerWord(options: DockerWordOptions): DockerWord {
   return {
     ofLinks(namespace, links) {
       const proofs = proofsOf(state, links)
-      const without = links.filter((link) => !proofs.has(link))
-      doubt(state, namespace, without)
+      const doubtful = links.filter((link) => !proofs.has(link))
+      doubt(state, namespace, links, doubtful)
       return proofs
     },
     ofNamespace(namespace, links) {
       const haveLeft = links.length > 0 && proofsOf(state, links).size === links.length
       if (haveLeft) return dockerSays('every endpoint of the network has left')
       if (state.gone.has(namespace)) return dockerSays('Docker has no container on the network')
-      doubt(state, namespace, [namespace])
+      doubt(state, namespace, [namespace], [namespace])
       return undefined
     },
     kept: () => kept(state),
@@ -120,17 +123,22 @@ function heirOf(
   return leases.find((lease) => ![undefined, id].includes(holderOf(lease)))?.host
 }
 
-/** Asks Docker, unless it has been asked a short time ago. */
-function doubt(state: State, namespace: string, doubtful: readonly string[]): void {
+/** Asks Docker about what is doubtful, unless Docker has been asked a short time ago. */
+function doubt(
+  state: State,
+  namespace: string,
+  unrecorded: readonly string[],
+  doubtful: readonly string[],
+): void {
   const { graceMs, again } = state.options
+  state.unrecorded = new Set(unrecorded)
   state.doubtful = new Set(doubtful)
-  state.gone = new Set([...state.gone].filter((it) => state.doubtful.has(it)))
-  if (doubtful.length === 0) {
+  state.gone = new Set([...state.gone].filter((it) => state.unrecorded.has(it)))
+  if (unrecorded.length === 0) {
     state.absence = createGracePeriod()
     state.inContainers = []
-    return
   }
-  if (state.asking) return
+  if (doubtful.length === 0 || state.asking) return
   const dueInMs = state.askedAt + Math.max(100, graceMs) - performance.now()
   if (dueInMs > 0) again(dueInMs)
   else void ask(state, namespace)
@@ -144,7 +152,7 @@ async function ask(state: State, namespace: string): Promise<void> {
     state.inContainers = await endpointsInContainers(state.options.engine, namespace)
     const isShown = (it: string): boolean =>
       it === namespace ? state.inContainers.length > 0 : state.inContainers.some(({ id }) => isOf(it, id))
-    const absent = [...state.doubtful].filter((it) => !isShown(it))
+    const absent = [...state.unrecorded].filter((it) => !isShown(it))
     state.gone = state.absence.since(absent, graceMs)
     state.lastError = undefined
   } catch (error) {

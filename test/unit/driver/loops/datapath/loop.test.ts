@@ -467,7 +467,7 @@ describe('the datapath loop', () => {
     }
     const links = async () => (await have())?.ports.map(({ name }) => name)
     const joined = async (...more: Endpoint[]): Promise<DatapathLoop> => {
-      const loop = start({ auditMs: 5 })
+      const loop = start({ auditMs: 5, removalDelayMs: 50 })
       store.endpoint(here, ...more)
       for (const { id: of } of [here, ...more]) await loop.settled(a, of)
       return loop
@@ -520,7 +520,7 @@ describe('the datapath loop', () => {
 
     test('goes when Docker has not shown it for the grace period', async () => {
       docker = inDocker()
-      const loop = start({ auditMs: 5, graceMs: 300 })
+      const loop = start({ auditMs: 5, graceMs: 300, removalDelayMs: 50 })
       const other = endpoint('3', 'net-1', '172.21.0.4')
       store.endpoint(here, other)
       for (const { id: of } of [here, other]) await loop.settled(a, of)
