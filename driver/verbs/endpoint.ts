@@ -24,6 +24,7 @@ import type {
   Versioned,
 } from '../core/records.ts'
 import { keyIn, networkIdOnHost, networkOnHost } from '../core/snapshot.ts'
+import type { StoreStatus } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
@@ -79,24 +80,43 @@ export function endpointVerbs(
 
 /** How long a call waits for a store that is thought to answer. */
 const committedWithinMs = 1000
+/** A store that did not take the endpoint is asked again after this pause. */
+const commitPauseMs = 50
 
 /**
  * Resolves when the store has the endpoint: true. When it does not answer, false: after a second, or at once while it is
  * known to be away. Rejects with the reason when the store cannot have it.
  */
 async function committedSoon({ store }: VerbContext, key: string): Promise<boolean> {
-  if (!store.status().fresh) return false
   const stop = new AbortController()
-  const late = delay(committedWithinMs, false, { signal: stop.signal, ref: false }).catch(() => false)
-  const done = store.journal.committed(key).then(() => true)
+  const { signal } = stop
+  const late = delay(committedWithinMs, false, { signal, ref: false }).catch(() => false)
   try {
-    return await Promise.race([done, late])
-  } catch (error) {
-    if (!isCode(error, 'unavailable')) throw error
-    return false
+    return await Promise.race([committed(store, key, signal), late])
   } finally {
     stop.abort()
   }
+}
+
+/**
+ * False when the store is known to be away. The store of a driver that has just started is not: it has not answered yet, or
+ * this host has not claimed its name.
+ */
+async function committed(store: VerbContext['store'], key: string, signal: AbortSignal): Promise<boolean> {
+  while (!isAway(store.status())) {
+    try {
+      await store.journal.committed(key)
+      return true
+    } catch (error) {
+      if (!isCode(error, 'unavailable')) throw error
+    }
+    await delay(commitPauseMs, undefined, { signal })
+  }
+  return false
+}
+
+function isAway({ fresh, lastError }: StoreStatus): boolean {
+  return !fresh && lastError !== undefined
 }
 
 /** An error may be due to an old snapshot: then the store is read, and the second result counts. */

@@ -107,8 +107,8 @@ for (const { what, make, says } of wrong) {
         await hostB.within(5000)
           .waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
         const said = await hostB.fail`timeout 5 docker network create -d vxlan --ipam-driver vxlan refused`
-        // The first start may come before this host has claimed its name again: then it is known to the others a moment later.
-        await hostB.waitUntilSucceeds`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
+        // A new container needs no answer of the store. The other hosts learn of it later (docs/faults.md).
+        await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${two.address}`
         expect(said).toContain(says)
         expect(said).toMatch(/give the driver a Consul token|--kv-ca-file must be/)
         await one.succeed`ping -c1 -W1 ${two.address}`
@@ -116,11 +116,8 @@ for (const { what, make, says } of wrong) {
       } finally {
         await hostB.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
       }
-      // A driver that has just started has no problem either, until it has asked Consul.
-      await hostB.within(5000)
-        .waitUntilSucceeds`sh -c ${'status=$(multihost status) && echo "$status" | grep -q ", connected," && echo "$status" | grep -q "no problems"'}`
-      // The first start may come before this host has claimed its name again: then it is known to the others a moment later.
-      await hostB.waitUntilSucceeds`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
+      await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
+      await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
     },
   )
 }
