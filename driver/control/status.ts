@@ -1,6 +1,7 @@
 /**
  * `multihost status`: one snapshot of this host, made of the states of the driver's parts.
  */
+import { labelOf } from '../core/check/store.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
@@ -205,7 +206,7 @@ function problemsIn(
 function macProblems(snapshot: Snapshot, host: HostName): string[] {
   return networksUsedBy(snapshot, host).flatMap((network) =>
     [...sharedMacs(snapshot, network)].map(([mac, holders]) => {
-      const name = snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
+      const name = labelOf(snapshot, network)
       const who = holders.map(holderText).join(' and ')
       return `network ${name}: ${who} have the same MAC ${mac}; ${sharedMacHint}`
     }),

@@ -211,10 +211,8 @@ export interface Versioned<T> {
 /**
  * All tables as one host last knew them. Immutable: a change makes a new snapshot that shares what did not
  * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME; vnis VNI; macs
- * NETWORK/MAC; pools CIDR
- * (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
- * NETWORK/NAME; wanted NETWORK/HOST or
- * NETWORK/HOST@IP.
+ * NETWORK/MAC; pools CIDR (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
+ * NETWORK/NAME; wanted NETWORK/HOST or NETWORK/HOST@IP.
  */
 export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<Tables[T]>> }
 

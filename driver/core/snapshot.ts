@@ -103,6 +103,11 @@ export function highestIndex(snapshot: Snapshot): number {
   return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }
 
+/** `<table>/<key>`: one text for one record, for sets, maps and messages. */
+export function recordName({ table, key }: { table: Table; key: string }): string {
+  return `${table}/${key}`
+}
+
 /** The key `<network>/<rest>` of addresses, endpoints, services and MACs, or `<host>/<rest>` of replicas and uses. */
 export function keyIn(first: NetworkId | HostName, rest: string): string {
   return `${first}/${rest}`

@@ -94,8 +94,8 @@ export function showNetworks(
 }
 
 /**
- * True when all are removed; undefined when docker itself should answer. A network of another driver is this host's own,
- * whatever networks the cluster has, and also while the driver is away.
+ * True when all are removed; undefined when docker itself should answer. A network of another driver is removed here alone,
+ * beside a cluster's network of the same name, and while the driver is away.
  */
 export async function removeNetworks(args: string[], tools: DockerTools): Promise<boolean | undefined> {
   const { options, operands, unknown } = parseMixed(args, forceFlags)

@@ -10,7 +10,7 @@ export interface Query {
   id: number
   /** As in the query: the client compares the reply's question with it byte by byte. */
   question: Question
-  /** In lower case, without the last dot. Empty for a name with bytes that text cannot hold: it is none of ours. */
+  /** In lower case, without the last dot. Empty for a name with bytes that text cannot hold: no container has such a name. */
   name: string
   type: string
   recursionDesired: boolean

@@ -3,7 +3,7 @@
  *
  * The device must not be in the host's namespace, whose firewall would judge the inner packets. So a child of this program
  * starts in a new network namespace, opens the socket there, hands it over and ends. The namespace has no name and
- * lives as long as the socket: whatever ends the driver, the kernel removes device and namespace.
+ * lives as long as the socket: when the driver ends, even by SIGKILL, the kernel removes device and namespace.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
@@ -33,7 +33,7 @@ const childTimeoutMs = 30_000
 export async function openTunnelSocket(vtep: Ip): Promise<TunnelSocket> {
   const receiving = await receivingSocket(vtep)
   const sending = createSocket(familyOf(vtep) === 6 ? 'udp6' : 'udp4')
-  // Errors of a send are its callback's; an ICMP message of an earlier packet is none of ours.
+  // The callback of a send gets its errors. An ICMP message answers an earlier packet, and needs nothing.
   for (const socket of [receiving, sending]) socket.on('error', () => undefined).unref()
   sending.bind({ address: vtep })
   return {

@@ -7,7 +7,7 @@ import { claimMac } from '../core/endpoints/macs.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { removeEndpoint } from '../core/record-changes.ts'
 import type { Change, Endpoint, HostName, Ip, Lease, Network, Snapshot, Versioned } from '../core/records.ts'
-import { type AnyDelta, applyDeltas, keyIn } from '../core/snapshot.ts'
+import { type AnyDelta, applyDeltas, keyIn, recordName } from '../core/snapshot.ts'
 
 /** An endpoint of this host as Docker wants it. */
 export interface JournalEntry {
@@ -48,7 +48,7 @@ export function fold(
     if (changes instanceof DriverError) {
       refused.push({ entry, error: changes })
     } else {
-      const fresh = changes.filter((change) => !merged.has(nameOf(change)))
+      const fresh = changes.filter((change) => !merged.has(recordName(change)))
       if (count > 0 && merged.size + fresh.length > limit) break
       for (const change of changes) mergeInto(merged, change)
       now = applyDeltas(now, changes.flatMap(deltaOf))
@@ -124,7 +124,7 @@ function bindLease(
 
 /** The first change of a key says which version it requires; the last one, what the record becomes. */
 function mergeInto(merged: Map<string, Change>, change: Change): void {
-  const name = nameOf(change)
+  const name = recordName(change)
   const before = merged.get(name)
   if (before === undefined || before.op === 'expect') merged.set(name, change)
   else if (change.op === 'update' && (before.op === 'create' || before.op === 'update')) {
@@ -148,8 +148,4 @@ function isSame(a: Endpoint, b: Endpoint): boolean {
   const text = (it: Endpoint): string =>
     JSON.stringify(Object.entries(it).sort(([x], [y]) => (x < y ? -1 : 1)))
   return text(a) === text(b)
-}
-
-export function nameOf({ table, key }: Pick<Change, 'table' | 'key'>): string {
-  return `${table}/${key}`
 }

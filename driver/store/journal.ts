@@ -8,8 +8,9 @@
  */
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
+import { recordName } from '../core/snapshot.ts'
 import type { Log } from '../log.ts'
-import { fold, type JournalEntry, nameOf } from './journal-changes.ts'
+import { fold, type JournalEntry } from './journal-changes.ts'
 import type { JournalFile } from './journal-file.ts'
 import { createListeners } from './listeners.ts'
 import { lookupIn } from './lookup.ts'
@@ -22,7 +23,7 @@ export interface EndpointJournal {
   write(key: string, value: Endpoint | undefined, how?: { asked?: readonly Ip[] }): Promise<void>
   /** As `write`, in memory alone. Committed with the next write, or soon. */
   note(key: string, value: Endpoint | undefined): void
-  /** Changes the endpoint as it is now; nothing when there is none. Commits soon. */
+  /** Replaces the endpoint by `change` of its present value, and commits soon. Does nothing where the snapshot has no such endpoint. */
   update(key: string, change: (value: Endpoint) => Endpoint): void
   /**
    * Resolves when the store has what was written of this endpoint. Rejects with `unavailable` when the store does not
@@ -139,7 +140,7 @@ function storeOf(
     async commit(changed) {
       const overlaid = new Set(overlaidNames(state))
       const touches = changed.some(
-        (it) => it.op !== 'expect' && it.op !== 'absent' && overlaid.has(nameOf(it)),
+        (it) => it.op !== 'expect' && it.op !== 'absent' && overlaid.has(recordName(it)),
       )
       if (touches) {
         await state.flush()
@@ -240,7 +241,7 @@ function overlaidNames({ base, host, entries }: State): string[] {
     ? []
     : fold(base.snapshot(), host, [...entries.values()])
         .changes.filter(({ op }) => op !== 'expect' && op !== 'absent')
-        .map(nameOf)
+        .map(recordName)
 }
 
 function contentOf({ entries, returned }: State) {

@@ -9,7 +9,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
-import { type AnyDelta, applyDeltas, tables } from '../core/snapshot.ts'
+import { type AnyDelta, applyDeltas, recordName, tables } from '../core/snapshot.ts'
 import { checkRecord, readRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
 
@@ -125,10 +125,10 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
     if (index <= indexOf(state, at)) continue
     const check = () => (value === undefined ? undefined : checkRecord(at.table, at.key, value))
     const delta = deltaOf(state, at, index, check)
-    for (const { changed } of state.journals) changed.set(nameOf(at), index)
+    for (const { changed } of state.journals) changed.set(recordName(at), index)
     if (delta === undefined) continue
-    if (delta.record === undefined && index > state.complete) state.deleted.set(nameOf(at), index)
-    else state.deleted.delete(nameOf(at))
+    if (delta.record === undefined && index > state.complete) state.deleted.set(recordName(at), index)
+    else state.deleted.delete(recordName(at))
     deltas.push(delta)
   }
   return deltas
@@ -143,9 +143,11 @@ interface Answer {
 function merge(state: State, records: readonly RawRecord[], { top, wentBack, changed }: Answer): void {
   const newer = (name: string): boolean => (changed.get(name) ?? 0) > top
   const trusted = state.confirmed && !wentBack
-  const found = new Set(records.map(nameOf))
+  const found = new Set(records.map(recordName))
   const gone = (name: string): boolean => !found.has(name) && !newer(name)
-  const unknown = records.filter((record) => !newer(nameOf(record)) && !(trusted && isSame(state, record)))
+  const unknown = records.filter(
+    (record) => !newer(recordName(record)) && !(trusted && isSame(state, record)),
+  )
   const deltas = unknown.flatMap(
     ({ table, key, index, text }) =>
       deltaOf(state, { table, key }, index, () => readRecord(table, key, text)) ?? [],
@@ -172,7 +174,7 @@ function set(state: State, deltas: readonly AnyDelta[]): void {
 
 /** The change, or none when the value cannot be read: then the key is named, and its last readable value stays. */
 function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknown): AnyDelta | undefined {
-  const name = nameOf(at)
+  const name = recordName(at)
   try {
     const value = read()
     state.unreadable.delete(name)
@@ -192,23 +194,20 @@ function completeTo(state: State, index: number): void {
 }
 
 function indexOf(state: State, { table, key }: ChangedKey): number {
-  return state.snapshot[table].get(key)?.index ?? state.deleted.get(nameOf({ table, key })) ?? 0
+  return state.snapshot[table].get(key)?.index ?? state.deleted.get(recordName({ table, key })) ?? 0
 }
 
 function isSame(state: State, { table, key, index }: RawRecord): boolean {
   return (
-    state.snapshot[table].get(key)?.index === index || state.unreadable.get(nameOf({ table, key })) === index
+    state.snapshot[table].get(key)?.index === index ||
+    state.unreadable.get(recordName({ table, key })) === index
   )
 }
 
 function removals(snapshot: Snapshot, gone: (name: string) => boolean): AnyDelta[] {
   return tables.flatMap((table) =>
     [...snapshot[table].keys()]
-      .filter((key) => gone(nameOf({ table, key })))
+      .filter((key) => gone(recordName({ table, key })))
       .map((key) => ({ table, key, record: undefined }) as AnyDelta),
   )
-}
-
-function nameOf({ table, key }: ChangedKey): string {
-  return `${table}/${key}`
 }

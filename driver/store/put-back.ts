@@ -7,7 +7,7 @@
  * host whose container has that address names the conflict (core/endpoints/conflicts.ts).
  */
 import type { Change, HostName, Snapshot, Table, Tables } from '../core/records.ts'
-import { endpointsOnHost, hostOfKey, networkOfKey, tables } from '../core/snapshot.ts'
+import { endpointsOnHost, hostOfKey, networkOfKey, recordName, tables } from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
 
 /** A record as the store has it now. `value` is undefined when it cannot be read. */
@@ -22,7 +22,7 @@ export function ownChanges(snapshot: Snapshot, host: HostName, present: readonly
   return known(snapshot)
     .filter((record) => hostOf(record) === host)
     .flatMap((record): Change[] => {
-      const now = there.get(nameOf(record))
+      const now = there.get(recordName(record))
       if (now === undefined) return [create(record)]
       const isOthers = record.table === 'addresses' && hostOf({ ...record, value: now.value }) !== host
       if (isOthers || now.value === undefined || same(now.value, record.value)) return []
@@ -40,10 +40,10 @@ export function missingChanges(
   present: readonly ChangedKey[],
   { all }: { all: boolean },
 ): Change[] {
-  const there = new Set(present.map(nameOf))
+  const there = new Set(present.map(recordName))
   const used = new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))
   return known(snapshot)
-    .filter((record) => hostOf(record) !== host && !there.has(nameOf(record)))
+    .filter((record) => hostOf(record) !== host && !there.has(recordName(record)))
     .filter((record) => all || used.has(networkOf(record) ?? ''))
     .map(create)
 }
@@ -106,9 +106,5 @@ function sorted(value: unknown): unknown {
 }
 
 function byName(present: readonly Present[]): Map<string, Present> {
-  return new Map(present.map((record) => [nameOf(record), record]))
-}
-
-function nameOf({ table, key }: ChangedKey): string {
-  return `${table}/${key}`
+  return new Map(present.map((record) => [recordName(record), record]))
 }

@@ -57,7 +57,7 @@ const causes =
   'usual causes, in this order: a firewall on one of the two hosts that drops UDP 4789, a security group or network policy ' +
   'between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface)'
 
-/** What is wrong with a tunnel and what to do; undefined for one that answers, or of which nothing is known. */
+/** The fault of a tunnel and what to do. Undefined where the peer answers, and where its state is unknown. */
 export function tunnelProblem(status: TunnelStatus): { found: string; hint: string } | undefined {
   const { state, probeBytes, sendError } = status
   const refused = sendError === undefined ? '' : ` (sending fails with ${sendError})`

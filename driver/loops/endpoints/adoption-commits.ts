@@ -5,6 +5,7 @@
  * takes for that many transactions.
  */
 import type { Change } from '../../core/records.ts'
+import { recordName } from '../../core/snapshot.ts'
 import { perCommit } from '../../store/transaction-limits.ts'
 
 export interface Batch<A> {
@@ -17,9 +18,9 @@ export function batched<A extends { changes: readonly Change[] }>(adoptions: rea
   const batches: (Batch<A> & { names: Set<string> })[] = []
   for (const adoption of adoptions) {
     const last = batches.at(-1)
-    const fresh = adoption.changes.filter((change) => !last?.names.has(nameOf(change)))
+    const fresh = adoption.changes.filter((change) => !last?.names.has(recordName(change)))
     const isRepeated = adoption.changes.some(
-      (it) => it.op !== 'expect' && it.op !== 'absent' && last?.names.has(nameOf(it)),
+      (it) => it.op !== 'expect' && it.op !== 'absent' && last?.names.has(recordName(it)),
     )
     const fits = last !== undefined && !isRepeated && last.changes.length + fresh.length <= perCommit.changes
     const batch = fits ? last : { adoptions: [], changes: [], names: new Set<string>() }
@@ -27,12 +28,8 @@ export function batched<A extends { changes: readonly Change[] }>(adoptions: rea
     batch.adoptions.push(adoption)
     for (const change of fits ? fresh : adoption.changes) {
       batch.changes.push(change)
-      batch.names.add(nameOf(change))
+      batch.names.add(recordName(change))
     }
   }
   return batches
-}
-
-function nameOf({ table, key }: Change): string {
-  return `${table}/${key}`
 }

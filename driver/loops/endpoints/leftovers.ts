@@ -32,8 +32,9 @@ export interface DriverStart {
 }
 
 /**
- * Pools of this host that no network uses, and addresses whose endpoint is gone: left by creations that failed, and by requests that an earlier driver died
- * over. Docker repeats such a request without its body, so Docker does not learn of the pool.
+ * Pools of this host that no network uses, and addresses whose endpoint is gone: left by creations that failed, and by
+ * requests that an earlier driver died over. Docker repeats such a request without its body, so Docker does not learn of
+ * the pool.
  */
 export function unused(snapshot: Snapshot, host: HostName, now: Date, start: DriverStart): Change[] {
   const olderMs = (time: string, than: Date): number => than.getTime() - Date.parse(time)

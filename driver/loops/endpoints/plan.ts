@@ -11,7 +11,7 @@ import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/en
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import { shortId } from '../../core/names.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, keyIn } from '../../core/snapshot.ts'
+import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
 import { type DriverStart, unused } from './leftovers.ts'
 
@@ -36,7 +36,7 @@ export interface View extends DockerState {
 export function planEndpoints(view: View): Step[] {
   const { snapshot, host, networks, calls } = view
   const adopted = new Map([...lostLeases(view, calls), ...adoptions(view, calls)])
-  const touched = new Set([...adopted.values()].flat().map(nameOf))
+  const touched = new Set([...adopted.values()].flat().map(recordName))
   const released = unused(snapshot, host, new Date(view.now), view.start)
   return [
     ...[...adopted].map(([endpoint, changes]): Step => ({ step: 'adopt', endpoint, changes })),
@@ -46,7 +46,7 @@ export function planEndpoints(view: View): Step[] {
     ...networks.flatMap((network) => planDescriptions(snapshot, host, describedByNetwork(network))),
     ...missing(view).map((endpoint): Step => ({ step: 'remove', endpoint })),
     ...released
-      .filter((change) => !touched.has(nameOf(change)))
+      .filter((change) => !touched.has(recordName(change)))
       .map((change): Step => ({ step: 'release', change })),
   ]
 }
@@ -117,8 +117,4 @@ function hasSameDescription(a: Endpoint, b: Endpoint): boolean {
     a.hostname === b.hostname &&
     a.aliases.join('\n') === b.aliases.join('\n')
   )
-}
-
-function nameOf({ table, key }: Change): string {
-  return `${table}/${key}`
 }
