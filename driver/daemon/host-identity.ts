@@ -6,11 +6,12 @@
  * machines share it. The file is written when the host holds its name in the store, not before.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
+import { writeDurably } from '../store/durable-file.ts'
 
 export interface HostIdentity {
   id: string
@@ -37,17 +38,8 @@ export async function readIdentity(stateDir: string): Promise<HostIdentity | und
   }
 }
 
-export async function writeIdentity(stateDir: string, { id, name }: HostIdentity): Promise<void> {
-  const path = fileIn(stateDir)
-  await mkdir(stateDir, { recursive: true })
-  const file = await open(`${path}.new`, 'w', 0o600)
-  try {
-    await file.writeFile(`${JSON.stringify({ id, name })}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.new`, path)
+export function writeIdentity(stateDir: string, { id, name }: HostIdentity): Promise<void> {
+  return writeDurably(fileIn(stateDir), `${JSON.stringify({ id, name })}\n`)
 }
 
 function fileIn(stateDir: string): string {

@@ -1,11 +1,10 @@
 /**
- * The journal's file: what this host must not forget before the store has it. Written whole, fsynced and renamed, so
- * that it is the old one or the new one after a crash.
+ * The journal's file: what this host must not forget before the store has it.
  */
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import type { Log } from '../log.ts'
+import { writeDurably } from './durable-file.ts'
 import type { JournalEntry } from './journal-changes.ts'
 import { checkRecord } from './schemas.ts'
 
@@ -75,22 +74,7 @@ async function readJournal(path: string): Promise<JournalContent> {
   }
 }
 
-async function writeJournal(path: string, { entries, returned }: JournalContent): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  const file = await open(`${path}.new`, 'w', 0o600)
-  try {
-    await file.writeFile(
-      `${JSON.stringify({ format: 1, entries, returned: Object.fromEntries(returned) })}\n`,
-    )
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.new`, path)
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+function writeJournal(path: string, { entries, returned }: JournalContent): Promise<void> {
+  const content = { format: 1, entries, returned: Object.fromEntries(returned) }
+  return writeDurably(path, `${JSON.stringify(content)}\n`)
 }

@@ -14,7 +14,7 @@ import type { JournaledStore } from '../../store/journal.ts'
 import type { ChangedKey } from '../../store/store.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRunAgain } from '../kit/run-again.ts'
-import { hasAsked, planReserves, type Step } from './plan.ts'
+import { hasAsked, planReserves, type Step, wantedForMs } from './plan.ts'
 
 export interface AddressesOptions {
   store: JournaledStore
@@ -36,8 +36,6 @@ interface Held {
 
 /** After a conflict: another host has changed one of the records. */
 const conflictPauseMs = 200
-/** Longer than any host waits for an address. */
-const wantedForMs = 15_000
 
 interface State {
   options: AddressesOptions & { now(): Date }

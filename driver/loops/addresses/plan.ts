@@ -51,7 +51,7 @@ export interface View {
 export const restMs = 60_000
 const atOnce = 40
 /** Longer than a request waits for an address. */
-const wantedForMs = 15_000
+export const wantedForMs = 15_000
 
 export function planReserves(view: View): Step[] {
   const { snapshot, host } = view

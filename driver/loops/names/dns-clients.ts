@@ -14,7 +14,7 @@
  */
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { familyOf, parseCidr, parseIp } from '../../core/addresses.ts'
+import { contains } from '../../core/addresses.ts'
 import { type Zone, zoneOf } from '../../core/names.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost } from '../../core/snapshot.ts'
@@ -92,7 +92,7 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
     return { zones: zonesOf(store.snapshot().networks.keys()), onlyUnambiguous: true }
   }
   const shared = state.options.shared()
-  const isNear = links.some((link) => holds(link, address) && !shared.some((own) => holds(link, own)))
+  const isNear = links.some((link) => contains(link, address) && !shared.some((own) => contains(link, own)))
   if (!isNear) return undefined
   if (state.isStale || !state.containers.has(address)) {
     const looked = lookAgain(state)
@@ -102,7 +102,9 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
   }
   const container = state.containers.get(address)
   if (container === undefined) {
-    return state.bridges.some((it) => holds(it, address)) ? { zones: [], onlyUnambiguous: true } : undefined
+    return state.bridges.some((it) => contains(it, address))
+      ? { zones: [], onlyUnambiguous: true }
+      : undefined
   }
   return { zones: zonesOf(networksOf(store.snapshot(), host, container)), onlyUnambiguous: false }
 }
@@ -163,11 +165,4 @@ function plain(address: string): Ip {
 
 function isLoopback(address: Ip): boolean {
   return address === '::1' || address.startsWith('127.')
-}
-
-function holds(link: Cidr, ip: Ip): boolean {
-  const { family, first, last } = parseCidr(link)
-  if (family !== familyOf(ip)) return false
-  const { value } = parseIp(ip)
-  return value >= first && value <= last
 }
