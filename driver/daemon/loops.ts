@@ -25,6 +25,7 @@ export interface LoopsOptions {
   claim: HostOptions['claim']
   underlay: TunnelsOptions['underlay']
   openTunnel?: TunnelsOptions['open']
+  told: TunnelsOptions['told']
   replicas: HostOptions['replicas']
   /** The verb. */
   deleteNetwork(local: string, signal: AbortSignal): Promise<void>
@@ -55,8 +56,8 @@ export function startLoops(options: LoopsOptions): Loops {
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const { underlay, openTunnel: open } = options
-  const tunnels = startTunnels({ store, host, underlay, open, log, onChange: () => hosts.poke() })
+  const { underlay, openTunnel: open, told } = options
+  const tunnels = startTunnels({ store, host, underlay, open, told, log, onChange: () => hosts.poke() })
   const hosts: Loop = startHost({
     ...common,
     claim,

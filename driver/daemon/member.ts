@@ -18,6 +18,7 @@ import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
 import { createClaimer } from '../loops/host/claim-name.ts'
+import { createToldEndpoints, type ToldEndpoints } from '../loops/tunnels/told-endpoints.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
 import { storeAnswersWithinMs } from '../store/consul/store.ts'
@@ -59,6 +60,7 @@ interface Parts {
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
   context: VerbContext
+  told: ToldEndpoints
   datapath: ReturnType<typeof startDatapath>
   dialect: Dialect
   loops: Loops
@@ -76,8 +78,9 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const place = watchUnderlay(setup, options)
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: () => new Date() })
+  const told = createToldEndpoints({ store, host: setup.host, log })
   const datapath = startDatapath({
-    store,
+    store: told.store,
     kernel,
     engine: options.engine,
     host: setup.host,
@@ -94,6 +97,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     replicas: setup.replicas,
     ...options,
     underlay: place.now,
+    told,
     context,
     dialect,
     deleteNetwork: plain.deleteNetwork,
@@ -114,6 +118,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     underlay: place.now,
     localNamespaceOf,
     context,
+    told,
     datapath,
     dialect,
     loops,
@@ -138,6 +143,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
       stopLooking()
       await Promise.all([dialect.close(), loops.close()])
       await datapath.close()
+      parts.told.stop()
       await parts.store.journal.stop()
     },
   }
@@ -220,7 +226,7 @@ function waitingName(key: string): string {
 }
 
 function controlParts(parts: Parts, metrics: Metrics): ControlParts {
-  const { options, store, underlay, localNamespaceOf, context, datapath, loops } = parts
+  const { options, store, underlay, localNamespaceOf, context, told, datapath, loops } = parts
   const { kernel, engine, setup, log } = options
   const checked: CheckParts = {
     store,
@@ -230,6 +236,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     underlay,
     localNamespaceOf,
     calls: context.inFlight.calls,
+    withTold: told.on,
     containersMisnamed: loops.naming.differing,
     tunnels: loops.tunnels.status,
     pokeAll() {

@@ -107,8 +107,8 @@ for (const { what, make, says } of wrong) {
         await hostB.within(5000)
           .waitUntilSucceeds`journalctl -u multihost --no-pager -n 200 | grep -q ${says}`
         const said = await hostB.fail`timeout 5 docker network create -d vxlan --ipam-driver vxlan refused`
-        // A new container needs no answer of the store. The other hosts learn of it later (docs/faults.md).
-        await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${two.address}`
+        // A new container needs no answer of the store: its host tells the others.
+        await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W2 ${one.address}`
         expect(said).toContain(says)
         expect(said).toMatch(/give the driver a Consul token|--kv-ca-file must be/)
         await one.succeed`ping -c1 -W1 ${two.address}`

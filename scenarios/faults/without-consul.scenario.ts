@@ -38,10 +38,7 @@ async function stopped(consulServer: Host): Promise<AsyncDisposable> {
   }
 }
 
-/**
- * What the host can do by itself. The others have no entries of a container that is new to them, but those of a container
- * that is restarted with its address. Returns a new container that stays.
- */
+/** What the host can do by itself. The other host is told directly. Returns a new container that stays. */
 async function startsAndRestarts(hostA: Host, here: Container, there: Container): Promise<Container> {
   const run = () => hostA.succeed`docker run --rm --network steady debian:13 ping -c1 -W1 ${here.address}`
   expect(await durationOf(run)).toBeLessThan(startedWithinMs)
@@ -51,6 +48,8 @@ async function startsAndRestarts(hostA: Host, here: Container, there: Container)
   const late = await hostA.run({ name: 'late', network: 'steady' })
   await late.succeed`ping -c1 -W1 one`
   await here.succeed`ping -c1 -W2 late`
+  await late.succeed`ping -c1 -W2 ${there.address}`
+  await there.succeed`ping -c1 -W2 ${late.address}`
   return late
 }
 

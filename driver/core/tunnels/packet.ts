@@ -22,15 +22,18 @@ export const probeDevice = {
 const sender = { mac: '02:42:6d:68:70:02' as Mac, ip: '169.254.77.2' }
 
 export interface ProbeMessage {
-  /** `leaving`: the driver of the sender stops and answers no more. */
-  kind: 'question' | 'answer' | 'leaving'
+  /** `leaving`: the driver of the sender stops and answers no more. `endpoints`: its text has endpoints of the sender. */
+  kind: 'question' | 'answer' | 'leaving' | 'endpoints'
   /** The sender's VTEP. */
   from: Ip
   /** Of the question, 16 hex digits. */
   nonce: string
+  /** What follows the nonce, in a message of the kind `endpoints`. */
+  text?: string
 }
 
-const kinds = ['question', 'answer', 'leaving'] as const
+/** In the order of their numbers in the message. A driver ignores the kinds that it does not know. */
+const kinds = ['question', 'answer', 'leaving', 'endpoints'] as const
 const magic = 0x6d687470
 const messageBytes = 30
 /** VXLAN, Ethernet, IPv4, UDP. */
@@ -43,6 +46,11 @@ export const smallProbeBytes = 200
 export function messageLength(outerBytes: number, family: Family): number {
   const outerHeaders = (family === 6 ? 40 : 20) + 8
   return Math.max(messageBytes, outerBytes - outerHeaders - headerBytes)
+}
+
+/** The datagram of a message with a text. */
+export function textPacket(message: ProbeMessage & { text: string }): Buffer {
+  return probePacket(message, messageBytes + Buffer.byteLength(message.text))
 }
 
 /** The datagram for the peer's VXLAN port; `length` is that of the message with its padding. */
@@ -70,15 +78,19 @@ export function readMessage(data: Buffer): ProbeMessage | undefined {
     .toString('hex')
     .slice(family === 6 ? 0 : 24)
   const from = formatIp({ family, value: BigInt(`0x${digits}`) })
-  return { kind, from, nonce: data.subarray(22, 30).toString('hex') }
+  const nonce = data.subarray(22, 30).toString('hex')
+  return kind === 'endpoints'
+    ? { kind, from, nonce, text: data.subarray(messageBytes).toString() }
+    : { kind, from, nonce }
 }
 
-function writeMessage(packet: Buffer, at: number, { kind, from, nonce }: ProbeMessage): void {
+function writeMessage(packet: Buffer, at: number, { kind, from, nonce, text = '' }: ProbeMessage): void {
   packet.writeUInt32BE(magic, at)
   packet.writeUInt8(kinds.indexOf(kind), at + 4)
   packet.writeUInt8(familyOf(from), at + 5)
   packet.write(parseIp(from).value.toString(16).padStart(32, '0'), at + 6, 'hex')
   packet.write(nonce, at + 22, 'hex')
+  packet.write(text, at + messageBytes)
 }
 
 function writeIpHeader(packet: Buffer, at: number, totalBytes: number): void {

@@ -3,8 +3,9 @@
  *
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
  * has called Leave or DeleteEndpoint, when Docker shows no container with the endpoint in two answers with the grace
- * period between them, or when a record says that another endpoint has the address now. Docker is asked in the
- * background, once for all links of a network. No caller waits for it: the kernel removes the ends with their container.
+ * period between them, or when a record says that another endpoint has the address now. A namespace also goes when Docker
+ * has no such network. Docker is asked in the background, once for all links of a network. No caller waits for it: the
+ * kernel removes the ends with their container.
  */
 import { basename } from 'node:path'
 import { containerEndName } from '../../core/datapath/desired.ts'
@@ -149,11 +150,14 @@ async function ask(state: State, namespace: string): Promise<void> {
   state.asking = true
   state.askedAt = performance.now()
   try {
-    state.inContainers = await endpointsInContainers(state.options.engine, namespace)
+    const endpoints = await endpointsInContainers(state.options.engine, namespace)
+    state.inContainers = endpoints ?? []
     const isShown = (it: string): boolean =>
       it === namespace ? state.inContainers.length > 0 : state.inContainers.some(({ id }) => isOf(it, id))
     const absent = [...state.unrecorded].filter((it) => !isShown(it))
     state.gone = state.absence.since(absent, graceMs)
+    // No container is on a network that does not exist; a container of a network that does may be shown late.
+    if (endpoints === undefined && state.unrecorded.has(namespace)) state.gone.add(namespace)
     state.lastError = undefined
   } catch (error) {
     state.lastError = asDriverError(error).line
@@ -162,15 +166,18 @@ async function ask(state: State, namespace: string): Promise<void> {
   again(0)
 }
 
-/** A namespace is named after the first digits of Docker's id of the network. */
+/**
+ * A namespace is named after the first digits of Docker's id of the network. Undefined where Docker has no such network.
+ */
 async function endpointsInContainers(
   engine: Pick<Engine, 'networks' | 'network'>,
   namespace: string,
-): Promise<readonly EngineEndpoint[]> {
+): Promise<readonly EngineEndpoint[] | undefined> {
   const local = (await engine.networks()).find(({ id }) => id.startsWith(basename(namespace)))
-  const network = local && (await engine.network(local.id))
+  if (local === undefined) return undefined
+  const network = await engine.network(local.id)
   // libnetwork's name for "in no sandbox"
-  return network?.endpoints.filter(({ id, container }) => container !== `ep-${id}`) ?? []
+  return network?.endpoints.filter(({ id, container }) => container !== `ep-${id}`)
 }
 
 function kept({ doubtful, inContainers, lastError }: State): string[] {

@@ -15,6 +15,7 @@ import {
   probePacket,
   readMessage,
   smallProbeBytes,
+  textPacket,
 } from '../../core/tunnels/packet.ts'
 import {
   type TunnelPeer,
@@ -27,13 +28,17 @@ import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { announceMoves } from './announce.ts'
+import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
+import type { ToldEndpoints } from './told-endpoints.ts'
 
 export interface TunnelsOptions {
-  store: Pick<Store, 'snapshot' | 'liveness' | 'onChange'>
+  store: TellOptions['store'] & Pick<Store, 'liveness'>
   host: HostName
   underlay(): Underlay
   /** Absent: no probes. */
   open?: ((vtep: Ip) => Promise<TunnelSocket>) | undefined
+  /** Gets what other hosts tell of their endpoints. */
+  told: Pick<ToldEndpoints, 'receive'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
   log: Log
@@ -106,7 +111,11 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
     mtuBytes: options.underlay().mtuBytes,
     closed: false,
   }
-  const timer = setInterval(() => tick(state), everyMs)
+  const teller = tellEndpoints({ ...options, now, send: (to, text) => tell(state, to, text) })
+  const timer = setInterval(() => {
+    tick(state)
+    teller.tick()
+  }, everyMs)
   const stop = announceMoves({
     ...options,
     vtep: () => options.underlay().address,
@@ -119,6 +128,7 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
     async close() {
       clearInterval(timer)
       stop()
+      teller.stop()
       state.closed = true
       const { socket } = state
       if (socket === undefined) return
@@ -229,15 +239,26 @@ async function send(
 ): Promise<void> {
   const { options, asked, now } = state
   const from = options.underlay().address
-  const nonce = randomBytes(8).toString('hex')
+  const nonce = randomNonce()
   if (kind === 'question') asked.set(nonce, { peer, at: now(), isLong: outerBytes > smallProbeBytes })
   const packet = probePacket({ kind, from, nonce }, messageLength(outerBytes, familyOf(from)))
   peer.sendError = await socket.send(packet, peer.vtep)
 }
 
+/** Nothing acknowledges it, and it is repeated. */
+function tell({ socket, options }: State, to: Ip, text: string): void {
+  const from = options.underlay().address
+  void socket?.send(textPacket({ kind: 'endpoints', from, nonce: randomNonce(), text }), to)
+}
+
+function randomNonce(): string {
+  return randomBytes(8).toString('hex')
+}
+
 function received(state: State, socket: TunnelSocket, data: Buffer): void {
   const message = readMessage(data)
   if (message?.kind === 'question') answer(state, socket, message, data.length)
+  else if (message?.kind === 'endpoints') state.options.told.receive(message.from, message.text ?? '')
   else if (message !== undefined) heard(state, message)
 }
 

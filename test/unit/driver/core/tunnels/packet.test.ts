@@ -4,6 +4,7 @@ import {
   probePacket,
   readMessage,
   smallProbeBytes,
+  textPacket,
 } from '../../../../../driver/core/tunnels/packet.ts'
 
 const nonce = '0123456789abcdef'
@@ -25,6 +26,11 @@ test.each(['192.168.33.11', 'fd00::11'])('a message from %s is read as it was wr
     const message = { kind, from, nonce }
     expect(readMessage(probePacket(message, 200).subarray(50))).toEqual(message)
   }
+})
+
+test('a text goes along', () => {
+  const message = { kind: 'endpoints' as const, from: '192.168.33.11', nonce, text: '["é"]' }
+  expect(readMessage(textPacket(message).subarray(50))).toEqual(message)
 })
 
 test('what is not a probe is not read', () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
 import type { EndpointCall } from '../../../../../driver/core/endpoints/life.ts'
@@ -362,6 +363,18 @@ describe('the datapath loop', () => {
     expect(await have()).toBeDefined()
     store.doubt(undefined)
     await expect.poll(have).toBeUndefined()
+  })
+
+  test('a namespace without an endpoint goes at once when Docker has no such network, and after the grace period when it has', async () => {
+    await kernel.apply([{ op: 'namespace-add', namespace: path }])
+    docker?.set(a, { ...plainNetwork, id: a })
+    const first = start({ auditMs: 5, graceMs: 60_000 })
+    await delay(100)
+    expect(await kernel.namespaces()).toEqual([path])
+    await first.close()
+    docker?.delete(a)
+    start({ auditMs: 5, graceMs: 60_000 })
+    await expect.poll(() => kernel.namespaces()).toEqual([])
   })
 
   test('an old namespace that holds the VNI is removed, and the network comes up', async () => {

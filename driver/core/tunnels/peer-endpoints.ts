@@ -1,0 +1,71 @@
+/**
+ * Endpoints that one host tells the others directly, through the tunnel, while Consul does not carry the news.
+ *
+ * What a host says of its own endpoints is believed as far as the store's copy allows: the sender is a host of the
+ * cluster, and the endpoint's addresses are leased to that host. A record in the store always counts more. Pure.
+ */
+import type { Endpoint, HostName, Ip, Snapshot } from '../records.ts'
+import { type AnyDelta, applyDeltas, endpointsAt, hostsUsing, keyIn } from '../snapshot.ts'
+
+/** The host with this VTEP. Undefined where no host has it, or several. */
+export function hostAt(snapshot: Snapshot, vtep: Ip): HostName | undefined {
+  const [found, another] = [...snapshot.hosts].filter(([, { value }]) => value.vtep === vtep)
+  return another === undefined ? found?.[0] : undefined
+}
+
+/** VTEPs of the other hosts with an endpoint on the endpoint's network. */
+export function listenersOf(snapshot: Snapshot, { network, host, vtep }: Endpoint): Ip[] {
+  return hostsUsing(snapshot, network).flatMap((name) => {
+    const place = snapshot.hosts.get(name)?.value.vtep
+    return name === host || place === undefined || place === vtep ? [] : [place]
+  })
+}
+
+/** What the others need of an endpoint: names travel through the store alone. */
+export function asTold({ network, id, v4, v6, mac, host, vtep, joined }: Endpoint): Endpoint {
+  return { network, id, v4, ...(v6 === undefined ? {} : { v6 }), mac, host, vtep, joined, aliases: [] }
+}
+
+/** JSON arrays of at most `mostBytes`, or of one endpoint. */
+export function textsOf(endpoints: readonly Endpoint[], mostBytes: number): string[] {
+  const texts: string[] = []
+  let line: string[] = []
+  const bytes = (): number => line.reduce((sum, it) => sum + it.length + 1, 1)
+  for (const endpoint of endpoints) {
+    const text = JSON.stringify(asTold(endpoint))
+    if (line.length > 0 && bytes() + text.length + 1 > mostBytes) {
+      texts.push(`[${line.join(',')}]`)
+      line = []
+    }
+    line.push(text)
+  }
+  return line.length === 0 ? texts : [...texts, `[${line.join(',')}]`]
+}
+
+/** True where the store's copy does not speak against the endpoint. */
+export function isBelieved(snapshot: Snapshot, endpoint: Endpoint): boolean {
+  const { network, id, v4, v6, mac, host } = endpoint
+  if (snapshot.endpoints.has(keyIn(network, id))) return false
+  const isLeased = [v4, v6].every((ip) => {
+    if (ip === undefined) return true
+    const lease = snapshot.addresses.get(keyIn(network, ip))?.value
+    return lease?.host === host && lease.service === undefined
+  })
+  return isLeased && endpointsAt(snapshot, network, mac).every(({ value }) => value.host === host)
+}
+
+/** The snapshot with the endpoints that it has nothing against. */
+export function withTold(snapshot: Snapshot, told: Iterable<Endpoint>): Snapshot {
+  const believed = [...told].filter((endpoint) => isBelieved(snapshot, endpoint))
+  if (believed.length === 0) return snapshot
+  return applyDeltas(
+    snapshot,
+    believed.map(
+      (value): AnyDelta => ({
+        table: 'endpoints',
+        key: keyIn(value.network, value.id),
+        record: { value, index: 0 },
+      }),
+    ),
+  )
+}
