@@ -37,11 +37,19 @@ const absent = /Cannot find device|No such file or directory|No such device/
 /** `host`: path of the host's network namespace, for the container ends. */
 export function stepsFor(ops: readonly Op[], host: string): Step[] {
   const steps: Step[] = []
+  const add = (step: Step): void => {
+    if (!joined(steps.at(-1), step)) steps.push(step)
+  }
+  /** Entries of new ports: those of consecutive ports share a batch, after the ports. */
+  const entries: Step[] = []
   for (const op of ops) {
+    if (op.op !== 'veth-add') entries.splice(0).forEach(add)
     for (const step of stepsOf(op, host)) {
-      if (!joined(steps.at(-1), step)) steps.push(step)
+      if (op.op === 'veth-add' && step.kind === 'batch' && step.tool === 'bridge') entries.push(step)
+      else add(step)
     }
   }
+  entries.forEach(add)
   return steps
 }
 
@@ -69,7 +77,11 @@ function stepsOf(op: Op, host: string): Step[] {
     case 'vxlan-add':
       return [
         batch('ip', 'host', [{ text: vxlanLine(op.vxlan, namespace) }]),
-        batch('ip', namespace, op.kind === 'bridge' ? portOfBridge('vxlan1') : upWithoutAddress('vxlan1')),
+        batch(
+          'ip',
+          namespace,
+          op.kind === 'bridge' ? portOfBridge('vxlan1', 'learning off') : upWithoutAddress('vxlan1'),
+        ),
       ]
     case 'vxlan-set':
       return [batch('ip', namespace, vxlanSetLines(op.vxlan))]
@@ -79,7 +91,10 @@ function stepsOf(op: Op, host: string): Step[] {
       return [
         batch('ip', namespace, [
           { text: vethLine(op, host), alreadyDone: exists },
-          ...portOfBridge(op.veth.port),
+          ...portOfBridge(op.veth.port, 'learning off flood off'),
+        ]),
+        batch('bridge', namespace, [
+          { text: `fdb replace ${op.veth.mac} dev ${op.veth.port} master static` },
         ]),
       ]
     case 'veth-mtu':
@@ -122,8 +137,18 @@ function upWithoutAddress(device: string, more = ''): Omit<Line, 'op'>[] {
   return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device}${more} up` }]
 }
 
-function portOfBridge(device: string): Omit<Line, 'op'>[] {
-  return upWithoutAddress(device, ' master br0')
+/**
+ * br0 learns nothing from frames, so that none can move a MAC. A MAC that br0 does not know is on another host: such a
+ * frame goes to vxlan1 alone.
+ */
+function portOfBridge(device: string, flags: string): Omit<Line, 'op'>[] {
+  const [without, up] = upWithoutAddress(device)
+  return [
+    ...(without ? [without] : []),
+    { text: `link set ${device} master br0` },
+    { text: `link set ${device} type bridge_slave ${flags}` },
+    ...(up ? [up] : []),
+  ]
 }
 
 /**

@@ -22,7 +22,11 @@ const Link = z.object({
   master: z.string().optional(),
   ifalias: z.string().optional(),
   linkinfo: z
-    .object({ info_kind: z.string().optional(), info_data: z.record(z.string(), z.unknown()).optional() })
+    .object({
+      info_kind: z.string().optional(),
+      info_data: z.record(z.string(), z.unknown()).optional(),
+      info_slave_data: z.record(z.string(), z.unknown()).optional(),
+    })
     .optional(),
 })
 const Vxlan = z.object({
@@ -40,6 +44,7 @@ const Neighbour = z.object({
 const Fdb = z.object({
   mac: z.string(),
   ifname: z.string().default(''),
+  master: z.string().optional(),
   dst: z.string().optional(),
   port: z.unknown().optional(),
   vni: z.unknown().optional(),
@@ -64,14 +69,16 @@ export function observed(ipText: string, bridgeText: string): Observed {
   const [linkText = '[]', neighbourText = '[]'] = ipText.split('\n').filter((it) => it.trim() !== '')
   const links = parsed(z.array(Link), linkText, 'ip link')
   const vxlan = links.find((link) => link.ifname === 'vxlan1')
+  const entries = parsed(z.array(Fdb), bridgeText, 'bridge fdb')
+  const macs = new Map(entries.filter(isStaticOfBridge).map(({ ifname, mac }) => [ifname, mac]))
   return {
     marked: links.some(isMarked),
     bridge: links.some((link) => link.ifname === 'br0' && isUp(link)),
     ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan) }),
     ports: links
       .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
-      .map((link) => ({ name: link.ifname, up: isUp(link) && link.master === 'br0', mtuBytes: link.mtu })),
-    fdb: parsed(z.array(Fdb), bridgeText, 'bridge fdb').flatMap(fdbOf),
+      .map((link) => portIn(link, macs.get(link.ifname))),
+    fdb: entries.flatMap(fdbOf),
     neighbours: parsed(z.array(Neighbour), neighbourText, 'ip neigh')
       .filter((it) => it.dev === 'vxlan1')
       .map((it) => ({ ip: it.dst, mac: it.lladdr, permanent: it.state.includes('PERMANENT') })),
@@ -155,7 +162,7 @@ function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {
     port: data?.port ?? 0,
     local: data?.local ?? data?.local6 ?? '',
     mtuBytes: link.mtu,
-    master: link.master === 'br0',
+    master: isPortOfBridge(link, ['learning']),
     up: isUp(link),
   }
 }
@@ -168,6 +175,21 @@ function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
   if (entry.ifname !== 'vxlan1' || entry.dst === undefined) return []
   const altered = entry.port !== undefined || entry.vni !== undefined || entry.via !== undefined
   return [{ mac: entry.mac, vtep: entry.dst, permanent: entry.state === 'permanent' && !altered }]
+}
+
+function portIn(link: Link, mac: string | undefined): Observed['ports'][number] {
+  const up = isUp(link) && isPortOfBridge(link, ['learning', 'flood'])
+  return { name: link.ifname, up, ...(mac === undefined ? {} : { mac }), mtuBytes: link.mtu }
+}
+
+/** A port of br0 with these flags off. */
+function isPortOfBridge({ master, linkinfo }: Link, off: readonly string[]): boolean {
+  return master === 'br0' && off.every((flag) => linkinfo?.info_slave_data?.[flag] === false)
+}
+
+/** Ours; the entry that the kernel makes for a port's own MAC is `permanent`. */
+function isStaticOfBridge({ master, state, ifname }: z.infer<typeof Fdb>): boolean {
+  return master === 'br0' && state === 'static' && ifname !== 'vxlan1'
 }
 
 function isMarked(link: Link): boolean {

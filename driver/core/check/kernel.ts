@@ -77,7 +77,7 @@ function wantedFacts({ kind, vxlan, veths, peers }: Datapath): Facts {
   return new Map([
     ...(bridged ? [['br0', 'up'] as const] : []),
     ['vxlan1', `${deviceText(vxlan)}, ${states({ up: true, master: bridged })}`],
-    ...(bridged ? veths.map(({ port }) => [`port ${port}`, 'up'] as const) : []),
+    ...(bridged ? veths.map(({ port, mac }) => [`port ${port}`, portText(true, mac)] as const) : []),
     ...peers.map(({ mac, vtep }) => [`FDB entry ${mac}`, vtep] as const),
     ...peers.flatMap(({ mac, addresses }) => addresses.map((ip) => [`neighbour ${ip}`, mac] as const)),
   ])
@@ -94,7 +94,7 @@ function foundFacts(have: Observed, want: Datapath): Facts {
   }
   if (bridge) add('br0', 'up')
   if (vxlan !== undefined) add('vxlan1', `${deviceText(vxlan)}, ${states(vxlan)}`)
-  for (const { name, up } of ports) add(`port ${name}`, up ? 'up' : 'down or not a port of br0')
+  for (const { name, up, mac } of ports) add(`port ${name}`, portText(up, mac))
   for (const { mac, vtep, permanent } of fdb) {
     if (macs.has(mac) || (permanent && !isGroup(mac)))
       add(`FDB entry ${mac}`, withPermanence(vtep, permanent))
@@ -105,12 +105,16 @@ function foundFacts(have: Observed, want: Datapath): Facts {
   return facts
 }
 
+function portText(up: boolean, mac: string | undefined): string {
+  return `${up ? 'up' : 'down or not a closed port of br0'}, ${mac ?? 'no MAC'}`
+}
+
 function deviceText({ vni, port, local, mtuBytes }: Datapath['vxlan']): string {
   return `VNI ${vni}, port ${port}, local ${local}, MTU ${mtuBytes}`
 }
 
 function states({ up, master }: Pick<NonNullable<Observed['vxlan']>, 'up' | 'master'>): string {
-  return `${up ? 'up' : 'down'}, ${master ? 'a port of br0' : 'not a port of br0'}`
+  return `${up ? 'up' : 'down'}, ${master ? 'a closed port of br0' : 'not a closed port of br0'}`
 }
 
 function withPermanence(value: string, permanent: boolean): string {

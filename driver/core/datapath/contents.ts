@@ -86,7 +86,12 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
     case 'veth-add':
       return {
         ...have,
-        ports: ports.set(op.veth.port, { name: op.veth.port, up: true, mtuBytes: op.mtuBytes }),
+        ports: ports.set(op.veth.port, {
+          name: op.veth.port,
+          up: true,
+          mac: op.veth.mac,
+          mtuBytes: op.mtuBytes,
+        }),
       }
     case 'veth-mtu': {
       const names = new Set(op.veths.map(({ port }) => port))

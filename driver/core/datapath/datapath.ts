@@ -47,12 +47,14 @@ export interface Observed {
   marked: boolean
   /** br0 exists and is up. */
   bridge: boolean
+  /** `master`: it is a port of br0 and learns no MAC there. */
   vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
   /**
-   * Links with our port names; `up` when it is both up and a port of br0. A `child` of vxlan1 is seen by its container
-   * alone: it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a pair.
+   * Links with our port names; `up` when it is up and a closed port of br0: one that learns no MAC and gets no frame for
+   * a MAC that br0 does not know. `mac`: the MAC that br0 has for it. A `child` of vxlan1 is seen by its container alone:
+   * it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a pair.
    */
-  ports: { name: string; up: boolean; mtuBytes?: number; child?: true }[]
+  ports: { name: string; up: boolean; mac?: string; mtuBytes?: number; child?: true }[]
   /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
   fdb: { mac: string; vtep: Ip; permanent: boolean }[]
   neighbours: { ip: Ip; mac: string; permanent: boolean }[]
@@ -65,12 +67,18 @@ export type Op =
   | { op: 'namespace-del'; namespace: string }
   /** `ip link add name br0 type bridge mcast_snooping 0`, up */
   | { op: 'bridge-add'; namespace: string }
-  /** `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its port */
+  /**
+   * `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its port, which
+   * learns nothing
+   */
   | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind }
   /** `ip link set vxlan1 mtu <mtu>` and `… type vxlan local <local>`: what can be changed on a device that is there */
   | { op: 'vxlan-set'; namespace: string; vxlan: Datapath['vxlan'] }
   | { op: 'vxlan-del'; namespace: string }
-  /** `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>` */
+  /**
+   * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then `ip link set <port> type
+   * bridge_slave learning off flood off` and `bridge fdb replace <mac> dev <port> master static`
+   */
   | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
   /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */
   | { op: 'veth-mtu'; namespace: string; veths: Veth[]; mtuBytes: number }

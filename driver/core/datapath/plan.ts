@@ -97,7 +97,7 @@ function deviceReason(have: Observed['vxlan'], { vxlan: want, kind }: Datapath):
   if (have === undefined) return 'vxlan1 is missing'
   const difference = vxlanDifference(have, want)
   if (difference !== undefined) return `vxlan1: ${difference}`
-  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0'
+  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0, or learns MACs there'
   return have.up ? undefined : 'vxlan1 is down'
 }
 
@@ -149,8 +149,8 @@ function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
   const ports = new Map(have?.ports.map((port) => [port.name, port]))
   for (const veth of want.veths) {
     const port = ports.get(veth.port)
-    if (port?.up) continue
-    out.reasons.push(`${veth.port} is ${port === undefined ? 'missing' : 'down or not a port of br0'}`)
+    if (port?.up && (port.child || port.mac === veth.mac)) continue
+    out.reasons.push(`${veth.port} is ${port === undefined ? 'missing' : 'down or not a closed port of br0'}`)
     out.ops.push(vethAdd(want, veth))
   }
 }

@@ -18,7 +18,9 @@ test('consecutive operations for one tool and place share a batch', () => {
       link add name vxlan1 netns /var/run/docker/netns/aaaaaaaaaaaa mtu 1450 type vxlan id 256 local 192.168.33.11 dstport 4789 nolearning proxy l2miss l3miss
     ip in /var/run/docker/netns/aaaaaaaaaaaa
       link set vxlan1 addrgenmode none
-      link set vxlan1 master br0 up
+      link set vxlan1 master br0
+      link set vxlan1 type bridge_slave learning off
+      link set vxlan1 up
     bridge in /var/run/docker/netns/aaaaaaaaaaaa
       fdb replace 02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12 self permanent
       fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12 self permanent
@@ -27,16 +29,20 @@ test('consecutive operations for one tool and place share a batch', () => {
       neigh replace 172.21.0.3 lladdr 02:42:ac:15:00:03 nud permanent dev vxlan1
       link add name veth11111111 mtu 1450 type veth peer name vxc11111111 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450
       link set veth11111111 addrgenmode none
-      link set veth11111111 master br0 up"
+      link set veth11111111 master br0
+      link set veth11111111 type bridge_slave learning off flood off
+      link set veth11111111 up
+    bridge in /var/run/docker/netns/aaaaaaaaaaaa
+      fdb replace 02:42:ac:15:00:63 dev veth11111111 master static"
   `)
 })
 
-test('one more container on a network that is there costs one process', () => {
+test('one more container on a network that is there costs two processes', () => {
   const veths = [veth('1'), veth('2')]
   const have = {
     marked: true,
     bridge: true,
-    ports: [{ name: 'veth11111111', up: true }],
+    ports: [{ name: 'veth11111111', up: true, mac: veth('1').mac }],
     fdb: [],
     neighbours: [],
   }
@@ -45,7 +51,11 @@ test('one more container on a network that is there costs one process', () => {
     "ip in /var/run/docker/netns/aaaaaaaaaaaa
       link add name veth22222222 mtu 1450 type veth peer name vxc22222222 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450
       link set veth22222222 addrgenmode none
-      link set veth22222222 master br0 up"
+      link set veth22222222 master br0
+      link set veth22222222 type bridge_slave learning off flood off
+      link set veth22222222 up
+    bridge in /var/run/docker/netns/aaaaaaaaaaaa
+      fdb replace 02:42:ac:15:00:63 dev veth22222222 master static"
   `)
 })
 

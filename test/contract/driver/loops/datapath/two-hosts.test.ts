@@ -42,6 +42,8 @@ const damages: Record<DatapathKind, [string, string][]> = {
     ['the bridge is deleted', 'link del br0'],
     ['the namespace has lost its mark', 'link set lo alias something'],
     ['a port is taken off the bridge', 'link set veth11111111 nomaster'],
+    ['a port learns MACs', 'link set veth11111111 type bridge_slave learning on'],
+    ['the device learns MACs at the bridge', 'link set vxlan1 type bridge_slave learning on'],
   ],
   macvlan: [
     ['the device is down', 'link set vxlan1 down'],

@@ -93,14 +93,19 @@ describe('plan', () => {
     [
       'a device off the bridge is put back',
       { vxlan: { ...want.vxlan, master: false, up: true } },
-      'vxlan1 is not a port of br0',
+      'vxlan1 is not a port of br0, or learns MACs there',
     ],
     ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down'],
     ['a mark that was lost is set again', { marked: false }, 'the namespace does not carry the mark'],
     [
       'a port that is down is set up again',
       { ports: [{ name: 'veth11111111', up: false }] },
-      'veth11111111 is down or not a port of br0',
+      'veth11111111 is down or not a closed port of br0',
+    ],
+    [
+      'a port whose MAC br0 has at another port gets it again',
+      { ports: [{ name: 'veth11111111', up: true, mac: '02:42:00:00:00:01' }] },
+      'veth11111111 is down or not a closed port of br0',
     ],
   ])('%s, without recreating anything', (_, change, reason) => {
     const { ops, reasons } = plan({ ...right, ...change }, want)

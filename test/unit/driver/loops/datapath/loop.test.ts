@@ -116,7 +116,9 @@ describe('the datapath loop', () => {
     const loop = start()
     store.endpoint({ ...here, joined: false }, { ...there, joined: false })
     await loop.settled(a)
-    expect((await have())?.ports).toEqual([{ name: 'veth11111111', up: true, mtuBytes: 1450 }])
+    expect((await have())?.ports).toEqual([
+      { name: 'veth11111111', up: true, mac: '02:42:ac:15:00:02', mtuBytes: 1450 },
+    ])
     expect((await have())?.fdb).toEqual([])
     kernel.lines.length = 0
     store.endpoint(here)
