@@ -49,6 +49,7 @@ function head(status: Status): string[][] {
         .join(', '),
     ],
     ...showTunnels(status.tunnels),
+    ['filter', showFilter(status.filter)],
     ...showNames(status.names),
     ...(deferred.length === 0
       ? []
@@ -62,6 +63,13 @@ function showTunnels(tunnels: Status['tunnels']): string[][] {
     state === 'answers' ? `${host} ${rttMs.toFixed(1)} ms` : `${host} ${state}`,
   )
   return [['tunnels', words.join(', ')]]
+}
+
+function showFilter(filter: Status['filter']): string {
+  if (filter === undefined)
+    return 'off: every machine that reaches this host can send frames into its networks'
+  const { arriving, leaving } = filter
+  return `on; refused packets: ${arriving} from outside of the cluster, ${leaving} from this host’s containers and users`
 }
 
 function showNames({ files, skipped, dnsOnly, hostsFileLimit, dns }: Status['names']): string[][] {

@@ -73,6 +73,14 @@ function gauges(registers: Registry[], status: () => Status): void {
   }
   tunnelGauges(gauge)
   gauge(
+    'multihost_filter_refused_packets',
+    'Tunnel packets that the filter has refused since it was made; absent while there is no filter',
+    ['direction'],
+    (it, { filter }) => {
+      for (const [direction, count] of Object.entries(filter ?? {})) it.set({ direction }, count)
+    },
+  )
+  gauge(
     'multihost_endpoints',
     'Endpoints, on this host and elsewhere',
     ['network', 'where'],

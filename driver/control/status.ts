@@ -7,6 +7,7 @@ import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { clashHint, clashingNetworks } from '../core/routes.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, networksUsedBy, replicasOn } from '../core/snapshot.ts'
+import type { FilterCounts } from '../core/tunnels/filter.ts'
 import { type TunnelStatus, tunnelSentence } from '../core/tunnels/peers.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
@@ -37,6 +38,8 @@ export interface Status {
   names: NamingStatus
   /** To the hosts that this host shares a network with. */
   tunnels: TunnelStatus[]
+  /** What the filter of tunnel packets has refused. Absent while there is no filter. */
+  filter?: FilterCounts | undefined
   /** Docker's calls whose work is deferred until the store answers. */
   deferred: string[]
   /** One sentence each; empty when all is well. */
@@ -106,6 +109,7 @@ export interface StatusParts {
   loopProblems(): string[]
   names(): NamingStatus
   tunnels(): TunnelStatus[]
+  filter(): FilterCounts | undefined
   deferred(): string[]
 }
 
@@ -132,6 +136,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     loops,
     names,
     tunnels,
+    filter: parts.filter(),
     deferred: parts.deferred(),
     problems: [
       ...problemsIn(store, loops, networks),

@@ -34,6 +34,8 @@ export interface DriverOptions {
   fileRoot?: string
   /** Time limit of Docker's calls. The kernel gets what the store's limit leaves of it. */
   answerWithinMs?: number
+  /** False: tunnel packets are not filtered. */
+  filterIsOn?: boolean
   version: string
   log: Log
   /** Where the endpoints are kept that the store does not have yet; in memory when absent. */

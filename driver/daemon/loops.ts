@@ -8,6 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { startAddresses } from '../loops/addresses/loop.ts'
 import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
+import { type FilterLoop, startFilter } from '../loops/filter/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
 import type { Loop, LoopRun } from '../loops/kit/loop.ts'
@@ -20,7 +21,9 @@ import { type DnsAddress, type Naming, startNaming } from './hosts-files-and-dns
 export interface LoopsOptions {
   context: VerbContext
   engine: Engine
-  kernel: Pick<Kernel, 'redirect'>
+  kernel: Pick<Kernel, 'redirect' | 'tunnelFilter'>
+  /** False: no filter of tunnel packets. */
+  filterIsOn: boolean
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
   underlay: TunnelsOptions['underlay']
@@ -45,6 +48,7 @@ export interface Loops {
   addresses: Loop
   restarts: GivenUpLoop
   naming: Naming
+  filter: FilterLoop
   /** Makes every loop look at everything. */
   poke(): void
   close(): Promise<void>
@@ -81,7 +85,17 @@ export function startLoops(options: LoopsOptions): Loops {
   const restarts = startGivenUp({ engine, log, everyMs: 6 * everyMs })
   const names = { dnsListen, kernel, underlay: () => context.underlay().address, fileRoot: options.fileRoot }
   const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
-  const all = { hosts, networks, endpoints, addresses, restarts, naming }
+  const vtep = (): string => context.underlay().address
+  const filter = startFilter({
+    store,
+    kernel,
+    vtep,
+    isOn: options.filterIsOn,
+    log,
+    everyMs: 2 * everyMs,
+    onRun,
+  })
+  const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()
   }
@@ -101,7 +115,7 @@ export function startLoops(options: LoopsOptions): Loops {
 }
 
 function eventHappened(
-  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close' | 'tunnels'>,
+  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close' | 'tunnels' | 'filter'>,
   dialect: LoopsOptions['dialect'],
   event: EngineEvent,
 ): void {

@@ -97,6 +97,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     replicas: setup.replicas,
     ...options,
     underlay: place.now,
+    filterIsOn: options.filterIsOn ?? true,
     told,
     context,
     dialect,
@@ -188,7 +189,7 @@ function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics)
 }
 
 function statusParts({ options, store, underlay, context, datapath, dialect, loops }: Parts): StatusParts {
-  const { hosts, networks, endpoints, addresses, restarts, naming } = loops
+  const { hosts, networks, endpoints, addresses, restarts, naming, filter } = loops
   const { setup, version, startedAt, defaultNetwork } = options
   return {
     version,
@@ -214,9 +215,11 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       ...endpoints.status().problems,
       ...restarts.problems(),
       ...datapath.problems(),
+      ...filter.problems(),
     ],
     names: naming.status,
     tunnels: loops.tunnels.status,
+    filter: filter.counts,
     deferred: () => [...store.journal.waiting().map(waitingName), ...context.inFlight.deferred.names()],
   }
 }

@@ -34,6 +34,8 @@ export interface DaemonOptions {
   hostsFileLimit: number
   /** Time limit of Docker's calls. */
   answerWithinMs: number
+  /** Tunnel packets are filtered. */
+  filterIsOn: boolean
   stateDir: string
   logLevel: string
 }
@@ -60,6 +62,7 @@ const options = {
   'dns-listen': text,
   'hosts-file-limit': text,
   'answer-within': text,
+  'tunnel-filter': text,
   'netns-dir': text,
   'state-dir': text,
   'log-level': text,
@@ -86,6 +89,7 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --hosts-file-limit=N     names of larger networks (by named endpoints) are answered by DNS alone; default: 500
   --answer-within=SECONDS  time limit of Docker's calls, for very slow machines:
                            ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
+  --tunnel-filter=on|off   let tunnel packets in from the cluster's hosts alone; default: on
   --socket=PATH            default: /run/docker/plugins/vxlan.sock
   --control-socket=PATH    default: ${defaultControlSocket}
   --docker-socket=PATH     default: ${defaultDockerSocket}
@@ -119,6 +123,7 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
     ...(dns === undefined ? {} : { dnsListen: parseDnsAddress(dns) }),
     hostsFileLimit: number('hosts-file-limit', '500', { least: 0, most: 9_999_999 }),
     answerWithinMs: 1000 * number('answer-within', `${answerWithinS.usual}`, answerWithinS),
+    filterIsOn: oneOf('tunnel-filter', given['tunnel-filter'] ?? 'on', ['on', 'off']) === 'on',
     stateDir: path('state-dir', '/var/lib/multihost'),
     logLevel: oneOf('log-level', given['log-level'] ?? 'info', logLevels),
   }

@@ -7,6 +7,7 @@
 import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
 import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
+import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
 import type { Redirect } from './redirect.ts'
 
 export interface Kernel {
@@ -36,6 +37,8 @@ export interface Kernel {
   underlay(bind: string): Promise<Underlay>
   /** Gives this host the address, and leads its port to another of its ports. Does nothing where all is in place. */
   redirect(of: Redirect): Promise<void>
+  /** Makes the filter of tunnel packets that `wanted` names when it is given what is there; `undefined`: none. */
+  tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined): Promise<FilterCounts>
   close(): Promise<void>
 }
 

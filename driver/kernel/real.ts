@@ -20,6 +20,7 @@ import { type Line, type Step, stepsFor } from './lines.ts'
 import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
 import { redirectPort } from './redirect.ts'
 import type { Outcome } from './shell.ts'
+import { keepFilter } from './tunnel-filter.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -70,6 +71,7 @@ export function realKernel({
     },
     underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
     redirect: (of) => redirectPort(run, host, of),
+    tunnelFilter: (wanted) => keepFilter(run, host, wanted),
     close: async () => close(),
   }
 }

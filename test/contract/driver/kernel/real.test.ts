@@ -41,6 +41,8 @@ async function open(): Promise<RealBench> {
   }
 }
 
+const withNft = test.skipIf(spawnSync('sh', ['-c', 'command -v nft']).status !== 0)
+
 describe.skipIf(!isRoot)('the real kernel', () => {
   kernelContract(open)
 
@@ -66,7 +68,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     }
   })
 
-  test.skipIf(spawnSync('sh', ['-c', 'command -v nft']).status !== 0)(
+  withNft(
     'an address of the driver’s own leads to its port, and is restored when a part of it is gone',
     async () => {
       await using bench = await open()
@@ -86,6 +88,53 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       expect(state()).toBe(first)
     },
   )
+
+  withNft('the filter lets the hosts of the cluster in, is mended, and keeps its counters', async () => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
+    const filter = { vteps: ['192.168.33.11', '192.168.33.12', 'fd00:33::12'], ports: [4789], vnis: [0, 256] }
+    const seen: unknown[] = []
+    const keep = (wanted: typeof filter | undefined) =>
+      bench.kernel.tunnelFilter((have) => {
+        seen.push(have)
+        return wanted
+      })
+    await keep(filter)
+    await keep(filter)
+    expect(seen).toEqual([undefined, filter])
+    const rules = nft('list', 'table', 'inet', 'multihost')
+
+    const far = bench.spaces.add('far')
+    bench.spaces.ip(bench.host, `link set far netns ${far}`)
+    /** From a machine on the same link: three VXLAN headers with the VNI. */
+    const send = (from: string, vni: number) => {
+      const hex = vni.toString(16).padStart(6, '0')
+      const header = `08000000${hex}00`.replace(/../g, (byte) => `\\x${byte}`)
+      bench.spaces.ip(far, `address flush dev far\naddress add ${from}/24 dev far\nlink set far up`)
+      const sending = `for i in 1 2 3; do printf '${header}' > /dev/udp/192.168.33.11/4789; done`
+      expect(bench.spaces.run(far, 'bash', '-c', sending).stderr).toBe('')
+    }
+    send('192.168.33.99', 256)
+    expect(await keep(filter)).toEqual({ arriving: 3, leaving: 0 })
+    send('192.168.33.98', 4096)
+    send('192.168.33.12', 256)
+    expect(await keep(filter), 'another VNI is not judged, and a member is let in').toMatchObject({
+      arriving: 3,
+    })
+
+    nft('flush', 'chain', 'inet', 'multihost', 'judge')
+    await keep(filter)
+    const withoutCounts = (text: string) => text.replace(/packets \d+ bytes \d+/g, '')
+    expect(withoutCounts(nft('list', 'table', 'inet', 'multihost'))).toBe(withoutCounts(rules))
+    expect(await keep({ ...filter, vnis: [0] })).toMatchObject({ arriving: 3 })
+    nft('delete', 'table', 'inet', 'multihost')
+    nft('add', 'table', 'inet', 'multihost')
+    nft('add', 'chain', 'inet', 'multihost', 'arriving', '{ type filter hook input priority 0; }')
+    await keep(filter)
+    expect(withoutCounts(nft('list', 'table', 'inet', 'multihost'))).toBe(withoutCounts(rules))
+    await keep(undefined)
+    expect(nft('list', 'tables')).toBe('')
+  })
 
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
     await using bench = await open()

@@ -1,0 +1,52 @@
+/**
+ * Which tunnel packets this host lets in: those of the cluster's hosts, by the way that leads back to them.
+ *
+ * The kernel gives a VXLAN packet to the device of its VNI, from any sender and any interface (RFC 7348 §7). So the driver
+ * keeps a filter (kernel/tunnel-filter.ts), and the hosts in the store decide who is in it. Pure.
+ */
+import type { Ip, Snapshot, Vni } from '../records.ts'
+import { probeDevice } from './packet.ts'
+
+export interface TunnelFilter {
+  /** Sources that are let in, this host's VTEP among them. */
+  vteps: Ip[]
+  /** UDP ports. */
+  ports: number[]
+  /** Packets of other VNIs are not judged: Swarm's networks use the same port. */
+  vnis: Vni[]
+}
+
+/** Packets that the filter has refused since it was made. */
+export interface FilterCounts {
+  /** For a network of this cluster, and not from one of its hosts. */
+  arriving: number
+  /** To a host of the cluster, from a container or a user of this host. */
+  leaving: number
+}
+
+/** `kept`: addresses that stay allowed although no host has them now. Each list is sorted. */
+export function wantedFilter(snapshot: Snapshot, own: Ip, kept: Iterable<Ip>): TunnelFilter {
+  const networks = [...snapshot.networks.values()].map(({ value }) => value)
+  return {
+    vteps: [...new Set([own, ...vtepsOf(snapshot), ...kept])].sort(),
+    ports: numbers([probeDevice.port, ...networks.map(({ port }) => port)]),
+    vnis: numbers([probeDevice.vni, ...networks.map(({ vni }) => vni)]),
+  }
+}
+
+/** What either lets in. */
+export function bothFilters(a: TunnelFilter, b: TunnelFilter): TunnelFilter {
+  return {
+    vteps: [...new Set([...a.vteps, ...b.vteps])].sort(),
+    ports: numbers([...a.ports, ...b.ports]),
+    vnis: numbers([...a.vnis, ...b.vnis]),
+  }
+}
+
+export function vtepsOf(snapshot: Snapshot): Ip[] {
+  return [...snapshot.hosts.values()].map(({ value }) => value.vtep)
+}
+
+function numbers(all: readonly number[]): number[] {
+  return [...new Set(all)].sort((a, b) => a - b)
+}

@@ -1,0 +1,155 @@
+/**
+ * The filter of tunnel packets: one table of nftables in the host's namespace, `inet multihost`.
+ *
+ * A change replaces all rules in one transaction and keeps the counters. Every rule has a comment with the checksum of
+ * the whole, so that a look tells whether the rules are those that are wanted. The table outlives the driver: a host is as
+ * closed while its driver is stopped. `nft` alone: iptables cannot tell a VXLAN network from another.
+ */
+import { createHash } from 'node:crypto'
+import * as z from 'zod'
+import { familyOf, isIp } from '../core/addresses.ts'
+import { DriverError } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
+import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
+import type { Run } from './commands.ts'
+import type { Outcome } from './shell.ts'
+
+const table = ['inet', 'multihost']
+
+/**
+ * Makes the filter that `wanted` names when it is given what is there, or removes it: `undefined`. Does nothing where all
+ * is in place. Throws `kernel`. `prefix`: into the host's namespace.
+ */
+export async function keepFilter(
+  run: Run,
+  prefix: readonly string[],
+  wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined,
+): Promise<FilterCounts> {
+  const nft = (args: string[], input?: string): Promise<Outcome> => run([...prefix, 'nft', ...args], input)
+  const listed = await nft(['-j', 'list', 'table', ...table])
+  const found = listed.code === 0 ? parsed(listed.stdout) : undefined
+  const filter = wanted(found && filterIn(found))
+  if (filter === undefined) {
+    if (found !== undefined) check(await nft(['delete', 'table', ...table]))
+    return { arriving: 0, leaving: 0 }
+  }
+  const rules = rulesOf(filter)
+  const mark = `multihost ${createHash('sha256').update(rules.join('\n')).digest('hex').slice(0, 12)}`
+  const have = found?.flatMap(({ rule }) => rule ?? []) ?? []
+  const isRight = have.length === rules.length && have.every(({ comment }) => comment === mark)
+  if (!isRight) await replace(nft, rules, mark)
+  return countsIn(found ?? [])
+}
+
+async function replace(
+  nft: (args: string[], input?: string) => Promise<Outcome>,
+  rules: readonly string[],
+  mark: string,
+): Promise<void> {
+  const text = script(rules, mark)
+  if ((await nft(['-f', '-'], text)).code === 0) return
+  // A table with the same name that is not like ours: it is replaced with its counters.
+  const name = table.join(' ')
+  check(await nft(['-f', '-'], `add table ${name}\ndelete table ${name}\n${text}`))
+}
+
+const chains: Record<string, string> = {
+  judge: '',
+  arriving: 'prerouting priority -300',
+  passing: 'forward priority -10',
+  leaving: 'output priority -300',
+}
+
+function script(rules: readonly string[], mark: string): string {
+  const name = table.join(' ')
+  const hookOf = (hook: string): string =>
+    hook === '' ? '' : ` { type filter hook ${hook}; policy accept; }`
+  return [
+    `add table ${name}`,
+    `add counter ${name} arriving`,
+    `add counter ${name} leaving`,
+    ...Object.entries(chains).map(([chain, hook]) => `add chain ${name} ${chain}${hookOf(hook)}`),
+    ...Object.keys(chains).map((chain) => `flush chain ${name} ${chain}`),
+    ...rules.map((rule) => `add rule ${name} ${rule} comment "${mark}"`),
+    '',
+  ].join('\n')
+}
+
+/**
+ * `arriving` judges packets that this host takes, before connection tracking, which is skipped for them. A source that
+ * is forged on another interface has no way back through that interface (`fib`, as in rp_filter's strict mode, RFC 3704).
+ * `passing` and `leaving` keep this host's containers and users from sending what another host takes for this host's: NAT gives
+ * such a packet this host's address. The kernel's own tunnel packets belong to no user's socket.
+ */
+function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
+  const ours = `udp dport { ${ports.join(', ')} } @th,96,24 { ${vnis.join(', ')} }`
+  const families = [
+    ['ip', vteps.filter((vtep) => familyOf(vtep) === 4)],
+    ['ip6', vteps.filter((vtep) => familyOf(vtep) === 6)],
+  ] as const
+  return [
+    `arriving ${ours} fib daddr type != unicast jump judge`,
+    ...families.flatMap(([protocol, own]) => (own.length === 0 ? [] : rulesFor(protocol, own, ours))),
+    'judge counter name arriving drop',
+  ]
+}
+
+function rulesFor(protocol: string, vteps: readonly Ip[], ours: string): string[] {
+  const members = `{ ${vteps.join(', ')} }`
+  return [
+    `judge ${protocol} saddr ${members} fib saddr . iif oif != 0 notrack accept`,
+    `passing ${ours} ${protocol} daddr ${members} counter name leaving drop`,
+    `leaving ${ours} ${protocol} daddr ${members} meta skuid != 0 counter name leaving drop`,
+    `leaving ${ours} ${protocol} daddr ${members} notrack`,
+  ]
+}
+
+const Match = z.object({ match: z.object({ left: z.unknown(), right: z.unknown() }).optional() })
+const Listed = z.object({
+  rule: z
+    .object({ chain: z.string(), comment: z.string().default(''), expr: z.array(Match).default([]) })
+    .optional(),
+  counter: z.object({ name: z.string(), packets: z.number() }).optional(),
+})
+type Listed = z.infer<typeof Listed>
+
+function parsed(text: string): Listed[] {
+  return z.object({ nftables: z.array(Listed) }).parse(JSON.parse(text)).nftables
+}
+
+function countsIn(listed: readonly Listed[]): FilterCounts {
+  const packets = (name: string): number =>
+    listed.find(({ counter }) => counter?.name === name)?.counter?.packets ?? 0
+  return { arriving: packets('arriving'), leaving: packets('leaving') }
+}
+
+/** What the rules let in, as far as they are ours. */
+function filterIn(listed: readonly Listed[]): TunnelFilter {
+  const matches = listed.flatMap(({ rule }) =>
+    ['judge', 'arriving'].includes(rule?.chain ?? '')
+      ? (rule?.expr ?? []).flatMap(({ match }) => match ?? [])
+      : [],
+  )
+  const values = (isOf: (left: string) => boolean): (string | number)[] =>
+    matches.filter(({ left }) => isOf(JSON.stringify(left))).flatMap(({ right }) => valuesIn(right))
+  return {
+    vteps: values((left) => left.includes('"saddr"') && left.includes('payload'))
+      .map(String)
+      .filter(isIp),
+    ports: values((left) => left.includes('"dport"')).map(Number),
+    vnis: values((left) => left.includes('"offset":96')).map(Number),
+  }
+}
+
+/** nft prints a set of one as its value. */
+function valuesIn(right: unknown): (string | number)[] {
+  const { data } = z
+    .union([z.object({ set: z.array(z.union([z.string(), z.number()])) }), z.string(), z.number()])
+    .safeParse(right)
+  if (data === undefined) return []
+  return typeof data === 'object' ? data.set : [data]
+}
+
+function check({ code, stderr }: Outcome): void {
+  if (code !== 0) throw new DriverError('kernel', stderr.trim().split('\n')[0] || `exit code ${code}`)
+}

@@ -1,0 +1,77 @@
+/**
+ * Keeps the filter of tunnel packets: the hosts and networks of the store, as rules of the kernel.
+ *
+ * The filter is no reason for a lost packet. An address that no host has any more stays allowed for a minute; while the
+ * store's word proves nothing, as after a start without Consul, all that was allowed stays.
+ */
+import type { Ip } from '../../core/records.ts'
+import { bothFilters, type FilterCounts, vtepsOf, wantedFilter } from '../../core/tunnels/filter.ts'
+import type { Kernel } from '../../kernel/kernel.ts'
+import type { Log } from '../../log.ts'
+import type { Store } from '../../store/store.ts'
+import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
+import { mayRemove } from '../kit/store-trust.ts'
+
+export interface FilterOptions {
+  store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
+  kernel: Pick<Kernel, 'tunnelFilter'>
+  /** This host's VTEP now. */
+  vtep(): Ip
+  /** False: no filter, and one that is there is removed. */
+  isOn: boolean
+  log: Log
+  everyMs?: number
+  keptForMs?: number
+  onRun?(run: LoopRun): void
+  /** By a clock that only grows, in milliseconds. */
+  now?: () => number
+}
+
+export interface FilterLoop extends Loop {
+  /** At the last look. Undefined while there is no filter. */
+  counts(): FilterCounts | undefined
+  /** One sentence each, for `multihost status`. */
+  problems(): string[]
+}
+
+export function startFilter(options: FilterOptions): FilterLoop {
+  const { store, kernel, vtep, isOn, log, onRun } = options
+  const { everyMs = 10_000, keptForMs = 60_000, now = () => performance.now() } = options
+  /** When a host had the address, by `now`. */
+  const seen = new Map<Ip, number>()
+  let isFirst = true
+  let counts: FilterCounts | undefined
+  const work = async (): Promise<void> => {
+    const snapshot = store.snapshot()
+    for (const ip of vtepsOf(snapshot)) seen.set(ip, now())
+    for (const [ip, at] of seen) if (now() - at > keptForMs) seen.delete(ip)
+    const found = await kernel.tunnelFilter((have) => {
+      if (!isOn) return undefined
+      // What this driver let in before it was restarted.
+      if (isFirst) for (const ip of have?.vteps ?? []) seen.set(ip, now())
+      isFirst = false
+      const wanted = wantedFilter(snapshot, vtep(), seen.keys())
+      return have === undefined || mayRemove(store) ? wanted : bothFilters(have, wanted)
+    })
+    counts = isOn ? found : undefined
+  }
+  const loop = startLoop({ name: 'filter', everyMs, log, work, onRun })
+  const stop = store.onChange((_, keys) => {
+    if (keys.some(({ table }) => table === 'hosts' || table === 'networks')) loop.poke()
+  })
+  return {
+    ...loop,
+    counts: () => counts,
+    problems() {
+      const { state, lastError } = loop.status()
+      if (state !== 'failing') return []
+      return [
+        `the filter of tunnel packets cannot be kept, so other machines and containers can send frames into this cluster’s networks: ${lastError}; install nftables, or take the risk with --tunnel-filter=off`,
+      ]
+    },
+    async close() {
+      stop()
+      await loop.close()
+    },
+  }
+}

@@ -1,0 +1,87 @@
+import { expect, test, vi } from 'vitest'
+import type { TunnelFilter } from '../../../../../driver/core/tunnels/filter.ts'
+import { silentLog } from '../../../../../driver/log.ts'
+import { startFilter } from '../../../../../driver/loops/filter/loop.ts'
+import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+import { network } from '../../../../fixtures/store-records.ts'
+
+const own = '192.168.33.11'
+const other = '192.168.33.12'
+const stranger = '192.168.33.99'
+
+/** `have`: what an earlier driver let in. */
+function start({ have, isOn = true }: { have?: TunnelFilter; isOn?: boolean } = {}) {
+  const memory = createMemoryCluster()
+  const host = (name: string, vtep: string) =>
+    memory.put('hosts', name, JSON.stringify({ vtep, driverVersion: '1' }))
+  host('net-1', own)
+  host('net-2', other)
+  memory.put('networks', 'n1', JSON.stringify(network('n1', { vni: 300, port: 4790 })))
+  const store = memory.open('net-1')
+  const state = { have, now: 0, error: undefined as Error | undefined }
+  const kernel = {
+    async tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined) {
+      if (state.error) throw state.error
+      state.have = wanted(state.have)
+      return { arriving: 3, leaving: 4 }
+    },
+  }
+  const now = () => state.now
+  const loop = startFilter({ store, kernel, vtep: () => own, isOn, log: silentLog, everyMs: 10, now })
+  return { memory, store, state, loop, host }
+}
+
+test('the hosts and networks of the store are let in, and a host that joins at once', async () => {
+  const { state, store, loop } = start()
+  await vi.waitFor(() =>
+    expect(state.have).toEqual({ vteps: [own, other], ports: [4789, 4790], vnis: [0, 300] }),
+  )
+  expect(loop.counts()).toEqual({ arriving: 3, leaving: 4 })
+  const value = { vtep: '192.168.33.13', driverVersion: '1' }
+  await store.commit([{ op: 'create', table: 'hosts', key: 'net-3', value }])
+  await vi.waitFor(() => expect(state.have?.vteps).toContain('192.168.33.13'))
+  await loop.close()
+})
+
+test('an address that no host has any more stays for a minute, also over a restart of the driver', async () => {
+  const { state, store, loop } = start({ have: { vteps: [own, stranger], ports: [4789], vnis: [0] } })
+  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, stranger]))
+  await store.commit([{ op: 'drop', table: 'hosts', key: 'net-2' }])
+  state.now = 59_000
+  await vi.waitFor(() => expect(loop.status().state).toBe('idle'))
+  expect(state.have?.vteps).toEqual([own, other, stranger])
+  state.now = 61_000
+  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own]))
+  await loop.close()
+})
+
+test('while the store’s word proves nothing, all that was let in stays', async () => {
+  const have = { vteps: [stranger], ports: [4791], vnis: [0, 999] }
+  const { memory, state, loop } = start({ have })
+  memory.doubt = 'the store was emptied'
+  state.now = 600_000
+  await vi.waitFor(() =>
+    expect(state.have).toEqual({
+      vteps: [own, other, stranger],
+      ports: [4789, 4790, 4791],
+      vnis: [0, 300, 999],
+    }),
+  )
+  state.now = 1_200_000
+  await vi.waitFor(() => expect(loop.status().state).toBe('idle'))
+  expect(state.have?.vteps).toContain(stranger)
+  memory.doubt = undefined
+  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other]))
+  await loop.close()
+})
+
+test('a filter that cannot be made is a problem; one that is not wanted is removed', async () => {
+  const broken = start()
+  broken.state.error = new Error('nft: not found')
+  await vi.waitFor(() => expect(broken.loop.problems()[0]).toMatch(/nft: not found; install nftables/))
+  await broken.loop.close()
+  const off = start({ have: { vteps: [own], ports: [4789], vnis: [0] }, isOn: false })
+  await vi.waitFor(() => expect(off.state.have).toBeUndefined())
+  expect([off.loop.counts(), off.loop.problems()]).toEqual([undefined, []])
+  await off.loop.close()
+})
