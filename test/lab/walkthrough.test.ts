@@ -5,11 +5,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Event } from '../../scenarios/record/events.ts'
-import { remains, start } from './machine.ts'
+import { start } from './machine.ts'
+import { bringUpSharedLab, sharedLab } from './shared-lab.ts'
 
-const name = 'tpage'
+beforeAll(bringUpSharedLab, 300_000)
+
 const folder = mkdtempSync(join(tmpdir(), 'walkthrough-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -27,37 +29,42 @@ test.each([
   [
     'a command that the scenario does not type',
     'root@net-1:~# hostname',
-    'is not on the page: what comes next',
+    'is not on the page: the next command is at',
     0,
   ],
   ['an output that does not match', `${command}\nnet-7`, 'differs from the page', 1],
 ])('%s fails the job, with its line', { timeout: 180_000 }, async (_, instead, message, below) => {
   const copy = join(folder, 'page.md')
   writeFileSync(copy, page.replace(`${command}\nnet-1`, instead))
-  const { ended, soFar } = start('scenarios/main.ts', '--lab', name, '--page', copy, '1-machine-setup')
+  const { ended, soFar } = start('scenarios/main.ts', '--on', sharedLab, '--page', copy, '1-machine-setup')
   expect((await ended).code, soFar()).toBe(1)
   expect(soFar()).toContain(`page.md:${lineOf(page, command) + below}`)
   expect(soFar()).toContain(message)
-  expect(remains(name)).toEqual([])
 })
 
 test('containers and networks of a page that failed are gone before other files run', {
   timeout: 300_000,
 }, async () => {
   const copy = join(folder, 'page.md')
-  writeFileSync(copy, page.replace('ip addr show eth0', 'ip addr show eth7'))
-  const files = ['4-a-look', 'overlay/network']
-  const { ended, soFar } = start('scenarios/main.ts', '--lab', name, '--page', copy, ...files)
+  writeFileSync(copy, page.replace('ping -c 1 stoic_moore.multihost', 'ping -c 1 stoic_moore.elsewhere'))
+  const { ended, soFar } = start(
+    'scenarios/main.ts',
+    '--on',
+    sharedLab,
+    '--page',
+    copy,
+    '2-getting-started',
+    'overlay/addresses',
+  )
   expect((await ended).code, soFar()).toBe(1)
-  const events = readFileSync(new URL(`../../report/${name}/events.jsonl`, import.meta.url), 'utf8')
+  const events = readFileSync(new URL(`../../report/${sharedLab}/events.jsonl`, import.meta.url), 'utf8')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Event)
     .filter((event) => event.kind === 'scenario')
   const failed = events.filter(({ state }) => state === 'failed').map(({ scenario }) => scenario)
-  expect(failed).toEqual(['Inside the container'])
+  expect(failed).toEqual(['They reach each other'])
   expect(
-    events.filter(({ file, state }) => file.includes('overlay/network') && state === 'passed').length,
+    events.filter(({ file, state }) => file.includes('overlay/addresses') && state === 'passed').length,
   ).toBeGreaterThan(0)
-  expect(remains(name)).toEqual([])
 })
