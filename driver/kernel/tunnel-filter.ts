@@ -55,8 +55,8 @@ async function replace(
 
 const chains: Record<string, string> = {
   judge: '',
+  transit: '',
   arriving: 'prerouting priority -300',
-  passing: 'forward priority -10',
   leaving: 'output priority -300',
 }
 
@@ -76,10 +76,11 @@ function script(rules: readonly string[], mark: string): string {
 }
 
 /**
- * `arriving` judges packets that this host takes, before connection tracking, which is skipped for them. A source that
- * is forged on another interface has no way back through that interface (`fib`, as in rp_filter's strict mode, RFC 3704).
- * `passing` and `leaving` keep this host's containers and users from sending what another host takes for this host's: NAT gives
- * such a packet this host's address. The kernel's own tunnel packets belong to no user's socket.
+ * `judge` has packets that this host takes, before connection tracking, which is skipped for them. A source that is
+ * forged on another interface has no way back through that interface (`fib`, as in rp_filter's strict mode, RFC 3704).
+ * `transit` has packets to another host that this host forwards: those of a host are let through, and those of a container are
+ * not, to which NAT would give this host's address. `leaving` has what this host's users send; the kernel's own tunnel
+ * packets belong to no socket.
  */
 function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
   const ours = `udp dport { ${ports.join(', ')} } @th,96,24 { ${vnis.join(', ')} }`
@@ -91,14 +92,17 @@ function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
     `arriving ${ours} fib daddr type != unicast jump judge`,
     ...families.flatMap(([protocol, own]) => (own.length === 0 ? [] : rulesFor(protocol, own, ours))),
     'judge counter name arriving drop',
+    'transit counter name leaving drop',
   ]
 }
 
 function rulesFor(protocol: string, vteps: readonly Ip[], ours: string): string[] {
   const members = `{ ${vteps.join(', ')} }`
+  const fromMember = `${protocol} saddr ${members} fib saddr . iif oif != 0`
   return [
-    `judge ${protocol} saddr ${members} fib saddr . iif oif != 0 notrack accept`,
-    `passing ${ours} ${protocol} daddr ${members} counter name leaving drop`,
+    `arriving ${ours} ${protocol} daddr ${members} fib daddr type unicast jump transit`,
+    `judge ${fromMember} notrack accept`,
+    `transit ${fromMember} accept`,
     `leaving ${ours} ${protocol} daddr ${members} meta skuid != 0 counter name leaving drop`,
     `leaving ${ours} ${protocol} daddr ${members} notrack`,
   ]
@@ -130,8 +134,10 @@ function filterIn(listed: readonly Listed[]): TunnelFilter {
       ? (rule?.expr ?? []).flatMap(({ match }) => match ?? [])
       : [],
   )
-  const values = (isOf: (left: string) => boolean): (string | number)[] =>
-    matches.filter(({ left }) => isOf(JSON.stringify(left))).flatMap(({ right }) => valuesIn(right))
+  const values = (isOf: (left: string) => boolean): (string | number)[] => {
+    const found = matches.filter(({ left }) => isOf(JSON.stringify(left)))
+    return [...new Set(found.flatMap(({ right }) => valuesIn(right)))]
+  }
   return {
     vteps: values((left) => left.includes('"saddr"') && left.includes('payload'))
       .map(String)

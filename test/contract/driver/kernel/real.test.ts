@@ -107,11 +107,14 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     const far = bench.spaces.add('far')
     bench.spaces.ip(bench.host, `link set far netns ${far}`)
     /** From a machine on the same link: three VXLAN headers with the VNI. */
-    const send = (from: string, vni: number) => {
+    const send = (from: string, vni: number, to = '192.168.33.11') => {
       const hex = vni.toString(16).padStart(6, '0')
       const header = `08000000${hex}00`.replace(/../g, (byte) => `\\x${byte}`)
-      bench.spaces.ip(far, `address flush dev far\naddress add ${from}/24 dev far\nlink set far up`)
-      const sending = `for i in 1 2 3; do printf '${header}' > /dev/udp/192.168.33.11/4789; done`
+      bench.spaces.ip(
+        far,
+        `address flush dev far\naddress add ${from}/24 dev far\nlink set far up\nroute add default via 192.168.33.11`,
+      )
+      const sending = `for i in 1 2 3; do printf '${header}' > /dev/udp/${to}/4789; done`
       expect(bench.spaces.run(far, 'bash', '-c', sending).stderr).toBe('')
     }
     send('192.168.33.99', 256)
@@ -120,6 +123,21 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     send('192.168.33.12', 256)
     expect(await keep(filter), 'another VNI is not judged, and a member is let in').toMatchObject({
       arriving: 3,
+    })
+
+    bench.spaces.ip(
+      bench.host,
+      'link add name eth2 type veth peer name beyond\naddress add 10.44.0.1/24 dev eth2\nlink set beyond up\nlink set eth2 up',
+    )
+    bench.spaces.run(bench.host, 'sysctl', '-w', 'net.ipv4.ip_forward=1')
+    const routed = { ...filter, vteps: [...filter.vteps, '10.44.0.9'] }
+    await keep(routed)
+    send('192.168.33.12', 256, '10.44.0.9')
+    expect(await keep(routed), 'a host may be the router of others').toEqual({ arriving: 3, leaving: 0 })
+    send('192.168.33.97', 256, '10.44.0.9')
+    expect(await keep(filter), 'and not of what NAT would give its address').toEqual({
+      arriving: 3,
+      leaving: 3,
     })
 
     nft('flush', 'chain', 'inet', 'multihost', 'judge')
