@@ -8,6 +8,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
@@ -24,12 +25,14 @@ export async function findUnderlay(
 /** Follows the VTEP's device and address. Keeps the last ones while they cannot be found. */
 export function watchUnderlay(
   { underlay }: { underlay: Underlay },
-  { findUnderlay, log, everyMs = 5000 }: WatchOptions,
+  { findUnderlay, onChange, log, everyMs = 5000 }: WatchOptions,
 ): { now(): Underlay; close(): void } {
   let now = underlay
   const look = async (): Promise<void> => {
     try {
+      const before = now
       now = await findUnderlay()
+      if (!isDeepStrictEqual(now, before)) onChange()
     } catch (err) {
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
@@ -41,6 +44,7 @@ export function watchUnderlay(
 
 export interface WatchOptions {
   findUnderlay(): Promise<Underlay>
+  onChange(): void
   log: Log
   everyMs?: number | undefined
 }

@@ -9,6 +9,7 @@ import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
 import type { Redirect } from './redirect.ts'
+import type { KernelWatch } from './watch.ts'
 
 export interface Kernel {
   /**
@@ -39,6 +40,11 @@ export interface Kernel {
   redirect(of: Redirect): Promise<void>
   /** Makes the filter of tunnel packets that `wanted` names when it is given what is there; `undefined`: none. */
   tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined): Promise<FilterCounts>
+  /**
+   * Calls `changed` for each change in the namespace (`host`: the host's), this driver's own among them. The watch must be
+   * closed before the namespace is removed.
+   */
+  watch(where: string, changed: () => void): KernelWatch
   close(): Promise<void>
 }
 

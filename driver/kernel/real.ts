@@ -21,6 +21,7 @@ import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, un
 import { redirectPort } from './redirect.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
+import { watchNamespace } from './watch.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -71,6 +72,7 @@ export function realKernel({
     },
     underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
     redirect: (of) => redirectPort(run, host, of),
+    watch: (where, changedThere) => watchNamespace(machine.enter(where), changedThere),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
     close: async () => close(),
   }

@@ -14,6 +14,7 @@ import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/recor
 import { endpoint as endpointRecord, isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
+import type { KernelWatch } from '../../kernel/watch.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
@@ -40,8 +41,10 @@ export interface DatapathOptions {
   log: Log
   /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
   localNamespaceOf(network: NetworkId): string | undefined
-  /** Each network is looked at this often, while they are few. */
+  /** Each network is looked at this often, while they are few, where the kernel does not tell of changes. */
   auditMs?: number
+  /** And where it does. */
+  slowAuditMs?: number
   /** Links and namespaces go this long after their last user. */
   removalDelayMs?: number
   /** How long Docker must not show an endpoint before its link goes without Leave. */
@@ -59,6 +62,8 @@ export interface DatapathLoop {
   settled(network: NetworkId, joining?: EndpointId): Promise<void>
   /** Looks at every network's namespace now. */
   audit(): void
+  /** Plans everything anew: this host's underlay has changed. */
+  replan(): void
   /** By network. A network that has nothing on this host is left out. */
   status(): Map<NetworkId, WorkQueueStatus & NetworkFacts>
   /** One sentence each, for `multihost status`. */
@@ -69,6 +74,8 @@ export interface DatapathLoop {
 /** Share of one processor that looking may take. */
 const auditShare = 0.1
 const concurrentNetworks = 4
+/** Hosts change many times a second when many of them start. */
+const replanPauseMs = 1000
 /** A look enters every namespace of the folder. */
 const keptLookPauseMs = 10_000
 
@@ -80,7 +87,12 @@ interface Entry {
 
 /** What the loop knows of all networks. */
 interface State {
-  readonly options: DatapathOptions & { auditMs: number; removalDelayMs: number; graceMs: number }
+  readonly options: DatapathOptions & {
+    auditMs: number
+    slowAuditMs: number
+    removalDelayMs: number
+    graceMs: number
+  }
   /** In the order of the next audits. */
   readonly networks: Map<NetworkId, Entry>
   readonly limit: Limit
@@ -96,6 +108,9 @@ interface State {
   sweepNotBefore: number
   /** What one audit of a network takes, on average. */
   auditedMs: number
+  readonly strayLinksAgain: RunAgain
+  readonly replanAgain: RunAgain
+  hostWatch: KernelWatch | undefined
   /** When stray links were looked for, by performance.now(). */
   strayLinksLookedAt: number
   timer: NodeJS.Timeout | undefined
@@ -103,9 +118,10 @@ interface State {
 }
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
-  const { store, auditMs = 2000, removalDelayMs = 300, settleMs = 4000, graceMs = 3000 } = options
+  const { store, auditMs = 2000, slowAuditMs = 30_000 } = options
+  const { removalDelayMs = 300, settleMs = 4000, graceMs = 3000 } = options
   const state: State = {
-    options: { ...options, auditMs, removalDelayMs, graceMs },
+    options: { ...options, auditMs, slowAuditMs, removalDelayMs, graceMs },
     networks: new Map(),
     limit: limitOf(concurrentNetworks),
     mayRemove: () => mayRemove(store),
@@ -115,6 +131,9 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     keptNamespaces: [],
     sweepNotBefore: 0,
     auditedMs: 10,
+    strayLinksAgain: createRunAgain(() => sweepStrayLinks(state)),
+    replanAgain: createRunAgain(() => replan(state)),
+    hostWatch: undefined,
     strayLinksLookedAt: Number.NEGATIVE_INFINITY,
     timer: undefined,
     closed: false,
@@ -131,6 +150,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       return queue.settled(settleMs)
     },
     audit: () => auditAll(state),
+    replan: () => replan(state),
     status: () =>
       new Map(
         [...state.networks].map(([id, { queue, network }]) => [
@@ -144,8 +164,10 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       for (const stop of stops) stop()
       clearTimeout(state.timer)
       const entries = [...state.networks.values()]
-      for (const { again } of entries) again.cancel()
+      for (const { again } of [...entries, { again: state.strayLinksAgain }, { again: state.replanAgain }])
+        again.cancel()
       await Promise.all([state.sweeping, ...entries.map(({ queue }) => queue.close())])
+      await Promise.all([state.hostWatch?.close(), ...entries.map(({ network }) => network.close())])
       for (const { again } of entries) again.cancel()
     },
   }
@@ -232,12 +254,21 @@ function changed(state: State, keys: readonly ChangedKey[]): void {
     if (table === 'endpoints') state.networks.get(networkOfKey(key))?.network.changed(key)
   }
   reconsider(state, touchedBy(keys))
+  // The hosts of a network and their underlays decide its MTU.
+  if (keys.some(({ table }) => table === 'hosts' || table === 'uses')) state.replanAgain.after(replanPauseMs)
   if (keys.some((key) => isReplicaOn(key, state.options.host))) {
     reconsider(state, remapped(state))
     // A namespace that no record explained may be of this network.
     state.sweepNotBefore = 0
   }
   void sweep(state)
+}
+
+function replan({ networks }: State): void {
+  for (const { network, queue } of networks.values()) {
+    network.replan()
+    queue.poke()
+  }
 }
 
 /** Networks whose namespace belongs at another path now. */
@@ -315,6 +346,17 @@ function isHeld(state: State, namespace: string): boolean {
   return [...state.networks.values()].some(({ network }) => network.facts().namespace === namespace)
 }
 
+/** Links appear in the host's namespace when containers start and end. */
+function watchHost(state: State): void {
+  const { kernel, auditMs } = state.options
+  if (state.closed || isWatched(state)) return
+  state.hostWatch = kernel.watch('host', () => state.strayLinksAgain.after(auditMs))
+}
+
+function isWatched({ hostWatch }: State): boolean {
+  return hostWatch?.isAlive() ?? false
+}
+
 function sweepStrayLinks(state: State): void {
   const { kernel, store, host, calls, log, auditMs } = state.options
   if (state.closed || !state.mayRemove() || performance.now() - state.strayLinksLookedAt < auditMs) return
@@ -329,6 +371,7 @@ function tick(state: State): void {
   const { networks } = state
   considerFreshness(state)
   void sweep(state)
+  watchHost(state)
   sweepStrayLinks(state)
   const [id, next] = networks.entries().next().value ?? []
   if (id !== undefined && next !== undefined) {
@@ -342,8 +385,12 @@ function tick(state: State): void {
   state.timer = setTimeout(() => tick(state), auditPauseMs(state))
 }
 
-function auditPauseMs({ networks, options, auditedMs }: State): number {
-  const roundMs = Math.max(options.auditMs, (networks.size * auditedMs) / auditShare)
+function auditPauseMs(state: State): number {
+  const { networks, options, auditedMs } = state
+  const isTold =
+    state.swept && isWatched(state) && [...networks.values()].every(({ network }) => network.isWatched())
+  const auditMs = isTold ? options.slowAuditMs : options.auditMs
+  const roundMs = Math.max(auditMs, (networks.size * auditedMs) / auditShare)
   return roundMs / Math.max(1, networks.size)
 }
 

@@ -29,6 +29,7 @@ import type { EndpointId, HostName, Ip, Network, NetworkId, Snapshot } from '../
 import { endpoint as recordOf } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Refusal, Underlay } from '../../kernel/kernel.ts'
+import type { KernelWatch } from '../../kernel/watch.ts'
 import type { Log } from '../../log.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createDockerWord, type DockerWord } from './docker-word.ts'
@@ -41,11 +42,16 @@ export interface NetworkDatapath {
   changed(key: string): void
   /** The next step looks at the kernel instead of trusting what it remembers. */
   audit(): void
+  /** The next step plans all endpoints, and not only those that have changed. */
+  replan(): void
   /** The endpoint's Join is waiting: its veths are to be made if they are not there. */
   expect(endpoint: EndpointId): void
   /** The namespace exists, from an earlier life of the driver. */
   adopt(namespace: string): void
   facts(): NetworkFacts
+  /** Changes in its namespace are noticed at once: an audit need not be frequent. */
+  isWatched(): boolean
+  close(): Promise<void>
 }
 
 export interface NetworkFacts {
@@ -112,6 +118,13 @@ interface State {
   linksLost: EndpointId[]
   /** When links and namespaces may be removed, by performance.now(); undefined while nothing is to be removed. */
   removeAt: number | undefined
+  watch: KernelWatch | undefined
+  /** The namespace that the watch is in. */
+  watched: string | undefined
+  /** Until then, by performance.now(), changes are this driver's own. */
+  quietUntil: number
+  /** The last audit for a change that was noticed, by performance.now(). */
+  noticedAt: number
   ops: number
   lastAppliedAt: string | undefined
   lastStepMs: number
@@ -133,6 +146,10 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     joining: new Set(),
     linksLost: [],
     removeAt: undefined,
+    watch: undefined,
+    watched: undefined,
+    quietUntil: 0,
+    noticedAt: Number.NEGATIVE_INFINITY,
     ops: 0,
     lastAppliedAt: undefined,
     lastStepMs: 0,
@@ -149,6 +166,9 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     audit: () => {
       state.auditDue = true
     },
+    replan: () => {
+      state.reached = undefined
+    },
     expect: (endpoint) => void state.joining.add(endpoint),
     adopt: (path) => {
       state.namespace ??= path
@@ -162,6 +182,8 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
       kept: state.docker.kept(),
       refused: state.refused.messages(),
     }),
+    isWatched: () => state.namespace === undefined || isWatched(state),
+    close: () => endWatch(state),
   }
 }
 
@@ -226,6 +248,8 @@ async function converge(
       (op) => isLinkRemoval(op) || !state.refused.mayTry(showOp(op)),
     )
   if (looks) await look(state, snapshot, want)
+  // The watch would hold a namespace that is gone, and its VNI.
+  if (looks && !contents.contents()?.marked) await endWatch(state)
   state.auditDue = false
   const { ops, reasons, lost } = planned(state, want, circumstances, remove, scope)
   if (looks) options.onAudited(performance.now() - began)
@@ -244,6 +268,7 @@ async function converge(
   for (const endpoint of waiting) state.joining.delete(endpoint)
   state.reached = { snapshot, vtep: want.vxlan.local, removed: isComplete }
   ready()
+  await watch(state, want.namespace)
   if (slow.length === 0) state.removeAt = undefined
   else if (isRemovalDue(state)) {
     logChange(state, slow, reasons, false)
@@ -355,7 +380,10 @@ async function applyEntries(state: State, ops: readonly ProvenOp[]): Promise<voi
 
 async function apply(state: State, ops: readonly ProvenOp[]): Promise<Refusal[]> {
   if (ops.length === 0) return []
-  const refusals = await state.contents.apply(ops)
+  state.quietUntil = Number.POSITIVE_INFINITY
+  const refusals = await state.contents.apply(ops).finally(() => {
+    state.quietUntil = performance.now() + ownChangesMs
+  })
   state.ops += ops.length - refusals.length
   state.lastAppliedAt = new Date().toISOString()
   return refusals
@@ -375,6 +403,7 @@ function isRemovalDue(state: State): boolean {
 
 async function removeNamespace(state: State, path: string, proof: Proof): Promise<void> {
   const { network, log } = state.options
+  await endWatch(state)
   await apply(state, [{ op: 'namespace-del', namespace: path, proof }])
   log.info({ network, namespace: path, reason: proof.says }, 'namespace removed')
   state.namespace = undefined
@@ -382,6 +411,36 @@ async function removeNamespace(state: State, path: string, proof: Proof): Promis
   state.reached = undefined
   state.linksLost = []
   state.wanted.clear()
+}
+
+/** Changes are told some time after they are made. What was damaged in that time is found by the next audit. */
+const ownChangesMs = 25
+/** From a change to the look at it, so that one look serves several changes; and from one such look to the next. */
+const noticeMs = { first: 50, next: 300 }
+
+async function watch(state: State, namespace: string): Promise<void> {
+  if (state.watched === namespace && isWatched(state)) return
+  await endWatch(state)
+  state.watched = namespace
+  state.watch = state.options.kernel.watch(namespace, () => noticed(state))
+}
+
+function isWatched({ watch }: State): boolean {
+  return watch?.isAlive() ?? false
+}
+
+async function endWatch(state: State): Promise<void> {
+  await state.watch?.close()
+  state.watch = undefined
+}
+
+function noticed(state: State): void {
+  const now = performance.now()
+  if (now < state.quietUntil || state.auditDue) return
+  state.auditDue = true
+  const pauseMs = now - state.noticedAt < noticeMs.next ? noticeMs.next : noticeMs.first
+  state.noticedAt = now + pauseMs
+  state.options.again(pauseMs)
 }
 
 function noteLost(state: State, lost: EndpointId[]): void {

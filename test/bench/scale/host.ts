@@ -64,6 +64,7 @@ const noKernel: Kernel = {
   routes: async () => [],
   redirect: async () => undefined,
   tunnelFilter: async () => ({ arriving: 0, leaving: 0 }),
+  watch: () => ({ isAlive: () => false, close: async () => undefined }),
   underlay: async () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
   close: async () => undefined,
 }
