@@ -88,6 +88,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     log,
     localNamespaceOf,
     calls: inFlight.calls,
+    onHostLinks: place.look,
     graceMs: options.graceMs ?? 3000,
     settleMs: answerWithinMs - storeAnswersWithinMs,
   })

@@ -26,7 +26,7 @@ export async function findUnderlay(
 export function watchUnderlay(
   { underlay }: { underlay: Underlay },
   { findUnderlay, onChange, log, everyMs = 5000 }: WatchOptions,
-): { now(): Underlay; close(): void } {
+): UnderlayWatch {
   let now = underlay
   const look = async (): Promise<void> => {
     try {
@@ -37,9 +37,15 @@ export function watchUnderlay(
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
   }
-  // An MTU that falls makes other hosts' packets too long.
-  const timer = setInterval(look, 0.4 * everyMs)
-  return { now: () => now, close: () => clearInterval(timer) }
+  const timer = setInterval(look, 2 * everyMs)
+  return { now: () => now, look: () => void look(), close: () => clearInterval(timer) }
+}
+
+export interface UnderlayWatch {
+  now(): Underlay
+  /** An MTU that falls makes other hosts' packets too long: a change is looked at at once. */
+  look(): void
+  close(): void
 }
 
 export interface WatchOptions {

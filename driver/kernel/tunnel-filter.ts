@@ -69,7 +69,8 @@ function script(rules: readonly string[], mark: string): string {
     `add counter ${name} arriving`,
     `add counter ${name} leaving`,
     ...Object.entries(chains).map(([chain, hook]) => `add chain ${name} ${chain}${hookOf(hook)}`),
-    ...Object.keys(chains).map((chain) => `flush chain ${name} ${chain}`),
+    // Chains of another version, too.
+    `flush table ${name}`,
     ...rules.map((rule) => `add rule ${name} ${rule} comment "${mark}"`),
     '',
   ].join('\n')

@@ -41,6 +41,8 @@ export interface DatapathOptions {
   log: Log
   /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
   localNamespaceOf(network: NetworkId): string | undefined
+  /** Links or addresses in the host's namespace may have changed. */
+  onHostLinks?(): void
   /** Each network is looked at this often, while they are few, where the kernel does not tell of changes. */
   auditMs?: number
   /** And where it does. */
@@ -76,6 +78,8 @@ const auditShare = 0.1
 const concurrentNetworks = 4
 /** Hosts change many times a second when many of them start. */
 const replanPauseMs = 1000
+/** One look serves the changes of this time. */
+const hostLinksPauseMs = 300
 /** A look enters every namespace of the folder. */
 const keptLookPauseMs = 10_000
 
@@ -109,6 +113,7 @@ interface State {
   /** What one audit of a network takes, on average. */
   auditedMs: number
   readonly strayLinksAgain: RunAgain
+  readonly hostLinksAgain: RunAgain
   readonly replanAgain: RunAgain
   hostWatch: KernelWatch | undefined
   /** When stray links were looked for, by performance.now(). */
@@ -132,6 +137,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     sweepNotBefore: 0,
     auditedMs: 10,
     strayLinksAgain: createRunAgain(() => sweepStrayLinks(state)),
+    hostLinksAgain: createRunAgain(() => options.onHostLinks?.()),
     replanAgain: createRunAgain(() => replan(state)),
     hostWatch: undefined,
     strayLinksLookedAt: Number.NEGATIVE_INFINITY,
@@ -164,8 +170,8 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       for (const stop of stops) stop()
       clearTimeout(state.timer)
       const entries = [...state.networks.values()]
-      for (const { again } of [...entries, { again: state.strayLinksAgain }, { again: state.replanAgain }])
-        again.cancel()
+      for (const { again } of entries) again.cancel()
+      for (const again of [state.strayLinksAgain, state.hostLinksAgain, state.replanAgain]) again.cancel()
       await Promise.all([state.sweeping, ...entries.map(({ queue }) => queue.close())])
       await Promise.all([state.hostWatch?.close(), ...entries.map(({ network }) => network.close())])
       for (const { again } of entries) again.cancel()
@@ -350,7 +356,11 @@ function isHeld(state: State, namespace: string): boolean {
 function watchHost(state: State): void {
   const { kernel, auditMs } = state.options
   if (state.closed || isWatched(state)) return
-  state.hostWatch = kernel.watch('host', () => state.strayLinksAgain.after(auditMs))
+  state.hostWatch = kernel.watch('host', () => {
+    state.strayLinksAgain.after(auditMs)
+    state.hostLinksAgain.after(hostLinksPauseMs)
+  })
+  state.options.onHostLinks?.()
 }
 
 function isWatched({ hostWatch }: State): boolean {
