@@ -125,7 +125,7 @@ function keepRedirect(
   { address, port, ownPort = port }: DnsAddress,
 ): Loop & { address: string } {
   const work = () => kernel.redirect({ address, port, to: ownPort })
-  const loop = startLoop({ name: 'dns address', everyMs: 2 * everyMs, log, work, onRun })
+  const loop = startLoop({ name: 'dns address', everyMs: 5 * everyMs, log, work, onRun })
   return { ...loop, address: `${address}:${port}` }
 }
 

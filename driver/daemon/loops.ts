@@ -68,7 +68,8 @@ export function startLoops(options: LoopsOptions): Loops {
     tunnel: tunnels.published,
     routes: context.routes,
     replicas: options.replicas,
-    everyMs: 2 * everyMs,
+    // Docker starts processes for its version, and the member pokes this loop when the underlay has changed.
+    everyMs: 6 * everyMs,
   })
   const networks = startNetworks({
     ...common,

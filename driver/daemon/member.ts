@@ -75,7 +75,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const member = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
   const file = await openJournalFile(options.journalPath, log)
   const store = withJournal(member, file, { host: setup.host, log })
-  const place = watchUnderlay(setup, { ...options, onChange: () => datapath.replan() })
+  const place = watchUnderlay(setup, { ...options, onChange: () => underlayChanged() })
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: () => new Date() })
   const told = createToldEndpoints({ store, host: setup.host, log })
@@ -114,6 +114,10 @@ export async function startMember(options: MemberOptions): Promise<Member> {
       },
     }),
   })
+  const underlayChanged = (): void => {
+    datapath.replan()
+    loops.hosts.poke()
+  }
   const parts: Parts = {
     options,
     store,
