@@ -73,14 +73,6 @@ function gauges(registers: Registry[], status: () => Status): void {
   }
   tunnelGauges(gauge)
   gauge(
-    'multihost_filter_refused_packets',
-    'Tunnel packets that the filter has refused since it was made; absent while there is no filter',
-    ['direction'],
-    (it, { filter }) => {
-      for (const [direction, count] of Object.entries(filter ?? {})) it.set({ direction }, count)
-    },
-  )
-  gauge(
     'multihost_endpoints',
     'Endpoints, on this host and elsewhere',
     ['network', 'where'],
@@ -132,6 +124,14 @@ function tunnelGauges(gauge: MakeGauge): void {
         if (state === 'answers') it.set({ host }, 1)
         if (state === 'silent' || state === 'small-only') it.set({ host }, 0)
       }
+    },
+  )
+  gauge(
+    'multihost_filter_refused_packets',
+    'Tunnel packets that the filter has refused since it was made; absent while there is no filter',
+    ['direction'],
+    (it, { filter }) => {
+      for (const [direction, count] of Object.entries(filter ?? {})) it.set({ direction }, count)
     },
   )
   gauge('multihost_tunnel_rtt_seconds', 'Round trip of the last probe', ['host'], (it, { tunnels }) => {

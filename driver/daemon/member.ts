@@ -29,13 +29,13 @@ import type { Store } from '../store/store.ts'
 import type { VerbContext } from '../verbs/context.ts'
 import { createVerbs } from '../verbs/create-verbs.ts'
 import { evict } from '../verbs/evict-host.ts'
-import { createInFlight } from '../verbs/in-flight.ts'
+import { createInFlight, type InFlight } from '../verbs/in-flight.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import type { DriverOptions, Setup } from './driver-options.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { memberStore } from './member-store.ts'
 import type { Apps } from './sockets.ts'
-import { watchUnderlay } from './underlay.ts'
+import { type UnderlayWatch, watchUnderlay } from './underlay.ts'
 
 export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {
   setup: Setup
@@ -69,29 +69,21 @@ interface Parts {
 const usualAnswerMs = 1000 * answerWithinS.usual
 
 export async function startMember(options: MemberOptions): Promise<Member> {
-  const { setup, kernel, log, answerWithinMs = usualAnswerMs } = options
+  const { setup, log } = options
   const metrics: Metrics = createMetrics(() => statusOf(statusParts(parts)))
   let claimed = options.claimed
   const member = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
   const file = await openJournalFile(options.journalPath, log)
   const store = withJournal(member, file, { host: setup.host, log })
-  const place = watchUnderlay(setup, { ...options, onChange: () => underlayChanged() })
+  const onChange = (): void => {
+    datapath.replan()
+    loops.hosts.poke()
+  }
+  const place = watchUnderlay(setup, { ...options, onChange })
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: () => new Date() })
   const told = createToldEndpoints({ store, host: setup.host, log })
-  const datapath = startDatapath({
-    store: told.store,
-    kernel,
-    engine: options.engine,
-    host: setup.host,
-    underlay: place.now,
-    log,
-    localNamespaceOf,
-    calls: inFlight.calls,
-    onHostLinks: place.look,
-    graceMs: options.graceMs ?? 3000,
-    settleMs: answerWithinMs - storeAnswersWithinMs,
-  })
+  const datapath = datapathOf(options, { store: told.store, place, localNamespaceOf, inFlight })
   const context = contextOf(options, { store, underlay: place.now, settled: datapath.settled, inFlight })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
   const loops = startLoops({
@@ -114,10 +106,6 @@ export async function startMember(options: MemberOptions): Promise<Member> {
       },
     }),
   })
-  const underlayChanged = (): void => {
-    datapath.replan()
-    loops.hosts.poke()
-  }
   const parts: Parts = {
     options,
     store,
@@ -130,6 +118,31 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     loops,
   }
   return memberOf(parts, metrics, verbs, place.close)
+}
+
+function datapathOf(
+  { setup, kernel, engine, log, graceMs = 3000, answerWithinMs = usualAnswerMs }: MemberOptions,
+  made: {
+    store: ToldEndpoints['store']
+    place: UnderlayWatch
+    localNamespaceOf: Parts['localNamespaceOf']
+    inFlight: InFlight
+  },
+): Parts['datapath'] {
+  const { store, place, localNamespaceOf, inFlight } = made
+  return startDatapath({
+    store,
+    kernel,
+    engine,
+    host: setup.host,
+    underlay: place.now,
+    log,
+    localNamespaceOf,
+    calls: inFlight.calls,
+    onHostLinks: place.look,
+    graceMs,
+    settleMs: answerWithinMs - storeAnswersWithinMs,
+  })
 }
 
 function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () => void): Member {

@@ -45,6 +45,51 @@ async function neighbour(host: Host, address: string): Promise<AsyncDisposable> 
   }
 }
 
+interface Places {
+  hostA: Host
+  hostB: Host
+  consulServer: Host
+  vni: number
+  /** On the network: two on host A, one on host B. */
+  a: Container
+  local: Container
+  remote: Container
+  /** On another network. */
+  inOther: Container
+}
+
+/** Who sends, and how. Each sends as many packets. */
+async function attemptsOf(places: Places): Promise<[string, () => Promise<unknown>][]> {
+  const { hostA, hostB, consulServer, vni, a, local, remote, inOther } = places
+  const gateway = async (bridge: string) =>
+    JSON.parse(await hostA.succeed`ip -4 -j address show ${bridge}`)[0].addr_info[0].local
+  const onBridge = (text: string) => [
+    ...['docker', 'run', '--rm', '--network', 'bridge', 'debian:13'],
+    ...['bash', '-c', text],
+  ]
+  const inNamespace = (text: string) => ['ip', 'netns', 'exec', 'stranger', 'bash', '-c', text]
+  const frame = { vni, from: local.address, to: a.address }
+  const toBridge = sending(frame, await gateway('docker0'), times)
+  const toOther = sending(frame, await gateway('docker_gwbridge'), times)
+  const toMember = sending({ vni, from: local.address, to: remote.address }, hostB.address, times)
+  const fromNeighbour = async (address: string): Promise<void> => {
+    await using _machine = await neighbour(hostA, address)
+    await hostA.succeed`${inNamespace(sending(frame, '10.66.0.1', times))}`
+  }
+  return [
+    ['a container of another network', () => inOther.succeed`bash -c ${toOther}`],
+    ['a container on the bridge of the host', () => hostA.succeed`${onBridge(toBridge)}`],
+    ['a container, through NAT, to another host', () => hostA.succeed`${onBridge(toMember)}`],
+    ['a user of a host that is a member', () => hostA.succeed`setpriv --reuid 65534 bash -c ${toMember}`],
+    ['the host’s other interface', () => fromNeighbour('10.66.0.2/24')],
+    ['a member’s address on the wrong interface', () => fromNeighbour(`${hostB.address}/32`)],
+    [
+      'a machine on the underlay that is no member',
+      () => consulServer.succeed`bash -c ${sending(frame, hostA.address, times)}`,
+    ],
+  ]
+}
+
 scenario(
   'forged frames of strangers do not arrive, and move no MAC',
   { timeout: 180_000 },
@@ -57,58 +102,16 @@ scenario(
     await using inOther = await hostA.run({ name: 'inother', network: other.name })
     const vni = await vniOn(hostA, network.name)
     const inside = await insideNetwork(hostA, network.name)
-    const gateway = async (bridge: string) =>
-      JSON.parse(await hostA.succeed`ip -4 -j address show ${bridge}`)[0].addr_info[0].local
-    const onBridge = (text: string) => [
-      'docker',
-      'run',
-      '--rm',
-      '--network',
-      'bridge',
-      'debian:13',
-      'bash',
-      '-c',
-      text,
-    ]
-    const inNamespace = (text: string) => ['ip', 'netns', 'exec', 'stranger', 'bash', '-c', text]
-    const frame = (from: Container) => ({ vni, from: from.address, to: a.address })
     const macs = () => inside('bridge fdb show br br0 | grep -v permanent | sort')
     const before = await macs()
     expect(before).toContain(`${macOf(local.address)} dev veth`)
 
     const fromMember = await echoesIn(a)
-    await hostB.succeed`bash -c ${sending(frame(remote), hostA.address, 10)}`
-    await hostA.waitUntilSucceeds`true`
+    const own = { vni, from: remote.address, to: a.address }
+    await hostB.succeed`bash -c ${sending(own, hostA.address, 10)}`
     expect((await echoesIn(a)) - fromMember, 'a member’s own frames arrive').toBe(10)
 
-    const toBridge = sending(frame(local), await gateway('docker0'), times)
-    const toOther = sending(frame(local), await gateway('docker_gwbridge'), times)
-    const toMember = sending({ vni, from: local.address, to: remote.address }, hostB.address, times)
-    const toNeighbour = sending(frame(local), '10.66.0.1', times)
-    const attempts: [string, () => Promise<unknown>][] = [
-      ['a container of another network', () => inOther.succeed`bash -c ${toOther}`],
-      ['a container on the bridge of the host', () => hostA.succeed`${onBridge(toBridge)}`],
-      ['a container, through NAT, to another host', () => hostA.succeed`${onBridge(toMember)}`],
-      ['a user of a host that is a member', () => hostA.succeed`setpriv --reuid 65534 bash -c ${toMember}`],
-      [
-        'the host’s other interface',
-        async () => {
-          await using _machine = await neighbour(hostA, '10.66.0.2/24')
-          await hostA.succeed`${inNamespace(toNeighbour)}`
-        },
-      ],
-      [
-        'a member’s address on the wrong interface',
-        async () => {
-          await using _machine = await neighbour(hostA, `${hostB.address}/32`)
-          await hostA.succeed`${inNamespace(toNeighbour)}`
-        },
-      ],
-      [
-        'a machine on the underlay that is no member',
-        () => consulServer.succeed`bash -c ${sending(frame(local), hostA.address, times)}`,
-      ],
-    ]
+    const attempts = await attemptsOf({ hostA, hostB, consulServer, vni, local, a, remote, inOther })
     for (const [who, send] of attempts) {
       const [echoes, refused] = [await echoesIn(a), await refusedOn(hostA, hostB)]
       const atRemote = await echoesIn(remote)

@@ -116,6 +116,11 @@ export const rooms: readonly Room[] = [
     why: 'a loop never imports a verb or another loop',
   },
   {
+    room: 'driver/loops/filter',
+    imports: [...anyLoop, 'driver/loops/kit'],
+    why: 'a loop never imports a verb or another loop',
+  },
+  {
     room: 'driver/loops/tunnels',
     imports: [...anyLoop, 'driver/loops/kit'],
     why: 'a loop never imports a verb or another loop',
