@@ -41,8 +41,8 @@ export interface Kernel {
   /** Makes the filter of tunnel packets that `wanted` names when it is given what is there; `undefined`: none. */
   tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined): Promise<FilterCounts>
   /**
-   * Calls `changed` for each change in the namespace (`host`: the host's), this driver's own among them. The watch must be
-   * closed before the namespace is removed.
+   * Calls `changed` for each change of links, and of entries in a network's namespace or of addresses in the host's (`host`),
+   * this driver's own among them. The watch must be closed before the namespace is removed.
    */
   watch(where: string, changed: () => void): KernelWatch
   close(): Promise<void>

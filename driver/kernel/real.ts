@@ -72,7 +72,8 @@ export function realKernel({
     },
     underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
     redirect: (of) => redirectPort(run, host, of),
-    watch: (where, changedThere) => watchNamespace(machine.enter(where), changedThere),
+    watch: (where, told) =>
+      watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
     close: async () => close(),
   }

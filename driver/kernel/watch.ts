@@ -13,12 +13,16 @@ export interface KernelWatch {
   close(): Promise<void>
 }
 
-/** `enter`: the prefix of a command that runs in the namespace. */
-export function watchNamespace(enter: readonly string[], changed: () => void): KernelWatch {
-  const [program = '', ...args] = [
-    ...['setpriv', '--pdeathsig', 'KILL', ...enter],
-    ...['ip', '-o', 'monitor', 'link', 'address', 'neigh'],
-  ]
+export type Watched = 'link' | 'address' | 'neigh'
+
+/** `enter`: the prefix of a command that runs in the namespace. `neigh` has FDB entries, too. */
+export function watchNamespace(
+  enter: readonly string[],
+  what: readonly Watched[],
+  changed: () => void,
+): KernelWatch {
+  const command = ['setpriv', '--pdeathsig', 'KILL', ...enter, 'ip', '-o', 'monitor', ...what]
+  const [program = '', ...args] = command
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let alive = true
   const ended = new Promise<void>((resolve) => {
