@@ -6,6 +6,7 @@
  * (`l2miss`, `l3miss`).
  */
 import { spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 
 export interface KernelWatch {
   /** False when the program does not run: changes may have been missed. */
@@ -33,12 +34,14 @@ export function watchNamespace(
     child.once('error', end)
     child.once('exit', end)
   })
-  child.stdout.on('data', (chunk: Buffer) => {
+  // With too many open files there is a process object without pipes, which reports an error.
+  const output = child.stdout as Socket | undefined
+  output?.on('data', (chunk: Buffer) => {
     if (hasChange(chunk.toString('latin1'))) changed()
   })
   // An idle driver may end.
   child.unref()
-  ;(child.stdout as unknown as { unref(): void }).unref()
+  output?.unref()
   return {
     isAlive: () => alive,
     async close() {

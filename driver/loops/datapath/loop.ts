@@ -103,6 +103,8 @@ interface State {
   readonly mayRemove: () => boolean
   /** The first state that proves what is missing has been looked at. */
   started: boolean
+  /** At the last tick, what the store lacked proved nothing. */
+  wasInDoubt: boolean
   /** Namespaces of an earlier driver have their networks, or are removed. */
   swept: boolean
   sweeping: Promise<void> | undefined
@@ -131,6 +133,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     limit: limitOf(concurrentNetworks),
     mayRemove: () => mayRemove(store),
     started: false,
+    wasInDoubt: true,
     swept: false,
     sweeping: undefined,
     keptNamespaces: [],
@@ -252,6 +255,13 @@ function considerFreshness(state: State): void {
   if (state.started || !state.mayRemove()) return
   reconsiderAll(state)
   state.started = true
+}
+
+/** Removals were withheld, and the end of the doubt need not change a record. */
+function considerDoubt(state: State): void {
+  const isInDoubt = !state.mayRemove()
+  if (state.wasInDoubt && !isInDoubt) reconsiderAll(state)
+  state.wasInDoubt = isInDoubt
 }
 
 function changed(state: State, keys: readonly ChangedKey[]): void {
@@ -380,6 +390,7 @@ function sweepStrayLinks(state: State): void {
 function tick(state: State): void {
   const { networks } = state
   considerFreshness(state)
+  considerDoubt(state)
   void sweep(state)
   watchHost(state)
   sweepStrayLinks(state)
@@ -398,7 +409,10 @@ function tick(state: State): void {
 function auditPauseMs(state: State): number {
   const { networks, options, auditedMs } = state
   const isTold =
-    state.swept && isWatched(state) && [...networks.values()].every(({ network }) => network.isWatched())
+    state.swept &&
+    !state.wasInDoubt &&
+    isWatched(state) &&
+    [...networks.values()].every(({ network }) => network.isWatched())
   const auditMs = isTold ? options.slowAuditMs : options.auditMs
   const roundMs = Math.max(auditMs, (networks.size * auditedMs) / auditShare)
   return roundMs / Math.max(1, networks.size)
