@@ -218,7 +218,7 @@ function macProblems(snapshot: Snapshot, host: HostName): string[] {
   )
 }
 
-/** By the host's record, which is at most 30 s old, and is renewed when a network of the engine changes. */
+/** By the host's record, which is at most 10 s old. */
 function clashProblems(snapshot: Snapshot, host: HostName): string[] {
   const routes = snapshot.hosts.get(host)?.value.routes
   return clashingNetworks(snapshot, routes).map(

@@ -68,8 +68,7 @@ export function startLoops(options: LoopsOptions): Loops {
     tunnel: tunnels.published,
     routes: context.routes,
     replicas: options.replicas,
-    // Docker starts processes for its version, and the member pokes this loop when the underlay has changed.
-    everyMs: 6 * everyMs,
+    everyMs: 2 * everyMs,
   })
   const networks = startNetworks({
     ...common,

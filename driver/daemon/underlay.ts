@@ -14,6 +14,7 @@ import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import { parseStoreUrl } from '../store/consul/url.ts'
+import { singleFlight } from '../store/single-flight.ts'
 
 export async function findUnderlay(
   kernel: Pick<Kernel, 'underlay'>,
@@ -28,7 +29,7 @@ export function watchUnderlay(
   { findUnderlay, onChange, log, everyMs = 5000 }: WatchOptions,
 ): UnderlayWatch {
   let now = underlay
-  const look = async (): Promise<void> => {
+  const look = singleFlight(async (): Promise<void> => {
     try {
       const before = now
       now = await findUnderlay()
@@ -36,7 +37,7 @@ export function watchUnderlay(
     } catch (err) {
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
-  }
+  })
   const timer = setInterval(look, 2 * everyMs)
   return { now: () => now, look: () => void look(), close: () => clearInterval(timer) }
 }

@@ -6,7 +6,7 @@
  * done". `ip neigh del` ends the whole batch when the entry is absent (iproute2, ipneigh_modify exits), so
  * the entry is created first.
  */
-import type { Op } from '../core/datapath/datapath.ts'
+import type { Op, Veth } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
 
 export type Tool = 'ip' | 'bridge'
@@ -80,7 +80,9 @@ function stepsOf(op: Op, host: string): Step[] {
         batch(
           'ip',
           namespace,
-          op.kind === 'bridge' ? portOfBridge('vxlan1', 'learning off') : upWithoutAddress('vxlan1'),
+          op.kind === 'bridge'
+            ? portOfBridge('vxlan1', 'type bridge_slave learning off')
+            : upWithoutAddress('vxlan1'),
         ),
       ]
     case 'vxlan-set':
@@ -91,11 +93,9 @@ function stepsOf(op: Op, host: string): Step[] {
       return [
         batch('ip', namespace, [
           { text: vethLine(op, host), alreadyDone: exists },
-          ...portOfBridge(op.veth.port, 'learning off flood off'),
+          ...portOfBridge(op.veth.port),
         ]),
-        batch('bridge', namespace, [
-          { text: `fdb replace ${op.veth.mac} dev ${op.veth.port} master static` },
-        ]),
+        batch('bridge', namespace, closedPortLines(op.veth)),
       ]
     case 'veth-mtu':
       return [{ kind: 'mtu', op, namespace }, batch('ip', namespace, portMtuLines(op))]
@@ -139,14 +139,21 @@ function upWithoutAddress(device: string, more = ''): Omit<Line, 'op'>[] {
 
 /**
  * br0 learns nothing from frames, so that none can move a MAC. A MAC that br0 does not know is on another host: such a
- * frame goes to vxlan1 alone.
+ * frame goes to vxlan1 alone. The entry comes before the flags, for a port that an earlier driver left open.
  */
-function portOfBridge(device: string, flags: string): Omit<Line, 'op'>[] {
+function closedPortLines({ port, mac }: Veth): Omit<Line, 'op'>[] {
+  return [
+    { text: `fdb replace ${mac} dev ${port} master static` },
+    { text: `link set dev ${port} learning off flood off` },
+  ]
+}
+
+function portOfBridge(device: string, flags = ''): Omit<Line, 'op'>[] {
   const [without, up] = upWithoutAddress(device)
   return [
     ...(without ? [without] : []),
     { text: `link set ${device} master br0` },
-    { text: `link set ${device} type bridge_slave ${flags}` },
+    ...(flags === '' ? [] : [{ text: `link set ${device} ${flags}` }]),
     ...(up ? [up] : []),
   ]
 }

@@ -70,7 +70,9 @@ export function observed(ipText: string, bridgeText: string): Observed {
   const links = parsed(z.array(Link), linkText, 'ip link')
   const vxlan = links.find((link) => link.ifname === 'vxlan1')
   const entries = parsed(z.array(Fdb), bridgeText, 'bridge fdb')
-  const macs = new Map(entries.filter(isStaticOfBridge).map(({ ifname, mac }) => [ifname, mac]))
+  const macs = new Map<string, string[]>()
+  for (const { ifname, mac } of entries.filter(isStaticOfBridge))
+    macs.set(ifname, [...(macs.get(ifname) ?? []), mac])
   return {
     marked: links.some(isMarked),
     bridge: links.some((link) => link.ifname === 'br0' && isUp(link)),
@@ -177,9 +179,9 @@ function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
   return [{ mac: entry.mac, vtep: entry.dst, permanent: entry.state === 'permanent' && !altered }]
 }
 
-function portIn(link: Link, mac: string | undefined): Observed['ports'][number] {
+function portIn(link: Link, macs: string[] | undefined): Observed['ports'][number] {
   const up = isUp(link) && isPortOfBridge(link, ['learning', 'flood'])
-  return { name: link.ifname, up, ...(mac === undefined ? {} : { mac }), mtuBytes: link.mtu }
+  return { name: link.ifname, up, ...(macs === undefined ? {} : { macs }), mtuBytes: link.mtu }
 }
 
 /** A port of br0 with these flags off. */

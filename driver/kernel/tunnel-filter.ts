@@ -27,6 +27,7 @@ export async function keepFilter(
 ): Promise<FilterCounts> {
   const nft = (args: string[], input?: string): Promise<Outcome> => run([...prefix, 'nft', ...args], input)
   const listed = await nft(['-j', 'list', 'table', ...table])
+  if (listed.code !== 0 && !/No such file or directory/.test(listed.stderr)) check(listed)
   const found = listed.code === 0 ? parsed(listed.stdout) : undefined
   const filter = wanted(found && filterIn(found))
   if (filter === undefined) {
@@ -77,11 +78,11 @@ function script(rules: readonly string[], mark: string): string {
 }
 
 /**
- * `judge` has packets that this host takes, before connection tracking, which is skipped for them. A source that is
- * forged on another interface has no way back through that interface (`fib`, as in rp_filter's strict mode, RFC 3704).
- * `transit` has packets to another host that this host forwards: those of a host are let through, and those of a container are
- * not, to which NAT would give this host's address. `leaving` has what this host's users send; the kernel's own tunnel
- * packets belong to no socket.
+ * `judge` has packets that this host takes. A source that is forged on another interface has no way back through that
+ * interface (`fib`, as in rp_filter's strict mode, RFC 3704). `transit` has packets to another host that this host forwards:
+ * those of a host are let through, and those of a container are not, to which NAT would give this host's address. `leaving` has
+ * what this host's users send. The kernel's own tunnel packets have no socket of this namespace, and `skuid` is for such alone
+ * (the kernel's nft_meta.c).
  */
 function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
   const ours = `udp dport { ${ports.join(', ')} } @th,96,24 { ${vnis.join(', ')} }`
@@ -102,10 +103,9 @@ function rulesFor(protocol: string, vteps: readonly Ip[], ours: string): string[
   const fromMember = `${protocol} saddr ${members} fib saddr . iif oif != 0`
   return [
     `arriving ${ours} ${protocol} daddr ${members} fib daddr type unicast jump transit`,
-    `judge ${fromMember} notrack accept`,
+    `judge ${fromMember} accept`,
     `transit ${fromMember} accept`,
     `leaving ${ours} ${protocol} daddr ${members} meta skuid != 0 counter name leaving drop`,
-    `leaving ${ours} ${protocol} daddr ${members} notrack`,
   ]
 }
 

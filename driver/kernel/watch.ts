@@ -5,7 +5,7 @@
  * the kernel ends it when its parent dies (PR_SET_PDEATHSIG, prctl(2)). Lookups of vxlan1 that find nothing are no changes
  * (`l2miss`, `l3miss`).
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 
 export interface KernelWatch {
@@ -23,28 +23,35 @@ export function watchNamespace(
   changed: () => void,
 ): KernelWatch {
   const command = ['setpriv', '--pdeathsig', 'KILL', ...enter, 'ip', '-o', 'monitor', ...what]
-  const [program = '', ...args] = command
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = started(command)
+  if (child === undefined) return { isAlive: () => false, close: async () => undefined }
   let alive = true
+  let isClosing = false
   const ended = new Promise<void>((resolve) => {
     const end = (): void => {
+      const wasExpected = isClosing || !alive
       alive = false
       resolve()
+      if (!wasExpected) changed()
     }
     child.once('error', end)
     child.once('exit', end)
   })
-  // With too many open files there is a process object without pipes, which reports an error.
-  const output = child.stdout as Socket | undefined
-  output?.on('data', (chunk: Buffer) => {
-    if (hasChange(chunk.toString('latin1'))) changed()
+  const { stdout, stderr } = child as unknown as Record<'stdout' | 'stderr', Socket>
+  let rest = ''
+  stdout.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString('latin1')).split('\n')
+    rest = lines.pop() ?? ''
+    if (lines.some((line) => line !== '' && !line.includes('miss '))) changed()
   })
+  // Messages were lost (ENOBUFS).
+  stderr.on('data', () => changed())
   // An idle driver may end.
-  child.unref()
-  output?.unref()
+  for (const part of [child, stdout, stderr]) part.unref()
   return {
     isAlive: () => alive,
     async close() {
+      isClosing = true
       child.ref()
       child.kill('SIGKILL')
       await ended
@@ -52,6 +59,16 @@ export function watchNamespace(
   }
 }
 
-function hasChange(text: string): boolean {
-  return text.split('\n').some((line) => line !== '' && !line.includes('miss '))
+/** Undefined with too many open files or without memory: then there is no process, or one without pipes. */
+function started(command: readonly string[]): ChildProcess | undefined {
+  const [program = '', ...args] = command
+  try {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    if (child.stdout != null && child.stderr != null) return child
+    child.on('error', () => undefined)
+    child.kill('SIGKILL')
+  } catch {
+    // Told by `isAlive`.
+  }
+  return undefined
 }

@@ -94,7 +94,11 @@ function foundFacts(have: Observed, want: Datapath): Facts {
   }
   if (bridge) add('br0', 'up')
   if (vxlan !== undefined) add('vxlan1', `${deviceText(vxlan)}, ${states(vxlan)}`)
-  for (const { name, up, mac } of ports) add(`port ${name}`, portText(up, mac))
+  const macOf = new Map(want.veths.map(({ port, mac }) => [port, mac]))
+  for (const { name, up, macs = [] } of ports) {
+    const wanted = macs.find((mac) => mac === macOf.get(name))
+    add(`port ${name}`, portText(up, wanted ?? macs[0]))
+  }
   for (const { mac, vtep, permanent } of fdb) {
     if (macs.has(mac) || (permanent && !isGroup(mac)))
       add(`FDB entry ${mac}`, withPermanence(vtep, permanent))

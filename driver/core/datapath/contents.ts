@@ -89,7 +89,7 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
         ports: ports.set(op.veth.port, {
           name: op.veth.port,
           up: true,
-          mac: op.veth.mac,
+          macs: [op.veth.mac],
           mtuBytes: op.mtuBytes,
         }),
       }

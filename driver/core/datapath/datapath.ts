@@ -51,10 +51,10 @@ export interface Observed {
   vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
   /**
    * Links with our port names; `up` when it is up and a closed port of br0: one that learns no MAC and gets no frame for
-   * a MAC that br0 does not know. `mac`: the MAC that br0 has for it. A `child` of vxlan1 is seen by its container alone:
+   * a MAC that br0 does not know. `macs`: those that br0 has for it. A `child` of vxlan1 is seen by its container alone:
    * it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a pair.
    */
-  ports: { name: string; up: boolean; mac?: string; mtuBytes?: number; child?: true }[]
+  ports: { name: string; up: boolean; macs?: string[]; mtuBytes?: number; child?: true }[]
   /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
   fdb: { mac: string; vtep: Ip; permanent: boolean }[]
   neighbours: { ip: Ip; mac: string; permanent: boolean }[]

@@ -149,7 +149,7 @@ function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
   const ports = new Map(have?.ports.map((port) => [port.name, port]))
   for (const veth of want.veths) {
     const port = ports.get(veth.port)
-    if (port?.up && (port.child || port.mac === veth.mac)) continue
+    if (port?.up && (port.child || port.macs?.includes(veth.mac))) continue
     out.reasons.push(`${veth.port} is ${port === undefined ? 'missing' : 'down or not a closed port of br0'}`)
     out.ops.push(vethAdd(want, veth))
   }

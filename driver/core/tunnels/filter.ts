@@ -43,8 +43,12 @@ export function bothFilters(a: TunnelFilter, b: TunnelFilter): TunnelFilter {
   }
 }
 
-export function vtepsOf(snapshot: Snapshot): Ip[] {
-  return [...snapshot.hosts.values()].map(({ value }) => value.vtep)
+/** Of hosts, and of endpoints whose host's record cannot be read. */
+export function vtepsOf({ hosts, endpoints }: Snapshot): Set<Ip> {
+  const vteps = new Set<Ip>()
+  for (const { value } of hosts.values()) vteps.add(value.vtep)
+  for (const { value } of endpoints.values()) vteps.add(value.vtep)
+  return vteps
 }
 
 function numbers(all: readonly number[]): number[] {

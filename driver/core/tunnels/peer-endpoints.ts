@@ -45,7 +45,8 @@ export function textsOf(endpoints: readonly Endpoint[], mostBytes: number): stri
 /** True where the store's copy does not speak against the endpoint. */
 export function isBelieved(snapshot: Snapshot, endpoint: Endpoint): boolean {
   const { network, id, v4, v6, mac, host } = endpoint
-  if (snapshot.endpoints.has(keyIn(network, id))) return false
+  const record = snapshot.endpoints.get(keyIn(network, id))?.value
+  if (record !== undefined && (record.joined || record.host !== host)) return false
   const isLeased = [v4, v6].every((ip) => {
     if (ip === undefined) return true
     const lease = snapshot.addresses.get(keyIn(network, ip))?.value

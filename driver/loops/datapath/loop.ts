@@ -64,7 +64,7 @@ export interface DatapathLoop {
   settled(network: NetworkId, joining?: EndpointId): Promise<void>
   /** Looks at every network's namespace now. */
   audit(): void
-  /** Plans everything anew: this host's underlay has changed. */
+  /** This host's underlay has changed. */
   replan(): void
   /** By network. A network that has nothing on this host is left out. */
   status(): Map<NetworkId, WorkQueueStatus & NetworkFacts>
@@ -141,14 +141,14 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     auditedMs: 10,
     strayLinksAgain: createRunAgain(() => sweepStrayLinks(state)),
     hostLinksAgain: createRunAgain(() => options.onHostLinks?.()),
-    replanAgain: createRunAgain(() => replan(state)),
+    replanAgain: createRunAgain(() => reconsiderAll(state)),
     hostWatch: undefined,
     strayLinksLookedAt: Number.NEGATIVE_INFINITY,
     timer: undefined,
     closed: false,
   }
   const stops = [store.onChange((_, keys) => changed(state, keys)), store.onFresh(() => changed(state, []))]
-  state.timer = setTimeout(() => tick(state), auditPauseMs(state))
+  scheduleTick(state)
   reconsiderAll(state)
   considerFreshness(state)
   void sweep(state)
@@ -159,7 +159,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       return queue.settled(settleMs)
     },
     audit: () => auditAll(state),
-    replan: () => replan(state),
+    replan: () => reconsiderAll(state),
     status: () =>
       new Map(
         [...state.networks].map(([id, { queue, network }]) => [
@@ -203,6 +203,7 @@ function entryOf(state: State, id: NetworkId): Entry {
     graceMs,
     removalDelayMs,
     again: (afterMs) => again.after(afterMs),
+    lookPauseMs: () => state.auditedMs / auditShare,
     onAudited: (durationMs) => {
       state.auditedMs += (durationMs - state.auditedMs) / 8
     },
@@ -278,13 +279,6 @@ function changed(state: State, keys: readonly ChangedKey[]): void {
     state.sweepNotBefore = 0
   }
   void sweep(state)
-}
-
-function replan({ networks }: State): void {
-  for (const { network, queue } of networks.values()) {
-    network.replan()
-    queue.poke()
-  }
 }
 
 /** Networks whose namespace belongs at another path now. */
@@ -369,6 +363,7 @@ function watchHost(state: State): void {
   state.hostWatch = kernel.watch('host', () => {
     state.strayLinksAgain.after(auditMs)
     state.hostLinksAgain.after(hostLinksPauseMs)
+    if (!isWatched(state)) scheduleTick(state)
   })
   state.options.onHostLinks?.()
 }
@@ -379,7 +374,12 @@ function isWatched({ hostWatch }: State): boolean {
 
 function sweepStrayLinks(state: State): void {
   const { kernel, store, host, calls, log, auditMs } = state.options
-  if (state.closed || !state.mayRemove() || performance.now() - state.strayLinksLookedAt < auditMs) return
+  if (state.closed || !state.mayRemove()) return
+  const waitMs = state.strayLinksLookedAt + auditMs - performance.now()
+  if (waitMs > 0) {
+    state.strayLinksAgain.after(waitMs)
+    return
+  }
   state.strayLinksLookedAt = performance.now()
   removeStrayLinks({ kernel, store, host, calls, log }).catch((error: unknown) =>
     log.error({ err: error }, 'stray links could not be removed'),
@@ -403,7 +403,12 @@ function tick(state: State): void {
       next.queue.poke()
     }
   }
-  state.timer = setTimeout(() => tick(state), auditPauseMs(state))
+  scheduleTick(state)
+}
+
+function scheduleTick(state: State): void {
+  clearTimeout(state.timer)
+  if (!state.closed) state.timer = setTimeout(() => tick(state), auditPauseMs(state))
 }
 
 function auditPauseMs(state: State): number {

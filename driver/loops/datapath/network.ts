@@ -18,7 +18,7 @@ import {
   type Veth,
   withProofs,
 } from '../../core/datapath/datapath.ts'
-import { containerEndName, desiredFor, endpointsHere } from '../../core/datapath/desired.ts'
+import { containerEndName, desiredFor, endpointsHere, mtuOf } from '../../core/datapath/desired.ts'
 import { type Plan, plan } from '../../core/datapath/plan.ts'
 import { type Scope, scopeOf } from '../../core/datapath/scope.ts'
 import { showOp } from '../../core/datapath/show.ts'
@@ -42,8 +42,6 @@ export interface NetworkDatapath {
   changed(key: string): void
   /** The next step looks at the kernel instead of trusting what it remembers. */
   audit(): void
-  /** The next step plans all endpoints, and not only those that have changed. */
-  replan(): void
   /** The endpoint's Join is waiting: its veths are to be made if they are not there. */
   expect(endpoint: EndpointId): void
   /** The namespace exists, from an earlier life of the driver. */
@@ -93,6 +91,8 @@ export interface NetworkOptions {
   removalDelayMs: number
   /** Asks for another step. */
   again(afterMs: number): void
+  /** Pause between two looks at a kernel that goes on changing. */
+  lookPauseMs(): number
   /** How long it took to look at the kernel, and to compare what is there with what is wanted. */
   onAudited(durationMs: number): void
 }
@@ -123,8 +123,10 @@ interface State {
   watched: string | undefined
   /** Until then, by performance.now(), changes are this driver's own. */
   quietUntil: number
-  /** The last audit for a change that was noticed, by performance.now(). */
+  /** When the last look for a change that was noticed began, and when the next one is due; by performance.now(). */
   noticedAt: number
+  lookAt: number
+  watchNotBefore: number
   ops: number
   lastAppliedAt: string | undefined
   lastStepMs: number
@@ -150,6 +152,8 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     watched: undefined,
     quietUntil: 0,
     noticedAt: Number.NEGATIVE_INFINITY,
+    lookAt: Number.POSITIVE_INFINITY,
+    watchNotBefore: 0,
     ops: 0,
     lastAppliedAt: undefined,
     lastStepMs: 0,
@@ -165,9 +169,6 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     changed: (key) => void state.changed.add(key),
     audit: () => {
       state.auditDue = true
-    },
-    replan: () => {
-      state.reached = undefined
     },
     expect: (endpoint) => void state.joining.add(endpoint),
     adopt: (path) => {
@@ -192,6 +193,7 @@ async function step(state: State, ready: () => void): Promise<void> {
   // Asked before `desired`: a store that turns fresh while the kernel is looked at has not made this wish fresh.
   const remove = options.mayRemove()
   const began = performance.now()
+  considerLook(state)
   const snapshot = options.snapshot()
   const scope = scopeNow(state, snapshot, remove)
   const want = desired(options, scope)
@@ -247,10 +249,11 @@ async function converge(
     planned(state, want, circumstances, true).ops.every(
       (op) => isLinkRemoval(op) || !state.refused.mayTry(showOp(op)),
     )
+  // What changes during the look is noticed for the next one.
+  state.auditDue = false
   if (looks) await look(state, snapshot, want)
   // The watch would hold a namespace that is gone, and its VNI.
   if (looks && !contents.contents()?.marked) await endWatch(state)
-  state.auditDue = false
   const { ops, reasons, lost } = planned(state, want, circumstances, remove, scope)
   if (looks) options.onAudited(performance.now() - began)
   if (scope === undefined) state.refused.keep(new Set(ops.map(showOp)))
@@ -266,7 +269,7 @@ async function converge(
   state.wanted.clear()
   for (const { endpoint } of want.veths) state.wanted.add(endpoint)
   for (const endpoint of waiting) state.joining.delete(endpoint)
-  state.reached = { snapshot, vtep: want.vxlan.local, removed: isComplete }
+  state.reached = { snapshot, vtep: want.vxlan.local, mtuBytes: want.vxlan.mtuBytes, removed: isComplete }
   ready()
   await watch(state, want.namespace)
   if (slow.length === 0) state.removeAt = undefined
@@ -304,8 +307,16 @@ function scopeNow(state: State, snapshot: Snapshot, remove: boolean): Scope | un
   const same =
     reached.snapshot.networks.get(options.network) === snapshot.networks.get(options.network) &&
     reached.vtep === options.underlay().address &&
+    reached.mtuBytes === mtuNow(options, snapshot) &&
     namespace === options.localNamespaceOf(options.network)
   return same ? scopeOf(reached.snapshot, snapshot, keys) : undefined
+}
+
+function mtuNow({ network, host, underlay }: NetworkOptions, snapshot: Snapshot): number | undefined {
+  const record = snapshot.networks.get(network)?.value
+  if (record === undefined) return undefined
+  const { address: vtep, mtuBytes } = underlay()
+  return mtuOf(snapshot, record, host, { vtep, mtuBytes })
 }
 
 /** The plan for what is to be there: endpoints whose links are lost are left out. */
@@ -413,16 +424,21 @@ async function removeNamespace(state: State, path: string, proof: Proof): Promis
   state.wanted.clear()
 }
 
-/** Changes are told some time after they are made. What was damaged in that time is found by the next audit. */
+/** Changes are told some time after they are made. What others change in that time is found by the look that follows. */
 const ownChangesMs = 25
-/** From a change to the look at it, so that one look serves several changes; and from one such look to the next. */
-const noticeMs = { first: 50, next: 300 }
+/** From a change to the look at it, so that one look serves several changes. */
+const noticeMs = { first: 50, next: 300, afterOwn: 2000 }
+/** A watch that ends at once is not started again for this time. */
+const restWatchMs = 10_000
 
 async function watch(state: State, namespace: string): Promise<void> {
-  if (state.watched === namespace && isWatched(state)) return
+  if (state.watched === namespace && (isWatched(state) || performance.now() < state.watchNotBefore)) return
   await endWatch(state)
   state.watched = namespace
+  state.watchNotBefore = performance.now() + restWatchMs
   state.watch = state.options.kernel.watch(namespace, () => noticed(state))
+  // It hears nothing for its first moments.
+  lookIn(state, noticeMs.afterOwn)
 }
 
 function isWatched({ watch }: State): boolean {
@@ -432,15 +448,40 @@ function isWatched({ watch }: State): boolean {
 async function endWatch(state: State): Promise<void> {
   await state.watch?.close()
   state.watch = undefined
+  state.watched = undefined
 }
 
+/** Looks are not more frequent than their share of a processor allows. */
 function noticed(state: State): void {
   const now = performance.now()
-  if (now < state.quietUntil || state.auditDue) return
-  state.auditDue = true
-  const pauseMs = now - state.noticedAt < noticeMs.next ? noticeMs.next : noticeMs.first
-  state.noticedAt = now + pauseMs
-  state.options.again(pauseMs)
+  const pauseMs = Math.max(noticeMs.next, state.options.lookPauseMs())
+  const soonMs = Math.max(noticeMs.first, state.noticedAt + pauseMs - now)
+  lookIn(state, now < state.quietUntil ? noticeMs.afterOwn : soonMs)
+}
+
+/** The earliest time that was asked for counts. */
+function lookIn(state: State, ms: number): void {
+  const at = performance.now() + ms
+  if (at >= state.lookAt) return
+  state.lookAt = at
+  state.options.again(ms)
+}
+
+/** A Join does not wait for a look that nobody has asked for. */
+function considerLook(state: State): void {
+  const now = performance.now()
+  if (state.lookAt === Number.POSITIVE_INFINITY) return
+  // A timer may be a moment early.
+  if (now < state.lookAt - 1) {
+    state.options.again(state.lookAt - now)
+    return
+  }
+  state.lookAt = Number.POSITIVE_INFINITY
+  if (state.joining.size > 0) lookIn(state, noticeMs.first)
+  else {
+    state.noticedAt = now
+    state.auditDue = true
+  }
 }
 
 function noteLost(state: State, lost: EndpointId[]): void {
@@ -470,6 +511,7 @@ interface Circumstances {
 interface Reached {
   snapshot: Snapshot
   vtep: Ip
+  mtuBytes: number
   /** What is not wanted is not there: removals were not left out. */
   removed: boolean
 }

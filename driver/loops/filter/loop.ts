@@ -34,6 +34,11 @@ export interface FilterLoop extends Loop {
   problems(): string[]
 }
 
+/** What the snapshot lacks is gone. */
+function isSure(store: FilterOptions['store']): boolean {
+  return mayRemove(store) && !store.status().corrupt.some((key) => /^(hosts|networks)\//.test(key))
+}
+
 export function startFilter(options: FilterOptions): FilterLoop {
   const { store, kernel, vtep, isOn, log, onRun } = options
   const { everyMs = 10_000, keptForMs = 60_000, now = () => performance.now() } = options
@@ -51,7 +56,7 @@ export function startFilter(options: FilterOptions): FilterLoop {
       if (isFirst) for (const ip of have?.vteps ?? []) seen.set(ip, now())
       isFirst = false
       const wanted = wantedFilter(snapshot, vtep(), seen.keys())
-      return have === undefined || mayRemove(store) ? wanted : bothFilters(have, wanted)
+      return have === undefined || isSure(store) ? wanted : bothFilters(have, wanted)
     })
     counts = isOn ? found : undefined
   }

@@ -37,8 +37,8 @@ export interface TunnelsOptions {
   underlay(): Underlay
   /** Absent: no probes. */
   open?: ((vtep: Ip) => Promise<TunnelSocket>) | undefined
-  /** Gets what other hosts tell of their endpoints. */
-  told: Pick<ToldEndpoints, 'receive'>
+  /** What other hosts tell of their endpoints. */
+  told: Pick<ToldEndpoints, 'receive' | 'on'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
   log: Log
@@ -111,7 +111,12 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
     mtuBytes: options.underlay().mtuBytes,
     closed: false,
   }
-  const teller = tellEndpoints({ ...options, now, send: (to, text) => tell(state, to, text) })
+  const teller = tellEndpoints({
+    ...options,
+    now,
+    withTold: options.told.on,
+    send: (to, text) => tell(state, to, text),
+  })
   const timer = setInterval(() => {
     tick(state)
     teller.tick()

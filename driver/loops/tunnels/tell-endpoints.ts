@@ -5,7 +5,7 @@
  * through the tunnel, at the container's Join and then once a second, until the store has the endpoint. After an absence
  * of the store this goes on for some seconds, since the others may not have found the store again.
  */
-import type { Endpoint, HostName, Ip } from '../../core/records.ts'
+import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'
 import { listenersOf, textsOf } from '../../core/tunnels/peer-endpoints.ts'
 import type { EndpointJournal } from '../../store/journal.ts'
 import type { Store } from '../../store/store.ts'
@@ -13,6 +13,8 @@ import type { Store } from '../../store/store.ts'
 export interface TellOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'> & { journal: Pick<EndpointJournal, 'waiting'> }
   host: HostName
+  /** The snapshot with what others have told this host: their new endpoints make them listeners. */
+  withTold(snapshot: Snapshot): Snapshot
   /** Text for the driver at that VTEP. */
   send(to: Ip, text: string): void
   /** By a clock that only grows, in milliseconds. */
@@ -104,12 +106,13 @@ function own({ options: { store, host } }: State, key: string): Endpoint | undef
 }
 
 function tell(state: State, keys: Iterable<string>): void {
-  const { store, send } = state.options
+  const { store, withTold, send } = state.options
+  const snapshot = withTold(store.snapshot())
   const byListener = new Map<Ip, Endpoint[]>()
   for (const key of keys) {
     const endpoint = own(state, key)
     if (endpoint === undefined) continue
-    for (const vtep of listenersOf(store.snapshot(), endpoint))
+    for (const vtep of listenersOf(snapshot, endpoint))
       byListener.set(vtep, [...(byListener.get(vtep) ?? []), endpoint])
   }
   for (const [vtep, endpoints] of byListener)

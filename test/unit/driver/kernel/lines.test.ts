@@ -30,10 +30,10 @@ test('consecutive operations for one tool and place share a batch', () => {
       link add name veth11111111 mtu 1450 type veth peer name vxc11111111 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450
       link set veth11111111 addrgenmode none
       link set veth11111111 master br0
-      link set veth11111111 type bridge_slave learning off flood off
       link set veth11111111 up
     bridge in /var/run/docker/netns/aaaaaaaaaaaa
-      fdb replace 02:42:ac:15:00:63 dev veth11111111 master static"
+      fdb replace 02:42:ac:15:00:63 dev veth11111111 master static
+      link set dev veth11111111 learning off flood off"
   `)
 })
 
@@ -42,7 +42,7 @@ test('one more container on a network that is there costs two processes', () => 
   const have = {
     marked: true,
     bridge: true,
-    ports: [{ name: 'veth11111111', up: true, mac: veth('1').mac }],
+    ports: [{ name: 'veth11111111', up: true, macs: [veth('1').mac] }],
     fdb: [],
     neighbours: [],
   }
@@ -52,10 +52,10 @@ test('one more container on a network that is there costs two processes', () => 
       link add name veth22222222 mtu 1450 type veth peer name vxc22222222 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450
       link set veth22222222 addrgenmode none
       link set veth22222222 master br0
-      link set veth22222222 type bridge_slave learning off flood off
       link set veth22222222 up
     bridge in /var/run/docker/netns/aaaaaaaaaaaa
-      fdb replace 02:42:ac:15:00:63 dev veth22222222 master static"
+      fdb replace 02:42:ac:15:00:63 dev veth22222222 master static
+      link set dev veth22222222 learning off flood off"
   `)
 })
 

@@ -104,7 +104,7 @@ describe('plan', () => {
     ],
     [
       'a port whose MAC br0 has at another port gets it again',
-      { ports: [{ name: 'veth11111111', up: true, mac: '02:42:00:00:00:01' }] },
+      { ports: [{ name: 'veth11111111', up: true, macs: ['02:42:00:00:00:01'] }] },
       'veth11111111 is down or not a closed port of br0',
     ],
   ])('%s, without recreating anything', (_, change, reason) => {

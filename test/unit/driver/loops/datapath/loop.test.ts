@@ -117,7 +117,7 @@ describe('the datapath loop', () => {
     store.endpoint({ ...here, joined: false }, { ...there, joined: false })
     await loop.settled(a)
     expect((await have())?.ports).toEqual([
-      { name: 'veth11111111', up: true, mac: '02:42:ac:15:00:02', mtuBytes: 1450 },
+      { name: 'veth11111111', up: true, macs: ['02:42:ac:15:00:02'], mtuBytes: 1450 },
     ])
     expect((await have())?.fdb).toEqual([])
     kernel.lines.length = 0
@@ -365,6 +365,70 @@ describe('the datapath loop', () => {
     expect(await have()).toBeDefined()
     store.doubt(undefined)
     await expect.poll(have).toBeUndefined()
+  })
+
+  describe('where the kernel tells of changes', () => {
+    const join = async (): Promise<DatapathLoop> => {
+      kernel = fakeKernel({ tells: true })
+      const loop = start({ auditMs: 100, slowAuditMs: 60_000 })
+      store.endpoint(there)
+      store.endpoint(here)
+      await loop.settled(a, here.id)
+      await expect.poll(() => kernel.watched().sort()).toEqual([path, 'host'])
+      return loop
+    }
+
+    test('damage is mended long before the next audit, also while a look is under way', async () => {
+      await join()
+      const right = await have()
+      await delay(100)
+      kernel.damage(path, (it) => ({ ...it, bridge: false }))
+      await expect.poll(have).toEqual(right)
+      const observe = kernel.observe
+      kernel.observe = async (namespace) => {
+        kernel.observe = observe
+        const seen = await observe(namespace)
+        kernel.damage(path, (it) => ({ ...it, neighbours: [] }))
+        return seen
+      }
+      kernel.damage(path, (it) => ({ ...it, fdb: [] }))
+      await expect.poll(have, { timeout: 3000 }).toEqual(right)
+    })
+
+    test('a container that starts costs one look, some time later, and none before its Join is answered', async () => {
+      const loop = await join()
+      await delay(2500)
+      const before = kernel.observations.get(path) ?? 0
+      const next = endpoint('3', 'net-1', '172.21.0.4')
+      store.endpoint(next)
+      await loop.settled(a, next.id)
+      expect(kernel.observations.get(path)).toBe(before)
+      await delay(2500)
+      expect(kernel.observations.get(path)).toBe(before + 1)
+    })
+
+    test('the watch ends before its namespace is removed, and when the loop closes', async () => {
+      const loop = await join()
+      leave()
+      await expect.poll(() => kernel.namespaces()).toEqual([])
+      expect(kernel.watched()).toEqual(['host'])
+      store.endpoint({ ...here, id: id('4') })
+      await loop.settled(a, id('4'))
+      await expect.poll(() => kernel.watched().sort()).toEqual([path, 'host'])
+      await loop.close()
+      expect(kernel.watched()).toEqual([])
+    })
+
+    test('a host with a smaller underlay that begins to use the network changes its MTU within seconds', async () => {
+      await join()
+      store.host('net-2', {
+        vtep: '192.168.33.12',
+        driverVersion: '1',
+        tunnel: { mtuBytes: 1400, answers: true },
+      })
+      store.use('net-2', a)
+      await expect.poll(async () => (await have())?.vxlan?.mtuBytes, { timeout: 3000 }).toBe(1350)
+    })
   })
 
   test('a namespace without an endpoint goes at once when Docker has no such network, and after the grace period when it has', async () => {

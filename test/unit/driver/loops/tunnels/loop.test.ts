@@ -51,7 +51,7 @@ async function cluster(tunnels: Record<string, HostRecord['tunnel']>, away: stri
   return (name: string, { open }: ReturnType<typeof wire>): TunnelsLoop =>
     startTunnels({
       store: { ...memory.open(name), journal: { waiting: () => [] } },
-      told: { receive: () => undefined },
+      told: { receive: () => undefined, on: (snapshot) => snapshot },
       host: name,
       underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: tunnels[name]?.mtuBytes ?? 1500 }),
       open,

@@ -2,7 +2,7 @@
  * What a host tells of its new endpoints while the store is away, and what another host believes of it.
  */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Endpoint } from '../../../../../driver/core/records.ts'
+import type { Endpoint, Snapshot } from '../../../../../driver/core/records.ts'
 import { silentLog } from '../../../../../driver/log.ts'
 import { tellEndpoints } from '../../../../../driver/loops/tunnels/tell-endpoints.ts'
 import { createToldEndpoints } from '../../../../../driver/loops/tunnels/told-endpoints.ts'
@@ -143,6 +143,7 @@ test('the hosts of the network are told at once and each second while the store 
   const teller = tellEndpoints({
     store: { ...store, journal: { waiting: () => waiting } },
     host: 'net-1',
+    withTold: (snapshot) => snapshot,
     send: (to, text) => void sent.push(`${to} ${JSON.parse(text).map(({ id }: Endpoint) => id)}`),
     now: () => clock.now,
   })
@@ -186,7 +187,13 @@ test('many endpoints are told in packets that fit', async () => {
   await store.read()
   memory.away = true
   const waiting = [...store.snapshot().endpoints.keys()].filter((key) => key.startsWith('n1/x'))
-  const options = { host: 'net-1', send: (_: string, text: string) => void sent.push(text), now: () => 0 }
+  const withTold = (snapshot: Snapshot) => snapshot
+  const options = {
+    host: 'net-1',
+    withTold,
+    send: (_: string, text: string) => void sent.push(text),
+    now: () => 0,
+  }
   tellEndpoints({ ...options, store: { ...store, journal: { waiting: () => waiting } } }).tick()
   expect(sent.flatMap((text) => JSON.parse(text))).toHaveLength(30)
   for (const text of sent) expect(text.length).toBeLessThanOrEqual(1100)
