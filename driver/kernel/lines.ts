@@ -97,6 +97,12 @@ function stepsOf(op: Op, host: string): Step[] {
         ]),
         batch('bridge', namespace, closedPortLines(op.veth)),
       ]
+    case 'port-forget':
+      return [
+        batch('bridge', namespace, [
+          { text: `fdb del ${op.mac} dev ${op.port} master`, alreadyDone: noPort },
+        ]),
+      ]
     case 'veth-mtu':
       return [{ kind: 'mtu', op, namespace }, batch('ip', namespace, portMtuLines(op))]
     case 'veth-del':

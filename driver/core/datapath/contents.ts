@@ -100,6 +100,12 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
         ports: ports.map((it) => (names.has(it.name) ? { ...it, mtuBytes: op.mtuBytes } : it)),
       }
     }
+    case 'port-forget': {
+      const port = ports.get(op.port)
+      if (port === undefined) return have
+      const macs = port.macs?.filter((mac) => mac !== op.mac) ?? []
+      return { ...have, ports: ports.set(op.port, { ...port, macs }) }
+    }
     case 'child-add':
       return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true, child: true }) }
     case 'veth-del':

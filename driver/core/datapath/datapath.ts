@@ -83,6 +83,8 @@ export type Op =
   /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */
   | { op: 'veth-mtu'; namespace: string; veths: Veth[]; mtuBytes: number }
   | { op: 'veth-del'; namespace: string; port: string }
+  /** `bridge fdb del <mac> dev <port> master`: the MAC is on another host now, and the link of its endpoint here stays for a moment */
+  | { op: 'port-forget'; namespace: string; port: string; mac: Mac }
   /** `ip link add link vxlan1 name <container> netns <host> address <mac> type macvlan mode bridge` */
   | { op: 'child-add'; namespace: string; veth: Veth; mtuBytes: number }
   /** `ip link del <container>` in the host's namespace, where Docker has put it back; nothing when it is not there */

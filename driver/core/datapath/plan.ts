@@ -25,6 +25,7 @@ export function plan(have: Observed | undefined, want: Datapath, { remove = true
   if (falls) append(out, mtu)
   const device = planDevice(have, want, remove, out)
   const entries = device === 'new' ? { fdb: [], neighbours: [] } : entriesOf(have)
+  forgetMoved(have, want, out)
   addPeers(entries, want, out)
   // Withheld removals withhold a change of the device, too.
   if (!falls && (remove || device === 'new' || have?.vxlan?.mtuBytes === want.vxlan.mtuBytes))
@@ -111,6 +112,19 @@ export function vxlanDifference(have: Datapath['vxlan'], want: Datapath['vxlan']
 
 function entriesOf(have: Observed | undefined): Entries {
   return { fdb: have?.fdb ?? [], neighbours: have?.neighbours ?? [] }
+}
+
+/** The MAC of an endpoint that is on another host now must not lead to the port that it had here. */
+function forgetMoved(have: Observed | undefined, { namespace, veths, peers }: Datapath, out: Plan): void {
+  const wanted = new Set(veths.map(({ port }) => port))
+  const away = new Set<string>(peers.map(({ mac }) => mac))
+  for (const { name, macs = [] } of have?.ports ?? []) {
+    if (wanted.has(name)) continue
+    for (const mac of macs.filter((it) => away.has(it))) {
+      out.reasons.push(`${name} has the MAC ${mac}, which is on another host`)
+      out.ops.push({ op: 'port-forget', namespace, port: name, mac })
+    }
+  }
 }
 
 function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): void {

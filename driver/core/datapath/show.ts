@@ -32,6 +32,8 @@ export function showOp(op: Op): string {
       return `link set ${op.veths.map(({ port }) => port).join(' ')} and their peers mtu ${op.mtuBytes}`
     case 'veth-del':
       return `link del ${op.port}`
+    case 'port-forget':
+      return `fdb del     ${op.mac} dev ${op.port} master`
     case 'child-add':
       return `link add ${op.veth.container} link vxlan1 type macvlan address ${op.veth.mac} mtu ${op.mtuBytes}`
     case 'child-del':

@@ -8,7 +8,7 @@ import {
 } from '../../../../../driver/core/datapath/contents.ts'
 import type { Datapath, Observed } from '../../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
-import { show } from '../../../../../driver/core/datapath/show.ts'
+import { show, showOp } from '../../../../../driver/core/datapath/show.ts'
 import { type DatapathKind, datapathKinds } from '../../../../../driver/core/records.ts'
 import { datapath, made, peer, veth } from '../../../../fixtures/datapath.sample.ts'
 
@@ -82,6 +82,20 @@ describe('plan', () => {
       "link del vxc11111111 here
       # vxc11111111 belongs to no endpoint"
     `)
+  })
+
+  test('a MAC that has moved to another host does not lead to its old port, whose link goes later', () => {
+    const moved = {
+      ...right,
+      ports: [...right.ports, { name: 'veth99999999', up: true, macs: [peer(9).mac] }],
+    }
+    const { ops } = plan(moved, { ...want, peers: [...want.peers, peer(9)] })
+    expect(ops.map(showOp)).toEqual([
+      `fdb del     ${peer(9).mac} dev veth99999999 master`,
+      `fdb replace ${peer(9).mac} dev vxlan1 dst 192.168.33.12`,
+      `neigh replace 172.21.0.9 lladdr ${peer(9).mac} dev vxlan1`,
+      'link del veth99999999',
+    ])
   })
 
   test.each([
