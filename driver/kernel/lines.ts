@@ -77,13 +77,7 @@ function stepsOf(op: Op, host: string): Step[] {
     case 'vxlan-add':
       return [
         batch('ip', 'host', [{ text: vxlanLine(op.vxlan, namespace) }]),
-        batch(
-          'ip',
-          namespace,
-          op.kind === 'bridge'
-            ? portOfBridge('vxlan1', 'type bridge_slave learning off')
-            : upWithoutAddress('vxlan1'),
-        ),
+        batch('ip', namespace, vxlanUpLines(op)),
       ]
     case 'vxlan-set':
       return [batch('ip', namespace, vxlanSetLines(op.vxlan))]
@@ -118,12 +112,7 @@ function stepsOf(op: Op, host: string): Step[] {
     case 'neighbour-replace':
       return [batch('ip', namespace, [{ text: neighbourLine(op.ip, `lladdr ${op.mac} nud permanent`) }])]
     case 'neighbour-del':
-      return [
-        batch('ip', namespace, [
-          { text: neighbourLine(op.ip, 'nud failed'), alreadyDone: absent },
-          { text: `neigh del ${op.ip} dev vxlan1`, alreadyDone: absent },
-        ]),
-      ]
+      return [batch('ip', namespace, neighbourDelLines(op))]
   }
 }
 
@@ -141,6 +130,19 @@ const bridgeLines: Omit<Line, 'op'>[] = [
 /** Without a link-local address: the device only forwards. Set before `up`, which would create one. */
 function upWithoutAddress(device: string, more = ''): Omit<Line, 'op'>[] {
   return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device}${more} up` }]
+}
+
+function vxlanUpLines({ kind }: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {
+  return kind === 'bridge'
+    ? portOfBridge('vxlan1', 'type bridge_slave learning off')
+    : upWithoutAddress('vxlan1')
+}
+
+function neighbourDelLines({ ip }: Extract<Op, { op: 'neighbour-del' }>): Omit<Line, 'op'>[] {
+  return [
+    { text: neighbourLine(ip, 'nud failed'), alreadyDone: absent },
+    { text: `neigh del ${ip} dev vxlan1`, alreadyDone: absent },
+  ]
 }
 
 /**

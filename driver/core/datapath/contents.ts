@@ -100,12 +100,8 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
         ports: ports.map((it) => (names.has(it.name) ? { ...it, mtuBytes: op.mtuBytes } : it)),
       }
     }
-    case 'port-forget': {
-      const port = ports.get(op.port)
-      if (port === undefined) return have
-      const macs = port.macs?.filter((mac) => mac !== op.mac) ?? []
-      return { ...have, ports: ports.set(op.port, { ...port, macs }) }
-    }
+    case 'port-forget':
+      return { ...have, ports: withoutMac(ports, op) }
     case 'child-add':
       return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true, child: true }) }
     case 'veth-del':
@@ -122,4 +118,13 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
     case 'neighbour-del':
       return { ...have, neighbours: neighbours.delete(op.ip) }
   }
+}
+
+function withoutMac(
+  ports: Contents['ports'],
+  { port, mac }: Extract<Op, { op: 'port-forget' }>,
+): Contents['ports'] {
+  const found = ports.get(port)
+  if (found?.macs === undefined) return ports
+  return ports.set(port, { ...found, macs: found.macs.filter((it) => it !== mac) })
 }
