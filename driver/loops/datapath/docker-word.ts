@@ -49,8 +49,8 @@ interface State {
   gone: Set<string>
   absence: GracePeriod
   asking: boolean
-  /** By performance.now(). */
-  askedAt: number
+  /** When the last answer came, by performance.now(). */
+  answeredAt: number
   /** Endpoints in containers, by the last answer. */
   inContainers: readonly EngineEndpoint[]
   lastError: string | undefined
@@ -64,7 +64,7 @@ export function createDockerWord(options: DockerWordOptions): DockerWord {
     gone: new Set(),
     absence: createGracePeriod(),
     asking: false,
-    askedAt: Number.NEGATIVE_INFINITY,
+    answeredAt: Number.NEGATIVE_INFINITY,
     inContainers: [],
     lastError: undefined,
   }
@@ -140,7 +140,7 @@ function doubt(
     state.inContainers = []
   }
   if (doubtful.length === 0 || state.asking) return
-  const dueInMs = state.askedAt + Math.max(100, graceMs) - performance.now()
+  const dueInMs = state.answeredAt + Math.max(100, graceMs) - performance.now()
   if (dueInMs > 0) again(dueInMs)
   else void ask(state, namespace)
 }
@@ -148,7 +148,6 @@ function doubt(
 async function ask(state: State, namespace: string): Promise<void> {
   const { graceMs, again } = state.options
   state.asking = true
-  state.askedAt = performance.now()
   try {
     const endpoints = await endpointsInContainers(state.options.engine, namespace)
     state.inContainers = endpoints ?? []
@@ -163,6 +162,8 @@ async function ask(state: State, namespace: string): Promise<void> {
     state.lastError = asDriverError(error).line
   }
   state.asking = false
+  // The grace period lies between two answers, and not between two questions.
+  state.answeredAt = performance.now()
   again(0)
 }
 
