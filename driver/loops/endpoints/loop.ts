@@ -96,7 +96,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const stops = [
     inFlight.deferred.onDefer(() => state.again.after(deferredPauseMs)),
     store.onChange((snapshot, changed) => {
-      if (!hasLostRecord(state, snapshot, changed)) return
+      if (!differsFromDocker(state, snapshot, changed)) return
       state.due = { ...state.due, reconcile: true }
       loop.poke()
     }),
@@ -156,8 +156,11 @@ function createState(options: EndpointsOptions, poke: () => void): State {
   return state
 }
 
-/** True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container may have it. */
-function hasLostRecord(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
+/**
+ * True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container may have it. Also
+ * when one has a record that Docker has not asked for: it is from a backup of the store.
+ */
+function differsFromDocker(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
   const { host, inFlight } = state.options
   const before = state.snapshot
   state.snapshot = snapshot
@@ -168,7 +171,10 @@ function hasLostRecord(state: State, snapshot: Snapshot, changed: readonly Chang
       const record = endpoint && snapshot.endpoints.get(keyIn(networkOfKey(key), endpoint))
       return of === host && record !== undefined && !snapshot.addresses.has(key)
     }
-    const was = table === 'endpoints' ? before.endpoints.get(key)?.value : undefined
+    if (table !== 'endpoints') return false
+    const was = before.endpoints.get(key)?.value
+    const is = snapshot.endpoints.get(key)?.value
+    if (was === undefined && is?.host === host) return !calls.has(is.id)
     if (was?.host !== host || snapshot.endpoints.has(key)) return false
     return lifeOf({ record: was, call: calls.get(was.id) }) !== 'leaving'
   })
