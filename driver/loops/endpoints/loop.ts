@@ -158,7 +158,7 @@ function createState(options: EndpointsOptions, poke: () => void): State {
 
 /**
  * True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container may have it. Also
- * when one has a record that Docker has not asked for: it is from a backup of the store.
+ * when one has a record that Docker has not asked for, or has asked to remove: it is from a backup of the store.
  */
 function differsFromDocker(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
   const { host, inFlight } = state.options
@@ -174,7 +174,7 @@ function differsFromDocker(state: State, snapshot: Snapshot, changed: readonly C
     if (table !== 'endpoints') return false
     const was = before.endpoints.get(key)?.value
     const is = snapshot.endpoints.get(key)?.value
-    if (was === undefined && is?.host === host) return !calls.has(is.id)
+    if (was === undefined && is?.host === host) return [undefined, 'leave'].includes(calls.get(is.id))
     if (was?.host !== host || snapshot.endpoints.has(key)) return false
     return lifeOf({ record: was, call: calls.get(was.id) }) !== 'leaving'
   })
