@@ -87,7 +87,7 @@ function stepsOf(op: Op, host: string): Step[] {
       return [
         batch('ip', namespace, [
           { text: vethLine(op, host), alreadyDone: exists },
-          ...portOfBridge(op.veth.port),
+          ...upLines(op.veth.port, 'master br0'),
         ]),
         batch('bridge', namespace, closedPortLines(op.veth)),
       ]
@@ -127,15 +127,16 @@ const bridgeLines: Omit<Line, 'op'>[] = [
   { text: 'link set br0 up' },
 ]
 
-/** Without a link-local address: the device only forwards. Set before `up`, which would create one. */
-function upWithoutAddress(device: string, more = ''): Omit<Line, 'op'>[] {
-  return [{ text: `link set ${device} addrgenmode none` }, { text: `link set ${device}${more} up` }]
+/**
+ * Up with these settings, and without a link-local address: the device only forwards. All is set before `up`, which would
+ * create the address.
+ */
+function upLines(device: string, ...settings: string[]): Omit<Line, 'op'>[] {
+  return ['addrgenmode none', ...settings, 'up'].map((setting) => ({ text: `link set ${device} ${setting}` }))
 }
 
 function vxlanUpLines({ kind }: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {
-  return kind === 'bridge'
-    ? portOfBridge('vxlan1', 'type bridge_slave learning off')
-    : upWithoutAddress('vxlan1')
+  return upLines('vxlan1', ...(kind === 'bridge' ? ['master br0', 'type bridge_slave learning off'] : []))
 }
 
 function neighbourDelLines({ ip }: Extract<Op, { op: 'neighbour-del' }>): Omit<Line, 'op'>[] {
@@ -153,16 +154,6 @@ function closedPortLines({ port, mac }: Veth): Omit<Line, 'op'>[] {
   return [
     { text: `fdb replace ${mac} dev ${port} master static` },
     { text: `link set dev ${port} learning off flood off` },
-  ]
-}
-
-function portOfBridge(device: string, flags = ''): Omit<Line, 'op'>[] {
-  const [without, up] = upWithoutAddress(device)
-  return [
-    ...(without ? [without] : []),
-    { text: `link set ${device} master br0` },
-    ...(flags === '' ? [] : [{ text: `link set ${device} ${flags}` }]),
-    ...(up ? [up] : []),
   ]
 }
 

@@ -76,8 +76,8 @@ export type Op =
   | { op: 'vxlan-set'; namespace: string; vxlan: Datapath['vxlan'] }
   | { op: 'vxlan-del'; namespace: string }
   /**
-   * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then `ip link set <port> type
-   * bridge_slave learning off flood off` and `bridge fdb replace <mac> dev <port> master static`
+   * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then `bridge fdb replace <mac>
+   * dev <port> master static` and `bridge link set dev <port> learning off flood off`
    */
   | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
   /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */

@@ -71,12 +71,7 @@ export function desiredFor(
  * What fits through the underlay of every host that uses the network, as the hosts publish it: a host with a smaller MTU
  * could not receive what another one sends. At most the network's own (`-o mtu=`).
  */
-export function mtuOf(
-  snapshot: Snapshot,
-  { id, mtuBytes }: Network,
-  host: HostName,
-  place: Pick<Place, 'vtep' | 'mtuBytes'>,
-): number {
+function mtuOf(snapshot: Snapshot, { id, mtuBytes }: Network, host: HostName, place: Place): number {
   const users = [...usesOfNetwork(snapshot, id).keys()].filter((name) => name !== host)
   const others = users.flatMap((name) => snapshot.hosts.get(name)?.value.tunnel?.mtuBytes ?? [])
   const fits = innerMtu(Math.min(place.mtuBytes, ...others), place.vtep)

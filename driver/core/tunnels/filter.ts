@@ -24,11 +24,11 @@ export interface FilterCounts {
   leaving: number
 }
 
-/** `kept`: addresses that stay allowed although no host has them now. Each list is sorted. */
-export function wantedFilter(snapshot: Snapshot, own: Ip, kept: Iterable<Ip>): TunnelFilter {
+/** `sources`: who is let in. Each list is sorted. */
+export function wantedFilter(snapshot: Snapshot, sources: Iterable<Ip>): TunnelFilter {
   const networks = [...snapshot.networks.values()].map(({ value }) => value)
   return {
-    vteps: [...new Set([own, ...vtepsOf(snapshot), ...kept])].sort(),
+    vteps: [...new Set(sources)].sort(),
     ports: numbers([probeDevice.port, ...networks.map(({ port }) => port)]),
     vnis: numbers([probeDevice.vni, ...networks.map(({ vni }) => vni)]),
   }

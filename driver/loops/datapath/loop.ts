@@ -3,8 +3,8 @@
  *
  * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. Damage
  * by hand is told by the kernel. An audit looks at one network after the other for what was not told; with many networks
- * it slows down, so that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted. Nothing is removed
- * until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
+ * it slows down, so that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted.
+ * Nothing is removed until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
  */
 import { basename } from 'node:path'
 import type { EndpointCall } from '../../core/endpoints/life.ts'
@@ -101,9 +101,7 @@ interface State {
   readonly networks: Map<NetworkId, Entry>
   readonly limit: Limit
   readonly mayRemove: () => boolean
-  /** The first state that proves what is missing has been looked at. */
-  started: boolean
-  /** At the last tick, what the store lacked proved nothing. */
+  /** When it was considered last, what the store lacked proved nothing. */
   wasInDoubt: boolean
   /** Namespaces of an earlier driver have their networks, or are removed. */
   swept: boolean
@@ -132,7 +130,6 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
     networks: new Map(),
     limit: limitOf(concurrentNetworks),
     mayRemove: () => mayRemove(store),
-    started: false,
     wasInDoubt: true,
     swept: false,
     sweeping: undefined,
@@ -150,7 +147,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   const stops = [store.onChange((_, keys) => changed(state, keys)), store.onFresh(() => changed(state, []))]
   scheduleTick(state)
   reconsiderAll(state)
-  considerFreshness(state)
+  considerDoubt(state)
   void sweep(state)
   return {
     settled(id, joining) {
@@ -252,12 +249,6 @@ function networksHere({ networks, options }: State): Set<NetworkId> {
   return new Set([...networks.keys(), ...networksUsedBy(options.store.snapshot(), options.host)])
 }
 
-function considerFreshness(state: State): void {
-  if (state.started || !state.mayRemove()) return
-  reconsiderAll(state)
-  state.started = true
-}
-
 /** Removals were withheld, and the end of the doubt need not change a record. */
 function considerDoubt(state: State): void {
   const isInDoubt = !state.mayRemove()
@@ -266,7 +257,7 @@ function considerDoubt(state: State): void {
 }
 
 function changed(state: State, keys: readonly ChangedKey[]): void {
-  considerFreshness(state)
+  considerDoubt(state)
   for (const { table, key } of keys) {
     if (table === 'endpoints') state.networks.get(networkOfKey(key))?.network.changed(key)
   }
@@ -389,7 +380,6 @@ function sweepStrayLinks(state: State): void {
 /** Audits the network that waits longest; it goes to the end of the map, or out of it when nothing of it is here. */
 function tick(state: State): void {
   const { networks } = state
-  considerFreshness(state)
   considerDoubt(state)
   void sweep(state)
   watchHost(state)

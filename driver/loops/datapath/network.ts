@@ -18,7 +18,7 @@ import {
   type Veth,
   withProofs,
 } from '../../core/datapath/datapath.ts'
-import { containerEndName, desiredFor, endpointsHere, mtuOf } from '../../core/datapath/desired.ts'
+import { containerEndName, desiredFor, endpointsHere } from '../../core/datapath/desired.ts'
 import { type Plan, plan } from '../../core/datapath/plan.ts'
 import { type Scope, scopeOf } from '../../core/datapath/scope.ts'
 import { showOp } from '../../core/datapath/show.ts'
@@ -269,7 +269,7 @@ async function converge(
   state.wanted.clear()
   for (const { endpoint } of want.veths) state.wanted.add(endpoint)
   for (const endpoint of waiting) state.joining.delete(endpoint)
-  state.reached = { snapshot, vtep: want.vxlan.local, mtuBytes: want.vxlan.mtuBytes, removed: isComplete }
+  state.reached = { snapshot, vtep: want.vxlan.local, removed: isComplete }
   ready()
   await watch(state, want.namespace)
   if (slow.length === 0) state.removeAt = undefined
@@ -307,16 +307,8 @@ function scopeNow(state: State, snapshot: Snapshot, remove: boolean): Scope | un
   const same =
     reached.snapshot.networks.get(options.network) === snapshot.networks.get(options.network) &&
     reached.vtep === options.underlay().address &&
-    reached.mtuBytes === mtuNow(options, snapshot) &&
     namespace === options.localNamespaceOf(options.network)
   return same ? scopeOf(reached.snapshot, snapshot, keys) : undefined
-}
-
-function mtuNow({ network, host, underlay }: NetworkOptions, snapshot: Snapshot): number | undefined {
-  const record = snapshot.networks.get(network)?.value
-  if (record === undefined) return undefined
-  const { address: vtep, mtuBytes } = underlay()
-  return mtuOf(snapshot, record, host, { vtep, mtuBytes })
 }
 
 /** The plan for what is to be there: endpoints whose links are lost are left out. */
@@ -467,7 +459,7 @@ function lookIn(state: State, ms: number): void {
   state.options.again(ms)
 }
 
-/** A Join does not wait for a look that nobody has asked for. */
+/** A Join that waits goes before the look. */
 function considerLook(state: State): void {
   const now = performance.now()
   if (state.lookAt === Number.POSITIVE_INFINITY) return
@@ -511,7 +503,6 @@ interface Circumstances {
 interface Reached {
   snapshot: Snapshot
   vtep: Ip
-  mtuBytes: number
   /** What is not wanted is not there: removals were not left out. */
   removed: boolean
 }

@@ -55,7 +55,7 @@ export function startFilter(options: FilterOptions): FilterLoop {
       // What this driver let in before it was restarted.
       if (isFirst) for (const ip of have?.vteps ?? []) seen.set(ip, now())
       isFirst = false
-      const wanted = wantedFilter(snapshot, vtep(), seen.keys())
+      const wanted = wantedFilter(snapshot, [vtep(), ...seen.keys()])
       return have === undefined || isSure(store) ? wanted : bothFilters(have, wanted)
     })
     counts = isOn ? found : undefined

@@ -6,6 +6,7 @@
  */
 import * as z from 'zod'
 import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'
+import { keyIn } from '../../core/snapshot.ts'
 import { asTold, hostAt, isBelieved, withTold } from '../../core/tunnels/peer-endpoints.ts'
 import type { Log } from '../../log.ts'
 import { createListeners } from '../../store/listeners.ts'
@@ -41,7 +42,8 @@ interface State {
   readonly now: () => number
   readonly told: Map<string, { endpoint: Endpoint; at: number }>
   readonly notify: (snapshot: Snapshot, keys: readonly ChangedKey[]) => void
-  base: Snapshot
+  /** What `view` was made from. Undefined: `view` is out of date. */
+  base: Snapshot | undefined
   view: Snapshot
   timer: NodeJS.Timeout | undefined
 }
@@ -98,7 +100,7 @@ function receive(state: State, from: Ip, text: string): void {
   const fresh = endpointsOf(text, host, from).filter((endpoint) => isBelieved(snapshot, endpoint))
   const news: string[] = []
   for (const endpoint of fresh) {
-    const key = `${endpoint.network}/${endpoint.id}`
+    const key = keyIn(endpoint.network, endpoint.id)
     const before = told.get(key)?.endpoint
     if (before === undefined && told.size >= most) continue
     told.set(key, { endpoint, at: now() })
@@ -113,19 +115,18 @@ function endpointsOf(text: string, host: HostName, vtep: Ip): Endpoint[] {
   try {
     const values = z.array(z.looseObject({ network: z.string(), id: z.string() })).parse(JSON.parse(text))
     return values
-      .map((value) => checkRecord('endpoints', `${value.network}/${value.id}`, { ...value, host, vtep }))
+      .map((value) => checkRecord('endpoints', keyIn(value.network, value.id), { ...value, host, vtep }))
       .map(asTold)
   } catch {
-    // Anybody on the underlay can send a packet; a later driver may say what this one does not understand.
+    // Any machine on the underlay can send a packet; a later driver may say what this one does not understand.
     return []
   }
 }
 
 function changed(state: State, keys: readonly string[]): void {
-  state.base = state.options.store.snapshot()
-  state.view = withTold(state.base, endpointsIn(state))
+  state.base = undefined
   state.notify(
-    state.view,
+    viewOf(state),
     keys.map((key) => ({ table: 'endpoints', key })),
   )
 }
