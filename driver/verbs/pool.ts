@@ -7,7 +7,7 @@
  * passes an option (`multihost.id`) and gets that network's pool.
  */
 import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
-import { DriverError, isCode } from '../core/errors.ts'
+import { DriverError } from '../core/errors.ts'
 import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pools.ts'
 import {
   type Change,
@@ -38,7 +38,7 @@ export function poolVerbs(
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
   const offered = createTtlSet<Cidr>(offeredForMs, context.now)
-  const unanswered = createUnansweredClaims(context, mutex)
+  const releases = createReleases(context, mutex)
 
   const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
     const routes = await context.routes()
@@ -55,12 +55,16 @@ export function poolVerbs(
       proposed = proposal.changes.find(({ table }) => table === 'pools')
       return proposal
     }
-    const cidr = await optimisticTransaction(store, propose, { signal }).catch((error: unknown) => {
-      if (isCode(error, 'unavailable') && proposed !== undefined) unanswered.add(proposed)
+    try {
+      const cidr = await optimisticTransaction(store, propose, { signal })
+      signal.throwIfAborted()
+      const retracted = await retractIfLate(context, cidr)
+      offered.add(cidr)
+      return retracted ? undefined : cidr
+    } catch (error) {
+      if (proposed !== undefined) releases.ofUnanswered(proposed)
       throw error
-    })
-    offered.add(cidr)
-    return (await retractIfLate(context, cidr)) ? undefined : cidr
+    }
   }
 
   return {
@@ -79,7 +83,7 @@ export function poolVerbs(
         })
       })
     },
-    releasePool: (pool) => optimisticTransaction(store, (snapshot) => release(snapshot, host, pool)),
+    releasePool: (pool) => releases.ofAnswered(pool),
   }
 }
 
@@ -195,45 +199,79 @@ function wasAnswered({ value }: Versioned<PoolClaim>): boolean {
   return value.network !== undefined || value.gateway !== undefined || value.reserved.length > 0
 }
 
-/**
- * Claims whose commit was not answered. Docker was told of an error and releases nothing, and a Consul that was frozen may
- * make the claim when it goes on: before it answers the next question, or after.
- */
-function createUnansweredClaims(context: VerbContext, mutex: KeyedMutex): { add(change: Change): void } {
-  const { store, inFlight } = context
-  /** Pool → `claimedAt`. */
-  const claims = new Map<Cidr, string>()
-  const isMade = (snapshot: Snapshot, pool: Cidr): boolean =>
-    claims.has(pool) && snapshot.pools.get(pool)?.value.claimedAt === claims.get(pool)
-  const releaseLater = (pool: Cidr): void => {
-    const work = (): Promise<void> =>
-      mutex('pools', async () => {
-        await store.read()
-        await optimisticTransaction(store, (snapshot) =>
-          isMade(snapshot, pool) ? release(snapshot, context.host, pool) : { changes: [], answer: undefined },
-        )
-      })
+interface Releases {
+  /** Docker gives back a pool that it was told of. */
+  ofAnswered(pool: string): Promise<void>
+  /**
+   * RequestPool ended with an error, so Docker knows of no pool and releases none. The claim may be in the store all the
+   * same: its answer was lost, it was written after the time limit of the call, or the read that follows it failed. And a
+   * Consul that was frozen, or that a broken route hid, may write the claim when it goes on: before it answers the next
+   * question, or after.
+   */
+  ofUnanswered(change: Change): void
+}
+
+/** A claim is told from a later one of the same pool by `claimedAt`: a release must not take what was claimed after it. */
+function createReleases({ store, host, now, inFlight }: VerbContext, mutex: KeyedMutex): Releases {
+  /** Claims, as `claimName` writes them. Later than this, the endpoints loop finds what is left. */
+  const unanswered = createTtlSet<string>(unansweredForMs, now)
+  const releaseIf = (pool: string, isMeant: (claim: PoolClaim) => boolean): Promise<void> =>
+    mutex('pools', () => optimisticTransaction(store, (snapshot) => release(snapshot, host, pool, isMeant)))
+  const releaseUnanswered = (pool: Cidr): void => {
+    const isMeant = (claim: PoolClaim): boolean => unanswered.all().includes(claimName(pool, claim))
+    const work = async (): Promise<void> => {
+      await store.read()
+      await releaseIf(pool, isMeant)
+    }
     // Not awaited: it waits for the store.
-    void inFlight.deferred.do(`release pool ${pool}`, work).catch(() => 'the endpoints loop finds it later')
+    void inFlight.deferred
+      .do(`release unanswered pool ${pool}`, work)
+      .catch(() => 'the endpoints loop finds it later')
   }
   store.onChange((snapshot, changed) => {
-    for (const { table, key } of changed) if (table === 'pools' && isMade(snapshot, key)) releaseLater(key)
+    const names = unanswered.all()
+    for (const { table, key } of names.length === 0 ? [] : changed) {
+      const claim = table === 'pools' ? snapshot.pools.get(key)?.value : undefined
+      if (claim !== undefined && names.includes(claimName(key, claim))) releaseUnanswered(key)
+    }
   })
   return {
-    add(change) {
-      if (change.op !== 'create' || change.table !== 'pools') return
-      claims.set(change.key, change.value.claimedAt)
-      releaseLater(change.key)
+    ofAnswered(pool) {
+      const known = store.snapshot().pools.get(poolKey(pool))?.value.claimedAt
+      const isMeant = ({ claimedAt }: PoolClaim): boolean => known === undefined || claimedAt === known
+      return inFlight.deferred.do(`release pool ${pool}`, () => releaseIf(pool, isMeant))
+    },
+    ofUnanswered(change) {
+      if ((change.op !== 'create' && change.op !== 'update') || change.table !== 'pools') return
+      unanswered.add(claimName(change.key, change.value))
+      releaseUnanswered(change.key)
     },
   }
 }
 
+const unansweredForMs = 10 * 60_000
+
+function claimName(pool: Cidr, { claimedAt }: PoolClaim): string {
+  return `${pool} ${claimedAt}`
+}
+
 /** Removes only a claim of this host that no network uses. */
-function release(snapshot: Snapshot, host: HostName, pool: string): Proposal<void> {
-  const key = isCidr(pool) ? canonicalCidr(pool) : pool
+function release(
+  snapshot: Snapshot,
+  host: HostName,
+  pool: string,
+  isMeant: (claim: PoolClaim) => boolean = () => true,
+): Proposal<void> {
+  const key = poolKey(pool)
   const own = snapshot.pools.get(key)
-  const mine = own !== undefined && own.value.host === host && own.value.network === undefined
+  const mine =
+    own !== undefined && own.value.host === host && own.value.network === undefined && isMeant(own.value)
   return { changes: mine ? [{ op: 'remove', table: 'pools', key, index: own.index }] : [], answer: undefined }
+}
+
+/** As the store has it. Docker passes back what the driver answered. */
+function poolKey(pool: string): Cidr {
+  return isCidr(pool) ? canonicalCidr(pool) : pool
 }
 
 function poolTaken(snapshot: Snapshot, cidr: Cidr, other: Cidr, { network, host }: PoolClaim): DriverError {

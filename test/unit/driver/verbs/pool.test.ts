@@ -198,3 +198,73 @@ test('a claim that a frozen Consul makes late, after the driver has looked for i
   expect(store.snapshot().pools.size).toBe(1)
   await until('it is released', () => store.snapshot().pools.size === 0)
 })
+
+test('each of two claims of one pool that were not answered is released, whichever Consul makes late', async () => {
+  const lab = cluster()
+  const store = lab.open('net-1')
+  const late: (() => Promise<void>)[] = []
+  const commit: Store['commit'] = async (changes) => {
+    if (late.length === 2) return store.commit(changes)
+    late.push(() => store.commit(changes))
+    throw new DriverError('unavailable', 'the store does not answer')
+  }
+  const net1 = lab.host(1, {}, { ...store, commit })
+  const ask = { options: {}, v6: false, pool: '10.9.0.0/24' }
+  for (const _ of ['first', 'second']) {
+    await expect(net1.verbs.requestPool(ask, never)).rejects.toMatchObject({ code: 'unavailable' })
+    net1.clock.now = new Date(net1.clock.now.getTime() + 1000)
+  }
+  await late[0]?.()
+  expect(store.snapshot().pools.size).toBe(1)
+  await until('it is released', () => store.snapshot().pools.size === 0)
+})
+
+test('a claim that was made, and whose check for rivals failed, is released', async () => {
+  const lab = cluster()
+  const store = lab.open('net-1')
+  let fails = true
+  const read: Store['read'] = async () => {
+    if (!fails) return store.read()
+    fails = false
+    throw new DriverError('unavailable', 'the store does not answer')
+  }
+  const net1 = lab.host(1, {}, { ...store, read })
+  await expect(net1.verbs.requestPool({ options: {}, v6: false }, never)).rejects.toThrow(/does not answer/)
+  expect(fails).toBe(false)
+  await until('it is released', () => store.snapshot().pools.size === 0)
+})
+
+test('a claim that was made after the time limit of the call is released', async () => {
+  const lab = cluster()
+  const store = lab.open('net-1')
+  const limit = new AbortController()
+  const commit: Store['commit'] = async (changes) => {
+    await store.commit(changes)
+    limit.abort(new DriverError('unavailable', 'the call took too long'))
+  }
+  const net1 = lab.host(1, {}, { ...store, commit })
+  const ask = net1.verbs.requestPool({ options: {}, v6: false }, limit.signal)
+  await expect(ask).rejects.toThrow(/too long/)
+  await until('it is released', () => store.snapshot().pools.size === 0)
+})
+
+test('a pool that Docker gives back while the store is away is released later, and not one claimed since', async () => {
+  const lab = cluster()
+  const store = lab.open('net-1')
+  let away = false
+  const commit: Store['commit'] = async (changes) => {
+    if (away) throw new DriverError('unavailable', 'the store does not answer')
+    return store.commit(changes)
+  }
+  const net1 = lab.host(1, {}, { ...store, commit })
+  const { deferred } = net1.context.inFlight
+  const ask = (pool: string) => net1.verbs.requestPool({ options: {}, v6: false, pool }, never)
+  const [kept, released] = [await ask('10.8.0.0/24'), await ask('10.9.0.0/24')]
+  away = true
+  for (const pool of [kept, released]) await net1.verbs.releasePool(pool, never)
+  away = false
+  net1.clock.now = new Date(net1.clock.now.getTime() + 1000)
+  await ask(kept)
+  await deferred.flush()
+  expect([...store.snapshot().pools.keys()]).toEqual([kept])
+})
