@@ -3,8 +3,9 @@
  *
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
  * has called Leave or DeleteEndpoint, when Docker shows no container with the endpoint in two answers with the grace
- * period between them, or when a record says that another endpoint has the address now. A namespace also goes when Docker
- * has no such network. Docker is asked in the background, once for all links of a network. No caller waits for it: the
+ * period between them, or when a record says that another endpoint has the address now. Answers that came while Docker's
+ * CreateEndpoint or Join was under way do not count: the container does not have the endpoint yet. A namespace also goes
+ * when Docker has no such network. Docker is asked in the background, once for all links of a network. No caller waits for it: the
  * kernel removes the ends with their container.
  */
 import { basename } from 'node:path'
@@ -41,6 +42,8 @@ type EngineEndpoint = EngineNetwork['endpoints'][number]
 
 interface State {
   readonly options: DockerWordOptions
+  /** The links of the namespace that was last in question. */
+  links: readonly string[]
   /** Links and namespaces without a record, since the last step. A link with a proof stays among them until it is removed. */
   unrecorded: Set<string>
   /** Those of them without a proof. */
@@ -59,6 +62,7 @@ interface State {
 export function createDockerWord(options: DockerWordOptions): DockerWord {
   const state: State = {
     options,
+    links: [],
     unrecorded: new Set(),
     doubtful: new Set(),
     gone: new Set(),
@@ -76,9 +80,11 @@ export function createDockerWord(options: DockerWordOptions): DockerWord {
       return proofs
     },
     ofNamespace(namespace, links) {
+      state.links = links
       const haveLeft = links.length > 0 && proofsOf(state, links).size === links.length
       if (haveLeft) return dockerSays('every endpoint of the network has left')
-      if (state.gone.has(namespace)) return dockerSays('Docker has no container on the network')
+      if (state.gone.has(namespace) && !isArriving(state, namespace))
+        return dockerSays('Docker has no container on the network')
       doubt(state, namespace, [namespace], [namespace])
       return undefined
     },
@@ -104,6 +110,13 @@ function proofOf(state: State, link: string, call: EndpointCall | undefined): Pr
   if (heir !== undefined) return recordSays(`the address is of another endpoint on ${heir}`)
   if (call !== undefined) return undefined
   return state.gone.has(link) ? dockerSays('Docker has no container with the endpoint') : undefined
+}
+
+/** Docker's CreateEndpoint or Join is under way: of the link, or of a link in the namespace. */
+function isArriving({ links, options }: State, it: string): boolean {
+  const of = isNamespace(it) ? links : [it]
+  const arriving = [...options.calls()].filter(([, call]) => call !== 'leave')
+  return of.some((link) => arriving.some(([endpoint]) => isOf(link, endpoint)))
 }
 
 /** Both ends of a pair, and a macvlan child, are named after the endpoint. */
@@ -153,7 +166,7 @@ async function ask(state: State, namespace: string): Promise<void> {
     state.inContainers = endpoints ?? []
     const isShown = (it: string): boolean =>
       it === namespace ? state.inContainers.length > 0 : state.inContainers.some(({ id }) => isOf(it, id))
-    const absent = [...state.unrecorded].filter((it) => !isShown(it))
+    const absent = [...state.unrecorded].filter((it) => !isShown(it) && !isArriving(state, it))
     state.gone = state.absence.since(absent, graceMs)
     // No container is on a network that does not exist; a container of a network that does may be shown late.
     if (endpoints === undefined && state.unrecorded.has(namespace)) state.gone.add(namespace)

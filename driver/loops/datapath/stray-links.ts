@@ -24,15 +24,20 @@ export interface StrayLinksParts {
 }
 
 export async function removeStrayLinks(parts: StrayLinksParts): Promise<void> {
-  const { kernel, store, host, calls, log } = parts
+  const { kernel, store, host, log } = parts
+  // Before and after: Join can be answered while the kernel is asked, and Docker takes the link a moment later.
+  const arrivingBefore = arriving(parts)
   const found = await kernel.strayLinks()
   // Read after the kernel was asked: a link that was found has its endpoint in the store by then.
   const recorded = endpointsOnHost(store.snapshot(), host).map(({ value }) => value.id)
-  const arriving = [...calls()].flatMap(([endpoint, call]) => (call === 'leave' ? [] : [endpoint]))
-  const used = new Set([...recorded, ...arriving].map(containerEndName))
+  const used = new Set([...recorded, ...arrivingBefore, ...arriving(parts)].map(containerEndName))
   const ends = found.filter((end) => !used.has(end))
   if (ends.length === 0) return
   const proof = kernelShows('the link is in the host’s namespace, and in no container')
   await kernel.apply(ends.map((port) => ({ op: 'child-del', namespace: 'host', port, proof })))
   log.info({ ends }, 'links that are in no container any more are removed')
+}
+
+function arriving({ calls }: StrayLinksParts): EndpointId[] {
+  return [...calls()].flatMap(([endpoint, call]) => (call === 'leave' ? [] : [endpoint]))
 }

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { containerEndName } from '../../../../../driver/core/datapath/desired.ts'
+import type { EndpointCall } from '../../../../../driver/core/endpoints/life.ts'
+import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
+import { createDockerWord } from '../../../../../driver/loops/datapath/docker-word.ts'
+import { until } from '../../../../fixtures/until.ts'
+
+const network = 'a'.repeat(64)
+const namespace = `/run/multihost/netns/${network.slice(0, 12)}`
+const endpoint = 'e'.repeat(64)
+const link = containerEndName(endpoint)
+
+/** A Docker that has the network and no container on it, and one link without a record in the store. */
+function withoutRecord(call: EndpointCall | undefined) {
+  const calls = new Map<string, EndpointCall>(call === undefined ? [] : [[endpoint, call]])
+  let answers = 0
+  const found = { id: network, name: 'blue', endpoints: [] } as unknown as EngineNetwork
+  const word = createDockerWord({
+    network,
+    engine: {
+      networks: async () => [found],
+      network: async () => {
+        answers += 1
+        return found
+      },
+    },
+    calls: () => calls,
+    snapshot: emptySnapshot,
+    graceMs: 100,
+    again: () => undefined,
+  })
+  const isGone = {
+    link: () => word.ofLinks(namespace, [link]).has(link),
+    namespace: () => word.ofNamespace(namespace, [link]) !== undefined,
+  }
+  return { calls, isGone, answers: () => answers }
+}
+
+const parts = ['link', 'namespace'] as const
+
+test.each(parts)('a %s without a record goes when Docker shows no container in two answers', async (part) => {
+  const { isGone, answers } = withoutRecord(undefined)
+  await until('Docker’s word is believed', isGone[part])
+  expect(answers()).toBeGreaterThan(1)
+})
+
+test.each(parts)('answers during a Join do not count, for a %s', async (part) => {
+  const { calls, isGone, answers } = withoutRecord('join')
+  await until('Docker has answered three times during the Join', () => !isGone[part]() && answers() >= 3)
+  calls.delete(endpoint)
+  const before = answers()
+  expect(isGone[part]()).toBe(false)
+  await until('two later answers are believed', isGone[part])
+  expect(answers() - before).toBeGreaterThan(1)
+})
