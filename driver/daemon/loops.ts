@@ -74,7 +74,7 @@ export function startLoops(options: LoopsOptions): Loops {
     ...common,
     everyMs: 2 * everyMs,
     graceMs,
-    creating: inFlight.newNetworks.all,
+    changing: () => [...inFlight.newNetworks.all(), ...inFlight.removedNetworks],
     shown: inFlight.newNetworks.remove,
     removing: dialect.withdraw,
     discard: (local) => options.deleteNetwork(local, never),

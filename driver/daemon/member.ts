@@ -30,6 +30,7 @@ import type { VerbContext } from '../verbs/context.ts'
 import { createVerbs } from '../verbs/create-verbs.ts'
 import { evict } from '../verbs/evict-host.ts'
 import { createInFlight, type InFlight } from '../verbs/in-flight.ts'
+import { steadyNow } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import type { DriverOptions, Setup } from './driver-options.ts'
 import { type Loops, startLoops } from './loops.ts'
@@ -81,7 +82,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   }
   const place = watchUnderlay(setup, { ...options, onChange })
   const localNamespaceOf = namespacesOf(store, options)
-  const inFlight = createInFlight({ store, log, now: () => new Date() })
+  const inFlight = createInFlight({ store, log, now: steadyNow })
   const told = createToldEndpoints({ store, host: setup.host, log })
   const datapath = datapathOf(options, { store: told.store, place, localNamespaceOf, inFlight })
   const context = contextOf(options, { store, underlay: place.now, settled: datapath.settled, inFlight })
@@ -139,6 +140,7 @@ function datapathOf(
     log,
     localNamespaceOf,
     calls: inFlight.calls,
+    arriving: inFlight.arriving,
     onHostLinks: place.look,
     graceMs,
     settleMs: answerWithinMs - storeAnswersWithinMs,

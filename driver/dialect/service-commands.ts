@@ -101,8 +101,9 @@ async function attach({ calls, docker }: ServiceTools, ref: string, name: string
     if (isOnNone) await docker.disconnect('none', id)
     await docker.connect(localId, id, service)
   } catch (error) {
-    if (isOnNone) await docker.connect('none', id)
-    await calls.services.giveUp(name)
+    // Both are tried; the user learns why the attach failed.
+    await calls.services.giveUp(name).catch(() => 'the service is free after half a minute')
+    if (isOnNone) await docker.connect('none', id).catch(() => 'the container stays without a network')
     throw isCode(error, 'in-use') ? onNetworkAlready(error, container, service) : error
   }
 }

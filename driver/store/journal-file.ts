@@ -12,6 +12,8 @@ export interface JournalContent {
   entries: readonly JournalEntry[]
   /** Keys of leases that this host was about to return to the pool, and when (ISO 8601). */
   returned: ReadonlyMap<string, string>
+  /** Networks by Docker's ids, that Docker has removed and the store has not yet. */
+  removing: readonly string[]
 }
 
 const fileSchema = z.object({
@@ -20,6 +22,7 @@ const fileSchema = z.object({
     z.object({ key: z.string(), value: z.unknown().optional(), at: z.string(), asked: z.array(z.string()) }),
   ),
   returned: z.record(z.string(), z.string()),
+  removing: z.array(z.string()).default([]),
 })
 
 export interface JournalFile {
@@ -30,7 +33,7 @@ export interface JournalFile {
 
 /** For tests of what needs no file. */
 export const noJournalFile: JournalFile = {
-  content: { entries: [], returned: new Map() },
+  content: { entries: [], returned: new Map(), removing: [] },
   save: async () => undefined,
 }
 
@@ -64,17 +67,18 @@ async function readJournal(path: string): Promise<JournalContent> {
     throw error
   })
   if (text === undefined) return noJournalFile.content
-  const { entries, returned } = fileSchema.parse(JSON.parse(text))
+  const { entries, returned, removing } = fileSchema.parse(JSON.parse(text))
   return {
     entries: entries.map(({ value, ...entry }) => ({
       ...entry,
       value: value === undefined ? undefined : checkRecord('endpoints', entry.key, value),
     })),
     returned: new Map(Object.entries(returned)),
+    removing,
   }
 }
 
-function writeJournal(path: string, { entries, returned }: JournalContent): Promise<void> {
-  const content = { format: 1, entries, returned: Object.fromEntries(returned) }
+function writeJournal(path: string, { entries, returned, removing }: JournalContent): Promise<void> {
+  const content = { format: 1, entries, returned: Object.fromEntries(returned), removing }
   return writeDurably(path, `${JSON.stringify(content)}\n`)
 }

@@ -34,6 +34,12 @@ export interface EndpointJournal {
   returning(keys: readonly string[]): Promise<void>
   /** Leases that an earlier life of this driver was about to return. */
   returnedBefore(): string[]
+  /** Resolves when it is on disk that Docker has removed the network with this local id. */
+  removing(localId: string): Promise<void>
+  /** The store has the removal. */
+  removed(localId: string): void
+  /** Networks whose removal the store did not have in an earlier life of this driver. */
+  removingBefore(): string[]
   /** Endpoints that wait for the store: their keys. */
   waiting(): string[]
   /** Commits nothing any more. The store goes on. */
@@ -63,6 +69,7 @@ interface State {
   readonly entries: Map<string, Waiting>
   readonly returned: Map<string, string>
   readonly earlier: readonly string[]
+  readonly removing: Set<string>
   view: Snapshot
   save(): Promise<void>
   notify(snapshot: Snapshot, keys: readonly ChangedKey[]): void
@@ -93,6 +100,7 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
     entries,
     returned,
     earlier: [...returned.keys()],
+    removing: new Set(file.content.removing),
     view: base.snapshot(),
     save: () => file.save(() => contentOf(state)),
     notify: changes.notify,
@@ -189,6 +197,15 @@ function journalOf(state: State): Omit<EndpointJournal, 'stop'> {
       await state.save()
     },
     returnedBefore: () => [...state.earlier],
+    async removing(localId) {
+      state.removing.add(localId)
+      await state.save()
+    },
+    removed(localId) {
+      if (!state.removing.delete(localId)) return
+      void state.save().catch((err: unknown) => state.log.error({ err }, 'the journal cannot be written'))
+    },
+    removingBefore: () => [...state.removing],
     waiting: () => [...state.entries.keys()],
   }
 }
@@ -244,8 +261,9 @@ function overlaidNames({ base, host, entries }: State): string[] {
         .map(recordName)
 }
 
-function contentOf({ entries, returned }: State) {
+function contentOf({ entries, returned, removing }: State) {
   return {
+    removing: [...removing],
     entries: [...entries.values()].map(({ key, value, at, asked }) => ({ key, value, at, asked })),
     returned,
   }

@@ -66,6 +66,10 @@ export function addressVerbs(
       return lease(at, cidr, ask, signal)
     }).finally(() => count(-1))
   }
+  const release = (cidr: Cidr, ip: Ip): void => {
+    const network = store.snapshot().pools.get(cidr)?.value.network
+    if (network !== undefined) inFlight.addresses.release(keyIn(network, ip))
+  }
   return {
     async requestAddress(ask, signal) {
       signal.throwIfAborted()
@@ -77,12 +81,13 @@ export function addressVerbs(
           .catch((error: unknown) => {
             throw isCode(error, 'unavailable') && !ask.gateway ? notInReserve(cidr, ask, error) : error
           }))
+      // Docker was told of an error, and will not release the address.
+      if (signal.aborted) release(cidr, ip)
+      signal.throwIfAborted()
       return `${ip}/${parseCidr(cidr).length}`
     },
     async releaseAddress({ pool, address }) {
-      if (!isCidr(pool) || !isIp(address)) return
-      const network = store.snapshot().pools.get(knownPool(pool))?.value.network
-      if (network !== undefined) inFlight.addresses.release(keyIn(network, canonicalIp(address)))
+      if (isCidr(pool) && isIp(address)) release(knownPool(pool), canonicalIp(address))
     },
   }
 }

@@ -48,7 +48,7 @@ export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred
           if (isCode(error, 'unavailable')) return
           log.warn({ deferred: name, err: error }, 'deferred work failed and is given up')
         }
-        kept.delete(name)
+        if (kept.get(name) === work) kept.delete(name)
       }
     }),
     names: () => [...kept.keys()],

@@ -14,6 +14,7 @@ import { bindService } from '../core/record-changes.ts'
 import type {
   Change,
   Endpoint,
+  EndpointId,
   HostName,
   Ip,
   Mac,
@@ -40,14 +41,15 @@ export function endpointVerbs(
       const { answer, value } = await checked(context, (snapshot) => create(snapshot, ask, context))
       signal.throwIfAborted()
       if (value === undefined) return answer
-      // Of two hosts that attach a service or choose a MAC at once one wins, so the store has the last word.
-      const isChosen = value.service !== undefined || value.mac !== macOf(value.v4)
-      if (isChosen && (store.status().fresh || value.service !== undefined)) {
-        return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
+      const key = keyIn(value.network, value.id)
+      try {
+        const mac = await record(context, ask, value, signal)
+        signal.throwIfAborted()
+        return mac
+      } catch (error) {
+        if (isCode(error, 'unavailable') || signal.aborted) forget(context, key, ask.endpoint)
+        throw error
       }
-      const asked = addressesOf(value).filter((ip) => inFlight.addresses.isAsked(keyIn(value.network, ip)))
-      await journal.write(keyIn(value.network, value.id), value, { asked })
-      return answer
     },
     async join(ask) {
       inFlight.called(ask.endpoint, 'join')
@@ -76,6 +78,33 @@ export function endpointVerbs(
       if (!(await committedSoon(context, key).catch(() => true))) await journal.write(key, undefined)
     },
   }
+}
+
+/** Writes a new endpoint. Resolves with its MAC. */
+async function record(
+  context: VerbContext,
+  ask: EndpointAsk,
+  value: Endpoint,
+  signal: AbortSignal,
+): Promise<Mac> {
+  const { store, inFlight } = context
+  // Of two hosts that attach a service or choose a MAC at once one wins, so the store has the last word.
+  const isChosen = value.service !== undefined || value.mac !== macOf(value.v4)
+  if (isChosen && (store.status().fresh || value.service !== undefined)) {
+    return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
+  }
+  const asked = addressesOf(value).filter((ip) => inFlight.addresses.isAsked(keyIn(value.network, ip)))
+  await store.journal.write(keyIn(value.network, value.id), value, { asked })
+  return value.mac
+}
+
+/**
+ * Docker was told of an error: it releases the address, and does not delete the endpoint. The commit can be in the store all
+ * the same, or come later.
+ */
+function forget({ store, inFlight }: VerbContext, key: string, endpoint: EndpointId): void {
+  inFlight.called(endpoint, 'leave')
+  store.journal.note(key, undefined)
 }
 
 /** How long a call waits for a store that is thought to answer. */

@@ -35,14 +35,19 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
   }
 }
 
-/** Each commit requires that the host's record is still the one that was found dead, or still absent. */
+/**
+ * Each commit requires that the host's record is still the one that was found dead, or still absent. A host that comes back
+ * claims its name some seconds before it changes its record.
+ */
 function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
-  const unchanged: Change[] = dead ? [{ op: 'expect', table: 'hosts', key: host, index: dead.index }] : []
+  const unchanged: Change = dead
+    ? { op: 'expect', table: 'hosts', key: host, index: dead.index }
+    : { op: 'absent', table: 'hosts', key: host }
   return async (changes: readonly Change[]): Promise<void> => {
     for (const part of splitIntoCommits(changes)) {
-      if (dead === undefined && store.snapshot().hosts.has(host))
+      if (lifeOf(host, dead?.value, await store.liveness()) !== 'away')
         throw new DriverError('conflict', `host ${host} has come back`)
-      await store.commit([...unchanged, ...part])
+      await store.commit([unchanged, ...part])
     }
   }
 }

@@ -20,8 +20,8 @@ export interface HeldAddresses {
   retired(keys: readonly string[]): void
 }
 
-/** Longer than any creation takes. */
-const forgottenAfterMs = 10 * 60_000
+/** Longer than Docker takes from RequestAddress to CreateEndpoint; a lease with an endpoint is held until the release. */
+const forgottenAfterMs = 2 * 60_000
 
 export function createHeldAddresses(now: () => Date): HeldAddresses {
   const held = new Map<string, { since: number; asked: boolean }>()

@@ -16,12 +16,18 @@ import { createTtlSet, type TtlSet } from './ttl-set.ts'
 export interface InFlight {
   /** Docker calls about an endpoint. Remembered for a minute, or until `answered`. */
   called(endpoint: EndpointId, call: EndpointCall): void
-  /** Join is answered: the endpoint is in its container. */
+  /** Join is answered: Docker puts the endpoint into its container. */
   answered(endpoint: EndpointId): void
+  /** The engine has shown that it does not have the endpoint: as after a Leave, of which this driver did not hear. */
+  lost(endpoint: EndpointId): void
   /** Each endpoint's last call. */
   calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints on their way into a container: neither the kernel nor the engine need show them there yet. */
+  arriving(): EndpointId[]
   /** Networks by Docker's ids, for a minute from CreateNetwork on: a slow engine shows them seconds later. */
   newNetworks: TtlSet<string>
+  /** Networks by Docker's ids, that Docker has removed and the store has not yet. */
+  removedNetworks: Set<string>
   /** What Docker asked to remove while the store was away. */
   deferred: Deferred
   addresses: HeldAddresses
@@ -29,6 +35,8 @@ export interface InFlight {
 
 /** Longer than the engine takes to show what a call has made. */
 const rememberedMs = 60_000
+/** Longer than Docker takes from the answer to Join to a container with the link. */
+const pluggedMs = 20_000
 
 export interface InFlightOptions {
   store: Pick<Store, 'status'>
@@ -42,15 +50,25 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
     join: createTtlSet(rememberedMs, now),
     leave: createTtlSet(rememberedMs, now),
   }
-  const answered = (endpoint: EndpointId): void => {
-    for (const set of Object.values(endpoints)) set.remove(endpoint)
+  /** Join is answered; a slow machine needs seconds to move the link and to store where it is. */
+  const joined = createTtlSet<EndpointId>(pluggedMs, now)
+  const settle = (endpoint: EndpointId): void => {
+    for (const set of [...Object.values(endpoints), joined]) set.remove(endpoint)
   }
   return {
     called(endpoint, call) {
-      answered(endpoint)
+      settle(endpoint)
       endpoints[call].add(endpoint)
     },
-    answered,
+    lost(endpoint) {
+      settle(endpoint)
+      endpoints.leave.add(endpoint)
+    },
+    answered(endpoint) {
+      settle(endpoint)
+      joined.add(endpoint)
+    },
+    arriving: () => [...endpoints.create.all(), ...endpoints.join.all(), ...joined.all()],
     calls: () =>
       new Map(
         (['create', 'join', 'leave'] as const).flatMap((call) =>
@@ -58,6 +76,7 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
         ),
       ),
     newNetworks: createTtlSet(rememberedMs, now),
+    removedNetworks: new Set(),
     deferred: createDeferred(store, log),
     addresses: createHeldAddresses(now),
   }

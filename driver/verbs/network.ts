@@ -41,6 +41,9 @@ export function networkVerbs(
   removed: RemovedNetworks,
 ): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
   const { store, underlay, inFlight } = context
+  for (const localId of store.journal.removingBefore()) {
+    void removeFromHost(context, localId).catch(() => 'the networks loop compares the store with Docker')
+  }
   return {
     async createNetwork(ask, signal) {
       const { device, address, mtuBytes } = underlay()
@@ -53,19 +56,48 @@ export function networkVerbs(
         replicaOf === undefined
           ? create(snapshot, ask, options, context, removed)
           : addReplicaOf(snapshot, ask, replicaOf, context)
-      return optimisticTransaction(store, propose, { signal })
+      try {
+        await optimisticTransaction(store, propose, { signal })
+        signal.throwIfAborted()
+      } catch (error) {
+        // Docker was told of an error. The commit can be in the store all the same: then the networks loop discards it.
+        inFlight.newNetworks.remove(ask.localId)
+        throw error
+      }
     },
-    deleteNetwork(localId) {
+    async deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
-      return inFlight.deferred.do(`delete network ${localId.slice(0, 12)}`, async () => {
-        await usesMayEnd(store, context.host, localId)
-        const unused = await optimisticTransaction(store, (snapshot) =>
-          markForRemoval(snapshot, localId, context),
-        )
-        if (unused !== undefined) await finishRemoval(store, unused)
-      })
+      await removeFromHost(context, localId)
+      // Docker has no network any more: a later life of this driver must know.
+      if (inFlight.removedNetworks.has(localId)) await store.journal.removing(localId)
     },
   }
+}
+
+/** Resolves when the store has it, or when it is kept for a store that is away. */
+function removeFromHost(context: VerbContext, localId: string): Promise<void> {
+  const { store, host, inFlight } = context
+  const known = networkIdOnHost(store.snapshot(), host, localId)
+  inFlight.removedNetworks.add(localId)
+  return inFlight.deferred.do(`delete network ${localId.slice(0, 12)}`, async () => {
+    try {
+      await usesMayEnd(store, host, localId)
+      const unused = await optimisticTransaction(store, (snapshot) =>
+        markForRemoval(snapshot, localId, context, known),
+      )
+      if (unused !== undefined) await finishRemoval(store, unused, host)
+    } catch (error) {
+      if (isCode(error, 'unavailable')) throw error
+      ended(context, localId)
+      throw error
+    }
+    ended(context, localId)
+  })
+}
+
+function ended({ store, inFlight }: VerbContext, localId: string): void {
+  inFlight.removedNetworks.delete(localId)
+  store.journal.removed(localId)
 }
 
 /** The engine's own IPAM would hand out the same addresses on every host. */
@@ -178,15 +210,16 @@ function addReplicaOf(
 }
 
 /**
- * Removes this host's replica. When no host needs the network, the network is marked too and returned: then it can be
+ * Removes this host's replica. `known`: the network, where the replica's record is gone already. When no host needs the network, the network is marked too and returned: then it can be
  * removed everywhere.
  */
 export function markForRemoval(
   snapshot: Snapshot,
   localId: string,
   { host }: Pick<VerbContext, 'host'>,
+  known?: NetworkId,
 ): Proposal<NetworkId | undefined> {
-  const id = networkIdOnHost(snapshot, host, localId)
+  const id = networkIdOnHost(snapshot, host, localId) ?? known
   const changes = removeReplica(snapshot, host, localId)
   const network = id === undefined ? undefined : snapshot.networks.get(id)
   const twice = id !== undefined && localIdsOf(snapshot, host, id).some((other) => other !== localId)
@@ -243,16 +276,17 @@ function unmark({ value: { removing: _, ...value }, index }: Versioned<Network>)
 }
 
 /**
- * Removes a marked network and its records. When an endpoint was created before the mark was set, the mark is
- * removed instead. Any host may do this, at any time, also several at once.
+ * Removes a marked network and its records. When the network was needed before the mark was set, which this host's copy
+ * of the store did not show yet, the mark is removed instead. `host`: this host, when it has set the mark; its own stopped
+ * containers do not keep the network. Any host may do this, at any time, also several at once.
  */
-export async function finishRemoval(store: Store, id: NetworkId): Promise<void> {
+export async function finishRemoval(store: Store, id: NetworkId, host?: HostName): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {
     const snapshot = await store.read()
     const network = snapshot.networks.get(id)
     if (!network?.value.removing) return
     try {
-      for (const changes of removalCommits(snapshot, network)) await store.commit(changes)
+      for (const changes of removalCommits(snapshot, network, host)) await store.commit(changes)
       return
     } catch (error) {
       // Another host does the same, or the name was learnt meanwhile: read again.
@@ -261,8 +295,14 @@ export async function finishRemoval(store: Store, id: NetworkId): Promise<void> 
   }
 }
 
-function removalCommits(snapshot: Snapshot, network: Versioned<Network>): Change[][] {
-  if (endpointsOf(snapshot, network.value.id).length > 0) return [[unmark(network)]]
+function removalCommits(
+  snapshot: Snapshot,
+  network: Versioned<Network>,
+  host: HostName | undefined,
+): Change[][] {
+  const { id } = network.value
+  const isNeededByAny = host === undefined ? isNeededNow(snapshot, id) : isNeeded(snapshot, host, id)
+  if (isNeededByAny) return [[unmark(network)]]
   const { contents, claims } = removeNetwork(snapshot, network)
   return [...splitIntoCommits(contents), claims]
 }

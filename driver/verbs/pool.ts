@@ -59,6 +59,7 @@ export function poolVerbs(
       const cidr = await optimisticTransaction(store, propose, { signal })
       signal.throwIfAborted()
       const retracted = await retractIfLate(context, cidr)
+      signal.throwIfAborted()
       offered.add(cidr)
       return retracted ? undefined : cidr
     } catch (error) {
@@ -237,8 +238,8 @@ function createReleases({ store, host, now, inFlight }: VerbContext, mutex: Keye
   })
   return {
     ofAnswered(pool) {
-      const known = store.snapshot().pools.get(poolKey(pool))?.value.claimedAt
-      const isMeant = ({ claimedAt }: PoolClaim): boolean => known === undefined || claimedAt === known
+      const calledAt = now().toISOString()
+      const isMeant = ({ claimedAt }: PoolClaim): boolean => claimedAt <= calledAt
       return inFlight.deferred.do(`release pool ${pool}`, () => releaseIf(pool, isMeant))
     },
     ofUnanswered(change) {

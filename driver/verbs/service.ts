@@ -146,11 +146,13 @@ async function publish(
       return create(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), name, leased, host)
     })
   } catch (error) {
-    await release(leased, addresses, signal)
+    // The commit can still come: nothing else gets the addresses meanwhile. Such a hold ends by itself.
+    if (!isCode(error, 'unavailable')) await release(leased, addresses, signal)
     // Another host has published it meanwhile, which is what the caller wants.
     if (options.existing && isCode(error, 'taken')) return publish(context, addresses, text, options, signal)
     throw error
   }
+  await release(leased, addresses, signal) // the service keeps them
   return findService(store.snapshot(), text, defaultNetwork)
 }
 
@@ -170,11 +172,16 @@ interface Leased {
   ip: Ip
 }
 
-async function leaseFor({ v4, v6 }: Network, { requestAddress }: Addresses, signal: AbortSignal) {
+async function leaseFor({ v4, v6 }: Network, addresses: Addresses, signal: AbortSignal): Promise<Leased[]> {
   const leased: Leased[] = []
-  for (const { cidr } of v6 === undefined ? [v4] : [v4, v6]) {
-    const address = await requestAddress({ pool: cidr, gateway: false }, signal)
-    leased.push({ pool: cidr, ip: address.split('/')[0] ?? '' })
+  try {
+    for (const { cidr } of v6 === undefined ? [v4] : [v4, v6]) {
+      const address = await addresses.requestAddress({ pool: cidr, gateway: false }, signal)
+      leased.push({ pool: cidr, ip: address.split('/')[0] ?? '' })
+    }
+  } catch (error) {
+    await release(leased, addresses, signal)
+    throw error
   }
   return leased
 }

@@ -1,3 +1,11 @@
+/**
+ * The time of day when this process began, and what has passed since then. For what Docker has under way: a step of the
+ * system's clock (NTP at boot, a machine that resumes) ends no call.
+ */
+export function steadyNow(): Date {
+  return new Date(performance.timeOrigin + performance.now())
+}
+
 /** A set whose members leave it by themselves, some time after they were last added. */
 export interface TtlSet<T> {
   add(member: T): void

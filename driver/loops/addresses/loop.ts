@@ -7,6 +7,7 @@
  */
 import { asDriverError, isCode } from '../../core/errors.ts'
 import type { Change, HostName, Lease, Snapshot } from '../../core/records.ts'
+import { isIdle } from '../../core/reserve.ts'
 import { keyIn, networkByName, networkIdOnHost } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
@@ -113,16 +114,25 @@ async function apply(state: State, step: Step): Promise<void> {
     await commit(state, step.changes)
     return
   }
-  addresses.retire(step.keys)
+  // Docker may have been given one of them since the plan was made.
+  const changes = step.changes.filter(({ key }) => isFree(state, key))
+  const keys = changes.map(({ key }) => key)
+  if (keys.length === 0) return
+  addresses.retire(keys)
   try {
-    await store.journal.returning(step.keys)
-    await commit(state, step.changes)
-    addresses.retired(step.keys)
-    log.debug({ addresses: step.keys, wanted: step.wanted }, 'addresses of the reserve are returned')
+    await store.journal.returning(keys)
+    await commit(state, changes)
+    addresses.retired(keys)
+    log.debug({ addresses: keys, wanted: step.wanted }, 'addresses of the reserve are returned')
   } catch (error) {
-    for (const key of step.keys) state.uncertain.add(key)
+    for (const key of keys) state.uncertain.add(key)
     throw error
   }
+}
+
+function isFree({ options: { store, addresses } }: State, key: string): boolean {
+  const lease = store.snapshot().addresses.get(key)?.value
+  return lease !== undefined && isIdle(lease) && !addresses.isHeld(key, lease)
 }
 
 async function commit(state: State, changes: readonly Change[]): Promise<void> {

@@ -3,8 +3,8 @@
  *
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
  * has called Leave or DeleteEndpoint, when Docker shows no container with the endpoint in two answers with the grace
- * period between them, or when a record says that another endpoint has the address now. Answers that came while Docker's
- * CreateEndpoint or Join was under way do not count: the container does not have the endpoint yet. A namespace also goes
+ * period between them, or when a record says that another endpoint has the address now. Answers that came while the
+ * endpoint was on its way into its container do not count. A namespace also goes
  * when Docker has no such network. Docker is asked in the background, once for all links of a network. No caller waits for it: the
  * kernel removes the ends with their container.
  */
@@ -23,6 +23,8 @@ export interface DockerWordOptions {
   engine: Pick<Engine, 'networks' | 'network'>
   /** Docker's last call about each endpoint. */
   calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints on their way into a container. */
+  arriving(): readonly EndpointId[]
   snapshot(): Snapshot
   graceMs: number
   /** Asks for another step. */
@@ -112,11 +114,11 @@ function proofOf(state: State, link: string, call: EndpointCall | undefined): Pr
   return state.gone.has(link) ? dockerSays('Docker has no container with the endpoint') : undefined
 }
 
-/** Docker's CreateEndpoint or Join is under way: of the link, or of a link in the namespace. */
+/** The link is on its way into a container, or a link of the namespace is. */
 function isArriving({ links, options }: State, it: string): boolean {
   const of = isNamespace(it) ? links : [it]
-  const arriving = [...options.calls()].filter(([, call]) => call !== 'leave')
-  return of.some((link) => arriving.some(([endpoint]) => isOf(link, endpoint)))
+  const arriving = options.arriving()
+  return of.some((link) => arriving.some((endpoint) => isOf(link, endpoint)))
 }
 
 /** Both ends of a pair, and a macvlan child, are named after the endpoint. */
@@ -161,13 +163,14 @@ function doubt(
 async function ask(state: State, namespace: string): Promise<void> {
   const { graceMs, again } = state.options
   state.asking = true
+  const askedAt = performance.now()
   try {
     const endpoints = await endpointsInContainers(state.options.engine, namespace)
     state.inContainers = endpoints ?? []
     const isShown = (it: string): boolean =>
       it === namespace ? state.inContainers.length > 0 : state.inContainers.some(({ id }) => isOf(it, id))
     const absent = [...state.unrecorded].filter((it) => !isShown(it) && !isArriving(state, it))
-    state.gone = state.absence.since(absent, graceMs)
+    state.gone = state.absence.since(absent, graceMs, askedAt)
     // No container is on a network that does not exist; a container of a network that does may be shown late.
     if (endpoints === undefined && state.unrecorded.has(namespace)) state.gone.add(namespace)
     state.lastError = undefined

@@ -38,6 +38,8 @@ export interface DatapathOptions {
   underlay(): Underlay
   /** Docker's last call about each endpoint (`InFlight`). */
   calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints on their way into a container. */
+  arriving(): readonly EndpointId[]
   log: Log
   /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
   localNamespaceOf(network: NetworkId): string | undefined
@@ -182,7 +184,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
 function entryOf(state: State, id: NetworkId): Entry {
   const existing = state.networks.get(id)
   if (existing !== undefined) return existing
-  const { store, host, kernel, engine, calls, log, underlay, localNamespaceOf } = state.options
+  const { store, host, kernel, engine, calls, arriving, log, underlay, localNamespaceOf } = state.options
   const { removalDelayMs, graceMs } = state.options
   const network = networkDatapath({
     network: id,
@@ -197,6 +199,7 @@ function entryOf(state: State, id: NetworkId): Entry {
     hasUnreadable: () => hasUnreadableEndpoint(store, id),
     engine,
     calls,
+    arriving,
     graceMs,
     removalDelayMs,
     again: (afterMs) => again.after(afterMs),
@@ -364,7 +367,7 @@ function isWatched({ hostWatch }: State): boolean {
 }
 
 function sweepStrayLinks(state: State): void {
-  const { kernel, store, host, calls, log, auditMs } = state.options
+  const { kernel, store, host, arriving, log, auditMs } = state.options
   if (state.closed || !state.mayRemove()) return
   const waitMs = state.strayLinksLookedAt + auditMs - performance.now()
   if (waitMs > 0) {
@@ -372,7 +375,7 @@ function sweepStrayLinks(state: State): void {
     return
   }
   state.strayLinksLookedAt = performance.now()
-  removeStrayLinks({ kernel, store, host, calls, log }).catch((error: unknown) =>
+  removeStrayLinks({ kernel, store, host, arriving, log }).catch((error: unknown) =>
     log.error({ err: error }, 'stray links could not be removed'),
   )
 }

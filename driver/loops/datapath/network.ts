@@ -86,6 +86,8 @@ export interface NetworkOptions {
   engine: Pick<Engine, 'networks' | 'network'>
   /** Docker's last call about each endpoint. */
   calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints on their way into a container. */
+  arriving(): readonly EndpointId[]
   /** How long Docker must not show an endpoint before its link goes. */
   graceMs: number
   removalDelayMs: number

@@ -5,7 +5,7 @@
  */
 import { removeEndpoint } from '../../core/record-changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
+import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, recordName } from '../../core/snapshot.ts'
 
 /**
  * One commit per endpoint: a conflict over one does not stop the others. The addresses go to this host's reserve. `now`:
@@ -23,7 +23,7 @@ export function removalsOf(
 }
 
 /** Longer than any creation takes. */
-const unusedAfterMs = 10 * 60_000
+const unusedAfterMs = 3 * 60_000
 
 /** When this driver started to answer, and how long Docker may still use what an earlier driver has answered. */
 export interface DriverStart {
@@ -44,9 +44,9 @@ export function unused(snapshot: Snapshot, host: HostName, now: Date, start: Dri
   return untaken(snapshot, host).flatMap(({ since, change }) => (isOld(since) ? [change] : []))
 }
 
-/** Whether there is something that `unused` may name later. */
-export function hasUntaken(snapshot: Snapshot, host: HostName): boolean {
-  return untaken(snapshot, host).length > 0
+/** What `unused` may name, now or later. */
+export function untakenNames(snapshot: Snapshot, host: HostName): string[] {
+  return untaken(snapshot, host).map(({ change }) => recordName(change))
 }
 
 function untaken(snapshot: Snapshot, host: HostName): { since: string; change: Change }[] {

@@ -9,8 +9,16 @@
 import { defined } from '../../core/defined.ts'
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
-import type { Change, EndpointId, HostName, HostRecord, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, keyIn, networkOfKey } from '../../core/snapshot.ts'
+import type {
+  Change,
+  Endpoint,
+  EndpointId,
+  HostName,
+  HostRecord,
+  Snapshot,
+  Versioned,
+} from '../../core/records.ts'
+import { endpointsOnHost, keyIn, networkOfKey, recordName } from '../../core/snapshot.ts'
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { JournaledStore } from '../../store/journal.ts'
@@ -23,7 +31,7 @@ import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { batched } from './adoption-commits.ts'
-import { hasUntaken, removalsOf } from './leftovers.ts'
+import { removalsOf, untakenNames } from './leftovers.ts'
 import {
   describedByContainers,
   describedByNetwork,
@@ -49,6 +57,7 @@ export interface EndpointsOptions {
 }
 
 interface Calls {
+  lost(endpoint: EndpointId): void
   calls(): ReadonlyMap<EndpointId, EndpointCall>
   deferred: { flush(): Promise<void>; names(): string[]; onDefer(listener: () => void): () => void }
 }
@@ -70,6 +79,8 @@ interface State {
   readonly startedAt: Date
   /** Missing endpoints, and since when. */
   readonly missing: GracePeriod
+  /** Pools and addresses without a use, and since when. */
+  readonly untaken: GracePeriod
   /** Address conflicts, for `status`. */
   readonly conflicts: RetryBackoff
   /** Containers that were inspected since the last run. */
@@ -130,7 +141,8 @@ function createState(options: EndpointsOptions, poke: () => void): State {
   const state: State = {
     options: { ...options, now, graceMs },
     startedAt: now(),
-    missing: createGracePeriod(() => now().getTime()),
+    missing: createGracePeriod(),
+    untaken: createGracePeriod(),
     conflicts: createRetryBackoff({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
     inspected: new Map(),
     connected: new Set(),
@@ -231,9 +243,11 @@ async function describeContainers(state: State, containers: readonly EngineConta
 
 async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const { engine, store, host, blank, inFlight, now, graceMs } = state.options
+  const askedAt = performance.now()
   const networks = await networksInDocker(engine, () => store.snapshot(), host)
+  const looked = store.snapshot()
   const steps = planEndpoints({
-    snapshot: store.snapshot(),
+    snapshot: looked,
     host,
     vtep: blank().vtep,
     networks,
@@ -242,11 +256,16 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
     start: { at: state.startedAt, graceMs },
   })
   const absent = endpointsOf(steps, 'remove')
-  const gone = state.missing.since(absent, graceMs)
+  const gone = state.missing.since(absent, graceMs, askedAt)
+  const untaken = state.untaken.since(untakenNames(store.snapshot(), host), graceMs, askedAt)
   state.conflicts.keep(new Set(endpointsOf(steps, 'report')))
-  await apply(state, steps)
-  if (gone.size > 0) await remove(state, gone)
-  if (absent.length > gone.size || hasUntaken(store.snapshot(), host)) state.again.after(graceMs + 50)
+  await apply(
+    state,
+    steps.filter((it) => it.step !== 'release' || untaken.has(recordName(it.change))),
+  )
+  if (gone.size > 0) await remove(state, gone, looked)
+  const hasUntaken = untakenNames(store.snapshot(), host).length > 0
+  if (absent.length > gone.size || hasUntaken) state.again.after(graceMs + 50)
   const isNameless = endpointsOnHost(store.snapshot(), host).some(
     ({ value }) => value.joined && !value.container,
   )
@@ -296,11 +315,21 @@ async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'ad
     state.options.log.warn({ endpoints: adopted }, 'endpoints had lost their records and have them again')
 }
 
-async function remove(state: State, gone: ReadonlySet<EndpointId>): Promise<void> {
-  const { store, host, log, now } = state.options
-  const commits = removalsOf(await store.read(), host, gone, now().toISOString())
-  for (const changes of commits) await commit(state, changes)
-  log.warn({ endpoints: [...gone] }, 'the engine does not know these endpoints: removed')
+/** `looked`: what the engine was compared with. An endpoint whose record has changed since, as by Join, stays. */
+async function remove(state: State, gone: ReadonlySet<EndpointId>, looked: Snapshot): Promise<void> {
+  const { store, host, log, now, inFlight } = state.options
+  const snapshot = await store.read()
+  const versionOf = ({ value, index }: Versioned<Endpoint>): string => `${value.id} ${index}`
+  const before = new Set(endpointsOnHost(looked, host).map(versionOf))
+  const still = new Set(
+    endpointsOnHost(snapshot, host).flatMap((it) =>
+      gone.has(it.value.id) && before.has(versionOf(it)) ? [it.value.id] : [],
+    ),
+  )
+  for (const changes of removalsOf(snapshot, host, still, now().toISOString())) await commit(state, changes)
+  // Their links may go without another grace period.
+  for (const id of still) inFlight.lost(id)
+  log.warn({ endpoints: [...still] }, 'the engine does not know these endpoints: removed')
 }
 
 /** False when a record has changed meanwhile: the next run plans anew. */

@@ -37,6 +37,9 @@ export function planEndpoints(view: View): Step[] {
   const { snapshot, host, networks, calls } = view
   const adopted = new Map([...lostLeases(view, calls), ...adoptions(view, calls)])
   const touched = new Set([...adopted.values()].flat().map(recordName))
+  const shown = new Set(networks.flatMap(({ endpoints }) => endpoints.map(({ id }) => id)))
+  const isOfDocker = (id: EndpointId | undefined): boolean =>
+    id !== undefined && (shown.has(id) || ['create', 'join'].includes(calls.get(id) ?? ''))
   const released = unused(snapshot, host, new Date(view.now), view.start)
   return [
     ...[...adopted].map(([endpoint, changes]): Step => ({ step: 'adopt', endpoint, changes })),
@@ -47,6 +50,9 @@ export function planEndpoints(view: View): Step[] {
     ...missing(view).map((endpoint): Step => ({ step: 'remove', endpoint })),
     ...released
       .filter((change) => !touched.has(recordName(change)))
+      .filter(
+        ({ table, key }) => table !== 'addresses' || !isOfDocker(snapshot.addresses.get(key)?.value.endpoint),
+      )
       .map((change): Step => ({ step: 'release', change })),
   ]
 }

@@ -47,6 +47,8 @@ export function startFilter(options: FilterOptions): FilterLoop {
   let isFirst = true
   let counts: FilterCounts | undefined
   const work = async (): Promise<void> => {
+    // Asked before the snapshot: what makes the store sure later has not made this snapshot complete.
+    const sure = isSure(store)
     const snapshot = store.snapshot()
     for (const ip of vtepsOf(snapshot)) seen.set(ip, now())
     for (const [ip, at] of seen) if (now() - at > keptForMs) seen.delete(ip)
@@ -56,7 +58,7 @@ export function startFilter(options: FilterOptions): FilterLoop {
       if (isFirst) for (const ip of have?.vteps ?? []) seen.set(ip, now())
       isFirst = false
       const wanted = wantedFilter(snapshot, [vtep(), ...seen.keys()])
-      return have === undefined || isSure(store) ? wanted : bothFilters(have, wanted)
+      return have === undefined || sure ? wanted : bothFilters(have, wanted)
     })
     counts = isOn ? found : undefined
   }

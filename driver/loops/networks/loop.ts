@@ -24,8 +24,8 @@ export interface NetworksOptions {
   store: Store
   engine: Engine
   host: HostName
-  /** Networks that Docker is making, or has just made: it may not show them yet. */
-  creating(): readonly string[]
+  /** Networks that Docker is making, has just made, or has removed while the store was away. */
+  changing(): readonly string[]
   /** The engine shows such a network now. If the engine lacks it later, the engine has lost it. */
   shown(local: string): void
   /** Called before the engine removes a network. */
@@ -65,9 +65,10 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
   const work = async (): Promise<void> => {
     // The disk copy may be old. `onFresh` pokes the loop.
     if (!store.status().fresh) return
+    const askedAt = performance.now()
     const steps = await plan()
     const unsure = steps.filter(needsGrace).map(keyOf)
-    const sure = waiting.since(unsure, graceMs)
+    const sure = waiting.since(unsure, graceMs, askedAt)
     known.keep(new Set(steps.map(keyOf)))
     for (const step of steps) {
       if (needsGrace(step) && !sure.has(keyOf(step))) continue
@@ -99,12 +100,12 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
   }
 }
 
-function viewOf({ store, host, creating }: NetworksOptions, here: readonly EngineNetwork[]): View {
+function viewOf({ store, host, changing }: NetworksOptions, here: readonly EngineNetwork[]): View {
   return {
     snapshot: store.snapshot(),
     host,
     here,
-    creating: creating(),
+    changing: changing(),
     lookup: (network) => store.lookup('networks', network),
     doubt: store.status().doubt?.why,
   }
@@ -145,9 +146,11 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
     case 'map':
       return store.commit([addReplica(store.snapshot(), host, step.local, step.network)])
     case 'forget':
+      if (await isInEngine(engine, step.local)) return
       log.warn({ local: step.local }, 'the engine does not have this network any more')
       return store.commit(removeReplica(store.snapshot(), host, step.local))
     case 'discard':
+      if (await isInEngine(engine, step.local)) return
       log.warn({ local: step.local }, 'a network that the engine never got is removed')
       return options.discard(step.local)
     case 'finish':
@@ -166,6 +169,11 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
       return log.info({ network: step.network, name: step.name, local }, 'network made in the engine')
     }
   }
+}
+
+/** Asked again before a removal: the list that the plan was made from may be seconds old. */
+async function isInEngine(engine: Engine, local: string): Promise<boolean> {
+  return (await engine.network(local)) !== undefined
 }
 
 function learn(

@@ -43,8 +43,11 @@ export interface View {
   host: HostName
   /** The engine's networks. */
   here: readonly EngineNetwork[]
-  /** Networks that the engine is making, or has just made: it may not show them yet. */
-  creating: readonly string[]
+  /**
+   * Networks that the engine is making, or has just made: it may not show them yet. And those whose removal the store does
+   * not have yet.
+   */
+  changing: readonly string[]
   /** The network's record, or why it is missing. */
   lookup(network: NetworkId): Known<Network>
   /** Why a missing record proves nothing at present (`StoreStatus.doubt`). Then the plan only reports. */
@@ -85,9 +88,9 @@ function ownId({ lookup }: View, { id }: EngineNetwork): NetworkId | undefined {
 }
 
 /** Replicas of this host that the engine does not have. */
-function stepsForReplicas({ snapshot, host, here, creating, lookup }: View): Step[] {
+function stepsForReplicas({ snapshot, host, here, changing, lookup }: View): Step[] {
   return [...replicasOn(snapshot, host)].flatMap(([local, id]): Step[] => {
-    if (creating.includes(local) || here.some((it) => it.id === local)) return []
+    if (changing.includes(local) || here.some((it) => it.id === local)) return []
     const network = lookup(id)
     if (network.is === 'unknown') return []
     const isUnfinished = local === id && network.is === 'known' && network.value.name === undefined

@@ -2,7 +2,7 @@
  * Keeps this host's records of the table `uses`. A first use and the end of the last one are recorded at once. Another
  * number of containers is recorded after a grace period, so that a container that comes and goes costs no commit.
  */
-import type { HostName } from '../../core/records.ts'
+import { type HostName, replicaOption } from '../../core/records.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
@@ -28,10 +28,11 @@ export function startUses(options: UsesOptions): Loop {
   const work = async (): Promise<void> => {
     const { fresh, doubt } = store.status()
     if (!fresh || doubt !== undefined) return
+    const askedAt = performance.now()
     const containers = await engine.configuredContainers()
     const changes = planUses(await viewOf(options, containers))
     const updates = changes.filter(({ op }) => op === 'update').map(({ key }) => key)
-    const due = waiting.since(updates, graceMs)
+    const due = waiting.since(updates, graceMs, askedAt)
     const now = changes.filter(({ op, key }) => op !== 'update' || due.has(key))
     for (const part of splitIntoCommits(now)) await store.commit(part)
     if (updates.length > due.size) again(graceMs)
@@ -59,7 +60,9 @@ async function viewOf(
     .filter((at) => networkOf(snapshot, host, at, new Set()) !== undefined)
   const others = new Set<string>()
   for (const id of new Set(doubtful.map(({ id }) => id))) {
-    if ((await engine.network(id)) !== undefined) others.add(id)
+    const found = await engine.network(id)
+    // A copy that lost its replica's record says whose it is.
+    if (found !== undefined && found.options[replicaOption] === undefined) others.add(id)
   }
   return { snapshot, host, containers, others, lookup: (network) => store.lookup('networks', network) }
 }

@@ -156,6 +156,7 @@ describe('removing a network', () => {
   test('waits a moment for the record of a container that was removed on another host', async () => {
     const { net1, net2, v4 } = await both()
     await use(net2)
+    await net1.store.read()
     const removing = removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
     await new Promise((resolve) => setTimeout(resolve, 50))
     await net2.store.commit([{ op: 'drop', table: 'uses', key: `net-2/${id('a')}` }])

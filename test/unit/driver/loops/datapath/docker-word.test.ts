@@ -26,6 +26,7 @@ function withoutRecord(call: EndpointCall | undefined) {
       },
     },
     calls: () => calls,
+    arriving: () => [...calls].flatMap(([id, its]) => (its === 'leave' ? [] : [id])),
     snapshot: emptySnapshot,
     graceMs: 100,
     again: () => undefined,

@@ -69,6 +69,7 @@ describe('the datapath loop', () => {
         network: async (local) => (await shown()).get(local),
       },
       calls: () => calls,
+      arriving: () => [...calls].flatMap(([id, its]) => (its === 'leave' ? [] : [id])),
       host: 'net-1',
       underlay: () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
       log: logged.log,

@@ -6,7 +6,7 @@ import { removalsOf, unused } from '../../../../../driver/loops/endpoints/leftov
 
 const at = <T>(value: T) => ({ value, index: 7 })
 const now = new Date('2026-01-01T01:00:00Z')
-const [old, young] = ['2026-01-01T00:49:00Z', '2026-01-01T00:51:00Z']
+const [old, young] = ['2026-01-01T00:56:00Z', '2026-01-01T00:58:00Z']
 const endpoint = (id: string, v4: string, host = 'net-1'): Endpoint => ({
   ...{
     network: 'n',

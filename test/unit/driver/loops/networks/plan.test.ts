@@ -47,12 +47,12 @@ function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World
   }
 }
 
-const plan = (world: World, here: EngineNetwork[] = [], creating: string[] = []) => {
+const plan = (world: World, here: EngineNetwork[] = [], changing: string[] = []) => {
   const { corrupt = [], doubt } = world
   const known = snapshot(world)
   const status = { corrupt, doubt: doubt === undefined ? undefined : { why: doubt } }
   const lookup = (id: string) => lookupIn(known, status, 'networks', id)
-  return planNetworks({ snapshot: known, host: 'net-1', here, creating, lookup, doubt }).map(line).join('\n')
+  return planNetworks({ snapshot: known, host: 'net-1', here, changing, lookup, doubt }).map(line).join('\n')
 }
 const line = ({ step, ...rest }: Step) => {
   const words = Object.values(rest).map((it) => (typeof it === 'object' && 'says' in it ? it.says : it))
