@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
+import type { Store } from '../../../../driver/store/store.ts'
+import { until } from '../../../fixtures/until.ts'
 import { cluster, createNetwork, id, never, run, show, showAlive, stop } from './cluster.ts'
 
 const network = id('a')
@@ -106,4 +109,33 @@ test('a call that was given up changes nothing any more', async () => {
   const gone = AbortSignal.abort(new Error('too late'))
   await expect(net1.verbs.requestAddress({ pool, gateway: false }, gone)).rejects.toThrow('too late')
   expect(net1.store.snapshot().addresses.size).toBe(0)
+})
+
+describe('an endpoint whose creation was not answered', () => {
+  test('is taken back when Consul makes it late, and the next container with its address keeps its link', async () => {
+    const lab = cluster()
+    const store = lab.open('net-1')
+    let late: (() => Promise<void>) | undefined
+    let frozen = false
+    const commit: Store['commit'] = async (changes) => {
+      if (!frozen) return store.commit(changes)
+      late ??= () => store.commit(changes)
+      throw new DriverError('unavailable', 'the store does not answer')
+    }
+    const net1 = lab.host(1, {}, { ...store, commit })
+    await showAlive(net1)
+    const { v4: pool } = await createNetwork(net1, { id: network })
+    const reserved = await run(net1, { network, pool: pool.cidr, endpoint: id('d') })
+    await stop(net1, { network, pool: pool.cidr, endpoint: id('d'), ip: reserved })
+    await net1.store.journal.committed(`${network}/${id('d')}`)
+    const v4 = await net1.verbs.requestAddress({ pool: pool.cidr, gateway: false }, never)
+    frozen = true
+    const ask = { network, endpoint, v4, mac: '02:aa:00:00:00:01' }
+    await expect(net1.verbs.createEndpoint(ask, never)).rejects.toMatchObject({ code: 'unavailable' })
+    expect(net1.context.inFlight.calls().get(endpoint)).toBe('leave')
+    frozen = false
+    await late?.()
+    await net1.store.read()
+    await until('the late endpoint is gone', () => net1.store.snapshot().endpoints.size === 0)
+  })
 })

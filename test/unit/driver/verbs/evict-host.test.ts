@@ -127,3 +127,17 @@ test('an endpoint that came back meanwhile keeps its address', async () => {
   const { endpoints, addresses } = await net1.store.read()
   expect([endpoints.size, addresses.size]).toEqual([1, 1])
 })
+
+test('a host that claims its name again, and has not changed its record yet, keeps the rest of its endpoints', async () => {
+  const { net1, net2, lab } = await twoHosts()
+  await net2.store.close()
+  const back = lab.open('net-2')
+  let returned = false
+  const store = disturbed(net1.store, async (changes) => {
+    if (returned || changes.find(({ op }) => op !== 'expect')?.table !== 'endpoints') return
+    returned = true
+    await back.announce({ id: 'net-2', vtep: '192.168.33.12' })
+  })
+  await expect(evict(store, 'net-2')).rejects.toMatchObject({ code: 'in-use' })
+  expect((await net1.store.read()).endpoints.size).toBe(1)
+})

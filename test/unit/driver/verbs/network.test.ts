@@ -181,6 +181,39 @@ describe('removing a network', () => {
     expect([networks.size, services.size]).toEqual([1, 1])
   })
 
+  test.each(['services', 'uses'] as const)(
+    'that another host needs by its %s, which this host learns after the mark, only takes it from this host',
+    async (table) => {
+      const { net1, net2, v4 } = await both()
+      const need = (): Promise<void> =>
+        table === 'uses'
+          ? use(net2)
+          : net2.store.commit([
+              {
+                op: 'create',
+                table,
+                key: `${id('a')}/cache`,
+                value: { id: id('5'), network: id('a'), name: 'cache', v4: '172.21.0.9' },
+              },
+            ])
+      const { commit } = net1.store
+      let needed = false
+      net1.store.commit = async (changes) => {
+        const marks = changes.some((it) => it.op === 'update' && it.table === 'networks')
+        if (marks && !needed) {
+          needed = true
+          await need()
+        }
+        await commit(changes)
+      }
+      await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+      const read = await net2.store.read()
+      expect(needed).toBe(true)
+      expect(read.networks.get(id('a'))?.value.removing).toBeUndefined()
+      expect([read.networks.size, read[table].size]).toEqual([1, 1])
+    },
+  )
+
   test('cannot cross the creation of an endpoint elsewhere: one of the two gives way', async () => {
     for (let i = 0; i < 20; i++) {
       const { net1, net2, v4 } = await both()

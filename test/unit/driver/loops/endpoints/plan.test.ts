@@ -105,6 +105,13 @@ test('an endpoint that is arriving or leaving is not adopted', () => {
   }
 })
 
+test('the lease of an endpoint without a record is kept while Docker has the endpoint, or is making it', () => {
+  expect(planOf(lost, [])).toContain('release')
+  expect(planOf(lost, [], { calls: new Map([[mine.id, 'join']]) })).toBe('')
+  const inNone = { id: mine.id, v4: mine.v4, mac: mine.mac }
+  expect(planOf(lost, [inNone])).toBe('')
+})
+
 test('an endpoint whose address another one has is reported', () => {
   const lease = { host: 'net-2', leasedAt: now, endpoint: theirs.id }
   expect(planOf(put('addresses', `${a}/${mine.v4}`, lease)(lost), [inContainer])).toMatchInlineSnapshot(

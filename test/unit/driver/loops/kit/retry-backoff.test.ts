@@ -37,3 +37,12 @@ test('only what was seen in every look for long enough is believed', () => {
   now = 12
   expect([...seen.since(['a', 'b'], 10)]).toEqual(['a'])
 })
+
+test('an answer counts from when it was asked for', () => {
+  let now = 0
+  const seen = createGracePeriod(() => now)
+  expect([...seen.since(['a'], 10)]).toEqual([])
+  now = 15
+  expect([...seen.since(['a'], 10, 4)]).toEqual([])
+  expect([...seen.since(['a'], 10, 14)]).toEqual(['a'])
+})
