@@ -39,8 +39,9 @@ export default defineConfig({
           name: 'scenarios',
           sequence: { groupOrder: 3 },
           include: ['scenarios/**/*.scenario.ts'],
-          testTimeout: 120_000 * timeoutScale,
-          hookTimeout: 120_000 * timeoutScale,
+          // Waits have deadlines of their own. A body that is cut off would run on beside the next scenario.
+          testTimeout: 300_000 * timeoutScale,
+          hookTimeout: 300_000 * timeoutScale,
           fileParallelism: false,
           isolate: false, // one worker, so that the hosts' connections and the page's values last for the whole run
         },

@@ -23,6 +23,9 @@ const parts: Part[] = [
     : []),
 ]
 
+// The same soak each time: a red gate is repeated by the same commands.
+process.env.SOAK_SEED ??= '1'
+
 const counts = parts.map(run)
 const { passed, failed, skipped } = sum(counts)
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)

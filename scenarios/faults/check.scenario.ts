@@ -117,8 +117,9 @@ scenario(
         aliases: [],
       }
       const endpoint = JSON.stringify({ ...ghost, vtep: hostA.address, joined: true })
-      await consulServer.succeed`curl -sf -X PUT -d ${endpoint} ${`${storeUrl}/endpoints/${network}/${id}`}`
-      await foundWhileBroken(hostA, 'true', `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
+      const url = `${storeUrl}/endpoints/${network}/${id}`.replace('127.0.0.1', consulServer.address)
+      const put = `curl -sf -o /dev/null -X PUT -d '${endpoint}' ${url}`
+      await foundWhileBroken(hostA, put, `endpoint ${id.slice(0, 12)} of network checked: found nothing`)
       await hostA.succeed`multihost check --repair`
       expect(await storedKeys(consulServer)).not.toContain(`endpoints/${network}/${id}`)
     })

@@ -4,17 +4,10 @@
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
-import type { Host } from '../kit/host.ts'
-import { gone } from '../kit/network.ts'
+import { gone, refusesNew } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
-
-/** Checks that a new network is refused within 5 s, with an error that names Consul. */
-async function refusesNew(host: Host): Promise<void> {
-  const words = await host.fail`timeout 5 docker network create -d vxlan --ipam-driver vxlan more`
-  expect(words).toMatch(/Consul/)
-}
 
 scenario(
   'a host cut off from Consul: its containers start and stop, new networks are refused, other hosts are not affected',
@@ -25,7 +18,7 @@ scenario(
       await using cut = await faults.partition(hostA, consulServer)
       await using late = await hostB.run({ name: 'late-one', network: 'steady' })
       const lost = await lostWhile(a, b, async () => {
-        await hostA.succeed`timeout 2 docker network ls`
+        await hostA.succeed`timeout 4 docker network ls`
         await refusesNew(hostA)
         // The other hosts learn of it when Consul is reached again; until then only this host leads to it.
         await hostA.succeed`docker run --rm --network steady debian:13 ping -c1 -W1 ${a.address}`

@@ -2,6 +2,7 @@
  * Restarts of the driver, the engine, Consul and a host: traffic goes on, and everything recovers by itself.
  */
 import { expect } from 'vitest'
+import { refusesNew } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
@@ -14,7 +15,7 @@ scenario('a driver that is stopped and started loses no packet', async ({ hostA,
     expect(
       await lostWhile(a, b, async () => {
         await hostA.succeed`systemctl restart multihost`
-        await hostA.waitUntilSucceeds`sh -c ${answers}`
+        await hostA.within(30_000).waitUntilSucceeds`sh -c ${answers}`
       }),
     ).toBe(0)
   })
@@ -25,7 +26,7 @@ scenario('a driver that is killed loses no packet', async ({ hostA, hostB }) => 
     expect(
       await lostWhile(a, b, async () => {
         await hostA.succeed`systemctl kill -s KILL multihost`
-        await hostA.waitUntilSucceeds`sh -c ${answers}`
+        await hostA.within(30_000).waitUntilSucceeds`sh -c ${answers}`
       }),
     ).toBe(0)
   })
@@ -56,8 +57,8 @@ scenario(
       try {
         expect(
           await lostWhile(a, b, async () => {
-            await hostA.succeed`timeout 2 docker network ls`
-            const words = await hostA.fail`timeout 8 docker network create -d vxlan --ipam-driver vxlan more`
+            await hostA.succeed`timeout 4 docker network ls`
+            const words = await hostA.fail`timeout 20 docker network create -d vxlan --ipam-driver vxlan more`
             expect(words).toMatch(/Consul|consul/)
           }),
         ).toBe(0)
@@ -77,11 +78,8 @@ scenario(
       await consulServer.succeed`systemctl kill -s STOP consul`
       try {
         const lost = await lostWhile(a, b, async () => {
-          await hostA.succeed`timeout 2 docker network ls`
-          const began = performance.now()
-          const words = await hostA.fail`docker network create -d vxlan --ipam-driver vxlan more`
-          expect(words).toMatch(/Consul/)
-          expect(performance.now() - began).toBeLessThan(5000)
+          await hostA.succeed`timeout 4 docker network ls`
+          await refusesNew(hostA)
         })
         expect(lost).toBe(0)
       } finally {

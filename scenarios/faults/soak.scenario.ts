@@ -8,13 +8,13 @@
  * of the driver that was never restarted have grown. In a shorter run the warm-up of V8 hides a trend.
  */
 import { randomInt } from 'node:crypto'
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
 import { convergesWithinMs } from '../kit/converged.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
-import { inventory } from '../kit/steady.ts'
+import { inventory, nothingLeftSince } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
 import { type SoakStep, soakPlan } from './soak-plan.ts'
 import { trendOf } from './trend.ts'
@@ -44,11 +44,7 @@ scenario(
       }
     }
     await hostA.waitUntilSucceeds`left=$(docker ps -aq) && [ -z "$left" ]`
-    // The driver removes the leftovers of a killed engine at its second look.
-    await vi.waitFor(async () => expect(await inventory()).toEqual(before), {
-      timeout: 15_000,
-      interval: 200,
-    })
+    await nothingLeftSince(before)
     judge(samples)
   },
 )

@@ -128,7 +128,7 @@ scenario(
   },
 )
 
-scenario('a container cannot take the MAC of another one', { timeout: 60_000 }, async ({ hostA, hostB }) => {
+scenario('a container cannot take the MAC of another one', async ({ hostA, hostB }) => {
   await using network = await sharedNetwork([hostA, hostB], 'closed')
   await using thief = await hostA.run({ name: 'thief', network: network.name })
   await using here = await hostA.run({ name: 'here', network: network.name })

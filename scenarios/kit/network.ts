@@ -27,7 +27,12 @@ export async function sharedNetwork(
   args: readonly string[] = [],
 ): Promise<SharedNetwork> {
   const network = await createdOnFirst(hosts, name, args)
-  await together(hosts.slice(1).map((host) => arrives(host, name, args)))
+  try {
+    await together(hosts.slice(1).map((host) => arrives(host, name, args)))
+  } catch (error) {
+    await network[Symbol.asyncDispose]()
+    throw error
+  }
   return network
 }
 
@@ -50,6 +55,17 @@ export async function createdOnFirst(
       for (const host of others) await gone(host, name)
     },
   }
+}
+
+/**
+ * While Consul is away, a new network is refused within 5 s with an error that names Consul: by the driver, as dockerd asks it,
+ * and in the words of the user's command.
+ */
+export async function refusesNew(host: Host): Promise<void> {
+  const ask = `curl -s --max-time 5 --unix-socket /run/docker/plugins/vxlan.sock -d '{"AddressSpace":"multihost"}' http://localhost/IpamDriver.RequestPool`
+  expect(await host.succeed`sh -c ${ask}`).toMatch(/Consul/)
+  const words = await host.fail`timeout 20 docker network create -d vxlan --ipam-driver vxlan more`
+  expect(words).toMatch(/Consul/)
 }
 
 const appearsWithinMs = 2000
@@ -87,7 +103,10 @@ export interface Pair extends AsyncDisposable {
 /** Starts containers `one` and `two`, one on each host. Checks that their addresses differ: else each would ping itself. */
 export async function pair(here: Host, there: Host, network: string): Promise<Pair> {
   const a = await here.run({ name: 'one', network })
-  const b = await there.run({ name: 'two', network })
+  const b = await there.run({ name: 'two', network }).catch(async (error: unknown) => {
+    await a.remove()
+    throw error
+  })
   expect(b.address, 'address of two').not.toBe(a.address)
   return {
     a,

@@ -10,10 +10,19 @@ import type { Host } from './host.ts'
 import { together } from './together.ts'
 
 /** As `multihost check` asks, without the time that a Node process takes to start. */
-const question = `curl -sf --max-time ${20 * timeoutScale} --unix-socket /run/multihost/control.sock http://localhost/check?within=${5 * timeoutScale}`
+const ask = (seconds: number, path: string): string =>
+  `curl -sf --max-time ${seconds * timeoutScale} --unix-socket /run/multihost/control.sock http://localhost/${path}`
+const question = ask(20, `check?within=${5 * timeoutScale}`)
+/** A driver that was killed has to start on a machine that does much else. Docker waits for it as long. */
+const answersWithinMs = 30_000
 
-/** One line per difference that lasts 5 s (times the timeout scale). Throws when a driver does not answer within 5 s. */
+/** One line per difference that lasts 5 s (times the timeout scale), from when the drivers of all hosts answer. */
 export async function planeDifferences(hosts: readonly Host[]): Promise<string[]> {
+  await together(
+    hosts.map(
+      (host) => host.within(answersWithinMs).waitUntilSucceeds`sh -c ${ask(5, 'status > /dev/null')}`,
+    ),
+  )
   const found = await together(
     hosts.map(async (host) => {
       const answer = await host.within(5000).waitUntilSucceeds`sh -c ${question}`

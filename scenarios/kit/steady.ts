@@ -2,7 +2,8 @@
  * A steady state for faults: two containers on two hosts that reach each other. Afterwards nothing may be left that
  * was not there before.
  */
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
+import { poll } from '../../provision/process/until.ts'
 import type { Container, Host } from './host.ts'
 import { sharedNetwork } from './network.ts'
 import { labHosts } from './scenario.ts'
@@ -56,10 +57,18 @@ export async function withSteadyPair(
     ])
     await body(a, b)
   })
-  await vi.waitFor(async () => expect(await inventory()).toEqual(before), {
-    timeout: 10_000,
-    interval: 200,
-  })
+  await nothingLeftSince(before)
+}
+
+/** Waits until the inventory has nothing that it did not have before. What an earlier scenario left may go meanwhile. */
+export async function nothingLeftSince(before: readonly string[]): Promise<void> {
+  let left: string[] = []
+  const look = async (): Promise<true | undefined> => {
+    left = (await inventory()).filter((line) => !before.includes(line))
+    return left.length === 0 || undefined
+  }
+  await poll(look, 15_000, 200)
+  expect(left, 'left behind').toEqual([])
 }
 
 async function inSteady(

@@ -34,7 +34,7 @@ export interface StoredService {
  * but answers from an old state until it has replayed its log. A `?consistent` read waits for that.
  */
 export async function consulLeads(consulServer: Host): Promise<void> {
-  await consulServer.waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
+  await consulServer.within(30_000).waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
 }
 
 /** The services of that name on all networks; without a name, all services. */

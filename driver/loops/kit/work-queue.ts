@@ -59,7 +59,7 @@ interface State {
 
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const state: State = {
-    options: { minPauseMs: 100, maxPauseMs: 5000, ...options },
+    options: { minPauseMs: 100, maxPauseMs: 2000, ...options },
     asked: 0,
     begun: 0,
     failures: 0,

@@ -247,9 +247,9 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
   test('a container that has gone leaves no entry anywhere', async () => {
     store.remove('endpoints', `${id('a')}/${two.value.id}`)
     await expect
-      .poll(async () => JSON.stringify(await at(1).kernel.observe(namespace(at(1)))), { timeout: 2000 })
+      .poll(async () => JSON.stringify(await at(1).kernel.observe(namespace(at(1)))), { timeout: 10_000 })
       .not.toContain(two.value.mac)
-    await expect.poll(() => at(2).kernel.namespaces(), { timeout: 2000 }).toEqual([])
+    await expect.poll(() => at(2).kernel.namespaces(), { timeout: 10_000 }).toEqual([])
     expect(lab.run(at(2).path, 'ss', '-uln').stdout).not.toContain(':4789')
   })
 
@@ -257,7 +257,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     const ends = lab.run(at(1).path, 'ip', '-br', 'link').stdout
     expect(ends).not.toContain('vxc')
     store.remove('endpoints', ...store.snapshot().endpoints.keys())
-    await expect.poll(() => at(1).kernel.namespaces(), { timeout: 2000 }).toEqual([])
+    await expect.poll(() => at(1).kernel.namespaces(), { timeout: 10_000 }).toEqual([])
     expect(lab.run(at(1).path, 'ip', '-br', 'link').stdout).toBe(ends)
     expect(hosts.flatMap(({ log }) => log.entries).filter((it) => it.level === 'error')).toEqual([])
   })
