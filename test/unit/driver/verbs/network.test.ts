@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import type { Change } from '../../../../driver/core/records.ts'
+import { silentLog } from '../../../../driver/log.ts'
+import { withJournal } from '../../../../driver/store/journal.ts'
+import {
+  type JournalContent,
+  type JournalFile,
+  noJournalFile,
+} from '../../../../driver/store/journal-file.ts'
 import type { Store } from '../../../../driver/store/store.ts'
+import { createInFlight } from '../../../../driver/verbs/in-flight.ts'
 import { finishRemoval } from '../../../../driver/verbs/network.ts'
+import { until } from '../../../fixtures/until.ts'
 import { cluster, createNetwork, type Host, id, never, removeNetwork, run, show, stop } from './cluster.ts'
 
 const replica = { 'multihost.id': id('a') }
@@ -242,4 +251,34 @@ describe('removing a network', () => {
     await finishRemoval(net1.store, id('a'))
     expect((await net1.store.read()).networks.size).toBe(0)
   })
+})
+
+test('a removal that the store did not have when the driver stopped is done by the next driver', async () => {
+  const lab = cluster()
+  const now = () => new Date('2026-01-01T00:00:00Z')
+  let saved: JournalContent = noJournalFile.content
+  const life = () => {
+    const file: JournalFile = {
+      content: saved,
+      save: async (content) => {
+        saved = content()
+      },
+    }
+    const store = withJournal(lab.open('net-1'), file, { host: 'net-1', log: silentLog, now })
+    const inFlight = createInFlight({ store, log: silentLog, now })
+    return { ...lab.host(1, { store, inFlight }), store }
+  }
+  const first = life()
+  await createNetwork(first, { id: id('a') })
+  lab.away = true
+  await first.verbs.deleteNetwork(id('a'), never)
+  expect([...first.context.inFlight.removedNetworks]).toEqual([id('a')])
+  await first.store.close()
+  const second = life()
+  expect([...second.context.inFlight.removedNetworks]).toEqual([id('a')])
+  lab.away = false
+  await second.context.inFlight.deferred.flush()
+  expect((await second.store.read()).networks.size).toBe(0)
+  expect([...second.context.inFlight.removedNetworks]).toEqual([])
+  await until('the journal is empty', () => saved.removing.length === 0)
 })
