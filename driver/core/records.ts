@@ -87,7 +87,7 @@ export interface PoolClaim {
   chosen?: true
   /** Addresses requested before the network had an id: `--aux-address`. */
   reserved: Ip[]
-  /** ISO 8601. A claim without a network that is older than ten minutes is left from a failed create. */
+  /** ISO 8601. A claim without a network that is older than three minutes is left from a failed create. */
   claimedAt: string
 }
 
