@@ -25,13 +25,13 @@ export interface Block {
 
 /** Throws `invalid` for anything but a plain address: no prefix length, no zone. */
 export function parseIp(text: string): Address {
-  const address = text.includes('/') || text.includes('%') ? undefined : read(text)
+  const address = read(text)
   if (address === undefined) throw notAnAddress(text)
   return address
 }
 
 export function isIp(text: string): boolean {
-  return !text.includes('/') && !text.includes('%') && read(text) !== undefined
+  return read(text) !== undefined
 }
 
 export function formatIp({ family, value }: Address): Ip {
@@ -51,7 +51,7 @@ export function familyOf(ip: Ip): Family {
 /** Host bits are cleared, as Docker does: `10.1.2.3/16` is 10.1.0.0/16. Throws `invalid`. */
 export function parseCidr(text: string): Block {
   const [ip = '', digits = '', ...rest] = text.split('/')
-  const address = isIp(ip) ? parseIp(ip) : undefined
+  const address = read(ip)
   const length = /^\d{1,3}$/.test(digits) && rest.length === 0 ? Number(digits) : -1
   if (address === undefined || length < 0 || length > bitsOf(address.family)) throw notACidr(text)
   return blockAt(address, length)
@@ -168,10 +168,17 @@ export function bitsOf(family: Family): number {
   return family === 4 ? 32 : 128
 }
 
+/** Undefined for anything but a plain address. */
 function read(text: string): Address | undefined {
-  if (Address4.isValid(text)) return { family: 4, value: new Address4(text).bigInt() }
-  if (Address6.isValid(text)) return { family: 6, value: new Address6(text).bigInt() }
-  return undefined
+  if (text.includes('/') || text.includes('%')) return undefined
+  try {
+    return text.includes(':')
+      ? { family: 6, value: new Address6(text).bigInt() }
+      : { family: 4, value: new Address4(text).bigInt() }
+  } catch {
+    // The constructors throw for nothing but a text that is not an address.
+    return undefined
+  }
 }
 
 function notAnAddress(text: string): DriverError {
