@@ -21,7 +21,7 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5,
 export function createMetrics(status: () => Status): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry })
+  const ofProcess = processRegistry()
   const durations = new Histogram({
     name: 'multihost_call_duration_seconds',
     help: 'Docker’s calls, by method and outcome',
@@ -47,8 +47,22 @@ export function createMetrics(status: () => Status): Metrics {
     onCall: ({ method, outcome, durationMs }) => durations.observe({ method, outcome }, durationMs / 1000),
     onRun: ({ loop, ok, lagMs }) => lags.observe({ loop, outcome: ok ? 'ok' : 'failed' }, lagMs / 1000),
     onStoreError: (code) => errors.inc({ code }),
-    text: () => registry.metrics(),
+    text: async () => (await Promise.all([ofProcess.metrics(), registry.metrics()])).join('\n'),
   }
+}
+
+let sharedRegistry: Registry | undefined
+
+/**
+ * Node's own numbers. Their timer and their observer have no end, so that they are shared: a host that leaves the
+ * cluster and comes back has a new member in the same process.
+ */
+function processRegistry(): Registry {
+  if (sharedRegistry === undefined) {
+    sharedRegistry = new Registry()
+    collectDefaultMetrics({ register: sharedRegistry })
+  }
+  return sharedRegistry
 }
 
 type MakeGauge = (
