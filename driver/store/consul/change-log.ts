@@ -86,6 +86,14 @@ const format = z.object({
 /** Per key of an answer, beside its value: name, indexes, JSON. */
 const envelopeBytes = 200
 
+/** Undefined where the text cannot be read. */
+type ReadEntry = (LogEntry & { next: number | undefined }) | undefined
+
+interface KnownEntry {
+  item: LogItem
+  entry: ReadEntry
+}
+
 interface ChangelogState {
   options: Required<ChangelogOptions>
   /** Distinguishes the entries of this start of the driver from those of an earlier start. */
@@ -95,10 +103,10 @@ interface ChangelogState {
   /** Closed segment → time at which this host learnt of it. */
   closed: Map<number, number>
   /**
-   * The watch's segment: its entries, and the index of its head. A later segment of the same number has another
-   * index.
+   * The watch's segment: its entries by path, so that each is read once, and the index of its head. A later segment of
+   * the same number has another index.
    */
-  watched: { segment: number; paths: string[]; head?: number | undefined }
+  watched: { segment: number; entries: ReadonlyMap<string, KnownEntry>; head?: number | undefined }
   newest: number
   /** The segment of the next entry, and the length of an answer with its present entries. */
   open: { segment: number; bytes: number }
@@ -111,7 +119,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
     boot: randomBytes(6).toString('hex'),
     count: 0,
     closed: new Map(),
-    watched: { segment: 0, paths: [] },
+    watched: { segment: 0, entries: new Map() },
     newest: 1,
     open: { segment: 1, bytes: 0 },
     position: { segment: 0 },
@@ -167,16 +175,15 @@ function adopt(state: ChangelogState, items: readonly LogItem[]): string | undef
 function follow(state: ChangelogState, items: readonly LogItem[], segment: number, upTo: number): LogAnswer {
   const before: Partial<ChangelogState['watched']> = state.watched.segment === segment ? state.watched : {}
   const entries = items.filter(({ path }) => isEntryOf(segment, path))
-  const paths = entries.map(({ path }) => path)
   const head = items.find(({ path }) => path === headOf(segment))
   if (head === undefined) return { gap: `segment ${segment} of the log is gone` }
-  state.watched = { segment, paths, head: head.index }
+  const all = entries.map((item) => known(before.entries?.get(item.path), item))
+  const present = new Map(all.map((it) => [it.item.path, it]))
+  state.watched = { segment, entries: present, head: head.index }
   if (before.head !== undefined && before.head !== head.index)
     return { gap: `segment ${segment} of the log was replaced` }
-  const present = new Set(paths)
-  const missing = before.paths?.find((path) => !present.has(path))
+  const missing = [...(before.entries?.keys() ?? [])].find((path) => !present.has(path))
   if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by hand` }
-  const all = entries.map((item) => ({ item, entry: read(item) }))
   const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
   if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
   const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
@@ -185,7 +192,7 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
   if (next !== undefined) {
     close(state, segment)
     // One transaction has closed this segment and created the head of the next one.
-    state.watched = { segment: next, paths: [], head: closing?.index }
+    state.watched = { segment: next, entries: new Map(), head: closing?.index }
   } else if (state.open.segment === segment)
     state.open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
   const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
@@ -231,7 +238,12 @@ function write(changes: readonly LoggedChange[], next: number | undefined): stri
   })
 }
 
-function read({ index, text }: LogItem): (LogEntry & { next: number | undefined }) | undefined {
+/** As it was read in an earlier answer; anew when the key was written since. */
+function known(before: KnownEntry | undefined, item: LogItem): KnownEntry {
+  return before?.item.index === item.index ? before : { item, entry: read(item) }
+}
+
+function read({ index, text }: LogItem): ReadEntry {
   try {
     const { next, changes } = format.parse(JSON.parse(text))
     return { index, next, changes: changes.map(([path, value]) => ({ path, value })) }
