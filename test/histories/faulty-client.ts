@@ -20,14 +20,21 @@ export interface Faults {
 
 export const noFaults = (): Faults => ({ cut: false, loseAnswers: false, lateMs: 0, filtered: false })
 
-/** `current` is the server at the address: it changes when a person switches servers. */
-export function faultyClient(current: () => ConsulClient, faults: Faults, random: Random): ConsulClient {
+/** `current` is the server at the address: it changes when a person switches servers. `way` is the time of one way to it. */
+export function faultyClient(
+  current: () => ConsulClient,
+  faults: Faults,
+  random: Random,
+  way: () => Promise<void>,
+): ConsulClient {
   const reach = (): ConsulClient => {
     if (faults.cut) throw noAnswer()
     return current()
   }
   const passed = async <T>(what: (client: ConsulClient) => Promise<T>): Promise<T> => {
+    await way()
     const answer = await what(reach())
+    await way()
     if (faults.cut) throw noAnswer()
     return answer
   }

@@ -14,7 +14,7 @@ import type { World, WorldHost } from './world.ts'
 export interface Life {
   world: World
   random: Random
-  /** Of the last histories, for the report of a violation. */
+  /** What has happened, for the report of a violation. */
   steps: string[]
   /** Containers are numbered, so that no name comes twice. */
   containers: number
@@ -28,8 +28,8 @@ const prefix = 'multihost'
 const spoilt = 'not JSON'
 const convergedWithinMs = 60_000
 
-export function newLife(world: World, random: Random): Life {
-  return { world, random, steps: [], containers: 0, backup: undefined, spoilt: new Map() }
+export function newLife(world: World, random: Random, steps: string[]): Life {
+  return { world, random, steps, containers: 0, backup: undefined, spoilt: new Map() }
 }
 
 /** Makes the networks and waits until all hosts have them. */
@@ -55,7 +55,7 @@ export async function liveHistory(life: Life): Promise<void> {
   }
   await heal(life, pending)
   await agreed(() => disagreements(world))
-  if (world.violations.length > 0) throw new Error(world.violations.join('\n'))
+  if (world.violations.length > 0) throw new Error('an invariant was broken')
   steps.push('quiet')
 }
 
@@ -193,7 +193,7 @@ async function heal(life: Life, pending: Promise<unknown>[]): Promise<void> {
 
 async function agreed(look: () => string[]): Promise<void> {
   const deadline = performance.now() + convergedWithinMs
-  for (let pauseMs = 1; ; pauseMs = Math.min(20, pauseMs * 1.5)) {
+  for (let pauseMs = 5; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
     const wrong = look()
     if (wrong.length === 0) return
     if (performance.now() > deadline) throw new Error(wrong.join('\n'))
@@ -216,24 +216,27 @@ function disagreements(world: World): string[] {
       expected.add(`${prefix}/addresses/${keyIn(network, at.v4)}`)
     }
   }
-  const keys = world.consul.keys()
-  const recorded = new Set(keys.filter((key) => key.startsWith(`${prefix}/endpoints/`)))
-  for (const key of expected) if (!keys.includes(key)) wrong.push(`missing in the store: ${key}`)
+  const keys = new Set(world.consul.keys())
+  const recorded = new Set([...keys].filter((key) => key.startsWith(`${prefix}/endpoints/`)))
+  for (const key of expected) if (!keys.has(key)) wrong.push(`missing in the store: ${key}`)
   for (const key of recorded) if (!expected.has(key)) wrong.push(`left in the store: ${key}`)
   if (wrong.length === 0) wrong.push(...unknownTo(world, recorded))
-  return wrong
+  // Last, since a status is made of everything that the host knows.
+  return wrong.length > 0 ? wrong : problems(world)
 }
 
 function unknownTo(world: World, recorded: ReadonlySet<string>): string[] {
-  return world.hosts.flatMap(({ name, store, member }) => {
+  return world.hosts.flatMap(({ name, store }) => {
     const { endpoints } = store.snapshot()
     const same = endpoints.size === recorded.size && [...recorded].every((it) => endpoints.has(it.slice(20)))
-    const problems = member?.status().problems ?? []
-    return [
-      ...(same ? [] : [`${name} has other endpoints than the store`]),
-      ...problems.map((it) => `${name}: ${it}`),
-    ]
+    return same ? [] : [`${name} has other endpoints than the store`]
   })
+}
+
+function problems(world: World): string[] {
+  return world.hosts.flatMap(({ name, member }) =>
+    (member?.status().problems ?? []).map((it) => `${name}: ${it}`),
+  )
 }
 
 /** The cluster's id of the network whose id is that in this host's Docker. */

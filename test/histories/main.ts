@@ -2,73 +2,100 @@
  * `npm run histories -- [--count N] [--seed S]`: random histories of three whole drivers, their store, kernels and
  * engines in memory.
  *
- * Several worlds live beside each other in one process per core, since a history waits most of its time. Each process
- * prints its seed; a violation is printed with the steps that led to it.
+ * A world lives up to a hundred histories and makes place for the next one, whose seed is greater by one. Time, files and
+ * chance are not the machine's: a seed repeats its world to the last step. Every core has a process with its share of the
+ * worlds. A violation is printed with the steps that led to it and with the command that repeats it.
  */
 import { fork } from 'node:child_process'
+import { writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Life, liveHistory, newLife, prepare } from './history.ts'
-import { randomFrom } from './random.ts'
-import { makeWorld } from './world.ts'
+import { liveHistory, newLife, prepare } from './history.ts'
+import { installRandom, randomFrom } from './random.ts'
+import { installClock, passTimeUntil, resetClock } from './virtual-clock.ts'
+import { installFiles, resetFiles } from './virtual-files.ts'
+import { answerTime, makeWorld } from './world.ts'
 
-const worldsPerProcess = 60
+const historiesPerWorld = 100
+/** Of the world's time. A history whose steps do not end is a violation, too. */
+const overWithinMs = 10 * 60_000
 const { values } = parseArgs({
-  options: { count: { type: 'string' }, seed: { type: 'string' }, child: { type: 'boolean' } },
+  options: { count: { type: 'string' }, seed: { type: 'string' }, child: { type: 'string' } },
 })
 const count = Number(values.count ?? 10_000)
 const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
+const worlds = Math.ceil(count / historiesPerWorld)
 
-if (values.child) await live()
-else await share()
+if (values.child === undefined) await share()
+else await live(values.child.split('/').map(Number))
 
-/** One process per core. */
 async function share(): Promise<void> {
   const start = performance.now()
-  const processes = Math.min(availableParallelism(), Math.max(1, Math.floor(count / 50)))
+  console.log(`${count} histories, seed ${seed}`)
+  const processes = Math.min(availableParallelism(), worlds)
   const codes = await Promise.all(Array.from({ length: processes }, (_, index) => child(index, processes)))
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
   const isGood = codes.every((code) => code === 0)
   console.log(`${count} histories, seed ${seed}, ${seconds} s: ${isGood ? 'every invariant held' : 'BROKEN'}`)
-  process.exit(isGood ? 0 : 1)
+  process.exitCode = isGood ? 0 : 1
 }
 
 function child(index: number, of: number): Promise<number> {
-  const args = ['--child', '--seed', String(seed + index * 1000), '--count', String(Math.ceil(count / of))]
+  const args = ['--child', `${index}/${of}`, '--seed', String(seed), '--count', String(count)]
   const starter = new URL('../../provision/start.mjs', import.meta.url)
-  const running = fork(starter, ['test/histories/main.ts', ...args])
+  // A world's garbage is young: fewer and larger collections.
+  const execArgv = ['--max-semi-space-size=32']
+  const running = fork(starter, ['test/histories/main.ts', ...args], { execArgv })
   return new Promise((resolve) => running.on('exit', (code) => resolve(code ?? 1)))
 }
 
-async function live(): Promise<void> {
-  const each = Math.ceil(count / worldsPerProcess)
-  const living: Promise<void>[] = []
-  // One after the other: so many drivers that start at once exceed the limits of their calls.
-  for (let index = 0; index < worldsPerProcess; index += 1) {
-    const life = await begin(seed + index)
-    living.push(goOn(life, seed + index, each))
+/** Every `of`-th world from number `first` on. */
+async function live([first = 0, of = 1]: number[]): Promise<void> {
+  installClock()
+  installFiles()
+  for (let world = first; world < worlds; world += of) {
+    const histories = Math.min(historiesPerWorld, count - world * historiesPerWorld)
+    if (!(await liveWorld(seed + world, histories))) return
   }
-  await Promise.all(living)
-  process.exit(0)
 }
 
-async function begin(worldSeed: number): Promise<Life> {
-  const random = randomFrom(worldSeed)
-  const life = newLife(await makeWorld(3, random), random)
-  await prepare(life)
-  return life
-}
-
-async function goOn(life: Life, worldSeed: number, histories: number): Promise<void> {
-  for (let lived = 0; lived < histories; lived += 1) {
-    try {
-      life.steps.splice(0, life.steps.length - 40)
-      await liveHistory(life)
-    } catch (error) {
-      const where = `seed ${worldSeed}, history ${lived}`
-      console.error([where, ...life.steps.map((it) => `  ${it}`), (error as Error).message].join('\n'))
-      process.exit(1)
-    }
+/** False after a violation. */
+async function liveWorld(worldSeed: number, histories: number): Promise<boolean> {
+  /** How long answers take, and the ids: apart from the steps, which another pause of the driver does not change. */
+  const chance = randomFrom(worldSeed ^ 0x5eed5eed)
+  installRandom(chance)
+  resetClock()
+  resetFiles(() => answerTime(chance))
+  const steps: string[] = []
+  const violations: string[] = []
+  let lived = 0
+  const report = (error: unknown): false => {
+    process.exitCode = 1
+    const said = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const again = `npm run histories -- --seed ${worldSeed} --count ${lived + 1}`
+    const last = steps.slice(-40).map((it) => `  ${it}`)
+    const lines = [`seed ${worldSeed}, history ${lived}; again: ${again}`, ...last, ...violations, said]
+    // At once, since the process may end before its streams do.
+    writeSync(process.stderr.fd, `${lines.join('\n')}\n`)
+    return false
   }
-  await life.world.close()
+  // What the driver throws where no call waits for it.
+  process.once('uncaughtException', (error) => {
+    report(error)
+    process.exit()
+  })
+  const pass = <T>(what: Promise<T>): Promise<T> => passTimeUntil(what, overWithinMs)
+  const all = async (): Promise<true> => {
+    const world = await pass(makeWorld(3, chance, violations))
+    const life = newLife(world, randomFrom(worldSeed), steps)
+    await pass(prepare(life))
+    for (; lived < histories; lived += 1) await pass(liveHistory(life))
+    await pass(world.close())
+    return true
+  }
+  try {
+    return await all().catch(report)
+  } finally {
+    process.removeAllListeners('uncaughtException')
+  }
 }

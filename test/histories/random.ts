@@ -1,3 +1,5 @@
+import { createRequire, syncBuiltinESMExports } from 'node:module'
+
 /** Random choices that a seed repeats. */
 export interface Random {
   /** From 0 to below 1. */
@@ -29,4 +31,16 @@ export function randomFrom(seed: number): Random {
       return list[index] as (typeof list)[number]
     },
   }
+}
+
+/** Everything random in this process is `random`'s: ids, words, pauses. */
+export function installRandom(random: Random): void {
+  const bytes = (count: number): Buffer => Buffer.from(Array.from({ length: count }, () => random.below(256)))
+  Math.random = random.next
+  Object.assign(createRequire(import.meta.url)('node:crypto'), {
+    randomBytes: bytes,
+    randomUUID: () => bytes(16).toString('hex'),
+    randomInt: (limit: number) => random.below(limit),
+  })
+  syncBuiltinESMExports()
 }

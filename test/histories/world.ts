@@ -4,12 +4,12 @@
  * The world watches its two invariants all the time: no operation takes the link of a container that its engine runs,
  * and no two running containers of a network have one address.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { Op } from '../../driver/core/datapath/datapath.ts'
 import { containerEndName } from '../../driver/core/datapath/desired.ts'
 import { type Member, startMember } from '../../driver/daemon/member.ts'
+import type { Engine } from '../../driver/engine/engine.ts'
+import type { Kernel } from '../../driver/kernel/kernel.ts'
 import { silentLog } from '../../driver/log.ts'
 import { openConsulStore } from '../../driver/store/consul/store.ts'
 import type { Store } from '../../driver/store/store.ts'
@@ -19,6 +19,9 @@ import { type Attachment, type Dockerd, dockerd } from '../fixtures/dockerd.ts'
 import { type FakeKernel, fakeKernel } from '../fixtures/fake-kernel.ts'
 import { type Faults, faultyClient, noFaults } from './faulty-client.ts'
 import type { Random } from './random.ts'
+import { memoryFolder } from './virtual-files.ts'
+
+const graceMs = 100
 
 export interface World {
   consul: ConsulInMemory
@@ -46,44 +49,90 @@ export interface WorldHost {
   stopDriver(): Promise<void>
 }
 
-export async function makeWorld(hostCount: number, random: Random): Promise<World> {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-history-'))
+/** `random` decides how long each part takes to answer. */
+export async function makeWorld(hostCount: number, random: Random, violations: string[]): Promise<World> {
   const consul = consulInMemory()
   const world: World = {
-    ...{ consul, hosts: [], server: consul, violations: [] },
+    ...{ consul, hosts: [], server: consul, violations },
     async close() {
       await Promise.all(world.hosts.map((host) => host.stopDriver()))
-      rmSync(folder, { recursive: true, force: true })
     },
   }
-  for (let number = 1; number <= hostCount; number += 1)
-    world.hosts.push(makeHost(world, number, folder, random))
+  for (let number = 1; number <= hostCount; number += 1) world.hosts.push(makeHost(world, number, random))
   await Promise.all(world.hosts.map((host) => host.startDriver()))
   return world
 }
 
-function makeHost(world: World, number: number, folder: string, random: Random): WorldHost {
+/** What an answer takes at random: often nothing but a turn of the event loop, and seldom longer than the grace period. */
+export async function answerTime(random: Random, longShare = 0.01): Promise<void> {
+  if (random.chance(longShare)) await delay(random.below(4 * graceMs))
+  else if (random.chance(0.5)) await nextTurn()
+  else await delay(random.below(5))
+}
+
+/** Both ways take time: what is answered may have changed meanwhile. */
+async function late<T>(pause: () => Promise<void>, answer: () => Promise<T>): Promise<T> {
+  await pause()
+  const said = await answer()
+  await pause()
+  return said
+}
+
+/** The same kernel as one that takes time to answer. Its operations take theirs in `before`. */
+function lateKernel(kernel: Kernel, pause: () => Promise<void>): Kernel {
+  return {
+    ...kernel,
+    observe: (namespace) => late(pause, () => kernel.observe(namespace)),
+    namespaces: () => late(pause, kernel.namespaces),
+    strayLinks: () => late(pause, kernel.strayLinks),
+  }
+}
+
+/** The same engine as one that takes time to answer. */
+function lateEngine(engine: Engine, pause: () => Promise<void>): Engine {
+  return {
+    ...engine,
+    networks: () => late(pause, engine.networks),
+    network: (id) => late(pause, () => engine.network(id)),
+    running: () => late(pause, engine.running),
+    container: (id) => late(pause, () => engine.container(id)),
+    configuredContainers: () => late(pause, engine.configuredContainers),
+    stoppedContainers: () => late(pause, engine.stoppedContainers),
+  }
+}
+
+function makeHost(world: World, number: number, random: Random): WorldHost {
   const name = `net-${number}`
+  const folder = `${memoryFolder}/${name}`
+  const pause = (): Promise<void> => answerTime(random)
+  /** Docker does more between its calls than the driver does in them. */
+  const dockerPause = (): Promise<void> => answerTime(random, 0.15)
   const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
   const running = new Map<string, Attachment>()
   const kernel = fakeKernel({
     interfaces: [underlay],
-    before: async (op) => void world.violations.push(...takenLinks(name, running, op)),
+    async before(op) {
+      await pause()
+      world.violations.push(...takenLinks(name, running, op))
+    },
   })
   const docker = dockerd({
     socket: '',
-    call: (method, body) => callMember(host, method, body),
-    plug: async (_, { endpoint }) => kernel.take(containerEndName(endpoint)),
+    call: (method, body) => late(dockerPause, () => callMember(host, method, body)),
+    async plug(_, { endpoint }) {
+      await dockerPause()
+      kernel.take(containerEndName(endpoint))
+    },
   })
   const openStore = (): Promise<Store> =>
     openConsulStore({
       ...{
         url: 'consul://consul',
         host: name,
-        client: faultyClient(() => world.server.client(), host.faults, random),
+        client: faultyClient(() => world.server.client(), host.faults, random, pause),
       },
       ...{
-        diskPath: join(folder, `${name}.json`),
+        diskPath: `${folder}/store.json`,
         saveEveryMs: 100,
         pauseMs: 5,
         resyncMs: 4000,
@@ -107,15 +156,22 @@ function makeHost(world: World, number: number, folder: string, random: Random):
       host.store = await openStore()
       host.member = await startMember({
         setup: { host: name, id: `id-of-${name}`, underlay, store: host.store },
-        ...{ kernel, engine: docker, docker: dockerCommandsOn(docker), findUnderlay: async () => underlay },
+        kernel: lateKernel(kernel, pause),
+        engine: lateEngine(docker, pause),
+        ...{ docker: dockerCommandsOn(docker), findUnderlay: async () => underlay },
         ...{
           pools: ['172.21.0.0/24', '172.22.0.0/24'],
           defaultNetwork: { driver: 'overlay', name: 'multihost' },
         },
-        ...{ socket: '', controlSocket: '', namespaceFolder: join(folder, name), version: '0.1.0' },
-        journalPath: join(folder, `${name}-journal.json`),
+        ...{
+          socket: '',
+          controlSocket: `${folder}/control.sock`,
+          namespaceFolder: `${folder}/netns`,
+          version: '0.1.0',
+        },
+        journalPath: `${folder}/journal.json`,
         ...{ log: silentLog, startedAt: new Date().toISOString(), claimed: false },
-        ...{ everyMs: 4000, graceMs: 100, answerWithinMs: 60_000 },
+        ...{ everyMs: 4000, graceMs, answerWithinMs: 60_000 },
         ...{ onClaimed: () => undefined, onCall: () => undefined },
         onTaken: (error) => void world.violations.push(`${name} lost its name: ${error.line}`),
       })
