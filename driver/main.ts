@@ -4,14 +4,14 @@
  * Exit codes: 0; 1 the command failed; 2 wrong options or words.
  */
 import { asDriverError } from './core/errors.ts'
-import { version } from './version.ts'
+import { versionLine } from './version.ts'
 
 /** Modules are loaded by the command that needs them, since the docker wrapper waits for this program. */
 async function main([command, ...args]: string[]): Promise<number> {
   switch (command) {
     case '--version':
     case 'version':
-      return print(version)
+      return print(versionLine)
     case 'daemon': {
       if (args.includes('--help')) return print((await import('./daemon/options.ts')).daemonHelp)
       return (await import('./daemon/daemon.ts')).daemon(args)

@@ -15,7 +15,7 @@ import { environment } from './sandbox.ts'
 const project = fileURLToPath(new URL('../..', import.meta.url))
 /** Debian's Packer cannot parse plugins.pkr.hcl, which names the plugins that newer versions download. */
 const templates = ['lab.pkr.hcl', 'variables.pkr.hcl']
-const recipe = ['provision/packer', 'provision/steps', 'provision/images']
+const recipe = ['provision/packer', 'provision/steps', 'provision/images', 'driver', 'package-lock.json']
 
 export interface Boxes {
   libvirt: string
@@ -31,8 +31,7 @@ export interface Ingredients {
 
 /** Paths of the boxes in the cache; Packer builds them where they are missing. */
 export async function builtBoxes(log: Log, work: string, ingredients: Ingredients): Promise<Boxes> {
-  await log(['env', '-C', project, 'node', 'provision/start.mjs', 'driver/build.ts'])
-  const paths = [...recipe, 'dist/multihost.cjs'].map((path) => join(project, path))
+  const paths = recipe.map((path) => join(project, path))
   const hash = recipeHash(paths, [ingredients.base, ingredients.container])
   const folder = await cacheEntry('vm', 'boxes', hash, async (part) => {
     await packer(log, work, ingredients)

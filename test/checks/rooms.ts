@@ -21,7 +21,7 @@ const backend = [
 ]
 
 export const rooms: readonly Room[] = [
-  { room: 'driver/version.ts', imports: [], why: 'a constant' },
+  { room: 'driver/version.ts', imports: [], why: 'constants' },
   { room: 'driver/sockets.ts', imports: [], why: 'constants' },
   { room: 'driver/log.ts', imports: [], why: 'the type of a logger' },
   {
@@ -157,7 +157,8 @@ export const rooms: readonly Room[] = [
   },
   { room: 'driver/daemon', imports: ['driver/**'], why: 'the daemon puts all parts together' },
   { room: 'driver/main.ts', imports: ['driver/**'], why: 'the way in' },
-  { room: 'driver/build.ts', imports: [], why: 'the bundler reads main.ts itself' },
+  { room: 'driver/bundle.ts', imports: [], why: 'the bundler reads main.ts itself' },
+  { room: 'driver/build.ts', imports: ['driver/bundle.ts'], why: 'the program of `npm run build`' },
 
   { room: 'provision/process', imports: [], why: 'processes, signals and exit codes know no lab' },
   { room: 'provision/start.mjs', imports: ['provision/process'], why: 'runs before packages are installed' },
