@@ -23,6 +23,12 @@ function noDriver(socketPath: string, cause: NodeJS.ErrnoException): DriverError
       cause,
     })
   }
+  if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') {
+    return new DriverError('unavailable', `no driver answers on ${socketPath}: it is not running`, {
+      hint: 'set --kv-store in /etc/default/multihost if it is not set; then systemctl start multihost, journalctl -u multihost',
+      cause,
+    })
+  }
   return new DriverError('unavailable', `no driver answers on ${socketPath}: ${cause.message}`, {
     hint: 'see: systemctl status multihost, journalctl -u multihost',
     cause,

@@ -19,12 +19,14 @@ export interface RunOptions {
   input?: string
   /** Ends the command, besides an interruption. */
   signal?: AbortSignal | undefined
+  /** Variables besides those of this process. */
+  env?: Record<string, string>
 }
 
 export async function run(
   file: string,
   args: readonly string[],
-  { input, signal }: RunOptions = {},
+  { input, signal, env = {} }: RunOptions = {},
 ): Promise<string> {
   checkInterrupted()
   const signals = [interruptionSignal(), signal].filter((each) => each !== undefined)
@@ -33,6 +35,7 @@ export async function run(
     reject: false,
     killSignal: 'SIGKILL',
     cancelSignal: AbortSignal.any(signals),
+    env,
     ...(input === undefined ? {} : { input }),
   })
   checkInterrupted()

@@ -6,6 +6,7 @@
  * is not.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { commandText, hostPaths, unitText } from '../package/host-files.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { optionsFile } from './options-file.ts'
@@ -20,15 +21,12 @@ import {
   until,
   writeFiles,
 } from './step.ts'
-import { render } from './template.ts'
 
 const bundle = new URL('../../dist/multihost.cjs', import.meta.url)
-const folder = '/usr/local/lib/multihost'
-const program = `${folder}/multihost.cjs`
+const { program, node: ownNode, command } = hostPaths('/usr/local')
 /** Of a secured Consul. */
 export const authorityFile = '/etc/multihost/consul-ca.pem'
 export const tokenFile = '/etc/multihost/consul-token'
-const ownNode = `${folder}/node`
 const neededNode = 20
 const answers = 'multihost status --json > /dev/null'
 
@@ -96,17 +94,13 @@ const privately = ({ secrets }: StepContext) =>
 
 async function files(context: StepContext): Promise<RemoteFile[]> {
   if (!existsSync(bundle)) throw new LabError('dist/multihost.cjs is missing', { hint: 'npm run build' })
-  const values = { node: (await nodePath(context)) ?? ownNode, program, startSeconds: 45 * timeoutScale }
+  const runtime = { node: (await nodePath(context)) ?? ownNode, program }
   return [
     { path: program, content: readFileSync(bundle), mode: '0755' },
-    {
-      path: '/usr/local/bin/multihost',
-      content: `#!/bin/sh\nexec ${values.node} ${program} "$@"\n`,
-      mode: '0755',
-    },
+    { path: command, content: commandText(runtime), mode: '0755' },
     {
       path: '/etc/systemd/system/multihost.service',
-      content: render(new URL('../../driver/daemon/multihost.service.hbs', import.meta.url), values),
+      content: unitText({ ...runtime, startSeconds: 45 * timeoutScale }),
     },
   ]
 }

@@ -15,7 +15,10 @@ import { environment } from './sandbox.ts'
 const project = fileURLToPath(new URL('../..', import.meta.url))
 /** Debian's Packer cannot parse plugins.pkr.hcl, which names the plugins that newer versions download. */
 const templates = ['lab.pkr.hcl', 'variables.pkr.hcl']
-const recipe = ['provision/packer', 'provision/steps', 'provision/images', 'driver', 'package-lock.json']
+const recipe = [
+  ...['provision/packer', 'provision/steps', 'provision/images', 'provision/package'],
+  ...['driver', 'package-lock.json'],
+]
 
 export interface Boxes {
   libvirt: string

@@ -174,11 +174,20 @@ export const rooms: readonly Room[] = [
     imports: ['provision/process', 'provision/lab', 'provision/cli/progress.ts'],
     why: 'images know no backend: every backend uses them',
   },
+  { room: 'provision/steps/template.ts', imports: ['provision/process'], why: 'a template knows no step' },
+  {
+    room: 'provision/package',
+    imports: [
+      ...['provision/process', 'provision/images', 'provision/steps/template.ts'],
+      ...['driver/bundle.ts', 'driver/cli', 'driver/daemon', 'driver/dialect'],
+    ],
+    why: 'a package knows no lab and no step; of the driver it bundles the program and reads the help texts',
+  },
   {
     room: 'provision/steps',
     imports: [
       ...['provision/process', 'provision/lab', 'provision/ssh', 'provision/images'],
-      ...['driver/dialect', 'driver/protocol'],
+      ...['provision/package', 'provision/steps/template.ts', 'driver/dialect', 'driver/protocol'],
     ],
     why: 'a step is applied over ssh, the same for every backend; of the driver it reads constants',
   },

@@ -1,0 +1,40 @@
+/**
+ * Where the driver's files are on a host, and the text of its command and its systemd unit. The Debian package has them
+ * under /usr; the archive's install.sh and the lab's steps have them under /usr/local.
+ */
+import { render } from '../steps/template.ts'
+
+export type Prefix = '/usr' | '/usr/local'
+
+export interface HostPaths {
+  folder: string
+  /** The bundle. */
+  program: string
+  /** The Node that comes with the driver. */
+  node: string
+  command: string
+}
+
+export function hostPaths(prefix: Prefix): HostPaths {
+  const folder = `${prefix}/lib/multihost`
+  return {
+    folder,
+    program: `${folder}/multihost.cjs`,
+    node: `${folder}/node`,
+    command: `${prefix}/bin/multihost`,
+  }
+}
+
+/** `node` may be another one than the driver's own. */
+export interface Runtime {
+  node: string
+  program: string
+}
+
+export function commandText({ node, program }: Runtime): string {
+  return `#!/bin/sh\nexec ${node} ${program} "$@"\n`
+}
+
+export function unitText(values: Runtime & { startSeconds: number }): string {
+  return render(new URL('../../driver/daemon/multihost.service.hbs', import.meta.url), { ...values })
+}

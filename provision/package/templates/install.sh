@@ -1,0 +1,60 @@
+#!/bin/sh
+# Installs multihost on a Linux host with systemd, from the folder of this script. Again: an upgrade.
+#
+#   ./install.sh                      as root
+#   ./install.sh --uninstall          removes the programs; options and state stay
+#   ./install.sh --uninstall --purge  removes them too
+set -e
+cd "$(dirname "$0")"
+
+options=/etc/default/multihost
+
+files() {
+  (cd root && find . -type f | sed 's/^\.//' | grep -vxF "$options" | sort)
+}
+
+configured() {
+  grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store=' "$options" /etc/default/docker
+}
+
+systemd() {
+  [ ! -d /run/systemd/system ] || systemctl "$@"
+}
+
+uninstall() {
+  systemd disable --quiet --now multihost.service || true
+  files | while read -r file; do rm -f "$file"; done
+  for folder in /usr/local/lib/multihost /usr/local/share/doc/multihost; do
+    [ ! -d $folder ] || rmdir $folder
+  done
+  systemd daemon-reload
+  [ "$1" != --purge ] || rm -rf "$options" /var/lib/multihost /run/multihost
+}
+
+install_files() {
+  for command in ip bridge nft systemd-notify; do
+    command -v $command > /dev/null || echo "multihost: the driver needs the command $command: install it" >&2
+  done
+  files | while read -r file; do
+    mkdir -p "$(dirname "$file")"
+    # A running program cannot be written to: the new file takes the place of the old one.
+    cp "root$file" "$file.new"
+    mv "$file.new" "$file"
+  done
+  mkdir -p "$(dirname $options)"
+  [ -e $options ] || cp "root$options" $options
+  systemd daemon-reload
+  systemctl enable --quiet multihost.service
+  if configured; then
+    systemd restart multihost.service
+  else
+    echo "multihost: no store is configured. Set --kv-store in $options, then: systemctl start multihost"
+  fi
+}
+
+case $* in
+  '' | --uninstall | '--uninstall --purge') ;;
+  *) sed -n '2,/^set/s/^#//p' "$0"; exit 2 ;;
+esac
+[ "$(id -u)" = 0 ] || { echo 'multihost: run this as root' >&2; exit 1; }
+if [ "$1" = --uninstall ]; then uninstall "$2"; else install_files; fi
