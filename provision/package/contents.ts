@@ -39,7 +39,7 @@ export function contents(parts: Parts, release: Release, prefix: Prefix): Packag
   const program = (path: string, content: string | Buffer): PackageFile => ({ path, content, mode: 0o755 })
   const files = [
     program(paths.node, parts.node),
-    program(paths.program, parts.bundle),
+    text(paths.program, parts.bundle),
     program(paths.command, commandText(paths)),
     text(`${prefix}/lib/systemd/system/multihost.service`, unitText({ ...paths, startSeconds: 45 })),
     text(optionsPath, ownFile('templates/multihost.default')),

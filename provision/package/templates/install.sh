@@ -13,6 +13,11 @@ files() {
   (cd root && find . -type f | sed 's/^\.//' | grep -vxF "$options" | sort)
 }
 
+# Of the archive, without those that every system has; the innermost first.
+folders() {
+  (cd root && find ./usr/local/lib ./usr/local/share -mindepth 1 -depth -type d ! -path '*/share/man') | sed 's/^\.//'
+}
+
 configured() {
   grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store=' "$options" /etc/default/docker
 }
@@ -22,11 +27,12 @@ systemd() {
 }
 
 uninstall() {
-  systemd disable --quiet --now multihost.service || true
+  if [ -e /usr/local/lib/systemd/system/multihost.service ]; then
+    systemd stop multihost.service
+    systemctl disable --quiet multihost.service
+  fi
   files | while read -r file; do rm -f "$file"; done
-  for folder in /usr/local/lib/multihost /usr/local/share/doc/multihost; do
-    [ ! -d $folder ] || rmdir $folder
-  done
+  folders | while read -r folder; do rmdir "$folder" 2> /dev/null || true; done # others may have files there
   systemd daemon-reload
   [ "$1" != --purge ] || rm -rf "$options" /var/lib/multihost /run/multihost
 }

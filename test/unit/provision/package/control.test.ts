@@ -18,7 +18,7 @@ test('the Debian package has these files', () => {
   expect(deb.map(({ path, mode }) => `${mode.toString(8)} ${path}`).join('\n')).toMatchInlineSnapshot(`
     "644 /etc/default/multihost
     755 /usr/bin/multihost
-    755 /usr/lib/multihost/multihost.cjs
+    644 /usr/lib/multihost/multihost.cjs
     755 /usr/lib/multihost/node
     644 /usr/lib/systemd/system/multihost.service
     644 /usr/share/bash-completion/completions/multihost
