@@ -44,6 +44,8 @@ docker=${docker}
 multihost=${multihost}
 
 [ "\${MULTIHOST_DIALECT-}" != off ] || exec "$docker" "$@"
+# This host is a member of no cluster: the driver's unit makes the folder before Docker starts.
+[ -d ${runFolder} ] || exec "$docker" "$@"
 # For another engine than this host's, and in a swarm, nothing is translated.
 case \${DOCKER_HOST-} in '' | unix:///var/run/docker.sock | unix:///run/docker.sock) ;; *) exec "$docker" "$@" ;; esac
 case \${DOCKER_CONTEXT-} in '' | default) ;; *) exec "$docker" "$@" ;; esac

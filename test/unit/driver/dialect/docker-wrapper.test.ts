@@ -39,6 +39,13 @@ function script(name: string, body: string): void {
   chmodSync(path(name), 0o755)
 }
 
+test('on a host that is a member of no cluster, everything is Docker’s own', () => {
+  const paths = { docker: path('docker'), multihost: path('multihost'), dockerFolder: path('lib') }
+  script('alone', wrapperText({ ...paths, runFolder: path('run/none') }))
+  const { stdout } = spawnSync(path('alone'), ['network', 'ls'], { encoding: 'utf8' })
+  expect(stdout.split('\0')).toEqual(['docker', 'network', 'ls', ''])
+})
+
 function called(words: readonly string[], environment: Record<string, string> = {}): string[] {
   const { stdout, status, stderr } = spawnSync(path('wrapper'), words, {
     env: { PATH: '/usr/bin:/bin', HOME: path('home'), ...environment },
