@@ -19,6 +19,10 @@ async function main([command, ...args]: string[]): Promise<number> {
     // Of the daemon itself.
     case 'tunnel-socket':
       return (await import('./kernel/tunnel-socket.ts')).tunnelSocketChild()
+    case 'doctor':
+    case 'join':
+    case 'leave':
+      return (await import('./membership/command.ts')).membership(command, args, print)
     case 'docker':
     case 'service':
     case 'network':

@@ -13,6 +13,11 @@ import { showHosts, showStatus } from './show.ts'
 
 export const help = `multihost: one network for containers on several Docker hosts
 
+  multihost doctor [STORE] [OPTIONS] [--json]
+                               what this host lacks for a cluster; 0 nothing, 1 something. OPTIONS are the driver's
+  multihost join consul://HOST[:PORT] [OPTIONS]
+                               make this host a member; changes nothing while something is missing
+  multihost leave [--force]    take this host out; --force disconnects its containers, and goes without the store
   multihost status [--json]    this host: store, networks, endpoints, problems
   multihost check [--json] [--repair] [--within=SECONDS]
                                do Consul, the kernel and Docker agree on this host? 0 yes, 1 no, 2 unknown

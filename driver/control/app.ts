@@ -5,6 +5,7 @@
 import { type Context, Hono } from 'hono'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
+import type { TunnelStatus } from '../core/tunnels/peers.ts'
 import type { CheckOptions, CheckResult } from './check.ts'
 import type { Status } from './status.ts'
 
@@ -12,6 +13,8 @@ export interface ControlParts {
   status(): Promise<Status>
   metrics(): Promise<string>
   check(options: CheckOptions): Promise<CheckResult>
+  /** Asks every host of the cluster through the tunnel. */
+  tunnels(): Promise<TunnelStatus[]>
   /** Takes a host that is gone for good out of the store. */
   evict(host: HostName): Promise<Evicted>
 }
@@ -23,7 +26,7 @@ export interface Evicted {
 
 /** `dialect`: further routes. */
 export function controlApp(
-  { status, metrics, check, evict }: ControlParts,
+  { status, metrics, check, tunnels, evict }: ControlParts,
   dialect: Hono = new Hono(),
 ): Hono {
   const app = new Hono()
@@ -33,6 +36,7 @@ export function controlApp(
   )
   app.get('/check', async (c) => c.json(await check({ ...checkOptions(c), repair: false })))
   app.post('/check', async (c) => c.json(await check({ ...checkOptions(c), repair: true })))
+  app.get('/tunnels', async (c) => c.json(await tunnels()))
   app.delete('/hosts/:name', async (c) => c.json(await evict(c.req.param('name'))))
   app.route('/', dialect)
   app.notFound((c) => {

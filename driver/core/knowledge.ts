@@ -41,6 +41,11 @@ export function kernelShows(what: string): Proof {
   return proof(what)
 }
 
+/** A person said so, by a command on this host. */
+export function personSays(what: string): Proof {
+  return proof(what)
+}
+
 function proof(says: string): Proof {
   return { says } as Proof
 }

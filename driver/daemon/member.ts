@@ -274,6 +274,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
       statusOf(statusParts(parts), store.status().fresh ? await livenessOf(store) : undefined),
     metrics: metrics.text,
     check: (how) => check(checked, how),
+    tunnels: loops.tunnels.askAll,
     evict: (name) => evict(store, name),
   }
 }

@@ -100,6 +100,20 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
 
 /** Throws `invalid`. */
 export function parseDaemonOptions(args: string[]): DaemonOptions {
+  const { kvStore, ...others } = parseOpenOptions(args)
+  if (kvStore !== undefined) return { ...others, kvStore }
+  throw new DriverError('invalid', '--kv-store is missing', {
+    hint: 'name the store, like --kv-store=consul://192.168.33.10:8500',
+  })
+}
+
+/** Each option as one word, `--name=value`, in the order given. Throws `invalid`. */
+export function optionWords(args: string[]): string[] {
+  return Object.entries(parse(args)).map(([name, value]) => `--${name}=${value}`)
+}
+
+/** The options of a driver that may have no store yet. Throws `invalid`. */
+export function parseOpenOptions(args: string[]): Omit<DaemonOptions, 'kvStore'> & { kvStore?: string } {
   const given = parse(args)
   const path = (name: keyof typeof given, or: string): string => checkPath(name, given[name] ?? or)
   const number = (name: keyof typeof given, or: string, range: Range): number =>
@@ -109,7 +123,7 @@ export function parseDaemonOptions(args: string[]): DaemonOptions {
   const dns = given['dns-listen']
   const hostName = given['host-name']
   return {
-    kvStore: checkStore(given['kv-store']),
+    ...(given['kv-store'] === undefined ? {} : { kvStore: checkStore(given['kv-store']) }),
     ...(tokenFile === undefined ? {} : { token: readToken(tokenFile) }),
     tls: tlsOf(given),
     defaultNetwork: parseDefaultNetwork(given['default-network'] ?? 'overlay:multihost'),
@@ -142,12 +156,7 @@ function parse(args: string[]): Given {
   }
 }
 
-function checkStore(url: string | undefined): string {
-  if (url === undefined) {
-    throw new DriverError('invalid', '--kv-store is missing', {
-      hint: 'name the store, like --kv-store=consul://192.168.33.10:8500',
-    })
-  }
+function checkStore(url: string): string {
   parseStoreUrl(url)
   return url
 }

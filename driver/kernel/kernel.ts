@@ -38,6 +38,8 @@ export interface Kernel {
   underlay(bind: string): Promise<Underlay>
   /** Gives this host the address, and leads its port to another of its ports. Does nothing where all is in place. */
   redirect(of: Redirect): Promise<void>
+  /** Undoes `redirect`. Does nothing where nothing is in place. */
+  removeRedirect(of: Redirect): Promise<void>
   /** Makes the filter of tunnel packets that `wanted` names when it is given what is there; `undefined`: none. */
   tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined): Promise<FilterCounts>
   /**

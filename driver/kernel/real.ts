@@ -18,7 +18,7 @@ import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
 import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
-import { redirectPort } from './redirect.ts'
+import { redirectPort, removeRedirect } from './redirect.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
 import { watchNamespace } from './watch.ts'
@@ -72,6 +72,7 @@ export function realKernel({
     },
     underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
     redirect: (of) => redirectPort(run, host, of),
+    removeRedirect: (of) => removeRedirect(run, host, of),
     watch: (where, told) =>
       watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),

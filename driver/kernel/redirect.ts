@@ -44,6 +44,24 @@ export async function redirectPort(run: Run, prefix: readonly string[], of: Redi
   }
 }
 
+/** The address, and the rules of either tool. Does nothing where they are not. Throws `kernel`. */
+export async function removeRedirect(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
+  const gone = /No such file or directory|Cannot assign requested address|not found/
+  const nft = await attempt(run([...prefix, 'nft', 'delete', 'table', 'ip', table]))
+  if (nft !== undefined && !gone.test(nft.stderr)) check(nft)
+  for (const { chain, rule } of iptablesRules(of)) {
+    const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
+    while ((await attempt(run([...iptables, '-D', chain, ...rule])))?.code === 0);
+  }
+  const address = await run([...prefix, 'ip', 'address', 'del', `${of.address}/32`, 'dev', 'lo'])
+  if (!gone.test(address.stderr)) check(address)
+}
+
+/** Undefined for a tool that is not there: it has made nothing. */
+function attempt(outcome: Promise<Outcome>): Promise<Outcome | undefined> {
+  return outcome.catch(() => undefined)
+}
+
 async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
   const { code, stdout } = await run([...prefix, 'nft', 'list', 'table', 'ip', table])
   const rules = rulesOf(of)
@@ -62,16 +80,20 @@ function rulesOf({ address, port, to }: Redirect): string[] {
 }
 
 async function byIptables(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
-  const { address, port, to } = of
-  for (const chain of ['PREROUTING', 'OUTPUT']) {
-    for (const protocol of ['udp', 'tcp']) {
-      const match = ['-d', address, '-p', protocol, '--dport', String(port)]
-      const rule = [...match, '-j', 'DNAT', '--to-destination', `${address}:${to}`]
-      const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
-      if ((await run([...iptables, '-C', chain, ...rule])).code === 0) continue
-      check(await run([...iptables, '-I', chain, '1', ...rule]))
-    }
+  for (const { chain, rule } of iptablesRules(of)) {
+    const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
+    if ((await run([...iptables, '-C', chain, ...rule])).code === 0) continue
+    check(await run([...iptables, '-I', chain, '1', ...rule]))
   }
+}
+
+function iptablesRules({ address, port, to }: Redirect): { chain: string; rule: string[] }[] {
+  return ['PREROUTING', 'OUTPUT'].flatMap((chain) =>
+    ['udp', 'tcp'].map((protocol) => {
+      const match = ['-d', address, '-p', protocol, '--dport', String(port)]
+      return { chain, rule: [...match, '-j', 'DNAT', '--to-destination', `${address}:${to}`] }
+    }),
+  )
 }
 
 function isOwn(address: Ip): boolean {

@@ -4,6 +4,7 @@
  * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before anything is
  * changed, and a dockerd that does not start with the new options gets the old ones again.
  */
+import { optionsFile } from '../../driver/membership/options-file.ts'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
 import { consulFor, type Lab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
@@ -14,7 +15,6 @@ import {
   mergedOptions,
   mergeOptionsFile,
   type Options,
-  optionsFile,
   withoutDuplicates,
 } from './options-file.ts'
 import { type Step, type StepContext, startedWith, succeeds, unitRuns, until, writeFiles } from './step.ts'

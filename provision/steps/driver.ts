@@ -6,10 +6,10 @@
  * is not.
  */
 import { existsSync, readFileSync } from 'node:fs'
+import { optionsFile } from '../../driver/membership/options-file.ts'
 import { commandText, hostPaths, unitText } from '../package/host-files.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
-import { optionsFile } from './options-file.ts'
 import {
   filesHold,
   type RemoteFile,

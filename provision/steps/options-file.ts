@@ -3,10 +3,10 @@
  * they are, and a DOCKER_OPTS of the person's is continued in the block, since the last assignment counts.
  */
 import { z } from 'zod'
+import { optionsBlock as block, optionsFile } from '../../driver/membership/options-file.ts'
 import { LabError } from '../process/errors.ts'
 import { render } from './template.ts'
 
-export const optionsFile = '/etc/default/docker'
 export const daemonJson = '/etc/docker/daemon.json'
 
 export interface Options {
@@ -20,7 +20,6 @@ const optionSchema = z
   .regex(/^[^"\\$`\n]*$/, 'must not contain a double quote, backslash, dollar, backtick or newline')
 const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: optionSchema })
 
-const block = /^# multihost: begin.*\n(?:.*\n)*?# multihost: end\n?/m
 /** Earlier versions wrote the whole file, without marks. */
 const unmarked = /^# Written by multihost's provisioning; .*\nDOCKER_OPTS=.*\nMULTIHOST_OPTS=.*\n?/m
 const assignment = /^\s*(?:DOCKER|MULTIHOST)_OPTS=/m

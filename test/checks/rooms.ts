@@ -156,6 +156,15 @@ export const rooms: readonly Room[] = [
     why: "the dialect of 2015 knows Docker's API, verbs and the control socket, and not Docker's plugin protocol",
   },
   { room: 'driver/daemon', imports: ['driver/**'], why: 'the daemon puts all parts together' },
+  {
+    room: 'driver/membership',
+    imports: [
+      ...anyLoop,
+      ...['driver/daemon', 'driver/store/consul', 'driver/verbs', 'driver/protocol', 'driver/loops/names'],
+      ...['driver/control', 'driver/cli', 'driver/cli/table.ts'],
+    ],
+    why: 'doctor, join and leave examine and change a machine on which no driver runs yet, or none any more',
+  },
   { room: 'driver/main.ts', imports: ['driver/**'], why: 'the way in' },
   { room: 'driver/bundle.ts', imports: [], why: 'the bundler reads main.ts itself' },
   { room: 'driver/build.ts', imports: ['driver/bundle.ts'], why: 'the program of `npm run build`' },
@@ -187,7 +196,7 @@ export const rooms: readonly Room[] = [
     room: 'provision/steps',
     imports: [
       ...['provision/process', 'provision/lab', 'provision/ssh', 'provision/images'],
-      ...['provision/package', 'provision/steps/template.ts', 'driver/dialect', 'driver/protocol'],
+      ...['provision/package', 'provision/steps/template.ts', 'driver/dialect', 'driver/protocol', 'driver/membership'],
     ],
     why: 'a step is applied over ssh, the same for every backend; of the driver it reads constants',
   },

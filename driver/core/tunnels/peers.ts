@@ -18,7 +18,24 @@ export function tunnelPeers(snapshot: Snapshot, host: HostName, vtep: Ip): Tunne
   const networks = networksUsedBy(snapshot, host).filter(
     (id) => snapshot.networks.get(id)?.value.port === probeDevice.port,
   )
-  const names = new Set(networks.flatMap((id) => hostsUsing(snapshot, id)))
+  return peersNamed(
+    snapshot,
+    networks.flatMap((id) => hostsUsing(snapshot, id)),
+    { host, vtep },
+  )
+}
+
+/** All hosts of the cluster, with a shared network or without. */
+export function allPeers(snapshot: Snapshot, host: HostName, vtep: Ip): TunnelPeer[] {
+  return peersNamed(snapshot, snapshot.hosts.keys(), { host, vtep })
+}
+
+function peersNamed(
+  snapshot: Snapshot,
+  hosts: Iterable<HostName>,
+  { host, vtep }: { host: HostName; vtep: Ip },
+): TunnelPeer[] {
+  const names = new Set(hosts)
   names.delete(host)
   return [...names].sort().flatMap((name): TunnelPeer[] => {
     const record = snapshot.hosts.get(name)?.value

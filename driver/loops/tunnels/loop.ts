@@ -6,6 +6,7 @@
  * is started for a probe: a second costs a datagram and an answer per peer. docs/decisions/tunnel-probes.md.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { familyOf } from '../../core/addresses.ts'
 import { type Liveness, lifeOf } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
@@ -18,6 +19,7 @@ import {
   textPacket,
 } from '../../core/tunnels/packet.ts'
 import {
+  allPeers,
   type TunnelPeer,
   type TunnelState,
   type TunnelStatus,
@@ -51,6 +53,8 @@ export interface TunnelsLoop {
   /** What the host's record says. */
   published(): NonNullable<HostRecord['tunnel']>
   status(): TunnelStatus[]
+  /** Asks every host of the cluster, also those that this host shares no network with. Resolves when each state is known. */
+  askAll(): Promise<TunnelStatus[]>
   close(): Promise<void>
 }
 
@@ -88,6 +92,9 @@ interface State {
   lastTick: number
   liveness: Liveness | undefined
   livenessAt: number
+  /** Until then, by `now`, every host of the cluster is asked. */
+  allUntil: number
+  asksAll: boolean
   mtuBytes: number
   closed: boolean
 }
@@ -108,6 +115,8 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
     lastTick: now(),
     liveness: undefined,
     livenessAt: Number.NEGATIVE_INFINITY,
+    allUntil: Number.NEGATIVE_INFINITY,
+    asksAll: false,
     mtuBytes: options.underlay().mtuBytes,
     closed: false,
   }
@@ -130,6 +139,7 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
   return {
     published: () => ({ mtuBytes: state.options.underlay().mtuBytes, answers: state.socket !== undefined }),
     status: () => [...state.peers.values()].map((peer) => statusOf(state, peer)),
+    askAll: () => askAll(state),
     async close() {
       clearInterval(timer)
       stop()
@@ -201,17 +211,32 @@ function reopen(state: State, socket: TunnelSocket): void {
   void open(state)
 }
 
+/** A host that answers is known after one question. Another one is silent, or its driver answers no probes. */
+async function askAll(state: State): Promise<TunnelStatus[]> {
+  const { now, everyMs, peers } = state
+  const end = now() + silentAfterMs + 2 * everyMs
+  state.allUntil = end
+  const statuses = (): TunnelStatus[] => [...peers.values()].map((peer) => statusOf(state, peer))
+  do {
+    await delay(everyMs)
+  } while (now() < end && !(state.asksAll && statuses().every(({ state }) => state === 'answers')))
+  return statuses()
+}
+
 /** The tables are the same objects while nothing in them has changed. */
 function updatePeers(state: State): void {
   const { options, peers, madeFrom, now } = state
+  const asksAll = now() < state.allUntil
   const snapshot = options.store.snapshot()
   const { endpoints, hosts, networks } = snapshot
   const isSame =
     madeFrom?.endpoints === endpoints && madeFrom.hosts === hosts && madeFrom.networks === networks
-  if (isSame) return
+  if (isSame && asksAll === state.asksAll) return
   state.madeFrom = { endpoints, hosts, networks }
+  state.asksAll = asksAll
+  const wanted = asksAll ? allPeers : tunnelPeers
   const found = new Map(
-    tunnelPeers(snapshot, options.host, options.underlay().address).map((peer) => [peer.name, peer]),
+    wanted(snapshot, options.host, options.underlay().address).map((peer) => [peer.name, peer]),
   )
   for (const name of peers.keys()) if (!found.has(name)) peers.delete(name)
   for (const peer of found.values()) {

@@ -132,6 +132,17 @@ export function createClient(options: ClientOptions): ConsulClient {
   }
 }
 
+/** Asks who leads, which takes no token. Throws `unavailable`. */
+export async function askLeader(options: ClientOptions): Promise<{ body: string; date: string | undefined }> {
+  const agent = agentFor(options)
+  try {
+    const silenceMs = options.timeoutMs
+    return await heard(() => read(options, agent, '/v1/status/leader', { silenceMs }), options)
+  } finally {
+    agent.destroy()
+  }
+}
+
 function agentFor({ address, tls = {} }: ClientOptions): Agent {
   const pool = { keepAlive: true, maxSockets, maxFreeSockets }
   if (!address.secure) return new HttpAgent(pool)
@@ -214,7 +225,7 @@ async function answerOf(response: IncomingMessage, onChunk: () => void): Promise
   const body = Buffer.concat(chunks).toString()
   if (statusCode === 200 || statusCode === 404) {
     const filtered = headers['x-consul-results-filtered-by-acls'] === 'true'
-    return { body, index: Number(headers['x-consul-index'] ?? 0), filtered }
+    return { body, index: Number(headers['x-consul-index'] ?? 0), filtered, date: headers.date }
   }
   throw Object.assign(new Error(body), { response: { statusCode, body } })
 }
@@ -276,6 +287,8 @@ interface Answer {
   /** `X-Consul-Index` */
   index: number
   filtered: boolean
+  /** Consul's clock, in full seconds. */
+  date: string | undefined
 }
 
 interface Failure extends Error {

@@ -24,6 +24,11 @@ export function parseStoreUrl(text: string, prefix?: string): StoreAddress {
       hint: 'write consul://HOST:PORT, for example consul://192.168.33.10:8500',
     })
   }
+  if (url.hostname.includes(',')) {
+    throw new DriverError('invalid', `'${text}' names several addresses, and the driver asks one`, {
+      hint: 'name one server, or what stands in front of all: a name, a load balancer, a Consul agent',
+    })
+  }
   const secure = scheme === 'https:'
   const port = url.port === '' ? defaultPort(scheme) : Number(url.port)
   return { secure, host: url.hostname, port, prefix: trim(prefix ?? url.pathname) || defaultPrefix }

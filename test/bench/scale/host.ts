@@ -63,6 +63,7 @@ const noKernel: Kernel = {
   apply: async () => [],
   routes: async () => [],
   redirect: async () => undefined,
+  removeRedirect: async () => undefined,
   tunnelFilter: async () => ({ arriving: 0, leaving: 0 }),
   watch: () => ({ isAlive: () => false, close: async () => undefined }),
   underlay: async () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),

@@ -86,6 +86,9 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       bench.spaces.run(bench.host, 'ip', 'address', 'del', '169.254.255.53/32', 'dev', 'lo')
       await bench.kernel.redirect(of)
       expect(state()).toBe(first)
+      await bench.kernel.removeRedirect(of)
+      expect(state()).not.toMatch(/multihost|169\.254\.255\.53/)
+      await bench.kernel.removeRedirect(of)
     },
   )
 

@@ -167,3 +167,31 @@ test('a second costs one packet and one answer per peer', async () => {
   await net1.close()
   await net2.close()
 })
+
+test('on request every host of the cluster is asked, with a shared network or without', async () => {
+  vi.useRealTimers()
+  const memory = createMemoryCluster()
+  const between = wire()
+  const start = (name: string): TunnelsLoop =>
+    startTunnels({
+      store: { ...memory.open(name), journal: { waiting: () => [] } },
+      told: { receive: () => undefined, on: (snapshot) => snapshot },
+      host: name,
+      underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: 1500 }),
+      open: between.open,
+      onChange: () => undefined,
+      log: silentLog,
+      everyMs: 10,
+    })
+  for (const name of ['net-1', 'net-2'])
+    memory.put(
+      'hosts',
+      name,
+      JSON.stringify({ vtep: vtepOf(name), driverVersion: '0.1.0', tunnel: answering }),
+    )
+  const [net1, net2] = [start('net-1'), start('net-2')]
+  expect(states(net1)).toEqual([])
+  expect(await net1.askAll()).toMatchObject([{ host: 'net-2', state: 'answers', probeBytes: 1500 }])
+  await net1.close()
+  await net2.close()
+})

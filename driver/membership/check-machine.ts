@@ -1,0 +1,251 @@
+/**
+ * The checks of this machine: kernel, programs, engine, Docker's options, underlay. Pure.
+ */
+import { overlaps } from '../core/addresses.ts'
+import { innerMtu } from '../core/datapath/desired.ts'
+import { tunnelProblem } from '../core/tunnels/peers.ts'
+import type { EngineFacts, Facts, KernelPart } from './facts.ts'
+import { failureIn, foundIn } from './facts.ts'
+import { type Finding, missing, ok, unknown } from './finding.ts'
+
+/** RFC 8200 §5. */
+const leastInnerMtu = 1280
+
+export const machineChecks: readonly ((facts: Facts) => Finding[])[] = [
+  kernel,
+  tools,
+  unit,
+  engine,
+  firewall,
+  engineModes,
+  dns,
+  dataRoot,
+  addressPools,
+  underlay,
+  mtu,
+  vxlanPort,
+  tunnels,
+]
+
+const remedies: Record<KernelPart, string> = {
+  namespaces: 'run as root, on a kernel with network namespaces (CONFIG_NET_NS)',
+  vxlan: 'load it with modprobe vxlan, or install the kernel’s package of extra modules',
+  bridge: 'load it with modprobe bridge',
+  veth: 'load it with modprobe veth',
+  nf_tables: 'load it with modprobe nf_tables; the filter of tunnel packets needs it',
+}
+
+function kernel({ kernel }: Facts): Finding[] {
+  const { namespaces } = kernel
+  if (namespaces !== undefined)
+    return [missing('kernel', `the kernel makes no network namespace: ${namespaces}`, remedies.namespaces)]
+  const failed = (['vxlan', 'bridge', 'veth', 'nf_tables'] as const).flatMap((part) => {
+    const words = kernel[part]
+    return words === undefined
+      ? []
+      : [missing('kernel', `the kernel refuses ${part}: ${words}`, remedies[part])]
+  })
+  if (failed.length > 0) return failed
+  return [ok('kernel', 'the kernel has network namespaces, vxlan, bridge, veth and nf_tables')]
+}
+
+function tools({ missingTools }: Facts): Finding[] {
+  if (missingTools.length === 0) return [ok('programs', 'all programs that the driver runs are in PATH')]
+  const says = `the driver runs programs that are not in PATH: ${missingTools.join(', ')}`
+  return [missing('programs', says, 'install the packages iproute2, nftables, util-linux and systemd')]
+}
+
+function unit({ hasUnit }: Facts): Finding[] {
+  if (hasUnit) return [ok('unit', 'multihost.service is installed')]
+  return [
+    missing('unit', 'multihost.service is not installed', 'install the package or the unit of multihost'),
+  ]
+}
+
+function engine({ engine }: Facts): Finding[] {
+  const facts = foundIn(engine)
+  if (facts === undefined)
+    return [
+      missing(
+        'engine',
+        `Docker does not answer: ${failureIn(engine)}`,
+        'start Docker, or name its socket with --docker-socket',
+      ),
+    ]
+  const { version } = facts
+  if (isOlder(version, 20, 10))
+    return [missing('engine', `Docker is ${version}`, 'install Docker 20.10 or later')]
+  if (/^29\.0\.[01]\b/.test(version)) {
+    const says = `Docker is ${version}, which breaks gateways through docker_gwbridge (moby#51522)`
+    return [missing('engine', says, 'install Docker 29.0.2 or later')]
+  }
+  return [ok('engine', `Docker is ${version}`)]
+}
+
+function isOlder(version: string, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  return first < major || (first === major && second < minor)
+}
+
+function firewall({ engine }: Facts): Finding[] {
+  const facts = foundIn(engine)
+  if (facts === undefined)
+    return [unknown('firewall', 'Docker does not answer, so its firewall is not known')]
+  if (facts.firewall === 'nftables')
+    return [ok('firewall', 'Docker keeps its rules in nftables, which needs net.ipv4.ip_forward=1')]
+  return [ok('firewall', `Docker keeps its rules in ${facts.firewall}`)]
+}
+
+const modes: readonly [check: string, is: (facts: EngineFacts) => boolean, on: string, off: string][] = [
+  [
+    'swarm',
+    ({ inSwarm }) => inSwarm,
+    'Docker is in Swarm mode: the docker wrapper translates nothing, and Swarm’s networks use UDP 4789 too',
+    'Docker is not in Swarm mode',
+  ],
+  [
+    'userns-remap',
+    ({ hasUserns }) => hasUserns,
+    'containers have users of their own: the driver writes their hosts files as root',
+    'containers share the host’s users',
+  ],
+  [
+    'live-restore',
+    ({ isLiveRestore }) => isLiveRestore,
+    'containers run on while dockerd restarts',
+    'containers stop when dockerd stops',
+  ],
+]
+
+function engineModes({ engine }: Facts): Finding[] {
+  const facts = foundIn(engine)
+  return modes.map(([check, is, on, off]) =>
+    facts === undefined ? unknown(check, 'Docker does not answer') : ok(check, is(facts) ? on : off),
+  )
+}
+
+function dns({ docker, wanted: { dnsAddress } }: Facts): Finding[] {
+  const options = foundIn(docker)
+  if (options === undefined)
+    return [
+      missing(
+        'docker dns',
+        `Docker's options cannot be read: ${failureIn(docker)}`,
+        'correct the file: dockerd does not start with it',
+      ),
+    ]
+  const driversOwn = options.dns.find((address) => /^169\.254\./.test(address))
+  if (dnsAddress === undefined) {
+    if (driversOwn === undefined)
+      return [
+        ok('docker dns', 'containers get names of other hosts in their hosts files alone: no --dns-listen'),
+      ]
+    const says = `Docker sends containers' questions to ${driversOwn}, where the driver would not listen`
+    return [
+      missing('docker dns', says, `give --dns-listen=${driversOwn}, or remove the address from Docker's dns`),
+    ]
+  }
+  if (options.dns.includes(dnsAddress))
+    return [ok('docker dns', `containers ask the driver on ${dnsAddress}`)]
+  if (driversOwn !== undefined) {
+    const says = `Docker sends containers' questions to ${driversOwn}, and the driver listens on ${dnsAddress}`
+    return [missing('docker dns', says, `write one address into both, Docker's dns and --dns-listen`)]
+  }
+  const says = `containers do not ask the driver on ${dnsAddress} until "dns": ["${dnsAddress}"] is in /etc/docker/daemon.json`
+  return [ok('docker dns', `${says} and Docker is restarted`)]
+}
+
+function dataRoot({ docker }: Facts): Finding[] {
+  const options = foundIn(docker)
+  if (options === undefined) return [unknown('docker data-root', "Docker's options cannot be read")]
+  return [ok('docker data-root', `Docker keeps its data in ${options.dataRoot ?? '/var/lib/docker'}`)]
+}
+
+function addressPools({ docker, wanted }: Facts): Finding[] {
+  const options = foundIn(docker)
+  if (options === undefined) return [unknown('docker address pools', "Docker's options cannot be read")]
+  const ours = wanted.addressPools.map((source) => source.replace(/:\d+$/, ''))
+  const pairs = options.addressPools.flatMap((theirs) =>
+    ours.filter((own) => overlaps(theirs, own)).map((own) => `${theirs} and ${own}`),
+  )
+  if (pairs.length === 0)
+    return [ok('docker address pools', "Docker's bridges and the driver's networks have pools of their own")]
+  const says = `Docker's bridges and the driver's networks choose from the same addresses: ${pairs.join(', ')}`
+  return [missing('docker address pools', says, 'change default-address-pools of Docker, or --address-pools')]
+}
+
+function underlay({ underlay, wanted: { bindInterface } }: Facts): Finding[] {
+  if ('failed' in underlay) {
+    const { failed, hint = 'name it with --bind-interface, by name or by CIDR' } = underlay
+    return [missing('underlay', `the interface of the VTEP is not found: ${failed}`, hint)]
+  }
+  const { found } = underlay
+  const how = bindInterface === undefined ? 'it leads to the store' : `--bind-interface=${bindInterface}`
+  return [ok('underlay', `the VTEP is ${found.address} on ${found.device} (${how})`)]
+}
+
+function mtu({ underlay, store }: Facts): Finding[] {
+  const found = foundIn(underlay)
+  if (found === undefined) return [unknown('MTU', 'the interface of the VTEP is not found')]
+  const { device, address, mtuBytes } = found
+  const inner = innerMtu(mtuBytes, address)
+  if (inner < leastInnerMtu) {
+    const says = `${device} has MTU ${mtuBytes}, which leaves containers ${inner}, less than IPv6's ${leastInnerMtu}`
+    return [missing('MTU', says, `raise the MTU of ${device} to ${mtuBytes - inner + leastInnerMtu} or more`)]
+  }
+  const members = (store && foundIn(store.members)) ?? []
+  const others = members.flatMap(({ name, mtuBytes: bytes }) =>
+    bytes === undefined ? [] : [{ name, bytes }],
+  )
+  const smaller = others.filter(({ bytes }) => bytes < mtuBytes).sort((a, b) => a.bytes - b.bytes)[0]
+  const limit = smaller && `, ${innerMtu(smaller.bytes, address)} on networks with ${smaller.name}`
+  return [ok('MTU', `${device} has MTU ${mtuBytes}: containers get ${inner}${limit ?? ''}`)]
+}
+
+function vxlanPort({ vxlanPort }: Facts): Finding[] {
+  const found = foundIn(vxlanPort)
+  if (found === undefined) return [unknown('UDP 4789', failureIn(vxlanPort) ?? '')]
+  const { trial, devices, hasProcess } = found
+  const shared = devices.length === 0 ? '' : `, beside ${devices.join(', ')}`
+  if (trial === undefined) return [ok('UDP 4789', `the kernel receives VXLAN packets on UDP 4789${shared}`)]
+  const holders = [...devices.map((device) => `VXLAN device ${device}`), ...(hasProcess ? ['a process'] : [])]
+  const by = holders.length === 0 ? '' : `; it is held by ${holders.join(' and ')}`
+  return [
+    missing(
+      'UDP 4789',
+      `the driver cannot use UDP 4789 for VXLAN: ${trial}${by}`,
+      "see: ss -ulpn 'sport = :4789', ip -d link show type vxlan",
+    ),
+  ]
+}
+
+function tunnels({ tunnels, store }: Facts): Finding[] {
+  if (tunnels !== undefined) {
+    const found = foundIn(tunnels)
+    if (found === undefined) return [unknown('tunnels', failureIn(tunnels) ?? '')]
+    if (found.length === 0) return [ok('tunnels', 'no other host is in the cluster')]
+    return found.map((status) => {
+      const problem = tunnelProblem(status)
+      const where = `${status.host} (${status.vtep})`
+      if (problem !== undefined) return missing('tunnels', `${where} gives ${problem.found}`, problem.hint)
+      if (status.state === 'answers')
+        return ok('tunnels', `${where} answers through the tunnel, ${status.probeBytes} bytes both ways`)
+      return unknown(
+        'tunnels',
+        `${where} is ${status.state === 'away' ? 'away' : 'not asked: its driver answers no probes'}`,
+      )
+    })
+  }
+  const members = store && foundIn(store.members)
+  if (members === undefined) return [unknown('tunnels', 'which hosts are in the cluster is not known')]
+  const up = members.filter(({ isUp, name }) => isUp && name !== store?.name.name).map(({ name }) => name)
+  if (up.length === 0) return [ok('tunnels', 'no other host is up in the cluster')]
+  const says = `${up.join(', ')} let in and answer tunnel packets of members alone`
+  return [
+    unknown(
+      'tunnels',
+      says,
+      'multihost join asks them as soon as this host is a member; open UDP 4789 between the hosts',
+    ),
+  ]
+}

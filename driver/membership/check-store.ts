@@ -1,0 +1,141 @@
+/**
+ * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name. Pure.
+ */
+import { readCluster, supportedFormat } from '../store/incarnation.ts'
+import type { Facts, Holder, NameFacts, StoreFacts } from './facts.ts'
+import { foundIn, leaderIn } from './facts.ts'
+import { type Finding, missing, ok, unknown } from './finding.ts'
+
+/** Consul tells full seconds: the middle of one is half a second away at most. */
+const clockGrainMs = 500
+const clockLimitMs = 2000
+
+/** What the judgement of a name compares with, where it is known. */
+type Context = Pick<Facts, 'underlay'>
+
+type Check = (store: StoreFacts, context: Context) => Finding
+
+const checks: readonly [check: string, judge: Check][] = [
+  ['cluster', cluster],
+  ['token', token],
+  ['clock', clock],
+  ['host name', hostName],
+]
+
+export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underlay'>): Finding[] {
+  if (store === undefined) {
+    const says = 'no store is named, and this host is a member of no cluster'
+    return [unknown('store', says, 'name one: multihost doctor consul://HOST:8500')]
+  }
+  const first = reached(store)
+  if (first.state === 'ok') return [first, ...checks.map(([, judge]) => judge(store, { underlay }))]
+  return [first, ...checks.map(([check]) => unknown(check, 'the store is not reached'))]
+}
+
+function reached({ url, leader }: StoreFacts): Finding {
+  if ('failed' in leader) {
+    const { failed, hint } = leader
+    const isSilent = hint === undefined || / does not answer: /.test(failed)
+    return missing('store', failed, isSilent ? 'name the right store, and open its port for this host' : hint)
+  }
+  const name = leaderIn(leader.found)
+  if (name === undefined)
+    return missing(
+      'store',
+      `${url} answers, and is no Consul`,
+      "name Consul's HTTP port, like consul://192.168.33.10:8500",
+    )
+  if (name === '') return missing('store', `Consul at ${url} has no leader`, 'start most of its servers')
+  return ok('store', `Consul answers at ${url}, and ${name} leads`)
+}
+
+function cluster({ cluster: answer, ownCluster, url }: StoreFacts): Finding {
+  if ('failed' in answer) return unknown('cluster', `the key of the cluster cannot be read: ${answer.failed}`)
+  if (answer.found === undefined) {
+    if (ownCluster === undefined) return ok('cluster', `${url} holds no cluster yet: the first host makes it`)
+    const says = `${url} holds no cluster, and this host belongs to cluster ${ownCluster}`
+    return missing(
+      'cluster',
+      says,
+      "name that cluster's store, or take this host out of it first: multihost leave",
+    )
+  }
+  const found = readCluster(answer.found)
+  if (found === undefined)
+    return missing(
+      'cluster',
+      `${url} has a key "cluster" that cannot be read`,
+      'mend its value: {"id": "…", "format": 1}',
+    )
+  const { id, format } = found
+  if (format > supportedFormat) {
+    const says = `cluster ${id} has format ${format}, and this driver reads up to ${supportedFormat}`
+    return missing('cluster', says, 'install the driver version of the other hosts')
+  }
+  if (ownCluster !== undefined && ownCluster !== id) {
+    const says = `${url} holds cluster ${id}, and this host belongs to cluster ${ownCluster}`
+    return missing(
+      'cluster',
+      says,
+      "name that cluster's store, or take this host out of it first: multihost leave",
+    )
+  }
+  return ok('cluster', `${url} holds cluster ${id}, format ${format}`)
+}
+
+function token({ rights }: StoreFacts): Finding {
+  const refused = [
+    ['make a session', rights.session],
+    ['write keys', rights.write],
+    ['list keys', rights.list],
+  ].filter(([, words]) => words !== undefined)
+  if (refused.length === 0) return ok('token', 'the token makes sessions, writes and lists keys')
+  const says = `the token cannot ${refused.map(([what, words]) => `${what} (${words})`).join(', and cannot ')}`
+  return missing('token', says, 'give --kv-token-file a token with the rights of docs/security.md')
+}
+
+function clock({ clockOffsetMs }: StoreFacts): Finding {
+  if (clockOffsetMs === undefined) return unknown('clock', 'Consul did not tell its time')
+  if (Math.abs(clockOffsetMs) <= clockLimitMs + clockGrainMs)
+    return ok('clock', `this host's clock and Consul's agree within ${clockLimitMs / 1000} s`)
+  const seconds = Math.abs(clockOffsetMs / 1000).toFixed(1)
+  const way = clockOffsetMs > 0 ? 'ahead of' : 'behind'
+  return missing(
+    'clock',
+    `this host's clock is ${seconds} s ${way} Consul's`,
+    'set both by NTP: timedatectl set-ntp true',
+  )
+}
+
+function hostName({ name: facts }: StoreFacts, { underlay }: Context): Finding {
+  const { name, holder } = facts
+  if ('failed' in holder)
+    return unknown('host name', `who has the name ${name} cannot be read: ${holder.failed}`)
+  const vtep = foundIn(underlay)?.address
+  const taken = takenBy(facts, holder.found, vtep)
+  if (taken !== undefined) {
+    const hint = `choose another with --host-name=NAME${taken.hint}`
+    return missing('host name', `the name ${name} belongs to another host${taken.who}`, hint)
+  }
+  if (holder.found === undefined && facts.recordVtep === undefined)
+    return ok('host name', `no host is called ${name}`)
+  return ok('host name', `the name ${name} is this host's`)
+}
+
+/** As the driver decides when it claims its name (loops/host/claim-name.ts). */
+function takenBy(
+  { name, id, recordVtep }: NameFacts,
+  holder: Holder | undefined,
+  vtep: string | undefined,
+): { who: string; hint: string } | undefined {
+  const evict = `, or, if that host will not come back, run on another one: multihost host rm ${name}`
+  if (holder === undefined)
+    return recordVtep === undefined || recordVtep === vtep
+      ? undefined
+      : { who: `, VTEP ${recordVtep}`, hint: evict }
+  const isOwn = holder.id !== undefined && holder.id === id
+  if (holder.vtep === vtep || (isOwn && (!holder.isLocked || vtep === undefined))) return undefined
+  const who = `, VTEP ${holder.vtep ?? 'unknown'}`
+  if (holder.isLocked) return { who: `${who}, which is up`, hint: '' }
+  return recordVtep === undefined ? undefined : { who: `${who}, which is away`, hint: evict }
+}

@@ -1,0 +1,86 @@
+/**
+ * `multihost doctor`: facts, then the checks of them.
+ */
+import { ask } from '../control/client.ts'
+import type { Status, WaitingStatus } from '../control/status.ts'
+import { DriverError } from '../core/errors.ts'
+import type { TunnelStatus } from '../core/tunnels/peers.ts'
+import type { parseOpenOptions } from '../daemon/options.ts'
+import { findUnderlay } from '../daemon/underlay.ts'
+import { engineClient } from '../engine/client.ts'
+import { realKernel } from '../kernel/real.ts'
+import { machineChecks } from './check-machine.ts'
+import { storeFindings } from './check-store.ts'
+import { asked, type Facts, type StoreFacts } from './facts.ts'
+import type { Finding } from './finding.ts'
+import { dockerOptions, engineFacts, kernelFacts, missingTools, portFacts } from './gather-machine.ts'
+import { storeFacts } from './gather-store.ts'
+import { selfOf } from './settings.ts'
+import { systemdUnit } from './unit.ts'
+
+type Options = ReturnType<typeof parseOpenOptions>
+
+export function findingsOf(facts: Facts): Finding[] {
+  return [...machineChecks.flatMap((check) => check(facts)), ...storeFindings(facts)]
+}
+
+export async function gather(options: Options): Promise<Facts> {
+  const { addressPools, dnsListen, bindInterface, controlSocket, kvStore } = options
+  const status = await asked(() => ask<Status | WaitingStatus>(controlSocket, 'GET', '/status'))
+  const isMember = 'found' in status && !('waiting' in status.found)
+  const [machine, underlay, store] = await Promise.all([
+    machineFacts(options),
+    underlayFacts(options),
+    kvStore === undefined ? undefined : storeOf(options, kvStore),
+  ])
+  return {
+    ...machine,
+    wanted: {
+      addressPools,
+      ...(dnsListen !== undefined && { dnsAddress: dnsListen.address }),
+      ...(bindInterface !== undefined && { bindInterface }),
+    },
+    underlay,
+    vxlanPort:
+      'found' in underlay
+        ? await asked(() => portFacts(underlay.found.address, 'found' in status))
+        : { failed: 'the interface of the VTEP is not found' },
+    tunnels: isMember ? await asked(() => ask<TunnelStatus[]>(controlSocket, 'GET', '/tunnels')) : undefined,
+    store,
+  }
+}
+
+async function machineFacts({ dockerSocket }: Options) {
+  const client = engineClient(dockerSocket)
+  try {
+    const [kernel, tools, unit, engine, docker] = await Promise.all([
+      kernelFacts(),
+      missingTools(),
+      asked(() => systemdUnit.state()),
+      asked(() => engineFacts(client)),
+      asked(dockerOptions),
+    ])
+    return { kernel, missingTools: tools, hasUnit: 'found' in unit && unit.found.isInstalled, engine, docker }
+  } finally {
+    client.close()
+  }
+}
+
+async function underlayFacts({ kvStore, bindInterface, netnsDir }: Options): Promise<Facts['underlay']> {
+  const kernel = realKernel({ folder: netnsDir })
+  try {
+    return await asked(async () => {
+      if (bindInterface !== undefined) return kernel.underlay(bindInterface)
+      if (kvStore !== undefined) return findUnderlay(kernel, { kvStore })
+      throw new DriverError('invalid', 'without a store no interface leads to it')
+    })
+  } finally {
+    await kernel.close()
+  }
+}
+
+export async function storeOf(options: Options, kvStore: string): Promise<StoreFacts> {
+  const { tls, token, stateDir } = options
+  const { name, identity } = await selfOf(options)
+  return storeFacts({ kvStore, token, tls, stateDir, name, id: identity?.id })
+}

@@ -1,0 +1,135 @@
+/**
+ * What `multihost doctor` knows of a host and of the store: plain data, which the checks judge.
+ */
+
+import { asDriverError } from '../core/errors.ts'
+import type { TunnelStatus } from '../core/tunnels/peers.ts'
+import type { Underlay } from '../kernel/kernel.ts'
+
+/** An answer, or the error that came instead of it. */
+export type Asked<T> = { found: T } | Failed
+
+export interface Failed {
+  failed: string
+  hint?: string | undefined
+}
+
+export interface Facts {
+  /** Each with the error of a trial in a network namespace of its own; undefined where the kernel can do it. */
+  kernel: Record<KernelPart, string | undefined>
+  /** Programs that the driver runs and that are not in PATH. */
+  missingTools: string[]
+  /** multihost.service is installed. */
+  hasUnit: boolean
+  engine: Asked<EngineFacts>
+  /** Of daemon.json and DOCKER_OPTS together. */
+  docker: Asked<DockerOptions>
+  /** Options of the driver that the checks compare with. */
+  wanted: { addressPools: readonly string[]; dnsAddress?: string; bindInterface?: string }
+  underlay: Asked<Underlay>
+  vxlanPort: Asked<PortFacts>
+  /** Of the driver on this host, by a question to each host of the cluster. Undefined where no driver runs. */
+  tunnels: Asked<TunnelStatus[]> | undefined
+  /** Undefined where no store is named. */
+  store: StoreFacts | undefined
+}
+
+export type KernelPart = 'namespaces' | 'vxlan' | 'bridge' | 'veth' | 'nf_tables'
+
+export interface EngineFacts {
+  version: string
+  /** `iptables`, `nftables`, …; engines before 29 do not say. */
+  firewall: string
+  inSwarm: boolean
+  hasUserns: boolean
+  isLiveRestore: boolean
+}
+
+export interface DockerOptions {
+  dns: string[]
+  dataRoot: string | undefined
+  addressPools: string[]
+}
+
+export interface PortFacts {
+  /** The error of a trial to receive VXLAN packets; undefined where it succeeded, or the driver does so already. */
+  trial: string | undefined
+  /** VXLAN devices of the host's namespace on the port. */
+  devices: string[]
+  /** A process has a socket of its own on the port. */
+  hasProcess: boolean
+}
+
+export interface StoreFacts {
+  /** As `status` shows it. */
+  url: string
+  /** The body of Consul's answer to the question who leads. */
+  leader: Asked<string>
+  /** This host's clock minus Consul's. Consul tells full seconds: the middle of the second is taken. */
+  clockOffsetMs: number | undefined
+  /** Value of the key `cluster`; undefined without one. */
+  cluster: Asked<string | undefined>
+  /** The cluster that this host's state folder names. */
+  ownCluster: string | undefined
+  rights: Rights
+  name: NameFacts
+  members: Asked<MemberFacts[]>
+}
+
+/** Each with the store's refusal; undefined where the trial succeeded. */
+export interface Rights {
+  session: string | undefined
+  write: string | undefined
+  list: string | undefined
+}
+
+export interface NameFacts {
+  name: string
+  /** This host's id in its state folder. */
+  id: string | undefined
+  holder: Asked<Holder | undefined>
+  /** VTEP in the record `hosts/<name>`. */
+  recordVtep: string | undefined
+}
+
+/** What the key `alive/<name>` says. */
+export interface Holder {
+  id: string | undefined
+  vtep: string | undefined
+  isLocked: boolean
+}
+
+export interface MemberFacts {
+  name: string
+  vtep: string
+  mtuBytes: number | undefined
+  isUp: boolean
+}
+
+export async function asked<T>(question: () => Promise<T>): Promise<Asked<T>> {
+  try {
+    return { found: await question() }
+  } catch (error) {
+    const { message, hint } = asDriverError(error)
+    return { failed: message, hint }
+  }
+}
+
+export function foundIn<T>(answer: Asked<T>): T | undefined {
+  return 'found' in answer ? answer.found : undefined
+}
+
+export function failureIn(answer: Asked<unknown>): string | undefined {
+  return 'failed' in answer ? answer.failed : undefined
+}
+
+/** Of `StoreFacts.leader`. Undefined for what no Consul answers; empty without a leader. */
+export function leaderIn(body: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(body)
+    return typeof value === 'string' ? value : undefined
+  } catch {
+    // It is not JSON.
+    return undefined
+  }
+}

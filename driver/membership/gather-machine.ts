@@ -1,0 +1,172 @@
+/**
+ * Gathers the facts of this machine. Trials leave nothing: links are made in network namespaces that end with their
+ * process, and the socket on UDP 4789 is closed again.
+ */
+import { execFile } from 'node:child_process'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import * as z from 'zod'
+import { DriverError } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
+import { probeDevice } from '../core/tunnels/packet.ts'
+import type { EngineClient } from '../engine/client.ts'
+import { openTunnelSocket } from '../kernel/tunnel-socket.ts'
+import {
+  asked,
+  type DockerOptions,
+  type EngineFacts,
+  type Facts,
+  type KernelPart,
+  type PortFacts,
+} from './facts.ts'
+import { optionsFile, wordsIn } from './options-file.ts'
+import { textOf } from './unit.ts'
+
+const run = promisify(execFile)
+
+/** What the driver, its tunnel probes and its unit start. */
+const programs = ['ip', 'bridge', 'nft', 'nsenter', 'unshare', 'umount', 'sh', 'systemctl', 'systemd-notify']
+
+const trials: Record<KernelPart, string> = {
+  namespaces: 'true',
+  vxlan: `ip link add mh0 type vxlan id 1 dstport ${probeDevice.port} nolearning`,
+  bridge: 'ip link add mh0 type bridge',
+  veth: 'ip link add mh0 type veth peer name mh1',
+  nf_tables: 'nft list tables',
+}
+
+export async function kernelFacts(): Promise<Facts['kernel']> {
+  const outcomes = await Promise.all(
+    Object.entries(trials).map(async ([part, command]) => {
+      return [part, await refusal(['unshare', '--net', ...command.split(' ')])]
+    }),
+  )
+  return Object.fromEntries(outcomes)
+}
+
+/** The last line of a command's error. Undefined when it succeeds. */
+async function refusal([program = '', ...args]: string[]): Promise<string | undefined> {
+  try {
+    await run(program, args, { timeout: 10_000 })
+    return undefined
+  } catch (error) {
+    const { stderr = '', message } = error as Error & { stderr?: string }
+    return stderr.trim().split('\n').at(-1) || message
+  }
+}
+
+export async function missingTools(path = process.env.PATH ?? ''): Promise<string[]> {
+  const folders = path.split(':')
+  const found = await Promise.all(programs.map((program) => isIn(folders, program)))
+  return programs.filter((_, i) => !found[i])
+}
+
+async function isIn(folders: readonly string[], program: string): Promise<boolean> {
+  const tries = folders.map((folder) => access(join(folder, program), constants.X_OK))
+  return Promise.any(tries).then(
+    () => true,
+    () => false,
+  )
+}
+
+const infoSchema = z.object({
+  ServerVersion: z.string(),
+  LiveRestoreEnabled: z.boolean().default(false),
+  SecurityOptions: z.array(z.string()).nullish(),
+  Swarm: z.object({ LocalNodeState: z.string().default('inactive') }).nullish(),
+  FirewallBackend: z.object({ Driver: z.string() }).nullish(),
+})
+
+export async function engineFacts(client: EngineClient): Promise<EngineFacts> {
+  const info = await client.call('GET', '/info', infoSchema)
+  return {
+    version: info.ServerVersion,
+    firewall: info.FirewallBackend?.Driver ?? 'iptables',
+    inSwarm: !['', 'inactive'].includes(info.Swarm?.LocalNodeState ?? ''),
+    hasUserns: (info.SecurityOptions ?? []).some((option) => option.startsWith('name=userns')),
+    isLiveRestore: info.LiveRestoreEnabled,
+  }
+}
+
+export const daemonJson = '/etc/docker/daemon.json'
+
+export async function dockerOptions(): Promise<DockerOptions> {
+  const words = wordsIn(await textOf(optionsFile), 'DOCKER_OPTS') ?? []
+  return dockerOptionsIn(await textOf(daemonJson), words)
+}
+
+const jsonSchema = z.looseObject({
+  dns: z.array(z.string()).default([]),
+  'data-root': z.string().optional(),
+  'default-address-pools': z.array(z.object({ base: z.string() })).optional(),
+})
+/** moby's daemon/libnetwork/ipamutils. */
+const builtInPools = ['172.17.0.0/16', '172.18.0.0/15', '172.20.0.0/14', '172.24.0.0/13', '192.168.0.0/16']
+
+/** dockerd does not start with an option in both places. Throws `invalid` for a file that dockerd cannot read. */
+export function dockerOptionsIn(json: string, words: readonly string[]): DockerOptions {
+  const file = jsonSchema.parse(parsedJson(json))
+  const valuesOf = (name: string): string[] =>
+    words.flatMap((word, i) => {
+      if (word.startsWith(`--${name}=`)) return [word.slice(name.length + 3)]
+      return word === `--${name}` ? [words[i + 1] ?? ''] : []
+    })
+  const flagPools = valuesOf('default-address-pool').flatMap((it) => /\bbase=([^,]+)/.exec(it)?.[1] ?? [])
+  const pools = [...(file['default-address-pools'] ?? []).map(({ base }) => base), ...flagPools]
+  return {
+    dns: [...file.dns, ...valuesOf('dns')],
+    dataRoot: file['data-root'] ?? valuesOf('data-root').at(-1),
+    addressPools: pools.length === 0 ? builtInPools : pools,
+  }
+}
+
+function parsedJson(json: string): unknown {
+  if (json.trim() === '') return {}
+  try {
+    return JSON.parse(json)
+  } catch (cause) {
+    throw new DriverError('invalid', `${daemonJson} is no JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** `isRunning`: a driver has the port already. */
+export async function portFacts(vtep: Ip, isRunning: boolean): Promise<PortFacts> {
+  const trial = isRunning ? { found: undefined } : await asked(() => tryPort(vtep))
+  const sockets = await Promise.all(['/proc/net/udp', '/proc/net/udp6'].map(textOf))
+  return {
+    trial: 'failed' in trial ? trial.failed : undefined,
+    devices: await vxlanDevices(),
+    hasProcess: sockets.some(hasProcessSocket),
+  }
+}
+
+async function tryPort(vtep: Ip): Promise<void> {
+  const socket = await openTunnelSocket(vtep)
+  socket.close()
+}
+
+/** proc_net_udp(5): local address and port in hex, the inode as tenth column; a socket of the kernel's has inode 0. */
+export function hasProcessSocket(text: string): boolean {
+  const port = probeDevice.port.toString(16).toUpperCase().padStart(4, '0')
+  return text
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .some((columns) => columns[1]?.endsWith(`:${port}`) && columns[9] !== '0')
+}
+
+const linkSchema = z.array(
+  z.object({
+    ifname: z.string().optional(),
+    linkinfo: z.object({ info_data: z.object({ port: z.number().optional() }).optional() }).optional(),
+  }),
+)
+
+async function vxlanDevices(): Promise<string[]> {
+  const { stdout } = await run('ip', ['-j', '-d', 'link', 'show', 'type', 'vxlan'])
+  const links = linkSchema.parse(JSON.parse(stdout || '[]'))
+  return links
+    .filter(({ linkinfo }) => linkinfo?.info_data?.port === probeDevice.port)
+    .flatMap(({ ifname }) => ifname ?? [])
+}

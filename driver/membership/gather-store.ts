@@ -1,0 +1,176 @@
+/**
+ * Gathers the facts of the store by Consul's API. The trial of the token's rights writes one key of its own under
+ * `doctor/` and removes it.
+ */
+import { randomUUID } from 'node:crypto'
+import type { HostRecord } from '../core/records.ts'
+import {
+  askLeader,
+  type ClientOptions,
+  type ConsulClient,
+  createClient,
+  type Item,
+} from '../store/consul/client.ts'
+import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
+import { readDiskCopyFile } from '../store/disk-copy-file.ts'
+import { clusterKey } from '../store/incarnation.ts'
+import { readRecord } from '../store/schemas.ts'
+import {
+  type Asked,
+  asked,
+  type Holder,
+  leaderIn,
+  type MemberFacts,
+  type Rights,
+  type StoreFacts,
+} from './facts.ts'
+
+export interface StoreQuestion {
+  kvStore: string
+  token?: string | undefined
+  tls: ClientOptions['tls']
+  stateDir: string
+  /** This host's name in the cluster, and its id if its state folder has one. */
+  name: string
+  id: string | undefined
+}
+
+const answersWithinMs = 4000
+/** Consul's least TTL. */
+const sessionTtlMs = 10_000
+
+export function clientOptions({
+  kvStore,
+  token,
+  tls,
+}: Pick<StoreQuestion, 'kvStore' | 'token' | 'tls'>): ClientOptions {
+  return { address: parseStoreUrl(kvStore), timeoutMs: answersWithinMs, token, tls }
+}
+
+export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
+  const { name, id, stateDir } = question
+  const options = clientOptions(question)
+  const url = showAddress(options.address)
+  const before = Date.now()
+  const answer = await asked(() => askLeader(options))
+  const date = 'found' in answer ? Date.parse(answer.found.date ?? '') : Number.NaN
+  const ownCluster = await ownClusterIn(stateDir, url)
+  const leader: Asked<string> = 'found' in answer ? { found: answer.found.body } : answer
+  const clockOffsetMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500)
+  const common = { url, leader, clockOffsetMs, ownCluster }
+  if ('failed' in leader) return { ...common, ...unasked(leader.failed, { name, id }) }
+  // Nothing is written into what is no Consul.
+  if (!leaderIn(leader.found)) return { ...common, ...unasked('no Consul leads there', { name, id }) }
+  const client = createClient(options)
+  try {
+    const { prefix } = options.address
+    const keys = await Promise.all(
+      [clusterKey, 'hosts/', 'alive/'].map((folder) =>
+        asked(async () => (await client.list(`${prefix}/${folder}`, { consistent: true })).items),
+      ),
+    )
+    const [cluster, hosts, alive] = keys as [Asked<Item[]>, Asked<Item[]>, Asked<Item[]>]
+    return {
+      ...common,
+      cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
+      rights: await tryRights(client, prefix),
+      name: {
+        name,
+        id,
+        holder: mapped(alive, (items) => holderIn(items, `${prefix}/alive/${encodeURIComponent(name)}`)),
+        recordVtep: 'found' in hosts ? recordsIn(hosts.found, prefix).get(name)?.vtep : undefined,
+      },
+      members: membersIn(hosts, alive, prefix),
+    }
+  } finally {
+    client.close()
+  }
+}
+
+function unasked(failed: string, name: Pick<StoreQuestion, 'name' | 'id'>) {
+  return {
+    cluster: { failed },
+    rights: { session: failed, write: failed, list: failed },
+    name: { ...name, holder: { failed }, recordVtep: undefined },
+    members: { failed },
+  }
+}
+
+function mapped<A, B>(answer: Asked<A>, change: (value: A) => B): Asked<B> {
+  return 'found' in answer ? { found: change(answer.found) } : answer
+}
+
+/** The cluster that the copy of the store in the state folder is of. */
+async function ownClusterIn(stateDir: string, url: string): Promise<string | undefined> {
+  const copy = await readDiskCopyFile(`${stateDir}/snapshot.json`, url).catch(() => undefined)
+  return copy?.position.cluster?.id
+}
+
+/** The key `alive/<name>`, as its host wrote it. */
+export function holderIn(items: readonly Item[], key: string): Holder | undefined {
+  const item = items.find((it) => it.key === key)
+  if (item === undefined) return undefined
+  const { id, vtep } = jsonIn(item.text)
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+  return { id: text(id), vtep: text(vtep), isLocked: item.session !== undefined }
+}
+
+function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
+  try {
+    return Object(JSON.parse(text))
+  } catch {
+    // Written by hand: the session alone tells of the holder.
+    return {}
+  }
+}
+
+function membersIn(hosts: Asked<Item[]>, alive: Asked<Item[]>, prefix: string): Asked<MemberFacts[]> {
+  if ('failed' in hosts) return hosts
+  if ('failed' in alive) return alive
+  const records = [...recordsIn(hosts.found, prefix)]
+  return {
+    found: records.map(([name, { vtep, tunnel }]) => ({
+      name,
+      vtep,
+      mtuBytes: tunnel?.mtuBytes,
+      isUp: holderIn(alive.found, `${prefix}/alive/${encodeURIComponent(name)}`)?.isLocked === true,
+    })),
+  }
+}
+
+/** Without records that cannot be read: `multihost status` names those. */
+function recordsIn(items: readonly Item[], prefix: string): Map<string, HostRecord> {
+  const folder = `${prefix}/hosts/`
+  const records = items.flatMap(({ key, text }): [string, HostRecord][] => {
+    try {
+      const name = decodeURIComponent(key.slice(folder.length))
+      return [[name, readRecord('hosts', name, text)]]
+    } catch {
+      // As the driver skips it.
+      return []
+    }
+  })
+  return new Map(records)
+}
+
+async function tryRights(client: ConsulClient, prefix: string): Promise<Rights> {
+  const folder = `${prefix}/doctor/`
+  const Key = `${folder}${randomUUID()}`
+  const session = await asked(() => client.createSession('multihost doctor', sessionTtlMs))
+  const Value = Buffer.from('"a trial of the token"').toString('base64')
+  const write = await asked(() => client.transact([{ Verb: 'cas', Key, Value, Index: 0 }]))
+  try {
+    const list = await asked(() => client.list(folder, { consistent: true }))
+    const isListed = 'found' in list && list.found.items.some(({ key }) => key === Key)
+    const unlisted = 'failed' in list ? list.failed : 'Consul leaves them out'
+    return {
+      session: 'failed' in session ? session.failed : undefined,
+      write: 'failed' in write ? write.failed : undefined,
+      list: isListed || 'failed' in write ? undefined : unlisted,
+    }
+  } finally {
+    // A store that goes away at this moment ends the session by itself.
+    if ('found' in write) await asked(() => client.transact([{ Verb: 'delete', Key }]))
+    if ('found' in session) await asked(() => client.destroySession(session.found))
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * `multihost leave`: takes this host out of its cluster, and leaves the machine as it was before it joined.
+ *
+ * The name and the options go last, so that a leave that was interrupted can be repeated.
+ */
+import { asDriverError, DriverError } from '../core/errors.ts'
+import { type Asked, failureIn, foundIn } from './facts.ts'
+import { withoutDriver, wordsIn } from './options-file.ts'
+import type { Attached } from './removal.ts'
+import type { Unit } from './unit.ts'
+
+export interface LeaveParts {
+  unit: Unit
+  force: boolean
+  readOptions(): Promise<string>
+  writeOptions(text: string): Promise<void>
+  /** The driver's own address for DNS. */
+  dns: string | undefined
+  /** dockerd's options name that address. */
+  dockerAsksDriver(): Promise<boolean>
+  /** This host's name in the cluster. Undefined where it never claimed one. */
+  name: string | undefined
+  attached(): Promise<Asked<Attached[]>>
+  /** Why the records cannot be removed from the store; undefined when it answers and is the right one. */
+  storeFailure(): Promise<string | undefined>
+  fromDocker(attached: readonly Attached[]): Promise<void>
+  fromKernel(): Promise<void>
+  fromStore(): Promise<void>
+  state(): Promise<void>
+  runFiles(): Promise<void>
+}
+
+/** What was done, a sentence each. Throws `in-use` and `unavailable` before anything is changed. */
+export async function leave(parts: LeaveParts): Promise<string[]> {
+  const { force, name } = parts
+  const text = await parts.readOptions()
+  if (wordsIn(text, 'MULTIHOST_OPTS') === undefined && name === undefined)
+    return ['this host is a member of no cluster: nothing was changed']
+  const [attached, away] = await Promise.all([parts.attached(), parts.storeFailure()])
+  if (!force) check(attached, away)
+  const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
+  const stays = await remove(parts, { attached, away })
+  await parts.writeOptions(withoutDriver(text, parts.dns))
+  return [
+    ...(foundIn(attached) ?? []).map(
+      ({ container, network }) => `container ${container} was disconnected from network ${network}`,
+    ),
+    ...stays,
+    ...dnsHint,
+    `this host${name === undefined ? '' : `, ${name},`} is out of the cluster`,
+  ]
+}
+
+function check(attached: Asked<Attached[]>, away: string | undefined): void {
+  const found = foundIn(attached)
+  if (found === undefined) {
+    throw new DriverError(
+      'unavailable',
+      `which containers are on the cluster's networks is not known: ${failureIn(attached)}`,
+      {
+        hint: 'start Docker, or leave its networks behind with --force',
+      },
+    )
+  }
+  if (found.length > 0) {
+    const list = found.map(({ container, network }) => `${container} on ${network}`).join(', ')
+    throw new DriverError('in-use', `containers of this host are on the cluster's networks: ${list}`, {
+      hint: 'remove or disconnect them, or disconnect them all with --force',
+    })
+  }
+  if (away !== undefined) {
+    throw new DriverError('unavailable', `this host's records cannot be removed: ${away}`, {
+      hint: 'repeat it when the store answers, or leave the records there with --force',
+    })
+  }
+}
+
+/** Sentences about what stays. */
+async function remove(
+  parts: LeaveParts,
+  { attached, away }: { attached: Asked<Attached[]>; away: string | undefined },
+): Promise<string[]> {
+  const { unit } = parts
+  const stays: string[] = []
+  if ((await unit.state()).isInstalled) await unit.stop()
+  const found = foundIn(attached)
+  if (found === undefined)
+    stays.push(
+      `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}`,
+    )
+  else await parts.fromDocker(found)
+  await parts.fromKernel()
+  const failure = away ?? (await failureOf(parts))
+  if (failure !== undefined) stays.push(recordsStay(parts.name, failure))
+  await parts.state()
+  await parts.runFiles()
+  return stays
+}
+
+/** With `--force` alone a refusal of the store ends nothing. */
+async function failureOf({ force, fromStore }: LeaveParts): Promise<string | undefined> {
+  try {
+    await fromStore()
+    return undefined
+  } catch (error) {
+    if (!force) throw error
+    return asDriverError(error).message
+  }
+}
+
+function recordsStay(name: string | undefined, why: string): string {
+  const what = name === undefined ? "this host's records stay" : `the records of host ${name} stay`
+  const how = name === undefined ? '' : `; remove them on another host: multihost host rm ${name}`
+  return `${what} in the store (${why})${how}`
+}
+
+function dnsSentence(dns: string | undefined): string {
+  return `Docker still sends containers' questions for names to ${dns}, where nothing answers any more: remove the address from /etc/docker/daemon.json if it is there, and restart Docker`
+}

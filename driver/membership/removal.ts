@@ -1,0 +1,156 @@
+/**
+ * Removes this host's part of the cluster: from Docker, the kernel, the store, and its own folders. Every function can
+ * be called twice, and works on what another call or another program has left.
+ */
+import { rm, rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DriverError, isCode } from '../core/errors.ts'
+import { type Proof, personSays } from '../core/knowledge.ts'
+import type { HostIdentity } from '../daemon/host-identity.ts'
+import type { DaemonOptions } from '../daemon/options.ts'
+import { refusing } from '../daemon/waiting.ts'
+import { engineClient } from '../engine/client.ts'
+import { dockerEngine } from '../engine/docker.ts'
+import { dockerCommands } from '../engine/docker-commands.ts'
+import { realKernel } from '../kernel/real.ts'
+import { silentLog } from '../log.ts'
+import { createHostsFiles } from '../loops/names/hosts-files.ts'
+import { pluginApp } from '../protocol/app.ts'
+import { listenOn } from '../protocol/socket.ts'
+import { type ClientOptions, createClient } from '../store/consul/client.ts'
+import { openConsulStore } from '../store/consul/store.ts'
+import { clusterKey } from '../store/incarnation.ts'
+import { evict } from '../verbs/evict-host.ts'
+import { clientOptions, holderIn } from './gather-store.ts'
+
+/** A container that is configured for a network of the cluster, running or stopped. */
+export interface Attached {
+  container: string
+  network: string
+}
+
+const proof = (): Proof => personSays('this host leaves the cluster')
+
+export async function attachedContainers({
+  dockerSocket,
+}: Pick<DaemonOptions, 'dockerSocket'>): Promise<Attached[]> {
+  const client = engineClient(dockerSocket)
+  try {
+    const engine = dockerEngine(client)
+    const ours = new Set((await engine.networks()).map(({ name }) => name))
+    return (await engine.configuredContainers()).flatMap(({ name, networks }) =>
+      networks
+        .filter((network) => ours.has(network.name))
+        .map((network) => ({ container: name, network: network.name })),
+    )
+  } finally {
+    client.close()
+  }
+}
+
+/**
+ * Disconnects the containers and removes the networks of this host's Docker. The driver is stopped: in its place Docker
+ * gets the answer that all is removed, and the networks of the cluster stay.
+ */
+export async function removeFromDocker(
+  { dockerSocket, socket }: DaemonOptions,
+  attached: readonly Attached[],
+): Promise<void> {
+  const client = engineClient(dockerSocket)
+  const engine = dockerEngine(client)
+  const commands = dockerCommands(client)
+  const reason = new DriverError('unavailable', 'this host leaves the cluster')
+  const verbs = { ...refusing(reason), deleteNetwork: async () => undefined }
+  const plugin = await listenOn(socket, pluginApp({ verbs }))
+  try {
+    for (const { container, network } of attached) await commands.disconnect(network, container)
+    for (const { id } of await engine.networks()) await engine.removeNetwork(id, proof())
+    await cleanHostsFiles(engine)
+  } finally {
+    await plugin.close()
+    client.close()
+  }
+}
+
+async function cleanHostsFiles(
+  engine: Pick<ReturnType<typeof dockerEngine>, 'running' | 'container'>,
+): Promise<void> {
+  const files = createHostsFiles(silentLog)
+  for (const id of await engine.running()) if (files.learn(await engine.container(id))) files.put(id, [])
+}
+
+/** Links, namespaces, the filter of tunnel packets, and the driver's own address. */
+export async function removeFromKernel({ netnsDir, dnsListen }: DaemonOptions): Promise<void> {
+  const kernel = realKernel({ folder: netnsDir })
+  try {
+    for (const namespace of await kernel.namespaces())
+      await kernel.apply([{ op: 'namespace-del', namespace, proof: proof() }])
+    const ends = await kernel.strayLinks()
+    await kernel.apply(ends.map((port) => ({ op: 'child-del', namespace: 'host', port, proof: proof() })))
+    await kernel.tunnelFilter(() => undefined)
+    const { address, port, ownPort } = dnsListen ?? {}
+    if (address !== undefined && port !== undefined && ownPort !== undefined)
+      await kernel.removeRedirect({ address, port, to: ownPort })
+  } finally {
+    await kernel.close()
+  }
+}
+
+/** The records under this host's name. What else hosts share stays. Throws `unavailable`. */
+export async function removeFromStore(
+  { kvStore, token, tls }: Pick<DaemonOptions, 'kvStore' | 'token' | 'tls'>,
+  { id, name }: HostIdentity,
+): Promise<void> {
+  const options = clientOptions({ kvStore, token, tls })
+  const { prefix } = options.address
+  const client = createClient(options)
+  const alive = `${prefix}/alive/${encodeURIComponent(name)}`
+  try {
+    // Nothing is made in an empty store.
+    if ((await client.list(`${prefix}/${clusterKey}`, { consistent: true })).items.length === 0) return
+    const { items } = await client.list(alive, { consistent: true })
+    const holder = holderIn(items, alive)
+    // Another host has taken the name: the records are that host's.
+    if (holder?.id !== undefined && holder.id !== id) return
+    // A driver that was killed has left its session.
+    const session = items.find(({ key }) => key === alive)?.session
+    if (session !== undefined) await client.destroySession(session)
+    await evictSelf(options, name, kvStore)
+    await client.transact([{ Verb: 'delete', Key: alive }])
+  } finally {
+    client.close()
+  }
+}
+
+async function evictSelf({ token, tls }: ClientOptions, host: string, url: string): Promise<void> {
+  const store = await openConsulStore({ url, host, tls, ...(token !== undefined && { token }) })
+  try {
+    await evict(store, host)
+  } catch (error) {
+    if (!isCode(error, 'not-found')) throw error
+  } finally {
+    await store.close()
+  }
+}
+
+const stateFiles = ['snapshot.json', 'journal.json', 'host.json']
+const runFiles = ['control.sock', 'default-network']
+
+/** The driver's files, and its folders where nothing else is in them. The name goes last: a leave that is repeated needs it. */
+export async function removeState({ stateDir }: Pick<DaemonOptions, 'stateDir'>): Promise<void> {
+  await removeFiles(stateDir, stateFiles)
+}
+
+export async function removeRunFiles({ controlSocket }: Pick<DaemonOptions, 'controlSocket'>): Promise<void> {
+  await removeFiles(dirname(controlSocket), runFiles)
+}
+
+async function removeFiles(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await rm(join(folder, `${name}.new`), { force: true })
+    await rm(join(folder, name), { force: true })
+  }
+  await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error
+  })
+}

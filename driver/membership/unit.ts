@@ -1,0 +1,78 @@
+/**
+ * The unit multihost.service, by systemctl(1), and the file that it reads its options from.
+ */
+import { execFile } from 'node:child_process'
+import { readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { DriverError } from '../core/errors.ts'
+
+export interface UnitState {
+  isInstalled: boolean
+  isEnabled: boolean
+  isActive: boolean
+}
+
+/** What `join` and `leave` do to the machine's service manager and its files. */
+export interface Unit {
+  state(): Promise<UnitState>
+  /** Enables and starts it. Throws `unavailable` with the unit's last line when it does not start. */
+  start(): Promise<void>
+  /** Disables and stops it. */
+  stop(): Promise<void>
+}
+
+const name = 'multihost.service'
+const run = promisify(execFile)
+
+export const systemdUnit: Unit = {
+  async state() {
+    const properties = ['LoadState', 'UnitFileState', 'ActiveState']
+    const { stdout } = await run('systemctl', ['show', '-p', properties.join(','), name])
+    const value = (property: string): string => new RegExp(`^${property}=(.*)$`, 'm').exec(stdout)?.[1] ?? ''
+    return {
+      isInstalled: value('LoadState') === 'loaded',
+      isEnabled: value('UnitFileState') === 'enabled',
+      isActive: value('ActiveState') === 'active',
+    }
+  },
+  async start() {
+    try {
+      await run('systemctl', ['-q', 'enable', name])
+      // A unit that failed before may not be started again for a while.
+      await run('systemctl', ['reset-failed', name]).catch(() => 'it has not failed')
+      await run('systemctl', ['restart', name])
+    } catch (cause) {
+      const said = await run('journalctl', ['-u', name, '-n', '1', '-o', 'cat', '--no-pager']).catch(
+        () => undefined,
+      )
+      const last = said?.stdout.trim() || (cause as Error).message
+      throw new DriverError('unavailable', `the unit ${name} does not start: ${last}`, {
+        hint: 'see: journalctl -u multihost',
+        cause,
+      })
+    }
+  },
+  async stop() {
+    await run('systemctl', ['-q', 'disable', '--now', name])
+  },
+}
+
+export async function textOf(path: string): Promise<string> {
+  return (await textIn(path)) ?? ''
+}
+
+/** Undefined for a file that does not exist. */
+export async function textIn(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+/** Renamed into place: a reader sees the old text or the new one. A file without text that was not there is not made. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const before = await stat(path).catch(() => undefined)
+  if (before === undefined && text === '') return
+  await writeFile(`${path}.new`, text, { mode: (before?.mode ?? 0o644) & 0o777 })
+  await rename(`${path}.new`, path)
+}

@@ -1,0 +1,278 @@
+/** Each branch of the checks: which facts are missing, which are unknown, and what to do. */
+import { expect, test } from 'vitest'
+import type { TunnelStatus } from '../../../../driver/core/tunnels/peers.ts'
+import { findingsOf } from '../../../../driver/membership/doctor.ts'
+import type { EngineFacts, Facts, NameFacts, StoreFacts } from '../../../../driver/membership/facts.ts'
+import { showFindings } from '../../../../driver/membership/finding.ts'
+import { facts, store } from './facts.sample.ts'
+
+/** The lines of one check, or of all that are not ok. */
+function lines(changed: Partial<Facts>, check?: string): string {
+  const all = findingsOf({ ...facts, ...changed })
+  return showFindings(all.filter((it) => (check === undefined ? it.state !== 'ok' : it.check === check)))
+}
+const withEngine = (changed: Partial<EngineFacts>): Partial<Facts> => {
+  const { found } = facts.engine as { found: EngineFacts }
+  return { engine: { found: { ...found, ...changed } } }
+}
+const withStore = (changed: Partial<StoreFacts>): Partial<Facts> => ({ store: { ...store, ...changed } })
+const withName = (changed: Partial<NameFacts>): Partial<Facts> =>
+  withStore({ name: { ...store.name, ...changed } })
+
+test('a host on which nothing is missing has a line for every check', () => {
+  expect(showFindings(findingsOf(facts))).toMatchInlineSnapshot(`
+    "ok        kernel                 the kernel has network namespaces, vxlan, bridge, veth and nf_tables
+    ok        programs               all programs that the driver runs are in PATH
+    ok        unit                   multihost.service is installed
+    ok        engine                 Docker is 26.1.5
+    ok        firewall               Docker keeps its rules in iptables
+    ok        swarm                  Docker is not in Swarm mode
+    ok        userns-remap           containers share the host’s users
+    ok        live-restore           containers stop when dockerd stops
+    ok        docker dns             containers get names of other hosts in their hosts files alone: no --dns-listen
+    ok        docker data-root       Docker keeps its data in /var/lib/docker
+    ok        docker address pools   Docker's bridges and the driver's networks have pools of their own
+    ok        underlay               the VTEP is 192.168.33.13 on eth1 (it leads to the store)
+    ok        MTU                    eth1 has MTU 1500: containers get 1450
+    ok        UDP 4789               the kernel receives VXLAN packets on UDP 4789
+    unknown   tunnels                net-1 let in and answer tunnel packets of members alone; multihost join asks them as soon as this host is a member; open UDP 4789 between the hosts
+    ok        store                  Consul answers at consul://192.168.33.10:8500/multihost, and 192.168.33.10:8300 leads
+    ok        cluster                consul://192.168.33.10:8500/multihost holds cluster c1, format 1
+    ok        token                  the token makes sessions, writes and lists keys
+    ok        clock                  this host's clock and Consul's agree within 2 s
+    ok        host name              no host is called net-3"
+  `)
+})
+
+test.each<[string, Partial<Facts>, RegExp]>([
+  [
+    'no namespaces',
+    { kernel: { ...facts.kernel, namespaces: 'Operation not permitted', vxlan: 'x' } },
+    /^missing +kernel +the kernel makes no network namespace: Operation not permitted; run as root/,
+  ],
+  [
+    'two modules',
+    { kernel: { ...facts.kernel, vxlan: 'Unknown device type.', nf_tables: 'x' } },
+    /^missing +kernel +the kernel refuses vxlan: Unknown device type\.; load it with modprobe vxlan.*\nmissing +kernel +the kernel refuses nf_tables/,
+  ],
+  [
+    'programs',
+    { missingTools: ['nft', 'bridge'] },
+    /^missing +programs +.*not in PATH: nft, bridge; install/,
+  ],
+  ['the unit', { hasUnit: false }, /^missing +unit +multihost\.service is not installed; install/],
+  [
+    'no engine',
+    { engine: { failed: 'connect ENOENT' } },
+    /^missing +engine +Docker does not answer: connect ENOENT; start Docker[^\n]*\nunknown +firewall[^\n]*\nunknown +swarm[^\n]*\nunknown +userns-remap[^\n]*\nunknown +live-restore/,
+  ],
+  [
+    'an old engine',
+    withEngine({ version: '19.03.15' }),
+    /^missing +engine +Docker is 19.03.15; install Docker 20.10/,
+  ],
+  [
+    'an engine that breaks gateways',
+    withEngine({ version: '29.0.1' }),
+    /^missing +engine +.*moby#51522.*29\.0\.2/,
+  ],
+  [
+    'a daemon.json that is none',
+    { docker: { failed: 'no JSON' } },
+    /^missing +docker dns +Docker's options cannot be read: no JSON; correct the file[^\n]*\nunknown +docker data-root[^\n]*\nunknown +docker address pools/,
+  ],
+  [
+    'an address for DNS without a driver on it',
+    { docker: { found: { dns: ['169.254.255.53'], dataRoot: undefined, addressPools: [] } } },
+    /^missing +docker dns +.*to 169.254.255.53, where the driver would not listen; give --dns-listen=169.254.255.53/,
+  ],
+  [
+    'two addresses for DNS',
+    {
+      docker: { found: { dns: ['169.254.1.1'], dataRoot: undefined, addressPools: [] } },
+      wanted: { addressPools: [], dnsAddress: '169.254.255.53' },
+    },
+    /^missing +docker dns +.*169.254.1.1, and the driver listens on 169.254.255.53; write one address into both/,
+  ],
+  [
+    'pools that overlap',
+    { docker: { found: { dns: [], dataRoot: undefined, addressPools: ['172.16.0.0/12'] } } },
+    /^missing +docker address pools +.*172.16.0.0\/12 and 172.16.0.0\/16; change/,
+  ],
+  [
+    'no underlay',
+    { underlay: { failed: 'no interface is named eth7', hint: 'this host has eth0' } },
+    /^missing +underlay +.*no interface is named eth7; this host has eth0\nunknown +MTU/,
+  ],
+  [
+    'a small MTU',
+    { underlay: { found: { device: 'eth1', address: '192.168.33.13', mtuBytes: 1300 } } },
+    /^missing +MTU +eth1 has MTU 1300, which leaves containers 1250, .*; raise the MTU of eth1 to 1330/,
+  ],
+  [
+    'a port that is held',
+    {
+      vxlanPort: { found: { trial: 'Address already in use', devices: ['flannel.1'], hasProcess: true } },
+    },
+    /^missing +UDP 4789 +.*Address already in use; it is held by VXLAN device flannel\.1 and a process; see: ss/,
+  ],
+  ['a port that was not tried', { vxlanPort: { failed: 'no ip' } }, /^unknown +UDP 4789 +no ip$/m],
+])('missing or unknown: %s', (_, changed, words) => {
+  expect(lines(changed)).toMatch(words)
+})
+
+test.each<[string, Partial<Facts>, string, RegExp]>([
+  ['nftables', withEngine({ firewall: 'nftables' }), 'firewall', /^ok .*ip_forward=1/],
+  ['Swarm', withEngine({ inSwarm: true }), 'swarm', /^ok .*UDP 4789/],
+  ['userns-remap', withEngine({ hasUserns: true }), 'userns-remap', /^ok .*users of their own/],
+  ['live-restore', withEngine({ isLiveRestore: true }), 'live-restore', /^ok .*run on/],
+  [
+    'an address for DNS that Docker does not know yet',
+    { wanted: { addressPools: [], dnsAddress: '169.254.255.53' } },
+    'docker dns',
+    /^ok .*until "dns": \["169\.254\.255\.53"\]/,
+  ],
+  [
+    'an address for DNS that Docker knows',
+    {
+      docker: { found: { dns: ['169.254.255.53'], dataRoot: '/srv', addressPools: [] } },
+      wanted: { addressPools: [], dnsAddress: '169.254.255.53' },
+    },
+    'docker dns',
+    /^ok .*containers ask the driver on/,
+  ],
+  [
+    'a member with a smaller MTU',
+    withStore({ members: { found: [{ name: 'net-1', vtep: 'x', mtuBytes: 1400, isUp: true }] } }),
+    'MTU',
+    /^ok .*containers get 1450, 1350 on networks with net-1$/,
+  ],
+  [
+    'other VXLAN devices',
+    { vxlanPort: { found: { trial: undefined, devices: ['vx0'], hasProcess: false } } },
+    'UDP 4789',
+    /^ok .*beside vx0$/,
+  ],
+])('ok: %s', (_, changed, check, words) => {
+  expect(lines(changed, check)).toMatch(words)
+})
+
+const tunnel = (state: TunnelStatus['state']): TunnelStatus => {
+  return { host: 'net-1', vtep: '192.168.33.11', state, probeBytes: 1500 }
+}
+
+test.each<[string, Partial<Facts>, RegExp]>([
+  [
+    'before the host is a member',
+    {},
+    /^unknown +tunnels +net-1 let in and answer tunnel packets of members alone; multihost join asks/,
+  ],
+  [
+    'no other host is up',
+    withStore({ members: { found: [{ name: 'net-1', vtep: 'x', mtuBytes: 1500, isUp: false }] } }),
+    /^ok .*no other host is up/,
+  ],
+  ['members that cannot be read', withStore({ members: { failed: 'x' } }), /^unknown .*not known$/],
+  ['no store', { store: undefined }, /^unknown .*not known$/],
+  ['a driver that cannot ask', { tunnels: { failed: 'no socket' } }, /^unknown .*no socket$/],
+  ['a member alone', { tunnels: { found: [] } }, /^ok .*no other host/],
+  ['an answer', { tunnels: { found: [tunnel('answers')] } }, /^ok .*1500 bytes both ways$/],
+  ['silence', { tunnels: { found: [tunnel('silent')] } }, /^missing .*no answer through the tunnel; usual/],
+  ['small packets alone', { tunnels: { found: [tunnel('small-only')] } }, /^missing .*small packets.*MTU/],
+  ['a host that is away', { tunnels: { found: [tunnel('away')] } }, /^unknown .*is away$/],
+  ['an older driver', { tunnels: { found: [tunnel('unknown')] } }, /^unknown .*answers no probes$/],
+])('tunnels: %s', (_, changed, words) => {
+  expect(lines(changed, 'tunnels')).toMatch(words)
+})
+
+test.each<[string, Partial<StoreFacts>, string, RegExp]>([
+  [
+    'silent',
+    { leader: { failed: 'Consul at x does not answer: ECONNREFUSED', hint: 'running containers …' } },
+    'store',
+    /^missing .*ECONNREFUSED; name the right store/,
+  ],
+  [
+    'with a certificate of another authority',
+    { leader: { failed: 'the certificate of Consul at x cannot be trusted', hint: '--kv-ca-file must be' } },
+    'store',
+    /^missing .*cannot be trusted; --kv-ca-file must be$/,
+  ],
+  ['not a Consul', { leader: { found: '<html>' } }, 'store', /^missing .*is no Consul; name/],
+  ['another JSON', { leader: { found: '{}' } }, 'store', /^missing .*is no Consul; name/],
+  ['without a leader', { leader: { found: '""' } }, 'store', /^missing .*has no leader; start/],
+  ['empty', { cluster: { found: undefined } }, 'cluster', /^ok .*no cluster yet/],
+  [
+    'empty, and this host has a cluster',
+    { cluster: { found: undefined }, ownCluster: 'c1' },
+    'cluster',
+    /^missing .*this host belongs to cluster c1; name that cluster's store/,
+  ],
+  [
+    'another cluster’s',
+    { ownCluster: 'c0' },
+    'cluster',
+    /^missing .*holds cluster c1, and this host belongs to cluster c0;/,
+  ],
+  [
+    'of a later format',
+    { cluster: { found: '{"id": "c1", "format": 9}' } },
+    'cluster',
+    /^missing .*format 9, and this driver reads up to 1; install/,
+  ],
+  ['with a broken key', { cluster: { found: '{' } }, 'cluster', /^missing .*cannot be read; mend/],
+  ['that does not show its cluster', { cluster: { failed: 'x' } }, 'cluster', /^unknown .*cannot be read: x/],
+  [
+    'that grants nothing',
+    { rights: { session: 'denied', write: 'refused', list: 'left out' } },
+    'token',
+    /^missing .*cannot make a session \(denied\), and cannot write keys \(refused\), and cannot list keys \(left out\); give/,
+  ],
+  ['without a clock', { clockOffsetMs: undefined }, 'clock', /^unknown/],
+  ['2.4 s away, as told in full seconds', { clockOffsetMs: -2400 }, 'clock', /^ok/],
+  ['ahead', { clockOffsetMs: 2600 }, 'clock', /^missing .*2\.6 s ahead of Consul's; set both/],
+  ['behind', { clockOffsetMs: -90_000 }, 'clock', /^missing .*90\.0 s behind Consul's/],
+])('a store that is %s', (_, changed, check, words) => {
+  expect(lines(withStore(changed), check)).toMatch(words)
+})
+
+test('of a store that is not reached nothing else is judged', () => {
+  expect(lines(withStore({ leader: { failed: 'x' } }))).toMatch(
+    /missing +store[^\n]*\nunknown +cluster[^\n]*\nunknown +token[^\n]*\nunknown +clock[^\n]*\nunknown +host name[^\n]*$/,
+  )
+})
+
+const vtep = '192.168.33.13'
+test.each<[string, Partial<NameFacts>, RegExp]>([
+  ['free', {}, /^ok .*no host is called net-3$/],
+  ['this host’s', { id: 'i', holder: { found: { id: 'i', vtep, isLocked: true } } }, /^ok .*this host's$/],
+  [
+    'this host’s, with an address of before',
+    { id: 'i', holder: { found: { id: 'i', vtep: 'old', isLocked: false } }, recordVtep: 'old' },
+    /^ok/,
+  ],
+  [
+    'of this address, and the machine was installed anew',
+    { holder: { found: { id: 'i', vtep, isLocked: false } } },
+    /^ok/,
+  ],
+  [
+    'of a live host',
+    { holder: { found: { id: 'o', vtep: '192.168.33.11', isLocked: true } } },
+    /^missing .*belongs to another host, VTEP 192.168.33.11, which is up; choose another with --host-name=NAME$/,
+  ],
+  [
+    'of a host that is away',
+    { holder: { found: { id: 'o', vtep: '192.168.33.11', isLocked: false } }, recordVtep: '192.168.33.11' },
+    /^missing .*which is away; choose another .*multihost host rm net-3$/,
+  ],
+  [
+    'of a host that left',
+    { holder: { found: { id: 'o', vtep: '192.168.33.11', isLocked: false } } },
+    /^ok .*this host's$/,
+  ],
+  ['in a record alone', { recordVtep: '192.168.33.11' }, /^missing .*VTEP 192.168.33.11; choose/],
+  ['not to be read', { holder: { failed: 'x' } }, /^unknown .*cannot be read: x$/],
+])('a name that is %s', (_, changed, words) => {
+  expect(lines(withName(changed), 'host name')).toMatch(words)
+})

@@ -1,0 +1,40 @@
+/** A host on which nothing is missing, and a store that takes it. */
+import type { Facts, StoreFacts } from '../../../../driver/membership/facts.ts'
+
+export const store: StoreFacts = {
+  url: 'consul://192.168.33.10:8500/multihost',
+  leader: { found: '"192.168.33.10:8300"' },
+  clockOffsetMs: 200,
+  cluster: { found: '{"id": "c1", "format": 1}' },
+  ownCluster: undefined,
+  rights: { session: undefined, write: undefined, list: undefined },
+  name: { name: 'net-3', id: undefined, holder: { found: undefined }, recordVtep: undefined },
+  members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1500, isUp: true }] },
+}
+
+export const facts: Facts = {
+  kernel: {
+    namespaces: undefined,
+    vxlan: undefined,
+    bridge: undefined,
+    veth: undefined,
+    nf_tables: undefined,
+  },
+  missingTools: [],
+  hasUnit: true,
+  engine: {
+    found: {
+      version: '26.1.5',
+      firewall: 'iptables',
+      inSwarm: false,
+      hasUserns: false,
+      isLiveRestore: false,
+    },
+  },
+  docker: { found: { dns: [], dataRoot: undefined, addressPools: ['172.17.0.0/16'] } },
+  wanted: { addressPools: ['172.16.0.0/16:24', '198.18.0.0/15:24'] },
+  underlay: { found: { device: 'eth1', address: '192.168.33.13', mtuBytes: 1500 } },
+  vxlanPort: { found: { trial: undefined, devices: [], hasProcess: false } },
+  tunnels: undefined,
+  store,
+}

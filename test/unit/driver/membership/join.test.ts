@@ -1,0 +1,159 @@
+/** `multihost join` on a machine in memory: a file, a unit and a driver that claims its name. */
+import { describe, expect, test } from 'vitest'
+import type { Status } from '../../../../driver/control/status.ts'
+import { type Finding, missing, ok } from '../../../../driver/membership/finding.ts'
+import { type JoinParts, join } from '../../../../driver/membership/join.ts'
+import { wantedBy } from '../../../../driver/membership/settings.ts'
+
+const member = {
+  host: 'net-3',
+  hosts: [{ name: 'net-3', alive: true }],
+  store: { fresh: true, doubt: undefined },
+} as Status
+
+function machine(text = '') {
+  const state = {
+    ...{ text, isEnabled: false, isActive: false, isNamed: false, answers: member as unknown },
+    log: [] as string[],
+    /** Ends the command before the step of this name. */
+    killedBefore: '',
+  }
+  const step = (name: string): void => {
+    if (state.killedBefore === name) throw new Error('killed')
+    state.log.push(name)
+  }
+  const parts = (words: string[], findings: Finding[] = [ok('kernel', 'fine')]): JoinParts => {
+    const [store = '', ...options] = words
+    return {
+      wanted: wantedBy(store, options),
+      unit: {
+        state: async () => ({ isInstalled: true, isEnabled: state.isEnabled, isActive: state.isActive }),
+        async start() {
+          step('start')
+          Object.assign(state, { isEnabled: true, isActive: true, isNamed: state.answers === member })
+        },
+        async stop() {
+          step('stop')
+          Object.assign(state, { isEnabled: false, isActive: false })
+        },
+      },
+      readOptions: async () => state.text,
+      async writeOptions(now) {
+        step('write')
+        state.text = now
+      },
+      hasName: async () => state.isNamed,
+      mayNameDns: async () => true,
+      examine: async () => findings,
+      status: async () => state.answers as Status,
+      async withdraw(keepState) {
+        step('withdraw')
+        state.isNamed &&= keepState
+      },
+      ...{ claimsWithinMs: 20, pollEveryMs: 5 },
+    }
+  }
+  return { state, parts }
+}
+
+const words = ['consul://192.168.33.10:8500', '--bind-interface=eth1']
+
+test('writes the options, starts the unit, and waits for the name', async () => {
+  const { state, parts } = machine('# mine\n')
+  expect(await join(parts(words))).toMatchObject({ is: 'joined', status: member })
+  expect(state.log).toEqual(['write', 'start'])
+  expect(state.text).toContain(
+    'MULTIHOST_OPTS="--kv-store=consul://192.168.33.10:8500 --bind-interface=eth1"',
+  )
+})
+
+test('twice it says that the host is a member, and changes nothing; the order of options does not count', async () => {
+  const { state, parts } = machine()
+  await join(parts([...words, '--log-level=debug']))
+  state.log = []
+  expect(await join(parts([...words, '--log-level', 'debug']))).toEqual({ is: 'already' })
+  expect(
+    await join(parts(['consul://192.168.33.10:8500', '--log-level=debug', '--bind-interface=eth1'])),
+  ).toEqual({ is: 'already' })
+  expect(state.log).toEqual([])
+})
+
+test('another store is refused and both are named; other options are refused', async () => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  state.log = []
+  await expect(join(parts(['consul://192.168.33.20:8500']))).rejects.toThrow(
+    /at consul:\/\/192.168.33.10:8500\/multihost, and not of the one at consul:\/\/192.168.33.20:8500\/multihost/,
+  )
+  await expect(join(parts(['consul://192.168.33.10:8500']))).rejects.toThrow(/with other options: --kv-store/)
+  expect(state.log).toEqual([])
+})
+
+test('with something missing nothing is changed', async () => {
+  const { state, parts } = machine('# mine\n')
+  const findings = [ok('kernel', 'fine'), missing('store', 'silent', 'start it')]
+  expect(await join(parts(words, findings))).toEqual({ is: 'refused', findings })
+  expect(state).toMatchObject({ log: [], text: '# mine\n' })
+})
+
+describe('a driver that claims no name', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['waits', { waiting: 'another live host is called net-3' }, /another live host is called net-3/],
+    [
+      'has no store',
+      { ...member, store: { fresh: false, url: 'x', lastError: 'refused' } },
+      /is away: refused/,
+    ],
+    [
+      'doubts',
+      { ...member, store: { fresh: true, doubt: { why: 'it is another cluster' } } },
+      /another cluster/,
+    ],
+    ['is not shown', { ...member, hosts: [{ name: 'net-3', alive: false }] }, /does not show net-3 as alive/],
+  ])('and %s: everything is as before', async (_, answers, why) => {
+    const { state, parts } = machine('# mine\n')
+    state.answers = answers
+    await expect(join(parts(words))).rejects.toThrow(why)
+    await expect(join(parts(words))).rejects.toThrow(/within 0.02 s: .*everything is as before/)
+    expect(state).toMatchObject({ text: '# mine\n', isEnabled: false, isActive: false, isNamed: false })
+  })
+})
+
+test.each(['write', 'start'])('killed before the step %s, it can be repeated', async (before) => {
+  const { state, parts } = machine()
+  const killed = parts(words)
+  state.killedBefore = before
+  // A killed process takes nothing back.
+  const dead = new Promise<never>(() => undefined)
+  killed.withdraw = () => dead
+  killed.unit.stop = () => dead
+  void join(killed).catch(() => undefined)
+  await expect.poll(() => state.log.length).toBe(before === 'write' ? 0 : 1)
+  state.killedBefore = ''
+  expect(await join(parts(words))).toMatchObject({ is: 'joined' })
+  expect(state).toMatchObject({ isEnabled: true, isActive: true, isNamed: true })
+})
+
+test('killed while the driver starts, it can be repeated, with another store too', async () => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  Object.assign(state, { isNamed: false, log: [] })
+  expect(await join(parts(words))).toMatchObject({ is: 'joined' })
+  Object.assign(state, { isNamed: false, isActive: false, log: [] })
+  expect(await join(parts(['consul://192.168.33.20:8500']))).toMatchObject({ is: 'joined' })
+})
+
+test.each([
+  ['--kv-token-file=token', /--kv-token-file=token is not an absolute path/],
+  ['--kv-ca-file=/root/ca.pem', /does not see the file of --kv-ca-file=\/root\/ca.pem/],
+  ['--colour=red', /Unknown option '--colour'/],
+])('%s is a wrong word', (word, why) => {
+  expect(() => wantedBy('consul://a', [word])).toThrow(why)
+})
+
+test.each([
+  ['net-1', /'net-1' is not an address of a store/],
+  ['consul://192.168.33.10,192.168.33.20:8500', /names several addresses, and the driver asks one/],
+])('the store %s is a wrong word', (store, why) => {
+  expect(() => wantedBy(store, [])).toThrow(why)
+})

@@ -1,0 +1,107 @@
+/** `multihost leave`: what it refuses, in which order it removes, and what it says. */
+import { expect, test } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
+import { type LeaveParts, leave } from '../../../../driver/membership/leave.ts'
+import { withDriver } from '../../../../driver/membership/options-file.ts'
+
+const options = withDriver('# mine\n', ['--kv-store=consul://192.168.33.10:8500'])
+const attached = [{ container: 'web', network: 'foobar' }]
+
+function machine(changed: Partial<LeaveParts> = {}) {
+  const log: string[] = []
+  const file = { text: options }
+  const step = (name: string) => async (): Promise<void> => void log.push(name)
+  const parts: LeaveParts = {
+    unit: {
+      state: async () => ({ isInstalled: true, isEnabled: true, isActive: true }),
+      start: step('start'),
+      stop: step('stop'),
+    },
+    force: false,
+    readOptions: async () => file.text,
+    async writeOptions(text) {
+      log.push('write')
+      file.text = text
+    },
+    dns: '169.254.255.53',
+    dockerAsksDriver: async () => false,
+    name: 'net-2',
+    attached: async () => ({ found: [] }),
+    storeFailure: async () => undefined,
+    fromDocker: step('docker'),
+    fromKernel: step('kernel'),
+    fromStore: step('store'),
+    state: step('state'),
+    runFiles: step('run'),
+    ...changed,
+  }
+  return { parts, log, file }
+}
+
+test('the unit stops first, and the name and the options go last', async () => {
+  const { parts, log, file } = machine()
+  expect(await leave(parts)).toEqual(['this host, net-2, is out of the cluster'])
+  expect(log).toEqual(['stop', 'docker', 'kernel', 'store', 'state', 'run', 'write'])
+  expect(file.text).toBe('# mine\n')
+  expect(await leave({ ...parts, name: undefined })).toEqual([
+    'this host is a member of no cluster: nothing was changed',
+  ])
+})
+
+test.each<[string, Partial<LeaveParts>, RegExp]>([
+  [
+    'containers are on its networks',
+    { attached: async () => ({ found: attached }) },
+    /web on foobar; remove or disconnect them, or .*--force/,
+  ],
+  [
+    'Docker does not answer',
+    { attached: async () => ({ failed: 'ENOENT' }) },
+    /is not known: ENOENT; start Docker/,
+  ],
+  [
+    'the store does not answer',
+    { storeFailure: async () => 'Consul at x does not answer' },
+    /cannot be removed: Consul at x does not answer; repeat it .*--force/,
+  ],
+])('refused while %s, and nothing is changed', async (_, changed, why) => {
+  const { parts, log, file } = machine(changed)
+  await expect(leave(parts).catch((error: DriverError) => Promise.reject(error.line))).rejects.toMatch(why)
+  expect(log).toEqual([])
+  expect(file.text).toBe(options)
+})
+
+test('by force, it says what it cut and which records stay', async () => {
+  const { parts, log } = machine({
+    force: true,
+    attached: async () => ({ found: attached }),
+    storeFailure: async () => 'Consul at x does not answer',
+    dockerAsksDriver: async () => true,
+  })
+  expect(await leave(parts)).toEqual([
+    'container web was disconnected from network foobar',
+    'the records of host net-2 stay in the store (Consul at x does not answer); remove them on another host: multihost host rm net-2',
+    expect.stringMatching(/to 169\.254\.255\.53, where nothing answers any more: .*restart Docker$/),
+    'this host, net-2, is out of the cluster',
+  ])
+  expect(log).not.toContain('store')
+})
+
+test('by force, networks stay in a Docker that does not answer', async () => {
+  const { parts, log } = machine({ force: true, attached: async () => ({ failed: 'ENOENT' }) })
+  expect((await leave(parts))[0]).toMatch(/stay in Docker, which does not answer: ENOENT/)
+  expect(log).toEqual(['stop', 'kernel', 'store', 'state', 'run', 'write'])
+})
+
+test('a store that goes away meanwhile ends it before the name goes; by force it goes on', async () => {
+  const away = async (): Promise<never> => {
+    throw new DriverError('unavailable', 'Consul at x does not answer')
+  }
+  const { parts, log, file } = machine({ fromStore: away })
+  await expect(leave(parts)).rejects.toThrow('Consul at x')
+  expect(log).toEqual(['stop', 'docker', 'kernel'])
+  expect(file.text).toBe(options)
+  expect(await leave({ ...parts, force: true })).toContainEqual(
+    expect.stringContaining('multihost host rm net-2'),
+  )
+})
