@@ -1,0 +1,154 @@
+/**
+ * `multihost leave` and `multihost join`: a host leaves its cluster and nothing of it stays, on the host or in the store;
+ * it joins again and its containers are reached by name.
+ */
+import { expect } from 'vitest'
+import { convergesWithinMs } from '../kit/converged.ts'
+import type { Host } from '../kit/host.ts'
+import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
+import { storeUrl } from '../kit/store.ts'
+
+const optionsFile = '/etc/default/docker'
+const state = '/var/lib/multihost'
+/** Docker's own client: the wrapper of the dialect asks the driver. */
+const vxlanNetworks = '/usr/bin/docker network ls -q --filter driver=vxlan'
+
+/** The words of `multihost join` that make the host what it is. */
+async function joinWords(host: Host): Promise<string[]> {
+  const options = await host.succeed`sh -c ${`. ${optionsFile}; echo $MULTIHOST_OPTS`}`
+  const [store = '', ...others] = options.split(' ')
+  return [store.replace('--kv-store=', ''), ...others]
+}
+
+/** Everything of the driver's on the host, one line each: links, namespaces, tables, addresses, files, the unit. */
+async function traces(host: Host): Promise<string[]> {
+  const looks = [
+    'ip -br link | awk \'/^(vxc|mhprobe)/ { print "link", $1 }\'',
+    'for file in /var/run/docker/netns/*; do nsenter --net=$file ip link show lo 2>/dev/null | grep -q "alias multihost" && echo namespace $file; done',
+    "nft list tables | sed -n 's/^table.* multihost/& table/p'",
+    'ip -br address show lo | grep -o "169[.]254[.][0-9.]*"',
+    `ls -A ${state} /run/multihost 2>/dev/null`,
+    'ls /run/docker/plugins | grep vxlan',
+    `grep MULTIHOST_OPTS ${optionsFile}`,
+    'systemctl is-enabled multihost | grep -x enabled',
+    'systemctl is-active multihost | grep -x active',
+    vxlanNetworks,
+  ]
+  const found = await host.succeed`sh -c ${`${looks.join('; ')}; true`}`
+  return found.split('\n').filter(Boolean)
+}
+
+/** Keys that name the host, without the log of changes, which forgets by itself. */
+async function keysOf(consulServer: Host, { name }: Host): Promise<string[]> {
+  const own = `select(.Key | startswith("multihost/changes/") | not) | select((.Key + (.Value // "" | @base64d)) | test("${name}"))`
+  const ask = `curl -sSf '${storeUrl}/?recurse&consistent' | jq -r '.[] | ${own} | .Key'`
+  const keys = (await consulServer.succeed`bash -c ${ask}`).split('\n').filter(Boolean)
+  // A network and its pool are the cluster's, and say which host made them.
+  return keys.filter((key) => !/^multihost\/(networks|pools)\//.test(key))
+}
+
+scenario(
+  'a host leaves and nothing of it stays; it joins again, and the first ping is by name',
+  { timeout: 240_000 },
+  async ({ hostA, hostB, consulServer }) => {
+    const words = await joinWords(hostB)
+    const file = await hostB.succeed`cat ${optionsFile}`
+    await using network = await sharedNetwork([hostB, hostA], 'leaving')
+    {
+      await using _stopped = await hostB.run({ name: 'two', network: network.name })
+      await hostB.succeed`docker stop -t 0 two`
+      expect(await hostB.fail`multihost leave`).toMatch(/two on leaving; remove or disconnect them/)
+      expect(await hostB.succeed`multihost status`).toContain('no problems')
+    }
+    expect(await traces(hostB)).not.toEqual([])
+
+    expect(await hostB.succeed`multihost leave`).toContain(`${hostB.name}, is out of the cluster`)
+    try {
+      expect(await traces(hostB)).toEqual([])
+      expect(await keysOf(consulServer, hostB)).toEqual([])
+      expect(await hostB.succeed`multihost leave`).toContain('a member of no cluster')
+      await hostB.succeed`docker run --rm --network none debian:13 true`
+      // What the other host has stays there.
+      await using one = await hostA.run({ name: 'one', network: network.name })
+      expect(await hostA.succeed`multihost host ls --json | jq -r ${'.[].name'}`).not.toContain(hostB.name)
+
+      expect(await hostB.fail`multihost join consul://192.168.33.250:8500 ${words.slice(1)}`).toMatch(
+        /missing +store .*does not answer/,
+      )
+      const taken = words.filter((word) => !word.startsWith('--host-name'))
+      expect(await hostB.fail`multihost join ${taken} --host-name=${hostA.name}`).toMatch(
+        new RegExp(`missing +host name +the name ${hostA.name} belongs to another host`),
+      )
+      expect(await traces(hostB)).toEqual([])
+
+      expect(await hostB.succeed`multihost join ${words}`).toMatch(
+        new RegExp(`is a member: ${hostB.name}[^]*ok +tunnels +${hostA.name} .* answers through the tunnel`),
+      )
+      expect(await hostB.succeed`cat ${optionsFile}`).toBe(file)
+      await hostB.within(convergesWithinMs).waitUntilSucceeds`docker network inspect leaving`
+      await using two = await hostB.run({ name: 'two', network: network.name })
+      await two.succeed`ping -c1 -W1 ${one.name}`
+      await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${two.name}`
+    } finally {
+      await hostB.succeed`multihost join ${words}`
+    }
+  },
+)
+
+scenario(
+  'a repeated join changes nothing, another store is refused, and a killed join goes on',
+  { timeout: 240_000 },
+  async ({ hostB }) => {
+    const words = await joinWords(hostB)
+    const started = () => hostB.succeed`systemctl show -p ExecMainStartTimestampMonotonic --value multihost`
+    const before = await started()
+    expect(await hostB.succeed`multihost join ${words}`).toContain('a member already')
+    const other = hostB.fail`multihost join consul://192.168.33.250:8500 ${words.slice(1)}`
+    expect(await other).toMatch(/is a member of the cluster at .*, and not of the one at .*192\.168\.33\.250/)
+    expect(await started()).toBe(before)
+
+    await hostB.succeed`multihost leave`
+    try {
+      for (const killedAfter of ['0.6', '1.2', '2']) {
+        await hostB.run`timeout -s KILL ${killedAfter} multihost join ${words}`
+      }
+    } finally {
+      await hostB.succeed`multihost join ${words}`
+    }
+    await hostB.within(convergesWithinMs).waitUntilSucceeds`multihost status | grep -q 'no problems'`
+    await hostB.succeed`systemctl is-enabled multihost`
+  },
+)
+
+scenario(
+  'leave --force disconnects containers and goes without Consul; another host removes the records',
+  { timeout: 240_000 },
+  async ({ hostA, hostB, consulServer, faults }) => {
+    const words = await joinWords(hostB)
+    await using network = await sharedNetwork([hostA, hostB], 'forced')
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    await using two = await hostB.run({ name: 'two', network: network.name })
+    await two.waitUntilSucceeds`grep -q one /etc/hosts`
+    {
+      await using _away = await faults.partition(hostB, consulServer)
+      expect(
+        await hostB.fail`sh -c ${'/usr/bin/docker network disconnect -f forced two; multihost leave'}`,
+      ).toMatch(/records cannot be removed: .*--force/)
+      await hostB.succeed`/usr/bin/docker network connect forced two`
+      const said = await hostB.succeed`multihost leave --force`
+      expect(said).toContain('container two was disconnected from network forced')
+      expect(said).toContain(`multihost host rm ${hostB.name}`)
+      expect(await traces(hostB)).toEqual([])
+      await two.succeed`! grep -q one /etc/hosts; ! grep -q multihost /etc/hosts`
+    }
+    try {
+      await hostA.within(60_000).waitUntilSucceeds`multihost host rm ${hostB.name}`
+      await one.waitUntilSucceeds`! grep -q two /etc/hosts`
+    } finally {
+      await hostB.succeed`multihost join ${words}`
+    }
+    await hostB.within(convergesWithinMs).waitUntilSucceeds`docker network connect forced two`
+    await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 two`
+  },
+)
