@@ -1,6 +1,7 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { timeoutScale } from './provision/process/timeout-scale.ts'
+import { scenarioRoot } from './scenarios/record/folder.ts'
 import { walkthroughFirst } from './scenarios/selection.ts'
 
 const root = new URL('.', import.meta.url).pathname
@@ -38,7 +39,9 @@ export default defineConfig({
         test: {
           name: 'scenarios',
           sequence: { groupOrder: 3 },
-          include: ['scenarios/**/*.scenario.ts'],
+          root: scenarioRoot(),
+          include: scenarioRoot() === root ? ['scenarios/**/*.scenario.ts'] : ['**/*.scenario.ts'],
+          server: { deps: { inline: [/\/multihost\//] } },
           // Waits have deadlines of their own. A body that is cut off would run on beside the next scenario.
           testTimeout: 300_000 * timeoutScale,
           hookTimeout: 300_000 * timeoutScale,

@@ -83,6 +83,7 @@ function lives(pid) {
  */
 function stale() {
   const wanted = `${root}package-lock.json`
+  if (!existsSync(wanted)) return false // a package in another project, which has installed what this one needs
   const installed = `${root}node_modules/.package-lock.json`
   if (!existsSync(installed)) return true
   if (statSync(wanted).mtimeMs <= statSync(installed).mtimeMs) return false

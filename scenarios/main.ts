@@ -9,32 +9,34 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/cli/arguments.ts'
 import { type Timing, timingTable } from '../provision/cli/progress.ts'
-import { hostsOfRole, namesOf } from '../provision/lab/definition.ts'
+import { hostsOfRole, type Lab, namesOf } from '../provision/lab/definition.ts'
 import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
 import { exitWith } from '../provision/process/exit.ts'
 import { checkInterrupted } from '../provision/process/interruption.ts'
 import { catchSignals } from '../provision/process/signals.ts'
-import { connected } from './kit/connected.ts'
 import { environmentFor, type Subject } from './kit/subject.ts'
+import { type OwnFolder, ownFolder, subjectIn } from './own-folder.ts'
 import { recordedEvents } from './record/events.ts'
-import { defaultLab, emptyReportFolder, folderOf } from './record/folder.ts'
+import { defaultLab, emptyReportFolder, folderOf, folderVariable } from './record/folder.ts'
 import { answerPauses, debugVariable } from './record/pause.ts'
 import { comparison } from './report/comparison.ts'
-import { type RoundFacts, reportedRound } from './report/round.ts'
+import { type Round, type RoundFacts, reportedRound } from './report/round.ts'
 import { lastRound, roundsSummary } from './report/rounds.ts'
-import { checkPage, lastSection, selected } from './selection.ts'
-import { type OtherSubject, otherSubject } from './subjects/other.ts'
+import { checkPage, dockerHostsFor, lastSection, selected } from './selection.ts'
+import { otherSubject } from './subjects/other.ts'
 import { ours } from './subjects/ours.ts'
+import { onMachines, runSteps } from './subjects/prepare.ts'
 import { endVitest, listScenarios, runVitest } from './vitest.ts'
 import { PageFailure } from './walkthrough/page/replay.ts'
 
-const usage = `usage: npm run scenarios -- [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
+const usage = `usage: npm run scenarios -- [DIR] [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
                             [--engine 20.10|26|28] [--engine HOST=…] [--datapath bridge|macvlan] [--repeat N]
                             [--driver swarm|PATH[:NAME]] [--update] [--page FILE] [--timings]
 
   Without a FILTER: replays docs/walkthrough.md.
+  DIR        the scenarios of another folder, with its lab.json and its subject.ts (docs/scenarios.md)
   FILTER     only scenario files whose path contains FILTER; a file of the walkthrough brings those before it
   -t         only scenarios whose titles match the regular expression PATTERN; without a FILTER, of all files
   --all      the walkthrough and all other scenarios: conformance, overlay, faults
@@ -79,30 +81,75 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   const times = count(values.repeat)
-  const other = values.driver === undefined ? undefined : otherSubject(values.driver)
-  const own = ours(values.datapath)
+  const folder = ownFolder(positionals)
+  if (folder !== undefined) process.env[folderVariable] = folder.path
+  const subjects = await subjectsFor(folder, values)
   if (values.page !== undefined) process.env.MULTIHOST_PAGE = resolve(values.page)
   if (values.update) process.env.MULTIHOST_UPDATE = '1'
   const { keep = false, timings = false, bail = false, debug = false, pattern, on } = values
   if (on !== undefined) refuseWithOn(values)
   const all = values.all ?? (pattern !== undefined && positionals.length === 0)
-  const files = selected({ filters: positionals, all, folder: other ? 'conformance/' : undefined })
-  if (values.list) return list(files, own, pattern)
+  const within = values.driver === undefined ? undefined : 'conformance/'
+  const files = folder?.files ?? selected({ filters: positionals, all, folder: within })
+  if (values.list) return list(files, subjects[0], pattern)
   if (keep || on !== undefined) process.env.MULTIHOST_KEEP = '1'
   if (debug) process.env[debugVariable] = '1'
   process.env.MULTIHOST_LAST_SECTION = lastSection(files) ?? ''
-  const choose = () => chooseLab({ ...values, lab: on ?? values.lab }, defaultLab)
-  const { lab, backend } = await choose()
-  checkPage()
+  const isListed = (values.hosts ?? values.consul ?? on) !== undefined
+  const listed = isListed ? {} : { 'lab-file': folder?.labFile }
+  const chosen = { ...listed, ...values, lab: on ?? values.lab }
+  const { lab, backend } = await chooseLab(chosen, defaultLab)
+  const wider = backend.fresh && !isListed && values['lab-file'] === undefined && folder === undefined
+  const labs = wider ? await byHosts(files, backend.lab, pattern, subjects[0]) : [{ files, hosts: undefined }]
+  if (folder === undefined) checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
   emptyReportFolder()
   return repeated(times, keep, async (round) => {
     const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
-    const choice = await choose()
-    const stop = debug ? answerPauses((reason) => showPause(reason, choice.flags)) : () => undefined
-    const job = { choice, facts, files, own, other, pattern, bail, keep, timings, isUp: on !== undefined }
-    return runJob(job).finally(stop)
+    const common = { subjects, pattern, bail, keep, timings, isUp: on !== undefined }
+    const parts: Part[] = []
+    for (const { files, hosts } of labs) {
+      const more =
+        hosts === undefined ? {} : { hosts: `${hosts}`, lab: labs.length > 1 ? wideName(lab) : lab }
+      parts.push({ ...common, files, choice: await chooseLab({ ...chosen, ...more }, defaultLab) })
+    }
+    const flags = () => parts.at(0)?.choice.flags ?? ''
+    const stop = debug ? answerPauses((reason) => showPause(reason, flags())) : () => undefined
+    return runParts(parts, facts).finally(stop)
   })
+}
+
+/** The files of each lab of the run: some scenarios need more Docker hosts than the others. */
+async function byHosts(files: string[], lab: Lab, pattern: string | undefined, subject: Subject) {
+  const has = hostsOfRole(lab, 'docker').length
+  const needed = (file: string) => dockerHostsFor(file) ?? has
+  const hosts = Math.max(...files.map(needed))
+  const wide = files.filter((file) => needed(file) > has)
+  const asked = pattern === undefined || wide.length === 0 ? wide : await withTitles(wide, pattern, subject)
+  const narrow = files.filter((file) => !wide.includes(file))
+  const labs = [
+    { files: narrow, hosts: undefined },
+    { files: asked, hosts },
+  ]
+  return labs.filter((each) => each.files.length > 0)
+}
+
+/** The files with a scenario whose title matches. */
+async function withTitles(files: string[], pattern: string, subject: Subject): Promise<string[]> {
+  const titles = await listScenarios({ files, environment: environmentFor(subject), pattern, bail: false })
+  return files.filter((file) => titles.get(file)?.length)
+}
+
+/** Both labs can stay, with `--keep`. */
+const wideName = (lab: string) => `${lab.slice(0, 12)}wide`
+
+/** What is tested, in this order. */
+async function subjectsFor(
+  folder: OwnFolder | undefined,
+  { driver, datapath }: { driver?: string; datapath?: string },
+): Promise<[Subject, ...Subject[]]> {
+  const first = (folder && (await subjectIn(folder))) ?? ours(datapath)
+  return driver === undefined ? [first] : [first, otherSubject(driver)]
 }
 
 /** Options that make a new lab say nothing about one that is up. */
@@ -113,8 +160,8 @@ function refuseWithOn(values: { lab?: string; engine?: string[]; secure?: boolea
   }
 }
 
-async function list(files: string[], own: Subject, pattern: string | undefined): Promise<number> {
-  const titles = await listScenarios({ files, environment: environmentFor(own), pattern, bail: false })
+async function list(files: string[], subject: Subject, pattern: string | undefined): Promise<number> {
+  const titles = await listScenarios({ files, environment: environmentFor(subject), pattern, bail: false })
   for (const [file, each] of titles) {
     if (each.length > 0) console.log([file, ...each.map((title) => `  ${title}`)].join('\n'))
   }
@@ -144,12 +191,11 @@ async function repeated(times: number, keep: boolean, job: (round: number) => Pr
   return worst
 }
 
-interface Job {
+/** The scenarios of one lab. */
+interface Part {
   choice: LabChoice
-  facts: RoundFacts
   files: string[]
-  own: Subject
-  other: OtherSubject | undefined
+  subjects: [Subject, ...Subject[]]
   pattern: string | undefined
   bail: boolean
   keep: boolean
@@ -158,24 +204,31 @@ interface Job {
   isUp: boolean
 }
 
-function runJob(job: Job): Promise<number> {
-  const { choice, own, other } = job
-  return reportedRound(job.facts, (round) =>
-    onLab(job, async (timings) => {
-      if (job.timings) console.log(timingTable(timings))
-      round.labIsUp(timings)
-      const run = other ? compare(job, own, other) : replay(job, own)
-      const code = await run.finally(round.scenariosEnded)
-      checkInterrupted()
-      const lost = await notRunning(choice)
-      if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
-      if (!ran()) throw new LabError(`-t ${job.pattern}: no scenario has such a title`)
-      return code === 0 ? 0 : 1
-    }),
-  )
+function runParts(parts: readonly Part[], facts: RoundFacts): Promise<number> {
+  return reportedRound(facts, async (round) => {
+    let worst = 0
+    for (const part of parts) {
+      worst = Math.max(worst, await runPart(part, round))
+      if (worst > 0 && part.bail) break
+    }
+    if (!ran()) throw new LabError(`-t ${parts[0]?.pattern}: no scenario has such a title`)
+    return worst === 0 ? 0 : 1
+  })
 }
 
-async function onLab<T>({ choice, keep, isUp }: Job, work: (timings: Timing[]) => Promise<T>): Promise<T> {
+function runPart(part: Part, round: Round): Promise<number> {
+  return onLab(part, async (timings) => {
+    if (part.timings) console.log(timingTable(timings))
+    round.labIsUp(timings)
+    const code = await replayAll(part).finally(round.scenariosEnded)
+    checkInterrupted()
+    const lost = await notRunning(part.choice)
+    if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
+    return code
+  })
+}
+
+async function onLab<T>({ choice, keep, isUp }: Part, work: (timings: Timing[]) => Promise<T>): Promise<T> {
   if (!isUp) return withLab(choice, { keep }, ({ timings }) => work(timings))
   const missing = await notRunning(choice)
   if (missing.length === 0) return work([])
@@ -194,27 +247,28 @@ function ran(): boolean {
   return lastRound(recordedEvents()).some((event) => event.kind === 'scenario')
 }
 
-/** Tests our own driver too: a check that fails on both is not the other subject's fault. */
-async function compare(job: Job, own: Subject, other: OtherSubject): Promise<number> {
-  const names = hostsOfRole(job.choice.backend.lab, 'docker').map(({ name }) => name)
-  const machines = await Promise.all(names.map((name) => connected(job.choice.backend, name)))
-  try {
-    const [first, ...rest] = machines
-    if (first === undefined) throw new LabError('the lab has no host with the role docker')
-    const subject = await other.install([first, ...rest])
-    const ownCode = await replay(job, own)
-    checkInterrupted()
-    await other.enter([first, ...rest])
-    const otherCode = await replay(job, subject)
-    console.log(`\n${comparison(recordedEvents())}`)
-    return other.mustPass ? Math.max(ownCode, otherCode) : ownCode
-  } finally {
-    for (const machine of machines) await machine[Symbol.asyncDispose]()
+/** Our own driver comes first with `--driver`: a check that fails on both is not the other subject's fault. */
+async function replayAll(part: Part): Promise<number> {
+  const { backend } = part.choice
+  // A subject that does not start is an error before any scenario runs.
+  for (const subject of part.subjects) {
+    if (subject.steps.length > 0)
+      await onMachines(subject, backend, (machines) => runSteps(subject, backend, machines))
   }
+  let worst = 0
+  for (const subject of part.subjects) {
+    const code = await replay(part, subject)
+    checkInterrupted()
+    if (subject.mustPass) worst = Math.max(worst, code)
+  }
+  if (part.subjects.length > 1) console.log(`\n${comparison(recordedEvents())}`)
+  return worst
 }
 
-function replay({ choice, files, pattern, bail }: Job, subject: Subject): Promise<number> {
-  const environment = { ...choice.environment, ...environmentFor(subject) }
+async function replay({ choice, files, pattern, bail }: Part, subject: Subject): Promise<number> {
+  const { steps, enter, ...facts } = subject
+  const learned = enter && (await onMachines(subject, choice.backend, enter))
+  const environment = { ...choice.environment, ...environmentFor({ ...facts, ...learned }) }
   return runVitest({ files, environment, pattern, bail })
 }
 

@@ -3,7 +3,7 @@
  *
  * The walkthrough's files are numbered, and each needs the state that those before it leave. They run first.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { unknown } from '../provision/process/errors.ts'
 import { root } from './record/folder.ts'
 import { openPage } from './walkthrough/page/reading.ts'
@@ -26,6 +26,12 @@ export function selected({ filters, all, folder }: Wanted, files = scenarioFiles
   return paths(
     files.filter((name) => chosen.has(name) || (last !== undefined && ofPage(name) && name < last)),
   )
+}
+
+/** The number of Docker hosts that the file's scenarios need, where it says so: `export const dockerHosts = 4`. */
+export function dockerHostsFor(file: string): number | undefined {
+  const said = /^export const dockerHosts = (\d+)$/m.exec(readFileSync(`${root}${file}`, 'utf8'))
+  return said === null ? undefined : Number(said[1])
 }
 
 /** The last of the walkthrough's files among `files`. */

@@ -2,12 +2,14 @@
  * vitest as a child process, on chosen scenario files.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { LabError } from '../provision/process/errors.ts'
-import { root } from './record/folder.ts'
+import { root, scenarioRoot } from './record/folder.ts'
 
 export interface VitestRun {
-  /** Paths from the project's root. */
+  /** Paths from the folder of the scenarios. */
   files: readonly string[]
   /** Chooses the lab and the subject. */
   environment: Record<string, string>
@@ -22,7 +24,13 @@ let running: ChildProcess | undefined
 /** Resolves with vitest's exit code. */
 export function runVitest({ files, environment, pattern, bail }: VitestRun): Promise<number> {
   const reporters = ['--reporter=default', `--reporter=${root}scenarios/record/reporter.ts`]
-  const args = ['run', ...reporters, ...(bail ? ['--bail=1'] : []), ...patternArgs(pattern), ...files]
+  const args = [
+    'run',
+    ...reporters,
+    ...(bail ? ['--bail=1'] : []),
+    ...patternArgs(pattern),
+    ...absolute(files),
+  ]
   const child = start(args, environment, 'inherit')
   running = child
   return new Promise((resolve, reject) => {
@@ -48,16 +56,17 @@ export async function listScenarios({
   pattern,
 }: VitestRun): Promise<Map<string, string[]>> {
   // `--json` comes last: vitest would write to a file whose name follows it.
-  const child = start(['list', ...patternArgs(pattern), ...files], environment, 'pipe', ['--json'])
+  const child = start(['list', ...patternArgs(pattern), ...absolute(files)], environment, 'pipe', ['--json'])
   const output = child.stdout === null ? '' : await text(child.stdout)
   const json = /^\[.*^\]/ms.exec(output)?.[0]
   if (json === undefined) throw new LabError(`vitest could not list the scenarios:\n${output}`)
   const found: { name: string; file: string }[] = JSON.parse(json)
   const titles = new Map<string, string[]>(files.map((file) => [file, []]))
-  for (const { name, file } of found) titles.get(file.replace(root, ''))?.push(name)
+  for (const { name, file } of found) titles.get(relative(scenarioRoot(), file))?.push(name)
   return titles
 }
 
+const absolute = (files: readonly string[]) => files.map((file) => join(scenarioRoot(), file))
 const patternArgs = (pattern: string | undefined): string[] => (pattern === undefined ? [] : ['-t', pattern])
 
 /** In a process group of its own: signals reach vitest through `endVitest` alone. `last`: options at the end of the line. */
@@ -67,7 +76,7 @@ function start(
   stdout: 'inherit' | 'pipe',
   last: readonly string[] = [],
 ) {
-  const vitest = `${root}node_modules/vitest/vitest.mjs`
+  const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
   return spawn(process.execPath, [vitest, ...args, '--project', 'scenarios', ...last], {
     cwd: root,
     detached: true,

@@ -7,7 +7,7 @@
  * The protocol is Docker's for remote drivers: POST with JSON over a unix socket (moby, libnetwork/docs/remote.md).
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { dirname } from 'node:path'
 
@@ -21,6 +21,7 @@ const ip = (...commands) => {
 }
 
 const namespaceOf = (networkId) => `minimal-${networkId.slice(0, 12)}`
+const exists = (namespace) => existsSync(`/run/netns/${namespace}`)
 const outside = (endpointId) => `mo${endpointId.slice(0, 12)}`
 const inside = (endpointId) => `mi${endpointId.slice(0, 12)}`
 
@@ -29,16 +30,11 @@ const methods = {
 
   'NetworkDriver.GetCapabilities': () => ({ Scope: 'local', ConnectivityScope: 'local' }),
 
-  'NetworkDriver.CreateNetwork': ({ NetworkID }) => {
-    const namespace = namespaceOf(NetworkID)
-    ip(
-      `netns add ${namespace}`,
-      `-n ${namespace} link add name br0 type bridge`,
-      `-n ${namespace} link set br0 up`,
-    )
-  },
+  'NetworkDriver.CreateNetwork': () => ({}), // the first Join makes the namespace: a host that was off has none
 
-  'NetworkDriver.DeleteNetwork': ({ NetworkID }) => ip(`netns del ${namespaceOf(NetworkID)}`),
+  'NetworkDriver.DeleteNetwork': ({ NetworkID }) => {
+    if (exists(namespaceOf(NetworkID))) ip(`netns del ${namespaceOf(NetworkID)}`)
+  },
 
   'NetworkDriver.CreateEndpoint': () => ({ Interface: {} }), // address and MAC are as the engine chose them
 
@@ -48,6 +44,13 @@ const methods = {
 
   'NetworkDriver.Join': ({ NetworkID, EndpointID }) => {
     const [namespace, ours, theirs] = [namespaceOf(NetworkID), outside(EndpointID), inside(EndpointID)]
+    if (!exists(namespace)) {
+      ip(
+        `netns add ${namespace}`,
+        `-n ${namespace} link add name br0 type bridge`,
+        `-n ${namespace} link set br0 up`,
+      )
+    }
     ip(
       `link add name ${ours} type veth peer name ${theirs}`,
       `link set ${ours} netns ${namespace}`,

@@ -74,7 +74,10 @@ async function provision(
     const steps = provisioning(host, target, (title) => changed.push(title))
     return { title: host.name, parts: [{ title: start.title, run: connect }, ...steps] }
   }
-  const work: Work[] = [...before, { title: 'driver bundle', run: buildDriver }]
+  const driver = async () => {
+    if (hosts().some(({ role }) => role === 'docker')) await buildDriver()
+  }
+  const work: Work[] = [...before, { title: 'driver bundle', run: driver }]
   if (backend.secrets) work.push({ title: "Consul's secrets", run: readSecrets })
   try {
     const timings = await perform(
@@ -91,5 +94,5 @@ async function provision(
 /** In a process of its own, as `npm run build` does it: an error then names the build. */
 async function buildDriver(): Promise<void> {
   const script = fileURLToPath(new URL('../../driver/build.ts', import.meta.url))
-  await run(process.execPath, ['--import', 'tsx', script])
+  await run(process.execPath, ['--import', import.meta.resolve('tsx'), script])
 }

@@ -159,6 +159,8 @@ function checkRoles(hosts: readonly LabHost[], source: string): void {
   const of = (role: Role) => hosts.filter((host) => host.role === role).length
   if (of('docker') > mostHosts)
     throw new LabError(`${source} names ${of('docker')} Docker hosts: at most ${mostHosts} fit`)
+  // A program of its own needs neither Docker nor Consul.
+  if (of('bare') > 0 && of('bare') === hosts.length && of('bare') <= mostHosts) return
   if (of('docker') < 1) throw new LabError(`${source} names no host of role docker`)
   if (!consulCounts.includes(of('consul')))
     throw new LabError(`${source} names ${of('consul')} hosts of role consul: 1, 3 or 5 can elect a leader`)

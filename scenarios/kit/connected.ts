@@ -2,15 +2,13 @@
  * A lab host outside of a scenario. Its commands are not recorded.
  */
 import type { Backend } from '../../provision/backends/backend.ts'
-import { consulFor, hostNamed } from '../../provision/lab/definition.ts'
+import { hostNamed } from '../../provision/lab/definition.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { type Host, labHost } from './host.ts'
 
 export interface ConnectedHost extends AsyncDisposable {
   host: Host
-  /** Address of the Consul server that it asks. */
-  consul: string
-  upload: Connection['upload']
+  connection: Connection
 }
 
 export async function connected(backend: Backend, name: string): Promise<ConnectedHost> {
@@ -19,8 +17,7 @@ export async function connected(backend: Backend, name: string): Promise<Connect
   const unrecorded = () => undefined
   return {
     host: labHost(name, host.address, async () => connection, unrecorded),
-    consul: consulFor(backend.lab, host).address,
-    upload: connection.upload,
+    connection,
     [Symbol.asyncDispose]: async () => connection.close(),
   }
 }

@@ -1,16 +1,16 @@
 /**
- * Waits until the lab has converged: every host follows the store and reports no problem, and every container reaches
- * every other by name. The deadline is the time that the project promises after a fault is healed.
+ * Waits until the lab has converged: the subject has settled on every host, and every container reaches every other by
+ * name. The deadline is the time that the project promises after a fault is healed.
  */
+import { subject } from './current-subject.ts'
 import type { Container, Host } from './host.ts'
 import { together } from './together.ts'
 
 export const convergesWithinMs = 5000
 
 export async function converged(hosts: readonly Host[], containers: readonly Container[]): Promise<void> {
-  const settled = 'multihost status --json | jq -e ".store.fresh and (.problems | length == 0)"'
   await together<unknown>([
-    ...hosts.map((host) => host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${settled}`),
+    ...hosts.map((host) => host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${subject.settled}`),
     ...containers.flatMap((from) =>
       containers
         .filter((to) => to !== from)

@@ -16,6 +16,7 @@ import type { Capability } from '../../provision/backends/capabilities.ts'
 import { describeFault, type NetworkFault } from '../../provision/backends/faults.ts'
 import { hostNamed } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
+import { subject } from './current-subject.ts'
 import { type Fillable, smallDisk } from './disk.ts'
 import { type Fault, type FaultSteps, injectFault, type Verified } from './fault.ts'
 import type { Host } from './host.ts'
@@ -186,6 +187,7 @@ function poweredOff({ lab, power }: Backend, host: Host): FaultSteps {
     },
     revert: () => power.on(machine),
     healed: () =>
-      host.within(60_000).waitUntilSucceeds`docker version > /dev/null && multihost status > /dev/null`,
+      host.within(60_000)
+        .waitUntilSucceeds`sh -c ${machine.role === subject.role ? subject.answers : 'true'}`,
   }
 }

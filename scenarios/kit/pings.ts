@@ -2,7 +2,9 @@
  * Counts the packets that are lost while something happens, by the gaps in the replies to a ping.
  */
 import { expect } from 'vitest'
+import type { Loss } from '../record/events.ts'
 import type { Container } from './host.ts'
+import { together } from './together.ts'
 
 /**
  * Pings every 20 ms while `meanwhile` runs. Resolves with the number of replies that are missing between the first and
@@ -23,4 +25,52 @@ export async function lostWhile(
   )
   expect(replies.length).toBeGreaterThan(5)
   return (replies.at(-1) ?? 0) - (replies[0] ?? 0) + 1 - new Set(replies).size
+}
+
+/** Traffic → the containers between which it flows. */
+export type Pairs<Traffic extends string> = Record<Traffic, readonly [Container, Pick<Container, 'address'>]>
+
+/**
+ * Pings every 20 ms between all pairs while `fault` runs, then until replies come again, for up to 30 s. A pair without
+ * any reply has lost all.
+ */
+export async function lossDuring<Traffic extends string>(
+  pairs: Pairs<Traffic>,
+  fault: () => Promise<void>,
+): Promise<Record<Traffic, Loss>> {
+  const all = Object.entries(pairs) as [Traffic, Pairs<Traffic>[Traffic]][]
+  const file = (traffic: string) => `/tmp/${traffic.replaceAll(' ', '-')}`
+  await together(
+    all.map(([traffic, [from, to]]) => {
+      const output = file(traffic)
+      return from.succeed`ping -i 0.02 ${to.address} > ${output} 2>&1 & echo $! > ${output}.pid`
+    }),
+  )
+  await fault()
+  const losses = await together(
+    all.map(async ([traffic, [from]]): Promise<[Traffic, Loss]> => {
+      const output = file(traffic)
+      const isBack = await repliesAgain(from, output)
+      await from.waitUntilSucceeds`kill -INT $(cat ${output}.pid); grep -q 'packets transmitted' ${output}`
+      return [traffic, lossIn(await from.succeed`cat ${output}`, isBack)]
+    }),
+  )
+  return Object.fromEntries(losses) as Record<Traffic, Loss>
+}
+
+/** False when no reply comes within 30 s. */
+async function repliesAgain(from: Container, file: string): Promise<boolean> {
+  const replies = `$(grep -c ttl= ${file} || :)`
+  const [before, deadline] = (await from.succeed`sh -c ${`echo ${replies} $(($(date +%s) + 30))`}`).split(' ')
+  const isOver = `[ ${replies} -gt ${before} ] || [ $(date +%s) -gt ${deadline} ]`
+  await from.within(60_000).waitUntilSucceeds`sh -c ${isOver}`
+  return (await from.succeed`sh -c ${`echo ${replies}`}`) !== before
+}
+
+/** The loss in ping's output. `isBack`: packets after the last reply are on their way, and not lost. */
+export function lossIn(output: string, isBack: boolean): Loss {
+  const replied = new Set([...output.matchAll(/icmp_seq=(\d+) ttl/g)].map((each) => Number(each[1])))
+  const transmitted = Number(/(\d+) packets transmitted/.exec(output)?.[1])
+  const sent = isBack ? Math.max(...replied) : transmitted
+  return { sent, lost: sent - replied.size, isBack }
 }

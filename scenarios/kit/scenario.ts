@@ -16,7 +16,7 @@ import { hostsOfRole, type LabHost } from '../../provision/lab/definition.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { capture } from '../record/capture.ts'
-import { recordEvent } from '../record/events.ts'
+import { type Loss, recordEvent } from '../record/events.ts'
 import { collectEvidence } from '../record/evidence.ts'
 import type { Snapshot } from '../record/snapshot.ts'
 import { type Faults, faultsOf } from './faults.ts'
@@ -26,6 +26,7 @@ import { type Ask, takeSnapshot } from '../record/take-snapshot.ts'
 import { beforeTeardown, teardownBegins } from './before-teardown.ts'
 import { subject } from './current-subject.ts'
 import { isDebug, pauseAt } from './debug.ts'
+import { lossDuring } from './pings.ts'
 import { planeDifferences } from './planes.ts'
 import { type Feature, isFeature } from './subject.ts'
 
@@ -37,6 +38,8 @@ interface Fixtures extends Hosts {
    * scenario when Consul, the kernel and Docker differ after it. Part of every scenario.
    */
   recorded: undefined
+  /** `lossDuring` of kit/pings.ts, which records the losses for the report: it sets the subjects side by side. */
+  lossDuring: typeof lossDuring
   /** Skips the scenario, with the reason, where the subject or the backend lacks `need`. Call it first in the body. */
   needs: (need: Feature | Capability) => void
 }
@@ -44,10 +47,10 @@ interface Fixtures extends Hosts {
 export interface Hosts {
   /** The first Consul server. */
   consulServer: Host
-  /** The first two Docker hosts. */
+  /** The first two hosts of the subject's role. */
   hostA: Host
   hostB: Host
-  /** All Docker hosts. */
+  /** All hosts of the subject's role. */
   hosts: readonly [Host, Host, ...Host[]]
 }
 
@@ -59,7 +62,8 @@ const base = test.extend<Fixtures>({
       let snapshot: Snapshot | undefined
       beforeTeardown(async () => {
         const at = Date.now()
-        snapshot = await takeSnapshot((await labBackend()).lab.hosts, ask)
+        if (subject.inSnapshot === undefined) return
+        snapshot = await takeSnapshot((await labBackend()).lab.hosts, subject.inSnapshot, ask)
         recordEvent({ kind: 'snapshot', scenario: task.name, at, ms: Date.now() - at, snapshot })
       })
       const { hosts } = (await labBackend()).lab
@@ -70,7 +74,7 @@ const base = test.extend<Fixtures>({
       const differing = await differences()
       running = ''
       if (task.result?.state !== 'fail' && differing.length === 0) return
-      await collectEvidence({ scenario: task.name, at: began, snapshot }, hosts, ask)
+      await collectEvidence({ scenario: task.name, at: began, snapshot }, hosts, subject, ask)
       if (differing.length === 0) return
       const lines = ['after the scenario, Consul, the kernel and Docker differ:', ...differing]
       const error = new Error(lines.join('\n'))
@@ -86,8 +90,17 @@ const base = test.extend<Fixtures>({
       if (reason !== undefined) skip(reason)
     })
   },
+  lossDuring: async ({ task }, use) => {
+    await use(async (pairs, fault) => {
+      const at = Date.now()
+      const losses = await lossDuring(pairs, fault)
+      for (const [traffic, loss] of Object.entries<Loss>(losses))
+        recordEvent({ kind: 'loss', scenario: task.name, at, traffic, ...loss })
+      return losses
+    })
+  },
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
-  consulServer: async ({}, use) => use((await labHosts()).consulServer),
+  consulServer: async ({}, use) => use(await consulHost()),
   // biome-ignore lint/correctness/noEmptyPattern: as above
   hosts: async ({}, use) => use((await labHosts()).hosts),
   hostA: async ({ hosts }, use) => use(hosts[0]),
@@ -116,23 +129,18 @@ function withoutTimeouts(scenarios: typeof base): typeof base {
 }
 
 /** The hosts outside of a scenario: for `beforeAll` and the like. */
-export async function labHosts(): Promise<Hosts> {
+export async function labHosts(): Promise<Omit<Hosts, 'consulServer'>> {
+  const { lab } = await labBackend()
+  const [hostA, hostB, ...others] = await Promise.all(hostsOfRole(lab, subject.role).map(hostFixture))
+  if (hostA !== undefined && hostB !== undefined) return { hostA, hostB, hosts: [hostA, hostB, ...others] }
+  throw new Error(`scenarios need two hosts of role ${subject.role}; see ${lab.source}`)
+}
+
+export async function consulHost(): Promise<Host> {
   const { lab } = await labBackend()
   const [consul] = hostsOfRole(lab, 'consul')
-  const [a, b, ...others] = hostsOfRole(lab, 'docker')
-  if (consul === undefined || a === undefined || b === undefined)
-    throw new Error(`scenarios need a Consul server and two Docker hosts; see ${lab.source}`)
-  const [consulServer, hostA, hostB] = await Promise.all([
-    hostFixture(consul),
-    hostFixture(a),
-    hostFixture(b),
-  ])
-  return {
-    consulServer,
-    hostA,
-    hostB,
-    hosts: [hostA, hostB, ...(await Promise.all(others.map(hostFixture)))],
-  }
+  if (consul !== undefined) return hostFixture(consul)
+  throw new Error(`${lab.source} names no host of role consul`)
 }
 
 /** Title of the running scenario; empty between two. Scenarios run one after the other. */
@@ -150,9 +158,7 @@ async function hostFixture(host: LabHost): Promise<Host> {
   return labHost(host.name, host.address, connection, (event) => recordEvent({ ...event, scenario: running }))
 }
 
-/** Only our own driver can be asked. */
 async function differences(): Promise<string[]> {
-  if (!subject.isOurs) return []
   const { hosts } = await labHosts()
   return planeDifferences(hosts).catch((error: Error) => [error.message])
 }

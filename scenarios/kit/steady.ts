@@ -6,7 +6,7 @@ import { expect } from 'vitest'
 import { poll } from '../../provision/process/until.ts'
 import type { Container, Host } from './host.ts'
 import { sharedNetwork } from './network.ts'
-import { labHosts } from './scenario.ts'
+import { consulHost, labHosts } from './scenario.ts'
 import { storedKeys } from './store.ts'
 import { together } from './together.ts'
 
@@ -15,8 +15,10 @@ import { together } from './together.ts'
  * the store. Throws when a host or the store does not answer: an empty inventory would hide a leak.
  */
 export async function inventory(): Promise<string[]> {
-  const { consulServer, hosts } = await labHosts()
-  const stored = storedKeys(consulServer).then((keys) => keys.map((key) => `store ${key}`))
+  const { hosts } = await labHosts()
+  const stored = consulHost()
+    .then(storedKeys)
+    .then((keys) => keys.map((key) => `store ${key}`))
   return (await together([...hosts.map(onHost), stored])).flat().sort()
 }
 

@@ -1,7 +1,7 @@
 /**
  * Four Docker hosts: every pair of hosts is connected, and all hosts learn what one of them does.
  *
- *     npm run scenarios -- --hosts 4 overlay/mesh
+ *     npm run scenarios -- overlay/mesh
  */
 import { expect } from 'vitest'
 import { teardownBegins } from '../kit/before-teardown.ts'
@@ -12,13 +12,15 @@ import { scenario as base } from '../kit/scenario.ts'
 import { storedNetwork } from '../kit/store.ts'
 import { together } from '../kit/together.ts'
 
-const fewest = 4
+/** A run brings up a lab with so many for this file (scenarios/selection.ts). */
+export const dockerHosts = 4
 
-/** A scenario that is skipped on a lab with fewer than four Docker hosts. */
+/** A scenario that is skipped on a lab with fewer, such as one that was up already. */
 const scenario = base.extend<{ enough: undefined }>({
   enough: [
     async ({ hosts, skip }, use) => {
-      if (hosts.length < fewest) skip(`needs ${fewest} Docker hosts, for example --hosts ${fewest}`)
+      if (hosts.length < dockerHosts)
+        skip(`needs ${dockerHosts} Docker hosts, for example --hosts ${dockerHosts}`)
       await use(undefined)
     },
     { auto: true },

@@ -15,7 +15,8 @@ for file in /var/run/docker/netns/????????????; do
   nsenter --net="$file" sh -c "printf '\\nlinks '; ip -j -d link; printf '\\naddresses '; ip -j address; printf '\\nfdb '; bridge -j fdb; printf '\\nneighbours '; ip -j neigh"
 done; true`
 
-export function hostView({ name, address, stdout, silent }: HostAnswer): HostView {
+/** `driver`: Docker's name of the driver whose networks are shown. */
+export function hostView({ name, address, stdout, silent }: HostAnswer, driver: string): HostView {
   const lines = answerLines(stdout)
   const networks = list<DockerNetwork>(lines, 'networks')
   const spaces = namespaces(lines)
@@ -25,7 +26,7 @@ export function hostView({ name, address, stdout, silent }: HostAnswer): HostVie
     ...(silent === undefined ? {} : { silent }),
     containers: list<DockerContainer>(lines, 'containers').map(containerView),
     networks: networks
-      .filter(({ Driver }) => spanning.has(Driver))
+      .filter(({ Driver }) => Driver === driver)
       .map(({ Id, Name }) => ({ id: Id, name: Name })),
     tunnels: spaces.flatMap(tunnelIn),
     interfaces: Object.fromEntries(
@@ -33,9 +34,6 @@ export function hostView({ name, address, stdout, silent }: HostAnswer): HostVie
     ),
   }
 }
-
-/** Names of the drivers whose networks span hosts: our own, and Swarm's. */
-const spanning = new Set(['vxlan', 'overlay'])
 
 interface Namespace {
   name: string

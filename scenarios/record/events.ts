@@ -11,7 +11,15 @@ import { reportFolder } from './folder.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** Times are milliseconds since the epoch (`at`) and durations in milliseconds (`ms`). */
-export type Event = (CommandEvent | WaitEvent | ScenarioEvent | SnapshotEvent | EvidenceEvent | RunEvent) & {
+export type Event = (
+  | CommandEvent
+  | WaitEvent
+  | ScenarioEvent
+  | SnapshotEvent
+  | EvidenceEvent
+  | LossEvent
+  | RunEvent
+) & {
   /** Name of the subject under test; `recordEvent` adds it. */
   subject?: string
 }
@@ -77,6 +85,24 @@ export interface EvidenceEvent {
   /** Path from the report's folder. */
   file: string
   at: number
+}
+
+/** What a fault cost the traffic between two containers. */
+export interface LossEvent extends Loss {
+  kind: 'loss'
+  scenario: string
+  /** Between which containers: `between hosts`. */
+  traffic: string
+  at: number
+}
+
+export interface Loss {
+  /** Packets, sent every 20 ms. */
+  sent: number
+  /** Those without a reply. */
+  lost: number
+  /** A reply came after the fault. */
+  isBack: boolean
 }
 
 /** One round of the job: bring a lab up, replay scenarios on it, take the lab down. */

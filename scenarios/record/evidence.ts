@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { LabHost } from '../../provision/lab/definition.ts'
+import type { LabHost, Role } from '../../provision/lab/definition.ts'
 import { shellQuote } from '../../provision/ssh/quote.ts'
 import { captured } from './capture.ts'
 import { type EvidenceEvent, recordEvent } from './events.ts'
@@ -15,9 +15,7 @@ import type { Ask } from './take-snapshot.ts'
 
 /** Title → command line. Each has 5 s, and its exit code does not matter: failures are evidence too. */
 const ofDocker: Record<string, string> = {
-  'driver log': 'journalctl -u multihost --no-pager -n 300 -o short-precise',
   'docker log': 'journalctl -u docker --no-pager -n 100 -o short-precise',
-  'driver status': 'multihost status',
   containers: 'docker ps -a --no-trunc',
   networks: 'docker network inspect $(docker network ls -q)',
   links: 'ip -d link show',
@@ -37,8 +35,20 @@ export interface Failed {
   snapshot: Snapshot | undefined
 }
 
+/** What a subject answers on the hosts of its role. */
+export interface SubjectEvidence {
+  role: Role
+  /** Title → command line. */
+  evidence: Readonly<Record<string, string>>
+}
+
 /** Resolves with the path of the folder that has the files. */
-export async function collectEvidence(failed: Failed, hosts: readonly LabHost[], ask: Ask): Promise<string> {
+export async function collectEvidence(
+  failed: Failed,
+  hosts: readonly LabHost[],
+  subject: SubjectEvidence,
+  ask: Ask,
+): Promise<string> {
   const folder = newFolder(failed.scenario.replaceAll(/[^\w]+/g, '-').slice(0, 80))
   const save: Save = (piece, content, ending = 'txt') => {
     const file = join('evidence', folder, `${piece.host}-${piece.title.replaceAll(' ', '-')}.${ending}`)
@@ -46,7 +56,7 @@ export async function collectEvidence(failed: Failed, hosts: readonly LabHost[],
     if (ending === 'txt')
       recordEvent({ kind: 'evidence', scenario: failed.scenario, ...piece, file, at: Date.now() })
   }
-  await Promise.all(hosts.map((host) => askAll(host, failed, ask, save)))
+  await Promise.all(hosts.map((host) => askAll(host, failed, questions(host, subject), ask, save)))
   const snapshot = { host: 'lab', title: 'before teardown', command: '' }
   save(snapshot, JSON.stringify(failed.snapshot ?? null, null, 2))
   return join(reportFolder(), 'evidence', folder)
@@ -64,9 +74,20 @@ function newFolder(name: string, times = 1): string {
 type Piece = Pick<EvidenceEvent, 'host' | 'title' | 'command'>
 type Save = (piece: Piece, content: string | Buffer, ending?: string) => void
 
-async function askAll(host: LabHost, failed: Failed, ask: Ask, save: Save): Promise<void> {
-  const asked = Object.entries(host.role === 'consul' ? ofConsul : ofDocker)
-  const answers = asked.map(async ([title, command]) => {
+/** Title → command line. */
+function questions({ role }: LabHost, subject: SubjectEvidence): Record<string, string> {
+  const ofRole: Record<Role, Record<string, string>> = { consul: ofConsul, docker: ofDocker, bare: {} }
+  return { ...ofRole[role], ...(role === subject.role ? subject.evidence : {}) }
+}
+
+async function askAll(
+  host: LabHost,
+  failed: Failed,
+  asked: Record<string, string>,
+  ask: Ask,
+  save: Save,
+): Promise<void> {
+  const answers = Object.entries(asked).map(async ([title, command]) => {
     const { stdout, stderr } = await answer(host, `timeout 5 sh -c ${shellQuote(command)}`, ask)
     save({ host: host.name, title, command }, stdout + stderr)
   })

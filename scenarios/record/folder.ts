@@ -7,11 +7,18 @@ import { fileURLToPath } from 'node:url'
 
 /** The project's root, with a slash at its end. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
+/** Absolute path, with a slash at its end, of the folder of `scenarios DIR`. */
+export const folderVariable = 'MULTIHOST_FOLDER'
+
+/** The folder that paths of scenarios begin at: the project's root, or the folder of `scenarios DIR`. */
+export const scenarioRoot = (): string => process.env[folderVariable] ?? root
+
 /** Name of the main job's lab, when none is given. */
 export const defaultLab = 'scenarios'
 
 export function folderOf(lab: string): string {
-  return lab === defaultLab ? join(root, 'report') : join(root, 'report', lab)
+  const report = join(scenarioRoot(), 'report')
+  return lab === defaultLab ? report : join(report, lab)
 }
 
 /** The folder that this process writes to. The parent process names it to vitest's workers by MULTIHOST_REPORT. */

@@ -5,7 +5,7 @@
 import { relative } from 'node:path'
 import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node'
 import { recordEvent, type ScenarioEvent } from './events.ts'
-import { root } from './folder.ts'
+import { scenarioRoot } from './folder.ts'
 
 export default class EventReporter implements Reporter {
   private hasPattern = false
@@ -27,7 +27,7 @@ export default class EventReporter implements Reporter {
     recordEvent({
       kind: 'scenario',
       scenario: test.name,
-      file: relative(root, file),
+      file: relative(scenarioRoot(), file),
       state: result.state,
       at: startTime,
       ms: duration,
@@ -54,7 +54,7 @@ function recordSetUpFailure(of: TestModule | TestSuite, file: string): void {
   recordEvent({
     kind: 'scenario',
     scenario: of.type === 'module' ? 'the file as a whole' : of.name,
-    file: relative(root, file),
+    file: relative(scenarioRoot(), file),
     state: 'failed',
     at: Date.now(),
     ms: 0,

@@ -11,11 +11,12 @@ import type { Snapshot } from './snapshot.ts'
 /** Runs a command line on a host without recording it. */
 export type Ask = (host: LabHost, command: string) => Promise<Result>
 
-export async function takeSnapshot(hosts: readonly LabHost[], ask: Ask): Promise<Snapshot> {
+/** `driver`: Docker's name of the driver whose networks are in the snapshot. */
+export async function takeSnapshot(hosts: readonly LabHost[], driver: string, ask: Ask): Promise<Snapshot> {
   const answers = await Promise.all(hosts.map((host) => answer(host, ask)))
   const of = (role: LabHost['role']) => answers.filter((_, i) => hosts[i]?.role === role)
   const [store] = of('consul').map(storeView)
-  return { ...(store && { store }), hosts: of('docker').map(hostView) }
+  return { ...(store && { store }), hosts: of('docker').map((each) => hostView(each, driver)) }
 }
 
 /** A host that is down or cut off is in the snapshot as silent. */

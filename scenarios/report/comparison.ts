@@ -1,12 +1,18 @@
 /**
- * Subjects side by side, as a table for the terminal: a row per scenario, a column per subject.
+ * Subjects side by side, as tables for the terminal: a row per scenario, a column per subject; and what each fault cost
+ * each subject.
  */
 import { markdownTable } from '../../driver/cli/table.ts'
 import type { Event } from '../record/events.ts'
+import { lossText } from './loss.ts'
 
-/** Markdown. Below the table stands why a scenario was skipped on a subject. */
+type Ran = Extract<Event, { kind: 'scenario' }>
+type Lost = Extract<Event, { kind: 'loss' }>
+
+/** Markdown. Below the tables stands why a scenario was skipped on a subject. */
 export function comparison(events: readonly Event[]): string {
-  const scenarios = events.filter((event) => event.kind === 'scenario')
+  const scenarios = events.filter((event): event is Ran => event.kind === 'scenario')
+  const losses = events.filter((event): event is Lost => event.kind === 'loss')
   const subjects = distinct(scenarios.map((event) => event.subject ?? ''))
   const rows = distinct(scenarios.map((event) => event.scenario)).map((scenario) => [
     scenario,
@@ -17,10 +23,22 @@ export function comparison(events: readonly Event[]): string {
   const reasons = scenarios
     .filter((event) => event.state === 'skipped')
     .map((event) => `${event.subject}, ${event.scenario}: ${event.message}`)
-  return [markdownTable(['scenario', ...subjects], rows), ...distinct(reasons)].join('\n')
+  const tables = [markdownTable(['scenario', ...subjects], rows)]
+  if (losses.length > 0) tables.push('', markdownTable(['lost', ...subjects], lossRows(losses, subjects)))
+  return [...tables, ...distinct(reasons)].join('\n')
 }
 
-type Ran = Extract<Event, { kind: 'scenario' }>
+/** A row per fault and traffic. */
+function lossRows(losses: readonly Lost[], subjects: readonly string[]): string[][] {
+  const rowOf = ({ scenario, traffic }: Lost) => `${scenario}, ${traffic}`
+  return distinct(losses.map(rowOf)).map((row) => [
+    row,
+    ...subjects.map((subject) => {
+      const loss = losses.find((each) => rowOf(each) === row && each.subject === subject)
+      return loss === undefined ? '' : lossText(loss)
+    }),
+  ])
+}
 
 function result(event: Ran | undefined): string {
   if (event === undefined) return 'did not run'

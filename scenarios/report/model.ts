@@ -2,7 +2,7 @@
  * The report as data, made from the recorded events: one round with its scenarios and their steps, and the waits of
  * all rounds.
  */
-import type { Event, EvidenceEvent, RunEvent, ScenarioEvent, WaitEvent } from '../record/events.ts'
+import type { Event, EvidenceEvent, LossEvent, RunEvent, ScenarioEvent, WaitEvent } from '../record/events.ts'
 import type { Snapshot } from '../record/snapshot.ts'
 import { counted } from './format.ts'
 import { grouped } from './grouped.ts'
@@ -43,6 +43,7 @@ export interface Scenario {
   line?: number
   steps: Step[]
   waits: WaitEvent[]
+  losses: LossEvent[]
   lab?: LabView
   /** Anchor of an earlier scenario with an equal lab view. */
   sameAs?: string
@@ -102,6 +103,7 @@ function scenariosOf(
       ...(event.line !== undefined && { line: event.line }),
       steps: stepsOf(own.commands, own.waits, names),
       waits: own.waits,
+      losses: round.filter((each) => each.kind === 'loss').filter(within),
       ...(snapshot?.kind === 'snapshot' && labOf(snapshot.snapshot, id, drawn)),
       evidence: round
         .filter((each) => each.kind === 'evidence')

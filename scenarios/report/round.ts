@@ -7,14 +7,14 @@ import { relative } from 'node:path'
 import type { Timing } from '../../provision/cli/progress.ts'
 import { explain } from '../../provision/process/errors.ts'
 import { type RunEvent, recordEvent, recordedEvents } from '../record/events.ts'
-import { reportFolder, root } from '../record/folder.ts'
+import { reportFolder } from '../record/folder.ts'
 import { lastRound } from './rounds.ts'
 import { writeReport } from './write.ts'
 
 export type RoundFacts = Pick<RunEvent, 'round' | 'rounds' | 'lab' | 'backend' | 'filters'>
 
 export interface Round {
-  /** The lab is up and the scenarios begin. `timings`: the parts of bringing it up. */
+  /** A lab is up and its scenarios begin; a run can have several. `timings`: the parts of bringing it up. */
   labIsUp(timings: Timing[]): void
   /** The scenarios have ended and the teardown begins. */
   scenariosEnded(): void
@@ -29,8 +29,8 @@ export async function reportedRound(
   const run: Omit<RunEvent, 'ms' | 'code'> = { kind: 'run', at, ...facts, timings: [], machine: machine() }
   const round: Round = {
     labIsUp(timings) {
-      run.timings = timings
-      run.replay = { at: Date.now(), ms: 0 }
+      run.timings = [...run.timings, ...timings]
+      run.replay ??= { at: Date.now(), ms: 0 }
     },
     scenariosEnded() {
       if (run.replay) run.replay.ms = Date.now() - run.replay.at
@@ -40,7 +40,7 @@ export async function reportedRound(
     recordEvent({ ...run, ms: Date.now() - at, code, ...(message !== undefined && { message }) })
     writeReport()
     console.log(
-      `${code === 0 ? 'report' : 'report and evidence'}: ${relative(root, reportFolder())}/index.html`,
+      `${code === 0 ? 'report' : 'report and evidence'}: ${relative('', reportFolder())}/index.html`,
     )
   }
   try {

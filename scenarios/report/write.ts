@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { ownDriver, recordedEvents } from '../record/events.ts'
-import { reportFolder, root } from '../record/folder.ts'
+import { reportFolder, root, scenarioRoot } from '../record/folder.ts'
 import { headingsOf } from './headings.ts'
 import { renderReport } from './html/report.ts'
 import { junit } from './junit.ts'
@@ -21,7 +21,7 @@ export function writeReport(): void {
   for (const subject of new Set([ownDriver, ...events.map((event) => event.subject ?? ownDriver)])) {
     const own = events.filter((event) => (event.subject ?? ownDriver) === subject)
     const name = subject === ownDriver ? 'junit.xml' : `junit-${subject}.xml`
-    writeFileSync(join(folder, name), junit(own, relative(root, folder)))
+    writeFileSync(join(folder, name), junit(own, relative(scenarioRoot(), folder)))
   }
 }
 

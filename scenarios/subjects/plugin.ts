@@ -3,12 +3,22 @@
  * listens on the unix socket that its environment names (docs/own-driver.md).
  */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, extname, resolve } from 'node:path'
+import { basename, dirname, extname, resolve } from 'node:path'
+import { consulFor, hostsOfRole } from '../../provision/lab/definition.ts'
 import { LabError, unknown } from '../../provision/process/errors.ts'
-import type { ConnectedHost } from '../kit/connected.ts'
-import { ScenarioFailure } from '../kit/failure.ts'
+import {
+  filesHold,
+  type Step,
+  type StepContext,
+  succeeds,
+  unitRuns,
+  until,
+  writeFiles,
+} from '../../provision/steps/step.ts'
 import type { Host } from '../kit/host.ts'
 import type { Subject } from '../kit/subject.ts'
+import { together } from '../kit/together.ts'
+import { stopOurs } from './stop-ours.ts'
 
 export interface Plugin {
   name: string
@@ -54,49 +64,87 @@ const unit = 'multihost-other-driver'
 const program = '/usr/local/lib/multihost-other-driver'
 const startsWithinMs = 10_000
 
-/** Starts the plugin on the machines. Throws a LabError with its log when it does not answer within 10 s. */
-export async function installPlugin(
-  { path, name }: Plugin,
-  machines: readonly ConnectedHost[],
-): Promise<Subject> {
+export function plugin({ path, name }: Plugin): Subject {
   const socket = `/run/docker/plugins/${name}.sock`
-  const content = readFileSync(path)
-  const addresses = machines.map(({ host }) => host.address)
-  const roles: string[][] = []
-  for (const { host, consul, upload } of machines) {
-    await upload(program, content, '0755')
-    const environment = [
-      `PLUGIN_NAME=${name}`,
-      `PLUGIN_SOCKET=${socket}`,
-      `HOST_ADDRESS=${host.address}`,
-      `PEER_ADDRESSES=${addresses.filter((each) => each !== host.address).join(' ')}`,
-      `CONSUL_HTTP_ADDR=${consul}:8500`,
-    ].map((each) => `--setenv=${each}`)
-    await host.succeed`mkdir -p /run/docker/plugins; systemd-run -q --unit ${unit} ${environment} ${program}`
-    roles.push(await rolesOf(host, name, socket))
+  const answers = `curl -sf --max-time 5 --unix-socket ${socket} -d '' http://plugin/Plugin.Activate > /dev/null`
+  return {
+    name,
+    role: 'docker',
+    mustPass: true,
+    steps: [started(name, path, socket, answers)],
+    async enter(machines) {
+      await stopOurs(machines)
+      const roles = await together(machines.map(({ host }) => rolesOf(host, name, socket)))
+      const ipam = roles.every((each) => each.includes('IpamDriver')) ? ['--ipam-driver', name] : []
+      return { create: ['-d', name, ...ipam] }
+    },
+    create: ['-d', name],
+    spreads: 'perhaps',
+    unit,
+    answers: `docker version > /dev/null && ${answers}`,
+    settled: answers,
+    evidence: { 'driver log': `journalctl -u ${unit} --no-pager -n 300 -o short-precise` },
+    inSnapshot: name,
+    lacks: {},
   }
-  const ipam = roles.every((each) => each.includes('IpamDriver')) ? ['--ipam-driver', name] : []
-  return { name, create: ['-d', name, ...ipam], isOurs: false, spreads: 'perhaps', lacks: {} }
 }
 
-/** The interfaces that the plugin says it implements, once it answers. */
-async function rolesOf(host: Host, name: string, socket: string): Promise<string[]> {
-  const activate = `curl -sf --max-time 5 --unix-socket ${socket} -d '' http://plugin/Plugin.Activate`
-  try {
-    // The wait ends at once when the plugin's process has ended.
-    const answersOrEnded = `${activate} > /dev/null || ! systemctl -q is-active ${unit}`
-    await host.within(startsWithinMs).waitUntilSucceeds`sh -c ${answersOrEnded}`
-    const answer = JSON.parse(await host.succeed`sh -c ${activate}`)
-    if (answer.Implements?.includes('NetworkDriver')) return answer.Implements
-    throw new LabError(
-      `${name} on ${host.name} is not a network driver: Plugin.Activate answered ${JSON.stringify(answer)}`,
-    )
-  } catch (error) {
-    if (!(error instanceof ScenarioFailure)) throw error
-    const log = await host.succeed`journalctl -u ${unit} -n 20 --no-pager -o cat`
-    const seconds = startsWithinMs / 1000
-    throw new LabError(
-      `${name} does not answer on ${socket} of ${host.name} within ${seconds} s; its log:\n${log}`,
-    )
+/** The plugin runs, and is started again when the host is. Throws a LabError with its log when it does not answer in time. */
+function started(name: string, path: string, socket: string, answers: string): Step {
+  const files = (context: StepContext) => [
+    { path: program, content: readFileSync(path), mode: '0755' },
+    { path: `/etc/systemd/system/${unit}.service`, content: unitFile(name, socket, context) },
+  ]
+  return {
+    title: `plugin ${name}`,
+    holds: async (context) =>
+      (await filesHold(context, files(context))) && succeeds(context, unitRuns(unit, answers)),
+    async apply(context) {
+      const { $, host } = context
+      await writeFiles(context, files(context))
+      await $`systemctl daemon-reload; systemctl -q enable ${unit}; systemctl restart ${unit}`
+      // The wait ends at once when the plugin's process has ended.
+      await until(context, `${answers} || ! systemctl -q is-active ${unit}`, name, startsWithinMs).catch(
+        () => undefined,
+      )
+      if (await succeeds(context, answers)) return
+      const log = await $`journalctl -u ${unit} -n 20 --no-pager -o cat`
+      const seconds = startsWithinMs / 1000
+      throw new LabError(
+        `${name} does not answer on ${socket} of ${host.name} within ${seconds} s; its log:\n${log.stdout}`,
+      )
+    },
   }
+}
+
+/** Before the engine: an engine that starts asks the drivers of its networks. */
+function unitFile(name: string, socket: string, { lab, host }: StepContext): string {
+  const peers = hostsOfRole(lab, 'docker').filter((each) => each.name !== host.name)
+  const environment = {
+    PLUGIN_NAME: name,
+    PLUGIN_SOCKET: socket,
+    HOST_ADDRESS: host.address,
+    PEER_ADDRESSES: peers.map(({ address }) => address).join(' '),
+    CONSUL_HTTP_ADDR: `${consulFor(lab, host).address}:8500`,
+  }
+  return `[Unit]
+Before=docker.service
+[Service]
+ExecStartPre=/bin/mkdir -p ${dirname(socket)}
+ExecStart=${program}
+${Object.entries(environment)
+  .map(([key, value]) => `Environment="${key}=${value}"`)
+  .join('\n')}
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+/** The interfaces that the plugin says it implements. */
+async function rolesOf(host: Host, name: string, socket: string): Promise<string[]> {
+  const text =
+    await host.succeed`curl -sf --max-time 5 --unix-socket ${socket} -d ${''} http://plugin/Plugin.Activate`
+  const { Implements = [] }: { Implements?: string[] } = JSON.parse(text)
+  if (Implements.includes('NetworkDriver')) return Implements
+  throw new LabError(`${name} on ${host.name} is not a network driver: Plugin.Activate answered ${text}`)
 }

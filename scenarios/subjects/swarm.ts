@@ -3,13 +3,33 @@
  */
 import type { Host } from '../kit/host.ts'
 import type { Subject } from '../kit/subject.ts'
+import { stopOurs } from './stop-ours.ts'
+
+const state = `docker info -f '{{.Swarm.LocalNodeState}}{{.Swarm.Error}}'`
 
 export const swarm: Subject = {
   name: 'swarm',
+  role: 'docker',
+  mustPass: false,
+  steps: [],
+  async enter(machines) {
+    await stopOurs(machines)
+    const [manager, ...workers] = machines
+    await joinSwarm([manager.host, ...workers.map(({ host }) => host)])
+    return {}
+  },
   create: ['-d', 'overlay', '--attachable'],
-  isOurs: false,
   spreads: 'with a container',
-  lacks: { 'live-restore': 'an engine in swarm mode refuses live-restore' },
+  unit: 'docker',
+  answers: 'docker version > /dev/null',
+  settled: `[ "$(${state})" = active ]`,
+  evidence: { swarm: 'docker info; docker node ls' },
+  inSnapshot: 'overlay',
+  lacks: {
+    'live-restore': 'an engine in swarm mode refuses live-restore',
+    'own process': 'the driver is a part of the engine',
+    Consul: 'its store is in the engines of the managers',
+  },
 }
 
 /** Makes the first host a manager and the others workers. Disposal makes all of them leave. */

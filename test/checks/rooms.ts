@@ -171,6 +171,7 @@ export const rooms: readonly Room[] = [
 
   { room: 'provision/process', imports: [], why: 'processes, signals and exit codes know no lab' },
   { room: 'provision/start.mjs', imports: ['provision/process'], why: 'runs before packages are installed' },
+  { room: 'provision/bin.mjs', imports: ['provision/start.mjs'], why: 'names the programs' },
   { room: 'provision/cli/progress.ts', imports: ['provision/process'], why: 'prints progress; knows no lab' },
   {
     room: 'provision/lab',
@@ -311,6 +312,11 @@ export const rooms: readonly Room[] = [
     why: 'chooses the scenario files of a run',
   },
   {
+    room: 'scenarios/own-folder.ts',
+    imports: ['scenarios/record', 'scenarios/kit', 'provision/process'],
+    why: 'reads a folder of another project, and knows no scenario of ours',
+  },
+  {
     room: 'scenarios/vitest.ts',
     imports: ['scenarios/record', 'provision/process'],
     why: 'runs vitest on files of any content',
@@ -360,10 +366,15 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'vitest.config.ts',
-    imports: ['provision/process', 'scenarios/selection.ts'],
+    imports: ['provision/process', 'scenarios/record', 'scenarios/selection.ts'],
     why: 'the order of files, and the timeouts',
   },
-  { room: 'docs', imports: [], packages: ['node:*'], why: 'an example has to work as one file' },
+  {
+    room: 'docs',
+    imports: [],
+    packages: ['node:*', 'multihost', 'vitest'],
+    why: 'an example works outside of this tree, with the package alone',
+  },
 ]
 
 /** Packages that only the named files may import. */

@@ -8,7 +8,7 @@ import { defaultEngine, engineOf } from '../../images/engines.ts'
 import { buildImages, imagePaths } from '../../images/host-image.ts'
 import type { Programs } from '../../images/programs.ts'
 import { install, nspawnNeeds } from '../../images/this-machine.ts'
-import { type Lab, type LabHost, namesOf } from '../../lab/definition.ts'
+import { hostsOfRole, type Lab, type LabHost, namesOf, type Role } from '../../lab/definition.ts'
 import { secretsIn } from '../../lab/secrets.ts'
 import { LabError } from '../../process/errors.ts'
 import { checkInterrupted, uninterrupted } from '../../process/interruption.ts'
@@ -124,16 +124,19 @@ function isSecure({ name, secure }: Session): boolean {
 }
 
 function preparation(session: Session): Work[] {
-  const engines = () => {
-    const { hosts } = labOf(session)
-    return [...new Set(hosts.map((host) => engineFor(session, host.name)))]
-  }
+  const engines = (hosts: readonly LabHost[]) => [
+    ...new Set(hosts.map((host) => engineFor(session, host.name))),
+  ]
+  const ofRole = (role: Role) => hostsOfRole(labOf(session), role)
   const claimLab = async () => {
     await removeAbandonedBuilds()
     session.claimed = await claim(session.name, session.asked)
   }
   const dockerData = async () => {
-    for (const engine of engines()) await dockerTemplate(engine)
+    for (const engine of engines(ofRole('docker'))) await dockerTemplate(engine)
+  }
+  const consul = async () => {
+    if (ofRole('consul').length > 0) await consulProgram(session)
   }
   return [
     {
@@ -148,9 +151,9 @@ function preparation(session: Session): Work[] {
     {
       title: 'images',
       parts: [
-        { title: 'Debian roots and container image', run: () => buildImages(engines()) },
+        { title: 'Debian roots and container image', run: () => buildImages(engines(labOf(session).hosts)) },
         { title: 'Docker data', run: dockerData },
-        { title: 'Consul', run: async () => void (await consulProgram(session)) },
+        { title: 'Consul', run: consul },
       ],
     },
     { title: 'network', run: () => makeNetwork(session.name, labOf(session)) },

@@ -1,7 +1,7 @@
 /**
  * Draws the lab as SVG: hosts side by side, or one below the other on a narrow screen. Each network is a band through
- * all hosts, with its containers, the bridge, the VXLAN device and the FDB, and with a tunnel between hosts that both
- * have the network. Differences are red.
+ * all hosts, with its containers, the bridge, the VXLAN device and the FDB, and with a tunnel between every two hosts
+ * that have the network: a line between neighbours, an arc below the hosts between others. Differences are red.
  */
 
 import type { LabView, NetworkView } from '../lab-view.ts'
@@ -28,24 +28,30 @@ function sideBySide(lab: LabView): Markup {
   })
   const tops = heights.map((_, i) => headHeight + sum(heights.slice(0, i)))
   const devices = networks.map((network, n) => deviceY(tops[n], heights[n], network))
-  const bottom = headHeight + Math.max(40, sum(heights)) + 6
+  const frame = headHeight + Math.max(40, sum(heights)) + 6
+  const arcs = networks.flatMap((network, n) => apart(network).map(([i, j]) => ({ network, n, i, j })))
+  const bottom = frame + Math.max(0, ...arcs.map(({ n, i, j }) => arcDepth(n, i, j)))
   const height = bottom + 62
   return svg('wide', width, height, [
-    ...hosts.map((host, i) => hostFrame(host, xOf(i), 0, column, bottom)),
+    ...hosts.map((host, i) => hostFrame(host, xOf(i), 0, column, frame)),
+    ...arcs.map(({ network, n, i, j }) => {
+      const x = (host: number) => xOf(host) + column / 2 + 8 + n * 6
+      return arc(network, n, x(i), x(j), frame, arcDepth(n, i, j))
+    }),
     ...networks.flatMap((network, n) =>
       network.onHosts.map((on, i) =>
         drawNetwork(network, n, on, xOf(i) + padding, tops[n] ?? 0, inner, devices[n] ?? 0),
       ),
     ),
     ...networks.flatMap((network, n) =>
-      between(network).map((i) =>
+      beside(network).map((i) =>
         tunnel(network, n, xOf(i) + column - padding, xOf(i + 1) + padding, devices[n] ?? 0),
       ),
     ),
     ...(networks.length === 0 ? hosts.map((_, i) => empty(xOf(i) + padding, headHeight + 18)) : []),
     ...hosts.map(
       (_, i) =>
-        html`<line class="wire" x1="${xOf(i) + column / 2}" x2="${xOf(i) + column / 2}" y1="${bottom}" y2="${bottom + 16}"/>`,
+        html`<line class="wire" x1="${xOf(i) + column / 2}" x2="${xOf(i) + column / 2}" y1="${frame}" y2="${bottom + 16}"/>`,
     ),
     underlay(0, bottom + 16, width),
     storeLine(lab, 0, bottom + 46),
@@ -71,10 +77,10 @@ function stackedHosts(lab: LabView): Markup {
   return svg('narrow', width, end + 34, [
     ...hosts.map((host, i) => hostFrame(host, 0, topOf(i), width, frames[i] ?? 0)),
     ...networks.flatMap((network, n) =>
-      between(network).map((i) => {
+      inARow(network).map(([i, j]) => {
         const x = 8 + n * 9
         const to = gutter
-        return html`<path class="tunnel net${n % 6}" d="M${to} ${device(i, n)}H${x}V${device(i + 1, n)}H${to}"/><text class="vni net${n % 6}" x="${x + 6 + n * 90}" y="${topOf(i + 1) - 11}">VXLAN ${network.vni ?? ''}</text>`
+        return html`<path class="tunnel net${n % 6}" d="M${to} ${device(i, n)}H${x}V${device(j, n)}H${to}"/><text class="vni net${n % 6}" x="${x + 6 + n * 90}" y="${topOf(j) - 11}">VXLAN ${network.vni ?? ''}</text>`
       }),
     ),
     ...networks.flatMap((network, n) =>
@@ -108,9 +114,31 @@ function deviceY(top = 0, height = 0, network: NetworkView): number {
   return top + height - Math.max(...network.onHosts.map(pathsHeight)) - deviceBelow
 }
 
-/** Indexes of the hosts that have the network together with the next host. */
-function between({ onHosts }: NetworkView): number[] {
-  return onHosts.flatMap((on, i) => (on.tunnel && onHosts[i + 1]?.tunnel ? [i] : []))
+/** Indexes of the hosts that have the network. */
+const having = ({ onHosts }: NetworkView): number[] => onHosts.flatMap((on, i) => (on.tunnel ? [i] : []))
+
+/** Each host that has the network, with the next that has it: one line through all, where there is no room for arcs. */
+function inARow(network: NetworkView): [number, number][] {
+  const hosts = having(network)
+  return hosts.slice(1).map((j, i) => [hosts[i] ?? j, j])
+}
+
+/** Hosts that have the network and stand side by side. */
+const beside = (network: NetworkView): number[] =>
+  inARow(network).flatMap(([i, j]) => (j === i + 1 ? [i] : []))
+
+/** Pairs of hosts that have the network, with other hosts between them. */
+function apart(network: NetworkView): [number, number][] {
+  const hosts = having(network)
+  return hosts.flatMap((i) => hosts.filter((j) => j > i + 1).map((j): [number, number] => [i, j]))
+}
+
+/** How far an arc reaches below the hosts: the further apart, the deeper; networks beside each other. */
+const arcDepth = (n: number, i: number, j: number) => 14 * (j - i) + 4 * n
+
+function arc({ vni }: NetworkView, n: number, x1: number, x2: number, y: number, depth: number): Markup {
+  const below = y + depth * 1.25 // a cubic curve reaches three quarters of the way to its control points
+  return html`<path class="tunnel net${n % 6}" d="M${x1} ${y}C${x1} ${below} ${x2} ${below} ${x2} ${y}"><title>VXLAN ${vni ?? ''}</title></path>`
 }
 
 function tunnel({ vni }: NetworkView, n: number, x1: number, x2: number, y: number): Markup {

@@ -1,7 +1,8 @@
 /**
- * Subjects side by side: a row per scenario, a column per subject.
+ * Subjects side by side: a row per scenario, a column per subject, and in a fault's cells what the subject lost.
  */
 import { duration, fileTitle } from '../format.ts'
+import { lossText } from '../loss.ts'
 import { html, type Markup } from '../markup.ts'
 import type { Group, Scenario } from '../model.ts'
 
@@ -23,7 +24,7 @@ export function subjectsOf(groups: readonly Group[]): Markup | undefined {
 
 function cell(scenario: Scenario | undefined): Markup {
   if (scenario === undefined) return html`<td class="n dim">did not run</td>`
-  const { id, state, ms, message } = scenario
+  const { id, state, ms, message, losses } = scenario
   if (state === 'skipped') return html`<td class="n dim" title="${message ?? ''}">skipped</td>`
-  return html`<td class="n"><a href="#${id}"><span class="glyph ${state}">${state === 'passed' ? '✓' : '✗'}</span> ${duration(ms)}</a></td>`
+  return html`<td class="n"><a href="#${id}"><span class="glyph ${state}">${state === 'passed' ? '✓' : '✗'}</span> ${duration(ms)}</a>${losses.map((loss) => html`<div class="dim small">lost ${loss.traffic}: ${lossText(loss)}</div>`)}</td>`
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { checkPage, lastSection, selected } from '../../../scenarios/selection.ts'
+import { checkPage, dockerHostsFor, lastSection, selected } from '../../../scenarios/selection.ts'
 
 const files = [
   'walkthrough/1-first.scenario.ts',
@@ -59,4 +59,9 @@ test('a section without a file, and a file without a section, fail', () => {
   expect(() => checkPage()).toThrow(/page\.md:\d+: no scenario replays "One more"/)
   pageWith((text) => text.replace('## A look at the interfaces', '### A look at the interfaces'))
   expect(() => checkPage()).toThrow(/4-a-look-at-the-interfaces\.scenario\.ts replays no section of/)
+})
+
+test('a file says how many Docker hosts it needs', () => {
+  expect(dockerHostsFor('scenarios/overlay/mesh.scenario.ts')).toBe(4)
+  expect(dockerHostsFor('scenarios/overlay/names.scenario.ts')).toBeUndefined()
 })

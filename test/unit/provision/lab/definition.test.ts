@@ -53,6 +53,12 @@ test.each([
   expect(parsed(hosts)).toThrow(message)
 })
 
+test('a lab for a program of its own needs neither Docker nor Consul', () => {
+  const bare = { ...docker, role: 'bare' }
+  expect(parsed([bare])().hosts).toEqual([bare])
+  expect(parsed([bare, consul])).toThrow('my.json names no host of role docker')
+})
+
 test('5000 hosts are refused', () => {
   const many = Array.from({ length: 5000 }, (_, i) => ({
     name: `net-${i + 1}`,

@@ -29,3 +29,21 @@ test('subjects stand side by side, and below them why a scenario was skipped', (
     swarm, it restarts: it refuses that"
   `)
 })
+
+test('what each fault cost stands below, also where a scenario failed for it', () => {
+  const lost = (subject: string, loss: { lost: number; isBack: boolean }): Event => ({
+    ...{ kind: 'loss', scenario: 'a host is unplugged', traffic: 'between hosts', at: 0, sent: 90, subject },
+    ...loss,
+  })
+  const events = [
+    ran('a host is unplugged', 'vxlan', 'passed'),
+    ran('a host is unplugged', 'mine', 'failed'),
+    lost('vxlan', { lost: 12, isBack: true }),
+    lost('mine', { lost: 90, isBack: false }),
+  ]
+  expect(comparison(events).split('\n').slice(4).join('\n')).toMatchInlineSnapshot(`
+    "| lost                               | vxlan    | mine               |
+    | ---------------------------------- | -------- | ------------------ |
+    | a host is unplugged, between hosts | 12 of 90 | 90 of 90, for good |"
+  `)
+})

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { headingsOf } from '../../../../scenarios/report/headings.ts'
+import { drawLab } from '../../../../scenarios/report/html/lab-drawing.ts'
 import { renderReport } from '../../../../scenarios/report/html/report.ts'
 import { junit } from '../../../../scenarios/report/junit.ts'
 import { labViewOf } from '../../../../scenarios/report/lab-view.ts'
@@ -132,4 +133,15 @@ test('JUnit has file, line, message, a frame and the attachment', () => {
     </testsuites>
     "
   `)
+})
+
+test('four hosts on a network are drawn as a full mesh: lines between neighbours, arcs between others', () => {
+  const [first] = snapshot.hosts
+  if (!first) throw new Error('the sample has a host')
+  const hosts = [1, 2, 3, 4].map((i) => ({ ...first, name: `net-${i}`, address: `192.168.33.1${i}` }))
+  const drawn = drawLab(labViewOf({ hosts })).markup
+  const [wide = '', narrow = ''] = drawn.split('class="narrow"')
+  expect(wide.match(/<line class="tunnel/g)).toHaveLength(3)
+  expect(wide.match(/<path class="tunnel/g)).toHaveLength(3)
+  expect(narrow.match(/<path class="tunnel/g)).toHaveLength(3)
 })
