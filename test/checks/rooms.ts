@@ -197,7 +197,13 @@ export const rooms: readonly Room[] = [
     room: 'provision/steps',
     imports: [
       ...['provision/process', 'provision/lab', 'provision/ssh', 'provision/images'],
-      ...['provision/package', 'provision/steps/template.ts', 'driver/dialect', 'driver/protocol', 'driver/membership'],
+      ...[
+        'provision/package',
+        'provision/steps/template.ts',
+        'driver/dialect',
+        'driver/protocol',
+        'driver/membership',
+      ],
     ],
     why: 'a step is applied over ssh, the same for every backend; of the driver it reads constants',
   },
