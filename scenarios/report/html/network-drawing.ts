@@ -88,7 +88,9 @@ function deviceOf(
 ): Markup {
   if (!device) return html``
   const words = device.bridged === false ? 'vxlan1' : 'br0 · vxlan1'
-  return html`<rect class="device ${colour}" x="${x}" y="${y - 19}" width="${inner}" height="26" rx="3"/><text class="ondevice" x="${x + 8}" y="${y - 2}">${words}</text><text class="ondevice" x="${x + inner - 8}" y="${y - 2}" text-anchor="end">VNI ${device.vni} · MTU ${device.mtu}</text>
+  // Four hosts side by side leave no room for both.
+  const mtu = inner < 230 ? '' : ` · MTU ${device.mtu}`
+  return html`<rect class="device ${colour}" x="${x}" y="${y - 19}" width="${inner}" height="26" rx="3"/><text class="ondevice" x="${x + 8}" y="${y - 2}">${words}</text><text class="ondevice" x="${x + inner - 8}" y="${y - 2}" text-anchor="end">VNI ${device.vni}${mtu}</text>
 ${paths.map((path, i) => pathLine(path, x + 8, y + 22 + i * pathHeight, inner))}`
 }
 
