@@ -8,6 +8,8 @@ import type { EngineFacts, Facts, KernelPart } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
 
+/** The address that provisioning gives the driver. Others of that range are a cloud's. */
+const usualDns = '169.254.255.53'
 /** RFC 8200 §5. */
 const leastInnerMtu = 1280
 
@@ -134,7 +136,7 @@ function dns({ docker, wanted: { dnsAddress } }: Facts): Finding[] {
         'correct the file: dockerd does not start with it',
       ),
     ]
-  const driversOwn = options.dns.find((address) => /^169\.254\./.test(address))
+  const driversOwn = options.dns.find((address) => address === usualDns)
   if (dnsAddress === undefined) {
     if (driversOwn === undefined)
       return [

@@ -10,14 +10,15 @@ import { DriverError } from '../core/errors.ts'
 import { optionWords, parseDaemonOptions, parseOpenOptions } from '../daemon/options.ts'
 import { storeFindings } from './check-store.ts'
 import { findingsOf, gather, storeOf } from './doctor.ts'
-import { asked } from './facts.ts'
+import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
 import { daemonJson, dockerOptions, dockerOptionsIn } from './gather-machine.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { leave } from './leave.ts'
-import { optionsFile, wordsIn } from './options-file.ts'
+import { optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
+  isElsewhere,
   removeFromDocker,
   removeFromKernel,
   removeFromStore,
@@ -46,7 +47,7 @@ export async function membership(
 /** 0: nothing is missing. 1: something is. */
 async function doctor(words: string[], print: Print): Promise<number> {
   const args = words.filter((word) => word !== '--json')
-  const configured = wordsIn(await textOf(optionsFile), 'MULTIHOST_OPTS') ?? []
+  const configured = (await configuredWords()) ?? []
   const given =
     args[0]?.startsWith('-') === false
       ? [`--kv-store=${args[0]}`, ...args.slice(1)]
@@ -63,6 +64,11 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
     })
   }
   const wanted = wantedBy(store, args)
+  if (wordsIn(await textOf(packageOptionsFile), 'MULTIHOST_OPTS') !== undefined) {
+    throw new DriverError('taken', `${packageOptionsFile} has options of the driver, and they count`, {
+      hint: 'remove MULTIHOST_OPTS there, or start the driver with them: systemctl start multihost',
+    })
+  }
   const joined = await join(joinParts(wanted))
   if (joined.is === 'already') {
     print('this host is a member already: nothing was changed')
@@ -93,13 +99,17 @@ function joinParts(wanted: Wanted): JoinParts {
     mayNameDns: async () => dockerOptionsIn(await textOf(daemonJson), []).dns.length === 0,
     examine: async (): Promise<Finding[]> => findingsOf(await gather(options)),
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
-    async withdraw(keepState) {
+    async withdraw() {
       const { identity } = await selfOf(options)
       await removeFromDocker(options, [])
       await removeFromKernel(options)
-      if (identity !== undefined) await asked(() => removeFromStore(options, identity))
-      if (!keepState) await removeState(options)
+      const removed =
+        identity === undefined ? undefined : await asked(() => removeFromStore(options, identity))
+      await removeState(options)
       await removeRunFiles(options)
+      return removed !== undefined && 'failed' in removed
+        ? `everything on this host is as before; its records stay in the store (${removed.failed}): multihost host rm ${identity?.name}`
+        : undefined
     },
   }
 }
@@ -109,7 +119,7 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   if (others.length > 0) {
     throw new DriverError('invalid', `multihost leave takes --force alone, not '${others.join(' ')}'`)
   }
-  const configured = wordsIn(await textOf(optionsFile), 'MULTIHOST_OPTS')
+  const configured = await configuredWords()
   if (configured === undefined) {
     print('this host is a member of no cluster: nothing was changed')
     return 0
@@ -117,8 +127,16 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   const words = optionWords(configured)
   const wanted: Wanted = { words, options: parseDaemonOptions(words) }
   const sentences = await leave(leaveParts(wanted, await selfOf(wanted.options), args.includes('--force')))
+  const own = await textOf(packageOptionsFile)
+  await replaceFile(packageOptionsFile, withoutDriver(own))
   print(sentences.join('\n'))
   return 0
+}
+
+/** The options that the unit starts the driver with. */
+async function configuredWords(): Promise<string[] | undefined> {
+  const [own, dockers] = await Promise.all([textOf(packageOptionsFile), textOf(optionsFile)])
+  return wordsIn(own, 'MULTIHOST_OPTS') ?? wordsIn(dockers, 'MULTIHOST_OPTS')
 }
 
 function leaveParts(wanted: Wanted, { identity }: Self, force: boolean): Parameters<typeof leave>[0] {
@@ -148,6 +166,9 @@ async function storeFailure(options: Wanted['options']): Promise<string | undefi
   const wrong = storeFindings({ store, underlay: { failed: '' } }).find(
     ({ check, state }) => /^(store|cluster|token)$/.test(check) && state !== 'ok',
   )
+  const holder = foundIn(store.name.holder)
+  if (wrong === undefined && holder !== undefined && holder.id === store.name.id && isElsewhere(holder))
+    return `the name ${store.name.name} is held by a machine with the address ${holder.vtep}: one disk is a copy of the other`
   return wrong?.says
 }
 

@@ -8,9 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type Finding, isMissing } from './finding.ts'
-import { withDriver, withoutDriver, wordsIn } from './options-file.ts'
+import { withDriver, wordsIn } from './options-file.ts'
 import { areSame, storeIn, type Wanted } from './settings.ts'
-import type { Unit } from './unit.ts'
+import type { Unit, UnitState } from './unit.ts'
 
 export interface JoinParts {
   wanted: Wanted
@@ -23,8 +23,8 @@ export interface JoinParts {
   mayNameDns(): Promise<boolean>
   examine(): Promise<Finding[]>
   status(): Promise<Status | WaitingStatus>
-  /** Removes what a driver that was started has made. */
-  withdraw(keepState: boolean): Promise<void>
+  /** Removes what the driver of a host that was no member before has made. What stays, as a sentence. */
+  withdraw(): Promise<string | undefined>
   claimsWithinMs?: number
   pollEveryMs?: number
 }
@@ -40,18 +40,19 @@ export async function join(parts: JoinParts): Promise<Joined> {
   const { wanted, readOptions, unit, hasName } = parts
   const text = await readOptions()
   const before = wordsIn(text, 'MULTIHOST_OPTS')
-  const [{ isEnabled, isActive }, isNamed] = await Promise.all([unit.state(), hasName()])
+  const [unitBefore, isNamed] = await Promise.all([unit.state(), hasName()])
+  const { isEnabled, isActive } = unitBefore
   const isSame = before !== undefined && areSame(before, wanted.words)
-  if (isSame && isEnabled && isActive && isNamed) return { is: 'already' }
+  if (isSame && isEnabled && isActive && isNamed) return already(parts)
   if (!isSame && before !== undefined && (isActive || isNamed)) throw other(before, wanted.words)
   const findings = await parts.examine()
   if (findings.some(isMissing)) return { is: 'refused', findings }
   try {
     return { is: 'joined', status: await take(parts, text) }
   } catch (error) {
-    await undo(parts, { text, hadOptions: before !== undefined, isNamed })
+    const stays = await undo(parts, { text, unitBefore, isNamed })
     const { message, hint } = asDriverError(error)
-    throw new DriverError('unavailable', `${message}; everything is as before`, {
+    throw new DriverError('unavailable', `${message}; ${stays ?? 'everything is as before'}`, {
       ...(hint !== undefined && { hint }),
       cause: error,
     })
@@ -92,13 +93,31 @@ export function ownDns({ options: { dnsListen } }: Wanted): string | undefined {
   return dnsListen?.ownPort === undefined ? undefined : dnsListen.address
 }
 
+interface Before {
+  text: string
+  unitBefore: UnitState
+  isNamed: boolean
+}
+
+/** A host that was a member stays one: its networks and records are not touched. What stays of another, as a sentence. */
 async function undo(
-  { unit, writeOptions, withdraw, wanted }: JoinParts,
-  { text, hadOptions, isNamed }: { text: string; hadOptions: boolean; isNamed: boolean },
-): Promise<void> {
-  await unit.stop()
-  await withdraw(isNamed)
-  await writeOptions(hadOptions ? withoutDriver(text, ownDns(wanted)) : text)
+  { unit, writeOptions, withdraw }: JoinParts,
+  { text, unitBefore, isNamed }: Before,
+): Promise<string | undefined> {
+  const isMember = isNamed || unitBefore.isActive
+  if (!isMember) await unit.stop()
+  const stays = isMember ? undefined : await withdraw()
+  await writeOptions(text)
+  await unit.restore(unitBefore)
+  return stays
+}
+
+async function already({ status }: JoinParts): Promise<Joined> {
+  const why = waitsFor(await status().catch((error: unknown) => asDriverError(error)))
+  if (why === undefined) return { is: 'already' }
+  throw new DriverError('unavailable', `this host is a member already, and its driver waits: ${why}`, {
+    hint: "see 'multihost status'",
+  })
 }
 
 function other(before: readonly string[], wanted: readonly string[]): DriverError {

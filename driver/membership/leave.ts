@@ -5,7 +5,7 @@
  */
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type Asked, failureIn, foundIn } from './facts.ts'
-import { withoutDriver, wordsIn } from './options-file.ts'
+import { withoutDriver } from './options-file.ts'
 import type { Attached } from './removal.ts'
 import type { Unit } from './unit.ts'
 
@@ -34,11 +34,10 @@ export interface LeaveParts {
 export async function leave(parts: LeaveParts): Promise<string[]> {
   const { force, name } = parts
   const text = await parts.readOptions()
-  if (wordsIn(text, 'MULTIHOST_OPTS') === undefined && name === undefined)
-    return ['this host is a member of no cluster: nothing was changed']
-  const [attached, away] = await Promise.all([parts.attached(), parts.storeFailure()])
-  if (!force) check(attached, away)
+  const [asked, away] = await Promise.all([parts.attached(), parts.storeFailure()])
+  if (!force) check(asked, away)
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
+  const attached = await stopped(parts, away)
   const stays = await remove(parts, { attached, away })
   await parts.writeOptions(withoutDriver(text, parts.dns))
   return [
@@ -75,14 +74,29 @@ function check(attached: Asked<Attached[]>, away: string | undefined): void {
   }
 }
 
+/** Stops the driver. A container may have been started until then: without `--force` the driver goes on. */
+async function stopped(
+  { unit, force, attached }: LeaveParts,
+  away: string | undefined,
+): Promise<Asked<Attached[]>> {
+  const before = await unit.state()
+  if (before.isInstalled) await unit.stop()
+  const found = await attached()
+  try {
+    if (!force) check(found, away)
+  } catch (error) {
+    if (before.isInstalled) await unit.restore(before)
+    throw error
+  }
+  return found
+}
+
 /** Sentences about what stays. */
 async function remove(
   parts: LeaveParts,
   { attached, away }: { attached: Asked<Attached[]>; away: string | undefined },
 ): Promise<string[]> {
-  const { unit } = parts
   const stays: string[] = []
-  if ((await unit.state()).isInstalled) await unit.stop()
   const found = foundIn(attached)
   if (found === undefined)
     stays.push(

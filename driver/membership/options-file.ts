@@ -8,6 +8,8 @@
 import { DriverError } from '../core/errors.ts'
 
 export const optionsFile = '/etc/default/docker'
+/** The package's own file. The unit reads it after `optionsFile`, so that its assignment counts. */
+export const packageOptionsFile = '/etc/default/multihost'
 
 export const optionsBlock = /^# multihost: begin.*\n(?:.*\n)*?# multihost: end\n?/m
 
@@ -18,8 +20,17 @@ type Variable = 'DOCKER_OPTS' | 'MULTIHOST_OPTS'
 
 /** Words of the last assignment, which counts. Undefined where there is none. */
 export function wordsIn(text: string, variable: Variable): string[] | undefined {
-  const value = [...text.matchAll(assignment(variable))].at(-1)?.[2]
-  return value?.split(/\s+/).filter((word) => word !== '')
+  const found = [...text.matchAll(assignment(variable))].at(-1)
+  if (found === undefined) return undefined
+  const [, doubly, singly, bare = ''] = found
+  if (/^["']/.test(bare))
+    throw new DriverError('invalid', `${variable} has a quote without its end: ${bare}`, {
+      hint: `correct it in ${optionsFile} or ${packageOptionsFile}`,
+    })
+  return (doubly ?? singly ?? bare)
+    .replaceAll('\\\n', ' ')
+    .split(/\s+/)
+    .filter((word) => word !== '')
 }
 
 /** The text with these options of the driver. `dns`: the driver's own address, where DOCKER_OPTS may name it. */
@@ -45,7 +56,8 @@ export function withoutDriver(text: string, dns?: string): string {
 }
 
 function assignment(variable: Variable): RegExp {
-  return new RegExp(`^[ \\t]*${variable}=(["']?)(.*)\\1[ \\t]*(?:\\n|$)`, 'gm')
+  const value = `"([^"]*)"|'([^']*)'|((?:.*\\\\\\n)*.*)`
+  return new RegExp(`^[ \\t]*${variable}=(?:${value})[ \\t]*(?:\\n|$)`, 'gm')
 }
 
 function inDockerOpts(block: string, change: (words: string[]) => string[]): string {

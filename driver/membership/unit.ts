@@ -19,6 +19,8 @@ export interface Unit {
   start(): Promise<void>
   /** Disables and stops it. */
   stop(): Promise<void>
+  /** Enabled and active as before. */
+  restore(before: UnitState): Promise<void>
 }
 
 const name = 'multihost.service'
@@ -54,6 +56,10 @@ export const systemdUnit: Unit = {
   },
   async stop() {
     await run('systemctl', ['-q', 'disable', '--now', name])
+  },
+  async restore({ isEnabled, isActive }) {
+    await run('systemctl', ['-q', isEnabled ? 'enable' : 'disable', name])
+    await run('systemctl', [isActive ? 'restart' : 'stop', name])
   },
 }
 

@@ -89,10 +89,10 @@ test.each<[string, Partial<Facts>, RegExp]>([
   [
     'two addresses for DNS',
     {
-      docker: { found: { dns: ['169.254.1.1'], dataRoot: undefined, addressPools: [] } },
-      wanted: { addressPools: [], dnsAddress: '169.254.255.53' },
+      docker: { found: { dns: ['169.254.255.53'], dataRoot: undefined, addressPools: [] } },
+      wanted: { addressPools: [], dnsAddress: '169.254.1.1' },
     },
-    /^missing +docker dns +.*169.254.1.1, and the driver listens on 169.254.255.53; write one address into both/,
+    /^missing +docker dns +.*169.254.255.53, and the driver listens on 169.254.1.1; write one address into both/,
   ],
   [
     'pools that overlap',

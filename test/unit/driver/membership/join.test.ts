@@ -15,6 +15,7 @@ function machine(text = '') {
   const state = {
     ...{ text, isEnabled: false, isActive: false, isNamed: false, answers: member as unknown },
     log: [] as string[],
+    stays: undefined as string | undefined,
     /** Ends the command before the step of this name. */
     killedBefore: '',
   }
@@ -36,6 +37,10 @@ function machine(text = '') {
           step('stop')
           Object.assign(state, { isEnabled: false, isActive: false })
         },
+        async restore({ isEnabled, isActive }) {
+          step('restore')
+          Object.assign(state, { isEnabled, isActive })
+        },
       },
       readOptions: async () => state.text,
       async writeOptions(now) {
@@ -46,9 +51,10 @@ function machine(text = '') {
       mayNameDns: async () => true,
       examine: async () => findings,
       status: async () => state.answers as Status,
-      async withdraw(keepState) {
+      async withdraw() {
         step('withdraw')
-        state.isNamed &&= keepState
+        state.isNamed = false
+        return state.stays
       },
       ...{ claimsWithinMs: 20, pollEveryMs: 5 },
     }
@@ -117,6 +123,30 @@ describe('a driver that claims no name', () => {
     await expect(join(parts(words))).rejects.toThrow(/within 0.02 s: .*everything is as before/)
     expect(state).toMatchObject({ text: '# mine\n', isEnabled: false, isActive: false, isNamed: false })
   })
+})
+
+test('a member whose driver does not start again stays a member: nothing of it is removed', async () => {
+  const { state, parts } = machine()
+  await join(parts([...words, '--log-level=debug']))
+  Object.assign(state, { isEnabled: false, isActive: false, log: [], answers: { waiting: 'no interface' } })
+  const { text } = state
+  await expect(join(parts([...words, '--log-level=debug']))).rejects.toThrow(/no interface/)
+  expect(state.log).toEqual(['write', 'start', 'write', 'restore'])
+  expect(state).toMatchObject({ text, isEnabled: false, isActive: false })
+})
+
+test('options of a person, and what the store keeps, are not passed over', async () => {
+  const { state, parts } = machine('MULTIHOST_OPTS="--kv-store=consul://a"\n')
+  Object.assign(state, { answers: { waiting: 'no interface' }, stays: 'its records stay' })
+  await expect(join(parts(words))).rejects.toThrow(/its records stay/)
+  expect(state.text).toBe('MULTIHOST_OPTS="--kv-store=consul://a"\n')
+})
+
+test('a member whose driver waits is told why', async () => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  state.answers = { waiting: 'another live host is called net-3' }
+  await expect(join(parts(words))).rejects.toThrow(/member already, and its driver waits: another live host/)
 })
 
 test.each(['write', 'start'])('killed before the step %s, it can be repeated', async (before) => {

@@ -16,6 +16,7 @@ function machine(changed: Partial<LeaveParts> = {}) {
       state: async () => ({ isInstalled: true, isEnabled: true, isActive: true }),
       start: step('start'),
       stop: step('stop'),
+      restore: step('restore'),
     },
     force: false,
     readOptions: async () => file.text,
@@ -43,9 +44,6 @@ test('the unit stops first, and the name and the options go last', async () => {
   expect(await leave(parts)).toEqual(['this host, net-2, is out of the cluster'])
   expect(log).toEqual(['stop', 'docker', 'kernel', 'store', 'state', 'run', 'write'])
   expect(file.text).toBe('# mine\n')
-  expect(await leave({ ...parts, name: undefined })).toEqual([
-    'this host is a member of no cluster: nothing was changed',
-  ])
 })
 
 test.each<[string, Partial<LeaveParts>, RegExp]>([
@@ -69,6 +67,18 @@ test.each<[string, Partial<LeaveParts>, RegExp]>([
   await expect(leave(parts).catch((error: DriverError) => Promise.reject(error.line))).rejects.toMatch(why)
   expect(log).toEqual([])
   expect(file.text).toBe(options)
+})
+
+test('a container that was started while the driver stopped keeps the host in; by force it is cut off', async () => {
+  let asked = 0
+  const late = async () => ({ found: asked++ % 2 === 0 ? [] : attached })
+  const { parts, log, file } = machine({ attached: late })
+  await expect(leave(parts)).rejects.toThrow(/web on foobar/)
+  expect(log).toEqual(['stop', 'restore'])
+  expect(file.text).toBe(options)
+  expect((await leave({ ...parts, force: true }))[0]).toBe(
+    'container web was disconnected from network foobar',
+  )
 })
 
 test('by force, it says what it cut and which records stay', async () => {

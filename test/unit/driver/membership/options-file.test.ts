@@ -62,3 +62,26 @@ test.each([
 test.each(['--a=b c', '--a="b"', '--a=$b', '--a=`b`', '--a=\\b', "--a='b'"])('%s is refused', (word) => {
   expect(() => withDriver('', [word])).toThrow(/cannot stand in \/etc\/default\/docker/)
 })
+
+test.each([
+  [
+    'two lines in quotes',
+    `MULTIHOST_OPTS="--kv-store=https://a:8501 --kv-ca-file=/etc/a.pem\n   --log-level=debug"\n`,
+  ],
+  ['single quotes', `MULTIHOST_OPTS='--kv-store=https://a:8501 --kv-ca-file=/etc/a.pem --log-level=debug'\n`],
+  [
+    'a continued line',
+    'MULTIHOST_OPTS=--kv-store=https://a:8501 \\\n --kv-ca-file=/etc/a.pem --log-level=debug\n',
+  ],
+])('%s are read and removed whole', (_, text) => {
+  expect(wordsIn(text, 'MULTIHOST_OPTS')).toEqual([
+    '--kv-store=https://a:8501',
+    '--kv-ca-file=/etc/a.pem',
+    '--log-level=debug',
+  ])
+  expect(withoutDriver(`# mine\n${text}# end\n`)).toBe('# mine\n# end\n')
+})
+
+test('a quote without its end is refused', () => {
+  expect(() => wordsIn('MULTIHOST_OPTS="--kv-store=a\n', 'MULTIHOST_OPTS')).toThrow(/quote without its end/)
+})
