@@ -12,7 +12,6 @@ import { checkKernel, checkRoutes, type ObservedNetwork } from '../core/check/ke
 import { checkStore, labelOf } from '../core/check/store.ts'
 import type { Datapath } from '../core/datapath/datapath.ts'
 import { containerEndName, desiredFor } from '../core/datapath/desired.ts'
-import type { EndpointCall } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/records.ts'
 import { networksUsedBy } from '../core/snapshot.ts'
@@ -31,8 +30,8 @@ export interface CheckParts {
   host: HostName
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
-  /** Docker's last calls about endpoints (`InFlight`): the links of those that are being joined may lie in the host's namespace. */
-  calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints on their way into a container (`InFlight`): their links may lie in the host's namespace. */
+  arriving(): readonly EndpointId[]
   /** The snapshot with the endpoints that other hosts have told this one directly: the datapath has entries for them. */
   withTold(snapshot: Snapshot): Snapshot
   /** Containers whose hosts file does not say what it should, by name. */
@@ -165,14 +164,13 @@ async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise
     }),
   )
   return [
-    ...checkKernel({ namespaces, strayLinks, joining: linksOnTheirWay(parts.calls()) }),
+    ...checkKernel({ namespaces, strayLinks, joining: linksOnTheirWay(parts.arriving()) }),
     ...checkRoutes(snapshot, routes),
   ]
 }
 
-function linksOnTheirWay(calls: ReadonlyMap<EndpointId, EndpointCall>): Set<string> {
-  const arriving = [...calls].filter(([, call]) => call !== 'leave')
-  return new Set(arriving.map(([endpoint]) => containerEndName(endpoint)))
+function linksOnTheirWay(arriving: readonly EndpointId[]): Set<string> {
+  return new Set(arriving.map(containerEndName))
 }
 
 function wish(

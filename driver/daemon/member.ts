@@ -258,7 +258,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     host: setup.host,
     underlay,
     localNamespaceOf,
-    calls: context.inFlight.calls,
+    arriving: context.inFlight.arriving,
     withTold: told.on,
     containersMisnamed: loops.naming.differing,
     tunnels: loops.tunnels.status,

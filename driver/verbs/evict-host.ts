@@ -25,7 +25,10 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
         await commit(removeEndpointAndLeases(store.snapshot(), endpoint))
       }
       await commit(claimsOf(store.snapshot(), host))
-      if (dead) await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
+      if (dead) {
+        await checkAway(store, host, dead)
+        await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
+      }
       await whileDead(store, host, undefined)(replicasAndUsesOf(store.snapshot(), host))
       return { endpoints: endpointsOnHost(before, host).length, addresses: usedAddresses(before, host) }
     } catch (error) {
@@ -45,11 +48,19 @@ function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | u
     : { op: 'absent', table: 'hosts', key: host }
   return async (changes: readonly Change[]): Promise<void> => {
     for (const part of splitIntoCommits(changes)) {
-      if (lifeOf(host, dead?.value, await store.liveness()) !== 'away')
-        throw new DriverError('conflict', `host ${host} has come back`)
+      await checkAway(store, host, dead)
       await store.commit([unchanged, ...part])
     }
   }
+}
+
+async function checkAway(
+  store: Store,
+  host: HostName,
+  dead: Versioned<HostRecord> | undefined,
+): Promise<void> {
+  if (lifeOf(host, dead?.value, await store.liveness()) === 'away') return
+  throw new DriverError('conflict', `host ${host} has come back`)
 }
 
 function checkKnown(snapshot: Snapshot, host: HostName): void {

@@ -23,8 +23,16 @@ export interface HeldAddresses {
 /** Longer than Docker takes from RequestAddress to CreateEndpoint; a lease with an endpoint is held until the release. */
 const forgottenAfterMs = 2 * 60_000
 
+interface Hold {
+  /** By `now`; the times of a lease are by the system's clock. */
+  since: number
+  /** Since when no endpoint has the lease, by a system's clock that is ahead of `now`. */
+  unbound?: number
+  asked: boolean
+}
+
 export function createHeldAddresses(now: () => Date): HeldAddresses {
-  const held = new Map<string, { since: number; asked: boolean }>()
+  const held = new Map<string, Hold>()
   const retiring = new Set<string>()
   return {
     hold: (key, asked = false) => void held.set(key, { since: now().getTime(), asked }),
@@ -35,8 +43,12 @@ export function createHeldAddresses(now: () => Date): HeldAddresses {
       const hold = held.get(key)
       if (hold === undefined) return false
       if (lease.endpoint !== undefined) return true
-      const since = Math.max(hold.since, Date.parse(unboundSince(lease)))
-      return now().getTime() - since <= forgetAfterMs
+      const [unbound, at] = [Date.parse(unboundSince(lease)), now().getTime()]
+      // The system's clock was set forward, or the machine has slept: what counts is when this was seen first.
+      const isLater = unbound > at
+      if (isLater && unbound !== hold.unbound) Object.assign(hold, { unbound, since: at })
+      const since = isLater ? hold.since : Math.max(hold.since, unbound)
+      return at - since <= forgetAfterMs
     },
     retire(keys) {
       for (const key of keys) retiring.add(key)

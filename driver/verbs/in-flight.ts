@@ -65,6 +65,8 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
       endpoints.leave.add(endpoint)
     },
     answered(endpoint) {
+      // Docker was told of an error meanwhile, and has deleted the endpoint.
+      if (!endpoints.join.all().includes(endpoint)) return
       settle(endpoint)
       joined.add(endpoint)
     },

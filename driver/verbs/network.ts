@@ -67,12 +67,17 @@ export function networkVerbs(
     },
     async deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
-      await removeFromHost(context, localId)
-      // Docker has no network any more: a later life of this driver must know.
-      if (inFlight.removedNetworks.has(localId)) await store.journal.removing(localId)
+      // Docker has no network any more, whatever the answer is: a later life of this driver must know.
+      const note = (): Promise<void> => store.journal.removing(localId)
+      const slow = setTimeout(() => void note().catch(() => 'written again below'), slowRemovalMs)
+      await removeFromHost(context, localId).finally(() => clearTimeout(slow))
+      if (inFlight.removedNetworks.has(localId)) await note()
     },
   }
 }
+
+/** A removal that takes longer is kept on disk: a driver that is killed meanwhile would not know of it. */
+const slowRemovalMs = 300
 
 /** Resolves when the store has it, or when it is kept for a store that is away. */
 function removeFromHost(context: VerbContext, localId: string): Promise<void> {
@@ -210,8 +215,9 @@ function addReplicaOf(
 }
 
 /**
- * Removes this host's replica. `known`: the network, where the replica's record is gone already. When no host needs the network, the network is marked too and returned: then it can be
- * removed everywhere.
+ * Removes this host's replica. When no host needs the network, the network is marked too and returned: then it can be
+ * removed everywhere. `known`: the network whose replica this host had; its record can be gone after a commit that was not
+ * answered.
  */
 export function markForRemoval(
   snapshot: Snapshot,
@@ -219,15 +225,17 @@ export function markForRemoval(
   { host }: Pick<VerbContext, 'host'>,
   known?: NetworkId,
 ): Proposal<NetworkId | undefined> {
-  const id = networkIdOnHost(snapshot, host, localId) ?? known
+  const isMarked = (network: NetworkId): boolean => snapshot.networks.get(network)?.value.removing === true
+  const marked = known !== undefined && isMarked(known) ? known : undefined
+  const id = networkIdOnHost(snapshot, host, localId) ?? marked
   const changes = removeReplica(snapshot, host, localId)
   const network = id === undefined ? undefined : snapshot.networks.get(id)
   const twice = id !== undefined && localIdsOf(snapshot, host, id).some((other) => other !== localId)
-  if (network === undefined || twice || isNeeded(snapshot, host, network.value.id)) {
-    return { changes, answer: undefined }
-  }
-  if (!network.value.removing) changes.push(mark(network))
-  return { changes, answer: network.value.id }
+  if (network === undefined || twice) return { changes, answer: undefined }
+  // An earlier attempt has set the mark: finishRemoval decides, and removes the mark if the network is needed.
+  if (network.value.removing) return { changes, answer: network.value.id }
+  if (isNeeded(snapshot, host, network.value.id)) return { changes, answer: undefined }
+  return { changes: [...changes, mark(network)], answer: network.value.id }
 }
 
 /**
@@ -242,7 +250,7 @@ function isNeededNow(snapshot: Snapshot, id: NetworkId): boolean {
   return endpointsOf(snapshot, id).length > 0 || servicesOf(snapshot, id).length > 0
 }
 
-function isUsedElsewhere(snapshot: Snapshot, host: HostName, id: NetworkId): boolean {
+function isUsedElsewhere(snapshot: Snapshot, host: HostName | undefined, id: NetworkId): boolean {
   return [...usesOfNetwork(snapshot, id).keys()].some((other) => other !== host)
 }
 
@@ -293,6 +301,7 @@ export async function finishRemoval(store: Store, id: NetworkId, host?: HostName
       if (!isCode(error, 'conflict')) throw error
     }
   }
+  throw new DriverError('unavailable', `other hosts change the records of network ${id.slice(0, 12)}`)
 }
 
 function removalCommits(
@@ -301,8 +310,7 @@ function removalCommits(
   host: HostName | undefined,
 ): Change[][] {
   const { id } = network.value
-  const isNeededByAny = host === undefined ? isNeededNow(snapshot, id) : isNeeded(snapshot, host, id)
-  if (isNeededByAny) return [[unmark(network)]]
+  if (isNeededNow(snapshot, id) || isUsedElsewhere(snapshot, host, id)) return [[unmark(network)]]
   const { contents, claims } = removeNetwork(snapshot, network)
   return [...splitIntoCommits(contents), claims]
 }

@@ -5,7 +5,7 @@
  */
 import { removeEndpoint } from '../../core/record-changes.ts'
 import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, recordName } from '../../core/snapshot.ts'
+import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
 
 /**
  * One commit per endpoint: a conflict over one does not stop the others. The addresses go to this host's reserve. `now`:
@@ -45,11 +45,7 @@ export function unused(snapshot: Snapshot, host: HostName, now: Date, start: Dri
 }
 
 /** What `unused` may name, now or later. */
-export function untakenNames(snapshot: Snapshot, host: HostName): string[] {
-  return untaken(snapshot, host).map(({ change }) => recordName(change))
-}
-
-function untaken(snapshot: Snapshot, host: HostName): { since: string; change: Change }[] {
+export function untaken(snapshot: Snapshot, host: HostName): { since: string; change: Change }[] {
   // Its endpoint was removed by hand. What lies in the reserve is the addresses loop's.
   const addresses = [...leasesOnHost(snapshot, host)].flatMap(([key, { value, index }]) => {
     const { endpoint, service } = value

@@ -31,13 +31,15 @@ import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { batched } from './adoption-commits.ts'
-import { removalsOf, untakenNames } from './leftovers.ts'
+import { removalsOf } from './leftovers.ts'
 import {
   describedByContainers,
   describedByNetwork,
   planDescriptions,
   planEndpoints,
   type Step,
+  untakenBy,
+  type View,
 } from './plan.ts'
 
 export interface EndpointsOptions {
@@ -246,7 +248,7 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const askedAt = performance.now()
   const networks = await networksInDocker(engine, () => store.snapshot(), host)
   const looked = store.snapshot()
-  const steps = planEndpoints({
+  const view: View = {
     snapshot: looked,
     host,
     vtep: blank().vtep,
@@ -254,17 +256,18 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
     now: now().toISOString(),
     calls: inFlight.calls(),
     start: { at: state.startedAt, graceMs },
-  })
+  }
+  const steps = planEndpoints(view)
   const absent = endpointsOf(steps, 'remove')
   const gone = state.missing.since(absent, graceMs, askedAt)
-  const untaken = state.untaken.since(untakenNames(store.snapshot(), host), graceMs, askedAt)
+  const untaken = state.untaken.since(untakenBy(view), graceMs, askedAt)
   state.conflicts.keep(new Set(endpointsOf(steps, 'report')))
   await apply(
     state,
     steps.filter((it) => it.step !== 'release' || untaken.has(recordName(it.change))),
   )
   if (gone.size > 0) await remove(state, gone, looked)
-  const hasUntaken = untakenNames(store.snapshot(), host).length > 0
+  const hasUntaken = untakenBy({ ...view, snapshot: store.snapshot() }).length > 0
   if (absent.length > gone.size || hasUntaken) state.again.after(graceMs + 50)
   const isNameless = endpointsOnHost(store.snapshot(), host).some(
     ({ value }) => value.joined && !value.container,
@@ -319,17 +322,22 @@ async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'ad
 async function remove(state: State, gone: ReadonlySet<EndpointId>, looked: Snapshot): Promise<void> {
   const { store, host, log, now, inFlight } = state.options
   const snapshot = await store.read()
-  const versionOf = ({ value, index }: Versioned<Endpoint>): string => `${value.id} ${index}`
+  const versionOf = ({ value, index }: Versioned<Endpoint>): string => `${value.id} ${index} ${value.joined}`
   const before = new Set(endpointsOnHost(looked, host).map(versionOf))
   const still = new Set(
     endpointsOnHost(snapshot, host).flatMap((it) =>
       gone.has(it.value.id) && before.has(versionOf(it)) ? [it.value.id] : [],
     ),
   )
-  for (const changes of removalsOf(snapshot, host, still, now().toISOString())) await commit(state, changes)
+  const removed: EndpointId[] = []
+  for (const id of still) {
+    const [changes = []] = removalsOf(snapshot, host, new Set([id]), now().toISOString())
+    if (await commit(state, changes)) removed.push(id)
+  }
   // Their links may go without another grace period.
-  for (const id of still) inFlight.lost(id)
-  log.warn({ endpoints: [...still] }, 'the engine does not know these endpoints: removed')
+  for (const id of removed) if (inFlight.calls().get(id) === undefined) inFlight.lost(id)
+  if (removed.length > 0)
+    log.warn({ endpoints: removed }, 'the engine does not know these endpoints: removed')
 }
 
 /** False when a record has changed meanwhile: the next run plans anew. */

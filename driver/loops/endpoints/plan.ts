@@ -13,7 +13,7 @@ import { shortId } from '../../core/names.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
-import { type DriverStart, unused } from './leftovers.ts'
+import { type DriverStart, untaken, unused } from './leftovers.ts'
 
 export type Step =
   /** The endpoint lost its record or its leases and gets them back. */
@@ -37,9 +37,7 @@ export function planEndpoints(view: View): Step[] {
   const { snapshot, host, networks, calls } = view
   const adopted = new Map([...lostLeases(view, calls), ...adoptions(view, calls)])
   const touched = new Set([...adopted.values()].flat().map(recordName))
-  const shown = new Set(networks.flatMap(({ endpoints }) => endpoints.map(({ id }) => id)))
-  const isOfDocker = (id: EndpointId | undefined): boolean =>
-    id !== undefined && (shown.has(id) || ['create', 'join'].includes(calls.get(id) ?? ''))
+  const names = new Set(untakenBy(view))
   const released = unused(snapshot, host, new Date(view.now), view.start)
   return [
     ...[...adopted].map(([endpoint, changes]): Step => ({ step: 'adopt', endpoint, changes })),
@@ -49,12 +47,21 @@ export function planEndpoints(view: View): Step[] {
     ...networks.flatMap((network) => planDescriptions(snapshot, host, describedByNetwork(network))),
     ...missing(view).map((endpoint): Step => ({ step: 'remove', endpoint })),
     ...released
-      .filter((change) => !touched.has(recordName(change)))
-      .filter(
-        ({ table, key }) => table !== 'addresses' || !isOfDocker(snapshot.addresses.get(key)?.value.endpoint),
-      )
+      .filter((change) => !touched.has(recordName(change)) && names.has(recordName(change)))
       .map((change): Step => ({ step: 'release', change })),
   ]
+}
+
+/** What no record uses, and no endpoint that Docker shows or makes. */
+export function untakenBy({ snapshot, host, networks, calls }: View): string[] {
+  const shown = new Set(networks.flatMap(({ endpoints }) => endpoints.map(({ id }) => id)))
+  const isOfDocker = (id: EndpointId | undefined): boolean =>
+    id !== undefined && (shown.has(id) || ['create', 'join'].includes(calls.get(id) ?? ''))
+  return untaken(snapshot, host).flatMap(({ change }) =>
+    change.table === 'addresses' && isOfDocker(snapshot.addresses.get(change.key)?.value.endpoint)
+      ? []
+      : [recordName(change)],
+  )
 }
 
 function missing(view: View): EndpointId[] {
