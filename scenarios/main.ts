@@ -269,6 +269,7 @@ async function replay({ choice, files, pattern, bail }: Part, subject: Subject):
   const { steps, enter, ...facts } = subject
   const learned = enter && (await onMachines(subject, choice.backend, enter))
   const environment = { ...choice.environment, ...environmentFor({ ...facts, ...learned }) }
+  checkInterrupted()
   return runVitest({ files, environment, pattern, bail })
 }
 

@@ -57,36 +57,32 @@ const faulty: [string, 'no packet' | 'an outage', (on: On) => Promise<Fault | un
 ]
 
 for (const [title, cost, inject, feature] of faulty) {
-  scenario(
-    `fault: ${title}`,
-    { timeout: 240_000 },
-    async ({ hostA, hostB, consulServer, faults, needs, lossDuring }) => {
-      if (feature !== undefined) needs(feature)
-      await using blue = await sharedNetwork([hostA, hostB], 'blue', ['--subnet', '10.41.0.0/24'])
-      const run = (host: Host, name: string, last: number) =>
-        host.run({ name, network: blue.name, args: ['--ip', `10.41.0.${last}`] })
-      await using one = await run(hostA, 'one', 11)
-      await using beside = await run(hostA, 'beside', 12)
-      await using two = await run(hostB, 'two', 13)
-      await hostA.run`docker exec one ping -c3 -i0.2 -W1 ${two.address}` // a driver may learn the way from it
+  scenario(`fault: ${title}`, async ({ hostA, hostB, consulServer, faults, needs, lossDuring }) => {
+    if (feature !== undefined) needs(feature)
+    await using blue = await sharedNetwork([hostA, hostB], 'blue', ['--subnet', '10.41.0.0/24'])
+    const run = (host: Host, name: string, last: number) =>
+      host.run({ name, network: blue.name, args: ['--ip', `10.41.0.${last}`] })
+    await using one = await run(hostA, 'one', 11)
+    await using beside = await run(hostA, 'beside', 12)
+    await using two = await run(hostB, 'two', 13)
+    await hostA.run`docker exec one ping -c3 -i0.2 -W1 ${two.address}` // a driver may learn the way from it
 
-      const losses = await lossDuring(
-        { 'on one host': [one, beside], 'between hosts': [one, two] },
-        async () => {
-          await using fault = await inject({ faults, hostA, hostB, consulServer })
-          // A container starts meanwhile; the driver may refuse it.
-          await hostA.run`timeout 15 docker run --rm --name meanwhile --network ${blue.name} debian:13 true; docker rm -f meanwhile`
-          await fault?.heal()
-          await hostB.within(30_000).waitUntilSucceeds`docker start two` // an engine that ends stops it
-        },
-      )
+    const losses = await lossDuring(
+      { 'on one host': [one, beside], 'between hosts': [one, two] },
+      async () => {
+        await using fault = await inject({ faults, hostA, hostB, consulServer })
+        // A container starts meanwhile; the driver may refuse it.
+        await hostA.run`timeout 15 docker run --rm --name meanwhile --network ${blue.name} debian:13 true; docker rm -f meanwhile`
+        await fault?.heal()
+        await hostB.within(30_000).waitUntilSucceeds`docker start two` // an engine that ends stops it
+      },
+    )
 
-      expect(losses['on one host']).toMatchObject({ lost: 0 })
-      expect(losses['between hosts'].isBack, 'replies between hosts after the fault').toBe(true)
-      if (cost === 'no packet') expect(losses['between hosts']).toMatchObject({ lost: 0 })
-      await using late = await hostB.run({ name: 'late', network: blue.name })
-      await late.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${one.address}`
-      await one.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${two.address}`
-    },
-  )
+    expect(losses['on one host']).toMatchObject({ lost: 0 })
+    expect(losses['between hosts'].isBack, 'replies between hosts after the fault').toBe(true)
+    if (cost === 'no packet') expect(losses['between hosts']).toMatchObject({ lost: 0 })
+    await using late = await hostB.run({ name: 'late', network: blue.name })
+    await late.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${one.address}`
+    await one.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${two.address}`
+  })
 }

@@ -67,7 +67,6 @@ scenario(
 
 scenario(
   'a Consul that is stopped for a minute: traffic goes on, and containers start again when it continues',
-  { timeout: 240_000 },
   async ({ hostA, hostB, consulServer, faults }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await using paused = await faults.pause(consulServer, 'consul')

@@ -26,7 +26,6 @@ async function moveData(host: Host, folder: string): Promise<AsyncDisposable> {
 
 scenario(
   'names are in hosts files wherever the engine keeps its files, and the driver stays up',
-  { timeout: 120_000 },
   async ({ hostA, hostB }) => {
     await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
     await using _web = await hostB.run({ name: 'web', network: foobar.name })
@@ -45,7 +44,6 @@ scenario(
 
 scenario(
   'without Docker’s own firewall, and with containers that outlive dockerd, names and addresses are reached',
-  { timeout: 120_000 },
   async ({ hostA, hostB }) => {
     await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
     await using _web = await hostB.run({ name: 'web', network: foobar.name })

@@ -15,7 +15,6 @@ case $? in 0) docker network rm more; false ;; 124) false ;; *) echo "$words" ;;
 
 scenario(
   'a full disk on a host: its running containers keep names and traffic, other hosts start containers',
-  { timeout: 240_000 },
   async ({ hostA, hostB, faults }) => {
     await using engineDisk = await faults.smallDisk(hostA, '/var/lib/docker', 'docker.socket', 'docker')
     await using driverDisk = await faults.smallDisk(hostA, '/var/lib/multihost', 'multihost')
@@ -47,7 +46,6 @@ scenario(
 
 scenario(
   'a full disk under Consul: traffic goes on, containers start, new networks are refused with the reason until there is space',
-  { timeout: 240_000 },
   async ({ hostA, hostB, consulServer, faults }) => {
     await using disk = await faults.smallDisk(consulServer, '/var/lib/consul', 'consul')
     await withSteadyPair(hostA, hostB, async (a, b) => {

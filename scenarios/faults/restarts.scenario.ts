@@ -50,7 +50,6 @@ scenario(
 
 scenario(
   'Consul away: traffic goes on, docker network ls answers, a new network gets a clear error within 5 s',
-  { timeout: 120_000 },
   async ({ hostA, hostB, consulServer }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await consulServer.succeed`systemctl stop consul`
@@ -58,8 +57,7 @@ scenario(
         expect(
           await lostWhile(a, b, async () => {
             await hostA.succeed`timeout 4 docker network ls`
-            const words = await hostA.fail`timeout 20 docker network create -d vxlan --ipam-driver vxlan more`
-            expect(words).toMatch(/Consul|consul/)
+            await refusesNew(hostA)
           }),
         ).toBe(0)
       } finally {
@@ -72,7 +70,6 @@ scenario(
 
 scenario(
   'Consul hangs: a new network is an error within 5 s, and traffic goes on',
-  { timeout: 120_000 },
   async ({ hostA, hostB, consulServer }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await consulServer.succeed`systemctl kill -s STOP consul`
@@ -98,31 +95,26 @@ for (const [what, how] of [
   ['restarts', restart],
   ['is killed', kill],
 ] as const) {
-  scenario(
-    `an engine with live-restore that ${what} loses no packet`,
-    { timeout: 120_000 },
-    async ({ hostA, hostB }) => {
-      await hostA.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
-      try {
-        await withSteadyPair(hostA, hostB, async (a, b) => {
-          const lost = await lostWhile(a, b, async () => {
-            await hostA.succeed`sh -c ${how}`
-            await hostA.within(20_000).waitUntilSucceeds`docker version > /dev/null`
-          })
-          expect(lost).toBe(0)
-          expect(await hostA.succeed`docker ps --format ${'{{.Names}}'}`).toContain('one')
-          await b.succeed`ping -c1 -W1 ${a.address}`
+  scenario(`an engine with live-restore that ${what} loses no packet`, async ({ hostA, hostB }) => {
+    await hostA.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
+    try {
+      await withSteadyPair(hostA, hostB, async (a, b) => {
+        const lost = await lostWhile(a, b, async () => {
+          await hostA.succeed`sh -c ${how}`
+          await hostA.within(20_000).waitUntilSucceeds`docker version > /dev/null`
         })
-      } finally {
-        await hostA.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`
-      }
-    },
-  )
+        expect(lost).toBe(0)
+        expect(await hostA.succeed`docker ps --format ${'{{.Names}}'}`).toContain('one')
+        await b.succeed`ping -c1 -W1 ${a.address}`
+      })
+    } finally {
+      await hostA.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`
+    }
+  })
 }
 
 scenario(
   'an engine that restarts comes back with its networks, and its containers can be started again',
-  { timeout: 120_000 },
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       for (const how of [restart, kill]) {
@@ -137,7 +129,6 @@ scenario(
 
 scenario(
   'a host that reboots comes back with its networks, and leaks no address',
-  { timeout: 180_000 },
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await hostB.run`systemctl reboot`

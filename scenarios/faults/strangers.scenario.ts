@@ -92,7 +92,6 @@ async function attemptsOf(places: Places): Promise<[string, () => Promise<unknow
 
 scenario(
   'forged frames of strangers do not arrive, and move no MAC',
-  { timeout: 180_000 },
   async ({ hostA, hostB, consulServer }) => {
     await using network = await sharedNetwork([hostA, hostB], 'closed')
     await using other = await sharedNetwork([hostA, hostB], 'unrelated')
@@ -147,7 +146,6 @@ scenario('a container cannot take the MAC of another one', async ({ hostA, hostB
 
 scenario(
   'the filter is mended, survives restarts, and is no reason for a lost packet',
-  { timeout: 120_000 },
   async ({ hostA, hostB }) => {
     await using network = await sharedNetwork([hostA, hostB], 'closed')
     await using a = await hostA.run({ name: 'one', network: network.name })

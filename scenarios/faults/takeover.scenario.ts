@@ -21,7 +21,6 @@ const addressOf = async (host: Host, service: string) =>
 
 scenario(
   'multihost host rm refuses a live host; a dead host’s addresses and names are free for others, and it may come back',
-  { timeout: 240_000 },
   async ({ hostA, hostB, faults }) => {
     await using network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/24'])
     await using a = await hostA.run({ name: 'one', network: network.name })
@@ -85,7 +84,6 @@ async function withService(
 
 scenario(
   'a host comes back after another took over its service: its container is cut off, and status says why',
-  { timeout: 240_000 },
   async ({ hostA, hostB, consulServer, faults }) => {
     await withService(hostA, hostB, [], async ({ address }, takeOver) => {
       await using fromOther = await faults.partition(hostB, hostA)
@@ -110,7 +108,6 @@ scenario(
 
 scenario(
   'a removed host comes back before its service was taken over: its container is behind the service again',
-  { timeout: 240_000 },
   async ({ hostA, hostB, consulServer, faults }) => {
     await withService(hostA, hostB, [], async ({ id, address }) => {
       await using fromOther = await faults.partition(hostB, hostA)
@@ -132,7 +129,6 @@ scenario(
 
 scenario(
   'a host without power comes back after another took over its service: its container does not start, and the error says why',
-  { timeout: 240_000 },
   async ({ hostA, hostB, faults }) => {
     await withService(hostA, hostB, ['--restart=always'], async ({ id, address }, takeOver) => {
       await using off = await faults.off(hostB)

@@ -93,7 +93,6 @@ const reserveIsFull = 'grep addresses /var/lib/multihost/snapshot.json | grep -q
 
 scenario(
   'a container keeps its address over restarts; an address of --ip is kept for its container over a reboot',
-  { timeout: 180_000 },
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       for (let round = 0; round < 3; round++) {
@@ -122,30 +121,26 @@ scenario(
   },
 )
 
-scenario(
-  'two hosts fill a /28 to the last address, and a /30 has one',
-  { timeout: 120_000 },
-  async ({ hostA, hostB }) => {
-    for (const [subnet, size] of [
-      ['10.62.0.0/28', 12],
-      ['10.62.1.0/30', 1],
-    ] as const) {
-      await hostA.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet ${subnet} tight`
-      try {
-        await hostB.waitUntilSucceeds`docker network inspect tight > /dev/null`
-        const start = (n: number) => {
-          const host = n % 2 === 0 ? hostA : hostB
-          return host.succeed`docker run -d --name ${`tight${n}`} --network tight debian:13 sleep infinity`
-        }
-        for (let n = 0; n < size; n++) await start(n)
-        const words = await hostB.fail`docker run --rm --network tight debian:13 true`
-        expect(words).toMatch(new RegExp(`${size} of ${size} are leased: ${size} (is|are) used`))
-      } finally {
-        const remove = 'docker ps -aq --filter network=tight | xargs -r docker rm -f'
-        await together([hostA.run`sh -c ${remove}`, hostB.run`sh -c ${remove}`])
-        await hostA.waitUntilSucceeds`docker network rm tight`
-        await hostB.waitUntilSucceeds`! docker network inspect tight > /dev/null 2>&1`
+scenario('two hosts fill a /28 to the last address, and a /30 has one', async ({ hostA, hostB }) => {
+  for (const [subnet, size] of [
+    ['10.62.0.0/28', 12],
+    ['10.62.1.0/30', 1],
+  ] as const) {
+    await hostA.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet ${subnet} tight`
+    try {
+      await hostB.waitUntilSucceeds`docker network inspect tight > /dev/null`
+      const start = (n: number) => {
+        const host = n % 2 === 0 ? hostA : hostB
+        return host.succeed`docker run -d --name ${`tight${n}`} --network tight debian:13 sleep infinity`
       }
+      for (let n = 0; n < size; n++) await start(n)
+      const words = await hostB.fail`docker run --rm --network tight debian:13 true`
+      expect(words).toMatch(new RegExp(`${size} of ${size} are leased: ${size} (is|are) used`))
+    } finally {
+      const remove = 'docker ps -aq --filter network=tight | xargs -r docker rm -f'
+      await together([hostA.run`sh -c ${remove}`, hostB.run`sh -c ${remove}`])
+      await hostA.waitUntilSucceeds`docker network rm tight`
+      await hostB.waitUntilSucceeds`! docker network inspect tight > /dev/null 2>&1`
     }
-  },
-)
+  }
+})

@@ -64,9 +64,13 @@ export async function withSteadyPair(
 
 /** Waits until the inventory has nothing that it did not have before. What an earlier scenario left may go meanwhile. */
 export async function nothingLeftSince(before: readonly string[]): Promise<void> {
-  let left: string[] = []
+  let left: readonly string[] = ['no look has succeeded']
   const look = async (): Promise<true | undefined> => {
-    left = (await inventory()).filter((line) => !before.includes(line))
+    const now = await inventory().catch(() => undefined)
+    if (now === undefined) return undefined
+    // What a host keeps in the store stays there; a pool of an earlier scenario may go.
+    const lost = before.filter((line) => !now.includes(line) && !line.startsWith('store pools/'))
+    left = [...now.filter((line) => !before.includes(line)), ...lost.map((line) => `lost: ${line}`)]
     return left.length === 0 || undefined
   }
   await poll(look, 15_000, 200)

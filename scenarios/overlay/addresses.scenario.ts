@@ -44,7 +44,6 @@ scenario('both hosts lease a hundred addresses at once, and all are different', 
 
 scenario(
   'a full /28 is an error with the numbers; when it is empty again, it can be filled again',
-  { timeout: 120_000 },
   async ({ hostA, hostB }) => {
     const pool = '10.50.0.0/28'
     await using _small = await sharedNetwork([hostA, hostB], 'small', ['--subnet', pool])
@@ -88,7 +87,6 @@ async function leaseAndRelease(
 
 scenario(
   'six clients on two hosts lease and release addresses, and no address ever has two holders',
-  { timeout: 240_000 },
   async ({ hostA, hostB }) => {
     const pool = '10.52.0.0/28'
     await using _small = await sharedNetwork([hostA, hostB], 'small', ['--subnet', pool])

@@ -89,7 +89,6 @@ scenario('a network that is removed on one host is removed from all', async ({ h
 
 scenario(
   'one host loses power: the others reach each other and agree',
-  { timeout: 240_000 },
   async ({ hosts, hostA, hostB, faults }) => {
     const others = hosts.filter((each) => each !== hostB)
     await using mesh = await sharedNetwork([hostA, ...hosts.filter((each) => each !== hostA)], 'mesh')

@@ -114,7 +114,6 @@ scenario(
 
 scenario(
   'two hosts attach and detach a service again and again, and it never has two containers',
-  { timeout: 240_000 },
   async ({ hostA, hostB }) => {
     await hostA.succeed`docker network create -d overlay foobar`
     await hostA.succeed`docker service publish prize.foobar`

@@ -4,6 +4,7 @@
 import type { Backend } from '../../provision/backends/backend.ts'
 import { hostNamed, hostsOfRole } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
+import { checkInterrupted, onInterruption } from '../../provision/process/interruption.ts'
 import { take } from '../../provision/steps/step.ts'
 import { connected } from '../kit/connected.ts'
 import type { Machines, Subject } from '../kit/subject.ts'
@@ -19,9 +20,16 @@ export async function onMachines<T>(
   const [first, ...rest] = await together(names.map((host) => connected(backend, host)))
   if (first === undefined)
     throw new LabError(`${backend.lab.source} has no host of role ${role}, which ${name} runs on`)
+  const machines: Machines = [first, ...rest]
+  // A step that never ends would keep an interrupted run from taking the lab down.
+  const stop = onInterruption(() => {
+    for (const { connection } of machines) connection.close()
+  })
   try {
-    return await work([first, ...rest])
+    checkInterrupted()
+    return await work(machines)
   } finally {
+    stop()
     for (const machine of [first, ...rest]) await machine[Symbol.asyncDispose]()
   }
 }

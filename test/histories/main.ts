@@ -22,12 +22,17 @@ const overWithinMs = 10 * 60_000
 const { values } = parseArgs({
   options: { count: { type: 'string' }, seed: { type: 'string' }, child: { type: 'string' } },
 })
-const count = Number(values.count ?? 10_000)
-const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
+const count = wholeNumber('count', values.count ?? '10000')
+const seed = wholeNumber('seed', values.seed ?? String(1 + (Date.now() % 1_000_000_000)))
 const worlds = Math.ceil(count / historiesPerWorld)
 
 if (values.child === undefined) await share()
 else await live(values.child.split('/').map(Number))
+
+function wholeNumber(option: string, value: string): number {
+  if (/^[1-9]\d{0,9}$/.test(value)) return Number(value)
+  throw new Error(`--${option} ${value}: a whole number of 1 or more`)
+}
 
 async function share(): Promise<void> {
   const start = performance.now()
@@ -91,6 +96,8 @@ async function liveWorld(worldSeed: number, histories: number): Promise<boolean>
     await pass(prepare(life))
     for (; lived < histories; lived += 1) await pass(liveHistory(life))
     await pass(world.close())
+    // What broke after the last history's look.
+    if (violations.length > 0) throw new Error('an invariant broke while the world ended')
     return true
   }
   try {
