@@ -171,12 +171,9 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       state.closed = true
       for (const stop of stops) stop()
       clearTimeout(state.timer)
-      const entries = [...state.networks.values()]
-      for (const { again } of entries) again.cancel()
       for (const again of [state.strayLinksAgain, state.hostLinksAgain, state.replanAgain]) again.cancel()
-      await Promise.all([state.sweeping, ...entries.map(({ queue }) => queue.close())])
-      await Promise.all([state.hostWatch?.close(), ...entries.map(({ network }) => network.close())])
-      for (const { again } of entries) again.cancel()
+      await Promise.all([state.sweeping, ...[...state.networks.values()].map(end)])
+      await state.hostWatch?.close()
     },
   }
 }
@@ -218,6 +215,13 @@ function entryOf(state: State, id: NetworkId): Entry {
   const entry = { network, queue, again }
   state.networks.set(id, entry)
   return entry
+}
+
+async function end({ network, queue, again }: Entry): Promise<void> {
+  again.cancel()
+  await queue.close()
+  await network.close()
+  again.cancel()
 }
 
 function hasUnreadableEndpoint(store: DatapathOptions['store'], network: NetworkId): boolean {
@@ -394,7 +398,7 @@ function tick(state: State): void {
       networks.set(id, next)
       next.network.audit()
       next.queue.poke()
-    }
+    } else void end(next) // a question to Docker that is under way would go on with it, beside the next entry
   }
   scheduleTick(state)
 }
