@@ -98,9 +98,9 @@ async function main(args: string[]): Promise<number> {
   const isListed = (values.hosts ?? values.consul ?? on) !== undefined
   const listed = isListed ? {} : { 'lab-file': folder?.labFile }
   const chosen = { ...listed, ...values, lab: on ?? values.lab }
-  const { lab, backend } = await chooseLab(chosen, defaultLab)
+  const { lab, asked, backend } = await chooseLab(chosen, defaultLab)
   const wider = backend.fresh && !isListed && values['lab-file'] === undefined && folder === undefined
-  const labs = wider ? await byHosts(files, backend.lab, pattern, subjects[0]) : [{ files, hosts: undefined }]
+  const labs = wider ? await byHosts(files, asked, pattern, subjects[0]) : [{ files, hosts: undefined }]
   if (folder === undefined) checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
   emptyReportFolder()

@@ -28,6 +28,8 @@ export const labOptions = {
 export interface LabChoice {
   /** Its name; the backend's name for virtual machines and inventories. */
   lab: string
+  /** The hosts that were asked for. Those of a lab that is up are the backend's. */
+  asked: Lab
   backend: Backend
   /** Flags that choose the same lab on another command line, with a blank before them; or empty. */
   flags: string
@@ -97,7 +99,13 @@ export async function chooseLab(
     ssh: ` --backend ssh --inventory ${inventory}`,
   }
   const listed = file === undefined ? '' : ` --lab-file ${file}`
-  return { lab: name, backend: opened, flags: `${flags[backend]}${listed}`, environment: variables }
+  return {
+    lab: name,
+    asked: asked.lab,
+    backend: opened,
+    flags: `${flags[backend]}${listed}`,
+    environment: variables,
+  }
 }
 
 interface AskedLab {
