@@ -64,7 +64,7 @@ describe('a Consul', () => {
   })
 
   test('from which a host is removed keeps what the hosts share, and nothing of the host', async () => {
-    const store = await withHost('net-2', '192.168.33.12')
+    const store = await withHost('net-2', '127.0.0.1')
     await store.commit([
       { op: 'create', table: 'networks', key: 'n1', value: network('n1') },
       { op: 'create', table: 'replicas', key: 'net-2/l1', value: 'n1' },
@@ -89,6 +89,14 @@ describe('a Consul', () => {
     ])
     await removed()
     await store.close()
+  })
+
+  test('keeps the records of the machine that a copy of its disk would remove', async () => {
+    const copy = { name: 'net-1', id: 'id of net-1' }
+    await expect(removeFromStore({ kvStore: consul.url, tls: {} }, copy)).rejects.toThrow(
+      /of a machine with the address 192\.168\.33\.11, which this one does not have/,
+    )
+    expect(await consul.keys('multihost/hosts/')).toEqual(['multihost/hosts/net-1'])
   })
 
   test('keeps the records of another host that has the name by now', async () => {
