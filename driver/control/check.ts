@@ -12,8 +12,9 @@ import { checkKernel, checkRoutes, type ObservedNetwork } from '../core/check/ke
 import { checkStore, labelOf } from '../core/check/store.ts'
 import type { Datapath } from '../core/datapath/datapath.ts'
 import { containerEndName, desiredFor } from '../core/datapath/desired.ts'
+import type { UnderWay } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
-import type { EndpointId, HostName, NetworkId, Snapshot } from '../core/records.ts'
+import type { HostName, NetworkId, Snapshot } from '../core/records.ts'
 import { networksUsedBy } from '../core/snapshot.ts'
 import { type TunnelStatus, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -23,15 +24,13 @@ import { createGracePeriod } from '../loops/kit/grace-period.ts'
 import { networksInDocker } from '../loops/kit/local-networks.ts'
 import type { Store } from '../store/store.ts'
 
-export interface CheckParts {
+export interface CheckParts extends Pick<UnderWay, 'arriving'> {
   store: Pick<Store, 'read' | 'snapshot' | 'status' | 'commit'>
   kernel: Pick<Kernel, 'namespaces' | 'observe' | 'strayLinks' | 'routes'>
   engine: Pick<Engine, 'networks' | 'network'>
   host: HostName
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
-  /** Endpoints on their way into a container (`InFlight`): their links may lie in the host's namespace. */
-  arriving(): readonly EndpointId[]
   /** The snapshot with the endpoints that other hosts have told this one directly: the datapath has entries for them. */
   withTold(snapshot: Snapshot): Snapshot
   /** Containers whose hosts file does not say what it should, by name. */
@@ -164,13 +163,9 @@ async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise
     }),
   )
   return [
-    ...checkKernel({ namespaces, strayLinks, joining: linksOnTheirWay(parts.arriving()) }),
+    ...checkKernel({ namespaces, strayLinks, joining: new Set(parts.arriving().map(containerEndName)) }),
     ...checkRoutes(snapshot, routes),
   ]
-}
-
-function linksOnTheirWay(arriving: readonly EndpointId[]): Set<string> {
-  return new Set(arriving.map(containerEndName))
 }
 
 function wish(

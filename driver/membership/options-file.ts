@@ -18,7 +18,7 @@ const end = '# multihost: end'
 
 type Variable = 'DOCKER_OPTS' | 'MULTIHOST_OPTS'
 
-/** Words of the last assignment, which counts. Undefined where there is none. */
+/** Words of the last assignment: systemd takes that one. Undefined for a text without an assignment. */
 export function wordsIn(text: string, variable: Variable): string[] | undefined {
   const found = [...text.matchAll(assignment(variable))].at(-1)
   if (found === undefined) return undefined

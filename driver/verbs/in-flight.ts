@@ -5,7 +5,7 @@
  * after the call that removes it. The loops ask here before they trust the engine. Kept in memory only: after a restart
  * the loops' grace periods cover the calls of the driver's earlier life.
  */
-import type { EndpointCall } from '../core/endpoints/life.ts'
+import type { EndpointCall, UnderWay } from '../core/endpoints/life.ts'
 import type { EndpointId } from '../core/records.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -13,17 +13,13 @@ import { createDeferred, type Deferred } from './deferred.ts'
 import { createHeldAddresses, type HeldAddresses } from './held-addresses.ts'
 import { createTtlSet, type TtlSet } from './ttl-set.ts'
 
-export interface InFlight {
+export interface InFlight extends UnderWay {
   /** Docker calls about an endpoint. Remembered for a minute, or until `answered`. */
   called(endpoint: EndpointId, call: EndpointCall): void
   /** Join is answered: Docker puts the endpoint into its container. */
   answered(endpoint: EndpointId): void
-  /** The engine has shown that it does not have the endpoint: as after a Leave, of which this driver did not hear. */
+  /** Two answers of the engine lack the endpoint. From now on the endpoint is as after Docker's Leave. */
   lost(endpoint: EndpointId): void
-  /** Each endpoint's last call. */
-  calls(): ReadonlyMap<EndpointId, EndpointCall>
-  /** Endpoints on their way into a container: neither the kernel nor the engine need show them there yet. */
-  arriving(): EndpointId[]
   /** Networks by Docker's ids, for a minute from CreateNetwork on: a slow engine shows them seconds later. */
   newNetworks: TtlSet<string>
   /** Networks by Docker's ids, that Docker has removed and the store has not yet. */
@@ -55,15 +51,13 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
   const settle = (endpoint: EndpointId): void => {
     for (const set of [...Object.values(endpoints), joined]) set.remove(endpoint)
   }
+  const called = (endpoint: EndpointId, call: EndpointCall): void => {
+    settle(endpoint)
+    endpoints[call].add(endpoint)
+  }
   return {
-    called(endpoint, call) {
-      settle(endpoint)
-      endpoints[call].add(endpoint)
-    },
-    lost(endpoint) {
-      settle(endpoint)
-      endpoints.leave.add(endpoint)
-    },
+    called,
+    lost: (endpoint) => called(endpoint, 'leave'),
     answered(endpoint) {
       // Docker was told of an error meanwhile, and has deleted the endpoint.
       if (!endpoints.join.all().includes(endpoint)) return

@@ -58,7 +58,6 @@ export function networkVerbs(
           : addReplicaOf(snapshot, ask, replicaOf, context)
       try {
         await optimisticTransaction(store, propose, { signal })
-        signal.throwIfAborted()
       } catch (error) {
         // Docker was told of an error. The commit can be in the store all the same: then the networks loop discards it.
         inFlight.newNetworks.remove(ask.localId)
@@ -67,7 +66,7 @@ export function networkVerbs(
     },
     async deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
-      // Docker has no network any more, whatever the answer is: a later life of this driver must know.
+      // Docker removes its network after every answer, and does not call again. So the next start of the driver reads it.
       const note = (): Promise<void> => store.journal.removing(localId)
       const slow = setTimeout(() => void note().catch(() => 'written again below'), slowRemovalMs)
       await removeFromHost(context, localId).finally(() => clearTimeout(slow))
@@ -225,8 +224,7 @@ export function markForRemoval(
   { host }: Pick<VerbContext, 'host'>,
   known?: NetworkId,
 ): Proposal<NetworkId | undefined> {
-  const isMarked = (network: NetworkId): boolean => snapshot.networks.get(network)?.value.removing === true
-  const marked = known !== undefined && isMarked(known) ? known : undefined
+  const marked = snapshot.networks.get(known ?? '')?.value.removing ? known : undefined
   const id = networkIdOnHost(snapshot, host, localId) ?? marked
   const changes = removeReplica(snapshot, host, localId)
   const network = id === undefined ? undefined : snapshot.networks.get(id)

@@ -36,6 +36,8 @@ export async function optimisticTransaction<T>(
     try {
       const { changes, answer } = propose(snapshot)
       if (changes.length > 0) await store.commit(changes)
+      // A commit that ends after the time limit of its call was not heard of: the verb takes it back.
+      signal?.throwIfAborted()
       return answer
     } catch (error) {
       if (attempt >= maxAttempts) throw giveUp(error, attempt)

@@ -29,6 +29,8 @@ import type { PoolAsk, Verbs } from './verbs.ts'
 
 /** dockerd releases a pool that does not suit it and requests another at once. */
 const offeredForMs = 15_000
+/** Consul can write an unanswered commit for so long. What comes later, the endpoints loop finds. */
+const unansweredForMs = 10 * 60_000
 const maxRetractions = 10
 
 export function poolVerbs(
@@ -57,7 +59,6 @@ export function poolVerbs(
     }
     try {
       const cidr = await optimisticTransaction(store, propose, { signal })
-      signal.throwIfAborted()
       const retracted = await retractIfLate(context, cidr)
       signal.throwIfAborted()
       offered.add(cidr)
@@ -214,7 +215,7 @@ interface Releases {
 
 /** A claim is told from a later one of the same pool by `claimedAt`: a release must not take what was claimed after it. */
 function createReleases({ store, host, now, inFlight }: VerbContext, mutex: KeyedMutex): Releases {
-  /** Claims, as `claimName` writes them. Later than this, the endpoints loop finds what is left. */
+  /** Claims, as `claimName` writes them. */
   const unanswered = createTtlSet<string>(unansweredForMs, now)
   const releaseIf = (pool: string, isMeant: (claim: PoolClaim) => boolean): Promise<void> =>
     mutex('pools', () => optimisticTransaction(store, (snapshot) => release(snapshot, host, pool, isMeant)))
@@ -249,8 +250,6 @@ function createReleases({ store, host, now, inFlight }: VerbContext, mutex: Keye
     },
   }
 }
-
-const unansweredForMs = 10 * 60_000
 
 function claimName(pool: Cidr, { claimedAt }: PoolClaim): string {
   return `${pool} ${claimedAt}`

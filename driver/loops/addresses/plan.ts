@@ -32,7 +32,7 @@ import {
 export type Step =
   | { step: 'lease'; changes: Change[] }
   /** `wanted`: another host waits for it. */
-  | { step: 'return'; keys: string[]; changes: Change[]; wanted: boolean }
+  | { step: 'return'; changes: Change[]; wanted: boolean }
   /** This host wants the address no more, and the record stayed since the store did not answer. */
   | { step: 'forget'; changes: Change[] }
 
@@ -166,7 +166,7 @@ function returned(leases: readonly IdleLease[], wanted: boolean): Step[] {
   const changes = some.map(
     ({ key, lease }): Change => ({ op: 'remove', table: 'addresses', key, index: lease.index }),
   )
-  return [{ step: 'return', keys: some.map(({ key }) => key), changes, wanted }]
+  return [{ step: 'return', changes, wanted }]
 }
 
 function hasRested(lease: Lease, now: Date): boolean {

@@ -4,13 +4,13 @@
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
  * has called Leave or DeleteEndpoint, when Docker shows no container with the endpoint in two answers with the grace
  * period between them, or when a record says that another endpoint has the address now. Answers that came while the
- * endpoint was on its way into its container do not count. A namespace also goes
- * when Docker has no such network. Docker is asked in the background, once for all links of a network. No caller waits for it: the
- * kernel removes the ends with their container.
+ * endpoint was on its way into its container do not count. A namespace also goes when Docker has no such network. Docker is
+ * asked in the background, once for all links of a network. No caller waits for it: the kernel removes the ends with their
+ * container.
  */
 import { basename } from 'node:path'
 import { containerEndName } from '../../core/datapath/desired.ts'
-import type { EndpointCall } from '../../core/endpoints/life.ts'
+import type { EndpointCall, UnderWay } from '../../core/endpoints/life.ts'
 import { asDriverError } from '../../core/errors.ts'
 import { dockerSays, type Proof, recordSays } from '../../core/knowledge.ts'
 import type { EndpointId, Lease, NetworkId, Snapshot } from '../../core/records.ts'
@@ -18,13 +18,9 @@ import { keyIn } from '../../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
 
-export interface DockerWordOptions {
+export interface DockerWordOptions extends UnderWay {
   network: NetworkId
   engine: Pick<Engine, 'networks' | 'network'>
-  /** Docker's last call about each endpoint. */
-  calls(): ReadonlyMap<EndpointId, EndpointCall>
-  /** Endpoints on their way into a container. */
-  arriving(): readonly EndpointId[]
   snapshot(): Snapshot
   graceMs: number
   /** Asks for another step. */

@@ -7,7 +7,7 @@
  * Nothing is removed until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
  */
 import { basename } from 'node:path'
-import type { EndpointCall } from '../../core/endpoints/life.ts'
+import type { UnderWay } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
 import { dockerSays } from '../../core/knowledge.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/records.ts'
@@ -29,17 +29,13 @@ import {
 import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './network.ts'
 import { removeStrayLinks } from './stray-links.ts'
 
-export interface DatapathOptions {
+export interface DatapathOptions extends UnderWay {
   store: Pick<Store, 'snapshot' | 'lookup' | 'onChange' | 'onFresh' | 'status'>
   kernel: Kernel
   engine: Pick<Engine, 'networks' | 'network'>
   host: HostName
   /** The device that carries this host's VTEP address, as it is now. */
   underlay(): Underlay
-  /** Docker's last call about each endpoint (`InFlight`). */
-  calls(): ReadonlyMap<EndpointId, EndpointCall>
-  /** Endpoints on their way into a container. */
-  arriving(): readonly EndpointId[]
   log: Log
   /** Full path of the network's namespace here (`namespaceOf`), from the replicas. */
   localNamespaceOf(network: NetworkId): string | undefined
@@ -218,7 +214,6 @@ function entryOf(state: State, id: NetworkId): Entry {
 }
 
 async function end({ network, queue, again }: Entry): Promise<void> {
-  again.cancel()
   await queue.close()
   await network.close()
   again.cancel()

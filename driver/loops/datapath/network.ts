@@ -22,7 +22,7 @@ import { containerEndName, desiredFor, endpointsHere } from '../../core/datapath
 import { type Plan, plan } from '../../core/datapath/plan.ts'
 import { type Scope, scopeOf } from '../../core/datapath/scope.ts'
 import { showOp } from '../../core/datapath/show.ts'
-import { type EndpointCall, type EndpointLife, lifeOf } from '../../core/endpoints/life.ts'
+import { type EndpointLife, lifeOf, type UnderWay } from '../../core/endpoints/life.ts'
 import { DriverError } from '../../core/errors.ts'
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
 import type { EndpointId, HostName, Ip, Network, NetworkId, Snapshot } from '../../core/records.ts'
@@ -69,7 +69,7 @@ export interface NetworkFacts {
   refused: string[]
 }
 
-export interface NetworkOptions {
+export interface NetworkOptions extends UnderWay {
   network: NetworkId
   host: HostName
   kernel: Kernel
@@ -84,10 +84,6 @@ export interface NetworkOptions {
   /** The store has an endpoint of this network that cannot be read and never could. */
   hasUnreadable(): boolean
   engine: Pick<Engine, 'networks' | 'network'>
-  /** Docker's last call about each endpoint. */
-  calls(): ReadonlyMap<EndpointId, EndpointCall>
-  /** Endpoints on their way into a container. */
-  arriving(): readonly EndpointId[]
   /** How long Docker must not show an endpoint before its link goes. */
   graceMs: number
   removalDelayMs: number

@@ -6,19 +6,18 @@
  * while the store has its endpoint, or the endpoint is on its way into a container.
  */
 import { containerEndName } from '../../core/datapath/desired.ts'
+import type { UnderWay } from '../../core/endpoints/life.ts'
 import { kernelShows } from '../../core/knowledge.ts'
-import type { EndpointId, HostName } from '../../core/records.ts'
+import type { HostName } from '../../core/records.ts'
 import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 
-export interface StrayLinksParts {
+export interface StrayLinksParts extends Pick<UnderWay, 'arriving'> {
   kernel: Pick<Kernel, 'strayLinks' | 'apply'>
   store: Pick<Store, 'snapshot'>
   host: HostName
-  /** Endpoints on their way into a container. */
-  arriving(): readonly EndpointId[]
   log: Log
 }
 

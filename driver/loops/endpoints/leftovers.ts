@@ -16,10 +16,17 @@ export function removalsOf(
   host: HostName,
   gone: ReadonlySet<EndpointId>,
   now: string,
-): Change[][] {
+): { endpoint: EndpointId; changes: Change[] }[] {
   return endpointsOnHost(snapshot, host)
     .filter(({ value }) => gone.has(value.id))
-    .map((endpoint) => removeEndpoint(snapshot, endpoint, now))
+    .map((it) => ({ endpoint: it.value.id, changes: removeEndpoint(snapshot, it, now) }))
+}
+
+export interface Leftover {
+  /** ISO 8601. */
+  since: string
+  /** Removes it. */
+  change: Change
 }
 
 /** Longer than any creation takes. */
@@ -36,16 +43,16 @@ export interface DriverStart {
  * requests that an earlier driver died over. Docker repeats such a request without its body, so Docker does not learn of
  * the pool.
  */
-export function unused(snapshot: Snapshot, host: HostName, now: Date, start: DriverStart): Change[] {
+export function unused(untaken: readonly Leftover[], now: Date, start: DriverStart): Change[] {
   const olderMs = (time: string, than: Date): number => than.getTime() - Date.parse(time)
   const isGraceOver = now.getTime() - start.at.getTime() >= start.graceMs
   const isOld = (time: string): boolean =>
     olderMs(time, now) > unusedAfterMs || (isGraceOver && olderMs(time, start.at) > 0)
-  return untaken(snapshot, host).flatMap(({ since, change }) => (isOld(since) ? [change] : []))
+  return untaken.flatMap(({ since, change }) => (isOld(since) ? [change] : []))
 }
 
 /** What `unused` may name, now or later. */
-export function untaken(snapshot: Snapshot, host: HostName): { since: string; change: Change }[] {
+export function untakenOn(snapshot: Snapshot, host: HostName): Leftover[] {
   // Its endpoint was removed by hand. What lies in the reserve is the addresses loop's.
   const addresses = [...leasesOnHost(snapshot, host)].flatMap(([key, { value, index }]) => {
     const { endpoint, service } = value

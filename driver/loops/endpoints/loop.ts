@@ -7,7 +7,7 @@
  * it runs. What Docker asked to remove while the store was away comes first.
  */
 import { defined } from '../../core/defined.ts'
-import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
+import { lifeOf, type UnderWay } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
 import type {
   Change,
@@ -31,7 +31,7 @@ import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { batched } from './adoption-commits.ts'
-import { removalsOf } from './leftovers.ts'
+import { type Leftover, removalsOf } from './leftovers.ts'
 import {
   describedByContainers,
   describedByNetwork,
@@ -58,9 +58,8 @@ export interface EndpointsOptions {
   onRun?(run: LoopRun): void
 }
 
-interface Calls {
+interface Calls extends Pick<UnderWay, 'calls'> {
   lost(endpoint: EndpointId): void
-  calls(): ReadonlyMap<EndpointId, EndpointCall>
   deferred: { flush(): Promise<void>; names(): string[]; onDefer(listener: () => void): () => void }
 }
 
@@ -260,7 +259,7 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const steps = planEndpoints(view)
   const absent = endpointsOf(steps, 'remove')
   const gone = state.missing.since(absent, graceMs, askedAt)
-  const untaken = state.untaken.since(untakenBy(view), graceMs, askedAt)
+  const untaken = state.untaken.since(untakenBy(view).map(nameOf), graceMs, askedAt)
   state.conflicts.keep(new Set(endpointsOf(steps, 'report')))
   await apply(
     state,
@@ -274,6 +273,10 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   )
   if (!describeAll && !isNameless) return
   await inspectRunning(state)
+}
+
+function nameOf({ change }: Leftover): string {
+  return recordName(change)
 }
 
 function endpointsOf(steps: readonly Step[], kind: 'remove' | 'report'): EndpointId[] {
@@ -330,10 +333,8 @@ async function remove(state: State, gone: ReadonlySet<EndpointId>, looked: Snaps
     ),
   )
   const removed: EndpointId[] = []
-  for (const id of still) {
-    const [changes = []] = removalsOf(snapshot, host, new Set([id]), now().toISOString())
-    if (await commit(state, changes)) removed.push(id)
-  }
+  for (const { endpoint, changes } of removalsOf(snapshot, host, still, now().toISOString()))
+    if (await commit(state, changes)) removed.push(endpoint)
   // Their links may go without another grace period.
   for (const id of removed) if (inFlight.calls().get(id) === undefined) inFlight.lost(id)
   if (removed.length > 0)

@@ -13,7 +13,7 @@ import { shortId } from '../../core/names.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
-import { type DriverStart, untaken, unused } from './leftovers.ts'
+import { type DriverStart, type Leftover, untakenOn, unused } from './leftovers.ts'
 
 export type Step =
   /** The endpoint lost its record or its leases and gets them back. */
@@ -37,8 +37,7 @@ export function planEndpoints(view: View): Step[] {
   const { snapshot, host, networks, calls } = view
   const adopted = new Map([...lostLeases(view, calls), ...adoptions(view, calls)])
   const touched = new Set([...adopted.values()].flat().map(recordName))
-  const names = new Set(untakenBy(view))
-  const released = unused(snapshot, host, new Date(view.now), view.start)
+  const released = unused(untakenBy(view), new Date(view.now), view.start)
   return [
     ...[...adopted].map(([endpoint, changes]): Step => ({ step: 'adopt', endpoint, changes })),
     ...[...addressConflicts(view, calls)].map(
@@ -47,20 +46,19 @@ export function planEndpoints(view: View): Step[] {
     ...networks.flatMap((network) => planDescriptions(snapshot, host, describedByNetwork(network))),
     ...missing(view).map((endpoint): Step => ({ step: 'remove', endpoint })),
     ...released
-      .filter((change) => !touched.has(recordName(change)) && names.has(recordName(change)))
+      .filter((change) => !touched.has(recordName(change)))
       .map((change): Step => ({ step: 'release', change })),
   ]
 }
 
 /** What no record uses, and no endpoint that Docker shows or makes. */
-export function untakenBy({ snapshot, host, networks, calls }: View): string[] {
+export function untakenBy({ snapshot, host, networks, calls }: View): Leftover[] {
   const shown = new Set(networks.flatMap(({ endpoints }) => endpoints.map(({ id }) => id)))
   const isOfDocker = (id: EndpointId | undefined): boolean =>
     id !== undefined && (shown.has(id) || ['create', 'join'].includes(calls.get(id) ?? ''))
-  return untaken(snapshot, host).flatMap(({ change }) =>
-    change.table === 'addresses' && isOfDocker(snapshot.addresses.get(change.key)?.value.endpoint)
-      ? []
-      : [recordName(change)],
+  return untakenOn(snapshot, host).filter(
+    ({ change: { table, key } }) =>
+      table !== 'addresses' || !isOfDocker(snapshot.addresses.get(key)?.value.endpoint),
   )
 }
 

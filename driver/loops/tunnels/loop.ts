@@ -138,7 +138,7 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
   void open(state)
   return {
     published: () => ({ mtuBytes: state.options.underlay().mtuBytes, answers: state.socket !== undefined }),
-    status: () => [...state.peers.values()].map((peer) => statusOf(state, peer)),
+    status: () => statusesOf(state),
     askAll: () => askAll(state),
     async close() {
       clearInterval(timer)
@@ -213,14 +213,17 @@ function reopen(state: State, socket: TunnelSocket): void {
 
 /** A host that answers is known after one question. Another one is silent, or its driver answers no probes. */
 async function askAll(state: State): Promise<TunnelStatus[]> {
-  const { now, everyMs, peers } = state
+  const { now, everyMs } = state
   const end = now() + silentAfterMs + 2 * everyMs
   state.allUntil = end
-  const statuses = (): TunnelStatus[] => [...peers.values()].map((peer) => statusOf(state, peer))
   do {
     await delay(everyMs)
-  } while (now() < end && !(state.asksAll && statuses().every(({ state }) => state === 'answers')))
-  return statuses()
+  } while (now() < end && !(state.asksAll && statusesOf(state).every(({ state }) => state === 'answers')))
+  return statusesOf(state)
+}
+
+function statusesOf(state: State): TunnelStatus[] {
+  return [...state.peers.values()].map((peer) => statusOf(state, peer))
 }
 
 /** The tables are the same objects while nothing in them has changed. */

@@ -2,7 +2,7 @@ import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import type { Endpoint, Lease, PoolClaim, Snapshot } from '../../../../../driver/core/records.ts'
 import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
-import { removalsOf, unused } from '../../../../../driver/loops/endpoints/leftovers.ts'
+import { removalsOf, untakenOn, unused } from '../../../../../driver/loops/endpoints/leftovers.ts'
 
 const at = <T>(value: T) => ({ value, index: 7 })
 const now = new Date('2026-01-01T01:00:00Z')
@@ -53,19 +53,21 @@ const snapshot: Snapshot = {
 
 test('an endpoint goes in a commit of its own; its address goes to the reserve', () => {
   const commits = removalsOf(snapshot, 'net-1', new Set(['lost', 'theirs']), now.toISOString())
-  expect(commits.map((changes) => changes.map(({ op, table, key }) => `${op} ${table}/${key}`))).toEqual([
+  expect(commits.map(({ changes }) => changes.map(({ op, table, key }) => `${op} ${table}/${key}`))).toEqual([
     ['remove endpoints/n/lost', 'update addresses/n/10.9.0.3'],
   ])
 })
 
 test('pools without a network and addresses without their endpoint are released; the reserve is not', () => {
-  const keys = unused(snapshot, 'net-1', now, { at: new Date(old), graceMs: 4000 }).map(({ key }) => key)
+  const keys = unused(untakenOn(snapshot, 'net-1'), now, { at: new Date(old), graceMs: 4000 }).map(
+    ({ key }) => key,
+  )
   expect(keys).toEqual(['n/10.9.0.9', '10.1.0.0/16'])
 })
 
 test('what an earlier life of the driver gave away is released as soon as Docker cannot come for it any more', () => {
   const after = (seconds: number) =>
-    unused(snapshot, 'net-1', new Date(now.getTime() + seconds * 1000), { at: now, graceMs: 4000 })
+    unused(untakenOn(snapshot, 'net-1'), new Date(now.getTime() + seconds * 1000), { at: now, graceMs: 4000 })
       .map(({ key }) => key)
       .filter((key) => /0\.6$|10\.2/.test(key))
   expect([after(3), after(4)]).toEqual([[], ['10.2.0.0/16']])
