@@ -96,7 +96,8 @@ function iptablesRules({ address, port, to }: Redirect): { chain: string; rule: 
   )
 }
 
-function isOwn(address: Ip): boolean {
+/** An interface of this host has the address. */
+export function isOwn(address: Ip): boolean {
   return Object.values(networkInterfaces()).some((all) => all?.some((it) => it.address === address))
 }
 

@@ -7,9 +7,8 @@ import { tunnelProblem } from '../core/tunnels/peers.ts'
 import type { EngineFacts, Facts, KernelPart } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
+import { usualDns } from './options-file.ts'
 
-/** The address that provisioning gives the driver. Others of that range are a cloud's. */
-const usualDns = '169.254.255.53'
 /** RFC 8200 §5. */
 const leastInnerMtu = 1280
 
@@ -221,7 +220,7 @@ function vxlanPort({ vxlanPort }: Facts): Finding[] {
   ]
 }
 
-function tunnels({ tunnels, store }: Facts): Finding[] {
+export function tunnels({ tunnels, store }: Pick<Facts, 'tunnels' | 'store'>): Finding[] {
   if (tunnels !== undefined) {
     const found = foundIn(tunnels)
     if (found === undefined) return [unknown('tunnels', failureIn(tunnels) ?? '')]

@@ -7,15 +7,17 @@ import { showHosts } from '../cli/show.ts'
 import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
+import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
 import { optionWords, parseDaemonOptions, parseOpenOptions } from '../daemon/options.ts'
+import { tunnels } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
-import { findingsOf, gather, storeOf } from './doctor.ts'
+import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
 import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
-import { daemonJson, dockerOptions, dockerOptionsIn } from './gather-machine.ts'
+import { dockerOptions, dockerOptionsIn } from './gather-machine.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
-import { leave } from './leave.ts'
-import { optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
+import { type LeaveParts, leave } from './leave.ts'
+import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
   isElsewhere,
@@ -25,7 +27,7 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { type Self, selfOf, type Wanted, wantedBy } from './settings.ts'
+import { type Wanted, wantedBy } from './settings.ts'
 import { replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -83,8 +85,7 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
   const { host, hosts } = joined.status
   print(`this host is a member: ${host}`)
   print(showHosts(hosts))
-  const after = findingsOf(await gather(wanted.options)).filter(({ check }) => check === 'tunnels')
-  print(showFindings(after))
+  print(showFindings(tunnels({ tunnels: await tunnelFacts(wanted.options), store: undefined })))
   return 0
 }
 
@@ -100,7 +101,7 @@ function joinParts(wanted: Wanted): JoinParts {
     examine: async (): Promise<Finding[]> => findingsOf(await gather(options)),
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {
-      const { identity } = await selfOf(options)
+      const identity = await readIdentity(options.stateDir)
       await removeFromDocker(options, [])
       await removeFromKernel(options)
       const removed =
@@ -126,7 +127,8 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   }
   const words = optionWords(configured)
   const wanted: Wanted = { words, options: parseDaemonOptions(words) }
-  const sentences = await leave(leaveParts(wanted, await selfOf(wanted.options), args.includes('--force')))
+  const identity = await readIdentity(wanted.options.stateDir)
+  const sentences = await leave(leaveParts(wanted, identity, args.includes('--force')))
   const own = await textOf(packageOptionsFile)
   await replaceFile(packageOptionsFile, withoutDriver(own))
   print(sentences.join('\n'))
@@ -139,7 +141,7 @@ async function configuredWords(): Promise<string[] | undefined> {
   return wordsIn(own, 'MULTIHOST_OPTS') ?? wordsIn(dockers, 'MULTIHOST_OPTS')
 }
 
-function leaveParts(wanted: Wanted, { identity }: Self, force: boolean): Parameters<typeof leave>[0] {
+function leaveParts(wanted: Wanted, identity: HostIdentity | undefined, force: boolean): LeaveParts {
   const { options } = wanted
   const dns = ownDns(wanted)
   return {

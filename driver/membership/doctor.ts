@@ -11,7 +11,7 @@ import { engineClient } from '../engine/client.ts'
 import { realKernel } from '../kernel/real.ts'
 import { machineChecks } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
-import { asked, type Facts, type StoreFacts } from './facts.ts'
+import { type Asked, asked, type Facts, type StoreFacts } from './facts.ts'
 import type { Finding } from './finding.ts'
 import { dockerOptions, engineFacts, kernelFacts, missingTools, portFacts } from './gather-machine.ts'
 import { storeFacts } from './gather-store.ts'
@@ -28,10 +28,11 @@ export async function gather(options: Options): Promise<Facts> {
   const { addressPools, dnsListen, bindInterface, controlSocket, kvStore } = options
   const status = await asked(() => ask<Status | WaitingStatus>(controlSocket, 'GET', '/status'))
   const isMember = 'found' in status && !('waiting' in status.found)
-  const [machine, underlay, store] = await Promise.all([
+  const [machine, underlay, store, tunnels] = await Promise.all([
     machineFacts(options),
     underlayFacts(options),
     kvStore === undefined ? undefined : storeOf(options, kvStore),
+    isMember ? tunnelFacts(options) : undefined,
   ])
   return {
     ...machine,
@@ -45,9 +46,15 @@ export async function gather(options: Options): Promise<Facts> {
       'found' in underlay
         ? await asked(() => portFacts(underlay.found.address, 'found' in status))
         : { failed: 'the interface of the VTEP is not found' },
-    tunnels: isMember ? await asked(() => ask<TunnelStatus[]>(controlSocket, 'GET', '/tunnels')) : undefined,
+    tunnels,
     store,
   }
+}
+
+export function tunnelFacts({
+  controlSocket,
+}: Pick<Options, 'controlSocket'>): Promise<Asked<TunnelStatus[]>> {
+  return asked(() => ask<TunnelStatus[]>(controlSocket, 'GET', '/tunnels'))
 }
 
 async function machineFacts({ dockerSocket }: Options) {

@@ -101,7 +101,6 @@ export interface Holder {
 
 export interface MemberFacts {
   name: string
-  vtep: string
   mtuBytes: number | undefined
   isUp: boolean
 }

@@ -21,7 +21,7 @@ import {
   type KernelPart,
   type PortFacts,
 } from './facts.ts'
-import { optionsFile, wordsIn } from './options-file.ts'
+import { daemonJson, optionsFile, wordsIn } from './options-file.ts'
 import { textOf } from './unit.ts'
 
 const run = promisify(execFile)
@@ -89,8 +89,6 @@ export async function engineFacts(client: EngineClient): Promise<EngineFacts> {
     isLiveRestore: info.LiveRestoreEnabled,
   }
 }
-
-export const daemonJson = '/etc/docker/daemon.json'
 
 export async function dockerOptions(): Promise<DockerOptions> {
   const words = wordsIn(await textOf(optionsFile), 'DOCKER_OPTS') ?? []

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { HostRecord } from '../core/records.ts'
+import { aliveKey } from '../store/consul/alive.ts'
 import {
   askLeader,
   type ClientOptions,
@@ -18,6 +19,7 @@ import { readRecord } from '../store/schemas.ts'
 import {
   type Asked,
   asked,
+  foundIn,
   type Holder,
   leaderIn,
   type MemberFacts,
@@ -51,10 +53,10 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const { name, id, stateDir } = question
   const options = clientOptions(question)
   const url = showAddress(options.address)
+  const ownCluster = await ownClusterIn(stateDir, url)
   const before = Date.now()
   const answer = await asked(() => askLeader(options))
   const date = 'found' in answer ? Date.parse(answer.found.date ?? '') : Number.NaN
-  const ownCluster = await ownClusterIn(stateDir, url)
   const leader: Asked<string> = 'found' in answer ? { found: answer.found.body } : answer
   const clockOffsetMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500)
   const common = { url, leader, clockOffsetMs, ownCluster }
@@ -64,12 +66,14 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const client = createClient(options)
   try {
     const { prefix } = options.address
-    const keys = await Promise.all(
-      [clusterKey, 'hosts/', 'alive/'].map((folder) =>
-        asked(async () => (await client.list(`${prefix}/${folder}`, { consistent: true })).items),
-      ),
-    )
-    const [cluster, hosts, alive] = keys as [Asked<Item[]>, Asked<Item[]>, Asked<Item[]>]
+    const itemsIn = (folder: string): Promise<Asked<Item[]>> =>
+      asked(async () => (await client.list(`${prefix}/${folder}`, { consistent: true })).items)
+    const [cluster, hosts, alive] = await Promise.all([
+      itemsIn(clusterKey),
+      itemsIn('hosts/'),
+      itemsIn('alive/'),
+    ])
+    const records = mapped(hosts, (items) => recordsIn(items, prefix))
     return {
       ...common,
       cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
@@ -77,10 +81,10 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
       name: {
         name,
         id,
-        holder: mapped(alive, (items) => holderIn(items, `${prefix}/alive/${encodeURIComponent(name)}`)),
-        recordVtep: 'found' in hosts ? recordsIn(hosts.found, prefix).get(name)?.vtep : undefined,
+        holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name))),
+        recordVtep: foundIn(records)?.get(name)?.vtep,
       },
-      members: membersIn(hosts, alive, prefix),
+      members: membersIn(records, alive, prefix),
     }
   } finally {
     client.close()
@@ -124,16 +128,19 @@ function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
   }
 }
 
-function membersIn(hosts: Asked<Item[]>, alive: Asked<Item[]>, prefix: string): Asked<MemberFacts[]> {
-  if ('failed' in hosts) return hosts
+function membersIn(
+  records: Asked<Map<string, HostRecord>>,
+  alive: Asked<Item[]>,
+  prefix: string,
+): Asked<MemberFacts[]> {
+  if ('failed' in records) return records
   if ('failed' in alive) return alive
-  const records = [...recordsIn(hosts.found, prefix)]
+  const locked = new Set(alive.found.flatMap(({ key, session }) => (session === undefined ? [] : [key])))
   return {
-    found: records.map(([name, { vtep, tunnel }]) => ({
+    found: [...records.found].map(([name, { tunnel }]) => ({
       name,
-      vtep,
       mtuBytes: tunnel?.mtuBytes,
-      isUp: holderIn(alive.found, `${prefix}/alive/${encodeURIComponent(name)}`)?.isLocked === true,
+      isUp: locked.has(aliveKey(prefix, name)),
     })),
   }
 }

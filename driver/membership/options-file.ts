@@ -8,6 +8,12 @@
 import { DriverError } from '../core/errors.ts'
 
 export const optionsFile = '/etc/default/docker'
+export const daemonJson = '/etc/docker/daemon.json'
+/**
+ * The address that provisioning gives each host's driver, from the block that no host chooses by itself (RFC 3927 §2.1). Other
+ * addresses of the block can be a cloud's.
+ */
+export const usualDns = '169.254.255.53'
 /** The package's own file. The unit reads it after `optionsFile`, so that its assignment counts. */
 export const packageOptionsFile = '/etc/default/multihost'
 
@@ -75,6 +81,6 @@ function checkWord(word: string): string {
   })
 }
 
-function terminated(text: string): string {
+export function terminated(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }

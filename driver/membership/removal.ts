@@ -3,7 +3,6 @@
  * be called twice, and works on what another call or another program has left.
  */
 import { rm, rmdir } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { DriverError, isCode } from '../core/errors.ts'
 import { type Proof, personSays } from '../core/knowledge.ts'
@@ -14,10 +13,12 @@ import { engineClient } from '../engine/client.ts'
 import { dockerEngine } from '../engine/docker.ts'
 import { dockerCommands } from '../engine/docker-commands.ts'
 import { realKernel } from '../kernel/real.ts'
+import { isOwn } from '../kernel/redirect.ts'
 import { silentLog } from '../log.ts'
 import { createHostsFiles } from '../loops/names/hosts-files.ts'
 import { pluginApp } from '../protocol/app.ts'
 import { listenOn } from '../protocol/socket.ts'
+import { aliveKey } from '../store/consul/alive.ts'
 import { type ClientOptions, createClient } from '../store/consul/client.ts'
 import { openConsulStore } from '../store/consul/store.ts'
 import { clusterKey } from '../store/incarnation.ts'
@@ -111,7 +112,7 @@ export async function removeFromStore(
   const options = clientOptions({ kvStore, token, tls })
   const { prefix } = options.address
   const client = createClient(options)
-  const alive = `${prefix}/alive/${encodeURIComponent(name)}`
+  const alive = aliveKey(prefix, name)
   try {
     // Nothing is made in an empty store.
     if ((await client.list(`${prefix}/${clusterKey}`, { consistent: true })).items.length === 0) return
@@ -132,8 +133,7 @@ export async function removeFromStore(
 
 /** The key was written on a machine with an address that this one does not have: one disk is a copy of the other. */
 export function isElsewhere({ vtep }: Holder): boolean {
-  const own = Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
-  return vtep !== undefined && !own.includes(vtep)
+  return vtep !== undefined && !isOwn(vtep)
 }
 
 function heldElsewhere(name: string, { vtep }: Holder): DriverError {

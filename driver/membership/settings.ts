@@ -2,6 +2,7 @@
  * The options of this host's driver: from the words of a command, or from the file that the unit reads.
  */
 import { hostname } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
 import { type DaemonOptions, optionWords, parseDaemonOptions } from '../daemon/options.ts'
@@ -51,5 +52,5 @@ export function storeIn(words: readonly string[]): string | undefined {
 }
 
 export function areSame(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && [...a].sort().every((word, i) => word === [...b].sort()[i])
+  return isDeepStrictEqual([...a].sort(), [...b].sort())
 }

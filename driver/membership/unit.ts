@@ -63,14 +63,10 @@ export const systemdUnit: Unit = {
   },
 }
 
-export async function textOf(path: string): Promise<string> {
-  return (await textIn(path)) ?? ''
-}
-
-/** Undefined for a file that does not exist. */
-export async function textIn(path: string): Promise<string | undefined> {
+/** Empty for a file that does not exist. */
+export function textOf(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+    if (error.code === 'ENOENT') return ''
     throw error
   })
 }

@@ -65,7 +65,7 @@ export function completionsOf({ commands, options, services, daemon }: Help): Co
     const path = words.filter((word) => /^[a-z]+$/.test(word))
     for (const [at, word] of path.entries()) add(path.slice(0, at).join(' '), word)
     for (const option of optionsIn(term)) add(path.join(' '), option)
-    if (/^(status|check|host)\b/.test(path.join(' ')) && path.length > 0) {
+    if (/^(status|check|host)\b/.test(path.join(' '))) {
       for (const option of options.flatMap((it) => optionsIn(it.term))) add(path.join(' '), option)
     }
   }

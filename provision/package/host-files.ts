@@ -7,7 +7,6 @@ import { render } from '../steps/template.ts'
 export type Prefix = '/usr' | '/usr/local'
 
 export interface HostPaths {
-  folder: string
   /** The bundle. */
   program: string
   /** The Node that comes with the driver. */
@@ -18,7 +17,6 @@ export interface HostPaths {
 export function hostPaths(prefix: Prefix): HostPaths {
   const folder = `${prefix}/lib/multihost`
   return {
-    folder,
     program: `${folder}/multihost.cjs`,
     node: `${folder}/node`,
     command: `${prefix}/bin/multihost`,

@@ -4,19 +4,13 @@
  * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before anything is
  * changed, and a dockerd that does not start with the new options gets the old ones again.
  */
-import { optionsFile } from '../../driver/membership/options-file.ts'
+import { daemonJson, optionsFile, usualDns } from '../../driver/membership/options-file.ts'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
 import { consulFor, type Lab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
-import {
-  daemonJson,
-  mergedOptions,
-  mergeOptionsFile,
-  type Options,
-  withoutDuplicates,
-} from './options-file.ts'
+import { mergedOptions, mergeOptionsFile, type Options, withoutDuplicates } from './options-file.ts'
 import { type Step, type StepContext, startedWith, succeeds, unitRuns, until, writeFiles } from './step.ts'
 import { render } from './template.ts'
 
@@ -24,8 +18,6 @@ import { render } from './template.ts'
 const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
 /** The file as it was, until dockerd has started with the new one. */
 const earlier = `${optionsFile}.before-multihost`
-/** The driver's own address on each host, from the block that no host chooses by itself (RFC 3927 §2.1). */
-const dnsAddress = '169.254.255.53'
 const answers = 'docker version > /dev/null'
 
 /** Before the engine and the driver, which both read it, and which the steps after this one start again. */
@@ -88,7 +80,7 @@ async function files(context: StepContext): Promise<Files> {
   const now = await textOf(context, optionsFile)
   const json = await textOf(context, daemonJson)
   const multihostOpts = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale }).join(' ')
-  const dockerOpts = withoutDuplicates([`--dns=${dnsAddress}`, ...enginePools], json, host.name)
+  const dockerOpts = withoutDuplicates([`--dns=${usualDns}`, ...enginePools], json, host.name)
   const own = { dockerOpts, multihostOpts }
   return { now, wanted: mergeOptionsFile(now, own), options: mergedOptions(now, own) }
 }
@@ -138,7 +130,7 @@ export function driverOptions(of: {
     ...(of.secured ? secured : [`--kv-store=consul://${consul}:8500`]),
     '--default-network=overlay:multihost',
     `--bind-interface=${of.lab.network}`,
-    `--dns-listen=${dnsAddress}`,
+    `--dns-listen=${usualDns}`,
     driverPools,
     ...(of.timeoutScale === 1 ? [] : [`--answer-within=${scaledAnswerS(of.timeoutScale)}`]),
   ]

@@ -3,11 +3,14 @@
  * they are, and a DOCKER_OPTS of the person's is continued in the block, since the last assignment counts.
  */
 import { z } from 'zod'
-import { optionsBlock as block, optionsFile } from '../../driver/membership/options-file.ts'
+import {
+  optionsBlock as block,
+  daemonJson,
+  optionsFile,
+  terminated,
+} from '../../driver/membership/options-file.ts'
 import { LabError } from '../process/errors.ts'
 import { render } from './template.ts'
-
-export const daemonJson = '/etc/docker/daemon.json'
 
 export interface Options {
   dockerOpts: string
@@ -88,8 +91,4 @@ function aroundBlock(text: string): [before: string, after?: string] {
   const found = block.exec(text) ?? unmarked.exec(text)
   if (found === null) return [text]
   return [text.slice(0, found.index), text.slice(found.index + found[0].length)]
-}
-
-function terminated(text: string): string {
-  return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }

@@ -25,6 +25,11 @@ export interface AnnouncerOptions {
 
 const folder = 'alive'
 
+/** The key that the session of a host locks. */
+export function aliveKey(prefix: string, host: HostName): string {
+  return `${prefix}/${folder}/${encodeURIComponent(host)}`
+}
+
 export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
   const keeper = createSessionKeeper(client, {
     name: `multihost ${host}`,
@@ -36,7 +41,7 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
     return items.filter(({ key }) => key !== `${prefix}/${folder}/`)
   }
   const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
-  const Key = `${prefix}/${folder}/${encodeURIComponent(host)}`
+  const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
   return {
     async announce(self): Promise<AnnounceOutcome> {

@@ -19,7 +19,7 @@ folders() {
 }
 
 configured() {
-  grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store=' "$options" /etc/default/docker
+  grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store[= ]' "$options" /etc/default/docker
 }
 
 systemd() {

@@ -143,7 +143,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
   ],
   [
     'a member with a smaller MTU',
-    withStore({ members: { found: [{ name: 'net-1', vtep: 'x', mtuBytes: 1400, isUp: true }] } }),
+    withStore({ members: { found: [{ name: 'net-1', mtuBytes: 1400, isUp: true }] } }),
     'MTU',
     /^ok .*containers get 1450, 1350 on networks with net-1$/,
   ],
@@ -169,7 +169,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ],
   [
     'no other host is up',
-    withStore({ members: { found: [{ name: 'net-1', vtep: 'x', mtuBytes: 1500, isUp: false }] } }),
+    withStore({ members: { found: [{ name: 'net-1', mtuBytes: 1500, isUp: false }] } }),
     /^ok .*no other host is up/,
   ],
   ['members that cannot be read', withStore({ members: { failed: 'x' } }), /^unknown .*not known$/],
