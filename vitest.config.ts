@@ -1,10 +1,8 @@
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { timeoutScale } from './provision/process/timeout-scale.ts'
-import { scenarioRoot } from './scenarios/record/folder.ts'
+import { root, scenarioRoot } from './scenarios/record/folder.ts'
 import { walkthroughFirst } from './scenarios/selection.ts'
-
-const root = new URL('.', import.meta.url).pathname
 
 /** Scenario files in the order of a run; vitest's own order is by past duration. */
 class ByName extends BaseSequencer {

@@ -106,16 +106,14 @@ async function main(args: string[]): Promise<number> {
   emptyReportFolder()
   return repeated(times, keep, async (round) => {
     const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
-    const common = { subjects, pattern, bail, keep, timings, isUp: on !== undefined }
+    const common = { subjects, pattern, bail, keep, debug, timings, isUp: on !== undefined }
     const parts: Part[] = []
     for (const { files, hosts } of labs) {
       const more =
         hosts === undefined ? {} : { hosts: `${hosts}`, lab: labs.length > 1 ? wideName(lab) : lab }
       parts.push({ ...common, files, choice: await chooseLab({ ...chosen, ...more }, defaultLab) })
     }
-    const flags = () => parts.at(0)?.choice.flags ?? ''
-    const stop = debug ? answerPauses((reason) => showPause(reason, flags())) : () => undefined
-    return runParts(parts, facts).finally(stop)
+    return runParts(parts, facts, pattern)
   })
 }
 
@@ -199,24 +197,27 @@ interface Part {
   pattern: string | undefined
   bail: boolean
   keep: boolean
+  debug: boolean
   timings: boolean
   /** The lab is up, and stays. */
   isUp: boolean
 }
 
-function runParts(parts: readonly Part[], facts: RoundFacts): Promise<number> {
+function runParts(parts: readonly Part[], facts: RoundFacts, pattern: string | undefined): Promise<number> {
   return reportedRound(facts, async (round) => {
     let worst = 0
     for (const part of parts) {
       worst = Math.max(worst, await runPart(part, round))
       if (worst > 0 && part.bail) break
     }
-    if (!ran()) throw new LabError(`-t ${parts[0]?.pattern}: no scenario has such a title`)
+    if (!ran()) throw new LabError(`-t ${pattern}: no scenario has such a title`)
     return worst === 0 ? 0 : 1
   })
 }
 
 function runPart(part: Part, round: Round): Promise<number> {
+  const { flags } = part.choice
+  const stop = part.debug ? answerPauses((reason) => showPause(reason, flags)) : () => undefined
   return onLab(part, async (timings) => {
     if (part.timings) console.log(timingTable(timings))
     round.labIsUp(timings)
@@ -225,7 +226,7 @@ function runPart(part: Part, round: Round): Promise<number> {
     const lost = await notRunning(part.choice)
     if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
     return code
-  })
+  }).finally(stop)
 }
 
 async function onLab<T>({ choice, keep, isUp }: Part, work: (timings: Timing[]) => Promise<T>): Promise<T> {

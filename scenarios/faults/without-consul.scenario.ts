@@ -8,6 +8,7 @@ import type { Container, Host } from '../kit/host.ts'
 import { refusesNew } from '../kit/network.ts'
 import { type Hosts, scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
+import { undoAfter } from '../kit/suppressed.ts'
 import { together } from '../kit/together.ts'
 
 /** A start takes 1 s where Consul does not answer; the rest is Docker on a busy machine. */
@@ -54,8 +55,7 @@ async function startsAndRestarts(hostA: Host, here: Container, there: Container)
     await late.within(toldWithinMs).waitUntilSucceeds`ping -c1 -W1 ${there.address}`
     await there.within(toldWithinMs).waitUntilSucceeds`ping -c1 -W1 ${late.address}`
   } catch (error) {
-    await late.remove()
-    throw error
+    return undoAfter(error, () => late[Symbol.asyncDispose]())
   }
   return late
 }
@@ -72,8 +72,7 @@ for (const [how, make] of faultsOfConsul) {
           late = await startsAndRestarts(hostA, a, b)
           await refusesNew(hostA)
         } catch (error) {
-          await late?.remove()
-          throw error
+          await undoAfter(error, async () => late?.[Symbol.asyncDispose]())
         } finally {
           await fault[Symbol.asyncDispose]()
         }

@@ -20,7 +20,7 @@ import type { CommandEvent, WaitEvent } from '../record/events.ts'
 import { teardownBegins } from './before-teardown.ts'
 import { goesOn, pauseAt } from './debug.ts'
 import { type Ran, ScenarioFailure } from './failure.ts'
-import { bothFailed } from './suppressed.ts'
+import { undoAfter } from './suppressed.ts'
 import type { Session } from './terminal.ts'
 
 type Word = string | number | readonly (string | number)[]
@@ -192,10 +192,7 @@ async function startContainer(
     // The scenario gets no container that it could remove.
     id ||= createdBy(error)
     if (id === '') throw error
-    await dispose().catch((then) => {
-      throw bothFailed(then, error)
-    })
-    throw error
+    return undoAfter(error, dispose)
   }
 }
 

@@ -10,6 +10,7 @@ import { expect } from 'vitest'
 import { teardownBegins } from './before-teardown.ts'
 import { subject } from './current-subject.ts'
 import type { Container, Host } from './host.ts'
+import { undoAfter } from './suppressed.ts'
 import { together } from './together.ts'
 
 export interface SharedNetwork extends AsyncDisposable {
@@ -27,12 +28,9 @@ export async function sharedNetwork(
   args: readonly string[] = [],
 ): Promise<SharedNetwork> {
   const network = await createdOnFirst(hosts, name, args)
-  try {
-    await together(hosts.slice(1).map((host) => arrives(host, name, args)))
-  } catch (error) {
-    await network[Symbol.asyncDispose]()
-    throw error
-  }
+  await together(hosts.slice(1).map((host) => arrives(host, name, args))).catch((error: unknown) =>
+    undoAfter(error, () => network[Symbol.asyncDispose]()),
+  )
   return network
 }
 
@@ -103,10 +101,9 @@ export interface Pair extends AsyncDisposable {
 /** Starts containers `one` and `two`, one on each host. Checks that their addresses differ: else each would ping itself. */
 export async function pair(here: Host, there: Host, network: string): Promise<Pair> {
   const a = await here.run({ name: 'one', network })
-  const b = await there.run({ name: 'two', network }).catch(async (error: unknown) => {
-    await a.remove()
-    throw error
-  })
+  const b = await there
+    .run({ name: 'two', network })
+    .catch((error: unknown) => undoAfter(error, () => a[Symbol.asyncDispose]()))
   expect(b.address, 'address of two').not.toBe(a.address)
   return {
     a,

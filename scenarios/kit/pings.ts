@@ -6,23 +6,37 @@ import type { Loss } from '../record/events.ts'
 import type { Container } from './host.ts'
 import { together } from './together.ts'
 
+type From = Pick<Container, 'succeed' | 'waitUntilSucceeds'>
+
+/** Pings every 20 ms, into the file, until `endedPing`. */
+async function startPing(from: From, { address }: Pick<Container, 'address'>, file: string): Promise<void> {
+  await from.succeed`ping -i 0.02 ${address} > ${file} 2>&1 & echo $! > ${file}.pid`
+}
+
+/** Resolves with ping's output. */
+async function endedPing(from: From, file: string): Promise<string> {
+  await from.waitUntilSucceeds`kill -INT $(cat ${file}.pid); grep -q 'packets transmitted' ${file}`
+  return from.succeed`cat ${file}`
+}
+
+function repliesIn(output: string): number[] {
+  return [...output.matchAll(/icmp_seq=(\d+) ttl/g)].map((each) => Number(each[1]))
+}
+
 /**
  * Pings every 20 ms while `meanwhile` runs. Resolves with the number of replies that are missing between the first and
  * the last. Demands a reply after `meanwhile` has ended: a ping that stopped for good would leave no gap.
  */
 export async function lostWhile(
-  from: Pick<Container, 'succeed' | 'waitUntilSucceeds'>,
+  from: From,
   to: Pick<Container, 'address'>,
   meanwhile: () => Promise<void>,
 ): Promise<number> {
-  await from.succeed`ping -i 0.02 ${to.address} > /tmp/ping 2>&1 & echo $! > /tmp/pid`
+  await startPing(from, to, '/tmp/ping')
   await meanwhile()
   const before = await from.succeed`grep -c ttl= /tmp/ping || [ $? = 1 ]`
   await from.waitUntilSucceeds`[ $(grep -c ttl= /tmp/ping) -gt ${before} ]`
-  await from.waitUntilSucceeds`kill -INT $(cat /tmp/pid); grep -q 'packets transmitted' /tmp/ping`
-  const replies = [...(await from.succeed`cat /tmp/ping`).matchAll(/icmp_seq=(\d+) ttl/g)].map((each) =>
-    Number(each[1]),
-  )
+  const replies = repliesIn(await endedPing(from, '/tmp/ping'))
   expect(replies.length).toBeGreaterThan(5)
   return (replies.at(-1) ?? 0) - (replies[0] ?? 0) + 1 - new Set(replies).size
 }
@@ -40,19 +54,13 @@ export async function lossDuring<Traffic extends string>(
 ): Promise<Record<Traffic, Loss>> {
   const all = Object.entries(pairs) as [Traffic, Pairs<Traffic>[Traffic]][]
   const file = (traffic: string) => `/tmp/${traffic.replaceAll(' ', '-')}`
-  await together(
-    all.map(([traffic, [from, to]]) => {
-      const output = file(traffic)
-      return from.succeed`ping -i 0.02 ${to.address} > ${output} 2>&1 & echo $! > ${output}.pid`
-    }),
-  )
+  await together(all.map(([traffic, [from, to]]) => startPing(from, to, file(traffic))))
   await fault()
   const losses = await together(
     all.map(async ([traffic, [from]]): Promise<[Traffic, Loss]> => {
       const output = file(traffic)
       const isBack = await repliesAgain(from, output)
-      await from.waitUntilSucceeds`kill -INT $(cat ${output}.pid); grep -q 'packets transmitted' ${output}`
-      return [traffic, lossIn(await from.succeed`cat ${output}`, isBack)]
+      return [traffic, lossIn(await endedPing(from, output), isBack)]
     }),
   )
   return Object.fromEntries(losses) as Record<Traffic, Loss>
@@ -69,7 +77,7 @@ async function repliesAgain(from: Container, file: string): Promise<boolean> {
 
 /** The loss in ping's output. `isBack`: packets after the last reply are on their way, and not lost. */
 export function lossIn(output: string, isBack: boolean): Loss {
-  const replied = new Set([...output.matchAll(/icmp_seq=(\d+) ttl/g)].map((each) => Number(each[1])))
+  const replied = new Set(repliesIn(output))
   const transmitted = Number(/(\d+) packets transmitted/.exec(output)?.[1])
   const sent = isBack ? Math.max(...replied) : transmitted
   return { sent, lost: sent - replied.size, isBack }

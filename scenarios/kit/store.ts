@@ -81,6 +81,15 @@ function recordsIn<T>(all: ReadonlyMap<string, unknown>, folder: string): T[] {
   return [...all].filter(([key]) => key.startsWith(`${folder}/`)).map(([, value]) => value as T)
 }
 
+/** Keys that name the host, in the key or the value. A network and its pool are the cluster's, and say which host made them. */
+export async function keysNaming(consulServer: Host, { name }: Pick<Host, 'name'>): Promise<string[]> {
+  return [...(await everything(consulServer))]
+    .filter(
+      ([key, value]) => !/^(networks|pools)\//.test(key) && `${key}${JSON.stringify(value)}`.includes(name),
+    )
+    .map(([key]) => key)
+}
+
 /** URL of the records on the Consul server; a key follows. */
 export const storeUrl = 'http://127.0.0.1:8500/v1/kv/multihost'
 /** jq: one object with a value per key, without the log of changes. */

@@ -10,6 +10,16 @@ export function bothFailed(error: unknown, suppressed: unknown): Error {
   return first
 }
 
+/** Undoes what was made before the failure. Throws the failure, with that of the undoing. */
+export async function undoAfter(error: unknown, undo: () => PromiseLike<void>): Promise<never> {
+  try {
+    await undo()
+  } catch (then) {
+    throw bothFailed(then, error)
+  }
+  throw error
+}
+
 function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(`${thrown}`)
 }

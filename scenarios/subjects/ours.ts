@@ -26,7 +26,7 @@ export function ours(datapath?: string): Subject {
     answers: `/usr/bin/docker version > /dev/null && ${ask(5, 'status')} > /dev/null`,
     settled: 'multihost status --json | jq -e ".store.fresh and (.problems | length == 0)"',
     // The driver compares Consul, the kernel and Docker, and waits for its loops (docs/faults.md, Check).
-    check: `answer=$(${check}) && echo "$answer" | jq -r '.unknown[], .differences[].sentence'`,
+    check: `answer=$(${check}) && printf %s "$answer" | jq -r '.unknown[], .differences[].sentence'`,
     evidence: {
       'driver log': 'journalctl -u multihost --no-pager -n 300 -o short-precise',
       'driver status': 'multihost status',

@@ -66,7 +66,8 @@ const startsWithinMs = 10_000
 
 export function plugin({ path, name }: Plugin): Subject {
   const socket = `/run/docker/plugins/${name}.sock`
-  const answers = `curl -sf --max-time 5 --unix-socket ${socket} -d '' http://plugin/Plugin.Activate > /dev/null`
+  const ask = `curl -sf --max-time 5 --unix-socket ${socket} -d '' http://plugin/Plugin.Activate`
+  const answers = `${ask} > /dev/null`
   return {
     name,
     role: 'docker',
@@ -74,7 +75,7 @@ export function plugin({ path, name }: Plugin): Subject {
     steps: [started(name, path, socket, answers)],
     async enter(machines) {
       await stopOurs(machines)
-      const roles = await together(machines.map(({ host }) => rolesOf(host, name, socket)))
+      const roles = await together(machines.map(({ host }) => rolesOf(host, name, ask)))
       const ipam = roles.every((each) => each.includes('IpamDriver')) ? ['--ipam-driver', name] : []
       return { create: ['-d', name, ...ipam] }
     },
@@ -141,9 +142,8 @@ WantedBy=multi-user.target
 }
 
 /** The interfaces that the plugin says it implements. */
-async function rolesOf(host: Host, name: string, socket: string): Promise<string[]> {
-  const text =
-    await host.succeed`curl -sf --max-time 5 --unix-socket ${socket} -d ${''} http://plugin/Plugin.Activate`
+async function rolesOf(host: Host, name: string, ask: string): Promise<string[]> {
+  const text = await host.succeed`sh -c ${ask}`
   const { Implements = [] }: { Implements?: string[] } = JSON.parse(text)
   if (Implements.includes('NetworkDriver')) return Implements
   throw new LabError(`${name} on ${host.name} is not a network driver: Plugin.Activate answered ${text}`)

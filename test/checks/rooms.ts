@@ -272,7 +272,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'scenarios/kit',
-    imports: ['scenarios/record', 'provision/**', 'driver/control'],
+    imports: ['scenarios/record', 'provision/**'],
     why: 'the kit knows the record, and neither the report, a subject nor a scenario',
   },
   {
