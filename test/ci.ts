@@ -1,11 +1,12 @@
 /**
  * `.ci/run`, the gate: the linter, the tests and all scenarios, and the walkthrough once more with a secured Consul. Every
- * part runs, also after a failure. The last line counts the tests, and the exit code is 0 when none failed.
+ * part runs, also after a failure. The last lines name the tests that failed and count all; the exit code is 0 when none
+ * failed.
  * ACCEPTANCE=1 adds the lab on virtual machines, which takes long where the machines are emulated.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { type Counts, countsOf, sum } from './checks/junit.ts'
+import { type Counts, countsOf, failuresOf, sum } from './checks/junit.ts'
 import { root } from './checks/tree.ts'
 
 type Part = { command: string[]; report?: string }
@@ -26,21 +27,23 @@ const parts: Part[] = [
 // The same soak each time: a red gate is repeated by the same commands.
 process.env.SOAK_SEED ??= '1'
 
-const counts = parts.map(run)
-const { passed, failed, skipped } = sum(counts)
+const results = parts.map(run)
+const { passed, failed, skipped } = sum(results)
+for (const failure of results.flatMap(({ failures }) => failures)) console.log(`failed: ${failure}`)
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 
-function run({ command, report }: Part): Counts {
+function run({ command, report }: Part): Counts & { failures: string[] } {
   const file = report && `${root}${report}`
   if (file) rmSync(file, { force: true }) // a report of an earlier run would be counted
   const start = performance.now()
   const { status } = spawnSync('npm', command, { cwd: root, stdio: 'inherit' })
   const minutes = ((performance.now() - start) / 60_000).toFixed(1)
-  console.log(`npm ${command.join(' ')}: ${minutes} min, exit code ${status}`)
-  const found =
-    file && existsSync(file) ? countsOf(readFileSync(file, 'utf8')) : { passed: 0, failed: 0, skipped: 0 }
+  const line = `npm ${command.join(' ')}: ${minutes} min, exit code ${status}`
+  console.log(line)
+  const xml = file && existsSync(file) ? readFileSync(file, 'utf8') : ''
+  const [found, failures] = [countsOf(xml), failuresOf(xml)]
   // a part that fails without a failed test counts as one: the linter, or a command that wrote no report
-  const isUncounted = found.failed === 0 && (status !== 0 || (file !== undefined && !existsSync(file)))
-  return isUncounted ? { ...found, failed: 1 } : found
+  const isUncounted = found.failed === 0 && (status !== 0 || (file !== undefined && xml === ''))
+  return isUncounted ? { ...found, failed: 1, failures: [line] } : { ...found, failures }
 }

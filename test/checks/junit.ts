@@ -1,5 +1,5 @@
 /**
- * Counts the tests of a JUnit file. Vitest and the scenarios' report write `<testcase>` elements with at most one
+ * Counts the tests of a JUnit file, and names those that failed. Vitest and the scenarios' report write `<testcase>` elements with at most one
  * `<failure>`, `<error>` or `<skipped>` each; the text inside them has its `<` escaped.
  */
 export type Counts = { passed: number; failed: number; skipped: number }
@@ -10,6 +10,27 @@ export function countsOf(xml: string): Counts {
   const skipped = cases.filter((text) => text.includes('<skipped')).length
   return { passed: cases.length - failed - skipped, failed, skipped }
 }
+
+/** One line for each failed test: its file, its name, and the first line of what was wrong. */
+export function failuresOf(xml: string): string[] {
+  return xml
+    .split('<testcase ')
+    .slice(1)
+    .flatMap((text) => {
+      const failure = /<(?:failure|error)[ >](.*)/s.exec(text)
+      if (!failure) return []
+      const [file, name] = [attributeOf('classname', text), attributeOf('name', text)]
+      return [`${file} > ${name}: ${attributeOf('message', failure[1] ?? '').split('\n')[0]}`]
+    })
+}
+
+/** The value of an attribute, unescaped; '' where the element has none. */
+function attributeOf(attribute: string, element: string): string {
+  const value = new RegExp(`\\b${attribute}="([^"]*)"`).exec(element)?.[1] ?? ''
+  return value.replace(/&(lt|gt|quot|apos|amp|#10);/g, (_, name: string) => characters[name] ?? '')
+}
+
+const characters: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&', '#10': '\n' }
 
 export function sum(counts: readonly Counts[]): Counts {
   const total = (key: keyof Counts): number => counts.reduce((all, each) => all + each[key], 0)

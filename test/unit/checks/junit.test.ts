@@ -1,15 +1,18 @@
 import { expect, test } from 'vitest'
 import { junit } from '../../acceptance/report.ts'
-import { countsOf, sum } from '../../checks/junit.ts'
+import { countsOf, failuresOf, sum } from '../../checks/junit.ts'
 
 test('counts what a writer of JUnit has written', () => {
   const xml = junit([
     { title: 'a', seconds: 1 },
-    { title: 'b', seconds: 1, failure: 'a <failure> & a <skipped/> in its text' },
+    { title: 'b "quoted"', seconds: 1, failure: 'a <failure> & a <skipped/> in its text\nand more' },
     { title: 'c', seconds: 0, skipped: true },
     { title: 'd', seconds: 0, skipped: true },
   ])
   expect(countsOf(xml)).toEqual({ passed: 1, failed: 1, skipped: 2 })
+  expect(failuresOf(xml)).toEqual([
+    expect.stringMatching(/> b "quoted": a <failure> & a <skipped\/> in its text$/),
+  ])
 })
 
 test("counts vitest's file, with the system-out that it adds", () => {
@@ -28,6 +31,7 @@ AssertionError
     </testsuite>
 </testsuites>`
   expect(countsOf(xml)).toEqual({ passed: 1, failed: 1, skipped: 1 })
+  expect(failuresOf(xml)).toEqual(['a.test.ts > fails: <testcase'])
 })
 
 test('adds up', () => {

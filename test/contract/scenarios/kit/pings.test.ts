@@ -35,7 +35,7 @@ function pinger({ folder }: Namespaces, path: string) {
       const look = async () => (count() >= before + more ? true : undefined)
       expect((await poll(look, 5000)).value).toBe(true)
     },
-    end: () => execa('kill', [readFileSync(`${folder}/pid`, 'utf8').trim()], { reject: false }),
+    end: () => execa('kill', [readFileSync(`${folder}/ping.pid`, 'utf8').trim()], { reject: false }),
   }
 }
 
@@ -66,6 +66,8 @@ test.runIf(isRoot)('replies that end and do not come back are no success', async
   const cut = lostWhile(from, { address }, async () => {
     await from.replies(10)
     nft(own, path, drop)
+    // ping has written every reply that it got before it sends what is dropped
+    await from.waitUntilSucceeds`nft list table ip lossy | grep -q 'packets [1-9]'`
   })
   await expect(cut.finally(from.end)).rejects.toThrow('in vain')
 })
