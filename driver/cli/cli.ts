@@ -15,7 +15,7 @@ export const help = `multihost: one network for containers on several Docker hos
 
   multihost doctor [STORE] [OPTIONS] [--json]
                                what this host lacks for a cluster; 0 nothing, 1 something. OPTIONS are the driver's
-  multihost join consul://HOST[:PORT] [OPTIONS]
+  multihost join consul://HOST[:PORT][,…] [OPTIONS]
                                make this host a member; changes nothing while something is missing
   multihost leave [--force]    take this host out; --force disconnects its containers, and goes without the store
   multihost status [--json]    this host: store, networks, endpoints, problems

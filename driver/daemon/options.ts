@@ -70,7 +70,9 @@ const options = {
 
 export const daemonHelp = `multihost daemon: the overlay driver of this host
 
-  --kv-store=consul://HOST:PORT[/PREFIX]  Consul, which holds the cluster's state (required)
+  --kv-store=consul://HOST:PORT[,HOST:PORT…][/PREFIX]
+                           Consul, which holds the cluster's state (required). Of several servers one is asked
+                           until it fails, then the next
   --kv-token-file=FILE     Consul's ACL token
   --kv-ca-file=FILE, --kv-cert-file=FILE, --kv-key-file=FILE
                            for https://HOST:PORT

@@ -56,9 +56,22 @@ export interface WatchOptions {
   everyMs?: number | undefined
 }
 
+/** Of several servers, the first one that a route leads to and that is on another host. */
 async function ownAddressTowards(kvStore: string): Promise<Ip> {
-  const { host, port } = parseStoreUrl(kvStore)
-  const target = host.replace(/^\[|\]$/g, '')
+  const failures: DriverError[] = []
+  for (const { host, port } of parseStoreUrl(kvStore).servers) {
+    const target = host.replace(/^\[|\]$/g, '')
+    try {
+      return await addressTowards(target, port)
+    } catch (error) {
+      failures.push(noRoute((error as Error).message, error))
+    }
+  }
+  throw failures[0]
+}
+
+/** Throws when no route leads there, or the target is on this host. */
+async function addressTowards(target: string, port: number): Promise<Ip> {
   const socket = createSocket(isIPv6(target) ? 'udp6' : 'udp4')
   try {
     socket.connect(port, target)
@@ -66,11 +79,11 @@ async function ownAddressTowards(kvStore: string): Promise<Ip> {
     const { address } = socket.address()
     if (!address.startsWith('127.') && address !== '::1') return address
   } catch (cause) {
-    throw noRoute(`no route leads to the store at ${target}: ${(cause as Error).message}`, cause)
+    throw new Error(`no route leads to the store at ${target}: ${(cause as Error).message}`, { cause })
   } finally {
     socket.close()
   }
-  throw noRoute(`the store at ${target} is on this host`)
+  throw new Error(`the store at ${target} is on this host`)
 }
 
 function noRoute(message: string, cause?: unknown): DriverError {

@@ -28,7 +28,8 @@ export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underl
     return [unknown('store', says, 'name one: multihost doctor consul://HOST:8500')]
   }
   const first = reached(store)
-  if (first.state === 'ok') return [first, ...checks.map(([, judge]) => judge(store, { underlay }))]
+  if (first.state === 'ok')
+    return [first, ...servers(store), ...checks.map(([, judge]) => judge(store, { underlay }))]
   return [first, ...checks.map(([check]) => unknown(check, 'the store is not reached'))]
 }
 
@@ -47,6 +48,11 @@ function reached({ url, leader }: StoreFacts): Finding {
     )
   if (name === '') return missing('store', `Consul at ${url} has no leader`, 'start most of its servers')
   return ok('store', `Consul answers at ${url}, and ${name} leads`)
+}
+
+/** The driver asks another server: a member may join all the same. */
+function servers({ silent }: StoreFacts): Finding[] {
+  return silent.map((says) => unknown('store server', says, 'start it, or leave it out of --kv-store'))
 }
 
 function cluster({ cluster: answer, ownCluster, url }: StoreFacts): Finding {

@@ -3,10 +3,11 @@
  * `doctor/` and removes it.
  */
 import { randomUUID } from 'node:crypto'
+import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
 import { aliveKey } from '../store/consul/alive.ts'
 import {
-  askLeader,
+  askLeaders,
   type ClientOptions,
   type ConsulClient,
   createClient,
@@ -55,11 +56,9 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const url = showAddress(options.address)
   const ownCluster = await ownClusterIn(stateDir, url)
   const before = Date.now()
-  const answer = await asked(() => askLeader(options))
-  const date = 'found' in answer ? Date.parse(answer.found.date ?? '') : Number.NaN
-  const leader: Asked<string> = 'found' in answer ? { found: answer.found.body } : answer
+  const { leader, date, silent } = leaderOf(await askLeaders(options))
   const clockOffsetMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500)
-  const common = { url, leader, clockOffsetMs, ownCluster }
+  const common = { url, leader, silent, clockOffsetMs, ownCluster }
   if ('failed' in leader) return { ...common, ...unasked(leader.failed, { name, id }) }
   // Nothing is written into what is no Consul.
   if (!leaderIn(leader.found)) return { ...common, ...unasked('no Consul leads there', { name, id }) }
@@ -89,6 +88,18 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   } finally {
     client.close()
   }
+}
+
+/** The answer of a server that knows the leader, else of one that answers, else the first failure. */
+function leaderOf(answers: Awaited<ReturnType<typeof askLeaders>>) {
+  const found = answers.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failures = answers.flatMap((each) => (each.status === 'rejected' ? [asDriverError(each.reason)] : []))
+  const best = found.find(({ body }) => leaderIn(body)) ?? found[0]
+  const [first] = failures
+  const leader: Asked<string> =
+    best === undefined ? { failed: first?.message ?? '', hint: first?.hint } : { found: best.body }
+  const silent = best === undefined ? [] : failures.map(({ message }) => message)
+  return { leader, date: Date.parse(best?.date ?? ''), silent }
 }
 
 function unasked(failed: string, name: Pick<StoreQuestion, 'name' | 'id'>) {

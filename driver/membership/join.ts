@@ -9,7 +9,7 @@ import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type Finding, isMissing } from './finding.ts'
 import { withDriver, wordsIn } from './options-file.ts'
-import { areSame, storeIn, type Wanted } from './settings.ts'
+import { areSame, shareStore, storeIn, type Wanted } from './settings.ts'
 import type { Unit, UnitState } from './unit.ts'
 
 export interface JoinParts {
@@ -122,7 +122,7 @@ async function already({ status }: JoinParts): Promise<Joined> {
 
 function other(before: readonly string[], wanted: readonly string[]): DriverError {
   const [is, asks] = [storeIn(before), storeIn(wanted)]
-  if (is !== asks) {
+  if (!shareStore(before, wanted)) {
     return new DriverError(
       'taken',
       `this host is a member of the cluster at ${is}, and not of the one at ${asks}`,

@@ -51,6 +51,19 @@ export function storeIn(words: readonly string[]): string | undefined {
   return url === undefined ? undefined : showAddress(parseStoreUrl(url))
 }
 
+/** They name a server in common, under one prefix. */
+export function shareStore(a: readonly string[], b: readonly string[]): boolean {
+  const others = serversIn(b)
+  return serversIn(a).some((each) => others.includes(each))
+}
+
+function serversIn(words: readonly string[]): string[] {
+  const url = storeIn(words)
+  if (url === undefined) return []
+  const { servers, prefix } = parseStoreUrl(url)
+  return servers.map(({ host, port }) => `${host}:${port}/${prefix}`)
+}
+
 export function areSame(a: readonly string[], b: readonly string[]): boolean {
   return isDeepStrictEqual([...a].sort(), [...b].sort())
 }

@@ -87,7 +87,7 @@ export function hostsOfRole(lab: Lab, role: Role): LabHost[] {
   return lab.hosts.filter((host) => host.role === role)
 }
 
-/** The Consul server that a Docker host asks. Several servers are shared out among the Docker hosts. */
+/** The Consul server that a Docker host asks first. Several servers are shared out among the Docker hosts. */
 export function consulFor(lab: Lab, host: LabHost): LabHost {
   const servers = hostsOfRole(lab, 'consul')
   const at = Math.max(

@@ -6,7 +6,7 @@
  */
 import { daemonJson, optionsFile, usualDns } from '../../driver/membership/options-file.ts'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
-import { consulFor, type Lab, type LabHost } from '../lab/definition.ts'
+import { consulFor, hostsOfRole, type Lab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
@@ -120,20 +120,26 @@ export function driverOptions(of: {
   secured: boolean
   timeoutScale: number
 }): string[] {
-  const consul = consulFor(of.lab, of.host).address
   const secured = [
-    `--kv-store=https://${consul}:8501`,
+    `--kv-store=https://${consulServers(of, 8501)}`,
     `--kv-ca-file=${authorityFile}`,
     `--kv-token-file=${tokenFile}`,
   ]
   return [
-    ...(of.secured ? secured : [`--kv-store=consul://${consul}:8500`]),
+    ...(of.secured ? secured : [`--kv-store=consul://${consulServers(of, 8500)}`]),
     '--default-network=overlay:multihost',
     `--bind-interface=${of.lab.network}`,
     `--dns-listen=${usualDns}`,
     driverPools,
     ...(of.timeoutScale === 1 ? [] : [`--answer-within=${scaledAnswerS(of.timeoutScale)}`]),
   ]
+}
+
+/** All of the lab's, the host's own first: the Docker hosts are shared out among them. */
+function consulServers({ lab, host }: { lab: Lab; host: LabHost }, port: number): string {
+  const own = consulFor(lab, host)
+  const others = hostsOfRole(lab, 'consul').filter(({ name }) => name !== own.name)
+  return [own, ...others].map(({ address }) => `${address}:${port}`).join(',')
 }
 
 function scaledAnswerS(timeoutScale: number): number {

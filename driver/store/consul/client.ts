@@ -2,7 +2,7 @@
  * Consul's HTTP API, as far as the store needs it: list a folder, run a transaction, keep a session.
  *
  * The `consul` package is not maintained any more and its errors do not say what failed, so it is wrapped
- * here and imported nowhere else. Lists do not use the package: their limit is a time of silence, not a total
+ * here and imported nowhere else. Of several servers one is asked until it fails (servers.ts). Lists do not use the package: their limit is a time of silence, not a total
  * time, because reading a large store on a busy machine takes longer than any other call may. The number of
  * sockets is limited, because Consul closes the 201st connection of one address.
  */
@@ -11,7 +11,8 @@ import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:h
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
 import Consul from 'consul'
 import { DriverError } from '../../core/errors.ts'
-import { type StoreAddress, showAddress } from './url.ts'
+import { askInTurn } from './servers.ts'
+import { type Server, type StoreAddress, showAddress } from './url.ts'
 
 export interface ClientOptions {
   /** Called after every transaction that has changed Consul, with its operations. */
@@ -21,7 +22,7 @@ export interface ClientOptions {
   token?: string | undefined
   /** Files in PEM. */
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
-  /** Called after every call. Undefined when Consul has answered, with success or an error. */
+  /** Called after every call. Undefined when a server has answered, with success or an error. */
   heard?: (failure: DriverError | undefined) => void
 }
 
@@ -95,18 +96,17 @@ const maxSockets = 32
 const maxFreeSockets = 4
 
 export function createClient(options: ClientOptions): ConsulClient {
-  const { address, timeoutMs, token } = options
+  const { timeoutMs: timeout } = options
   const agent = agentFor(options)
-  const { secure, host, port } = address
-  const defaults = token === undefined ? {} : { token }
-  const consul = new Consul({ secure, host, port, agent, defaults })
-  const call = <T>(what: () => Promise<T>): Promise<T> => heard(what, options)
-  const timeout = timeoutMs
+  const call = askInTurn(
+    options.address.servers.map((server) => consulAt(server, agent, options)),
+    options,
+  )
 
   return {
-    list: (prefix, query = {}) => call(() => list(options, agent, prefix, query)),
+    list: (prefix, query = {}) => call((at) => list(at, prefix, query)),
     async transact(steps) {
-      const answer = await call(() => transact(consul, steps, timeoutMs))
+      const answer = await call((at) => transact(at.consul, steps, timeout))
       const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
       if (!('failedStep' in answer) && writes.length > 0) {
         options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
@@ -117,30 +117,54 @@ export function createClient(options: ClientOptions): ConsulClient {
       // Without checks: the session tells of the driver, not of the agent that it happened to reach.
       const ttl = `${ttlMs / 1000}s`
       const wanted = { name, ttl, behavior: 'release' as const, checks: [], lockdelay: '0s', timeout }
-      return (await call(() => consul.session.create(wanted))).ID
+      return (await call(({ consul }) => consul.session.create(wanted))).ID
     },
-    renewSession: (id) => call(() => isThere(consul.session.renew(withTimeout({ id }, timeout)))),
+    renewSession: (id) => call(({ consul }) => isThere(consul.session.renew(withTimeout({ id }, timeout)))),
     destroySession: async (id) => {
-      await call(() => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
+      await call(({ consul }) => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
     },
     sessions: async () => {
       const query = { consistent: true, ...withTimeout<{ dc?: string }>({}, timeout) }
-      const all = await call(() => consul.session.list(query))
+      const all = await call(({ consul }) => consul.session.list(query))
       return all.map(({ ID }) => ID)
     },
     close: () => agent.destroy(),
   }
 }
 
-/** Asks who leads, which takes no token. Throws `unavailable`. */
-export async function askLeader(options: ClientOptions): Promise<{ body: string; date: string | undefined }> {
-  const agent = agentFor(options)
-  try {
-    const silenceMs = options.timeoutMs
-    return await heard(() => read(options, agent, '/v1/status/leader', { silenceMs }), options)
-  } finally {
-    agent.destroy()
+/** One server, and how it is asked. */
+interface ConsulAt {
+  url: string
+  agent: Agent
+  consul: Consul
+  options: ClientOptions
+  failureOf(error: unknown): DriverError
+}
+
+function consulAt(server: Server, agent: Agent, options: ClientOptions): ConsulAt {
+  const { secure, prefix } = options.address
+  const defaults = options.token === undefined ? {} : { token: options.token }
+  return {
+    url: `${secure ? 'https' : 'http'}://${server.host}:${server.port}`,
+    agent,
+    consul: new Consul({ secure, ...server, agent, defaults }),
+    options,
+    failureOf: (error) => failureOf(error as Failure, { secure, servers: [server], prefix }),
   }
+}
+
+/** Asks each server who leads, which takes no token; an answer for each. */
+export async function askLeaders(
+  options: ClientOptions,
+): Promise<PromiseSettledResult<{ body: string; date: string | undefined }>[]> {
+  const agent = agentFor(options)
+  const ask = (server: Server) => {
+    const call = askInTurn([consulAt(server, agent, options)], options)
+    return call((at) => read(at, '/v1/status/leader', { silenceMs: options.timeoutMs }))
+  }
+  const answers = await Promise.allSettled(options.address.servers.map(ask))
+  agent.destroy()
+  return answers
 }
 
 function agentFor({ address, tls = {} }: ClientOptions): Agent {
@@ -154,7 +178,7 @@ function agentFor({ address, tls = {} }: ClientOptions): Agent {
   })
 }
 
-async function list(options: ClientOptions, agent: Agent, key: string, query: ListQuery): Promise<Listing> {
+async function list(at: ConsulAt, key: string, query: ListQuery): Promise<Listing> {
   const { index, waitMs = 0, consistent, patient, signal } = query
   const asked = [
     'recurse',
@@ -162,9 +186,9 @@ async function list(options: ClientOptions, agent: Agent, key: string, query: Li
     ...(consistent === true ? ['consistent'] : []),
   ]
   const path = key.split('/').map(encodeURIComponent).join('/')
-  const get = (what: string, bounds: Bounds): Promise<Answer> => read(options, agent, what, bounds)
+  const get = (what: string, bounds: Bounds): Promise<Answer> => read(at, what, bounds)
   // Consul adds up to a sixteenth to a wait, so that many watches do not return at once.
-  const silenceMs = options.timeoutMs + waitMs * (1 + 1 / 16)
+  const silenceMs = at.options.timeoutMs + waitMs * (1 + 1 / 16)
   const half = { silenceMs: silenceMs / 2 }
   const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
   const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
@@ -185,13 +209,12 @@ interface Bounds {
 
 const patience = 30
 
-function read(options: ClientOptions, agent: Agent, path: string, bounds: Bounds): Promise<Answer> {
-  const { secure, host, port } = options.address
+function read({ url, agent, options }: ConsulAt, path: string, bounds: Bounds): Promise<Answer> {
   const { silenceMs, isAlive, signal } = bounds
-  const url = `${secure ? 'https' : 'http'}://${host}:${port}${path}`
+  const get = options.address.secure ? httpsGet : httpGet
   const headers = options.token === undefined ? {} : { 'x-consul-token': options.token }
   return new Promise((resolve, reject) => {
-    const request = (secure ? httpsGet : httpGet)(url, { agent, headers, ...(signal && { signal }) })
+    const request = get(`${url}${path}`, { agent, headers, ...(signal && { signal }) })
     let silences = 0
     let done = false
     const goOn = (): void => {
@@ -265,18 +288,6 @@ async function isThere(answer: Promise<unknown>): Promise<boolean> {
   } catch (error) {
     if ((error as Failure).response?.statusCode === 404) return false
     throw error
-  }
-}
-
-async function heard<T>(what: () => Promise<T>, options: ClientOptions): Promise<T> {
-  try {
-    const answer = await what()
-    options.heard?.(undefined)
-    return answer
-  } catch (error) {
-    const failure = failureOf(error as Failure, options.address)
-    options.heard?.(failure.code === 'unavailable' ? failure : undefined)
-    throw failure
   }
 }
 

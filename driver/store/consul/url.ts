@@ -1,42 +1,58 @@
 /**
- * The address of the store: `consul://HOST:PORT[/PREFIX]`, as in `--kv-store` of 2015; `http://` and
+ * The address of the store: `consul://HOST:PORT[,HOST:PORT…][/PREFIX]`, as in `--kv-store` of 2015; `http://` and
  * `https://` too.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../../core/errors.ts'
 
 export interface StoreAddress {
   secure: boolean
+  /** Servers of one cluster, or agents; at least one. */
+  servers: readonly Server[]
+  /** Without leading and trailing slashes. */
+  prefix: string
+}
+
+export interface Server {
   /** IPv6 in brackets. */
   host: string
   port: number
-  /** Without leading and trailing slashes. */
-  prefix: string
 }
 
 export const defaultPrefix = 'multihost'
 
 /** Throws `invalid`. */
 export function parseStoreUrl(text: string, prefix?: string): StoreAddress {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const scheme = url?.protocol ?? ''
-  if (url === undefined || url.hostname === '' || !['consul:', 'http:', 'https:'].includes(scheme)) {
+  const [, scheme = '', authority = '', path = ''] = /^([a-z]+:)\/\/([^/]*)(.*)$/i.exec(text) ?? []
+  const servers = authority.split(',').map((each) => serverIn(scheme.toLowerCase(), each, path))
+  const known = servers.filter((each) => each !== undefined)
+  if (known.length < servers.length) {
     throw new DriverError('invalid', `'${text}' is not an address of a store`, {
-      hint: 'write consul://HOST:PORT, for example consul://192.168.33.10:8500',
+      hint: 'write consul://HOST:PORT, for example consul://192.168.33.10:8500, or several: consul://HOST:PORT,HOST:PORT',
     })
   }
-  if (url.hostname.includes(',')) {
-    throw new DriverError('invalid', `'${text}' names several addresses, and the driver asks one`, {
-      hint: 'name one server, or what stands in front of all: a name, a load balancer, a Consul agent',
-    })
-  }
-  const secure = scheme === 'https:'
-  const port = url.port === '' ? defaultPort(scheme) : Number(url.port)
-  return { secure, host: url.hostname, port, prefix: trim(prefix ?? url.pathname) || defaultPrefix }
+  const twice = known.find((each, at) => known.slice(0, at).some((other) => isDeepStrictEqual(each, other)))
+  if (twice !== undefined)
+    throw new DriverError('invalid', `'${text}' names ${showServer(twice)} twice`, { hint: 'name it once' })
+  const secure = scheme.toLowerCase() === 'https:'
+  return { secure, servers: known, prefix: trim(prefix ?? path) || defaultPrefix }
+}
+
+function serverIn(scheme: string, authority: string, path: string): Server | undefined {
+  const text = `${scheme}//${authority}${path}`
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url?.hostname || /^$|:$/.test(authority) || !['consul:', 'http:', 'https:'].includes(scheme))
+    return undefined
+  return { host: url.hostname, port: url.port === '' ? defaultPort(scheme) : Number(url.port) }
 }
 
 /** For `status` and errors. */
-export function showAddress({ secure, host, port, prefix }: StoreAddress): string {
-  return `${secure ? 'https' : 'consul'}://${host}:${port}/${prefix}`
+export function showAddress({ secure, servers, prefix }: StoreAddress): string {
+  return `${secure ? 'https' : 'consul'}://${servers.map(showServer).join(',')}/${prefix}`
+}
+
+function showServer({ host, port }: Server): string {
+  return `${host}:${port}`
 }
 
 function defaultPort(scheme: string): number {

@@ -44,8 +44,18 @@ describe('a Consul', () => {
       members: { found: [] },
     })
     expect(facts.leader).toEqual({ found: expect.stringMatching(/^"127\.0\.0\.1:\d+"$/) })
+    expect(facts.silent).toEqual([])
     expect(Math.abs(facts.clockOffsetMs ?? 1e9)).toBeLessThan(2500)
     expect(await consul.keys('')).toEqual([])
+  })
+
+  test('is found beside a server that does not answer, which is named', async () => {
+    const facts = await ask(consul.url.replace('consul://', 'consul://127.0.0.1:1,'))
+    expect(facts.leader).toHaveProperty('found')
+    expect(facts.silent).toEqual([
+      expect.stringMatching(/^Consul at consul:\/\/127.0.0.1:1\/\S+ does not answer/),
+    ])
+    expect(facts.cluster).toEqual({ found: undefined })
   })
 
   test('with hosts names them, who holds a name, and the cluster', async () => {

@@ -201,6 +201,13 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
   ['not a Consul', { leader: { found: '<html>' } }, 'store', /^missing .*is no Consul; name/],
   ['another JSON', { leader: { found: '{}' } }, 'store', /^missing .*is no Consul; name/],
   ['without a leader', { leader: { found: '""' } }, 'store', /^missing .*has no leader; start/],
+  ['in part silent', { silent: ['Consul at y does not answer'] }, 'store', /^ok /],
+  [
+    'in part silent',
+    { silent: ['Consul at y does not answer'] },
+    'store server',
+    /^unknown .*at y .*start it/,
+  ],
   ['empty', { cluster: { found: undefined } }, 'cluster', /^ok .*no cluster yet/],
   [
     'empty, and this host has a cluster',

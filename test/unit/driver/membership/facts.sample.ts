@@ -4,6 +4,7 @@ import type { Facts, StoreFacts } from '../../../../driver/membership/facts.ts'
 export const store: StoreFacts = {
   url: 'consul://192.168.33.10:8500/multihost',
   leader: { found: '"192.168.33.10:8300"' },
+  silent: [],
   clockOffsetMs: 200,
   cluster: { found: '{"id": "c1", "format": 1}' },
   ownCluster: undefined,

@@ -92,6 +92,8 @@ test('another store is refused and both are named; other options are refused', a
     /at consul:\/\/192.168.33.10:8500\/multihost, and not of the one at consul:\/\/192.168.33.20:8500\/multihost/,
   )
   await expect(join(parts(['consul://192.168.33.10:8500']))).rejects.toThrow(/with other options: --kv-store/)
+  const more = join(parts(['consul://192.168.33.20,192.168.33.10']))
+  await expect(more, 'a server more').rejects.toThrow(/with other options: --kv-store/)
   expect(state.log).toEqual([])
 })
 
@@ -183,7 +185,8 @@ test.each([
 
 test.each([
   ['net-1', /'net-1' is not an address of a store/],
-  ['consul://192.168.33.10,192.168.33.20:8500', /names several addresses, and the driver asks one/],
+  ['consul://192.168.33.10,,192.168.33.20', /is not an address of a store/],
+  ['consul://192.168.33.10,192.168.33.10:8500', /names 192.168.33.10:8500 twice/],
 ])('the store %s is a wrong word', (store, why) => {
   expect(() => wantedBy(store, [])).toThrow(why)
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
-import { defaultLab, hostNamed } from '../../../../provision/lab/definition.ts'
+import { defaultLab, generateLab, hostNamed } from '../../../../provision/lab/definition.ts'
 import { driverOptions } from '../../../../provision/steps/docker.ts'
 import { render } from '../../../../provision/steps/template.ts'
 
@@ -37,4 +37,13 @@ test.each([
   const options = driverOptions({ lab, host: hostNamed(lab, 'net-1'), secured: false, timeoutScale })
   expect(options.find((it) => it.startsWith('--answer-within'))).toBe(option)
   expect(parseDaemonOptions(options).kvStore).toBe('consul://192.168.33.10:8500')
+})
+
+test.each([
+  [false, 'consul://192.168.33.7:8500,192.168.33.6:8500,192.168.33.8:8500'],
+  [true, 'https://192.168.33.7:8501,192.168.33.6:8501,192.168.33.8:8501'],
+])('a driver knows all Consul servers, each host another one first (secured: %s)', (secured, store) => {
+  const lab = generateLab(2, 3)
+  const options = driverOptions({ lab, host: hostNamed(lab, 'net-2'), secured, timeoutScale: 1 })
+  expect(options[0]).toBe(`--kv-store=${store}`)
 })

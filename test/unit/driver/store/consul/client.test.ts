@@ -13,7 +13,10 @@ async function clientOf(answer: (request: IncomingMessage, response: ServerRespo
   server = createServer(answer).listen(0, '127.0.0.1').unref()
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return createClient({ address: { secure: false, host: '127.0.0.1', port, prefix: 'm' }, timeoutMs })
+  return createClient({
+    address: { secure: false, servers: [{ host: '127.0.0.1', port }], prefix: 'm' },
+    timeoutMs,
+  })
 }
 
 const item = { Key: 'm/vnis/256', ModifyIndex: 7, Value: Buffer.from('"n1"').toString('base64') }

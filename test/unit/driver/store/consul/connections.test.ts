@@ -13,7 +13,7 @@ test('of the connections that a burst of calls made, a few are kept', async () =
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const address = { secure: false, host: '127.0.0.1', port, prefix: 'multihost' }
+  const address = { secure: false, servers: [{ host: '127.0.0.1', port }], prefix: 'multihost' }
   const client = createClient({ address, timeoutMs: 4000 })
   const connections = promisify(server.getConnections.bind(server))
   const calls = Array.from({ length: 20 }, () => client.sessions())

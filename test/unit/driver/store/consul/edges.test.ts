@@ -22,6 +22,14 @@ test('a store’s address is read as in 2015, and as a URL', () => {
   expect(show('https://consul/x', '/y/')).toBe('https://consul:443/y')
 })
 
+test('a store’s address names several servers', () => {
+  const show = (url: string): string => showAddress(parseStoreUrl(url))
+  expect(show('consul://a,b:8501,[fd00::1]/mine')).toBe('consul://a:8500,b:8501,[fd00::1]:8500/mine')
+  expect(show('https://a:8501,b:8501')).toBe('https://a:8501,b:8501/multihost')
+  expect(() => show('consul://a,consul://b')).toThrow('is not an address of a store')
+  expect(() => show('consul://a:8500,b,a')).toThrow("'consul://a:8500,b,a' names a:8500 twice")
+})
+
 test.each(['', '192.168.33.10:8500', 'etcd://x:1', 'consul://'])('%j is no address of a store', (url) => {
   expect(() => parseStoreUrl(url)).toThrow(`'${url}' is not an address of a store`)
 })

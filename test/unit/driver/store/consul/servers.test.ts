@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { DriverError } from '../../../../../driver/core/errors.ts'
+import { askInTurn } from '../../../../../driver/store/consul/servers.ts'
+
+type Answer = () => string
+
+/** Servers by what they answer; the log has who was asked, and what was heard. */
+function asking(answers: Record<string, Answer>) {
+  const log: string[] = []
+  const servers = Object.keys(answers).map((name) => ({
+    name,
+    failureOf: (error: unknown) => {
+      const { message } = error as Error
+      return new DriverError(/too large/.test(message) ? 'invalid' : 'unavailable', `${name}: ${message}`)
+    },
+  }))
+  const heard = (failure: DriverError | undefined): void => void log.push(failure?.message ?? 'heard')
+  const call = askInTurn(servers, { heard })
+  return {
+    log,
+    ask: () =>
+      call(async ({ name }) => {
+        log.push(name)
+        return answers[name]?.()
+      }),
+  }
+}
+
+const fails = (message: string, code?: string): Answer => {
+  return () => {
+    throw Object.assign(new Error(message), { code })
+  }
+}
+const refused = fails('connect', 'ECONNREFUSED')
+
+test('the server that answers is asked again', async () => {
+  const { ask, log } = asking({ a: refused, b: () => 'b', c: () => 'c' })
+  expect(await ask()).toBe('b')
+  expect(await ask()).toBe('b')
+  expect(log).toEqual(['a', 'b', 'heard', 'b', 'heard'])
+})
+
+test('a server without a leader is left, and has begun nothing', async () => {
+  const noLeader: Answer = () => {
+    throw Object.assign(new Error('consul: 500'), {
+      response: { statusCode: 500, body: 'No cluster leader' },
+    })
+  }
+  const { ask, log } = asking({ a: noLeader, b: () => 'b' })
+  expect(await ask()).toBe('b')
+  expect(log).toEqual(['a', 'b', 'heard'])
+})
+
+test('what a server may have begun is not repeated; the next call goes elsewhere', async () => {
+  const { ask, log } = asking({ a: fails('request timed out'), b: () => 'b' })
+  await expect(ask()).rejects.toThrow('a: request timed out')
+  expect(await ask()).toBe('b')
+  expect(log).toEqual(['a', 'a: request timed out', 'b', 'heard'])
+})
+
+test('with all servers away, each is asked once, and the failure is the last one’s', async () => {
+  const { ask, log } = asking({ a: refused, b: refused })
+  await expect(ask()).rejects.toThrow('b: connect')
+  expect(log).toEqual(['a', 'b', 'b: connect'])
+})
+
+test('calls that fail together leave the server once', async () => {
+  const { ask, log } = asking({ a: fails('request timed out'), b: () => 'b', c: () => 'c' })
+  await Promise.allSettled([ask(), ask()])
+  expect(await ask()).toBe('b')
+  expect(log.filter((each) => each === 'c')).toEqual([])
+})
+
+test('a server that refuses a change has answered', async () => {
+  const { ask, log } = asking({ a: fails('too large'), b: () => 'b' })
+  await expect(ask()).rejects.toThrow('a: too large')
+  await expect(ask()).rejects.toThrow('a: too large')
+  expect(log).toEqual(['a', 'heard', 'a', 'heard'])
+})
