@@ -23,7 +23,7 @@ import { answerPauses, debugVariable } from './record/pause.ts'
 import { comparison } from './report/comparison.ts'
 import { type Round, type RoundFacts, reportedRound } from './report/round.ts'
 import { lastRound, roundsSummary } from './report/rounds.ts'
-import { checkPage, dockerHostsFor, lastSection, selected } from './selection.ts'
+import { checkPage, hostsNeededBy, lastSection, selected } from './selection.ts'
 import { otherSubject } from './subjects/other.ts'
 import { ours } from './subjects/ours.ts'
 import { onMachines, runSteps } from './subjects/prepare.ts'
@@ -100,7 +100,7 @@ async function main(args: string[]): Promise<number> {
   const chosen = { ...listed, ...values, lab: on ?? values.lab }
   const { lab, asked, backend } = await chooseLab(chosen, defaultLab)
   const wider = backend.fresh && !isListed && values['lab-file'] === undefined && folder === undefined
-  const labs = wider ? await byHosts(files, asked, pattern, subjects[0]) : [{ files, hosts: undefined }]
+  const labs = wider ? await byHosts(files, asked, pattern, subjects[0]) : [{ files }]
   if (folder === undefined) checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
   emptyReportFolder()
@@ -109,25 +109,35 @@ async function main(args: string[]): Promise<number> {
     const common = { subjects, pattern, bail, keep, debug, timings, isUp: on !== undefined }
     const parts: Part[] = []
     for (const { files, hosts } of labs) {
-      const more =
-        hosts === undefined ? {} : { hosts: `${hosts}`, lab: labs.length > 1 ? wideName(lab) : lab }
+      const more = hosts === undefined ? {} : { ...hosts, lab: labs.length > 1 ? wideName(lab) : lab }
       parts.push({ ...common, files, choice: await chooseLab({ ...chosen, ...more }, defaultLab) })
     }
     return runParts(parts, facts, pattern)
   })
 }
 
-/** The files of each lab of the run: some scenarios need more Docker hosts than the others. */
-async function byHosts(files: string[], lab: Lab, pattern: string | undefined, subject: Subject) {
-  const has = hostsOfRole(lab, 'docker').length
-  const needed = (file: string) => dockerHostsFor(file) ?? has
-  const hosts = Math.max(...files.map(needed))
-  const wide = files.filter((file) => needed(file) > has)
+/** The files of one lab; with `hosts`, of a lab with so many. */
+interface LabFiles {
+  files: string[]
+  hosts?: { hosts: string; consul: string }
+}
+
+/** The files of each lab of the run: some scenarios need more hosts than the others. */
+async function byHosts(
+  files: string[],
+  lab: Lab,
+  pattern: string | undefined,
+  subject: Subject,
+): Promise<LabFiles[]> {
+  const has = { docker: hostsOfRole(lab, 'docker').length, consul: hostsOfRole(lab, 'consul').length }
+  const needed = (file: string, role: 'docker' | 'consul') => hostsNeededBy(file)[role] ?? has[role]
+  const most = (role: 'docker' | 'consul') => Math.max(...files.map((file) => needed(file, role)))
+  const isWide = (file: string) => needed(file, 'docker') > has.docker || needed(file, 'consul') > has.consul
+  const wide = files.filter(isWide)
   const asked = pattern === undefined || wide.length === 0 ? wide : await withTitles(wide, pattern, subject)
-  const narrow = files.filter((file) => !wide.includes(file))
-  const labs = [
-    { files: narrow, hosts: undefined },
-    { files: asked, hosts },
+  const labs: LabFiles[] = [
+    { files: files.filter((file) => !isWide(file)) },
+    { files: asked, hosts: { hosts: `${most('docker')}`, consul: `${most('consul')}` } },
   ]
   return labs.filter((each) => each.files.length > 0)
 }

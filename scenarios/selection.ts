@@ -28,10 +28,14 @@ export function selected({ filters, all, folder }: Wanted, files = scenarioFiles
   )
 }
 
-/** The number of Docker hosts that the file's scenarios need, where it says so: `export const dockerHosts = 4`. */
-export function dockerHostsFor(file: string): number | undefined {
-  const said = /^export const dockerHosts = (\d+)$/m.exec(readFileSync(`${root}${file}`, 'utf8'))
-  return said === null ? undefined : Number(said[1])
+/** How many hosts the file's scenarios need, where it says so: `export const dockerHosts = 4`, `… consulServers = 3`. */
+export function hostsNeededBy(file: string): { docker: number | undefined; consul: number | undefined } {
+  const text = readFileSync(`${root}${file}`, 'utf8')
+  const said = (name: string): number | undefined => {
+    const found = new RegExp(`^export const ${name} = (\\d+)$`, 'm').exec(text)
+    return found === null ? undefined : Number(found[1])
+  }
+  return { docker: said('dockerHosts'), consul: said('consulServers') }
 }
 
 /** The last of the walkthrough's files among `files`. */

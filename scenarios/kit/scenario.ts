@@ -47,6 +47,7 @@ interface Fixtures extends Hosts {
 export interface Hosts {
   /** The first Consul server. */
   consulServer: Host
+  consulServers: readonly Host[]
   /** The first two hosts of the subject's role. */
   hostA: Host
   hostB: Host
@@ -100,6 +101,8 @@ const base = test.extend<Fixtures>({
     })
   },
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs from it
+  consulServers: async ({}, use) => use(await consulHosts()),
+  // biome-ignore lint/correctness/noEmptyPattern: as above
   consulServer: async ({}, use) => use(await consulHost()),
   // biome-ignore lint/correctness/noEmptyPattern: as above
   hosts: async ({}, use) => use((await labHosts()).hosts),
@@ -129,7 +132,7 @@ function withoutTimeouts(scenarios: typeof base): typeof base {
 }
 
 /** The hosts outside of a scenario: for `beforeAll` and the like. */
-export async function labHosts(): Promise<Omit<Hosts, 'consulServer'>> {
+export async function labHosts(): Promise<Omit<Hosts, 'consulServer' | 'consulServers'>> {
   const { lab } = await labBackend()
   const [hostA, hostB, ...others] = await Promise.all(hostsOfRole(lab, subject.role).map(hostFixture))
   if (hostA !== undefined && hostB !== undefined) return { hostA, hostB, hosts: [hostA, hostB, ...others] }
@@ -137,10 +140,13 @@ export async function labHosts(): Promise<Omit<Hosts, 'consulServer'>> {
 }
 
 export async function consulHost(): Promise<Host> {
-  const { lab } = await labBackend()
-  const [consul] = hostsOfRole(lab, 'consul')
-  if (consul !== undefined) return hostFixture(consul)
-  throw new Error(`${lab.source} names no host of role consul`)
+  const [consul] = await consulHosts()
+  if (consul !== undefined) return consul
+  throw new Error(`${(await labBackend()).lab.source} names no host of role consul`)
+}
+
+async function consulHosts(): Promise<Host[]> {
+  return Promise.all(hostsOfRole((await labBackend()).lab, 'consul').map(hostFixture))
 }
 
 /** Title of the running scenario; empty between two. Scenarios run one after the other. */

@@ -6,26 +6,16 @@
 import { expect } from 'vitest'
 import { teardownBegins } from '../kit/before-teardown.ts'
 import { convergesWithinMs } from '../kit/converged.ts'
+import { scenarioOn } from '../kit/enough.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { gone, sharedNetwork } from '../kit/network.ts'
-import { scenario as base } from '../kit/scenario.ts'
 import { storedNetwork } from '../kit/store.ts'
 import { together } from '../kit/together.ts'
 
 /** A run brings up a lab with so many for this file (scenarios/selection.ts). */
 export const dockerHosts = 4
 
-/** A scenario that is skipped on a lab with fewer, such as one that was up already. */
-const scenario = base.extend<{ enough: undefined }>({
-  enough: [
-    async ({ hosts, skip }, use) => {
-      if (hosts.length < dockerHosts)
-        skip(`needs ${dockerHosts} Docker hosts, for example --hosts ${dockerHosts}`)
-      await use(undefined)
-    },
-    { auto: true },
-  ],
-})
+const scenario = scenarioOn({ docker: dockerHosts })
 
 /** Starts container `on-HOST` on each host. */
 async function oneOnEach(

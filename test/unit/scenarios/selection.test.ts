@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { checkPage, dockerHostsFor, lastSection, selected } from '../../../scenarios/selection.ts'
+import { checkPage, hostsNeededBy, lastSection, selected } from '../../../scenarios/selection.ts'
 
 const files = [
   'walkthrough/1-first.scenario.ts',
@@ -61,7 +61,8 @@ test('a section without a file, and a file without a section, fail', () => {
   expect(() => checkPage()).toThrow(/4-a-look-at-the-interfaces\.scenario\.ts replays no section of/)
 })
 
-test('a file says how many Docker hosts it needs', () => {
-  expect(dockerHostsFor('scenarios/overlay/mesh.scenario.ts')).toBe(4)
-  expect(dockerHostsFor('scenarios/overlay/names.scenario.ts')).toBeUndefined()
+test('a file says how many hosts it needs', () => {
+  expect(hostsNeededBy('scenarios/overlay/mesh.scenario.ts')).toEqual({ docker: 4 })
+  expect(hostsNeededBy('scenarios/faults/consul-servers.scenario.ts')).toEqual({ consul: 3 })
+  expect(hostsNeededBy('scenarios/overlay/names.scenario.ts')).toEqual({})
 })

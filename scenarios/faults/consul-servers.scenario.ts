@@ -1,0 +1,108 @@
+/**
+ * Three Consul servers: the leader killed under load, a server that is frozen, and one that the others do not reach. The
+ * drivers ask another server, and containers notice nothing.
+ *
+ *     npm run scenarios -- faults/consul-servers
+ */
+import { expect } from 'vitest'
+import { scenarioOn } from '../kit/enough.ts'
+import type { Fault } from '../kit/fault.ts'
+import type { Faults } from '../kit/faults.ts'
+import type { Host } from '../kit/host.ts'
+import { gone } from '../kit/network.ts'
+import { lostWhile } from '../kit/pings.ts'
+import { withSteadyPair } from '../kit/steady.ts'
+import { together } from '../kit/together.ts'
+
+/** A run brings up a lab with so many for this file (scenarios/selection.ts). */
+export const consulServers = 3
+
+const scenario = scenarioOn({ consul: consulServers })
+
+/** Containers that each of two hosts starts. */
+const starts = Number(process.env.MULTIHOST_STARTS ?? 20)
+const fresh = 'multihost status --json | jq -e .store.fresh'
+/** A new leader within some 10 s; a driver that asks a silent server leaves it after 4 s. */
+const goesOnWithinMs = 30_000
+
+async function leaderOf(servers: readonly Host[]): Promise<Host> {
+  const [first] = servers as [Host, ...Host[]]
+  const said = await first.succeed`curl -sf http://${first.address}:8500/v1/status/leader`
+  const leader = servers.find(({ address }) => said === `"${address}:8300"`)
+  if (leader === undefined) throw new Error(`no server leads: ${said}`)
+  return leader
+}
+
+/** Five at a time. Prints what failed. */
+const startMany = (name: string) =>
+  `seq ${starts} | xargs -P5 -I% sh -c 'docker run -d --name ${name}-% --network steady debian:13 sleep infinity 2>&1 > /dev/null || echo ${name}-% failed'`
+const removeMany = (name: string) => `docker ps -aqf name=^${name}- | xargs -r docker rm -f`
+const addressesOf = (name: string) =>
+  `docker ps -qf name=^${name}- | xargs -r docker inspect -f {{.NetworkSettings.Networks.steady.IPAddress}}`
+
+scenario(
+  'the leader is killed while containers start on two hosts: all start, each with an address of its own',
+  { timeout: 600_000 },
+  async ({ consulServers: servers, hostA, hostB, faults }) => {
+    const led = await leaderOf(servers)
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      try {
+        const lost = await lostWhile(a, b, async () => {
+          const started = together([
+            hostA.succeed`sh -c ${startMany('here')}`,
+            hostB.succeed`sh -c ${startMany('there')}`,
+          ])
+          await hostA.within(60_000).waitUntilSucceeds`[ $(docker ps -qf name=^here- | wc -l) -ge 3 ]`
+          await using _killed = await faults.kill(led, 'consul')
+          expect(await started, 'what docker run says').toEqual(['', ''])
+          for (const host of [hostA, hostB])
+            await host.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${fresh}`
+        })
+        expect(lost).toBe(0)
+        const addresses = (
+          await together([
+            hostA.succeed`sh -c ${addressesOf('here')}`,
+            hostB.succeed`sh -c ${addressesOf('there')}`,
+          ])
+        ).flatMap((lines) => lines.split('\n'))
+        expect(new Set(addresses).size).toBe(2 * starts)
+        await a.within(goesOnWithinMs).waitUntilSucceeds`ping -c1 -W1 ${`there-${starts}`}`
+        await b.within(goesOnWithinMs).waitUntilSucceeds`ping -c1 -W1 ${`here-${starts}`}`
+      } finally {
+        await together([hostA.run`sh -c ${removeMany('here')}`, hostB.run`sh -c ${removeMany('there')}`])
+      }
+    })
+  },
+)
+
+const faultsOfAServer: [
+  string,
+  (server: Host, others: readonly Host[], faults: Faults) => Promise<Fault>[],
+][] = [
+  ['frozen', (server, _, faults) => [faults.pause(server, 'consul')]],
+  [
+    'cut off from the others',
+    (server, others, faults) => others.map((each) => faults.partition(server, each)),
+  ],
+]
+
+for (const [how, make] of faultsOfAServer) {
+  scenario(
+    `a server is ${how}: the host that asked it asks another, and creates networks`,
+    async ({ consulServers: servers, hostA, hostB, faults }) => {
+      // The second Docker host asks the second server first; scenarios look into the store through the first one.
+      const [first, asked, last] = servers as [Host, Host, Host]
+      await withSteadyPair(hostA, hostB, async (a, b) => {
+        const lost = await lostWhile(a, b, async () => {
+          for (const fault of make(asked, [first, last], faults)) await fault
+          await hostB.within(goesOnWithinMs)
+            .waitUntilSucceeds`docker network create -d vxlan --ipam-driver vxlan beyond`
+          await hostA.within(goesOnWithinMs).waitUntilSucceeds`docker network inspect beyond > /dev/null`
+          await hostB.within(goesOnWithinMs).waitUntilSucceeds`docker network rm beyond`
+          await gone(hostA, 'beyond')
+        })
+        expect(lost).toBe(0)
+      })
+    },
+  )
+}

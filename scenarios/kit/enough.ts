@@ -1,0 +1,18 @@
+/**
+ * Scenarios that need more hosts than the walkthrough's lab has.
+ */
+import { scenario } from './scenario.ts'
+
+/** `scenario`, skipped on a lab with fewer hosts, such as one that was up already. */
+export function scenarioOn({ docker = 2, consul = 1 }: { docker?: number; consul?: number }) {
+  return scenario.extend<{ enough: undefined }>({
+    enough: [
+      async ({ hosts, consulServers, skip }, use) => {
+        if (hosts.length < docker) skip(`needs ${docker} Docker hosts: --hosts ${docker}`)
+        if (consulServers.length < consul) skip(`needs ${consul} Consul servers: --consul ${consul}`)
+        await use(undefined)
+      },
+      { auto: true },
+    ],
+  })
+}
