@@ -20,6 +20,7 @@ async function main([command, ...args]: string[]): Promise<number> {
     case 'tunnel-socket':
       return (await import('./kernel/tunnel-socket.ts')).tunnelSocketChild()
     case 'doctor':
+    case 'init':
     case 'join':
     case 'leave':
       return (await import('./membership/command.ts')).membership(command, args, print)

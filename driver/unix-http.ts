@@ -4,13 +4,14 @@
  */
 import { type Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 
-export type Method = 'GET' | 'POST' | 'DELETE'
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 export interface UnixRequest {
   method: Method
   path: string
   /** Sent as JSON. */
   body?: object | undefined
+  headers?: Record<string, string>
   signal?: AbortSignal
   agent?: Agent
 }
@@ -22,10 +23,12 @@ export interface UnixAnswer {
 }
 
 /** Resolves with the answer's head; its body is still to be read, as text. Rejects with Node's own errors. */
-export function open(socketPath: string, { body, ...rest }: UnixRequest): Promise<IncomingMessage> {
+export function open(socketPath: string, { body, headers, ...rest }: UnixRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const sent = request({ socketPath, headers, ...rest }, (answer) => resolve(answer.setEncoding('utf8')))
+    const all = { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) }
+    const sent = request({ socketPath, headers: all, ...rest }, (answer) =>
+      resolve(answer.setEncoding('utf8')),
+    )
     sent.on('error', reject)
     sent.end(body === undefined ? undefined : JSON.stringify(body))
   })

@@ -1,5 +1,5 @@
 /**
- * The words of `multihost doctor`, `join` and `leave`, and what they print.
+ * The words of `multihost doctor`, `init`, `join` and `leave`, and what they print.
  */
 import { access } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
@@ -15,6 +15,16 @@ import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
 import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
 import { dockerOptions, dockerOptionsIn } from './gather-machine.ts'
+import {
+  consulProgram,
+  defaultInterface,
+  furtherHosts,
+  joinWords,
+  ownProgram,
+  parseInitWords,
+  serverAt,
+  startServer,
+} from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
 import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
@@ -27,14 +37,14 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { type Wanted, wantedBy } from './settings.ts'
+import { shareStore, storeIn, type Wanted, wantedBy } from './settings.ts'
 import { replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
 
 /** The exit code. */
 export async function membership(
-  command: 'doctor' | 'join' | 'leave',
+  command: 'doctor' | 'init' | 'join' | 'leave',
   args: string[],
   print: Print,
 ): Promise<number> {
@@ -43,7 +53,8 @@ export async function membership(
     throw new DriverError('unavailable', `multihost ${command} changes this machine`, {
       hint: 'run it as root',
     })
-  return command === 'join' ? joinCommand(args, print) : leaveCommand(args, print)
+  const commands = { init: initCommand, join: joinCommand, leave: leaveCommand }
+  return commands[command](args, print)
 }
 
 /** 0: nothing is missing. 1: something is. */
@@ -57,6 +68,36 @@ async function doctor(words: string[], print: Print): Promise<number> {
   const findings = findingsOf(await gather(parseOpenOptions(given)))
   print(args.length < words.length ? JSON.stringify(findings, null, 2) : showFindings(findings))
   return findings.some(isMissing) ? 1 : 0
+}
+
+/** Where this host is a member of the cluster whose Consul it runs, the steps are taken again. */
+async function initCommand(args: string[], print: Print): Promise<number> {
+  const { consulFrom, bindInterface, others } = parseInitWords(args)
+  const device = bindInterface ?? (await defaultInterface())
+  const options = parseOpenOptions([`--bind-interface=${device}`, ...others])
+  const consul = await consulProgram(consulFrom)
+  const facts = await gather(options)
+  const lacks = findingsOf(facts).filter(isMissing)
+  if (!('found' in facts.underlay) || lacks.length > 0) {
+    print(showFindings(lacks))
+    throw new DriverError('unavailable', 'this host cannot have a cluster yet: nothing was changed', {
+      hint: "see all checks with 'multihost doctor'",
+    })
+  }
+  const server = serverAt(facts.underlay.found, consulFrom === undefined ? consul.path : ownProgram)
+  const [store = '', ...files] = joinWords(server)
+  const words = [...files, `--bind-interface=${device}`, ...others]
+  const before = await configuredWords()
+  if (before !== undefined && !shareStore(before, [`--kv-store=${store}`])) {
+    throw new DriverError('taken', `this host is a member of the cluster at ${storeIn(before)}`, {
+      hint: "to begin another cluster, run 'multihost leave' first",
+    })
+  }
+  await startServer(server, consulFrom)
+  print(`Consul ${consul.version} leads`)
+  await joinCommand([store, ...words], print)
+  print(`\n${furtherHosts(server)}`)
+  return 0
 }
 
 async function joinCommand([store, ...args]: string[], print: Print): Promise<number> {

@@ -71,10 +71,13 @@ export function textOf(path: string): Promise<string> {
   })
 }
 
-/** Renamed into place: a reader sees the old text or the new one. A file without text that was not there is not made. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/**
+ * Renamed into place: a reader sees the old text or the new one. A file without text that was not there is not made.
+ * A new file has mode `newMode`.
+ */
+export async function replaceFile(path: string, text: string, newMode = 0o644): Promise<void> {
   const before = await stat(path).catch(() => undefined)
   if (before === undefined && text === '') return
-  await writeFile(`${path}.new`, text, { mode: (before?.mode ?? 0o644) & 0o777 })
+  await writeFile(`${path}.new`, text, { mode: (before?.mode ?? newMode) & 0o777 })
   await rename(`${path}.new`, path)
 }

@@ -110,6 +110,53 @@ scenario(
   },
 )
 
+/** Of the driver, without the store and the interface. */
+const isOther = (word: string) => !/^--(kv-|bind-interface)/.test(word)
+const settings = '/etc/multihost'
+const consulUnit = 'multihost-consul.service'
+
+scenario(
+  'init begins a cluster with a Consul of its own; another host joins it by the line that init prints',
+  async ({ hostA, hostB }) => {
+    const words = new Map([hostA, hostB].map((host) => [host, joinWords(host)]))
+    const others = (await joinWords(hostB)).slice(1).filter(isOther)
+    const init = ['--bind-interface=eth1', ...others]
+    try {
+      expect(await hostB.fail`multihost init ${init}`).toMatch(/is a member of the cluster at/)
+      for (const host of [hostA, hostB]) await host.succeed`multihost leave`
+      expect(await hostB.fail`multihost init --consul-from=/bin/true ${init}`).toContain('is no Consul')
+      expect(await traces(hostB)).toEqual([])
+
+      const said = await hostB.succeed`multihost init ${init}`
+      const line = /^ {2}multihost join (.+)$/m.exec(said)?.[1] ?? ''
+      for (const file of ['consul-ca.pem', 'consul-token']) {
+        const text = await hostB.succeed`cat ${`${settings}/${file}`}`
+        await hostA.succeed`umask 077; mkdir -p ${settings}; echo ${text} > ${`${settings}/${file}`}`
+      }
+      await hostA.succeed`multihost join ${line.split(' ')} ${others}`
+      await using network = await sharedNetwork([hostB, hostA], 'begun')
+      await using one = await hostA.run({ name: 'one', network: network.name })
+      await using two = await hostB.run({ name: 'two', network: network.name })
+      await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 two`
+      await two.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 one`
+
+      const started = () =>
+        hostB.succeed`systemctl show -p ExecMainStartTimestampMonotonic --value ${consulUnit} multihost`
+      const before = await started()
+      expect(await hostB.succeed`multihost init ${init}`).toContain('a member already')
+      expect(await started()).toBe(before)
+      await two.succeed`ping -c1 -W1 one`
+      await hostB.within(convergesWithinMs).waitUntilSucceeds`multihost status | grep -q 'no problems'`
+    } finally {
+      for (const [host, before] of words) {
+        await host.run`multihost leave --force`
+        await host.run`sh -c ${`systemctl disable --now ${consulUnit}; rm -rf /etc/systemd/system/${consulUnit} ${settings}/consul* /var/lib/multihost-consul; systemctl daemon-reload`}`
+        await host.succeed`multihost join ${await before}`
+      }
+    }
+  },
+)
+
 scenario(
   'leave --force disconnects containers and goes without Consul; another host removes the records',
   async ({ hostA, hostB, consulServer, faults }) => {

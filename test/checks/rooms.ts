@@ -161,9 +161,9 @@ export const rooms: readonly Room[] = [
     imports: [
       ...anyLoop,
       ...['driver/daemon', 'driver/store/consul', 'driver/verbs', 'driver/protocol', 'driver/loops/names'],
-      ...['driver/control', 'driver/cli', 'driver/cli/table.ts'],
+      ...['driver/control', 'driver/cli', 'driver/cli/table.ts', 'driver/unix-http.ts'],
     ],
-    why: 'doctor, join and leave examine and change a machine on which no driver runs yet, or none any more',
+    why: 'doctor, init, join and leave examine and change a machine on which no driver runs yet, or none any more',
   },
   { room: 'driver/main.ts', imports: ['driver/**'], why: 'the way in' },
   { room: 'driver/bundle.ts', imports: [], why: 'the bundler reads main.ts itself' },
