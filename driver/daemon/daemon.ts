@@ -25,7 +25,7 @@ import { type CrashPoints, crashPoints, crashVariable } from './crash-points.ts'
 import { startDriver } from './driver.ts'
 import { type DaemonOptions, parseDaemonOptions } from './options.ts'
 import { createPreparation } from './setup.ts'
-import { findUnderlay } from './underlay.ts'
+import { underlayFinder } from './underlay.ts'
 
 /** Calls that are under way longer are given up. */
 const stopWithinMs = 12_000
@@ -73,7 +73,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   const points = crashPoints(process.env[crashVariable])
   const kernel = realKernel({ folder: netnsDir, changed: (what) => points.wrote(`kernel: ${what}`) })
   const client = engineClient(options.dockerSocket)
-  const find = () => findUnderlay(kernel, options)
+  const find = underlayFinder(kernel, options)
   const openStore = (host: HostName): Promise<Store> =>
     openConsulStore(storeOptions(options, host, points, log))
   const preparation = createPreparation({

@@ -13,14 +13,22 @@ import { DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
-import { parseStoreUrl } from '../store/consul/url.ts'
+import { parseStoreUrl, type Server } from '../store/consul/url.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
-export async function findUnderlay(
+/** Finds the underlay each time that the function is called. Throws `unavailable`. */
+export function underlayFinder(
   kernel: Pick<Kernel, 'underlay'>,
   { bindInterface, kvStore }: { bindInterface?: string; kvStore: string },
-): Promise<Underlay> {
-  return kernel.underlay(bindInterface ?? (await ownAddressTowards(kvStore)))
+): () => Promise<Underlay> {
+  // Another server may be reached by another interface: the one that was found first shows the way for good.
+  let servers = parseStoreUrl(kvStore).servers
+  return async () => {
+    if (bindInterface !== undefined) return kernel.underlay(bindInterface)
+    const { address, server } = await ownAddressTowards(servers)
+    servers = [server]
+    return kernel.underlay(address)
+  }
 }
 
 /** Follows the VTEP's device and address. Keeps the last ones while they cannot be found. */
@@ -57,12 +65,12 @@ export interface WatchOptions {
 }
 
 /** Of several servers, the first one that a route leads to and that is on another host. */
-async function ownAddressTowards(kvStore: string): Promise<Ip> {
+async function ownAddressTowards(servers: readonly Server[]): Promise<{ address: Ip; server: Server }> {
   const failures: DriverError[] = []
-  for (const { host, port } of parseStoreUrl(kvStore).servers) {
-    const target = host.replace(/^\[|\]$/g, '')
+  for (const server of servers) {
+    const target = server.host.replace(/^\[|\]$/g, '')
     try {
-      return await addressTowards(target, port)
+      return { address: await addressTowards(target, server.port), server }
     } catch (error) {
       failures.push(noRoute((error as Error).message, error))
     }

@@ -4,7 +4,7 @@
 import { readCluster, supportedFormat } from '../store/incarnation.ts'
 import type { Facts, Holder, NameFacts, StoreFacts } from './facts.ts'
 import { foundIn, leaderIn } from './facts.ts'
-import { type Finding, missing, ok, unknown } from './finding.ts'
+import { type Finding, isMissing, missing, ok, unknown } from './finding.ts'
 
 /** Consul tells full seconds: the middle of one is half a second away at most. */
 const clockGrainMs = 500
@@ -27,10 +27,9 @@ export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underl
     const says = 'no store is named, and this host is a member of no cluster'
     return [unknown('store', says, 'name one: multihost doctor consul://HOST:8500')]
   }
-  const first = reached(store)
-  if (first.state === 'ok')
-    return [first, ...servers(store), ...checks.map(([, judge]) => judge(store, { underlay }))]
-  return [first, ...checks.map(([check]) => unknown(check, 'the store is not reached'))]
+  const found = [reached(store), ...servers(store)]
+  if (!found.some(isMissing)) return [...found, ...checks.map(([, judge]) => judge(store, { underlay }))]
+  return [...found, ...checks.map(([check]) => unknown(check, 'the store is not reached'))]
 }
 
 function reached({ url, leader }: StoreFacts): Finding {
@@ -50,9 +49,19 @@ function reached({ url, leader }: StoreFacts): Finding {
   return ok('store', `Consul answers at ${url}, and ${name} leads`)
 }
 
-/** The driver asks another server: a member may join all the same. */
-function servers({ silent }: StoreFacts): Finding[] {
-  return silent.map((says) => unknown('store server', says, 'start it, or leave it out of --kv-store'))
+/** The driver asks another server than one that is away: a member may join all the same. */
+function servers({ silent, others, leader }: StoreFacts): Finding[] {
+  const away = silent.map((says) => unknown('store server', says, 'start it, or leave it out of --kv-store'))
+  const leads = leaderIn(foundIn(leader) ?? '')
+  const wrong = others.map((body) => {
+    const other = leaderIn(body)
+    if (other === undefined)
+      return missing('store server', 'a server is no Consul', 'name servers of one Consul')
+    if (other === '') return unknown('store server', 'a server knows no leader', 'look at its log')
+    const says = `the servers are of several clusters of Consul: one is led by ${leads}, and one by ${other}`
+    return missing('store server', says, 'name servers of one cluster')
+  })
+  return [...away, ...wrong]
 }
 
 function cluster({ cluster: answer, ownCluster, url }: StoreFacts): Finding {

@@ -6,7 +6,7 @@ import { join as joinPath } from 'node:path'
 import { showHosts } from '../cli/show.ts'
 import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
-import { DriverError } from '../core/errors.ts'
+import { asDriverError, DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
 import { optionWords, parseDaemonOptions, parseOpenOptions } from '../daemon/options.ts'
 import { tunnels } from './check-machine.ts'
@@ -20,14 +20,20 @@ import {
   defaultInterface,
   furtherHosts,
   joinWords,
-  ownProgram,
   parseInitWords,
   serverAt,
   startServer,
 } from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
-import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
+import {
+  daemonJson,
+  optionsFile,
+  packageOptionsFile,
+  withDriver,
+  withoutDriver,
+  wordsIn,
+} from './options-file.ts'
 import {
   attachedContainers,
   isElsewhere,
@@ -74,7 +80,8 @@ async function doctor(words: string[], print: Print): Promise<number> {
 async function initCommand(args: string[], print: Print): Promise<number> {
   const { consulFrom, bindInterface, others } = parseInitWords(args)
   const device = bindInterface ?? (await defaultInterface())
-  const options = parseOpenOptions([`--bind-interface=${device}`, ...others])
+  const own = [`--bind-interface=${device}`, ...others]
+  const options = parseOpenOptions(own)
   const consul = await consulProgram(consulFrom)
   const facts = await gather(options)
   const lacks = findingsOf(facts).filter(isMissing)
@@ -84,20 +91,31 @@ async function initCommand(args: string[], print: Print): Promise<number> {
       hint: "see all checks with 'multihost doctor'",
     })
   }
-  const server = serverAt(facts.underlay.found, consulFrom === undefined ? consul.path : ownProgram)
+  const server = serverAt(facts.underlay.found, consul)
   const [store = '', ...files] = joinWords(server)
-  const words = [...files, `--bind-interface=${device}`, ...others]
-  const before = await configuredWords()
-  if (before !== undefined && !shareStore(before, [`--kv-store=${store}`])) {
-    throw new DriverError('taken', `this host is a member of the cluster at ${storeIn(before)}`, {
-      hint: "to begin another cluster, run 'multihost leave' first",
-    })
-  }
+  await checkBegin([`--kv-store=${store}`, ...files, ...own])
   await startServer(server, consulFrom)
   print(`Consul ${consul.version} leads`)
-  await joinCommand([store, ...words], print)
+  await joinCommand([store, ...files, ...own], print).catch((error: unknown) => {
+    const { code, message, hint } = asDriverError(error)
+    throw new DriverError(code, `Consul runs on this host, and this host has not joined: ${message}`, {
+      ...(hint !== undefined && { hint }),
+      cause: error,
+    })
+  })
   print(`\n${furtherHosts(server)}`)
   return 0
+}
+
+/** Throws `taken` on a member of another cluster, `invalid` for a word that the options file cannot have. */
+async function checkBegin(words: string[]): Promise<void> {
+  withDriver('', words)
+  const before = (await configuredWords()) ?? []
+  const is = storeIn(before)
+  if (is === undefined || shareStore(before, words)) return
+  throw new DriverError('taken', `this host is a member of the cluster at ${is}`, {
+    hint: "to begin another cluster, run 'multihost leave' first",
+  })
 }
 
 async function joinCommand([store, ...args]: string[], print: Print): Promise<number> {

@@ -1,12 +1,14 @@
 /**
- * A Consul server on this host, for a cluster that has none: its certificates, its unit, and its ACL tokens.
+ * A Consul server on this host, for a cluster that has none: its certificates, its configuration, its ACL tokens.
  *
- * The server is alone, so that the ports by which Consul's servers reach each other are on loopback. The cluster's hosts
- * reach its API by TLS on port 8501. Every step looks first at what there is, and can be taken again.
+ * The hosts of the cluster reach its API by TLS on one port. It is alone, so that the ports by which servers reach each
+ * other are on loopback, and there too they take members with the authority's certificate and the gossip key alone.
+ * Every step looks first at what there is, and can be taken again.
  */
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID, X509Certificate } from 'node:crypto'
 import { chmod, chown, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -23,9 +25,10 @@ export interface ConsulServer {
   name: string
   /** Consul's program. */
   program: string
-  /** Certificates, configuration, management token. */
+  /** Root's alone: the authority with its key, the management token. */
   folder: string
-  dataFolder: string
+  /** The server's user's alone: configuration, certificate, data. */
+  home: string
   /** Unix socket of the API, for this host's root. */
   socket: string
   /** PEM of the authority; the cluster's hosts need it. */
@@ -34,15 +37,22 @@ export interface ConsulServer {
   tokenFile: string
 }
 
-export const port = 8501
+const datacenter = 'multihost'
+const domain = 'multihost'
+export const ports = { https: 8501, server: 8300, serf_lan: 8301 }
 const oldest = [1, 8] as const
+
+export const configFolder = ({ home }: ConsulServer): string => join(home, 'config')
+const authorityOf = ({ folder }: ConsulServer) => ({
+  certificate: join(folder, `${domain}-agent-ca.pem`),
+  key: join(folder, `${domain}-agent-ca-key.pem`),
+})
 
 /** Consul's version, `1.8.7`. Throws `invalid` for a program that is no Consul, or too old. */
 export async function versionOf(program: string): Promise<string> {
   const said = await run(program, ['version']).catch((cause: Error) => {
-    throw new DriverError('invalid', `${program} does not run: ${cause.message.trim().split('\n').at(-1)}`, {
-      cause,
-    })
+    const last = cause.message.trim().split('\n').at(-1)
+    throw new DriverError('invalid', `${program} does not run: ${last}`, { cause })
   })
   const [, version, major, minor] = /^Consul v?((\d+)\.(\d+)\S*)/.exec(said.stdout) ?? []
   if (version === undefined)
@@ -59,21 +69,61 @@ export async function versionOf(program: string): Promise<string> {
   return version
 }
 
+/** Throws `taken` when a port of the server's is another program's. */
+export async function checkPorts({ address }: Pick<ConsulServer, 'address'>): Promise<void> {
+  for (const [host, port] of [
+    [address, ports.https],
+    ['127.0.0.1', ports.server],
+    ['127.0.0.1', ports.serf_lan],
+  ] as const) {
+    const listener = createServer()
+    const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+      listener.once('error', resolve).listen(port, host, () => resolve(undefined))
+    })
+    listener.close()
+    if (failure === undefined) continue
+    throw new DriverError('taken', `Consul cannot have port ${port} of ${host}: ${failure.message}`, {
+      hint: 'if a Consul runs on this host already, join it: multihost join consul://HOST:8500',
+      cause: failure,
+    })
+  }
+}
+
+/** Throws `taken` where the files for the cluster's hosts are another cluster's. Changes nothing. */
+export async function checkFiles(server: ConsulServer): Promise<void> {
+  const { caFile, tokenFile, folder } = server
+  const hint = 'move it away; a host of its cluster needs it'
+  const own = await textOf(authorityOf(server).certificate)
+  if (![own, ''].includes(await textOf(caFile)))
+    throw new DriverError('taken', `${caFile} is of another authority`, { hint })
+  const isOwn = (await textOf(join(folder, 'management-token'))) !== ''
+  if (!isOwn && (await textOf(tokenFile)) !== '')
+    throw new DriverError('taken', `${tokenFile} is of another cluster`, { hint })
+}
+
 /** Consul's configuration. Keys that Consul 1.8 knows, and later ones. */
-export function configOf({ address, name, folder, dataFolder, socket }: ConsulServer): string {
+export function configOf(server: ConsulServer): string {
+  const { address, name, home, socket } = server
+  const at = (file: string) => join(configFolder(server), file)
   const config = {
     server: true,
     bootstrap_expect: 1,
     node_name: name,
-    datacenter: 'multihost',
-    data_dir: dataFolder,
+    datacenter,
+    domain,
+    data_dir: join(home, 'data'),
     bind_addr: '127.0.0.1',
     client_addr: '127.0.0.1',
     addresses: { http: `unix://${socket}`, https: address },
-    ports: { https: port, dns: -1, serf_wan: -1 },
+    ports: { ...ports, dns: -1, serf_wan: -1 },
     unix_sockets: { mode: '0600' },
-    cert_file: join(folder, 'server.pem'),
-    key_file: join(folder, 'server.key'),
+    ca_file: at('ca.pem'),
+    cert_file: at('server.pem'),
+    key_file: at('server.key'),
+    // ACLs do not cover Raft: any process of this machine could send the server a log.
+    verify_incoming_rpc: true,
+    verify_outgoing: true,
+    verify_server_hostname: true,
     acl: { enabled: true, default_policy: 'deny', enable_token_persistence: true },
     // Elections of a lone server in one second instead of five.
     performance: { raft_multiplier: 1 },
@@ -82,41 +132,66 @@ export function configOf({ address, name, folder, dataFolder, socket }: ConsulSe
   return `${JSON.stringify(config, null, 2)}\n`
 }
 
-/**
- * An authority, whose key stays in the folder, and the server's certificate for the address and the name. Throws `taken`
- * where `caFile` is another authority's.
- */
-export async function makeCertificates({
-  program,
-  folder,
-  caFile,
-  address,
-  name,
-}: ConsulServer): Promise<void> {
-  const consul = (...args: string[]) => run(program, args, { cwd: folder })
-  const authority = ['multihost-agent-ca.pem', 'multihost-agent-ca-key.pem'] as const
-  const has = new Set(await readdir(folder))
-  if (!authority.every((file) => has.has(file))) {
-    await Promise.all(authority.map((file) => rm(join(folder, file), { force: true })))
-    await consul('tls', 'ca', 'create', '-domain=multihost', '-days=3650')
+/** An authority, whose key stays in the folder, and the server's certificate for its address and its name. */
+export async function makeCertificates(server: ConsulServer): Promise<void> {
+  const { folder, caFile } = server
+  const authority = authorityOf(server)
+  for (const path of [folder, configFolder(server)]) {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    await chmod(path, 0o700)
   }
-  const own = await textOf(join(folder, authority[0]))
-  if (![own, ''].includes(await textOf(caFile))) {
-    throw new DriverError('taken', `${caFile} is of another authority`, {
-      hint: 'move it and its token file away; hosts of its cluster need them',
-    })
+  if ((await textOf(authority.certificate)) === '') {
+    // A key whose certificate was not written has signed nothing.
+    await rm(authority.key, { force: true })
+    await run(server.program, ['tls', 'ca', 'create', `-domain=${domain}`, '-days=3650'], { cwd: folder })
   }
-  await replaceFile(caFile, own)
-  if (has.has('server.pem') && has.has('server.key')) return
-  const made = 'multihost-server-multihost-0'
-  await Promise.all([`${made}.pem`, `${made}-key.pem`].map((file) => rm(join(folder, file), { force: true })))
-  await consul(
-    ...['tls', 'cert', 'create', '-server', '-dc=multihost', '-domain=multihost', '-days=3650'],
-    ...[`-additional-ipaddress=${address}`, `-additional-dnsname=${name}`],
-    ...[`-ca=${authority[0]}`, `-key=${authority[1]}`],
+  const ca = await textOf(authority.certificate)
+  await replaceFile(caFile, ca)
+  await chmod(caFile, 0o644)
+  await replaceFile(join(configFolder(server), 'ca.pem'), ca)
+  if (!(await hasCertificate(server, ca))) await makeCertificate(server)
+}
+
+async function hasCertificate(server: ConsulServer, ca: string): Promise<boolean> {
+  const [pem, key] = await Promise.all(
+    ['server.pem', 'server.key'].map((file) => textOf(join(configFolder(server), file))),
   )
-  await rename(join(folder, `${made}.pem`), join(folder, 'server.pem'))
-  await rename(join(folder, `${made}-key.pem`), join(folder, 'server.key'))
+  if (!pem || !key) return false
+  const certificate = new X509Certificate(pem)
+  const fits = certificate.checkIP(server.address) ?? undefined
+  return (
+    fits !== undefined &&
+    certificate.checkHost(server.name) !== undefined &&
+    certificate.checkIssued(new X509Certificate(ca))
+  )
+}
+
+async function makeCertificate(server: ConsulServer): Promise<void> {
+  const { program, folder, address, name } = server
+  const authority = authorityOf(server)
+  if ((await textOf(authority.key)) === '') {
+    throw new DriverError(
+      'unavailable',
+      `the server needs a certificate for ${address} and ${name}, and ${authority.key} is not there`,
+      {
+        hint: 'put the authority’s key back for a moment',
+      },
+    )
+  }
+  const made = join(folder, `${datacenter}-server-${domain}`)
+  for (const file of await readdir(folder))
+    if (join(folder, file).startsWith(made)) await rm(join(folder, file))
+  await run(
+    program,
+    [
+      ...['tls', 'cert', 'create', '-server', `-dc=${datacenter}`, `-domain=${domain}`, '-days=3650'],
+      ...[`-additional-ipaddress=${address}`, `-additional-dnsname=${name}`],
+      ...[`-ca=${authority.certificate}`, `-key=${authority.key}`],
+    ],
+    { cwd: folder },
+  )
+  await rename(`${made}-0-key.pem`, join(configFolder(server), 'server.key'))
+  await rename(`${made}-0.pem`, join(configFolder(server), 'server.pem'))
 }
 
 export interface Owner {
@@ -124,47 +199,51 @@ export interface Owner {
   gid: number
 }
 
-/** The configuration, and the files that the server's user reads. */
-export async function writeServerFiles(server: ConsulServer, { uid, gid }: Owner): Promise<void> {
-  const { folder } = server
-  await replaceFile(join(folder, 'consul.json'), configOf(server))
-  await chown(join(folder, 'server.key'), uid, gid)
-  for (const [file, mode] of [
-    ['server.key', 0o400],
-    ['multihost-agent-ca-key.pem', 0o600],
-    ['server.pem', 0o644],
-    ['consul.json', 0o644],
-  ] as const)
-    await chmod(join(folder, file), mode)
+/** The configuration, with everything of the server's user's. */
+export async function writeConfiguration(server: ConsulServer, { uid, gid }: Owner): Promise<void> {
+  const folder = configFolder(server)
+  await replaceFile(join(folder, 'consul.json'), configOf(server), 0o600)
+  if ((await textOf(join(folder, 'gossip.json'))) === '') {
+    const encrypt = randomBytes(32).toString('base64')
+    await replaceFile(join(folder, 'gossip.json'), `${JSON.stringify({ encrypt })}\n`, 0o600)
+  }
+  for (const file of await readdir(folder)) {
+    await chmod(join(folder, file), 0o600)
+    await chown(join(folder, file), uid, gid)
+  }
+  for (const path of [folder, server.home]) {
+    await chmod(path, 0o700)
+    await chown(path, uid, gid)
+  }
 }
 
 /** A program that another user runs, from wherever it is. */
 export async function installProgram(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true })
+  await chmod(dirname(to), 0o755)
   await copyFile(from, `${to}.new`)
   await chmod(`${to}.new`, 0o755)
   await rename(`${to}.new`, to)
 }
 
-/** Resolves when the server leads. Throws `unavailable` after `withinMs`. */
+/**
+ * Resolves when the server leads, has replayed its log and knows its ACLs: it refuses a consistent read without a token.
+ * Throws `unavailable` after `withinMs`.
+ */
 export async function untilItLeads({ socket }: ConsulServer, withinMs: number): Promise<void> {
   const end = performance.now() + withinMs
   let last = ''
   while (performance.now() < end) {
-    const answer = await call(socket, 'GET', 'status/leader').catch((error: Error) => ({
-      text: error.message,
-    }))
-    if (answer.text.includes(':') && 'status' in answer && answer.status === 200) return
-    last = answer.text.trim()
+    try {
+      const { status, text } = await call(socket, 'GET', 'kv/multihost/cluster?consistent')
+      if (status === 403) return
+      last = `${status} ${text.trim()}`
+    } catch (error) {
+      last = (error as Error).message
+    }
     await delay(200)
   }
-  throw new DriverError(
-    'unavailable',
-    `the Consul of this host does not lead within ${withinMs / 1000} s: ${last}`,
-    {
-      hint: 'see: journalctl -u multihost-consul; then repeat the command',
-    },
-  )
+  throw new DriverError('unavailable', `it does not lead within ${withinMs / 1000} s: ${last}`)
 }
 
 /** The management token, for root on this host, and the driver's token with what the driver needs and no more. */
@@ -172,20 +251,35 @@ export async function makeTokens(server: ConsulServer): Promise<void> {
   const { socket, tokenFile, name } = server
   const management = await managementToken(server)
   const ask = (method: Method, path: string, body?: object) => call(socket, method, path, management, body)
-  if ((await ask('GET', `acl/policy/name/${policy}`)).status !== 200) {
-    const Rules = `key_prefix "multihost/" { policy = "write" }\nsession "${name}" { policy = "write" }\n`
-    succeeded(await ask('PUT', 'acl/policy', { Name: policy, Rules }))
+  const Rules = `key_prefix "multihost/" { policy = "write" }\nsession "${name}" { policy = "write" }\n`
+  const before = await ask('GET', `acl/policy/name/${policy}`)
+  const id = before.status === 200 ? `/${(JSON.parse(before.text) as { ID: string }).ID}` : ''
+  succeeded(await ask('PUT', `acl/policy${id}`, { Name: policy, Rules }))
+
+  const token = (await textOf(tokenFile)).trim()
+  if (token === '') {
+    const SecretID = randomUUID()
+    succeeded(
+      await ask('PUT', 'acl/token', { SecretID, Description: 'multihost', Policies: [{ Name: policy }] }),
+    )
+    await replaceFile(tokenFile, `${SecretID}\n`, 0o600)
+  } else if (!(await isDrivers(await call(socket, 'GET', 'acl/token/self', token)))) {
+    throw new DriverError('taken', `${tokenFile} is not the driver's token of this host's Consul`, {
+      hint: 'move it away, and repeat the command',
+    })
   }
-  const token = (await textOf(tokenFile)).trim() || randomUUID()
-  await replaceFile(tokenFile, `${token}\n`, 0o600)
-  if ((await call(socket, 'GET', 'acl/token/self', token)).status === 200) return
-  const wanted = { SecretID: token, Description: 'multihost', Policies: [{ Name: policy }] }
-  succeeded(await ask('PUT', 'acl/token', wanted))
+  await chmod(tokenFile, 0o600)
 }
 
 const policy = 'multihost-driver'
 
-async function managementToken({ socket, folder, dataFolder }: ConsulServer): Promise<string> {
+async function isDrivers({ status, text }: Answer): Promise<boolean> {
+  if (status !== 200) return false
+  const { Policies } = JSON.parse(text) as { Policies?: { Name: string }[] }
+  return Policies?.some(({ Name }) => Name === policy) === true
+}
+
+async function managementToken({ socket, folder, home }: ConsulServer): Promise<string> {
   const file = join(folder, 'management-token')
   const known = (await textOf(file)).trim()
   if (known !== '' && (await call(socket, 'GET', 'acl/token/self', known)).status === 200) return known
@@ -193,7 +287,9 @@ async function managementToken({ socket, folder, dataFolder }: ConsulServer): Pr
   // An earlier run was interrupted before it had kept the token: Consul's own way to make another one.
   const [, index] = /reset index: (\d+)/.exec(answer.text) ?? []
   if (index !== undefined) {
-    await replaceFile(join(dataFolder, 'acl-bootstrap-reset'), index)
+    const reset = join(home, 'data', 'acl-bootstrap-reset')
+    await replaceFile(reset, index)
+    await chmod(reset, 0o644)
     answer = await call(socket, 'PUT', 'acl/bootstrap')
   }
   const { SecretID } = JSON.parse(succeeded(answer)) as { SecretID: string }
@@ -213,7 +309,5 @@ function call(socket: string, method: Method, path: string, token?: string, body
 
 function succeeded({ status, text }: Answer): string {
   if (status === 200) return text
-  throw new DriverError('unavailable', `the Consul of this host answers ${status}: ${text.trim()}`, {
-    hint: 'see: journalctl -u multihost-consul; then repeat the command',
-  })
+  throw new DriverError('unavailable', `it answers ${status}: ${text.trim()}`)
 }

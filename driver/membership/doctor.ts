@@ -6,7 +6,7 @@ import type { Status, WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
 import type { parseOpenOptions } from '../daemon/options.ts'
-import { findUnderlay } from '../daemon/underlay.ts'
+import { underlayFinder } from '../daemon/underlay.ts'
 import { engineClient } from '../engine/client.ts'
 import { realKernel } from '../kernel/real.ts'
 import { machineChecks } from './check-machine.ts'
@@ -78,7 +78,7 @@ async function underlayFacts({ kvStore, bindInterface, netnsDir }: Options): Pro
   try {
     return await asked(async () => {
       if (bindInterface !== undefined) return kernel.underlay(bindInterface)
-      if (kvStore !== undefined) return findUnderlay(kernel, { kvStore })
+      if (kvStore !== undefined) return await underlayFinder(kernel, { kvStore })()
       throw new DriverError('invalid', 'without a store no interface leads to it')
     })
   } finally {

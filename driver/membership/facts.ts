@@ -65,8 +65,10 @@ export interface StoreFacts {
   url: string
   /** The body of Consul's answer to the question who leads. */
   leader: Asked<string>
-  /** What the servers say that do not answer while another one does. */
+  /** What the other servers say that do not answer. */
   silent: string[]
+  /** The bodies of other servers that differ from `leader`. */
+  others: string[]
   /** This host's clock minus Consul's. Consul tells full seconds: the middle of the second is taken. */
   clockOffsetMs: number | undefined
   /** Value of the key `cluster`; undefined without one. */

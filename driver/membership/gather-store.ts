@@ -20,6 +20,7 @@ import { readRecord } from '../store/schemas.ts'
 import {
   type Asked,
   asked,
+  failureIn,
   foundIn,
   type Holder,
   leaderIn,
@@ -56,9 +57,9 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const url = showAddress(options.address)
   const ownCluster = await ownClusterIn(stateDir, url)
   const before = Date.now()
-  const { leader, date, silent } = leaderOf(await askLeaders(options))
+  const { leader, date, silent, others } = leaderOf(await asked(() => askLeaders(options)))
   const clockOffsetMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500)
-  const common = { url, leader, silent, clockOffsetMs, ownCluster }
+  const common = { url, leader, silent, others, clockOffsetMs, ownCluster }
   if ('failed' in leader) return { ...common, ...unasked(leader.failed, { name, id }) }
   // Nothing is written into what is no Consul.
   if (!leaderIn(leader.found)) return { ...common, ...unasked('no Consul leads there', { name, id }) }
@@ -76,7 +77,7 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
     return {
       ...common,
       cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
-      rights: await tryRights(client, prefix),
+      rights: await tryRights(client, options),
       name: {
         name,
         id,
@@ -90,16 +91,24 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   }
 }
 
+type Answers = Awaited<ReturnType<typeof askLeaders>>
+
 /** The answer of a server that knows the leader, else of one that answers, else the first failure. */
-function leaderOf(answers: Awaited<ReturnType<typeof askLeaders>>) {
-  const found = answers.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const failures = answers.flatMap((each) => (each.status === 'rejected' ? [asDriverError(each.reason)] : []))
+function leaderOf(
+  asking: Asked<Answers>,
+): Pick<StoreFacts, 'leader' | 'silent' | 'others'> & { date: number } {
+  if ('failed' in asking) return { leader: asking, date: Number.NaN, silent: [], others: [] }
+  const found = asking.found.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failures = asking.found.flatMap((each) =>
+    each.status === 'rejected' ? [asDriverError(each.reason)] : [],
+  )
   const best = found.find(({ body }) => leaderIn(body)) ?? found[0]
-  const [first] = failures
+  const [first, ...more] = failures
   const leader: Asked<string> =
     best === undefined ? { failed: first?.message ?? '', hint: first?.hint } : { found: best.body }
-  const silent = best === undefined ? [] : failures.map(({ message }) => message)
-  return { leader, date: Date.parse(best?.date ?? ''), silent }
+  const silent = (best === undefined ? more : failures).map(({ message }) => message)
+  const others = found.map(({ body }) => body).filter((body) => body !== best?.body)
+  return { leader, date: Date.parse(best?.date ?? ''), silent, others }
 }
 
 function unasked(failed: string, name: Pick<StoreQuestion, 'name' | 'id'>) {
@@ -171,10 +180,10 @@ function recordsIn(items: readonly Item[], prefix: string): Map<string, HostReco
   return new Map(records)
 }
 
-async function tryRights(client: ConsulClient, prefix: string): Promise<Rights> {
-  const folder = `${prefix}/doctor/`
+async function tryRights(client: ConsulClient, options: ClientOptions): Promise<Rights> {
+  const folder = `${options.address.prefix}/doctor/`
   const Key = `${folder}${randomUUID()}`
-  const session = await asked(() => client.createSession('multihost doctor', sessionTtlMs))
+  const session = await trySessions(options)
   const Value = Buffer.from('"a trial of the token"').toString('base64')
   const write = await asked(() => client.transact([{ Verb: 'cas', Key, Value, Index: 0 }]))
   try {
@@ -182,13 +191,34 @@ async function tryRights(client: ConsulClient, prefix: string): Promise<Rights> 
     const isListed = 'found' in list && list.found.items.some(({ key }) => key === Key)
     const unlisted = 'failed' in list ? list.failed : 'Consul leaves them out'
     return {
-      session: 'failed' in session ? session.failed : undefined,
+      session,
       write: 'failed' in write ? write.failed : undefined,
       list: isListed || 'failed' in write ? undefined : unlisted,
     }
   } finally {
     // A store that goes away at this moment ends the session by itself.
     if ('found' in write) await asked(() => client.transact([{ Verb: 'delete', Key }]))
-    if ('found' in session) await asked(() => client.destroySession(session.found))
   }
+}
+
+/** A session belongs to the server that made it, and rules name servers: each that answers makes one. The first refusal. */
+async function trySessions(options: ClientOptions): Promise<string | undefined> {
+  const refusals = await Promise.all(
+    options.address.servers.map(async (server) => {
+      const client = createClient({ ...options, address: { ...options.address, servers: [server] } })
+      try {
+        const session = await asked(() => client.createSession('multihost doctor', sessionTtlMs))
+        if ('found' in session) await asked(() => client.destroySession(session.found))
+        return session
+      } finally {
+        client.close()
+      }
+    }),
+  )
+  const failed = refusals.flatMap((each) => failureIn(each) ?? [])
+  // A server that is away is a finding of its own.
+  return (
+    failed.find((words) => / refuses: /.test(words)) ??
+    (failed.length === refusals.length ? failed[0] : undefined)
+  )
 }

@@ -4,22 +4,27 @@
  * A host whose `init` was interrupted runs it again: each step looks at what there is.
  */
 import { execFile } from 'node:child_process'
-import { mkdir, realpath } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { access, mkdir, readdir, realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { delimiter, join } from 'node:path'
-import { isDeepStrictEqual, parseArgs, promisify } from 'node:util'
-import { DriverError } from '../core/errors.ts'
+import { delimiter, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { asDriverError, DriverError } from '../core/errors.ts'
+import { optionWords } from '../daemon/options.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import {
   type ConsulServer,
+  checkFiles,
+  checkPorts,
+  configFolder,
   installProgram,
   makeCertificates,
   makeTokens,
   type Owner,
-  port,
+  ports,
   untilItLeads,
   versionOf,
-  writeServerFiles,
+  writeConfiguration,
 } from './consul-server.ts'
 import { replaceFile, textOf } from './unit.ts'
 
@@ -29,11 +34,12 @@ const user = 'multihost-consul'
 const unit = 'multihost-consul.service'
 const unitFile = `/etc/systemd/system/${unit}`
 const settings = '/etc/multihost'
-const leadsWithinMs = 60_000
 /** Where the program of `--consul-from` is copied to. */
-export const ownProgram = '/usr/local/lib/multihost-consul/consul'
+const ownProgram = '/usr/local/lib/multihost-consul/consul'
+const leadsWithinMs = 60_000
 
 export interface InitWords {
+  /** An absolute path. */
   consulFrom: string | undefined
   bindInterface: string | undefined
   /** Of the driver. */
@@ -42,36 +48,47 @@ export interface InitWords {
 
 /** Throws `invalid`. */
 export function parseInitWords(args: string[]): InitWords {
-  const named = args.find((word) => word.startsWith('--kv-') || !word.startsWith('-'))
+  const at = args.findIndex((word) => /^--consul-from(=|$)/.test(word))
+  const [own = '', next = ''] = at < 0 ? [] : args.slice(at)
+  const isApart = own === '--consul-from'
+  const consulFrom = isApart ? next : own.slice('--consul-from='.length)
+  if (at >= 0 && (consulFrom === '' || consulFrom.startsWith('-')))
+    throw new DriverError('invalid', '--consul-from needs a value', { hint: "the path of Consul's program" })
+  const words = optionWords(at < 0 ? args : args.toSpliced(at, isApart ? 2 : 1))
+  const named = words.find((word) => word.startsWith('--kv-'))
   if (named !== undefined) {
     throw new DriverError('invalid', `multihost init makes the store, and takes no '${named}'`, {
       hint: 'to name a store that there is: multihost join consul://HOST:8500',
     })
   }
-  const own = { 'consul-from': { type: 'string' }, 'bind-interface': { type: 'string' } } as const
-  const { values, tokens } = parseArgs({ args, options: own, strict: false, tokens: true })
-  const others = tokens.flatMap((token) =>
-    token.kind === 'option' && !(token.name in own) ? [args[token.index] ?? ''] : [],
-  )
-  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-  return { consulFrom: text(values['consul-from']), bindInterface: text(values['bind-interface']), others }
+  const bind = '--bind-interface='
+  return {
+    consulFrom: at < 0 ? undefined : resolve(consulFrom),
+    bindInterface: words.find((word) => word.startsWith(bind))?.slice(bind.length),
+    others: words.filter((word) => !word.startsWith(bind)),
+  }
 }
 
 /** Interface of the default route. Throws `invalid` without one. */
 export async function defaultInterface(): Promise<string> {
-  const routes: { dev: string }[] = JSON.parse(
-    (await run('ip', ['-json', 'route', 'show', 'default'])).stdout || '[]',
-  )
-  const [first] = routes
+  const { stdout } = await run('ip', ['-json', 'route', 'show', 'default'])
+  const [first] = JSON.parse(stdout || '[]') as { dev: string }[]
   if (first !== undefined) return first.dev
   throw new DriverError('invalid', 'this host has no default route', {
     hint: 'name the interface that leads to the other hosts: multihost init --bind-interface=eth1',
   })
 }
 
-/** Path and version of Consul's program. Throws `invalid`. */
-export async function consulProgram(from: string | undefined): Promise<{ path: string; version: string }> {
-  const path = from ?? (await inPath('consul'))
+export interface Program {
+  /** Where the server has it. */
+  path: string
+  version: string
+}
+
+/** Consul's program: `from`, else that of an earlier `--consul-from`, else the host's. Throws `invalid`. */
+export async function consulProgram(from: string | undefined): Promise<Program> {
+  if (from !== undefined) return { path: ownProgram, version: await versionOf(from) }
+  const path = (await isThere(ownProgram)) ? ownProgram : await inPath('consul')
   if (path !== undefined) return { path, version: await versionOf(path) }
   throw new DriverError('invalid', 'this host has no program consul', {
     hint: "install Consul's package, or name its program: multihost init --consul-from=FILE",
@@ -86,81 +103,113 @@ async function inPath(program: string): Promise<string | undefined> {
   return undefined
 }
 
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
 /** The server's place on this host. */
-export function serverAt({ address }: Underlay, program: string): ConsulServer {
+export function serverAt({ address }: Pick<Underlay, 'address'>, { path }: Program): ConsulServer {
   return {
     address,
     name: hostname(),
-    program,
+    program: path,
     folder: `${settings}/consul`,
-    dataFolder: '/var/lib/multihost-consul',
+    home: '/var/lib/multihost-consul',
     socket: '/run/multihost-consul/http.sock',
     caFile: `${settings}/consul-ca.pem`,
     tokenFile: `${settings}/consul-token`,
   }
 }
 
-/** `https://192.168.33.11:8501`. */
-export function urlOf({ address }: ConsulServer): string {
-  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`
-}
-
 /** The words of `multihost join` for every host of the cluster. */
-export function joinWords(server: ConsulServer): string[] {
-  return [urlOf(server), `--kv-ca-file=${server.caFile}`, `--kv-token-file=${server.tokenFile}`]
+export function joinWords({ address, caFile, tokenFile }: ConsulServer): string[] {
+  return [
+    `https://${inUrl(address)}:${ports.https}`,
+    `--kv-ca-file=${caFile}`,
+    `--kv-token-file=${tokenFile}`,
+  ]
 }
 
-/** Makes the server, or what it lacks; resolves when it leads and has the tokens. Throws `unavailable`, `invalid`. */
+function inUrl(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}
+
+/**
+ * Makes the server, or what it lacks; resolves when it leads and has the tokens. Throws `taken` before anything is changed,
+ * `unavailable` when the server does not start: a new one is stopped then, and its files stay for the next run.
+ */
 export async function startServer(server: ConsulServer, consulFrom: string | undefined): Promise<void> {
-  const used = [unitFile, ...['consul.json', 'server.pem'].map((file) => join(server.folder, file))]
-  const before = await Promise.all(used.map(textOf))
-  if (consulFrom !== undefined) await installProgram(consulFrom, server.program)
-  await mkdir(server.folder, { recursive: true, mode: 0o755 })
-  await makeCertificates(server)
-  await writeServerFiles(server, await owner())
-  await replaceFile(unitFile, unitText(server))
-  const isSame = isDeepStrictEqual(await Promise.all(used.map(textOf)), before)
+  const wasActive = await isActive()
+  await checkFiles(server)
+  if (!wasActive) await checkPorts(server)
+  try {
+    if (consulFrom !== undefined) await installProgram(consulFrom, server.program)
+    await mkdir(settings, { recursive: true })
+    await makeCertificates(server)
+    await writeConfiguration(server, await owner())
+    await replaceFile(unitFile, unitText(server))
+    await startUnit(server, wasActive)
+    await untilItLeads(server, leadsWithinMs)
+    await makeTokens(server)
+  } catch (error) {
+    const log = await run('journalctl', ['-u', unit, '-n', '2', '-o', 'cat', '--no-pager']).catch(
+      () => undefined,
+    )
+    if (!wasActive) await run('systemctl', ['-q', 'disable', '--now', unit]).catch(() => 'it is not there')
+    const { code, message, hint } = asDriverError(error)
+    const said =
+      code === 'unavailable' && log?.stdout ? `; its log: ${log.stdout.trim().replaceAll('\n', ' ')}` : ''
+    throw new DriverError(code, `Consul on this host: ${message}${said}`, {
+      hint: hint ?? `see: journalctl -u ${unit}; then repeat the command`,
+      cause: error,
+    })
+  }
+}
+
+async function isActive(): Promise<boolean> {
+  return run('systemctl', ['-q', 'is-active', unit]).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** The hosts of a cluster that is there lose its store for a moment only where something of it is new. */
+async function startUnit(server: ConsulServer, wasActive: boolean): Promise<void> {
+  const stampFile = join(server.folder, 'started-with')
+  const stamp = await stampOf(server)
+  const isSame = wasActive && (await textOf(stampFile)) === stamp
   await run('systemctl', ['daemon-reload'])
   await run('systemctl', ['-q', 'enable', unit])
-  // The hosts of a cluster that is there do not lose its store for a while.
-  await run('systemctl', [isSame ? 'start' : 'restart', unit]).catch(notStarted)
-  await untilItLeads(server, leadsWithinMs)
-  await makeTokens(server)
+  await run('systemctl', [isSame ? 'start' : 'restart', unit])
+  await replaceFile(stampFile, stamp)
+}
+
+async function stampOf(server: ConsulServer): Promise<string> {
+  const folder = configFolder(server)
+  const files = (await readdir(folder)).sort().map((file) => join(folder, file))
+  const texts = await Promise.all([unitFile, ...files].map(textOf))
+  const { size, mtimeMs } = await stat(server.program)
+  return createHash('sha256')
+    .update(JSON.stringify([texts, size, mtimeMs]))
+    .digest('hex')
 }
 
 /** The server's user; made on the first run. */
 async function owner(): Promise<Owner> {
   const id = async (flag: string) => Number((await run('id', [flag, user])).stdout)
-  const isThere = await run('id', ['-u', user]).then(
+  const isKnown = await run('id', ['-u', user]).then(
     () => true,
     () => false,
   )
-  if (!isThere)
-    await run('useradd', [
-      '--system',
-      '--user-group',
-      '--home-dir=/var/lib/multihost-consul',
-      '--shell=/usr/sbin/nologin',
-      user,
-    ])
+  const home = ['--home-dir=/var/lib/multihost-consul', '--no-create-home', '--shell=/usr/sbin/nologin']
+  if (!isKnown) await run('useradd', ['--system', '--user-group', ...home, user])
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
-async function notStarted(cause: Error): Promise<never> {
-  const said = await run('journalctl', ['-u', unit, '-n', '3', '-o', 'cat', '--no-pager']).catch(
-    () => undefined,
-  )
-  throw new DriverError(
-    'unavailable',
-    `the unit ${unit} does not start: ${said?.stdout.trim() || cause.message}`,
-    {
-      hint: `see: journalctl -u ${unit}; then repeat the command`,
-      cause,
-    },
-  )
-}
-
-export function unitText({ program, folder }: ConsulServer): string {
+export function unitText(server: ConsulServer): string {
   return `[Unit]
 Description=Consul, the store of the multihost cluster
 Documentation=man:multihost(8)
@@ -171,7 +220,7 @@ StartLimitIntervalSec=0
 
 [Service]
 User=${user}
-ExecStart=${program} agent -config-file=${join(folder, 'consul.json')}
+ExecStart=${server.program} agent -config-dir=${configFolder(server)}
 Restart=always
 RestartSec=1
 KillSignal=SIGINT
@@ -179,6 +228,7 @@ StateDirectory=multihost-consul
 StateDirectoryMode=0700
 RuntimeDirectory=multihost-consul
 RuntimeDirectoryMode=0700
+UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
@@ -191,12 +241,12 @@ WantedBy=multi-user.target
 
 /** What the person does on each further host. */
 export function furtherHosts(server: ConsulServer): string {
-  const { address } = server
-  return `Consul runs on this host: ${urlOf(server)}, ${unit}. Its data is in ${server.dataFolder}.
+  const words = joinWords(server)
+  return `Consul runs on this host: ${words[0]}, ${unit}. Its data is in ${server.home}.
 
 On each further host, as root:
-  mkdir -p ${settings} && scp 'root@${address}:${settings}/consul-*' ${settings}/
-  multihost join ${joinWords(server).join(' ')}
+  mkdir -p ${settings} && scp 'root@${inUrl(server.address)}:${settings}/consul-*' ${settings}/
+  multihost join ${words.join(' ')}
 
 ${server.tokenFile} gives all rights in the cluster's store: keep it secret.`
 }

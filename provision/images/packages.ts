@@ -21,5 +21,9 @@ export const systemPackages: readonly string[] =
 /** What runs the driver. */
 export const driverPackages: readonly string[] = ['nodejs']
 
+/** Programs that clusters of people's run, for scenarios/programs. */
+export const realPrograms: readonly string[] =
+  'redis-server redis-tools etcd-server etcd-client postgresql docker-compose'.split(' ')
+
 /** Commands that the walkthrough types in a container. */
 export const containerPackages: readonly string[] = ['iproute2', 'iputils-ping', 'iperf3', 'tcpdump']

@@ -75,6 +75,9 @@ scenario(
   },
 )
 
+/** The host's driver has a connection to the server. */
+const asks = ({ address }: Host) => `ss -Htnp state established dst ${address}:8500 | grep -q node`
+
 const faultsOfAServer: [
   string,
   (server: Host, others: readonly Host[], faults: Faults) => Promise<Fault>[],
@@ -93,6 +96,9 @@ for (const [how, make] of faultsOfAServer) {
       // The second Docker host asks the second server first; scenarios look into the store through the first one.
       const [first, asked, last] = servers as [Host, Host, Host]
       await withSteadyPair(hostA, hostB, async (a, b) => {
+        // A driver that was moved to another server stays there.
+        await hostB.succeed`systemctl restart multihost`
+        await hostB.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${asks(asked)}`
         const lost = await lostWhile(a, b, async () => {
           for (const fault of make(asked, [first, last], faults)) await fault
           await hostB.within(goesOnWithinMs)
@@ -100,6 +106,7 @@ for (const [how, make] of faultsOfAServer) {
           await hostA.within(goesOnWithinMs).waitUntilSucceeds`docker network inspect beyond > /dev/null`
           await hostB.within(goesOnWithinMs).waitUntilSucceeds`docker network rm beyond`
           await gone(hostA, 'beyond')
+          await hostB.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${`${fresh} && ! { ${asks(asked)}; }`}`
         })
         expect(lost).toBe(0)
       })

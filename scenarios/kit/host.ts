@@ -59,6 +59,8 @@ export interface Host {
 export interface ContainerOptions {
   name: string
   network?: string
+  /** The walkthrough's image unless given. */
+  image?: string
   /** Further words of `docker run`, before the image. */
   args?: readonly string[]
   /** The container's command; `sleep infinity` unless given. */
@@ -167,7 +169,7 @@ async function failure(ran: Ran, verdict: string): Promise<ScenarioFailure> {
 }
 
 async function startContainer(
-  { name, network, args = [], command = ['sleep', 'infinity'] }: ContainerOptions,
+  { name, network, image = imageName, args = [], command = ['sleep', 'infinity'] }: ContainerOptions,
   host: Verbs,
   verbsInside: (inside: (line: string) => string) => Verbs,
 ): Promise<Container> {
@@ -184,7 +186,7 @@ async function startContainer(
     await remove()
   }
   try {
-    id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${imageName} ${command}`
+    id = await host.succeed`docker run -d --init --name ${name} ${on} ${args} ${image} ${command}`
     const address = await currentAddress()
     const verbs = verbsInside((line) => `docker exec ${id} sh -c ${shellQuote(line)}`)
     return { name, id, address, currentAddress, ...verbs, remove, [Symbol.asyncDispose]: dispose }

@@ -8,11 +8,12 @@
  *       await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
  *     })
  */
+import { readFileSync } from 'node:fs'
 import { test } from 'vitest'
 import type { Backend } from '../../provision/backends/backend.ts'
 import { type Capability, lackOf } from '../../provision/backends/capabilities.ts'
 import { chooseLab } from '../../provision/cli/arguments.ts'
-import { hostsOfRole, type LabHost } from '../../provision/lab/definition.ts'
+import { hostNamed, hostsOfRole, type LabHost } from '../../provision/lab/definition.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import type { Connection } from '../../provision/ssh/connection.ts'
 import { capture } from '../record/capture.ts'
@@ -156,6 +157,12 @@ const connections = new Map<string, Promise<Connection>>()
 
 export async function labBackend(): Promise<Backend> {
   return (await chooseLab({}, 'scenarios')).backend
+}
+
+/** Copies a file of this machine to the host. */
+export async function sendFile(host: Host, from: string, to: string, mode?: string): Promise<void> {
+  const connection = await connectionTo(hostNamed((await labBackend()).lab, host.name))
+  await connection.upload(to, readFileSync(from), mode)
 }
 
 async function hostFixture(host: LabHost): Promise<Host> {

@@ -313,6 +313,11 @@ export const rooms: readonly Room[] = [
     why: 'a scenario uses the kit, and no scenario uses another; of the driver it reads the list of crash points',
   },
   {
+    room: 'scenarios/programs',
+    imports: ['scenarios/kit', 'provision/images', 'provision/process'],
+    why: 'a scenario uses the kit, and no scenario uses another; real programs come from an image of their own',
+  },
+  {
     room: 'scenarios/selection.ts',
     imports: ['scenarios/**', 'provision/process'],
     why: 'chooses the scenario files of a run',

@@ -53,6 +53,7 @@ export function faultyClient(
     renewSession: (id) => passed((client) => client.renewSession(id)),
     destroySession: (id) => passed((client) => client.destroySession(id)),
     sessions: () => passed((client) => client.sessions()),
+    moveTo: async () => ({ is: 'none' }),
     close: () => undefined,
   }
 }

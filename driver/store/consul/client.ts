@@ -9,10 +9,11 @@
 import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
+import type { Socket } from 'node:net'
 import Consul from 'consul'
 import { DriverError } from '../../core/errors.ts'
-import { askInTurn } from './servers.ts'
-import { type Server, type StoreAddress, showAddress } from './url.ts'
+import { askInTurn, type Moved } from './servers.ts'
+import { type StoreAddress, showAddress } from './url.ts'
 
 export interface ClientOptions {
   /** Called after every transaction that has changed Consul, with its operations. */
@@ -74,6 +75,8 @@ export interface ConsulClient {
    * it has replayed its log.
    */
   sessions(): Promise<string[]>
+  /** Of several servers, keeps to another one whose list of the folder fits. */
+  moveTo(prefix: string, fits: (listing: Listing) => boolean): Promise<Moved>
   close(): void
 }
 
@@ -96,17 +99,14 @@ const maxSockets = 32
 const maxFreeSockets = 4
 
 export function createClient(options: ClientOptions): ConsulClient {
-  const { timeoutMs: timeout } = options
   const agent = agentFor(options)
-  const call = askInTurn(
-    options.address.servers.map((server) => consulAt(server, agent, options)),
-    options,
-  )
+  const call = askInTurn(serversOf(options, agent), options)
+  const read = { isRead: true }
 
   return {
-    list: (prefix, query = {}) => call((at) => list(at, prefix, query)),
+    list: (prefix, query = {}) => call((at, withinMs) => list(at, prefix, query, withinMs), read),
     async transact(steps) {
-      const answer = await call((at) => transact(at.consul, steps, timeout))
+      const answer = await call((at, withinMs) => transact(at.consul, steps, withinMs))
       const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
       if (!('failedStep' in answer) && writes.length > 0) {
         options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
@@ -116,18 +116,23 @@ export function createClient(options: ClientOptions): ConsulClient {
     async createSession(name, ttlMs) {
       // Without checks: the session tells of the driver, not of the agent that it happened to reach.
       const ttl = `${ttlMs / 1000}s`
-      const wanted = { name, ttl, behavior: 'release' as const, checks: [], lockdelay: '0s', timeout }
-      return (await call(({ consul }) => consul.session.create(wanted))).ID
+      const wanted = { name, ttl, behavior: 'release' as const, checks: [], lockdelay: '0s' }
+      return (await call(({ consul }, timeout) => consul.session.create(withTimeout(wanted, timeout)))).ID
     },
-    renewSession: (id) => call(({ consul }) => isThere(consul.session.renew(withTimeout({ id }, timeout)))),
+    renewSession: (id) =>
+      call(({ consul }, timeout) => isThere(consul.session.renew(withTimeout({ id }, timeout))), read),
     destroySession: async (id) => {
-      await call(({ consul }) => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
+      await call(({ consul }, timeout) => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
     },
     sessions: async () => {
-      const query = { consistent: true, ...withTimeout<{ dc?: string }>({}, timeout) }
-      const all = await call(({ consul }) => consul.session.list(query))
+      const all = await call(({ consul }, timeout) => {
+        const query = { consistent: true, ...withTimeout<{ dc?: string }>({}, timeout) }
+        return consul.session.list(query)
+      }, read)
       return all.map(({ ID }) => ID)
     },
+    moveTo: (prefix, fits) =>
+      call.moveTo(async (at, withinMs) => fits(await list(at, prefix, { consistent: true }, withinMs))),
     close: () => agent.destroy(),
   }
 }
@@ -141,44 +146,64 @@ interface ConsulAt {
   failureOf(error: unknown): DriverError
 }
 
-function consulAt(server: Server, agent: Agent, options: ClientOptions): ConsulAt {
-  const { secure, prefix } = options.address
+function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
+  const { secure, prefix, servers } = options.address
   const defaults = options.token === undefined ? {} : { token: options.token }
-  return {
+  return servers.map((server) => ({
     url: `${secure ? 'https' : 'http'}://${server.host}:${server.port}`,
     agent,
     consul: new Consul({ secure, ...server, agent, defaults }),
     options,
     failureOf: (error) => failureOf(error as Failure, { secure, servers: [server], prefix }),
-  }
+  }))
 }
 
-/** Asks each server who leads, which takes no token; an answer for each. */
+/** Asks each server who leads, which takes no token; an answer for each. Throws where a file of `tls` cannot be read. */
 export async function askLeaders(
   options: ClientOptions,
 ): Promise<PromiseSettledResult<{ body: string; date: string | undefined }>[]> {
   const agent = agentFor(options)
-  const ask = (server: Server) => {
-    const call = askInTurn([consulAt(server, agent, options)], options)
-    return call((at) => read(at, '/v1/status/leader', { silenceMs: options.timeoutMs }))
-  }
-  const answers = await Promise.allSettled(options.address.servers.map(ask))
+  const ask = (server: ConsulAt) =>
+    askInTurn([server], options)((at, silenceMs) => read(at, '/v1/status/leader', { silenceMs }), {
+      isRead: true,
+    })
+  const answers = await Promise.allSettled(serversOf(options, agent).map(ask))
   agent.destroy()
   return answers
 }
 
+/** With several servers, a connection that is not made soon is given up, so that another server gets the call. */
+const connectWithinMs = 1000
+
 function agentFor({ address, tls = {} }: ClientOptions): Agent {
   const pool = { keepAlive: true, maxSockets, maxFreeSockets }
-  if (!address.secure) return new HttpAgent(pool)
-  return new HttpsAgent({
-    ...pool,
-    ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile) }),
-    ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile) }),
-    ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile) }),
-  })
+  const agent = address.secure
+    ? new HttpsAgent({
+        ...pool,
+        ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile) }),
+        ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile) }),
+        ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile) }),
+      })
+    : new HttpAgent(pool)
+  return address.servers.length > 1 ? connectingSoon(agent) : agent
 }
 
-async function list(at: ConsulAt, key: string, query: ListQuery): Promise<Listing> {
+function connectingSoon(agent: Agent): Agent {
+  // Documented as agent.createConnection(options[, callback]); its types lack it.
+  const own = agent as Agent & { createConnection(...args: unknown[]): Socket | undefined }
+  const connect = own.createConnection.bind(agent)
+  own.createConnection = (...args) => {
+    const socket = connect(...args)
+    const giveUp = (): unknown => socket?.destroy(new Error(`connect ETIMEDOUT within ${connectWithinMs} ms`))
+    const timer = setTimeout(giveUp, connectWithinMs)
+    const end = (): void => clearTimeout(timer)
+    socket?.on('connect', end).on('close', end)
+    return socket
+  }
+  return agent
+}
+
+async function list(at: ConsulAt, key: string, query: ListQuery, withinMs: number): Promise<Listing> {
   const { index, waitMs = 0, consistent, patient, signal } = query
   const asked = [
     'recurse',
@@ -188,7 +213,7 @@ async function list(at: ConsulAt, key: string, query: ListQuery): Promise<Listin
   const path = key.split('/').map(encodeURIComponent).join('/')
   const get = (what: string, bounds: Bounds): Promise<Answer> => read(at, what, bounds)
   // Consul adds up to a sixteenth to a wait, so that many watches do not return at once.
-  const silenceMs = at.options.timeoutMs + waitMs * (1 + 1 / 16)
+  const silenceMs = withinMs + waitMs * (1 + 1 / 16)
   const half = { silenceMs: silenceMs / 2 }
   const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
   const bounds = patient === true ? { ...half, isAlive } : { silenceMs }

@@ -90,6 +90,7 @@ async function settle(on: Reader): Promise<Settled> {
     const known: Position = repaired === undefined ? on.position() : { cluster: repaired, segment: 0 }
     const found = await list(on)
     const verdict = judgeOf(on, known, found)
+    if (isElsewhere(verdict) && (await moveToOwn(on, known, verdict))) continue
     if (verdict.is === 'foreign') throw refuse(on, verdict)
     if (verdict.is === 'new') await makeCluster(on)
     else if (verdict.is === 'restored') {
@@ -99,6 +100,36 @@ async function settle(on: Reader): Promise<Settled> {
       return { found, cluster, index, isRepaired: repaired !== undefined }
     }
   }
+}
+
+/** The store that this host knows may be at another one of the addresses. */
+function isElsewhere(verdict: Verdict): verdict is Elsewhere {
+  return verdict.is === 'foreign' || (verdict.is === 'restored' && verdict.cluster === undefined)
+}
+
+type Elsewhere = Extract<Verdict, { is: 'foreign' | 'restored' }>
+
+/**
+ * True when another server has this host's cluster, and is asked from now on. Throws `unavailable` when a server does not
+ * answer that may have it: nothing is put into a store that may be a wrong one.
+ */
+async function moveToOwn(on: Reader, { cluster: own }: Position, { why }: Elsewhere): Promise<boolean> {
+  if (own === undefined) return false
+  const key = `${on.prefix}/${clusterKey}`
+  const moved = await on.client.moveTo(key, ({ items }) =>
+    items.some((item) => item.key === key && readCluster(item.text)?.id === own.id),
+  )
+  if (moved.is === 'silent') {
+    const hint = 'start that server, or leave it out of --kv-store if it is gone for good'
+    throw refuse(on, {
+      is: 'foreign',
+      why: `${why}, and another server is silent: ${moved.failure.message}`,
+      hint,
+    })
+  }
+  if (moved.is === 'moved')
+    on.log.error({ why }, 'the servers of --kv-store are not of one cluster: another one is asked')
+  return moved.is === 'moved'
 }
 
 function judgeOf(on: Reader, known: Position, found: SortedItems): Verdict {

@@ -2,45 +2,82 @@
  * Several servers of one store: one of them is asked until it fails, then the next one. Any server reaches the leader,
  * so one that works is kept.
  *
- * A call is repeated on the next server only when the server that failed cannot have begun it: it was not reached, or it
- * knows no leader. A call that was begun and not answered may have been applied.
+ * A call that may change something is repeated on the next server only when the one that failed cannot have begun it: no
+ * connection was made, or the server knows no leader. A call that was begun and not answered may have been applied.
  */
 import type { DriverError } from '../../core/errors.ts'
 
 export interface InTurn {
+  /** Limit of a call, with its repetitions. */
+  timeoutMs: number
   /** Called after every call. Undefined when a server has answered, with success or an error. */
   heard?: (failure: DriverError | undefined) => void
 }
 
-/** Throws the failure of the server that was asked last. */
+export interface Call<At> {
+  /** `withinMs`: what is left of the limit. Throws the failure of the server that was asked last. */
+  <T>(what: (at: At, withinMs: number) => Promise<T>, kind?: { isRead?: boolean }): Promise<T>
+  /** Keeps to the first of the other servers that fits. */
+  moveTo(fits: (at: At, withinMs: number) => Promise<boolean>): Promise<Moved>
+}
+
+/** `silent`: no server fits of those that answer, and this one does not. */
+export type Moved = { is: 'moved' } | { is: 'none' } | { is: 'silent'; failure: DriverError }
+
 export function askInTurn<At extends { failureOf(error: unknown): DriverError }>(
   servers: readonly At[],
-  { heard }: InTurn,
-): <T>(what: (at: At) => Promise<T>) => Promise<T> {
+  { timeoutMs, heard }: InTurn,
+): Call<At> {
   let current = 0
-  return async (what) => {
+  const call: Call<At> = async (what, { isRead = false } = {}) => {
+    const end = performance.now() + timeoutMs
     for (let tried = 1; ; tried++) {
       const asked = current
       const at = servers[asked] as At
       try {
-        const answer = await what(at)
+        const answer = await what(at, Math.max(1, end - performance.now()))
         heard?.(undefined)
         return answer
       } catch (error) {
+        // The caller has given the call up: the server has not failed.
+        if (isAbort(error)) throw error
         const failure = at.failureOf(error)
         const isAway = failure.code === 'unavailable'
         // Of several calls that fail together, the first one moves on.
         if (isAway && current === asked) current = (asked + 1) % servers.length
-        if (isAway && tried < servers.length && !mayHaveBegun(error)) continue
+        const mayGoOn = tried < servers.length && performance.now() < end
+        if (isAway && mayGoOn && (isRead || !mayHaveBegun(error))) continue
         heard?.(isAway ? failure : undefined)
         throw failure
       }
     }
   }
+  call.moveTo = async (fits) => {
+    const before = current
+    const others = servers.map((_, step) => (before + step) % servers.length).slice(1)
+    let failure: DriverError | undefined
+    for (const at of others) {
+      const server = servers[at] as At
+      try {
+        if (!(await fits(server, timeoutMs))) continue
+        current = at
+        return { is: 'moved' }
+      } catch (error) {
+        failure = server.failureOf(error)
+      }
+    }
+    return failure === undefined ? { is: 'none' } : { is: 'silent', failure }
+  }
+  return call
 }
 
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+/** Node says `connect ECONNREFUSED …`, and fails with all addresses of a name together. */
 function mayHaveBegun(error: unknown): boolean {
-  const { message, code, response } = error as NodeJS.ErrnoException & { response?: { body?: unknown } }
-  const said = `${code} ${message} ${response?.body}`
-  return !/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|No cluster leader/i.test(said)
+  const { message, response } = error as Error & { response?: { body?: unknown } }
+  if (error instanceof AggregateError || /\b(connect|getaddrinfo) E[A-Z_]+/.test(message)) return false
+  return String(response?.body).trim() !== 'No cluster leader'
 }

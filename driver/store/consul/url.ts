@@ -24,26 +24,36 @@ export const defaultPrefix = 'multihost'
 /** Throws `invalid`. */
 export function parseStoreUrl(text: string, prefix?: string): StoreAddress {
   const [, scheme = '', authority = '', path = ''] = /^([a-z]+:)\/\/([^/]*)(.*)$/i.exec(text) ?? []
-  const servers = authority.split(',').map((each) => serverIn(scheme.toLowerCase(), each, path))
-  const known = servers.filter((each) => each !== undefined)
-  if (known.length < servers.length) {
+  const urls = authority.split(',').map((each) => urlOf(scheme.toLowerCase(), each, path))
+  const known = urls.filter((each) => each !== undefined)
+  const [first] = known
+  if (first === undefined || known.length < urls.length) {
     throw new DriverError('invalid', `'${text}' is not an address of a store`, {
       hint: 'write consul://HOST:PORT, for example consul://192.168.33.10:8500, or several: consul://HOST:PORT,HOST:PORT',
     })
   }
-  const twice = known.find((each, at) => known.slice(0, at).some((other) => isDeepStrictEqual(each, other)))
+  const servers = known.map(serverIn)
+  const twice = servers.find((each, at) =>
+    servers.slice(0, at).some((other) => isDeepStrictEqual(each, other)),
+  )
   if (twice !== undefined)
     throw new DriverError('invalid', `'${text}' names ${showServer(twice)} twice`, { hint: 'name it once' })
-  const secure = scheme.toLowerCase() === 'https:'
-  return { secure, servers: known, prefix: trim(prefix ?? path) || defaultPrefix }
+  return {
+    secure: first.protocol === 'https:',
+    servers,
+    prefix: trim(prefix ?? first.pathname) || defaultPrefix,
+  }
 }
 
-function serverIn(scheme: string, authority: string, path: string): Server | undefined {
+function urlOf(scheme: string, authority: string, path: string): URL | undefined {
   const text = `${scheme}//${authority}${path}`
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url?.hostname || /^$|:$/.test(authority) || !['consul:', 'http:', 'https:'].includes(scheme))
-    return undefined
-  return { host: url.hostname, port: url.port === '' ? defaultPort(scheme) : Number(url.port) }
+  if (!url?.hostname || /^$|:$/.test(authority)) return undefined
+  return ['consul:', 'http:', 'https:'].includes(scheme) ? url : undefined
+}
+
+function serverIn({ protocol, hostname, port }: URL): Server {
+  return { host: hostname, port: port === '' ? defaultPort(protocol) : Number(port) }
 }
 
 /** For `status` and errors. */

@@ -1,19 +1,25 @@
 /** The server that `multihost init` makes, with a real Consul: certificates, tokens, and what they allow. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   type ConsulServer,
+  checkFiles,
+  checkPorts,
+  configFolder,
   configOf,
   makeCertificates,
   makeTokens,
+  ports,
   untilItLeads,
   versionOf,
-  writeServerFiles,
+  writeConfiguration,
 } from '../../../../driver/membership/consul-server.ts'
 import { storeFacts } from '../../../../driver/membership/gather-store.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
@@ -22,26 +28,27 @@ import { createNetwork } from '../../../fixtures/store-records.ts'
 import { until } from '../../../fixtures/until.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'multihost-init-'))
+const at = (name: string) => join(base, name)
 let server: ConsulServer
 let agent: ChildProcess
-let url: string
+/** Of this test: the usual ones are the machine's. */
+let own: typeof ports
 
 beforeAll(async () => {
-  const folder = join(base, 'consul')
-  const at = (name: string) => join(base, name)
-  mkdirSync(folder)
   server = {
-    ...{ address: '127.0.0.1', name: 'net-1', program: await consulBinary(), folder },
-    ...{ dataFolder: at('data'), socket: at('http.sock'), caFile: at('consul-ca.pem') },
-    tokenFile: at('consul-token'),
+    ...{ address: '127.0.0.1', name: 'net-1', program: await consulBinary(), folder: at('root') },
+    ...{
+      home: at('home'),
+      socket: at('http.sock'),
+      caFile: at('consul-ca.pem'),
+      tokenFile: at('consul-token'),
+    },
   }
-  await make()
   const [https, rpc, serf] = await Promise.all([freePort(), freePort(), freePort()])
-  const config = JSON.parse(configOf(server))
-  Object.assign(config.ports, { https, server: rpc, serf_lan: serf, grpc: -1 })
-  writeFileSync(join(folder, 'consul.json'), JSON.stringify(config))
-  url = `https://127.0.0.1:${https}`
-  agent = spawn(server.program, ['agent', `-config-file=${join(folder, 'consul.json')}`], { stdio: 'ignore' })
+  own = { https, server: rpc, serf_lan: serf }
+  await checkFiles(server)
+  await make()
+  agent = spawn(server.program, ['agent', `-config-dir=${configFolder(server)}`], { stdio: 'ignore' })
   await untilItLeads(server, 20_000)
   await makeTokens(server)
 })
@@ -53,8 +60,13 @@ afterAll(async () => {
 
 async function make(): Promise<void> {
   await makeCertificates(server)
-  await writeServerFiles(server, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 })
+  await writeConfiguration(server, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 })
+  const config = JSON.parse(configOf(server))
+  Object.assign(config.ports, own)
+  writeFileSync(join(configFolder(server), 'consul.json'), JSON.stringify(config))
 }
+
+const url = () => `https://127.0.0.1:${own.https}`
 
 async function freePort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1')
@@ -66,10 +78,10 @@ async function freePort(): Promise<number> {
 }
 
 const token = () => readFileSync(server.tokenFile, 'utf8').trim()
-const management = () => readFileSync(join(server.folder, 'management-token'), 'utf8').trim()
+const management = () => readFileSync(at('root/management-token'), 'utf8').trim()
 
 test('the driver uses the store with the token and the authority', async () => {
-  const options = { url, token: token(), tls: { caFile: server.caFile } }
+  const options = { url: url(), token: token(), tls: { caFile: server.caFile } }
   const store = await openConsulStore({ ...options, host: 'net-1' })
   await until('it is fresh', () => store.status().fresh)
   await store.commit([createNetwork('n1')])
@@ -77,7 +89,7 @@ test('the driver uses the store with the token and the authority', async () => {
 })
 
 test('doctor finds all rights', async () => {
-  const question = { kvStore: url, token: token(), tls: { caFile: server.caFile }, stateDir: base }
+  const question = { kvStore: url(), token: token(), tls: { caFile: server.caFile }, stateDir: base }
   const facts = await storeFacts({ ...question, name: 'net-2', id: undefined })
   expect(facts).toMatchObject({
     silent: [],
@@ -87,45 +99,139 @@ test('doctor finds all rights', async () => {
 })
 
 test('the token allows what the driver does, and nothing else; without a token nothing is allowed', async () => {
-  const consul = (...args: string[]) =>
-    spawn(server.program, args, { env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` } })
-  const code = async (...args: string[]) => (await once(consul(...args), 'exit'))[0]
-  expect(await code('kv', 'put', `-token=${token()}`, 'elsewhere/a', '1')).toBe(1)
-  expect(await code('kv', 'get', 'multihost/cluster')).toBe(1)
-  expect(await code('acl', 'token', 'list', `-token=${token()}`)).toBe(1)
-  expect(await code('kv', 'put', `-token=${management()}`, 'elsewhere/a', '1')).toBe(0)
+  const consul = async (...args: string[]) => {
+    const { stderr, exitCode } = await execa(server.program, args, {
+      env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` },
+      reject: false,
+    })
+    return exitCode === 0 ? 'done' : stderr
+  }
+  const denied = expect.stringMatching(/permission denied/i)
+  expect(await consul('kv', 'put', `-token=${token()}`, 'elsewhere/a', '1')).toEqual(denied)
+  expect(await consul('acl', 'token', 'list', `-token=${token()}`)).toEqual(denied)
+  expect(await consul('kv', 'put', 'multihost/a', '1')).toEqual(denied)
+  expect(await consul('kv', 'put', `-token=${token()}`, 'multihost/a', '1')).toBe('done')
+  expect(await consul('kv', 'put', `-token=${management()}`, 'elsewhere/a', '1')).toBe('done')
 })
 
-test('secrets are readable by root alone', () => {
-  for (const path of [server.tokenFile, join(server.folder, 'management-token')])
-    expect(statSync(path).mode & 0o777, path).toBe(0o600)
-  expect(statSync(join(server.folder, 'server.key')).mode & 0o777).toBe(0o400)
-  expect(statSync(join(server.folder, 'multihost-agent-ca-key.pem')).mode & 0o777).toBe(0o600)
+test('a process of this machine cannot speak Raft or gossip with the server', async () => {
+  const said = async (port: number, bytes: number[]): Promise<string> => {
+    const socket = connect(port, '127.0.0.1')
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => undefined)
+    socket.write(Buffer.from(bytes))
+    await once(socket, 'close')
+    return Buffer.concat(chunks).toString()
+  }
+  // consul/agent/pool/conn.go: the first byte names the protocol; 1 is Raft, 0 is RPC.
+  expect(await said(own.server, [1, 0, 0])).toBe('')
+  expect(await said(own.server, [0, 0, 0])).toBe('')
+  const stranger = spawn(
+    server.program,
+    [
+      ...[
+        'agent',
+        '-server',
+        `-data-dir=${at('stranger')}`,
+        '-bind=127.0.0.1',
+        `-retry-join=127.0.0.1:${own.serf_lan}`,
+      ],
+      ...[
+        '-node=stranger',
+        '-datacenter=multihost',
+        `-http-port=${await freePort()}`,
+        '-dns-port=-1',
+        '-grpc-port=-1',
+      ],
+      ...[`-server-port=${await freePort()}`, `-serf-lan-port=${await freePort()}`, '-serf-wan-port=-1'],
+    ],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  )
+  let log = ''
+  stranger.stdout?.on('data', (chunk) => {
+    log += chunk
+  })
+  try {
+    await until('it is refused', () => /Join.* failed|failed to join/i.test(log), 15_000)
+    const members = await execa(server.program, ['members', `-token=${management()}`], {
+      env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` },
+    })
+    expect(members.stdout).toContain('net-1')
+    expect(members.stdout).not.toContain('stranger')
+  } finally {
+    stranger.kill('SIGKILL')
+    await once(stranger, 'exit')
+  }
+})
+
+test('secrets are readable by their owners alone', () => {
+  const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
+  for (const folder of ['root', 'home', 'home/config']) expect(mode(at(folder)), folder).toBe('700')
+  for (const path of [at('consul-token'), at('root/management-token'), at('home/config/server.key')])
+    expect(mode(path), path).toBe('600')
+  expect(mode(at('consul-ca.pem'))).toBe('644')
 })
 
 test('a second time changes nothing', async () => {
-  const texts = () =>
-    [server.caFile, server.tokenFile, join(server.folder, 'server.pem')].map((path) =>
-      readFileSync(path, 'utf8'),
-    )
-  const before = [...texts(), management()]
-  const config = readFileSync(join(server.folder, 'consul.json'))
+  const files = [
+    'consul-ca.pem',
+    'consul-token',
+    'root/management-token',
+    'home/config/server.pem',
+    'home/config/gossip.json',
+  ]
+  const texts = () => files.map((file) => readFileSync(at(file), 'utf8'))
+  const before = texts()
+  await checkFiles(server)
   await make()
-  writeFileSync(join(server.folder, 'consul.json'), config)
   await makeTokens(server)
-  expect([...texts(), management()]).toEqual(before)
+  expect(texts()).toEqual(before)
 })
 
-test('the authority of another cluster is not overwritten', async () => {
-  const caFile = join(base, 'other.pem')
-  writeFileSync(caFile, 'of another')
-  await expect(makeCertificates({ ...server, caFile })).rejects.toThrow(/other.pem is of another authority/)
-  expect(readFileSync(caFile, 'utf8')).toBe('of another')
+test('another address or name gets another certificate, and the policy follows the name', async () => {
+  const certificate = () => new X509Certificate(readFileSync(at('home/config/server.pem')))
+  const before = server
+  server = { ...server, address: '127.0.0.2', name: 'net-9' }
+  await make()
+  expect(certificate().checkIP('127.0.0.2')).toBe('127.0.0.2')
+  expect(certificate().checkHost('net-9')).toBe('net-9')
+  expect(certificate().checkIssued(new X509Certificate(readFileSync(at('consul-ca.pem'))))).toBe(true)
+  await makeTokens(server)
+  const { stdout } = await execa(
+    server.program,
+    ['acl', 'policy', 'read', '-name=multihost-driver', `-token=${management()}`],
+    {
+      env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` },
+    },
+  )
+  expect(stdout).toContain('session "net-9"')
+  server = before
+  await make()
+  await makeTokens(server)
+})
+
+test('the authority and the token of another cluster are not overwritten, and no port is taken', async () => {
+  writeFileSync(at('other'), 'of another')
+  await expect(checkFiles({ ...server, caFile: at('other') })).rejects.toThrow(
+    /other is of another authority/,
+  )
+  const fresh = { ...server, folder: at('nowhere'), caFile: at('none') }
+  await expect(checkFiles({ ...fresh, tokenFile: at('other') })).rejects.toThrow(
+    /other is of another cluster/,
+  )
+  await expect(makeTokens({ ...server, tokenFile: at('other') })).rejects.toThrow(/not the driver's token/)
+  expect(readFileSync(at('other'), 'utf8')).toBe('of another')
+  const listener = createServer().listen(ports.https, '127.0.0.3')
+  await once(listener, 'listening')
+  await expect(checkPorts({ address: '127.0.0.3' })).rejects.toThrow(
+    /cannot have port 8501 of 127.0.0.3: .*EADDRINUSE/,
+  )
+  listener.close()
 })
 
 test('a management token that was lost is made again, and the driver’s stays', async () => {
   const [driver, lost] = [token(), management()]
-  rmSync(join(server.folder, 'management-token'))
+  rmSync(at('root/management-token'))
   await makeTokens(server)
   expect(management()).not.toBe(lost)
   expect(token()).toBe(driver)

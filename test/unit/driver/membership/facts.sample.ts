@@ -5,6 +5,7 @@ export const store: StoreFacts = {
   url: 'consul://192.168.33.10:8500/multihost',
   leader: { found: '"192.168.33.10:8300"' },
   silent: [],
+  others: [],
   clockOffsetMs: 200,
   cluster: { found: '{"id": "c1", "format": 1}' },
   ownCluster: undefined,

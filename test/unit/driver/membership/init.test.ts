@@ -8,8 +8,7 @@ import {
   unitText,
 } from '../../../../driver/membership/init.ts'
 
-const underlay = { device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }
-const server = serverAt(underlay as never, '/usr/bin/consul')
+const server = serverAt({ address: '192.168.33.11' }, { path: '/usr/bin/consul', version: '1.8.7' })
 
 test('the words of init are its own and the driver’s', () => {
   const words = ['--consul-from=/opt/consul', '--host-name=a', '--bind-interface=eth1', '--log-level=debug']
@@ -18,14 +17,23 @@ test('the words of init are its own and the driver’s', () => {
     bindInterface: 'eth1',
     others: ['--host-name=a', '--log-level=debug'],
   })
+  expect(parseInitWords(['--consul-from', './consul', '--bind-interface', 'eth1'])).toEqual({
+    consulFrom: `${process.cwd()}/consul`,
+    bindInterface: 'eth1',
+    others: [],
+  })
 })
 
-test.each(['consul://192.168.33.10:8500', '--kv-store=consul://a', '--kv-token-file=/x'])(
-  'init takes no %s',
-  (word) => {
-    expect(() => parseInitWords([word])).toThrow(/makes the store, and takes no/)
-  },
-)
+test.each([
+  ['--kv-store=consul://a', /makes the store, and takes no '--kv-store=consul:\/\/a'/],
+  ['--kv-token-file=/x', /makes the store, and takes no/],
+  ['consul://192.168.33.10:8500', /consul:\/\/192.168.33.10:8500/],
+  ['--consul-from', /--consul-from needs a value/],
+  ['--consul-from=', /--consul-from needs a value/],
+  ['--colour=red', /Unknown option '--colour'/],
+])('init takes no %s', (word, why) => {
+  expect(() => parseInitWords([word])).toThrow(why)
+})
 
 test('hosts are told how to join', () => {
   expect(joinWords(server)).toEqual([
@@ -35,6 +43,9 @@ test('hosts are told how to join', () => {
   ])
   expect(joinWords({ ...server, address: 'fd00::1' })[0]).toBe('https://[fd00::1]:8501')
   expect(furtherHosts(server)).toContain(`  multihost join ${joinWords(server).join(' ')}\n`)
+  expect(furtherHosts({ ...server, address: 'fd00::1' })).toContain(
+    "scp 'root@[fd00::1]:/etc/multihost/consul-*'",
+  )
 })
 
 test('other hosts reach the API by TLS alone, and no other port', () => {
@@ -43,8 +54,9 @@ test('other hosts reach the API by TLS alone, and no other port', () => {
     client_addr: '127.0.0.1',
     addresses: { https: '192.168.33.11', http: 'unix:///run/multihost-consul/http.sock' },
     acl: { enabled: true, default_policy: 'deny' },
+    ...{ verify_incoming_rpc: true, verify_outgoing: true, verify_server_hostname: true },
   })
   expect(unitText(server)).toContain(
-    'ExecStart=/usr/bin/consul agent -config-file=/etc/multihost/consul/consul.json',
+    'ExecStart=/usr/bin/consul agent -config-dir=/var/lib/multihost-consul/config',
   )
 })

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openConsulStore } from '../../../../../driver/store/consul/store.ts'
 import type { Store } from '../../../../../driver/store/store.ts'
-import { startConsulCluster, type TestConsul } from '../../../../fixtures/consul.ts'
+import { startConsul, startConsulCluster, type TestConsul } from '../../../../fixtures/consul.ts'
 import { createNetwork } from '../../../../fixtures/store-records.ts'
 import { until } from '../../../../fixtures/until.ts'
 
@@ -77,11 +77,31 @@ test.each(['kill', 'pause'] as const)(
   },
 )
 
-test('a server that most others cannot reach has no leader, and is left', async () => {
+test('without most servers nothing is committed; commits go on when they are back', async () => {
   const [first, ...others] = servers as [TestConsul, TestConsul, TestConsul]
   const [one] = await hostsAsking([first, ...others])
   await Promise.all(others.map((each) => each.kill()))
   await until('it is noticed', () => !one.status().fresh, 20_000)
+  await expect(one.commit([createNetwork('n1')])).rejects.toMatchObject({ code: 'unavailable' })
   await Promise.all(others.map((each) => each.start()))
   await committed(one, 'n1')
+})
+
+test('a server of another cluster gets no records, and is left when the own one is back', async () => {
+  await using own = await startConsul()
+  await using other = await startConsul()
+  const [one] = await hostsAsking([own, other])
+  const prefix = `p${count}`
+  await one.commit([createNetwork('n1')])
+  await own.kill()
+  await until(
+    'it says so',
+    () => /the store is empty, and another server is silent/.test(one.status().doubt?.why ?? ''),
+    20_000,
+  )
+  expect(await other.keys(`${prefix}/`)).toEqual([])
+  await own.start()
+  await committed(one, 'n2')
+  expect(await other.keys(`${prefix}/`)).toEqual([])
+  expect([...one.snapshot().networks.keys()].sort()).toEqual(['n1', 'n2'])
 })

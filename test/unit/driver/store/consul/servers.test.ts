@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import { askInTurn } from '../../../../../driver/store/consul/servers.ts'
 
-type Answer = () => string
+type Answer = () => string | Promise<string>
+
+const timeoutMs = 200
 
 /** Servers by what they answer; the log has who was asked, and what was heard. */
 function asking(answers: Record<string, Answer>) {
@@ -15,23 +17,25 @@ function asking(answers: Record<string, Answer>) {
     },
   }))
   const heard = (failure: DriverError | undefined): void => void log.push(failure?.message ?? 'heard')
-  const call = askInTurn(servers, { heard })
+  const call = askInTurn(servers, { heard, timeoutMs })
+  const answerOf = async ({ name }: { name: string }) => {
+    log.push(name)
+    return answers[name]?.()
+  }
   return {
     log,
-    ask: () =>
-      call(async ({ name }) => {
-        log.push(name)
-        return answers[name]?.()
-      }),
+    ask: () => call(answerOf),
+    read: () => call(answerOf, { isRead: true }),
+    moveTo: (wanted: string) => call.moveTo(async (at) => (await answerOf(at)) === wanted),
   }
 }
 
-const fails = (message: string, code?: string): Answer => {
+const fails = (message: string): Answer => {
   return () => {
-    throw Object.assign(new Error(message), { code })
+    throw new Error(message)
   }
 }
-const refused = fails('connect', 'ECONNREFUSED')
+const refused = fails('connect ECONNREFUSED')
 
 test('the server that answers is asked again', async () => {
   const { ask, log } = asking({ a: refused, b: () => 'b', c: () => 'c' })
@@ -60,8 +64,8 @@ test('what a server may have begun is not repeated; the next call goes elsewhere
 
 test('with all servers away, each is asked once, and the failure is the last one’s', async () => {
   const { ask, log } = asking({ a: refused, b: refused })
-  await expect(ask()).rejects.toThrow('b: connect')
-  expect(log).toEqual(['a', 'b', 'b: connect'])
+  await expect(ask()).rejects.toThrow('b: connect ECONNREFUSED')
+  expect(log).toEqual(['a', 'b', 'b: connect ECONNREFUSED'])
 })
 
 test('calls that fail together leave the server once', async () => {
@@ -76,4 +80,41 @@ test('a server that refuses a change has answered', async () => {
   await expect(ask()).rejects.toThrow('a: too large')
   await expect(ask()).rejects.toThrow('a: too large')
   expect(log).toEqual(['a', 'heard', 'a', 'heard'])
+})
+
+test('a read is repeated on another server, whatever the first one has begun', async () => {
+  const { read, log } = asking({ a: fails('read ECONNRESET'), b: () => 'b' })
+  expect(await read()).toBe('b')
+  expect(log).toEqual(['a', 'b', 'heard'])
+})
+
+test('the limit of a call is that of all its repetitions', async () => {
+  const late: Answer = async () => {
+    await new Promise((resolve) => setTimeout(resolve, timeoutMs))
+    return fails('request timed out')()
+  }
+  const { read, log } = asking({ a: late, b: () => 'b' })
+  await expect(read()).rejects.toThrow('a: request timed out')
+  expect(log).toEqual(['a', 'a: request timed out'])
+})
+
+test('a call that its caller gives up says nothing about the server', async () => {
+  const given: Answer = () => {
+    throw Object.assign(new Error('The operation was aborted'), { name: 'AbortError' })
+  }
+  const { ask, log } = asking({ a: given, b: () => 'b' })
+  await expect(ask()).rejects.toThrow('aborted')
+  await expect(ask()).rejects.toThrow('aborted')
+  expect(log).toEqual(['a', 'a'])
+})
+
+test('another server is chosen by what it has', async () => {
+  const { ask, moveTo } = asking({ a: () => 'a', b: refused, c: () => 'c' })
+  expect(await moveTo('c')).toEqual({ is: 'moved' })
+  expect(await ask()).toBe('c')
+  expect(await moveTo('nothing')).toMatchObject({
+    is: 'silent',
+    failure: { message: 'b: connect ECONNREFUSED' },
+  })
+  expect(await ask()).toBe('c')
 })
