@@ -133,11 +133,12 @@ async function byHosts(
   const needed = (file: string, role: 'docker' | 'consul') => hostsNeededBy(file)[role] ?? has[role]
   const most = (role: 'docker' | 'consul') => Math.max(...files.map((file) => needed(file, role)))
   const isWide = (file: string) => needed(file, 'docker') > has.docker || needed(file, 'consul') > has.consul
-  const wide = files.filter(isWide)
-  const asked = pattern === undefined || wide.length === 0 ? wide : await withTitles(wide, pattern, subject)
+  // A lab whose scenarios are all left out does not come up.
+  const isChosen = pattern !== undefined && files.some(isWide)
+  const asked = isChosen ? await withTitles(files, pattern, subject) : files
   const labs: LabFiles[] = [
-    { files: files.filter((file) => !isWide(file)) },
-    { files: asked, hosts: { hosts: `${most('docker')}`, consul: `${most('consul')}` } },
+    { files: asked.filter((file) => !isWide(file)) },
+    { files: asked.filter(isWide), hosts: { hosts: `${most('docker')}`, consul: `${most('consul')}` } },
   ]
   return labs.filter((each) => each.files.length > 0)
 }

@@ -8,7 +8,7 @@ import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
-import { optionWords, parseDaemonOptions, parseOpenOptions } from '../daemon/options.ts'
+import { optionWords, parseOpenOptions } from '../daemon/options.ts'
 import { tunnels } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
 import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
@@ -43,7 +43,7 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { shareStore, storeIn, type Wanted, wantedBy } from './settings.ts'
+import { optionsForLeaving, shareStore, storeIn, type Wanted, wantedBy } from './settings.ts'
 import { replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -185,9 +185,10 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
     return 0
   }
   const words = optionWords(configured)
-  const wanted: Wanted = { words, options: parseDaemonOptions(words) }
+  const force = args.includes('--force')
+  const wanted: Wanted = { words, options: optionsForLeaving(words, force) }
   const identity = await readIdentity(wanted.options.stateDir)
-  const sentences = await leave(leaveParts(wanted, identity, args.includes('--force')))
+  const sentences = await leave(leaveParts(wanted, identity, force))
   const own = await textOf(packageOptionsFile)
   await replaceFile(packageOptionsFile, withoutDriver(own))
   print(sentences.join('\n'))

@@ -31,6 +31,20 @@ function checkFile(word: string): void {
     throw new DriverError('invalid', `the unit of the driver does not see the file of ${word}`, { hint })
 }
 
+/**
+ * The options of a host that leaves. With `force`, a token file that cannot be read is done without: the store refuses then,
+ * and the records stay. Throws `invalid`.
+ */
+export function optionsForLeaving(words: string[], force: boolean): DaemonOptions {
+  try {
+    return parseDaemonOptions(words)
+  } catch (error) {
+    const others = words.filter((word) => !word.startsWith('--kv-token-file='))
+    if (!force || others.length === words.length) throw error
+    return parseDaemonOptions(others)
+  }
+}
+
 export interface Self {
   name: string
   identity: HostIdentity | undefined

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { type LeaveParts, leave } from '../../../../driver/membership/leave.ts'
 import { withDriver } from '../../../../driver/membership/options-file.ts'
+import { optionsForLeaving } from '../../../../driver/membership/settings.ts'
 
 const options = withDriver('# mine\n', ['--kv-store=consul://192.168.33.10:8500'])
 const attached = [{ container: 'web', network: 'foobar' }]
@@ -113,5 +114,14 @@ test('a store that goes away meanwhile ends it before the name goes; by force it
   expect(file.text).toBe(options)
   expect(await leave({ ...parts, force: true })).toContainEqual(
     expect.stringContaining('multihost host rm net-2'),
+  )
+})
+
+test('a host whose token file is gone leaves with --force alone', () => {
+  const words = ['--kv-store=consul://a', '--kv-token-file=/nowhere/token', '--host-name=net-1']
+  expect(() => optionsForLeaving(words, false)).toThrow(/--kv-token-file=\/nowhere\/token cannot be read/)
+  expect(optionsForLeaving(words, true)).toMatchObject({ kvStore: 'consul://a', hostName: 'net-1' })
+  expect(() => optionsForLeaving(['--kv-store=nothing', '--kv-token-file=/nowhere/token'], true)).toThrow(
+    /not an address/,
   )
 })
