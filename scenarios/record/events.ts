@@ -115,7 +115,7 @@ export interface RunEvent {
   lab: string
   backend: string
   filters: string[]
-  /** The parts of bringing the lab up. */
+  /** The parts of bringing the lab up, and those of further labs, by the clock of the first. */
   timings: Timing[]
   /** The time in which the scenarios ran; absent when the lab did not come up. */
   replay?: { at: number; ms: number }

@@ -9,6 +9,7 @@ import { explain } from '../../provision/process/errors.ts'
 import { type RunEvent, recordEvent, recordedEvents } from '../record/events.ts'
 import { reportFolder } from '../record/folder.ts'
 import { lastRound } from './rounds.ts'
+import { totalOf } from './time.ts'
 import { writeReport } from './write.ts'
 
 export type RoundFacts = Pick<RunEvent, 'round' | 'rounds' | 'lab' | 'backend' | 'filters'>
@@ -27,10 +28,14 @@ export async function reportedRound(
 ): Promise<number> {
   const at = Date.now()
   const run: Omit<RunEvent, 'ms' | 'code'> = { kind: 'run', at, ...facts, timings: [], machine: machine() }
+  let firstBegan: number | undefined
   const round: Round = {
     labIsUp(timings) {
-      run.timings = [...run.timings, ...timings]
-      run.replay ??= { at: Date.now(), ms: 0 }
+      const now = Date.now()
+      const began = now - totalOf(timings)
+      firstBegan ??= began
+      run.timings = [...run.timings, ...later(timings, began - firstBegan)]
+      run.replay ??= { at: now, ms: 0 }
     },
     scenariosEnded() {
       if (run.replay) run.replay.ms = Date.now() - run.replay.at
@@ -51,6 +56,14 @@ export async function reportedRound(
     end(2, explain(error))
     throw error
   }
+}
+
+/** Of a further lab, by the first one's clock and without its total. */
+function later(timings: readonly Timing[], ms: number): readonly Timing[] {
+  if (ms === 0) return timings
+  return timings
+    .filter(({ title }) => title !== 'total')
+    .map((timing) => ({ ...timing, atMs: timing.atMs + ms }))
 }
 
 /** vitest can fail without a failed scenario; the report must not look like a pass then. */

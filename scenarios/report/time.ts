@@ -33,7 +33,11 @@ export interface Row {
 export function phasesOf(run: RunEvent, scenarios: readonly Scenario[]): Phase[] {
   const bringUp = bringUpOf(run)
   const inside = (part: Timing) => bringUp.at + part.atMs
-  const boots = bringUp.parts.filter(({ title }) => title.endsWith('/ boot'))
+  const isFirst = (part: Timing) => inside(part) < bringUp.end
+  const boots = bringUp.parts.filter((part) => part.title.endsWith('/ boot') && isFirst(part))
+  const further = lengthOf(
+    bringUp.parts.filter((part) => !isFirst(part)).map((part) => ({ at: inside(part), ms: part.ms })),
+  )
   const hostsAt = Math.min(bringUp.end, ...boots.map(inside))
   const booted = Math.max(hostsAt, ...boots.map((part) => inside(part) + part.ms))
   const replay = run.replay ?? { at: bringUp.end, ms: 0 }
@@ -45,7 +49,8 @@ export function phasesOf(run: RunEvent, scenarios: readonly Scenario[]): Phase[]
     { name: 'provisioning', kind: 'provision', ms: replay.at - booted },
     { name: 'scenarios: commands', kind: 'act', ms: acting },
     { name: 'scenarios: waits', kind: 'wait', ms: waiting },
-    { name: 'vitest, and the set-up of files', kind: 'runner', ms: replay.ms - acting - waiting },
+    { name: 'a further lab', kind: 'boot', ms: further },
+    { name: 'vitest, and the set-up of files', kind: 'runner', ms: replay.ms - acting - waiting - further },
     { name: 'teardown', kind: 'down', ms: run.at + run.ms - replay.at - replay.ms },
   ]
   return phases.filter(({ ms }) => ms >= 0.5)
@@ -105,9 +110,13 @@ export function scenarioBar({ id, title, state, at, ms }: Scenario): Bar {
 }
 
 function bringUpOf({ at, ms, timings, replay }: RunEvent): { at: number; end: number; parts: Timing[] } {
-  const total = timings.find(({ title }) => title === 'total')?.ms ?? 0
   const end = replay?.at ?? at + ms
-  return { at: end - total, end, parts: timings.filter(({ title }) => title !== 'total') }
+  return { at: end - totalOf(timings), end, parts: timings.filter(({ title }) => title !== 'total') }
+}
+
+/** How long it took to bring the lab up. */
+export function totalOf(timings: readonly Timing[]): number {
+  return timings.find(({ title }) => title === 'total')?.ms ?? 0
 }
 
 /** Length of the union of the spans: two waits at once count once. */

@@ -31,6 +31,18 @@ test('the phases add up to the whole', () => {
   expect(run && phasesOf(run, scenarios).reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(7_000)
 })
 
+test('a further lab is a phase of its own, and takes nothing from the first one', () => {
+  const { run } = report
+  if (!run?.replay) throw new Error('the sample has a lab that was up')
+  const boot = { title: 'hosts / net-1 / boot', atMs: 4_500, ms: 700 }
+  const before = phasesOf(run, scenarios)
+  const after = phasesOf({ ...run, timings: [...run.timings, boot] }, scenarios)
+  const msOf = (phases: typeof after, name: string) => phases.find((each) => each.name === name)?.ms
+  expect(msOf(after, 'a further lab')).toBe(700)
+  for (const name of ['boot', 'provisioning']) expect(msOf(after, name)).toBe(msOf(before, name))
+  expect(after.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(7_000)
+})
+
 test('a snapshot without differences has no problems', () => {
   expect(labViewOf(snapshot).problems).toEqual([])
 })
