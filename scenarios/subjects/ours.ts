@@ -10,6 +10,8 @@ import { ownDriver } from '../record/events.ts'
 /** As `multihost` asks, without the time that a Node process takes to start. */
 const ask = (seconds: number, path: string): string =>
   `curl -sf --max-time ${seconds * timeoutScale} --unix-socket /run/multihost/control.sock http://localhost/${path}`
+/** As `docker version` asks; a scenario that kills often asks often. */
+const dockerAnswers = `curl -sf --max-time ${5 * timeoutScale} --unix-socket /var/run/docker.sock http://localhost/_ping > /dev/null`
 const check = ask(20, `check?within=${5 * timeoutScale}`)
 
 /** `datapath`: the kind of all networks; `bridge` when it is not given. Throws a LabError for an unknown kind. */
@@ -23,7 +25,7 @@ export function ours(datapath?: string): Subject {
     create,
     spreads: 'by itself',
     unit: 'multihost',
-    answers: `/usr/bin/docker version > /dev/null && ${ask(5, 'status')} > /dev/null`,
+    answers: `${dockerAnswers} && ${ask(5, 'status')} > /dev/null`,
     settled: 'multihost status --json | jq -e ".store.fresh and (.problems | length == 0)"',
     // The driver compares Consul, the kernel and Docker, and waits for its loops (docs/faults.md, Check).
     check: `answer=$(${check}) && printf %s "$answer" | jq -r '.unknown[], .differences[].sentence'`,
