@@ -28,7 +28,11 @@ export function removeEndpoint(
   { value, index }: Versioned<Endpoint>,
   leftAt?: string,
 ): Change[] {
-  const left = leftAt === undefined ? undefined : { endpoint: value.id, at: leftAt }
+  const container = value.container?.id
+  const left =
+    leftAt === undefined
+      ? undefined
+      : { endpoint: value.id, at: leftAt, ...(container !== undefined && { container }) }
   const key = keyIn(value.network, value.id)
   return [
     { op: 'remove', table: 'endpoints', key, index },

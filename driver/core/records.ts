@@ -101,8 +101,11 @@ export interface Lease {
   leasedAt: string
   /** A person requested the address (`--ip`): while such a container exists, no request without `--ip` gets it. */
   asked?: true
-  /** The endpoint that had the address last. The address that was left last is given first. */
-  left?: { endpoint: EndpointId; at: string }
+  /**
+   * The endpoint that had the address last. The address that was left last is given first. `container`: the id of that
+   * endpoint's container, which gets the address again (verbs/address.ts).
+   */
+  left?: { endpoint: EndpointId; at: string; container?: string }
 }
 
 export interface Endpoint {

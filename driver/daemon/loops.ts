@@ -5,7 +5,7 @@
 import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel } from '../kernel/kernel.ts'
-import { startAddresses } from '../loops/addresses/loop.ts'
+import { type AddressesLoop, startAddresses } from '../loops/addresses/loop.ts'
 import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { type FilterLoop, startFilter } from '../loops/filter/loop.ts'
@@ -45,7 +45,7 @@ export interface Loops {
   tunnels: TunnelsLoop
   networks: NetworksLoop
   endpoints: EndpointsLoop
-  addresses: Loop
+  addresses: AddressesLoop
   restarts: GivenUpLoop
   naming: Naming
   filter: FilterLoop
@@ -99,8 +99,16 @@ export function startLoops(options: LoopsOptions): Loops {
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()
   }
-  const onEvent = (event: EngineEvent): void => eventHappened(all, dialect, event)
-  const events = followEvents({ engine, onGap: poke, onEvent, log })
+  const onEvent = (event: EngineEvent): void => {
+    context.starting.happened(event)
+    eventHappened(all, dialect, event)
+  }
+  // What happened meanwhile was not told.
+  const onGap = (): void => {
+    addresses.containersChanged()
+    poke()
+  }
+  const events = followEvents({ engine, onGap, onEvent, log })
   // `onChange` tells of changed records only, and a store that answers again may have none.
   const stopFresh = store.onFresh(poke)
   return {
@@ -128,7 +136,7 @@ function eventHappened(
   }
   if (isOfUses(event)) {
     networks.pokeUses()
-    addresses.poke()
+    addresses.containersChanged()
   }
   describeContainer(endpoints, event)
 }

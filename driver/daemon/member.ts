@@ -30,6 +30,7 @@ import type { VerbContext } from '../verbs/context.ts'
 import { createVerbs } from '../verbs/create-verbs.ts'
 import { evict } from '../verbs/evict-host.ts'
 import { createInFlight, type InFlight } from '../verbs/in-flight.ts'
+import { createStartingContainer } from '../verbs/starting-container.ts'
 import { steadyNow } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import type { DriverOptions, Setup } from './driver-options.ts'
@@ -171,11 +172,12 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
 }
 
 function contextOf(
-  { setup, kernel, pools, log, version }: MemberOptions,
+  { setup, kernel, engine, pools, log, version }: MemberOptions,
   made: Pick<VerbContext, 'store' | 'underlay' | 'settled' | 'inFlight'>,
 ): VerbContext {
   return {
     ...made,
+    starting: createStartingContainer(engine, steadyNow),
     host: setup.host,
     pools,
     routes: () => kernel.routes(),

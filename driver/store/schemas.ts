@@ -74,7 +74,7 @@ const lease = z.looseObject({
   service: name.exactOptional(),
   leasedAt: time,
   asked: laterMayWiden<true>().exactOptional(),
-  left: z.looseObject({ endpoint: id, at: time }).exactOptional(),
+  left: z.looseObject({ endpoint: id, at: time, container: z.string().exactOptional() }).exactOptional(),
 })
 
 const endpoint = z.looseObject({

@@ -74,10 +74,17 @@ export function addressVerbs(
     async requestAddress(ask, signal) {
       signal.throwIfAborted()
       const cidr = knownPool(ask.pool)
+      const isStarting = await startingOwners(context, cidr, ask)
       const ip =
-        fromReserve(context, cidr, ask) ??
+        fromReserve(context, cidr, ask, { isStarting }) ??
         (await wants
-          .orIdle(cidr, ask, signal, () => leaseNew(cidr, ask, signal))
+          .orIdle(cidr, ask, signal, () =>
+            leaseNew(cidr, ask, signal).catch((error: unknown) => {
+              const owned = fromReserve(context, cidr, ask, { evenOwned: true })
+              if (owned === undefined) throw error
+              return owned
+            }),
+          )
           .catch((error: unknown) => {
             throw isCode(error, 'unavailable') && !ask.gateway ? notInReserve(cidr, ask, error) : error
           }))
@@ -97,24 +104,77 @@ function notInReserve(cidr: Cidr, { address }: AddressAsk, { message, hint }: Dr
   return new DriverError('unavailable', `this host has ${what}, and ${message}`, defined({ hint }))
 }
 
-/** An address that this host has leased and that Docker may have. Undefined without one. */
-function fromReserve(context: VerbContext, cidr: Cidr, ask: AddressAsk): Ip | undefined {
-  const { store, host, inFlight } = context
-  const snapshot = store.snapshot()
-  const id = snapshot.pools.get(cidr)?.value.network
-  const network = id === undefined ? undefined : snapshot.networks.get(id)?.value
-  if (ask.gateway || network === undefined || network.removing) return undefined
-  if (!isOurs(context)) return undefined
-  if (localIdOf(snapshot, host, network.id) === undefined) return undefined
-  const idle = idleLeases(snapshot, host, network.id)
+/**
+ * An address that this host has leased and that Docker may have. Undefined without one: a new container gets none that a
+ * stopped one may come back to, unless `evenOwned`.
+ */
+function fromReserve(
+  context: VerbContext,
+  cidr: Cidr,
+  ask: AddressAsk,
+  {
+    isStarting = new Set(),
+    evenOwned = false,
+  }: { isStarting?: ReadonlySet<string>; evenOwned?: boolean } = {},
+): Ip | undefined {
+  const { inFlight, starting } = context
+  const reserve = reserveOf(context, cidr, ask)
+  const free = freeIn(context, reserve)
+  const ofStarting = free.find(({ lease }) => isStarting.has(lease.value.left?.container ?? ''))
+  const unowned = free.find((it) => !hasOwner(context, it))
+  const usual = starting.isNew() ? (unowned ?? (evenOwned ? free.at(-1) : undefined)) : free[0]
   const found =
-    ask.address === undefined
-      ? inOrder(idle, poolAt(network, cidr)).find(
-          ({ key, lease }) => !inFlight.addresses.isHeld(key, lease.value),
-        )
-      : idleAt(idle, ask.address, inFlight.addresses)
+    ask.address === undefined ? (ofStarting ?? usual) : idleAt(reserve.idle, ask.address, inFlight.addresses)
   if (found !== undefined) inFlight.addresses.hold(found.key, ask.address !== undefined)
   return found?.ip
+}
+
+/** This host's idle leases of the pool's network. */
+function reserveOf(
+  context: VerbContext,
+  cidr: Cidr,
+  ask: AddressAsk,
+): { idle: readonly IdleLease[]; pool: Pool | undefined } {
+  const snapshot = context.store.snapshot()
+  const id = snapshot.pools.get(cidr)?.value.network
+  const network = id === undefined ? undefined : snapshot.networks.get(id)?.value
+  const isUsable =
+    network !== undefined &&
+    !(ask.gateway || network.removing) &&
+    isOurs(context) &&
+    localIdOf(snapshot, context.host, network.id) !== undefined
+  if (!isUsable) return { idle: [], pool: undefined }
+  return { idle: idleLeases(snapshot, context.host, network.id), pool: poolAt(network, cidr) }
+}
+
+/** Those that a request without `--ip` can get, in the order in which they are given. */
+function freeIn({ inFlight }: VerbContext, { idle, pool }: ReturnType<typeof reserveOf>): IdleLease[] {
+  if (pool === undefined) return []
+  const isFree = ({ key, lease }: IdleLease): boolean =>
+    !inFlight.addresses.isHeld(key, lease.value) && !inFlight.addresses.isNamed(key)
+  return inOrder(idle, pool).filter(isFree)
+}
+
+/** The container that had the address last may be started again. */
+function hasOwner({ starting }: VerbContext, { lease }: IdleLease): boolean {
+  const container = lease.value.left?.container
+  return container !== undefined && !starting.isGone(container)
+}
+
+/**
+ * A container gets the address that it had. Where one container alone can have had an address, and none is new, it is that
+ * one; else the engine is asked.
+ */
+async function startingOwners(
+  context: VerbContext,
+  cidr: Cidr,
+  ask: AddressAsk,
+): Promise<ReadonlySet<string>> {
+  if (ask.gateway || ask.address !== undefined) return new Set()
+  const owned = freeIn(context, reserveOf(context, cidr, ask)).filter((it) => hasOwner(context, it))
+  const owners = new Set(owned.map(({ lease }) => lease.value.left?.container ?? ''))
+  if (owners.size === 0 || (owners.size === 1 && !context.starting.isNew())) return owners
+  return context.starting.among([...owners])
 }
 
 /**
@@ -233,12 +293,12 @@ function leaseNext(
   snapshot: Snapshot,
   network: Versioned<Network>,
   pool: Pool,
-  { context: { host, now }, taken, last, count }: Circumstances,
+  { context: { host, now, inFlight }, taken, last, count }: Circumstances,
 ): Proposal<Ip> {
   const { id } = network.value
   const leases = leasesOf(snapshot, id)
   const leased = {
-    has: (ip: Ip) => taken.has(ip) || leases.has(keyIn(id, ip)),
+    has: (ip: Ip) => taken.has(ip) || leases.has(keyIn(id, ip)) || inFlight.addresses.isNamed(keyIn(id, ip)),
     size: taken.size + leases.size,
   }
   const question = { pool, leased, last: last.of(id, pool.cidr) }

@@ -8,6 +8,7 @@ import type { Route } from '../core/routes.ts'
 import type { Log } from '../log.ts'
 import type { JournaledStore } from '../store/journal.ts'
 import type { InFlight } from './in-flight.ts'
+import type { StartingContainer } from './starting-container.ts'
 
 export interface VerbContext {
   host: HostName
@@ -21,6 +22,7 @@ export interface VerbContext {
   /** Resolves when the kernel has what the store wants for the network, this endpoint's veth too. */
   settled(network: NetworkId, joining: EndpointId): Promise<void>
   inFlight: InFlight
+  starting: StartingContainer
   log: Log
   version: string
   now(): Date

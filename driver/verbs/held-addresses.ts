@@ -12,6 +12,9 @@ export interface HeldAddresses {
   hold(key: string, asked?: boolean): void
   release(key: string): void
   isAsked(key: string): boolean
+  /** All addresses that this host's containers name (`--ip`), running or not: no other request gets them. */
+  name(keys: ReadonlySet<string>): void
+  isNamed(key: string): boolean
   /** True while Docker holds the address, or while it is on its way back to the pool. */
   isHeld(key: string, lease: Lease, forgetAfterMs?: number): boolean
   /** The address goes back to the pool. No request gets it until the store's answer is known. */
@@ -34,10 +37,15 @@ interface Hold {
 export function createHeldAddresses(now: () => Date): HeldAddresses {
   const held = new Map<string, Hold>()
   const retiring = new Set<string>()
+  let named: ReadonlySet<string> = new Set()
   return {
     hold: (key, asked = false) => void held.set(key, { since: now().getTime(), asked }),
     release: (key) => void held.delete(key),
     isAsked: (key) => held.get(key)?.asked ?? false,
+    name(keys) {
+      named = keys
+    },
+    isNamed: (key) => named.has(key),
     isHeld(key, lease, forgetAfterMs = forgottenAfterMs) {
       if (retiring.has(key)) return true
       const hold = held.get(key)

@@ -100,3 +100,31 @@ scenario(
     expect(violations(history.operations, exclusive)).toEqual([])
   },
 )
+
+scenario(
+  'containers that are started again get their own addresses, in any order',
+  async ({ hostA, hostB }) => {
+    await using _shop = await sharedNetwork([hostA, hostB], 'shop')
+    await using one = await hostA.run({ name: 'one', network: 'shop' })
+    await using two = await hostA.run({ name: 'two', network: 'shop' })
+    await hostA.succeed`docker stop -t0 one && docker stop -t0 two`
+    await using other = await hostA.run({ name: 'other', network: 'shop' })
+    expect([one.address, two.address], 'a new container takes none of theirs').not.toContain(other.address)
+    await hostA.succeed`docker start one && docker start two`
+    expect(await one.currentAddress()).toBe(one.address)
+    expect(await two.currentAddress()).toBe(two.address)
+  },
+)
+
+scenario('an address of --ip is kept for a container that was created only', async ({ hostA, hostB }) => {
+  await using _fixed = await sharedNetwork([hostA, hostB], 'fixed', ['--subnet', '10.61.0.0/24'])
+  try {
+    const db = '--name db --network fixed --ip 10.61.0.2'
+    await hostA.succeed`sh -c ${`docker create ${db} debian:13 sleep infinity > /dev/null`}`
+    await using web = await hostA.run({ name: 'web', network: 'fixed' })
+    expect(web.address).not.toBe('10.61.0.2')
+    await hostA.succeed`docker start db`
+  } finally {
+    await hostA.run`docker rm -f db`
+  }
+})

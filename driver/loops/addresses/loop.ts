@@ -31,6 +31,7 @@ export interface AddressesOptions {
 
 interface Held {
   isHeld(key: string, lease: Lease): boolean
+  name(keys: ReadonlySet<string>): void
   retire(keys: readonly string[]): void
   retired(keys: readonly string[]): void
 }
@@ -44,16 +45,24 @@ interface State {
   uncertain: Set<string>
   /** Records of `wanted` with their index, and when this host saw them first (ms). No clock of another host counts. */
   seen: Map<string, number>
+  /** The containers of this host may have changed since the last look at them. */
+  isStale: boolean
   again(ms: number): void
 }
 
-export function startAddresses(options: AddressesOptions): Loop {
+export interface AddressesLoop extends Loop {
+  /** A container was made or removed, or connected to a network or disconnected. */
+  containersChanged(): void
+}
+
+export function startAddresses(options: AddressesOptions): AddressesLoop {
   const { store, host, log, everyMs = 5000, onRun } = options
   const again = createRunAgain(() => loop.poke())
   const state: State = {
     options: { ...options, now: options.now ?? (() => new Date()) },
     uncertain: new Set(store.journal.returnedBefore()),
     seen: new Map(),
+    isStale: true,
     again: again.after,
   }
   options.addresses.retire([...state.uncertain])
@@ -63,6 +72,10 @@ export function startAddresses(options: AddressesOptions): Loop {
   })
   return {
     ...loop,
+    containersChanged() {
+      state.isStale = true
+      loop.poke()
+    },
     async close() {
       stop()
       await loop.close()
@@ -83,7 +96,7 @@ async function run(state: State): Promise<void> {
   if (!fresh || doubt !== undefined) return
   await learnOutcomes(state)
   const before = { snapshot: store.snapshot(), host, isHeld: addresses.isHeld }
-  const named = hasAsked(before) ? await namedAddresses(state) : new Set<string>()
+  const named = state.isStale || hasAsked(before) ? await namedAddresses(state) : new Set<string>()
   const snapshot = store.snapshot()
   const isCurrent = currentWants(state, snapshot)
   const steps = planReserves({ ...before, snapshot, now: now(), named, isCurrent })
@@ -145,13 +158,13 @@ async function commit(state: State, changes: readonly Change[]): Promise<void> {
 }
 
 /** Keys of the leases that a container's configuration names. Undefined when the engine does not answer. */
-async function namedAddresses({
-  options: { engine, store, host, log },
-}: State): Promise<Set<string> | undefined> {
+async function namedAddresses(state: State): Promise<Set<string> | undefined> {
+  const { engine, store, host, addresses, log } = state.options
   try {
+    state.isStale = false
     const containers = await engine.configuredContainers()
     const snapshot = store.snapshot()
-    return new Set(
+    const named = new Set(
       containers.flatMap(({ networks }) =>
         networks.flatMap(({ name, id, addresses }) => {
           const byName = networkByName(snapshot, name)?.value.id
@@ -160,7 +173,10 @@ async function namedAddresses({
         }),
       ),
     )
+    addresses.name(named)
+    return named
   } catch (error) {
+    state.isStale = true
     log.debug(
       { err: asDriverError(error) },
       'the engine does not list its containers: addresses of --ip stay',

@@ -6,9 +6,11 @@
  * - What is more than the reserve's size and the stopped containers of this host, goes back after a rest.
  * - What another host wants goes back at once. While it wants any address, nothing is filled.
  * - An address of `--ip` goes back when no container of this host names it any more.
+ * - An address that a container names is leased before its first start, so that no other container gets it.
  */
 import { contains, familyOf, parseIp } from '../../core/addresses.ts'
-import { nextAddresses, unboundSince } from '../../core/leases.ts'
+import { isCode } from '../../core/errors.ts'
+import { checkAddress, nextAddresses, unboundSince } from '../../core/leases.ts'
 import type { Change, HostName, Ip, Lease, Network, NetworkId, Pool, Snapshot } from '../../core/records.ts'
 import {
   type IdleLease,
@@ -56,7 +58,9 @@ export const wantedForMs = 15_000
 export function planReserves(view: View): Step[] {
   const { snapshot, host } = view
   const withLeases = [...leasesOnHost(snapshot, host).keys()].map(networkOfKey)
-  const ids = new Set([...withLeases, ...networksUsedBy(snapshot, host), ...usesOn(snapshot, host).keys()])
+  const named = [...(view.named ?? [])].map(networkOfKey)
+  const used = [...networksUsedBy(snapshot, host), ...usesOn(snapshot, host).keys()]
+  const ids = new Set([...withLeases, ...used, ...named])
   const steps = [...ids].flatMap((id) => {
     const network = snapshot.networks.get(id)?.value
     return network === undefined || network.removing ? [] : planNetwork(view, network)
@@ -92,7 +96,50 @@ function planNetwork(view: View, network: Network): Step[] {
       wanted.any,
     ),
   )
-  return [...returned([...given, ...asked], given.length > 0), ...rest]
+  return [...returned([...given, ...asked], given.length > 0), ...kept(view, network, others), ...rest]
+}
+
+/** Leases what containers of this host name and no host has, and keeps what lies in the reserve for them. */
+function kept({ snapshot, host, named, now }: View, network: Network, reserve: readonly IdleLease[]): Step[] {
+  const record = snapshot.networks.get(network.id)
+  const keys = [...(named ?? [])].filter((key) => networkOfKey(key) === network.id)
+  if (record === undefined || keys.length === 0) return []
+  const changes = keys.slice(0, atOnce).flatMap((key): Change[] => {
+    const idle = reserve.find((it) => it.key === key)
+    if (idle !== undefined)
+      return [
+        {
+          op: 'update',
+          table: 'addresses',
+          key,
+          value: { ...idle.lease.value, asked: true },
+          index: idle.lease.index,
+        },
+      ]
+    if (snapshot.addresses.has(key) || !canBeLeased(network, restOf(key))) return []
+    return [
+      { op: 'create', table: 'addresses', key, value: { host, leasedAt: now.toISOString(), asked: true } },
+    ]
+  })
+  if (changes.length === 0) return []
+  return [
+    {
+      step: 'lease',
+      changes: [{ op: 'expect', table: 'networks', key: network.id, index: record.index }, ...changes],
+    },
+  ]
+}
+
+/** Another address is refused when the container starts. */
+function canBeLeased({ v4, v6 }: Network, ip: Ip): boolean {
+  const pool = [v4, v6].find((it) => it !== undefined && contains(it.cidr, ip))
+  if (pool === undefined) return false
+  try {
+    return checkAddress(ip, { pool, leased: new Set() }) === ip
+  } catch (error) {
+    if (isCode(error, 'invalid') || isCode(error, 'taken')) return false
+    throw error
+  }
 }
 
 function planPool(

@@ -372,7 +372,7 @@ test('a hundred containers on two hosts at once have a hundred addresses', async
   )
   const ips = (await Promise.all(runs)).map(({ v4 }) => v4)
   expect(new Set(ips).size).toBe(100)
-})
+}, 60_000)
 
 test('running containers keep their links when the endpoints folder is deleted, and have their records again', async () => {
   await net1.docker.create('foobar')

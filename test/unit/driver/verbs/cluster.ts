@@ -7,6 +7,7 @@ import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
 import { createInFlight } from '../../../../driver/verbs/in-flight.ts'
+import { createStartingContainer } from '../../../../driver/verbs/starting-container.ts'
 import type { Verbs } from '../../../../driver/verbs/verbs.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 
@@ -55,6 +56,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     pools: ['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16'],
     routes: async () => [],
     settled: async (network, endpoint) => void settled.push(`${network.slice(0, 4)} ${endpoint.slice(0, 4)}`),
+    starting: createStartingContainer({ container: async () => undefined }, () => clock.now),
     inFlight: createInFlight({ store, log: silent, now: () => clock.now }),
     log: silent,
     version: '0.1.0',

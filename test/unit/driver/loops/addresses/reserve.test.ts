@@ -5,7 +5,7 @@ import type { Network } from '../../../../../driver/core/records.ts'
 import { isIdle } from '../../../../../driver/core/reserve.ts'
 import type { ConfiguredContainer } from '../../../../../driver/engine/engine.ts'
 import { silentLog } from '../../../../../driver/log.ts'
-import { startAddresses } from '../../../../../driver/loops/addresses/loop.ts'
+import { type AddressesLoop, startAddresses } from '../../../../../driver/loops/addresses/loop.ts'
 import type { Loop } from '../../../../../driver/loops/kit/loop.ts'
 import { until } from '../../../../fixtures/until.ts'
 import { cluster, createNetwork, type Host, id, never, run, showAlive, stop } from '../../verbs/cluster.ts'
@@ -16,7 +16,7 @@ const end = (n: number): string => n.toString(16).padStart(64, '0')
 interface Member extends Host {
   local: string
   containers: ConfiguredContainer[]
-  loop: Loop
+  loop: AddressesLoop
 }
 
 const loops: Loop[] = []
@@ -94,6 +94,52 @@ describe('a reserve', () => {
     expect(idleOn(first)).toBe(9)
     first.clock.now = new Date('2026-01-01T00:02:00Z')
     await until('it is returned', () => idleOn(first) === 0)
+  })
+})
+
+describe('an address that a container names', () => {
+  const named = (local: string, ip: string): ConfiguredContainer => {
+    return { name: 'db', networks: [{ name: 'n', id: local, addresses: [ip] }] }
+  }
+
+  test('is kept for it before its first start, and given back when the container is gone', async () => {
+    const { first, start } = await hosts(1, '10.9.0.0/16')
+    first.containers.push(named(first.local, '10.9.0.2'))
+    first.loop.containersChanged()
+    const isKept = () => first.store.snapshot().addresses.get(`${network}/10.9.0.2`)?.value.asked === true
+    await until('it is leased', isKept)
+    expect((await start(first)).ip).not.toBe('10.9.0.2')
+    expect((await start(first, '10.9.0.2')).ip).toBe('10.9.0.2')
+  })
+
+  test('is taken out of the reserve, and goes back with the container', async () => {
+    const { first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+    const one = await start(first)
+    await until('the reserve is full', () => idleOn(first) === 8)
+    const ip =
+      [...first.store.snapshot().addresses].find(([, { value }]) => isIdle(value))?.[0].split('/')[1] ?? ''
+    first.containers.push(named(first.local, ip))
+    first.loop.containersChanged()
+    const lease = () => first.store.snapshot().addresses.get(`${network}/${ip}`)?.value
+    await until('it is kept', () => lease()?.asked === true)
+    for (let n = 0; n < 12; n++) expect((await start(first)).ip).not.toBe(ip)
+    first.containers.pop()
+    first.loop.containersChanged()
+    await until('it goes back', () => lease() === undefined)
+    expect(one.ip).not.toBe(ip)
+  })
+
+  test('outside of the pool, or the gateway, is nothing to keep', async () => {
+    const { first } = await hosts(1, '10.9.0.0/16')
+    const { gateway } = [...first.store.snapshot().networks.values()][0]?.value.v4 ?? { gateway: '' }
+    first.containers.push(
+      named(first.local, gateway),
+      named(first.local, '10.8.0.2'),
+      named(first.local, '10.9.0.3'),
+    )
+    first.loop.containersChanged()
+    await until('the third is leased', () => first.store.snapshot().addresses.has(`${network}/10.9.0.3`))
+    expect([...first.store.snapshot().addresses.keys()]).toEqual([`${network}/10.9.0.3`])
   })
 })
 

@@ -90,7 +90,7 @@ test('a read is repeated on another server, whatever the first one has begun', a
 
 test('the limit of a call is that of all its repetitions', async () => {
   const late: Answer = async () => {
-    await new Promise((resolve) => setTimeout(resolve, timeoutMs))
+    await new Promise((resolve) => setTimeout(resolve, 1.5 * timeoutMs))
     return fails('request timed out')()
   }
   const { read, log } = asking({ a: late, b: () => 'b' })

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest'
+import type { EngineContainer, EngineEvent } from '../../../../driver/engine/engine.ts'
+import {
+  createStartingContainer,
+  type StartingContainer,
+} from '../../../../driver/verbs/starting-container.ts'
+import { cluster, createNetwork, type Host, id, run, stop } from './cluster.ts'
+
+const described = {} as EngineContainer
+const never = new Promise<undefined>(() => undefined)
+const event = (action: string, container: string): EngineEvent => {
+  return { type: 'container', action, id: container, attributes: {} }
+}
+
+/** An engine that starts some containers, and has removed others. */
+function engineThat(state: { starts?: string[]; removed?: string[] }) {
+  const clock = { now: new Date('2026-01-01T00:00:00Z') }
+  const container = (name: string) => {
+    if (state.starts?.includes(name)) return never
+    return Promise.resolve(state.removed?.includes(name) ? undefined : described)
+  }
+  return { clock, starting: createStartingContainer({ container }, () => clock.now) }
+}
+
+describe('the engine', () => {
+  test('does not describe the container that it starts', async () => {
+    const { starting } = engineThat({ starts: ['b'] })
+    expect(await starting.among(['a', 'b', 'c'])).toEqual(new Set(['b']))
+    expect(await starting.among(['a', 'c'])).toEqual(new Set())
+    expect(await starting.among(['b'])).toEqual(new Set(['b']))
+    expect(await starting.among([])).toEqual(new Set())
+  })
+
+  test('that describes none of several is not asked again at once', async () => {
+    const state = { starts: ['a', 'b'] }
+    const { starting, clock } = engineThat(state)
+    expect(await starting.among(['a', 'b'])).toEqual(new Set())
+    state.starts = ['a']
+    expect(await starting.among(['a', 'b'])).toEqual(new Set())
+    clock.now = new Date('2026-01-01T00:00:06Z')
+    expect(await starting.among(['a', 'b'])).toEqual(new Set(['a']))
+  })
+
+  test('says what it has removed', async () => {
+    const { starting } = engineThat({ removed: ['a'] })
+    starting.happened(event('destroy', 'z'))
+    await starting.among(['a', 'b'])
+    expect(['a', 'b', 'z'].map(starting.isGone)).toEqual([true, false, true])
+  })
+
+  test('has a new container until it starts, goes, or is forgotten', () => {
+    const { starting, clock } = engineThat({})
+    for (const end of ['start', 'die', 'destroy']) {
+      starting.happened(event('create', 'a'))
+      expect(starting.isNew()).toBe(true)
+      starting.happened(event(end, 'a'))
+      expect(starting.isNew(), end).toBe(false)
+    }
+    starting.happened(event('create', 'b'))
+    clock.now = new Date('2026-01-01T00:00:31Z')
+    expect(starting.isNew()).toBe(false)
+  })
+})
+
+describe('of an address that a container left,', () => {
+  const network = id('a')
+  const pool = '10.9.0.0/16'
+  const endpoint = (n: number) => id(`e${n}`)
+
+  async function withStopped(...names: string[]) {
+    const state = { starts: [] as string[], removed: [] as string[] }
+    const { starting } = engineThat(state)
+    const host = cluster().host(1, { starting })
+    await createNetwork(host, { id: network, subnet: pool })
+    const addresses = new Map<string, string>()
+    for (const [n, name] of names.entries()) addresses.set(name, await started(host, n, name))
+    for (const [n, name] of names.entries())
+      await stop(host, { network, pool, endpoint: endpoint(n), ip: addresses.get(name) ?? '' })
+    let last = names.length
+    return { state, starting, addresses, start: (name: string) => started(host, last++, name) }
+  }
+
+  /** The endpoints loop learns the container from the engine. */
+  async function started(host: Host, n: number, container: string): Promise<string> {
+    const ip = await run(host, { network, pool, endpoint: endpoint(n) })
+    const [key, record] =
+      [...host.store.snapshot().endpoints].find(([, { value }]) => value.id === endpoint(n)) ?? []
+    if (key === undefined || record === undefined) throw new Error('no endpoint was made')
+    const value = { ...record.value, container: { id: container, name: container } }
+    await host.store.commit([{ op: 'update', table: 'endpoints', key, value, index: record.index }])
+    return ip
+  }
+
+  const begins = (starting: StartingContainer, name: string) => starting.happened(event('create', name))
+
+  test('the container gets it again, in whatever order several start', async () => {
+    const { state, addresses, start } = await withStopped('a', 'b', 'c')
+    for (const name of ['a', 'c', 'b']) {
+      state.starts = [name]
+      expect(await start(name), name).toBe(addresses.get(name))
+    }
+  })
+
+  test('another, new container does not get it', async () => {
+    const { starting, state, addresses, start } = await withStopped('web')
+    begins(starting, 'other')
+    const other = await start('other')
+    expect(other).not.toBe(addresses.get('web'))
+    starting.happened(event('start', 'other'))
+    state.starts = ['web']
+    expect(await start('web')).toBe(addresses.get('web'))
+  })
+
+  test('a new container gets it when the old one was removed', async () => {
+    const { starting, addresses, start } = await withStopped('web')
+    starting.happened(event('destroy', 'web'))
+    begins(starting, 'next')
+    expect(await start('next')).toBe(addresses.get('web'))
+  })
+
+  test('the container gets it also while another one is new', async () => {
+    const { starting, state, addresses, start } = await withStopped('web')
+    begins(starting, 'other')
+    state.starts = ['web']
+    expect(await start('web')).toBe(addresses.get('web'))
+  })
+})
