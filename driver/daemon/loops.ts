@@ -30,6 +30,7 @@ export interface LoopsOptions {
   openTunnel?: TunnelsOptions['open']
   told: TunnelsOptions['told']
   replicas: HostOptions['replicas']
+  onEvent(event: EngineEvent): void
   /** The verb. */
   deleteNetwork(local: string, signal: AbortSignal): Promise<void>
   onRun(run: LoopRun): void
@@ -99,16 +100,7 @@ export function startLoops(options: LoopsOptions): Loops {
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()
   }
-  const onEvent = (event: EngineEvent): void => {
-    context.starting.happened(event)
-    eventHappened(all, dialect, event)
-  }
-  // What happened meanwhile was not told.
-  const onGap = (): void => {
-    addresses.containersChanged()
-    poke()
-  }
-  const events = followEvents({ engine, onGap, onEvent, log })
+  const events = followEngine(all, options, poke)
   // `onChange` tells of changed records only, and a store that answers again may have none.
   const stopFresh = store.onFresh(poke)
   return {
@@ -122,8 +114,26 @@ export function startLoops(options: LoopsOptions): Loops {
   }
 }
 
+type Poked = Omit<Loops, 'poke' | 'close' | 'tunnels' | 'filter'>
+
+function followEngine(all: Poked, { engine, context, dialect, onEvent }: LoopsOptions, poke: () => void) {
+  return followEvents({
+    engine,
+    log: context.log,
+    // What happened meanwhile was not told.
+    onGap() {
+      all.addresses.containersChanged()
+      poke()
+    },
+    onEvent(event) {
+      onEvent(event)
+      eventHappened(all, dialect, event)
+    },
+  })
+}
+
 function eventHappened(
-  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close' | 'tunnels' | 'filter'>,
+  { hosts, networks, endpoints, addresses, naming }: Poked,
   dialect: LoopsOptions['dialect'],
   event: EngineEvent,
 ): void {

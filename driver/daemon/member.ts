@@ -30,13 +30,13 @@ import type { VerbContext } from '../verbs/context.ts'
 import { createVerbs } from '../verbs/create-verbs.ts'
 import { evict } from '../verbs/evict-host.ts'
 import { createInFlight, type InFlight } from '../verbs/in-flight.ts'
-import { createStartingContainer } from '../verbs/starting-container.ts'
 import { steadyNow } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import type { DriverOptions, Setup } from './driver-options.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { memberStore } from './member-store.ts'
 import type { Apps } from './sockets.ts'
+import { createStartingContainer } from './starting-container.ts'
 import { type UnderlayWatch, watchUnderlay } from './underlay.ts'
 
 export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {
@@ -86,7 +86,9 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const inFlight = createInFlight({ store, log, now: steadyNow })
   const told = createToldEndpoints({ store, host: setup.host, log })
   const datapath = datapathOf(options, { store: told.store, place, localNamespaceOf, inFlight })
-  const context = contextOf(options, { store, underlay: place.now, settled: datapath.settled, inFlight })
+  const starting = createStartingContainer(options.engine, steadyNow)
+  const { settled } = datapath
+  const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
   const loops = startLoops({
     replicas: setup.replicas,
@@ -95,6 +97,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     filterIsOn: options.filterIsOn ?? true,
     told,
     context,
+    onEvent: starting.happened,
     dialect,
     deleteNetwork: plain.deleteNetwork,
     onRun: metrics.onRun,
@@ -172,12 +175,11 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
 }
 
 function contextOf(
-  { setup, kernel, engine, pools, log, version }: MemberOptions,
-  made: Pick<VerbContext, 'store' | 'underlay' | 'settled' | 'inFlight'>,
+  { setup, kernel, pools, log, version }: MemberOptions,
+  made: Pick<VerbContext, 'store' | 'underlay' | 'settled' | 'inFlight' | 'starting'>,
 ): VerbContext {
   return {
     ...made,
-    starting: createStartingContainer(engine, steadyNow),
     host: setup.host,
     pools,
     routes: () => kernel.routes(),

@@ -8,7 +8,6 @@ import type { Route } from '../core/routes.ts'
 import type { Log } from '../log.ts'
 import type { JournaledStore } from '../store/journal.ts'
 import type { InFlight } from './in-flight.ts'
-import type { StartingContainer } from './starting-container.ts'
 
 export interface VerbContext {
   host: HostName
@@ -26,6 +25,16 @@ export interface VerbContext {
   log: Log
   version: string
   now(): Date
+}
+
+/** Which container a RequestAddress is for, as far as it is known (daemon/starting-container.ts). */
+export interface StartingContainer {
+  /** A container was created, and has not been started yet. */
+  isNew(): boolean
+  /** The container was removed. */
+  isGone(container: string): boolean
+  /** Those of the containers that the engine is starting now. None when the engine describes none of several. */
+  among(containers: readonly string[]): Promise<ReadonlySet<string>>
 }
 
 /** The record of a host that is not in the store yet. */

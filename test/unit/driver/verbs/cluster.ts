@@ -1,13 +1,13 @@
 /** Hosts of one cluster in memory, each with its verbs, and the calls that dockerd makes for a command. */
 import type { Cidr, Lease, Network } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
+import { createStartingContainer } from '../../../../driver/daemon/starting-container.ts'
 import { type JournaledStore, withJournal } from '../../../../driver/store/journal.ts'
 import { noJournalFile } from '../../../../driver/store/journal-file.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
 import { createInFlight } from '../../../../driver/verbs/in-flight.ts'
-import { createStartingContainer } from '../../../../driver/verbs/starting-container.ts'
 import type { Verbs } from '../../../../driver/verbs/verbs.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import type { EngineContainer, EngineEvent } from '../../../../driver/engine/engine.ts'
 import {
   createStartingContainer,
-  type StartingContainer,
-} from '../../../../driver/verbs/starting-container.ts'
-import { cluster, createNetwork, type Host, id, run, stop } from './cluster.ts'
+  type FollowedContainers,
+} from '../../../../driver/daemon/starting-container.ts'
+import type { EngineContainer, EngineEvent } from '../../../../driver/engine/engine.ts'
+import { cluster, createNetwork, type Host, id, run, stop } from '../verbs/cluster.ts'
 
 const described = {} as EngineContainer
 const never = new Promise<undefined>(() => undefined)
@@ -91,9 +91,9 @@ describe('of an address that a container left,', () => {
     return ip
   }
 
-  const begins = (starting: StartingContainer, name: string) => starting.happened(event('create', name))
+  const begins = (starting: FollowedContainers, name: string) => starting.happened(event('create', name))
 
-  test('the container gets it again, in whatever order several start', async () => {
+  test('the container gets it again, in any order of several starts', async () => {
     const { state, addresses, start } = await withStopped('a', 'b', 'c')
     for (const name of ['a', 'c', 'b']) {
       state.starts = [name]

@@ -7,16 +7,11 @@
  * cannot stand in the way of the start that waits for us.
  */
 import type { Engine, EngineEvent } from '../engine/engine.ts'
+import type { StartingContainer } from '../verbs/context.ts'
 
-export interface StartingContainer {
+export interface FollowedContainers extends StartingContainer {
   /** An event of the engine. */
   happened(event: EngineEvent): void
-  /** A container was created, and has not been started yet. */
-  isNew(): boolean
-  /** The container was removed. */
-  isGone(container: string): boolean
-  /** Those of the containers that the engine is starting now. None when the engine describes none of several. */
-  among(containers: readonly string[]): Promise<ReadonlySet<string>>
 }
 
 /** From `docker create` to the start that follows in `docker run`, on a slow machine. */
@@ -30,7 +25,7 @@ const mostGone = 1000
 export function createStartingContainer(
   engine: Pick<Engine, 'container'>,
   now: () => Date,
-): StartingContainer {
+): FollowedContainers {
   const created = new Map<string, number>()
   const gone = new Set<string>()
   let restsUntil = 0
