@@ -82,7 +82,7 @@ export function startLoops(options: LoopsOptions): Loops {
   })
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
   const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
-  const restarts = startGivenUp({ engine, log, everyMs: 6 * everyMs })
+  const restarts = startGivenUp({ store, engine, host, log, everyMs: 6 * everyMs })
   const names = { dnsListen, kernel, underlay: () => context.underlay().address, fileRoot: options.fileRoot }
   const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
   const vtep = (): string => context.underlay().address
@@ -115,7 +115,14 @@ export function startLoops(options: LoopsOptions): Loops {
 }
 
 function eventHappened(
-  { hosts, networks, endpoints, addresses, naming }: Omit<Loops, 'poke' | 'close' | 'tunnels' | 'filter'>,
+  {
+    hosts,
+    networks,
+    endpoints,
+    addresses,
+    restarts,
+    naming,
+  }: Omit<Loops, 'poke' | 'close' | 'tunnels' | 'filter'>,
   dialect: LoopsOptions['dialect'],
   event: EngineEvent,
 ): void {
@@ -123,6 +130,8 @@ function eventHappened(
   if (isOfNetworkList(event)) {
     networks.poke()
     dialect.poke()
+    // A network that is back may be the one of a container that Docker gave up.
+    restarts.poke()
     // The engine's bridges are routes of this host.
     hosts.poke()
   }
