@@ -83,7 +83,7 @@ export function startLoops(options: LoopsOptions): Loops {
   })
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
   const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
-  const restarts = startGivenUp({ engine, log, everyMs: 6 * everyMs })
+  const restarts = startGivenUp({ store, engine, host, log, everyMs: 6 * everyMs })
   const names = { dnsListen, kernel, underlay: () => context.underlay().address, fileRoot: options.fileRoot }
   const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
   const vtep = (): string => context.underlay().address
@@ -133,7 +133,7 @@ function followEngine(all: Poked, { engine, context, dialect, onEvent }: LoopsOp
 }
 
 function eventHappened(
-  { hosts, networks, endpoints, addresses, naming }: Poked,
+  { hosts, networks, endpoints, addresses, restarts, naming }: Poked,
   dialect: LoopsOptions['dialect'],
   event: EngineEvent,
 ): void {
@@ -141,6 +141,8 @@ function eventHappened(
   if (isOfNetworkList(event)) {
     networks.poke()
     dialect.poke()
+    // A network that is back may be the one of a container that Docker gave up.
+    restarts.poke()
     // The engine's bridges are routes of this host.
     hosts.poke()
   }

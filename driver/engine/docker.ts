@@ -7,7 +7,7 @@
 import { defined } from '../core/defined.ts'
 import { isCode } from '../core/errors.ts'
 import type { EngineClient } from './client.ts'
-import type { Engine, EngineEvent, NewEngineNetwork } from './engine.ts'
+import type { Connection, Engine, EngineEvent, NewEngineNetwork } from './engine.ts'
 import * as schema from './schemas.ts'
 
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
@@ -40,6 +40,11 @@ export function dockerEngine(client: EngineClient): Engine {
     },
     stoppedContainers: () => stoppedContainers(client),
     startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: slowMs }),
+    connect: (network, container, connection) =>
+      client.send('POST', `/networks/${esc(network)}/connect`, {
+        body: { Container: container, EndpointConfig: endpointConfig(connection) },
+        timeoutMs: slowMs,
+      }),
     events: (signal) => events(client, signal),
   }
 }
@@ -63,6 +68,18 @@ function createBody(network: NewEngineNetwork): object {
       ),
     },
   }
+}
+
+function endpointConfig(connection: Connection): object {
+  const { aliases, links, options, v4, v6, linkLocal, mac, gatewayPriority } = connection
+  return defined({
+    IPAMConfig: defined({ IPv4Address: v4, IPv6Address: v6, LinkLocalIPs: linkLocal }),
+    Aliases: aliases,
+    Links: links,
+    DriverOpts: options,
+    MacAddress: mac,
+    GwPriority: gatewayPriority,
+  })
 }
 
 async function bridgesOf(client: EngineClient): ReturnType<Engine['bridges']> {

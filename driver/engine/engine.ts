@@ -25,6 +25,12 @@ export interface Engine {
   /** Containers on networks of driver `vxlan` that do not run. */
   stoppedContainers(): Promise<StoppedContainer[]>
   startContainer(id: string): Promise<void>
+  /**
+   * Connects a container that does not run. Its entry for a network of the same name is replaced if the engine does not have
+   * the network of that entry any more, and stays otherwise: the engine decides it in one step. `network`: a name. An id
+   * that the engine does not have would become the name of an entry.
+   */
+  connect(network: string, container: string, connection: Connection): Promise<void>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>
 }
@@ -91,6 +97,23 @@ export interface StoppedContainer {
   /** The container has a restart policy. */
   hasPolicy: boolean
   hasRun: boolean
+  /** The networks that it is configured for, of any driver. `id`: as in `ConfiguredContainer`. */
+  networks: { name: string; id: string; connection: Connection }[]
+}
+
+/** What people chose when they connected a container to a network. */
+export interface Connection {
+  aliases: string[]
+  /** `CONTAINER:ALIAS` */
+  links: string[]
+  /** Of the driver. */
+  options: Record<string, string>
+  v4?: Ip
+  v6?: Ip
+  linkLocal: Ip[]
+  mac?: Mac
+  /** Of the networks of a container, the one with the highest priority has the default gateway. */
+  gatewayPriority?: number
 }
 
 export interface EngineEvent {

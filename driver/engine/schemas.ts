@@ -7,6 +7,7 @@ import { canonicalIp, isIp } from '../core/addresses.ts'
 import { defined } from '../core/defined.ts'
 import type {
   ConfiguredContainer,
+  Connection,
   EngineContainer,
   EngineEvent,
   EngineNetwork,
@@ -61,11 +62,27 @@ export const stoppedList = z.array(
     NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }).nullish(),
   }),
 )
+const list = z
+  .array(z.string())
+  .nullish()
+  .transform((value) => value ?? [])
+const connectionSchema = z.object({
+  NetworkID: text,
+  IPAMConfig: z.object({ IPv4Address: text, IPv6Address: text, LinkLocalIPs: list }).nullish(),
+  Aliases: list,
+  Links: list,
+  DriverOpts: texts,
+  GwPriority: z.number().nullish(),
+})
 export const stoppedSchema = z.object({
   Id: z.string(),
   Name: z.string(),
   State: z.object({ Error: text, StartedAt: text }),
-  HostConfig: z.object({ RestartPolicy: z.object({ Name: text }).nullish() }),
+  Config: z.object({ MacAddress: text }).nullish(),
+  HostConfig: z.object({ NetworkMode: text, RestartPolicy: z.object({ Name: text }).nullish() }),
+  NetworkSettings: z
+    .object({ Networks: z.record(z.string(), connectionSchema.nullable()).nullish() })
+    .nullish(),
 })
 export const containerSchema = z.object({
   Id: z.string(),
@@ -149,8 +166,7 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       endpoint: at.EndpointID,
       v4: at.IPAddress,
       mac: at.MacAddress,
-      // Engines before 25 add the container's short id to the aliases that people gave.
-      aliases: (at.Aliases ?? []).filter((alias) => alias !== it.Id.slice(0, 12)),
+      aliases: configuredAliases(it.Id, at.Aliases),
     })),
   })
 }
@@ -172,7 +188,8 @@ export function configuredOf({
   }
 }
 
-export function stoppedOf({ Id, Name, State, HostConfig }: z.output<typeof stoppedSchema>): StoppedContainer {
+export function stoppedOf(it: z.output<typeof stoppedSchema>): StoppedContainer {
+  const { Id, Name, State, HostConfig, NetworkSettings } = it
   return {
     id: Id,
     name: Name.replace(/^\//, ''),
@@ -180,7 +197,34 @@ export function stoppedOf({ Id, Name, State, HostConfig }: z.output<typeof stopp
     hasPolicy: !['', 'no'].includes(HostConfig.RestartPolicy?.Name ?? ''),
     // Go's zero time
     hasRun: State.StartedAt !== '' && !State.StartedAt.startsWith('0001-'),
+    networks: Object.entries(NetworkSettings?.Networks ?? {}).map(([name, at]) => ({
+      name,
+      id: at?.NetworkID ?? '',
+      connection: connectionOf(it, name),
+    })),
   }
+}
+
+function connectionOf(it: z.output<typeof stoppedSchema>, network: string): Connection {
+  const at = it.NetworkSettings?.Networks?.[network]
+  const { IPv4Address, IPv6Address, LinkLocalIPs = [] } = at?.IPAMConfig ?? {}
+  // The engine shows the chosen MAC of the container's first network alone.
+  const mac = it.HostConfig.NetworkMode === network ? it.Config?.MacAddress : undefined
+  return defined({
+    aliases: configuredAliases(it.Id, at?.Aliases),
+    links: at?.Links ?? [],
+    options: at?.DriverOpts ?? {},
+    v4: IPv4Address || undefined,
+    v6: IPv6Address || undefined,
+    linkLocal: LinkLocalIPs,
+    mac: mac || undefined,
+    gatewayPriority: at?.GwPriority || undefined,
+  })
+}
+
+/** Engines before 25 add the container's short id to the aliases that people gave. */
+function configuredAliases(container: string, aliases: readonly string[] | null | undefined): string[] {
+  return (aliases ?? []).filter((alias) => alias !== container.slice(0, 12))
 }
 
 export function eventOf({ Type, Action, Actor }: z.output<typeof eventSchema>): EngineEvent | undefined {

@@ -2,7 +2,8 @@
  * Restarts of the driver, the engine, Consul and a host: traffic goes on, and everything recovers by itself.
  */
 import { expect } from 'vitest'
-import { refusesNew } from '../kit/network.ts'
+import { convergesWithinMs } from '../kit/converged.ts'
+import { refusesNew, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
@@ -137,5 +138,46 @@ scenario(
       await hostB.succeed`docker start two`
       await a.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${await b.currentAddress()}`
     })
+  },
+)
+
+const always = ['--restart=always', '--network-alias=www']
+const isRunning = 'docker inspect -f {{.State.Running}}'
+const lastError = 'timeout 20 docker inspect -f {{.State.Error}} aa'
+
+scenario(
+  'a container that Docker gave up while the driver was not there runs when the driver is back',
+  async ({ hostA, hostB }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'later')
+    await using aa = await hostA.run({ name: 'aa', network: network.name, args: always })
+    await using bb = await hostB.run({ name: 'bb', network: network.name })
+    await hostA.succeed`systemctl stop docker.socket docker && systemctl disable --now multihost`
+    try {
+      await hostA.succeed`systemctl reset-failed docker; systemctl start --no-block docker`
+      // Docker looks for a plugin for 15 s each time.
+      await hostA.within(120_000).waitUntilSucceeds`sh -c ${`${lastError} | grep .`}`
+    } finally {
+      await hostA.succeed`systemctl enable --now multihost`
+    }
+    await aa.within(70_000).waitUntilSucceeds`true`
+    await bb.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 aa`
+  },
+)
+
+scenario(
+  'containers whose network Docker has lost are on it again: one with a restart policy runs, one without can be started',
+  async ({ hostA, hostB }) => {
+    await using network = await sharedNetwork([hostA, hostB], 'lost')
+    await using aa = await hostA.run({ name: 'aa', network: network.name, args: always })
+    await using idle = await hostA.run({ name: 'idle', network: network.name })
+    await using bb = await hostB.run({ name: 'bb', network: network.name })
+    await hostA.succeed`systemctl stop docker.socket docker && rm -rf /var/lib/docker/network`
+    await hostA.succeed`systemctl reset-failed docker; systemctl start docker`
+    await aa.within(60_000).waitUntilSucceeds`true`
+    for (const name of ['aa', 'www'])
+      await bb.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${name}`
+    expect(await hostA.succeed`sh -c ${`${isRunning} idle`}`).toBe('false')
+    await hostA.waitUntilSucceeds`docker start idle`
+    await bb.waitUntilSucceeds`ping -c1 -W1 ${await idle.currentAddress()}`
   },
 )

@@ -1,19 +1,27 @@
 /**
- * Starts the containers that Docker gave up because this driver refused or did not answer.
+ * Starts the containers that Docker gave up because this driver was not there, refused or did not answer.
  *
  * At boot Docker starts a container with a restart policy once. When that fails, the container stays down. Such a
- * container has a restart policy, has run before, and has an error of a plugin call as its last error; a container that
- * a person stopped has none. Each one is tried again with pauses that double.
+ * container has a restart policy, has run before, and has an error of this driver's as its last error; a container that a
+ * person stopped has none. Each one is tried again with pauses that double.
+ *
+ * Before that, containers whose network has another id in Docker now are connected to it again, with and without a policy.
  */
 import { asDriverError } from '../../core/errors.ts'
-import type { Engine, StoppedContainer } from '../../engine/engine.ts'
+import type { HostName } from '../../core/records.ts'
+import type { Engine, EngineNetwork, StoppedContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
+import type { Store } from '../../store/store.ts'
 import { type Loop, startLoop } from '../kit/loop.ts'
-import { createRetryBackoff } from '../kit/retry-backoff.ts'
+import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createRunAgain } from '../kit/run-again.ts'
+import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
+import { planReconnects, type Reconnect } from './reconnects.ts'
 
 export interface GivenUpOptions {
-  engine: Pick<Engine, 'stoppedContainers' | 'startContainer'>
+  store: Pick<Store, 'status' | 'snapshot' | 'lookup'>
+  engine: Pick<Engine, 'stoppedContainers' | 'startContainer' | 'networks' | 'network' | 'connect'>
+  host: HostName
   log: Log
   /** How often the engine is asked by itself. */
   everyMs?: number
@@ -26,24 +34,21 @@ export interface GivenUpLoop extends Loop {
 }
 
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
-export function startGivenUp({ engine, log, everyMs = 30_000 }: GivenUpOptions): GivenUpLoop {
+export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
+  const { engine, log, everyMs = 30_000 } = options
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
   const again = createRunAgain(() => loop.poke())
-  const startOne = async ({ id, name }: StoppedContainer): Promise<void> => {
-    try {
-      await engine.startContainer(id)
-      log.info({ container: name }, 'started: Docker had given it up because of this driver')
-    } catch (error) {
-      const hint = `tried again by itself; docker start ${name}`
-      failures.failed(id, `container ${name} does not start: ${asDriverError(error).message}; ${hint}`)
-    }
-  }
   const work = async (): Promise<void> => {
-    const waiting = givenUp(await engine.stoppedContainers())
-    failures.keep(new Set(waiting.map(({ id }) => id)))
+    const found = await engine.stoppedContainers()
+    const here = await engine.networks()
+    const reconnects = plannedReconnects(options, found, here)
+    const connected = await reconnect(options, reconnects, failures)
+    const waiting = givenUp(connected ? await engine.stoppedContainers() : found, here)
+    failures.keep(new Set([...waiting.map(({ id }) => id), ...reconnects.map(keyOf)]))
     const due = waiting.filter(({ id }) => failures.mayTry(id))
     const lane = async (): Promise<void> => {
-      for (let next = due.shift(); next !== undefined; next = due.shift()) await startOne(next)
+      for (let next = due.shift(); next !== undefined; next = due.shift())
+        await start(options, next, failures)
     }
     await Promise.all(Array.from({ length: startedAtOnce }, lane))
     const nextInMs = failures.nextInMs()
@@ -61,9 +66,78 @@ export function startGivenUp({ engine, log, everyMs = 30_000 }: GivenUpOptions):
   }
 }
 
-/** The containers of the list that Docker gave up because of this driver. */
-export function givenUp(containers: readonly StoppedContainer[]): StoppedContainer[] {
+async function start(
+  { engine, log }: GivenUpOptions,
+  { id, name }: StoppedContainer,
+  failures: RetryBackoff,
+): Promise<void> {
+  try {
+    await engine.startContainer(id)
+    log.info({ container: name }, 'started: Docker had given it up because of this driver')
+  } catch (error) {
+    const hint = `tried again by itself; docker start ${name}`
+    failures.failed(id, `container ${name} does not start: ${asDriverError(error).message}; ${hint}`)
+  }
+}
+
+/** None while the store does not answer, or proves nothing. */
+function plannedReconnects(
+  { store, host }: GivenUpOptions,
+  stopped: readonly StoppedContainer[],
+  here: readonly EngineNetwork[],
+): Reconnect[] {
+  const { fresh, doubt } = store.status()
+  if (!fresh || doubt !== undefined) return []
+  const lookup = (network: string) => store.lookup('networks', network)
+  return planReconnects({ snapshot: store.snapshot(), host, stopped, here, lookup })
+}
+
+/** True when a container was connected. One call of the engine each: a driver that ends in between leaves nothing half done. */
+async function reconnect(
+  { engine, log }: GivenUpOptions,
+  reconnects: readonly Reconnect[],
+  failures: RetryBackoff,
+): Promise<boolean> {
+  let connected = false
+  for (const it of reconnects.filter((it) => failures.mayTry(keyOf(it)))) {
+    const { container, network, lost, connection } = it
+    try {
+      // Of another driver: the list has only this driver's networks.
+      if ((await engine.network(lost)) !== undefined) continue
+      await engine.connect(network, container.id, connection)
+      connected = true
+      log.info({ container: container.name, network, lost }, 'connected again: the network has a new id')
+    } catch (error) {
+      const hint = `docker network disconnect -f ${network} ${container.name}, then connect`
+      const why = asDriverError(error).message
+      failures.failed(keyOf(it), `container ${container.name} is not on network ${network}: ${why}; ${hint}`)
+    }
+  }
+  return connected
+}
+
+function keyOf({ container, lost }: Reconnect): string {
+  return `${container.id} ${lost}`
+}
+
+/** The containers of the list that Docker gave up because of this driver. `here`: this driver's networks. */
+export function givenUp(
+  containers: readonly StoppedContainer[],
+  here: readonly EngineNetwork[],
+): StoppedContainer[] {
+  const names = new Set(here.map(({ name }) => name))
   return containers.filter(
-    ({ error, hasPolicy, hasRun }) => hasPolicy && hasRun && /\b(Ipam|Network)Driver\.\w+/.test(error),
+    (it) => it.hasPolicy && it.hasRun && (isOfDriver(it.error, names) || hasNetworkAgain(it, names)),
   )
+}
+
+/**
+ * The engine did not find a network of the container. The network is back under its name, or the container is connected to
+ * a network of another id since.
+ */
+function hasNetworkAgain({ error, networks }: StoppedContainer, names: ReadonlySet<string>): boolean {
+  const lost = lostNetworkIn(error)
+  if (lost === undefined || networks.some(({ id }) => id === lost)) return false
+  const byName = networks.find(({ name }) => name === lost)
+  return byName === undefined || names.has(lost)
 }

@@ -6,8 +6,9 @@
  */
 import type { Known } from '../../core/knowledge.ts'
 import type { Change, HostName, Network, NetworkId, Snapshot, Use } from '../../core/records.ts'
-import { keyIn, networkIdOnHost, usesOn } from '../../core/snapshot.ts'
+import { keyIn, usesOn } from '../../core/snapshot.ts'
 import type { ConfiguredContainer } from '../../engine/engine.ts'
+import { networkOf } from '../kit/configured-network.ts'
 
 export interface UsesView {
   snapshot: Snapshot
@@ -49,24 +50,6 @@ function usesOf({ snapshot, host, containers, others }: UsesView): Map<NetworkId
   }
   const use = (all: string[]): Use => ({ containers: all.length, names: all.sort().slice(0, maxNames) })
   return new Map([...names].map(([network, all]) => [network, use(all)]))
-}
-
-/**
- * By Docker's id. A container that never ran has no id of its network, and a container that is older than this host's
- * copy has the id of an earlier copy: those are known by the network's name.
- */
-export function networkOf(
-  snapshot: Snapshot,
-  host: HostName,
-  { id, name }: ConfiguredContainer['networks'][number],
-  others: ReadonlySet<string>,
-): NetworkId | undefined {
-  const mapped = id === '' ? undefined : networkIdOnHost(snapshot, host, id)
-  if (mapped !== undefined || others.has(id)) return mapped
-  const claimed = snapshot['network-names'].get(name)?.value
-  if (claimed !== undefined && snapshot.networks.has(claimed)) return claimed
-  // `docker create --network ID`
-  return networkIdOnHost(snapshot, host, name)
 }
 
 function isSame(a: Use, b: Use): boolean {

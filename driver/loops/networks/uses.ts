@@ -7,10 +7,11 @@ import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
+import { networkOf } from '../kit/configured-network.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRunAgain } from '../kit/run-again.ts'
-import { networkOf, planUses, type UsesView } from './plan-uses.ts'
+import { planUses, type UsesView } from './plan-uses.ts'
 
 export interface UsesOptions {
   store: Store

@@ -301,6 +301,25 @@ describe('a container', () => {
     expect((await net1.docker.stoppedContainers()).map(({ name }) => name)).toEqual(['other'])
   })
 
+  test('whose network Docker has lost is connected to the copy again, and started when Docker gave it up', async () => {
+    const lost = (await networkOn(net1, 'foobar'))?.id ?? ''
+    const connection = { aliases: ['www'], links: [], options: {}, linkLocal: [] }
+    const networks = [{ name: 'foobar', id: lost, connection }]
+    const error = `failed to set up container networking: network ${lost} not found`
+    net1.docker.gaveUp('web', 'foobar', error, { networks })
+    net1.docker.gaveUp('idle', 'foobar', error, { networks, hasPolicy: false })
+    net1.docker.forgetAll()
+    await until(
+      'it runs, with its alias',
+      () =>
+        endpoints()
+          .map(({ container, aliases }) => `${container?.name} ${aliases}`)
+          .join() === 'web www',
+    )
+    const [idle] = await net1.docker.stoppedContainers()
+    expect(idle).toMatchObject({ name: 'idle', networks: [{ name: 'foobar', id: '', connection }] })
+  })
+
   test('that needs what no reserve has is refused with the reason', async () => {
     memory.away = true
     await expect(net1.docker.run('web', 'foobar')).rejects.toThrow(

@@ -258,6 +258,62 @@ test('lists stopped containers with the networks that they are configured for', 
   ])
 })
 
+test('a stopped container is connected again as people configured it', async () => {
+  const names = JSON.stringify({ driver: ['vxlan'] })
+  const status = JSON.stringify({ status: ['exited', 'created'] })
+  const Id = 'b'.repeat(64)
+  const configured = {
+    ...{
+      NetworkID: 'earlier',
+      Aliases: ['www', Id.slice(0, 12)],
+      Links: ['db:base'],
+      DriverOpts: { mtu: '1400' },
+    },
+    ...{ IPAMConfig: { IPv4Address: '10.9.0.9' }, IPAddress: '10.9.0.9', MacAddress: '', GwPriority: 2 },
+  }
+  const listed = { Id, NetworkSettings: { Networks: { foobar: {}, other: null } } }
+  answers.set(`GET /v1.41/networks?filters=${names}`, json(200, [dockerNetwork]))
+  answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, [listed]))
+  answers.set(
+    `GET /v1.41/containers/${Id}/json`,
+    json(200, {
+      ...{
+        Id,
+        Name: '/web',
+        State: { Error: 'network earlier not found', StartedAt: '2026-01-01T00:00:00Z' },
+      },
+      Config: { MacAddress: '02:42:0a:09:00:09' },
+      HostConfig: { NetworkMode: 'foobar', RestartPolicy: { Name: 'always' } },
+      NetworkSettings: { Networks: { foobar: configured, other: null } },
+    }),
+  )
+  const [web] = await engine.stoppedContainers()
+  const [foobar, other] = web?.networks ?? []
+  expect(web).toMatchObject({
+    name: 'web',
+    error: 'network earlier not found',
+    hasPolicy: true,
+    hasRun: true,
+  })
+  expect(other).toEqual({
+    ...{ name: 'other', id: '' },
+    connection: { aliases: [], links: [], options: {}, linkLocal: [] },
+  })
+  if (foobar === undefined) throw new Error('no network')
+  const body = {
+    Container: Id,
+    EndpointConfig: {
+      IPAMConfig: { IPv4Address: '10.9.0.9', LinkLocalIPs: [] },
+      ...{ Aliases: ['www'], Links: ['db:base'], DriverOpts: { mtu: '1400' } },
+      ...{ MacAddress: '02:42:0a:09:00:09', GwPriority: 2 },
+    },
+  }
+  const call = `POST /v1.41/networks/foobar/connect ${JSON.stringify(body)}`
+  answers.set('POST /v1.41/networks/foobar/connect', json(200, {}))
+  await engine.connect('foobar', Id, foobar.connection)
+  expect(seen.at(-1)).toBe(call)
+})
+
 test('events come one by one, over lines cut anywhere, until dockerd goes away', async () => {
   const path = [
     ...['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update'],

@@ -1,0 +1,55 @@
+/**
+ * Containers that do not run, and whose network this host's engine has under a new id. Pure.
+ *
+ * Docker starts a container by the id of its network. After a `docker network prune`, or when Docker has lost its database
+ * of networks, the copy is back under another id, and the container does not start: `network ID not found`.
+ */
+import type { Known } from '../../core/knowledge.ts'
+import {
+  type HostName,
+  type Network,
+  type NetworkId,
+  replicaOption,
+  type Snapshot,
+} from '../../core/records.ts'
+import { networkIdOnHost } from '../../core/snapshot.ts'
+import type { Connection, EngineNetwork, StoppedContainer } from '../../engine/engine.ts'
+import { networkOf } from '../kit/configured-network.ts'
+
+export interface ReconnectsView {
+  snapshot: Snapshot
+  host: HostName
+  stopped: readonly StoppedContainer[]
+  /** The engine's networks, asked after the containers. */
+  here: readonly EngineNetwork[]
+  lookup(network: NetworkId): Known<Network>
+}
+
+export interface Reconnect {
+  container: StoppedContainer
+  /** The network's name. */
+  network: string
+  /** The id that the container is configured for. The list of networks does not have it. */
+  lost: string
+  connection: Connection
+}
+
+export function planReconnects(view: ReconnectsView): Reconnect[] {
+  return view.stopped.flatMap((container) =>
+    container.networks.flatMap(({ name, id, connection }) => {
+      if (id === '' || view.here.some((it) => it.id === id)) return []
+      return hasCopy(view, { name, id }) ? [{ container, network: name, lost: id, connection }] : []
+    }),
+  )
+}
+
+function hasCopy(
+  { snapshot, host, here, lookup }: ReconnectsView,
+  at: { name: string; id: string },
+): boolean {
+  const network = networkOf(snapshot, host, at, new Set())
+  if (network === undefined || lookup(network).is !== 'known') return false
+  const clusterId = ({ id, options }: EngineNetwork) =>
+    networkIdOnHost(snapshot, host, id) ?? options[replicaOption]
+  return here.some((it) => it.name === at.name && clusterId(it) === network)
+}

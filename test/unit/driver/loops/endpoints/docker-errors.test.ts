@@ -1,0 +1,53 @@
+/** What engines 20.10 to 29 say when a container does not start: which of it comes from this driver. */
+import { expect, test } from 'vitest'
+import { isOfDriver, lostNetworkIn } from '../../../../../driver/loops/endpoints/docker-errors.ts'
+
+const ours = new Set(['foobar'])
+const socket = (plugin: string, method: string) =>
+  `Post "http://%2Frun%2Fdocker%2Fplugins%2F${plugin}.sock/${method}": dial unix /run/docker/plugins/${plugin}.sock: connect: connection refused`
+const newer = (error: string) => `failed to set up container networking: ${error}`
+
+test.each([
+  'plugin "vxlan" not found',
+  newer('plugin "vxlan" not found'),
+  'failed to add endpoint: plugin "vxlan" not found',
+  'failed to get driver during join: plugin "vxlan" not found',
+  `legacy plugin: ${socket('vxlan', 'Plugin.Activate')}`,
+  socket('vxlan', 'IpamDriver.RequestAddress'),
+  newer(
+    `failed to create endpoint web on network foobar: ${socket('vxlan', 'NetworkDriver.CreateEndpoint')}`,
+  ),
+  'Post "http://%2Frun%2Fdocker%2Fplugins%2Fvxlan.sock/NetworkDriver.Join": context deadline exceeded',
+  'Post "http://%2Frun%2Fdocker%2Fplugins%2Fvxlan.sock/NetworkDriver.Join": http: ContentLength=198 with Body length 0',
+  'failed to create endpoint web on network foobar: unexpected EOF',
+  'could not resolve driver vxlan in registry',
+  'invalid ipam driver: "vxlan"',
+  'legacy plugin: Plugin does not implement the requested driver: plugin="vxlan", requested implementation="IpamDriver"',
+  'IpamDriver.RequestAddress: Consul does not answer',
+  'NetworkDriver.Join: the engine on /run/docker.sock does not answer',
+])('of this driver: %s', (error) => {
+  expect(isOfDriver(error, ours)).toBe(true)
+})
+
+test.each([
+  '',
+  'OCI runtime create failed: no such file',
+  'plugin "weave" not found',
+  `legacy plugin: ${socket('weave', 'Plugin.Activate')}`,
+  socket('weave', 'NetworkDriver.Join'),
+  'Post "http://10.0.0.9:80/NetworkDriver.Join": dial tcp 10.0.0.9:80: connect: connection refused',
+  'failed to create endpoint web on network other: NetworkDriver.CreateEndpoint: no',
+  'could not resolve driver weave in registry',
+  'invalid ipam driver: "weave"',
+  'error while mounting volume: VolumeDriver.Mount: no such volume',
+  'error looking up volume plugin vxlan: plugin "local-persist" not found',
+  'dial unix /run/containerd/containerd.sock: connect: connection refused',
+])('of something else: %s', (error) => {
+  expect(isOfDriver(error, ours)).toBe(false)
+})
+
+test('the network that Docker did not find is named in the error', () => {
+  expect(lostNetworkIn('network 5d2f not found')).toBe('5d2f')
+  expect(lostNetworkIn(newer('network 5d2f not found'))).toBe('5d2f')
+  expect(lostNetworkIn('plugin "vxlan" not found')).toBeUndefined()
+})

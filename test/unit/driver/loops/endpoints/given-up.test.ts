@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
+import { givenUp } from '../../../../../driver/loops/endpoints/given-up.ts'
+
+const here = [{ id: 'copy', name: 'foobar' } as EngineNetwork]
+const connection = { aliases: [], links: [], options: {}, linkLocal: [] }
+
+function isStarted(error: string, more: Partial<StoppedContainer> = {}): boolean {
+  const foobar = { name: 'foobar', id: 'copy', connection }
+  const web = { id: 'c', name: 'web', error, hasPolicy: true, hasRun: true, networks: [foobar], ...more }
+  return givenUp([web], here).length === 1
+}
+
+test('a container with a policy is started when this driver was the reason', () => {
+  expect(isStarted('plugin "vxlan" not found')).toBe(true)
+  expect(isStarted('plugin "vxlan" not found', { hasPolicy: false })).toBe(false)
+  expect(isStarted('plugin "vxlan" not found', { hasRun: false })).toBe(false)
+})
+
+test('a container that a person stopped is not started', () => {
+  expect(isStarted('')).toBe(false)
+})
+
+test('a container whose network was lost is started when it has a network again', () => {
+  const named = (name: string, id: string) => ({ networks: [{ name, id, connection }] })
+  expect(isStarted('network earlier not found')).toBe(true)
+  expect(isStarted('network earlier not found', named('foobar', 'earlier'))).toBe(false)
+  expect(isStarted('network foobar not found', named('foobar', ''))).toBe(true)
+  expect(isStarted('network other not found', named('other', ''))).toBe(false)
+})
