@@ -63,13 +63,15 @@ export function routedInCluster(snapshot: Snapshot, own: readonly Route[]): Host
 }
 
 /**
- * The blocks in which this host's engine accepts no pool that the driver chooses: it releases the pool and asks for another
- * one, until none is left. It compares pools with routes without a gateway; before 23.0, with all routes, the halves of a
- * default route included (moby/moby#42598). A `--subnet` is not compared.
+ * The blocks in which this host's engine accepts no pool that the driver chooses: it asks for another one, until none is left.
+ * Before 23.0 it compares pools with all routes, the halves of a default route included; before 27.0, with those without a
+ * gateway (moby/moby#42598). Since then it compares none of ours, because the driver has one address space (moby's
+ * libnetwork/ipams/remote). A `--subnet` is never compared.
  */
 export function refusedByEngine(own: readonly Route[], engineVersion: string | undefined): Cidr[] {
-  const comparesAll = Number.parseInt(engineVersion ?? '', 10) < 23
-  return own.filter((it) => !it.connected && (comparesAll || it.onLink)).map(({ to }) => to)
+  const major = Number.parseInt(engineVersion ?? '', 10)
+  const isCompared = ({ onLink }: Route): boolean => major < 23 || (major < 27 && onLink === true)
+  return own.filter((it) => !it.connected && isCompared(it)).map(({ to }) => to)
 }
 
 /** Parses the routes once, for pools of several lengths. Default routes do not count. */

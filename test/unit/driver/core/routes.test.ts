@@ -53,14 +53,15 @@ test('a route that stands for a default one clashes with no pool, also in the re
   expect(clashingRoute('::/0', routes)).toBeUndefined()
 })
 
-test('the engine takes no pool inside a route without a gateway, and until 23.0 in none at all', () => {
+test('an engine before 27.0 takes no pool inside a route without a gateway, and before 23.0 in none at all', () => {
   const routes = [
     connected('192.168.33.0/24'),
     { ...other('128.0.0.0/1'), onLink: true as const },
     other('10.0.0.0/8'),
   ]
-  expect(refusedByEngine(routes, '29.1.0')).toEqual(['128.0.0.0/1'])
-  expect(refusedByEngine(routes, undefined)).toEqual(['128.0.0.0/1'])
+  expect(refusedByEngine(routes, '29.1.0')).toEqual([])
+  expect(refusedByEngine(routes, undefined)).toEqual([])
+  expect(refusedByEngine(routes, '26.1.5')).toEqual(['128.0.0.0/1'])
   expect(refusedByEngine(routes, '20.10.24')).toEqual(['128.0.0.0/1', '10.0.0.0/8'])
 })
 

@@ -78,9 +78,11 @@ describe('a pool that another host routes', () => {
     expect(await itself.verbs.requestPool(auto, never)).toBe(pool)
   })
 
-  test('inside of a route without a gateway is not offered to the engine of the host that has the route', async () => {
+  test('inside of a route without a gateway is not offered to an old engine of the host that has the route', async () => {
     const routes = [{ to: '172.16.0.0/12', connected: false, onLink: true as const }]
     const net1 = cluster().host(1, { routes: async () => routes })
+    const value = { ...blankHost(net1.context), engineVersion: '26.1.5' }
+    await net1.store.commit([{ op: 'create', table: 'hosts', key: net1.name, value }])
     await expect(net1.verbs.requestPool(auto, never)).rejects.toThrow('1 refused by Docker')
     expect(await net1.verbs.requestPool({ ...auto, pool: '172.21.0.0/16' }, never)).toBe('172.21.0.0/16')
   })
