@@ -1,7 +1,9 @@
 /**
  * `multihost status`: one snapshot of this host, made of the states of the driver's parts.
  */
+import { familyOf } from '../core/addresses.ts'
 import { labelOf } from '../core/check/store.ts'
+import { smallestMtu, smallUnderlay, type UnderlayMtu } from '../core/datapath/mtu.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
@@ -26,7 +28,7 @@ export interface Status {
   host: HostName
   /** The machine's hostname where it is not `host`: the name in the cluster is kept when the hostname changes. */
   hostname?: string | undefined
-  underlay: { device: string; address: Ip; mtuBytes: number }
+  underlay: UnderlayMtu
   startedAt: string
   /** `--default-network` */
   defaultNetwork: { driver: string; name: string }
@@ -142,6 +144,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
       ...problemsIn(store, loops, networks),
       ...macProblems(snapshot, host),
       ...clashProblems(snapshot, host),
+      ...mtuProblems(snapshot, host, parts.underlay()),
       ...tunnels.map(tunnelSentence).filter((it) => it !== undefined),
       ...parts.loopProblems(),
       ...namingProblems(names),
@@ -225,6 +228,19 @@ function clashProblems(snapshot: Snapshot, host: HostName): string[] {
     ({ network: { name, id }, pool, route }) =>
       `network ${name ?? id.slice(0, 12)}: its subnet ${pool} overlaps ${route}, which this host routes to another interface; ${clashHint}`,
   )
+}
+
+/** Outer packets of IPv6 are not fragmented by the kernel's vxlan. */
+function mtuProblems(snapshot: Snapshot, host: HostName, underlay: UnderlayMtu): string[] {
+  const small = smallUnderlay(underlay)
+  const networks = networksUsedBy(snapshot, host)
+    .filter((id) => snapshot.networks.get(id)?.value.v6 !== undefined)
+    .map((id) => labelOf(snapshot, id))
+  if (small === undefined || networks.length === 0) return []
+  const fate = familyOf(underlay.address) === 6 ? 'are lost' : 'are sent in fragments'
+  return [
+    `${small.found}: networks with IPv6 keep ${smallestMtu.v6}, and longer packets of ${networks.join(', ')} ${fate}; ${small.hint}`,
+  ]
 }
 
 /** Undefined where the store cannot tell. */

@@ -2,8 +2,9 @@
  * Which pool a new network gets: the requested one (`--subnet`), or the first free one of a list.
  *
  * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is the number
- * of blocks in use. A pool that overlaps a claim or a route of a host is not offered. A pool that dockerd refused
- * is not offered either: dockerd repeats RequestPool for the same network until a pool suits it.
+ * of blocks in use. A pool that overlaps a claim, or clashes with a route of a host, is not offered. A pool that dockerd
+ * refused is not offered either: dockerd repeats RequestPool for the same network until a pool suits it. Of the others, those
+ * inside of a wide route come last.
  */
 import {
   type Block,
@@ -16,7 +17,8 @@ import {
   usable,
 } from './addresses.ts'
 import { DriverError } from './errors.ts'
-import type { Cidr } from './records.ts'
+import type { Cidr, HostRoutes } from './records.ts'
+import { routesByWidth } from './routes.ts'
 
 /** A block, or `block:length` for all blocks of that length in it. */
 export type PoolSource = string
@@ -28,30 +30,45 @@ export type PoolSource = string
  */
 export const defaultPools: readonly PoolSource[] = ['172.16.0.0/16:24', '198.18.0.0/15:24']
 
+const noRoutes: HostRoutes = { connected: [], other: [] }
+
 export interface PoolQuestion {
   sources?: readonly PoolSource[]
   /** Pools of all networks. */
   claimed: readonly Cidr[]
-  /** Destinations that a host of the cluster routes. */
-  routed?: readonly Cidr[]
-  /** Pools that were offered for this network and refused by dockerd. */
+  /** Destinations that the hosts of the cluster route. */
+  routed?: HostRoutes
+  /** What dockerd refuses. */
   refused?: readonly Cidr[]
+  /** Pools that were offered a moment ago, or that rest: one of them is better than one inside of a wide route. */
+  avoided?: readonly Cidr[]
 }
 
+/** Which pools are spared while another one is free: one inside of a wide route is the last choice. */
+const preferences = [
+  { wide: true, resting: true },
+  { wide: true, resting: false },
+  { wide: false, resting: true },
+  { wide: false, resting: false },
+]
+
 /** The first free pool of the list. Throws `exhausted`. */
-export function choosePool({
-  sources: texts = defaultPools,
-  claimed,
-  routed = [],
-  refused = [],
-}: PoolQuestion): Cidr {
+export function choosePool(question: PoolQuestion): Cidr {
+  const { sources: texts = defaultPools, claimed, routed = noRoutes, refused = [], avoided = [] } = question
   const sources = texts.map(parseSource)
-  const inUse = [...claimed, ...routed, ...refused].map(parseCidr)
-  for (const source of sources) {
-    const free = firstFree(source, inUse)
-    if (free !== undefined) return formatCidr(free)
+  const byWidth = routesByWidth(routed)
+  const taken = [...claimed, ...refused].map(parseCidr)
+  const resting = avoided.map(parseCidr)
+  for (const spares of preferences) {
+    for (const source of sources) {
+      const { clashing, wide } = byWidth(source.length)
+      const inUse = [...taken, ...clashing, ...(spares.wide ? wide : []), ...(spares.resting ? resting : [])]
+      const free = firstFree(source, inUse)
+      if (free !== undefined) return formatCidr(free)
+    }
   }
-  throw noPool(sources, { claimed, routed, refused })
+  const clashing = new Set(sources.flatMap(({ length }) => byWidth(length).clashing))
+  throw noPool(sources, { claimed: claimed.length, routed: clashing.size, refused: refused.length })
 }
 
 /** The requested pool in canonical form, host bits cleared. Throws `invalid`. */
@@ -109,14 +126,14 @@ function firstFree({ within, length }: Source, inUse: readonly Block[]): Block |
 
 function noPool(
   sources: readonly Source[],
-  { claimed, routed, refused }: Required<Omit<PoolQuestion, 'sources'>>,
+  { claimed, routed, refused }: { claimed: number; routed: number; refused: number },
 ): DriverError {
   const total = sources.reduce((sum, s) => sum + (1n << BigInt(s.length - s.within.length)), 0n)
   const list = sources.length < 5 ? sources.map((s) => s.text).join(', ') : spanOf(sources)
   return new DriverError(
     'exhausted',
     `no free pool: each of the ${total} pools in ${list} overlaps a block in use ` +
-      `(${claimed.length} of networks, ${routed.length} routed by hosts, ${refused.length} refused by Docker)`,
+      `(${claimed} of networks, ${routed} routed by hosts, ${refused} refused by Docker)`,
     {
       hint: 'choose a subnet with --subnet, remove a network, or give the driver more pools (--address-pools)',
     },

@@ -15,6 +15,16 @@ export interface Route {
   to: Cidr
   /** The subnet of an interface's own address. */
   connected: boolean
+  /** Another route without a gateway, as of WireGuard. */
+  onLink?: true
+}
+
+/** What a pool is compared with, for pools of one length. */
+export interface RoutesByWidth {
+  /** Clash with each pool that overlaps them. */
+  clashing: Block[]
+  /** Wider than the pool. */
+  wide: Block[]
 }
 
 /** Enough for a host's bridges; a router of a large site has more. */
@@ -22,24 +32,56 @@ const mostPublished = 100
 /** RFC 4291 §2.5.6, §2.7: the same on each link. */
 const ofEachLink: readonly Cidr[] = ['fe80::/10', 'ff00::/8']
 
-/** What a host publishes: sorted, without single addresses, and without what a larger block of the list contains. */
+/**
+ * What a host publishes: sorted, without single addresses and default routes. A route inside of another one is published
+ * too, because a pool may be chosen inside the outer one. The outermost are the last that the limit drops.
+ */
 export function publishedRoutes(routes: readonly Route[]): HostRoutes {
-  const of = (connected: boolean): Cidr[] => {
-    const blocks = routes
-      .filter((it) => it.connected === connected && isPublished(it.to))
-      .map(({ to }) => parseCidr(to))
-    return outermost(blocks).slice(0, mostPublished).map(formatCidr)
-  }
-  return { connected: of(true), other: of(false) }
+  const published = routes.filter(({ to }) => isPublished(to))
+  const of = (connected: boolean): Block[] =>
+    published.filter((it) => it.connected === connected).map(({ to }) => parseCidr(to))
+  const others = of(false).filter((it) => !isDefault(it))
+  const outer = outermost(others)
+  const inner = others.filter((it) => !outer.includes(it))
+  return { connected: publish(outermost(of(true))), other: publish([...outer, ...inner]) }
 }
 
-/** All blocks that a host of the cluster routes, this host's present ones included. */
-export function routedInCluster(snapshot: Snapshot, own: readonly Route[]): Cidr[] {
-  const published = [...snapshot.hosts.values()].flatMap(({ value: { routes } }) => [
-    ...(routes?.connected ?? []),
-    ...(routes?.other ?? []),
-  ])
-  return [...new Set([...own.map(({ to }) => to), ...published])]
+function publish(blocks: readonly Block[]): Cidr[] {
+  const texts = new Set(blocks.slice(0, mostPublished).sort(inOrder).map(formatCidr))
+  return [...texts]
+}
+
+/** What the hosts of the cluster route, this host's present routes included. */
+export function routedInCluster(snapshot: Snapshot, own: readonly Route[]): HostRoutes {
+  const ownOf = (connected: boolean): Cidr[] =>
+    own.filter((it) => it.connected === connected).map(({ to }) => to)
+  const published = [...snapshot.hosts.values()].map(({ value: { routes } }) => routes)
+  return {
+    connected: [...new Set([...ownOf(true), ...published.flatMap((it) => it?.connected ?? [])])],
+    other: [...new Set([...ownOf(false), ...published.flatMap((it) => it?.other ?? [])])],
+  }
+}
+
+/**
+ * The blocks in which this host's engine accepts no pool that the driver chooses: it asks for another one, until none is left.
+ * Before 23.0 it compares pools with all routes, the halves of a default route included; before 27.0, with those without a
+ * gateway (moby/moby#42598). Since then it compares none of ours, because the driver has one address space (moby's
+ * libnetwork/ipams/remote). A `--subnet` is never compared.
+ */
+export function refusedByEngine(own: readonly Route[], engineVersion: string | undefined): Cidr[] {
+  const major = Number.parseInt(engineVersion ?? '', 10)
+  const isCompared = ({ onLink }: Route): boolean => major < 23 || (major < 27 && onLink === true)
+  return own.filter((it) => !it.connected && isCompared(it)).map(({ to }) => to)
+}
+
+/** Parses the routes once, for pools of several lengths. Default routes do not count. */
+export function routesByWidth({ connected, other }: HostRoutes): (poolLength: number) => RoutesByWidth {
+  const subnets = connected.map(parseCidr)
+  const rest = other.map(parseCidr).filter((it) => !isDefault(it))
+  return (poolLength) => ({
+    clashing: [...subnets, ...rest.filter((it) => it.length >= poolLength)],
+    wide: rest.filter((it) => it.length < poolLength),
+  })
 }
 
 /** The route of the host that does not go together with the pool. */
@@ -48,14 +90,11 @@ export function clashingRoute(pool: Cidr, routes: HostRoutes): Cidr | undefined 
 }
 
 /** Parses the routes once, for many pools. */
-function clashFinder({ connected, other }: HostRoutes): (pool: Cidr) => Cidr | undefined {
-  const subnets = connected.map(parseCidr)
-  const rest = other.map(parseCidr)
+function clashFinder(routes: HostRoutes): (pool: Cidr) => Cidr | undefined {
+  const byWidth = routesByWidth(routes)
   return (pool) => {
     const block = parseCidr(pool)
-    const found =
-      subnets.find((it) => blocksOverlap(it, block)) ??
-      rest.find((it) => it.length >= block.length && blocksOverlap(it, block))
+    const found = byWidth(block.length).clashing.find((it) => blocksOverlap(it, block))
     return found && formatCidr(found)
   }
 }
@@ -104,11 +143,23 @@ function isPublished(to: Cidr): boolean {
   return first !== last && !ofEachLink.some((it) => overlaps(it, to))
 }
 
+/** A VPN writes 0.0.0.0/1 and 128.0.0.0/1, so that the host's own default route stays in the table. */
+function isDefault({ length }: Block): boolean {
+  return length <= 1
+}
+
 function outermost(blocks: readonly Block[]): Block[] {
-  const sorted = [...blocks].sort(
-    (a, b) => a.family - b.family || a.length - b.length || (a.first < b.first ? -1 : 1),
-  )
   const kept: Block[] = []
-  for (const block of sorted) if (!kept.some((it) => blocksOverlap(it, block))) kept.push(block)
-  return kept.sort((a, b) => a.family - b.family || (a.first < b.first ? -1 : 1))
+  for (const block of [...blocks].sort(inOrder)) {
+    const last = kept.at(-1)
+    if (last === undefined || !blocksOverlap(last, block)) kept.push(block)
+  }
+  return kept
+}
+
+/** By address, and a block before those inside of it. */
+function inOrder(a: Block, b: Block): number {
+  if (a.family !== b.family) return a.family - b.family
+  if (a.first !== b.first) return a.first < b.first ? -1 : 1
+  return a.length - b.length
 }

@@ -51,7 +51,11 @@ const Fdb = z.object({
   via: z.unknown().optional(),
   state: z.string().default(''),
 })
-const RouteEntry = z.object({ dst: z.string(), protocol: z.string().default('') })
+const RouteEntry = z.object({
+  dst: z.string(),
+  protocol: z.string().default(''),
+  scope: z.string().default('global'),
+})
 const Addressed = z.object({
   ifname: z.string(),
   mtu: z.number(),
@@ -119,11 +123,15 @@ export function strayLinksIn(text: string): string[] {
 /** From `ip -j route show table main`. A single address gets its prefix length. */
 export function routesIn(text: string): Route[] {
   return parsed(z.array(RouteEntry), text, 'ip route')
-    .map(({ dst, protocol }) => ({
-      to: isIp(dst) ? `${dst}/${familyOf(dst) === 6 ? 128 : 32}` : dst,
+    .map(({ dst, protocol, scope }): Route => {
       // The kernel makes the route when an interface gets an address.
-      connected: protocol === 'kernel',
-    }))
+      const connected = protocol === 'kernel'
+      return {
+        to: isIp(dst) ? `${dst}/${familyOf(dst) === 6 ? 128 : 32}` : dst,
+        connected,
+        ...(scope === 'link' && !connected ? { onLink: true } : {}),
+      }
+    })
     .filter(({ to }) => isCidr(to))
 }
 

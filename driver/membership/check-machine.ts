@@ -2,15 +2,12 @@
  * The checks of this machine: kernel, programs, engine, Docker's options, underlay. Pure.
  */
 import { overlaps } from '../core/addresses.ts'
-import { innerMtu } from '../core/datapath/desired.ts'
+import { innerMtu, smallUnderlay } from '../core/datapath/mtu.ts'
 import { tunnelProblem } from '../core/tunnels/peers.ts'
 import type { EngineFacts, Facts, KernelPart } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
 import { usualDns } from './options-file.ts'
-
-/** RFC 8200 §5. */
-const leastInnerMtu = 1280
 
 export const machineChecks: readonly ((facts: Facts) => Finding[])[] = [
   kernel,
@@ -189,18 +186,17 @@ function mtu({ underlay, store }: Facts): Finding[] {
   const found = foundIn(underlay)
   if (found === undefined) return [unknown('MTU', 'the interface of the VTEP is not found')]
   const { device, address, mtuBytes } = found
-  const inner = innerMtu(mtuBytes, address)
-  if (inner < leastInnerMtu) {
-    const says = `${device} has MTU ${mtuBytes}, which leaves containers ${inner}, less than IPv6's ${leastInnerMtu}`
-    return [missing('MTU', says, `raise the MTU of ${device} to ${mtuBytes - inner + leastInnerMtu} or more`)]
-  }
+  const small = smallUnderlay(found)
+  if (small !== undefined) return [missing('MTU', small.found, small.hint)]
   const members = (store && foundIn(store.members)) ?? []
   const others = members.flatMap(({ name, mtuBytes: bytes }) =>
     bytes === undefined ? [] : [{ name, bytes }],
   )
   const smaller = others.filter(({ bytes }) => bytes < mtuBytes).sort((a, b) => a.bytes - b.bytes)[0]
   const limit = smaller && `, ${innerMtu(smaller.bytes, address)} on networks with ${smaller.name}`
-  return [ok('MTU', `${device} has MTU ${mtuBytes}: containers get ${inner}${limit ?? ''}`)]
+  return [
+    ok('MTU', `${device} has MTU ${mtuBytes}: containers get ${innerMtu(mtuBytes, address)}${limit ?? ''}`),
+  ]
 }
 
 function vxlanPort({ vxlanPort }: Facts): Finding[] {

@@ -6,11 +6,9 @@
  * would be ignored for ever.
  */
 import { DriverError } from '../core/errors.ts'
-import { type DatapathKind, datapathKinds, replicaOption } from '../core/records.ts'
+import { type DatapathKind, datapathKinds } from '../core/records.ts'
 
 export interface NetworkOptions {
-  /** This is a replica of the cluster's network with that id. */
-  replicaOf?: string
   /** The text that was given; checked later against the VNIs in use. */
   vni?: string
   mtuBytes?: number
@@ -22,27 +20,23 @@ export interface NetworkOptions {
 
 /** RFC 7348 §5. */
 export const defaultPort = 4789
-/** The smallest MTU of IPv4 (RFC 791) and IPv6 (RFC 8200 §5). */
-const smallestMtu = { v4: 68, v6: 1280 }
 const allowed = ['vni', 'mtu', 'port', 'datapath', 'com.docker.network.driver.mtu']
 
 export interface Limits {
-  /** The largest inner packet that fits this host's underlay. */
+  smallestMtuBytes: number
   largestMtuBytes: number
+  /** Where the largest MTU comes from. */
   device: string
-  ipv6: boolean
 }
 
 /** Throws `invalid`. */
-export function parseOptions(options: Record<string, string>, limits: Limits): NetworkOptions {
-  const { [replicaOption]: replicaOf, ...given } = options
+export function parseOptions(given: Record<string, string>, limits: Limits): NetworkOptions {
   const unknown = Object.keys(given).find(
     (key) => !allowed.includes(key) && !key.startsWith('com.docker.network.'),
   )
   if (unknown !== undefined) throw unknownOption(unknown)
   const mtu = given.mtu ?? given['com.docker.network.driver.mtu']
   return {
-    ...(replicaOf === undefined ? {} : { replicaOf }),
     ...(given.vni === undefined ? {} : { vni: given.vni }),
     ...(mtu === undefined ? {} : { mtuBytes: parseMtu(mtu, limits) }),
     ...(given.datapath === undefined ? {} : { datapath: parseDatapath(given.datapath) }),
@@ -51,11 +45,11 @@ export function parseOptions(options: Record<string, string>, limits: Limits): N
   }
 }
 
-function parseMtu(text: string, { largestMtuBytes, device, ipv6 }: Limits): number {
-  const mtu = parseNumber('mtu', text, ipv6 ? smallestMtu.v6 : smallestMtu.v4, 65_535)
+function parseMtu(text: string, { smallestMtuBytes, largestMtuBytes, device }: Limits): number {
+  const mtu = parseNumber('mtu', text, smallestMtuBytes, 65_535)
   if (mtu <= largestMtuBytes) return mtu
   throw new DriverError('invalid', `-o mtu=${text} is too large for the interface ${device}`, {
-    hint: `its MTU leaves ${largestMtuBytes} bytes inside the tunnel: use -o mtu=${largestMtuBytes} or less`,
+    hint: `its MTU allows ${largestMtuBytes} bytes inside the tunnel: use -o mtu=${largestMtuBytes} or less`,
   })
 }
 

@@ -11,20 +11,21 @@
  * only if no host needs it. Otherwise the networks loop makes this host's replica again.
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
-import { innerMtu } from '../core/datapath/desired.ts'
+import { innerMtu, smallestMtu } from '../core/datapath/mtu.ts'
 import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { addReplica, removeNetwork, removeReplica } from '../core/record-changes.ts'
-import type {
-  Change,
-  HostName,
-  Ip,
-  Network,
-  NetworkId,
-  Pool,
-  PoolClaim,
-  Snapshot,
-  Versioned,
+import {
+  type Change,
+  type HostName,
+  type Ip,
+  type Network,
+  type NetworkId,
+  type Pool,
+  type PoolClaim,
+  replicaOption,
+  type Snapshot,
+  type Versioned,
 } from '../core/records.ts'
 import { endpointsOf, localIdsOf, networkIdOnHost, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
 import { checkVni, nextVni } from '../core/vnis.ts'
@@ -40,22 +41,15 @@ export function networkVerbs(
   context: VerbContext,
   removed: RemovedNetworks,
 ): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
-  const { store, underlay, inFlight } = context
+  const { store, inFlight } = context
   for (const localId of store.journal.removingBefore()) {
     void removeFromHost(context, localId).catch(() => 'the networks loop compares the store with Docker')
   }
   return {
     async createNetwork(ask, signal) {
-      const { device, address, mtuBytes } = underlay()
-      const limits = { device, largestMtuBytes: innerMtu(mtuBytes, address), ipv6: ask.v6.length > 0 }
-      const options = parseOptions(ask.options, limits)
+      const propose = proposalFor(ask, context, removed)
       checkIpam(ask)
-      const { replicaOf } = options
       inFlight.newNetworks.add(ask.localId)
-      const propose = (snapshot: Snapshot) =>
-        replicaOf === undefined
-          ? create(snapshot, ask, options, context, removed)
-          : addReplicaOf(snapshot, ask, replicaOf, context)
       try {
         await optimisticTransaction(store, propose, { signal })
       } catch (error) {
@@ -73,6 +67,21 @@ export function networkVerbs(
       if (inFlight.removedNetworks.has(localId)) await note()
     },
   }
+}
+
+/** The options of a replica are the network's: the host that created it has checked them, with its own underlay. */
+function proposalFor(
+  ask: NetworkAsk,
+  context: VerbContext,
+  removed: RemovedNetworks,
+): (snapshot: Snapshot) => Proposal<void> {
+  const { [replicaOption]: replicaOf, ...given } = ask.options
+  if (replicaOf !== undefined) return (snapshot) => addReplicaOf(snapshot, ask, replicaOf, context)
+  const { device, address, mtuBytes } = context.underlay()
+  const smallestMtuBytes = ask.v6.length > 0 ? smallestMtu.v6 : smallestMtu.v4
+  const largestMtuBytes = Math.max(smallestMtuBytes, innerMtu(mtuBytes, address))
+  const options = parseOptions(given, { device, smallestMtuBytes, largestMtuBytes })
+  return (snapshot) => create(snapshot, ask, options, context, removed)
 }
 
 /** A removal that takes longer is kept on disk: a driver that is killed meanwhile would not know of it. */

@@ -8,7 +8,7 @@
  */
 import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
-import { checkPool, checkRange, choosePool, type PoolSource } from '../core/pools.ts'
+import { checkPool, checkRange, choosePool } from '../core/pools.ts'
 import {
   type Change,
   type Cidr,
@@ -19,7 +19,7 @@ import {
   type Snapshot,
   type Versioned,
 } from '../core/records.ts'
-import { type Route, routeClash, routedInCluster } from '../core/routes.ts'
+import { type Route, refusedByEngine, routeClash, routedInCluster } from '../core/routes.ts'
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -46,10 +46,7 @@ export function poolVerbs(
     const routes = await context.routes()
     const choose = (snapshot: Snapshot): Cidr =>
       ask.pool === undefined
-        ? chooseFor(snapshot, context.pools, routedInCluster(snapshot, routes), [
-            ...offered.all(),
-            ...removed.restingPools(),
-          ])
+        ? chooseFor(snapshot, context, routes, [...offered.all(), ...removed.restingPools()])
         : checkAsked(snapshot, ask.pool, { host, routes })
     let proposed: Change | undefined
     const propose = (snapshot: Snapshot): Proposal<Cidr> => {
@@ -123,18 +120,17 @@ function poolOfReplica(snapshot: Snapshot, id: string, { pool, v6 }: PoolAsk): P
 
 function chooseFor(
   snapshot: Snapshot,
-  sources: readonly PoolSource[],
-  routed: readonly Cidr[],
+  { host, pools }: VerbContext,
+  routes: readonly Route[],
   avoided: readonly Cidr[],
 ): Cidr {
-  const claimed = [...snapshot.pools.keys()]
-  try {
-    return choosePool({ sources, claimed, routed, refused: avoided })
-  } catch (error) {
-    if (avoided.length === 0) throw error
-    // A pool that was offered a moment ago, or that rests, is better than an error.
-    return choosePool({ sources, claimed, routed })
-  }
+  return choosePool({
+    sources: pools,
+    claimed: [...snapshot.pools.keys()],
+    routed: routedInCluster(snapshot, routes),
+    refused: refusedByEngine(routes, snapshot.hosts.get(host)?.value.engineVersion),
+    avoided,
+  })
 }
 
 /** The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that routes it. */

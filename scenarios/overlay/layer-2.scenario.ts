@@ -87,6 +87,43 @@ scenario(
 )
 
 scenario(
+  'a network with an MTU that is too large for another host’s underlay comes there, with what fits',
+  async ({ hostA, hostB }) => {
+    await using _small = await underlayMtu(hostB, 1400)
+    await hostB.waitUntilSucceeds`multihost status | grep 'MTU 1400'`
+    await using _network = await sharedNetwork([hostA, hostB], 'wide', ['-o', 'mtu=1450'])
+    await using two = await pair(hostA, hostB, 'wide')
+    for (const each of [two.a, two.b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1350)}`
+    await two.b.succeed`ping -c1 -W1 -q -M do -s 1322 ${two.a.address}`
+    expect(await hostB.fail`docker network create -d vxlan --ipam-driver vxlan -o mtu=1450 own`).toContain(
+      'too large',
+    )
+  },
+)
+
+scenario(
+  'containers keep IPv6 on an underlay that becomes too small for it, and status names the interface',
+  async ({ hostA, hostB }) => {
+    const options = ['--subnet', '10.66.0.0/24', '--ipv6', '--subnet', 'fd00:66::/64']
+    await using _network = await sharedNetwork([hostA, hostB], 'six', options)
+    await using a = await hostA.run({ name: 'here', network: 'six', args: ['--ip6', 'fd00:66::a'] })
+    await using b = await hostB.run({ name: 'there', network: 'six', args: ['--ip6', 'fd00:66::b'] })
+    {
+      await using _there = await underlayMtu(hostB, 1300)
+      await using _here = await underlayMtu(hostA, 1300)
+      for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1280)}`
+      await hostB.waitUntilSucceeds`multihost status | grep -F ${'has MTU 1300'} | grep -F ${'packets of six'}`
+      await a.waitUntilSucceeds`ping -c1 -W1 -q -M do -s 1232 fd00:66::b`
+      const further = ['--subnet', '10.67.0.0/24', '--ipv6', '--subnet', 'fd00:67::/64']
+      await using _born = await sharedNetwork([hostA, hostB], 'born', [...further, '-o', 'mtu=1280'])
+    }
+    for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1450)}`
+    await b.waitUntilSucceeds`ping -c1 -W1 -q -M do -s 1400 fd00:66::a`
+    await hostB.waitUntilSucceeds`multihost status | grep ${'^no problems'}`
+  },
+)
+
+scenario(
   'an address that moves to another MAC and host is reached within 2 s from every container',
   async ({ hostA, hostB }) => {
     const options = ['--subnet', '10.64.0.0/24', '--ipv6', '--subnet', 'fd00:64::/64']

@@ -1,9 +1,9 @@
 /**
- * Addresses beside other networks: the engine's own bridges, on this host and on another one.
+ * Addresses beside other networks: the engine's own bridges, and the routes of a VPN, on this host and on another one.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
-import { sharedNetwork } from '../kit/network.ts'
+import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 
 /** A bridge of the engine, for the length of a scope. */
@@ -15,6 +15,39 @@ async function bridge(host: Host, name: string, subnet: string): Promise<AsyncDi
     },
   }
 }
+
+/** Routes through another host, for the length of a scope. */
+async function routes(host: Host, via: Host, blocks: readonly string[]): Promise<AsyncDisposable> {
+  const each = (action: string): string =>
+    `for to in ${blocks.join(' ')}; do ip route ${action} $to via ${via.address}; done`
+  await host.succeed`sh -ec ${each('add')}`
+  return {
+    async [Symbol.asyncDispose]() {
+      await host.run`sh -c ${each('del')}`
+    },
+  }
+}
+
+scenario(
+  'the default routes of a VPN and a route wider than all pools hinder no network',
+  async ({ hostA, hostB }) => {
+    await using _late = await sharedNetwork([hostA, hostB], 'late', ['--subnet', '10.77.0.0/24'])
+    // The engine's own docker_gwbridge is there before the routes: an engine older than 23.0 would find no pool for it.
+    await using _before = await hostB.run({ name: 'before', network: 'late' })
+    await using _vpn = await routes(hostB, hostA, ['0.0.0.0/1', '128.0.0.0/1', '172.16.0.0/12'])
+    {
+      // The driver publishes its routes at once when the engine makes a bridge.
+      await using _bridge = await bridge(hostB, 'clash', '10.77.0.0/16')
+      await hostB.waitUntilSucceeds`multihost status | grep -F ${'overlaps 10.77.0.0/16'}`
+    }
+    await using network = await sharedNetwork([hostA, hostB], 'beside')
+    const subnet =
+      await hostA.succeed`docker network inspect -f ${'{{(index .IPAM.Config 0).Subnet}}'} ${network.name}`
+    expect(subnet).toMatch(/^172\./)
+    await using two = await pair(hostA, hostB, network.name)
+    await two.b.waitUntilSucceeds`ping -c1 -W1 ${two.a.address}`
+  },
+)
 
 scenario(
   'a subnet that a host routes is not chosen, refused by name, and named when the route comes later',

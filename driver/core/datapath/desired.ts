@@ -23,6 +23,7 @@ import {
 } from '../records.ts'
 import { endpointsOf, endpointsOnHost, placesOf, usesOfNetwork } from '../snapshot.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
+import { innerMtu, smallestMtu } from './mtu.ts'
 import type { Scope } from './scope.ts'
 
 /**
@@ -69,13 +70,15 @@ export function desiredFor(
 
 /**
  * What fits through the underlay of every host that uses the network, as the hosts publish it: a host with a smaller MTU
- * could not receive what another one sends. At most the network's own (`-o mtu=`).
+ * could not receive what another one sends. At most the network's own (`-o mtu=`). With IPv6 at least IPv6's smallest: the
+ * underlay fragments what is longer.
  */
-function mtuOf(snapshot: Snapshot, { id, mtuBytes }: Network, host: HostName, place: Place): number {
+function mtuOf(snapshot: Snapshot, { id, v6, mtuBytes }: Network, host: HostName, place: Place): number {
   const users = [...usesOfNetwork(snapshot, id).keys()].filter((name) => name !== host)
   const others = users.flatMap((name) => snapshot.hosts.get(name)?.value.tunnel?.mtuBytes ?? [])
   const fits = innerMtu(Math.min(place.mtuBytes, ...others), place.vtep)
-  return Math.min(mtuBytes ?? fits, fits)
+  const allowed = Math.min(mtuBytes ?? fits, fits)
+  return v6 === undefined ? allowed : Math.max(allowed, smallestMtu.v6)
 }
 
 /** Throws `unavailable` for a kind that only a later version knows: then the datapath stays as it is. */
@@ -106,11 +109,6 @@ export function portName(endpoint: EndpointId): string {
 /** The end that Docker moves into the container: `InterfaceName.SrcName` of Join. */
 export function containerEndName(endpoint: EndpointId): string {
   return `vxc${endpoint.slice(0, 8)}`
-}
-
-/** Outer IPv4 or IPv6 (20 or 40), UDP (8), VXLAN (8) and the inner Ethernet header (14). RFC 7348 §4. */
-export function innerMtu(underlayMtuBytes: number, vtep: Ip): number {
-  return underlayMtuBytes - (familyOf(vtep) === 6 ? 70 : 50)
 }
 
 function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {

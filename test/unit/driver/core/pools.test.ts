@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { overlaps } from '../../../../driver/core/addresses.ts'
-import { checkPool, checkRange, checkSource, choosePool } from '../../../../driver/core/pools.ts'
+import {
+  checkPool,
+  checkRange,
+  checkSource,
+  choosePool,
+  type PoolQuestion,
+} from '../../../../driver/core/pools.ts'
 
 /** moby's daemon/libnetwork/ipamutils, and Swarm's default address pool. */
 const othersPools = [
@@ -24,10 +30,30 @@ test('a pool that overlaps a claim, a route or a refused one is passed over', ()
     choosePool({
       sources: ['172.16.0.0/12:16'],
       claimed: ['172.16.5.0/24', 'fd00::/64'],
-      routed: ['172.17.0.0/16', '172.18.0.0/15'],
+      routed: { connected: ['172.18.0.0/15'], other: ['172.17.0.0/16'] },
       refused: ['172.20.0.0/16'],
     }),
   ).toBe('172.21.0.0/16')
+})
+
+test('a route that is wider than the pool is avoided, and hinders none where each pool is inside of one', () => {
+  const sources = ['172.16.0.0/16:24', '198.18.0.0/15:24']
+  const choose = (other: string[], more: Partial<PoolQuestion> = {}) =>
+    choosePool({ sources, claimed: [], routed: { connected: [], other }, ...more })
+  expect(choose(['172.16.0.0/12'])).toBe('198.18.0.0/24')
+  expect(choose(['172.16.0.0/12', '0.0.0.0/1', '128.0.0.0/1'])).toBe('198.18.0.0/24')
+  expect(choose(['172.16.0.0/12', '198.0.0.0/8'])).toBe('172.16.0.0/24')
+  expect(choose(['172.16.0.0/12', '172.16.0.0/24', '172.16.1.64/26', '198.0.0.0/8'])).toBe('172.16.2.0/24')
+  const connected = ['172.16.0.0/12']
+  expect(choose([], { routed: { connected, other: ['198.0.0.0/8'] } })).toBe('198.18.0.0/24')
+  expect(() => choose([], { routed: { connected: ['128.0.0.0/1'], other: [] } })).toThrow('no free pool')
+})
+
+test('a pool that rests is chosen before one inside of a wide route', () => {
+  const routed = { connected: [], other: ['172.16.0.0/12'] }
+  const question = { sources: ['172.21.0.0/16', '198.18.0.0/16'], claimed: [], routed }
+  expect(choosePool({ ...question, avoided: ['198.18.0.0/16'] })).toBe('198.18.0.0/16')
+  expect(choosePool({ ...question, refused: ['198.18.0.0/16'] })).toBe('172.21.0.0/16')
 })
 
 test('a pool that was refused is not offered again, so that dockerd stops asking', () => {
@@ -45,7 +71,8 @@ test('a pool that was refused is not offered again, so that dockerd stops asking
 
 test('the error counts the blocks in use', () => {
   const sources = ['172.21.0.0/16']
-  expect(() => choosePool({ sources, claimed: ['172.21.0.0/16'], routed: ['172.21.4.0/24'] })).toThrow(
+  const routed = { connected: [], other: ['172.21.4.0/24', '128.0.0.0/1'] }
+  expect(() => choosePool({ sources, claimed: ['172.21.0.0/16'], routed })).toThrow(
     'each of the 1 pools in 172.21.0.0/16 overlaps a block in use ' +
       '(1 of networks, 1 routed by hosts, 0 refused by Docker)',
   )

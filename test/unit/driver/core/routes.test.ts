@@ -1,15 +1,24 @@
 import { expect, test } from 'vitest'
-import { clashingNetworks, clashingRoute, publishedRoutes } from '../../../../driver/core/routes.ts'
+import {
+  clashingNetworks,
+  clashingRoute,
+  publishedRoutes,
+  refusedByEngine,
+} from '../../../../driver/core/routes.ts'
 import { readRecord } from '../../../../driver/store/schemas.ts'
 import { agreeing } from './check/check.sample.ts'
 
 const connected = (to: string) => ({ to, connected: true })
 const other = (to: string) => ({ to, connected: false })
 
-test('a host publishes subnets, not single addresses, links’ own blocks or parts of a larger block', () => {
+test('a host publishes subnets, not single addresses, links’ own blocks or the halves of a VPN’s default route', () => {
   const routes = [
     connected('192.168.33.0/24'),
+    connected('192.168.33.128/25'),
     connected('172.17.0.0/16'),
+    other('0.0.0.0/1'),
+    other('128.0.0.0/1'),
+    other('8000::/1'),
     connected('fe80::/64'),
     other('10.0.0.0/8'),
     other('10.1.0.0/16'),
@@ -19,13 +28,15 @@ test('a host publishes subnets, not single addresses, links’ own blocks or par
   ]
   expect(publishedRoutes(routes)).toEqual({
     connected: ['172.17.0.0/16', '192.168.33.0/24'],
-    other: ['10.0.0.0/8', 'fd00:7::/48'],
+    other: ['10.0.0.0/8', '10.1.0.0/16', 'fd00:7::/48'],
   })
 })
 
-test('a router publishes at most a hundred of each kind', () => {
+test('a router publishes at most a hundred of each kind, the blocks that no other one contains first', () => {
   const many = Array.from({ length: 300 }, (_, i) => other(`10.${i % 250}.${Math.floor(i / 250)}.0/24`))
-  expect(publishedRoutes(many).other).toHaveLength(100)
+  const published = publishedRoutes([...many, other('10.0.0.0/8'), other('172.16.0.0/12')]).other
+  expect(published).toHaveLength(100)
+  expect([published[0], published.at(-1)]).toEqual(['10.0.0.0/8', '172.16.0.0/12'])
 })
 
 test('a pool clashes with an interface’s subnet that overlaps it, and with another route inside of it', () => {
@@ -34,6 +45,24 @@ test('a pool clashes with an interface’s subnet that overlaps it, and with ano
   expect(clashingRoute('172.16.0.0/12', routes)).toBe('172.18.0.0/16')
   expect(clashingRoute('10.9.0.0/16', routes)).toBe('10.9.3.0/24')
   expect(clashingRoute('10.10.0.0/16', routes)).toBeUndefined()
+})
+
+test('a route that stands for a default one clashes with no pool, also in the record of an older driver', () => {
+  const routes = { connected: [], other: ['0.0.0.0/1', '128.0.0.0/1', '::/1'] }
+  expect(clashingRoute('0.0.0.0/1', routes)).toBeUndefined()
+  expect(clashingRoute('::/0', routes)).toBeUndefined()
+})
+
+test('an engine before 27.0 takes no pool inside a route without a gateway, and before 23.0 in none at all', () => {
+  const routes = [
+    connected('192.168.33.0/24'),
+    { ...other('128.0.0.0/1'), onLink: true as const },
+    other('10.0.0.0/8'),
+  ]
+  expect(refusedByEngine(routes, '29.1.0')).toEqual([])
+  expect(refusedByEngine(routes, undefined)).toEqual([])
+  expect(refusedByEngine(routes, '26.1.5')).toEqual(['128.0.0.0/1'])
+  expect(refusedByEngine(routes, '20.10.24')).toEqual(['128.0.0.0/1', '10.0.0.0/8'])
 })
 
 test('a clash that comes later is found by network', () => {

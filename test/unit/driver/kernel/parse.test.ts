@@ -39,12 +39,14 @@ test.each(['eth7', '10.9.0.0/16', 'fe80::1', '192.168.33.0/99', ''])(
 test('routes leave the default out and write single addresses with their length', () => {
   const routes = [
     { dst: 'default' },
-    { dst: '10.0.0.0/8', protocol: 'kernel' },
+    { dst: '10.0.0.0/8', protocol: 'kernel', scope: 'link' },
+    { dst: '172.16.0.0/12', protocol: 'boot', scope: 'link' },
     { dst: '10.1.2.3' },
     { dst: 'fd00::1' },
   ]
   expect(routesIn(JSON.stringify(routes))).toEqual([
     { to: '10.0.0.0/8', connected: true },
+    { to: '172.16.0.0/12', connected: false, onLink: true },
     { to: '10.1.2.3/32', connected: false },
     { to: 'fd00::1/128', connected: false },
   ])

@@ -39,6 +39,38 @@ describe('a new network', () => {
     expect(replicas.get(`net-2/${id('b')}`)?.value).toBe(id('a'))
   })
 
+  test('appears on a host whose underlay, or whose driver, does not know its options', async () => {
+    const lab = cluster()
+    const small = { device: 'eth1', address: '192.168.33.12', mtuBytes: 1300 }
+    const [net1, net2] = [lab.host(1), lab.host(2, { underlay: () => small })]
+    await createNetwork(net1, { id: id('a'), options: { mtu: '1450' } })
+    await createNetwork(net2, { ...copyOf, options: { ...replica, mtu: '1450', later: 'yes' } })
+    expect(net2.store.snapshot().replicas.get(`net-2/${id('b')}`)?.value).toBe(id('a'))
+  })
+
+  test('with IPv6 has an MTU of 1280 or more, also where the underlay leaves less', async () => {
+    const small = { device: 'eth1', address: '192.168.33.11', mtuBytes: 1300 }
+    const net1 = cluster().host(1, { underlay: () => small })
+    const create = (digit: string, mtu: string) =>
+      createNetwork(net1, {
+        ...{
+          id: id(digit),
+          subnet: `10.${Number.parseInt(digit, 16)}.0.0/16`,
+          subnet6: `fd00:${digit}::/64`,
+        },
+        options: { mtu },
+      })
+    expect((await create('a', '1280')).mtuBytes).toBe(1280)
+    await expect(create('b', '1281')).rejects.toMatchObject({
+      line: expect.stringContaining('too large for the interface eth1; its MTU allows 1280 bytes'),
+    })
+    await expect(create('c', '1279')).rejects.toMatchObject({
+      line: '-o mtu=1279 is not allowed; allowed are 1280 … 65535',
+    })
+    const { mtuBytes } = await createNetwork(net1, { id: id('d'), subnet6: 'fd00:d::/64' })
+    expect(mtuBytes).toBeUndefined()
+  })
+
   test('is told to the other hosts in as many bytes as the first one was', async () => {
     const lab = cluster()
     const told: number[] = []
@@ -93,7 +125,7 @@ describe('a new network', () => {
     [{ vni: '256' }, 'VNI 256 belongs to network aaaaaaaaaaaa; choose another'],
     [
       { mtu: '1451' },
-      '-o mtu=1451 is too large for the interface eth1; its MTU leaves 1450 bytes inside the tunnel: use -o mtu=1450 or less',
+      '-o mtu=1451 is too large for the interface eth1; its MTU allows 1450 bytes inside the tunnel: use -o mtu=1450 or less',
     ],
     [{ mtu: '20' }, '-o mtu=20 is not allowed; allowed are 68 … 65535'],
     [{ port: 'many' }, '-o port=many is not allowed; allowed are 1 … 65535'],

@@ -63,6 +63,30 @@ describe('a pool that another host routes', () => {
     expect(await net1.verbs.requestPool(auto, never)).toBe('172.23.0.0/16')
   })
 
+  test.each([
+    ['the default routes of its VPN', ['0.0.0.0/1', '128.0.0.0/1'], '172.21.0.0/16'],
+    ['a wide route', ['172.16.0.0/12'], '172.21.0.0/16'],
+    ['a wide route and one inside of it', ['172.16.0.0/12', '172.21.9.0/24'], '172.22.0.0/16'],
+  ])('by %s is chosen where no other one is free', async (_, other, pool) => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    await publish(net2, [], other)
+    await net1.store.read()
+    expect(await net1.verbs.requestPool(auto, never)).toBe(pool)
+    const routes = other.map((to) => ({ to, connected: false }))
+    const itself = cluster().host(1, { routes: async () => routes })
+    expect(await itself.verbs.requestPool(auto, never)).toBe(pool)
+  })
+
+  test('inside of a route without a gateway is not offered to an old engine of the host that has the route', async () => {
+    const routes = [{ to: '172.16.0.0/12', connected: false, onLink: true as const }]
+    const net1 = cluster().host(1, { routes: async () => routes })
+    const value = { ...blankHost(net1.context), engineVersion: '26.1.5' }
+    await net1.store.commit([{ op: 'create', table: 'hosts', key: net1.name, value }])
+    await expect(net1.verbs.requestPool(auto, never)).rejects.toThrow('1 refused by Docker')
+    expect(await net1.verbs.requestPool({ ...auto, pool: '172.21.0.0/16' }, never)).toBe('172.21.0.0/16')
+  })
+
   test('is refused by the name of the host, but not inside of a wider route', async () => {
     const lab = cluster()
     const [net1, net2] = [lab.host(1), lab.host(2)]

@@ -58,6 +58,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
   let lab: Namespaces
   let store: Source
   const hosts: Host[] = []
+  let underlayBytes = 1500
 
   beforeAll(() => {
     lab = namespaces()
@@ -101,7 +102,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
       kernel,
       host: name,
       graceMs: 0,
-      underlay: () => ({ device: 'eth1', address: `192.168.33.1${name.at(-1)}`, mtuBytes: 1500 }),
+      underlay: () => ({ device: 'eth1', address: `192.168.33.1${name.at(-1)}`, mtuBytes: underlayBytes }),
       log: log.log,
       localNamespaceOf: (of) => {
         const local = localIdOf(store.snapshot(), name, of)
@@ -117,7 +118,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     const value = endpoint(digit, on.name, v4, { v6 })
     store.endpoint(value)
     await on.loop.settled(id('a'), value.id)
-    const path = lab.add(`container-${digit}`)
+    const path = on.spaces.add(`container-${digit}`)
     lab.ip(on.path, `link set ${containerEndName(value.id)} netns ${path} name eth0`)
     lab.ip(path, `address add ${v4}/16 dev eth0\naddress add ${v6}/64 dev eth0 nodad\nlink set eth0 up`)
     const ping = (...args: string[]): boolean => lab.run(path, 'ping', '-c1', '-W1', ...args).code === 0
@@ -194,6 +195,30 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     expect(oversize(`-s${mtu - ip4 + 1}`, '172.21.0.3')).toMatch(/^1 [\s\S]*message too long, mtu[=:] ?1450/)
     expect(one.ping('-Mdo', `-s${mtu - ip6}`, 'fd00:21::3')).toBe(true)
     expect(oversize(`-s${mtu - ip6 + 1}`, 'fd00:21::3')).toMatch(/^1 [\s\S]*message too long, mtu[=:] ?1450/)
+  })
+
+  test('an underlay that is too small for IPv6 fragments, and containers keep their IPv6 addresses', async () => {
+    const addresses = (): string => lab.run(one.path, 'ip', '-6', 'address', 'show', 'dev', 'eth0').stdout
+    const becomes = async (bytes: number, mtu: number): Promise<void> => {
+      underlayBytes = bytes
+      for (const { path, loop } of hosts) {
+        lab.ip(path, `link set eth1 mtu ${bytes}`)
+        loop.replan()
+      }
+      for (const { path } of [one, two])
+        await expect
+          .poll(() => lab.run(path, 'ip', 'link', 'show', 'dev', 'eth0').stdout, { timeout: 5000 })
+          .toContain(`mtu ${mtu} `)
+      await settled()
+    }
+    await becomes(1300, 1280)
+    expect(addresses()).toContain('fd00:21::2/64')
+    expect(one.ping('-Mdo', `-s${1280 - 48}`, 'fd00:21::3')).toBe(true)
+    // A macvlan child does not rise with its device.
+    const risen = datapath === 'bridge' ? 1450 : 1280
+    await becomes(1500, risen)
+    expect(addresses()).toContain('fd00:21::2/64')
+    expect(one.ping('-Mdo', `-s${risen - 48}`, 'fd00:21::3')).toBe(true)
   })
 
   test('entries deleted or altered by hand are mended', async () => {

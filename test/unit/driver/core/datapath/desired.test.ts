@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import {
   containerEndName,
   desiredFor,
-  innerMtu,
   namespaceOf,
   portName,
 } from '../../../../../driver/core/datapath/desired.ts'
+import { innerMtu } from '../../../../../driver/core/datapath/mtu.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
 import { show } from '../../../../../driver/core/datapath/show.ts'
 import type { Network, Snapshot } from '../../../../../driver/core/records.ts'
@@ -121,6 +121,17 @@ describe('desired', () => {
     expect(mtuOf({})).toBe(1450)
     expect(innerMtu(9000, '192.168.33.11')).toBe(8950)
     expect(innerMtu(1500, 'fd00:33::11')).toBe(1430)
+  })
+
+  test('the MTU of a network with IPv6 is at least 1280, also where the underlay leaves less', () => {
+    const v6 = { cidr: 'fd00:21::/64', gateway: 'fd00:21::ffff', aux: {} }
+    const mtuOf = (change: Partial<Network>, mtuBytes: number) =>
+      desiredFor(snapshotOf([network(change)], [here]), 'net-1', id('a'), { ...place, mtuBytes })?.vxlan
+        .mtuBytes
+    expect(mtuOf({ v6 }, 1300)).toBe(1280)
+    expect(mtuOf({ v6, mtuBytes: 1400 }, 1300)).toBe(1280)
+    expect(mtuOf({ v6 }, 1400)).toBe(1350)
+    expect(mtuOf({}, 1300)).toBe(1250)
   })
 
   test('names fit into the kernel’s 15 bytes', () => {

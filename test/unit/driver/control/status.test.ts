@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { type StatusParts, statusOf } from '../../../../driver/control/status.ts'
+import { endpoint, id, network, snapshotOf } from '../../../fixtures/datapath.sample.ts'
+
+const v6 = { cidr: 'fd00:21::/64', gateway: 'fd00:21::ffff', aux: {} }
+const snapshot = snapshotOf(
+  [
+    network({ name: 'blue', v6 }),
+    network({ id: id('b'), name: 'red', v6 }),
+    network({ id: id('c'), name: 'plain' }),
+    network({ id: id('d'), name: 'elsewhere', v6 }),
+  ],
+  [
+    endpoint('1', 'net-1', '172.21.0.2'),
+    endpoint('2', 'net-1', '172.22.0.2', { network: id('b') }),
+    endpoint('3', 'net-1', '172.23.0.2', { network: id('c') }),
+    endpoint('4', 'net-2', '172.24.0.2', { network: id('d') }),
+  ],
+)
+
+function problemsWith(mtuBytes: number, address = '192.168.33.11'): string[] {
+  const parts: StatusParts = {
+    version: '0.1.0',
+    host: 'net-1',
+    startedAt: '2026-01-01T00:00:00Z',
+    defaultNetwork: { driver: 'vxlan', name: 'multihost' },
+    underlay: () => ({ device: 'eth1', address, mtuBytes }),
+    snapshot: () => snapshot,
+    store: () => ({
+      ...{ url: 'consul://192.168.33.10:8500', fresh: true, ageMs: 0, index: 1, corrupt: [] },
+      ...{ lastError: undefined, doubt: undefined, cluster: undefined },
+    }),
+    datapath: () => new Map(),
+    loops: () => ({}),
+    loopProblems: () => [],
+    names: () => ({ hostsFileLimit: 0, files: 0, writes: 0, skipped: [], dnsOnly: [] }),
+    tunnels: () => [],
+    filter: () => undefined,
+    deferred: () => [],
+  }
+  return statusOf(parts).problems
+}
+
+test('an underlay that is too small for IPv6 is named, with the networks that have IPv6 here', () => {
+  expect(problemsWith(1330)).toEqual([])
+  expect(problemsWith(1300)).toEqual([
+    "eth1 has MTU 1300, which leaves containers 1250, less than IPv6's 1280: networks with IPv6 keep 1280, and longer packets of blue, red are sent in fragments; raise the MTU of eth1 to 1330 or more",
+  ])
+  expect(problemsWith(1300, 'fd00:33::11').join()).toMatch(
+    /longer packets of blue, red are lost; .* 1350 or more/,
+  )
+})
