@@ -159,7 +159,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
 })
 
 const tunnel = (state: TunnelStatus['state']): TunnelStatus => {
-  return { host: 'net-1', vtep: '192.168.33.11', state, probeBytes: 1500 }
+  return { host: 'net-1', vtep: '192.168.33.11', port: 4789, state, probeBytes: 1500 }
 }
 
 test.each<[string, Partial<Facts>, RegExp]>([
