@@ -26,8 +26,11 @@ export async function claimName(store: Store, self: HostClaim, log: Log): Promis
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why, hinted(doubt.hint))
   const record = snapshot.hosts.get(self.host)?.value
   if (record !== undefined) await checkRecord(store, self, record, log)
+  if (record?.vtep === self.vtep) return renewClaim(store, self)
+  // A host that is refused announces nothing. Hosts that start at once see each other's announcements alone.
+  await checkVtep(store, self)
   const session = await renewClaim(store, self)
-  if (record?.vtep !== self.vtep) await checkVtep(store, self)
+  await checkVtep(store, self)
   return session
 }
 

@@ -15,13 +15,13 @@ interface Claim {
   vtep: Ip
 }
 
-/** Called when this host has announced the VTEP. Throws `taken`. */
+/** Called before this host announces the VTEP, and after. Throws `taken`. */
 export async function checkVtep(store: Pick<Store, 'read' | 'liveness'>, claim: Claim): Promise<void> {
   const [snapshot, seen] = await Promise.all([store.read(), store.liveness()])
   const holder = holderOf(snapshot, seen, claim)
   if (holder === undefined) return
   throw new DriverError('taken', `another live host has this host's VTEP ${claim.vtep}: ${holder}`, {
-    hint: `this host takes part in nothing until it has an address of its own: name the interface with --bind-interface, by name or by CIDR; a host that has died counts as alive for half a minute`,
+    hint: 'this host takes part in nothing until it has an address of its own: name the interface with --bind-interface, by name or by CIDR; a host that has died counts as alive for half a minute',
   })
 }
 

@@ -137,6 +137,7 @@ describe('a second host of one VTEP', () => {
     })
     await expect(second.docker.call('IpamDriver.RequestPool', {})).rejects.toThrow(/192\.168\.33\.15: net-1/)
     expect([...(await first.store.read()).hosts.keys()]).toEqual(['net-1'])
+    expect([...(await first.store.liveness()).keys.keys()]).toEqual(['net-1'])
     expect(problems(first)).toEqual([])
     await first.restart()
     expect(first.driver.waiting()).toBeUndefined()
