@@ -1,7 +1,9 @@
 /**
  * `multihost status` and `multihost host ls` as text. Pure.
  */
+
 import type { HostStatus, Status, WaitingStatus } from '../control/status.ts'
+import { probeDevice } from '../core/tunnels/packet.ts'
 import { table } from './table.ts'
 
 export function showStatus(status: Status | WaitingStatus): string {
@@ -59,9 +61,10 @@ function head(status: Status): string[][] {
 
 function showTunnels(tunnels: Status['tunnels']): string[][] {
   if (tunnels.length === 0) return []
-  const words = tunnels.map(({ host, state, rttMs = 0 }) =>
-    state === 'answers' ? `${host} ${rttMs.toFixed(1)} ms` : `${host} ${state}`,
-  )
+  const words = tunnels.map(({ host, port, state, rttMs = 0 }) => {
+    const on = port === probeDevice.port ? '' : ` (UDP ${port})`
+    return `${host}${on} ${state === 'answers' ? `${rttMs.toFixed(1)} ms` : state}`
+  })
   return [['tunnels', words.join(', ')]]
 }
 

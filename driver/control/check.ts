@@ -16,7 +16,7 @@ import type { UnderWay } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
 import type { HostName, NetworkId, Snapshot } from '../core/records.ts'
 import { networksUsedBy } from '../core/snapshot.ts'
-import { type TunnelStatus, tunnelProblem } from '../core/tunnels/peers.ts'
+import { peerText, type TunnelStatus, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -127,9 +127,8 @@ async function look(parts: CheckParts): Promise<Look> {
 function tunnelDifference(tunnel: TunnelStatus): Difference[] {
   const problem = tunnelProblem(tunnel)
   if (problem === undefined) return []
-  const { host, vtep, probeBytes } = tunnel
-  const expected = `answers of ${probeBytes} bytes`
-  return [{ plane: 'tunnel', object: `host ${host} (${vtep})`, expected, ...problem }]
+  const expected = `answers of ${tunnel.probeBytes} bytes`
+  return [{ plane: 'tunnel', object: `host ${peerText(tunnel)}`, expected, ...problem }]
 }
 
 function misnamed(container: string): Difference {

@@ -132,11 +132,11 @@ function tunnelGauges(gauge: MakeGauge): void {
   gauge(
     'multihost_tunnel_answers',
     '1 while the host answers probes of full size through the tunnel, 0 while it does not',
-    ['host'],
+    ['host', 'port'],
     (it, { tunnels }) => {
-      for (const { host, state } of tunnels) {
-        if (state === 'answers') it.set({ host }, 1)
-        if (state === 'silent' || state === 'small-only') it.set({ host }, 0)
+      for (const { host, port, state } of tunnels) {
+        if (state === 'answers') it.set({ host, port }, 1)
+        if (state === 'silent' || state === 'small-only') it.set({ host, port }, 0)
       }
     },
   )
@@ -148,7 +148,13 @@ function tunnelGauges(gauge: MakeGauge): void {
       for (const [direction, count] of Object.entries(filter ?? {})) it.set({ direction }, count)
     },
   )
-  gauge('multihost_tunnel_rtt_seconds', 'Round trip of the last probe', ['host'], (it, { tunnels }) => {
-    for (const { host, rttMs } of tunnels) if (rttMs !== undefined) it.set({ host }, rttMs / 1000)
-  })
+  gauge(
+    'multihost_tunnel_rtt_seconds',
+    'Round trip of the last probe',
+    ['host', 'port'],
+    (it, { tunnels }) => {
+      for (const { host, port, rttMs } of tunnels)
+        if (rttMs !== undefined) it.set({ host, port }, rttMs / 1000)
+    },
+  )
 }

@@ -8,6 +8,7 @@ import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { clashHint, clashingNetworks } from '../core/routes.ts'
+import { sharedVtepHint, sharedVteps } from '../core/shared-vteps.ts'
 import { endpointsOf, hostsUsing, leasesOf, localIdOf, networksUsedBy, replicasOn } from '../core/snapshot.ts'
 import type { FilterCounts } from '../core/tunnels/filter.ts'
 import { type TunnelStatus, tunnelSentence } from '../core/tunnels/peers.ts'
@@ -142,6 +143,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     deferred: parts.deferred(),
     problems: [
       ...problemsIn(store, loops, networks),
+      ...vtepProblems(snapshot, host),
       ...macProblems(snapshot, host),
       ...clashProblems(snapshot, host),
       ...mtuProblems(snapshot, host, parts.underlay()),
@@ -208,6 +210,16 @@ function problemsIn(
       .filter(({ datapath }) => datapath === 'failing')
       .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
   ]
+}
+
+/** Of this host's VTEP. `multihost check` names those of other hosts as well. */
+function vtepProblems(snapshot: Snapshot, host: HostName): string[] {
+  return [...sharedVteps(snapshot)]
+    .filter(([, names]) => names.includes(host))
+    .map(
+      ([vtep, names]) =>
+        `${names.join(' and ')} have one VTEP, ${vtep}: their containers do not reach each other; ${sharedVtepHint}`,
+    )
 }
 
 /** One of two containers with one MAC cannot be reached. */

@@ -3,11 +3,13 @@
  * the key and not by a list that a token may filter. Consul ends a session that is not renewed after 15 to 30 s, so a
  * dead host counts as alive for that long.
  */
-import type { HostName, HostRecord } from './records.ts'
+import type { HostName, HostRecord, Ip } from './records.ts'
 
 export interface Liveness {
   /** Host -> the session that holds its key; undefined where no session does. */
   keys: ReadonlyMap<HostName, string | undefined>
+  /** The VTEP that each host's key says, in the order in which the keys were made. Without what cannot be read. */
+  announced: ReadonlyMap<HostName, Ip>
   /** Sessions that the token may see. */
   sessions: ReadonlySet<string>
   /** False when the token does not even show this host's own session: then a session that is missing proves nothing. */

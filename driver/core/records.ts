@@ -135,8 +135,11 @@ export interface HostRecord {
   session?: string
   /** Absent in the record of an older driver. */
   routes?: HostRoutes
-  /** Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel. */
-  tunnel?: { mtuBytes: number; answers: boolean }
+  /**
+   * Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel, on UDP 4789. `ports`:
+   * other ports on which it does so; absent without one, and in the record of an older driver.
+   */
+  tunnel?: { mtuBytes: number; answers: boolean; ports?: number[] }
 }
 
 /** Destinations in a host's main routing table, at most 100 of each, without the default route. */

@@ -41,7 +41,7 @@ export interface DriverOptions {
   /** Where the endpoints are kept that the store does not have yet; in memory when absent. */
   journalPath?: string | undefined
   /** Opens the sockets of tunnel probes; without it, tunnels are not probed. */
-  openTunnel?(vtep: Ip): Promise<TunnelSocket>
+  openTunnel?(vtep: Ip, port: number): Promise<TunnelSocket>
   /** Right before Docker is answered. */
   answering?(method: string): void
   /** For tests: how often the loops look by themselves, and how long they wait before they believe. */

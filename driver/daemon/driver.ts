@@ -1,9 +1,9 @@
 /**
  * The driver of one host. It is in one of two stages: it takes part in the cluster (member.ts), or it waits and takes
- * part in nothing (waiting.ts), because the machine is not ready or because another host has its name.
+ * part in nothing (waiting.ts), because the machine is not ready or because another host has its name or its VTEP.
  *
  * It waits without end and tries again every two seconds. Both sockets are open in both stages. A member whose name
- * turns out to be another host's goes back to waiting.
+ * or VTEP turns out to be another host's goes back to waiting.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Status } from '../control/status.ts'
@@ -74,7 +74,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
   }
 }
 
-/** Until it succeeds. `decided` is called when it has, or when another host has the name. */
+/** Until it succeeds. `decided` is called when it has, or when another host has the name or the VTEP. */
 async function tryToTakePart(running: Running, decided: () => void = () => undefined): Promise<void> {
   const { log, attemptEveryMs = 2000 } = running.options
   const { signal } = running.stop
@@ -94,7 +94,7 @@ async function attempt(running: Running): Promise<Member | DriverError> {
   try {
     const setup = await options.prepare()
     const claimed = await claim(setup, options.log)
-    // The name was another host's a moment ago, and the store does not tell that this has changed.
+    // The name or the VTEP was another host's a moment ago, and the store does not tell that this has changed.
     if (!claimed && isCode(before, 'taken')) return before
     if (claimed) await setup.claimed?.()
     return await startMember({
@@ -126,7 +126,7 @@ async function claim({ store, host, id, underlay }: Setup, log: Log): Promise<bo
   }
 }
 
-/** A member whose name is another host's goes back to waiting. */
+/** A member whose name or VTEP is another host's goes back to waiting. */
 function leave(running: Running, error: DriverError): void {
   const { stage, stop, options } = running
   if (stage instanceof DriverError || stop.signal.aborted) return

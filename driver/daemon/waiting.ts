@@ -1,6 +1,6 @@
 /**
- * What the sockets answer while this host takes part in nothing: the machine is not ready, or another host has its
- * name.
+ * What the sockets answer while this host takes part in nothing: the machine is not ready, or another host has its name
+ * or its VTEP.
  *
  * Docker goes on with its own cleanup after every answer to a Leave, a Delete of an endpoint or a Release, so these
  * succeed. Their records go later, when the endpoints loop compares the store with the engine. Everything else is

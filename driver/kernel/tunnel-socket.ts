@@ -1,5 +1,5 @@
 /**
- * The two sockets of tunnel probes: one sends from the host's namespace, one receives behind a VXLAN device.
+ * The two sockets of tunnel probes on one UDP port: one sends from the host's namespace, one receives behind a VXLAN device.
  *
  * The device must not be in the host's namespace, whose firewall would judge the inner packets. So a child of this program
  * starts in a new network namespace, opens the socket there, hands it over and ends. The namespace has no name and
@@ -17,7 +17,7 @@ import { probeDevice } from '../core/tunnels/packet.ts'
 export interface TunnelSocket {
   /** Questions and answers come from this address. */
   vtep: Ip
-  /** Sends a VXLAN packet to the peer's VTEP; returns the socket's error. */
+  /** Sends a VXLAN packet to the peer's VTEP, on the socket's port unless another is given; returns the socket's error. */
   send(packet: Buffer, to: Ip, port?: number): Promise<string | undefined>
   /** Called with the inner UDP payload. */
   onMessage(listener: (data: Buffer) => void): void
@@ -30,17 +30,17 @@ const tunnelSocketCommand = 'tunnel-socket'
 const childTimeoutMs = 30_000
 
 /** Throws `kernel`. */
-export async function openTunnelSocket(vtep: Ip): Promise<TunnelSocket> {
-  const receiving = await receivingSocket(vtep)
+export async function openTunnelSocket(vtep: Ip, port: number = probeDevice.port): Promise<TunnelSocket> {
+  const receiving = await receivingSocket(vtep, port)
   const sending = createSocket(familyOf(vtep) === 6 ? 'udp6' : 'udp4')
   // The callback of a send gets its errors. An ICMP message answers an earlier packet, and needs nothing.
   for (const socket of [receiving, sending]) socket.on('error', () => undefined).unref()
   sending.bind({ address: vtep })
   return {
     vtep,
-    send: (packet, to, port = probeDevice.port) =>
+    send: (packet, to, toPort = port) =>
       new Promise((resolve) => {
-        sending.send(packet, port, to, (error) =>
+        sending.send(packet, toPort, to, (error) =>
           resolve(error ? ((error as NodeJS.ErrnoException).code ?? error.message) : undefined),
         )
       }),
@@ -52,7 +52,7 @@ export async function openTunnelSocket(vtep: Ip): Promise<TunnelSocket> {
   }
 }
 
-async function receivingSocket(vtep: Ip): Promise<Socket> {
+async function receivingSocket(vtep: Ip, port: number): Promise<Socket> {
   const [, script = ''] = process.argv
   const program = script === process.execPath ? [] : [...process.execArgv, script]
   const command = ['--net', '--', process.execPath, ...program, tunnelSocketCommand]
@@ -64,7 +64,7 @@ async function receivingSocket(vtep: Ip): Promise<Socket> {
   const timer = setTimeout(() => child.kill('SIGKILL'), childTimeoutMs)
   try {
     await messageFrom(child, () => words)
-    await makeDevice(child.pid ?? 0, vtep)
+    await makeDevice(child.pid ?? 0, vtep, port)
     child.send('device')
     return await messageFrom(child, () => words)
   } finally {
@@ -87,8 +87,8 @@ async function messageFrom(child: ChildProcess, words: () => string): Promise<So
 }
 
 /** Made from the host's namespace, so that the kernel's VXLAN socket is the host's. */
-async function makeDevice(pid: number, local: Ip): Promise<void> {
-  const { name, vni, port } = probeDevice
+async function makeDevice(pid: number, local: Ip, port: number): Promise<void> {
+  const { name, vni } = probeDevice
   const line = `link add name ${name} netns ${pid} type vxlan id ${vni} local ${local} dstport ${port} nolearning`
   try {
     await promisify(execFile)('ip', line.split(' '))

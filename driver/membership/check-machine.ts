@@ -3,7 +3,7 @@
  */
 import { overlaps } from '../core/addresses.ts'
 import { innerMtu, smallUnderlay } from '../core/datapath/mtu.ts'
-import { tunnelProblem } from '../core/tunnels/peers.ts'
+import { peerText, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { EngineFacts, Facts, KernelPart } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
@@ -223,7 +223,7 @@ export function tunnels({ tunnels, store }: Pick<Facts, 'tunnels' | 'store'>): F
     if (found.length === 0) return [ok('tunnels', 'no other host is in the cluster')]
     return found.map((status) => {
       const problem = tunnelProblem(status)
-      const where = `${status.host} (${status.vtep})`
+      const where = peerText(status)
       if (problem !== undefined) return missing('tunnels', `${where} gives ${problem.found}`, problem.hint)
       if (status.state === 'answers')
         return ok('tunnels', `${where} answers through the tunnel, ${status.probeBytes} bytes both ways`)

@@ -1,5 +1,6 @@
 /**
- * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name. Pure.
+ * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name and VTEP.
+ * Pure.
  */
 import { readCluster, supportedFormat } from '../store/incarnation.ts'
 import type { Facts, Holder, NameFacts, StoreFacts } from './facts.ts'
@@ -10,7 +11,7 @@ import { type Finding, isMissing, missing, ok, unknown } from './finding.ts'
 const clockGrainMs = 500
 const clockLimitMs = 2000
 
-/** What the judgement of a name compares with, where it is known. */
+/** What the judgements of name and VTEP compare with, where it is known. */
 type Context = Pick<Facts, 'underlay'>
 
 type Check = (store: StoreFacts, context: Context) => Finding
@@ -20,6 +21,7 @@ const checks: readonly [check: string, judge: Check][] = [
   ['token', token],
   ['clock', clock],
   ['host name', hostName],
+  ['VTEP', vtep],
 ]
 
 export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underlay'>): Finding[] {
@@ -153,4 +155,26 @@ function takenBy(
   const who = `, VTEP ${holder.vtep ?? 'unknown'}`
   if (holder.isLocked) return { who: `${who}, which is up`, hint: '' }
   return recordVtep === undefined ? undefined : { who: `${who}, which is away`, hint: evict }
+}
+
+/** As the driver decides (loops/host/claim-vtep.ts): a host that is away keeps no address from another one. */
+function vtep({ name: { name }, members }: StoreFacts, { underlay }: Context): Finding {
+  const own = foundIn(underlay)?.address
+  const known = foundIn(members)
+  if (own === undefined || known === undefined)
+    return unknown(
+      'VTEP',
+      own === undefined ? 'the interface of the VTEP is not found' : 'which hosts have it is not known',
+    )
+  const others = known.filter((it) => it.vtep === own && it.name !== name)
+  const [holder] = others.sort((a, b) => Number(b.isUp) - Number(a.isUp))
+  if (holder === undefined) return ok('VTEP', `no other host has ${own}`)
+  if (holder.isUp)
+    return missing(
+      'VTEP',
+      `${own} is the VTEP of ${holder.name} too, which is up`,
+      'name the interface that the other hosts reach with --bind-interface, by name or by CIDR',
+    )
+  const evict = `if that host will not come back, run: multihost host rm ${holder.name}`
+  return unknown('VTEP', `${own} is the VTEP of ${holder.name} too, which is away`, evict)
 }

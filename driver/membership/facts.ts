@@ -105,6 +105,7 @@ export interface Holder {
 
 export interface MemberFacts {
   name: string
+  vtep: string
   mtuBytes: number | undefined
   isUp: boolean
 }

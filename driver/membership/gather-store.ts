@@ -157,8 +157,9 @@ function membersIn(
   if ('failed' in alive) return alive
   const locked = new Set(alive.found.flatMap(({ key, session }) => (session === undefined ? [] : [key])))
   return {
-    found: [...records.found].map(([name, { tunnel }]) => ({
+    found: [...records.found].map(([name, { vtep, tunnel }]) => ({
       name,
+      vtep,
       mtuBytes: tunnel?.mtuBytes,
       isUp: locked.has(aliveKey(prefix, name)),
     })),

@@ -97,7 +97,13 @@ const host = z.looseObject({
   driverVersion: z.string(),
   engineVersion: z.string().exactOptional(),
   session: z.string().exactOptional(),
-  tunnel: z.looseObject({ mtuBytes: z.number().int().min(68), answers: z.boolean() }).exactOptional(),
+  tunnel: z
+    .looseObject({
+      mtuBytes: z.number().int().min(68),
+      answers: z.boolean(),
+      ports: z.array(z.number().int()).exactOptional(),
+    })
+    .exactOptional(),
   routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
 })
 

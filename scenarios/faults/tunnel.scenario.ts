@@ -1,6 +1,6 @@
 /**
- * The tunnel between two hosts is cut while everything else works: a firewall that drops UDP 4789, and a link with a
- * smaller MTU.
+ * The tunnel between two hosts is cut while everything else works: a firewall that drops UDP 4789 or a network's own port,
+ * and a link with a smaller MTU.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
@@ -35,6 +35,25 @@ scenario('a peer that a firewall cuts off is named within 5 s', async ({ hostA, 
   await hostA.within(3000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
   await two.a.succeed`ping -c1 -W1 ${two.b.address}`
 })
+
+scenario(
+  'a firewall on the port of one network is named with the peer and the port',
+  async ({ hostA, hostB }) => {
+    await using _network = await sharedNetwork([hostA, hostB], 'ported', ['-o', 'port=8472'])
+    await using two = await pair(hostA, hostB, 'ported')
+    const answers = `^tunnels .*${hostB.name} \\(UDP 8472\\) [0-9]`
+    await hostA.waitUntilSucceeds`multihost status | grep -E ${answers}`
+    {
+      await using _wall = await rule(hostB, ['INPUT', '-p', 'udp', '--dport', '8472', '-j', 'DROP'])
+      const words = `host ${hostB.name} (${hostB.address}), UDP 8472: no answer through the tunnel`
+      await hostA.within(6000).waitUntilSucceeds`multihost status | grep -F ${words}`
+      expect(await hostA.fail`multihost check --within=1`).toContain(`${hostB.address}), UDP 8472`)
+      expect(await hostA.succeed`multihost status`).not.toContain(silent(hostB))
+    }
+    await hostA.within(3000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
+    await two.a.succeed`ping -c1 -W1 ${two.b.address}`
+  },
+)
 
 scenario(
   'a peer that only small packets reach is told from one behind a firewall',

@@ -1,6 +1,6 @@
 /**
- * What is missing for a while is not gone: a host with another hostname, a second host of the same name, a prune beside a
- * host that is away, an engine that lost its networks, a store that was restored from a backup.
+ * What is missing for a while is not gone: a host with another hostname, a second host of the same name or VTEP, a prune
+ * beside a host that is away, an engine that lost its networks, a store that was restored from a backup.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -49,6 +49,29 @@ scenario(
       expect(await hostA.succeed`multihost status`).toContain('no problems')
     } finally {
       await hostB.succeed`systemctl stop multihost; rm -rf ${state}; mv ${`${state}.own`} ${state}; hostname ${hostB.name}; systemctl start multihost`
+    }
+    await using two = await hostB.run({ name: 'two', network: network.name })
+    await converged([hostA, hostB], [one, two])
+  },
+)
+
+scenario(
+  'a host with the VTEP of a live host takes part in nothing and says so, and the first one notices nothing',
+  async ({ hostA, hostB }) => {
+    const options = '/etc/default/docker'
+    await using network = await sharedNetwork([hostA, hostB], 'alike')
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    await hostB.succeed`cp -p ${options} /tmp/alike && ip link add alike0 type dummy && ip address add ${`${hostA.address}/32`} dev alike0 && ip link set alike0 up`
+    try {
+      await hostB.succeed`sed -i -E 's/--bind-interface=[^ "]+/--bind-interface=alike0/' ${options} && systemctl restart multihost`
+      const words = `another live host has this host's VTEP ${hostA.address}: ${hostA.name}`
+      await hostB.waitUntilSucceeds`multihost status | grep -F ${words}`
+      expect(await hostB.fail`docker run --rm --network alike ${image} true`).toContain('--bind-interface')
+      expect(await hostB.fail`multihost doctor`).toMatch(new RegExp(`missing +VTEP .* ${hostA.name} too`))
+      await one.succeed`ip -br link show eth0 | grep -q UP`
+      expect(await hostA.succeed`multihost status`).toContain('no problems')
+    } finally {
+      await hostB.succeed`cat /tmp/alike > ${options}; ip link del alike0; systemctl restart multihost`
     }
     await using two = await hostB.run({ name: 'two', network: network.name })
     await converged([hostA, hostB], [one, two])

@@ -22,6 +22,7 @@ import type {
   Versioned,
 } from '../records.ts'
 import { isIdle } from '../reserve.ts'
+import { sharedVtepHint, sharedVteps } from '../shared-vteps.ts'
 import { endpoint, hostOfKey, keyIn, networkOfKey, restOf } from '../snapshot.ts'
 import { type Difference, nothing, repairHint } from './difference.ts'
 
@@ -36,6 +37,7 @@ export interface StoreState {
 export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[] {
   return [
     ...corrupt.map(unreadable),
+    ...checkVteps(snapshot),
     ...[...snapshot.networks.values()].flatMap((network) => checkNetwork(snapshot, network)),
     ...checkClaims(snapshot, host),
     ...[...snapshot.macs].flatMap(([key, claim]) => checkMacClaim(snapshot, key, claim)),
@@ -67,6 +69,13 @@ function unreadable(key: string): Difference {
   return differs(`key ${key}`, 'a value of its schema', 'one that cannot be read', {
     hint: 'correct or delete the key',
   })
+}
+
+/** Each host has a VTEP of its own. */
+function checkVteps(snapshot: Snapshot): Difference[] {
+  return [...sharedVteps(snapshot)].map(([vtep, names]) =>
+    differs(`VTEP ${vtep}`, 'one host that has it', names.join(' and '), { hint: sharedVtepHint }),
+  )
 }
 
 /** Each network has its own VNI, pools and name, and no creation or removal stays half done. */

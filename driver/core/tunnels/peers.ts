@@ -2,47 +2,63 @@
  * The hosts that this host's containers reach through a tunnel, and what is known of each tunnel.
  */
 import { familyOf } from '../addresses.ts'
-import type { HostName, Ip, Snapshot } from '../records.ts'
+import type { HostName, HostRecord, Ip, Snapshot } from '../records.ts'
 import { hostsUsing, networksUsedBy } from '../snapshot.ts'
 import { probeDevice } from './packet.ts'
 
 export interface TunnelPeer {
   name: HostName
   vtep: Ip
-  /** Of the peer's underlay. Undefined where the peer's driver answers no probes: it is older, or cannot. */
+  /** Of the peer's underlay. Undefined where the peer's driver answers no probes on the port: it is older, or cannot. */
   mtuBytes: number | undefined
 }
 
-/** Hosts of another address family cannot be reached; networks on another port than VXLAN's are not probed. */
-export function tunnelPeers(snapshot: Snapshot, host: HostName, vtep: Ip): TunnelPeer[] {
-  const networks = networksUsedBy(snapshot, host).filter(
-    (id) => snapshot.networks.get(id)?.value.port === probeDevice.port,
-  )
-  return peersNamed(
-    snapshot,
-    networks.flatMap((id) => hostsUsing(snapshot, id)),
-    { host, vtep },
-  )
+interface Self {
+  host: HostName
+  vtep: Ip
 }
 
-/** All hosts of the cluster, with a shared network or without. */
-export function allPeers(snapshot: Snapshot, host: HostName, vtep: Ip): TunnelPeer[] {
-  return peersNamed(snapshot, snapshot.hosts.keys(), { host, vtep })
+/** Hosts that share a network of that port. Hosts of another address family cannot be reached. */
+export function tunnelPeers(snapshot: Snapshot, self: Self, port: number): TunnelPeer[] {
+  const networks = networksUsedBy(snapshot, self.host).filter(
+    (id) => snapshot.networks.get(id)?.value.port === port,
+  )
+  const hosts = networks.flatMap((id) => hostsUsing(snapshot, id))
+  return peersNamed(snapshot, hosts, self, port)
+}
+
+/** Ports beside VXLAN's own on which this host has peers. */
+export function otherPorts(snapshot: Snapshot, self: Self): Set<number> {
+  const ports = networksUsedBy(snapshot, self.host).flatMap(
+    (id) => snapshot.networks.get(id)?.value.port ?? [],
+  )
+  const others = [...new Set(ports)].filter((port) => port !== probeDevice.port)
+  return new Set(others.filter((port) => tunnelPeers(snapshot, self, port).length > 0))
+}
+
+/** All hosts of the cluster, with a shared network or without, on VXLAN's own port. */
+export function allPeers(snapshot: Snapshot, self: Self): TunnelPeer[] {
+  return peersNamed(snapshot, snapshot.hosts.keys(), self, probeDevice.port)
 }
 
 function peersNamed(
   snapshot: Snapshot,
   hosts: Iterable<HostName>,
-  { host, vtep }: { host: HostName; vtep: Ip },
+  { host, vtep }: Self,
+  port: number,
 ): TunnelPeer[] {
   const names = new Set(hosts)
   names.delete(host)
   return [...names].sort().flatMap((name): TunnelPeer[] => {
     const record = snapshot.hosts.get(name)?.value
     if (record === undefined || record.vtep === vtep || familyOf(record.vtep) !== familyOf(vtep)) return []
-    const { mtuBytes, answers } = record.tunnel ?? {}
-    return [{ name, vtep: record.vtep, mtuBytes: answers ? mtuBytes : undefined }]
+    return [{ name, vtep: record.vtep, mtuBytes: mtuOnPort(record, port) }]
   })
+}
+
+function mtuOnPort({ tunnel }: HostRecord, port: number): number | undefined {
+  const answers = port === probeDevice.port ? tunnel?.answers : tunnel?.ports?.includes(port)
+  return answers ? tunnel?.mtuBytes : undefined
 }
 
 export type TunnelState =
@@ -59,6 +75,8 @@ export type TunnelState =
 export interface TunnelStatus {
   host: HostName
   vtep: Ip
+  /** UDP port of the tunnel. A peer has a status for each port on which it shares a network with this host. */
+  port: number
   state: TunnelState
   /** Size of the outer packet that is not answered, or is. */
   probeBytes: number
@@ -70,15 +88,18 @@ export interface TunnelStatus {
   sendError?: string
 }
 
-const causes =
-  'usual causes, in this order: a firewall on one of the two hosts that drops UDP 4789, a security group or network policy ' +
-  'between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface)'
+function causes(port: number): string {
+  return (
+    `usual causes, in this order: a firewall on one of the two hosts that drops UDP ${port}, a security group or network policy ` +
+    'between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface)'
+  )
+}
 
 /** The fault of a tunnel and what to do. Undefined where the peer answers, and where its state is unknown. */
 export function tunnelProblem(status: TunnelStatus): { found: string; hint: string } | undefined {
-  const { state, probeBytes, sendError } = status
+  const { state, port, probeBytes, sendError } = status
   const refused = sendError === undefined ? '' : ` (sending fails with ${sendError})`
-  if (state === 'silent') return { found: `no answer through the tunnel${refused}`, hint: causes }
+  if (state === 'silent') return { found: `no answer through the tunnel${refused}`, hint: causes(port) }
   if (state !== 'small-only') return undefined
   return {
     found: `answers of small packets through the tunnel, and none of ${probeBytes} bytes${refused}`,
@@ -86,10 +107,14 @@ export function tunnelProblem(status: TunnelStatus): { found: string; hint: stri
   }
 }
 
+/** `net-2 (192.168.33.12)`, with the port where it is not VXLAN's own. */
+export function peerText({ host, vtep, port }: TunnelStatus): string {
+  return `${host} (${vtep})${port === probeDevice.port ? '' : `, UDP ${port}`}`
+}
+
 export function tunnelSentence(status: TunnelStatus): string | undefined {
   const problem = tunnelProblem(status)
   return (
-    problem &&
-    `host ${status.host} (${status.vtep}): ${problem.found}, for ${status.silentS ?? 0} s; ${problem.hint}`
+    problem && `host ${peerText(status)}: ${problem.found}, for ${status.silentS ?? 0} s; ${problem.hint}`
   )
 }

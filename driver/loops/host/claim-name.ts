@@ -1,5 +1,5 @@
 /**
- * Claims this host's name in the cluster: the lock of the key `alive/<name>`.
+ * Claims this host's name in the cluster: the lock of the key `alive/<name>`. With the name goes the VTEP (claim-vtep.ts).
  *
  * Two machines of one name would undo each other's records, so a host whose name belongs to another one takes part in
  * nothing. VTEP and id tell an earlier life of this host from another machine: no two machines have one address of
@@ -10,14 +10,15 @@ import { lifeOf } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, Store } from '../../store/store.ts'
+import { checkVtep } from './claim-vtep.ts'
 
 export interface HostClaim extends Announcement {
   host: HostName
 }
 
 /**
- * The first claim of a driver; returns its session. Throws `taken` where the name is another host's, `unavailable`
- * where the store cannot tell.
+ * The first claim of a driver; returns its session. Throws `taken` where the name or the VTEP is another host's,
+ * `unavailable` where the store cannot tell.
  */
 export async function claimName(store: Store, self: HostClaim, log: Log): Promise<string> {
   const snapshot = await store.read()
@@ -25,7 +26,12 @@ export async function claimName(store: Store, self: HostClaim, log: Log): Promis
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why, hinted(doubt.hint))
   const record = snapshot.hosts.get(self.host)?.value
   if (record !== undefined) await checkRecord(store, self, record, log)
-  return renewClaim(store, self)
+  if (record?.vtep === self.vtep) return renewClaim(store, self)
+  // A host that is refused announces nothing. Hosts that start at once see each other's announcements alone.
+  await checkVtep(store, self)
+  const session = await renewClaim(store, self)
+  await checkVtep(store, self)
+  return session
 }
 
 export interface ClaimerOptions {
@@ -35,7 +41,7 @@ export interface ClaimerOptions {
   log: Log
   /** This host holds its name: from now on the records under it are its own. */
   onClaimed(): void
-  /** Another host holds this host's name. */
+  /** Another host holds this host's name or VTEP. */
   onTaken(error: DriverError): void
 }
 

@@ -5,7 +5,7 @@
  * no record. Sessions have no lock delay, so that a driver that starts again has its key at once. Source: Consul's
  * documentation of sessions, "lock-delay".
  */
-import type { HostName } from '../../core/records.ts'
+import type { HostName, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
 import type { ConsulClient, Item } from './client.ts'
@@ -41,6 +41,10 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
     return items.filter(({ key }) => key !== `${prefix}/${folder}/`)
   }
   const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
+  const vtepIn = (item: Item): [HostName, Ip][] => {
+    const { vtep } = announcementIn(item)
+    return vtep === undefined ? [] : [[hostOf(item), vtep]]
+  }
   const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
   return {
@@ -61,6 +65,7 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
       const [items, sessions, session] = await Promise.all([list(), client.sessions(), keeper.session()])
       return {
         keys: new Map(items.map((item) => [hostOf(item), item.session])),
+        announced: new Map(items.sort((a, b) => a.created - b.created).flatMap(vtepIn)),
         sessions: new Set(sessions),
         seesSessions: sessions.includes(session),
       }

@@ -30,6 +30,8 @@ export interface ClientOptions {
 export interface Item {
   key: string
   index: number
+  /** Index at which the key was made. */
+  created: number
   text: string
   /** The session that holds the key's lock, if one does. */
   session?: string | undefined
@@ -369,6 +371,7 @@ function withoutCall(message: string): string {
 
 interface RawItem {
   Key: string
+  CreateIndex: number
   ModifyIndex: number
   /** Base64. */
   Value: string | null
@@ -376,9 +379,9 @@ interface RawItem {
   Session?: string
 }
 
-function itemOf({ Key, ModifyIndex, Value, Session }: RawItem): Item {
+function itemOf({ Key, CreateIndex, ModifyIndex, Value, Session }: RawItem): Item {
   const text = Buffer.from(Value ?? '', 'base64').toString()
-  return { key: Key, index: ModifyIndex, text, session: Session }
+  return { key: Key, index: ModifyIndex, created: CreateIndex, text, session: Session }
 }
 
 /** The package accepts `timeout` everywhere; its types declare it nowhere. */

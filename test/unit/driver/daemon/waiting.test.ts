@@ -121,6 +121,72 @@ describe('a second host of one name', () => {
   })
 })
 
+describe('a second host of one VTEP', () => {
+  let first: TestHost
+  beforeEach(async () => {
+    first = await host('net-1', 5)
+  })
+  const problems = (on: TestHost) => on.driver.status().problems
+
+  test('takes part in nothing, says whose VTEP it has and what to do, and the first one notices nothing', async () => {
+    const second = await host('net-2', 5)
+    expect(await statusOf(second)).toMatchObject({
+      waiting: expect.stringMatching(
+        /^another live host has this host's VTEP 192\.168\.33\.15: net-1; .*--bind-interface/,
+      ),
+    })
+    await expect(second.docker.call('IpamDriver.RequestPool', {})).rejects.toThrow(/192\.168\.33\.15: net-1/)
+    expect([...(await first.store.read()).hosts.keys()]).toEqual(['net-1'])
+    expect([...(await first.store.liveness()).keys.keys()]).toEqual(['net-1'])
+    expect(problems(first)).toEqual([])
+    await first.restart()
+    expect(first.driver.waiting()).toBeUndefined()
+    expect(second.driver.waiting()?.code).toBe('taken')
+  })
+
+  test('that has started without the store leaves when the store answers', async () => {
+    memory.away = true
+    const second = await host('net-2', 5)
+    expect(second.driver.waiting()).toBeUndefined()
+    memory.away = false
+    await until('it waits', () => second.driver.waiting()?.code === 'taken')
+    expect([...(await first.store.read()).hosts.keys()]).toEqual(['net-1'])
+  })
+
+  test('takes part when the first one is away, with a problem that ends when the first one is removed', async () => {
+    const second = await host('net-2', 5)
+    await first.stop()
+    await until('it takes part', () => second.driver.waiting() === undefined)
+    await until('the problem is named', () => problems(second).length > 0)
+    expect(problems(second)).toEqual([
+      "net-1 and net-2 have one VTEP, 192.168.33.15: their containers do not reach each other; if one of the two will not come back, run 'multihost host rm' with its name, else give each host an address of its own (--bind-interface)",
+    ])
+    await ask(second.controlSocket, 'DELETE', '/hosts/net-1')
+    await until('all is well', () => problems(second).length === 0)
+  })
+
+  test('that had another VTEP before is refused at its next start', async () => {
+    const before = await host('net-2', 2)
+    await before.stop()
+    const after = await host('net-2', 5)
+    expect(after.driver.waiting()?.message).toContain('192.168.33.15: net-1')
+  })
+
+  test('that gets the VTEP while it runs has a problem, as has the first one', async () => {
+    let address = '192.168.33.12'
+    const findUnderlay = async () => ({ device: 'eth1', address, mtuBytes: 1500 })
+    const second = await host('net-2', 2, { more: { findUnderlay } })
+    address = '192.168.33.15'
+    for (const on of [first, second])
+      await until('it is named', () => problems(on)[0]?.startsWith('net-1 and net-2 have one VTEP') === true)
+  })
+
+  test('of two that start at once takes part, and the other one does not', async () => {
+    const both = await Promise.all([host('net-3', 6), host('net-4', 6)])
+    expect(both.filter(({ driver }) => driver.waiting() === undefined)).toHaveLength(1)
+  })
+})
+
 test('a machine that was installed anew takes its name and address again', async () => {
   const before = await host('net-1', 1, { id: 'a' })
   await before.stop()

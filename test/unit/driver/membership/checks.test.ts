@@ -40,7 +40,8 @@ test('a host on which nothing is missing has a line for every check', () => {
     ok        cluster                consul://192.168.33.10:8500/multihost holds cluster c1, format 1
     ok        token                  the token makes sessions, writes and lists keys
     ok        clock                  this host's clock and Consul's agree within 2 s
-    ok        host name              no host is called net-3"
+    ok        host name              no host is called net-3
+    ok        VTEP                   no other host has 192.168.33.13"
   `)
 })
 
@@ -143,7 +144,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
   ],
   [
     'a member with a smaller MTU',
-    withStore({ members: { found: [{ name: 'net-1', mtuBytes: 1400, isUp: true }] } }),
+    withStore({ members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1400, isUp: true }] } }),
     'MTU',
     /^ok .*containers get 1450, 1350 on networks with net-1$/,
   ],
@@ -158,7 +159,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
 })
 
 const tunnel = (state: TunnelStatus['state']): TunnelStatus => {
-  return { host: 'net-1', vtep: '192.168.33.11', state, probeBytes: 1500 }
+  return { host: 'net-1', vtep: '192.168.33.11', port: 4789, state, probeBytes: 1500 }
 }
 
 test.each<[string, Partial<Facts>, RegExp]>([
@@ -169,7 +170,9 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ],
   [
     'no other host is up',
-    withStore({ members: { found: [{ name: 'net-1', mtuBytes: 1500, isUp: false }] } }),
+    withStore({
+      members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1500, isUp: false }] },
+    }),
     /^ok .*no other host is up/,
   ],
   ['members that cannot be read', withStore({ members: { failed: 'x' } }), /^unknown .*not known$/],
@@ -245,7 +248,7 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
 
 test('of a store that is not reached nothing else is judged', () => {
   expect(lines(withStore({ leader: { failed: 'x' } }))).toMatch(
-    /missing +store[^\n]*\nunknown +cluster[^\n]*\nunknown +token[^\n]*\nunknown +clock[^\n]*\nunknown +host name[^\n]*$/,
+    /missing +store[^\n]*\nunknown +cluster[^\n]*\nunknown +token[^\n]*\nunknown +clock[^\n]*\nunknown +host name[^\n]*\nunknown +VTEP[^\n]*$/,
   )
 })
 
@@ -282,4 +285,23 @@ test.each<[string, Partial<NameFacts>, RegExp]>([
   ['not to be read', { holder: { failed: 'x' } }, /^unknown .*cannot be read: x$/],
 ])('a name that is %s', (_, changed, words) => {
   expect(lines(withName(changed), 'host name')).toMatch(words)
+})
+
+const member = (name: string, isUp: boolean) => ({ name, vtep, mtuBytes: 1500, isUp })
+test.each<[string, Partial<Facts>, RegExp]>([
+  ['this host’s own', withStore({ members: { found: [member('net-3', true)] } }), /^ok .*no other host has/],
+  [
+    'a live host’s',
+    withStore({ members: { found: [member('net-1', false), member('net-2', true)] } }),
+    /^missing .*192\.168\.33\.13 is the VTEP of net-2 too, which is up; .*--bind-interface/,
+  ],
+  [
+    'a dead host’s',
+    withStore({ members: { found: [member('net-1', false)] } }),
+    /^unknown .*of net-1 too, which is away; .*multihost host rm net-1$/,
+  ],
+  ['not to be compared', withStore({ members: { failed: 'x' } }), /^unknown .*not known$/],
+  ['not there', { underlay: { failed: 'x' } }, /^unknown .*not found$/],
+])('a VTEP that is %s', (_, changed, words) => {
+  expect(lines(changed, 'VTEP')).toMatch(words)
 })

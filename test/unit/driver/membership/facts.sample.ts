@@ -11,7 +11,7 @@ export const store: StoreFacts = {
   ownCluster: undefined,
   rights: { session: undefined, write: undefined, list: undefined },
   name: { name: 'net-3', id: undefined, holder: { found: undefined }, recordVtep: undefined },
-  members: { found: [{ name: 'net-1', mtuBytes: 1500, isUp: true }] },
+  members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1500, isUp: true }] },
 }
 
 export const facts: Facts = {

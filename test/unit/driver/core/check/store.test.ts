@@ -54,6 +54,13 @@ test('two networks with one VNI, or with pools that overlap, are a matter for pe
   `)
 })
 
+test('two hosts with one VTEP are a matter for people', () => {
+  const broken = put('hosts', 'net-3', { vtep: '192.168.33.12', driverVersion: '0.1.0' })(agreeing())
+  expect(told(broken)).toMatchInlineSnapshot(
+    `"store: VTEP 192.168.33.12: found net-2 and net-3, expected one host that has it; if one of the two will not come back, run 'multihost host rm' with its name, else give each host an address of its own (--bind-interface)"`,
+  )
+})
+
 test('a claim whose network is gone goes, an unbound pool only by the host that made it', () => {
   const pool = (host: string) => ({ host, reserved: [], claimedAt: '2026-01-01T00:00:00Z' })
   const broken = [

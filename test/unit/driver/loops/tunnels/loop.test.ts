@@ -1,33 +1,34 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { HostRecord } from '../../../../../driver/core/records.ts'
 import { tunnelSentence } from '../../../../../driver/core/tunnels/peers.ts'
 import type { TunnelSocket } from '../../../../../driver/kernel/tunnel-socket.ts'
 import { silentLog } from '../../../../../driver/log.ts'
 import { startTunnels, type TunnelsLoop } from '../../../../../driver/loops/tunnels/loop.ts'
-import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { endpoint, network } from '../../../../fixtures/store-records.ts'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
-/** An underlay in memory: a packet reaches the VTEP unless it is too long or the address is cut off. */
+/** An underlay in memory: a packet reaches the VTEP unless it is too long, or the address or its port is cut off. */
 function wire() {
   const listeners = new Map<string, (data: Buffer) => void>()
   const cut = new Set<string>()
   const limits = { mtuBytes: 1500 }
   let sent = 0
-  const open = async (vtep: string): Promise<TunnelSocket> => ({
+  const open = async (vtep: string, port: number): Promise<TunnelSocket> => ({
     vtep,
-    async send(packet, to) {
+    async send(packet, to, toPort = port) {
       sent += 1
       const fits = packet.length + 28 <= limits.mtuBytes
-      if (fits && !cut.has(to)) listeners.get(to)?.(packet.subarray(50))
+      const isCut = cut.has(to) || cut.has(`${to}:${toPort}`)
+      if (fits && !isCut) listeners.get(`${to}:${toPort}`)?.(packet.subarray(50))
       return undefined
     },
-    onMessage: (listener) => void listeners.set(vtep, listener),
-    close: () => void listeners.delete(vtep),
+    onMessage: (listener) => void listeners.set(`${vtep}:${port}`, listener),
+    close: () => void listeners.delete(`${vtep}:${port}`),
   })
-  return { open, cut, limits, sent: () => sent }
+  return { open, cut, limits, sent: () => sent, sockets: () => [...listeners.keys()].sort() }
 }
 
 const vtepOf = (name: string): string => `192.168.33.1${name.at(-1)}`
@@ -48,7 +49,7 @@ async function cluster(tunnels: Record<string, HostRecord['tunnel']>, away: stri
     memory.put('endpoints', `n1/e${i}`, JSON.stringify(at))
     if (!away.includes(name)) await memory.open(name).announce({ id: name, vtep: vtepOf(name) })
   }
-  return (name: string, { open }: ReturnType<typeof wire>): TunnelsLoop =>
+  const start = (name: string, { open }: ReturnType<typeof wire>): TunnelsLoop =>
     startTunnels({
       store: { ...memory.open(name), journal: { waiting: () => [] } },
       told: { receive: () => undefined, on: (snapshot) => snapshot },
@@ -58,6 +59,7 @@ async function cluster(tunnels: Record<string, HostRecord['tunnel']>, away: stri
       onChange: () => undefined,
       log: silentLog,
     })
+  return Object.assign(start, { memory })
 }
 
 async function pass(ms: number): Promise<void> {
@@ -194,4 +196,74 @@ test('on request every host of the cluster is asked, with a shared network or wi
   expect(await net1.askAll()).toMatchObject([{ host: 'net-2', state: 'answers', probeBytes: 1500 }])
   await net1.close()
   await net2.close()
+})
+
+/** A second network of both hosts, on another port than VXLAN's. Returns the function that ends its use. */
+async function share(memory: MemoryCluster, port: number): Promise<() => Promise<void>> {
+  const store = memory.open('net-9')
+  const value = network('n2', { vni: port, port })
+  const endpoints = ['net-1', 'net-2'].map((host) =>
+    endpoint('n2', host, { host, vtep: vtepOf(host), joined: true }),
+  )
+  const created = endpoints.map(
+    (it) => ({ op: 'create', table: 'endpoints', key: `n2/${it.id}`, value: it }) as const,
+  )
+  await store.commit([{ op: 'create', table: 'networks', key: 'n2', value }, ...created])
+  return () => store.commit(created.map(({ table, key }) => ({ op: 'drop', table, key })))
+}
+
+describe('the port of a network', () => {
+  const both = { ...answering, ports: [8472] }
+
+  test('behind a firewall is named with the peer, beside the port that answers', async () => {
+    const start = await cluster({ 'net-1': both, 'net-2': both })
+    await share(start.memory, 8472)
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(3000)
+    expect(states(net1)).toEqual(['net-2 answers', 'net-2 answers'])
+    between.cut.add(`${vtepOf('net-2')}:8472`)
+    await pass(5000)
+    expect(net1.status()).toMatchObject([
+      { host: 'net-2', port: 4789, state: 'answers' },
+      { host: 'net-2', port: 8472, state: 'silent' },
+    ])
+    expect(net1.status().map(tunnelSentence)[1]).toMatch(
+      /^host net-2 \(192.168.33.12\), UDP 8472: no answer through the tunnel, for \d s; .* drops UDP 8472,/,
+    )
+    await net1.close()
+    await net2.close()
+    expect(between.sockets()).toEqual([])
+  })
+
+  test('is probed, and published, while both hosts use the network', async () => {
+    const start = await cluster({ 'net-1': both, 'net-2': both })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(1100)
+    const usual = [`${vtepOf('net-1')}:4789`, `${vtepOf('net-2')}:4789`]
+    expect(between.sockets()).toEqual(usual)
+    expect(net1.published()).toEqual({ mtuBytes: 1500, answers: true })
+    const end = await share(start.memory, 8472)
+    await pass(2000)
+    expect(net1.published()).toEqual({ mtuBytes: 1500, answers: true, ports: [8472] })
+    expect(states(net1)).toEqual(['net-2 answers', 'net-2 answers'])
+    await end()
+    await pass(1100)
+    expect(between.sockets()).toEqual(usual)
+    expect(net1.published()).toEqual({ mtuBytes: 1500, answers: true })
+    expect(states(net1)).toEqual(['net-2 answers'])
+    await net1.close()
+    await net2.close()
+  })
+
+  test('is unknown where the peer publishes no answers on it, and not asked', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    await share(start.memory, 8472)
+    const between = wire()
+    const net1 = start('net-1', between)
+    await pass(10_000)
+    expect(states(net1)).toEqual(['net-2 silent', 'net-2 unknown'])
+    await net1.close()
+  })
 })

@@ -40,10 +40,10 @@ function watching(answers: (Listing | Error)[], resyncMs = 60_000) {
 }
 
 const away = new DriverError('unavailable', 'Consul does not answer')
-const head = { key: 'm/changes/1/head', index: 5, text: '{}' }
+const head = { key: 'm/changes/1/head', index: 5, created: 5, text: '{}' }
 const vni = (n: number, index: number) => {
   const text = JSON.stringify({ changes: [[`vnis/${n}`, 'n1']] })
-  return { key: `m/changes/1/net-2/x-${n}`, index, text }
+  return { key: `m/changes/1/net-2/x-${n}`, index, created: index, text }
 }
 const listing = (index: number, ...items: Listing['items']): Listing => ({ index, items, bytes: 0 })
 const reads = (said: readonly string[]) => said.filter((it) => it === 'everything').length

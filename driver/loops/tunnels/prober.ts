@@ -1,0 +1,336 @@
+/**
+ * Asks each host that this host shares a network with, once a second, through the tunnel, on one UDP port.
+ *
+ * A question is as long as the underlay of both hosts allows, and so is its answer. A small one follows where the last
+ * long one had no answer, to tell an MTU from a firewall. Nothing is programmed in the kernel for a peer, and no process
+ * is started for a probe: a second costs a datagram and an answer per peer. docs/decisions/tunnel-probes.md.
+ */
+import { randomBytes } from 'node:crypto'
+import { familyOf } from '../../core/addresses.ts'
+import { type Liveness, lifeOf } from '../../core/liveness.ts'
+import type { HostName, Ip, Snapshot } from '../../core/records.ts'
+import {
+  messageLength,
+  type ProbeMessage,
+  probePacket,
+  readMessage,
+  smallProbeBytes,
+} from '../../core/tunnels/packet.ts'
+import {
+  allPeers,
+  type TunnelPeer,
+  type TunnelState,
+  type TunnelStatus,
+  tunnelPeers,
+} from '../../core/tunnels/peers.ts'
+import type { Underlay } from '../../kernel/kernel.ts'
+import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
+import type { Log } from '../../log.ts'
+import type { Store } from '../../store/store.ts'
+import type { ToldEndpoints } from './told-endpoints.ts'
+
+export interface ProberOptions {
+  store: Pick<Store, 'snapshot' | 'liveness'>
+  host: HostName
+  port: number
+  underlay(): Underlay
+  /** Absent: no probes. */
+  open?: ((vtep: Ip, port: number) => Promise<TunnelSocket>) | undefined
+  /** What other hosts tell of their endpoints. */
+  told: Pick<ToldEndpoints, 'receive'>
+  /** What this host publishes of its tunnel has changed. */
+  onChange(): void
+  log: Log
+  everyMs: number
+  /** By a clock that only grows, in milliseconds. */
+  now(): number
+}
+
+export interface Prober {
+  /** Undefined while it cannot be opened: questions are neither sent nor answered. */
+  socket(): TunnelSocket | undefined
+  tick(): void
+  statuses(): TunnelStatus[]
+  /** Until then, by `now`, every host of the cluster is asked, also those that this host shares no network with. */
+  askAllUntil(at: number): void
+  /** Every host is asked now, and has answered. */
+  allAnswer(): boolean
+  close(): Promise<void>
+}
+
+/** Four questions, or three and a lost answer: a host is named within 5 s. */
+export const silentAfterMs = 3500
+/** A driver that is stopped starts again within this time, or its host's session ends. */
+const leavingForMs = 30_000
+const reopenAfterMs = 5000
+const livenessEveryMs = 5000
+
+interface Peer extends TunnelPeer {
+  /** By `now`. Questions are sent since then. */
+  since: number
+  longAt: number | undefined
+  smallAt: number | undefined
+  leftAt: number | undefined
+  rttMs: number | undefined
+  sendError: string | undefined
+}
+
+interface State {
+  readonly options: ProberOptions
+  socket: TunnelSocket | undefined
+  opening: boolean
+  /** Of opening the socket, since it was open last. */
+  failures: number
+  openAt: number
+  readonly peers: Map<HostName, Peer>
+  /** The tables that `peers` was made from. */
+  madeFrom: Pick<Snapshot, 'endpoints' | 'hosts' | 'networks'> | undefined
+  /** Nonce → the question that waits for its answer. */
+  readonly asked: Map<string, { peer: Peer; at: number; isLong: boolean }>
+  lastTick: number
+  liveness: Liveness | undefined
+  livenessAt: number
+  /** Until then, by `now`, every host of the cluster is asked. */
+  allUntil: number
+  asksAll: boolean
+  mtuBytes: number
+  closed: boolean
+}
+
+export function startProber(options: ProberOptions): Prober {
+  const state: State = {
+    options,
+    socket: undefined,
+    opening: false,
+    failures: 0,
+    openAt: 0,
+    peers: new Map(),
+    madeFrom: undefined,
+    asked: new Map(),
+    lastTick: options.now(),
+    liveness: undefined,
+    livenessAt: Number.NEGATIVE_INFINITY,
+    allUntil: Number.NEGATIVE_INFINITY,
+    asksAll: false,
+    mtuBytes: options.underlay().mtuBytes,
+    closed: false,
+  }
+  void open(state)
+  return {
+    socket: () => state.socket,
+    tick: () => tick(state),
+    statuses: () => statusesOf(state),
+    askAllUntil(at) {
+      state.allUntil = at
+    },
+    allAnswer: () => state.asksAll && statusesOf(state).every((it) => it.state === 'answers'),
+    close: () => close(state),
+  }
+}
+
+async function close(state: State): Promise<void> {
+  state.closed = true
+  const { socket } = state
+  if (socket === undefined) return
+  state.socket = undefined
+  await Promise.all(
+    [...state.peers.values()].map((peer) => send(state, socket, peer, 'leaving', smallProbeBytes)),
+  )
+  socket.close()
+}
+
+async function open(state: State): Promise<void> {
+  const { options } = state
+  const { now } = options
+  if (options.open === undefined || state.opening || now() < state.openAt) return
+  state.opening = true
+  state.openAt = now() + reopenAfterMs
+  try {
+    const socket = await options.open(options.underlay().address, options.port)
+    if (state.closed) return socket.close()
+    socket.onMessage((data) => received(state, socket, data))
+    state.socket = socket
+    state.failures = 0
+    for (const peer of state.peers.values()) startAnew(peer, now())
+    options.onChange()
+  } catch (err) {
+    const level = state.failures === 0 ? 'warn' : 'debug'
+    options.log[level]({ err, port: options.port }, 'tunnels cannot be probed, again soon')
+    state.failures += 1
+  } finally {
+    state.opening = false
+  }
+}
+
+function tick(state: State): void {
+  const { options, socket } = state
+  const { now, everyMs } = options
+  const at = now()
+  const wasLate = at - state.lastTick > everyMs + silentAfterMs / 2
+  state.lastTick = at
+  if (options.underlay().mtuBytes !== state.mtuBytes) options.onChange()
+  state.mtuBytes = options.underlay().mtuBytes
+  if (socket === undefined) void open(state)
+  else if (options.underlay().address !== socket.vtep) reopen(state, socket)
+  else askPeers(state, socket, wasLate)
+}
+
+function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
+  const { asked } = state
+  const { now, everyMs } = state.options
+  const at = now()
+  updatePeers(state)
+  for (const [nonce, question] of asked) if (at - question.at > silentAfterMs) asked.delete(nonce)
+  for (const peer of state.peers.values()) {
+    // This process did not run: answers may have been lost, or wait.
+    if (wasLate) startAnew(peer, at)
+    if (peer.mtuBytes === undefined) continue
+    void send(state, socket, peer, 'question', probeBytesFor(state, peer))
+    const isLongLate = at - (peer.longAt ?? peer.since) > 1.5 * everyMs
+    if (isLongLate) void send(state, socket, peer, 'question', smallProbeBytes)
+  }
+  void learnLiveness(state)
+}
+
+function reopen(state: State, socket: TunnelSocket): void {
+  socket.close()
+  state.socket = undefined
+  state.openAt = 0
+  void open(state)
+}
+
+function statusesOf(state: State): TunnelStatus[] {
+  return [...state.peers.values()].map((peer) => statusOf(state, peer))
+}
+
+/** The tables are the same objects while nothing in them has changed. */
+function updatePeers(state: State): void {
+  const { options, peers, madeFrom } = state
+  const asksAll = options.now() < state.allUntil
+  const snapshot = options.store.snapshot()
+  const { endpoints, hosts, networks } = snapshot
+  const isSame =
+    madeFrom?.endpoints === endpoints && madeFrom.hosts === hosts && madeFrom.networks === networks
+  if (isSame && asksAll === state.asksAll) return
+  state.madeFrom = { endpoints, hosts, networks }
+  state.asksAll = asksAll
+  const self = { host: options.host, vtep: options.underlay().address }
+  const wanted = asksAll ? allPeers(snapshot, self) : tunnelPeers(snapshot, self, options.port)
+  const found = new Map(wanted.map((peer) => [peer.name, peer]))
+  for (const name of peers.keys()) if (!found.has(name)) peers.delete(name)
+  for (const peer of found.values()) {
+    const before = peers.get(peer.name)
+    const isNew = before === undefined || before.vtep !== peer.vtep || before.mtuBytes !== peer.mtuBytes
+    if (isNew) peers.set(peer.name, startAnew({ ...peer } as Peer, options.now()))
+  }
+}
+
+function startAnew(peer: Peer, at: number): Peer {
+  return Object.assign(peer, {
+    since: at,
+    longAt: undefined,
+    smallAt: undefined,
+    leftAt: undefined,
+    sendError: undefined,
+  })
+}
+
+function probeBytesFor({ options }: State, { mtuBytes = 0 }: Peer): number {
+  return Math.min(options.underlay().mtuBytes, mtuBytes)
+}
+
+async function send(
+  state: State,
+  socket: TunnelSocket,
+  peer: Peer,
+  kind: ProbeMessage['kind'],
+  outerBytes: number,
+): Promise<void> {
+  const { options, asked } = state
+  const from = options.underlay().address
+  const nonce = randomNonce()
+  if (kind === 'question') asked.set(nonce, { peer, at: options.now(), isLong: outerBytes > smallProbeBytes })
+  const packet = probePacket({ kind, from, nonce }, messageLength(outerBytes, familyOf(from)))
+  peer.sendError = await socket.send(packet, peer.vtep)
+}
+
+export function randomNonce(): string {
+  return randomBytes(8).toString('hex')
+}
+
+function received(state: State, socket: TunnelSocket, data: Buffer): void {
+  const message = readMessage(data)
+  if (message?.kind === 'question') answer(state, socket, message, data.length)
+  else if (message?.kind === 'endpoints') state.options.told.receive(message.from, message.text ?? '')
+  else if (message !== undefined) heard(state, message)
+}
+
+function heard(state: State, message: ProbeMessage): void {
+  const { asked, peers } = state
+  const { now } = state.options
+  if (message.kind === 'leaving') {
+    for (const peer of peers.values()) if (peer.vtep === message.from) peer.leftAt = now()
+    return
+  }
+  const question = asked.get(message.nonce)
+  if (question === undefined) return
+  asked.delete(message.nonce)
+  const { peer, at, isLong } = question
+  peer.leftAt = undefined
+  peer.rttMs = now() - at
+  if (isLong) peer.longAt = now()
+  else peer.smallAt = now()
+}
+
+/** Only hosts of the cluster are answered: the sender's address is what the message says. */
+function answer(state: State, socket: TunnelSocket, { from, nonce }: ProbeMessage, length: number): void {
+  const { options, peers } = state
+  const isHost = [...options.store.snapshot().hosts.values()].some(({ value }) => value.vtep === from)
+  if (!isHost) return
+  for (const peer of peers.values()) if (peer.vtep === from) peer.leftAt = undefined
+  void socket.send(probePacket({ kind: 'answer', from: options.underlay().address, nonce }, length), from)
+}
+
+/** A host that was switched off does not answer either. Asked for only while a host is silent. */
+async function learnLiveness(state: State): Promise<void> {
+  const { options, peers } = state
+  const { now } = options
+  const isSilent = [...peers.values()].some((peer) => tunnelState(state, peer) === 'silent')
+  if (!isSilent || now() - state.livenessAt < livenessEveryMs) return
+  state.livenessAt = now()
+  // The store may be away: then the last answer counts.
+  state.liveness = await options.store.liveness().catch(() => state.liveness)
+}
+
+function tunnelState(state: State, peer: Peer): TunnelState {
+  const { socket } = state
+  const { now } = state.options
+  const isRecent = (at: number | undefined): boolean => at !== undefined && now() - at <= silentAfterMs
+  if (socket === undefined || peer.mtuBytes === undefined) return 'unknown'
+  if (isRecent(peer.longAt)) return 'answers'
+  if (isRecent(peer.since) || (peer.leftAt !== undefined && now() - peer.leftAt < leavingForMs))
+    return 'unknown'
+  return isRecent(peer.smallAt) ? 'small-only' : 'silent'
+}
+
+function statusOf(state: State, peer: Peer): TunnelStatus {
+  const { name, vtep, rttMs, longAt, since, sendError } = peer
+  const found = tunnelState(state, peer)
+  return {
+    host: name,
+    vtep,
+    port: state.options.port,
+    state: found === 'silent' && isAway(state, name) ? 'away' : found,
+    probeBytes: probeBytesFor(state, peer),
+    ...(rttMs === undefined ? {} : { rttMs }),
+    ...(found === 'silent' || found === 'small-only'
+      ? { silentS: Math.round((state.options.now() - (longAt ?? since)) / 1000) }
+      : {}),
+    ...(sendError === undefined ? {} : { sendError }),
+  }
+}
+
+function isAway({ liveness, options }: State, name: HostName): boolean {
+  const record = options.store.snapshot().hosts.get(name)?.value
+  return liveness !== undefined && lifeOf(name, record, liveness) === 'away'
+}
