@@ -22,6 +22,8 @@ export interface NamingOptions {
   store: Store
   engine: Engine
   host: HostName
+  /** Hosts that cannot be reached; another set after each change. */
+  away(): ReadonlySet<HostName>
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
   /** Address of the DNS server. Without one there is no DNS server. */
@@ -47,6 +49,8 @@ export interface DnsAddress {
 
 export interface Naming {
   poke(): void
+  /** Other hosts are away than before. */
+  awayChanged(): void
   onEvent(event: EngineEvent): void
   createWorkQueue(): WorkQueueStatus
   status(): NamingStatus
@@ -57,7 +61,7 @@ export interface Naming {
 
 export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
-  const records = keepNameRecords(store)
+  const records = keepNameRecords(store, options.away)
   const { server, clients, redirect } = startDns(options)
   const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
   const names = startNames({
@@ -78,6 +82,7 @@ export function startNaming(options: NamingOptions): Naming {
       clients?.forget()
       names.poke()
     },
+    awayChanged: names.awayChanged,
     onEvent(event) {
       if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event))
       names.onEvent(event)
@@ -109,10 +114,10 @@ interface Dns {
 }
 
 function startDns(options: NamingOptions): Dns {
-  const { store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', underlay, log } = options
+  const { store, engine, host, away, dnsListen, resolvConf = '/etc/resolv.conf', underlay, log } = options
   if (dnsListen === undefined) return {}
   const { address, port, ownPort = port } = dnsListen
-  const clients = createDnsClients({ store, engine, host, shared: () => [address, underlay()] })
+  const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
   const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen) }

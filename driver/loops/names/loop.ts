@@ -1,7 +1,7 @@
 /**
  * Writes the names of all containers on a network into the hosts files of this host's containers.
  *
- * A change of the store touches the containers of the changed networks. An event of the engine touches the one
+ * A change of the store touches the containers of the changed networks, and a host that goes away or comes back touches all. An event of the engine touches the one
  * container whose file libnetwork has just made or edited. And the loop compares each file's size and time every
  * `everyMs`, so that a change by another program is repaired. The loop writes nothing while the store is in
  * doubt. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it. A
@@ -44,6 +44,8 @@ export interface NamesOptions {
 export interface NamesLoop {
   /** Inspects all containers of this host, and writes their files. */
   poke(): void
+  /** Writes the files anew whose names change with the hosts that are away. */
+  awayChanged(): void
   onEvent(event: EngineEvent): void
   status(): WorkQueueStatus & NamesFacts
   /** Names of the containers whose hosts file differs from the records. */
@@ -109,6 +111,7 @@ export function startNames(options: NamesOptions): NamesLoop {
       state.lookAtAll = true
       loop.poke()
     },
+    awayChanged: () => restAll(state, files.ids()),
     onEvent: (event) => onEvent(state, event),
     status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
     differing() {

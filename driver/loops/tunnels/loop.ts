@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { familyOf } from '../../core/addresses.ts'
-import { type Liveness, lifeOf } from '../../core/liveness.ts'
+import { type Life, type Liveness, lifeOf } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
 import {
   messageLength,
@@ -30,6 +30,7 @@ import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { announceMoves } from './announce.ts'
+import { type AwayHosts, createAwayHosts } from './away-hosts.ts'
 import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
 import type { ToldEndpoints } from './told-endpoints.ts'
 
@@ -43,6 +44,8 @@ export interface TunnelsOptions {
   told: Pick<ToldEndpoints, 'receive' | 'on'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
+  /** Other hosts are away than before. */
+  onAway(): void
   log: Log
   everyMs?: number | undefined
   /** By a clock that only grows, in milliseconds. */
@@ -53,6 +56,8 @@ export interface TunnelsLoop {
   /** What the host's record says. */
   published(): NonNullable<HostRecord['tunnel']>
   status(): TunnelStatus[]
+  /** Hosts that share a network with this one, and whose containers cannot be reached; another set after each change. */
+  away(): ReadonlySet<HostName>
   /** Asks every host of the cluster, also those that this host shares no network with. Resolves when each state is known. */
   askAll(): Promise<TunnelStatus[]>
   close(): Promise<void>
@@ -100,8 +105,55 @@ interface State {
 }
 
 export function startTunnels(options: TunnelsOptions): TunnelsLoop {
+  const state = stateOf(options)
+  const { now, everyMs } = state
+  const teller = tellEndpoints({
+    ...options,
+    now,
+    withTold: options.told.on,
+    send: (to, text) => tell(state, to, text),
+  })
+  const awayHosts = createAwayHosts({
+    ...options,
+    now,
+    probed: (name) => probedState(state, name),
+    life: (name) => lifeFrom(state, name),
+  })
+  const timer = setInterval(() => {
+    tick(state)
+    void learnLiveness(state, awayHosts)
+    awayHosts.look()
+    teller.tick()
+  }, everyMs)
+  const stop = announceMoves({
+    ...options,
+    vtep: () => options.underlay().address,
+    socket: () => state.socket,
+  })
+  void open(state)
+  return {
+    published: () => ({ mtuBytes: state.options.underlay().mtuBytes, answers: state.socket !== undefined }),
+    status: () => statusesOf(state),
+    away: awayHosts.set,
+    askAll: () => askAll(state),
+    async close() {
+      clearInterval(timer)
+      stop()
+      teller.stop()
+      state.closed = true
+      const { socket } = state
+      if (socket === undefined) return
+      await Promise.all(
+        [...state.peers.values()].map((peer) => send(state, socket, peer, 'leaving', smallProbeBytes)),
+      )
+      socket.close()
+    },
+  }
+}
+
+function stateOf(options: TunnelsOptions): State {
   const { now = () => performance.now(), everyMs = 1000 } = options
-  const state: State = {
+  return {
     options,
     now,
     everyMs,
@@ -119,39 +171,6 @@ export function startTunnels(options: TunnelsOptions): TunnelsLoop {
     asksAll: false,
     mtuBytes: options.underlay().mtuBytes,
     closed: false,
-  }
-  const teller = tellEndpoints({
-    ...options,
-    now,
-    withTold: options.told.on,
-    send: (to, text) => tell(state, to, text),
-  })
-  const timer = setInterval(() => {
-    tick(state)
-    teller.tick()
-  }, everyMs)
-  const stop = announceMoves({
-    ...options,
-    vtep: () => options.underlay().address,
-    socket: () => state.socket,
-  })
-  void open(state)
-  return {
-    published: () => ({ mtuBytes: state.options.underlay().mtuBytes, answers: state.socket !== undefined }),
-    status: () => statusesOf(state),
-    askAll: () => askAll(state),
-    async close() {
-      clearInterval(timer)
-      stop()
-      teller.stop()
-      state.closed = true
-      const { socket } = state
-      if (socket === undefined) return
-      await Promise.all(
-        [...state.peers.values()].map((peer) => send(state, socket, peer, 'leaving', smallProbeBytes)),
-      )
-      socket.close()
-    },
   }
 }
 
@@ -201,7 +220,6 @@ function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
     const isLongLate = at - (peer.longAt ?? peer.since) > 1.5 * everyMs
     if (isLongLate) void send(state, socket, peer, 'question', smallProbeBytes)
   }
-  void learnLiveness(state)
 }
 
 function reopen(state: State, socket: TunnelSocket): void {
@@ -320,11 +338,11 @@ function answer(state: State, socket: TunnelSocket, { from, nonce }: ProbeMessag
   void socket.send(probePacket({ kind: 'answer', from: options.underlay().address, nonce }, length), from)
 }
 
-/** A host that was switched off does not answer either. Asked for only while a host is silent. */
-async function learnLiveness(state: State): Promise<void> {
+/** A host that was switched off does not answer either. Asked for only while a host is silent, or cannot be probed. */
+async function learnLiveness(state: State, awayHosts: AwayHosts): Promise<void> {
   const { now, options, peers } = state
   const isSilent = [...peers.values()].some((peer) => tunnelState(state, peer) === 'silent')
-  if (!isSilent || now() - state.livenessAt < livenessEveryMs) return
+  if (!(isSilent || awayHosts.needsStore()) || now() - state.livenessAt < livenessEveryMs) return
   state.livenessAt = now()
   // The store may be away: then the last answer counts.
   state.liveness = await options.store.liveness().catch(() => state.liveness)
@@ -346,7 +364,7 @@ function statusOf(state: State, peer: Peer): TunnelStatus {
   return {
     host: name,
     vtep,
-    state: found === 'silent' && isAway(state, name) ? 'away' : found,
+    state: found === 'silent' && lifeFrom(state, name) === 'away' ? 'away' : found,
     probeBytes: probeBytesFor(state, peer),
     ...(rttMs === undefined ? {} : { rttMs }),
     ...(found === 'silent' || found === 'small-only'
@@ -356,7 +374,14 @@ function statusOf(state: State, peer: Peer): TunnelStatus {
   }
 }
 
-function isAway({ liveness, options }: State, name: HostName): boolean {
+/** Undefined for a host that is not probed. */
+function probedState(state: State, name: HostName): TunnelState | undefined {
+  const peer = state.peers.get(name)
+  const isProbed = state.socket !== undefined && peer?.mtuBytes !== undefined
+  return isProbed ? tunnelState(state, peer) : undefined
+}
+
+function lifeFrom({ liveness, options }: State, name: HostName): Life {
   const record = options.store.snapshot().hosts.get(name)?.value
-  return liveness !== undefined && lifeOf(name, record, liveness) === 'away'
+  return liveness === undefined ? 'unknown' : lifeOf(name, record, liveness)
 }

@@ -36,6 +36,7 @@ let engineAway: boolean
 /** A container that the engine does not tell about: `docker cp` holds its lock. */
 let locked: string | undefined
 let answers: boolean
+let away: ReadonlySet<string>
 
 const pathOf = (id: string): string => join(folder, id, 'hosts')
 const fileOf = (id: string): string => readFileSync(pathOf(id), 'latin1')
@@ -101,11 +102,11 @@ function start(more: Partial<NamesOptions> = {}): void {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
-  ;[engineAway, answers, locked] = [false, true, undefined]
+  ;[engineAway, answers, locked, away] = [false, true, undefined, new Set()]
   memory = createMemoryCluster()
   store = memory.open('net-1')
   elsewhere = memory.open('net-2')
-  records = keepNameRecords(store)
+  records = keepNameRecords(store, () => away)
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
     {
@@ -249,6 +250,26 @@ test('clients of one alias begin with different members', async () => {
   const first = (id: string) => /(\d+)\tpool\n/.exec(fileOf(id))?.[1]
   await until('all know it', () => ids.every((id) => first(id) !== undefined))
   expect(new Set(ids.map(first)).size).toBe(2)
+})
+
+test('members on a host that is away are left out, and are back with the host, in one writing each', async () => {
+  container('web')
+  const members = [joins('near', 3), joins('far', 4, { host: 'net-2' })]
+  for (const member of members) if (member.op === 'create') Object.assign(member.value, { aliases: ['api'] })
+  await store.commit([joins('web', 2), ...members])
+  start()
+  const api = () => (fileOf('web').match(/\d+(?=\tapi$)/gm) ?? []).sort().join(' ')
+  await until('all are known', () => api() === '3 4')
+  const before = loop.status().writes
+  away = new Set(['net-2'])
+  loop.awayChanged()
+  await until('the member is left out', () => api() === '3')
+  expect(namesIn('web'), 'a name without another member').toContain('4 far.foobar')
+  expect(loop.differing()).toEqual([])
+  away = new Set()
+  loop.awayChanged()
+  await until('the member is back', () => api() === '3 4')
+  expect(loop.status().writes - before).toBe(2)
 })
 
 test('a container on two networks knows both', async () => {
