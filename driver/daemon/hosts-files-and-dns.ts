@@ -74,7 +74,7 @@ export function startNaming(options: NamingOptions): Naming {
     root: options.fileRoot,
     everyMs,
     onRun,
-    hasDns: server !== undefined,
+    dnsAddress: options.dnsListen?.address,
     dnsAnswers: () => server !== undefined && dnsError() === undefined,
   })
   return {

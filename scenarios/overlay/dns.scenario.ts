@@ -56,6 +56,21 @@ scenario('a name resolves to its IPv6 address', async ({ hostA, hostB }) => {
   await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
 })
 
+scenario(
+  'a container with --dns of its own knows the short ids of other hosts’ containers',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using web = await hostB.run({ name: 'web', network: foobar.name })
+    const id = web.id.slice(0, 12)
+    for (const server of ['192.0.2.1', '169.254.255.53']) {
+      await using asker = await hostA.run({ name: 'asker', network: foobar.name, args: ['--dns', server] })
+      await asker.within(3000).waitUntilSucceeds`getent ahostsv4 ${id}.foobar | grep -q ${`^${web.address} `}`
+      const lines = await asker.succeed`grep -c ${id} /etc/hosts || true`
+      expect(lines, `in the hosts file, with --dns ${server}`).toBe(server === '192.0.2.1' ? '2' : '0')
+    }
+  },
+)
+
 scenario('a container resolves the names of its own networks alone', async ({ hostA, hostB }) => {
   await using one = await sharedNetwork([hostA, hostB], 'one')
   await using two = await sharedNetwork([hostA, hostB], 'two')

@@ -49,7 +49,7 @@ function container(id: string, more: Partial<EngineContainer> = {}): void {
   writeFileSync(pathOf(id), engineLines)
   const hostsPath = pathOf(id)
   containers.set(id, {
-    ...{ id, name: id, running: true, hostname: '', hostsPath, readonlyRootfs: false, mounts: [] },
+    ...{ id, name: id, running: true, hostname: '', hostsPath, readonlyRootfs: false, mounts: [], dns: [] },
     attachments: [],
     ...more,
   })
@@ -93,7 +93,7 @@ function start(more: Partial<NamesOptions> = {}): void {
   }
   loop = startNames({
     ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
-    hasDns: true,
+    dnsAddress: '169.254.255.53',
     dnsAnswers: () => answers,
     ...more,
   })
@@ -250,6 +250,30 @@ test('clients of one alias begin with different members', async () => {
   const first = (id: string) => /(\d+)\tpool\n/.exec(fileOf(id))?.[1]
   await until('all know it', () => ids.every((id) => first(id) !== undefined))
   expect(new Set(ids.map(first)).size).toBe(2)
+})
+
+test.each<[string, Partial<EngineContainer>, boolean]>([
+  ['servers of its own', { dns: ['192.0.2.1'] }, true],
+  ['ours after another one', { dns: ['192.0.2.1', '169.254.255.53'] }, true],
+  ['a resolv.conf of its own', { mounts: [{ destination: '/etc/resolv.conf', source: '/x' }] }, true],
+  ['ours alone', { dns: ['169.254.255.53'] }, false],
+  ['the engine’s servers', {}, false],
+])('a container with %s has in its file what DNS does not answer it', async (_, more, hasAll) => {
+  container('web', more)
+  container('odd', { hostname: 'odd' })
+  await store.commit([joins('web', 2), joins('odd', 3)])
+  await elsewhere.commit([
+    joins('db', 4, { host: 'net-2', container: { id: '0b194846e7b4d00d', name: 'db' } }),
+  ])
+  start()
+  const hasShortId = (id: string) => namesIn(id).includes('4 0b194846e7b4')
+  await until('both files are written', () => namesIn('web').includes('4 db') && namesIn('odd') !== '')
+  expect([hasShortId('web'), hasShortId('odd')]).toEqual([hasAll, false])
+  await loop.close()
+
+  start({ hostsFileLimit: 1 })
+  await until('the other file is DNS’s', () => fileOf('odd') === engineLines)
+  await until('its own is not, or is', () => namesIn('web').includes('4 db.foobar') === hasAll)
 })
 
 test('members on a host that is away are left out, and are back with the host, in one writing each', async () => {
