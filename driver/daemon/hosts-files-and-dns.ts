@@ -3,6 +3,7 @@
  * address.
  */
 import type { NamingStatus } from '../control/status.ts'
+import { type Arrivals, afterLook, areLost, noArrivals } from '../core/arrivals.ts'
 import type { HostName, Ip } from '../core/records.ts'
 import { createResponder } from '../dns/answer.ts'
 import { createForwarder } from '../dns/forward.ts'
@@ -97,7 +98,8 @@ export function startNaming(options: NamingOptions): Naming {
       const facts = { files, writes, skipped, dnsOnly, hostsFileLimit }
       if (server === undefined) return facts
       const { address } = redirect ?? server.status()
-      return { ...facts, dns: { ...server.status(), address, lastError: dnsError() } }
+      const blockedAt = redirect?.blockedAt()
+      return { ...facts, dns: { ...server.status(), address, blockedAt, lastError: dnsError() } }
     },
     async close() {
       await Promise.all([names.close(), server?.close(), redirect?.close()])
@@ -110,7 +112,14 @@ interface Dns {
   server?: DnsServer
   clients?: DnsClients
   /** Keeps the driver's own address, and the way to its port. */
-  redirect?: Loop & { address: string }
+  redirect?: RedirectLoop
+}
+
+interface RedirectLoop extends Loop {
+  /** Where clients ask. */
+  address: string
+  /** Where the driver listens, when questions do not arrive there. */
+  blockedAt(): string | undefined
 }
 
 function startDns(options: NamingOptions): Dns {
@@ -120,18 +129,26 @@ function startDns(options: NamingOptions): Dns {
   const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
-  const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen) }
-  return { ...redirect, clients, server: startDnsServer({ address, port: ownPort, responder, log }) }
+  const server = startDnsServer({ address, port: ownPort, responder, log })
+  const read = () => server.status().read
+  const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen, read) }
+  return { ...redirect, clients, server }
 }
 
 /** A firewall that is loaded anew takes the rules away: they are looked at now and then. */
 function keepRedirect(
   { kernel, log, everyMs = 2000, onRun }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
-): Loop & { address: string } {
-  const work = () => kernel.redirect({ address, port, to: ownPort })
+  read: () => number,
+): RedirectLoop {
+  let arrivals: Arrivals = noArrivals
+  const work = async (): Promise<void> => {
+    const redirected = await kernel.redirect({ address, port, to: ownPort })
+    arrivals = afterLook(arrivals, { redirected, read: read() })
+  }
   const loop = startLoop({ name: 'dns address', everyMs: 5 * everyMs, log, work, onRun })
-  return { ...loop, address: `${address}:${port}` }
+  const blockedAt = () => (areLost(arrivals) ? `${address}:${ownPort}` : undefined)
+  return { ...loop, address: `${address}:${port}`, blockedAt }
 }
 
 function containerOf({ type, id, attributes }: EngineEvent): string | undefined {

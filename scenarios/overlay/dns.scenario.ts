@@ -71,6 +71,26 @@ scenario(
   },
 )
 
+scenario(
+  'a firewall of the host that drops questions is named, until it lets one in',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
+    await using _web = await hostB.run({ name: 'web', network: foobar.name })
+    const wall = ['INPUT', '-d', '169.254.255.53', '-p', 'udp', '--dport', '61053', '-j', 'DROP']
+    const named = 'questions for names do not arrive at 169.254.255.53:61053'
+    await asker.waitUntilSucceeds`getent hosts web.foobar`
+    await hostA.succeed`iptables -I ${wall}`
+    try {
+      await asker.succeed`(while :; do getent hosts web.foobar; sleep 1; done) > /dev/null 2>&1 &`
+      await hostA.within(40_000).waitUntilSucceeds`multihost status | grep -F ${named}`
+    } finally {
+      await hostA.succeed`iptables -D ${wall}`
+    }
+    await hostA.within(20_000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
+  },
+)
+
 scenario('a container resolves the names of its own networks alone', async ({ hostA, hostB }) => {
   await using one = await sharedNetwork([hostA, hostB], 'one')
   await using two = await sharedNetwork([hostA, hostB], 'two')
