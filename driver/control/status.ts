@@ -64,6 +64,8 @@ export interface NamingStatus {
   /** Absent when the driver was given no address for DNS. `lastError` is undefined while it answers. */
   dns?: {
     address: string
+    /** Address and port where questions of containers do not arrive. */
+    blockedAt?: string | undefined
     lastError: string | undefined
     answered: number
     forwarded: number
@@ -255,6 +257,11 @@ function mtuProblems(snapshot: Snapshot, host: HostName, underlay: UnderlayMtu):
   ]
 }
 
+function blockedText(at: string): string {
+  const port = at.slice(at.lastIndexOf(':') + 1)
+  return `questions for names do not arrive at ${at}; a firewall of this host drops them: allow udp and tcp port ${port} from container bridges`
+}
+
 /** Undefined where the store cannot tell. */
 function isAlive(life: Life): boolean | undefined {
   return life === 'unknown' ? undefined : life === 'alive'
@@ -276,6 +283,7 @@ function namingProblems({ dns, skipped }: NamingStatus): string[] {
       : ''
     return [`the hosts file of ${name} cannot be written: ${reason}${hint}`]
   })
-  if (dns?.lastError === undefined) return unwritten
-  return [...unwritten, `DNS does not answer on ${dns.address}: ${dns.lastError}`]
+  if (dns?.lastError !== undefined)
+    return [...unwritten, `DNS does not answer on ${dns.address}: ${dns.lastError}`]
+  return dns?.blockedAt === undefined ? unwritten : [...unwritten, blockedText(dns.blockedAt)]
 }

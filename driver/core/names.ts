@@ -3,11 +3,12 @@
  *
  * An endpoint has names when it has joined and its container is known; a service has them as soon as it is
  * published. Each name exists twice, as NAME and as NAME.NETWORK. The cost grows with the endpoints of one
- * network, and a change costs only its network.
+ * network, and a change costs only its network. A name of several members lacks those on hosts that are away, while it has
+ * another member.
  */
 import { familyOf, parseIp } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
-import type { Cidr, Endpoint, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
+import type { Cidr, Endpoint, HostName, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
 
 /** One line of a hosts file. */
@@ -32,15 +33,22 @@ export interface Zone {
 
 /**
  * Sorted by address. Per address: the container's name, its service, its hostname and its aliases, with `shortIds` its
- * short id, each followed by its NAME.NETWORK. Empty while the network has no name.
+ * short id, each followed by its NAME.NETWORK. Empty while the network has no name. `away`: hosts that cannot be reached.
  */
-export function recordsFor(snapshot: Snapshot, network: NetworkId, shortIds = false): NameRecord[] {
+export function recordsFor(
+  snapshot: Snapshot,
+  network: NetworkId,
+  shortIds = false,
+  away: ReadonlySet<HostName> = none,
+): NameRecord[] {
   const domain = networkById(snapshot, network)?.value.name
   if (domain === undefined) return []
   const records = new Map<string, NameRecord>()
-  for (const { ip, names, short } of namedAddresses(snapshot, network)) {
+  const named = namedAddresses(snapshot, network)
+  const reached = reachedNames(named, away)
+  for (const { ip, names, short, host } of named) {
     for (const name of shortIds ? [...names, ...short] : names) {
-      if (!isWritable(name)) continue
+      if (!isWritable(name) || (isAway(host, away) && reached.has(name.toLowerCase()))) continue
       for (const full of [name, `${name}.${domain}`]) {
         if (isWritable(full)) records.set(`${ip} ${full}`, { ip, name: full })
       }
@@ -87,8 +95,12 @@ export function shortId(container: string): string {
   return container.slice(0, 12)
 }
 
-/** Undefined while the network does not exist or has no name. */
-export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
+/** Undefined while the network does not exist or has no name. `away`: hosts that cannot be reached. */
+export function zoneOf(
+  snapshot: Snapshot,
+  id: NetworkId,
+  away: ReadonlySet<HostName> = none,
+): Zone | undefined {
   const { name: network, v4, v6 } = networkById(snapshot, id)?.value ?? {}
   if (network === undefined || v4 === undefined) return undefined
   const domain = isDnsName(`hostmaster.${network}`) ? network : ''
@@ -99,7 +111,8 @@ export function zoneOf(snapshot: Snapshot, id: NetworkId): Zone | undefined {
     addressesOf(name) {
       const short = domain !== '' && name.endsWith(suffix) ? [name.slice(0, -suffix.length)] : []
       const called = [name, ...short].flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
-      const ips = called.flatMap(addressesOf)
+      const reached = called.filter((it) => !isAway(hostOf(snapshot, it), away))
+      const ips = (reached.length === 0 ? called : reached).flatMap(addressesOf)
       return [...new Set(ips)]
         .map(ordered)
         .sort(ascending)
@@ -123,6 +136,8 @@ export function namedEndpoints(snapshot: Snapshot, network: NetworkId): number {
 }
 
 type Holder = Endpoint | Service
+
+const none: ReadonlySet<HostName> = new Set()
 
 const isNamed = ({ joined, container }: Endpoint): boolean => joined && container !== undefined
 const namedByNetwork: IndexKeys<Versioned<Endpoint>> = (_, { value }) =>
@@ -159,14 +174,35 @@ interface Named {
   names: string[]
   /** The container's short id. */
   short: string[]
+  host: HostName | undefined
 }
 
 function namedAddresses(snapshot: Snapshot, network: NetworkId): Named[] {
   const endpoints = endpointsOf(snapshot, network).map(({ value }) => value)
   const services = servicesOf(snapshot, network).map(({ value }) => value)
   return [...endpoints.filter(isNamed), ...services]
-    .flatMap((it) => addressesOf(it).map((ip) => ({ ...ordered(ip), ...namesOf(it) })))
+    .flatMap((it) => {
+      const more = { ...namesOf(it), host: hostOf(snapshot, it) }
+      return addressesOf(it).map((ip) => ({ ...ordered(ip), ...more }))
+    })
     .sort((a, b) => ascending(a, b) || compare(a.names.join(' '), b.names.join(' ')))
+}
+
+/** Of a service: the host of the endpoint behind it. Undefined while it has none. */
+function hostOf(snapshot: Snapshot, it: Holder): HostName | undefined {
+  if ('mac' in it) return it.host
+  return it.endpoint && snapshot.endpoints.get(keyIn(it.network, it.endpoint))?.value.host
+}
+
+function isAway(host: HostName | undefined, away: ReadonlySet<HostName>): boolean {
+  return host !== undefined && away.has(host)
+}
+
+/** Names with a member on a host that is not away, in lower case. Empty when no host is away. */
+function reachedNames(named: readonly Named[], away: ReadonlySet<HostName>): Set<string> {
+  if (away.size === 0) return new Set()
+  const here = named.filter(({ host }) => !isAway(host, away))
+  return new Set(here.flatMap(({ names, short }) => [...names, ...short].map((name) => name.toLowerCase())))
 }
 
 function addressesOf({ v4, v6 }: Holder): Ip[] {
@@ -174,7 +210,7 @@ function addressesOf({ v4, v6 }: Holder): Ip[] {
 }
 
 /** What the engine's own DNS knows an endpoint by, and its service. Of a service: its name. */
-function namesOf(it: Holder): Omit<Named, 'ip'> {
+function namesOf(it: Holder): Pick<Named, 'names' | 'short'> {
   if (!('mac' in it)) return { names: [it.name], short: [] }
   const { container, service, hostname, aliases } = it
   const names = [container?.name, service, hostname, ...[...aliases].sort()]

@@ -3,6 +3,7 @@
  * address.
  */
 import type { NamingStatus } from '../control/status.ts'
+import { type Arrivals, afterLook, areLost, noArrivals } from '../core/arrivals.ts'
 import type { HostName, Ip } from '../core/records.ts'
 import { createResponder } from '../dns/answer.ts'
 import { createForwarder } from '../dns/forward.ts'
@@ -22,6 +23,8 @@ export interface NamingOptions {
   store: Store
   engine: Engine
   host: HostName
+  /** Hosts that cannot be reached; another set after each change. */
+  away(): ReadonlySet<HostName>
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
   /** Address of the DNS server. Without one there is no DNS server. */
@@ -47,6 +50,8 @@ export interface DnsAddress {
 
 export interface Naming {
   poke(): void
+  /** Other hosts are away than before. */
+  awayChanged(): void
   onEvent(event: EngineEvent): void
   createWorkQueue(): WorkQueueStatus
   status(): NamingStatus
@@ -57,7 +62,7 @@ export interface Naming {
 
 export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
-  const records = keepNameRecords(store)
+  const records = keepNameRecords(store, options.away)
   const { server, clients, redirect } = startDns(options)
   const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
   const names = startNames({
@@ -70,7 +75,7 @@ export function startNaming(options: NamingOptions): Naming {
     root: options.fileRoot,
     everyMs,
     onRun,
-    hasDns: server !== undefined,
+    dnsAddress: options.dnsListen?.address,
     dnsAnswers: () => server !== undefined && dnsError() === undefined,
   })
   return {
@@ -78,6 +83,7 @@ export function startNaming(options: NamingOptions): Naming {
       clients?.forget()
       names.poke()
     },
+    awayChanged: names.awayChanged,
     onEvent(event) {
       if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event))
       names.onEvent(event)
@@ -92,7 +98,8 @@ export function startNaming(options: NamingOptions): Naming {
       const facts = { files, writes, skipped, dnsOnly, hostsFileLimit }
       if (server === undefined) return facts
       const { address } = redirect ?? server.status()
-      return { ...facts, dns: { ...server.status(), address, lastError: dnsError() } }
+      const blockedAt = redirect?.blockedAt()
+      return { ...facts, dns: { ...server.status(), address, blockedAt, lastError: dnsError() } }
     },
     async close() {
       await Promise.all([names.close(), server?.close(), redirect?.close()])
@@ -105,28 +112,43 @@ interface Dns {
   server?: DnsServer
   clients?: DnsClients
   /** Keeps the driver's own address, and the way to its port. */
-  redirect?: Loop & { address: string }
+  redirect?: RedirectLoop
+}
+
+interface RedirectLoop extends Loop {
+  /** Where clients ask. */
+  address: string
+  /** Where the driver listens, when questions do not arrive there. */
+  blockedAt(): string | undefined
 }
 
 function startDns(options: NamingOptions): Dns {
-  const { store, engine, host, dnsListen, resolvConf = '/etc/resolv.conf', underlay, log } = options
+  const { store, engine, host, away, dnsListen, resolvConf = '/etc/resolv.conf', underlay, log } = options
   if (dnsListen === undefined) return {}
   const { address, port, ownPort = port } = dnsListen
-  const clients = createDnsClients({ store, engine, host, shared: () => [address, underlay()] })
+  const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
-  const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen) }
-  return { ...redirect, clients, server: startDnsServer({ address, port: ownPort, responder, log }) }
+  const server = startDnsServer({ address, port: ownPort, responder, log })
+  const read = () => server.status().read
+  const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen, read) }
+  return { ...redirect, clients, server }
 }
 
 /** A firewall that is loaded anew takes the rules away: they are looked at now and then. */
 function keepRedirect(
   { kernel, log, everyMs = 2000, onRun }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
-): Loop & { address: string } {
-  const work = () => kernel.redirect({ address, port, to: ownPort })
+  read: () => number,
+): RedirectLoop {
+  let arrivals: Arrivals = noArrivals
+  const work = async (): Promise<void> => {
+    const redirected = await kernel.redirect({ address, port, to: ownPort })
+    arrivals = afterLook(arrivals, { redirected, read: read() })
+  }
   const loop = startLoop({ name: 'dns address', everyMs: 5 * everyMs, log, work, onRun })
-  return { ...loop, address: `${address}:${port}` }
+  const blockedAt = () => (areLost(arrivals) ? `${address}:${ownPort}` : undefined)
+  return { ...loop, address: `${address}:${port}`, blockedAt }
 }
 
 function containerOf({ type, id, attributes }: EngineEvent): string | undefined {

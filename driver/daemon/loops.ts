@@ -62,7 +62,11 @@ export function startLoops(options: LoopsOptions): Loops {
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
   const { underlay, openTunnel: open, told } = options
-  const tunnels = startTunnels({ store, host, underlay, open, told, log, onChange: () => hosts.poke() })
+  const tunnels = startTunnels({
+    ...{ store, host, underlay, open, told, log },
+    onChange: () => hosts.poke(),
+    onAway: () => naming.awayChanged(),
+  })
   const hosts: Loop = startHost({
     ...common,
     claim,
@@ -83,19 +87,13 @@ export function startLoops(options: LoopsOptions): Loops {
   })
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
   const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
-  const restarts = startGivenUp({ store, engine, host, log, everyMs: 6 * everyMs })
-  const names = { dnsListen, kernel, underlay: () => context.underlay().address, fileRoot: options.fileRoot }
-  const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
   const vtep = (): string => context.underlay().address
-  const filter = startFilter({
-    store,
-    kernel,
-    vtep,
-    isOn: options.filterIsOn,
-    log,
-    everyMs: 2 * everyMs,
-    onRun,
-  })
+  const restarts = startGivenUp({ store, engine, host, log, everyMs: 6 * everyMs })
+  const { fileRoot } = options
+  const names = { dnsListen, kernel, underlay: vtep, fileRoot, away: tunnels.away }
+  const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
+  const isOn = options.filterIsOn
+  const filter = startFilter({ store, kernel, vtep, isOn, log, everyMs: 2 * everyMs, onRun })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()

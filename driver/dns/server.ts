@@ -17,6 +17,8 @@ export interface DnsServer {
 
 export interface DnsStatus extends DnsCounts {
   address: string
+  /** Messages and connections from other addresses than the server's own, which is this host's. */
+  read: number
   /** Undefined while it answers. */
   lastError: string | undefined
 }
@@ -36,13 +38,20 @@ const idleMs = 10_000
 export function startDnsServer(options: DnsServerOptions): DnsServer {
   const { address, port = 53, responder, log, retryMs = 2000 } = options
   let sockets: Sockets | undefined
+  let read = 0
   let lastError: string | undefined = 'not started yet'
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
+  const counted: Answerer = {
+    answer(bytes, from, over) {
+      if (from !== address) read += 1
+      return responder.answer(bytes, from, over)
+    },
+  }
   const open = async (): Promise<void> => {
     try {
-      sockets = await openSockets(address, port, responder)
+      sockets = await openSockets(address, port, counted)
       if (closed) return
       lastError = undefined
       log.info({ address, port: sockets.port }, 'DNS answers')
@@ -60,6 +69,7 @@ export function startDnsServer(options: DnsServerOptions): DnsServer {
   return {
     status: () => ({
       address: `${address.includes(':') ? `[${address}]` : address}:${sockets?.port ?? port}`,
+      read,
       lastError,
       ...responder.counts(),
     }),
@@ -74,13 +84,15 @@ export function startDnsServer(options: DnsServerOptions): DnsServer {
   }
 }
 
+type Answerer = Pick<Responder, 'answer'>
+
 interface Sockets {
   port: number
   close(): Promise<void>
 }
 
 /** Opens both sockets, or throws and leaves none open. */
-async function openSockets(address: Ip, port: number, responder: Responder): Promise<Sockets> {
+async function openSockets(address: Ip, port: number, responder: Answerer): Promise<Sockets> {
   const connections = new Set<Socket>()
   const tcp = createServer((connection) => {
     connections.add(connection.on('close', () => connections.delete(connection)))
@@ -106,7 +118,7 @@ async function openSockets(address: Ip, port: number, responder: Responder): Pro
   }
 }
 
-async function openUdp(address: Ip, port: number, responder: Responder): Promise<UdpSocket> {
+async function openUdp(address: Ip, port: number, responder: Answerer): Promise<UdpSocket> {
   const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4')
   udp.on('message', async (bytes, { address: from, port: back }) => {
     const reply = await responder.answer(bytes, from, 'udp')
@@ -133,7 +145,7 @@ function sendQuietly(udp: UdpSocket, reply: Buffer, port: number, address: strin
   }
 }
 
-function serve(connection: Socket, responder: Responder): void {
+function serve(connection: Socket, responder: Answerer): void {
   const from = connection.remoteAddress ?? ''
   connection.setTimeout(idleMs, () => connection.destroy())
   connection.on('error', () => connection.destroy())

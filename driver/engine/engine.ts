@@ -77,6 +77,8 @@ export interface EngineContainer {
   hostsPath?: string
   readonlyRootfs: boolean
   mounts: { destination: string; source: string }[]
+  /** The DNS servers of `--dns`, in their order. Empty: the engine's. */
+  dns: Ip[]
   attachments: { network: string; endpoint: string; v4: Ip; mac: Mac; aliases: string[] }[]
 }
 

@@ -90,7 +90,7 @@ export const containerSchema = z.object({
   State: z.object({ Running: z.boolean() }),
   HostsPath: text,
   Config: z.object({ Hostname: text }),
-  HostConfig: z.object({ ReadonlyRootfs: z.boolean().default(false) }),
+  HostConfig: z.object({ ReadonlyRootfs: z.boolean().default(false), Dns: z.array(z.string()).nullish() }),
   Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
   NetworkSettings: z.object({
     Networks: z
@@ -161,6 +161,7 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       destination: Destination,
       source: Source,
     })),
+    dns: (it.HostConfig.Dns ?? []).map((server) => (isIp(server) ? canonicalIp(server) : server)),
     attachments: Object.values(it.NetworkSettings.Networks ?? {}).map((at) => ({
       network: at.NetworkID,
       endpoint: at.EndpointID,

@@ -36,8 +36,11 @@ export interface Kernel {
    * `invalid` with the candidates.
    */
   underlay(bind: string): Promise<Underlay>
-  /** Gives this host the address, and leads its port to another of its ports. Does nothing where all is in place. */
-  redirect(of: Redirect): Promise<void>
+  /**
+   * Gives this host the address, and leads its port to another of its ports. Does nothing where all is in place. Returns how
+   * many questions of containers were led there since; undefined where they are not counted.
+   */
+  redirect(of: Redirect): Promise<number | undefined>
   /** Undoes `redirect`. Does nothing where nothing is in place. */
   removeRedirect(of: Redirect): Promise<void>
   /** Makes the filter of tunnel packets that `wanted` names when it is given what is there; `undefined`: none. */

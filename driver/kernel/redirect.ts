@@ -24,15 +24,22 @@ export interface Redirect {
 
 const table = 'multihost_dns'
 
-/** Does nothing where all is in place. Throws `kernel`. `prefix`: into the host's namespace. */
-export async function redirectPort(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
+/**
+ * Does nothing where all is in place. Returns how many connections and UDP questions of containers were redirected since the
+ * rules were made; undefined with iptables. Throws `kernel`. `prefix`: into the host's namespace.
+ */
+export async function redirectPort(
+  run: Run,
+  prefix: readonly string[],
+  of: Redirect,
+): Promise<number | undefined> {
   if (!isOwn(of.address) || prefix.length > 0) {
     check(
       await run([...prefix, 'ip', 'address', 'replace', `${of.address}/32`, 'dev', 'lo', 'scope', 'host']),
     )
   }
   try {
-    await byNft(run, prefix, of)
+    return await byNft(run, prefix, of)
   } catch (error) {
     if (!isCode(error, 'kernel')) throw error
     await byIptables(run, prefix, of).catch((second: unknown) => {
@@ -41,6 +48,7 @@ export async function redirectPort(run: Run, prefix: readonly string[], of: Redi
         cause: second,
       })
     })
+    return undefined
   }
 }
 
@@ -62,20 +70,29 @@ function attempt(outcome: Promise<Outcome>): Promise<Outcome | undefined> {
   return outcome.catch(() => undefined)
 }
 
-async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
+/** Rules of an older driver have no counters: they are made anew. */
+async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise<number> {
   const { code, stdout } = await run([...prefix, 'nft', 'list', 'table', 'ip', table])
   const rules = rulesOf(of)
-  if (code === 0 && rules.every((rule) => count(stdout, rule) === 2)) return
+  const listed = stdout.replaceAll(/counter packets \d+ bytes \d+/g, 'counter')
+  if (code === 0 && rules.every((rule) => count(listed, rule) === 2)) return redirected(stdout)
   const chain = (hook: string): string =>
     `chain ${hook} {\ntype nat hook ${hook} priority -110; policy accept;\n${rules.join('\n')}\n}`
   const text = `add table ip ${table}\ndelete table ip ${table}\ntable ip ${table} {\n${chain('prerouting')}\n${chain('output')}\n}\n`
   check(await run([...prefix, 'nft', '-f', '-'], text))
+  return 0
 }
 
-/** As `nft list` prints them, too. */
+/** What came from containers: this host's own questions pass `output`. A NAT chain sees the first packet of each connection. */
+function redirected(listed: string): number {
+  const chain = /chain prerouting \{([^}]*)\}/.exec(listed)?.[1] ?? ''
+  return [...chain.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0)
+}
+
+/** As `nft list` prints them, too, without the numbers of the counters. */
 function rulesOf({ address, port, to }: Redirect): string[] {
   return ['udp', 'tcp'].map(
-    (protocol) => `ip daddr ${address} ${protocol} dport ${port} dnat to ${address}:${to}`,
+    (protocol) => `ip daddr ${address} ${protocol} dport ${port} counter dnat to ${address}:${to}`,
   )
 }
 

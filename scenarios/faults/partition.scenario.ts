@@ -4,10 +4,11 @@
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
-import { gone, refusesNew } from '../kit/network.ts'
+import { gone, refusesNew, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
+import { together } from '../kit/together.ts'
 
 scenario(
   'a host cut off from Consul: its containers start and stop, new networks are refused, other hosts are not affected',
@@ -93,5 +94,43 @@ scenario(
       await unplugged.heal()
       await converged([hostA, hostB], [a, b, late])
     })
+  },
+)
+
+scenario(
+  'a name of members on two hosts leads to the host that is left, and to all members when the other is back',
+  async ({ hostA, hostB, faults }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    const member = { network: foobar.name, args: ['--network-alias', 'api'] }
+    await using a1 = await hostA.run({ ...member, name: 'a1' })
+    await using a2 = await hostA.run({ ...member, name: 'a2' })
+    await using b1 = await hostB.run({ ...member, name: 'b1' })
+    await using b2 = await hostB.run({ ...member, name: 'b2' })
+    await using c1 = await hostA.run({ name: 'c1', network: foobar.name })
+    await using c2 = await hostA.run({ name: 'c2', network: foobar.name })
+    await using c3 = await hostA.run({ name: 'c3', network: foobar.name })
+    await using c4 = await hostA.run({ name: 'c4', network: foobar.name })
+    const clients = [c1, c2, c3, c4]
+    const all = [a1, a2, b1, b2].map(({ address }) => address).sort()
+    const everyClientKnows = (addresses: readonly string[]) =>
+      together(
+        clients.map(
+          (client) =>
+            client.within(10_000)
+              .waitUntilSucceeds`awk '$2 == "api" { print $1 }' /etc/hosts | sort | xargs | grep -x ${addresses.join(' ')}`,
+        ),
+      )
+    await everyClientKnows(all)
+
+    await using unplugged = await faults.unplug(hostB)
+    await everyClientKnows([a1, a2].map(({ address }) => address).sort())
+    await together(clients.map((client) => client.succeed`ping -c1 -W1 api`))
+    expect(await c1.succeed`cat /etc/hosts`, 'the only member of its name').toContain(`${b1.address}\tb1\n`)
+
+    await unplugged.heal()
+    await everyClientKnows(all)
+    await together(
+      clients.map((client) => client.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 b1`),
+    )
   },
 )

@@ -56,6 +56,41 @@ scenario('a name resolves to its IPv6 address', async ({ hostA, hostB }) => {
   await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
 })
 
+scenario(
+  'a container with --dns of its own knows the short ids of other hosts’ containers',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using web = await hostB.run({ name: 'web', network: foobar.name })
+    const id = web.id.slice(0, 12)
+    for (const server of ['192.0.2.1', '169.254.255.53']) {
+      await using asker = await hostA.run({ name: 'asker', network: foobar.name, args: ['--dns', server] })
+      await asker.within(3000).waitUntilSucceeds`getent ahostsv4 ${id}.foobar | grep -q ${`^${web.address} `}`
+      const lines = await asker.succeed`grep -c ${id} /etc/hosts || true`
+      expect(lines, `in the hosts file, with --dns ${server}`).toBe(server === '192.0.2.1' ? '2' : '0')
+    }
+  },
+)
+
+scenario(
+  'a firewall of the host that drops questions is named, until it lets one in',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
+    await using _web = await hostB.run({ name: 'web', network: foobar.name })
+    const wall = ['INPUT', '-d', '169.254.255.53', '-p', 'udp', '--dport', '61053', '-j', 'DROP']
+    const named = 'questions for names do not arrive at 169.254.255.53:61053'
+    await asker.waitUntilSucceeds`getent hosts web.foobar`
+    await hostA.succeed`iptables -I ${wall}`
+    try {
+      await asker.succeed`(while :; do getent hosts web.foobar; sleep 1; done) > /dev/null 2>&1 &`
+      await hostA.within(40_000).waitUntilSucceeds`multihost status | grep -F ${named}`
+    } finally {
+      await hostA.succeed`iptables -D ${wall}`
+    }
+    await hostA.within(20_000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
+  },
+)
+
 scenario('a container resolves the names of its own networks alone', async ({ hostA, hostB }) => {
   await using one = await sharedNetwork([hostA, hostB], 'one')
   await using two = await sharedNetwork([hostA, hostB], 'two')

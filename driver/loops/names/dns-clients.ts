@@ -32,6 +32,8 @@ export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'bridges'>
   host: HostName
+  /** Hosts that cannot be reached. */
+  away(): ReadonlySet<HostName>
   /** Addresses of this host whose links other machines share. Clients from there are refused. */
   shared(): Ip[]
   /** This host's addresses. */
@@ -84,9 +86,9 @@ export function createDnsClients(options: DnsClientsOptions): DnsClients {
 }
 
 async function viewOf(state: ClientsState, address: Ip): Promise<View | undefined> {
-  const { store, host, waitMs = 1000 } = state.options
+  const { store, host, away, waitMs = 1000 } = state.options
   const zonesOf = (networks: Iterable<NetworkId>): Zone[] =>
-    [...networks].map((id) => zoneOf(store.snapshot(), id)).filter((it) => it !== undefined)
+    [...networks].map((id) => zoneOf(store.snapshot(), id, away())).filter((it) => it !== undefined)
   const links = linksOf(state)
   if (isLoopback(address) || links.some((link) => link.split('/')[0] === address)) {
     return { zones: zonesOf(store.snapshot().networks.keys()), onlyUnambiguous: true }

@@ -4,6 +4,7 @@
  */
 import { asDriverError } from '../../core/errors.ts'
 import type { NameRecord } from '../../core/names.ts'
+import type { Ip } from '../../core/records.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import { hasRecords, putRecords, stampOf } from './write-hosts-file.ts'
@@ -15,6 +16,8 @@ export interface HostsFiles {
   forget(container: string): void
   /** Ids of the known containers. */
   ids(): string[]
+  /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
+  asks(container: string, server: Ip): boolean
   /** `again`: another program is writing the file; call `put` again soon. Failures go to the log and into `facts`. */
   put(container: string, records: readonly NameRecord[]): 'done' | 'again'
   /** Containers whose file has changed since the last `put` that found nothing to write. */
@@ -43,6 +46,8 @@ interface HostsFile {
   failed?: boolean | undefined
   /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
+  /** Where the container's questions go: the engine's servers, those of `--dns`, or a file that the driver does not read. */
+  dns: readonly Ip[] | 'engine' | 'own file'
   records: number
   /** Attempts in a row that found the file empty or being written. */
   unsettled: number
@@ -68,6 +73,7 @@ export function createHostsFiles(log: Log, root = ''): HostsFiles {
     knows: (container) => files.has(container),
     forget: (container) => void files.delete(container),
     ids: () => [...files.keys()],
+    asks: (container, server) => asks(files.get(container)?.dns, server),
     put: (container, records) => put(state, container, records),
     changed: () =>
       [...files.values()]
@@ -101,10 +107,19 @@ function differs(path: string, records: readonly NameRecord[]): boolean {
   }
 }
 
+/**
+ * The engine asks the next server after a failure alone: a first server that does not know the name ends the question
+ * (moby's resolver.go).
+ */
+function asks(dns: HostsFile['dns'] = 'engine', server: Ip): boolean {
+  return dns === 'engine' || dns[0] === server
+}
+
 function learn({ files, root }: HostsFilesState, container: EngineContainer | undefined): boolean {
   if (container?.running !== true) return false
   const { records = 0, reason, failed } = files.get(container.id) ?? {}
-  files.set(container.id, { reason, failed, ...fileOf(container, root), records, unsettled: 0 })
+  const dns = dnsOf(container)
+  files.set(container.id, { reason, failed, ...fileOf(container, root), dns, records, unsettled: 0 })
   return true
 }
 
@@ -159,6 +174,11 @@ function write(
     failed: false,
   })
   return 'done'
+}
+
+function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {
+  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'own file'
+  return dns.length === 0 ? 'engine' : dns
 }
 
 /**

@@ -1,16 +1,16 @@
 /**
  * Writes the names of all containers on a network into the hosts files of this host's containers.
  *
- * A change of the store touches the containers of the changed networks. An event of the engine touches the one
+ * A change of the store touches the containers of the changed networks, and a host that goes away or comes back touches all. An event of the engine touches the one
  * container whose file libnetwork has just made or edited. And the loop compares each file's size and time every
  * `everyMs`, so that a change by another program is repaired. The loop writes nothing while the store is in
- * doubt. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it. A
+ * doubt. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it, and in the files of containers that do not ask it. A
  * file is written whole, so that a change costs as much as its network is large: the longer the last writing took, the
  * longer the loop collects changes before the next one.
  */
 
 import { type NameRecord, namedEndpoints, recordsForClient } from '../../core/names.ts'
-import type { HostName, NetworkId, Snapshot } from '../../core/records.ts'
+import type { HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
@@ -29,8 +29,8 @@ export interface NamesOptions {
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
-  /** The driver has a DNS server. Without one, short ids of containers are in hosts files too. */
-  hasDns: boolean
+  /** Where containers ask our DNS server. Undefined: there is none, and short ids of containers are in hosts files too. */
+  dnsAddress?: Ip | undefined
   /** Whether containers get answers from our DNS. */
   dnsAnswers(): boolean
   log: Log
@@ -44,6 +44,8 @@ export interface NamesOptions {
 export interface NamesLoop {
   /** Inspects all containers of this host, and writes their files. */
   poke(): void
+  /** Writes the files anew whose names change with the hosts that are away. */
+  awayChanged(): void
   onEvent(event: EngineEvent): void
   status(): WorkQueueStatus & NamesFacts
   /** Names of the containers whose hosts file differs from the records. */
@@ -109,11 +111,12 @@ export function startNames(options: NamesOptions): NamesLoop {
       state.lookAtAll = true
       loop.poke()
     },
+    awayChanged: () => restAll(state, files.ids()),
     onEvent: (event) => onEvent(state, event),
     status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
     differing() {
       const networks = networksByContainer(store.snapshot(), host)
-      return files.differing((id) => recordsFor(options, id, networks.get(id) ?? []))
+      return files.differing((id) => recordsFor(state, id, networks.get(id) ?? []))
     },
     async close() {
       stop()
@@ -151,12 +154,12 @@ function mendAll(state: NamesState): void {
 }
 
 function mend(state: NamesState, id: string, networks: readonly NetworkId[]): void {
-  const { files, inspections, options } = state
+  const { files, inspections } = state
   if (!files.knows(id)) {
     if (!inspections.isInspecting(id)) inspections.inspect(id)
     return
   }
-  if (files.put(id, recordsFor(options, id, networks)) === 'done') return
+  if (files.put(id, recordsFor(state, id, networks)) === 'done') return
   state.due.add(id)
   state.again ??= setTimeout(() => {
     state.again = undefined
@@ -211,16 +214,17 @@ function containersOf(state: NamesState, snapshot: Snapshot, keys: readonly Chan
 }
 
 function recordsFor(
-  options: NamesOptions,
+  { options, files }: Pick<NamesState, 'options' | 'files'>,
   container: string,
   networks: readonly NetworkId[],
 ): readonly NameRecord[] {
-  const { records, store, hasDns } = options
+  const { records, store, dnsAddress } = options
+  const asksUs = dnsAddress !== undefined && files.asks(container, dnsAddress)
   // The containers of an internal network reach no resolver.
   const asksDns = (network: NetworkId) =>
-    hasDns && networkById(store.snapshot(), network)?.value.internal !== true
+    asksUs && networkById(store.snapshot(), network)?.value.internal !== true
   return networks
-    .filter((network) => !isDnsOnly(options, network))
+    .filter((network) => !(asksUs && isDnsOnly(options, network)))
     .flatMap((network) => recordsForClient(records.of(network, !asksDns(network)), container))
 }
 

@@ -1,9 +1,10 @@
 /**
- * The lines of each network in hosts files, computed on demand and cached until the network changes.
+ * The lines of each network in hosts files, computed on demand and cached until the network changes, or the
+ * hosts that are away.
  */
 
 import { type NameRecord, recordsFor } from '../../core/names.ts'
-import type { NetworkId } from '../../core/records.ts'
+import type { HostName, NetworkId } from '../../core/records.ts'
 import { networkOfKey } from '../../core/snapshot.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 
@@ -13,8 +14,13 @@ export interface NameRecords {
   close(): void
 }
 
-export function keepNameRecords(store: Pick<Store, 'snapshot' | 'onChange'>): NameRecords {
+/** `away`: hosts that cannot be reached; another set after each change. */
+export function keepNameRecords(
+  store: Pick<Store, 'snapshot' | 'onChange'>,
+  away: () => ReadonlySet<HostName>,
+): NameRecords {
   const known = new Map<string, readonly NameRecord[]>()
+  let knownAway = away()
   const close = store.onChange((_, keys) => {
     for (const network of networksOf(keys)) {
       for (const shortIds of [true, false]) known.delete(keyOf(network, shortIds))
@@ -22,8 +28,10 @@ export function keepNameRecords(store: Pick<Store, 'snapshot' | 'onChange'>): Na
   })
   return {
     of(network, shortIds) {
+      if (away() !== knownAway) known.clear()
+      knownAway = away()
       const key = keyOf(network, shortIds)
-      const records = known.get(key) ?? recordsFor(store.snapshot(), network, shortIds)
+      const records = known.get(key) ?? recordsFor(store.snapshot(), network, shortIds, knownAway)
       known.set(key, records)
       return records
     },

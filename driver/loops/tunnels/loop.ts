@@ -3,10 +3,11 @@
  * that port with another one. A prober (prober.ts) per port, since a firewall judges each port for itself.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { HostRecord, Ip, Snapshot } from '../../core/records.ts'
+import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
 import { probeDevice, textPacket } from '../../core/tunnels/packet.ts'
-import { otherPorts, type TunnelStatus } from '../../core/tunnels/peers.ts'
+import { otherPorts, type TunnelState, type TunnelStatus } from '../../core/tunnels/peers.ts'
 import { announceMoves } from './announce.ts'
+import { createAwayHosts } from './away-hosts.ts'
 import { type Prober, type ProberOptions, randomNonce, silentAfterMs, startProber } from './prober.ts'
 import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
 import type { ToldEndpoints } from './told-endpoints.ts'
@@ -16,12 +17,16 @@ export interface TunnelsOptions
     Partial<Pick<ProberOptions, 'now' | 'everyMs'>> {
   store: TellOptions['store'] & ProberOptions['store']
   told: Pick<ToldEndpoints, 'receive' | 'on'>
+  /** Other hosts are away than before. */
+  onAway(): void
 }
 
 export interface TunnelsLoop {
   /** What the host's record says. */
   published(): NonNullable<HostRecord['tunnel']>
   status(): TunnelStatus[]
+  /** Hosts that share a network with this one, and whose containers cannot be reached; another set after each change. */
+  away(): ReadonlySet<HostName>
   /** Asks every host of the cluster, also those that this host shares no network with. Resolves when each state is known. */
   askAll(): Promise<TunnelStatus[]>
   close(): Promise<void>
@@ -39,7 +44,13 @@ interface State {
 
 export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   const options = { ...given, ...clockOf(given), port: probeDevice.port }
-  const state: State = { options, usual: startProber(options), others: new Map(), madeFrom: undefined }
+  const awayHosts = createAwayHosts({
+    ...options,
+    probed: (name) => probedState(state, name),
+    life: (name) => state.usual.life(name),
+  })
+  const usual = startProber({ ...options, needsStore: awayHosts.needsStore })
+  const state: State = { options, usual, others: new Map(), madeFrom: undefined }
   const teller = tellEndpoints({
     ...options,
     withTold: options.told.on,
@@ -48,6 +59,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   const timer = setInterval(() => {
     updatePorts(state)
     for (const prober of probersOf(state)) prober.tick()
+    awayHosts.look()
     teller.tick()
   }, options.everyMs)
   const stop = announceMoves({
@@ -58,6 +70,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   return {
     published: () => published(state),
     status: () => statusesOf(state),
+    away: awayHosts.set,
     askAll: () => askAll(state),
     async close() {
       clearInterval(timer)
@@ -78,6 +91,12 @@ function probersOf({ usual, others }: State): Prober[] {
 
 function statusesOf(state: State): TunnelStatus[] {
   return probersOf(state).flatMap((it) => it.statuses())
+}
+
+/** Undefined for a host that is not probed. One port that is let through is a way to the host. */
+function probedState(state: State, name: HostName): TunnelState | undefined {
+  const found = probersOf(state).flatMap((it) => it.probed(name) ?? [])
+  return found.find((it) => it === 'answers' || it === 'small-only') ?? found[0]
 }
 
 function published({ options, usual, others }: State): NonNullable<HostRecord['tunnel']> {

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { familyOf } from '../../core/addresses.ts'
-import { type Liveness, lifeOf } from '../../core/liveness.ts'
+import { type Life, type Liveness, lifeOf } from '../../core/liveness.ts'
 import type { HostName, Ip, Snapshot } from '../../core/records.ts'
 import {
   messageLength,
@@ -40,6 +40,8 @@ export interface ProberOptions {
   told: Pick<ToldEndpoints, 'receive'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
+  /** Some hosts are not probed: the store alone knows of them. */
+  needsStore?: () => boolean
   log: Log
   everyMs: number
   /** By a clock that only grows, in milliseconds. */
@@ -51,6 +53,10 @@ export interface Prober {
   socket(): TunnelSocket | undefined
   tick(): void
   statuses(): TunnelStatus[]
+  /** Undefined for a host that is not probed. */
+  probed(host: HostName): TunnelState | undefined
+  /** What the store said last. */
+  life(host: HostName): Life
   /** Until then, by `now`, every host of the cluster is asked, also those that this host shares no network with. */
   askAllUntil(at: number): void
   /** Every host is asked now, and has answered. */
@@ -120,6 +126,8 @@ export function startProber(options: ProberOptions): Prober {
     socket: () => state.socket,
     tick: () => tick(state),
     statuses: () => statusesOf(state),
+    probed: (host) => probedState(state, host),
+    life: (host) => lifeFrom(state, host),
     askAllUntil(at) {
       state.allUntil = at
     },
@@ -173,6 +181,7 @@ function tick(state: State): void {
   if (socket === undefined) void open(state)
   else if (options.underlay().address !== socket.vtep) reopen(state, socket)
   else askPeers(state, socket, wasLate)
+  void learnLiveness(state)
 }
 
 function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
@@ -189,7 +198,6 @@ function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
     const isLongLate = at - (peer.longAt ?? peer.since) > 1.5 * everyMs
     if (isLongLate) void send(state, socket, peer, 'question', smallProbeBytes)
   }
-  void learnLiveness(state)
 }
 
 function reopen(state: State, socket: TunnelSocket): void {
@@ -291,12 +299,13 @@ function answer(state: State, socket: TunnelSocket, { from, nonce }: ProbeMessag
   void socket.send(probePacket({ kind: 'answer', from: options.underlay().address, nonce }, length), from)
 }
 
-/** A host that was switched off does not answer either. Asked for only while a host is silent. */
+/** A host that was switched off does not answer either. Asked for only while a host is silent, or cannot be probed. */
 async function learnLiveness(state: State): Promise<void> {
   const { options, peers } = state
   const { now } = options
   const isSilent = [...peers.values()].some((peer) => tunnelState(state, peer) === 'silent')
-  if (!isSilent || now() - state.livenessAt < livenessEveryMs) return
+  const isNeeded = isSilent || options.needsStore?.() === true
+  if (!isNeeded || now() - state.livenessAt < livenessEveryMs) return
   state.livenessAt = now()
   // The store may be away: then the last answer counts.
   state.liveness = await options.store.liveness().catch(() => state.liveness)
@@ -320,7 +329,7 @@ function statusOf(state: State, peer: Peer): TunnelStatus {
     host: name,
     vtep,
     port: state.options.port,
-    state: found === 'silent' && isAway(state, name) ? 'away' : found,
+    state: found === 'silent' && lifeFrom(state, name) === 'away' ? 'away' : found,
     probeBytes: probeBytesFor(state, peer),
     ...(rttMs === undefined ? {} : { rttMs }),
     ...(found === 'silent' || found === 'small-only'
@@ -330,7 +339,13 @@ function statusOf(state: State, peer: Peer): TunnelStatus {
   }
 }
 
-function isAway({ liveness, options }: State, name: HostName): boolean {
+function probedState(state: State, name: HostName): TunnelState | undefined {
+  const peer = state.peers.get(name)
+  const isProbed = state.socket !== undefined && peer?.mtuBytes !== undefined
+  return isProbed ? tunnelState(state, peer) : undefined
+}
+
+function lifeFrom({ liveness, options }: State, name: HostName): Life {
   const record = options.store.snapshot().hosts.get(name)?.value
-  return liveness !== undefined && lifeOf(name, record, liveness) === 'away'
+  return liveness === undefined ? 'unknown' : lifeOf(name, record, liveness)
 }

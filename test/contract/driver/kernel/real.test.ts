@@ -79,7 +79,9 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       await bench.kernel.redirect(of)
       const first = state()
       expect(first).toContain('169.254.255.53/32 scope host lo')
-      expect(first.match(/(udp|tcp) dport 53 dnat to 169\.254\.255\.53:61053/g)).toHaveLength(4)
+      expect(
+        first.match(/(udp|tcp) dport 53 counter packets 0 bytes 0 dnat to 169\.254\.255\.53:61053/g),
+      ).toHaveLength(4)
       await bench.kernel.redirect(of)
       expect(state()).toBe(first)
       bench.spaces.run(bench.host, 'nft', 'flush', 'chain', 'ip', 'multihost_dns', 'output')
@@ -89,6 +91,32 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       await bench.kernel.removeRedirect(of)
       expect(state()).not.toMatch(/multihost|169\.254\.255\.53/)
       await bench.kernel.removeRedirect(of)
+    },
+  )
+
+  withNft(
+    'questions of containers are counted also when a firewall drops them, and the rules stay',
+    async () => {
+      await using bench = await open()
+      const of = { address: '169.254.255.53', port: 53, to: 61_053 }
+      expect(await bench.kernel.redirect(of)).toBe(0)
+      const far = bench.spaces.add('far')
+      bench.spaces.ip(bench.host, `link set far netns ${far}`)
+      bench.spaces.ip(
+        far,
+        'address add 192.168.33.99/24 dev far\nlink set far up\nroute add default via 192.168.33.11',
+      )
+      const ask = (space: string) =>
+        bench.spaces.run(space, 'bash', '-c', 'for i in 1 2 3; do echo > /dev/udp/169.254.255.53/53; done')
+      ask(far)
+      expect(await bench.kernel.redirect(of)).toBe(3)
+      const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args)
+      nft('add', 'table', 'ip', 'wall')
+      nft('add', 'chain', 'ip', 'wall', 'input', '{ type filter hook input priority 0; policy drop; }')
+      ask(far)
+      ask(bench.host)
+      expect(await bench.kernel.redirect(of), 'this host’s own are not counted').toBe(6)
+      expect(await bench.kernel.redirect(of)).toBe(6)
     },
   )
 

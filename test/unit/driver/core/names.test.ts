@@ -220,6 +220,45 @@ describe('the addresses of one name, for each client', () => {
   })
 })
 
+describe('while a host is away', () => {
+  const far = { host: 'net-9', aliases: ['Api'] }
+  const all = [
+    named('e1', '10.0.0.2', 'near', { aliases: ['api'], v6: 'fd00::2' }),
+    named('e2', '10.0.0.3', 'far', { ...far, v6: 'fd00::3' }),
+    named('e3', '10.0.0.4', 'lone', { host: 'net-9', aliases: ['only'] }),
+    named('e4', '10.0.0.5', 'pair', { host: 'net-9', aliases: ['only'], service: 'db' }),
+  ]
+  const service: Service = { id: 's1', network: 'n1', name: 'db', v4: '10.0.0.5', endpoint: 'e4' }
+  const inFiles = (name: string, snapshot: ReturnType<typeof snapshotOf>, away: string[]): string[] =>
+    recordsFor(snapshot, 'n1', false, new Set(away)).flatMap((it) =>
+      it.name.toLowerCase() === name ? [it.ip] : [],
+    )
+  const both = (name: string, away: string[], snapshot = snapshotOf(all, [service])): string[] => {
+    const found = inFiles(name, snapshot, away)
+    expect(inFiles(`${name}.foobar`, snapshot, away)).toEqual(found)
+    for (const asked of [name, `${name}.foobar`])
+      expect(zoneOf(snapshot, 'n1', new Set(away))?.addressesOf(asked)).toEqual(found)
+    return found
+  }
+
+  test('a name has the members on other hosts, in hosts files and in DNS', () => {
+    expect(both('api', [])).toEqual(['10.0.0.2', '10.0.0.3', 'fd00::2', 'fd00::3'])
+    expect(both('api', ['net-9'])).toEqual(['10.0.0.2', 'fd00::2'])
+  })
+
+  test('a name whose members are all away keeps them', () => {
+    expect(both('far', ['net-9'])).toEqual(['10.0.0.3', 'fd00::3'])
+    expect(both('only', ['net-9'])).toEqual(['10.0.0.4', '10.0.0.5'])
+    expect(both('api', ['net-1', 'net-9'])).toHaveLength(4)
+  })
+
+  test('a service is where its endpoint is', () => {
+    const snapshot = snapshotOf([...all, named('e5', '10.0.0.6', 'other', { aliases: ['db'] })], [service])
+    expect(both('db', [], snapshot)).toEqual(['10.0.0.5', '10.0.0.6'])
+    expect(both('db', ['net-9'], snapshot)).toEqual(['10.0.0.6'])
+  })
+})
+
 test('a zone finds names in any case, all addresses of a name, and the name of an address', () => {
   const all = [
     named('e1', '10.0.0.2', 'Web', { aliases: ['all'] }),

@@ -71,3 +71,20 @@ test('a container is known by name on the other host when it has started, and no
   await until('net-2 does not resolve it any more', async () => (await resolved('site.foobar')) === undefined)
   expect(net2.driver.status().problems).toEqual([])
 })
+
+test('questions that are led to the DNS server and that it never reads are a problem in status', async () => {
+  const underlay = { device: 'eth1', address: '192.168.33.13', mtuBytes: 1500 }
+  let redirected = 0
+  await using host = await startHost({
+    name: 'net-3',
+    kernel: { ...fakeKernel({ interfaces: [underlay] }), redirect: async () => redirected++ },
+    underlay,
+    openStore: () => createMemoryCluster().open('net-3'),
+    more: { dnsListen: { address: '127.0.0.1', port: 53, ownPort: 0 } },
+  })
+  await until('status names the address', () =>
+    host.driver
+      .status()
+      .problems.some((it) => it.startsWith('questions for names do not arrive at 127.0.0.1:')),
+  )
+})

@@ -148,7 +148,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
       State: { Running: true },
       HostsPath: '/var/lib/docker/containers/cccc/hosts',
       Config: { Hostname: 'web1' },
-      HostConfig: { ReadonlyRootfs: false },
+      HostConfig: { ReadonlyRootfs: false, Dns: ['192.0.2.1', 'FD00::1'] },
       Mounts: [{ Type: 'bind', Source: '/srv', Destination: '/data' }],
       NetworkSettings: {
         Networks: {
@@ -183,6 +183,10 @@ test('reads a container; its short id is not one of its aliases', async () => {
           "network": "bbbb",
           "v4": "",
         },
+      ],
+      "dns": [
+        "192.0.2.1",
+        "fd00::1",
       ],
       "hostname": "web1",
       "hostsPath": "/var/lib/docker/containers/cccc/hosts",

@@ -7,11 +7,13 @@ import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
 let clients: DnsClients
 let asked: number
 let away: boolean
+let awayHosts: ReadonlySet<string>
 let gateways: Record<string, string>
 let locked: Promise<void> | undefined
 
 beforeEach(async () => {
   ;[asked, away, gateways, locked] = [0, false, { '172.18.0.2': 'web' }, undefined]
+  awayHosts = new Set()
   const store = createMemoryCluster().open('net-1')
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
@@ -20,12 +22,22 @@ beforeEach(async () => {
       op: 'create',
       table: 'endpoints',
       key: 'n1/e1',
-      value: endpoint('n1', 'e1', { joined: true, container: { id: 'web', name: 'web' } }),
+      value: endpoint('n1', 'e1', { joined: true, container: { id: 'web', name: 'web' }, aliases: ['all'] }),
+    },
+    {
+      op: 'create',
+      table: 'endpoints',
+      key: 'n1/e2',
+      value: endpoint('n1', 'e2', {
+        ...{ v4: '10.0.0.9', host: 'net-2', joined: true, aliases: ['all'] },
+        container: { id: 'db', name: 'db' },
+      }),
     },
   ])
   clients = createDnsClients({
     store,
     host: 'net-1',
+    away: () => awayHosts,
     shared: () => ['192.168.33.11'],
     links: () => [
       '127.0.0.1/8',
@@ -112,4 +124,13 @@ test('the address of a container that has stopped belongs to none until the engi
   gateways = { '172.18.0.2': 'plain' }
   clients.forget('web')
   expect(await view('172.18.0.2')).toBe('')
+})
+
+test('a member on a host that is away is not an answer, and is one again when the host is back', async () => {
+  const all = async () => (await clients.viewOf('172.18.0.2'))?.zones[0]?.addressesOf('all')
+  expect(await all()).toEqual(['10.0.0.2', '10.0.0.9'])
+  awayHosts = new Set(['net-2'])
+  expect(await all()).toEqual(['10.0.0.2'])
+  awayHosts = new Set()
+  expect(await all()).toEqual(['10.0.0.2', '10.0.0.9'])
 })

@@ -36,6 +36,7 @@ let engineAway: boolean
 /** A container that the engine does not tell about: `docker cp` holds its lock. */
 let locked: string | undefined
 let answers: boolean
+let away: ReadonlySet<string>
 
 const pathOf = (id: string): string => join(folder, id, 'hosts')
 const fileOf = (id: string): string => readFileSync(pathOf(id), 'latin1')
@@ -48,7 +49,7 @@ function container(id: string, more: Partial<EngineContainer> = {}): void {
   writeFileSync(pathOf(id), engineLines)
   const hostsPath = pathOf(id)
   containers.set(id, {
-    ...{ id, name: id, running: true, hostname: '', hostsPath, readonlyRootfs: false, mounts: [] },
+    ...{ id, name: id, running: true, hostname: '', hostsPath, readonlyRootfs: false, mounts: [], dns: [] },
     attachments: [],
     ...more,
   })
@@ -92,7 +93,7 @@ function start(more: Partial<NamesOptions> = {}): void {
   }
   loop = startNames({
     ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
-    hasDns: true,
+    dnsAddress: '169.254.255.53',
     dnsAnswers: () => answers,
     ...more,
   })
@@ -101,11 +102,11 @@ function start(more: Partial<NamesOptions> = {}): void {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
-  ;[engineAway, answers, locked] = [false, true, undefined]
+  ;[engineAway, answers, locked, away] = [false, true, undefined, new Set()]
   memory = createMemoryCluster()
   store = memory.open('net-1')
   elsewhere = memory.open('net-2')
-  records = keepNameRecords(store)
+  records = keepNameRecords(store, () => away)
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
     {
@@ -249,6 +250,50 @@ test('clients of one alias begin with different members', async () => {
   const first = (id: string) => /(\d+)\tpool\n/.exec(fileOf(id))?.[1]
   await until('all know it', () => ids.every((id) => first(id) !== undefined))
   expect(new Set(ids.map(first)).size).toBe(2)
+})
+
+test.each<[string, Partial<EngineContainer>, boolean]>([
+  ['servers of its own', { dns: ['192.0.2.1'] }, true],
+  ['ours after another one', { dns: ['192.0.2.1', '169.254.255.53'] }, true],
+  ['a resolv.conf of its own', { mounts: [{ destination: '/etc/resolv.conf', source: '/x' }] }, true],
+  ['ours alone', { dns: ['169.254.255.53'] }, false],
+  ['the engine’s servers', {}, false],
+])('a container with %s has in its file what DNS does not answer it', async (_, more, hasAll) => {
+  container('web', more)
+  container('odd', { hostname: 'odd' })
+  await store.commit([joins('web', 2), joins('odd', 3)])
+  await elsewhere.commit([
+    joins('db', 4, { host: 'net-2', container: { id: '0b194846e7b4d00d', name: 'db' } }),
+  ])
+  start()
+  const hasShortId = (id: string) => namesIn(id).includes('4 0b194846e7b4')
+  await until('both files are written', () => namesIn('web').includes('4 db') && namesIn('odd') !== '')
+  expect([hasShortId('web'), hasShortId('odd')]).toEqual([hasAll, false])
+  await loop.close()
+
+  start({ hostsFileLimit: 1 })
+  await until('the other file is DNS’s', () => fileOf('odd') === engineLines)
+  await until('its own is not, or is', () => namesIn('web').includes('4 db.foobar') === hasAll)
+})
+
+test('members on a host that is away are left out, and are back with the host, in one writing each', async () => {
+  container('web')
+  const members = [joins('near', 3), joins('far', 4, { host: 'net-2' })]
+  for (const member of members) if (member.op === 'create') Object.assign(member.value, { aliases: ['api'] })
+  await store.commit([joins('web', 2), ...members])
+  start()
+  const api = () => (fileOf('web').match(/\d+(?=\tapi$)/gm) ?? []).sort().join(' ')
+  await until('all are known', () => api() === '3 4')
+  const before = loop.status().writes
+  away = new Set(['net-2'])
+  loop.awayChanged()
+  await until('the member is left out', () => api() === '3')
+  expect(namesIn('web'), 'a name without another member').toContain('4 far.foobar')
+  expect(loop.differing()).toEqual([])
+  away = new Set()
+  loop.awayChanged()
+  await until('the member is back', () => api() === '3 4')
+  expect(loop.status().writes - before).toBe(2)
 })
 
 test('a container on two networks knows both', async () => {

@@ -33,7 +33,11 @@ function wire() {
 
 const vtepOf = (name: string): string => `192.168.33.1${name.at(-1)}`
 
-async function cluster(tunnels: Record<string, HostRecord['tunnel']>, away: string[] = []) {
+async function cluster(
+  tunnels: Record<string, HostRecord['tunnel']>,
+  away: string[] = [],
+  onAway: (host: string) => void = () => undefined,
+) {
   const memory = createMemoryCluster()
   memory.put('networks', 'n1', JSON.stringify(network('n1')))
   for (const [i, [name, tunnel]] of Object.entries(tunnels).entries()) {
@@ -57,6 +61,7 @@ async function cluster(tunnels: Record<string, HostRecord['tunnel']>, away: stri
       underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: tunnels[name]?.mtuBytes ?? 1500 }),
       open,
       onChange: () => undefined,
+      onAway: () => onAway(name),
       log: silentLog,
     })
   return Object.assign(start, { memory })
@@ -158,6 +163,74 @@ test('a driver that stops says so, and is not named', async () => {
   await net1.close()
 })
 
+describe('a host that is away, for names', () => {
+  test('is silent in the tunnel, whatever the store says, and is back with its answers', async () => {
+    const told: string[] = []
+    const start = await cluster(
+      { 'net-1': answering, 'net-2': answering },
+      [],
+      (host) => void told.push(host),
+    )
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    between.cut.add(vtepOf('net-2'))
+    await pass(2000)
+    expect([...net1.away()], 'two lost questions').toEqual([])
+    await pass(3000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    expect(net1.away(), 'the same set while nothing changes').toBe(net1.away())
+    between.cut.clear()
+    await pass(2000)
+    expect([...net1.away()]).toEqual([])
+    expect(told.filter((host) => host === 'net-1')).toHaveLength(2)
+    await net1.close()
+    await net2.close()
+  })
+
+  test('is not one that answers and has no session, and not one whose driver is stopping', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, ['net-2'])
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(20_000)
+    expect([...net1.away()]).toEqual([])
+    await net2.close()
+    await pass(20_000)
+    expect([...net1.away()]).toEqual([])
+    await net1.close()
+  })
+
+  test('has no session for a while where it is not probed', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': undefined, 'net-3': undefined }, ['net-3'])
+    const net1 = start('net-1', wire())
+    await pass(8000)
+    expect([...net1.away()]).toEqual([])
+    await pass(10_000)
+    expect([...net1.away()]).toEqual(['net-3'])
+    await net1.close()
+  })
+
+  test('is told once a second at most when its tunnel flaps', async () => {
+    const told: number[] = []
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, [], (host) => {
+      if (host === 'net-1') told.push(performance.now())
+    })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    for (let round = 0; round < 20; round++) {
+      between.cut.add(vtepOf('net-2'))
+      await pass(300 * (round % 17))
+      between.cut.clear()
+      await pass(100 * (round % 13))
+    }
+    expect(told.length).toBeGreaterThan(2)
+    const pauses = told.slice(1).map((at, i) => at - (told[i] ?? 0))
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(1000)
+    await net1.close()
+    await net2.close()
+  })
+})
+
 test('a second costs one packet and one answer per peer', async () => {
   const start = await cluster({ 'net-1': answering, 'net-2': answering })
   const between = wire()
@@ -182,6 +255,7 @@ test('on request every host of the cluster is asked, with a shared network or wi
       underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: 1500 }),
       open: between.open,
       onChange: () => undefined,
+      onAway: () => undefined,
       log: silentLog,
       everyMs: 10,
     })

@@ -1,0 +1,74 @@
+/**
+ * Keeps the set of hosts that are away, of those that this host shares a network with.
+ *
+ * It changes once a second at most. A driver that starts again loses its session for a moment: a host that only the store
+ * knows is away when the store has said so for 10 s.
+ */
+import type { Life } from '../../core/liveness.ts'
+import type { HostName, Snapshot } from '../../core/records.ts'
+import { hostsUsing, networksUsedBy } from '../../core/snapshot.ts'
+import { awayAfter, type Reach, reachOf } from '../../core/tunnels/away.ts'
+import type { TunnelState } from '../../core/tunnels/peers.ts'
+import type { Store } from '../../store/store.ts'
+import { createGracePeriod } from '../kit/grace-period.ts'
+
+export interface AwayHostsOptions {
+  store: Pick<Store, 'snapshot'>
+  host: HostName
+  /** By a clock that only grows, in milliseconds. */
+  now(): number
+  /** Undefined for a host that is not probed. */
+  probed(host: HostName): TunnelState | undefined
+  life(host: HostName): Life
+  onAway(): void
+}
+
+export interface AwayHosts {
+  /** Another set after each change. */
+  set(): ReadonlySet<HostName>
+  /** Some hosts are not probed: the store alone knows of them. */
+  needsStore(): boolean
+  /** Once a second. */
+  look(): void
+}
+
+const unprobedForMs = 10_000
+
+export function createAwayHosts(options: AwayHostsOptions): AwayHosts {
+  const { store, host, now, probed, life, onAway } = options
+  const gracePeriod = createGracePeriod(now)
+  const others = sharingHosts(store, host)
+  let away: ReadonlySet<HostName> = new Set()
+  return {
+    set: () => away,
+    needsStore: () => others().some((it) => probed(it) === undefined),
+    look() {
+      const reaches = new Map(others().map((it) => [it, reachOf(probed(it), life(it))]))
+      const ended = [...reaches].filter(([it, reach]) => reach === 'away' && probed(it) === undefined)
+      const lasting = gracePeriod.since(
+        ended.map(([it]) => it),
+        unprobedForMs,
+      )
+      for (const [it] of ended) if (!lasting.has(it)) reaches.set(it, 'unknown' satisfies Reach)
+      const before = away
+      away = awayAfter(before, reaches)
+      if (away !== before) onAway()
+    },
+  }
+}
+
+/** The tables are the same objects while nothing in them has changed. */
+function sharingHosts(store: Pick<Store, 'snapshot'>, host: HostName): () => HostName[] {
+  let madeFrom: Pick<Snapshot, 'endpoints' | 'networks'> | undefined
+  let hosts: HostName[] = []
+  return () => {
+    const snapshot = store.snapshot()
+    const { endpoints, networks } = snapshot
+    if (madeFrom?.endpoints === endpoints && madeFrom.networks === networks) return hosts
+    madeFrom = { endpoints, networks }
+    const names = new Set(networksUsedBy(snapshot, host).flatMap((id) => hostsUsing(snapshot, id)))
+    names.delete(host)
+    hosts = [...names]
+    return hosts
+  }
+}
