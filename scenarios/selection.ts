@@ -21,7 +21,10 @@ export interface Wanted {
 export function selected({ filters, all, folder }: Wanted, files = scenarioFiles()): string[] {
   const inFolder = files.filter((name) => name.startsWith(folder ?? ''))
   const chosen = new Set(filters.flatMap((filter) => matching(inFolder, filter)))
-  if (filters.length === 0) return paths(all || folder !== undefined ? inFolder : inFolder.filter(ofPage))
+  if (filters.length === 0) {
+    const isMeant = all ? (name: string) => !isApart(name) : ofPage
+    return paths(folder === undefined ? inFolder.filter(isMeant) : inFolder)
+  }
   const last = files.filter((name) => ofPage(name) && chosen.has(name)).at(-1)
   return paths(
     files.filter((name) => chosen.has(name) || (last !== undefined && ofPage(name) && name < last)),
@@ -71,6 +74,8 @@ function scenarioFiles(): string[] {
 }
 
 const ofPage = (path: string) => /^(scenarios\/)?walkthrough\//.test(path)
+/** Real programs need an image of their own, which takes minutes to build: only a filter selects them. */
+const isApart = (path: string) => path.startsWith('programs/')
 const paths = (names: string[]) => names.map((name) => `scenarios/${name}`)
 const slug = (title: string) => title.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
 
