@@ -4,6 +4,7 @@
  * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before anything is
  * changed, and a dockerd that does not start with the new options gets the old ones again.
  */
+import { readFileSync } from 'node:fs'
 import { daemonJson, optionsFile, usualDns } from '../../driver/membership/options-file.ts'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
 import { consulFor, hostsOfRole, type Lab, type LabHost } from '../lab/definition.ts'
@@ -11,11 +12,36 @@ import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
 import { mergedOptions, mergeOptionsFile, type Options, withoutDuplicates } from './options-file.ts'
-import { type Step, type StepContext, startedWith, succeeds, unitRuns, until, writeFiles } from './step.ts'
+import {
+  filesHold,
+  type RemoteFile,
+  type Step,
+  type StepContext,
+  startedWith,
+  succeeds,
+  unitRuns,
+  until,
+  writeFiles,
+} from './step.ts'
 import { render } from './template.ts'
 
 /** Sorted behind other drop-ins, whose ExecStart it continues, and before engine-programs.ts's. */
 const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
+/** Before each start dockerd's options lose what a person has put into daemon.json since. */
+const beforeStart: readonly RemoteFile[] = [
+  {
+    path: '/usr/local/lib/multihost-lab/docker-options',
+    content: readFileSync(new URL('./templates/docker-options.sh', import.meta.url), 'utf8'),
+    mode: '0755',
+  },
+  {
+    path: '/etc/systemd/system/docker.service.d/zzz-multihost-options.conf',
+    content: `[Service]
+EnvironmentFile=-/run/multihost-docker-options
+ExecStartPre=-/usr/local/lib/multihost-lab/docker-options
+`,
+  },
+]
 /** The file as it was, until dockerd has started with the new one. */
 const earlier = `${optionsFile}.before-multihost`
 const answers = 'docker version > /dev/null'
@@ -41,6 +67,7 @@ export const docker: Step = {
   title: `docker engine: runs with the options in ${optionsFile}`,
   async holds(context) {
     return (
+      (await filesHold(context, beforeStart)) &&
       (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
       (await succeeds(context, unitRuns('docker', answers))) &&
       succeeds(context, startedWith('docker', 'DOCKER_OPTS', optionsFile))
@@ -50,6 +77,8 @@ export const docker: Step = {
     const { $, host } = context
     const reads = await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`)
     if (!reads) await addDropIn(context)
+    await writeFiles(context, beforeStart)
+    await $`systemctl daemon-reload`
     try {
       await $`systemctl -q enable docker; systemctl restart docker`
       await until(context, answers, `dockerd on ${host.name} does not answer`)
@@ -63,7 +92,7 @@ export const docker: Step = {
 
 /** Docker with the options that it had before. */
 async function undo({ $ }: StepContext, withDropIn: boolean): Promise<void> {
-  if (withDropIn) await $`rm -f ${dropIn}; systemctl daemon-reload`
+  await $`rm -f ${[...beforeStart.map(({ path }) => path), ...(withDropIn ? [dropIn] : [])]}; systemctl daemon-reload`
   await $`[ ! -e ${earlier} ] || mv ${earlier} ${optionsFile}`
   await $`systemctl reset-failed docker docker.socket || true; systemctl restart docker || true`
 }

@@ -59,3 +59,21 @@ scenario(
     }
   },
 )
+
+scenario('options that a person adds to daemon.json count, and Docker starts', async ({ hostA, hostB }) => {
+  await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+  await using web = await hostB.run({ name: 'web', network: foobar.name })
+  const pools = [{ base: '10.200.0.0/16', size: 24 }]
+  await restartWith(hostA, { 'default-address-pools': pools, dns: ['192.0.2.53'] })
+  try {
+    await hostA.succeed`docker network create people`
+    const subnet = '{{range .IPAM.Config}}{{.Subnet}}{{end}}'
+    expect(await hostA.succeed`docker network inspect -f ${subnet} people`).toMatch(/^10\.200\./)
+    await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+    await asker.waitUntilSucceeds`ping -c1 -W1 ${web.name}`
+  } finally {
+    await hostA.run`docker network rm people`
+    await restartWith(hostA, {})
+    await hostA.succeed`rm -f /etc/docker/daemon.json`
+  }
+})

@@ -1,4 +1,9 @@
 /** /etc/default/docker: what a person wrote stays, and what dockerd would not start with is found. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { mergeOptionsFile, withoutDuplicates } from '../../../../provision/steps/options-file.ts'
 
@@ -81,5 +86,32 @@ describe('daemon.json and the flags', () => {
 
   test.each(['{', '[]x', '7'])('%s is refused: dockerd would not start', (json) => {
     expect(() => flags(json)).toThrow(/is no JSON object/)
+  })
+})
+
+describe('before a start of dockerd', () => {
+  const script = fileURLToPath(
+    new URL('../../../../provision/steps/templates/docker-options.sh', import.meta.url),
+  )
+  const options =
+    '--dns=169.254.255.53 --default-address-pool=base=172.17.0.0/16,size=16 --log-level=warn --debug'
+
+  test.each([
+    ['', options],
+    ['no JSON', options],
+    ['{"dns": ["10.0.0.1"]}', options.replace('--dns=169.254.255.53 ', '')],
+    ['{"default-address-pools": [], "log-level": "info"}', '--dns=169.254.255.53 --debug'],
+    ['{"data-root": "/srv"}', options],
+  ])('options that daemon.json has too are left out: %s', (json, kept) => {
+    const folder = mkdtempSync(join(tmpdir(), 'docker-options-'))
+    const at = (name: string) => join(folder, name)
+    try {
+      writeFileSync(at('options'), `# a comment\nDOCKER_OPTS="${options}"\n`)
+      if (json !== '') writeFileSync(at('json'), json)
+      execFileSync('sh', [script, at('options'), at('json'), at('result')])
+      expect(readFileSync(at('result'), 'utf8')).toBe(`DOCKER_OPTS="${kept}"\n`)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
