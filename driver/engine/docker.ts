@@ -7,7 +7,7 @@
 import { defined } from '../core/defined.ts'
 import { isCode } from '../core/errors.ts'
 import type { EngineClient } from './client.ts'
-import type { Connection, Engine, EngineEvent, NewEngineNetwork } from './engine.ts'
+import type { Connection, Engine, EngineEvent, NewEngineNetwork, StoppedContainer } from './engine.ts'
 import * as schema from './schemas.ts'
 
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
@@ -39,6 +39,7 @@ export function dockerEngine(client: EngineClient): Engine {
       return list.filter(({ State }) => State !== 'removing' && State !== 'dead').map(schema.configuredOf)
     },
     stoppedContainers: () => stoppedContainers(client),
+    stoppedContainer: (id) => stoppedContainer(client, id),
     startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: slowMs }),
     connect: (network, container, connection) =>
       client.send('POST', `/networks/${esc(network)}/connect`, {
@@ -113,12 +114,15 @@ async function stoppedContainers(client: EngineClient): ReturnType<Engine['stopp
   const ours = listed.filter((it) =>
     Object.keys(it.NetworkSettings?.Networks ?? {}).some((name) => names.has(name)),
   )
-  const inspected = ours.map(({ Id }) =>
-    found(async () =>
-      schema.stoppedOf(await client.call('GET', `/containers/${esc(Id)}/json`, schema.stoppedSchema)),
-    ),
-  )
+  const inspected = ours.map(({ Id }) => stoppedContainer(client, Id))
   return (await Promise.all(inspected)).filter((it) => it !== undefined)
+}
+
+function stoppedContainer(client: EngineClient, id: string): Promise<StoppedContainer | undefined> {
+  return found(async () => {
+    const it = await client.call('GET', `/containers/${esc(id)}/json`, schema.stoppedSchema)
+    return it.State.Running ? undefined : schema.stoppedOf(it)
+  })
 }
 
 async function* events(client: EngineClient, signal: AbortSignal): AsyncIterable<EngineEvent> {

@@ -24,6 +24,8 @@ export interface Engine {
   configuredContainers(): Promise<ConfiguredContainer[]>
   /** Containers on networks of driver `vxlan` that do not run. */
   stoppedContainers(): Promise<StoppedContainer[]>
+  /** Undefined for a container that runs, or is gone. */
+  stoppedContainer(id: string): Promise<StoppedContainer | undefined>
   startContainer(id: string): Promise<void>
   /**
    * Connects a container that does not run. Its entry for a network of the same name is replaced if the engine does not have

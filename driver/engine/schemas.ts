@@ -77,7 +77,7 @@ const connectionSchema = z.object({
 export const stoppedSchema = z.object({
   Id: z.string(),
   Name: z.string(),
-  State: z.object({ Error: text, StartedAt: text }),
+  State: z.object({ Error: text, StartedAt: text, Running: z.boolean().default(false) }),
   Config: z.object({ MacAddress: text }).nullish(),
   HostConfig: z.object({ NetworkMode: text, RestartPolicy: z.object({ Name: text }).nullish() }),
   NetworkSettings: z

@@ -59,7 +59,7 @@ export function addressVerbs(
     }
     count(1)
     return mutex(`pool ${cidr}`, async () => {
-      const given = fromReserve(context, cidr, ask)
+      const given = fromReserve(context, cidr, ask, { evenOwned: !store.status().fresh })
       if (given !== undefined) return given
       const taken = new Set<Ip>()
       const at = { context, taken, last, count: Math.min(waiting.get(cidr) ?? 1, leasedAtOnce) }
@@ -76,7 +76,7 @@ export function addressVerbs(
       const cidr = knownPool(ask.pool)
       const isStarting = await startingOwners(context, cidr, ask)
       const ip =
-        fromReserve(context, cidr, ask, { isStarting }) ??
+        fromReserve(context, cidr, ask, { isStarting, evenOwned: !store.status().fresh }) ??
         (await wants
           .orIdle(cidr, ask, signal, () =>
             leaseNew(cidr, ask, signal).catch((error: unknown) => {
@@ -299,7 +299,7 @@ function leaseNext(
   const leases = leasesOf(snapshot, id)
   const leased = {
     has: (ip: Ip) => taken.has(ip) || leases.has(keyIn(id, ip)) || inFlight.addresses.isNamed(keyIn(id, ip)),
-    size: taken.size + leases.size,
+    size: taken.size + leases.size + inFlight.addresses.namedCount(),
   }
   const question = { pool, leased, last: last.of(id, pool.cidr) }
   const answer = nextAddress(question)

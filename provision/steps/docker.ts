@@ -42,6 +42,8 @@ ExecStartPre=-/usr/local/lib/multihost-lab/docker-options
 `,
   },
 ]
+/** Shell: the file that dockerd had its options from. */
+const readOptions = `$(ls /run/multihost-docker-options 2> /dev/null || echo ${optionsFile})`
 /** The file as it was, until dockerd has started with the new one. */
 const earlier = `${optionsFile}.before-multihost`
 const answers = 'docker version > /dev/null'
@@ -70,7 +72,7 @@ export const docker: Step = {
       (await filesHold(context, beforeStart)) &&
       (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
       (await succeeds(context, unitRuns('docker', answers))) &&
-      succeeds(context, startedWith('docker', 'DOCKER_OPTS', optionsFile))
+      succeeds(context, startedWith('docker', 'DOCKER_OPTS', readOptions))
     )
   },
   async apply(context) {

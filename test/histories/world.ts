@@ -98,6 +98,7 @@ function lateEngine(engine: Engine, pause: () => Promise<void>): Engine {
     container: (id) => late(pause, () => engine.container(id)),
     configuredContainers: () => late(pause, engine.configuredContainers),
     stoppedContainers: () => late(pause, engine.stoppedContainers),
+    stoppedContainer: (id) => late(pause, () => engine.stoppedContainer(id)),
   }
 }
 

@@ -8,18 +8,19 @@
 import { asDriverError, isCode } from '../../core/errors.ts'
 import type { Change, HostName, Lease, Snapshot } from '../../core/records.ts'
 import { isIdle } from '../../core/reserve.ts'
-import { keyIn, networkByName, networkIdOnHost } from '../../core/snapshot.ts'
+import { keyIn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { JournaledStore } from '../../store/journal.ts'
 import type { ChangedKey } from '../../store/store.ts'
+import { networkOf, otherNetworks } from '../kit/configured-network.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRunAgain } from '../kit/run-again.ts'
 import { hasAsked, planReserves, type Step, wantedForMs } from './plan.ts'
 
 export interface AddressesOptions {
   store: JournaledStore
-  engine: Pick<Engine, 'configuredContainers'>
+  engine: Pick<Engine, 'configuredContainers' | 'network'>
   host: HostName
   /** The verbs' `InFlight.addresses`. */
   addresses: Held
@@ -47,6 +48,8 @@ interface State {
   seen: Map<string, number>
   /** The containers of this host may have changed since the last look at them. */
   isStale: boolean
+  /** Keys of the addresses that they named at that look. */
+  named: ReadonlySet<string>
   again(ms: number): void
 }
 
@@ -63,12 +66,15 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
     uncertain: new Set(store.journal.returnedBefore()),
     seen: new Map(),
     isStale: true,
+    named: new Set(),
     again: again.after,
   }
   options.addresses.retire([...state.uncertain])
   const loop = startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun })
   const stop = store.onChange((snapshot, changed) => {
-    if (changed.some((key) => concerns(snapshot, host, key))) loop.poke()
+    // A container may name its network before this host knows that.
+    if (changed.some((it) => isOfNames(host, it))) state.isStale = true
+    if (state.isStale || changed.some((key) => concerns(snapshot, host, key))) loop.poke()
   })
   return {
     ...loop,
@@ -84,6 +90,10 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
   }
 }
 
+function isOfNames(host: HostName, { table, key }: ChangedKey): boolean {
+  return table === 'network-names' || (table === 'replicas' && key.startsWith(`${host}/`))
+}
+
 function concerns(snapshot: Snapshot, host: HostName, { table, key }: ChangedKey): boolean {
   if (table === 'wanted') return snapshot.wanted.has(key)
   if (table === 'addresses') return snapshot.addresses.get(key)?.value.host === host
@@ -96,7 +106,7 @@ async function run(state: State): Promise<void> {
   if (!fresh || doubt !== undefined) return
   await learnOutcomes(state)
   const before = { snapshot: store.snapshot(), host, isHeld: addresses.isHeld }
-  const named = state.isStale || hasAsked(before) ? await namedAddresses(state) : new Set<string>()
+  const named = state.isStale || hasAsked(before) ? await namedAddresses(state) : state.named
   const snapshot = store.snapshot()
   const isCurrent = currentWants(state, snapshot)
   const steps = planReserves({ ...before, snapshot, now: now(), named, isCurrent })
@@ -158,23 +168,23 @@ async function commit(state: State, changes: readonly Change[]): Promise<void> {
 }
 
 /** Keys of the leases that a container's configuration names. Undefined when the engine does not answer. */
-async function namedAddresses(state: State): Promise<Set<string> | undefined> {
+async function namedAddresses(state: State): Promise<ReadonlySet<string> | undefined> {
   const { engine, store, host, addresses, log } = state.options
   try {
     state.isStale = false
     const containers = await engine.configuredContainers()
     const snapshot = store.snapshot()
-    const named = new Set(
+    const others = await otherNetworks(snapshot, host, containers, engine)
+    state.named = new Set(
       containers.flatMap(({ networks }) =>
-        networks.flatMap(({ name, id, addresses }) => {
-          const byName = networkByName(snapshot, name)?.value.id
-          const ids = [networkIdOnHost(snapshot, host, id), byName].filter((it) => it !== undefined)
-          return ids.flatMap((network) => addresses.map((ip) => keyIn(network, ip)))
+        networks.flatMap((at) => {
+          const network = networkOf(snapshot, host, at, others)
+          return network === undefined ? [] : at.addresses.map((ip) => keyIn(network, ip))
         }),
       ),
     )
-    addresses.name(named)
-    return named
+    addresses.name(state.named)
+    return state.named
   } catch (error) {
     state.isStale = true
     log.debug(

@@ -85,14 +85,15 @@ function planNetwork(view: View, network: Network): Step[] {
   const wanted = wantedByOthers(snapshot, network.id, host, view.isCurrent)
   const asked = idle.filter(({ key, lease }) => lease.value.asked && view.named?.has(key) === false)
   const others = idle.filter(({ lease }) => !lease.value.asked)
-  const given = others.filter(({ ip }) => wanted.any || wanted.ips.has(ip))
+  const isNamed = ({ key }: IdleLease): boolean => view.named?.has(key) === true
+  const given = others.filter((it) => !isNamed(it) && (wanted.any || wanted.ips.has(it.ip)))
   const pools = network.v6 === undefined ? [network.v4] : [network.v4, network.v6]
   const rest = pools.flatMap((pool) =>
     planPool(
       view,
       network,
       pool,
-      others.filter((it) => !given.includes(it)),
+      others.filter((it) => !given.includes(it) && !isNamed(it)),
       wanted.any,
     ),
   )
@@ -104,7 +105,7 @@ function kept({ snapshot, host, named, now }: View, network: Network, reserve: r
   const record = snapshot.networks.get(network.id)
   const keys = [...(named ?? [])].filter((key) => networkOfKey(key) === network.id)
   if (record === undefined || keys.length === 0) return []
-  const changes = keys.slice(0, atOnce).flatMap((key): Change[] => {
+  const all = keys.flatMap((key): Change[] => {
     const idle = reserve.find((it) => it.key === key)
     if (idle !== undefined)
       return [
@@ -121,6 +122,7 @@ function kept({ snapshot, host, named, now }: View, network: Network, reserve: r
       { op: 'create', table: 'addresses', key, value: { host, leasedAt: now.toISOString(), asked: true } },
     ]
   })
+  const changes = all.slice(0, atOnce)
   if (changes.length === 0) return []
   return [
     {

@@ -7,7 +7,7 @@
  *
  * Before that, containers whose network has another id in Docker now are connected to it again, with and without a policy.
  */
-import { asDriverError } from '../../core/errors.ts'
+import { asDriverError, DriverError } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
 import type { Engine, EngineNetwork, StoppedContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
@@ -20,7 +20,10 @@ import { planReconnects, type Reconnect } from './reconnects.ts'
 
 export interface GivenUpOptions {
   store: Pick<Store, 'status' | 'snapshot' | 'lookup'>
-  engine: Pick<Engine, 'stoppedContainers' | 'startContainer' | 'networks' | 'network' | 'connect'>
+  engine: Pick<
+    Engine,
+    'stoppedContainers' | 'stoppedContainer' | 'startContainer' | 'networks' | 'network' | 'connect'
+  >
   host: HostName
   log: Log
   /** How often the engine is asked by itself. */
@@ -42,13 +45,13 @@ export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
     const found = await engine.stoppedContainers()
     const here = await engine.networks()
     const reconnects = plannedReconnects(options, found, here)
-    const connected = await reconnect(options, reconnects, failures)
-    const waiting = givenUp(connected ? await engine.stoppedContainers() : found, here)
+    const tried = await reconnect(options, reconnects, failures)
+    const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here)
     failures.keep(new Set([...waiting.map(({ id }) => id), ...reconnects.map(keyOf)]))
     const due = waiting.filter(({ id }) => failures.mayTry(id))
     const lane = async (): Promise<void> => {
       for (let next = due.shift(); next !== undefined; next = due.shift())
-        await start(options, next, failures)
+        await start(options, next, here, failures)
     }
     await Promise.all(Array.from({ length: startedAtOnce }, lane))
     const nextInMs = failures.nextInMs()
@@ -69,9 +72,13 @@ export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
 async function start(
   { engine, log }: GivenUpOptions,
   { id, name }: StoppedContainer,
+  here: readonly EngineNetwork[],
   failures: RetryBackoff,
 ): Promise<void> {
   try {
+    // A person may have started and stopped it meanwhile.
+    const now = await engine.stoppedContainer(id)
+    if (now === undefined || givenUp([now], here).length === 0) return
     await engine.startContainer(id)
     log.info({ container: name }, 'started: Docker had given it up because of this driver')
   } catch (error) {
@@ -92,20 +99,20 @@ function plannedReconnects(
   return planReconnects({ snapshot: store.snapshot(), host, stopped, here, lookup })
 }
 
-/** True when a container was connected. One call of the engine each: a driver that ends in between leaves nothing half done. */
+/** True when it was tried. One call of the engine each: a driver that ends in between leaves nothing half done. */
 async function reconnect(
   { engine, log }: GivenUpOptions,
   reconnects: readonly Reconnect[],
   failures: RetryBackoff,
 ): Promise<boolean> {
-  let connected = false
-  for (const it of reconnects.filter((it) => failures.mayTry(keyOf(it)))) {
-    const { container, network, lost, connection } = it
+  const due = reconnects.filter((it) => failures.mayTry(keyOf(it)))
+  for (const it of due) {
+    const { container, network, lost, connection, isProven } = it
     try {
       // Of another driver: the list has only this driver's networks.
       if ((await engine.network(lost)) !== undefined) continue
+      if (!isProven) throw new DriverError('in-use', 'Docker has removed the network that it was on')
       await engine.connect(network, container.id, connection)
-      connected = true
       log.info({ container: container.name, network, lost }, 'connected again: the network has a new id')
     } catch (error) {
       const hint = `docker network disconnect -f ${network} ${container.name}, then connect`
@@ -113,7 +120,7 @@ async function reconnect(
       failures.failed(keyOf(it), `container ${container.name} is not on network ${network}: ${why}; ${hint}`)
     }
   }
-  return connected
+  return due.length > 0
 }
 
 function keyOf({ container, lost }: Reconnect): string {

@@ -12,7 +12,7 @@ import {
   replicaOption,
   type Snapshot,
 } from '../../core/records.ts'
-import { networkIdOnHost } from '../../core/snapshot.ts'
+import { endpointsOf, leasesOnHost, networkIdOnHost, networkOfKey } from '../../core/snapshot.ts'
 import type { Connection, EngineNetwork, StoppedContainer } from '../../engine/engine.ts'
 import { networkOf } from '../kit/configured-network.ts'
 
@@ -32,24 +32,43 @@ export interface Reconnect {
   /** The id that the container is configured for. The list of networks does not have it. */
   lost: string
   connection: Connection
+  /**
+   * The network with the lost id was this one. Without proof it may have been another network of the name, such as a bridge
+   * that was removed: a person decides.
+   */
+  isProven: boolean
 }
 
 export function planReconnects(view: ReconnectsView): Reconnect[] {
   return view.stopped.flatMap((container) =>
     container.networks.flatMap(({ name, id, connection }) => {
       if (id === '' || view.here.some((it) => it.id === id)) return []
-      return hasCopy(view, { name, id }) ? [{ container, network: name, lost: id, connection }] : []
+      const network = copyOf(view, { name, id })
+      if (network === undefined) return []
+      const isProven =
+        networkIdOnHost(view.snapshot, view.host, id) === network || wasOn(view, network, container)
+      return [{ container, network: name, lost: id, connection, isProven }]
     }),
   )
 }
 
-function hasCopy(
+/** The cluster's network of which this host has a copy under the name. */
+function copyOf(
   { snapshot, host, here, lookup }: ReconnectsView,
   at: { name: string; id: string },
-): boolean {
+): NetworkId | undefined {
   const network = networkOf(snapshot, host, at, new Set())
-  if (network === undefined || lookup(network).is !== 'known') return false
+  if (network === undefined || lookup(network).is !== 'known') return undefined
   const clusterId = ({ id, options }: EngineNetwork) =>
     networkIdOnHost(snapshot, host, id) ?? options[replicaOption]
-  return here.some((it) => it.name === at.name && clusterId(it) === network)
+  return here.some((it) => it.name === at.name && clusterId(it) === network) ? network : undefined
+}
+
+/** A lease of the network says that the container had its address last, or an endpoint that it has it. */
+function wasOn({ snapshot, host }: ReconnectsView, network: NetworkId, { id }: StoppedContainer): boolean {
+  const leases = [...leasesOnHost(snapshot, host)].filter(([key]) => networkOfKey(key) === network)
+  return (
+    leases.some(([, { value }]) => value.left?.container === id) ||
+    endpointsOf(snapshot, network).some(({ value }) => value.container?.id === id)
+  )
 }

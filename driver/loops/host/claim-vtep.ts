@@ -26,10 +26,13 @@ export async function checkVtep(store: Pick<Store, 'read' | 'liveness'>, claim: 
 }
 
 function holderOf(snapshot: Snapshot, seen: Liveness, { host, vtep }: Claim): HostName | undefined {
-  const recorded = [...snapshot.hosts].flatMap(([name, { value }]) => (value.vtep === vtep ? [name] : []))
-  if (recorded.includes(host)) return undefined
+  const all = [...snapshot.hosts].flatMap(([name, { value }]) => (value.vtep === vtep ? [name] : []))
+  if (all.includes(host)) return undefined
+  // An announcement is newer than a record: such a host is about to have another VTEP.
+  const recorded = all.filter((name) => (seen.announced.get(name) ?? vtep) === vtep)
   const announced = [...seen.announced].flatMap(([name, ip]) => (ip === vtep ? [name] : []))
-  const earlier = announced.slice(0, Math.max(0, announced.indexOf(host)))
+  const at = announced.indexOf(host)
+  const earlier = at < 0 ? announced : announced.slice(0, at)
   return [...recorded, ...earlier].find(
     (name) => lifeOf(name, snapshot.hosts.get(name)?.value, seen) === 'alive',
   )

@@ -1,7 +1,7 @@
-/** Finds the network of the cluster that a container is configured for. Pure. */
-import type { HostName, NetworkId, Snapshot } from '../../core/records.ts'
+/** Finds the network of the cluster that a container is configured for. */
+import { type HostName, type NetworkId, replicaOption, type Snapshot } from '../../core/records.ts'
 import { networkIdOnHost } from '../../core/snapshot.ts'
-import type { ConfiguredContainer } from '../../engine/engine.ts'
+import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 
 /**
  * By Docker's id. A container that never ran has no id of its network, and a container that is older than this host's
@@ -20,4 +20,24 @@ export function networkOf(
   if (claimed !== undefined && snapshot.networks.has(claimed)) return claimed
   // `docker create --network ID`
   return networkIdOnHost(snapshot, host, name)
+}
+
+/** Docker's ids of networks that the containers are on, and that are not the cluster's though the cluster has the name. */
+export async function otherNetworks(
+  snapshot: Snapshot,
+  host: HostName,
+  containers: readonly ConfiguredContainer[],
+  engine: Pick<Engine, 'network'>,
+): Promise<Set<string>> {
+  const doubtful = containers
+    .flatMap(({ networks }) => networks)
+    .filter(({ id }) => id !== '' && !snapshot.replicas.has(`${host}/${id}`) && !snapshot.networks.has(id))
+    .filter((at) => networkOf(snapshot, host, at, new Set()) !== undefined)
+  const others = new Set<string>()
+  for (const id of new Set(doubtful.map(({ id }) => id))) {
+    const found = await engine.network(id)
+    // A copy that lost its replica's record says whose it is.
+    if (found !== undefined && found.options[replicaOption] === undefined) others.add(id)
+  }
+  return others
 }

@@ -2,12 +2,12 @@
  * Keeps this host's records of the table `uses`. A first use and the end of the last one are recorded at once. Another
  * number of containers is recorded after a grace period, so that a container that comes and goes costs no commit.
  */
-import { type HostName, replicaOption } from '../../core/records.ts'
+import type { HostName } from '../../core/records.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
-import { networkOf } from '../kit/configured-network.ts'
+import { otherNetworks } from '../kit/configured-network.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRunAgain } from '../kit/run-again.ts'
@@ -54,16 +54,6 @@ async function viewOf(
   containers: readonly ConfiguredContainer[],
 ): Promise<UsesView> {
   const snapshot = store.snapshot()
-  // Only a name that the cluster has too leaves a doubt about whose network it is.
-  const doubtful = containers
-    .flatMap(({ networks }) => networks)
-    .filter(({ id }) => id !== '' && !snapshot.replicas.has(`${host}/${id}`) && !snapshot.networks.has(id))
-    .filter((at) => networkOf(snapshot, host, at, new Set()) !== undefined)
-  const others = new Set<string>()
-  for (const id of new Set(doubtful.map(({ id }) => id))) {
-    const found = await engine.network(id)
-    // A copy that lost its replica's record says whose it is.
-    if (found !== undefined && found.options[replicaOption] === undefined) others.add(id)
-  }
+  const others = await otherNetworks(snapshot, host, containers, engine)
   return { snapshot, host, containers, others, lookup: (network) => store.lookup('networks', network) }
 }

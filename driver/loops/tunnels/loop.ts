@@ -96,7 +96,8 @@ function statusesOf(state: State): TunnelStatus[] {
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */
 function probedState(state: State, name: HostName): TunnelState | undefined {
   const found = probersOf(state).flatMap((it) => it.probed(name) ?? [])
-  return found.find((it) => it === 'answers' || it === 'small-only') ?? found[0]
+  const isReached = (it: TunnelState): boolean => it === 'answers' || it === 'small-only'
+  return found.find(isReached) ?? found.find((it) => it === 'unknown') ?? found[0]
 }
 
 function published({ options, usual, others }: State): NonNullable<HostRecord['tunnel']> {

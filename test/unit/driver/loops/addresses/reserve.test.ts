@@ -38,7 +38,7 @@ async function hosts(count: number, subnet: string) {
     const containers: ConfiguredContainer[] = []
     const loop = startAddresses({
       store: host.store,
-      engine: { configuredContainers: async () => containers },
+      engine: { configuredContainers: async () => containers, network: async () => undefined },
       host: host.name,
       addresses: host.context.inFlight.addresses,
       log: silentLog,

@@ -19,25 +19,39 @@ interface Case {
   here?: EngineNetwork[]
   corrupt?: string[]
   hasRecord?: boolean
+  /** The container that had an address of the network last. */
+  left?: string
 }
 
-function plan(stopped: StoppedContainer, { here = [copy], corrupt = [], hasRecord = true }: Case = {}) {
+function plan(
+  stopped: StoppedContainer,
+  { here = [copy], corrupt = [], hasRecord = true, left = 'c' }: Case = {},
+) {
   const snapshot = {
     ...emptySnapshot(),
     networks: PersistentMap(hasRecord ? [['a', at({ id: 'a', name: 'foobar' } as Network)]] : []),
     'network-names': PersistentMap([['foobar', at('a')]]),
     replicas: PersistentMap([['net-1/copy', at('a')]]),
+    addresses: PersistentMap([
+      ['a/10.9.0.2', at({ host: 'net-1', leasedAt: '', left: { endpoint: 'e', at: '', container: left } })],
+    ]),
   }
   const lookup = (id: string) => lookupIn(snapshot, { corrupt, doubt: undefined }, 'networks', id)
   return planReconnects({ snapshot, host: 'net-1', stopped: [stopped], here, lookup }).map(
-    ({ container, network, lost, connection }) => ({ container: container.name, network, lost, connection }),
+    ({ container, ...it }) => ({ ...it, container: container.name }),
   )
 }
 
-const again = (lost: string) => [{ container: 'web', network: 'foobar', lost, connection: asConfigured }]
+const again = (lost: string, isProven = true) => [
+  { container: 'web', network: 'foobar', lost, connection: asConfigured, isProven },
+]
 
 test('a container whose network the engine does not have is connected to the copy of that name', () => {
   expect(plan(container('earlier'))).toEqual(again('earlier'))
+})
+
+test('without a sign that the container was on that network, a person decides', () => {
+  expect(plan(container('earlier'), { left: 'another' })).toEqual(again('earlier', false))
 })
 
 test('a network of this host whose copy has another id is known by its own id', () => {
