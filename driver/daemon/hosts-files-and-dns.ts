@@ -130,8 +130,8 @@ function startDns(options: NamingOptions): Dns {
   const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
   const server = startDnsServer({ address, port: ownPort, responder, log })
-  const read = () => server.status().read
-  const redirect = dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen, read) }
+  const redirect =
+    dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen, server.status) }
   return { ...redirect, clients, server }
 }
 
@@ -139,12 +139,15 @@ function startDns(options: NamingOptions): Dns {
 function keepRedirect(
   { kernel, log, everyMs = 2000, onRun }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
-  read: () => number,
+  server: () => { read: number; lastError: string | undefined },
 ): RedirectLoop {
   let arrivals: Arrivals = noArrivals
   const work = async (): Promise<void> => {
-    const redirected = await kernel.redirect({ address, port, to: ownPort })
-    arrivals = afterLook(arrivals, { redirected, read: read() })
+    const counted = await kernel.redirect({ address, port, to: ownPort })
+    const { read, lastError } = server()
+    // Without a server that listens no question is read.
+    const redirected = lastError === undefined ? counted : undefined
+    arrivals = afterLook(arrivals, { redirected, read })
   }
   const loop = startLoop({ name: 'dns address', everyMs: 5 * everyMs, log, work, onRun })
   const blockedAt = () => (areLost(arrivals) ? `${address}:${ownPort}` : undefined)

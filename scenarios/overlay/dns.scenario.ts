@@ -87,7 +87,7 @@ scenario(
     } finally {
       await hostA.succeed`iptables -D ${wall}`
     }
-    await hostA.within(20_000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
+    await hostA.within(40_000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
   },
 )
 

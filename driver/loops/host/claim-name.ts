@@ -28,7 +28,7 @@ export async function claimName(store: Store, self: HostClaim, log: Log): Promis
   if (record !== undefined) await checkRecord(store, self, record, log)
   if (record?.vtep === self.vtep) return renewClaim(store, self)
   // A host that is refused announces nothing. Hosts that start at once see each other's announcements alone.
-  await checkVtep(store, self)
+  await checkVtep(store, self, snapshot)
   const session = await renewClaim(store, self)
   await checkVtep(store, self)
   return session

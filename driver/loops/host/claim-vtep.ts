@@ -16,8 +16,12 @@ interface Claim {
 }
 
 /** Called before this host announces the VTEP, and after. Throws `taken`. */
-export async function checkVtep(store: Pick<Store, 'read' | 'liveness'>, claim: Claim): Promise<void> {
-  const [snapshot, seen] = await Promise.all([store.read(), store.liveness()])
+export async function checkVtep(
+  store: Pick<Store, 'read' | 'liveness'>,
+  claim: Claim,
+  read: Snapshot | Promise<Snapshot> = store.read(),
+): Promise<void> {
+  const [snapshot, seen] = await Promise.all([read, store.liveness()])
   const holder = holderOf(snapshot, seen, claim)
   if (holder === undefined) return
   throw new DriverError('taken', `another live host has this host's VTEP ${claim.vtep}: ${holder}`, {

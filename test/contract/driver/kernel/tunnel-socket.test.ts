@@ -13,7 +13,7 @@ test.runIf(isRoot)(
     const script = `ip link set lo up && ip address add 192.168.33.11/32 dev lo && exec node --import tsx ${program}`
     const heard = execFileSync('unshare', ['--net', 'sh', '-c', script], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: 60_000,
     })
     expect(heard.split('\n')).toEqual([
       '4789 0000000000000001',
@@ -22,4 +22,5 @@ test.runIf(isRoot)(
       '4789 0000000000000004',
     ])
   },
+  90_000,
 )
