@@ -21,7 +21,7 @@ import {
   furtherHosts,
   joinWords,
   parseInitWords,
-  serverAt,
+  placeAt,
   startServer,
 } from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
@@ -82,7 +82,6 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   const device = bindInterface ?? (await defaultInterface())
   const own = [`--bind-interface=${device}`, ...others]
   const options = parseOpenOptions(own)
-  const consul = await consulProgram(consulFrom)
   const facts = await gather(options)
   const lacks = findingsOf(facts).filter(isMissing)
   if (!('found' in facts.underlay) || lacks.length > 0) {
@@ -91,9 +90,11 @@ async function initCommand(args: string[], print: Print): Promise<number> {
       hint: "see all checks with 'multihost doctor'",
     })
   }
-  const server = serverAt(facts.underlay.found, consul)
-  const [store = '', ...files] = joinWords(server)
+  const place = placeAt(facts.underlay.found)
+  const [store = '', ...files] = joinWords(place)
   await checkBegin([`--kv-store=${store}`, ...files, ...own])
+  const consul = await consulProgram(consulFrom)
+  const server = { ...place, program: consul.path }
   await startServer(server, consulFrom)
   print(`Consul ${consul.version} leads`)
   await joinCommand([store, ...files, ...own], print).catch((error: unknown) => {

@@ -79,7 +79,7 @@ export async function defaultInterface(): Promise<string> {
   })
 }
 
-export interface Program {
+interface Program {
   /** Where the server has it. */
   path: string
   version: string
@@ -110,12 +110,13 @@ function isThere(path: string): Promise<boolean> {
   )
 }
 
+type Place = Omit<ConsulServer, 'program'>
+
 /** The server's place on this host. */
-export function serverAt({ address }: Pick<Underlay, 'address'>, { path }: Program): ConsulServer {
+export function placeAt({ address }: Pick<Underlay, 'address'>): Place {
   return {
     address,
     name: hostname(),
-    program: path,
     folder: `${settings}/consul`,
     home: '/var/lib/multihost-consul',
     socket: '/run/multihost-consul/http.sock',
@@ -125,7 +126,7 @@ export function serverAt({ address }: Pick<Underlay, 'address'>, { path }: Progr
 }
 
 /** The words of `multihost join` for every host of the cluster. */
-export function joinWords({ address, caFile, tokenFile }: ConsulServer): string[] {
+export function joinWords({ address, caFile, tokenFile }: Place): string[] {
   return [
     `https://${inUrl(address)}:${ports.https}`,
     `--kv-ca-file=${caFile}`,

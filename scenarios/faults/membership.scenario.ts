@@ -3,10 +3,11 @@
  * it joins again and its containers are reached by name.
  */
 import { expect } from 'vitest'
+import { consulBinary } from '../../provision/images/consul.ts'
 import { convergesWithinMs } from '../kit/converged.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
-import { scenario } from '../kit/scenario.ts'
+import { scenario, sendFile } from '../kit/scenario.ts'
 import { keysNaming } from '../kit/store.ts'
 
 const optionsFile = '/etc/default/docker'
@@ -120,11 +121,14 @@ scenario(
   async ({ hostA, hostB }) => {
     const words = new Map([hostA, hostB].map((host) => [host, joinWords(host)]))
     const others = (await joinWords(hostB)).slice(1).filter(isOther)
-    const init = ['--bind-interface=eth1', ...others]
+    const program = '/var/tmp/consul'
+    const init = [`--consul-from=${program}`, '--bind-interface=eth1', ...others]
+    await sendFile(hostB, await consulBinary(), program, '0755')
     try {
       expect(await hostB.fail`multihost init ${init}`).toMatch(/is a member of the cluster at/)
       for (const host of [hostA, hostB]) await host.succeed`multihost leave`
-      expect(await hostB.fail`multihost init --consul-from=/bin/true ${init}`).toContain('is no Consul')
+      const wrong = ['--consul-from=/bin/true', ...init.slice(1)]
+      expect(await hostB.fail`multihost init ${wrong}`).toContain('is no Consul')
       expect(await traces(hostB)).toEqual([])
 
       const said = await hostB.succeed`multihost init ${init}`
@@ -150,7 +154,7 @@ scenario(
     } finally {
       for (const [host, before] of words) {
         await host.run`multihost leave --force`
-        await host.run`sh -c ${`systemctl disable --now ${consulUnit}; rm -rf /etc/systemd/system/${consulUnit} ${settings}/consul* /var/lib/multihost-consul; systemctl daemon-reload`}`
+        await host.run`sh -c ${`systemctl disable --now ${consulUnit}; rm -rf /etc/systemd/system/${consulUnit} ${settings}/consul* /var/lib/multihost-consul /usr/local/lib/multihost-consul ${program}; systemctl daemon-reload`}`
         await host.succeed`multihost join ${await before}`
       }
     }

@@ -307,6 +307,7 @@ export const rooms: readonly Room[] = [
       'scenarios/subjects',
       'scenarios/report/statistics.ts',
       'provision/lab',
+      'provision/images',
       'driver/daemon',
       'driver/cli/table.ts',
     ],

@@ -4,11 +4,11 @@ import {
   furtherHosts,
   joinWords,
   parseInitWords,
-  serverAt,
+  placeAt,
   unitText,
 } from '../../../../driver/membership/init.ts'
 
-const server = serverAt({ address: '192.168.33.11' }, { path: '/usr/bin/consul', version: '1.8.7' })
+const server = { ...placeAt({ address: '192.168.33.11' }), program: '/usr/bin/consul' }
 
 test('the words of init are its own and the driver’s', () => {
   const words = ['--consul-from=/opt/consul', '--host-name=a', '--bind-interface=eth1', '--log-level=debug']
