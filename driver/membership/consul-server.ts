@@ -217,8 +217,13 @@ export async function writeConfiguration(server: ConsulServer, { uid, gid }: Own
   }
 }
 
-/** A program that another user runs, from wherever it is. */
+/** A program that another user runs, from wherever it is. The same program again is left as it is. */
 export async function installProgram(from: string, to: string): Promise<void> {
+  const isThere = await run('cmp', ['-s', from, to]).then(
+    () => true,
+    () => false,
+  )
+  if (isThere) return
   await mkdir(dirname(to), { recursive: true })
   await chmod(dirname(to), 0o755)
   await copyFile(from, `${to}.new`)

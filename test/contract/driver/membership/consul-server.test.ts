@@ -14,6 +14,7 @@ import {
   checkPorts,
   configFolder,
   configOf,
+  installProgram,
   makeCertificates,
   makeTokens,
   ports,
@@ -235,6 +236,17 @@ test('a management token that was lost is made again, and the driver’s stays',
   await makeTokens(server)
   expect(management()).not.toBe(lost)
   expect(token()).toBe(driver)
+})
+
+test('the same program again is left as it is', async () => {
+  const to = at('bin/consul')
+  await installProgram('/bin/true', to)
+  const { mtimeMs, mode } = statSync(to)
+  expect(mode & 0o777).toBe(0o755)
+  await installProgram('/bin/true', to)
+  expect(statSync(to).mtimeMs).toBe(mtimeMs)
+  await installProgram('/bin/false', to)
+  expect(readFileSync(to)).toEqual(readFileSync('/bin/false'))
 })
 
 test.each([
