@@ -61,7 +61,7 @@ scenario(
     const options = '/etc/default/docker'
     await using network = await sharedNetwork([hostA, hostB], 'alike')
     await using one = await hostA.run({ name: 'one', network: network.name })
-    await hostB.succeed`cp -p ${options} /tmp/alike && ip link add alike0 type dummy && ip address add ${`${hostA.address}/32`} dev alike0 && ip link set alike0 up`
+    await hostB.succeed`cp -p ${options} /tmp/alike && ip link add alike0 type veth peer name alike1 && ip link set alike1 up && ip address add ${`${hostA.address}/32`} dev alike0 && ip link set alike0 up`
     try {
       await hostB.succeed`sed -i -E 's/--bind-interface=[^ "]+/--bind-interface=alike0/' ${options} && systemctl restart multihost`
       const words = `another live host has this host's VTEP ${hostA.address}: ${hostA.name}`
