@@ -103,12 +103,14 @@ scenario(
 
 scenario(
   'containers keep IPv6 on an underlay that becomes too small for it, and status names the interface',
-  async ({ hostA, hostB }) => {
+  async ({ hostA, hostB, consulServer }) => {
     const options = ['--subnet', '10.66.0.0/24', '--ipv6', '--subnet', 'fd00:66::/64']
     await using _network = await sharedNetwork([hostA, hostB], 'six', options)
     await using a = await hostA.run({ name: 'here', network: 'six', args: ['--ip6', 'fd00:66::a'] })
     await using b = await hostB.run({ name: 'there', network: 'six', args: ['--ip6', 'fd00:66::b'] })
     {
+      // Hosts on one link have one MTU: Consul's longer packets would be lost.
+      await using _store = await underlayMtu(consulServer, 1300)
       await using _there = await underlayMtu(hostB, 1300)
       await using _here = await underlayMtu(hostA, 1300)
       for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1280)}`
