@@ -1,7 +1,6 @@
 /**
  * `multihost status` and `multihost host ls` as text. Pure.
  */
-
 import type { HostStatus, Status, WaitingStatus } from '../control/status.ts'
 import { probeDevice } from '../core/tunnels/packet.ts'
 import { table } from './table.ts'

@@ -1,7 +1,6 @@
 /**
  * The words of `multihost doctor`, `init`, `join` and `leave`, and what they print.
  */
-import { access } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
 import { showHosts } from '../cli/show.ts'
 import { ask } from '../control/client.ts'
@@ -44,7 +43,7 @@ import {
   removeState,
 } from './removal.ts'
 import { optionsForLeaving, shareStore, storeIn, type Wanted, wantedBy } from './settings.ts'
-import { replaceFile, systemdUnit, textOf } from './unit.ts'
+import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
 
@@ -233,11 +232,4 @@ async function storeFailure(options: Wanted['options']): Promise<string | undefi
   if (wrong === undefined && holder !== undefined && holder.id === store.name.id && isElsewhere(holder))
     return `the name ${store.name.name} is held by a machine with the address ${holder.vtep}: one disk is a copy of the other`
   return wrong?.says
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import { exchange, type Method } from '../unix-http.ts'
-import { replaceFile, textOf } from './unit.ts'
+import { replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
 
@@ -219,11 +219,7 @@ export async function writeConfiguration(server: ConsulServer, { uid, gid }: Own
 
 /** A program that another user runs, from wherever it is. The same program again is left as it is. */
 export async function installProgram(from: string, to: string): Promise<void> {
-  const isThere = await run('cmp', ['-s', from, to]).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) return
+  if (await succeeds('cmp', ['-s', from, to])) return
   await mkdir(dirname(to), { recursive: true })
   await chmod(dirname(to), 0o755)
   await copyFile(from, `${to}.new`)

@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { mkdir, readdir, realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -26,7 +26,7 @@ import {
   versionOf,
   writeConfiguration,
 } from './consul-server.ts'
-import { replaceFile, textOf } from './unit.ts'
+import { isThere, replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
 
@@ -103,13 +103,6 @@ async function inPath(program: string): Promise<string | undefined> {
   return undefined
 }
 
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
-}
-
 type Place = Omit<ConsulServer, 'program'>
 
 /** The server's place on this host. */
@@ -143,7 +136,7 @@ function inUrl(address: string): string {
  * `unavailable` when the server does not start: a new one is stopped then, and its files stay for the next run.
  */
 export async function startServer(server: ConsulServer, consulFrom: string | undefined): Promise<void> {
-  const wasActive = await isActive()
+  const wasActive = await succeeds('systemctl', ['-q', 'is-active', unit])
   await checkFiles(server)
   if (!wasActive) await checkPorts(server)
   try {
@@ -170,13 +163,6 @@ export async function startServer(server: ConsulServer, consulFrom: string | und
   }
 }
 
-async function isActive(): Promise<boolean> {
-  return run('systemctl', ['-q', 'is-active', unit]).then(
-    () => true,
-    () => false,
-  )
-}
-
 /** The hosts of a cluster that is there lose its store for a moment only where something of it is new. */
 async function startUnit(server: ConsulServer, wasActive: boolean): Promise<void> {
   const stampFile = join(server.folder, 'started-with')
@@ -201,12 +187,8 @@ async function stampOf(server: ConsulServer): Promise<string> {
 /** The server's user; made on the first run. */
 async function owner(): Promise<Owner> {
   const id = async (flag: string) => Number((await run('id', [flag, user])).stdout)
-  const isKnown = await run('id', ['-u', user]).then(
-    () => true,
-    () => false,
-  )
   const home = ['--home-dir=/var/lib/multihost-consul', '--no-create-home', '--shell=/usr/sbin/nologin']
-  if (!isKnown) await run('useradd', ['--system', '--user-group', ...home, user])
+  if (!(await succeeds('id', ['-u', user]))) await run('useradd', ['--system', '--user-group', ...home, user])
   return { uid: await id('-u'), gid: await id('-g') }
 }
 

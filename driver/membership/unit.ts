@@ -2,7 +2,7 @@
  * The unit multihost.service, by systemctl(1), and the file that it reads its options from.
  */
 import { execFile } from 'node:child_process'
-import { readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 
@@ -61,6 +61,21 @@ export const systemdUnit: Unit = {
     await run('systemctl', ['-q', isEnabled ? 'enable' : 'disable', name])
     await run('systemctl', [isActive ? 'restart' : 'stop', name])
   },
+}
+
+/** True for exit code 0. */
+export function succeeds(program: string, args: readonly string[]): Promise<boolean> {
+  return run(program, args).then(
+    () => true,
+    () => false,
+  )
+}
+
+export function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Empty for a file that does not exist. */

@@ -1,8 +1,8 @@
 /**
  * Which hosts are away: their containers cannot be reached from here.
  *
- * A host that is probed is judged by the probes: one that is silent is away whatever the store says, and one that answers
- * is not, though its driver may have lost its session. The store judges the others.
+ * The probes judge a host that is probed: a silent host is away, also while the store shows its session, and a host that
+ * answers is not away, also without a session. The store judges the other hosts.
  */
 import type { Life } from '../liveness.ts'
 import type { HostName } from '../records.ts'
@@ -14,7 +14,11 @@ export type Reach = 'reached' | 'away' | 'unknown'
 export function reachOf(state: TunnelState | undefined, life: Life): Reach {
   if (state === undefined) return life === 'alive' ? 'reached' : life
   if (state === 'unknown') return 'unknown'
-  return state === 'answers' || state === 'small-only' ? 'reached' : 'away'
+  return isReached(state) ? 'reached' : 'away'
+}
+
+export function isReached(state: TunnelState): boolean {
+  return state === 'answers' || state === 'small-only'
 }
 
 /** What is unknown stays as it was. The same set when nothing has changed. */

@@ -52,7 +52,7 @@ export function planReconnects(view: ReconnectsView): Reconnect[] {
   )
 }
 
-/** The cluster's network of which this host has a copy under the name. */
+/** The cluster's network with that name, where this host's engine has a copy of it. */
 function copyOf(
   { snapshot, host, here, lookup }: ReconnectsView,
   at: { name: string; id: string },

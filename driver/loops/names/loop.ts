@@ -29,7 +29,7 @@ export interface NamesOptions {
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
-  /** Where containers ask our DNS server. Undefined: there is none, and short ids of containers are in hosts files too. */
+  /** Where containers ask our DNS server. Without the server hosts files have the containers' short ids, too. */
   dnsAddress?: Ip | undefined
   /** Whether containers get answers from our DNS. */
   dnsAnswers(): boolean

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
+import { isReached } from '../../core/tunnels/away.ts'
 import { probeDevice, textPacket } from '../../core/tunnels/packet.ts'
 import { otherPorts, type TunnelState, type TunnelStatus } from '../../core/tunnels/peers.ts'
 import { announceMoves } from './announce.ts'
@@ -96,7 +97,6 @@ function statusesOf(state: State): TunnelStatus[] {
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */
 function probedState(state: State, name: HostName): TunnelState | undefined {
   const found = probersOf(state).flatMap((it) => it.probed(name) ?? [])
-  const isReached = (it: TunnelState): boolean => it === 'answers' || it === 'small-only'
   return found.find(isReached) ?? found.find((it) => it === 'unknown') ?? found[0]
 }
 

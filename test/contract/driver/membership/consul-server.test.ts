@@ -25,6 +25,7 @@ import {
 import { storeFacts } from '../../../../driver/membership/gather-store.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { consulBinary } from '../../../../provision/images/consul.ts'
+import { freePort } from '../../../fixtures/consul.ts'
 import { createNetwork } from '../../../fixtures/store-records.ts'
 import { until } from '../../../fixtures/until.ts'
 
@@ -68,15 +69,6 @@ async function make(): Promise<void> {
 }
 
 const url = () => `https://127.0.0.1:${own.https}`
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const address = listener.address()
-  listener.close()
-  await once(listener, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 const token = () => readFileSync(server.tokenFile, 'utf8').trim()
 const management = () => readFileSync(at('root/management-token'), 'utf8').trim()
