@@ -17,7 +17,7 @@ export interface DnsServer {
 
 export interface DnsStatus extends DnsCounts {
   address: string
-  /** Messages and connections from other addresses than the server's own, which is this host's. */
+  /** Messages from other addresses than the server's own, which is this host's. */
   read: number
   /** Undefined while it answers. */
   lastError: string | undefined
