@@ -78,6 +78,7 @@ export const docker: Step = {
   async apply(context) {
     const { $, host } = context
     const reads = await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`)
+    const hadFiles = await filesHold(context, beforeStart)
     if (!reads) await addDropIn(context)
     await writeFiles(context, beforeStart)
     await $`systemctl daemon-reload`
@@ -85,16 +86,19 @@ export const docker: Step = {
       await $`systemctl -q enable docker; systemctl restart docker`
       await until(context, answers, `dockerd on ${host.name} does not answer`)
     } catch (error) {
-      await undo(context, !reads)
+      await undo(context, [
+        ...(hadFiles ? [] : beforeStart.map(({ path }) => path)),
+        ...(reads ? [] : [dropIn]),
+      ])
       throw error
     }
     await $`rm -f ${earlier}`
   },
 }
 
-/** Docker with the options that it had before. */
-async function undo({ $ }: StepContext, withDropIn: boolean): Promise<void> {
-  await $`rm -f ${[...beforeStart.map(({ path }) => path), ...(withDropIn ? [dropIn] : [])]}; systemctl daemon-reload`
+/** Docker with the options that it had before, without the files that were added. */
+async function undo({ $ }: StepContext, added: readonly string[]): Promise<void> {
+  await $`rm -f ${added}; systemctl daemon-reload`
   await $`[ ! -e ${earlier} ] || mv ${earlier} ${optionsFile}`
   await $`systemctl reset-failed docker docker.socket || true; systemctl restart docker || true`
 }
