@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { timeoutScale } from './provision/process/timeout-scale.ts'
@@ -11,6 +12,9 @@ class ByName extends BaseSequencer {
     return [...files].sort((a, b) => walkthroughFirst(path(a), path(b)))
   }
 }
+
+/** Vitest leaves one out, for the terminal. Unit tests wait for timers half of their time, so two of them share a core. */
+const cores = availableParallelism()
 
 /** One kind after the other: a test of the kernel or of Consul does not share the processor with a lab that boots. */
 const tests = (name: string, groupOrder: number, more: object = {}): TestProjectConfiguration => ({
@@ -30,8 +34,8 @@ export default defineConfig({
     projects: [
       // One process for many files: a process per file spends more time with imports than with tests. No unit test changes
       // a module; processes and not threads, since the driver sets its umask.
-      tests('unit', 0, { isolate: false }),
-      tests('contract', 1),
+      tests('unit', 0, { isolate: false, maxWorkers: 2 * cores }),
+      tests('contract', 1, { maxWorkers: cores }),
       tests('lab', 2, { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
       {
         test: {

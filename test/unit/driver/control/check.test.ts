@@ -40,7 +40,8 @@ async function host(number: number) {
 
 const check = (on: TestHost, within = 5): Promise<CheckResult> =>
   ask<CheckResult>(on.controlSocket, 'GET', `/check?within=${within}`)
-const repair = (on: TestHost): Promise<CheckResult> => ask(on.controlSocket, 'POST', '/check')
+const repair = (on: TestHost, within = 5): Promise<CheckResult> =>
+  ask(on.controlSocket, 'POST', `/check?within=${within}`)
 /** Until the loops have nothing to do any more. */
 const agree = async (on: TestHost): Promise<void> => expect(showCheck(await check(on))).toContain('agree')
 
@@ -75,7 +76,7 @@ test('a claim that was deleted by hand is found and lasts until it is repaired',
   await net1.store.commit([{ op: 'remove', table: 'vnis', key: vni[0], index: vni[1].index }])
   const result = await check(net1, 0.3)
   expect(result.differences.map(({ object }) => object)).toEqual(['claim vnis/256 of network foobar'])
-  expect(exitCodeOf(await repair(net1))).toBe(0)
+  expect(exitCodeOf(await repair(net1, 0.3))).toBe(0)
   expect(net1.store.snapshot().vnis.get('256')?.value).toBe(vni[1].value)
 })
 
