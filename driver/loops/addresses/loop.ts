@@ -25,7 +25,7 @@ export interface AddressesOptions {
   addresses: Held
   log: Log
   now?(): Date
-  everyMs?: number
+  everyMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -58,7 +58,7 @@ export interface AddressesLoop extends Loop {
 }
 
 export function startAddresses(options: AddressesOptions): AddressesLoop {
-  const { store, host, log, everyMs = 5000, onRun } = options
+  const { store, host, log, everyMs, onRun } = options
   const state: State = {
     options: { ...options, now: options.now ?? (() => new Date()) },
     uncertain: new Set(store.journal.returnedBefore()),

@@ -41,15 +41,15 @@ export interface DatapathOptions extends UnderWay {
   /** Links or addresses in the host's namespace may have changed. */
   onHostLinks?(): void
   /** Each network is looked at this often, while they are few, where the kernel does not tell of changes. */
-  auditMs?: number
+  auditMs: number
   /** And where it does. */
-  slowAuditMs?: number
+  slowAuditMs: number
   /** Links and namespaces go this long after their last user. */
-  removalDelayMs?: number
+  removalDelayMs: number
   /** How long Docker must not show an endpoint before its link goes without Leave. */
-  graceMs?: number
+  graceMs: number
   /** Bound of `settled`. */
-  settleMs?: number
+  settleMs: number
 }
 
 export interface DatapathLoop {
@@ -86,12 +86,7 @@ interface Entry {
 
 /** What the loop knows of all networks. */
 interface State {
-  readonly options: DatapathOptions & {
-    auditMs: number
-    slowAuditMs: number
-    removalDelayMs: number
-    graceMs: number
-  }
+  readonly options: DatapathOptions
   /** In the order of the next audits. */
   readonly networks: Map<NetworkId, Entry>
   readonly limit: Limit
@@ -112,10 +107,9 @@ interface State {
 }
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
-  const { store, auditMs = 2000, slowAuditMs = 30_000 } = options
-  const { removalDelayMs = 300, settleMs = 4000, graceMs = 3000 } = options
+  const { store, auditMs, settleMs } = options
   const state: State = {
-    options: { ...options, auditMs, slowAuditMs, removalDelayMs, graceMs },
+    options,
     networks: new Map(),
     limit: limitOf(concurrentNetworks),
     mayRemove: () => mayRemove(store),

@@ -26,7 +26,7 @@ export interface GivenUpOptions {
   host: HostName
   log: Log
   /** How often the engine is asked by itself. */
-  everyMs?: number
+  everyMs: number
 }
 
 const startedAtOnce = 4
@@ -37,7 +37,7 @@ export interface GivenUpLoop extends Loop {
 
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
 export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
-  const { engine, log, everyMs = 30_000 } = options
+  const { engine, log, everyMs } = options
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()

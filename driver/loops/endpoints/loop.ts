@@ -51,9 +51,9 @@ export interface EndpointsOptions {
   blank(): HostRecord
   log: Log
   now?(): Date
-  everyMs?: number
+  everyMs: number
   /** How long the engine must not know an endpoint before it is removed. */
-  graceMs?: number
+  graceMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -75,7 +75,7 @@ export interface EndpointsLoop {
 
 /** What the loop remembers between two runs. */
 interface State {
-  readonly options: EndpointsOptions & { now(): Date; graceMs: number }
+  readonly options: EndpointsOptions & { now(): Date }
   readonly startedAt: Date
   /** Missing endpoints, and since when. */
   readonly missing: GracePeriod
@@ -131,9 +131,9 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
 }
 
 function createState(options: EndpointsOptions): State {
-  const { now = () => new Date(), everyMs = 5000, graceMs = 3000, log, store, onRun } = options
+  const { now = () => new Date(), everyMs, log, store, onRun } = options
   const state: State = {
-    options: { ...options, now, graceMs },
+    options: { ...options, now },
     startedAt: now(),
     missing: createGracePeriod(),
     untaken: createGracePeriod(),

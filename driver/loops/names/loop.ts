@@ -35,9 +35,9 @@ export interface NamesOptions {
   dnsAnswers(): boolean
   log: Log
   /** `createHostsFiles` */
-  root?: string | undefined
+  fileRoot: string
   /** Interval of the comparison of all files. */
-  everyMs?: number
+  everyMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -83,8 +83,8 @@ interface NamesState {
 }
 
 export function startNames(options: NamesOptions): NamesLoop {
-  const { store, engine, host, log, everyMs = 2000, onRun } = options
-  const files = createHostsFiles(log, options.root)
+  const { store, engine, host, log, everyMs, onRun } = options
+  const files = createHostsFiles(log, options.fileRoot)
   const state: NamesState = {
     options,
     files,

@@ -34,9 +34,9 @@ export interface NetworksOptions {
   /** Finishes a removal that was begun (`finishRemoval` of the verbs). */
   finish(network: string): Promise<void>
   log: Log
-  everyMs?: number
+  everyMs: number
   /** Steps that another call may be about to make superfluous wait for so long. */
-  graceMs?: number
+  graceMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -49,7 +49,7 @@ export interface NetworksLoop {
 }
 
 export function startNetworks(options: NetworksOptions): NetworksLoop {
-  const { store, engine, host, log, everyMs = 10_000, graceMs = 3000, onRun } = options
+  const { store, engine, host, log, everyMs, graceMs, onRun } = options
   const known = createRetryBackoff({ onNew: (key, message) => log.warn({ network: key }, message) })
   const waiting = createGracePeriod()
 

@@ -17,13 +17,13 @@ export interface UsesOptions {
   engine: Pick<Engine, 'network' | 'configuredContainers'>
   host: HostName
   log: Log
-  everyMs?: number
-  graceMs?: number
+  everyMs: number
+  graceMs: number
   onRun?: ((run: LoopRun) => void) | undefined
 }
 
 export function startUses(options: UsesOptions): Loop {
-  const { store, engine, log, everyMs = 10_000, graceMs = 3000, onRun } = options
+  const { store, engine, log, everyMs, graceMs, onRun } = options
   const waiting = createGracePeriod()
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const { fresh, doubt } = store.status()

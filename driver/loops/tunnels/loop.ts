@@ -17,8 +17,8 @@ import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
 import type { ToldEndpoints } from './told-endpoints.ts'
 
 export interface TunnelsOptions
-  extends Pick<ProberOptions, 'host' | 'underlay' | 'open' | 'onChange' | 'log'>,
-    Partial<Pick<ProberOptions, 'now' | 'everyMs'>> {
+  extends Pick<ProberOptions, 'host' | 'underlay' | 'openTunnel' | 'onChange' | 'log' | 'everyMs'>,
+    Partial<Pick<ProberOptions, 'now'>> {
   store: TellOptions['store'] & Pick<Store, 'liveness'>
   told: Pick<ToldEndpoints, 'receive' | 'on'>
   /** Other hosts are away than before. */
@@ -47,9 +47,9 @@ interface State {
 }
 
 export function startTunnels(given: TunnelsOptions): TunnelsLoop {
-  const lives = createKnownLives({ ...given, ...clockOf(given) })
-  const options = { ...given, ...clockOf(given), port: probeDevice.port, life: lives.life }
-  const { store, host, underlay } = options
+  const { store, host, underlay, now = () => performance.now() } = given
+  const lives = createKnownLives({ store, now })
+  const options = { ...given, now, port: probeDevice.port, life: lives.life }
   const state: State = {
     options,
     usual: startProber(options),
@@ -88,10 +88,6 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
       await Promise.all(probersOf(state).map((it) => it.close()))
     },
   }
-}
-
-function clockOf({ now = () => performance.now(), everyMs = 1000 }: TunnelsOptions) {
-  return { now, everyMs }
 }
 
 function probersOf({ usual, others }: State): Prober[] {

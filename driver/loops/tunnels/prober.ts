@@ -30,13 +30,15 @@ import type { Store } from '../../store/store.ts'
 import { computedFrom } from '../kit/computed-from.ts'
 import type { ToldEndpoints } from './told-endpoints.ts'
 
+export type OpenTunnel = (vtep: Ip, port: number) => Promise<TunnelSocket>
+
 export interface ProberOptions {
   store: Pick<Store, 'snapshot'>
   host: HostName
   port: number
   underlay(): Underlay
-  /** Absent: no probes. */
-  open?: ((vtep: Ip, port: number) => Promise<TunnelSocket>) | undefined
+  /** Undefined: no probes. */
+  openTunnel: OpenTunnel | undefined
   /** What other hosts tell of their endpoints. */
   told: Pick<ToldEndpoints, 'receive'>
   /** What this host publishes of its tunnel has changed. */
@@ -153,11 +155,11 @@ async function close(state: State): Promise<void> {
 async function open(state: State): Promise<void> {
   const { options } = state
   const { now } = options
-  if (options.open === undefined || state.opening || now() < state.openAt) return
+  if (options.openTunnel === undefined || state.opening || now() < state.openAt) return
   state.opening = true
   state.openAt = now() + reopenAfterMs
   try {
-    const socket = await options.open(options.underlay().address, options.port)
+    const socket = await options.openTunnel(options.underlay().address, options.port)
     if (state.closed) return socket.close()
     socket.onMessage((data) => received(state, socket, data))
     state.socket = socket

@@ -92,7 +92,9 @@ function start(more: Partial<NamesOptions> = {}): void {
     },
   }
   loop = startNames({
-    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
+    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log },
+    fileRoot: '',
+    everyMs: 20,
     dnsAddress: '169.254.255.53',
     dnsAnswers: () => answers,
     ...more,
