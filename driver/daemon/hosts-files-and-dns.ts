@@ -41,7 +41,7 @@ export interface Naming {
   /** Other hosts are away than before. */
   awayChanged(): void
   onEvent(event: EngineEvent): void
-  createWorkQueue(): WorkQueueStatus
+  workQueueStatus(): WorkQueueStatus
   status(): NamingStatus
   /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
@@ -78,7 +78,7 @@ export function startNaming(options: NamingOptions): Naming {
       names.onEvent(event)
     },
     differing: names.differing,
-    createWorkQueue() {
+    workQueueStatus() {
       const { state, lastError } = names.status()
       return { state, lastError }
     },

@@ -231,7 +231,7 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       addresses: addresses.status(),
       restarts: restarts.status(),
       'default network': dialect.status(),
-      names: naming.createWorkQueue(),
+      names: naming.workQueueStatus(),
     }),
     loopProblems: () => [
       ...networks.status().problems,
