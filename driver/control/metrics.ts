@@ -12,13 +12,13 @@ export interface Metrics {
   onCall(call: { method: string; outcome: string; durationMs: number }): void
   onRun(run: LoopRun): void
   onStoreError(code: string): void
-  /** In Prometheus' text format. */
-  text(): Promise<string>
+  /** In Prometheus' text format. `status`: what the gauges show. */
+  text(status: Status): Promise<string>
 }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-export function createMetrics(status: () => Status): Metrics {
+export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const ofProcess = processRegistry()
@@ -42,12 +42,16 @@ export function createMetrics(status: () => Status): Metrics {
     labelNames: ['code'],
     registers,
   })
-  gauges(registers, status)
+  let shown: Status | undefined
+  gauges(registers, () => shown)
   return {
     onCall: ({ method, outcome, durationMs }) => durations.observe({ method, outcome }, durationMs / 1000),
     onRun: ({ loop, ok, lagMs }) => lags.observe({ loop, outcome: ok ? 'ok' : 'failed' }, lagMs / 1000),
     onStoreError: (code) => errors.inc({ code }),
-    text: async () => (await Promise.all([ofProcess.metrics(), registry.metrics()])).join('\n'),
+    async text(status) {
+      shown = status
+      return (await Promise.all([ofProcess.metrics(), registry.metrics()])).join('\n')
+    },
   }
 }
 
@@ -72,7 +76,7 @@ type MakeGauge = (
   set: (it: Gauge, status: Status) => void,
 ) => void
 
-function gauges(registers: Registry[], status: () => Status): void {
+function gauges(registers: Registry[], shown: () => Status | undefined): void {
   const gauge: MakeGauge = (name, help, labelNames, set) => {
     new Gauge({
       name,
@@ -81,7 +85,8 @@ function gauges(registers: Registry[], status: () => Status): void {
       registers,
       collect() {
         this.reset()
-        set(this, status())
+        const status = shown()
+        if (status !== undefined) set(this, status)
       },
     })
   }

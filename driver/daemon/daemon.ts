@@ -23,6 +23,8 @@ import type { Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { type CrashPoints, crashPoints, crashVariable } from './crash-points.ts'
 import { startDriver } from './driver.ts'
+import type { DriverOptions } from './driver-options.ts'
+import { usualIntervals } from './intervals.ts'
 import { type DaemonOptions, parseDaemonOptions } from './options.ts'
 import { createPreparation } from './setup.ts'
 import { underlayFinder } from './underlay.ts'
@@ -67,11 +69,14 @@ function fileRoot(): string {
 }
 
 async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promise<void> }> {
-  const { stateDir, netnsDir } = options
+  const { stateDir, namespaceFolder } = options
   // Before the store and the kernel are touched: two drivers on one machine would undo each other's work.
   await checkFree(options.socket)
   const points = crashPoints(process.env[crashVariable])
-  const kernel = realKernel({ folder: netnsDir, changed: (what) => points.wrote(`kernel: ${what}`) })
+  const kernel = realKernel({
+    folder: namespaceFolder,
+    changed: (what) => points.wrote(`kernel: ${what}`),
+  })
   const client = engineClient(options.dockerSocket)
   const find = underlayFinder(kernel, options)
   const openStore = (host: HostName): Promise<Store> =>
@@ -89,17 +94,14 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   }
   try {
     const driver = await startDriver({
-      ...options,
+      ...settingsOf(options),
       prepare: preparation.prepare,
       findUnderlay: find,
       kernel,
       openTunnel: openTunnelSocket,
       engine: dockerEngine(client),
       docker: dockerCommands(client),
-      pools: options.addressPools,
-      namespaceFolder: netnsDir,
-      journalPath: `${stateDir}/journal.json`,
-      fileRoot: fileRoot(),
+      intervals: usualIntervals,
       answering: (method) => points.answering(`answer: ${method}`),
       version,
       log,
@@ -113,6 +115,34 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   } catch (error) {
     await stopParts()
     throw error
+  }
+}
+
+type DriverSettings = Pick<
+  DriverOptions,
+  | 'defaultNetwork'
+  | 'sockets'
+  | 'namespaceFolder'
+  | 'pools'
+  | 'names'
+  | 'answerWithinMs'
+  | 'filterIsOn'
+  | 'journalPath'
+>
+
+/** What a person has set for the driver. The store's address and token are not the driver's. */
+function settingsOf(options: DaemonOptions): DriverSettings {
+  const { defaultNetwork, socket, controlSocket, namespaceFolder, stateDir, addressPools } = options
+  const { dnsListen, hostsFileLimit, answerWithinMs, filterIsOn } = options
+  return {
+    defaultNetwork,
+    sockets: { socket, controlSocket },
+    namespaceFolder,
+    pools: addressPools,
+    names: { dnsListen, hostsFileLimit, fileRoot: fileRoot() },
+    answerWithinMs,
+    filterIsOn,
+    journalPath: `${stateDir}/journal.json`,
   }
 }
 

@@ -6,10 +6,11 @@ import type { HostName, Ip, NetworkId } from '../core/records.ts'
 import type { DockerCommands } from '../engine/docker-commands.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
-import type { TunnelSocket } from '../kernel/tunnel-socket.ts'
 import type { Log } from '../log.ts'
+import type { OpenTunnel } from '../loops/tunnels/prober.ts'
 import type { Store } from '../store/store.ts'
-import type { DnsAddress } from './hosts-files-and-dns.ts'
+import type { Intervals } from './intervals.ts'
+import type { SocketPaths } from './sockets.ts'
 
 export interface DriverOptions {
   /** Called until it succeeds: what a member needs of the machine. */
@@ -18,40 +19,45 @@ export interface DriverOptions {
   findUnderlay(): Promise<Underlay>
   kernel: Kernel
   engine: Engine
+  /** What the docker wrapper's commands do at the engine. */
+  docker: DockerCommands
+  /** Opens the sockets of tunnel probes. Undefined: tunnels are not probed. */
+  openTunnel: OpenTunnel | undefined
   pools: readonly PoolSource[]
   /** For the docker wrapper, which makes this network when a container names none. */
   defaultNetwork: { driver: string; name: string }
-  /** What the docker wrapper's commands do at the engine. */
-  docker: DockerCommands
-  socket: string
-  controlSocket: string
+  sockets: SocketPaths
   namespaceFolder: string
-  /** Where DNS answers the names of containers; nowhere when absent. */
-  dnsListen?: DnsAddress | undefined
-  /** Named endpoints of a network, above which its names are DNS's alone. */
-  hostsFileLimit?: number
-  /** Where the driver finds the file system that the engine sees, for hosts files; absent: the driver's own. */
-  fileRoot?: string
+  names: NamesOptions
   /** Time limit of Docker's calls. The kernel gets what the store's limit leaves of it. */
-  answerWithinMs?: number
+  answerWithinMs: number
   /** False: tunnel packets are not filtered. */
-  filterIsOn?: boolean
+  filterIsOn: boolean
+  intervals: Intervals
+  /** Where the endpoints are kept that the store does not have yet. Undefined: in memory. */
+  journalPath: string | undefined
+  /** Right before Docker is answered. */
+  answering(method: string): void
   version: string
   log: Log
-  /** Where the endpoints are kept that the store does not have yet; in memory when absent. */
-  journalPath?: string | undefined
-  /** Opens the sockets of tunnel probes; without it, tunnels are not probed. */
-  openTunnel?(vtep: Ip, port: number): Promise<TunnelSocket>
-  /** Right before Docker is answered. */
-  answering?(method: string): void
-  /** For tests: how often the loops look by themselves, and how long they wait before they believe. */
-  everyMs?: number
-  /** Longer than the pause before Docker repeats a call to a driver that was away for up to 3 s (1 s, then 2 s). */
-  graceMs?: number
-  /** For tests: the pause between two attempts to take part. */
-  attemptEveryMs?: number
-  /** For tests: how long the sockets wait for the first decision. */
-  openWithinMs?: number
+}
+
+/** Where containers find each other's names. */
+export interface NamesOptions {
+  /** Where DNS answers the names of containers. Undefined: nowhere. */
+  dnsListen: DnsAddress | undefined
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
+  /** Where the driver finds the file system that the engine sees, for hosts files; empty when it is the driver's own. */
+  fileRoot: string
+}
+
+export interface DnsAddress {
+  /** Where clients ask. */
+  address: Ip
+  port: number
+  /** An address of the driver's own, and where the driver listens on it: port 53 of the host stays free. */
+  ownPort?: number
 }
 
 export interface Setup {

@@ -27,8 +27,6 @@ export interface Driver {
 
 /** The store's time to tell who has the name. Later, the host loop of the member claims it. */
 const claimWithinMs = 2000
-/** Sockets open that late at the latest. At boot an interface may come a moment after the driver. */
-const openWithinMs = 5000
 
 interface Running {
   options: DriverOptions
@@ -56,9 +54,9 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     decided = resolve
   })
   running.trying = tryToTakePart(running, decided)
-  await Promise.race([first, delay(options.openWithinMs ?? openWithinMs, undefined, { ref: false })])
+  await Promise.race([first, delay(options.intervals.openWithinMs, undefined, { ref: false })])
   try {
-    running.sockets = await openSockets(options, appsOf(running), options.log)
+    running.sockets = await openSockets(options.sockets, appsOf(running), options.log)
     running.sockets.use(appsOf(running))
   } catch (error) {
     await close(running)
@@ -76,7 +74,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
 
 /** Until it succeeds. `decided` is called when it has, or when another host has the name or the VTEP. */
 async function tryToTakePart(running: Running, decided: () => void = () => undefined): Promise<void> {
-  const { log, attemptEveryMs = 2000 } = running.options
+  const { log, intervals } = running.options
   const { signal } = running.stop
   for (let told = ''; !signal.aborted; ) {
     const stage = await attempt(running)
@@ -85,7 +83,7 @@ async function tryToTakePart(running: Running, decided: () => void = () => undef
     if (stage.line !== told) log.warn({ err: stage }, 'this host takes part in nothing, and tries again')
     told = stage.line
     if (stage.code === 'taken') decided()
-    await delay(attemptEveryMs, undefined, { signal }).catch(() => 'the driver stops')
+    await delay(intervals.attemptEveryMs, undefined, { signal }).catch(() => 'the driver stops')
   }
 }
 
@@ -155,7 +153,7 @@ async function close(running: Running): Promise<void> {
 function callsOf({ log, answering }: DriverOptions): (call: Call) => void {
   return (call) => {
     logCall(log, call)
-    answering?.(call.method)
+    answering(call.method)
   }
 }
 

@@ -18,6 +18,8 @@ import { createDnsClients, type DnsClients } from '../loops/names/dns-clients.ts
 import { startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/records.ts'
 import type { Store } from '../store/store.ts'
+import type { DnsAddress, NamesOptions } from './driver-options.ts'
+import type { Intervals } from './intervals.ts'
 
 export interface NamingOptions {
   store: Store
@@ -25,27 +27,13 @@ export interface NamingOptions {
   host: HostName
   /** Hosts that cannot be reached; another set after each change. */
   away(): ReadonlySet<HostName>
-  /** Named endpoints of a network, above which its names are DNS's alone. */
-  hostsFileLimit: number
-  /** Address of the DNS server. Without one there is no DNS server. */
-  dnsListen?: DnsAddress | undefined
-  resolvConf?: string
+  names: NamesOptions
   kernel: Pick<Kernel, 'redirect'>
   /** This host's underlay address. Other machines share its link. */
   underlay(): Ip
   log: Log
-  /** Where the driver finds the file system that the engine sees. */
-  fileRoot?: string | undefined
-  everyMs?: number
+  everyMs: Pick<Intervals['everyMs'], 'hostsFiles' | 'dnsAddress'>
   onRun(run: LoopRun): void
-}
-
-export interface DnsAddress {
-  /** Where clients ask. */
-  address: Ip
-  port: number
-  /** An address of the driver's own, and where the driver listens on it: port 53 of the host stays free. */
-  ownPort?: number
 }
 
 export interface Naming {
@@ -53,7 +41,7 @@ export interface Naming {
   /** Other hosts are away than before. */
   awayChanged(): void
   onEvent(event: EngineEvent): void
-  createWorkQueue(): WorkQueueStatus
+  workQueueStatus(): WorkQueueStatus
   status(): NamingStatus
   /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
@@ -61,7 +49,8 @@ export interface Naming {
 }
 
 export function startNaming(options: NamingOptions): Naming {
-  const { store, engine, host, hostsFileLimit, log, everyMs = 2000, onRun } = options
+  const { store, engine, host, log, everyMs, onRun } = options
+  const { dnsListen, hostsFileLimit, fileRoot } = options.names
   const records = keepNameRecords(store, options.away)
   const { server, clients, redirect } = startDns(options)
   const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
@@ -72,10 +61,10 @@ export function startNaming(options: NamingOptions): Naming {
     host,
     hostsFileLimit,
     log,
-    root: options.fileRoot,
-    everyMs,
+    fileRoot,
+    everyMs: everyMs.hostsFiles,
     onRun,
-    dnsAddress: options.dnsListen?.address,
+    dnsAddress: dnsListen?.address,
     dnsAnswers: () => server !== undefined && dnsError() === undefined,
   })
   return {
@@ -89,7 +78,7 @@ export function startNaming(options: NamingOptions): Naming {
       names.onEvent(event)
     },
     differing: names.differing,
-    createWorkQueue() {
+    workQueueStatus() {
       const { state, lastError } = names.status()
       return { state, lastError }
     },
@@ -123,11 +112,12 @@ interface RedirectLoop extends Loop {
 }
 
 function startDns(options: NamingOptions): Dns {
-  const { store, engine, host, away, dnsListen, resolvConf = '/etc/resolv.conf', underlay, log } = options
+  const { store, engine, host, away, underlay, log } = options
+  const { dnsListen } = options.names
   if (dnsListen === undefined) return {}
   const { address, port, ownPort = port } = dnsListen
   const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
-  const forwarder = createForwarder({ resolvers: machineResolvers(resolvConf, address) })
+  const forwarder = createForwarder({ resolvers: machineResolvers('/etc/resolv.conf', address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
   const server = startDnsServer({ address, port: ownPort, responder, log })
   const redirect =
@@ -137,7 +127,7 @@ function startDns(options: NamingOptions): Dns {
 
 /** A firewall that is loaded anew takes the rules away: they are looked at now and then. */
 function keepRedirect(
-  { kernel, log, everyMs = 2000, onRun }: NamingOptions,
+  { kernel, log, everyMs, onRun }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
   server: () => { read: number; lastError: string | undefined },
 ): RedirectLoop {
@@ -149,7 +139,7 @@ function keepRedirect(
     const redirected = lastError === undefined ? counted : undefined
     arrivals = afterLook(arrivals, { redirected, read })
   }
-  const loop = startLoop({ name: 'dns address', everyMs: 5 * everyMs, log, work, onRun })
+  const loop = startLoop({ name: 'dns address', everyMs: everyMs.dnsAddress, log, work, onRun })
   const blockedAt = () => (areLost(arrivals) ? `${address}:${ownPort}` : undefined)
   return { ...loop, address: `${address}:${port}`, blockedAt }
 }

@@ -16,7 +16,9 @@ import { type NetworksLoop, startNetworks } from '../loops/networks/loop.ts'
 import { startTunnels, type TunnelsLoop, type TunnelsOptions } from '../loops/tunnels/loop.ts'
 import { blankHost, type VerbContext } from '../verbs/context.ts'
 import { finishRemoval } from '../verbs/network.ts'
-import { type DnsAddress, type Naming, startNaming } from './hosts-files-and-dns.ts'
+import type { NamesOptions } from './driver-options.ts'
+import { type Naming, startNaming } from './hosts-files-and-dns.ts'
+import type { Intervals } from './intervals.ts'
 
 export interface LoopsOptions {
   context: VerbContext
@@ -27,18 +29,15 @@ export interface LoopsOptions {
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
   underlay: TunnelsOptions['underlay']
-  openTunnel?: TunnelsOptions['open']
+  openTunnel: TunnelsOptions['openTunnel']
   told: TunnelsOptions['told']
   replicas: HostOptions['replicas']
   onEvent(event: EngineEvent): void
   /** The verb. */
   deleteNetwork(local: string, signal: AbortSignal): Promise<void>
   onRun(run: LoopRun): void
-  dnsListen?: DnsAddress | undefined
-  hostsFileLimit?: number | undefined
-  fileRoot?: string | undefined
-  everyMs?: number | undefined
-  graceMs?: number | undefined
+  names: NamesOptions
+  intervals: Intervals
 }
 
 export interface Loops {
@@ -56,14 +55,15 @@ export interface Loops {
 }
 
 export function startLoops(options: LoopsOptions): Loops {
-  const { context, engine, kernel, dialect, onRun, claim, dnsListen } = options
-  const { everyMs = 5000, graceMs = 3000, hostsFileLimit = 500 } = options
+  const { context, engine, kernel, dialect, onRun, claim, names, filterIsOn } = options
+  const { everyMs, graceMs } = options.intervals
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const { underlay, openTunnel: open, told } = options
+  const { underlay, openTunnel, told } = options
   const tunnels = startTunnels({
-    ...{ store, host, underlay, open, told, log },
+    ...{ store, host, underlay, openTunnel, told, log },
+    everyMs: everyMs.tunnels,
     onChange: () => hosts.poke(),
     onAway: () => naming.awayChanged(),
   })
@@ -73,11 +73,11 @@ export function startLoops(options: LoopsOptions): Loops {
     tunnel: tunnels.published,
     routes: context.routes,
     replicas: options.replicas,
-    everyMs: 2 * everyMs,
+    everyMs: everyMs.host,
   })
   const networks = startNetworks({
     ...common,
-    everyMs: 2 * everyMs,
+    everyMs: everyMs.networks,
     graceMs,
     changing: () => [...inFlight.newNetworks.all(), ...inFlight.removedNetworks],
     shown: inFlight.newNetworks.remove,
@@ -85,15 +85,16 @@ export function startLoops(options: LoopsOptions): Loops {
     discard: (local) => options.deleteNetwork(local, never),
     finish: (network) => finishRemoval(store, network),
   })
-  const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
-  const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
+  const endpoints = startEndpoints({ ...common, everyMs: everyMs.endpoints, graceMs, inFlight })
+  const addresses = startAddresses({
+    ...common,
+    everyMs: everyMs.addresses,
+    addresses: inFlight.addresses,
+  })
   const vtep = (): string => context.underlay().address
-  const restarts = startGivenUp({ store, engine, host, log, everyMs: 6 * everyMs })
-  const { fileRoot } = options
-  const names = { dnsListen, kernel, underlay: vtep, fileRoot, away: tunnels.away }
-  const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
-  const isOn = options.filterIsOn
-  const filter = startFilter({ store, kernel, vtep, isOn, log, everyMs: 2 * everyMs, onRun })
+  const restarts = startGivenUp({ store, engine, host, log, everyMs: everyMs.restarts })
+  const naming = startNaming({ ...common, names, kernel, underlay: vtep, away: tunnels.away, everyMs })
+  const filter = startFilter({ store, kernel, vtep, filterIsOn, log, everyMs: everyMs.filter, onRun })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()

@@ -19,7 +19,6 @@ import type { Underlay } from '../kernel/kernel.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
 import { createClaimer } from '../loops/host/claim-name.ts'
 import { createToldEndpoints, type ToldEndpoints } from '../loops/tunnels/told-endpoints.ts'
-import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
 import { storeAnswersWithinMs } from '../store/consul/store.ts'
 import { countFailures } from '../store/count-failures.ts'
@@ -68,20 +67,15 @@ interface Parts {
   loops: Loops
 }
 
-const usualAnswerMs = 1000 * answerWithinS.usual
-
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { setup, log } = options
-  const metrics: Metrics = createMetrics(() => statusOf(statusParts(parts)))
+  const metrics = createMetrics()
   let claimed = options.claimed
   const member = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
   const file = await openJournalFile(options.journalPath, log)
   const store = withJournal(member, file, { host: setup.host, log })
-  const onChange = (): void => {
-    datapath.replan()
-    loops.hosts.poke()
-  }
-  const place = watchUnderlay(setup, { ...options, onChange })
+  const { findUnderlay, intervals } = options
+  const place = watchUnderlay(setup, { findUnderlay, log, everyMs: intervals.everyMs.underlay })
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: steadyNow })
   const told = createToldEndpoints({ store, host: setup.host, log })
@@ -90,15 +84,12 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
+  const { engine, kernel, openTunnel, names, filterIsOn } = options
   const loops = startLoops({
+    ...{ context, engine, kernel, openTunnel, names, filterIsOn, intervals, dialect, told },
     replicas: setup.replicas,
-    ...options,
     underlay: place.now,
-    filterIsOn: options.filterIsOn ?? true,
-    told,
-    context,
     onEvent: starting.happened,
-    dialect,
     deleteNetwork: plain.deleteNetwork,
     onRun: metrics.onRun,
     claim: createClaimer({
@@ -110,6 +101,10 @@ export async function startMember(options: MemberOptions): Promise<Member> {
         options.onClaimed()
       },
     }),
+  })
+  place.onChange(() => {
+    datapath.replan()
+    loops.hosts.poke()
   })
   const parts: Parts = {
     options,
@@ -126,7 +121,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
 }
 
 function datapathOf(
-  { setup, kernel, engine, log, graceMs = 3000, answerWithinMs = usualAnswerMs }: MemberOptions,
+  { setup, kernel, engine, log, intervals, answerWithinMs }: MemberOptions,
   made: {
     store: ToldEndpoints['store']
     place: UnderlayWatch
@@ -146,21 +141,21 @@ function datapathOf(
     calls: inFlight.calls,
     arriving: inFlight.arriving,
     onHostLinks: place.look,
-    graceMs,
+    ...intervals.datapath,
+    graceMs: intervals.graceMs,
     settleMs: answerWithinMs - storeAnswersWithinMs,
   })
 }
 
 function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () => void): Member {
   const { options, dialect, loops, datapath } = parts
-  const { answerWithinMs = usualAnswerMs } = options
   const onCall = (call: Call): void => {
     metrics.onCall(call)
     options.onCall(call)
   }
   return {
     apps: {
-      plugin: pluginApp({ verbs, onCall, limitMs: answerWithinMs }),
+      plugin: pluginApp({ verbs, onCall, limitMs: options.answerWithinMs }),
       control: controlApp(controlParts(parts, metrics), dialect.app),
     },
     status: () => statusOf(statusParts(parts)),
@@ -198,7 +193,14 @@ function namespacesOf(store: Store, { setup, namespaceFolder }: MemberOptions) {
 
 /** `verbs` are Docker's: with them the docker wrapper knows before the engine that the default network goes. */
 function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics) {
+  const { engine, docker, defaultNetwork, sockets, intervals } = options
   const plain = createVerbs(context)
+  const dialect = startDialect({
+    ...{ context, verbs: plain, engine, docker, defaultNetwork },
+    controlSocket: sockets.controlSocket,
+    everyMs: intervals.everyMs.defaultNetwork,
+    onRun: metrics.onRun,
+  })
   const verbs: Verbs = {
     ...plain,
     async deleteNetwork(localId, signal) {
@@ -206,9 +208,6 @@ function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics)
       return plain.deleteNetwork(localId, signal)
     },
   }
-  const { engine, docker, defaultNetwork, controlSocket } = options
-  const { onRun } = metrics
-  const dialect = startDialect({ context, verbs, engine, docker, defaultNetwork, controlSocket, onRun })
   return { plain, verbs, dialect }
 }
 
@@ -232,7 +231,7 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
       addresses: addresses.status(),
       restarts: restarts.status(),
       'default network': dialect.status(),
-      names: naming.createWorkQueue(),
+      names: naming.workQueueStatus(),
     }),
     loopProblems: () => [
       ...networks.status().problems,
@@ -276,7 +275,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     // A store that is away would let the person wait for its timeout.
     status: async () =>
       statusOf(statusParts(parts), store.status().fresh ? await livenessOf(store) : undefined),
-    metrics: metrics.text,
+    metrics: () => metrics.text(statusOf(statusParts(parts))),
     check: (how) => check(checked, how),
     tunnels: loops.tunnels.askAll,
     evict: (name) => evict(store, name),

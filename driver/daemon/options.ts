@@ -11,7 +11,7 @@ import { checkSource, defaultPools } from '../core/pools.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'
 import { parseStoreUrl } from '../store/consul/url.ts'
-import type { DnsAddress } from './hosts-files-and-dns.ts'
+import type { DnsAddress } from './driver-options.ts'
 
 export interface DaemonOptions {
   kvStore: string
@@ -27,7 +27,7 @@ export interface DaemonOptions {
   controlSocket: string
   dockerSocket: string
   addressPools: readonly string[]
-  netnsDir: string
+  namespaceFolder: string
   /** Address on which DNS answers the names of containers. Absent: no DNS. */
   dnsListen?: DnsAddress
   /** Named endpoints of a network above which only DNS has its names. */
@@ -135,7 +135,7 @@ export function parseOpenOptions(args: string[]): Omit<DaemonOptions, 'kvStore'>
     controlSocket: path('control-socket', defaultControlSocket),
     dockerSocket: path('docker-socket', defaultDockerSocket),
     addressPools: given['address-pools']?.split(',').map((it) => checkSource(it.trim())) ?? defaultPools,
-    netnsDir: path('netns-dir', namespaceFolder),
+    namespaceFolder: path('netns-dir', namespaceFolder),
     ...(dns === undefined ? {} : { dnsListen: parseDnsAddress(dns) }),
     hostsFileLimit: number('hosts-file-limit', '500', { least: 0, most: 9_999_999 }),
     answerWithinMs: 1000 * number('answer-within', `${answerWithinS.usual}`, answerWithinS),

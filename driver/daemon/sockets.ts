@@ -35,13 +35,13 @@ export async function openSockets(paths: SocketPaths, first: Apps, log: Log): Pr
   const control = await keepListening(
     paths.controlSocket,
     dispatch(() => apps.control),
-    0o660,
+    { mode: 0o660, group: 'docker' },
     log,
   )
   const plugin = await keepListening(
     paths.socket,
     dispatch(() => apps.plugin),
-    0o600,
+    { mode: 0o600 },
     log,
   ).catch(async (error: unknown) => {
     await control.close()
@@ -64,10 +64,16 @@ function dispatch(current: () => Hono): Hono {
   return app
 }
 
-async function keepListening(path: string, app: Hono, mode: number, log: Log): Promise<Listener> {
+/** Without a group, the socket is the driver's own. */
+interface Access {
+  mode: number
+  group?: string
+}
+
+async function keepListening(path: string, app: Hono, { mode, group }: Access, log: Log): Promise<Listener> {
   const open = async (): Promise<Listener & { inode: number }> => {
     const listener = await listenOn(path, app, mode)
-    if (mode === 0o660) await giveToGroup(path, 'docker', log)
+    if (group !== undefined) await giveToGroup(path, group, log)
     return { ...listener, inode: (await stat(path)).ino }
   }
   const closing = new Set<Promise<void>>()

@@ -14,6 +14,7 @@ import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import { parseStoreUrl, type Server } from '../store/consul/url.ts'
+import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
 /** Finds the underlay each time that the function is called. Throws `unavailable`. */
@@ -34,34 +35,40 @@ export function underlayFinder(
 /** Follows the VTEP's device and address. Keeps the last ones while they cannot be found. */
 export function watchUnderlay(
   { underlay }: { underlay: Underlay },
-  { findUnderlay, onChange, log, everyMs = 5000 }: WatchOptions,
+  { findUnderlay, log, everyMs }: WatchOptions,
 ): UnderlayWatch {
   let now = underlay
+  const changes = createListeners<[]>((err) => log.error({ err }, 'a listener of the underlay failed'))
   const look = singleFlight(async (): Promise<void> => {
     try {
       const before = now
       now = await findUnderlay()
-      if (!isDeepStrictEqual(now, before)) onChange()
+      if (!isDeepStrictEqual(now, before)) changes.notify()
     } catch (err) {
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
   })
-  const timer = setInterval(look, 2 * everyMs)
-  return { now: () => now, look: () => void look(), close: () => clearInterval(timer) }
+  const timer = setInterval(look, everyMs)
+  return {
+    now: () => now,
+    look: () => void look(),
+    onChange: (listener) => void changes.add(listener),
+    close: () => clearInterval(timer),
+  }
 }
 
 export interface UnderlayWatch {
   now(): Underlay
   /** An MTU that falls makes other hosts' packets too long: a change is looked at at once. */
   look(): void
+  onChange(listener: () => void): void
   close(): void
 }
 
 export interface WatchOptions {
   findUnderlay(): Promise<Underlay>
-  onChange(): void
   log: Log
-  everyMs?: number | undefined
+  everyMs: number
 }
 
 /** Of several servers, the first one that a route leads to and that is on another host. */

@@ -18,7 +18,7 @@ export interface DefaultNetworkFileOptions {
   ready(name: string): Promise<boolean>
   inSwarmMode(): Promise<boolean>
   log: Log
-  everyMs?: number
+  everyMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -31,7 +31,7 @@ export interface DefaultNetworkFile extends Loop {
 }
 
 export function startDefaultNetworkFile(options: DefaultNetworkFileOptions): DefaultNetworkFile {
-  const { name, file, ready, inSwarmMode, log, everyMs = 2000, onRun } = options
+  const { name, file, ready, inSwarmMode, log, everyMs, onRun } = options
   let present: boolean | undefined
   let withdrawals = 0
   const work = async (): Promise<void> => {

@@ -23,6 +23,7 @@ export interface DialectOptions {
   docker: DockerCommands
   defaultNetwork: { name: string }
   controlSocket: string
+  everyMs: number
   onRun(run: LoopRun): void
 }
 
@@ -40,7 +41,7 @@ export interface Dialect {
 const defaultNetworkFile = 'default-network'
 
 export function startDialect(options: DialectOptions): Dialect {
-  const { context, verbs, engine, docker, controlSocket, onRun } = options
+  const { context, verbs, engine, docker, controlSocket, everyMs, onRun } = options
   const { store, host, log } = context
   const { name } = options.defaultNetwork
   const calls = callsInDaemon({ context, verbs, engine, defaultNetwork: name })
@@ -52,6 +53,7 @@ export function startDialect(options: DialectOptions): Dialect {
     ready: async () => (await readyNetwork({ store, engine, host }, name)) !== undefined,
     inSwarmMode: () => docker.inSwarmMode(),
     log,
+    everyMs,
     onRun,
   })
   const stop = store.onChange((_, changed) => {

@@ -77,7 +77,6 @@ export interface EngineContainer {
   hostname: string
   /** The file that is bind-mounted as /etc/hosts; absent for host-network containers. */
   hostsPath?: string
-  readonlyRootfs: boolean
   mounts: { destination: string; source: string }[]
   /** The DNS servers of `--dns`, in their order. Empty: the engine's. */
   dns: Ip[]

@@ -90,7 +90,7 @@ export const containerSchema = z.object({
   State: z.object({ Running: z.boolean() }),
   HostsPath: text,
   Config: z.object({ Hostname: text }),
-  HostConfig: z.object({ ReadonlyRootfs: z.boolean().default(false), Dns: z.array(z.string()).nullish() }),
+  HostConfig: z.object({ Dns: z.array(z.string()).nullish() }),
   Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
   NetworkSettings: z.object({
     Networks: z
@@ -156,7 +156,6 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
     running: it.State.Running,
     hostname: it.Config.Hostname,
     hostsPath: it.HostsPath || undefined,
-    readonlyRootfs: it.HostConfig.ReadonlyRootfs,
     mounts: (it.Mounts ?? []).map(({ Destination, Source }) => ({
       destination: Destination,
       source: Source,

@@ -73,8 +73,12 @@ async function machineFacts({ dockerSocket }: Options) {
   }
 }
 
-async function underlayFacts({ kvStore, bindInterface, netnsDir }: Options): Promise<Facts['underlay']> {
-  const kernel = realKernel({ folder: netnsDir })
+async function underlayFacts({
+  kvStore,
+  bindInterface,
+  namespaceFolder,
+}: Options): Promise<Facts['underlay']> {
+  const kernel = realKernel({ folder: namespaceFolder })
   try {
     return await asked(async () => {
       if (bindInterface !== undefined) return kernel.underlay(bindInterface)

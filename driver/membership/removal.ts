@@ -78,13 +78,13 @@ export async function removeFromDocker(
 async function cleanHostsFiles(
   engine: Pick<ReturnType<typeof dockerEngine>, 'running' | 'container'>,
 ): Promise<void> {
-  const files = createHostsFiles(silentLog)
+  const files = createHostsFiles(silentLog, '')
   for (const id of await engine.running()) if (files.learn(await engine.container(id))) files.put(id, [])
 }
 
 /** Links, namespaces, the filter of tunnel packets, and the driver's own address. */
-export async function removeFromKernel({ netnsDir, dnsListen }: DaemonOptions): Promise<void> {
-  const kernel = realKernel({ folder: netnsDir })
+export async function removeFromKernel({ namespaceFolder, dnsListen }: DaemonOptions): Promise<void> {
+  const kernel = realKernel({ folder: namespaceFolder })
   try {
     for (const namespace of await kernel.namespaces())
       await kernel.apply([{ op: 'namespace-del', namespace, proof: proof() }])

@@ -7,6 +7,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { Op } from '../../driver/core/datapath/datapath.ts'
 import { containerEndName } from '../../driver/core/datapath/desired.ts'
+import { usualIntervals } from '../../driver/daemon/intervals.ts'
 import { type Member, startMember } from '../../driver/daemon/member.ts'
 import type { Engine } from '../../driver/engine/engine.ts'
 import type { Kernel } from '../../driver/kernel/kernel.ts'
@@ -17,6 +18,7 @@ import { type ConsulInMemory, consulInMemory } from '../fixtures/consul-in-memor
 import { dockerCommandsOn } from '../fixtures/docker-commands.ts'
 import { type Attachment, type Dockerd, dockerd } from '../fixtures/dockerd.ts'
 import { type FakeKernel, fakeKernel } from '../fixtures/fake-kernel.ts'
+import { noDns } from '../fixtures/host.ts'
 import { type Faults, faultyClient, noFaults } from './faulty-client.ts'
 import type { Random } from './random.ts'
 import { memoryFolder } from './virtual-files.ts'
@@ -164,15 +166,13 @@ function makeHost(world: World, number: number, random: Random): WorldHost {
           pools: ['172.21.0.0/24', '172.22.0.0/24'],
           defaultNetwork: { driver: 'overlay', name: 'multihost' },
         },
-        ...{
-          socket: '',
-          controlSocket: `${folder}/control.sock`,
-          namespaceFolder: `${folder}/netns`,
-          version: '0.1.0',
-        },
+        sockets: { socket: '', controlSocket: `${folder}/control.sock` },
+        namespaceFolder: `${folder}/netns`,
+        ...{ version: '0.1.0', openTunnel: undefined, names: noDns, filterIsOn: true },
         journalPath: `${folder}/journal.json`,
         ...{ log: silentLog, startedAt: new Date().toISOString(), claimed: false },
-        ...{ everyMs: 4000, graceMs, answerWithinMs: 60_000 },
+        intervals: { ...usualIntervals, graceMs },
+        answerWithinMs: 60_000,
         ...{ onClaimed: () => undefined, onCall: () => undefined },
         onTaken: (error) => void world.violations.push(`${name} lost its name: ${error.line}`),
       })

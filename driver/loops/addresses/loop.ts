@@ -15,7 +15,6 @@ import type { JournaledStore } from '../../store/journal.ts'
 import type { ChangedKey } from '../../store/store.ts'
 import { networkOf, otherNetworks } from '../kit/configured-network.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
-import { createRunAgain } from '../kit/run-again.ts'
 import { hasAsked, planReserves, type Step, wantedForMs } from './plan.ts'
 
 export interface AddressesOptions {
@@ -26,7 +25,7 @@ export interface AddressesOptions {
   addresses: Held
   log: Log
   now?(): Date
-  everyMs?: number
+  everyMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -50,7 +49,7 @@ interface State {
   isStale: boolean
   /** Keys of the addresses that they named at that look. */
   named: ReadonlySet<string>
-  again(ms: number): void
+  readonly loop: Loop
 }
 
 export interface AddressesLoop extends Loop {
@@ -59,18 +58,17 @@ export interface AddressesLoop extends Loop {
 }
 
 export function startAddresses(options: AddressesOptions): AddressesLoop {
-  const { store, host, log, everyMs = 5000, onRun } = options
-  const again = createRunAgain(() => loop.poke())
+  const { store, host, log, everyMs, onRun } = options
   const state: State = {
     options: { ...options, now: options.now ?? (() => new Date()) },
     uncertain: new Set(store.journal.returnedBefore()),
     seen: new Map(),
     isStale: true,
     named: new Set(),
-    again: again.after,
+    loop: startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun }),
   }
   options.addresses.retire([...state.uncertain])
-  const loop = startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun })
+  const { loop } = state
   const stop = store.onChange((snapshot, changed) => {
     // A container may name its network before this host knows that.
     if (changed.some((it) => isOfNames(host, it))) state.isStale = true
@@ -85,7 +83,6 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
     async close() {
       stop()
       await loop.close()
-      again.cancel()
     },
   }
 }
@@ -163,7 +160,7 @@ async function commit(state: State, changes: readonly Change[]): Promise<void> {
     await state.options.store.commit(changes)
   } catch (error) {
     if (!isCode(error, 'conflict')) throw error
-    state.again(conflictPauseMs * (1 + Math.random()))
+    state.loop.pokeAfter(conflictPauseMs * (1 + Math.random()))
   }
 }
 

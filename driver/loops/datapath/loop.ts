@@ -6,10 +6,8 @@
  * it slows down, so that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted.
  * Nothing is removed until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
  */
-import { basename } from 'node:path'
 import type { UnderWay } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
-import { dockerSays } from '../../core/knowledge.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpoint as endpointRecord, isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -28,6 +26,7 @@ import {
 } from '../kit/work-queue.ts'
 import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './network.ts'
 import { removeStrayLinks } from './stray-links.ts'
+import { createStrayNamespaces, type StrayNamespaces } from './stray-namespaces.ts'
 
 export interface DatapathOptions extends UnderWay {
   store: Pick<Store, 'snapshot' | 'lookup' | 'onChange' | 'onFresh' | 'status'>
@@ -42,15 +41,15 @@ export interface DatapathOptions extends UnderWay {
   /** Links or addresses in the host's namespace may have changed. */
   onHostLinks?(): void
   /** Each network is looked at this often, while they are few, where the kernel does not tell of changes. */
-  auditMs?: number
+  auditMs: number
   /** And where it does. */
-  slowAuditMs?: number
+  slowAuditMs: number
   /** Links and namespaces go this long after their last user. */
-  removalDelayMs?: number
+  removalDelayMs: number
   /** How long Docker must not show an endpoint before its link goes without Leave. */
-  graceMs?: number
+  graceMs: number
   /** Bound of `settled`. */
-  settleMs?: number
+  settleMs: number
 }
 
 export interface DatapathLoop {
@@ -78,8 +77,6 @@ const concurrentNetworks = 4
 const replanPauseMs = 1000
 /** One look serves the changes of this time. */
 const hostLinksPauseMs = 300
-/** A look enters every namespace of the folder. */
-const keptLookPauseMs = 10_000
 
 interface Entry {
   readonly network: NetworkDatapath
@@ -89,25 +86,14 @@ interface Entry {
 
 /** What the loop knows of all networks. */
 interface State {
-  readonly options: DatapathOptions & {
-    auditMs: number
-    slowAuditMs: number
-    removalDelayMs: number
-    graceMs: number
-  }
+  readonly options: DatapathOptions
   /** In the order of the next audits. */
   readonly networks: Map<NetworkId, Entry>
   readonly limit: Limit
   readonly mayRemove: () => boolean
   /** When it was considered last, what the store lacked proved nothing. */
   wasInDoubt: boolean
-  /** Namespaces of an earlier driver have their networks, or are removed. */
-  swept: boolean
-  sweeping: Promise<void> | undefined
-  /** Namespaces that no record explains and that Docker still has a network for. */
-  keptNamespaces: string[]
-  /** The next look at kept namespaces, by performance.now(). */
-  sweepNotBefore: number
+  readonly strayNamespaces: StrayNamespaces
   /** What one audit of a network takes, on average. */
   auditedMs: number
   readonly strayLinksAgain: RunAgain
@@ -121,18 +107,20 @@ interface State {
 }
 
 export function startDatapath(options: DatapathOptions): DatapathLoop {
-  const { store, auditMs = 2000, slowAuditMs = 30_000 } = options
-  const { removalDelayMs = 300, settleMs = 4000, graceMs = 3000 } = options
+  const { store, auditMs, settleMs } = options
   const state: State = {
-    options: { ...options, auditMs, slowAuditMs, removalDelayMs, graceMs },
+    options,
     networks: new Map(),
     limit: limitOf(concurrentNetworks),
     mayRemove: () => mayRemove(store),
     wasInDoubt: true,
-    swept: false,
-    sweeping: undefined,
-    keptNamespaces: [],
-    sweepNotBefore: 0,
+    strayNamespaces: createStrayNamespaces({
+      ...options,
+      mayRemove: () => mayRemove(store),
+      isHeld: (namespace) => isHeld(state, namespace),
+      adopt: (id, namespace) => adopt(state, id, namespace),
+      retryMs: auditMs,
+    }),
     auditedMs: 10,
     strayLinksAgain: createRunAgain(() => sweepStrayLinks(state)),
     hostLinksAgain: createRunAgain(() => options.onHostLinks?.()),
@@ -146,7 +134,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   scheduleTick(state)
   reconsiderAll(state)
   considerDoubt(state)
-  void sweep(state)
+  state.strayNamespaces.look()
   return {
     settled(id, joining) {
       const { queue, network } = entryOf(state, id)
@@ -168,7 +156,7 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
       for (const stop of stops) stop()
       clearTimeout(state.timer)
       for (const again of [state.strayLinksAgain, state.hostLinksAgain, state.replanAgain]) again.cancel()
-      await Promise.all([state.sweeping, ...[...state.networks.values()].map(end)])
+      await Promise.all([state.strayNamespaces.close(), ...[...state.networks.values()].map(end)])
       await state.hostWatch?.close()
     },
   }
@@ -234,7 +222,7 @@ function failed(state: State, id: NetworkId, error: unknown, attempt: number): v
   )
   if (!isCode(error, 'kernel')) return
   // The namespace of a network that was removed may hold the VNI.
-  sweepAnew(state)
+  state.strayNamespaces.lookAnew()
 }
 
 function reconsider(state: State, ids: Iterable<NetworkId>): void {
@@ -269,9 +257,9 @@ function changed(state: State, keys: readonly ChangedKey[]): void {
   if (keys.some((key) => isReplicaOn(key, state.options.host))) {
     reconsider(state, remapped(state))
     // A namespace that no record explained may be of this network.
-    state.sweepNotBefore = 0
+    state.strayNamespaces.recordsChanged()
   }
-  void sweep(state)
+  state.strayNamespaces.look()
 }
 
 /** Networks whose namespace belongs at another path now. */
@@ -281,72 +269,15 @@ function remapped(state: State): NetworkId[] {
   )
 }
 
-function sweepAnew(state: State): void {
-  state.swept = false
-  state.sweepNotBefore = 0
-  void sweep(state)
+function isHeld({ networks }: State, namespace: string): boolean {
+  return [...networks.values()].some(({ network }) => network.facts().namespace === namespace)
 }
 
-/** Namespaces of an earlier driver: given to their network, or removed when there is no such network. */
-function sweep(state: State): Promise<void> {
-  const isDue = !state.swept && performance.now() >= state.sweepNotBefore
-  if (!isDue || state.closed || !state.mayRemove()) return Promise.resolve()
-  state.sweeping ??= sweepOnce(state)
-    .catch((error: unknown) => {
-      const isAway = isCode(error, 'unavailable')
-      state.options.log[isAway ? 'debug' : 'error']({ err: error }, 'old namespaces could not be removed')
-      state.sweepNotBefore = performance.now() + state.options.auditMs
-    })
-    .finally(() => {
-      state.sweeping = undefined
-    })
-  return state.sweeping
-}
-
-async function sweepOnce(state: State): Promise<void> {
-  const { kernel, store, host, localNamespaceOf } = state.options
-  const found = await kernel.namespaces()
-  const snapshot = store.snapshot()
-  const known = [...snapshot.networks.keys(), ...unreadableNetworks(store)]
-  const owners = new Map(known.map((id) => [localNamespaceOf(id), id]))
-  const strays = found.filter((namespace) => !owners.has(namespace) && !isHeld(state, namespace))
-  for (const namespace of found) {
-    const owner = owners.get(namespace)
-    if (owner === undefined) continue
-    const { network, queue } = entryOf(state, owner)
-    if (network.facts().namespace !== undefined) continue
-    network.adopt(namespace)
-    queue.poke()
-  }
-  // A stray may be the namespace of a network whose local id is not known yet.
-  const isUnmapped = networksUsedBy(snapshot, host).some((id) => localNamespaceOf(id) === undefined)
-  if (isUnmapped && strays.length > 0) return
-  await removeStrays(state, strays)
-}
-
-/** A namespace is a stray when Docker has no network with the id that the namespace is named after. */
-async function removeStrays(state: State, strays: readonly string[]): Promise<void> {
-  const { kernel, engine, log } = state.options
-  const locals = strays.length === 0 ? [] : (await engine.networks()).map(({ id }) => id)
-  state.keptNamespaces = strays.filter((path) => locals.some((id) => id.startsWith(basename(path))))
-  for (const namespace of strays) {
-    if (state.keptNamespaces.includes(namespace)) continue
-    const proof = dockerSays(`Docker has no network ${basename(namespace)}`)
-    await kernel.apply([{ op: 'namespace-del', namespace, proof }])
-    log.info({ namespace }, 'namespace removed: its network does not exist any more')
-  }
-  state.swept = state.keptNamespaces.length === 0
-  state.sweepNotBefore = performance.now() + keptLookPauseMs
-}
-
-function unreadableNetworks(store: DatapathOptions['store']): NetworkId[] {
-  const prefix = 'networks/'
-  const keys = store.status().corrupt.filter((key) => key.startsWith(prefix))
-  return keys.map((key) => key.slice(prefix.length))
-}
-
-function isHeld(state: State, namespace: string): boolean {
-  return [...state.networks.values()].some(({ network }) => network.facts().namespace === namespace)
+function adopt(state: State, id: NetworkId, namespace: string): void {
+  const { network, queue } = entryOf(state, id)
+  if (network.facts().namespace !== undefined) return
+  network.adopt(namespace)
+  queue.poke()
 }
 
 /** Links appear in the host's namespace when containers start and end. */
@@ -383,7 +314,7 @@ function sweepStrayLinks(state: State): void {
 function tick(state: State): void {
   const { networks } = state
   considerDoubt(state)
-  void sweep(state)
+  state.strayNamespaces.look()
   watchHost(state)
   sweepStrayLinks(state)
   const [id, next] = networks.entries().next().value ?? []
@@ -406,7 +337,7 @@ function scheduleTick(state: State): void {
 function auditPauseMs(state: State): number {
   const { networks, options, auditedMs } = state
   const isTold =
-    state.swept &&
+    state.strayNamespaces.areGone() &&
     !state.wasInDoubt &&
     isWatched(state) &&
     [...networks.values()].every(({ network }) => network.isWatched())
@@ -417,7 +348,7 @@ function auditPauseMs(state: State): number {
 
 function auditAll(state: State): void {
   state.strayLinksLookedAt = Number.NEGATIVE_INFINITY
-  sweepAnew(state)
+  state.strayNamespaces.lookAnew()
   sweepStrayLinks(state)
   for (const { network, queue } of state.networks.values()) {
     network.audit()
@@ -425,14 +356,11 @@ function auditAll(state: State): void {
   }
 }
 
-function problemsOf({ networks, options, keptNamespaces }: State): string[] {
+function problemsOf({ networks, options, strayNamespaces }: State): string[] {
   const snapshot = options.store.snapshot()
   return [
     ...[...networks].flatMap(([id, { network }]) => networkProblems(snapshot, id, network.facts())),
-    ...keptNamespaces.map(
-      (path) =>
-        `the namespace ${path} is kept: no network in the store explains it, and Docker has a network ${basename(path)}`,
-    ),
+    ...strayNamespaces.problems(),
   ]
 }
 

@@ -29,11 +29,11 @@ import type { EndpointId, HostName, Ip, Network, NetworkId, Snapshot } from '../
 import { endpoint as recordOf } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Refusal, Underlay } from '../../kernel/kernel.ts'
-import type { KernelWatch } from '../../kernel/watch.ts'
 import type { Log } from '../../log.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createDockerWord, type DockerWord } from './docker-word.ts'
 import { createKnownContents, type KnownContents } from './known-contents.ts'
+import { createNamespaceWatch, type NamespaceWatch } from './namespace-watch.ts'
 
 export interface NetworkDatapath {
   /** One step; calls `ready` when all that is wanted is there. */
@@ -100,6 +100,7 @@ interface State {
   readonly options: NetworkOptions
   readonly contents: KnownContents
   readonly docker: DockerWord
+  readonly watch: NamespaceWatch
   /** Entries that the kernel refused, by the operation as `showOp` prints it. */
   readonly refused: RetryBackoff
   /** Full path; undefined while nothing of the network is here. */
@@ -116,15 +117,6 @@ interface State {
   linksLost: EndpointId[]
   /** When links and namespaces may be removed, by performance.now(); undefined while nothing is to be removed. */
   removeAt: number | undefined
-  watch: KernelWatch | undefined
-  /** The namespace that the watch is in. */
-  watched: string | undefined
-  /** Until then, by performance.now(), changes are this driver's own. */
-  quietUntil: number
-  /** When the last look for a change that was noticed began, and when the next one is due; by performance.now(). */
-  noticedAt: number
-  lookAt: number
-  watchNotBefore: number
   ops: number
   lastAppliedAt: string | undefined
   lastStepMs: number
@@ -135,6 +127,7 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     options,
     contents: createKnownContents(options.kernel),
     docker: createDockerWord(options),
+    watch: createNamespaceWatch(options),
     refused: createRetryBackoff({
       onNew: (_, message) => options.log.warn({ network: options.network }, message),
     }),
@@ -146,12 +139,6 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
     joining: new Set(),
     linksLost: [],
     removeAt: undefined,
-    watch: undefined,
-    watched: undefined,
-    quietUntil: 0,
-    noticedAt: Number.NEGATIVE_INFINITY,
-    lookAt: Number.POSITIVE_INFINITY,
-    watchNotBefore: 0,
     ops: 0,
     lastAppliedAt: undefined,
     lastStepMs: 0,
@@ -181,8 +168,8 @@ export function networkDatapath(options: NetworkOptions): NetworkDatapath {
       kept: state.docker.kept(),
       refused: state.refused.messages(),
     }),
-    isWatched: () => state.namespace === undefined || isWatched(state),
-    close: () => endWatch(state),
+    isWatched: () => state.namespace === undefined || state.watch.isAlive(),
+    close: state.watch.close,
   }
 }
 
@@ -191,7 +178,7 @@ async function step(state: State, ready: () => void): Promise<void> {
   // Asked before `desired`: a store that turns fresh while the kernel is looked at has not made this wish fresh.
   const remove = options.mayRemove()
   const began = performance.now()
-  considerLook(state)
+  if (state.watch.isLookDue(state.joining.size > 0)) state.auditDue = true
   const snapshot = options.snapshot()
   const scope = scopeNow(state, snapshot, remove)
   const want = desired(options, scope)
@@ -202,7 +189,8 @@ async function step(state: State, ready: () => void): Promise<void> {
   if (want !== undefined) {
     if (state.namespace !== want.namespace) state.contents.doubt()
     state.namespace = want.namespace
-    return converge(state, want, { snapshot, scope, remove, began }, ready)
+    const removals = remove ? 'include' : 'leave-out'
+    return converge(state, want, { snapshot, scope, removals, began }, ready)
   }
   ready()
   state.linksLost = []
@@ -231,31 +219,26 @@ async function proofThatUnused(state: State, namespace: string): Promise<Proof |
   return docker.ofNamespace(namespace, [...ports, ...[...state.wanted].map(containerEndName)])
 }
 
-async function converge(
-  state: State,
-  want: Datapath,
-  circumstances: Circumstances,
-  ready: () => void,
-): Promise<void> {
-  const { snapshot, scope, remove, began } = circumstances
+async function converge(state: State, want: Datapath, input: StepInput, ready: () => void): Promise<void> {
+  const { snapshot, scope, removals, began } = input
   const { options, contents } = state
   const waiting = [...state.joining]
   const looks = state.auditDue || !contents.isSure()
   const wasRight =
     state.auditDue &&
     contents.isSure() &&
-    planned(state, want, circumstances, true).ops.every(
+    planned(state, want, { snapshot, scope: undefined, removals: 'include' }).ops.every(
       (op) => isLinkRemoval(op) || !state.refused.mayTry(showOp(op)),
     )
   // What changes during the look is noticed for the next one.
   state.auditDue = false
   if (looks) await look(state, snapshot, want)
   // The watch would hold a namespace that is gone, and its VNI.
-  if (looks && !contents.contents()?.marked) await endWatch(state)
-  const { ops, reasons, lost } = planned(state, want, circumstances, remove, scope)
+  if (looks && !contents.contents()?.marked) await state.watch.close()
+  const { ops, reasons, lost } = planned(state, want, input)
   if (looks) options.onAudited(performance.now() - began)
   if (scope === undefined) state.refused.keep(new Set(ops.map(showOp)))
-  const isComplete = remove && !options.hasUnreadable()
+  const isComplete = removals === 'include' && !options.hasUnreadable()
   const now = withProofs(
     ops.filter((op) => !isLinkRemoval(op) && state.refused.mayTry(showOp(op))),
     (op) => entryProof(op, want, isComplete),
@@ -269,7 +252,7 @@ async function converge(
   for (const endpoint of waiting) state.joining.delete(endpoint)
   state.reached = { snapshot, vtep: want.vxlan.local, removed: isComplete }
   ready()
-  await watch(state, want.namespace)
+  await state.watch.follow(want.namespace)
   if (slow.length === 0) state.removeAt = undefined
   else if (isRemovalDue(state)) {
     logChange(state, slow, reasons, false)
@@ -313,15 +296,16 @@ function scopeNow(state: State, snapshot: Snapshot, remove: boolean): Scope | un
 function planned(
   state: State,
   want: Datapath,
-  { snapshot }: Circumstances,
-  remove: boolean,
-  scope?: Scope,
+  { snapshot, scope, removals }: Omit<StepInput, 'began'>,
 ): Plan & { lost: EndpointId[] } {
   const have = state.contents.contents()
   const isLost = (veth: Veth): boolean => lifeHere(state, snapshot, veth) === 'link-lost'
   const target = { ...want, veths: want.veths.filter((veth) => !isLost(veth)) }
   const lost = want.veths.filter(isLost).map(({ endpoint }) => endpoint)
-  return { ...plan(have && observedAt(have, scope?.places), target, { remove }), lost }
+  return {
+    ...plan(have && observedAt(have, scope?.places), target, { remove: removals === 'include' }),
+    lost,
+  }
 }
 
 function lifeHere(state: State, snapshot: Snapshot, veth: Veth): EndpointLife {
@@ -381,10 +365,7 @@ async function applyEntries(state: State, ops: readonly ProvenOp[]): Promise<voi
 
 async function apply(state: State, ops: readonly ProvenOp[]): Promise<Refusal[]> {
   if (ops.length === 0) return []
-  state.quietUntil = Number.POSITIVE_INFINITY
-  const refusals = await state.contents.apply(ops).finally(() => {
-    state.quietUntil = performance.now() + ownChangesMs
-  })
+  const refusals = await state.watch.ownChange(() => state.contents.apply(ops))
   state.ops += ops.length - refusals.length
   state.lastAppliedAt = new Date().toISOString()
   return refusals
@@ -404,7 +385,7 @@ function isRemovalDue(state: State): boolean {
 
 async function removeNamespace(state: State, path: string, proof: Proof): Promise<void> {
   const { network, log } = state.options
-  await endWatch(state)
+  await state.watch.close()
   await apply(state, [{ op: 'namespace-del', namespace: path, proof }])
   log.info({ network, namespace: path, reason: proof.says }, 'namespace removed')
   state.namespace = undefined
@@ -412,66 +393,6 @@ async function removeNamespace(state: State, path: string, proof: Proof): Promis
   state.reached = undefined
   state.linksLost = []
   state.wanted.clear()
-}
-
-/** Changes are told some time after they are made. What others change in that time is found by the look that follows. */
-const ownChangesMs = 25
-/** From a change to the look at it, so that one look serves several changes. */
-const noticeMs = { first: 50, next: 300, afterOwn: 2000 }
-/** A watch that ends at once is not started again for this time. */
-const restWatchMs = 10_000
-
-async function watch(state: State, namespace: string): Promise<void> {
-  if (state.watched === namespace && (isWatched(state) || performance.now() < state.watchNotBefore)) return
-  await endWatch(state)
-  state.watched = namespace
-  state.watchNotBefore = performance.now() + restWatchMs
-  state.watch = state.options.kernel.watch(namespace, () => noticed(state))
-  // It hears nothing for its first moments.
-  lookIn(state, noticeMs.afterOwn)
-}
-
-function isWatched({ watch }: State): boolean {
-  return watch?.isAlive() ?? false
-}
-
-async function endWatch(state: State): Promise<void> {
-  await state.watch?.close()
-  state.watch = undefined
-  state.watched = undefined
-}
-
-/** Looks are not more frequent than their share of a processor allows. */
-function noticed(state: State): void {
-  const now = performance.now()
-  const pauseMs = Math.max(noticeMs.next, state.options.lookPauseMs())
-  const soonMs = Math.max(noticeMs.first, state.noticedAt + pauseMs - now)
-  lookIn(state, now < state.quietUntil ? noticeMs.afterOwn : soonMs)
-}
-
-/** The earliest time that was asked for counts. */
-function lookIn(state: State, ms: number): void {
-  const at = performance.now() + ms
-  if (at >= state.lookAt) return
-  state.lookAt = at
-  state.options.again(ms)
-}
-
-/** A Join that waits goes before the look. */
-function considerLook(state: State): void {
-  const now = performance.now()
-  if (state.lookAt === Number.POSITIVE_INFINITY) return
-  // A timer may be a moment early.
-  if (now < state.lookAt - 1) {
-    state.options.again(state.lookAt - now)
-    return
-  }
-  state.lookAt = Number.POSITIVE_INFINITY
-  if (state.joining.size > 0) lookIn(state, noticeMs.first)
-  else {
-    state.noticedAt = now
-    state.auditDue = true
-  }
 }
 
 function noteLost(state: State, lost: EndpointId[]): void {
@@ -489,11 +410,12 @@ function logChange(state: State, ops: readonly Op[], reasons: readonly string[],
   else log.info(fields, 'datapath changed')
 }
 
-/** Of one step. */
-interface Circumstances {
+/** What one step goes by. */
+interface StepInput {
   snapshot: Snapshot
+  /** Undefined: all endpoints. */
   scope: Scope | undefined
-  remove: boolean
+  removals: 'include' | 'leave-out'
   /** By performance.now(). */
   began: number
 }

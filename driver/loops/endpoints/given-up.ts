@@ -14,7 +14,6 @@ import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { type Loop, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
-import { createRunAgain } from '../kit/run-again.ts'
 import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
@@ -27,7 +26,7 @@ export interface GivenUpOptions {
   host: HostName
   log: Log
   /** How often the engine is asked by itself. */
-  everyMs?: number
+  everyMs: number
 }
 
 const startedAtOnce = 4
@@ -38,10 +37,9 @@ export interface GivenUpLoop extends Loop {
 
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
 export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
-  const { engine, log, everyMs = 30_000 } = options
+  const { engine, log, everyMs } = options
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
-  const again = createRunAgain(() => loop.poke())
-  const work = async (): Promise<void> => {
+  const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()
     const here = await engine.networks()
     const reconnects = plannedReconnects(options, found, here)
@@ -55,18 +53,9 @@ export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
     }
     await Promise.all(Array.from({ length: startedAtOnce }, lane))
     const nextInMs = failures.nextInMs()
-    if (nextInMs !== undefined) again.after(nextInMs)
+    if (nextInMs !== undefined) pokeAfter(nextInMs)
   }
-  const loop: Loop = startLoop({ name: 'restarts', everyMs, log, work })
-  return {
-    ...loop,
-    problems: failures.messages,
-    async close() {
-      again.cancel()
-      await loop.close()
-      again.cancel()
-    },
-  }
+  return { ...startLoop({ name: 'restarts', everyMs, log, work }), problems: failures.messages }
 }
 
 async function start(

@@ -28,7 +28,6 @@ import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
-import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { batched } from './adoption-commits.ts'
 import { type Leftover, removalsOf } from './leftovers.ts'
@@ -52,9 +51,9 @@ export interface EndpointsOptions {
   blank(): HostRecord
   log: Log
   now?(): Date
-  everyMs?: number
+  everyMs: number
   /** How long the engine must not know an endpoint before it is removed. */
-  graceMs?: number
+  graceMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -76,7 +75,7 @@ export interface EndpointsLoop {
 
 /** What the loop remembers between two runs. */
 interface State {
-  readonly options: EndpointsOptions & { now(): Date; graceMs: number }
+  readonly options: EndpointsOptions & { now(): Date }
   readonly startedAt: Date
   /** Missing endpoints, and since when. */
   readonly missing: GracePeriod
@@ -89,7 +88,7 @@ interface State {
   /** Local ids of networks that a container was connected to since the last run. */
   readonly connected: Set<string>
   readonly inspections: Inspections
-  readonly again: RunAgain
+  readonly loop: Loop
   /** What the next run does beside the news. */
   due: { reconcile: boolean; describeAll: boolean }
   snapshot: Snapshot
@@ -102,20 +101,17 @@ const deferredPauseMs = 500
 const releasedAtOnce = 50
 
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
-  const { store, log, everyMs = 5000, inFlight, onRun } = options
-  const state = createState(options, () => loop.poke())
-  const loop: Loop = startLoop({ name: 'endpoints', everyMs, log, work: () => run(state), onRun })
+  const { store, inFlight } = options
+  const state = createState(options)
+  const { loop } = state
   const stops = [
-    inFlight.deferred.onDefer(() => state.again.after(deferredPauseMs)),
+    inFlight.deferred.onDefer(() => loop.pokeAfter(deferredPauseMs)),
     store.onChange((snapshot, changed) => {
       if (!differsFromDocker(state, snapshot, changed)) return
-      state.due = { ...state.due, reconcile: true }
+      reconcileDue(state)
       loop.poke()
     }),
   ]
-  const reconciling = setInterval(() => {
-    state.due = { ...state.due, reconcile: true }
-  }, everyMs)
   return {
     poke() {
       state.due = everythingDue
@@ -129,18 +125,15 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
     status: () => ({ ...loop.status(), problems: state.conflicts.messages() }),
     async close() {
       for (const stop of stops) stop()
-      state.again.cancel()
-      clearInterval(reconciling)
       await loop.close()
-      state.again.cancel()
     },
   }
 }
 
-function createState(options: EndpointsOptions, poke: () => void): State {
-  const { now = () => new Date(), graceMs = 3000, log, store } = options
+function createState(options: EndpointsOptions): State {
+  const { now = () => new Date(), everyMs, log, store, onRun } = options
   const state: State = {
-    options: { ...options, now, graceMs },
+    options: { ...options, now },
     startedAt: now(),
     missing: createGracePeriod(),
     untaken: createGracePeriod(),
@@ -152,21 +145,30 @@ function createState(options: EndpointsOptions, poke: () => void): State {
       inspected(id, container) {
         if (container === undefined) return
         state.inspected.set(id, container)
-        poke()
+        state.loop.poke()
       },
       failed(container, err) {
         log.debug({ container, err }, 'the container could not be inspected')
         state.due = everythingDue
       },
     }),
-    again: createRunAgain(() => {
-      state.due = { ...state.due, reconcile: true }
-      poke()
+    loop: startLoop({
+      name: 'endpoints',
+      everyMs,
+      log,
+      work: () => run(state),
+      onTick: () => reconcileDue(state),
+      onRun,
     }),
     due: everythingDue,
     snapshot: store.snapshot(),
   }
   return state
+}
+
+/** The next run reconciles. */
+function reconcileDue(state: State): void {
+  state.due = { ...state.due, reconcile: true }
 }
 
 /**
@@ -204,7 +206,7 @@ async function run(state: State): Promise<void> {
     return
   }
   await inFlight.deferred.flush()
-  if (inFlight.deferred.names().length > 0) state.again.after(deferredPauseMs)
+  if (inFlight.deferred.names().length > 0) state.loop.pokeAfter(deferredPauseMs)
   await describeNews(state).catch((error: unknown) => {
     state.due = everythingDue // the news are lost
     throw error
@@ -267,7 +269,7 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   )
   if (gone.size > 0) await remove(state, gone, looked)
   const hasUntaken = untakenBy({ ...view, snapshot: store.snapshot() }).length > 0
-  if (absent.length > gone.size || hasUntaken) state.again.after(graceMs + 50)
+  if (absent.length > gone.size || hasUntaken) state.loop.pokeAfter(graceMs + 50)
   const isNameless = endpointsOnHost(store.snapshot(), host).some(
     ({ value }) => value.joined && !value.container,
   )

@@ -18,9 +18,9 @@ export interface FilterOptions {
   /** This host's VTEP now. */
   vtep(): Ip
   /** False: no filter, and one that is there is removed. */
-  isOn: boolean
+  filterIsOn: boolean
   log: Log
-  everyMs?: number
+  everyMs: number
   keptForMs?: number
   onRun?(run: LoopRun): void
   /** By a clock that only grows, in milliseconds. */
@@ -40,8 +40,8 @@ function isSure(store: FilterOptions['store']): boolean {
 }
 
 export function startFilter(options: FilterOptions): FilterLoop {
-  const { store, kernel, vtep, isOn, log, onRun } = options
-  const { everyMs = 10_000, keptForMs = 60_000, now = () => performance.now() } = options
+  const { store, kernel, vtep, filterIsOn, log, everyMs, onRun } = options
+  const { keptForMs = 60_000, now = () => performance.now() } = options
   /** When a host had the address, by `now`. */
   const seen = new Map<Ip, number>()
   let isFirst = true
@@ -53,14 +53,14 @@ export function startFilter(options: FilterOptions): FilterLoop {
     for (const ip of vtepsOf(snapshot)) seen.set(ip, now())
     for (const [ip, at] of seen) if (now() - at > keptForMs) seen.delete(ip)
     const found = await kernel.tunnelFilter((have) => {
-      if (!isOn) return undefined
+      if (!filterIsOn) return undefined
       // What this driver let in before it was restarted.
       if (isFirst) for (const ip of have?.vteps ?? []) seen.set(ip, now())
       isFirst = false
       const wanted = wantedFilter(snapshot, [vtep(), ...seen.keys()])
       return have === undefined || sure ? wanted : bothFilters(have, wanted)
     })
-    counts = isOn ? found : undefined
+    counts = filterIsOn ? found : undefined
   }
   const loop = startLoop({ name: 'filter', everyMs, log, work, onRun })
   const stop = store.onChange((_, keys) => {

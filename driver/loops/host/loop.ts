@@ -31,12 +31,12 @@ export interface HostOptions {
   /** What this host publishes of its tunnel. */
   tunnel(): HostRecord['tunnel']
   log: Log
-  everyMs?: number
+  everyMs: number
   onRun?(run: LoopRun): void
 }
 
 export function startHost(options: HostOptions): Loop {
-  const { store, engine, host, claim, blank, routes, tunnel, log, everyMs = 10_000, onRun } = options
+  const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()

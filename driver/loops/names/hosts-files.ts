@@ -58,16 +58,16 @@ const maxUnsettled = 10
 
 interface HostsFilesState {
   log: Log
-  root: string
+  fileRoot: string
   /** By container id. */
   files: Map<string, HostsFile>
   writes: number
 }
 
-/** `root`: where the driver finds the file system that the engine sees; empty when it is the driver's own. */
-export function createHostsFiles(log: Log, root = ''): HostsFiles {
+/** `fileRoot`: where the driver finds the file system that the engine sees; empty when it is the driver's own. */
+export function createHostsFiles(log: Log, fileRoot: string): HostsFiles {
   const files = new Map<string, HostsFile>()
-  const state: HostsFilesState = { log, root, files, writes: 0 }
+  const state: HostsFilesState = { log, fileRoot, files, writes: 0 }
   return {
     learn: (container) => learn(state, container),
     knows: (container) => files.has(container),
@@ -90,7 +90,7 @@ export function createHostsFiles(log: Log, root = ''): HostsFiles {
         writes: state.writes,
         skipped: named.flatMap(({ id, name, reason, failed, path }) => {
           if (reason === undefined) return []
-          const at = failed && path !== undefined ? { path: path.slice(root.length) } : {}
+          const at = failed && path !== undefined ? { path: path.slice(fileRoot.length) } : {}
           return [{ container: id, name, reason, ...at }]
         }),
       }
@@ -115,11 +115,11 @@ function asks(dns: HostsFile['dns'] = 'engine', server: Ip): boolean {
   return dns === 'engine' || dns[0] === server
 }
 
-function learn({ files, root }: HostsFilesState, container: EngineContainer | undefined): boolean {
+function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer | undefined): boolean {
   if (container?.running !== true) return false
   const { records = 0, reason, failed } = files.get(container.id) ?? {}
   const dns = dnsOf(container)
-  files.set(container.id, { reason, failed, ...fileOf(container, root), dns, records, unsettled: 0 })
+  files.set(container.id, { reason, failed, ...fileOf(container, fileRoot), dns, records, unsettled: 0 })
   return true
 }
 
@@ -188,7 +188,7 @@ function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {
  */
 function fileOf(
   { id, name, hostsPath, mounts }: EngineContainer,
-  root: string,
+  fileRoot: string,
 ): Pick<HostsFile, 'id' | 'name' | 'path' | 'reason'> {
   if (mounts.some(({ destination }) => destination === '/etc/hosts')) {
     return { id, name, reason: 'a file of the user’s is mounted over /etc/hosts' }
@@ -197,5 +197,5 @@ function fileOf(
   if (!hostsPath.endsWith(`/${id}/hosts`)) {
     return { id, name, reason: `its hosts file is ${hostsPath}, which is not the engine’s` }
   }
-  return { id, name, path: root + hostsPath }
+  return { id, name, path: fileRoot + hostsPath }
 }

@@ -16,7 +16,7 @@ import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { createInspections, type Inspections } from '../kit/inspections.ts'
-import { type LoopRun, startLoop } from '../kit/loop.ts'
+import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
@@ -35,9 +35,9 @@ export interface NamesOptions {
   dnsAnswers(): boolean
   log: Log
   /** `createHostsFiles` */
-  root?: string | undefined
+  fileRoot: string
   /** Interval of the comparison of all files. */
-  everyMs?: number
+  everyMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -66,26 +66,25 @@ interface NamesState {
   options: NamesOptions
   files: HostsFiles
   inspections: Inspections
-  poke(): void
+  readonly loop: Loop
   /** Containers whose file the next run writes. */
   due: Set<string>
-  /** Containers that become due at `restUntil`. */
+  /** Containers that become due at `restEndsAt`. */
   resting: Set<string>
+  restEndsAt: number
+  /** A change of the store before this time, by performance.now(), makes containers rest until then. */
   restUntil: number
-  rest?: NodeJS.Timeout | undefined
   /** Containers of this host by network, at the last run. */
   members: Map<NetworkId, Set<string>>
   /** The next run inspects all containers. */
   lookAtAll: boolean
-  /** Runs the loop again for a file that another program is writing. */
-  again?: NodeJS.Timeout | undefined
   /** `dnsAnswers` at the last audit. */
   dnsAnswered: boolean
 }
 
 export function startNames(options: NamesOptions): NamesLoop {
-  const { store, engine, host, log, everyMs = 2000, onRun } = options
-  const files = createHostsFiles(log, options.root)
+  const { store, engine, host, log, everyMs, onRun } = options
+  const files = createHostsFiles(log, options.fileRoot)
   const state: NamesState = {
     options,
     files,
@@ -95,17 +94,24 @@ export function startNames(options: NamesOptions): NamesLoop {
       // The container stays due, and the next audit inspects it again.
       failed: (id) => void state.due.add(id),
     }),
-    poke: () => loop.poke(),
+    loop: startLoop({
+      name: 'names',
+      everyMs,
+      log,
+      work: () => work(state),
+      onTick: () => audit(state),
+      onRun,
+    }),
     due: new Set(),
     resting: new Set(),
+    restEndsAt: Number.NEGATIVE_INFINITY,
     restUntil: Number.NEGATIVE_INFINITY,
     members: new Map(),
     lookAtAll: true,
     dnsAnswered: options.dnsAnswers(),
   }
-  const loop = startLoop({ name: 'names', everyMs: 10 * everyMs, log, work: () => work(state), onRun })
+  const { loop } = state
   const stop = store.onChange((snapshot, keys) => restAll(state, containersOf(state, snapshot, keys)))
-  const auditing = setInterval(() => audit(state), everyMs)
   return {
     poke() {
       state.lookAtAll = true
@@ -120,9 +126,6 @@ export function startNames(options: NamesOptions): NamesLoop {
     },
     async close() {
       stop()
-      clearInterval(auditing)
-      clearTimeout(state.again)
-      clearTimeout(state.rest)
       await loop.close()
     },
   }
@@ -130,8 +133,9 @@ export function startNames(options: NamesOptions): NamesLoop {
 
 async function work(state: NamesState): Promise<void> {
   if (!mayRemove(state.options.store)) return
+  endRest(state)
   // Known containers can be repaired while the engine is away.
-  mendAll(state)
+  if (state.due.size > 0) mendAll(state)
   if (!state.lookAtAll) return
   const known = state.files.ids()
   const running = new Set(await state.options.engine.running())
@@ -161,39 +165,40 @@ function mend(state: NamesState, id: string, networks: readonly NetworkId[]): vo
   }
   if (files.put(id, recordsFor(state, id, networks)) === 'done') return
   state.due.add(id)
-  state.again ??= setTimeout(() => {
-    state.again = undefined
-    state.poke()
-  }, unsettledPauseMs)
+  state.loop.pokeAfter(unsettledPauseMs)
 }
 
 function dueAll(state: NamesState, ids: Iterable<string>): void {
   for (const id of ids) state.due.add(id)
-  if (state.due.size > 0) state.poke()
+  if (state.due.size > 0) state.loop.poke()
 }
 
 /** Makes the containers due after `restUntil`. */
 function restAll(state: NamesState, ids: readonly string[]): void {
   if (ids.length === 0) return
+  if (state.resting.size === 0 || state.restUntil <= performance.now()) state.restEndsAt = state.restUntil
   for (const id of ids) state.resting.add(id)
-  const end = (): void => {
-    clearTimeout(state.rest)
-    state.rest = undefined
-    const rested = [...state.resting]
-    state.resting.clear()
-    dueAll(state, rested)
+  endRest(state)
+  if (state.resting.size === 0) state.loop.poke()
+}
+
+/** Makes the resting containers due if their time has come; otherwise a run follows when it has. */
+function endRest({ resting, restEndsAt, due, loop }: NamesState): void {
+  if (resting.size === 0) return
+  const ms = restEndsAt - performance.now()
+  // A timer may be a moment early.
+  if (ms > 1) loop.pokeAfter(ms)
+  else {
+    for (const id of resting) due.add(id)
+    resting.clear()
   }
-  const ms = state.restUntil - performance.now()
-  if (ms <= 0) end()
-  else state.rest ??= setTimeout(end, ms)
 }
 
 function audit(state: NamesState): void {
   const now = state.options.dnsAnswers()
   if (now !== state.dnsAnswered) state.lookAtAll = true
   state.dnsAnswered = now
-  if (state.lookAtAll) state.poke()
-  dueAll(state, state.files.changed())
+  for (const id of state.files.changed()) state.due.add(id)
 }
 
 function onEvent(state: NamesState, { type, action, id, attributes }: EngineEvent): void {

@@ -13,9 +13,8 @@ import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
-import { type LoopRun, startLoop } from '../kit/loop.ts'
+import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
-import { createRunAgain } from '../kit/run-again.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { planNetworks, replicaOf, type Step, type View } from './plan.ts'
 import { startUses } from './uses.ts'
@@ -35,9 +34,9 @@ export interface NetworksOptions {
   /** Finishes a removal that was begun (`finishRemoval` of the verbs). */
   finish(network: string): Promise<void>
   log: Log
-  everyMs?: number
+  everyMs: number
   /** Steps that another call may be about to make superfluous wait for so long. */
-  graceMs?: number
+  graceMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -50,7 +49,7 @@ export interface NetworksLoop {
 }
 
 export function startNetworks(options: NetworksOptions): NetworksLoop {
-  const { store, engine, host, log, everyMs = 10_000, graceMs = 3000, onRun } = options
+  const { store, engine, host, log, everyMs, graceMs, onRun } = options
   const known = createRetryBackoff({ onNew: (key, message) => log.warn({ network: key }, message) })
   const waiting = createGracePeriod()
 
@@ -62,7 +61,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     await store.read()
     return planNetworks(viewOf(options, here))
   }
-  const work = async (): Promise<void> => {
+  const work = async ({ pokeAfter }: Loop): Promise<void> => {
     // The disk copy may be old. `onFresh` pokes the loop.
     if (!store.status().fresh) return
     const askedAt = performance.now()
@@ -72,13 +71,11 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     known.keep(new Set(steps.map(keyOf)))
     for (const step of steps) {
       if (needsGrace(step) && !sure.has(keyOf(step))) continue
-      if (known.mayTry(keyOf(step)) && !(await attempt(step, known, options))) again(0)
+      if (known.mayTry(keyOf(step)) && !(await attempt(step, known, options))) pokeAfter(0)
     }
-    if (unsure.length > 0) again(graceMs)
-    if (known.messages().length > 0) again(1000)
+    if (unsure.length > 0) pokeAfter(graceMs)
+    if (known.messages().length > 0) pokeAfter(1000)
   }
-  const { after: again, cancel } = createRunAgain(() => loop.poke())
-
   const loop = startLoop({ name: 'networks', everyMs, log, work, onRun })
   const uses = startUses({ store, engine, host, log, everyMs, graceMs, onRun })
   const poke = (): void => {
@@ -95,7 +92,6 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     async close() {
       stop()
       await Promise.all([loop.close(), uses.close()])
-      cancel()
     },
   }
 }

@@ -10,7 +10,6 @@ import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { otherNetworks } from '../kit/configured-network.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
-import { createRunAgain } from '../kit/run-again.ts'
 import { planUses, type UsesView } from './plan-uses.ts'
 
 export interface UsesOptions {
@@ -18,15 +17,15 @@ export interface UsesOptions {
   engine: Pick<Engine, 'network' | 'configuredContainers'>
   host: HostName
   log: Log
-  everyMs?: number
-  graceMs?: number
+  everyMs: number
+  graceMs: number
   onRun?: ((run: LoopRun) => void) | undefined
 }
 
 export function startUses(options: UsesOptions): Loop {
-  const { store, engine, log, everyMs = 10_000, graceMs = 3000, onRun } = options
+  const { store, engine, log, everyMs, graceMs, onRun } = options
   const waiting = createGracePeriod()
-  const work = async (): Promise<void> => {
+  const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const { fresh, doubt } = store.status()
     if (!fresh || doubt !== undefined) return
     const askedAt = performance.now()
@@ -36,17 +35,9 @@ export function startUses(options: UsesOptions): Loop {
     const due = waiting.since(updates, graceMs, askedAt)
     const now = changes.filter(({ op, key }) => op !== 'update' || due.has(key))
     for (const part of splitIntoCommits(now)) await store.commit(part)
-    if (updates.length > due.size) again(graceMs)
+    if (updates.length > due.size) pokeAfter(graceMs)
   }
-  const { after: again, cancel } = createRunAgain(() => loop.poke())
-  const loop = startLoop({ name: 'uses', everyMs, log, work, onRun })
-  return {
-    ...loop,
-    async close() {
-      await loop.close()
-      cancel()
-    },
-  }
+  return startLoop({ name: 'uses', everyMs, log, work, onRun })
 }
 
 async function viewOf(

@@ -5,11 +5,12 @@
  * knows is away when the store has said so for 10 s.
  */
 import type { Life } from '../../core/liveness.ts'
-import type { HostName, Snapshot } from '../../core/records.ts'
+import type { HostName } from '../../core/records.ts'
 import { hostsUsing, networksUsedBy } from '../../core/snapshot.ts'
 import { awayAfter, type Reach, reachOf } from '../../core/tunnels/away.ts'
 import type { TunnelState } from '../../core/tunnels/peers.ts'
 import type { Store } from '../../store/store.ts'
+import { computedFrom } from '../kit/computed-from.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
 
 export interface AwayHostsOptions {
@@ -37,7 +38,11 @@ const unprobedForMs = 10_000
 export function createAwayHosts(options: AwayHostsOptions): AwayHosts {
   const { store, host, now, probed, life, onAway } = options
   const gracePeriod = createGracePeriod(now)
-  const others = sharingHosts(store, host)
+  const others = computedFrom(store, ['endpoints', 'networks'], (snapshot) => {
+    const names = new Set(networksUsedBy(snapshot, host).flatMap((id) => hostsUsing(snapshot, id)))
+    names.delete(host)
+    return [...names]
+  })
   let away: ReadonlySet<HostName> = new Set()
   return {
     set: () => away,
@@ -54,21 +59,5 @@ export function createAwayHosts(options: AwayHostsOptions): AwayHosts {
       away = awayAfter(before, reaches)
       if (away !== before) onAway()
     },
-  }
-}
-
-/** The tables are the same objects while nothing in them has changed. */
-function sharingHosts(store: Pick<Store, 'snapshot'>, host: HostName): () => HostName[] {
-  let madeFrom: Pick<Snapshot, 'endpoints' | 'networks'> | undefined
-  let hosts: HostName[] = []
-  return () => {
-    const snapshot = store.snapshot()
-    const { endpoints, networks } = snapshot
-    if (madeFrom?.endpoints === endpoints && madeFrom.networks === networks) return hosts
-    madeFrom = { endpoints, networks }
-    const names = new Set(networksUsedBy(snapshot, host).flatMap((id) => hostsUsing(snapshot, id)))
-    names.delete(host)
-    hosts = [...names]
-    return hosts
   }
 }

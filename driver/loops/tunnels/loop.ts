@@ -3,20 +3,23 @@
  * that port with another one. A prober (prober.ts) per port, since a firewall judges each port for itself.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
+import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import { isReached } from '../../core/tunnels/away.ts'
 import { probeDevice, textPacket } from '../../core/tunnels/packet.ts'
 import { otherPorts, type TunnelState, type TunnelStatus } from '../../core/tunnels/peers.ts'
+import type { Store } from '../../store/store.ts'
+import { computedFrom } from '../kit/computed-from.ts'
 import { announceMoves } from './announce.ts'
 import { createAwayHosts } from './away-hosts.ts'
+import { createKnownLives } from './known-lives.ts'
 import { type Prober, type ProberOptions, randomNonce, silentAfterMs, startProber } from './prober.ts'
 import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
 import type { ToldEndpoints } from './told-endpoints.ts'
 
 export interface TunnelsOptions
-  extends Pick<ProberOptions, 'host' | 'underlay' | 'open' | 'onChange' | 'log'>,
-    Partial<Pick<ProberOptions, 'now' | 'everyMs'>> {
-  store: TellOptions['store'] & ProberOptions['store']
+  extends Pick<ProberOptions, 'host' | 'underlay' | 'openTunnel' | 'onChange' | 'log' | 'everyMs'>,
+    Partial<Pick<ProberOptions, 'now'>> {
+  store: TellOptions['store'] & Pick<Store, 'liveness'>
   told: Pick<ToldEndpoints, 'receive' | 'on'>
   /** Other hosts are away than before. */
   onAway(): void
@@ -39,19 +42,23 @@ interface State {
   readonly usual: Prober
   /** By port. */
   readonly others: Map<number, Prober>
-  /** The tables that `others` was made from. */
-  madeFrom: Pick<Snapshot, 'endpoints' | 'hosts' | 'networks'> | undefined
+  /** The ports of `others`. */
+  readonly ports: () => ReadonlySet<number>
 }
 
 export function startTunnels(given: TunnelsOptions): TunnelsLoop {
-  const options = { ...given, ...clockOf(given), port: probeDevice.port }
-  const awayHosts = createAwayHosts({
-    ...options,
-    probed: (name) => probedState(state, name),
-    life: (name) => state.usual.life(name),
-  })
-  const usual = startProber({ ...options, needsStore: awayHosts.needsStore })
-  const state: State = { options, usual, others: new Map(), madeFrom: undefined }
+  const { store, host, underlay, now = () => performance.now() } = given
+  const lives = createKnownLives({ store, now })
+  const options = { ...given, now, port: probeDevice.port, life: lives.life }
+  const state: State = {
+    options,
+    usual: startProber(options),
+    others: new Map(),
+    ports: computedFrom(store, ['endpoints', 'hosts', 'networks'], (snapshot) =>
+      otherPorts(snapshot, { host, vtep: underlay().address }),
+    ),
+  }
+  const awayHosts = createAwayHosts({ ...options, probed: (name) => probedState(state, name) })
   const teller = tellEndpoints({
     ...options,
     withTold: options.told.on,
@@ -60,12 +67,13 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   const timer = setInterval(() => {
     updatePorts(state)
     for (const prober of probersOf(state)) prober.tick()
+    lives.refresh(hasSilent(state) || awayHosts.needsStore())
     awayHosts.look()
     teller.tick()
   }, options.everyMs)
   const stop = announceMoves({
     ...options,
-    vtep: () => options.underlay().address,
+    vtep: () => underlay().address,
     socket: state.usual.socket,
   })
   return {
@@ -82,16 +90,16 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   }
 }
 
-function clockOf({ now = () => performance.now(), everyMs = 1000 }: TunnelsOptions) {
-  return { now, everyMs }
-}
-
 function probersOf({ usual, others }: State): Prober[] {
   return [usual, ...others.values()]
 }
 
 function statusesOf(state: State): TunnelStatus[] {
   return probersOf(state).flatMap((it) => it.statuses())
+}
+
+function hasSilent(state: State): boolean {
+  return statusesOf(state).some(({ state: it }) => it === 'silent' || it === 'away')
 }
 
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */
@@ -109,16 +117,8 @@ function published({ options, usual, others }: State): NonNullable<HostRecord['t
   }
 }
 
-/** The tables are the same objects while nothing in them has changed. */
-function updatePorts(state: State): void {
-  const { options, others, madeFrom } = state
-  const snapshot = options.store.snapshot()
-  const { endpoints, hosts, networks } = snapshot
-  const isSame =
-    madeFrom?.endpoints === endpoints && madeFrom.hosts === hosts && madeFrom.networks === networks
-  if (isSame) return
-  state.madeFrom = { endpoints, hosts, networks }
-  const wanted = otherPorts(snapshot, { host: options.host, vtep: options.underlay().address })
+function updatePorts({ options, others, ports }: State): void {
+  const wanted = ports()
   for (const [port, prober] of others) {
     if (wanted.has(port)) continue
     others.delete(port)

@@ -7,8 +7,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { familyOf } from '../../core/addresses.ts'
-import { type Life, type Liveness, lifeOf } from '../../core/liveness.ts'
-import type { HostName, Ip, Snapshot } from '../../core/records.ts'
+import type { Life } from '../../core/liveness.ts'
+import type { HostName, Ip } from '../../core/records.ts'
 import {
   messageLength,
   type ProbeMessage,
@@ -27,21 +27,24 @@ import type { Underlay } from '../../kernel/kernel.ts'
 import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
+import { computedFrom } from '../kit/computed-from.ts'
 import type { ToldEndpoints } from './told-endpoints.ts'
 
+export type OpenTunnel = (vtep: Ip, port: number) => Promise<TunnelSocket>
+
 export interface ProberOptions {
-  store: Pick<Store, 'snapshot' | 'liveness'>
+  store: Pick<Store, 'snapshot'>
   host: HostName
   port: number
   underlay(): Underlay
-  /** Absent: no probes. */
-  open?: ((vtep: Ip, port: number) => Promise<TunnelSocket>) | undefined
+  /** Undefined: no probes. */
+  openTunnel: OpenTunnel | undefined
   /** What other hosts tell of their endpoints. */
   told: Pick<ToldEndpoints, 'receive'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
-  /** Some hosts are not probed: the store alone knows of them. */
-  needsStore?: () => boolean
+  /** What the store said last. */
+  life(host: HostName): Life
   log: Log
   everyMs: number
   /** By a clock that only grows, in milliseconds. */
@@ -55,8 +58,6 @@ export interface Prober {
   statuses(): TunnelStatus[]
   /** Undefined for a host that is not probed. */
   probed(host: HostName): TunnelState | undefined
-  /** What the store said last. */
-  life(host: HostName): Life
   /** Until then, by `now`, every host of the cluster is asked, also those that this host shares no network with. */
   askAllUntil(at: number): void
   /** Every host is asked now, and has answered. */
@@ -66,10 +67,11 @@ export interface Prober {
 
 /** Four questions, or three and a lost answer: a host is named within 5 s. */
 export const silentAfterMs = 3500
+/** The tables that name the peers. */
+const tables = ['endpoints', 'hosts', 'networks'] as const
 /** A driver that is stopped starts again within this time, or its host's session ends. */
 const leavingForMs = 30_000
 const reopenAfterMs = 5000
-const livenessEveryMs = 5000
 
 interface Peer extends TunnelPeer {
   /** By `now`. Questions are sent since then. */
@@ -89,13 +91,15 @@ interface State {
   failures: number
   openAt: number
   readonly peers: Map<HostName, Peer>
-  /** The tables that `peers` was made from. */
-  madeFrom: Pick<Snapshot, 'endpoints' | 'hosts' | 'networks'> | undefined
+  /** Hosts that share a network of this port with this one. */
+  readonly sharing: () => readonly TunnelPeer[]
+  /** The hosts of the cluster. */
+  readonly all: () => readonly TunnelPeer[]
+  /** What `peers` was made from: one of the two lists. */
+  madeFrom: readonly TunnelPeer[] | undefined
   /** Nonce → the question that waits for its answer. */
   readonly asked: Map<string, { peer: Peer; at: number; isLong: boolean }>
   lastTick: number
-  liveness: Liveness | undefined
-  livenessAt: number
   /** Until then, by `now`, every host of the cluster is asked. */
   allUntil: number
   asksAll: boolean
@@ -104,6 +108,8 @@ interface State {
 }
 
 export function startProber(options: ProberOptions): Prober {
+  const { store, host, underlay, port } = options
+  const self = () => ({ host, vtep: underlay().address })
   const state: State = {
     options,
     socket: undefined,
@@ -111,11 +117,11 @@ export function startProber(options: ProberOptions): Prober {
     failures: 0,
     openAt: 0,
     peers: new Map(),
+    sharing: computedFrom(store, tables, (snapshot) => tunnelPeers(snapshot, self(), port)),
+    all: computedFrom(store, tables, (snapshot) => allPeers(snapshot, self())),
     madeFrom: undefined,
     asked: new Map(),
     lastTick: options.now(),
-    liveness: undefined,
-    livenessAt: Number.NEGATIVE_INFINITY,
     allUntil: Number.NEGATIVE_INFINITY,
     asksAll: false,
     mtuBytes: options.underlay().mtuBytes,
@@ -127,7 +133,6 @@ export function startProber(options: ProberOptions): Prober {
     tick: () => tick(state),
     statuses: () => statusesOf(state),
     probed: (host) => probedState(state, host),
-    life: (host) => lifeFrom(state, host),
     askAllUntil(at) {
       state.allUntil = at
     },
@@ -150,11 +155,11 @@ async function close(state: State): Promise<void> {
 async function open(state: State): Promise<void> {
   const { options } = state
   const { now } = options
-  if (options.open === undefined || state.opening || now() < state.openAt) return
+  if (options.openTunnel === undefined || state.opening || now() < state.openAt) return
   state.opening = true
   state.openAt = now() + reopenAfterMs
   try {
-    const socket = await options.open(options.underlay().address, options.port)
+    const socket = await options.openTunnel(options.underlay().address, options.port)
     if (state.closed) return socket.close()
     socket.onMessage((data) => received(state, socket, data))
     state.socket = socket
@@ -181,7 +186,6 @@ function tick(state: State): void {
   if (socket === undefined) void open(state)
   else if (options.underlay().address !== socket.vtep) reopen(state, socket)
   else askPeers(state, socket, wasLate)
-  void learnLiveness(state)
 }
 
 function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
@@ -211,19 +215,12 @@ function statusesOf(state: State): TunnelStatus[] {
   return [...state.peers.values()].map((peer) => statusOf(state, peer))
 }
 
-/** The tables are the same objects while nothing in them has changed. */
 function updatePeers(state: State): void {
-  const { options, peers, madeFrom } = state
-  const asksAll = options.now() < state.allUntil
-  const snapshot = options.store.snapshot()
-  const { endpoints, hosts, networks } = snapshot
-  const isSame =
-    madeFrom?.endpoints === endpoints && madeFrom.hosts === hosts && madeFrom.networks === networks
-  if (isSame && asksAll === state.asksAll) return
-  state.madeFrom = { endpoints, hosts, networks }
-  state.asksAll = asksAll
-  const self = { host: options.host, vtep: options.underlay().address }
-  const wanted = asksAll ? allPeers(snapshot, self) : tunnelPeers(snapshot, self, options.port)
+  const { options, peers } = state
+  state.asksAll = options.now() < state.allUntil
+  const wanted = state.asksAll ? state.all() : state.sharing()
+  if (wanted === state.madeFrom) return
+  state.madeFrom = wanted
   const found = new Map(wanted.map((peer) => [peer.name, peer]))
   for (const name of peers.keys()) if (!found.has(name)) peers.delete(name)
   for (const peer of found.values()) {
@@ -299,18 +296,6 @@ function answer(state: State, socket: TunnelSocket, { from, nonce }: ProbeMessag
   void socket.send(probePacket({ kind: 'answer', from: options.underlay().address, nonce }, length), from)
 }
 
-/** A host that was switched off does not answer either. Asked for only while a host is silent, or cannot be probed. */
-async function learnLiveness(state: State): Promise<void> {
-  const { options, peers } = state
-  const { now } = options
-  const isSilent = [...peers.values()].some((peer) => tunnelState(state, peer) === 'silent')
-  const isNeeded = isSilent || options.needsStore?.() === true
-  if (!isNeeded || now() - state.livenessAt < livenessEveryMs) return
-  state.livenessAt = now()
-  // The store may be away: then the last answer counts.
-  state.liveness = await options.store.liveness().catch(() => state.liveness)
-}
-
 function tunnelState(state: State, peer: Peer): TunnelState {
   const { socket } = state
   const { now } = state.options
@@ -329,7 +314,7 @@ function statusOf(state: State, peer: Peer): TunnelStatus {
     host: name,
     vtep,
     port: state.options.port,
-    state: found === 'silent' && lifeFrom(state, name) === 'away' ? 'away' : found,
+    state: found === 'silent' && state.options.life(name) === 'away' ? 'away' : found,
     probeBytes: probeBytesFor(state, peer),
     ...(rttMs === undefined ? {} : { rttMs }),
     ...(found === 'silent' || found === 'small-only'
@@ -343,9 +328,4 @@ function probedState(state: State, name: HostName): TunnelState | undefined {
   const peer = state.peers.get(name)
   const isProbed = state.socket !== undefined && peer?.mtuBytes !== undefined
   return isProbed ? tunnelState(state, peer) : undefined
-}
-
-function lifeFrom({ liveness, options }: State, name: HostName): Life {
-  const record = options.store.snapshot().hosts.get(name)?.value
-  return liveness === undefined ? 'unknown' : lifeOf(name, record, liveness)
 }

@@ -3,6 +3,7 @@
  * the parent owns the namespaces.
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { usualIntervals } from '../../../driver/daemon/intervals.ts'
 import { realKernel } from '../../../driver/kernel/real.ts'
 import { openConsulStore } from '../../../driver/store/consul/store.ts'
 import { startHost, type TestHost } from '../../fixtures/host.ts'
@@ -83,7 +84,7 @@ async function start({ url, prefix, diskPath, hostNamespace, namespaceFolder }: 
     },
   }
   const openStore = () => openConsulStore({ url, prefix, host: 'driver', diskPath })
-  const more = { everyMs: 5000, graceMs: 5000 }
+  const more = { intervals: { ...usualIntervals, graceMs: 5000 } }
   return startHost({ name: 'driver', kernel, underlay, namespaceFolder, openStore, more })
 }
 

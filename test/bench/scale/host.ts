@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { namespaceOf } from '../../../driver/core/datapath/desired.ts'
 import type { HostName } from '../../../driver/core/records.ts'
 import { localIdOf, networksUsedBy } from '../../../driver/core/snapshot.ts'
+import { usualIntervals } from '../../../driver/daemon/intervals.ts'
 import type { Kernel } from '../../../driver/kernel/kernel.ts'
 import { type DatapathLoop, startDatapath } from '../../../driver/loops/datapath/loop.ts'
 import { type ConsulOptions, openConsulStore } from '../../../driver/store/consul/store.ts'
@@ -34,7 +35,9 @@ export async function startSimulatedHost({ vtep, ...options }: HostOptions): Pro
   const hasSession = async (): Promise<boolean> => (await store.announce({ id: host, vtep })).held
   await meter.run(() => until(`${host} has a session`, hasSession, 120_000))
   const datapath = startDatapath({
-    ...{ store, kernel: noKernel, host, log: quiet, auditMs: 10 ** 8, ...emptyDocker },
+    ...{ store, kernel: noKernel, host, log: quiet, ...emptyDocker },
+    ...{ ...usualIntervals.datapath, auditMs: 10 ** 8 },
+    ...{ graceMs: usualIntervals.graceMs, settleMs: 4000 },
     underlay: () => ({ device: 'eth1', address: vtep, mtuBytes: 1500 }),
     localNamespaceOf(network) {
       const local = localIdOf(store.snapshot(), host, network)

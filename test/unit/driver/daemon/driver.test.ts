@@ -8,6 +8,7 @@ import { replicasOn } from '../../../../driver/core/snapshot.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 
@@ -442,7 +443,7 @@ describe('a host that comes back after it was taken out', () => {
   })
 
   test('has its networks at once, under the same ids as before', async () => {
-    await using net3 = await host(3, { graceMs: 60_000 })
+    await using net3 = await host(3, { intervals: { ...quickIntervals, graceMs: 60_000 } })
     await net1.docker.create('foobar')
     await has(net3, 'foobar')
     const [replica] = [...replicasOn(await net1.store.read(), 'net-3')]

@@ -1,7 +1,7 @@
 /** Names through whole drivers: from a container's start on one host to DNS on the other. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
-import { startHost, type TestHost } from '../../../fixtures/host.ts'
+import { noDns, startHost, type TestHost } from '../../../fixtures/host.ts'
 import { createMemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 import { askUdp, question } from '../dns/client.ts'
@@ -17,7 +17,7 @@ beforeEach(async () => {
         kernel: fakeKernel({ interfaces: [underlay] }),
         underlay,
         openStore: () => memory.open(`net-${number}`),
-        more: { dnsListen: { address: '127.0.0.1', port: 0 }, hostsFileLimit: 1 },
+        more: { names: { ...noDns, dnsListen: { address: '127.0.0.1', port: 0 }, hostsFileLimit: 1 } },
       })
     }),
   )
@@ -80,7 +80,7 @@ test('questions that are led to the DNS server and that it never reads are a pro
     kernel: { ...fakeKernel({ interfaces: [underlay] }), redirect: async () => redirected++ },
     underlay,
     openStore: () => createMemoryCluster().open('net-3'),
-    more: { dnsListen: { address: '127.0.0.1', port: 53, ownPort: 0 } },
+    more: { names: { ...noDns, dnsListen: { address: '127.0.0.1', port: 53, ownPort: 0 } } },
   })
   await until('status names the address', () =>
     host.driver

@@ -20,7 +20,7 @@ test('the documented options, and the rest as it is by default', () => {
     hostName: 'net-1',
     socket: '/run/docker/plugins/vxlan.sock',
     controlSocket: '/run/multihost/control.sock',
-    netnsDir: '/var/run/docker/netns',
+    namespaceFolder: '/var/run/docker/netns',
     logLevel: 'info',
   })
   expect(options.addressPools[0]).toBe('172.16.0.0/16:24')

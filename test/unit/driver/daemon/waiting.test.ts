@@ -12,6 +12,7 @@ import { silentLog } from '../../../../driver/log.ts'
 import { callPlugin } from '../../../fixtures/dockerd.ts'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 
@@ -208,7 +209,9 @@ test('a machine without its interface waits without end, and goes on when it is 
     if (!there) throw new DriverError('invalid', 'no interface is named eth77')
     return { host: 'net-1', id: 'a', underlay, store }
   }
-  const on = await host('net-1', 1, { more: { prepare, openWithinMs: 100 } })
+  const on = await host('net-1', 1, {
+    more: { prepare, intervals: { ...quickIntervals, openWithinMs: 100 } },
+  })
   expect(await statusOf(on)).toMatchObject({ waiting: 'no interface is named eth77' })
   expect(() => on.driver.status()).toThrow('no interface is named eth77')
   there = true

@@ -148,7 +148,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
       State: { Running: true },
       HostsPath: '/var/lib/docker/containers/cccc/hosts',
       Config: { Hostname: 'web1' },
-      HostConfig: { ReadonlyRootfs: false, Dns: ['192.0.2.1', 'FD00::1'] },
+      HostConfig: { Dns: ['192.0.2.1', 'FD00::1'] },
       Mounts: [{ Type: 'bind', Source: '/srv', Destination: '/data' }],
       NetworkSettings: {
         Networks: {
@@ -198,7 +198,6 @@ test('reads a container; its short id is not one of its aliases', async () => {
         },
       ],
       "name": "web",
-      "readonlyRootfs": false,
       "running": true,
     }
   `)

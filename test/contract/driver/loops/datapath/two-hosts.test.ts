@@ -109,7 +109,9 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
         return local === undefined ? undefined : namespaceOf(local, spaces.folder)
       },
       auditMs,
+      slowAuditMs: 30_000,
       removalDelayMs: 100,
+      settleMs: 4000,
     })
   }
 

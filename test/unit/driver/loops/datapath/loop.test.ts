@@ -78,6 +78,7 @@ describe('the datapath loop', () => {
         return local === undefined ? undefined : `/netns/${local.slice(0, 12)}`
       },
       auditMs: 60_000,
+      slowAuditMs: 30_000,
       removalDelayMs: 0,
       graceMs: 0,
       settleMs: 1000,

@@ -10,7 +10,7 @@ const other = '192.168.33.12'
 const stranger = '192.168.33.99'
 
 /** `have`: what an earlier driver let in. */
-function start({ have, isOn = true }: { have?: TunnelFilter; isOn?: boolean } = {}) {
+function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: boolean } = {}) {
   const memory = createMemoryCluster()
   const host = (name: string, vtep: string) =>
     memory.put('hosts', name, JSON.stringify({ vtep, driverVersion: '1' }))
@@ -27,7 +27,7 @@ function start({ have, isOn = true }: { have?: TunnelFilter; isOn?: boolean } = 
     },
   }
   const now = () => state.now
-  const loop = startFilter({ store, kernel, vtep: () => own, isOn, log: silentLog, everyMs: 10, now })
+  const loop = startFilter({ store, kernel, vtep: () => own, filterIsOn, log: silentLog, everyMs: 10, now })
   return { memory, store, state, loop, host }
 }
 
@@ -80,7 +80,7 @@ test('a filter that cannot be made is a problem; one that is not wanted is remov
   broken.state.error = new Error('nft: not found')
   await vi.waitFor(() => expect(broken.loop.problems()[0]).toMatch(/nft: not found; install nftables/))
   await broken.loop.close()
-  const off = start({ have: { vteps: [own], ports: [4789], vnis: [0] }, isOn: false })
+  const off = start({ have: { vteps: [own], ports: [4789], vnis: [0] }, filterIsOn: false })
   await vi.waitFor(() => expect(off.state.have).toBeUndefined())
   expect([off.loop.counts(), off.loop.problems()]).toEqual([undefined, []])
   await off.loop.close()

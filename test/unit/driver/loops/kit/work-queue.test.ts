@@ -57,7 +57,7 @@ test('a failed run is repeated until it succeeds', async () => {
   expect(it.status()).toEqual({ state: expect.stringMatching(/idle|running/), lastError: undefined })
 })
 
-test('settled rejects with the last error after the bound, and the lane goes on', async () => {
+test('settled rejects with the last error after the bound, and the work queue goes on', async () => {
   let broken = true
   const it = made(async () => {
     if (broken) throw new Error('the kernel said no')

@@ -49,7 +49,7 @@ function container(id: string, more: Partial<EngineContainer> = {}): void {
   writeFileSync(pathOf(id), engineLines)
   const hostsPath = pathOf(id)
   containers.set(id, {
-    ...{ id, name: id, running: true, hostname: '', hostsPath, readonlyRootfs: false, mounts: [], dns: [] },
+    ...{ id, name: id, running: true, hostname: '', hostsPath, mounts: [], dns: [] },
     attachments: [],
     ...more,
   })
@@ -92,7 +92,9 @@ function start(more: Partial<NamesOptions> = {}): void {
     },
   }
   loop = startNames({
-    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log, everyMs: 20 },
+    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log },
+    fileRoot: '',
+    everyMs: 20,
     dnsAddress: '169.254.255.53',
     dnsAnswers: () => answers,
     ...more,
@@ -316,13 +318,6 @@ test('a container that was disconnected before the loop ran is cleaned', async (
   writeFileSync(pathOf('web'), `${engineLines}# multihost: begin\n10.0.0.2\tweb\n# multihost: end\n`)
   start()
   await until('the names are gone', () => fileOf('web') === engineLines)
-})
-
-test('--read-only is for the container’s programs', async () => {
-  container('web', { readonlyRootfs: true })
-  await store.commit([joins('web', 2)])
-  start()
-  await until('it knows itself', () => namesIn('web') !== '')
 })
 
 test.each<[string, Partial<EngineContainer>, RegExp]>([

@@ -1,0 +1,62 @@
+/**
+ * How often the driver looks by itself, and how long it waits before it believes, in milliseconds.
+ *
+ * Changes come by events. A look finds what no event told.
+ */
+export interface Intervals {
+  /** Between two looks of each loop. */
+  everyMs: {
+    host: number
+    networks: number
+    endpoints: number
+    addresses: number
+    /** Containers that Docker gave up. */
+    restarts: number
+    hostsFiles: number
+    /** The way to the DNS server. */
+    dnsAddress: number
+    filter: number
+    /** Questions through the tunnel. */
+    tunnels: number
+    underlay: number
+    /** The file that names the default network. */
+    defaultNetwork: number
+  }
+  datapath: {
+    /** Each network is looked at this often, while they are few, where the kernel does not tell of changes. */
+    auditMs: number
+    /** And where it does. */
+    slowAuditMs: number
+    /** Links and namespaces go this long after their last user. */
+    removalDelayMs: number
+  }
+  /**
+   * How long Docker must not show something before it is removed. Longer than the pause before Docker repeats a call to a
+   * driver that was away for up to 3 s (1 s, then 2 s).
+   */
+  graceMs: number
+  /** The pause between two attempts to take part. */
+  attemptEveryMs: number
+  /** Sockets open that late at the latest. At boot an interface may come a moment after the driver. */
+  openWithinMs: number
+}
+
+export const usualIntervals: Intervals = {
+  everyMs: {
+    host: 10_000,
+    networks: 10_000,
+    endpoints: 5000,
+    addresses: 5000,
+    restarts: 30_000,
+    hostsFiles: 2000,
+    dnsAddress: 10_000,
+    filter: 10_000,
+    tunnels: 1000,
+    underlay: 10_000,
+    defaultNetwork: 2000,
+  },
+  datapath: { auditMs: 2000, slowAuditMs: 30_000, removalDelayMs: 300 },
+  graceMs: 3000,
+  attemptEveryMs: 2000,
+  openWithinMs: 5000,
+}
