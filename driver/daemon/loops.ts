@@ -6,8 +6,8 @@ import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { type AddressesLoop, startAddresses } from '../loops/addresses/loop.ts'
-import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
+import { type RestartsLoop, startRestarts } from '../loops/endpoints/restarts.ts'
 import { type FilterLoop, startFilter } from '../loops/filter/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
@@ -28,7 +28,7 @@ export interface LoopsOptions {
   claim: HostOptions['claim']
   underlay: TunnelsOptions['underlay']
   openTunnel?: TunnelsOptions['open']
-  told: TunnelsOptions['told']
+  peerEndpoints: TunnelsOptions['peerEndpoints']
   replicas: HostOptions['replicas']
   onEvent(event: EngineEvent): void
   /** The verb. */
@@ -47,7 +47,7 @@ export interface Loops {
   networks: NetworksLoop
   endpoints: EndpointsLoop
   addresses: AddressesLoop
-  restarts: GivenUpLoop
+  restarts: RestartsLoop
   naming: Naming
   filter: FilterLoop
   /** Makes every loop look at everything. */
@@ -61,9 +61,9 @@ export function startLoops(options: LoopsOptions): Loops {
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const { underlay, openTunnel: open, told } = options
+  const { underlay, openTunnel: open, peerEndpoints } = options
   const tunnels = startTunnels({
-    ...{ store, host, underlay, open, told, log },
+    ...{ store, host, underlay, open, peerEndpoints, log },
     onChange: () => hosts.poke(),
     onAway: () => naming.awayChanged(),
   })
@@ -88,7 +88,7 @@ export function startLoops(options: LoopsOptions): Loops {
   const endpoints = startEndpoints({ ...common, everyMs, graceMs, inFlight })
   const addresses = startAddresses({ ...common, everyMs, addresses: inFlight.addresses })
   const vtep = (): string => context.underlay().address
-  const restarts = startGivenUp({ store, engine, host, log, everyMs: 6 * everyMs })
+  const restarts = startRestarts({ store, engine, host, log, everyMs: 6 * everyMs })
   const { fileRoot } = options
   const names = { dnsListen, kernel, underlay: vtep, fileRoot, away: tunnels.away }
   const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })

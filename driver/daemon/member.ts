@@ -17,7 +17,7 @@ import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
 import type { HostClaim } from '../loops/host/claim.ts'
-import { createToldEndpoints, type ToldEndpoints } from '../loops/tunnels/told-endpoints.ts'
+import { createPeerEndpoints, type PeerEndpoints } from '../loops/tunnels/peer-endpoints/receive.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
 import { storeAnswersWithinMs } from '../store/consul/store.ts'
@@ -59,7 +59,7 @@ interface Parts {
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
   context: VerbContext
-  told: ToldEndpoints
+  peerEndpoints: PeerEndpoints
   datapath: ReturnType<typeof startDatapath>
   dialect: Dialect
   loops: Loops
@@ -80,8 +80,8 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const place = watchUnderlay(setup, { ...options, onChange })
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: steadyNow })
-  const told = createToldEndpoints({ store, host: setup.host, log })
-  const datapath = datapathOf(options, { store: told.store, place, localNamespaceOf, inFlight })
+  const peerEndpoints = createPeerEndpoints({ store, host: setup.host, log })
+  const datapath = datapathOf(options, { store: peerEndpoints.store, place, localNamespaceOf, inFlight })
   const starting = createStartingContainer(options.engine, steadyNow)
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
@@ -91,7 +91,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     ...options,
     underlay: place.now,
     filterIsOn: options.filterIsOn ?? true,
-    told,
+    peerEndpoints,
     context,
     onEvent: starting.happened,
     dialect,
@@ -104,7 +104,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     underlay: place.now,
     localNamespaceOf,
     context,
-    told,
+    peerEndpoints,
     datapath,
     dialect,
     loops,
@@ -115,7 +115,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
 function datapathOf(
   { setup, kernel, engine, log, graceMs = 3000, answerWithinMs = usualAnswerMs }: MemberOptions,
   made: {
-    store: ToldEndpoints['store']
+    store: PeerEndpoints['store']
     place: UnderlayWatch
     localNamespaceOf: Parts['localNamespaceOf']
     inFlight: InFlight
@@ -155,7 +155,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
       stopLooking()
       await Promise.all([dialect.close(), loops.close()])
       await datapath.close()
-      parts.told.stop()
+      parts.peerEndpoints.stop()
       await parts.store.journal.stop()
     },
   }
@@ -240,7 +240,7 @@ function waitingName(key: string): string {
 }
 
 function controlParts(parts: Parts, metrics: Metrics): ControlParts {
-  const { options, store, underlay, localNamespaceOf, context, told, datapath, loops } = parts
+  const { options, store, underlay, localNamespaceOf, context, peerEndpoints, datapath, loops } = parts
   const { kernel, engine, setup, log } = options
   const checked: CheckParts = {
     store,
@@ -250,7 +250,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     underlay,
     localNamespaceOf,
     arriving: context.inFlight.arriving,
-    withTold: told.on,
+    withPeerEndpoints: peerEndpoints.on,
     containersMisnamed: loops.naming.differing,
     tunnels: loops.tunnels.status,
     pokeAll() {

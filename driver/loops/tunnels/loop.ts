@@ -7,17 +7,17 @@ import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
 import { isReached } from '../../core/tunnels/away.ts'
 import { probeDevice, textPacket } from '../../core/tunnels/packet.ts'
 import { otherPorts, type TunnelState, type TunnelStatus } from '../../core/tunnels/peers.ts'
-import { announceMoves } from './announce.ts'
 import { createAwayHosts } from './away-hosts.ts'
+import { startGratuitousArp } from './gratuitous-arp.ts'
+import type { PeerEndpoints } from './peer-endpoints/receive.ts'
+import { type SendOptions, sendEndpoints } from './peer-endpoints/send.ts'
 import { type Prober, type ProberOptions, randomNonce, silentAfterMs, startProber } from './prober.ts'
-import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
-import type { ToldEndpoints } from './told-endpoints.ts'
 
 export interface TunnelsOptions
   extends Pick<ProberOptions, 'host' | 'underlay' | 'open' | 'onChange' | 'log'>,
     Partial<Pick<ProberOptions, 'now' | 'everyMs'>> {
-  store: TellOptions['store'] & ProberOptions['store']
-  told: Pick<ToldEndpoints, 'receive' | 'on'>
+  store: SendOptions['store'] & ProberOptions['store']
+  peerEndpoints: Pick<PeerEndpoints, 'receive' | 'on'>
   /** Other hosts are away than before. */
   onAway(): void
 }
@@ -52,18 +52,18 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   })
   const usual = startProber({ ...options, needsStore: awayHosts.needsStore })
   const state: State = { options, usual, others: new Map(), madeFrom: undefined }
-  const teller = tellEndpoints({
+  const sender = sendEndpoints({
     ...options,
-    withTold: options.told.on,
+    withPeerEndpoints: options.peerEndpoints.on,
     send: (to, text) => tell(state, to, text),
   })
   const timer = setInterval(() => {
     updatePorts(state)
     for (const prober of probersOf(state)) prober.tick()
     awayHosts.look()
-    teller.tick()
+    sender.tick()
   }, options.everyMs)
-  const stop = announceMoves({
+  const stop = startGratuitousArp({
     ...options,
     vtep: () => options.underlay().address,
     socket: state.usual.socket,
@@ -76,7 +76,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
     async close() {
       clearInterval(timer)
       stop()
-      teller.stop()
+      sender.stop()
       await Promise.all(probersOf(state).map((it) => it.close()))
     },
   }

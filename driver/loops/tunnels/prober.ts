@@ -27,7 +27,7 @@ import type { Underlay } from '../../kernel/kernel.ts'
 import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
-import type { ToldEndpoints } from './told-endpoints.ts'
+import type { PeerEndpoints } from './peer-endpoints/receive.ts'
 
 export interface ProberOptions {
   store: Pick<Store, 'snapshot' | 'liveness'>
@@ -37,7 +37,7 @@ export interface ProberOptions {
   /** Absent: no probes. */
   open?: ((vtep: Ip, port: number) => Promise<TunnelSocket>) | undefined
   /** What other hosts tell of their endpoints. */
-  told: Pick<ToldEndpoints, 'receive'>
+  peerEndpoints: Pick<PeerEndpoints, 'receive'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
   /** Some hosts are not probed: the store alone knows of them. */
@@ -269,7 +269,8 @@ export function randomNonce(): string {
 function received(state: State, socket: TunnelSocket, data: Buffer): void {
   const message = readMessage(data)
   if (message?.kind === 'question') answer(state, socket, message, data.length)
-  else if (message?.kind === 'endpoints') state.options.told.receive(message.from, message.text ?? '')
+  else if (message?.kind === 'endpoints')
+    state.options.peerEndpoints.receive(message.from, message.text ?? '')
   else if (message !== undefined) heard(state, message)
 }
 
