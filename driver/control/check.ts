@@ -32,7 +32,7 @@ export interface CheckParts extends Pick<UnderWay, 'arriving'> {
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
   /** The snapshot with the endpoints that other hosts have told this one directly: the datapath has entries for them. */
-  withTold(snapshot: Snapshot): Snapshot
+  withPeerEndpoints(snapshot: Snapshot): Snapshot
   /** Containers whose hosts file does not say what it should, by name. */
   containersMisnamed(): string[]
   /** Of the last seconds: a probe that waits for its answer is no difference. */
@@ -115,7 +115,7 @@ async function look(parts: CheckParts): Promise<Look> {
   const snapshot = await known('Consul', () => store.read())
   if (snapshot === undefined) return { differences: [], unknown }
   const [kernel, docker] = await Promise.all([
-    known('the kernel', () => kernelDifferences(parts, parts.withTold(snapshot))),
+    known('the kernel', () => kernelDifferences(parts, parts.withPeerEndpoints(snapshot))),
     known('Docker', () => dockerDifferences(parts, snapshot)),
   ])
   const files = parts.containersMisnamed().map(misnamed)

@@ -6,8 +6,8 @@ import type { Dialect } from '../dialect/start-in-daemon.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { type AddressesLoop, startAddresses } from '../loops/addresses/loop.ts'
-import { type GivenUpLoop, startGivenUp } from '../loops/endpoints/given-up.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
+import { type RestartsLoop, startRestarts } from '../loops/endpoints/restarts.ts'
 import { type FilterLoop, startFilter } from '../loops/filter/loop.ts'
 import { type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
@@ -30,7 +30,7 @@ export interface LoopsOptions {
   claim: HostOptions['claim']
   underlay: TunnelsOptions['underlay']
   openTunnel: TunnelsOptions['openTunnel']
-  told: TunnelsOptions['told']
+  peerEndpoints: TunnelsOptions['peerEndpoints']
   replicas: HostOptions['replicas']
   onEvent(event: EngineEvent): void
   /** The verb. */
@@ -46,7 +46,7 @@ export interface Loops {
   networks: NetworksLoop
   endpoints: EndpointsLoop
   addresses: AddressesLoop
-  restarts: GivenUpLoop
+  restarts: RestartsLoop
   naming: Naming
   filter: FilterLoop
   /** Makes every loop look at everything. */
@@ -60,9 +60,9 @@ export function startLoops(options: LoopsOptions): Loops {
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
-  const { underlay, openTunnel, told } = options
+  const { underlay, openTunnel, peerEndpoints } = options
   const tunnels = startTunnels({
-    ...{ store, host, underlay, openTunnel, told, log },
+    ...{ store, host, underlay, openTunnel, peerEndpoints, log },
     everyMs: everyMs.tunnels,
     onChange: () => hosts.poke(),
     onAway: () => naming.awayChanged(),
@@ -92,7 +92,7 @@ export function startLoops(options: LoopsOptions): Loops {
     addresses: inFlight.addresses,
   })
   const vtep = (): string => context.underlay().address
-  const restarts = startGivenUp({ store, engine, host, log, everyMs: everyMs.restarts })
+  const restarts = startRestarts({ store, engine, host, log, everyMs: everyMs.restarts })
   const naming = startNaming({ ...common, names, kernel, underlay: vtep, away: tunnels.away, everyMs })
   const filter = startFilter({ store, kernel, vtep, filterIsOn, log, everyMs: everyMs.filter, onRun })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }

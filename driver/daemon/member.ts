@@ -10,15 +10,14 @@ import { type CheckParts, check } from '../control/check.ts'
 import { createMetrics, type Metrics } from '../control/metrics.ts'
 import { type Status, type StatusParts, statusOf } from '../control/status.ts'
 import { namespaceOf } from '../core/datapath/desired.ts'
-import type { DriverError } from '../core/errors.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { NetworkId } from '../core/records.ts'
 import { localIdOf, restOf } from '../core/snapshot.ts'
 import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
-import { createClaimer } from '../loops/host/claim-name.ts'
-import { createToldEndpoints, type ToldEndpoints } from '../loops/tunnels/told-endpoints.ts'
+import type { HostClaim } from '../loops/host/claim.ts'
+import { createPeerEndpoints, type PeerEndpoints } from '../loops/tunnels/peer-endpoints/receive.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
 import { storeAnswersWithinMs } from '../store/consul/store.ts'
 import { countFailures } from '../store/count-failures.ts'
@@ -41,10 +40,8 @@ import { type UnderlayWatch, watchUnderlay } from './underlay.ts'
 export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {
   setup: Setup
   startedAt: string
-  /** This host holds its name already. Else the host loop claims it, and nothing is written until then. */
-  claimed: boolean
-  onClaimed(): void
-  onTaken(error: DriverError): void
+  /** Nothing is written until it is held: the host loop renews it. */
+  claim: HostClaim
   onCall(call: Call): void
 }
 
@@ -61,7 +58,7 @@ interface Parts {
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
   context: VerbContext
-  told: ToldEndpoints
+  peerEndpoints: PeerEndpoints
   datapath: ReturnType<typeof startDatapath>
   dialect: Dialect
   loops: Loops
@@ -70,37 +67,28 @@ interface Parts {
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { setup, log } = options
   const metrics = createMetrics()
-  let claimed = options.claimed
-  const member = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
+  const member = memberStore(countFailures(setup.store, metrics.onStoreError), options.claim.isHeld)
   const file = await openJournalFile(options.journalPath, log)
   const store = withJournal(member, file, { host: setup.host, log })
   const { findUnderlay, intervals } = options
   const place = watchUnderlay(setup, { findUnderlay, log, everyMs: intervals.everyMs.underlay })
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: steadyNow })
-  const told = createToldEndpoints({ store, host: setup.host, log })
-  const datapath = datapathOf(options, { store: told.store, place, localNamespaceOf, inFlight })
+  const peerEndpoints = createPeerEndpoints({ store, host: setup.host, log })
+  const datapath = datapathOf(options, { store: peerEndpoints.store, place, localNamespaceOf, inFlight })
   const starting = createStartingContainer(options.engine, steadyNow)
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
   const { engine, kernel, openTunnel, names, filterIsOn } = options
   const loops = startLoops({
-    ...{ context, engine, kernel, openTunnel, names, filterIsOn, intervals, dialect, told },
+    ...{ context, engine, kernel, openTunnel, names, filterIsOn, intervals, dialect, peerEndpoints },
     replicas: setup.replicas,
     underlay: place.now,
     onEvent: starting.happened,
     deleteNetwork: plain.deleteNetwork,
     onRun: metrics.onRun,
-    claim: createClaimer({
-      ...setup,
-      log,
-      onTaken: options.onTaken,
-      onClaimed() {
-        claimed = true
-        options.onClaimed()
-      },
-    }),
+    claim: options.claim,
   })
   place.onChange(() => {
     datapath.replan()
@@ -112,7 +100,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     underlay: place.now,
     localNamespaceOf,
     context,
-    told,
+    peerEndpoints,
     datapath,
     dialect,
     loops,
@@ -123,7 +111,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
 function datapathOf(
   { setup, kernel, engine, log, intervals, answerWithinMs }: MemberOptions,
   made: {
-    store: ToldEndpoints['store']
+    store: PeerEndpoints['store']
     place: UnderlayWatch
     localNamespaceOf: Parts['localNamespaceOf']
     inFlight: InFlight
@@ -163,7 +151,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
       stopLooking()
       await Promise.all([dialect.close(), loops.close()])
       await datapath.close()
-      parts.told.stop()
+      parts.peerEndpoints.stop()
       await parts.store.journal.stop()
     },
   }
@@ -252,7 +240,7 @@ function waitingName(key: string): string {
 }
 
 function controlParts(parts: Parts, metrics: Metrics): ControlParts {
-  const { options, store, underlay, localNamespaceOf, context, told, datapath, loops } = parts
+  const { options, store, underlay, localNamespaceOf, context, peerEndpoints, datapath, loops } = parts
   const { kernel, engine, setup, log } = options
   const checked: CheckParts = {
     store,
@@ -262,7 +250,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     underlay,
     localNamespaceOf,
     arriving: context.inFlight.arriving,
-    withTold: told.on,
+    withPeerEndpoints: peerEndpoints.on,
     containersMisnamed: loops.naming.differing,
     tunnels: loops.tunnels.status,
     pokeAll() {

@@ -1,5 +1,5 @@
 /**
- * Endpoints that one host tells the others directly, through the tunnel, while Consul does not carry the news.
+ * Endpoints that a host sends to the others directly, through the tunnel, while Consul does not carry them.
  *
  * What a host says of its own endpoints is believed as far as the store's copy allows: the sender is a host of the
  * cluster, and the endpoint's addresses are leased to that host. A record in the store always counts more. Pure.
@@ -22,7 +22,7 @@ export function listenersOf(snapshot: Snapshot, { network, host, vtep }: Endpoin
 }
 
 /** What the others need of an endpoint: names travel through the store alone. */
-export function asTold({ network, id, v4, v6, mac, host, vtep, joined }: Endpoint): Endpoint {
+export function forPeers({ network, id, v4, v6, mac, host, vtep, joined }: Endpoint): Endpoint {
   return { network, id, v4, ...(v6 === undefined ? {} : { v6 }), mac, host, vtep, joined, aliases: [] }
 }
 
@@ -32,7 +32,7 @@ export function textsOf(endpoints: readonly Endpoint[], mostBytes: number): stri
   let line: string[] = []
   const bytes = (): number => line.reduce((sum, it) => sum + it.length + 1, 1)
   for (const endpoint of endpoints) {
-    const text = JSON.stringify(asTold(endpoint))
+    const text = JSON.stringify(forPeers(endpoint))
     if (line.length > 0 && bytes() + text.length + 1 > mostBytes) {
       texts.push(`[${line.join(',')}]`)
       line = []
@@ -56,8 +56,8 @@ export function isBelieved(snapshot: Snapshot, endpoint: Endpoint): boolean {
 }
 
 /** The snapshot with the endpoints that it has nothing against. */
-export function withTold(snapshot: Snapshot, told: Iterable<Endpoint>): Snapshot {
-  const believed = [...told].filter((endpoint) => isBelieved(snapshot, endpoint))
+export function withPeerEndpoints(snapshot: Snapshot, fromPeers: Iterable<Endpoint>): Snapshot {
+  const believed = [...fromPeers].filter((endpoint) => isBelieved(snapshot, endpoint))
   if (believed.length === 0) return snapshot
   return applyDeltas(
     snapshot,

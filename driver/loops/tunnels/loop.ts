@@ -9,18 +9,18 @@ import { probeDevice, textPacket } from '../../core/tunnels/packet.ts'
 import { otherPorts, type TunnelState, type TunnelStatus } from '../../core/tunnels/peers.ts'
 import type { Store } from '../../store/store.ts'
 import { computedFrom } from '../kit/computed-from.ts'
-import { announceMoves } from './announce.ts'
 import { createAwayHosts } from './away-hosts.ts'
+import { startGratuitousArp } from './gratuitous-arp.ts'
 import { createKnownLives } from './known-lives.ts'
+import type { PeerEndpoints } from './peer-endpoints/receive.ts'
+import { type SendOptions, sendEndpoints } from './peer-endpoints/send.ts'
 import { type Prober, type ProberOptions, randomNonce, silentAfterMs, startProber } from './prober.ts'
-import { type TellOptions, tellEndpoints } from './tell-endpoints.ts'
-import type { ToldEndpoints } from './told-endpoints.ts'
 
 export interface TunnelsOptions
   extends Pick<ProberOptions, 'host' | 'underlay' | 'openTunnel' | 'onChange' | 'log' | 'everyMs'>,
     Partial<Pick<ProberOptions, 'now'>> {
-  store: TellOptions['store'] & Pick<Store, 'liveness'>
-  told: Pick<ToldEndpoints, 'receive' | 'on'>
+  store: SendOptions['store'] & Pick<Store, 'liveness'>
+  peerEndpoints: Pick<PeerEndpoints, 'receive' | 'on'>
   /** Other hosts are away than before. */
   onAway(): void
 }
@@ -59,9 +59,9 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
     ),
   }
   const awayHosts = createAwayHosts({ ...options, probed: (name) => probedState(state, name) })
-  const teller = tellEndpoints({
+  const sender = sendEndpoints({
     ...options,
-    withTold: options.told.on,
+    withPeerEndpoints: options.peerEndpoints.on,
     send: (to, text) => tell(state, to, text),
   })
   const timer = setInterval(() => {
@@ -69,9 +69,9 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
     for (const prober of probersOf(state)) prober.tick()
     lives.refresh(hasSilent(state) || awayHosts.needsStore())
     awayHosts.look()
-    teller.tick()
+    sender.tick()
   }, options.everyMs)
-  const stop = announceMoves({
+  const stop = startGratuitousArp({
     ...options,
     vtep: () => underlay().address,
     socket: state.usual.socket,
@@ -84,7 +84,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
     async close() {
       clearInterval(timer)
       stop()
-      teller.stop()
+      sender.stop()
       await Promise.all(probersOf(state).map((it) => it.close()))
     },
   }

@@ -28,7 +28,7 @@ import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { computedFrom } from '../kit/computed-from.ts'
-import type { ToldEndpoints } from './told-endpoints.ts'
+import type { PeerEndpoints } from './peer-endpoints/receive.ts'
 
 export type OpenTunnel = (vtep: Ip, port: number) => Promise<TunnelSocket>
 
@@ -40,7 +40,7 @@ export interface ProberOptions {
   /** Undefined: no probes. */
   openTunnel: OpenTunnel | undefined
   /** What other hosts tell of their endpoints. */
-  told: Pick<ToldEndpoints, 'receive'>
+  peerEndpoints: Pick<PeerEndpoints, 'receive'>
   /** What this host publishes of its tunnel has changed. */
   onChange(): void
   /** What the store said last. */
@@ -266,7 +266,8 @@ export function randomNonce(): string {
 function received(state: State, socket: TunnelSocket, data: Buffer): void {
   const message = readMessage(data)
   if (message?.kind === 'question') answer(state, socket, message, data.length)
-  else if (message?.kind === 'endpoints') state.options.told.receive(message.from, message.text ?? '')
+  else if (message?.kind === 'endpoints')
+    state.options.peerEndpoints.receive(message.from, message.text ?? '')
   else if (message !== undefined) heard(state, message)
 }
 

@@ -56,7 +56,7 @@ async function cluster(
   const start = (name: string, { open }: ReturnType<typeof wire>): TunnelsLoop =>
     startTunnels({
       store: { ...memory.open(name), journal: { waiting: () => [] } },
-      told: { receive: () => undefined, on: (snapshot) => snapshot },
+      peerEndpoints: { receive: () => undefined, on: (snapshot) => snapshot },
       host: name,
       underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: tunnels[name]?.mtuBytes ?? 1500 }),
       openTunnel: open,
@@ -251,7 +251,7 @@ test('on request every host of the cluster is asked, with a shared network or wi
   const start = (name: string): TunnelsLoop =>
     startTunnels({
       store: { ...memory.open(name), journal: { waiting: () => [] } },
-      told: { receive: () => undefined, on: (snapshot) => snapshot },
+      peerEndpoints: { receive: () => undefined, on: (snapshot) => snapshot },
       host: name,
       underlay: () => ({ device: 'eth1', address: vtepOf(name), mtuBytes: 1500 }),
       openTunnel: between.open,

@@ -17,7 +17,7 @@ import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
-export interface GivenUpOptions {
+export interface RestartsOptions {
   store: Pick<Store, 'status' | 'snapshot' | 'lookup'>
   engine: Pick<
     Engine,
@@ -31,12 +31,12 @@ export interface GivenUpOptions {
 
 const startedAtOnce = 4
 
-export interface GivenUpLoop extends Loop {
+export interface RestartsLoop extends Loop {
   problems(): string[]
 }
 
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
-export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
+export function startRestarts(options: RestartsOptions): RestartsLoop {
   const { engine, log, everyMs } = options
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
@@ -59,7 +59,7 @@ export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
 }
 
 async function start(
-  { engine, log }: GivenUpOptions,
+  { engine, log }: RestartsOptions,
   { id, name }: StoppedContainer,
   here: readonly EngineNetwork[],
   failures: RetryBackoff,
@@ -78,7 +78,7 @@ async function start(
 
 /** None while the store does not answer, or proves nothing. */
 function plannedReconnects(
-  { store, host }: GivenUpOptions,
+  { store, host }: RestartsOptions,
   stopped: readonly StoppedContainer[],
   here: readonly EngineNetwork[],
 ): Reconnect[] {
@@ -90,7 +90,7 @@ function plannedReconnects(
 
 /** True when it was tried. One call of the engine each: a driver that ends in between leaves nothing half done. */
 async function reconnect(
-  { engine, log }: GivenUpOptions,
+  { engine, log }: RestartsOptions,
   reconnects: readonly Reconnect[],
   failures: RetryBackoff,
 ): Promise<boolean> {

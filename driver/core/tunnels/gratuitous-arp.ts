@@ -8,11 +8,11 @@ import { familyOf, parseIp } from '../addresses.ts'
 import type { Ip, Mac, Vni } from '../records.ts'
 import { checksum, innerOffset, writeEthernetHeader, writeMac, writeVxlanHeader } from './headers.ts'
 
-export interface Announcement {
+export interface AddressMove {
   vni: Vni
   ip: Ip
   mac: Mac
-  /** The one container that is told; all where absent. The container with the address must not be told: it would see a duplicate. */
+  /** The one container that gets it; all where absent. The container with the address must not: it would see a duplicate. */
   to?: Mac
 }
 
@@ -22,11 +22,12 @@ const everybody: Mac = 'ff:ff:ff:ff:ff:ff'
 /** ff02::1, RFC 2464 §7. */
 const allNodes: Mac = '33:33:00:00:00:01'
 
-export function announcement(what: Announcement): Buffer {
-  return familyOf(what.ip) === 6 ? neighbourAdvertisement(what) : gratuitousArp(what)
+/** A gratuitous ARP request, or an unsolicited neighbour advertisement. */
+export function gratuitousArp(what: AddressMove): Buffer {
+  return familyOf(what.ip) === 6 ? neighbourAdvertisement(what) : arpRequest(what)
 }
 
-function gratuitousArp({ vni, ip, mac, to = everybody }: Announcement): Buffer {
+function arpRequest({ vni, ip, mac, to = everybody }: AddressMove): Buffer {
   const packet = Buffer.alloc(innerOffset + 46)
   const at = innerOffset
   writeVxlanHeader(packet, vni)
@@ -39,7 +40,7 @@ function gratuitousArp({ vni, ip, mac, to = everybody }: Announcement): Buffer {
   return packet
 }
 
-function neighbourAdvertisement({ vni, ip, mac, to = allNodes }: Announcement): Buffer {
+function neighbourAdvertisement({ vni, ip, mac, to = allNodes }: AddressMove): Buffer {
   const bodyBytes = 32
   const packet = Buffer.alloc(innerOffset + 40 + bodyBytes)
   const at = innerOffset

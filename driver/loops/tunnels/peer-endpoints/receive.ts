@@ -1,21 +1,21 @@
 /**
- * Endpoints that other hosts have told this host directly, on top of the store: what the datapath sees.
+ * Endpoints that other hosts have sent to this one directly, on top of the store: what the datapath sees.
  *
  * An endpoint goes when the store has it or when its host is silent about it. While the store is away from this
  * host as well, nothing is forgotten: there is no other word.
  */
 import * as z from 'zod'
-import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'
-import { keyIn } from '../../core/snapshot.ts'
-import { asTold, hostAt, isBelieved, withTold } from '../../core/tunnels/peer-endpoints.ts'
-import type { Log } from '../../log.ts'
-import { createListeners } from '../../store/listeners.ts'
-import { checkRecord } from '../../store/schemas.ts'
-import type { ChangedKey, Store } from '../../store/store.ts'
+import type { Endpoint, HostName, Ip, Snapshot } from '../../../core/records.ts'
+import { keyIn } from '../../../core/snapshot.ts'
+import { forPeers, hostAt, isBelieved, withPeerEndpoints } from '../../../core/tunnels/peer-endpoints.ts'
+import type { Log } from '../../../log.ts'
+import { createListeners } from '../../../store/listeners.ts'
+import { checkRecord } from '../../../store/schemas.ts'
+import type { ChangedKey, Store } from '../../../store/store.ts'
 
 type Base = Pick<Store, 'snapshot' | 'onChange' | 'onFresh' | 'status' | 'lookup'>
 
-export interface ToldOptions {
+export interface ReceiveOptions {
   store: Base
   host: HostName
   log: Log
@@ -23,7 +23,7 @@ export interface ToldOptions {
   now?: () => number
 }
 
-export interface ToldEndpoints {
+export interface PeerEndpoints {
   /** The store with the endpoints. */
   store: Base
   /** Any snapshot with the endpoints. */
@@ -38,9 +38,9 @@ const keptForMs = 5000
 const most = 10_000
 
 interface State {
-  readonly options: ToldOptions
+  readonly options: ReceiveOptions
   readonly now: () => number
-  readonly told: Map<string, { endpoint: Endpoint; at: number }>
+  readonly received: Map<string, { endpoint: Endpoint; at: number }>
   readonly notify: (snapshot: Snapshot, keys: readonly ChangedKey[]) => void
   /** What `view` was made from. Undefined: `view` is out of date. */
   base: Snapshot | undefined
@@ -48,7 +48,7 @@ interface State {
   timer: NodeJS.Timeout | undefined
 }
 
-export function createToldEndpoints(options: ToldOptions): ToldEndpoints {
+export function createPeerEndpoints(options: ReceiveOptions): PeerEndpoints {
   const { store, log, now = () => performance.now() } = options
   const changes = createListeners<[Snapshot, readonly ChangedKey[]]>((err) =>
     log.error({ err }, 'a listener of the store failed'),
@@ -57,19 +57,19 @@ export function createToldEndpoints(options: ToldOptions): ToldEndpoints {
   const state: State = {
     options,
     now,
-    told: new Map(),
+    received: new Map(),
     notify: changes.notify,
     base,
     view: base,
     timer: undefined,
   }
   const stop = store.onChange((_, keys) => {
-    for (const { table, key } of keys) if (table === 'endpoints') state.told.delete(key)
+    for (const { table, key } of keys) if (table === 'endpoints') state.received.delete(key)
     changes.notify(viewOf(state), keys)
   })
   return {
     store: { ...store, snapshot: () => viewOf(state), onChange: changes.add },
-    on: (snapshot) => withTold(snapshot, endpointsIn(state)),
+    on: (snapshot) => withPeerEndpoints(snapshot, endpointsIn(state)),
     receive: (from, text) => receive(state, from, text),
     stop() {
       stop()
@@ -78,8 +78,8 @@ export function createToldEndpoints(options: ToldOptions): ToldEndpoints {
   }
 }
 
-function endpointsIn({ told }: State): Endpoint[] {
-  return [...told.values()].map(({ endpoint }) => endpoint)
+function endpointsIn({ received }: State): Endpoint[] {
+  return [...received.values()].map(({ endpoint }) => endpoint)
 }
 
 /** Made anew when the store's snapshot is another one. */
@@ -87,13 +87,13 @@ function viewOf(state: State): Snapshot {
   const base = state.options.store.snapshot()
   if (base !== state.base) {
     state.base = base
-    state.view = withTold(base, endpointsIn(state))
+    state.view = withPeerEndpoints(base, endpointsIn(state))
   }
   return state.view
 }
 
 function receive(state: State, from: Ip, text: string): void {
-  const { options, told, now } = state
+  const { options, received, now } = state
   const snapshot = options.store.snapshot()
   const host = hostAt(snapshot, from)
   if (host === undefined || host === options.host) return
@@ -101,9 +101,9 @@ function receive(state: State, from: Ip, text: string): void {
   const news: string[] = []
   for (const endpoint of fresh) {
     const key = keyIn(endpoint.network, endpoint.id)
-    const before = told.get(key)?.endpoint
-    if (before === undefined && told.size >= most) continue
-    told.set(key, { endpoint, at: now() })
+    const before = received.get(key)?.endpoint
+    if (before === undefined && received.size >= most) continue
+    received.set(key, { endpoint, at: now() })
     if (JSON.stringify(before) !== JSON.stringify(endpoint)) news.push(key)
   }
   if (news.length > 0) changed(state, news)
@@ -116,7 +116,7 @@ function endpointsOf(text: string, host: HostName, vtep: Ip): Endpoint[] {
     const values = z.array(z.looseObject({ network: z.string(), id: z.string() })).parse(JSON.parse(text))
     return values
       .map((value) => checkRecord('endpoints', keyIn(value.network, value.id), { ...value, host, vtep }))
-      .map(asTold)
+      .map(forPeers)
   } catch {
     // Any machine on the underlay can send a packet; a later driver may say what this one does not understand.
     return []
@@ -132,7 +132,7 @@ function changed(state: State, keys: readonly string[]): void {
 }
 
 function forgetLater(state: State): void {
-  if (state.told.size === 0) return
+  if (state.received.size === 0) return
   state.timer ??= setTimeout(() => {
     state.timer = undefined
     forget(state)
@@ -141,9 +141,9 @@ function forgetLater(state: State): void {
 }
 
 function forget(state: State): void {
-  const { options, told, now } = state
+  const { options, received, now } = state
   if (!options.store.status().fresh) return
-  const old = [...told].filter(([, { at }]) => now() - at > keptForMs).map(([key]) => key)
-  for (const key of old) told.delete(key)
+  const old = [...received].filter(([, { at }]) => now() - at > keptForMs).map(([key]) => key)
+  for (const key of old) received.delete(key)
   if (old.length > 0) changed(state, old)
 }

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest'
-import { announcement } from '../../../../../driver/core/tunnels/announcement.ts'
+import { gratuitousArp } from '../../../../../driver/core/tunnels/gratuitous-arp.ts'
 
 const mac = '02:42:ac:15:00:02'
 
 test('an IPv4 address is announced by a gratuitous ARP request in the network’s VXLAN packet', () => {
-  const hex = announcement({ vni: 256, ip: '172.21.0.2', mac }).toString('hex')
+  const hex = gratuitousArp({ vni: 256, ip: '172.21.0.2', mac }).toString('hex')
   expect(hex.slice(0, 16)).toBe('0800000000010000')
   expect(hex.slice(16, 44)).toBe('ffffffffffff02426d6870020806')
   expect(hex.slice(44, 100)).toBe(`00010800060400010242ac150002ac150002000000000000ac150002`)
 })
 
 test('an IPv6 address is announced by an unsolicited neighbour advertisement with a right checksum', () => {
-  const packet = announcement({ vni: 256, ip: 'fd00:21::2', mac, to: '02:42:ac:15:00:03' })
+  const packet = gratuitousArp({ vni: 256, ip: 'fd00:21::2', mac, to: '02:42:ac:15:00:03' })
   const hex = packet.toString('hex')
   expect(hex.slice(16, 44)).toBe('0242ac15000302426d68700286dd')
   expect(hex.slice(44, 60)).toBe('6000000000203aff')

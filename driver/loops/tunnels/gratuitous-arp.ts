@@ -8,11 +8,11 @@
 import { endpointsHere } from '../../core/datapath/desired.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'
 import { networksUsedBy } from '../../core/snapshot.ts'
-import { announcement } from '../../core/tunnels/announcement.ts'
+import { gratuitousArp } from '../../core/tunnels/gratuitous-arp.ts'
 import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 
-export interface AnnounceOptions {
+export interface GratuitousArpOptions {
   store: Pick<Store, 'snapshot' | 'onChange'>
   host: HostName
   vtep(): Ip
@@ -22,7 +22,7 @@ export interface AnnounceOptions {
 const againAfterMs = 1000
 
 /** Returns the function that stops it. */
-export function announceMoves(options: AnnounceOptions): () => void {
+export function startGratuitousArp(options: GratuitousArpOptions): () => void {
   const { store } = options
   const timers = new Set<NodeJS.Timeout>()
   let before = store.snapshot()
@@ -62,7 +62,7 @@ function joinedSince(before: Snapshot, now: Snapshot, keys: readonly ChangedKey[
   })
 }
 
-function tellAll(options: AnnounceOptions, endpoints: readonly Endpoint[]): void {
+function tellAll(options: GratuitousArpOptions, endpoints: readonly Endpoint[]): void {
   const socket = options.socket()
   if (socket === undefined) return
   const snapshot = options.store.snapshot()
@@ -77,7 +77,7 @@ function tellAll(options: AnnounceOptions, endpoints: readonly Endpoint[]): void
 function packetsFor(snapshot: Snapshot, host: HostName, endpoint: Endpoint, vni: number): Buffer[] {
   const { mac, v4, v6 } = endpoint
   const addresses = v6 === undefined ? [v4] : [v4, v6]
-  if (endpoint.host !== host) return addresses.map((ip) => announcement({ vni, ip, mac }))
+  if (endpoint.host !== host) return addresses.map((ip) => gratuitousArp({ vni, ip, mac }))
   const others = endpointsHere(snapshot, host, endpoint.network).filter(({ id }) => id !== endpoint.id)
-  return others.flatMap(({ mac: to }) => addresses.map((ip) => announcement({ vni, ip, mac, to })))
+  return others.flatMap(({ mac: to }) => addresses.map((ip) => gratuitousArp({ vni, ip, mac, to })))
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
-import { givenUp } from '../../../../../driver/loops/endpoints/given-up.ts'
+import { givenUp } from '../../../../../driver/loops/endpoints/restarts.ts'
 
 const here = [{ id: 'copy', name: 'foobar' } as EngineNetwork]
 const connection = { aliases: [], links: [], options: {}, linkLocal: [] }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Endpoint } from '../../../../../driver/core/records.ts'
-import { announceMoves } from '../../../../../driver/loops/tunnels/announce.ts'
+import { startGratuitousArp } from '../../../../../driver/loops/tunnels/gratuitous-arp.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { endpoint, network } from '../../../../fixtures/store-records.ts'
 
@@ -18,7 +18,7 @@ function start(...endpoints: Endpoint[]) {
   for (const it of endpoints) memory.put('endpoints', `n1/${it.id}`, JSON.stringify(it))
   const store = memory.open('net-1')
   const sent: string[] = []
-  const stop = announceMoves({
+  const stop = startGratuitousArp({
     store,
     host: 'net-1',
     vtep: () => '192.168.33.11',

@@ -1,52 +1,52 @@
 /**
- * Tells the other hosts of this host's new endpoints directly, while Consul does not.
+ * Sends this host's new endpoints to the other hosts directly, while Consul does not carry them.
  *
- * A container that starts while Consul is away is in this host's journal alone. Its host tells the hosts of the network
+ * A container that starts while Consul is away is in this host's journal alone. Its host sends it to the hosts of the network
  * through the tunnel, at the container's Join and then once a second, until the store has the endpoint. After an absence
  * of the store this goes on for some seconds, since the others may not have found the store again.
  */
-import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'
-import { listenersOf, textsOf } from '../../core/tunnels/peer-endpoints.ts'
-import type { EndpointJournal } from '../../store/journal.ts'
-import type { Store } from '../../store/store.ts'
+import type { Endpoint, HostName, Ip, Snapshot } from '../../../core/records.ts'
+import { listenersOf, textsOf } from '../../../core/tunnels/peer-endpoints.ts'
+import type { EndpointJournal } from '../../../store/journal.ts'
+import type { Store } from '../../../store/store.ts'
 
-export interface TellOptions {
+export interface SendOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'> & { journal: Pick<EndpointJournal, 'waiting'> }
   host: HostName
-  /** The snapshot with what others have told this host: their new endpoints make them listeners. */
-  withTold(snapshot: Snapshot): Snapshot
+  /** The snapshot with the endpoints that others have sent to this host: these make them listeners. */
+  withPeerEndpoints(snapshot: Snapshot): Snapshot
   /** Text for the driver at that VTEP. */
   send(to: Ip, text: string): void
   /** By a clock that only grows, in milliseconds. */
   now(): number
 }
 
-export interface EndpointTeller {
+export interface EndpointSender {
   /** Once a second. */
   tick(): void
   stop(): void
 }
 
-const tellForMs = 10_000
+const sendForMs = 10_000
 /** A store that has not taken an endpoint by then may hang. */
 const hangsAfterMs = 500
 /** So that the outer packet fits everywhere: RFC 8200 §5 has 1280 bytes, and the headers take up to 130. */
 const mostBytes = 1100
 
 interface State {
-  readonly options: TellOptions
-  /** Endpoints that are told, and until when, by `now`. */
-  readonly telling: Map<string, number>
+  readonly options: SendOptions
+  /** Endpoints that are sent, and until when, by `now`. */
+  readonly sending: Map<string, number>
   /** Of endpoints whose commit is under way. */
   readonly timers: Set<NodeJS.Timeout>
   awayAt: number
 }
 
-export function tellEndpoints(options: TellOptions): EndpointTeller {
-  const state: State = { options, telling: new Map(), timers: new Set(), awayAt: Number.NEGATIVE_INFINITY }
+export function sendEndpoints(options: SendOptions): EndpointSender {
+  const state: State = { options, sending: new Map(), timers: new Set(), awayAt: Number.NEGATIVE_INFINITY }
   const stop = options.store.onChange((_, keys) => {
     const news = keys
-      .filter(({ table, key }) => table === 'endpoints' && !state.telling.has(key))
+      .filter(({ table, key }) => table === 'endpoints' && !state.sending.has(key))
       .map(({ key }) => key)
       .filter((key) => own(state, key) !== undefined)
     if (news.length === 0) return
@@ -63,8 +63,8 @@ export function tellEndpoints(options: TellOptions): EndpointTeller {
 }
 
 function begin(state: State, keys: readonly string[]): void {
-  for (const key of keys) state.telling.set(key, state.options.now() + tellForMs)
-  tell(state, keys)
+  for (const key of keys) state.sending.set(key, state.options.now() + sendForMs)
+  sendAll(state, keys)
 }
 
 /** Unless the store has them in time. */
@@ -82,21 +82,21 @@ function beginLater(state: State, keys: readonly string[]): void {
 }
 
 function tick(state: State): void {
-  const { options, telling } = state
+  const { options, sending } = state
   const isAway = wasAway(state)
   for (const key of options.store.journal.waiting())
-    if (isAway || telling.has(key)) telling.set(key, options.now() + tellForMs)
-  for (const [key, until] of telling) {
-    if (until < options.now() || own(state, key) === undefined) telling.delete(key)
+    if (isAway || sending.has(key)) sending.set(key, options.now() + sendForMs)
+  for (const [key, until] of sending) {
+    if (until < options.now() || own(state, key) === undefined) sending.delete(key)
   }
-  tell(state, telling.keys())
+  sendAll(state, sending.keys())
 }
 
 /** The store is away, or was a moment ago. */
 function wasAway(state: State): boolean {
   const { store, now } = state.options
   if (!store.status().fresh) state.awayAt = now()
-  return now() - state.awayAt < tellForMs
+  return now() - state.awayAt < sendForMs
 }
 
 /** The endpoint, if it is this host's and has joined. */
@@ -105,9 +105,9 @@ function own({ options: { store, host } }: State, key: string): Endpoint | undef
   return value?.host === host && value.joined ? value : undefined
 }
 
-function tell(state: State, keys: Iterable<string>): void {
-  const { store, withTold, send } = state.options
-  const snapshot = withTold(store.snapshot())
+function sendAll(state: State, keys: Iterable<string>): void {
+  const { store, withPeerEndpoints, send } = state.options
+  const snapshot = withPeerEndpoints(store.snapshot())
   const byListener = new Map<Ip, Endpoint[]>()
   for (const key of keys) {
     const endpoint = own(state, key)

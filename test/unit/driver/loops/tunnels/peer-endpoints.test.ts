@@ -4,8 +4,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Endpoint, Snapshot } from '../../../../../driver/core/records.ts'
 import { silentLog } from '../../../../../driver/log.ts'
-import { tellEndpoints } from '../../../../../driver/loops/tunnels/tell-endpoints.ts'
-import { createToldEndpoints } from '../../../../../driver/loops/tunnels/told-endpoints.ts'
+import { createPeerEndpoints } from '../../../../../driver/loops/tunnels/peer-endpoints/receive.ts'
+import { sendEndpoints } from '../../../../../driver/loops/tunnels/peer-endpoints/send.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { endpoint, lease, network } from '../../../../fixtures/store-records.ts'
 
@@ -50,20 +50,20 @@ function cluster() {
 function listener(memory: ReturnType<typeof createMemoryCluster>) {
   const store = memory.open('net-2')
   const clock = { now: 0 }
-  const told = createToldEndpoints({ store, host: 'net-2', log: silentLog, now: () => clock.now })
+  const peers = createPeerEndpoints({ store, host: 'net-2', log: silentLog, now: () => clock.now })
   const changed: string[] = []
-  told.store.onChange((_, keys) => void changed.push(...keys.map(({ key }) => key)))
-  const seen = () => [...told.store.snapshot().endpoints.keys()].sort()
+  peers.store.onChange((_, keys) => void changed.push(...keys.map(({ key }) => key)))
+  const seen = () => [...peers.store.snapshot().endpoints.keys()].sort()
   const pass = async (ms: number): Promise<void> => {
     clock.now += ms
     await vi.advanceTimersByTimeAsync(ms)
   }
-  const hears = (...endpoints: unknown[]) => told.receive(vteps['net-1'], JSON.stringify(endpoints))
-  return { store, told, seen, changed, pass, hears }
+  const hears = (...endpoints: unknown[]) => peers.receive(vteps['net-1'], JSON.stringify(endpoints))
+  return { store, peers, seen, changed, pass, hears }
 }
 
 test('an endpoint that its host tells is seen, until its host is silent about it', async () => {
-  const { seen, changed, pass, hears, told } = listener(cluster())
+  const { seen, changed, pass, hears, peers } = listener(cluster())
   hears(at('e3', 'net-1', 3))
   expect(seen()).toEqual(['n1/e1', 'n1/e2', 'n1/e3'])
   expect(changed).toEqual(['n1/e3'])
@@ -75,12 +75,12 @@ test('an endpoint that its host tells is seen, until its host is silent about it
   await pass(3000)
   expect(seen()).toEqual(['n1/e1', 'n1/e2'])
   expect(changed).toEqual(['n1/e3', 'n1/e3'])
-  told.stop()
+  peers.stop()
 })
 
 test('nothing is forgotten while the store is away from the listener, too', async () => {
   const memory = cluster()
-  const { seen, pass, hears, told } = listener(memory)
+  const { seen, pass, hears, peers } = listener(memory)
   memory.away = true
   hears(at('e3', 'net-1', 3))
   await pass(60_000)
@@ -88,20 +88,20 @@ test('nothing is forgotten while the store is away from the listener, too', asyn
   memory.away = false
   await pass(2000)
   expect(seen()).not.toContain('n1/e3')
-  told.stop()
+  peers.stop()
 })
 
 test('the store’s word counts more, also when it says that the endpoint is gone', async () => {
-  const { store, seen, hears, told } = listener(cluster())
+  const { store, seen, hears, peers } = listener(cluster())
   hears(at('e3', 'net-1', 3))
   const key = 'n1/e3'
   await store.commit([
     { op: 'create', table: 'endpoints', key, value: at('e3', 'net-1', 3, { aliases: ['x'] }) },
   ])
-  expect(told.store.snapshot().endpoints.get(key)?.value.aliases).toEqual(['x'])
+  expect(peers.store.snapshot().endpoints.get(key)?.value.aliases).toEqual(['x'])
   await store.commit([{ op: 'drop', table: 'endpoints', key }])
   expect(seen()).toEqual(['n1/e1', 'n1/e2'])
-  told.stop()
+  peers.stop()
 })
 
 test.each<[string, string, unknown]>([
@@ -116,22 +116,22 @@ test.each<[string, string, unknown]>([
   ['its sender is this host', vteps['net-2'], at('e3', 'net-2', 2)],
   ['it is no endpoint', vteps['net-1'], { network: 'n1', id: 'e3', v4: 'nonsense' }],
 ])('an endpoint is not believed when %s', (_, from, value) => {
-  const { told, seen, changed } = listener(cluster())
-  told.receive(from, JSON.stringify([value]))
-  told.receive(from, 'no JSON')
+  const { peers, seen, changed } = listener(cluster())
+  peers.receive(from, JSON.stringify([value]))
+  peers.receive(from, 'no JSON')
   expect(seen()).toEqual(['n1/e1', 'n1/e2'])
   expect(changed).toEqual([])
-  told.stop()
+  peers.stop()
 })
 
 test('host and VTEP are those of the sender, whatever the message says', () => {
-  const { told, hears } = listener(cluster())
+  const { peers, hears } = listener(cluster())
   hears(at('e3', 'net-1', 3, { host: 'net-9', vtep: '10.9.9.9' }))
-  expect(told.store.snapshot().endpoints.get('n1/e3')?.value).toMatchObject({
+  expect(peers.store.snapshot().endpoints.get('n1/e3')?.value).toMatchObject({
     host: 'net-1',
     vtep: vteps['net-1'],
   })
-  told.stop()
+  peers.stop()
 })
 
 test('the hosts of the network are told at once and each second while the store is away, and some seconds longer', async () => {
@@ -140,16 +140,16 @@ test('the hosts of the network are told at once and each second while the store 
   const clock = { now: 100_000 }
   const sent: string[] = []
   const waiting: string[] = []
-  const teller = tellEndpoints({
+  const sender = sendEndpoints({
     store: { ...store, journal: { waiting: () => waiting } },
     host: 'net-1',
-    withTold: (snapshot) => snapshot,
+    withPeerEndpoints: (snapshot) => snapshot,
     send: (to, text) => void sent.push(`${to} ${JSON.parse(text).map(({ id }: Endpoint) => id)}`),
     now: () => clock.now,
   })
   const tick = (): string[] => {
     clock.now += 1000
-    teller.tick()
+    sender.tick()
     return sent.splice(0)
   }
   const create = (id: string, last: number) =>
@@ -174,7 +174,7 @@ test('the hosts of the network are told at once and each second while the store 
   vi.advanceTimersByTime(100)
   expect(sent.splice(0), 'the store does not take it').toEqual(['192.168.33.12 e5'])
   expect(tick()).toEqual(['192.168.33.12 e5'])
-  teller.stop()
+  sender.stop()
 })
 
 test('many endpoints are told in packets that fit', async () => {
@@ -187,14 +187,14 @@ test('many endpoints are told in packets that fit', async () => {
   await store.read()
   memory.away = true
   const waiting = [...store.snapshot().endpoints.keys()].filter((key) => key.startsWith('n1/x'))
-  const withTold = (snapshot: Snapshot) => snapshot
+  const withPeerEndpoints = (snapshot: Snapshot) => snapshot
   const options = {
     host: 'net-1',
-    withTold,
+    withPeerEndpoints,
     send: (_: string, text: string) => void sent.push(text),
     now: () => 0,
   }
-  tellEndpoints({ ...options, store: { ...store, journal: { waiting: () => waiting } } }).tick()
+  sendEndpoints({ ...options, store: { ...store, journal: { waiting: () => waiting } } }).tick()
   expect(sent.flatMap((text) => JSON.parse(text))).toHaveLength(30)
   for (const text of sent) expect(text.length).toBeLessThanOrEqual(1100)
   expect(sent.length).toBeLessThan(15)
