@@ -144,6 +144,7 @@ function datapathOf(
     log,
     localNamespaceOf,
     calls: inFlight.calls,
+    ended: inFlight.ended,
     arriving: inFlight.arriving,
     onHostLinks: place.look,
     graceMs,

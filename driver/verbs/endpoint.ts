@@ -103,7 +103,7 @@ async function record(
  * the same, or come later.
  */
 function forget({ store, inFlight }: VerbContext, key: string, endpoint: EndpointId): void {
-  inFlight.called(endpoint, 'leave')
+  inFlight.refused(endpoint)
   store.journal.note(key, undefined)
 }
 
