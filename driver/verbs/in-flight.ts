@@ -25,8 +25,6 @@ export interface InFlight extends UnderWay {
   lost(endpoint: EndpointId): void
   /** Networks by Docker's ids, for a minute from CreateNetwork on: a slow engine shows them seconds later. */
   newNetworks: TtlSet<string>
-  /** Networks by Docker's ids, that Docker has removed and the store has not yet. */
-  removedNetworks: Set<string>
   /** What Docker asked to remove while the store was away. */
   deferred: Deferred
   addresses: HeldAddresses
@@ -79,7 +77,6 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
         last.entries().flatMap(([endpoint, it]) => (it.call === 'leave' ? [[endpoint, it.proof]] : [])),
       ),
     newNetworks: createTtlSet(rememberedMs, now),
-    removedNetworks: new Set(),
     deferred: createDeferred(store, log),
     addresses: createHeldAddresses(now),
   }
