@@ -222,10 +222,12 @@ async function end({ network, queue, again }: Entry): Promise<void> {
 }
 
 function hasUnreadableEndpoint(store: DatapathOptions['store'], network: NetworkId): boolean {
-  const prefix = `endpoints/${network}/`
+  const { endpoints } = store.snapshot()
   return store
     .status()
-    .corrupt.some((key) => key.startsWith(prefix) && !store.snapshot().endpoints.has(key.slice(10)))
+    .corrupt.some(
+      ({ table, key }) => table === 'endpoints' && key.startsWith(`${network}/`) && !endpoints.has(key),
+    )
 }
 
 function failed(state: State, id: NetworkId, error: unknown, attempt: number): void {
@@ -342,9 +344,7 @@ async function removeStrays(state: State, strays: readonly string[]): Promise<vo
 }
 
 function unreadableNetworks(store: DatapathOptions['store']): NetworkId[] {
-  const prefix = 'networks/'
-  const keys = store.status().corrupt.filter((key) => key.startsWith(prefix))
-  return keys.map((key) => key.slice(prefix.length))
+  return store.status().corrupt.flatMap(({ table, key }) => (table === 'networks' ? [key] : []))
 }
 
 function isHeld(state: State, namespace: string): boolean {
