@@ -15,7 +15,7 @@ import { containerEndName, desiredFor } from '../core/datapath/desired.ts'
 import type { UnderWay } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
 import type { HostName, NetworkId, Snapshot } from '../core/records.ts'
-import { networksUsedBy } from '../core/snapshot.ts'
+import { networksUsedBy, recordName } from '../core/snapshot.ts'
 import { peerText, type TunnelStatus, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
@@ -120,7 +120,7 @@ async function look(parts: CheckParts): Promise<Look> {
   ])
   const files = parts.containersMisnamed().map(misnamed)
   const tunnels = parts.tunnels().flatMap(tunnelDifference)
-  const own = checkStore({ snapshot, host, corrupt: store.status().corrupt })
+  const own = checkStore({ snapshot, host, corrupt: store.status().corrupt.map(recordName) })
   return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files, ...tunnels], unknown }
 }
 

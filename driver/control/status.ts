@@ -9,7 +9,15 @@ import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { clashHint, clashingNetworks } from '../core/routes.ts'
 import { sharedVtepHint, sharedVteps } from '../core/shared-vteps.ts'
-import { endpointsOf, hostsUsing, leasesOf, localIdOf, networksUsedBy, replicasOn } from '../core/snapshot.ts'
+import {
+  endpointsOf,
+  hostsUsing,
+  leasesOf,
+  localIdOf,
+  networksUsedBy,
+  recordName,
+  replicasOn,
+} from '../core/snapshot.ts'
 import type { FilterCounts } from '../core/tunnels/filter.ts'
 import { type TunnelStatus, tunnelSentence } from '../core/tunnels/peers.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
@@ -33,7 +41,8 @@ export interface Status {
   startedAt: string
   /** `--default-network` */
   defaultNetwork: { driver: string; name: string }
-  store: StoreStatus
+  /** `corrupt`: TABLE/KEY */
+  store: Omit<StoreStatus, 'corrupt'> & { corrupt: string[] }
   engine: { version: string | undefined }
   networks: NetworkStatus[]
   hosts: HostStatus[]
@@ -134,7 +143,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     underlay: parts.underlay(),
     startedAt,
     defaultNetwork: parts.defaultNetwork,
-    store,
+    store: { ...store, corrupt: store.corrupt.map(recordName) },
     engine: { version: snapshot.hosts.get(host)?.value.engineVersion },
     networks,
     hosts: hostsIn(snapshot, seen),
@@ -202,8 +211,8 @@ function problemsIn(
     ...doubts(store),
     ...(store.fresh ? [] : [`the store ${store.url} is away: ${store.lastError ?? 'not connected yet'}`]),
     ...store.corrupt.map(
-      (key) =>
-        `the value of ${key} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
+      (at) =>
+        `the value of ${recordName(at)} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
     ),
     ...Object.entries(loops)
       .filter(([, { state }]) => state === 'failing')

@@ -80,6 +80,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
+  repeatRemovals(store, plain)
   const { engine, kernel, openTunnel, names, filterIsOn } = options
   const loops = startLoops({
     ...{ context, engine, kernel, openTunnel, names, filterIsOn, intervals, dialect, peerEndpoints },
@@ -108,6 +109,15 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   return memberOf(parts, metrics, verbs, place.close)
 }
 
+/** Docker does not repeat a DeleteNetwork whose removal the store did not have when the driver ended. */
+function repeatRemovals({ journal }: JournaledStore, { deleteNetwork }: Verbs): void {
+  for (const localId of journal.removedNetworks.all()) {
+    void deleteNetwork(localId, new AbortController().signal).catch(
+      () => 'the networks loop compares the store with Docker',
+    )
+  }
+}
+
 function datapathOf(
   { setup, kernel, engine, log, intervals, answerWithinMs }: MemberOptions,
   made: {
@@ -127,6 +137,7 @@ function datapathOf(
     log,
     localNamespaceOf,
     calls: inFlight.calls,
+    ended: inFlight.ended,
     arriving: inFlight.arriving,
     onHostLinks: place.look,
     ...intervals.datapath,

@@ -14,7 +14,12 @@ export function lookupIn<T extends Table>(
   // The record comes from the table that is named.
   const record = snapshot[table].get(key) as { value: Tables[T]; index: number } | undefined
   if (record !== undefined) return { is: 'known', ...record }
-  if (corrupt.includes(`${table}/${key}`)) return { is: 'unknown', why: 'its value cannot be read' }
+  if (isCorrupt({ corrupt }, table, key)) return { is: 'unknown', why: 'its value cannot be read' }
   if (doubt !== undefined) return { is: 'unknown', why: doubt.why }
   return { is: 'gone', proof: absentFromStore(table, key) }
+}
+
+/** The store has the key, and its value cannot be read. */
+export function isCorrupt({ corrupt }: Pick<StoreStatus, 'corrupt'>, table: Table, key: string): boolean {
+  return corrupt.some((it) => it.table === table && it.key === key)
 }

@@ -28,8 +28,8 @@ export interface Mirror {
   snapshot(): Snapshot
   /** The snapshot contains everything up to this index of Consul. */
   index(): number
-  /** Names of the records whose values cannot be read. */
-  corrupt(): string[]
+  /** The records whose values cannot be read, by their names. */
+  corrupt(): ChangedKey[]
   /** Applies a commit of this host, to which Consul has given this index. */
   commit(index: number, written: readonly Written[]): void
   /** Applies commits from the log, oldest first. Afterwards the snapshot is complete up to `top`. */
@@ -63,7 +63,8 @@ interface State extends MirrorEvents {
   confirmed: boolean
   /** Deletions of own commits that the log has not delivered yet. */
   deleted: Map<string, number>
-  unreadable: Map<string, number>
+  /** Name → the record, with the index of the value. */
+  unreadable: Map<string, ChangedKey & { index: number }>
   journals: Set<Journal>
 }
 
@@ -88,7 +89,10 @@ export function createMirror(snapshot: Snapshot, events: MirrorEvents): Mirror {
   return {
     snapshot: () => state.snapshot,
     index: () => state.complete,
-    corrupt: () => [...state.unreadable.keys()].sort(),
+    corrupt: () => {
+      const byName = [...state.unreadable].sort(([a], [b]) => (a < b ? -1 : 1))
+      return byName.map(([, { table, key }]) => ({ table, key }))
+    },
     commit: (index, written) => {
       if (index > state.complete) set(state, advance(state, index, written))
     },
@@ -182,8 +186,8 @@ function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknow
     return { ...at, record: value === undefined ? undefined : { value, index } } as AnyDelta
   } catch (error) {
     if (!isCode(error, 'corrupt')) throw error
-    if (state.unreadable.get(name) !== index) state.corrupt(error)
-    state.unreadable.set(name, index)
+    if (state.unreadable.get(name)?.index !== index) state.corrupt(error)
+    state.unreadable.set(name, { table: at.table, key: at.key, index })
     return undefined
   }
 }
@@ -200,7 +204,7 @@ function indexOf(state: State, { table, key }: ChangedKey): number {
 function isSame(state: State, { table, key, index }: RawRecord): boolean {
   return (
     state.snapshot[table].get(key)?.index === index ||
-    state.unreadable.get(recordName({ table, key })) === index
+    state.unreadable.get(recordName({ table, key }))?.index === index
   )
 }
 

@@ -92,8 +92,8 @@ export interface StoreStatus {
   /** Consul's index of the snapshot. */
   index: number
   lastError: string | undefined
-  /** Keys whose values are not of their schema. The snapshot has their last readable value, if there was one. */
-  corrupt: string[]
+  /** Records whose values are not of their schema. The snapshot has their last readable value, if there was one. */
+  corrupt: readonly ChangedKey[]
   /** Why a missing record proves nothing now, and what to do. Undefined: what the snapshot lacks is gone. */
   doubt: { why: string; hint?: string | undefined } | undefined
   /** The cluster's id; undefined before the first answer. */

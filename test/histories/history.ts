@@ -5,7 +5,7 @@
  * are lost, late or filtered, records are deleted and spoilt by hand, the store is emptied, restored or another one.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { keyIn } from '../../driver/core/snapshot.ts'
+import { keyIn, recordName } from '../../driver/core/snapshot.ts'
 import { consulInMemory } from '../fixtures/consul-in-memory.ts'
 import { noFaults } from './faulty-client.ts'
 import type { Random } from './random.ts'
@@ -209,7 +209,7 @@ function disagreements(world: World): string[] {
     if (member === undefined) wrong.push(`${name} is stopped`)
     const { fresh, doubt, corrupt } = store.status()
     if (!fresh || doubt !== undefined) wrong.push(`${name} does not trust the store: ${doubt?.why}`)
-    if (corrupt.length > 0) wrong.push(`${name}: unreadable ${corrupt}`)
+    if (corrupt.length > 0) wrong.push(`${name}: unreadable ${corrupt.map(recordName)}`)
     for (const at of running.values()) {
       const network = networkOf(world, at.network, name)
       expected.add(`${prefix}/endpoints/${keyIn(network, at.endpoint)}`)

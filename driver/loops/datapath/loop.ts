@@ -165,7 +165,8 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
 function entryOf(state: State, id: NetworkId): Entry {
   const existing = state.networks.get(id)
   if (existing !== undefined) return existing
-  const { store, host, kernel, engine, calls, arriving, log, underlay, localNamespaceOf } = state.options
+  const { store, host, kernel, engine, calls, ended, arriving, log, underlay, localNamespaceOf } =
+    state.options
   const { removalDelayMs, graceMs } = state.options
   const network = networkDatapath({
     network: id,
@@ -180,6 +181,7 @@ function entryOf(state: State, id: NetworkId): Entry {
     hasUnreadable: () => hasUnreadableEndpoint(store, id),
     engine,
     calls,
+    ended,
     arriving,
     graceMs,
     removalDelayMs,
@@ -208,10 +210,12 @@ async function end({ network, queue, again }: Entry): Promise<void> {
 }
 
 function hasUnreadableEndpoint(store: DatapathOptions['store'], network: NetworkId): boolean {
-  const prefix = `endpoints/${network}/`
+  const { endpoints } = store.snapshot()
   return store
     .status()
-    .corrupt.some((key) => key.startsWith(prefix) && !store.snapshot().endpoints.has(key.slice(10)))
+    .corrupt.some(
+      ({ table, key }) => table === 'endpoints' && key.startsWith(`${network}/`) && !endpoints.has(key),
+    )
 }
 
 function failed(state: State, id: NetworkId, error: unknown, attempt: number): void {

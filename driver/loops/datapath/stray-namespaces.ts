@@ -141,7 +141,5 @@ async function remove(state: State, strays: readonly string[]): Promise<void> {
 }
 
 function unreadableNetworks(store: StrayNamespacesOptions['store']): NetworkId[] {
-  const prefix = 'networks/'
-  const keys = store.status().corrupt.filter((key) => key.startsWith(prefix))
-  return keys.map((key) => key.slice(prefix.length))
+  return store.status().corrupt.flatMap(({ table, key }) => (table === 'networks' ? [key] : []))
 }

@@ -36,7 +36,9 @@ export interface FilterLoop extends Loop {
 
 /** What the snapshot lacks is gone. */
 function isSure(store: FilterOptions['store']): boolean {
-  return mayRemove(store) && !store.status().corrupt.some((key) => /^(hosts|networks)\//.test(key))
+  return (
+    mayRemove(store) && !store.status().corrupt.some(({ table }) => table === 'hosts' || table === 'networks')
+  )
 }
 
 export function startFilter(options: FilterOptions): FilterLoop {

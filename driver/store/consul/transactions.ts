@@ -9,6 +9,7 @@ import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
 import type { Change } from '../../core/records.ts'
 import { clusterKey } from '../incarnation.ts'
+import { isCorrupt } from '../lookup.ts'
 import type { Mirror, Written } from '../mirror.ts'
 import { logOperations, maxOperations } from '../transaction-limits.ts'
 import type { Changelog, LogCommit } from './change-log.ts'
@@ -77,7 +78,7 @@ function indexIn(
   if (!('failedStep' in answer)) return answer.index
   const step = steps[answer.failedStep]
   if (step === undefined) throw new DriverError('internal', `Consul refused step ${answer.failedStep}`)
-  const unreadable = mirror.corrupt().includes(`${step.table}/${step.key}`)
+  const unreadable = isCorrupt({ corrupt: mirror.corrupt() }, step.table, step.key)
   const hint = `its value cannot be read; correct or delete the key ${prefix}/${pathOf(step)}`
   throw conflictAt(step, unreadable ? hint : undefined)
 }

@@ -15,6 +15,7 @@ import { type Source, source } from '../../../../fixtures/changing-store.ts'
 import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 import { type FakeKernel, fakeKernel } from '../../../../fixtures/fake-kernel.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
+import { anyProof } from '../../../../fixtures/proof.ts'
 
 const path = '/netns/aaaaaaaaaaaa'
 const a = id('a')
@@ -69,6 +70,7 @@ describe('the datapath loop', () => {
         network: async (local) => (await shown()).get(local),
       },
       calls: () => calls,
+      ended: () => new Map([...calls].flatMap(([id, its]) => (its === 'leave' ? [[id, anyProof]] : []))),
       arriving: () => [...calls].flatMap(([id, its]) => (its === 'leave' ? [] : [id])),
       host: 'net-1',
       underlay: () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
@@ -648,7 +650,7 @@ describe('the datapath loop', () => {
     store.endpoint(here)
     await first.settled(a, here.id)
     await first.close()
-    store.unreadable(`networks/${a}`)
+    store.unreadable({ table: 'networks', key: a })
     store.remove('networks', a)
     const second = start({ auditMs: 5 })
     await expect.poll(() => second.status().get(a)?.namespace).toBe(path)
@@ -661,7 +663,7 @@ describe('the datapath loop', () => {
     const loop = start()
     store.endpoint(here, there)
     await loop.settled(a, here.id)
-    store.unreadable(`endpoints/${a}/${there.id}`)
+    store.unreadable({ table: 'endpoints', key: `${a}/${there.id}` })
     store.remove('endpoints', `${a}/${there.id}`)
     await loop.settled(a)
     expect((await have())?.fdb).toHaveLength(1)

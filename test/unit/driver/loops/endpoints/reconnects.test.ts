@@ -5,6 +5,7 @@ import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
 import { planReconnects } from '../../../../../driver/loops/endpoints/reconnects.ts'
 import { lookupIn } from '../../../../../driver/store/lookup.ts'
+import type { ChangedKey } from '../../../../../driver/store/store.ts'
 
 const at = <T>(value: T) => ({ value, index: 7 })
 const copy = { id: 'copy', name: 'foobar', options: {} } as EngineNetwork
@@ -17,7 +18,7 @@ const container = (id: string, network = 'foobar'): StoppedContainer => ({
 
 interface Case {
   here?: EngineNetwork[]
-  corrupt?: string[]
+  corrupt?: ChangedKey[]
   hasRecord?: boolean
   /** The container that had an address of the network last. */
   left?: string
@@ -71,7 +72,7 @@ test.each<[string, StoppedContainer, Case]>([
   [
     'whose network’s record cannot be read',
     container('earlier'),
-    { corrupt: ['networks/a'], hasRecord: false },
+    { corrupt: [{ table: 'networks', key: 'a' }], hasRecord: false },
   ],
   ['whose network is gone from the cluster', container('earlier'), { hasRecord: false }],
 ])('a container %s stays as it is', (_, stopped, more) => {

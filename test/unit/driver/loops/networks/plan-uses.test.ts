@@ -5,6 +5,7 @@ import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import type { ConfiguredContainer } from '../../../../../driver/engine/engine.ts'
 import { planUses } from '../../../../../driver/loops/networks/plan-uses.ts'
 import { lookupIn } from '../../../../../driver/store/lookup.ts'
+import type { ChangedKey } from '../../../../../driver/store/store.ts'
 
 const at = <T>(value: T) => ({ value, index: 7 })
 
@@ -26,7 +27,7 @@ const container = (name: string, network: string, id = ''): ConfiguredContainer 
 function plan(
   containers: ConfiguredContainer[],
   uses: Record<string, Use> = {},
-  { others = [], corrupt = [] }: { others?: string[]; corrupt?: string[] } = {},
+  { others = [], corrupt = [] }: { others?: string[]; corrupt?: ChangedKey[] } = {},
 ): string {
   const known = snapshot(uses)
   const lookup = (id: string) => lookupIn(known, { corrupt, doubt: undefined }, 'networks', id)
@@ -71,5 +72,5 @@ test('the last container’s end ends the use, that of other hosts stays', () =>
 
 test('the use of a network whose record cannot be read stays', () => {
   const use = { containers: 1, names: ['web'] }
-  expect(plan([], { 'net-1/x': use }, { corrupt: ['networks/x'] })).toBe('')
+  expect(plan([], { 'net-1/x': use }, { corrupt: [{ table: 'networks', key: 'x' }] })).toBe('')
 })

@@ -5,6 +5,7 @@ import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import { planNetworks, replicaOf, type Step } from '../../../../../driver/loops/networks/plan.ts'
 import { lookupIn } from '../../../../../driver/store/lookup.ts'
+import type { ChangedKey } from '../../../../../driver/store/store.ts'
 
 const network = (id: string, more: Partial<Network> = {}): Network => ({
   ...{
@@ -30,7 +31,7 @@ interface World {
   names?: Record<string, string>
   usedNetwork?: string
   /** Keys whose values cannot be read. */
-  corrupt?: string[]
+  corrupt?: ChangedKey[]
   doubt?: string
 }
 
@@ -113,7 +114,7 @@ test('a network that the store never had, or has lost, is reported and kept', ()
 })
 
 test('a network whose record cannot be read keeps its copy and its replica, and is reported', () => {
-  const corrupt = ['networks/a']
+  const corrupt: ChangedKey[] = [{ table: 'networks', key: 'a' }]
   const stays = 'network foobar stays on this host: its record is not known (its value cannot be read)'
   expect(plan({ corrupt }, [engine('local', 'foobar', copyOf('a'))])).toBe(`report networks/local | ${stays}`)
   expect(plan({ corrupt }, [engine('a', 'foobar')])).toBe(`report networks/a | ${stays}`)

@@ -351,7 +351,7 @@ test('a value that cannot be used is reported once per key and index', () => {
   mirror.beginFullRead().finish([bad(5)], 6)
   mirror.beginFullRead().finish([bad(7)], 7)
   expect(reports).toHaveLength(2)
-  expect(mirror.corrupt()).toEqual(['vnis/1'])
+  expect(mirror.corrupt()).toEqual([{ table: 'vnis', key: '1' }])
   mirror.follow([{ index: 8, written: [{ table: 'vnis', key: '1', value: 'n1' }] }], 8)
   expect(mirror.corrupt()).toEqual([])
   expect(mirror.snapshot().vnis.get('1')?.value).toBe('n1')
