@@ -199,7 +199,7 @@ export interface Owner {
   gid: number
 }
 
-/** The configuration, with everything of the server's user's. */
+/** Writes the configuration; its files and folders belong to the server's user. */
 export async function writeConfiguration(server: ConsulServer, { uid, gid }: Owner): Promise<void> {
   const folder = configFolder(server)
   await replaceFile(join(folder, 'consul.json'), configOf(server), 0o600)
