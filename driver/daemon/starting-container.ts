@@ -17,7 +17,7 @@ export interface FollowedContainers extends StartingContainer {
 /** From `docker create` to the start that follows in `docker run`, on a slow machine. */
 const newForMs = 30_000
 const boundMs = 150
-/** After the engine has described none, it is not asked for so long. */
+/** Pause after the engine has described none of several containers. */
 const restMs = 5000
 const mostAsked = 16
 const mostGone = 1000
@@ -77,7 +77,7 @@ async function undescribed(
         if (found === undefined) isGone(id)
         if (silent.size <= enough) setTimeout(resolve, settleMs)
       }
-      // An engine that cannot be asked starts nothing that it could tell of.
+      // On an error the container counts as not starting.
       engine.container(id).then(answered, () => answered('unknown'))
     }
   })

@@ -1,5 +1,5 @@
 /**
- * The daemon's part of the words of 2015: routes on the control socket, and the file that says that the default
+ * The daemon's part of the Docker 1.8 commands: routes on the control socket, and the file that says that the default
  * network can be used.
  */
 import { dirname, join } from 'node:path'

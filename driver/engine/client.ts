@@ -134,7 +134,7 @@ function refusal({ status, text }: UnixAnswer): DriverError {
   return new DriverError(codes.get(status) ?? 'unavailable', `the engine: ${messageIn(text)}`)
 }
 
-/** The engine says what is wrong in one field. A proxy or a panic answers with text that is no JSON. */
+/** The engine says what is wrong in one field. A proxy or a panic answers with text that is not JSON. */
 function messageIn(text: string): string {
   try {
     const { message } = JSON.parse(text) as { message?: unknown }

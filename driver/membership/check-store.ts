@@ -44,7 +44,7 @@ function reached({ url, leader }: StoreFacts): Finding {
   if (name === undefined)
     return missing(
       'store',
-      `${url} answers, and is no Consul`,
+      `${url} answers, but is not Consul`,
       "name Consul's HTTP port, like consul://192.168.33.10:8500",
     )
   if (name === '') return missing('store', `Consul at ${url} has no leader`, 'start most of its servers')
@@ -58,7 +58,7 @@ function servers({ silent, others, leader }: StoreFacts): Finding[] {
   const wrong = others.map((body) => {
     const other = leaderIn(body)
     if (other === undefined)
-      return missing('store server', 'a server is no Consul', 'name servers of one Consul')
+      return missing('store server', 'a server is not Consul', 'name servers of one Consul')
     if (other === '') return unknown('store server', 'a server knows no leader', 'look at its log')
     const says = `the servers are of several clusters of Consul: one is led by ${leads}, and one by ${other}`
     return missing('store server', says, 'name servers of one cluster')

@@ -48,7 +48,7 @@ const authorityOf = ({ folder }: ConsulServer) => ({
   key: join(folder, `${domain}-agent-ca-key.pem`),
 })
 
-/** Consul's version, `1.8.7`. Throws `invalid` for a program that is no Consul, or too old. */
+/** Consul's version, `1.8.7`. Throws `invalid` for a program that is not Consul, or too old. */
 export async function versionOf(program: string): Promise<string> {
   const said = await run(program, ['version']).catch((cause: Error) => {
     const last = cause.message.trim().split('\n').at(-1)
@@ -58,7 +58,7 @@ export async function versionOf(program: string): Promise<string> {
   if (version === undefined)
     throw new DriverError(
       'invalid',
-      `${program} is no Consul: it says '${said.stdout.trim().split('\n')[0]}'`,
+      `${program} is not Consul: it says '${said.stdout.trim().split('\n')[0]}'`,
     )
   const isOld = Number(major) < oldest[0] || (Number(major) === oldest[0] && Number(minor) < oldest[1])
   if (isOld)
@@ -199,7 +199,7 @@ export interface Owner {
   gid: number
 }
 
-/** The configuration, with everything of the server's user's. */
+/** Writes the configuration; its files and folders belong to the server's user. */
 export async function writeConfiguration(server: ConsulServer, { uid, gid }: Owner): Promise<void> {
   const folder = configFolder(server)
   await replaceFile(join(folder, 'consul.json'), configOf(server), 0o600)

@@ -125,7 +125,7 @@ function parsedJson(json: string): unknown {
   try {
     return JSON.parse(json)
   } catch (cause) {
-    throw new DriverError('invalid', `${daemonJson} is no JSON: ${(cause as Error).message}`, { cause })
+    throw new DriverError('invalid', `${daemonJson} is not JSON: ${(cause as Error).message}`, { cause })
   }
 }
 

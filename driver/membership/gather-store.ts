@@ -61,7 +61,7 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const clockOffsetMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500)
   const common = { url, leader, silent, others, clockOffsetMs, ownCluster }
   if ('failed' in leader) return { ...common, ...unasked(leader.failed, { name, id }) }
-  // Nothing is written into what is no Consul.
+  // Nothing is written where no Consul answers.
   if (!leaderIn(leader.found)) return { ...common, ...unasked('no Consul leads there', { name, id }) }
   const client = createClient(options)
   try {

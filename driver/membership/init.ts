@@ -163,7 +163,9 @@ export async function startServer(server: ConsulServer, consulFrom: string | und
   }
 }
 
-/** The hosts of a cluster that is there lose its store for a moment only where something of it is new. */
+/**
+ * Restarts Consul only when its unit, configuration or program has changed: a restart interrupts the store for every host.
+ */
 async function startUnit(server: ConsulServer, wasActive: boolean): Promise<void> {
   const stampFile = join(server.folder, 'started-with')
   const stamp = await stampOf(server)

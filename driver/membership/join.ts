@@ -88,7 +88,7 @@ function waitsFor(found: Status | WaitingStatus | DriverError): string | undefin
   return own?.alive === true ? undefined : `the store does not show ${host} as alive`
 }
 
-/** Under the driver's own address it is named to dockerd; another one is the person's choice. */
+/** The address for dockerd's `--dns`. Undefined unless it is the driver's own (169.254.0.0/16). */
 export function ownDns({ options: { dnsListen } }: Wanted): string | undefined {
   return dnsListen?.ownPort === undefined ? undefined : dnsListen.address
 }

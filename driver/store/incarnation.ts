@@ -103,7 +103,7 @@ function foreign(why: string, hint: string): Verdict {
   return { is: 'foreign', why, hint }
 }
 
-/** Undefined for a value that is no JSON, or of another shape. */
+/** Undefined for a value that is not JSON, or of another shape. */
 export function readCluster(text: string): Cluster | undefined {
   try {
     return schema.parse(JSON.parse(text))

@@ -52,7 +52,7 @@ interface KnownRecord extends ChangedKey {
   value: unknown
 }
 
-/** What a host has wanted is of a moment that is over. */
+/** `wanted` is not put back: such a request has expired. */
 const lasting = tables.filter((table) => table !== 'wanted')
 
 function known(snapshot: Snapshot): KnownRecord[] {

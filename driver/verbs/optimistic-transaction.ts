@@ -36,7 +36,7 @@ export async function optimisticTransaction<T>(
     try {
       const { changes, answer } = propose(snapshot)
       if (changes.length > 0) await store.commit(changes)
-      // A commit that ends after the time limit of its call was not heard of: the verb takes it back.
+      // The caller has timed out during the commit: throw, so that the verb undoes it.
       signal?.throwIfAborted()
       return answer
     } catch (error) {

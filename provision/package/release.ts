@@ -32,7 +32,7 @@ async function epochSeconds(): Promise<number> {
   try {
     return Number(await run('git', ['-C', root, 'log', '-1', '--format=%ct']))
   } catch (cause) {
-    throw new LabError('the time of the commit is not known: this is no checkout of Git', {
+    throw new LabError('the time of the commit is not known: this folder is not a checkout of Git', {
       hint: 'set SOURCE_DATE_EPOCH to the seconds since 1970 of this release',
       cause,
     })

@@ -80,7 +80,7 @@ function parsed(json: string, host: string): Record<string, unknown> {
     // Said below.
   }
   throw new LabError(
-    `${host}: ${daemonJson} is no JSON object: dockerd does not start with it; nothing was changed`,
+    `${host}: ${daemonJson} is not a JSON object: dockerd does not start with it; nothing was changed`,
     {
       hint: 'correct the file',
     },

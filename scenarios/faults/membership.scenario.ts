@@ -128,7 +128,7 @@ scenario(
       expect(await hostB.fail`multihost init ${init}`).toMatch(/is a member of the cluster at/)
       for (const host of [hostA, hostB]) await host.succeed`multihost leave`
       const wrong = ['--consul-from=/bin/true', ...init.slice(1)]
-      expect(await hostB.fail`multihost init ${wrong}`).toContain('is no Consul')
+      expect(await hostB.fail`multihost init ${wrong}`).toContain('is not Consul')
       expect(await traces(hostB)).toEqual([])
 
       const said = await hostB.succeed`multihost init ${init}`

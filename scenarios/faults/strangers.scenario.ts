@@ -84,7 +84,7 @@ async function attemptsOf(places: Places): Promise<[string, () => Promise<unknow
     ['the host’s other interface', () => fromNeighbour('10.66.0.2/24')],
     ['a member’s address on the wrong interface', () => fromNeighbour(`${hostB.address}/32`)],
     [
-      'a machine on the underlay that is no member',
+      'a machine on the underlay that is not a member',
       () => consulServer.succeed`bash -c ${sending(frame, hostA.address, times)}`,
     ],
   ]
@@ -145,7 +145,7 @@ scenario('a container cannot take the MAC of another one', async ({ hostA, hostB
 })
 
 scenario(
-  'the filter is mended, survives restarts, and is no reason for a lost packet',
+  'the filter is mended, survives restarts, and drops no packet of a member',
   async ({ hostA, hostB }) => {
     await using network = await sharedNetwork([hostA, hostB], 'closed')
     await using a = await hostA.run({ name: 'one', network: network.name })

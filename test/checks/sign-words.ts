@@ -4,7 +4,11 @@
  */
 import type { SourceFile } from './imports.ts'
 
-export const signWords = /\b(nobody|somebody|whoever|whatever|of which|is none|what has been)\b/gi
+const signWords = [
+  /\b(nobody|somebody|whoever|whatever|of which|is none|what has been)\b/gi,
+  // "It is no Consul" for "it is not Consul".
+  /(?<!\bthere )\bis no (?=[A-Z])\w+/g,
+]
 
 /** How many may stand in the whole tree. */
 export const maxSignWords = 20
@@ -15,6 +19,8 @@ export function signWordsOf({ path, text }: SourceFile): SignWord[] {
   return text
     .split('\n')
     .flatMap((line, at) =>
-      [...line.matchAll(signWords)].map(([words]) => ({ path, line: at + 1, words, text: line.trim() })),
+      signWords
+        .flatMap((words) => [...line.matchAll(words)])
+        .map(([words]) => ({ path, line: at + 1, words, text: line.trim() })),
     )
 }

@@ -45,7 +45,7 @@ export interface View {
   isHeld(key: string, lease: Lease): boolean
   /** Keys of the addresses that this host's containers name (`--ip`); undefined while that is not known. */
   named: ReadonlySet<string> | undefined
-  /** False for the record of a host that has wanted something for longer than any host does: it went away. */
+  /** False for a request older than `wantedForMs`: its host is gone. */
   isCurrent(want: string): boolean
 }
 

@@ -1,9 +1,9 @@
 /**
  * Makes this host's kernel what the store wants: desired(snapshot) → plan(have, want) → apply(ops), per network.
  *
- * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. Damage
- * by hand is told by the kernel. An audit looks at one network after the other for what was not told; with many networks
- * it slows down, so that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted.
+ * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. The
+ * kernel reports changes made by hand. An audit checks the networks in turn for changes that were not reported; with many
+ * networks it slows down, so that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted.
  * Nothing is removed until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
  */
 import type { UnderWay } from '../../core/endpoints/life.ts'

@@ -208,7 +208,7 @@ async function run(state: State): Promise<void> {
   await inFlight.deferred.flush()
   if (inFlight.deferred.names().length > 0) state.loop.pokeAfter(deferredPauseMs)
   await describeNews(state).catch((error: unknown) => {
-    state.due = everythingDue // the news are lost
+    state.due = everythingDue // the news is lost
     throw error
   })
   if (!state.due.reconcile) return

@@ -6,6 +6,7 @@ test('counts every sign word, also two in a line, and none inside another word',
     '// Whoever asks, nobody answers',
     'a nobody-else, whateverness',
     'what has been, and there is none',
+    'it is no Consul, and there is no DNS',
   ].join('\n')
   expect(signWordsOf({ path: 'a.ts', text }).map(({ line, words }) => `${line} ${words}`)).toEqual([
     '1 Whoever',
@@ -13,5 +14,6 @@ test('counts every sign word, also two in a line, and none inside another word',
     '2 nobody',
     '3 what has been',
     '3 is none',
+    '4 is no Consul',
   ])
 })

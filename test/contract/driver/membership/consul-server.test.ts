@@ -242,7 +242,7 @@ test('the same program again is left as it is', async () => {
 })
 
 test.each([
-  ['another program', '/bin/true', /is no Consul/],
+  ['another program', '/bin/true', /is not Consul/],
   ['a file that is not there', '/nowhere/consul', /\/nowhere\/consul does not run/],
 ])('%s is refused', async (_, program, why) => {
   await expect(versionOf(program)).rejects.toThrow(why)

@@ -127,7 +127,7 @@ test('a token without rights is told what it lacks', async () => {
   })
 })
 
-test('what does not answer, and what is no Consul, are told apart', async () => {
+test('what does not answer, and what is not Consul, are told apart', async () => {
   expect((await ask('consul://127.0.0.1:1')).leader).toMatchObject({
     failed: expect.stringContaining('ECONNREFUSED'),
   })

@@ -200,8 +200,8 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
     'store',
     /^missing .*cannot be trusted; --kv-ca-file must be$/,
   ],
-  ['not a Consul', { leader: { found: '<html>' } }, 'store', /^missing .*is no Consul; name/],
-  ['another JSON', { leader: { found: '{}' } }, 'store', /^missing .*is no Consul; name/],
+  ['not a Consul', { leader: { found: '<html>' } }, 'store', /^missing .*is not Consul; name/],
+  ['another JSON', { leader: { found: '{}' } }, 'store', /^missing .*is not Consul; name/],
   ['without a leader', { leader: { found: '""' } }, 'store', /^missing .*has no leader; start/],
   ['in part silent', { silent: ['Consul at y does not answer'] }, 'store', /^ok /],
   [

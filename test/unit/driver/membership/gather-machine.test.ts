@@ -20,7 +20,7 @@ test('Docker’s options are those of daemon.json and of the flags together', ()
 })
 
 test('a daemon.json that dockerd cannot read is an error that names the file', () => {
-  expect(() => dockerOptionsIn('{', [])).toThrow(/\/etc\/docker\/daemon.json is no JSON/)
+  expect(() => dockerOptionsIn('{', [])).toThrow(/\/etc\/docker\/daemon.json is not JSON/)
 })
 
 test('a socket of a process is told from the kernel’s own', () => {

@@ -85,7 +85,7 @@ describe('daemon.json and the flags', () => {
   })
 
   test.each(['{', '[]x', '7'])('%s is refused: dockerd would not start', (json) => {
-    expect(() => flags(json)).toThrow(/is no JSON object/)
+    expect(() => flags(json)).toThrow(/is not a JSON object/)
   })
 })
 
