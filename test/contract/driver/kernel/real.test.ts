@@ -200,6 +200,16 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     ).toBe('')
   })
 
+  test('a network below IPv6’s smallest MTU is complete', async () => {
+    await using bench = await open()
+    const { vxlan, ...rest } = sample(bench)
+    const small = { ...rest, vxlan: { ...vxlan, mtuBytes: 1200 } }
+    await bench.kernel.apply(proven(plan(undefined, small).ops))
+    expect(plan(await bench.kernel.observe(bench.namespace('a')), small).ops).toEqual([])
+    const port = bench.spaces.run(bench.namespace('a'), 'bridge', '-d', 'link', 'show', 'dev', 'veth11111111')
+    expect(port.stdout).toMatch(/learning off flood off/)
+  })
+
   test('entries of others stay: the all-zero default and group entries', async () => {
     await using bench = await open()
     await bench.kernel.apply(proven(everything(bench)))
