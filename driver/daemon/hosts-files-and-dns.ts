@@ -11,6 +11,7 @@ import { machineResolvers } from '../dns/resolvers.ts'
 import { type DnsServer, startDnsServer } from '../dns/server.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { isOwn } from '../kernel/redirect.ts'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
@@ -50,6 +51,10 @@ export interface DnsAddress {
 
 export interface Naming {
   poke(): void
+  /** The kernel's rules are other ones. */
+  pokeRedirect(): void
+  /** The DNS server's own address may be gone. */
+  hostLinksChanged(): void
   /** Other hosts are away than before. */
   awayChanged(): void
   onEvent(event: EngineEvent): void
@@ -82,6 +87,10 @@ export function startNaming(options: NamingOptions): Naming {
     poke() {
       clients?.forget()
       names.poke()
+    },
+    pokeRedirect: () => redirect?.poke(),
+    hostLinksChanged() {
+      if (redirect !== undefined && !isOwn(redirect.ownAddress)) redirect.poke()
     },
     awayChanged: names.awayChanged,
     onEvent(event) {
@@ -116,6 +125,7 @@ interface Dns {
 }
 
 interface RedirectLoop extends Loop {
+  ownAddress: Ip
   /** Where clients ask. */
   address: string
   /** Where the driver listens, when questions do not arrive there. */
@@ -135,7 +145,7 @@ function startDns(options: NamingOptions): Dns {
   return { ...redirect, clients, server }
 }
 
-/** A firewall that is loaded anew takes the rules away: they are looked at now and then. */
+/** A firewall that is loaded anew takes the rules away: the kernel tells, and they are looked at now and then. */
 function keepRedirect(
   { kernel, log, everyMs = 2000, onRun }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
@@ -151,7 +161,7 @@ function keepRedirect(
   }
   const loop = startLoop({ name: 'dns address', everyMs: 5 * everyMs, log, work, onRun })
   const blockedAt = () => (areLost(arrivals) ? `${address}:${ownPort}` : undefined)
-  return { ...loop, address: `${address}:${port}`, blockedAt }
+  return { ...loop, ownAddress: address, address: `${address}:${port}`, blockedAt }
 }
 
 function containerOf({ type, id, attributes }: EngineEvent): string | undefined {

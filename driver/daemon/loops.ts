@@ -21,7 +21,7 @@ import { type DnsAddress, type Naming, startNaming } from './hosts-files-and-dns
 export interface LoopsOptions {
   context: VerbContext
   engine: Engine
-  kernel: Pick<Kernel, 'redirect' | 'tunnelFilter'>
+  kernel: Pick<Kernel, 'redirect' | 'tunnelFilter' | 'watchRules'>
   /** False: no filter of tunnel packets. */
   filterIsOn: boolean
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
@@ -94,6 +94,10 @@ export function startLoops(options: LoopsOptions): Loops {
   const naming = startNaming({ ...common, ...names, hostsFileLimit, everyMs: 0.4 * everyMs })
   const isOn = options.filterIsOn
   const filter = startFilter({ store, kernel, vtep, isOn, log, everyMs: 2 * everyMs, onRun })
+  const rules = kernel.watchRules(() => {
+    filter.poke()
+    naming.pokeRedirect()
+  })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()
@@ -107,7 +111,7 @@ export function startLoops(options: LoopsOptions): Loops {
     poke,
     async close() {
       stopFresh()
-      await Promise.all([events, tunnels, ...Object.values(all)].map((it) => it.close()))
+      await Promise.all([events, tunnels, rules, ...Object.values(all)].map((it) => it.close()))
     },
   }
 }

@@ -85,7 +85,8 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: steadyNow })
   const told = createToldEndpoints({ store, host: setup.host, log })
-  const datapath = datapathOf(options, { store: told.store, place, localNamespaceOf, inFlight })
+  const onHostLinks = () => [place.look(), loops.naming.hostLinksChanged()]
+  const datapath = datapathOf(options, { store: told.store, onHostLinks, place, localNamespaceOf, inFlight })
   const starting = createStartingContainer(options.engine, steadyNow)
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
@@ -130,11 +131,12 @@ function datapathOf(
   made: {
     store: ToldEndpoints['store']
     place: UnderlayWatch
+    onHostLinks(): unknown
     localNamespaceOf: Parts['localNamespaceOf']
     inFlight: InFlight
   },
 ): Parts['datapath'] {
-  const { store, place, localNamespaceOf, inFlight } = made
+  const { store, place, onHostLinks, localNamespaceOf, inFlight } = made
   return startDatapath({
     store,
     kernel,
@@ -145,7 +147,7 @@ function datapathOf(
     localNamespaceOf,
     calls: inFlight.calls,
     arriving: inFlight.arriving,
-    onHostLinks: place.look,
+    onHostLinks,
     graceMs,
     settleMs: answerWithinMs - storeAnswersWithinMs,
   })

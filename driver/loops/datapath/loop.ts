@@ -77,7 +77,7 @@ const concurrentNetworks = 4
 /** Hosts change many times a second when many of them start. */
 const replanPauseMs = 1000
 /** One look serves the changes of this time. */
-const hostLinksPauseMs = 300
+const hostLinksPauseMs = 250
 /** A look enters every namespace of the folder. */
 const keptLookPauseMs = 10_000
 

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Op } from '../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
@@ -183,6 +184,29 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(withoutCounts(nft('list', 'table', 'inet', 'multihost'))).toBe(withoutCounts(rules))
     await keep(undefined)
     expect(nft('list', 'tables')).toBe('')
+  })
+
+  withNft('changes of the driver’s own rules are told soon, and others’ are not', async () => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args)
+    const filter = { vteps: ['192.168.33.11'], ports: [4789], vnis: [256] }
+    const make = () => bench.kernel.tunnelFilter(() => filter)
+    await make()
+    let told = 0
+    const watch = bench.kernel.watchRules(() => {
+      told++
+      void make()
+    })
+    await delay(500)
+    nft('add', 'table', 'ip', 'wall')
+    nft('add', 'chain', 'ip', 'wall', 'input', '{ type filter hook input priority 0; }')
+    await delay(300)
+    expect(told).toBe(0)
+    nft('flush', 'ruleset')
+    await expect.poll(() => nft('list', 'table', 'inet', 'multihost').code, { timeout: 3000 }).toBe(0)
+    await delay(2000)
+    expect(told, 'the driver’s own change is told once').toBe(2)
+    await watch.close()
   })
 
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {

@@ -72,6 +72,39 @@ test('a container is known by name on the other host when it has started, and no
   expect(net2.driver.status().problems).toEqual([])
 })
 
+test('rules that the kernel says are other ones are looked at at once', async () => {
+  const underlay = { device: 'eth1', address: '192.168.33.13', mtuBytes: 1500 }
+  const looks = { redirect: 0, filter: 0 }
+  let changed = (): void => undefined
+  await using _host = await startHost({
+    name: 'net-3',
+    kernel: {
+      ...fakeKernel({ interfaces: [underlay] }),
+      async redirect() {
+        looks.redirect++
+        return 0
+      },
+      async tunnelFilter() {
+        looks.filter++
+        return { arriving: 0, leaving: 0 }
+      },
+      watchRules(told) {
+        changed = told
+        return { close: async () => undefined }
+      },
+    },
+    underlay,
+    openStore: () => createMemoryCluster().open('net-3'),
+    more: { dnsListen: { address: '127.0.0.1', port: 53, ownPort: 0 }, everyMs: 60_000 },
+  })
+  await until('both have been looked at', () => looks.redirect > 0 && looks.filter > 0)
+  const before = { ...looks }
+  changed()
+  await until('both are looked at again', () => {
+    return looks.redirect > before.redirect && looks.filter > before.filter
+  })
+})
+
 test('questions that are led to the DNS server and that it never reads are a problem in status', async () => {
   const underlay = { device: 'eth1', address: '192.168.33.13', mtuBytes: 1500 }
   let redirected = 0
