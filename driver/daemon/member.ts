@@ -268,6 +268,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     withTold: told.on,
     containersMisnamed: loops.naming.differing,
     tunnels: loops.tunnels.status,
+    filter: loops.filter.counts,
     pokeAll() {
       loops.poke()
       datapath.audit()

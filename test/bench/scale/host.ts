@@ -64,7 +64,7 @@ const noKernel: Kernel = {
   routes: async () => [],
   redirect: async () => undefined,
   removeRedirect: async () => undefined,
-  tunnelFilter: async () => ({ arriving: 0, leaving: 0 }),
+  tunnelFilter: async () => ({ arriving: 0, misrouted: 0, leaving: 0 }),
   watchRules: () => ({ close: async () => undefined }),
   watch: () => ({ isAlive: () => false, close: async () => undefined }),
   underlay: async () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),

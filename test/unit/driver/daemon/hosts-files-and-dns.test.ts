@@ -86,7 +86,7 @@ test('rules that the kernel says are other ones are looked at at once', async ()
       },
       async tunnelFilter() {
         looks.filter++
-        return { arriving: 0, leaving: 0 }
+        return { arriving: 0, misrouted: 0, leaving: 0 }
       },
       watchRules(told) {
         changed = told
