@@ -70,8 +70,8 @@ function showTunnels(tunnels: Status['tunnels']): string[][] {
 function showFilter(filter: Status['filter']): string {
   if (filter === undefined)
     return 'off: every machine that reaches this host can send frames into its networks'
-  const { arriving, leaving } = filter
-  return `on; refused packets: ${arriving} from outside of the cluster, ${leaving} from this host’s containers and users`
+  const { arriving, misrouted, leaving } = filter
+  return `on; refused packets: ${arriving} from outside of the cluster, ${misrouted} from hosts by a wrong interface, ${leaving} from this host’s containers and users`
 }
 
 function showNames({ files, skipped, dnsOnly, hostsFileLimit, dns }: Status['names']): string[][] {

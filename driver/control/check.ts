@@ -16,6 +16,7 @@ import type { UnderWay } from '../core/endpoints/life.ts'
 import { asDriverError, isCode } from '../core/errors.ts'
 import type { HostName, NetworkId, Snapshot } from '../core/records.ts'
 import { networksUsedBy, recordName } from '../core/snapshot.ts'
+import type { FilterCounts } from '../core/tunnels/filter.ts'
 import { peerText, type TunnelStatus, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
@@ -37,6 +38,7 @@ export interface CheckParts extends Pick<UnderWay, 'arriving'> {
   containersMisnamed(): string[]
   /** Of the last seconds: a probe that waits for its answer is no difference. */
   tunnels(): TunnelStatus[]
+  filter(): FilterCounts | undefined
   /** Makes every loop look at everything now. */
   pokeAll(): void
   log: Log
@@ -119,13 +121,13 @@ async function look(parts: CheckParts): Promise<Look> {
     known('Docker', () => dockerDifferences(parts, snapshot)),
   ])
   const files = parts.containersMisnamed().map(misnamed)
-  const tunnels = parts.tunnels().flatMap(tunnelDifference)
+  const tunnels = parts.tunnels().flatMap((it) => tunnelDifference(it, parts.filter()))
   const own = checkStore({ snapshot, host, corrupt: store.status().corrupt.map(recordName) })
   return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files, ...tunnels], unknown }
 }
 
-function tunnelDifference(tunnel: TunnelStatus): Difference[] {
-  const problem = tunnelProblem(tunnel)
+function tunnelDifference(tunnel: TunnelStatus, filter: FilterCounts | undefined): Difference[] {
+  const problem = tunnelProblem(tunnel, filter?.misrouted)
   if (problem === undefined) return []
   const expected = `answers of ${tunnel.probeBytes} bytes`
   return [{ plane: 'tunnel', object: `host ${peerText(tunnel)}`, expected, ...problem }]

@@ -135,6 +135,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
   const loops = parts.loops()
   const names = parts.names()
   const tunnels = parts.tunnels()
+  const filter = parts.filter()
   const networks = networksIn(snapshot, host, parts.datapath())
   return {
     version,
@@ -150,7 +151,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     loops,
     names,
     tunnels,
-    filter: parts.filter(),
+    filter,
     deferred: parts.deferred(),
     problems: [
       ...problemsIn(store, loops, networks),
@@ -158,7 +159,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
       ...macProblems(snapshot, host),
       ...clashProblems(snapshot, host),
       ...mtuProblems(snapshot, host, parts.underlay()),
-      ...tunnels.map(tunnelSentence).filter((it) => it !== undefined),
+      ...tunnels.flatMap((it) => tunnelSentence(it, filter?.misrouted) ?? []),
       ...parts.loopProblems(),
       ...namingProblems(names),
     ],

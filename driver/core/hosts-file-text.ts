@@ -5,7 +5,11 @@
  * appends; Delete drops lines by address and name, keeps comments and loses blank lines). Programs in the
  * container append lines, too. A block whose marks were damaged is recognised by its pairs of lines: each of
  * our names stands there as NAME and as NAME.NETWORK.
+ *
+ * A name that another line has is that line's alone, as in Docker, where programs ask DNS for what is not in the file: a name
+ * of `--add-host`, and the container's own hostname. Our line of it is a comment then, so that the pair stays recognisable.
  */
+import { isIp } from './addresses.ts'
 import type { NameRecord } from './names.ts'
 
 const begin = '# multihost: begin'
@@ -18,7 +22,7 @@ export function mergeHostsFile(text: string, records: readonly NameRecord[]): st
   const [before, after] = split(lines, ours)
   if (records.length === 0) return ours.size === 0 ? text : before + after
   const open = before !== '' && !before.endsWith('\n') ? '\n' : ''
-  return `${before}${open}${blockOf(records)}${after}`
+  return `${before}${open}${blockOf(records, namesIn(before + after))}${after}`
 }
 
 export function hasBlock(text: string): boolean {
@@ -34,8 +38,15 @@ export function padding(bytes: number): string {
   return `#${'\t'.repeat(bytes - 2)}\n`
 }
 
-function blockOf(records: readonly NameRecord[]): string {
-  return [begin, ...records.map(({ ip, name }) => `${ip}\t${name}`), end, ''].join('\n')
+function blockOf(records: readonly NameRecord[], taken: ReadonlySet<string>): string {
+  const lines = records.map(({ ip, name }) => `${taken.has(name.toLowerCase()) ? '#' : ''}${ip}\t${name}`)
+  return [begin, ...lines, end, ''].join('\n')
+}
+
+/** The names that a hosts file's lines have, in lower case (hosts(5)). */
+function namesIn(text: string): Set<string> {
+  const words = text.split('\n').map((line) => line.replace(/#.*/, '').trim().toLowerCase().split(/\s+/))
+  return new Set(words.flatMap(([ip = '', ...names]) => (isIp(ip) ? names : [])))
 }
 
 /** Each line with its line feed; the last one may have none. */
@@ -81,8 +92,8 @@ function isPadding(line: string): boolean {
 /** How many lines, from there in that direction, belong to a pair. */
 function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
   const run: string[] = []
-  for (let at = from; /^[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/.test(lines[at] ?? ''); at += step) {
-    run.push((lines[at] ?? '').trimEnd())
+  for (let at = from; /^#?[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/.test(lines[at] ?? ''); at += step) {
+    run.push((lines[at] ?? '').replace(/^#/, '').trimEnd())
   }
   const all = new Set(run)
   const shortened = new Set(run.flatMap(shorterNames))

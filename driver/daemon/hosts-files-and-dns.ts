@@ -11,6 +11,7 @@ import { machineResolvers } from '../dns/resolvers.ts'
 import { type DnsServer, startDnsServer } from '../dns/server.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { Kernel } from '../kernel/kernel.ts'
+import { isOwn } from '../kernel/redirect.ts'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
@@ -38,6 +39,10 @@ export interface NamingOptions {
 
 export interface Naming {
   poke(): void
+  /** The kernel's rules are other ones. */
+  pokeRedirect(): void
+  /** The DNS server's own address may be gone. */
+  hostLinksChanged(): void
   /** Other hosts are away than before. */
   awayChanged(): void
   onEvent(event: EngineEvent): void
@@ -72,6 +77,10 @@ export function startNaming(options: NamingOptions): Naming {
       clients?.forget()
       names.poke()
     },
+    pokeRedirect: () => redirect?.poke(),
+    hostLinksChanged() {
+      if (redirect !== undefined && !isOwn(redirect.ownAddress)) redirect.poke()
+    },
     awayChanged: names.awayChanged,
     onEvent(event) {
       if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event))
@@ -105,6 +114,7 @@ interface Dns {
 }
 
 interface RedirectLoop extends Loop {
+  ownAddress: Ip
   /** Where clients ask. */
   address: string
   /** Where the driver listens, when questions do not arrive there. */
@@ -125,7 +135,7 @@ function startDns(options: NamingOptions): Dns {
   return { ...redirect, clients, server }
 }
 
-/** A firewall that is loaded anew takes the rules away: they are looked at now and then. */
+/** A firewall that is loaded anew takes the rules away: the kernel tells, and they are looked at now and then. */
 function keepRedirect(
   { kernel, log, everyMs, onRun }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
@@ -141,7 +151,7 @@ function keepRedirect(
   }
   const loop = startLoop({ name: 'dns address', everyMs: everyMs.dnsAddress, log, work, onRun })
   const blockedAt = () => (areLost(arrivals) ? `${address}:${ownPort}` : undefined)
-  return { ...loop, address: `${address}:${port}`, blockedAt }
+  return { ...loop, ownAddress: address, address: `${address}:${port}`, blockedAt }
 }
 
 function containerOf({ type, id, attributes }: EngineEvent): string | undefined {

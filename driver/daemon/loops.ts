@@ -23,7 +23,7 @@ import type { Intervals } from './intervals.ts'
 export interface LoopsOptions {
   context: VerbContext
   engine: Engine
-  kernel: Pick<Kernel, 'redirect' | 'tunnelFilter'>
+  kernel: Pick<Kernel, 'redirect' | 'tunnelFilter' | 'watchRules'>
   /** False: no filter of tunnel packets. */
   filterIsOn: boolean
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
@@ -95,6 +95,10 @@ export function startLoops(options: LoopsOptions): Loops {
   const restarts = startRestarts({ store, engine, host, log, everyMs: everyMs.restarts })
   const naming = startNaming({ ...common, names, kernel, underlay: vtep, away: tunnels.away, everyMs })
   const filter = startFilter({ store, kernel, vtep, filterIsOn, log, everyMs: everyMs.filter, onRun })
+  const rules = kernel.watchRules(() => {
+    filter.poke()
+    naming.pokeRedirect()
+  })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()
@@ -108,7 +112,7 @@ export function startLoops(options: LoopsOptions): Loops {
     poke,
     async close() {
       stopFresh()
-      await Promise.all([events, tunnels, ...Object.values(all)].map((it) => it.close()))
+      await Promise.all([events, tunnels, rules, ...Object.values(all)].map((it) => it.close()))
     },
   }
 }

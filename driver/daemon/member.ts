@@ -75,7 +75,10 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: steadyNow })
   const peerEndpoints = createPeerEndpoints({ store, host: setup.host, log })
-  const datapath = datapathOf(options, { store: peerEndpoints.store, place, localNamespaceOf, inFlight })
+  const onHostLinks = () => [place.look(), loops.naming.hostLinksChanged()]
+  const datapath = datapathOf(options, {
+    ...{ store: peerEndpoints.store, place, onHostLinks, localNamespaceOf, inFlight },
+  })
   const starting = createStartingContainer(options.engine, steadyNow)
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
@@ -123,11 +126,12 @@ function datapathOf(
   made: {
     store: PeerEndpoints['store']
     place: UnderlayWatch
+    onHostLinks(): unknown
     localNamespaceOf: Parts['localNamespaceOf']
     inFlight: InFlight
   },
 ): Parts['datapath'] {
-  const { store, place, localNamespaceOf, inFlight } = made
+  const { store, place, onHostLinks, localNamespaceOf, inFlight } = made
   return startDatapath({
     store,
     kernel,
@@ -139,7 +143,7 @@ function datapathOf(
     calls: inFlight.calls,
     ended: inFlight.ended,
     arriving: inFlight.arriving,
-    onHostLinks: place.look,
+    onHostLinks,
     ...intervals.datapath,
     graceMs: intervals.graceMs,
     settleMs: answerWithinMs - storeAnswersWithinMs,
@@ -264,6 +268,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     withPeerEndpoints: peerEndpoints.on,
     containersMisnamed: loops.naming.differing,
     tunnels: loops.tunnels.status,
+    filter: loops.filter.counts,
     pokeAll() {
       loops.poke()
       datapath.audit()

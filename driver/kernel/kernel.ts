@@ -50,6 +50,8 @@ export interface Kernel {
    * this driver's own among them. The watch must be closed before the namespace is removed.
    */
   watch(where: string, changed: () => void): KernelWatch
+  /** Calls `changed` soon after a change of the rules that `redirect` and `tunnelFilter` make, this driver's own among them. */
+  watchRules(changed: () => void): Pick<KernelWatch, 'close'>
   close(): Promise<void>
 }
 

@@ -33,6 +33,11 @@ const exists = /File exists/
 /** A device that is not a port of a bridge has no entries there. */
 const noPort = /Cannot find device|No such file or directory|No such device|Operation not supported/
 const absent = /Cannot find device|No such file or directory|No such device/
+/**
+ * A device below IPv6's smallest MTU of 1280, or of a machine without IPv6, makes no IPv6 address
+ * (net/ipv6/addrconf.c, inet6_validate_link_af).
+ */
+export const withoutIpv6 = /Address family not supported/
 
 /** `host`: path of the host's network namespace, for the container ends. */
 export function stepsFor(ops: readonly Op[], host: string): Step[] {
@@ -123,7 +128,7 @@ const namespaceLines: Omit<Line, 'op'>[] = [{ text: 'link set lo up' }, { text: 
  */
 const bridgeLines: Omit<Line, 'op'>[] = [
   { text: 'link add name br0 type bridge mcast_snooping 0', alreadyDone: exists },
-  { text: 'link set br0 addrgenmode none' },
+  noAddressLine('br0'),
   { text: 'link set br0 up' },
 ]
 
@@ -132,7 +137,12 @@ const bridgeLines: Omit<Line, 'op'>[] = [
  * create the address.
  */
 function upLines(device: string, ...settings: string[]): Omit<Line, 'op'>[] {
-  return ['addrgenmode none', ...settings, 'up'].map((setting) => ({ text: `link set ${device} ${setting}` }))
+  const lines = [...settings, 'up'].map((setting) => ({ text: `link set ${device} ${setting}` }))
+  return [noAddressLine(device), ...lines]
+}
+
+function noAddressLine(device: string): Omit<Line, 'op'> {
+  return { text: `link set ${device} addrgenmode none`, alreadyDone: withoutIpv6 }
 }
 
 function vxlanUpLines({ kind }: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {

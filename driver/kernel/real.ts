@@ -21,7 +21,7 @@ import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, un
 import { redirectPort, removeRedirect } from './redirect.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
-import { watchNamespace } from './watch.ts'
+import { watchNamespace, watchRules } from './watch.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -75,6 +75,7 @@ export function realKernel({
     removeRedirect: (of) => removeRedirect(run, host, of),
     watch: (where, told) =>
       watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
+    watchRules: (told) => watchRules(host, told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
     close: async () => close(),
   }

@@ -15,6 +15,8 @@ import type { Run } from './commands.ts'
 import type { Outcome } from './shell.ts'
 
 const table = ['inet', 'multihost']
+/** `FilterCounts`. */
+const counters = ['arriving', 'misrouted', 'leaving']
 
 /**
  * Makes the filter that `wanted` names when it is given what is there, or removes it: `undefined`. Does nothing where all
@@ -32,7 +34,7 @@ export async function keepFilter(
   const filter = wanted(found && filterIn(found))
   if (filter === undefined) {
     if (found !== undefined) check(await nft(['delete', 'table', ...table]))
-    return { arriving: 0, leaving: 0 }
+    return { arriving: 0, misrouted: 0, leaving: 0 }
   }
   const rules = rulesOf(filter)
   const mark = `multihost ${createHash('sha256').update(rules.join('\n')).digest('hex').slice(0, 12)}`
@@ -47,11 +49,16 @@ async function replace(
   rules: readonly string[],
   mark: string,
 ): Promise<void> {
-  const text = script(rules, mark)
-  if ((await nft(['-f', '-'], text)).code === 0) return
+  if ((await nft(['-f', '-'], script(rules, mark))).code === 0) return
   // A table with the same name that is not like ours: it is replaced with its counters.
-  const name = table.join(' ')
-  check(await nft(['-f', '-'], `add table ${name}\ndelete table ${name}\n${text}`))
+  const again = (text: string): Promise<Outcome> => {
+    const name = table.join(' ')
+    return nft(['-f', '-'], `add table ${name}\ndelete table ${name}\n${text}`)
+  }
+  if ((await again(script(rules, mark))).code === 0) return
+  // A kernel that cannot leave a packet untracked.
+  const tracked = rules.map((rule) => rule.replace(/ notrack\b/, ''))
+  check(await again(script(tracked, mark)))
 }
 
 const chains: Record<string, string> = {
@@ -67,8 +74,7 @@ function script(rules: readonly string[], mark: string): string {
     hook === '' ? '' : ` { type filter hook ${hook}; policy accept; }`
   return [
     `add table ${name}`,
-    `add counter ${name} arriving`,
-    `add counter ${name} leaving`,
+    ...counters.map((counter) => `add counter ${name} ${counter}`),
     ...Object.entries(chains).map(([chain, hook]) => `add chain ${name} ${chain}${hookOf(hook)}`),
     // Chains of another version, too.
     `flush table ${name}`,
@@ -83,6 +89,9 @@ function script(rules: readonly string[], mark: string): string {
  * those of a host are let through, and those of a container are not, to which NAT would give this host's address. `leaving` has
  * what this host's users send. The kernel's own tunnel packets have no socket of this namespace, and `skuid` is for such alone
  * (the kernel's nft_meta.c).
+ *
+ * Connection tracking knows nothing of tunnel packets that are let in, and of those that this host sends (`notrack`, at raw's
+ * priority): an entry for each flow inside costs time, and fills the table. Those that pass through stay tracked: NAT may need it.
  */
 function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
   const ours = `udp dport { ${ports.join(', ')} } @th,96,24 { ${vnis.join(', ')} }`
@@ -103,9 +112,11 @@ function rulesFor(protocol: string, vteps: readonly Ip[], ours: string): string[
   const fromMember = `${protocol} saddr ${members} fib saddr . iif oif != 0`
   return [
     `arriving ${ours} ${protocol} daddr ${members} fib daddr type unicast jump transit`,
-    `judge ${fromMember} accept`,
+    `judge ${fromMember} notrack accept`,
+    `judge ${protocol} saddr ${members} counter name misrouted drop`,
     `transit ${fromMember} accept`,
     `leaving ${ours} ${protocol} daddr ${members} meta skuid != 0 counter name leaving drop`,
+    `leaving ${ours} ${protocol} daddr ${members} notrack`,
   ]
 }
 
@@ -125,7 +136,11 @@ function parsed(text: string): Listed[] {
 function countsIn(listed: readonly Listed[]): FilterCounts {
   const packets = (name: string): number =>
     listed.find(({ counter }) => counter?.name === name)?.counter?.packets ?? 0
-  return { arriving: packets('arriving'), leaving: packets('leaving') }
+  return {
+    arriving: packets('arriving'),
+    misrouted: packets('misrouted'),
+    leaving: packets('leaving'),
+  }
 }
 
 /** What the rules let in, as far as they are ours. */

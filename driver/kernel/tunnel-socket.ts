@@ -13,6 +13,7 @@ import { familyOf } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import { probeDevice } from '../core/tunnels/packet.ts'
+import { withoutIpv6 } from './lines.ts'
 
 export interface TunnelSocket {
   /** Questions and answers come from this address. */
@@ -110,7 +111,10 @@ export async function tunnelSocketChild(): Promise<number> {
   process.send?.('started')
   await ready
   const run = promisify(execFile)
-  await run('ip', ['link', 'set', name, 'address', mac, 'addrgenmode', 'none'])
+  await run('ip', ['link', 'set', name, 'address', mac])
+  await run('ip', ['link', 'set', name, 'addrgenmode', 'none']).catch((error: Error) => {
+    if (!withoutIpv6.test(error.message)) throw error
+  })
   await run('ip', ['address', 'add', `${ip}/${prefixLength}`, 'dev', name])
   await run('ip', ['link', 'set', name, 'up'])
   const socket = createSocket('udp4')

@@ -1,5 +1,6 @@
 /**
- * Tells when something in a network namespace changes: links, addresses, neighbours and FDB entries, by `ip monitor`.
+ * Tells when something in a network namespace changes: links, addresses, neighbours and FDB entries by `ip monitor`, the
+ * driver's rules by `nft monitor`.
  *
  * The program holds the namespace as long as it runs, so it must end before the namespace is removed, and with the driver:
  * the kernel ends it when its parent dies (PR_SET_PDEATHSIG, prctl(2)). Lookups of vxlan1 that find nothing are no changes
@@ -22,8 +23,48 @@ export function watchNamespace(
   what: readonly Watched[],
   changed: () => void,
 ): KernelWatch {
-  const command = ['setpriv', '--pdeathsig', 'KILL', ...enter, 'ip', '-o', 'monitor', ...what]
-  const child = started(command)
+  const isChange = (line: string): boolean => line !== '' && !line.includes('miss ')
+  return follow([...enter, 'ip', '-o', 'monitor', ...what], isChange, changed)
+}
+
+/** Rules that cannot be made as wanted are not made anew more often. */
+const rulesPauseMs = { first: 50, next: 1000 }
+/** A program that ends, as where there is no `nft`, is started again at this pace. */
+const restartMs = 10_000
+
+/** Calls `changed` after a change of the driver's own tables. What changes while `nft` does not run is not told. */
+export function watchRules(enter: readonly string[], changed: () => void): Pick<KernelWatch, 'close'> {
+  const isOurs = (line: string): boolean => /\b(inet multihost|ip multihost_dns)\b/.test(line)
+  let toldAt = Number.NEGATIVE_INFINITY
+  let telling: NodeJS.Timeout | undefined
+  const tell = (): void => {
+    const waitMs = Math.max(rulesPauseMs.first, toldAt + rulesPauseMs.next - performance.now())
+    telling ??= setTimeout(() => {
+      telling = undefined
+      toldAt = performance.now()
+      changed()
+    }, waitMs)
+  }
+  const start = (): KernelWatch => follow([...enter, 'nft', 'monitor'], isOurs, tell)
+  let watch = start()
+  const restarts = setInterval(() => {
+    if (!watch.isAlive()) watch = start()
+  }, restartMs)
+  return {
+    async close() {
+      clearInterval(restarts)
+      clearTimeout(telling)
+      await watch.close()
+    },
+  }
+}
+
+function follow(
+  command: readonly string[],
+  isChange: (line: string) => boolean,
+  changed: () => void,
+): KernelWatch {
+  const child = started(['setpriv', '--pdeathsig', 'KILL', ...command])
   if (child === undefined) return { isAlive: () => false, close: async () => undefined }
   let alive = true
   let isClosing = false
@@ -42,7 +83,7 @@ export function watchNamespace(
   stdout.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString('latin1')).split('\n')
     rest = lines.pop() ?? ''
-    if (lines.some((line) => line !== '' && !line.includes('miss '))) changed()
+    if (lines.some(isChange)) changed()
   })
   // Messages were lost (ENOBUFS).
   stderr.on('data', () => changed())

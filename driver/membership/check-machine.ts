@@ -152,7 +152,8 @@ function dns({ docker, wanted: { dnsAddress } }: Facts): Finding[] {
     return [missing('docker dns', says, `write one address into both, Docker's dns and --dns-listen`)]
   }
   const says = `containers do not ask the driver on ${dnsAddress} until "dns": ["${dnsAddress}"] is in /etc/docker/daemon.json`
-  return [ok('docker dns', `${says} and Docker is restarted`)]
+  const behind = "with this host's own resolvers behind it, for the time when the driver is stopped"
+  return [ok('docker dns', `${says} (${behind}) and Docker is restarted`)]
 }
 
 function dataRoot({ docker }: Facts): Finding[] {

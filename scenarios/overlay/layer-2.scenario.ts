@@ -118,6 +118,10 @@ scenario(
       await a.waitUntilSucceeds`ping -c1 -W1 -q -M do -s 1232 fd00:66::b`
       const further = ['--subnet', '10.67.0.0/24', '--ipv6', '--subnet', 'fd00:67::/64']
       await using _born = await sharedNetwork([hostA, hostB], 'born', [...further, '-o', 'mtu=1280'])
+      await using _four = await sharedNetwork([hostA, hostB], 'four', ['--subnet', '10.68.0.0/24'])
+      await using two = await pair(hostA, hostB, 'four')
+      for (const each of [two.a, two.b]) await each.succeed`sh -c ${hasMtu(1250)}`
+      await two.a.succeed`ping -c1 -W1 -q -M do -s 1222 ${two.b.address}`
     }
     for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1450)}`
     await b.waitUntilSucceeds`ping -c1 -W1 -q -M do -s 1400 fd00:66::a`

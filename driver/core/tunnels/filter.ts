@@ -20,6 +20,8 @@ export interface TunnelFilter {
 export interface FilterCounts {
   /** For a network of this cluster, and not from one of its hosts. */
   arriving: number
+  /** With a host's address, on an interface that does not lead back to it: forged, or by an asymmetric route. */
+  misrouted: number
   /** To a host of the cluster, from a container or a user of this host. */
   leaving: number
 }

@@ -88,18 +88,29 @@ export interface TunnelStatus {
   sendError?: string
 }
 
-function causes(port: number): string {
+function causes(port: number, misrouted: number): string {
+  const asymmetric =
+    `a route to the other host by another interface than its packets come by (the filter has refused ${misrouted}: ` +
+    'let both ways use one interface, or start the driver with --tunnel-filter=off), '
   return (
-    `usual causes, in this order: a firewall on one of the two hosts that drops UDP ${port}, a security group or network policy ` +
-    'between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface)'
+    `usual causes, in this order: ${misrouted > 0 ? asymmetric : ''}a firewall on one of the two hosts that drops UDP ${port}, ` +
+    'a security group or network policy between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface), ' +
+    'or an asymmetric route (status on the other host counts misrouted packets)'
   )
 }
 
-/** The fault of a tunnel and what to do. Undefined where the peer answers, and where its state is unknown. */
-export function tunnelProblem(status: TunnelStatus): { found: string; hint: string } | undefined {
+/**
+ * The fault of a tunnel and what to do. Undefined where the peer answers, and where its state is unknown. `misrouted`: packets
+ * with a host's address that this host's filter has refused.
+ */
+export function tunnelProblem(
+  status: TunnelStatus,
+  misrouted = 0,
+): { found: string; hint: string } | undefined {
   const { state, port, probeBytes, sendError } = status
   const refused = sendError === undefined ? '' : ` (sending fails with ${sendError})`
-  if (state === 'silent') return { found: `no answer through the tunnel${refused}`, hint: causes(port) }
+  if (state === 'silent')
+    return { found: `no answer through the tunnel${refused}`, hint: causes(port, misrouted) }
   if (state !== 'small-only') return undefined
   return {
     found: `answers of small packets through the tunnel, and none of ${probeBytes} bytes${refused}`,
@@ -112,8 +123,8 @@ export function peerText({ host, vtep, port }: TunnelStatus): string {
   return `${host} (${vtep})${port === probeDevice.port ? '' : `, UDP ${port}`}`
 }
 
-export function tunnelSentence(status: TunnelStatus): string | undefined {
-  const problem = tunnelProblem(status)
+export function tunnelSentence(status: TunnelStatus, misrouted = 0): string | undefined {
+  const problem = tunnelProblem(status, misrouted)
   return (
     problem && `host ${peerText(status)}: ${problem.found}, for ${status.silentS ?? 0} s; ${problem.hint}`
   )

@@ -76,7 +76,7 @@ const concurrentNetworks = 4
 /** Hosts change many times a second when many of them start. */
 const replanPauseMs = 1000
 /** One look serves the changes of this time. */
-const hostLinksPauseMs = 300
+const hostLinksPauseMs = 250
 
 interface Entry {
   readonly network: NetworkDatapath

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Op } from '../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
@@ -135,6 +136,12 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(seen).toEqual([undefined, filter])
     const rules = nft('list', 'table', 'inet', 'multihost')
 
+    // Any rule with `ct` makes the kernel track.
+    nft('add', 'table', 'inet', 'wall')
+    nft('add', 'chain', 'inet', 'wall', 'input', '{ type filter hook input priority 0; }')
+    nft('add', 'rule', 'inet', 'wall', 'input', 'ct', 'state', 'new', 'counter')
+    const tracked = (space: string) => bench.spaces.run(space, 'cat', '/proc/net/nf_conntrack').stdout
+
     const far = bench.spaces.add('far')
     bench.spaces.ip(bench.host, `link set far netns ${far}`)
     /** From a machine on the same link: three VXLAN headers with the VNI. */
@@ -149,12 +156,16 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       expect(bench.spaces.run(far, 'bash', '-c', sending).stderr).toBe('')
     }
     send('192.168.33.99', 256)
-    expect(await keep(filter)).toEqual({ arriving: 3, leaving: 0 })
+    expect(await keep(filter)).toEqual({ arriving: 3, misrouted: 0, leaving: 0 })
     send('192.168.33.98', 4096)
     send('192.168.33.12', 256)
     expect(await keep(filter), 'another VNI is not judged, and a member is let in').toMatchObject({
       arriving: 3,
     })
+    const toMember = `printf '\\x08\\x00\\x00\\x00\\x00\\x01\\x00\\x00' > /dev/udp/192.168.33.12/4789`
+    expect(bench.spaces.run(bench.host, 'bash', '-c', toMember).stderr).toBe('')
+    expect(tracked(bench.host), 'packets of another VNI are').toContain('192.168.33.98')
+    expect(tracked(bench.host), 'and the tunnel’s are not').not.toContain('192.168.33.12')
 
     bench.spaces.ip(
       bench.host,
@@ -164,10 +175,29 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     const routed = { ...filter, vteps: [...filter.vteps, '10.44.0.9'] }
     await keep(routed)
     send('192.168.33.12', 256, '10.44.0.9')
-    expect(await keep(routed), 'a host may be the router of others').toEqual({ arriving: 3, leaving: 0 })
+    expect(await keep(routed), 'a host may be the router of others').toEqual({
+      arriving: 3,
+      misrouted: 0,
+      leaving: 0,
+    })
     send('192.168.33.97', 256, '10.44.0.9')
     expect(await keep(filter), 'and not of what NAT would give its address').toEqual({
       arriving: 3,
+      misrouted: 0,
+      leaving: 3,
+    })
+
+    const beyond = bench.spaces.add('beyond')
+    bench.spaces.ip(bench.host, `link set beyond netns ${beyond}`)
+    bench.spaces.ip(
+      beyond,
+      'address add 192.168.33.12/32 dev beyond\nlink set beyond up\nroute add default dev beyond',
+    )
+    const astray = `for i in 1 2; do printf '\\x08\\x00\\x00\\x00\\x00\\x01\\x00\\x00' > /dev/udp/10.44.0.1/4789; done`
+    expect(bench.spaces.run(beyond, 'bash', '-c', astray).stderr).toBe('')
+    expect(await keep(filter), 'a host’s address by an interface that does not lead back').toEqual({
+      arriving: 3,
+      misrouted: 2,
       leaving: 3,
     })
 
@@ -182,7 +212,30 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     await keep(filter)
     expect(withoutCounts(nft('list', 'table', 'inet', 'multihost'))).toBe(withoutCounts(rules))
     await keep(undefined)
-    expect(nft('list', 'tables')).toBe('')
+    expect(nft('list', 'tables')).toBe('table inet wall\n')
+  })
+
+  withNft('changes of the driver’s own rules are told soon, and others’ are not', async () => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args)
+    const filter = { vteps: ['192.168.33.11'], ports: [4789], vnis: [256] }
+    const make = () => bench.kernel.tunnelFilter(() => filter)
+    await make()
+    let told = 0
+    const watch = bench.kernel.watchRules(() => {
+      told++
+      void make()
+    })
+    await delay(500)
+    nft('add', 'table', 'ip', 'wall')
+    nft('add', 'chain', 'ip', 'wall', 'input', '{ type filter hook input priority 0; }')
+    await delay(300)
+    expect(told).toBe(0)
+    nft('flush', 'ruleset')
+    await expect.poll(() => nft('list', 'table', 'inet', 'multihost').code, { timeout: 3000 }).toBe(0)
+    await delay(2000)
+    expect(told, 'the driver’s own change is told once').toBe(2)
+    await watch.close()
   })
 
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
@@ -198,6 +251,16 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(
       bench.spaces.run(bench.namespace('a'), 'ip', '-6', 'address', 'show', 'scope', 'link').stdout,
     ).toBe('')
+  })
+
+  test('a network below IPv6’s smallest MTU is complete', async () => {
+    await using bench = await open()
+    const { vxlan, ...rest } = sample(bench)
+    const small = { ...rest, vxlan: { ...vxlan, mtuBytes: 1200 } }
+    await bench.kernel.apply(proven(plan(undefined, small).ops))
+    expect(plan(await bench.kernel.observe(bench.namespace('a')), small).ops).toEqual([])
+    const port = bench.spaces.run(bench.namespace('a'), 'bridge', '-d', 'link', 'show', 'dev', 'veth11111111')
+    expect(port.stdout).toMatch(/learning off flood off/)
   })
 
   test('entries of others stay: the all-zero default and group entries', async () => {

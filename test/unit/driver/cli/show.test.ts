@@ -36,7 +36,7 @@ const status: Status = {
     networks: { state: 'running', lastError: undefined },
   },
   tunnels: [],
-  filter: { arriving: 3, leaving: 0 },
+  filter: { arriving: 3, misrouted: 0, leaving: 0 },
   names: { files: 3, writes: 7, skipped: [], dnsOnly: [], hostsFileLimit: 500 },
   deferred: [],
   problems: [],
@@ -50,7 +50,7 @@ test('a host where all is well', () => {
     VTEP     192.168.33.11 on eth1, MTU 1500
     hosts    2: net-1, net-2 (away)
     loops    host idle, networks running
-    filter   on; refused packets: 3 from outside of the cluster, 0 from this host’s containers and users
+    filter   on; refused packets: 3 from outside of the cluster, 0 from hosts by a wrong interface, 0 from this host’s containers and users
     names    in 3 hosts files; DNS is off
 
     NETWORK   ID             VNI   SUBNET                    HERE   ELSEWHERE   DATAPATH
@@ -71,7 +71,7 @@ test('names: files that are left alone, networks that only DNS knows, and whethe
     .split('\n')
     .slice(6, 9)
   expect(lines.join('\n')).toMatchInlineSnapshot(`
-    "filter   on; refused packets: 3 from outside of the cluster, 0 from this host’s containers and users
+    "filter   on; refused packets: 3 from outside of the cluster, 0 from hosts by a wrong interface, 0 from this host’s containers and users
     names    in 1 hosts file; DNS on 192.168.33.11:53
              web: hosts file left alone, a file of the user’s is mounted over /etc/hosts"
   `)
@@ -96,7 +96,7 @@ test('a host without a store', () => {
     VTEP       192.168.33.11 on eth1, MTU 1500
     hosts      2: net-1, net-2 (away)
     loops      host idle, networks running
-    filter     on; refused packets: 3 from outside of the cluster, 0 from this host’s containers and users
+    filter     on; refused packets: 3 from outside of the cluster, 0 from hosts by a wrong interface, 0 from this host’s containers and users
     names      in 3 hosts files; DNS is off
     deferred   1 calls of Docker's, until the store answers
 

@@ -48,6 +48,38 @@ test('a last line without its line feed is ended first', () => {
   )
 })
 
+describe('a name that another line has is that line’s alone', () => {
+  const six = { ip: 'fd00::3', name: 'db' }
+
+  test.each([
+    ['of --add-host', `${engine}1.2.3.4\tdb\n`],
+    ['of another case, beside others', `${engine}1.2.3.4   other DB # mine\n`],
+    ['of the other family', `${engine}fd00::99\tdb\n`],
+    ['the container’s own hostname', `${engine}10.0.0.2\tdb\n`],
+  ])('%s', (_, text) => {
+    const next = mergeHostsFile(text, [...pair('10.0.0.3', 'db'), six])
+    expect(next).toBe(
+      `${text}# multihost: begin\n#10.0.0.3\tdb\n10.0.0.3\tdb.foobar\n#fd00::3\tdb\n# multihost: end\n`,
+    )
+    expect(mergeHostsFile(next, [])).toBe(text)
+  })
+
+  test('a comment is no line', () => {
+    expect(mergeHostsFile(`${engine}#1.2.3.4 db\n`, pair('10.0.0.3', 'db'))).toContain('\n10.0.0.3\tdb\n')
+  })
+
+  test('and ours again when the line goes', () => {
+    const text = mergeHostsFile(`${engine}1.2.3.4\tdb\n`, pair('10.0.0.3', 'db'))
+    const next = mergeHostsFile(text.replace('1.2.3.4\tdb\n', ''), pair('10.0.0.3', 'db'))
+    expect(next).toBe(mergeHostsFile(engine, pair('10.0.0.3', 'db')))
+  })
+
+  test('a block that lost its begin is recognised all the same', () => {
+    const text = mergeHostsFile(`${engine}1.2.3.4\tdb\n`, pair('10.0.0.3', 'db'))
+    expect(mergeHostsFile(text.replace('# multihost: begin\n', ''), [])).toBe(`${engine}1.2.3.4\tdb\n`)
+  })
+})
+
 describe('a block that was cut in half is mended', () => {
   const now = pair('10.0.0.9', 'new')
   const added = '10.0.0.7\t0a1b2c3d4e5f\n1.2.3.4\tmine mine.example\n'
@@ -102,7 +134,7 @@ const someRecords = fc
 const foreign = fc
   .array(
     fc.oneof(
-      fc.tuple(ip, word, word).map(([at, a, b]) => `${at}\t${a} ${b}`),
+      fc.tuple(ip, word, word).map(([at, a, b]) => `${at}\t${a}.mine ${b}.mine`),
       fc.constantFrom('', '# comment', '127.0.0.1\tlocalhost', '\t', '#\t'),
       fc.string({ maxLength: 12 }).filter((text) => !/\n|multihost|^#\t/.test(text)),
     ),

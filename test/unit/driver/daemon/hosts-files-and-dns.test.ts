@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { noDns, startHost, type TestHost } from '../../../fixtures/host.ts'
+import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 import { askUdp, question } from '../dns/client.ts'
@@ -70,6 +71,45 @@ test('a container is known by name on the other host when it has started, and no
   await net1.docker.stop('site')
   await until('net-2 does not resolve it any more', async () => (await resolved('site.foobar')) === undefined)
   expect(net2.driver.status().problems).toEqual([])
+})
+
+test('rules that the kernel says are other ones are looked at at once', async () => {
+  const underlay = { device: 'eth1', address: '192.168.33.13', mtuBytes: 1500 }
+  const looks = { redirect: 0, filter: 0 }
+  let changed = (): void => undefined
+  await using _host = await startHost({
+    name: 'net-3',
+    kernel: {
+      ...fakeKernel({ interfaces: [underlay] }),
+      async redirect() {
+        looks.redirect++
+        return 0
+      },
+      async tunnelFilter() {
+        looks.filter++
+        return { arriving: 0, misrouted: 0, leaving: 0 }
+      },
+      watchRules(told) {
+        changed = told
+        return { close: async () => undefined }
+      },
+    },
+    underlay,
+    openStore: () => createMemoryCluster().open('net-3'),
+    more: {
+      names: { ...noDns, dnsListen: { address: '127.0.0.1', port: 53, ownPort: 0 } },
+      intervals: {
+        ...quickIntervals,
+        everyMs: { ...quickIntervals.everyMs, dnsAddress: 60_000, filter: 60_000 },
+      },
+    },
+  })
+  await until('both have been looked at', () => looks.redirect > 0 && looks.filter > 0)
+  const before = { ...looks }
+  changed()
+  await until('both are looked at again', () => {
+    return looks.redirect > before.redirect && looks.filter > before.filter
+  })
 })
 
 test('questions that are led to the DNS server and that it never reads are a problem in status', async () => {

@@ -103,17 +103,52 @@ describe('before a start of dockerd', () => {
     ['{"dns": ["10.0.0.1"]}', options.replace('--dns=169.254.255.53 ', '')],
     ['{"default-address-pools": [], "log-level": "info"}', '--dns=169.254.255.53 --debug'],
   ])('options that daemon.json has too are left out: %s', (json, kept) => {
+    expect(written({ options, json })).toBe(kept)
+  })
+
+  const stub = 'nameserver 127.0.0.53\noptions edns0\n'
+  const given = 'nameserver 10.0.0.2\nnameserver 192.168.33.254\n'
+
+  test.each([
+    ['the resolvers of the host', { resolv: given }, ['10.0.0.2', '192.168.33.254']],
+    ['those of systemd-resolved', { resolv: stub, upstream: given }, ['10.0.0.2', '192.168.33.254']],
+    ['three servers at most', { resolv: `${given}nameserver 10.0.0.4\n` }, ['10.0.0.2', '192.168.33.254']],
+    ['each once', { resolv: 'nameserver 10.0.0.2\n', upstream: 'nameserver 10.0.0.2\n' }, ['10.0.0.2']],
+    [
+      'no server that dockerd refuses, and none that containers do not reach',
+      {
+        resolv:
+          '#nameserver 10.0.0.9\nnameserver fe80::1%eth0\nnameserver 10.0.0\nnameserver 10.0.0.256\nnameserver 0.0.0.0\nnameserver 169.254.255.53\nnameserver ::1\n',
+      },
+      [],
+    ],
+    ['none behind a person’s own', { resolv: given, options: '--dns=169.254.255.53 --dns=10.9.9.9' }, []],
+    ['none for a person’s own alone', { resolv: given, options: '--dns=10.9.9.9' }, []],
+    [
+      'none where daemon.json names servers',
+      { resolv: given, json: '{"dns": ["169.254.255.53"]}' },
+      undefined,
+    ],
+  ])('behind the driver’s address for DNS: %s', (_, files, servers) => {
+    const own = '--dns=169.254.255.53'
+    const wanted =
+      servers?.length === 0 ? undefined : [own, ...(servers ?? []).map((it) => `--dns=${it}`)].join(' ')
+    expect(written({ options: own, ...files })).toBe(servers === undefined ? '' : wanted)
+  })
+
+  /** DOCKER_OPTS in the file that the script writes; undefined without a file. */
+  function written(files: { options: string; json?: string; resolv?: string; upstream?: string }) {
     const folder = mkdtempSync(join(tmpdir(), 'docker-options-'))
     const at = (name: string) => join(folder, name)
     try {
-      writeFileSync(at('options'), `# a comment\nDOCKER_OPTS="${options}"\n`)
       writeFileSync(at('result'), 'of an earlier start')
-      if (json !== '') writeFileSync(at('json'), json)
-      execFileSync('sh', [script, at('options'), at('json'), at('result')])
-      expect(existsSync(at('result'))).toBe(kept !== undefined)
-      if (kept !== undefined) expect(readFileSync(at('result'), 'utf8')).toBe(`DOCKER_OPTS="${kept}"\n`)
+      const content = { ...files, options: `# a comment\nDOCKER_OPTS="${files.options}"\n` }
+      for (const [name, text] of Object.entries(content)) if (text !== '') writeFileSync(at(name), text)
+      execFileSync('sh', [script, ...['options', 'json', 'result', 'resolv', 'upstream'].map(at)])
+      if (!existsSync(at('result'))) return undefined
+      return /^DOCKER_OPTS="(.*)"\n$/.exec(readFileSync(at('result'), 'utf8'))?.[1]
     } finally {
       rmSync(folder, { recursive: true })
     }
-  })
+  }
 })

@@ -23,7 +23,7 @@ function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: 
     async tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined) {
       if (state.error) throw state.error
       state.have = wanted(state.have)
-      return { arriving: 3, leaving: 4 }
+      return { arriving: 3, misrouted: 0, leaving: 4 }
     },
   }
   const now = () => state.now
@@ -36,7 +36,7 @@ test('the hosts and networks of the store are let in, and a host that joins at o
   await vi.waitFor(() =>
     expect(state.have).toEqual({ vteps: [own, other], ports: [4789, 4790], vnis: [0, 300] }),
   )
-  expect(loop.counts()).toEqual({ arriving: 3, leaving: 4 })
+  expect(loop.counts()).toEqual({ arriving: 3, misrouted: 0, leaving: 4 })
   const value = { vtep: '192.168.33.13', driverVersion: '1' }
   await store.commit([{ op: 'create', table: 'hosts', key: 'net-3', value }])
   await vi.waitFor(() => expect(state.have?.vteps).toContain('192.168.33.13'))
