@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
-import { optionsPath, ownFile, type PackageFile } from './contents.ts'
+import { optionsPath, ownScript, type PackageFile } from './contents.ts'
 import type { Architecture } from './node.ts'
 import type { Release } from './release.ts'
 
@@ -26,7 +26,7 @@ export function controlFiles(
     text('control', controlText(installedKiB(files), architecture, release)),
     text('conffiles', `${optionsPath}\n`),
     text('md5sums', sums.join('')),
-    ...scripts.map((name) => text(name, ownFile(`debian/${name}`), 0o755)),
+    ...scripts.map((name) => text(name, ownScript(`debian/${name}`), 0o755)),
   ]
 }
 

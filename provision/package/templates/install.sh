@@ -2,12 +2,14 @@
 # Installs multihost on a Linux host with systemd, from the folder of this script. Again: an upgrade.
 #
 #   ./install.sh                      as root
-#   ./install.sh --uninstall          removes the programs; options and state stay
-#   ./install.sh --uninstall --purge  removes them too
+#   ./install.sh --uninstall          takes a member out of its cluster, and removes the programs
+#   ./install.sh --uninstall --purge  removes options and state too
 set -e
 cd "$(dirname "$0")"
 
 options=/etc/default/multihost
+
+. ./member.sh
 
 files() {
   (cd root && find . -type f | sed 's/^\.//' | grep -vxF "$options" | sort)
@@ -27,6 +29,7 @@ systemd() {
 }
 
 uninstall() {
+  leave /usr/local/bin/multihost
   if [ -e /usr/local/lib/systemd/system/multihost.service ]; then
     systemd stop multihost.service
     systemctl disable --quiet multihost.service
