@@ -42,7 +42,15 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { optionsForLeaving, shareStore, storeIn, type Wanted, wantedBy } from './settings.ts'
+import {
+  type OpenOptions,
+  optionsAreGone,
+  optionsForLeaving,
+  shareStore,
+  storeIn,
+  type Wanted,
+  wantedBy,
+} from './settings.ts'
 import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -179,16 +187,17 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   if (others.length > 0) {
     throw new DriverError('invalid', `multihost leave takes --force alone, not '${others.join(' ')}'`)
   }
-  const configured = await configuredWords()
-  if (configured === undefined) {
-    print('this host is a member of no cluster: nothing was changed')
-    return 0
-  }
-  const words = optionWords(configured)
   const force = args.includes('--force')
-  const wanted: Wanted = { words, options: optionsForLeaving(words, force) }
-  const identity = await readIdentity(wanted.options.stateDir)
-  const sentences = await leave(leaveParts(wanted, identity, force))
+  const options = optionsForLeaving(optionWords((await configuredWords()) ?? []), force)
+  const identity = await readIdentity(options.stateDir)
+  if (options.kvStore === undefined) {
+    if (identity === undefined) {
+      print('this host is a member of no cluster: nothing was changed')
+      return 0
+    }
+    if (!force) throw await optionsAreGone(identity, options.stateDir)
+  }
+  const sentences = await leave(leaveParts(options, identity, force))
   const own = await textOf(packageOptionsFile)
   await replaceFile(packageOptionsFile, withoutDriver(own))
   print(sentences.join('\n'))
@@ -201,9 +210,9 @@ async function configuredWords(): Promise<string[] | undefined> {
   return wordsIn(own, 'MULTIHOST_OPTS') ?? wordsIn(dockers, 'MULTIHOST_OPTS')
 }
 
-function leaveParts(wanted: Wanted, identity: HostIdentity | undefined, force: boolean): LeaveParts {
-  const { options } = wanted
-  const dns = ownDns(wanted)
+function leaveParts(options: OpenOptions, identity: HostIdentity | undefined, force: boolean): LeaveParts {
+  const { kvStore } = options
+  const dns = ownDns(options)
   return {
     unit: systemdUnit,
     force,
@@ -213,10 +222,12 @@ function leaveParts(wanted: Wanted, identity: HostIdentity | undefined, force: b
     dockerAsksDriver: async () => dns !== undefined && (await dockerOptions()).dns.includes(dns),
     name: identity?.name,
     attached: () => asked(() => attachedContainers(options)),
-    storeFailure: () => storeFailure(options),
+    storeFailure: async () =>
+      kvStore === undefined ? 'its options are gone' : storeFailure({ ...options, kvStore }),
     fromDocker: (attached) => removeFromDocker(options, attached),
     fromKernel: () => removeFromKernel(options),
-    fromStore: async () => identity && removeFromStore(options, identity),
+    fromStore: async () =>
+      identity && kvStore !== undefined ? removeFromStore({ ...options, kvStore }, identity) : undefined,
     state: () => removeState(options),
     runFiles: () => removeRunFiles(options),
   }

@@ -61,7 +61,7 @@ export async function join(parts: JoinParts): Promise<Joined> {
 
 async function take(parts: JoinParts, text: string): Promise<Status> {
   const { wanted, unit, writeOptions, claimsWithinMs = 60_000, pollEveryMs = 200 } = parts
-  const dns = (await parts.mayNameDns()) ? ownDns(wanted) : undefined
+  const dns = (await parts.mayNameDns()) ? ownDns(wanted.options) : undefined
   await writeOptions(withDriver(text, wanted.words, dns))
   await unit.start()
   const end = performance.now() + claimsWithinMs
@@ -89,7 +89,7 @@ function waitsFor(found: Status | WaitingStatus | DriverError): string | undefin
 }
 
 /** Under the driver's own address it is named to dockerd; another one is the person's choice. */
-export function ownDns({ options: { dnsListen } }: Wanted): string | undefined {
+export function ownDns({ dnsListen }: Pick<Wanted['options'], 'dnsListen'>): string | undefined {
   return dnsListen?.ownPort === undefined ? undefined : dnsListen.address
 }
 

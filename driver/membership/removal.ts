@@ -56,7 +56,7 @@ export async function attachedContainers({
  * gets the answer that all is removed, and the networks of the cluster stay.
  */
 export async function removeFromDocker(
-  { dockerSocket, socket }: DaemonOptions,
+  { dockerSocket, socket }: Pick<DaemonOptions, 'dockerSocket' | 'socket'>,
   attached: readonly Attached[],
 ): Promise<void> {
   const client = engineClient(dockerSocket)
@@ -83,7 +83,10 @@ async function cleanHostsFiles(
 }
 
 /** Links, namespaces, the filter of tunnel packets, and the driver's own address. */
-export async function removeFromKernel({ netnsDir, dnsListen }: DaemonOptions): Promise<void> {
+export async function removeFromKernel({
+  netnsDir,
+  dnsListen,
+}: Pick<DaemonOptions, 'netnsDir' | 'dnsListen'>): Promise<void> {
   const kernel = realKernel({ folder: netnsDir })
   try {
     for (const namespace of await kernel.namespaces())
