@@ -34,7 +34,9 @@ export interface LeaveParts {
 export async function leave(parts: LeaveParts): Promise<string[]> {
   const { force, name } = parts
   const text = await parts.readOptions()
-  const [asked, away] = await Promise.all([parts.attached(), parts.storeFailure()])
+  // A host without a name has no records.
+  const storeFailure = name === undefined ? undefined : parts.storeFailure()
+  const [asked, away] = await Promise.all([parts.attached(), storeFailure])
   if (!force) check(asked, away)
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
   const attached = await stopped(parts, away)

@@ -20,10 +20,6 @@ folders() {
   (cd root && find ./usr/local/lib ./usr/local/share -mindepth 1 -depth -type d ! -path '*/share/man') | sed 's/^\.//'
 }
 
-configured() {
-  grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store[= ]' "$options" /etc/default/docker
-}
-
 systemd() {
   [ ! -d /run/systemd/system ] || systemctl "$@"
 }

@@ -73,6 +73,13 @@ test.each<[string, Partial<LeaveParts>, RegExp]>([
   expect(file.text).toBe(options)
 })
 
+test('a host whose join was interrupted before it had a name needs no store', async () => {
+  const { parts, log, file } = machine({ name: undefined, storeFailure: async () => 'Consul is away' })
+  expect(await leave(parts)).toEqual(['this host is out of the cluster'])
+  expect(log).toContain('kernel')
+  expect(file.text).toBe('# mine\n')
+})
+
 test('a container that was started while the driver stopped keeps the host in; by force it is cut off', async () => {
   let asked = 0
   const late = async () => ({ found: asked++ % 2 === 0 ? [] : attached })

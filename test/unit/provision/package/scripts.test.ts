@@ -56,14 +56,23 @@ function host(files: Record<string, string>, leaves = 0) {
   }
 }
 
-test.each(names)('%s takes a member out of its cluster first', (name) => {
-  const [script, ...args] = scripts[name]
-  const machine = host(joined)
-  const { status, calls } = machine.run(script, ...args)
-  expect(status).toBe(0)
-  expect(calls[0]).toBe('multihost leave')
-  expect(machine.has('/usr/local/bin/multihost')).toBe(name === 'prerm')
-})
+const options = 'MULTIHOST_OPTS="--kv-store=consul://a:8500"\n'
+const members: [string, Record<string, string>][] = [
+  ['a member', joined],
+  ['a host whose join was interrupted', { '/etc/default/docker': options }],
+  ['a host whose state was deleted', { '/etc/default/multihost': options }],
+]
+test.each(names.flatMap((name) => members.map(([what, files]) => [name, what, files] as const)))(
+  '%s takes %s out of its cluster first',
+  (name, _, files) => {
+    const [script, ...args] = scripts[name]
+    const machine = host(files)
+    const { status, calls } = machine.run(script, ...args)
+    expect(status).toBe(0)
+    expect(calls[0]).toBe('multihost leave')
+    expect(machine.has('/usr/local/bin/multihost')).toBe(name === 'prerm')
+  },
+)
 
 test.each(names)('%s ends where the host cannot leave, and removes nothing', (name) => {
   const [script, ...args] = scripts[name]
