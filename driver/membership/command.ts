@@ -35,6 +35,7 @@ import {
 } from './options-file.ts'
 import {
   attachedContainers,
+  hasLeftovers,
   isElsewhere,
   removeFromDocker,
   removeFromKernel,
@@ -191,11 +192,11 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   const options = optionsForLeaving(optionWords((await configuredWords()) ?? []), force)
   const identity = await readIdentity(options.stateDir)
   if (options.kvStore === undefined) {
-    if (identity === undefined) {
+    if (identity === undefined && !(await hasLeftovers(options))) {
       print('this host is a member of no cluster: nothing was changed')
       return 0
     }
-    if (!force) throw await optionsAreGone(identity, options.stateDir)
+    if (identity !== undefined && !force) throw await optionsAreGone(identity, options.stateDir)
   }
   const sentences = await leave(leaveParts(options, identity, force))
   const own = await textOf(packageOptionsFile)

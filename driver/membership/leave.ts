@@ -102,7 +102,7 @@ async function remove(
   const found = foundIn(attached)
   if (found === undefined)
     stays.push(
-      `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}`,
+      `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}; start Docker, and run 'multihost leave' again before the package is purged`,
     )
   else await parts.fromDocker(found)
   await parts.fromKernel()

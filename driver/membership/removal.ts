@@ -4,6 +4,7 @@
  */
 import { rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { ask } from '../control/client.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { type Proof, personSays } from '../core/knowledge.ts'
 import type { HostIdentity } from '../daemon/host-identity.ts'
@@ -23,7 +24,7 @@ import { type ClientOptions, createClient } from '../store/consul/client.ts'
 import { openConsulStore } from '../store/consul/store.ts'
 import { clusterKey } from '../store/incarnation.ts'
 import { evict } from '../verbs/evict-host.ts'
-import type { Holder } from './facts.ts'
+import { asked, foundIn, type Holder } from './facts.ts'
 import { clientOptions, holderIn } from './gather-store.ts'
 
 /** A container that is configured for a network of the cluster, running or stopped. */
@@ -46,6 +47,20 @@ export async function attachedContainers({
         .filter((network) => ours.has(network.name))
         .map((network) => ({ container: name, network: network.name })),
     )
+  } finally {
+    client.close()
+  }
+}
+
+/** Docker has networks of the driver, and no driver answers it: a leave has left them behind. */
+export async function hasLeftovers({
+  dockerSocket,
+  controlSocket,
+}: Pick<DaemonOptions, 'dockerSocket' | 'controlSocket'>): Promise<boolean> {
+  const client = engineClient(dockerSocket)
+  try {
+    const networks = foundIn(await asked(dockerEngine(client).networks)) ?? []
+    return networks.length > 0 && 'failed' in (await asked(() => ask(controlSocket, 'GET', '/status')))
   } finally {
     client.close()
   }
