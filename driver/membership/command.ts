@@ -170,15 +170,15 @@ function joinParts(wanted: Wanted): JoinParts {
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {
       const identity = await readIdentity(options.stateDir)
-      await removeFromDocker(options, [])
+      const stays = await removeFromDocker(options, [])
       await removeFromKernel(options)
       const removed =
         identity === undefined ? undefined : await asked(() => removeFromStore(options, identity))
       await removeState(options)
       await removeRunFiles(options)
-      return removed !== undefined && 'failed' in removed
-        ? `everything on this host is as before; its records stay in the store (${removed.failed}): multihost host rm ${identity?.name}`
-        : undefined
+      if (removed !== undefined && 'failed' in removed)
+        stays.push(`its records stay in the store (${removed.failed}): multihost host rm ${identity?.name}`)
+      return stays.length === 0 ? undefined : `everything else is as before; ${stays.join('; ')}`
     },
   }
 }

@@ -23,7 +23,8 @@ export interface LeaveParts {
   attached(): Promise<Asked<Attached[]>>
   /** Why the records cannot be removed from the store; undefined when it answers and is the right one. */
   storeFailure(): Promise<string | undefined>
-  fromDocker(attached: readonly Attached[]): Promise<void>
+  /** What Docker refused, a sentence each. */
+  fromDocker(attached: readonly Attached[]): Promise<string[]>
   fromKernel(): Promise<void>
   fromStore(): Promise<void>
   state(): Promise<void>
@@ -104,13 +105,21 @@ async function remove(
     stays.push(
       `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}; start Docker, and run 'multihost leave' again before the package is purged`,
     )
-  else await parts.fromDocker(found)
+  else stays.push(...refusals(await parts.fromDocker(found), parts.force))
   await parts.fromKernel()
   const failure = away ?? (await failureOf(parts))
   if (failure !== undefined) stays.push(recordsStay(parts.name, failure))
   await parts.state()
   await parts.runFiles()
   return stays
+}
+
+/** With `--force` alone a refusal of Docker ends nothing. */
+function refusals(refused: string[], force: boolean): string[] {
+  if (force || refused.length === 0) return refused
+  throw new DriverError('unavailable', refused.join('; '), {
+    hint: 'restart Docker and repeat it, or leave that behind with --force',
+  })
 }
 
 /** With `--force` alone a refusal of the store ends nothing. */

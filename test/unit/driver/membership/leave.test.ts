@@ -33,7 +33,10 @@ function machine(changed: Partial<LeaveParts> = {}) {
     name: 'net-2',
     attached: async () => ({ found: [] }),
     storeFailure: async () => undefined,
-    fromDocker: step('docker'),
+    async fromDocker() {
+      log.push('docker')
+      return []
+    },
     fromKernel: step('kernel'),
     fromStore: step('store'),
     state: step('state'),
@@ -106,6 +109,15 @@ test('by force, it says what it cut and which records stay', async () => {
     'this host, net-2, is out of the cluster',
   ])
   expect(log).not.toContain('store')
+})
+
+test('a network that Docker keeps ends it before the name goes; by force it goes on and names the network', async () => {
+  const refused = 'network stale stays in Docker (it has active endpoints)'
+  const { parts, log, file } = machine({ fromDocker: async () => [refused] })
+  await expect(leave(parts)).rejects.toThrow(refused)
+  expect(log).toEqual(['stop'])
+  expect(file.text).toBe(options)
+  expect((await leave({ ...parts, force: true }))[0]).toBe(refused)
 })
 
 test('by force, networks stay in a Docker that does not answer', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { hasLeftovers } from '../../../../driver/membership/removal.ts'
+import { hasLeftovers, removeFromDocker } from '../../../../driver/membership/removal.ts'
 
 const networkAt = (name: string) => ({ Name: name, Id: `${name}-id`, Driver: 'vxlan', IPAM: { Config: [] } })
 
@@ -44,4 +44,18 @@ test('networks that Docker has without a driver are leftovers', async () => {
   expect(await hasLeftovers({ ...options, dockerSocket: '/nowhere' })).toBe(false)
   const none = await docker([])
   expect(await hasLeftovers(none.options)).toBe(false)
+})
+
+test('a network that Docker does not let go ends nothing, and is named', async () => {
+  const refusal = 'error while removing network: network stale has active endpoints'
+  const { options, changes } = await docker(['stale', 'foobar'], { 'DELETE /networks/stale-id': refusal })
+  const attached = [{ container: 'web', network: 'foobar' }]
+  expect(await removeFromDocker(options, attached)).toEqual([
+    `network stale stays in Docker (the engine: ${refusal})`,
+  ])
+  expect(changes).toEqual([
+    'POST /networks/foobar/disconnect',
+    'DELETE /networks/stale-id',
+    'DELETE /networks/foobar-id',
+  ])
 })
