@@ -91,7 +91,7 @@ export async function consulProgram(from: string | undefined): Promise<Program> 
   const path = (await isThere(ownProgram)) ? ownProgram : await inPath('consul')
   if (path !== undefined) return { path, version: await versionOf(path) }
   throw new DriverError('invalid', 'this host has no program consul', {
-    hint: "install Consul's package, or name its program: multihost init --consul-from=FILE",
+    hint: 'get Consul (Debian 12 and later have no package of it: see https://developer.hashicorp.com/consul/install), and name its program: multihost init --consul-from=FILE',
   })
 }
 

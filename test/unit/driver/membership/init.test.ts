@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { asDriverError, type DriverError } from '../../../../driver/core/errors.ts'
 import { configOf } from '../../../../driver/membership/consul-server.ts'
 import {
+  consulProgram,
   furtherHosts,
   joinWords,
   parseInitWords,
@@ -59,4 +61,14 @@ test('other hosts reach the API by TLS alone, and no other port', () => {
   expect(unitText(server)).toContain(
     'ExecStart=/usr/bin/consul agent -config-dir=/var/lib/multihost-consul/config',
   )
+})
+
+test('a host without Consul is told where Consul is, and how to name it', async () => {
+  const path = process.env.PATH
+  onTestFinished(() => void Object.assign(process.env, { PATH: path }))
+  process.env.PATH = '/nowhere'
+  const { line } = (await consulProgram(undefined).catch((error: unknown) =>
+    asDriverError(error),
+  )) as DriverError
+  expect(line).toMatch(/no program consul; .*developer\.hashicorp\.com\/consul\/install.*--consul-from=FILE/)
 })
