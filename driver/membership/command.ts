@@ -8,6 +8,7 @@ import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
 import { optionWords, parseOpenOptions } from '../daemon/options.ts'
+import { readCluster } from '../store/incarnation.ts'
 import { tunnels } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
 import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
@@ -15,6 +16,7 @@ import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
 import { dockerOptions, dockerOptionsIn } from './gather-machine.ts'
 import {
+  checkBegin,
   consulProgram,
   defaultInterface,
   furtherHosts,
@@ -25,14 +27,7 @@ import {
 } from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
-import {
-  daemonJson,
-  optionsFile,
-  packageOptionsFile,
-  withDriver,
-  withoutDriver,
-  wordsIn,
-} from './options-file.ts'
+import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
   hasLeftovers,
@@ -43,15 +38,7 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import {
-  type OpenOptions,
-  optionsAreGone,
-  optionsForLeaving,
-  shareStore,
-  storeIn,
-  type Wanted,
-  wantedBy,
-} from './settings.ts'
+import { type OpenOptions, optionsAreGone, optionsForLeaving, type Wanted, wantedBy } from './settings.ts'
 import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -100,7 +87,9 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   }
   const place = placeAt(facts.underlay.found)
   const [store = '', ...files] = joinWords(place)
-  await checkBegin([`--kv-store=${store}`, ...files, ...own])
+  const before = (await configuredWords()) ?? []
+  const runsConsul = await isThere(joinPath(place.folder, 'management-token'))
+  checkBegin(before, [`--kv-store=${store}`, ...files, ...own], runsConsul)
   const consul = await consulProgram(consulFrom)
   const server = { ...place, program: consul.path }
   await startServer(server, consulFrom)
@@ -114,17 +103,6 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   })
   print(`\n${furtherHosts(server)}`)
   return 0
-}
-
-/** Throws `taken` on a member of another cluster, `invalid` for a word that the options file cannot have. */
-async function checkBegin(words: string[]): Promise<void> {
-  withDriver('', words)
-  const before = (await configuredWords()) ?? []
-  const is = storeIn(before)
-  if (is === undefined || shareStore(before, words)) return
-  throw new DriverError('taken', `this host is a member of the cluster at ${is}`, {
-    hint: "to begin another cluster, run 'multihost leave' first",
-  })
 }
 
 async function joinCommand([store, ...args]: string[], print: Print): Promise<number> {
@@ -166,6 +144,10 @@ function joinParts(wanted: Wanted): JoinParts {
     writeOptions: (text) => replaceFile(optionsFile, text),
     hasName: () => isThere(joinPath(options.stateDir, 'host.json')),
     mayNameDns: async () => dockerOptionsIn(await textOf(daemonJson), []).dns.length === 0,
+    async isOwnStore() {
+      const { cluster, ownCluster } = await storeOf(options, options.kvStore)
+      return ownCluster !== undefined && readCluster(foundIn(cluster) ?? '')?.id === ownCluster
+    },
     examine: async (): Promise<Finding[]> => findingsOf(await gather(options)),
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {

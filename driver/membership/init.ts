@@ -26,6 +26,8 @@ import {
   versionOf,
   writeConfiguration,
 } from './consul-server.ts'
+import { withDriver } from './options-file.ts'
+import { differInStoreAlone, shareStore, storeIn } from './settings.ts'
 import { isThere, replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
@@ -76,6 +78,20 @@ export async function defaultInterface(): Promise<string> {
   if (first !== undefined) return first.dev
   throw new DriverError('invalid', 'this host has no default route', {
     hint: 'name the interface that leads to the other hosts: multihost init --bind-interface=eth1',
+  })
+}
+
+/**
+ * `before`: the words of a driver that this host has. `runsConsul`: this host has the Consul of an earlier `init`, whose address
+ * may change. Throws `taken` on a member of another cluster, `invalid` for a word that the options file cannot have.
+ */
+export function checkBegin(before: readonly string[], words: readonly string[], runsConsul: boolean): void {
+  withDriver('', words)
+  const is = storeIn(before)
+  const isMoved = runsConsul && differInStoreAlone(before, words)
+  if (is === undefined || isMoved || shareStore(before, words)) return
+  throw new DriverError('taken', `this host is a member of the cluster at ${is}`, {
+    hint: "to begin another cluster, run 'multihost leave' first",
   })
 }
 

@@ -72,7 +72,7 @@ function check(attached: Asked<Attached[]>, away: string | undefined): void {
   }
   if (away !== undefined) {
     throw new DriverError('unavailable', `this host's records cannot be removed: ${away}`, {
-      hint: 'repeat it when the store answers, or leave the records there with --force',
+      hint: "repeat it when the store answers (if its address has changed, run 'multihost join' with the new one), or leave the records there with --force",
     })
   }
 }

@@ -91,6 +91,12 @@ function serversIn(words: readonly string[]): string[] {
   return servers.map(({ host, port }) => `${host}:${port}/${prefix}`)
 }
 
+/** They name the store otherwise, and everything else alike. */
+export function differInStoreAlone(a: readonly string[], b: readonly string[]): boolean {
+  const others = (words: readonly string[]) => words.filter((word) => !word.startsWith('--kv-store='))
+  return areSame(others(a), others(b))
+}
+
 export function areSame(a: readonly string[], b: readonly string[]): boolean {
   return isDeepStrictEqual([...a].sort(), [...b].sort())
 }

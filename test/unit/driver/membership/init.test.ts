@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { asDriverError, type DriverError } from '../../../../driver/core/errors.ts'
 import { configOf } from '../../../../driver/membership/consul-server.ts'
 import {
+  checkBegin,
   consulProgram,
   furtherHosts,
   joinWords,
@@ -35,6 +36,17 @@ test.each([
   ['--colour=red', /Unknown option '--colour'/],
 ])('init takes no %s', (word, why) => {
   expect(() => parseInitWords([word])).toThrow(why)
+})
+
+test('a member begins no other cluster; the host that runs its Consul may have another address', () => {
+  const words = (address: string) => [`--kv-store=https://${address}:8501`, '--bind-interface=eth1']
+  const before = words('192.168.33.11')
+  expect(() => checkBegin(before, words('192.168.33.12'), false)).toThrow(
+    /member of the cluster at https:\/\/192.168.33.11/,
+  )
+  expect(() => checkBegin(before, words('192.168.33.12'), true)).not.toThrow()
+  expect(() => checkBegin(before, [...words('192.168.33.12'), '--host-name=a'], true)).toThrow(/is a member/)
+  expect(() => checkBegin([], words('192.168.33.12'), false)).not.toThrow()
 })
 
 test('hosts are told how to join', () => {
