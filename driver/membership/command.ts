@@ -114,7 +114,7 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
   const wanted = wantedBy(store, args)
   if (wordsIn(await textOf(packageOptionsFile), 'MULTIHOST_OPTS') !== undefined) {
     throw new DriverError('taken', `${packageOptionsFile} has options of the driver, and they count`, {
-      hint: 'remove MULTIHOST_OPTS there, or start the driver with them: systemctl start multihost',
+      hint: 'remove MULTIHOST_OPTS there and repeat it, or start the driver with them: systemctl enable --now multihost',
     })
   }
   const joined = await join(joinParts(wanted))

@@ -47,7 +47,7 @@ Description: one network for containers on several Docker hosts
  each other by address and by name, without Swarm and without Kubernetes.
  .
  The package contains the driver, its command and a Node of its own. The driver
- starts when the address of a Consul is in /etc/default/multihost.
+ starts when the host joins a cluster: multihost join.
 `
 }
 

@@ -49,11 +49,12 @@ install_files() {
   mkdir -p "$(dirname $options)"
   [ -e $options ] || cp "root$options" $options
   systemd daemon-reload
-  systemctl enable --quiet multihost.service
+  # Without a store the unit would fail at each start of the host: join enables it.
   if configured; then
+    systemctl enable --quiet multihost.service
     systemd restart multihost.service
   else
-    echo "multihost: no store is configured. Set --kv-store in $options, then: systemctl start multihost"
+    say_how_to_join
   fi
 }
 

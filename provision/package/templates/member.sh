@@ -5,6 +5,10 @@ configured() {
   grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store[= ]' /etc/default/multihost /etc/default/docker
 }
 
+say_how_to_join() {
+  echo 'multihost: this host is a member of no cluster. Next: multihost join consul://HOST:8500, or multihost init where there is no Consul'
+}
+
 # Takes a member out of its cluster, and a host whose join was interrupted: $1 is the command multihost. Fails where that is refused.
 leave() {
   [ -d /run/systemd/system ] || return 0

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { ownScript } from '../../../../provision/package/contents.ts'
 
 const scripts = {
@@ -13,6 +13,11 @@ const scripts = {
 } as const
 type Name = keyof typeof scripts
 const names = Object.keys(scripts) as Name[]
+
+const installs = {
+  postinst: ['debian/postinst', 'configure'],
+  'install.sh': ['templates/install.sh'],
+} as const
 
 const joined = { '/var/lib/multihost/host.json': '{"id":"a","name":"net-1"}' }
 
@@ -30,7 +35,7 @@ function host(files: Record<string, string>, leaves = 0) {
   put('/calls', '')
   put('/run/systemd/system/there', '')
   for (const [path, text] of Object.entries(files)) put(path, text)
-  for (const name of ['systemctl', 'deb-systemd-invoke']) program(`/stubs/${name}`)
+  for (const name of ['systemctl', 'deb-systemd-invoke', 'deb-systemd-helper']) program(`/stubs/${name}`)
   // Of this machine nothing may go.
   const ownOnly = `for path do case $path in -* | ${root}/*) ;; *) exit 9 ;; esac done`
   for (const name of ['rm', 'rmdir'])
@@ -38,6 +43,7 @@ function host(files: Record<string, string>, leaves = 0) {
   put('/stubs/id', '#!/bin/sh\necho 0\n', 0o755)
   for (const path of ['/stubs/multihost', '/usr/local/bin/multihost']) program(path, `exit ${leaves}`)
   put('/root/usr/local/bin/multihost', '')
+  put('/root/etc/default/multihost', '')
   put('/root/usr/local/lib/multihost/node', '')
   put('/root/usr/local/share/there', '')
   return {
@@ -48,6 +54,7 @@ function host(files: Record<string, string>, leaves = 0) {
       const text = ownScript(script)
         .replace(/(?<![\w.'/])\/(?=(?:etc|run|usr|var)\/)/g, () => `${root}/`)
         .replaceAll("'s/^\\.//'", () => `'s|^\\.|${root}|'`)
+        .replaceAll(/root\$(file|options)/g, (_, name) => `root\${${name}#${root}}`)
       put('/script', text)
       const env = { PATH: `${at('/stubs')}:${process.env.PATH}` }
       const { status, stdout, stderr } = spawnSync('sh', [at('/script'), ...args], { encoding: 'utf8', env })
@@ -90,4 +97,22 @@ test.each(names)('%s asks no cluster on a host that is no member', (name) => {
   const { status, calls } = host({}).run(script, ...args)
   expect(status).toBe(0)
   expect(calls).not.toContain('multihost leave')
+})
+
+describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) => {
+  const [script, ...args] = installs[name]
+
+  test('enables and starts the unit where the options name a store', () => {
+    const { status, calls } = host({ '/etc/default/docker': options }).run(script, ...args)
+    expect(status).toBe(0)
+    expect(calls).toContainEqual(expect.stringMatching(/ enable .*multihost.service/))
+    expect(calls).toContainEqual(expect.stringMatching(/ restart multihost.service/))
+  })
+
+  test('leaves the unit of a host that has not joined alone, and says how to join', () => {
+    const { status, said, calls } = host({}).run(script, ...args)
+    expect(status).toBe(0)
+    expect(said).toMatch(/member of no cluster. Next: multihost join consul:/)
+    expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
+  })
 })
