@@ -8,12 +8,13 @@ import { versionLine } from './version.ts'
 
 /** Modules are loaded by the command that needs them, since the docker wrapper waits for this program. */
 async function main([command, ...args]: string[]): Promise<number> {
+  const asksHelp = args.some(isHelp)
   switch (command) {
     case '--version':
     case 'version':
       return print(versionLine)
     case 'daemon': {
-      if (args.includes('--help')) return print((await import('./daemon/options.ts')).daemonHelp)
+      if (asksHelp) return print((await import('./daemon/options.ts')).daemonHelp)
       return (await import('./daemon/daemon.ts')).daemon(args)
     }
     // Of the daemon itself.
@@ -23,6 +24,7 @@ async function main([command, ...args]: string[]): Promise<number> {
     case 'init':
     case 'join':
     case 'leave':
+      if (asksHelp) return print(await helpOf(command))
       return (await import('./membership/command.ts')).membership(command, args, print)
     case 'docker':
     case 'service':
@@ -30,10 +32,23 @@ async function main([command, ...args]: string[]): Promise<number> {
       return (await import('./dialect/multihost-docker.ts')).multihostDocker(command, args, print)
     default: {
       const { cli, help } = await import('./cli/cli.ts')
-      if (command === undefined || command === '--help' || command === 'help') return print(help)
+      if (command === undefined || asksHelp || isHelp(command) || command === 'help') return print(help)
       return cli([command, ...args], print)
     }
   }
+}
+
+function isHelp(word: string): boolean {
+  return word === '-h' || word === '--help'
+}
+
+/** With the driver's options, for the commands that take them. */
+async function helpOf(command: string): Promise<string> {
+  const [{ help }, { daemonHelp }] = await Promise.all([
+    import('./cli/cli.ts'),
+    import('./daemon/options.ts'),
+  ])
+  return command === 'leave' ? help : `${help}\n${daemonHelp}`
 }
 
 /** Returns exit code 0. */

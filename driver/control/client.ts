@@ -25,7 +25,7 @@ function noDriver(socketPath: string, cause: NodeJS.ErrnoException): DriverError
   }
   if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') {
     return new DriverError('unavailable', `no driver answers on ${socketPath}: it is not running`, {
-      hint: 'set --kv-store in /etc/default/multihost if it is not set; then systemctl start multihost, journalctl -u multihost',
+      hint: 'a host that is no member yet: multihost join consul://HOST:8500; a member: systemctl start multihost, journalctl -u multihost',
       cause,
     })
   }

@@ -164,8 +164,16 @@ function checkStore(url: string): string {
 }
 
 function readToken(file: string): string {
+  const token = textOf(file).trim()
+  if (/^\S*$/.test(token)) return token
+  throw new DriverError('invalid', `the file of --kv-token-file=${file} has more than one word`, {
+    hint: "it must hold the token's SecretID alone",
+  })
+}
+
+function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8').trim()
+    return readFileSync(file, 'utf8')
   } catch (cause) {
     throw new DriverError('invalid', `--kv-token-file=${file} cannot be read: ${(cause as Error).message}`, {
       cause,

@@ -37,8 +37,8 @@ export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underl
 function reached({ url, leader }: StoreFacts): Finding {
   if ('failed' in leader) {
     const { failed, hint } = leader
-    const isSilent = hint === undefined || / does not answer: /.test(failed)
-    return missing('store', failed, isSilent ? 'name the right store, and open its port for this host' : hint)
+    const remedy = 'name the right store, and open its port for this host'
+    return missing('store', failed, / does not answer: /.test(failed) ? remedy : (hint ?? remedy))
   }
   const name = leaderIn(leader.found)
   if (name === undefined)

@@ -8,6 +8,7 @@ import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
 import { optionWords, parseOpenOptions } from '../daemon/options.ts'
+import { readCluster } from '../store/incarnation.ts'
 import { tunnels } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
 import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
@@ -15,6 +16,7 @@ import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
 import { dockerOptions, dockerOptionsIn } from './gather-machine.ts'
 import {
+  checkBegin,
   consulProgram,
   defaultInterface,
   furtherHosts,
@@ -25,16 +27,10 @@ import {
 } from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
-import {
-  daemonJson,
-  optionsFile,
-  packageOptionsFile,
-  withDriver,
-  withoutDriver,
-  wordsIn,
-} from './options-file.ts'
+import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
+  hasLeftovers,
   isElsewhere,
   removeFromDocker,
   removeFromKernel,
@@ -42,7 +38,7 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { optionsForLeaving, shareStore, storeIn, type Wanted, wantedBy } from './settings.ts'
+import { type OpenOptions, optionsAreGone, optionsForLeaving, type Wanted, wantedBy } from './settings.ts'
 import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -91,7 +87,9 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   }
   const place = placeAt(facts.underlay.found)
   const [store = '', ...files] = joinWords(place)
-  await checkBegin([`--kv-store=${store}`, ...files, ...own])
+  const before = (await configuredWords()) ?? []
+  const runsConsul = await isThere(joinPath(place.folder, 'management-token'))
+  checkBegin(before, [`--kv-store=${store}`, ...files, ...own], runsConsul)
   const consul = await consulProgram(consulFrom)
   const server = { ...place, program: consul.path }
   await startServer(server, consulFrom)
@@ -107,17 +105,6 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   return 0
 }
 
-/** Throws `taken` on a member of another cluster, `invalid` for a word that the options file cannot have. */
-async function checkBegin(words: string[]): Promise<void> {
-  withDriver('', words)
-  const before = (await configuredWords()) ?? []
-  const is = storeIn(before)
-  if (is === undefined || shareStore(before, words)) return
-  throw new DriverError('taken', `this host is a member of the cluster at ${is}`, {
-    hint: "to begin another cluster, run 'multihost leave' first",
-  })
-}
-
 async function joinCommand([store, ...args]: string[], print: Print): Promise<number> {
   if (store === undefined || store.startsWith('-')) {
     throw new DriverError('invalid', 'multihost join takes the store as its first word', {
@@ -127,7 +114,7 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
   const wanted = wantedBy(store, args)
   if (wordsIn(await textOf(packageOptionsFile), 'MULTIHOST_OPTS') !== undefined) {
     throw new DriverError('taken', `${packageOptionsFile} has options of the driver, and they count`, {
-      hint: 'remove MULTIHOST_OPTS there, or start the driver with them: systemctl start multihost',
+      hint: 'remove MULTIHOST_OPTS there and repeat it, or start the driver with them: systemctl enable --now multihost',
     })
   }
   const joined = await join(joinParts(wanted))
@@ -157,19 +144,23 @@ function joinParts(wanted: Wanted): JoinParts {
     writeOptions: (text) => replaceFile(optionsFile, text),
     hasName: () => isThere(joinPath(options.stateDir, 'host.json')),
     mayNameDns: async () => dockerOptionsIn(await textOf(daemonJson), []).dns.length === 0,
+    async isOwnStore() {
+      const { cluster, ownCluster } = await storeOf(options, options.kvStore)
+      return ownCluster !== undefined && readCluster(foundIn(cluster) ?? '')?.id === ownCluster
+    },
     examine: async (): Promise<Finding[]> => findingsOf(await gather(options)),
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {
       const identity = await readIdentity(options.stateDir)
-      await removeFromDocker(options, [])
+      const stays = await removeFromDocker(options, [])
       await removeFromKernel(options)
       const removed =
         identity === undefined ? undefined : await asked(() => removeFromStore(options, identity))
       await removeState(options)
       await removeRunFiles(options)
-      return removed !== undefined && 'failed' in removed
-        ? `everything on this host is as before; its records stay in the store (${removed.failed}): multihost host rm ${identity?.name}`
-        : undefined
+      if (removed !== undefined && 'failed' in removed)
+        stays.push(`its records stay in the store (${removed.failed}): multihost host rm ${identity?.name}`)
+      return stays.length === 0 ? undefined : `everything else is as before; ${stays.join('; ')}`
     },
   }
 }
@@ -179,16 +170,17 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   if (others.length > 0) {
     throw new DriverError('invalid', `multihost leave takes --force alone, not '${others.join(' ')}'`)
   }
-  const configured = await configuredWords()
-  if (configured === undefined) {
-    print('this host is a member of no cluster: nothing was changed')
-    return 0
-  }
-  const words = optionWords(configured)
   const force = args.includes('--force')
-  const wanted: Wanted = { words, options: optionsForLeaving(words, force) }
-  const identity = await readIdentity(wanted.options.stateDir)
-  const sentences = await leave(leaveParts(wanted, identity, force))
+  const options = optionsForLeaving(optionWords((await configuredWords()) ?? []), force)
+  const identity = await readIdentity(options.stateDir)
+  if (options.kvStore === undefined) {
+    if (identity === undefined && !(await hasLeftovers(options))) {
+      print('this host is a member of no cluster: nothing was changed')
+      return 0
+    }
+    if (identity !== undefined && !force) throw await optionsAreGone(identity, options.stateDir)
+  }
+  const sentences = await leave(leaveParts(options, identity, force))
   const own = await textOf(packageOptionsFile)
   await replaceFile(packageOptionsFile, withoutDriver(own))
   print(sentences.join('\n'))
@@ -201,9 +193,9 @@ async function configuredWords(): Promise<string[] | undefined> {
   return wordsIn(own, 'MULTIHOST_OPTS') ?? wordsIn(dockers, 'MULTIHOST_OPTS')
 }
 
-function leaveParts(wanted: Wanted, identity: HostIdentity | undefined, force: boolean): LeaveParts {
-  const { options } = wanted
-  const dns = ownDns(wanted)
+function leaveParts(options: OpenOptions, identity: HostIdentity | undefined, force: boolean): LeaveParts {
+  const { kvStore } = options
+  const dns = ownDns(options)
   return {
     unit: systemdUnit,
     force,
@@ -213,10 +205,12 @@ function leaveParts(wanted: Wanted, identity: HostIdentity | undefined, force: b
     dockerAsksDriver: async () => dns !== undefined && (await dockerOptions()).dns.includes(dns),
     name: identity?.name,
     attached: () => asked(() => attachedContainers(options)),
-    storeFailure: () => storeFailure(options),
+    storeFailure: async () =>
+      kvStore === undefined ? 'its options are gone' : storeFailure({ ...options, kvStore }),
     fromDocker: (attached) => removeFromDocker(options, attached),
     fromKernel: () => removeFromKernel(options),
-    fromStore: async () => identity && removeFromStore(options, identity),
+    fromStore: async () =>
+      identity && kvStore !== undefined ? removeFromStore({ ...options, kvStore }, identity) : undefined,
     state: () => removeState(options),
     runFiles: () => removeRunFiles(options),
   }

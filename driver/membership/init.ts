@@ -26,6 +26,8 @@ import {
   versionOf,
   writeConfiguration,
 } from './consul-server.ts'
+import { withDriver } from './options-file.ts'
+import { differInStoreAlone, shareStore, storeIn } from './settings.ts'
 import { isThere, replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
@@ -79,6 +81,20 @@ export async function defaultInterface(): Promise<string> {
   })
 }
 
+/**
+ * `before`: the words of a driver that this host has. `runsConsul`: this host has the Consul of an earlier `init`, whose address
+ * may change. Throws `taken` on a member of another cluster, `invalid` for a word that the options file cannot have.
+ */
+export function checkBegin(before: readonly string[], words: readonly string[], runsConsul: boolean): void {
+  withDriver('', words)
+  const is = storeIn(before)
+  const isMoved = runsConsul && differInStoreAlone(before, words)
+  if (is === undefined || isMoved || shareStore(before, words)) return
+  throw new DriverError('taken', `this host is a member of the cluster at ${is}`, {
+    hint: "to begin another cluster, run 'multihost leave' first",
+  })
+}
+
 interface Program {
   /** Where the server has it. */
   path: string
@@ -91,7 +107,7 @@ export async function consulProgram(from: string | undefined): Promise<Program> 
   const path = (await isThere(ownProgram)) ? ownProgram : await inPath('consul')
   if (path !== undefined) return { path, version: await versionOf(path) }
   throw new DriverError('invalid', 'this host has no program consul', {
-    hint: "install Consul's package, or name its program: multihost init --consul-from=FILE",
+    hint: 'get Consul (Debian 12 and later have no package of it: see https://developer.hashicorp.com/consul/install), and name its program: multihost init --consul-from=FILE',
   })
 }
 

@@ -9,7 +9,7 @@ import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type Finding, isMissing } from './finding.ts'
 import { withDriver, wordsIn } from './options-file.ts'
-import { areSame, shareStore, storeIn, type Wanted } from './settings.ts'
+import { areSame, differInStoreAlone, shareStore, storeIn, type Wanted } from './settings.ts'
 import type { Unit, UnitState } from './unit.ts'
 
 export interface JoinParts {
@@ -21,6 +21,8 @@ export interface JoinParts {
   hasName(): Promise<boolean>
   /** dockerd can be told the driver's address for DNS in the block: daemon.json does not name one. */
   mayNameDns(): Promise<boolean>
+  /** The wanted store answers, and holds the cluster that the state folder names. */
+  isOwnStore(): Promise<boolean>
   examine(): Promise<Finding[]>
   status(): Promise<Status | WaitingStatus>
   /** Removes what the driver of a host that was no member before has made. What stays, as a sentence. */
@@ -35,7 +37,7 @@ export type Joined =
   | { is: 'refused'; findings: Finding[] }
   | { is: 'joined'; status: Status }
 
-/** Throws `taken` for a member of another store or with other options, `unavailable` when the driver claims no name. */
+/** A new address of a member's own store is taken. Throws `taken` for a member of another store or with other options, `unavailable` when the driver claims no name. */
 export async function join(parts: JoinParts): Promise<Joined> {
   const { wanted, readOptions, unit, hasName } = parts
   const text = await readOptions()
@@ -44,7 +46,10 @@ export async function join(parts: JoinParts): Promise<Joined> {
   const { isEnabled, isActive } = unitBefore
   const isSame = before !== undefined && areSame(before, wanted.words)
   if (isSame && isEnabled && isActive && isNamed) return already(parts)
-  if (!isSame && before !== undefined && (isActive || isNamed)) throw other(before, wanted.words)
+  if (!isSame && before !== undefined && (isActive || isNamed)) {
+    const isMoved = isNamed && differInStoreAlone(before, wanted.words) && (await parts.isOwnStore())
+    if (!isMoved) throw other(before, wanted.words)
+  }
   const findings = await parts.examine()
   if (findings.some(isMissing)) return { is: 'refused', findings }
   try {
@@ -61,7 +66,7 @@ export async function join(parts: JoinParts): Promise<Joined> {
 
 async function take(parts: JoinParts, text: string): Promise<Status> {
   const { wanted, unit, writeOptions, claimsWithinMs = 60_000, pollEveryMs = 200 } = parts
-  const dns = (await parts.mayNameDns()) ? ownDns(wanted) : undefined
+  const dns = (await parts.mayNameDns()) ? ownDns(wanted.options) : undefined
   await writeOptions(withDriver(text, wanted.words, dns))
   await unit.start()
   const end = performance.now() + claimsWithinMs
@@ -89,7 +94,7 @@ function waitsFor(found: Status | WaitingStatus | DriverError): string | undefin
 }
 
 /** The address for dockerd's `--dns`. Undefined unless it is the driver's own (169.254.0.0/16). */
-export function ownDns({ options: { dnsListen } }: Wanted): string | undefined {
+export function ownDns({ dnsListen }: Pick<Wanted['options'], 'dnsListen'>): string | undefined {
   return dnsListen?.ownPort === undefined ? undefined : dnsListen.address
 }
 
@@ -127,7 +132,7 @@ function other(before: readonly string[], wanted: readonly string[]): DriverErro
       'taken',
       `this host is a member of the cluster at ${is}, and not of the one at ${asks}`,
       {
-        hint: "to move it, run 'multihost leave' first",
+        hint: "to move it, run 'multihost leave' first; another address of its own store is taken when Consul answers there",
       },
     )
   }

@@ -23,7 +23,8 @@ export interface LeaveParts {
   attached(): Promise<Asked<Attached[]>>
   /** Why the records cannot be removed from the store; undefined when it answers and is the right one. */
   storeFailure(): Promise<string | undefined>
-  fromDocker(attached: readonly Attached[]): Promise<void>
+  /** What Docker refused, a sentence each. */
+  fromDocker(attached: readonly Attached[]): Promise<string[]>
   fromKernel(): Promise<void>
   fromStore(): Promise<void>
   state(): Promise<void>
@@ -34,7 +35,9 @@ export interface LeaveParts {
 export async function leave(parts: LeaveParts): Promise<string[]> {
   const { force, name } = parts
   const text = await parts.readOptions()
-  const [asked, away] = await Promise.all([parts.attached(), parts.storeFailure()])
+  // A host without a name has no records.
+  const storeFailure = name === undefined ? undefined : parts.storeFailure()
+  const [asked, away] = await Promise.all([parts.attached(), storeFailure])
   if (!force) check(asked, away)
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
   const attached = await stopped(parts, away)
@@ -69,7 +72,7 @@ function check(attached: Asked<Attached[]>, away: string | undefined): void {
   }
   if (away !== undefined) {
     throw new DriverError('unavailable', `this host's records cannot be removed: ${away}`, {
-      hint: 'repeat it when the store answers, or leave the records there with --force',
+      hint: "repeat it when the store answers (if its address has changed, run 'multihost join' with the new one), or leave the records there with --force",
     })
   }
 }
@@ -100,15 +103,23 @@ async function remove(
   const found = foundIn(attached)
   if (found === undefined)
     stays.push(
-      `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}`,
+      `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}; start Docker, and run 'multihost leave' again before the package is purged`,
     )
-  else await parts.fromDocker(found)
+  else stays.push(...refusals(await parts.fromDocker(found), parts.force))
   await parts.fromKernel()
   const failure = away ?? (await failureOf(parts))
   if (failure !== undefined) stays.push(recordsStay(parts.name, failure))
   await parts.state()
   await parts.runFiles()
   return stays
+}
+
+/** With `--force` alone a refusal of Docker ends nothing. */
+function refusals(refused: string[], force: boolean): string[] {
+  if (force || refused.length === 0) return refused
+  throw new DriverError('unavailable', refused.join('; '), {
+    hint: 'restart Docker and repeat it, or leave that behind with --force',
+  })
 }
 
 /** With `--force` alone a refusal of the store ends nothing. */

@@ -4,6 +4,7 @@
  */
 import { rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { ask } from '../control/client.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { type Proof, personSays } from '../core/knowledge.ts'
 import type { HostIdentity } from '../daemon/host-identity.ts'
@@ -23,7 +24,7 @@ import { type ClientOptions, createClient } from '../store/consul/client.ts'
 import { openConsulStore } from '../store/consul/store.ts'
 import { clusterKey } from '../store/incarnation.ts'
 import { evict } from '../verbs/evict-host.ts'
-import type { Holder } from './facts.ts'
+import { asked, failureIn, foundIn, type Holder } from './facts.ts'
 import { clientOptions, holderIn } from './gather-store.ts'
 
 /** A container that is configured for a network of the cluster, running or stopped. */
@@ -51,14 +52,29 @@ export async function attachedContainers({
   }
 }
 
+/** Docker has networks of the driver, and no driver answers it: a leave has left them behind. */
+export async function hasLeftovers({
+  dockerSocket,
+  controlSocket,
+}: Pick<DaemonOptions, 'dockerSocket' | 'controlSocket'>): Promise<boolean> {
+  const client = engineClient(dockerSocket)
+  try {
+    const networks = foundIn(await asked(dockerEngine(client).networks)) ?? []
+    return networks.length > 0 && 'failed' in (await asked(() => ask(controlSocket, 'GET', '/status')))
+  } finally {
+    client.close()
+  }
+}
+
 /**
  * Disconnects the containers and removes the networks of this host's Docker. The driver is stopped: in its place Docker
- * gets the answer that all is removed, and the networks of the cluster stay.
+ * gets the answer that all is removed, and the networks of the cluster stay. A refusal of Docker ends nothing: what it refused,
+ * a sentence each.
  */
 export async function removeFromDocker(
-  { dockerSocket, socket }: DaemonOptions,
+  { dockerSocket, socket }: Pick<DaemonOptions, 'dockerSocket' | 'socket'>,
   attached: readonly Attached[],
-): Promise<void> {
+): Promise<string[]> {
   const client = engineClient(dockerSocket)
   const engine = dockerEngine(client)
   const commands = dockerCommands(client)
@@ -66,9 +82,19 @@ export async function removeFromDocker(
   const verbs = { ...refusing(reason), deleteNetwork: async () => undefined }
   const plugin = await listenOn(socket, pluginApp({ verbs }))
   try {
-    for (const { container, network } of attached) await commands.disconnect(network, container)
-    for (const { id } of await engine.networks()) await engine.removeNetwork(id, proof())
+    const refused: string[] = []
+    const attempt = async (what: string, change: () => Promise<void>): Promise<void> => {
+      const failure = failureIn(await asked(change))
+      if (failure !== undefined) refused.push(`${what} (${failure})`)
+    }
+    for (const { container, network } of attached)
+      await attempt(`container ${container} stays on network ${network}`, () =>
+        commands.disconnect(network, container),
+      )
+    for (const { id, name } of await engine.networks())
+      await attempt(`network ${name} stays in Docker`, () => engine.removeNetwork(id, proof()))
     await cleanHostsFiles(engine)
+    return refused
   } finally {
     await plugin.close()
     client.close()
@@ -83,7 +109,10 @@ async function cleanHostsFiles(
 }
 
 /** Links, namespaces, the filter of tunnel packets, and the driver's own address. */
-export async function removeFromKernel({ namespaceFolder, dnsListen }: DaemonOptions): Promise<void> {
+export async function removeFromKernel({
+  namespaceFolder,
+  dnsListen,
+}: Pick<DaemonOptions, 'namespaceFolder' | 'dnsListen'>): Promise<void> {
   const kernel = realKernel({ folder: namespaceFolder })
   try {
     for (const namespace of await kernel.namespaces())

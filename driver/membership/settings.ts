@@ -5,8 +5,13 @@ import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
-import { type DaemonOptions, optionWords, parseDaemonOptions } from '../daemon/options.ts'
+import { type DaemonOptions, optionWords, parseDaemonOptions, parseOpenOptions } from '../daemon/options.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
+import { storeOfDiskCopy } from '../store/disk-copy-file.ts'
+import { packageOptionsFile } from './options-file.ts'
+
+/** Of a host that may have no store. */
+export type OpenOptions = ReturnType<typeof parseOpenOptions>
 
 export interface Wanted {
   /** As the file has them. */
@@ -35,14 +40,22 @@ function checkFile(word: string): void {
  * The options of a host that leaves. With `force`, a token file that cannot be read is done without: the store refuses then,
  * and the records stay. Throws `invalid`.
  */
-export function optionsForLeaving(words: string[], force: boolean): DaemonOptions {
+export function optionsForLeaving(words: string[], force: boolean): OpenOptions {
   try {
-    return parseDaemonOptions(words)
+    return parseOpenOptions(words)
   } catch (error) {
     const others = words.filter((word) => !word.startsWith('--kv-token-file='))
     if (!force || others.length === words.length) throw error
-    return parseDaemonOptions(others)
+    return parseOpenOptions(others)
   }
+}
+
+/** The host has a name in a cluster, and nothing says which store that is. */
+export async function optionsAreGone({ name }: HostIdentity, stateDir: string): Promise<DriverError> {
+  const store = (await storeOfDiskCopy(`${stateDir}/snapshot.json`)) ?? 'consul://HOST:8500'
+  return new DriverError('unavailable', `this host is ${name}, and its options are gone`, {
+    hint: `put MULTIHOST_OPTS back into ${packageOptionsFile}, with what the driver had beside the store: MULTIHOST_OPTS="--kv-store=${store}"; or leave its records in the store with --force`,
+  })
 }
 
 export interface Self {
@@ -76,6 +89,12 @@ function serversIn(words: readonly string[]): string[] {
   if (url === undefined) return []
   const { servers, prefix } = parseStoreUrl(url)
   return servers.map(({ host, port }) => `${host}:${port}/${prefix}`)
+}
+
+/** They name the store otherwise, and everything else alike. */
+export function differInStoreAlone(a: readonly string[], b: readonly string[]): boolean {
+  const others = (words: readonly string[]) => words.filter((word) => !word.startsWith('--kv-store='))
+  return areSame(others(a), others(b))
 }
 
 export function areSame(a: readonly string[], b: readonly string[]): boolean {

@@ -117,6 +117,16 @@ export async function readDiskCopyFile(
   return { snapshot: applyDeltas(emptySnapshot(), records.flatMap(deltaIn)), position }
 }
 
+/** The address of the store in the copy's header. Undefined without a copy, or without one that can be read. */
+export async function storeOfDiskCopy(path: string): Promise<string | undefined> {
+  try {
+    const [head = ''] = (await readFile(path, 'utf8')).split('\n')
+    return headLine.parse(JSON.parse(head)).store
+  } catch {
+    return undefined
+  }
+}
+
 function deltaIn(text: string): AnyDelta[] {
   const [table, key, index, value] = recordLine.parse(JSON.parse(text))
   if (index === undefined) return [{ table, key, record: undefined }]

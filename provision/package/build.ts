@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { bundle } from '../../driver/bundle.ts'
 import { run } from '../process/run.ts'
 import { debianChangelog } from './changelog.ts'
-import { contents, ownFile, type PackageFile, type Parts } from './contents.ts'
+import { contents, ownScript, type PackageFile, type Parts } from './contents.ts'
 import { controlFiles } from './control.ts'
 import { copyrightText, nodeItself, thirdPartyOf, thirdPartyText } from './licences.ts'
 import { type Architecture, nodeFiles } from './node.ts'
@@ -75,7 +75,7 @@ async function debianPackage({ parts, release, architecture, work, out, fast }: 
 async function archive({ parts, release, architecture, work, out, fast }: Job): Promise<string> {
   const name = `multihost-${release.version}-linux-${architecture}`
   const files = contents(parts, release, '/usr/local')
-  const script = { path: '/install.sh', content: ownFile('templates/install.sh'), mode: 0o755 }
+  const script = { path: '/install.sh', content: ownScript('templates/install.sh'), mode: 0o755 }
   const inRoot = files.map((file) => ({ ...file, path: `/root${file.path}` }))
   write(join(work, name), [script, ...inRoot], release)
   const path = join(out, `${name}.tar.gz`)

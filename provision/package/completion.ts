@@ -36,5 +36,10 @@ compadd -- \${offered:#*=}
 }
 
 function cases(completions: Completions, assignment: (words: string[]) => string): string {
-  return [...completions].map(([path, words]) => `    '${path}') ${assignment(words)} ;;`).join('\n')
+  return [...completions].map(([path, words]) => `    ${pattern(path)}) ${assignment(words)} ;;`).join('\n')
+}
+
+/** The store, which bash splits at its colons, is no part of a path. */
+function pattern(path: string): string {
+  return /^(doctor|join)$/.test(path) ? `'${path}' | '${path} '*` : `'${path}'`
 }

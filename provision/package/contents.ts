@@ -63,3 +63,8 @@ export function ownFile(path: string): string {
 function gzip(text: string): Buffer {
   return execFileSync('gzip', ['-9n'], { input: text })
 }
+
+/** A script of this folder, with the functions that several have. */
+export function ownScript(path: string): string {
+  return ownFile(path).replace('. ./member.sh\n', () => ownFile('templates/member.sh'))
+}

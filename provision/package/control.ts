@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
-import { optionsPath, ownFile, type PackageFile } from './contents.ts'
+import { optionsPath, ownScript, type PackageFile } from './contents.ts'
 import type { Architecture } from './node.ts'
 import type { Release } from './release.ts'
 
@@ -26,7 +26,7 @@ export function controlFiles(
     text('control', controlText(installedKiB(files), architecture, release)),
     text('conffiles', `${optionsPath}\n`),
     text('md5sums', sums.join('')),
-    ...scripts.map((name) => text(name, ownFile(`debian/${name}`), 0o755)),
+    ...scripts.map((name) => text(name, ownScript(`debian/${name}`), 0o755)),
   ]
 }
 
@@ -47,7 +47,7 @@ Description: one network for containers on several Docker hosts
  each other by address and by name, without Swarm and without Kubernetes.
  .
  The package contains the driver, its command and a Node of its own. The driver
- starts when the address of a Consul is in /etc/default/multihost.
+ starts when the host joins a cluster: multihost join.
 `
 }
 

@@ -69,8 +69,13 @@ export function completionsOf({ commands, options, services, daemon }: Help): Co
       for (const option of options.flatMap((it) => optionsIn(it.term))) add(path.join(' '), option)
     }
   }
-  for (const option of daemon.flatMap(({ term }) => optionsIn(term))) add('daemon', option)
-  for (const path of ['', 'service', 'daemon']) add(path, '--help')
+  for (const option of daemon.flatMap(({ term }) => optionsIn(term))) {
+    for (const path of ['daemon', 'doctor', 'join']) add(path, option)
+    // It makes the store.
+    if (!option.startsWith('--kv-')) add('init', option)
+  }
+  for (const path of ['', 'service', 'daemon', 'doctor', 'init', 'join', 'leave', 'status', 'check'])
+    add(path, '--help')
   return following
 }
 

@@ -12,8 +12,9 @@ import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
 import type { Socket } from 'node:net'
 import Consul from 'consul'
 import { DriverError } from '../../core/errors.ts'
+import { type Failure, failureOf } from './failures.ts'
 import { askInTurn, type Moved } from './servers.ts'
-import { type StoreAddress, showAddress } from './url.ts'
+import type { StoreAddress } from './url.ts'
 
 export interface ClientOptions {
   /** Called after every transaction that has changed Consul, with its operations. */
@@ -182,12 +183,21 @@ function agentFor({ address, tls = {} }: ClientOptions): Agent {
   const agent = address.secure
     ? new HttpsAgent({
         ...pool,
-        ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile) }),
-        ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile) }),
-        ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile) }),
+        ca: pemOf('ca', tls.caFile),
+        cert: pemOf('cert', tls.certFile),
+        key: pemOf('key', tls.keyFile),
       })
     : new HttpAgent(pool)
   return address.servers.length > 1 ? connectingSoon(agent) : agent
+}
+
+function pemOf(what: 'ca' | 'cert' | 'key', file: string | undefined): Buffer | undefined {
+  try {
+    return file === undefined ? undefined : readFileSync(file)
+  } catch (cause) {
+    const message = `--kv-${what}-file=${file} cannot be read: ${(cause as Error).message}`
+    throw new DriverError('invalid', message, { hint: `put the file there, or name another one`, cause })
+  }
 }
 
 function connectingSoon(agent: Agent): Agent {
@@ -327,46 +337,6 @@ interface Answer {
   filtered: boolean
   /** Consul's clock, in full seconds. */
   date: string | undefined
-}
-
-interface Failure extends Error {
-  response?: { statusCode: number; body?: unknown }
-}
-
-function failureOf(error: Failure, address: StoreAddress): DriverError {
-  const where = showAddress(address)
-  const body = error.response?.body
-  const said =
-    typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : withoutCall(error.message)
-  if (error.response?.statusCode === 413) {
-    return new DriverError('invalid', `the change is too large for Consul: ${said}`, { cause: error })
-  }
-  if (/permission denied|ACL not found/i.test(said)) {
-    const hint = `give the driver a Consul token that may write keys under ${address.prefix}/ and create sessions`
-    return new DriverError('unavailable', `Consul at ${where} refuses: ${said}`, {
-      hint,
-      cause: error,
-    })
-  }
-  if (/certificate|altname/i.test(`${said} ${(error as NodeJS.ErrnoException).code}`)) {
-    return new DriverError(
-      'unavailable',
-      `the certificate of Consul at ${where} cannot be trusted: ${said}`,
-      {
-        hint: '--kv-ca-file must be the authority that signed the certificate, and the certificate must be for the host in --kv-store',
-        cause: error,
-      },
-    )
-  }
-  return new DriverError('unavailable', `Consul at ${where} does not answer: ${said}`, {
-    hint: 'running containers are not affected; multihost continues when Consul answers again',
-    cause: error,
-  })
-}
-
-/** The package puts `consul: kv.get: ` before the message. */
-function withoutCall(message: string): string {
-  return message.replace(/^consul: [\w.]+: /i, '')
 }
 
 interface RawItem {

@@ -2,12 +2,14 @@
 # Installs multihost on a Linux host with systemd, from the folder of this script. Again: an upgrade.
 #
 #   ./install.sh                      as root
-#   ./install.sh --uninstall          removes the programs; options and state stay
-#   ./install.sh --uninstall --purge  removes them too
+#   ./install.sh --uninstall          takes a member out of its cluster, and removes the programs
+#   ./install.sh --uninstall --purge  removes options and state too
 set -e
 cd "$(dirname "$0")"
 
 options=/etc/default/multihost
+
+. ./member.sh
 
 files() {
   (cd root && find . -type f | sed 's/^\.//' | grep -vxF "$options" | sort)
@@ -18,15 +20,12 @@ folders() {
   (cd root && find ./usr/local/lib ./usr/local/share -mindepth 1 -depth -type d ! -path '*/share/man') | sed 's/^\.//'
 }
 
-configured() {
-  grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store[= ]' "$options" /etc/default/docker
-}
-
 systemd() {
   [ ! -d /run/systemd/system ] || systemctl "$@"
 }
 
 uninstall() {
+  leave /usr/local/bin/multihost
   if [ -e /usr/local/lib/systemd/system/multihost.service ]; then
     systemd stop multihost.service
     systemctl disable --quiet multihost.service
@@ -50,11 +49,12 @@ install_files() {
   mkdir -p "$(dirname $options)"
   [ -e $options ] || cp "root$options" $options
   systemd daemon-reload
-  systemctl enable --quiet multihost.service
+  # Without a store the unit would fail at each start of the host: join enables it.
   if configured; then
+    systemctl enable --quiet multihost.service
     systemd restart multihost.service
   else
-    echo "multihost: no store is configured. Set --kv-store in $options, then: systemctl start multihost"
+    say_how_to_join
   fi
 }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
 
 const store = '--kv-store=consul://192.168.33.10:8500'
@@ -45,6 +45,14 @@ test('without an address DNS does not listen, and 500 endpoints go into hosts fi
 test('Docker is answered within 8 s, or what is given', () => {
   expect(parseDaemonOptions([store]).answerWithinMs).toBe(8000)
   expect(parseDaemonOptions([store, '--answer-within=25']).answerWithinMs).toBe(25_000)
+})
+
+test('a token file with more than the token, like the table that `consul acl token create` prints, is refused', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-options-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'token'), 'AccessorID:       a\nSecretID:         b\n')
+  const parse = () => parseDaemonOptions(['--kv-store=consul://a', `--kv-token-file=${folder}/token`])
+  expect(parse).toThrow(/--kv-token-file=\S+ has more than one word/)
 })
 
 test('a list of pools, and a token that stays in its file', () => {

@@ -200,6 +200,12 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
     'store',
     /^missing .*cannot be trusted; --kv-ca-file must be$/,
   ],
+  [
+    'with a file that is not there',
+    { leader: { failed: '--kv-ca-file=/x cannot be read: ENOENT', hint: 'put the file there' } },
+    'store',
+    /^missing .*--kv-ca-file=\/x cannot be read: ENOENT; put the file there$/,
+  ],
   ['not a Consul', { leader: { found: '<html>' } }, 'store', /^missing .*is not Consul; name/],
   ['another JSON', { leader: { found: '{}' } }, 'store', /^missing .*is not Consul; name/],
   ['without a leader', { leader: { found: '""' } }, 'store', /^missing .*has no leader; start/],

@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { asDriverError, type DriverError } from '../../../../driver/core/errors.ts'
 import { configOf } from '../../../../driver/membership/consul-server.ts'
 import {
+  checkBegin,
+  consulProgram,
   furtherHosts,
   joinWords,
   parseInitWords,
@@ -35,6 +38,17 @@ test.each([
   expect(() => parseInitWords([word])).toThrow(why)
 })
 
+test('a member begins no other cluster; the host that runs its Consul may have another address', () => {
+  const words = (address: string) => [`--kv-store=https://${address}:8501`, '--bind-interface=eth1']
+  const before = words('192.168.33.11')
+  expect(() => checkBegin(before, words('192.168.33.12'), false)).toThrow(
+    /member of the cluster at https:\/\/192.168.33.11/,
+  )
+  expect(() => checkBegin(before, words('192.168.33.12'), true)).not.toThrow()
+  expect(() => checkBegin(before, [...words('192.168.33.12'), '--host-name=a'], true)).toThrow(/is a member/)
+  expect(() => checkBegin([], words('192.168.33.12'), false)).not.toThrow()
+})
+
 test('hosts are told how to join', () => {
   expect(joinWords(server)).toEqual([
     'https://192.168.33.11:8501',
@@ -59,4 +73,14 @@ test('other hosts reach the API by TLS alone, and no other port', () => {
   expect(unitText(server)).toContain(
     'ExecStart=/usr/bin/consul agent -config-dir=/var/lib/multihost-consul/config',
   )
+})
+
+test('a host without Consul is told where Consul is, and how to name it', async () => {
+  const path = process.env.PATH
+  onTestFinished(() => void Object.assign(process.env, { PATH: path }))
+  process.env.PATH = '/nowhere'
+  const { line } = (await consulProgram(undefined).catch((error: unknown) =>
+    asDriverError(error),
+  )) as DriverError
+  expect(line).toMatch(/no program consul; .*developer\.hashicorp\.com\/consul\/install.*--consul-from=FILE/)
 })

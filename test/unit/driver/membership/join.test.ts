@@ -16,6 +16,7 @@ function machine(text = '') {
     ...{ text, isEnabled: false, isActive: false, isNamed: false, answers: member as unknown },
     log: [] as string[],
     stays: undefined as string | undefined,
+    isOwnStore: false,
     /** Ends the command before the step of this name. */
     killedBefore: '',
   }
@@ -49,6 +50,7 @@ function machine(text = '') {
       },
       hasName: async () => state.isNamed,
       mayNameDns: async () => true,
+      isOwnStore: async () => state.isOwnStore,
       examine: async () => findings,
       status: async () => state.answers as Status,
       async withdraw() {
@@ -95,6 +97,21 @@ test('another store is refused and both are named; other options are refused', a
   const more = join(parts(['consul://192.168.33.20,192.168.33.10']))
   await expect(more, 'a server more').rejects.toThrow(/with other options: --kv-store/)
   expect(state.log).toEqual([])
+})
+
+test('another address of the own store is taken; another option or another cluster is not', async () => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  Object.assign(state, { isOwnStore: true, log: [] })
+  await expect(join(parts(['consul://192.168.33.20:8500']))).rejects.toThrow(/not of the one at/)
+  const moved = ['consul://192.168.33.20:8500', '--bind-interface=eth1']
+  expect(await join(parts(moved))).toMatchObject({ is: 'joined' })
+  expect(state.log).toEqual(['write', 'start'])
+  expect(state.text).toContain(
+    'MULTIHOST_OPTS="--kv-store=consul://192.168.33.20:8500 --bind-interface=eth1"',
+  )
+  state.isOwnStore = false
+  await expect(join(parts(words))).rejects.toThrow(/not of the one at/)
 })
 
 test('with something missing nothing is changed', async () => {

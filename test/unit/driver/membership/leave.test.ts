@@ -1,9 +1,12 @@
 /** `multihost leave`: what it refuses, in which order it removes, and what it says. */
-import { expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { type LeaveParts, leave } from '../../../../driver/membership/leave.ts'
 import { withDriver } from '../../../../driver/membership/options-file.ts'
-import { optionsForLeaving } from '../../../../driver/membership/settings.ts'
+import { optionsAreGone, optionsForLeaving } from '../../../../driver/membership/settings.ts'
 
 const options = withDriver('# mine\n', ['--kv-store=consul://192.168.33.10:8500'])
 const attached = [{ container: 'web', network: 'foobar' }]
@@ -30,7 +33,10 @@ function machine(changed: Partial<LeaveParts> = {}) {
     name: 'net-2',
     attached: async () => ({ found: [] }),
     storeFailure: async () => undefined,
-    fromDocker: step('docker'),
+    async fromDocker() {
+      log.push('docker')
+      return []
+    },
     fromKernel: step('kernel'),
     fromStore: step('store'),
     state: step('state'),
@@ -70,6 +76,13 @@ test.each<[string, Partial<LeaveParts>, RegExp]>([
   expect(file.text).toBe(options)
 })
 
+test('a host whose join was interrupted before it had a name needs no store', async () => {
+  const { parts, log, file } = machine({ name: undefined, storeFailure: async () => 'Consul is away' })
+  expect(await leave(parts)).toEqual(['this host is out of the cluster'])
+  expect(log).toContain('kernel')
+  expect(file.text).toBe('# mine\n')
+})
+
 test('a container that was started while the driver stopped keeps the host in; by force it is cut off', async () => {
   let asked = 0
   const late = async () => ({ found: asked++ % 2 === 0 ? [] : attached })
@@ -98,9 +111,20 @@ test('by force, it says what it cut and which records stay', async () => {
   expect(log).not.toContain('store')
 })
 
+test('a network that Docker keeps ends it before the name goes; by force it goes on and names the network', async () => {
+  const refused = 'network stale stays in Docker (it has active endpoints)'
+  const { parts, log, file } = machine({ fromDocker: async () => [refused] })
+  await expect(leave(parts)).rejects.toThrow(refused)
+  expect(log).toEqual(['stop'])
+  expect(file.text).toBe(options)
+  expect((await leave({ ...parts, force: true }))[0]).toBe(refused)
+})
+
 test('by force, networks stay in a Docker that does not answer', async () => {
   const { parts, log } = machine({ force: true, attached: async () => ({ failed: 'ENOENT' }) })
-  expect((await leave(parts))[0]).toMatch(/stay in Docker, which does not answer: ENOENT/)
+  expect((await leave(parts))[0]).toMatch(
+    /stay in Docker, which does not answer: ENOENT; start Docker, and run 'multihost leave' again/,
+  )
   expect(log).toEqual(['stop', 'kernel', 'store', 'state', 'run', 'write'])
 })
 
@@ -115,6 +139,24 @@ test('a store that goes away meanwhile ends it before the name goes; by force it
   expect(await leave({ ...parts, force: true })).toContainEqual(
     expect.stringContaining('multihost host rm net-2'),
   )
+})
+
+test.each([
+  [
+    'names the store that its copy is of',
+    '{"format":3,"store":"consul://a:8500/multihost"}\n',
+    'consul://a:8500/multihost',
+  ],
+  ['has no copy of the store', undefined, 'consul://HOST:8500'],
+])('a member whose options are gone, which %s, is told which line is missing', async (_, copy, store) => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-leave-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  if (copy !== undefined) writeFileSync(join(folder, 'snapshot.json'), copy)
+  const { line } = await optionsAreGone({ id: 'a', name: 'net-2' }, folder)
+  expect(line).toMatch(
+    /^this host is net-2, and its options are gone; put MULTIHOST_OPTS back into \/etc\/default\/multihost/,
+  )
+  expect(line).toContain(`MULTIHOST_OPTS="--kv-store=${store}"`)
 })
 
 test('a host whose token file is gone leaves with --force alone', () => {

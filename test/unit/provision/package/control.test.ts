@@ -77,7 +77,7 @@ test('the control file names version, architecture, size and what the driver nee
      each other by address and by name, without Swarm and without Kubernetes.
      .
      The package contains the driver, its command and a Node of its own. The driver
-     starts when the address of a Consul is in /etc/default/multihost.
+     starts when the host joins a cluster: multihost join.
     "
   `)
 })

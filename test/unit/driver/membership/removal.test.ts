@@ -1,0 +1,61 @@
+/** What a host has left, and its removal from a Docker whose answers are given by a table. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { hasLeftovers, removeFromDocker } from '../../../../driver/membership/removal.ts'
+
+const networkAt = (name: string) => ({ Name: name, Id: `${name}-id`, Driver: 'vxlan', IPAM: { Config: [] } })
+
+/** `refusals`: by `METHOD PATH`. All other requests that change something succeed. */
+async function docker(networks: readonly string[], refusals: Record<string, string> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-removal-'))
+  const changes: string[] = []
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(request.url ?? '').replace(/^\/v1\.\d+/, '')
+    const call = `${request.method} ${path}`
+    if (request.method !== 'GET') changes.push(call)
+    const refusal = refusals[call]
+    const body = path.startsWith('/networks?') ? networks.map(networkAt) : []
+    response.setHeader('content-type', 'application/json').setHeader('api-version', '1.41')
+    if (refusal !== undefined) response.writeHead(403).end(JSON.stringify({ message: refusal }))
+    else if (request.method === 'GET') response.end(path === '/_ping' ? 'OK' : JSON.stringify(body))
+    else response.writeHead(204).end()
+  })
+  const dockerSocket = join(folder, 'docker.sock')
+  await new Promise<void>((resolve) => server.listen(dockerSocket, resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
+  const options = {
+    dockerSocket,
+    socket: join(folder, 'vxlan.sock'),
+    controlSocket: join(folder, 'control.sock'),
+  }
+  return { options, changes }
+}
+
+test('networks that Docker has without a driver are leftovers', async () => {
+  const { options } = await docker(['foobar'])
+  expect(await hasLeftovers(options)).toBe(true)
+  expect(await hasLeftovers({ ...options, dockerSocket: '/nowhere' })).toBe(false)
+  const none = await docker([])
+  expect(await hasLeftovers(none.options)).toBe(false)
+})
+
+test('a network that Docker does not let go ends nothing, and is named', async () => {
+  const refusal = 'error while removing network: network stale has active endpoints'
+  const { options, changes } = await docker(['stale', 'foobar'], { 'DELETE /networks/stale-id': refusal })
+  const attached = [{ container: 'web', network: 'foobar' }]
+  expect(await removeFromDocker(options, attached)).toEqual([
+    `network stale stays in Docker (the engine: ${refusal})`,
+  ])
+  expect(changes).toEqual([
+    'POST /networks/foobar/disconnect',
+    'DELETE /networks/stale-id',
+    'DELETE /networks/foobar-id',
+  ])
+})

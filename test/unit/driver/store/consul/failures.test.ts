@@ -1,0 +1,91 @@
+/** Errors as Node 20 and 24 give them, of a Consul 1.8 and of later ones with TLS 1.3: what they mean, and what to do. */
+import { expect, test } from 'vitest'
+import { failureOf } from '../../../../../driver/store/consul/failures.ts'
+import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
+
+const openssl = (reason: string) =>
+  `80BC0A90CD7F0000:error:0A000412:SSL routines:ssl3_read_bytes:${reason}:../deps/openssl/rec_layer_s3.c:1601:SSL alert number 42\n`
+
+test.each<[string, string, string, { code?: string; status?: number }, RegExp]>([
+  [
+    'no client certificate',
+    'https://a:8501',
+    openssl('tlsv13 alert certificate required'),
+    { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' },
+    /does not accept this host's certificate: tlsv13 alert certificate required; .*--kv-cert-file .* --kv-key-file/,
+  ],
+  [
+    'no client certificate, by TLS 1.2',
+    'https://a:8501',
+    openssl('sslv3 alert bad certificate'),
+    { code: 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE' },
+    /does not accept this host's certificate: sslv3 alert bad certificate; .*--kv-cert-file/,
+  ],
+  [
+    "another authority's client certificate",
+    'https://a:8501',
+    'socket hang up',
+    { code: 'ECONNRESET' },
+    /ends the connection: socket hang up; .*--kv-cert-file/,
+  ],
+  [
+    'https on a port of HTTP',
+    'https://a:8500',
+    `write EPROTO ${openssl('wrong version number')}`,
+    { code: 'EPROTO' },
+    /does not speak TLS on this port; write consul:\/\/ instead of https:\/\//,
+  ],
+  [
+    'http on a port of HTTPS',
+    'http://a:8501',
+    'Client sent an HTTP request to an HTTPS server.\n',
+    { status: 400 },
+    /speaks TLS alone on this port; write https:\/\//,
+  ],
+  [
+    'an address that the certificate lacks',
+    'https://192.168.33.10:8501',
+    "Hostname/IP does not match certificate's altnames: IP: 192.168.33.10 is not in the cert's list: 127.0.0.1",
+    { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+    /is for other hosts: .*; make it anew with: .*-additional-ipaddress=192\.168\.33\.10; or/,
+  ],
+  [
+    'a name that the certificate lacks',
+    'https://consul.example:8501',
+    "Hostname/IP does not match certificate's altnames: Host: consul.example. is not in the cert's altnames",
+    { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+    /-additional-dnsname=consul\.example; or/,
+  ],
+  [
+    'another authority',
+    'https://a:8501',
+    'unable to verify the first certificate',
+    { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' },
+    /cannot be trusted: unable to verify the first certificate; --kv-ca-file must be/,
+  ],
+  [
+    'the key of another certificate',
+    'https://a:8501',
+    'error:05800074:x509 certificate routines::key values mismatch',
+    { code: 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' },
+    /--kv-cert-file and --kv-key-file cannot be used: key values mismatch/,
+  ],
+  [
+    'a closed port',
+    'https://a',
+    'connect ECONNREFUSED',
+    { code: 'ECONNREFUSED' },
+    /does not answer: connect ECONN/,
+  ],
+  [
+    'a Consul that ends',
+    'consul://a',
+    'socket hang up',
+    { code: 'ECONNRESET' },
+    /does not answer: socket hang up/,
+  ],
+])('%s', (_, url, message, { code, status }, line) => {
+  const response = status === undefined ? undefined : { statusCode: status, body: message }
+  const error = Object.assign(new Error(message), { ...(code && { code }), ...(response && { response }) })
+  expect(failureOf(error, parseStoreUrl(url)).line).toMatch(line)
+})

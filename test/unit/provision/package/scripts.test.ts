@@ -1,0 +1,118 @@
+/** The maintainer scripts and install.sh, run in a folder in the place of `/`, with programs that write down their call. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { ownScript } from '../../../../provision/package/contents.ts'
+
+const scripts = {
+  prerm: ['debian/prerm', 'remove'],
+  'install.sh --uninstall': ['templates/install.sh', '--uninstall'],
+  'install.sh --uninstall --purge': ['templates/install.sh', '--uninstall', '--purge'],
+} as const
+type Name = keyof typeof scripts
+const names = Object.keys(scripts) as Name[]
+
+const installs = {
+  postinst: ['debian/postinst', 'configure'],
+  'install.sh': ['templates/install.sh'],
+} as const
+
+const joined = { '/var/lib/multihost/host.json': '{"id":"a","name":"net-1"}' }
+
+/** `files` with their text, by path. `leaves`: the exit code of `multihost leave`. */
+function host(files: Record<string, string>, leaves = 0) {
+  const root = mkdtempSync(join(tmpdir(), 'multihost-scripts-'))
+  onTestFinished(() => rmSync(root, { recursive: true }))
+  const at = (path: string): string => join(root, path)
+  const put = (path: string, text: string, mode = 0o644): void => {
+    mkdirSync(dirname(at(path)), { recursive: true })
+    writeFileSync(at(path), text, { mode })
+  }
+  const program = (path: string, more = ''): void =>
+    put(path, `#!/bin/sh\necho "$(basename $0) $*" >> ${at('/calls')}\n${more}\n`, 0o755)
+  put('/calls', '')
+  put('/run/systemd/system/there', '')
+  for (const [path, text] of Object.entries(files)) put(path, text)
+  for (const name of ['systemctl', 'deb-systemd-invoke', 'deb-systemd-helper']) program(`/stubs/${name}`)
+  // Of this machine nothing may go.
+  const ownOnly = `for path do case $path in -* | ${root}/*) ;; *) exit 9 ;; esac done`
+  for (const name of ['rm', 'rmdir'])
+    put(`/stubs/${name}`, `#!/bin/sh\n${ownOnly}\nexec /bin/${name} "$@"\n`, 0o755)
+  put('/stubs/id', '#!/bin/sh\necho 0\n', 0o755)
+  for (const path of ['/stubs/multihost', '/usr/local/bin/multihost']) program(path, `exit ${leaves}`)
+  put('/root/usr/local/bin/multihost', '')
+  put('/root/etc/default/multihost', '')
+  put('/root/usr/local/lib/multihost/node', '')
+  put('/root/usr/local/share/there', '')
+  return {
+    has: (path: string): boolean => existsSync(at(path)),
+    text: (path: string): string => readFileSync(at(path), 'utf8'),
+    run(script: string, ...args: string[]) {
+      // Paths of the archive's own `root` folder stay; its files stand for those below `/`.
+      const text = ownScript(script)
+        .replace(/(?<![\w.'/])\/(?=(?:etc|run|usr|var)\/)/g, () => `${root}/`)
+        .replaceAll("'s/^\\.//'", () => `'s|^\\.|${root}|'`)
+        .replaceAll(/root\$(file|options)/g, (_, name) => `root\${${name}#${root}}`)
+      put('/script', text)
+      const env = { PATH: `${at('/stubs')}:${process.env.PATH}` }
+      const { status, stdout, stderr } = spawnSync('sh', [at('/script'), ...args], { encoding: 'utf8', env })
+      return { status, said: stdout + stderr, calls: readFileSync(at('/calls'), 'utf8').trim().split('\n') }
+    },
+  }
+}
+
+const options = 'MULTIHOST_OPTS="--kv-store=consul://a:8500"\n'
+const members: [string, Record<string, string>][] = [
+  ['a member', joined],
+  ['a host whose join was interrupted', { '/etc/default/docker': options }],
+  ['a host whose state was deleted', { '/etc/default/multihost': options }],
+]
+test.each(names.flatMap((name) => members.map(([what, files]) => [name, what, files] as const)))(
+  '%s takes %s out of its cluster first',
+  (name, _, files) => {
+    const [script, ...args] = scripts[name]
+    const machine = host(files)
+    const { status, calls } = machine.run(script, ...args)
+    expect(status).toBe(0)
+    expect(calls[0]).toBe('multihost leave')
+    expect(machine.has('/usr/local/bin/multihost')).toBe(name === 'prerm')
+  },
+)
+
+test.each(names)('%s ends where the host cannot leave, and removes nothing', (name) => {
+  const [script, ...args] = scripts[name]
+  const machine = host(joined, 1)
+  const { status, said, calls } = machine.run(script, ...args)
+  expect(status).toBe(1)
+  expect(said).toMatch(/this host stays a member .*multihost leave --force/)
+  expect(calls).toEqual(['multihost leave'])
+  expect(machine.has('/usr/local/bin/multihost')).toBe(true)
+  expect(machine.has('/var/lib/multihost/host.json')).toBe(true)
+})
+
+test.each(names)('%s asks no cluster on a host that is no member', (name) => {
+  const [script, ...args] = scripts[name]
+  const { status, calls } = host({}).run(script, ...args)
+  expect(status).toBe(0)
+  expect(calls).not.toContain('multihost leave')
+})
+
+describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) => {
+  const [script, ...args] = installs[name]
+
+  test('enables and starts the unit where the options name a store', () => {
+    const { status, calls } = host({ '/etc/default/docker': options }).run(script, ...args)
+    expect(status).toBe(0)
+    expect(calls).toContainEqual(expect.stringMatching(/ enable .*multihost.service/))
+    expect(calls).toContainEqual(expect.stringMatching(/ restart multihost.service/))
+  })
+
+  test('leaves the unit of a host that has not joined alone, and says how to join', () => {
+    const { status, said, calls } = host({}).run(script, ...args)
+    expect(status).toBe(0)
+    expect(said).toMatch(/member of no cluster. Next: multihost join consul:/)
+    expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
+  })
+})
