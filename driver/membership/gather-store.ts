@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
-import { aliveKey } from '../store/consul/alive.ts'
+import { aliveKey, readAnnouncement } from '../store/consul/alive.ts'
 import {
   askLeaders,
   type ClientOptions,
@@ -134,18 +134,8 @@ async function ownClusterIn(stateDir: string, url: string): Promise<string | und
 export function holderIn(items: readonly Item[], key: string): Holder | undefined {
   const item = items.find((it) => it.key === key)
   if (item === undefined) return undefined
-  const { id, vtep } = jsonIn(item.text)
-  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-  return { id: text(id), vtep: text(vtep), isLocked: item.session !== undefined }
-}
-
-function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
-  try {
-    return Object(JSON.parse(text))
-  } catch {
-    // Written by hand: the session alone tells of the holder.
-    return {}
-  }
+  const { id, vtep } = readAnnouncement(item.text)
+  return { id, vtep, isLocked: item.session !== undefined }
 }
 
 function membersIn(
