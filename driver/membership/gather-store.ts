@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
-import { aliveKey, livesIn } from '../store/consul/alive.ts'
+import { aliveKey, livesIn, readAnnouncement } from '../store/consul/alive.ts'
 import {
   askLeaders,
   type ClientOptions,
@@ -129,18 +129,8 @@ async function ownClusterIn(stateDir: string, url: string): Promise<string | und
 export function holderIn(items: readonly Item[], key: string): Holder | undefined {
   const item = items.find((it) => it.key === key)
   if (item === undefined) return undefined
-  const { id, vtep } = jsonIn(item.text)
-  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-  return { id: text(id), vtep: text(vtep), session: item.session }
-}
-
-function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
-  try {
-    return Object(JSON.parse(text))
-  } catch {
-    // Written by hand: the session alone tells of the holder.
-    return {}
-  }
+  const { id, vtep } = readAnnouncement(item.text)
+  return { id, vtep, session: item.session }
 }
 
 /** A token that may not see sessions proves no host dead. */

@@ -1,9 +1,9 @@
 /**
- * What Docker asked to remove while the store was away; done when the store answers again.
+ * Pool releases and network removals that wait for the store.
  *
- * Docker goes on after every answer to a Leave or a Delete, and each would cost the user the store's whole timeout. So
- * such a call is answered at once and its work is kept here, in memory only: what a driver that is restarted meanwhile
- * forgets, the endpoints loop finds by itself, only later.
+ * Docker goes on after every answer to such a call, and each would cost the user the store's whole timeout. So the call is
+ * answered at once and its work is kept here, in memory. After a restart the journal knows the removed networks, and the
+ * endpoints loop finds the pools that no network has.
  */
 import { isCode } from '../core/errors.ts'
 import type { Log } from '../log.ts'
@@ -30,7 +30,7 @@ export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred
   }
   return {
     async do(name, work) {
-      // While something waits, everything waits: Leave before Delete, Delete before Release.
+      // While something waits, everything waits: Docker's calls are done in their order.
       if (kept.size > 0 || !store.status().fresh) return keep(name, work)
       try {
         await work()

@@ -31,7 +31,7 @@ export type EndpointLife =
   | 'joined'
   /** The link went with its container, or was deleted by hand; Docker has not said Leave. */
   | 'link-lost'
-  /** Docker has said Leave or DeleteEndpoint. While the store is away, the removal is deferred. */
+  /** Docker has said Leave or DeleteEndpoint. While the store is away, the journal keeps the removal. */
   | 'leaving'
   /** The engine does not know the endpoint of this record. */
   | 'missing'

@@ -5,6 +5,9 @@
  * no record. Sessions have no lock delay, so that a driver that starts again has its key at once. Source: Consul's
  * documentation of sessions, "lock-delay".
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defined } from '../../core/defined.ts'
+import { DriverError } from '../../core/errors.ts'
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
@@ -25,6 +28,8 @@ export interface AnnouncerOptions {
 }
 
 const folder = 'alive'
+const maxAttempts = 5
+const pauseMs = 100
 
 /** The key that the session of a host locks. */
 export function aliveKey(prefix: string, host: HostName): string {
@@ -45,17 +50,25 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
   return {
     async announce(self): Promise<AnnounceOutcome> {
-      const session = await keeper.session()
       const Value = Buffer.from(JSON.stringify(self)).toString('base64')
-      const answer = await client.transact([{ Verb: 'lock', Key, Value, Session: session }])
-      if (!('failedStep' in answer)) return { held: true, session }
-      const held = await own()
-      if (held?.session === undefined || held.session === session) return this.announce(self)
-      return { held: false, by: { host, session: held.session, ...announcementIn(held) } }
+      for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+        const session = await keeper.session()
+        const answer = await client.transact([{ Verb: 'lock', Key, Value, Session: session }])
+        if (!('failedStep' in answer)) return { held: true, session }
+        const held = await own()
+        if (held?.session !== undefined && held.session !== session)
+          return { held: false, by: { host, session: held.session, ...readAnnouncement(held.text) } }
+        // The holder has given the key up since.
+        if (attempt < maxAttempts) await sleep(pauseMs)
+      }
+      throw new DriverError(
+        'unavailable',
+        `Consul did not lock the key ${Key} in ${maxAttempts} attempts, and shows no other holder`,
+      )
     },
     async lastAnnouncement() {
       const item = await own()
-      return item && { ...announcementIn(item), session: item.session }
+      return item && { ...readAnnouncement(item.text), session: item.session }
     },
     async liveness() {
       const [items, sessions, session] = await Promise.all([list(), client.sessions(), keeper.session()])
@@ -73,7 +86,7 @@ export function livesIn(
 ): Omit<Liveness, 'seesSessions'> {
   const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
   const vtepIn = (item: Item): [HostName, Ip][] => {
-    const { vtep } = announcementIn(item)
+    const { vtep } = readAnnouncement(item.text)
     return vtep === undefined ? [] : [[hostOf(item), vtep]]
   }
   return {
@@ -83,10 +96,16 @@ export function livesIn(
   }
 }
 
-function announcementIn({ text }: Item): Partial<Announcement> {
+/** The value of a key `alive/<host>`. Id and VTEP are absent where a person has written another value. */
+export function readAnnouncement(text: string): Partial<Announcement> {
+  const { id, vtep } = jsonIn(text)
+  const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+  return defined({ id: textOf(id), vtep: textOf(vtep) })
+}
+
+function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
   try {
-    const { id, vtep } = JSON.parse(text)
-    return { id: String(id), vtep: String(vtep) }
+    return Object(JSON.parse(text))
   } catch {
     // Written by hand: the session alone tells of the holder.
     return {}
