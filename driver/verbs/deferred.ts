@@ -7,6 +7,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { Log } from '../log.ts'
+import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 import type { Store } from '../store/store.ts'
 
@@ -22,11 +23,11 @@ export interface Deferred {
 
 export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred {
   const kept = new Map<string, () => Promise<void>>()
-  const listeners = new Set<() => void>()
+  const deferred = createListeners<[]>((err) => log.error({ err }, 'a listener of deferred work failed'))
   const keep = (name: string, work: () => Promise<void>): void => {
     kept.set(name, work)
     log.warn({ deferred: name }, 'the store does not answer: deferred until it does')
-    for (const listener of listeners) listener()
+    deferred.notify()
   }
   return {
     async do(name, work) {
@@ -52,9 +53,6 @@ export function createDeferred(store: Pick<Store, 'status'>, log: Log): Deferred
       }
     }),
     names: () => [...kept.keys()],
-    onDefer(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
+    onDefer: deferred.add,
   }
 }

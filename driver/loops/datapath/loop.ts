@@ -15,6 +15,7 @@ import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { KernelWatch } from '../../kernel/watch.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
+import { changedNetworks } from '../kit/changed-networks.ts'
 import { createRunAgain, type RunAgain } from '../kit/run-again.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import {
@@ -255,7 +256,7 @@ function changed(state: State, keys: readonly ChangedKey[]): void {
   for (const { table, key } of keys) {
     if (table === 'endpoints') state.networks.get(networkOfKey(key))?.network.changed(key)
   }
-  reconsider(state, touchedBy(keys))
+  reconsider(state, changedNetworks(keys, ['networks', 'endpoints']))
   // The hosts of a network and their underlays decide its MTU.
   if (keys.some(({ table }) => table === 'hosts' || table === 'uses')) state.replanAgain.after(replanPauseMs)
   if (keys.some((key) => isReplicaOn(key, state.options.host))) {
@@ -376,13 +377,4 @@ function networkProblems(snapshot: Snapshot, id: NetworkId, { lost, kept, refuse
     return `container ${container} has lost its link to network ${name}; ${hint}`
   })
   return [...lostLinks, ...[...kept, ...refused].map((clause) => `network ${name}: ${clause}`)]
-}
-
-function touchedBy(keys: readonly ChangedKey[]): Set<NetworkId> {
-  const touched = new Set<NetworkId>()
-  for (const { table, key } of keys) {
-    if (table === 'networks') touched.add(key)
-    if (table === 'endpoints') touched.add(networkOfKey(key))
-  }
-  return touched
 }

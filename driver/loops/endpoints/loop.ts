@@ -27,7 +27,7 @@ import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
 import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
-import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
+import { createProblems, type Problems } from '../kit/problems.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { batched } from './adoption-commits.ts'
 import { type Leftover, removalsOf } from './leftovers.ts'
@@ -82,7 +82,7 @@ interface State {
   /** Pools and addresses without a use, and since when. */
   readonly untaken: GracePeriod
   /** Address conflicts, for `status`. */
-  readonly conflicts: RetryBackoff
+  readonly conflicts: Problems
   /** Containers that were inspected since the last run. */
   readonly inspected: Map<string, EngineContainer>
   /** Local ids of networks that a container was connected to since the last run. */
@@ -137,7 +137,7 @@ function createState(options: EndpointsOptions): State {
     startedAt: now(),
     missing: createGracePeriod(),
     untaken: createGracePeriod(),
-    conflicts: createRetryBackoff({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
+    conflicts: createProblems({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
     inspected: new Map(),
     connected: new Set(),
     inspections: createInspections({
@@ -293,7 +293,7 @@ async function apply(state: State, steps: readonly Step[]): Promise<void> {
     steps.filter((it) => it.step === 'adopt'),
   )
   for (const step of steps) {
-    if (step.step === 'report') state.conflicts.failed(step.endpoint, step.message)
+    if (step.step === 'report') state.conflicts.add(step.endpoint, step.message)
     if (step.step === 'describe') describe(store, step.change)
   }
   const releases = steps.flatMap((step) => (step.step === 'release' ? [step.change] : []))

@@ -14,6 +14,7 @@ import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { type Loop, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
+import { limitOf } from '../kit/work-queue.ts'
 import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
@@ -38,6 +39,7 @@ export interface RestartsLoop extends Loop {
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
 export function startRestarts(options: RestartsOptions): RestartsLoop {
   const { engine, log, everyMs } = options
+  const limit = limitOf(startedAtOnce)
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()
@@ -47,11 +49,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here)
     failures.keep(new Set([...waiting.map(({ id }) => id), ...reconnects.map(keyOf)]))
     const due = waiting.filter(({ id }) => failures.mayTry(id))
-    const lane = async (): Promise<void> => {
-      for (let next = due.shift(); next !== undefined; next = due.shift())
-        await start(options, next, here, failures)
-    }
-    await Promise.all(Array.from({ length: startedAtOnce }, lane))
+    await Promise.all(due.map((it) => limit(() => start(options, it, here, failures))))
     const nextInMs = failures.nextInMs()
     if (nextInMs !== undefined) pokeAfter(nextInMs)
   }

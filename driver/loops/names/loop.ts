@@ -15,12 +15,13 @@ import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
+import { changedNetworks } from '../kit/changed-networks.ts'
 import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
-import { type NameRecords, networksOf } from './records.ts'
+import { type NameRecords, tablesOfNames } from './records.ts'
 
 export interface NamesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
@@ -212,7 +213,7 @@ function onEvent(state: NamesState, { type, action, id, attributes }: EngineEven
 
 /** Containers of the networks that the change touches: those of now, and those of the last run. */
 function containersOf(state: NamesState, snapshot: Snapshot, keys: readonly ChangedKey[]): string[] {
-  const touched = networksOf(keys)
+  const touched = changedNetworks(keys, tablesOfNames)
   if (touched.size === 0) return []
   const present = containersByNetwork(networksByContainer(snapshot, state.options.host))
   return [...touched].flatMap((it) => [...(state.members.get(it) ?? []), ...(present.get(it) ?? [])])

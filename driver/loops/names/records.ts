@@ -5,8 +5,11 @@
 
 import { type NameRecord, recordsFor } from '../../core/names.ts'
 import type { HostName, NetworkId } from '../../core/records.ts'
-import { networkOfKey } from '../../core/snapshot.ts'
-import type { ChangedKey, Store } from '../../store/store.ts'
+import type { Store } from '../../store/store.ts'
+import { changedNetworks } from '../kit/changed-networks.ts'
+
+/** A change in them can touch the names of its network. */
+export const tablesOfNames = ['networks', 'endpoints', 'services'] as const
 
 export interface NameRecords {
   /** `shortIds`: with the containers' short ids. */
@@ -22,7 +25,7 @@ export function keepNameRecords(
   const known = new Map<string, readonly NameRecord[]>()
   let knownAway = away()
   const close = store.onChange((_, keys) => {
-    for (const network of networksOf(keys)) {
+    for (const network of changedNetworks(keys, tablesOfNames)) {
       for (const shortIds of [true, false]) known.delete(keyOf(network, shortIds))
     }
   })
@@ -41,14 +44,4 @@ export function keepNameRecords(
 
 function keyOf(network: NetworkId, shortIds: boolean): string {
   return `${network} ${shortIds}`
-}
-
-/** Networks whose names a change can touch. */
-export function networksOf(keys: readonly ChangedKey[]): Set<NetworkId> {
-  const touched = new Set<NetworkId>()
-  for (const { table, key } of keys) {
-    if (table === 'networks') touched.add(key)
-    if (table === 'endpoints' || table === 'services') touched.add(networkOfKey(key))
-  }
-  return touched
 }
