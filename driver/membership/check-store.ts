@@ -2,6 +2,7 @@
  * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name and VTEP.
  * Pure.
  */
+import { isHostName } from '../daemon/options.ts'
 import { readCluster, supportedFormat } from '../store/incarnation.ts'
 import type { Facts, Holder, NameFacts, StoreFacts } from './facts.ts'
 import { foundIn, leaderIn } from './facts.ts'
@@ -126,6 +127,8 @@ function clock({ clockOffsetMs }: StoreFacts): Finding {
 
 function hostName({ name: facts }: StoreFacts, { underlay }: Context): Finding {
   const { name, holder } = facts
+  const [wrong] = wrongName(name)
+  if (wrong !== undefined) return wrong
   if ('failed' in holder)
     return unknown('host name', `who has the name ${name} cannot be read: ${holder.failed}`)
   const vtep = foundIn(underlay)?.address
@@ -137,6 +140,13 @@ function hostName({ name: facts }: StoreFacts, { underlay }: Context): Finding {
   if (holder.found === undefined && facts.recordVtep === undefined)
     return ok('host name', `no host is called ${name}`)
   return ok('host name', `the name ${name} is this host's`)
+}
+
+/** The driver takes no such name, of the machine's either. */
+export function wrongName(name: string): Finding[] {
+  if (isHostName(name)) return []
+  const says = `the driver takes no host name like '${name}': letters, digits, dots and dashes alone`
+  return [missing('host name', says, 'choose another with --host-name=NAME')]
 }
 
 /** As the driver decides when it claims its name (loops/host/claim-name.ts). */
