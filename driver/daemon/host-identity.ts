@@ -24,18 +24,27 @@ export function newIdentity(name: HostName): HostIdentity {
   return { id: randomUUID(), name }
 }
 
-/** Undefined before the first start. Throws `corrupt`. */
-export async function readIdentity(stateDir: string): Promise<HostIdentity | undefined> {
+/** Undefined before the first start. Throws `corrupt`, and `unavailable` for a user who may not read it. */
+export async function readIdentity(
+  stateDir: string,
+  read: (path: string) => Promise<unknown> = (path) => readFile(path),
+): Promise<HostIdentity | undefined> {
   const path = fileIn(stateDir)
   try {
-    return schema.parse(JSON.parse(await readFile(path, 'utf8')))
+    return schema.parse(JSON.parse(String(await read(path))))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new DriverError('corrupt', `${path} cannot be read: ${(cause as Error).message}`, {
-      hint: 'write {"id": "…", "name": "…"} with the name that this host has in the cluster, or delete the file',
-      cause,
-    })
+    throw unreadable(path, cause as NodeJS.ErrnoException)
   }
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): DriverError {
+  if (cause.code === 'EACCES')
+    return new DriverError('unavailable', `you may not read ${path}`, { hint: 'run it as root', cause })
+  return new DriverError('corrupt', `${path} cannot be read: ${cause.message}`, {
+    hint: 'write {"id": "…", "name": "…"} with the name that this host has in the cluster, or delete the file',
+    cause,
+  })
 }
 
 export function writeIdentity(stateDir: string, { id, name }: HostIdentity): Promise<void> {

@@ -56,7 +56,8 @@ function tools({ missingTools }: Facts): Finding[] {
 }
 
 function unit({ hasUnit }: Facts): Finding[] {
-  if (hasUnit) return [ok('unit', 'multihost.service is installed')]
+  if ('failed' in hasUnit) return [missing('unit', hasUnit.failed, hasUnit.hint ?? 'start systemd')]
+  if (hasUnit.found) return [ok('unit', 'multihost.service is installed')]
   return [
     missing('unit', 'multihost.service is not installed', 'install the package or the unit of multihost'),
   ]

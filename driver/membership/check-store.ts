@@ -3,6 +3,7 @@
  * Pure.
  */
 import { judgeClaim, liveVtepHolder } from '../core/host-claim.ts'
+import { isHostName } from '../daemon/options.ts'
 import { readCluster, supportedFormat } from '../store/incarnation.ts'
 import { type Facts, failureIn, foundIn, leaderIn, type StoreFacts } from './facts.ts'
 import { type Finding, isMissing, missing, ok, unknown } from './finding.ts'
@@ -125,6 +126,8 @@ function clock({ clockOffsetMs }: StoreFacts): Finding {
 }
 
 function hostName({ name: { name, id, holder }, hosts }: StoreFacts, { underlay }: Context): Finding {
+  const [wrong] = wrongName(name)
+  if (wrong !== undefined) return wrong
   if ('failed' in holder || 'failed' in hosts) {
     const failed = failureIn(holder) ?? failureIn(hosts)
     return unknown('host name', `who has the name ${name} cannot be read: ${failed}`)
@@ -137,6 +140,13 @@ function hostName({ name: { name, id, holder }, hosts }: StoreFacts, { underlay 
   return verdict.is === 'taken'
     ? missing('host name', verdict.why, verdict.hint)
     : ok('host name', verdict.why)
+}
+
+/** Also where the name is the machine's own hostname. */
+export function wrongName(name: string): Finding[] {
+  if (isHostName(name)) return []
+  const says = `the driver does not take the host name '${name}': only letters, digits, dots and dashes are allowed`
+  return [missing('host name', says, 'choose another with --host-name=NAME')]
 }
 
 function vtep({ name: { name }, hosts }: StoreFacts, { underlay }: Context): Finding {

@@ -10,7 +10,7 @@ import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
 import { optionWords, parseOpenOptions } from '../daemon/options.ts'
 import { readCluster } from '../store/incarnation.ts'
 import { tunnels } from './check-machine.ts'
-import { storeFindings } from './check-store.ts'
+import { storeFindings, wrongName } from './check-store.ts'
 import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
 import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
@@ -38,7 +38,14 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { type OpenOptions, optionsAreGone, optionsForLeaving, type Wanted, wantedBy } from './settings.ts'
+import {
+  type OpenOptions,
+  optionsAreGone,
+  optionsForLeaving,
+  selfOf,
+  type Wanted,
+  wantedBy,
+} from './settings.ts'
 import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -78,7 +85,8 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   const own = [`--bind-interface=${device}`, ...others]
   const options = parseOpenOptions(own)
   const facts = await gather(options)
-  const lacks = findingsOf(facts).filter(isMissing)
+  // The checks of the store have the name's too, and there is no store yet.
+  const lacks = [...findingsOf(facts), ...wrongName((await selfOf(options)).name)].filter(isMissing)
   if (!('found' in facts.underlay) || lacks.length > 0) {
     print(showFindings(lacks))
     throw new DriverError('unavailable', 'this host cannot have a cluster yet: nothing was changed', {

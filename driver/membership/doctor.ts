@@ -63,11 +63,11 @@ async function machineFacts({ dockerSocket }: Options) {
     const [kernel, tools, unit, engine, docker] = await Promise.all([
       kernelFacts(),
       missingTools(),
-      asked(() => systemdUnit.state()),
+      asked(async () => (await systemdUnit.state()).isInstalled),
       asked(() => engineFacts(client)),
       asked(dockerOptions),
     ])
-    return { kernel, missingTools: tools, hasUnit: 'found' in unit && unit.found.isInstalled, engine, docker }
+    return { kernel, missingTools: tools, hasUnit: unit, engine, docker }
   } finally {
     client.close()
   }

@@ -22,7 +22,7 @@ export interface Facts {
   /** Programs that the driver runs and that are not in PATH. */
   missingTools: string[]
   /** multihost.service is installed. */
-  hasUnit: boolean
+  hasUnit: Asked<boolean>
   engine: Asked<EngineFacts>
   /** Of daemon.json and DOCKER_OPTS together. */
   docker: Asked<DockerOptions>

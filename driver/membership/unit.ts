@@ -2,7 +2,7 @@
  * The unit multihost.service, by systemctl(1), and the file that it reads its options from.
  */
 import { execFile } from 'node:child_process'
-import { access, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 
@@ -14,6 +14,7 @@ export interface UnitState {
 
 /** What `join` and `leave` do to the machine's service manager and its files. */
 export interface Unit {
+  /** Throws `unavailable` where systemd does not run. */
   state(): Promise<UnitState>
   /** Enables and starts it. Throws `unavailable` with the unit's last line when it does not start. */
   start(): Promise<void>
@@ -29,7 +30,14 @@ const run = promisify(execFile)
 export const systemdUnit: Unit = {
   async state() {
     const properties = ['LoadState', 'UnitFileState', 'ActiveState']
-    const { stdout } = await run('systemctl', ['show', '-p', properties.join(','), name])
+    const show = ['show', '-p', properties.join(','), name]
+    const { stdout } = await run('systemctl', show).catch((cause: Error) => {
+      const last = cause.message.trim().split('\n').at(-1)
+      throw new DriverError('unavailable', `systemd does not run here: ${last}`, {
+        hint: 'the driver needs a host with systemd; under WSL, write systemd=true below [boot] into /etc/wsl.conf, and restart WSL',
+        cause,
+      })
+    })
     const value = (property: string): string => new RegExp(`^${property}=(.*)$`, 'm').exec(stdout)?.[1] ?? ''
     return {
       isInstalled: value('LoadState') === 'loaded',
@@ -87,12 +95,12 @@ export function textOf(path: string): Promise<string> {
 }
 
 /**
- * Renamed into place: a reader sees the old text or the new one. A file without text that was not there is not made.
- * A new file has mode `newMode`.
+ * Renamed into place: a reader sees the old text or the new one. A file without text is removed. A new file has mode
+ * `newMode`.
  */
 export async function replaceFile(path: string, text: string, newMode = 0o644): Promise<void> {
+  if (text === '') return rm(path, { force: true })
   const before = await stat(path).catch(() => undefined)
-  if (before === undefined && text === '') return
   await writeFile(`${path}.new`, text, { mode: (before?.mode ?? newMode) & 0o777 })
   await rename(`${path}.new`, path)
 }

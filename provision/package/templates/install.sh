@@ -33,7 +33,10 @@ uninstall() {
   files | while read -r file; do rm -f "$file"; done
   folders | while read -r folder; do rmdir "$folder" 2> /dev/null || true; done # others may have files there
   systemd daemon-reload
-  [ "$1" != --purge ] || rm -rf "$options" /var/lib/multihost /run/multihost
+  if [ "$1" = --purge ]; then
+    rm -rf "$options" /var/lib/multihost /run/multihost
+    say_what_stays
+  fi
 }
 
 install_files() {

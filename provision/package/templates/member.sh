@@ -5,6 +5,13 @@ configured() {
   grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store[= ]' /etc/default/multihost /etc/default/docker
 }
 
+# A purge leaves what a person or `multihost init` put there: the store's authority and token, and a Consul that other hosts may need.
+say_what_stays() {
+  for path in /etc/multihost /var/lib/multihost-consul; do
+    [ ! -e $path ] || echo "multihost: $path stays. Remove it when no host of the cluster needs it: rm -r $path"
+  done
+}
+
 say_how_to_join() {
   echo 'multihost: this host is a member of no cluster. Next: multihost join consul://HOST:8500, or multihost init where there is no Consul'
 }

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ask } from '../../../../driver/control/client.ts'
 import type { Status, WaitingStatus } from '../../../../driver/control/status.ts'
 import { DriverError } from '../../../../driver/core/errors.ts'
+import { readIdentity } from '../../../../driver/daemon/host-identity.ts'
 import { createPreparation, type SetupOptions } from '../../../../driver/daemon/setup.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { callPlugin } from '../../../fixtures/dockerd.ts'
@@ -291,6 +292,12 @@ describe('the name of a host', () => {
     expect([name, id, kept().name]).toEqual(['web-1', 'a', 'web-1'])
     expect([...(await store.read()).hosts.keys()]).toEqual([])
     await again.close()
+  })
+
+  test('is no damage where the user may not read it', async () => {
+    const denied = Object.assign(new Error('permission denied'), { code: 'EACCES' })
+    const found = readIdentity('/var/lib/multihost', () => Promise.reject(denied))
+    await expect(found).rejects.toMatchObject({ code: 'unavailable', hint: 'run it as root' })
   })
 
   test('is asked for when its file is damaged', async () => {

@@ -62,7 +62,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
     { missingTools: ['nft', 'bridge'] },
     /^missing +programs +.*not in PATH: nft, bridge; install/,
   ],
-  ['the unit', { hasUnit: false }, /^missing +unit +multihost\.service is not installed; install/],
+  ['the unit', { hasUnit: { found: false } }, /^missing +unit +multihost\.service is not installed; install/],
   [
     'no engine',
     { engine: { failed: 'connect ENOENT' } },
@@ -205,6 +205,12 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
     { leader: { failed: '--kv-ca-file=/x cannot be read: ENOENT', hint: 'put the file there' } },
     'store',
     /^missing .*--kv-ca-file=\/x cannot be read: ENOENT; put the file there$/,
+  ],
+  [
+    'and a hostname that the driver does not take',
+    { name: { ...store.name, name: 'web_1' } },
+    'host name',
+    /^missing .*does not take the host name 'web_1': .*; choose another with --host-name=NAME$/,
   ],
   ['not a Consul', { leader: { found: '<html>' } }, 'store', /^missing .*is not Consul; name/],
   ['another JSON', { leader: { found: '{}' } }, 'store', /^missing .*is not Consul; name/],

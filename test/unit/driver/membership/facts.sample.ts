@@ -47,7 +47,7 @@ export const facts: Facts = {
     nf_tables: undefined,
   },
   missingTools: [],
-  hasUnit: true,
+  hasUnit: { found: true },
   engine: {
     found: {
       version: '26.1.5',

@@ -99,6 +99,19 @@ test.each(names)('%s asks no cluster on a host that is no member', (name) => {
   expect(calls).not.toContain('multihost leave')
 })
 
+test.each([
+  ['debian/postrm', 'purge'],
+  ['templates/install.sh', '--uninstall', '--purge'],
+])('%s %s removes the state, and says what stays', (script, ...args) => {
+  const token = '/etc/multihost/consul-token'
+  const machine = host({ ...joined, [token]: 'a' })
+  const { status, said } = machine.run(script, ...args)
+  expect(status).toBe(0)
+  expect(said).toMatch(/multihost: \S*\/etc\/multihost stays\. .*rm -r/)
+  expect(said).not.toContain('multihost-consul')
+  expect([machine.has(token), machine.has('/var/lib/multihost')]).toEqual([true, false])
+})
+
 describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) => {
   const [script, ...args] = installs[name]
 
