@@ -5,7 +5,6 @@
  * vitest runs as a child process, because vitest runs no teardown when it is interrupted. This process takes the lab
  * down in every case. Exit codes: 0 all scenarios passed; 1 a scenario failed; 2 the lab did not come up or was lost.
  */
-import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/cli/arguments.ts'
 import { type Timing, timingTable } from '../provision/cli/progress.ts'
@@ -19,7 +18,7 @@ import { environmentFor, type Subject } from './kit/subject.ts'
 import { type OwnFolder, ownFolder, subjectIn } from './own-folder.ts'
 import { recordedEvents } from './record/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, folderVariable } from './record/folder.ts'
-import { answerPauses, debugVariable } from './record/pause.ts'
+import { answerPauses, debugVariable, enterPressed } from './record/pause.ts'
 import { comparison } from './report/comparison.ts'
 import { type Round, type RoundFacts, reportedRound } from './report/round.ts'
 import { lastRound, roundsSummary } from './report/rounds.ts'
@@ -181,8 +180,7 @@ async function list(files: string[], subject: Subject, pattern: string | undefin
 async function showPause(reason: string, flags: string): Promise<void> {
   console.log(`\nFAILED  ${reason}\n\nThe lab stays as it is. To log in: npm run lab -- ssh HOST${flags}`)
   console.log('Enter goes on.')
-  await Promise.race([once(process.stdin, 'data'), once(process.stdin, 'end')])
-  process.stdin.pause()
+  await enterPressed(process.stdin)
 }
 
 /** Goes on after a round that failed, to count the failures. With `keep` it stops there, and the lab stays. */
