@@ -87,6 +87,7 @@ async function main(args: string[]): Promise<number> {
   if (values.update) process.env.MULTIHOST_UPDATE = '1'
   const { keep = false, timings = false, bail = false, debug = false, pattern, on } = values
   if (on !== undefined) refuseWithOn(values)
+  if (pattern !== undefined) checkPattern(pattern)
   const all = values.all ?? (pattern !== undefined && positionals.length === 0)
   const within = values.driver === undefined ? undefined : 'conformance/'
   const files = folder?.files ?? selected({ filters: positionals, all, folder: within })
@@ -135,6 +136,7 @@ async function byHosts(
   // A lab whose scenarios are all left out does not come up.
   const isChosen = pattern !== undefined && files.some(isWide)
   const asked = isChosen ? await withTitles(files, pattern, subject) : files
+  if (asked.length === 0) throw noTitle(pattern)
   const labs: LabFiles[] = [
     { files: asked.filter((file) => !isWide(file)) },
     { files: asked.filter(isWide), hosts: { hosts: `${most('docker')}`, consul: `${most('consul')}` } },
@@ -168,8 +170,20 @@ function refuseWithOn(values: { lab?: string; engine?: string[]; secure?: boolea
   }
 }
 
+/** vitest refuses a wrong pattern only after the lab has come up, and with its own stack. */
+function checkPattern(pattern: string): void {
+  try {
+    new RegExp(pattern)
+  } catch (cause) {
+    throw new LabError(`-t ${pattern}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+const noTitle = (pattern: string | undefined) => new LabError(`-t ${pattern}: no scenario has such a title`)
+
 async function list(files: string[], subject: Subject, pattern: string | undefined): Promise<number> {
   const titles = await listScenarios({ files, environment: environmentFor(subject), pattern, bail: false })
+  if (pattern !== undefined && [...titles.values()].every((each) => each.length === 0)) throw noTitle(pattern)
   for (const [file, each] of titles) {
     if (each.length > 0) console.log([file, ...each.map((title) => `  ${title}`)].join('\n'))
   }
@@ -219,7 +233,7 @@ function runParts(parts: readonly Part[], facts: RoundFacts, pattern: string | u
       worst = Math.max(worst, await runPart(part, round))
       if (worst > 0 && part.bail) break
     }
-    if (!ran()) throw new LabError(`-t ${pattern}: no scenario has such a title`)
+    if (!ran()) throw noTitle(pattern)
     return worst === 0 ? 0 : 1
   })
 }
