@@ -31,6 +31,7 @@ import {
   kvmBeside,
   type Modules,
   modules,
+  versionIn,
   versions,
 } from './virtualbox.ts'
 
@@ -40,7 +41,7 @@ export async function vagrantChecks(lab: Lab): Promise<Check[]> {
   const tools: Tools = {
     vagrant: await wordsOf('vagrant', '--version'),
     plugins: (await wordsOf('vagrant', 'plugin', 'list')) ?? '',
-    virtualBox: await wordsOf('VBoxManage', '--version'),
+    virtualBox: versionIn(await wordsOf('VBoxManage', '--version')),
     wanted: process.env.VAGRANT_DEFAULT_PROVIDER,
   }
   const chosen = provider(tools)
