@@ -43,6 +43,7 @@ export async function vagrantChecks(lab: Lab): Promise<Check[]> {
     plugins: (await wordsOf('vagrant', 'plugin', 'list')) ?? '',
     virtualBox: versionIn(await wordsOf('VBoxManage', '--version')),
     wanted: process.env.VAGRANT_DEFAULT_PROVIDER,
+    boxes: process.env.MULTIHOST_BOX,
   }
   const chosen = provider(tools)
   return [
