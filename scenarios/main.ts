@@ -163,8 +163,20 @@ async function subjectsFor(
 }
 
 /** Options that make a new lab say nothing about one that is up. */
-function refuseWithOn(values: { lab?: string; engine?: string[]; secure?: boolean; repeat?: string }): void {
-  for (const option of ['lab', 'engine', 'secure', 'repeat'] as const) {
+const ofNewLabs = [
+  'lab',
+  'engine',
+  'secure',
+  'hosts',
+  'consul',
+  'lab-file',
+  'engine-from',
+  'consul-from',
+  'repeat',
+]
+
+function refuseWithOn(values: Readonly<Record<string, unknown>>): void {
+  for (const option of ofNewLabs) {
     if (values[option] !== undefined)
       throw new LabError(`--on runs on a lab that is up; --${option} is for a new lab`)
   }
@@ -271,8 +283,22 @@ function ran(): boolean {
   return lastRound(recordedEvents()).some((event) => event.kind === 'scenario')
 }
 
-/** Our own driver comes first with `--driver`: a check that fails on both is not the other subject's fault. */
+/** A lab that stays gets back what the subjects have changed on its hosts. */
 async function replayAll(part: Part): Promise<number> {
+  const { backend } = part.choice
+  try {
+    return await replayEach(part)
+  } finally {
+    if (part.isUp || part.keep || !backend.fresh) {
+      for (const subject of part.subjects) {
+        if (subject.leave) await onMachines(subject, backend, subject.leave)
+      }
+    }
+  }
+}
+
+/** Our own driver comes first with `--driver`: a check that fails on both is not the other subject's fault. */
+async function replayEach(part: Part): Promise<number> {
   const { backend } = part.choice
   // A subject that does not start is an error before any scenario runs.
   for (const subject of part.subjects) {
@@ -290,7 +316,7 @@ async function replayAll(part: Part): Promise<number> {
 }
 
 async function replay({ choice, files, pattern, bail }: Part, subject: Subject): Promise<number> {
-  const { steps, enter, ...facts } = subject
+  const { steps, enter, leave, ...facts } = subject
   const learned = enter && (await onMachines(subject, choice.backend, enter))
   const environment = { ...choice.environment, ...environmentFor({ ...facts, ...learned }) }
   checkInterrupted()
