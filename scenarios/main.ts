@@ -5,7 +5,6 @@
  * vitest runs as a child process, because vitest runs no teardown when it is interrupted. This process takes the lab
  * down in every case. Exit codes: 0 all scenarios passed; 1 a scenario failed; 2 the lab did not come up or was lost.
  */
-import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/cli/arguments.ts'
 import { type Timing, timingTable } from '../provision/cli/progress.ts'
@@ -19,7 +18,7 @@ import { environmentFor, type Subject } from './kit/subject.ts'
 import { type OwnFolder, ownFolder, subjectIn } from './own-folder.ts'
 import { recordedEvents } from './record/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, folderVariable } from './record/folder.ts'
-import { answerPauses, debugVariable } from './record/pause.ts'
+import { answerPauses, debugVariable, enterPressed } from './record/pause.ts'
 import { comparison } from './report/comparison.ts'
 import { type Round, type RoundFacts, reportedRound } from './report/round.ts'
 import { lastRound, roundsSummary } from './report/rounds.ts'
@@ -88,6 +87,7 @@ async function main(args: string[]): Promise<number> {
   if (values.update) process.env.MULTIHOST_UPDATE = '1'
   const { keep = false, timings = false, bail = false, debug = false, pattern, on } = values
   if (on !== undefined) refuseWithOn(values)
+  if (pattern !== undefined) checkPattern(pattern)
   const all = values.all ?? (pattern !== undefined && positionals.length === 0)
   const within = values.driver === undefined ? undefined : 'conformance/'
   const files = folder?.files ?? selected({ filters: positionals, all, folder: within })
@@ -136,6 +136,7 @@ async function byHosts(
   // A lab whose scenarios are all left out does not come up.
   const isChosen = pattern !== undefined && files.some(isWide)
   const asked = isChosen ? await withTitles(files, pattern, subject) : files
+  if (asked.length === 0) throw noTitle(pattern)
   const labs: LabFiles[] = [
     { files: asked.filter((file) => !isWide(file)) },
     { files: asked.filter(isWide), hosts: { hosts: `${most('docker')}`, consul: `${most('consul')}` } },
@@ -162,15 +163,39 @@ async function subjectsFor(
 }
 
 /** Options that make a new lab say nothing about one that is up. */
-function refuseWithOn(values: { lab?: string; engine?: string[]; secure?: boolean; repeat?: string }): void {
-  for (const option of ['lab', 'engine', 'secure', 'repeat'] as const) {
+const ofNewLabs = [
+  'lab',
+  'engine',
+  'secure',
+  'hosts',
+  'consul',
+  'lab-file',
+  'engine-from',
+  'consul-from',
+  'repeat',
+]
+
+function refuseWithOn(values: Readonly<Record<string, unknown>>): void {
+  for (const option of ofNewLabs) {
     if (values[option] !== undefined)
       throw new LabError(`--on runs on a lab that is up; --${option} is for a new lab`)
   }
 }
 
+/** vitest refuses a wrong pattern only after the lab has come up, and with its own stack. */
+function checkPattern(pattern: string): void {
+  try {
+    new RegExp(pattern)
+  } catch (cause) {
+    throw new LabError(`-t ${pattern}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+const noTitle = (pattern: string | undefined) => new LabError(`-t ${pattern}: no scenario has such a title`)
+
 async function list(files: string[], subject: Subject, pattern: string | undefined): Promise<number> {
   const titles = await listScenarios({ files, environment: environmentFor(subject), pattern, bail: false })
+  if (pattern !== undefined && [...titles.values()].every((each) => each.length === 0)) throw noTitle(pattern)
   for (const [file, each] of titles) {
     if (each.length > 0) console.log([file, ...each.map((title) => `  ${title}`)].join('\n'))
   }
@@ -181,8 +206,7 @@ async function list(files: string[], subject: Subject, pattern: string | undefin
 async function showPause(reason: string, flags: string): Promise<void> {
   console.log(`\nFAILED  ${reason}\n\nThe lab stays as it is. To log in: npm run lab -- ssh HOST${flags}`)
   console.log('Enter goes on.')
-  await Promise.race([once(process.stdin, 'data'), once(process.stdin, 'end')])
-  process.stdin.pause()
+  await enterPressed(process.stdin)
 }
 
 /** Goes on after a round that failed, to count the failures. With `keep` it stops there, and the lab stays. */
@@ -221,7 +245,7 @@ function runParts(parts: readonly Part[], facts: RoundFacts, pattern: string | u
       worst = Math.max(worst, await runPart(part, round))
       if (worst > 0 && part.bail) break
     }
-    if (!ran()) throw new LabError(`-t ${pattern}: no scenario has such a title`)
+    if (!ran()) throw noTitle(pattern)
     return worst === 0 ? 0 : 1
   })
 }
@@ -259,8 +283,22 @@ function ran(): boolean {
   return lastRound(recordedEvents()).some((event) => event.kind === 'scenario')
 }
 
-/** Our own driver comes first with `--driver`: a check that fails on both is not the other subject's fault. */
+/** A lab that stays gets back what the subjects have changed on its hosts. */
 async function replayAll(part: Part): Promise<number> {
+  const { backend } = part.choice
+  try {
+    return await replayEach(part)
+  } finally {
+    if (part.isUp || part.keep || !backend.fresh) {
+      for (const subject of part.subjects) {
+        if (subject.leave) await onMachines(subject, backend, subject.leave)
+      }
+    }
+  }
+}
+
+/** Our own driver comes first with `--driver`: a check that fails on both is not the other subject's fault. */
+async function replayEach(part: Part): Promise<number> {
   const { backend } = part.choice
   // A subject that does not start is an error before any scenario runs.
   for (const subject of part.subjects) {
@@ -278,7 +316,7 @@ async function replayAll(part: Part): Promise<number> {
 }
 
 async function replay({ choice, files, pattern, bail }: Part, subject: Subject): Promise<number> {
-  const { steps, enter, ...facts } = subject
+  const { steps, enter, leave, ...facts } = subject
   const learned = enter && (await onMachines(subject, choice.backend, enter))
   const environment = { ...choice.environment, ...environmentFor({ ...facts, ...learned }) }
   checkInterrupted()

@@ -58,12 +58,17 @@ export async function listScenarios({
   // `--json` comes last: vitest would write to a file whose name follows it.
   const child = start(['list', ...patternArgs(pattern), ...absolute(files)], environment, 'pipe', ['--json'])
   const output = child.stdout === null ? '' : await text(child.stdout)
-  const json = /^\[.*^\]/ms.exec(output)?.[0]
-  if (json === undefined) throw new LabError(`vitest could not list the scenarios:\n${output}`)
-  const found: { name: string; file: string }[] = JSON.parse(json)
+  const found = listedIn(output)
   const titles = new Map<string, string[]>(files.map((file) => [file, []]))
   for (const { name, file } of found) titles.get(relative(scenarioRoot(), file))?.push(name)
   return titles
+}
+
+/** The scenarios in the output of `vitest list`, which prints `[]` when no title matches. */
+export function listedIn(output: string): { name: string; file: string }[] {
+  const json = /^\[(?:\]$|.*^\])/ms.exec(output)?.[0]
+  if (json === undefined) throw new LabError(`vitest could not list the scenarios:\n${output}`)
+  return JSON.parse(json)
 }
 
 const absolute = (files: readonly string[]) => files.map((file) => join(scenarioRoot(), file))

@@ -60,9 +60,9 @@ export function parse<T extends OptionTable>(args: string[], options: T) {
     const flag = /'(-[^' ]*)/.exec(error instanceof Error ? error.message : '')?.[1]
     const allowed = Object.keys(options).map((name) => `--${name}`)
     if (flag && !allowed.includes(flag)) throw unknown('flag', flag, allowed)
-    throw new LabError(
-      error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error),
-    )
+    // Node explains an ambiguous value (--hosts -1) in three lines.
+    const text = error instanceof Error ? error.message : String(error)
+    throw new LabError(text.split(/\. |\.?\n/)[0] ?? text)
   }
 }
 

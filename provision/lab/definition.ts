@@ -50,6 +50,7 @@ export function readLab(file: string): Lab {
 
 const mostHosts = 200
 const consulCounts = [1, 3, 5]
+const mostInAll = mostHosts + Math.max(...consulCounts)
 
 /** Docker hosts net-1 … net-N from 192.168.33.11 on, and one, three or five Consul servers. */
 export function generateLab(dockerHosts: number, consulServers = 1): Lab {
@@ -125,6 +126,8 @@ export function parseLab(text: string, source: string): Lab {
   const { network, hosts } = json(text, source)
   if (typeof network !== 'string' || !Array.isArray(hosts))
     throw new LabError(`${source} needs both "network" and the list "hosts"`)
+  if (hosts.length < 1 || hosts.length > mostInAll)
+    throw new LabError(`${source} names ${hosts.length} hosts: from 1 to ${mostInAll} make a lab`)
   const wrong = (key: string, value: unknown, wanted: string) =>
     new LabError(`${source}: ${key} ${JSON.stringify(value ?? '')} is not ${wanted}`)
   const [, base = '', prefix] = /^(.+)\/(\d\d?)$/.exec(network) ?? []
@@ -159,9 +162,8 @@ function checkRoles(hosts: readonly LabHost[], source: string): void {
   const of = (role: Role) => hosts.filter((host) => host.role === role).length
   if (of('docker') > mostHosts)
     throw new LabError(`${source} names ${of('docker')} Docker hosts: at most ${mostHosts} fit`)
-  // A program of its own needs neither Docker nor Consul.
-  if (of('bare') > 0 && of('bare') === hosts.length && of('bare') <= mostHosts) return
-  if (of('docker') < 1) throw new LabError(`${source} names no host of role docker`)
+  // A program of its own needs neither Docker nor Consul, and Consul may be the program.
+  if (of('docker') === 0 && of('consul') === 0) return
   if (!consulCounts.includes(of('consul')))
     throw new LabError(`${source} names ${of('consul')} hosts of role consul: 1, 3 or 5 can elect a leader`)
 }

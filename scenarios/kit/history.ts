@@ -3,8 +3,8 @@
  * between its begin and its end, in which the model gives every client the result that it got (linearizability)?
  *
  * The search is Wing and Gong's with Lowe's memory of visited configurations ("Testing for linearizability", 2017).
- * Every key is checked alone, which is sound because linearizability is local (Herlihy and Wing, 1990). Without unknown
- * outcomes the time grows with the operations; it grows exponentially with the operations that run at once.
+ * Every key is checked alone, which is sound because linearizability is local (Herlihy and Wing, 1990). The time grows
+ * with the operations and the unknown outcomes, and exponentially with the operations that run at once.
  *
  * @example
  *     const history = recordHistory<ExclusiveInput, Holder>()
@@ -84,6 +84,19 @@ export function violations<S, I, O>(history: readonly Operation<I, O>[], model: 
 /** Configurations that one search may visit; some ten seconds. */
 const mostConfigurations = 1_000_000
 
+/** The operations of one key, and which of them are placed in the order that is searched. */
+interface Order<I, O> {
+  /** Those that took effect, by their begin; after them those with an unknown outcome. */
+  operations: readonly Operation<I, O>[]
+  /** How many took effect. */
+  certain: number
+  isPlaced: Uint8Array
+  /** Index of the first operation that took effect and is not placed; `certain` when all are placed. */
+  first: number
+  /** A bit per placed operation with an unknown outcome. */
+  unknown: bigint
+}
+
 /** An operation that was placed in the order, with the state after it and the operations that can come next. */
 interface Frame<S> {
   placed: number
@@ -92,69 +105,107 @@ interface Frame<S> {
 }
 
 /** Searches an order, depth first. Returns why there is no order, at the deepest point that the search reached. */
-function search<S, I, O>(operations: readonly Operation<I, O>[], model: Model<S, I, O>): string | undefined {
-  const sorted = [...operations].sort((a, b) => a.beginMs - b.beginMs)
-  const isPlaced = new Uint8Array(sorted.length)
-  const visited = new Set<string>()
-  const frames: Frame<S>[] = [
-    { placed: -1, state: model.initial, candidates: candidatesIn(sorted, isPlaced) },
-  ]
+function search<S, I, O>(history: readonly Operation<I, O>[], model: Model<S, I, O>): string | undefined {
+  const order = nothingPlaced(history)
+  const isNew = newConfigurations()
+  const frames: Frame<S>[] = [{ placed: -1, state: model.initial, candidates: candidatesIn(order) }]
+  let visited = 0
   let deepest = { depth: -1, text: '' }
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
-    if (sorted.every(({ outcome }, i) => isPlaced[i] === 1 || outcome === 'unknown')) return undefined
+    if (order.first === order.certain) return undefined
     const depth = frames.length
-    if (depth > deepest.depth) deepest = { depth, text: describe(sorted, frame) }
+    if (depth > deepest.depth) deepest = { depth, text: describe(order.operations, frame) }
     const index = frame.candidates.shift()
-    const operation = index === undefined ? undefined : sorted[index]
+    const operation = index === undefined ? undefined : order.operations[index]
     if (index === undefined || operation === undefined) {
       frames.pop()
-      if (frame.placed >= 0) isPlaced[frame.placed] = 0
+      if (frame.placed >= 0) take(order, frame.placed)
       continue
     }
     const after = model.step(frame.state, operation.input, operation.output, operation.outcome !== 'ok')
     if (after === undefined) continue
-    isPlaced[index] = 1
-    const configuration = `${placedIndexes(isPlaced)} ${JSON.stringify(after.state)}`
-    if (visited.has(configuration)) {
-      isPlaced[index] = 0
+    place(order, index)
+    if (!isNew(`${placedIndexes(order)} ${JSON.stringify(after.state)}`, order.unknown)) {
+      take(order, index)
       continue
     }
-    if (visited.size >= mostConfigurations) throw new Error(`too many operations at once: ${deepest.text}`)
-    visited.add(configuration)
-    frames.push({ placed: index, state: after.state, candidates: candidatesIn(sorted, isPlaced) })
+    if (++visited > mostConfigurations) throw new Error(`too many operations at once: ${deepest.text}`)
+    frames.push({ placed: index, state: after.state, candidates: candidatesIn(order) })
   }
   return deepest.text
+}
+
+function nothingPlaced<I, O>(history: readonly Operation<I, O>[]): Order<I, O> {
+  const byBegin = [...history].sort((a, b) => a.beginMs - b.beginMs)
+  const certain = byBegin.filter(({ outcome }) => outcome === 'ok')
+  const operations = [...certain, ...byBegin.filter(({ outcome }) => outcome !== 'ok')]
+  const isPlaced = new Uint8Array(operations.length)
+  return { operations, certain: certain.length, isPlaced, first: 0, unknown: 0n }
+}
+
+function place(order: Order<unknown, unknown>, index: number): void {
+  order.isPlaced[index] = 1
+  if (index >= order.certain) order.unknown |= 1n << BigInt(index - order.certain)
+  while (order.first < order.certain && order.isPlaced[order.first] === 1) order.first++
+}
+
+/** Undoes `place`. */
+function take(order: Order<unknown, unknown>, index: number): void {
+  order.isPlaced[index] = 0
+  if (index >= order.certain) order.unknown &= ~(1n << BigInt(index - order.certain))
+  else order.first = Math.min(order.first, index)
 }
 
 /**
  * The operations that can be next: those that began before any operation that is left has ended. Operations with an
  * unknown outcome come last.
  */
-function candidatesIn<I, O>(sorted: readonly Operation<I, O>[], isPlaced: Uint8Array): number[] {
-  const certain: number[] = []
-  const unknown: number[] = []
+function candidatesIn<I, O>({ operations, certain, isPlaced, first }: Order<I, O>): number[] {
+  const candidates: number[] = []
   let firstEnd = Number.POSITIVE_INFINITY
-  for (const [index, { outcome, beginMs, endMs }] of sorted.entries()) {
-    if (beginMs > firstEnd) break
-    if (isPlaced[index] === 1) continue
-    if (outcome === 'ok') firstEnd = Math.min(firstEnd, endMs)
-    const list = outcome === 'ok' ? certain : unknown
-    list.push(index)
+  const add = (from: number, to: number, areCertain: boolean) => {
+    for (let i = from; i < to; i++) {
+      const { beginMs, endMs } = operations[i] as Operation<I, O>
+      if (beginMs > firstEnd) break
+      if (isPlaced[i] === 1) continue
+      if (areCertain) firstEnd = Math.min(firstEnd, endMs)
+      candidates.push(i)
+    }
   }
-  return [...certain, ...unknown]
+  add(first, certain, true)
+  add(certain, operations.length, false)
+  return candidates
 }
 
-/** The placed operations as text: the length of the complete beginning, and the indexes after it. */
-function placedIndexes(isPlaced: Uint8Array): string {
-  const complete = isPlaced.indexOf(0)
-  if (complete < 0) return 'all'
+/**
+ * The placed operations that took effect, as text: the length of the complete beginning, and the indexes after it. An
+ * operation is placed only when it began before the first one that is left has ended.
+ */
+function placedIndexes<I, O>({ operations, certain, isPlaced, first }: Order<I, O>): string {
   const after: number[] = []
-  for (let i = isPlaced.indexOf(1, complete); i >= 0; i = isPlaced.indexOf(1, i + 1)) after.push(i)
-  return `${complete} ${after.join()}`
+  const endMs = operations[first]?.endMs ?? 0
+  for (let i = first + 1; i < certain && (operations[i]?.beginMs ?? 0) <= endMs; i++)
+    if (isPlaced[i] === 1) after.push(i)
+  return `${first} ${after.join()}`
 }
 
-function describe<I, O, S>(sorted: readonly Operation<I, O>[], { state, candidates }: Frame<S>): string {
-  const next = candidates.flatMap((index) => sorted[index] ?? []).map(shown)
+/**
+ * Remembers configurations. Says of one that it is not new when it was there with the same placed operations or with
+ * fewer of the unknown ones: what is possible after it was possible there too.
+ */
+function newConfigurations(): (configuration: string, unknown: bigint) => boolean {
+  const visited = new Map<string, bigint[]>()
+  return (configuration, unknown) => {
+    const earlier = visited.get(configuration) ?? []
+    if (earlier.some((each) => (each & unknown) === each)) return false
+    earlier.push(unknown)
+    visited.set(configuration, earlier)
+    return true
+  }
+}
+
+function describe<I, O, S>(operations: readonly Operation<I, O>[], { state, candidates }: Frame<S>): string {
+  const next = candidates.flatMap((index) => operations[index] ?? []).map(shown)
   return `in state ${JSON.stringify(state) ?? 'undefined'} none of these can be next: ${next.join('; ')}`
 }
 

@@ -19,6 +19,8 @@ export interface Subject extends SubjectFacts {
   steps: readonly Step[]
   /** Hands the hosts over to it, just before its scenarios. Resolves with facts that only its hosts know. */
   enter?(machines: Machines): Promise<Partial<SubjectFacts>>
+  /** Gives the hosts of a lab that stays back as `steps` and `enter` found them, also when neither has run. */
+  leave?(machines: Machines): Promise<void>
 }
 
 export type Machines = readonly [ConnectedHost, ...ConnectedHost[]]

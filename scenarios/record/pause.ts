@@ -2,8 +2,10 @@
  * `--debug`: a scenario that has failed pauses until Enter is pressed at the terminal. The worker cannot read the
  * terminal, so it writes the reason to a file in the report's folder and waits until the parent has removed the file.
  */
+import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, unwatchFile, watchFile, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { poll } from '../../provision/process/until.ts'
 import { reportFolder } from './folder.ts'
 
@@ -34,4 +36,12 @@ export function answerPauses(answer: (reason: string) => Promise<void>): () => v
     unwatchFile(path)
     rmSync(path, { force: true })
   }
+}
+
+/** Resolves at the next line of the input, or at its end; at once when it has ended. */
+export async function enterPressed(input: Readable): Promise<void> {
+  if (input.readableEnded) return
+  input.resume() // a listener alone does not resume an input that was paused
+  await Promise.race([once(input, 'data'), once(input, 'end')])
+  input.pause()
 }

@@ -18,7 +18,7 @@ import {
 import type { Host } from '../kit/host.ts'
 import type { Subject } from '../kit/subject.ts'
 import { together } from '../kit/together.ts'
-import { stopOurs } from './stop-ours.ts'
+import { startOurs, stopOurs } from './stop-ours.ts'
 
 export interface Plugin {
   name: string
@@ -61,6 +61,7 @@ function executable(path: string): boolean {
 }
 
 const unit = 'multihost-other-driver'
+const unitPath = `/etc/systemd/system/${unit}.service`
 const program = '/usr/local/lib/multihost-other-driver'
 const startsWithinMs = 10_000
 
@@ -79,6 +80,11 @@ export function plugin({ path, name }: Plugin): Subject {
       const ipam = roles.every((each) => each.includes('IpamDriver')) ? ['--ipam-driver', name] : []
       return { create: ['-d', name, ...ipam] }
     },
+    async leave(machines) {
+      const off = `systemctl -q disable --now ${unit}; rm -f ${unitPath} ${program}`
+      await together(machines.map(({ host }) => host.run`sh -c ${off}`))
+      await startOurs(machines)
+    },
     create: ['-d', name],
     spreads: 'perhaps',
     unit,
@@ -94,7 +100,7 @@ export function plugin({ path, name }: Plugin): Subject {
 function started(name: string, path: string, socket: string, answers: string): Step {
   const files = (context: StepContext) => [
     { path: program, content: readFileSync(path), mode: '0755' },
-    { path: `/etc/systemd/system/${unit}.service`, content: unitFile(name, socket, context) },
+    { path: unitPath, content: unitFile(name, socket, context) },
   ]
   return {
     title: `plugin ${name}`,

@@ -3,7 +3,7 @@
  */
 import type { Host } from '../kit/host.ts'
 import type { Subject } from '../kit/subject.ts'
-import { stopOurs } from './stop-ours.ts'
+import { startOurs, stopOurs } from './stop-ours.ts'
 
 const state = `docker info -f '{{.Swarm.LocalNodeState}}{{.Swarm.Error}}'`
 
@@ -17,6 +17,10 @@ export const swarm: Subject = {
     const [manager, ...workers] = machines
     await joinSwarm([manager.host, ...workers.map(({ host }) => host)])
     return {}
+  },
+  async leave(machines) {
+    await leaveSwarm(machines.map(({ host }) => host))
+    await startOurs(machines)
   },
   create: ['-d', 'overlay', '--attachable'],
   spreads: 'with a container',
@@ -41,8 +45,11 @@ export async function joinSwarm([manager, ...workers]: readonly [Host, ...Host[]
     await worker.succeed`/usr/bin/docker swarm join ${at(worker)} --token ${token} ${manager.address}:2377`
   }
   return {
-    async [Symbol.asyncDispose]() {
-      for (const host of [...workers, manager]) await host.run`/usr/bin/docker swarm leave --force`
-    },
+    [Symbol.asyncDispose]: () => leaveSwarm([manager, ...workers]),
   }
+}
+
+/** The manager, which is the first, leaves last. A host that is in no swarm stays as it is. */
+async function leaveSwarm(hosts: readonly Host[]): Promise<void> {
+  for (const host of hosts.toReversed()) await host.run`/usr/bin/docker swarm leave --force`
 }

@@ -31,6 +31,7 @@ import {
   kvmBeside,
   type Modules,
   modules,
+  versionIn,
   versions,
 } from './virtualbox.ts'
 
@@ -40,8 +41,9 @@ export async function vagrantChecks(lab: Lab): Promise<Check[]> {
   const tools: Tools = {
     vagrant: await wordsOf('vagrant', '--version'),
     plugins: (await wordsOf('vagrant', 'plugin', 'list')) ?? '',
-    virtualBox: await wordsOf('VBoxManage', '--version'),
+    virtualBox: versionIn(await wordsOf('VBoxManage', '--version')),
     wanted: process.env.VAGRANT_DEFAULT_PROVIDER,
+    boxes: process.env.MULTIHOST_BOX,
   }
   const chosen = provider(tools)
   return [

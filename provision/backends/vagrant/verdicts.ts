@@ -16,6 +16,8 @@ export interface Tools {
   virtualBox: string | undefined
   /** VAGRANT_DEFAULT_PROVIDER. */
   wanted: string | undefined
+  /** MULTIHOST_BOX: `BOX`, `PROVIDER=BOX`, or several with commas between. */
+  boxes: string | undefined
 }
 
 const debianLibvirt =
@@ -30,7 +32,10 @@ export function vagrantItself({ vagrant }: Tools): Verdict {
 }
 
 /** The provider that Vagrant takes: VAGRANT_DEFAULT_PROVIDER, or VirtualBox, or libvirt. */
-export function provider({ virtualBox, plugins, wanted }: Tools): { name?: Provider; verdict: Verdict } {
+export function provider({ virtualBox, plugins, wanted, boxes }: Tools): {
+  name?: Provider
+  verdict: Verdict
+} {
   const has: Record<Provider, boolean> = {
     virtualbox: virtualBox !== undefined,
     libvirt: /^vagrant-libvirt \(/m.test(plugins),
@@ -40,8 +45,11 @@ export function provider({ virtualBox, plugins, wanted }: Tools): { name?: Provi
     libvirt: `vagrant plugin install vagrant-libvirt; on Debian: ${debianLibvirt}`,
   }
   if (wanted && wanted !== 'virtualbox' && wanted !== 'libvirt') {
-    const problem = `VAGRANT_DEFAULT_PROVIDER is ${wanted}, and the Vagrantfile knows virtualbox and libvirt`
-    return { verdict: { problem, remedy: 'set it to one of them, or unset it' } }
+    const hasBox = boxes?.split(',').some((word) => word.startsWith(`${wanted}=`))
+    if (hasBox) return { verdict: { found: `${wanted}, with a box of MULTIHOST_BOX; not examined further` } }
+    const problem = `VAGRANT_DEFAULT_PROVIDER is ${wanted}, and the Vagrantfile has boxes for virtualbox and libvirt`
+    const remedy = `set it to one of them, unset it, or name a box: MULTIHOST_BOX=${wanted}=BOX`
+    return { verdict: { problem, remedy } }
   }
   const name =
     (wanted as Provider | '' | undefined) || (has.virtualbox || !has.libvirt ? 'virtualbox' : 'libvirt')

@@ -15,7 +15,12 @@ const drivenSince: readonly { virtualBox: readonly number[]; vagrant: readonly n
   { virtualBox: [7, 0], vagrant: [2, 3, 2] },
 ]
 
-/** `vagrant` and `virtualBox` are what the two commands print for `--version`: `Vagrant 2.3.4`, `7.2.22r175245`. */
+/** The version that `VBoxManage --version` prints: its last line, after a warning where the kernel modules are missing. */
+export function versionIn(printed: string | undefined): string | undefined {
+  return printed?.trim().split('\n').at(-1)
+}
+
+/** `vagrant` and `virtualBox` are versions as the two commands print them: `Vagrant 2.3.4`, `7.2.22r175245`. */
 export function versions(vagrant: string, virtualBox: string): Verdict {
   const ours = { vagrant: numbers(vagrant), virtualBox: numbers(virtualBox) }
   const newest = drivenSince[0]?.virtualBox ?? []

@@ -17,6 +17,10 @@ test('an unknown flag names the allowed ones', () => {
   )
 })
 
+test('a value that looks like a flag is refused in one line', () => {
+  expect(() => parse(['--hosts', '-1'], labOptions)).toThrow(/^Option '--hosts' argument is ambiguous$/)
+})
+
 test('an unknown backend names the allowed ones', async () => {
   await expect(chooseLab({ backend: 'kubernetes' }, 'main', {})).rejects.toThrow(
     'unknown backend "kubernetes": allowed are nspawn, vagrant, ssh',

@@ -26,6 +26,7 @@ const tools = (given: Partial<Tools> = {}): Tools => ({
   plugins: '',
   virtualBox: undefined,
   wanted: undefined,
+  boxes: undefined,
   ...given,
 })
 
@@ -58,8 +59,12 @@ test('a provider that is missing is named, with the way to it', () => {
   )
   expect(verdict({ plugins: 'vagrant-libvirt-extras (1.0)' })).toMatch(/^there is neither/)
   expect(verdict({ wanted: 'hyperv' })).toMatch(
-    /^VAGRANT_DEFAULT_PROVIDER is hyperv, and the Vagrantfile knows/,
+    /^VAGRANT_DEFAULT_PROVIDER is hyperv, and the Vagrantfile has boxes for virtualbox and libvirt\n→ .*MULTIHOST_BOX=hyperv=BOX/,
   )
+  expect(verdict({ wanted: 'parallels', boxes: 'one,hyperv=two' })).toMatch(
+    /^VAGRANT_DEFAULT_PROVIDER is parallels,/,
+  )
+  expect(verdict({ wanted: 'parallels', boxes: 'one,parallels=two' })).toMatch(/^ok: parallels,/)
 })
 
 test('libvirt that does not run, or denies access, has a command each', () => {

@@ -6,6 +6,7 @@ import {
   type KvmModule,
   kvmBeside,
   modules,
+  versionIn,
   versions,
 } from '../../../../../provision/backends/vagrant/virtualbox.ts'
 
@@ -22,6 +23,14 @@ test.each([
   ['Vagrant 2.5.0', '7.2.0'],
 ])('%j drives VirtualBox %j', (vagrant, virtualBox) => {
   expect(text(versions(vagrant, virtualBox))).toMatch(/^ok: Vagrant \d\.\d\.\d and VirtualBox \d\.\d\.\d+$/)
+})
+
+test('the version follows a warning where the kernel modules are missing', () => {
+  const warning =
+    'WARNING: The character device /dev/vboxdrv does not exist.\n\t Please install 6.1.0 or so.\n'
+  expect(versionIn(`${warning}7.0.20r163906\n`)).toBe('7.0.20r163906')
+  expect(versionIn('7.0.20r163906')).toBe('7.0.20r163906')
+  expect(versionIn(undefined)).toBeUndefined()
 })
 
 test('a Vagrant that is too old for this VirtualBox is named with both ways out', () => {
