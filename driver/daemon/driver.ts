@@ -8,10 +8,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Status } from '../control/status.ts'
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
 import type { Log } from '../log.ts'
-import { claimName } from '../loops/host/claim-name.ts'
+import { createHostClaim, type HostClaim } from '../loops/host/claim.ts'
 import type { Call } from '../protocol/app.ts'
-import type { DriverOptions, Setup } from './driver-options.ts'
+import type { DriverOptions } from './driver-options.ts'
 import { type Member, startMember } from './member.ts'
 import { type Apps, openSockets, type Sockets } from './sockets.ts'
 import { waitingApps } from './waiting.ts'
@@ -93,31 +94,21 @@ async function attempt(running: Running): Promise<Member | DriverError> {
   const { options, startedAt, stage: before } = running
   try {
     const setup = await options.prepare()
-    const claimed = await claim(setup, options.log)
+    const onTaken = (error: DriverError): void => leave(running, error)
+    const claim = createHostClaim({ ...setup, log: options.log, onTaken })
+    const isInTime = await claimInTime(claim, setup.underlay.address)
     // The name or the VTEP was another host's a moment ago, and the store does not tell that this has changed.
-    if (!claimed && isCode(before, 'taken')) return before
-    if (claimed) await setup.claimed?.()
-    return await startMember({
-      ...options,
-      setup,
-      startedAt,
-      claimed,
-      onCall: callsOf(options),
-      onClaimed: () =>
-        void setup
-          .claimed?.()
-          .catch((err: unknown) => options.log.error({ err }, 'host.json cannot be written')),
-      onTaken: (error) => leave(running, error),
-    })
+    if (!isInTime && isCode(before, 'taken')) return before
+    return await startMember({ ...options, setup, startedAt, claim, onCall: callsOf(options) })
   } catch (error) {
     return asDriverError(error)
   }
 }
 
 /** False when the store does not answer in time. Throws `taken`. */
-async function claim({ store, host, id, underlay }: Setup, log: Log): Promise<boolean> {
+async function claimInTime(claim: HostClaim, vtep: Ip): Promise<boolean> {
   const late = delay(claimWithinMs, false, { ref: false })
-  const inTime = claimName(store, { host, id, vtep: underlay.address }, log).then(() => true)
+  const inTime = claim.renew(vtep).then(() => true)
   try {
     return await Promise.race([inTime, late])
   } catch (error) {

@@ -10,14 +10,13 @@ import { type CheckParts, check } from '../control/check.ts'
 import { createMetrics, type Metrics } from '../control/metrics.ts'
 import { type Status, type StatusParts, statusOf } from '../control/status.ts'
 import { namespaceOf } from '../core/datapath/desired.ts'
-import type { DriverError } from '../core/errors.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { NetworkId } from '../core/records.ts'
 import { localIdOf, restOf } from '../core/snapshot.ts'
 import { type Dialect, startDialect } from '../dialect/start-in-daemon.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import { startDatapath } from '../loops/datapath/loop.ts'
-import { createClaimer } from '../loops/host/claim-name.ts'
+import type { HostClaim } from '../loops/host/claim.ts'
 import { createToldEndpoints, type ToldEndpoints } from '../loops/tunnels/told-endpoints.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
@@ -42,10 +41,8 @@ import { type UnderlayWatch, watchUnderlay } from './underlay.ts'
 export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {
   setup: Setup
   startedAt: string
-  /** This host holds its name already. Else the host loop claims it, and nothing is written until then. */
-  claimed: boolean
-  onClaimed(): void
-  onTaken(error: DriverError): void
+  /** Nothing is written until it is held: the host loop renews it. */
+  claim: HostClaim
   onCall(call: Call): void
 }
 
@@ -73,8 +70,7 @@ const usualAnswerMs = 1000 * answerWithinS.usual
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { setup, log } = options
   const metrics: Metrics = createMetrics(() => statusOf(statusParts(parts)))
-  let claimed = options.claimed
-  const member = memberStore(countFailures(setup.store, metrics.onStoreError), () => claimed)
+  const member = memberStore(countFailures(setup.store, metrics.onStoreError), options.claim.isHeld)
   const file = await openJournalFile(options.journalPath, log)
   const store = withJournal(member, file, { host: setup.host, log })
   const onChange = (): void => {
@@ -101,15 +97,6 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     dialect,
     deleteNetwork: plain.deleteNetwork,
     onRun: metrics.onRun,
-    claim: createClaimer({
-      ...setup,
-      log,
-      onTaken: options.onTaken,
-      onClaimed() {
-        claimed = true
-        options.onClaimed()
-      },
-    }),
   })
   const parts: Parts = {
     options,

@@ -3,6 +3,8 @@
  */
 import { overlaps } from '../core/addresses.ts'
 import { innerMtu, smallUnderlay } from '../core/datapath/mtu.ts'
+import { lifeOf } from '../core/liveness.ts'
+import type { HostName, HostRecord } from '../core/records.ts'
 import { peerText, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { EngineFacts, Facts, KernelPart } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
@@ -188,9 +190,9 @@ function mtu({ underlay, store }: Facts): Finding[] {
   const { device, address, mtuBytes } = found
   const small = smallUnderlay(found)
   if (small !== undefined) return [missing('MTU', small.found, small.hint)]
-  const members = (store && foundIn(store.members)) ?? []
-  const others = members.flatMap(({ name, mtuBytes: bytes }) =>
-    bytes === undefined ? [] : [{ name, bytes }],
+  const records = (store && foundIn(store.hosts))?.records ?? new Map<HostName, HostRecord>()
+  const others = [...records].flatMap(([name, { tunnel }]) =>
+    tunnel === undefined ? [] : [{ name, bytes: tunnel.mtuBytes }],
   )
   const smaller = others.filter(({ bytes }) => bytes < mtuBytes).sort((a, b) => a.bytes - b.bytes)[0]
   const limit = smaller && `, ${innerMtu(smaller.bytes, address)} on networks with ${smaller.name}`
@@ -233,9 +235,11 @@ export function tunnels({ tunnels, store }: Pick<Facts, 'tunnels' | 'store'>): F
       )
     })
   }
-  const members = store && foundIn(store.members)
-  if (members === undefined) return [unknown('tunnels', 'which hosts are in the cluster is not known')]
-  const up = members.filter(({ isUp, name }) => isUp && name !== store?.name.name).map(({ name }) => name)
+  const hosts = store && foundIn(store.hosts)
+  if (hosts === undefined) return [unknown('tunnels', 'which hosts are in the cluster is not known')]
+  const { records, liveness } = hosts
+  const isUp = (name: HostName): boolean => lifeOf(name, records.get(name), liveness) === 'alive'
+  const up = [...records.keys()].filter((name) => name !== store?.name.name && isUp(name))
   if (up.length === 0) return [ok('tunnels', 'no other host is up in the cluster')]
   const says = `${up.join(', ')} let in and answer tunnel packets of members alone`
   return [

@@ -2,9 +2,9 @@
  * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name and VTEP.
  * Pure.
  */
+import { judgeClaim, liveVtepHolder } from '../core/host-claim.ts'
 import { readCluster, supportedFormat } from '../store/incarnation.ts'
-import type { Facts, Holder, NameFacts, StoreFacts } from './facts.ts'
-import { foundIn, leaderIn } from './facts.ts'
+import { type Facts, failureIn, foundIn, leaderIn, type StoreFacts } from './facts.ts'
 import { type Finding, isMissing, missing, ok, unknown } from './finding.ts'
 
 /** Consul tells full seconds: the middle of one is half a second away at most. */
@@ -124,57 +124,39 @@ function clock({ clockOffsetMs }: StoreFacts): Finding {
   )
 }
 
-function hostName({ name: facts }: StoreFacts, { underlay }: Context): Finding {
-  const { name, holder } = facts
-  if ('failed' in holder)
-    return unknown('host name', `who has the name ${name} cannot be read: ${holder.failed}`)
-  const vtep = foundIn(underlay)?.address
-  const taken = takenBy(facts, holder.found, vtep)
-  if (taken !== undefined) {
-    const hint = `choose another with --host-name=NAME${taken.hint}`
-    return missing('host name', `the name ${name} belongs to another host${taken.who}`, hint)
+function hostName({ name: { name, id, holder }, hosts }: StoreFacts, { underlay }: Context): Finding {
+  if ('failed' in holder || 'failed' in hosts) {
+    const failed = failureIn(holder) ?? failureIn(hosts)
+    return unknown('host name', `who has the name ${name} cannot be read: ${failed}`)
   }
-  if (holder.found === undefined && facts.recordVtep === undefined)
-    return ok('host name', `no host is called ${name}`)
-  return ok('host name', `the name ${name} is this host's`)
+  const { records, liveness } = hosts.found
+  const verdict = judgeClaim(
+    { host: name, id, vtep: foundIn(underlay)?.address },
+    { record: records.get(name), announcement: holder.found, lockedBy: holder.found?.session, liveness },
+  )
+  return verdict.is === 'taken'
+    ? missing('host name', verdict.why, verdict.hint)
+    : ok('host name', verdict.why)
 }
 
-/** As the driver decides when it claims its name (loops/host/claim-name.ts). */
-function takenBy(
-  { name, id, recordVtep }: NameFacts,
-  holder: Holder | undefined,
-  vtep: string | undefined,
-): { who: string; hint: string } | undefined {
-  const evict = `, or, if that host will not come back, run on another one: multihost host rm ${name}`
-  if (holder === undefined)
-    return recordVtep === undefined || recordVtep === vtep
-      ? undefined
-      : { who: `, VTEP ${recordVtep}`, hint: evict }
-  const isOwn = holder.id !== undefined && holder.id === id
-  if (holder.vtep === vtep || (isOwn && (!holder.isLocked || vtep === undefined))) return undefined
-  const who = `, VTEP ${holder.vtep ?? 'unknown'}`
-  if (holder.isLocked) return { who: `${who}, which is up`, hint: '' }
-  return recordVtep === undefined ? undefined : { who: `${who}, which is away`, hint: evict }
-}
-
-/** As the driver decides (loops/host/claim-vtep.ts): a host that is away keeps no address from another one. */
-function vtep({ name: { name }, members }: StoreFacts, { underlay }: Context): Finding {
+function vtep({ name: { name }, hosts }: StoreFacts, { underlay }: Context): Finding {
   const own = foundIn(underlay)?.address
-  const known = foundIn(members)
+  const known = foundIn(hosts)
   if (own === undefined || known === undefined)
     return unknown(
       'VTEP',
       own === undefined ? 'the interface of the VTEP is not found' : 'which hosts have it is not known',
     )
-  const others = known.filter((it) => it.vtep === own && it.name !== name)
-  const [holder] = others.sort((a, b) => Number(b.isUp) - Number(a.isUp))
-  if (holder === undefined) return ok('VTEP', `no other host has ${own}`)
-  if (holder.isUp)
+  const { records, liveness } = known
+  const live = liveVtepHolder({ host: name, vtep: own }, records, liveness)
+  if (live !== undefined)
     return missing(
       'VTEP',
-      `${own} is the VTEP of ${holder.name} too, which is up`,
+      `${own} is the VTEP of ${live} too, which is up`,
       'name the interface that the other hosts reach with --bind-interface, by name or by CIDR',
     )
-  const evict = `if that host will not come back, run: multihost host rm ${holder.name}`
-  return unknown('VTEP', `${own} is the VTEP of ${holder.name} too, which is away`, evict)
+  const away = [...records].find(([other, record]) => other !== name && record.vtep === own)?.[0]
+  if (away === undefined) return ok('VTEP', `no other host has ${own}`)
+  const evict = `if that host will not come back, run: multihost host rm ${away}`
+  return unknown('VTEP', `${own} is the VTEP of ${away} too, which is away`, evict)
 }

@@ -3,6 +3,8 @@
  */
 
 import { asDriverError } from '../core/errors.ts'
+import type { Liveness } from '../core/liveness.ts'
+import type { HostName, HostRecord } from '../core/records.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 
@@ -77,7 +79,7 @@ export interface StoreFacts {
   ownCluster: string | undefined
   rights: Rights
   name: NameFacts
-  members: Asked<MemberFacts[]>
+  hosts: Asked<HostFacts>
 }
 
 /** Each with the store's refusal; undefined where the trial succeeded. */
@@ -92,22 +94,19 @@ export interface NameFacts {
   /** This host's id in its state folder. */
   id: string | undefined
   holder: Asked<Holder | undefined>
-  /** VTEP in the record `hosts/<name>`. */
-  recordVtep: string | undefined
 }
 
 /** What the key `alive/<name>` says. */
 export interface Holder {
   id: string | undefined
   vtep: string | undefined
-  isLocked: boolean
+  /** The session that holds the key. */
+  session: string | undefined
 }
 
-export interface MemberFacts {
-  name: string
-  vtep: string
-  mtuBytes: number | undefined
-  isUp: boolean
+export interface HostFacts {
+  records: ReadonlyMap<HostName, HostRecord>
+  liveness: Liveness
 }
 
 export async function asked<T>(question: () => Promise<T>): Promise<Asked<T>> {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
-import { aliveKey } from '../store/consul/alive.ts'
+import { aliveKey, livesIn } from '../store/consul/alive.ts'
 import {
   askLeaders,
   type ClientOptions,
@@ -23,8 +23,8 @@ import {
   failureIn,
   foundIn,
   type Holder,
+  type HostFacts,
   leaderIn,
-  type MemberFacts,
   type Rights,
   type StoreFacts,
 } from './facts.ts'
@@ -68,23 +68,18 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
     const { prefix } = options.address
     const itemsIn = (folder: string): Promise<Asked<Item[]>> =>
       asked(async () => (await client.list(`${prefix}/${folder}`, { consistent: true })).items)
-    const [cluster, hosts, alive] = await Promise.all([
+    const [cluster, hosts, alive, sessions] = await Promise.all([
       itemsIn(clusterKey),
       itemsIn('hosts/'),
       itemsIn('alive/'),
+      asked(client.sessions),
     ])
-    const records = mapped(hosts, (items) => recordsIn(items, prefix))
     return {
       ...common,
       cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
       rights: await tryRights(client, options),
-      name: {
-        name,
-        id,
-        holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name))),
-        recordVtep: foundIn(records)?.get(name)?.vtep,
-      },
-      members: membersIn(records, alive, prefix),
+      name: { name, id, holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name))) },
+      hosts: hostsIn(hosts, alive, foundIn(sessions) ?? [], prefix),
     }
   } finally {
     client.close()
@@ -115,8 +110,8 @@ function unasked(failed: string, name: Pick<StoreQuestion, 'name' | 'id'>) {
   return {
     cluster: { failed },
     rights: { session: failed, write: failed, list: failed },
-    name: { ...name, holder: { failed }, recordVtep: undefined },
-    members: { failed },
+    name: { ...name, holder: { failed } },
+    hosts: { failed },
   }
 }
 
@@ -136,7 +131,7 @@ export function holderIn(items: readonly Item[], key: string): Holder | undefine
   if (item === undefined) return undefined
   const { id, vtep } = jsonIn(item.text)
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-  return { id: text(id), vtep: text(vtep), isLocked: item.session !== undefined }
+  return { id: text(id), vtep: text(vtep), session: item.session }
 }
 
 function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
@@ -148,22 +143,17 @@ function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
   }
 }
 
-function membersIn(
-  records: Asked<Map<string, HostRecord>>,
+/** A token that may not see sessions proves no host dead. */
+function hostsIn(
+  hosts: Asked<Item[]>,
   alive: Asked<Item[]>,
+  sessions: readonly string[],
   prefix: string,
-): Asked<MemberFacts[]> {
-  if ('failed' in records) return records
+): Asked<HostFacts> {
+  if ('failed' in hosts) return hosts
   if ('failed' in alive) return alive
-  const locked = new Set(alive.found.flatMap(({ key, session }) => (session === undefined ? [] : [key])))
-  return {
-    found: [...records.found].map(([name, { vtep, tunnel }]) => ({
-      name,
-      vtep,
-      mtuBytes: tunnel?.mtuBytes,
-      isUp: locked.has(aliveKey(prefix, name)),
-    })),
-  }
+  const liveness = { ...livesIn(alive.found, prefix, sessions), seesSessions: false }
+  return { found: { records: recordsIn(hosts.found, prefix), liveness } }
 }
 
 /** Without records that cannot be read: `multihost status` names those. */

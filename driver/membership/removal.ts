@@ -122,8 +122,7 @@ export async function removeFromStore(
     if (holder?.id !== undefined && holder.id !== id) return
     if (holder !== undefined && isElsewhere(holder)) throw heldElsewhere(name, holder)
     // A driver that was killed has left its session.
-    const session = items.find(({ key }) => key === alive)?.session
-    if (session !== undefined) await client.destroySession(session)
+    if (holder?.session !== undefined) await client.destroySession(holder.session)
     await evictSelf(options, name, kvStore)
     await client.transact([{ Verb: 'delete', Key: alive }])
   } finally {

@@ -69,7 +69,7 @@ scenario(
       )
       const taken = words.filter((word) => !word.startsWith('--host-name'))
       expect(await hostB.fail`multihost join ${taken} --host-name=${hostA.name}`).toMatch(
-        new RegExp(`missing +host name +the name ${hostA.name} belongs to another host`),
+        new RegExp(`missing +host name +another live host is called ${hostA.name}`),
       )
       expect(await traces(hostB)).toEqual([])
 

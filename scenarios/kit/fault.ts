@@ -1,8 +1,11 @@
 /**
  * One fault: injected, verified to be in force, and reverted and verified to be over when its scope ends.
  */
+import { undoAfter } from './suppressed.ts'
+import { throwAll } from './together.ts'
+
 export interface Fault extends AsyncDisposable {
-  /** Reverts the fault; resolves when it is verified to be over. A second call does nothing. */
+  /** Reverts the fault; resolves when it is verified to be over. A call after a revert that succeeded does nothing. */
   heal(): Promise<void>
 }
 
@@ -22,16 +25,28 @@ export async function injectFault({ inject, inForce, revert, healed }: FaultStep
   let over = false
   const heal = async (): Promise<void> => {
     if (over) return
-    over = true
     await revert()
+    over = true
     await healed()
   }
   try {
     await inject()
     await inForce()
   } catch (error) {
-    await revert()
-    throw error
+    await undoAfter(error, revert)
   }
   return { heal, [Symbol.asyncDispose]: heal }
+}
+
+/** The newest first, each after the one before. A fault that cannot be healed keeps no other one in force. */
+export async function healAll(faults: readonly AsyncDisposable[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const fault of faults.toReversed()) {
+    try {
+      await fault[Symbol.asyncDispose]()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  throwAll(failures, 'and then')
 }

@@ -18,7 +18,7 @@ import { hostNamed } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { subject } from './current-subject.ts'
 import { type Fillable, smallDisk } from './disk.ts'
-import { type Fault, type FaultSteps, injectFault, type Verified } from './fault.ts'
+import { type Fault, type FaultSteps, healAll, injectFault, type Verified } from './fault.ts'
 import type { Host } from './host.ts'
 
 export interface Faults {
@@ -92,9 +92,7 @@ export function faultsOf(
       return track(injectFault(poweredOff(backend, host)))
     },
     smallDisk: (host, folder, ...units) => track(smallDisk(host, folder, units)),
-    async end() {
-      for (const fault of injected.reverse()) await fault[Symbol.asyncDispose]()
-    },
+    end: () => healAll(injected),
   }
 }
 

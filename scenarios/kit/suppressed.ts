@@ -11,7 +11,7 @@ export function bothFailed(error: unknown, suppressed: unknown): Error {
 }
 
 /** Undoes what was made before the failure. Throws the failure, with that of the undoing. */
-export async function undoAfter(error: unknown, undo: () => PromiseLike<void>): Promise<never> {
+export async function undoAfter(error: unknown, undo: () => PromiseLike<unknown>): Promise<never> {
   try {
     await undo()
   } catch (then) {

@@ -6,12 +6,17 @@ export async function together<T>(work: readonly [Promise<T>, Promise<T>]): Prom
 export async function together<T>(work: readonly Promise<T>[]): Promise<T[]>
 export async function together<T>(work: readonly Promise<T>[]): Promise<T[]> {
   const ended = await Promise.allSettled(work)
-  const failures = ended.flatMap((each) => (each.status === 'rejected' ? [each.reason as Error] : []))
-  const [first] = failures
-  if (first === undefined) return ended.map((each) => (each as PromiseFulfilledResult<T>).value)
-  if (failures.length === 1) throw first
-  throw new AggregateError(
-    failures,
-    failures.map(({ message }) => message).join('\n\nand at the same time: '),
+  throwAll(
+    ended.flatMap((each) => (each.status === 'rejected' ? [each.reason] : [])),
+    'and at the same time',
   )
+  return ended.map((each) => (each as PromiseFulfilledResult<T>).value)
+}
+
+/** A single failure as it is, several as an AggregateError. Returns without a failure. */
+export function throwAll(failures: readonly unknown[], between: string): void {
+  if (failures.length === 0) return
+  if (failures.length === 1) throw failures[0]
+  const messages = failures.map((each) => (each instanceof Error ? each.message : `${each}`))
+  throw new AggregateError(failures, messages.join(`\n\n${between}: `))
 }

@@ -11,6 +11,7 @@ import { type Member, startMember } from '../../driver/daemon/member.ts'
 import type { Engine } from '../../driver/engine/engine.ts'
 import type { Kernel } from '../../driver/kernel/kernel.ts'
 import { silentLog } from '../../driver/log.ts'
+import { createHostClaim } from '../../driver/loops/host/claim.ts'
 import { openConsulStore } from '../../driver/store/consul/store.ts'
 import type { Store } from '../../driver/store/store.ts'
 import { type ConsulInMemory, consulInMemory } from '../fixtures/consul-in-memory.ts'
@@ -154,9 +155,10 @@ function makeHost(world: World, number: number, random: Random): WorldHost {
       await docker.stop(container)
     },
     async startDriver() {
-      host.store = await openStore()
+      const store = await openStore()
+      host.store = store
       host.member = await startMember({
-        setup: { host: name, id: `id-of-${name}`, underlay, store: host.store },
+        setup: { host: name, id: `id-of-${name}`, underlay, store },
         kernel: lateKernel(kernel, pause),
         engine: lateEngine(docker, pause),
         ...{ docker: dockerCommandsOn(docker), findUnderlay: async () => underlay },
@@ -171,10 +173,13 @@ function makeHost(world: World, number: number, random: Random): WorldHost {
           version: '0.1.0',
         },
         journalPath: `${folder}/journal.json`,
-        ...{ log: silentLog, startedAt: new Date().toISOString(), claimed: false },
+        ...{ log: silentLog, startedAt: new Date().toISOString() },
         ...{ everyMs: 4000, graceMs, answerWithinMs: 60_000 },
-        ...{ onClaimed: () => undefined, onCall: () => undefined },
-        onTaken: (error) => void world.violations.push(`${name} lost its name: ${error.line}`),
+        claim: createHostClaim({
+          ...{ store, host: name, id: `id-of-${name}`, log: silentLog },
+          onTaken: (error) => void world.violations.push(`${name} lost its name: ${error.line}`),
+        }),
+        onCall: () => undefined,
       })
     },
     async stopDriver() {

@@ -16,13 +16,13 @@ import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
+import type { HostClaim } from './claim.ts'
 
 export interface HostOptions {
   store: Store
   engine: Pick<Engine, 'version'>
   host: HostName
-  /** Claims this host's name; returns the session that holds it. Throws where another host has the name. */
-  claim(vtep: Ip): Promise<string>
+  claim: Pick<HostClaim, 'renew'>
   /** This host's networks before the store was read: Docker's id -> the network. */
   replicas?: ReadonlyMap<string, NetworkId> | undefined
   blank(): HostRecord
@@ -40,7 +40,7 @@ export function startHost(options: HostOptions): Loop {
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()
-    const session = await claim(vtep)
+    const session = await claim.renew(vtep)
     // The engine may be away, or start later than the driver: the record then has no engine version.
     const engineVersion = await engine.version().catch(() => undefined)
     const facts = defined({

@@ -5,6 +5,7 @@
  * no record. Sessions have no lock delay, so that a driver that starts again has its key at once. Source: Consul's
  * documentation of sessions, "lock-delay".
  */
+import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
@@ -40,11 +41,6 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
     const { items } = await client.list(`${prefix}/${folder}/`, { consistent: true })
     return items.filter(({ key }) => key !== `${prefix}/${folder}/`)
   }
-  const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
-  const vtepIn = (item: Item): [HostName, Ip][] => {
-    const { vtep } = announcementIn(item)
-    return vtep === undefined ? [] : [[hostOf(item), vtep]]
-  }
   const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
   return {
@@ -63,14 +59,27 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
     },
     async liveness() {
       const [items, sessions, session] = await Promise.all([list(), client.sessions(), keeper.session()])
-      return {
-        keys: new Map(items.map((item) => [hostOf(item), item.session])),
-        announced: new Map(items.sort((a, b) => a.created - b.created).flatMap(vtepIn)),
-        sessions: new Set(sessions),
-        seesSessions: sessions.includes(session),
-      }
+      return { ...livesIn(items, prefix, sessions), seesSessions: sessions.includes(session) }
     },
     close: keeper.close,
+  }
+}
+
+/** `items` are the keys `alive/…`. */
+export function livesIn(
+  items: readonly Item[],
+  prefix: string,
+  sessions: readonly string[],
+): Omit<Liveness, 'seesSessions'> {
+  const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
+  const vtepIn = (item: Item): [HostName, Ip][] => {
+    const { vtep } = announcementIn(item)
+    return vtep === undefined ? [] : [[hostOf(item), vtep]]
+  }
+  return {
+    keys: new Map(items.map((item) => [hostOf(item), item.session])),
+    announced: new Map(items.toSorted((a, b) => a.created - b.created).flatMap(vtepIn)),
+    sessions: new Set(sessions),
   }
 }
 

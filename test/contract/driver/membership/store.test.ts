@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLog } from '../../../../driver/log.ts'
-import { claimName } from '../../../../driver/loops/host/claim-name.ts'
-import type { StoreFacts } from '../../../../driver/membership/facts.ts'
+import { createHostClaim } from '../../../../driver/loops/host/claim.ts'
+import { foundIn, type StoreFacts } from '../../../../driver/membership/facts.ts'
 import { storeFacts } from '../../../../driver/membership/gather-store.ts'
 import { removeFromStore } from '../../../../driver/membership/removal.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
@@ -29,7 +29,7 @@ describe('a Consul', () => {
   /** A host as its driver has it in the store. */
   async function withHost(name: string, vtep: string) {
     const store = await openConsulStore({ url: consul.url, host: name })
-    await claimName(store, { host: name, id: `id of ${name}`, vtep }, silentLog)
+    await createHostClaim({ store, host: name, id: `id of ${name}`, log: silentLog }).renew(vtep)
     const value = { vtep, driverVersion: '0.1.0', tunnel: { mtuBytes: 1500, answers: true } }
     await store.commit([{ op: 'create', table: 'hosts', key: name, value }])
     return store
@@ -41,7 +41,7 @@ describe('a Consul', () => {
       cluster: { found: undefined },
       rights: { session: undefined, write: undefined, list: undefined },
       name: { holder: { found: undefined } },
-      members: { found: [] },
+      hosts: { found: { records: new Map() } },
     })
     expect(facts.leader).toEqual({ found: expect.stringMatching(/^"127\.0\.0\.1:\d+"$/) })
     expect(facts.silent).toEqual([])
@@ -64,13 +64,15 @@ describe('a Consul', () => {
     expect(facts).toMatchObject({
       cluster: { found: expect.stringContaining('"format":1') },
       name: {
-        holder: { found: { id: 'id of net-1', vtep: '192.168.33.11', isLocked: true } },
-        recordVtep: '192.168.33.11',
+        holder: { found: { id: 'id of net-1', vtep: '192.168.33.11', session: expect.any(String) } },
       },
-      members: { found: [{ name: 'net-1', mtuBytes: 1500, isUp: true }] },
     })
+    const { records, liveness } = foundIn(facts.hosts) ?? {}
+    expect(records?.get('net-1')).toMatchObject({ vtep: '192.168.33.11', tunnel: { mtuBytes: 1500 } })
+    expect(liveness?.keys.get('net-1')).toEqual(expect.any(String))
+    expect([...(liveness?.sessions ?? [])]).toContain(liveness?.keys.get('net-1'))
     await store.close()
-    expect((await ask(consul.url)).members).toMatchObject({ found: [{ name: 'net-1', isUp: false }] })
+    expect(foundIn((await ask(consul.url)).hosts)?.liveness.keys).toEqual(new Map([['net-1', undefined]]))
   })
 
   test('from which a host is removed keeps what the hosts share, and nothing of the host', async () => {

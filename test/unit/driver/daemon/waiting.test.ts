@@ -194,6 +194,21 @@ test('a machine that was installed anew takes its name and address again', async
   expect(after.driver.waiting()).toBeUndefined()
 })
 
+test('a host that has claimed its name does not ask for its holder again', async () => {
+  let asked = 0
+  const store = memory.open('net-1')
+  const lastAnnouncement = () => {
+    asked += 1
+    return store.lastAnnouncement()
+  }
+  const value = { vtep: '192.168.33.11', driverVersion: '0.0.1' }
+  await store.commit([{ op: 'create', table: 'hosts', key: 'net-1', value }])
+  const on = await host('net-1', 1, { openStore: () => ({ ...store, lastAnnouncement }) })
+  const hasRun = () => on.store.snapshot().hosts.get('net-1')?.value.driverVersion === '0.1.0'
+  await until('the host has written its record', hasRun)
+  expect(asked).toBe(1)
+})
+
 test('a crashed driver’s session is its own earlier life', async () => {
   await memory.open('net-1').announce({ id: 'a', vtep: '192.168.33.11' })
   const after = await host('net-1', 1, { id: 'a' })

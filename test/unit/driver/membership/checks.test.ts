@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest'
 import type { TunnelStatus } from '../../../../driver/core/tunnels/peers.ts'
 import { findingsOf } from '../../../../driver/membership/doctor.ts'
-import type { EngineFacts, Facts, NameFacts, StoreFacts } from '../../../../driver/membership/facts.ts'
+import type { EngineFacts, Facts, StoreFacts } from '../../../../driver/membership/facts.ts'
 import { showFindings } from '../../../../driver/membership/finding.ts'
-import { facts, store } from './facts.sample.ts'
+import { facts, hosts, store } from './facts.sample.ts'
 
 /** The lines of one check, or of all that are not ok. */
 function lines(changed: Partial<Facts>, check?: string): string {
@@ -16,8 +16,9 @@ const withEngine = (changed: Partial<EngineFacts>): Partial<Facts> => {
   return { engine: { found: { ...found, ...changed } } }
 }
 const withStore = (changed: Partial<StoreFacts>): Partial<Facts> => ({ store: { ...store, ...changed } })
-const withName = (changed: Partial<NameFacts>): Partial<Facts> =>
-  withStore({ name: { ...store.name, ...changed } })
+const withHolder = (id: string, vtep: string, session?: string): Partial<StoreFacts> => ({
+  name: { ...store.name, holder: { found: { id, vtep, session } } },
+})
 
 test('a host on which nothing is missing has a line for every check', () => {
   expect(showFindings(findingsOf(facts))).toMatchInlineSnapshot(`
@@ -144,7 +145,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
   ],
   [
     'a member with a smaller MTU',
-    withStore({ members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1400, isUp: true }] } }),
+    withStore({ hosts: { found: hosts({ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1400 }) } }),
     'MTU',
     /^ok .*containers get 1450, 1350 on networks with net-1$/,
   ],
@@ -170,12 +171,10 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ],
   [
     'no other host is up',
-    withStore({
-      members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1500, isUp: false }] },
-    }),
+    withStore({ hosts: { found: hosts({ name: 'net-1', vtep: '192.168.33.11', isUp: false }) } }),
     /^ok .*no other host is up/,
   ],
-  ['members that cannot be read', withStore({ members: { failed: 'x' } }), /^unknown .*not known$/],
+  ['hosts that cannot be read', withStore({ hosts: { failed: 'x' } }), /^unknown .*not known$/],
   ['no store', { store: undefined }, /^unknown .*not known$/],
   ['a driver that cannot ask', { tunnels: { failed: 'no socket' } }, /^unknown .*no socket$/],
   ['a member alone', { tunnels: { found: [] } }, /^ok .*no other host/],
@@ -253,54 +252,44 @@ test('of a store that is not reached nothing else is judged', () => {
 })
 
 const vtep = '192.168.33.13'
-test.each<[string, Partial<NameFacts>, RegExp]>([
+const recorded = (isUp: boolean): Partial<StoreFacts> => ({
+  hosts: { found: hosts({ name: 'net-3', vtep: '192.168.33.11', isUp }) },
+})
+test.each<[string, Partial<StoreFacts>, RegExp]>([
   ['free', {}, /^ok .*no host is called net-3$/],
-  ['this host’s', { id: 'i', holder: { found: { id: 'i', vtep, isLocked: true } } }, /^ok .*this host's$/],
-  [
-    'this host’s, with an address of before',
-    { id: 'i', holder: { found: { id: 'i', vtep: 'old', isLocked: false } }, recordVtep: 'old' },
-    /^ok/,
-  ],
-  [
-    'of this address, and the machine was installed anew',
-    { holder: { found: { id: 'i', vtep, isLocked: false } } },
-    /^ok/,
-  ],
+  ['this host’s', withHolder('i', vtep, 's'), /^ok .*this host's$/],
   [
     'of a live host',
-    { holder: { found: { id: 'o', vtep: '192.168.33.11', isLocked: true } } },
-    /^missing .*belongs to another host, VTEP 192.168.33.11, which is up; choose another with --host-name=NAME$/,
+    withHolder('o', '192.168.33.11', 's'),
+    /^missing .*another live host is called net-3: VTEP 192.168.33.11, id o; .*--host-name=NAME$/,
   ],
   [
     'of a host that is away',
-    { holder: { found: { id: 'o', vtep: '192.168.33.11', isLocked: false } }, recordVtep: '192.168.33.11' },
-    /^missing .*which is away; choose another .*multihost host rm net-3$/,
+    { ...withHolder('o', '192.168.33.11'), ...recorded(false) },
+    /^missing .*which is away: VTEP 192.168.33.11, id o; .*multihost host rm net-3' on another host$/,
   ],
-  [
-    'of a host that left',
-    { holder: { found: { id: 'o', vtep: '192.168.33.11', isLocked: false } } },
-    /^ok .*this host's$/,
-  ],
-  ['in a record alone', { recordVtep: '192.168.33.11' }, /^missing .*VTEP 192.168.33.11; choose/],
-  ['not to be read', { holder: { failed: 'x' } }, /^unknown .*cannot be read: x$/],
+  ['in a record alone, of a live host', recorded(true), /^missing .*VTEP 192.168.33.11, id unknown; /],
+  ['in a record alone, without a live host', recorded(false), /^ok .*this host's$/],
+  ['not to be read', { name: { ...store.name, holder: { failed: 'x' } } }, /^unknown .*cannot be read: x$/],
+  ['in records that cannot be read', { hosts: { failed: 'x' } }, /^unknown .*cannot be read: x$/],
 ])('a name that is %s', (_, changed, words) => {
-  expect(lines(withName(changed), 'host name')).toMatch(words)
+  expect(lines(withStore(changed), 'host name')).toMatch(words)
 })
 
-const member = (name: string, isUp: boolean) => ({ name, vtep, mtuBytes: 1500, isUp })
+const withHosts = (...all: Parameters<typeof hosts>) => withStore({ hosts: { found: hosts(...all) } })
 test.each<[string, Partial<Facts>, RegExp]>([
-  ['this host’s own', withStore({ members: { found: [member('net-3', true)] } }), /^ok .*no other host has/],
+  ['this host’s own', withHosts({ name: 'net-3', vtep }), /^ok .*no other host has/],
   [
     'a live host’s',
-    withStore({ members: { found: [member('net-1', false), member('net-2', true)] } }),
+    withHosts({ name: 'net-1', vtep, isUp: false }, { name: 'net-2', vtep }),
     /^missing .*192\.168\.33\.13 is the VTEP of net-2 too, which is up; .*--bind-interface/,
   ],
   [
     'a dead host’s',
-    withStore({ members: { found: [member('net-1', false)] } }),
+    withHosts({ name: 'net-1', vtep, isUp: false }),
     /^unknown .*of net-1 too, which is away; .*multihost host rm net-1$/,
   ],
-  ['not to be compared', withStore({ members: { failed: 'x' } }), /^unknown .*not known$/],
+  ['not to be compared', withStore({ hosts: { failed: 'x' } }), /^unknown .*not known$/],
   ['not there', { underlay: { failed: 'x' } }, /^unknown .*not found$/],
 ])('a VTEP that is %s', (_, changed, words) => {
   expect(lines(changed, 'VTEP')).toMatch(words)

@@ -1,5 +1,29 @@
 /** A host on which nothing is missing, and a store that takes it. */
-import type { Facts, StoreFacts } from '../../../../driver/membership/facts.ts'
+import type { HostRecord } from '../../../../driver/core/records.ts'
+import type { Facts, HostFacts, StoreFacts } from '../../../../driver/membership/facts.ts'
+
+interface Host {
+  name: string
+  vtep: string
+  mtuBytes?: number
+  isUp?: boolean
+}
+
+/** Hosts with their records; those that are up hold their keys. */
+export function hosts(...all: Host[]): HostFacts {
+  const record = ({ vtep, mtuBytes = 1500 }: Host): HostRecord => {
+    return { vtep, driverVersion: '0.1.0', tunnel: { mtuBytes, answers: true } }
+  }
+  return {
+    records: new Map(all.map((host) => [host.name, record(host)])),
+    liveness: {
+      keys: new Map(all.map(({ name, isUp = true }) => [name, isUp ? `session of ${name}` : undefined])),
+      announced: new Map(all.map(({ name, vtep }) => [name, vtep])),
+      sessions: new Set(),
+      seesSessions: false,
+    },
+  }
+}
 
 export const store: StoreFacts = {
   url: 'consul://192.168.33.10:8500/multihost',
@@ -10,8 +34,8 @@ export const store: StoreFacts = {
   cluster: { found: '{"id": "c1", "format": 1}' },
   ownCluster: undefined,
   rights: { session: undefined, write: undefined, list: undefined },
-  name: { name: 'net-3', id: undefined, holder: { found: undefined }, recordVtep: undefined },
-  members: { found: [{ name: 'net-1', vtep: '192.168.33.11', mtuBytes: 1500, isUp: true }] },
+  name: { name: 'net-3', id: undefined, holder: { found: undefined } },
+  hosts: { found: hosts({ name: 'net-1', vtep: '192.168.33.11' }) },
 }
 
 export const facts: Facts = {

@@ -1,0 +1,102 @@
+/**
+ * Whose this host's name and its VTEP are. The driver decides by it before it takes part, and `multihost doctor` before a
+ * driver runs.
+ *
+ * Two machines of one name would undo each other's records. VTEP and id tell an earlier life of this host from another
+ * machine: no two machines have one address of the underlay, and a host keeps its id when its address changes.
+ */
+import { type Liveness, lifeOf } from './liveness.ts'
+import type { HostName, HostRecord, Ip } from './records.ts'
+
+export interface Claimant {
+  host: HostName
+  /** Undefined for a machine that has never claimed a name. */
+  id: string | undefined
+  /** Undefined where the interface is not known: then the id decides alone. */
+  vtep: Ip | undefined
+}
+
+/** Id and VTEP that the key `alive/<host>` says; undefined where a person has written another value. */
+interface Announced {
+  id?: string | undefined
+  vtep?: Ip | undefined
+}
+
+export interface NameHolder {
+  record?: HostRecord | undefined
+  /** Undefined where the key `alive/<host>` is absent. */
+  announcement?: Announced | undefined
+  /** The session that holds the key, unless it is the claimant's own. */
+  lockedBy?: string | undefined
+  /** Counts for a record without an announcement. */
+  liveness?: Liveness | undefined
+}
+
+/** One sentence, and for `taken` what to do. */
+export type ClaimVerdict = { is: 'free' | 'own'; why: string } | { is: 'taken'; why: string; hint: string }
+
+/** A host that is away keeps its name as long as its record stands. A live one keeps it without a record, too. */
+export function judgeClaim(self: Claimant, holder: NameHolder): ClaimVerdict {
+  const { host, id, vtep } = self
+  const { record, announcement, lockedBy, liveness } = holder
+  const hasOwnId = id !== undefined && announcement?.id === id
+  const hasOwnVtep = vtep !== undefined && announcement?.vtep === vtep
+  const own: ClaimVerdict = { is: 'own', why: `the name ${host} is this host's` }
+  if (lockedBy !== undefined) {
+    return hasOwnVtep || (hasOwnId && vtep === undefined) ? own : held(host, announcement, hasOwnId)
+  }
+  if (record === undefined) return { is: 'free', why: `no host is called ${host}` }
+  if (announcement === undefined) {
+    // A driver of before the key `alive/<host>` wrote the record.
+    const isAlive = liveness !== undefined && lifeOf(host, record, liveness) === 'alive'
+    return isAlive && record.vtep !== vtep ? held(host, record, false) : own
+  }
+  if (hasOwnId) return own
+  if (!hasOwnVtep) return away(host, announcement)
+  return { is: 'own', why: 'this host was installed anew: it has the name, address and records of before' }
+}
+
+function held(host: HostName, by: Announced | undefined, isCopy: boolean): ClaimVerdict {
+  return {
+    is: 'taken',
+    why: `another live host is called ${host}: ${show(by)}`,
+    hint: isCopy
+      ? "that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME"
+      : 'this host takes part in nothing until it is started with a name of its own: --host-name=NAME',
+  }
+}
+
+function away(host: HostName, last: Announced): ClaimVerdict {
+  return {
+    is: 'taken',
+    why: `the name ${host} belongs to another host, which is away: ${show(last)}`,
+    hint: `start this host with --host-name=NAME, or, if the other one will not come back, run 'multihost host rm ${host}' on another host`,
+  }
+}
+
+function show({ vtep = 'unknown', id = 'unknown' }: Announced = {}): string {
+  return `VTEP ${vtep}, id ${id}`
+}
+
+/**
+ * Another live host that has the VTEP: the two would make no entries for each other, and what is sent to one would reach
+ * the other. A host that is away keeps no address from another one.
+ *
+ * A host has a VTEP when its record says so. Hosts that start at once have no record yet, and see each other's
+ * announcements: the one whose key `alive/<host>` was made first goes on.
+ */
+export function liveVtepHolder(
+  { host, vtep }: { host: HostName; vtep: Ip },
+  records: ReadonlyMap<HostName, HostRecord>,
+  seen: Liveness,
+): HostName | undefined {
+  const announced = [...seen.announced].flatMap(([name, ip]) => (ip === vtep ? [name] : []))
+  const at = announced.indexOf(host)
+  const earlier = at < 0 ? announced : announced.slice(0, at)
+  // An announcement is newer than a record: such a host is about to have another VTEP.
+  const recorded = [...records].flatMap(([name, record]) =>
+    record.vtep === vtep && (seen.announced.get(name) ?? vtep) === vtep ? [name] : [],
+  )
+  const others = [...recorded, ...earlier].filter((name) => name !== host)
+  return others.find((name) => lifeOf(name, records.get(name), seen) === 'alive')
+}
