@@ -249,6 +249,12 @@ export function servicesOf(snapshot: Snapshot, network: NetworkId): Versioned<Se
   return [...lookUp(snapshot.services, byNetwork, network).values()]
 }
 
+/** The published service that keeps this address. */
+export function serviceAt(snapshot: Snapshot, network: NetworkId, v4: Ip): Versioned<Service> | undefined {
+  const name = snapshot.addresses.get(keyIn(network, v4))?.value.service
+  return name === undefined ? undefined : snapshot.services.get(keyIn(network, name))
+}
+
 /** Hosts that look for an address of the network and do not find one, with the keys of the records. */
 export function wantsOf(snapshot: Snapshot, network: NetworkId): PersistentMap<string, Versioned<Want>> {
   return lookUp(snapshot.wanted, byNetwork, network)

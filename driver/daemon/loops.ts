@@ -79,7 +79,7 @@ export function startLoops(options: LoopsOptions): Loops {
     ...common,
     everyMs: 2 * everyMs,
     graceMs,
-    changing: () => [...inFlight.newNetworks.all(), ...inFlight.removedNetworks],
+    changing: () => [...inFlight.newNetworks.all(), ...store.journal.removedNetworks.all()],
     shown: inFlight.newNetworks.remove,
     removing: dialect.withdraw,
     discard: (local) => options.deleteNetwork(local, never),

@@ -86,6 +86,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const { settled } = datapath
   const context = contextOf(options, { store, underlay: place.now, settled, inFlight, starting })
   const { verbs, plain, dialect } = verbsOf(options, context, metrics)
+  repeatRemovals(store, plain)
   const loops = startLoops({
     replicas: setup.replicas,
     ...options,
@@ -112,6 +113,15 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   return memberOf(parts, metrics, verbs, place.close)
 }
 
+/** Docker does not repeat a DeleteNetwork whose removal the store did not have when the driver ended. */
+function repeatRemovals({ journal }: JournaledStore, { deleteNetwork }: Verbs): void {
+  for (const localId of journal.removedNetworks.all()) {
+    void deleteNetwork(localId, new AbortController().signal).catch(
+      () => 'the networks loop compares the store with Docker',
+    )
+  }
+}
+
 function datapathOf(
   { setup, kernel, engine, log, graceMs = 3000, answerWithinMs = usualAnswerMs }: MemberOptions,
   made: {
@@ -131,6 +141,7 @@ function datapathOf(
     log,
     localNamespaceOf,
     calls: inFlight.calls,
+    ended: inFlight.ended,
     arriving: inFlight.arriving,
     onHostLinks: place.look,
     graceMs,

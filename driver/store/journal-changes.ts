@@ -3,11 +3,11 @@
  *
  * The same changes make the commit and this host's own view of the records (journal.ts).
  */
-import { claimMac } from '../core/endpoints/macs.ts'
+import { createEndpoint } from '../core/endpoints/creation.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { removeEndpoint } from '../core/record-changes.ts'
-import type { Change, Endpoint, HostName, Ip, Lease, Network, Snapshot, Versioned } from '../core/records.ts'
-import { type AnyDelta, applyDeltas, keyIn, recordName } from '../core/snapshot.ts'
+import type { Change, Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
+import { type AnyDelta, applyDeltas, recordName } from '../core/snapshot.ts'
 
 /** An endpoint of this host as Docker wants it. */
 export interface JournalEntry {
@@ -75,51 +75,7 @@ function changesOf(snapshot: Snapshot, host: HostName, { key, value, at, asked }
     if (isSame(record.value, value)) return []
     return [{ op: 'update', table: 'endpoints', key, value, index: record.index }]
   }
-  const network = snapshot.networks.get(value.network)
-  if (network === undefined || network.value.removing) throw networkGone(value)
-  const ips = [value.v4, value.v6].filter((ip) => ip !== undefined)
-  const leases = ips.map((ip) =>
-    bindLease(snapshot, network, value, ip, { host, at, isAsked: asked.includes(ip) }),
-  )
-  const mac = claimMac(snapshot, network.value, { id: value.id, v4: value.v4, asked: value.mac })
-  return [
-    { op: 'expect', table: 'networks', key: value.network, index: network.index },
-    { op: 'create', table: 'endpoints', key, value },
-    ...mac.changes,
-    ...leases,
-  ]
-}
-
-function networkGone({ network }: Endpoint): DriverError {
-  return new DriverError('not-found', `network ${network.slice(0, 12)} was removed meanwhile`, {
-    hint: 'make it again, or connect the container to another network',
-  })
-}
-
-/** A lease that is gone is made again: this host was taken out of the cluster, and the address is still free. */
-function bindLease(
-  snapshot: Snapshot,
-  { value: network }: Versioned<Network>,
-  { id }: Endpoint,
-  ip: Ip,
-  how: { host: HostName; at: string; isAsked: boolean },
-): Change {
-  const key = keyIn(network.id, ip)
-  const lease = snapshot.addresses.get(key)
-  const bound = { endpoint: id, ...(how.isAsked && { asked: true as const }) }
-  if (lease === undefined) {
-    const value: Lease = { host: how.host, leasedAt: how.at, ...bound }
-    return { op: 'create', table: 'addresses', key, value }
-  }
-  const { host, endpoint, service } = lease.value
-  if (host !== how.host || service !== undefined || (endpoint !== undefined && endpoint !== id)) {
-    const holder = service === undefined ? `a container on ${host}` : `service ${service}`
-    const label = network.name ?? network.id.slice(0, 12)
-    throw new DriverError('taken', `the address ${ip} of network ${label} went to ${holder} meanwhile`, {
-      hint: 'start the container again to get another address',
-    })
-  }
-  return { op: 'update', table: 'addresses', key, value: { ...lease.value, ...bound }, index: lease.index }
+  return createEndpoint(snapshot, value, { asked, leaseAgainAt: at })
 }
 
 /** The first change of a key says which version it requires; the last one, what the record becomes. */

@@ -26,38 +26,104 @@ const fileSchema = z.object({
 })
 
 export interface JournalFile {
-  content: JournalContent
-  /** Resolves when what `content` returns at a later moment is on disk. Calls at once share a write. */
-  save(content: () => JournalContent): Promise<void>
+  endpoints: EndpointEntries
+  returnedLeases: ReturnedLeases
+  removedNetworks: RemovedNetworks
 }
 
-/** For tests of what needs no file. */
-export const noJournalFile: JournalFile = {
-  content: { entries: [], returned: new Map(), removing: [] },
-  save: async () => undefined,
+/** What waits in the journal of endpoints (journal.ts). */
+export interface EndpointEntries {
+  /** As the driver's earlier life left them. */
+  earlier: readonly JournalEntry[]
+  /** Resolves when what `now` returns at a later moment is on disk. Calls at once share a write. */
+  save(now: () => readonly JournalEntry[]): Promise<void>
 }
+
+export interface ReturnedLeases {
+  /** Resolves when it is on disk that the leases with these keys are about to be returned to the pool. */
+  add(keys: readonly string[]): Promise<void>
+  /** Leases that an earlier life of this driver was about to return. */
+  earlier: readonly string[]
+}
+
+/** Networks by Docker's ids, that Docker has removed and the store has not yet; of the driver's earlier life too. */
+export interface RemovedNetworks {
+  /** `all` has it at once. Resolves when it is on disk. */
+  add(localId: string): Promise<void>
+  /** The store has the removal. */
+  done(localId: string): void
+  all(): string[]
+}
+
+/** A returned lease can be in this host's copy of the store for a moment longer. */
+const returnedForMs = 10 * 60_000
+const emptyJournal: JournalContent = { entries: [], returned: new Map(), removing: [] }
 
 /** Without a path nothing is kept. A file that cannot be read is as no file, and logged. */
 export async function openJournalFile(path: string | undefined, log: Log): Promise<JournalFile> {
-  if (path === undefined) return noJournalFile
+  if (path === undefined) return journalFile(async () => undefined, log)
   const content = await readJournal(path).catch((err: unknown) => {
     log.error({ err, path }, 'the journal of endpoints cannot be read and is ignored')
-    return noJournalFile.content
+    return emptyJournal
   })
+  return journalFile((now) => writeJournal(path, now), log, content)
+}
+
+/** `content`: what the file has. */
+export function journalFile(
+  write: (content: JournalContent) => Promise<void>,
+  log: Log,
+  content = emptyJournal,
+): JournalFile {
+  let entries = (): readonly JournalEntry[] => content.entries
+  const returned = new Map(content.returned)
+  const removing = new Set(content.removing)
+  const save = sharedWrites(() => write({ entries: entries(), returned, removing: [...removing] }))
+  return {
+    endpoints: {
+      earlier: content.entries,
+      save(now) {
+        entries = now
+        return save()
+      },
+    },
+    returnedLeases: {
+      earlier: [...content.returned.keys()],
+      add(keys) {
+        const now = Date.now()
+        const oldest = new Date(now - returnedForMs).toISOString()
+        for (const [key, at] of returned) if (at < oldest) returned.delete(key)
+        for (const key of keys) returned.set(key, new Date(now).toISOString())
+        return save()
+      },
+    },
+    removedNetworks: {
+      add(localId) {
+        removing.add(localId)
+        return save()
+      },
+      done(localId) {
+        if (!removing.delete(localId)) return
+        void save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
+      },
+      all: () => [...removing],
+    },
+  }
+}
+
+/** One write at a time. Calls during a write share the next one. */
+function sharedWrites(write: () => Promise<void>): () => Promise<void> {
   let writing: Promise<void> = Promise.resolve()
   let next: Promise<void> | undefined
-  return {
-    content,
-    save(now) {
-      next ??= writing
-        .catch(() => 'the next write has everything')
-        .then(() => {
-          next = undefined
-          writing = writeJournal(path, now())
-          return writing
-        })
-      return next
-    },
+  return () => {
+    next ??= writing
+      .catch(() => 'the next write has everything')
+      .then(() => {
+        next = undefined
+        writing = write()
+        return writing
+      })
+    return next
   }
 }
 
@@ -66,7 +132,7 @@ async function readJournal(path: string): Promise<JournalContent> {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
-  if (text === undefined) return noJournalFile.content
+  if (text === undefined) return emptyJournal
   const { entries, returned, removing } = fileSchema.parse(JSON.parse(text))
   return {
     entries: entries.map(({ value, ...entry }) => ({

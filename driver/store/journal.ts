@@ -30,24 +30,17 @@ export interface EndpointJournal {
    * answer now, the entry stays then; with the reason when the entry was dropped.
    */
   committed(key: string): Promise<void>
-  /** Resolves when it is on disk that these leases are about to be returned to the pool. */
-  returning(keys: readonly string[]): Promise<void>
-  /** Leases that an earlier life of this driver was about to return. */
-  returnedBefore(): string[]
-  /** Resolves when it is on disk that Docker has removed the network with this local id. */
-  removing(localId: string): Promise<void>
-  /** The store has the removal. */
-  removed(localId: string): void
-  /** Networks whose removal the store did not have in an earlier life of this driver. */
-  removingBefore(): string[]
   /** Endpoints that wait for the store: their keys. */
   waiting(): string[]
   /** Commits nothing any more. The store goes on. */
   stop(): Promise<void>
 }
 
+/** Also the other parts of the journal's file, which do not change the snapshot. */
+export interface Journal extends EndpointJournal, Pick<JournalFile, 'returnedLeases' | 'removedNetworks'> {}
+
 export interface JournaledStore extends Store {
-  journal: EndpointJournal
+  journal: Journal
 }
 
 export interface JournalOptions {
@@ -67,9 +60,6 @@ interface State {
   readonly now: () => Date
   /** In the order of their first writing. */
   readonly entries: Map<string, Waiting>
-  readonly returned: Map<string, string>
-  readonly earlier: readonly string[]
-  readonly removing: Set<string>
   view: Snapshot
   save(): Promise<void>
   notify(snapshot: Snapshot, keys: readonly ChangedKey[]): void
@@ -81,28 +71,23 @@ interface State {
 /** Entries that no call waits for are committed so much later; so are those that the store did not take. */
 const soonMs = 150
 const againMs = 500
-/** A returned lease can be in this host's copy of the store for a moment longer. */
-const returnedForMs = 10 * 60_000
 
 export function withJournal(base: Store, file: JournalFile, options: JournalOptions): JournaledStore {
   const { host, log, now = () => new Date() } = options
   const failed = (err: unknown): void => log.error({ err }, 'a listener of the store failed')
   const changes = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
-  const mine = file.content.entries.filter(({ value }) => value === undefined || value.host === host)
+  const { endpoints, returnedLeases, removedNetworks } = file
+  const mine = endpoints.earlier.filter(({ value }) => value === undefined || value.host === host)
   const entries = new Map(mine.map((entry): [string, Waiting] => [entry.key, { ...entry, done: [] }]))
-  const returned = new Map(file.content.returned)
   const state: State = {
     base,
     host,
     log,
     now,
     entries,
-    returned,
-    earlier: [...returned.keys()],
-    removing: new Set(file.content.removing),
     view: base.snapshot(),
-    save: () => file.save(() => contentOf(state)),
+    save: () => endpoints.save(() => entriesOf(state)),
     notify: changes.notify,
     flush: singleFlight(() => flush(state)),
     timer: undefined,
@@ -122,18 +107,20 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
     }),
   ]
   if (entries.size > 0) later(state, soonMs)
-  return storeOf(state, { onChange: changes.add, onFresh: freshness.add }, async () => {
+  const stop = async (): Promise<void> => {
     state.closed = true
     clearTimeout(state.timer)
     for (const stop of stops) stop()
     await state.save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
-  })
+  }
+  const journal = { ...journalOf(state), returnedLeases, removedNetworks, stop }
+  return storeOf(state, { onChange: changes.add, onFresh: freshness.add }, journal)
 }
 
 function storeOf(
   state: State,
   listen: Pick<Store, 'onChange' | 'onFresh'>,
-  stop: () => Promise<void>,
+  journal: Journal,
 ): JournaledStore {
   const { base } = state
   return {
@@ -156,9 +143,9 @@ function storeOf(
       }
       await base.commit(changed)
     },
-    journal: { ...journalOf(state), stop },
+    journal,
     async close() {
-      await stop()
+      await journal.stop()
       await base.close()
     },
   }
@@ -189,23 +176,6 @@ function journalOf(state: State): Omit<EndpointJournal, 'stop'> {
         void state.flush().catch(() => undefined)
       })
     },
-    async returning(keys) {
-      const { returned, now } = state
-      const oldest = new Date(now().getTime() - returnedForMs).toISOString()
-      for (const [key, at] of returned) if (at < oldest) returned.delete(key)
-      for (const key of keys) returned.set(key, now().toISOString())
-      await state.save()
-    },
-    returnedBefore: () => [...state.earlier],
-    async removing(localId) {
-      state.removing.add(localId)
-      await state.save()
-    },
-    removed(localId) {
-      if (!state.removing.delete(localId)) return
-      void state.save().catch((err: unknown) => state.log.error({ err }, 'the journal cannot be written'))
-    },
-    removingBefore: () => [...state.removing],
     waiting: () => [...state.entries.keys()],
   }
 }
@@ -261,12 +231,8 @@ function overlaidNames({ base, host, entries }: State): string[] {
         .map(recordName)
 }
 
-function contentOf({ entries, returned, removing }: State) {
-  return {
-    removing: [...removing],
-    entries: [...entries.values()].map(({ key, value, at, asked }) => ({ key, value, at, asked })),
-    returned,
-  }
+function entriesOf({ entries }: State): JournalEntry[] {
+  return [...entries.values()].map(({ key, value, at, asked }) => ({ key, value, at, asked }))
 }
 
 function later(state: State, ms: number): void {

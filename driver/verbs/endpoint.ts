@@ -8,25 +8,24 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { macOf, withoutLength } from '../core/addresses.ts'
 import { containerEndName } from '../core/datapath/desired.ts'
-import { claimMac } from '../core/endpoints/macs.ts'
+import { defined } from '../core/defined.ts'
+import { createEndpoint } from '../core/endpoints/creation.ts'
+import { chooseMac } from '../core/endpoints/macs.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import { bindService } from '../core/record-changes.ts'
 import type {
-  Change,
   Endpoint,
   EndpointId,
   HostName,
   Ip,
   Mac,
   Network,
-  NetworkId,
-  Service,
   Snapshot,
   Versioned,
 } from '../core/records.ts'
-import { keyIn, networkIdOnHost, networkOnHost } from '../core/snapshot.ts'
+import { keyIn, networkIdOnHost, networkOnHost, serviceAt } from '../core/snapshot.ts'
 import type { StoreStatus } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
+import type { InFlight } from './in-flight.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { EndpointAsk, EndpointRef, Verbs } from './verbs.ts'
 
@@ -38,9 +37,9 @@ export function endpointVerbs(
   return {
     async createEndpoint(ask, signal) {
       inFlight.called(ask.endpoint, 'create')
-      const { answer, value } = await checked(context, (snapshot) => create(snapshot, ask, context))
+      const { changes, answer: value } = await checked(context, (snapshot) => create(snapshot, ask, context))
       signal.throwIfAborted()
-      if (value === undefined) return answer
+      if (changes.length === 0) return value.mac
       const key = keyIn(value.network, value.id)
       try {
         const mac = await record(context, ask, value, signal)
@@ -91,10 +90,12 @@ async function record(
   // Of two hosts that attach a service or choose a MAC at once one wins, so the store has the last word.
   const isChosen = value.service !== undefined || value.mac !== macOf(value.v4)
   if (isChosen && (store.status().fresh || value.service !== undefined)) {
-    return optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), { signal })
+    const { mac } = await optimisticTransaction(store, (snapshot) => create(snapshot, ask, context), {
+      signal,
+    })
+    return mac
   }
-  const asked = addressesOf(value).filter((ip) => inFlight.addresses.isAsked(keyIn(value.network, ip)))
-  await store.journal.write(keyIn(value.network, value.id), value, { asked })
+  await store.journal.write(keyIn(value.network, value.id), value, { asked: askedOf(value, inFlight) })
   return value.mac
 }
 
@@ -103,7 +104,7 @@ async function record(
  * the same, or come later.
  */
 function forget({ store, inFlight }: VerbContext, key: string, endpoint: EndpointId): void {
-  inFlight.called(endpoint, 'leave')
+  inFlight.refused(endpoint)
   store.journal.note(key, undefined)
 }
 
@@ -158,20 +159,17 @@ async function checked<T>({ store }: VerbContext, work: (snapshot: Snapshot) => 
   }
 }
 
-function addressesOf({ v4, v6 }: Endpoint): Ip[] {
-  return v6 === undefined ? [v4] : [v4, v6]
+/** The endpoint's addresses that a person requested (`--ip`). */
+function askedOf({ network, v4, v6 }: Endpoint, { addresses }: InFlight): Ip[] {
+  return [v4, v6].filter((ip) => ip !== undefined).filter((ip) => addresses.isAsked(keyIn(network, ip)))
 }
 
 function endpointHere(snapshot: Snapshot, host: HostName, ask: EndpointRef): Endpoint | undefined {
   return ownEndpoint(snapshot, host, networkIdOnHost(snapshot, host, ask.network), ask.endpoint)?.value
 }
 
-interface Created extends Proposal<Mac> {
-  /** Undefined when the endpoint exists. */
-  value: Endpoint | undefined
-}
-
-function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Created {
+/** The answer is the endpoint as it exists, or as the changes create it. */
+function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Proposal<Endpoint> {
   const { host, underlay } = context
   const network = networkHere(snapshot, host, ask.network)
   const id = network.value.id
@@ -181,37 +179,25 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Cre
   const existing = snapshot.endpoints.get(keyIn(id, ask.endpoint))?.value
   if (existing !== undefined) {
     checkSame(existing, { v4, v6, host })
-    return { changes: [], answer: existing.mac, value: undefined }
+    return { changes: [], answer: existing }
   }
   const asked = ask.mac === undefined ? undefined : checkMac(ask.mac)
-  const mac = claimMac(snapshot, network.value, { id: ask.endpoint, v4, asked })
-  const endpoint: Endpoint = {
+  const value: Endpoint = defined({
     network: id,
     id: ask.endpoint,
     v4,
-    ...(v6 === undefined ? {} : { v6 }),
-    mac: mac.mac,
+    v6,
+    mac: chooseMac(snapshot, network.value, { id: ask.endpoint, v4, asked }),
     host,
     vtep: underlay().address,
     joined: false,
     aliases: [],
+    service: serviceAt(snapshot, id, v4)?.value.name,
+  })
+  return {
+    changes: createEndpoint(snapshot, value, { asked: askedOf(value, context.inFlight) }),
+    answer: value,
   }
-  const service = serviceAt(snapshot, id, v4)
-  const value: Endpoint = service === undefined ? endpoint : { ...endpoint, service: service.value.name }
-  const changes: Change[] = [
-    { op: 'expect', table: 'networks', key: id, index: network.index },
-    { op: 'create', table: 'endpoints', key: keyIn(id, ask.endpoint), value },
-    ...mac.changes,
-    ...[v4, v6].filter((ip) => ip !== undefined).map((ip) => takeLease(snapshot, endpoint, ip, context)),
-    ...(service === undefined ? [] : [bindService(service, ask.endpoint)]),
-  ]
-  return { changes, answer: endpoint.mac, value }
-}
-
-/** The published service that keeps this address. */
-function serviceAt(snapshot: Snapshot, network: NetworkId, v4: Ip): Versioned<Service> | undefined {
-  const name = snapshot.addresses.get(keyIn(network, v4))?.value.service
-  return name === undefined ? undefined : snapshot.services.get(keyIn(network, name))
 }
 
 function checkSame(existing: Endpoint, asked: { v4: Ip; v6: Ip | undefined; host: HostName }): void {
@@ -220,29 +206,6 @@ function checkSame(existing: Endpoint, asked: { v4: Ip; v6: Ip | undefined; host
     'taken',
     `endpoint ${existing.id.slice(0, 12)} exists with the address ${existing.v4}`,
   )
-}
-
-function takeLease(
-  snapshot: Snapshot,
-  { network, id, host }: Endpoint,
-  ip: string,
-  { inFlight }: VerbContext,
-): Change {
-  const key = keyIn(network, ip)
-  const lease = snapshot.addresses.get(key)
-  if (lease === undefined || lease.value.host !== host) {
-    throw new DriverError('not-found', `the address ${ip} is not leased by this host`, { hint: 'try again' })
-  }
-  if (lease.value.endpoint !== undefined && lease.value.endpoint !== id) {
-    throw new DriverError('taken', `the address ${ip} belongs to another endpoint of this host`)
-  }
-  return {
-    op: 'update',
-    table: 'addresses',
-    key,
-    value: { ...lease.value, endpoint: id, ...(inFlight.addresses.isAsked(key) && { asked: true }) },
-    index: lease.index,
-  }
 }
 
 interface Joined {

@@ -6,24 +6,25 @@
  * the loops' grace periods cover the calls of the driver's earlier life.
  */
 import type { EndpointCall, UnderWay } from '../core/endpoints/life.ts'
+import { dockerSays, type Proof } from '../core/knowledge.ts'
 import type { EndpointId } from '../core/records.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { createDeferred, type Deferred } from './deferred.ts'
 import { createHeldAddresses, type HeldAddresses } from './held-addresses.ts'
-import { createTtlSet, type TtlSet } from './ttl-set.ts'
+import { createTtlMap, createTtlSet, type TtlSet } from './ttl-set.ts'
 
 export interface InFlight extends UnderWay {
   /** Docker calls about an endpoint. Remembered for a minute, or until `answered`. */
   called(endpoint: EndpointId, call: EndpointCall): void
   /** Join is answered: Docker puts the endpoint into its container. */
   answered(endpoint: EndpointId): void
+  /** Docker was told that CreateEndpoint failed. From now on the endpoint is as after Docker's Leave. */
+  refused(endpoint: EndpointId): void
   /** Two answers of the engine lack the endpoint. From now on the endpoint is as after Docker's Leave. */
   lost(endpoint: EndpointId): void
   /** Networks by Docker's ids, for a minute from CreateNetwork on: a slow engine shows them seconds later. */
   newNetworks: TtlSet<string>
-  /** Networks by Docker's ids, that Docker has removed and the store has not yet. */
-  removedNetworks: Set<string>
   /** What Docker asked to remove while the store was away. */
   deferred: Deferred
   addresses: HeldAddresses
@@ -40,39 +41,42 @@ export interface InFlightOptions {
   now(): Date
 }
 
+/** An endpoint that has left, or is taken to have left, has a proof of it. */
+type Last = { call: 'create' | 'join' } | { call: 'leave'; proof: Proof }
+
 export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
-  const endpoints: Record<EndpointCall, TtlSet<EndpointId>> = {
-    create: createTtlSet(rememberedMs, now),
-    join: createTtlSet(rememberedMs, now),
-    leave: createTtlSet(rememberedMs, now),
-  }
+  const last = createTtlMap<EndpointId, Last>(rememberedMs, now)
   /** Join is answered; a slow machine needs seconds to move the link and to store where it is. */
   const joined = createTtlSet<EndpointId>(pluggedMs, now)
-  const settle = (endpoint: EndpointId): void => {
-    for (const set of [...Object.values(endpoints), joined]) set.remove(endpoint)
+  const happened = (endpoint: EndpointId, it: Last): void => {
+    joined.remove(endpoint)
+    last.set(endpoint, it)
   }
-  const called = (endpoint: EndpointId, call: EndpointCall): void => {
-    settle(endpoint)
-    endpoints[call].add(endpoint)
-  }
+  const ended = (endpoint: EndpointId, why: string): void =>
+    happened(endpoint, { call: 'leave', proof: dockerSays(why) })
   return {
-    called,
-    lost: (endpoint) => called(endpoint, 'leave'),
+    called(endpoint, call) {
+      if (call === 'leave') ended(endpoint, 'Docker has called Leave or DeleteEndpoint')
+      else happened(endpoint, { call })
+    },
+    refused: (endpoint) => ended(endpoint, 'Docker was told that CreateEndpoint failed'),
+    lost: (endpoint) => ended(endpoint, 'two answers of Docker lack the endpoint'),
     answered(endpoint) {
       // Docker was told of an error meanwhile, and has deleted the endpoint.
-      if (!endpoints.join.all().includes(endpoint)) return
-      settle(endpoint)
+      if (last.get(endpoint)?.call !== 'join') return
+      last.delete(endpoint)
       joined.add(endpoint)
     },
-    arriving: () => [...endpoints.create.all(), ...endpoints.join.all(), ...joined.all()],
-    calls: () =>
+    arriving: () => [
+      ...last.entries().flatMap(([endpoint, { call }]) => (call === 'leave' ? [] : [endpoint])),
+      ...joined.all(),
+    ],
+    calls: () => new Map(last.entries().map(([endpoint, { call }]) => [endpoint, call])),
+    ended: () =>
       new Map(
-        (['create', 'join', 'leave'] as const).flatMap((call) =>
-          endpoints[call].all().map((endpoint) => [endpoint, call] as const),
-        ),
+        last.entries().flatMap(([endpoint, it]) => (it.call === 'leave' ? [[endpoint, it.proof]] : [])),
       ),
     newNetworks: createTtlSet(rememberedMs, now),
-    removedNetworks: new Set(),
     deferred: createDeferred(store, log),
     addresses: createHeldAddresses(now),
   }

@@ -42,9 +42,6 @@ export function networkVerbs(
   removed: RemovedNetworks,
 ): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
   const { store, inFlight } = context
-  for (const localId of store.journal.removingBefore()) {
-    void removeFromHost(context, localId).catch(() => 'the networks loop compares the store with Docker')
-  }
   return {
     async createNetwork(ask, signal) {
       const propose = proposalFor(ask, context, removed)
@@ -61,10 +58,11 @@ export function networkVerbs(
     async deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
       // Docker removes its network after every answer, and does not call again. So the next start of the driver reads it.
-      const note = (): Promise<void> => store.journal.removing(localId)
-      const slow = setTimeout(() => void note().catch(() => 'written again below'), slowRemovalMs)
-      await removeFromHost(context, localId).finally(() => clearTimeout(slow))
-      if (inFlight.removedNetworks.has(localId)) await note()
+      const { removedNetworks } = store.journal
+      const written = removedNetworks.add(localId)
+      written.catch(() => 'thrown below')
+      await removeFromHost(context, localId)
+      if (removedNetworks.all().includes(localId)) await written
     },
   }
 }
@@ -84,14 +82,10 @@ function proposalFor(
   return (snapshot) => create(snapshot, ask, options, context, removed)
 }
 
-/** A removal that takes longer is kept on disk: a driver that is killed meanwhile would not know of it. */
-const slowRemovalMs = 300
-
 /** Resolves when the store has it, or when it is kept for a store that is away. */
 function removeFromHost(context: VerbContext, localId: string): Promise<void> {
   const { store, host, inFlight } = context
   const known = networkIdOnHost(store.snapshot(), host, localId)
-  inFlight.removedNetworks.add(localId)
   return inFlight.deferred.do(`delete network ${localId.slice(0, 12)}`, async () => {
     try {
       await usesMayEnd(store, host, localId)
@@ -101,16 +95,11 @@ function removeFromHost(context: VerbContext, localId: string): Promise<void> {
       if (unused !== undefined) await finishRemoval(store, unused, host)
     } catch (error) {
       if (isCode(error, 'unavailable')) throw error
-      ended(context, localId)
+      store.journal.removedNetworks.done(localId)
       throw error
     }
-    ended(context, localId)
+    store.journal.removedNetworks.done(localId)
   })
-}
-
-function ended({ store, inFlight }: VerbContext, localId: string): void {
-  inFlight.removedNetworks.delete(localId)
-  store.journal.removed(localId)
 }
 
 /** The engine's own IPAM would hand out the same addresses on every host. */

@@ -6,6 +6,28 @@ export function steadyNow(): Date {
   return new Date(performance.timeOrigin + performance.now())
 }
 
+/** A map whose entries leave it by themselves, some time after they were last set. */
+export interface TtlMap<K, V> {
+  set(key: K, value: V): void
+  delete(key: K): void
+  get(key: K): V | undefined
+  entries(): [K, V][]
+}
+
+export function createTtlMap<K, V>(ttlMs: number, now: () => Date): TtlMap<K, V> {
+  const entries = new Map<K, { value: V; setAt: number }>()
+  const current = (): typeof entries => {
+    for (const [key, { setAt }] of entries) if (now().getTime() - setAt > ttlMs) entries.delete(key)
+    return entries
+  }
+  return {
+    set: (key, value) => void entries.set(key, { value, setAt: now().getTime() }),
+    delete: (key) => void entries.delete(key),
+    get: (key) => current().get(key)?.value,
+    entries: () => [...current()].map(([key, { value }]) => [key, value]),
+  }
+}
+
 /** A set whose members leave it by themselves, some time after they were last added. */
 export interface TtlSet<T> {
   add(member: T): void
@@ -14,13 +36,10 @@ export interface TtlSet<T> {
 }
 
 export function createTtlSet<T>(ttlMs: number, now: () => Date): TtlSet<T> {
-  const addedAt = new Map<T, number>()
+  const members = createTtlMap<T, true>(ttlMs, now)
   return {
-    add: (member) => void addedAt.set(member, now().getTime()),
-    remove: (member) => void addedAt.delete(member),
-    all() {
-      for (const [member, at] of addedAt) if (now().getTime() - at > ttlMs) addedAt.delete(member)
-      return [...addedAt.keys()]
-    },
+    add: (member) => members.set(member, true),
+    remove: members.delete,
+    all: () => members.entries().map(([member]) => member),
   }
 }

@@ -5,15 +5,18 @@
  * says which container has it, the kernel has its link. The state is derived from what they say each time, and is kept
  * nowhere. The table of the states, and of who moves an endpoint on, is in docs/architecture.md.
  */
+import type { Proof } from '../knowledge.ts'
 import type { Endpoint, EndpointId } from '../records.ts'
 
-/** Docker's last call about an endpoint. `leave` is Leave and DeleteEndpoint. */
+/** Docker's last call about an endpoint. `leave` is Leave and DeleteEndpoint, and what counts as such (`UnderWay.ended`). */
 export type EndpointCall = 'create' | 'join' | 'leave'
 
 /** What Docker has under way on this host. */
 export interface UnderWay {
   /** Docker's last call about each endpoint. */
   calls(): ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints whose last call is `leave`, and what proves that they are over. */
+  ended(): ReadonlyMap<EndpointId, Proof>
   /** Endpoints on their way into a container: neither the kernel nor the engine need show them there yet. */
   arriving(): readonly EndpointId[]
 }

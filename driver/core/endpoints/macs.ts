@@ -28,23 +28,25 @@ export interface MacAsk {
   asked: Mac | undefined
 }
 
-/** The endpoint's MAC, and what its commit needs for it. Throws `taken` with the holder of the MAC that was asked for. */
-export function claimMac(
-  snapshot: Snapshot,
-  network: Network,
-  { id, v4, asked }: MacAsk,
-): { mac: Mac; changes: Change[] } {
+/** The MAC of a new endpoint. Throws `taken` with the holder of the MAC that was asked for. */
+export function chooseMac(snapshot: Snapshot, network: Network, { id, v4, asked }: MacAsk): Mac {
   const candidates = asked === undefined ? [macOf(v4), ...otherMacs(v4)] : [asked]
   const mac = candidates.find((it) => holderOf(snapshot, network.id, it, id) === undefined)
   if (mac === undefined) throw macTaken(snapshot, network, candidates[0] ?? '', id)
+  return mac
+}
+
+/** What the commit of a new endpoint needs for its MAC. Throws `taken` with the holder of the MAC. */
+export function claimMac(snapshot: Snapshot, network: Network, { id, v4, mac }: Endpoint): Change[] {
+  chooseMac(snapshot, network, { id, v4, asked: mac })
   const key = keyIn(network.id, mac)
   const claim = snapshot.macs.get(key)
-  if (mac === macOf(v4)) return { mac, changes: [claimIsAbsent(key, claim)] }
+  if (mac === macOf(v4)) return [claimIsAbsent(key, claim)]
   const own: Change =
     claim === undefined
       ? { op: 'create', table: 'macs', key, value: id }
       : { op: 'update', table: 'macs', key, value: id, index: claim.index }
-  return { mac, changes: [own, ...addressUnchanged(snapshot, network, mac, v4)] }
+  return [own, ...addressUnchanged(snapshot, network, mac, v4)]
 }
 
 /** Endpoints that have the MAC of another endpoint of their network, by MAC. One pass: `status` and each metric ask. */

@@ -63,7 +63,7 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
   const again = createRunAgain(() => loop.poke())
   const state: State = {
     options: { ...options, now: options.now ?? (() => new Date()) },
-    uncertain: new Set(store.journal.returnedBefore()),
+    uncertain: new Set(store.journal.returnedLeases.earlier),
     seen: new Map(),
     isStale: true,
     named: new Set(),
@@ -143,7 +143,7 @@ async function apply(state: State, step: Step): Promise<void> {
   if (keys.length === 0) return
   addresses.retire(keys)
   try {
-    await store.journal.returning(keys)
+    await store.journal.returnedLeases.add(keys)
     await commit(state, changes)
     addresses.retired(keys)
     log.debug({ addresses: keys, wanted: step.wanted }, 'addresses of the reserve are returned')

@@ -2,7 +2,7 @@
  * What Docker says of links and namespaces that the store has no record for.
  *
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
- * has called Leave or DeleteEndpoint, when Docker shows no container with the endpoint in two answers with the grace
+ * has called Leave or DeleteEndpoint or was told that CreateEndpoint failed, when Docker shows no container with the endpoint in two answers with the grace
  * period between them, or when a record says that another endpoint has the address now. Answers that came while the
  * endpoint was on its way into its container do not count. A namespace also goes when Docker has no such network. Docker is
  * asked in the background, once for all links of a network. No caller waits for it: the kernel removes the ends with their
@@ -92,16 +92,17 @@ export function createDockerWord(options: DockerWordOptions): DockerWord {
 
 function proofsOf(state: State, links: readonly string[]): Map<string, Proof> {
   const calls = [...state.options.calls()]
+  const ended = [...state.options.ended()]
   const proofs = new Map<string, Proof>()
   for (const link of links) {
-    const proof = proofOf(state, link, calls.find(([endpoint]) => isOf(link, endpoint))?.[1])
+    const isIts = ([endpoint]: readonly [EndpointId, unknown]): boolean => isOf(link, endpoint)
+    const proof = ended.find(isIts)?.[1] ?? proofOf(state, link, calls.find(isIts)?.[1])
     if (proof !== undefined) proofs.set(link, proof)
   }
   return proofs
 }
 
 function proofOf(state: State, link: string, call: EndpointCall | undefined): Proof | undefined {
-  if (call === 'leave') return dockerSays('Docker has called Leave or DeleteEndpoint')
   // Also soon after the Join: a host that was removed from the cluster can come back before its calls are forgotten.
   const shown = state.inContainers.find(({ id }) => isOf(link, id))
   const heir = shown && heirOf(state.options, shown)

@@ -177,7 +177,8 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
 function entryOf(state: State, id: NetworkId): Entry {
   const existing = state.networks.get(id)
   if (existing !== undefined) return existing
-  const { store, host, kernel, engine, calls, arriving, log, underlay, localNamespaceOf } = state.options
+  const { store, host, kernel, engine, calls, ended, arriving, log, underlay, localNamespaceOf } =
+    state.options
   const { removalDelayMs, graceMs } = state.options
   const network = networkDatapath({
     network: id,
@@ -192,6 +193,7 @@ function entryOf(state: State, id: NetworkId): Entry {
     hasUnreadable: () => hasUnreadableEndpoint(store, id),
     engine,
     calls,
+    ended,
     arriving,
     graceMs,
     removalDelayMs,

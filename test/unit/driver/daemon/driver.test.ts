@@ -1,5 +1,7 @@
 /** Whole drivers over a store in memory and a kernel in memory: what the loops do between engine and store. */
 import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
@@ -207,6 +209,22 @@ describe('a network', () => {
       net1.driver.status().problems.some((it) => it.includes('is not in the store')),
     )
     expect((await networkOn(net1, 'foobar'))?.id).toBe(id)
+  })
+
+  test('that was removed while the store was away is removed by the next driver', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'multihost-journal-'))
+    await net1[Symbol.asyncDispose]()
+    net1 = await host(1, { journalPath: join(folder, 'journal.json') })
+    await net1.docker.create('foobar')
+    await has(net2, 'foobar')
+    memory.away = true
+    await net1.docker.rm('foobar')
+    await net1.stop()
+    memory.away = false
+    await net1.start()
+    await Promise.all([has(net1), has(net2)])
+    await net1.stop()
+    await rm(folder, { recursive: true })
   })
 
   test('that was removed while the store was away is removed when it is back', async () => {

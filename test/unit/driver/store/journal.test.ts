@@ -122,18 +122,18 @@ describe('on disk', () => {
     const key = `${network}/${end(1)}`
     const value = { network, id: end(1), v4: '10.9.0.2', mac: '02:42:0a:09:00:02', host: 'net-1' }
     await first.journal.write(key, { ...value, vtep: '192.168.33.11', joined: true, aliases: [] })
-    await first.journal.returning([`${network}/10.9.0.3`])
+    await first.journal.returnedLeases.add([`${network}/10.9.0.3`])
     await first.journal.stop()
     const second = await open()
     expect(second.snapshot().endpoints.get(key)?.value.joined).toBe(true)
-    expect(second.journal.returnedBefore()).toEqual([`${network}/10.9.0.3`])
+    expect(second.journal.returnedLeases.earlier).toEqual([`${network}/10.9.0.3`])
     lab.away = false
     await until('it is committed', () => second.journal.waiting().length === 0)
     expect((await net1.store.read()).endpoints.get(key)?.value.v4).toBe('10.9.0.2')
     await second.journal.stop()
     await until(
       'the file is empty',
-      async () => (await openJournalFile(path, silentLog)).content.entries.length === 0,
+      async () => (await openJournalFile(path, silentLog)).endpoints.earlier.length === 0,
     )
   })
 })

@@ -3,7 +3,7 @@ import type { Cidr, Lease, Network } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
 import { createStartingContainer } from '../../../../driver/daemon/starting-container.ts'
 import { type JournaledStore, withJournal } from '../../../../driver/store/journal.ts'
-import { noJournalFile } from '../../../../driver/store/journal-file.ts'
+import { journalFile } from '../../../../driver/store/journal-file.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { blankHost, type VerbContext } from '../../../../driver/verbs/context.ts'
 import { createVerbs } from '../../../../driver/verbs/create-verbs.ts'
@@ -43,11 +43,15 @@ export function cluster(): MemoryCluster & {
 function host(memory: MemoryCluster, number: number, options: Partial<VerbContext>, opened?: Store): Host {
   const name = `net-${number}`
   const clock = { now: new Date('2026-01-01T00:00:00Z') }
-  const store = withJournal(opened ?? memory.open(name), noJournalFile, {
-    host: name,
-    log: silent,
-    now: () => clock.now,
-  })
+  const store = withJournal(
+    opened ?? memory.open(name),
+    journalFile(async () => undefined, silent),
+    {
+      host: name,
+      log: silent,
+      now: () => clock.now,
+    },
+  )
   const settled: string[] = []
   const context: VerbContext = {
     host: name,

@@ -4,6 +4,7 @@ import type { EndpointCall } from '../../../../../driver/core/endpoints/life.ts'
 import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import { createDockerWord } from '../../../../../driver/loops/datapath/docker-word.ts'
+import { anyProof } from '../../../../fixtures/proof.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 const network = 'a'.repeat(64)
@@ -26,6 +27,7 @@ function withoutRecord(call: EndpointCall | undefined) {
       },
     },
     calls: () => calls,
+    ended: () => new Map([...calls].flatMap(([id, its]) => (its === 'leave' ? [[id, anyProof]] : []))),
     arriving: () => [...calls].flatMap(([id, its]) => (its === 'leave' ? [] : [id])),
     snapshot: emptySnapshot,
     graceMs: 100,

@@ -15,6 +15,7 @@ import { type Source, source } from '../../../../fixtures/changing-store.ts'
 import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 import { type FakeKernel, fakeKernel } from '../../../../fixtures/fake-kernel.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
+import { anyProof } from '../../../../fixtures/proof.ts'
 
 const path = '/netns/aaaaaaaaaaaa'
 const a = id('a')
@@ -69,6 +70,7 @@ describe('the datapath loop', () => {
         network: async (local) => (await shown()).get(local),
       },
       calls: () => calls,
+      ended: () => new Map([...calls].flatMap(([id, its]) => (its === 'leave' ? [[id, anyProof]] : []))),
       arriving: () => [...calls].flatMap(([id, its]) => (its === 'leave' ? [] : [id])),
       host: 'net-1',
       underlay: () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),

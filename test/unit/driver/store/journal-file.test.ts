@@ -1,0 +1,54 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { silentLog } from '../../../../driver/log.ts'
+import { openJournalFile } from '../../../../driver/store/journal-file.ts'
+
+let folder: string
+let path: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'multihost-journal-'))
+  path = join(folder, 'journal.json')
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const at = new Date().toISOString()
+const written = {
+  format: 1,
+  entries: [{ key: 'a/1', at, asked: ['10.9.0.2'] }],
+  returned: { 'a/10.9.0.3': at },
+  removing: ['b'],
+}
+
+test('the file has the format that other versions of the driver read and write', async () => {
+  await writeFile(path, JSON.stringify(written))
+  const { endpoints, returnedLeases, removedNetworks } = await openJournalFile(path, silentLog)
+  expect(endpoints.earlier).toEqual([{ ...written.entries[0], value: undefined }])
+  expect(returnedLeases.earlier).toEqual(['a/10.9.0.3'])
+  expect(removedNetworks.all()).toEqual(['b'])
+  await removedNetworks.add('c')
+  expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({ ...written, removing: ['b', 'c'] })
+})
+
+test('each part is written with the others', async () => {
+  const { endpoints, returnedLeases, removedNetworks } = await openJournalFile(path, silentLog)
+  const entry = { key: 'a/2', value: undefined, at, asked: [] }
+  await Promise.all([
+    endpoints.save(() => [entry]),
+    returnedLeases.add(['a/10.9.0.4']),
+    removedNetworks.add('c'),
+  ])
+  removedNetworks.done('c')
+  await returnedLeases.add([])
+  const next = await openJournalFile(path, silentLog)
+  expect(next.endpoints.earlier).toEqual([entry])
+  expect(next.returnedLeases.earlier).toEqual(['a/10.9.0.4'])
+  expect(next.removedNetworks.all()).toEqual([])
+})
+
+test('a file of the first version knows no removed networks', async () => {
+  const { removing: _, ...first } = written
+  await writeFile(path, JSON.stringify(first))
+  expect((await openJournalFile(path, silentLog)).removedNetworks.all()).toEqual([])
+})
