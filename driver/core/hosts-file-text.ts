@@ -10,15 +10,21 @@ import type { NameRecord } from './names.ts'
 
 const begin = '# multihost: begin'
 const end = '# multihost: end'
+const recordLine = /^[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/
 
-/** The text with exactly these records in the block. The same string when it already has them. */
-export function mergeHostsFile(text: string, records: readonly NameRecord[]): string {
+/**
+ * The text with exactly these records in the block; with `keepsOthers`, those stay as well that are in the block already.
+ * The same string when it already has them.
+ */
+export function mergeHostsFile(text: string, records: readonly NameRecord[], keepsOthers = false): string {
   const lines = linesOf(text)
   const ours = findOurs(lines)
   const [before, after] = split(lines, ours)
-  if (records.length === 0) return ours.size === 0 ? text : before + after
+  const wanted = new Set(records.map(({ ip, name }) => `${ip}\t${name}`))
+  if (keepsOthers) for (const line of recordsAmong(lines, ours)) wanted.add(line)
+  if (wanted.size === 0) return ours.size === 0 ? text : before + after
   const open = before !== '' && !before.endsWith('\n') ? '\n' : ''
-  return `${before}${open}${blockOf(records)}${after}`
+  return `${before}${open}${[begin, ...wanted, end, ''].join('\n')}${after}`
 }
 
 export function hasBlock(text: string): boolean {
@@ -34,8 +40,12 @@ export function padding(bytes: number): string {
   return `#${'\t'.repeat(bytes - 2)}\n`
 }
 
-function blockOf(records: readonly NameRecord[]): string {
-  return [begin, ...records.map(({ ip, name }) => `${ip}\t${name}`), end, ''].join('\n')
+/** Our lines without the marks, without their line feeds. */
+function recordsAmong(lines: readonly string[], ours: ReadonlySet<number>): string[] {
+  return [...ours]
+    .sort((a, b) => a - b)
+    .map((at) => (lines[at] ?? '').trimEnd())
+    .filter((line) => recordLine.test(line))
 }
 
 /** Each line with its line feed; the last one may have none. */
@@ -81,7 +91,7 @@ function isPadding(line: string): boolean {
 /** How many lines, from there in that direction, belong to a pair. */
 function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
   const run: string[] = []
-  for (let at = from; /^[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/.test(lines[at] ?? ''); at += step) {
+  for (let at = from; recordLine.test(lines[at] ?? ''); at += step) {
     run.push((lines[at] ?? '').trimEnd())
   }
   const all = new Set(run)
