@@ -130,6 +130,16 @@ describe('an address that a container names', () => {
     expect((await start(first, '10.9.0.2')).ip).toBe('10.9.0.2')
   })
 
+  test('is kept for a stopped container, of whose connection the engine tells nothing', async () => {
+    const { first } = await hosts(1, '10.9.0.0/16')
+    await until('the loop has looked', () => first.loop.status().state === 'idle')
+    first.containers.push(named(first.local, '10.9.0.77'))
+    const lease = () => first.store.snapshot().addresses.get(`${network}/10.9.0.77`)?.value
+    await until('it is leased', () => lease()?.asked === true)
+    first.containers.pop()
+    await until('it goes back', () => lease() === undefined)
+  })
+
   test('is taken out of the reserve, and goes back with the container', async () => {
     const { first, start, idleOn } = await hosts(1, '10.9.0.0/16')
     const one = await start(first)
