@@ -14,15 +14,21 @@ import type { NameRecord } from './names.ts'
 
 const begin = '# multihost: begin'
 const end = '# multihost: end'
+const recordLine = /^#?[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/
 
-/** The text with exactly these records in the block. The same string when it already has them. */
-export function mergeHostsFile(text: string, records: readonly NameRecord[]): string {
+/**
+ * The text with exactly these records in the block; with `keepsOthers`, those stay as well that are in the block already.
+ * The same string when it already has them.
+ */
+export function mergeHostsFile(text: string, records: readonly NameRecord[], keepsOthers = false): string {
   const lines = linesOf(text)
   const ours = findOurs(lines)
   const [before, after] = split(lines, ours)
-  if (records.length === 0) return ours.size === 0 ? text : before + after
+  const wanted = new Set(records.map(({ ip, name }) => `${ip}\t${name}`))
+  if (keepsOthers) for (const line of recordsAmong(lines, ours)) wanted.add(line)
+  if (wanted.size === 0) return ours.size === 0 ? text : before + after
   const open = before !== '' && !before.endsWith('\n') ? '\n' : ''
-  return `${before}${open}${blockOf(records, namesIn(before + after))}${after}`
+  return `${before}${open}${blockOf([...wanted], namesIn(before + after))}${after}`
 }
 
 export function hasBlock(text: string): boolean {
@@ -38,15 +44,27 @@ export function padding(bytes: number): string {
   return `#${'\t'.repeat(bytes - 2)}\n`
 }
 
-function blockOf(records: readonly NameRecord[], taken: ReadonlySet<string>): string {
-  const lines = records.map(({ ip, name }) => `${taken.has(name.toLowerCase()) ? '#' : ''}${ip}\t${name}`)
-  return [begin, ...lines, end, ''].join('\n')
+function blockOf(records: readonly string[], taken: ReadonlySet<string>): string {
+  const isTaken = (record: string): boolean =>
+    taken.has(record.slice(record.indexOf('\t') + 1).toLowerCase())
+  return [begin, ...records.map((it) => (isTaken(it) ? `#${it}` : it)), end, ''].join('\n')
 }
 
 /** The names that a hosts file's lines have, in lower case (hosts(5)). */
 function namesIn(text: string): Set<string> {
   const words = text.split('\n').map((line) => line.replace(/#.*/, '').trim().toLowerCase().split(/\s+/))
   return new Set(words.flatMap(([ip = '', ...names]) => (isIp(ip) ? names : [])))
+}
+
+/** Our lines without the marks, as `IP<tab>NAME`. */
+function recordsAmong(lines: readonly string[], ours: ReadonlySet<number>): string[] {
+  return [...ours]
+    .sort((a, b) => a - b)
+    .flatMap((at) => (recordLine.test(lines[at] ?? '') ? [recordIn(lines[at] ?? '')] : []))
+}
+
+function recordIn(line: string): string {
+  return line.replace(/^#/, '').trimEnd()
 }
 
 /** Each line with its line feed; the last one may have none. */
@@ -92,8 +110,8 @@ function isPadding(line: string): boolean {
 /** How many lines, from there in that direction, belong to a pair. */
 function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
   const run: string[] = []
-  for (let at = from; /^#?[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/.test(lines[at] ?? ''); at += step) {
-    run.push((lines[at] ?? '').replace(/^#/, '').trimEnd())
+  for (let at = from; recordLine.test(lines[at] ?? ''); at += step) {
+    run.push(recordIn(lines[at] ?? ''))
   }
   const all = new Set(run)
   const shortened = new Set(run.flatMap(shorterNames))

@@ -8,8 +8,8 @@
  */
 import { contains, parseCidr, parseIp, usable } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
-import type { HostName, Ip, Lease, NetworkId, Pool, Snapshot, Versioned } from './records.ts'
-import { keyIn, restOf, wantsOf } from './snapshot.ts'
+import type { Endpoint, HostName, Ip, Lease, NetworkId, Pool, Snapshot, Versioned } from './records.ts'
+import { endpointsAt, keyIn, restOf, wantsOf } from './snapshot.ts'
 
 export interface IdleLease {
   /** The key of the lease. */
@@ -26,10 +26,45 @@ export function isIdle({ endpoint, service }: Lease): boolean {
   return endpoint === undefined && service === undefined
 }
 
-/** The host's leases on the network that no endpoint and no service has. Costs what it returns. */
+/**
+ * The host's leases on the network that no endpoint and no service has, without those of `strayLeases`. Costs what it
+ * returns.
+ */
 export function idleLeases(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLease[] {
+  return unbound(snapshot, host, network).filter(
+    ({ ip }) => holderElsewhere(snapshot, host, network, ip) === undefined,
+  )
+}
+
+/** The host's leases that are idle by their record, and whose address an endpoint of another host has. */
+export function strayLeases(
+  snapshot: Snapshot,
+  host: HostName,
+  network: NetworkId,
+): (IdleLease & { holder: Versioned<Endpoint> })[] {
+  return unbound(snapshot, host, network).flatMap((it) => {
+    const holder = holderElsewhere(snapshot, host, network, it.ip)
+    return holder === undefined ? [] : [{ ...it, holder }]
+  })
+}
+
+function unbound(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLease[] {
   const idle = lookUp(snapshot.addresses, idleByPlace, keyIn(network, host))
   return [...idle].map(([key, lease]) => ({ key, ip: restOf(key), lease }))
+}
+
+/**
+ * An endpoint of another host that has the address, whatever the lease says: a restored backup has the lease from before
+ * it. Undefined where an endpoint of this host has it.
+ */
+export function holderElsewhere(
+  snapshot: Snapshot,
+  host: HostName,
+  network: NetworkId,
+  ip: Ip,
+): Versioned<Endpoint> | undefined {
+  const holders = endpointsAt(snapshot, network, ip)
+  return holders.some(({ value }) => value.host === host) ? undefined : holders[0]
 }
 
 /**

@@ -105,7 +105,8 @@ async function cleanHostsFiles(
   engine: Pick<ReturnType<typeof dockerEngine>, 'running' | 'container'>,
 ): Promise<void> {
   const files = createHostsFiles(silentLog, '')
-  for (const id of await engine.running()) if (files.learn(await engine.container(id))) files.put(id, [])
+  for (const id of await engine.running())
+    if (files.learn(await engine.container(id))) files.put(id, [], false)
 }
 
 /** Links, namespaces, the filter of tunnel packets, and the driver's own address. */

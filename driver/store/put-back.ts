@@ -3,10 +3,11 @@
  *
  * A host knows its own records best and writes them over what the backup has. What belongs to all hosts, and the
  * records of hosts that are away, is created where it is missing. Nothing is removed: a record that the backup brought
- * back is removed by its own host later, as after any failure. A lease that another host holds is left as it is; the
- * host whose container has that address names the conflict (core/endpoints/conflicts.ts).
+ * back is removed by its own host later, as after any failure. A lease that an endpoint or a service of another host has
+ * is left as it is; the host whose container has that address names the conflict (core/endpoints/conflicts.ts).
  */
-import type { Change, HostName, Snapshot, Table, Tables } from '../core/records.ts'
+import type { Change, HostName, Lease, Snapshot, Table, Tables } from '../core/records.ts'
+import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, hostOfKey, networkOfKey, recordName, tables } from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
 
@@ -24,10 +25,16 @@ export function ownChanges(snapshot: Snapshot, host: HostName, present: readonly
     .flatMap((record): Change[] => {
       const now = there.get(recordName(record))
       if (now === undefined) return [create(record)]
-      const isOthers = record.table === 'addresses' && hostOf({ ...record, value: now.value }) !== host
-      if (isOthers || now.value === undefined || same(now.value, record.value)) return []
+      if (isOthers(record, now, host) || now.value === undefined || same(now.value, record.value)) return []
       return [{ op: 'update', ...record, index: now.index } as Change]
     })
+}
+
+/** A lease of another host's, unless it is idle there and of an endpoint here: that host gives it to no container. */
+function isOthers({ table, value }: KnownRecord, now: Present, host: HostName): boolean {
+  if (table !== 'addresses' || hostOf({ ...now, table }) === host) return false
+  const there = now.value as Lease | undefined
+  return there === undefined || !isIdle(there) || (value as Lease).endpoint === undefined
 }
 
 /**

@@ -26,7 +26,7 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/records.ts'
-import { type IdleLease, idleLeases, inOrder, isIdle } from '../core/reserve.ts'
+import { holderElsewhere, type IdleLease, idleLeases, inOrder, isIdle } from '../core/reserve.ts'
 import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
@@ -323,10 +323,11 @@ function leaseAt(
   const own = snapshot.addresses.get(key)
   if (own?.value.service !== undefined) return addressOfService(snapshot, network, own, address, host)
   const isFree =
-    own === undefined ||
-    (own.value.host === host &&
-      isIdle(own.value) &&
-      !inFlight.addresses.isHeld(key, own.value, askedAgainAfterMs))
+    holderElsewhere(snapshot, host, id, canonicalIp(address)) === undefined &&
+    (own === undefined ||
+      (own.value.host === host &&
+        isIdle(own.value) &&
+        !inFlight.addresses.isHeld(key, own.value, askedAgainAfterMs)))
   const ip = checkAddress(address, { pool, leased: new Set(isFree ? [] : [canonicalIp(address)]) })
   const value: Lease = { host, leasedAt: now().toISOString(), asked: true }
   const change: Change =

@@ -47,6 +47,9 @@ interface State {
   seen: Map<string, number>
   /** The containers of this host may have changed since the last look at them. */
   isStale: boolean
+  /** By performance.now(). The engine tells nothing when a stopped container is connected to a network or disconnected. */
+  lookedAt: number
+  readonly lookEveryMs: number
   /** Keys of the addresses that they named at that look. */
   named: ReadonlySet<string>
   readonly loop: Loop
@@ -64,6 +67,8 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
     uncertain: new Set(store.journal.returnedLeases.earlier),
     seen: new Map(),
     isStale: true,
+    lookedAt: Number.NEGATIVE_INFINITY,
+    lookEveryMs: 6 * everyMs,
     named: new Set(),
     loop: startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun }),
   }
@@ -103,7 +108,8 @@ async function run(state: State): Promise<void> {
   if (!fresh || doubt !== undefined) return
   await learnOutcomes(state)
   const before = { snapshot: store.snapshot(), host, isHeld: addresses.isHeld }
-  const named = state.isStale || hasAsked(before) ? await namedAddresses(state) : state.named
+  const isDue = state.isStale || performance.now() - state.lookedAt >= state.lookEveryMs
+  const named = isDue || hasAsked(before) ? await namedAddresses(state) : state.named
   const snapshot = store.snapshot()
   const isCurrent = currentWants(state, snapshot)
   const steps = planReserves({ ...before, snapshot, now: now(), named, isCurrent })
@@ -169,6 +175,7 @@ async function namedAddresses(state: State): Promise<ReadonlySet<string> | undef
   const { engine, store, host, addresses, log } = state.options
   try {
     state.isStale = false
+    state.lookedAt = performance.now()
     const containers = await engine.configuredContainers()
     const snapshot = store.snapshot()
     const others = await otherNetworks(snapshot, host, containers, engine)

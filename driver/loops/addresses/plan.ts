@@ -5,10 +5,12 @@
  * - A reserve that is half empty is filled, in ascending order, while the pool has more free addresses than hosts.
  * - What is more than the reserve's size and the stopped containers of this host, goes back after a rest.
  * - What another host wants goes back at once. While it wants any address, nothing is filled.
+ * - A lease whose address an endpoint of another host has goes to that endpoint.
  * - An address of `--ip` goes back when no container of this host names it any more.
  * - An address that a container names is leased before its first start, so that no other container gets it.
  */
 import { contains, familyOf, parseIp } from '../../core/addresses.ts'
+import { defined } from '../../core/defined.ts'
 import { isCode } from '../../core/errors.ts'
 import { checkAddress, nextAddresses, unboundSince } from '../../core/leases.ts'
 import type { Change, HostName, Ip, Lease, Network, NetworkId, Pool, Snapshot } from '../../core/records.ts'
@@ -18,6 +20,7 @@ import {
   inOrder,
   isIdle,
   reserveSize,
+  strayLeases,
   wantedByOthers,
 } from '../../core/reserve.ts'
 import {
@@ -97,7 +100,28 @@ function planNetwork(view: View, network: Network): Step[] {
       wanted.any,
     ),
   )
-  return [...returned([...given, ...asked], given.length > 0), ...kept(view, network, others), ...rest]
+  return [
+    ...returned([...given, ...asked], given.length > 0),
+    ...handedOver(view, network),
+    ...kept(view, network, others),
+    ...rest,
+  ]
+}
+
+/** In one commit per lease, so that the address is free at no time. */
+function handedOver({ snapshot, host, now, isHeld }: View, network: Network): Step[] {
+  const stray = strayLeases(snapshot, host, network.id).filter(({ key, lease }) => !isHeld(key, lease.value))
+  return stray.map(({ key, lease, holder }): Step => {
+    const { id, host: of, service } = holder.value
+    const value: Lease = { ...defined({ service }), host: of, endpoint: id, leasedAt: now.toISOString() }
+    return {
+      step: 'lease',
+      changes: [
+        { op: 'expect', table: 'endpoints', key: keyIn(network.id, id), index: holder.index },
+        { op: 'update', table: 'addresses', key, value, index: lease.index },
+      ],
+    }
+  })
 }
 
 /** Leases what containers of this host name and no host has, and keeps what lies in the reserve for them. */

@@ -18,8 +18,11 @@ export interface HostsFiles {
   ids(): string[]
   /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
   asks(container: string, server: Ip): boolean
-  /** `again`: another program is writing the file; call `put` again soon. Failures go to the log and into `facts`. */
-  put(container: string, records: readonly NameRecord[]): 'done' | 'again'
+  /**
+   * `again`: another program is writing the file; call `put` again soon. Failures go to the log and into `facts`.
+   * `keepsOthers`: the records are not known to be all, and none is removed.
+   */
+  put(container: string, records: readonly NameRecord[], keepsOthers: boolean): 'done' | 'again'
   /** Containers whose file has changed since the last `put` that found nothing to write. */
   changed(): string[]
   /** Names of the containers whose file differs from the records, without the files that the driver leaves alone. */
@@ -74,7 +77,7 @@ export function createHostsFiles(log: Log, fileRoot: string): HostsFiles {
     forget: (container) => void files.delete(container),
     ids: () => [...files.keys()],
     asks: (container, server) => asks(files.get(container)?.dns, server),
-    put: (container, records) => put(state, container, records),
+    put: (container, records, keepsOthers) => put(state, container, records, keepsOthers),
     changed: () =>
       [...files.values()]
         .filter(({ path, records, stamp }) => records > 0 && path !== undefined && stampOf(path) !== stamp)
@@ -127,6 +130,7 @@ function put(
   state: HostsFilesState,
   container: string,
   records: readonly NameRecord[],
+  keepsOthers: boolean,
 ): ReturnType<HostsFiles['put']> {
   const { files, log } = state
   const file = files.get(container)
@@ -140,7 +144,7 @@ function put(
     return 'done'
   }
   try {
-    return write(state, file, file.path, records)
+    return write(state, file, file.path, records, keepsOthers)
   } catch (error) {
     const reason = asDriverError(error).line
     if (file.reason !== reason) log.warn({ container: file.name, reason }, 'hosts file cannot be written')
@@ -154,9 +158,10 @@ function write(
   file: HostsFile,
   path: string,
   records: readonly NameRecord[],
+  keepsOthers: boolean,
 ): ReturnType<HostsFiles['put']> {
   const stamp = stampOf(path)
-  const outcome = putRecords(path, records, { evenIfEmpty: file.unsettled >= maxUnsettled })
+  const outcome = putRecords(path, records, { evenIfEmpty: file.unsettled >= maxUnsettled, keepsOthers })
   if (outcome === 'gone') state.files.delete(file.id)
   if (outcome === 'unsettled') {
     file.unsettled += 1

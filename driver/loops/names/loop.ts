@@ -3,8 +3,8 @@
  *
  * A change of the store touches the containers of the changed networks, and a host that goes away or comes back touches all. An event of the engine touches the one
  * container whose file libnetwork has just made or edited. And the loop compares each file's size and time every
- * `everyMs`, so that a change by another program is repaired. The loop writes nothing while the store is in
- * doubt. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it, and in the files of containers that do not ask it. A
+ * `everyMs`, so that a change by another program is repaired. While the store is in doubt the loop adds names and removes
+ * none. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it, and in the files of containers that do not ask it. A
  * file is written whole, so that a change costs as much as its network is large: the longer the last writing took, the
  * longer the loop collects changes before the next one.
  */
@@ -81,6 +81,8 @@ interface NamesState {
   lookAtAll: boolean
   /** `dnsAnswers` at the last audit. */
   dnsAnswered: boolean
+  /** Files may have names that the store does not have. */
+  wasInDoubt: boolean
 }
 
 export function startNames(options: NamesOptions): NamesLoop {
@@ -110,6 +112,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     members: new Map(),
     lookAtAll: true,
     dnsAnswered: options.dnsAnswers(),
+    wasInDoubt: false,
   }
   const { loop } = state
   const stop = store.onChange((snapshot, keys) => restAll(state, containersOf(state, snapshot, keys)))
@@ -133,8 +136,8 @@ export function startNames(options: NamesOptions): NamesLoop {
 }
 
 async function work(state: NamesState): Promise<void> {
-  if (!mayRemove(state.options.store)) return
   endRest(state)
+  if (!mayRemove(state.options.store)) state.wasInDoubt = true
   // Known containers can be repaired while the engine is away.
   if (state.due.size > 0) mendAll(state)
   if (!state.lookAtAll) return
@@ -164,7 +167,8 @@ function mend(state: NamesState, id: string, networks: readonly NetworkId[]): vo
     if (!inspections.isInspecting(id)) inspections.inspect(id)
     return
   }
-  if (files.put(id, recordsFor(state, id, networks)) === 'done') return
+  const keepsOthers = !mayRemove(state.options.store)
+  if (files.put(id, recordsFor(state, id, networks), keepsOthers) === 'done') return
   state.due.add(id)
   state.loop.pokeAfter(unsettledPauseMs)
 }
@@ -199,6 +203,10 @@ function audit(state: NamesState): void {
   const now = state.options.dnsAnswers()
   if (now !== state.dnsAnswered) state.lookAtAll = true
   state.dnsAnswered = now
+  if (state.wasInDoubt && mayRemove(state.options.store)) {
+    state.wasInDoubt = false
+    state.lookAtAll = true
+  }
   for (const id of state.files.changed()) state.due.add(id)
 }
 

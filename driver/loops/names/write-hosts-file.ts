@@ -34,6 +34,8 @@ export type PutOutcome = 'unchanged' | 'written' | 'gone' | 'unsettled'
 export interface PutOptions {
   /** Also writes into an empty file. */
   evenIfEmpty?: boolean
+  /** Removes no record. */
+  keepsOthers?: boolean
   /** For tests: called between the first read of the text and its comparison. */
   beforeWrite?(): void
 }
@@ -89,11 +91,11 @@ function tryPut(
   fd: number,
   path: string,
   records: readonly NameRecord[],
-  { evenIfEmpty = false, beforeWrite }: PutOptions,
+  { evenIfEmpty = false, keepsOthers = false, beforeWrite }: PutOptions,
 ): PutOutcome | undefined {
   const have = textOf(fd, path)
   if (have === '' && !evenIfEmpty) return 'unsettled'
-  const want = mergeHostsFile(have, records)
+  const want = mergeHostsFile(have, records, keepsOthers)
   if (want === have) return 'unchanged'
   beforeWrite?.()
   const grown = have + (want.length > have.length ? padding(Math.max(4, want.length - have.length)) : '')

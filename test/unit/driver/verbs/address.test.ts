@@ -85,6 +85,20 @@ describe('an address', () => {
     })
   })
 
+  test('that a backup brought back into the reserve is not given: an endpoint of another host has it', async () => {
+    const { net1, net2, pool } = await twoHosts()
+    const ip = await run(net1, { network, pool, endpoint: end(1) })
+    await stop(net1, { network, pool, endpoint: end(1), ip })
+    await run(net2, { network: id('b'), pool, endpoint: end(2) })
+    const running = net2.store.snapshot().endpoints.get(`${network}/${end(2)}`)?.value
+    if (running === undefined) throw new Error('no endpoint')
+    const value = { ...running, id: end(3), v4: ip }
+    await net2.store.commit([{ op: 'create', table: 'endpoints', key: `${network}/${end(3)}`, value }])
+    await net1.store.read()
+    await expect(run(net1, { network, pool, endpoint: end(4), ip })).rejects.toMatchObject({ code: 'taken' })
+    expect(await run(net1, { network, pool, endpoint: end(5) })).not.toBe(ip)
+  })
+
   test('is never leased twice, however many ask on two hosts at once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 60 }), async (asks) => {

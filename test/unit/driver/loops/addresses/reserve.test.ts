@@ -97,6 +97,24 @@ describe('a reserve', () => {
   })
 })
 
+test('an idle lease whose address an endpoint of another host has goes to that endpoint', async () => {
+  const { members, first, pool, start } = await hosts(2, '10.9.0.0/16')
+  const [, second] = members
+  if (second === undefined) throw new Error('no second host')
+  const { endpoint, ip } = await start(second)
+  const old = await start(first)
+  await stopIt(old, pool)
+  const running = second.store.snapshot().endpoints.get(`${network}/${endpoint}`)?.value
+  if (running === undefined) throw new Error('no endpoint')
+  const value = { ...running, id: end(99), v4: old.ip }
+  // A restored backup: the endpoint's own host has put it back, and the lease is as it was in the backup.
+  await second.store.commit([{ op: 'create', table: 'endpoints', key: `${network}/${end(99)}`, value }])
+  const lease = (at: string) => second.store.snapshot().addresses.get(`${network}/${at}`)?.value
+  await until('the lease is of the endpoint', () => lease(old.ip)?.host === second.name)
+  expect(lease(old.ip)?.endpoint).toBe(end(99))
+  expect(lease(ip)?.endpoint).toBe(endpoint)
+})
+
 describe('an address that a container names', () => {
   const named = (local: string, ip: string): ConfiguredContainer => {
     return { name: 'db', networks: [{ name: 'n', id: local, addresses: [ip] }] }
@@ -110,6 +128,16 @@ describe('an address that a container names', () => {
     await until('it is leased', isKept)
     expect((await start(first)).ip).not.toBe('10.9.0.2')
     expect((await start(first, '10.9.0.2')).ip).toBe('10.9.0.2')
+  })
+
+  test('is kept for a stopped container, of whose connection the engine tells nothing', async () => {
+    const { first } = await hosts(1, '10.9.0.0/16')
+    await until('the loop has looked', () => first.loop.status().state === 'idle')
+    first.containers.push(named(first.local, '10.9.0.77'))
+    const lease = () => first.store.snapshot().addresses.get(`${network}/10.9.0.77`)?.value
+    await until('it is leased', () => lease()?.asked === true)
+    first.containers.pop()
+    await until('it goes back', () => lease() === undefined)
   })
 
   test('is taken out of the reserve, and goes back with the container', async () => {
