@@ -87,7 +87,7 @@ const wrong: { what: string; make: (host: Host) => Promise<unknown>; says: strin
     what: 'name in the certificate',
     make: (host) =>
       host.succeed`echo 192.168.33.10 elsewhere >> /etc/hosts; sed -i s,https://192.168.33.10:,https://elsewhere:, ${options}`,
-    says: 'cannot be trusted',
+    says: 'is for other hosts',
   },
 ]
 
