@@ -4,7 +4,7 @@
  * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is the number
  * of blocks in use. A pool that overlaps a claim, or clashes with a route of a host, is not offered. A pool that dockerd
  * refused is not offered either: dockerd repeats RequestPool for the same network until a pool suits it. Of the others, those
- * inside of a wide route come last.
+ * inside of a wide route, or of a block of an engine's bridges, come last.
  */
 import {
   type Block,
@@ -38,13 +38,15 @@ export interface PoolQuestion {
   claimed: readonly Cidr[]
   /** Destinations that the hosts of the cluster route. */
   routed?: HostRoutes
+  /** Blocks of the engines' bridges. One of the pools in them is the last choice, as one inside of a wide route. */
+  ofEngines?: readonly Cidr[]
   /** What dockerd refuses. */
   refused?: readonly Cidr[]
   /** Pools that were offered a moment ago, or that rest: one of them is better than one inside of a wide route. */
   avoided?: readonly Cidr[]
 }
 
-/** Which pools are spared while another one is free: one inside of a wide route is the last choice. */
+/** Which pools are spared while another one is free: one inside of a wide route or of an engine's block is the last choice. */
 const preferences = [
   { wide: true, resting: true },
   { wide: true, resting: false },
@@ -54,15 +56,28 @@ const preferences = [
 
 /** The first free pool of the list. Throws `exhausted`. */
 export function choosePool(question: PoolQuestion): Cidr {
-  const { sources: texts = defaultPools, claimed, routed = noRoutes, refused = [], avoided = [] } = question
+  const {
+    sources: texts = defaultPools,
+    claimed,
+    routed = noRoutes,
+    ofEngines = [],
+    refused = [],
+    avoided = [],
+  } = question
   const sources = texts.map(parseSource)
   const byWidth = routesByWidth(routed)
   const taken = [...claimed, ...refused].map(parseCidr)
   const resting = avoided.map(parseCidr)
+  const bridges = ofEngines.map(parseCidr)
   for (const spares of preferences) {
     for (const source of sources) {
       const { clashing, wide } = byWidth(source.length)
-      const inUse = [...taken, ...clashing, ...(spares.wide ? wide : []), ...(spares.resting ? resting : [])]
+      const inUse = [
+        ...taken,
+        ...clashing,
+        ...(spares.wide ? [...wide, ...bridges] : []),
+        ...(spares.resting ? resting : []),
+      ]
       const free = firstFree(source, inUse)
       if (free !== undefined) return formatCidr(free)
     }

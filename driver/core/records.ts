@@ -135,6 +135,8 @@ export interface HostRecord {
   session?: string
   /** Absent in the record of an older driver. */
   routes?: HostRoutes
+  /** Blocks that a person gave the host's engine for its bridges. Absent in the record of an older driver. */
+  enginePools?: Cidr[]
   /**
    * Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel, on UDP 4789. `ports`:
    * other ports on which it does so; absent without one, and in the record of an older driver.

@@ -62,6 +62,11 @@ export function routedInCluster(snapshot: Snapshot, own: readonly Route[]): Host
   }
 }
 
+/** The blocks from which a host's engine may give a bridge its subnet later. */
+export function enginePoolsIn(snapshot: Snapshot): Cidr[] {
+  return [...new Set([...snapshot.hosts.values()].flatMap(({ value }) => value.enginePools ?? []))]
+}
+
 /**
  * The blocks in which this host's engine accepts no pool that the driver chooses: it asks for another one, until none is left.
  * Before 23.0 it compares pools with all routes, the halves of a default route included; before 27.0, with those without a

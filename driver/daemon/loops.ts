@@ -9,9 +9,9 @@ import { type AddressesLoop, startAddresses } from '../loops/addresses/loop.ts'
 import { type EndpointsLoop, startEndpoints } from '../loops/endpoints/loop.ts'
 import { type RestartsLoop, startRestarts } from '../loops/endpoints/restarts.ts'
 import { type FilterLoop, startFilter } from '../loops/filter/loop.ts'
-import { type HostOptions, startHost } from '../loops/host/loop.ts'
+import { type HostLoop, type HostOptions, startHost } from '../loops/host/loop.ts'
 import { followEvents } from '../loops/kit/engine-events.ts'
-import type { Loop, LoopRun } from '../loops/kit/loop.ts'
+import type { LoopRun } from '../loops/kit/loop.ts'
 import { type NetworksLoop, startNetworks } from '../loops/networks/loop.ts'
 import { startTunnels, type TunnelsLoop, type TunnelsOptions } from '../loops/tunnels/loop.ts'
 import { blankHost, type VerbContext } from '../verbs/context.ts'
@@ -41,7 +41,7 @@ export interface LoopsOptions {
 }
 
 export interface Loops {
-  hosts: Loop
+  hosts: HostLoop
   tunnels: TunnelsLoop
   networks: NetworksLoop
   endpoints: EndpointsLoop
@@ -67,7 +67,7 @@ export function startLoops(options: LoopsOptions): Loops {
     onChange: () => hosts.poke(),
     onAway: () => naming.awayChanged(),
   })
-  const hosts: Loop = startHost({
+  const hosts: HostLoop = startHost({
     ...common,
     claim,
     tunnel: tunnels.published,
@@ -125,6 +125,7 @@ function followEngine(all: Poked, { engine, context, dialect, onEvent }: LoopsOp
     log: context.log,
     // What happened meanwhile was not told.
     onGap() {
+      all.hosts.engineRestarted()
       all.addresses.containersChanged()
       poke()
     },

@@ -2,7 +2,7 @@
 import { defined } from '../core/defined.ts'
 import { choosePool } from '../core/pools.ts'
 import type { Cidr, HostName, NetworkId, Snapshot } from '../core/records.ts'
-import { routedInCluster } from '../core/routes.ts'
+import { enginePoolsIn, routedInCluster } from '../core/routes.ts'
 import { endpointsOf, hostsUsing, localIdOf, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { VerbContext } from '../verbs/context.ts'
@@ -43,6 +43,7 @@ export function callsInDaemon({ context, verbs, engine, defaultNetwork }: CallsI
         sources: context.pools,
         claimed: [...store.snapshot().pools.keys()],
         routed,
+        ofEngines: enginePoolsIn(store.snapshot()),
         refused: [...refused, ...chosen.all()],
       })
       chosen.add(pool)

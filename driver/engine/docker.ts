@@ -17,6 +17,7 @@ const slowMs = 30_000
 export function dockerEngine(client: EngineClient): Engine {
   return {
     version: async () => (await client.call('GET', '/version', schema.versionSchema)).Version,
+    addressPools: async () => schema.poolsOf(await client.call('GET', '/info', schema.infoSchema)),
     async networks() {
       const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
       const list = await client.call('GET', path, schema.networkList)

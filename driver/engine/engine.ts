@@ -9,6 +9,8 @@ import type { Cidr, Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
   version(): Promise<string>
+  /** Blocks of the engine's bridges, where a person chose them (`default-address-pools`). Starts processes in the engine. */
+  addressPools(): Promise<Cidr[]>
   /** All networks of driver `vxlan` on this host. */
   networks(): Promise<EngineNetwork[]>
   network(id: string): Promise<EngineNetwork | undefined>

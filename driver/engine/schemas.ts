@@ -3,8 +3,9 @@
  * fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
  */
 import * as z from 'zod'
-import { canonicalIp, isIp } from '../core/addresses.ts'
+import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { defined } from '../core/defined.ts'
+import type { Cidr } from '../core/records.ts'
 import type {
   ConfiguredContainer,
   Connection,
@@ -116,6 +117,11 @@ export const eventSchema = z.object({
 
 export const createdSchema = z.object({ Id: z.string() })
 export const versionSchema = z.object({ Version: z.string() })
+export const infoSchema = z.object({ DefaultAddressPools: z.array(z.object({ Base: text })).nullish() })
+
+export function poolsOf({ DefaultAddressPools }: z.output<typeof infoSchema>): Cidr[] {
+  return (DefaultAddressPools ?? []).flatMap(({ Base }) => (isCidr(Base) ? canonicalCidr(Base) : []))
+}
 
 export function networkOf(it: z.output<typeof networkSchema>): EngineNetwork {
   return {

@@ -105,6 +105,7 @@ const host = z.looseObject({
     })
     .exactOptional(),
   routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
+  enginePools: z.array(cidr).exactOptional(),
 })
 
 const service = z.looseObject({

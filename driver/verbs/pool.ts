@@ -19,7 +19,7 @@ import {
   type Snapshot,
   type Versioned,
 } from '../core/records.ts'
-import { type Route, refusedByEngine, routeClash, routedInCluster } from '../core/routes.ts'
+import { enginePoolsIn, type Route, refusedByEngine, routeClash, routedInCluster } from '../core/routes.ts'
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -128,6 +128,7 @@ function chooseFor(
     sources: pools,
     claimed: [...snapshot.pools.keys()],
     routed: routedInCluster(snapshot, routes),
+    ofEngines: enginePoolsIn(snapshot),
     refused: refusedByEngine(routes, snapshot.hosts.get(host)?.value.engineVersion),
     avoided,
   })

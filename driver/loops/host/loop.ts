@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { defined } from '../../core/defined.ts'
 import { addReplica } from '../../core/record-changes.ts'
-import type { Change, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
+import type { Change, Cidr, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { publishedRoutes, type Route } from '../../core/routes.ts'
 import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -20,7 +20,7 @@ import type { HostClaim } from './claim.ts'
 
 export interface HostOptions {
   store: Store
-  engine: Pick<Engine, 'version'>
+  engine: Pick<Engine, 'version' | 'addressPools'>
   host: HostName
   claim: Pick<HostClaim, 'renew'>
   /** This host's networks before the store was read: Docker's id -> the network. */
@@ -35,14 +35,21 @@ export interface HostOptions {
   onRun?(run: LoopRun): void
 }
 
-export function startHost(options: HostOptions): Loop {
+export interface HostLoop extends Loop {
+  /** The engine may have other options than before. */
+  engineRestarted(): void
+}
+
+export function startHost(options: HostOptions): HostLoop {
   const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
+  let enginePools: Cidr[] | undefined
   const work = async (): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)
     // The engine may be away, or start later than the driver: the record then has no engine version.
     const engineVersion = await engine.version().catch(() => undefined)
+    enginePools ??= await engine.addressPools().catch(() => undefined)
     const facts = defined({
       vtep,
       driverVersion,
@@ -51,6 +58,7 @@ export function startHost(options: HostOptions): Loop {
       // Unknown routes are those of before.
       tunnel: tunnel(),
       routes: await routes().then(publishedRoutes, () => undefined),
+      enginePools,
     })
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
@@ -75,6 +83,9 @@ export function startHost(options: HostOptions): Loop {
   })
   return {
     ...loop,
+    engineRestarted() {
+      enginePools = undefined
+    },
     async close() {
       stop()
       await loop.close()

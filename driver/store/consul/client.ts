@@ -196,7 +196,7 @@ function pemOf(what: 'ca' | 'cert' | 'key', file: string | undefined): Buffer | 
     return file === undefined ? undefined : readFileSync(file)
   } catch (cause) {
     const message = `--kv-${what}-file=${file} cannot be read: ${(cause as Error).message}`
-    throw new DriverError('invalid', message, { hint: `put the file there, or name another one`, cause })
+    throw new DriverError('unavailable', message, { hint: 'put the file there, or name another one', cause })
   }
 }
 

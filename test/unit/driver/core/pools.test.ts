@@ -49,6 +49,15 @@ test('a route that is wider than the pool is avoided, and hinders none where eac
   expect(() => choose([], { routed: { connected: ['128.0.0.0/1'], other: [] } })).toThrow('no free pool')
 })
 
+test('a pool of an engine’s bridges is spared while another one is free', () => {
+  const sources = ['172.16.0.0/16:24', '198.18.0.0/15:24']
+  const choose = (ofEngines: string[], claimed: string[] = []) => choosePool({ sources, claimed, ofEngines })
+  expect(choose(['172.16.0.0/12'])).toBe('198.18.0.0/24')
+  expect(choose(['172.16.0.0/24'])).toBe('172.16.1.0/24')
+  expect(choose(['172.16.0.0/12'], ['198.18.0.0/15'])).toBe('172.16.0.0/24')
+  expect(choose(['172.16.0.0/12', '198.18.0.0/15'])).toBe('172.16.0.0/24')
+})
+
 test('a pool that rests is chosen before one inside of a wide route', () => {
   const routed = { connected: [], other: ['172.16.0.0/12'] }
   const question = { sources: ['172.21.0.0/16', '198.18.0.0/16'], claimed: [], routed }

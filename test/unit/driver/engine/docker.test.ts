@@ -93,6 +93,18 @@ test('a newer engine is spoken to in the newest version that we know', async () 
   expect(await engine.version()).toBe('99.0.0')
 })
 
+test('reads the blocks of the engine’s bridges that a person chose, and none where there are none', async () => {
+  answers.set('GET /v1.41/info', json(200, { ID: 'x' }))
+  expect(await engine.addressPools()).toEqual([])
+  const chosen = [
+    { Base: '10.10.0.5/16', Size: 24 },
+    { Base: 'fd00:9::/48', Size: 64 },
+    { Base: '', Size: 0 },
+  ]
+  answers.set('GET /v1.41/info', json(200, { DefaultAddressPools: chosen }))
+  expect(await engine.addressPools()).toEqual(['10.10.0.0/16', 'fd00:9::/48'])
+})
+
 test('lists the networks of our driver alone', async () => {
   answers.set(
     'GET /v1.41/networks?filters={"driver":["vxlan"]}',

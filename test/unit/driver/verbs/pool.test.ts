@@ -78,6 +78,18 @@ describe('a pool that another host routes', () => {
     expect(await itself.verbs.requestPool(auto, never)).toBe(pool)
   })
 
+  test('is not in a block that another host’s engine gives its bridges, while another one is free', async () => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1), lab.host(2)]
+    const value = { ...blankHost(net2.context), enginePools: ['172.20.0.0/14'] }
+    await net2.store.commit([{ op: 'create', table: 'hosts', key: net2.name, value }])
+    await net1.store.read()
+    expect(await net1.verbs.requestPool(auto, never), 'all are in it').toBe('172.21.0.0/16')
+    const wider = lab.host(3, { pools: ['172.16.0.0/12:16'] })
+    await wider.store.read()
+    expect(await wider.verbs.requestPool(auto, never)).toBe('172.16.0.0/16')
+  })
+
   test('inside of a route without a gateway is not offered to an old engine of the host that has the route', async () => {
     const routes = [{ to: '172.16.0.0/12', connected: false, onLink: true as const }]
     const net1 = cluster().host(1, { routes: async () => routes })

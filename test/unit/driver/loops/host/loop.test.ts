@@ -1,0 +1,41 @@
+/** What a host publishes in its record. */
+import { expect, test, vi } from 'vitest'
+import { silentLog } from '../../../../../driver/log.ts'
+import { startHost } from '../../../../../driver/loops/host/loop.ts'
+import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+
+test('the blocks of the engine’s bridges are asked for once, until the engine may have restarted', async () => {
+  const store = createMemoryCluster().open('net-1')
+  let pools: string[] | undefined
+  let asked = 0
+  const loop = startHost({
+    store,
+    engine: {
+      version: async () => '28.5.2',
+      async addressPools() {
+        asked++
+        if (pools === undefined) throw new Error('the engine is away')
+        return pools
+      },
+    },
+    host: 'net-1',
+    claim: { renew: async () => 'session' },
+    blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
+    routes: async () => [],
+    tunnel: () => undefined,
+    log: silentLog,
+    everyMs: 10,
+  })
+  const published = () => store.snapshot().hosts.get('net-1')?.value
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(1))
+  expect(published()).not.toHaveProperty('enginePools')
+  pools = ['10.10.0.0/16']
+  await vi.waitFor(() => expect(published()?.enginePools).toEqual(['10.10.0.0/16']))
+  const before = asked
+  pools = []
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(asked).toBe(before)
+  loop.engineRestarted()
+  await vi.waitFor(() => expect(published()?.enginePools).toEqual([]))
+  await loop.close()
+})
