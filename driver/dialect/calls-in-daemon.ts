@@ -25,7 +25,7 @@ const chosenForMs = 5000
 
 export function callsInDaemon({ context, verbs, engine, defaultNetwork }: CallsInDaemonOptions): DriverCalls {
   const { store, host, now } = context
-  const chosen = createTtlSet<Cidr>(chosenForMs, now)
+  const chosen = createTtlSet<Cidr>(chosenForMs)
   return {
     async clusterNetworks() {
       const snapshot = store.snapshot()

@@ -25,7 +25,7 @@ export interface InFlight extends UnderWay {
   lost(endpoint: EndpointId): void
   /** Networks by Docker's ids, for a minute from CreateNetwork on: a slow engine shows them seconds later. */
   newNetworks: TtlSet<string>
-  /** What Docker asked to remove while the store was away. */
+  /** Pool releases and network removals that wait for the store. */
   deferred: Deferred
   addresses: HeldAddresses
 }
@@ -38,6 +38,7 @@ const pluggedMs = 20_000
 export interface InFlightOptions {
   store: Pick<Store, 'status'>
   log: Log
+  /** For `addresses`. */
   now(): Date
 }
 
@@ -45,9 +46,9 @@ export interface InFlightOptions {
 type Last = { call: 'create' | 'join' } | { call: 'leave'; proof: Proof }
 
 export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
-  const last = createTtlMap<EndpointId, Last>(rememberedMs, now)
+  const last = createTtlMap<EndpointId, Last>(rememberedMs)
   /** Join is answered; a slow machine needs seconds to move the link and to store where it is. */
-  const joined = createTtlSet<EndpointId>(pluggedMs, now)
+  const joined = createTtlSet<EndpointId>(pluggedMs)
   const happened = (endpoint: EndpointId, it: Last): void => {
     joined.remove(endpoint)
     last.set(endpoint, it)
@@ -76,7 +77,7 @@ export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
       new Map(
         last.entries().flatMap(([endpoint, it]) => (it.call === 'leave' ? [[endpoint, it.proof]] : [])),
       ),
-    newNetworks: createTtlSet(rememberedMs, now),
+    newNetworks: createTtlSet(rememberedMs),
     deferred: createDeferred(store, log),
     addresses: createHeldAddresses(now),
   }

@@ -39,7 +39,7 @@ export function poolVerbs(
   removed: RemovedNetworks,
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
-  const offered = createTtlSet<Cidr>(offeredForMs, context.now)
+  const offered = createTtlSet<Cidr>(offeredForMs)
   const releases = createReleases(context, mutex)
 
   const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
@@ -212,7 +212,7 @@ interface Releases {
 /** A claim is told from a later one of the same pool by `claimedAt`: a release must not take what was claimed after it. */
 function createReleases({ store, host, now, inFlight }: VerbContext, mutex: KeyedMutex): Releases {
   /** Claims, as `claimName` writes them. */
-  const unanswered = createTtlSet<string>(unansweredForMs, now)
+  const unanswered = createTtlSet<string>(unansweredForMs)
   const releaseIf = (pool: string, isMeant: (claim: PoolClaim) => boolean): Promise<void> =>
     mutex('pools', () => optimisticTransaction(store, (snapshot) => release(snapshot, host, pool, isMeant)))
   const releaseUnanswered = (pool: Cidr): void => {

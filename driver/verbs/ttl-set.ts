@@ -1,10 +1,7 @@
 /**
- * The time of day when this process began, and what has passed since then. For what Docker has under way: a step of the
- * system's clock (NTP at boot, a machine that resumes) ends no call.
+ * Maps and sets that forget. Time is that of a clock that only grows: a step of the system's clock (NTP at boot, a machine
+ * that resumes) ends nothing.
  */
-export function steadyNow(): Date {
-  return new Date(performance.timeOrigin + performance.now())
-}
 
 /** A map whose entries leave it by themselves, some time after they were last set. */
 export interface TtlMap<K, V> {
@@ -14,14 +11,14 @@ export interface TtlMap<K, V> {
   entries(): [K, V][]
 }
 
-export function createTtlMap<K, V>(ttlMs: number, now: () => Date): TtlMap<K, V> {
+export function createTtlMap<K, V>(ttlMs: number): TtlMap<K, V> {
   const entries = new Map<K, { value: V; setAt: number }>()
   const current = (): typeof entries => {
-    for (const [key, { setAt }] of entries) if (now().getTime() - setAt > ttlMs) entries.delete(key)
+    for (const [key, { setAt }] of entries) if (performance.now() - setAt > ttlMs) entries.delete(key)
     return entries
   }
   return {
-    set: (key, value) => void entries.set(key, { value, setAt: now().getTime() }),
+    set: (key, value) => void entries.set(key, { value, setAt: performance.now() }),
     delete: (key) => void entries.delete(key),
     get: (key) => current().get(key)?.value,
     entries: () => [...current()].map(([key, { value }]) => [key, value]),
@@ -35,8 +32,8 @@ export interface TtlSet<T> {
   all(): T[]
 }
 
-export function createTtlSet<T>(ttlMs: number, now: () => Date): TtlSet<T> {
-  const members = createTtlMap<T, true>(ttlMs, now)
+export function createTtlSet<T>(ttlMs: number): TtlSet<T> {
+  const members = createTtlMap<T, true>(ttlMs)
   return {
     add: (member) => members.set(member, true),
     remove: members.delete,

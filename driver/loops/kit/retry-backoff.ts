@@ -17,6 +17,7 @@ export interface RetryBackoff {
 }
 
 export interface RetryBackoffOptions {
+  /** By a clock that only grows, in milliseconds. */
   now?: () => number
   firstPauseMs?: number
   maxPauseMs?: number
@@ -25,7 +26,7 @@ export interface RetryBackoffOptions {
 }
 
 export function createRetryBackoff(options: RetryBackoffOptions = {}): RetryBackoff {
-  const { now = Date.now, firstPauseMs = 1000, maxPauseMs = 60_000, onNew } = options
+  const { now = () => performance.now(), firstPauseMs = 1000, maxPauseMs = 60_000, onNew } = options
   const failures = new Map<string, { message: string; times: number; notBefore: number }>()
   return {
     mayTry: (key) => (failures.get(key)?.notBefore ?? 0) <= now(),

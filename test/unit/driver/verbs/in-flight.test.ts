@@ -1,17 +1,18 @@
-import { beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { silentLog } from '../../../../driver/log.ts'
 import { createInFlight, type InFlight } from '../../../../driver/verbs/in-flight.ts'
+import { steadyNow } from '../../../../driver/verbs/steady-now.ts'
 import { id } from './cluster.ts'
 
 const endpoint = id('e')
-let now: number
 let inFlight: InFlight
 
 beforeEach(() => {
-  now = 0
+  vi.useFakeTimers({ toFake: ['performance'] })
   const store = { status: () => ({ fresh: true }) } as Parameters<typeof createInFlight>[0]['store']
-  inFlight = createInFlight({ store, log: silentLog, now: () => new Date(now) })
+  inFlight = createInFlight({ store, log: silentLog, now: steadyNow })
 })
+afterEach(() => void vi.useRealTimers())
 
 function show(): string {
   const { calls, ended, arriving } = inFlight
@@ -38,7 +39,7 @@ test.each([
   inFlight.called(endpoint, 'create')
   end(inFlight)
   expect(show()).toBe(`call: leave, proof: ${proof}, not arriving`)
-  now = 60_001
+  vi.advanceTimersByTime(60_001)
   expect(show()).toBe('call: undefined, proof: undefined, not arriving')
 })
 
@@ -54,7 +55,7 @@ test('an endpoint arrives from CreateEndpoint until 20 s after the answer to Joi
   expect(show()).toBe('call: join, proof: undefined, arriving')
   inFlight.answered(endpoint)
   expect(show()).toBe('call: undefined, proof: undefined, arriving')
-  now = 20_001
+  vi.advanceTimersByTime(20_001)
   expect(show()).toBe('call: undefined, proof: undefined, not arriving')
 })
 

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { createGracePeriod } from '../../../../../driver/loops/kit/grace-period.ts'
 import { createRetryBackoff } from '../../../../../driver/loops/kit/retry-backoff.ts'
+
+afterEach(() => void vi.useRealTimers())
 
 test('what fails is tried again after growing pauses, and told once per reason', () => {
   let now = 0
@@ -26,6 +28,17 @@ test('what fails is tried again after growing pauses, and told once per reason',
   expect(known.messages()).toEqual(['another reason'])
   known.keep(new Set(['b']))
   expect(known.messages()).toEqual([])
+})
+
+test.each([3_600_000, -3_600_000])('a step of the system’s clock by %i ms changes no pause', (step) => {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] })
+  const known = createRetryBackoff()
+  known.failed('a', 'taken')
+  vi.setSystemTime(Date.now() + step)
+  expect(known.mayTry('a')).toBe(false)
+  expect(known.nextInMs()).toBe(1000)
+  vi.advanceTimersByTime(1000)
+  expect(known.mayTry('a')).toBe(true)
 })
 
 test('only what was seen in every look for long enough is believed', () => {
