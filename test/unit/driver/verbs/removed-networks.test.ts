@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { cluster, createNetwork, id, removeNetwork } from './cluster.ts'
 
+afterEach(() => void vi.useRealTimers())
+
 test('a removed network’s VNI and pool rest while a host still has its replica', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
   const lab = cluster()
   const [net1, net2] = [lab.host(1), lab.host(2)]
   const { v4, vni } = await createNetwork(net1, { id: id('a') })
@@ -12,7 +15,7 @@ test('a removed network’s VNI and pool rest while a host still has its replica
   const second = await createNetwork(net1, { id: id('c') })
   expect([second.vni, second.v4.cidr]).toEqual([257, '172.22.0.0/16'])
   await net1.store.commit([{ op: 'drop', table: 'replicas', key: `net-2/${id('b')}` }])
-  net1.clock.now = new Date('2026-01-01T00:01:00Z')
+  vi.advanceTimersByTime(60_000)
   const third = await createNetwork(net1, { id: id('d') })
   expect([third.vni, third.v4.cidr]).toEqual([258, '172.21.0.0/16'])
 })
