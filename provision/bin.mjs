@@ -6,6 +6,7 @@ const programs = { lab: 'provision/lab.ts', scenarios: 'scenarios/main.ts' }
 const word = process.argv[2] ?? ''
 if (Object.hasOwn(programs, word)) {
   process.argv.splice(2, 1, programs[word])
+  process.env.MULTIHOST_STARTED_BY_BIN = '1' // hints then name this command
   await import('./start.mjs')
 } else {
   console.error(

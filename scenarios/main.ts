@@ -13,6 +13,7 @@ import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
 import { exitWith } from '../provision/process/exit.ts'
 import { checkInterrupted } from '../provision/process/interruption.ts'
+import { labCommand } from '../provision/process/lab-command.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { environmentFor, type Subject } from './kit/subject.ts'
 import { type OwnFolder, ownFolder, subjectIn } from './own-folder.ts'
@@ -31,7 +32,8 @@ import { PageFailure } from './walkthrough/page/replay.ts'
 
 const usage = `usage: npm run scenarios -- [DIR] [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
-                            [--engine 20.10|26|28] [--engine HOST=…] [--datapath bridge|macvlan] [--repeat N]
+                            [--hosts N] [--consul 1|3|5] [--lab-file FILE] [--engine-from DIR] [--consul-from FILE]
+                            [--engine 20.10|26|28|29] [--engine HOST=…] [--datapath bridge|macvlan] [--repeat N]
                             [--driver swarm|PATH[:NAME]] [--update] [--page FILE] [--timings]
 
   Without a FILTER: replays docs/walkthrough.md.
@@ -46,6 +48,10 @@ const usage = `usage: npm run scenarios -- [DIR] [FILTER…] [-t PATTERN] [--all
   --keep     leave the lab up afterwards
   --lab      name of the lab; two labs with different names can be up at once, each with its report in report/NAME
   --backend  run on machines that Vagrant made or that an inventory names (docs/vms.md, docs/lab.md)
+  --hosts, --consul      number of Docker hosts, number of Consul servers
+  --lab-file             hosts of the lab as JSON (docs/lab.md)
+  --engine               29 is for virtual machines and over ssh
+  --engine-from, --consul-from  programs of another Docker Engine, of another Consul (docs/lab.md)
   --secure   Consul with ACLs and TLS (docs/security.md)
   --datapath create all networks with -o datapath=KIND (docs/datapath.md)
   --driver   only the conformance scenarios, on our driver and then on Swarm's overlay or your own plugin
@@ -204,7 +210,7 @@ async function list(files: string[], subject: Subject, pattern: string | undefin
 
 /** Resolves when Enter is pressed, or at the end of the input. */
 async function showPause(reason: string, flags: string): Promise<void> {
-  console.log(`\nFAILED  ${reason}\n\nThe lab stays as it is. To log in: npm run lab -- ssh HOST${flags}`)
+  console.log(`\nFAILED  ${reason}\n\nThe lab stays as it is. To log in: ${labCommand} ssh HOST${flags}`)
   console.log('Enter goes on.')
   await enterPressed(process.stdin)
 }
@@ -269,7 +275,7 @@ async function onLab<T>({ choice, keep, isUp }: Part, work: (timings: Timing[]) 
   const missing = await notRunning(choice)
   if (missing.length === 0) return work([])
   throw new LabError(`lab ${choice.lab} is not up: ${missing.join(', ')}`, {
-    hint: `npm run lab -- up${choice.flags}`,
+    hint: `${labCommand} up${choice.flags}`,
   })
 }
 

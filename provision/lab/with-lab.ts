@@ -7,6 +7,7 @@
 import type { Backend } from '../backends/backend.ts'
 import type { LabChoice } from '../cli/arguments.ts'
 import { checkInterrupted } from '../process/interruption.ts'
+import { labCommand } from '../process/lab-command.ts'
 import { type BroughtUp, bringUp } from './bring-up.ts'
 import { hostsOfRole } from './definition.ts'
 
@@ -28,7 +29,7 @@ export async function withLab<T>(
     if (kept) {
       backend.complete(true)
       const host = hostsOfRole(backend.lab, 'docker')[0]?.name ?? 'HOST'
-      console.log(`the lab stays: npm run lab -- ssh ${host}${flags}, and npm run lab -- down${flags}`)
+      console.log(`the lab stays: ${labCommand} ssh ${host}${flags}, and ${labCommand} down${flags}`)
     } else await backend.abandon()
   }
 }

@@ -12,6 +12,7 @@ import { hostsOfRole, type Lab, type LabHost, namesOf, type Role } from '../../l
 import { secretsIn } from '../../lab/secrets.ts'
 import { LabError } from '../../process/errors.ts'
 import { checkInterrupted, uninterrupted } from '../../process/interruption.ts'
+import { labCommand } from '../../process/lab-command.ts'
 import { requireRoot } from '../../process/root.ts'
 import type { Backend, BackendOptions } from '../backend.ts'
 import { type Asked, claim, flag, refuseOthers, release } from './claim.ts'
@@ -76,7 +77,7 @@ export function nspawnBackend(options: BackendOptions): Backend {
       requireRoot('nspawn hosts')
       existing(name)
       if (machineState(name, host.name) !== 'absent') return connectMachine(name, host.name, keys())
-      throw new LabError(`${host.name} is not running`, { hint: `npm run lab -- up${flag(name)}` })
+      throw new LabError(`${host.name} is not running`, { hint: `${labCommand} up${flag(name)}` })
     },
     checks: async () => (await import('./doctor.ts')).nspawnChecks(labOf(session)),
     get secure() {

@@ -5,6 +5,7 @@ import { defaultEngine } from '../../images/engines.ts'
 import type { Programs } from '../../images/programs.ts'
 import { differences, type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { labCommand } from '../../process/lab-command.ts'
 import {
   createRecord,
   engineIn,
@@ -75,7 +76,7 @@ function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
   throw new LabError(
     `lab ${lab} is up with other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,
     {
-      hint: `take it down first: npm run lab -- down${flag(lab)}`,
+      hint: `take it down first: ${labCommand} down${flag(lab)}`,
     },
   )
 }
@@ -87,7 +88,7 @@ function refuseOtherEngines(record: LabRecord, asked: Asked): void {
   if (first === undefined) return
   throw new LabError(
     `lab ${record.lab} is up with engine ${engineIn(record, first)} on ${differs.join(', ')}, not ${engineAsked(first)}`,
-    { hint: `take it down first: npm run lab -- down${flag(record.lab)}` },
+    { hint: `take it down first: ${labCommand} down${flag(record.lab)}` },
   )
 }
 
@@ -96,7 +97,7 @@ function refuseOtherPrograms({ lab, programs }: LabRecord, asked: Asked): void {
     const [have, want] = [programs?.[kind], asked.programs[kind]]
     if (want === undefined || want === have) continue
     throw new LabError(`lab ${lab} is up with --${kind}-from ${have ?? 'nothing'}, not ${want}`, {
-      hint: `take it down first: npm run lab -- down${flag(lab)}`,
+      hint: `take it down first: ${labCommand} down${flag(lab)}`,
     })
   }
 }

@@ -7,7 +7,6 @@ require "json"
 module MultihostLab
   ROOT = File.expand_path("../../..", __dir__)
   LAB_FILE = ENV["MULTIHOST_LAB_FILE"].to_s.empty? ? "provision/lab.json" : ENV["MULTIHOST_LAB_FILE"]
-  LAB = JSON.parse(File.read(File.expand_path(LAB_FILE, ROOT)))
   # Debian release → provider → box. debian/trixie64 has no VirtualBox variant, so VirtualBox gets Bento's boxes.
   BOXES = JSON.parse(File.read(File.join(__dir__, "boxes.json")))
   # Engine → Debian release, from the one table of engines.
@@ -24,6 +23,77 @@ module MultihostLab
       @text
     end
   end
+
+  # The checks of provision/lab/definition.ts: machines must not boot from a list that provisioning refuses.
+  module Definition
+    ROLES = %w[consul docker bare].freeze
+    NAME = /\A[a-z][a-z0-9-]{0,12}\z/
+    MOST_HOSTS = 205
+
+    class << self
+      def read
+        lab = parsed
+        listed = lab.is_a?(Hash) && lab["network"].is_a?(String) && lab["hosts"].is_a?(Array)
+        refuse('needs both "network" and the list "hosts"') unless listed
+        number = lab["hosts"].size
+        refuse("names #{number} hosts: from 1 to #{MOST_HOSTS} make a lab") unless number.between?(1, MOST_HOSTS)
+        network = address(lab["network"], "network")
+        lab["hosts"].each { |host| check_host(host, network) }
+        %w[name address].each { |key| check_once(lab["hosts"], key) }
+        check_roles(lab["hosts"].map { |host| host["role"] })
+        lab
+      end
+
+      private
+
+      def parsed
+        JSON.parse(File.read(File.expand_path(LAB_FILE, ROOT)))
+      rescue SystemCallError => e
+        refuse("cannot be read: #{e.message}")
+      rescue JSON::ParserError
+        refuse("is not JSON")
+      end
+
+      def check_host(host, network)
+        refuse("#{host.to_json} is not a host") unless host.is_a?(Hash)
+        refuse("name #{host["name"].to_json} is not a name of at most 13 lower-case letters, digits and dashes") unless NAME.match?(host["name"].to_s)
+        refuse("role #{host["role"].to_json} is not one of #{ROLES.join(", ")}") unless ROLES.include?(host["role"])
+        address = address(host["address"], "address")
+        edges = [network.to_range.first, network.to_range.last]
+        return if network.include?(address) && !edges.include?(address)
+
+        refuse("address #{host["address"].to_json} is not in the network")
+      end
+
+      def check_once(hosts, key)
+        values = hosts.map { |host| host[key] }
+        twice = values.find { |value| values.count(value) > 1 }
+        refuse("#{key} #{twice.to_json} stands there #{values.count(twice)} times") unless twice.nil?
+      end
+
+      def check_roles(roles)
+        consul = roles.count("consul")
+        return if [1, 3, 5].include?(consul) || roles.uniq == ["bare"]
+
+        refuse("names #{consul} hosts of role consul: 1, 3 or 5 can elect a leader")
+      end
+
+      def address(value, key)
+        address = IPAddr.new(value.to_s)
+        return address if address.ipv4?
+
+        refuse("#{key} #{value.to_json} is not IPv4")
+      rescue IPAddr::Error
+        refuse("#{key} #{value.to_json} is not IPv4")
+      end
+
+      def refuse(text)
+        raise Problem, "#{LAB_FILE} #{text}"
+      end
+    end
+  end
+
+  LAB = Definition.read
 
   class << self
     def hosts

@@ -141,6 +141,37 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))('boxes by provider', () => {
   })
 })
 
+describe.skipIf(!existsSync('/usr/bin/ruby'))(
+  'a list of hosts that is refused before any machine boots',
+  () => {
+    const one = { name: 'net-1', address: '192.168.33.11', role: 'docker' }
+    const list = (...hosts: object[]) => JSON.stringify({ network: '192.168.33.0/24', hosts })
+    test.each([
+      [undefined, 'cannot be read: No such file'],
+      ['{', 'is not JSON'],
+      ['null', 'needs both "network" and the list "hosts"'],
+      [list(), 'names 0 hosts: from 1 to 205 make a lab'],
+      [list(one), 'names 0 hosts of role consul: 1, 3 or 5 can elect a leader'],
+      [list({ ...one, role: 'swarm' }), 'role "swarm" is not one of consul, docker, bare'],
+      [list({ ...one, name: 'Net_1' }), 'name "Net_1" is not a name of at most 13'],
+      [list(one, { ...one, address: '192.168.33.12' }), 'name "net-1" stands there 2 times'],
+      [list(one, { ...one, name: 'net-2' }), 'address "192.168.33.11" stands there 2 times'],
+      [list({ ...one, address: '192.168.34.11' }), 'address "192.168.34.11" is not in the network'],
+      [list({ ...one, address: '192.168.33.255' }), 'address "192.168.33.255" is not in the network'],
+      [list({ ...one, address: 'net-1' }), 'address "net-1" is not IPv4'],
+    ])('%s', async (text, words) => {
+      const file = join(work, 'refused.json')
+      rmSync(file, { force: true })
+      if (text !== undefined) writeFileSync(file, text)
+      const lab = join(project, 'provision/backends/vagrant/lab.rb')
+      const print = `begin; require ${JSON.stringify(lab)}; rescue Vagrant::Errors::VagrantError => e; puts e.error_message; end`
+      const args = ['-rostruct', '-e', vagrantStub, '-e', print]
+      const { stdout } = await execa('/usr/bin/ruby', args, { env: { MULTIHOST_LAB_FILE: file } })
+      expect(stdout).toContain(`${file} ${words}`)
+    })
+  },
+)
+
 /** As much of Vagrant as lab.rb refers to: a test takes 0.1 s without the rest of Vagrant, and 3 s with it. */
 const vagrantStub = `module Vagrant
   module Errors; class VagrantError < StandardError; end; end
