@@ -19,7 +19,7 @@ import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
 export interface GivenUpOptions {
-  store: Pick<Store, 'status' | 'snapshot' | 'lookup'>
+  store: Pick<Store, 'status' | 'snapshot' | 'lookup' | 'onFresh'>
   engine: Pick<
     Engine,
     'stoppedContainers' | 'stoppedContainer' | 'startContainer' | 'networks' | 'network' | 'connect'
@@ -58,10 +58,13 @@ export function startGivenUp(options: GivenUpOptions): GivenUpLoop {
     if (nextInMs !== undefined) again.after(nextInMs)
   }
   const loop: Loop = startLoop({ name: 'restarts', everyMs, log, work })
+  // What failed for want of the store has waited long enough. `startLoops` pokes the loop.
+  const stop = options.store.onFresh(() => failures.keep(new Set()))
   return {
     ...loop,
     problems: failures.messages,
     async close() {
+      stop()
       again.cancel()
       await loop.close()
       again.cancel()
