@@ -3,7 +3,8 @@
  * driver runs.
  *
  * Two machines of one name would undo each other's records. VTEP and id tell an earlier life of this host from another
- * machine: no two machines have one address of the underlay, and a host keeps its id when its address changes.
+ * machine: a host keeps its id when its address changes. Machines behind NAT can have one address (VirtualBox gives
+ * 10.0.2.15 to each), so a live host of another id is another machine, whatever its address.
  */
 import { type Liveness, lifeOf } from './liveness.ts'
 import type { HostName, HostRecord, Ip } from './records.ts'
@@ -43,27 +44,32 @@ export function judgeClaim(self: Claimant, holder: NameHolder): ClaimVerdict {
   const hasOwnVtep = vtep !== undefined && announcement?.vtep === vtep
   const own: ClaimVerdict = { is: 'own', why: `the name ${host} is this host's` }
   if (lockedBy !== undefined) {
-    return hasOwnVtep || (hasOwnId && vtep === undefined) ? own : held(host, announcement, hasOwnId)
+    const isEarlierLife = hasOwnId && (hasOwnVtep || vtep === undefined)
+    return isEarlierLife ? own : held(host, announcement, hintFor(hasOwnId, hasOwnVtep))
   }
   if (record === undefined) return { is: 'free', why: `no host is called ${host}` }
   if (announcement === undefined) {
     // A driver of before the key `alive/<host>` wrote the record.
     const isAlive = liveness !== undefined && lifeOf(host, record, liveness) === 'alive'
-    return isAlive && record.vtep !== vtep ? held(host, record, false) : own
+    return isAlive && record.vtep !== vtep ? held(host, record, hintFor(false, false)) : own
   }
   if (hasOwnId) return own
   if (!hasOwnVtep) return away(host, announcement)
   return { is: 'own', why: 'this host was installed anew: it has the name, address and records of before' }
 }
 
-function held(host: HostName, by: Announced | undefined, isCopy: boolean): ClaimVerdict {
-  return {
-    is: 'taken',
-    why: `another live host is called ${host}: ${show(by)}`,
-    hint: isCopy
-      ? "that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME"
-      : 'this host takes part in nothing until it is started with a name of its own: --host-name=NAME',
-  }
+function held(host: HostName, by: Announced | undefined, hint: string): ClaimVerdict {
+  return { is: 'taken', why: `another live host is called ${host}: ${show(by)}`, hint }
+}
+
+function hintFor(hasOwnId: boolean, hasOwnVtep: boolean): string {
+  if (hasOwnId)
+    return "that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME"
+  const named =
+    'this host takes part in nothing until it is started with a name of its own: --host-name=NAME'
+  return hasOwnVtep
+    ? `if this machine was installed anew, wait half a minute: its old session ends; else ${named}`
+    : named
 }
 
 function away(host: HostName, last: Announced): ClaimVerdict {

@@ -4,7 +4,8 @@
  * CreateEndpoint, Join and Leave write here, and this host sees it at once: `snapshot` is the store's with the journal
  * on top, for verbs, loops, names and DNS alike. A commit takes everything that waits, so that concurrent starts share a
  * transaction. While the store is away the entries stay, on disk too, and are committed first when it is back. An entry
- * whose address went to another host meanwhile is dropped; the endpoints loop then names the container as cut off.
+ * whose address went to another host meanwhile is dropped; the endpoints loop then names the container as cut off. An
+ * entry that changes a record which cannot be read waits until a person has corrected the key; the others go on.
  */
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
@@ -15,6 +16,7 @@ import type { JournalFile } from './journal-file.ts'
 import { createListeners } from './listeners.ts'
 import { lookupIn } from './lookup.ts'
 import { singleFlight } from './single-flight.ts'
+import { isCorrupt } from './lookup.ts'
 import type { ChangedKey, Store } from './store.ts'
 import { perCommit } from './transaction-limits.ts'
 
@@ -219,16 +221,47 @@ function namesOf({ base }: State, { key, value }: JournalEntry): ChangedKey[] {
   ]
 }
 
-function viewOf({ base, host, entries }: State): Snapshot {
-  return entries.size === 0 ? base.snapshot() : fold(base.snapshot(), host, [...entries.values()]).snapshot
+function viewOf(state: State): Snapshot {
+  const { base, host, entries } = state
+  return entries.size === 0 ? base.snapshot() : fold(base.snapshot(), host, shown(state)).snapshot
 }
 
-function overlaidNames({ base, host, entries }: State): string[] {
+function overlaidNames(state: State): string[] {
+  const { base, host, entries } = state
   return entries.size === 0
     ? []
-    : fold(base.snapshot(), host, [...entries.values()])
+    : fold(base.snapshot(), host, shown(state))
         .changes.filter(({ op }) => op !== 'expect' && op !== 'absent')
         .map(recordName)
+}
+
+/** Without removals that wait for a person: the address of such an endpoint is not free. */
+function shown(state: State): Waiting[] {
+  return [...state.entries.values()].filter(
+    (entry) => entry.value !== undefined || unreadableOf(state, entry) === undefined,
+  )
+}
+
+/** A record that the entry changes and that cannot be read; the store refuses each commit with it. */
+function unreadableOf(state: State, entry: Waiting): string | undefined {
+  const status = state.base.status()
+  if (status.corrupt.length === 0) return undefined
+  const { changes } = fold(state.base.snapshot(), state.host, [entry])
+  const found = [...changes, ...namesOf(state, entry)].find(({ table, key }) => isCorrupt(status, table, key))
+  return found && recordName(found)
+}
+
+/** Entries that the store can take. Those that wait for the others get the reason. */
+function committable(state: State): Waiting[] {
+  return [...state.entries.values()].filter((entry) => {
+    const name = unreadableOf(state, entry)
+    if (name === undefined) return true
+    const reason = new DriverError('unavailable', `the record ${name} cannot be read`, {
+      hint: `correct or delete its key; 'multihost status' names it`,
+    })
+    for (const { reject } of entry.done.splice(0)) reject(reason)
+    return false
+  })
 }
 
 function entriesOf({ entries }: State): JournalEntry[] {
@@ -243,12 +276,14 @@ function later(state: State, ms: number): void {
   }, ms)
 }
 
-/** Commits what waits, until nothing does. Throws `unavailable`. */
+/** Commits what waits, until nothing does that the store can take. Throws `unavailable`. */
 async function flush(state: State): Promise<void> {
   try {
     for (let conflicts = 0; state.entries.size > 0; ) {
       if (!state.base.status().fresh) throw new DriverError('unavailable', 'the store is away')
-      conflicts = (await flushSome(state, conflicts)) ? 0 : conflicts + 1
+      const all = committable(state)
+      if (all.length === 0) return later(state, againMs)
+      conflicts = (await flushSome(state, all, conflicts)) ? 0 : conflicts + 1
       if (conflicts > maxConflicts)
         throw new DriverError('unavailable', 'other hosts change the same records')
     }
@@ -264,10 +299,9 @@ async function flush(state: State): Promise<void> {
 const maxConflicts = 20
 
 /** False after a conflict. The entries that could not be in a consistent state of the store are dropped. */
-async function flushSome(state: State, conflicts: number): Promise<boolean> {
-  const { base, host, entries } = state
+async function flushSome(state: State, all: readonly Waiting[], conflicts: number): Promise<boolean> {
+  const { base, host } = state
   if (conflicts > 0) await base.read()
-  const all = [...entries.values()]
   // After several conflicts one entry at a time: an entry that conflicts again and again does not stop the others.
   const some = conflicts < 3 ? all : all.slice(0, 1)
   const { changes, refused, count } = fold(base.snapshot(), host, some, perCommit.changes)

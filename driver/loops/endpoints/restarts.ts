@@ -19,7 +19,7 @@ import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
 export interface RestartsOptions {
-  store: Pick<Store, 'status' | 'snapshot' | 'lookup'>
+  store: Pick<Store, 'status' | 'snapshot' | 'lookup' | 'onFresh'>
   engine: Pick<
     Engine,
     'stoppedContainers' | 'stoppedContainer' | 'startContainer' | 'networks' | 'network' | 'connect'
@@ -53,7 +53,17 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     const nextInMs = failures.nextInMs()
     if (nextInMs !== undefined) pokeAfter(nextInMs)
   }
-  return { ...startLoop({ name: 'restarts', everyMs, log, work }), problems: failures.messages }
+  const loop = startLoop({ name: 'restarts', everyMs, log, work })
+  // What failed for want of the store has waited long enough. `startLoops` pokes the loop.
+  const stop = options.store.onFresh(() => failures.keep(new Set()))
+  return {
+    ...loop,
+    problems: failures.messages,
+    async close() {
+      stop()
+      await loop.close()
+    },
+  }
 }
 
 async function start(

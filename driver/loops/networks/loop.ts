@@ -82,15 +82,19 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     loop.poke()
     uses.poke()
   }
-  const stop = store.onChange((_, changed) => {
-    if (changed.some((key) => isNetworkRecord(key, host))) poke()
-  })
+  const stops = [
+    store.onChange((_, changed) => {
+      if (changed.some((key) => isNetworkRecord(key, host))) poke()
+    }),
+    // What failed for want of the store has waited long enough. `startLoops` pokes the loop.
+    store.onFresh(() => known.keep(new Set())),
+  ]
   return {
     poke,
     pokeUses: uses.poke,
     status: () => ({ ...loop.status(), problems: known.messages() }),
     async close() {
-      stop()
+      for (const stop of stops) stop()
       await Promise.all([loop.close(), uses.close()])
     },
   }

@@ -3,6 +3,7 @@
  * number of containers is recorded after a grace period, so that a container that comes and goes costs no commit.
  */
 import type { HostName } from '../../core/records.ts'
+import { isCorrupt } from '../../store/lookup.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
@@ -26,11 +27,14 @@ export function startUses(options: UsesOptions): Loop {
   const { store, engine, log, everyMs, graceMs, onRun } = options
   const waiting = createGracePeriod()
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
-    const { fresh, doubt } = store.status()
-    if (!fresh || doubt !== undefined) return
+    const status = store.status()
+    if (!status.fresh || status.doubt !== undefined) return
     const askedAt = performance.now()
     const containers = await engine.configuredContainers()
-    const changes = planUses(await viewOf(options, containers))
+    // The store refuses a commit with a record that cannot be read.
+    const changes = planUses(await viewOf(options, containers)).filter(
+      ({ table, key }) => !isCorrupt(status, table, key),
+    )
     const updates = changes.filter(({ op }) => op === 'update').map(({ key }) => key)
     const due = waiting.since(updates, graceMs, askedAt)
     const now = changes.filter(({ op, key }) => op !== 'update' || due.has(key))

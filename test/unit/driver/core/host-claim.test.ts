@@ -18,7 +18,8 @@ const lives = seen({ sessions: new Set(['s']) })
 test.each<[situation: string, holder: NameHolder, verdict: string]>([
   ['nothing', {}, 'free'],
   ['the announcement of a host that was removed', { announcement: { id: 'b', vtep: there } }, 'free'],
-  ['locked, same VTEP', { lockedBy, announcement: { id: 'b', vtep: here } }, 'own'],
+  ['locked, same id, same VTEP', { lockedBy, announcement: self }, 'own'],
+  ['locked, same VTEP, other id', { lockedBy, announcement: { id: 'b', vtep: here } }, 'taken'],
   ['locked, other VTEP', { lockedBy, announcement: { id: 'b', vtep: there } }, 'taken'],
   ['locked, other VTEP, same id', { lockedBy, announcement: { id: 'a', vtep: there } }, 'taken'],
   ['locked, with a value of another program', { lockedBy, announcement: {} }, 'taken'],
@@ -60,6 +61,7 @@ test('the verdict says whose the name is, and what to do', () => {
     said({ record: record(here), announcement: { id: 'b', vtep: here } }),
     said({ lockedBy, announcement: other }),
     said({ lockedBy, announcement: { id: 'a', vtep: there } }),
+    said({ lockedBy, announcement: { id: 'b', vtep: here } }),
     said({ record: record(there), announcement: other }),
   ]).toMatchInlineSnapshot(`
     [
@@ -68,6 +70,7 @@ test('the verdict says whose the name is, and what to do', () => {
       "own; this host was installed anew: it has the name, address and records of before",
       "taken; another live host is called net-1: VTEP 192.168.33.12, id b; this host takes part in nothing until it is started with a name of its own: --host-name=NAME",
       "taken; another live host is called net-1: VTEP 192.168.33.12, id a; that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME",
+      "taken; another live host is called net-1: VTEP 192.168.33.11, id b; if this machine was installed anew, wait half a minute: its old session ends; else this host takes part in nothing until it is started with a name of its own: --host-name=NAME",
       "taken; the name net-1 belongs to another host, which is away: VTEP 192.168.33.12, id b; start this host with --host-name=NAME, or, if the other one will not come back, run 'multihost host rm net-1' on another host",
     ]
   `)

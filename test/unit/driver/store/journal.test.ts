@@ -105,6 +105,29 @@ describe('while the store is away', () => {
   })
 })
 
+test.each(['endpoints', 'addresses'] as const)(
+  'an unreadable record of %s keeps its own endpoint waiting, and no other',
+  async (table) => {
+    const { lab, net1 } = await twoHosts()
+    const ip = await start(net1, 1)
+    const key = `${network}/${table === 'endpoints' ? end(1) : ip}`
+    const text = JSON.stringify(net1.store.snapshot()[table].get(key)?.value)
+    lab.put(table, key, text.replace('"host"', '"hots"'))
+    await net1.store.read()
+    await stopIt(net1, 1, ip).catch(() => 'Docker goes on')
+    const next = await start(net1, 2)
+    expect(next).not.toBe(ip)
+    await stopIt(net1, 2, next)
+    expect(net1.store.journal.waiting()).toEqual([`${network}/${end(1)}`])
+    await expect(net1.store.journal.committed(`${network}/${end(1)}`)).rejects.toMatchObject({
+      message: `the record ${table}/${key} cannot be read`,
+    })
+    lab.put(table, key, text)
+    await net1.store.read()
+    await until('nothing waits', () => net1.store.journal.waiting().length === 0)
+  },
+)
+
 describe('on disk', () => {
   let folder: string
   beforeEach(async () => {

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
-import { givenUp } from '../../../../../driver/loops/endpoints/restarts.ts'
+import { givenUp, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
+import { silentLog } from '../../../../../driver/log.ts'
+import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+import { until } from '../../../../fixtures/until.ts'
 
 const here = [{ id: 'copy', name: 'foobar' } as EngineNetwork]
 const connection = { aliases: [], links: [], options: {}, linkLocal: [] }
@@ -27,4 +30,36 @@ test('a container whose network was lost is started when it has a network again'
   expect(isStarted('network earlier not found', named('foobar', 'earlier'))).toBe(false)
   expect(isStarted('network foobar not found', named('foobar', ''))).toBe(true)
   expect(isStarted('network other not found', named('other', ''))).toBe(false)
+})
+
+test('each return of the store ends the pauses', async () => {
+  const cluster = createMemoryCluster()
+  const foobar = { name: 'foobar', id: 'copy', connection }
+  const web = { id: 'c', name: 'web', error: 'plugin "vxlan" not found', hasPolicy: true, hasRun: true }
+  const stopped: StoppedContainer = { ...web, networks: [foobar] }
+  let starts = 0
+  const loop = startRestarts({
+    store: cluster.open('net-1'),
+    engine: {
+      stoppedContainers: async () => [stopped],
+      stoppedContainer: async () => stopped,
+      startContainer: async () => {
+        starts += 1
+        throw new Error('refused')
+      },
+      networks: async () => here,
+      network: async () => undefined,
+      connect: async () => undefined,
+    },
+    host: 'net-1',
+    log: silentLog,
+    everyMs: 60_000,
+  })
+  for (let n = 1; n <= 6; n++) {
+    await until(`it has been tried ${n} times`, () => starts === n && loop.problems().length === 1)
+    cluster.away = true
+    cluster.away = false
+    loop.poke()
+  }
+  await loop.close()
 })
