@@ -45,8 +45,7 @@ export function padding(bytes: number): string {
 }
 
 function blockOf(records: readonly string[], taken: ReadonlySet<string>): string {
-  const isTaken = (record: string): boolean =>
-    taken.has(record.slice(record.indexOf('\t') + 1).toLowerCase())
+  const isTaken = (record: string): boolean => taken.has(record.slice(record.indexOf('\t') + 1).toLowerCase())
   return [begin, ...records.map((it) => (isTaken(it) ? `#${it}` : it)), end, ''].join('\n')
 }
 

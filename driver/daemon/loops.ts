@@ -95,10 +95,7 @@ export function startLoops(options: LoopsOptions): Loops {
   const restarts = startRestarts({ store, engine, host, log, everyMs: everyMs.restarts })
   const naming = startNaming({ ...common, names, kernel, underlay: vtep, away: tunnels.away, everyMs })
   const filter = startFilter({ store, kernel, vtep, filterIsOn, log, everyMs: everyMs.filter, onRun })
-  const rules = kernel.watchRules(() => {
-    filter.poke()
-    naming.pokeRedirect()
-  })
+  const rules = watchRules(kernel, { filter, naming })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
     for (const loop of Object.values(all)) loop.poke()
@@ -115,6 +112,13 @@ export function startLoops(options: LoopsOptions): Loops {
       await Promise.all([events, tunnels, rules, ...Object.values(all)].map((it) => it.close()))
     },
   }
+}
+
+function watchRules(kernel: Kernel, { filter, naming }: Pick<Loops, 'filter' | 'naming'>) {
+  return kernel.watchRules(() => {
+    filter.poke()
+    naming.pokeRedirect()
+  })
 }
 
 type Poked = Omit<Loops, 'poke' | 'close' | 'tunnels' | 'filter'>

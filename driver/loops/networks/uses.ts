@@ -3,9 +3,9 @@
  * number of containers is recorded after a grace period, so that a container that comes and goes costs no commit.
  */
 import type { HostName } from '../../core/records.ts'
-import { isCorrupt } from '../../store/lookup.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
+import { isCorrupt } from '../../store/lookup.ts'
 import type { Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { otherNetworks } from '../kit/configured-network.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
-import { givenUp, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
 import { silentLog } from '../../../../../driver/log.ts'
+import { givenUp, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { until } from '../../../../fixtures/until.ts'
 
