@@ -114,7 +114,10 @@ export function startLoops(options: LoopsOptions): Loops {
   }
 }
 
-function watchRules(kernel: Kernel, { filter, naming }: Pick<Loops, 'filter' | 'naming'>) {
+function watchRules(
+  kernel: Pick<Kernel, 'watchRules'>,
+  { filter, naming }: Pick<Loops, 'filter' | 'naming'>,
+) {
   return kernel.watchRules(() => {
     filter.poke()
     naming.pokeRedirect()

@@ -269,7 +269,16 @@ const recorded = (isUp: boolean): Partial<StoreFacts> => ({
 })
 test.each<[string, Partial<StoreFacts>, RegExp]>([
   ['free', {}, /^ok .*no host is called net-3$/],
-  ['this host’s', withHolder('i', vtep, 's'), /^ok .*this host's$/],
+  [
+    'this host’s',
+    { name: { name: 'net-3', id: 'i', holder: { found: { id: 'i', vtep, session: 's' } } } },
+    /^ok .*this host's$/,
+  ],
+  [
+    'of this host before it was installed anew',
+    withHolder('i', vtep, 's'),
+    /^missing .*wait half a minute: /,
+  ],
   [
     'of a live host',
     withHolder('o', '192.168.33.11', 's'),
