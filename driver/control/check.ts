@@ -120,7 +120,8 @@ async function look(parts: CheckParts): Promise<Look> {
   ])
   const files = parts.containersMisnamed().map(misnamed)
   const tunnels = parts.tunnels().flatMap(tunnelDifference)
-  const own = checkStore({ snapshot, host, corrupt: store.status().corrupt })
+  const { corrupt, missing } = store.status()
+  const own = checkStore({ snapshot, host, corrupt, missing })
   return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files, ...tunnels], unknown }
 }
 

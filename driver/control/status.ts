@@ -205,12 +205,23 @@ function problemsIn(
       (key) =>
         `the value of ${key} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
     ),
+    ...missingKeys(store.missing),
     ...Object.entries(loops)
       .filter(([, { state }]) => state === 'failing')
       .map(([name, { lastError }]) => `the loop ${name} fails: ${lastError}`),
     ...networks
       .filter(({ datapath }) => datapath === 'failing')
       .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
+  ]
+}
+
+/** A folder that was deleted is one line. */
+function missingKeys(keys: readonly string[]): string[] {
+  const [first] = keys
+  if (first === undefined) return []
+  const more = keys.length === 1 ? '' : ` and ${keys.length - 1} more`
+  return [
+    `${first}${more}: deleted in the store by hand; kept here, and put back by the host that it belongs to`,
   ]
 }
 

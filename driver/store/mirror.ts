@@ -5,7 +5,8 @@
  * their order; a full read may be older than both when it arrives. Consul's index decides each time: nothing ever
  * turns a key back to an older index, and what a later commit deleted does not come back. A full read of a new
  * incarnation of the store counts alone. A value that cannot be read leaves the last readable one in place, with its
- * old index, so that a compare-and-set on it fails.
+ * old index, so that a compare-and-set on it fails. So does a key that was deleted by hand: a full read lacks it, and
+ * the log has no removal of it (missing.ts).
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
@@ -30,12 +31,19 @@ export interface Mirror {
   index(): number
   /** Names of the records whose values cannot be read. */
   corrupt(): string[]
+  /** Records that the store lacks, and that no host has removed. The snapshot has them. */
+  missing(): ChangedKey[]
   /** Applies a commit of this host, to which Consul has given this index. */
   commit(index: number, written: readonly Written[]): void
   /** Applies commits from the log, oldest first. Afterwards the snapshot is complete up to `top`. */
-  follow(entries: readonly { index: number; written: readonly Written[] }[], top: number): void
+  follow(entries: readonly LoggedCommit[], top: number): void
   /** Must be called before the full read is sent. The answer goes to `finish`, a failure to `abandon`. */
   beginFullRead(): FullRead
+}
+
+export interface LoggedCommit {
+  index: number
+  written: readonly Written[]
 }
 
 export interface FullRead {
@@ -43,8 +51,20 @@ export interface FullRead {
    * `top` is the highest index of all keys that were read, the log's too. `reset`: the store is of another incarnation
    * than the records here, so that no index is compared with theirs.
    */
-  finish(records: readonly RawRecord[], top: number, how?: { reset: boolean }): void
+  finish(
+    records: readonly RawRecord[],
+    top: number,
+    how?: { reset: boolean; log?: ReadLog | undefined },
+  ): void
   abandon(): void
+}
+
+/** The log as the same read has it, where it has every commit that this mirror has not. */
+export interface ReadLog {
+  /** Oldest first. */
+  commits: readonly LoggedCommit[]
+  /** Whether a record stays that the read lacks and no commit removes. */
+  keeps(snapshot: Snapshot, at: ChangedKey): boolean
 }
 
 export interface MirrorEvents {
@@ -64,6 +84,8 @@ interface State extends MirrorEvents {
   /** Deletions of own commits that the log has not delivered yet. */
   deleted: Map<string, number>
   unreadable: Map<string, number>
+  /** Name → key. */
+  missing: Map<string, ChangedKey>
   journals: Set<Journal>
 }
 
@@ -83,25 +105,29 @@ export function createMirror(snapshot: Snapshot, events: MirrorEvents): Mirror {
     confirmed: false,
     deleted: new Map(),
     unreadable: new Map(),
+    missing: new Map(),
     journals: new Set(),
   }
   return {
     snapshot: () => state.snapshot,
     index: () => state.complete,
     corrupt: () => [...state.unreadable.keys()].sort(),
+    missing: () => [...state.missing.values()],
     commit: (index, written) => {
       if (index > state.complete) set(state, advance(state, index, written))
     },
-    follow: (entries, top) => {
-      const fresh = entries.filter(({ index }) => index > state.complete)
-      completeTo(state, Math.max(state.complete, top))
-      set(
-        state,
-        fresh.flatMap(({ index, written }) => advance(state, index, written)),
-      )
-    },
+    follow: (entries, top) => follow(state, entries, top),
     beginFullRead: () => beginFullRead(state),
   }
+}
+
+function follow(state: State, entries: readonly LoggedCommit[], top: number): void {
+  const fresh = entries.filter(({ index }) => index > state.complete)
+  completeTo(state, Math.max(state.complete, top))
+  set(
+    state,
+    fresh.flatMap(({ index, written }) => advance(state, index, written)),
+  )
 }
 
 function beginFullRead(state: State): FullRead {
@@ -110,10 +136,12 @@ function beginFullRead(state: State): FullRead {
   state.journals.add(journal)
   return {
     abandon: () => void state.journals.delete(journal),
-    finish: (records, top, { reset } = { reset: false }) => {
+    finish: (records, top, { reset, log } = { reset: false }) => {
       state.journals.delete(journal)
       const wentBack = reset || top < before
-      if (reset || top > journal.surpassed) merge(state, records, { top, wentBack, ...journal })
+      if (!reset && top <= journal.surpassed) return
+      if (!reset && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
+      merge(state, records, { top, wentBack, keeps: reset ? undefined : log?.keeps, ...journal })
     },
   }
 }
@@ -137,10 +165,12 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
 interface Answer {
   top: number
   wentBack: boolean
+  keeps: ReadLog['keeps'] | undefined
   changed: Journal['changed']
 }
 
-function merge(state: State, records: readonly RawRecord[], { top, wentBack, changed }: Answer): void {
+function merge(state: State, records: readonly RawRecord[], answer: Answer): void {
+  const { top, wentBack, changed, keeps } = answer
   const newer = (name: string): boolean => (changed.get(name) ?? 0) > top
   const trusted = state.confirmed && !wentBack
   const found = new Set(records.map(recordName))
@@ -157,7 +187,11 @@ function merge(state: State, records: readonly RawRecord[], { top, wentBack, cha
   completeTo(state, wentBack ? top : Math.max(top, state.complete))
   state.confirmed = true
   for (const other of state.journals) other.surpassed = Math.max(other.surpassed, top)
-  set(state, [...deltas, ...removals(state.snapshot, gone)])
+  const absent = keysIn(state.snapshot).filter((at) => gone(recordName(at)))
+  const next = absent.length === 0 ? state.snapshot : applyDeltas(state.snapshot, deltas)
+  const kept = absent.filter((at) => keeps?.(next, at))
+  state.missing = new Map(kept.map((at) => [recordName(at), at]))
+  set(state, [...deltas, ...absent.filter((at) => !state.missing.has(recordName(at))).map(removal)])
 }
 
 function set(state: State, deltas: readonly AnyDelta[]): void {
@@ -178,6 +212,7 @@ function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknow
   try {
     const value = read()
     state.unreadable.delete(name)
+    state.missing.delete(name)
     // The value was checked against the schema of `table`.
     return { ...at, record: value === undefined ? undefined : { value, index } } as AnyDelta
   } catch (error) {
@@ -204,10 +239,10 @@ function isSame(state: State, { table, key, index }: RawRecord): boolean {
   )
 }
 
-function removals(snapshot: Snapshot, gone: (name: string) => boolean): AnyDelta[] {
-  return tables.flatMap((table) =>
-    [...snapshot[table].keys()]
-      .filter((key) => gone(recordName({ table, key })))
-      .map((key) => ({ table, key, record: undefined }) as AnyDelta),
-  )
+function keysIn(snapshot: Snapshot): ChangedKey[] {
+  return tables.flatMap((table) => [...snapshot[table].keys()].map((key) => ({ table, key })))
+}
+
+function removal(at: ChangedKey): AnyDelta {
+  return { ...at, record: undefined } as AnyDelta
 }

@@ -7,6 +7,7 @@
  * often for a large store, everything is read again.
  */
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
+import { recordName } from '../../core/snapshot.ts'
 import { type Log, silentLog } from '../../log.ts'
 import { openDiskCopy } from '../disk-copy.ts'
 import type { Position } from '../incarnation.ts'
@@ -141,6 +142,7 @@ function statusOf(url: string, { mirror, standing }: Reader, health: Health): St
     index: mirror.index(),
     lastError: health.lastError(),
     corrupt: mirror.corrupt(),
+    missing: mirror.missing().map(recordName).sort(),
     doubt: doubt === undefined ? undefined : { why: doubt, hint },
     cluster: cluster?.id,
   }
