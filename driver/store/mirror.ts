@@ -141,7 +141,11 @@ function beginFullRead(state: State): FullRead {
       const wentBack = reset || top < before
       if (!reset && top <= journal.surpassed) return
       if (!reset && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
-      merge(state, records, { top, wentBack, keeps: reset ? undefined : log?.keeps, ...journal })
+      // After a reset no index is compared: a record that a commit names is as the read says.
+      const named = new Set(reset ? log?.commits.flatMap(({ written }) => written.map(recordName)) : [])
+      const keeps: ReadLog['keeps'] = (next, at) =>
+        !named.has(recordName(at)) && log?.keeps(next, at) === true
+      merge(state, records, { top, wentBack, keeps, ...journal })
     },
   }
 }
@@ -165,7 +169,7 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
 interface Answer {
   top: number
   wentBack: boolean
-  keeps: ReadLog['keeps'] | undefined
+  keeps: ReadLog['keeps']
   changed: Journal['changed']
 }
 
@@ -189,7 +193,7 @@ function merge(state: State, records: readonly RawRecord[], answer: Answer): voi
   for (const other of state.journals) other.surpassed = Math.max(other.surpassed, top)
   const absent = keysIn(state.snapshot).filter((at) => gone(recordName(at)))
   const next = absent.length === 0 ? state.snapshot : applyDeltas(state.snapshot, deltas)
-  const kept = absent.filter((at) => keeps?.(next, at))
+  const kept = absent.filter((at) => keeps(next, at))
   state.missing = new Map(kept.map((at) => [recordName(at), at]))
   set(state, [...deltas, ...absent.filter((at) => !state.missing.has(recordName(at))).map(removal)])
 }

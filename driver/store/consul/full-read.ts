@@ -78,10 +78,12 @@ export async function readInto(on: Reader): Promise<void> {
 async function readOnce(on: Reader): Promise<SortedItems> {
   const full = on.mirror.beginFullRead()
   try {
+    const before = on.position()
     const { found, cluster, index, isRepaired } = await settle(on)
     const wasFromDisk = on.standing.guard === undefined
     Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
-    full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk, log: logOf(on, found) })
+    const log = isRepaired ? undefined : logOf(on, before, found)
+    full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk, log })
     return found
   } finally {
     full.abandon()

@@ -9,9 +9,10 @@ import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
 import { recordName } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
+import type { Position } from '../incarnation.ts'
 import type { Mirror, ReadLog } from '../mirror.ts'
 import { commitsFor, isKept, ownerOf, stages } from '../missing.ts'
-import { entriesSince } from './change-log.ts'
+import { entriesSince, headOf } from './change-log.ts'
 import { type Transacting, transact } from './transactions.ts'
 import { type SortedItems, writtenIn } from './watch.ts'
 
@@ -25,12 +26,18 @@ export interface PuttingBack extends Pick<Transacting, 'client' | 'changelog' | 
 
 const ownerHasMs = 30_000
 
-/** Undefined where the log does not reach back to what the mirror has: then a full read is believed. */
+/**
+ * Undefined where the log does not reach back to what the mirror has: then a full read is believed. `before`: this host's
+ * position in the log, which the copy on disk has, too.
+ */
 export function logOf(
   { mirror, standing }: Pick<PuttingBack, 'mirror' | 'standing'>,
+  before: Position,
   found: SortedItems,
 ): ReadLog | undefined {
-  const commits = entriesSince(found.entries, mirror.index())?.map(writtenIn)
+  const newest = found.entries.find(({ path }) => path === (before.entry ?? headOf(before.segment)))
+  const index = mirror.index() > 0 ? mirror.index() : (newest?.index ?? 0)
+  const commits = entriesSince(found.entries, index)?.map(writtenIn)
   if (commits === undefined) return undefined
   return {
     commits,

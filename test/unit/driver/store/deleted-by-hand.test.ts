@@ -1,6 +1,9 @@
 /**
  * Records that a person deletes in Consul by hand: the change log has no removal of them, so they come back.
  */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Change, Table } from '../../../../driver/core/records.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
@@ -42,8 +45,8 @@ const claim = {
 }
 
 /** A network with all its claims, and an endpoint on each host. */
-async function cluster(): Promise<[Store, Store]> {
-  const [one, two] = [await open('net-1'), await open('net-2')]
+async function cluster(more: object = {}): Promise<[Store, Store]> {
+  const [one, two] = [await open('net-1', more), await open('net-2')]
   await one.commit([
     key('hosts', 'net-1', host('192.168.33.11')),
     key('hosts', 'net-2', host('192.168.33.12')),
@@ -131,6 +134,24 @@ test('what a driver has removed does not come back, whichever arrives first', as
   await writing
   await Promise.all([one.read(), two.read()])
   expect(recordsIn().filter((it) => it.includes('/10.0.1.'))).toEqual([])
+})
+
+test('a host that starts puts back what its copy on disk has and the log does not explain, and nothing else', async () => {
+  const more = {
+    diskPath: join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), 'net-1.json'),
+    saveEveryMs: 1,
+  }
+  const [first] = await cluster(more)
+  await Promise.all(stores.map((store) => store.close()))
+  const two = await open('net-2')
+  await two.commit([{ op: 'drop', table: 'endpoints', key: 'n1/e2' }])
+  await two.close()
+  remove('networks/')
+  remove('endpoints/')
+  const one = await open('net-1', more)
+  expect([has('networks/n1'), has('endpoints/n1/e1'), has('endpoints/n1/e2')]).toEqual([true, true, false])
+  expect(one.snapshot().endpoints.get('n1/e1')?.value).toEqual(first.snapshot().endpoints.get('n1/e1')?.value)
+  expect(one.snapshot().endpoints.has('n1/e2')).toBe(false)
 })
 
 test('a host that was away for longer than the log reaches puts nothing back', async () => {
