@@ -122,7 +122,12 @@ async function look(parts: CheckParts): Promise<Look> {
   ])
   const files = parts.containersMisnamed().map(misnamed)
   const tunnels = parts.tunnels().flatMap((it) => tunnelDifference(it, parts.filter()))
-  const own = checkStore({ snapshot, host, corrupt: store.status().corrupt.map(recordName) })
+  const { corrupt, missing } = store.status()
+  const own = checkStore({
+    ...{ snapshot, host },
+    corrupt: corrupt.map(recordName),
+    missing: missing.map(recordName),
+  })
   return { differences: [...own, ...(docker ?? []), ...(kernel ?? []), ...files, ...tunnels], unknown }
 }
 

@@ -41,8 +41,8 @@ export interface Status {
   startedAt: string
   /** `--default-network` */
   defaultNetwork: { driver: string; name: string }
-  /** `corrupt`: TABLE/KEY */
-  store: Omit<StoreStatus, 'corrupt'> & { corrupt: string[] }
+  /** `corrupt` and `missing`: TABLE/KEY */
+  store: Omit<StoreStatus, 'corrupt' | 'missing'> & { corrupt: string[]; missing: string[] }
   engine: { version: string | undefined }
   networks: NetworkStatus[]
   hosts: HostStatus[]
@@ -144,7 +144,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     underlay: parts.underlay(),
     startedAt,
     defaultNetwork: parts.defaultNetwork,
-    store: { ...store, corrupt: store.corrupt.map(recordName) },
+    store: { ...store, corrupt: store.corrupt.map(recordName), missing: store.missing.map(recordName) },
     engine: { version: snapshot.hosts.get(host)?.value.engineVersion },
     networks,
     hosts: hostsIn(snapshot, seen),
@@ -215,12 +215,23 @@ function problemsIn(
       (at) =>
         `the value of ${recordName(at)} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
     ),
+    ...missingKeys(store.missing),
     ...Object.entries(loops)
       .filter(([, { state }]) => state === 'failing')
       .map(([name, { lastError }]) => `the loop ${name} fails: ${lastError}`),
     ...networks
       .filter(({ datapath }) => datapath === 'failing')
       .map(({ id, name = id, lastError }) => `the datapath of network ${name} fails: ${lastError}`),
+  ]
+}
+
+/** A folder that was deleted is one line. */
+function missingKeys(keys: StoreStatus['missing']): string[] {
+  const [first] = keys
+  if (first === undefined) return []
+  const more = keys.length === 1 ? '' : ` and ${keys.length - 1} more`
+  return [
+    `${recordName(first)}${more}: deleted in the store by hand; kept here, and put back by the host that it belongs to`,
   ]
 }
 

@@ -5,7 +5,8 @@
  * their order; a full read may be older than both when it arrives. Consul's index decides each time: nothing ever
  * turns a key back to an older index, and what a later commit deleted does not come back. A full read of a new
  * incarnation of the store counts alone. A value that cannot be read leaves the last readable one in place, with its
- * old index, so that a compare-and-set on it fails.
+ * old index, so that a compare-and-set on it fails. So does a key that was deleted by hand: a full read lacks it, and
+ * the log has no removal of it (missing.ts).
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
@@ -30,12 +31,19 @@ export interface Mirror {
   index(): number
   /** The records whose values cannot be read, by their names. */
   corrupt(): ChangedKey[]
+  /** Records that the store lacks, and that no host has removed. The snapshot has them. */
+  missing(): ChangedKey[]
   /** Applies a commit of this host, to which Consul has given this index. */
   commit(index: number, written: readonly Written[]): void
   /** Applies commits from the log, oldest first. Afterwards the snapshot is complete up to `top`. */
-  follow(entries: readonly { index: number; written: readonly Written[] }[], top: number): void
+  follow(entries: readonly LoggedCommit[], top: number): void
   /** Must be called before the full read is sent. The answer goes to `finish`, a failure to `abandon`. */
   beginFullRead(): FullRead
+}
+
+export interface LoggedCommit {
+  index: number
+  written: readonly Written[]
 }
 
 export interface FullRead {
@@ -43,8 +51,20 @@ export interface FullRead {
    * `top` is the highest index of all keys that were read, the log's too. `reset`: the store is of another incarnation
    * than the records here, so that no index is compared with theirs.
    */
-  finish(records: readonly RawRecord[], top: number, how?: { reset: boolean }): void
+  finish(
+    records: readonly RawRecord[],
+    top: number,
+    how?: { reset: boolean; log?: ReadLog | undefined },
+  ): void
   abandon(): void
+}
+
+/** The log as the same read has it, where it has every commit that this mirror has not. */
+export interface ReadLog {
+  /** Oldest first. */
+  commits: readonly LoggedCommit[]
+  /** Whether a record stays that the read lacks and no commit removes. */
+  keeps(snapshot: Snapshot, at: ChangedKey): boolean
 }
 
 export interface MirrorEvents {
@@ -65,6 +85,8 @@ interface State extends MirrorEvents {
   deleted: Map<string, number>
   /** Name → the record, with the index of the value. */
   unreadable: Map<string, ChangedKey & { index: number }>
+  /** Name → the record. */
+  missing: Map<string, ChangedKey>
   journals: Set<Journal>
 }
 
@@ -84,28 +106,29 @@ export function createMirror(snapshot: Snapshot, events: MirrorEvents): Mirror {
     confirmed: false,
     deleted: new Map(),
     unreadable: new Map(),
+    missing: new Map(),
     journals: new Set(),
   }
   return {
     snapshot: () => state.snapshot,
     index: () => state.complete,
-    corrupt: () => {
-      const byName = [...state.unreadable].sort(([a], [b]) => (a < b ? -1 : 1))
-      return byName.map(([, { table, key }]) => ({ table, key }))
-    },
+    corrupt: () => byName(state.unreadable),
+    missing: () => byName(state.missing),
     commit: (index, written) => {
       if (index > state.complete) set(state, advance(state, index, written))
     },
-    follow: (entries, top) => {
-      const fresh = entries.filter(({ index }) => index > state.complete)
-      completeTo(state, Math.max(state.complete, top))
-      set(
-        state,
-        fresh.flatMap(({ index, written }) => advance(state, index, written)),
-      )
-    },
+    follow: (entries, top) => follow(state, entries, top),
     beginFullRead: () => beginFullRead(state),
   }
+}
+
+function follow(state: State, entries: readonly LoggedCommit[], top: number): void {
+  const fresh = entries.filter(({ index }) => index > state.complete)
+  completeTo(state, Math.max(state.complete, top))
+  set(
+    state,
+    fresh.flatMap(({ index, written }) => advance(state, index, written)),
+  )
 }
 
 function beginFullRead(state: State): FullRead {
@@ -114,10 +137,16 @@ function beginFullRead(state: State): FullRead {
   state.journals.add(journal)
   return {
     abandon: () => void state.journals.delete(journal),
-    finish: (records, top, { reset } = { reset: false }) => {
+    finish: (records, top, { reset, log } = { reset: false }) => {
       state.journals.delete(journal)
       const wentBack = reset || top < before
-      if (reset || top > journal.surpassed) merge(state, records, { top, wentBack, ...journal })
+      if (!reset && top <= journal.surpassed) return
+      if (!reset && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
+      // After a reset no index is compared: a record that a commit names is as the read says.
+      const named = new Set(reset ? log?.commits.flatMap(({ written }) => written.map(recordName)) : [])
+      const keeps: ReadLog['keeps'] = (next, at) =>
+        !named.has(recordName(at)) && log?.keeps(next, at) === true
+      merge(state, records, { top, wentBack, keeps, ...journal })
     },
   }
 }
@@ -141,10 +170,12 @@ function advance(state: State, index: number, written: readonly Written[]): AnyD
 interface Answer {
   top: number
   wentBack: boolean
+  keeps: ReadLog['keeps']
   changed: Journal['changed']
 }
 
-function merge(state: State, records: readonly RawRecord[], { top, wentBack, changed }: Answer): void {
+function merge(state: State, records: readonly RawRecord[], answer: Answer): void {
+  const { top, wentBack, changed, keeps } = answer
   const newer = (name: string): boolean => (changed.get(name) ?? 0) > top
   const trusted = state.confirmed && !wentBack
   const found = new Set(records.map(recordName))
@@ -161,7 +192,11 @@ function merge(state: State, records: readonly RawRecord[], { top, wentBack, cha
   completeTo(state, wentBack ? top : Math.max(top, state.complete))
   state.confirmed = true
   for (const other of state.journals) other.surpassed = Math.max(other.surpassed, top)
-  set(state, [...deltas, ...removals(state.snapshot, gone)])
+  const absent = keysIn(state.snapshot).filter((at) => gone(recordName(at)))
+  const next = absent.length === 0 ? state.snapshot : applyDeltas(state.snapshot, deltas)
+  const kept = absent.filter((at) => keeps(next, at))
+  state.missing = new Map(kept.map((at) => [recordName(at), at]))
+  set(state, [...deltas, ...absent.filter((at) => !state.missing.has(recordName(at))).map(removal)])
 }
 
 function set(state: State, deltas: readonly AnyDelta[]): void {
@@ -182,6 +217,7 @@ function deltaOf(state: State, at: ChangedKey, index: number, read: () => unknow
   try {
     const value = read()
     state.unreadable.delete(name)
+    state.missing.delete(name)
     // The value was checked against the schema of `table`.
     return { ...at, record: value === undefined ? undefined : { value, index } } as AnyDelta
   } catch (error) {
@@ -208,10 +244,15 @@ function isSame(state: State, { table, key, index }: RawRecord): boolean {
   )
 }
 
-function removals(snapshot: Snapshot, gone: (name: string) => boolean): AnyDelta[] {
-  return tables.flatMap((table) =>
-    [...snapshot[table].keys()]
-      .filter((key) => gone(recordName({ table, key })))
-      .map((key) => ({ table, key, record: undefined }) as AnyDelta),
-  )
+function keysIn(snapshot: Snapshot): ChangedKey[] {
+  return tables.flatMap((table) => [...snapshot[table].keys()].map((key) => ({ table, key })))
+}
+
+function removal(at: ChangedKey): AnyDelta {
+  return { ...at, record: undefined } as AnyDelta
+}
+
+function byName(records: ReadonlyMap<string, ChangedKey>): ChangedKey[] {
+  const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1))
+  return sorted.map(([, { table, key }]) => ({ table, key }))
 }

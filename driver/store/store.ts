@@ -94,6 +94,8 @@ export interface StoreStatus {
   lastError: string | undefined
   /** Records whose values are not of their schema. The snapshot has their last readable value, if there was one. */
   corrupt: readonly ChangedKey[]
+  /** Records that were deleted by hand and are not back yet. The snapshot has them. */
+  missing: readonly ChangedKey[]
   /** Why a missing record proves nothing now, and what to do. Undefined: what the snapshot lacks is gone. */
   doubt: { why: string; hint?: string | undefined } | undefined
   /** The cluster's id; undefined before the first answer. */

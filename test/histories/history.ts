@@ -124,19 +124,20 @@ const spoil: Step = (life) => {
   return `${key} is spoilt by hand`
 }
 
+const deletable = [...tables, 'endpoints', 'network-names', 'vnis', 'pools', 'uses', 'hosts']
+
 const remove: Step = ({ world, random }) => {
-  const keys = world.consul
-    .keys()
-    .filter((key) => ['endpoints', 'addresses'].includes(key.split('/')[1] ?? ''))
+  const keys = world.consul.keys().filter((key) => deletable.includes(key.split('/')[1] ?? ''))
   if (keys.length === 0) return undefined
   const key = random.pick(keys)
   world.consul.delete(key)
   return `${key} is deleted by hand`
 }
 
-const removeFolder: Step = ({ world }) => {
-  world.consul.delete(`${prefix}/endpoints/`)
-  return 'the folder of endpoints is deleted by hand'
+const removeFolder: Step = ({ world, random }) => {
+  const table = random.pick(deletable)
+  world.consul.delete(`${prefix}/${table}/`)
+  return `the folder ${table} is deleted by hand`
 }
 
 const backUp: Step = (life) => {
@@ -175,7 +176,7 @@ const weighted: readonly Step[] = [
   ...Array<Step>(7).fill(stop),
   ...Array<Step>(2).fill(restart),
   ...[cut, cut, lose, lose, late, late, filter, mend, mend],
-  ...[spoil, spoil, remove, removeFolder, backUp, backUp, restore, empty, replace, foreign],
+  ...[spoil, spoil, remove, remove, removeFolder, backUp, backUp, restore, empty, replace, foreign],
 ]
 
 /** A backup may have spoilt values, too. */

@@ -1,8 +1,8 @@
 /**
  * The store's consistency: every reference to another record leads to an existing record that agrees.
  *
- * Every commit keeps it so. It can be broken by a key that was edited or deleted by hand, an old backup, or a
- * defect of the driver. A difference carries the commit that repairs it when nothing is lost by the repair: a
+ * Every commit keeps it so. It can be broken by a key that was edited by hand, or deleted while no driver ran, an old
+ * backup, or a defect of the driver. A difference carries the commit that repairs it when nothing is lost by the repair: a
  * claim of a network that is gone, a lease whose endpoint is gone. Linear in records.
  */
 import { overlaps, parseCidr } from '../addresses.ts'
@@ -32,11 +32,14 @@ export interface StoreState {
   host: HostName
   /** Keys whose values cannot be read. */
   corrupt: readonly string[]
+  /** Keys that were deleted by hand and are not back yet; the snapshot has them. */
+  missing: readonly string[]
 }
 
-export function checkStore({ snapshot, host, corrupt }: StoreState): Difference[] {
+export function checkStore({ snapshot, host, corrupt, missing }: StoreState): Difference[] {
   return [
     ...corrupt.map(unreadable),
+    ...missing.map(deletedByHand),
     ...checkVteps(snapshot),
     ...[...snapshot.networks.values()].flatMap((network) => checkNetwork(snapshot, network)),
     ...checkClaims(snapshot, host),
@@ -69,6 +72,11 @@ function unreadable(key: string): Difference {
   return differs(`key ${key}`, 'a value of its schema', 'one that cannot be read', {
     hint: 'correct or delete the key',
   })
+}
+
+function deletedByHand(key: string): Difference {
+  const hint = 'the host that it belongs to puts it back as soon as it reaches Consul'
+  return differs(`key ${key}`, 'a record', nothing, { hint })
 }
 
 /** Each host has a VTEP of its own. */

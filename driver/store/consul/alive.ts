@@ -36,6 +36,13 @@ export function aliveKey(prefix: string, host: HostName): string {
   return `${prefix}/${folder}/${encodeURIComponent(host)}`
 }
 
+/** The hosts whose keys are held, among all keys of the store. */
+export function aliveIn(prefix: string, items: readonly Item[]): Set<HostName> {
+  const own = `${prefix}/${folder}/`
+  const held = items.filter(({ key, session }) => session !== undefined && key.startsWith(own))
+  return new Set(held.map(({ key }) => decodeURIComponent(key.slice(own.length))))
+}
+
 export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
   const keeper = createSessionKeeper(client, {
     name: `multihost ${host}`,

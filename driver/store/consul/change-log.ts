@@ -60,7 +60,8 @@ export interface Changelog {
   newest(): number
   /** The newest segment that was seen, and the newest entry in it. */
   position(): { segment: number; entry?: string | undefined }
-  entryFor(changes: readonly LoggedChange[], maxDeletes: number): LogCommit
+  /** `asks`: hosts that are to read everything at once. */
+  entryFor(changes: readonly LoggedChange[], maxDeletes: number, asks?: readonly string[]): LogCommit
   /**
    * After a full read, with all keys of the log. Returns the head that must be created before the log can
    * continue.
@@ -80,6 +81,7 @@ export interface ChangelogOptions {
 
 const format = z.object({
   next: z.number().int().optional(),
+  asks: z.array(z.string()).optional(),
   changes: z.array(z.union([z.tuple([z.string()]), z.tuple([z.string(), z.unknown()])])),
 })
 
@@ -87,7 +89,7 @@ const format = z.object({
 const envelopeBytes = 200
 
 /** Undefined where the text cannot be read. */
-type ReadEntry = (LogEntry & { next: number | undefined }) | undefined
+type ReadEntry = (LogEntry & { next: number | undefined; asks: string[] | undefined }) | undefined
 
 interface KnownEntry {
   item: LogItem
@@ -129,17 +131,22 @@ export function createChangelog(options: ChangelogOptions): Changelog {
     folderOf,
     newest: () => state.newest,
     position: () => state.position,
-    entryFor: (changes, maxDeletes) => entryFor(state, changes, maxDeletes),
+    entryFor: (changes, maxDeletes, asks) => entryFor(state, changes, maxDeletes, asks),
     adopt: (items) => adopt(state, items),
     follow: (items, segment, upTo) => follow(state, items, segment, upTo),
   }
 }
 
-function entryFor(state: ChangelogState, changes: readonly LoggedChange[], maxDeletes: number): LogCommit {
+function entryFor(
+  state: ChangelogState,
+  changes: readonly LoggedChange[],
+  maxDeletes: number,
+  asks: readonly string[] | undefined,
+): LogCommit {
   const { host, retentionMs, segmentBytes, now } = state.options
   const { segment, bytes } = state.open
   const closes = bytes > segmentBytes
-  const text = write(changes, closes ? segment + 1 : undefined)
+  const text = write(changes, closes ? segment + 1 : undefined, asks)
   const old = [...state.closed].filter(([, at]) => now() - at > retentionMs).slice(0, maxDeletes)
   state.count += 1
   return {
@@ -186,6 +193,8 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
   if (missing !== undefined) return { gap: `the log entry ${missing} was deleted by hand` }
   const bad = all.find(({ entry, item }) => entry === undefined && item.index > upTo)
   if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
+  const asking = all.find(({ entry, item }) => item.index > upTo && entry?.asks?.includes(state.options.host))
+  if (asking !== undefined) return { gap: `the log entry ${asking.item.path} asks for it` }
   const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
   const next = closing?.next
   state.position = next === undefined ? { segment, entry: newestOf(entries) } : { segment: next }
@@ -198,6 +207,24 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
   const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
   fresh.sort((a, b) => a.index - b.index)
   return { entries: fresh, top: fresh.at(-1)?.index ?? upTo, next: next ?? segment }
+}
+
+/** Every commit above `index`, oldest first; undefined where the log does not reach so far back, or cannot be read. */
+export function entriesSince(items: readonly LogItem[], index: number): LogEntry[] | undefined {
+  const heads = new Map(
+    items.flatMap(({ path, index: at }) => {
+      const segment = segmentOfHead(path)
+      return segment === undefined ? [] : [[segment, at] as const]
+    }),
+  )
+  // No entry is in a segment that was closed before: its head is of the commit that closed the one before it.
+  let first = Math.max(...heads.keys())
+  while ((heads.get(first) ?? 0) > index) first -= 1
+  if (!heads.has(first)) return undefined
+  const segments = [...heads.keys()].filter((segment) => segment >= first)
+  const fresh = items.filter((item) => item.index > index && segments.some((it) => isEntryOf(it, item.path)))
+  const entries = fresh.flatMap((item) => read(item) ?? [])
+  return entries.length < fresh.length ? undefined : entries.sort((a, b) => a.index - b.index)
 }
 
 function close(state: ChangelogState, segment: number): void {
@@ -231,9 +258,10 @@ function lengthOf({ text }: { text: string }): number {
   return Math.ceil((text.length * 4) / 3) + envelopeBytes
 }
 
-function write(changes: readonly LoggedChange[], next: number | undefined): string {
+function write(changes: readonly LoggedChange[], next?: number, asks?: readonly string[]): string {
   return JSON.stringify({
     next,
+    asks,
     changes: changes.map(({ path, value }) => (value === undefined ? [path] : [path, value])),
   })
 }
@@ -245,8 +273,8 @@ function known(before: KnownEntry | undefined, item: LogItem): KnownEntry {
 
 function read({ index, text }: LogItem): ReadEntry {
   try {
-    const { next, changes } = format.parse(JSON.parse(text))
-    return { index, next, changes: changes.map(([path, value]) => ({ path, value })) }
+    const { next, asks, changes } = format.parse(JSON.parse(text))
+    return { index, next, asks, changes: changes.map(([path, value]) => ({ path, value })) }
   } catch {
     // Written by hand or by an unknown version: the caller reads everything instead.
     return undefined

@@ -27,6 +27,7 @@ import { missingChanges, ownChanges, type Present } from '../put-back.ts'
 import { splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
+import { logOf, putMissingBack } from './put-missing-back.ts'
 import { transact } from './transactions.ts'
 import { type SortedItems, sortItems } from './watch.ts'
 
@@ -57,21 +58,33 @@ export interface Standing {
   hint: string | undefined
   /** Length of the last full answer. */
   bytes: number
+  /** Names of missing records → time (ms) at which their host was asked to put them back. */
+  asked: Map<string, number>
 }
 
 export function newStanding(): Standing {
   const doubt = 'the store has not answered since the driver started'
-  return { cluster: undefined, guard: undefined, doubt, hint: undefined, bytes: 0 }
+  return { cluster: undefined, guard: undefined, doubt, hint: undefined, bytes: 0, asked: new Map() }
 }
 
-/** Brings the mirror to what Consul has. Throws `unavailable`. */
+/** Brings the mirror to what Consul has, and puts back what was deleted by hand. Throws `unavailable`. */
 export async function readInto(on: Reader): Promise<void> {
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    const found = await readOnce(on)
+    if (on.mirror.missing().length === 0 || (await putMissingBack(on, found))) return
+  }
+}
+
+async function readOnce(on: Reader): Promise<SortedItems> {
   const full = on.mirror.beginFullRead()
   try {
+    const before = on.position()
     const { found, cluster, index, isRepaired } = await settle(on)
     const wasFromDisk = on.standing.guard === undefined
     Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
-    full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk })
+    const log = isRepaired ? undefined : logOf(on, before, found)
+    full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk, log })
+    return found
   } finally {
     full.abandon()
   }

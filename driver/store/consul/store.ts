@@ -141,6 +141,7 @@ function statusOf(url: string, { mirror, standing }: Reader, health: Health): St
     index: mirror.index(),
     lastError: health.lastError(),
     corrupt: mirror.corrupt(),
+    missing: mirror.missing(),
     doubt: doubt === undefined ? undefined : { why: doubt, hint },
     cluster: cluster?.id,
   }

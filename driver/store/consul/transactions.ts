@@ -7,7 +7,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
-import type { Change } from '../../core/records.ts'
+import type { Change, HostName } from '../../core/records.ts'
 import { clusterKey } from '../incarnation.ts'
 import { isCorrupt } from '../lookup.ts'
 import type { Mirror, Written } from '../mirror.ts'
@@ -29,19 +29,20 @@ export interface Transacting {
 }
 
 /**
- * The records after the commit, and the index that Consul gave them. Throws `conflict`, `invalid`,
- * `unavailable`.
+ * The records after the commit, and the index that Consul gave them. `asks`: hosts that are to read everything at once.
+ * Throws `conflict`, `invalid`, `unavailable`.
  */
 export async function transact(
   on: Transacting,
   changes: readonly Change[],
+  asks?: readonly HostName[],
 ): Promise<{ index: number; written: Written[] }> {
   const steps = stepsOf(changes)
-  if (steps.length === 0) return { index: 0, written: [] }
+  if (steps.length === 0 && asks === undefined) return { index: 0, written: [] }
   const flags = randomInt(2 ** 47)
   const written = writtenBy(steps)
   const operations = steps.map((step) => txnStep(step, on.prefix, flags))
-  if (written.length === 0)
+  if (written.length === 0 && asks === undefined)
     return { index: indexIn(await on.client.transact(operations), on, steps), written }
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const guard = on.incarnation()
@@ -49,7 +50,7 @@ export async function transact(
       await on.relearn()
       continue
     }
-    const entry = entryFor(on, written, maxOperations - steps.length - logOperations)
+    const entry = entryFor(on, written, maxOperations - steps.length - logOperations, asks)
     const check: TxnStep = { Verb: 'check-index', Key: `${on.prefix}/${clusterKey}`, Index: guard }
     const answer = await on.client.transact([...operations, check, ...logging(entry, on.prefix)])
     const failed = 'failedStep' in answer ? answer.failedStep - steps.length : -1
@@ -83,9 +84,14 @@ function indexIn(
   throw conflictAt(step, unreadable ? hint : undefined)
 }
 
-function entryFor({ changelog }: Transacting, written: readonly Written[], room: number): LogCommit {
+function entryFor(
+  { changelog }: Transacting,
+  written: readonly Written[],
+  room: number,
+  asks: readonly HostName[] | undefined,
+): LogCommit {
   const logged = written.map(({ value, ...at }) => ({ path: pathOf(at), value }))
-  return changelog.entryFor(logged, room)
+  return changelog.entryFor(logged, room, asks)
 }
 
 /** The head comes first, so that its absence is known from that of the next one; the new entry last, since the index of the last key is the answer. */

@@ -13,9 +13,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCode } from '../../core/errors.ts'
+import type { HostName } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import { clusterKey } from '../incarnation.ts'
-import type { Mirror, RawRecord, Written } from '../mirror.ts'
+import type { LoggedCommit, Mirror, RawRecord } from '../mirror.ts'
+import { aliveIn } from './alive.ts'
 import { type Changelog, type LogAnswer, type LogEntry, segmentOfHead } from './change-log.ts'
 import type { ConsulClient, Item, Listing } from './client.ts'
 import { parsePath } from './keys.ts'
@@ -134,7 +136,7 @@ function deliver(on: Following, listing: Listing, { segment }: Position): LogAns
   return answer
 }
 
-function writtenIn({ index, changes }: LogEntry): { index: number; written: Written[] } {
+export function writtenIn({ index, changes }: LogEntry): LoggedCommit {
   const written = changes.map(({ path, value }) => ({ at: parsePath(path), value }))
   return { index, written: written.flatMap(({ at, value }) => (at === undefined ? [] : [{ ...at, value }])) }
 }
@@ -147,6 +149,8 @@ export interface SortedItems {
   /** The highest ModifyIndex of all keys. */
   top: number
   newestSegment: number
+  /** Hosts whose session holds their key. */
+  alive: ReadonlySet<HostName>
   cluster: { text: string; index: number } | undefined
 }
 
@@ -159,7 +163,8 @@ export function sortItems(prefix: string, folder: string, items: readonly Item[]
   const top = all.reduce((highest, { index }) => Math.max(highest, index), 0)
   const entries = all.filter(({ path }) => path.startsWith(folder))
   const newestSegment = Math.max(0, ...entries.flatMap(({ path }) => segmentOfHead(path) ?? []))
-  return { records, entries, top, newestSegment, cluster: all.find(({ path }) => path === clusterKey) }
+  const alive = aliveIn(prefix, items)
+  return { records, entries, top, newestSegment, alive, cluster: all.find(({ path }) => path === clusterKey) }
 }
 
 function withoutPrefix(prefix: string, items: readonly Item[]): SortedItems['entries'] {

@@ -10,7 +10,7 @@ const status: Status = {
   defaultNetwork: { driver: 'overlay', name: 'multihost' },
   store: {
     ...{ url: 'consul://192.168.33.10:8500/multihost', fresh: true, ageMs: 1200, index: 42 },
-    ...{ lastError: undefined, corrupt: [], doubt: undefined, cluster: 'c1' },
+    ...{ lastError: undefined, corrupt: [], missing: [], doubt: undefined, cluster: 'c1' },
   },
   engine: { version: '28.5.2' },
   networks: [

@@ -27,7 +27,7 @@ function problemsWith(mtuBytes: number, address = '192.168.33.11'): string[] {
     underlay: () => ({ device: 'eth1', address, mtuBytes }),
     snapshot: () => snapshot,
     store: () => ({
-      ...{ url: 'consul://192.168.33.10:8500', fresh: true, ageMs: 0, index: 1, corrupt: [] },
+      ...{ url: 'consul://192.168.33.10:8500', fresh: true, ageMs: 0, index: 1, corrupt: [], missing: [] },
       ...{ lastError: undefined, doubt: undefined, cluster: undefined },
     }),
     datapath: () => new Map(),

@@ -7,8 +7,8 @@ import { agreeing, gone, mine, put, theirs } from './check.sample.ts'
 
 const a = id('a')
 /** What net-1's check says, and the commit that it would make. */
-function told(snapshot: Snapshot, corrupt: string[] = []): string {
-  return checkStore({ snapshot, host: 'net-1', corrupt })
+function told(snapshot: Snapshot, corrupt: string[] = [], missing: string[] = []): string {
+  return checkStore({ snapshot, host: 'net-1', corrupt, missing })
     .map((it) => {
       const steps = (it.repair ?? []).map(({ op, table, key }) => `\n  ${op} ${table}/${key}`)
       return `${sentence(it)}${steps.join('')}`.replaceAll(/([0-9a-f])\1{63}/g, '$1…')
@@ -18,6 +18,12 @@ function told(snapshot: Snapshot, corrupt: string[] = []): string {
 
 test('a store that agrees with itself has no differences', () => {
   expect(told(agreeing())).toBe('')
+})
+
+test('a key that was deleted by hand and is not back is named', () => {
+  expect(told(agreeing(), [], ['vnis/256'])).toMatchInlineSnapshot(
+    `"store: key vnis/256: found nothing, expected a record; the host that it belongs to puts it back as soon as it reaches Consul"`,
+  )
 })
 
 test('a claim that a network has lost is made again, when no other network has it', () => {

@@ -9,10 +9,11 @@ import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import {
   type Changelog,
   createChangelog,
+  entriesSince,
   type LogCommit,
   type LogItem,
 } from '../../../../../driver/store/consul/change-log.ts'
-import { parsePath } from '../../../../../driver/store/consul/keys.ts'
+import { writtenIn } from '../../../../../driver/store/consul/watch.ts'
 import {
   createMirror,
   type FullRead,
@@ -124,21 +125,24 @@ function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everyth
   if ('gap' in answer) {
     consul.adoptBy(changelog)
     const full = mirror.beginFullRead()
-    const { records, top } = consul.list()
-    full.finish(records, top)
+    finish(at, full, consul.list())
     at.segment = changelog.newest()
     return 'everything'
   }
-  const entries = answer.entries.map(({ index, changes }) => ({
-    index,
-    written: changes.flatMap(({ path, value }) => {
-      const at = parsePath(path)
-      return at === undefined ? [] : [{ ...at, value }]
-    }),
-  }))
-  mirror.follow(entries, answer.top)
+  mirror.follow(answer.entries.map(writtenIn), answer.top)
   at.segment = answer.next
   return 'log'
+}
+
+/** As full-read.ts does it. Nobody deletes by hand here: the log explains whatever the read lacks. */
+function finish(
+  { mirror }: Host,
+  full: FullRead,
+  { records, log, top }: ReturnType<ModelConsul['list']>,
+): void {
+  const commits = entriesSince(log, mirror.index())?.map(writtenIn)
+  full.finish(records, top, { reset: false, log: commits && { commits, keeps: () => true } })
+  expect(mirror.missing()).toEqual([])
 }
 
 const stateOf = (consul: ModelConsul): string =>
@@ -185,7 +189,7 @@ test('in any order of delivery, a host that has polled knows exactly what Consul
           if (what === 'finish') {
             for (const { full, listed } of at.reads.splice(0, 1)) {
               at.changelog.adopt(listed.log)
-              full.finish(listed.records, listed.top)
+              finish(at, full, listed)
             }
           }
           if (what === 'poll') {
@@ -218,7 +222,7 @@ test('no key is ever turned back, and what a host has deleted does not come back
         }
         if (what === 'begin') at.reads.push({ full: at.mirror.beginFullRead(), listed: consul.list() })
         if (what === 'finish') {
-          for (const { full, listed } of at.reads.splice(0, 1)) full.finish(listed.records, listed.top)
+          for (const { full, listed } of at.reads.splice(0, 1)) finish(at, full, listed)
         }
         if (what === 'ask' && at.heard.length === 0)
           at.heard.push(consul.segment(at.changelog.folderOf(at.segment)))
@@ -362,4 +366,43 @@ test('a read that failed leaves everything as it was', () => {
   mirror.commit(5, [{ table: 'vnis', key: '1', value: 'n1' }])
   mirror.beginFullRead().abandon()
   expect(mirror.snapshot().vnis.size).toBe(1)
+})
+
+test('what the log does not explain stays, and is missing until it is written or removed', () => {
+  const consul = new ModelConsul()
+  const at = host('a', 1e9)
+  for (const key of ['1', '2', '3']) consul.commit(at.changelog, { table: 'vnis', key, value: 'n1' })
+  poll(consul, at)
+  consul.records.clear()
+  consul.commit(at.changelog, { table: 'vnis', key: '3', value: undefined })
+  const { records, log, top } = consul.list()
+  const commits = entriesSince(log, at.mirror.index())?.map(writtenIn) ?? []
+  const keeps = (_: unknown, { key }: { key: string }): boolean => key === '1'
+  at.mirror.beginFullRead().finish(records, top, { reset: false, log: { commits, keeps } })
+  expect([...at.mirror.snapshot().vnis.keys()]).toEqual(['1'])
+  expect(at.mirror.missing()).toEqual([{ table: 'vnis', key: '1' }])
+  at.mirror.commit(top + 1, [{ table: 'vnis', key: '1', value: 'n1' }])
+  expect(at.mirror.missing()).toEqual([])
+})
+
+test('the log explains nothing before its first segment, and nothing beside an entry that cannot be read', () => {
+  const head = (segment: number, index: number): LogItem => ({
+    path: `changes/${segment}/head`,
+    index,
+    text: '{}',
+  })
+  const entry = (segment: number, index: number, text = '{"changes":[["vnis/1"]]}'): LogItem => {
+    return { path: `changes/${segment}/a/x-${index}`, index, text }
+  }
+  const log = [head(7, 20), entry(7, 25), entry(7, 30), head(8, 30), entry(8, 35)]
+  const since = (index: number, items = log) => entriesSince(items, index)?.map((it) => it.index)
+  expect([since(19), since(20), since(25), since(34), since(99)]).toEqual([
+    undefined,
+    [25, 30, 35],
+    [30, 35],
+    [35],
+    [],
+  ])
+  expect(since(20, [...log, entry(8, 36, '{]')])).toBeUndefined()
+  expect([since(99, []), since(20, [head(6, 10), head(8, 30)])]).toEqual([undefined, undefined])
 })

@@ -1,0 +1,92 @@
+/**
+ * Puts back what was deleted by hand (missing.ts), after each full read, and asks the other hosts for what is theirs.
+ *
+ * A host is asked by an entry of the change log, so that it reads everything within seconds. A host that is alive and
+ * has put nothing back for half a minute does not have the record: it was away for longer than the log reaches, and
+ * has believed its full read. Then the record is gone here, too.
+ */
+import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
+import type { HostName } from '../../core/records.ts'
+import { recordName } from '../../core/snapshot.ts'
+import type { Log } from '../../log.ts'
+import type { Position } from '../incarnation.ts'
+import type { Mirror, ReadLog } from '../mirror.ts'
+import { commitsFor, isKept, ownerOf, stages } from '../missing.ts'
+import { entriesSince, headOf } from './change-log.ts'
+import { type Transacting, transact } from './transactions.ts'
+import { type SortedItems, writtenIn } from './watch.ts'
+
+export interface PuttingBack extends Pick<Transacting, 'client' | 'changelog' | 'prefix'> {
+  mirror: Mirror
+  host: HostName
+  log: Log
+  /** Of full-read.ts: ModifyIndex of the key `cluster`; names of missing records → when their host was asked (ms). */
+  standing: { guard: number | undefined; asked: Map<string, number> }
+}
+
+const ownerHasMs = 30_000
+
+/**
+ * Undefined where the log does not reach back to what the mirror has: then a full read is believed. `before`: this host's
+ * position in the log, which the copy on disk has, too.
+ */
+export function logOf(
+  { mirror, standing }: Pick<PuttingBack, 'mirror' | 'standing'>,
+  before: Position,
+  found: SortedItems,
+): ReadLog | undefined {
+  const newest = found.entries.find(({ path }) => path === (before.entry ?? headOf(before.segment)))
+  const index = mirror.index() > 0 ? mirror.index() : (newest?.index ?? 0)
+  const commits = entriesSince(found.entries, index)?.map(writtenIn)
+  if (commits === undefined) return undefined
+  return {
+    commits,
+    keeps(snapshot, at) {
+      const askedAt = standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY
+      const isLate = performance.now() - askedAt > ownerHasMs
+      return isKept(snapshot, at) && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
+    },
+  }
+}
+
+/** False: something has changed meanwhile, and everything is to be read again. Never throws. */
+export async function putMissingBack(on: PuttingBack, found: SortedItems): Promise<boolean> {
+  try {
+    for (const stage of stages) await putBack(on, stage)
+    await askOwners(on, found)
+    return true
+  } catch (error) {
+    if (isCode(error, 'conflict')) return false
+    on.log.warn({ err: asDriverError(error) }, 'records that were deleted by hand cannot be put back now')
+    return true
+  }
+}
+
+async function putBack(on: PuttingBack, isNow: (typeof stages)[number]): Promise<void> {
+  const snapshot = on.mirror.snapshot()
+  const missing = on.mirror.missing()
+  const records = missing.filter((at) => isNow(snapshot, on.host, at))
+  for (const changes of commitsFor(snapshot, records, missing)) {
+    const { index, written } = await transact(transacting(on), changes)
+    on.mirror.commit(index, written)
+    on.log.warn({ records: written.map(recordName) }, 'records were deleted by hand and are put back')
+  }
+}
+
+async function askOwners(on: PuttingBack, { alive }: SortedItems): Promise<void> {
+  const { asked } = on.standing
+  const snapshot = on.mirror.snapshot()
+  const owners = new Map(on.mirror.missing().map((at) => [recordName(at), ownerOf(snapshot, at) ?? '']))
+  for (const name of asked.keys()) if (!owners.has(name)) asked.delete(name)
+  const fresh = [...owners].filter(([name, owner]) => alive.has(owner) && !asked.has(name))
+  if (fresh.length === 0) return
+  await transact(transacting(on), [], [...new Set(fresh.map(([, owner]) => owner))])
+  for (const [name] of fresh) asked.set(name, performance.now())
+}
+
+function transacting(on: PuttingBack) {
+  const relearn = async (): Promise<never> => {
+    throw new DriverError('unavailable', 'the store changed while this host put records back')
+  }
+  return { ...on, incarnation: () => on.standing.guard, relearn }
+}

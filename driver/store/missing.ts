@@ -1,0 +1,151 @@
+/**
+ * Records that a person deleted in the store by hand: a full read lacks them, and the change log, through which every
+ * driver removes, has no removal. Pure.
+ *
+ * A host keeps them and puts its own back, and those of all hosts: networks with their claims, hosts, services. Each
+ * commit requires the records that a removal would change or delete as well (`siblingsOf`), so that it never undoes a
+ * removal that begins meanwhile. What nothing refers to any more may be deleted by hand: claims and leases of a network
+ * that is gone or is being removed, records of a host that the cluster does not have, a pool without a network, wants.
+ */
+import type { Change, HostName, NetworkId, Snapshot, Table } from '../core/records.ts'
+import { endpoint, hostOfKey, keyIn, networkOfKey, recordName, restOf } from '../core/snapshot.ts'
+import type { ChangedKey } from './store.ts'
+
+/** Whether the record stays although the store lacks it. */
+export function isKept(snapshot: Snapshot, at: ChangedKey): boolean {
+  if (at.table === 'hosts') return true
+  const network = networkOf(snapshot, at)
+  if (network === undefined || !stands(snapshot, network)) return false
+  if (isClaim(at) && !claimsOf(snapshot, network).some((it) => recordName(it) === recordName(at)))
+    return false
+  const owner = ownerOf(snapshot, at)
+  return owner === undefined || snapshot.hosts.has(owner)
+}
+
+/** The host that puts the record back; undefined where every host does. */
+export function ownerOf(snapshot: Snapshot, { table, key }: ChangedKey): HostName | undefined {
+  switch (table) {
+    case 'replicas':
+    case 'uses':
+      return hostOfKey(key)
+    case 'endpoints':
+      return snapshot.endpoints.get(key)?.value.host
+    case 'macs':
+      return endpoint(snapshot, networkOfKey(key), snapshot.macs.get(key)?.value ?? '')?.value.host
+    case 'addresses': {
+      const lease = snapshot.addresses.get(key)?.value
+      return lease?.service === undefined ? lease?.host : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+/** In this order: what comes later requires what comes first. */
+export const stages: readonly ((snapshot: Snapshot, host: HostName, at: ChangedKey) => boolean)[] = [
+  (_, __, at) => at.table === 'networks' || isClaim(at),
+  (snapshot, _, at) => at.table !== 'networks' && !isClaim(at) && ownerOf(snapshot, at) === undefined,
+  (snapshot, host, at) => ownerOf(snapshot, at) === host,
+]
+
+/** Each with its siblings is at most four changes. */
+const recordsPerCommit = 14
+
+/** The commits that put the records back; those of one network together. `missing`: all that the store lacks. */
+export function commitsFor(
+  snapshot: Snapshot,
+  records: readonly ChangedKey[],
+  missing: readonly ChangedKey[],
+): Change[][] {
+  const absent = new Set(missing.map(recordName))
+  const groups = new Map<NetworkId | undefined, ChangedKey[]>()
+  for (const at of records) {
+    const network = networkOf(snapshot, at)
+    const group = groups.get(network) ?? []
+    group.push(at)
+    groups.set(network, group)
+  }
+  return [...groups.values()].flatMap((group) => {
+    const starts = group.flatMap((_, i) => (i % recordsPerCommit === 0 ? [i] : []))
+    return starts.map((i) => commitOf(snapshot, group.slice(i, i + recordsPerCommit), absent))
+  })
+}
+
+function commitOf(snapshot: Snapshot, records: readonly ChangedKey[], absent: ReadonlySet<string>): Change[] {
+  const siblings = records.flatMap((at) => siblingsOf(snapshot, at))
+  const expected = new Map(siblings.map((at) => [recordName(at), at]))
+  for (const name of absent) expected.delete(name)
+  const expects = [...expected.values()].map((at) => {
+    return { op: 'expect', ...at, index: versioned(snapshot, at)?.index }
+  })
+  const creates = records.map((at) => ({ op: 'create', ...at, value: versioned(snapshot, at)?.value }))
+  // Values and indexes come from the table that is named beside them.
+  return [...expects, ...creates] as Change[]
+}
+
+/** What every removal of the record changes or deletes in the same commit, or before. */
+function siblingsOf(snapshot: Snapshot, at: ChangedKey): ChangedKey[] {
+  const network = networkOf(snapshot, at)
+  const all: ChangedKey[] =
+    network === undefined || at.table === 'networks' ? [] : [{ table: 'networks', key: network }]
+  if (at.table === 'endpoints' || at.table === 'services') {
+    const { v4, v6 } = snapshot[at.table].get(at.key)?.value ?? {}
+    for (const ip of [v4, v6])
+      if (ip !== undefined) all.push({ table: 'addresses', key: keyIn(network ?? '', ip) })
+  }
+  const service = at.table === 'addresses' ? snapshot.addresses.get(at.key)?.value.service : undefined
+  if (service !== undefined) all.push({ table: 'services', key: keyIn(network ?? '', service) })
+  return all.filter((it) => versioned(snapshot, it) !== undefined)
+}
+
+function networkOf(snapshot: Snapshot, { table, key }: ChangedKey): NetworkId | undefined {
+  switch (table) {
+    case 'networks':
+      return key
+    case 'network-names':
+    case 'vnis':
+    case 'replicas':
+      return snapshot[table].get(key)?.value
+    case 'pools':
+      return snapshot.pools.get(key)?.value.network
+    case 'uses':
+      return restOf(key)
+    case 'hosts':
+    case 'wanted':
+      return undefined
+    default:
+      return networkOfKey(key)
+  }
+}
+
+/** The network is there to stay, and no other one has what it claims. */
+function stands(snapshot: Snapshot, id: NetworkId): boolean {
+  const network = snapshot.networks.get(id)?.value
+  if (network === undefined || network.removing) return false
+  return claimsOf(snapshot, id).every((at) => [undefined, id].includes(networkOf(snapshot, at)))
+}
+
+const claims: ReadonlySet<Table> = new Set<Table>(['network-names', 'vnis', 'pools'])
+
+function isClaim({ table }: ChangedKey): boolean {
+  return claims.has(table)
+}
+
+function claimsOf(snapshot: Snapshot, id: NetworkId): ChangedKey[] {
+  const network = snapshot.networks.get(id)?.value
+  if (network === undefined) return []
+  const { name, vni, v4, v6 } = network
+  return [
+    { table: 'vnis', key: String(vni) },
+    { table: 'pools', key: v4.cidr },
+    ...(v6 === undefined ? [] : [{ table: 'pools', key: v6.cidr } as const]),
+    ...(name === undefined ? [] : [{ table: 'network-names', key: name } as const]),
+  ]
+}
+
+function versioned(
+  snapshot: Snapshot,
+  { table, key }: ChangedKey,
+): { value: unknown; index: number } | undefined {
+  return snapshot[table].get(key)
+}

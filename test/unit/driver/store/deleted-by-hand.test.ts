@@ -1,0 +1,207 @@
+/**
+ * Records that a person deletes in Consul by hand: the change log has no removal of them, so they come back.
+ */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Change, Table } from '../../../../driver/core/records.ts'
+import { openConsulStore } from '../../../../driver/store/consul/store.ts'
+import type { Store } from '../../../../driver/store/store.ts'
+import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
+import { createLease, createNetwork, endpoint, lease, network } from '../../../fixtures/store-records.ts'
+import { until } from '../../../fixtures/until.ts'
+
+let consul: ConsulInMemory
+let stores: Store[] = []
+beforeEach(() => {
+  consul = consulInMemory()
+})
+afterEach(async () => {
+  await Promise.all(stores.map((store) => store.close()))
+  stores = []
+})
+
+async function open(host: string, more: object = {}): Promise<Store> {
+  const store = await openConsulStore({
+    ...{ url: 'consul://consul', host, client: consul.client(), pauseMs: 1 },
+    ...more,
+  })
+  stores.push(store)
+  await until(`${host} is fresh`, () => store.status().fresh && store.status().doubt === undefined)
+  await store.announce({ id: `id-of-${host}`, vtep: '192.168.33.11' })
+  return store
+}
+const has = (path: string): boolean => consul.get(`multihost/${path}`) !== undefined
+const remove = (path: string): void => consul.delete(`multihost/${path}`)
+const key = (table: Table, key: string, value: unknown) => ({ op: 'create', table, key, value }) as Change
+const host = (vtep: string) => ({ vtep, driverVersion: '1' })
+const claim = {
+  host: 'net-1',
+  network: 'n1',
+  gateway: '10.0.255.254',
+  reserved: [],
+  claimedAt: '2025-01-01T00:00:00Z',
+}
+
+/** A network with all its claims, and an endpoint on each host. */
+async function cluster(more: object = {}): Promise<[Store, Store]> {
+  const [one, two] = [await open('net-1', more), await open('net-2')]
+  await one.commit([
+    key('hosts', 'net-1', host('192.168.33.11')),
+    key('hosts', 'net-2', host('192.168.33.12')),
+    key('networks', 'n1', network('n1', { name: 'sn' })),
+    key('network-names', 'sn', 'n1'),
+    key('vnis', '256', 'n1'),
+    key('pools', network('n1').v4.cidr, claim),
+    ...endpointOn('net-1', 'e1', '10.0.0.2'),
+  ])
+  await two.read()
+  await two.commit([key('replicas', 'net-2/n2', 'n1'), ...endpointOn('net-2', 'e2', '10.0.0.3')])
+  await until('both know all', () => one.snapshot().endpoints.size + two.snapshot().endpoints.size === 4)
+  return [one, two]
+}
+const endpointOn = (host: string, id: string, v4: string): Change[] => [
+  key('endpoints', `n1/${id}`, endpoint('n1', id, { host, v4 })),
+  key('addresses', `n1/${v4}`, { ...lease(host), endpoint: id }),
+]
+const recordsIn = (): string[] => consul.keys().filter((it) => !/\/(changes|alive)\//.test(it))
+
+test.each(['networks', 'network-names', 'vnis', 'pools', 'endpoints', 'addresses', 'replicas', 'hosts'])(
+  'the folder %s is whole again after one host has read it, and no host sees it without a record',
+  async (table) => {
+    const [one, two] = await cluster()
+    const before = recordsIn()
+    const losses: string[] = []
+    for (const store of stores)
+      store.onChange((snapshot, keys) => {
+        for (const at of keys) if (!snapshot[at.table].has(at.key)) losses.push(`${at.table}/${at.key}`)
+      })
+    remove(`${table}/`)
+    await one.read()
+    await until('everything is back', () => recordsIn().join() === before.join())
+    await until('neither misses a key', () => stores.every((store) => store.status().missing.length === 0))
+    expect(losses).toEqual([])
+    for (const store of [one, two]) {
+      const at = [...store.snapshot()[table as Table].values()]
+      expect(at.every(({ index }) => index > 0)).toBe(true)
+      expect([...store.snapshot()[table as Table]]).toEqual([...(await store.read())[table as Table]])
+    }
+  },
+)
+
+test('a network comes back with the claims that were deleted with it', async () => {
+  const [one] = await cluster()
+  const before = recordsIn()
+  for (const table of ['networks', 'network-names', 'vnis', 'pools', 'endpoints', 'addresses'])
+    remove(`${table}/`)
+  await one.read()
+  await until('everything is back', () => recordsIn().join() === before.join())
+})
+
+test('a record of a host that is away stays, and is named', async () => {
+  const [one, two] = await cluster()
+  await two.close()
+  remove('endpoints/n1/e2')
+  await one.read()
+  expect(one.snapshot().endpoints.has('n1/e2')).toBe(true)
+  expect(one.lookup('endpoints', 'n1/e2').is).toBe('known')
+  expect(one.status().missing).toEqual(['endpoints/n1/e2'])
+  const index = one.snapshot().endpoints.get('n1/e2')?.index ?? 0
+  await one.commit([{ op: 'remove', table: 'endpoints', key: 'n1/e2', index }])
+  expect([one.status().missing, one.snapshot().endpoints.size]).toEqual([[], 1])
+  await one.read()
+  expect(one.status().missing).toEqual([])
+})
+
+test('what a driver has removed does not come back, whichever arrives first', async () => {
+  const [one, two] = await cluster()
+  let busy = true
+  const writing = (async () => {
+    for (let i = 0; busy; i++) {
+      const at = `n1/10.0.1.${i % 250}`
+      await two.commit([createLease(at, 'net-2')])
+      const index = two.snapshot().addresses.get(at)?.index ?? 0
+      await two.commit([{ op: 'remove', table: 'addresses', key: at, index }])
+    }
+  })()
+  consul.onList = () => new Promise((resolve) => setTimeout(resolve, 3))
+  for (let i = 0; i < 40; i++) {
+    await Promise.all([one.read(), two.read()])
+    expect([...one.status().missing, ...two.status().missing]).toEqual([])
+  }
+  busy = false
+  await writing
+  await Promise.all([one.read(), two.read()])
+  expect(recordsIn().filter((it) => it.includes('/10.0.1.'))).toEqual([])
+})
+
+test('a host that starts puts back what its copy on disk has and the log does not explain, and nothing else', async () => {
+  const more = {
+    diskPath: join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), 'net-1.json'),
+    saveEveryMs: 1,
+  }
+  const [first] = await cluster(more)
+  await Promise.all(stores.map((store) => store.close()))
+  const two = await open('net-2')
+  await two.commit([{ op: 'drop', table: 'endpoints', key: 'n1/e2' }])
+  await two.close()
+  remove('networks/')
+  remove('endpoints/')
+  const one = await open('net-1', more)
+  expect([has('networks/n1'), has('endpoints/n1/e1'), has('endpoints/n1/e2')]).toEqual([true, true, false])
+  expect(one.snapshot().endpoints.get('n1/e1')?.value).toEqual(first.snapshot().endpoints.get('n1/e1')?.value)
+  expect(one.snapshot().endpoints.has('n1/e2')).toBe(false)
+})
+
+test('a host that was away for longer than the log reaches puts nothing back', async () => {
+  const two = await open('net-2', { retentionMs: 0 })
+  const client = consul.client()
+  let cut = false
+  const one = await open('net-1', {
+    timeoutMs: 400,
+    client: {
+      ...client,
+      list: (...query: Parameters<typeof client.list>) =>
+        cut ? Promise.reject(new Error('cut off')) : client.list(...query),
+    },
+  })
+  await two.commit([createNetwork('n1'), createNetwork('n2'), key('vnis', '257', 'n2')])
+  await one.read()
+  cut = true
+  const index = two.snapshot().networks.get('n1')?.index ?? 0
+  await two.commit([{ op: 'remove', table: 'networks', key: 'n1', index }])
+  for (let i = 0; i < 60; i++) await two.commit([createLease(`n2/10.0.2.${i}`, 'net-2')])
+  expect(has('changes/1/head')).toBe(false)
+  cut = false
+  await one.read()
+  expect([has('networks/n1'), one.snapshot().networks.has('n1')]).toEqual([false, false])
+})
+
+test('what belongs to no network, or to one that is being removed, may be deleted by hand', async () => {
+  const one = await open('net-1')
+  await one.commit([
+    key('networks', 'n1', network('n1', { removing: true })),
+    key('vnis', '256', 'n1'),
+    key('vnis', '300', 'gone'),
+    createLease('gone/10.0.0.2'),
+  ])
+  for (const table of ['networks', 'vnis', 'addresses']) remove(`${table}/`)
+  await one.read()
+  expect(one.status().missing).toEqual([])
+  expect(recordsIn()).toEqual(['multihost/cluster'])
+  expect(one.snapshot().networks.size + one.snapshot().vnis.size + one.snapshot().addresses.size).toBe(0)
+})
+
+test('a key that cannot be read comes back with its last readable value when it is deleted', async () => {
+  const [one] = await cluster()
+  consul.put('multihost/networks/n1', 'not JSON')
+  consul.put('multihost/networks/n9', 'not JSON')
+  await one.read()
+  expect(one.status().corrupt).toEqual(['networks/n1', 'networks/n9'])
+  remove('networks/')
+  await one.read()
+  expect(one.status()).toMatchObject({ corrupt: [], missing: [] })
+  expect(JSON.parse(consul.get('multihost/networks/n1') ?? '')).toMatchObject({ name: 'sn' })
+  expect(has('networks/n9')).toBe(false)
+})
