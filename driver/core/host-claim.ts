@@ -65,8 +65,7 @@ function held(host: HostName, by: Announced | undefined, hint: string): ClaimVer
 function hintFor(hasOwnId: boolean, hasOwnVtep: boolean): string {
   if (hasOwnId)
     return "that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME"
-  const named =
-    'this host takes part in nothing until it is started with a name of its own: --host-name=NAME'
+  const named = 'this host takes part in nothing until it is started with a name of its own: --host-name=NAME'
   return hasOwnVtep
     ? `if this machine was installed anew, wait half a minute: its old session ends; else ${named}`
     : named

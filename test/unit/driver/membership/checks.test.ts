@@ -257,7 +257,12 @@ const recorded = (isUp: boolean): Partial<StoreFacts> => ({
 })
 test.each<[string, Partial<StoreFacts>, RegExp]>([
   ['free', {}, /^ok .*no host is called net-3$/],
-  ['this host’s', withHolder('i', vtep, 's'), /^ok .*this host's$/],
+  [
+    'this host’s',
+    { name: { ...store.name, id: 'i', holder: { found: { id: 'i', vtep, session: 's' } } } },
+    /^ok .*this host's$/,
+  ],
+  ['of a live host with this VTEP', withHolder('o', vtep, 's'), /^missing .*wait half a minute: .*NAME$/],
   [
     'of a live host',
     withHolder('o', '192.168.33.11', 's'),
