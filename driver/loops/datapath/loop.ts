@@ -32,7 +32,7 @@ import { removeStrayLinks } from './stray-links.ts'
 export interface DatapathOptions extends UnderWay {
   store: Pick<Store, 'snapshot' | 'lookup' | 'onChange' | 'onFresh' | 'status'>
   kernel: Kernel
-  engine: Pick<Engine, 'networks' | 'network'>
+  engine: Pick<Engine, 'networks' | 'network' | 'attached'>
   host: HostName
   /** The device that carries this host's VTEP address, as it is now. */
   underlay(): Underlay
@@ -326,10 +326,16 @@ async function sweepOnce(state: State): Promise<void> {
   await removeStrays(state, strays)
 }
 
-/** A namespace is a stray when Docker has no network with the id that the namespace is named after. */
+/** A namespace is a stray when Docker has no network with the id that it is named after, and no running container was on one. */
 async function removeStrays(state: State, strays: readonly string[]): Promise<void> {
   const { kernel, engine, log } = state.options
-  const locals = strays.length === 0 ? [] : (await engine.networks()).map(({ id }) => id)
+  const locals =
+    strays.length === 0
+      ? []
+      : [
+          ...(await engine.networks()).map(({ id }) => id),
+          ...(await engine.attached()).map(({ network }) => network),
+        ]
   state.keptNamespaces = strays.filter((path) => locals.some((id) => id.startsWith(basename(path))))
   for (const namespace of strays) {
     if (state.keptNamespaces.includes(namespace)) continue
