@@ -33,6 +33,8 @@ export function dockerEngine(client: EngineClient): Engine {
     },
     running: async () =>
       (await client.call('GET', '/containers/json', schema.containerList)).map(({ Id }) => Id),
+    attached: async () =>
+      (await client.call('GET', '/containers/json', schema.configuredList)).flatMap(schema.attachedOf),
     bridges: () => bridgesOf(client),
     container: (id) => container(client, id),
     async configuredContainers() {

@@ -5,7 +5,7 @@
  * (projectcalico/libnetwork-plugin#49).
  */
 import type { Proof } from '../core/knowledge.ts'
-import type { Cidr, Ip, Mac } from '../core/records.ts'
+import type { Cidr, EndpointId, Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
   version(): Promise<string>
@@ -19,6 +19,12 @@ export interface Engine {
   removeNetwork(id: string, proof: Proof): Promise<void>
   /** Ids of the running containers. Waits for no container. */
   running(): Promise<string[]>
+  /**
+   * Networks of the running containers by the containers' own records. The engine keeps them when it has lost its
+   * networks: with `live-restore` the containers run on (moby's sandboxRestore finds no sandbox, and goes on). Waits for no
+   * container.
+   */
+  attached(): Promise<Attached[]>
   /** The engine's bridges on this host, and the containers' addresses on them. Waits for no container. */
   bridges(): Promise<Bridges>
   container(id: string): Promise<EngineContainer | undefined>
@@ -37,6 +43,14 @@ export interface Engine {
   connect(network: string, container: string, connection: Connection): Promise<void>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
   events(signal: AbortSignal): AsyncIterable<EngineEvent>
+}
+
+export interface Attached {
+  /** The container's. */
+  name: string
+  /** Ids of network and endpoint. */
+  network: string
+  endpoint: EndpointId
 }
 
 export interface Bridges {

@@ -7,6 +7,7 @@ import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { defined } from '../core/defined.ts'
 import type { Cidr } from '../core/records.ts'
 import type {
+  Attached,
   ConfiguredContainer,
   Connection,
   EngineContainer,
@@ -47,6 +48,7 @@ export const networkList = z.array(networkSchema)
 export const containerList = z.array(z.object({ Id: z.string(), State: text }))
 const configuredNetwork = z.object({
   NetworkID: text,
+  EndpointID: text,
   IPAMConfig: z.object({ IPv4Address: text, IPv6Address: text }).nullish(),
 })
 const configuredSchema = z.object({
@@ -192,6 +194,14 @@ export function configuredOf({
         .map(canonicalIp),
     })),
   }
+}
+
+export function attachedOf({ Names, NetworkSettings }: z.output<typeof configuredSchema>): Attached[] {
+  const name = (Names?.[0] ?? '').replace(/^\//, '')
+  return Object.values(NetworkSettings?.Networks ?? {}).flatMap((at) => {
+    const { NetworkID: network = '', EndpointID: endpoint = '' } = at ?? {}
+    return network === '' || endpoint === '' ? [] : [{ name, network, endpoint }]
+  })
 }
 
 export function stoppedOf(it: z.output<typeof stoppedSchema>): StoppedContainer {

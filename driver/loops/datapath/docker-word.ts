@@ -4,7 +4,8 @@
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
  * has called Leave or DeleteEndpoint or was told that CreateEndpoint failed, when Docker shows no container with the endpoint in two answers with the grace
  * period between them, or when a record says that another endpoint has the address now. Answers that came while the
- * endpoint was on its way into its container do not count. A namespace also goes when Docker has no such network. Docker is
+ * endpoint was on its way into its container do not count. A namespace also goes when Docker has no such network and no
+ * running container that says it is on it: with `live-restore`, containers outlive Docker's database of networks. Docker is
  * asked in the background, once for all links of a network. No caller waits for it: the kernel removes the ends with their
  * container.
  */
@@ -20,7 +21,7 @@ import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
 
 export interface DockerWordOptions extends UnderWay {
   network: NetworkId
-  engine: Pick<Engine, 'networks' | 'network'>
+  engine: Pick<Engine, 'networks' | 'network' | 'attached'>
   snapshot(): Snapshot
   graceMs: number
   /** Asks for another step. */
@@ -37,6 +38,9 @@ export interface DockerWord {
 }
 
 type EngineEndpoint = EngineNetwork['endpoints'][number]
+/** `isLost`: Docker has lost the network, and the container runs on. */
+type Shown = Pick<EngineEndpoint, 'id' | 'name'> &
+  Partial<Pick<EngineEndpoint, 'v4' | 'v6'>> & { isLost?: true }
 
 interface State {
   readonly options: DockerWordOptions
@@ -53,7 +57,7 @@ interface State {
   /** When the last answer came, by performance.now(). */
   answeredAt: number
   /** Endpoints in containers, by the last answer. */
-  inContainers: readonly EngineEndpoint[]
+  inContainers: readonly Shown[]
   lastError: string | undefined
 }
 
@@ -124,10 +128,7 @@ function isOf(link: string, endpoint: EndpointId): boolean {
 }
 
 /** The host whose endpoint has an address of this one by now. */
-function heirOf(
-  { network, snapshot }: DockerWordOptions,
-  { id, v4, v6 }: EngineEndpoint,
-): string | undefined {
+function heirOf({ network, snapshot }: DockerWordOptions, { id, v4, v6 }: Shown): string | undefined {
   const { addresses, services } = snapshot()
   const leases = [v4, v6].flatMap((ip) => addresses.get(keyIn(network, ip ?? ''))?.value ?? [])
   // A service's address has its endpoint in the record of the service.
@@ -181,14 +182,19 @@ async function ask(state: State, namespace: string): Promise<void> {
 }
 
 /**
- * A namespace is named after the first digits of Docker's id of the network. Undefined where Docker has no such network.
+ * A namespace is named after the first digits of Docker's id of the network. Undefined where Docker has no such network,
+ * and no running container was on it.
  */
 async function endpointsInContainers(
-  engine: Pick<Engine, 'networks' | 'network'>,
+  engine: DockerWordOptions['engine'],
   namespace: string,
-): Promise<readonly EngineEndpoint[] | undefined> {
+): Promise<readonly Shown[] | undefined> {
   const local = (await engine.networks()).find(({ id }) => id.startsWith(basename(namespace)))
-  if (local === undefined) return undefined
+  if (local === undefined) {
+    const lost = (await engine.attached()).filter((at) => at.network.startsWith(basename(namespace)))
+    if (lost.length === 0) return undefined
+    return lost.map(({ name, endpoint }) => ({ id: endpoint, name, isLost: true }))
+  }
   const network = await engine.network(local.id)
   // libnetwork's name for "in no sandbox"
   return network?.endpoints.filter(({ id, container }) => container !== `ep-${id}`)
@@ -199,6 +205,10 @@ function kept({ doubtful, inContainers, lastError }: State): string[] {
     const what = isNamespace(it) ? `the namespace ${it}` : `the link ${it}`
     const shown = isNamespace(it) ? inContainers : inContainers.filter(({ id }) => isOf(it, id))
     const names = shown.map(({ name }) => name)
+    if (shown.some(({ isLost }) => isLost))
+      return [
+        `${what} of container ${names.join(', ')} is kept: Docker has lost its network, and the container runs on; docker stop ${names.join(' ')}, and start it again`,
+      ]
     if (names.length > 0)
       return [`${what} of container ${names.join(', ')} is kept: the store has no record of the endpoint`]
     if (lastError === undefined) return []

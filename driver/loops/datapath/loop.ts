@@ -32,7 +32,7 @@ import { createStrayNamespaces, type StrayNamespaces } from './stray-namespaces.
 export interface DatapathOptions extends UnderWay {
   store: Pick<Store, 'snapshot' | 'lookup' | 'onChange' | 'onFresh' | 'status'>
   kernel: Kernel
-  engine: Pick<Engine, 'networks' | 'network'>
+  engine: Pick<Engine, 'networks' | 'network' | 'attached'>
   host: HostName
   /** The device that carries this host's VTEP address, as it is now. */
   underlay(): Underlay

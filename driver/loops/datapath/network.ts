@@ -83,7 +83,7 @@ export interface NetworkOptions extends UnderWay {
   record(): Known<Network>
   /** The store has an endpoint of this network that cannot be read and never could. */
   hasUnreadable(): boolean
-  engine: Pick<Engine, 'networks' | 'network'>
+  engine: Pick<Engine, 'networks' | 'network' | 'attached'>
   /** How long Docker must not show an endpoint before its link goes. */
   graceMs: number
   removalDelayMs: number

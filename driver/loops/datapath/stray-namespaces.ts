@@ -32,7 +32,7 @@ export interface StrayNamespaces {
 export interface StrayNamespacesOptions {
   kernel: Pick<Kernel, 'namespaces' | 'apply'>
   store: Pick<Store, 'snapshot' | 'status'>
-  engine: Pick<Engine, 'networks'>
+  engine: Pick<Engine, 'networks' | 'attached'>
   host: HostName
   localNamespaceOf(network: NetworkId): string | undefined
   /** What the store lacks is gone. */
@@ -84,7 +84,7 @@ export function createStrayNamespaces(options: StrayNamespacesOptions): StrayNam
     problems: () =>
       state.kept.map(
         (path) =>
-          `the namespace ${path} is kept: no network in the store explains it, and Docker has a network ${basename(path)}`,
+          `the namespace ${path} is kept: no network in the store explains it, and Docker or a running container has the network ${basename(path)}`,
       ),
     async close() {
       state.closed = true
@@ -125,10 +125,10 @@ async function lookOnce(state: State): Promise<void> {
   await remove(state, strays)
 }
 
-/** A namespace is a stray when Docker has no network with the id that the namespace is named after. */
+/** A namespace is a stray when neither Docker nor a running container has a network with the id that it is named after. */
 async function remove(state: State, strays: readonly string[]): Promise<void> {
   const { kernel, engine, log } = state.options
-  const locals = strays.length === 0 ? [] : (await engine.networks()).map(({ id }) => id)
+  const locals = strays.length === 0 ? [] : await networksInUse(engine)
   state.kept = strays.filter((path) => locals.some((id) => id.startsWith(basename(path))))
   for (const namespace of strays) {
     if (state.kept.includes(namespace)) continue
@@ -142,4 +142,10 @@ async function remove(state: State, strays: readonly string[]): Promise<void> {
 
 function unreadableNetworks(store: StrayNamespacesOptions['store']): NetworkId[] {
   return store.status().corrupt.flatMap(({ table, key }) => (table === 'networks' ? [key] : []))
+}
+
+/** Local ids: of Docker's networks, and of those that it lost under a running container. */
+async function networksInUse(engine: StrayNamespacesOptions['engine']): Promise<string[]> {
+  const [networks, attached] = await Promise.all([engine.networks(), engine.attached()])
+  return [...networks.map(({ id }) => id), ...attached.map(({ network }) => network)]
 }

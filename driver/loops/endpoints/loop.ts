@@ -43,7 +43,7 @@ import {
 
 export interface EndpointsOptions {
   store: JournaledStore
-  engine: Pick<Engine, 'networks' | 'network' | 'running' | 'container'>
+  engine: Pick<Engine, 'networks' | 'network' | 'running' | 'container' | 'attached'>
   host: HostName
   /** The verbs' `InFlight`. */
   inFlight: Calls
@@ -325,13 +325,15 @@ async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'ad
 
 /** `looked`: what the engine was compared with. An endpoint whose record has changed since, as by Join, stays. */
 async function remove(state: State, gone: ReadonlySet<EndpointId>, looked: Snapshot): Promise<void> {
-  const { store, host, log, now, inFlight } = state.options
+  const { store, engine, host, log, now, inFlight } = state.options
   const snapshot = await store.read()
+  // Docker may have lost its networks while the containers run on.
+  const attached = new Set((await engine.attached()).map(({ endpoint }) => endpoint))
   const versionOf = ({ value, index }: Versioned<Endpoint>): string => `${value.id} ${index} ${value.joined}`
   const before = new Set(endpointsOnHost(looked, host).map(versionOf))
   const still = new Set(
     endpointsOnHost(snapshot, host).flatMap((it) =>
-      gone.has(it.value.id) && before.has(versionOf(it)) ? [it.value.id] : [],
+      gone.has(it.value.id) && !attached.has(it.value.id) && before.has(versionOf(it)) ? [it.value.id] : [],
     ),
   )
   const removed: EndpointId[] = []

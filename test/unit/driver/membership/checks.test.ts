@@ -271,14 +271,10 @@ test.each<[string, Partial<StoreFacts>, RegExp]>([
   ['free', {}, /^ok .*no host is called net-3$/],
   [
     'this host’s',
-    { name: { name: 'net-3', id: 'i', holder: { found: { id: 'i', vtep, session: 's' } } } },
+    { name: { ...store.name, id: 'i', holder: { found: { id: 'i', vtep, session: 's' } } } },
     /^ok .*this host's$/,
   ],
-  [
-    'of this host before it was installed anew',
-    withHolder('i', vtep, 's'),
-    /^missing .*wait half a minute: /,
-  ],
+  ['of a live host with this VTEP', withHolder('o', vtep, 's'), /^missing .*wait half a minute: .*NAME$/],
   [
     'of a live host',
     withHolder('o', '192.168.33.11', 's'),

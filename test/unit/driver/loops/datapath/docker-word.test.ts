@@ -25,6 +25,7 @@ function withoutRecord(call: EndpointCall | undefined) {
         answers += 1
         return found
       },
+      attached: async () => [],
     },
     calls: () => calls,
     ended: () => new Map([...calls].flatMap(([id, its]) => (its === 'leave' ? [[id, anyProof]] : []))),
@@ -56,4 +57,25 @@ test.each(parts)('answers during a Join do not count, for a %s', async (part) =>
   expect(isGone[part]()).toBe(false)
   await until('two later answers are believed', isGone[part])
   expect(answers() - before).toBeGreaterThan(1)
+})
+
+test('a namespace stays while a container runs on its network, which Docker has lost', async () => {
+  let attached = [{ name: 'web', network, endpoint }]
+  const word = createDockerWord({
+    network,
+    engine: { networks: async () => [], network: async () => undefined, attached: async () => attached },
+    calls: () => new Map(),
+    ended: () => new Map(),
+    arriving: () => [],
+    snapshot: emptySnapshot,
+    graceMs: 100,
+    again: () => undefined,
+  })
+  const isGone = () => word.ofNamespace(namespace, [link]) !== undefined
+  await until('Docker has answered', () => !isGone() && word.kept().length > 0)
+  expect(word.kept()).toEqual([
+    `the namespace ${namespace} of container web is kept: Docker has lost its network, and the container runs on; docker stop web, and start it again`,
+  ])
+  attached = []
+  await until('Docker’s word is believed', isGone)
 })

@@ -68,6 +68,7 @@ describe('the datapath loop', () => {
       engine: {
         networks: async () => [...(await shown()).values()],
         network: async (local) => (await shown()).get(local),
+        attached: async () => [],
       },
       calls: () => calls,
       ended: () => new Map([...calls].flatMap(([id, its]) => (its === 'leave' ? [[id, anyProof]] : []))),
