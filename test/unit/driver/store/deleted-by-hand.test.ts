@@ -106,7 +106,7 @@ test('a record of a host that is away stays, and is named', async () => {
   await one.read()
   expect(one.snapshot().endpoints.has('n1/e2')).toBe(true)
   expect(one.lookup('endpoints', 'n1/e2').is).toBe('known')
-  expect(one.status().missing).toEqual(['endpoints/n1/e2'])
+  expect(one.status().missing).toEqual([{ table: 'endpoints', key: 'n1/e2' }])
   const index = one.snapshot().endpoints.get('n1/e2')?.index ?? 0
   await one.commit([{ op: 'remove', table: 'endpoints', key: 'n1/e2', index }])
   expect([one.status().missing, one.snapshot().endpoints.size]).toEqual([[], 1])
@@ -198,7 +198,7 @@ test('a key that cannot be read comes back with its last readable value when it 
   consul.put('multihost/networks/n1', 'not JSON')
   consul.put('multihost/networks/n9', 'not JSON')
   await one.read()
-  expect(one.status().corrupt).toEqual(['networks/n1', 'networks/n9'])
+  expect(one.status().corrupt.map(({ key }) => key)).toEqual(['n1', 'n9'])
   remove('networks/')
   await one.read()
   expect(one.status()).toMatchObject({ corrupt: [], missing: [] })
