@@ -12,10 +12,12 @@ import { hostsOfRole, type Lab, namesOf } from '../provision/lab/definition.ts'
 import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
 import { exitWith } from '../provision/process/exit.ts'
-import { checkInterrupted } from '../provision/process/interruption.ts'
+import { checkInterrupted, uninterrupted } from '../provision/process/interruption.ts'
 import { labCommand } from '../provision/process/lab-command.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { environmentFor, type Subject } from './kit/subject.ts'
+import { undoAfter } from './kit/suppressed.ts'
+import { throwAll } from './kit/together.ts'
 import { type OwnFolder, ownFolder, subjectIn } from './own-folder.ts'
 import { recordedEvents } from './record/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, folderVariable } from './record/folder.ts'
@@ -292,15 +294,18 @@ function ran(): boolean {
 /** A lab that stays gets back what the subjects have changed on its hosts. */
 async function replayAll(part: Part): Promise<number> {
   const { backend } = part.choice
-  try {
-    return await replayEach(part)
-  } finally {
-    if (part.isUp || part.keep || !backend.fresh) {
-      for (const subject of part.subjects) {
-        if (subject.leave) await onMachines(subject, backend, subject.leave)
-      }
+  const leaveAll = async (): Promise<void> => {
+    if (!part.isUp && !part.keep && backend.fresh) return
+    const failures: unknown[] = []
+    for (const subject of part.subjects) {
+      const { leave } = subject
+      if (leave) await onMachines(subject, backend, leave).catch((error) => failures.push(error))
     }
+    throwAll(failures, 'and then')
   }
+  const code = await replayEach(part).catch((error) => undoAfter(error, () => uninterrupted(leaveAll)))
+  await uninterrupted(leaveAll)
+  return code
 }
 
 /** Our own driver comes first with `--driver`: a check that fails on both is not the other subject's fault. */

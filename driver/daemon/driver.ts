@@ -92,12 +92,17 @@ async function attempt(running: Running): Promise<Member | DriverError> {
   const { options, startedAt, stage: before } = running
   try {
     const setup = await options.prepare()
-    const onTaken = (error: DriverError): void => leave(running, error)
+    let member: Member | undefined
+    // A claim of an attempt that was given up may end later, beside the member of the next attempt.
+    const onTaken = (error: DriverError): void => {
+      if (member !== undefined && member === running.stage) leave(running, member, error)
+    }
     const claim = createHostClaim({ ...setup, log: options.log, onTaken })
     const isInTime = await claimInTime(claim, setup.underlay.address)
     // The name or the VTEP was another host's a moment ago, and the store does not tell that this has changed.
     if (!isInTime && isCode(before, 'taken')) return before
-    return await startMember({ ...options, setup, startedAt, claim, onCall: callsOf(options) })
+    member = await startMember({ ...options, setup, startedAt, claim, onCall: callsOf(options) })
+    return member
   } catch (error) {
     return asDriverError(error)
   }
@@ -116,12 +121,12 @@ async function claimInTime(claim: HostClaim, vtep: Ip): Promise<boolean> {
 }
 
 /** A member whose name or VTEP is another host's goes back to waiting. */
-function leave(running: Running, error: DriverError): void {
-  const { stage, stop, options } = running
-  if (stage instanceof DriverError || stop.signal.aborted) return
+function leave(running: Running, member: Member, error: DriverError): void {
+  const { stop, options } = running
+  if (stop.signal.aborted) return
   options.log.error({ err: error }, 'this host leaves the cluster')
   setStage(running, error)
-  running.trying = stage.close().then(() => tryToTakePart(running))
+  running.trying = member.close().then(() => tryToTakePart(running))
 }
 
 function setStage(running: Running, stage: Running['stage']): void {

@@ -42,6 +42,12 @@ export function answerPauses(answer: (reason: string) => Promise<void>): () => v
 export async function enterPressed(input: Readable): Promise<void> {
   if (input.readableEnded) return
   input.resume() // a listener alone does not resume an input that was paused
-  await Promise.race([once(input, 'data'), once(input, 'end')])
-  input.pause()
+  const listening = new AbortController()
+  const options = { signal: listening.signal }
+  try {
+    await Promise.race([once(input, 'data', options), once(input, 'end', options)])
+  } finally {
+    listening.abort()
+    input.pause()
+  }
 }

@@ -326,9 +326,10 @@ async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'ad
 /** `looked`: what the engine was compared with. An endpoint whose record has changed since, as by Join, stays. */
 async function remove(state: State, gone: ReadonlySet<EndpointId>, looked: Snapshot): Promise<void> {
   const { store, engine, host, log, now, inFlight } = state.options
-  const snapshot = await store.read()
   // Docker may have lost its networks while the containers run on.
   const attached = new Set((await engine.attached()).map(({ endpoint }) => endpoint))
+  if ([...gone].every((id) => attached.has(id))) return
+  const snapshot = await store.read()
   const versionOf = ({ value, index }: Versioned<Endpoint>): string => `${value.id} ${index} ${value.joined}`
   const before = new Set(endpointsOnHost(looked, host).map(versionOf))
   const still = new Set(

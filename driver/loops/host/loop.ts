@@ -48,8 +48,11 @@ export function startHost(options: HostOptions): HostLoop {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)
     // The engine may be away, or start later than the driver: the record then has no engine version.
-    const engineVersion = await engine.version().catch(() => undefined)
-    enginePools ??= await engine.addressPools().catch(() => undefined)
+    const [engineVersion, pools] = await Promise.all([
+      engine.version().catch(() => undefined),
+      enginePools ?? engine.addressPools().catch(() => undefined),
+    ])
+    enginePools ??= pools
     const facts = defined({
       vtep,
       driverVersion,

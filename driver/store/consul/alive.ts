@@ -16,6 +16,8 @@ import type { ConsulClient, Item } from './client.ts'
 import { createSessionKeeper } from './session.ts'
 
 export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' | 'liveness'> {
+  /** The last `announce` locked the key: the records under the name are this host's. */
+  holdsKey(): boolean
   close(): Promise<void>
 }
 
@@ -55,13 +57,16 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
   }
   const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
+  let holdsKey = false
   return {
+    holdsKey: () => holdsKey,
     async announce(self): Promise<AnnounceOutcome> {
       const Value = Buffer.from(JSON.stringify(self)).toString('base64')
       for (let attempt = 1; attempt <= maxAttempts; attempt++) {
         const session = await keeper.session()
         const answer = await client.transact([{ Verb: 'lock', Key, Value, Session: session }])
-        if (!('failedStep' in answer)) return { held: true, session }
+        holdsKey = !('failedStep' in answer)
+        if (holdsKey) return { held: true, session }
         const held = await own()
         if (held?.session !== undefined && held.session !== session)
           return { held: false, by: { host, session: held.session, ...readAnnouncement(held.text) } }

@@ -27,7 +27,7 @@ import { missingChanges, ownChanges, type Present } from '../put-back.ts'
 import { splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
-import { logOf, putMissingBack } from './put-missing-back.ts'
+import { forgetAsked, logOf, putMissingBack } from './put-missing-back.ts'
 import { transact } from './transactions.ts'
 import { type SortedItems, sortItems } from './watch.ts'
 
@@ -40,6 +40,8 @@ export interface Reader {
   log: Log
   /** What this host knows of the store's past. */
   position: () => Position
+  /** This host's name is its own. Another host puts nothing back that was deleted by hand. */
+  isMember(): boolean
   /** Before shared records are put back: a random part of it, so that one host does most of the work. */
   pauseMs: number
   signal: AbortSignal
@@ -70,8 +72,9 @@ export function newStanding(): Standing {
 /** Brings the mirror to what Consul has, and puts back what was deleted by hand. Throws `unavailable`. */
 export async function readInto(on: Reader): Promise<void> {
   for (let attempt = 1; attempt <= 3; attempt += 1) {
+    forgetAsked(on)
     const found = await readOnce(on)
-    if (on.mirror.missing().length === 0 || (await putMissingBack(on, found))) return
+    if (on.mirror.missing().length === 0 || !on.isMember() || (await putMissingBack(on, found))) return
   }
 }
 

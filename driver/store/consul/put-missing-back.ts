@@ -49,6 +49,12 @@ export function logOf(
   }
 }
 
+/** A record that is back may be deleted again: its host then has half a minute anew. */
+export function forgetAsked({ mirror, standing }: Pick<PuttingBack, 'mirror' | 'standing'>): void {
+  const missing = new Set(mirror.missing().map(recordName))
+  for (const name of standing.asked.keys()) if (!missing.has(name)) standing.asked.delete(name)
+}
+
 /** False: something has changed meanwhile, and everything is to be read again. Never throws. */
 export async function putMissingBack(on: PuttingBack, found: SortedItems): Promise<boolean> {
   try {
@@ -77,7 +83,6 @@ async function askOwners(on: PuttingBack, { alive }: SortedItems): Promise<void>
   const { asked } = on.standing
   const snapshot = on.mirror.snapshot()
   const owners = new Map(on.mirror.missing().map((at) => [recordName(at), ownerOf(snapshot, at) ?? '']))
-  for (const name of asked.keys()) if (!owners.has(name)) asked.delete(name)
   const fresh = [...owners].filter(([name, owner]) => alive.has(owner) && !asked.has(name))
   if (fresh.length === 0) return
   await transact(transacting(on), [], [...new Set(fresh.map(([, owner]) => owner))])

@@ -12,10 +12,10 @@ import { openDiskCopy } from '../disk-copy.ts'
 import type { Position } from '../incarnation.ts'
 import { createListeners } from '../listeners.ts'
 import { lookupIn } from '../lookup.ts'
-import { createMirror } from '../mirror.ts'
+import { createMirror, type Mirror } from '../mirror.ts'
 import { singleFlight } from '../single-flight.ts'
 import type { ChangedKey, Store, StoreStatus } from '../store.ts'
-import { createAnnouncer } from './alive.ts'
+import { type Announcer, createAnnouncer } from './alive.ts'
 import { createChangelog } from './change-log.ts'
 import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
 import { newStanding, type Reader, readInto } from './full-read.ts'
@@ -59,6 +59,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const { host, timeoutMs = storeAnswersWithinMs, log = silentLog } = options
   const { retentionMs = 5000, sessionTtlMs = 15_000, resyncMs = 60_000, pauseMs = 1000 } = options
   const address = parseStoreUrl(options.url, options.prefix)
+  const { prefix } = address
   const url = showAddress(address)
   const failed = (error: unknown): void => log.error({ err: error }, 'a listener of the store failed')
   const listeners = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
@@ -75,17 +76,16 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   })
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const stop = new AbortController()
-  const { signal } = stop
-  const { prefix } = address
-  const reader = readerOf({ client, mirror, changelog, prefix, host, log, pauseMs, signal }, copy.position)
+  const announcer = createAnnouncer({ client, prefix, host, ttlMs: sessionTtlMs, log })
+  const common = { client, mirror, changelog, prefix, host, log, pauseMs, signal: stop.signal }
+  const reader = readerOf({ ...common, isMember: announcer.holdsKey }, copy.position)
   const { position, standing } = reader
   const readAll = singleFlight(async () => {
     await readInto(reader)
     copy.remember(position())
   })
-  const announcer = createAnnouncer({ client, prefix, host, ttlMs: sessionTtlMs, log })
   const watching = follow({
-    ...{ client, prefix, mirror, changelog, log, readAll, signal, connected: health.watching },
+    ...{ ...common, readAll, connected: health.watching },
     waitMs: timeoutMs / 2,
     delivered: () => copy.remember(position()),
     resyncMs: () => Math.max(resyncMs, standing.bytes / resyncBytesPerMs),
@@ -103,7 +103,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     onChange: listeners.add,
     onFresh: freshness.add,
     status,
-    announce: announcer.announce,
+    announce: announcing(announcer, mirror, readAll),
     lastAnnouncement: announcer.lastAnnouncement,
     endSession: client.destroySession,
     liveness: announcer.liveness,
@@ -113,6 +113,17 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
       client.close()
       await copy.flush()
     },
+  }
+}
+
+/** What was missing before this host was a member is put back when it is one. */
+function announcing(announcer: Announcer, mirror: Mirror, readAll: () => Promise<void>): Store['announce'] {
+  return async (self) => {
+    const wasMember = announcer.holdsKey()
+    const outcome = await announcer.announce(self)
+    const isDue = outcome.held && !wasMember && mirror.missing().length > 0
+    if (isDue) void readAll().catch(() => 'the next full read puts it back')
+    return outcome
   }
 }
 

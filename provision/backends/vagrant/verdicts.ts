@@ -45,7 +45,9 @@ export function provider({ virtualBox, plugins, wanted, boxes }: Tools): {
     libvirt: `vagrant plugin install vagrant-libvirt; on Debian: ${debianLibvirt}`,
   }
   if (wanted && wanted !== 'virtualbox' && wanted !== 'libvirt') {
-    const hasBox = boxes?.split(',').some((word) => word.startsWith(`${wanted}=`))
+    // A word without a provider is the box of every provider.
+    const isForAll = (word: string): boolean => word !== '' && !/^[^/]*=/.test(word)
+    const hasBox = boxes?.split(',').some((word) => word.startsWith(`${wanted}=`) || isForAll(word))
     if (hasBox) return { verdict: { found: `${wanted}, with a box of MULTIHOST_BOX; not examined further` } }
     const problem = `VAGRANT_DEFAULT_PROVIDER is ${wanted}, and the Vagrantfile has boxes for virtualbox and libvirt`
     const remedy = `set it to one of them, unset it, or name a box: MULTIHOST_BOX=${wanted}=BOX`

@@ -21,6 +21,8 @@ leave() {
   [ -d /run/systemd/system ] || return 0
   [ -e /var/lib/multihost/host.json ] || configured || return 0
   "$1" leave && return 0
+  # It never joined: what `leave` could not read or reach holds nothing of this host.
+  [ -e /var/lib/multihost/host.json ] || return 0
   echo "multihost: this host stays a member of its cluster, and the driver stays installed. See 'multihost leave --force'." >&2
   return 1
 }

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Writes DOCKER_OPTS without what daemon.json sets too, before each start of dockerd: dockerd does not start with an option
 # in both places. The person's file counts. Behind the driver's address for DNS it names this host's own resolvers, so that
-# containers and builds resolve outside names while the driver is stopped: dockerd asks the next server after a failure alone.
+# containers and builds resolve outside names while the driver is stopped: dockerd asks the next server only after a failure, a refusal or 4 s.
 # Arguments: the file with DOCKER_OPTS, daemon.json, the file to write, and the files with the host's resolvers.
 set -f
 options=${1:-/etc/default/docker} json=${2:-/etc/docker/daemon.json} result=${3:-/run/multihost-docker-options}
 resolv=${4:-/etc/resolv.conf} upstream=${5:-/run/systemd/resolve/resolv.conf}
 # A container cannot ask a loopback address: systemd-resolved's servers are in a file of their own. Docker asks three servers at most.
 resolvers() {
-  cat "$resolv" "$upstream" 2> /dev/null |
+  for file in "$resolv" "$upstream"; do cat "$file" && echo; done 2> /dev/null | tr -d '\r' |
     awk '$1 == "nameserver" && $2 ~ /^[0-9]+(\.[0-9]+)+$/ && split($2, part, ".") == 4 {
       for (i in part) if (part[i] > 255) next
       if (part[1] > 0 && part[1] != 127 && $2 != own && !seen[$2]++ && count++ < 2) print "--dns=" $2

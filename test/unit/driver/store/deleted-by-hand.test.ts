@@ -4,7 +4,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Change, Table } from '../../../../driver/core/records.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import type { Store } from '../../../../driver/store/store.ts'
@@ -20,6 +20,7 @@ beforeEach(() => {
 afterEach(async () => {
   await Promise.all(stores.map((store) => store.close()))
   stores = []
+  vi.restoreAllMocks()
 })
 
 async function open(host: string, more: object = {}): Promise<Store> {
@@ -90,6 +91,33 @@ test.each(['networks', 'network-names', 'vnis', 'pools', 'endpoints', 'addresses
   },
 )
 
+test('a record that is deleted a second time stays, too', async () => {
+  const [one] = await cluster()
+  const isBack = (): boolean => has('endpoints/n1/e2') && one.status().missing.length === 0
+  remove('endpoints/n1/e2')
+  await one.read()
+  await until('it is back', isBack)
+  const { now } = performance
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 31_000)
+  remove('endpoints/n1/e2')
+  await one.read()
+  expect(one.snapshot().endpoints.has('n1/e2')).toBe(true)
+  await until('it is back again', isBack)
+})
+
+test('a machine whose name another host holds puts nothing back', async () => {
+  await cluster()
+  const twin = await openConsulStore({
+    ...{ url: 'consul://consul', host: 'net-1', client: consul.client(), pauseMs: 1 },
+  })
+  stores.push(twin)
+  await until('it is fresh', () => twin.status().fresh && twin.status().doubt === undefined)
+  expect(await twin.announce({ id: 'twin', vtep: '192.168.33.13' })).toMatchObject({ held: false })
+  remove('endpoints/n1/e1')
+  await twin.read()
+  expect([has('endpoints/n1/e1'), twin.snapshot().endpoints.has('n1/e1')]).toEqual([false, true])
+})
+
 test('a network comes back with the claims that were deleted with it', async () => {
   const [one] = await cluster()
   const before = recordsIn()
@@ -149,6 +177,7 @@ test('a host that starts puts back what its copy on disk has and the log does no
   remove('networks/')
   remove('endpoints/')
   const one = await open('net-1', more)
+  await until('its own endpoint is back', () => has('endpoints/n1/e1'))
   expect([has('networks/n1'), has('endpoints/n1/e1'), has('endpoints/n1/e2')]).toEqual([true, true, false])
   expect(one.snapshot().endpoints.get('n1/e1')?.value).toEqual(first.snapshot().endpoints.get('n1/e1')?.value)
   expect(one.snapshot().endpoints.has('n1/e2')).toBe(false)

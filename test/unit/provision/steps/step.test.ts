@@ -12,7 +12,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** With a systemctl that says the states one after the other, and the last one from then on. */
-async function holds(states: string[], answers: string, enabled = true): Promise<boolean> {
+async function holds(
+  states: string[],
+  answers: string,
+  { enabled = true, withinMs = 20_000 } = {},
+): Promise<boolean> {
   writeFileSync(join(folder, 'states'), `${states.join('\n')}\n`)
   const systemctl = [
     '#!/bin/sh',
@@ -23,12 +27,12 @@ async function holds(states: string[], answers: string, enabled = true): Promise
   writeFileSync(join(folder, 'systemctl'), `${systemctl.join('\n')}\n`)
   chmodSync(join(folder, 'systemctl'), 0o755)
   const env = { PATH: `${folder}:${process.env.PATH}` }
-  return !(await execa('bash', ['-c', unitRuns('docker', answers, 1000)], { env, reject: false })).failed
+  return !(await execa('bash', ['-c', unitRuns('docker', answers, withinMs)], { env, reject: false })).failed
 }
 
 test('a unit runs when it is active, starts with the host, and answers', async () => {
   expect(await holds(['active'], 'true')).toBe(true)
-  expect(await holds(['active'], 'true', false)).toBe(false)
+  expect(await holds(['active'], 'true', { enabled: false })).toBe(false)
   expect(await holds(['inactive'], 'true')).toBe(false)
   expect(await holds(['failed'], 'true')).toBe(false)
 })
@@ -40,6 +44,6 @@ test('one that is starting is waited for, until it answers or has failed', async
 })
 
 test('one that never comes so far does not run', async () => {
-  expect(await holds(['activating'], 'true')).toBe(false)
-  expect(await holds(['active'], 'false')).toBe(false)
+  expect(await holds(['activating'], 'true', { withinMs: 300 })).toBe(false)
+  expect(await holds(['active'], 'false', { withinMs: 300 })).toBe(false)
 })

@@ -61,10 +61,11 @@ test('a provider that is missing is named, with the way to it', () => {
   expect(verdict({ wanted: 'hyperv' })).toMatch(
     /^VAGRANT_DEFAULT_PROVIDER is hyperv, and the Vagrantfile has boxes for virtualbox and libvirt\n→ .*MULTIHOST_BOX=hyperv=BOX/,
   )
-  expect(verdict({ wanted: 'parallels', boxes: 'one,hyperv=two' })).toMatch(
+  expect(verdict({ wanted: 'parallels', boxes: 'hyperv=two' })).toMatch(
     /^VAGRANT_DEFAULT_PROVIDER is parallels,/,
   )
-  expect(verdict({ wanted: 'parallels', boxes: 'one,parallels=two' })).toMatch(/^ok: parallels,/)
+  for (const boxes of ['parallels=two', 'my/box=1', 'hyperv=two,one'])
+    expect(verdict({ wanted: 'parallels', boxes })).toMatch(/^ok: parallels,/)
 })
 
 test('libvirt that does not run, or denies access, has a command each', () => {
