@@ -3,6 +3,8 @@
  *
  * Changes come by events. A look finds what no event told.
  */
+import type { NoticeMs } from '../loops/datapath/namespace-watch.ts'
+
 export interface Intervals {
   /** Between two looks of each loop. */
   everyMs: {
@@ -29,6 +31,7 @@ export interface Intervals {
     slowAuditMs: number
     /** Links and namespaces go this long after their last user. */
     removalDelayMs: number
+    noticeMs: NoticeMs
   }
   /**
    * How long Docker must not show something before it is removed. Longer than the pause before Docker repeats a call to a
@@ -55,7 +58,12 @@ export const usualIntervals: Intervals = {
     underlay: 10_000,
     defaultNetwork: 2000,
   },
-  datapath: { auditMs: 2000, slowAuditMs: 30_000, removalDelayMs: 300 },
+  datapath: {
+    auditMs: 2000,
+    slowAuditMs: 30_000,
+    removalDelayMs: 300,
+    noticeMs: { first: 50, next: 300, afterOwn: 2000 },
+  },
   graceMs: 3000,
   attemptEveryMs: 2000,
   openWithinMs: 5000,

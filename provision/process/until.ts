@@ -14,7 +14,10 @@ export interface Polled<T> {
   tries: number
 }
 
-/** Looks at least once, and a last time after the deadline. An error of `look` is passed on. */
+/**
+ * Looks at least once, and a last time after the deadline. A pause is as long as the look before it, and at least `everyMs`:
+ * a wait takes half of a core at most. An error of `look` is passed on.
+ */
 export async function poll<T>(
   look: () => T | undefined | Promise<T | undefined>,
   withinMs: number,
@@ -22,10 +25,12 @@ export async function poll<T>(
 ): Promise<Polled<T>> {
   const start = performance.now()
   for (let tries = 1; ; tries++) {
-    const late = performance.now() - start > withinMs * timeoutScale
+    const began = performance.now()
+    const late = began - start > withinMs * timeoutScale
     const value = await look()
-    if (value !== undefined || late) return { value, ms: performance.now() - start, tries }
-    await pause(everyMs)
+    const ended = performance.now()
+    if (value !== undefined || late) return { value, ms: ended - start, tries }
+    await pause(Math.max(everyMs, ended - began))
     checkInterrupted()
   }
 }

@@ -25,6 +25,7 @@ import {
   type WorkQueue,
   type WorkQueueStatus,
 } from '../kit/work-queue.ts'
+import type { NoticeMs } from './namespace-watch.ts'
 import { type NetworkDatapath, type NetworkFacts, networkDatapath } from './network.ts'
 import { removeStrayLinks } from './stray-links.ts'
 import { createStrayNamespaces, type StrayNamespaces } from './stray-namespaces.ts'
@@ -47,6 +48,7 @@ export interface DatapathOptions extends UnderWay {
   slowAuditMs: number
   /** Links and namespaces go this long after their last user. */
   removalDelayMs: number
+  noticeMs: NoticeMs
   /** How long Docker must not show an endpoint before its link goes without Leave. */
   graceMs: number
   /** Bound of `settled`. */
@@ -168,7 +170,7 @@ function entryOf(state: State, id: NetworkId): Entry {
   if (existing !== undefined) return existing
   const { store, host, kernel, engine, calls, ended, arriving, log, underlay, localNamespaceOf } =
     state.options
-  const { removalDelayMs, graceMs } = state.options
+  const { removalDelayMs, noticeMs, graceMs } = state.options
   const network = networkDatapath({
     network: id,
     host,
@@ -186,6 +188,7 @@ function entryOf(state: State, id: NetworkId): Entry {
     arriving,
     graceMs,
     removalDelayMs,
+    noticeMs,
     again: (afterMs) => again.after(afterMs),
     lookPauseMs: () => state.auditedMs / auditShare,
     onAudited: (durationMs) => {

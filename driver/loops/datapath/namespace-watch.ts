@@ -20,18 +20,27 @@ export interface NamespaceWatch {
   close(): Promise<void>
 }
 
+/** From a change to the look at it, so that one look serves several changes. */
+export interface NoticeMs {
+  /** Where the kernel was quiet before. */
+  first: number
+  /** From one look to the next, while the kernel goes on changing. */
+  next: number
+  /** After a change of this driver's own, and after the watch began. */
+  afterOwn: number
+}
+
 export interface NamespaceWatchOptions {
   kernel: Pick<Kernel, 'watch'>
   /** Asks for another step. */
   again(afterMs: number): void
   /** Pause between two looks at a kernel that goes on changing. */
   lookPauseMs(): number
+  noticeMs: NoticeMs
 }
 
 /** Changes are told some time after they are made. What others change in that time is found by the look that follows. */
 const ownChangesMs = 25
-/** From a change to the look at it, so that one look serves several changes. */
-const noticeMs = { first: 50, next: 300, afterOwn: 2000 }
 /** A watch that ends at once is not started again for this time. */
 const restMs = 10_000
 
@@ -81,7 +90,7 @@ async function follow(state: State, namespace: string): Promise<void> {
   state.notBefore = performance.now() + restMs
   state.watch = state.options.kernel.watch(namespace, () => noticed(state))
   // It hears nothing for its first moments.
-  lookIn(state, noticeMs.afterOwn)
+  lookIn(state, state.options.noticeMs.afterOwn)
 }
 
 function isAlive({ watch }: State): boolean {
@@ -95,8 +104,9 @@ async function close(state: State): Promise<void> {
 }
 
 function noticed(state: State): void {
+  const { noticeMs, lookPauseMs } = state.options
   const now = performance.now()
-  const pauseMs = Math.max(noticeMs.next, state.options.lookPauseMs())
+  const pauseMs = Math.max(noticeMs.next, lookPauseMs())
   const soonMs = Math.max(noticeMs.first, state.noticedAt + pauseMs - now)
   lookIn(state, now < state.quietUntil ? noticeMs.afterOwn : soonMs)
 }
@@ -118,7 +128,7 @@ function isLookDue(state: State, hasJoins: boolean): boolean {
     return false
   }
   state.lookAt = Number.POSITIVE_INFINITY
-  if (hasJoins) lookIn(state, noticeMs.first)
+  if (hasJoins) lookIn(state, state.options.noticeMs.first)
   else state.noticedAt = now
   return !hasJoins
 }

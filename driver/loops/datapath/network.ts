@@ -33,7 +33,7 @@ import type { Log } from '../../log.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { createDockerWord, type DockerWord } from './docker-word.ts'
 import { createKnownContents, type KnownContents } from './known-contents.ts'
-import { createNamespaceWatch, type NamespaceWatch } from './namespace-watch.ts'
+import { createNamespaceWatch, type NamespaceWatch, type NoticeMs } from './namespace-watch.ts'
 
 export interface NetworkDatapath {
   /** One step; calls `ready` when all that is wanted is there. */
@@ -87,6 +87,7 @@ export interface NetworkOptions extends UnderWay {
   /** How long Docker must not show an endpoint before its link goes. */
   graceMs: number
   removalDelayMs: number
+  noticeMs: NoticeMs
   /** Asks for another step. */
   again(afterMs: number): void
   /** Pause between two looks at a kernel that goes on changing. */

@@ -111,6 +111,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
       auditMs,
       slowAuditMs: 30_000,
       removalDelayMs: 100,
+      noticeMs: { first: 50, next: 300, afterOwn: 2000 },
       settleMs: 4000,
     })
   }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
 import type { EndpointCall } from '../../../../../driver/core/endpoints/life.ts'
@@ -16,6 +15,7 @@ import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'
 import { type FakeKernel, fakeKernel } from '../../../../fixtures/fake-kernel.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
 import { anyProof } from '../../../../fixtures/proof.ts'
+import { until } from '../../../../fixtures/until.ts'
 
 const path = '/netns/aaaaaaaaaaaa'
 const a = id('a')
@@ -43,7 +43,9 @@ describe('the datapath loop', () => {
   let calls: Map<string, EndpointCall>
   /** What Docker shows: networks by local id, with their endpoints. Undefined: Docker does not answer. */
   let docker: Map<string, EngineNetwork> | undefined
+  let asked: number
   const shown = async () => {
+    asked += 1
     if (docker === undefined) throw new DriverError('unavailable', 'dockerd does not answer')
     return docker
   }
@@ -53,6 +55,7 @@ describe('the datapath loop', () => {
     kernel = fakeKernel()
     calls = new Map()
     docker = new Map()
+    asked = 0
     logged = readableLog()
     store.network(network())
     store.map('net-1', { [a]: a })
@@ -83,6 +86,7 @@ describe('the datapath loop', () => {
       auditMs: 60_000,
       slowAuditMs: 30_000,
       removalDelayMs: 0,
+      noticeMs: { first: 5, next: 30, afterOwn: 200 },
       graceMs: 0,
       settleMs: 1000,
       ...options,
@@ -386,7 +390,6 @@ describe('the datapath loop', () => {
     test('damage is mended long before the next audit, also while a look is under way', async () => {
       await join()
       const right = await have()
-      await delay(100)
       kernel.damage(path, (it) => ({ ...it, bridge: false }))
       await expect.poll(have).toEqual(right)
       const observe = kernel.observe
@@ -402,14 +405,19 @@ describe('the datapath loop', () => {
 
     test('a container that starts costs one look, some time later, and none before its Join is answered', async () => {
       const loop = await join()
-      await delay(2500)
-      const before = kernel.observations.get(path) ?? 0
+      const looks = (): number => kernel.observations.get(path) ?? 0
+      const first = looks()
+      await until('the look after the Join', () => looks() > first)
+      const before = looks()
       const next = endpoint('3', 'net-1', '172.21.0.4')
       store.endpoint(next)
       await loop.settled(a, next.id)
-      expect(kernel.observations.get(path)).toBe(before)
-      await delay(2500)
-      expect(kernel.observations.get(path)).toBe(before + 1)
+      expect(looks()).toBe(before)
+      await until('the look after this one', () => looks() > before)
+      // A second look for the same change would come by now.
+      kernel.damage(path, (it) => ({ ...it, fdb: [] }))
+      await until('the look for another change', () => looks() > before + 1)
+      expect(looks()).toBe(before + 2)
     })
 
     test('the watch ends before its namespace is removed, and when the loop closes', async () => {
@@ -440,9 +448,9 @@ describe('the datapath loop', () => {
     await kernel.apply([{ op: 'namespace-add', namespace: path }])
     docker?.set(a, { ...plainNetwork, id: a })
     const first = start({ auditMs: 5, graceMs: 60_000 })
-    await delay(100)
-    expect(await kernel.namespaces()).toEqual([path])
+    await until('Docker was asked', () => asked > 0)
     await first.close()
+    expect(await kernel.namespaces()).toEqual([path])
     docker?.delete(a)
     start({ auditMs: 5, graceMs: 60_000 })
     await expect.poll(() => kernel.namespaces()).toEqual([])
