@@ -13,7 +13,10 @@ class ByName extends BaseSequencer {
   }
 }
 
-/** Vitest leaves one out, for the terminal. Unit tests wait for timers half of their time, so two of them share a core. */
+/**
+ * Vitest leaves one out, for the terminal. Unit tests wait for timers half of their time, so two of them
+ * share a core.
+ */
 const cores = availableParallelism()
 
 /** One kind after the other: a test of the kernel or of Consul does not share the processor with a lab that boots. */
@@ -32,8 +35,8 @@ export default defineConfig({
   test: {
     sequence: { sequencer: ByName },
     projects: [
-      // One process for many files: a process per file spends more time with imports than with tests. No unit test changes
-      // a module; processes and not threads, since the driver sets its umask.
+      // One process for many files: a process per file spends more time with imports than with tests. No unit
+      // test changes a module; processes and not threads, since the driver sets its umask.
       tests('unit', 0, { isolate: false, maxWorkers: 2 * cores }),
       tests('contract', 1, { maxWorkers: cores }),
       tests('lab', 2, { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),

@@ -1,8 +1,9 @@
 /**
  * Bundles the driver: one file that a host's Node runs without other files.
  *
- * The bundle is CommonJS, because some packages in it call `require` for Node's own modules, which fails when a
- * bundled ES module starts. The build runs the bundle once, so that a bundle that cannot start is never shipped.
+ * The bundle is CommonJS, because some packages in it call `require` for Node's own modules, which fails when
+ * a bundled ES module starts. The build runs the bundle once, so that a bundle that cannot start is never
+ * shipped.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync } from 'node:fs'

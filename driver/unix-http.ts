@@ -1,6 +1,6 @@
 /**
- * HTTP over a unix socket, for dockerd's socket and the driver's own. Only modules of Node's, so that commands start
- * fast.
+ * HTTP over a unix socket, for dockerd's socket and the driver's own. Only modules of Node's, so that
+ * commands start fast.
  */
 import { type Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 

@@ -1,4 +1,7 @@
-/** Replaced by the build with package.json's version and Git's commit; absent when the source is run without a build. */
+/**
+ * Replaced by the build with package.json's version and Git's commit; absent when the source is run without a
+ * build.
+ */
 declare const MULTIHOST_VERSION: string | undefined
 declare const MULTIHOST_COMMIT: string | undefined
 

@@ -1,6 +1,6 @@
 /**
- * Starts every npm script: checks Node, installs the packages that are missing or out of date, then runs the TypeScript
- * file that its argument names. Plain JavaScript, since it runs before packages are installed.
+ * Starts every npm script: checks Node, installs the packages that are missing or out of date, then runs the
+ * TypeScript file that its argument names. Plain JavaScript, since it runs before packages are installed.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
@@ -43,8 +43,10 @@ function install() {
   process.exit(2)
 }
 
-/** Holds a lock while it works, since two installations at once delete each other's files. The file contains the
- * holder's process id; the lock of a process that has ended is removed. */
+/**
+ * Holds a lock while it works, since two installations at once delete each other's files. The file contains
+ * the holder's process id; the lock of a process that has ended is removed.
+ */
 function alone(work) {
   while (!taken()) {
     const holder = Number(existsSync(lock) && readFileSync(lock, 'utf8'))
@@ -78,8 +80,9 @@ function lives(pid) {
 }
 
 /**
- * True when the packages are missing or differ from the lock file. The times are compared first, since it is quick; a
- * checkout or `touch` gives the lock file a new time and the same contents, so that a newer one is then read.
+ * True when the packages are missing or differ from the lock file. The times are compared first, since it is
+ * quick; a checkout or `touch` gives the lock file a new time and the same contents, so that a newer one is
+ * then read.
  */
 function stale() {
   const wanted = `${root}package-lock.json`

@@ -1,9 +1,10 @@
 /**
- * `npm run scenarios`: the main job. Brings up a lab, replays the scenarios on it, writes the report, takes the lab
- * down.
+ * `npm run scenarios`: the main job. Brings up a lab, replays the scenarios on it, writes the report, takes
+ * the lab down.
  *
- * vitest runs as a child process, because vitest runs no teardown when it is interrupted. This process takes the lab
- * down in every case. Exit codes: 0 all scenarios passed; 1 a scenario failed; 2 the lab did not come up or was lost.
+ * vitest runs as a child process, because vitest runs no teardown when it is interrupted. This process takes
+ * the lab down in every case. Exit codes: 0 all scenarios passed; 1 a scenario failed; 2 the lab did not come
+ * up or was lost.
  */
 import { resolve } from 'node:path'
 import { chooseLab, type LabChoice, labOptions, parse } from '../provision/cli/arguments.ts'

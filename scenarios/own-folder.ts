@@ -1,6 +1,6 @@
 /**
- * `scenarios DIR`: a folder of another project, or of docs/examples, with scenarios, and where it needs them a list of
- * hosts (lab.json) and a subject (subject.ts). docs/scenarios.md is the author's page.
+ * `scenarios DIR`: a folder of another project, or of docs/examples, with scenarios, and where it needs them
+ * a list of hosts (lab.json) and a subject (subject.ts). docs/scenarios.md is the author's page.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'

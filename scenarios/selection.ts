@@ -31,7 +31,10 @@ export function selected({ filters, all, folder }: Wanted, files = scenarioFiles
   )
 }
 
-/** How many hosts the file's scenarios need, where it says so: `export const dockerHosts = 4`, `… consulServers = 3`. */
+/**
+ * How many hosts the file's scenarios need, where it says so: `export const dockerHosts = 4`,
+ * `… consulServers = 3`.
+ */
 export function hostsNeededBy(file: string): { docker: number | undefined; consul: number | undefined } {
   const text = readFileSync(`${root}${file}`, 'utf8')
   const said = (name: string): number | undefined => {
@@ -47,8 +50,8 @@ export function lastSection(files: readonly string[]): string | undefined {
 }
 
 /**
- * Checks that every section of the page with commands has its file, and every file its section. Throws a PageFailure.
- * Called before a lab is brought up.
+ * Checks that every section of the page with commands has its file, and every file its section. Throws a
+ * PageFailure. Called before a lab is brought up.
  */
 export function checkPage(files = scenarioFiles()): void {
   const { file, replayed } = openPage()

@@ -74,7 +74,10 @@ export function listedIn(output: string): { name: string; file: string }[] {
 const absolute = (files: readonly string[]) => files.map((file) => join(scenarioRoot(), file))
 const patternArgs = (pattern: string | undefined): string[] => (pattern === undefined ? [] : ['-t', pattern])
 
-/** In a process group of its own: signals reach vitest through `endVitest` alone. `last`: options at the end of the line. */
+/**
+ * In a process group of its own: signals reach vitest through `endVitest` alone. `last`: options at the end
+ * of the line.
+ */
 function start(
   args: readonly string[],
   environment: Record<string, string>,

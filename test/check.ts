@@ -1,6 +1,6 @@
 /**
- * `npm run check`: linter and formatter, rooms and their imports, prose, types, unused code. Every check runs, also after a failure.
- * `npm run fix` is the same with `--fix`: the linter mends what it can.
+ * `npm run check`: linter and formatter, rooms and their imports, prose, types, unused code. Every check
+ * runs, also after a failure. `npm run fix` is the same with `--fix`: the linter mends what it can.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ const bin = `${root}node_modules/.bin/`
 const checks = [
   [`${bin}biome`, 'check', '--error-on-warnings', ...mend, '.'],
   [process.execPath, `${root}provision/start.mjs`, 'test/arrows.ts'],
-  [process.execPath, `${root}provision/start.mjs`, 'test/sign-words.ts'],
+  [process.execPath, `${root}provision/start.mjs`, 'test/prose.ts'],
   [`${bin}tsc`, '--noEmit'],
   [`${bin}knip`],
   [`${bin}knip`, '--production'],

@@ -1,8 +1,8 @@
 /**
- * `.ci/run`, the gate: the linter, the tests and all scenarios, and the walkthrough once more with a secured Consul. Every
- * part runs, also after a failure. The last lines name the tests that failed and count all; the exit code is 0 when none
- * failed.
- * ACCEPTANCE=1 adds the lab on virtual machines, which takes long where the machines are emulated.
+ * `.ci/run`, the gate: the linter, the tests and all scenarios, and the walkthrough once more with a secured
+ * Consul. Every part runs, also after a failure. The last lines name the tests that failed and count all; the
+ * exit code is 0 when none failed. ACCEPTANCE=1 adds the lab on virtual machines, which takes long where the
+ * machines are emulated.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * `npm test`, `npm run test:unit`, `test:contract`, `test:lab`: installs what the kinds of tests need, then runs them.
- * The first words name the kinds, all by default; the other arguments go to vitest.
+ * `npm test`, `npm run test:unit`, `test:contract`, `test:lab`: installs what the kinds of tests need, then
+ * runs them. The first words name the kinds, all by default; the other arguments go to vitest.
  */
 import { spawn } from 'node:child_process'
 import { consulBinary } from '../provision/images/consul.ts'

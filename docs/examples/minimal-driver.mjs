@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /**
- * A Docker network driver that is as small as can be: a namespace with a bridge per network, a veth per container.
+ * A Docker network driver that is as small as can be: a namespace with a bridge per network, a veth per
+ * container.
  *
- * Containers on one host reach each other; nothing crosses to another host, and the engine's own IPAM hands out the
- * same addresses on every host. It keeps no state: the names of all devices follow from Docker's ids.
- * The protocol is Docker's for remote drivers: POST with JSON over a unix socket (moby, libnetwork/docs/remote.md).
+ * Containers on one host reach each other; nothing crosses to another host, and the engine's own IPAM hands
+ * out the same addresses on every host. It keeps no state: the names of all devices follow from Docker's ids.
+ * The protocol is Docker's for remote drivers: POST with JSON over a unix socket (moby,
+ * libnetwork/docs/remote.md).
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'

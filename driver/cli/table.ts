@@ -2,7 +2,10 @@
  * Text tables for a terminal.
  */
 
-/** Columns as docker prints them: as wide as their widest cell, with three blanks between. `leastWidth` includes the blanks. */
+/**
+ * Columns as docker prints them: as wide as their widest cell, with three blanks between. `leastWidth`
+ * includes the blanks.
+ */
 export function table(rows: readonly (readonly string[])[], leastWidth = 0): string {
   return padded(rows, leastWidth - 3)
     .map((cells) => cells.join('   ').trimEnd())

@@ -1,9 +1,9 @@
 /**
  * `multihost check`: do Consul, this host's kernel and this host's Docker say the same?
  *
- * Each look reads Consul, the kernel and Docker anew, and nothing that a loop remembers. The looks are repeated while
- * the loops settle, and a difference is reported when it lasts until the end. A plane that cannot be read is unknown,
- * not empty, and is reported as unknown.
+ * Each look reads Consul, the kernel and Docker anew, and nothing that a loop remembers. The looks are
+ * repeated while the loops settle, and a difference is reported when it lasts until the end. A plane that
+ * cannot be read is unknown, not empty, and is reported as unknown.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Difference, identity, repairHint, sentence } from '../core/check/difference.ts'
@@ -32,7 +32,10 @@ export interface CheckParts extends Pick<UnderWay, 'arriving'> {
   host: HostName
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
-  /** The snapshot with the endpoints that other hosts have told this one directly: the datapath has entries for them. */
+  /**
+   * The snapshot with the endpoints that other hosts have told this one directly: the datapath has entries
+   * for them.
+   */
   withPeerEndpoints(snapshot: Snapshot): Snapshot
   /** Containers whose hosts file does not say what it should, by name. */
   containersMisnamed(): string[]

@@ -1,5 +1,6 @@
 /**
- * Asks the driver of this host over its control socket. The answer's type is not checked: both ends are one program.
+ * Asks the driver of this host over its control socket. The answer's type is not checked: both ends are one
+ * program.
  */
 import { DriverError, type ErrorCode } from '../core/errors.ts'
 import { exchange, type Method } from '../unix-http.ts'

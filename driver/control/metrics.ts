@@ -58,8 +58,8 @@ export function createMetrics(): Metrics {
 let sharedRegistry: Registry | undefined
 
 /**
- * Node's own numbers. Their timer and their observer have no end, so that they are shared: a host that leaves the
- * cluster and comes back has a new member in the same process.
+ * Node's own numbers. Their timer and their observer have no end, so that they are shared: a host that leaves
+ * the cluster and comes back has a new member in the same process.
  */
 function processRegistry(): Registry {
   if (sharedRegistry === undefined) {

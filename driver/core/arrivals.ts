@@ -1,8 +1,9 @@
 /**
  * Whether the questions that NAT leads to the DNS server reach it.
  *
- * A firewall of the host that drops them shows in two counters: the rule's grows, and the server's does not. One look may fall
- * between a question's two countings, so two looks with a lost question are asked for. A question that is read ends it.
+ * A firewall of the host that drops them shows in two counters: the rule's grows, and the server's does not.
+ * One look may fall between a question's two countings, so two looks with a lost question are asked for. A
+ * question that is read ends it.
  */
 export interface Arrivals {
   /** Questions that the rule has counted. Undefined before the first look, and where they are not counted. */

@@ -1,10 +1,11 @@
 /**
- * Whose this host's name and its VTEP are. The driver decides by it before it takes part, and `multihost doctor` before a
- * driver runs.
+ * Whose this host's name and its VTEP are. The driver decides by it before it takes part, and
+ * `multihost doctor` before a driver runs.
  *
- * Two machines of one name would undo each other's records. VTEP and id tell an earlier life of this host from another
- * machine: a host keeps its id when its address changes. Machines behind NAT can have one address (VirtualBox gives
- * 10.0.2.15 to each), so a live host of another id is another machine, whatever its address.
+ * Two machines of one name would undo each other's records. VTEP and id tell an earlier life of this host
+ * from another machine: a host keeps its id when its address changes. Machines behind NAT can have one
+ * address (VirtualBox gives 10.0.2.15 to each), so a live host of another id is another machine, whatever its
+ * address.
  */
 import { type Liveness, lifeOf } from './liveness.ts'
 import type { HostName, HostRecord, Ip } from './records.ts'
@@ -84,11 +85,11 @@ function show({ vtep = 'unknown', id = 'unknown' }: Announced = {}): string {
 }
 
 /**
- * Another live host that has the VTEP: the two would make no entries for each other, and what is sent to one would reach
- * the other. A host that is away keeps no address from another one.
+ * Another live host that has the VTEP: the two would make no entries for each other, and what is sent to one
+ * would reach the other. A host that is away keeps no address from another one.
  *
- * A host has a VTEP when its record says so. Hosts that start at once have no record yet, and see each other's
- * announcements: the one whose key `alive/<host>` was made first goes on.
+ * A host has a VTEP when its record says so. Hosts that start at once have no record yet, and see each
+ * other's announcements: the one whose key `alive/<host>` was made first goes on.
  */
 export function liveVtepHolder(
   { host, vtep }: { host: HostName; vtep: Ip },

@@ -6,8 +6,9 @@
  * container append lines, too. A block whose marks were damaged is recognised by its pairs of lines: each of
  * our names stands there as NAME and as NAME.NETWORK.
  *
- * A name that another line has is that line's alone, as in Docker, where programs ask DNS for what is not in the file: a name
- * of `--add-host`, and the container's own hostname. Our line of it is a comment then, so that the pair stays recognisable.
+ * A name that another line has is that line's alone, as in Docker, where programs ask DNS for what is not in
+ * the file: a name of `--add-host`, and the container's own hostname. Our line of it is a comment then, so
+ * that the pair stays recognisable.
  */
 import { isIp } from './addresses.ts'
 import type { NameRecord } from './names.ts'
@@ -17,8 +18,8 @@ const end = '# multihost: end'
 const recordLine = /^#?[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/
 
 /**
- * The text with exactly these records in the block; with `keepsOthers`, those stay as well that are in the block already.
- * The same string when it already has them.
+ * The text with exactly these records in the block; with `keepsOthers`, those stay as well that are in the
+ * block already. The same string when it already has them.
  */
 export function mergeHostsFile(text: string, records: readonly NameRecord[], keepsOthers = false): string {
   const lines = linesOf(text)

@@ -1,8 +1,8 @@
 /**
  * What is known, what is not known, and what is gone.
  *
- * Something that is missing, unreadable, old or of another store is not known. Only a proof says that it is gone, and
- * every function that removes something takes that proof as an argument.
+ * Something that is missing, unreadable, old or of another store is not known. Only a proof says that it is
+ * gone, and every function that removes something takes that proof as an argument.
  */
 import type { Table } from './records.ts'
 

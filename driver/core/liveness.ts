@@ -1,7 +1,7 @@
 /**
- * Whether a host lives. Its driver's Consul session holds the lock of the key `alive/<host>`, which is readable with
- * the key and not by a list that a token may filter. Consul ends a session that is not renewed after 15 to 30 s, so a
- * dead host counts as alive for that long.
+ * Whether a host lives. Its driver's Consul session holds the lock of the key `alive/<host>`, which is
+ * readable with the key and not by a list that a token may filter. Consul ends a session that is not renewed
+ * after 15 to 30 s, so a dead host counts as alive for that long.
  */
 import type { HostName, HostRecord, Ip } from './records.ts'
 
@@ -12,7 +12,10 @@ export interface Liveness {
   announced: ReadonlyMap<HostName, Ip>
   /** Sessions that the token may see. */
   sessions: ReadonlySet<string>
-  /** False when the token does not even show this host's own session: then a session that is missing proves nothing. */
+  /**
+   * False when the token does not even show this host's own session: then a session that is missing proves
+   * nothing.
+   */
   seesSessions: boolean
 }
 

@@ -3,8 +3,8 @@
  *
  * An endpoint has names when it has joined and its container is known; a service has them as soon as it is
  * published. Each name exists twice, as NAME and as NAME.NETWORK. The cost grows with the endpoints of one
- * network, and a change costs only its network. A name of several members lacks those on hosts that are away, while it has
- * another member.
+ * network, and a change costs only its network. A name of several members lacks those on hosts that are away,
+ * while it has another member.
  */
 import { familyOf, parseIp } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
@@ -32,8 +32,9 @@ export interface Zone {
 }
 
 /**
- * Sorted by address. Per address: the container's name, its service, its hostname and its aliases, with `shortIds` its
- * short id, each followed by its NAME.NETWORK. Empty while the network has no name. `away`: hosts that cannot be reached.
+ * Sorted by address. Per address: the container's name, its service, its hostname and its aliases, with
+ * `shortIds` its short id, each followed by its NAME.NETWORK. Empty while the network has no name. `away`:
+ * hosts that cannot be reached.
  */
 export function recordsFor(
   snapshot: Snapshot,
@@ -58,9 +59,10 @@ export function recordsFor(
 }
 
 /**
- * One network's records as one client reads them. Programs take the first address of a name, so a name of several addresses of
- * one family has them in another order for each client: by a hash of client and address, which keeps the order of the others when an
- * address comes or goes. Lines of other names stay where they are.
+ * One network's records as one client reads them. Programs take the first address of a name, so a name of
+ * several addresses of one family has them in another order for each client: by a hash of client and address,
+ * which keeps the order of the others when an address comes or goes. Lines of other names stay where they
+ * are.
  */
 export function recordsForClient(records: readonly NameRecord[], client: string): readonly NameRecord[] {
   const lines = new Map<string, number[]>()
@@ -226,8 +228,8 @@ function dnsNames(it: Holder): string[] {
 }
 
 /**
- * Aliases, hostnames and networks' names are free text for Docker. A name that is not one word of ASCII would be another
- * name in a hosts file, or a line of its own. The machine's own names for itself stay its own.
+ * Aliases, hostnames and networks' names are free text for Docker. A name that is not one word of ASCII would
+ * be another name in a hosts file, or a line of its own. The machine's own names for itself stay its own.
  */
 function isWritable(name: string): boolean {
   return name.length <= 253 && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name) && !isOwnName(name)

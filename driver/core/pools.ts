@@ -1,10 +1,11 @@
 /**
  * Which pool a new network gets: the requested one (`--subnet`), or the first free one of a list.
  *
- * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is the number
- * of blocks in use. A pool that overlaps a claim, or clashes with a route of a host, is not offered. A pool that dockerd
- * refused is not offered either: dockerd repeats RequestPool for the same network until a pool suits it. Of the others, those
- * inside of a wide route, or of a block of an engine's bridges, come last.
+ * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is
+ * the number of blocks in use. A pool that overlaps a claim, or clashes with a route of a host, is not
+ * offered. A pool that dockerd refused is not offered either: dockerd repeats RequestPool for the same
+ * network until a pool suits it. Of the others, those inside of a wide route, or of a block of an engine's
+ * bridges, come last.
  */
 import {
   type Block,
@@ -24,9 +25,10 @@ import { routesByWidth } from './routes.ts'
 export type PoolSource = string
 
 /**
- * 768 networks of 253 addresses, away from the blocks of the engine's own bridges (172.17.0.0/16 … 172.31.0.0/16,
- * 192.168.0.0/16; moby's daemon/libnetwork/ipamutils) and of Swarm (10.0.0.0/8). 198.18.0.0/15 is for measurements
- * between networks, and no host of the Internet has an address in it (RFC 2544, RFC 6890).
+ * 768 networks of 253 addresses, away from the blocks of the engine's own bridges (172.17.0.0/16 …
+ * 172.31.0.0/16, 192.168.0.0/16; moby's daemon/libnetwork/ipamutils) and of Swarm (10.0.0.0/8). 198.18.0.0/15
+ * is for measurements between networks, and no host of the Internet has an address in it (RFC 2544, RFC
+ * 6890).
  */
 export const defaultPools: readonly PoolSource[] = ['172.16.0.0/16:24', '198.18.0.0/15:24']
 
@@ -46,7 +48,10 @@ export interface PoolQuestion {
   avoided?: readonly Cidr[]
 }
 
-/** Which pools are spared while another one is free: one inside of a wide route or of an engine's block is the last choice. */
+/**
+ * Which pools are spared while another one is free: one inside of a wide route or of an engine's block is the
+ * last choice.
+ */
 const preferences = [
   { wide: true, resting: true },
   { wide: true, resting: false },

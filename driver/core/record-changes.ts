@@ -108,8 +108,9 @@ export function removeReplica(snapshot: Snapshot, host: HostName, localId: strin
 }
 
 /**
- * Removes a network that is marked as being removed and has no endpoint: first its leases, services and uses, which may be
- * many and need no order; then, in one commit, the network with its claims. Every host can continue after the first.
+ * Removes a network that is marked as being removed and has no endpoint: first its leases, services and uses,
+ * which may be many and need no order; then, in one commit, the network with its claims. Every host can
+ * continue after the first.
  */
 export function removeNetwork(
   snapshot: Snapshot,

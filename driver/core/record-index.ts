@@ -1,10 +1,10 @@
 /**
- * Indexes of a table's records: by network, by host, by address. An index is built once per table and carried along
- * when the table changes.
+ * Indexes of a table's records: by network, by host, by address. An index is built once per table and carried
+ * along when the table changes.
  *
- * Tables and indexes are persistent maps (hash tries of the `immutable` library): a change makes a new map that
- * shares everything but the path to the changed record. A look-up costs what it returns, a change costs what changed.
- * The cache is keyed by the table, so that an index is collected with its table.
+ * Tables and indexes are persistent maps (hash tries of the `immutable` library): a change makes a new map
+ * that shares everything but the path to the changed record. A look-up costs what it returns, a change costs
+ * what changed. The cache is keyed by the table, so that an index is collected with its table.
  */
 import { Map as PersistentMap } from 'immutable'
 

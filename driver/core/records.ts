@@ -29,8 +29,8 @@ export const datapathKinds = ['bridge', 'macvlan'] as const
 export type DatapathKind = (typeof datapathKinds)[number]
 
 /**
- * Option of a network and of its IPAM on a host: the network is the replica of the cluster's network with that id. The
- * networks loop sets the option.
+ * Option of a network and of its IPAM on a host: the network is the replica of the cluster's network with
+ * that id. The networks loop sets the option.
  */
 export const replicaOption = 'multihost.id'
 
@@ -57,7 +57,10 @@ export interface Network {
   v6?: Pool
   /** Inner MTU in bytes, from `-o mtu=`; otherwise each host uses its underlay's minus the encapsulation. */
   mtuBytes?: number
-  /** From `-o datapath=`; the bridge when absent. A later version may know more kinds: `datapathOf` (core/datapath/desired.ts). */
+  /**
+   * From `-o datapath=`; the bridge when absent. A later version may know more kinds: `datapathOf`
+   * (core/datapath/desired.ts).
+   */
   datapath?: string
   /** UDP port of the tunnel; 4789 (RFC 7348 §5) unless `-o port=`. */
   port: number
@@ -102,8 +105,8 @@ export interface Lease {
   /** A person requested the address (`--ip`): while such a container exists, no request without `--ip` gets it. */
   asked?: true
   /**
-   * The endpoint that had the address last. The address that was left last is given first. `container`: the id of that
-   * endpoint's container, which gets the address again (verbs/address.ts).
+   * The endpoint that had the address last. The address that was left last is given first. `container`: the
+   * id of that endpoint's container, which gets the address again (verbs/address.ts).
    */
   left?: { endpoint: EndpointId; at: string; container?: string }
 }
@@ -138,8 +141,8 @@ export interface HostRecord {
   /** Blocks that a person gave the host's engine for its bridges. Absent in the record of an older driver. */
   enginePools?: Cidr[]
   /**
-   * Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel, on UDP 4789. `ports`:
-   * other ports on which it does so; absent without one, and in the record of an older driver.
+   * Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel, on UDP
+   * 4789. `ports`: other ports on which it does so; absent without one, and in the record of an older driver.
    */
   tunnel?: { mtuBytes: number; answers: boolean; ports?: number[] }
 }
@@ -189,8 +192,8 @@ export interface Want {
 }
 
 /**
- * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it. A MAC that is not
- * the one of its endpoint's address (`macOf`) is claimed by the endpoint, core/endpoints/macs.ts.
+ * Table name → type of its records. Claims map a unique value (name, VNI) to the network that has it. A MAC
+ * that is not the one of its endpoint's address (`macOf`) is claimed by the endpoint, core/endpoints/macs.ts.
  * Replicas map Docker's id of a network on a host to the cluster's id.
  */
 export interface Tables {
@@ -218,17 +221,17 @@ export interface Versioned<T> {
 
 /**
  * All tables as one host last knew them. Immutable: a change makes a new snapshot that shares what did not
- * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME; vnis VNI; macs
- * NETWORK/MAC; pools CIDR (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints NETWORK/ENDPOINT; services
- * NETWORK/NAME; wanted NETWORK/HOST or NETWORK/HOST@IP.
+ * change. Keys: hosts NAME; replicas HOST/DOCKER'S-ID; uses HOST/NETWORK; networks ID; network-names NAME;
+ * vnis VNI; macs NETWORK/MAC; pools CIDR (in Consul with `-` for the slash); addresses NETWORK/IP; endpoints
+ * NETWORK/ENDPOINT; services NETWORK/NAME; wanted NETWORK/HOST or NETWORK/HOST@IP.
  */
 export type Snapshot = { readonly [T in Table]: PersistentMap<string, Versioned<Tables[T]>> }
 
 /**
  * One change of a commit. A commit applies all its changes or none, and has each key once. `create` requires
  * that the key is absent; `update` that it is still at `index`; `remove` that it is still at `index` or
- * already deleted; `expect` changes nothing and requires that it is still at `index`; `absent` changes nothing and
- * requires that there is no such key; `drop` deletes the key in any version.
+ * already deleted; `expect` changes nothing and requires that it is still at `index`; `absent` changes
+ * nothing and requires that there is no such key; `drop` deletes the key in any version.
  */
 export type Change = {
   [T in Table]:

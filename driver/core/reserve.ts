@@ -1,10 +1,10 @@
 /**
  * A host's reserve: addresses that the host has leased and that no endpoint and no service has. Pure.
  *
- * `RequestAddress` gives from the reserve and writes nothing; `ReleaseAddress` leaves the lease in place. So a container
- * starts while the store is away, and gets its own address again when it is restarted. A lease that a person requested
- * (`--ip`) is given to such a request only. A reserve costs a pool nothing: a host that finds no free address says so
- * (`wanted`), and the others return what lies idle.
+ * `RequestAddress` gives from the reserve and writes nothing; `ReleaseAddress` leaves the lease in place. So
+ * a container starts while the store is away, and gets its own address again when it is restarted. A lease
+ * that a person requested (`--ip`) is given to such a request only. A reserve costs a pool nothing: a host
+ * that finds no free address says so (`wanted`), and the others return what lies idle.
  */
 import { contains, parseCidr, parseIp, usable } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
@@ -27,8 +27,8 @@ export function isIdle({ endpoint, service }: Lease): boolean {
 }
 
 /**
- * The host's leases on the network that no endpoint and no service has, without those of `strayLeases`. Costs what it
- * returns.
+ * The host's leases on the network that no endpoint and no service has, without those of `strayLeases`. Costs
+ * what it returns.
  */
 export function idleLeases(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLease[] {
   return unbound(snapshot, host, network).filter(
@@ -54,8 +54,8 @@ function unbound(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLe
 }
 
 /**
- * An endpoint of another host that has the address, whatever the lease says: a restored backup has the lease from before
- * it. Undefined where an endpoint of this host has it.
+ * An endpoint of another host that has the address, whatever the lease says: a restored backup has the lease
+ * from before it. Undefined where an endpoint of this host has it.
  */
 export function holderElsewhere(
   snapshot: Snapshot,
@@ -68,8 +68,9 @@ export function holderElsewhere(
 }
 
 /**
- * The part of the idle leases that a request without `--ip` can get from the pool, in the order in which they are given:
- * the one that was released last comes first, so that a restarted container keeps its address; then ascending.
+ * The part of the idle leases that a request without `--ip` can get from the pool, in the order in which they
+ * are given: the one that was released last comes first, so that a restarted container keeps its address;
+ * then ascending.
  */
 export function inOrder(idle: readonly IdleLease[], pool: Pool): IdleLease[] {
   const { family, first, last } = parseCidr(pool.range ?? pool.cidr)
@@ -95,8 +96,8 @@ export function reserveSize({ cidr, range }: Pool, hosts: number): number {
 }
 
 /**
- * What other hosts look for and do not find: any address of the network, or certain ones. `isCurrent`: false for the
- * record of a host that has gone away.
+ * What other hosts look for and do not find: any address of the network, or certain ones. `isCurrent`: false
+ * for the record of a host that has gone away.
  */
 export function wantedByOthers(
   snapshot: Snapshot,
@@ -138,8 +139,8 @@ export function poolUse(
 }
 
 /**
- * `9 are used (5 on net-1, 4 on net-2), 1 is idle (1 on net-3, which is away)`; counts of 0 are left out. `away`: the
- * hosts that are.
+ * `9 are used (5 on net-1, 4 on net-2), 1 is idle (1 on net-3, which is away)`; counts of 0 are left out.
+ * `away`: the hosts that are.
  */
 export function showPoolUse({ used, kept, idle }: PoolUse, away: ReadonlySet<HostName>): string {
   const on = (host: HostName): string => (away.has(host) ? `${host}, which is away` : host)

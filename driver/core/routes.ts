@@ -1,11 +1,11 @@
 /**
  * What the hosts of the cluster route already, so that no network gets it.
  *
- * A container has an interface on its overlay network and one on docker_gwbridge, and may have others on the engine's
- * bridges: with two of one subnet it does not start. A bridge exists on one host alone, and a network on all. So each
- * host publishes its routes in its record. The driver chooses no pool that overlaps a route of any host. A `--subnet` is
- * refused when it overlaps the subnet of a host's interface, or contains another route of a host; inside a larger
- * route (10.0.0.0/8 through a VPN) it is the person's choice.
+ * A container has an interface on its overlay network and one on docker_gwbridge, and may have others on the
+ * engine's bridges: with two of one subnet it does not start. A bridge exists on one host alone, and a
+ * network on all. So each host publishes its routes in its record. The driver chooses no pool that overlaps a
+ * route of any host. A `--subnet` is refused when it overlaps the subnet of a host's interface, or contains
+ * another route of a host; inside a larger route (10.0.0.0/8 through a VPN) it is the person's choice.
  */
 import { type Block, blocksOverlap, formatCidr, overlaps, parseCidr } from './addresses.ts'
 import type { Cidr, HostName, HostRoutes, Network, Snapshot } from './records.ts'
@@ -33,8 +33,9 @@ const mostPublished = 100
 const ofEachLink: readonly Cidr[] = ['fe80::/10', 'ff00::/8']
 
 /**
- * What a host publishes: sorted, without single addresses and default routes. A route inside of another one is published
- * too, because a pool may be chosen inside the outer one. The outermost are the last that the limit drops.
+ * What a host publishes: sorted, without single addresses and default routes. A route inside of another one
+ * is published too, because a pool may be chosen inside the outer one. The outermost are the last that the
+ * limit drops.
  */
 export function publishedRoutes(routes: readonly Route[]): HostRoutes {
   const published = routes.filter(({ to }) => isPublished(to))
@@ -68,10 +69,10 @@ export function enginePoolsIn(snapshot: Snapshot): Cidr[] {
 }
 
 /**
- * The blocks in which this host's engine accepts no pool that the driver chooses: it asks for another one, until none is left.
- * Before 23.0 it compares pools with all routes, the halves of a default route included; before 27.0, with those without a
- * gateway (moby/moby#42598). Since then it compares none of ours, because the driver has one address space (moby's
- * libnetwork/ipams/remote). A `--subnet` is never compared.
+ * The blocks in which this host's engine accepts no pool that the driver chooses: it asks for another one,
+ * until none is left. Before 23.0 it compares pools with all routes, the halves of a default route included;
+ * before 27.0, with those without a gateway (moby/moby#42598). Since then it compares none of ours, because
+ * the driver has one address space (moby's libnetwork/ipams/remote). A `--subnet` is never compared.
  */
 export function refusedByEngine(own: readonly Route[], engineVersion: string | undefined): Cidr[] {
   const major = Number.parseInt(engineVersion ?? '', 10)

@@ -1,6 +1,7 @@
 /**
- * Hosts with one VTEP. What is sent to one of them reaches the machine that has the address, and two such hosts make no
- * entries for each other (datapath/desired.ts). Vagrant's machines have 10.0.2.15 on eth0, all of them.
+ * Hosts with one VTEP. What is sent to one of them reaches the machine that has the address, and two such
+ * hosts make no entries for each other (datapath/desired.ts). Vagrant's machines have 10.0.2.15 on eth0, all
+ * of them.
  */
 import type { HostName, Ip, Snapshot } from './records.ts'
 

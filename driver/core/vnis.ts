@@ -1,8 +1,9 @@
 /**
- * Which VNI a network gets: the one of `-o vni=`, or the next free one after the last that a network got, from 256.
+ * Which VNI a network gets: the one of `-o vni=`, or the next free one after the last that a network got,
+ * from 256.
  *
- * Numbers go round, so that a removed network's VNI rests. A host that is cut off from the store may still send frames
- * of that network, and must not reach the containers of the next one.
+ * Numbers go round, so that a removed network's VNI rests. A host that is cut off from the store may still
+ * send frames of that network, and must not reach the containers of the next one.
  */
 import { DriverError } from './errors.ts'
 import type { Network, NetworkId, Vni } from './records.ts'

@@ -1,11 +1,12 @@
 /**
- * Crash points: the places where a driver that dies leaves something half done, for the tests that let it die there.
+ * Crash points: the places where a driver that dies leaves something half done, for the tests that let it die
+ * there.
  *
- * A point is passed right after a transaction of Consul's, after a batch in the kernel, and before an answer to
- * Docker if nothing was written since the answer before: right after a write the world is the same.
- * With MULTIHOST_CRASH_POINTS=FILE in the environment, and while FILE exists, points are counted from 1 and listed in
- * FILE.log; at the point whose number is in FILE the driver removes FILE and ends by SIGKILL. A number that is never
- * reached (0) only counts. Without the variable nothing is counted, read or written.
+ * A point is passed right after a transaction of Consul's, after a batch in the kernel, and before an answer
+ * to Docker if nothing was written since the answer before: right after a write the world is the same. With
+ * MULTIHOST_CRASH_POINTS=FILE in the environment, and while FILE exists, points are counted from 1 and listed
+ * in FILE.log; at the point whose number is in FILE the driver removes FILE and ends by SIGKILL. A number
+ * that is never reached (0) only counts. Without the variable nothing is counted, read or written.
  */
 import { appendFileSync, readFileSync, rmSync, statSync } from 'node:fs'
 

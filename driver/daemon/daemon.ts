@@ -1,9 +1,9 @@
 /**
  * `multihost daemon`: from options to a running driver, until SIGTERM.
  *
- * systemd's READY means that the sockets are open, not that Consul answers: Docker waits for the driver at boot, and
- * with the disk copy of the store containers can stop and networks be listed. Exit code 2 is for wrong options alone;
- * what the machine does not have yet is waited for without end (driver.ts).
+ * systemd's READY means that the sockets are open, not that Consul answers: Docker waits for the driver at
+ * boot, and with the disk copy of the store containers can stop and networks be listed. Exit code 2 is for
+ * wrong options alone; what the machine does not have yet is waited for without end (driver.ts).
  */
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -55,8 +55,8 @@ export async function daemon(args: string[]): Promise<never> {
 }
 
 /**
- * The unit's protection makes most folders read-only, or empty, for the driver. The engine may keep its files in any of
- * them (`data-root`). The first process has the machine's own view.
+ * The unit's protection makes most folders read-only, or empty, for the driver. The engine may keep its files
+ * in any of them (`data-root`). The first process has the machine's own view.
  */
 function fileRoot(): string {
   const root = '/proc/1/root'

@@ -48,7 +48,10 @@ export interface NamesOptions {
   dnsListen: DnsAddress | undefined
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
-  /** Where the driver finds the file system that the engine sees, for hosts files; empty when it is the driver's own. */
+  /**
+   * Where the driver finds the file system that the engine sees, for hosts files; empty when it is the
+   * driver's own.
+   */
   fileRoot: string
 }
 
@@ -69,7 +72,10 @@ export interface Setup {
   hostname?: string | undefined
   underlay: Underlay
   store: Store
-  /** Docker's id of a network on this host -> the network, as the copy on disk has it: a host that was removed meanwhile writes them again. */
+  /**
+   * Docker's id of a network on this host -> the network, as the copy on disk has it: a host that was removed
+   * meanwhile writes them again.
+   */
   replicas?: ReadonlyMap<string, NetworkId> | undefined
   /** This host holds its name: it may be kept on disk. */
   claimed?(): Promise<void>

@@ -1,9 +1,10 @@
 /**
- * The driver of one host. It is in one of two stages: it takes part in the cluster (member.ts), or it waits and takes
- * part in nothing (waiting.ts), because the machine is not ready or because another host has its name or its VTEP.
+ * The driver of one host. It is in one of two stages: it takes part in the cluster (member.ts), or it waits
+ * and takes part in nothing (waiting.ts), because the machine is not ready or because another host has its
+ * name or its VTEP.
  *
- * It waits without end and tries again every two seconds. Both sockets are open in both stages. A member whose name
- * or VTEP turns out to be another host's goes back to waiting.
+ * It waits without end and tries again every two seconds. Both sockets are open in both stages. A member
+ * whose name or VTEP turns out to be another host's goes back to waiting.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Status } from '../control/status.ts'
@@ -40,7 +41,10 @@ interface Running {
   trying: Promise<void>
 }
 
-/** Resolves when both sockets are open, in either stage. Throws `taken` when another driver answers on one of them. */
+/**
+ * Resolves when both sockets are open, in either stage. Throws `taken` when another driver answers on one of
+ * them.
+ */
 export async function startDriver(options: DriverOptions): Promise<Driver> {
   const running: Running = {
     options,

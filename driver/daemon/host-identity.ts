@@ -1,9 +1,9 @@
 /**
  * This host's identity: a random id and its name in the cluster, in the file host.json of the state folder.
  *
- * The records of a host stand under its name. So the name that the host had first is kept: a machine whose hostname
- * changes keeps its containers' network. The machine's id (/etc/machine-id) would not do as the id, since cloned
- * machines share it. The file is written when the host holds its name in the store, not before.
+ * The records of a host stand under its name. So the name that the host had first is kept: a machine whose
+ * hostname changes keeps its containers' network. The machine's id (/etc/machine-id) would not do as the id,
+ * since cloned machines share it. The file is written when the host holds its name in the store, not before.
  */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

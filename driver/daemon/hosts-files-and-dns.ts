@@ -1,6 +1,6 @@
 /**
- * Starts the parts that answer for names on this host: hosts files of all containers, and the DNS server if it was given an
- * address.
+ * Starts the parts that answer for names on this host: hosts files of all containers, and the DNS server if
+ * it was given an address.
  */
 import type { NamingStatus } from '../control/status.ts'
 import { type Arrivals, afterLook, areLost, noArrivals } from '../core/arrivals.ts'

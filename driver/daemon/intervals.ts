@@ -34,8 +34,8 @@ export interface Intervals {
     noticeMs: NoticeMs
   }
   /**
-   * How long Docker must not show something before it is removed. Longer than the pause before Docker repeats a call to a
-   * driver that was away for up to 3 s (1 s, then 2 s).
+   * How long Docker must not show something before it is removed. Longer than the pause before Docker repeats
+   * a call to a driver that was away for up to 3 s (1 s, then 2 s).
    */
   graceMs: number
   /** The pause between two attempts to take part. */

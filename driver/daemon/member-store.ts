@@ -1,8 +1,9 @@
 /**
- * The store as verbs and loops see it while this host may not hold its name yet: it was away when the driver started.
+ * The store as verbs and loops see it while this host may not hold its name yet: it was away when the driver
+ * started.
  *
- * The records under the name may be another host's then. Nothing is written, and a record that is missing proves
- * nothing, until the host loop has claimed the name.
+ * The records under the name may be another host's then. Nothing is written, and a record that is missing
+ * proves nothing, until the host loop has claimed the name.
  */
 import { DriverError } from '../core/errors.ts'
 import type { Store } from '../store/store.ts'

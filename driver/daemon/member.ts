@@ -1,8 +1,8 @@
 /**
  * A driver that takes part in the cluster: verbs and loops around one store, the kernel and the engine.
  *
- * Everything outside of the process comes in as an argument, so that tests run several members in one process.
- * Closing leaves the kernel as it is.
+ * Everything outside of the process comes in as an argument, so that tests run several members in one
+ * process. Closing leaves the kernel as it is.
  */
 
 import { type ControlParts, controlApp } from '../control/app.ts'

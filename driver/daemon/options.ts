@@ -1,6 +1,7 @@
 /**
- * The daemon's options, as documented: `--kv-store=consul://192.168.33.10:8500 --default-network=overlay:multihost
- * --bind-interface=eth1`. Every value is checked here, and an error names it and what is allowed.
+ * The daemon's options, as documented:
+ * `--kv-store=consul://192.168.33.10:8500 --default-network=overlay:multihost --bind-interface=eth1`. Every
+ * value is checked here, and an error names it and what is allowed.
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

@@ -1,7 +1,8 @@
 /**
  * What the daemon needs of its machine before it takes part: a name, the underlay, and the store's client.
  *
- * Called again until it succeeds: an interface, an address or a name of the store may come later than the driver.
+ * Called again until it succeeds: an interface, an address or a name of the store may come later than the
+ * driver.
  */
 import { hostname } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'

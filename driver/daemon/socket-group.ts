@@ -1,6 +1,6 @@
 /**
- * Gives the control socket to the group `docker`. Its members may use dockerd's socket and are as good as root, so
- * they may use the driver's socket too.
+ * Gives the control socket to the group `docker`. Its members may use dockerd's socket and are as good as
+ * root, so they may use the driver's socket too.
  */
 import { chown, readFile } from 'node:fs/promises'
 import type { Log } from '../log.ts'

@@ -1,8 +1,8 @@
 /**
  * The plugin socket and the control socket, open for the driver's whole life; what answers on them changes.
  *
- * A socket file that is gone (/run/docker/plugins was emptied) is made again within a second: Docker finds a plugin
- * by its socket file alone.
+ * A socket file that is gone (/run/docker/plugins was emptied) is made again within a second: Docker finds a
+ * plugin by its socket file alone.
  */
 import { stat } from 'node:fs/promises'
 import { Hono } from 'hono'

@@ -1,10 +1,10 @@
 /**
- * Which container a RequestAddress is for. Docker does not say. Two things tell: a container that was created a moment
- * ago has not started yet; and the engine does not describe a container that it is starting, since it holds the
- * container's lock (moby daemon/start.go, daemon/inspect.go).
+ * Which container a RequestAddress is for. Docker does not say. Two things tell: a container that was created
+ * a moment ago has not started yet; and the engine does not describe a container that it is starting, since
+ * it holds the container's lock (moby daemon/start.go, daemon/inspect.go).
  *
- * This is the one question that a verb asks of Docker. Its answer is not waited for longer than `boundMs`, so that it
- * cannot stand in the way of the start that waits for us.
+ * This is the one question that a verb asks of Docker. Its answer is not waited for longer than `boundMs`, so
+ * that it cannot stand in the way of the start that waits for us.
  */
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { StartingContainer } from '../verbs/context.ts'

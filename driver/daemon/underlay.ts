@@ -1,9 +1,9 @@
 /**
- * The device and address of this host's VTEP. Without `--bind-interface` it is the interface that leads to the store,
- * since every host reaches the store.
+ * The device and address of this host's VTEP. Without `--bind-interface` it is the interface that leads to
+ * the store, since every host reaches the store.
  *
- * Connecting a UDP socket to the store sends nothing and gives the socket its local address. A store on this very host
- * has a loopback address: then `--bind-interface` is needed.
+ * Connecting a UDP socket to the store sends nothing and gives the socket its local address. A store on this
+ * very host has a loopback address: then `--bind-interface` is needed.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'

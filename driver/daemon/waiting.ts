@@ -1,10 +1,10 @@
 /**
- * What the sockets answer while this host takes part in nothing: the machine is not ready, or another host has its name
- * or its VTEP.
+ * What the sockets answer while this host takes part in nothing: the machine is not ready, or another host
+ * has its name or its VTEP.
  *
- * Docker goes on with its own cleanup after every answer to a Leave, a Delete of an endpoint or a Release, so these
- * succeed. Their records go later, when the endpoints loop compares the store with the engine. Everything else is
- * refused with the reason.
+ * Docker goes on with its own cleanup after every answer to a Leave, a Delete of an endpoint or a Release, so
+ * these succeed. Their records go later, when the endpoints loop compares the store with the engine.
+ * Everything else is refused with the reason.
  */
 import { Hono } from 'hono'
 import type { WaitingStatus } from '../control/status.ts'

@@ -1,8 +1,8 @@
 /**
  * The routes of the control socket for the docker wrapper, `multihost docker` and `multihost service`.
  *
- * The client process calls the engine, with the user's rights; the driver reads and writes the store. Names in paths
- * are percent-encoded, since a service may be called `a/b`.
+ * The client process calls the engine, with the user's rights; the driver reads and writes the store. Names
+ * in paths are percent-encoded, since a service may be called `a/b`.
  */
 import { type Context, Hono } from 'hono'
 import * as z from 'zod'

@@ -1,11 +1,11 @@
 /**
- * Keeps the file that tells the docker wrapper the default network's name, while the engine here has that network and
- * is not in swarm mode.
+ * Keeps the file that tells the docker wrapper the default network's name, while the engine here has that
+ * network and is not in swarm mode.
  *
- * With the file the shell alone translates a plain `docker run`. Without it the wrapper asks the driver and waits: a
- * file that appears late costs milliseconds. With a file that stays too long the engine would answer that there is no
- * such network, so the file goes before the network does. The file is written beside and renamed: the shell reads all
- * of it or nothing.
+ * With the file the shell alone translates a plain `docker run`. Without it the wrapper asks the driver and
+ * waits: a file that appears late costs milliseconds. With a file that stays too long the engine would answer
+ * that there is no such network, so the file goes before the network does. The file is written beside and
+ * renamed: the shell reads all of it or nothing.
  */
 import { rename, rm, writeFile } from 'node:fs/promises'
 import type { Log } from '../log.ts'
@@ -24,8 +24,8 @@ export interface DefaultNetworkFileOptions {
 
 export interface DefaultNetworkFile extends Loop {
   /**
-   * The engine is about to remove a network. Resolves when the file is gone; the loop writes it again if the removed
-   * network was another one.
+   * The engine is about to remove a network. Resolves when the file is gone; the loop writes it again if the
+   * removed network was another one.
    */
   withdraw(): Promise<void>
 }

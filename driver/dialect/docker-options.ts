@@ -1,9 +1,10 @@
 /**
- * Which of docker's options take a value. The parsers need the list to distinguish an option's value from a command or an
- * image.
+ * Which of docker's options take a value. The parsers need the list to distinguish an option's value from a
+ * command or an image.
  *
  * From `docker --help` and `docker run --help` of 20.10, 26 and 28, with the hidden options of docker/cli
- * (cli/command/container/opts.go). With an option that is not here the wrapper steps aside: a newer docker has it.
+ * (cli/command/container/opts.go). With an option that is not here the wrapper steps aside: a newer docker
+ * has it.
  */
 export interface Flags {
   /** Long names of options with a value. */

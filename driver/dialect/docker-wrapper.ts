@@ -1,11 +1,13 @@
 /**
- * `/usr/local/bin/docker`: the script in front of the real command, which translates the commands of the walkthrough.
+ * `/usr/local/bin/docker`: the script in front of the real command, which translates the commands of the
+ * walkthrough.
  *
- * The script looks at the first words, and hands on nearly every command with `exec`, without a further process: about
- * 1 ms. A plain `docker run` gets the default network from the shell alone, once the driver has recorded that the
- * network exists. For the rest the script asks the driver over its socket: with curl, or else with `multihost docker`,
- * which takes longer. The driver does the work and answers with a script: what to print, and the words for the final
- * call of docker, if there is one. So a container's terminal, signals and exit code are docker's own.
+ * The script looks at the first words, and hands on nearly every command with `exec`, without a further
+ * process: about 1 ms. A plain `docker run` gets the default network from the shell alone, once the driver
+ * has recorded that the network exists. For the rest the script asks the driver over its socket: with curl,
+ * or else with `multihost docker`, which takes longer. The driver does the work and answers with a script:
+ * what to print, and the words for the final call of docker, if there is one. So a container's terminal,
+ * signals and exit code are docker's own.
  *
  * Written in POSIX shell with builtins only. The tables of options are those of docker-options.ts.
  */

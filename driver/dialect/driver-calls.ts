@@ -1,13 +1,17 @@
 /**
- * What the words of 2015 ask of the driver. In the daemon these are functions on its store (calls-in-daemon.ts); in
- * `multihost docker` and `multihost service` they are requests on the control socket (calls-over-socket.ts).
+ * What the words of 2015 ask of the driver. In the daemon these are functions on its store
+ * (calls-in-daemon.ts); in `multihost docker` and `multihost service` they are requests on the control socket
+ * (calls-over-socket.ts).
  */
 import type { Cidr, HostName, NetworkId } from '../core/records.ts'
 import type { ServiceVerbs } from '../verbs/service.ts'
 
 export interface DriverCalls {
   clusterNetworks(): Promise<ClusterNetworks>
-  /** Resolves when the engine here has the cluster's network of that name; undefined when it has not within `waitMs`. */
+  /**
+   * Resolves when the engine here has the cluster's network of that name; undefined when it has not within
+   * `waitMs`.
+   */
   waitForNetwork(name: string, waitMs?: number): Promise<ReadyNetwork | undefined>
   /** A pool that no network has and that this host does not route; none of `refused`. */
   choosePool(refused: readonly Cidr[]): Promise<Cidr>

@@ -1,9 +1,10 @@
 /**
- * Makes the default network, or the network of `--publish-service`, when the first container needs it. Then waits until
- * the engine here has the cluster's network of that name: two hosts may make it at the same moment.
+ * Makes the default network, or the network of `--publish-service`, when the first container needs it. Then
+ * waits until the engine here has the cluster's network of that name: two hosts may make it at the same
+ * moment.
  *
- * The subnet is named and not left to the engine. Only with a named subnet the engine gives containers fixed addresses,
- * which services need (docs/decisions/service-addresses.md).
+ * The subnet is named and not left to the engine. Only with a named subnet the engine gives containers fixed
+ * addresses, which services need (docs/decisions/service-addresses.md).
  */
 import { DriverError, isCode } from '../core/errors.ts'
 import type { DockerCommands } from '../engine/docker-commands.ts'

@@ -1,8 +1,8 @@
 /**
  * `multihost docker`, `multihost network` and `multihost service`. Every error is one line, with exit code 1.
  *
- * The docker wrapper asks the driver over its control socket while it can, since Node takes longer to start than all
- * the rest. `multihost docker --script` prints the script that the driver would answer.
+ * The docker wrapper asks the driver over its control socket while it can, since Node takes longer to start
+ * than all the rest. `multihost docker --script` prints the script that the driver would answer.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * `docker network …` for networks of the cluster: the same id on all hosts, driver `overlay`, and no removal while any
- * host uses the network.
+ * `docker network …` for networks of the cluster: the same id on all hosts, driver `overlay`, and no removal
+ * while any host uses the network.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { table } from '../cli/table.ts'
@@ -17,7 +17,10 @@ export interface DockerTools extends NetworkTools {
   complain(text: string): void
 }
 
-/** This host's id of the network whose id in the cluster begins with `word`; undefined when `word` need not change. */
+/**
+ * This host's id of the network whose id in the cluster begins with `word`; undefined when `word` need not
+ * change.
+ */
 export function localIdFor(networks: readonly NetworkView[], word: string): string | undefined {
   if (!/^[0-9a-f]+$/.test(word) || networks.some(({ name }) => name === word)) return undefined
   const [found, another] = networks.filter(({ id }) => id.startsWith(word))
@@ -94,8 +97,8 @@ export function showNetworks(
 }
 
 /**
- * True when all are removed; undefined when docker itself should answer. A network of another driver is removed here alone,
- * beside a cluster's network of the same name, and while the driver is away.
+ * True when all are removed; undefined when docker itself should answer. A network of another driver is
+ * removed here alone, beside a cluster's network of the same name, and while the driver is away.
  */
 export async function removeNetworks(args: string[], tools: DockerTools): Promise<boolean | undefined> {
   const { options, operands, unknown } = parseMixed(args, forceFlags)

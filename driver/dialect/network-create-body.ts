@@ -1,9 +1,10 @@
 /**
- * The body of the engine's call for `docker network create -d overlay`: a network of the cluster, with a subnet that
- * the driver chose unless the user named one.
+ * The body of the engine's call for `docker network create -d overlay`: a network of the cluster, with a
+ * subnet that the driver chose unless the user named one.
  *
- * docker assigns ranges, gateways and auxiliary addresses to subnets (docker/cli, cli/command/network/create.go). Here
- * the address family decides, since a network of this driver has at most one subnet of each.
+ * docker assigns ranges, gateways and auxiliary addresses to subnets (docker/cli,
+ * cli/command/network/create.go). Here the address family decides, since a network of this driver has at most
+ * one subnet of each.
  */
 import { defined } from '../core/defined.ts'
 import type { Option } from './parse-command-line.ts'

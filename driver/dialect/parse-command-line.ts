@@ -1,6 +1,7 @@
 /**
- * Parses Docker's command line as docker does (pflag): options in all spellings, up to the first word that is not an
- * option. Pure. The wrapper has the same rules in shell; tests in test/unit/driver/dialect compare the two.
+ * Parses Docker's command line as docker does (pflag): options in all spellings, up to the first word that is
+ * not an option. Pure. The wrapper has the same rules in shell; tests in test/unit/driver/dialect compare the
+ * two.
  */
 import type { Flags } from './docker-options.ts'
 

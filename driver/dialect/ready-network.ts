@@ -14,8 +14,9 @@ export interface ReadyContext {
 }
 
 /**
- * The cluster's network of that name, if the engine here has completed it and has no second network of that name. An
- * engine may make two networks of one name that are created at the same moment; the networks loop then removes one.
+ * The cluster's network of that name, if the engine here has completed it and has no second network of that
+ * name. An engine may make two networks of one name that are created at the same moment; the networks loop
+ * then removes one.
  */
 export async function readyNetwork(
   { store, engine, host }: ReadyContext,

@@ -1,9 +1,9 @@
 /**
- * `docker run` and `docker create` as in 2015: on the default network when the user names none, and as the container
- * of a service with `--publish-service=SERVICE[.NETWORK[.DRIVER]]`.
+ * `docker run` and `docker create` as in 2015: on the default network when the user names none, and as the
+ * container of a service with `--publish-service=SERVICE[.NETWORK[.DRIVER]]`.
  *
- * The result is the words that docker is to be called with. When that container fails to start, the service stays
- * published, and another container can be attached after half a minute.
+ * The result is the words that docker is to be called with. When that container fails to start, the service
+ * stays published, and another container can be attached after half a minute.
  */
 import { DriverError } from '../core/errors.ts'
 import { checkServiceName, parsePublished } from '../core/services.ts'

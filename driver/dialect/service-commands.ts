@@ -1,8 +1,8 @@
 /**
  * `multihost service`: what `docker service` was in Docker 1.8, with its columns and its words.
  *
- * The driver keeps the records; this command connects and disconnects the container, with the rights of the user who
- * typed it.
+ * The driver keeps the records; this command connects and disconnects the container, with the rights of the
+ * user who typed it.
  */
 import { parseArgs } from 'node:util'
 import { table } from '../cli/table.ts'

@@ -1,6 +1,6 @@
 /**
- * The daemon's part of the Docker 1.8 commands: routes on the control socket, and the file that says that the default
- * network can be used.
+ * The daemon's part of the Docker 1.8 commands: routes on the control socket, and the file that says that the
+ * default network can be used.
  */
 import { dirname, join } from 'node:path'
 import type { Hono } from 'hono'

@@ -1,8 +1,9 @@
 /**
- * A docker command in the words of 2015: what needs translation is done here, or becomes another call of docker.
+ * A docker command in the words of 2015: what needs translation is done here, or becomes another call of
+ * docker.
  *
- * The same code runs in the daemon, which the docker wrapper asks, and in `multihost docker`. The caller runs docker
- * itself, so a container's terminal, signals and exit code are docker's own.
+ * The same code runs in the daemon, which the docker wrapper asks, and in `multihost docker`. The caller runs
+ * docker itself, so a container's terminal, signals and exit code are docker's own.
  */
 import { DriverError, isCode } from '../core/errors.ts'
 import { globalFlags } from './docker-options.ts'

@@ -1,8 +1,8 @@
 /**
  * From a message to its answer: our names first, the machine's resolvers for all other names.
  *
- * Several addresses of one name come in another order each time. A client that is not on this host is refused: the
- * server is no resolver for the underlay.
+ * Several addresses of one name come in another order each time. A client that is not on this host is
+ * refused: the server is no resolver for the underlay.
  */
 import type { Resource } from 'dns-packet'
 import { defined } from '../core/defined.ts'

@@ -1,10 +1,10 @@
 /**
- * Forwards a client's query to the machine's resolvers, one resolver after the other. The bytes of the query stay the
- * same, but for its id.
+ * Forwards a client's query to the machine's resolvers, one resolver after the other. The bytes of the query
+ * stay the same, but for its id.
  *
- * Each query leaves from a socket of its own with a random id, so that an answer cannot be guessed. Equal queries share
- * one forwarded query. So a resolver that forwards to us in turn cannot multiply a query: its query waits for its own
- * answer until the timeout.
+ * Each query leaves from a socket of its own with a random id, so that an answer cannot be guessed. Equal
+ * queries share one forwarded query. So a resolver that forwards to us in turn cannot multiply a query: its
+ * query waits for its own answer until the timeout.
  */
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'

@@ -1,9 +1,9 @@
 /**
  * Answers a question from the zones that the client may see. Pure.
  *
- * A network's name is not a domain that was delegated to us: a network may be called `dev`. So a name below it that
- * does not exist here is `unsure`: the caller asks the machine's resolvers before it answers NXDOMAIN, as the engine's
- * own DNS does. The addresses of a network's pools are ours alone.
+ * A network's name is not a domain that was delegated to us: a network may be called `dev`. So a name below
+ * it that does not exist here is `unsure`: the caller asks the machine's resolvers before it answers
+ * NXDOMAIN, as the engine's own DNS does. The addresses of a network's pools are ours alone.
  */
 import type { Resource } from 'dns-packet'
 import { canonicalIp, isIp, parseCidr, parseIp } from '../core/addresses.ts'
@@ -22,7 +22,10 @@ export type Found =
 
 export interface View {
   zones: readonly Zone[]
-  /** For a client that is on no network of ours: a name that several networks have is not found without its network. */
+  /**
+   * For a client that is on no network of ours: a name that several networks have is not found without its
+   * network.
+   */
   onlyUnambiguous: boolean
 }
 

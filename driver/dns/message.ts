@@ -1,8 +1,8 @@
 /**
  * DNS messages: reads a query, and encodes the reply (RFC 1035 §4, EDNS: RFC 6891).
  *
- * A message may be any bytes. A message that is not a query gets no answer, so that two servers cannot answer each
- * other forever. A query that cannot be read gets FORMERR.
+ * A message may be any bytes. A message that is not a query gets no answer, so that two servers cannot answer
+ * each other forever. A query that cannot be read gets FORMERR.
  */
 import dnsPacket, { type Opt, type Packet, type Question, type Resource } from 'dns-packet'
 
@@ -10,7 +10,10 @@ export interface Query {
   id: number
   /** As in the query: the client compares the reply's question with it byte by byte. */
   question: Question
-  /** In lower case, without the last dot. Empty for a name with bytes that text cannot hold: no container has such a name. */
+  /**
+   * In lower case, without the last dot. Empty for a name with bytes that text cannot hold: no container has
+   * such a name.
+   */
   name: string
   type: string
   recursionDesired: boolean
@@ -52,8 +55,8 @@ export function readMessage(bytes: Buffer): Read {
 }
 
 /**
- * Whether the question's name is the text that the package made of it. A label may contain a dot or any other byte
- * (RFC 2181 §11): as text it would be another name.
+ * Whether the question's name is the text that the package made of it. A label may contain a dot or any other
+ * byte (RFC 2181 §11): as text it would be another name.
  */
 function isText(bytes: Buffer, question: Question): boolean {
   const typeAndClassBytes = 4

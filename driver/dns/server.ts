@@ -1,6 +1,6 @@
 /**
- * Serves the responder on an address of this host, over UDP and TCP. While the address is taken or missing, the server
- * tries again and the driver works without DNS.
+ * Serves the responder on an address of this host, over UDP and TCP. While the address is taken or missing,
+ * the server tries again and the driver works without DNS.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'

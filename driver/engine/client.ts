@@ -1,9 +1,9 @@
 /**
  * HTTP to dockerd over its socket: one call with a time limit, or a stream of lines.
  *
- * The API version is the engine's own, at most the newest one that this code was written against. Engines from 20.10
- * (1.41) on answer in it, and so do engines that dropped older versions. Only modules of Node's are imported, so that
- * commands start fast: an answer's schema is an argument.
+ * The API version is the engine's own, at most the newest one that this code was written against. Engines
+ * from 20.10 (1.41) on answer in it, and so do engines that dropped older versions. Only modules of Node's
+ * are imported, so that commands start fast: an answer's schema is an argument.
  */
 import { Agent } from 'node:http'
 import { DriverError, type ErrorCode } from '../core/errors.ts'

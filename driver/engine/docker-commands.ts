@@ -1,5 +1,6 @@
 /**
- * The calls of dockerd's API that the docker wrapper and `multihost service` make, as the user who typed the command.
+ * The calls of dockerd's API that the docker wrapper and `multihost service` make, as the user who typed the
+ * command.
  *
  * Answers are not checked by a schema: to load zod would double the time that a command takes to start.
  */

@@ -1,8 +1,8 @@
 /**
  * The engine as the loops ask it: dockerd's API over its socket, for all versions from 20.10 on.
  *
- * A list of networks has no containers in it, so each network of this driver is inspected; their number is small. Only
- * the events that the loops use are subscribed to: health checks would flood the stream.
+ * A list of networks has no containers in it, so each network of this driver is inspected; their number is
+ * small. Only the events that the loops use are subscribed to: health checks would flood the stream.
  */
 import { defined } from '../core/defined.ts'
 import { isCode } from '../core/errors.ts'

@@ -9,7 +9,10 @@ import type { Cidr, EndpointId, Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
   version(): Promise<string>
-  /** Blocks of the engine's bridges, where a person chose them (`default-address-pools`). Starts processes in the engine. */
+  /**
+   * Blocks of the engine's bridges, where a person chose them (`default-address-pools`). Starts processes in
+   * the engine.
+   */
   addressPools(): Promise<Cidr[]>
   /** All networks of driver `vxlan` on this host. */
   networks(): Promise<EngineNetwork[]>
@@ -20,9 +23,9 @@ export interface Engine {
   /** Ids of the running containers. Waits for no container. */
   running(): Promise<string[]>
   /**
-   * Networks of the running containers by the containers' own records. The engine keeps them when it has lost its
-   * networks: with `live-restore` the containers run on (moby's sandboxRestore finds no sandbox, and goes on). Waits for no
-   * container.
+   * Networks of the running containers by the containers' own records. The engine keeps them when it has lost
+   * its networks: with `live-restore` the containers run on (moby's sandboxRestore finds no sandbox, and goes
+   * on). Waits for no container.
    */
   attached(): Promise<Attached[]>
   /** The engine's bridges on this host, and the containers' addresses on them. Waits for no container. */
@@ -36,9 +39,9 @@ export interface Engine {
   stoppedContainer(id: string): Promise<StoppedContainer | undefined>
   startContainer(id: string): Promise<void>
   /**
-   * Connects a container that does not run. Its entry for a network of the same name is replaced if the engine does not have
-   * the network of that entry any more, and stays otherwise: the engine decides it in one step. `network`: a name. An id
-   * that the engine does not have would become the name of an entry.
+   * Connects a container that does not run. Its entry for a network of the same name is replaced if the
+   * engine does not have the network of that entry any more, and stays otherwise: the engine decides it in
+   * one step. `network`: a name. An id that the engine does not have would become the name of an entry.
    */
   connect(network: string, container: string, connection: Connection): Promise<void>
   /** Events of networks and containers from now on; ends with `unavailable` when dockerd goes away. */
@@ -102,8 +105,8 @@ export interface EngineContainer {
 export interface ConfiguredContainer {
   name: string
   /**
-   * `id` is Docker's id of the network: empty before the first start, and that of an earlier network of the name.
-   * `addresses`: those that the container names (`--ip`, `--ip6`), canonical.
+   * `id` is Docker's id of the network: empty before the first start, and that of an earlier network of the
+   * name. `addresses`: those that the container names (`--ip`, `--ip6`), canonical.
    */
   networks: { name: string; id: string; addresses: Ip[] }[]
 }

@@ -1,6 +1,6 @@
 /**
- * The fields of dockerd's answers that the loops read. Go writes `null` for empty maps and lists; older engines leave
- * fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
+ * The fields of dockerd's answers that the loops read. Go writes `null` for empty maps and lists; older
+ * engines leave fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
  */
 import * as z from 'zod'
 import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'

@@ -25,8 +25,8 @@ export interface Kernel {
    */
   strayLinks(): Promise<string[]>
   /**
-   * Applies the operations in order. Throws `kernel` with the failed operation and the kernel's message. A refused FDB
-   * or neighbour entry stops nothing: the answer lists these.
+   * Applies the operations in order. Throws `kernel` with the failed operation and the kernel's message. A
+   * refused FDB or neighbour entry stops nothing: the answer lists these.
    */
   apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
   /** Destinations in this host's main routing table, without default routes. */
@@ -37,8 +37,9 @@ export interface Kernel {
    */
   underlay(bind: string): Promise<Underlay>
   /**
-   * Gives this host the address, and leads its port to another of its ports. Does nothing where all is in place. Returns how
-   * many questions of containers were led there since; undefined where they are not counted.
+   * Gives this host the address, and leads its port to another of its ports. Does nothing where all is in
+   * place. Returns how many questions of containers were led there since; undefined where they are not
+   * counted.
    */
   redirect(of: Redirect): Promise<number | undefined>
   /** Undoes `redirect`. Does nothing where nothing is in place. */
@@ -46,11 +47,14 @@ export interface Kernel {
   /** Makes the filter of tunnel packets that `wanted` names when it is given what is there; `undefined`: none. */
   tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined): Promise<FilterCounts>
   /**
-   * Calls `changed` for each change of links, and of entries in a network's namespace or of addresses in the host's (`host`),
-   * this driver's own among them. The watch must be closed before the namespace is removed.
+   * Calls `changed` for each change of links, and of entries in a network's namespace or of addresses in the
+   * host's (`host`), this driver's own among them. The watch must be closed before the namespace is removed.
    */
   watch(where: string, changed: () => void): KernelWatch
-  /** Calls `changed` soon after a change of the rules that `redirect` and `tunnelFilter` make, this driver's own among them. */
+  /**
+   * Calls `changed` soon after a change of the rules that `redirect` and `tunnelFilter` make, this driver's
+   * own among them.
+   */
   watchRules(changed: () => void): Pick<KernelWatch, 'close'>
   close(): Promise<void>
 }

@@ -133,8 +133,8 @@ const bridgeLines: Omit<Line, 'op'>[] = [
 ]
 
 /**
- * Up with these settings, and without a link-local address: the device only forwards. All is set before `up`, which would
- * create the address.
+ * Up with these settings, and without a link-local address: the device only forwards. All is set before `up`,
+ * which would create the address.
  */
 function upLines(device: string, ...settings: string[]): Omit<Line, 'op'>[] {
   const lines = [...settings, 'up'].map((setting) => ({ text: `link set ${device} ${setting}` }))
@@ -157,8 +157,9 @@ function neighbourDelLines({ ip }: Extract<Op, { op: 'neighbour-del' }>): Omit<L
 }
 
 /**
- * br0 learns nothing from frames, so that none can move a MAC. A MAC that br0 does not know is on another host: such a
- * frame goes to vxlan1 alone. The entry comes before the flags, for a port that an earlier driver left open.
+ * br0 learns nothing from frames, so that none can move a MAC. A MAC that br0 does not know is on another
+ * host: such a frame goes to vxlan1 alone. The entry comes before the flags, for a port that an earlier
+ * driver left open.
  */
 function closedPortLines({ port, mac }: Veth): Omit<Line, 'op'>[] {
   return [

@@ -143,8 +143,9 @@ async function perform(machine: Machine, step: Step): Promise<Refusal[]> {
 }
 
 /**
- * The container ends are in namespaces that Docker has made, beside ours. Each is found by the index of its other end and
- * its MAC, and not by a name: Docker renames it. An end that is in no namespace of the folder keeps its MTU.
+ * The container ends are in namespaces that Docker has made, beside ours. Each is found by the index of its
+ * other end and its MAC, and not by a name: Docker renames it. An end that is in no namespace of the folder
+ * keeps its MTU.
  */
 async function setContainerMtu(
   machine: Machine,

@@ -1,10 +1,10 @@
 /**
  * An address of the driver's own on this host, whose port leads to another one.
  *
- * Containers ask DNS on port 53 only. A socket on port 53 of any address would keep a container from publishing port 53
- * (`-p 53:53` listens on all addresses). So the driver listens on another port of an address of its own on `lo`, and NAT
- * leads port 53 of that address there. NAT keeps the client's address. The chains stand before Docker's, which would lead
- * the packets to the container that publishes port 53.
+ * Containers ask DNS on port 53 only. A socket on port 53 of any address would keep a container from
+ * publishing port 53 (`-p 53:53` listens on all addresses). So the driver listens on another port of an
+ * address of its own on `lo`, and NAT leads port 53 of that address there. NAT keeps the client's address.
+ * The chains stand before Docker's, which would lead the packets to the container that publishes port 53.
  *
  * `nft` first, which Docker's rules and a flush of iptables do not touch; where it does not exist, iptables.
  */
@@ -25,8 +25,9 @@ export interface Redirect {
 const table = 'multihost_dns'
 
 /**
- * Does nothing where all is in place. Returns how many connections and UDP questions of containers were redirected since the
- * rules were made; undefined with iptables. Throws `kernel`. `prefix`: into the host's namespace.
+ * Does nothing where all is in place. Returns how many connections and UDP questions of containers were
+ * redirected since the rules were made; undefined with iptables. Throws `kernel`. `prefix`: into the host's
+ * namespace.
  */
 export async function redirectPort(
   run: Run,
@@ -83,7 +84,10 @@ async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise
   return 0
 }
 
-/** What came from containers: this host's own questions pass `output`. A NAT chain sees the first packet of each connection. */
+/**
+ * What came from containers: this host's own questions pass `output`. A NAT chain sees the first packet of
+ * each connection.
+ */
 function redirected(listed: string): number {
   const chain = /chain prerouting \{([^}]*)\}/.exec(listed)?.[1] ?? ''
   return [...chain.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0)

@@ -1,9 +1,10 @@
 /**
  * The filter of tunnel packets: one table of nftables in the host's namespace, `inet multihost`.
  *
- * A change replaces all rules in one transaction and keeps the counters. Every rule has a comment with the checksum of
- * the whole, so that a look tells whether the rules are those that are wanted. The table outlives the driver: a host is as
- * closed while its driver is stopped. `nft` alone: iptables cannot tell a VXLAN network from another.
+ * A change replaces all rules in one transaction and keeps the counters. Every rule has a comment with the
+ * checksum of the whole, so that a look tells whether the rules are those that are wanted. The table outlives
+ * the driver: a host is as closed while its driver is stopped. `nft` alone: iptables cannot tell a VXLAN
+ * network from another.
  */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
@@ -19,8 +20,8 @@ const table = ['inet', 'multihost']
 const counters = ['arriving', 'misrouted', 'leaving']
 
 /**
- * Makes the filter that `wanted` names when it is given what is there, or removes it: `undefined`. Does nothing where all
- * is in place. Throws `kernel`. `prefix`: into the host's namespace.
+ * Makes the filter that `wanted` names when it is given what is there, or removes it: `undefined`. Does
+ * nothing where all is in place. Throws `kernel`. `prefix`: into the host's namespace.
  */
 export async function keepFilter(
   run: Run,
@@ -84,14 +85,15 @@ function script(rules: readonly string[], mark: string): string {
 }
 
 /**
- * `judge` has packets that this host takes. A source that is forged on another interface has no way back through that
- * interface (`fib`, as in rp_filter's strict mode, RFC 3704). `transit` has packets to another host that this host forwards:
- * those of a host are let through, and those of a container are not, to which NAT would give this host's address. `leaving` has
- * what this host's users send. The kernel's own tunnel packets have no socket of this namespace, and `skuid` is for such alone
- * (the kernel's nft_meta.c).
+ * `judge` has packets that this host takes. A source that is forged on another interface has no way back
+ * through that interface (`fib`, as in rp_filter's strict mode, RFC 3704). `transit` has packets to another
+ * host that this host forwards: those of a host are let through, and those of a container are not, to which
+ * NAT would give this host's address. `leaving` has what this host's users send. The kernel's own tunnel
+ * packets have no socket of this namespace, and `skuid` is for such alone (the kernel's nft_meta.c).
  *
- * Connection tracking knows nothing of tunnel packets that are let in, and of those that this host sends (`notrack`, at raw's
- * priority): an entry for each flow inside costs time, and fills the table. Those that pass through stay tracked: NAT may need it.
+ * Connection tracking knows nothing of tunnel packets that are let in, and of those that this host sends
+ * (`notrack`, at raw's priority): an entry for each flow inside costs time, and fills the table. Those that
+ * pass through stay tracked: NAT may need it.
  */
 function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
   const ours = `udp dport { ${ports.join(', ')} } @th,96,24 { ${vnis.join(', ')} }`

@@ -1,9 +1,11 @@
 /**
- * The two sockets of tunnel probes on one UDP port: one sends from the host's namespace, one receives behind a VXLAN device.
+ * The two sockets of tunnel probes on one UDP port: one sends from the host's namespace, one receives behind
+ * a VXLAN device.
  *
- * The device must not be in the host's namespace, whose firewall would judge the inner packets. So a child of this program
- * starts in a new network namespace, opens the socket there, hands it over and ends. The namespace has no name and
- * lives as long as the socket: when the driver ends, even by SIGKILL, the kernel removes device and namespace.
+ * The device must not be in the host's namespace, whose firewall would judge the inner packets. So a child of
+ * this program starts in a new network namespace, opens the socket there, hands it over and ends. The
+ * namespace has no name and lives as long as the socket: when the driver ends, even by SIGKILL, the kernel
+ * removes device and namespace.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
@@ -18,7 +20,10 @@ import { withoutIpv6 } from './lines.ts'
 export interface TunnelSocket {
   /** Questions and answers come from this address. */
   vtep: Ip
-  /** Sends a VXLAN packet to the peer's VTEP, on the socket's port unless another is given; returns the socket's error. */
+  /**
+   * Sends a VXLAN packet to the peer's VTEP, on the socket's port unless another is given; returns the
+   * socket's error.
+   */
   send(packet: Buffer, to: Ip, port?: number): Promise<string | undefined>
   /** Called with the inner UDP payload. */
   onMessage(listener: (data: Buffer) => void): void

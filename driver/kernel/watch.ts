@@ -1,10 +1,10 @@
 /**
- * Tells when something in a network namespace changes: links, addresses, neighbours and FDB entries by `ip monitor`, the
- * driver's rules by `nft monitor`.
+ * Tells when something in a network namespace changes: links, addresses, neighbours and FDB entries by
+ * `ip monitor`, the driver's rules by `nft monitor`.
  *
- * The program holds the namespace as long as it runs, so it must end before the namespace is removed, and with the driver:
- * the kernel ends it when its parent dies (PR_SET_PDEATHSIG, prctl(2)). Lookups of vxlan1 that find nothing are no changes
- * (`l2miss`, `l3miss`).
+ * The program holds the namespace as long as it runs, so it must end before the namespace is removed, and
+ * with the driver: the kernel ends it when its parent dies (PR_SET_PDEATHSIG, prctl(2)). Lookups of vxlan1
+ * that find nothing are no changes (`l2miss`, `l3miss`).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'

@@ -1,6 +1,6 @@
 /**
- * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name and VTEP.
- * Pure.
+ * The checks of the store: reached, a Consul, this cluster's, the token's rights, the clock, this host's name
+ * and VTEP. Pure.
  */
 import { judgeClaim, liveVtepHolder } from '../core/host-claim.ts'
 import { isHostName } from '../daemon/options.ts'

@@ -1,9 +1,10 @@
 /**
- * A Consul server on this host, for a cluster that has none: its certificates, its configuration, its ACL tokens.
+ * A Consul server on this host, for a cluster that has none: its certificates, its configuration, its ACL
+ * tokens.
  *
- * The hosts of the cluster reach its API by TLS on one port. It is alone, so that the ports by which servers reach each
- * other are on loopback, and there too they take members with the authority's certificate and the gossip key alone.
- * Every step looks first at what there is, and can be taken again.
+ * The hosts of the cluster reach its API by TLS on one port. It is alone, so that the ports by which servers
+ * reach each other are on loopback, and there too they take members with the authority's certificate and the
+ * gossip key alone. Every step looks first at what there is, and can be taken again.
  */
 import { execFile } from 'node:child_process'
 import { randomBytes, randomUUID, X509Certificate } from 'node:crypto'
@@ -228,8 +229,8 @@ export async function installProgram(from: string, to: string): Promise<void> {
 }
 
 /**
- * Resolves when the server leads, has replayed its log and knows its ACLs: it refuses a consistent read without a token.
- * Throws `unavailable` after `withinMs`.
+ * Resolves when the server leads, has replayed its log and knows its ACLs: it refuses a consistent read
+ * without a token. Throws `unavailable` after `withinMs`.
  */
 export async function untilItLeads({ socket }: ConsulServer, withinMs: number): Promise<void> {
   const end = performance.now() + withinMs

@@ -1,6 +1,6 @@
 /**
- * Gathers the facts of this machine. Trials leave nothing: links are made in network namespaces that end with their
- * process, and the socket on UDP 4789 is closed again.
+ * Gathers the facts of this machine. Trials leave nothing: links are made in network namespaces that end with
+ * their process, and the socket on UDP 4789 is closed again.
  */
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
@@ -145,7 +145,10 @@ async function tryPort(vtep: Ip): Promise<void> {
   socket.close()
 }
 
-/** proc_net_udp(5): local address and port in hex, the inode as tenth column; a socket of the kernel's has inode 0. */
+/**
+ * proc_net_udp(5): local address and port in hex, the inode as tenth column; a socket of the kernel's has
+ * inode 0.
+ */
 export function hasProcessSocket(text: string): boolean {
   const port = probeDevice.port.toString(16).toUpperCase().padStart(4, '0')
   return text

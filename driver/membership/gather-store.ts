@@ -1,6 +1,6 @@
 /**
- * Gathers the facts of the store by Consul's API. The trial of the token's rights writes one key of its own under
- * `doctor/` and removes it.
+ * Gathers the facts of the store by Consul's API. The trial of the token's rights writes one key of its own
+ * under `doctor/` and removes it.
  */
 import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
@@ -182,7 +182,10 @@ async function tryRights(client: ConsulClient, options: ClientOptions): Promise<
   }
 }
 
-/** A session belongs to the server that made it, and rules name servers: each that answers makes one. The first refusal. */
+/**
+ * A session belongs to the server that made it, and rules name servers: each that answers makes one. The
+ * first refusal.
+ */
 async function trySessions(options: ClientOptions): Promise<string | undefined> {
   const refusals = await Promise.all(
     options.address.servers.map(async (server) => {

@@ -82,8 +82,9 @@ export async function defaultInterface(): Promise<string> {
 }
 
 /**
- * `before`: the words of a driver that this host has. `runsConsul`: this host has the Consul of an earlier `init`, whose address
- * may change. Throws `taken` on a member of another cluster, `invalid` for a word that the options file cannot have.
+ * `before`: the words of a driver that this host has. `runsConsul`: this host has the Consul of an earlier
+ * `init`, whose address may change. Throws `taken` on a member of another cluster, `invalid` for a word that
+ * the options file cannot have.
  */
 export function checkBegin(before: readonly string[], words: readonly string[], runsConsul: boolean): void {
   withDriver('', words)
@@ -148,8 +149,9 @@ function inUrl(address: string): string {
 }
 
 /**
- * Makes the server, or what it lacks; resolves when it leads and has the tokens. Throws `taken` before anything is changed,
- * `unavailable` when the server does not start: a new one is stopped then, and its files stay for the next run.
+ * Makes the server, or what it lacks; resolves when it leads and has the tokens. Throws `taken` before
+ * anything is changed, `unavailable` when the server does not start: a new one is stopped then, and its files
+ * stay for the next run.
  */
 export async function startServer(server: ConsulServer, consulFrom: string | undefined): Promise<void> {
   const wasActive = await succeeds('systemctl', ['-q', 'is-active', unit])
@@ -180,7 +182,8 @@ export async function startServer(server: ConsulServer, consulFrom: string | und
 }
 
 /**
- * Restarts Consul only when its unit, configuration or program has changed: a restart interrupts the store for every host.
+ * Restarts Consul only when its unit, configuration or program has changed: a restart interrupts the store
+ * for every host.
  */
 async function startUnit(server: ConsulServer, wasActive: boolean): Promise<void> {
   const stampFile = join(server.folder, 'started-with')

@@ -1,8 +1,9 @@
 /**
  * `multihost join`: the options into the file of the unit, the unit started, the name claimed.
  *
- * Every step can be taken twice, and the driver keeps its name in its state folder as the last of them. So a join that
- * was interrupted leaves a host without a name, and the same command goes on. A join that fails removes what it made.
+ * Every step can be taken twice, and the driver keeps its name in its state folder as the last of them. So a
+ * join that was interrupted leaves a host without a name, and the same command goes on. A join that fails
+ * removes what it made.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Status, WaitingStatus } from '../control/status.ts'
@@ -37,7 +38,10 @@ export type Joined =
   | { is: 'refused'; findings: Finding[] }
   | { is: 'joined'; status: Status }
 
-/** A new address of a member's own store is taken. Throws `taken` for a member of another store or with other options, `unavailable` when the driver claims no name. */
+/**
+ * A new address of a member's own store is taken. Throws `taken` for a member of another store or with other
+ * options, `unavailable` when the driver claims no name.
+ */
 export async function join(parts: JoinParts): Promise<Joined> {
   const { wanted, readOptions, unit, hasName } = parts
   const text = await readOptions()
@@ -104,7 +108,10 @@ interface Before {
   isNamed: boolean
 }
 
-/** A host that was a member stays one: its networks and records are not touched. What stays of another, as a sentence. */
+/**
+ * A host that was a member stays one: its networks and records are not touched. What stays of another, as a
+ * sentence.
+ */
 async function undo(
   { unit, writeOptions, withdraw }: JoinParts,
   { text, unitBefore, isNamed }: Before,

@@ -1,17 +1,18 @@
 /**
- * /etc/default/docker, where the unit reads the driver's options: `MULTIHOST_OPTS="…"` in a marked block. Pure.
+ * /etc/default/docker, where the unit reads the driver's options: `MULTIHOST_OPTS="…"` in a marked block.
+ * Pure.
  *
- * Provisioning writes the same block, with DOCKER_OPTS in it. All other lines of the file stay as they are. Docker asks
- * the driver for names where dockerd has `--dns=` with the driver's own address, so that word of the block comes and
- * goes with the driver.
+ * Provisioning writes the same block, with DOCKER_OPTS in it. All other lines of the file stay as they are.
+ * Docker asks the driver for names where dockerd has `--dns=` with the driver's own address, so that word of
+ * the block comes and goes with the driver.
  */
 import { DriverError } from '../core/errors.ts'
 
 export const optionsFile = '/etc/default/docker'
 export const daemonJson = '/etc/docker/daemon.json'
 /**
- * The address that provisioning gives each host's driver, from the block that no host chooses by itself (RFC 3927 §2.1). Other
- * addresses of the block can be a cloud's.
+ * The address that provisioning gives each host's driver, from the block that no host chooses by itself (RFC
+ * 3927 §2.1). Other addresses of the block can be a cloud's.
  */
 export const usualDns = '169.254.255.53'
 /** The package's own file. The unit reads it after `optionsFile`, so that its assignment counts. */

@@ -1,6 +1,6 @@
 /**
- * Removes this host's part of the cluster: from Docker, the kernel, the store, and its own folders. Every function can
- * be called twice, and works on what another call or another program has left.
+ * Removes this host's part of the cluster: from Docker, the kernel, the store, and its own folders. Every
+ * function can be called twice, and works on what another call or another program has left.
  */
 import { rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -67,9 +67,9 @@ export async function hasLeftovers({
 }
 
 /**
- * Disconnects the containers and removes the networks of this host's Docker. The driver is stopped: in its place Docker
- * gets the answer that all is removed, and the networks of the cluster stay. A refusal of Docker ends nothing: what it refused,
- * a sentence each.
+ * Disconnects the containers and removes the networks of this host's Docker. The driver is stopped: in its
+ * place Docker gets the answer that all is removed, and the networks of the cluster stay. A refusal of Docker
+ * ends nothing: what it refused, a sentence each.
  */
 export async function removeFromDocker(
   { dockerSocket, socket }: Pick<DaemonOptions, 'dockerSocket' | 'socket'>,
@@ -185,7 +185,10 @@ async function evictSelf({ token, tls }: ClientOptions, host: string, url: strin
 
 const stateFiles = ['snapshot.json', 'journal.json', 'host.json']
 
-/** The driver's files, and its folders where nothing else is in them. The name goes last: a leave that is repeated needs it. */
+/**
+ * The driver's files, and its folders where nothing else is in them. The name goes last: a leave that is
+ * repeated needs it.
+ */
 export async function removeState({ stateDir }: Pick<DaemonOptions, 'stateDir'>): Promise<void> {
   await removeFiles(stateDir, stateFiles)
 }

@@ -37,8 +37,8 @@ function checkFile(word: string): void {
 }
 
 /**
- * The options of a host that leaves. With `force`, a token file that cannot be read is done without: the store refuses then,
- * and the records stay. Throws `invalid`.
+ * The options of a host that leaves. With `force`, a token file that cannot be read is done without: the
+ * store refuses then, and the records stay. Throws `invalid`.
  */
 export function optionsForLeaving(words: string[], force: boolean): OpenOptions {
   try {

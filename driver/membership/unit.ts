@@ -95,8 +95,8 @@ export function textOf(path: string): Promise<string> {
 }
 
 /**
- * Renamed into place: a reader sees the old text or the new one. A file without text is removed. A new file has mode
- * `newMode`.
+ * Renamed into place: a reader sees the old text or the new one. A file without text is removed. A new file
+ * has mode `newMode`.
  */
 export async function replaceFile(path: string, text: string, newMode = 0o644): Promise<void> {
   if (text === '') return rm(path, { force: true })

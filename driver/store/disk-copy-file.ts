@@ -95,8 +95,8 @@ function sizeOf(snapshot: Snapshot): number {
 }
 
 /**
- * Undefined when there is no copy. A copy that names its cluster is valid at every address of the store; an older one
- * only at the same address. Throws when it cannot be read.
+ * Undefined when there is no copy. A copy that names its cluster is valid at every address of the store; an
+ * older one only at the same address. Throws when it cannot be read.
  */
 export async function readDiskCopyFile(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * Writes a file that a crash must not take: the path has the old content or the new, and the new one is on disk when the
- * call resolves.
+ * Writes a file that a crash must not take: the path has the old content or the new, and the new one is on
+ * disk when the call resolves.
  */
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'

@@ -1,10 +1,11 @@
 /**
  * Which Consul this is, and whether it still has the past that this host knows. Pure.
  *
- * Consul's index does not tell: another Consul may have a higher one, and a restored backup continues above the old
- * one (consul/agent/consul/fsm/snapshot.go keeps each key's ModifyIndex). So the key `cluster` names the incarnation:
- * a random id, and a random word that changes with each repair after a loss. The number that only grows is that of the
- * change log's newest segment. Inside of a segment the newest entry that this host has seen must still be there.
+ * Consul's index does not tell: another Consul may have a higher one, and a restored backup continues above
+ * the old one (consul/agent/consul/fsm/snapshot.go keeps each key's ModifyIndex). So the key `cluster` names
+ * the incarnation: a random id, and a random word that changes with each repair after a loss. The number that
+ * only grows is that of the change log's newest segment. Inside of a segment the newest entry that this host
+ * has seen must still be there.
  */
 import * as z from 'zod'
 

@@ -1,11 +1,12 @@
 /**
  * The journal of this host's endpoints: what Docker was told and the store does not have yet.
  *
- * CreateEndpoint, Join and Leave write here, and this host sees it at once: `snapshot` is the store's with the journal
- * on top, for verbs, loops, names and DNS alike. A commit takes everything that waits, so that concurrent starts share a
- * transaction. While the store is away the entries stay, on disk too, and are committed first when it is back. An entry
- * whose address went to another host meanwhile is dropped; the endpoints loop then names the container as cut off. An
- * entry that changes a record which cannot be read waits until a person has corrected the key; the others go on.
+ * CreateEndpoint, Join and Leave write here, and this host sees it at once: `snapshot` is the store's with
+ * the journal on top, for verbs, loops, names and DNS alike. A commit takes everything that waits, so that
+ * concurrent starts share a transaction. While the store is away the entries stay, on disk too, and are
+ * committed first when it is back. An entry whose address went to another host meanwhile is dropped; the
+ * endpoints loop then names the container as cut off. An entry that changes a record which cannot be read
+ * waits until a person has corrected the key; the others go on.
  */
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
@@ -24,11 +25,14 @@ export interface EndpointJournal {
   write(key: string, value: Endpoint | undefined, how?: { asked?: readonly Ip[] }): Promise<void>
   /** As `write`, in memory alone. Committed with the next write, or soon. */
   note(key: string, value: Endpoint | undefined): void
-  /** Replaces the endpoint by `change` of its present value, and commits soon. Does nothing where the snapshot has no such endpoint. */
+  /**
+   * Replaces the endpoint by `change` of its present value, and commits soon. Does nothing where the snapshot
+   * has no such endpoint.
+   */
   update(key: string, change: (value: Endpoint) => Endpoint): void
   /**
-   * Resolves when the store has what was written of this endpoint. Rejects with `unavailable` when the store does not
-   * answer now, the entry stays then; with the reason when the entry was dropped.
+   * Resolves when the store has what was written of this endpoint. Rejects with `unavailable` when the store
+   * does not answer now, the entry stays then; with the reason when the entry was dropped.
    */
   committed(key: string): Promise<void>
   /** Endpoints that wait for the store: their keys. */

@@ -1,12 +1,12 @@
 /**
  * This host's copy of the records, updated from three sources that overtake each other.
  *
- * Own commits are in it as soon as Consul has answered, before the watch tells of them; the log's entries come in
- * their order; a full read may be older than both when it arrives. Consul's index decides each time: nothing ever
- * turns a key back to an older index, and what a later commit deleted does not come back. A full read of a new
- * incarnation of the store counts alone. A value that cannot be read leaves the last readable one in place, with its
- * old index, so that a compare-and-set on it fails. So does a key that was deleted by hand: a full read lacks it, and
- * the log has no removal of it (missing.ts).
+ * Own commits are in it as soon as Consul has answered, before the watch tells of them; the log's entries
+ * come in their order; a full read may be older than both when it arrives. Consul's index decides each time:
+ * nothing ever turns a key back to an older index, and what a later commit deleted does not come back. A full
+ * read of a new incarnation of the store counts alone. A value that cannot be read leaves the last readable
+ * one in place, with its old index, so that a compare-and-set on it fails. So does a key that was deleted by
+ * hand: a full read lacks it, and the log has no removal of it (missing.ts).
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
@@ -48,8 +48,8 @@ export interface LoggedCommit {
 
 export interface FullRead {
   /**
-   * `top` is the highest index of all keys that were read, the log's too. `reset`: the store is of another incarnation
-   * than the records here, so that no index is compared with theirs.
+   * `top` is the highest index of all keys that were read, the log's too. `reset`: the store is of another
+   * incarnation than the records here, so that no index is compared with theirs.
    */
   finish(
     records: readonly RawRecord[],

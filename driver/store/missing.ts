@@ -1,11 +1,12 @@
 /**
- * Records that a person deleted in the store by hand: a full read lacks them, and the change log, through which every
- * driver removes, has no removal. Pure.
+ * Records that a person deleted in the store by hand: a full read lacks them, and the change log, through
+ * which every driver removes, has no removal. Pure.
  *
- * A host keeps them and puts its own back, and those of all hosts: networks with their claims, hosts, services. Each
- * commit requires the records that a removal would change or delete as well (`siblingsOf`), so that it never undoes a
- * removal that begins meanwhile. What nothing refers to any more may be deleted by hand: claims and leases of a network
- * that is gone or is being removed, records of a host that the cluster does not have, a pool without a network, wants.
+ * A host keeps them and puts its own back, and those of all hosts: networks with their claims, hosts,
+ * services. Each commit requires the records that a removal would change or delete as well (`siblingsOf`), so
+ * that it never undoes a removal that begins meanwhile. What nothing refers to any more may be deleted by
+ * hand: claims and leases of a network that is gone or is being removed, records of a host that the cluster
+ * does not have, a pool without a network, wants.
  */
 import type { Change, HostName, NetworkId, Snapshot, Table } from '../core/records.ts'
 import { endpoint, hostOfKey, keyIn, networkOfKey, recordName, restOf } from '../core/snapshot.ts'

@@ -1,10 +1,12 @@
 /**
- * Which records a host puts back into a store that has lost some: emptied, or restored from an older backup. Pure.
+ * Which records a host puts back into a store that has lost some: emptied, or restored from an older backup.
+ * Pure.
  *
- * A host knows its own records best and writes them over what the backup has. What belongs to all hosts, and the
- * records of hosts that are away, is created where it is missing. Nothing is removed: a record that the backup brought
- * back is removed by its own host later, as after any failure. A lease that an endpoint or a service of another host has
- * is left as it is; the host whose container has that address names the conflict (core/endpoints/conflicts.ts).
+ * A host knows its own records best and writes them over what the backup has. What belongs to all hosts, and
+ * the records of hosts that are away, is created where it is missing. Nothing is removed: a record that the
+ * backup brought back is removed by its own host later, as after any failure. A lease that an endpoint or a
+ * service of another host has is left as it is; the host whose container has that address names the conflict
+ * (core/endpoints/conflicts.ts).
  */
 import type { Change, HostName, Lease, Snapshot, Table, Tables } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
@@ -38,8 +40,8 @@ function isOthers({ table, value }: KnownRecord, now: Present, host: HostName): 
 }
 
 /**
- * The other records that the store lacks. With `all`, everything that this host has seen; without, because its copy may
- * be old, only the networks that its containers use.
+ * The other records that the store lacks. With `all`, everything that this host has seen; without, because
+ * its copy may be old, only the networks that its containers use.
  */
 export function missingChanges(
   snapshot: Snapshot,

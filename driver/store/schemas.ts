@@ -29,7 +29,10 @@ const texts = z.record(z.string(), z.string())
  */
 const aliases = z.array(z.string()).transform((all) => all.filter(isOneWord))
 
-/** A mark whose presence counts: a later version may say more than `true`, which is kept when the record is written back. */
+/**
+ * A mark whose presence counts: a later version may say more than `true`, which is kept when the record is
+ * written back.
+ */
 const laterMayWiden = <T>() =>
   z.custom<T>((value) => value !== undefined && value !== false && value !== null)
 

@@ -18,15 +18,15 @@ export interface Store {
   /** One record, with the difference between gone and not known. */
   lookup<T extends Table>(table: T, key: string): Known<Tables[T]>
   /**
-   * A consistent read: everything committed before the call is in it. Throws `unavailable`. Lasts as long as Consul
-   * goes on answering; the caller has its own bound.
+   * A consistent read: everything committed before the call is in it. Throws `unavailable`. Lasts as long as
+   * Consul goes on answering; the caller has its own bound.
    */
   read(): Promise<Snapshot>
   /**
-   * All steps or none; the snapshot has them when it resolves. At most 59 changes (`maxChanges`).
-   * Throws `conflict` (the first step that did not hold is in the message and in `error.cause`, a ConflictCause),
-   * `unavailable` when Consul does not answer within `timeoutMs`. Then the commit may have happened all the same;
-   * if so, the watch tells of it.
+   * All steps or none; the snapshot has them when it resolves. At most 59 changes (`maxChanges`). Throws
+   * `conflict` (the first step that did not hold is in the message and in `error.cause`, a ConflictCause),
+   * `unavailable` when Consul does not answer within `timeoutMs`. Then the commit may have happened all the
+   * same; if so, the watch tells of it.
    */
   commit(changes: readonly Change[]): Promise<void>
   /**
@@ -41,16 +41,19 @@ export interface Store {
   onFresh(listener: () => void): () => void
   status(): StoreStatus
   /**
-   * Shows this host as alive: its session holds the lock of the key `alive/<host>` with this value. Can be called again
-   * at any time. Returns the holder where another session has the lock. Throws `unavailable`.
+   * Shows this host as alive: its session holds the lock of the key `alive/<host>` with this value. Can be
+   * called again at any time. Returns the holder where another session has the lock. Throws `unavailable`.
    */
   announce(self: Announcement): Promise<AnnounceOutcome>
   /**
-   * What was last announced under this host's name, by this host or another one. `session` where a session holds the
-   * key. Undefined where there is no such key. Throws `unavailable`.
+   * What was last announced under this host's name, by this host or another one. `session` where a session
+   * holds the key. Undefined where there is no such key. Throws `unavailable`.
    */
   lastAnnouncement(): Promise<LastAnnouncement | undefined>
-  /** Ends the session of another holder of this host's name, which the caller knows to be this host's earlier life. */
+  /**
+   * Ends the session of another holder of this host's name, which the caller knows to be this host's earlier
+   * life.
+   */
   endSession(session: string): Promise<void>
   /** What the store says of hosts' lives now. Throws `unavailable`. */
   liveness(): Promise<Liveness>

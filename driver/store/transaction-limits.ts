@@ -1,9 +1,10 @@
 /**
  * How large a commit may be. The only place that knows Consul's limits.
  *
- * Consul 1.8 takes 64 operations in a transaction (newer versions 128) and a request of 512 KB (`txn_max_req_len`).
- * Each commit also checks the store's incarnation and writes an entry of the change log in the same transaction: up
- * to four operations, and all values a second time. Consul's own limits are kept to those of 1.8, the oldest version that is supported.
+ * Consul 1.8 takes 64 operations in a transaction (newer versions 128) and a request of 512 KB
+ * (`txn_max_req_len`). Each commit also checks the store's incarnation and writes an entry of the change log
+ * in the same transaction: up to four operations, and all values a second time. Consul's own limits are kept
+ * to those of 1.8, the oldest version that is supported.
  */
 import type { Change } from '../core/records.ts'
 
@@ -20,8 +21,8 @@ export const maxChanges = maxOperations - logOperations - 1
 export const perCommit = { changes: 50, bytes: 120_000 }
 
 /**
- * Splits a list of changes into commits that Consul accepts; the order is kept. Bytes are counted as JSON: in the
- * request every value stands twice (record and log entry) and in base64.
+ * Splits a list of changes into commits that Consul accepts; the order is kept. Bytes are counted as JSON: in
+ * the request every value stands twice (record and log entry) and in base64.
  */
 export function splitIntoCommits(changes: readonly Change[]): Change[][] {
   const commits: Change[][] = []

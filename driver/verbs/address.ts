@@ -2,9 +2,9 @@
  * RequestAddress and ReleaseAddress. Each leased address is a key that can only be created, so that two hosts
  * never lease the same one.
  *
- * A request is answered from this host's reserve (core/reserve.ts), without a commit. With an empty reserve the next
- * free address is leased, in one commit for all requests that wait. A release leaves the lease in the reserve. A pool
- * without a free address: what other hosts have idle is asked for (wanted.ts).
+ * A request is answered from this host's reserve (core/reserve.ts), without a commit. With an empty reserve
+ * the next free address is leased, in one commit for all requests that wait. A release leaves the lease in
+ * the reserve. A pool without a free address: what other hosts have idle is asked for (wanted.ts).
  *
  * Docker requests the gateway and each `--aux-address` of a pool before its network exists: they are recorded
  * in the pool's claim. Every host that makes its copy of the network requests them again and gets the same
@@ -105,8 +105,8 @@ function notInReserve(cidr: Cidr, { address }: AddressAsk, { message, hint }: Dr
 }
 
 /**
- * An address that this host has leased and that Docker may have. Undefined without one: a new container gets none that a
- * stopped one may come back to, unless `evenOwned`.
+ * An address that this host has leased and that Docker may have. Undefined without one: a new container gets
+ * none that a stopped one may come back to, unless `evenOwned`.
  */
 function fromReserve(
   context: VerbContext,
@@ -162,8 +162,8 @@ function hasOwner({ starting }: VerbContext, { lease }: IdleLease): boolean {
 }
 
 /**
- * A container gets the address that it had. Where one container alone can have had an address, and none is new, it is that
- * one; else the engine is asked.
+ * A container gets the address that it had. Where one container alone can have had an address, and none is
+ * new, it is that one; else the engine is asked.
  */
 async function startingOwners(
   context: VerbContext,
@@ -178,8 +178,8 @@ async function startingOwners(
 }
 
 /**
- * Whether the leases under this host's name are this machine's. While the store is away, its record must have this VTEP:
- * a machine that was cloned has the copy of the store and another VTEP.
+ * Whether the leases under this host's name are this machine's. While the store is away, its record must have
+ * this VTEP: a machine that was cloned has the copy of the store and another VTEP.
  */
 function isOurs({ store, host, underlay }: VerbContext): boolean {
   const { fresh, doubt } = store.status()

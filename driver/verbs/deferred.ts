@@ -1,9 +1,9 @@
 /**
  * Pool releases and network removals that wait for the store.
  *
- * Docker goes on after every answer to such a call, and each would cost the user the store's whole timeout. So the call is
- * answered at once and its work is kept here, in memory. After a restart the journal knows the removed networks, and the
- * endpoints loop finds the pools that no network has.
+ * Docker goes on after every answer to such a call, and each would cost the user the store's whole timeout.
+ * So the call is answered at once and its work is kept here, in memory. After a restart the journal knows the
+ * removed networks, and the endpoints loop finds the pools that no network has.
  */
 import { isCode } from '../core/errors.ts'
 import type { Log } from '../log.ts'
@@ -12,7 +12,10 @@ import { singleFlight } from '../store/single-flight.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Deferred {
-  /** Does the work now if the store is there, else keeps it. `name` is for the log; a second work of a name replaces the first. */
+  /**
+   * Does the work now if the store is there, else keeps it. `name` is for the log; a second work of a name
+   * replaces the first.
+   */
   do(name: string, work: () => Promise<void>): Promise<void>
   /** Does what is kept, in its order. Stops at the first work that the store does not answer. */
   flush(): Promise<void>

@@ -1,9 +1,9 @@
 /**
  * CreateEndpoint, Join, Leave and DeleteEndpoint: the record that the datapath of every host follows.
  *
- * They write to this host's journal (store/journal.ts), which commits endpoint and leases in one transaction. Join
- * answers when this host's kernel has the veth and the way to all others, and when the store has the endpoint. While the
- * store does not answer, the kernel alone counts. Leave and DeleteEndpoint never fail.
+ * They write to this host's journal (store/journal.ts), which commits endpoint and leases in one transaction.
+ * Join answers when this host's kernel has the veth and the way to all others, and when the store has the
+ * endpoint. While the store does not answer, the kernel alone counts. Leave and DeleteEndpoint never fail.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { macOf, withoutLength } from '../core/addresses.ts'
@@ -100,8 +100,8 @@ async function record(
 }
 
 /**
- * Docker was told of an error: it releases the address, and does not delete the endpoint. The commit can be in the store all
- * the same, or come later.
+ * Docker was told of an error: it releases the address, and does not delete the endpoint. The commit can be
+ * in the store all the same, or come later.
  */
 function forget({ store, inFlight }: VerbContext, key: string, endpoint: EndpointId): void {
   inFlight.refused(endpoint)
@@ -114,8 +114,8 @@ const committedWithinMs = 1000
 const commitPauseMs = 50
 
 /**
- * Resolves when the store has the endpoint: true. When it does not answer, false: after a second, or at once while it is
- * known to be away. Rejects with the reason when the store cannot have it.
+ * Resolves when the store has the endpoint: true. When it does not answer, false: after a second, or at once
+ * while it is known to be away. Rejects with the reason when the store cannot have it.
  */
 async function committedSoon({ store }: VerbContext, key: string): Promise<boolean> {
   const stop = new AbortController()
@@ -129,8 +129,8 @@ async function committedSoon({ store }: VerbContext, key: string): Promise<boole
 }
 
 /**
- * False when the store is known to be away. The store of a driver that has just started is not: it has not answered yet, or
- * this host has not claimed its name.
+ * False when the store is known to be away. The store of a driver that has just started is not: it has not
+ * answered yet, or this host has not claimed its name.
  */
 async function committed(store: VerbContext['store'], key: string, signal: AbortSignal): Promise<boolean> {
   while (!isAway(store.status())) {

@@ -39,8 +39,8 @@ export async function evict(store: Store, host: HostName): Promise<{ endpoints: 
 }
 
 /**
- * Each commit requires that the host's record is still the one that was found dead, or still absent. A host that comes back
- * claims its name some seconds before it changes its record.
+ * Each commit requires that the host's record is still the one that was found dead, or still absent. A host
+ * that comes back claims its name some seconds before it changes its record.
  */
 function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
   const unchanged: Change = dead

@@ -1,8 +1,8 @@
 /**
  * Addresses that Docker holds: from the answer to RequestAddress to ReleaseAddress. Kept in memory only.
  *
- * Docker does not release an address that it was never told of, so that an address which no endpoint has counts as free
- * after a while.
+ * Docker does not release an address that it was never told of, so that an address which no endpoint has
+ * counts as free after a while.
  */
 import { unboundSince } from '../core/leases.ts'
 import type { Lease } from '../core/records.ts'
@@ -24,7 +24,10 @@ export interface HeldAddresses {
   retired(keys: readonly string[]): void
 }
 
-/** Longer than Docker takes from RequestAddress to CreateEndpoint; a lease with an endpoint is held until the release. */
+/**
+ * Longer than Docker takes from RequestAddress to CreateEndpoint; a lease with an endpoint is held until the
+ * release.
+ */
 const forgottenAfterMs = 2 * 60_000
 
 interface Hold {

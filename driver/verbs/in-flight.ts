@@ -1,9 +1,9 @@
 /**
  * What Docker has asked of this host and the engine or the store does not show yet.
  *
- * The engine shows an endpoint or a network only some time after the call that makes it, and still shows an endpoint
- * after the call that removes it. The loops ask here before they trust the engine. Kept in memory only: after a restart
- * the loops' grace periods cover the calls of the driver's earlier life.
+ * The engine shows an endpoint or a network only some time after the call that makes it, and still shows an
+ * endpoint after the call that removes it. The loops ask here before they trust the engine. Kept in memory
+ * only: after a restart the loops' grace periods cover the calls of the driver's earlier life.
  */
 import type { EndpointCall, UnderWay } from '../core/endpoints/life.ts'
 import { dockerSays, type Proof } from '../core/knowledge.ts'

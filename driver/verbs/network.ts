@@ -7,8 +7,8 @@
  * another host: first the network is marked, and the creation of an endpoint requires the network in the
  * version that it has read.
  *
- * DeleteNetwork means "not on this host": `docker network prune` calls it as well. The network is removed everywhere
- * only if no host needs it. Otherwise the networks loop makes this host's replica again.
+ * DeleteNetwork means "not on this host": `docker network prune` calls it as well. The network is removed
+ * everywhere only if no host needs it. Otherwise the networks loop makes this host's replica again.
  */
 import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
 import { innerMtu, smallestMtu } from '../core/datapath/mtu.ts'
@@ -50,14 +50,16 @@ export function networkVerbs(
       try {
         await optimisticTransaction(store, propose, { signal })
       } catch (error) {
-        // Docker was told of an error. The commit can be in the store all the same: then the networks loop discards it.
+        // Docker was told of an error. The commit can be in the store all the same: then the networks loop
+        // discards it.
         inFlight.newNetworks.remove(ask.localId)
         throw error
       }
     },
     async deleteNetwork(localId) {
       inFlight.newNetworks.remove(localId)
-      // Docker removes its network after every answer, and does not call again. So the next start of the driver reads it.
+      // Docker removes its network after every answer, and does not call again. So the next start of the
+      // driver reads it.
       const { removedNetworks } = store.journal
       const written = removedNetworks.add(localId)
       written.catch(() => 'thrown below')
@@ -212,9 +214,9 @@ function addReplicaOf(
 }
 
 /**
- * Removes this host's replica. When no host needs the network, the network is marked too and returned: then it can be
- * removed everywhere. `known`: the network whose replica this host had; its record can be gone after a commit that was not
- * answered.
+ * Removes this host's replica. When no host needs the network, the network is marked too and returned: then
+ * it can be removed everywhere. `known`: the network whose replica this host had; its record can be gone
+ * after a commit that was not answered.
  */
 export function markForRemoval(
   snapshot: Snapshot,
@@ -235,8 +237,8 @@ export function markForRemoval(
 }
 
 /**
- * A host has an endpoint on the network, a service is published on it, or another host has a container for it, stopped
- * or not. This host's own stopped containers do not count, as for Docker's bridge networks.
+ * A host has an endpoint on the network, a service is published on it, or another host has a container for
+ * it, stopped or not. This host's own stopped containers do not count, as for Docker's bridge networks.
  */
 function isNeeded(snapshot: Snapshot, host: HostName, id: NetworkId): boolean {
   return isNeededNow(snapshot, id) || isUsedElsewhere(snapshot, host, id)
@@ -280,9 +282,10 @@ function unmark({ value: { removing: _, ...value }, index }: Versioned<Network>)
 }
 
 /**
- * Removes a marked network and its records. When the network was needed before the mark was set, which this host's copy
- * of the store did not show yet, the mark is removed instead. `host`: this host, when it has set the mark; its own stopped
- * containers do not keep the network. Any host may do this, at any time, also several at once.
+ * Removes a marked network and its records. When the network was needed before the mark was set, which this
+ * host's copy of the store did not show yet, the mark is removed instead. `host`: this host, when it has set
+ * the mark; its own stopped containers do not keep the network. Any host may do this, at any time, also
+ * several at once.
  */
 export async function finishRemoval(store: Store, id: NetworkId, host?: HostName): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {

@@ -134,7 +134,10 @@ function chooseFor(
   })
 }
 
-/** The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that routes it. */
+/**
+ * The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that
+ * routes it.
+ */
 function checkAsked(
   snapshot: Snapshot,
   asked: string,
@@ -202,15 +205,18 @@ interface Releases {
   /** Docker gives back a pool that it was told of. */
   ofAnswered(pool: string): Promise<void>
   /**
-   * RequestPool ended with an error, so Docker knows of no pool and releases none. The claim may be in the store all the
-   * same: its answer was lost, it was written after the time limit of the call, or the read that follows it failed. And a
-   * Consul that was frozen, or that a broken route hid, may write the claim when it goes on: before it answers the next
-   * question, or after.
+   * RequestPool ended with an error, so Docker knows of no pool and releases none. The claim may be in the
+   * store all the same: its answer was lost, it was written after the time limit of the call, or the read
+   * that follows it failed. And a Consul that was frozen, or that a broken route hid, may write the claim
+   * when it goes on: before it answers the next question, or after.
    */
   ofUnanswered(change: Change): void
 }
 
-/** A claim is told from a later one of the same pool by `claimedAt`: a release must not take what was claimed after it. */
+/**
+ * A claim is told from a later one of the same pool by `claimedAt`: a release must not take what was claimed
+ * after it.
+ */
 function createReleases({ store, host, now, inFlight }: VerbContext, mutex: KeyedMutex): Releases {
   /** Claims, as `claimName` writes them. */
   const unanswered = createTtlSet<string>(unansweredForMs)

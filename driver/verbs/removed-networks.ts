@@ -1,9 +1,9 @@
 /**
  * What removed networks leave behind: the VNI that was given last, and the VNIs and pools that rest.
  *
- * A VNI or a pool rests while a host still has its replica of the removed network. Such a host is away or slow: it has
- * kernel entries of that network, and its frames must not reach another network's containers. Kept in memory only. After
- * a restart the newest claim in the store is the last VNI, and nothing rests.
+ * A VNI or a pool rests while a host still has its replica of the removed network. Such a host is away or
+ * slow: it has kernel entries of that network, and its frames must not reach another network's containers.
+ * Kept in memory only. After a restart the newest claim in the store is the last VNI, and nothing rests.
  */
 import type { Cidr, Network, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import type { Store } from '../store/store.ts'

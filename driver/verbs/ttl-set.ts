@@ -1,6 +1,6 @@
 /**
- * Maps and sets that forget. Time is that of a clock that only grows: a step of the system's clock (NTP at boot, a machine
- * that resumes) ends nothing.
+ * Maps and sets that forget. Time is that of a clock that only grows: a step of the system's clock (NTP at
+ * boot, a machine that resumes) ends nothing.
  */
 
 /** A map whose entries leave it by themselves, some time after they were last set. */

@@ -1,6 +1,7 @@
 /**
- * A pool without a free address. While another host has one idle in its reserve, this host writes that it wants it
- * (`wanted/<network>/<host>`), and the other one returns it within moments. So a reserve never makes a pool smaller.
+ * A pool without a free address. While another host has one idle in its reserve, this host writes that it
+ * wants it (`wanted/<network>/<host>`), and the other one returns it within moments. So a reserve never makes
+ * a pool smaller.
  */
 import { canonicalIp, contains, isIp } from '../core/addresses.ts'
 import { DriverError, isCode } from '../core/errors.ts'
@@ -128,8 +129,8 @@ function isTaken(snapshot: Snapshot, { network: { id }, pool }: Place, ip: Ip | 
 }
 
 /**
- * An address of the pool, or this one, may lie idle. Whether a container still names an address of `--ip`, its own host
- * alone knows.
+ * An address of the pool, or this one, may lie idle. Whether a container still names an address of `--ip`,
+ * its own host alone knows.
  */
 function hasIdle({ store, host }: VerbContext, { network, pool }: Place, ip: Ip | undefined): boolean {
   return [...leasesOf(store.snapshot(), network.id)].some(([key, { value }]) => {

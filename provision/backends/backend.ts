@@ -10,7 +10,8 @@ import type { Check } from './checks.ts'
 import type { NetworkFaults } from './faults.ts'
 
 /**
- * `absent`: not made; `stopped`: made, and off; `broken`: must be made anew; `unreachable`: refuses our login.
+ * `absent`: not made; `stopped`: made, and off; `broken`: must be made anew; `unreachable`: refuses our
+ * login.
  */
 export type MachineState = 'running' | 'stopped' | 'broken' | 'absent' | 'unreachable'
 

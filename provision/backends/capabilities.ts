@@ -1,6 +1,6 @@
 /**
- * What not every backend can do. A scenario says what it needs of them; where the backend cannot, it is skipped with
- * the reason.
+ * What not every backend can do. A scenario says what it needs of them; where the backend cannot, it is
+ * skipped with the reason.
  */
 import type { Backend } from './backend.ts'
 

@@ -1,8 +1,9 @@
 /**
- * Faults of a lab's network, as a backend may offer them: what they are, and how they are written on a command line.
+ * Faults of a lab's network, as a backend may offer them: what they are, and how they are written on a
+ * command line.
  *
- * A lab has a list of faults in force. Applying a list replaces it; the empty list heals. A fault of one direction acts on
- * what the host sends, as netem on its interface does.
+ * A lab has a list of faults in force. Applying a list replaces it; the empty list heals. A fault of one
+ * direction acts on what the host sends, as netem on its interface does.
  */
 
 import { hostNamed, type Lab } from '../lab/definition.ts'

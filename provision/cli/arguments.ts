@@ -1,6 +1,6 @@
 /**
- * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and the choice of
- * a lab by flags, or by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
+ * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and
+ * the choice of a lab by flags, or by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -142,8 +142,8 @@ function wholeNumber(flag: string, text: string): number {
 }
 
 /**
- * What chooses the lab in a child process. A lab of nspawn hosts has a record of its list; for other machines a child
- * reads the list from a file.
+ * What chooses the lab in a child process. A lab of nspawn hosts has a record of its list; for other machines
+ * a child reads the list from a file.
  */
 function variablesFor(
   backend: BackendName,

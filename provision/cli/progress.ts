@@ -1,8 +1,9 @@
 /**
- * Work as a tree of titled parts, with its progress: listr2's tree on a terminal, a line per event elsewhere; and how long
- * each part took.
+ * Work as a tree of titled parts, with its progress: listr2's tree on a terminal, a line per event elsewhere;
+ * and how long each part took.
  *
- * Parts that run together are all awaited before an error is passed on: cleaning up begins when nothing is made any more.
+ * Parts that run together are all awaited before an error is passed on: cleaning up begins when nothing is
+ * made any more.
  */
 import { Listr, type ListrTask, PRESET_TIMER } from 'listr2'
 import { checkInterrupted } from '../process/interruption.ts'

@@ -1,8 +1,9 @@
 /**
  * The cache of what takes long to make: images, Consul's program, boxes of the acceptance run.
  *
- * Each entry is named after the hash of its recipe: a changed recipe is another entry, and the old one is removed. An
- * entry is made under another name and renamed when it is whole, so a build that was cut off leaves no entry.
+ * Each entry is named after the hash of its recipe: a changed recipe is another entry, and the old one is
+ * removed. An entry is made under another name and renamed when it is whole, so a build that was cut off
+ * leaves no entry.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
@@ -56,8 +57,8 @@ export function contentsOf(folder: string): string[] {
 }
 
 /**
- * True for what a running lab, maybe of another checkout, is mounted on. Docker's data is used with the root of its
- * recipe: a host of that lab that is made anew gets both.
+ * True for what a running lab, maybe of another checkout, is mounted on. Docker's data is used with the root
+ * of its recipe: a host of that lab that is made anew gets both.
  */
 function inUse(path: string): boolean {
   const root = join(cacheRoot, basename(path).replace(/^docker-/, 'root-'))

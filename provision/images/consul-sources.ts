@@ -1,6 +1,6 @@
 /**
- * Where Consul's package comes from, in this order: Debian 11 on the mirror, Debian's archive, HashiCorp. Debian 11 is the
- * last release that packages Consul, and mirrors are dropping it.
+ * Where Consul's package comes from, in this order: Debian 11 on the mirror, Debian's archive, HashiCorp.
+ * Debian 11 is the last release that packages Consul, and mirrors are dropping it.
  */
 import { LabError } from '../process/errors.ts'
 

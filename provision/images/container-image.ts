@@ -1,6 +1,6 @@
 /**
- * Container images as tars for `docker import`: the walkthrough's, which is Debian 13 with ip, ping, iperf3 and tcpdump;
- * and the same with real programs, for scenarios/programs.
+ * Container images as tars for `docker import`: the walkthrough's, which is Debian 13 with ip, ping, iperf3
+ * and tcpdump; and the same with real programs, for scenarios/programs.
  */
 import { join } from 'node:path'
 import { cached, cacheRoot, recipeHash } from './cache.ts'

@@ -8,8 +8,8 @@ import { run } from '../process/run.ts'
 import { cached, cacheRoot, recipeHash, temporaryOf } from './cache.ts'
 
 /**
- * Folder with the files of the packages, and of no others, from the releases that this machine's apt knows. A word for
- * the authors of scenarios (docs/scenarios.md).
+ * Folder with the files of the packages, and of no others, from the releases that this machine's apt knows. A
+ * word for the authors of scenarios (docs/scenarios.md).
  *
  * @example
  *     const root = await debianPackages('etcd-server', 'etcd-client')

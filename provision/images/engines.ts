@@ -1,6 +1,6 @@
 /**
- * The table of Docker engines, engines.json: read by every backend, by the provisioning steps and by the Vagrantfile. A
- * new version is one entry there.
+ * The table of Docker engines, engines.json: read by every backend, by the provisioning steps and by the
+ * Vagrantfile. A new version is one entry there.
  */
 import { readFileSync } from 'node:fs'
 import { LabError, unknown } from '../process/errors.ts'

@@ -55,8 +55,8 @@ export async function mmdebstrap(
   ]
   const build = ['mmdebstrap', '--variant=minbase', '--mode=root', ...options, suite, part, ...lines]
   try {
-    // In namespaces of its own and tied to this process's life: cut off, it leaves no mount and no process. In a session
-    // of its own: when it fails it signals its process group, which must not be ours.
+    // In namespaces of its own and tied to this process's life: cut off, it leaves no mount and no process.
+    // In a session of its own: when it fails it signals its process group, which must not be ours.
     await run('setpriv', [...ownNamespaces, 'setsid', 'env', `TMPDIR=${temporary}`, ...build], { signal })
   } catch (error) {
     checkInterrupted()

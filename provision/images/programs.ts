@@ -1,6 +1,6 @@
 /**
- * Programs that a user brings for the hosts: an engine's (`--engine-from DIR`, as in Docker's static archive) and Consul's
- * (`--consul-from FILE`). They are checked before anything is made.
+ * Programs that a user brings for the hosts: an engine's (`--engine-from DIR`, as in Docker's static archive)
+ * and Consul's (`--consul-from FILE`). They are checked before anything is made.
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'

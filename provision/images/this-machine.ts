@@ -1,5 +1,6 @@
 /**
- * Debian's packages on this machine: which of those that the lab or the tests need are missing, and their installation.
+ * Debian's packages on this machine: which of those that the lab or the tests need are missing, and their
+ * installation.
  */
 import { existsSync } from 'node:fs'
 import { LabError } from '../process/errors.ts'

@@ -41,8 +41,8 @@ interface Start {
 }
 
 /**
- * Starts each host, connects to it and runs its steps. The connections are closed at the end, or by an interruption:
- * a command that waits on a closed connection fails.
+ * Starts each host, connects to it and runs its steps. The connections are closed at the end, or by an
+ * interruption: a command that waits on a closed connection fails.
  */
 async function provision(
   backend: Backend,

@@ -1,8 +1,9 @@
 /**
- * A lab's definition: its network and its hosts with their roles. Read once, checked, and passed on as a value.
+ * A lab's definition: its network and its hosts with their roles. Read once, checked, and passed on as a
+ * value.
  *
- * It comes from provision/lab.json, from a file of the same form (`--lab-file`), or from a number (`--hosts`).
- * Validated by hand: loading a schema library takes longer than all else that `lab exec` needs.
+ * It comes from provision/lab.json, from a file of the same form (`--lab-file`), or from a number
+ * (`--hosts`). Validated by hand: loading a schema library takes longer than all else that `lab exec` needs.
  */
 import { readFileSync } from 'node:fs'
 import { isIPv4 } from 'node:net'

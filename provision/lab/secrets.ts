@@ -1,6 +1,6 @@
 /**
- * What a secured Consul needs: a certificate authority, one certificate for all servers, and a token per Docker host.
- * openssl(1) makes them once per lab, beside the lab's ssh keys.
+ * What a secured Consul needs: a certificate authority, one certificate for all servers, and a token per
+ * Docker host. openssl(1) makes them once per lab, beside the lab's ssh keys.
  *
  * Secrets are never arguments of a command, and never in a file that other users can read.
  */

@@ -1,8 +1,9 @@
 /**
- * A lab for one piece of work: brought up before it, taken down after it, also when the work fails. Machines that exist
- * already are provisioned, and stay.
+ * A lab for one piece of work: brought up before it, taken down after it, also when the work fails. Machines
+ * that exist already are provisioned, and stay.
  *
- * `keep` leaves the lab up, but only when the work was completed: a lab that was interrupted or lost is of no use.
+ * `keep` leaves the lab up, but only when the work was completed: a lab that was interrupted or lost is of no
+ * use.
  */
 import type { Backend } from '../backends/backend.ts'
 import type { LabChoice } from '../cli/arguments.ts'
@@ -35,8 +36,8 @@ export async function withLab<T>(
 }
 
 /**
- * Networks that an earlier run's first container made: scenarios expect hosts without them. Docker refuses to remove a
- * network that has a container, so such a network stays.
+ * Networks that an earlier run's first container made: scenarios expect hosts without them. Docker refuses to
+ * remove a network that has a container, so such a network stays.
  */
 async function removeDefaultNetworks(backend: Backend): Promise<void> {
   for (const host of hostsOfRole(backend.lab, 'docker')) {

@@ -1,6 +1,6 @@
 /**
- * Builds a Debian package and an archive of the same files. Two builds of a commit are equal, byte by byte: names are
- * sorted, owners and modes are fixed, times are the commit's, and each compressor has one thread.
+ * Builds a Debian package and an archive of the same files. Two builds of a commit are equal, byte by byte:
+ * names are sorted, owners and modes are fixed, times are the commit's, and each compressor has one thread.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * CHANGELOG.md in Debian's form: an entry for each version, newest first. The version that is packaged has the text of its
- * heading, or that of `Unreleased` before its release. Pure. Source: deb-changelog(5).
+ * CHANGELOG.md in Debian's form: an entry for each version, newest first. The version that is packaged has
+ * the text of its heading, or that of `Unreleased` before its release. Pure. Source: deb-changelog(5).
  */
 import type { Release } from './release.ts'
 

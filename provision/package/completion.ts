@@ -1,5 +1,6 @@
 /**
- * Completion of `multihost` for bash and zsh, from the same table. Words that are no option are the path in the table. Pure.
+ * Completion of `multihost` for bash and zsh, from the same table. Words that are no option are the path in
+ * the table. Pure.
  */
 import type { Completions } from './help.ts'
 

@@ -7,7 +7,10 @@ import { optionsPath, ownScript, type PackageFile } from './contents.ts'
 import type { Architecture } from './node.ts'
 import type { Release } from './release.ts'
 
-/** `ip` and `bridge`; `nft` for the filter of tunnel packets; systemd-notify; the libraries that Node's program asks for. */
+/**
+ * `ip` and `bridge`; `nft` for the filter of tunnel packets; systemd-notify; the libraries that Node's
+ * program asks for.
+ */
 const depends = 'iproute2, nftables, systemd, libc6 (>= 2.28), libgcc-s1 (>= 3.4), libstdc++6 (>= 7)'
 const scripts = ['postinst', 'prerm', 'postrm']
 

@@ -1,8 +1,9 @@
 /**
- * The help texts of `multihost` as data: the manual page and the completions are made from them, so that they name the same
- * commands and options. Pure.
+ * The help texts of `multihost` as data: the manual page and the completions are made from them, so that they
+ * name the same commands and options. Pure.
  *
- * An entry begins with two blanks. Two blanks or more, or a line that is indented deeper, begin its description.
+ * An entry begins with two blanks. Two blanks or more, or a line that is indented deeper, begin its
+ * description.
  */
 import { help } from '../../driver/cli/cli.ts'
 import { daemonHelp } from '../../driver/daemon/options.ts'
@@ -49,8 +50,8 @@ function split(entries: Entry[]): [commands: Entry[], options: Entry[]] {
 }
 
 /**
- * What can follow which words: `''` → the commands, `host` → `ls` and `rm`, `host ls` → `--json`. An option that takes a
- * value with `=` ends with it.
+ * What can follow which words: `''` → the commands, `host` → `ls` and `rm`, `host ls` → `--json`. An option
+ * that takes a value with `=` ends with it.
  */
 export type Completions = Map<string, string[]>
 

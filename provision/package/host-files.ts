@@ -1,6 +1,6 @@
 /**
- * Where the driver's files are on a host, and the text of its command and its systemd unit. The Debian package has them
- * under /usr; the archive's install.sh and the lab's steps have them under /usr/local.
+ * Where the driver's files are on a host, and the text of its command and its systemd unit. The Debian
+ * package has them under /usr; the archive's install.sh and the lab's steps have them under /usr/local.
  */
 import { render } from '../steps/template.ts'
 

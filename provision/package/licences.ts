@@ -1,5 +1,6 @@
 /**
- * The licences of what the package contains and others have written: the npm packages in the bundle, and Node.
+ * The licences of what the package contains and others have written: the npm packages in the bundle, and
+ * Node.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

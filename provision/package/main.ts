@@ -1,5 +1,6 @@
 /**
- * `npm run package [-- --arch amd64|arm64] [--out FOLDER]`: the Debian packages and archives in dist/, for both architectures.
+ * `npm run package [-- --arch amd64|arm64] [--out FOLDER]`: the Debian packages and archives in dist/, for
+ * both architectures.
  */
 import { statSync } from 'node:fs'
 import { join, relative } from 'node:path'

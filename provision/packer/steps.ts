@@ -1,6 +1,6 @@
 /**
- * Provisions the box; Packer runs this script. It takes the steps that name no host, over ssh, on the machine that
- * BOX_HOST, BOX_PORT, BOX_USER and BOX_KEY describe.
+ * Provisions the box; Packer runs this script. It takes the steps that name no host, over ssh, on the machine
+ * that BOX_HOST, BOX_PORT, BOX_USER and BOX_KEY describe.
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'

@@ -1,6 +1,6 @@
 /**
- * The exit code of a script: what its procedure resolves with, or 2 with the error's message. A signal's code comes
- * before both.
+ * The exit code of a script: what its procedure resolves with, or 2 with the error's message. A signal's code
+ * comes before both.
  */
 import { explain } from './errors.ts'
 

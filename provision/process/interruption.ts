@@ -1,6 +1,6 @@
 /**
- * Interruption of the runner (Ctrl-C, SIGTERM): the work under way fails, so that what is half made can be taken down;
- * `uninterrupted` protects that taking down.
+ * Interruption of the runner (Ctrl-C, SIGTERM): the work under way fails, so that what is half made can be
+ * taken down; `uninterrupted` protects that taking down.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { LabError } from './errors.ts'

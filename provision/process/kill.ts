@@ -1,6 +1,9 @@
 import { until } from './until.ts'
 
-/** Sends SIGKILL to the processes that `list` returns, until it returns none. `where` completes "processes … of …". */
+/**
+ * Sends SIGKILL to the processes that `list` returns, until it returns none. `where` completes "processes …
+ * of …".
+ */
 export async function killAll(list: () => Promise<readonly number[]>, where: string): Promise<void> {
   let left: readonly number[] = []
   const ended = async () => {

@@ -6,8 +6,8 @@ import { LabError } from './errors.ts'
 import { checkInterrupted, interruptionSignal } from './interruption.ts'
 
 /**
- * Arguments of setpriv(1), before a command: the command gets mount and process namespaces of its own, and ends, with
- * all processes that it has started, when this process does.
+ * Arguments of setpriv(1), before a command: the command gets mount and process namespaces of its own, and
+ * ends, with all processes that it has started, when this process does.
  */
 export const ownNamespaces: readonly string[] = [
   ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private'],

@@ -1,6 +1,7 @@
 /**
- * SIGINT, SIGTERM and SIGHUP: the work under way is ended, what was made is taken down, and the exit code names the
- * signal. A closed output (`| head`, a pager that was left) counts as SIGPIPE, which Node does not deliver.
+ * SIGINT, SIGTERM and SIGHUP: the work under way is ended, what was made is taken down, and the exit code
+ * names the signal. A closed output (`| head`, a pager that was left) counts as SIGPIPE, which Node does not
+ * deliver.
  */
 import { constants } from 'node:os'
 import { interrupt } from './interruption.ts'

@@ -1,6 +1,6 @@
 /**
- * MULTIHOST_PATIENCE: the factor of every deadline, a whole number from 1 to 10; 1 unless given. For emulated machines,
- * which are about ten times slower than real ones.
+ * MULTIHOST_PATIENCE: the factor of every deadline, a whole number from 1 to 10; 1 unless given. For emulated
+ * machines, which are about ten times slower than real ones.
  */
 import { LabError } from './errors.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Waiting on a condition: look, pause, look again, until it holds or the deadline has passed. Every deadline is
- * multiplied by the timeout scale. A runner that is interrupted stops waiting.
+ * Waiting on a condition: look, pause, look again, until it holds or the deadline has passed. Every deadline
+ * is multiplied by the timeout scale. A runner that is interrupted stops waiting.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { LabError } from './errors.ts'
@@ -15,8 +15,8 @@ export interface Polled<T> {
 }
 
 /**
- * Looks at least once, and a last time after the deadline. A pause is as long as the look before it, and at least `everyMs`:
- * a wait takes half of a core at most. An error of `look` is passed on.
+ * Looks at least once, and a last time after the deadline. A pause is as long as the look before it, and at
+ * least `everyMs`: a wait takes half of a core at most. An error of `look` is passed on.
  */
 export async function poll<T>(
   look: () => T | undefined | Promise<T | undefined>,

@@ -1,9 +1,9 @@
 /**
  * The lab's ssh client: commands, files and shells on a host, as root.
  *
- * Used by the provisioning steps (as a zx shell, shell.ts), by the scenarios and by `lab exec`. A connection has at most
- * eight channels at once (sshd's MaxSessions is ten); further commands wait. A connection that does not answer for 6 s
- * (times the timeout scale) is closed, and its commands fail.
+ * Used by the provisioning steps (as a zx shell, shell.ts), by the scenarios and by `lab exec`. A connection
+ * has at most eight channels at once (sshd's MaxSessions is ten); further commands wait. A connection that
+ * does not answer for 6 s (times the timeout scale) is closed, and its commands fail.
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
@@ -31,8 +31,8 @@ export interface Connection extends AsyncDisposable {
   /** The same with streams, byte for byte; resolves with the exit code. */
   pipe(command: string, streams: Streams): Promise<number>
   /**
-   * An interactive shell (or command) on this process's terminal. When stdin is not a terminal, the shell reads commands
-   * from it and ends with them. Resolves with the exit code.
+   * An interactive shell (or command) on this process's terminal. When stdin is not a terminal, the shell
+   * reads commands from it and ends with them. Resolves with the exit code.
    */
   terminal(command?: string): Promise<number>
   /** Runs the command on a terminal of its own, 500 columns wide so that no line wraps. */
@@ -83,7 +83,10 @@ interface Link {
   slots: Semaphore
 }
 
-/** The exit status may arrive in the packet that opens the channel, so it is listened for before anything is awaited. */
+/**
+ * The exit status may arrive in the packet that opens the channel, so it is listened for before anything is
+ * awaited.
+ */
 function channel(
   { target, client, open }: Link,
   command: string,

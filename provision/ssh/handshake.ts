@@ -1,8 +1,8 @@
 /**
  * Opening an ssh connection: the socket, the host's key, the login; and an error for each that can fail.
  *
- * Host keys are pinned: a host with another key is refused before anything is sent to it. A target with `remember`
- * accepts an unknown key at first contact.
+ * Host keys are pinned: a host with another key is refused before anything is sent to it. A target with
+ * `remember` accepts an unknown key at first contact.
  */
 import { createHash } from 'node:crypto'
 import { connect as connectSocket } from 'node:net'

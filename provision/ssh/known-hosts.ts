@@ -1,5 +1,6 @@
 /**
- * known_hosts files: which keys a host has there, and adding one. Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
+ * known_hosts files: which keys a host has there, and adding one. Source: sshd(8), SSH_KNOWN_HOSTS FILE
+ * FORMAT.
  *
  * Names may be hashed (HMAC-SHA1). Patterns and lines with a marker (@cert-authority, @revoked) are ignored.
  */

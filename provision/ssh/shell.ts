@@ -1,8 +1,8 @@
 /**
  * A zx shell whose commands run on a lab host, as root, over its ssh connection.
  *
- * zx runs processes, so it gets an object that behaves like one: a command of the connection with its two outputs. Its
- * input is empty; steps upload what they send.
+ * zx runs processes, so it gets an object that behaves like one: a command of the connection with its two
+ * outputs. Its input is empty; steps upload what they send.
  */
 import { EventEmitter } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'

@@ -1,9 +1,9 @@
 /**
- * Consul's ACLs on a secured lab: a management token that stays on the server, and for each Docker host a token of
- * least privilege.
+ * Consul's ACLs on a secured lab: a management token that stays on the server, and for each Docker host a
+ * token of least privilege.
  *
- * Tokens are sent in a file's content, never as an argument. The management token is for who is root on the server:
- * curl reads it from /root/.curlrc, and so do the scenarios, which look into the store there.
+ * Tokens are sent in a file's content, never as an argument. The management token is for who is root on the
+ * server: curl reads it from /root/.curlrc, and so do the scenarios, which look into the store there.
  */
 import { readFileSync } from 'node:fs'
 import { hostsOfRole } from '../lab/definition.ts'

@@ -1,6 +1,6 @@
 /**
- * Consul as a server on each consul host, with its UI, on loopback and the lab's network only. Several servers elect a
- * leader among them.
+ * Consul as a server on each consul host, with its UI, on loopback and the lab's network only. Several
+ * servers elect a leader among them.
  */
 import { readFileSync } from 'node:fs'
 import { consulSources, firstOf } from '../images/consul-sources.ts'

@@ -1,8 +1,8 @@
 /**
  * The walkthrough's container image: Debian 13 with the commands that the page types in a container.
  *
- * Made from the registry's image, or imported from the tar that MULTIHOST_IMAGE names. It gets its name when it is
- * complete, so a pull that was cut off is done again.
+ * Made from the registry's image, or imported from the tar that MULTIHOST_IMAGE names. It gets its name when
+ * it is complete, so a pull that was cut off is done again.
  */
 import { readFileSync } from 'node:fs'
 import { containerPackages } from '../images/packages.ts'

@@ -1,5 +1,6 @@
 /**
- * The walkthrough's `docker`: a script before the real command in PATH, which understands Docker's command line of 2015.
+ * The walkthrough's `docker`: a script before the real command in PATH, which understands Docker's command
+ * line of 2015.
  *
  * Optional: the driver works without it, and the real command stays where it is.
  */
@@ -24,7 +25,10 @@ export const dialect: Step = {
   },
 }
 
-/** The walkthrough types docker without sudo. Members of the group are as powerful as root; this user has sudo anyway. */
+/**
+ * The walkthrough types docker without sudo. Members of the group are as powerful as root; this user has sudo
+ * anyway.
+ */
 export const user: Step = {
   title: 'user vagrant: member of the group docker',
   holds: (context) => succeeds(context, '! id vagrant > /dev/null 2>&1 || id -nG vagrant | grep -qw docker'),

@@ -1,8 +1,8 @@
 /**
  * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
  *
- * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before anything is
- * changed, and a dockerd that does not start with the new options gets the old ones again.
+ * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before
+ * anything is changed, and a dockerd that does not start with the new options gets the old ones again.
  */
 import { readFileSync } from 'node:fs'
 import { daemonJson, optionsFile, usualDns } from '../../driver/membership/options-file.ts'
@@ -28,8 +28,9 @@ import { render } from './template.ts'
 /** Sorted behind other drop-ins, whose ExecStart it continues, and before engine-programs.ts's. */
 const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
 /**
- * Before each start dockerd's options lose what a person has put into daemon.json since, and get the host's resolvers. The driver's
- * address is there before the driver: a port that nobody listens on refuses a question at once, and a lost one takes Docker 4 s.
+ * Before each start dockerd's options lose what a person has put into daemon.json since, and get the host's
+ * resolvers. The driver's address is there before the driver: a port that nobody listens on refuses a
+ * question at once, and a lost one takes Docker 4 s.
  */
 const beforeStart: readonly RemoteFile[] = [
   {
@@ -142,8 +143,9 @@ async function checkStarts(context: StepContext): Promise<void> {
 }
 
 /**
- * The walkthrough's networks have 172.21.0.0/16 and the next ones, as in 2015. Those are among the engine's own, so the
- * lab's engines have the others. A machine without these options has pools that do not meet (driver/core/pools.ts).
+ * The walkthrough's networks have 172.21.0.0/16 and the next ones, as in 2015. Those are among the engine's
+ * own, so the lab's engines have the others. A machine without these options has pools that do not meet
+ * (driver/core/pools.ts).
  */
 const driverPools = '--address-pools=172.21.0.0/16,172.22.0.0/15:16,172.24.0.0/13:16,172.16.0.0/16:24'
 const enginePools = [

@@ -1,9 +1,9 @@
 /**
  * The overlay driver: one bundled file, its command and its unit, started before Docker.
  *
- * Node comes from the host's own distribution. Where that has an older one than the driver needs (Debian 12's), the
- * Node that runs this script is brought along: it is the same architecture's Linux binary, or the step says that it
- * is not.
+ * Node comes from the host's own distribution. Where that has an older one than the driver needs (Debian
+ * 12's), the Node that runs this script is brought along: it is the same architecture's Linux binary, or the
+ * step says that it is not.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { optionsFile } from '../../driver/membership/options-file.ts'

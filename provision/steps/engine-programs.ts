@@ -1,6 +1,6 @@
 /**
- * An engine's own programs (`--engine-from`) in a folder of their own, before the distribution's in the units' PATH. What
- * the folder does not have comes from the distribution's packages.
+ * An engine's own programs (`--engine-from`) in a folder of their own, before the distribution's in the
+ * units' PATH. What the folder does not have comes from the distribution's packages.
  */
 import { readFileSync } from 'node:fs'
 import { checkVersion } from '../images/engines.ts'

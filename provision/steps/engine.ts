@@ -1,6 +1,7 @@
 /**
- * The Docker engine's packages, where the host has no engine. An engine that the host has stays: installing another is
- * the owner's decision. When a version was asked for (`--engine`, MULTIHOST_ENGINE), another one is an error.
+ * The Docker engine's packages, where the host has no engine. An engine that the host has stays: installing
+ * another is the owner's decision. When a version was asked for (`--engine`, MULTIHOST_ENGINE), another one
+ * is an error.
  */
 import { checkVersion, defaultEngine, type Engine, engineOf } from '../images/engines.ts'
 import { LabError } from '../process/errors.ts'

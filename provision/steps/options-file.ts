@@ -1,6 +1,7 @@
 /**
- * /etc/default/docker with the options of engine and driver in a marked block. What a person wrote stays: other lines as
- * they are, and a DOCKER_OPTS of the person's is continued in the block, since the last assignment counts.
+ * /etc/default/docker with the options of engine and driver in a marked block. What a person wrote stays:
+ * other lines as they are, and a DOCKER_OPTS of the person's is continued in the block, since the last
+ * assignment counts.
  */
 import { z } from 'zod'
 import {
@@ -17,7 +18,10 @@ export interface Options {
   multihostOpts: string
 }
 
-/** Options end up inside double quotes in a file that shells and systemd read: nothing may end the quotes or expand. */
+/**
+ * Options end up inside double quotes in a file that shells and systemd read: nothing may end the quotes or
+ * expand.
+ */
 const optionSchema = z
   .string()
   .regex(/^[^"\\$`\n]*$/, 'must not contain a double quote, backslash, dollar, backtick or newline')
@@ -47,8 +51,9 @@ export function mergedOptions(text: string, { dockerOpts, multihostOpts }: Optio
 }
 
 /**
- * The flags without those that daemon.json sets as well: dockerd does not start with an option in both places. Address
- * pools are the person's choice. Throws when daemon.json does not say what another flag would.
+ * The flags without those that daemon.json sets as well: dockerd does not start with an option in both
+ * places. Address pools are the person's choice. Throws when daemon.json does not say what another flag
+ * would.
  */
 export function withoutDuplicates(flags: readonly string[], json: string, host: string): string {
   const config = parsed(json, host)

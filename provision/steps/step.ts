@@ -1,8 +1,8 @@
 /**
  * A provisioning step: a title, a check whether it holds, and how to make it hold.
  *
- * Steps run in order on one host, over ssh. A step that holds is not applied, so a second run changes nothing. A step that
- * does not hold after it was applied is an error.
+ * Steps run in order on one host, over ssh. A step that holds is not applied, so a second run changes
+ * nothing. A step that does not hold after it was applied is an error.
  */
 import { createHash } from 'node:crypto'
 import type { Programs } from '../images/programs.ts'
@@ -77,15 +77,18 @@ export async function succeeds({ $ }: StepContext, command: string): Promise<boo
 }
 
 /**
- * Shell that succeeds when the unit is enabled and active, and `answers` succeeds. Waits for a unit that is activating: on
- * a host that has just booted, applying the step would interrupt its start.
+ * Shell that succeeds when the unit is enabled and active, and `answers` succeeds. Waits for a unit that is
+ * activating: on a host that has just booted, applying the step would interrupt its start.
  */
 export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * timeoutScale): string {
   const look = `case $(systemctl show -p ActiveState --value ${unit}) in active) ${answers} && exit 0;; activating);; *) exit 1;; esac`
   return `systemctl -q is-enabled ${unit} || exit 1; ${begin(deadlineMs)}; while :; do ${look}; ${inTime} || exit 1; sleep 0.1; done`
 }
 
-/** Shell that succeeds when the unit's main process was started with the variable as the file of assignments has it now. */
+/**
+ * Shell that succeeds when the unit's main process was started with the variable as the file of assignments
+ * has it now.
+ */
 export function startedWith(unit: string, variable: string, file: string): string {
   const environment = `/proc/$(systemctl show -p MainPID --value ${unit})/environ`
   return `( . ${file} && grep -zqxF "${variable}=$${variable}" ${environment} )`

@@ -1,6 +1,6 @@
 /**
- * Faults, on any driver: what each costs the traffic on one host and between hosts, and whether all is well afterwards.
- * The report sets the subjects side by side, with the packets that each lost.
+ * Faults, on any driver: what each costs the traffic on one host and between hosts, and whether all is well
+ * afterwards. The report sets the subjects side by side, with the packets that each lost.
  */
 import { expect } from 'vitest'
 import { subject } from '../kit/current-subject.ts'

@@ -1,5 +1,6 @@
 /**
- * One network on all hosts: created on one host, used on the others, isolated from other networks, removed from all.
+ * One network on all hosts: created on one host, used on the others, isolated from other networks, removed
+ * from all.
  */
 import { expect } from 'vitest'
 import { createdOnFirst, pair, sharedNetwork } from '../kit/network.ts'

@@ -1,5 +1,6 @@
 /**
- * A scenario for any driver. After a failure, the containers and networks that it left are removed before the next.
+ * A scenario for any driver. After a failure, the containers and networks that it left are removed before the
+ * next.
  */
 import { clear } from '../kit/clear.ts'
 import { scenario as base } from '../kit/scenario.ts'

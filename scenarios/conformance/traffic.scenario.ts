@@ -1,5 +1,6 @@
 /**
- * Traffic between containers: ping, bulk TCP and UDP, frames of exactly the MTU; and traffic to and from outside.
+ * Traffic between containers: ping, bulk TCP and UDP, frames of exactly the MTU; and traffic to and from
+ * outside.
  */
 import { expect } from 'vitest'
 import { pair, sharedNetwork } from '../kit/network.ts'

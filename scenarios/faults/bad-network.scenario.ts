@@ -1,6 +1,6 @@
 /**
- * A lossy network, a slow network, and processes that are stopped: traffic goes on, and the lab converges within 5 s
- * after the fault is healed.
+ * A lossy network, a slow network, and processes that are stopped: traffic goes on, and the lab converges
+ * within 5 s after the fault is healed.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'

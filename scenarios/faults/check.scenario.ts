@@ -1,6 +1,6 @@
 /**
- * `multihost check` finds and names what was changed by hand in Consul, in the kernel or in a container. `--repair`
- * repairs it, and no container loses its address.
+ * `multihost check` finds and names what was changed by hand in Consul, in the kernel or in a container.
+ * `--repair` repairs it, and no container loses its address.
  */
 import { expect } from 'vitest'
 import type { Container, Host } from '../kit/host.ts'

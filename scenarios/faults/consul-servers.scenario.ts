@@ -1,6 +1,6 @@
 /**
- * Three Consul servers: the leader killed under load, a server that is frozen, and one that the others do not reach. The
- * drivers ask another server, and containers notice nothing.
+ * Three Consul servers: the leader killed under load, a server that is frozen, and one that the others do not
+ * reach. The drivers ask another server, and containers notice nothing.
  *
  *     npm run scenarios -- faults/consul-servers
  */

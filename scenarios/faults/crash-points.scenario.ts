@@ -1,10 +1,12 @@
 /**
- * The driver crashes after each of its writes, for each verb. After its restart Consul, the kernel and Docker agree,
- * nothing is leaked, running containers lose no packet, and the user's command has succeeded or succeeds when repeated.
+ * The driver crashes after each of its writes, for each verb. After its restart Consul, the kernel and Docker
+ * agree, nothing is leaked, running containers lose no packet, and the user's command has succeeded or
+ * succeeds when repeated.
  *
- * The driver counts its writes (driver/daemon/crash-points.ts). The sweep has it crash at write 1, 2, 3, … until a
- * number is not reached: first on the host where the command runs, then on the other host, whose driver follows.
- * Two pairs of containers ping each other meanwhile, one on the same network and one on another.
+ * The driver counts its writes (driver/daemon/crash-points.ts). The sweep has it crash at write 1, 2, 3, …
+ * until a number is not reached: first on the host where the command runs, then on the other host, whose
+ * driver follows. Two pairs of containers ping each other meanwhile, one on the same network and one on
+ * another.
  */
 import { afterAll, beforeAll, expect } from 'vitest'
 import { markdownTable } from '../../driver/cli/table.ts'
@@ -177,7 +179,10 @@ for (const verb of verbs) {
   }
 }
 
-/** Repeats the verb on `hostA` until the victim's driver has no further crash point. Resolves with a line per point. */
+/**
+ * Repeats the verb on `hostA` until the victim's driver has no further crash point. Resolves with a line per
+ * point.
+ */
 async function sweep(verb: Verb, victim: Host, hostA: Host, hostB: Host): Promise<string[]> {
   const points: string[] = []
   const before = await inventory()

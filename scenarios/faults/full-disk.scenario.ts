@@ -1,6 +1,6 @@
 /**
- * A full disk, on a host and under Consul: running containers are not disturbed, what cannot be done is refused with the reason,
- * and the lab converges within 5 s after space is free again.
+ * A full disk, on a host and under Consul: running containers are not disturbed, what cannot be done is
+ * refused with the reason, and the lab converges within 5 s after space is free again.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -9,7 +9,10 @@ import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 
 const starts = 'docker run --rm --network steady debian:13 true'
-/** Prints why a new network is refused; fails while it is not. Consul takes some commits more before its disk is full. */
+/**
+ * Prints why a new network is refused; fails while it is not. Consul takes some commits more before its disk
+ * is full.
+ */
 const refused = `words=$(timeout 30 docker network create -d vxlan --ipam-driver vxlan more 2>&1)
 case $? in 0) docker network rm more; false ;; 124) false ;; *) echo "$words" ;; esac`
 

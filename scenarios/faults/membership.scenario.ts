@@ -1,6 +1,6 @@
 /**
- * `multihost leave` and `multihost join`: a host leaves its cluster and nothing of it stays, on the host or in the store;
- * it joins again and its containers are reached by name.
+ * `multihost leave` and `multihost join`: a host leaves its cluster and nothing of it stays, on the host or
+ * in the store; it joins again and its containers are reached by name.
  */
 import { expect } from 'vitest'
 import { consulBinary } from '../../provision/images/consul.ts'

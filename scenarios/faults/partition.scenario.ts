@@ -1,6 +1,6 @@
 /**
- * A host that is cut off from Consul, from another host or from both: what each host can still do, and convergence
- * within 5 s after the partition is healed.
+ * A host that is cut off from Consul, from another host or from both: what each host can still do, and
+ * convergence within 5 s after the partition is healed.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'

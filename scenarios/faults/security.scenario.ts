@@ -1,5 +1,6 @@
 /**
- * A Consul with ACLs and TLS: what a host's token allows, where the secrets are, and the errors of a wrong secret.
+ * A Consul with ACLs and TLS: what a host's token allows, where the secrets are, and the errors of a wrong
+ * secret.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

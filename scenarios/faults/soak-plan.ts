@@ -1,9 +1,10 @@
 /**
- * The plan of a soak, drawn from a seed. The same seed and size give the same plan, so that a failed run can be
- * replayed.
+ * The plan of a soak, drawn from a seed. The same seed and size give the same plan, so that a failed run can
+ * be replayed.
  *
- * A plan has rounds. In a round every host does its steps in order, all hosts at once. Between two rounds the hosts are
- * idle and are checked. The driver of the first host is never restarted: only a process that lives on shows growth.
+ * A plan has rounds. In a round every host does its steps in order, all hosts at once. Between two rounds the
+ * hosts are idle and are checked. The driver of the first host is never restarted: only a process that lives
+ * on shows growth.
  */
 export interface Start {
   step: 'start'

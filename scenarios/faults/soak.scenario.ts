@@ -3,9 +3,10 @@
  *
  *     SOAK_CONTAINERS=1000 SOAK_SEED=42 npm run scenarios -- faults/soak
  *
- * Between two rounds: all addresses are different, and one container reaches another by name within 5 s. At the end:
- * nothing is left. In a run of 75 rounds or more (some 520 containers) also: neither the memory nor the open files
- * of the driver that was never restarted have grown. In a shorter run the warm-up of V8 hides a trend.
+ * Between two rounds: all addresses are different, and one container reaches another by name within 5 s. At
+ * the end: nothing is left. In a run of 75 rounds or more (some 520 containers) also: neither the memory nor
+ * the open files of the driver that was never restarted have grown. In a shorter run the warm-up of V8 hides
+ * a trend.
  */
 import { randomInt } from 'node:crypto'
 import { expect } from 'vitest'

@@ -1,6 +1,6 @@
 /**
- * Strangers send frames into a network: from containers, from another interface, from a machine that is no member, with the
- * source address of a member. None arrives, and none moves a MAC.
+ * Strangers send frames into a network: from containers, from another interface, from a machine that is no
+ * member, with the source address of a member. None arrives, and none moves a MAC.
  */
 import { expect } from 'vitest'
 import { sending } from '../kit/forged-frame.ts'

@@ -1,6 +1,6 @@
 /**
- * `multihost host rm`: a dead host is removed from the cluster and others take over its addresses and services. When the
- * host comes back, it yields and reports it.
+ * `multihost host rm`: a dead host is removed from the cluster and others take over its addresses and
+ * services. When the host comes back, it yields and reports it.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'

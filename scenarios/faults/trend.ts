@@ -1,6 +1,6 @@
 /**
- * The growth of a figure over a run: the median of the slopes between every two samples (Theil–Sen). A single peak does
- * not change it.
+ * The growth of a figure over a run: the median of the slopes between every two samples (Theil–Sen). A single
+ * peak does not change it.
  */
 import { median } from '../report/statistics.ts'
 

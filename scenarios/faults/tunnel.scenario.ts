@@ -1,6 +1,6 @@
 /**
- * The tunnel between two hosts is cut while everything else works: a firewall that drops UDP 4789 or a network's own port,
- * and a link with a smaller MTU.
+ * The tunnel between two hosts is cut while everything else works: a firewall that drops UDP 4789 or a
+ * network's own port, and a link with a smaller MTU.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'

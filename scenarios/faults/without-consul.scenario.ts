@@ -1,6 +1,7 @@
 /**
- * Consul stopped, frozen or cut off: containers start, restart and reach each other on networks that their host knows,
- * and the others know them as soon as Consul is back. What needs the cluster's word is refused with the reason.
+ * Consul stopped, frozen or cut off: containers start, restart and reach each other on networks that their
+ * host knows, and the others know them as soon as Consul is back. What needs the cluster's word is refused
+ * with the reason.
  */
 import { expect } from 'vitest'
 import type { Faults } from '../kit/faults.ts'

@@ -1,6 +1,7 @@
 /**
- * What is missing for a while is not gone: a host with another hostname, a second host of the same name or VTEP, a prune
- * beside a host that is away, an engine that lost its networks, a store that was restored from a backup.
+ * What is missing for a while is not gone: a host with another hostname, a second host of the same name or
+ * VTEP, a prune beside a host that is away, an engine that lost its networks, a store that was restored from
+ * a backup.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'

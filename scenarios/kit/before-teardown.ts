@@ -1,6 +1,6 @@
 /**
- * A hook before a scenario's first teardown. Containers and networks go with their scopes, so the end of the test is
- * too late to take a snapshot of them.
+ * A hook before a scenario's first teardown. Containers and networks go with their scopes, so the end of the
+ * test is too late to take a snapshot of them.
  */
 import { pauseAfterFailedExpect } from './debug.ts'
 

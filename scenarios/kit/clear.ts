@@ -16,14 +16,20 @@ export async function belongings(hosts: readonly Host[]): Promise<string[]> {
   return lists.flatMap((text) => text.split('\n')).filter(Boolean)
 }
 
-/** Removes everything that is not `spared`. Tries until all of it is gone: a network comes back while another host uses it. */
+/**
+ * Removes everything that is not `spared`. Tries until all of it is gone: a network comes back while another
+ * host uses it.
+ */
 export async function clear(hosts: readonly Host[], spared: readonly string[] = []): Promise<void> {
   await together(hosts.map((host) => remove(host, containers, 'docker rm -f', spared)))
   if (hosts[0] !== undefined) await unpublishAll(hosts[0], spared)
   for (const host of hosts) await remove(host, networks, 'docker network rm', [...engines, ...spared])
 }
 
-/** A network with a published service is not removed. Another driver than ours has no such services: then nothing is listed. */
+/**
+ * A network with a published service is not removed. Another driver than ours has no such services: then
+ * nothing is listed.
+ */
 function unpublishAll(host: Host, spared: readonly string[]): Promise<string> {
   const onSpared = spared.length === 0 ? '' : `&& $3 !~ /^(${spared.join('|')})$/`
   const services = `multihost service ls --no-trunc 2>/dev/null | awk 'NR > 1 ${onSpared} { print $2 "." $3 }'`

@@ -1,6 +1,6 @@
 /**
- * Waits until the lab has converged: the subject has settled on every host, and every container reaches every other by
- * name. The deadline is the time that the project promises after a fault is healed.
+ * Waits until the lab has converged: the subject has settled on every host, and every container reaches every
+ * other by name. The deadline is the time that the project promises after a fault is healed.
  */
 import { subject } from './current-subject.ts'
 import type { Container, Host } from './host.ts'

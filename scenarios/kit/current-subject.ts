@@ -1,5 +1,6 @@
 /**
- * The subject that this process tests, from the environment. Throws when scenarios/main.ts has not chosen one.
+ * The subject that this process tests, from the environment. Throws when scenarios/main.ts has not chosen
+ * one.
  */
 import { type SubjectFacts, subjectVariable } from './subject.ts'
 

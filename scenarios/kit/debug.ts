@@ -1,8 +1,8 @@
 /**
  * `--debug`: pauses a scenario that has failed before its containers and networks are removed.
  *
- * A failed command pauses where it fails. A failed `expect` throws at once; it is remembered, and the scenario pauses at
- * its first teardown when no command and no `expect` has succeeded since.
+ * A failed command pauses where it fails. A failed `expect` throws at once; it is remembered, and the
+ * scenario pauses at its first teardown when no command and no `expect` has succeeded since.
  */
 import { chai } from 'vitest'
 import { debugVariable, pause } from '../record/pause.ts'

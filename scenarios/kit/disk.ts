@@ -1,7 +1,8 @@
 /**
- * A full disk. A folder of a host is moved to a small file system, which a scenario can fill: nspawn hosts share the
- * machine's own disk, which no scenario may fill. When the scope ends, the folder gets the files back, with what was
- * written meanwhile. The units that work in the folder are stopped for each change, because they hold files open.
+ * A full disk. A folder of a host is moved to a small file system, which a scenario can fill: nspawn hosts
+ * share the machine's own disk, which no scenario may fill. When the scope ends, the folder gets the files
+ * back, with what was written meanwhile. The units that work in the folder are stopped for each change,
+ * because they hold files open.
  */
 import { type Fault, injectFault } from './fault.ts'
 import type { Host } from './host.ts'

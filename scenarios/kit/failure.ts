@@ -1,6 +1,6 @@
 /**
- * The failure of an assertion on a command: host, command, exit code and both outputs. The stack has the frames of
- * scenario files alone.
+ * The failure of an assertion on a command: host, command, exit code and both outputs. The stack has the
+ * frames of scenario files alone.
  */
 import type { Result } from '../../provision/ssh/connection.ts'
 

@@ -5,7 +5,10 @@ import { undoAfter } from './suppressed.ts'
 import { throwAll } from './together.ts'
 
 export interface Fault extends AsyncDisposable {
-  /** Reverts the fault; resolves when it is verified to be over. A call after a revert that succeeded does nothing. */
+  /**
+   * Reverts the fault; resolves when it is verified to be over. A call after a revert that succeeded does
+   * nothing.
+   */
   heal(): Promise<void>
 }
 

@@ -1,10 +1,11 @@
 /**
- * The faults that a scenario can inject. Each is verified to be in force before the scenario goes on, by a measurement
- * on the host. When its scope ends it is reverted and verified to be over, whether the scenario holds or fails.
+ * The faults that a scenario can inject. Each is verified to be in force before the scenario goes on, by a
+ * measurement on the host. When its scope ends it is reverted and verified to be over, whether the scenario
+ * holds or fails.
  *
  * Faults of the network are injected in the lab's switch, where the hosts do not see them
- * (provision/backends/nspawn/faults). Faults of a process or a disk use the control channel, which does not cross the
- * lab's network.
+ * (provision/backends/nspawn/faults). Faults of a process or a disk use the control channel, which does not
+ * cross the lab's network.
  *
  * @example
  *     await using cut = await faults.partition(hostA, hostB)
@@ -43,8 +44,8 @@ export interface Faults {
 }
 
 /**
- * The faults of one scenario. `needs` skips the scenario where the backend lacks a fault. `end` heals the faults that
- * the scenario has left.
+ * The faults of one scenario. `needs` skips the scenario where the backend lacks a fault. `end` heals the
+ * faults that the scenario has left.
  */
 export function faultsOf(
   backend: Backend,

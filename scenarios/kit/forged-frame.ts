@@ -10,7 +10,10 @@ export interface ForgedFrame {
   to: string
 }
 
-/** A line of bash that sends an echo request in such a packet to the VTEP, so many times. A refused packet is an error of `send`. */
+/**
+ * A line of bash that sends an echo request in such a packet to the VTEP, so many times. A refused packet is
+ * an error of `send`.
+ */
 export function sending(frame: ForgedFrame, vtep: string, times: number): string {
   const bytes = packet(frame)
     .toString('hex')

@@ -1,10 +1,12 @@
 /**
- * Checks recorded operations of concurrent clients against a sequential model: is there an order of the operations, each
- * between its begin and its end, in which the model gives every client the result that it got (linearizability)?
+ * Checks recorded operations of concurrent clients against a sequential model: is there an order of the
+ * operations, each between its begin and its end, in which the model gives every client the result that it
+ * got (linearizability)?
  *
- * The search is Wing and Gong's with Lowe's memory of visited configurations ("Testing for linearizability", 2017).
- * Every key is checked alone, which is sound because linearizability is local (Herlihy and Wing, 1990). The time grows
- * with the operations and the unknown outcomes, and exponentially with the operations that run at once.
+ * The search is Wing and Gong's with Lowe's memory of visited configurations ("Testing for linearizability",
+ * 2017). Every key is checked alone, which is sound because linearizability is local (Herlihy and Wing,
+ * 1990). The time grows with the operations and the unknown outcomes, and exponentially with the operations
+ * that run at once.
  *
  * @example
  *     const history = recordHistory<ExclusiveInput, Holder>()
@@ -16,7 +18,10 @@ export interface Operation<I, O> {
   /** The object of the operation: an address, a service, a register. */
   key: string
   input: I
-  /** `ok`: took effect with this output. `failed`: took no effect. `unknown`: took effect at any time since, or never. */
+  /**
+   * `ok`: took effect with this output. `failed`: took no effect. `unknown`: took effect at any time since,
+   * or never.
+   */
   outcome: 'ok' | 'failed' | 'unknown'
   output?: O
   /** Milliseconds on one clock. */
@@ -27,8 +32,8 @@ export interface Operation<I, O> {
 export interface Model<S, I, O> {
   initial: S
   /**
-   * The state after the operation; `undefined` when the operation cannot have this output in this state. States are
-   * compared as JSON. An operation with an unknown outcome has no output.
+   * The state after the operation; `undefined` when the operation cannot have this output in this state.
+   * States are compared as JSON. An operation with an unknown outcome has no output.
    */
   step(state: S, input: I, output: O | undefined, isUnknown: boolean): { state: S } | undefined
 }
@@ -157,8 +162,8 @@ function take(order: Order<unknown, unknown>, index: number): void {
 }
 
 /**
- * The operations that can be next: those that began before any operation that is left has ended. Operations with an
- * unknown outcome come last.
+ * The operations that can be next: those that began before any operation that is left has ended. Operations
+ * with an unknown outcome come last.
  */
 function candidatesIn<I, O>({ operations, certain, isPlaced, first }: Order<I, O>): number[] {
   const candidates: number[] = []
@@ -178,8 +183,8 @@ function candidatesIn<I, O>({ operations, certain, isPlaced, first }: Order<I, O
 }
 
 /**
- * The placed operations that took effect, as text: the length of the complete beginning, and the indexes after it. An
- * operation is placed only when it began before the first one that is left has ended.
+ * The placed operations that took effect, as text: the length of the complete beginning, and the indexes
+ * after it. An operation is placed only when it began before the first one that is left has ended.
  */
 function placedIndexes<I, O>({ operations, certain, isPlaced, first }: Order<I, O>): string {
   const after: number[] = []
@@ -190,8 +195,8 @@ function placedIndexes<I, O>({ operations, certain, isPlaced, first }: Order<I, 
 }
 
 /**
- * Remembers configurations. Says of one that it is not new when it was there with the same placed operations or with
- * fewer of the unknown ones: what is possible after it was possible there too.
+ * Remembers configurations. Says of one that it is not new when it was there with the same placed operations
+ * or with fewer of the unknown ones: what is possible after it was possible there too.
  */
 function newConfigurations(): (configuration: string, unknown: bigint) => boolean {
   const visited = new Map<string, bigint[]>()
@@ -231,8 +236,8 @@ export const exclusive: Model<Holder, ExclusiveInput, Holder> = {
 export type RegisterInput = { write: unknown } | { read: true } | { replace: unknown; by: unknown }
 
 /**
- * A value that is written, read, and replaced when it is as expected (compare and swap). A word for the authors of
- * scenarios (docs/scenarios.md), so no scenario has to use it.
+ * A value that is written, read, and replaced when it is as expected (compare and swap). A word for the
+ * authors of scenarios (docs/scenarios.md), so no scenario has to use it.
  *
  * @public
  */

@@ -1,8 +1,9 @@
 /**
- * A lab host as a scenario uses it: run, succeed, fail, waitUntilSucceeds. The words are those of NixOS's test driver.
+ * A lab host as a scenario uses it: run, succeed, fail, waitUntilSucceeds. The words are those of NixOS's
+ * test driver.
  *
- * Commands are tagged templates. Each inserted value becomes one quoted word. A wait is for a condition, with a
- * deadline; its duration is recorded for the report.
+ * Commands are tagged templates. Each inserted value becomes one quoted word. A wait is for a condition, with
+ * a deadline; its duration is recorded for the report.
  *
  * @example
  *     await hostA.succeed`docker network create ${name}`

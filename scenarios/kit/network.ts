@@ -1,6 +1,6 @@
 /**
- * Networks and pairs of containers for the length of a scope: created on one host, present on all, gone from all
- * when the scope ends.
+ * Networks and pairs of containers for the length of a scope: created on one host, present on all, gone from
+ * all when the scope ends.
  *
  * @example
  *     await using blue = await sharedNetwork([hostA, hostB], 'blue')
@@ -21,7 +21,10 @@ export interface SharedNetwork extends AsyncDisposable {
 
 type Hosts = readonly [Host, ...Host[]]
 
-/** Creates the network on the first host and waits for it on the others. `args`: further words of `docker network create`. */
+/**
+ * Creates the network on the first host and waits for it on the others. `args`: further words of
+ * `docker network create`.
+ */
 export async function sharedNetwork(
   hosts: Hosts,
   name: string,
@@ -56,8 +59,8 @@ export async function createdOnFirst(
 }
 
 /**
- * While Consul is away, a new network is refused within 5 s with an error that names Consul: by the driver, as dockerd asks it,
- * and in the words of the user's command.
+ * While Consul is away, a new network is refused within 5 s with an error that names Consul: by the driver,
+ * as dockerd asks it, and in the words of the user's command.
  */
 export async function refusesNew(host: Host): Promise<void> {
   const ask = `curl -s --max-time 5 --unix-socket /run/docker/plugins/vxlan.sock -d '{"AddressSpace":"multihost"}' http://localhost/IpamDriver.RequestPool`
@@ -87,8 +90,8 @@ export async function gone(host: Host, name: string): Promise<void> {
 }
 
 /**
- * Shell: true when the engine lists its networks and `name` is not among them. `docker network inspect` would also
- * fail for an engine that does not answer.
+ * Shell: true when the engine lists its networks and `name` is not among them. `docker network inspect` would
+ * also fail for an engine that does not answer.
  */
 export const hasNo = (name: string) =>
   `networks=$(/usr/bin/docker network ls --format '{{.Name}}') && ! echo "$networks" | grep -qx ${name}`
@@ -98,7 +101,10 @@ export interface Pair extends AsyncDisposable {
   b: Container
 }
 
-/** Starts containers `one` and `two`, one on each host. Checks that their addresses differ: else each would ping itself. */
+/**
+ * Starts containers `one` and `two`, one on each host. Checks that their addresses differ: else each would
+ * ping itself.
+ */
 export async function pair(here: Host, there: Host, network: string): Promise<Pair> {
   const a = await here.run({ name: 'one', network })
   const b = await there

@@ -24,8 +24,9 @@ function repliesIn(output: string): number[] {
 }
 
 /**
- * Pings every 20 ms while `meanwhile` runs. Resolves with the number of replies that are missing between the first and
- * the last. Demands a reply after `meanwhile` has ended: a ping that stopped for good would leave no gap.
+ * Pings every 20 ms while `meanwhile` runs. Resolves with the number of replies that are missing between the
+ * first and the last. Demands a reply after `meanwhile` has ended: a ping that stopped for good would leave
+ * no gap.
  */
 export async function lostWhile(
   from: From,
@@ -45,8 +46,8 @@ export async function lostWhile(
 export type Pairs<Traffic extends string> = Record<Traffic, readonly [Container, Pick<Container, 'address'>]>
 
 /**
- * Pings every 20 ms between all pairs while `fault` runs, then until replies come again, for up to 30 s. A pair without
- * any reply has lost all.
+ * Pings every 20 ms between all pairs while `fault` runs, then until replies come again, for up to 30 s. A
+ * pair without any reply has lost all.
  */
 export async function lossDuring<Traffic extends string>(
   pairs: Pairs<Traffic>,

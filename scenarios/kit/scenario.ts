@@ -35,13 +35,16 @@ interface Fixtures extends Hosts {
   /** Faults to inject. Those that the scenario leaves are healed after it. */
   faults: Faults
   /**
-   * Records a snapshot of the lab before the first teardown, and evidence from every host after a failure. Fails the
-   * scenario when Consul, the kernel and Docker differ after it. Part of every scenario.
+   * Records a snapshot of the lab before the first teardown, and evidence from every host after a failure.
+   * Fails the scenario when Consul, the kernel and Docker differ after it. Part of every scenario.
    */
   recorded: undefined
   /** `lossDuring` of kit/pings.ts, which records the losses for the report: it sets the subjects side by side. */
   lossDuring: typeof lossDuring
-  /** Skips the scenario, with the reason, where the subject or the backend lacks `need`. Call it first in the body. */
+  /**
+   * Skips the scenario, with the reason, where the subject or the backend lacks `need`. Call it first in the
+   * body.
+   */
   needs: (need: Feature | Capability) => void
 }
 

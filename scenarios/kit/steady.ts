@@ -1,6 +1,6 @@
 /**
- * A steady state for faults: two containers on two hosts that reach each other. Afterwards nothing may be left that
- * was not there before.
+ * A steady state for faults: two containers on two hosts that reach each other. Afterwards nothing may be
+ * left that was not there before.
  */
 import { expect } from 'vitest'
 import { poll } from '../../provision/process/until.ts'
@@ -11,8 +11,8 @@ import { storedKeys } from './store.ts'
 import { together } from './together.ts'
 
 /**
- * Everything that networks have in the lab, a line each: namespaces and container ends of links on the hosts, keys in
- * the store. Throws when a host or the store does not answer: an empty inventory would hide a leak.
+ * Everything that networks have in the lab, a line each: namespaces and container ends of links on the hosts,
+ * keys in the store. Throws when a host or the store does not answer: an empty inventory would hide a leak.
  */
 export async function inventory(): Promise<string[]> {
   const { hosts } = await labHosts()
@@ -22,7 +22,10 @@ export async function inventory(): Promise<string[]> {
   return (await together([...hosts.map(onHost), stored])).flat().sort()
 }
 
-/** Names of the namespaces with a VXLAN device. The engine removes the file of a namespace some time after the namespace. */
+/**
+ * Names of the namespaces with a VXLAN device. The engine removes the file of a namespace some time after the
+ * namespace.
+ */
 const namespaces = `for file in /var/run/docker/netns/????????????; do
   [ -e $file ] || continue
   links=$(nsenter --net=$file ip -br link 2>&1) || [ "$(stat -f -c %T $file)" != nsfs ] || { echo "$links" >&2; exit 1; }
@@ -39,8 +42,9 @@ async function onHost(host: Host): Promise<string[]> {
 }
 
 /**
- * Runs `body` with containers `one` and `two` on network `steady`. Afterwards a third container must reach `two` and
- * have an address of its own; then, with all containers gone, the inventory must be what it was before.
+ * Runs `body` with containers `one` and `two` on network `steady`. Afterwards a third container must reach
+ * `two` and have an address of its own; then, with all containers gone, the inventory must be what it was
+ * before.
  */
 export async function withSteadyPair(
   hostA: Host,
@@ -62,7 +66,10 @@ export async function withSteadyPair(
   await nothingLeftSince(before)
 }
 
-/** Waits until the inventory has nothing that it did not have before. What an earlier scenario left may go meanwhile. */
+/**
+ * Waits until the inventory has nothing that it did not have before. What an earlier scenario left may go
+ * meanwhile.
+ */
 export async function nothingLeftSince(before: readonly string[]): Promise<void> {
   let left: readonly string[] = ['no look has succeeded']
   const look = async (): Promise<true | undefined> => {

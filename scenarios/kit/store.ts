@@ -1,6 +1,7 @@
 /**
- * The records in the store, read on the Consul server by Consul's own HTTP API, not through the driver. docs/consul.md
- * describes every key. On a secured lab, root's curl there has the token, so the same calls work on every lab.
+ * The records in the store, read on the Consul server by Consul's own HTTP API, not through the driver.
+ * docs/consul.md describes every key. On a secured lab, root's curl there has the token, so the same calls
+ * work on every lab.
  *
  * The records of hosts are always in the store: a store without any could not be read, and is an error.
  */
@@ -30,8 +31,8 @@ export interface StoredService {
 }
 
 /**
- * Resolves when Consul, after a start, answers with the records from before it. A started Consul has a leader sooner,
- * but answers from an old state until it has replayed its log. A `?consistent` read waits for that.
+ * Resolves when Consul, after a start, answers with the records from before it. A started Consul has a leader
+ * sooner, but answers from an old state until it has replayed its log. A `?consistent` read waits for that.
  */
 export async function consulLeads(consulServer: Host): Promise<void> {
   await consulServer.within(30_000).waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
@@ -64,7 +65,10 @@ export async function storedNetwork(consulServer: Host, name: string): Promise<S
   return network
 }
 
-/** The keys of containers, networks and services: all keys but those of hosts and of the addresses in their reserves. */
+/**
+ * The keys of containers, networks and services: all keys but those of hosts and of the addresses in their
+ * reserves.
+ */
 export async function storedKeys(consulServer: Host): Promise<string[]> {
   const records = [...(await everything(consulServer))]
   return records
@@ -81,7 +85,10 @@ function recordsIn<T>(all: ReadonlyMap<string, unknown>, folder: string): T[] {
   return [...all].filter(([key]) => key.startsWith(`${folder}/`)).map(([, value]) => value as T)
 }
 
-/** Keys that name the host, in the key or the value. A network and its pool are the cluster's, and say which host made them. */
+/**
+ * Keys that name the host, in the key or the value. A network and its pool are the cluster's, and say which
+ * host made them.
+ */
 export async function keysNaming(consulServer: Host, { name }: Pick<Host, 'name'>): Promise<string[]> {
   return [...(await everything(consulServer))]
     .filter(

@@ -1,8 +1,8 @@
 /**
- * The subject: what the scenarios test. Our own driver, Swarm's overlay and a plugin are values of this type, in
- * scenarios/subjects; a folder of scenarios can have one of its own, which need not be a network driver
- * (docs/scenarios.md). The differences between subjects stand in these values and nowhere else: a scenario that a
- * subject cannot pass for a known reason is skipped with that reason.
+ * The subject: what the scenarios test. Our own driver, Swarm's overlay and a plugin are values of this type,
+ * in scenarios/subjects; a folder of scenarios can have one of its own, which need not be a network driver
+ * (docs/scenarios.md). The differences between subjects stand in these values and nowhere else: a scenario
+ * that a subject cannot pass for a known reason is skipped with that reason.
  */
 import type { Role } from '../../provision/lab/definition.ts'
 import type { Step } from '../../provision/steps/step.ts'
@@ -34,11 +34,15 @@ export interface SubjectFacts {
   mustPass: boolean
   /** Words of `docker network create` that choose the driver. */
   create: readonly string[]
-  /** Kind of our own networks, `bridge` or `macvlan`, for scenarios that look into the kernel; absent: the default. */
+  /**
+   * Kind of our own networks, `bridge` or `macvlan`, for scenarios that look into the kernel; absent: the
+   * default.
+   */
   datapath?: string
   /**
-   * How a network comes to the other hosts: by itself, with its first container there, or perhaps not at all. A network
-   * that does not come by itself is created there too, so that the other scenarios say something about the driver.
+   * How a network comes to the other hosts: by itself, with its first container there, or perhaps not at all.
+   * A network that does not come by itself is created there too, so that the other scenarios say something
+   * about the driver.
    */
   spreads: 'by itself' | 'with a container' | 'perhaps'
   /** systemd unit of its process. */

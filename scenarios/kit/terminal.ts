@@ -1,6 +1,6 @@
 /**
- * A terminal: a line is typed at a prompt, and the text until the next prompt is its output. Over ssh on a lab's host,
- * or of a command on this machine.
+ * A terminal: a line is typed at a prompt, and the text until the next prompt is its output. Over ssh on a
+ * lab's host, or of a command on this machine.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
 /**
- * Runs several things at once, mostly on several hosts, and waits for the end of all of them. `Promise.all` does not
- * wait after a failure: work that still runs would reach into the next scenario.
+ * Runs several things at once, mostly on several hosts, and waits for the end of all of them. `Promise.all`
+ * does not wait after a failure: work that still runs would reach into the next scenario.
  */
 export async function together<T>(work: readonly [Promise<T>, Promise<T>]): Promise<[T, T]>
 export async function together<T>(work: readonly Promise<T>[]): Promise<T[]>

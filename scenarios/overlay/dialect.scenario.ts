@@ -1,6 +1,6 @@
 /**
- * The lab's `docker` command: the default network, `-d overlay`, and ids that are the same on all hosts. It passes all
- * other commands on unchanged.
+ * The lab's `docker` command: the default network, `-d overlay`, and ids that are the same on all hosts. It
+ * passes all other commands on unchanged.
  */
 import { afterEach, describe, expect } from 'vitest'
 import { clear } from '../kit/clear.ts'

@@ -1,6 +1,6 @@
 /**
- * DNS: the engine's DNS server asks the driver's for names that it does not know. The driver's server forwards names
- * that are not the cluster's.
+ * DNS: the engine's DNS server asks the driver's for names that it does not know. The driver's server
+ * forwards names that are not the cluster's.
  */
 import { expect } from 'vitest'
 import type { Container, ContainerOptions, Host } from '../kit/host.ts'

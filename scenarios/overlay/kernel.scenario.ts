@@ -1,6 +1,6 @@
 /**
- * A network in the kernel: a namespace with br0, vxlan1, a veth per container and permanent entries per remote
- * container. Networks of the macvlan kind have neither br0 nor veths.
+ * A network in the kernel: a namespace with br0, vxlan1, a veth per container and permanent entries per
+ * remote container. Networks of the macvlan kind have neither br0 nor veths.
  */
 import { expect, vi } from 'vitest'
 import { subject } from '../kit/current-subject.ts'

@@ -1,7 +1,8 @@
 /**
  * A network that is created on one host is the same on all hosts.
  *
- * `/usr/bin/docker` is the engine's own command. It is used where the lab's `docker` refuses what the engine does.
+ * `/usr/bin/docker` is the engine's own command. It is used where the lab's `docker` refuses what the engine
+ * does.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'

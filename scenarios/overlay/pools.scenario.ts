@@ -1,5 +1,6 @@
 /**
- * Addresses beside other networks: the engine's own bridges, and the routes of a VPN, on this host and on another one.
+ * Addresses beside other networks: the engine's own bridges, and the routes of a VPN, on this host and on
+ * another one.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
@@ -32,7 +33,8 @@ scenario(
   'the default routes of a VPN and a route wider than all pools hinder no network',
   async ({ hostA, hostB }) => {
     await using _late = await sharedNetwork([hostA, hostB], 'late', ['--subnet', '10.77.0.0/24'])
-    // The engine's own docker_gwbridge is there before the routes: an engine older than 23.0 would find no pool for it.
+    // The engine's own docker_gwbridge is there before the routes: an engine older than 23.0 would find no
+    // pool for it.
     await using _before = await hostB.run({ name: 'before', network: 'late' })
     await using _vpn = await routes(hostB, hostA, ['0.0.0.0/1', '128.0.0.0/1', '172.16.0.0/12'])
     {

@@ -1,6 +1,6 @@
 /**
- * Real programs on four hosts, from Debian's packages: clusters that find their members by address and by name, while a
- * member restarts and a host loses power.
+ * Real programs on four hosts, from Debian's packages: clusters that find their members by address and by
+ * name, while a member restarts and a host loses power.
  *
  *     npm run scenarios -- programs
  */

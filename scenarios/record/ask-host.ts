@@ -1,5 +1,6 @@
 /**
- * Networks and containers of a host, as its engine and its kernel show them: the question, and the answer as data.
+ * Networks and containers of a host, as its engine and its kernel show them: the question, and the answer as
+ * data.
  */
 import { type AnswerLine, answerLines, type HostAnswer, list, parsed } from './answers.ts'
 import type { ContainerView, HostView, Tunnel } from './snapshot.ts'

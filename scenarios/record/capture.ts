@@ -1,7 +1,7 @@
 /**
- * A capture of the underlay while scenarios run, as evidence for a failure: the last four to eight megabytes of
- * VXLAN, ARP and ICMP packets on each host, the first 128 bytes of each packet. Measured: iperf3 across the underlay
- * is as fast with the capture as without.
+ * A capture of the underlay while scenarios run, as evidence for a failure: the last four to eight megabytes
+ * of VXLAN, ARP and ICMP packets on each host, the first 128 bytes of each packet. Measured: iperf3 across
+ * the underlay is as fast with the capture as without.
  *
  * systemd ends the capture after 15 minutes, because the process that started it may be killed.
  */

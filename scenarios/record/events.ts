@@ -1,8 +1,9 @@
 /**
  * The events of a run, from which the report is written: one JSON line per event in report/events.jsonl.
  *
- * vitest's workers append to the file, and the parent process reads it when they have ended. What was recorded before
- * a crash is therefore kept. One line per command, wait, scenario and snapshot: a few hundred in a run.
+ * vitest's workers append to the file, and the parent process reads it when they have ended. What was
+ * recorded before a crash is therefore kept. One line per command, wait, scenario and snapshot: a few hundred
+ * in a run.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
- * Evidence of a failed scenario, as files under the report's evidence/: from every host its logs, status, containers,
- * networks, links, FDB and neighbours; the store's tree; the lab's snapshot from before the teardown; and the packets
- * on the underlay since the scenario began.
+ * Evidence of a failed scenario, as files under the report's evidence/: from every host its logs, status,
+ * containers, networks, links, FDB and neighbours; the store's tree; the lab's snapshot from before the
+ * teardown; and the packets on the underlay since the scenario began.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 /**
- * The report's folder: report/, or report/NAME for a lab with a name of its own. Two labs at once keep two reports.
+ * The report's folder: report/, or report/NAME for a lab with a name of its own. Two labs at once keep two
+ * reports.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

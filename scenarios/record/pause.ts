@@ -1,6 +1,7 @@
 /**
- * `--debug`: a scenario that has failed pauses until Enter is pressed at the terminal. The worker cannot read the
- * terminal, so it writes the reason to a file in the report's folder and waits until the parent has removed the file.
+ * `--debug`: a scenario that has failed pauses until Enter is pressed at the terminal. The worker cannot read
+ * the terminal, so it writes the reason to a file in the report's folder and waits until the parent has
+ * removed the file.
  */
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, unwatchFile, watchFile, writeFileSync } from 'node:fs'
@@ -20,7 +21,10 @@ export async function pause(reason: string): Promise<void> {
   await poll(() => (existsSync(file()) ? undefined : true), Number.POSITIVE_INFINITY, 100)
 }
 
-/** In the parent: calls `answer` with the reason of each pause; the worker goes on when it resolves. Returns a stop. */
+/**
+ * In the parent: calls `answer` with the reason of each pause; the worker goes on when it resolves. Returns a
+ * stop.
+ */
 export function answerPauses(answer: (reason: string) => Promise<void>): () => void {
   const path = file()
   let answering = false

@@ -1,6 +1,6 @@
 /**
- * Records vitest's result of every scenario as an event. The reporter also sees what no scenario can record itself:
- * scenarios that were skipped, and files that could not be loaded or set up.
+ * Records vitest's result of every scenario as an event. The reporter also sees what no scenario can record
+ * itself: scenarios that were skipped, and files that could not be loaded or set up.
  */
 import { relative } from 'node:path'
 import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node'

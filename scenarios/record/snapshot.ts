@@ -1,7 +1,7 @@
 /**
- * The lab at one time, from three sources that can disagree: the store (what must be), the kernels (what is) and the
- * engines (what was asked for). A scenario's own expectations are not part of it.
- * Grows with networks and containers: some kilobytes in the lab.
+ * The lab at one time, from three sources that can disagree: the store (what must be), the kernels (what is)
+ * and the engines (what was asked for). A scenario's own expectations are not part of it. Grows with networks
+ * and containers: some kilobytes in the lab.
  */
 export interface Snapshot {
   /** Absent when the store did not answer, and for a driver without a store. */

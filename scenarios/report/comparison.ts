@@ -1,6 +1,6 @@
 /**
- * Subjects side by side, as tables for the terminal: a row per scenario, a column per subject; and what each fault cost
- * each subject.
+ * Subjects side by side, as tables for the terminal: a row per scenario, a column per subject; and what each
+ * fault cost each subject.
  */
 import { markdownTable } from '../../driver/cli/table.ts'
 import type { Event } from '../record/events.ts'

@@ -1,10 +1,10 @@
 /**
  * Writes JUnit XML, the one writer for all our runs.
  *
- * What the readers take: GitLab (lib/gitlab/ci/parsers/test/junit.rb) takes `file`, the failure's text and the first
- * `[[ATTACHMENT|path]]` of system-out, a path from the project's root; mikepenz/action-junit-report takes `file`, `line`
- * and the failure's `message`; dorny/test-reporter groups by a `classname` other than the suite's name, and finds the
- * line by a Java frame, `at folder.folder(file:line)`.
+ * What the readers take: GitLab (lib/gitlab/ci/parsers/test/junit.rb) takes `file`, the failure's text and
+ * the first `[[ATTACHMENT|path]]` of system-out, a path from the project's root; mikepenz/action-junit-report
+ * takes `file`, `line` and the failure's `message`; dorny/test-reporter groups by a `classname` other than
+ * the suite's name, and finds the line by a Java frame, `at folder.folder(file:line)`.
  */
 import { escaped } from './markup.ts'
 

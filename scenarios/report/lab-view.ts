@@ -1,6 +1,6 @@
 /**
- * A snapshot as the report draws it: networks by hosts, with the problems on which the store, the kernel and Docker
- * differ. A snapshot takes some 30 ms while the lab changes: a problem may be gone the next instant.
+ * A snapshot as the report draws it: networks by hosts, with the problems on which the store, the kernel and
+ * Docker differ. A snapshot takes some 30 ms while the lab changes: a problem may be gone the next instant.
  */
 import type { HostView, Snapshot, StoreView } from '../record/snapshot.ts'
 import { counted } from './format.ts'

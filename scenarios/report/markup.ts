@@ -1,6 +1,6 @@
 /**
- * HTML and SVG as tagged templates. Every inserted text is escaped, because a container's name or a command's output
- * must not become markup. Inserted markup stays as it is.
+ * HTML and SVG as tagged templates. Every inserted text is escaped, because a container's name or a command's
+ * output must not become markup. Inserted markup stays as it is.
  */
 import { stripVTControlCharacters } from 'node:util'
 
@@ -35,8 +35,8 @@ const entities: Record<string, string> = {
 }
 
 /**
- * Text for HTML or XML. Terminal colours are removed. Characters that XML 1.0 does not allow, escaped or not, become
- * U+FFFD: the control characters except tab and newline, lone surrogates, U+FFFE and U+FFFF.
+ * Text for HTML or XML. Terminal colours are removed. Characters that XML 1.0 does not allow, escaped or not,
+ * become U+FFFD: the control characters except tab and newline, lone surrogates, U+FFFE and U+FFFF.
  */
 export function escaped(text: string): string {
   return stripVTControlCharacters(text)

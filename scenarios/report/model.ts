@@ -1,6 +1,6 @@
 /**
- * The report as data, made from the recorded events: one round with its scenarios and their steps, and the waits of
- * all rounds.
+ * The report as data, made from the recorded events: one round with its scenarios and their steps, and the
+ * waits of all rounds.
  */
 import type { Event, EvidenceEvent, LossEvent, RunEvent, ScenarioEvent, WaitEvent } from '../record/events.ts'
 import type { Snapshot } from '../record/snapshot.ts'

@@ -1,6 +1,6 @@
 /**
- * Records one round of the job and writes the report when the round has ended. A run of many rounds that is killed
- * leaves the report of its complete rounds.
+ * Records one round of the job and writes the report when the round has ended. A run of many rounds that is
+ * killed leaves the report of its complete rounds.
  */
 import { cpus, release, totalmem } from 'node:os'
 import { relative } from 'node:path'

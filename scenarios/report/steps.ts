@@ -1,6 +1,6 @@
 /**
- * The steps of a scenario: its commands in their order. The tries of one wait are a single step. A command that runs
- * in a container carries the container's name.
+ * The steps of a scenario: its commands in their order. The tries of one wait are a single step. A command
+ * that runs in a container carries the container's name.
  */
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Writes the report from the recorded events: index.html for people and junit.xml for CI. Another subject has a
- * junit-NAME.xml of its own: its failures are not failures of ours.
+ * Writes the report from the recorded events: index.html for people and junit.xml for CI. Another subject has
+ * a junit-NAME.xml of its own: its failures are not failures of ours.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'

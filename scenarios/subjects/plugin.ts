@@ -1,6 +1,6 @@
 /**
- * A plugin as a subject: an executable file that is copied to every Docker host, started there as a service, and
- * listens on the unix socket that its environment names (docs/own-driver.md).
+ * A plugin as a subject: an executable file that is copied to every Docker host, started there as a service,
+ * and listens on the unix socket that its environment names (docs/own-driver.md).
  */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
@@ -96,7 +96,10 @@ export function plugin({ path, name }: Plugin): Subject {
   }
 }
 
-/** The plugin runs, and is started again when the host is. Throws a LabError with its log when it does not answer in time. */
+/**
+ * The plugin runs, and is started again when the host is. Throws a LabError with its log when it does not
+ * answer in time.
+ */
 function started(name: string, path: string, socket: string, answers: string): Step {
   const files = (context: StepContext) => [
     { path: program, content: readFileSync(path), mode: '0755' },

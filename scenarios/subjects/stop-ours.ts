@@ -1,7 +1,7 @@
 /**
- * Our own driver is stopped and the lab's `docker` command is put aside while another driver is tested, so that no
- * scenario passes by their doing. The driver stays off when a host restarts. `startOurs` gives a lab that stays both
- * back.
+ * Our own driver is stopped and the lab's `docker` command is put aside while another driver is tested, so
+ * that no scenario passes by their doing. The driver stays off when a host restarts. `startOurs` gives a lab
+ * that stays both back.
  */
 import type { Machines } from '../kit/subject.ts'
 import { together } from '../kit/together.ts'

@@ -1,13 +1,14 @@
 /**
- * A Debian 13 disk image that Vagrant and Packer can log in to. It stands in for the disk of the box `debian/trixie64` and
- * contains the packages that the steps would install: an emulated machine needs ten minutes to unpack them, this machine
- * some seconds.
+ * A Debian 13 disk image that Vagrant and Packer can log in to. It stands in for the disk of the box
+ * `debian/trixie64` and contains the packages that the steps would install: an emulated machine needs ten
+ * minutes to unpack them, this machine some seconds.
  *
- * The image is made of Debian's packages alone and without a loop device: a root folder by mmdebstrap, an ext4 of it by
- * `mke2fs -d` behind a partition table, GRUB's two parts written where the BIOS looks for them (GRUB manual, "BIOS
- * installation"). The kernel is Debian's generic one: the one for clouds has no e1000, which is VirtualBox's network card. The
- * initramfs has the drivers of both providers' disks (virtio, AHCI, IDE) and no others, which halves an emulated boot.
- * The root is found by its label: it is vda with libvirt and sda with VirtualBox.
+ * The image is made of Debian's packages alone and without a loop device: a root folder by mmdebstrap, an
+ * ext4 of it by `mke2fs -d` behind a partition table, GRUB's two parts written where the BIOS looks for them
+ * (GRUB manual, "BIOS installation"). The kernel is Debian's generic one: the one for clouds has no e1000,
+ * which is VirtualBox's network card. The initramfs has the drivers of both providers' disks (virtio, AHCI,
+ * IDE) and no others, which halves an emulated boot. The root is found by its label: it is vda with libvirt
+ * and sda with VirtualBox.
  */
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'

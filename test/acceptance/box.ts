@@ -1,8 +1,8 @@
 /**
  * The two boxes, built by Packer from the base image with the project's own templates.
  *
- * They stay in the cache until something that is in them changes: the base or the container image, the steps, the
- * templates, or the driver.
+ * They stay in the cache until something that is in them changes: the base or the container image, the steps,
+ * the templates, or the driver.
  */
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Files and folders that take long to make. They stay in the cache under the hash of their recipe, like the images of the
- * nspawn lab; those of an older recipe are removed.
+ * Files and folders that take long to make. They stay in the cache under the hash of their recipe, like the
+ * images of the nspawn lab; those of an older recipe are removed.
  */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'

@@ -9,7 +9,10 @@ import type { Part } from './report.ts'
 import { startLibvirt } from './sandbox.ts'
 
 export const scenariosTitle = 'libvirt: scenarios'
-/** The walkthrough as a whole is replayed on VirtualBox's hardware: both would take more than the 45 minutes of a run. */
+/**
+ * The walkthrough as a whole is replayed on VirtualBox's hardware: both would take more than the 45 minutes
+ * of a run.
+ */
 const usualScenarios = ['2-getting-started']
 
 export function libvirtParts(

@@ -1,12 +1,13 @@
 /**
  * `npm run acceptance`: the lab on virtual machines, from Debian's packages to the replayed scenarios.
  *
- * Installs Vagrant, libvirt, Packer and QEMU where they are missing, makes a base image, builds the box, brings three
- * machines up, replays the scenarios on them and destroys them. Where no KVM works the machines are emulated.
+ * Installs Vagrant, libvirt, Packer and QEMU where they are missing, makes a base image, builds the box,
+ * brings three machines up, replays the scenarios on them and destroys them. Where no KVM works the machines
+ * are emulated.
  *
- * The run has namespaces of its own, which end with this process, and one folder, which is removed afterwards. After
- * Ctrl-C, a failure or kill -9 no machine, network, mount or process is left. Exit codes: 0 all scenarios passed; 1 a
- * scenario failed; 2 a part before or after the scenarios failed.
+ * The run has namespaces of its own, which end with this process, and one folder, which is removed
+ * afterwards. After Ctrl-C, a failure or kill -9 no machine, network, mount or process is left. Exit codes: 0
+ * all scenarios passed; 1 a scenario failed; 2 a part before or after the scenarios failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
@@ -76,8 +77,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 /**
- * This script again, in a process namespace: the kernel ends all others with the first. That is a shell, which reaps
- * what daemons leave.
+ * This script again, in a process namespace: the kernel ends all others with the first. That is a shell,
+ * which reaps what daemons leave.
  */
 function inNamespaces(work: string, args: string[]): Promise<number> {
   const script = [

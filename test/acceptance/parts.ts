@@ -1,5 +1,6 @@
 /**
- * What the acceptance run does, in order: the images and the boxes, then the lab by libvirt, then by VirtualBox.
+ * What the acceptance run does, in order: the images and the boxes, then the lab by libvirt, then by
+ * VirtualBox.
  */
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,8 +35,8 @@ export async function accept(work: string, from: string | undefined, filters: st
 }
 
 /**
- * The parts from the one with this title on, and those before it that prepare what they need: images and boxes come from
- * the cache then, and the machines of the same provider are brought up again.
+ * The parts from the one with this title on, and those before it that prepare what they need: images and
+ * boxes come from the cache then, and the machines of the same provider are brought up again.
  */
 export function partsFrom(parts: readonly Part[], title: string | undefined): Part[] {
   if (title === undefined) return [...parts]

@@ -1,6 +1,6 @@
 /**
- * Runs the parts of the acceptance run and reports them: a time and an output file per part, the outcome in the terminal
- * and as JUnit. A part that fails ends the run; the parts after it count as skipped.
+ * Runs the parts of the acceptance run and reports them: a time and an output file per part, the outcome in
+ * the terminal and as JUnit. A part that fails ends the run; the parts after it count as skipped.
  */
 import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

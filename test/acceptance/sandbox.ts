@@ -1,9 +1,9 @@
 /**
  * Sandboxes: a mount and a network namespace with a provider's state in one folder. One with libvirt is here.
  *
- * The commands in a sandbox neither see nor change this machine's libvirt, its machines, networks and routes, and the
- * lab's addresses may be in use outside. Settings of this run are in Vagrant's own Vagrantfile, so that the project's
- * Vagrantfile is the one that users have.
+ * The commands in a sandbox neither see nor change this machine's libvirt, its machines, networks and routes,
+ * and the lab's addresses may be in use outside. Settings of this run are in Vagrant's own Vagrantfile, so
+ * that the project's Vagrantfile is the one that users have.
  */
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -56,8 +56,9 @@ export async function startLibvirt(work: string, kvm: boolean): Promise<Sandbox>
 }
 
 /**
- * /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. libvirt probes a KVM
- * that can be opened and does not work at every call, so a mount hides it: a read-only one, the only one that refuses root.
+ * /sys shows the network namespace that it was mounted in, and libvirt looks for its bridge there. libvirt
+ * probes a KVM that can be opened and does not work at every call, so a mount hides it: a read-only one, the
+ * only one that refuses root.
  */
 const setUp = `
   ip link set dev lo up
@@ -101,8 +102,8 @@ end)
 }
 
 /**
- * Makes a network and a mount namespace, runs the script in it, and resolves with the command that enters it. The script
- * writes the file `mark` and then sleeps.
+ * Makes a network and a mount namespace, runs the script in it, and resolves with the command that enters it.
+ * The script writes the file `mark` and then sleeps.
  */
 export async function hold(script: string, args: readonly string[], mark: string): Promise<string[]> {
   const holder = spawn('unshare', ['--net', '--mount', 'sh', '-ec', script, 'sh', ...args], {

@@ -1,5 +1,6 @@
 /**
- * How long Docker takes for a container, `run --rm … true` and `network connect`, and what of it is the driver's own.
+ * How long Docker takes for a container, `run --rm … true` and `network connect`, and what of it is the
+ * driver's own.
  *
  * The host's own clock says how long, so that the way to the host is not in it.
  */

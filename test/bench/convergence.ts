@@ -1,9 +1,9 @@
 /**
  * How soon one host knows what happened on another: a container that started, a network that was made.
  *
- * On net-2 a ping to the address that the new container will have runs before it is started on net-1. Both hosts of an
- * nspawn lab have the machine's clock, so their times can be subtracted. A value below zero says that the other host
- * had its reply before the container's process ran.
+ * On net-2 a ping to the address that the new container will have runs before it is started on net-1. Both
+ * hosts of an nspawn lab have the machine's clock, so their times can be subtracted. A value below zero says
+ * that the other host had its reply before the container's process ran.
  */
 import type { Host } from '../../scenarios/kit/host.ts'
 import { timedRun } from './containers.ts'
@@ -23,8 +23,8 @@ export async function measureConvergence(pair: Pair, count: number, record: Reco
 }
 
 /**
- * The process in whose namespace the ping runs. Its kernel asks for an unknown neighbour every second; a hundred times
- * a second is the most it can, and the resolution of what is measured.
+ * The process in whose namespace the ping runs. Its kernel asks for an unknown neighbour every second; a
+ * hundred times a second is the most it can, and the resolution of what is measured.
  */
 async function prober(host: Host, container: string): Promise<string> {
   const pid = await pidOf(host, container)

@@ -1,7 +1,8 @@
 /**
  * What is measured, and how it is shown: the rows of the table, and the goals they are held against.
  *
- * Nothing is asserted: on a shared machine the numbers move, and the ratios between peers of one run are what counts.
+ * Nothing is asserted: on a shared machine the numbers move, and the ratios between peers of one run are what
+ * counts.
  */
 
 import { markdownTable } from '../../driver/cli/table.ts'

@@ -1,8 +1,10 @@
 /**
- * `npm run bench`: this driver beside Swarm's overlay, the engine's bridge and the bare hosts, interleaved in one run.
+ * `npm run bench`: this driver beside Swarm's overlay, the engine's bridge and the bare hosts, interleaved in
+ * one run.
  *
- * Makes a lab of its own, measures, prints the tables, writes all samples as JSON, takes the lab down. Nothing is
- * asserted. Exit codes: 0 measured; 2 the lab could not be made or was lost. What the figures mean: docs/bench.md.
+ * Makes a lab of its own, measures, prints the tables, writes all samples as JSON, takes the lab down.
+ * Nothing is asserted. Exit codes: 0 measured; 2 the lab could not be made or was lost. What the figures
+ * mean: docs/bench.md.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'

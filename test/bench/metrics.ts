@@ -1,8 +1,8 @@
 /**
  * The driver's own account of its calls, from the metrics on its control socket.
  *
- * A histogram's buckets are too wide for a median; but its sum and count, read before and after a command that makes
- * each call once, give the duration of that very call.
+ * A histogram's buckets are too wide for a median; but its sum and count, read before and after a command
+ * that makes each call once, give the duration of that very call.
  */
 import type { Host } from '../../scenarios/kit/host.ts'
 

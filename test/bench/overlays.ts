@@ -1,5 +1,6 @@
 /**
- * The overlays that are compared, all on the same two hosts at once: Swarm's attachable one and this driver's two kinds.
+ * The overlays that are compared, all on the same two hosts at once: Swarm's attachable one and this driver's
+ * two kinds.
  *
  * Their VXLAN ids differ (Swarm counts from 4096, we from 256), so they share UDP port 4789 and its socket.
  * Everything calls the real command by its path, so that no wrapper is measured.
@@ -48,7 +49,10 @@ const publishedPorts = [
 /** The container that keeps a warm network in use, and has iperf3 in it. */
 export const anchor = (peer: Peer): string => `anchor-${peer}`
 
-/** The networks and anchors of all overlays, and the engine's bridge with its ports published. They go with the scope. */
+/**
+ * The networks and anchors of all overlays, and the engine's bridge with its ports published. They go with
+ * the scope.
+ */
 export async function raiseOverlays(pair: Pair): Promise<AsyncDisposable> {
   const { net1, net2 } = pair
   for (const { peer, args, warm, prefix } of overlays) {

@@ -1,6 +1,6 @@
 /**
- * The run as one HTML file: a dot per sample, a mark per median, the goals. No scripts, nothing from elsewhere; the
- * colours follow the reader's.
+ * The run as one HTML file: a dot per sample, a mark per median, the goals. No scripts, nothing from
+ * elsewhere; the colours follow the reader's.
  */
 import { html, type Markup, trusted } from '../../scenarios/report/markup.ts'
 import { median } from '../../scenarios/report/statistics.ts'

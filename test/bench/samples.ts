@@ -6,8 +6,9 @@
 import { median, type Summary, summarize } from '../../scenarios/report/statistics.ts'
 
 /**
- * `bare`: the hosts without Docker's networks (for containers: `--network none`). `bridge`: the engine's own; across
- * hosts through a published port. `multihost`: this driver as it is by default; `macvlan`: with `-o datapath=macvlan`.
+ * `bare`: the hosts without Docker's networks (for containers: `--network none`). `bridge`: the engine's own;
+ * across hosts through a published port. `multihost`: this driver as it is by default; `macvlan`: with
+ * `-o datapath=macvlan`.
  */
 export const peers = ['bare', 'bridge', 'swarm', 'multihost', 'macvlan'] as const
 export type Peer = (typeof peers)[number]
@@ -48,8 +49,8 @@ function valuesOf(samples: readonly Sample[], figure: string, peer: Peer): numbe
 }
 
 /**
- * Ours by theirs, round by round, and the median of that: a minute in which the machine was busy with something else
- * weighs on both. Absent where one has no samples, or theirs are not above zero (losses).
+ * Ours by theirs, round by round, and the median of that: a minute in which the machine was busy with
+ * something else weighs on both. Absent where one has no samples, or theirs are not above zero (losses).
  */
 export function ratioOf(
   samples: readonly Sample[],
@@ -64,7 +65,8 @@ export function ratioOf(
 }
 
 /**
- * Round-robin, so that other work of the machine slows all drivers alike; each round begins with another driver.
+ * Round-robin, so that other work of the machine slows all drivers alike; each round begins with another
+ * driver.
  */
 export async function rounds<T>(
   count: number,

@@ -1,6 +1,6 @@
 /**
- * What crosses from net-2 to net-1, and what it costs: bare between the hosts, from the engine's bridge to a published
- * port, and between the overlays' anchors.
+ * What crosses from net-2 to net-1, and what it costs: bare between the hosts, from the engine's bridge to a
+ * published port, and between the overlays' anchors.
  */
 import type { Host } from '../../scenarios/kit/host.ts'
 import { serveEcho, typicalReply } from './echo.ts'

@@ -1,6 +1,7 @@
 /**
- * What a source file imports: static imports, re-exports, and dynamic imports of a literal; types count like values.
- * oxc's parser, since TypeScript 7 has no JavaScript API that tools such as dependency-cruiser could parse with.
+ * What a source file imports: static imports, re-exports, and dynamic imports of a literal; types count like
+ * values. oxc's parser, since TypeScript 7 has no JavaScript API that tools such as dependency-cruiser could
+ * parse with.
  */
 import { posix } from 'node:path'
 import { parseSync } from 'oxc-parser'

@@ -1,6 +1,7 @@
 /**
- * Counts the tests of a JUnit file, and names those that failed. Vitest and the scenarios' report write `<testcase>` elements with at most one
- * `<failure>`, `<error>` or `<skipped>` each; the text inside them has its `<` escaped.
+ * Counts the tests of a JUnit file, and names those that failed. Vitest and the scenarios' report write
+ * `<testcase>` elements with at most one `<failure>`, `<error>` or `<skipped>` each; the text inside them has
+ * its `<` escaped.
  */
 export type Counts = { passed: number; failed: number; skipped: number }
 

@@ -1,5 +1,6 @@
 /**
- * Functions longer than the limit, comments and blank lines counted: what does not fit on a screen is not read at once.
+ * Functions longer than the limit, comments and blank lines counted: what does not fit on a screen is not
+ * read at once.
  */
 import { parseSync, Visitor } from 'oxc-parser'
 import type { SourceFile } from './imports.ts'

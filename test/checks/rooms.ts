@@ -1,9 +1,10 @@
 /**
- * The rooms of the source tree and what each may import: the table behind `npm run check` and docs/architecture.md.
+ * The rooms of the source tree and what each may import: the table behind `npm run check` and
+ * docs/architecture.md.
  *
- * A room is a folder or a file; a file belongs to the longest room that its path begins with. Files of one room may
- * import each other. Every row may name only rooms of rows above it, so that no import points upwards and no rooms form a
- * circle. `room/**` stands for a room and all rooms inside it.
+ * A room is a folder or a file; a file belongs to the longest room that its path begins with. Files of one
+ * room may import each other. Every row may name only rooms of rows above it, so that no import points
+ * upwards and no rooms form a circle. `room/**` stands for a room and all rooms inside it.
  */
 export type Room = {
   room: string

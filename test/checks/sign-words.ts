@@ -1,6 +1,6 @@
 /**
- * Words that are the sign of a sentence that has to be read twice: "nobody", "what has been" … A few are allowed, since
- * some sentences need them; a number keeps them few.
+ * Words that are the sign of a sentence that has to be read twice: "nobody", "what has been" … A few are
+ * allowed, since some sentences need them; a number keeps them few.
  */
 import type { SourceFile } from './imports.ts'
 

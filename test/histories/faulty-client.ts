@@ -1,6 +1,6 @@
 /**
- * A host's connection to Consul in memory, with the faults of a network and of a server: no answer, an answer that is
- * lost after the commit, late and filtered answers, and the wrong server.
+ * A host's connection to Consul in memory, with the faults of a network and of a server: no answer, an answer
+ * that is lost after the commit, late and filtered answers, and the wrong server.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { DriverError } from '../../driver/core/errors.ts'
@@ -20,7 +20,10 @@ export interface Faults {
 
 export const noFaults = (): Faults => ({ cut: false, loseAnswers: false, lateMs: 0, filtered: false })
 
-/** `current` is the server at the address: it changes when a person switches servers. `way` is the time of one way to it. */
+/**
+ * `current` is the server at the address: it changes when a person switches servers. `way` is the time of one
+ * way to it.
+ */
 export function faultyClient(
   current: () => ConsulClient,
   faults: Faults,

@@ -1,8 +1,9 @@
 /**
  * One history: some steps at random, then quiet, and the world must agree within a deadline.
  *
- * Steps are what people, machines and networks do: containers come and go, drivers restart, Consul is cut off, answers
- * are lost, late or filtered, records are deleted and spoilt by hand, the store is emptied, restored or another one.
+ * Steps are what people, machines and networks do: containers come and go, drivers restart, Consul is cut
+ * off, answers are lost, late or filtered, records are deleted and spoilt by hand, the store is emptied,
+ * restored or another one.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { keyIn, recordName } from '../../driver/core/snapshot.ts'

@@ -1,10 +1,11 @@
 /**
- * `npm run histories -- [--count N] [--seed S]`: random histories of three whole drivers, their store, kernels and
- * engines in memory.
+ * `npm run histories -- [--count N] [--seed S]`: random histories of three whole drivers, their store,
+ * kernels and engines in memory.
  *
- * A world lives up to a hundred histories and makes place for the next one, whose seed is greater by one. Time, files and
- * chance are not the machine's: a seed repeats its world to the last step. Every core has a process with its share of the
- * worlds. A violation is printed with the steps that led to it and with the command that repeats it.
+ * A world lives up to a hundred histories and makes place for the next one, whose seed is greater by one.
+ * Time, files and chance are not the machine's: a seed repeats its world to the last step. Every core has a
+ * process with its share of the worlds. A violation is printed with the steps that led to it and with the
+ * command that repeats it.
  */
 import { fork } from 'node:child_process'
 import { writeSync } from 'node:fs'

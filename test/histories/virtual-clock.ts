@@ -1,9 +1,10 @@
 /**
  * Time that passes only while the process has nothing to do: it jumps to the next timer then.
  *
- * It takes the place of timers, `Date` and `performance.now` in the whole process. Work takes no time, and a delay takes
- * as long as it says. Timers that are due at once fire in the order in which they were made, each in a turn of the
- * event loop of its own. Nothing may wait for the world outside of the process: the clock does not wait for it.
+ * It takes the place of timers, `Date` and `performance.now` in the whole process. Work takes no time, and a
+ * delay takes as long as it says. Timers that are due at once fire in the order in which they were made, each
+ * in a turn of the event loop of its own. Nothing may wait for the world outside of the process: the clock
+ * does not wait for it.
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 

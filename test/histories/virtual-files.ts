@@ -1,6 +1,6 @@
 /**
- * Files in memory, behind the calls of `node:fs/promises` that the driver makes for its journal and its copy of the
- * store. The real disk would answer in an order that no seed repeats.
+ * Files in memory, behind the calls of `node:fs/promises` that the driver makes for its journal and its copy
+ * of the store. The real disk would answer in an order that no seed repeats.
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 

@@ -1,8 +1,8 @@
 /**
  * Three hosts around one Consul: whole members of the driver, an engine, a kernel and Consul in memory each.
  *
- * The world watches its two invariants all the time: no operation takes the link of a container that its engine runs,
- * and no two running containers of a network have one address.
+ * The world watches its two invariants all the time: no operation takes the link of a container that its
+ * engine runs, and no two running containers of a network have one address.
  */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { Op } from '../../driver/core/datapath/datapath.ts'
@@ -66,7 +66,10 @@ export async function makeWorld(hostCount: number, random: Random, violations: s
   return world
 }
 
-/** What an answer takes at random: often nothing but a turn of the event loop, and seldom longer than the grace period. */
+/**
+ * What an answer takes at random: often nothing but a turn of the event loop, and seldom longer than the
+ * grace period.
+ */
 export async function answerTime(random: Random, longShare = 0.01): Promise<void> {
   if (random.chance(longShare)) await delay(random.below(4 * graceMs))
   else if (random.chance(0.5)) await nextTurn()

@@ -1,6 +1,7 @@
 /**
- * The lab on cgroup v2, on a machine that has v1: in a mount namespace where /sys/fs/cgroup is v2's one hierarchy.
- * Its controllers are v1's still, so that nothing is limited there; hosts, engines and containers are placed by v2.
+ * The lab on cgroup v2, on a machine that has v1: in a mount namespace where /sys/fs/cgroup is v2's one
+ * hierarchy. Its controllers are v1's still, so that nothing is limited there; hosts, engines and containers
+ * are placed by v2.
  */
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'

@@ -1,5 +1,6 @@
 /**
- * `npm run scenarios -- --driver`: another driver beside ours, the exit code, and a plugin that does not start.
+ * `npm run scenarios -- --driver`: another driver beside ours, the exit code, and a plugin that does not
+ * start.
  */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

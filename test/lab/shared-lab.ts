@@ -1,6 +1,6 @@
 /**
- * One lab for the tests that leave a lab as they find it. The first of them brings it up. It is this project's global
- * setup in vitest.config.ts, which takes the lab down after the last file.
+ * One lab for the tests that leave a lab as they find it. The first of them brings it up. It is this
+ * project's global setup in vitest.config.ts, which takes the lab down after the last file.
  */
 import { lab } from './machine.ts'
 

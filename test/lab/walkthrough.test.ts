@@ -1,6 +1,6 @@
 /**
- * The walkthrough on a page that is broken: the run fails with exit code 1 and the line in the page. The containers and
- * networks that the run made before are removed before other files run.
+ * The walkthrough on a page that is broken: the run fails with exit code 1 and the line in the page. The
+ * containers and networks that the run made before are removed before other files run.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,9 +1,10 @@
 /**
  * The store's consistency: every reference to another record leads to an existing record that agrees.
  *
- * Every commit keeps it so. It can be broken by a key that was edited by hand, or deleted while no driver ran, an old
- * backup, or a defect of the driver. A difference carries the commit that repairs it when nothing is lost by the repair: a
- * claim of a network that is gone, a lease whose endpoint is gone. Linear in records.
+ * Every commit keeps it so. It can be broken by a key that was edited by hand, or deleted while no driver
+ * ran, an old backup, or a defect of the driver. A difference carries the commit that repairs it when nothing
+ * is lost by the repair: a claim of a network that is gone, a lease whose endpoint is gone. Linear in
+ * records.
  */
 import { overlaps, parseCidr } from '../addresses.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../endpoints/macs.ts'
@@ -337,7 +338,10 @@ function checkReplica(snapshot: Snapshot, key: string, network: NetworkId): Diff
   ]
 }
 
-/** Another host's use of a network keeps the network: one of a host that is not in the cluster would keep it for good. */
+/**
+ * Another host's use of a network keeps the network: one of a host that is not in the cluster would keep it
+ * for good.
+ */
 function checkUse(snapshot: Snapshot, key: string): Difference[] {
   const host = hostOfKey(key)
   if (snapshot.hosts.has(host)) return []

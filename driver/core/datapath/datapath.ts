@@ -50,9 +50,10 @@ export interface Observed {
   /** `master`: it is a port of br0 and learns no MAC there. */
   vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
   /**
-   * Links with our port names; `up` when it is up and a closed port of br0: one that learns no MAC and gets no frame for
-   * a MAC that br0 does not know. `macs`: those that br0 has for it. A `child` of vxlan1 is seen by its container alone:
-   * it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a pair.
+   * Links with our port names; `up` when it is up and a closed port of br0: one that learns no MAC and gets
+   * no frame for a MAC that br0 does not know. `macs`: those that br0 has for it. A `child` of vxlan1 is seen
+   * by its container alone: it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a
+   * pair.
    */
   ports: { name: string; up: boolean; macs?: string[]; mtuBytes?: number; child?: true }[]
   /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
@@ -68,22 +69,29 @@ export type Op =
   /** `ip link add name br0 type bridge mcast_snooping 0`, up */
   | { op: 'bridge-add'; namespace: string }
   /**
-   * `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its port, which
-   * learns nothing
+   * `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its
+   * port, which learns nothing
    */
   | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind }
-  /** `ip link set vxlan1 mtu <mtu>` and `… type vxlan local <local>`: what can be changed on a device that is there */
+  /**
+   * `ip link set vxlan1 mtu <mtu>` and `… type vxlan local <local>`: what can be changed on a device that is
+   * there
+   */
   | { op: 'vxlan-set'; namespace: string; vxlan: Datapath['vxlan'] }
   | { op: 'vxlan-del'; namespace: string }
   /**
-   * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then `bridge fdb replace <mac>
-   * dev <port> master static` and `bridge link set dev <port> learning off flood off`
+   * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then
+   * `bridge fdb replace <mac> dev <port> master static` and
+   * `bridge link set dev <port> learning off flood off`
    */
   | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
   /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */
   | { op: 'veth-mtu'; namespace: string; veths: Veth[]; mtuBytes: number }
   | { op: 'veth-del'; namespace: string; port: string }
-  /** `bridge fdb del <mac> dev <port> master`: the MAC is on another host now, and the link of its endpoint here stays for a moment */
+  /**
+   * `bridge fdb del <mac> dev <port> master`: the MAC is on another host now, and the link of its endpoint
+   * here stays for a moment
+   */
   | { op: 'port-forget'; namespace: string; port: string; mac: Mac }
   /** `ip link add link vxlan1 name <container> netns <host> address <mac> type macvlan mode bridge` */
   | { op: 'child-add'; namespace: string; veth: Veth; mtuBytes: number }

@@ -69,9 +69,9 @@ export function desiredFor(
 }
 
 /**
- * What fits through the underlay of every host that uses the network, as the hosts publish it: a host with a smaller MTU
- * could not receive what another one sends. At most the network's own (`-o mtu=`). With IPv6 at least IPv6's smallest: the
- * underlay fragments what is longer.
+ * What fits through the underlay of every host that uses the network, as the hosts publish it: a host with a
+ * smaller MTU could not receive what another one sends. At most the network's own (`-o mtu=`). With IPv6 at
+ * least IPv6's smallest: the underlay fragments what is longer.
  */
 function mtuOf(snapshot: Snapshot, { id, v6, mtuBytes }: Network, host: HostName, place: Place): number {
   const users = [...usesOfNetwork(snapshot, id).keys()].filter((name) => name !== host)

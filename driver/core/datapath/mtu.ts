@@ -1,8 +1,9 @@
 /**
  * How large a packet of a container may be: docs/datapath.md.
  *
- * A network with IPv6 keeps IPv6's smallest MTU on each underlay. Below it, the kernel takes IPv6 and its addresses from an
- * interface, and does not bring them back when the MTU rises (net/ipv6/addrconf.c, addrconf_notify).
+ * A network with IPv6 keeps IPv6's smallest MTU on each underlay. Below it, the kernel takes IPv6 and its
+ * addresses from an interface, and does not bring them back when the MTU rises (net/ipv6/addrconf.c,
+ * addrconf_notify).
  */
 import { familyOf } from '../addresses.ts'
 import type { Ip } from '../records.ts'

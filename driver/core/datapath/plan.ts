@@ -42,7 +42,10 @@ function append(out: Plan, { ops, reasons }: Plan): void {
   out.reasons.push(...reasons)
 }
 
-/** A container that was started with another MTU is given the present one. A macvlan child follows its device down by itself. */
+/**
+ * A container that was started with another MTU is given the present one. A macvlan child follows its device
+ * down by itself.
+ */
 function vethMtu(have: Observed | undefined, { namespace, veths, vxlan: { mtuBytes } }: Datapath): Plan {
   const found = new Map(have?.ports.map((port) => [port.name, port.mtuBytes]))
   const differing = veths.filter(({ port }) => ![undefined, mtuBytes].includes(found.get(port)))

@@ -1,9 +1,10 @@
 /**
- * Records for an endpoint that is in a container here and has lost its records: an unrecorded endpoint (life.ts).
+ * Records for an endpoint that is in a container here and has lost its records: an unrecorded endpoint
+ * (life.ts).
  *
- * A key was deleted by hand, or the cluster evicted this host while its containers ran on. The endpoint gets its
- * address back if the address is free. An endpoint that was behind a service is behind it again, unless the service
- * has another endpoint or another holder now.
+ * A key was deleted by hand, or the cluster evicted this host while its containers ran on. The endpoint gets
+ * its address back if the address is free. An endpoint that was behind a service is behind it again, unless
+ * the service has another endpoint or another holder now.
  */
 import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'

@@ -1,7 +1,7 @@
 /**
- * Containers here whose address another endpoint or a service holds now: this host was evicted while it was away, and
- * came back. Such a container stays cut off, since two containers with one address would be worse. `multihost status`
- * names it.
+ * Containers here whose address another endpoint or a service holds now: this host was evicted while it was
+ * away, and came back. Such a container stays cut off, since two containers with one address would be worse.
+ * `multihost status` names it.
  */
 import type { EndpointId, Snapshot } from '../records.ts'
 import { endpoint, keyIn, networkOfKey } from '../snapshot.ts'

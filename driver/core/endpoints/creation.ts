@@ -1,5 +1,6 @@
 /**
- * What creates an endpoint in the store: in the commit of CreateEndpoint, or in a later commit of the journal.
+ * What creates an endpoint in the store: in the commit of CreateEndpoint, or in a later commit of the
+ * journal.
  */
 import { DriverError } from '../errors.ts'
 import { bindService } from '../record-changes.ts'
@@ -11,15 +12,15 @@ export interface EndpointCreation {
   /** Addresses that a person requested (`--ip`). */
   asked: readonly Ip[]
   /**
-   * ISO 8601. Given for an endpoint that Docker was told of some time ago: a lease that is gone is made again with this time
-   * (the host was taken out of the cluster), and a published service may have got the address.
+   * ISO 8601. Given for an endpoint that Docker was told of some time ago: a lease that is gone is made again
+   * with this time (the host was taken out of the cluster), and a published service may have got the address.
    */
   leaseAgainAt?: string
 }
 
 /**
- * Creates the endpoint: its record and its MAC claim, bound to its leases and to the published service that keeps its
- * address. Throws `taken` or `not-found` when the endpoint cannot be in the store.
+ * Creates the endpoint: its record and its MAC claim, bound to its leases and to the published service that
+ * keeps its address. Throws `taken` or `not-found` when the endpoint cannot be in the store.
  */
 export function createEndpoint(snapshot: Snapshot, value: Endpoint, how: EndpointCreation): Change[] {
   const { id, v4, v6 } = value

@@ -1,6 +1,6 @@
 /**
- * This host's networks and endpoints as its engine has them, together with the store's records: the input of every
- * comparison of Docker with the store.
+ * This host's networks and endpoints as its engine has them, together with the store's records: the input of
+ * every comparison of Docker with the store.
  */
 import type { Cidr, EndpointId, HostName, Ip, Mac, NetworkId, Snapshot } from '../records.ts'
 import { endpoint } from '../snapshot.ts'

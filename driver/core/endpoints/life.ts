@@ -1,14 +1,18 @@
 /**
  * The life of an endpoint on its host, as one state.
  *
- * Four parties know of an endpoint: the store has its record, Docker's last call says what is under way, the engine
- * says which container has it, the kernel has its link. The state is derived from what they say each time, and is kept
- * nowhere. The table of the states, and of who moves an endpoint on, is in docs/architecture.md.
+ * Four parties know of an endpoint: the store has its record, Docker's last call says what is under way, the
+ * engine says which container has it, the kernel has its link. The state is derived from what they say each
+ * time, and is kept nowhere. The table of the states, and of who moves an endpoint on, is in
+ * docs/architecture.md.
  */
 import type { Proof } from '../knowledge.ts'
 import type { Endpoint, EndpointId } from '../records.ts'
 
-/** Docker's last call about an endpoint. `leave` is Leave and DeleteEndpoint, and what counts as such (`UnderWay.ended`). */
+/**
+ * Docker's last call about an endpoint. `leave` is Leave and DeleteEndpoint, and what counts as such
+ * (`UnderWay.ended`).
+ */
 export type EndpointCall = 'create' | 'join' | 'leave'
 
 /** What Docker has under way on this host. */

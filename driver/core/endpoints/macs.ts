@@ -1,10 +1,11 @@
 /**
  * No two endpoints of a network have one MAC: the datapath and every neighbour cache find an endpoint by it.
  *
- * An endpoint's MAC is that of its IPv4 address (`macOf`), which is unique as the address is. Another MAC comes from
- * `docker run --mac-address`, or from here where that one has the address's MAC. Such a MAC is claimed by a key,
- * `macs/NETWORK/MAC`. The commit of an endpoint requires that no other endpoint has claimed its MAC; the commit of a claim
- * requires that the address of that MAC is leased as it was. So of two hosts that choose one MAC at once, one wins.
+ * An endpoint's MAC is that of its IPv4 address (`macOf`), which is unique as the address is. Another MAC
+ * comes from `docker run --mac-address`, or from here where that one has the address's MAC. Such a MAC is
+ * claimed by a key, `macs/NETWORK/MAC`. The commit of an endpoint requires that no other endpoint has claimed
+ * its MAC; the commit of a claim requires that the address of that MAC is leased as it was. So of two hosts
+ * that choose one MAC at once, one wins.
  */
 import { addressOfMac, contains, macOf } from '../addresses.ts'
 import { DriverError } from '../errors.ts'
@@ -49,7 +50,10 @@ export function claimMac(snapshot: Snapshot, network: Network, { id, v4, mac }: 
   return [own, ...addressUnchanged(snapshot, network, mac, v4)]
 }
 
-/** Endpoints that have the MAC of another endpoint of their network, by MAC. One pass: `status` and each metric ask. */
+/**
+ * Endpoints that have the MAC of another endpoint of their network, by MAC. One pass: `status` and each
+ * metric ask.
+ */
 export function sharedMacs(snapshot: Snapshot, network: NetworkId): Map<Mac, Endpoint[]> {
   const first = new Map<Mac, Endpoint>()
   const shared = new Map<Mac, Endpoint[]>()

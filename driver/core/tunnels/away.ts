@@ -1,8 +1,8 @@
 /**
  * Which hosts are away: their containers cannot be reached from here.
  *
- * The probes judge a host that is probed: a silent host is away, also while the store shows its session, and a host that
- * answers is not away, also without a session. The store judges the other hosts.
+ * The probes judge a host that is probed: a silent host is away, also while the store shows its session, and
+ * a host that answers is not away, also without a session. The store judges the other hosts.
  */
 import type { Life } from '../liveness.ts'
 import type { HostName } from '../records.ts'

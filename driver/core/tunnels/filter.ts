@@ -1,8 +1,9 @@
 /**
  * Which tunnel packets this host lets in: those of the cluster's hosts, by the way that leads back to them.
  *
- * The kernel gives a VXLAN packet to the device of its VNI, from any sender and any interface (RFC 7348 §7). So the driver
- * keeps a filter (kernel/tunnel-filter.ts), and the hosts in the store decide who is in it. Pure.
+ * The kernel gives a VXLAN packet to the device of its VNI, from any sender and any interface (RFC 7348 §7).
+ * So the driver keeps a filter (kernel/tunnel-filter.ts), and the hosts in the store decide who is in it.
+ * Pure.
  */
 import type { Ip, Snapshot, Vni } from '../records.ts'
 import { probeDevice } from './packet.ts'

@@ -1,8 +1,10 @@
 /**
- * Tells the containers of a network on this host that an address has another MAC, as a VXLAN packet of that network.
+ * Tells the containers of a network on this host that an address has another MAC, as a VXLAN packet of that
+ * network.
  *
- * A neighbour cache keeps an address for a minute and longer, and asks again only at the end: a gratuitous ARP request
- * (RFC 5227 §3) or an unsolicited neighbour advertisement (RFC 4861 §7.2.6) changes the entry that is there, and makes none.
+ * A neighbour cache keeps an address for a minute and longer, and asks again only at the end: a gratuitous
+ * ARP request (RFC 5227 §3) or an unsolicited neighbour advertisement (RFC 4861 §7.2.6) changes the entry
+ * that is there, and makes none.
  */
 import { familyOf, parseIp } from '../addresses.ts'
 import type { Ip, Mac, Vni } from '../records.ts'
@@ -12,7 +14,10 @@ export interface AddressMove {
   vni: Vni
   ip: Ip
   mac: Mac
-  /** The one container that gets it; all where absent. The container with the address must not: it would see a duplicate. */
+  /**
+   * The one container that gets it; all where absent. The container with the address must not: it would see a
+   * duplicate.
+   */
   to?: Mac
 }
 

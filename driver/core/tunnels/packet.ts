@@ -1,9 +1,10 @@
 /**
  * A probe of the tunnel between two hosts, as the datagram that is sent to the peer's VXLAN port.
  *
- * The driver writes the VXLAN header and the inner frame itself, so that no device, FDB entry or neighbour is needed to
- * send. Every host receives probes at the same inner address, on a device of its own with VNI 0, which no network
- * has. The sender's VTEP and a random number are in the message. An answer is as long as its question. RFC 7348 §5.
+ * The driver writes the VXLAN header and the inner frame itself, so that no device, FDB entry or neighbour is
+ * needed to send. Every host receives probes at the same inner address, on a device of its own with VNI 0,
+ * which no network has. The sender's VTEP and a random number are in the message. An answer is as long as its
+ * question. RFC 7348 §5.
  */
 import { type Family, familyOf, formatIp, parseIp } from '../addresses.ts'
 import type { Ip, Mac } from '../records.ts'
@@ -22,7 +23,10 @@ export const probeDevice = {
 const sender = { mac: '02:42:6d:68:70:02' as Mac, ip: '169.254.77.2' }
 
 export interface ProbeMessage {
-  /** `leaving`: the driver of the sender stops and answers no more. `endpoints`: its text has endpoints of the sender. */
+  /**
+   * `leaving`: the driver of the sender stops and answers no more. `endpoints`: its text has endpoints of the
+   * sender.
+   */
   kind: 'question' | 'answer' | 'leaving' | 'endpoints'
   /** The sender's VTEP. */
   from: Ip

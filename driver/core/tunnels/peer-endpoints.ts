@@ -1,8 +1,9 @@
 /**
  * Endpoints that a host sends to the others directly, through the tunnel, while Consul does not carry them.
  *
- * What a host says of its own endpoints is believed as far as the store's copy allows: the sender is a host of the
- * cluster, and the endpoint's addresses are leased to that host. A record in the store always counts more. Pure.
+ * What a host says of its own endpoints is believed as far as the store's copy allows: the sender is a host
+ * of the cluster, and the endpoint's addresses are leased to that host. A record in the store always counts
+ * more. Pure.
  */
 import type { Endpoint, HostName, Ip, Snapshot } from '../records.ts'
 import { type AnyDelta, applyDeltas, endpointsAt, hostsUsing, keyIn } from '../snapshot.ts'

@@ -9,7 +9,10 @@ import { probeDevice } from './packet.ts'
 export interface TunnelPeer {
   name: HostName
   vtep: Ip
-  /** Of the peer's underlay. Undefined where the peer's driver answers no probes on the port: it is older, or cannot. */
+  /**
+   * Of the peer's underlay. Undefined where the peer's driver answers no probes on the port: it is older, or
+   * cannot.
+   */
   mtuBytes: number | undefined
 }
 
@@ -100,8 +103,8 @@ function causes(port: number, misrouted: number): string {
 }
 
 /**
- * The fault of a tunnel and what to do. Undefined where the peer answers, and where its state is unknown. `misrouted`: packets
- * with a host's address that this host's filter has refused.
+ * The fault of a tunnel and what to do. Undefined where the peer answers, and where its state is unknown.
+ * `misrouted`: packets with a host's address that this host's filter has refused.
  */
 export function tunnelProblem(
   status: TunnelStatus,

@@ -1,9 +1,9 @@
 /**
- * Keeps this host's reserves of addresses: fills them, returns what is too much and what another host wants. plan.ts
- * decides; this file asks the engine and commits.
+ * Keeps this host's reserves of addresses: fills them, returns what is too much and what another host wants.
+ * plan.ts decides; this file asks the engine and commits.
  *
- * An address that goes back is given to no container from before the commit until its outcome is known: a commit that
- * was not answered may have happened, and then another host may have the address.
+ * An address that goes back is given to no container from before the commit until its outcome is known: a
+ * commit that was not answered may have happened, and then another host may have the address.
  */
 import { asDriverError, isCode } from '../../core/errors.ts'
 import type { Change, HostName, Lease, Snapshot } from '../../core/records.ts'
@@ -43,11 +43,17 @@ interface State {
   options: AddressesOptions & { now(): Date }
   /** Keys whose return was not answered. */
   uncertain: Set<string>
-  /** Records of `wanted` with their index, and when this host saw them first (ms). No clock of another host counts. */
+  /**
+   * Records of `wanted` with their index, and when this host saw them first (ms). No clock of another host
+   * counts.
+   */
   seen: Map<string, number>
   /** The containers of this host may have changed since the last look at them. */
   isStale: boolean
-  /** By performance.now(). The engine tells nothing when a stopped container is connected to a network or disconnected. */
+  /**
+   * By performance.now(). The engine tells nothing when a stopped container is connected to a network or
+   * disconnected.
+   */
   lookedAt: number
   readonly lookEveryMs: number
   /** Keys of the addresses that they named at that look. */

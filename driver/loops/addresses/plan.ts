@@ -1,8 +1,9 @@
 /**
- * What this host's reserves of addresses need (core/reserve.ts). Pure; loop.ts commits it. Grows with the networks of
- * this host.
+ * What this host's reserves of addresses need (core/reserve.ts). Pure; loop.ts commits it. Grows with the
+ * networks of this host.
  *
- * - A reserve that is half empty is filled, in ascending order, while the pool has more free addresses than hosts.
+ * - A reserve that is half empty is filled, in ascending order, while the pool has more free addresses than
+ *   hosts.
  * - What is more than the reserve's size and the stopped containers of this host, goes back after a rest.
  * - What another host wants goes back at once. While it wants any address, nothing is filled.
  * - A lease whose address an endpoint of another host has goes to that endpoint.

@@ -1,13 +1,14 @@
 /**
  * What Docker says of links and namespaces that the store has no record for.
  *
- * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when Docker
- * has called Leave or DeleteEndpoint or was told that CreateEndpoint failed, when Docker shows no container with the endpoint in two answers with the grace
- * period between them, or when a record says that another endpoint has the address now. Answers that came while the
- * endpoint was on its way into its container do not count. A namespace also goes when Docker has no such network and no
- * running container that says it is on it: with `live-restore`, containers outlive Docker's database of networks. Docker is
- * asked in the background, once for all links of a network. No caller waits for it: the kernel removes the ends with their
- * container.
+ * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when
+ * Docker has called Leave or DeleteEndpoint or was told that CreateEndpoint failed, when Docker shows no
+ * container with the endpoint in two answers with the grace period between them, or when a record says that
+ * another endpoint has the address now. Answers that came while the endpoint was on its way into its
+ * container do not count. A namespace also goes when Docker has no such network and no running container that
+ * says it is on it: with `live-restore`, containers outlive Docker's database of networks. Docker is asked in
+ * the background, once for all links of a network. No caller waits for it: the kernel removes the ends with
+ * their container.
  */
 import { basename } from 'node:path'
 import { containerEndName } from '../../core/datapath/desired.ts'
@@ -46,7 +47,10 @@ interface State {
   readonly options: DockerWordOptions
   /** The links of the namespace that was last in question. */
   links: readonly string[]
-  /** Links and namespaces without a record, since the last step. A link with a proof stays among them until it is removed. */
+  /**
+   * Links and namespaces without a record, since the last step. A link with a proof stays among them until it
+   * is removed.
+   */
   unrecorded: Set<string>
   /** Those of them without a proof. */
   doubtful: Set<string>
@@ -182,8 +186,8 @@ async function ask(state: State, namespace: string): Promise<void> {
 }
 
 /**
- * A namespace is named after the first digits of Docker's id of the network. Undefined where Docker has no such network,
- * and no running container was on it.
+ * A namespace is named after the first digits of Docker's id of the network. Undefined where Docker has no
+ * such network, and no running container was on it.
  */
 async function endpointsInContainers(
   engine: DockerWordOptions['engine'],

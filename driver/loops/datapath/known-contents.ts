@@ -1,5 +1,6 @@
 /**
- * The contents of one namespace as the driver knows them: what a look at the kernel found, and what was applied since.
+ * The contents of one namespace as the driver knows them: what a look at the kernel found, and what was
+ * applied since.
  */
 import { advance, type Contents, contentsOf } from '../../core/datapath/contents.ts'
 import type { Observed, ProvenOp } from '../../core/datapath/datapath.ts'

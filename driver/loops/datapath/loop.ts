@@ -1,10 +1,12 @@
 /**
- * Makes this host's kernel what the store wants: desired(snapshot) → plan(have, want) → apply(ops), per network.
+ * Makes this host's kernel what the store wants: desired(snapshot) → plan(have, want) → apply(ops), per
+ * network.
  *
- * A change of the store touches the networks of the changed keys; each network is serialised, a few run at once. The
- * kernel reports changes made by hand. An audit checks the networks in turn for changes that were not reported; with many
- * networks it slows down, so that it takes at most a tenth of a processor. At the start the namespaces that are there are adopted.
- * Nothing is removed until the store has been fresh once: the copy on disk may be old. Closing leaves the kernel as it is.
+ * A change of the store touches the networks of the changed keys; each network is serialised, a few run at
+ * once. The kernel reports changes made by hand. An audit checks the networks in turn for changes that were
+ * not reported; with many networks it slows down, so that it takes at most a tenth of a processor. At the
+ * start the namespaces that are there are adopted. Nothing is removed until the store has been fresh once:
+ * the copy on disk may be old. Closing leaves the kernel as it is.
  */
 import type { UnderWay } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
@@ -57,8 +59,8 @@ export interface DatapathOptions extends UnderWay {
 
 export interface DatapathLoop {
   /**
-   * Resolves when the kernel has everything that the present snapshot wants for that network. Join calls it after
-   * its commit and names its endpoint, whose link is made if it is not there. Rejects with the last
+   * Resolves when the kernel has everything that the present snapshot wants for that network. Join calls it
+   * after its commit and names its endpoint, whose link is made if it is not there. Rejects with the last
    * error after a bound.
    */
   settled(network: NetworkId, joining?: EndpointId): Promise<void>

@@ -1,8 +1,8 @@
 /**
  * Notices what others change in a network's namespace, and says when the kernel is to be looked at.
  *
- * The kernel tells that something has changed, not what, and tells of this driver's own changes too. One look serves
- * several changes, and looks are not more frequent than their share of a processor allows.
+ * The kernel tells that something has changed, not what, and tells of this driver's own changes too. One look
+ * serves several changes, and looks are not more frequent than their share of a processor allows.
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { KernelWatch } from '../../kernel/watch.ts'
@@ -12,7 +12,10 @@ export interface NamespaceWatch {
   follow(namespace: string): Promise<void>
   /** What changes during `work`, and for a moment after it, is this driver's own. */
   ownChange<Result>(work: () => Promise<Result>): Promise<Result>
-  /** Whether to look at the kernel now. When it is not time yet, it asks for a step when it is. Joins go before the look. */
+  /**
+   * Whether to look at the kernel now. When it is not time yet, it asks for a step when it is. Joins go
+   * before the look.
+   */
   isLookDue(hasJoins: boolean): boolean
   /** Changes in the namespace are noticed at once. */
   isAlive(): boolean
@@ -39,7 +42,10 @@ export interface NamespaceWatchOptions {
   noticeMs: NoticeMs
 }
 
-/** Changes are told some time after they are made. What others change in that time is found by the look that follows. */
+/**
+ * Changes are told some time after they are made. What others change in that time is found by the look that
+ * follows.
+ */
 const ownChangesMs = 25
 /** A watch that ends at once is not started again for this time. */
 const restMs = 10_000

@@ -1,13 +1,13 @@
 /**
  * One network's datapath on this host: what is known of it, and one step towards what the store wants.
  *
- * What was applied is remembered, so a change costs no look at the kernel, and only the endpoints that changed are
- * planned; an audit looks at everything again. Additions are done at once. Removals that wait for the kernel's grace
- * period (links, namespaces) are done a little later, and together.
+ * What was applied is remembered, so a change costs no look at the kernel, and only the endpoints that
+ * changed are planned; an audit looks at everything again. Additions are done at once. Removals that wait for
+ * the kernel's grace period (links, namespaces) are done a little later, and together.
  *
- * A link is made once, for the Join that asks for it: when its container ends, the kernel takes both ends of a veth
- * pair, and a new pair would hang in the host's namespace. Such an endpoint is `link-lost` (core/endpoints/life.ts)
- * until Docker says Leave or the endpoints loop removes it.
+ * A link is made once, for the Join that asks for it: when its container ends, the kernel takes both ends of
+ * a veth pair, and a new pair would hang in the host's namespace. Such an endpoint is `link-lost`
+ * (core/endpoints/life.ts) until Docker says Leave or the endpoints loop removes it.
  */
 import { observedAt } from '../../core/datapath/contents.ts'
 import {
@@ -330,7 +330,10 @@ async function look(state: State, snapshot: Snapshot, want: Datapath): Promise<v
   )
 }
 
-/** Only its container sees a macvlan child: what was there is there while vxlan1 is. An earlier driver made its own. */
+/**
+ * Only its container sees a macvlan child: what was there is there while vxlan1 is. An earlier driver made
+ * its own.
+ */
 function childrenOf(
   state: State,
   snapshot: Snapshot,
@@ -346,8 +349,8 @@ function childrenOf(
 }
 
 /**
- * Applies what callers wait for. A refused entry is tried once more at once, since the kernel may have been busy, and
- * then with growing pauses; the step is ready without it.
+ * Applies what callers wait for. A refused entry is tried once more at once, since the kernel may have been
+ * busy, and then with growing pauses; the step is ready without it.
  */
 async function applyEntries(state: State, ops: readonly ProvenOp[]): Promise<void> {
   const first = await apply(state, ops)

@@ -1,9 +1,9 @@
 /**
  * Container ends of our links that are left in the host's namespace: their container is gone.
  *
- * Docker puts an end back there when a container leaves a network. The end of a veth pair goes with its port in the
- * network's namespace. A macvlan child has no port, and may come back after the loop has looked for it. An end stays
- * while the store has its endpoint, or the endpoint is on its way into a container.
+ * Docker puts an end back there when a container leaves a network. The end of a veth pair goes with its port
+ * in the network's namespace. A macvlan child has no port, and may come back after the loop has looked for
+ * it. An end stays while the store has its endpoint, or the endpoint is on its way into a container.
  */
 import { containerEndName } from '../../core/datapath/desired.ts'
 import type { UnderWay } from '../../core/endpoints/life.ts'

@@ -1,8 +1,8 @@
 /**
  * Namespaces of an earlier driver: each is given to its network, or removed when Docker has no such network.
  *
- * They are looked for until every one is explained. A namespace without a record that Docker still has a network for is
- * kept, and `status` shows it.
+ * They are looked for until every one is explained. A namespace without a record that Docker still has a
+ * network for is kept, and `status` shows it.
  */
 import { basename } from 'node:path'
 import { isCode } from '../../core/errors.ts'
@@ -125,7 +125,10 @@ async function lookOnce(state: State): Promise<void> {
   await remove(state, strays)
 }
 
-/** A namespace is a stray when neither Docker nor a running container has a network with the id that it is named after. */
+/**
+ * A namespace is a stray when neither Docker nor a running container has a network with the id that it is
+ * named after.
+ */
 async function remove(state: State, strays: readonly string[]): Promise<void> {
   const { kernel, engine, log } = state.options
   const locals = strays.length === 0 ? [] : await networksInUse(engine)

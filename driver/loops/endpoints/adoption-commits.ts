@@ -1,8 +1,8 @@
 /**
  * Adoptions, packed into few commits. Pure.
  *
- * A host whose records were deleted has many endpoints to adopt. One commit for each would take as long as the store
- * takes for that many transactions.
+ * A host whose records were deleted has many endpoints to adopt. One commit for each would take as long as
+ * the store takes for that many transactions.
  */
 import type { Change } from '../../core/records.ts'
 import { recordName } from '../../core/snapshot.ts'

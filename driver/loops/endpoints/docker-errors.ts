@@ -2,8 +2,8 @@
  * Reads the error of a container's last start (`State.Error`). Pure.
  *
  * The engine keeps the text of an error, and not its kind. Texts of moby 20.10 to 29: plugin/errors.go,
- * pkg/plugins/client.go and plugins.go, libnetwork/controller.go, network.go, endpoint.go and error.go. Engines from 28 on
- * put `failed to set up container networking: ` before them.
+ * pkg/plugins/client.go and plugins.go, libnetwork/controller.go, network.go, endpoint.go and error.go.
+ * Engines from 28 on put `failed to set up container networking: ` before them.
  */
 const driver = 'vxlan'
 
@@ -23,8 +23,9 @@ const silent = [
 ]
 
 /**
- * The error comes from this driver, or from its absence. `networks`: names of this driver's networks. A container may be on
- * networks of other drivers, too: an error that names another network or another plugin is theirs.
+ * The error comes from this driver, or from its absence. `networks`: names of this driver's networks. A
+ * container may be on networks of other drivers, too: an error that names another network or another plugin
+ * is theirs.
  */
 export function isOfDriver(error: string, networks: ReadonlySet<string>): boolean {
   const network = endpointNotCreated.exec(error)?.[1]

@@ -1,5 +1,6 @@
 /**
- * Pools and addresses that this host has in the store without a use, and the commits that remove endpoints. Pure.
+ * Pools and addresses that this host has in the store without a use, and the commits that remove endpoints.
+ * Pure.
  *
  * dockerd does not say what a crash, a reboot or a lost call left behind.
  */
@@ -8,8 +9,8 @@ import type { Change, EndpointId, HostName, Snapshot } from '../../core/records.
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey } from '../../core/snapshot.ts'
 
 /**
- * One commit per endpoint: a conflict over one does not stop the others. The addresses go to this host's reserve. `now`:
- * ISO 8601.
+ * One commit per endpoint: a conflict over one does not stop the others. The addresses go to this host's
+ * reserve. `now`: ISO 8601.
  */
 export function removalsOf(
   snapshot: Snapshot,
@@ -39,9 +40,9 @@ export interface DriverStart {
 }
 
 /**
- * Pools of this host that no network uses, and addresses whose endpoint is gone: left by creations that failed, and by
- * requests that an earlier driver died over. Docker repeats such a request without its body, so Docker does not learn of
- * the pool.
+ * Pools of this host that no network uses, and addresses whose endpoint is gone: left by creations that
+ * failed, and by requests that an earlier driver died over. Docker repeats such a request without its body,
+ * so Docker does not learn of the pool.
  */
 export function unused(untaken: readonly Leftover[], now: Date, start: DriverStart): Change[] {
   const olderMs = (time: string, than: Date): number => than.getTime() - Date.parse(time)

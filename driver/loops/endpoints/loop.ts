@@ -1,10 +1,10 @@
 /**
- * Makes the store's endpoints of this host those that the engine has, and gives them what only the engine knows:
- * the container, its name and its aliases. plan.ts decides; this file asks and commits.
+ * Makes the store's endpoints of this host those that the engine has, and gives them what only the engine
+ * knows: the container, its name and its aliases. plan.ts decides; this file asks and commits.
  *
- * An endpoint is removed when the engine does not know it in two answers with the grace period between them. A question
- * that fails removes nothing. While a container starts, its network answers with its name; its aliases are known when
- * it runs. What Docker asked to remove while the store was away comes first.
+ * An endpoint is removed when the engine does not know it in two answers with the grace period between them.
+ * A question that fails removes nothing. While a container starts, its network answers with its name; its
+ * aliases are known when it runs. What Docker asked to remove while the store was away comes first.
  */
 import { defined } from '../../core/defined.ts'
 import { lifeOf, type UnderWay } from '../../core/endpoints/life.ts'
@@ -172,8 +172,9 @@ function reconcileDue(state: State): void {
 }
 
 /**
- * True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container may have it. Also
- * when one has a record that Docker has not asked for, or has asked to remove: it is from a backup of the store.
+ * True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container
+ * may have it. Also when one has a record that Docker has not asked for, or has asked to remove: it is from a
+ * backup of the store.
  */
 function differsFromDocker(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
   const { host, inFlight } = state.options

@@ -1,8 +1,9 @@
 /**
- * What must happen so that the store's endpoints of this host are those that its engine has. Pure; loop.ts does it.
+ * What must happen so that the store's endpoints of this host are those that its engine has. Pure; loop.ts
+ * does it.
  *
- * Which state an endpoint is in decides its step: an unrecorded one is adopted or reported, a missing one is removed
- * (core/endpoints/life.ts). Grows with the endpoints of this host.
+ * Which state an endpoint is in decides its step: an unrecorded one is adopted or reported, a missing one is
+ * removed (core/endpoints/life.ts). Grows with the endpoints of this host.
  */
 import { defined } from '../../core/defined.ts'
 import { adoptions, lostLeases } from '../../core/endpoints/adoption.ts'

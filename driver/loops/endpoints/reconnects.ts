@@ -1,8 +1,9 @@
 /**
  * Containers that do not run, and whose network this host's engine has under a new id. Pure.
  *
- * Docker starts a container by the id of its network. After a `docker network prune`, or when Docker has lost its database
- * of networks, the copy is back under another id, and the container does not start: `network ID not found`.
+ * Docker starts a container by the id of its network. After a `docker network prune`, or when Docker has lost
+ * its database of networks, the copy is back under another id, and the container does not start:
+ * `network ID not found`.
  */
 import type { Known } from '../../core/knowledge.ts'
 import {
@@ -33,8 +34,8 @@ export interface Reconnect {
   lost: string
   connection: Connection
   /**
-   * The network with the lost id was this one. Without proof it may have been another network of the name, such as a bridge
-   * that was removed: a person decides.
+   * The network with the lost id was this one. Without proof it may have been another network of the name,
+   * such as a bridge that was removed: a person decides.
    */
   isProven: boolean
 }

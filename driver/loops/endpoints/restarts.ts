@@ -1,11 +1,12 @@
 /**
  * Starts the containers that Docker gave up because this driver was not there, refused or did not answer.
  *
- * At boot Docker starts a container with a restart policy once. When that fails, the container stays down. Such a
- * container has a restart policy, has run before, and has an error of this driver's as its last error; a container that a
- * person stopped has none. Each one is tried again with pauses that double.
+ * At boot Docker starts a container with a restart policy once. When that fails, the container stays down.
+ * Such a container has a restart policy, has run before, and has an error of this driver's as its last error;
+ * a container that a person stopped has none. Each one is tried again with pauses that double.
  *
- * Before that, containers whose network has another id in Docker now are connected to it again, with and without a policy.
+ * Before that, containers whose network has another id in Docker now are connected to it again, with and
+ * without a policy.
  */
 import { asDriverError, DriverError } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
@@ -136,8 +137,8 @@ export function givenUp(
 }
 
 /**
- * The engine did not find a network of the container. The network is back under its name, or the container is connected to
- * a network of another id since.
+ * The engine did not find a network of the container. The network is back under its name, or the container is
+ * connected to a network of another id since.
  */
 function hasNetworkAgain({ error, networks }: StoppedContainer, names: ReadonlySet<string>): boolean {
   const lost = lostNetworkIn(error)

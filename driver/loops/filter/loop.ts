@@ -1,8 +1,8 @@
 /**
  * Keeps the filter of tunnel packets: the hosts and networks of the store, as rules of the kernel.
  *
- * The filter must never drop a member's packet. An address that no host has any more stays allowed for a minute; while
- * the store's word proves nothing, as after a start without Consul, all that was allowed stays.
+ * The filter must never drop a member's packet. An address that no host has any more stays allowed for a
+ * minute; while the store's word proves nothing, as after a start without Consul, all that was allowed stays.
  */
 import type { Ip } from '../../core/records.ts'
 import { bothFilters, type FilterCounts, vtepsOf, wantedFilter } from '../../core/tunnels/filter.ts'

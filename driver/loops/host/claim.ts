@@ -14,8 +14,8 @@ export interface HostClaim {
   /** This host holds its name: the records under it are its own. Once true, it stays so. */
   isHeld(): boolean
   /**
-   * Claims name and VTEP, or renews the claim; returns the session. Throws `taken` where the name or the VTEP is another
-   * host's, `unavailable` where the store cannot tell.
+   * Claims name and VTEP, or renews the claim; returns the session. Throws `taken` where the name or the VTEP
+   * is another host's, `unavailable` where the store cannot tell.
    */
   renew(vtep: Ip): Promise<string>
 }

@@ -1,9 +1,11 @@
 /**
- * Keeps this host's record: its VTEP, the versions of driver and engine, and the session that shows it as alive.
+ * Keeps this host's record: its VTEP, the versions of driver and engine, and the session that shows it as
+ * alive.
  *
- * Every endpoint's record has its host's VTEP too, so that other hosts need one record only. When the VTEP changes (a
- * new DHCP lease, another interface), this loop changes the records of all endpoints of the host. A host that was
- * removed from the cluster while it was away makes its record again, and the replicas of the networks in its engine.
+ * Every endpoint's record has its host's VTEP too, so that other hosts need one record only. When the VTEP
+ * changes (a new DHCP lease, another interface), this loop changes the records of all endpoints of the host.
+ * A host that was removed from the cluster while it was away makes its record again, and the replicas of the
+ * networks in its engine.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { defined } from '../../core/defined.ts'

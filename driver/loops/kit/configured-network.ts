@@ -4,9 +4,9 @@ import { networkIdOnHost } from '../../core/snapshot.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 
 /**
- * By Docker's id. A container that never ran has no id of its network, and a container that is older than this host's
- * copy has the id of an earlier copy: those are known by the network's name. `others`: Docker's ids of networks that the
- * engine has and that are not the cluster's.
+ * By Docker's id. A container that never ran has no id of its network, and a container that is older than
+ * this host's copy has the id of an earlier copy: those are known by the network's name. `others`: Docker's
+ * ids of networks that the engine has and that are not the cluster's.
  */
 export function networkOf(
   snapshot: Snapshot,
@@ -22,7 +22,10 @@ export function networkOf(
   return networkIdOnHost(snapshot, host, name)
 }
 
-/** Docker's ids of networks that the containers are on, and that are not the cluster's though the cluster has the name. */
+/**
+ * Docker's ids of networks that the containers are on, and that are not the cluster's though the cluster has
+ * the name.
+ */
 export async function otherNetworks(
   snapshot: Snapshot,
   host: HostName,

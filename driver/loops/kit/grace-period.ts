@@ -5,8 +5,8 @@
  */
 export interface GracePeriod {
   /**
-   * Records one look. Returns the keys that every look since at least `forMs` has contained. `askedAt`: when the look began,
-   * by the same clock; its answer can be older than its arrival.
+   * Records one look. Returns the keys that every look since at least `forMs` has contained. `askedAt`: when
+   * the look began, by the same clock; its answer can be older than its arrival.
    */
   since(keys: Iterable<string>, forMs: number, askedAt?: number): Set<string>
 }

@@ -1,6 +1,6 @@
 /**
- * Inspections of single containers, each on its own: while a container starts, the engine holds its lock, and an
- * inspection waits until it runs.
+ * Inspections of single containers, each on its own: while a container starts, the engine holds its lock, and
+ * an inspection waits until it runs.
  */
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 
@@ -12,7 +12,10 @@ export interface InspectionsOptions {
 }
 
 export interface Inspections {
-  /** A container that is being inspected is inspected once more: the present answer may be older than the reason to ask. */
+  /**
+   * A container that is being inspected is inspected once more: the present answer may be older than the
+   * reason to ask.
+   */
   inspect(id: string): void
   isInspecting(id: string): boolean
 }

@@ -1,5 +1,6 @@
 /**
- * This host's networks as the engine has them, with their endpoints, in the words of core/endpoints/docker-state.ts.
+ * This host's networks as the engine has them, with their endpoints, in the words of
+ * core/endpoints/docker-state.ts.
  */
 import { canonicalCidr, isCidr } from '../../core/addresses.ts'
 import type { DockerNetwork } from '../../core/endpoints/docker-state.ts'

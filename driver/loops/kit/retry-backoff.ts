@@ -1,8 +1,8 @@
 /**
  * What failed, each with its reason and the time of its next try.
  *
- * A network that cannot be made (the user has a bridge of its name) neither holds up the other networks nor is tried
- * again with every change of the store: the pause before its next try doubles.
+ * A network that cannot be made (the user has a bridge of its name) neither holds up the other networks nor
+ * is tried again with every change of the store: the pause before its next try doubles.
  */
 import { createProblems, type Problems, type ProblemsOptions } from './problems.ts'
 

@@ -1,10 +1,11 @@
 /**
  * One thing that is brought to its desired state again and again, never twice at once.
  *
- * A poke asks for a run, which begins in a later turn of the event loop: a poke may come from a listener of the store,
- * and so from inside a verb's commit. The verb goes on first, and the order of listeners does not matter. Pokes that come
- * before the run begins share it; pokes that come during a run make one more run, so a burst costs two. A run that fails is
- * repeated with growing pauses until it succeeds. `settled` waits for a run that began after the call.
+ * A poke asks for a run, which begins in a later turn of the event loop: a poke may come from a listener of
+ * the store, and so from inside a verb's commit. The verb goes on first, and the order of listeners does not
+ * matter. Pokes that come before the run begins share it; pokes that come during a run make one more run, so
+ * a burst costs two. A run that fails is repeated with growing pauses until it succeeds. `settled` waits for
+ * a run that began after the call.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DriverError } from '../../core/errors.ts'

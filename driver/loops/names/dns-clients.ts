@@ -1,16 +1,17 @@
 /**
  * The clients of the DNS server, by address, and the names that each may see.
  *
- * The engine's DNS forwards a container's query from the container's own namespace. So the query comes from the
- * container's address on docker_gwbridge, or on another bridge that leads out of the container. No NAT rule changes that
- * address on the way to an address of this host.
+ * The engine's DNS forwards a container's query from the container's own namespace. So the query comes from
+ * the container's address on docker_gwbridge, or on another bridge that leads out of the container. No NAT
+ * rule changes that address on the way to an address of this host.
  *
- * A container sees the names of its networks and no others. This host sees all names. A client on a bridge of this host
- * that is not in the engine's list of containers (an image that is being built) sees no names, and its queries are
- * forwarded. All other clients are refused, before the engine is asked.
+ * A container sees the names of its networks and no others. This host sees all names. A client on a bridge of
+ * this host that is not in the engine's list of containers (an image that is being built) sees no names, and
+ * its queries are forwarded. All other clients are refused, before the engine is asked.
  *
- * The engine is asked for its networks and never for a container: an inspection waits while the container is locked (a
- * long `docker cp`, a stop that hangs). A client that is known is answered at once, while the engine is asked beside.
+ * The engine is asked for its networks and never for a container: an inspection waits while the container is
+ * locked (a long `docker cp`, a stop that hangs). A client that is known is answered at once, while the
+ * engine is asked beside.
  */
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,7 +25,10 @@ import type { Store } from '../../store/store.ts'
 
 export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
-  /** To be called when the container has started, stopped, connected or disconnected; without one when any may have. */
+  /**
+   * To be called when the container has started, stopped, connected or disconnected; without one when any may
+   * have.
+   */
   forget(container?: string): void
 }
 

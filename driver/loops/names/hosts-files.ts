@@ -1,6 +1,6 @@
 /**
- * The hosts files of this host's running containers: the path of each, the reason why the driver leaves one alone, and
- * whether another program has changed one since the driver wrote it.
+ * The hosts files of this host's running containers: the path of each, the reason why the driver leaves one
+ * alone, and whether another program has changed one since the driver wrote it.
  */
 import { asDriverError } from '../../core/errors.ts'
 import type { NameRecord } from '../../core/names.ts'
@@ -19,8 +19,8 @@ export interface HostsFiles {
   /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
   asks(container: string, server: Ip): boolean
   /**
-   * `again`: another program is writing the file; call `put` again soon. Failures go to the log and into `facts`.
-   * `keepsOthers`: the records are not known to be all, and none is removed.
+   * `again`: another program is writing the file; call `put` again soon. Failures go to the log and into
+   * `facts`. `keepsOthers`: the records are not known to be all, and none is removed.
    */
   put(container: string, records: readonly NameRecord[], keepsOthers: boolean): 'done' | 'again'
   /** Containers whose file has changed since the last `put` that found nothing to write. */
@@ -49,7 +49,10 @@ interface HostsFile {
   failed?: boolean | undefined
   /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
-  /** Where the container's questions go: the engine's servers, those of `--dns`, or a file that the driver does not read. */
+  /**
+   * Where the container's questions go: the engine's servers, those of `--dns`, or a file that the driver
+   * does not read.
+   */
   dns: readonly Ip[] | 'engine' | 'own file'
   records: number
   /** Attempts in a row that found the file empty or being written. */
@@ -111,8 +114,8 @@ function differs(path: string, records: readonly NameRecord[]): boolean {
 }
 
 /**
- * The engine asks the next server after a failure alone: a first server that does not know the name ends the question
- * (moby's resolver.go).
+ * The engine asks the next server after a failure alone: a first server that does not know the name ends the
+ * question (moby's resolver.go).
  */
 function asks(dns: HostsFile['dns'] = 'engine', server: Ip): boolean {
   return dns === 'engine' || dns[0] === server
@@ -187,9 +190,9 @@ function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {
 }
 
 /**
- * For a container with `-v FILE:/etc/hosts`, the engine reports the user's FILE as the hosts file. The driver leaves such
- * a file alone: it may be the machine's own. A container with `--read-only` has the engine's file as any other: the file
- * is read-only for the container's programs alone, and the engine writes it too.
+ * For a container with `-v FILE:/etc/hosts`, the engine reports the user's FILE as the hosts file. The driver
+ * leaves such a file alone: it may be the machine's own. A container with `--read-only` has the engine's file
+ * as any other: the file is read-only for the container's programs alone, and the engine writes it too.
  */
 function fileOf(
   { id, name, hostsPath, mounts }: EngineContainer,

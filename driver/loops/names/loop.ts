@@ -1,12 +1,14 @@
 /**
  * Writes the names of all containers on a network into the hosts files of this host's containers.
  *
- * A change of the store touches the containers of the changed networks, and a host that goes away or comes back touches all. An event of the engine touches the one
- * container whose file libnetwork has just made or edited. And the loop compares each file's size and time every
- * `everyMs`, so that a change by another program is repaired. While the store is in doubt the loop adds names and removes
- * none. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it, and in the files of containers that do not ask it. A
- * file is written whole, so that a change costs as much as its network is large: the longer the last writing took, the
- * longer the loop collects changes before the next one.
+ * A change of the store touches the containers of the changed networks, and a host that goes away or comes
+ * back touches all. An event of the engine touches the one container whose file libnetwork has just made or
+ * edited. And the loop compares each file's size and time every `everyMs`, so that a change by another
+ * program is repaired. While the store is in doubt the loop adds names and removes none. The names of a
+ * network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it, and in the
+ * files of containers that do not ask it. A file is written whole, so that a change costs as much as its
+ * network is large: the longer the last writing took, the longer the loop collects changes before the next
+ * one.
  */
 
 import { type NameRecord, namedEndpoints, recordsForClient } from '../../core/names.ts'

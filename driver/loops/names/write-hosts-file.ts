@@ -1,15 +1,15 @@
 /**
- * Puts our records into a container's hosts file, in place. The file is the source of a bind mount: the container would
- * not see another file of the same name.
+ * Puts our records into a container's hosts file, in place. The file is the source of a bind mount: the
+ * container would not see another file of the same name.
  *
- * No program locks such a file: libnetwork appends to it or rewrites it, programs in the container append. So `putRecords`
- * compares the text once more right before the write, and writes only the bytes that differ, in one call. It makes the
- * file longer by an append, and shorter only if the size has not changed meanwhile. A reader sees the old or the new
- * records, and at worst a comment of tabs between the two.
+ * No program locks such a file: libnetwork appends to it or rewrites it, programs in the container append. So
+ * `putRecords` compares the text once more right before the write, and writes only the bytes that differ, in
+ * one call. It makes the file longer by an append, and shorter only if the size has not changed meanwhile. A
+ * reader sees the old or the new records, and at worst a comment of tabs between the two.
  *
- * Two windows of some microseconds remain: a line appended between the last check of the size and the truncation is lost,
- * and a program that read the file before our write may write the old text after it. The caller finds the second by
- * comparing `stampOf` later.
+ * Two windows of some microseconds remain: a line appended between the last check of the size and the
+ * truncation is lost, and a program that read the file before our write may write the old text after it. The
+ * caller finds the second by comparing `stampOf` later.
  */
 import {
   closeSync,
@@ -26,8 +26,8 @@ import { mergeHostsFile, padding } from '../../core/hosts-file-text.ts'
 import type { NameRecord } from '../../core/names.ts'
 
 /**
- * `gone`: the file does not exist any more. `unsettled`: the file is empty, as while libnetwork writes it, or another
- * program changed it during every attempt. Try again soon.
+ * `gone`: the file does not exist any more. `unsettled`: the file is empty, as while libnetwork writes it, or
+ * another program changed it during every attempt. Try again soon.
  */
 export type PutOutcome = 'unchanged' | 'written' | 'gone' | 'unsettled'
 
@@ -75,7 +75,10 @@ export function hasRecords(path: string, records: readonly NameRecord[]): boolea
   }
 }
 
-/** Differs after each change of the file: inode, size and time. Undefined for a file that is missing or cannot be reached. */
+/**
+ * Differs after each change of the file: inode, size and time. Undefined for a file that is missing or cannot
+ * be reached.
+ */
 export function stampOf(path: string): string | undefined {
   try {
     const stat = statSync(path, { bigint: true })

@@ -1,8 +1,9 @@
 /**
- * Makes this host's engine have the cluster's networks, and records what only the engine knows: names and labels.
+ * Makes this host's engine have the cluster's networks, and records what only the engine knows: names and
+ * labels.
  *
- * An old snapshot removes nothing: before a removal the store is read consistently and the plan is made anew. A network
- * that cannot be made or removed is reported and tried again later; the other networks go on.
+ * An old snapshot removes nothing: before a removal the store is read consistently and the plan is made anew.
+ * A network that cannot be made or removed is reported and tried again later; the other networks go on.
  */
 
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'

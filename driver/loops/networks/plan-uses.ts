@@ -1,8 +1,8 @@
 /**
  * Which networks this host's containers are configured for, stopped containers too: the table `uses`. Pure.
  *
- * A stopped container has no endpoint, so without these records a `docker network prune` on another host would remove
- * its network from the cluster.
+ * A stopped container has no endpoint, so without these records a `docker network prune` on another host
+ * would remove its network from the cluster.
  */
 import type { Known } from '../../core/knowledge.ts'
 import type { Change, HostName, Network, NetworkId, Snapshot, Use } from '../../core/records.ts'

@@ -1,10 +1,11 @@
 /**
- * What must happen so that this host's engine has the cluster's networks. Compares the networks of the store with those
- * of the engine. Pure; loop.ts applies the steps.
+ * What must happen so that this host's engine has the cluster's networks. Compares the networks of the store
+ * with those of the engine. Pure; loop.ts applies the steps.
  *
- * A copy carries the network's id as an option, so that it is recognized also when all else was lost. Removals come
- * before creations: a network may have come back under the name of a removed one. A copy is removed only with a
- * proof. A network that the store does not show, without saying that it is gone, keeps its copy.
+ * A copy carries the network's id as an option, so that it is recognized also when all else was lost.
+ * Removals come before creations: a network may have come back under the name of a removed one. A copy is
+ * removed only with a proof. A network that the store does not show, without saying that it is gone, keeps
+ * its copy.
  */
 import { defined } from '../../core/defined.ts'
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
@@ -44,8 +45,8 @@ export interface View {
   /** The engine's networks. */
   here: readonly EngineNetwork[]
   /**
-   * Networks that the engine is making, or has just made: it may not show them yet. And those whose removal the store does
-   * not have yet.
+   * Networks that the engine is making, or has just made: it may not show them yet. And those whose removal
+   * the store does not have yet.
    */
   changing: readonly string[]
   /** The network's record, or why it is missing. */
@@ -122,8 +123,8 @@ function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boo
 }
 
 /**
- * The name becomes this network's, unless another network had it first. Then this network is removed if it has no
- * endpoint. The name of a network that is being removed is free in a moment.
+ * The name becomes this network's, unless another network had it first. Then this network is removed if it
+ * has no endpoint. The name of a network that is being removed is free in a moment.
  */
 function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): Step[] {
   const { id } = network

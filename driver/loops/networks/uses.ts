@@ -1,6 +1,7 @@
 /**
- * Keeps this host's records of the table `uses`. A first use and the end of the last one are recorded at once. Another
- * number of containers is recorded after a grace period, so that a container that comes and goes costs no commit.
+ * Keeps this host's records of the table `uses`. A first use and the end of the last one are recorded at
+ * once. Another number of containers is recorded after a grace period, so that a container that comes and
+ * goes costs no commit.
  */
 import type { HostName } from '../../core/records.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'

@@ -1,8 +1,8 @@
 /**
  * Keeps the set of hosts that are away, of those that this host shares a network with.
  *
- * It changes once a second at most. A driver that starts again loses its session for a moment: a host that only the store
- * knows is away when the store has said so for 10 s.
+ * It changes once a second at most. A driver that starts again loses its session for a moment: a host that
+ * only the store knows is away when the store has said so for 10 s.
  */
 import type { Life } from '../../core/liveness.ts'
 import type { HostName } from '../../core/records.ts'

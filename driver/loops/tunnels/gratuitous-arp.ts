@@ -1,9 +1,10 @@
 /**
- * Tells this host's containers of every endpoint that joins one of their networks, here or on another host: its address may
- * have belonged to another MAC.
+ * Tells this host's containers of every endpoint that joins one of their networks, here or on another host:
+ * its address may have belonged to another MAC.
  *
  * The packet goes to this host's own VTEP, from where the kernel floods it to the containers: no process, no
- * namespace. It is repeated once, since nothing acknowledges it. Containers without an entry for the address ignore it.
+ * namespace. It is repeated once, since nothing acknowledges it. Containers without an entry for the address
+ * ignore it.
  */
 import { endpointsHere } from '../../core/datapath/desired.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'

@@ -1,8 +1,8 @@
 /**
  * Whether the other hosts live, as the store said last.
  *
- * A host that was switched off does not answer probes either, and a host that is not probed is known to the store alone.
- * The store is asked while a host is silent or is not probed, and every 5 s at most.
+ * A host that was switched off does not answer probes either, and a host that is not probed is known to the
+ * store alone. The store is asked while a host is silent or is not probed, and every 5 s at most.
  */
 import { type Life, type Liveness, lifeOf } from '../../core/liveness.ts'
 import type { HostName } from '../../core/records.ts'

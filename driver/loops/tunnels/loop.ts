@@ -1,6 +1,7 @@
 /**
- * Probes the tunnels: on VXLAN's own port always, and on each other port (`-o port=`) while this host shares a network of
- * that port with another one. A prober (prober.ts) per port, since a firewall judges each port for itself.
+ * Probes the tunnels: on VXLAN's own port always, and on each other port (`-o port=`) while this host shares
+ * a network of that port with another one. A prober (prober.ts) per port, since a firewall judges each port
+ * for itself.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { HostName, HostRecord, Ip } from '../../core/records.ts'
@@ -29,9 +30,15 @@ export interface TunnelsLoop {
   /** What the host's record says. */
   published(): NonNullable<HostRecord['tunnel']>
   status(): TunnelStatus[]
-  /** Hosts that share a network with this one, and whose containers cannot be reached; another set after each change. */
+  /**
+   * Hosts that share a network with this one, and whose containers cannot be reached; another set after each
+   * change.
+   */
   away(): ReadonlySet<HostName>
-  /** Asks every host of the cluster, also those that this host shares no network with. Resolves when each state is known. */
+  /**
+   * Asks every host of the cluster, also those that this host shares no network with. Resolves when each
+   * state is known.
+   */
   askAll(): Promise<TunnelStatus[]>
   close(): Promise<void>
 }

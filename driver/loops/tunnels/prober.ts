@@ -1,9 +1,10 @@
 /**
  * Asks each host that this host shares a network with, once a second, through the tunnel, on one UDP port.
  *
- * A question is as long as the underlay of both hosts allows, and so is its answer. A small one follows where the last
- * long one had no answer, to tell an MTU from a firewall. Nothing is programmed in the kernel for a peer, and no process
- * is started for a probe: a second costs a datagram and an answer per peer. docs/decisions/tunnel-probes.md.
+ * A question is as long as the underlay of both hosts allows, and so is its answer. A small one follows where
+ * the last long one had no answer, to tell an MTU from a firewall. Nothing is programmed in the kernel for a
+ * peer, and no process is started for a probe: a second costs a datagram and an answer per peer.
+ * docs/decisions/tunnel-probes.md.
  */
 import { randomBytes } from 'node:crypto'
 import { familyOf } from '../../core/addresses.ts'

@@ -1,9 +1,9 @@
 /**
  * This host's key `alive/<host>`, locked by its session, and what those of the others say.
  *
- * The lock shows the life of the driver and owns nothing else: a Consul that restarts, or a driver that dies, deletes
- * no record. Sessions have no lock delay, so that a driver that starts again has its key at once. Source: Consul's
- * documentation of sessions, "lock-delay".
+ * The lock shows the life of the driver and owns nothing else: a Consul that restarts, or a driver that dies,
+ * deletes no record. Sessions have no lock delay, so that a driver that starts again has its key at once.
+ * Source: Consul's documentation of sessions, "lock-delay".
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '../../core/defined.ts'

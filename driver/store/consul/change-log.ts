@@ -105,8 +105,8 @@ interface ChangelogState {
   /** Closed segment → time at which this host learnt of it. */
   closed: Map<number, number>
   /**
-   * The watch's segment: its entries by path, so that each is read once, and the index of its head. A later segment of
-   * the same number has another index.
+   * The watch's segment: its entries by path, so that each is read once, and the index of its head. A later
+   * segment of the same number has another index.
    */
   watched: { segment: number; entries: ReadonlyMap<string, KnownEntry>; head?: number | undefined }
   newest: number
@@ -209,7 +209,10 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
   return { entries: fresh, top: fresh.at(-1)?.index ?? upTo, next: next ?? segment }
 }
 
-/** Every commit above `index`, oldest first; undefined where the log does not reach so far back, or cannot be read. */
+/**
+ * Every commit above `index`, oldest first; undefined where the log does not reach so far back, or cannot be
+ * read.
+ */
 export function entriesSince(items: readonly LogItem[], index: number): LogEntry[] | undefined {
   const heads = new Map(
     items.flatMap(({ path, index: at }) => {

@@ -2,9 +2,10 @@
  * Consul's HTTP API, as far as the store needs it: list a folder, run a transaction, keep a session.
  *
  * The `consul` package is not maintained any more and its errors do not say what failed, so it is wrapped
- * here and imported nowhere else. Of several servers one is asked until it fails (servers.ts). Lists do not use the package: their limit is a time of silence, not a total
- * time, because reading a large store on a busy machine takes longer than any other call may. The number of
- * sockets is limited, because Consul closes the 201st connection of one address.
+ * here and imported nowhere else. Of several servers one is asked until it fails (servers.ts). Lists do not
+ * use the package: their limit is a time of silence, not a total time, because reading a large store on a
+ * busy machine takes longer than any other call may. The number of sockets is limited, because Consul closes
+ * the 201st connection of one address.
  */
 import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
@@ -45,8 +46,8 @@ export interface Listing {
   /** Length of the answer. */
   bytes: number
   /**
-   * The token may not read all keys of the folder, and the answer lacks those. Consul says so from 1.11 on, except to
-   * the anonymous token (`X-Consul-Results-Filtered-By-ACLs`; consul/agent/http.go).
+   * The token may not read all keys of the folder, and the answer lacks those. Consul says so from 1.11 on,
+   * except to the anonymous token (`X-Consul-Results-Filtered-By-ACLs`; consul/agent/http.go).
    */
   filtered?: boolean
 }
@@ -161,7 +162,10 @@ function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
   }))
 }
 
-/** Asks each server who leads, which takes no token; an answer for each. Throws where a file of `tls` cannot be read. */
+/**
+ * Asks each server who leads, which takes no token; an answer for each. Throws where a file of `tls` cannot
+ * be read.
+ */
 export async function askLeaders(
   options: ClientOptions,
 ): Promise<PromiseSettledResult<{ body: string; date: string | undefined }>[]> {

@@ -1,6 +1,6 @@
 /**
- * What a failed call to Consul means, and what to do. OpenSSL and Node tell a wrong certificate, a wrong port and a wrong
- * scheme in words of their own. Pure.
+ * What a failed call to Consul means, and what to do. OpenSSL and Node tell a wrong certificate, a wrong port
+ * and a wrong scheme in words of their own. Pure.
  */
 import { isIP } from 'node:net'
 import { DriverError } from '../../core/errors.ts'
@@ -94,7 +94,10 @@ export function failureOf(error: Failure, address: StoreAddress): DriverError {
   })
 }
 
-/** The package `consul` puts `consul: kv.get: ` before the message; OpenSSL puts its reason between numbers and places. */
+/**
+ * The package `consul` puts `consul: kv.get: ` before the message; OpenSSL puts its reason between numbers
+ * and places.
+ */
 function plain(message: string): string {
   return message
     .replace(/^consul: [\w.]+: /i, '')

@@ -1,11 +1,12 @@
 /**
- * A full read: everything in Consul, once it is clear that this Consul is the one that this host belongs to and that
- * it has lost nothing.
+ * A full read: everything in Consul, once it is clear that this Consul is the one that this host belongs to
+ * and that it has lost nothing.
  *
- * `judge` (incarnation.ts) decides on what this host knew before it asked, so that commits of others on the way never
- * look like a loss. A store that has lost records is repaired first: one host gives it a new `restored` word and a log
- * segment beyond all known ones, then every host puts its records back (put-back.ts). Until that is done the mirror
- * keeps the last known records and `doubt` says that a missing record proves nothing.
+ * `judge` (incarnation.ts) decides on what this host knew before it asked, so that commits of others on the
+ * way never look like a loss. A store that has lost records is repaired first: one host gives it a new
+ * `restored` word and a log segment beyond all known ones, then every host puts its records back
+ * (put-back.ts). Until that is done the mirror keeps the last known records and `doubt` says that a missing
+ * record proves nothing.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -126,8 +127,8 @@ function isElsewhere(verdict: Verdict): verdict is Elsewhere {
 type Elsewhere = Extract<Verdict, { is: 'foreign' | 'restored' }>
 
 /**
- * True when another server has this host's cluster, and is asked from now on. Throws `unavailable` when a server does not
- * answer that may have it: nothing is put into a store that may be a wrong one.
+ * True when another server has this host's cluster, and is asked from now on. Throws `unavailable` when a
+ * server does not answer that may have it: nothing is put into a store that may be a wrong one.
  */
 async function moveToOwn(on: Reader, { cluster: own }: Position, { why }: Elsewhere): Promise<boolean> {
   if (own === undefined) return false
@@ -195,7 +196,10 @@ async function makeCluster({ client, prefix }: Reader): Promise<void> {
   await client.transact([createStep(`${prefix}/${clusterKey}`, { id: newWord(), format: supportedFormat })])
 }
 
-/** The incarnation that has the records again. Undefined when another host was faster to begin: what it made is judged anew. */
+/**
+ * The incarnation that has the records again. Undefined when another host was faster to begin: what it made
+ * is judged anew.
+ */
 async function repair(
   on: Reader,
   known: Position,

@@ -12,7 +12,10 @@ export interface Health {
   lastError(): string | undefined
 }
 
-/** Fresh while the watch is connected and the last call was answered. Calls `becameFresh` each time that turns true. */
+/**
+ * Fresh while the watch is connected and the last call was answered. Calls `becameFresh` each time that turns
+ * true.
+ */
 export function createHealth(log: Log, becameFresh: () => void): Health {
   let watching = false
   let answeredAt: number | undefined

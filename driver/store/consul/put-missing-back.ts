@@ -1,9 +1,10 @@
 /**
- * Puts back what was deleted by hand (missing.ts), after each full read, and asks the other hosts for what is theirs.
+ * Puts back what was deleted by hand (missing.ts), after each full read, and asks the other hosts for what is
+ * theirs.
  *
- * A host is asked by an entry of the change log, so that it reads everything within seconds. A host that is alive and
- * has put nothing back for half a minute does not have the record: it was away for longer than the log reaches, and
- * has believed its full read. Then the record is gone here, too.
+ * A host is asked by an entry of the change log, so that it reads everything within seconds. A host that is
+ * alive and has put nothing back for half a minute does not have the record: it was away for longer than the
+ * log reaches, and has believed its full read. Then the record is gone here, too.
  */
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
@@ -27,8 +28,8 @@ export interface PuttingBack extends Pick<Transacting, 'client' | 'changelog' | 
 const ownerHasMs = 30_000
 
 /**
- * Undefined where the log does not reach back to what the mirror has: then a full read is believed. `before`: this host's
- * position in the log, which the copy on disk has, too.
+ * Undefined where the log does not reach back to what the mirror has: then a full read is believed. `before`:
+ * this host's position in the log, which the copy on disk has, too.
  */
 export function logOf(
   { mirror, standing }: Pick<PuttingBack, 'mirror' | 'standing'>,

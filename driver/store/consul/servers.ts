@@ -1,9 +1,10 @@
 /**
- * Several servers of one store: one of them is asked until it fails, then the next one. Any server reaches the leader,
- * so one that works is kept.
+ * Several servers of one store: one of them is asked until it fails, then the next one. Any server reaches
+ * the leader, so one that works is kept.
  *
- * A call that may change something is repeated on the next server only when the one that failed cannot have begun it: no
- * connection was made, or the server knows no leader. A call that was begun and not answered may have been applied.
+ * A call that may change something is repeated on the next server only when the one that failed cannot have
+ * begun it: no connection was made, or the server knows no leader. A call that was begun and not answered may
+ * have been applied.
  */
 import type { DriverError } from '../../core/errors.ts'
 

@@ -29,8 +29,8 @@ export interface Transacting {
 }
 
 /**
- * The records after the commit, and the index that Consul gave them. `asks`: hosts that are to read everything at once.
- * Throws `conflict`, `invalid`, `unavailable`.
+ * The records after the commit, and the index that Consul gave them. `asks`: hosts that are to read
+ * everything at once. Throws `conflict`, `invalid`, `unavailable`.
  */
 export async function transact(
   on: Transacting,
@@ -94,7 +94,10 @@ function entryFor(
   return changelog.entryFor(logged, room, asks)
 }
 
-/** The head comes first, so that its absence is known from that of the next one; the new entry last, since the index of the last key is the answer. */
+/**
+ * The head comes first, so that its absence is known from that of the next one; the new entry last, since the
+ * index of the last key is the answer.
+ */
 function logging({ head, nextHead, closes, path, text, deletes }: LogCommit, prefix: string): TxnStep[] {
   const create = (key: string, value: string): TxnStep => {
     return { Verb: 'cas', Key: `${prefix}/${key}`, Value: Buffer.from(value).toString('base64'), Index: 0 }

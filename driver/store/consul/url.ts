@@ -1,6 +1,6 @@
 /**
- * The address of the store: `consul://HOST:PORT[,HOST:PORT…][/PREFIX]`, as in `--kv-store` of 2015; `http://` and
- * `https://` too.
+ * The address of the store: `consul://HOST:PORT[,HOST:PORT…][/PREFIX]`, as in `--kv-store` of 2015; `http://`
+ * and `https://` too.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../../core/errors.ts'

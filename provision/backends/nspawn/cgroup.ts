@@ -1,8 +1,9 @@
 /**
  * One cgroup per lab host, in every hierarchy of a cgroup v1 machine or in the one of a v2 machine.
  *
- * It keeps the hosts' containers apart (all engines make a group of the same name) and it is how every process of a host is found
- * when the host has to go, also when the process has lost its parents. Source: cgroups(7).
+ * It keeps the hosts' containers apart (all engines make a group of the same name) and it is how every
+ * process of a host is found when the host has to go, also when the process has lost its parents. Source:
+ * cgroups(7).
  */
 import {
   existsSync,

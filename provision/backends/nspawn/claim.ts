@@ -28,8 +28,8 @@ export interface Asked {
 }
 
 /**
- * Records this process as the owner before anything of the lab is made. Leftovers of a dead runner are removed first.
- * `joined`: the lab is complete already.
+ * Records this process as the owner before anything of the lab is made. Leftovers of a dead runner are
+ * removed first. `joined`: the lab is complete already.
  */
 export async function claim(name: string, asked: Asked): Promise<'made' | 'joined'> {
   const record = readRecord(name)

@@ -1,8 +1,8 @@
 /**
  * Docker's data folder with the walkthrough's image in it, so that a new host imports nothing.
  *
- * The engine itself makes it: a host is booted from the root, imports the image and is removed; `overlay2` (the layers)
- * and `image` (their names) are kept. The engine's id and networks are not.
+ * The engine itself makes it: a host is booted from the root, imports the image and is removed; `overlay2`
+ * (the layers) and `image` (their names) are kept. The engine's id and networks are not.
  */
 import { createReadStream, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'

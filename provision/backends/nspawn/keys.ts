@@ -29,8 +29,8 @@ export function labKeys(lab: string, names: readonly string[]): LabKeys {
 }
 
 /**
- * ssh2 writes one ed25519 key in 256 wrongly: it drops a leading zero byte of the public part (its keygen.js), and
- * neither it nor OpenSSH reads that again. Such a pair is not taken.
+ * ssh2 writes one ed25519 key in 256 wrongly: it drops a leading zero byte of the public part (its
+ * keygen.js), and neither it nor OpenSSH reads that again. Such a pair is not taken.
  */
 export function keyPair(comment: string): KeyPair {
   for (;;) {

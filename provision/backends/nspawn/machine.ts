@@ -1,10 +1,10 @@
 /**
  * One lab host: a systemd-nspawn container with systemd as PID 1, in a network namespace that exists already.
  *
- * Root: the image below, a folder of the host's above (overlayfs). Docker's data is bound from a real file system, since
- * overlay2 does not work on an overlay. The host outlives this process: its cgroup and its control socket find it again,
- * and its cgroup ends it. Source: systemd-nspawn(1), and systemd's doc/ENVIRONMENT.md for the variables of cgroup v1
- * machines.
+ * Root: the image below, a folder of the host's above (overlayfs). Docker's data is bound from a real file
+ * system, since overlay2 does not work on an overlay. The host outlives this process: its cgroup and its
+ * control socket find it again, and its cgroup ends it. Source: systemd-nspawn(1), and systemd's
+ * doc/ENVIRONMENT.md for the variables of cgroup v1 machines.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -74,8 +74,8 @@ export async function startMachine(lab: string, name: string, keys: LabKeys): Pr
 }
 
 /**
- * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest without a parent that could reboot it,
- * or its network namespace is no longer the lab's.
+ * `running`; `absent`; or `broken`: its nspawn was killed, which leaves the guest without a parent that could
+ * reboot it, or its network namespace is no longer the lab's.
  */
 export function machineState(lab: string, name: string): 'running' | 'broken' | 'absent' {
   const paths = labPaths(lab).host(name)
@@ -170,8 +170,8 @@ function writeIdentity(root: string, lab: Lab, name: string, keys: LabKeys): voi
 }
 
 /**
- * nspawn runs with mounts of its own, with a tmpfs for its folder: its locks end with it, and the host can reboot where
- * /run is on a disk (nspawn refuses to empty a folder there).
+ * nspawn runs with mounts of its own, with a tmpfs for its folder: its locks end with it, and the host can
+ * reboot where /run is on a disk (nspawn refuses to empty a folder there).
  */
 const privateMounts = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c']
 const ownFolder = 'mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn'
@@ -187,7 +187,10 @@ function machineGroup(paths: HostPaths): string {
   return join(paths.cgroup, 'machine')
 }
 
-/** A shell script that enters the cgroup before it goes on. Moved from outside, its first children could be left out. */
+/**
+ * A shell script that enters the cgroup before it goes on. Moved from outside, its first children could be
+ * left out.
+ */
 function joining(cgroup: string, then: string): string {
   const files = cgroupFolders(cgroup).map((folder) => join(folder, 'cgroup.procs'))
   return `for f in ${files.join(' ')}; do echo $$ > "$f"; done; ${then}`

@@ -1,13 +1,17 @@
 /**
- * Kernel modules that nothing loads by itself. dockerd calls modprobe for them; a lab host has no modules to load, so
- * the machine loads them before one boots. All others are loaded by the kernel when they are asked for.
+ * Kernel modules that nothing loads by itself. dockerd calls modprobe for them; a lab host has no modules to
+ * load, so the machine loads them before one boots. All others are loaded by the kernel when they are asked
+ * for.
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import { LabError } from '../../process/errors.ts'
 import { checkInterrupted } from '../../process/interruption.ts'
 import { run } from '../../process/run.ts'
 
-/** For bridge networks: `cannot restrict inter-container communication: ensure that the br_netfilter kernel module is loaded`. */
+/**
+ * For bridge networks:
+ * `cannot restrict inter-container communication: ensure that the br_netfilter kernel module is loaded`.
+ */
 const needed = 'br_netfilter'
 /** For Swarm's services, with which the driver is compared. */
 const wanted = ['ip_vs']
@@ -31,7 +35,10 @@ export async function loadModules(): Promise<void> {
   })
 }
 
-/** Loaded, it shows the machine's own bridges to its firewall. It is for the lab's namespaces, which have settings of their own. */
+/**
+ * Loaded, it shows the machine's own bridges to its firewall. It is for the lab's namespaces, which have
+ * settings of their own.
+ */
 function spareTheMachine(): void {
   for (const each of ['iptables', 'ip6tables', 'arptables'])
     writeFileSync(`${settings}/bridge-nf-call-${each}`, '0')

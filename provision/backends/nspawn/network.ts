@@ -1,8 +1,8 @@
 /**
  * The lab's network: one namespace per host, joined by a bridge in a switch namespace of its own.
  *
- * The bridge is not in the machine's namespace: the machine's own Docker, firewall and addresses do not affect the lab,
- * and two labs can use the same addresses. A port of the switch is named after its host.
+ * The bridge is not in the machine's namespace: the machine's own Docker, firewall and addresses do not
+ * affect the lab, and two labs can use the same addresses. A port of the switch is named after its host.
  *
  *     mhlab-LAB-switch:  br-lab ── net-1, net-2, consul-server
  *     mhlab-LAB-net-1:   eth1 192.168.33.11/24
@@ -16,8 +16,8 @@ import { labPaths } from './paths.ts'
 export const bridge = 'br-lab'
 
 /**
- * Idempotent: makes what is missing. A host whose namespace lost its name gets a new namespace. When the switch lost its
- * name, all get new ones: a namespace without a name cannot be found again.
+ * Idempotent: makes what is missing. A host whose namespace lost its name gets a new namespace. When the
+ * switch lost its name, all get new ones: a namespace without a name cannot be found again.
  */
 export async function makeNetwork(name: string, lab: Lab): Promise<void> {
   const paths = labPaths(name)

@@ -1,9 +1,9 @@
 /**
- * The lab's record: the names of all that it makes, written before the first of it is made and removed after the last of
- * it is gone.
+ * The lab's record: the names of all that it makes, written before the first of it is made and removed after
+ * the last of it is gone.
  *
- * `owner` is the process that is making, using or removing the lab. A lab without an owner stays (`lab up`, `--keep`). A
- * lab whose owner has died is a leftover: the next `up` or `gc` removes it.
+ * `owner` is the process that is making, using or removing the lab. A lab without an owner stays (`lab up`,
+ * `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it.
  */
 import {
   existsSync,
@@ -32,7 +32,10 @@ export interface LabRecord {
   programs?: Programs
   /** All of the lab was made. */
   complete: boolean
-  /** Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told apart. */
+  /**
+   * Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told
+   * apart.
+   */
   owner?: { pid: number; startedAt: string }
 }
 

@@ -3,7 +3,8 @@
  *
  *     { "hosts": { "net-1": { "address": "10.1.0.11", "user": "admin", "identityFile": "~/.ssh/lab" }, … } }
  *
- * The keys are the names of the lab's hosts. A host's key is pinned: `hostKey` has it, or the known_hosts file does.
+ * The keys are the names of the lab's hosts. A host's key is pinned: `hostKey` has it, or the known_hosts
+ * file does.
  */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'

@@ -1,8 +1,8 @@
 /**
  * What Vagrant answers, as plain data: `vagrant status --machine-readable` and `vagrant ssh-config`.
  *
- * Machine-readable lines are TIME,MACHINE,TYPE,DATA… with commas and newlines escaped. ssh-config is a block of
- * ssh_config(5) per machine. Source: hashicorp/vagrant lib/vagrant/ui.rb, templates/commands/ssh_config.
+ * Machine-readable lines are TIME,MACHINE,TYPE,DATA… with commas and newlines escaped. ssh-config is a block
+ * of ssh_config(5) per machine. Source: hashicorp/vagrant lib/vagrant/ui.rb, templates/commands/ssh_config.
  */
 
 import { LabError } from '../../process/errors.ts'

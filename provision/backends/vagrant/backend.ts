@@ -1,9 +1,9 @@
 /**
- * The lab as virtual machines that Vagrant makes from the Vagrantfile. `vagrant ssh-config` lists how they are reached,
- * like the inventory of the backend ssh.
+ * The lab as virtual machines that Vagrant makes from the Vagrantfile. `vagrant ssh-config` lists how they
+ * are reached, like the inventory of the backend ssh.
  *
- * Vagrant does not know host keys. A machine's host key is pinned at first contact, in Vagrant's folder of the machine,
- * which is emptied when the machine is destroyed.
+ * Vagrant does not know host keys. A machine's host key is pinned at first contact, in Vagrant's folder of
+ * the machine, which is emptied when the machine is destroyed.
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'

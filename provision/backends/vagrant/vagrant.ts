@@ -1,9 +1,9 @@
 /**
- * Runs the command `vagrant` in this project's folder and passes its lines on while it works. A failure is one error with
- * Vagrant's last lines.
+ * Runs the command `vagrant` in this project's folder and passes its lines on while it works. A failure is
+ * one error with Vagrant's last lines.
  *
- * An interruption sends SIGINT, as a terminal does, and waits for the exit: Vagrant finishes its current action and cleans
- * up.
+ * An interruption sends SIGINT, as a terminal does, and waits for the exit: Vagrant finishes its current
+ * action and cleans up.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

@@ -1,6 +1,6 @@
 /**
- * Verdicts on Vagrant, its provider and what every provider needs: plain data in, what stands in the way and what to do
- * out. Those on VirtualBox itself are in virtualbox.ts.
+ * Verdicts on Vagrant, its provider and what every provider needs: plain data in, what stands in the way and
+ * what to do out. Those on VirtualBox itself are in virtualbox.ts.
  *
  * Source: vagrant-libvirt's create_networks.rb.
  */

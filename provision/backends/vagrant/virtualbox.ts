@@ -2,8 +2,9 @@
  * Verdicts on VirtualBox: plain data in, what stands in the way and what to do out.
  *
  * Sources: hashicorp/vagrant CHANGELOG.md (which Vagrant drives which VirtualBox) and
- * plugins/providers/virtualbox/action/network.rb (host-only ranges since VirtualBox 6.1.28; macOS has none from 7.0 on,
- * Windows none at all); the kernel's Documentation/admin-guide/kernel-parameters.txt (kvm.enable_virt_at_load, 6.12).
+ * plugins/providers/virtualbox/action/network.rb (host-only ranges since VirtualBox 6.1.28; macOS has none
+ * from 7.0 on, Windows none at all); the kernel's Documentation/admin-guide/kernel-parameters.txt
+ * (kvm.enable_virt_at_load, 6.12).
  */
 import type { Verdict } from '../checks.ts'
 import { covers } from '../foreign-networks.ts'
@@ -15,7 +16,10 @@ const drivenSince: readonly { virtualBox: readonly number[]; vagrant: readonly n
   { virtualBox: [7, 0], vagrant: [2, 3, 2] },
 ]
 
-/** The version that `VBoxManage --version` prints: its last line, after a warning where the kernel modules are missing. */
+/**
+ * The version that `VBoxManage --version` prints: its last line, after a warning where the kernel modules are
+ * missing.
+ */
 export function versionIn(printed: string | undefined): string | undefined {
   return printed?.trim().split('\n').at(-1)
 }

@@ -1,6 +1,6 @@
 /**
- * A time chart as SVG: a row of bars each. Lengths are in percent, so the chart fills its space and the text keeps its
- * size.
+ * A time chart as SVG: a row of bars each. Lengths are in percent, so the chart fills its space and the text
+ * keeps its size.
  */
 import { duration } from '../format.ts'
 import { html, type Markup } from '../markup.ts'

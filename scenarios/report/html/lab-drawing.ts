@@ -1,7 +1,8 @@
 /**
- * Draws the lab as SVG: hosts side by side, or one below the other on a narrow screen. Each network is a band through
- * all hosts, with its containers, the bridge, the VXLAN device and the FDB, and with a tunnel between every two hosts
- * that have the network: a line between neighbours, an arc below the hosts between others. Differences are red.
+ * Draws the lab as SVG: hosts side by side, or one below the other on a narrow screen. Each network is a band
+ * through all hosts, with its containers, the bridge, the VXLAN device and the FDB, and with a tunnel between
+ * every two hosts that have the network: a line between neighbours, an arc below the hosts between others.
+ * Differences are red.
  */
 
 import type { LabView, NetworkView } from '../lab-view.ts'
@@ -117,7 +118,10 @@ function deviceY(top = 0, height = 0, network: NetworkView): number {
 /** Indexes of the hosts that have the network. */
 const having = ({ onHosts }: NetworkView): number[] => onHosts.flatMap((on, i) => (on.tunnel ? [i] : []))
 
-/** Each host that has the network, with the next that has it: one line through all, where there is no room for arcs. */
+/**
+ * Each host that has the network, with the next that has it: one line through all, where there is no room for
+ * arcs.
+ */
 function inARow(network: NetworkView): [number, number][] {
   const hosts = having(network)
   return hosts.slice(1).map((j, i) => [hosts[i] ?? j, j])

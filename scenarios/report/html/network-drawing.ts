@@ -1,5 +1,6 @@
 /**
- * Draws one network on one host: its name and pools, the containers, the bridge with the VXLAN device, and the FDB.
+ * Draws one network on one host: its name and pools, the containers, the bridge with the VXLAN device, and
+ * the FDB.
  */
 
 import type { NetworkView } from '../lab-view.ts'

@@ -1,6 +1,6 @@
 /**
- * The steps of a scenario. A command of the walkthrough stands with its output, as on the page. A scenario's own
- * look-up is a line that unfolds.
+ * The steps of a scenario. A command of the walkthrough stands with its output, as on the page. A scenario's
+ * own look-up is a line that unfolds.
  */
 import { duration, shortIds } from '../format.ts'
 import type { Headings } from '../headings.ts'

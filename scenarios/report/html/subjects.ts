@@ -1,5 +1,6 @@
 /**
- * Subjects side by side: a row per scenario, a column per subject, and in a fault's cells what the subject lost.
+ * Subjects side by side: a row per scenario, a column per subject, and in a fault's cells what the subject
+ * lost.
  */
 import { duration, fileTitle } from '../format.ts'
 import { lossText } from '../loss.ts'

@@ -1,5 +1,6 @@
 /**
- * The waits as a table: a row per condition with the median and the longest wait, and a dot per wait on a common axis.
+ * The waits as a table: a row per condition with the median and the longest wait, and a dot per wait on a
+ * common axis.
  */
 import { duration } from '../format.ts'
 import { html, type Markup } from '../markup.ts'

@@ -1,11 +1,11 @@
 /**
  * Compares an output on the page with a run's.
  *
- * The page shows one real run. Values that vary between runs are matched by type: ids, addresses, times. A value of a
- * *named* type is bound to one value of the run, everywhere on the page, and no two values are bound to the same one:
- * an id that the page shows on two hosts must be one id in the run too. A value of a *measured* type matches any value
- * of that type. All other text must be equal, except for the number of blanks. `...` matches any text within a line;
- * a line of `...` alone matches any lines.
+ * The page shows one real run. Values that vary between runs are matched by type: ids, addresses, times. A
+ * value of a *named* type is bound to one value of the run, everywhere on the page, and no two values are
+ * bound to the same one: an id that the page shows on two hosts must be one id in the run too. A value of a
+ * *measured* type matches any value of that type. All other text must be equal, except for the number of
+ * blanks. `...` matches any text within a line; a line of `...` alone matches any lines.
  */
 
 /** In the order in which they are tried at one position. */

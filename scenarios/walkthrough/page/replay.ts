@@ -1,9 +1,9 @@
 /**
- * Replays the page, heading after heading. Every command that a scenario types must be the page's next command, at the
- * page's prompt, and print what the page shows.
+ * Replays the page, heading after heading. Every command that a scenario types must be the page's next
+ * command, at the page's prompt, and print what the page shows.
  *
- * A PageFailure names the line of the page. There are three kinds: no scenario types a command of the page; a scenario
- * types a command that the page does not have; the output differs.
+ * A PageFailure names the line of the page. There are three kinds: no scenario types a command of the page; a
+ * scenario types a command that the page does not have; the output differs.
  */
 
 import { poll } from '../../../provision/process/until.ts'
@@ -235,7 +235,10 @@ async function perform(state: State, typed: Typed, run: Typist['type'], repeat: 
   return result.output
 }
 
-/** Binds the page's values to those of the output. Throws a PageFailure when the output is not what the page shows. */
+/**
+ * Binds the page's values to those of the output. Throws a PageFailure when the output is not what the page
+ * shows.
+ */
 function check({ reading }: State, { step, prompt, command }: Typed, { output, code }: Result): void {
   const where = `on ${step.host} \`${command}\``
   if (code !== 0)

@@ -1,10 +1,11 @@
 /**
  * `section(title)`: a scenario file that replays the page's `## title`, heading for heading.
  *
- * Each heading with commands has one scenario of the same name. All sections of a run share one reading of the page:
- * an id that one section has shown is the same id in the next. After a failure the rest of the page is skipped, because
- * each step needs those before it. After a failure, and after the last section of the run, everything that the page
- * has created is removed from the hosts, because other files follow. With `--keep` it stays.
+ * Each heading with commands has one scenario of the same name. All sections of a run share one reading of
+ * the page: an id that one section has shown is the same id in the next. After a failure the rest of the page
+ * is skipped, because each step needs those before it. After a failure, and after the last section of the
+ * run, everything that the page has created is removed from the hosts, because other files follow. With
+ * `--keep` it stays.
  */
 import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll } from 'vitest'

@@ -41,7 +41,10 @@ export function hostsFile(text: string): [address: string, name: string][] {
   })
 }
 
-/** The pairs between the driver's marks as `ADDRESS NAME`, sorted. Throws when there is not exactly one pair of marks. */
+/**
+ * The pairs between the driver's marks as `ADDRESS NAME`, sorted. Throws when there is not exactly one pair
+ * of marks.
+ */
 export function drivers(text: string): string[] {
   const [before = '', ours, after, ...more] = text.split(/^# multihost: (?:begin|end)$/m)
   if (ours === undefined || after === undefined || more.length > 0 || before === '')

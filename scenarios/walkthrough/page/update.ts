@@ -1,8 +1,8 @@
 /**
  * `--update`: the page with the outputs of this run.
  *
- * A value of the page is replaced by the run's value everywhere: also in commands that were not replayed, and in the
- * prose.
+ * A value of the page is replaced by the run's value everywhere: also in commands that were not replayed, and
+ * in the prose.
  */
 import { type Bindings, withValuesOfRun } from './matcher.ts'
 import type { UpdatedStep } from './replay.ts'

@@ -1,6 +1,7 @@
 /**
- * The lab by VirtualBox, as far as a machine without its kernel modules can show it: Vagrant, the Vagrantfile and
- * VBoxManage are the real ones, and QEMU runs each machine with the hardware that VBoxManage reports for it.
+ * The lab by VirtualBox, as far as a machine without its kernel modules can show it: Vagrant, the Vagrantfile
+ * and VBoxManage are the real ones, and QEMU runs each machine with the hardware that VBoxManage reports for
+ * it.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * A Debian with VirtualBox in a root folder of its own, from contrib of Debian's sid: no stable release has VirtualBox.
- * Its kernel modules are left out, since they fit sid's kernel alone.
+ * A Debian with VirtualBox in a root folder of its own, from contrib of Debian's sid: no stable release has
+ * VirtualBox. Its kernel modules are left out, since they fit sid's kernel alone.
  */
 import { debianMirror } from '../../../provision/images/mirror.ts'
 import { mmdebstrap } from '../../../provision/images/mmdebstrap.ts'

@@ -1,6 +1,7 @@
 /**
- * VirtualBox without its kernel modules, for Vagrant: `VBoxManage` in PATH is the real one but for the calls that
- * vboxmanage.mjs answers, and QEMU runs the machines. In a mount and a network namespace of its own, like libvirt.
+ * VirtualBox without its kernel modules, for Vagrant: `VBoxManage` in PATH is the real one but for the calls
+ * that vboxmanage.mjs answers, and QEMU runs the machines. In a mount and a network namespace of its own,
+ * like libvirt.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -39,8 +40,9 @@ export async function startVirtualBox(work: string, root: string, kvm: boolean):
 }
 
 /**
- * A server that VBoxManage starts exits when it is idle, and a command at that moment fails; this one stays. Its exit code
- * is 126 although it runs. The machines are at the same path inside and outside of the root, since QEMU opens the disks.
+ * A server that VBoxManage starts exits when it is idle, and a command at that moment fails; this one stays.
+ * Its exit code is 126 although it runs. The machines are at the same path inside and outside of the root,
+ * since QEMU opens the disks.
  */
 const serve = `
   /usr/lib/virtualbox/VBoxSVC --daemonize || [ $? = 126 ]

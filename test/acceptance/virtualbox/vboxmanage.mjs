@@ -1,14 +1,16 @@
 /**
- * `VBoxManage` for a machine without VirtualBox's kernel modules: the real one, but for the calls that need them.
+ * `VBoxManage` for a machine without VirtualBox's kernel modules: the real one, but for the calls that need
+ * them.
  *
- * The real VBoxManage has the machines: import, clone, settings, networks. A call that starts a machine starts QEMU with
- * the hardware that the real one reports for it: memory, CPUs, the disk on AHCI, each network card an e1000 with its MAC,
- * NAT with its forwarded ports, host-only networks as bridges. Answered here are `hostonlyif create` and `remove`,
- * `startvm`, `controlvm … poweroff`, and the state in `showvminfo` while QEMU runs. Every call is recorded in CALLS as one
- * line, which begins with the word `real` or `answered`.
+ * The real VBoxManage has the machines: import, clone, settings, networks. A call that starts a machine
+ * starts QEMU with the hardware that the real one reports for it: memory, CPUs, the disk on AHCI, each
+ * network card an e1000 with its MAC, NAT with its forwarded ports, host-only networks as bridges. Answered
+ * here are `hostonlyif create` and `remove`, `startvm`, `controlvm … poweroff`, and the state in `showvminfo`
+ * while QEMU runs. Every call is recorded in CALLS as one line, which begins with the word `real` or
+ * `answered`.
  *
- * Environment: VBOX_ROOT, a folder with VirtualBox's Debian; VBOX_WORK, a folder that is at the same path in VBOX_ROOT;
- * VBOX_ACCEL and VBOX_CPU, QEMU's accelerator and CPU model.
+ * Environment: VBOX_ROOT, a folder with VirtualBox's Debian; VBOX_WORK, a folder that is at the same path in
+ * VBOX_ROOT; VBOX_ACCEL and VBOX_CPU, QEMU's accelerator and CPU model.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
@@ -41,7 +43,10 @@ function record(how) {
   appendFileSync(join(VBOX_WORK, 'calls'), `${how} ${args.join(' ')}\n`)
 }
 
-/** One call at a time: of two at once, one fails now and then ("The session is not locked") where the server is slow. */
+/**
+ * One call at a time: of two at once, one fails now and then ("The session is not locked") where the server
+ * is slow.
+ */
 function vboxManage(words) {
   const env = [`HOME=${VBOX_WORK}/home`, `VBOX_USER_HOME=${VBOX_WORK}/home`, 'LANG=C.UTF-8']
   const inRoot = [VBOX_ROOT, 'env', ...env, '/usr/lib/virtualbox/VBoxManage', ...words]

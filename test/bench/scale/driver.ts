@@ -1,6 +1,6 @@
 /**
- * One whole driver over a real kernel, in a process of its own that runs its parent's commands. The engine is in memory;
- * the parent owns the namespaces.
+ * One whole driver over a real kernel, in a process of its own that runs its parent's commands. The engine is
+ * in memory; the parent owns the namespaces.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { usualIntervals } from '../../../driver/daemon/intervals.ts'

@@ -1,5 +1,6 @@
 /**
- * What a real driver needs whose one network has so many endpoints elsewhere: the worst that M endpoints can be.
+ * What a real driver needs whose one network has so many endpoints elsewhere: the worst that M endpoints can
+ * be.
  */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'

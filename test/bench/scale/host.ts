@@ -1,5 +1,6 @@
 /**
- * A simulated host: the driver's own store and datapath loop, over a kernel that accepts everything and keeps nothing.
+ * A simulated host: the driver's own store and datapath loop, over a kernel that accepts everything and keeps
+ * nothing.
  */
 
 import { pino } from 'pino'

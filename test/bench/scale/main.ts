@@ -1,9 +1,9 @@
 /**
  * `npm run bench -- scale`: what a change costs in large clusters, without Docker and without a lab.
  *
- * Simulated hosts (the driver's own store and datapath loop, no kernel) follow one real Consul; then single whole
- * drivers with real kernels, where this runs as root. Prints the tables and writes all figures as JSON; asserts
- * nothing. What the figures mean: docs/scale.md.
+ * Simulated hosts (the driver's own store and datapath loop, no kernel) follow one real Consul; then single
+ * whole drivers with real kernels, where this runs as root. Prints the tables and writes all figures as JSON;
+ * asserts nothing. What the figures mean: docs/scale.md.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'

@@ -1,8 +1,9 @@
 /**
  * Bytes as the sockets count them, by host, where many hosts share a process.
  *
- * Node publishes every TCP client socket that it makes (`net.client.socket`), in the asynchronous context of the code
- * that asked for the socket. So all bytes of a store inside `metered` are counted for that store, HTTP's headers included.
+ * Node publishes every TCP client socket that it makes (`net.client.socket`), in the asynchronous context of
+ * the code that asked for the socket. So all bytes of a store inside `metered` are counted for that store,
+ * HTTP's headers included.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'

@@ -1,9 +1,9 @@
 /**
  * One point of the sweep: the cost of a change at a given number of hosts, endpoints and networks.
  *
- * Changes are made in two ways: one after the other, each when all hosts know the one before, as when containers start
- * now and then; and as fast as four hosts can commit. The peer that both are compared with is a client that follows the
- * whole tree with a blocking query of the same Consul.
+ * Changes are made in two ways: one after the other, each when all hosts know the one before, as when
+ * containers start now and then; and as fast as four hosts can commit. The peer that both are compared with
+ * is a client that follows the whole tree with a blocking query of the same Consul.
  */
 import { readFileSync } from 'node:fs'
 import { median, percentile } from '../../../scenarios/report/statistics.ts'

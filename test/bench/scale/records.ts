@@ -1,8 +1,9 @@
 /**
- * The store's contents for a cluster of so many hosts, networks and endpoints: every record as the driver writes it.
+ * The store's contents for a cluster of so many hosts, networks and endpoints: every record as the driver
+ * writes it.
  *
- * Endpoint i is on network i mod K, and a network's endpoints go round the hosts. So with M ≥ N·K every host takes part
- * in every network and must know all M: the worst case.
+ * Endpoint i is on network i mod K, and a network's endpoints go round the hosts. So with M ≥ N·K every host
+ * takes part in every network and must know all M: the worst case.
  */
 import { createHash } from 'node:crypto'
 import type { Change, Endpoint, HostName, NetworkId } from '../../../driver/core/records.ts'

@@ -1,8 +1,8 @@
 /**
  * Endpoints that other hosts have sent to this one directly, on top of the store: what the datapath sees.
  *
- * An endpoint goes when the store has it or when its host is silent about it. While the store is away from this
- * host as well, nothing is forgotten: there is no other word.
+ * An endpoint goes when the store has it or when its host is silent about it. While the store is away from
+ * this host as well, nothing is forgotten: there is no other word.
  */
 import * as z from 'zod'
 import type { Endpoint, HostName, Ip, Snapshot } from '../../../core/records.ts'

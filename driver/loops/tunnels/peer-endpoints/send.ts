@@ -1,9 +1,10 @@
 /**
  * Sends this host's new endpoints to the other hosts directly, while Consul does not carry them.
  *
- * A container that starts while Consul is away is in this host's journal alone. Its host sends it to the hosts of the network
- * through the tunnel, at the container's Join and then once a second, until the store has the endpoint. After an absence
- * of the store this goes on for some seconds, since the others may not have found the store again.
+ * A container that starts while Consul is away is in this host's journal alone. Its host sends it to the
+ * hosts of the network through the tunnel, at the container's Join and then once a second, until the store
+ * has the endpoint. After an absence of the store this goes on for some seconds, since the others may not
+ * have found the store again.
  */
 import type { Endpoint, HostName, Ip, Snapshot } from '../../../core/records.ts'
 import { listenersOf, textsOf } from '../../../core/tunnels/peer-endpoints.ts'

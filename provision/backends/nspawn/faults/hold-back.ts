@@ -1,9 +1,10 @@
 /**
  * Holds frames back: the process between a slowed host and the switch.
  *
- * A frame is a datagram here: socat carries each one between a tap device and a port of the loopback. What the host
- * sends waits, what it receives does not. Timers of one length fire in the order in which they were set, so frames
- * keep theirs. For kernels without netem. `hold-back.ts NEAR FAR MS`: ports of the two socats, on the loopback.
+ * A frame is a datagram here: socat carries each one between a tap device and a port of the loopback. What
+ * the host sends waits, what it receives does not. Timers of one length fire in the order in which they were
+ * set, so frames keep theirs. For kernels without netem. `hold-back.ts NEAR FAR MS`: ports of the two socats,
+ * on the loopback.
  */
 import { createSocket } from 'node:dgram'
 

@@ -1,8 +1,8 @@
 /**
  * A delay in the kernel: a veth pair whose near end has netem for its queue. Source: tc-netem(8).
  *
- * netem shapes what a device sends, which is why the host's own port cannot have it: what that sends is what the host
- * receives. Without jitter, frames leave it in their order.
+ * netem shapes what a device sends, which is why the host's own port cannot have it: what that sends is what
+ * the host receives. Without jitter, frames leave it in their order.
  */
 import { run } from '../../../process/run.ts'
 import type { Pair } from './delay.ts'
@@ -19,8 +19,9 @@ export async function netem({ namespace, near, far, ms }: Pair): Promise<void> {
 }
 
 /**
- * A queue is emptied now by one CPU, now by another, and what comes out waits in the queue of that CPU: two of them could
- * overtake each other. One CPU takes in all. Source: the kernel's networking/scaling.rst, "RPS".
+ * A queue is emptied now by one CPU, now by another, and what comes out waits in the queue of that CPU: two
+ * of them could overtake each other. One CPU takes in all. Source: the kernel's networking/scaling.rst,
+ * "RPS".
  */
 async function receiveInOrder(namespace: string, device: string): Promise<void> {
   const file = `/sys/class/net/${device}/queues/rx-0/rps_cpus`

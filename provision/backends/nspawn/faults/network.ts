@@ -1,6 +1,6 @@
 /**
- * Faults of the nspawn lab's network, made in the switch's namespace: invisible to the hosts and to this machine's own
- * network.
+ * Faults of the nspawn lab's network, made in the switch's namespace: invisible to the hosts and to this
+ * machine's own network.
  *
  * A file of the lab lists the faults in force, since another process may heal them.
  */

@@ -3,7 +3,8 @@
  *
  *     near ─socat─ hold-back.ts ─socat─ far
  *
- * These processes are the only ones of the lab in the switch's namespace. Any runner finds and ends them by that.
+ * These processes are the only ones of the lab in the switch's namespace. Any runner finds and ends them by
+ * that.
  */
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
@@ -35,8 +36,8 @@ function tap(device: string, port: number): string[] {
 }
 
 /**
- * Detached: the host stays slow after this command has ended. With real-time priority where permitted: a socket holds a
- * few hundred frames, and frames that arrive while its process waits for a busy CPU are lost.
+ * Detached: the host stays slow after this command has ended. With real-time priority where permitted: a
+ * socket holds a few hundred frames, and frames that arrive while its process waits for a busy CPU are lost.
  */
 function start(namespace: string, command: readonly string[]): void {
   const first = ['-c', 'chrt --fifo --pid 1 $$; exec "$@"', 'sh']

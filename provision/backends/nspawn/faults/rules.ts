@@ -1,8 +1,9 @@
 /**
- * Cut and lossy paths as rules of the lab's switch: one nftables table of the bridge family, replaced as a whole.
+ * Cut and lossy paths as rules of the lab's switch: one nftables table of the bridge family, replaced as a
+ * whole.
  *
- * The bridge family sees every frame, ARP too, so old neighbour entries cannot get around a partition. A host that
- * is slowed stands behind `b-HOST` instead of `HOST` (slow.ts): rules name both. Source: nft(8).
+ * The bridge family sees every frame, ARP too, so old neighbour entries cannot get around a partition. A host
+ * that is slowed stands behind `b-HOST` instead of `HOST` (slow.ts): rules name both. Source: nft(8).
  */
 import type { NetworkFault } from '../../faults.ts'
 

@@ -1,10 +1,11 @@
 /**
- * Slow hosts: each one's port leaves the switch's bridge, and stands behind a pair of devices that holds frames back.
+ * Slow hosts: each one's port leaves the switch's bridge, and stands behind a pair of devices that holds
+ * frames back.
  *
  *     net-1 ── s-net-1 ── a-net-1 ═ b-net-1 ── br-lab
  *
- * Everything the host sends is slow, not only the overlay's traffic. The pair is a veth with netem where the kernel has
- * it, and a process between two taps elsewhere.
+ * Everything the host sends is slow, not only the overlay's traffic. The pair is a veth with netem where the
+ * kernel has it, and a process between two taps elsewhere.
  */
 import type { NetworkFault } from '../../faults.ts'
 import { bridge, endProcesses } from '../network.ts'

@@ -1,4 +1,7 @@
-/** Random histories of three whole drivers (test/histories): by themselves, they are many more with `npm run histories`. */
+/**
+ * Random histories of three whole drivers (test/histories): by themselves, they are many more with
+ * `npm run histories`.
+ */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'

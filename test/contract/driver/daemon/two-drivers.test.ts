@@ -1,6 +1,6 @@
 /**
- * The inner loop: two whole drivers on one machine, each with a network namespace for a host, over one real Consul
- * and the real kernel. Docker alone is in memory, and calls them over their sockets.
+ * The inner loop: two whole drivers on one machine, each with a network namespace for a host, over one real
+ * Consul and the real kernel. Docker alone is in memory, and calls them over their sockets.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realKernel } from '../../../../driver/kernel/real.ts'

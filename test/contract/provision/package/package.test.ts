@@ -1,5 +1,6 @@
 /**
- * The packages of this machine's architecture, built twice: equal, and their own Node runs the driver's command.
+ * The packages of this machine's architecture, built twice: equal, and their own Node runs the driver's
+ * command.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -1,6 +1,6 @@
 /**
- * The templates as Debian's Packer reads them, where it is installed. It cannot parse plugins.pkr.hcl and gets the other
- * files alone. A newer Packer would download the plugins first, which no test does.
+ * The templates as Debian's Packer reads them, where it is installed. It cannot parse plugins.pkr.hcl and
+ * gets the other files alone. A newer Packer would download the plugins first, which no test does.
  */
 import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
- * How scenarios look into the store, with a real Consul, curl and jq: where there is nothing to be seen, and why.
+ * How scenarios look into the store, with a real Consul, curl and jq: where there is nothing to be seen, and
+ * why.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

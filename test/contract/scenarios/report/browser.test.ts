@@ -1,6 +1,6 @@
 /**
- * The page in a browser: with scripts off, in light and dark, narrow and wide, everything opened. Of events that are
- * made up, to have something of everything, and of a short run that was recorded on a lab.
+ * The page in a browser: with scripts off, in light and dark, narrow and wide, everything opened. Of events
+ * that are made up, to have something of everything, and of a short run that was recorded on a lab.
  */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -44,7 +44,10 @@ function madeUp(): Report {
   return { file, titles: ['they reach each other', 'a <script>alert(1)</script> is text'], snapshots: 1 }
 }
 
-/** `npm run scenarios -- overlay/cluster overlay/names` on a busy machine: a scenario failed, then it was interrupted. */
+/**
+ * `npm run scenarios -- overlay/cluster overlay/names` on a busy machine: a scenario failed, then it was
+ * interrupted.
+ */
 const recording = fileURLToPath(new URL('../../../fixtures/recorded-run.jsonl', import.meta.url))
 
 function recorded(): Report {

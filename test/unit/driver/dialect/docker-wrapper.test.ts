@@ -1,4 +1,7 @@
-/** The very script that hosts get, run by the shell, with a docker and a multihost that only say what they were called with. */
+/**
+ * The very script that hosts get, run by the shell, with a docker and a multihost that only say what they
+ * were called with.
+ */
 import { execFile, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
- * A store that lost records, was replaced, or belongs to others: each host knows it, whichever index Consul gives.
+ * A store that lost records, was replaced, or belongs to others: each host knows it, whichever index Consul
+ * gives.
  */
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'

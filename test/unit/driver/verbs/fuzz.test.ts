@@ -1,4 +1,7 @@
-/** Docker's calls in any order, with any values, twice and at once, against the real verbs: a right answer each time. */
+/**
+ * Docker's calls in any order, with any values, twice and at once, against the real verbs: a right answer
+ * each time.
+ */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Call, pluginApp } from '../../../../driver/protocol/app.ts'

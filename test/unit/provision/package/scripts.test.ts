@@ -1,4 +1,7 @@
-/** The maintainer scripts and install.sh, run in a folder in the place of `/`, with programs that write down their call. */
+/**
+ * The maintainer scripts and install.sh, run in a folder in the place of `/`, with programs that write down
+ * their call.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -13,7 +13,10 @@ import {
 
 type Lease = Operation<ExclusiveInput, Holder>
 
-/** Clients that take, read and release keys of a correct store at random. An operation takes effect within its time. */
+/**
+ * Clients that take, read and release keys of a correct store at random. An operation takes effect within its
+ * time.
+ */
 function recorded(seed: number, count: number, clients: number, keys: number): Lease[] {
   const random = randomFrom(seed)
   const below = (bound: number) => Math.floor(random() * bound)

@@ -1,6 +1,7 @@
 /**
- * Two hosts as namespaces of this machine, joined by a bridge in a third, each with its own loop over one store.
- * Containers are namespaces that take the veth's end, as Docker would. Everything below the store is real.
+ * Two hosts as namespaces of this machine, joined by a bridge in a third, each with its own loop over one
+ * store. Containers are namespaces that take the veth's end, as Docker would. Everything below the store is
+ * real.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { containerEndName, namespaceOf } from '../../../../../driver/core/datapath/desired.ts'

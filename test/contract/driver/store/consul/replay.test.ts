@@ -1,6 +1,6 @@
 /**
- * A Consul that has just started has a leader before it has replayed its log. Until then it answers from an old state,
- * except to requests with `?consistent`.
+ * A Consul that has just started has a leader before it has replayed its log. Until then it answers from an
+ * old state, except to requests with `?consistent`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'

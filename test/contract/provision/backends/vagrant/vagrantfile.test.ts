@@ -1,8 +1,9 @@
 /**
  * The Vagrantfile as Vagrant reads it, for both providers, where Vagrant is installed.
  *
- * A stub of VBoxManage, which prints a version and records its arguments, lets Vagrant check VirtualBox's settings. What
- * VirtualBox does with the settings is a part of the acceptance run. libvirt's own test driver answers for a libvirtd.
+ * A stub of VBoxManage, which prints a version and records its arguments, lets Vagrant check VirtualBox's
+ * settings. What VirtualBox does with the settings is a part of the acceptance run. libvirt's own test driver
+ * answers for a libvirtd.
  */
 import {
   chmodSync,

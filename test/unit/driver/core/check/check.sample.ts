@@ -1,4 +1,7 @@
-/** A small cluster that agrees with itself, to be broken by each test: one network, a container on each of two hosts. */
+/**
+ * A small cluster that agrees with itself, to be broken by each test: one network, a container on each of two
+ * hosts.
+ */
 import type { Endpoint, Lease, Snapshot, Table, Tables } from '../../../../../driver/core/records.ts'
 import { applyDeltas, emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import { endpoint, id, network } from '../../../../fixtures/datapath.sample.ts'

@@ -1,4 +1,7 @@
-/** Errors as Node 20 and 24 give them, of a Consul 1.8 and of later ones with TLS 1.3: what they mean, and what to do. */
+/**
+ * Errors as Node 20 and 24 give them, of a Consul 1.8 and of later ones with TLS 1.3: what they mean, and
+ * what to do.
+ */
 import { expect, test } from 'vitest'
 import { failureOf } from '../../../../../driver/store/consul/failures.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'

@@ -1,5 +1,6 @@
 /**
- * What the watch asks for after a failure: as much as has changed, and everything only where the log has moved on.
+ * What the watch asks for after a failure: as much as has changed, and everything only where the log has
+ * moved on.
  */
 import { afterEach, expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'

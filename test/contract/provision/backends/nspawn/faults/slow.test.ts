@@ -68,8 +68,9 @@ async function ping(...options: string[]): Promise<number[]> {
 }
 
 /**
- * Listens in net-2 for so many pings of this id. What it returns resolves with their numbers in the order in which they
- * came, of fewer when some do not come. The buffer is large enough for a machine that is busy with other things.
+ * Listens in net-2 for so many pings of this id. What it returns resolves with their numbers in the order in
+ * which they came, of fewer when some do not come. The buffer is large enough for a machine that is busy with
+ * other things.
  */
 async function listen(id: number, count: number): Promise<() => Promise<number[]>> {
   const filter = `icmp[icmptype] = icmp-echo and icmp[4:2] = ${id}`
