@@ -2,8 +2,7 @@ import { expect, test } from 'vitest'
 import { wideCommentsOf } from '../../checks/comment-width.ts'
 
 test('names a block above 110 characters and a single line above 118, but none that cannot be shorter', () => {
-  const wide = (mark: string, length: number): string =>
-    `${`${mark} ${'word '.repeat(40)}`.slice(0, length - 1)}x`
+  const wide = (mark: string, length: number): string => `${mark} word `.padEnd(length, 'x')
   const text = [
     wide(' *', 110),
     wide(' *', 111),
