@@ -18,7 +18,7 @@ import { labCommand } from '../provision/process/lab-command.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { environmentFor, type Subject } from './kit/subject.ts'
 import { undoAfter } from './kit/suppressed.ts'
-import { throwAll } from './kit/together.ts'
+import { inTurn } from './kit/together.ts'
 import { type OwnFolder, ownFolder, subjectIn } from './own-folder.ts'
 import { recordedEvents } from './record/events.ts'
 import { defaultLab, emptyReportFolder, folderOf, folderVariable } from './record/folder.ts'
@@ -297,12 +297,9 @@ async function replayAll(part: Part): Promise<number> {
   const { backend } = part.choice
   const leaveAll = async (): Promise<void> => {
     if (!part.isUp && !part.keep && backend.fresh) return
-    const failures: unknown[] = []
-    for (const subject of part.subjects) {
-      const { leave } = subject
-      if (leave) await onMachines(subject, backend, leave).catch((error) => failures.push(error))
-    }
-    throwAll(failures, 'and then')
+    await inTurn(part.subjects, async (subject) => {
+      if (subject.leave) await onMachines(subject, backend, subject.leave)
+    })
   }
   const code = await replayEach(part).catch((error) => undoAfter(error, () => uninterrupted(leaveAll)))
   await uninterrupted(leaveAll)

@@ -2,7 +2,7 @@
  * One fault: injected, verified to be in force, and reverted and verified to be over when its scope ends.
  */
 import { undoAfter } from './suppressed.ts'
-import { throwAll } from './together.ts'
+import { inTurn } from './together.ts'
 
 export interface Fault extends AsyncDisposable {
   /**
@@ -42,14 +42,6 @@ export async function injectFault({ inject, inForce, revert, healed }: FaultStep
 }
 
 /** The newest first, each after the one before. A fault that cannot be healed keeps no other one in force. */
-export async function healAll(faults: readonly AsyncDisposable[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const fault of faults.toReversed()) {
-    try {
-      await fault[Symbol.asyncDispose]()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  throwAll(failures, 'and then')
+export function healAll(faults: readonly AsyncDisposable[]): Promise<void> {
+  return inTurn(faults.toReversed(), (fault) => fault[Symbol.asyncDispose]())
 }

@@ -13,8 +13,21 @@ export async function together<T>(work: readonly Promise<T>[]): Promise<T[]> {
   return ended.map((each) => (each as PromiseFulfilledResult<T>).value)
 }
 
+/** Each after the one before, also after a failure. Throws all failures at the end. */
+export async function inTurn<T>(all: Iterable<T>, work: (each: T) => PromiseLike<unknown>): Promise<void> {
+  const failures: unknown[] = []
+  for (const each of all) {
+    try {
+      await work(each)
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  throwAll(failures, 'and then')
+}
+
 /** A single failure as it is, several as an AggregateError. Returns without a failure. */
-export function throwAll(failures: readonly unknown[], between: string): void {
+function throwAll(failures: readonly unknown[], between: string): void {
   if (failures.length === 0) return
   if (failures.length === 1) throw failures[0]
   const messages = failures.map((each) => (each instanceof Error ? each.message : `${each}`))
