@@ -3,9 +3,9 @@
  * `multihost doctor` before a driver runs.
  *
  * Two machines of one name would undo each other's records. VTEP and id tell an earlier life of this host
- * from another machine: a host keeps its id when its address changes. Machines behind NAT can have one
- * address (VirtualBox gives 10.0.2.15 to each), so a live host of another id is another machine, whatever its
- * address.
+ * from another machine: a host keeps its id when its address changes. Machines behind NAT can have the same
+ * address: VirtualBox gives 10.0.2.15 to each of them. So a live host with another id is another machine,
+ * also when both have the same address.
  */
 import { type Liveness, lifeOf } from './liveness.ts'
 import type { HostName, HostRecord, Ip } from './records.ts'

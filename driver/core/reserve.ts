@@ -54,8 +54,8 @@ function unbound(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLe
 }
 
 /**
- * An endpoint of another host that has the address, whatever the lease says: a restored backup has the lease
- * from before it. Undefined where an endpoint of this host has it.
+ * The endpoint of another host that has the address. The lease is not asked: after a restore of the store,
+ * the lease can be older than the endpoint. Undefined when an endpoint of this host has the address.
  */
 export function holderElsewhere(
   snapshot: Snapshot,

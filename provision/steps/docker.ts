@@ -28,9 +28,9 @@ import { render } from './template.ts'
 /** Sorted behind other drop-ins, whose ExecStart it continues, and before engine-programs.ts's. */
 const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
 /**
- * Before each start dockerd's options lose what a person has put into daemon.json since, and get the host's
- * resolvers. The driver's address is there before the driver: a port that nobody listens on refuses a
- * question at once, and a lost one takes Docker 4 s.
+ * Before each start, a script removes from dockerd's options what daemon.json has too, and adds the host's
+ * resolvers. The host has the driver's DNS address before the driver runs: the host then refuses Docker's
+ * question at once. Without the address Docker would wait 4 s for an answer.
  */
 const beforeStart: readonly RemoteFile[] = [
   {
