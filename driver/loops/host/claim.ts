@@ -3,6 +3,7 @@
  *
  * A host whose name or VTEP belongs to another one takes part in nothing (core/host-claim.ts).
  */
+import { defined } from '../../core/defined.ts'
 import { DriverError, isCode } from '../../core/errors.ts'
 import { judgeClaim, liveVtepHolder, type NameHolder } from '../../core/host-claim.ts'
 import type { Liveness } from '../../core/liveness.ts'
@@ -61,7 +62,7 @@ interface Self extends Announcement {
 async function claim(store: Store, self: Self, log: Log): Promise<string> {
   const snapshot = await store.read()
   const { doubt } = store.status()
-  if (doubt !== undefined) throw new DriverError('unavailable', doubt.why, hinted(doubt.hint))
+  if (doubt !== undefined) throw new DriverError('unavailable', doubt.why, defined({ hint: doubt.hint }))
   const record = snapshot.hosts.get(self.host)?.value
   if (record !== undefined) await judgeRecord(store, self, record, log)
   if (record?.vtep === self.vtep) return announce(store, self)
@@ -111,8 +112,4 @@ function checkVtep({ host, vtep }: Self, { hosts }: Snapshot, seen: Liveness): v
   throw new DriverError('taken', `another live host has this host's VTEP ${vtep}: ${holder}`, {
     hint: 'this host takes part in nothing until it has an address of its own: name the interface with --bind-interface, by name or by CIDR; a host that has died counts as alive for half a minute',
   })
-}
-
-function hinted(hint: string | undefined): { hint?: string } {
-  return hint === undefined ? {} : { hint }
 }

@@ -42,7 +42,11 @@ export function aliveKey(prefix: string, host: HostName): string {
 export function aliveIn(prefix: string, items: readonly Item[]): Set<HostName> {
   const own = `${prefix}/${folder}/`
   const held = items.filter(({ key, session }) => session !== undefined && key.startsWith(own))
-  return new Set(held.map(({ key }) => decodeURIComponent(key.slice(own.length))))
+  return new Set(held.map((item) => hostOf(prefix, item)))
+}
+
+function hostOf(prefix: string, { key }: Item): HostName {
+  return decodeURIComponent(key.slice(prefix.length + folder.length + 2))
 }
 
 export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
@@ -96,13 +100,12 @@ export function livesIn(
   prefix: string,
   sessions: readonly string[],
 ): Omit<Liveness, 'seesSessions'> {
-  const hostOf = ({ key }: Item): HostName => decodeURIComponent(key.slice(prefix.length + folder.length + 2))
   const vtepIn = (item: Item): [HostName, Ip][] => {
     const { vtep } = readAnnouncement(item.text)
-    return vtep === undefined ? [] : [[hostOf(item), vtep]]
+    return vtep === undefined ? [] : [[hostOf(prefix, item), vtep]]
   }
   return {
-    keys: new Map(items.map((item) => [hostOf(item), item.session])),
+    keys: new Map(items.map((item) => [hostOf(prefix, item), item.session])),
     announced: new Map(items.toSorted((a, b) => a.created - b.created).flatMap(vtepIn)),
     sessions: new Set(sessions),
   }
