@@ -2,7 +2,6 @@
  * `multihost status`: one snapshot of this host, made of the states of the driver's parts.
  */
 import { familyOf } from '../core/addresses.ts'
-import { labelOf } from '../core/check/store.ts'
 import { smallestMtu, smallUnderlay, type UnderlayMtu } from '../core/datapath/mtu.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
@@ -12,8 +11,10 @@ import { sharedVtepHint, sharedVteps } from '../core/shared-vteps.ts'
 import {
   endpointsOf,
   hostsUsing,
+  labelOf,
   leasesOf,
   localIdOf,
+  networkLabel,
   networksUsedBy,
   recordName,
   replicasOn,
@@ -260,8 +261,8 @@ function macProblems(snapshot: Snapshot, host: HostName): string[] {
 function clashProblems(snapshot: Snapshot, host: HostName): string[] {
   const routes = snapshot.hosts.get(host)?.value.routes
   return clashingNetworks(snapshot, routes).map(
-    ({ network: { name, id }, pool, route }) =>
-      `network ${name ?? id.slice(0, 12)}: its subnet ${pool} overlaps ${route}, which this host routes to another interface; ${clashHint}`,
+    ({ network, pool, route }) =>
+      `network ${networkLabel(network)}: its subnet ${pool} overlaps ${route}, which this host routes to another interface; ${clashHint}`,
   )
 }
 

@@ -9,7 +9,7 @@
 import { familyOf, parseIp } from './addresses.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Cidr, Endpoint, HostName, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
-import { endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
+import { addressesOf, endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
 
 /** One line of a hosts file. */
 export interface NameRecord {
@@ -205,10 +205,6 @@ function reachedNames(named: readonly Named[], away: ReadonlySet<HostName>): Set
   if (away.size === 0) return new Set()
   const here = named.filter(({ host }) => !isAway(host, away))
   return new Set(here.flatMap(({ names, short }) => [...names, ...short].map((name) => name.toLowerCase())))
-}
-
-function addressesOf({ v4, v6 }: Holder): Ip[] {
-  return v6 === undefined ? [v4] : [v4, v6]
 }
 
 /** What the engine's own DNS knows an endpoint by, and its service. Of a service: its name. */

@@ -9,7 +9,6 @@ import type {
   Endpoint,
   EndpointId,
   HostName,
-  Ip,
   Lease,
   Network,
   NetworkId,
@@ -17,7 +16,7 @@ import type {
   Snapshot,
   Versioned,
 } from './records.ts'
-import { keyIn, leasesOf, macClaimsOf, servicesOf, usesOfNetwork, wantsOf } from './snapshot.ts'
+import { addressesOf, keyIn, leasesOf, macClaimsOf, servicesOf, usesOfNetwork, wantsOf } from './snapshot.ts'
 
 /**
  * Removes the endpoint. Its addresses stay leased until Docker releases them, or while a published service
@@ -77,8 +76,7 @@ function macClaimOf(snapshot: Snapshot, { network, id, mac }: Endpoint): Change[
 
 /** The endpoint's leases, with their keys. */
 export function leasesOfEndpoint(snapshot: Snapshot, endpoint: Endpoint): [string, Versioned<Lease>][] {
-  const addresses = [endpoint.v4, endpoint.v6].filter((ip) => ip !== undefined)
-  return addresses.flatMap((ip: Ip) => {
+  return addressesOf(endpoint).flatMap((ip) => {
     const key = keyIn(endpoint.network, ip)
     const lease = snapshot.addresses.get(key)
     return lease?.value.endpoint === endpoint.id ? [[key, lease] as [string, Versioned<Lease>]] : []
@@ -143,4 +141,27 @@ function drop(table: 'addresses' | 'services' | 'uses' | 'macs' | 'wanted', key:
 function ownClaim(snapshot: Snapshot, table: 'network-names' | 'vnis', key: string, id: string): Change[] {
   const claim = snapshot[table].get(key)
   return claim?.value === id ? [{ op: 'remove', table, key, index: claim.index }] : []
+}
+
+/** A record that gives a name, a VNI or a pool to one network. */
+export type Claim = Extract<Change, { op: 'create'; table: 'network-names' | 'vnis' | 'pools' }>
+
+/** The claims that the network needs, as they are made. */
+export function claimsOf({ id, name, vni, v4, v6, createdBy, createdAt }: Network): Claim[] {
+  const pools = [v4, v6].filter((pool) => pool !== undefined)
+  return [
+    { op: 'create', table: 'vnis', key: String(vni), value: id },
+    ...(name === undefined
+      ? []
+      : [{ op: 'create', table: 'network-names', key: name, value: id } satisfies Claim]),
+    ...pools.map(({ cidr, gateway, range }): Claim => {
+      const value = { host: createdBy, network: id, gateway, reserved: [], claimedAt: createdAt }
+      return {
+        op: 'create',
+        table: 'pools',
+        key: cidr,
+        value: { ...value, ...(range === undefined ? {} : { range }) },
+      }
+    }),
+  ]
 }

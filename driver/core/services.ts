@@ -8,7 +8,7 @@
  */
 import { DriverError } from './errors.ts'
 import type { Endpoint, HostName, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './records.ts'
-import { endpoint, networkById, networkByName } from './snapshot.ts'
+import { endpoint, networkById, networkByName, networkLabel } from './snapshot.ts'
 
 export interface ServiceRef {
   service: string
@@ -79,7 +79,7 @@ function viewOf(snapshot: Snapshot, service: Service): ServiceView[] {
     {
       id,
       name,
-      network: { id: network.id, name: nameOf(network) },
+      network: { id: network.id, name: networkLabel(network) },
       v4,
       published: true,
       ...(v6 === undefined ? {} : { v6 }),
@@ -98,7 +98,7 @@ function derivedFrom(snapshot: Snapshot, at: Endpoint): ServiceView[] {
     {
       id,
       name,
-      network: { id: network.id, name: nameOf(network) },
+      network: { id: network.id, name: networkLabel(network) },
       v4,
       published: false,
       ...(v6 === undefined ? {} : { v6 }),
@@ -124,7 +124,7 @@ export function serviceNetwork(
 }
 
 function unknownNetwork(snapshot: Snapshot, name: string): DriverError {
-  const names = [...snapshot.networks.values()].map(({ value }) => nameOf(value)).sort()
+  const names = [...snapshot.networks.values()].map(({ value }) => networkLabel(value)).sort()
   const known = names.length === 0 ? 'it has none yet' : `its networks are ${names.join(', ')}`
   return new DriverError('not-found', `the cluster has no network '${name}'`, {
     hint: `${known}; create one with: docker network create -d vxlan --ipam-driver vxlan ${name}`,
@@ -172,10 +172,6 @@ function ambiguous(text: string, candidates: readonly ServiceView[]): DriverErro
 export function describeBackend({ host, container }: NonNullable<ServiceView['backend']>): string {
   const what = container === undefined ? 'a container' : `container ${container.name}`
   return `${what}${container === undefined ? '' : ` (${container.id.slice(0, 12)})`} on ${host}`
-}
-
-function nameOf({ name, id }: Network): string {
-  return name ?? id.slice(0, 12)
 }
 
 function compare(a: string, b: string): number {

@@ -15,6 +15,7 @@ import type {
   Mac,
   Network,
   NetworkId,
+  PoolClaim,
   Service,
   Snapshot,
   Table,
@@ -164,6 +165,41 @@ export function networkIdOnHost(snapshot: Snapshot, host: HostName, localId: str
   return mapped?.value ?? (snapshot.networks.has(localId) ? localId : undefined)
 }
 
+/** The network that the record belongs to; undefined for hosts, for wants, and where the value is not known. */
+export function networkOfRecord(record: {
+  table: Table
+  key: string
+  value: unknown
+}): NetworkId | undefined {
+  const { table, key, value } = record
+  switch (table) {
+    case 'networks':
+      return key
+    case 'network-names':
+    case 'vnis':
+    case 'replicas':
+      return value as NetworkId | undefined
+    case 'pools':
+      return (value as PoolClaim | undefined)?.network
+    case 'uses':
+      return restOf(key)
+    case 'hosts':
+    case 'wanted':
+      return undefined
+    default:
+      return networkOfKey(key)
+  }
+}
+
+/** What messages call the network: its name, or the start of its id. */
+export function networkLabel({ id, name }: Pick<Network, 'id' | 'name'>): string {
+  return name ?? id.slice(0, 12)
+}
+
+export function labelOf(snapshot: Snapshot, id: NetworkId): string {
+  return networkLabel(snapshot.networks.get(id)?.value ?? { id })
+}
+
 export function networkOnHost(
   snapshot: Snapshot,
   host: HostName,
@@ -226,9 +262,14 @@ export function endpointsAt(snapshot: Snapshot, network: NetworkId, place: Mac |
   return [...lookUp(snapshot.endpoints, endpointsByPlace, keyIn(network, place)).values()]
 }
 
+/** IPv4, then IPv6 where there is one: of an endpoint or a service. */
+export function addressesOf({ v4, v6 }: { v4: Ip; v6?: Ip | undefined }): Ip[] {
+  return v6 === undefined ? [v4] : [v4, v6]
+}
+
 /** The addresses under which the kernel has entries of an endpoint: its MAC, then its IPs. */
-export function placesOf({ mac, v4, v6 }: Endpoint): [Mac, ...Ip[]] {
-  return v6 === undefined ? [mac, v4] : [mac, v4, v6]
+export function placesOf(endpoint: Endpoint): [Mac, ...Ip[]] {
+  return [endpoint.mac, ...addressesOf(endpoint)]
 }
 
 /** The keys of the network's claimed MACs. */

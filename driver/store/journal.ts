@@ -10,7 +10,7 @@
  */
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
-import { recordName } from '../core/snapshot.ts'
+import { addressesOf, recordName } from '../core/snapshot.ts'
 import type { Log } from '../log.ts'
 import { fold, type JournalEntry } from './journal-changes.ts'
 import type { JournalFile } from './journal-file.ts'
@@ -217,7 +217,7 @@ function put(state: State, key: string, value: Endpoint | undefined, asked: read
 /** The keys that an entry may change: its endpoint and its leases. */
 function namesOf({ base }: State, { key, value }: JournalEntry): ChangedKey[] {
   const endpoint = value ?? base.snapshot().endpoints.get(key)?.value
-  const ips = [endpoint?.v4, endpoint?.v6].filter((ip) => ip !== undefined)
+  const ips = endpoint === undefined ? [] : addressesOf(endpoint)
   return [
     { table: 'endpoints', key },
     ...ips.map((ip): ChangedKey => ({ table: 'addresses', key: `${endpoint?.network}/${ip}` })),

@@ -8,8 +8,17 @@
  * hand: claims and leases of a network that is gone or is being removed, records of a host that the cluster
  * does not have, a pool without a network, wants.
  */
+import { claimsOf } from '../core/record-changes.ts'
 import type { Change, HostName, NetworkId, Snapshot, Table } from '../core/records.ts'
-import { endpoint, hostOfKey, keyIn, networkOfKey, recordName, restOf } from '../core/snapshot.ts'
+import {
+  addressesOf,
+  endpoint,
+  hostOfKey,
+  keyIn,
+  networkOfKey,
+  networkOfRecord,
+  recordName,
+} from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
 
 /** Whether the record stays although the store lacks it. */
@@ -17,7 +26,7 @@ export function isKept(snapshot: Snapshot, at: ChangedKey): boolean {
   if (at.table === 'hosts') return true
   const network = networkOf(snapshot, at)
   if (network === undefined || !stands(snapshot, network)) return false
-  if (isClaim(at) && !claimsOf(snapshot, network).some((it) => recordName(it) === recordName(at)))
+  if (isClaim(at) && !claimsIn(snapshot, network).some((it) => recordName(it) === recordName(at)))
     return false
   const owner = ownerOf(snapshot, at)
   return owner === undefined || snapshot.hosts.has(owner)
@@ -90,40 +99,24 @@ function siblingsOf(snapshot: Snapshot, at: ChangedKey): ChangedKey[] {
   const all: ChangedKey[] =
     network === undefined || at.table === 'networks' ? [] : [{ table: 'networks', key: network }]
   if (at.table === 'endpoints' || at.table === 'services') {
-    const { v4, v6 } = snapshot[at.table].get(at.key)?.value ?? {}
-    for (const ip of [v4, v6])
-      if (ip !== undefined) all.push({ table: 'addresses', key: keyIn(network ?? '', ip) })
+    const value = snapshot[at.table].get(at.key)?.value
+    const ips = value === undefined ? [] : addressesOf(value)
+    for (const ip of ips) all.push({ table: 'addresses', key: keyIn(network ?? '', ip) })
   }
   const service = at.table === 'addresses' ? snapshot.addresses.get(at.key)?.value.service : undefined
   if (service !== undefined) all.push({ table: 'services', key: keyIn(network ?? '', service) })
   return all.filter((it) => versioned(snapshot, it) !== undefined)
 }
 
-function networkOf(snapshot: Snapshot, { table, key }: ChangedKey): NetworkId | undefined {
-  switch (table) {
-    case 'networks':
-      return key
-    case 'network-names':
-    case 'vnis':
-    case 'replicas':
-      return snapshot[table].get(key)?.value
-    case 'pools':
-      return snapshot.pools.get(key)?.value.network
-    case 'uses':
-      return restOf(key)
-    case 'hosts':
-    case 'wanted':
-      return undefined
-    default:
-      return networkOfKey(key)
-  }
+function networkOf(snapshot: Snapshot, at: ChangedKey): NetworkId | undefined {
+  return networkOfRecord({ ...at, value: versioned(snapshot, at)?.value })
 }
 
 /** The network is there to stay, and no other one has what it claims. */
 function stands(snapshot: Snapshot, id: NetworkId): boolean {
   const network = snapshot.networks.get(id)?.value
   if (network === undefined || network.removing) return false
-  return claimsOf(snapshot, id).every((at) => [undefined, id].includes(networkOf(snapshot, at)))
+  return claimsIn(snapshot, id).every((at) => [undefined, id].includes(networkOf(snapshot, at)))
 }
 
 const claims: ReadonlySet<Table> = new Set<Table>(['network-names', 'vnis', 'pools'])
@@ -132,16 +125,9 @@ function isClaim({ table }: ChangedKey): boolean {
   return claims.has(table)
 }
 
-function claimsOf(snapshot: Snapshot, id: NetworkId): ChangedKey[] {
+function claimsIn(snapshot: Snapshot, id: NetworkId): ChangedKey[] {
   const network = snapshot.networks.get(id)?.value
-  if (network === undefined) return []
-  const { name, vni, v4, v6 } = network
-  return [
-    { table: 'vnis', key: String(vni) },
-    { table: 'pools', key: v4.cidr },
-    ...(v6 === undefined ? [] : [{ table: 'pools', key: v6.cidr } as const]),
-    ...(name === undefined ? [] : [{ table: 'network-names', key: name } as const]),
-  ]
+  return network === undefined ? [] : claimsOf(network)
 }
 
 function versioned(

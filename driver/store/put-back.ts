@@ -10,7 +10,7 @@
  */
 import type { Change, HostName, Lease, Snapshot, Table, Tables } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
-import { endpointsOnHost, hostOfKey, networkOfKey, recordName, tables } from '../core/snapshot.ts'
+import { endpointsOnHost, hostOfKey, networkOfRecord, recordName, tables } from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
 
 /** A record as the store has it now. `value` is undefined when it cannot be read. */
@@ -53,7 +53,7 @@ export function missingChanges(
   const used = new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))
   return known(snapshot)
     .filter((record) => hostOf(record) !== host && !there.has(recordName(record)))
-    .filter((record) => all || used.has(networkOf(record) ?? ''))
+    .filter((record) => all || (!written.has(record.table) && used.has(networkOfRecord(record) ?? '')))
     .map(create)
 }
 
@@ -93,14 +93,8 @@ function hostOf({ table, key, value }: KnownRecord): HostName | undefined {
   }
 }
 
-const namesNetwork: ReadonlySet<Table> = new Set<Table>(['network-names', 'vnis'])
-
-function networkOf({ table, key, value }: KnownRecord): string | undefined {
-  if (table === 'networks') return key
-  if (namesNetwork.has(table)) return value as string
-  if (table === 'pools') return (value as Tables['pools']).network
-  return table === 'services' || table === 'macs' ? networkOfKey(key) : undefined
-}
+/** Their host puts these back, whoever else uses the network. */
+const written: ReadonlySet<Table> = new Set<Table>(['endpoints', 'addresses', 'replicas', 'uses'])
 
 /** Compares values as JSON; the order of their fields does not matter. */
 function same(a: unknown, b: unknown): boolean {

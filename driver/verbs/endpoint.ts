@@ -22,7 +22,7 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/records.ts'
-import { keyIn, networkIdOnHost, networkOnHost, serviceAt } from '../core/snapshot.ts'
+import { addressesOf, keyIn, networkIdOnHost, networkOnHost, serviceAt } from '../core/snapshot.ts'
 import type { StoreStatus } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import type { InFlight } from './in-flight.ts'
@@ -160,8 +160,8 @@ async function checked<T>({ store }: VerbContext, work: (snapshot: Snapshot) => 
 }
 
 /** The endpoint's addresses that a person requested (`--ip`). */
-function askedOf({ network, v4, v6 }: Endpoint, { addresses }: InFlight): Ip[] {
-  return [v4, v6].filter((ip) => ip !== undefined).filter((ip) => addresses.isAsked(keyIn(network, ip)))
+function askedOf(endpoint: Endpoint, { addresses }: InFlight): Ip[] {
+  return addressesOf(endpoint).filter((ip) => addresses.isAsked(keyIn(endpoint.network, ip)))
 }
 
 function endpointHere(snapshot: Snapshot, host: HostName, ask: EndpointRef): Endpoint | undefined {

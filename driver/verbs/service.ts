@@ -30,7 +30,7 @@ import {
   type ServiceView,
   serviceNetwork,
 } from '../core/services.ts'
-import { keyIn, localIdOf } from '../core/snapshot.ts'
+import { addressesOf, keyIn, localIdOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import { explainIfAway, hostConflict } from './host-conflicts.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -215,7 +215,7 @@ function unpublish({ snapshot, view, record, network }: Found): Proposal<void> {
     const hint = `first run: multihost service detach ${container?.name ?? 'CONTAINER'} ${named(view)}`
     throw hostConflict(host, 'in-use', attachedTo(view, view.backend), hint)
   }
-  const addresses = ipsOf(record.value).flatMap((ip): Change[] => {
+  const addresses = addressesOf(record.value).flatMap((ip): Change[] => {
     const key = keyIn(network.value.id, ip)
     const lease = snapshot.addresses.get(key)
     return lease?.value.service === view.name
@@ -347,7 +347,7 @@ function withoutHolder({ holder: _, ...service }: Service): Service {
 
 /** Changes the leases of the service's addresses. A missing lease is a defect that people must see. */
 function changeLeases(snapshot: Snapshot, service: Service, change: (lease: Lease) => Lease): Change[] {
-  return ipsOf(service).map((ip): Change => {
+  return addressesOf(service).map((ip): Change => {
     const key = keyIn(service.network, ip)
     const lease = snapshot.addresses.get(key)
     if (lease === undefined) {
@@ -357,10 +357,6 @@ function changeLeases(snapshot: Snapshot, service: Service, change: (lease: Leas
     }
     return { op: 'update', table: 'addresses', key, value: change(lease.value), index: lease.index }
   })
-}
-
-function ipsOf({ v4, v6 }: Pick<Service, 'v4' | 'v6'>): Ip[] {
-  return v6 === undefined ? [v4] : [v4, v6]
 }
 
 function nameTaken(view: ServiceView): DriverError {

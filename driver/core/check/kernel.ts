@@ -4,10 +4,12 @@
  * Entries that the kernel makes itself (learnt ones, and those of multicast groups) are ignored. The cost
  * grows with the endpoints of this host's networks.
  */
+
 import type { Datapath, Observed } from '../datapath/datapath.ts'
 import { isGroup, isMulticast } from '../datapath/plan.ts'
 import type { Snapshot } from '../records.ts'
 import { clashHint, clashingNetworks, publishedRoutes, type Route } from '../routes.ts'
+import { networkLabel } from '../snapshot.ts'
 import { compareFacts, type Difference, type Facts, nothing } from './difference.ts'
 
 export interface KernelState {
@@ -39,15 +41,13 @@ export function checkKernel({ namespaces, strayLinks, joining }: KernelState): D
 
 /** No network has a subnet that the host routes to another interface. */
 export function checkRoutes(snapshot: Snapshot, routes: readonly Route[]): Difference[] {
-  return clashingNetworks(snapshot, publishedRoutes(routes)).map(
-    ({ network: { name, id }, pool, route }) => ({
-      plane: 'kernel',
-      object: `subnet ${pool} of network ${name ?? id.slice(0, 12)}`,
-      expected: 'no route of the host into it',
-      found: `the route ${route}`,
-      hint: clashHint,
-    }),
-  )
+  return clashingNetworks(snapshot, publishedRoutes(routes)).map(({ network, pool, route }) => ({
+    plane: 'kernel',
+    object: `subnet ${pool} of network ${networkLabel(network)}`,
+    expected: 'no route of the host into it',
+    found: `the route ${route}`,
+    hint: clashHint,
+  }))
 }
 
 function compareNetwork({ name, want, have }: ObservedNetwork): Difference[] {

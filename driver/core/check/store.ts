@@ -8,7 +8,7 @@
  */
 import { overlaps, parseCidr } from '../addresses.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../endpoints/macs.ts'
-import { leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
+import { type Claim, claimsOf, leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
 import type {
   Change,
   Cidr,
@@ -24,7 +24,16 @@ import type {
 } from '../records.ts'
 import { isIdle } from '../reserve.ts'
 import { sharedVtepHint, sharedVteps } from '../shared-vteps.ts'
-import { endpoint, hostOfKey, keyIn, networkOfKey, restOf } from '../snapshot.ts'
+import {
+  addressesOf,
+  endpoint,
+  hostOfKey,
+  keyIn,
+  labelOf,
+  networkLabel,
+  networkOfKey,
+  restOf,
+} from '../snapshot.ts'
 import { type Difference, nothing, repairHint } from './difference.ts'
 
 export interface StoreState {
@@ -53,11 +62,6 @@ export function checkStore({ snapshot, host, corrupt, missing }: StoreState): Di
     ...[...snapshot.replicas].flatMap(([key, { value }]) => checkReplica(snapshot, key, value)),
     ...[...snapshot.uses.keys()].flatMap((key) => checkUse(snapshot, key)),
   ]
-}
-
-/** The network's name, or the start of its id. */
-export function labelOf(snapshot: Snapshot, network: string): string {
-  return snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
 }
 
 function differs(
@@ -89,7 +93,7 @@ function checkVteps(snapshot: Snapshot): Difference[] {
 
 /** Each network has its own VNI, pools and name, and no creation or removal stays half done. */
 function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>): Difference[] {
-  const object = `network ${value.name ?? value.id.slice(0, 12)}`
+  const object = `network ${networkLabel(value)}`
   if (value.removing) return [differs(object, 'no network that is being removed', 'one')]
   const unchanged: Change = { op: 'expect', table: 'networks', key: value.id, index }
   const claims = claimsOf(value).filter(({ table, key }) => !isClaimedBy(snapshot, table, key, value.id))
@@ -106,27 +110,6 @@ function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>):
       ? [differs(object, 'a name', nothing, { hint: `docker network rm on ${value.createdBy}` })]
       : []
   return [...missing, ...nameless]
-}
-
-type Claim = Extract<Change, { op: 'create'; table: 'network-names' | 'vnis' | 'pools' }>
-
-function claimsOf({ id, name, vni, v4, v6, createdBy, createdAt }: Network): Claim[] {
-  const pools = [v4, v6].filter((pool) => pool !== undefined)
-  return [
-    { op: 'create', table: 'vnis', key: String(vni), value: id },
-    ...(name === undefined
-      ? []
-      : [{ op: 'create', table: 'network-names', key: name, value: id } satisfies Claim]),
-    ...pools.map(({ cidr, gateway, range }): Claim => {
-      const value = { host: createdBy, network: id, gateway, reserved: [], claimedAt: createdAt }
-      return {
-        op: 'create',
-        table: 'pools',
-        key: cidr,
-        value: { ...value, ...(range === undefined ? {} : { range }) },
-      }
-    }),
-  ]
 }
 
 type ClaimTable = Claim['table']
@@ -257,7 +240,7 @@ function checkEndpoint(snapshot: Snapshot, host: HostName, at: Versioned<Endpoin
     return [differs(object, 'its network', nothing, more)]
   }
   const leased = new Set(leasesOfEndpoint(snapshot, value).map(([key]) => restOf(key)))
-  const unleased = [value.v4, value.v6].filter((ip) => ip !== undefined && !leased.has(ip))
+  const unleased = addressesOf(value).filter((ip) => !leased.has(ip))
   const known = snapshot.hosts.get(value.host)?.value
   return [
     ...unleased.map((ip) => unleasedAddress(snapshot, object, at, ip ?? '', host)),
@@ -308,9 +291,9 @@ function checkService(snapshot: Snapshot, key: string): Difference[] {
       differs(object, 'its network', nothing, { repair: [{ op: 'remove', table: 'services', key, index }] }),
     ]
   }
-  const unkept = [value.v4, value.v6]
-    .filter((ip) => ip !== undefined)
-    .filter((ip) => snapshot.addresses.get(keyIn(value.network, ip))?.value.service !== value.name)
+  const unkept = addressesOf(value).filter(
+    (ip) => snapshot.addresses.get(keyIn(value.network, ip))?.value.service !== value.name,
+  )
   const { endpoint: behind, ...rest } = value
   const lost = behind !== undefined && endpoint(snapshot, value.network, behind) === undefined
   const detached: Change[] = [{ op: 'update', table: 'services', key, value: rest, index }]

@@ -8,7 +8,7 @@
  */
 import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'
-import { endpoint, keyIn, servicesOf } from '../snapshot.ts'
+import { addressesOf, endpoint, keyIn, servicesOf } from '../snapshot.ts'
 import { type DockerEndpoint, type DockerState, endpointsIn, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
 
@@ -40,8 +40,7 @@ export function adoption(
   const service = servicesOf(snapshot, network).find(({ value }) => value.v4 === v4)
   if (service !== undefined && !isStillBehind(service.value, found, state)) return undefined
   const behind = service === undefined ? {} : { service: service.value.name }
-  const ips = [v4, v6].filter((ip) => ip !== undefined)
-  const leases = ips.map((ip) =>
+  const leases = addressesOf({ v4, v6 }).map((ip) =>
     leaseAgain(snapshot, keyIn(network, ip), { host, endpoint: id, leasedAt: now, ...behind }),
   )
   if (leases.includes(undefined)) return undefined

@@ -4,7 +4,7 @@
  * `multihost status` names it.
  */
 import type { EndpointId, Snapshot } from '../records.ts'
-import { endpoint, keyIn, networkOfKey } from '../snapshot.ts'
+import { endpoint, keyIn, labelOf, networkOfKey } from '../snapshot.ts'
 import { adoption } from './adoption.ts'
 import { type DockerState, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
@@ -20,7 +20,7 @@ export function addressConflicts(
     const holders = [at.v4, at.v6].map((ip) => holderOf(snapshot, keyIn(network, ip ?? ''), at.id))
     const holder = holders.find((it) => it !== undefined)
     if (holder === undefined) return []
-    const name = snapshot.networks.get(network)?.value.name ?? network.slice(0, 12)
+    const name = labelOf(snapshot, network)
     const problem = `container ${at.container.name} is cut off from network ${name}: its address ${at.v4} went to ${holder}`
     const hint = `docker network disconnect ${name} ${at.container.name}, and connect it again`
     return [[at.id, `${problem}; ${hint}`]]

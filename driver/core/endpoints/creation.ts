@@ -5,7 +5,7 @@
 import { DriverError } from '../errors.ts'
 import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, Ip, Lease, Network, Snapshot } from '../records.ts'
-import { keyIn, serviceAt } from '../snapshot.ts'
+import { addressesOf, keyIn, networkLabel, serviceAt } from '../snapshot.ts'
 import { claimMac } from './macs.ts'
 
 export interface EndpointCreation {
@@ -23,11 +23,10 @@ export interface EndpointCreation {
  * keeps its address. Throws `taken` or `not-found` when the endpoint cannot be in the store.
  */
 export function createEndpoint(snapshot: Snapshot, value: Endpoint, how: EndpointCreation): Change[] {
-  const { id, v4, v6 } = value
+  const { id, v4 } = value
   const network = snapshot.networks.get(value.network)
   if (network === undefined || network.value.removing) throw networkGone(value)
-  const ips = [v4, v6].filter((ip) => ip !== undefined)
-  const leases = ips.map((ip) => bindLease(snapshot, network.value, value, ip, how))
+  const leases = addressesOf(value).map((ip) => bindLease(snapshot, network.value, value, ip, how))
   const service = serviceAt(snapshot, value.network, v4)
   return [
     { op: 'expect', table: 'networks', key: value.network, index: network.index },
@@ -76,8 +75,8 @@ function holderOf(
   return isOwn ? undefined : `a container on ${host}`
 }
 
-function addressTaken({ id, name }: Network, ip: Ip, holder: string): DriverError {
-  const label = name ?? id.slice(0, 12)
+function addressTaken(network: Network, ip: Ip, holder: string): DriverError {
+  const label = networkLabel(network)
   return new DriverError('taken', `the address ${ip} of network ${label} went to ${holder} meanwhile`, {
     hint: 'start the container again to get another address',
   })

@@ -20,7 +20,7 @@ import type {
   Snapshot,
   Versioned,
 } from '../records.ts'
-import { endpoint, endpointsAt, endpointsOf, keyIn } from '../snapshot.ts'
+import { endpoint, endpointsAt, endpointsOf, keyIn, networkLabel } from '../snapshot.ts'
 
 export interface MacAsk {
   id: EndpointId
@@ -105,10 +105,10 @@ function addressUnchanged(snapshot: Snapshot, network: Network, mac: Mac, own: I
   return [{ op: 'expect', table: 'addresses', key, index: lease.index }]
 }
 
-function macTaken(snapshot: Snapshot, { id, name }: Network, mac: Mac, own: EndpointId): DriverError {
-  const holder = holderOf(snapshot, id, mac, own)
+function macTaken(snapshot: Snapshot, network: Network, mac: Mac, own: EndpointId): DriverError {
+  const holder = holderOf(snapshot, network.id, mac, own)
   const who = holder === undefined ? 'another endpoint' : holderText(holder)
-  return new DriverError('taken', `the MAC ${mac} belongs to ${who} in network ${name ?? id.slice(0, 12)}`, {
+  return new DriverError('taken', `the MAC ${mac} belongs to ${who} in network ${networkLabel(network)}`, {
     hint: 'choose another --mac-address, or omit it to get a free one',
   })
 }

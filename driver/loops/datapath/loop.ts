@@ -11,7 +11,13 @@
 import type { UnderWay } from '../../core/endpoints/life.ts'
 import { isCode } from '../../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/records.ts'
-import { endpoint as endpointRecord, isReplicaOn, networkOfKey, networksUsedBy } from '../../core/snapshot.ts'
+import {
+  endpoint as endpointRecord,
+  isReplicaOn,
+  labelOf,
+  networkOfKey,
+  networksUsedBy,
+} from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
 import type { KernelWatch } from '../../kernel/watch.ts'
@@ -375,7 +381,7 @@ function problemsOf({ networks, options, strayNamespaces }: State): string[] {
 }
 
 function networkProblems(snapshot: Snapshot, id: NetworkId, { lost, kept, refused }: NetworkFacts): string[] {
-  const name = snapshot.networks.get(id)?.value.name ?? id.slice(0, 12)
+  const name = labelOf(snapshot, id)
   const lostLinks = lost.map((it) => {
     const container = endpointRecord(snapshot, id, it)?.value.container?.name ?? 'CONTAINER'
     const hint = `docker network disconnect ${name} ${container}, and connect it again`
