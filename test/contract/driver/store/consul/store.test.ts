@@ -38,6 +38,13 @@ const open = async (host: string, options: Partial<ConsulOptions> = {}): Promise
   return store
 }
 
+/** A host whose name is its own: others put nothing back. */
+const openMember = async (options: Partial<ConsulOptions>): Promise<Store> => {
+  const store = await open('net-1', options)
+  await store.announce({ id: 'a', vtep: '192.168.33.11' })
+  return store
+}
+
 storeContract('Consul', {
   open,
   fresh: async () => {
@@ -175,14 +182,14 @@ test('a log entry that cannot be read costs a full read and nothing else', async
 })
 
 test('a key changed by hand is noticed without any commit', async () => {
-  const store = await open('net-1', { resyncMs: 200 })
+  const store = await openMember({ resyncMs: 200 })
   await store.commit([createNetwork('n1')])
   await consul.delete(`${prefix}/networks/n1`)
   await until('it is back', async () => (await consul.get(`${prefix}/networks/n1`)) !== undefined)
 })
 
 test('a folder deleted by hand is put back, and so is the whole prefix, which is a loss', async () => {
-  const store = await open('net-1', { pauseMs: 1 })
+  const store = await openMember({ pauseMs: 1 })
   await store.commit([createNetwork('n1')])
   await consul.delete(`${prefix}/networks/`, true)
   await store.read()
