@@ -12,7 +12,7 @@ export function countsOf(xml: string): Counts {
   return { passed: cases.length - failed - skipped, failed, skipped }
 }
 
-/** One line for each failed test: its file, its name, and the first line of what was wrong. */
+/** One line for each failed test: its file, its name, and the first lines of what was wrong. */
 export function failuresOf(xml: string): string[] {
   return xml
     .split('<testcase ')
@@ -21,8 +21,14 @@ export function failuresOf(xml: string): string[] {
       const failure = /<(?:failure|error)[ >](.*)/s.exec(text)
       if (!failure) return []
       const [file, name] = [attributeOf('classname', text), attributeOf('name', text)]
-      return [`${file} > ${name}: ${attributeOf('message', failure[1] ?? '').split('\n')[0]}`]
+      return [`${file} > ${name}: ${shortened(attributeOf('message', failure[1] ?? ''))}`]
     })
+}
+
+/** A command's failure has the words of the command in its second line or third. */
+function shortened(message: string): string {
+  const lines = message.split('\n').filter((line) => line.trim() !== '')
+  return lines.slice(0, 3).join(' | ').slice(0, 600)
 }
 
 /** The value of an attribute, unescaped; '' where the element has none. */

@@ -21,7 +21,7 @@ test("counts vitest's file, with the system-out that it adds", () => {
         <testcase classname="a.test.ts" name="says &lt;skipped" time="0.1">
         </testcase>
         <testcase classname="a.test.ts" name="fails" time="0.1">
-            <failure message="&lt;testcase" type="AssertionError">
+            <failure message="&lt;testcase&#10;&#10;and&#10;more&#10;and no more" type="AssertionError">
 AssertionError
             </failure>
         </testcase>
@@ -31,7 +31,7 @@ AssertionError
     </testsuite>
 </testsuites>`
   expect(countsOf(xml)).toEqual({ passed: 1, failed: 1, skipped: 1 })
-  expect(failuresOf(xml)).toEqual(['a.test.ts > fails: <testcase'])
+  expect(failuresOf(xml)).toEqual(['a.test.ts > fails: <testcase | and | more'])
 })
 
 test('adds up', () => {
