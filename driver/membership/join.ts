@@ -29,6 +29,8 @@ export interface JoinParts {
   /** Removes what the driver of a host that was no member before has made. What stays, as a sentence. */
   withdraw(): Promise<string | undefined>
   claimsWithinMs?: number
+  /** A driver that runs already has this long. */
+  startsWithinMs?: number
   pollEveryMs?: number
 }
 
@@ -47,9 +49,15 @@ export async function join(parts: JoinParts): Promise<Joined> {
   const text = await readOptions()
   const before = wordsIn(text, 'MULTIHOST_OPTS')
   const [unitBefore, isNamed] = await Promise.all([unit.state(), hasName()])
-  const { isEnabled, isActive } = unitBefore
+  const { isEnabled, isActive, isStarting } = unitBefore
   const isSame = before !== undefined && areSame(before, wanted.words)
-  if (isSame && isEnabled && isActive && isNamed) return already(parts)
+  if (isSame && isEnabled && (isActive || isStarting)) {
+    // Its driver may be starting, after an interrupted join too. To an examination its session and its probe
+    // would be those of another host.
+    const found = await claimed(parts, parts.startsWithinMs ?? 10_000)
+    if (typeof found !== 'string') return isNamed ? { is: 'already' } : { is: 'joined', status: found }
+    if (isNamed) throw waits(found)
+  }
   if (!isSame && before !== undefined && (isActive || isNamed)) {
     const isMoved = isNamed && differInStoreAlone(before, wanted.words) && (await parts.isOwnStore())
     if (!isMoved) throw other(before, wanted.words)
@@ -69,19 +77,27 @@ export async function join(parts: JoinParts): Promise<Joined> {
 }
 
 async function take(parts: JoinParts, text: string): Promise<Status> {
-  const { wanted, unit, writeOptions, claimsWithinMs = 60_000, pollEveryMs = 200 } = parts
+  const { wanted, unit, writeOptions, claimsWithinMs = 60_000 } = parts
   const dns = (await parts.mayNameDns()) ? ownDns(wanted.options) : undefined
   await writeOptions(withDriver(text, wanted.words, dns))
   await unit.start()
-  const end = performance.now() + claimsWithinMs
+  const found = await claimed(parts, claimsWithinMs)
+  if (typeof found !== 'string') return found
+  const message = `this host has not become a member within ${claimsWithinMs / 1000} s: ${found}`
+  throw new DriverError('unavailable', message, { hint: 'see: journalctl -u multihost' })
+}
+
+/** Resolves when the driver holds its name; after `withinMs`, with what it waits for. */
+async function claimed(
+  { status, pollEveryMs = 200 }: JoinParts,
+  withinMs: number,
+): Promise<Status | string> {
+  const end = performance.now() + withinMs
   for (;;) {
-    const found = await parts.status().catch((error: unknown) => asDriverError(error))
+    const found = await status().catch((error: unknown) => asDriverError(error))
     const why = waitsFor(found)
     if (why === undefined) return found as Status
-    if (performance.now() > end) {
-      const message = `this host has not become a member within ${claimsWithinMs / 1000} s: ${why}`
-      throw new DriverError('unavailable', message, { hint: 'see: journalctl -u multihost' })
-    }
+    if (performance.now() > end) return why
     await delay(pollEveryMs)
   }
 }
@@ -124,10 +140,8 @@ async function undo(
   return stays
 }
 
-async function already({ status }: JoinParts): Promise<Joined> {
-  const why = waitsFor(await status().catch((error: unknown) => asDriverError(error)))
-  if (why === undefined) return { is: 'already' }
-  throw new DriverError('unavailable', `this host is a member already, and its driver waits: ${why}`, {
+function waits(why: string): DriverError {
+  return new DriverError('unavailable', `this host is a member already, and its driver waits: ${why}`, {
     hint: "see 'multihost status'",
   })
 }

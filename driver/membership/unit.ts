@@ -10,6 +10,8 @@ export interface UnitState {
   isInstalled: boolean
   isEnabled: boolean
   isActive: boolean
+  /** Started, and not ready yet. */
+  isStarting: boolean
 }
 
 /** What `join` and `leave` do to the machine's service manager and its files. */
@@ -29,7 +31,7 @@ const run = promisify(execFile)
 
 export const systemdUnit: Unit = {
   async state() {
-    const properties = ['LoadState', 'UnitFileState', 'ActiveState']
+    const properties = ['LoadState', 'UnitFileState', 'ActiveState', 'SubState']
     const show = ['show', '-p', properties.join(','), name]
     const { stdout } = await run('systemctl', show).catch((cause: Error) => {
       const last = cause.message.trim().split('\n').at(-1)
@@ -43,6 +45,8 @@ export const systemdUnit: Unit = {
       isInstalled: value('LoadState') === 'loaded',
       isEnabled: value('UnitFileState') === 'enabled',
       isActive: value('ActiveState') === 'active',
+      // And not between two attempts, which is `auto-restart`.
+      isStarting: value('ActiveState') === 'activating' && value('SubState').startsWith('start'),
     }
   },
   async start() {

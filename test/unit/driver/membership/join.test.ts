@@ -13,7 +13,7 @@ const member = {
 
 function machine(text = '') {
   const state = {
-    ...{ text, isEnabled: false, isActive: false, isNamed: false, answers: member as unknown },
+    ...{ text, isEnabled: false, isActive: false, isStarting: false, isNamed: false, answers: member as unknown },
     log: [] as string[],
     stays: undefined as string | undefined,
     isOwnStore: false,
@@ -29,7 +29,10 @@ function machine(text = '') {
     return {
       wanted: wantedBy(store, options),
       unit: {
-        state: async () => ({ isInstalled: true, isEnabled: state.isEnabled, isActive: state.isActive }),
+        async state() {
+          const { isEnabled, isActive, isStarting } = state
+          return { isInstalled: true, isEnabled, isActive, isStarting }
+        },
         async start() {
           step('start')
           Object.assign(state, { isEnabled: true, isActive: true, isNamed: state.answers === member })
@@ -58,7 +61,7 @@ function machine(text = '') {
         state.isNamed = false
         return state.stays
       },
-      ...{ claimsWithinMs: 20, pollEveryMs: 5 },
+      ...{ claimsWithinMs: 20, startsWithinMs: 20, pollEveryMs: 5 },
     }
   }
   return { state, parts }
@@ -181,6 +184,30 @@ test.each(['write', 'start'])('killed before the step %s, it can be repeated', a
   state.killedBefore = ''
   expect(await join(parts(words))).toMatchObject({ is: 'joined' })
   expect(state).toMatchObject({ isEnabled: true, isActive: true, isNamed: true })
+})
+
+test.each([
+  { isActive: true, isStarting: false },
+  { isActive: false, isStarting: true },
+])('killed while its driver claims the name, it waits for that one and examines nothing: %o', async (unit) => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  Object.assign(state, { ...unit, isNamed: false, answers: { waiting: 'the name is claimed' }, log: [] })
+  const again = parts(words, [missing('host name', 'another live host is called net-3', 'wait')])
+  again.startsWithinMs = 5000
+  const joining = join(again)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  state.answers = member
+  expect(await joining).toMatchObject({ is: 'joined', status: member })
+  expect(state.log).toEqual([])
+})
+
+test('a driver that claims no name is examined with its host', async () => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  Object.assign(state, { isNamed: false, answers: { waiting: 'another live host is called net-3' } })
+  const found = [missing('host name', 'another live host is called net-3', 'wait')]
+  expect(await join(parts(words, found))).toEqual({ is: 'refused', findings: found })
 })
 
 test('killed while the driver starts, it can be repeated, with another store too', async () => {

@@ -17,7 +17,7 @@ function machine(changed: Partial<LeaveParts> = {}) {
   const step = (name: string) => async (): Promise<void> => void log.push(name)
   const parts: LeaveParts = {
     unit: {
-      state: async () => ({ isInstalled: true, isEnabled: true, isActive: true }),
+      state: async () => ({ isInstalled: true, isEnabled: true, isActive: true, isStarting: false }),
       start: step('start'),
       stop: step('stop'),
       restore: step('restore'),
