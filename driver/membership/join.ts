@@ -88,10 +88,7 @@ async function take(parts: JoinParts, text: string): Promise<Status> {
 }
 
 /** Resolves when the driver holds its name; after `withinMs`, with what it waits for. */
-async function claimed(
-  { status, pollEveryMs = 200 }: JoinParts,
-  withinMs: number,
-): Promise<Status | string> {
+async function claimed({ status, pollEveryMs = 200 }: JoinParts, withinMs: number): Promise<Status | string> {
   const end = performance.now() + withinMs
   for (;;) {
     const found = await status().catch((error: unknown) => asDriverError(error))

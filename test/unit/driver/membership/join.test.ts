@@ -13,7 +13,14 @@ const member = {
 
 function machine(text = '') {
   const state = {
-    ...{ text, isEnabled: false, isActive: false, isStarting: false, isNamed: false, answers: member as unknown },
+    ...{
+      text,
+      isEnabled: false,
+      isActive: false,
+      isStarting: false,
+      isNamed: false,
+      answers: member as unknown,
+    },
     log: [] as string[],
     stays: undefined as string | undefined,
     isOwnStore: false,
@@ -189,18 +196,21 @@ test.each(['write', 'start'])('killed before the step %s, it can be repeated', a
 test.each([
   { isActive: true, isStarting: false },
   { isActive: false, isStarting: true },
-])('killed while its driver claims the name, it waits for that one and examines nothing: %o', async (unit) => {
-  const { state, parts } = machine()
-  await join(parts(words))
-  Object.assign(state, { ...unit, isNamed: false, answers: { waiting: 'the name is claimed' }, log: [] })
-  const again = parts(words, [missing('host name', 'another live host is called net-3', 'wait')])
-  again.startsWithinMs = 5000
-  const joining = join(again)
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  state.answers = member
-  expect(await joining).toMatchObject({ is: 'joined', status: member })
-  expect(state.log).toEqual([])
-})
+])(
+  'killed while its driver claims the name, it waits for that one and examines nothing: %o',
+  async (unit) => {
+    const { state, parts } = machine()
+    await join(parts(words))
+    Object.assign(state, { ...unit, isNamed: false, answers: { waiting: 'the name is claimed' }, log: [] })
+    const again = parts(words, [missing('host name', 'another live host is called net-3', 'wait')])
+    again.startsWithinMs = 5000
+    const joining = join(again)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    state.answers = member
+    expect(await joining).toMatchObject({ is: 'joined', status: member })
+    expect(state.log).toEqual([])
+  },
+)
 
 test('a driver that claims no name is examined with its host', async () => {
   const { state, parts } = machine()
