@@ -19,7 +19,9 @@ import type { ChangedKey } from './store.ts'
 const headLine = z.object({ format: z.union([z.literal(2), z.literal(3)]), store: z.string() })
 /** The last one counts. Format 2, of the first releases, has none. */
 const positionLine = z.object({
-  cluster: z.object({ id: z.string(), restored: z.string().optional() }).optional(),
+  cluster: z
+    .object({ id: z.string(), restored: z.string().optional(), past: z.array(z.string()).optional() })
+    .optional(),
   segment: z.number(),
   entry: z.string().optional(),
 })
@@ -86,7 +88,8 @@ function line(snapshot: Snapshot, { table, key }: ChangedKey): string {
 }
 
 function positionText({ cluster, segment, entry }: Position): string {
-  const named = cluster === undefined ? undefined : { id: cluster.id, restored: cluster.restored }
+  const { id, restored, past } = cluster ?? {}
+  const named = cluster && { id, restored, past }
   return `${JSON.stringify({ cluster: named, segment, entry })}\n`
 }
 

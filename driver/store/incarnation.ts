@@ -16,6 +16,10 @@ export interface Cluster {
   format: number
   /** Made anew by the host that repairs the store after a loss of data; absent until the first loss. */
   restored?: string | undefined
+  /** `restored` of the backup that the repair found; empty: absent there. Absent when the store was empty. */
+  restoredFrom?: string | undefined
+  /** Every earlier value of `restored`. */
+  past?: string[] | undefined
 }
 
 export const supportedFormat = 1
@@ -23,7 +27,7 @@ export const clusterKey = 'cluster'
 
 /** What this host knows of the store: kept on disk with the copy of the records. */
 export interface Position {
-  cluster?: { id: string; restored?: string | undefined } | undefined
+  cluster?: Pick<Cluster, 'id' | 'restored' | 'past'> | undefined
   /** Newest segment of the change log; 0 before the first answer. */
   segment: number
   /** Path of the newest entry in that segment, if this host has seen one. */
@@ -55,6 +59,8 @@ const schema = z.looseObject({
   id: z.string().min(1).max(128),
   format: z.number().int().min(1),
   restored: z.string().optional(),
+  restoredFrom: z.string().optional(),
+  past: z.array(z.string()).optional(),
 })
 
 /** `hasRecords`: whether this host's copy has any record. */
@@ -80,6 +86,8 @@ export function judge(known: Position, hasRecords: boolean, found: Found): Verdi
   const restored = (why: string, repaired: boolean): Verdict => {
     return { is: 'restored', why, repaired, cluster, index }
   }
+  if (isBefore(cluster.restored, known.cluster))
+    return restored('the store is older than its last repair', false)
   if (known.cluster.restored !== cluster.restored) return restored('another host repaired the store', true)
   const lost = lostPart(known, found)
   return lost === undefined ? { is: 'same', cluster, index } : restored(lost, false)
@@ -98,6 +106,45 @@ function lostPart({ segment, entry }: Position, { newestSegment, logPaths }: Fou
     return `the store's change log ends with segment ${newestSegment}, this host has seen segment ${segment}`
   if (newestSegment > segment || entry === undefined || logPaths.has(entry)) return undefined
   return `the store's change log has lost the entry ${entry}`
+}
+
+type Incarnation = Pick<Cluster, 'restored' | 'past'>
+
+/** A backup of before the repair that this host knows. */
+function isBefore(restored: string | undefined, { restored: now, past = [] }: Incarnation): boolean {
+  if (now === undefined || now === restored) return false
+  return restored === undefined || past.includes(restored)
+}
+
+/** The value of `cluster` that a repair begins with. `known`: what the host that repairs knew before. */
+export function repairedCluster(
+  known: Position,
+  found: Cluster | undefined,
+  id: string,
+  word: string,
+): Cluster {
+  const words = [found, known.cluster].flatMap((it) => [...(it?.past ?? []), it?.restored ?? []].flat())
+  return {
+    id: known.cluster?.id ?? id,
+    format: supportedFormat,
+    ...found,
+    restored: word,
+    restoredFrom: found && (found.restored ?? ''),
+    past: [...new Set(words)],
+  }
+}
+
+/**
+ * Whether this host's records are later than the backup that was repaired: all of them, each with a higher
+ * index (of the same incarnation), or unknown.
+ */
+export type Order = 'later' | 'by-index' | 'unknown'
+
+export function orderOf({ cluster: known }: Position, { restoredFrom }: Cluster): Order {
+  if (known === undefined || restoredFrom === undefined) return 'unknown'
+  const backup = restoredFrom === '' ? undefined : restoredFrom
+  if (known.restored === backup) return 'by-index'
+  return isBefore(backup, known) ? 'later' : 'unknown'
 }
 
 function foreign(why: string, hint: string): Verdict {

@@ -3,14 +3,19 @@
  * Pure.
  *
  * A host knows its own records best and writes them over what the backup has. What belongs to all hosts, and
- * the records of hosts that are away, is created where it is missing. Nothing is removed: a record that the
- * backup brought back is removed by its own host later, as after any failure. A lease that an endpoint or a
- * service of another host has is left as it is; the host whose container has that address names the conflict
- * (core/endpoints/conflicts.ts).
+ * the records of hosts that are away, is created where it is missing, and written over where the backup has
+ * an earlier version: the name, VNI and pool of a network, a service or an address that changed hands since
+ * belong to the present holder. Nothing is removed: a record that the backup brought back is removed by its
+ * own host later, as after any failure.
+ *
+ * What another host has put back is left as it is. The host whose container has an address that is leased to
+ * another names the conflict (core/endpoints/conflicts.ts), and so does every host for two networks with one
+ * name, VNI or pool (core/network-rivals.ts).
  */
 import type { Change, HostName, Lease, Snapshot, Table, Tables } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, hostOfKey, networkOfRecord, recordName, tables } from '../core/snapshot.ts'
+import type { Order } from './incarnation.ts'
 import type { ChangedKey } from './store.ts'
 
 /** A record as the store has it now. `value` is undefined when it cannot be read. */
@@ -19,17 +24,38 @@ export interface Present extends ChangedKey {
   value: unknown
 }
 
+/** The store that has lost records. */
+export interface Restored {
+  present: readonly Present[]
+  /** ModifyIndex of the key `cluster`, which the repair has written: records with a lower one are the backup's. */
+  repairedAt: number
+  /** How this host's records are related to the backup's. */
+  order: Order
+  /** False: what the store lacks may have been removed since the repair. */
+  isCurrent: boolean
+}
+
 /** This host's records that the store lacks or has otherwise. */
-export function ownChanges(snapshot: Snapshot, host: HostName, present: readonly Present[]): Change[] {
-  const there = byName(present)
+export function ownChanges(snapshot: Snapshot, host: HostName, store: Restored): Change[] {
+  const there = byName(store.present)
   return known(snapshot)
     .filter((record) => hostOf(record) === host)
     .flatMap((record): Change[] => {
       const now = there.get(recordName(record))
       if (now === undefined) return [create(record)]
-      if (isOthers(record, now, host) || now.value === undefined || same(now.value, record.value)) return []
-      return [{ op: 'update', ...record, index: now.index } as Change]
+      return isOthers(record, now, host) && !isEarlier(record, now, store) ? [] : writeOver(record, now)
     })
+}
+
+/** The backup's version of a key that this host has seen replaced. */
+function isEarlier(record: KnownRecord, now: Present, { repairedAt, order }: Restored): boolean {
+  return now.index < repairedAt && (order === 'later' || (order === 'by-index' && now.index < record.index))
+}
+
+/** Nothing for a value that a person has written and that cannot be read. */
+function writeOver({ table, key, value }: KnownRecord, now: Present): Change[] {
+  if (now.value === undefined || same(now.value, value)) return []
+  return [{ op: 'update', table, key, value, index: now.index } as Change]
 }
 
 /** A lease of another host's, unless it is idle there and of an endpoint here: that host gives it to no container. */
@@ -40,25 +66,25 @@ function isOthers({ table, value }: KnownRecord, now: Present, host: HostName): 
 }
 
 /**
- * The other records that the store lacks. With `all`, everything that this host has seen; without, because
- * its copy may be old, only the networks that its containers use.
+ * The other records that the store lacks, or has in an earlier version: everything that this host has seen.
+ * With a copy that may be old, only what its containers' networks lack.
  */
-export function missingChanges(
-  snapshot: Snapshot,
-  host: HostName,
-  present: readonly ChangedKey[],
-  { all }: { all: boolean },
-): Change[] {
-  const there = new Set(present.map(recordName))
+export function othersChanges(snapshot: Snapshot, host: HostName, store: Restored): Change[] {
+  const there = byName(store.present)
   const used = new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))
   return known(snapshot)
-    .filter((record) => hostOf(record) !== host && !there.has(recordName(record)))
-    .filter((record) => all || (!written.has(record.table) && used.has(networkOfRecord(record) ?? '')))
-    .map(create)
+    .filter((record) => hostOf(record) !== host)
+    .flatMap((record): Change[] => {
+      const now = there.get(recordName(record))
+      if (now !== undefined) return isEarlier(record, now, store) ? writeOver(record, now) : []
+      const isUsed = !written.has(record.table) && used.has(networkOfRecord(record) ?? '')
+      return store.isCurrent || isUsed ? [create(record)] : []
+    })
 }
 
 interface KnownRecord extends ChangedKey {
   value: unknown
+  index: number
 }
 
 /** `wanted` is not put back: such a request has expired. */
@@ -66,17 +92,17 @@ const lasting = tables.filter((table) => table !== 'wanted')
 
 function known(snapshot: Snapshot): KnownRecord[] {
   return lasting.flatMap((table) =>
-    [...snapshot[table]].map(([key, { value }]) => ({ table, key, value }) as KnownRecord),
+    [...snapshot[table]].map(([key, { value, index }]) => ({ table, key, value, index }) as KnownRecord),
   )
 }
 
-function create(record: KnownRecord): Change {
+function create({ table, key, value }: KnownRecord): Change {
   // The value comes from the table that is named beside it.
-  return { op: 'create', ...record } as Change
+  return { op: 'create', table, key, value } as Change
 }
 
 /** The host that writes the record; undefined for what belongs to all. */
-function hostOf({ table, key, value }: KnownRecord): HostName | undefined {
+function hostOf({ table, key, value }: Omit<KnownRecord, 'index'>): HostName | undefined {
   switch (table) {
     case 'hosts':
       return key

@@ -18,13 +18,15 @@ import {
   type Cluster,
   clusterKey,
   judge,
+  orderOf,
   type Position,
   readCluster,
+  repairedCluster,
   supportedFormat,
   type Verdict,
 } from '../incarnation.ts'
 import type { Mirror } from '../mirror.ts'
-import { missingChanges, ownChanges, type Present } from '../put-back.ts'
+import { othersChanges, ownChanges, type Present } from '../put-back.ts'
 import { splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
@@ -213,12 +215,15 @@ async function repair(
   const cluster = verdict.repaired ? verdict.cluster : await beginIncarnation(on, known, found, verdict)
   if (cluster === undefined) return undefined
   // What this process has read itself is as new as the loss; a copy from disk may be much older.
-  const all = standing.cluster !== undefined || !verdict.repaired
-  const own = await putBack(on, cluster, (present) => ownChanges(on.mirror.snapshot(), on.host, present))
+  const isCurrent = standing.cluster !== undefined || !verdict.repaired
+  const order = orderOf(known, cluster)
+  const putBackBy = (changesFor: typeof ownChanges): Promise<number> =>
+    putBack(on, cluster, (present, repairedAt) =>
+      changesFor(on.mirror.snapshot(), on.host, { present, repairedAt, order, isCurrent }),
+    )
+  const own = await putBackBy(ownChanges)
   await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
-  const missing = (present: readonly Present[]): Change[] =>
-    missingChanges(on.mirror.snapshot(), on.host, present, { all })
-  log.warn({ own, others: await putBack(on, cluster, missing) }, 'records were put back')
+  log.warn({ own, others: await putBackBy(othersChanges) }, 'records were put back')
   return cluster
 }
 
@@ -228,8 +233,7 @@ async function beginIncarnation(
   found: SortedItems,
   { cluster, index }: Extract<Verdict, { is: 'restored' }>,
 ): Promise<Cluster | undefined> {
-  const id = known.cluster?.id ?? newWord()
-  const value = { id, format: supportedFormat, ...cluster, restored: newWord() }
+  const value = repairedCluster(known, cluster, newWord(), newWord())
   const head = headOf(Math.max(known.segment, found.newestSegment) + 1)
   const answer = await client.transact([
     { ...createStep(`${prefix}/${clusterKey}`, value), Index: index },
@@ -238,11 +242,14 @@ async function beginIncarnation(
   return 'failedStep' in answer ? undefined : value
 }
 
-/** Commits what `changesFor` finds; after a conflict it is found anew. Resolves with the number of records. */
+/**
+ * Commits what `changesFor` finds; after a conflict it is found anew. Resolves with the number of records.
+ * `repairedAt`: ModifyIndex of the key `cluster`.
+ */
 async function putBack(
   on: Reader,
   into: Cluster,
-  changesFor: (present: readonly Present[]) => Change[],
+  changesFor: (present: readonly Present[], repairedAt: number) => Change[],
 ): Promise<number> {
   // The store can lose its data again meanwhile. Throws then: the next full read judges it anew.
   const look = async () => {
@@ -258,7 +265,7 @@ async function putBack(
     if (!isLogged) continue
     const transacting = { ...on, incarnation: () => index, relearn: look }
     try {
-      for (const changes of splitIntoCommits(changesFor(found.records.map(presentIn)))) {
+      for (const changes of splitIntoCommits(changesFor(found.records.map(presentIn), index))) {
         await transact(transacting, changes)
         count += changes.length
       }

@@ -41,10 +41,19 @@ async function openFresh(host: string): Promise<Store> {
   await until(`${host} is fresh`, () => store.status().fresh && store.status().doubt === undefined)
   return store
 }
-const own = (host: string, id: string, ip: string): Change[] => [
-  { op: 'create', table: 'endpoints', key: `n1/${id}`, value: endpoint('n1', id, { host, v4: ip }) },
-  { op: 'create', table: 'addresses', key: `n1/${ip}`, value: { ...lease(host), endpoint: id } },
+const own = (host: string, id: string, ip: string, of = 'n1'): Change[] => [
+  { op: 'create', table: 'endpoints', key: `${of}/${id}`, value: endpoint(of, id, { host, v4: ip }) },
+  { op: 'create', table: 'addresses', key: `${of}/${ip}`, value: { ...lease(host), endpoint: id } },
 ]
+const claims = (id: string): Change[] => [{ op: 'create', table: 'vnis', key: '256', value: id }]
+/** Removes a network with its claim, and makes another one with that claim. */
+async function replaceNetwork(store: Store, old: string, made: string): Promise<void> {
+  await store.commit([
+    { op: 'drop', table: 'networks', key: old },
+    { op: 'drop', table: 'vnis', key: '256' },
+  ])
+  await store.commit([createNetwork(made), ...claims(made)])
+}
 const settled = (store: Store, word: string | undefined) =>
   until('the repair is over', () => {
     const now = JSON.parse(consul.get(`${prefix}/cluster`) ?? '{}').restored
@@ -123,6 +132,37 @@ describe('what the hosts had is back after the store', () => {
     expect(JSON.parse(consul.get(`${prefix}/addresses/n1/10.0.0.2`) ?? '')).toMatchObject({ endpoint: 'new' })
     expect(has('endpoints/n1/new')).toBe(true)
     await until('net-2 agrees', () => two.snapshot().endpoints.has('n1/new'))
+  })
+
+  test('was restored again, from a backup of before the first repair', async () => {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1'), ...claims('n1')])
+    const backup = consul.backup()
+    await two.read()
+    await replaceNetwork(two, 'n1', 'n2')
+    await one.read()
+    for (let word: string | undefined, time = 1; time <= 2; time += 1) {
+      consul.restore(backup)
+      await Promise.all([settled(one, word), settled(two, word)])
+      expect(JSON.parse(consul.get(`${prefix}/vnis/256`) ?? ''), `time ${time}`).toBe('n2')
+      word = JSON.parse(consul.get(`${prefix}/cluster`) ?? '').restored
+    }
+  })
+
+  test('was restored while all hosts were off, and the first to start has been off for longer than the others', async () => {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1'), ...claims('n1')])
+    await two.read()
+    const backup = consul.backup()
+    await one.commit([createLease('n1/10.0.0.9')])
+    await one.close()
+    await replaceNetwork(two, 'n1', 'n2')
+    await two.commit(own('net-2', 'e2', '10.0.0.3', 'n2'))
+    await two.close()
+    consul.restore(backup)
+    await settled(await open('net-1'), undefined)
+    await settled(await open('net-2'), undefined)
+    expect(JSON.parse(consul.get(`${prefix}/vnis/256`) ?? '')).toBe('n2')
   })
 
   test('a host that was off meanwhile puts back its own records, and no network that was removed since', async () => {
