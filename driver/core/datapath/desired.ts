@@ -21,7 +21,7 @@ import {
   type NetworkId,
   type Snapshot,
 } from '../records.ts'
-import { endpointsOf, endpointsOnHost, placesOf, usesOfNetwork } from '../snapshot.ts'
+import { endpointsOf, endpointsOnHost, keyIn, placesOf, usesOfNetwork } from '../snapshot.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
 import { innerMtu, smallestMtu } from './mtu.ts'
 import type { Scope } from './scope.ts'
@@ -64,7 +64,7 @@ export function desiredFor(
       mtuBytes: mtuOf(snapshot, network, host, place),
     },
     veths: here.map((endpoint) => vethOf(endpoint, kind)),
-    peers: peersOf(endpoints, host, place.vtep),
+    peers: peersOf(snapshot, endpoints, host, place.vtep),
   }
 }
 
@@ -117,10 +117,10 @@ function vethOf({ id, mac }: Endpoint, kind: DatapathKind): Veth {
 }
 
 /**
- * A MAC has one VTEP, and an address one MAC: when two endpoints have the same one, the lower endpoint id
- * wins on every host. An entry with our own VTEP would loop.
+ * A MAC has one VTEP, and an address one MAC. When two endpoints have the same one, the one whose address is
+ * leased to it wins on every host; of two such, the lower endpoint id. An entry with our own VTEP would loop.
  */
-function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
+function peersOf(snapshot: Snapshot, endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer[] {
   // One device sends to one family: the kernel refuses an entry with a VTEP of the other one.
   const away = endpoints.filter(
     (it) => it.joined && it.host !== host && it.vtep !== vtep && familyOf(it.vtep) === familyOf(vtep),
@@ -129,7 +129,7 @@ function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer
   for (const endpoint of away) {
     for (const place of placesOf(endpoint)) {
       const rival = owners.get(place)
-      if (rival === undefined || endpoint.id < rival.id) owners.set(place, endpoint)
+      if (rival === undefined || precedes(snapshot, endpoint, rival)) owners.set(place, endpoint)
     }
   }
   return away
@@ -138,4 +138,13 @@ function peersOf(endpoints: readonly Endpoint[], host: HostName, vtep: Ip): Peer
       const [mac, ...addresses] = placesOf(it)
       return { mac, vtep: it.vtep, addresses: addresses.filter((ip) => owners.get(ip) === it) }
     })
+}
+
+function precedes(snapshot: Snapshot, a: Endpoint, b: Endpoint): boolean {
+  const [ofA, ofB] = [hasLease(snapshot, a), hasLease(snapshot, b)]
+  return ofA === ofB ? a.id < b.id : ofA
+}
+
+function hasLease(snapshot: Snapshot, { network, id, v4 }: Endpoint): boolean {
+  return snapshot.addresses.get(keyIn(network, v4))?.value.endpoint === id
 }

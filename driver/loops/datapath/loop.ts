@@ -13,10 +13,13 @@ import { isCode } from '../../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/records.ts'
 import {
   endpoint as endpointRecord,
+  endpointsAt,
   isReplicaOn,
+  keyIn,
   labelOf,
   networkOfKey,
   networksUsedBy,
+  restOf,
 } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Kernel, Underlay } from '../../kernel/kernel.ts'
@@ -262,8 +265,9 @@ function considerDoubt(state: State): void {
   state.wasInDoubt = isInDoubt
 }
 
-function changed(state: State, keys: readonly ChangedKey[]): void {
+function changed(state: State, records: readonly ChangedKey[]): void {
   considerDoubt(state)
+  const keys = [...records, ...sharingAddress(state.options.store.snapshot(), records)]
   for (const { table, key } of keys) {
     if (table === 'endpoints') state.networks.get(networkOfKey(key))?.network.changed(key)
   }
@@ -276,6 +280,16 @@ function changed(state: State, keys: readonly ChangedKey[]): void {
     state.strayNamespaces.recordsChanged()
   }
   state.strayNamespaces.look()
+}
+
+/** The endpoints that have one address whose lease has changed: it says which of them gets the frames. */
+function sharingAddress(snapshot: Snapshot, records: readonly ChangedKey[]): ChangedKey[] {
+  const leases = records.filter(({ table }) => table === 'addresses')
+  return leases.flatMap(({ key }): ChangedKey[] => {
+    const found = endpointsAt(snapshot, networkOfKey(key), restOf(key))
+    if (found.length < 2) return []
+    return found.map(({ value }) => ({ table: 'endpoints', key: keyIn(value.network, value.id) }))
+  })
 }
 
 /** Networks whose namespace belongs at another path now. */

@@ -102,6 +102,17 @@ describe('desired', () => {
     }
   })
 
+  test('of two peers with one address the one with its lease has it and its MAC', () => {
+    const rival = endpoint('3', 'net-3', there.v4, { vtep: '192.168.33.13' })
+    const lease = { host: 'net-3', endpoint: rival.id, leasedAt: '2026-01-01T00:00:00Z' }
+    const snapshot = applyDeltas(snapshotOf([network()], [here, there, rival]), [
+      { table: 'addresses', key: `${id('a')}/${there.v4}`, record: { value: lease, index: 1 } },
+    ])
+    expect(desiredFor(snapshot, 'net-1', id('a'), place)?.peers).toEqual([
+      { mac: rival.mac, vtep: rival.vtep, addresses: [rival.v4] },
+    ])
+  })
+
   test('of two peers with one MAC the lower endpoint id has it, in every order', () => {
     const twin = endpoint('3', 'net-3', '172.21.0.9', { mac: there.mac })
     for (const order of [

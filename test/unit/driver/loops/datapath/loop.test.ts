@@ -121,6 +121,19 @@ describe('the datapath loop', () => {
     expect(loop.status().get(a)).toMatchObject({ namespace: path, ops: 6, lost: [], lastError: undefined })
   })
 
+  test('of two peers with one address, the one with the lease has the entries, as soon as it has the lease', async () => {
+    const loop = start({ noticeMs: { first: 60_000, next: 60_000, afterOwn: 60_000 } })
+    const rival = endpoint('3', 'net-3', there.v4, { vtep: '192.168.33.13' })
+    const vteps = async () => (await have())?.fdb.map(({ vtep }) => vtep)
+    store.endpoint(there, rival)
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    expect(await vteps()).toEqual([there.vtep])
+    const lease = { host: 'net-3', endpoint: rival.id, leasedAt: '2026-01-01T00:00:00Z' }
+    store.lease(`${a}/${there.v4}`, lease)
+    await until('it is sent there', async () => (await vteps())?.join() === rival.vtep)
+  })
+
   test('what a Join will wait for is made when its endpoint is created, and nothing is left to do then', async () => {
     const loop = start()
     store.endpoint({ ...here, joined: false }, { ...there, joined: false })
