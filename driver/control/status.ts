@@ -3,6 +3,7 @@
  */
 import { familyOf } from '../core/addresses.ts'
 import { smallestMtu, smallUnderlay, type UnderlayMtu } from '../core/datapath/mtu.ts'
+import { serviceConflicts } from '../core/endpoints/conflicts.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
@@ -158,6 +159,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
       ...problemsIn(store, loops, networks),
       ...vtepProblems(snapshot, host),
       ...macProblems(snapshot, host),
+      ...serviceConflicts(snapshot),
       ...clashProblems(snapshot, host),
       ...mtuProblems(snapshot, host, parts.underlay()),
       ...tunnels.flatMap((it) => tunnelSentence(it, filter?.misrouted) ?? []),

@@ -14,6 +14,7 @@ import {
   canonicalCidr,
   formatCidr,
   isCidr,
+  overlaps,
   parseCidr,
   usable,
 } from './addresses.ts'
@@ -99,6 +100,23 @@ export function checkPool(asked: string): Cidr {
   throw new DriverError('invalid', `the subnet ${asked} has room for the gateway only`, {
     hint: 'choose a larger --subnet',
   })
+}
+
+/** Pairs of pools: one that lies in no other, and one inside of it. Blocks are nested or apart. */
+export function overlappingPools(pools: readonly Cidr[]): [outer: Cidr, inner: Cidr][] {
+  const sorted = pools.map((cidr) => ({ cidr, ...parseCidr(cidr) })).sort(byPlace)
+  const found: [Cidr, Cidr][] = []
+  let outer: Cidr | undefined
+  for (const { cidr } of sorted) {
+    if (outer === undefined || !overlaps(outer, cidr)) outer = cidr
+    else found.push([outer, cidr])
+  }
+  return found
+}
+
+function byPlace(a: Block, b: Block): number {
+  if (a.family !== b.family) return a.family - b.family
+  return a.first < b.first ? -1 : a.first > b.first ? 1 : a.length - b.length
 }
 
 /** `--ip-range` in canonical form. Throws `invalid` when it is not inside the pool. */

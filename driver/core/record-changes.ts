@@ -146,6 +146,11 @@ function ownClaim(snapshot: Snapshot, table: 'network-names' | 'vnis', key: stri
 /** A record that gives a name, a VNI or a pool to one network. */
 export type Claim = Extract<Change, { op: 'create'; table: 'network-names' | 'vnis' | 'pools' }>
 
+/** The network that has the name, the VNI or the pool. */
+export function claimHolder(snapshot: Snapshot, table: Claim['table'], key: string): NetworkId | undefined {
+  return table === 'pools' ? snapshot.pools.get(key)?.value.network : snapshot[table].get(key)?.value
+}
+
 /** The claims that the network needs, as they are made. */
 export function claimsOf({ id, name, vni, v4, v6, createdBy, createdAt }: Network): Claim[] {
   const pools = [v4, v6].filter((pool) => pool !== undefined)

@@ -6,9 +6,11 @@
  * is lost by the repair: a claim of a network that is gone, a lease whose endpoint is gone. Linear in
  * records.
  */
-import { overlaps, parseCidr } from '../addresses.ts'
+import { holderInsteadOf, serviceHint } from '../endpoints/conflicts.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../endpoints/macs.ts'
-import { type Claim, claimsOf, leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
+import { networkWithId } from '../network-rivals.ts'
+import { overlappingPools } from '../pools.ts'
+import { claimHolder, claimsOf, leasesOfEndpoint, removeEndpoint } from '../record-changes.ts'
 import type {
   Change,
   Cidr,
@@ -96,14 +98,15 @@ function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>):
   const object = `network ${networkLabel(value)}`
   if (value.removing) return [differs(object, 'no network that is being removed', 'one')]
   const unchanged: Change = { op: 'expect', table: 'networks', key: value.id, index }
-  const claims = claimsOf(value).filter(({ table, key }) => !isClaimedBy(snapshot, table, key, value.id))
+  const claims = claimsOf(value).filter(({ table, key }) => claimHolder(snapshot, table, key) !== value.id)
   const missing = claims.map((claim): Difference => {
-    const holder = holderOf(snapshot, claim.table, claim.key)
-    const found = holder === undefined ? nothing : `one of network ${labelOf(snapshot, holder)}`
-    const what = `claim ${claim.table}/${claim.key} of ${object}`
-    const more =
-      holder === undefined ? { repair: [unchanged, claim] } : { hint: `remove one of the two networks` }
-    return differs(what, `one of ${object}`, found, more)
+    const what = `claim ${claim.table}/${claim.key} of`
+    const holder = claimHolder(snapshot, claim.table, claim.key)
+    if (holder === undefined)
+      return differs(`${what} ${object}`, `one of ${object}`, nothing, { repair: [unchanged, claim] })
+    const [own, other] = [value, snapshot.networks.get(holder)?.value ?? { id: holder }].map(networkWithId)
+    const more = { hint: 'remove one of the two networks' }
+    return differs(`${what} network ${own}`, `one of network ${own}`, `one of network ${other}`, more)
   })
   const nameless =
     value.name === undefined
@@ -112,21 +115,11 @@ function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>):
   return [...missing, ...nameless]
 }
 
-type ClaimTable = Claim['table']
-
-function holderOf(snapshot: Snapshot, table: ClaimTable, key: string): string | undefined {
-  return table === 'pools' ? snapshot.pools.get(key)?.value.network : snapshot[table].get(key)?.value
-}
-
-function isClaimedBy(snapshot: Snapshot, table: ClaimTable, key: string, network: string): boolean {
-  return holderOf(snapshot, table, key) === network
-}
-
 /** No claim outlives its network, or a creation that failed. */
 function checkClaims(snapshot: Snapshot, host: HostName): Difference[] {
   return (['network-names', 'vnis', 'pools'] as const).flatMap((table) =>
     [...snapshot[table]].flatMap(([key, { index }]): Difference[] => {
-      const holder = holderOf(snapshot, table, key)
+      const holder = claimHolder(snapshot, table, key)
       const network = holder === undefined ? undefined : snapshot.networks.get(holder)?.value
       if (network !== undefined && claimsOf(network).some((it) => it.table === table && it.key === key))
         return []
@@ -166,26 +159,12 @@ function checkMacs(snapshot: Snapshot, network: NetworkId): Difference[] {
   )
 }
 
-/** Blocks are nested or apart: sorted, each can only lie in the last one that lies in no other. */
+/** No pool lies in another one. */
 function checkOverlaps(pools: readonly Cidr[]): Difference[] {
-  const sorted = pools.map((cidr) => ({ cidr, ...parseCidr(cidr) })).sort(byPlace)
-  const found: Difference[] = []
-  let outer: Cidr | undefined
-  for (const { cidr } of sorted) {
-    if (outer === undefined || !overlaps(outer, cidr)) outer = cidr
-    else {
-      const more = { hint: 'remove one of the two networks' }
-      found.push(differs(`pool ${cidr}`, 'a block of its own', `a part of ${outer}`, more))
-    }
-  }
-  return found
-}
-
-type Placed = ReturnType<typeof parseCidr>
-
-function byPlace(a: Placed, b: Placed): number {
-  if (a.family !== b.family) return a.family - b.family
-  return a.first < b.first ? -1 : a.first > b.first ? 1 : a.length - b.length
+  return overlappingPools(pools).map(([outer, cidr]) => {
+    const more = { hint: 'remove one of the two networks' }
+    return differs(`pool ${cidr}`, 'a block of its own', `a part of ${outer}`, more)
+  })
 }
 
 /** An address is leased for an endpoint, kept for a service, or in the reserve of a host of the cluster. */
@@ -299,9 +278,12 @@ function checkService(snapshot: Snapshot, key: string): Difference[] {
   const detached: Change[] = [{ op: 'update', table: 'services', key, value: rest, index }]
   return [
     ...unkept.map((ip) =>
-      differs(object, `a lease of ${ip} that is kept for it`, nothing, {
-        hint: 'unpublish the service and publish it again',
-      }),
+      differs(
+        object,
+        `a lease of ${ip} that is kept for it`,
+        holderInsteadOf(snapshot, value, ip) ?? nothing,
+        { hint: serviceHint },
+      ),
     ),
     ...(lost
       ? [differs(object, `endpoint ${behind.slice(0, 12)} behind it`, nothing, { repair: detached })]

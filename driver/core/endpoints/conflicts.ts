@@ -1,10 +1,12 @@
 /**
  * Containers here whose address another endpoint or a service holds now: this host was evicted while it was
  * away, and came back. Such a container stays cut off, since two containers with one address would be worse.
- * `multihost status` names it.
+ * And services whose address went elsewhere: a backup of the store brought them back. `multihost status`
+ * names both.
  */
-import type { EndpointId, Snapshot } from '../records.ts'
-import { endpoint, keyIn, labelOf, networkOfKey } from '../snapshot.ts'
+import type { EndpointId, Ip, Service, Snapshot } from '../records.ts'
+import { isIdle } from '../reserve.ts'
+import { addressesOf, endpoint, keyIn, labelOf, networkOfKey } from '../snapshot.ts'
 import { adoption } from './adoption.ts'
 import { type DockerState, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
@@ -28,9 +30,30 @@ export function addressConflicts(
   return new Map(found)
 }
 
-function holderOf(snapshot: Snapshot, key: string, id: EndpointId): string | undefined {
+/** Per published service whose address another one holds: the problem and its hint. */
+export function serviceConflicts(snapshot: Snapshot): string[] {
+  return [...snapshot.services.values()].flatMap(({ value }) =>
+    addressesOf(value).flatMap((ip) => {
+      const holder = holderInsteadOf(snapshot, value, ip)
+      if (holder === undefined) return []
+      const who = `service ${value.name} of network ${labelOf(snapshot, value.network)}`
+      return [`${who} has no address: ${ip} went to ${holder}; ${serviceHint}`]
+    }),
+  )
+}
+
+export const serviceHint = 'unpublish the service and publish it again'
+
+/** Who has an address of a service, for people. Undefined where the service has it, and where nobody has. */
+export function holderInsteadOf(snapshot: Snapshot, { network, name }: Service, ip: Ip): string | undefined {
+  const key = keyIn(network, ip)
+  return snapshot.addresses.get(key)?.value.service === name ? undefined : holderOf(snapshot, key)
+}
+
+function holderOf(snapshot: Snapshot, key: string, id?: EndpointId): string | undefined {
   const lease = snapshot.addresses.get(key)?.value
-  if (lease === undefined || lease.endpoint === id) return undefined
+  if (lease === undefined || (id !== undefined && lease.endpoint === id)) return undefined
+  if (isIdle(lease)) return `the reserve of ${lease.host}`
   const network = networkOfKey(key)
   const holder = lease.endpoint && endpoint(snapshot, network, lease.endpoint)?.value.container
   const what = lease.service === undefined ? [] : [`service ${lease.service}`]

@@ -113,7 +113,7 @@ function viewOf({ store, host, changing }: NetworksOptions, here: readonly Engin
 }
 
 function needsGrace({ step }: Step): boolean {
-  return step === 'map' || step === 'forget' || step === 'discard' || step === 'finish'
+  return ['map', 'forget', 'discard', 'yield', 'finish'].includes(step)
 }
 
 function keyOf(step: Step): string {
@@ -154,6 +154,10 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
       if (await isInEngine(engine, step.local)) return
       log.warn({ local: step.local }, 'a network that the engine never got is removed')
       return options.discard(step.local)
+    case 'yield':
+      await store.commit(markForRival(store.snapshot(), step))
+      log.warn({ network: step.network, to: step.to }, 'a network whose place another one has is removed')
+      return options.finish(step.network)
     case 'finish':
       return options.finish(step.network)
     case 'remove':
@@ -194,6 +198,25 @@ function learn(
       : { op: 'update', table: 'network-names', key: name, value: id, index: claim.index }
   const value: Network = { ...network.value, name, labels, ...(attachable && { attachable }) }
   return [held, { op: 'update', table: 'networks', key: id, value, index: network.index }]
+}
+
+/** A conflict where either of the two has changed: of two that exclude each other one stays. */
+function markForRival(
+  { networks }: Snapshot,
+  { network: id, to }: Extract<Step, { step: 'yield' }>,
+): Change[] {
+  const [network, rival] = [networks.get(id), networks.get(to)]
+  if (network === undefined || rival === undefined) return []
+  return [
+    { op: 'expect', table: 'networks', key: to, index: rival.index },
+    {
+      op: 'update',
+      table: 'networks',
+      key: id,
+      value: { ...network.value, removing: true },
+      index: network.index,
+    },
+  ]
 }
 
 function describe(step: Step): string {

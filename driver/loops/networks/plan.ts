@@ -10,6 +10,7 @@
 import { defined } from '../../core/defined.ts'
 import { type Known, type Proof, recordSays } from '../../core/knowledge.ts'
 import { isOneWord } from '../../core/names.ts'
+import { neededBy, networkRivals, networkWithId, type Rival } from '../../core/network-rivals.ts'
 import {
   type HostName,
   type Network,
@@ -34,6 +35,8 @@ export type Step =
   | { step: 'forget'; local: string }
   /** A network that was made here and has no name: its creation failed on the way back to the engine. */
   | { step: 'discard'; local: string }
+  /** No host has or needs it, and another network has its name, VNI or pool: it is removed. */
+  | { step: 'yield'; network: NetworkId; to: NetworkId }
   /** A removal was begun and not finished. */
   | { step: 'finish'; network: NetworkId }
   /** Only a person can help. */
@@ -99,17 +102,32 @@ function stepsForReplicas({ snapshot, host, here, changing, lookup }: View): Ste
   })
 }
 
-/** Networks of the cluster that this host lacks, or that are being removed. */
+/** Networks of the cluster that this host lacks, that are being removed, or that another one excludes. */
 function stepsForCluster({ snapshot, host }: View, placed: ReadonlySet<NetworkId>): Step[] {
   const expected = new Set(replicasOn(snapshot, host).values())
+  const rivals = networkRivals(snapshot)
   return [...snapshot.networks].flatMap(([id, { value }]): Step[] => {
     if (value.removing) return [{ step: 'finish', network: id }]
+    const rival = rivals.get(id)
+    if (rival !== undefined) return [rivalStep(snapshot, value, rival)]
     if (value.name === undefined || placed.has(id) || expected.has(id)) return []
     return [{ step: 'create', network: id, name: value.name }]
   })
 }
 
-const order: Step['step'][] = ['report', 'learn', 'map', 'forget', 'discard', 'finish', 'remove', 'create']
+/** Both are named while a host has or needs the network that cannot be beside the other one. */
+function rivalStep(snapshot: Snapshot, network: Network, rival: Rival): Step {
+  const needed = neededBy(snapshot, network.id)
+  if (needed.length === 0) return { step: 'yield', network: network.id, to: rival.network.id }
+  const [one, other] = [network, rival.network].map(networkWithId)
+  const problem = `networks ${one} and ${other} both have ${rival.shared}: ${one} is made on no further host`
+  const hint = `remove it where it is (${needed.join(', ')}), or a host that does not come back (multihost host rm)`
+  return { step: 'report', key: `rival/${network.id}`, message: `${problem}; ${hint}` }
+}
+
+const order: Step['step'][] = [
+  ...(['report', 'learn', 'map', 'forget', 'discard', 'yield', 'finish', 'remove', 'create'] as const),
+]
 
 function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boolean): Step[] {
   const known = view.lookup(id)

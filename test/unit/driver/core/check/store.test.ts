@@ -55,7 +55,7 @@ test('two networks with one VNI, or with pools that overlap, are a matter for pe
     .concat(put('pools', '172.21.4.0/24', pool))
     .reduce((snapshot, edit) => edit(snapshot), agreeing())
   expect(told(broken)).toMatchInlineSnapshot(`
-    "store: claim vnis/256 of network other: found one of network foobar, expected one of network other; remove one of the two networks
+    "store: claim vnis/256 of network other (ffffffffffff): found one of network foobar (aaaaaaaaaaaa), expected one of network other (ffffffffffff); remove one of the two networks
     store: pool 172.21.4.0/24: found a part of 172.21.0.0/16, expected a block of its own; remove one of the two networks"
   `)
 })

@@ -29,13 +29,17 @@ interface World {
   networks?: Network[]
   mapped?: Record<string, string>
   names?: Record<string, string>
+  /** VNI or pool → the network that has it. */
+  vnis?: Record<string, string>
+  pools?: Record<string, string>
   usedNetwork?: string
   /** Keys whose values cannot be read. */
   corrupt?: ChangedKey[]
   doubt?: string
 }
 
-function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World): Snapshot {
+function snapshot(world: World): Snapshot {
+  const { networks = [], mapped = {}, names = {}, vnis = {}, pools = {}, usedNetwork } = world
   const at = <T>(value: T) => ({ value, index: 1 })
   const endpoint = { network: usedNetwork, id: 'e', host: 'net-1' } as Endpoint
   return {
@@ -43,6 +47,13 @@ function snapshot({ networks = [], mapped = {}, names = {}, usedNetwork }: World
     hosts: PersistentMap([['net-1', at({ vtep: '192.168.33.11', driverVersion: '1' })]]),
     replicas: PersistentMap(Object.entries(mapped).map(([local, id]) => [`net-1/${local}`, at(id)])),
     networks: PersistentMap(networks.map((it) => [it.id, at(it)])),
+    vnis: PersistentMap(Object.entries(vnis).map(([vni, id]) => [vni, at(id)])),
+    pools: PersistentMap(
+      Object.entries(pools).map(([cidr, id]) => [
+        cidr,
+        at({ host: 'net-1', network: id, reserved: [], claimedAt: '' }),
+      ]),
+    ),
     'network-names': PersistentMap(Object.entries(names).map(([name, id]) => [name, at(id)])),
     endpoints: PersistentMap(usedNetwork === undefined ? [] : [[`${usedNetwork}/e`, at(endpoint)]]),
   }
@@ -190,3 +201,30 @@ test('a copy is asked for with all that the network has, and its id', () => {
     ],
   })
 })
+
+test('a network whose VNI another one has is made on no further host, and goes when nothing needs it', () => {
+  const [a, b] = [network('a', { name: 'old' }), network('b', { name: 'new', v4: pool('10.8.0.0/16') })]
+  const world = { networks: [a, b], mapped: { local: 'b' }, vnis: { 256: 'b' } }
+  const copy = engine('local', 'new', copyOf('b'))
+  expect(plan(world, [copy])).toBe('yield a | b')
+  expect(plan({ ...world, usedNetwork: 'a' }, [copy])).toBe(
+    'report rival/a | networks old (a) and new (b) both have the VNI 256: old (a) is made on no further host; ' +
+      'remove it where it is (net-1), or a host that does not come back (multihost host rm)',
+  )
+  expect(plan({ ...world, doubt: 'the store is empty' }, [copy])).toBe('')
+})
+
+test('of two networks with overlapping pools, the one that no host has gives way', () => {
+  const [a, b] = [network('a', { name: 'old' }), network('b', { name: 'new', v4: pool('10.9.4.0/24') })]
+  const world = { networks: [a, b], vnis: {}, pools: { '10.9.0.0/16': 'a', '10.9.4.0/24': 'b' } }
+  const copies = [engine('1', 'old', copyOf('a')), engine('2', 'new', copyOf('b'))]
+  expect(plan({ ...world, mapped: { 2: 'b' } }, copies.slice(1))).toBe('yield a | b')
+  expect(plan({ ...world, mapped: { 1: 'a', 2: 'b' } }, copies)).toMatch(
+    /^report rival\/a \| .* both have overlapping pools, 10.9.0.0\/16 and 10.9.4.0\/24: .*\nreport rival\/b \|/,
+  )
+  expect(plan(world), 'the first to be made excludes the other').toBe('create a | old\ncreate b | new')
+})
+
+function pool(cidr: string): Network['v4'] {
+  return { cidr, gateway: cidr.replace('0/', '254/').split('/')[0] ?? '', aux: {} }
+}
