@@ -112,7 +112,7 @@ function hasSilent(state: State): boolean {
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */
 function probedState(state: State, name: HostName): TunnelState | undefined {
   const found = probersOf(state).flatMap((it) => it.probed(name) ?? [])
-  return found.find(isReached) ?? found.find((it) => it === 'unknown') ?? found[0]
+  return found.find(isReached) ?? found.find((it) => it === 'unknown' || it === 'driver-down') ?? found[0]
 }
 
 function published({ options, usual, others }: State): NonNullable<HostRecord['tunnel']> {
