@@ -56,6 +56,7 @@ export interface ProberOptions {
 export interface Prober {
   /** Undefined while it cannot be opened: questions are neither sent nor answered. */
   socket(): TunnelSocket | undefined
+  isOpening(): boolean
   tick(): void
   statuses(): TunnelStatus[]
   /** Undefined for a host that is not probed. */
@@ -133,6 +134,7 @@ export function startProber(options: ProberOptions): Prober {
   void open(state)
   return {
     socket: () => state.socket,
+    isOpening: () => state.opening,
     tick: () => tick(state),
     statuses: () => statusesOf(state),
     probed: (host) => probedState(state, host),

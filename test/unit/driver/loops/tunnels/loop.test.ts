@@ -189,6 +189,21 @@ test('a driver that stops says so, and is not named', async () => {
   await net1.close()
 })
 
+test('a driver that starts publishes what its record says until its sockets are open', async () => {
+  const both = { ...answering, ports: [8472] }
+  const start = await cluster({ 'net-1': both, 'net-2': { mtuBytes: 1500, answers: false } })
+  await share(start.memory, 8472)
+  const between = wire()
+  const [net1, net2] = [start('net-1', between), start('net-2', between)]
+  expect(net1.published()).toEqual(both)
+  expect(net2.published()).toEqual({ mtuBytes: 1500, answers: false })
+  await pass(2000)
+  expect(net1.published()).toEqual(both)
+  expect(net2.published()).toEqual(both)
+  await net1.close()
+  await net2.close()
+})
+
 describe('a driver that is killed', () => {
   test('is down, and its host is not away, also without a session and for long', async () => {
     const start = await cluster({ 'net-1': answering, 'net-2': answering }, ['net-2'])
