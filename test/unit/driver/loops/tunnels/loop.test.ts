@@ -365,6 +365,29 @@ describe('a host that is away, for names', () => {
     await net1.close()
   })
 
+  test('is back when it has been reached for 30 s, once it has gone three times within a minute', async () => {
+    const told: number[] = []
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, [], (host) => {
+      if (host === 'net-1') told.push(performance.now())
+    })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    for (let round = 0; round < 10; round++) {
+      await pass(10_000)
+      between.cut.add(vtepOf('net-2'))
+      await pass(5000)
+      between.cut.clear()
+    }
+    expect(told).toHaveLength(5)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await pass(28_000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await pass(5000)
+    expect([...net1.away()]).toEqual([])
+    await net1.close()
+    await net2.close()
+  })
+
   test('is told once a second at most when its tunnel flaps', async () => {
     const told: number[] = []
     const start = await cluster({ 'net-1': answering, 'net-2': answering }, [], (host) => {
