@@ -65,6 +65,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
       otherPorts(snapshot, { host, vtep: underlay().address }),
     ),
   }
+  updatePorts(state)
   const awayHosts = createAwayHosts({ ...options, probed: (name) => probedState(state, name) })
   const sender = sendEndpoints({
     ...options,
@@ -112,14 +113,18 @@ function hasSilent(state: State): boolean {
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */
 function probedState(state: State, name: HostName): TunnelState | undefined {
   const found = probersOf(state).flatMap((it) => it.probed(name) ?? [])
-  return found.find(isReached) ?? found.find((it) => it === 'unknown') ?? found[0]
+  return found.find(isReached) ?? found.find((it) => it === 'unknown' || it === 'driver-down') ?? found[0]
 }
 
+/** While a socket is being opened the record stays as it is: a restart of the driver changes nothing in it. */
 function published({ options, usual, others }: State): NonNullable<HostRecord['tunnel']> {
-  const open = [...others].flatMap(([port, { socket }]) => (socket() === undefined ? [] : [port]))
+  const said = options.store.snapshot().hosts.get(options.host)?.value.tunnel
+  const answers = ({ socket, isOpening }: Prober, wasSaid = false): boolean =>
+    socket() !== undefined || (isOpening() && wasSaid)
+  const open = [...others].flatMap(([port, it]) => (answers(it, said?.ports?.includes(port)) ? [port] : []))
   return {
     mtuBytes: options.underlay().mtuBytes,
-    answers: usual.socket() !== undefined,
+    answers: answers(usual, said?.answers),
     ...(open.length > 0 && { ports: open.sort((a, b) => a - b) }),
   }
 }
