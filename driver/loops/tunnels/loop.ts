@@ -107,7 +107,8 @@ function statusesOf(state: State): TunnelStatus[] {
 }
 
 function hasSilent(state: State): boolean {
-  return statusesOf(state).some(({ state: it }) => it === 'silent' || it === 'away')
+  const silent: ReadonlySet<TunnelState> = new Set(['silent', 'away', 'driver-down'])
+  return statusesOf(state).some(({ state: it }) => silent.has(it))
 }
 
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */

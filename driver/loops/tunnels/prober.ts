@@ -75,6 +75,8 @@ const tables = ['endpoints', 'hosts', 'networks'] as const
 /** A driver that is stopped starts again within this time, or its host's session ends. */
 const leavingForMs = 30_000
 const reopenAfterMs = 5000
+/** Consul ends a session of 15 s after 30 s at most, and the host's liveness is asked every few seconds. */
+const sessionEndsAfterMs = 45_000
 
 interface Peer extends TunnelPeer {
   readonly driver: PeerDriver
@@ -322,7 +324,13 @@ function tunnelState(state: State, peer: Peer): TunnelState {
   if (isRecent(peer.since) || (peer.leftAt !== undefined && now() - peer.leftAt < leavingForMs))
     return 'unknown'
   if (isRecent(peer.smallAt)) return 'small-only'
-  return peer.driver.isDown(silentAfterMs) ? 'driver-down' : 'silent'
+  return isDriverDown(state, peer) ? 'driver-down' : 'silent'
+}
+
+/** A driver that still has its session when a dead one's has ended is behind a firewall that refuses all ports. */
+function isDriverDown({ options: { now, life } }: State, { name, driver, longAt, since }: Peer): boolean {
+  const mayHaveSession = now() - (longAt ?? since) < sessionEndsAfterMs
+  return driver.isDown(silentAfterMs) && (mayHaveSession || life(name) !== 'alive')
 }
 
 function statusOf(state: State, peer: Peer): TunnelStatus {

@@ -305,8 +305,24 @@ describe('a driver that is killed', () => {
     await net2.close()
   })
 
-  test('or stopped is down as well, and stays so', async () => {
+  test('is told from a firewall that rejects all ports both ways: its session does not end', async () => {
     const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    for (const host of ['net-1', 'net-2']) {
+      between.rejecting.add(vtepOf(host))
+      between.cut.add(vtepOf(host))
+    }
+    await pass(50_000)
+    expect(states(net1)).toEqual(['net-2 silent'])
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net1.close()
+    await net2.close()
+  })
+
+  test('or stopped is down as well, and stays so', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, ['net-2'])
     const between = wire()
     const [net1, net2] = [start('net-1', between), start('net-2', between)]
     await pass(2000)
