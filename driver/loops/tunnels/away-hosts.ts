@@ -14,6 +14,7 @@ import type { Store } from '../../store/store.ts'
 import { computedFrom } from '../kit/computed-from.ts'
 import { createGracePeriod } from '../kit/grace-period.ts'
 import { createFlapping } from './flapping.ts'
+import type { Need } from './known-lives.ts'
 
 export interface AwayHostsOptions {
   store: Pick<Store, 'snapshot'>
@@ -29,8 +30,8 @@ export interface AwayHostsOptions {
 export interface AwayHosts {
   /** Another set after each change. */
   set(): ReadonlySet<HostName>
-  /** Some hosts are not probed: the store alone knows of them. */
-  needsStore(): boolean
+  /** Of hosts that are not probed: the store alone knows of them. */
+  needsStore(): Need
   /** Once a second. */
   look(): void
 }
@@ -49,7 +50,11 @@ export function createAwayHosts(options: AwayHostsOptions): AwayHosts {
   let away: ReadonlySet<HostName> = new Set()
   return {
     set: () => away,
-    needsStore: () => others().some((it) => probed(it) === undefined),
+    needsStore() {
+      const unprobed = others().filter((it) => probed(it) === undefined)
+      if (unprobed.length === 0) return 'none'
+      return unprobed.every((it) => life(it) === 'alive') ? 'slow' : 'quick'
+    },
     look() {
       flapping.forgetAllBut(others())
       const reaches = new Map(others().map((it) => [it, reachOf(probed(it), life(it))]))

@@ -75,7 +75,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   const timer = setInterval(() => {
     updatePorts(state)
     for (const prober of probersOf(state)) prober.tick()
-    lives.refresh(hasSilent(state) || awayHosts.needsStore())
+    lives.refresh(hasSilent(state) ? 'quick' : awayHosts.needsStore())
     awayHosts.look()
     sender.tick()
   }, options.everyMs)
