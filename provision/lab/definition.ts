@@ -122,6 +122,14 @@ export function differences(ours: Lab, theirs: Lab): string[] {
   ]
 }
 
+/**
+ * How an asked list differs from the one of a lab that is up. A lab made of another list is used as it is,
+ * unless this list was asked for.
+ */
+export function edits(up: Lab, asked: { lab: Lab; explicit: boolean }): string[] {
+  return asked.explicit || asked.lab.source === up.source ? differences(up, asked.lab) : []
+}
+
 /** Throws with the source, the value and what is allowed. */
 export function parseLab(text: string, source: string): Lab {
   const { network, hosts } = json(text, source)

@@ -1,28 +1,18 @@
 # What the Vagrantfile reads: the hosts of provision/lab.json, and each machine's box, memory and CPUs from environment
-# variables. A wrong value is an error of Vagrant's own class: Vagrant prints its message without a Ruby backtrace.
+# variables. A wrong value is a Problem, which Vagrant prints without a Ruby backtrace.
 
 require "ipaddr"
 require "json"
+require_relative "record"
 
 module MultihostLab
-  ROOT = File.expand_path("../../..", __dir__)
-  LAB_FILE = ENV["MULTIHOST_LAB_FILE"].to_s.empty? ? "provision/lab.json" : ENV["MULTIHOST_LAB_FILE"]
+  NAMED_FILE = ENV["MULTIHOST_LAB_FILE"].to_s
+  LAB_FILE = NAMED_FILE.empty? ? "provision/lab.json" : NAMED_FILE
   # Debian release → provider → box. debian/trixie64 has no VirtualBox variant, so VirtualBox gets Bento's boxes.
   BOXES = JSON.parse(File.read(File.join(__dir__, "boxes.json")))
   # Engine → Debian release, from the one table of engines.
   ENGINES = JSON.parse(File.read(File.join(ROOT, "provision/images/engines.json")))
   SUITES = ENGINES["engines"].to_h { |engine| [engine["version"], engine["suite"]] }.freeze
-
-  class Problem < Vagrant::Errors::VagrantError
-    def initialize(text)
-      @text = text
-      super()
-    end
-
-    def error_message
-      @text
-    end
-  end
 
   # The checks of provision/lab/definition.ts: machines must not boot from a list that provisioning refuses.
   module Definition
@@ -41,10 +31,15 @@ module MultihostLab
         lab["hosts"].each { |host| check_host(host, network) }
         %w[name address].each { |key| check_once(lab["hosts"], key) }
         check_roles(lab["hosts"].map { |host| host["role"] })
-        lab
+        { "source" => source, "network" => lab["network"], "hosts" => lab["hosts"] }
       end
 
       private
+
+      # As provision/cli/arguments.ts names it.
+      def source
+        NAMED_FILE.empty? ? LAB_FILE : File.expand_path(NAMED_FILE, ROOT)
+      end
 
       def parsed
         JSON.parse(File.read(File.expand_path(LAB_FILE, ROOT)))
@@ -93,7 +88,13 @@ module MultihostLab
     end
   end
 
-  LAB = Definition.read
+  # The hosts that the machines were made of; where there is no machine, those of the file. An edited list is refused by
+  # the commands that make machines or provision them. All others go on with the machines that exist.
+  RECORDED = Record.read
+  LAB = RECORDED || Definition.read
+  if RECORDED && %w[up provision reload].include?(ARGV.find { |word| !word.start_with?("-") })
+    Record.refuse_edits(RECORDED, Definition.read, explicit: !NAMED_FILE.empty?)
+  end
 
   class << self
     def hosts
