@@ -16,7 +16,7 @@ module MultihostLab
     class << self
       # nil where no machine of the recorded list exists.
       def read
-        lab = JSON.parse(File.read(FILE))
+        lab = JSON.parse(File.read(FILE, encoding: "UTF-8"))
         lab if lab["hosts"].any? { |host| made?(host["name"]) }
       rescue Errno::ENOENT
         nil

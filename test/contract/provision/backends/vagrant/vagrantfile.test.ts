@@ -178,9 +178,16 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))(
   () => {
     const one = { name: 'net-1', address: '192.168.33.11', role: 'docker' }
     const list = (...hosts: object[]) => JSON.stringify({ network: '192.168.33.0/24', hosts })
-    test.each([
+    const networks = ['192.168.33.0', '192.168.33.0/255.255.255.0', '999.0.0.0/24']
+    const notForHosts = ['10.0.0.0/7', '127.0.0.0/8', '224.0.0.0/8', 'fd00::/64']
+    test.each<[string | Buffer | undefined, string]>([
+      ...[...networks, ...notForHosts].map((network): [string, string] => [
+        JSON.stringify({ network, hosts: [one] }),
+        `network "${network}" is not a network of IPv4 hosts`,
+      ]),
       [undefined, 'cannot be read: No such file'],
       ['{', 'is not JSON'],
+      [Buffer.from('"\xff"', 'latin1'), 'is not JSON'],
       ['null', 'needs both "network" and the list "hosts"'],
       [list(), 'names 0 hosts: from 1 to 205 make a lab'],
       [list(one), 'names 0 hosts of role consul: 1, 3 or 5 can elect a leader'],
@@ -191,6 +198,12 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))(
       [list({ ...one, address: '192.168.34.11' }), 'address "192.168.34.11" is not in the network'],
       [list({ ...one, address: '192.168.33.255' }), 'address "192.168.33.255" is not in the network'],
       [list({ ...one, address: 'net-1' }), 'address "net-1" is not IPv4'],
+      [list({ ...one, address: 7 }), 'address 7 is not IPv4'],
+      [list({ ...one, address: '192.168.33.11/32' }), 'address "192.168.33.11/32" is not IPv4'],
+      [list({ ...one, address: '192.168.33.1' }), 'address "192.168.33.1" is this machine\'s own'],
+      [list({ ...one, name: true }), 'name true is not a name of at most 13'],
+      [list({ ...one, name: 'net-' }), 'name "net-" is not a name of at most 13'],
+      [list({ ...one, name: 'localhost' }), 'name localhost is not free: lo, br-lab, switch, all, default'],
     ])('%s', async (text, words) => {
       const file = join(work, 'refused.json')
       rmSync(file, { force: true })
