@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { compiled } from './compiled.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const lock = `${root}.npm-ci.lock`
@@ -16,18 +17,35 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 if (stale()) alone(() => stale() && install())
 
-// In this process: a second one for the TypeScript would add its own start to each command.
-const { register } = await import('tsx/esm/api')
-register()
-const program = new URL(`../${process.argv[2]}`, import.meta.url)
-process.argv.splice(1, 2, fileURLToPath(program))
+const [program, ...words] = process.argv.slice(2)
+// Both in one: what the program throws must be of the classes that `explain` knows.
+const files = [program, 'provision/process/errors.ts']
+const [main, errors] = (isQuick() && (await compiled(root, files))) || (await throughTsx(files))
+process.setSourceMapsEnabled(true) // errors name the TypeScript
+process.argv.splice(1, 2, `${root}${program}`)
 try {
-  await import(program.href)
+  await import(main)
 } catch (error) {
   // what a program reads while it is loaded: lab.json, the environment
-  const { explain } = await import('./process/errors.ts')
+  const { explain } = await import(errors)
   console.error(explain(error))
   process.exitCode = 2
+}
+
+/**
+ * The programs that are typed often. A folder of scenarios may have a subject.ts, which shares modules with
+ * the program, so tsx loads both of them.
+ */
+function isQuick() {
+  const isFolder = (word) => word !== '' && existsSync(`${word}/.`)
+  return program === 'provision/lab.ts' || (program === 'scenarios/main.ts' && !words.some(isFolder))
+}
+
+/** In this process: a second one for the TypeScript would add its own start to each command. */
+async function throughTsx(files) {
+  const { register } = await import('tsx/esm/api')
+  register()
+  return files.map((file) => new URL(`../${file}`, import.meta.url).href)
 }
 
 function install() {

@@ -39,10 +39,7 @@ function head(status: Status): string[][] {
     ['engine', engine.version ?? 'not seen yet'],
     ['store', `${store.url}, ${store.fresh ? 'connected' : 'AWAY'}, ${age}`],
     ['VTEP', `${underlay.address} on ${underlay.device}, MTU ${underlay.mtuBytes}`],
-    [
-      'hosts',
-      `${hosts.length}: ${hosts.map(({ name, alive }) => (alive === false ? `${name} (away)` : name)).join(', ')}`,
-    ],
+    ['hosts', `${hosts.length}: ${hosts.map(showHost).join(', ')}`],
     [
       'loops',
       Object.entries(loops)
@@ -56,6 +53,11 @@ function head(status: Status): string[][] {
       ? []
       : [['deferred', `${deferred.length} calls of Docker's, until the store answers`]]),
   ]
+}
+
+function showHost({ name, alive, driverDown }: HostStatus): string {
+  if (driverDown) return `${name} (driver down, containers go on)`
+  return alive === false ? `${name} (away)` : name
 }
 
 function showTunnels(tunnels: Status['tunnels']): string[][] {
@@ -93,9 +95,14 @@ function networkRow({ id, name, vni, pools, endpoints, datapath }: Status['netwo
 }
 
 export function showHosts(hosts: HostStatus[]): string {
-  const rows = hosts.map(({ name, vtep, alive, driverVersion, engineVersion = '?', networks }) => {
-    const state = alive === undefined ? '?' : alive ? 'alive' : 'away'
-    return [name, vtep, state, driverVersion, engineVersion, String(networks)]
+  const rows = hosts.map((host) => {
+    const { name, vtep, driverVersion, engineVersion = '?', networks } = host
+    return [name, vtep, stateOf(host), driverVersion, engineVersion, String(networks)]
   })
   return table([['HOST', 'VTEP', 'STATE', 'DRIVER', 'ENGINE', 'NETWORKS'], ...rows])
+}
+
+function stateOf({ alive, driverDown }: HostStatus): string {
+  if (driverDown) return 'driver down'
+  return alive === undefined ? '?' : alive ? 'alive' : 'away'
 }

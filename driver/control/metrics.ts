@@ -146,6 +146,16 @@ function tunnelGauges(gauge: MakeGauge): void {
     },
   )
   gauge(
+    'multihost_peer_driver_down',
+    '1 while the driver of the host does not run and its kernel answers, 0 otherwise',
+    ['host'],
+    (it, { tunnels }) => {
+      const isDown = ({ state }: { state: string }): boolean => state === 'driver-down'
+      for (const { host } of tunnels)
+        it.set({ host }, tunnels.some((its) => its.host === host && isDown(its)) ? 1 : 0)
+    },
+  )
+  gauge(
     'multihost_filter_refused_packets',
     'Tunnel packets that the filter has refused since it was made; absent while there is no filter',
     ['direction'],

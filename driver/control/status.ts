@@ -108,6 +108,8 @@ export interface HostStatus {
   engineVersion?: string
   /** Undefined when the store could not tell. */
   alive: boolean | undefined
+  /** Its driver does not run, and its kernel answers and forwards. */
+  driverDown?: true
   networks: number
 }
 
@@ -149,7 +151,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     store: { ...store, corrupt: store.corrupt.map(recordName), missing: store.missing.map(recordName) },
     engine: { version: snapshot.hosts.get(host)?.value.engineVersion },
     networks,
-    hosts: hostsIn(snapshot, seen),
+    hosts: hostsIn(snapshot, tunnels, seen),
     loops,
     names,
     tunnels,
@@ -195,13 +197,15 @@ function networksIn(
   return all.sort((a, b) => (a.name ?? a.id).localeCompare(b.name ?? b.id))
 }
 
-function hostsIn(snapshot: Snapshot, seen: Liveness | undefined): HostStatus[] {
+function hostsIn(snapshot: Snapshot, tunnels: TunnelStatus[], seen: Liveness | undefined): HostStatus[] {
+  const down = new Set(tunnels.filter(({ state }) => state === 'driver-down').map(({ host }) => host))
   return [...snapshot.hosts].sort().map(([name, { value }]) => ({
     name,
     vtep: value.vtep,
     driverVersion: value.driverVersion,
     ...(value.engineVersion === undefined ? {} : { engineVersion: value.engineVersion }),
     alive: seen && isAlive(lifeOf(name, value, seen)),
+    ...(down.has(name) && { driverDown: true }),
     networks: replicasOn(snapshot, name).size,
   }))
 }

@@ -92,9 +92,31 @@ export function choosePool(question: PoolQuestion): Cidr {
   throw noPool(sources, { claimed: claimed.length, routed: clashing.size, refused: refused.length })
 }
 
+/**
+ * Blocks with addresses that no interface of a container can have, or that lead elsewhere. Source: IANA's
+ * registries of special-purpose addresses (RFC 6890), RFC 5771, RFC 4291.
+ */
+const special: readonly (readonly [Cidr, string])[] = [
+  ['0.0.0.0/8', '"this network"'],
+  ['127.0.0.0/8', 'loopback'],
+  ['169.254.0.0/16', 'link-local addresses'],
+  ['224.0.0.0/4', 'multicast'],
+  ['255.255.255.255/32', 'broadcast'],
+  ['::/127', 'loopback and the unspecified address'],
+  ['::ffff:0:0/96', 'IPv4-mapped addresses'],
+  ['fe80::/10', 'link-local addresses'],
+  ['ff00::/8', 'multicast'],
+]
+
 /** The requested pool in canonical form, host bits cleared. Throws `invalid`. */
 export function checkPool(asked: string): Cidr {
   const block = parseCidr(asked)
+  const clash = specialIn(block)
+  if (clash !== undefined) {
+    throw new DriverError('invalid', `the subnet ${asked} overlaps ${clash}`, {
+      hint: 'choose another --subnet, or omit --subnet to get a free one',
+    })
+  }
   const { first, last } = usable(block)
   if (first !== last) return formatCidr(block)
   throw new DriverError('invalid', `the subnet ${asked} has room for the gateway only`, {
@@ -119,6 +141,12 @@ function byPlace(a: Block, b: Block): number {
   return a.first < b.first ? -1 : a.first > b.first ? 1 : a.length - b.length
 }
 
+/** As words, the special block that it overlaps. */
+function specialIn(block: Block): string | undefined {
+  const found = special.find(([cidr]) => blocksOverlap(block, parseCidr(cidr)))
+  return found && `${found[0]}, which is for ${found[1]}`
+}
+
 /** `--ip-range` in canonical form. Throws `invalid` when it is not inside the pool. */
 export function checkRange(asked: string, pool: Cidr): Cidr {
   const range = parseCidr(asked)
@@ -128,9 +156,10 @@ export function checkRange(asked: string, pool: Cidr): Cidr {
   return canonicalCidr(asked)
 }
 
-/** Throws `invalid` unless the text is a block or `block:length`. For the driver's options at start. */
+/** Throws `invalid` unless the text is a usable block or `block:length`. For the driver's options at start. */
 export function checkSource(text: PoolSource): PoolSource {
-  parseSource(text)
+  const clash = specialIn(parseSource(text).within)
+  if (clash !== undefined) throw new DriverError('invalid', `the address pool ${text} overlaps ${clash}`)
   return text
 }
 
@@ -149,17 +178,18 @@ function parseSource(text: PoolSource): Source {
   return { text, within: block, length }
 }
 
-/** Continues behind each overlapping block, so that one large block costs one step. */
+/** Continues behind each block in use, so that one large block costs one step. */
 function firstFree({ within, length }: Source, inUse: readonly Block[]): Block | undefined {
   const size = 1n << BigInt(bitsOf(within.family) - length)
+  const obstacles = inUse.filter((block) => blocksOverlap(within, block))
+  obstacles.sort((a, b) => (a.first < b.first ? -1 : 1))
   let first = within.first
-  while (first <= within.last) {
-    const block: Block = { family: within.family, first, last: first + size - 1n, length }
-    const obstacle = inUse.find((other) => blocksOverlap(block, other))
-    if (obstacle === undefined) return block
-    first += size * ((obstacle.last - first) / size + 1n)
+  for (const obstacle of obstacles) {
+    if (obstacle.first > first + size - 1n) break
+    if (obstacle.last >= first) first += size * ((obstacle.last - first) / size + 1n)
   }
-  return undefined
+  const last = first + size - 1n
+  return last > within.last ? undefined : { family: within.family, first, last, length }
 }
 
 function noPool(

@@ -33,7 +33,7 @@ export interface NamingOptions {
   /** This host's underlay address. Other machines share its link. */
   underlay(): Ip
   log: Log
-  everyMs: Pick<Intervals['everyMs'], 'hostsFiles' | 'dnsAddress'>
+  everyMs: Pick<Intervals['everyMs'], 'hostsFiles' | 'unwatchedHostsFiles' | 'dnsAddress'>
   onRun(run: LoopRun): void
 }
 
@@ -57,7 +57,7 @@ export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, log, everyMs, onRun } = options
   const { dnsListen, hostsFileLimit, fileRoot } = options.names
   const records = keepNameRecords(store, options.away)
-  const { server, clients, redirect } = startDns(options)
+  const { server, clients, redirect } = startDns(options, () => names.dnsChanged())
   const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
   const names = startNames({
     store,
@@ -68,6 +68,7 @@ export function startNaming(options: NamingOptions): Naming {
     log,
     fileRoot,
     everyMs: everyMs.hostsFiles,
+    unwatchedEveryMs: everyMs.unwatchedHostsFiles,
     onRun,
     dnsAddress: dnsListen?.address,
     dnsAnswers: () => server !== undefined && dnsError() === undefined,
@@ -121,7 +122,8 @@ interface RedirectLoop extends Loop {
   blockedAt(): string | undefined
 }
 
-function startDns(options: NamingOptions): Dns {
+/** `changed`: containers may get answers now, or none any more. */
+function startDns(options: NamingOptions, changed: () => void): Dns {
   const { store, engine, host, away, underlay, log } = options
   const { dnsListen } = options.names
   if (dnsListen === undefined) return {}
@@ -129,19 +131,26 @@ function startDns(options: NamingOptions): Dns {
   const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
   const forwarder = createForwarder({ resolvers: machineResolvers('/etc/resolv.conf', address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
-  const server = startDnsServer({ address, port: ownPort, responder, log })
-  const redirect =
-    dnsListen.ownPort === undefined ? {} : { redirect: keepRedirect(options, dnsListen, server.status) }
-  return { ...redirect, clients, server }
+  const server = startDnsServer({ address, port: ownPort, responder, log, onChange: changed })
+  if (dnsListen.ownPort === undefined) return { clients, server }
+  const redirect = keepRedirect(options, dnsListen, server.status, changed)
+  return { clients, server, redirect }
 }
 
 /** A firewall that is loaded anew takes the rules away: the kernel tells, and they are looked at now and then. */
 function keepRedirect(
-  { kernel, log, everyMs, onRun }: NamingOptions,
+  { kernel, log, everyMs, ...options }: NamingOptions,
   { address, port, ownPort = port }: DnsAddress,
   server: () => { read: number; lastError: string | undefined },
+  changed: () => void,
 ): RedirectLoop {
   let arrivals: Arrivals = noArrivals
+  let wasOk: boolean | undefined
+  const onRun = (run: LoopRun): void => {
+    if (run.ok !== wasOk) changed()
+    wasOk = run.ok
+    options.onRun(run)
+  }
   const work = async (): Promise<void> => {
     const counted = await kernel.redirect({ address, port, to: ownPort })
     const { read, lastError } = server()

@@ -1,7 +1,8 @@
 /**
  * How often the driver looks by itself, and how long it waits before it believes, in milliseconds.
  *
- * Changes come by events. A look finds what no event told.
+ * Changes come by events. A look finds what no event told: at rest no loop looks more often than every 10 s.
+ * Tunnels are the exception, since the absence of an answer has no event.
  */
 import type { NoticeMs } from '../loops/datapath/namespace-watch.ts'
 
@@ -15,6 +16,8 @@ export interface Intervals {
     /** Containers that Docker gave up. */
     restarts: number
     hostsFiles: number
+    /** Those that the kernel cannot watch. */
+    unwatchedHostsFiles: number
     /** The way to the DNS server. */
     dnsAddress: number
     filter: number
@@ -48,15 +51,16 @@ export const usualIntervals: Intervals = {
   everyMs: {
     host: 10_000,
     networks: 10_000,
-    endpoints: 5000,
-    addresses: 5000,
+    endpoints: 10_000,
+    addresses: 10_000,
     restarts: 30_000,
-    hostsFiles: 2000,
+    hostsFiles: 10_000,
+    unwatchedHostsFiles: 2000,
     dnsAddress: 10_000,
     filter: 10_000,
     tunnels: 1000,
     underlay: 10_000,
-    defaultNetwork: 2000,
+    defaultNetwork: 10_000,
   },
   datapath: {
     auditMs: 2000,

@@ -98,7 +98,7 @@ export function startLoops(options: LoopsOptions): Loops {
   const rules = watchRules(kernel, { filter, naming })
   const all = { hosts, networks, endpoints, addresses, restarts, naming, filter }
   const poke = (): void => {
-    for (const loop of Object.values(all)) loop.poke()
+    for (const loop of [...Object.values(all), dialect]) loop.poke()
   }
   const events = followEngine(all, options, poke)
   // `onChange` tells of changed records only, and a store that answers again may have none.
@@ -161,6 +161,7 @@ function eventHappened(
     networks.pokeUses()
     addresses.containersChanged()
   }
+  if (isOfEndpoints(event)) endpoints.compareSoon()
   describeContainer(endpoints, event)
 }
 
@@ -172,6 +173,11 @@ function isOfNetworkList({ type, action }: EngineEvent): boolean {
 /** A container was made or removed, or connected to a network or disconnected. */
 function isOfUses({ type, action }: EngineEvent): boolean {
   return type === 'container' ? /^(create|destroy)$/.test(action) : /^(dis)?connect$/.test(action)
+}
+
+/** The engine may have another endpoint than before, or one less. */
+function isOfEndpoints({ type, action }: EngineEvent): boolean {
+  return type === 'container' ? /^(start|die|destroy)$/.test(action) : action !== 'update'
 }
 
 /** The endpoints loop learns the container's name from its network at once, and its aliases when it runs. */

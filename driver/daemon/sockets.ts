@@ -1,13 +1,16 @@
 /**
  * The plugin socket and the control socket, open for the driver's whole life; what answers on them changes.
  *
- * A socket file that is gone (/run/docker/plugins was emptied) is made again within a second: Docker finds a
- * plugin by its socket file alone.
+ * A socket file that is gone (/run/docker/plugins was emptied) is made again at once: Docker finds a plugin
+ * by its socket file alone.
  */
 import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { Hono } from 'hono'
 import { asDriverError } from '../core/errors.ts'
 import type { Log } from '../log.ts'
+import { createRunAgain } from '../loops/kit/run-again.ts'
+import { type FileWatch, watchFile } from '../loops/kit/watch-file.ts'
 import { type Listener, listenOn } from '../protocol/socket.ts'
 import { giveToGroup } from './socket-group.ts'
 
@@ -27,7 +30,10 @@ export interface SocketPaths {
   controlSocket: string
 }
 
-const lookEveryMs = 1000
+/** The kernel tells of the folder's changes. Where it cannot, the socket file is looked at more often. */
+const lookEveryMs = { told: 10_000, untold: 1000 }
+/** One look serves the changes of this time. */
+const changesMs = 50
 
 /** Throws `taken` when another driver answers on one of the sockets. */
 export async function openSockets(paths: SocketPaths, first: Apps, log: Log): Promise<Sockets> {
@@ -91,15 +97,39 @@ async function keepListening(path: string, app: Hono, { mode, group }: Access, l
   const failed = (error: unknown): void => {
     log.error({ path, err: asDriverError(error) }, 'the socket cannot be made again; tried again soon')
   }
-  const timer = setInterval(() => {
-    looking = looking.then(look).catch(failed)
-  }, lookEveryMs)
+  let watch: FileWatch | undefined
+  const lookAndWatch = async (): Promise<void> => {
+    watch?.close()
+    // Before the look, which finds what was changed without a watch.
+    watch = watchFolder(path, changed)
+    await look().catch(failed)
+    // The look may have made the folder.
+    watch ??= watchFolder(path, changed)
+    again.after(watch === undefined || current === undefined ? lookEveryMs.untold : lookEveryMs.told)
+  }
+  const again = createRunAgain(() => {
+    looking = looking.then(lookAndWatch)
+  })
+  const changed = (): void => again.after(changesMs)
+  await lookAndWatch()
   return {
     async close() {
-      clearInterval(timer)
+      again.cancel()
       await looking
+      watch?.close()
+      again.cancel()
       await Promise.all([current?.close(), ...closing])
     },
+  }
+}
+
+/** Watches the folder that has the file now. Undefined where it cannot. */
+function watchFolder(path: string, changed: () => void): FileWatch | undefined {
+  try {
+    return watchFile(dirname(path), changed)
+  } catch {
+    // The socket file is looked at more often.
+    return undefined
   }
 }
 

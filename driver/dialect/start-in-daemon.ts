@@ -29,7 +29,7 @@ export interface DialectOptions {
 
 export interface Dialect {
   app: Hono
-  /** The engine has made or removed a network. */
+  /** The engine has made or removed a network, or may have. */
   poke(): void
   /** The engine is about to remove a network: the default network's file goes first. */
   withdraw(): Promise<void>
@@ -39,6 +39,8 @@ export interface Dialect {
 
 /** Beside the control socket; read by docker-wrapper.ts. */
 const defaultNetworkFile = 'default-network'
+/** The engine sends its event before a new network can be used. */
+const secondLookMs = 1000
 
 export function startDialect(options: DialectOptions): Dialect {
   const { context, verbs, engine, docker, controlSocket, everyMs, onRun } = options
@@ -56,12 +58,16 @@ export function startDialect(options: DialectOptions): Dialect {
     everyMs,
     onRun,
   })
+  const poke = (): void => {
+    loop.poke()
+    loop.pokeAfter(secondLookMs)
+  }
   const stop = store.onChange((_, changed) => {
-    if (changed.some((key) => isNetworkRecord(key, host))) loop.poke()
+    if (changed.some((key) => isNetworkRecord(key, host))) poke()
   })
   return {
     app: dialectRoutes(calls, script),
-    poke: loop.poke,
+    poke,
     withdraw: loop.withdraw,
     status: loop.status,
     async close() {

@@ -29,6 +29,8 @@ export interface DnsServerOptions {
   port?: number
   responder: Responder
   log: Log
+  /** It answers from now on, or an attempt has failed. */
+  onChange?(): void
   retryMs?: number
 }
 
@@ -55,10 +57,12 @@ export function startDnsServer(options: DnsServerOptions): DnsServer {
       if (closed) return
       lastError = undefined
       log.info({ address, port: sockets.port }, 'DNS answers')
+      options.onChange?.()
     } catch (error) {
       const reason = (error as Error).message
       if (reason !== lastError) log.warn({ address, port, reason }, 'DNS cannot listen, trying again')
       lastError = reason
+      options.onChange?.()
       if (!closed) timer = setTimeout(() => void retry(), retryMs)
     }
   }

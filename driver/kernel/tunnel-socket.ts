@@ -16,15 +16,20 @@ import { DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import { probeDevice } from '../core/tunnels/packet.ts'
 import { withoutIpv6 } from './lines.ts'
+import { isPortRefused } from './refused-port.ts'
 
 export interface TunnelSocket {
   /** Questions and answers come from this address. */
   vtep: Ip
+  /** UDP port that packets are sent from, on the VTEP. No process has it when the driver is gone. */
+  driverPort: number
   /**
    * Sends a VXLAN packet to the peer's VTEP, on the socket's port unless another is given; returns the
    * socket's error.
    */
   send(packet: Buffer, to: Ip, port?: number): Promise<string | undefined>
+  /** Whether the kernel at that address refuses the UDP port. False where nothing answers. */
+  isRefused(to: Ip, port: number): Promise<boolean>
   /** Called with the inner UDP payload. */
   onMessage(listener: (data: Buffer) => void): void
   close(): void
@@ -37,13 +42,17 @@ const childTimeoutMs = 30_000
 
 /** Throws `kernel`. */
 export async function openTunnelSocket(vtep: Ip, port: number = probeDevice.port): Promise<TunnelSocket> {
-  const receiving = await receivingSocket(vtep, port)
-  const sending = createSocket(familyOf(vtep) === 6 ? 'udp6' : 'udp4')
+  const sending = await sendingSocket(vtep)
+  const receiving = await receivingSocket(vtep, port).catch((error: unknown) => {
+    sending.close()
+    throw error
+  })
   // The callback of a send gets its errors. An ICMP message answers an earlier packet, and needs nothing.
   for (const socket of [receiving, sending]) socket.on('error', () => undefined).unref()
-  sending.bind({ address: vtep })
   return {
     vtep,
+    driverPort: sending.address().port,
+    isRefused: (to, at) => isPortRefused(vtep, to, at),
     send: (packet, to, toPort = port) =>
       new Promise((resolve) => {
         sending.send(packet, toPort, to, (error) =>
@@ -56,6 +65,19 @@ export async function openTunnelSocket(vtep: Ip, port: number = probeDevice.port
       sending.close()
     },
   }
+}
+
+async function sendingSocket(vtep: Ip): Promise<Socket> {
+  const socket = createSocket(familyOf(vtep) === 6 ? 'udp6' : 'udp4')
+  socket.bind({ address: vtep })
+  try {
+    await once(socket, 'listening')
+  } catch (cause) {
+    throw new DriverError('kernel', `the socket for tunnel probes cannot be bound to ${vtep}: ${cause}`, {
+      cause,
+    })
+  }
+  return socket
 }
 
 async function receivingSocket(vtep: Ip, port: number): Promise<Socket> {

@@ -5,7 +5,7 @@ import { overlaps } from '../core/addresses.ts'
 import { innerMtu, smallUnderlay } from '../core/datapath/mtu.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
-import { peerText, tunnelProblem } from '../core/tunnels/peers.ts'
+import { peerText, type TunnelState, tunnelProblem } from '../core/tunnels/peers.ts'
 import type { EngineFacts, Facts, KernelPart } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
@@ -220,6 +220,11 @@ function vxlanPort({ vxlanPort }: Facts): Finding[] {
   ]
 }
 
+function unansweredText(state: TunnelState): string {
+  if (state === 'driver-down') return 'up, and its driver is down'
+  return state === 'away' ? 'away' : 'not asked: its driver answers no probes'
+}
+
 export function tunnels({ tunnels, store }: Pick<Facts, 'tunnels' | 'store'>): Finding[] {
   if (tunnels !== undefined) {
     const found = foundIn(tunnels)
@@ -231,10 +236,7 @@ export function tunnels({ tunnels, store }: Pick<Facts, 'tunnels' | 'store'>): F
       if (problem !== undefined) return missing('tunnels', `${where} gives ${problem.found}`, problem.hint)
       if (status.state === 'answers')
         return ok('tunnels', `${where} answers through the tunnel, ${status.probeBytes} bytes both ways`)
-      return unknown(
-        'tunnels',
-        `${where} is ${status.state === 'away' ? 'away' : 'not asked: its driver answers no probes'}`,
-      )
+      return unknown('tunnels', `${where} is ${unansweredText(status.state)}`)
     })
   }
   const hosts = store && foundIn(store.hosts)

@@ -104,7 +104,7 @@ export async function removeFromDocker(
 async function cleanHostsFiles(
   engine: Pick<ReturnType<typeof dockerEngine>, 'running' | 'container'>,
 ): Promise<void> {
-  const files = createHostsFiles(silentLog, '')
+  const files = createHostsFiles({ log: silentLog, fileRoot: '', onChange: () => undefined })
   for (const id of await engine.running())
     if (files.learn(await engine.container(id))) files.put(id, [], false)
 }

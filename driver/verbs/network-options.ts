@@ -2,8 +2,8 @@
  * The `-o key=value` options of `docker network create -d vxlan`, checked.
  *
  * Options of other drivers (`com.docker.network.…`, as Compose files contain them) are accepted and ignored,
- * except the driver MTU, which equals `-o mtu=`. Any other unknown option is an error: a misspelt option
- * would be ignored for ever.
+ * except the driver MTU, which equals `-o mtu=`, and the VNI of Swarm's overlay, which equals `-o vni=`. Any
+ * other unknown option is an error: a misspelt option would be ignored for ever.
  */
 import { DriverError } from '../core/errors.ts'
 import { type DatapathKind, datapathKinds } from '../core/records.ts'
@@ -20,7 +20,12 @@ export interface NetworkOptions {
 
 /** RFC 7348 §5. */
 export const defaultPort = 4789
-const allowed = ['vni', 'mtu', 'port', 'datapath', 'com.docker.network.driver.mtu']
+const allowed = ['vni', 'mtu', 'port', 'datapath']
+/** Source: moby's daemon/libnetwork/netlabel/labels.go. */
+const [dockersMtu, swarmsVni] = [
+  'com.docker.network.driver.mtu',
+  'com.docker.network.driver.overlay.vxlanid_list',
+]
 
 export interface Limits {
   smallestMtuBytes: number
@@ -35,14 +40,20 @@ export function parseOptions(given: Record<string, string>, limits: Limits): Net
     (key) => !allowed.includes(key) && !key.startsWith('com.docker.network.'),
   )
   if (unknown !== undefined) throw unknownOption(unknown)
-  const mtu = given.mtu ?? given['com.docker.network.driver.mtu']
+  const vni = vniAsked(given)
+  const mtu = given.mtu ?? given[dockersMtu]
   return {
-    ...(given.vni === undefined ? {} : { vni: given.vni }),
+    ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtuBytes: parseMtu(mtu, limits) }),
     ...(given.datapath === undefined ? {} : { datapath: parseDatapath(given.datapath) }),
     port: given.port === undefined ? defaultPort : parseNumber('port', given.port, 1, 65_535),
     given,
   }
+}
+
+/** The VNI that a person asked for, as text. */
+export function vniAsked(given: Readonly<Record<string, string>>): string | undefined {
+  return given.vni ?? given[swarmsVni]
 }
 
 function parseMtu(text: string, { smallestMtuBytes, largestMtuBytes, device }: Limits): number {

@@ -7,6 +7,7 @@
  */
 import type { Cidr, Network, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import type { Store } from '../store/store.ts'
+import { vniAsked } from './network-options.ts'
 
 export interface RemovedNetworks {
   /** The VNI that a network got last without `-o vni=`; undefined before the first. */
@@ -53,5 +54,5 @@ function newestVni({ networks, vnis }: Snapshot): Vni | undefined {
 
 /** The driver chose the VNI. */
 function wasGiven({ options }: Network): boolean {
-  return options.vni === undefined
+  return vniAsked(options) === undefined
 }

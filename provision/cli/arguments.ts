@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Backend, type BackendName, backends } from '../backends/backend.ts'
 import { openBackend } from '../backends/registry.ts'
+import { engineOf } from '../images/engines.ts'
 import { checkedPrograms } from '../images/programs.ts'
-import { defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
+import { allowedCounts, defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
 import { LabError, unknown } from '../process/errors.ts'
 
 export const labOptions = {
@@ -72,6 +73,7 @@ export async function chooseLab(
   defaultName: string,
   environment: Record<string, string | undefined> = process.env,
 ): Promise<LabChoice> {
+  refuseEmpty(values)
   const backend = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
   refuseForeign(values, backend)
   const asked = askedLab(values, environment)
@@ -79,14 +81,17 @@ export async function chooseLab(
     backend === 'ssh' ? inventoryNamed(values.inventory ?? environment.MULTIHOST_INVENTORY) : ''
   const name =
     backend === 'nspawn' ? labNamed(values.lab ?? (environment.MULTIHOST_LAB || defaultName)) : backend
-  const { engine, engines } = engineChoice(asked.lab, values.engine ?? [])
+  const chosen = engineChoice(asked.lab, values.engine ?? [])
+  const { engines, engine = backend === 'nspawn' ? undefined : environment.MULTIHOST_ENGINE || undefined } =
+    chosen
+  for (const each of [engine, ...Object.values(engines)]) if (each !== undefined) engineOf(each)
+  const programs = await checkedPrograms({ engine: values['engine-from'], consul: values['consul-from'] })
   const variables = variablesFor(backend, { name, inventory, asked, engine })
   if (backend === 'vagrant') Object.assign(process.env, variables) // the Vagrantfile reads them
-  const programs = await checkedPrograms({ engine: values['engine-from'], consul: values['consul-from'] })
   const opened = await openBackend(backend, {
     ...asked,
     name,
-    engine: engine ?? (backend === 'nspawn' ? undefined : environment.MULTIHOST_ENGINE || undefined),
+    engine,
     engines,
     programs,
     secure: values.secure ?? false,
@@ -136,9 +141,9 @@ function askedLab(values: Values, environment: Record<string, string | undefined
     : { lab: readLab(resolve(file)), explicit: true }
 }
 
-function wholeNumber(flag: string, text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text)
-  throw new LabError(`--${flag} ${text}: not a whole number`)
+function wholeNumber(flag: 'hosts' | 'consul', text: string): number {
+  if (/^(0|[1-9]\d{0,5})$/.test(text)) return Number(text)
+  throw new LabError(`--${flag} ${text}: ${allowedCounts[flag]}`)
 }
 
 /**
@@ -184,7 +189,15 @@ function backendNamed(name: string): BackendName {
 
 function labNamed(lab: string): string {
   if (/^[a-z][a-z0-9]{0,15}$/.test(lab)) return lab
-  throw new LabError(`"${lab}" cannot name a lab: up to 16 lower-case letters and digits, a letter first`)
+  throw new LabError(
+    `${JSON.stringify(lab)} cannot name a lab: up to 16 lower-case letters and digits, a letter first`,
+  )
+}
+
+/** `--lab-file "$FILE"` without the variable must not mean this folder, or the default. */
+function refuseEmpty(values: Values): void {
+  const empty = Object.entries(values).find(([, value]) => value === '')
+  if (empty) throw new LabError(`--${empty[0]} has no value`)
 }
 
 const belongsTo = { lab: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const
@@ -201,9 +214,9 @@ function refuseForeign(values: Values, backend: BackendName): void {
 function engineChoice(lab: Lab, words: string[]): { engine?: string; engines: Record<string, string> } {
   const choice: { engine?: string; engines: Record<string, string> } = { engines: {} }
   for (const word of words) {
-    const [first = '', second] = word.split('=')
-    if (second === undefined) choice.engine = first
-    else choice.engines[hostNamed(lab, first).name] = second
+    const at = word.indexOf('=')
+    if (at < 0) choice.engine = word
+    else choice.engines[hostNamed(lab, word.slice(0, at)).name] = word.slice(at + 1)
   }
   return choice
 }

@@ -2,10 +2,12 @@
  * Programs that a user brings for the hosts: an engine's (`--engine-from DIR`, as in Docker's static archive)
  * and Consul's (`--consul-from FILE`). They are checked before anything is made.
  */
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LabError } from '../process/errors.ts'
+import { checkInterrupted } from '../process/interruption.ts'
 import { run } from '../process/run.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 
 export interface Programs {
   /** Folder of an engine's programs. */
@@ -32,11 +34,14 @@ export async function checkedPrograms({ engine, consul }: Programs): Promise<Pro
 
 /** Those of the engine's programs that the folder has: name → path. */
 export function engineProgramsIn(folder: string): Record<string, string> {
-  const paths = enginePrograms.map((name) => [name, join(folder, name)] as const)
-  return Object.fromEntries(paths.filter(([, path]) => existsSync(path)))
+  const names = readdirSync(folder)
+  const found = enginePrograms.filter((name) => names.includes(name))
+  return Object.fromEntries(found.map((name) => [name, join(folder, name)]))
 }
 
 function checkEngine(folder: string): void {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new LabError(`--engine-from ${folder}: there is no such folder`)
   const programs = engineProgramsIn(folder)
   if (programs.dockerd === undefined) {
     throw new LabError(`--engine-from ${folder}: there is no dockerd in this folder`, {
@@ -46,10 +51,18 @@ function checkEngine(folder: string): void {
   for (const path of Object.values(programs)) checkProgram(path, '--engine-from')
 }
 
+/** For `consul version`. */
+const answerLimitMs = 10_000 * timeoutScale
+
 async function checkConsul(file: string): Promise<void> {
   if (!existsSync(file)) throw new LabError(`--consul-from ${file}: there is no such file`)
   checkProgram(file, '--consul-from')
-  const version = await run(resolve(file), ['version']).catch(() => '')
+  if ((statSync(file).mode & 0o111) === 0)
+    throw new LabError(`--consul-from ${file}: not executable`, { hint: `chmod +x ${file}` })
+  const version = await run(resolve(file), ['version'], { signal: AbortSignal.timeout(answerLimitMs) }).catch(
+    () => '',
+  )
+  checkInterrupted()
   if (/^Consul v/.test(version)) return
   throw new LabError(
     `--consul-from ${file}: this program is not Consul; "consul version" must print "Consul v…"`,
@@ -62,11 +75,13 @@ const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183 }
 /** Throws unless the file is a Linux program for the processor. */
 export function checkProgram(path: string, flag: string, arch: string = process.arch): void {
   const header = Buffer.alloc(20)
-  if (!statSync(path).isFile()) throw new LabError(`${flag} ${path}: not a file`)
+  const status = statSync(path, { throwIfNoEntry: false })
+  if (status === undefined) throw new LabError(`${flag} ${path}: a link to a file that does not exist`)
+  if (!status.isFile()) throw new LabError(`${flag} ${path}: not a file`)
   const file = openSync(path, 'r')
-  readSync(file, header, 0, 20, 0)
+  const length = readSync(file, header, 0, 20, 0)
   closeSync(file)
-  if (header.toString('latin1', 0, 4) !== '\x7fELF')
+  if (length < 20 || header.toString('latin1', 0, 4) !== '\x7fELF')
     throw new LabError(`${flag} ${path}: not a Linux program (no ELF header)`)
   const machine = header.readUInt16LE(18)
   if (machine === machines[arch]) return

@@ -53,11 +53,15 @@ const mostHosts = 200
 const consulCounts = [1, 3, 5]
 const mostInAll = mostHosts + Math.max(...consulCounts)
 
+/** What the flags take, for messages. */
+export const allowedCounts = { hosts: `a whole number from 1 to ${mostHosts}`, consul: '1, 3 or 5' } as const
+
 /** Docker hosts net-1 … net-N from 192.168.33.11 on, and one, three or five Consul servers. */
 export function generateLab(dockerHosts: number, consulServers = 1): Lab {
   if (!Number.isInteger(dockerHosts) || dockerHosts < 1 || dockerHosts > mostHosts)
-    throw new LabError(`--hosts ${dockerHosts}: a whole number from 1 to ${mostHosts}`)
-  if (!consulCounts.includes(consulServers)) throw new LabError(`--consul ${consulServers}: 1, 3 or 5`)
+    throw new LabError(`--hosts ${dockerHosts}: ${allowedCounts.hosts}`)
+  if (!consulCounts.includes(consulServers))
+    throw new LabError(`--consul ${consulServers}: ${allowedCounts.consul}`)
   const numbered = (count: number, prefix: string, first: number, role: Role): LabHost[] =>
     Array.from({ length: count }, (_, i) => ({
       name: `${prefix}-${i + 1}`,
@@ -122,6 +126,14 @@ export function differences(ours: Lab, theirs: Lab): string[] {
   ]
 }
 
+/**
+ * How an asked list differs from the one of a lab that is up. A lab made of another list is used as it is,
+ * unless this list was asked for.
+ */
+export function edits(up: Lab, asked: { lab: Lab; explicit: boolean }): string[] {
+  return asked.explicit || asked.lab.source === up.source ? differences(up, asked.lab) : []
+}
+
 /** Throws with the source, the value and what is allowed. */
 export function parseLab(text: string, source: string): Lab {
   const { network, hosts } = json(text, source)
@@ -130,11 +142,11 @@ export function parseLab(text: string, source: string): Lab {
   if (hosts.length < 1 || hosts.length > mostInAll)
     throw new LabError(`${source} names ${hosts.length} hosts: from 1 to ${mostInAll} make a lab`)
   const wrong = (key: string, value: unknown, wanted: string) =>
-    new LabError(`${source}: ${key} ${JSON.stringify(value ?? '')} is not ${wanted}`)
+    new LabError(`${source}: ${key} ${JSON.stringify(value === undefined ? '' : value)} is not ${wanted}`)
   const [, base = '', prefix] = /^(.+)\/(\d\d?)$/.exec(network) ?? []
-  if (!isIPv4(base) || Number(prefix) > 30)
-    throw wrong('network', network, 'an IPv4 address and the length of its prefix, at most 30')
-  const checked = hosts.map((host) => checkedHost(Object(host), wrong))
+  if (!isForHosts(base, Number(prefix)))
+    throw wrong('network', network, 'a network of IPv4 hosts and the length of its prefix, from 8 to 30')
+  const checked = hosts.map((host) => checkedHost(host, wrong))
   for (const { name, address } of checked) {
     if (!isInside(address, base, Number(prefix))) throw wrong('address', address, `in the network ${network}`)
     const namesakes = checked.filter((each) => each.name === name).length
@@ -147,12 +159,25 @@ export function parseLab(text: string, source: string): Lab {
   return { network, hosts: checked, source }
 }
 
+/**
+ * The switch of nspawn hosts has `lo` and `br-lab`, and a namespace named `switch`. The kernel refuses
+ * devices named `all` and `default`, and localhost is a line of every /etc/hosts.
+ */
+const reservedNames = ['lo', 'br-lab', 'switch', 'all', 'default', 'localhost']
+
 function checkedHost(
-  { name, address, role }: Partial<Record<keyof LabHost, unknown>>,
+  host: unknown,
   wrong: (key: string, value: unknown, wanted: string) => LabError,
 ): LabHost {
-  if (typeof name !== 'string' || !/^[a-z][a-z0-9-]{0,12}$/.test(name))
-    throw wrong('name', name, 'at most 13 lower-case letters, digits and dashes, a letter first')
+  if (typeof host !== 'object' || host === null || Array.isArray(host))
+    throw wrong('host', host, 'an object with name, address and role')
+  const { name, address, role }: Partial<Record<keyof LabHost, unknown>> = host
+  if (typeof name !== 'string' || !/^[a-z]([a-z0-9-]{0,11}[a-z0-9])?$/.test(name)) {
+    const wanted = 'at most 13 lower-case letters, digits and dashes, a letter first and no dash last'
+    throw wrong('name', name, wanted)
+  }
+  if (reservedNames.includes(name))
+    throw wrong('name', name, `free: ${reservedNames.join(', ')} have a meaning of their own`)
   if (typeof address !== 'string' || !isIPv4(address)) throw wrong('address', address, 'an IPv4 address')
   const known = roles.find((each) => each === role)
   if (known === undefined) throw wrong('role', role, `one of ${roles.join(', ')}`)
@@ -167,6 +192,12 @@ function checkRoles(hosts: readonly LabHost[], source: string): void {
   if (of('docker') === 0 && of('consul') === 0) return
   if (!consulCounts.includes(of('consul')))
     throw new LabError(`${source} names ${of('consul')} hosts of role consul: 1, 3 or 5 can elect a leader`)
+}
+
+/** Not this machine's own (0.0.0.0/8, loopback), and not multicast or reserved. */
+function isForHosts(base: string, prefix: number): boolean {
+  const first = Number(base.split('.')[0])
+  return isIPv4(base) && prefix >= 8 && prefix <= 30 && first > 0 && first < 224 && first !== 127
 }
 
 function isInside(address: string, base: string, prefix: number): boolean {

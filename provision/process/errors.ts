@@ -14,7 +14,7 @@ export class LabError extends Error {
 
 /** `unknown host "net-9": allowed are consul-server, net-1, net-2` */
 export function unknown(what: string, value: string, allowed: readonly string[]): LabError {
-  return new LabError(`unknown ${what} "${value}": allowed are ${allowed.join(', ')}`)
+  return new LabError(`unknown ${what} ${JSON.stringify(value)}: allowed are ${allowed.join(', ')}`)
 }
 
 /** The line that a person reads, for every thrown value. Defects keep their stack. */

@@ -5,9 +5,9 @@
  * `remember` accepts an unknown key at first contact.
  */
 import { createHash } from 'node:crypto'
-import { connect as connectSocket } from 'node:net'
+import { connect as connectSocket, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import ssh2 from 'ssh2'
+import type ssh2 from 'ssh2'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 
@@ -29,19 +29,25 @@ export interface Target {
 
 /** Resolves when the host has shown its key and has accepted the login. */
 export async function handshake(target: Target): Promise<ssh2.Client> {
-  const auth = login(target)
   const sock = connectSocket('socket' in target.at ? { path: target.at.socket } : target.at)
   sock.setNoDelay(true)
-  const client = new ssh2.Client()
+  sock.on('error', () => undefined) // `sock.errored` keeps an error that comes before there is a client
+  try {
+    // Loaded while the host's sshd starts.
+    const { default: ssh } = await import('ssh2')
+    return await logIn(target, sock, new ssh.Client(), credentials(target, ssh.utils))
+  } catch (error) {
+    sock.destroy()
+    throw error
+  }
+}
+
+function logIn(target: Target, sock: Socket, client: ssh2.Client, auth: Credentials): Promise<ssh2.Client> {
   const seen: Seen = {}
   return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      sock.destroy()
-      reject(failure(target, error, seen))
-    }
-    // Never removed: ssh2 may report a second error, and without a listener it would end the process.
-    sock.on('error', fail)
-    client.on('error', fail)
+    const fail = (error: Error) => reject(failure(target, error, seen))
+    if (sock.errored) return fail(sock.errored)
+    client.on('error', fail) // never removed: without a listener a second error would end the process
     client.once('close', () => fail(new Error('the connection was closed')))
     client.once('ready', () => {
       client.removeAllListeners('close')
@@ -73,9 +79,11 @@ function accepts({ pinned, remember }: Target, key: Buffer): boolean {
   return pinned.hostKeys.includes(key.toString('base64'))
 }
 
-function login({ name, privateKey, user }: Target): { privateKey: string } | { agent: string } {
+type Credentials = { privateKey: string } | { agent: string }
+
+function credentials({ name, privateKey, user }: Target, { parseKey }: typeof ssh2.utils): Credentials {
   if (privateKey !== undefined) {
-    const key = ssh2.utils.parseKey(privateKey)
+    const key = parseKey(privateKey)
     if (!(key instanceof Error)) return { privateKey }
     throw new LabError(`${name}: the key of ${user} cannot be used: ${key.message}`, {
       hint: 'a key with a passphrase goes into the ssh agent (ssh-add); then name no identityFile',

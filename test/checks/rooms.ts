@@ -171,7 +171,12 @@ export const rooms: readonly Room[] = [
   { room: 'driver/build.ts', imports: ['driver/bundle.ts'], why: 'the program of `npm run build`' },
 
   { room: 'provision/process', imports: [], why: 'processes, signals and exit codes know no lab' },
-  { room: 'provision/start.mjs', imports: ['provision/process'], why: 'runs before packages are installed' },
+  { room: 'provision/compiled.mjs', imports: [], why: 'is imported before packages are installed' },
+  {
+    room: 'provision/start.mjs',
+    imports: ['provision/process', 'provision/compiled.mjs'],
+    why: 'runs before packages are installed',
+  },
   { room: 'provision/bin.mjs', imports: ['provision/start.mjs'], why: 'names the programs' },
   { room: 'provision/cli/progress.ts', imports: ['provision/process'], why: 'prints progress; knows no lab' },
   {

@@ -17,6 +17,8 @@ const mostTurns = 1_000_000
 let now = 0
 /** In the order in which they fire. */
 let timers: VirtualTimer[] = []
+/** Of the timers that have fired since `resetClock`: how long each was. */
+let firedMs: number[] = []
 /** Made by `setImmediate`, and not run yet. */
 const immediates = new Set<NodeJS.Immediate>()
 
@@ -46,6 +48,14 @@ export function installClock(): void {
 export function resetClock(): void {
   now = 0
   timers = []
+  firedMs = []
+}
+
+/** How long each timer was that has fired since the last call. */
+export function takeFired(): number[] {
+  const taken = firedMs
+  firedMs = []
+  return taken
 }
 
 /** Time passes until the promise is settled. Throws when it is not after `withinMs`, or when it cannot be. */
@@ -120,6 +130,7 @@ function fireNext(deadline: number): void {
   if (next.at > deadline) throw new Error('what is waited for has not come in time')
   now = next.at
   if (next.repeats) schedule(next)
+  firedMs.push(next.ms)
   next.run()
 }
 

@@ -13,6 +13,7 @@ import type { Engine } from '../../driver/engine/engine.ts'
 import type { Kernel } from '../../driver/kernel/kernel.ts'
 import { silentLog } from '../../driver/log.ts'
 import { createHostClaim } from '../../driver/loops/host/claim.ts'
+import type { ConsulClient, ListQuery } from '../../driver/store/consul/client.ts'
 import { openConsulStore } from '../../driver/store/consul/store.ts'
 import type { Store } from '../../driver/store/store.ts'
 import { type ConsulInMemory, consulInMemory } from '../fixtures/consul-in-memory.ts'
@@ -52,8 +53,22 @@ export interface WorldHost {
   stopDriver(): Promise<void>
 }
 
+export interface WorldOptions {
+  /** The kernel tells of changes. */
+  tells?: boolean
+  /** Called with every question that a driver asks: `docker networks`. */
+  asked?(question: string): void
+  /** Limit of a call of Consul. A blocking query waits for half of it. */
+  timeoutMs?: number
+}
+
 /** `random` decides how long each part takes to answer. */
-export async function makeWorld(hostCount: number, random: Random, violations: string[]): Promise<World> {
+export async function makeWorld(
+  hostCount: number,
+  random: Random,
+  violations: string[],
+  options: WorldOptions = {},
+): Promise<World> {
   const consul = consulInMemory()
   const world: World = {
     ...{ consul, hosts: [], server: consul, violations },
@@ -61,7 +76,8 @@ export async function makeWorld(hostCount: number, random: Random, violations: s
       await Promise.all(world.hosts.map((host) => host.stopDriver()))
     },
   }
-  for (let number = 1; number <= hostCount; number += 1) world.hosts.push(makeHost(world, number, random))
+  for (let number = 1; number <= hostCount; number += 1)
+    world.hosts.push(makeHost(world, number, random, options))
   await Promise.all(world.hosts.map((host) => host.startDriver()))
   return world
 }
@@ -108,7 +124,21 @@ function lateEngine(engine: Engine, pause: () => Promise<void>): Engine {
   }
 }
 
-function makeHost(world: World, number: number, random: Random): WorldHost {
+/** The same part, of which every call is told. */
+function counted<Part extends object>(who: string, part: Part, { asked }: WorldOptions): Part {
+  const entries = Object.entries(part).map(([name, it]) => {
+    if (typeof it !== 'function') return [name, it]
+    const told = (...args: unknown[]): unknown => {
+      const isBlocking = (args[1] as ListQuery | undefined)?.index !== undefined
+      asked?.(isBlocking ? `${who} ${name}, blocking` : `${who} ${name}`)
+      return it(...args)
+    }
+    return [name, told]
+  })
+  return Object.fromEntries(entries)
+}
+
+function makeHost(world: World, number: number, random: Random, options: WorldOptions): WorldHost {
   const name = `net-${number}`
   const folder = `${memoryFolder}/${name}`
   const pause = (): Promise<void> => answerTime(random)
@@ -118,6 +148,7 @@ function makeHost(world: World, number: number, random: Random): WorldHost {
   const running = new Map<string, Attachment>()
   const kernel = fakeKernel({
     interfaces: [underlay],
+    ...(options.tells && { tells: true }),
     async before(op) {
       await pause()
       world.violations.push(...takenLinks(name, running, op))
@@ -131,13 +162,11 @@ function makeHost(world: World, number: number, random: Random): WorldHost {
       kernel.take(containerEndName(endpoint))
     },
   })
+  const client = (): ConsulClient => faultyClient(() => world.server.client(), host.faults, random, pause)
   const openStore = (): Promise<Store> =>
     openConsulStore({
-      ...{
-        url: 'consul://consul',
-        host: name,
-        client: faultyClient(() => world.server.client(), host.faults, random, pause),
-      },
+      ...{ url: 'consul://consul', host: name, client: counted('consul', client(), options) },
+      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
       ...{
         diskPath: `${folder}/store.json`,
         saveEveryMs: 100,
@@ -164,9 +193,12 @@ function makeHost(world: World, number: number, random: Random): WorldHost {
       host.store = store
       host.member = await startMember({
         setup: { host: name, id: `id-of-${name}`, underlay, store },
-        kernel: lateKernel(kernel, pause),
-        engine: lateEngine(docker, pause),
-        ...{ docker: dockerCommandsOn(docker), findUnderlay: async () => underlay },
+        kernel: counted('kernel', lateKernel(kernel, pause), options),
+        engine: counted('docker', lateEngine(docker, pause), options),
+        ...{
+          docker: counted('docker', dockerCommandsOn(docker), options),
+          findUnderlay: async () => underlay,
+        },
         ...{
           pools: ['172.21.0.0/24', '172.22.0.0/24'],
           defaultNetwork: { driver: 'overlay', name: 'multihost' },

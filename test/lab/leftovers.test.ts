@@ -10,13 +10,18 @@ const name = 'tleft'
 const lookAlikes = ['mhlab-other-net-1', 'mhlab', `mhlab-${name}`, `mhlab-${name}x-net-1`]
 const folders = [`/var/lib/multihost-lab-other`, `/run/multihost-labs/${name}`]
 
+const removeLookAlikes = async () => {
+  for (const each of lookAlikes) await execa('ip', ['netns', 'del', each], { reject: false })
+}
+
 beforeAll(async () => {
+  await removeLookAlikes() // of a run that was killed
   for (const each of lookAlikes) await execa('ip', ['netns', 'add', each])
   for (const folder of folders) mkdirSync(folder, { recursive: true })
 })
 afterAll(async () => {
   await lab('down', '--lab', name)
-  for (const each of lookAlikes) await execa('ip', ['netns', 'del', each], { reject: false })
+  await removeLookAlikes()
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   rmSync('/run/multihost-labs', { recursive: true, force: true })
 }, 60_000)

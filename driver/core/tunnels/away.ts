@@ -2,7 +2,9 @@
  * Which hosts are away: their containers cannot be reached from here.
  *
  * The probes judge a host that is probed: a silent host is away, also while the store shows its session, and
- * a host that answers is not away, also without a session. The store judges the other hosts.
+ * a host that answers is not away, also without a session. A driver that is down changes nothing: the kernel
+ * forwards without it, and a host that has started again is back with its driver. The store judges the other
+ * hosts.
  */
 import type { Life } from '../liveness.ts'
 import type { HostName } from '../records.ts'
@@ -13,7 +15,7 @@ export type Reach = 'reached' | 'away' | 'unknown'
 /** `state`: undefined for a host that is not probed. */
 export function reachOf(state: TunnelState | undefined, life: Life): Reach {
   if (state === undefined) return life === 'alive' ? 'reached' : life
-  if (state === 'unknown') return 'unknown'
+  if (state === 'unknown' || state === 'driver-down') return 'unknown'
   return isReached(state) ? 'reached' : 'away'
 }
 

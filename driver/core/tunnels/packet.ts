@@ -32,6 +32,8 @@ export interface ProbeMessage {
   from: Ip
   /** Of the question, 16 hex digits. */
   nonce: string
+  /** UDP port of the socket that the sender's driver sends from. Absent from an older driver. */
+  driverPort?: number
   /** What follows the nonce, in a message of the kind `endpoints`. */
   text?: string
 }
@@ -40,6 +42,8 @@ export interface ProbeMessage {
 const kinds = ['question', 'answer', 'leaving', 'endpoints'] as const
 const magic = 0x6d687470
 const messageBytes = 30
+/** Where the port is, in messages without a text. The shortest probe is longer. */
+const portAt = messageBytes
 /** VXLAN, Ethernet, IPv4, UDP. */
 const headerBytes = 8 + 14 + 20 + 8
 
@@ -83,18 +87,20 @@ export function readMessage(data: Buffer): ProbeMessage | undefined {
     .slice(family === 6 ? 0 : 24)
   const from = formatIp({ family, value: BigInt(`0x${digits}`) })
   const nonce = data.subarray(22, 30).toString('hex')
-  return kind === 'endpoints'
-    ? { kind, from, nonce, text: data.subarray(messageBytes).toString() }
-    : { kind, from, nonce }
+  if (kind === 'endpoints') return { kind, from, nonce, text: data.subarray(messageBytes).toString() }
+  const driverPort = data.length < portAt + 2 ? 0 : data.readUInt16BE(portAt)
+  return { kind, from, nonce, ...(driverPort > 0 && { driverPort }) }
 }
 
-function writeMessage(packet: Buffer, at: number, { kind, from, nonce, text = '' }: ProbeMessage): void {
+function writeMessage(packet: Buffer, at: number, message: ProbeMessage): void {
+  const { kind, from, nonce, driverPort, text = '' } = message
   packet.writeUInt32BE(magic, at)
   packet.writeUInt8(kinds.indexOf(kind), at + 4)
   packet.writeUInt8(familyOf(from), at + 5)
   packet.write(parseIp(from).value.toString(16).padStart(32, '0'), at + 6, 'hex')
   packet.write(nonce, at + 22, 'hex')
   packet.write(text, at + messageBytes)
+  if (driverPort !== undefined) packet.writeUInt16BE(driverPort, at + portAt)
 }
 
 function writeIpHeader(packet: Buffer, at: number, totalBytes: number): void {

@@ -70,6 +70,8 @@ export type TunnelState =
   /** Only small ones are. */
   | 'small-only'
   | 'silent'
+  /** The peer's driver does not run. Its host's kernel answers, and forwards without the driver. */
+  | 'driver-down'
   /** The peer's host is away. */
   | 'away'
   /** The peer answers no probes by its record, its driver is stopping, or it has not been asked for long enough. */

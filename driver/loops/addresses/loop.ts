@@ -36,6 +36,8 @@ interface Held {
   retired(keys: readonly string[]): void
 }
 
+/** Requests for addresses end by themselves, and a reserve is filled when they have. */
+const wantedPauseMs = 5000
 /** After a conflict: another host has changed one of the records. */
 const conflictPauseMs = 200
 
@@ -74,7 +76,7 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
     seen: new Map(),
     isStale: true,
     lookedAt: Number.NEGATIVE_INFINITY,
-    lookEveryMs: 6 * everyMs,
+    lookEveryMs: 3 * everyMs,
     named: new Set(),
     loop: startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun }),
   }
@@ -122,6 +124,7 @@ async function run(state: State): Promise<void> {
   const urgent = steps.filter((it) => it.step === 'return' && it.wanted)
   const others = steps.filter((it) => !urgent.includes(it))
   for (const step of [...urgent, ...others]) await apply(state, step)
+  if (store.snapshot().wanted.size > 0) state.loop.pokeAfter(wantedPauseMs)
 }
 
 function currentWants({ seen }: State, { wanted }: Snapshot): (key: string) => boolean {

@@ -346,7 +346,9 @@ function tick(state: State): void {
   considerDoubt(state)
   state.strayNamespaces.look()
   watchHost(state)
-  sweepStrayLinks(state)
+  // With many networks there is a tick often, and the kernel tells of links.
+  const strayLinksPauseMs = isWatched(state) ? state.options.slowAuditMs : state.options.auditMs
+  if (performance.now() - state.strayLinksLookedAt >= strayLinksPauseMs) sweepStrayLinks(state)
   const [id, next] = networks.entries().next().value ?? []
   if (id !== undefined && next !== undefined) {
     networks.delete(id)

@@ -65,6 +65,8 @@ interface Calls extends Pick<UnderWay, 'calls'> {
 export interface EndpointsLoop {
   /** Looks at everything. */
   poke(): void
+  /** Compares the store with the engine in a moment. Many calls make one comparison. */
+  compareSoon(): void
   /** Looks at one container: an event names it. */
   look(container: string): void
   /** Docker has put a container on the network with this local id. The container may not run yet. */
@@ -97,6 +99,10 @@ interface State {
 const everythingDue = { reconcile: true, describeAll: true }
 /** Deferred work that the store did not answer is tried again this much later. */
 const deferredPauseMs = 500
+/** Events of this time share one comparison, which asks the engine about each network. */
+const compareAfterMs = 2000
+/** A container that cannot be inspected yet is inspected again this much later. */
+const inspectAgainMs = 5000
 /** Changes of one commit that releases pools; the rest follow with the next run. */
 const releasedAtOnce = 50
 
@@ -117,6 +123,7 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       state.due = everythingDue
       loop.poke()
     },
+    compareSoon: () => loop.pokeAfter(compareAfterMs),
     look: state.inspections.inspect,
     connected(localNetwork) {
       state.connected.add(localNetwork)
@@ -150,6 +157,7 @@ function createState(options: EndpointsOptions): State {
       failed(container, err) {
         log.debug({ container, err }, 'the container could not be inspected')
         state.due = everythingDue
+        state.loop.pokeAfter(inspectAgainMs)
       },
     }),
     loop: startLoop({
@@ -274,6 +282,7 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const isNameless = endpointsOnHost(store.snapshot(), host).some(
     ({ value }) => value.joined && !value.container,
   )
+  if (isNameless) state.loop.pokeAfter(inspectAgainMs)
   if (!describeAll && !isNameless) return
   await inspectRunning(state)
 }

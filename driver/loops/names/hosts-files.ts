@@ -7,6 +7,7 @@ import type { NameRecord } from '../../core/names.ts'
 import type { Ip } from '../../core/records.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
+import { createWatchedFiles, type WatchedFiles, type WatchedFilesOptions } from './watched-files.ts'
 import { hasRecords, putRecords, stampOf } from './write-hosts-file.ts'
 
 export interface HostsFiles {
@@ -25,9 +26,19 @@ export interface HostsFiles {
   put(container: string, records: readonly NameRecord[], keepsOthers: boolean): 'done' | 'again'
   /** Containers whose file has changed since the last `put` that found nothing to write. */
   changed(): string[]
+  /** False while some changes are found by `changed` alone. */
+  areAllWatched(): boolean
   /** Names of the containers whose file differs from the records, without the files that the driver leaves alone. */
   differing(recordsOf: (container: string) => readonly NameRecord[]): string[]
   facts(): HostsFileFacts
+  close(): void
+}
+
+export interface HostsFilesOptions extends Omit<WatchedFilesOptions, 'changed'> {
+  /** Where the driver finds the file system that the engine sees; empty when it is the driver's own. */
+  fileRoot: string
+  /** The container's file has changed, as `changed` tells it. */
+  onChange(container: string): void
 }
 
 export interface HostsFileFacts {
@@ -67,24 +78,38 @@ interface HostsFilesState {
   fileRoot: string
   /** By container id. */
   files: Map<string, HostsFile>
+  watched: WatchedFiles
   writes: number
 }
 
-/** `fileRoot`: where the driver finds the file system that the engine sees; empty when it is the driver's own. */
-export function createHostsFiles(log: Log, fileRoot: string): HostsFiles {
+export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): HostsFiles {
+  const { log, fileRoot } = options
   const files = new Map<string, HostsFile>()
-  const state: HostsFilesState = { log, fileRoot, files, writes: 0 }
+  const watched = createWatchedFiles({
+    ...options,
+    changed(container) {
+      const file = files.get(container)
+      if (file !== undefined && hasChanged(file)) onChange(container)
+    },
+  })
+  const state: HostsFilesState = { log, fileRoot, files, watched, writes: 0 }
   return {
     learn: (container) => learn(state, container),
     knows: (container) => files.has(container),
-    forget: (container) => void files.delete(container),
+    forget(container) {
+      files.delete(container)
+      watched.drop(container)
+    },
     ids: () => [...files.keys()],
     asks: (container, server) => asks(files.get(container)?.dns, server),
     put: (container, records, keepsOthers) => put(state, container, records, keepsOthers),
-    changed: () =>
-      [...files.values()]
-        .filter(({ path, records, stamp }) => records > 0 && path !== undefined && stampOf(path) !== stamp)
-        .map(({ id }) => id),
+    changed() {
+      const named = [...files.values()].filter(({ records }) => records > 0)
+      // Those that could not be watched before.
+      for (const { id, path } of named) if (path !== undefined) watched.keep(id, path)
+      return named.filter(hasChanged).map(({ id }) => id)
+    },
+    areAllWatched: watched.areAllWatched,
     differing: (recordsOf) =>
       [...files.values()]
         .filter(({ id, path, failed }) => !failed && path !== undefined && differs(path, recordsOf(id)))
@@ -101,7 +126,12 @@ export function createHostsFiles(log: Log, fileRoot: string): HostsFiles {
         }),
       }
     },
+    close: watched.close,
   }
+}
+
+function hasChanged({ path, records, stamp }: HostsFile): boolean {
+  return records > 0 && path !== undefined && stampOf(path) !== stamp
 }
 
 /** A file that cannot be reached is one of the problems in `status`, and not a difference. */
@@ -135,7 +165,7 @@ function put(
   records: readonly NameRecord[],
   keepsOthers: boolean,
 ): ReturnType<HostsFiles['put']> {
-  const { files, log } = state
+  const { files, watched, log } = state
   const file = files.get(container)
   if (file === undefined) return 'done'
   const before = file.records
@@ -146,6 +176,8 @@ function put(
     }
     return 'done'
   }
+  if (records.length > 0) watched.keep(container, file.path)
+  else watched.drop(container)
   try {
     return write(state, file, file.path, records, keepsOthers)
   } catch (error) {
@@ -165,7 +197,6 @@ function write(
 ): ReturnType<HostsFiles['put']> {
   const stamp = stampOf(path)
   const outcome = putRecords(path, records, { evenIfEmpty: file.unsettled >= maxUnsettled, keepsOthers })
-  if (outcome === 'gone') state.files.delete(file.id)
   if (outcome === 'unsettled') {
     file.unsettled += 1
     return 'again'

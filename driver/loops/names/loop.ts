@@ -3,12 +3,12 @@
  *
  * A change of the store touches the containers of the changed networks, and a host that goes away or comes
  * back touches all. An event of the engine touches the one container whose file libnetwork has just made or
- * edited. And the loop compares each file's size and time every `everyMs`, so that a change by another
- * program is repaired. While the store is in doubt the loop adds names and removes none. The names of a
- * network with more endpoints than `hostsFileLimit` are DNS's alone, if containers can ask it, and in the
- * files of containers that do not ask it. A file is written whole, so that a change costs as much as its
- * network is large: the longer the last writing took, the longer the loop collects changes before the next
- * one.
+ * edited. The kernel tells of a file that another program has changed, and the loop repairs it. The loop
+ * compares each file's size and time every `everyMs`, too. While the store is in doubt the loop adds names
+ * and removes none. The names of a network with more endpoints than `hostsFileLimit` are DNS's alone, if
+ * containers can ask it, and in the files of containers that do not ask it. A file is written whole, so that
+ * a change costs as much as its network is large: the longer the last writing took, the longer the loop
+ * collects changes before the next one.
  */
 
 import { type NameRecord, namedEndpoints, recordsForClient } from '../../core/names.ts'
@@ -21,6 +21,7 @@ import { changedNetworks } from '../kit/changed-networks.ts'
 import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
+import type { WatchFile } from '../kit/watch-file.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
 import { type NameRecords, tablesOfNames } from './records.ts'
@@ -37,10 +38,13 @@ export interface NamesOptions {
   /** Whether containers get answers from our DNS. */
   dnsAnswers(): boolean
   log: Log
-  /** `createHostsFiles` */
+  /** `HostsFilesOptions` */
   fileRoot: string
   /** Interval of the comparison of all files. */
   everyMs: number
+  /** And while some of them cannot be watched, or something else is to be tried again. */
+  unwatchedEveryMs: number
+  watch?: WatchFile
   onRun?(run: LoopRun): void
 }
 
@@ -50,6 +54,8 @@ export interface NamesLoop {
   /** Writes the files anew whose names change with the hosts that are away. */
   awayChanged(): void
   onEvent(event: EngineEvent): void
+  /** `dnsAnswers` may say something else in a moment. */
+  dnsChanged(): void
   status(): WorkQueueStatus & NamesFacts
   /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
@@ -62,6 +68,7 @@ export interface NamesFacts extends HostsFileFacts {
 }
 
 const unsettledPauseMs = 20
+const dnsPauseMs = 100
 /** Share of one processor that writing after changes of the store may take. */
 const changesShare = 0.2
 
@@ -81,23 +88,25 @@ interface NamesState {
   members: Map<NetworkId, Set<string>>
   /** The next run inspects all containers. */
   lookAtAll: boolean
-  /** `dnsAnswers` at the last audit. */
-  dnsAnswered: boolean
+  /** `dnsAnswers` at the last audit; undefined: some files may have been written by another answer. */
+  dnsAnswered: boolean | undefined
   /** Files may have names that the store does not have. */
   wasInDoubt: boolean
 }
 
 export function startNames(options: NamesOptions): NamesLoop {
   const { store, engine, host, log, everyMs, onRun } = options
-  const files = createHostsFiles(log, options.fileRoot)
+  const files = createHostsFiles({ ...options, onChange: (id) => dueAll(state, [id]) })
   const state: NamesState = {
     options,
     files,
     inspections: createInspections({
       engine,
       inspected: (id, container) => void (files.learn(container) && dueAll(state, [id])),
-      // The container stays due, and the next audit inspects it again.
-      failed: (id) => void state.due.add(id),
+      failed(id) {
+        state.due.add(id)
+        state.loop.pokeAfter(options.unwatchedEveryMs)
+      },
     }),
     loop: startLoop({
       name: 'names',
@@ -125,6 +134,10 @@ export function startNames(options: NamesOptions): NamesLoop {
     },
     awayChanged: () => restAll(state, files.ids()),
     onEvent: (event) => onEvent(state, event),
+    dnsChanged() {
+      state.dnsAnswered = undefined
+      loop.pokeAfter(dnsPauseMs)
+    },
     status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
     differing() {
       const networks = networksByContainer(store.snapshot(), host)
@@ -133,15 +146,18 @@ export function startNames(options: NamesOptions): NamesLoop {
     async close() {
       stop()
       await loop.close()
+      files.close()
     },
   }
 }
 
 async function work(state: NamesState): Promise<void> {
+  const { store, unwatchedEveryMs } = state.options
   endRest(state)
-  if (!mayRemove(state.options.store)) state.wasInDoubt = true
+  if (!mayRemove(store)) state.wasInDoubt = true
   // Known containers can be repaired while the engine is away.
   if (state.due.size > 0) mendAll(state)
+  if (state.wasInDoubt || !state.files.areAllWatched()) state.loop.pokeAfter(unwatchedEveryMs)
   if (!state.lookAtAll) return
   const known = state.files.ids()
   const running = new Set(await state.options.engine.running())
@@ -203,7 +219,7 @@ function endRest({ resting, restEndsAt, due, loop }: NamesState): void {
 
 function audit(state: NamesState): void {
   const now = state.options.dnsAnswers()
-  if (now !== state.dnsAnswered) state.lookAtAll = true
+  if (now !== state.dnsAnswered) for (const id of state.files.ids()) state.due.add(id)
   state.dnsAnswered = now
   if (state.wasInDoubt && mayRemove(state.options.store)) {
     state.wasInDoubt = false

@@ -2,7 +2,7 @@
  * Whether the other hosts live, as the store said last.
  *
  * A host that was switched off does not answer probes either, and a host that is not probed is known to the
- * store alone. The store is asked while a host is silent or is not probed, and every 5 s at most.
+ * store alone. The store is asked every 5 s while such a host may be away, and every 10 s while all live.
  */
 import { type Life, type Liveness, lifeOf } from '../../core/liveness.ts'
 import type { HostName } from '../../core/records.ts'
@@ -12,8 +12,11 @@ export interface KnownLives {
   /** `unknown` until the store has answered once. */
   life(host: HostName): Life
   /** Once a second. */
-  refresh(isNeeded: boolean): void
+  refresh(need: Need): void
 }
+
+/** `quick`: a host may be away. `slow`: the store alone knows of some hosts, and all of them live. */
+export type Need = 'none' | 'slow' | 'quick'
 
 export interface KnownLivesOptions {
   store: Pick<Store, 'snapshot' | 'liveness'>
@@ -21,7 +24,7 @@ export interface KnownLivesOptions {
   now(): number
 }
 
-const pauseMs = 5000
+const pauseMs = { slow: 10_000, quick: 5000 }
 
 export function createKnownLives({ store, now }: KnownLivesOptions): KnownLives {
   let known: Liveness | undefined
@@ -34,8 +37,8 @@ export function createKnownLives({ store, now }: KnownLivesOptions): KnownLives 
   return {
     life: (host) =>
       known === undefined ? 'unknown' : lifeOf(host, store.snapshot().hosts.get(host)?.value, known),
-    refresh(isNeeded) {
-      if (isNeeded && now() - askedAt >= pauseMs) void ask()
+    refresh(need) {
+      if (need !== 'none' && now() - askedAt >= pauseMs[need]) void ask()
     },
   }
 }

@@ -65,6 +65,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
       otherPorts(snapshot, { host, vtep: underlay().address }),
     ),
   }
+  updatePorts(state)
   const awayHosts = createAwayHosts({ ...options, probed: (name) => probedState(state, name) })
   const sender = sendEndpoints({
     ...options,
@@ -74,7 +75,7 @@ export function startTunnels(given: TunnelsOptions): TunnelsLoop {
   const timer = setInterval(() => {
     updatePorts(state)
     for (const prober of probersOf(state)) prober.tick()
-    lives.refresh(hasSilent(state) || awayHosts.needsStore())
+    lives.refresh(hasSilent(state) ? 'quick' : awayHosts.needsStore())
     awayHosts.look()
     sender.tick()
   }, options.everyMs)
@@ -106,20 +107,25 @@ function statusesOf(state: State): TunnelStatus[] {
 }
 
 function hasSilent(state: State): boolean {
-  return statusesOf(state).some(({ state: it }) => it === 'silent' || it === 'away')
+  const silent: ReadonlySet<TunnelState> = new Set(['silent', 'away', 'driver-down'])
+  return statusesOf(state).some(({ state: it }) => silent.has(it))
 }
 
 /** Undefined for a host that is not probed. One port that is let through is a way to the host. */
 function probedState(state: State, name: HostName): TunnelState | undefined {
   const found = probersOf(state).flatMap((it) => it.probed(name) ?? [])
-  return found.find(isReached) ?? found.find((it) => it === 'unknown') ?? found[0]
+  return found.find(isReached) ?? found.find((it) => it === 'unknown' || it === 'driver-down') ?? found[0]
 }
 
+/** While a socket is being opened the record stays as it is: a restart of the driver changes nothing in it. */
 function published({ options, usual, others }: State): NonNullable<HostRecord['tunnel']> {
-  const open = [...others].flatMap(([port, { socket }]) => (socket() === undefined ? [] : [port]))
+  const said = options.store.snapshot().hosts.get(options.host)?.value.tunnel
+  const answers = ({ socket, isOpening }: Prober, wasSaid = false): boolean =>
+    socket() !== undefined || (isOpening() && wasSaid)
+  const open = [...others].flatMap(([port, it]) => (answers(it, said?.ports?.includes(port)) ? [port] : []))
   return {
     mtuBytes: options.underlay().mtuBytes,
-    answers: usual.socket() !== undefined,
+    answers: answers(usual, said?.answers),
     ...(open.length > 0 && { ports: open.sort((a, b) => a - b) }),
   }
 }

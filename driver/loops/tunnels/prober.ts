@@ -29,6 +29,7 @@ import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import { computedFrom } from '../kit/computed-from.ts'
+import { createPeerDriver, type PeerDriver } from './peer-driver.ts'
 import type { PeerEndpoints } from './peer-endpoints/receive.ts'
 
 export type OpenTunnel = (vtep: Ip, port: number) => Promise<TunnelSocket>
@@ -55,6 +56,7 @@ export interface ProberOptions {
 export interface Prober {
   /** Undefined while it cannot be opened: questions are neither sent nor answered. */
   socket(): TunnelSocket | undefined
+  isOpening(): boolean
   tick(): void
   statuses(): TunnelStatus[]
   /** Undefined for a host that is not probed. */
@@ -73,8 +75,11 @@ const tables = ['endpoints', 'hosts', 'networks'] as const
 /** A driver that is stopped starts again within this time, or its host's session ends. */
 const leavingForMs = 30_000
 const reopenAfterMs = 5000
+/** Consul ends a session of 15 s after 30 s at most, and the host's liveness is asked every few seconds. */
+const sessionEndsAfterMs = 45_000
 
 interface Peer extends TunnelPeer {
+  readonly driver: PeerDriver
   /** By `now`. Questions are sent since then. */
   since: number
   longAt: number | undefined
@@ -131,6 +136,7 @@ export function startProber(options: ProberOptions): Prober {
   void open(state)
   return {
     socket: () => state.socket,
+    isOpening: () => state.opening,
     tick: () => tick(state),
     statuses: () => statusesOf(state),
     probed: (host) => probedState(state, host),
@@ -201,6 +207,7 @@ function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
     if (peer.mtuBytes === undefined) continue
     void send(state, socket, peer, 'question', probeBytesFor(state, peer))
     const isLongLate = at - (peer.longAt ?? peer.since) > 1.5 * everyMs
+    peer.driver.tick(socket, peer.vtep, isLongLate)
     if (isLongLate) void send(state, socket, peer, 'question', smallProbeBytes)
   }
 }
@@ -226,8 +233,10 @@ function updatePeers(state: State): void {
   for (const name of peers.keys()) if (!found.has(name)) peers.delete(name)
   for (const peer of found.values()) {
     const before = peers.get(peer.name)
-    const isNew = before === undefined || before.vtep !== peer.vtep || before.mtuBytes !== peer.mtuBytes
-    if (isNew) peers.set(peer.name, startAnew({ ...peer } as Peer, options.now()))
+    const isSame = before?.vtep === peer.vtep
+    if (isSame && before.mtuBytes === peer.mtuBytes) continue
+    const driver = isSame ? before.driver : createPeerDriver(options.now)
+    peers.set(peer.name, startAnew({ ...peer, driver } as Peer, options.now()))
   }
 }
 
@@ -256,7 +265,8 @@ async function send(
   const from = options.underlay().address
   const nonce = randomNonce()
   if (kind === 'question') asked.set(nonce, { peer, at: options.now(), isLong: outerBytes > smallProbeBytes })
-  const packet = probePacket({ kind, from, nonce }, messageLength(outerBytes, familyOf(from)))
+  const message = { kind, from, nonce, driverPort: socket.driverPort }
+  const packet = probePacket(message, messageLength(outerBytes, familyOf(from)))
   peer.sendError = await socket.send(packet, peer.vtep)
 }
 
@@ -283,6 +293,7 @@ function heard(state: State, message: ProbeMessage): void {
   if (question === undefined) return
   asked.delete(message.nonce)
   const { peer, at, isLong } = question
+  peer.driver.heard(message.driverPort)
   peer.leftAt = undefined
   peer.rttMs = now() - at
   if (isLong) peer.longAt = now()
@@ -290,12 +301,18 @@ function heard(state: State, message: ProbeMessage): void {
 }
 
 /** Only hosts of the cluster are answered: the sender's address is what the message says. */
-function answer(state: State, socket: TunnelSocket, { from, nonce }: ProbeMessage, length: number): void {
+function answer(state: State, socket: TunnelSocket, question: ProbeMessage, length: number): void {
   const { options, peers } = state
+  const { from, nonce } = question
   const isHost = [...options.store.snapshot().hosts.values()].some(({ value }) => value.vtep === from)
   if (!isHost) return
-  for (const peer of peers.values()) if (peer.vtep === from) peer.leftAt = undefined
-  void socket.send(probePacket({ kind: 'answer', from: options.underlay().address, nonce }, length), from)
+  for (const peer of peers.values()) {
+    if (peer.vtep !== from) continue
+    peer.leftAt = undefined
+    peer.driver.heard(question.driverPort)
+  }
+  const own = { from: options.underlay().address, driverPort: socket.driverPort }
+  void socket.send(probePacket({ kind: 'answer', nonce, ...own }, length), from)
 }
 
 function tunnelState(state: State, peer: Peer): TunnelState {
@@ -306,7 +323,14 @@ function tunnelState(state: State, peer: Peer): TunnelState {
   if (isRecent(peer.longAt)) return 'answers'
   if (isRecent(peer.since) || (peer.leftAt !== undefined && now() - peer.leftAt < leavingForMs))
     return 'unknown'
-  return isRecent(peer.smallAt) ? 'small-only' : 'silent'
+  if (isRecent(peer.smallAt)) return 'small-only'
+  return isDriverDown(state, peer) ? 'driver-down' : 'silent'
+}
+
+/** A driver that still has its session when a dead one's has ended is behind a firewall that refuses all ports. */
+function isDriverDown({ options: { now, life } }: State, { name, driver, longAt, since }: Peer): boolean {
+  const mayHaveSession = now() - (longAt ?? since) < sessionEndsAfterMs
+  return driver.isDown(silentAfterMs) && (mayHaveSession || life(name) !== 'alive')
 }
 
 function statusOf(state: State, peer: Peer): TunnelStatus {
@@ -319,7 +343,7 @@ function statusOf(state: State, peer: Peer): TunnelStatus {
     state: found === 'silent' && state.options.life(name) === 'away' ? 'away' : found,
     probeBytes: probeBytesFor(state, peer),
     ...(rttMs === undefined ? {} : { rttMs }),
-    ...(found === 'silent' || found === 'small-only'
+    ...(found === 'silent' || found === 'small-only' || found === 'driver-down'
       ? { silentS: Math.round((state.options.now() - (longAt ?? since)) / 1000) }
       : {}),
     ...(sendError === undefined ? {} : { sendError }),

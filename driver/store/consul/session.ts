@@ -1,8 +1,8 @@
 /**
  * The Consul session that shows this host as alive. It owns no key: nothing is deleted when it ends.
  *
- * It is renewed at a third of its TTL, and created again when Consul has lost it. Consul may keep a session
- * for twice its TTL, so a dead host counts as dead after 15 to 30 s.
+ * It is renewed at two thirds of its TTL, soon again after a failure, and created again when Consul has lost
+ * it. Consul may keep a session for twice its TTL, so a dead host counts as dead after 15 to 30 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsulClient } from './client.ts'
@@ -20,6 +20,10 @@ export interface SessionOptions {
   lost: (id: string) => void
 }
 
+/** Shares of the TTL. */
+const renewAfter = 2 / 3
+const retryAfter = 1 / 15
+
 type Sessions = Pick<ConsulClient, 'createSession' | 'renewSession' | 'destroySession'>
 
 export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: SessionOptions): SessionKeeper {
@@ -27,11 +31,16 @@ export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: Ses
   let id: string | undefined
   let running: Promise<string> | undefined
   let renewing: Promise<void> | undefined
+  /** By performance.now(). */
+  let renewedAt = 0
 
   const renew = async (): Promise<string> => {
-    if (id !== undefined && (await client.renewSession(id))) return id
-    if (id !== undefined) lost(id)
-    id = await client.createSession(name, ttlMs)
+    const askedAt = performance.now()
+    if (id === undefined || !(await client.renewSession(id))) {
+      if (id !== undefined) lost(id)
+      id = await client.createSession(name, ttlMs)
+    }
+    renewedAt = askedAt
     renewing ??= keepRenewing()
     return id
   }
@@ -43,12 +52,17 @@ export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: Ses
     return running
   }
   const keepRenewing = async (): Promise<void> => {
+    let pauseMs = ttlMs * renewAfter
     while (!stop.signal.aborted) {
-      // Consul does not answer: the client has recorded the failure, and the session is created again later.
-      // Stopped: the loop ends.
-      const ignore = (): undefined => undefined
-      await sleep(ttlMs / 3, undefined, { signal: stop.signal, ref: false }).catch(ignore)
-      if (!stop.signal.aborted) await session().catch(ignore)
+      await sleep(pauseMs, undefined, { signal: stop.signal, ref: false }).catch(() => 'stopped')
+      // Others ask for the session, too, and each of them renews it.
+      pauseMs = renewedAt + ttlMs * renewAfter - performance.now()
+      if (stop.signal.aborted || pauseMs > 0) continue
+      pauseMs = await session().then(
+        () => ttlMs * renewAfter,
+        // Consul does not answer: the client has recorded the failure.
+        () => ttlMs * retryAfter,
+      )
     }
   }
   return {

@@ -76,8 +76,16 @@ export function nspawnBackend(options: BackendOptions): Backend {
     async connect(host) {
       requireRoot('nspawn hosts')
       existing(name)
-      if (machineState(name, host.name) !== 'absent') return connectMachine(name, host.name, keys())
-      throw new LabError(`${host.name} is not running`, { hint: `${labCommand} up${flag(name)}` })
+      try {
+        return await connectMachine(name, host.name, await keys())
+      } catch (error) {
+        // Asked after a failure: to read all of the host's cgroups takes longer than to connect.
+        if (machineState(name, host.name) !== 'absent') throw error
+        throw new LabError(`${host.name} is not running`, {
+          hint: `${labCommand} up${flag(name)}`,
+          cause: error,
+        })
+      }
     },
     checks: async () => (await import('./doctor.ts')).nspawnChecks(labOf(session)),
     get secure() {
@@ -89,7 +97,7 @@ export function nspawnBackend(options: BackendOptions): Backend {
     faults: nspawnFaults(name, () => labOf(session)),
     power: {
       off: (host) => stopMachine(name, host.name),
-      on: (host) => startMachine(name, host.name, keys()),
+      on: async (host) => startMachine(name, host.name, await keys()),
     },
   }
 }
@@ -171,7 +179,8 @@ async function boot(session: Session, host: LabHost): Promise<void> {
     await removeMachine(name, host.name)
   const image = imagePaths(engineFor(session, host.name))
   const files = host.role === 'consul' ? { 'usr/bin/consul': await consulProgram(session) } : {}
-  await bootMachine({ name, lab }, host.name, { ...image, files }, labKeys(name, namesOf(lab)))
+  const keys = await labKeys(name, namesOf(lab))
+  await bootMachine({ name, lab }, host.name, { ...image, files }, keys)
 }
 
 async function consulProgram(session: Session): Promise<string> {

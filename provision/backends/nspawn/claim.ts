@@ -3,7 +3,7 @@
  */
 import { defaultEngine } from '../../images/engines.ts'
 import type { Programs } from '../../images/programs.ts'
-import { differences, type Lab, namesOf } from '../../lab/definition.ts'
+import { edits, type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labCommand } from '../../process/lab-command.ts'
 import {
@@ -68,10 +68,8 @@ export function flag(name: string): string {
   return name === 'main' ? '' : ` --lab ${name}`
 }
 
-/** A lab made of another list is joined as it is, unless this list was asked for. */
 function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
-  if (!asked.explicit && asked.lab.source !== definition.source) return
-  const changes = differences(definition, asked.lab)
+  const changes = edits(definition, asked)
   if (changes.length === 0) return
   throw new LabError(
     `lab ${lab} is up with other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,

@@ -41,7 +41,7 @@ export async function dockerTemplate(engine: string): Promise<void> {
     })
     try {
       await makeNetwork(name, lab)
-      const keys = labKeys(name, [host])
+      const keys = await labKeys(name, [host])
       await bootMachine({ name, lab }, host, { root, docker }, keys)
       await using connection = await connectMachine(name, host, keys)
       await importImage(connection, tar)

@@ -3,7 +3,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import ssh2 from 'ssh2'
+import type ssh2 from 'ssh2'
 import { labPaths } from './paths.ts'
 
 export interface KeyPair {
@@ -16,25 +16,30 @@ export interface LabKeys {
 }
 
 /** The lab's keys, made when there are none yet; the file is the owner's alone. */
-export function labKeys(lab: string, names: readonly string[]): LabKeys {
+export async function labKeys(lab: string, names: readonly string[]): Promise<LabKeys> {
   const file = labPaths(lab).keys
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
-  const keys = {
-    client: keyPair(`lab ${lab}`),
-    hosts: Object.fromEntries(names.map((name) => [name, keyPair(name)])),
+  if (!existsSync(file)) await makeKeys(file, lab, names)
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+async function makeKeys(file: string, lab: string, names: readonly string[]): Promise<void> {
+  const { default: ssh } = await import('ssh2') // loaded here, since `lab exec` must start fast
+  if (existsSync(file)) return // hosts boot together, and another one has made them meanwhile
+  const keys: LabKeys = {
+    client: keyPair(`lab ${lab}`, ssh.utils),
+    hosts: Object.fromEntries(names.map((name) => [name, keyPair(name, ssh.utils)])),
   }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   writeFileSync(file, JSON.stringify(keys), { mode: 0o600 })
-  return keys
 }
 
 /**
  * ssh2 writes one ed25519 key in 256 wrongly: it drops a leading zero byte of the public part (its
  * keygen.js), and neither it nor OpenSSH reads that again. Such a pair is not taken.
  */
-export function keyPair(comment: string): KeyPair {
+export function keyPair(comment: string, { generateKeyPairSync, parseKey }: typeof ssh2.utils): KeyPair {
   for (;;) {
-    const { private: secret, public: open } = ssh2.utils.generateKeyPairSync('ed25519', { comment })
-    if (!(ssh2.utils.parseKey(secret) instanceof Error)) return { private: secret, public: open }
+    const { private: secret, public: open } = generateKeyPairSync('ed25519', { comment })
+    if (!(parseKey(secret) instanceof Error)) return { private: secret, public: open }
   }
 }

@@ -6,23 +6,27 @@
  * The keys are the names of the lab's hosts. A host's key is pinned: `hostKey` has it, or the known_hosts
  * file does.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError, unknown } from '../../process/errors.ts'
 
-const hostKeySchema = z
-  .string()
-  .regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/]+=*( .*)?$/, 'a public key as in a .pub file: ssh-ed25519 AAAA…')
+const matching = (pattern: RegExp, wanted: string) =>
+  z.string().regex(pattern, { error: ({ input }) => `${JSON.stringify(input)} is not ${wanted}` })
+
+const hostKeySchema = matching(
+  /^(ssh|ecdsa)-\S+ [A-Za-z0-9+/]+=*( .*)?$/,
+  'a public key as in a .pub file: ssh-ed25519 AAAA…',
+)
 
 const entrySchema = z.strictObject({
   /** Name or address that ssh connects to; it need not be the host's address on the lab's network. */
-  address: z.string().min(1),
+  address: matching(/^[A-Za-z0-9:][\w.:%-]*$/, 'a name or an IP address'),
   port: z.int().min(1).max(65535).default(22),
   /** root, or a user whose sudo asks for no password. */
-  user: z.string().min(1).default('root'),
+  user: matching(/^[^\s-]\S*$/, 'the name of a user').default('root'),
   /** Private key without a passphrase; without one the ssh agent is asked. */
   identityFile: z.string().min(1).optional(),
   /** The host's public key. */
@@ -40,17 +44,21 @@ export type Inventory = Record<string, Entry>
 /** Reads the file; paths in it are relative to its folder, and `~` is the home folder. */
 export function readInventory(file: string, lab: Lab): Inventory {
   const path = fromHome(file, process.cwd())
-  const entries = parseInventory(text(path), file, lab)
-  return Object.fromEntries(
-    Object.entries(entries).map(([name, entry]) => [name, withPaths(entry, dirname(path))]),
+  const entries = Object.entries(parseInventory(text(path), file, lab)).map(
+    ([name, entry]) => [name, withPaths(entry, dirname(path))] as const,
   )
+  for (const [name, { identityFile, knownHosts }] of entries) {
+    if (identityFile !== undefined) checkReadable(identityFile, `${file}: identityFile of ${name}`)
+    if (existsSync(knownHosts)) checkReadable(knownHosts, `${file}: knownHosts of ${name}`)
+  }
+  return Object.fromEntries(entries)
 }
 
 /** It must contain the lab's hosts and no others; `file` is for messages. */
 export function parseInventory(content: string, file: string, lab: Lab): Inventory {
   const parsed = inventorySchema.safeParse(json(content, file))
   if (!parsed.success) {
-    throw new LabError(`${file} is not an inventory: ${z.prettifyError(parsed.error)}`, {
+    throw new LabError(`${file} is not an inventory: ${firstOf(parsed.error)}`, {
       hint: 'docs/lab.md shows an inventory',
     })
   }
@@ -64,6 +72,22 @@ export function parseInventory(content: string, file: string, lab: Lab): Invento
     })
   }
   return parsed.data.hosts
+}
+
+/** `hosts["net-1"].port: Too big: expected number to be <=65535` */
+function firstOf({ issues }: z.ZodError): string {
+  const [issue, ...others] = issues
+  const at = issue && issue.path.length > 0 ? `${z.core.toDotPath(issue.path)}: ` : ''
+  return `${at}${issue?.message}${others.length > 0 ? ` (and ${others.length} more)` : ''}`
+}
+
+/** Said before any host is reached: with one wrong path, the other hosts would be provisioned. */
+function checkReadable(path: string, what: string): void {
+  try {
+    readFileSync(path)
+  } catch (cause) {
+    throw new LabError(`${what} cannot be read: ${(cause as Error).message}`, { cause })
+  }
 }
 
 function withPaths(entry: Entry, folder: string): Entry {
@@ -83,7 +107,7 @@ function text(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new LabError(`the inventory cannot be read: ${(error as Error).message}`, {
+    throw new LabError(`the inventory ${path} cannot be read: ${(error as Error).message}`, {
       hint: 'name a file that is there: --inventory FILE, or MULTIHOST_INVENTORY; docs/lab.md shows one',
       cause: error,
     })

@@ -5,18 +5,21 @@
  * Vagrant does not know host keys. A machine's host key is pinned at first contact, in Vagrant's folder of
  * the machine, which is emptied when the machine is destroyed.
  */
-import { existsSync, readdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import type { Lab, LabHost } from '../../lab/definition.ts'
+import { join } from 'node:path'
+import { edits, type Lab, type LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { uninterrupted } from '../../process/interruption.ts'
+import { labCommand } from '../../process/lab-command.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { reach } from '../../ssh/reach.ts'
 import type { Backend, BackendOptions, MachineState } from '../backend.ts'
 import { accessIn, type Machine, machinesIn, type SshAccess } from './answers.ts'
-import { project, vagrant } from './vagrant.ts'
+import { machineFolder, madeFolder, recordedLab } from './record.ts'
+import { vagrant } from './vagrant.ts'
 
-export function vagrantBackend({ lab, engine, engines, programs }: BackendOptions): Backend {
+export function vagrantBackend(asked: BackendOptions): Backend {
+  const { engine, engines, programs } = asked
+  const labOf = () => recordedLab() ?? asked.lab
   /** This process made the machines: none existed before. */
   let made = false
   let answers: Promise<Answers> | undefined
@@ -24,13 +27,16 @@ export function vagrantBackend({ lab, engine, engines, programs }: BackendOption
 
   return {
     name: 'vagrant',
-    lab,
+    get lab() {
+      return labOf()
+    },
     fresh: false,
     outOfBand: true,
     prepare: () => [
       {
         title: 'virtual machines',
         run: async (say) => {
+          refuseOtherHosts(asked)
           const before = await machines()
           made = [...before.values()].every(({ state }) => state === 'absent')
           // The steps come from here, and not from the Vagrantfile's trigger, which would start this script again.
@@ -40,7 +46,7 @@ export function vagrantBackend({ lab, engine, engines, programs }: BackendOption
     ],
     engineOf: (host) => engines[host.name] ?? engine,
     programs,
-    checks: async () => (await import('./doctor.ts')).vagrantChecks(lab),
+    checks: async () => (await import('./doctor.ts')).vagrantChecks(labOf()),
     boot: async () => undefined, // all were started together
     complete(stays) {
       if (stays) made = false
@@ -55,7 +61,7 @@ export function vagrantBackend({ lab, engine, engines, programs }: BackendOption
     },
     states,
     async connect(host) {
-      answers ??= ask(lab)
+      answers ??= ask(labOf())
       try {
         return await connectTo(host, await accessTo(host, await answers))
       } catch (error) {
@@ -64,6 +70,16 @@ export function vagrantBackend({ lab, engine, engines, programs }: BackendOption
       }
     },
   }
+}
+
+function refuseOtherHosts(asked: BackendOptions): void {
+  const recorded = recordedLab()
+  const changes = recorded ? edits(recorded, asked) : []
+  if (changes.length === 0) return
+  throw new LabError(
+    `there are virtual machines of other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,
+    { hint: `take them down first: ${labCommand} down --backend vagrant; or undo the edit` },
+  )
 }
 
 async function machines(): Promise<Map<string, Machine>> {
@@ -103,18 +119,13 @@ async function accessTo(host: LabHost, answers: Answers): Promise<SshAccess> {
 }
 
 function connectTo(host: LabHost, access: SshAccess): Promise<Connection> {
-  const knownHosts = join(machineFolder(host.name), 'known_hosts')
+  const folder = machineFolder(host.name)
+  const made = madeFolder(folder)
+  if (made === undefined) {
+    throw new LabError(`${folder} has no machine, but vagrant ssh-config lists it`, {
+      hint: 'set VAGRANT_CWD and VAGRANT_DOTFILE_PATH as they were when it was made',
+    })
+  }
+  const knownHosts = join(made, 'known_hosts')
   return reach(host.name, { ...access, knownHosts, acceptNew: true }, 'vagrant ssh-config')
-}
-
-/** Vagrant's folder of the machine, one per provider. Vagrant empties it when it destroys the machine. */
-function machineFolder(name: string): string {
-  const root = process.env.VAGRANT_CWD ?? project
-  const folder = resolve(root, process.env.VAGRANT_DOTFILE_PATH ?? '.vagrant', 'machines', name)
-  const mine = existsSync(folder) ? readdirSync(folder).map((provider) => join(folder, provider)) : []
-  const made = mine.find((each) => existsSync(join(each, 'id')))
-  if (made) return made
-  throw new LabError(`${folder} has no machine, but vagrant ssh-config lists it`, {
-    hint: 'set VAGRANT_CWD and VAGRANT_DOTFILE_PATH as they were when it was made',
-  })
 }

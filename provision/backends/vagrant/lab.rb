@@ -1,34 +1,26 @@
 # What the Vagrantfile reads: the hosts of provision/lab.json, and each machine's box, memory and CPUs from environment
-# variables. A wrong value is an error of Vagrant's own class: Vagrant prints its message without a Ruby backtrace.
+# variables. A wrong value is a Problem, which Vagrant prints without a Ruby backtrace.
 
 require "ipaddr"
 require "json"
+require_relative "record"
 
 module MultihostLab
-  ROOT = File.expand_path("../../..", __dir__)
-  LAB_FILE = ENV["MULTIHOST_LAB_FILE"].to_s.empty? ? "provision/lab.json" : ENV["MULTIHOST_LAB_FILE"]
+  NAMED_FILE = ENV["MULTIHOST_LAB_FILE"].to_s
+  LAB_FILE = NAMED_FILE.empty? ? "provision/lab.json" : NAMED_FILE
   # Debian release → provider → box. debian/trixie64 has no VirtualBox variant, so VirtualBox gets Bento's boxes.
   BOXES = JSON.parse(File.read(File.join(__dir__, "boxes.json")))
   # Engine → Debian release, from the one table of engines.
   ENGINES = JSON.parse(File.read(File.join(ROOT, "provision/images/engines.json")))
   SUITES = ENGINES["engines"].to_h { |engine| [engine["version"], engine["suite"]] }.freeze
 
-  class Problem < Vagrant::Errors::VagrantError
-    def initialize(text)
-      @text = text
-      super()
-    end
-
-    def error_message
-      @text
-    end
-  end
-
   # The checks of provision/lab/definition.ts: machines must not boot from a list that provisioning refuses.
   module Definition
     ROLES = %w[consul docker bare].freeze
-    NAME = /\A[a-z][a-z0-9-]{0,12}\z/
+    NAME = /\A[a-z]([a-z0-9-]{0,11}[a-z0-9])?\z/
+    RESERVED = %w[lo br-lab switch all default localhost].freeze
     MOST_HOSTS = 205
+    NETWORK = %r{\A(?<first>\d+)(\.\d+){3}/(?<prefix>[89]|[12]\d|30)\z}
 
     class << self
       def read
@@ -37,17 +29,24 @@ module MultihostLab
         refuse('needs both "network" and the list "hosts"') unless listed
         number = lab["hosts"].size
         refuse("names #{number} hosts: from 1 to #{MOST_HOSTS} make a lab") unless number.between?(1, MOST_HOSTS)
-        network = address(lab["network"], "network")
+        network = network(lab["network"])
         lab["hosts"].each { |host| check_host(host, network) }
         %w[name address].each { |key| check_once(lab["hosts"], key) }
         check_roles(lab["hosts"].map { |host| host["role"] })
-        lab
+        { "source" => source, "network" => lab["network"], "hosts" => lab["hosts"] }
       end
 
       private
 
+      # As provision/cli/arguments.ts names it.
+      def source
+        NAMED_FILE.empty? ? LAB_FILE : File.expand_path(NAMED_FILE, ROOT)
+      end
+
       def parsed
-        JSON.parse(File.read(File.expand_path(LAB_FILE, ROOT)))
+        text = File.read(File.expand_path(LAB_FILE, ROOT), encoding: "UTF-8")
+        refuse("is not JSON") unless text.valid_encoding?
+        JSON.parse(text)
       rescue SystemCallError => e
         refuse("cannot be read: #{e.message}")
       rescue JSON::ParserError
@@ -56,13 +55,31 @@ module MultihostLab
 
       def check_host(host, network)
         refuse("#{host.to_json} is not a host") unless host.is_a?(Hash)
-        refuse("name #{host["name"].to_json} is not a name of at most 13 lower-case letters, digits and dashes") unless NAME.match?(host["name"].to_s)
+        name = host["name"]
+        refuse("name #{name.to_json} is not a name of at most 13 lower-case letters, digits and dashes") unless name.is_a?(String) && NAME.match?(name)
+        refuse("name #{name} is not free: #{RESERVED.join(", ")} have a meaning of their own") if RESERVED.include?(name)
         refuse("role #{host["role"].to_json} is not one of #{ROLES.join(", ")}") unless ROLES.include?(host["role"])
-        address = address(host["address"], "address")
-        edges = [network.to_range.first, network.to_range.last]
-        return if network.include?(address) && !edges.include?(address)
+        check_address(address(host["address"]), network)
+      end
 
-        refuse("address #{host["address"].to_json} is not in the network")
+      def check_address(address, network)
+        first = network.to_range.first
+        inside = network.include?(address) && ![first, network.to_range.last].include?(address)
+        refuse("address \"#{address}\" is not in the network") unless inside
+        refuse("address \"#{address}\" is this machine's own in the network of virtual machines") if address == first.succ
+      end
+
+      def network(value)
+        parts = NETWORK.match(value)
+        first = parts ? parts[:first].to_i : 0
+        refuse_network(value) unless first.between?(1, 223) && first != 127
+        IPAddr.new(value)
+      rescue IPAddr::Error
+        refuse_network(value)
+      end
+
+      def refuse_network(value)
+        refuse("network #{value.to_json} is not a network of IPv4 hosts and the length of its prefix, from 8 to 30")
       end
 
       def check_once(hosts, key)
@@ -78,13 +95,13 @@ module MultihostLab
         refuse("names #{consul} hosts of role consul: 1, 3 or 5 can elect a leader")
       end
 
-      def address(value, key)
+      def address(value)
         address = IPAddr.new(value.to_s)
-        return address if address.ipv4?
+        return address if address.ipv4? && !value.include?("/")
 
-        refuse("#{key} #{value.to_json} is not IPv4")
+        refuse("address #{value.to_json} is not IPv4")
       rescue IPAddr::Error
-        refuse("#{key} #{value.to_json} is not IPv4")
+        refuse("address #{value.to_json} is not IPv4")
       end
 
       def refuse(text)
@@ -93,7 +110,13 @@ module MultihostLab
     end
   end
 
-  LAB = Definition.read
+  # The hosts that the machines were made of; where there is no machine, those of the file. An edited list is refused by
+  # the commands that make machines or provision them. All others go on with the machines that exist.
+  RECORDED = Record.read
+  LAB = RECORDED || Definition.read
+  if RECORDED && %w[up provision reload].include?(ARGV.find { |word| !word.start_with?("-") })
+    Record.refuse_edits(RECORDED, Definition.read, explicit: !NAMED_FILE.empty?)
+  end
 
   class << self
     def hosts

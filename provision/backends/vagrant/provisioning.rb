@@ -28,11 +28,14 @@ module MultihostLab
     # Everything that would fail later is checked before any machine boots.
     def begin_with(machine)
       check_box(machine)
-      return unless provisions?
-
-      check_node
-      check_npm
-      @lock.synchronize { @begun |= [machine.name.to_s] }
+      if provisions?
+        check_node
+        check_npm
+      end
+      @lock.synchronize do
+        Record.write(LAB) if Record.read.nil?
+        @begun |= [machine.name.to_s]
+      end
     end
 
     def came_up(env, machine)

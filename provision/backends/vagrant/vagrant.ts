@@ -21,7 +21,10 @@ export async function vagrant(
   const { stdout, stderr, code } = await ran(['--no-color', ...args], say)
   checkInterrupted()
   if (code === 0 || partial) return stdout
-  const words = (stderr.trim() || stdout.trim()).split('\n').filter((line) => line.trim() !== '')
+  // Vagrant's headline of an error in the Vagrantfile says less than the error.
+  const words = (stderr.trim() || stdout.trim())
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('Vagrant failed to initialize'))
   throw new LabError(`vagrant ${args.join(' ')}: ${words.slice(-6).join('\n  ')}`, {
     hint: 'npm run lab -- doctor --backend vagrant',
   })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
+import ssh2 from 'ssh2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyPair } from '../../../../provision/backends/nspawn/keys.ts'
 
@@ -30,7 +31,7 @@ beforeAll(() => {
   for (const file of ['lab.pkr.hcl', 'variables.pkr.hcl'])
     copyFileSync(join(templates, file), join(work, file))
   writeFileSync(join(work, 'box.img'), '')
-  writeFileSync(key, keyPair('packer').private)
+  writeFileSync(key, keyPair('packer', ssh2.utils).private)
 })
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 

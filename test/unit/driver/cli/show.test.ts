@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { showHosts, showStatus } from '../../../../driver/cli/show.ts'
-import type { Status } from '../../../../driver/control/status.ts'
+import type { HostStatus, Status } from '../../../../driver/control/status.ts'
 
 const status: Status = {
   version: '0.1.0',
@@ -58,6 +58,15 @@ test('a host where all is well', () => {
 
     no problems"
   `)
+})
+
+test('a host whose driver is down, beside one that is away', () => {
+  const down = { ...status.hosts[1], name: 'net-3', vtep: '192.168.33.13', driverDown: true } as HostStatus
+  const hosts = [...status.hosts, down]
+  expect(showStatus({ ...status, hosts }).split('\n')[4]).toBe(
+    'hosts    3: net-1, net-2 (away), net-3 (driver down, containers go on)',
+  )
+  expect(showHosts(hosts).split('\n')[3]).toBe('net-3   192.168.33.13   driver down   0.1.0    ?        1')
 })
 
 test('names: files that are left alone, networks that only DNS knows, and whether it answers', () => {

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
+import { createMetrics } from '../../../../driver/control/metrics.ts'
 import { type StatusParts, statusOf } from '../../../../driver/control/status.ts'
+import { applyDeltas } from '../../../../driver/core/snapshot.ts'
+import type { TunnelState } from '../../../../driver/core/tunnels/peers.ts'
 import { endpoint, id, network, snapshotOf } from '../../../fixtures/datapath.sample.ts'
 
 const v6 = { cidr: 'fd00:21::/64', gateway: 'fd00:21::ffff', aux: {} }
@@ -18,8 +21,8 @@ const snapshot = snapshotOf(
   ],
 )
 
-function problemsWith(mtuBytes: number, address = '192.168.33.11'): string[] {
-  const parts: StatusParts = {
+function partsWith(mtuBytes = 1500, address = '192.168.33.11'): StatusParts {
+  return {
     version: '0.1.0',
     host: 'net-1',
     startedAt: '2026-01-01T00:00:00Z',
@@ -38,8 +41,32 @@ function problemsWith(mtuBytes: number, address = '192.168.33.11'): string[] {
     filter: () => undefined,
     deferred: () => [],
   }
-  return statusOf(parts).problems
 }
+
+function problemsWith(mtuBytes: number, address?: string): string[] {
+  return statusOf(partsWith(mtuBytes, address)).problems
+}
+
+test('a driver that is down is told with its host and in the metrics, and is no problem', async () => {
+  const tunnel = { host: 'net-2', vtep: '192.168.33.12', port: 4789, probeBytes: 1500 } as const
+  const value = { vtep: tunnel.vtep, driverVersion: '0.1.0' }
+  const record = { table: 'hosts', key: 'net-2', record: { value, index: 1 } } as const
+  const withHost = applyDeltas(snapshot, [record])
+  const statusWith = (state: TunnelState) =>
+    statusOf({
+      ...partsWith(),
+      snapshot: () => withHost,
+      tunnels: () => [{ ...tunnel, state }],
+    })
+  const metrics = createMetrics()
+  const down = statusWith('driver-down')
+  expect(down.hosts).toMatchObject([{ name: 'net-2', driverDown: true }])
+  expect(down.problems).toEqual([])
+  expect(await metrics.text(down)).toContain('multihost_peer_driver_down{host="net-2"} 1')
+  const silent = statusWith('silent')
+  expect(silent.hosts[0]).not.toHaveProperty('driverDown')
+  expect(await metrics.text(silent)).toContain('multihost_peer_driver_down{host="net-2"} 0')
+})
 
 test('an underlay that is too small for IPv6 is named, with the networks that have IPv6 here', () => {
   expect(problemsWith(1330)).toEqual([])

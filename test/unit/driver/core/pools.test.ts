@@ -133,6 +133,26 @@ test('a subnet of one address has no room for a container', () => {
   expect(checkPool('10.1.0.0/31')).toBe('10.1.0.0/31')
 })
 
+test.each([
+  ['224.0.0.0/24', '224.0.0.0/4, which is for multicast'],
+  ['127.5.0.0/16', '127.0.0.0/8, which is for loopback'],
+  ['0.0.0.0/0', '0.0.0.0/8, which is for "this network"'],
+  ['169.254.255.0/24', '169.254.0.0/16, which is for link-local addresses'],
+  ['255.255.255.0/24', '255.255.255.255/32, which is for broadcast'],
+  ['::/64', '::/127, which is for loopback and the unspecified address'],
+  ['fe80:1::/64', 'fe80::/10, which is for link-local addresses'],
+  ['ff02::/64', 'ff00::/8, which is for multicast'],
+  ['::ffff:10.0.0.0/104', '::ffff:0:0/96, which is for IPv4-mapped addresses'],
+])('the subnet %s is refused, and so is it as an address pool: it overlaps %s', (cidr, clash) => {
+  expect(() => checkPool(cidr)).toThrow(`the subnet ${cidr} overlaps ${clash}`)
+  expect(() => checkSource(cidr)).toThrow(`the address pool ${cidr} overlaps ${clash}`)
+})
+
+test('private, shared, documentation and reserved addresses may be given', () => {
+  for (const cidr of ['10.0.0.0/8', '100.64.0.0/10', '240.0.0.0/24', '2001:db8::/127', 'fd00::/8'])
+    expect(checkPool(cidr)).toBe(cidr)
+})
+
 test('an ip-range lies inside of its subnet', () => {
   expect(checkRange('10.1.5.9/24', '10.1.0.0/16')).toBe('10.1.5.0/24')
   expect(() => checkRange('10.2.0.0/24', '10.1.0.0/16')).toThrow(

@@ -363,6 +363,74 @@ describe('a container', () => {
   })
 })
 
+describe('with looks that are far apart', () => {
+  const far = Object.fromEntries(
+    Object.keys(quickIntervals.everyMs).map((it) => [it, 600_000]),
+  ) as typeof quickIntervals.everyMs
+  const intervals = { ...quickIntervals, everyMs: far }
+  const endpoints = () => [...net3.store.snapshot().endpoints.values()]
+  let net3: TestHost
+  let lost: AbortController
+  let asked: number
+  beforeEach(async () => {
+    net3 = await host(3, { intervals })
+    lost = new AbortController()
+    const { docker } = net3
+    const [events, networks] = [docker.events, docker.networks]
+    asked = 0
+    docker.events = (signal) => events(AbortSignal.any([signal, lost.signal]))
+    docker.networks = () => {
+      asked += 1
+      return networks()
+    }
+    await net3.restart()
+    await docker.create('foobar')
+  })
+  afterEach(async () => {
+    await net3[Symbol.asyncDispose]()
+  })
+
+  test('the end of a container that came without a Leave is found by its event', async () => {
+    const { container } = await net3.docker.run('web', 'foobar')
+    net3.docker.crash()
+    net3.docker.tell({ type: 'container', action: 'die', id: container, attributes: {} })
+    await until('its endpoint is removed', () => endpoints().length === 0)
+  })
+
+  test('many events make few looks', async () => {
+    const { container } = await net3.docker.run('web', 'foobar')
+    const attributes = { container, type: 'vxlan' }
+    asked = 0
+    for (let i = 0; i < 200; i++)
+      net3.docker.tell({ type: 'network', action: 'disconnect', id: 'foobar', attributes })
+    net3.docker.crash()
+    await until('its endpoint is removed', () => endpoints().length === 0)
+    expect(asked).toBeLessThan(10)
+  })
+
+  test('a stream of events that broke is opened again, and everything is looked at', async () => {
+    await net3.docker.run('web', 'foobar')
+    const broken = lost
+    lost = new AbortController()
+    net3.docker.away = true
+    broken.abort()
+    net3.docker.forgetAll()
+    net3.docker.away = false
+    await until('its endpoint is removed', () => endpoints().length === 0)
+    await has(net3, 'foobar')
+  })
+
+  test('the file that names the default network follows Docker’s events', async () => {
+    const file = join(dirname(net3.controlSocket), 'default-network')
+    await net3.docker.create('multihost')
+    await until('the file is there', () => existsSync(file))
+    net3.commands.inSwarmMode = async () => true
+    const ingress = { name: 'ingress', type: 'overlay' }
+    net3.docker.tell({ type: 'network', action: 'create', id: 'ingress', attributes: ingress })
+    await until('the file is gone', () => !existsSync(file))
+  })
+})
+
 test('what Docker was never told of, since the driver died before it answered, is given back', async () => {
   const id = await net1.docker.create('foobar')
   await has(net2, 'foobar')

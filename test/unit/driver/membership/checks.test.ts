@@ -182,6 +182,11 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ['silence', { tunnels: { found: [tunnel('silent')] } }, /^missing .*no answer through the tunnel; usual/],
   ['small packets alone', { tunnels: { found: [tunnel('small-only')] } }, /^missing .*small packets.*MTU/],
   ['a host that is away', { tunnels: { found: [tunnel('away')] } }, /^unknown .*is away$/],
+  [
+    'a driver that is down',
+    { tunnels: { found: [tunnel('driver-down')] } },
+    /^unknown .*is up, and its driver is down$/,
+  ],
   ['an older driver', { tunnels: { found: [tunnel('unknown')] } }, /^unknown .*answers no probes$/],
 ])('tunnels: %s', (_, changed, words) => {
   expect(lines(changed, 'tunnels')).toMatch(words)

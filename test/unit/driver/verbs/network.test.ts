@@ -116,7 +116,18 @@ describe('a new network', () => {
     expect(v6).toEqual({ cidr: 'fd00:9::/64', gateway: 'fd00:9::ffff:ffff:ffff:ffff', aux: {} })
   })
 
+  test('has the MTU and the VNI that another driver’s options ask for', async () => {
+    const docker = 'com.docker.network.driver'
+    const options = { [`${docker}.mtu`]: '1400', [`${docker}.overlay.vxlanid_list`]: '4097' }
+    const { vni, mtuBytes } = await createNetwork(cluster().host(1), { id: id('a'), options })
+    expect({ vni, mtuBytes }).toEqual({ vni: 4097, mtuBytes: 1400 })
+  })
+
   test.each([
+    [
+      { 'com.docker.network.driver.overlay.vxlanid_list': '300,301' },
+      "'300,301' is not a VNI; -o vni= allows 1 … 16777215",
+    ],
     [{ vni: '0' }, "'0' is not a VNI; -o vni= allows 1 … 16777215"],
     [{ vni: '256' }, 'VNI 256 belongs to network aaaaaaaaaaaa; choose another'],
     [

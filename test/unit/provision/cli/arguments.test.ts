@@ -34,6 +34,14 @@ test('an unknown engine names the allowed ones', async () => {
   await expect(chooseLab({ engine: ['net-1=27'] }, 'main', {})).rejects.toThrow(
     'unknown engine "27": allowed are 20.10, 26, 28, 29',
   )
+  await expect(chooseLab({ engine: ['net-1=28=29'] }, 'main', {})).rejects.toThrow('unknown engine "28=29"')
+})
+
+test('an unknown engine is refused before machines of an inventory are touched', async () => {
+  const ssh = { backend: 'ssh', inventory }
+  await expect(chooseLab({ ...ssh, engine: ['19'] }, 'main', {})).rejects.toThrow('unknown engine "19"')
+  await expect(chooseLab({ ...ssh, engine: ['net-1=19'] }, 'main', {})).rejects.toThrow('unknown engine "19"')
+  await expect(chooseLab(ssh, 'main', { MULTIHOST_ENGINE: '19' })).rejects.toThrow('unknown engine "19"')
 })
 
 test('an engine that Debian does not have is refused where hosts are built from Debian', async () => {
@@ -50,9 +58,21 @@ test('an unknown host names the allowed ones', async () => {
 })
 
 test('a lab name that could not name a namespace or a folder is refused', async () => {
-  for (const lab of ['', 'A', '../x', 'a b', 'a'.repeat(17), '9a', 'net-1']) {
-    await expect(chooseLab({ lab }, 'main', {})).rejects.toThrow(`"${lab}" cannot name a lab`)
+  for (const lab of ['A', '../x', 'a b', 'a\nb', 'a'.repeat(17), '9a', 'net-1']) {
+    await expect(chooseLab({ lab }, 'main', {})).rejects.toThrow(`${JSON.stringify(lab)} cannot name a lab`)
   }
+})
+
+test.each([
+  { lab: '' },
+  { backend: '' },
+  { hosts: '' },
+  { 'lab-file': '' },
+  { 'engine-from': '' },
+  { 'consul-from': '' },
+])('a flag with an empty value is refused: %j', async (values) => {
+  const [flag] = Object.keys(values)
+  await expect(chooseLab(values, 'main', {})).rejects.toThrow(`--${flag} has no value`)
 })
 
 test('a flag goes before its variable, and a variable before what is usual', async () => {
@@ -103,9 +123,15 @@ test('the hosts are those of a file, or so many as a number says; otherwise thos
 test.each([
   [{ hosts: '0' }, '--hosts 0: a whole number from 1 to 200'],
   [{ hosts: '5000' }, '--hosts 5000: a whole number from 1 to 200'],
-  [{ hosts: 'many' }, '--hosts many: not a whole number'],
+  [{ hosts: 'many' }, '--hosts many: a whole number from 1 to 200'],
+  [{ hosts: '3x' }, '--hosts 3x: a whole number from 1 to 200'],
+  [{ hosts: '03' }, '--hosts 03: a whole number from 1 to 200'],
+  [{ hosts: '1e1' }, '--hosts 1e1: a whole number from 1 to 200'],
+  [{ hosts: '-1' }, '--hosts -1: a whole number from 1 to 200'],
+  [{ consul: '1x' }, '--consul 1x: 1, 3 or 5'],
   [{ consul: '2' }, '--consul 2: 1, 3 or 5'],
   [{ hosts: '3', 'lab-file': 'x' }, '--lab-file names every host, and --hosts and --consul count them'],
+  [{ 'engine-from': '/etc/hostname' }, '--engine-from /etc/hostname: there is no such folder'],
   [{ 'engine-from': '/usr/bin' }, '--engine-from /usr/bin: there is no dockerd in this folder'],
   [{ 'consul-from': '/nowhere' }, '--consul-from /nowhere: there is no such file'],
   [{ 'consul-from': '/usr/bin/env' }, '--consul-from /usr/bin/env: this program is not Consul'],

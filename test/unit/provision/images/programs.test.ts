@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -23,6 +23,28 @@ test('a program is for the processor of the hosts', () => {
     `--consul-from ${path}: a program for arm64, and the hosts are x64`,
   )
   expect(() => checkProgram(program('two', 8), '--engine-from', 'x64')).toThrow('a program for ELF machine 8')
+})
+
+test('a file that ends in its header is no program', () => {
+  const path = join(folder, 'short')
+  writeFileSync(path, '\x7fELF')
+  expect(() => checkProgram(path, '--engine-from')).toThrow('not a Linux program (no ELF header)')
+})
+
+test('a link to nothing is no program, and not a missing one', async () => {
+  const engine = join(folder, 'links')
+  mkdirSync(engine)
+  symlinkSync('nowhere', join(engine, 'dockerd'))
+  await expect(checkedPrograms({ engine })).rejects.toThrow(
+    `--engine-from ${join(engine, 'dockerd')}: a link to a file that does not exist`,
+  )
+})
+
+test("Consul's program must be executable", async () => {
+  const consul = join(folder, 'consul')
+  copyFileSync('/usr/bin/sleep', consul)
+  chmodSync(consul, 0o644)
+  await expect(checkedPrograms({ consul })).rejects.toThrow(`--consul-from ${consul}: not executable`)
 })
 
 test('an engine folder needs dockerd; what else it has is taken, and other files are ignored', async () => {

@@ -28,9 +28,16 @@ test('the network and its hosts', () => {
 test.each([
   [
     { name: 'a-name-too-long-for-a-device' },
-    'name "a-name-too-long-for-a-device" is not at most 13 lower-case letters, digits and dashes, a letter first',
+    'name "a-name-too-long-for-a-device" is not at most 13 lower-case letters, digits and dashes, a letter first and no dash last',
   ],
-  [{ name: undefined }, 'name "" is not at most 13 lower-case letters, digits and dashes, a letter first'],
+  [{ name: undefined }, 'name "" is not at most 13 lower-case letters'],
+  [{ name: 'net-' }, 'name "net-" is not at most 13 lower-case letters'],
+  [{ name: 'Net_1' }, 'name "Net_1" is not at most 13 lower-case letters'],
+  [{ name: 'switch' }, 'name "switch" is not free: '],
+  [
+    { name: 'lo' },
+    'name "lo" is not free: lo, br-lab, switch, all, default, localhost have a meaning of their own',
+  ],
   [{ address: '192.168.33.256' }, 'address "192.168.33.256" is not an IPv4 address'],
   [{ address: 7 }, 'address 7 is not an IPv4 address'],
   [{ address: '192.168.34.11' }, 'address "192.168.34.11" is not in the network 192.168.33.0/24'],
@@ -83,6 +90,9 @@ test.each([
   ['{', 'my.json is not JSON: '],
   ['null', 'my.json needs both "network" and the list "hosts"'],
   ['{"network": "192.168.33.0/24"}', 'my.json needs both "network" and the list "hosts"'],
+  ['{"network": "192.168.33.0/24", "hosts": [null]}', 'my.json: host null is not an object'],
+  ['{"network": "192.168.33.0/24", "hosts": ["net-1"]}', 'my.json: host "net-1" is not an object'],
+  ['{"network": "192.168.33.0/24", "hosts": [["net-1"]]}', 'my.json: host ["net-1"] is not an object'],
 ])('a file that is refused: %s', (content, message) => {
   expect(() => parseLab(content, 'my.json')).toThrow(message)
 })
@@ -91,9 +101,19 @@ test('a file that does not exist', () => {
   expect(() => readLab('/nowhere/lab.json')).toThrow('--lab-file /nowhere/lab.json cannot be read: ENOENT')
 })
 
-test.each(['192.168.33.0', '192.168.33.0/31', 'fd00::/64'])('a network that is refused: %s', (network) => {
+test.each([
+  '192.168.33.0',
+  '192.168.33.0/31',
+  '192.168.33.0/7',
+  '192.168.33.0/0',
+  '192.168.33.0/2e1',
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '224.0.0.0/8',
+  'fd00::/64',
+])('a network that is refused: %s', (network) => {
   expect(parsed([consul, docker], network)).toThrow(
-    `my.json: network "${network}" is not an IPv4 address and the length of its prefix, at most 30`,
+    `my.json: network "${network}" is not a network of IPv4 hosts and the length of its prefix, from 8 to 30`,
   )
 })
 

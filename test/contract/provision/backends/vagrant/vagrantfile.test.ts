@@ -17,10 +17,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { recordedLab } from '../../../../../provision/backends/vagrant/record.ts'
 import { defaultLab, namesOf } from '../../../../../provision/lab/definition.ts'
 
 const project = fileURLToPath(new URL('../../../../..', import.meta.url))
@@ -113,6 +114,36 @@ describe.skipIf(!existsSync('/usr/bin/vagrant'))('the Vagrantfile', () => {
     expect(said).toContain(words)
   })
 
+  test('an up that makes no machine leaves the list free to be edited', { timeout: deadlineMs }, async () => {
+    const own = { ...virtualbox(), VAGRANT_DOTFILE_PATH: join(work, 'dot-of-nothing') }
+    const { said } = await vagrant(['up', 'net-1'], own)
+    expect(said).toContain('could not be found')
+    const { said: listed } = await vagrant(['status', '--machine-readable'], {
+      ...own,
+      MULTIHOST_LAB_FILE: bareList(join(work, 'bare.json'), ['only']),
+    })
+    expect(listed).toContain(',only,state,not_created')
+  })
+
+  test('a list edited under a machine is refused once, also for a host that is new', {
+    timeout: 2 * deadlineMs,
+  }, async () => {
+    const dot = join(work, 'dot-of-one')
+    const file = join(work, 'under-a-machine.json')
+    const own = { ...virtualbox(), VAGRANT_DOTFILE_PATH: dot, MULTIHOST_LAB_FILE: bareList(file, ['first']) }
+    await vagrant(['up', '--no-provision'], own)
+    const folder = join(dot, 'machines/first/virtualbox')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'id'), 'made')
+    bareList(file, ['first', 'second'])
+    const { said, exitCode } = await vagrant(['up', 'second'], own)
+    expect(exitCode).not.toBe(0)
+    expect(said.split('\n').filter((line) => line.includes('other hosts'))).toEqual([
+      `there are machines of other hosts than ${file} says: new: second 192.168.33.12 (bare). Destroy them first (vagrant destroy -f), or undo the edit`,
+    ])
+    expect((await vagrant(['status', 'first'], own)).exitCode).toBe(0)
+  })
+
   test('without node nothing boots, and up says what is missing', { timeout: deadlineMs }, async () => {
     const path = withoutNode()
     rmSync(asked, { force: true })
@@ -147,9 +178,16 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))(
   () => {
     const one = { name: 'net-1', address: '192.168.33.11', role: 'docker' }
     const list = (...hosts: object[]) => JSON.stringify({ network: '192.168.33.0/24', hosts })
-    test.each([
+    const networks = ['192.168.33.0', '192.168.33.0/255.255.255.0', '999.0.0.0/24']
+    const notForHosts = ['10.0.0.0/7', '127.0.0.0/8', '224.0.0.0/8', 'fd00::/64']
+    test.each<[string | Buffer | undefined, string]>([
+      ...[...networks, ...notForHosts].map((network): [string, string] => [
+        JSON.stringify({ network, hosts: [one] }),
+        `network "${network}" is not a network of IPv4 hosts`,
+      ]),
       [undefined, 'cannot be read: No such file'],
       ['{', 'is not JSON'],
+      [Buffer.from('"\xff"', 'latin1'), 'is not JSON'],
       ['null', 'needs both "network" and the list "hosts"'],
       [list(), 'names 0 hosts: from 1 to 205 make a lab'],
       [list(one), 'names 0 hosts of role consul: 1, 3 or 5 can elect a leader'],
@@ -160,6 +198,12 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))(
       [list({ ...one, address: '192.168.34.11' }), 'address "192.168.34.11" is not in the network'],
       [list({ ...one, address: '192.168.33.255' }), 'address "192.168.33.255" is not in the network'],
       [list({ ...one, address: 'net-1' }), 'address "net-1" is not IPv4'],
+      [list({ ...one, address: 7 }), 'address 7 is not IPv4'],
+      [list({ ...one, address: '192.168.33.11/32' }), 'address "192.168.33.11/32" is not IPv4'],
+      [list({ ...one, address: '192.168.33.1' }), 'address "192.168.33.1" is this machine\'s own'],
+      [list({ ...one, name: true }), 'name true is not a name of at most 13'],
+      [list({ ...one, name: 'net-' }), 'name "net-" is not a name of at most 13'],
+      [list({ ...one, name: 'localhost' }), 'name localhost is not free: lo, br-lab, switch, all, default'],
     ])('%s', async (text, words) => {
       const file = join(work, 'refused.json')
       rmSync(file, { force: true })
@@ -173,11 +217,104 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))(
   },
 )
 
+describe.skipIf(!existsSync('/usr/bin/ruby'))('a list that is edited while machines of it exist', () => {
+  const one = { name: 'net-1', address: '192.168.33.11', role: 'bare' }
+  const two = { name: 'net-2', address: '192.168.33.12', role: 'bare' }
+  const listOf = (hosts: object[], network = '192.168.33.0/24') => JSON.stringify({ network, hosts })
+  const file = join(work, 'edited.json')
+  const dot = join(work, 'dot-of-edited')
+  const id = join(dot, 'machines/net-1/virtualbox/id')
+  const env = { MULTIHOST_LAB_FILE: file, VAGRANT_DOTFILE_PATH: dot }
+
+  /** Names of the hosts that Vagrant's command would have, or the message that refuses it. */
+  async function hosts(command: string, after = '', variables: Record<string, string> = env) {
+    const lab = join(project, 'provision/backends/vagrant/lab.rb')
+    const script = `begin; require ${JSON.stringify(lab)}; ${after}; puts MultihostLab.hosts.map { |host| host["name"] }.join(" "); rescue Vagrant::Errors::VagrantError => e; puts e.error_message; end`
+    const args = ['-rostruct', '-e', vagrantStub, '-e', script, '--', ...command.split(' ')]
+    return (await execa('/usr/bin/ruby', args, { env: variables })).stdout
+  }
+
+  beforeEach(async () => {
+    writeFileSync(file, listOf([one, two]))
+    await hosts('up', 'MultihostLab::Record.write(MultihostLab::LAB)')
+    mkdirSync(dirname(id), { recursive: true })
+    writeFileSync(id, 'made')
+  })
+  afterEach(() => rmSync(dot, { recursive: true }))
+
+  test.each([
+    [
+      listOf([one, two, { ...one, name: 'net-3', address: '192.168.33.13' }]),
+      'new: net-3 192.168.33.13 (bare)',
+    ],
+    [listOf([one]), 'gone: net-2 192.168.33.12 (bare)'],
+    [
+      listOf([one, { ...two, name: 'renamed' }]),
+      'new: renamed 192.168.33.12 (bare); gone: net-2 192.168.33.12 (bare)',
+    ],
+    [
+      listOf([one, { ...two, address: '192.168.33.22' }]),
+      'new: net-2 192.168.33.22 (bare); gone: net-2 192.168.33.12 (bare)',
+    ],
+    [
+      listOf([one, { ...two, role: 'consul' }]),
+      'new: net-2 192.168.33.12 (consul); gone: net-2 192.168.33.12 (bare)',
+    ],
+    [listOf([one, two], '192.168.32.0/20'), 'network 192.168.33.0/24 is now 192.168.32.0/20'],
+  ])('is refused by up, provision and reload: %s', async (text, changes) => {
+    writeFileSync(file, text)
+    const line = `there are machines of other hosts than ${file} says: ${changes}. Destroy them first (vagrant destroy -f), or undo the edit`
+    for (const command of ['up', '--no-color up net-3 --no-provision', 'provision', 'reload'])
+      expect(await hosts(command)).toBe(line)
+  })
+
+  test.each(['status', 'halt', 'ssh net-1', 'destroy -f', 'destroy up'])(
+    'does not hinder %s, which knows the machines that exist',
+    async (command) => {
+      for (const text of [listOf([one]), '{']) {
+        writeFileSync(file, text)
+        expect(await hosts(command)).toBe('net-1 net-2')
+      }
+    },
+  )
+
+  test('counts again when the last machine is destroyed, or when the edit is undone', async () => {
+    writeFileSync(file, listOf([one]))
+    expect(await hosts('up')).toMatch(/gone: net-2/)
+    writeFileSync(file, listOf([one, two]))
+    expect(await hosts('up')).toBe('net-1 net-2')
+    writeFileSync(file, listOf([one]))
+    rmSync(id)
+    expect(await hosts('up')).toBe('net-1')
+  })
+
+  test('machines of another file are used as they are, unless a file is named', async () => {
+    expect(await hosts('up', '', { VAGRANT_DOTFILE_PATH: dot })).toBe('net-1 net-2')
+    const named = { VAGRANT_DOTFILE_PATH: dot, MULTIHOST_LAB_FILE: 'provision/lab.json' }
+    expect(await hosts('up', '', named)).toMatch(/new: consul-server 192.168.33.10/)
+  })
+
+  test('is known to the backend by the same record', () => {
+    vi.stubEnv('VAGRANT_DOTFILE_PATH', dot)
+    expect(recordedLab()).toEqual({ source: file, network: '192.168.33.0/24', hosts: [one, two] })
+    rmSync(id)
+    expect(recordedLab()).toBeUndefined()
+    vi.unstubAllEnvs()
+  })
+})
+
 /** As much of Vagrant as lab.rb refers to: a test takes 0.1 s without the rest of Vagrant, and 3 s with it. */
 const vagrantStub = `module Vagrant
   module Errors; class VagrantError < StandardError; end; end
   def self.plugin(_) = OpenStruct.new(manager: OpenStruct.new(providers: { hyperv: nil }))
 end`
+
+/** Writes a list of bare hosts; returns its path. */
+function bareList(file: string, names: string[]): string {
+  const hosts = names.map((name, i) => ({ name, address: `192.168.33.${11 + i}`, role: 'bare' }))
+  writeFileSync(file, JSON.stringify({ network: '192.168.33.0/24', hosts }))
+  return file
+}
 
 /** A folder with all commands of this machine but node and npm. */
 function withoutNode(): string {

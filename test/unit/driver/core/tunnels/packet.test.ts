@@ -28,6 +28,13 @@ test.each(['192.168.33.11', 'fd00::11'])('a message from %s is read as it was wr
   }
 })
 
+test('a probe tells the port of its driver, and one of an older driver tells none', () => {
+  const message = { kind: 'answer' as const, from: '192.168.33.11', nonce, driverPort: 40_001 }
+  expect(readMessage(probePacket(message, messageLength(smallProbeBytes, 4)).subarray(50))).toEqual(message)
+  const short = probePacket({ kind: 'answer', from: '192.168.33.11', nonce }, 30).subarray(50)
+  expect(readMessage(short)?.driverPort).toBeUndefined()
+})
+
 test('a text goes along', () => {
   const message = { kind: 'endpoints' as const, from: '192.168.33.11', nonce, text: '["é"]' }
   expect(readMessage(textPacket(message).subarray(50))).toEqual(message)

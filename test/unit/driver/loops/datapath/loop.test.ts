@@ -445,6 +445,30 @@ describe('the datapath loop', () => {
       expect(kernel.watched()).toEqual([])
     })
 
+    test('stray links are looked for as seldom as a network is audited, however many networks there are', async () => {
+      kernel = fakeKernel({ tells: true })
+      const { strayLinks } = kernel
+      let looks = 0
+      kernel.strayLinks = () => {
+        looks += 1
+        return strayLinks()
+      }
+      const loop = start({ auditMs: 10, slowAuditMs: 500 })
+      const networks = ['b', 'c', 'd', 'e', 'f'].map((digit) => id(digit))
+      for (const [i, of] of networks.entries()) {
+        store.network(network({ id: of, vni: 300 + i }))
+        store.map('net-1', { ...Object.fromEntries(networks.map((it) => [it, it])), [a]: a })
+        store.endpoint(endpoint(`${i + 4}`, 'net-1', '172.21.0.2', { network: of }))
+        await loop.settled(of, id(`${i + 4}`))
+      }
+      const audits = () => [...kernel.observations.values()].reduce((sum, count) => sum + count, 0)
+      const made = audits()
+      await until('the looks after the Joins are over', () => audits() >= made + networks.length)
+      const before = [looks, audits()] as const
+      await until('each network is audited three times', () => audits() >= before[1] + 3 * networks.length)
+      expect(looks - before[0]).toBeLessThan(6)
+    })
+
     test('a host with a smaller underlay that begins to use the network changes its MTU within seconds', async () => {
       await join()
       store.host('net-2', {

@@ -1,19 +1,23 @@
 /** Names in hosts files: what the loop does with real files, a store in memory and an engine that only tells. */
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import type { Change, Endpoint } from '../../../../../driver/core/records.ts'
 import type { EngineContainer } from '../../../../../driver/engine/engine.ts'
+import type { WatchFile } from '../../../../../driver/loops/kit/watch-file.ts'
 import { type NamesLoop, type NamesOptions, startNames } from '../../../../../driver/loops/names/loop.ts'
 import { keepNameRecords, type NameRecords } from '../../../../../driver/loops/names/records.ts'
 import type { Store } from '../../../../../driver/store/store.ts'
@@ -33,6 +37,8 @@ let loop: NamesLoop
 let entries: Entry[]
 let containers: Map<string, EngineContainer>
 let engineAway: boolean
+/** Inspections. */
+let asked: number
 /** A container that the engine does not tell about: `docker cp` holds its lock. */
 let locked: string | undefined
 let answers: boolean
@@ -86,6 +92,7 @@ function start(more: Partial<NamesOptions> = {}): void {
       return [...containers.values()].filter(({ running }) => running).map(({ id }) => id)
     },
     container: async (id: string) => {
+      asked += 1
       if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
       if (id === locked) return new Promise<undefined>(() => undefined)
       return containers.get(id)
@@ -95,6 +102,7 @@ function start(more: Partial<NamesOptions> = {}): void {
     ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log },
     fileRoot: '',
     everyMs: 20,
+    unwatchedEveryMs: 20,
     dnsAddress: '169.254.255.53',
     dnsAnswers: () => answers,
     ...more,
@@ -105,6 +113,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
   ;[engineAway, answers, locked, away] = [false, true, undefined, new Set()]
+  asked = 0
   memory = createMemoryCluster()
   store = memory.open('net-1')
   elsewhere = memory.open('net-2')
@@ -359,6 +368,129 @@ test('a file that cannot be written is reported once, holds up no other file, an
   expect(entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
 })
 
+describe('without a look at intervals', () => {
+  const knowsItself = () => namesIn('web') === '2 web, 2 web.foobar'
+  const begin = async (more: Partial<NamesOptions> = {}): Promise<void> => {
+    container('web')
+    start({ everyMs: 60_000, unwatchedEveryMs: 60_000, ...more })
+    await store.commit([joins('web', 2)])
+    started('web')
+    await until('it knows itself', knowsItself)
+  }
+  const renamed = (): void => {
+    writeFileSync(`${pathOf('web')}.new`, engineLines)
+    renameSync(`${pathOf('web')}.new`, pathOf('web'))
+  }
+  const removed = (): void => {
+    rmSync(pathOf('web'))
+    writeFileSync(pathOf('web'), engineLines)
+  }
+
+  test.each<[string, () => void]>([
+    ['in place', () => writeFileSync(pathOf('web'), engineLines)],
+    ['by a rename', renamed],
+    ['after its removal', removed],
+    [
+      'by the removal of our lines, as by docker network disconnect',
+      () => writeFileSync(pathOf('web'), '127.0.0.1\tlocalhost\n'),
+    ],
+  ])('a hosts file that is written anew %s has its names again, each time', async (_, write) => {
+    await begin()
+    for (let times = 0; times < 3; times++) {
+      write()
+      await until('it knows itself again', knowsItself)
+    }
+    write()
+    renamed()
+    removed()
+    await until('it knows itself in the end', knowsItself)
+  })
+
+  test('a file that a mount keeps alive is followed to the file that took its place', async () => {
+    await begin()
+    linkSync(pathOf('web'), join(folder, 'mounted'))
+    for (let times = 0; times < 2; times++) {
+      renamed()
+      await until('it knows itself again', knowsItself)
+    }
+  })
+
+  test('a file that changes all the time is looked at a few times a second', async () => {
+    let told = (): void => undefined
+    let looks = 0
+    const watch: WatchFile = (_path, changed) => {
+      told = () => changed('change')
+      return { close: () => undefined }
+    }
+    await begin({ watch })
+    const { writes } = loop.status()
+    const end = performance.now() + 600
+    while (performance.now() < end) {
+      writeFileSync(pathOf('web'), engineLines)
+      told()
+      looks += 1
+      await nextTurn()
+    }
+    await until('it knows itself', knowsItself)
+    expect(looks).toBeGreaterThan(20)
+    expect(loop.status().writes - writes).toBeLessThan(6)
+  })
+
+  test('files that the kernel cannot watch are looked at more often, which is said once', async () => {
+    let isFull = true
+    const watched = new Set<string>()
+    const watch: WatchFile = (path) => {
+      if (!isFull) {
+        watched.add(path)
+        return { close: () => undefined }
+      }
+      throw Object.assign(new Error(`ENOSPC: no space left, watch '${path}'`), { code: 'ENOSPC' })
+    }
+    container('db')
+    await begin({ unwatchedEveryMs: 20, watch })
+    await store.commit([joins('db', 3)])
+    started('db')
+    await until('db has names', () => namesIn('db') !== '')
+    for (let times = 0; times < 2; times++) {
+      writeFileSync(pathOf('web'), engineLines)
+      await until('it knows itself again', () => namesIn('web').includes('2 web.foobar'))
+    }
+    expect(entries.filter(({ level }) => level === 'warn')).toMatchObject([
+      { message: 'hosts files cannot be watched: they are looked at more often' },
+    ])
+    isFull = false
+    await until('both are watched', () => watched.size === 2)
+  })
+
+  test('a container that does not run, or is on no network, has no watch', async () => {
+    const watched = new Set<string>()
+    const watch: WatchFile = (path) => {
+      watched.add(path)
+      return { close: () => void watched.delete(path) }
+    }
+    container('alone')
+    await begin({ watch })
+    expect([...watched]).toEqual([pathOf('web')])
+    loop.onEvent({ type: 'container', action: 'die', id: 'web', attributes: {} })
+    expect(watched.size).toBe(0)
+    started('web')
+    await until('it is watched again', () => watched.size === 1)
+    await store.commit([leave('web')])
+    await until('it is not watched', () => watched.size === 0)
+  })
+
+  test('a container that could not be inspected is inspected again', async () => {
+    await begin({ unwatchedEveryMs: 20 })
+    container('db')
+    await store.commit([joins('db', 3)])
+    engineAway = true
+    started('db')
+    await until('it is asked for', () => asked > 1)
+    engineAway = false
+    await until('db has names', () => namesIn('db') !== '')
+  })
+})
+
 describe('a network that is too large for hosts files', () => {
   beforeEach(async () => {
     container('web')
@@ -383,6 +515,18 @@ describe('a network that is too large for hosts files', () => {
     answers = true
     await until('the block is empty', () => fileOf('web') === engineLines)
     answers = false
+    await until('both are there again', () => namesIn('web').includes('db'))
+  })
+
+  test('follows DNS at once when that answers, and when it does so no more', async () => {
+    answers = false
+    start({ hostsFileLimit: 1, everyMs: 60_000 })
+    await until('both are there', () => namesIn('web').includes('db'))
+    answers = true
+    loop.dnsChanged()
+    await until('the block is empty', () => fileOf('web') === engineLines)
+    answers = false
+    loop.dnsChanged()
     await until('both are there again', () => namesIn('web').includes('db'))
   })
 

@@ -10,25 +10,47 @@ import { endpoint, network } from '../../../../fixtures/store-records.ts'
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
-/** An underlay in memory: a packet reaches the VTEP unless it is too long, or the address or its port is cut off. */
+/**
+ * An underlay in memory: a packet reaches the VTEP unless it is too long, or the address or its port is cut
+ * off. A host without power answers nothing, a firewall that rejects refuses every other port.
+ */
 function wire() {
   const listeners = new Map<string, (data: Buffer) => void>()
-  const cut = new Set<string>()
+  const drivers = new Set<string>()
+  const [cut, withoutPower, rejecting] = [new Set<string>(), new Set<string>(), new Set<string>()]
   const limits = { mtuBytes: 1500 }
   let sent = 0
-  const open = async (vtep: string, port: number): Promise<TunnelSocket> => ({
-    vtep,
-    async send(packet, to, toPort = port) {
-      sent += 1
-      const fits = packet.length + 28 <= limits.mtuBytes
-      const isCut = cut.has(to) || cut.has(`${to}:${toPort}`)
-      if (fits && !isCut) listeners.get(`${to}:${toPort}`)?.(packet.subarray(50))
-      return undefined
-    },
-    onMessage: (listener) => void listeners.set(`${vtep}:${port}`, listener),
-    close: () => void listeners.delete(`${vtep}:${port}`),
-  })
-  return { open, cut, limits, sent: () => sent, sockets: () => [...listeners.keys()].sort() }
+  let driverPort = 40_000
+  const open = async (vtep: string, port: number): Promise<TunnelSocket> => {
+    driverPort += 1
+    const own = `${vtep}:${driverPort}`
+    drivers.add(own)
+    return {
+      vtep,
+      driverPort,
+      async send(packet, to, toPort = port) {
+        sent += 1
+        const fits = packet.length + 28 <= limits.mtuBytes
+        const isCut = cut.has(to) || cut.has(`${to}:${toPort}`) || !drivers.has(own)
+        if (fits && !isCut) listeners.get(`${to}:${toPort}`)?.(packet.subarray(50))
+        return undefined
+      },
+      isRefused: async (to, at) =>
+        rejecting.has(to) || (!withoutPower.has(to) && !drivers.has(`${to}:${at}`)),
+      onMessage: (listener) => void listeners.set(`${vtep}:${port}`, listener),
+      close() {
+        listeners.delete(`${vtep}:${port}`)
+        drivers.delete(own)
+      },
+    }
+  }
+  /** The host's driver dies: it says nothing, and the kernel closes its sockets. */
+  const kill = (vtep: string): void => {
+    for (const all of [listeners, drivers])
+      for (const at of all.keys()) if (at.startsWith(`${vtep}:`)) all.delete(at)
+  }
+  const sockets = () => [...listeners.keys()].sort()
+  return { open, kill, cut, withoutPower, rejecting, limits, sent: () => sent, sockets }
 }
 
 const vtepOf = (name: string): string => `192.168.33.1${name.at(-1)}`
@@ -167,6 +189,151 @@ test('a driver that stops says so, and is not named', async () => {
   await net1.close()
 })
 
+test('a driver that starts publishes what its record says until its sockets are open', async () => {
+  const both = { ...answering, ports: [8472] }
+  const start = await cluster({ 'net-1': both, 'net-2': { mtuBytes: 1500, answers: false } })
+  await share(start.memory, 8472)
+  const between = wire()
+  const [net1, net2] = [start('net-1', between), start('net-2', between)]
+  expect(net1.published()).toEqual(both)
+  expect(net2.published()).toEqual({ mtuBytes: 1500, answers: false })
+  await pass(2000)
+  expect(net1.published()).toEqual(both)
+  expect(net2.published()).toEqual(both)
+  await net1.close()
+  await net2.close()
+})
+
+describe('a driver that is killed', () => {
+  test('is down, and its host is not away, also without a session and for long', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, ['net-2'])
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    between.kill(vtepOf('net-2'))
+    const seen = new Set<string>()
+    for (let second = 0; second < 60; second++) {
+      await pass(1000)
+      for (const state of states(net1)) seen.add(state)
+      expect([...net1.away()]).toEqual([])
+    }
+    expect([...seen]).toEqual(['net-2 answers', 'net-2 driver-down'])
+    expect(net1.status().map((it) => tunnelSentence(it))).toEqual([undefined])
+    expect(net1.status()[0]?.silentS).toBeGreaterThan(50)
+    await net1.close()
+    await net2.close()
+  })
+
+  test('again and again changes nothing for names, however long it lives and is down', async () => {
+    const told: string[] = []
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, [], (host) => {
+      if (host === 'net-1') told.push(host)
+    })
+    const between = wire()
+    const net1 = start('net-1', between)
+    for (let round = 1; round < 20; round++) {
+      const net2 = start('net-2', between)
+      await pass(500 + 400 * (20 - round))
+      between.kill(vtepOf('net-2'))
+      await net2.close()
+      await pass(700 * round)
+    }
+    expect(told).toEqual([])
+    await net1.close()
+  })
+
+  test('on a host that then loses power is away 3.5 s later', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    between.kill(vtepOf('net-2'))
+    await pass(10_000)
+    between.withoutPower.add(vtepOf('net-2'))
+    await pass(5000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net1.close()
+    await net2.close()
+  })
+
+  test('with the power of its host is away, and is not back before its driver answers', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    between.kill(vtepOf('net-2'))
+    between.withoutPower.add(vtepOf('net-2'))
+    await pass(5000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    between.withoutPower.clear()
+    await pass(10_000)
+    expect(states(net1), 'the kernel has booted').toEqual(['net-2 driver-down'])
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net2.close()
+    const again = start('net-2', between)
+    await pass(2000)
+    expect([...net1.away()]).toEqual([])
+    await net1.close()
+    await again.close()
+  })
+
+  test('is told from a firewall that rejects: a driver that asks is not down', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    between.rejecting.add(vtepOf('net-2'))
+    between.cut.add(vtepOf('net-2'))
+    await pass(8000)
+    expect(states(net1)).toEqual(['net-2 silent'])
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net1.close()
+    await net2.close()
+  })
+
+  test('with the power of its host is away beside a firewall that rejects other ports', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    between.rejecting.add(vtepOf('net-2'))
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(5000)
+    between.kill(vtepOf('net-2'))
+    between.withoutPower.add(vtepOf('net-2'))
+    await pass(5000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net1.close()
+    await net2.close()
+  })
+
+  test('is told from a firewall that rejects all ports both ways: its session does not end', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    for (const host of ['net-1', 'net-2']) {
+      between.rejecting.add(vtepOf(host))
+      between.cut.add(vtepOf(host))
+    }
+    await pass(50_000)
+    expect(states(net1)).toEqual(['net-2 silent'])
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net1.close()
+    await net2.close()
+  })
+
+  test('or stopped is down as well, and stays so', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, ['net-2'])
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    await net2.close()
+    await pass(60_000)
+    expect(states(net1)).toEqual(['net-2 driver-down'])
+    expect([...net1.away()]).toEqual([])
+    await net1.close()
+  })
+})
+
 describe('a host that is away, for names', () => {
   test('is silent in the tunnel, whatever the store says, and is back with its answers', async () => {
     const told: string[] = []
@@ -212,6 +379,29 @@ describe('a host that is away, for names', () => {
     await pass(10_000)
     expect([...net1.away()]).toEqual(['net-3'])
     await net1.close()
+  })
+
+  test('is back when it has been reached for 30 s, once it has gone three times within a minute', async () => {
+    const told: number[] = []
+    const start = await cluster({ 'net-1': answering, 'net-2': answering }, [], (host) => {
+      if (host === 'net-1') told.push(performance.now())
+    })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    for (let round = 0; round < 10; round++) {
+      await pass(10_000)
+      between.cut.add(vtepOf('net-2'))
+      await pass(5000)
+      between.cut.clear()
+    }
+    expect(told).toHaveLength(5)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await pass(28_000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await pass(5000)
+    expect([...net1.away()]).toEqual([])
+    await net1.close()
+    await net2.close()
   })
 
   test('is told once a second at most when its tunnel flaps', async () => {

@@ -178,6 +178,35 @@ test('a failed call fails those that waited for it, and not those who come later
   await shared()
 })
 
+test('a session is renewed at two thirds of its TTL, and soon again when Consul did not answer', async () => {
+  const ttlMs = 600
+  const began = performance.now()
+  const asked: number[] = []
+  let isAway = false
+  const keeper = createSessionKeeper(
+    {
+      createSession: async () => 's1',
+      async renewSession() {
+        asked.push(performance.now() - began)
+        if (isAway) throw new Error('away')
+        return true
+      },
+      destroySession: async () => undefined,
+    },
+    { name: 'x', ttlMs, lost: () => undefined },
+  )
+  await keeper.session()
+  await until('it is renewed', () => asked.length === 1)
+  expect(asked[0]).toBeGreaterThan(ttlMs / 2)
+  await keeper.session()
+  isAway = true
+  const [, , ...later] = await until('it is tried', () => asked.length >= 5).then(() => asked)
+  await keeper.close()
+  // The one that was asked for counts as well: none came soon after it.
+  expect((later[0] ?? 0) - (asked[1] ?? 0)).toBeGreaterThan(ttlMs / 2)
+  expect((later[2] ?? 0) - (later[0] ?? 0)).toBeLessThan(ttlMs / 2)
+})
+
 test('a session is renewed by itself, made anew when it is lost, and ended at the end', async () => {
   const alive = new Set<string>()
   const calls: string[] = []

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -31,6 +31,8 @@ test('what is not said is what ssh would take', () => {
 
 test('paths are relative to the folder of the inventory, and ~ is the home folder', () => {
   const file = join(folder, 'lab.json')
+  mkdirSync(join(folder, 'keys'))
+  writeFileSync(join(folder, 'keys/lab'), 'a key')
   writeFileSync(file, inventory({ address: 'a', identityFile: 'keys/lab', knownHosts: '~/hosts' }))
   expect(readInventory(file, lab)['net-2']).toMatchObject({
     identityFile: join(folder, 'keys/lab'),
@@ -41,7 +43,7 @@ test('paths are relative to the folder of the inventory, and ~ is the home folde
 test('a missing file and a file that is not JSON are different errors', () => {
   const absent = join(folder, 'absent.json')
   expect(() => readInventory(absent, lab)).toThrow(
-    `the inventory cannot be read: ENOENT: no such file or directory, open '${absent}'`,
+    `the inventory ${absent} cannot be read: ENOENT: no such file or directory`,
   )
   expect(parsed('{')).toThrow('lab.json is not JSON: ')
 })
@@ -60,9 +62,33 @@ test.each([
   [{ user: 'root' }, 'address'],
   [{ address: 'a', port: 70_000 }, 'port'],
   [{ address: 'a', hostKey: 'AAAA' }, 'a public key as in a .pub file'],
+  [{ address: 'a b' }, 'a name or an IP address'],
+  [{ address: '-oProxyCommand=b' }, 'a name or an IP address'],
+  [{ address: 'a', user: 'ro ot' }, 'the name of a user'],
+  [{ address: 'a', user: '-l' }, 'the name of a user'],
 ])('a field that is wrong is named: %j', (entry, name) => {
   expect(parsed(inventory(entry))).toThrow(/^lab\.json is not an inventory: /)
   expect(parsed(inventory(entry))).toThrow(name)
+  expect(parsed(inventory(entry))).not.toThrow('\n')
+})
+
+test.each(['identityFile', 'knownHosts'])(
+  'a folder is no %s, which is said before a host is reached',
+  (field) => {
+    const file = join(folder, `${field}.json`)
+    writeFileSync(file, inventory(undefined, { 'net-1': { address: 'a', [field]: '.' } }))
+    expect(() => readInventory(file, lab)).toThrow(
+      `${file}: ${field} of net-1 cannot be read: EISDIR: illegal operation on a directory`,
+    )
+  },
+)
+
+test('an identityFile that does not exist is said before a host is reached; knownHosts need not exist yet', () => {
+  const file = join(folder, 'absent-files.json')
+  writeFileSync(file, inventory({ address: 'a', knownHosts: 'absent' }))
+  expect(readInventory(file, lab)['net-1']?.knownHosts).toBe(join(folder, 'absent'))
+  writeFileSync(file, inventory({ address: 'a', identityFile: 'absent' }))
+  expect(() => readInventory(file, lab)).toThrow('identityFile of consul-server cannot be read: ENOENT')
 })
 
 test('the hosts are reached out of band only where none is reached by its address on the lab’s network', () => {

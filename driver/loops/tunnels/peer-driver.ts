@@ -1,0 +1,52 @@
+/**
+ * Whether a peer's driver is down while its host is up.
+ *
+ * Drivers answer probes, so a driver that is down is as silent as a host without power. The kernel tells them
+ * apart: it refuses a packet to a UDP port that no process has, by ICMP, and a host without power does not.
+ * Each driver tells the port of its socket in its messages. The port is asked while the tunnel is silent, and
+ * otherwise when it is new, and once a minute: a port that is refused, and whose driver still sends, is
+ * refused by a firewall, and proves nothing.
+ */
+import type { Ip } from '../../core/records.ts'
+import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
+
+export interface PeerDriver {
+  /** A message of the driver has arrived. `port`: undefined from an older driver. */
+  heard(port: number | undefined): void
+  /** Once a second. `isLate`: the tunnel has not answered the last question. */
+  tick(socket: Pick<TunnelSocket, 'isRefused'>, to: Ip, isLate: boolean): void
+  /** The host's kernel has refused the port within that time. */
+  isDown(withinMs: number): boolean
+}
+
+const checkEveryMs = 60_000
+
+/** By a clock that only grows, in milliseconds. */
+export function createPeerDriver(now: () => number): PeerDriver {
+  let port: number | undefined
+  let askedAt = Number.NEGATIVE_INFINITY
+  let refused: { port: number; at: number } | undefined
+  let isBehindFirewall = false
+  const ask = async (socket: Pick<TunnelSocket, 'isRefused'>, to: Ip, asked: number): Promise<void> => {
+    askedAt = now()
+    const isRefused = await socket.isRefused(to, asked)
+    if (isRefused && port === asked && !isBehindFirewall) refused = { port, at: now() }
+  }
+  return {
+    heard(told) {
+      if (told !== port) {
+        askedAt = Number.NEGATIVE_INFINITY
+        isBehindFirewall = false
+      } else if (refused !== undefined && refused.port === told) {
+        isBehindFirewall = true
+        refused = undefined
+      }
+      port = told
+    },
+    tick(socket, to, isLate) {
+      const isDue = isLate || now() - askedAt >= checkEveryMs
+      if (port !== undefined && isDue) void ask(socket, to, port)
+    },
+    isDown: (withinMs) => refused !== undefined && now() - refused.at <= withinMs,
+  }
+}

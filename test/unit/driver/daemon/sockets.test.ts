@@ -1,0 +1,48 @@
+/** The socket files of a driver, which something else removes. */
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openSockets, type Sockets } from '../../../../driver/daemon/sockets.ts'
+import { silentLog } from '../../../../driver/log.ts'
+import { exchange } from '../../../../driver/unix-http.ts'
+import { until } from '../../../fixtures/until.ts'
+
+let folder: string
+let sockets: Sockets
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'multihost-sockets-'))
+  const app = new Hono().get('/', (c) => c.text('here'))
+  const paths = { socket: join(folder, 'plugins', 'vxlan.sock'), controlSocket: join(folder, 'control.sock') }
+  sockets = await openSockets(paths, { plugin: app, control: app }, silentLog)
+})
+afterEach(async () => {
+  await sockets.close()
+  rmSync(folder, { recursive: true })
+})
+
+const answers = async (path: string): Promise<boolean> => {
+  // A connection from before the removal answers, too.
+  if (!existsSync(join(folder, path))) return false
+  const { text } = await exchange(join(folder, path), { method: 'GET', path: '/', timeoutMs: 1000 })
+  return text === 'here'
+}
+
+test.each<[string, () => void]>([
+  ['removed', () => rmSync(join(folder, 'plugins/vxlan.sock'))],
+  ['removed with its folder', () => rmSync(join(folder, 'plugins'), { recursive: true })],
+  [
+    'replaced by another file',
+    () => {
+      writeFileSync(join(folder, 'plugins/other'), '')
+      renameSync(join(folder, 'plugins/other'), join(folder, 'plugins/vxlan.sock'))
+    },
+  ],
+])('a socket file that was %s is there again within a second, each time', async (_, remove) => {
+  for (let times = 0; times < 3; times++) {
+    remove()
+    await until('it answers again', () => answers('plugins/vxlan.sock'), 1000)
+    expect(await answers('control.sock')).toBe(true)
+  }
+})

@@ -1,0 +1,43 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { vagrantBackend } from '../../../../../provision/backends/vagrant/backend.ts'
+import { generateLab, type Lab, namesOf } from '../../../../../provision/lab/definition.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'vagrant-record-'))
+const made: Lab = { ...generateLab(2), source: '/lists/mine.json' }
+
+beforeAll(() => {
+  vi.stubEnv('VAGRANT_DOTFILE_PATH', folder)
+  vi.stubEnv('PATH', '/nowhere') // without vagrant
+  writeFileSync(join(folder, 'multihost-lab.json'), JSON.stringify(made))
+  mkdirSync(join(folder, 'machines/net-1/libvirt'), { recursive: true })
+  writeFileSync(join(folder, 'machines/net-1/libvirt/id'), 'made')
+})
+afterAll(() => {
+  vi.unstubAllEnvs()
+  rmSync(folder, { recursive: true })
+})
+
+const backend = (lab: Lab, explicit: boolean) =>
+  vagrantBackend({ name: 'vagrant', lab, explicit, engines: {}, programs: {}, secure: false, inventory: '' })
+const up = async (lab: Lab, explicit: boolean) => {
+  for (const work of backend(lab, explicit).prepare()) if ('run' in work) await work.run(() => undefined)
+}
+
+test('the hosts are those that the machines were made of', () => {
+  expect(namesOf(backend(generateLab(4), true).lab)).toEqual(namesOf(made))
+})
+
+test('a list that was edited under machines is refused before Vagrant is started, and what differs is said', async () => {
+  const edited = { ...generateLab(3), source: made.source }
+  const message =
+    'there are virtual machines of other hosts than /lists/mine.json says: new: net-3 192.168.33.13 (docker)'
+  await expect(up(edited, true)).rejects.toThrow(message)
+  await expect(up(edited, false)).rejects.toThrow(message)
+})
+
+test('machines of another list are used as they are by who names no list', async () => {
+  await expect(up(generateLab(3), false)).rejects.toThrow('there is no vagrant on this machine')
+})
