@@ -31,7 +31,7 @@ export interface SocketPaths {
 }
 
 /** The kernel tells of the folder's changes. Where it cannot, the socket file is looked at more often. */
-const lookEveryMs = { told: 10_000, untold: 1000 }
+const lookEveryMs = { told: 10_000, untold: 500 }
 /** One look serves the changes of this time. */
 const changesMs = 50
 
@@ -103,9 +103,11 @@ async function keepListening(path: string, app: Hono, { mode, group }: Access, l
     // Before the look, which finds what was changed without a watch.
     watch = watchFolder(path, changed)
     await look().catch(failed)
-    // The look may have made the folder.
+    const wasWatched = watch !== undefined
+    // The look may have made the folder, and looks again at what was changed before the watch.
     watch ??= watchFolder(path, changed)
-    again.after(watch === undefined || current === undefined ? lookEveryMs.untold : lookEveryMs.told)
+    if (watch === undefined || current === undefined) again.after(lookEveryMs.untold)
+    else again.after(wasWatched ? lookEveryMs.told : changesMs)
   }
   const again = createRunAgain(() => {
     looking = looking.then(lookAndWatch)
