@@ -4,7 +4,7 @@
  * Only this file parses and formats addresses. An address has one text form (RFC 5952 for IPv6), so texts can
  * be keys. Blocks are never expanded: a /8 or a /64 costs as much as a /30.
  */
-import { Address4, Address6 } from 'ip-address'
+import { Address6 } from 'ip-address'
 import { DriverError } from './errors.ts'
 import type { Cidr, Ip, Mac } from './records.ts'
 
@@ -170,15 +170,29 @@ export function bitsOf(family: Family): number {
 
 /** Undefined for anything but a plain address. */
 function read(text: string): Address | undefined {
+  if (!text.includes(':')) {
+    const value = readV4(text)
+    return value === undefined ? undefined : { family: 4, value: BigInt(value) }
+  }
   if (text.includes('/') || text.includes('%')) return undefined
   try {
-    return text.includes(':')
-      ? { family: 6, value: new Address6(text).bigInt() }
-      : { family: 4, value: new Address4(text).bigInt() }
+    return { family: 6, value: new Address6(text).bigInt() }
   } catch {
-    // The constructors throw for nothing but a text that is not an address.
+    // The constructor throws for nothing but a text that is not an address.
     return undefined
   }
+}
+
+/** Four decimal numbers without leading zeros. The library takes twice as long, and plans read thousands. */
+function readV4(text: string): number | undefined {
+  const parts = text.split('.')
+  if (parts.length !== 4) return undefined
+  let value = 0
+  for (const part of parts) {
+    if (!/^(?:0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined
+    value = value * 256 + Number(part)
+  }
+  return value
 }
 
 function notAnAddress(text: string): DriverError {

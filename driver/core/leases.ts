@@ -7,13 +7,13 @@
  * never the size of the pool.
  */
 import { type Block, formatIp, parseCidr, parseIp, usable } from './addresses.ts'
-import { DriverError, isCode } from './errors.ts'
+import { DriverError } from './errors.ts'
 import type { Cidr, Ip, Lease, Pool } from './records.ts'
 
 export interface AddressQuestion {
   pool: Pool
-  /** Every leased address of the pool, canonical. It may contain others: `size` is an upper bound. */
-  leased: Pick<ReadonlySet<Ip>, 'has' | 'size'>
+  /** Every leased address of the pool, canonical. It may contain others. */
+  leased: Pick<ReadonlySet<Ip>, 'has'>
   /** Further addresses that must not be handed out. */
   reserved?: Iterable<Ip>
   /** The address that was leased last; the search starts after it. */
@@ -21,39 +21,26 @@ export interface AddressQuestion {
 }
 
 /** The next free address. Throws `exhausted` with the numbers. */
-export function nextAddress({ pool, leased, reserved = [], last }: AddressQuestion): Ip {
+export function nextAddress(question: AddressQuestion): Ip {
+  const [next] = nextAddresses(question, 1)
+  if (next !== undefined) return next
+  const { pool, reserved = [] } = question
   const range = handedOutFrom(pool)
-  const excluded = notHandedOut(pool, range, reserved)
-  const tries = BigInt(leased.size + excluded.size) + 1n
-  let value = startOf(range, last)
-  for (let i = 0n; i < tries && i < sizeOf(range); i++) {
-    const ip = formatIp({ family: range.family, value })
-    if (!leased.has(ip) && !excluded.has(ip)) return ip
-    value = value === range.last ? range.first : value + 1n
-  }
-  throw full(pool, range, excluded)
+  throw full(pool, range, notHandedOut(pool, range, reserved))
 }
 
 /** The next `count` free addresses, fewer when the pool has fewer. */
-export function nextAddresses(question: AddressQuestion, count: number): Ip[] {
-  const { leased } = question
-  const found = new Set<Ip>()
-  const taken = {
-    has: (ip: Ip) => found.has(ip) || leased.has(ip),
-    get size() {
-      return found.size + leased.size
-    },
+export function nextAddresses({ pool, leased, reserved = [], last }: AddressQuestion, count: number): Ip[] {
+  const range = handedOutFrom(pool)
+  const excluded = notHandedOut(pool, range, reserved)
+  const found: Ip[] = []
+  let value = startOf(range, last)
+  for (let left = sizeOf(range); left > 0n && found.length < count; left--) {
+    const ip = formatIp({ family: range.family, value })
+    if (!leased.has(ip) && !excluded.has(ip)) found.push(ip)
+    value = value === range.last ? range.first : value + 1n
   }
-  let last = question.last
-  try {
-    while (found.size < count) {
-      last = nextAddress({ ...question, leased: taken, last })
-      found.add(last)
-    }
-  } catch (error) {
-    if (!isCode(error, 'exhausted')) throw error
-  }
-  return [...found]
+  return found
 }
 
 /**

@@ -65,14 +65,7 @@ export function recordsFor(
  * are.
  */
 export function recordsForClient(records: readonly NameRecord[], client: string): readonly NameRecord[] {
-  const lines = new Map<string, number[]>()
-  records.forEach(({ ip, name }, at) => {
-    const key = `${familyOf(ip)} ${name}`
-    const others = lines.get(key)
-    if (others === undefined) lines.set(key, [at])
-    else others.push(at)
-  })
-  const shared = [...lines.values()].filter((at) => at.length > 1)
+  const shared = linesOfSharedNames(records)
   if (shared.length === 0) return records
   const mixed = [...records]
   for (const at of shared) {
@@ -85,6 +78,25 @@ export function recordsForClient(records: readonly NameRecord[], client: string)
     })
   }
   return mixed
+}
+
+/** Once per list of records, which all clients on the network share. */
+const sharedLines = new WeakMap<readonly NameRecord[], number[][]>()
+
+/** The lines of each name that has several addresses of one family. */
+function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
+  const known = sharedLines.get(records)
+  if (known !== undefined) return known
+  const lines = new Map<string, number[]>()
+  records.forEach(({ ip, name }, at) => {
+    const key = `${familyOf(ip)} ${name}`
+    const others = lines.get(key)
+    if (others === undefined) lines.set(key, [at])
+    else others.push(at)
+  })
+  const shared = [...lines.values()].filter((at) => at.length > 1)
+  sharedLines.set(records, shared)
+  return shared
 }
 
 /** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */

@@ -178,18 +178,19 @@ function parseSource(text: PoolSource): Source {
   return { text, within: block, length }
 }
 
-/** Continues behind each block in use, so that one large block costs one step. */
+/** Continues behind each overlapping block, in ascending order, so that one large block costs one step. */
 function firstFree({ within, length }: Source, inUse: readonly Block[]): Block | undefined {
   const size = 1n << BigInt(bitsOf(within.family) - length)
-  const obstacles = inUse.filter((block) => blocksOverlap(within, block))
-  obstacles.sort((a, b) => (a.first < b.first ? -1 : 1))
-  let first = within.first
+  const obstacles = inUse
+    .filter((other) => blocksOverlap(within, other))
+    .sort((a, b) => (a.first < b.first ? -1 : 1))
+  let { first } = within
   for (const obstacle of obstacles) {
-    if (obstacle.first > first + size - 1n) break
+    if (obstacle.first >= first + size) break
     if (obstacle.last >= first) first += size * ((obstacle.last - first) / size + 1n)
   }
-  const last = first + size - 1n
-  return last > within.last ? undefined : { family: within.family, first, last, length }
+  if (first > within.last) return undefined
+  return { family: within.family, first, last: first + size - 1n, length }
 }
 
 function noPool(

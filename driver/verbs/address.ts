@@ -299,7 +299,6 @@ function leaseNext(
   const leases = leasesOf(snapshot, id)
   const leased = {
     has: (ip: Ip) => taken.has(ip) || leases.has(keyIn(id, ip)) || inFlight.addresses.isNamed(keyIn(id, ip)),
-    size: taken.size + leases.size + inFlight.addresses.namedCount(),
   }
   const question = { pool, leased, last: last.of(id, pool.cidr) }
   const answer = nextAddress(question)

@@ -15,7 +15,6 @@ export interface HeldAddresses {
   /** All addresses that this host's containers name (`--ip`), running or not: no other request gets them. */
   name(keys: ReadonlySet<string>): void
   isNamed(key: string): boolean
-  namedCount(): number
   /** True while Docker holds the address, or while it is on its way back to the pool. */
   isHeld(key: string, lease: Lease, forgetAfterMs?: number): boolean
   /** The address goes back to the pool. No request gets it until the store's answer is known. */
@@ -50,7 +49,6 @@ export function createHeldAddresses(now: () => Date): HeldAddresses {
       named = keys
     },
     isNamed: (key) => named.has(key),
-    namedCount: () => named.size,
     isHeld(key, lease, forgetAfterMs = forgottenAfterMs) {
       if (retiring.has(key)) return true
       const hold = held.get(key)

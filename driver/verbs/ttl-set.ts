@@ -12,13 +12,21 @@ export interface TtlMap<K, V> {
 }
 
 export function createTtlMap<K, V>(ttlMs: number): TtlMap<K, V> {
+  /** In the order in which they were last set. */
   const entries = new Map<K, { value: V; setAt: number }>()
   const current = (): typeof entries => {
-    for (const [key, { setAt }] of entries) if (performance.now() - setAt > ttlMs) entries.delete(key)
+    const now = performance.now()
+    for (const [key, { setAt }] of entries) {
+      if (now - setAt <= ttlMs) break
+      entries.delete(key)
+    }
     return entries
   }
   return {
-    set: (key, value) => void entries.set(key, { value, setAt: performance.now() }),
+    set(key, value) {
+      entries.delete(key)
+      entries.set(key, { value, setAt: performance.now() })
+    },
     delete: (key) => void entries.delete(key),
     get: (key) => current().get(key)?.value,
     entries: () => [...current()].map(([key, { value }]) => [key, value]),

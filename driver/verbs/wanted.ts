@@ -120,7 +120,7 @@ function isTaken(snapshot: Snapshot, { network: { id }, pool }: Place, ip: Ip | 
   const leases = leasesOf(snapshot, id)
   if (ip !== undefined) return leases.has(keyIn(id, ip))
   try {
-    nextAddress({ pool, leased: { has: (it: Ip) => leases.has(keyIn(id, it)), size: leases.size } })
+    nextAddress({ pool, leased: { has: (it: Ip) => leases.has(keyIn(id, it)) } })
     return false
   } catch (error) {
     if (isCode(error, 'exhausted')) return true

@@ -10,7 +10,7 @@
  * - An address of `--ip` goes back when no container of this host names it any more.
  * - An address that a container names is leased before its first start, so that no other container gets it.
  */
-import { contains, familyOf, parseIp } from '../../core/addresses.ts'
+import { contains, familyOf, parseCidr, parseIp } from '../../core/addresses.ts'
 import { defined } from '../../core/defined.ts'
 import { isCode } from '../../core/errors.ts'
 import { checkAddress, nextAddresses, unboundSince } from '../../core/leases.ts'
@@ -25,7 +25,7 @@ import {
   wantedByOthers,
 } from '../../core/reserve.ts'
 import {
-  endpointsOf,
+  endpointsOnHost,
   keyIn,
   leasesOf,
   leasesOnHost,
@@ -193,7 +193,7 @@ function planPool(
 
 /** The reserve is filled to `most` when it is down to `least`. */
 function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { least: number; most: number } {
-  const here = endpointsOf(snapshot, network).filter(({ value }) => value.host === host).length
+  const here = endpointsOnHost(snapshot, host).filter(({ value }) => value.network === network).length
   const configured = usesOn(snapshot, host).get(network)?.value.containers ?? 0
   if (here === 0 && configured === 0) return { least: -1, most: 0 }
   const stopped = Math.max(0, configured - here)
@@ -204,7 +204,7 @@ function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { lea
 function filled({ snapshot, host, now }: View, network: Network, pool: Pool, count: number): Step[] {
   const { id } = network
   const leases = leasesOf(snapshot, id)
-  const leased = { has: (ip: Ip) => leases.has(keyIn(id, ip)), size: leases.size }
+  const leased = { has: (ip: Ip) => leases.has(keyIn(id, ip)) }
   const spared = snapshot.hosts.size
   const wantedCount = Math.min(count, atOnce)
   const free = nextAddresses({ pool, leased, last: newest(leases, pool) }, wantedCount + spared)
@@ -219,19 +219,17 @@ function filled({ snapshot, host, now }: View, network: Network, pool: Pool, cou
 
 /** The search goes on after it, so that an address which another host has returned rests. */
 function newest(leases: ReturnType<typeof leasesOf>, pool: Pool): Ip | undefined {
-  let last: { ip: Ip; leasedAt: string } | undefined
+  const { family, first, last } = parseCidr(pool.range ?? pool.cidr)
+  let latest: { ip: Ip; at: bigint; leasedAt: string } | undefined
   for (const [key, { value }] of leases) {
+    const { leasedAt } = value
+    if (latest !== undefined && leasedAt < latest.leasedAt) continue
     const ip = restOf(key)
-    if (last !== undefined && value.leasedAt < last.leasedAt) continue
-    if (value.leasedAt === last?.leasedAt && compare(ip, last.ip) < 0) continue
-    if (contains(pool.range ?? pool.cidr, ip)) last = { ip, leasedAt: value.leasedAt }
+    const { family: its, value: at } = parseIp(ip)
+    if (its !== family || at < first || at > last) continue
+    if (leasedAt !== latest?.leasedAt || at > latest.at) latest = { ip, at, leasedAt }
   }
-  return last?.ip
-}
-
-function compare(a: Ip, b: Ip): number {
-  const [first, second] = [parseIp(a).value, parseIp(b).value]
-  return first < second ? -1 : first > second ? 1 : 0
+  return latest?.ip
 }
 
 function returned(leases: readonly IdleLease[], wanted: boolean): Step[] {

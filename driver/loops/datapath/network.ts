@@ -300,26 +300,33 @@ function planned(
   { snapshot, scope, removals }: Omit<StepInput, 'began'>,
 ): Plan & { lost: EndpointId[] } {
   const have = state.contents.contents()
-  const isLost = (veth: Veth): boolean => lifeHere(state, snapshot, veth) === 'link-lost'
-  const target = { ...want, veths: want.veths.filter((veth) => !isLost(veth)) }
-  const lost = want.veths.filter(isLost).map(({ endpoint }) => endpoint)
+  const calls = state.options.calls()
+  const lost = new Set(want.veths.filter((veth) => lifeHere(state, snapshot, calls, veth) === 'link-lost'))
+  const target = { ...want, veths: want.veths.filter((veth) => !lost.has(veth)) }
   return {
     ...plan(have && observedAt(have, scope?.places), target, { remove: removals === 'include' }),
-    lost,
+    lost: [...lost].map(({ endpoint }) => endpoint),
   }
 }
 
-function lifeHere(state: State, snapshot: Snapshot, veth: Veth): EndpointLife {
+type Calls = ReturnType<State['options']['calls']>
+
+function lifeHere(state: State, snapshot: Snapshot, calls: Calls, veth: Veth): EndpointLife {
   return lifeOf({
     record: recordOf(snapshot, state.options.network, veth.endpoint)?.value,
-    call: isArriving(state, snapshot, veth) ? 'join' : undefined,
+    call: isArriving(state, snapshot, calls, veth) ? 'join' : undefined,
     hasLink: state.contents.contents()?.ports.has(veth.port) ?? false,
   })
 }
 
 /** Its link is to be made: the container does not have the endpoint yet. */
-function isArriving({ joining, options }: State, snapshot: Snapshot, { endpoint }: Veth): boolean {
-  const call = options.calls().get(endpoint)
+function isArriving(
+  { joining, options }: State,
+  snapshot: Snapshot,
+  calls: Calls,
+  { endpoint }: Veth,
+): boolean {
+  const call = calls.get(endpoint)
   const isJoined = recordOf(snapshot, options.network, endpoint)?.value.joined ?? false
   return joining.has(endpoint) || call === 'create' || call === 'join' || (!isJoined && call === undefined)
 }
@@ -343,8 +350,9 @@ function childrenOf(
   if (vxlan === undefined) return []
   const have = state.contents.contents()
   if (have !== undefined) return [...have.ports.values()]
+  const calls = state.options.calls()
   return veths
-    .filter((veth) => !isArriving(state, snapshot, veth))
+    .filter((veth) => !isArriving(state, snapshot, calls, veth))
     .map(({ port }) => ({ name: port, up: true, child: true as const }))
 }
 

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
@@ -32,6 +33,22 @@ const cidr = address.chain((a) =>
 
 test('every address is read back from its text', () => {
   fc.assert(fc.property(address, (a) => parseIp(formatIp(a)).value === a.value))
+})
+
+test('what is an IPv4 address is what Node takes for one, and its value is that of its bytes', () => {
+  const part = fc.oneof(
+    fc.integer({ min: -1, max: 300 }).map(String),
+    fc.constantFrom('', '00', '01', ' 1', '1e2', '0x1', '٣'),
+  )
+  const text = fc.array(part, { minLength: 3, maxLength: 5 }).map((parts) => parts.join('.'))
+  fc.assert(
+    fc.property(text, (ip) => {
+      expect(isIp(ip)).toBe(isIPv4(ip))
+      if (!isIPv4(ip)) return
+      expect(parseIp(ip).value).toBe(BigInt(`0x${Buffer.from(ip.split('.').map(Number)).toString('hex')}`))
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('one address has one text', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { contains, lastUsable } from '../../../../driver/core/addresses.ts'
 import { isCode } from '../../../../driver/core/errors.ts'
-import { checkAddress, checkInPool, nextAddress } from '../../../../driver/core/leases.ts'
+import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../../../../driver/core/leases.ts'
 import type { Pool } from '../../../../driver/core/records.ts'
 
 const pool = (cidr: string, more: Partial<Pool> = {}): Pool => ({
@@ -13,11 +13,11 @@ const pool = (cidr: string, more: Partial<Pool> = {}): Pool => ({
 })
 
 /** Every address that is handed out until the pool is full. */
-function fill(of: Pool, leased = new Set<string>()): string[] {
+function fill(of: Pool, leased = new Set<string>(), last?: string): string[] {
   const handedOut: string[] = []
   for (;;) {
     try {
-      const ip = nextAddress({ pool: of, leased, last: handedOut.at(-1) })
+      const ip = nextAddress({ pool: of, leased, last: handedOut.at(-1) ?? last })
       leased.add(ip)
       handedOut.push(ip)
     } catch (error) {
@@ -137,6 +137,18 @@ test('never twice, always in range, never a kept one, and exactly all that are u
       )
       expect(new Set(all).size).toBe(all.length)
       expect(new Set(all)).toEqual(new Set(usable))
+    }),
+  )
+})
+
+test('several at once are those that would come one by one, from any address on', () => {
+  fc.assert(
+    fc.property(question, fc.nat(20), fc.nat(255), fc.uniqueArray(fc.nat(255)), (of, count, at, taken) => {
+      const leased = new Set(taken.map((n) => `10.0.0.${n}`))
+      const last = `10.0.0.${at}`
+      const several = nextAddresses({ pool: of, leased, last }, count)
+      const rest = fill(of, leased, last)
+      expect(several).toEqual(rest.slice(0, count))
     }),
   )
 })

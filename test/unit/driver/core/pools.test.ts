@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { overlaps } from '../../../../driver/core/addresses.ts'
+import { addressAt, offsetOf, overlaps } from '../../../../driver/core/addresses.ts'
 import {
   checkPool,
   checkRange,
@@ -109,6 +109,11 @@ test('no list of claims leads to an overlapping pool', () => {
     fc.property(fc.array(claim, { maxLength: 20 }), (claimed) => {
       const pool = choosePool({ sources: ['172.16.0.0/12:20'], claimed })
       expect(claimed.filter((other) => overlaps(pool, other))).toEqual([])
+      const before = Number(offsetOf('172.16.0.0/12', pool.split('/')[0] ?? '')) / 4096
+      for (let n = 0; n < before; n++) {
+        const earlier = `${addressAt('172.16.0.0/12', n * 4096)}/20`
+        expect(claimed.some((other) => overlaps(earlier, other))).toBe(true)
+      }
     }),
   )
 })
