@@ -270,6 +270,31 @@ scenario(
   },
 )
 
+scenario(
+  'a driver that is down takes no name from another host, also not that of one member of several',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    const member = { network: foobar.name, args: ['--network-alias=pool'] }
+    await using watcher = await hostA.run({ name: 'watcher', ...member })
+    await using other = await hostB.run({ name: 'other', ...member })
+    const both = `getent ahostsv4 pool | grep -c STREAM | grep -x 2`
+    await watcher.within(2000).waitUntilSucceeds`sh -c ${both}`
+    const before = await named(watcher)
+    // Killed, it tells the others nothing; stopped, it is not started again.
+    await hostB.succeed`systemctl kill -s KILL multihost && systemctl stop multihost`
+    try {
+      await hostA.within(20_000)
+        .waitUntilSucceeds`multihost host ls | grep -E ${`^${hostB.name} .* driver down`}`
+      expect(await named(watcher)).toEqual(before)
+      await watcher.succeed`ping -c1 -W1 ${other.name}`
+    } finally {
+      await hostB.succeed`systemctl start multihost`
+    }
+    await hostA.within(10_000).waitUntilSucceeds`multihost host ls | grep -E ${`^${hostB.name} .* alive`}`
+    expect(await named(watcher)).toEqual(before)
+  },
+)
+
 scenario('names are removed after dockerd has crashed with its containers', async ({ hostA, hostB }) => {
   await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
   await using watcher = await hostA.run({ name: 'watcher', network: foobar.name })
