@@ -55,8 +55,9 @@ export async function join(parts: JoinParts): Promise<Joined> {
     // Its driver may be starting, after an interrupted join too. To an examination its session and its probe
     // would be those of another host.
     const found = await claimed(parts, parts.startsWithinMs ?? 10_000)
-    if (typeof found !== 'string') return isNamed ? { is: 'already' } : { is: 'joined', status: found }
-    if (isNamed) throw waits(found)
+    if (isNamed && typeof found === 'string') throw waits(found)
+    if (isNamed) return { is: 'already' }
+    if (typeof found !== 'string') return { is: 'joined', status: found }
   }
   if (!isSame && before !== undefined && (isActive || isNamed)) {
     const isMoved = isNamed && differInStoreAlone(before, wanted.words) && (await parts.isOwnStore())
@@ -88,11 +89,15 @@ async function take(parts: JoinParts, text: string): Promise<Status> {
 }
 
 /** Resolves when the driver holds its name; after `withinMs`, with what it waits for. */
-async function claimed({ status, pollEveryMs = 200 }: JoinParts, withinMs: number): Promise<Status | string> {
+async function claimed(
+  { status, hasName, pollEveryMs = 200 }: JoinParts,
+  withinMs: number,
+): Promise<Status | string> {
   const end = performance.now() + withinMs
   for (;;) {
     const found = await status().catch((error: unknown) => asDriverError(error))
-    const why = waitsFor(found)
+    // Without a name in the state folder, the host that the store shows as alive is another one.
+    const why = waitsFor(found) ?? ((await hasName()) ? undefined : 'its driver has not claimed the name')
     if (why === undefined) return found as Status
     if (performance.now() > end) return why
     await delay(pollEveryMs)

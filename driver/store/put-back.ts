@@ -31,6 +31,8 @@ export interface Restored {
   repairedAt: number
   /** How this host's records are related to the backup's. */
   order: Order
+  /** This host's records are a copy from disk: of other hosts' records it may have earlier versions than the backup. */
+  isFromDisk: boolean
   /** False: what the store lacks may have been removed since the repair. */
   isCurrent: boolean
 }
@@ -43,7 +45,8 @@ export function ownChanges(snapshot: Snapshot, host: HostName, store: Restored):
     .flatMap((record): Change[] => {
       const now = there.get(recordName(record))
       if (now === undefined) return [create(record)]
-      return isOthers(record, now, host) && !isEarlier(record, now, store) ? [] : writeOver(record, now)
+      const isLeft = isOthers(record, now, host) && (store.isFromDisk || !isEarlier(record, now, store))
+      return isLeft ? [] : writeOver(record, now)
     })
 }
 
@@ -67,7 +70,7 @@ function isOthers({ table, value }: KnownRecord, now: Present, host: HostName): 
 
 /**
  * The other records that the store lacks, or has in an earlier version: everything that this host has seen.
- * With a copy that may be old, only what its containers' networks lack.
+ * With a copy that may be old, only the records of its containers' networks that belong to all hosts.
  */
 export function othersChanges(snapshot: Snapshot, host: HostName, store: Restored): Change[] {
   const there = byName(store.present)
@@ -76,9 +79,10 @@ export function othersChanges(snapshot: Snapshot, host: HostName, store: Restore
     .filter((record) => hostOf(record) !== host)
     .flatMap((record): Change[] => {
       const now = there.get(recordName(record))
-      if (now !== undefined) return isEarlier(record, now, store) ? writeOver(record, now) : []
       const isUsed = !written.has(record.table) && used.has(networkOfRecord(record) ?? '')
-      return store.isCurrent || isUsed ? [create(record)] : []
+      if (now === undefined) return store.isCurrent || isUsed ? [create(record)] : []
+      const mayWrite = !store.isFromDisk || isUsed
+      return mayWrite && isEarlier(record, now, store) ? writeOver(record, now) : []
     })
 }
 

@@ -279,6 +279,8 @@ scenario(
     await using other = await hostB.run({ name: 'other', ...member })
     const both = `getent ahostsv4 pool | grep -c STREAM | grep -x 2`
     await watcher.within(2000).waitUntilSucceeds`sh -c ${both}`
+    await hostA.within(10_000)
+      .waitUntilSucceeds`multihost status | grep -E ${`^tunnels .*${hostB.name} [0-9.]+ ms`}`
     const before = await named(watcher)
     // Killed, it tells the others nothing; stopped, it is not started again.
     await hostB.succeed`systemctl kill -s KILL multihost && systemctl stop multihost`

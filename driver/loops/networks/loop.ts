@@ -58,7 +58,7 @@ export function startNetworks(options: NetworksOptions): NetworksLoop {
     const here = await engine.networks()
     for (const { id } of here) options.shown(id)
     const steps = planNetworks(viewOf(options, here))
-    if (!steps.some(({ step }) => step === 'remove')) return steps
+    if (!steps.some(({ step }) => step === 'remove' || step === 'yield')) return steps
     await store.read()
     return planNetworks(viewOf(options, here))
   }
@@ -108,6 +108,7 @@ function viewOf({ store, host, changing }: NetworksOptions, here: readonly Engin
     here,
     changing: changing(),
     lookup: (network) => store.lookup('networks', network),
+    corrupt: store.status().corrupt,
     doubt: store.status().doubt?.why,
   }
 }
@@ -200,13 +201,14 @@ function learn(
   return [held, { op: 'update', table: 'networks', key: id, value, index: network.index }]
 }
 
-/** A conflict where either of the two has changed: of two that exclude each other one stays. */
+/** Throws `conflict` where either of the two has changed: of two that exclude each other one stays. */
 function markForRival(
   { networks }: Snapshot,
   { network: id, to }: Extract<Step, { step: 'yield' }>,
 ): Change[] {
   const [network, rival] = [networks.get(id), networks.get(to)]
-  if (network === undefined || rival === undefined) return []
+  if (network === undefined || network.value.removing || rival === undefined || rival.value.removing)
+    throw new DriverError('conflict', 'one of the two networks is being removed')
   return [
     { op: 'expect', table: 'networks', key: to, index: rival.index },
     {

@@ -17,9 +17,11 @@ import {
   type NetworkId,
   replicaOption,
   type Snapshot,
+  type Table,
 } from '../../core/records.ts'
-import { endpointsOf, replicasOn } from '../../core/snapshot.ts'
+import { endpointsOf, recordName, replicasOn } from '../../core/snapshot.ts'
 import type { EngineNetwork, NewEngineNetwork } from '../../engine/engine.ts'
+import type { ChangedKey } from '../../store/store.ts'
 
 export type Step =
   /** What the engine alone knows goes into the store. */
@@ -54,6 +56,8 @@ export interface View {
   changing: readonly string[]
   /** The network's record, or why it is missing. */
   lookup(network: NetworkId): Known<Network>
+  /** Records whose values cannot be read (`StoreStatus.corrupt`). */
+  corrupt: readonly ChangedKey[]
   /** Why a missing record proves nothing at present (`StoreStatus.doubt`). Then the plan only reports. */
   doubt?: string | undefined
 }
@@ -103,21 +107,24 @@ function stepsForReplicas({ snapshot, host, here, changing, lookup }: View): Ste
 }
 
 /** Networks of the cluster that this host lacks, that are being removed, or that another one excludes. */
-function stepsForCluster({ snapshot, host }: View, placed: ReadonlySet<NetworkId>): Step[] {
+function stepsForCluster({ snapshot, host, corrupt }: View, placed: ReadonlySet<NetworkId>): Step[] {
   const expected = new Set(replicasOn(snapshot, host).values())
   const rivals = networkRivals(snapshot)
+  // One of them may say that the network is needed.
+  const unread = corrupt.filter(({ table }) => saysWhoNeeds.has(table)).map(recordName)
   return [...snapshot.networks].flatMap(([id, { value }]): Step[] => {
     if (value.removing) return [{ step: 'finish', network: id }]
     const rival = rivals.get(id)
-    if (rival !== undefined) return [rivalStep(snapshot, value, rival)]
+    if (rival !== undefined) return [rivalStep(value, rival, [...neededBy(snapshot, id), ...unread])]
     if (value.name === undefined || placed.has(id) || expected.has(id)) return []
     return [{ step: 'create', network: id, name: value.name }]
   })
 }
 
+const saysWhoNeeds: ReadonlySet<Table> = new Set<Table>(['endpoints', 'replicas', 'services', 'uses'])
+
 /** Both are named while a host has or needs the network that cannot be beside the other one. */
-function rivalStep(snapshot: Snapshot, network: Network, rival: Rival): Step {
-  const needed = neededBy(snapshot, network.id)
+function rivalStep(network: Network, rival: Rival, needed: readonly string[]): Step {
   if (needed.length === 0) return { step: 'yield', network: network.id, to: rival.network.id }
   const [one, other] = [network, rival.network].map(networkWithId)
   const problem = `networks ${one} and ${other} both have ${rival.shared}: ${one} is made on no further host`

@@ -235,7 +235,7 @@ function updatePeers(state: State): void {
     const before = peers.get(peer.name)
     const isSame = before?.vtep === peer.vtep
     if (isSame && before.mtuBytes === peer.mtuBytes) continue
-    const driver = isSame ? before.driver : createPeerDriver(options.now)
+    const driver = isSame ? before.driver : createPeerDriver(options.now, options.port)
     peers.set(peer.name, startAnew({ ...peer, driver } as Peer, options.now()))
   }
 }

@@ -215,11 +215,12 @@ async function repair(
   const cluster = verdict.repaired ? verdict.cluster : await beginIncarnation(on, known, found, verdict)
   if (cluster === undefined) return undefined
   // What this process has read itself is as new as the loss; a copy from disk may be much older.
-  const isCurrent = standing.cluster !== undefined || !verdict.repaired
+  const isFromDisk = standing.cluster === undefined
+  const isCurrent = !isFromDisk || !verdict.repaired
   const order = orderOf(known, cluster)
   const putBackBy = (changesFor: typeof ownChanges): Promise<number> =>
     putBack(on, cluster, (present, repairedAt) =>
-      changesFor(on.mirror.snapshot(), on.host, { present, repairedAt, order, isCurrent }),
+      changesFor(on.mirror.snapshot(), on.host, { present, repairedAt, order, isFromDisk, isCurrent }),
     )
   const own = await putBackBy(ownChanges)
   await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })

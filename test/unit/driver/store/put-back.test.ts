@@ -4,7 +4,7 @@ import { emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import { othersChanges, ownChanges, type Restored } from '../../../../driver/store/put-back.ts'
 
 /** What the backup has is below `repairedAt`. */
-const empty: Restored = { present: [], repairedAt: 20, order: 'by-index', isCurrent: true }
+const empty: Restored = { present: [], repairedAt: 20, order: 'by-index', isFromDisk: false, isCurrent: true }
 
 test('a host puts back its own uses, and those of other hosts only into an empty store', () => {
   const use = { value: { containers: 1, names: ['web'] }, index: 3 }

@@ -64,7 +64,9 @@ const plan = (world: World, here: EngineNetwork[] = [], changing: string[] = [])
   const known = snapshot(world)
   const status = { corrupt, doubt: doubt === undefined ? undefined : { why: doubt } }
   const lookup = (id: string) => lookupIn(known, status, 'networks', id)
-  return planNetworks({ snapshot: known, host: 'net-1', here, changing, lookup, doubt }).map(line).join('\n')
+  return planNetworks({ snapshot: known, host: 'net-1', here, changing, lookup, corrupt, doubt })
+    .map(line)
+    .join('\n')
 }
 const line = ({ step, ...rest }: Step) => {
   const words = Object.values(rest).map((it) => (typeof it === 'object' && 'says' in it ? it.says : it))
@@ -211,6 +213,8 @@ test('a network whose VNI another one has is made on no further host, and goes w
     'report rival/a | networks old (a) and new (b) both have the VNI 256: old (a) is made on no further host; ' +
       'remove it where it is (net-1), or a host that does not come back (multihost host rm)',
   )
+  const unread = { table: 'uses', key: 'net-3/a' } as const
+  expect(plan({ ...world, corrupt: [unread] }, [copy])).toMatch(/^report rival\/a .*\(uses\/net-3\/a\)/)
   expect(plan({ ...world, doubt: 'the store is empty' }, [copy])).toBe('')
 })
 

@@ -18,6 +18,8 @@ function wire() {
   const listeners = new Map<string, (data: Buffer) => void>()
   const drivers = new Set<string>()
   const [cut, withoutPower, rejecting] = [new Set<string>(), new Set<string>(), new Set<string>()]
+  /** Hosts without a VXLAN device: they have booted, and their drivers have not started. */
+  const booted = new Set<string>()
   const limits = { mtuBytes: 1500 }
   let sent = 0
   let driverPort = 40_000
@@ -36,7 +38,8 @@ function wire() {
         return undefined
       },
       isRefused: async (to, at) =>
-        rejecting.has(to) || (!withoutPower.has(to) && !drivers.has(`${to}:${at}`)),
+        rejecting.has(to) ||
+        (!withoutPower.has(to) && (at === port ? booted.has(to) : !drivers.has(`${to}:${at}`))),
       onMessage: (listener) => void listeners.set(`${vtep}:${port}`, listener),
       close() {
         listeners.delete(`${vtep}:${port}`)
@@ -50,7 +53,7 @@ function wire() {
       for (const at of all.keys()) if (at.startsWith(`${vtep}:`)) all.delete(at)
   }
   const sockets = () => [...listeners.keys()].sort()
-  return { open, kill, cut, withoutPower, rejecting, limits, sent: () => sent, sockets }
+  return { open, kill, cut, withoutPower, booted, rejecting, limits, sent: () => sent, sockets }
 }
 
 const vtepOf = (name: string): string => `192.168.33.1${name.at(-1)}`
@@ -266,8 +269,9 @@ describe('a driver that is killed', () => {
     await pass(5000)
     expect([...net1.away()]).toEqual(['net-2'])
     between.withoutPower.clear()
+    between.booted.add(vtepOf('net-2'))
     await pass(10_000)
-    expect(states(net1), 'the kernel has booted').toEqual(['net-2 driver-down'])
+    expect(states(net1), 'the kernel has booted').toEqual(['net-2 silent'])
     expect([...net1.away()]).toEqual(['net-2'])
     await net2.close()
     const again = start('net-2', between)
@@ -275,6 +279,21 @@ describe('a driver that is killed', () => {
     expect([...net1.away()]).toEqual([])
     await net1.close()
     await again.close()
+  })
+
+  test('beside a host that boots, and does not come back with it, is away', async () => {
+    const start = await cluster({ 'net-1': answering, 'net-2': answering })
+    const between = wire()
+    const [net1, net2] = [start('net-1', between), start('net-2', between)]
+    await pass(2000)
+    await net2.close()
+    between.withoutPower.add(vtepOf('net-2'))
+    await pass(10_000)
+    between.withoutPower.clear()
+    between.booted.add(vtepOf('net-2'))
+    await pass(30_000)
+    expect([...net1.away()]).toEqual(['net-2'])
+    await net1.close()
   })
 
   test('is told from a firewall that rejects: a driver that asks is not down', async () => {
