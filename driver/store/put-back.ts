@@ -31,7 +31,7 @@ export interface Restored {
   repairedAt: number
   /** How this host's records are related to the backup's. */
   order: Order
-  /** This host's records are a copy from disk: of other hosts' records it may have earlier versions than the backup. */
+  /** This host's records are a copy from disk: those of other hosts may be earlier than the backup's. */
   isFromDisk: boolean
   /** False: what the store lacks may have been removed since the repair. */
   isCurrent: boolean

@@ -206,7 +206,7 @@ test.each([
     again.startsWithinMs = 5000
     const joining = join(again)
     await new Promise((resolve) => setTimeout(resolve, 20))
-    state.answers = member
+    Object.assign(state, { answers: member, isNamed: true })
     expect(await joining).toMatchObject({ is: 'joined', status: member })
     expect(state.log).toEqual([])
   },
