@@ -15,6 +15,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
@@ -49,10 +50,10 @@ export async function compiled(root, entries) {
     const part = join(folder, 'record.json')
     writeFileSync(part, JSON.stringify({ root, folder, sources }))
     renameSync(part, record)
-    removeOld(cache, `${name}-`)
   } catch {
     return undefined
   }
+  removeOld(cache, `${name}-`, last?.folder)
   return filesIn(folder).map(urlOf)
 }
 
@@ -114,10 +115,23 @@ async function build(root, entries, folder) {
   return sources
 }
 
-/** Removes builds that no program can be using any more. */
-function removeOld(cache, prefix) {
+/** Removes builds that no program can be using any more. `last`: the build that was current until now. */
+function removeOld(cache, prefix, last) {
+  const now = new Date()
+  if (last !== undefined) ignoringErrors(() => utimesSync(last, now, now))
   const folders = readdirSync(cache).filter((each) => each.startsWith(prefix))
   for (const folder of folders.map((each) => join(cache, each))) {
-    if (statSync(folder).mtimeMs < Date.now() - oneDayMs) rmSync(folder, { recursive: true, force: true })
+    ignoringErrors(() => {
+      if (statSync(folder).mtimeMs < now - oneDayMs) rmSync(folder, { recursive: true, force: true })
+    })
+  }
+}
+
+/** Another process may have removed the folder, or it may be another user's. */
+function ignoringErrors(work) {
+  try {
+    work()
+  } catch {
+    // The build is good without this.
   }
 }

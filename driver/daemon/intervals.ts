@@ -41,6 +41,8 @@ export interface Intervals {
    * a call to a driver that was away for up to 3 s (1 s, then 2 s).
    */
   graceMs: number
+  /** Events of the engine within this time share one comparison of its endpoints with the store. */
+  compareAfterMs: number
   /** The pause between two attempts to take part. */
   attemptEveryMs: number
   /** Sockets open that late at the latest. At boot an interface may come a moment after the driver. */
@@ -69,6 +71,7 @@ export const usualIntervals: Intervals = {
     noticeMs: { first: 50, next: 300, afterOwn: 2000 },
   },
   graceMs: 3000,
+  compareAfterMs: 5000,
   attemptEveryMs: 2000,
   openWithinMs: 5000,
 }

@@ -85,7 +85,7 @@ export function startLoops(options: LoopsOptions): Loops {
     discard: (local) => options.deleteNetwork(local, never),
     finish: (network) => finishRemoval(store, network),
   })
-  const endpoints = startEndpoints({ ...common, everyMs: everyMs.endpoints, graceMs, inFlight })
+  const endpoints = startEndpoints({ ...common, ...options.intervals, everyMs: everyMs.endpoints, inFlight })
   const addresses = startAddresses({
     ...common,
     everyMs: everyMs.addresses,

@@ -29,7 +29,7 @@ export interface DnsServerOptions {
   port?: number
   responder: Responder
   log: Log
-  /** It answers from now on, or an attempt has failed. */
+  /** It answers from now on, or the first attempt has failed. */
   onChange?(): void
   retryMs?: number
 }
@@ -44,7 +44,15 @@ export function startDnsServer(options: DnsServerOptions): DnsServer {
   let lastError: string | undefined = 'not started yet'
   let timer: NodeJS.Timeout | undefined
   let closed = false
+  /** What `onChange` was called for. */
+  let answered: boolean | undefined
 
+  const tell = (): void => {
+    const answers = lastError === undefined
+    if (answers === answered) return
+    answered = answers
+    options.onChange?.()
+  }
   const counted: Answerer = {
     answer(bytes, from, over) {
       if (from !== address) read += 1
@@ -57,12 +65,12 @@ export function startDnsServer(options: DnsServerOptions): DnsServer {
       if (closed) return
       lastError = undefined
       log.info({ address, port: sockets.port }, 'DNS answers')
-      options.onChange?.()
+      tell()
     } catch (error) {
       const reason = (error as Error).message
       if (reason !== lastError) log.warn({ address, port, reason }, 'DNS cannot listen, trying again')
       lastError = reason
-      options.onChange?.()
+      tell()
       if (!closed) timer = setTimeout(() => void retry(), retryMs)
     }
   }

@@ -46,9 +46,10 @@ function logIn(target: Target, sock: Socket, client: ssh2.Client, auth: Credenti
   const seen: Seen = {}
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(failure(target, error, seen))
-    if (sock.errored) return fail(sock.errored)
+    // ssh2 would wait for an end that has been before.
+    if (sock.errored || sock.readableEnded || sock.destroyed) return fail(sock.errored ?? closed())
     client.on('error', fail) // never removed: without a listener a second error would end the process
-    client.once('close', () => fail(new Error('the connection was closed')))
+    client.once('close', () => fail(closed()))
     client.once('ready', () => {
       client.removeAllListeners('close')
       if (target.pinned.hostKeys.length === 0 && seen.hostKey) target.remember?.(seen.hostKey)
@@ -68,6 +69,10 @@ function logIn(target: Target, sock: Socket, client: ssh2.Client, auth: Credenti
       algorithms: { serverHostKey: algorithmsFor(target.pinned.hostKeys) },
     })
   })
+}
+
+function closed(): Error {
+  return new Error('the connection was closed')
 }
 
 interface Seen {

@@ -54,6 +54,8 @@ export interface EndpointsOptions {
   everyMs: number
   /** How long the engine must not know an endpoint before it is removed. */
   graceMs: number
+  /** Events within this time share one comparison, which asks the engine about each network. */
+  compareAfterMs: number
   onRun?(run: LoopRun): void
 }
 
@@ -99,15 +101,13 @@ interface State {
 const everythingDue = { reconcile: true, describeAll: true }
 /** Deferred work that the store did not answer is tried again this much later. */
 const deferredPauseMs = 500
-/** Events of this time share one comparison, which asks the engine about each network. */
-const compareAfterMs = 2000
 /** A container that cannot be inspected yet is inspected again this much later. */
 const inspectAgainMs = 5000
 /** Changes of one commit that releases pools; the rest follow with the next run. */
 const releasedAtOnce = 50
 
 export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
-  const { store, inFlight } = options
+  const { store, inFlight, compareAfterMs } = options
   const state = createState(options)
   const { loop } = state
   const stops = [

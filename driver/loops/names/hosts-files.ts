@@ -20,14 +20,15 @@ export interface HostsFiles {
   /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
   asks(container: string, server: Ip): boolean
   /**
-   * `again`: another program is writing the file; call `put` again soon. Failures go to the log and into
-   * `facts`. `keepsOthers`: the records are not known to be all, and none is removed.
+   * `again`: another program is writing the file; call `put` again soon. `gone`: there is no file, and the
+   * container may have ended before it was learned; inspect it. Failures go to the log and into `facts`.
+   * `keepsOthers`: the records are not known to be all, and none is removed.
    */
-  put(container: string, records: readonly NameRecord[], keepsOthers: boolean): 'done' | 'again'
-  /** Containers whose file has changed since the last `put` that found nothing to write. */
+  put(container: string, records: readonly NameRecord[], keepsOthers: boolean): 'done' | 'again' | 'gone'
+  /** Containers whose file has changed since the last `put` that found nothing to write, or was not written. */
   changed(): string[]
-  /** False while some changes are found by `changed` alone. */
-  areAllWatched(): boolean
+  /** True while `changed` alone finds some changes, or a file whose last write failed. */
+  needLooks(): boolean
   /** Names of the containers whose file differs from the records, without the files that the driver leaves alone. */
   differing(recordsOf: (container: string) => readonly NameRecord[]): string[]
   facts(): HostsFileFacts
@@ -58,6 +59,8 @@ interface HostsFile {
   reason?: string | undefined
   /** The last attempt failed. */
   failed?: boolean | undefined
+  /** The file was not there at the last attempt. `runs`: the engine has said since that the container runs. */
+  gone?: 'unknown' | 'runs' | undefined
   /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
   /**
@@ -107,9 +110,9 @@ export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): H
       const named = [...files.values()].filter(({ records }) => records > 0)
       // Those that could not be watched before.
       for (const { id, path } of named) if (path !== undefined) watched.keep(id, path)
-      return named.filter(hasChanged).map(({ id }) => id)
+      return [...files.values()].filter(hasChanged).map(({ id }) => id)
     },
-    areAllWatched: watched.areAllWatched,
+    needLooks: () => !watched.areAllWatched() || [...files.values()].some(({ failed }) => failed),
     differing: (recordsOf) =>
       [...files.values()]
         .filter(({ id, path, failed }) => !failed && path !== undefined && differs(path, recordsOf(id)))
@@ -130,8 +133,8 @@ export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): H
   }
 }
 
-function hasChanged({ path, records, stamp }: HostsFile): boolean {
-  return records > 0 && path !== undefined && stampOf(path) !== stamp
+function hasChanged({ path, records, failed, stamp }: HostsFile): boolean {
+  return (records > 0 || failed === true) && path !== undefined && stampOf(path) !== stamp
 }
 
 /** A file that cannot be reached is one of the problems in `status`, and not a difference. */
@@ -153,9 +156,11 @@ function asks(dns: HostsFile['dns'] = 'engine', server: Ip): boolean {
 
 function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer | undefined): boolean {
   if (container?.running !== true) return false
-  const { records = 0, reason, failed } = files.get(container.id) ?? {}
-  const dns = dnsOf(container)
-  files.set(container.id, { reason, failed, ...fileOf(container, fileRoot), dns, records, unsettled: 0 })
+  const { records = 0, reason, failed, gone } = files.get(container.id) ?? {}
+  files.set(container.id, {
+    ...{ reason, failed, ...fileOf(container, fileRoot), dns: dnsOf(container), records, unsettled: 0 },
+    gone: gone && 'runs',
+  })
   return true
 }
 
@@ -205,14 +210,16 @@ function write(
     state.writes += 1
     state.log.debug({ container: file.name, records: records.length }, 'hosts file written')
   }
+  const gone = outcome === 'gone' ? (file.gone ?? 'unknown') : undefined
   // A written file is compared once more: a program that read the file before our write may write it after us.
   Object.assign(file, {
     stamp: outcome === 'unchanged' ? stamp : undefined,
     unsettled: 0,
     reason: undefined,
     failed: false,
+    gone,
   })
-  return 'done'
+  return gone === 'unknown' ? 'gone' : 'done'
 }
 
 function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {

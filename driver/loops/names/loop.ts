@@ -42,7 +42,7 @@ export interface NamesOptions {
   fileRoot: string
   /** Interval of the comparison of all files. */
   everyMs: number
-  /** And while some of them cannot be watched, or something else is to be tried again. */
+  /** And while some of them cannot be watched or written, or something else is to be tried again. */
   unwatchedEveryMs: number
   watch?: WatchFile
   onRun?(run: LoopRun): void
@@ -102,7 +102,10 @@ export function startNames(options: NamesOptions): NamesLoop {
     files,
     inspections: createInspections({
       engine,
-      inspected: (id, container) => void (files.learn(container) && dueAll(state, [id])),
+      inspected(id, container) {
+        if (files.learn(container)) dueAll(state, [id])
+        else files.forget(id)
+      },
       failed(id) {
         state.due.add(id)
         state.loop.pokeAfter(options.unwatchedEveryMs)
@@ -157,7 +160,7 @@ async function work(state: NamesState): Promise<void> {
   if (!mayRemove(store)) state.wasInDoubt = true
   // Known containers can be repaired while the engine is away.
   if (state.due.size > 0) mendAll(state)
-  if (state.wasInDoubt || !state.files.areAllWatched()) state.loop.pokeAfter(unwatchedEveryMs)
+  if (state.wasInDoubt || state.files.needLooks()) state.loop.pokeAfter(unwatchedEveryMs)
   if (!state.lookAtAll) return
   const known = state.files.ids()
   const running = new Set(await state.options.engine.running())
@@ -176,7 +179,8 @@ function mendAll(state: NamesState): void {
     mend(state, id, networks.get(id) ?? [])
   }
   const ended = performance.now()
-  state.restUntil = ended + (ended - began) * (1 / changesShare - 1)
+  // A look at one file is short, and leaves the rest of a long writing as it is.
+  state.restUntil = Math.max(state.restUntil, ended + (ended - began) * (1 / changesShare - 1))
 }
 
 function mend(state: NamesState, id: string, networks: readonly NetworkId[]): void {
@@ -186,7 +190,9 @@ function mend(state: NamesState, id: string, networks: readonly NetworkId[]): vo
     return
   }
   const keepsOthers = !mayRemove(state.options.store)
-  if (files.put(id, recordsFor(state, id, networks), keepsOthers) === 'done') return
+  const outcome = files.put(id, recordsFor(state, id, networks), keepsOthers)
+  if (outcome === 'gone') inspections.inspect(id)
+  if (outcome !== 'again') return
   state.due.add(id)
   state.loop.pokeAfter(unsettledPauseMs)
 }

@@ -3,8 +3,9 @@
  * container's log, too, which changes all the time.
  *
  * The engine writes a hosts file in place, and another program may put a new file there. A watch belongs to
- * the file and not to its path, so it is made anew when another file has taken the place. A file that cannot
- * be watched is the caller's to look at.
+ * the file and not to its path, so it is made anew when another file has taken the place. It ends with the
+ * first change and is made again when the caller looks. A file that cannot be watched is the caller's to look
+ * at.
  */
 import { statSync } from 'node:fs'
 import type { Log } from '../../log.ts'
@@ -33,6 +34,7 @@ interface Watched {
   watch: FileWatch | undefined
   /** By performance.now(). */
   toldAt: number
+  /** Ends the pause between a change and the look at the file. */
   telling: NodeJS.Timeout | undefined
 }
 
@@ -50,7 +52,7 @@ export function createWatchedFiles(options: WatchedFilesOptions): WatchedFiles {
   return {
     keep: (container, path) => keep(state, container, path),
     drop: (container) => drop(state, container),
-    areAllWatched: () => [...state.watched.values()].every(({ watch }) => watch !== undefined),
+    areAllWatched: () => [...state.watched.values()].every(({ watch, telling }) => watch ?? telling),
     close() {
       for (const container of state.watched.keys()) drop(state, container)
     },
@@ -72,10 +74,10 @@ function keep(state: State, container: string, path: string): void {
   end(file)
   file.inode = inode
   try {
-    const made = watch(path, (what) => {
+    const made = watch(path, () => {
       if (file.watch !== made) return
-      // The file itself may be gone, and its inode's number another file's.
-      if (what === 'rename') end(file)
+      // A file that changes all the time would wake the driver each time. Another file may be there by now.
+      end(file)
       tell(state, container, file)
     })
     file.watch = made
@@ -84,12 +86,15 @@ function keep(state: State, container: string, path: string): void {
   }
 }
 
-function tell({ options, watched }: State, container: string, file: Watched): void {
+/** The watch is made again before the caller looks, so that no change is missed. */
+function tell(state: State, container: string, file: Watched): void {
   const waitMs = Math.max(pauseMs.first, file.toldAt + pauseMs.next - performance.now())
   file.telling ??= setTimeout(() => {
     file.telling = undefined
     file.toldAt = performance.now()
-    if (watched.get(container) === file) options.changed(container)
+    if (state.watched.get(container) !== file) return
+    keep(state, container, file.path)
+    state.options.changed(container)
   }, waitMs)
 }
 

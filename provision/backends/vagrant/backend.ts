@@ -59,8 +59,12 @@ export function vagrantBackend(asked: BackendOptions): Backend {
       if (there) await destroy()
       return there
     },
-    states,
+    async states() {
+      refuseIfExplicit(asked)
+      return states()
+    },
     async connect(host) {
+      refuseIfExplicit(asked)
       answers ??= ask(labOf())
       try {
         return await connectTo(host, await accessTo(host, await answers))
@@ -80,6 +84,11 @@ function refuseOtherHosts(asked: BackendOptions): void {
     `there are virtual machines of other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,
     { hint: `take them down first: ${labCommand} down --backend vagrant; or undo the edit` },
   )
+}
+
+/** Who names a list means its hosts. Without one the machines are used as they are. */
+function refuseIfExplicit(asked: BackendOptions): void {
+  if (asked.explicit) refuseOtherHosts(asked)
 }
 
 async function machines(): Promise<Map<string, Machine>> {

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -95,4 +105,24 @@ test('nothing is compiled where a file has an error or no folder can be made', a
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   put('dist', 'a file')
   expect(await compile()).toBeUndefined()
+})
+
+test('a build stays for a day after the next one, however old it is, and older ones are removed', async () => {
+  writeProgram()
+  const [main = ''] = (await compile()) ?? []
+  const last = join(fileURLToPath(main), '../..')
+  const older = join(root, 'dist/compiled/a-main-ts-older')
+  mkdirSync(older)
+  const twoDaysAgo = new Date(Date.now() - 2 * 24 * 60 * 60 * 1000)
+  for (const folder of [last, older]) utimesSync(folder, twoDaysAgo, twoDaysAgo)
+  put('b/other.ts', "export const word: string = 'two'\n")
+  expect(await output()).toBe('two\n')
+  expect([existsSync(last), existsSync(older)]).toEqual([true, false])
+})
+
+test('a build is used although an older one cannot be looked at', async () => {
+  writeProgram()
+  mkdirSync(join(root, 'dist/compiled'), { recursive: true })
+  symlinkSync('/nowhere', join(root, 'dist/compiled/a-main-ts-gone'))
+  expect(await output()).toBe('one\n')
 })

@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Packet } from 'dns-packet'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -231,4 +231,28 @@ test('an attempt to listen on an address that is taken for UDP alone loses no fi
   expect(files()).toBeLessThan(before + 5)
   await second.close()
   taken.close()
+})
+
+test('a change is told after the first attempt and when DNS answers, and not with each attempt', async () => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port: wanted } = taken.address() as AddressInfo
+  const other = createSocket('udp4').bind(wanted, '127.0.0.1')
+  await once(other, 'listening')
+  const told: (string | undefined)[] = []
+  const waiting: DnsServer = startDnsServer({
+    ...{ address: '127.0.0.1', port: wanted, log: readableLog().log, retryMs: 5 },
+    responder: createResponder({
+      viewOf: all,
+      forwarder: createForwarder({ resolvers: () => [], port: 1, timeoutMs: 1 }),
+    }),
+    onChange: () => told.push(waiting.status().lastError),
+  })
+  await until('TCP is taken', () => told.length > 0)
+  taken.close()
+  await until('UDP is taken', () => waiting.status().lastError?.startsWith('bind') === true)
+  other.close()
+  await until('it answers', () => waiting.status().lastError === undefined)
+  await waiting.close()
+  expect(told).toEqual([expect.stringMatching(/^listen EADDRINUSE/), undefined])
 })

@@ -1,5 +1,10 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import ssh2 from 'ssh2'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { keyPair } from '../../../../provision/backends/nspawn/keys.ts'
 import { LabError } from '../../../../provision/process/errors.ts'
 import { handshake } from '../../../../provision/ssh/handshake.ts'
@@ -20,4 +25,25 @@ test('a host that does not answer is an error with its name and its address', as
 test('a key that cannot be read is an error before the login', async () => {
   const refused = handshake({ ...target, at: { socket: '/nowhere/ssh.sock' }, privateKey: 'no key' })
   await expect(refused).rejects.toThrow('net-1: the key of root cannot be used: ')
+})
+
+test('a host that closes the connection while ssh2 is loaded is an error at once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'handshake-'))
+  const socket = join(folder, 'ssh.sock')
+  const server = createServer((connection) => void connection.resume().end())
+  onTestFinished(() => {
+    vi.doUnmock('ssh2')
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
+  await once(server.listen(socket), 'listening')
+  // The server's end closes when the other end has answered with its own end.
+  const closed = once(server, 'connection').then(([connection]) => once(connection, 'close'))
+  vi.doMock('ssh2', async (original) => {
+    await closed
+    return original()
+  })
+  const privateKey = keyPair('test', ssh2.utils).private
+  const refused = handshake({ ...target, at: { socket }, privateKey, timeoutMs: 500 })
+  await expect(refused).rejects.toThrow(`net-1: no ssh at ${socket}: the connection was closed`)
 })

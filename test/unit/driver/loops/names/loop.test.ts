@@ -418,9 +418,18 @@ describe('without a look at intervals', () => {
   test('a file that changes all the time is looked at a few times a second', async () => {
     let told = (): void => undefined
     let looks = 0
+    let wakes = 0
     const watch: WatchFile = (_path, changed) => {
-      told = () => changed('change')
-      return { close: () => undefined }
+      const tell = (): void => {
+        wakes += 1
+        changed('change')
+      }
+      told = tell
+      return {
+        close() {
+          if (told === tell) told = () => undefined
+        },
+      }
     }
     await begin({ watch })
     const { writes } = loop.status()
@@ -433,6 +442,7 @@ describe('without a look at intervals', () => {
     }
     await until('it knows itself', knowsItself)
     expect(looks).toBeGreaterThan(20)
+    expect(wakes, 'times that the kernel tells').toBeLessThan(6)
     expect(loop.status().writes - writes).toBeLessThan(6)
   })
 
@@ -489,6 +499,102 @@ describe('without a look at intervals', () => {
     engineAway = false
     await until('db has names', () => namesIn('db') !== '')
   })
+})
+
+describe('a container whose file is not there', () => {
+  const begin = async (answer: () => EngineContainer | undefined): Promise<() => number> => {
+    let runs = 0
+    container('web')
+    await store.commit([joins('web', 2)])
+    rmSync(pathOf('web'))
+    const engine = {
+      running: async () => ['web'],
+      container: async () => {
+        asked += 1
+        return answer()
+      },
+    }
+    const onRun = (): void => {
+      runs += 1
+    }
+    start({ engine, onRun, everyMs: 60_000 })
+    return () => runs
+  }
+
+  test('is forgotten when it was learned after its end', async () => {
+    await begin(() => (asked === 1 ? containers.get('web') : undefined))
+    await until('the engine was asked once more', () => asked === 2)
+    await until('it is forgotten', () => loop.status().files === 0)
+  })
+
+  test('is asked about once more while it runs, and has names when the file is there', async () => {
+    const runs = await begin(() => containers.get('web'))
+    await until('the loop has run some times', () => runs() > 8)
+    expect(asked).toBe(2)
+    writeFileSync(pathOf('web'), engineLines)
+    await until('it knows itself', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('is asked about until the engine answers', async () => {
+    await begin(() => {
+      if (asked === 2) throw new DriverError('unavailable', 'dockerd is away')
+      return asked === 1 ? containers.get('web') : undefined
+    })
+    await until('it is forgotten', () => asked === 3 && loop.status().files === 0)
+  })
+})
+
+test('a file that could not be written is tried again soon', async () => {
+  container('bad')
+  rmSync(pathOf('bad'))
+  mkdirSync(pathOf('bad'))
+  await store.commit([joins('bad', 2)])
+  start({ everyMs: 60_000, watch: () => ({ close: () => undefined }) })
+  await until('it is reported', () => loop.status().skipped.length === 1)
+  rmSync(pathOf('bad'), { recursive: true })
+  writeFileSync(pathOf('bad'), engineLines)
+  await until('it is written', () => namesIn('bad') !== '')
+  expect(loop.status().skipped).toEqual([])
+})
+
+test('names whose removal failed are removed when it can be done', async () => {
+  container('web')
+  await store.commit([joins('web', 2)])
+  start({ everyMs: 60_000, watch: () => ({ close: () => undefined }) })
+  await until('it knows itself', () => namesIn('web') !== '')
+  renameSync(pathOf('web'), join(folder, 'aside'))
+  mkdirSync(pathOf('web'))
+  await store.commit([leave('web')])
+  await until('it is reported', () => entries.some(({ level }) => level === 'warn'))
+  rmSync(pathOf('web'), { recursive: true })
+  renameSync(join(folder, 'aside'), pathOf('web'))
+  await until('the names are gone', () => fileOf('web') === engineLines)
+})
+
+test('a look at one file does not shorten the rest after a long writing', async () => {
+  let blockMs = 0
+  let writtenAt = 0
+  const slow: Pick<NameRecords, 'of'> = {
+    of(network, withShortIds) {
+      const until = performance.now() + blockMs
+      while (performance.now() < until);
+      if (blockMs > 0) writtenAt = performance.now()
+      blockMs = 0
+      return records.of(network, withShortIds)
+    },
+  }
+  container('web')
+  await store.commit([joins('web', 2)])
+  start({ records: slow, everyMs: 60_000 })
+  await until('it knows itself', () => namesIn('web') !== '')
+  blockMs = 100
+  await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
+  await until('it knows db', () => namesIn('web').includes('db'))
+  loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'web' } })
+  await until('the loop has run', () => loop.status().state === 'idle')
+  await elsewhere.commit([joins('late', 4, { host: 'net-2' })])
+  await until('it knows the late one', () => namesIn('web').includes('late'))
+  expect(performance.now() - writtenAt).toBeGreaterThan(350)
 })
 
 describe('a network that is too large for hosts files', () => {

@@ -41,3 +41,18 @@ test('a list that was edited under machines is refused before Vagrant is started
 test('machines of another list are used as they are by who names no list', async () => {
   await expect(up(generateLab(3), false)).rejects.toThrow('there is no vagrant on this machine')
 })
+
+test('who names another list reaches no machine, and can take them down', async () => {
+  const message = 'there are virtual machines of other hosts than --hosts 3 --consul 1 says: new: net-3'
+  const other = backend(generateLab(3), true)
+  const [host] = made.hosts
+  if (host === undefined) throw new Error('the list is empty')
+  await expect(other.connect(host)).rejects.toThrow(message)
+  await expect(other.states()).rejects.toThrow(message)
+  const withoutVagrant = 'there is no vagrant on this machine'
+  await expect(other.down()).rejects.toThrow(withoutVagrant)
+  for (const same of [backend(generateLab(3), false), backend(generateLab(2), true)]) {
+    await expect(same.connect(host)).rejects.toThrow(withoutVagrant)
+    await expect(same.states()).rejects.toThrow(withoutVagrant)
+  }
+})
