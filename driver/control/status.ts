@@ -120,6 +120,7 @@ export interface StatusParts {
   startedAt: string
   defaultNetwork: Status['defaultNetwork']
   underlay(): Status['underlay']
+  underlayProblem(): string | undefined
   snapshot(): Snapshot
   store(): StoreStatus
   datapath(): ReadonlyMap<NetworkId, WorkQueueStatus>
@@ -159,6 +160,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     deferred: parts.deferred(),
     problems: [
       ...problemsIn(store, loops, networks),
+      ...[parts.underlayProblem() ?? []].flat(),
       ...vtepProblems(snapshot, host),
       ...macProblems(snapshot, host),
       ...serviceConflicts(snapshot),

@@ -89,10 +89,18 @@ export function inOrder(idle: readonly IdleLease[], pool: Pool): IdleLease[] {
 const largest = 8
 
 /** How many addresses of the pool a host keeps: 8, or its share of a small pool, and at least 1. */
-export function reserveSize({ cidr, range }: Pool, hosts: number): number {
+export function reserveSize(pool: Pool, hosts: number): number {
+  return Math.min(largest, share(pool, 4 * hosts))
+}
+
+/** For how many stopped containers a host keeps an address besides. */
+export function stoppedShare(pool: Pool, hosts: number): number {
+  return share(pool, 2 * hosts)
+}
+
+function share({ cidr, range }: Pool, parts: number): number {
   const { first, last } = usable(parseCidr(range ?? cidr))
-  const share = (last - first + 1n) / BigInt(4 * Math.max(1, hosts))
-  return share >= BigInt(largest) ? largest : Math.max(1, Number(share))
+  return Math.max(1, Number((last - first + 1n) / BigInt(Math.max(1, parts))))
 }
 
 /**

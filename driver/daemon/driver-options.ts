@@ -11,12 +11,13 @@ import type { OpenTunnel } from '../loops/tunnels/prober.ts'
 import type { Store } from '../store/store.ts'
 import type { Intervals } from './intervals.ts'
 import type { SocketPaths } from './sockets.ts'
+import type { FindUnderlay } from './underlay.ts'
 
 export interface DriverOptions {
   /** Called until it succeeds: what a member needs of the machine. */
   prepare(): Promise<Setup>
   /** The VTEP's device and address as they are now. Called now and then, since an address can change. */
-  findUnderlay(): Promise<Underlay>
+  findUnderlay: FindUnderlay
   kernel: Kernel
   engine: Engine
   /** What the docker wrapper's commands do at the engine. */

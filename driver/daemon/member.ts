@@ -56,6 +56,7 @@ interface Parts {
   options: MemberOptions
   store: JournaledStore
   underlay(): Underlay
+  underlayProblem(): string | undefined
   localNamespaceOf(network: NetworkId): string | undefined
   context: VerbContext
   peerEndpoints: PeerEndpoints
@@ -102,6 +103,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     options,
     store,
     underlay: place.now,
+    underlayProblem: place.problem,
     localNamespaceOf,
     context,
     peerEndpoints,
@@ -214,7 +216,8 @@ function verbsOf(options: MemberOptions, context: VerbContext, metrics: Metrics)
   return { plain, verbs, dialect }
 }
 
-function statusParts({ options, store, underlay, context, datapath, dialect, loops }: Parts): StatusParts {
+function statusParts(parts: Parts): StatusParts {
+  const { options, store, underlay, underlayProblem, context, datapath, dialect, loops } = parts
   const { hosts, networks, endpoints, addresses, restarts, naming, filter } = loops
   const { setup, version, startedAt, defaultNetwork } = options
   return {
@@ -224,6 +227,7 @@ function statusParts({ options, store, underlay, context, datapath, dialect, loo
     startedAt,
     defaultNetwork,
     underlay,
+    underlayProblem,
     snapshot: store.snapshot,
     store: store.status,
     datapath: datapath.status,

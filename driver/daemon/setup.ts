@@ -9,19 +9,19 @@ import { DriverError, isCode } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
-import type { Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { evict } from '../verbs/evict-host.ts'
 import type { Setup } from './driver-options.ts'
 import { type HostIdentity, newIdentity, readIdentity, writeIdentity } from './host-identity.ts'
 import { isHostName } from './options.ts'
+import type { FindUnderlay } from './underlay.ts'
 
 export interface SetupOptions {
   stateDir: string
   /** `--host-name` */
   hostName?: string | undefined
-  findUnderlay(): Promise<Underlay>
+  findUnderlay: FindUnderlay
   openStore(host: HostName): Promise<Store>
   log: Log
   /** For tests, instead of the machine's. */
@@ -65,10 +65,13 @@ export function createPreparation(options: SetupOptions): Preparation {
   }
   return {
     async prepare() {
-      const underlay = await options.findUnderlay()
+      // Without the underlay nothing is opened.
+      await options.findUnderlay()
       const kept = await readIdentity(stateDir)
       const identity = await identityOf(kept)
       const { id, name: host } = identity
+      const opened = await storeOf(host)
+      const underlay = await options.findUnderlay(opened.store.snapshot().hosts.get(host)?.value.vtep)
       const differs = hostName === undefined && machineName() !== host
       if (differs)
         log.info(
@@ -79,7 +82,7 @@ export function createPreparation(options: SetupOptions): Preparation {
         id,
         hostname: differs ? machineName() : undefined,
         underlay,
-        ...(await storeOf(host)),
+        ...opened,
         async claimed() {
           if (kept === undefined) await writeIdentity(stateDir, identity)
         },

@@ -19,7 +19,7 @@ const newForMs = 30_000
 const boundMs = 150
 /** Pause after the engine has described none of several containers. */
 const restMs = 5000
-const mostAsked = 16
+const askedAtOnce = 16
 const mostGone = 1000
 
 export function createStartingContainer(
@@ -48,11 +48,18 @@ export function createStartingContainer(
     },
     isGone: (container) => gone.has(container),
     async among(containers) {
-      const asked = containers.slice(0, mostAsked)
-      if (asked.length === 0 || now().getTime() < restsUntil) return new Set()
-      const silent = await undescribed(engine, asked, forget)
-      if (silent.size < asked.length || asked.length === 1) return silent
-      restsUntil = now().getTime() + restMs
+      const end = performance.now() + boundMs
+      // The engine describes many within the bound, and not all at once.
+      for (let at = 0; at < containers.length && performance.now() < end; at += askedAtOnce) {
+        if (now().getTime() < restsUntil) break
+        const asked = containers.slice(at, at + askedAtOnce)
+        const silent = await undescribed(engine, asked, { withinMs: end - performance.now(), isGone: forget })
+        if (silent.size < asked.length || asked.length === 1) {
+          if (silent.size > 0) return silent
+          continue
+        }
+        restsUntil = now().getTime() + restMs
+      }
       return new Set()
     },
   }
@@ -62,12 +69,12 @@ export function createStartingContainer(
 async function undescribed(
   engine: Pick<Engine, 'container'>,
   containers: readonly string[],
-  isGone: (container: string) => void,
+  { withinMs, isGone }: { withinMs: number; isGone(container: string): void },
 ): Promise<Set<string>> {
   const silent = new Set(containers)
   let timer: NodeJS.Timeout | undefined
   const bound = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, boundMs)
+    timer = setTimeout(resolve, withinMs)
   })
   const enough = containers.length === 1 ? 0 : 1
   const answers = new Promise<void>((resolve) => {

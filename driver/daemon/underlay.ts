@@ -9,7 +9,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
-import { DriverError } from '../core/errors.ts'
+import { asDriverError, DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -17,20 +17,28 @@ import { parseStoreUrl, type Server } from '../store/consul/url.ts'
 import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
-/** Finds the underlay each time that the function is called. Throws `unavailable`. */
+/**
+ * Finds the underlay each time that the function is called. The address in use stays while the interface has
+ * it: a further one, as of keepalived, moves no tunnel. Throws `unavailable`.
+ */
 export function underlayFinder(
   kernel: Pick<Kernel, 'underlay'>,
   { bindInterface, kvStore }: { bindInterface?: string; kvStore: string },
-): () => Promise<Underlay> {
+): FindUnderlay {
   // Another server may be reached by another interface: the one that was found first shows the way for good.
   let servers = parseStoreUrl(kvStore).servers
-  return async () => {
-    if (bindInterface !== undefined) return kernel.underlay(bindInterface)
+  return async (inUse) => {
+    if (bindInterface !== undefined) return kernel.underlay(bindInterface, inUse)
     const { address, server } = await ownAddressTowards(servers)
     servers = [server]
-    return kernel.underlay(address)
+    const found = await kernel.underlay(address)
+    const sticky = await kernel.underlay(found.device, inUse)
+    return sticky.address === inUse ? sticky : found
   }
 }
+
+/** `inUse`: the VTEP's address so far. */
+export type FindUnderlay = (inUse?: Ip) => Promise<Underlay>
 
 /** Follows the VTEP's device and address. Keeps the last ones while they cannot be found. */
 export function watchUnderlay(
@@ -38,19 +46,27 @@ export function watchUnderlay(
   { findUnderlay, log, everyMs }: WatchOptions,
 ): UnderlayWatch {
   let now = underlay
+  let failures: DriverError[] = []
   const changes = createListeners<[]>((err) => log.error({ err }, 'a listener of the underlay failed'))
   const look = singleFlight(async (): Promise<void> => {
     try {
       const before = now
-      now = await findUnderlay()
+      now = await findUnderlay(before.address)
+      failures = []
       if (!isDeepStrictEqual(now, before)) changes.notify()
     } catch (err) {
+      failures = [...failures, asDriverError(err)].slice(-2)
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
   })
   const timer = setInterval(look, everyMs)
   return {
     now: () => now,
+    problem() {
+      const [, last] = failures
+      const goesOn = `the driver goes on with ${now.address}, and a restart waits until the interface is found`
+      return last && `the interface of the VTEP is not found: ${last.line}; ${goesOn}`
+    },
     look: () => void look(),
     onChange: (listener) => void changes.add(listener),
     close: () => clearInterval(timer),
@@ -59,6 +75,8 @@ export function watchUnderlay(
 
 export interface UnderlayWatch {
   now(): Underlay
+  /** As a sentence, when two looks in turn have not found it. */
+  problem(): string | undefined
   /** An MTU that falls makes other hosts' packets too long: a change is looked at at once. */
   look(): void
   onChange(listener: () => void): void
@@ -66,7 +84,7 @@ export interface UnderlayWatch {
 }
 
 export interface WatchOptions {
-  findUnderlay(): Promise<Underlay>
+  findUnderlay: FindUnderlay
   log: Log
   everyMs: number
 }

@@ -32,10 +32,10 @@ export interface Kernel {
   /** Destinations in this host's main routing table, without default routes. */
   routes(): Promise<Route[]>
   /**
-   * The underlay interface, by its name or a CIDR that contains its address (`--bind-interface`). Throws
-   * `invalid` with the candidates.
+   * The underlay interface, by its name or a CIDR that contains its address (`--bind-interface`). Of several
+   * addresses the one in use, if it is there. Throws `invalid` with the candidates.
    */
-  underlay(bind: string): Promise<Underlay>
+  underlay(bind: string, inUse?: Ip): Promise<Underlay>
   /**
    * Gives this host the address, and leads its port to another of its ports. Does nothing where all is in
    * place. Returns how many questions of containers were led there since; undefined where they are not

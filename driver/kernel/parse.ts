@@ -5,9 +5,10 @@
  * ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
-import { canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
+import { bitsOf, canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
 import type { Observed } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { Underlay } from './kernel.ts'
 import { mark } from './lines.ts'
@@ -61,7 +62,13 @@ const Addressed = z.object({
   mtu: z.number(),
   addr_info: z
     .array(
-      z.object({ local: z.string().optional(), prefixlen: z.number(), scope: z.string().default('global') }),
+      z.object({
+        local: z.string().optional(),
+        prefixlen: z.number(),
+        scope: z.string().default('global'),
+        ...{ deprecated: z.boolean().optional(), temporary: z.boolean().optional() },
+        ...{ tentative: z.boolean().optional(), dadfailed: z.boolean().optional() },
+      }),
     )
     .default([]),
 })
@@ -135,10 +142,15 @@ export function routesIn(text: string): Route[] {
     .filter(({ to }) => isCidr(to))
 }
 
-/** From `ip -j address show`: by name, by address, or by a CIDR that contains the address. */
-export function underlayIn(text: string, bind: string): Underlay {
+/**
+ * From `ip -j address show`: by name, by address, or by a CIDR that contains the address. Of several the one
+ * in use, so that a further address changes nothing; at first one that is there to stay.
+ */
+export function underlayIn(text: string, bind: string, inUse?: Ip): Underlay {
   const candidates = parsed(z.array(Addressed), text, 'ip address').flatMap(candidatesOf)
-  const chosen = candidates.find(chooser(bind))
+  const matching = candidates.filter(chooser(bind))
+  const chosen =
+    matching.find(({ address }) => address === inUse) ?? matching.find(({ mayGo }) => !mayGo) ?? matching[0]
   if (chosen !== undefined)
     return { device: chosen.device, address: chosen.address, mtuBytes: chosen.mtuBytes }
   const list = candidates.map((it) => `${it.device} ${it.address}/${it.length}`).join(', ')
@@ -147,15 +159,19 @@ export function underlayIn(text: string, bind: string): Underlay {
   })
 }
 
-type Candidate = Underlay & { length: number }
+/**
+ * `mayGo`: a virtual address of several hosts (/32, /128), or one of IPv6 that ends by itself (RFC 4862, RFC
+ * 8981).
+ */
+type Candidate = Underlay & { length: number; mayGo: boolean }
 
 function candidatesOf({ ifname, mtu, addr_info }: z.infer<typeof Addressed>): Candidate[] {
   if (ifname === 'lo') return []
-  return addr_info.flatMap(({ local, prefixlen, scope }) =>
-    local === undefined || scope !== 'global'
-      ? []
-      : [{ device: ifname, address: local, mtuBytes: mtu, length: prefixlen }],
-  )
+  return addr_info.flatMap(({ local, prefixlen: length, scope, ...flags }) => {
+    if (local === undefined || scope !== 'global') return []
+    const mayGo = length === bitsOf(familyOf(local)) || Object.values(flags).includes(true)
+    return [{ device: ifname, address: local, mtuBytes: mtu, length, mayGo }]
+  })
 }
 
 function chooser(bind: string): (candidate: Candidate) => boolean {

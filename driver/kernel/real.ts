@@ -70,7 +70,7 @@ export function realKernel({
       )
       return texts.flatMap(routesIn)
     },
-    underlay: async (bind) => underlayIn(await runOnHost('address show'), bind),
+    underlay: async (bind, inUse) => underlayIn(await runOnHost('address show'), bind, inUse),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
     watch: (where, told) =>

@@ -1,8 +1,8 @@
 /**
  * The checks of this machine: kernel, programs, engine, Docker's options, underlay. Pure.
  */
-import { overlaps } from '../core/addresses.ts'
-import { innerMtu, smallUnderlay } from '../core/datapath/mtu.ts'
+import { familyOf, overlaps } from '../core/addresses.ts'
+import { innerMtu, smallestMtu, smallUnderlay } from '../core/datapath/mtu.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
 import { peerText, type TunnelState, tunnelProblem } from '../core/tunnels/peers.ts'
@@ -191,7 +191,13 @@ function mtu({ underlay, store }: Facts): Finding[] {
   if (found === undefined) return [unknown('MTU', 'the interface of the VTEP is not found')]
   const { device, address, mtuBytes } = found
   const small = smallUnderlay(found)
-  if (small !== undefined) return [missing('MTU', small.found, small.hint)]
+  if (small !== undefined) {
+    // A VTEP of IPv6 sends no fragments: packets of networks with IPv6 would be lost.
+    if (familyOf(address) === 6 || innerMtu(mtuBytes, address) < smallestMtu.v4)
+      return [missing('MTU', small.found, small.hint)]
+    const fate = 'networks with IPv6 send longer packets in fragments'
+    return [ok('MTU', `${small.found}: ${fate}; to avoid them, ${small.hint}`)]
+  }
   const records = (store && foundIn(store.hosts))?.records ?? new Map<HostName, HostRecord>()
   const others = [...records].flatMap(([name, { tunnel }]) =>
     tunnel === undefined ? [] : [{ name, bytes: tunnel.mtuBytes }],

@@ -30,7 +30,8 @@ export interface AppOptions {
   onCall?(call: Call): void
 }
 
-const maxBodyBytes = 1024 * 1024
+/** Docker sends 109 bytes for each published port: 65,535 of TCP and as many of UDP are 14 MB. */
+const maxBodyBytes = 16 * 1024 * 1024
 
 export function pluginApp({ verbs, limitMs = 1000 * answerWithinS.usual, onCall }: AppOptions): Hono {
   const app = new Hono()

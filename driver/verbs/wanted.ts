@@ -4,6 +4,7 @@
  * a pool smaller.
  */
 import { canonicalIp, contains, isIp } from '../core/addresses.ts'
+import { holderOf } from '../core/endpoints/conflicts.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { nextAddress } from '../core/leases.ts'
 import { lifeOf } from '../core/liveness.ts'
@@ -184,11 +185,17 @@ async function explained(
     const use = showPoolUse(useOf(snapshot, place, isHeld), away)
     return new DriverError(error.code, `${error.message}: ${use}`, hint)
   }
-  const lease = snapshot.addresses.get(keyIn(place.network.id, ip))?.value
-  if (lease === undefined || !isIdle(lease)) return error
-  const why = lease.asked ? 'kept for a container that has it by --ip' : 'idle'
+  const key = keyIn(place.network.id, ip)
+  const lease = snapshot.addresses.get(key)?.value
+  if (lease === undefined || lease.service !== undefined) return error
   const where = `${lease.host}${away.has(lease.host) ? ', which is away' : ''}`
-  return new DriverError(error.code, `${error.message}: ${why} on ${where}`, hint)
+  if (!isIdle(lease)) return new DriverError(error.code, `${error.message}: ${holderOf(snapshot, key)}`, hint)
+  if (!lease.asked) return new DriverError(error.code, `${error.message}: idle on ${where}`, hint)
+  return new DriverError(
+    error.code,
+    `${error.message}: kept for a container that has it by --ip on ${where}`,
+    { hint: 'remove that container, or choose another --ip' },
+  )
 }
 
 async function awayHosts(store: Store): Promise<Set<HostName>> {

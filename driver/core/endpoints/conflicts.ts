@@ -50,7 +50,8 @@ export function holderInsteadOf(snapshot: Snapshot, { network, name }: Service, 
   return snapshot.addresses.get(key)?.value.service === name ? undefined : holderOf(snapshot, key)
 }
 
-function holderOf(snapshot: Snapshot, key: string, id?: EndpointId): string | undefined {
+/** Who has the address, for people. Undefined where the endpoint `id` has it, and where it is free. */
+export function holderOf(snapshot: Snapshot, key: string, id?: EndpointId): string | undefined {
   const lease = snapshot.addresses.get(key)?.value
   if (lease === undefined || (id !== undefined && lease.endpoint === id)) return undefined
   if (isIdle(lease)) return `the reserve of ${lease.host}`

@@ -21,6 +21,7 @@ import {
   inOrder,
   isIdle,
   reserveSize,
+  stoppedShare,
   strayLeases,
   wantedByOthers,
 } from '../../core/reserve.ts'
@@ -55,6 +56,8 @@ export interface View {
 
 /** An address rests in the reserve so long before it goes back. */
 export const restMs = 60_000
+/** The hosts' clocks differ by less. */
+const clockSkewMs = 10 * 60_000
 const atOnce = 40
 /** Longer than a request waits for an address. */
 export const wantedForMs = 15_000
@@ -191,12 +194,15 @@ function planPool(
   )
 }
 
-/** The reserve is filled to `most` when it is down to `least`. */
+/**
+ * The reserve is filled to `most` when it is down to `least`. Stopped containers that pile up take no more
+ * than the host's share of half of the pool.
+ */
 function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { least: number; most: number } {
   const here = endpointsOnHost(snapshot, host).filter(({ value }) => value.network === network).length
   const configured = usesOn(snapshot, host).get(network)?.value.containers ?? 0
   if (here === 0 && configured === 0) return { least: -1, most: 0 }
-  const stopped = Math.max(0, configured - here)
+  const stopped = Math.min(Math.max(0, configured - here), stoppedShare(pool, snapshot.hosts.size))
   const size = reserveSize(pool, snapshot.hosts.size)
   return { least: Math.floor(size / 2) + stopped - (size === 1 ? 0 : 1), most: size + stopped }
 }
@@ -207,7 +213,7 @@ function filled({ snapshot, host, now }: View, network: Network, pool: Pool, cou
   const leased = { has: (ip: Ip) => leases.has(keyIn(id, ip)) }
   const spared = snapshot.hosts.size
   const wantedCount = Math.min(count, atOnce)
-  const free = nextAddresses({ pool, leased, last: newest(leases, pool) }, wantedCount + spared)
+  const free = nextAddresses({ pool, leased, last: newest(leases, pool, now) }, wantedCount + spared)
   const ips = free.slice(0, Math.min(wantedCount, free.length - spared))
   const record = snapshot.networks.get(id)
   if (free.length <= spared || record === undefined) return []
@@ -217,13 +223,17 @@ function filled({ snapshot, host, now }: View, network: Network, pool: Pool, cou
   return [{ step: 'lease', changes }]
 }
 
-/** The search goes on after it, so that an address which another host has returned rests. */
-function newest(leases: ReturnType<typeof leasesOf>, pool: Pool): Ip | undefined {
+/**
+ * The search goes on after it, so that an address which another host has returned rests. A lease of the
+ * future is of a host whose clock was wrong.
+ */
+function newest(leases: ReturnType<typeof leasesOf>, pool: Pool, now: Date): Ip | undefined {
+  const latestAt = new Date(now.getTime() + clockSkewMs).toISOString()
   const { family, first, last } = parseCidr(pool.range ?? pool.cidr)
   let latest: { ip: Ip; at: bigint; leasedAt: string } | undefined
   for (const [key, { value }] of leases) {
     const { leasedAt } = value
-    if (latest !== undefined && leasedAt < latest.leasedAt) continue
+    if (leasedAt > latestAt || (latest !== undefined && leasedAt < latest.leasedAt)) continue
     const ip = restOf(key)
     const { family: its, value: at } = parseIp(ip)
     if (its !== family || at < first || at > last) continue
@@ -242,5 +252,6 @@ function returned(leases: readonly IdleLease[], wanted: boolean): Step[] {
 }
 
 function hasRested(lease: Lease, now: Date): boolean {
-  return now.getTime() - Date.parse(unboundSince(lease)) >= restMs
+  const restedMs = now.getTime() - Date.parse(unboundSince(lease))
+  return restedMs >= restMs || restedMs < -clockSkewMs
 }

@@ -1,4 +1,7 @@
-/** A run that is asked for later. Of several times asked for, the earliest counts. */
+/**
+ * A run that is asked for later. Of several times asked for, the earliest counts. It is never early: a timer
+ * of Node's can end a millisecond before its time, and a grace period of the same length would begin anew.
+ */
 export interface RunAgain {
   after(ms: number): void
   cancel(): void
@@ -13,9 +16,14 @@ export function createRunAgain(run: () => void): RunAgain {
       clearTimeout(pending?.timer)
       const fire = (): void => {
         pending = undefined
-        run()
+        const leftMs = at - performance.now()
+        if (leftMs > 0) arm(leftMs)
+        else run()
       }
-      pending = { at, timer: setTimeout(fire, ms) }
+      const arm = (inMs: number): void => {
+        pending = { at, timer: setTimeout(fire, Math.ceil(inMs)) }
+      }
+      arm(ms)
     },
     cancel() {
       clearTimeout(pending?.timer)

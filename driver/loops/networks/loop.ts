@@ -129,6 +129,7 @@ async function attempt(step: Step, known: RetryBackoff, options: NetworksOptions
     else {
       await apply(step, options)
       known.clear(keyOf(step))
+      if (step.step === 'remove') retryCreate(step.name, known, options)
     }
     return true
   } catch (error) {
@@ -137,6 +138,12 @@ async function attempt(step: Step, known: RetryBackoff, options: NetworksOptions
     known.failed(keyOf(step), `${describe(step)}: ${asDriverError(error).line}`)
     return true
   }
+}
+
+/** The cluster's network of that name could not be made here while the engine had another one. */
+function retryCreate(name: string, known: RetryBackoff, { store }: NetworksOptions): void {
+  const network = store.snapshot()['network-names'].get(name)?.value
+  if (network !== undefined) known.clear(keyOf({ step: 'create', network, name }))
 }
 
 async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksOptions): Promise<void> {

@@ -28,6 +28,7 @@ function partsWith(mtuBytes = 1500, address = '192.168.33.11'): StatusParts {
     startedAt: '2026-01-01T00:00:00Z',
     defaultNetwork: { driver: 'vxlan', name: 'multihost' },
     underlay: () => ({ device: 'eth1', address, mtuBytes }),
+    underlayProblem: () => undefined,
     snapshot: () => snapshot,
     store: () => ({
       ...{ url: 'consul://192.168.33.10:8500', fresh: true, ageMs: 0, index: 1, corrupt: [], missing: [] },

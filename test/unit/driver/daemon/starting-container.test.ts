@@ -31,6 +31,13 @@ describe('the engine', () => {
     expect(await starting.among([])).toEqual(new Set())
   })
 
+  test('is asked about all owners, also where the one that starts is the last of many', async () => {
+    const { starting } = engineThat({ starts: ['c49'] })
+    const owners = Array.from({ length: 50 }, (_, i) => `c${i}`)
+    expect(await starting.among(owners)).toEqual(new Set(['c49']))
+    expect(await starting.among(owners.slice(0, 49))).toEqual(new Set())
+  })
+
   test('that describes none of several is not asked again at once', async () => {
     const state = { starts: ['a', 'b'] }
     const { starting, clock } = engineThat(state)

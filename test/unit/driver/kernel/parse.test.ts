@@ -36,6 +36,21 @@ test.each(['eth7', '10.9.0.0/16', 'fe80::1', '192.168.33.0/99', ''])(
   },
 )
 
+test('of several addresses of an interface the one in use stays, and at first one that is there to stay', () => {
+  const vip = { local: '192.168.33.100', prefixlen: 32, scope: 'global' }
+  const alias = { local: '10.99.0.1', prefixlen: 24, scope: 'global' }
+  const main = { local: '192.168.33.11', prefixlen: 24, scope: 'global', noprefixroute: true }
+  const fading = { local: 'fd00::7', prefixlen: 64, scope: 'global', temporary: true, deprecated: true }
+  const six = { local: 'fd00::11', prefixlen: 64, scope: 'global' }
+  const on = (...infos: object[]) => JSON.stringify([{ ifname: 'eth1', mtu: 1500, addr_info: infos }])
+  const addressOf = (text: string, inUse?: string) => underlayIn(text, 'eth1', inUse).address
+  expect(addressOf(on(vip, main))).toBe(main.local)
+  expect(addressOf(on(alias, main), main.local)).toBe(main.local)
+  expect(addressOf(on(alias, vip), main.local), 'the one in use has gone').toBe(alias.local)
+  expect(addressOf(on(vip))).toBe(vip.local)
+  expect(addressOf(on(fading, six))).toBe(six.local)
+})
+
 test('routes leave the default out and write single addresses with their length', () => {
   const routes = [
     { dst: 'default' },

@@ -107,9 +107,9 @@ test.each<[string, Partial<Facts>, RegExp]>([
     /^missing +underlay +.*no interface is named eth7; this host has eth0\nunknown +MTU/,
   ],
   [
-    'a small MTU',
-    { underlay: { found: { device: 'eth1', address: '192.168.33.13', mtuBytes: 1300 } } },
-    /^missing +MTU +eth1 has MTU 1300, which leaves containers 1250, .*; raise the MTU of eth1 to 1330/,
+    'a small MTU below a VTEP of IPv6',
+    { underlay: { found: { device: 'eth1', address: 'fd00:33::13', mtuBytes: 1300 } } },
+    /^missing +MTU +eth1 has MTU 1300, which leaves containers 1230, .*; raise the MTU of eth1 to 1350/m,
   ],
   [
     'a port that is held',
@@ -121,6 +121,13 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ['a port that was not tried', { vxlanPort: { failed: 'no ip' } }, /^unknown +UDP 4789 +no ip$/m],
 ])('missing or unknown: %s', (_, changed, words) => {
   expect(lines(changed)).toMatch(words)
+})
+
+test('an underlay that is too small for IPv6 inside of the tunnel is no reason to stay out', () => {
+  const tailscale = { found: { device: 'tailscale0', address: '100.64.0.7', mtuBytes: 1280 } }
+  expect(lines({ underlay: tailscale }, 'MTU')).toMatch(
+    /^ok +MTU +tailscale0 has MTU 1280, which leaves containers 1230, .*: networks with IPv6 send longer packets/m,
+  )
 })
 
 test.each<[string, Partial<Facts>, string, RegExp]>([

@@ -167,10 +167,27 @@ describe('an error', () => {
     expect(answer.body.Err).toMatch(message)
   })
 
+  test('the options of a container that publishes all ports are read', async () => {
+    const ports = [6, 17].flatMap((Proto) =>
+      Array.from({ length: 65_535 }, (_, i) => {
+        const Port = i + 1
+        return { Proto, IP: '', Port, HostIP: '', HostPort: Port, HostPortEnd: Port }
+      }),
+    )
+    const body = {
+      NetworkID: 'n',
+      EndpointID: 'e',
+      SandboxKey: '/s',
+      Options: { 'com.docker.network.portmap': ports },
+    }
+    const answer = await post(pluginApp({ verbs: fakeVerbs() }), 'NetworkDriver.Join', body)
+    expect(answer.status, JSON.stringify(answer.body)).toBe(200)
+  })
+
   test('a huge body is not read', async () => {
-    const body = JSON.stringify({ NetworkID: 'a'.repeat(1024 * 1024) })
+    const body = JSON.stringify({ NetworkID: 'a'.repeat(16 * 1024 * 1024) })
     const answer = await post(pluginApp({ verbs: fakeVerbs() }), 'NetworkDriver.DeleteNetwork', body)
-    expect(answer).toMatchObject({ status: 413, body: { Err: 'the request exceeds 1 MiB' } })
+    expect(answer).toMatchObject({ status: 413, body: { Err: 'the request exceeds 16 MiB' } })
   })
 
   test('an unknown path is 404, which the engine takes for a method we do not have', async () => {

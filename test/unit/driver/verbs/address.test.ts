@@ -133,7 +133,7 @@ describe('an address', () => {
     const again = net2.verbs.requestAddress({ pool, gateway: false, address: ip }, never)
     await expect(again).rejects.toMatchObject({
       code: 'taken',
-      message: `the address ${ip} is already leased`,
+      message: `the address ${ip} is already leased: a container on net-1`,
     })
   })
 

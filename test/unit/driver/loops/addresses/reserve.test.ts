@@ -97,6 +97,31 @@ describe('a reserve', () => {
   })
 })
 
+test('stopped containers that pile up leave room in the pool, also while their host is away', async () => {
+  const { lab, members, first, start, idleOn } = await hosts(2, '10.9.0.0/26')
+  const [, second] = members
+  if (second === undefined) throw new Error('no second host')
+  await start(first)
+  const value = { containers: 200, names: [] }
+  await first.store.commit([{ op: 'create', table: 'uses', key: `net-1/${network}`, value }])
+  await until('the reserve is full', () => idleOn(first) === 7 + 15)
+  await first.loop.close()
+  for (let n = 0; n < 30; n++) await start(second)
+  expect(lab.away).toBe(false)
+})
+
+test('a lease of a clock in the future does not hold the search for the next address', async () => {
+  const { first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+  await start(first)
+  await until('the reserve is full', () => idleOn(first) === 8)
+  const value = { host: 'net-9', leasedAt: '2031-01-01T00:00:00Z' }
+  await first.store.commit([{ op: 'create', table: 'addresses', key: `${network}/10.9.0.200`, value }])
+  for (let n = 0; n < 8; n++) await start(first)
+  await until('the reserve is filled again', () => idleOn(first) > 3)
+  const ips = [...first.store.snapshot().addresses.keys()].map((key) => Number(key.split('.').at(-1)))
+  expect(ips.filter((last) => last > 200)).toEqual([])
+})
+
 test('an idle lease whose address an endpoint of another host has goes to that endpoint', async () => {
   const { members, first, pool, start } = await hosts(2, '10.9.0.0/16')
   const [, second] = members
