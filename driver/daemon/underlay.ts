@@ -46,16 +46,16 @@ export function watchUnderlay(
   { findUnderlay, log, everyMs }: WatchOptions,
 ): UnderlayWatch {
   let now = underlay
-  let failures: DriverError[] = []
+  let failure: { since: number; last: DriverError } | undefined
   const changes = createListeners<[]>((err) => log.error({ err }, 'a listener of the underlay failed'))
   const look = singleFlight(async (): Promise<void> => {
     try {
       const before = now
       now = await findUnderlay(before.address)
-      failures = []
+      failure = undefined
       if (!isDeepStrictEqual(now, before)) changes.notify()
     } catch (err) {
-      failures = [...failures, asDriverError(err)].slice(-2)
+      failure = { since: failure?.since ?? performance.now(), last: asDriverError(err) }
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
     }
   })
@@ -63,9 +63,9 @@ export function watchUnderlay(
   return {
     now: () => now,
     problem() {
-      const [, last] = failures
+      if (failure === undefined || performance.now() - failure.since < 2 * everyMs) return undefined
       const goesOn = `the driver goes on with ${now.address}, and a restart waits until the interface is found`
-      return last && `the interface of the VTEP is not found: ${last.line}; ${goesOn}`
+      return `the interface of the VTEP is not found: ${failure.last.line}; ${goesOn}`
     },
     look: () => void look(),
     onChange: (listener) => void changes.add(listener),
@@ -75,7 +75,7 @@ export function watchUnderlay(
 
 export interface UnderlayWatch {
   now(): Underlay
-  /** As a sentence, when two looks in turn have not found it. */
+  /** As a sentence, when it has not been found for two intervals. */
   problem(): string | undefined
   /** An MTU that falls makes other hosts' packets too long: a change is looked at at once. */
   look(): void

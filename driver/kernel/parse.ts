@@ -149,8 +149,10 @@ export function routesIn(text: string): Route[] {
 export function underlayIn(text: string, bind: string, inUse?: Ip): Underlay {
   const candidates = parsed(z.array(Addressed), text, 'ip address').flatMap(candidatesOf)
   const matching = candidates.filter(chooser(bind))
-  const chosen =
-    matching.find(({ address }) => address === inUse) ?? matching.find(({ mayGo }) => !mayGo) ?? matching[0]
+  const [first] = matching
+  const isLasting = ({ address, mayGo }: Candidate): boolean =>
+    !mayGo && familyOf(address) === familyOf(first?.address ?? '')
+  const chosen = matching.find(({ address }) => address === inUse) ?? matching.find(isLasting) ?? first
   if (chosen !== undefined)
     return { device: chosen.device, address: chosen.address, mtuBytes: chosen.mtuBytes }
   const list = candidates.map((it) => `${it.device} ${it.address}/${it.length}`).join(', ')

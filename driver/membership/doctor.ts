@@ -4,6 +4,7 @@
 import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
+import type { Ip } from '../core/records.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
 import type { parseOpenOptions } from '../daemon/options.ts'
 import { underlayFinder } from '../daemon/underlay.ts'
@@ -30,7 +31,7 @@ export async function gather(options: Options): Promise<Facts> {
   const isMember = 'found' in status && !('waiting' in status.found)
   const [machine, underlay, store, tunnels] = await Promise.all([
     machineFacts(options),
-    underlayFacts(options),
+    underlayFacts(options, isMember ? (status.found as Status).underlay.address : undefined),
     kvStore === undefined ? undefined : storeOf(options, kvStore),
     isMember ? tunnelFacts(options) : undefined,
   ])
@@ -73,16 +74,16 @@ async function machineFacts({ dockerSocket }: Options) {
   }
 }
 
-async function underlayFacts({
-  kvStore,
-  bindInterface,
-  namespaceFolder,
-}: Options): Promise<Facts['underlay']> {
+/** `inUse`: the VTEP of the driver that runs. It keeps its address when the interface gets a further one. */
+async function underlayFacts(
+  { kvStore, bindInterface, namespaceFolder }: Options,
+  inUse: Ip | undefined,
+): Promise<Facts['underlay']> {
   const kernel = realKernel({ folder: namespaceFolder })
   try {
     return await asked(async () => {
-      if (bindInterface !== undefined) return kernel.underlay(bindInterface)
-      if (kvStore !== undefined) return await underlayFinder(kernel, { kvStore })()
+      if (bindInterface !== undefined) return kernel.underlay(bindInterface, inUse)
+      if (kvStore !== undefined) return await underlayFinder(kernel, { kvStore })(inUse)
       throw new DriverError('invalid', 'without a store no interface leads to it')
     })
   } finally {

@@ -33,6 +33,7 @@ import {
   networkOfKey,
   networksUsedBy,
   restOf,
+  usesOfNetwork,
   usesOn,
 } from '../../core/snapshot.ts'
 
@@ -202,7 +203,8 @@ function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { lea
   const here = endpointsOnHost(snapshot, host).filter(({ value }) => value.network === network).length
   const configured = usesOn(snapshot, host).get(network)?.value.containers ?? 0
   if (here === 0 && configured === 0) return { least: -1, most: 0 }
-  const stopped = Math.min(Math.max(0, configured - here), stoppedShare(pool, snapshot.hosts.size))
+  const most = stoppedShare(pool, usesOfNetwork(snapshot, network).size)
+  const stopped = Math.min(Math.max(0, configured - here), most)
   const size = reserveSize(pool, snapshot.hosts.size)
   return { least: Math.floor(size / 2) + stopped - (size === 1 ? 0 : 1), most: size + stopped }
 }

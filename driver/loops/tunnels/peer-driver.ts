@@ -14,8 +14,11 @@ import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 export interface PeerDriver {
   /** A message of the driver has arrived. `port`: undefined from an older driver. */
   heard(port: number | undefined): void
-  /** Once a second. `isLate`: the tunnel has not answered the last question. */
-  tick(socket: Pick<TunnelSocket, 'isRefused'>, to: Ip, isLate: boolean): void
+  /**
+   * Once a second. `isLate`: the tunnel has not answered the last question. `hasNetwork`: the host has a
+   * network of this port, and so a VXLAN device.
+   */
+  tick(socket: Pick<TunnelSocket, 'isRefused'>, to: Ip, how: { isLate: boolean; hasNetwork: boolean }): void
   /** The host's kernel has refused the port within that time, and has its VXLAN devices. */
   isDown(withinMs: number): boolean
 }
@@ -53,9 +56,9 @@ export function createPeerDriver(now: () => number, tunnelPort: number): PeerDri
       }
       port = told
     },
-    tick(socket, to, isLate) {
+    tick(socket, to, { isLate, hasNetwork }) {
       if (port === undefined) return
-      if (isLate && lateTicks++ % tunnelEvery === 0) void askTunnel(socket, to)
+      if (isLate && hasNetwork && lateTicks++ % tunnelEvery === 0) void askTunnel(socket, to)
       else if (isLate || now() - askedAt >= checkEveryMs) void ask(socket, to, port)
     },
     isDown(withinMs) {

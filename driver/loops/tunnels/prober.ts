@@ -200,6 +200,7 @@ function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
   const { now, everyMs } = state.options
   const at = now()
   updatePeers(state)
+  const sharing = new Set(state.sharing().map(({ name }) => name))
   for (const [nonce, question] of asked) if (at - question.at > silentAfterMs) asked.delete(nonce)
   for (const peer of state.peers.values()) {
     // This process did not run: answers may have been lost, or wait.
@@ -207,7 +208,7 @@ function askPeers(state: State, socket: TunnelSocket, wasLate: boolean): void {
     if (peer.mtuBytes === undefined) continue
     void send(state, socket, peer, 'question', probeBytesFor(state, peer))
     const isLongLate = at - (peer.longAt ?? peer.since) > 1.5 * everyMs
-    peer.driver.tick(socket, peer.vtep, isLongLate)
+    peer.driver.tick(socket, peer.vtep, { isLate: isLongLate, hasNetwork: sharing.has(peer.name) })
     if (isLongLate) void send(state, socket, peer, 'question', smallProbeBytes)
   }
 }

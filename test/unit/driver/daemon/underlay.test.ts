@@ -27,7 +27,7 @@ test('the address in use is asked for first, also where a route leads to the sto
   )
 })
 
-test('an underlay that is lost keeps its address, and is a problem from the second look on', async () => {
+test('an underlay that is lost keeps its address, and is a problem after a while', async () => {
   const findUnderlay = vi.fn(async (inUse?: string) => eth1(inUse ?? ''))
   const watch = watchUnderlay(
     { underlay: eth1('192.168.33.11') },

@@ -48,6 +48,7 @@ test('of several addresses of an interface the one in use stays, and at first on
   expect(addressOf(on(alias, main), main.local)).toBe(main.local)
   expect(addressOf(on(alias, vip), main.local), 'the one in use has gone').toBe(alias.local)
   expect(addressOf(on(vip))).toBe(vip.local)
+  expect(addressOf(on(vip, six)), 'the family stays').toBe(vip.local)
   expect(addressOf(on(fading, six))).toBe(six.local)
 })
 

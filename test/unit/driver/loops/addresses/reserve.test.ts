@@ -102,8 +102,12 @@ test('stopped containers that pile up leave room in the pool, also while their h
   const [, second] = members
   if (second === undefined) throw new Error('no second host')
   await start(first)
-  const value = { containers: 200, names: [] }
-  await first.store.commit([{ op: 'create', table: 'uses', key: `net-1/${network}`, value }])
+  const uses = { 'net-1': 200, 'net-2': 30 }
+  await first.store.commit(
+    Object.entries(uses).map(([host, containers]) => {
+      return { op: 'create', table: 'uses', key: `${host}/${network}`, value: { containers, names: [] } }
+    }),
+  )
   await until('the reserve is full', () => idleOn(first) === 7 + 15)
   await first.loop.close()
   for (let n = 0; n < 30; n++) await start(second)
