@@ -7,6 +7,7 @@
  * A host that was removed from the cluster while it was away makes its record again, and the replicas of the
  * networks in its engine.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { defined } from '../../core/defined.ts'
 import { addReplica } from '../../core/record-changes.ts'
@@ -42,19 +43,22 @@ export interface HostLoop extends Loop {
   engineRestarted(): void
 }
 
+const startsWithinMs = 200
+
 export function startHost(options: HostOptions): HostLoop {
   const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
-  let enginePools: Cidr[] | undefined
-  const work = async (): Promise<void> => {
+  const known = rememberPools(engine)
+  const work = async ({ poke }: Loop): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)
-    // The engine may be away, or start later than the driver: the record then has no engine version.
-    const [engineVersion, pools] = await Promise.all([
-      engine.version().catch(() => undefined),
-      enginePools ?? engine.addressPools().catch(() => undefined),
+    // A host that makes its record does not wait for an engine that starts: it asks for networks when it answers.
+    const hasRecord = (await freshEnough(store, host)).hosts.has(host)
+    const engineVersion = await Promise.race([
+      known.version(),
+      ...(hasRecord ? [] : [sleep(startsWithinMs, undefined)]),
     ])
-    enginePools ??= pools
+    if (!hasRecord && engineVersion === undefined) poke()
     const facts = defined({
       vtep,
       driverVersion,
@@ -63,7 +67,7 @@ export function startHost(options: HostOptions): HostLoop {
       // Unknown routes are those of before.
       tunnel: tunnel(),
       routes: await routes().then(publishedRoutes, () => undefined),
-      enginePools,
+      enginePools: known.pools(),
     })
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
@@ -88,12 +92,27 @@ export function startHost(options: HostOptions): HostLoop {
   })
   return {
     ...loop,
-    engineRestarted() {
-      enginePools = undefined
-    },
+    engineRestarted: known.forgetPools,
     async close() {
       stop()
       await loop.close()
+    },
+  }
+}
+
+/** The engine may be away, or start later than the driver: the record then has no engine version. */
+function rememberPools(engine: HostOptions['engine']) {
+  let pools: Cidr[] | undefined
+  return {
+    async version(): Promise<string | undefined> {
+      const asked = pools ?? engine.addressPools().catch(() => undefined)
+      const version = await engine.version().catch(() => undefined)
+      pools ??= await asked
+      return version
+    },
+    pools: () => pools,
+    forgetPools() {
+      pools = undefined
     },
   }
 }

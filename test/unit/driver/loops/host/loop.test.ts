@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest'
 import { silentLog } from '../../../../../driver/log.ts'
 import { startHost } from '../../../../../driver/loops/host/loop.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+import { createNetwork } from '../../../../fixtures/store-records.ts'
 
 test('the blocks of the engine’s bridges are asked for once, until the engine may have restarted', async () => {
   const store = createMemoryCluster().open('net-1')
@@ -37,5 +38,30 @@ test('the blocks of the engine’s bridges are asked for once, until the engine 
   expect(asked).toBe(before)
   loop.engineRestarted()
   await vi.waitFor(() => expect(published()?.enginePools).toEqual([]))
+  await loop.close()
+})
+
+test('a host that was removed has its networks again while the engine is starting, which then is described', async () => {
+  const store = createMemoryCluster().open('net-1')
+  await store.commit([createNetwork('n1')])
+  let started: (version: string) => void = () => undefined
+  const version = new Promise<string>((resolve) => {
+    started = resolve
+  })
+  const loop = startHost({
+    store,
+    engine: { version: () => version, addressPools: async () => [] },
+    host: 'net-1',
+    replicas: new Map([['local', 'n1']]),
+    claim: { renew: async () => 'session' },
+    blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
+    routes: async () => [],
+    tunnel: () => undefined,
+    log: silentLog,
+    everyMs: 10_000,
+  })
+  await vi.waitFor(() => expect(store.snapshot().replicas.get('net-1/local')?.value).toBe('n1'))
+  started('28.5.2')
+  await vi.waitFor(() => expect(store.snapshot().hosts.get('net-1')?.value.engineVersion).toBe('28.5.2'))
   await loop.close()
 })
