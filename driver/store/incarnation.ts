@@ -30,7 +30,7 @@ export interface Position {
   cluster?: Pick<Cluster, 'id' | 'restored' | 'past'> | undefined
   /** Newest segment of the change log; 0 before the first answer. */
   segment: number
-  /** Path of the newest entry in that segment, if this host has seen one. */
+  /** Path of the newest entry that this host has seen: in that segment, or the one that made it. */
   entry?: string | undefined
 }
 
@@ -104,8 +104,10 @@ function withoutCluster(known: Position, hasRecords: boolean, found: Found): Ver
 function lostPart({ segment, entry }: Position, { newestSegment, logPaths }: Found): string | undefined {
   if (newestSegment < segment)
     return `the store's change log ends with segment ${newestSegment}, this host has seen segment ${segment}`
-  if (newestSegment > segment || entry === undefined || logPaths.has(entry)) return undefined
-  return `the store's change log has lost the entry ${entry}`
+  if (entry === undefined || logPaths.has(entry)) return undefined
+  // A closed segment is deleted as a whole. A commit into a backup can close one, and make the next one again.
+  const head = entry.replace(/^(changes\/\d+\/).*$/, '$1head')
+  return logPaths.has(head) ? `the store's change log has lost the entry ${entry}` : undefined
 }
 
 type Incarnation = Pick<Cluster, 'restored' | 'past'>

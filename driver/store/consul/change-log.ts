@@ -58,7 +58,7 @@ export interface Changelog {
   folderOf(segment: number): string
   /** The segment where a watch starts after a full read. */
   newest(): number
-  /** The newest segment that was seen, and the newest entry in it. */
+  /** The newest segment that was seen, and the newest entry: in it, or the one that made it. */
   position(): { segment: number; entry?: string | undefined }
   /** `asks`: hosts that are to read everything at once. */
   entryFor(changes: readonly LoggedChange[], maxDeletes: number, asks?: readonly string[]): LogCommit
@@ -171,7 +171,7 @@ function adopt(state: ChangelogState, items: readonly LogItem[]): string | undef
   state.newest = newest
   if (heads.length === 0) return headOf(1)
   const entries = items.filter(({ path }) => isEntryOf(newest, path))
-  state.position = { segment: newest, entry: newestOf(entries) }
+  state.position = { segment: newest, entry: newestOf(entries) ?? closingOf(items, newest) }
   const next = entries.map((item) => read(item)?.next).find((it) => it !== undefined)
   for (const it of state.closed.keys()) if (!heads.includes(it) || it === newest) state.closed.delete(it)
   state.open = { segment: newest, bytes: 0 }
@@ -195,13 +195,17 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
   if (bad !== undefined) return { gap: `the log entry ${bad.item.path} cannot be read` }
   const asking = all.find(({ entry, item }) => item.index > upTo && entry?.asks?.includes(state.options.host))
   if (asking !== undefined) return { gap: `the log entry ${asking.item.path} asks for it` }
-  const closing = all.find(({ entry }) => entry?.next !== undefined)?.entry
-  const next = closing?.next
-  state.position = next === undefined ? { segment, entry: newestOf(entries) } : { segment: next }
+  const closing = all.find(({ entry }) => entry?.next !== undefined)
+  const next = closing?.entry?.next
+  const seen = state.position.segment === segment ? state.position.entry : undefined
+  state.position =
+    next === undefined
+      ? { segment, entry: newestOf(entries) ?? seen }
+      : { segment: next, entry: closing?.item.path }
   if (next !== undefined) {
     close(state, segment)
     // One transaction has closed this segment and created the head of the next one.
-    state.watched = { segment: next, entries: new Map(), head: closing?.index }
+    state.watched = { segment: next, entries: new Map(), head: closing?.item.index }
   } else if (state.open.segment === segment)
     state.open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
   const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
@@ -250,6 +254,12 @@ export function segmentOfHead(path: string): number | undefined {
 
 function newestOf(items: readonly LogItem[]): string | undefined {
   return items.reduce<LogItem | undefined>((a, b) => (a && a.index > b.index ? a : b), undefined)?.path
+}
+
+/** The entry that closed the segment before. */
+function closingOf(items: readonly LogItem[], segment: number): string | undefined {
+  const before = items.filter(({ path }) => isEntryOf(segment - 1, path))
+  return before.find((item) => read(item)?.next === segment)?.path
 }
 
 function isEntryOf(segment: number, path: string): boolean {

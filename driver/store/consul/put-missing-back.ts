@@ -36,7 +36,8 @@ export function logOf(
   before: Position,
   found: SortedItems,
 ): ReadLog | undefined {
-  const newest = found.entries.find(({ path }) => path === (before.entry ?? headOf(before.segment)))
+  const at = (wanted: string | undefined) => found.entries.find(({ path }) => path === wanted)
+  const newest = at(before.entry) ?? at(headOf(before.segment))
   const index = mirror.index() > 0 ? mirror.index() : (newest?.index ?? 0)
   const commits = entriesSince(found.entries, index)?.map(writtenIn)
   if (commits === undefined) return undefined

@@ -149,6 +149,28 @@ describe('what the hosts had is back after the store', () => {
     }
   })
 
+  test('was restored, and a commit into the backup closed a segment before a host noticed', async () => {
+    const one = await openFresh('net-1')
+    await one.commit([createNetwork('n1')])
+    const backup = consul.backup()
+    const newest = () =>
+      Math.max(
+        ...consul
+          .keys()
+          .flatMap((key) => /changes\/(\d+)\/head/.exec(key)?.[1] ?? [])
+          .map(Number),
+      )
+    const first = newest()
+    for (let n = 2; newest() === first; n++) await one.commit([createLease(`n1/10.0.0.${n}`)])
+    const next = newest()
+    await one.read()
+    consul.restore(backup)
+    consul.put(`${prefix}/changes/${first}/net-9/0-1`, JSON.stringify({ next, changes: [] }))
+    consul.put(`${prefix}/changes/${next}/head`, '{}')
+    await settled(one, undefined)
+    expect(has('addresses/n1/10.0.0.2')).toBe(true)
+  })
+
   test('was restored while all hosts were off, and the first to start has been off for longer than the others', async () => {
     const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
     await one.commit([createNetwork('n1'), ...claims('n1')])
