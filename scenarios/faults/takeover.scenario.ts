@@ -92,7 +92,9 @@ scenario(
 
       await fromOther.heal()
       await fromConsul.heal()
-      // The host rejoins the cluster first.
+      // The host rejoins the cluster first. A start of before may come out of its reserve.
+      await hostA.within(convergesWithinMs)
+        .waitUntilSucceeds`multihost host ls | grep -E ${`^${hostB.name} .* alive`}`
       await hostB.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`
       await using asker = await hostB.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`

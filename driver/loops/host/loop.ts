@@ -43,7 +43,7 @@ export interface HostLoop extends Loop {
   engineRestarted(): void
 }
 
-const startsWithinMs = 200
+const answersWithinMs = 200
 
 export function startHost(options: HostOptions): HostLoop {
   const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
@@ -52,13 +52,10 @@ export function startHost(options: HostOptions): HostLoop {
   const work = async ({ poke }: Loop): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)
-    // A host that makes its record does not wait for an engine that starts: it asks for networks when it answers.
-    const hasRecord = (await freshEnough(store, host)).hosts.has(host)
-    const engineVersion = await Promise.race([
-      known.version(),
-      ...(hasRecord ? [] : [sleep(startsWithinMs, undefined)]),
-    ])
-    if (!hasRecord && engineVersion === undefined) poke()
+    // An engine that starts is not waited for: it asks for networks when it answers, and the record may be gone.
+    const asked = known.version()
+    const engineVersion = await Promise.race([asked, sleep(answersWithinMs, undefined)])
+    if (engineVersion === undefined) void asked.then((late) => late !== undefined && poke())
     const facts = defined({
       vtep,
       driverVersion,
