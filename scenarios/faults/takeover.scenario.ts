@@ -137,6 +137,8 @@ scenario(
       await takeOver()
 
       await off.heal()
+      // The power went right after the network was made: its place here may not have been on disk.
+      await hostB.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`
       await using asker = await hostB.run({ name: 'asker', network: 'steady' })
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${address}`
       expect(await hostB.fail`docker start ${id}`).toMatch(/belongs to service db/)
