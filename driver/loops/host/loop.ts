@@ -7,7 +7,6 @@
  * A host that was removed from the cluster while it was away makes its record again, and the replicas of the
  * networks in its engine.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { defined } from '../../core/defined.ts'
 import { addReplica } from '../../core/record-changes.ts'
@@ -54,7 +53,7 @@ export function startHost(options: HostOptions): HostLoop {
     const session = await claim.renew(vtep)
     // An engine that starts is not waited for: it asks for networks when it answers, and the record may be gone.
     const asked = known.version()
-    const engineVersion = await Promise.race([asked, sleep(answersWithinMs, undefined)])
+    const engineVersion = await within(asked, answersWithinMs)
     if (engineVersion === undefined) void asked.then((late) => late !== undefined && poke())
     const facts = defined({
       vtep,
@@ -112,6 +111,15 @@ function rememberPools(engine: HostOptions['engine']) {
       pools = undefined
     },
   }
+}
+
+/** Undefined when the time is over first. */
+function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const bound = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined)
+  })
+  return Promise.race([work, bound]).finally(() => clearTimeout(timer))
 }
 
 function isOwn(changed: ChangedKey, host: HostName): boolean {
