@@ -65,7 +65,7 @@ function lastBuild(record) {
   try {
     return JSON.parse(readFileSync(record, 'utf8'))
   } catch {
-    return undefined // there is none
+    return undefined // no build was recorded, or its record is damaged
   }
 }
 

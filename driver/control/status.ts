@@ -160,7 +160,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
     deferred: parts.deferred(),
     problems: [
       ...problemsIn(store, loops, networks),
-      ...[parts.underlayProblem() ?? []].flat(),
+      ...[parts.underlayProblem()].flatMap((it) => it ?? []),
       ...vtepProblems(snapshot, host),
       ...macProblems(snapshot, host),
       ...serviceConflicts(snapshot),

@@ -6,7 +6,6 @@
  * The other one is made on no further host, since its frames would reach the first one's containers. It is
  * removed when no host has or needs it.
  */
-
 import { overlappingPools } from './pools.ts'
 import { claimHolder, claimsOf } from './record-changes.ts'
 import type { Network, NetworkId, Snapshot } from './records.ts'

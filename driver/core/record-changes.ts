@@ -143,6 +143,11 @@ function ownClaim(snapshot: Snapshot, table: 'network-names' | 'vnis', key: stri
   return claim?.value === id ? [{ op: 'remove', table, key, index: claim.index }] : []
 }
 
+/** From now on no host makes anything for the network, and any host finishes its removal. */
+export function markRemoved({ value, index }: Versioned<Network>): Change {
+  return { op: 'update', table: 'networks', key: value.id, value: { ...value, removing: true }, index }
+}
+
 /** A record that gives a name, a VNI or a pool to one network. */
 export type Claim = Extract<Change, { op: 'create'; table: 'network-names' | 'vnis' | 'pools' }>
 

@@ -66,12 +66,14 @@ export function createPreparation(options: SetupOptions): Preparation {
   return {
     async prepare() {
       // Without the underlay nothing is opened.
-      await options.findUnderlay()
+      const found = await options.findUnderlay()
       const kept = await readIdentity(stateDir)
       const identity = await identityOf(kept)
       const { id, name: host } = identity
       const opened = await storeOf(host)
-      const underlay = await options.findUnderlay(opened.store.snapshot().hosts.get(host)?.value.vtep)
+      const before = opened.store.snapshot().hosts.get(host)?.value.vtep
+      const isOther = before !== undefined && before !== found.address
+      const underlay = isOther ? await options.findUnderlay(before) : found
       const differs = hostName === undefined && machineName() !== host
       if (differs)
         log.info(

@@ -50,15 +50,13 @@ export function createStartingContainer(
     async among(containers) {
       const end = performance.now() + boundMs
       // The engine describes many within the bound, and not all at once. A round that is cut short proves nothing.
-      for (let at = 0; at < containers.length && end - performance.now() >= boundMs / 2; at += askedAtOnce) {
-        if (now().getTime() < restsUntil) break
+      const mayAsk = (): boolean => now().getTime() >= restsUntil && end - performance.now() >= boundMs / 2
+      for (let at = 0; at < containers.length && mayAsk(); at += askedAtOnce) {
         const asked = containers.slice(at, at + askedAtOnce)
         const silent = await undescribed(engine, asked, { withinMs: end - performance.now(), isGone: forget })
-        if (silent.size < asked.length || asked.length === 1) {
-          if (silent.size > 0) return silent
-          continue
-        }
-        restsUntil = now().getTime() + restMs
+        const describesNone = silent.size === asked.length && asked.length > 1
+        if (describesNone) restsUntil = now().getTime() + restMs
+        else if (silent.size > 0) return silent
       }
       return new Set()
     },

@@ -32,6 +32,7 @@ export function underlayFinder(
     const { address, server } = await ownAddressTowards(servers)
     servers = [server]
     const found = await kernel.underlay(address)
+    if (inUse === undefined || inUse === address) return found
     const sticky = await kernel.underlay(found.device, inUse)
     return sticky.address === inUse ? sticky : found
   }

@@ -38,8 +38,8 @@ export interface Position {
 export interface Found {
   /** The value and the ModifyIndex of the key `cluster`; undefined when there is no such key. */
   cluster: { text: string; index: number } | undefined
-  /** Heads and entries of the change log; paths behind the prefix. */
-  logPaths: ReadonlySet<string>
+  /** The change log has lost the entry, which this host has seen. */
+  hasLost(entry: string): boolean
   newestSegment: number
   /** Number of records in the store. */
   records: number
@@ -101,13 +101,13 @@ function withoutCluster(known: Position, hasRecords: boolean, found: Found): Ver
   return { is: 'restored', why, repaired: false, cluster: undefined, index: 0 }
 }
 
-function lostPart({ segment, entry }: Position, { newestSegment, logPaths }: Found): string | undefined {
+function lostPart({ segment, entry }: Position, { newestSegment, hasLost }: Found): string | undefined {
   if (newestSegment < segment)
     return `the store's change log ends with segment ${newestSegment}, this host has seen segment ${segment}`
-  if (entry === undefined || logPaths.has(entry)) return undefined
-  // A closed segment is deleted as a whole. A commit into a backup can close one, and make the next one again.
-  const head = entry.replace(/^(changes\/\d+\/).*$/, '$1head')
-  return logPaths.has(head) ? `the store's change log has lost the entry ${entry}` : undefined
+  // A commit into a backup can close a segment, and make again the next one that this host has seen.
+  return entry !== undefined && hasLost(entry)
+    ? `the store's change log has lost the entry ${entry}`
+    : undefined
 }
 
 type Incarnation = Pick<Cluster, 'restored' | 'past'>

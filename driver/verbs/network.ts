@@ -14,7 +14,7 @@ import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
 import { innerMtu, smallestMtu } from '../core/datapath/mtu.ts'
 import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import { addReplica, removeNetwork, removeReplica } from '../core/record-changes.ts'
+import { addReplica, markRemoved, removeNetwork, removeReplica } from '../core/record-changes.ts'
 import {
   type Change,
   type HostName,
@@ -233,7 +233,7 @@ export function markForRemoval(
   // An earlier attempt has set the mark: finishRemoval decides, and removes the mark if the network is needed.
   if (network.value.removing) return { changes, answer: network.value.id }
   if (isNeeded(snapshot, host, network.value.id)) return { changes, answer: undefined }
-  return { changes: [...changes, mark(network)], answer: network.value.id }
+  return { changes: [...changes, markRemoved(network)], answer: network.value.id }
 }
 
 /**
@@ -271,10 +271,6 @@ function usesMayEnd(store: Store, host: HostName, localId: string): Promise<void
     const timer = setTimeout(done, usesEndWithinMs)
     const stop = store.onChange((snapshot) => isWaiting(snapshot) || done())
   })
-}
-
-function mark({ value, index }: Versioned<Network>): Change {
-  return { op: 'update', table: 'networks', key: value.id, value: { ...value, removing: true }, index }
 }
 
 function unmark({ value: { removing: _, ...value }, index }: Versioned<Network>): Change {

@@ -189,13 +189,12 @@ async function explained(
   const lease = snapshot.addresses.get(key)?.value
   if (lease === undefined || lease.service !== undefined) return error
   const where = `${lease.host}${away.has(lease.host) ? ', which is away' : ''}`
-  if (!isIdle(lease)) return new DriverError(error.code, `${error.message}: ${holderOf(snapshot, key)}`, hint)
-  if (!lease.asked) return new DriverError(error.code, `${error.message}: idle on ${where}`, hint)
-  return new DriverError(
-    error.code,
-    `${error.message}: kept for a container that has it by --ip on ${where}`,
-    { hint: 'remove that container, or choose another --ip' },
-  )
+  const because = (why: string | undefined, more = hint) =>
+    new DriverError(error.code, `${error.message}: ${why}`, more)
+  if (!isIdle(lease)) return because(holderOf(snapshot, key))
+  if (!lease.asked) return because(`idle on ${where}`)
+  const remedy = { hint: 'remove that container, or choose another --ip' }
+  return because(`kept for a container that has it by --ip on ${where}`, remedy)
 }
 
 async function awayHosts(store: Store): Promise<Set<HostName>> {

@@ -44,7 +44,7 @@ export function serviceConflicts(snapshot: Snapshot): string[] {
 
 export const serviceHint = 'unpublish the service and publish it again'
 
-/** Who has an address of a service, for people. Undefined where the service has it, and where nobody has. */
+/** The holder of a service's address, for people. Undefined where the service holds it, or the address is free. */
 export function holderInsteadOf(snapshot: Snapshot, { network, name }: Service, ip: Ip): string | undefined {
   const key = keyIn(network, ip)
   return snapshot.addresses.get(key)?.value.service === name ? undefined : holderOf(snapshot, key)

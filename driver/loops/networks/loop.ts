@@ -7,7 +7,7 @@
  */
 
 import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
-import { addReplica, removeReplica } from '../../core/record-changes.ts'
+import { addReplica, markRemoved, removeReplica } from '../../core/record-changes.ts'
 import type { Change, HostName, Network, Snapshot } from '../../core/records.ts'
 import { isNetworkRecord } from '../../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
@@ -216,16 +216,7 @@ function markForRival(
   const [network, rival] = [networks.get(id), networks.get(to)]
   if (network === undefined || network.value.removing || rival === undefined || rival.value.removing)
     throw new DriverError('conflict', 'one of the two networks is being removed')
-  return [
-    { op: 'expect', table: 'networks', key: to, index: rival.index },
-    {
-      op: 'update',
-      table: 'networks',
-      key: id,
-      value: { ...network.value, removing: true },
-      index: network.index,
-    },
-  ]
+  return [{ op: 'expect', table: 'networks', key: to, index: rival.index }, markRemoved(network)]
 }
 
 function describe(step: Step): string {

@@ -133,7 +133,15 @@ function rivalStep(network: Network, rival: Rival, needed: readonly string[]): S
 }
 
 const order: Step['step'][] = [
-  ...(['report', 'learn', 'map', 'forget', 'discard', 'yield', 'finish', 'remove', 'create'] as const),
+  'report',
+  'learn',
+  'map',
+  'forget',
+  'discard',
+  'yield',
+  'finish',
+  'remove',
+  'create',
 ]
 
 function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boolean): Step[] {

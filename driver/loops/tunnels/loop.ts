@@ -106,8 +106,9 @@ function statusesOf(state: State): TunnelStatus[] {
   return probersOf(state).flatMap((it) => it.statuses())
 }
 
+const silent: ReadonlySet<TunnelState> = new Set(['silent', 'away', 'driver-down'])
+
 function hasSilent(state: State): boolean {
-  const silent: ReadonlySet<TunnelState> = new Set(['silent', 'away', 'driver-down'])
   return statusesOf(state).some(({ state: it }) => silent.has(it))
 }
 

@@ -247,6 +247,13 @@ export function headOf(segment: number): string {
   return `${folderOf(segment)}head`
 }
 
+/** An entry of the log is missing: its segment is there. A closed segment is deleted as a whole. */
+export function lacks(items: readonly LogItem[], entry: string): boolean {
+  const [folder = ''] = /^changes\/\d+\//.exec(entry) ?? []
+  const has = (wanted: string): boolean => items.some(({ path }) => path === wanted)
+  return has(`${folder}head`) && !has(entry)
+}
+
 export function segmentOfHead(path: string): number | undefined {
   const found = /^changes\/(\d+)\/head$/.exec(path)?.[1]
   return found === undefined ? undefined : Number(found)

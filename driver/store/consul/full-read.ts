@@ -28,7 +28,7 @@ import {
 import type { Mirror } from '../mirror.ts'
 import { othersChanges, ownChanges, type Present } from '../put-back.ts'
 import { splitIntoCommits } from '../transaction-limits.ts'
-import { type Changelog, headOf } from './change-log.ts'
+import { type Changelog, headOf, lacks } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
 import { forgetAsked, logOf, putMissingBack } from './put-missing-back.ts'
 import { transact } from './transactions.ts'
@@ -161,8 +161,8 @@ function judgeOf(on: Reader, known: Position, found: SortedItems): Verdict {
 }
 
 function facts({ cluster, entries, newestSegment, records }: SortedItems) {
-  const logPaths = new Set(entries.map(({ path }) => path))
-  return { cluster, logPaths, newestSegment, records: records.length }
+  const hasLost = (entry: string): boolean => lacks(entries, entry)
+  return { cluster, hasLost, newestSegment, records: records.length }
 }
 
 async function list({ client, changelog, prefix, standing }: Reader): Promise<SortedItems> {
