@@ -45,19 +45,27 @@ const own = (host: string, id: string, ip: string, of = 'n1'): Change[] => [
   { op: 'create', table: 'endpoints', key: `${of}/${id}`, value: endpoint(of, id, { host, v4: ip }) },
   { op: 'create', table: 'addresses', key: `${of}/${ip}`, value: { ...lease(host), endpoint: id } },
 ]
+const drop = (id: string, ip: string): Change[] => [
+  { op: 'drop', table: 'endpoints', key: `n1/${id}` },
+  { op: 'drop', table: 'addresses', key: `n1/${ip}` },
+]
 const claims = (id: string): Change[] => [{ op: 'create', table: 'vnis', key: '256', value: id }]
+const dropNetwork = (id: string): Change[] => [
+  { op: 'drop', table: 'networks', key: id },
+  { op: 'drop', table: 'vnis', key: '256' },
+]
 /** Removes a network with its claim, and makes another one with that claim. */
 async function replaceNetwork(store: Store, old: string, made: string): Promise<void> {
-  await store.commit([
-    { op: 'drop', table: 'networks', key: old },
-    { op: 'drop', table: 'vnis', key: '256' },
-  ])
+  await store.commit(dropNetwork(old))
   await store.commit([createNetwork(made), ...claims(made)])
 }
-const settled = (store: Store, word: string | undefined) =>
+/** Its value; null where the key is missing. */
+const record = (path: string) => JSON.parse(consul.get(`${prefix}/${path}`) ?? 'null')
+const word = (): string | undefined => record('cluster')?.restored
+const settled = (store: Store, before: string | undefined) =>
   until('the repair is over', () => {
-    const now = JSON.parse(consul.get(`${prefix}/cluster`) ?? '{}').restored
-    return store.status().doubt === undefined && store.status().fresh && now !== undefined && now !== word
+    const { doubt, fresh } = store.status()
+    return doubt === undefined && fresh && word() !== undefined && word() !== before
   })
 const has = (path: string): boolean => consul.get(`${prefix}/${path}`) !== undefined
 
@@ -129,7 +137,7 @@ describe('what the hosts had is back after the store', () => {
     await two.read()
     consul.restore(backup)
     await Promise.all([settled(one, undefined), settled(two, undefined)])
-    expect(JSON.parse(consul.get(`${prefix}/addresses/n1/10.0.0.2`) ?? '')).toMatchObject({ endpoint: 'new' })
+    expect(record('addresses/n1/10.0.0.2')).toMatchObject({ endpoint: 'new' })
     expect(has('endpoints/n1/new')).toBe(true)
     await until('net-2 agrees', () => two.snapshot().endpoints.has('n1/new'))
   })
@@ -141,11 +149,11 @@ describe('what the hosts had is back after the store', () => {
     await two.read()
     await replaceNetwork(two, 'n1', 'n2')
     await one.read()
-    for (let word: string | undefined, time = 1; time <= 2; time += 1) {
+    for (let before: string | undefined, time = 1; time <= 2; time += 1) {
       consul.restore(backup)
-      await Promise.all([settled(one, word), settled(two, word)])
-      expect(JSON.parse(consul.get(`${prefix}/vnis/256`) ?? ''), `time ${time}`).toBe('n2')
-      word = JSON.parse(consul.get(`${prefix}/cluster`) ?? '').restored
+      await Promise.all([settled(one, before), settled(two, before)])
+      expect(record('vnis/256'), `time ${time}`).toBe('n2')
+      before = word()
     }
   })
 
@@ -184,7 +192,7 @@ describe('what the hosts had is back after the store', () => {
     consul.restore(backup)
     await settled(await open('net-1'), undefined)
     await settled(await open('net-2'), undefined)
-    expect(JSON.parse(consul.get(`${prefix}/vnis/256`) ?? '')).toBe('n2')
+    expect(record('vnis/256')).toBe('n2')
   })
 
   test('a host that was off meanwhile puts back its own records, and no network that was removed since', async () => {
@@ -200,6 +208,75 @@ describe('what the hosts had is back after the store', () => {
     const again = await openFresh('net-1')
     expect(again.snapshot().endpoints.has('n1/e1')).toBe(true)
     expect(has('networks/n2')).toBe(false)
+  })
+})
+
+describe('a host that was off for longer than the others, and has an old copy', () => {
+  test('takes no claim of a network in use for one that is gone', async () => {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1'), ...claims('n1')])
+    const backup = consul.backup()
+    await two.read()
+    await replaceNetwork(two, 'n1', 'n2')
+    await one.read()
+    await one.close()
+    await two.commit(dropNetwork('n2'))
+    consul.restore(backup)
+    await settled(two, undefined)
+    await two.commit(own('net-2', 'e2', '10.0.0.3'))
+    expect(record('vnis/256')).toBe('n1')
+    await openFresh('net-1')
+    expect(record('vnis/256')).toBe('n1')
+  })
+
+  test.each([
+    // It writes `restored` anew, and leaves the other fields as they are.
+    ['an earlier driver has repaired the store', () => ({ ...record('cluster'), restored: 'again' })],
+    ['a person has written the key `cluster` anew', () => ({ id: record('cluster').id, format: 1 })],
+  ])('leaves a lease that is later than its own, where %s', async (_, cluster) => {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1')])
+    await two.read()
+    const backup = consul.backup()
+    await one.commit(own('net-1', 'x', '10.0.0.9'))
+    await two.read()
+    consul.restore(backup)
+    await Promise.all([settled(one, undefined), settled(two, undefined)])
+    await two.commit(own('net-2', 'old', '10.0.0.2'))
+    await one.read()
+    await one.close()
+    await two.commit(drop('old', '10.0.0.2'))
+    await two.commit(own('net-2', 'new', '10.0.0.2'))
+    const before = word()
+    consul.put(`${prefix}/cluster`, JSON.stringify(cluster()))
+    await two.read()
+    await settled(two, before)
+    expect(record('addresses/n1/10.0.0.2').endpoint).toBe('new')
+    await openFresh('net-1')
+    expect(record('addresses/n1/10.0.0.2').endpoint).toBe('new')
+  })
+
+  test('and repairs the store, leaves a lease to the host whose container has the address now', async () => {
+    const [one, two, three] = [await openFresh('net-1'), await openFresh('net-2'), await openFresh('net-3')]
+    await one.commit([createNetwork('n1')])
+    await two.read()
+    await two.commit(own('net-2', 'e1', '10.0.0.2'))
+    const backup = consul.backup()
+    await two.commit(drop('e1', '10.0.0.2'))
+    await one.read()
+    await one.commit(own('net-1', 'f', '10.0.0.2'))
+    await three.read()
+    await three.close()
+    await one.commit(drop('f', '10.0.0.2'))
+    await one.close()
+    await two.read()
+    await two.commit(own('net-2', 'e9', '10.0.0.2'))
+    await two.close()
+    consul.restore(backup)
+    await settled(await open('net-3'), undefined)
+    await settled(await open('net-2'), undefined)
+    await until('the endpoint is back', () => has('endpoints/n1/e9'))
+    expect(record('addresses/n1/10.0.0.2').endpoint).toBe('e9')
   })
 })
 
@@ -245,7 +322,7 @@ test('a format of a later version is refused as a whole', async () => {
 test('a full read beside the commits of others is never a loss', async () => {
   const one = await openFresh('net-1')
   const two = await openFresh('net-2')
-  const { id } = JSON.parse(consul.get(`${prefix}/cluster`) ?? '')
+  const { id } = record('cluster')
   let busy = true
   const writing = (async () => {
     for (let i = 0; busy; i++) {
@@ -261,7 +338,7 @@ test('a full read beside the commits of others is never a loss', async () => {
   busy = false
   await writing
   await one.read()
-  expect(JSON.parse(consul.get(`${prefix}/cluster`) ?? ''), 'no host repaired anything').toEqual({
+  expect(record('cluster'), 'no host repaired anything').toEqual({
     id,
     format: 1,
   })

@@ -5,11 +5,21 @@ import { startHost } from '../../../../../driver/loops/host/loop.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork } from '../../../../fixtures/store-records.ts'
 
+const common = {
+  host: 'net-1',
+  claim: { renew: async () => 'session' },
+  blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
+  routes: async () => [],
+  tunnel: () => undefined,
+  log: silentLog,
+}
+
 test('the blocks of the engine’s bridges are asked for once, until the engine may have restarted', async () => {
   const store = createMemoryCluster().open('net-1')
   let pools: string[] | undefined
   let asked = 0
   const loop = startHost({
+    ...common,
     store,
     engine: {
       version: async () => '28.5.2',
@@ -19,12 +29,6 @@ test('the blocks of the engine’s bridges are asked for once, until the engine 
         return pools
       },
     },
-    host: 'net-1',
-    claim: { renew: async () => 'session' },
-    blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
-    routes: async () => [],
-    tunnel: () => undefined,
-    log: silentLog,
     everyMs: 10,
   })
   const published = () => store.snapshot().hosts.get('net-1')?.value
@@ -49,15 +53,10 @@ test('a host that was removed has its networks again while the engine is startin
     started = resolve
   })
   const loop = startHost({
+    ...common,
     store,
     engine: { version: () => version, addressPools: async () => [] },
-    host: 'net-1',
     replicas: new Map([['local', 'n1']]),
-    claim: { renew: async () => 'session' },
-    blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
-    routes: async () => [],
-    tunnel: () => undefined,
-    log: silentLog,
     everyMs: 10_000,
   })
   await vi.waitFor(() => expect(store.snapshot().replicas.get('net-1/local')?.value).toBe('n1'))
