@@ -11,6 +11,7 @@ import type { Connection } from '../../../../provision/ssh/connection.ts'
 import { labHost } from '../../../../scenarios/kit/host.ts'
 import { storedKeys, storedNetworks } from '../../../../scenarios/kit/store.ts'
 import { startConsul, type TestConsul } from '../../../fixtures/consul.ts'
+import { until } from '../../../fixtures/until.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'store-'))
 const curlrc = join(home, '.curlrc')
@@ -18,8 +19,13 @@ let consul: TestConsul
 let token = ''
 beforeAll(async () => {
   consul = await startConsul('acl { enabled = true default_policy = "deny" }')
-  const answer = await fetch(`${consul.api}/acl/bootstrap`, { method: 'PUT' })
-  token = ((await answer.json()) as { SecretID: string }).SecretID
+  // A new leader begins with the ACL system of before Consul 1.4, and refuses until it has left it.
+  await until('the ACL system is bootstrapped', async () => {
+    const answer = await fetch(`${consul.api}/acl/bootstrap`, { method: 'PUT' })
+    if (!answer.ok) throw new Error(await answer.text())
+    token = ((await answer.json()) as { SecretID: string }).SecretID
+    return true
+  })
 })
 afterAll(async () => {
   await consul.stop()
