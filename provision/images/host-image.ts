@@ -13,10 +13,17 @@ import { driverPackages, hostCommands, systemPackages } from './packages.ts'
 
 const rootfs = fileURLToPath(new URL('rootfs', import.meta.url))
 
-/** Units that a lab host has no use for. */
+/** Units that a lab host has no use for: each costs all hosts that boot together a part of a second. */
 const masked =
   `apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
-  fstrim.timer console-getty.service systemd-networkd.service ldconfig.service`.split(/\s+/)
+  fstrim.timer console-getty.service systemd-networkd.service ldconfig.service dev-hugepages.mount
+  sys-kernel-debug.mount sys-kernel-tracing.mount modprobe@.service systemd-journal-catalog-update.service
+  systemd-update-done.service systemd-udev-load-credentials.service systemd-update-utmp.service
+  systemd-sysusers.service`.split(/\s+/)
+/** systemd runs them at boot and at every daemon-reload. A lab host has no disk, console or firmware of its own. */
+const maskedGenerators =
+  'debug fstab getty gpt-auto hibernate-resume rc-local run ssh system-update sysv tpm2'.split(' ')
+const generators = 'etc/systemd/system-generators'
 /** Units that the provisioning steps enable. */
 const disabled = ['docker.service', 'docker.socket', 'containerd.service']
 const enabled = ['ssh.service', 'lab-writable.service', 'lab-ssh.socket']
@@ -81,6 +88,8 @@ function rootFor(version: string): Root {
       `chmod 0440 "$1"/etc/sudoers.d/vagrant; chown -R 0:0 ${ownedByRoot.join(' ')}`,
       'chroot "$1" useradd --create-home --shell /bin/bash --groups sudo vagrant',
       `chroot "$1" systemctl --quiet mask ${masked.join(' ')}`,
+      `mkdir -p "$1"/${generators}`,
+      ...maskedGenerators.map((name) => `ln -s /dev/null "$1"/${generators}/systemd-${name}-generator`),
       `chroot "$1" systemctl --quiet disable ${disabled.join(' ')}`,
       `chroot "$1" systemctl --quiet enable ${enabled.join(' ')}`,
       'rm -f "$1"/etc/ssh/ssh_host_*',

@@ -88,7 +88,7 @@ export const docker: Step = {
     await writeFiles(context, beforeStart)
     await $`systemctl daemon-reload`
     try {
-      await $`systemctl -q enable docker; systemctl restart docker`
+      await $`systemctl -q --no-reload enable docker; systemctl restart docker`
       await until(context, answers, `dockerd on ${host.name} does not answer`)
     } catch (error) {
       await undo(context, [
@@ -193,5 +193,4 @@ async function addDropIn(context: StepContext): Promise<void> {
   if (command === undefined) throw new LabError(`${context.host.name}: docker.service has no ExecStart`)
   const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
   await writeFiles(context, [{ path: dropIn, content }])
-  await context.$`systemctl daemon-reload`
 }

@@ -7,6 +7,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { optionsFile } from '../../driver/membership/options-file.ts'
+import { defaultControlSocket } from '../../driver/sockets.ts'
 import { commandText, hostPaths, unitText } from '../package/host-files.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
@@ -28,7 +29,7 @@ const { program, node: ownNode, command } = hostPaths('/usr/local')
 export const authorityFile = '/etc/multihost/consul-ca.pem'
 export const tokenFile = '/etc/multihost/consul-token'
 const neededNode = 20
-const answers = 'multihost status --json > /dev/null'
+const answers = `curl -sf --max-time 5 --unix-socket ${defaultControlSocket} http://driver/status > /dev/null`
 
 export const node: Step = {
   title: `Node ${neededNode} or newer for the driver`,
@@ -76,7 +77,7 @@ export const driver: Step = {
     (await succeeds(context, unitRuns('multihost', answers))) &&
     succeeds(context, startedWith('multihost', 'MULTIHOST_OPTS', optionsFile)),
   async apply(context) {
-    await context.$`systemctl -q enable multihost; systemctl restart multihost`
+    await context.$`systemctl -q --no-reload enable multihost; systemctl restart multihost`
     await until(context, answers, 'the driver does not answer')
   },
 }

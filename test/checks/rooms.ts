@@ -206,6 +206,7 @@ export const rooms: readonly Room[] = [
       ...[
         'provision/package',
         'provision/steps/template.ts',
+        'driver/sockets.ts',
         'driver/dialect',
         'driver/protocol',
         'driver/membership',
