@@ -25,6 +25,7 @@ import { type CrashPoints, crashPoints, crashVariable } from './crash-points.ts'
 import { startDriver } from './driver.ts'
 import type { DriverOptions } from './driver-options.ts'
 import { usualIntervals } from './intervals.ts'
+import { loggedError } from './logged-error.ts'
 import { type DaemonOptions, parseDaemonOptions } from './options.ts'
 import { createPreparation } from './setup.ts'
 import { underlayFinder } from './underlay.ts'
@@ -34,7 +35,12 @@ const stopWithinMs = 12_000
 
 export async function daemon(args: string[]): Promise<never> {
   const options = parseDaemonOptions(args)
-  const log = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
+  const log = pino({
+    level: options.logLevel,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: loggedError },
+  })
   process.on('unhandledRejection', (err) =>
     log.error({ err }, 'a defect: a rejected promise without a handler'),
   )
