@@ -19,7 +19,6 @@ import { startDatapath } from '../loops/datapath/loop.ts'
 import type { HostClaim } from '../loops/host/claim.ts'
 import { createPeerEndpoints, type PeerEndpoints } from '../loops/tunnels/peer-endpoints/receive.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
-import { storeAnswersWithinMs } from '../store/consul/store.ts'
 import { countFailures } from '../store/count-failures.ts'
 import { type JournaledStore, withJournal } from '../store/journal.ts'
 import { openJournalFile } from '../store/journal-file.ts'
@@ -123,6 +122,9 @@ function repeatRemovals({ journal }: JournaledStore, { deleteNetwork }: Verbs): 
   }
 }
 
+/** Of a call's time limit: for all but the kernel. A Join waits for the store and the kernel at the same time. */
+const ownShareMs = 1000
+
 function datapathOf(
   { setup, kernel, engine, log, intervals, answerWithinMs }: MemberOptions,
   made: {
@@ -148,7 +150,7 @@ function datapathOf(
     onHostLinks,
     ...intervals.datapath,
     graceMs: intervals.graceMs,
-    settleMs: answerWithinMs - storeAnswersWithinMs,
+    settleMs: answerWithinMs - ownShareMs,
   })
 }
 

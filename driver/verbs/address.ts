@@ -21,13 +21,14 @@ import type {
   Ip,
   Lease,
   Network,
+  NetworkId,
   Pool,
   PoolClaim,
   Snapshot,
   Versioned,
 } from '../core/records.ts'
 import { holderElsewhere, type IdleLease, idleLeases, inOrder, isIdle } from '../core/reserve.ts'
-import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
+import { endpointsOnHost, keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import type { HeldAddresses } from './held-addresses.ts'
@@ -74,9 +75,9 @@ export function addressVerbs(
     async requestAddress(ask, signal) {
       signal.throwIfAborted()
       const cidr = knownPool(ask.pool)
-      const isStarting = await startingOwners(context, cidr, ask)
+      const starting = await startingOwners(context, cidr, ask)
       const ip =
-        fromReserve(context, cidr, ask, { isStarting, evenOwned: !store.status().fresh }) ??
+        fromReserve(context, cidr, ask, { starting, evenOwned: !store.status().fresh }) ??
         (await wants
           .orIdle(cidr, ask, signal, () =>
             leaseNew(cidr, ask, signal).catch((error: unknown) => {
@@ -105,28 +106,37 @@ function notInReserve(cidr: Cidr, { address }: AddressAsk, { message, hint }: Dr
 }
 
 /**
- * An address that this host has leased and that Docker may have. Undefined without one: a new container gets
- * none that a stopped one may come back to, unless `evenOwned`.
+ * An address that this host has leased and that Docker may have: the one that the starting container had. An
+ * address that another container may come back to is given with `evenOwned` alone, the oldest first.
  */
 function fromReserve(
   context: VerbContext,
   cidr: Cidr,
   ask: AddressAsk,
-  {
-    isStarting = new Set(),
-    evenOwned = false,
-  }: { isStarting?: ReadonlySet<string>; evenOwned?: boolean } = {},
+  { starting = new Set(), evenOwned = false }: { starting?: ReadonlySet<string>; evenOwned?: boolean } = {},
 ): Ip | undefined {
-  const { inFlight, starting } = context
+  const { addresses } = context.inFlight
   const reserve = reserveOf(context, cidr, ask)
   const free = freeIn(context, reserve)
-  const ofStarting = free.find(({ lease }) => isStarting.has(lease.value.left?.container ?? ''))
-  const unowned = free.find((it) => !hasOwner(context, it))
-  const usual = starting.isNew() ? (unowned ?? (evenOwned ? free.at(-1) : undefined)) : free[0]
   const found =
-    ask.address === undefined ? (ofStarting ?? usual) : idleAt(reserve.idle, ask.address, inFlight.addresses)
-  if (found !== undefined) inFlight.addresses.hold(found.key, ask.address !== undefined)
+    ask.address === undefined
+      ? (leftBy(starting, free) ??
+        free.find((it) => it.owner === undefined) ??
+        (evenOwned ? free.at(-1) : undefined))
+      : idleAt(reserve.idle, ask.address, addresses)
+  if (found !== undefined) addresses.hold(found.key, ask.address !== undefined)
   return found?.ip
+}
+
+/**
+ * The latest address of one of the containers. Of several that start together the one that stopped first has
+ * probably come first.
+ */
+function leftBy(containers: ReadonlySet<string>, free: readonly FreeLease[]): FreeLease | undefined {
+  const latest = new Map<string, FreeLease>()
+  for (const it of free)
+    if (it.owner !== undefined && containers.has(it.owner) && !latest.has(it.owner)) latest.set(it.owner, it)
+  return [...latest.values()].at(-1)
 }
 
 /** This host's idle leases of the pool's network. */
@@ -134,7 +144,7 @@ function reserveOf(
   context: VerbContext,
   cidr: Cidr,
   ask: AddressAsk,
-): { idle: readonly IdleLease[]; pool: Pool | undefined } {
+): { idle: readonly IdleLease[]; network?: NetworkId; pool?: Pool | undefined } {
   const snapshot = context.store.snapshot()
   const id = snapshot.pools.get(cidr)?.value.network
   const network = id === undefined ? undefined : snapshot.networks.get(id)?.value
@@ -143,27 +153,38 @@ function reserveOf(
     !(ask.gateway || network.removing) &&
     isOurs(context) &&
     localIdOf(snapshot, context.host, network.id) !== undefined
-  if (!isUsable) return { idle: [], pool: undefined }
-  return { idle: idleLeases(snapshot, context.host, network.id), pool: poolAt(network, cidr) }
+  if (!isUsable) return { idle: [] }
+  return {
+    idle: idleLeases(snapshot, context.host, network.id),
+    network: network.id,
+    pool: poolAt(network, cidr),
+  }
+}
+
+interface FreeLease extends IdleLease {
+  /** The container that had the address last, and exists. */
+  owner?: string | undefined
 }
 
 /** Those that a request without `--ip` can get, in the order in which they are given. */
-function freeIn({ inFlight }: VerbContext, { idle, pool }: ReturnType<typeof reserveOf>): IdleLease[] {
+function freeIn(
+  { inFlight, starting }: VerbContext,
+  { idle, pool }: ReturnType<typeof reserveOf>,
+): FreeLease[] {
   if (pool === undefined) return []
-  const isFree = ({ key, lease }: IdleLease): boolean =>
-    !inFlight.addresses.isHeld(key, lease.value) && !inFlight.addresses.isNamed(key)
-  return inOrder(idle, pool).filter(isFree)
-}
-
-/** The container that had the address last may be started again. */
-function hasOwner({ starting }: VerbContext, { lease }: IdleLease): boolean {
-  const container = lease.value.left?.container
-  return container !== undefined && !starting.isGone(container)
+  return inOrder(idle, pool)
+    .filter(
+      ({ key, lease }) => !inFlight.addresses.isHeld(key, lease.value) && !inFlight.addresses.isNamed(key),
+    )
+    .map((it) => {
+      const container = it.lease.value.left?.container
+      return container === undefined || starting.isGone(container) ? it : { ...it, owner: container }
+    })
 }
 
 /**
  * A container gets the address that it had. Where one container alone can have had an address, and none is
- * new, it is that one; else the engine is asked.
+ * new, it is that one; else the engine is asked. None when the engine cannot tell.
  */
 async function startingOwners(
   context: VerbContext,
@@ -171,8 +192,13 @@ async function startingOwners(
   ask: AddressAsk,
 ): Promise<ReadonlySet<string>> {
   if (ask.gateway || ask.address !== undefined) return new Set()
-  const owned = freeIn(context, reserveOf(context, cidr, ask)).filter((it) => hasOwner(context, it))
-  const owners = new Set(owned.map(({ lease }) => lease.value.left?.container ?? ''))
+  const reserve = reserveOf(context, cidr, ask)
+  const owners = new Set(freeIn(context, reserve).flatMap(({ owner }) => owner ?? []))
+  if (owners.size > 0) {
+    // One that has another address by now runs already.
+    for (const { value } of endpointsOnHost(context.store.snapshot(), context.host))
+      if (value.network === reserve.network) owners.delete(value.container?.id ?? '')
+  }
   if (owners.size === 0 || (owners.size === 1 && !context.starting.isNew())) return owners
   return context.starting.among([...owners])
 }

@@ -33,7 +33,10 @@ export interface StartingContainer {
   isNew(): boolean
   /** The container was removed. */
   isGone(container: string): boolean
-  /** Those of the containers that the engine is starting now. None when the engine describes none of several. */
+  /**
+   * Those of the containers that the engine is starting now. None when the engine does not say: it describes
+   * none of several, as while it boots and starts all of them.
+   */
   among(containers: readonly string[]): Promise<ReadonlySet<string>>
 }
 

@@ -31,7 +31,7 @@ async function holders(host: Host): Promise<Map<string, string>> {
 
 /** Starts them without waiting for the end, which `ended` tells. */
 const begin = (start: string) =>
-  `rm -f /tmp/mass; { ${start}; } > /tmp/mass.part 2>&1 && mv /tmp/mass.part /tmp/mass &`
+  `rm -f /tmp/mass; { { ${start}; } > /tmp/mass.part 2>&1; mv /tmp/mass.part /tmp/mass; } > /dev/null 2>&1 &`
 const ended = '[ -e /tmp/mass ] && cat /tmp/mass'
 
 scenario(

@@ -81,8 +81,10 @@ describe('of an address that a container left,', () => {
     await createNetwork(host, { id: network, subnet: pool })
     const addresses = new Map<string, string>()
     for (const [n, name] of names.entries()) addresses.set(name, await started(host, n, name))
-    for (const [n, name] of names.entries())
+    for (const [n, name] of names.entries()) {
+      host.clock.now = new Date(host.clock.now.getTime() + 1000)
       await stop(host, { network, pool, endpoint: endpoint(n), ip: addresses.get(name) ?? '' })
+    }
     let last = names.length
     return { state, starting, addresses, start: (name: string) => started(host, last++, name) }
   }
@@ -130,5 +132,21 @@ describe('of an address that a container left,', () => {
     begins(starting, 'other')
     state.starts = ['web']
     expect(await start('web')).toBe(addresses.get('web'))
+  })
+
+  test('no other container gets it while the engine describes none, as at boot', async () => {
+    const { state, addresses, start } = await withStopped('a', 'b', 'c')
+    state.starts = ['a', 'b', 'c']
+    for (const name of ['c', 'a', 'b']) {
+      const others = [...addresses].filter(([other]) => other !== name).map(([, ip]) => ip)
+      expect(others, name).not.toContain(await start(name))
+    }
+  })
+
+  test('the one that stopped first gets its own first, when several start together', async () => {
+    const { state, addresses, start } = await withStopped('a', 'b', 'c')
+    state.starts = ['a', 'b']
+    expect(await start('a')).toBe(addresses.get('a'))
+    expect(await start('b')).toBe(addresses.get('b'))
   })
 })
