@@ -22,6 +22,7 @@ import {
 } from '../core/snapshot.ts'
 import type { FilterCounts } from '../core/tunnels/filter.ts'
 import { type TunnelStatus, tunnelSentence } from '../core/tunnels/peers.ts'
+import { otherFamilies, otherFamilyHint } from '../core/vtep-families.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
 import type { StoreStatus } from '../store/store.ts'
 
@@ -162,6 +163,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
       ...problemsIn(store, loops, networks),
       ...[parts.underlayProblem()].flatMap((it) => it ?? []),
       ...vtepProblems(snapshot, host),
+      ...familyProblems(snapshot, host),
       ...macProblems(snapshot, host),
       ...serviceConflicts(snapshot),
       ...clashProblems(snapshot, host),
@@ -252,6 +254,13 @@ function vtepProblems(snapshot: Snapshot, host: HostName): string[] {
       ([vtep, names]) =>
         `${names.join(' and ')} have one VTEP, ${vtep}: their containers do not reach each other; ${sharedVtepHint}`,
     )
+}
+
+function familyProblems(snapshot: Snapshot, self: HostName): string[] {
+  return otherFamilies(snapshot, self).map(
+    ({ host, vtep, own, networks }) =>
+      `host ${host} has the VTEP ${vtep}, and this host ${own}: containers of the two do not reach each other on ${networks.join(', ')}; ${otherFamilyHint}`,
+  )
 }
 
 /** One of two containers with one MAC cannot be reached. */

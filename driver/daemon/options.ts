@@ -77,8 +77,8 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --kv-token-file=FILE     Consul's ACL token
   --kv-ca-file=FILE, --kv-cert-file=FILE, --kv-key-file=FILE
                            for https://HOST:PORT
-  --bind-interface=NAME|CIDR
-                           interface of the VTEP; default: the one that leads to the store
+  --bind-interface=NAME|ADDRESS|CIDR
+                           interface of the VTEP, not lo; default: the one that leads to the store
   --host-name=NAME         this host's name in the cluster; default: the name that it had
                            before, at first its hostname
   --default-network=DRIVER:NAME

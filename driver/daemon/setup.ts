@@ -6,9 +6,10 @@
  */
 import { hostname } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'
-import type { HostName } from '../core/records.ts'
+import type { HostName, Ip } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
+import type { Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { evict } from '../verbs/evict-host.ts'
@@ -72,8 +73,7 @@ export function createPreparation(options: SetupOptions): Preparation {
       const { id, name: host } = identity
       const opened = await storeOf(host)
       const before = opened.store.snapshot().hosts.get(host)?.value.vtep
-      const isOther = before !== undefined && before !== found.address
-      const underlay = isOther ? await options.findUnderlay(before) : found
+      const underlay = await sameAs(before, found, kept !== undefined, options.findUnderlay)
       const differs = hostName === undefined && machineName() !== host
       if (differs)
         log.info(
@@ -92,6 +92,21 @@ export function createPreparation(options: SetupOptions): Preparation {
     },
     close,
   }
+}
+
+/**
+ * The VTEP of the host's record stays. A machine that has never taken part may have another one's name, and
+ * does not wait for its address.
+ */
+async function sameAs(
+  before: Ip | undefined,
+  found: Underlay,
+  isMember: boolean,
+  findUnderlay: FindUnderlay,
+): Promise<Underlay> {
+  if (before === undefined || before === found.address) return found
+  const again = findUnderlay({ address: before })
+  return isMember ? again : again.catch(() => found)
 }
 
 interface Opened extends Pick<Setup, 'host' | 'store' | 'replicas'> {}

@@ -5,6 +5,7 @@
  * `bridge`, namespaces), and a fake for tests of the loop, which prints like `ip`.
  */
 import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
+import type { HostAddress } from '../core/datapath/vtep-choice.ts'
 import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
@@ -31,11 +32,8 @@ export interface Kernel {
   apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
   /** Destinations in this host's main routing table, without default routes. */
   routes(): Promise<Route[]>
-  /**
-   * The underlay interface, by its name or a CIDR that contains its address (`--bind-interface`). Of several
-   * addresses the one in use, if it is there. Throws `invalid` with the candidates.
-   */
-  underlay(bind: string, inUse?: Ip): Promise<Underlay>
+  /** The global addresses of this host's interfaces. */
+  addresses(): Promise<HostAddress[]>
   /**
    * Gives this host the address, and leads its port to another of its ports. Does nothing where all is in
    * place. Returns how many questions of containers were led there since; undefined where they are not

@@ -5,12 +5,11 @@
  * ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
-import { bitsOf, canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
+import { familyOf, isCidr, isIp } from '../core/addresses.ts'
 import type { Observed } from '../core/datapath/datapath.ts'
+import type { HostAddress } from '../core/datapath/vtep-choice.ts'
 import { DriverError } from '../core/errors.ts'
-import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
-import type { Underlay } from './kernel.ts'
 import { mark } from './lines.ts'
 
 const Link = z.object({
@@ -66,6 +65,7 @@ const Addressed = z.object({
         local: z.string().optional(),
         prefixlen: z.number(),
         scope: z.string().default('global'),
+        dynamic: z.boolean().default(false),
         ...{ deprecated: z.boolean().optional(), temporary: z.boolean().optional() },
         ...{ tentative: z.boolean().optional(), dadfailed: z.boolean().optional() },
       }),
@@ -142,44 +142,17 @@ export function routesIn(text: string): Route[] {
     .filter(({ to }) => isCidr(to))
 }
 
-/**
- * From `ip -j address show`: by name, by address, or by a CIDR that contains the address. Of several the one
- * in use, so that a further address changes nothing; at first one that is there to stay.
- */
-export function underlayIn(text: string, bind: string, inUse?: Ip): Underlay {
-  const candidates = parsed(z.array(Addressed), text, 'ip address').flatMap(candidatesOf)
-  const matching = candidates.filter(chooser(bind))
-  const [first] = matching
-  const isLasting = ({ address, mayGo }: Candidate): boolean =>
-    !mayGo && familyOf(address) === familyOf(first?.address ?? '')
-  const chosen = matching.find(({ address }) => address === inUse) ?? matching.find(isLasting) ?? first
-  if (chosen !== undefined)
-    return { device: chosen.device, address: chosen.address, mtuBytes: chosen.mtuBytes }
-  const list = candidates.map((it) => `${it.device} ${it.address}/${it.length}`).join(', ')
-  throw new DriverError('invalid', `no interface is named ${bind} or has an address in it`, {
-    hint: `--bind-interface takes an interface, an address or a CIDR; this host has ${list === '' ? 'no addresses' : list}`,
-  })
-}
-
-/**
- * `mayGo`: a virtual address of several hosts (/32, /128), or one of IPv6 that ends by itself (RFC 4862, RFC
- * 8981).
- */
-type Candidate = Underlay & { length: number; mayGo: boolean }
-
-function candidatesOf({ ifname, mtu, addr_info }: z.infer<typeof Addressed>): Candidate[] {
-  if (ifname === 'lo') return []
-  return addr_info.flatMap(({ local, prefixlen: length, scope, ...flags }) => {
-    if (local === undefined || scope !== 'global') return []
-    const mayGo = length === bitsOf(familyOf(local)) || Object.values(flags).includes(true)
-    return [{ device: ifname, address: local, mtuBytes: mtu, length, mayGo }]
-  })
-}
-
-function chooser(bind: string): (candidate: Candidate) => boolean {
-  if (isCidr(bind)) return (it) => contains(bind, it.address)
-  if (isIp(bind)) return (it) => it.address === canonicalIp(bind)
-  return (it) => it.device === bind
+/** From `ip -j address show`: the global addresses. Those of IPv4's and IPv6's loopback have scope `host`. */
+export function addressesIn(text: string): HostAddress[] {
+  return parsed(z.array(Addressed), text, 'ip address').flatMap(({ ifname, mtu, addr_info }) =>
+    addr_info.flatMap(({ local, prefixlen, scope, dynamic, ...flags }): HostAddress[] => {
+      if (local === undefined || scope !== 'global') return []
+      const isPassing = Object.values(flags).includes(true)
+      return [
+        { device: ifname, address: local, mtuBytes: mtu, length: prefixlen, isLeased: dynamic, isPassing },
+      ]
+    }),
+  )
 }
 
 function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {

@@ -17,7 +17,7 @@ import { DriverError } from '../core/errors.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
+import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn } from './parse.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
@@ -70,7 +70,7 @@ export function realKernel({
       )
       return texts.flatMap(routesIn)
     },
-    underlay: async (bind, inUse) => underlayIn(await runOnHost('address show'), bind, inUse),
+    addresses: async () => addressesIn(await runOnHost('address show')),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
     watch: (where, told) =>

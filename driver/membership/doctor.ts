@@ -3,7 +3,6 @@
  */
 import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
-import { DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
 import type { parseOpenOptions } from '../daemon/options.ts'
@@ -81,11 +80,8 @@ async function underlayFacts(
 ): Promise<Facts['underlay']> {
   const kernel = realKernel({ folder: namespaceFolder })
   try {
-    return await asked(async () => {
-      if (bindInterface !== undefined) return kernel.underlay(bindInterface, inUse)
-      if (kvStore !== undefined) return await underlayFinder(kernel, { kvStore })(inUse)
-      throw new DriverError('invalid', 'without a store no interface leads to it')
-    })
+    const find = underlayFinder(kernel, { bindInterface, kvStore })
+    return await asked(() => find(inUse === undefined ? undefined : { address: inUse }))
   } finally {
     await kernel.close()
   }

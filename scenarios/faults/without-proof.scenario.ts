@@ -1,10 +1,11 @@
 /**
  * What is missing for a while is not gone: a host with another hostname, a second host of the same name or
- * VTEP, a prune beside a host that is away, an engine that lost its networks, a store that was restored from
- * a backup.
+ * VTEP, a VTEP that is missing, a prune beside a host that is away, an engine that lost its networks, a store
+ * that was restored from a backup.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
+import { insideNetwork } from '../kit/inside.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -76,6 +77,40 @@ scenario(
     }
     await using two = await hostB.run({ name: 'two', network: network.name })
     await converged([hostA, hostB], [one, two])
+  },
+)
+
+scenario(
+  'a VTEP of IPv4 that its interface loses for a while stays, though IPv6 is there, after a restart of the driver too',
+  async ({ hostA, hostB }) => {
+    const options = '/etc/default/docker'
+    const [{ ifname: device, addr_info: infos }] = JSON.parse(
+      await hostA.succeed`ip -4 -j address show to ${`${hostA.address}/32`}`,
+    )
+    const own = `${hostA.address}/${infos[0].prefixlen}`
+    const giveBack = () => hostA.succeed`ip address replace ${own} brd + dev ${device}`
+    await using network = await sharedNetwork([hostA, hostB], 'faded')
+    await using two = await pair(hostA, hostB, network.name)
+    await hostA.succeed`cp -p ${options} /tmp/faded && ip address add fd00:33::11/64 dev ${device} nodad`
+    try {
+      await hostA.succeed`sed -i -E ${`s/--bind-interface=[^ "]+/--bind-interface=${device}/`} ${options} && systemctl restart multihost`
+      await hostA.waitUntilSucceeds`sh -c ${healthy}`
+      await hostA.succeed`ip address del ${own} dev ${device}`
+      const words = `this host's VTEP ${hostA.address} is on no interface`
+      await hostA.within(40_000).waitUntilSucceeds`multihost status | grep -F ${words}`
+      const vxlan = (await insideNetwork(hostA, network.name))('ip -j -d link show dev vxlan1')
+      expect(JSON.parse(await vxlan)[0].linkinfo.info_data.local).toBe(hostA.address)
+      await hostA.succeed`systemctl restart multihost`
+      await hostA.waitUntilSucceeds`multihost status | grep -F ${words}`
+      await giveBack()
+      await hostA.waitUntilSucceeds`sh -c ${healthy}`
+      expect(await hostA.succeed`multihost status`).toContain(`${hostA.address} on ${device}`)
+      await two.b.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${two.a.address}`
+    } finally {
+      await giveBack()
+      await hostA.succeed`ip address del fd00:33::11/64 dev ${device}; cat /tmp/faded > ${options}; systemctl restart multihost`
+    }
+    await converged([hostA, hostB], [two.a, two.b])
   },
 )
 

@@ -36,6 +36,7 @@ import {
   networkOfKey,
   restOf,
 } from '../snapshot.ts'
+import { otherFamilies, otherFamilyHint } from '../vtep-families.ts'
 import { type Difference, nothing, repairHint } from './difference.ts'
 
 export interface StoreState {
@@ -53,6 +54,7 @@ export function checkStore({ snapshot, host, corrupt, missing }: StoreState): Di
     ...corrupt.map(unreadable),
     ...missing.map(deletedByHand),
     ...checkVteps(snapshot),
+    ...checkFamilies(snapshot, host),
     ...[...snapshot.networks.values()].flatMap((network) => checkNetwork(snapshot, network)),
     ...checkClaims(snapshot, host),
     ...[...snapshot.macs].flatMap(([key, claim]) => checkMacClaim(snapshot, key, claim)),
@@ -91,6 +93,14 @@ function checkVteps(snapshot: Snapshot): Difference[] {
   return [...sharedVteps(snapshot)].map(([vtep, names]) =>
     differs(`VTEP ${vtep}`, 'one host that has it', names.join(' and '), { hint: sharedVtepHint }),
   )
+}
+
+/** This host reaches the VTEPs of all hosts that it shares a network with. */
+function checkFamilies(snapshot: Snapshot, self: HostName): Difference[] {
+  return otherFamilies(snapshot, self).map(({ host, vtep, own, networks }) => {
+    const expected = `a VTEP of the family of ${own}, on network ${networks.join(', ')}`
+    return differs(`host ${host}`, expected, `the VTEP ${vtep}`, { hint: otherFamilyHint })
+  })
 }
 
 /** Each network has its own VNI, pools and name, and no creation or removal stays half done. */

@@ -3,6 +3,7 @@
  * in memory; the parent owns the namespaces.
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { firstVtep } from '../../../driver/core/datapath/vtep-choice.ts'
 import { usualIntervals } from '../../../driver/daemon/intervals.ts'
 import { realKernel } from '../../../driver/kernel/real.ts'
 import { openConsulStore } from '../../../driver/store/consul/store.ts'
@@ -72,7 +73,7 @@ export const calls = {
 
 async function start({ url, prefix, diskPath, hostNamespace, namespaceFolder }: DriverPlace) {
   const real = realKernel({ folder: namespaceFolder, hostNamespace })
-  const underlay = await real.underlay('eth1')
+  const underlay = firstVtep(await real.addresses(), 'eth1')
   const kernel: typeof real = {
     ...real,
     async apply(ops) {

@@ -71,6 +71,6 @@ const noKernel: Kernel = {
   tunnelFilter: async () => ({ arriving: 0, misrouted: 0, leaving: 0 }),
   watchRules: () => ({ close: async () => undefined }),
   watch: () => ({ isAlive: () => false, close: async () => undefined }),
-  underlay: async () => ({ device: 'eth1', address: '192.168.33.11', mtuBytes: 1500 }),
+  addresses: async () => [],
   close: async () => undefined,
 }

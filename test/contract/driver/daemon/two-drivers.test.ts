@@ -3,6 +3,7 @@
  * Consul and the real kernel. Docker alone is in memory, and calls them over their sockets.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { firstVtep } from '../../../../driver/core/datapath/vtep-choice.ts'
 import { realKernel } from '../../../../driver/kernel/real.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { startConsul, type TestConsul } from '../../../fixtures/consul.ts'
@@ -48,7 +49,7 @@ describe.skipIf(!isRoot)('two drivers', () => {
       name,
       kernel,
       namespaceFolder: own.folder,
-      underlay: await kernel.underlay('192.168.33.0/24'),
+      underlay: firstVtep(await kernel.addresses(), '192.168.33.0/24'),
       openStore: () => openConsulStore({ url: consul.url, host: name }),
       async plug(container, at) {
         const inside = lab.add(container)

@@ -78,3 +78,21 @@ test('an underlay that is too small for IPv6 is named, with the networks that ha
     /longer packets of blue, red are lost; .* 1350 or more/,
   )
 })
+
+test('a host whose VTEP has another family is named, with the networks that both have', () => {
+  const hosts = { 'net-1': '192.168.33.11', 'net-2': 'fd00:33::12', 'net-3': 'fd00:33::13' }
+  const records = Object.entries(hosts).map(([key, vtep]) => {
+    const value = { vtep, driverVersion: '0.1.0' }
+    return { table: 'hosts', key, record: { value, index: 1 } } as const
+  })
+  const shared = applyDeltas(
+    snapshotOf(
+      [network({ name: 'blue' })],
+      [endpoint('1', 'net-1', '172.21.0.2'), endpoint('2', 'net-2', '172.21.0.3')],
+    ),
+    records,
+  )
+  expect(statusOf({ ...partsWith(), snapshot: () => shared }).problems).toEqual([
+    'host net-2 has the VTEP fd00:33::12, and this host 192.168.33.11: containers of the two do not reach each other on blue; give both hosts a VTEP of one family: start the driver of one of them with --bind-interface=ADDRESS',
+  ])
+})

@@ -8,11 +8,13 @@ import { ask } from '../../../../driver/control/client.ts'
 import type { Status, WaitingStatus } from '../../../../driver/control/status.ts'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { readIdentity } from '../../../../driver/daemon/host-identity.ts'
-import { createPreparation, type SetupOptions } from '../../../../driver/daemon/setup.ts'
+import { createPreparation, type Preparation, type SetupOptions } from '../../../../driver/daemon/setup.ts'
+import { underlayFinder } from '../../../../driver/daemon/underlay.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { callPlugin } from '../../../fixtures/dockerd.ts'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { hostAddresses } from '../../../fixtures/host-addresses.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -28,6 +30,10 @@ afterEach(async () => {
   for (const it of hosts.splice(0)) await it[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true, force: true })
 })
+
+function disposable(preparation: Preparation): Preparation & AsyncDisposable {
+  return { ...preparation, [Symbol.asyncDispose]: preparation.close }
+}
 
 async function host(name: string, number: number, more: Partial<TestHostOptions> = {}): Promise<TestHost> {
   const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
@@ -242,6 +248,53 @@ test('a plugin socket that is removed is there again within two seconds', async 
   await rm(on.socket)
   await until('the socket is there', () => existsSync(on.socket), 2000)
   await callPlugin(on.socket, 'Plugin.Activate', {})
+})
+
+describe('the VTEP of a host whose record names another address than its interface has', () => {
+  let nowMs: number
+  let lines: string[]
+  const preparation = () =>
+    createPreparation({
+      stateDir: folder,
+      findUnderlay: underlayFinder(
+        { addresses: async () => hostAddresses(...lines) },
+        { bindInterface: 'eth1' },
+        { now: () => nowMs },
+      ),
+      openStore: async () => memory.open('net-1'),
+      log: silentLog,
+      hostname: () => 'net-1',
+    })
+  beforeEach(async () => {
+    nowMs = 0
+    lines = ['eth1 192.168.33.99/24', 'eth1 fd00:33::11/64']
+    const value = { vtep: '192.168.33.11', driverVersion: '0.1.0' }
+    await memory.open('net-1').commit([{ op: 'create', table: 'hosts', key: 'net-1', value }])
+  })
+
+  test('is waited for; after 30 s another one of its family takes its place', async () => {
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    await using at = disposable(preparation())
+    await expect(at.prepare()).rejects.toThrow("this host's VTEP 192.168.33.11 is on no interface")
+    nowMs = 30_000
+    expect((await at.prepare()).underlay.address).toBe('192.168.33.99')
+  })
+
+  test('is never replaced by one of the other family, and is taken when it is back', async () => {
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    lines = ['eth1 fd00:33::11/64']
+    await using at = disposable(preparation())
+    await expect(at.prepare()).rejects.toMatchObject({ code: 'unavailable' })
+    nowMs = 10 ** 9
+    await expect(at.prepare()).rejects.toMatchObject({ code: 'unavailable' })
+    lines = ['eth1 fd00:33::11/64', 'eth1 192.168.33.11/24']
+    expect((await at.prepare()).underlay.address).toBe('192.168.33.11')
+  })
+
+  test('is not waited for by a machine that has never taken part', async () => {
+    await using at = disposable(preparation())
+    expect((await at.prepare()).underlay.address).toBe('192.168.33.99')
+  })
 })
 
 describe('the name of a host', () => {

@@ -1,55 +1,30 @@
 import { expect, test } from 'vitest'
-import { observed, routesIn, underlayIn } from '../../../../driver/kernel/parse.ts'
+import { addressesIn, observed, routesIn } from '../../../../driver/kernel/parse.ts'
 
-const addresses = JSON.stringify([
-  { ifname: 'lo', mtu: 65536, addr_info: [{ local: '127.0.0.1', prefixlen: 8, scope: 'host' }] },
-  { ifname: 'eth0', mtu: 1500, addr_info: [{ local: '10.0.2.15', prefixlen: 24, scope: 'global' }] },
-  {
-    ifname: 'eth1',
-    mtu: 9000,
-    addr_info: [
-      { local: '192.168.33.11', prefixlen: 24, scope: 'global' },
-      { local: 'fd00:33::11', prefixlen: 64, scope: 'global' },
-      { local: 'fe80::1', prefixlen: 64, scope: 'link' },
-    ],
-  },
-])
-
-test.each([
-  ['eth1', '192.168.33.11'],
-  ['192.168.33.0/24', '192.168.33.11'],
-  ['192.168.33.11', '192.168.33.11'],
-  ['fd00:33::/64', 'fd00:33::11'],
-])('%s is found by name, address or CIDR', (bind, address) => {
-  expect(underlayIn(addresses, bind)).toEqual({ device: 'eth1', address, mtuBytes: 9000 })
-})
-
-test.each(['eth7', '10.9.0.0/16', 'fe80::1', '192.168.33.0/99', ''])(
-  '%j is refused with what there is',
-  (bind) => {
-    expect(() => underlayIn(addresses, bind)).toThrow(
-      expect.objectContaining({
-        code: 'invalid',
-        hint: '--bind-interface takes an interface, an address or a CIDR; this host has eth0 10.0.2.15/24, eth1 192.168.33.11/24, eth1 fd00:33::11/64',
-      }),
-    )
-  },
-)
-
-test('of several addresses of an interface the one in use stays, and at first one that is there to stay', () => {
-  const vip = { local: '192.168.33.100', prefixlen: 32, scope: 'global' }
-  const alias = { local: '10.99.0.1', prefixlen: 24, scope: 'global' }
-  const main = { local: '192.168.33.11', prefixlen: 24, scope: 'global', noprefixroute: true }
-  const fading = { local: 'fd00::7', prefixlen: 64, scope: 'global', temporary: true, deprecated: true }
-  const six = { local: 'fd00::11', prefixlen: 64, scope: 'global' }
-  const on = (...infos: object[]) => JSON.stringify([{ ifname: 'eth1', mtu: 1500, addr_info: infos }])
-  const addressOf = (text: string, inUse?: string) => underlayIn(text, 'eth1', inUse).address
-  expect(addressOf(on(vip, main))).toBe(main.local)
-  expect(addressOf(on(alias, main), main.local)).toBe(main.local)
-  expect(addressOf(on(alias, vip), main.local), 'the one in use has gone').toBe(alias.local)
-  expect(addressOf(on(vip))).toBe(vip.local)
-  expect(addressOf(on(vip, six)), 'the family stays').toBe(vip.local)
-  expect(addressOf(on(fading, six))).toBe(six.local)
+test('global addresses, and which of them are leased or pass', () => {
+  const six = { prefixlen: 64, scope: 'global' }
+  const output = [
+    { ifname: 'lo', mtu: 65536, addr_info: [{ local: '127.0.0.1', prefixlen: 8, scope: 'host' }] },
+    {
+      ifname: 'eth1',
+      mtu: 9000,
+      addr_info: [
+        { local: '192.168.33.11', prefixlen: 24, scope: 'global', dynamic: true, noprefixroute: true },
+        { local: 'fd00:33::11', ...six },
+        { local: 'fd00:33::7', ...six, dynamic: true, temporary: true, deprecated: true },
+        { local: 'fe80::1', prefixlen: 64, scope: 'link' },
+      ],
+    },
+  ]
+  const shown = addressesIn(JSON.stringify(output)).map(
+    (it) =>
+      `${it.device} ${it.mtuBytes} ${it.address}/${it.length}${it.isLeased ? ' leased' : ''}${it.isPassing ? ' passing' : ''}`,
+  )
+  expect(shown).toEqual([
+    'eth1 9000 192.168.33.11/24 leased',
+    'eth1 9000 fd00:33::11/64',
+    'eth1 9000 fd00:33::7/64 leased passing',
+  ])
 })
 
 test('routes leave the default out and write single addresses with their length', () => {

@@ -67,6 +67,15 @@ test('two hosts with one VTEP are a matter for people', () => {
   )
 })
 
+test('a host whose VTEP has another family is named, where it shares a network', () => {
+  const value = { vtep: 'fd00:33::12', driverVersion: '0.1.0' }
+  expect(told(put('hosts', 'net-3', value)(agreeing()))).toBe('')
+  const broken = put('hosts', 'net-2', value)(agreeing())
+  expect(told(broken).split('\n')).toContain(
+    'store: host net-2: found the VTEP fd00:33::12, expected a VTEP of the family of 192.168.33.11, on network foobar; give both hosts a VTEP of one family: start the driver of one of them with --bind-interface=ADDRESS',
+  )
+})
+
 test('a claim whose network is gone goes, an unbound pool only by the host that made it', () => {
   const pool = (host: string) => ({ host, reserved: [], claimedAt: '2026-01-01T00:00:00Z' })
   const broken = [
