@@ -8,6 +8,7 @@ import { defined } from '../core/defined.ts'
 import type { Cidr } from '../core/records.ts'
 import type {
   Attached,
+  Attachment,
   ConfiguredContainer,
   Connection,
   EngineContainer,
@@ -105,6 +106,7 @@ export const containerSchema = z.object({
           IPAddress: text,
           MacAddress: text,
           Aliases: z.array(z.string()).nullish(),
+          Links: list,
         }),
       )
       .nullish(),
@@ -175,8 +177,16 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       v4: at.IPAddress,
       mac: at.MacAddress,
       aliases: configuredAliases(it.Id, at.Aliases),
+      links: at.Links.map(linkOf),
     })),
   })
+}
+
+/** `TARGET:ALIAS`, `TARGET`, or `/TARGET:/CLIENT/ALIAS` (moby's opts.ParseLink). */
+function linkOf(text: string): Attachment['links'][number] {
+  const [target = '', alias = target] = text.split(':')
+  if (!target.startsWith('/')) return { target, alias }
+  return { target: target.slice(1), alias: alias.split('/').at(-1) ?? '' }
 }
 
 export function configuredOf({

@@ -3,6 +3,7 @@
  * alone, and whether another program has changed one since the driver wrote it.
  */
 import { asDriverError } from '../../core/errors.ts'
+import type { Link } from '../../core/links.ts'
 import type { NameRecord } from '../../core/names.ts'
 import type { Ip } from '../../core/records.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
@@ -17,6 +18,8 @@ export interface HostsFiles {
   forget(container: string): void
   /** Ids of the known containers. */
   ids(): string[]
+  /** Of the container's `--link`. */
+  links(container: string): readonly Link[]
   /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
   asks(container: string, server: Ip): boolean
   /**
@@ -68,6 +71,7 @@ interface HostsFile {
    * does not read.
    */
   dns: readonly Ip[] | 'engine' | 'own file'
+  links: readonly Link[]
   records: number
   /** Attempts in a row that found the file empty or being written. */
   unsettled: number
@@ -104,6 +108,7 @@ export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): H
       watched.drop(container)
     },
     ids: () => [...files.keys()],
+    links: (container) => files.get(container)?.links ?? [],
     asks: (container, server) => asks(files.get(container)?.dns, server),
     put: (container, records, keepsOthers) => put(state, container, records, keepsOthers),
     changed() {
@@ -158,7 +163,9 @@ function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer 
   if (container?.running !== true) return false
   const { records = 0, reason, failed, gone } = files.get(container.id) ?? {}
   files.set(container.id, {
-    ...{ reason, failed, ...fileOf(container, fileRoot), dns: dnsOf(container), records, unsettled: 0 },
+    ...{ reason, failed, ...fileOf(container, fileRoot), records, unsettled: 0 },
+    dns: dnsOf(container),
+    links: linksOf(container),
     gone: gone && 'runs',
   })
   return true
@@ -220,6 +227,10 @@ function write(
     gone,
   })
   return gone === 'unknown' ? 'gone' : 'done'
+}
+
+function linksOf({ attachments }: EngineContainer): Link[] {
+  return attachments.flatMap(({ endpoint, links }) => links.map((link) => ({ endpoint, ...link })))
 }
 
 function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {

@@ -170,6 +170,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
             IPAddress: '10.9.0.2',
             MacAddress: '02:42:0a:09:00:02',
             Aliases: ['www', 'cccccccccccc'],
+            Links: ['pg:db', 'cache', '/pg:/web/base'],
           },
           bridge: { NetworkID: 'bbbb', EndpointID: '', IPAddress: '', MacAddress: '', Aliases: null },
         },
@@ -184,6 +185,20 @@ test('reads a container; its short id is not one of its aliases', async () => {
             "www",
           ],
           "endpoint": "eeee",
+          "links": [
+            {
+              "alias": "db",
+              "target": "pg",
+            },
+            {
+              "alias": "cache",
+              "target": "cache",
+            },
+            {
+              "alias": "base",
+              "target": "pg",
+            },
+          ],
           "mac": "02:42:0a:09:00:02",
           "network": "aaaa",
           "v4": "10.9.0.2",
@@ -191,6 +206,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
         {
           "aliases": [],
           "endpoint": "",
+          "links": [],
           "mac": "",
           "network": "bbbb",
           "v4": "",

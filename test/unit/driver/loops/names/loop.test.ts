@@ -77,6 +77,9 @@ const joins = (name: string, last: number, more: Partial<Endpoint> = {}): Change
     }),
   }
 }
+const linked = (target: string, alias: string, endpoint = 'e-web'): Partial<EngineContainer> => ({
+  attachments: [{ network: 'local', endpoint, v4: '', mac: '', aliases: [], links: [{ target, alias }] }],
+})
 const leave = (name: string, network = 'n1'): Change => ({
   op: 'drop',
   table: 'endpoints',
@@ -133,6 +136,52 @@ afterEach(async () => {
   records.close()
   await Promise.all([store.close(), elsewhere.close()])
   rmSync(folder, { recursive: true })
+})
+
+describe('a container with --link TARGET:ALIAS', () => {
+  const withLink = async (target: string, ...others: Change[]): Promise<void> => {
+    container('web', linked(target, 'DB'))
+    start()
+    await store.commit([joins('web', 2)])
+    await elsewhere.commit([joins('pg', 3, { host: 'net-2' }), ...others])
+    started('web')
+  }
+
+  test('knows the target by the alias, until the target leaves', async () => {
+    await withLink('pg')
+    const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
+    await until('it knows the alias', () => namesIn('web') === `${own}, 3 DB, 3 DB.foobar`)
+    await elsewhere.commit([leave('pg')])
+    await until('the alias is gone', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('reaches the target and not a container that has the alias as its name', async () => {
+    await withLink('pg', joins('db', 4, { host: 'net-2' }))
+    const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
+    await until('the alias is the target’s', () => namesIn('web') === `${own}, 3 DB, 3 DB.foobar`)
+  })
+
+  test('knows it by a short id, in a network that is left to DNS too', async () => {
+    const id = 'abcdef012345'.padEnd(64, '0')
+    container('web', linked('ABCDEF012345', 'db'))
+    start({ hostsFileLimit: 0 })
+    await store.commit([joins('web', 2), joins('pg', 3, { container: { id, name: 'pg' } })])
+    started('web')
+    await until('it knows the alias', () => namesIn('web') === '3 db, 3 db.foobar')
+  })
+
+  test('that is connected with it while it runs', async () => {
+    container('web')
+    start()
+    await store.commit([joins('web', 2), joins('pg', 3)])
+    started('web')
+    await until('it knows pg', () => namesIn('web').endsWith('3 pg.foobar'))
+    Object.assign(containers.get('web') ?? {}, linked('pg', 'db'))
+    const attributes = { container: 'web' }
+    loop.onEvent({ type: 'network', action: 'connect', id: 'local', attributes })
+    await until('it knows the alias', () => namesIn('web').endsWith('3 pg.foobar, 3 db, 3 db.foobar'))
+    expect(loop.linksOf('web')).toEqual([{ endpoint: 'e-web', target: 'pg', alias: 'db' }])
+  })
 })
 
 describe('a container', () => {
