@@ -84,8 +84,8 @@ scenario(
     const network = foobar.name
     const reaches = async (client: Container, target: Container): Promise<void> => {
       for (const name of ['db', 'db.foobar']) {
-        const addresses = `getent ahostsv4 ${name} | cut -d ' ' -f 1 | sort -u | xargs | grep -x ${target.address}`
-        await client.within(3000).waitUntilSucceeds`sh -c ${addresses}`
+        const isTarget = `[ "$(getent ahostsv4 ${name} | cut -d ' ' -f 1 | sort -u)" = ${target.address} ]`
+        await client.within(3000).waitUntilSucceeds`sh -c ${isTarget}`
       }
     }
     await using remote = await hostB.run({ name: 'pg', network })
