@@ -96,6 +96,8 @@ export interface EngineContainer {
   hostname: string
   /** The file that is bind-mounted as /etc/hosts; absent for host-network containers. */
   hostsPath?: string
+  /** Likewise, as /etc/resolv.conf. */
+  resolvConfPath?: string
   mounts: { destination: string; source: string }[]
   /** The DNS servers of `--dns`, in their order. Empty: the engine's. */
   dns: Ip[]

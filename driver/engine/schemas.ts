@@ -93,6 +93,7 @@ export const containerSchema = z.object({
   Name: z.string(),
   State: z.object({ Running: z.boolean() }),
   HostsPath: text,
+  ResolvConfPath: text,
   Config: z.object({ Hostname: text }),
   HostConfig: z.object({ Dns: z.array(z.string()).nullish() }),
   Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
@@ -166,6 +167,7 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
     running: it.State.Running,
     hostname: it.Config.Hostname,
     hostsPath: it.HostsPath || undefined,
+    resolvConfPath: it.ResolvConfPath || undefined,
     mounts: (it.Mounts ?? []).map(({ Destination, Source }) => ({
       destination: Destination,
       source: Source,

@@ -6,10 +6,11 @@ import { asDriverError } from '../../core/errors.ts'
 import type { Link } from '../../core/links.ts'
 import type { NameRecord } from '../../core/names.ts'
 import type { Ip } from '../../core/records.ts'
+import { engineDnsIn } from '../../core/resolv-conf.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import { createWatchedFiles, type WatchedFiles, type WatchedFilesOptions } from './watched-files.ts'
-import { hasRecords, putRecords, stampOf } from './write-hosts-file.ts'
+import { hasRecords, putRecords, readIfPossible, stampOf } from './write-hosts-file.ts'
 
 export interface HostsFiles {
   /** Adds a running container. False for a container that does not run. */
@@ -67,10 +68,10 @@ interface HostsFile {
   /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
   /**
-   * Where the container's questions go: the engine's servers, those of `--dns`, or a file that the driver
-   * does not read.
+   * Where the container's questions go: the servers that the engine asks for it, or servers that the driver
+   * does not know; `elsewhere`: not all go to those servers.
    */
-  dns: readonly Ip[] | 'engine' | 'own file'
+  dns: readonly string[] | 'unknown' | 'elsewhere'
   links: readonly Link[]
   records: number
   /** Attempts in a row that found the file empty or being written. */
@@ -155,8 +156,8 @@ function differs(path: string, records: readonly NameRecord[]): boolean {
  * The engine asks the next server after a failure alone: a first server that does not know the name ends the
  * question (moby's resolver.go).
  */
-function asks(dns: HostsFile['dns'] = 'engine', server: Ip): boolean {
-  return dns === 'engine' || dns[0] === server
+function asks(dns: HostsFile['dns'] = 'unknown', server: Ip): boolean {
+  return dns === 'unknown' || dns[0] === server
 }
 
 function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer | undefined): boolean {
@@ -164,7 +165,7 @@ function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer 
   const { records = 0, reason, failed, gone } = files.get(container.id) ?? {}
   files.set(container.id, {
     ...{ reason, failed, ...fileOf(container, fileRoot), records, unsettled: 0 },
-    dns: dnsOf(container),
+    dns: dnsOf(container, fileRoot),
     links: linksOf(container),
     gone: gone && 'runs',
   })
@@ -233,9 +234,17 @@ function linksOf({ attachments }: EngineContainer): Link[] {
   return attachments.flatMap(({ endpoint, links }) => links.map((link) => ({ endpoint, ...link })))
 }
 
-function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {
-  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'own file'
-  return dns.length === 0 ? 'engine' : dns
+function dnsOf(
+  { id, dns, mounts, resolvConfPath = '' }: EngineContainer,
+  fileRoot: string,
+): HostsFile['dns'] {
+  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'elsewhere'
+  const isEngines = resolvConfPath.endsWith(`/${id}/resolv.conf`)
+  const { servers, forwardsSingleLabels } = engineDnsIn(
+    (isEngines && readIfPossible(fileRoot + resolvConfPath)) || '',
+  )
+  if (!forwardsSingleLabels) return 'elsewhere'
+  return servers ?? (dns.length === 0 ? 'unknown' : dns)
 }
 
 /**

@@ -159,6 +159,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
       Name: '/web',
       State: { Running: true },
       HostsPath: '/var/lib/docker/containers/cccc/hosts',
+      ResolvConfPath: '/var/lib/docker/containers/cccc/resolv.conf',
       Config: { Hostname: 'web1' },
       HostConfig: { Dns: ['192.0.2.1', 'FD00::1'] },
       Mounts: [{ Type: 'bind', Source: '/srv', Destination: '/data' }],
@@ -226,6 +227,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
         },
       ],
       "name": "web",
+      "resolvConfPath": "/var/lib/docker/containers/cccc/resolv.conf",
       "running": true,
     }
   `)

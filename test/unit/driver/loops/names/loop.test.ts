@@ -312,14 +312,20 @@ test('clients of one alias begin with different members', async () => {
   expect(new Set(ids.map(first)).size).toBe(2)
 })
 
-test.each<[string, Partial<EngineContainer>, boolean]>([
+test.each<[string, Partial<EngineContainer>, boolean, string?]>([
   ['servers of its own', { dns: ['192.0.2.1'] }, true],
   ['ours after another one', { dns: ['192.0.2.1', '169.254.255.53'] }, true],
   ['a resolv.conf of its own', { mounts: [{ destination: '/etc/resolv.conf', source: '/x' }] }, true],
   ['ours alone', { dns: ['169.254.255.53'] }, false],
   ['the engine’s servers', {}, false],
-])('a container with %s has in its file what DNS does not answer it', async (_, more, hasAll) => {
-  container('web', more)
+  ['the engine’s servers, which are ours', {}, false, '# ExtServers: [169.254.255.53 10.0.0.2]\n'],
+  ['the engine’s servers, of daemon.json', {}, true, '# ExtServers: [10.0.0.2 169.254.255.53]\n'],
+  ['the host’s servers', {}, true, '# ExtServers: [host(10.0.0.2)]\n'],
+  ['--dns-opt ndots:1', {}, true, 'nameserver 127.0.0.11\noptions ndots:1\n'],
+])('a container with %s has in its file what DNS does not answer it', async (_, more, hasAll, resolvConf) => {
+  const resolvConfPath = join(folder, 'web', 'resolv.conf')
+  container('web', { ...more, resolvConfPath })
+  if (resolvConf !== undefined) writeFileSync(resolvConfPath, resolvConf)
   container('odd', { hostname: 'odd' })
   await store.commit([joins('web', 2), joins('odd', 3)])
   await elsewhere.commit([
