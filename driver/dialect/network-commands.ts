@@ -28,8 +28,8 @@ export function localIdFor(networks: readonly NetworkView[], word: string): stri
 }
 
 /**
- * As `localIdFor`, for a word that may be a name too: Docker takes the network of exactly that name before one
- * whose id begins with it.
+ * As `localIdFor`, for a word that may be a name too: Docker takes the network of exactly that name before
+ * one whose id begins with it.
  */
 export async function localIdUnlessName(
   networks: readonly NetworkView[],
