@@ -239,7 +239,7 @@ function dnsNames(it: Holder): string[] {
  * Aliases, hostnames and networks' names are free text for Docker. A name that is not one word of ASCII would
  * be another name in a hosts file, or a line of its own. The machine's own names for itself stay its own.
  */
-function isWritable(name: string): boolean {
+export function isWritable(name: string): boolean {
   return name.length <= 253 && /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name) && !isOwnName(name)
 }
 

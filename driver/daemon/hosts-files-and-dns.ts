@@ -15,7 +15,7 @@ import { isOwn } from '../kernel/redirect.ts'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
-import { createDnsClients, type DnsClients } from '../loops/names/dns-clients.ts'
+import { createDnsClients, type DnsClients, type DnsClientsOptions } from '../loops/names/dns-clients.ts'
 import { startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/records.ts'
 import type { Store } from '../store/store.ts'
@@ -57,7 +57,10 @@ export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, log, everyMs, onRun } = options
   const { dnsListen, hostsFileLimit, fileRoot } = options.names
   const records = keepNameRecords(store, options.away)
-  const { server, clients, redirect } = startDns(options, () => names.dnsChanged())
+  const { server, clients, redirect } = startDns(options, {
+    changed: () => names.dnsChanged(),
+    linksOf: (container) => names.linksOf(container),
+  })
   const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
   const names = startNames({
     store,
@@ -122,13 +125,21 @@ interface RedirectLoop extends Loop {
   blockedAt(): string | undefined
 }
 
-/** `changed`: containers may get answers now, or none any more. */
-function startDns(options: NamingOptions, changed: () => void): Dns {
+interface DnsContext {
+  /** Containers may get answers now, or none any more. */
+  changed(): void
+  linksOf: DnsClientsOptions['linksOf']
+}
+
+function startDns(options: NamingOptions, { changed, linksOf }: DnsContext): Dns {
   const { store, engine, host, away, underlay, log } = options
   const { dnsListen } = options.names
   if (dnsListen === undefined) return {}
   const { address, port, ownPort = port } = dnsListen
-  const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
+  const clients = createDnsClients({
+    ...{ store, engine, host, away, linksOf },
+    shared: () => [address, underlay()],
+  })
   const forwarder = createForwarder({ resolvers: machineResolvers('/etc/resolv.conf', address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
   const server = startDnsServer({ address, port: ownPort, responder, log, onChange: changed })

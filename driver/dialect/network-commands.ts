@@ -27,6 +27,21 @@ export function localIdFor(networks: readonly NetworkView[], word: string): stri
   return another === undefined && found?.localId !== found?.id ? found?.localId : undefined
 }
 
+/**
+ * As `localIdFor`, for a word that may be a name too: Docker takes the network of exactly that name before
+ * one whose id begins with it.
+ */
+export async function localIdUnlessName(
+  networks: readonly NetworkView[],
+  word: string,
+  { docker }: NetworkTools,
+): Promise<string | undefined> {
+  const local = localIdFor(networks, word)
+  if (local === undefined) return undefined
+  const here = await docker.networks({ name: [word] })
+  return here.some(({ Name }) => Name === word) ? undefined : local
+}
+
 /** `inspect`, `connect`, `disconnect`: the words with this host's ids. Undefined when docker itself should answer. */
 export async function withLocalIds(
   command: string,
@@ -40,7 +55,7 @@ export async function withLocalIds(
   const { networks } = await tools.calls.clusterNetworks()
   const changed = [...words]
   for (const { word, at } of command === 'inspect' ? operands : operands.slice(0, 1)) {
-    changed[at] = localIdFor(networks, word) ?? word
+    changed[at] = (await localIdUnlessName(networks, word, tools)) ?? word
   }
   return changed
 }

@@ -9,7 +9,7 @@ import { DriverError } from '../core/errors.ts'
 import { checkServiceName, parsePublished } from '../core/services.ts'
 import { runFlags } from './docker-options.ts'
 import { ensureNetwork, type NetworkTools } from './make-default-network.ts'
-import { localIdFor } from './network-commands.ts'
+import { localIdUnlessName } from './network-commands.ts'
 import { type Option, parseOptions, without } from './parse-command-line.ts'
 
 /** `words` follow `run` or `create`. Undefined when docker itself should answer them. */
@@ -62,12 +62,12 @@ async function publish(text: string, tools: NetworkTools): Promise<string[]> {
 async function withLocalId(
   words: string[],
   options: Option[],
-  { calls }: NetworkTools,
+  tools: NetworkTools,
 ): Promise<string[] | undefined> {
-  const { networks } = await calls.clusterNetworks()
+  const { networks } = await tools.calls.clusterNetworks()
   const changed = [...words]
   for (const { name, value = '', at, words: count } of options) {
-    const local = localIdFor(networks, value)
+    const local = await localIdUnlessName(networks, value, tools)
     if (local === undefined) continue
     changed.splice(at, count, ...(count === 2 ? [`--${name}`, local] : [`--${name}=${local}`]))
   }

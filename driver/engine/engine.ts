@@ -96,10 +96,22 @@ export interface EngineContainer {
   hostname: string
   /** The file that is bind-mounted as /etc/hosts; absent for host-network containers. */
   hostsPath?: string
+  /** Likewise, as /etc/resolv.conf. */
+  resolvConfPath?: string
   mounts: { destination: string; source: string }[]
   /** The DNS servers of `--dns`, in their order. Empty: the engine's. */
   dns: Ip[]
-  attachments: { network: string; endpoint: string; v4: Ip; mac: Mac; aliases: string[] }[]
+  attachments: Attachment[]
+}
+
+export interface Attachment {
+  network: string
+  endpoint: EndpointId
+  v4: Ip
+  mac: Mac
+  aliases: string[]
+  /** `--link TARGET:ALIAS` */
+  links: { target: string; alias: string }[]
 }
 
 export interface ConfiguredContainer {

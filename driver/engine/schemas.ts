@@ -8,6 +8,7 @@ import { defined } from '../core/defined.ts'
 import type { Cidr } from '../core/records.ts'
 import type {
   Attached,
+  Attachment,
   ConfiguredContainer,
   Connection,
   EngineContainer,
@@ -92,6 +93,7 @@ export const containerSchema = z.object({
   Name: z.string(),
   State: z.object({ Running: z.boolean() }),
   HostsPath: text,
+  ResolvConfPath: text,
   Config: z.object({ Hostname: text }),
   HostConfig: z.object({ Dns: z.array(z.string()).nullish() }),
   Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
@@ -105,6 +107,7 @@ export const containerSchema = z.object({
           IPAddress: text,
           MacAddress: text,
           Aliases: z.array(z.string()).nullish(),
+          Links: list,
         }),
       )
       .nullish(),
@@ -164,6 +167,7 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
     running: it.State.Running,
     hostname: it.Config.Hostname,
     hostsPath: it.HostsPath || undefined,
+    resolvConfPath: it.ResolvConfPath || undefined,
     mounts: (it.Mounts ?? []).map(({ Destination, Source }) => ({
       destination: Destination,
       source: Source,
@@ -175,8 +179,16 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       v4: at.IPAddress,
       mac: at.MacAddress,
       aliases: configuredAliases(it.Id, at.Aliases),
+      links: at.Links.map(linkOf),
     })),
   })
+}
+
+/** `TARGET:ALIAS`, `TARGET`, or `/TARGET:/CLIENT/ALIAS` (moby's opts.ParseLink). */
+function linkOf(text: string): Attachment['links'][number] {
+  const [target = '', alias = target] = text.split(':')
+  if (!target.startsWith('/')) return { target, alias }
+  return { target: target.slice(1), alias: alias.split('/').at(-1) ?? '' }
 }
 
 export function configuredOf({

@@ -294,8 +294,9 @@ function reserveForNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: Add
   const ip = checkInPool(address, cidr)
   const { gateway, reserved } = claim.value
   if (ip === gateway) {
-    throw new DriverError('taken', `the address ${ip} is the gateway of ${cidr}`, {
-      hint: 'choose another --aux-address',
+    const why = ip === lastUsable(cidr) ? ", the subnet's last address unless --gateway names another" : ''
+    throw new DriverError('taken', `the address ${ip} is the gateway of ${cidr}${why}`, {
+      hint: 'choose another --aux-address, or give the network another --gateway',
     })
   }
   if (reserved.includes(ip)) return { changes: [], answer: ip }

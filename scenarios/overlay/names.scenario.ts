@@ -77,6 +77,33 @@ scenario(
   },
 )
 
+scenario(
+  '--link: the alias reaches its target on either host, and not a container of that name',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    const network = foobar.name
+    const reaches = async (client: Container, target: Container): Promise<void> => {
+      for (const name of ['db', 'db.foobar']) {
+        const isTarget = `[ "$(getent ahostsv4 ${name} | cut -d ' ' -f 1 | sort -u)" = ${target.address} ]`
+        await client.within(3000).waitUntilSucceeds`sh -c ${isTarget}`
+      }
+    }
+    await using remote = await hostB.run({ name: 'pg', network })
+    await using app = await hostA.run({ name: 'app', network, args: ['--link', 'pg:db'] })
+    await reaches(app, remote)
+
+    await using local = await hostA.run({ name: 'own-pg', network })
+    await using other = await hostB.run({ name: 'db', network })
+    await using client = await hostA.run({ name: 'client', network, args: ['--link', 'own-pg:db'] })
+    await using plain = await hostA.run({ name: 'plain', network })
+    // Until the hosts file has names, the engine's own DNS answers.
+    for (const each of [app, client, plain]) await knows(each, 'plain.foobar')
+    await reaches(client, local)
+    await reaches(app, remote)
+    await reaches(plain, other)
+  },
+)
+
 scenario('clients of one alias begin with members of all hosts, and know all', async ({ hostA, hostB }) => {
   await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
   const run = `docker run -d --init --network ${foobar.name}`

@@ -16,6 +16,7 @@
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { contains } from '../../core/addresses.ts'
+import { type Link, linkedZones, linksOn } from '../../core/links.ts'
 import { type Zone, zoneOf } from '../../core/names.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost } from '../../core/snapshot.ts'
@@ -38,6 +39,8 @@ export interface DnsClientsOptions {
   host: HostName
   /** Hosts that cannot be reached. */
   away(): ReadonlySet<HostName>
+  /** Of a container's `--link`. */
+  linksOf(container: string): readonly Link[]
   /** Addresses of this host whose links other machines share. Clients from there are refused. */
   shared(): Ip[]
   /** This host's addresses. */
@@ -90,12 +93,11 @@ export function createDnsClients(options: DnsClientsOptions): DnsClients {
 }
 
 async function viewOf(state: ClientsState, address: Ip): Promise<View | undefined> {
-  const { store, host, away, waitMs = 1000 } = state.options
-  const zonesOf = (networks: Iterable<NetworkId>): Zone[] =>
-    [...networks].map((id) => zoneOf(store.snapshot(), id, away())).filter((it) => it !== undefined)
+  const { store, away, waitMs = 1000 } = state.options
   const links = linksOf(state)
   if (isLoopback(address) || links.some((link) => link.split('/')[0] === address)) {
-    return { zones: zonesOf(store.snapshot().networks.keys()), onlyUnambiguous: true }
+    const all = [...store.snapshot().networks.keys()].map((id) => zoneOf(store.snapshot(), id, away()))
+    return { zones: all.filter((it) => it !== undefined), onlyUnambiguous: true }
   }
   const shared = state.options.shared()
   const isNear = links.some((link) => contains(link, address) && !shared.some((own) => contains(link, own)))
@@ -112,7 +114,17 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
       ? { zones: [], onlyUnambiguous: true }
       : undefined
   }
-  return { zones: zonesOf(networksOf(store.snapshot(), host, container)), onlyUnambiguous: false }
+  return { zones: zonesOfContainer(state.options, container), onlyUnambiguous: false }
+}
+
+function zonesOfContainer({ store, host, away, linksOf }: DnsClientsOptions, container: string): Zone[] {
+  const snapshot = store.snapshot()
+  const links = linksOf(container)
+  const networks = [...networksOf(snapshot, host, container)].flatMap((id) => {
+    const zone = zoneOf(snapshot, id, away())
+    return zone === undefined ? [] : [{ zone, links: linksOn(snapshot, id, links) }]
+  })
+  return links.length === 0 ? networks.map(({ zone }) => zone) : linkedZones(networks)
 }
 
 async function lookAgain(state: ClientsState): Promise<void> {

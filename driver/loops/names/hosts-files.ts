@@ -3,12 +3,14 @@
  * alone, and whether another program has changed one since the driver wrote it.
  */
 import { asDriverError } from '../../core/errors.ts'
+import type { Link } from '../../core/links.ts'
 import type { NameRecord } from '../../core/names.ts'
 import type { Ip } from '../../core/records.ts'
+import { engineDnsIn } from '../../core/resolv-conf.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import { createWatchedFiles, type WatchedFiles, type WatchedFilesOptions } from './watched-files.ts'
-import { hasRecords, putRecords, stampOf } from './write-hosts-file.ts'
+import { hasRecords, putRecords, readIfPossible, stampOf } from './write-hosts-file.ts'
 
 export interface HostsFiles {
   /** Adds a running container. False for a container that does not run. */
@@ -17,6 +19,8 @@ export interface HostsFiles {
   forget(container: string): void
   /** Ids of the known containers. */
   ids(): string[]
+  /** Of the container's `--link`. */
+  links(container: string): readonly Link[]
   /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
   asks(container: string, server: Ip): boolean
   /**
@@ -64,10 +68,11 @@ interface HostsFile {
   /** `stampOf` the file when it last agreed with the records. */
   stamp?: string | undefined
   /**
-   * Where the container's questions go: the engine's servers, those of `--dns`, or a file that the driver
-   * does not read.
+   * Where the container's questions go: the servers that the engine asks for it, or servers that the driver
+   * does not know; `elsewhere`: not all go to those servers.
    */
-  dns: readonly Ip[] | 'engine' | 'own file'
+  dns: readonly string[] | 'unknown' | 'elsewhere'
+  links: readonly Link[]
   records: number
   /** Attempts in a row that found the file empty or being written. */
   unsettled: number
@@ -104,6 +109,7 @@ export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): H
       watched.drop(container)
     },
     ids: () => [...files.keys()],
+    links: (container) => files.get(container)?.links ?? [],
     asks: (container, server) => asks(files.get(container)?.dns, server),
     put: (container, records, keepsOthers) => put(state, container, records, keepsOthers),
     changed() {
@@ -150,15 +156,17 @@ function differs(path: string, records: readonly NameRecord[]): boolean {
  * The engine asks the next server after a failure alone: a first server that does not know the name ends the
  * question (moby's resolver.go).
  */
-function asks(dns: HostsFile['dns'] = 'engine', server: Ip): boolean {
-  return dns === 'engine' || dns[0] === server
+function asks(dns: HostsFile['dns'] = 'unknown', server: Ip): boolean {
+  return dns === 'unknown' || dns[0] === server
 }
 
 function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer | undefined): boolean {
   if (container?.running !== true) return false
   const { records = 0, reason, failed, gone } = files.get(container.id) ?? {}
   files.set(container.id, {
-    ...{ reason, failed, ...fileOf(container, fileRoot), dns: dnsOf(container), records, unsettled: 0 },
+    ...{ reason, failed, ...fileOf(container, fileRoot), records, unsettled: 0 },
+    dns: dnsOf(container, fileRoot),
+    links: linksOf(container),
     gone: gone && 'runs',
   })
   return true
@@ -222,9 +230,21 @@ function write(
   return gone === 'unknown' ? 'gone' : 'done'
 }
 
-function dnsOf({ dns, mounts }: EngineContainer): HostsFile['dns'] {
-  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'own file'
-  return dns.length === 0 ? 'engine' : dns
+function linksOf({ attachments }: EngineContainer): Link[] {
+  return attachments.flatMap(({ endpoint, links }) => links.map((link) => ({ endpoint, ...link })))
+}
+
+function dnsOf(
+  { id, dns, mounts, resolvConfPath = '' }: EngineContainer,
+  fileRoot: string,
+): HostsFile['dns'] {
+  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'elsewhere'
+  const isEngines = resolvConfPath.endsWith(`/${id}/resolv.conf`)
+  const { servers, forwardsSingleLabels } = engineDnsIn(
+    (isEngines && readIfPossible(fileRoot + resolvConfPath)) || '',
+  )
+  if (!forwardsSingleLabels) return 'elsewhere'
+  return servers ?? (dns.length === 0 ? 'unknown' : dns)
 }
 
 /**

@@ -11,6 +11,7 @@
  * collects changes before the next one.
  */
 
+import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
 import { type NameRecord, namedEndpoints, recordsForClient } from '../../core/names.ts'
 import type { HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
@@ -56,6 +57,8 @@ export interface NamesLoop {
   onEvent(event: EngineEvent): void
   /** `dnsAnswers` may say something else in a moment. */
   dnsChanged(): void
+  /** Of a container's `--link`. */
+  linksOf(container: string): readonly Link[]
   status(): WorkQueueStatus & NamesFacts
   /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
@@ -141,6 +144,7 @@ export function startNames(options: NamesOptions): NamesLoop {
       state.dnsAnswered = undefined
       loop.pokeAfter(dnsPauseMs)
     },
+    linksOf: files.links,
     status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
     differing() {
       const networks = networksByContainer(store.snapshot(), host)
@@ -241,6 +245,8 @@ function onEvent(state: NamesState, { type, action, id, attributes }: EngineEven
   if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) state.files.forget(container)
   if (/^(start|rename)$/.test(action)) state.inspections.inspect(container)
   if (/^(connect|disconnect)$/.test(action)) dueAll(state, [container])
+  // With a link, maybe. An unknown container is inspected when its file is due.
+  if (action === 'connect' && state.files.knows(container)) state.inspections.inspect(container)
 }
 
 /** Containers of the networks that the change touches: those of now, and those of the last run. */
@@ -261,9 +267,20 @@ function recordsFor(
   // The containers of an internal network reach no resolver.
   const asksDns = (network: NetworkId) =>
     asksUs && networkById(store.snapshot(), network)?.value.internal !== true
-  return networks
-    .filter((network) => !(asksUs && isDnsOnly(options, network)))
-    .flatMap((network) => recordsForClient(records.of(network, !asksDns(network)), container))
+  const linesOf = (network: NetworkId): readonly NameRecord[] =>
+    asksUs && isDnsOnly(options, network)
+      ? []
+      : recordsForClient(records.of(network, !asksDns(network)), container)
+  const links = files.links(container)
+  if (links.length === 0) return networks.flatMap(linesOf)
+  return linkedRecords(
+    networks.map((network) => ({
+      domain: networkById(store.snapshot(), network)?.value.name ?? '',
+      records: linesOf(network),
+      known: recordsForClient(records.of(network, true), container),
+      links: linksOn(store.snapshot(), network, links),
+    })),
+  )
 }
 
 function isDnsOnly({ store, dnsAnswers, hostsFileLimit }: NamesOptions, network: NetworkId): boolean {

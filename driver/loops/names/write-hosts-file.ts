@@ -75,6 +75,21 @@ export function hasRecords(path: string, records: readonly NameRecord[]): boolea
   }
 }
 
+/** Undefined for a file that is missing, too large, or cannot be read. */
+export function readIfPossible(path: string): string | undefined {
+  try {
+    const fd = openExisting(path, constants.O_RDONLY)
+    if (fd === undefined) return undefined
+    try {
+      return textOf(fd, path)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Differs after each change of the file: inode, size and time. Undefined for a file that is missing or cannot
  * be reached.

@@ -221,6 +221,37 @@ describe('on two hosts', () => {
   })
 })
 
+test('a network here whose name is the beginning of a cluster’s id is meant by its name', async () => {
+  const named = new Set<string>()
+  const all = [...here, { Id: '3'.repeat(64), Name: 'fffff', Driver: 'bridge', Scope: 'local' }]
+  const tools = {
+    calls: { clusterNetworks: async () => ({ networks, claimed: [] }) },
+    docker: {
+      async networks({ name = [] }: Record<string, string[]>) {
+        for (const word of name) named.add(word)
+        return all.filter(({ Name }) => name.some((word) => Name.includes(word)))
+      },
+    },
+  } as unknown as DockerTools
+  const local = '2'.repeat(64)
+  expect(await withLocalIds('inspect', ['fffff', 'ffff', 'foobar'], tools)).toEqual([
+    'fffff',
+    local,
+    'foobar',
+  ])
+  expect(await withLocalIds('connect', ['fffff', 'web'], tools)).toEqual(['fffff', 'web'])
+  expect(await translateRun(['--network=fffff', 'debian:13'], tools)).toEqual([
+    '--network=fffff',
+    'debian:13',
+  ])
+  expect(await translateRun(['--network=ffff', 'debian:13'], tools)).toEqual([
+    `--network=${local}`,
+    'debian:13',
+  ])
+  // Only for words that would be another network.
+  expect([...named]).toEqual(['fffff', 'ffff'])
+})
+
 describe('a network of this host’s own, of another driver', () => {
   const said: string[] = []
   const cluster = { id: 'c'.repeat(64), name: 'foobar', localId: undefined, stopped: [], services: [] }

@@ -159,6 +159,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
       Name: '/web',
       State: { Running: true },
       HostsPath: '/var/lib/docker/containers/cccc/hosts',
+      ResolvConfPath: '/var/lib/docker/containers/cccc/resolv.conf',
       Config: { Hostname: 'web1' },
       HostConfig: { Dns: ['192.0.2.1', 'FD00::1'] },
       Mounts: [{ Type: 'bind', Source: '/srv', Destination: '/data' }],
@@ -170,6 +171,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
             IPAddress: '10.9.0.2',
             MacAddress: '02:42:0a:09:00:02',
             Aliases: ['www', 'cccccccccccc'],
+            Links: ['pg:db', 'cache', '/pg:/web/base'],
           },
           bridge: { NetworkID: 'bbbb', EndpointID: '', IPAddress: '', MacAddress: '', Aliases: null },
         },
@@ -184,6 +186,20 @@ test('reads a container; its short id is not one of its aliases', async () => {
             "www",
           ],
           "endpoint": "eeee",
+          "links": [
+            {
+              "alias": "db",
+              "target": "pg",
+            },
+            {
+              "alias": "cache",
+              "target": "cache",
+            },
+            {
+              "alias": "base",
+              "target": "pg",
+            },
+          ],
           "mac": "02:42:0a:09:00:02",
           "network": "aaaa",
           "v4": "10.9.0.2",
@@ -191,6 +207,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
         {
           "aliases": [],
           "endpoint": "",
+          "links": [],
           "mac": "",
           "network": "bbbb",
           "v4": "",
@@ -210,6 +227,7 @@ test('reads a container; its short id is not one of its aliases', async () => {
         },
       ],
       "name": "web",
+      "resolvConfPath": "/var/lib/docker/containers/cccc/resolv.conf",
       "running": true,
     }
   `)

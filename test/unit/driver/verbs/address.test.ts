@@ -161,6 +161,22 @@ describe('the gateway and the aux addresses', () => {
   })
 })
 
+test('an --aux-address at the default gateway is refused with both ways out', async () => {
+  const net1 = cluster().host(1)
+  const made = createNetwork(net1, { id: network, subnet: '10.9.0.0/16', aux: { router: '10.9.255.254' } })
+  await expect(made).rejects.toMatchObject({
+    code: 'taken',
+    line: "the address 10.9.255.254 is the gateway of 10.9.0.0/16, the subnet's last address unless --gateway names another; choose another --aux-address, or give the network another --gateway",
+  })
+})
+
+test('an --aux-address at the gateway that was asked for is refused', async () => {
+  const net1 = cluster().host(1)
+  const gateway = '10.9.0.1'
+  const made = createNetwork(net1, { id: network, subnet: '10.9.0.0/16', gateway, aux: { router: gateway } })
+  await expect(made).rejects.toThrow(/^the address 10\.9\.0\.1 is the gateway of 10\.9\.0\.0\/16$/)
+})
+
 describe('a release', () => {
   test('of an unknown address is no error', async () => {
     const { net1, pool } = await twoHosts()

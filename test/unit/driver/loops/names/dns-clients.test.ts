@@ -1,5 +1,6 @@
 /** Who may see which names, by the address that he asks from. */
 import { beforeEach, expect, test } from 'vitest'
+import type { Link } from '../../../../../driver/core/links.ts'
 import { createDnsClients, type DnsClients } from '../../../../../driver/loops/names/dns-clients.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
@@ -10,10 +11,12 @@ let away: boolean
 let awayHosts: ReadonlySet<string>
 let gateways: Record<string, string>
 let locked: Promise<void> | undefined
+let links: Link[]
 
 beforeEach(async () => {
   ;[asked, away, gateways, locked] = [0, false, { '172.18.0.2': 'web' }, undefined]
   awayHosts = new Set()
+  links = []
   const store = createMemoryCluster().open('net-1')
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
@@ -38,6 +41,7 @@ beforeEach(async () => {
     store,
     host: 'net-1',
     away: () => awayHosts,
+    linksOf: (container) => (container === 'web' ? links : []),
     shared: () => ['192.168.33.11'],
     links: () => [
       '127.0.0.1/8',
@@ -133,4 +137,14 @@ test('a member on a host that is away is not an answer, and is one again when th
   expect(await all()).toEqual(['10.0.0.2'])
   awayHosts = new Set()
   expect(await all()).toEqual(['10.0.0.2', '10.0.0.9'])
+})
+
+test('a container with --link TARGET:ALIAS reaches the target by the alias; others do not', async () => {
+  const zone = async (address: string) => (await clients.viewOf(address))?.zones[0]
+  links = [{ endpoint: 'e1', target: 'db', alias: 'Base' }]
+  for (const name of ['base', 'base.foobar'])
+    expect((await zone('172.18.0.2'))?.addressesOf(name)).toEqual(['10.0.0.9'])
+  expect((await zone('127.0.0.1'))?.addressesOf('base')).toEqual([])
+  links = [{ endpoint: 'of another network', target: 'db', alias: 'base' }]
+  expect((await zone('172.18.0.2'))?.addressesOf('base')).toEqual([])
 })

@@ -77,6 +77,9 @@ const joins = (name: string, last: number, more: Partial<Endpoint> = {}): Change
     }),
   }
 }
+const linked = (target: string, alias: string, endpoint = 'e-web'): Partial<EngineContainer> => ({
+  attachments: [{ network: 'local', endpoint, v4: '', mac: '', aliases: [], links: [{ target, alias }] }],
+})
 const leave = (name: string, network = 'n1'): Change => ({
   op: 'drop',
   table: 'endpoints',
@@ -133,6 +136,52 @@ afterEach(async () => {
   records.close()
   await Promise.all([store.close(), elsewhere.close()])
   rmSync(folder, { recursive: true })
+})
+
+describe('a container with --link TARGET:ALIAS', () => {
+  const withLink = async (target: string, ...others: Change[]): Promise<void> => {
+    container('web', linked(target, 'DB'))
+    start()
+    await store.commit([joins('web', 2)])
+    await elsewhere.commit([joins('pg', 3, { host: 'net-2' }), ...others])
+    started('web')
+  }
+
+  test('knows the target by the alias, until the target leaves', async () => {
+    await withLink('pg')
+    const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
+    await until('it knows the alias', () => namesIn('web') === `${own}, 3 DB, 3 DB.foobar`)
+    await elsewhere.commit([leave('pg')])
+    await until('the alias is gone', () => namesIn('web') === '2 web, 2 web.foobar')
+  })
+
+  test('reaches the target and not a container that has the alias as its name', async () => {
+    await withLink('pg', joins('db', 4, { host: 'net-2' }))
+    const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
+    await until('the alias is the target’s', () => namesIn('web') === `${own}, 3 DB, 3 DB.foobar`)
+  })
+
+  test('knows it by a short id, in a network that is left to DNS too', async () => {
+    const id = 'abcdef012345'.padEnd(64, '0')
+    container('web', linked('ABCDEF012345', 'db'))
+    start({ hostsFileLimit: 0 })
+    await store.commit([joins('web', 2), joins('pg', 3, { container: { id, name: 'pg' } })])
+    started('web')
+    await until('it knows the alias', () => namesIn('web') === '3 db, 3 db.foobar')
+  })
+
+  test('that is connected with it while it runs', async () => {
+    container('web')
+    start()
+    await store.commit([joins('web', 2), joins('pg', 3)])
+    started('web')
+    await until('it knows pg', () => namesIn('web').endsWith('3 pg.foobar'))
+    Object.assign(containers.get('web') ?? {}, linked('pg', 'db'))
+    const attributes = { container: 'web' }
+    loop.onEvent({ type: 'network', action: 'connect', id: 'local', attributes })
+    await until('it knows the alias', () => namesIn('web').endsWith('3 pg.foobar, 3 db, 3 db.foobar'))
+    expect(loop.linksOf('web')).toEqual([{ endpoint: 'e-web', target: 'pg', alias: 'db' }])
+  })
 })
 
 describe('a container', () => {
@@ -263,14 +312,20 @@ test('clients of one alias begin with different members', async () => {
   expect(new Set(ids.map(first)).size).toBe(2)
 })
 
-test.each<[string, Partial<EngineContainer>, boolean]>([
+test.each<[string, Partial<EngineContainer>, boolean, string?]>([
   ['servers of its own', { dns: ['192.0.2.1'] }, true],
   ['ours after another one', { dns: ['192.0.2.1', '169.254.255.53'] }, true],
   ['a resolv.conf of its own', { mounts: [{ destination: '/etc/resolv.conf', source: '/x' }] }, true],
   ['ours alone', { dns: ['169.254.255.53'] }, false],
   ['the engine’s servers', {}, false],
-])('a container with %s has in its file what DNS does not answer it', async (_, more, hasAll) => {
-  container('web', more)
+  ['the engine’s servers, which are ours', {}, false, '# ExtServers: [169.254.255.53 10.0.0.2]\n'],
+  ['the engine’s servers, of daemon.json', {}, true, '# ExtServers: [10.0.0.2 169.254.255.53]\n'],
+  ['the host’s servers', {}, true, '# ExtServers: [host(10.0.0.2)]\n'],
+  ['--dns-opt ndots:1', {}, true, 'nameserver 127.0.0.11\noptions ndots:1\n'],
+])('a container with %s has in its file what DNS does not answer it', async (_, more, hasAll, resolvConf) => {
+  const resolvConfPath = join(folder, 'web', 'resolv.conf')
+  container('web', { ...more, resolvConfPath })
+  if (resolvConf !== undefined) writeFileSync(resolvConfPath, resolvConf)
   container('odd', { hostname: 'odd' })
   await store.commit([joins('web', 2), joins('odd', 3)])
   await elsewhere.commit([
