@@ -22,6 +22,7 @@ import { asDriverError, DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
+import { createRunAgain } from '../loops/kit/run-again.ts'
 import { parseStoreUrl, type Server } from '../store/consul/url.ts'
 import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
@@ -35,7 +36,9 @@ export interface FoundUnderlay extends Underlay {
 export type FindUnderlay = (known?: KnownVtep) => Promise<FoundUnderlay>
 
 /** How long an address must stand beside a missing VTEP before it takes its place. */
-const missingForMs = 30_000
+const missingForMs = 10_000
+/** While the VTEP is missing. */
+const lookAgainMs = 2000
 
 interface FinderOptions {
   bindInterface?: string | undefined
@@ -134,8 +137,10 @@ export function watchUnderlay(
     } catch (err) {
       failure = { since: failure?.since ?? performance.now(), last: asDriverError(err) }
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
+      again.after(Math.min(lookAgainMs, everyMs))
     }
   })
+  const again = createRunAgain(() => void look())
   const timer = setInterval(look, everyMs)
   return {
     now: () => now,
@@ -147,7 +152,10 @@ export function watchUnderlay(
     },
     look: () => void look(),
     onChange: (listener) => void changes.add(listener),
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer)
+      again.cancel()
+    },
   }
 }
 
