@@ -5,9 +5,9 @@
  * ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
-import { bitsOf, canonicalIp, contains, familyOf, isCidr, isIp } from '../core/addresses.ts'
 import type { Observed } from '../core/datapath/datapath.ts'
 import { DriverError } from '../core/errors.ts'
+import { bitsOf, canonicalIp, contains, familyOf, isCidr, isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { Underlay } from './kernel.ts'
