@@ -1,10 +1,11 @@
 /**
  * `multihost status`: one snapshot of this host, made of the states of the driver's parts.
  */
-import { familyOf } from '../core/addresses.ts'
+
 import { smallestMtu, smallUnderlay, type UnderlayMtu } from '../core/datapath/mtu.ts'
 import { serviceConflicts } from '../core/endpoints/conflicts.ts'
 import { holderText, sharedMacHint, sharedMacs } from '../core/endpoints/macs.ts'
+import { familyOf } from '../core/ip.ts'
 import { type Life, type Liveness, lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot, Vni } from '../core/records.ts'
 import { clashHint, clashingNetworks } from '../core/routes.ts'

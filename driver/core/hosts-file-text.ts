@@ -10,7 +10,7 @@
  * the file: a name of `--add-host`, and the container's own hostname. Our line of it is a comment then, so
  * that the pair stays recognisable.
  */
-import { isIp } from './addresses.ts'
+import { isIp } from './ip.ts'
 import type { NameRecord } from './names.ts'
 
 const begin = '# multihost: begin'

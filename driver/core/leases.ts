@@ -6,8 +6,9 @@
  * `.0.1` are not handed out; `.0.1` can be requested. The cost is the number of leased addresses on the way,
  * never the size of the pool.
  */
-import { type Block, formatIp, parseCidr, parseIp, usable } from './addresses.ts'
+
 import { DriverError } from './errors.ts'
+import { type Block, formatIp, parseCidr, parseIp, usable } from './ip.ts'
 import type { Cidr, Ip, Lease, Pool } from './records.ts'
 
 export interface AddressQuestion {

@@ -6,7 +6,7 @@
  * network, and a change costs only its network. A name of several members lacks those on hosts that are away,
  * while it has another member.
  */
-import { familyOf, parseIp } from './addresses.ts'
+import { familyOf, parseIp } from './ip.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Cidr, Endpoint, HostName, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { addressesOf, endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'

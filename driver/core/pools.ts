@@ -7,6 +7,8 @@
  * network until a pool suits it. Of the others, those inside of a wide route, or of a block of an engine's
  * bridges, come last.
  */
+
+import { DriverError } from './errors.ts'
 import {
   type Block,
   bitsOf,
@@ -17,8 +19,7 @@ import {
   overlaps,
   parseCidr,
   usable,
-} from './addresses.ts'
-import { DriverError } from './errors.ts'
+} from './ip.ts'
 import type { Cidr, HostRoutes } from './records.ts'
 import { routesByWidth } from './routes.ts'
 

@@ -6,7 +6,7 @@
  * that a person requested (`--ip`) is given to such a request only. A reserve costs a pool nothing: a host
  * that finds no free address says so (`wanted`), and the others return what lies idle.
  */
-import { contains, parseCidr, parseIp, usable } from './addresses.ts'
+import { contains, parseCidr, parseIp, usable } from './ip.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Endpoint, HostName, Ip, Lease, NetworkId, Pool, Snapshot, Versioned } from './records.ts'
 import { endpointsAt, keyIn, restOf, wantsOf } from './snapshot.ts'

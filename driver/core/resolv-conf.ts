@@ -2,7 +2,7 @@
  * What a container's resolv.conf tells of the engine's own DNS, which the container asks. Engines from 26 on
  * write their servers and the origin of `ndots` into comments (moby's internal/resolvconf).
  */
-import { canonicalIp, isIp } from './addresses.ts'
+import { canonicalIp, isIp } from './ip.ts'
 
 export interface EngineDns {
   /**

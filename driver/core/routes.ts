@@ -7,7 +7,7 @@
  * route of any host. A `--subnet` is refused when it overlaps the subnet of a host's interface, or contains
  * another route of a host; inside a larger route (10.0.0.0/8 through a VPN) it is the person's choice.
  */
-import { type Block, blocksOverlap, formatCidr, overlaps, parseCidr } from './addresses.ts'
+import { type Block, blocksOverlap, formatCidr, overlaps, parseCidr } from './ip.ts'
 import type { Cidr, HostName, HostRoutes, Network, Snapshot } from './records.ts'
 
 /** A route of the main table, not the default one. */

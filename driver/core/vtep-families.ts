@@ -2,7 +2,7 @@
  * Hosts whose VTEP has another address family than this host's. A tunnel has two addresses of one family, so
  * the two make no entries for each other (datapath/desired.ts) and do not probe each other.
  */
-import { familyOf } from './addresses.ts'
+import { familyOf } from './ip.ts'
 import type { HostName, Ip, Snapshot } from './records.ts'
 import { hostsUsing, labelOf, networksUsedBy } from './snapshot.ts'
 

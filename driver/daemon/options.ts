@@ -5,9 +5,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { canonicalIp, isIp } from '../core/addresses.ts'
 import { namespaceFolder } from '../core/datapath/desired.ts'
 import { DriverError } from '../core/errors.ts'
+import { canonicalIp, isIp } from '../core/ip.ts'
 import { checkSource, defaultPools } from '../core/pools.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'

@@ -6,7 +6,7 @@
  * NXDOMAIN, as the engine's own DNS does. The addresses of a network's pools are ours alone.
  */
 import type { Resource } from 'dns-packet'
-import { canonicalIp, isIp, parseCidr, parseIp } from '../core/addresses.ts'
+import { canonicalIp, isIp, parseCidr, parseIp } from '../core/ip.ts'
 import type { Zone } from '../core/names.ts'
 import type { Ip } from '../core/records.ts'
 

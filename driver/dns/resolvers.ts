@@ -2,7 +2,7 @@
  * The machine's own resolvers, from the present /etc/resolv.conf (resolv.conf(5)).
  */
 import { readFileSync, statSync } from 'node:fs'
-import { isIp } from '../core/addresses.ts'
+import { isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 
 /** Looks at the file at most once a second. No resolvers while the file is missing. */

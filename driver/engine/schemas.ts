@@ -3,8 +3,8 @@
  * engines leave fields out. Source: moby v28.5.2 api/types, compared with v20.10.24.
  */
 import * as z from 'zod'
-import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { defined } from '../core/defined.ts'
+import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/ip.ts'
 import type { Cidr } from '../core/records.ts'
 import type {
   Attached,

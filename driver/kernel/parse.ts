@@ -5,10 +5,10 @@
  * ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
-import { familyOf, isCidr, isIp } from '../core/addresses.ts'
 import type { Observed } from '../core/datapath/datapath.ts'
 import type { HostAddress } from '../core/datapath/vtep-choice.ts'
 import { DriverError } from '../core/errors.ts'
+import { familyOf, isCidr, isIp } from '../core/ip.ts'
 import type { Route } from '../core/routes.ts'
 import { mark } from './lines.ts'
 

@@ -6,7 +6,7 @@
  * host in a second (`icmp_ratelimit`).
  */
 import { createSocket } from 'node:dgram'
-import { familyOf } from '../core/addresses.ts'
+import { familyOf } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 
 const answersWithinMs = 900

@@ -8,8 +8,8 @@
  */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import { familyOf, isIp } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
+import { familyOf, isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
 import type { Run } from './commands.ts'

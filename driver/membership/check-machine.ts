@@ -1,8 +1,9 @@
 /**
  * The checks of this machine: kernel, programs, engine, Docker's options, underlay. Pure.
  */
-import { familyOf, overlaps } from '../core/addresses.ts'
+
 import { innerMtu, smallestMtu, smallUnderlay } from '../core/datapath/mtu.ts'
+import { familyOf, overlaps } from '../core/ip.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
 import { peerText, type TunnelState, tunnelProblem } from '../core/tunnels/peers.ts'

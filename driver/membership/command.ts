@@ -27,6 +27,7 @@ import {
 } from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
+import { oldServersApart } from './old-store.ts'
 import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
@@ -43,6 +44,7 @@ import {
   optionsAreGone,
   optionsForLeaving,
   selfOf,
+  storeIn,
   type Wanted,
   wantedBy,
 } from './settings.ts'
@@ -156,6 +158,7 @@ function joinParts(wanted: Wanted): JoinParts {
       const { cluster, ownCluster } = await storeOf(options, options.kvStore)
       return ownCluster !== undefined && readCluster(foundIn(cluster) ?? '')?.id === ownCluster
     },
+    oldServersApart: async (before) => oldServersApart(storeIn(before) ?? options.kvStore, options),
     examine: async (): Promise<Finding[]> => findingsOf(await gather(options)),
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {

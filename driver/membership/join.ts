@@ -24,6 +24,8 @@ export interface JoinParts {
   mayNameDns(): Promise<boolean>
   /** The wanted store answers, and holds the cluster that the state folder names. */
   isOwnStore(): Promise<boolean>
+  /** Servers of the store that these words name, which answer and are not the wanted store's. */
+  oldServersApart(before: readonly string[]): Promise<string[]>
   examine(): Promise<Finding[]>
   status(): Promise<Status | WaitingStatus>
   /** Removes what the driver of a host that was no member before has made. What stays, as a sentence. */
@@ -42,7 +44,8 @@ export type Joined =
 
 /**
  * A new address of a member's own store is taken. Throws `taken` for a member of another store or with other
- * options, `unavailable` when the driver claims no name.
+ * options, and where another Consul still answers on the old address; `unavailable` when the driver claims no
+ * name.
  */
 export async function join(parts: JoinParts): Promise<Joined> {
   const { wanted, readOptions, unit, hasName } = parts
@@ -59,12 +62,14 @@ export async function join(parts: JoinParts): Promise<Joined> {
     if (isNamed) return { is: 'already' }
     if (typeof found !== 'string') return { is: 'joined', status: found }
   }
-  if (!isSame && before !== undefined && (isActive || isNamed)) {
+  const isMove = !isSame && before !== undefined && (isActive || isNamed)
+  if (isMove) {
     const isMoved = isNamed && differInStoreAlone(before, wanted.words) && (await parts.isOwnStore())
     if (!isMoved) throw other(before, wanted.words)
   }
   const findings = await parts.examine()
   if (findings.some(isMissing)) return { is: 'refused', findings }
+  if (isMove) await refuseTwoStores(parts, before)
   try {
     return { is: 'joined', status: await take(parts, text) }
   } catch (error) {
@@ -75,6 +80,19 @@ export async function join(parts: JoinParts): Promise<Joined> {
       cause: error,
     })
   }
+}
+
+/** Throws `taken` while the old Consul answers beside the wanted one, as after a restore of its snapshot. */
+async function refuseTwoStores(
+  { wanted, oldServersApart }: JoinParts,
+  before: readonly string[],
+): Promise<void> {
+  const apart = await oldServersApart(before)
+  if (apart.length === 0) return
+  const message = `stop the old Consul first: it still answers on ${apart.join(', ')}, and is not the one at ${storeIn(wanted.words)}; two stores would hand out one address`
+  throw new DriverError('taken', message, {
+    hint: 'containers run on meanwhile; then move every host of the cluster',
+  })
 }
 
 async function take(parts: JoinParts, text: string): Promise<Status> {

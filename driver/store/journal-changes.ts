@@ -8,6 +8,7 @@ import { asDriverError, DriverError } from '../core/errors.ts'
 import { removeEndpoint } from '../core/record-changes.ts'
 import type { Change, Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
 import { type AnyDelta, applyDeltas, recordName } from '../core/snapshot.ts'
+import { bytesOf } from './transaction-limits.ts'
 
 /** An endpoint of this host as Docker wants it. */
 export interface JournalEntry {
@@ -32,24 +33,28 @@ export interface Folded {
   count: number
 }
 
-/** Folds entries until their changes are more than `limit`; at least one entry. */
+/** Folds entries until their changes exceed `limit`; at least one entry. Without a limit all. */
 export function fold(
   snapshot: Snapshot,
   host: HostName,
   entries: readonly JournalEntry[],
-  limit = Number.POSITIVE_INFINITY,
+  limit?: { changes: number; bytes: number },
 ): Folded {
   const merged = new Map<string, Change>()
   const refused: Folded['refused'] = []
   let now = snapshot
   let count = 0
+  let bytes = 0
   for (const entry of entries) {
     const changes = changesOrRefusal(now, host, entry)
     if (changes instanceof DriverError) {
       refused.push({ entry, error: changes })
     } else {
-      const fresh = changes.filter((change) => !merged.has(recordName(change)))
-      if (count > 0 && merged.size + fresh.length > limit) break
+      if (limit !== undefined) {
+        const fresh = changes.filter((change) => !merged.has(recordName(change)))
+        bytes += changes.reduce((sum, change) => sum + bytesOf(change), 0)
+        if (count > 0 && (merged.size + fresh.length > limit.changes || bytes > limit.bytes)) break
+      }
       for (const change of changes) mergeInto(merged, change)
       now = applyDeltas(now, changes.flatMap(deltaOf))
     }

@@ -59,10 +59,13 @@ export interface RemovedNetworks {
 const returnedForMs = 10 * 60_000
 const emptyJournal: JournalContent = { entries: [], returned: new Map(), removing: [] }
 
-/** Without a path nothing is kept. A file that cannot be read is as no file, and logged. */
+/**
+ * Without a path nothing is kept. A file that cannot be read is as no file, and logged; an entry that cannot
+ * be read is left out, and logged.
+ */
 export async function openJournalFile(path: string | undefined, log: Log): Promise<JournalFile> {
   if (path === undefined) return journalFile(async () => undefined, log)
-  const content = await readJournal(path).catch((err: unknown) => {
+  const content = await readJournal(path, log).catch((err: unknown) => {
     log.error({ err, path }, 'the journal of endpoints cannot be read and is ignored')
     return emptyJournal
   })
@@ -127,7 +130,7 @@ function sharedWrites(write: () => Promise<void>): () => Promise<void> {
   }
 }
 
-async function readJournal(path: string): Promise<JournalContent> {
+async function readJournal(path: string, log: Log): Promise<JournalContent> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
@@ -135,10 +138,15 @@ async function readJournal(path: string): Promise<JournalContent> {
   if (text === undefined) return emptyJournal
   const { entries, returned, removing } = fileSchema.parse(JSON.parse(text))
   return {
-    entries: entries.map(({ value, ...entry }) => ({
-      ...entry,
-      value: value === undefined ? undefined : checkRecord('endpoints', entry.key, value),
-    })),
+    entries: entries.flatMap(({ value, ...entry }) => {
+      try {
+        const checked = value === undefined ? undefined : checkRecord('endpoints', entry.key, value)
+        return [{ ...entry, value: checked }]
+      } catch (err) {
+        log.error({ err, path }, 'an entry of the journal cannot be read and is left out')
+        return []
+      }
+    }),
     returned: new Map(Object.entries(returned)),
     removing,
   }

@@ -6,7 +6,7 @@
  * concurrent starts share a transaction. While the store is away the entries stay, on disk too, and are
  * committed first when it is back. An entry whose address went to another host meanwhile is dropped; the
  * endpoints loop then names the container as cut off. An entry that changes a record which cannot be read
- * waits until a person has corrected the key; the others go on.
+ * waits until a person has corrected the key, and one that the store refuses is dropped; the others go on.
  */
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
@@ -307,21 +307,35 @@ async function flushSome(state: State, all: readonly Waiting[], conflicts: numbe
   if (conflicts > 0) await base.read()
   // After several conflicts one entry at a time: an entry that conflicts again and again does not stop the others.
   const some = conflicts < 3 ? all : all.slice(0, 1)
-  const { changes, refused, count } = fold(base.snapshot(), host, some, perCommit.changes)
+  const { changes, refused, count } = fold(base.snapshot(), host, some, perCommit)
   if (refused.length > 0 && conflicts === 0) return false
+  const taken = some.slice(0, count)
+  const errors = new Map(refused.map(({ entry, error }) => [entry.key, error]))
   try {
     if (changes.length > 0) await base.commit(changes)
   } catch (error) {
-    if (!isCode(error, 'conflict') || error.hint !== undefined) throw error
-    return false
+    if (isCode(error, 'conflict') && error.hint === undefined) return false
+    if (isCode(error, 'conflict', 'unavailable')) throw error
+    const [only, ...more] = taken
+    if (only === undefined || more.length > 0) return flushEach(state, taken, conflicts)
+    errors.set(only.key, asDriverError(error))
   }
-  const errors = new Map(refused.map(({ entry, error }) => [entry.key, error]))
-  for (const entry of some.slice(0, count)) settle(state, entry, errors.get(entry.key))
+  settleAll(state, taken, errors)
+  return true
+}
+
+/** One commit per entry: the store refuses them together, for what one of them has. */
+async function flushEach(state: State, taken: readonly Waiting[], conflicts: number): Promise<boolean> {
+  for (const entry of taken) if (!(await flushSome(state, [entry], conflicts))) return false
+  return true
+}
+
+function settleAll(state: State, taken: readonly Waiting[], errors: ReadonlyMap<string, DriverError>): void {
+  for (const entry of taken) settle(state, entry, errors.get(entry.key))
   state.view = viewOf(state)
-  const dropped = refused.flatMap(({ entry }) => namesOf(state, entry))
+  const dropped = taken.filter(({ key }) => errors.has(key)).flatMap((entry) => namesOf(state, entry))
   if (dropped.length > 0) state.notify(state.view, dropped)
   void state.save().catch((err: unknown) => state.log.error({ err }, 'the journal cannot be written'))
-  return true
 }
 
 /** A newer entry of the key goes on waiting, with those that wait for it. */

@@ -20,6 +20,7 @@ import {
   recordName,
 } from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
+import { bytesOf, perCommit } from './transaction-limits.ts'
 
 /** Whether the record stays although the store lacks it. */
 export function isKept(snapshot: Snapshot, at: ChangedKey): boolean {
@@ -75,10 +76,31 @@ export function commitsFor(
     group.push(at)
     groups.set(network, group)
   }
-  return [...groups.values()].flatMap((group) => {
-    const starts = group.flatMap((_, i) => (i % recordsPerCommit === 0 ? [i] : []))
-    return starts.map((i) => commitOf(snapshot, group.slice(i, i + recordsPerCommit), absent))
-  })
+  return [...groups.values()].flatMap((group) =>
+    parts(snapshot, group).map((part) => commitOf(snapshot, part, absent)),
+  )
+}
+
+function parts(snapshot: Snapshot, group: readonly ChangedKey[]): ChangedKey[][] {
+  const all: ChangedKey[][] = []
+  let room = 0
+  for (const at of group) {
+    const bytes = bytesOf(creationOf(snapshot, at))
+    const last = all.at(-1)
+    if (last === undefined || last.length === recordsPerCommit || room < bytes) {
+      all.push([at])
+      room = perCommit.bytes - bytes
+    } else {
+      last.push(at)
+      room -= bytes
+    }
+  }
+  return all
+}
+
+function creationOf(snapshot: Snapshot, at: ChangedKey): Change {
+  // The value comes from the table that is named beside it.
+  return { op: 'create', ...at, value: versioned(snapshot, at)?.value } as Change
 }
 
 function commitOf(snapshot: Snapshot, records: readonly ChangedKey[], absent: ReadonlySet<string>): Change[] {
@@ -88,9 +110,8 @@ function commitOf(snapshot: Snapshot, records: readonly ChangedKey[], absent: Re
   const expects = [...expected.values()].map((at) => {
     return { op: 'expect', ...at, index: versioned(snapshot, at)?.index }
   })
-  const creates = records.map((at) => ({ op: 'create', ...at, value: versioned(snapshot, at)?.value }))
-  // Values and indexes come from the table that is named beside them.
-  return [...expects, ...creates] as Change[]
+  // The indexes come from the table that is named beside them.
+  return [...(expects as Change[]), ...records.map((at) => creationOf(snapshot, at))]
 }
 
 /** What every removal of the record changes or deletes in the same commit, or before. */

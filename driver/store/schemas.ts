@@ -6,8 +6,8 @@
  * Values are checked before they are written, too: a value that could not be read back is never stored.
  */
 import * as z from 'zod'
-import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/addresses.ts'
 import { DriverError } from '../core/errors.ts'
+import { canonicalCidr, canonicalIp, isCidr, isIp } from '../core/ip.ts'
 import { isOneWord } from '../core/names.ts'
 import type { Table, Tables } from '../core/records.ts'
 import { restOf } from '../core/snapshot.ts'

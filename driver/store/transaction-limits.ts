@@ -20,21 +20,23 @@ export const maxChanges = maxOperations - logOperations - 1
 /** A part of a longer list of changes: below the limit, since the caller may add some of its own (`expect`). */
 export const perCommit = { changes: 50, bytes: 120_000 }
 
-/**
- * Splits a list of changes into commits that Consul accepts; the order is kept. Bytes are counted as JSON: in
- * the request every value stands twice (record and log entry) and in base64.
- */
+/** As JSON. In the request every value stands twice (record and log entry) and in base64. */
+export function bytesOf(change: Change): number {
+  return Buffer.byteLength(JSON.stringify(change))
+}
+
+/** Splits a list of changes into commits that Consul accepts; the order is kept. */
 export function splitIntoCommits(changes: readonly Change[]): Change[][] {
   const commits: Change[][] = []
   let room = { changes: 0, bytes: 0 }
   for (const change of changes) {
-    const { length } = JSON.stringify(change)
-    if (room.changes < 1 || room.bytes < length) {
+    const bytes = bytesOf(change)
+    if (room.changes < 1 || room.bytes < bytes) {
       commits.push([])
       room = { ...perCommit }
     }
     commits.at(-1)?.push(change)
-    room = { changes: room.changes - 1, bytes: room.bytes - length }
+    room = { changes: room.changes - 1, bytes: room.bytes - bytes }
   }
   return commits
 }

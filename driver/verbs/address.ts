@@ -10,9 +10,10 @@
  * in the pool's claim. Every host that makes its copy of the network requests them again and gets the same
  * answer.
  */
-import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/addresses.ts'
+
 import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
+import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/ip.ts'
 import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../core/leases.ts'
 import type {
   Change,

@@ -6,12 +6,12 @@
  * endpoint. While the store does not answer, the kernel alone counts. Leave and DeleteEndpoint never fail.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { macOf, withoutLength } from '../core/addresses.ts'
 import { containerEndName } from '../core/datapath/desired.ts'
 import { defined } from '../core/defined.ts'
 import { createEndpoint } from '../core/endpoints/creation.ts'
 import { chooseMac } from '../core/endpoints/macs.ts'
 import { DriverError, isCode } from '../core/errors.ts'
+import { macOf, withoutLength } from '../core/ip.ts'
 import type {
   Endpoint,
   EndpointId,

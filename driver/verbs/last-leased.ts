@@ -5,7 +5,7 @@
  * the lease ends, so that the address rests before it is leased again. The order is that of Consul's indexes:
  * the hosts' clocks need not agree.
  */
-import { contains, type Family, familyOf, parseCidr } from '../core/addresses.ts'
+import { contains, type Family, familyOf, parseCidr } from '../core/ip.ts'
 import type { Cidr, Ip, NetworkId, Snapshot, Table } from '../core/records.ts'
 import { keyIn, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'

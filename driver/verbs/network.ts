@@ -10,10 +10,11 @@
  * DeleteNetwork means "not on this host": `docker network prune` calls it as well. The network is removed
  * everywhere only if no host needs it. Otherwise the networks loop makes this host's replica again.
  */
-import { canonicalCidr, lastUsable, withoutLength } from '../core/addresses.ts'
+
 import { innerMtu, smallestMtu } from '../core/datapath/mtu.ts'
 import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
+import { canonicalCidr, lastUsable, withoutLength } from '../core/ip.ts'
 import { addReplica, markRemoved, removeNetwork, removeReplica } from '../core/record-changes.ts'
 import {
   type Change,

@@ -6,8 +6,9 @@
  * retracts the claim when an overlapping one was first. A host that makes its copy of an existing network
  * passes an option (`multihost.id`) and gets that network's pool.
  */
-import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/addresses.ts'
+
 import { DriverError } from '../core/errors.ts'
+import { canonicalCidr, isCidr, overlaps, parseCidr } from '../core/ip.ts'
 import { checkPool, checkRange, choosePool } from '../core/pools.ts'
 import {
   type Change,

@@ -7,6 +7,7 @@
  * two keys: one of them wins. Why `--ip`: docs/decisions/service-addresses.md.
  */
 import { randomBytes } from 'node:crypto'
+import { recordedContainer } from '../core/endpoints/description.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type {
   Change,
@@ -239,7 +240,7 @@ function attach(
   checkFixedAddresses(snapshot, network.value, host, localId)
   const holder: ServiceHolder = {
     host,
-    ...(container === undefined ? {} : { container }),
+    ...(container === undefined ? {} : { container: recordedContainer(container) }),
     attachingSince: now().toISOString(),
   }
   const changes: Change[] = [

@@ -3,9 +3,10 @@
  * wants it (`wanted/<network>/<host>`), and the other one returns it within moments. So a reserve never makes
  * a pool smaller.
  */
-import { canonicalIp, contains, isIp } from '../core/addresses.ts'
+
 import { holderOf } from '../core/endpoints/conflicts.ts'
 import { DriverError, isCode } from '../core/errors.ts'
+import { canonicalIp, contains, isIp } from '../core/ip.ts'
 import { nextAddress } from '../core/leases.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, Network, Pool, Snapshot } from '../core/records.ts'

@@ -104,6 +104,29 @@ scenario(
   },
 )
 
+scenario(
+  'a container whose name is too long for a record starts, and so does the next one',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using other = await hostB.run({ name: 'other', network: foobar.name })
+    const longName = 'n'.repeat(256)
+    await using long = await hostA.run({
+      name: longName,
+      network: foobar.name,
+      args: ['--network-alias', 'www'],
+    })
+    await hostA.within(10_000)
+      .waitUntilSucceeds`multihost status | grep -q ${`the name of container ${long.id.slice(0, 12)} .*256 characters`}`
+    await using next = await hostA.run({ name: 'next', network: foobar.name })
+    for (const { address } of [long, next]) await other.waitUntilSucceeds`ping -c1 -W1 ${address}`
+    await knows(other, 'www.foobar')
+    await knows(other, 'next.foobar')
+    await doesNotKnow(other, longName)
+    await hostA.succeed`docker rename ${longName} short`
+    await knows(other, 'short.foobar')
+  },
+)
+
 scenario('clients of one alias begin with members of all hosts, and know all', async ({ hostA, hostB }) => {
   await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
   const run = `docker run -d --init --network ${foobar.name}`

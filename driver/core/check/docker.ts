@@ -7,6 +7,7 @@
  */
 
 import { adoption } from '../endpoints/adoption.ts'
+import { recordedContainer } from '../endpoints/description.ts'
 import { type DockerState, endpointsIn } from '../endpoints/docker-state.ts'
 import { removeEndpointAndLeases } from '../record-changes.ts'
 import type { Change, Cidr, Endpoint, Snapshot } from '../records.ts'
@@ -58,7 +59,7 @@ function compareEndpoints(state: DockerState): Difference[] {
   }
   for (const [network, found] of endpointsIn(state)) {
     const object = nameOf(snapshot, { id: found.id, network })
-    have.set(object, endpointText(found, found.container))
+    have.set(object, endpointText(found, found.container && recordedContainer(found.container)))
     repairs.set(object, want.has(object) ? undefined : adoption(state, network, found))
   }
   return compareFacts({

@@ -7,8 +7,9 @@
  * entry (mac → vtep) and one permanent neighbour per address (ip → mac). It grows with the network's
  * endpoints, not with traffic or other networks. MTU: docs/datapath.md.
  */
-import { familyOf } from '../addresses.ts'
+
 import { DriverError } from '../errors.ts'
+import { familyOf } from '../ip.ts'
 import {
   type DatapathKind,
   datapathKinds,

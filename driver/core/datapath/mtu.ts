@@ -5,7 +5,7 @@
  * addresses from an interface, and does not bring them back when the MTU rises (net/ipv6/addrconf.c,
  * addrconf_notify).
  */
-import { familyOf } from '../addresses.ts'
+import { familyOf } from '../ip.ts'
 import type { Ip } from '../records.ts'
 
 /** RFC 791; RFC 8200 §5. */

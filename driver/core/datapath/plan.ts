@@ -6,7 +6,7 @@
  * backend). Only permanent unicast entries are ours: all-zero and group MACs, multicast neighbours and what
  * the kernel has learnt are not touched. Linear in the network's endpoints.
  */
-import { familyOf, isIp } from '../addresses.ts'
+import { familyOf, isIp } from '../ip.ts'
 import type { Datapath, Observed, Op, Veth } from './datapath.ts'
 
 export interface Plan {

@@ -6,8 +6,9 @@
  * that was away). Only an address like it may take its place, when it has been missing for a while
  * (daemon/underlay.ts): one of the same interface and family that is there to stay.
  */
-import { bitsOf, canonicalIp, contains, familyOf, isCidr, isIp } from '../addresses.ts'
+
 import { DriverError } from '../errors.ts'
+import { bitsOf, canonicalIp, contains, familyOf, isCidr, isIp } from '../ip.ts'
 import type { Ip } from '../records.ts'
 import type { UnderlayMtu } from './mtu.ts'
 

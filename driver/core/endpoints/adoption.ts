@@ -9,6 +9,7 @@
 import { bindService } from '../record-changes.ts'
 import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'
 import { addressesOf, endpoint, keyIn, servicesOf } from '../snapshot.ts'
+import { recordedContainer } from './description.ts'
 import { type DockerEndpoint, type DockerState, endpointsIn, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
 
@@ -53,7 +54,7 @@ export function adoption(
     host,
     vtep,
     joined: true,
-    container,
+    container: recordedContainer(container),
     aliases: [],
     ...behind,
   }

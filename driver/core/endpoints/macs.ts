@@ -7,8 +7,9 @@
  * its MAC; the commit of a claim requires that the address of that MAC is leased as it was. So of two hosts
  * that choose one MAC at once, one wins.
  */
-import { addressOfMac, contains, macOf } from '../addresses.ts'
+
 import { DriverError } from '../errors.ts'
+import { addressOfMac, contains, macOf } from '../ip.ts'
 import type {
   Change,
   Endpoint,

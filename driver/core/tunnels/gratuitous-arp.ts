@@ -6,7 +6,7 @@
  * ARP request (RFC 5227 §3) or an unsolicited neighbour advertisement (RFC 4861 §7.2.6) changes the entry
  * that is there, and makes none.
  */
-import { familyOf, parseIp } from '../addresses.ts'
+import { familyOf, parseIp } from '../ip.ts'
 import type { Ip, Mac, Vni } from '../records.ts'
 import { checksum, innerOffset, writeEthernetHeader, writeMac, writeVxlanHeader } from './headers.ts'
 

@@ -6,7 +6,7 @@
  * which no network has. The sender's VTEP and a random number are in the message. An answer is as long as its
  * question. RFC 7348 §5.
  */
-import { type Family, familyOf, formatIp, parseIp } from '../addresses.ts'
+import { type Family, familyOf, formatIp, parseIp } from '../ip.ts'
 import type { Ip, Mac } from '../records.ts'
 import { checksum, writeEthernetHeader, writeVxlanHeader } from './headers.ts'
 

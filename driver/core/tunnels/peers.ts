@@ -1,7 +1,7 @@
 /**
  * The hosts that this host's containers reach through a tunnel, and what is known of each tunnel.
  */
-import { familyOf } from '../addresses.ts'
+import { familyOf } from '../ip.ts'
 import type { HostName, HostRecord, Ip, Snapshot } from '../records.ts'
 import { hostsUsing, networksUsedBy } from '../snapshot.ts'
 import { probeDevice } from './packet.ts'

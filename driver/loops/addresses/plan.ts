@@ -10,9 +10,10 @@
  * - An address of `--ip` goes back when no container of this host names it any more.
  * - An address that a container names is leased before its first start, so that no other container gets it.
  */
-import { contains, familyOf, parseCidr, parseIp } from '../../core/addresses.ts'
+
 import { defined } from '../../core/defined.ts'
 import { isCode } from '../../core/errors.ts'
+import { contains, familyOf, parseCidr, parseIp } from '../../core/ip.ts'
 import { checkAddress, nextAddresses, unboundSince } from '../../core/leases.ts'
 import type { Change, HostName, Ip, Lease, Network, NetworkId, Pool, Snapshot } from '../../core/records.ts'
 import {

@@ -6,7 +6,7 @@
  */
 import type { Change } from '../../core/records.ts'
 import { recordName } from '../../core/snapshot.ts'
-import { perCommit } from '../../store/transaction-limits.ts'
+import { bytesOf, perCommit } from '../../store/transaction-limits.ts'
 
 export interface Batch<A> {
   adoptions: A[]
@@ -15,17 +15,23 @@ export interface Batch<A> {
 }
 
 export function batched<A extends { changes: readonly Change[] }>(adoptions: readonly A[]): Batch<A>[] {
-  const batches: (Batch<A> & { names: Set<string> })[] = []
+  const batches: (Batch<A> & { names: Set<string>; bytes: number })[] = []
   for (const adoption of adoptions) {
     const last = batches.at(-1)
     const fresh = adoption.changes.filter((change) => !last?.names.has(recordName(change)))
     const isRepeated = adoption.changes.some(
       (it) => it.op !== 'expect' && it.op !== 'absent' && last?.names.has(recordName(it)),
     )
-    const fits = last !== undefined && !isRepeated && last.changes.length + fresh.length <= perCommit.changes
-    const batch = fits ? last : { adoptions: [], changes: [], names: new Set<string>() }
+    const bytes = adoption.changes.reduce((sum, change) => sum + bytesOf(change), 0)
+    const fits =
+      last !== undefined &&
+      !isRepeated &&
+      last.changes.length + fresh.length <= perCommit.changes &&
+      last.bytes + bytes <= perCommit.bytes
+    const batch = fits ? last : { adoptions: [], changes: [], names: new Set<string>(), bytes: 0 }
     if (!fits) batches.push(batch)
     batch.adoptions.push(adoption)
+    batch.bytes += bytes
     for (const change of fits ? fresh : adoption.changes) {
       batch.changes.push(change)
       batch.names.add(recordName(change))

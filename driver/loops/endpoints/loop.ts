@@ -8,7 +8,8 @@
  */
 import { defined } from '../../core/defined.ts'
 import { lifeOf, type UnderWay } from '../../core/endpoints/life.ts'
-import { isCode } from '../../core/errors.ts'
+import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
+import { shortId } from '../../core/names.ts'
 import type {
   Change,
   Endpoint,
@@ -30,6 +31,7 @@ import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { createProblems, type Problems } from '../kit/problems.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { batched } from './adoption-commits.ts'
+import { createLeftOut, type LeftOut } from './left-out.ts'
 import { type Leftover, removalsOf } from './leftovers.ts'
 import {
   describedByContainers,
@@ -87,6 +89,8 @@ interface State {
   readonly untaken: GracePeriod
   /** Address conflicts, for `status`. */
   readonly conflicts: Problems
+  /** Texts that no record can hold, for `status`. */
+  readonly leftOut: LeftOut
   /** Containers that were inspected since the last run. */
   readonly inspected: Map<string, EngineContainer>
   /** Local ids of networks that a container was connected to since the last run. */
@@ -129,7 +133,10 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
       state.connected.add(localNetwork)
       loop.poke()
     },
-    status: () => ({ ...loop.status(), problems: state.conflicts.messages() }),
+    status: () => ({
+      ...loop.status(),
+      problems: [...state.conflicts.messages(), ...state.leftOut.messages()],
+    }),
     async close() {
       for (const stop of stops) stop()
       await loop.close()
@@ -145,6 +152,7 @@ function createState(options: EndpointsOptions): State {
     missing: createGracePeriod(),
     untaken: createGracePeriod(),
     conflicts: createProblems({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
+    leftOut: createLeftOut(log),
     inspected: new Map(),
     connected: new Set(),
     inspections: createInspections({
@@ -238,6 +246,7 @@ async function describeNews(state: State): Promise<void> {
   state.inspected.clear()
   for (const id of networks) {
     const network = await networkInDocker(engine, () => store.snapshot(), host, id)
+    if (network !== undefined) state.leftOut.onNetwork(network)
     await apply(state, planDescriptions(store.snapshot(), host, describedByNetwork(network)))
   }
   await describeContainers(state, containers)
@@ -250,6 +259,7 @@ async function inspectRunning(state: State): Promise<void> {
 
 async function describeContainers(state: State, containers: readonly EngineContainer[]): Promise<void> {
   const { store, host } = state.options
+  for (const container of containers) state.leftOut.inContainer(container)
   await apply(state, planDescriptions(store.snapshot(), host, describedByContainers(containers)))
 }
 
@@ -257,6 +267,8 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const { engine, store, host, blank, inFlight, now, graceMs } = state.options
   const askedAt = performance.now()
   const networks = await networksInDocker(engine, () => store.snapshot(), host)
+  for (const network of networks) state.leftOut.onNetwork(network)
+  state.leftOut.keep(networks)
   const looked = store.snapshot()
   const view: View = {
     snapshot: looked,
@@ -271,7 +283,7 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const absent = endpointsOf(steps, 'remove')
   const gone = state.missing.since(absent, graceMs, askedAt)
   const untaken = state.untaken.since(untakenBy(view).map(nameOf), graceMs, askedAt)
-  state.conflicts.keep(new Set(endpointsOf(steps, 'report')))
+  state.conflicts.keep(new Set([...endpointsOf(steps, 'report'), ...endpointsOf(steps, 'adopt')]))
   await apply(
     state,
     steps.filter((it) => it.step !== 'release' || untaken.has(recordName(it.change))),
@@ -291,7 +303,7 @@ function nameOf({ change }: Leftover): string {
   return recordName(change)
 }
 
-function endpointsOf(steps: readonly Step[], kind: 'remove' | 'report'): EndpointId[] {
+function endpointsOf(steps: readonly Step[], kind: 'adopt' | 'remove' | 'report'): EndpointId[] {
   return steps.flatMap((it) => (it.step === kind ? [it.endpoint] : []))
 }
 
@@ -320,13 +332,20 @@ function describe({ journal }: JournaledStore, change: Change): void {
   journal.update(change.key, (now) => defined({ ...now, container, aliases, hostname }))
 }
 
-/** A batch that meets a conflict is done one by one: a conflict over one endpoint does not stop the others. */
+/**
+ * A batch that meets a conflict, or that the store refuses, is done one by one: one endpoint does not stop
+ * the others.
+ */
 async function adopt(state: State, adoptions: readonly Extract<Step, { step: 'adopt' }>[]): Promise<void> {
   const adopted: EndpointId[] = []
   for (const batch of batched(adoptions)) {
-    const isDone = await commit(state, batch.changes)
+    const together = await commit(state, batch.changes).catch(refusal)
     for (const { endpoint, changes } of batch.adoptions) {
-      if (isDone || (batch.adoptions.length > 1 && (await commit(state, changes)))) adopted.push(endpoint)
+      const isLast = together === true || batch.adoptions.length === 1
+      const outcome = isLast ? together : await commit(state, changes).catch(refusal)
+      if (outcome === true) adopted.push(endpoint)
+      if (outcome instanceof DriverError)
+        state.conflicts.add(endpoint, `endpoint ${shortId(endpoint)} has lost its record: ${outcome.line}`)
     }
   }
   if (adopted.length > 0)
@@ -365,4 +384,10 @@ async function commit(state: State, changes: readonly Change[]): Promise<boolean
     if (!isCode(error, 'conflict')) throw error
     return false
   }
+}
+
+/** Why the store takes none of it. Throws `unavailable`. */
+function refusal(error: unknown): DriverError {
+  if (isCode(error, 'unavailable')) throw error
+  return asDriverError(error)
 }

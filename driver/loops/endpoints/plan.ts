@@ -8,9 +8,9 @@
 import { defined } from '../../core/defined.ts'
 import { adoptions, lostLeases } from '../../core/endpoints/adoption.ts'
 import { addressConflicts } from '../../core/endpoints/conflicts.ts'
+import { recordedAliases, recordedContainer, recordedHostname } from '../../core/endpoints/description.ts'
 import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
-import { shortId } from '../../core/names.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
@@ -78,7 +78,10 @@ function missing(view: View): EndpointId[] {
     .map(({ value }) => value.id)
 }
 
-/** What the engine says of an endpoint. `aliases` and `hostname` only when it was asked about the container. */
+/**
+ * What the engine says of an endpoint, as its record can hold it. `aliases` and `hostname` only when it was
+ * asked about the container.
+ */
 export interface Described extends Pick<Endpoint, 'container'>, Partial<Pick<Endpoint, 'aliases'>> {
   hostname?: string | undefined
 }
@@ -86,10 +89,11 @@ export interface Described extends Pick<Endpoint, 'container'>, Partial<Pick<End
 export function describedByContainers(containers: readonly EngineContainer[]): Map<EndpointId, Described> {
   return new Map(
     containers.flatMap(({ id, name, hostname, attachments }) => {
-      const own = hostname === '' || hostname === shortId(id) ? undefined : hostname
-      return attachments.map(
-        ({ endpoint, aliases }) => [endpoint, { container: { id, name }, aliases, hostname: own }] as const,
-      )
+      const container = recordedContainer({ id, name })
+      const own = recordedHostname({ id }, hostname)
+      return attachments.map(({ endpoint, aliases }) => {
+        return [endpoint, { container, aliases: recordedAliases(aliases), hostname: own }] as const
+      })
     }),
   )
 }
@@ -97,7 +101,7 @@ export function describedByContainers(containers: readonly EngineContainer[]): M
 /** The network answers while a container is starting; the container does not. */
 export function describedByNetwork(network: DockerNetwork | undefined): Map<EndpointId, Described> {
   const described = network?.endpoints.flatMap(({ id, container }) =>
-    container === undefined ? [] : [[id, { container }] as const],
+    container === undefined ? [] : [[id, { container: recordedContainer(container) }] as const],
   )
   return new Map(described)
 }

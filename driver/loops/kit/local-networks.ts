@@ -2,8 +2,9 @@
  * This host's networks as the engine has them, with their endpoints, in the words of
  * core/endpoints/docker-state.ts.
  */
-import { canonicalCidr, isCidr } from '../../core/addresses.ts'
+
 import type { DockerNetwork } from '../../core/endpoints/docker-state.ts'
+import { canonicalCidr, isCidr } from '../../core/ip.ts'
 import { type HostName, replicaOption, type Snapshot } from '../../core/records.ts'
 import { networkIdOnHost } from '../../core/snapshot.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'

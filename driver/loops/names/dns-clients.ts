@@ -15,7 +15,7 @@
  */
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { contains } from '../../core/addresses.ts'
+import { contains } from '../../core/ip.ts'
 import { type Link, linkedZones, linksOn } from '../../core/links.ts'
 import { type Zone, zoneOf } from '../../core/names.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'

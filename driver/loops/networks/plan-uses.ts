@@ -5,6 +5,7 @@
  * would remove its network from the cluster.
  */
 import type { Known } from '../../core/knowledge.ts'
+import { isOneWord } from '../../core/names.ts'
 import type { Change, HostName, Network, NetworkId, Snapshot, Use } from '../../core/records.ts'
 import { keyIn, usesOn } from '../../core/snapshot.ts'
 import type { ConfiguredContainer } from '../../engine/engine.ts'
@@ -19,7 +20,7 @@ export interface UsesView {
   lookup(network: NetworkId): Known<Network>
 }
 
-/** Names of containers in a record: enough for a message, few enough for a store. */
+/** Names of containers in a record: enough for a message, few enough for a store. A long name is left out. */
 const maxNames = 5
 
 export function planUses(view: UsesView): Change[] {
@@ -48,7 +49,10 @@ function usesOf({ snapshot, host, containers, others }: UsesView): Map<NetworkId
       if (network !== undefined) names.set(network, [...(names.get(network) ?? []), container.name])
     }
   }
-  const use = (all: string[]): Use => ({ containers: all.length, names: all.sort().slice(0, maxNames) })
+  const use = (all: string[]): Use => ({
+    containers: all.length,
+    names: all.filter(isOneWord).sort().slice(0, maxNames),
+  })
   return new Map([...names].map(([network, all]) => [network, use(all)]))
 }
 

@@ -7,7 +7,7 @@
  * docs/decisions/tunnel-probes.md.
  */
 import { randomBytes } from 'node:crypto'
-import { familyOf } from '../../core/addresses.ts'
+import { familyOf } from '../../core/ip.ts'
 import type { Life } from '../../core/liveness.ts'
 import type { HostName, Ip } from '../../core/records.ts'
 import {

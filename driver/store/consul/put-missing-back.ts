@@ -75,7 +75,13 @@ async function putBack(on: PuttingBack, isNow: (typeof stages)[number]): Promise
   const missing = on.mirror.missing()
   const records = missing.filter((at) => isNow(snapshot, on.host, at))
   for (const changes of commitsFor(snapshot, records, missing)) {
-    const { index, written } = await transact(transacting(on), changes)
+    const committed = await transact(transacting(on), changes).catch((error: unknown) => {
+      if (isCode(error, 'conflict', 'unavailable')) throw error
+      const records = changes.filter(({ op }) => op === 'create').map(recordName)
+      on.log.error({ err: error, records }, 'the store refuses records that were deleted by hand')
+    })
+    if (committed === undefined) continue
+    const { index, written } = committed
     on.mirror.commit(index, written)
     on.log.warn({ records: written.map(recordName) }, 'records were deleted by hand and are put back')
   }

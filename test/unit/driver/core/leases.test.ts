@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { contains, lastUsable } from '../../../../driver/core/addresses.ts'
 import { isCode } from '../../../../driver/core/errors.ts'
+import { contains, lastUsable } from '../../../../driver/core/ip.ts'
 import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../../../../driver/core/leases.ts'
 import type { Pool } from '../../../../driver/core/records.ts'
 

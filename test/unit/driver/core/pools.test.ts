@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addressAt, offsetOf, overlaps } from '../../../../driver/core/addresses.ts'
+import { addressAt, offsetOf, overlaps } from '../../../../driver/core/ip.ts'
 import {
   checkPool,
   checkRange,

@@ -264,6 +264,34 @@ describe('a container', () => {
     expect(used(await net2.store.read())).toBe(0)
   })
 
+  test('with a name, hostname or alias that no record can have stops no other one', async () => {
+    const long = 'n'.repeat(256)
+    const { container: odd } = await net1.docker.run(long, 'foobar', {
+      aliases: ['www', 'two words'],
+      hostname: 'h'.repeat(300),
+    })
+    const short = odd.slice(0, 12)
+    await until('net-2 knows its aliases', () => endpoints()[0]?.aliases.join() === 'www')
+    await net1.docker.run('next', 'foobar')
+    await until('net-2 knows the next', () => endpoints().some(({ container }) => container?.name === 'next'))
+    const first = endpoints().find(({ container }) => container?.id === odd)
+    expect(first).toMatchObject({ container: { name: short }, joined: true })
+    expect(first).not.toHaveProperty('hostname')
+    const problems = () => net1.driver.status().problems.filter((it) => it.includes(short))
+    await until('status names all three', () => problems().length === 3)
+    const told = problems().map((it) => it.replaceAll(short, 'SHORT').replace(/(.)\1{9,}…/, '$1…'))
+    expect(told.sort().join('\n')).toMatchInlineSnapshot(`
+      "an alias of container SHORT ('two words') is left out, since a record takes one word of 1 to 255 characters; make the container again with other aliases
+      the hostname of container SHORT ('h…', 300 characters) is left out, since a record takes one word of 1 to 255 characters; make the container again with another --hostname
+      the name of container SHORT ('n…', 256 characters) is left out, since a record takes one word of 1 to 255 characters: the cluster calls it SHORT; docker rename SHORT NAME"
+    `)
+    expect(net1.driver.status().deferred).toEqual([])
+    net1.docker.rename(long, 'web')
+    await until('its name is known', () => endpoints().some(({ container }) => container?.name === 'web'))
+    await net1.docker.stop('web')
+    await until('status is silent', () => net1.driver.status().problems.length === 0)
+  })
+
   test('whose end came without an event is removed after a second look, never while the engine is silent', async () => {
     await net1.docker.run('web', 'foobar')
     net1.docker.away = true

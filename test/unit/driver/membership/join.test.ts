@@ -24,6 +24,7 @@ function machine(text = '') {
     log: [] as string[],
     stays: undefined as string | undefined,
     isOwnStore: false,
+    apart: [] as string[],
     /** Ends the command before the step of this name. */
     killedBefore: '',
   }
@@ -61,6 +62,7 @@ function machine(text = '') {
       hasName: async () => state.isNamed,
       mayNameDns: async () => true,
       isOwnStore: async () => state.isOwnStore,
+      oldServersApart: async () => state.apart,
       examine: async () => findings,
       status: async () => state.answers as Status,
       async withdraw() {
@@ -122,6 +124,22 @@ test('another address of the own store is taken; another option or another clust
   )
   state.isOwnStore = false
   await expect(join(parts(words))).rejects.toThrow(/not of the one at/)
+})
+
+test('the own store under another address is not taken while the old Consul answers beside it', async () => {
+  const { state, parts } = machine()
+  await join(parts(words))
+  Object.assign(state, { isOwnStore: true, apart: ['consul://192.168.33.10:8500/multihost'], log: [] })
+  const moved = ['consul://192.168.33.20:8500', '--bind-interface=eth1']
+  await expect(join(parts(moved))).rejects.toMatchObject({
+    code: 'taken',
+    message: expect.stringMatching(
+      /^stop the old Consul first: it still answers on consul:\/\/192.168.33.10:8500\/multihost, .* at consul:\/\/192.168.33.20:8500\/multihost/,
+    ),
+  })
+  expect(state.log).toEqual([])
+  state.apart = []
+  expect(await join(parts(moved))).toMatchObject({ is: 'joined' })
 })
 
 test('with something missing nothing is changed', async () => {

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Change, Table } from '../../../../driver/core/records.ts'
+import { applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
+import { commitsFor } from '../../../../driver/store/missing.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
 import { createLease, createNetwork, endpoint, lease, network } from '../../../fixtures/store-records.ts'
@@ -67,6 +69,18 @@ const endpointOn = (host: string, id: string, v4: string): Change[] => [
   key('addresses', `n1/${v4}`, { ...lease(host), endpoint: id }),
 ]
 const recordsIn = (): string[] => consul.keys().filter((it) => !/\/(changes|alive)\//.test(it))
+
+test('records with long texts are put back in commits that Consul takes', () => {
+  const aliases = ['x'.repeat(50_000)]
+  const keys = Array.from({ length: 20 }, (_, n) => `n1/e${n}`)
+  const values = keys.map((key, n) => {
+    const value = { ...endpoint('n1', key.slice(3), { host: 'net-1', v4: `10.0.0.${n + 2}` }), aliases }
+    return { table: 'endpoints', key, record: { value, index: 7 } } as const
+  })
+  const records = keys.map((key) => ({ table: 'endpoints', key }) as const)
+  const commits = commitsFor(applyDeltas(emptySnapshot(), values), records, records)
+  expect(commits.map((changes) => changes.length)).toEqual(Array.from({ length: 10 }, () => 2))
+})
 
 test.each(['networks', 'network-names', 'vnis', 'pools', 'endpoints', 'addresses', 'replicas', 'hosts'])(
   'the folder %s is whole again after one host has read it, and no host sees it without a record',

@@ -52,3 +52,12 @@ test('a file of the first version knows no removed networks', async () => {
   await writeFile(path, JSON.stringify(first))
   expect((await openJournalFile(path, silentLog)).removedNetworks.all()).toEqual([])
 })
+
+test('an entry that cannot be read is left out, the others stay', async () => {
+  const [entry] = written.entries
+  const odd = { key: 'a/2', at, asked: [], value: { network: 'a', id: '2', container: { name: '' } } }
+  await writeFile(path, JSON.stringify({ ...written, entries: [odd, entry] }))
+  const { endpoints, returnedLeases } = await openJournalFile(path, silentLog)
+  expect(endpoints.earlier).toEqual([{ ...entry, value: undefined }])
+  expect(returnedLeases.earlier).toEqual(['a/10.9.0.3'])
+})

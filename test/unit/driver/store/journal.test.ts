@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { withJournal } from '../../../../driver/store/journal.ts'
@@ -127,6 +128,63 @@ test.each(['endpoints', 'addresses'] as const)(
     await until('nothing waits', () => net1.store.journal.waiting().length === 0)
   },
 )
+
+describe('what the store refuses', () => {
+  const long = (id: string) => ({ id: `${id}`.repeat(64), name: 'n'.repeat(256) })
+
+  test('fails alone: what else waits is committed, and a later start goes on', async () => {
+    const { net1, net2 } = await twoHosts()
+    await start(net1, 1)
+    const named = { id: 'd'.repeat(64), name: 'web' }
+    net1.store.journal.note(`${network}/${end(1)}`, undefined)
+    await start(net1, 2)
+    const first = net1.store.snapshot().endpoints.get(`${network}/${end(2)}`)?.value
+    expect(first).toBeDefined()
+    const { journal } = net1.store
+    journal.note(`${network}/${end(2)}`, first && { ...first, container: long('c') })
+    const refused = expect(journal.committed(`${network}/${end(2)}`)).rejects.toMatchObject({
+      message: expect.stringContaining('is empty, too long or has blanks'),
+    })
+    await Promise.all([refused, start(net1, 3), start(net1, 4)])
+    journal.update(`${network}/${end(4)}`, (value) => ({ ...value, container: named }))
+    await until('nothing waits', () => journal.waiting().length === 0)
+    const { endpoints } = await net2.store.read()
+    const shown = [...endpoints.values()].map(
+      ({ value }) => `${Number(`0x${value.id}`)} ${value.container?.name}`,
+    )
+    expect(shown.sort()).toEqual(['2 undefined', '3 undefined', '4 web'])
+  })
+
+  test('as too large is committed in parts that Consul takes', async () => {
+    const consul = consulInMemory()
+    const sizes: number[] = []
+    const client = consul.client()
+    const measured: typeof client = {
+      ...client,
+      async transact(steps) {
+        const length = Buffer.byteLength(JSON.stringify(steps.map((KV) => ({ KV }))))
+        if (length > 512 * 1024) throw new DriverError('invalid', 'the change is too large for Consul')
+        sizes.push(length)
+        return client.transact(steps)
+      },
+    }
+    const base = await openConsulStore({
+      ...{ url: 'consul://memory:8500', host: 'net-1', client: measured, timeoutMs: 100 },
+    })
+    await until('the store is fresh', () => base.status().fresh)
+    const net1 = cluster().host(1, {}, base)
+    await createNetwork(net1, { id: network, subnet: pool })
+    await Promise.all(Array.from({ length: 20 }, (_, n) => start(net1, n)))
+    const { journal } = net1.store
+    const aliases = Array.from({ length: 100 }, (_, n) => '\u00e9'.repeat(200) + n)
+    for (const [key, { value }] of net1.store.snapshot().endpoints) journal.note(key, { ...value, aliases })
+    await until('nothing waits', () => journal.waiting().length === 0)
+    const { endpoints } = await base.read()
+    expect([...endpoints.values()].every(({ value }) => value.aliases.length === 100)).toBe(true)
+    expect(sizes.filter((size) => size > 100_000).length).toBeLessThan(11)
+    await net1.store.close()
+  })
+})
 
 describe('on disk', () => {
   let folder: string

@@ -99,6 +99,20 @@ test('an endpoint that lost its record gets it back, and its lease is not releas
   `)
 })
 
+test('an endpoint whose container has a name that no record can have is adopted under its short id', () => {
+  const container = { ...one, name: 'n'.repeat(256) }
+  const options = { snapshot: lost, host: 'net-1', vtep: '192.168.33.11', now, calls: new Map() }
+  const steps = planEndpoints({
+    ...options,
+    networks: [network({ ...inContainer, container })],
+    start: { at: new Date(now), graceMs: 4000 },
+  })
+  const created = steps
+    .flatMap((it) => (it.step === 'adopt' ? it.changes : []))
+    .find(({ table }) => table === 'endpoints')
+  expect(created).toMatchObject({ value: { container: { id: one.id, name: one.id.slice(0, 12) } } })
+})
+
 test('an endpoint that is arriving or leaving is not adopted', () => {
   for (const call of ['create', 'join', 'leave'] as const) {
     expect(planOf(lost, [inContainer], { calls: new Map([[mine.id, call]]) })).not.toContain('adopt')

@@ -74,3 +74,8 @@ test('the use of a network whose record cannot be read stays', () => {
   const use = { containers: 1, names: ['web'] }
   expect(plan([], { 'net-1/x': use }, { corrupt: [{ table: 'networks', key: 'x' }] })).toBe('')
 })
+
+test('a name that is too long for a record is left out, and its container counts', () => {
+  const containers = [container('n'.repeat(256), 'foobar'), container('web', 'foobar')]
+  expect(plan(containers)).toBe('create net-1/a {"containers":2,"names":["web"]}')
+})

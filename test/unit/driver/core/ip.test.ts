@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { isCode } from '../../../../driver/core/errors.ts'
 import {
   addressAt,
   canonicalCidr,
@@ -19,8 +20,7 @@ import {
   parseIp,
   ptrName,
   within,
-} from '../../../../driver/core/addresses.ts'
-import { isCode } from '../../../../driver/core/errors.ts'
+} from '../../../../driver/core/ip.ts'
 
 const v4 = fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }).map((value) => ({ family: 4 as const, value }))
 const v6 = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map((value) => ({ family: 6 as const, value }))
