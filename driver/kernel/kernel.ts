@@ -52,6 +52,11 @@ export interface Kernel {
    */
   watch(where: string, changed: () => void): KernelWatch
   /**
+   * Mounts a namespace that was unmounted at its path again, as long as the watch in it holds it. False when
+   * nothing holds it: it is gone. Throws `kernel` when it cannot be mounted.
+   */
+  remount(namespace: string, watch: KernelWatch): Promise<boolean>
+  /**
    * Calls `changed` soon after a change of the rules that `redirect` and `tunnelFilter` make, this driver's
    * own among them.
    */

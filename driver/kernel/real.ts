@@ -21,7 +21,7 @@ import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, un
 import { redirectPort, removeRedirect } from './redirect.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
-import { watchNamespace, watchRules } from './watch.ts'
+import { type KernelWatch, watchNamespace, watchRules } from './watch.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -75,6 +75,7 @@ export function realKernel({
     removeRedirect: (of) => removeRedirect(run, host, of),
     watch: (where, told) =>
       watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
+    remount: (namespace, watch) => remount(machine, namespace, watch),
     watchRules: (told) => watchRules(host, told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
     close: async () => close(),
@@ -282,6 +283,18 @@ async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind:
   const { code, stderr } = await machine.run([...(await machine.mounts()), ...unmount])
   if (code !== 0) throw refused(op, stderr.trim())
   machine.changed(`netns del ${namespace}`)
+}
+
+/** A watch that has not entered the namespace yet holds none of ours: the mark tells. */
+async function remount(machine: Machine, namespace: string, watch: KernelWatch): Promise<boolean> {
+  if (watch.pid === undefined || !watch.isAlive()) return false
+  const held = `/proc/${watch.pid}/ns/net`
+  if (!hasMark(text(await machine.run([...machine.enter(held), 'ip', '-j', 'link', 'show', 'lo']))))
+    return false
+  await touch(namespace)
+  text(await machine.run([...(await machine.mounts()), 'mount', '--bind', held, namespace]))
+  machine.changed(`mount --bind ${held} ${namespace}`)
+  return true
 }
 
 /** True when a network namespace is mounted there, not only its empty file. */
