@@ -17,8 +17,9 @@ import { DriverError } from '../core/errors.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn, underlayIn } from './parse.ts'
+import { hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn, underlayIn } from './parse.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
+import { routeReader } from './routes.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
 import { type KernelWatch, watchNamespace, watchRules } from './watch.ts'
@@ -64,12 +65,7 @@ export function realKernel({
       for (const step of stepsFor(ops, hostPath)) refusals.push(...(await perform(machine, step)))
       return refusals
     },
-    async routes() {
-      const texts = await Promise.all(
-        ['-4', '-6'].map((family) => runOnHost(`${family} route show table main`)),
-      )
-      return texts.flatMap(routesIn)
-    },
+    routes: routeReader((family) => runOnHost(`${family} route show table main`)),
     underlay: async (bind, inUse) => underlayIn(await runOnHost('address show'), bind, inUse),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
