@@ -92,7 +92,7 @@ async function underlayFacts(
 }
 
 export async function storeOf(options: Options, kvStore: string): Promise<StoreFacts> {
-  const { tls, token, stateDir } = options
+  const { tls, tokenFile, stateDir } = options
   const { name, identity } = await selfOf(options)
-  return storeFacts({ kvStore, token, tls, stateDir, name, id: identity?.id })
+  return storeFacts({ kvStore, tokenFile, tls, stateDir, name, id: identity?.id })
 }

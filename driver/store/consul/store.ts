@@ -31,7 +31,7 @@ export interface ConsulOptions {
   url: string
   prefix?: string
   host: HostName
-  token?: string
+  tokenFile?: ClientOptions['tokenFile']
   tls?: ClientOptions['tls']
   wrote?: ClientOptions['wrote']
   /** Limit of every call. A watch is answered within half of it. */
