@@ -78,7 +78,10 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const stop = new AbortController()
   const announcer = createAnnouncer({ client, prefix, host, ttlMs: sessionTtlMs, log })
   const common = { client, mirror, changelog, prefix, host, log, pauseMs, signal: stop.signal }
-  const reader = readerOf({ ...common, isMember: announcer.holdsKey }, copy.position)
+  const reader = readerOf(
+    { ...common, isMember: announcer.holdsKey, copyIsDamaged: copy.isDamaged },
+    copy.position,
+  )
   const { position, standing } = reader
   const readAll = singleFlight(async () => {
     await readInto(reader)

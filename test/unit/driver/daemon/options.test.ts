@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
 
 const store = '--kv-store=consul://192.168.33.10:8500'
