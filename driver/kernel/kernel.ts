@@ -29,7 +29,10 @@ export interface Kernel {
    * refused FDB or neighbour entry stops nothing: the answer lists these.
    */
   apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
-  /** Destinations in this host's main routing table, without default routes. The same list while they are the same. */
+  /**
+   * Destinations in this host's main routing table, without default routes. The same list while they are the
+   * same.
+   */
   routes(): Promise<readonly Route[]>
   /**
    * The underlay interface, by its name or a CIDR that contains its address (`--bind-interface`). Of several

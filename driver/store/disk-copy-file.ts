@@ -3,9 +3,9 @@
  * key replaces an earlier one.
  *
  * Changes are appended, so that a save costs what changed. When more than half of the lines are outdated, the
- * file is written anew under another name and renamed. Only a file that is written anew is fsynced: after a
- * crash an older copy serves as well, because the copy is used only until Consul answers. So does a copy with a
- * hole, since what it lacks is unknown until then. An incomplete last line is ignored.
+ * file is written anew under another name and renamed. Only then it is fsynced: after a crash an older copy
+ * serves as well, because the copy is used only until Consul answers. So does a copy with a hole, since what
+ * it lacks is unknown until then. An incomplete last line is ignored.
  */
 import { appendFile, constants, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
