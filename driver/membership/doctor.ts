@@ -14,7 +14,14 @@ import { machineChecks } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
 import { type Asked, asked, type Facts, type StoreFacts } from './facts.ts'
 import type { Finding } from './finding.ts'
-import { dockerOptions, engineFacts, kernelFacts, missingTools, portFacts } from './gather-machine.ts'
+import {
+  dockerOptions,
+  engineFacts,
+  kernelFacts,
+  missingTools,
+  neighbourLimit,
+  portFacts,
+} from './gather-machine.ts'
 import { storeFacts } from './gather-store.ts'
 import { selfOf } from './settings.ts'
 import { systemdUnit } from './unit.ts'
@@ -61,14 +68,15 @@ export function tunnelFacts({
 async function machineFacts({ dockerSocket }: Options) {
   const client = engineClient(dockerSocket)
   try {
-    const [kernel, tools, unit, engine, docker] = await Promise.all([
+    const [kernel, neighbours, tools, unit, engine, docker] = await Promise.all([
       kernelFacts(),
+      neighbourLimit(),
       missingTools(),
       asked(async () => (await systemdUnit.state()).isInstalled),
       asked(() => engineFacts(client)),
       asked(dockerOptions),
     ])
-    return { kernel, missingTools: tools, hasUnit: unit, engine, docker }
+    return { kernel, neighbourLimit: neighbours, missingTools: tools, hasUnit: unit, engine, docker }
   } finally {
     client.close()
   }
