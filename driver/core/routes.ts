@@ -7,7 +7,7 @@
  * route of any host. A `--subnet` is refused when it overlaps the subnet of a host's interface, or contains
  * another route of a host; inside a larger route (10.0.0.0/8 through a VPN) it is the person's choice.
  */
-import { type Block, blocksOverlap, formatCidr, overlaps, parseCidr } from './ip.ts'
+import { type Block, blocksOverlap, formatCidr, parseCidr } from './ip.ts'
 import type { Cidr, HostName, HostRoutes, Network, Snapshot } from './records.ts'
 
 /** A route of the main table, not the default one. */
@@ -30,7 +30,7 @@ export interface RoutesByWidth {
 /** Enough for a host's bridges; a router of a large site has more. */
 const mostPublished = 100
 /** RFC 4291 §2.5.6, §2.7: the same on each link. */
-const ofEachLink: readonly Cidr[] = ['fe80::/10', 'ff00::/8']
+const ofEachLink = ['fe80::/10', 'ff00::/8'].map(parseCidr)
 
 /**
  * What a host publishes: sorted, without single addresses and default routes. A route inside of another one
@@ -38,14 +38,24 @@ const ofEachLink: readonly Cidr[] = ['fe80::/10', 'ff00::/8']
  * limit drops.
  */
 export function publishedRoutes(routes: readonly Route[]): HostRoutes {
-  const published = routes.filter(({ to }) => isPublished(to))
-  const of = (connected: boolean): Block[] =>
-    published.filter((it) => it.connected === connected).map(({ to }) => parseCidr(to))
-  const others = of(false).filter((it) => !isDefault(it))
-  const outer = outermost(others)
-  const inner = others.filter((it) => !outer.includes(it))
-  return { connected: publish(outermost(of(true))), other: publish([...outer, ...inner]) }
+  const known = publishedBefore.get(routes)
+  if (known !== undefined) return known
+  const connected: Block[] = []
+  const others: Block[] = []
+  for (const route of routes) {
+    const block = parseCidr(route.to)
+    if (!isPublished(block)) continue
+    if (route.connected) connected.push(block)
+    else if (!isDefault(block)) others.push(block)
+  }
+  const { outer, inner } = nested(others)
+  const published = { connected: publish(nested(connected).outer), other: publish([...outer, ...inner]) }
+  publishedBefore.set(routes, published)
+  return published
 }
+
+/** The kernel's routes are the same list until they change. */
+const publishedBefore = new WeakMap<readonly Route[], HostRoutes>()
 
 function publish(blocks: readonly Block[]): Cidr[] {
   const texts = new Set(blocks.slice(0, mostPublished).sort(inOrder).map(formatCidr))
@@ -144,9 +154,8 @@ export function clashingNetworks(snapshot: Snapshot, routes: HostRoutes | undefi
 export const clashHint =
   'containers with an interface in both do not start; remove one of the two networks, or create it again with another --subnet'
 
-function isPublished(to: Cidr): boolean {
-  const { first, last } = parseCidr(to)
-  return first !== last && !ofEachLink.some((it) => overlaps(it, to))
+function isPublished(block: Block): boolean {
+  return block.first !== block.last && !ofEachLink.some((it) => blocksOverlap(it, block))
 }
 
 /** A VPN writes 0.0.0.0/1 and 128.0.0.0/1, so that the host's own default route stays in the table. */
@@ -154,13 +163,17 @@ function isDefault({ length }: Block): boolean {
   return length <= 1
 }
 
-function outermost(blocks: readonly Block[]): Block[] {
-  const kept: Block[] = []
-  for (const block of [...blocks].sort(inOrder)) {
-    const last = kept.at(-1)
-    if (last === undefined || !blocksOverlap(last, block)) kept.push(block)
+/** The first blocks that no other one contains, and the first of those that one does; as many as are published. */
+function nested(blocks: Block[]): { outer: Block[]; inner: Block[] } {
+  const outer: Block[] = []
+  const inner: Block[] = []
+  for (const block of blocks.sort(inOrder)) {
+    const last = outer.at(-1)
+    const into = last === undefined || !blocksOverlap(last, block) ? outer : inner
+    if (into.length < mostPublished) into.push(block)
+    else if (into === outer) break
   }
-  return kept
+  return { outer, inner }
 }
 
 /** By address, and a block before those inside of it. */

@@ -153,7 +153,7 @@ function settingsOf(options: DaemonOptions): DriverSettings {
 }
 
 function storeOptions(
-  { kvStore: url, tls, token, stateDir }: DaemonOptions,
+  { kvStore: url, tls, tokenFile, stateDir }: DaemonOptions,
   host: HostName,
   points: CrashPoints,
   log: Log,
@@ -162,7 +162,7 @@ function storeOptions(
     url,
     host,
     tls,
-    ...(token !== undefined && { token }),
+    tokenFile,
     diskPath: `${stateDir}/snapshot.json`,
     wrote: (what) => points.wrote(`store: ${what}`),
     log,

@@ -3,7 +3,6 @@
  * `--kv-store=consul://192.168.33.10:8500 --default-network=overlay:multihost --bind-interface=eth1`. Every
  * value is checked here, and an error names it and what is allowed.
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { namespaceFolder } from '../core/datapath/desired.ts'
 import { DriverError } from '../core/errors.ts'
@@ -16,7 +15,8 @@ import type { DnsAddress } from './driver-options.ts'
 
 export interface DaemonOptions {
   kvStore: string
-  token?: string
+  /** Consul's ACL token. */
+  tokenFile?: string
   tls: { caFile?: string; certFile?: string; keyFile?: string }
   /** Driver and name of the network that a container without `--network` gets; stored for the docker wrapper. */
   defaultNetwork: { driver: string; name: string }
@@ -127,7 +127,7 @@ export function parseOpenOptions(args: string[]): Omit<DaemonOptions, 'kvStore'>
   const hostName = given['host-name']
   return {
     ...(given['kv-store'] === undefined ? {} : { kvStore: checkStore(given['kv-store']) }),
-    ...(tokenFile === undefined ? {} : { token: readToken(tokenFile) }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
     tls: tlsOf(given),
     defaultNetwork: parseDefaultNetwork(given['default-network'] ?? 'overlay:multihost'),
     ...(bind === undefined ? {} : { bindInterface: notEmpty('bind-interface', bind) }),
@@ -162,24 +162,6 @@ function parse(args: string[]): Given {
 function checkStore(url: string): string {
   parseStoreUrl(url)
   return url
-}
-
-function readToken(file: string): string {
-  const token = textOf(file).trim()
-  if (/^\S*$/.test(token)) return token
-  throw new DriverError('invalid', `the file of --kv-token-file=${file} has more than one word`, {
-    hint: "it must hold the token's SecretID alone",
-  })
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new DriverError('invalid', `--kv-token-file=${file} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    })
-  }
 }
 
 function tlsOf(given: Given): DaemonOptions['tls'] {

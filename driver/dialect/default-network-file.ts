@@ -7,9 +7,12 @@
  * that there is no such network, so the file goes before the network does. The file is written beside and
  * renamed: the shell reads all of it or nothing.
  */
+import { existsSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
+import { makeRunFolder } from '../run-folder.ts'
 
 export interface DefaultNetworkFileOptions {
   name: string
@@ -38,7 +41,7 @@ export function startDefaultNetworkFile(options: DefaultNetworkFileOptions): Def
     const before = withdrawals
     const wanted = (await ready(name)) && !(await inSwarmMode())
     // An answer from before a withdrawal is out of date; another run follows.
-    if (wanted === present || withdrawals !== before) return
+    if (withdrawals !== before || (wanted === present && wanted === existsSync(file))) return
     await (wanted ? write(file, name) : rm(file, { force: true }))
     present = wanted
     log.info({ network: name, usable: wanted }, 'the default network')
@@ -60,6 +63,7 @@ export function startDefaultNetworkFile(options: DefaultNetworkFileOptions): Def
 }
 
 async function write(file: string, name: string): Promise<void> {
+  makeRunFolder(dirname(file))
   await writeFile(`${file}.new`, `${name}\n`, { mode: 0o644 })
   await rename(`${file}.new`, file)
 }

@@ -30,8 +30,11 @@ export interface Kernel {
    * refused FDB or neighbour entry stops nothing: the answer lists these.
    */
   apply(ops: readonly ProvenOp[]): Promise<Refusal[]>
-  /** Destinations in this host's main routing table, without default routes. */
-  routes(): Promise<Route[]>
+  /**
+   * Destinations in this host's main routing table, without default routes. The same list while they are the
+   * same.
+   */
+  routes(): Promise<readonly Route[]>
   /** The global addresses of this host's interfaces. */
   addresses(): Promise<HostAddress[]>
   /**
@@ -49,6 +52,11 @@ export interface Kernel {
    * host's (`host`), this driver's own among them. The watch must be closed before the namespace is removed.
    */
   watch(where: string, changed: () => void): KernelWatch
+  /**
+   * Mounts a namespace that was unmounted at its path again, as long as the watch in it holds it. False when
+   * nothing holds it: it is gone. Throws `kernel` when it cannot be mounted.
+   */
+  remount(namespace: string, watch: KernelWatch): Promise<boolean>
   /**
    * Calls `changed` soon after a change of the rules that `redirect` and `tunnelFilter` make, this driver's
    * own among them.

@@ -17,11 +17,12 @@ import { DriverError } from '../core/errors.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, routesIn, strayLinksIn } from './parse.ts'
+import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn } from './parse.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
+import { routeReader } from './routes.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
-import { watchNamespace, watchRules } from './watch.ts'
+import { type KernelWatch, watchNamespace, watchRules } from './watch.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -64,17 +65,13 @@ export function realKernel({
       for (const step of stepsFor(ops, hostPath)) refusals.push(...(await perform(machine, step)))
       return refusals
     },
-    async routes() {
-      const texts = await Promise.all(
-        ['-4', '-6'].map((family) => runOnHost(`${family} route show table main`)),
-      )
-      return texts.flatMap(routesIn)
-    },
+    routes: routeReader((family) => runOnHost(`${family} route show table main`)),
     addresses: async () => addressesIn(await runOnHost('address show')),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
     watch: (where, told) =>
       watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
+    remount: (namespace, watch) => remount(machine, namespace, watch),
     watchRules: (told) => watchRules(host, told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
     close: async () => close(),
@@ -282,6 +279,18 @@ async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind:
   const { code, stderr } = await machine.run([...(await machine.mounts()), ...unmount])
   if (code !== 0) throw refused(op, stderr.trim())
   machine.changed(`netns del ${namespace}`)
+}
+
+/** A watch that has not entered the namespace yet holds none of ours: the mark tells. */
+async function remount(machine: Machine, namespace: string, watch: KernelWatch): Promise<boolean> {
+  if (watch.pid === undefined || !watch.isAlive()) return false
+  const held = `/proc/${watch.pid}/ns/net`
+  if (!hasMark(text(await machine.run([...machine.enter(held), 'ip', '-j', 'link', 'show', 'lo']))))
+    return false
+  await touch(namespace)
+  text(await machine.run([...(await machine.mounts()), 'mount', '--bind', held, namespace]))
+  machine.changed(`mount --bind ${held} ${namespace}`)
+  return true
 }
 
 /** True when a network namespace is mounted there, not only its empty file. */

@@ -10,6 +10,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 
 export interface KernelWatch {
+  /** The program, which is in the namespace soon after its start. Undefined when it could not be started. */
+  readonly pid: number | undefined
   /** False when the program does not run: changes may have been missed. */
   isAlive(): boolean
   close(): Promise<void>
@@ -65,7 +67,7 @@ function follow(
   changed: () => void,
 ): KernelWatch {
   const child = started(['setpriv', '--pdeathsig', 'KILL', ...command])
-  if (child === undefined) return { isAlive: () => false, close: async () => undefined }
+  if (child === undefined) return { pid: undefined, isAlive: () => false, close: async () => undefined }
   let alive = true
   let isClosing = false
   const ended = new Promise<void>((resolve) => {
@@ -90,6 +92,7 @@ function follow(
   // An idle driver may end.
   for (const part of [child, stdout, stderr]) part.unref()
   return {
+    pid: child.pid,
     isAlive: () => alive,
     async close() {
       isClosing = true

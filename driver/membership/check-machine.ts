@@ -14,6 +14,7 @@ import { usualDns } from './options-file.ts'
 
 export const machineChecks: readonly ((facts: Facts) => Finding[])[] = [
   kernel,
+  neighbours,
   tools,
   unit,
   engine,
@@ -48,6 +49,24 @@ function kernel({ kernel }: Facts): Finding[] {
   })
   if (failed.length > 0) return failed
   return [ok('kernel', 'the kernel has network namespaces, vxlan, bridge, veth and nf_tables')]
+}
+
+/** As Swarm's overlay sets them (moby's libnetwork, ostweaks_linux.go). */
+const neighbourLimits = { gc_thresh1: 8192, gc_thresh2: 49_152, gc_thresh3: 65_536 }
+const enoughNeighbours = 8192
+
+/** One table for the containers of all networks. Full, the kernel sends nothing to a further address. */
+function neighbours({ neighbourLimit }: Facts): Finding[] {
+  const check = 'neighbour table'
+  if (neighbourLimit === undefined)
+    return [unknown(check, 'the kernel does not say how many neighbours it keeps')]
+  const says = `the kernel keeps up to ${neighbourLimit} neighbours`
+  if (neighbourLimit >= enoughNeighbours) return [ok(check, says)]
+  const settings = ['ipv4', 'ipv6'].flatMap((family) =>
+    Object.entries(neighbourLimits).map(([name, value]) => `net.${family}.neigh.default.${name}=${value}`),
+  )
+  const hint = `for hosts with many containers: sysctl -w ${settings.join(' ')}`
+  return [{ ...ok(check, `${says}, of all containers`), hint }]
 }
 
 function tools({ missingTools }: Facts): Finding[] {

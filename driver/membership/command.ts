@@ -39,15 +39,7 @@ import {
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import {
-  type OpenOptions,
-  optionsAreGone,
-  optionsForLeaving,
-  selfOf,
-  storeIn,
-  type Wanted,
-  wantedBy,
-} from './settings.ts'
+import { type OpenOptions, optionsAreGone, selfOf, storeIn, type Wanted, wantedBy } from './settings.ts'
 import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -182,7 +174,7 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
     throw new DriverError('invalid', `multihost leave takes --force alone, not '${others.join(' ')}'`)
   }
   const force = args.includes('--force')
-  const options = optionsForLeaving(optionWords((await configuredWords()) ?? []), force)
+  const options = parseOpenOptions(optionWords((await configuredWords()) ?? []))
   const identity = await readIdentity(options.stateDir)
   if (options.kvStore === undefined) {
     if (identity === undefined && !(await hasLeftovers(options))) {

@@ -13,7 +13,14 @@ import { machineChecks } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
 import { type Asked, asked, type Facts, type StoreFacts } from './facts.ts'
 import type { Finding } from './finding.ts'
-import { dockerOptions, engineFacts, kernelFacts, missingTools, portFacts } from './gather-machine.ts'
+import {
+  dockerOptions,
+  engineFacts,
+  kernelFacts,
+  missingTools,
+  neighbourLimit,
+  portFacts,
+} from './gather-machine.ts'
 import { storeFacts } from './gather-store.ts'
 import { selfOf } from './settings.ts'
 import { systemdUnit } from './unit.ts'
@@ -60,14 +67,15 @@ export function tunnelFacts({
 async function machineFacts({ dockerSocket }: Options) {
   const client = engineClient(dockerSocket)
   try {
-    const [kernel, tools, unit, engine, docker] = await Promise.all([
+    const [kernel, neighbours, tools, unit, engine, docker] = await Promise.all([
       kernelFacts(),
+      neighbourLimit(),
       missingTools(),
       asked(async () => (await systemdUnit.state()).isInstalled),
       asked(() => engineFacts(client)),
       asked(dockerOptions),
     ])
-    return { kernel, missingTools: tools, hasUnit: unit, engine, docker }
+    return { kernel, neighbourLimit: neighbours, missingTools: tools, hasUnit: unit, engine, docker }
   } finally {
     client.close()
   }
@@ -88,7 +96,7 @@ async function underlayFacts(
 }
 
 export async function storeOf(options: Options, kvStore: string): Promise<StoreFacts> {
-  const { tls, token, stateDir } = options
+  const { tls, tokenFile, stateDir } = options
   const { name, identity } = await selfOf(options)
-  return storeFacts({ kvStore, token, tls, stateDir, name, id: identity?.id })
+  return storeFacts({ kvStore, tokenFile, tls, stateDir, name, id: identity?.id })
 }

@@ -19,6 +19,8 @@ export interface Failed {
 export interface Facts {
   /** Each with the error of a trial in a network namespace of its own; undefined where the kernel can do it. */
   kernel: Record<KernelPart, string | undefined>
+  /** `gc_thresh3` of IPv4 or IPv6, the lower one. Undefined where the kernel does not say. */
+  neighbourLimit: number | undefined
   /** Programs that the driver runs and that are not in PATH. */
   missingTools: string[]
   /** multihost.service is installed. */

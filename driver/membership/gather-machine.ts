@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as z from 'zod'
@@ -27,7 +27,18 @@ import { textOf } from './unit.ts'
 const run = promisify(execFile)
 
 /** What the driver, its tunnel probes and its unit start. */
-const programs = ['ip', 'bridge', 'nft', 'nsenter', 'unshare', 'umount', 'sh', 'systemctl', 'systemd-notify']
+const programs = [
+  'ip',
+  'bridge',
+  'nft',
+  'nsenter',
+  'unshare',
+  'mount',
+  'umount',
+  'sh',
+  'systemctl',
+  'systemd-notify',
+]
 
 const trials: Record<KernelPart, string> = {
   namespaces: 'true',
@@ -44,6 +55,14 @@ export async function kernelFacts(): Promise<Facts['kernel']> {
     }),
   )
   return Object.fromEntries(outcomes)
+}
+
+/** Undefined where the kernel does not say: outside of the first network namespace. */
+export async function neighbourLimit(): Promise<number | undefined> {
+  const paths = ['ipv4', 'ipv6'].map((family) => `/proc/sys/net/${family}/neigh/default/gc_thresh3`)
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => undefined)))
+  const limits = texts.flatMap((text) => (text === undefined ? [] : [Number(text)]))
+  return limits.length === 0 ? undefined : Math.min(...limits)
 }
 
 /** The last line of a command's error. Undefined when it succeeds. */

@@ -31,7 +31,7 @@ import {
 
 export interface StoreQuestion {
   kvStore: string
-  token?: string | undefined
+  tokenFile?: string | undefined
   tls: ClientOptions['tls']
   stateDir: string
   /** This host's name in the cluster, and its id if its state folder has one. */
@@ -45,10 +45,10 @@ const sessionTtlMs = 10_000
 
 export function clientOptions({
   kvStore,
-  token,
+  tokenFile,
   tls,
-}: Pick<StoreQuestion, 'kvStore' | 'token' | 'tls'>): ClientOptions {
-  return { address: parseStoreUrl(kvStore), timeoutMs: answersWithinMs, token, tls }
+}: Pick<StoreQuestion, 'kvStore' | 'tokenFile' | 'tls'>): ClientOptions {
+  return { address: parseStoreUrl(kvStore), timeoutMs: answersWithinMs, tokenFile, tls }
 }
 
 export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {

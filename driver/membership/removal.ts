@@ -136,10 +136,10 @@ export async function removeFromKernel({
 
 /** The records under this host's name. What else hosts share stays. Throws `unavailable`. */
 export async function removeFromStore(
-  { kvStore, token, tls }: Pick<DaemonOptions, 'kvStore' | 'token' | 'tls'>,
+  { kvStore, tokenFile, tls }: Pick<DaemonOptions, 'kvStore' | 'tokenFile' | 'tls'>,
   { id, name }: HostIdentity,
 ): Promise<void> {
-  const options = clientOptions({ kvStore, token, tls })
+  const options = clientOptions({ kvStore, tokenFile, tls })
   const { prefix } = options.address
   const client = createClient(options)
   const alive = aliveKey(prefix, name)
@@ -172,8 +172,8 @@ function heldElsewhere(name: string, { vtep }: Holder): DriverError {
   )
 }
 
-async function evictSelf({ token, tls }: ClientOptions, host: string, url: string): Promise<void> {
-  const store = await openConsulStore({ url, host, tls, ...(token !== undefined && { token }) })
+async function evictSelf({ tokenFile, tls }: ClientOptions, host: string, url: string): Promise<void> {
+  const store = await openConsulStore({ url, host, tls, tokenFile })
   try {
     await evict(store, host)
   } catch (error) {

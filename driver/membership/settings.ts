@@ -5,7 +5,12 @@ import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
-import { type DaemonOptions, optionWords, parseDaemonOptions, parseOpenOptions } from '../daemon/options.ts'
+import {
+  type DaemonOptions,
+  optionWords,
+  parseDaemonOptions,
+  type parseOpenOptions,
+} from '../daemon/options.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
 import { storeOfDiskCopy } from '../store/disk-copy-file.ts'
 import { packageOptionsFile } from './options-file.ts'
@@ -34,20 +39,6 @@ function checkFile(word: string): void {
   if (!path.startsWith('/')) throw new DriverError('invalid', `${word} is not an absolute path`, { hint })
   if (/^\/(home|root|tmp|var\/tmp|run\/user)\//.test(path))
     throw new DriverError('invalid', `the unit of the driver does not see the file of ${word}`, { hint })
-}
-
-/**
- * The options of a host that leaves. With `force`, a token file that cannot be read is done without: the
- * store refuses then, and the records stay. Throws `invalid`.
- */
-export function optionsForLeaving(words: string[], force: boolean): OpenOptions {
-  try {
-    return parseOpenOptions(words)
-  } catch (error) {
-    const others = words.filter((word) => !word.startsWith('--kv-token-file='))
-    if (!force || others.length === words.length) throw error
-    return parseOpenOptions(others)
-  }
 }
 
 /** The host has a name in a cluster, and nothing says which store that is. */

@@ -5,13 +5,14 @@
  * the engine keeps them, and would send a request into one that is being closed, then repeat it with an empty
  * body.
  */
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { DriverError } from '../core/errors.ts'
+import { makeRunFolder } from '../run-folder.ts'
 
 export interface Listener {
   /** Accepts no further request. Resolves when the running ones are answered. */
@@ -25,7 +26,7 @@ export async function checkFree(path: string): Promise<void> {
 
 /** Throws `taken` when a process answers on the socket. */
 export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<Listener> {
-  await mkdir(dirname(path), { recursive: true })
+  makeRunFolder(dirname(path))
   await checkFree(path)
   await rm(path, { force: true })
   const answer = getRequestListener(app.fetch)

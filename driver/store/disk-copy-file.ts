@@ -3,8 +3,9 @@
  * key replaces an earlier one.
  *
  * Changes are appended, so that a save costs what changed. When more than half of the lines are outdated, the
- * file is written anew under another name and renamed. Saves are not fsynced: after a crash an older copy
- * serves as well, because the copy is used only until Consul answers. An incomplete last line is ignored.
+ * file is written anew under another name and renamed. Only then it is fsynced: after a crash an older copy
+ * serves as well, because the copy is used only until Consul answers. So does a copy with a hole, since what
+ * it lacks is unknown until then. An incomplete last line is ignored.
  */
 import { appendFile, constants, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -76,6 +77,8 @@ async function writeAnew(path: string, store: string, snapshot: Snapshot, positi
       }
     }
     await file.write(piece.join(''))
+    // Otherwise the new name can be on the disk before the content, which is then NUL bytes.
+    await file.sync()
   } finally {
     await file.close()
   }
@@ -97,27 +100,54 @@ function sizeOf(snapshot: Snapshot): number {
   return tables.reduce((sum, table) => sum + snapshot[table].size, 0)
 }
 
+export interface ReadCopy {
+  snapshot: Snapshot
+  position: Position
+  /** Lines that cannot be read. What they said is unknown: the records are a part of what was saved. */
+  unreadable: number
+}
+
 /**
  * Undefined when there is no copy. A copy that names its cluster is valid at every address of the store; an
- * older one only at the same address. Throws when it cannot be read.
+ * older one only at the same address. Of damaged lines the earlier ones of a key, and of the position, count.
  */
-export async function readDiskCopyFile(
-  path: string,
-  store: string,
-): Promise<{ snapshot: Snapshot; position: Position } | undefined> {
+export async function readDiskCopyFile(path: string, store: string): Promise<ReadCopy | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
   if (text === undefined) return undefined
   // A last line without a line feed is incomplete.
-  const [head = '', ...rest] = text.split('\n').slice(0, -1)
-  const sameStore = headLine.parse(JSON.parse(head)).store === store
-  const positions = rest.filter((text) => text.startsWith('{'))
-  const position = positionLine.parse(JSON.parse(positions.at(-1) ?? '{"segment":0}'))
-  if (!sameStore && position.cluster === undefined) return undefined
-  const records = rest.filter((text) => !text.startsWith('{'))
-  return { snapshot: applyDeltas(emptySnapshot(), records.flatMap(deltaIn)), position }
+  const [first = '', ...rest] = text.split('\n').slice(0, -1)
+  const head = readable(() => headLine.parse(JSON.parse(first)))
+  const read = rest.map((line) => readable(() => contentOf(line)))
+  const position = read.findLast((it) => it !== undefined && 'position' in it)?.position ?? { segment: 0 }
+  const unreadable = [head, ...read].filter((it) => it === undefined).length
+  if (head !== undefined && head.store !== store && position.cluster === undefined) return undefined
+  // Nothing says which store the records are of.
+  const isAnonymous = head === undefined && position.cluster === undefined
+  const deltas = isAnonymous ? [] : read.flatMap((it) => it?.deltas ?? [])
+  return { snapshot: applyDeltas(emptySnapshot(), deltas), position, unreadable }
+}
+
+/** Undefined for what a power failure, a defective disk or another version has made of a line. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    // Counted, and said once.
+    return undefined
+  }
+}
+
+interface Content {
+  position?: Position
+  deltas?: AnyDelta[]
+}
+
+function contentOf(line: string): Content {
+  const content: unknown = JSON.parse(line)
+  return Array.isArray(content) ? { deltas: deltaIn(content) } : { position: positionLine.parse(content) }
 }
 
 /** The address of the store in the copy's header. Undefined without a copy, or without one that can be read. */
@@ -130,8 +160,8 @@ export async function storeOfDiskCopy(path: string): Promise<string | undefined>
   }
 }
 
-function deltaIn(text: string): AnyDelta[] {
-  const [table, key, index, value] = recordLine.parse(JSON.parse(text))
+function deltaIn(line: unknown[]): AnyDelta[] {
+  const [table, key, index, value] = recordLine.parse(line)
   if (index === undefined) return [{ table, key, record: undefined }]
   const known = checked(table, key, value)
   // The value was checked against the schema of `table`.

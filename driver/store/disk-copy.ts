@@ -14,6 +14,8 @@ export interface DiskCopy {
   snapshot: Snapshot
   /** What this host knew of the store's past when the copy was saved last. */
   position: Position
+  /** A part of it could not be read: there were more records. */
+  isDamaged: boolean
   update(snapshot: Snapshot, keys: readonly ChangedKey[]): void
   remember(position: Position): void
   flush(): Promise<void>
@@ -35,6 +37,7 @@ export async function openDiskCopy(
     return {
       snapshot: emptySnapshot(),
       position,
+      isDamaged: false,
       update: nothing,
       remember: nothing,
       flush: async () => undefined,
@@ -44,6 +47,12 @@ export async function openDiskCopy(
     log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is ignored')
     return undefined
   })
+  const unreadable = saved?.unreadable ?? 0
+  if (unreadable > 0)
+    log.warn(
+      { path: diskPath, unreadable },
+      'lines of the copy of the store on disk cannot be read: what they said is unknown until Consul answers',
+    )
   const disk = openDiskCopyFile(diskPath, store)
   let current = saved?.snapshot ?? emptySnapshot()
   let position: Position = saved?.position ?? { segment: 0 }
@@ -58,6 +67,7 @@ export async function openDiskCopy(
   return {
     snapshot: current,
     position,
+    isDamaged: unreadable > 0,
     update(snapshot, keys) {
       current = snapshot
       for (const at of keys) changed.set(`${at.table}/${at.key}`, at)

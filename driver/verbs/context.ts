@@ -17,7 +17,7 @@ export interface VerbContext {
   /** The ranges from which a pool is chosen when the creator names no pool. */
   pools: readonly PoolSource[]
   /** Destinations in this host's routing table. */
-  routes(): Promise<Route[]>
+  routes(): Promise<readonly Route[]>
   /** Resolves when the kernel has what the store wants for the network, this endpoint's veth too. */
   settled(network: NetworkId, joining: EndpointId): Promise<void>
   inFlight: InFlight

@@ -24,6 +24,7 @@ const backend = [
 export const rooms: readonly Room[] = [
   { room: 'driver/version.ts', imports: [], why: 'constants' },
   { room: 'driver/sockets.ts', imports: [], why: 'constants' },
+  { room: 'driver/run-folder.ts', imports: [], why: 'one system call' },
   { room: 'driver/log.ts', imports: [], why: 'the type of a logger' },
   {
     room: 'driver/unix-http.ts',
@@ -78,7 +79,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/protocol',
-    imports: ['driver/core/**', 'driver/log.ts', 'driver/verbs'],
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/run-folder.ts', 'driver/verbs'],
     why: "a handler of Docker's protocol calls verbs only: never Docker, Consul or the kernel",
   },
   {
@@ -152,6 +153,7 @@ export const rooms: readonly Room[] = [
       'driver/control',
       'driver/cli',
       'driver/cli/table.ts',
+      'driver/run-folder.ts',
       'driver/sockets.ts',
     ],
     why: "the dialect of 2015 knows Docker's API, verbs and the control socket, and not Docker's plugin protocol",

@@ -19,6 +19,8 @@ export interface NamespaceWatch {
   isLookDue(hasJoins: boolean): boolean
   /** Changes in the namespace are noticed at once. */
   isAlive(): boolean
+  /** Mounts the namespace, which is not at its path any more, again. False when the watch does not hold it. */
+  remount(namespace: string): Promise<boolean>
   /** Stops watching; `follow` begins again. */
   close(): Promise<void>
 }
@@ -34,7 +36,7 @@ export interface NoticeMs {
 }
 
 export interface NamespaceWatchOptions {
-  kernel: Pick<Kernel, 'watch'>
+  kernel: Pick<Kernel, 'watch' | 'remount'>
   /** Asks for another step. */
   again(afterMs: number): void
   /** Pause between two looks at a kernel that goes on changing. */
@@ -85,6 +87,10 @@ export function createNamespaceWatch(options: NamespaceWatchOptions): NamespaceW
     },
     isLookDue: (hasJoins) => isLookDue(state, hasJoins),
     isAlive: () => isAlive(state),
+    async remount(namespace) {
+      const { watch, watched, options } = state
+      return watch !== undefined && watched === namespace && options.kernel.remount(namespace, watch)
+    },
     close: () => close(state),
   }
 }

@@ -331,10 +331,22 @@ function isArriving(
   return joining.has(endpoint) || call === 'create' || call === 'join' || (!isJoined && call === undefined)
 }
 
+/** A namespace that somebody unmounted lives on while the watch is in it, and so do its links. */
 async function look(state: State, snapshot: Snapshot, want: Datapath): Promise<void> {
-  await state.contents.look(want.namespace, (seen) =>
-    want.kind === 'bridge' ? seen : { ...seen, ports: childrenOf(state, snapshot, seen, want) },
-  )
+  const { options, contents, watch } = state
+  const see = (): Promise<void> =>
+    contents.look(want.namespace, (seen) =>
+      want.kind === 'bridge' ? seen : { ...seen, ports: childrenOf(state, snapshot, seen, want) },
+    )
+  await see()
+  if (contents.contents() !== undefined || !watch.isAlive()) return
+  // While it cannot be mounted, no other one is made in its place.
+  contents.doubt()
+  if (await watch.remount(want.namespace)) {
+    const { network, log } = options
+    log.warn({ network, namespace: want.namespace }, 'the namespace was unmounted, and is mounted again')
+  }
+  await see()
 }
 
 /**

@@ -29,7 +29,7 @@ export interface HostOptions {
   replicas?: ReadonlyMap<string, NetworkId> | undefined
   blank(): HostRecord
   /** This host's routes now. */
-  routes(): Promise<Route[]>
+  routes(): Promise<readonly Route[]>
   /** What this host publishes of its tunnel. */
   tunnel(): HostRecord['tunnel']
   log: Log

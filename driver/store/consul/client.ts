@@ -12,9 +12,11 @@ import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:h
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
 import type { Socket } from 'node:net'
 import Consul from 'consul'
+import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
-import { type Failure, failureOf } from './failures.ts'
-import { askInTurn, type Moved } from './servers.ts'
+import { type Failure, failureOf, isRefusal } from './failures.ts'
+import { askInTurn, type Call, type Moved } from './servers.ts'
+import { openToken, type Token } from './token.ts'
 import type { StoreAddress } from './url.ts'
 
 export interface ClientOptions {
@@ -22,7 +24,8 @@ export interface ClientOptions {
   wrote?: ((what: string) => void) | undefined
   address: StoreAddress
   timeoutMs: number
-  token?: string | undefined
+  /** Of the ACL token. It is read again when Consul refuses the token. */
+  tokenFile?: string | undefined
   /** Files in PEM. */
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
   /** Called after every call. Undefined when a server has answered, with success or an error. */
@@ -102,15 +105,16 @@ const maxSockets = 32
 /** Connections that stay open for the next call; a burst's other connections are closed. */
 const maxFreeSockets = 4
 
+/** Throws `unavailable` while a file of the options cannot be read. */
 export function createClient(options: ClientOptions): ConsulClient {
   const agent = agentFor(options)
-  const call = askInTurn(serversOf(options, agent), options)
+  const call = renewing(askInTurn(serversOf(options, agent), options))
   const read = { isRead: true }
 
   return {
     list: (prefix, query = {}) => call((at, withinMs) => list(at, prefix, query, withinMs), read),
     async transact(steps) {
-      const answer = await call((at, withinMs) => transact(at.consul, steps, withinMs))
+      const answer = await call((at, withinMs) => transact(at, steps, withinMs))
       const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
       if (!('failedStep' in answer) && writes.length > 0) {
         options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
@@ -121,17 +125,17 @@ export function createClient(options: ClientOptions): ConsulClient {
       // Without checks: the session tells of the driver, not of the agent that it happened to reach.
       const ttl = `${ttlMs / 1000}s`
       const wanted = { name, ttl, behavior: 'release' as const, checks: [], lockdelay: '0s' }
-      return (await call(({ consul }, timeout) => consul.session.create(withTimeout(wanted, timeout)))).ID
+      return (await call((at, withinMs) => at.consul.session.create(asked(at, withinMs, wanted)))).ID
     },
     renewSession: (id) =>
-      call(({ consul }, timeout) => isThere(consul.session.renew(withTimeout({ id }, timeout))), read),
+      call((at, withinMs) => isThere(at.consul.session.renew(asked(at, withinMs, { id }))), read),
     destroySession: async (id) => {
-      await call(({ consul }, timeout) => isThere(consul.session.destroy(withTimeout({ id }, timeout))))
+      await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))))
     },
     sessions: async () => {
-      const all = await call(({ consul }, timeout) => {
-        const query = { consistent: true, ...withTimeout<{ dc?: string }>({}, timeout) }
-        return consul.session.list(query)
+      const all = await call((at, withinMs) => {
+        const query = { consistent: true, ...asked<{ dc?: string }>(at, withinMs, {}) }
+        return at.consul.session.list(query)
       }, read)
       return all.map(({ ID }) => ID)
     },
@@ -141,30 +145,51 @@ export function createClient(options: ClientOptions): ConsulClient {
   }
 }
 
+/** A call that Consul refuses is made once more when the file has another token by then. */
+function renewing(call: Call<ConsulAt>): Call<ConsulAt> {
+  const renewed: Call<ConsulAt> = (what, kind) =>
+    call(async (at, withinMs) => {
+      const end = performance.now() + withinMs
+      const used = at.token.text()
+      try {
+        return await what(at, withinMs)
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+        at.token.renew()
+        if (at.token.text() === used) throw error
+        return what(at, Math.max(1, end - performance.now()))
+      }
+    }, kind)
+  renewed.moveTo = call.moveTo
+  return renewed
+}
+
 /** One server, and how it is asked. */
 interface ConsulAt {
   url: string
   agent: Agent
   consul: Consul
+  token: Token
   options: ClientOptions
   failureOf(error: unknown): DriverError
 }
 
 function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
   const { secure, prefix, servers } = options.address
-  const defaults = options.token === undefined ? {} : { token: options.token }
+  const token = openToken(options.tokenFile)
   return servers.map((server) => ({
     url: `${secure ? 'https' : 'http'}://${server.host}:${server.port}`,
     agent,
-    consul: new Consul({ secure, ...server, agent, defaults }),
+    consul: new Consul({ secure, ...server, agent }),
+    token,
     options,
     failureOf: (error) => failureOf(error as Failure, { secure, servers: [server], prefix }),
   }))
 }
 
 /**
- * Asks each server who leads, which takes no token; an answer for each. Throws where a file of `tls` cannot
- * be read.
+ * Asks each server who leads, which takes no token; an answer for each. Throws `unavailable` while a
+ * file of the options cannot be read.
  */
 export async function askLeaders(
   options: ClientOptions,
@@ -250,10 +275,11 @@ interface Bounds {
 
 const patience = 30
 
-function read({ url, agent, options }: ConsulAt, path: string, bounds: Bounds): Promise<Answer> {
+function read({ url, agent, token, options }: ConsulAt, path: string, bounds: Bounds): Promise<Answer> {
   const { silenceMs, isAlive, signal } = bounds
   const get = options.address.secure ? httpsGet : httpGet
-  const headers = options.token === undefined ? {} : { 'x-consul-token': options.token }
+  const secret = token.text()
+  const headers = secret === undefined ? {} : { 'x-consul-token': secret }
   return new Promise((resolve, reject) => {
     const request = get(`${url}${path}`, { agent, headers, ...(signal && { signal }) })
     let silences = 0
@@ -295,14 +321,14 @@ async function answerOf(response: IncomingMessage, onChunk: () => void): Promise
 }
 
 async function transact(
-  consul: Consul,
+  at: ConsulAt,
   steps: readonly TxnStep[],
-  timeout: number,
+  withinMs: number,
 ): Promise<{ index: number } | TxnConflict> {
   const operations = steps.map((step) => ({ KV: step }))
   try {
     // The package's types spell the operations otherwise than Consul; Consul's own spelling is what is sent.
-    const answer = await consul.transaction.create(operations as never, withTimeout({}, timeout) as never)
+    const answer = await at.consul.transaction.create(operations as never, asked(at, withinMs, {}) as never)
     const written = answer.Results?.at(-1)?.KV as { ModifyIndex: number } | undefined
     return { index: written?.ModifyIndex ?? 0 }
   } catch (error) {
@@ -358,7 +384,7 @@ function itemOf({ Key, CreateIndex, ModifyIndex, Value, Session }: RawItem): Ite
   return { key: Key, index: ModifyIndex, created: CreateIndex, text, session: Session }
 }
 
-/** The package accepts `timeout` everywhere; its types declare it nowhere. */
-function withTimeout<T extends object>(options: T, timeout: number): T & { timeout: number } {
-  return { ...options, timeout }
+/** The package accepts `timeout` and `token` everywhere; its types declare them nowhere. */
+function asked<T extends object>({ token }: ConsulAt, timeout: number, options: T): T & { timeout: number } {
+  return { ...options, timeout, ...defined({ token: token.text() }) }
 }

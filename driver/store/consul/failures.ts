@@ -11,6 +11,9 @@ export interface Failure extends Error {
   response?: { statusCode: number; body?: unknown }
 }
 
+/** Consul's words for a token that it does not know, or that may not do this. */
+const refusal = /permission denied|ACL not found/i
+
 interface Meaning {
   /** Of the error's code and message. */
   words: RegExp
@@ -23,7 +26,7 @@ interface Meaning {
 /** The first that fits counts. */
 const meanings: readonly Meaning[] = [
   {
-    words: /permission denied|ACL not found/i,
+    words: refusal,
     says: (where, said) => `Consul at ${where} refuses: ${said}`,
     hint: ({ prefix }) =>
       `give the driver a Consul token that may write keys under ${prefix}/ and create sessions`,
@@ -73,10 +76,15 @@ const meanings: readonly Meaning[] = [
   },
 ]
 
+/** Nothing was changed: Consul refused the token. */
+export function isRefusal(error: unknown): boolean {
+  const failure = error as Failure
+  return failure.response?.statusCode === 403 || refusal.test(wordsOf(failure))
+}
+
 export function failureOf(error: Failure, address: StoreAddress): DriverError {
   const where = showAddress(address)
-  const body = error.response?.body
-  const said = typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : plain(error.message)
+  const said = wordsOf(error)
   if (error.response?.statusCode === 413)
     return new DriverError('invalid', `the change is too large for Consul: ${said}`, { cause: error })
   const meaning = meanings.find(
@@ -92,6 +100,11 @@ export function failureOf(error: Failure, address: StoreAddress): DriverError {
     hint: 'running containers are not affected; multihost continues when Consul answers again',
     cause: error,
   })
+}
+
+function wordsOf({ response, message }: Failure): string {
+  const body = response?.body
+  return typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : plain(message)
 }
 
 /**

@@ -45,6 +45,8 @@ export interface Reader {
   position: () => Position
   /** This host's name is its own. Another host puts nothing back that was deleted by hand. */
   isMember(): boolean
+  /** The copy on disk had more records than the mirror began with. */
+  copyIsDamaged: boolean
   /** Before shared records are put back: a random part of it, so that one host does most of the work. */
   pauseMs: number
   signal: AbortSignal
@@ -153,11 +155,7 @@ async function moveToOwn(on: Reader, { cluster: own }: Position, { why }: Elsewh
 
 function judgeOf(on: Reader, known: Position, found: SortedItems): Verdict {
   const snapshot = on.mirror.snapshot()
-  return judge(
-    known,
-    tables.some((table) => snapshot[table].size > 0),
-    facts(found),
-  )
+  return judge(known, on.copyIsDamaged || tables.some((table) => snapshot[table].size > 0), facts(found))
 }
 
 function facts({ cluster, entries, newestSegment, records }: SortedItems) {

@@ -8,7 +8,7 @@
  */
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
 import { type Log, silentLog } from '../../log.ts'
-import { openDiskCopy } from '../disk-copy.ts'
+import { type DiskCopy, openDiskCopy } from '../disk-copy.ts'
 import type { Position } from '../incarnation.ts'
 import { createListeners } from '../listeners.ts'
 import { lookupIn } from '../lookup.ts'
@@ -31,7 +31,7 @@ export interface ConsulOptions {
   url: string
   prefix?: string
   host: HostName
-  token?: string
+  tokenFile?: ClientOptions['tokenFile']
   tls?: ClientOptions['tls']
   wrote?: ClientOptions['wrote']
   /** Limit of every call. A watch is answered within half of it. */
@@ -78,7 +78,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const stop = new AbortController()
   const announcer = createAnnouncer({ client, prefix, host, ttlMs: sessionTtlMs, log })
   const common = { client, mirror, changelog, prefix, host, log, pauseMs, signal: stop.signal }
-  const reader = readerOf({ ...common, isMember: announcer.holdsKey }, copy.position)
+  const reader = readerOf({ ...common, isMember: announcer.holdsKey }, copy)
   const { position, standing } = reader
   const readAll = singleFlight(async () => {
     await readInto(reader)
@@ -127,12 +127,15 @@ function announcing(announcer: Announcer, mirror: Mirror, readAll: () => Promise
   }
 }
 
-function readerOf(parts: Omit<Reader, 'position' | 'standing'>, onDisk: Position): Reader {
+function readerOf(
+  parts: Omit<Reader, 'position' | 'standing' | 'copyIsDamaged'>,
+  copy: Pick<DiskCopy, 'position' | 'isDamaged'>,
+): Reader {
   const standing = newStanding()
   const position = (): Position => {
-    return standing.cluster ? { cluster: standing.cluster, ...parts.changelog.position() } : onDisk
+    return standing.cluster ? { cluster: standing.cluster, ...parts.changelog.position() } : copy.position
   }
-  return { ...parts, position, standing }
+  return { ...parts, position, standing, copyIsDamaged: copy.isDamaged }
 }
 
 /** Share of the network that full reads may take: a change by hand is noticed later in a larger store. */

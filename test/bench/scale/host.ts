@@ -70,7 +70,8 @@ const noKernel: Kernel = {
   removeRedirect: async () => undefined,
   tunnelFilter: async () => ({ arriving: 0, misrouted: 0, leaving: 0 }),
   watchRules: () => ({ close: async () => undefined }),
-  watch: () => ({ isAlive: () => false, close: async () => undefined }),
+  remount: async () => false,
+  watch: () => ({ pid: undefined, isAlive: () => false, close: async () => undefined }),
   addresses: async () => [],
   close: async () => undefined,
 }

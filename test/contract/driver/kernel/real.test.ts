@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -52,6 +52,33 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     await bench.kernel.apply(proven(everything(bench)))
     expect(bench.spaces.run(bench.host, 'ss', '-uln').stdout).toContain(':4789')
     expect(bench.spaces.run(bench.namespace('a'), 'ss', '-uln').stdout).not.toContain(':4789')
+  })
+
+  test('a namespace that was unmounted is mounted again while a watch is in it', async () => {
+    await using bench = await open()
+    const { kernel, spaces } = bench
+    const namespace = bench.namespace('a')
+    await kernel.apply(proven(everything(bench)))
+    const before = await kernel.observe(namespace)
+    let told = 0
+    const watch = kernel.watch(namespace, () => {
+      told += 1
+    })
+    await expect
+      .poll(() => {
+        spaces.ip(namespace, 'link add probe type veth peer name far\nlink del probe')
+        return told
+      })
+      .toBeGreaterThan(0)
+    execFileSync('umount', [namespace])
+    rmSync(namespace)
+    expect(await kernel.observe(namespace)).toBeUndefined()
+    expect(await kernel.remount(namespace, watch)).toBe(true)
+    expect(await kernel.observe(namespace)).toEqual(before)
+    execFileSync('umount', [namespace])
+    await watch.close()
+    expect(await kernel.remount(namespace, watch)).toBe(false)
+    expect(await kernel.observe(namespace)).toBeUndefined()
   })
 
   test('the container’s end follows the MTU in the container’s namespace, under the name that Docker gave it', async () => {

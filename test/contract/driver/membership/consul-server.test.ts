@@ -74,7 +74,7 @@ const token = () => readFileSync(server.tokenFile, 'utf8').trim()
 const management = () => readFileSync(at('root/management-token'), 'utf8').trim()
 
 test('the driver uses the store with the token and the authority', async () => {
-  const options = { url: url(), token: token(), tls: { caFile: server.caFile } }
+  const options = { url: url(), tokenFile: server.tokenFile, tls: { caFile: server.caFile } }
   const store = await openConsulStore({ ...options, host: 'net-1' })
   await until('it is fresh', () => store.status().fresh)
   await store.commit([createNetwork('n1')])
@@ -82,7 +82,12 @@ test('the driver uses the store with the token and the authority', async () => {
 })
 
 test('doctor finds all rights', async () => {
-  const question = { kvStore: url(), token: token(), tls: { caFile: server.caFile }, stateDir: base }
+  const question = {
+    kvStore: url(),
+    tokenFile: server.tokenFile,
+    tls: { caFile: server.caFile },
+    stateDir: base,
+  }
   const facts = await storeFacts({ ...question, name: 'net-2', id: undefined })
   expect(facts).toMatchObject({
     silent: [],

@@ -39,6 +39,22 @@ test('a router publishes at most a hundred of each kind, the blocks that no othe
   expect([published[0], published.at(-1)]).toEqual(['10.0.0.0/8', '172.16.0.0/12'])
 })
 
+test('eight times the routes cost some eight times as much, not sixty-four times', () => {
+  const disjoint = (count: number) =>
+    Array.from({ length: count }, (_, i) => other(`${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.0/24`))
+  const fastest = (count: number): number => {
+    const times = Array.from({ length: 3 }, () => {
+      const routes = disjoint(count)
+      const began = process.cpuUsage()
+      publishedRoutes(routes)
+      const { user, system } = process.cpuUsage(began)
+      return user + system
+    })
+    return Math.min(...times)
+  }
+  expect(fastest(40_000) / fastest(5_000)).toBeLessThan(24)
+})
+
 test('a pool clashes with an interface’s subnet that overlaps it, and with another route inside of it', () => {
   const routes = { connected: ['172.18.0.0/16'], other: ['10.0.0.0/8', '10.9.3.0/24'] }
   expect(clashingRoute('172.18.5.0/24', routes)).toBe('172.18.0.0/16')

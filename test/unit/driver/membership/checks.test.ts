@@ -23,6 +23,7 @@ const withHolder = (id: string, vtep: string, session?: string): Partial<StoreFa
 test('a host on which nothing is missing has a line for every check', () => {
   expect(showFindings(findingsOf(facts))).toMatchInlineSnapshot(`
     "ok        kernel                 the kernel has network namespaces, vxlan, bridge, veth and nf_tables
+    ok        neighbour table        the kernel keeps up to 65536 neighbours
     ok        programs               all programs that the driver runs are in PATH
     ok        unit                   multihost.service is installed
     ok        engine                 Docker is 26.1.5
@@ -121,6 +122,18 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ['a port that was not tried', { vxlanPort: { failed: 'no ip' } }, /^unknown +UDP 4789 +no ip$/m],
 ])('missing or unknown: %s', (_, changed, words) => {
   expect(lines(changed)).toMatch(words)
+})
+
+test.each([
+  [
+    1024,
+    /^ok +neighbour table +the kernel keeps up to 1024 neighbours.* of all containers; for hosts with many/,
+  ],
+  [undefined, /^unknown +neighbour table/],
+])('a neighbour table of %s entries is named, and keeps no host out', (neighbourLimit, words) => {
+  const said = lines({ neighbourLimit }, 'neighbour table')
+  expect(said).toMatch(words)
+  if (neighbourLimit !== undefined) expect(said).toContain('net.ipv4.neigh.default.gc_thresh3=65536')
 })
 
 test('an underlay that is too small for IPv6 inside of the tunnel is no reason to stay out', () => {

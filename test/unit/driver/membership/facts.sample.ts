@@ -46,6 +46,7 @@ export const facts: Facts = {
     veth: undefined,
     nf_tables: undefined,
   },
+  neighbourLimit: 65_536,
   missingTools: [],
   hasUnit: { found: true },
   engine: {

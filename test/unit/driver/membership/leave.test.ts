@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { type LeaveParts, leave } from '../../../../driver/membership/leave.ts'
 import { withDriver } from '../../../../driver/membership/options-file.ts'
-import { optionsAreGone, optionsForLeaving } from '../../../../driver/membership/settings.ts'
+import { optionsAreGone } from '../../../../driver/membership/settings.ts'
 
 const options = withDriver('# mine\n', ['--kv-store=consul://192.168.33.10:8500'])
 const attached = [{ container: 'web', network: 'foobar' }]
@@ -157,13 +157,4 @@ test.each([
     /^this host is net-2, and its options are gone; put MULTIHOST_OPTS back into \/etc\/default\/multihost/,
   )
   expect(line).toContain(`MULTIHOST_OPTS="--kv-store=${store}"`)
-})
-
-test('a host whose token file is gone leaves with --force alone', () => {
-  const words = ['--kv-store=consul://a', '--kv-token-file=/nowhere/token', '--host-name=net-1']
-  expect(() => optionsForLeaving(words, false)).toThrow(/--kv-token-file=\/nowhere\/token cannot be read/)
-  expect(optionsForLeaving(words, true)).toMatchObject({ kvStore: 'consul://a', hostName: 'net-1' })
-  expect(() => optionsForLeaving(['--kv-store=nothing', '--kv-token-file=/nowhere/token'], true)).toThrow(
-    /not an address/,
-  )
 })

@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { pluginApp } from '../../../../driver/protocol/app.ts'
 import { listenOn } from '../../../../driver/protocol/socket.ts'
 import { fakeVerbs } from './verbs.fake.ts'
@@ -35,6 +35,17 @@ test('the protocol is spoken on a socket that is root’s alone, in a folder mad
   expect((await stat(path)).mode & 0o777).toBe(0o600)
   const answer = await post('/Plugin.Activate', '')
   expect(answer).toEqual({ status: 200, text: '{"Implements":["NetworkDriver","IpamDriver"]}' })
+  await listener.close()
+})
+
+test('the folder is open for all also where new files are root’s alone, since the socket’s mode decides', async () => {
+  const mask = process.umask(0o077)
+  onTestFinished(() => void process.umask(mask))
+  const deep = join(folder, 'a', 'b', 'control.sock')
+  const listener = await listenOn(deep, pluginApp({ verbs: fakeVerbs() }), 0o660)
+  const modeOf = async (of: string): Promise<number> => (await stat(of)).mode & 0o777
+  expect([await modeOf(join(folder, 'a')), await modeOf(join(folder, 'a', 'b'))]).toEqual([0o755, 0o755])
+  expect([await modeOf(deep), process.umask()]).toEqual([0o660, 0o077])
   await listener.close()
 })
 

@@ -1,12 +1,14 @@
 /** The copy on disk: what it costs, and that it says what the snapshot said. */
-import { appendFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import { openDiskCopy } from '../../../../driver/store/disk-copy.ts'
 import { openDiskCopyFile, readDiskCopyFile } from '../../../../driver/store/disk-copy-file.ts'
+import { readableLog } from '../../../fixtures/log.ts'
 
 const store = 'consul://127.0.0.1:8500/multihost'
 let folder: string
@@ -95,4 +97,50 @@ test('a copy that was removed by hand is not begun in its middle', async () => {
   await expect(copy.save(full(3), [put(2, 'n1')])).rejects.toThrow('ENOENT')
   await copy.save(full(3), [])
   expect((await load()).length).toBe(3)
+})
+
+describe('a copy with damage', () => {
+  const cluster = { id: 'c1', restored: 'r1' }
+  const position = { cluster, segment: 4, entry: 'changes/4/9' }
+  /** Saves records 0 to 4 and the position, and changes the file's lines. */
+  const damaged = async (change: (lines: string[]) => string[]) => {
+    await fresh().save(full(5), [], position)
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    await writeFile(path, change(lines).join('\n'))
+    return readDiskCopyFile(path, store)
+  }
+  const nul = (line: string): string => '\0'.repeat(line.length)
+  const keys = (copy: Awaited<ReturnType<typeof damaged>>) => [...(copy?.snapshot.vnis.keys() ?? [])].sort()
+
+  test('keeps every record whose line can be read, and the position', async () => {
+    const copy = await damaged((lines) =>
+      lines.map((line) => (line.startsWith('["vnis","2"') ? nul(line) : line)),
+    )
+    expect(keys(copy)).toEqual(['0', '1', '3', '4'])
+    expect(copy).toMatchObject({ position, unreadable: 1 })
+  })
+
+  test('keeps the position of before when the line of the last one is damaged', async () => {
+    const later = `${JSON.stringify({ cluster, segment: 5 })}\n`
+    const copy = await damaged((lines) => [...lines.slice(0, -1), nul(later), ''])
+    expect(copy).toMatchObject({ position, unreadable: 1 })
+    const cut = await damaged((lines) => [...lines.slice(0, -1), later.slice(0, 20), ''])
+    expect(cut).toMatchObject({ position, unreadable: 1 })
+  })
+
+  test('is of the cluster that its position names when the first line cannot be read', async () => {
+    const copy = await damaged(([head = '', ...lines]) => [nul(head), ...lines])
+    expect(keys(copy)).toHaveLength(5)
+    expect(copy).toMatchObject({ position, unreadable: 1 })
+    const nothing = await damaged((lines) => lines.map(nul))
+    expect(nothing).toMatchObject({ position: { segment: 0 }, unreadable: 7 })
+  })
+
+  test('is named once, with the number of its lines', async () => {
+    const { log, entries } = readableLog()
+    await damaged((lines) => lines.map((line) => (line.startsWith('["vnis"') ? nul(line) : line)))
+    const copy = await openDiskCopy({ diskPath: path }, store, log)
+    expect(copy).toMatchObject({ position, isDamaged: true })
+    expect(entries.map(({ level, fields }) => [level, fields.unreadable])).toEqual([['warn', 5]])
+  })
 })

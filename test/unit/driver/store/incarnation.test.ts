@@ -2,7 +2,7 @@
  * A store that lost records, was replaced, or belongs to others: each host knows it, whichever index Consul
  * gives.
  */
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -378,4 +378,43 @@ test('a list that lacks what the token may not read removes nothing, and says wh
   await expect(again.read()).rejects.toThrow(/token may not read every key under multihost\//)
   expect(again.lookup('endpoints', 'n1/e1').is).toBe('known')
   expect(again.lookup('endpoints', 'n1/e2')).toMatchObject({ is: 'unknown' })
+})
+
+describe('a copy on disk with damaged lines', () => {
+  const damage = async (isHit: (line: string) => boolean): Promise<void> => {
+    const one = await openFresh('net-1')
+    await one.commit([createNetwork('n1'), ...own('net-1', 'e1', '10.0.0.2')])
+    await one.close()
+    stores = []
+    const path = join(folder, 'net-1.json')
+    const lines = readFileSync(path, 'utf8').split('\n')
+    const change = (line: string): string => (isHit(line) ? '\0'.repeat(line.length) : line)
+    writeFileSync(path, lines.map(change).join('\n'))
+  }
+
+  test('tells what it can before Consul answers, and what it lacks is unknown', async () => {
+    await damage((line) => line.startsWith('["networks"'))
+    consul.away = true
+    const one = await open('net-1')
+    expect(one.snapshot().endpoints.has('n1/e1')).toBe(true)
+    expect(one.lookup('networks', 'n1')).toMatchObject({ is: 'unknown' })
+  })
+
+  test.each([
+    ['a record', (line: string) => line.startsWith('["networks"')],
+    ['its first line', (line: string) => line.startsWith('{"format"')],
+  ])('in %s still knows another cluster’s store', async (_, isHit) => {
+    await damage(isHit)
+    consul = consulInMemory()
+    await openFresh('net-2')
+    const one = await open('net-1')
+    await until('it is refused', () => /belongs to cluster/.test(one.status().doubt?.why ?? ''))
+  })
+
+  test('in all of its lines does not take an emptied store for a new one', async () => {
+    await damage(() => true)
+    consul = consulInMemory()
+    await openFresh('net-1')
+    expect(JSON.parse(consul.get('multihost/cluster') ?? '{}')).toHaveProperty('restored')
+  })
 })

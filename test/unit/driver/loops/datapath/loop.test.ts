@@ -445,6 +445,26 @@ describe('the datapath loop', () => {
       expect(kernel.watched()).toEqual([])
     })
 
+    test('a namespace that a person unmounts is mounted again: it lives on through its watch, with its links', async () => {
+      const loop = await join()
+      const right = await have()
+      kernel.refuse('remount', 'mount: permission denied')
+      kernel.unmount(path)
+      loop.audit()
+      await expect.poll(have).toEqual(right)
+      expect(kernel.lines.filter((it) => it.startsWith('netns add'))).toHaveLength(1)
+      expect(loop.status().get(a)?.lost).toEqual([])
+      expect(log('warn')).toContain('the namespace was unmounted, and is mounted again')
+    })
+
+    test('a namespace that is gone with all that held it is made anew', async () => {
+      const loop = await join()
+      kernel.damage(path, () => undefined)
+      loop.audit()
+      await expect.poll(() => loop.status().get(a)?.lost).toEqual([here.id])
+      expect(kernel.lines.filter((it) => it.startsWith('netns add'))).toHaveLength(2)
+    })
+
     test('stray links are looked for as seldom as a network is audited, however many networks there are', async () => {
       kernel = fakeKernel({ tells: true })
       const { strayLinks } = kernel

@@ -1,22 +1,35 @@
 /** Against a server that answers when the test says so: what Consul does on a machine that is too busy for it. */
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../../../../driver/store/consul/client.ts'
 
 const timeoutMs = 200
 let server: Server | undefined
 afterEach(() => server?.closeAllConnections())
 
-async function clientOf(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+async function clientOf(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  tokenFile?: string,
+) {
   server = createServer(answer).listen(0, '127.0.0.1').unref()
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return createClient({
     address: { secure: false, servers: [{ host: '127.0.0.1', port }], prefix: 'm' },
     timeoutMs,
+    tokenFile,
   })
+}
+
+function inFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-token-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return join(folder, name)
 }
 
 const item = { Key: 'm/vnis/256', ModifyIndex: 7, Value: Buffer.from('"n1"').toString('base64') }
@@ -55,4 +68,45 @@ test('a server without any answer is not waited for', async () => {
   const late = { code: 'unavailable', message: expect.stringContaining('timed out') }
   await expect(client.list('m/', { patient: true })).rejects.toMatchObject(late)
   await expect(client.list('m/')).rejects.toMatchObject(late)
+})
+
+test.each([
+  ['is not there', undefined, /--kv-token-file=\S+ cannot be read: ENOENT/],
+  ['is empty', '\n', /the file of --kv-token-file=\S+ is empty/],
+  ['has more than the token', 'SecretID: a\n', /the file of --kv-token-file=\S+ has more than one word/],
+])('a token file that %s is waited for, with the reason', async (_, content, words) => {
+  const tokenFile = inFolder('token')
+  if (content !== undefined) writeFileSync(tokenFile, content)
+  const open = clientOf((_, response) => response.end(full), tokenFile)
+  await expect(open).rejects.toMatchObject({ code: 'unavailable', message: expect.stringMatching(words) })
+  writeFileSync(tokenFile, 'secret\n')
+  expect(
+    (await (await clientOf((_, response) => response.end(full), tokenFile)).list('m/')).items,
+  ).toHaveLength(1)
+})
+
+test('a token that Consul does not know any more is read again, and the call is made with the new one', async () => {
+  const tokenFile = inFolder('token')
+  writeFileSync(tokenFile, 'old\n')
+  let valid = 'old'
+  const asked: string[] = []
+  const client = await clientOf((request, response) => {
+    const token = request.headers['x-consul-token']
+    asked.push(`${request.method} ${token}`)
+    if (token !== valid) response.writeHead(403).end('ACL not found')
+    else if (request.method === 'GET') response.end(full)
+    else response.setHeader('content-type', 'application/json').end('{"ID":"1","Results":[]}')
+  }, tokenFile)
+  await client.list('m/')
+  valid = 'new'
+  const refused = { code: 'unavailable', message: expect.stringContaining('refuses: ACL not found') }
+  await expect(client.list('m/')).rejects.toMatchObject(refused)
+  rmSync(tokenFile)
+  await expect(client.list('m/')).rejects.toMatchObject(refused)
+  writeFileSync(tokenFile, 'new\n')
+  expect((await client.list('m/')).items).toHaveLength(1)
+  valid = 'newer'
+  writeFileSync(tokenFile, 'newer\n')
+  expect(await client.createSession('a', 10_000)).toBe('1')
+  expect(asked.slice(-4)).toEqual(['GET old', 'GET new', 'PUT new', 'PUT newer'])
 })
