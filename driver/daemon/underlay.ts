@@ -13,7 +13,7 @@ import { asDriverError, DriverError } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
-import { parseStoreUrl, type Server } from '../store/consul/url.ts'
+import { bareHost, parseStoreUrl, type Server } from '../store/consul/url.ts'
 import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
@@ -94,7 +94,7 @@ export interface WatchOptions {
 async function ownAddressTowards(servers: readonly Server[]): Promise<{ address: Ip; server: Server }> {
   const failures: DriverError[] = []
   for (const server of servers) {
-    const target = server.host.replace(/^\[|\]$/g, '')
+    const target = bareHost(server)
     try {
       return { address: await addressTowards(target, server.port), server }
     } catch (error) {
