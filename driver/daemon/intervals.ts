@@ -41,6 +41,11 @@ export interface Intervals {
    * a call to a driver that was away for up to 3 s (1 s, then 2 s).
    */
   graceMs: number
+  /**
+   * `host rm` looks twice, this far apart: a live host whose session Consul has lost claims its name again
+   * meanwhile, by its loop `host`.
+   */
+  claimedAgainMs: number
   /** Events of the engine within this time share one comparison of its endpoints with the store. */
   compareAfterMs: number
   /** The pause between two attempts to take part. */
@@ -71,6 +76,7 @@ export const usualIntervals: Intervals = {
     noticeMs: { first: 50, next: 300, afterOwn: 2000 },
   },
   graceMs: 3000,
+  claimedAgainMs: 12_000,
   compareAfterMs: 5000,
   attemptEveryMs: 2000,
   openWithinMs: 5000,

@@ -4,7 +4,7 @@
  * Everything outside of the process comes in as an argument, so that tests run several members in one
  * process. Closing leaves the kernel as it is.
  */
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlParts, controlApp } from '../control/app.ts'
 import { type CheckParts, check } from '../control/check.ts'
 import { createMetrics, type Metrics } from '../control/metrics.ts'
@@ -262,7 +262,7 @@ function waitingName(key: string): string {
 
 function controlParts(parts: Parts, metrics: Metrics): ControlParts {
   const { options, store, underlay, localNamespaceOf, context, peerEndpoints, datapath, loops } = parts
-  const { kernel, engine, setup, log } = options
+  const { kernel, engine, setup, log, intervals } = options
   const checked: CheckParts = {
     store,
     kernel,
@@ -288,7 +288,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     metrics: () => metrics.text(statusOf(statusParts(parts))),
     check: (how) => check(checked, how),
     tunnels: loops.tunnels.askAll,
-    evict: (name) => evict(store, name),
+    evict: (name) => evict(store, name, () => sleep(intervals.claimedAgainMs)),
   }
 }
 

@@ -23,7 +23,7 @@ import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
 import { createRunAgain } from '../loops/kit/run-again.ts'
-import { parseStoreUrl, type Server } from '../store/consul/url.ts'
+import { bareHost, parseStoreUrl, type Server } from '../store/consul/url.ts'
 import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
@@ -187,7 +187,7 @@ async function ownAddressTowards(servers: readonly Server[]): Promise<{ address:
   if (servers.length === 0) throw noRoute('without a store no interface leads to it')
   const failures: DriverError[] = []
   for (const server of servers) {
-    const target = server.host.replace(/^\[|\]$/g, '')
+    const target = bareHost(server)
     try {
       return { address: await addressTowards(target, server.port), server }
     } catch (error) {

@@ -30,7 +30,7 @@ export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underl
     const says = 'no store is named, and this host is a member of no cluster'
     return [unknown('store', says, 'name one: multihost doctor consul://HOST:8500')]
   }
-  const found = [reached(store), ...servers(store)]
+  const found = [reached(store), ...servers(store), ...certificate(store)]
   if (!found.some(isMissing)) return [...found, ...checks.map(([, judge]) => judge(store, { underlay }))]
   return [...found, ...checks.map(([check]) => unknown(check, 'the store is not reached'))]
 }
@@ -65,6 +65,18 @@ function servers({ silent, others, leader }: StoreFacts): Finding[] {
     return missing('store server', says, 'name servers of one cluster')
   })
   return [...away, ...wrong]
+}
+
+const dayMs = 86_400_000
+const soonMs = 30 * dayMs
+
+/** One that has ended is a store that is not reached. */
+function certificate({ certificateLeftMs }: StoreFacts): Finding[] {
+  if (certificateLeftMs === undefined) return []
+  const says = `Consul's certificate ends in ${Math.floor(certificateLeftMs / dayMs)} days`
+  if (certificateLeftMs >= soonMs) return [ok('certificate', says)]
+  const hint = 'make it anew: consul tls cert create -server -days=365, with the addresses that it has'
+  return [unknown('certificate', says, hint)]
 }
 
 function cluster({ cluster: answer, ownCluster, url }: StoreFacts): Finding {

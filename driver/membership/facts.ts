@@ -75,6 +75,8 @@ export interface StoreFacts {
   others: string[]
   /** This host's clock minus Consul's. Consul tells full seconds: the middle of the second is taken. */
   clockOffsetMs: number | undefined
+  /** Until the first certificate of the servers ends. Absent without TLS. */
+  certificateLeftMs?: number | undefined
   /** Value of the key `cluster`; undefined without one. */
   cluster: Asked<string | undefined>
   /** The cluster that this host's state folder names. */

@@ -13,6 +13,7 @@ import {
   createClient,
   type Item,
 } from '../store/consul/client.ts'
+import { usualTtlMs } from '../store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
 import { readDiskCopyFile } from '../store/disk-copy-file.ts'
 import { clusterKey } from '../store/incarnation.ts'
@@ -40,8 +41,6 @@ export interface StoreQuestion {
 }
 
 const answersWithinMs = 4000
-/** Consul's least TTL. */
-const sessionTtlMs = 10_000
 
 export function clientOptions({
   kvStore,
@@ -57,9 +56,10 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const url = showAddress(options.address)
   const ownCluster = await ownClusterIn(stateDir, url)
   const before = Date.now()
-  const { leader, date, silent, others } = leaderOf(await asked(() => askLeaders(options)))
+  const { leader, date, silent, others, certificateEndsAt } = leaderOf(await asked(() => askLeaders(options)))
   const clockOffsetMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500)
-  const common = { url, leader, silent, others, clockOffsetMs, ownCluster }
+  const certificateLeftMs = certificateEndsAt && certificateEndsAt - Date.now()
+  const common = { url, leader, silent, others, clockOffsetMs, certificateLeftMs, ownCluster }
   if ('failed' in leader) return { ...common, ...unasked(leader.failed, { name, id }) }
   // Nothing is written where no Consul answers.
   if (!leaderIn(leader.found)) return { ...common, ...unasked('no Consul leads there', { name, id }) }
@@ -89,9 +89,10 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
 type Answers = Awaited<ReturnType<typeof askLeaders>>
 
 /** The answer of a server that knows the leader, else of one that answers, else the first failure. */
-function leaderOf(
-  asking: Asked<Answers>,
-): Pick<StoreFacts, 'leader' | 'silent' | 'others'> & { date: number } {
+function leaderOf(asking: Asked<Answers>): Pick<StoreFacts, 'leader' | 'silent' | 'others'> & {
+  date: number
+  certificateEndsAt?: number | undefined
+} {
   if ('failed' in asking) return { leader: asking, date: Number.NaN, silent: [], others: [] }
   const found = asking.found.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   const failures = asking.found.flatMap((each) =>
@@ -103,7 +104,8 @@ function leaderOf(
     best === undefined ? { failed: first?.message ?? '', hint: first?.hint } : { found: best.body }
   const silent = (best === undefined ? more : failures).map(({ message }) => message)
   const others = found.map(({ body }) => body).filter((body) => body !== best?.body)
-  return { leader, date: Date.parse(best?.date ?? ''), silent, others }
+  const [certificateEndsAt] = found.flatMap((each) => each.certificateEndsAt ?? []).sort((a, b) => a - b)
+  return { leader, date: Date.parse(best?.date ?? ''), silent, others, certificateEndsAt }
 }
 
 function unasked(failed: string, name: Pick<StoreQuestion, 'name' | 'id'>) {
@@ -191,8 +193,8 @@ async function trySessions(options: ClientOptions): Promise<string | undefined> 
     options.address.servers.map(async (server) => {
       const client = createClient({ ...options, address: { ...options.address, servers: [server] } })
       try {
-        const session = await asked(() => client.createSession('multihost doctor', sessionTtlMs))
-        if ('found' in session) await asked(() => client.destroySession(session.found))
+        const session = await asked(() => client.createSession('multihost doctor', usualTtlMs))
+        if ('found' in session) await asked(() => client.destroySession(session.found.id))
         return session
       } finally {
         client.close()

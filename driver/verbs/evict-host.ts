@@ -14,9 +14,22 @@ import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn 
 import type { Store } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
 
-export async function evict(store: Store, host: HostName): Promise<{ endpoints: number; addresses: number }> {
+/**
+ * `betweenLooks`: resolves when a live host whose session has ended has claimed its name again. Without it
+ * one look decides: for a caller that knows the host to be gone.
+ */
+export async function evict(
+  store: Store,
+  host: HostName,
+  betweenLooks?: () => Promise<unknown>,
+): Promise<{ endpoints: number; addresses: number }> {
   const before = await store.read()
   checkKnown(before, host)
+  if (betweenLooks !== undefined) {
+    await foundDead(store, host)
+    await betweenLooks()
+    await store.read()
+  }
   for (let attempt = 0; ; attempt++) {
     try {
       const dead = await foundDead(store, host)

@@ -11,13 +11,15 @@ import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import Consul from 'consul'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
-import { type Failure, failureOf, isRefusal } from './failures.ts'
+import { followable, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
+import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
 import { askInTurn, type Call, type Moved } from './servers.ts'
 import { openToken, type Token } from './token.ts'
-import type { StoreAddress } from './url.ts'
+import { bareHost, type StoreAddress } from './url.ts'
 
 export interface ClientOptions {
   /** Called after every transaction that has changed Consul, with its operations. */
@@ -55,6 +57,11 @@ export interface Listing {
   filtered?: boolean
 }
 
+export interface Session {
+  id: string
+  ttlMs: number
+}
+
 export type TxnStep = {
   Verb: 'get' | 'cas' | 'check-index' | 'check-not-exists' | 'delete-cas' | 'delete' | 'delete-tree' | 'lock'
   Key: string
@@ -73,7 +80,8 @@ export interface ConsulClient {
   list(prefix: string, query?: ListQuery): Promise<Listing>
   /** The index of the last operation's key, or the first operation that was refused. */
   transact(steps: readonly TxnStep[]): Promise<{ index: number } | TxnConflict>
-  createSession(name: string, ttlMs: number): Promise<string>
+  /** The session's TTL is longer than the wanted one where Consul demands it (`session_ttl_min`). */
+  createSession(name: string, ttlMs: number): Promise<Session>
   /** False when Consul does not know the session. */
   renewSession(id: string): Promise<boolean>
   destroySession(id: string): Promise<void>
@@ -121,24 +129,19 @@ export function createClient(options: ClientOptions): ConsulClient {
       }
       return answer
     },
-    async createSession(name, ttlMs) {
-      // Without checks: the session tells of the driver, not of the agent that it happened to reach.
-      const ttl = `${ttlMs / 1000}s`
-      const wanted = { name, ttl, behavior: 'release' as const, checks: [], lockdelay: '0s' }
-      return (await call((at, withinMs) => at.consul.session.create(asked(at, withinMs, wanted)))).ID
-    },
+    createSession: (name, ttlMs) => call((at, withinMs) => createSession(at, { name, ttlMs }, withinMs)),
     renewSession: (id) =>
-      call((at, withinMs) => isThere(at.consul.session.renew(asked(at, withinMs, { id }))), read),
+      call((at, withinMs) => {
+        return isThere(at.consul.session.renew(asked(at, withinMs, { id })).then(sessionsIn))
+      }, read),
     destroySession: async (id) => {
       await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))))
     },
-    sessions: async () => {
-      const all = await call((at, withinMs) => {
+    sessions: () =>
+      call(async (at, withinMs) => {
         const query = { consistent: true, ...asked<{ dc?: string }>(at, withinMs, {}) }
-        return at.consul.session.list(query)
-      }, read)
-      return all.map(({ ID }) => ID)
-    },
+        return sessionsIn(await at.consul.session.list(query))
+      }, read),
     moveTo: (prefix, fits) =>
       call.moveTo(async (at, withinMs) => fits(await list(at, prefix, { consistent: true }, withinMs))),
     close: () => agent.destroy(),
@@ -180,11 +183,23 @@ function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
   return servers.map((server) => ({
     url: `${secure ? 'https' : 'http'}://${server.host}:${server.port}`,
     agent,
-    consul: new Consul({ secure, ...server, agent }),
+    consul: unbracketed(new Consul({ secure, ...server, agent }), bareHost(server)),
     token,
     options,
     failureOf: (error) => failureOf(error as Failure, { secure, servers: [server], prefix }),
   }))
+}
+
+/** The package builds a URL, and gives Node its host with the brackets of IPv6, which Node takes for a name. */
+function unbracketed(consul: Consul, hostname: string): Consul {
+  type Change = (request: { req: { hostname: string } }, next: () => void) => void
+  // Documented as client._ext(event, callback) by papi, whose client it is; its types lack it.
+  const own = consul as Consul & { _ext(event: 'onRequest', change: Change): void }
+  own._ext('onRequest', ({ req }, next) => {
+    req.hostname = hostname
+    next()
+  })
+  return consul
 }
 
 /**
@@ -193,7 +208,7 @@ function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
  */
 export async function askLeaders(
   options: ClientOptions,
-): Promise<PromiseSettledResult<{ body: string; date: string | undefined }>[]> {
+): Promise<PromiseSettledResult<Pick<Answer, 'body' | 'date' | 'certificateEndsAt'>>[]> {
   const agent = agentFor(options)
   const ask = (server: ConsulAt) =>
     askInTurn([server], options)((at, silenceMs) => read(at, '/v1/status/leader', { silenceMs }), {
@@ -259,9 +274,7 @@ async function list(at: ConsulAt, key: string, query: ListQuery, withinMs: numbe
   const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
   const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
   const { body, index: now, filtered } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
-  // For a folder without keys Consul answers 404 with an empty body.
-  const items = body === '' ? [] : (JSON.parse(body) as RawItem[])
-  return { items: items.map(itemOf), index: now, bytes: body.length, filtered }
+  return { items: itemsIn(body), index: followable(now), bytes: body.length, filtered }
 }
 
 interface Bounds {
@@ -306,6 +319,7 @@ function read({ url, agent, token, options }: ConsulAt, path: string, bounds: Bo
 }
 
 async function answerOf(response: IncomingMessage, onChunk: () => void): Promise<Answer> {
+  const certificateEndsAt = certificateEndOf(response)
   const chunks: Buffer[] = []
   for await (const chunk of response) {
     onChunk()
@@ -315,9 +329,16 @@ async function answerOf(response: IncomingMessage, onChunk: () => void): Promise
   const body = Buffer.concat(chunks).toString()
   if (statusCode === 200 || statusCode === 404) {
     const filtered = headers['x-consul-results-filtered-by-acls'] === 'true'
-    return { body, index: Number(headers['x-consul-index'] ?? 0), filtered, date: headers.date }
+    const index = Number(headers['x-consul-index'] ?? 0)
+    return { body, index, filtered, date: headers.date, certificateEndsAt }
   }
   throw Object.assign(new Error(body), { response: { statusCode, body } })
+}
+
+function certificateEndOf({ socket }: IncomingMessage): number | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  const endsAt = Date.parse(socket.getPeerCertificate().valid_to)
+  return Number.isNaN(endsAt) ? undefined : endsAt
 }
 
 async function transact(
@@ -329,12 +350,30 @@ async function transact(
   try {
     // The package's types spell the operations otherwise than Consul; Consul's own spelling is what is sent.
     const answer = await at.consul.transaction.create(operations as never, asked(at, withinMs, {}) as never)
-    const written = answer.Results?.at(-1)?.KV as { ModifyIndex: number } | undefined
-    return { index: written?.ModifyIndex ?? 0 }
+    return { index: indexOf(answer, steps) }
   } catch (error) {
     const conflict = conflictIn(error)
     if (conflict === undefined) throw error
     return conflict
+  }
+}
+
+async function createSession(
+  at: ConsulAt,
+  { name, ttlMs }: Omit<Session, 'id'> & { name: string },
+  withinMs: number,
+): Promise<Session> {
+  const create = async (ms: number): Promise<Session> => {
+    // Without checks: the session tells of the driver, not of the agent that it happened to reach.
+    const wanted = { name, ttl: `${ms / 1000}s`, behavior: 'release' as const, checks: [], lockdelay: '0s' }
+    return { id: sessionIn(await at.consul.session.create(asked(at, withinMs, wanted))), ttlMs: ms }
+  }
+  try {
+    return await create(ttlMs)
+  } catch (error) {
+    const least = leastTtlMs(error as Failure)
+    if (least === undefined || least <= ttlMs) throw error
+    return create(least)
   }
 }
 
@@ -367,21 +406,8 @@ interface Answer {
   filtered: boolean
   /** Consul's clock, in full seconds. */
   date: string | undefined
-}
-
-interface RawItem {
-  Key: string
-  CreateIndex: number
-  ModifyIndex: number
-  /** Base64. */
-  Value: string | null
-  /** Absent when no session holds the key's lock. */
-  Session?: string
-}
-
-function itemOf({ Key, CreateIndex, ModifyIndex, Value, Session }: RawItem): Item {
-  const text = Buffer.from(Value ?? '', 'base64').toString()
-  return { key: Key, index: ModifyIndex, created: CreateIndex, text, session: Session }
+  /** By TLS; in milliseconds since 1970. A session that TLS resumes may not show the certificate. */
+  certificateEndsAt: number | undefined
 }
 
 /** The package accepts `timeout` and `token` everywhere; its types declare them nowhere. */

@@ -3,8 +3,8 @@
  * and a wrong scheme in words of their own. Pure.
  */
 import { isIP } from 'node:net'
-import { DriverError } from '../../core/errors.ts'
-import { type StoreAddress, showAddress } from './url.ts'
+import { DriverError, isCode } from '../../core/errors.ts'
+import { bareHost, type StoreAddress, showAddress } from './url.ts'
 
 export interface Failure extends Error {
   code?: string
@@ -26,6 +26,18 @@ interface Meaning {
 /** The first that fits counts. */
 const meanings: readonly Meaning[] = [
   {
+    // The package `consul` fails so where the body is not of the type that its header says.
+    words: /^NOT_CONSUL|decode \(\S+\) failed/,
+    says: (where, said) => `what answers at ${where} is not Consul: ${said}`,
+    hint: () =>
+      'a proxy or a web firewall answers in its place: let it pass Consul’s answers, or name Consul itself in --kv-store',
+  },
+  {
+    words: /^NO_INDEX/,
+    says: (where) => `the answer of Consul at ${where} has no X-Consul-Index above 0: a proxy removes it`,
+    hint: () => 'let the proxy pass this header, or name Consul itself in --kv-store',
+  },
+  {
     words: refusal,
     says: (where, said) => `Consul at ${where} refuses: ${said}`,
     hint: ({ prefix }) =>
@@ -35,10 +47,28 @@ const meanings: readonly Meaning[] = [
     words: /ALTNAME/i,
     says: (where, said) => `the certificate of Consul at ${where} is for other hosts: ${said}`,
     hint: ({ servers: [server] }) => {
-      const host = (server?.host ?? '').replace(/^\[|\]$/g, '')
+      const host = server === undefined ? '' : bareHost(server)
       const flag = isIP(host) === 0 ? '-additional-dnsname' : '-additional-ipaddress'
       return `make it anew with: consul tls cert create -server ${flag}=${host}; or write a host of the certificate into --kv-store`
     },
+  },
+  {
+    words: /CERT_HAS_EXPIRED/,
+    says: (where, said) => `the certificate of Consul at ${where} has ended, or its authority's: ${said}`,
+    hint: () =>
+      'make it anew with: consul tls cert create -server -days=365, with the addresses that it had; or set this host’s clock, if that is ahead',
+  },
+  {
+    words: /CERT_NOT_YET_VALID/,
+    says: (where, said) =>
+      `the certificate of Consul at ${where} is not valid yet by this host's clock: ${said}`,
+    hint: () => 'set the clock: timedatectl set-ntp true',
+  },
+  {
+    words: /alert certificate expired/i,
+    says: (where, said) => `Consul at ${where} does not accept this host's certificate: ${said}`,
+    hint: () =>
+      'make the certificate of --kv-cert-file anew, or set the clock of Consul’s host if that is wrong',
   },
   {
     // RFC 8446 §6.2: the server ends the handshake by an alert, with 1.3 also after this side's part of it.
@@ -82,6 +112,13 @@ export function isRefusal(error: unknown): boolean {
   return failure.response?.statusCode === 403 || refusal.test(wordsOf(failure))
 }
 
+/** The same, of an error that a client has thrown. */
+export function isDenied(error: unknown): boolean {
+  if (!isCode(error, 'unavailable')) return false
+  const { message = '', response } = Object(error.cause) as Partial<Failure>
+  return refusal.test(`${response?.body ?? message}`)
+}
+
 export function failureOf(error: Failure, address: StoreAddress): DriverError {
   const where = showAddress(address)
   const said = wordsOf(error)
@@ -105,6 +142,23 @@ export function failureOf(error: Failure, address: StoreAddress): DriverError {
 function wordsOf({ response, message }: Failure): string {
   const body = response?.body
   return typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : plain(message)
+}
+
+/**
+ * The least TTL of a session that Consul allows, of its error "must be between [30s=24h0m0s]"
+ * (`session_ttl_min`).
+ */
+export function leastTtlMs({ response }: Failure): number | undefined {
+  const [, least] = /Invalid Session TTL .* between \[([\dhms.]+)=/.exec(String(response?.body)) ?? []
+  return least === undefined ? undefined : durationMs(least)
+}
+
+const unitMs: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+
+/** As Go writes a duration: `1m30s`. */
+function durationMs(text: string): number {
+  const parts = [...text.matchAll(/([\d.]+)(ms|[hms])/g)]
+  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit ?? ''] ?? 0), 0)
 }
 
 /**

@@ -30,6 +30,7 @@ import { othersChanges, ownChanges, type Present } from '../put-back.ts'
 import { splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf, lacks } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
+import { isDenied } from './failures.ts'
 import { forgetAsked, logOf, putMissingBack } from './put-missing-back.ts'
 import { transact } from './transactions.ts'
 import { type SortedItems, sortItems } from './watch.ts'
@@ -111,6 +112,7 @@ async function settle(on: Reader): Promise<Settled> {
     const known: Position = repaired === undefined ? on.position() : { cluster: repaired, segment: 0 }
     const found = await list(on)
     const verdict = judgeOf(on, known, found)
+    if (verdict.is === 'restored' && verdict.cluster === undefined) await checkMayRead(on)
     if (isElsewhere(verdict) && (await moveToOwn(on, known, verdict))) continue
     if (verdict.is === 'foreign') throw refuse(on, verdict)
     if (verdict.is === 'new') await makeCluster(on)
@@ -163,25 +165,48 @@ function facts({ cluster, entries, newestSegment, records }: SortedItems) {
   return { cluster, hasLost, newestSegment, records: records.length }
 }
 
-async function list({ client, changelog, prefix, standing }: Reader): Promise<SortedItems> {
+async function list(on: Reader): Promise<SortedItems> {
+  const { client, changelog, prefix, standing } = on
   const listing = await client.list(`${prefix}/`, { consistent: true, patient: true })
-  if (listing.filtered === true) throw refuseFiltered(standing, prefix)
+  if (listing.filtered === true) throw refuseFiltered(on)
   const { items, bytes } = listing
   standing.bytes = bytes
   return sortItems(prefix, changelog.folder, items)
 }
 
 /** What a filtered list lacks is not gone. Commits go on: Consul checks each by itself. */
-function refuseFiltered(standing: Standing, prefix: string): DriverError {
-  const doubt = `this host's Consul token may not read every key under ${prefix}/`
-  const hint = `give it a policy with key_prefix "${prefix}/" { policy = "write" }, and without narrower rules below`
-  Object.assign(standing, { doubt, hint })
+function refuseFiltered(on: Reader): DriverError {
+  const doubt = `this host's Consul token may not read every key under ${on.prefix}/`
+  const hint = `give it (the anonymous token without --kv-token-file) a policy with key_prefix "${on.prefix}/" { policy = "write" }, and without narrower rules below`
+  setDoubt(on, { doubt, hint })
   return new DriverError('unavailable', doubt, { hint })
 }
 
-function refuse({ standing }: Reader, { why, hint }: Extract<Verdict, { is: 'foreign' }>): DriverError {
-  Object.assign(standing, { guard: undefined, doubt: why, hint })
+function refuse(on: Reader, { why, hint }: Extract<Verdict, { is: 'foreign' }>): DriverError {
+  setDoubt(on, { doubt: why, hint })
+  on.standing.guard = undefined
   return new DriverError('unavailable', `the store is not used: ${why}`, { hint })
+}
+
+/** A doubt that lasts is found anew by each read, and logged once. */
+function setDoubt({ standing, log }: Reader, now: { doubt: string; hint?: string }): void {
+  const { doubt, hint } = now
+  if (doubt !== standing.doubt) log.warn(hint === undefined ? {} : { hint }, doubt)
+  Object.assign(standing, { doubt, hint })
+}
+
+/**
+ * Consul before 1.11, and any to the anonymous token, lists nothing to a token without rights, as if the
+ * store were empty. A transaction is refused to it.
+ */
+async function checkMayRead(on: Reader): Promise<void> {
+  const Key = `${on.prefix}/${clusterKey}`
+  try {
+    // A key that is there by now is found by the repair's own transaction.
+    await on.client.transact([{ Verb: 'check-not-exists', Key }])
+  } catch (error) {
+    throw isDenied(error) ? refuseFiltered(on) : error
+  }
 }
 
 /** Begins the change log where it is missing. False: the list is to be made again. */
@@ -207,9 +232,8 @@ async function repair(
   verdict: Extract<Verdict, { is: 'restored' }>,
 ): Promise<Cluster | undefined> {
   const { standing, log } = on
-  const doubt = `${verdict.why}; this host puts its records back`
-  Object.assign(standing, { guard: undefined, doubt, hint: undefined })
-  log.warn({ why: verdict.why }, 'the store has lost records')
+  standing.guard = undefined
+  setDoubt(on, { doubt: `the store has lost records: ${verdict.why}; this host puts its records back` })
   const cluster = verdict.repaired ? verdict.cluster : await beginIncarnation(on, known, found, verdict)
   if (cluster === undefined) return undefined
   // What this process has read itself is as new as the loss; a copy from disk may be much older.

@@ -1,5 +1,8 @@
 /**
- * Whether Consul answers: the result of the last call of any kind.
+ * Whether Consul answers: the result of the last call of any kind, and whether the watch is connected.
+ *
+ * Some calls may fail for long while others succeed: a token may read and not write, a proxy may spoil
+ * lists. Such a failure is logged once, until everything works again.
  */
 import type { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
@@ -9,6 +12,7 @@ export interface Health {
   watching(yes: boolean): void
   fresh(): boolean
   ageMs(): number | undefined
+  /** The last failure since everything worked. */
   lastError(): string | undefined
 }
 
@@ -19,20 +23,31 @@ export interface Health {
 export function createHealth(log: Log, becameFresh: () => void): Health {
   let watching = false
   let answeredAt: number | undefined
-  let failure: DriverError | undefined
-  const isFresh = (): boolean => watching && failure === undefined
+  let failing = false
+  /** Since everything worked: the last failure, and what was logged. */
+  let last: DriverError | undefined
+  const logged = new Set<string>()
+  const isFresh = (): boolean => watching && !failing
   const change = (set: () => void): void => {
     const was = isFresh()
     set()
-    if (!was && isFresh()) becameFresh()
+    if (was || !isFresh()) return
+    if (last !== undefined) log.info({}, 'Consul answers again')
+    last = undefined
+    logged.clear()
+    becameFresh()
   }
   return {
-    heard(now) {
-      if (now !== undefined && failure === undefined) log.warn({ err: now }, 'Consul does not answer')
-      if (now === undefined && failure !== undefined) log.info({}, 'Consul answers again')
-      if (now === undefined) answeredAt = performance.now()
+    heard(failure) {
+      if (failure === undefined) answeredAt = performance.now()
+      else {
+        // In an outage the calls fail in words of their own; the first ones are enough.
+        if (!failing && !logged.has(failure.message)) log.warn({ err: failure }, 'Consul does not answer')
+        logged.add(failure.message)
+        last = failure
+      }
       change(() => {
-        failure = now
+        failing = failure !== undefined
       })
     },
     watching: (yes) =>
@@ -41,6 +56,6 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
       }),
     fresh: isFresh,
     ageMs: () => (answeredAt === undefined ? undefined : Math.round(performance.now() - answeredAt)),
-    lastError: () => failure?.message,
+    lastError: () => last?.message,
   }
 }

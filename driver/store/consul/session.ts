@@ -16,9 +16,13 @@ export interface SessionKeeper {
 
 export interface SessionOptions {
   name: string
+  /** Consul may demand a longer one. */
   ttlMs: number
   lost: (id: string) => void
 }
+
+/** Consul's own `session_ttl_min` is 10 s. */
+export const usualTtlMs = 15_000
 
 /** Shares of the TTL. */
 const renewAfter = 2 / 3
@@ -26,7 +30,9 @@ const retryAfter = 1 / 15
 
 type Sessions = Pick<ConsulClient, 'createSession' | 'renewSession' | 'destroySession'>
 
-export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: SessionOptions): SessionKeeper {
+export function createSessionKeeper(client: Sessions, options: SessionOptions): SessionKeeper {
+  const { name, lost } = options
+  let { ttlMs } = options
   const stop = new AbortController()
   let id: string | undefined
   let running: Promise<string> | undefined
@@ -38,7 +44,9 @@ export function createSessionKeeper(client: Sessions, { name, ttlMs, lost }: Ses
     const askedAt = performance.now()
     if (id === undefined || !(await client.renewSession(id))) {
       if (id !== undefined) lost(id)
-      id = await client.createSession(name, ttlMs)
+      const made = await client.createSession(name, ttlMs)
+      id = made.id
+      ttlMs = made.ttlMs
     }
     renewedAt = askedAt
     renewing ??= keepRenewing()

@@ -20,6 +20,7 @@ import { createChangelog } from './change-log.ts'
 import { type ClientOptions, type ConsulClient, createClient } from './client.ts'
 import { newStanding, type Reader, readInto } from './full-read.ts'
 import { createHealth, type Health } from './health.ts'
+import { usualTtlMs } from './session.ts'
 import { transact } from './transactions.ts'
 import { parseStoreUrl, showAddress } from './url.ts'
 import { follow } from './watch.ts'
@@ -57,7 +58,7 @@ export const storeAnswersWithinMs = 4000
 /** Resolves when the disk copy has been read, whether Consul answers or not. Throws `invalid` for the URL. */
 export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const { host, timeoutMs = storeAnswersWithinMs, log = silentLog } = options
-  const { retentionMs = 5000, sessionTtlMs = 15_000, resyncMs = 60_000, pauseMs = 1000 } = options
+  const { retentionMs = 5000, sessionTtlMs = usualTtlMs, resyncMs = 60_000, pauseMs = 1000 } = options
   const address = parseStoreUrl(options.url, options.prefix)
   const { prefix } = address
   const url = showAddress(address)

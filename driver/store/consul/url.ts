@@ -56,6 +56,11 @@ function serverIn({ protocol, hostname, port }: URL): Server {
   return { host: hostname, port: port === '' ? defaultPort(protocol) : Number(port) }
 }
 
+/** As Node's sockets and tools take it: IPv6 without brackets. */
+export function bareHost({ host }: Server): string {
+  return host.replace(/^\[|\]$/g, '')
+}
+
 /** For `status` and errors. */
 export function showAddress({ secure, servers, prefix }: StoreAddress): string {
   return `${secure ? 'https' : 'consul'}://${servers.map(showServer).join(',')}/${prefix}`

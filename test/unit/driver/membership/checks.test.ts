@@ -6,6 +6,8 @@ import type { EngineFacts, Facts, StoreFacts } from '../../../../driver/membersh
 import { showFindings } from '../../../../driver/membership/finding.ts'
 import { facts, hosts, store } from './facts.sample.ts'
 
+const dayMs = 86_400_000
+
 /** The lines of one check, or of all that are not ok. */
 function lines(changed: Partial<Facts>, check?: string): string {
   const all = findingsOf({ ...facts, ...changed })
@@ -278,6 +280,14 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
   ['2.4 s away, as told in full seconds', { clockOffsetMs: -2400 }, 'clock', /^ok/],
   ['ahead', { clockOffsetMs: 2600 }, 'clock', /^missing .*2\.6 s ahead of Consul's; set both/],
   ['behind', { clockOffsetMs: -90_000 }, 'clock', /^missing .*90\.0 s behind Consul's/],
+  ['with a certificate for long', { certificateLeftMs: 31 * dayMs }, 'certificate', /^ok .*31 days/],
+  [
+    'with a certificate that ends soon',
+    { certificateLeftMs: 29.5 * dayMs },
+    'certificate',
+    /^unknown .*Consul's certificate ends in 29 days; make it anew: consul tls cert create -server -days=/,
+  ],
+  ['without TLS', {}, 'certificate', /^$/],
 ])('a store that is %s', (_, changed, check, words) => {
   expect(lines(withStore(changed), check)).toMatch(words)
 })

@@ -6,11 +6,13 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
 import type { Change } from '../../../../driver/core/records.ts'
 import { endpointsOnHost } from '../../../../driver/core/snapshot.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
+import { readableLog } from '../../../fixtures/log.ts'
 import { createLease, createNetwork, endpoint, lease } from '../../../fixtures/store-records.ts'
 import { until } from '../../../fixtures/until.ts'
 
@@ -417,4 +419,42 @@ describe('a copy on disk with damaged lines', () => {
     await openFresh('net-1')
     expect(JSON.parse(consul.get('multihost/cluster') ?? '{}')).toHaveProperty('restored')
   })
+})
+
+test('an empty list is no empty store to a token that may not read it, and that is said once', async () => {
+  const one = await openFresh('net-1')
+  await one.commit([createNetwork('n1'), ...own('net-1', 'e1', '10.0.0.2')])
+  await one.close()
+  // As Consul before 1.11, or to the anonymous token: the list does not say that it is filtered.
+  const denied = async () => {
+    const cause = new Error('Permission denied')
+    throw new DriverError('unavailable', 'Consul refuses: Permission denied', { cause })
+  }
+  const list = async () => ({ items: [], index: 99, bytes: 0 })
+  const { log, entries } = readableLog()
+  const again = await open('net-1', { client: { ...consul.client(), list, transact: denied }, log })
+  for (let i = 0; i < 3; i++)
+    await expect(again.read()).rejects.toThrow(/token may not read every key under multihost\//)
+  expect(again.status().doubt?.hint).toContain('key_prefix "multihost/"')
+  expect(again.lookup('endpoints', 'n1/e2')).toMatchObject({ is: 'unknown' })
+  const said = entries.filter(({ level }) => level === 'warn' || level === 'error')
+  expect(said.map(({ message }) => message)).toEqual([
+    "this host's Consul token may not read every key under multihost/",
+  ])
+})
+
+test('a loss that cannot be repaired yet is said once', async () => {
+  const one = await openFresh('net-1')
+  await one.commit([createNetwork('n1')])
+  await one.close()
+  consul.replace(1000)
+  const { log, entries } = readableLog()
+  const transact = async () => {
+    throw new DriverError('unavailable', 'Consul does not answer')
+  }
+  const again = await open('net-1', { client: { ...consul.client(), transact }, log })
+  for (let i = 0; i < 3; i++) await expect(again.read()).rejects.toThrow('Consul does not answer')
+  expect(
+    entries.filter(({ message }) => message.startsWith('the store has lost records')).length,
+  ).toBeLessThan(2)
 })

@@ -49,6 +49,21 @@ test('a live host is never taken out, and an unknown one is named beside those t
   expect((await net1.store.read()).endpoints.size).toBe(2)
 })
 
+test('a host that claims its name again between two looks was alive all the time', async () => {
+  const { net1, net2, lab } = await twoHosts()
+  await net2.store.close()
+  const back = lab.open('net-2')
+  const betweenLooks = async (): Promise<void> => {
+    await back.announce({ id: 'net-2', vtep: '192.168.33.12' })
+  }
+  await expect(evict(net1.store, 'net-2', betweenLooks)).rejects.toMatchObject({
+    code: 'in-use',
+    message: 'host net-2 is alive',
+  })
+  const { hosts, endpoints, addresses } = await net1.store.read()
+  expect([hosts, endpoints, addresses].map(({ size }) => size)).toEqual([1, 2, 2])
+})
+
 /** `net1.store`, with something that happens before a commit. */
 function disturbed(store: Store, before: (changes: readonly Change[]) => Promise<void>): Store {
   return {

@@ -12,7 +12,7 @@ test('a session that there was before a start is never missing after it', { time
   await using consul = await startConsul()
   const client = createClient({ address: parseStoreUrl(consul.url), timeoutMs: 4000 })
   await writeMuch(consul.api)
-  const session = await client.createSession('net-1', 60_000)
+  const { id: session } = await client.createSession('net-1', 60_000)
   const answers: boolean[] = []
   let stop = false
   const asking = (async () => {

@@ -249,6 +249,25 @@ test('a session that Consul has lost is made anew', async () => {
   expect((await store.liveness()).keys.get('net-1')).toBeDefined()
 })
 
+test('a Consul at an IPv6 address, which allows no session of less than 30 s', async () => {
+  await using strict = await startConsul('session_ttl_min = "30s" addresses { http = "127.0.0.1 ::1" }')
+  const store = await open('net-1', { url: strict.url.replace('127.0.0.1', '[::1]') })
+  expect(await store.announce({ id: 'a', vtep: 'fd00::11' })).toMatchObject({ held: true })
+  await store.commit([createNetwork('n1')])
+  expect((await store.liveness()).seesSessions).toBe(true)
+  await until('it is fresh', () => store.status().fresh)
+})
+
+test('a Consul that shows a token nothing is no empty store', async () => {
+  await using closed = await startConsul('acl { enabled = true default_policy = "deny" }')
+  const diskPath = join(folder, 'denied.json')
+  const copy = [{ format: 2, store: `${closed.url}/${prefix}` }, ['vnis', '256', 5, 'n1']]
+  await writeFile(diskPath, copy.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  const store = await open('net-1', { url: closed.url, diskPath })
+  await expect(store.read()).rejects.toThrow(`token may not read every key under ${prefix}/`)
+  expect(store.snapshot().vnis.has('256')).toBe(true)
+})
+
 test('a value too large for Consul is refused with its words', async () => {
   const store = await open('net-1')
   const options = { blob: 'x'.repeat(600_000) }

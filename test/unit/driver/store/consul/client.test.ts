@@ -1,30 +1,43 @@
 /** Against a server that answers when the test says so: what Consul does on a machine that is too busy for it. */
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
-import { createClient } from '../../../../../driver/store/consul/client.ts'
+import { askLeaders, createClient } from '../../../../../driver/store/consul/client.ts'
+import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
 
 const timeoutMs = 200
 let server: Server | undefined
 afterEach(() => server?.closeAllConnections())
 
+type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+/** `host`: as in a URL. */
 async function clientOf(
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
-  tokenFile?: string,
+  answer: Answer,
+  { host = '127.0.0.1', tokenFile }: { host?: string; tokenFile?: string } = {},
 ) {
-  server = createServer(answer).listen(0, '127.0.0.1').unref()
+  server = createServer(answer).listen(0, host.replace(/[[\]]/g, '')).unref()
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return createClient({
-    address: { secure: false, servers: [{ host: '127.0.0.1', port }], prefix: 'm' },
-    timeoutMs,
-    tokenFile,
-  })
+  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, tokenFile })
 }
+
+/** Consul's index in every answer. */
+const withIndex =
+  (answer: Answer): Answer =>
+  (request, response) =>
+    answer(request, response.setHeader('x-consul-index', 9))
+
+const json = (response: ServerResponse, value: unknown) =>
+  response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
 
 function inFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-token-'))
@@ -36,7 +49,7 @@ const item = { Key: 'm/vnis/256', ModifyIndex: 7, Value: Buffer.from('"n1"').toS
 const full = JSON.stringify([item])
 
 test('a list arrives with its index, its values decoded', async () => {
-  const client = await clientOf((_, response) => response.setHeader('x-consul-index', 9).end(full))
+  const client = await clientOf(withIndex((_, response) => response.end(full)))
   const items = [{ key: 'm/vnis/256', index: 7, text: '"n1"' }]
   expect(await client.list('m/')).toEqual({ items, index: 9, bytes: full.length, filtered: false })
 })
@@ -44,22 +57,26 @@ test('a list arrives with its index, its values decoded', async () => {
 test('a large list may take longer than any other call, as long as Consul answers others', async () => {
   let asked = 0
   let finish: () => void = () => undefined
-  const client = await clientOf((request, response) => {
-    if (request.url?.startsWith('/v1/kv/')) finish = () => response.end(full)
-    else response.end(`"127.0.0.1:8300"`, () => ++asked === 4 && finish())
-  })
+  const client = await clientOf(
+    withIndex((request, response) => {
+      if (request.url?.startsWith('/v1/kv/')) finish = () => response.end(full)
+      else response.end(`"127.0.0.1:8300"`, () => ++asked === 4 && finish())
+    }),
+  )
   expect((await client.list('m/', { patient: true })).items).toHaveLength(1)
   expect(asked, 'once for every half of the bound').toBe(4)
 })
 
 test('a list that comes in pieces is not late while pieces come', async () => {
-  const client = await clientOf(async (_, response) => {
-    for (const piece of full.match(/.{1,20}/g) ?? []) {
-      response.write(piece)
-      await new Promise((resolve) => setTimeout(resolve, timeoutMs / 4))
-    }
-    response.end()
-  })
+  const client = await clientOf(
+    withIndex(async (_, response) => {
+      for (const piece of full.match(/.{1,20}/g) ?? []) {
+        response.write(piece)
+        await new Promise((resolve) => setTimeout(resolve, timeoutMs / 4))
+      }
+      response.end()
+    }),
+  )
   expect((await client.list('m/')).items).toHaveLength(1)
 })
 
@@ -77,11 +94,21 @@ test.each([
 ])('a token file that %s is waited for, with the reason', async (_, content, words) => {
   const tokenFile = inFolder('token')
   if (content !== undefined) writeFileSync(tokenFile, content)
-  const open = clientOf((_, response) => response.end(full), tokenFile)
+  const open = clientOf(
+    withIndex((_, response) => response.end(full)),
+    { tokenFile },
+  )
   await expect(open).rejects.toMatchObject({ code: 'unavailable', message: expect.stringMatching(words) })
   writeFileSync(tokenFile, 'secret\n')
   expect(
-    (await (await clientOf((_, response) => response.end(full), tokenFile)).list('m/')).items,
+    (
+      await (
+        await clientOf(
+          withIndex((_, response) => response.end(full)),
+          { tokenFile },
+        )
+      ).list('m/')
+    ).items,
   ).toHaveLength(1)
 })
 
@@ -90,13 +117,16 @@ test('a token that Consul does not know any more is read again, and the call is 
   writeFileSync(tokenFile, 'old\n')
   let valid = 'old'
   const asked: string[] = []
-  const client = await clientOf((request, response) => {
-    const token = request.headers['x-consul-token']
-    asked.push(`${request.method} ${token}`)
-    if (token !== valid) response.writeHead(403).end('ACL not found')
-    else if (request.method === 'GET') response.end(full)
-    else response.setHeader('content-type', 'application/json').end('{"ID":"1","Results":[]}')
-  }, tokenFile)
+  const client = await clientOf(
+    withIndex((request, response) => {
+      const token = request.headers['x-consul-token']
+      asked.push(`${request.method} ${token}`)
+      if (token !== valid) response.writeHead(403).end('ACL not found')
+      else if (request.method === 'GET') response.end(full)
+      else response.setHeader('content-type', 'application/json').end('{"ID":"1","Results":[]}')
+    }),
+    { tokenFile },
+  )
   await client.list('m/')
   valid = 'new'
   const refused = { code: 'unavailable', message: expect.stringContaining('refuses: ACL not found') }
@@ -107,6 +137,110 @@ test('a token that Consul does not know any more is read again, and the call is 
   expect((await client.list('m/')).items).toHaveLength(1)
   valid = 'newer'
   writeFileSync(tokenFile, 'newer\n')
-  expect(await client.createSession('a', 10_000)).toBe('1')
+  expect(await client.createSession('a', 10_000)).toMatchObject({ id: '1' })
   expect(asked.slice(-4)).toEqual(['GET old', 'GET new', 'PUT new', 'PUT newer'])
+})
+
+/** A Consul that answers every call of the driver, and wants a TTL of at least 30 s. */
+const strict: Answer = withIndex(async (request, response) => {
+  const chunks = await request.toArray()
+  if (request.url?.startsWith('/v1/kv/')) response.end(full)
+  else if (request.url === '/v1/txn') json(response, { Results: [{ KV: { ModifyIndex: 7 } }] })
+  else if (request.url?.startsWith('/v1/session/list')) json(response, [{ ID: 's1' }])
+  else if (request.url === '/v1/session/renew/s1') json(response, [{ ID: 's1' }])
+  else if (request.url === '/v1/session/destroy/s1') json(response, true)
+  else if (JSON.parse(chunks.join('')).TTL === '30s') json(response, { ID: 's1' })
+  else {
+    const says = "Invalid Session TTL '15000000000', must be between [30s=24h0m0s]"
+    response.writeHead(500, { 'content-type': 'text/plain' }).end(says)
+  }
+})
+
+test('every call reaches a server that is named by its IPv6 address', async () => {
+  const client = await clientOf(strict, { host: '[::1]' })
+  expect((await client.list('m/')).items).toHaveLength(1)
+  expect(await client.transact([{ Verb: 'get', Key: 'm/vnis/256' }])).toEqual({ index: 7 })
+  expect((await client.createSession('x', 30_000)).id).toBe('s1')
+  expect(await client.renewSession('s1')).toBe(true)
+  expect(await client.sessions()).toEqual(['s1'])
+  await client.destroySession('s1')
+})
+
+test('a session gets the least TTL that Consul allows, where that is more than the wanted one', async () => {
+  const client = await clientOf(strict)
+  expect(await client.createSession('x', 15_000)).toEqual({ id: 's1', ttlMs: 30_000 })
+})
+
+test.each([
+  ['without the index', {}],
+  ['with index 0', { 'x-consul-index': '0' }],
+])('a list %s cannot be followed: a proxy has changed the answer', async (_, headers) => {
+  const client = await clientOf((_request, response) => response.writeHead(200, headers).end(full))
+  await expect(client.list('m/')).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(/Consul at .* has no X-Consul-Index above 0: a proxy removes it$/),
+  })
+})
+
+const page = '<html><body>Request blocked. Permission denied.</body></html>'
+
+test.each<[string, Answer]>([
+  ['a page', (_, response) => response.setHeader('content-type', 'text/html').end(page)],
+  [
+    'a page that says JSON',
+    (_, response) => response.setHeader('content-type', 'application/json').end(page),
+  ],
+  ['JSON of another program', (_, response) => json(response, { status: 'ok' })],
+  ['nothing', (_, response) => response.end()],
+])('%s with status 200 is not Consul’s answer', async (_, answer) => {
+  const client = await clientOf(withIndex(answer))
+  const foreign = { code: 'unavailable', message: expect.stringContaining('is not Consul') }
+  const step = { Verb: 'cas', Key: 'm/x', Value: '', Index: 0 } as const
+  await expect(client.transact([step])).rejects.toMatchObject(foreign)
+  await expect(client.createSession('x', 15_000)).rejects.toMatchObject(foreign)
+  await expect(client.renewSession('s1')).rejects.toMatchObject(foreign)
+  await expect(client.sessions()).rejects.toMatchObject(foreign)
+})
+
+test('a commit needs the index that Consul gave it', async () => {
+  const client = await clientOf((_, response) => json(response, { Results: [], Errors: null }))
+  const step = { Verb: 'cas', Key: 'm/x', Value: '', Index: 0 } as const
+  await expect(client.transact([step])).rejects.toMatchObject({ code: 'unavailable' })
+  expect(await client.transact([{ Verb: 'delete', Key: 'm/x' }]), 'a deletion has none').toEqual({ index: 0 })
+})
+
+test('a list that is no list of keys is not Consul’s answer', async () => {
+  const client = await clientOf(withIndex((_, response) => response.end(page)))
+  await expect(client.list('m/')).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('is not Consul: <html><body>Request blocked.'),
+  })
+})
+
+test('the leader’s answer by TLS says when the certificate ends', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'multihost-certificate-'))
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const subject = ['-subj', '/CN=consul', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const made = [
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+  ]
+  await promisify(execFile)('openssl', ['req', '-x509', '-days', '20', ...made, ...subject])
+  const options = { cert: await readFile(cert), key: await readFile(key) }
+  const secure = createSecureServer(options, (_, response) => response.end('"127.0.0.1:8300"'))
+  await once(secure.listen(0, '127.0.0.1').unref(), 'listening')
+  const { port } = secure.address() as AddressInfo
+  const address = parseStoreUrl(`https://127.0.0.1:${port}`)
+  const [answer] = await askLeaders({ address, timeoutMs: 4000, tls: { caFile: cert } })
+  secure.close()
+  await rm(folder, { recursive: true })
+  const endsAt = answer?.status === 'fulfilled' ? (answer.value.certificateEndsAt ?? 0) : 0
+  expect(Math.round((endsAt - Date.now()) / 86_400_000)).toBe(20)
 })

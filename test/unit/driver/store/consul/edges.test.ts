@@ -178,14 +178,14 @@ test('a failed call fails those that waited for it, and not those who come later
   await shared()
 })
 
-test('a session is renewed at two thirds of its TTL, and soon again when Consul did not answer', async () => {
+test('a session is renewed at two thirds of the TTL that Consul gave it, and soon again when Consul did not answer', async () => {
   const ttlMs = 600
   const began = performance.now()
   const asked: number[] = []
   let isAway = false
   const keeper = createSessionKeeper(
     {
-      createSession: async () => 's1',
+      createSession: async (_, wantedMs) => ({ id: 's1', ttlMs: 2 * wantedMs }),
       async renewSession() {
         asked.push(performance.now() - began)
         if (isAway) throw new Error('away')
@@ -193,7 +193,7 @@ test('a session is renewed at two thirds of its TTL, and soon again when Consul 
       },
       destroySession: async () => undefined,
     },
-    { name: 'x', ttlMs, lost: () => undefined },
+    { name: 'x', ttlMs: ttlMs / 2, lost: () => undefined },
   )
   await keeper.session()
   await until('it is renewed', () => asked.length === 1)
@@ -217,7 +217,7 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
       createSession: async () => {
         const id = `s${++count}`
         alive.add(id)
-        return id
+        return { id, ttlMs: 9 }
       },
       renewSession: async (id) => {
         calls.push(id)

@@ -67,6 +67,27 @@ test.each<[string, string, string, { code?: string; status?: number }, RegExp]>(
     /cannot be trusted: unable to verify the first certificate; --kv-ca-file must be/,
   ],
   [
+    'a certificate that has ended',
+    'https://a:8501',
+    'certificate has expired',
+    { code: 'CERT_HAS_EXPIRED' },
+    /^the certificate of Consul at .* has ended, or its authority's: certificate has expired; make it anew with: consul tls cert create -server -days=/,
+  ],
+  [
+    'a clock that is behind',
+    'https://a:8501',
+    'certificate is not yet valid',
+    { code: 'CERT_NOT_YET_VALID' },
+    /^the certificate of Consul at .* is not valid yet by this host's clock: certificate is not yet valid; set the clock: timedatectl set-ntp true/,
+  ],
+  [
+    "this host's certificate that has ended",
+    'https://a:8501',
+    openssl('sslv3 alert certificate expired'),
+    { code: 'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED' },
+    /does not accept this host's certificate: sslv3 alert certificate expired; make the certificate of --kv-cert-file anew/,
+  ],
+  [
     'the key of another certificate',
     'https://a:8501',
     'error:05800074:x509 certificate routines::key values mismatch',
