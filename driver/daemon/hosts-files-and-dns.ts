@@ -15,6 +15,7 @@ import { isOwn } from '../kernel/redirect.ts'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
+import { type ClientNetworks, createClientNetworks } from '../loops/names/client-networks.ts'
 import { createDnsClients, type DnsClients } from '../loops/names/dns-clients.ts'
 import { startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/records.ts'
@@ -57,12 +58,14 @@ export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, log, everyMs, onRun } = options
   const { dnsListen, hostsFileLimit, fileRoot } = options.names
   const records = keepNameRecords(store, options.away)
-  const { server, clients, redirect } = startDns(options, () => names.dnsChanged())
+  const networks = createClientNetworks({ store, engine, host })
+  const { server, clients, redirect } = startDns(options, networks, () => names.dnsChanged())
   const dnsError = () => redirect?.status().lastError ?? server?.status().lastError
   const names = startNames({
     store,
     engine,
     records,
+    networks,
     host,
     hostsFileLimit,
     log,
@@ -123,12 +126,13 @@ interface RedirectLoop extends Loop {
 }
 
 /** `changed`: containers may get answers now, or none any more. */
-function startDns(options: NamingOptions, changed: () => void): Dns {
+function startDns(options: NamingOptions, networks: ClientNetworks, changed: () => void): Dns {
   const { store, engine, host, away, underlay, log } = options
   const { dnsListen } = options.names
   if (dnsListen === undefined) return {}
   const { address, port, ownPort = port } = dnsListen
-  const clients = createDnsClients({ store, engine, host, away, shared: () => [address, underlay()] })
+  const shared = () => [address, underlay()]
+  const clients = createDnsClients({ store, engine, host, networks, away, shared })
   const forwarder = createForwarder({ resolvers: machineResolvers('/etc/resolv.conf', address) })
   const responder = createResponder({ viewOf: clients.viewOf, forwarder })
   const server = startDnsServer({ address, port: ownPort, responder, log, onChange: changed })

@@ -99,7 +99,21 @@ export interface EngineContainer {
   mounts: { destination: string; source: string }[]
   /** The DNS servers of `--dns`, in their order. Empty: the engine's. */
   dns: Ip[]
-  attachments: { network: string; endpoint: string; v4: Ip; mac: Mac; aliases: string[] }[]
+  attachments: {
+    /** Docker's id of the network, and its name. */
+    network: string
+    name: string
+    /** Empty while the container is not connected. */
+    endpoint: string
+    v4: Ip
+    mac: Mac
+    aliases: string[]
+    /** The names that the engine's own DNS has for the container on the network. */
+    dnsNames: string[]
+    hasGateway: boolean
+    /** `gw-priority`, from engine 28 on; 0 unless a person chose one. */
+    priority: number
+  }[]
 }
 
 export interface ConfiguredContainer {

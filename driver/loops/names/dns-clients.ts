@@ -22,6 +22,7 @@ import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { View } from '../../dns/lookup.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Store } from '../../store/store.ts'
+import type { ClientNetworks } from './client-networks.ts'
 
 export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
@@ -36,6 +37,7 @@ export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'bridges'>
   host: HostName
+  networks: Pick<ClientNetworks, 'inOrder'>
   /** Hosts that cannot be reached. */
   away(): ReadonlySet<HostName>
   /** Addresses of this host whose links other machines share. Clients from there are refused. */
@@ -112,7 +114,12 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
       ? { zones: [], onlyUnambiguous: true }
       : undefined
   }
-  return { zones: zonesOf(networksOf(store.snapshot(), host, container)), onlyUnambiguous: false }
+  const ours = [...networksOf(store.snapshot(), host, container)]
+  const ordered = state.options.networks.inOrder(container, ours)
+  return {
+    zones: zonesOf(ordered.flatMap((it) => ('id' in it ? it.id : []))),
+    onlyUnambiguous: false,
+  }
 }
 
 async function lookAgain(state: ClientsState): Promise<void> {
