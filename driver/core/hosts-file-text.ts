@@ -8,14 +8,17 @@
  *
  * A name that another line has is that line's alone, as in Docker, where programs ask DNS for what is not in
  * the file: a name of `--add-host`, and the container's own hostname. Our line of it is a comment then, so
- * that the pair stays recognisable.
+ * that the pair stays recognisable. A hidden record is a comment, too.
+ *
+ * Docker's DNS compares names without their case. musl compares the file's bytes, so a name with capitals is
+ * followed by its lower-case form: on the same line, because glibc returns an address of two lines twice.
  */
 import { isIp } from './ip.ts'
 import type { NameRecord } from './names.ts'
 
 const begin = '# multihost: begin'
 const end = '# multihost: end'
-const recordLine = /^#?[0-9a-f.:]{2,45}\t[^\s#]{1,512}\n?$/
+const recordLine = /^#?[0-9a-f.:]{2,45}\t([^\s#]{1,512})(?: ([^\s#]{1,512}))?\n?$/
 
 /**
  * The text with exactly these records in the block; with `keepsOthers`, those stay as well that are in the
@@ -25,11 +28,17 @@ export function mergeHostsFile(text: string, records: readonly NameRecord[], kee
   const lines = linesOf(text)
   const ours = findOurs(lines)
   const [before, after] = split(lines, ours)
-  const wanted = new Set(records.map(({ ip, name }) => `${ip}\t${name}`))
-  if (keepsOthers) for (const line of recordsAmong(lines, ours)) wanted.add(line)
+  const taken = namesIn(before + after)
+  const wanted = new Map(
+    records.map((it) => [lineOf(it), it.hidden === true || taken.has(it.name.toLowerCase())]),
+  )
+  for (const line of keepsOthers ? recordsAmong(lines, ours) : []) {
+    const record = recordIn(line)
+    if (!wanted.has(record)) wanted.set(record, line.startsWith('#') || taken.has(nameIn(record)))
+  }
   if (wanted.size === 0) return ours.size === 0 ? text : before + after
   const open = before !== '' && !before.endsWith('\n') ? '\n' : ''
-  return `${before}${open}${blockOf([...wanted], namesIn(before + after))}${after}`
+  return `${before}${open}${blockOf(wanted)}${after}`
 }
 
 export function hasBlock(text: string): boolean {
@@ -45,9 +54,14 @@ export function padding(bytes: number): string {
   return `#${'\t'.repeat(bytes - 2)}\n`
 }
 
-function blockOf(records: readonly string[], taken: ReadonlySet<string>): string {
-  const isTaken = (record: string): boolean => taken.has(record.slice(record.indexOf('\t') + 1).toLowerCase())
-  return [begin, ...records.map((it) => (isTaken(it) ? `#${it}` : it)), end, ''].join('\n')
+/** The block of these lines; those with `true` are comments. */
+function blockOf(lines: ReadonlyMap<string, boolean>): string {
+  return [begin, ...[...lines].map(([line, isHidden]) => (isHidden ? `#${line}` : line)), end, ''].join('\n')
+}
+
+function lineOf({ ip, name }: NameRecord): string {
+  const lower = name.toLowerCase()
+  return lower === name ? `${ip}\t${name}` : `${ip}\t${name} ${lower}`
 }
 
 /** The names that a hosts file's lines have, in lower case (hosts(5)). */
@@ -56,15 +70,27 @@ function namesIn(text: string): Set<string> {
   return new Set(words.flatMap(([ip = '', ...names]) => (isIp(ip) ? names : [])))
 }
 
-/** Our lines without the marks, as `IP<tab>NAME`. */
+/** Our lines without the marks, each as it is: a comment or not. */
 function recordsAmong(lines: readonly string[], ours: ReadonlySet<number>): string[] {
   return [...ours]
     .sort((a, b) => a - b)
-    .flatMap((at) => (recordLine.test(lines[at] ?? '') ? [recordIn(lines[at] ?? '')] : []))
+    .map((at) => lines[at] ?? '')
+    .filter(isRecord)
 }
 
+function isRecord(line: string | undefined): line is string {
+  const [, name, lower] = recordLine.exec(line ?? '') ?? []
+  return name !== undefined && (lower === undefined || lower === name.toLowerCase())
+}
+
+/** The line as `lineOf` made it. */
 function recordIn(line: string): string {
   return line.replace(/^#/, '').trimEnd()
+}
+
+/** In lower case. */
+function nameIn(record: string): string {
+  return record.replace(/^.*[\t ]/, '').toLowerCase()
 }
 
 /** Each line with its line feed; the last one may have none. */
@@ -110,8 +136,8 @@ function isPadding(line: string): boolean {
 /** How many lines, from there in that direction, belong to a pair. */
 function pairsIn(lines: readonly string[], from: number, step: 1 | -1): number {
   const run: string[] = []
-  for (let at = from; recordLine.test(lines[at] ?? ''); at += step) {
-    run.push(recordIn(lines[at] ?? ''))
+  for (let at = from, line = lines[at]; isRecord(line); at += step, line = lines[at]) {
+    run.push(recordIn(line).replace(/ .*/, ''))
   }
   const all = new Set(run)
   const shortened = new Set(run.flatMap(shorterNames))

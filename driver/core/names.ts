@@ -15,6 +15,8 @@ import { addressesOf, endpointsOf, keyIn, networkById, servicesOf } from './snap
 export interface NameRecord {
   ip: Ip
   name: string
+  /** Another network of the client has the name, and comes before. */
+  hidden?: true
 }
 
 /** The names of a network for DNS lookups: a lookup costs what it returns, not what the network has. */
@@ -23,8 +25,8 @@ export interface Zone {
   domain: string
   pools: readonly Cidr[]
   /**
-   * Addresses of NAME or NAME.NETWORK, in lower case (RFC 4343), ascending. Empty when the name does not
-   * exist.
+   * Addresses of NAME or NAME.NETWORK, in lower case (RFC 4343), ascending; `tasks.` may stand before it.
+   * Empty when the name does not exist.
    */
   addressesOf(name: string): Ip[]
   /** NAME.NETWORK of the address, or NAME where the network's name cannot be a domain. */
@@ -99,6 +101,37 @@ function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
   return shared
 }
 
+/** One of a client's networks: its lines, and all names that it has, in lower case. */
+export interface NamesOfNetwork {
+  records: readonly NameRecord[]
+  names(): ReadonlySet<string>
+}
+
+/**
+ * The lines of each of a client's networks, which are given in the order of `compareNetworks`. A line is
+ * hidden when an earlier network has its name.
+ */
+export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly NameRecord[])[] {
+  const earlier: ReadonlySet<string>[] = []
+  return networks.map(({ records, names }, at) => {
+    const isTaken = ({ name }: NameRecord): boolean => earlier.some((it) => it.has(name.toLowerCase()))
+    const hide = (it: NameRecord): NameRecord => (isTaken(it) ? { ...it, hidden: true } : it)
+    const lines = earlier.length === 0 ? records : records.map(hide)
+    if (at < networks.length - 1) earlier.push(names())
+    return lines
+  })
+}
+
+/** Once per list of records, which all clients on the network share. */
+const lowerNames = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
+
+/** The names of the records, in lower case. */
+export function namesOfRecords(records: readonly NameRecord[]): ReadonlySet<string> {
+  const names = lowerNames.get(records) ?? new Set(records.map(({ name }) => name.toLowerCase()))
+  lowerNames.set(records, names)
+  return names
+}
+
 /** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */
 export function isOneWord(name: string): boolean {
   return /^[^\s#\p{Cc}\p{Cs}]{1,255}$/u.test(name)
@@ -124,7 +157,10 @@ export function zoneOf(
     pools: v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr],
     addressesOf(name) {
       const short = domain !== '' && name.endsWith(suffix) ? [name.slice(0, -suffix.length)] : []
-      const called = [name, ...short].flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
+      const forms = [name, ...short]
+      const holders = (names: string[]) => names.flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
+      const exact = holders(forms)
+      const called = exact.length > 0 ? exact : holders(forms.flatMap(withoutTasks))
       const reached = called.filter((it) => !isAway(hostOf(snapshot, it), away))
       const ips = (reached.length === 0 ? called : reached).flatMap(addressesOf)
       return [...new Set(ips)]
@@ -228,6 +264,14 @@ function namesOf(it: Holder): Pick<Named, 'names' | 'short'> {
     names: [...new Set(names)].filter((name) => name !== undefined),
     short: container === undefined ? [] : [shortId(container.id)],
   }
+}
+
+/**
+ * Swarm's word for all members of a name. The engine knows no `tasks.NAME`, so it asks us also when it has
+ * members of NAME on this host.
+ */
+function withoutTasks(name: string): string[] {
+  return name.startsWith('tasks.') ? [name.slice('tasks.'.length)] : []
 }
 
 function dnsNames(it: Holder): string[] {

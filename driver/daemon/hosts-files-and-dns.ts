@@ -15,6 +15,7 @@ import { isOwn } from '../kernel/redirect.ts'
 import type { Log } from '../log.ts'
 import { type Loop, type LoopRun, startLoop } from '../loops/kit/loop.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
+import { type ClientNetworks, createClientNetworks } from '../loops/names/client-networks.ts'
 import { createDnsClients, type DnsClients, type DnsClientsOptions } from '../loops/names/dns-clients.ts'
 import { startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/records.ts'
@@ -57,7 +58,9 @@ export function startNaming(options: NamingOptions): Naming {
   const { store, engine, host, log, everyMs, onRun } = options
   const { dnsListen, hostsFileLimit, fileRoot } = options.names
   const records = keepNameRecords(store, options.away)
+  const networks = createClientNetworks({ store, engine, host })
   const { server, clients, redirect } = startDns(options, {
+    networks,
     changed: () => names.dnsChanged(),
     linksOf: (container) => names.linksOf(container),
   })
@@ -66,6 +69,7 @@ export function startNaming(options: NamingOptions): Naming {
     store,
     engine,
     records,
+    networks,
     host,
     hostsFileLimit,
     log,
@@ -126,18 +130,19 @@ interface RedirectLoop extends Loop {
 }
 
 interface DnsContext {
+  networks: ClientNetworks
   /** Containers may get answers now, or none any more. */
   changed(): void
   linksOf: DnsClientsOptions['linksOf']
 }
 
-function startDns(options: NamingOptions, { changed, linksOf }: DnsContext): Dns {
+function startDns(options: NamingOptions, { networks, changed, linksOf }: DnsContext): Dns {
   const { store, engine, host, away, underlay, log } = options
   const { dnsListen } = options.names
   if (dnsListen === undefined) return {}
   const { address, port, ownPort = port } = dnsListen
   const clients = createDnsClients({
-    ...{ store, engine, host, away, linksOf },
+    ...{ store, engine, host, networks, away, linksOf },
     shared: () => [address, underlay()],
   })
   const forwarder = createForwarder({ resolvers: machineResolvers('/etc/resolv.conf', address) })

@@ -21,6 +21,7 @@ export type Found =
   | { kind: 'foreign' }
 
 export interface View {
+  /** The first one that knows a name answers alone. */
   zones: readonly Zone[]
   /**
    * For a client that is on no network of ours: a name that several networks have is not found without its
@@ -44,8 +45,8 @@ function forward({ zones, onlyUnambiguous }: View, name: string, type: string, a
   const all = zones
     .map((zone) => ({ zone, addresses: zone.addressesOf(name) }))
     .filter(({ addresses }) => addresses.length > 0)
-  const matching =
-    onlyUnambiguous && all.length > 1 ? all.filter(({ zone }) => qualified.includes(zone)) : all
+  const isAmbiguous = onlyUnambiguous && all.length > 1
+  const matching = isAmbiguous ? all.filter(({ zone }) => qualified.includes(zone)) : all.slice(0, 1)
   const [first] = matching
   if (first === undefined) {
     const [zone] = qualified

@@ -105,13 +105,21 @@ export interface EngineContainer {
 }
 
 export interface Attachment {
+  /** Docker's id of the network, and its name. */
   network: string
+  name: string
+  /** Empty while the container is not connected. */
   endpoint: EndpointId
   v4: Ip
   mac: Mac
   aliases: string[]
   /** `--link TARGET:ALIAS` */
   links: { target: string; alias: string }[]
+  /** The names that the engine's own DNS has for the container on the network. */
+  dnsNames: string[]
+  hasGateway: boolean
+  /** `gw-priority`, from engine 28 on; 0 unless a person chose one. */
+  priority: number
 }
 
 export interface ConfiguredContainer {

@@ -108,6 +108,11 @@ export const containerSchema = z.object({
           MacAddress: text,
           Aliases: z.array(z.string()).nullish(),
           Links: list,
+          /** From engine 25 on; null on the default bridge. */
+          DNSNames: z.array(z.string()).nullish(),
+          Gateway: text,
+          IPv6Gateway: text,
+          GwPriority: z.number().nullish(),
         }),
       )
       .nullish(),
@@ -173,13 +178,17 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       source: Source,
     })),
     dns: (it.HostConfig.Dns ?? []).map((server) => (isIp(server) ? canonicalIp(server) : server)),
-    attachments: Object.values(it.NetworkSettings.Networks ?? {}).map((at) => ({
+    attachments: Object.entries(it.NetworkSettings.Networks ?? {}).map(([name, at]) => ({
       network: at.NetworkID,
+      name,
       endpoint: at.EndpointID,
       v4: at.IPAddress,
       mac: at.MacAddress,
       aliases: configuredAliases(it.Id, at.Aliases),
       links: at.Links.map(linkOf),
+      dnsNames: at.DNSNames === undefined ? olderDnsNames(it.Name, name, at.Aliases) : (at.DNSNames ?? []),
+      hasGateway: at.Gateway !== '' || at.IPv6Gateway !== '',
+      priority: at.GwPriority ?? 0,
     })),
   })
 }
@@ -253,6 +262,15 @@ function connectionOf(it: z.output<typeof stoppedSchema>, network: string): Conn
 /** Engines before 25 add the container's short id to the aliases that people gave. */
 function configuredAliases(container: string, aliases: readonly string[] | null | undefined): string[] {
   return (aliases ?? []).filter((alias) => alias !== container.slice(0, 12))
+}
+
+/** Engines before 25 have names on networks that a person made, and do not list them. */
+function olderDnsNames(
+  container: string,
+  network: string,
+  aliases: readonly string[] | null | undefined,
+): string[] {
+  return network === 'bridge' ? [] : [container.replace(/^\//, ''), ...(aliases ?? [])]
 }
 
 export function eventOf({ Type, Action, Actor }: z.output<typeof eventSchema>): EngineEvent | undefined {

@@ -6,13 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
 import { aliveKey, livesIn, readAnnouncement } from '../store/consul/alive.ts'
-import {
-  askLeaders,
-  type ClientOptions,
-  type ConsulClient,
-  createClient,
-  type Item,
-} from '../store/consul/client.ts'
+import type { Item } from '../store/consul/answers.ts'
+import { askLeaders, type ClientOptions, type ConsulClient, createClient } from '../store/consul/client.ts'
 import { usualTtlMs } from '../store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
 import { readDiskCopyFile } from '../store/disk-copy-file.ts'

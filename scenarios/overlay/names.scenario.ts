@@ -303,6 +303,38 @@ scenario(
 )
 
 scenario(
+  'of the networks that have a name the first one in Docker’s order answers, a bridge of the host’s own too',
+  async ({ hostA, hostB }) => {
+    await using aa = await sharedNetwork([hostA, hostB], 'aa')
+    await using zz = await sharedNetwork([hostA, hostB], 'zz')
+    const args = ['--network-alias', 'db']
+    await using first = await hostB.run({ name: 'd1', network: aa.name, args })
+    await using second = await hostB.run({ name: 'd2', network: zz.name, args })
+    await using app = await hostA.run({ name: 'app', network: zz.name })
+    const gets = (name: string, address: string): Promise<string> =>
+      app.within(3000)
+        .waitUntilSucceeds`[ "$(getent ahostsv4 ${name} | grep STREAM | cut -d ' ' -f 1 | xargs)" = ${address} ]`
+    await gets('db', second.address)
+    await hostA.succeed`docker network connect ${aa.name} app`
+    await gets('db', first.address)
+    await gets('db.zz', second.address)
+
+    await hostA.succeed`docker network create -d bridge own`
+    try {
+      await using third = await hostA.run({ name: 'd3', network: 'own', args })
+      await hostA.succeed`docker network connect own app`
+      await gets('db', third.address)
+      await gets('db.aa', first.address)
+      await gets('db.zz', second.address)
+      await hostA.succeed`docker stop -t0 d3`
+      await gets('db', first.address)
+    } finally {
+      await hostA.succeed`docker network disconnect -f own app; docker network rm own`
+    }
+  },
+)
+
+scenario(
   'names are kept while the driver is down; changes from that time are applied when it starts',
   async ({ hostA, hostB }) => {
     await using foobar = await sharedNetwork([hostA, hostB], 'foobar')

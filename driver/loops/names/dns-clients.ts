@@ -23,6 +23,7 @@ import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { View } from '../../dns/lookup.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Store } from '../../store/store.ts'
+import type { ClientNetworks } from './client-networks.ts'
 
 export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
@@ -37,6 +38,7 @@ export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
   engine: Pick<Engine, 'bridges'>
   host: HostName
+  networks: Pick<ClientNetworks, 'inOrder'>
   /** Hosts that cannot be reached. */
   away(): ReadonlySet<HostName>
   /** Of a container's `--link`. */
@@ -117,14 +119,18 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
   return { zones: zonesOfContainer(state.options, container), onlyUnambiguous: false }
 }
 
-function zonesOfContainer({ store, host, away, linksOf }: DnsClientsOptions, container: string): Zone[] {
+function zonesOfContainer(
+  { store, host, networks, away, linksOf }: DnsClientsOptions,
+  container: string,
+): Zone[] {
   const snapshot = store.snapshot()
   const links = linksOf(container)
-  const networks = [...networksOf(snapshot, host, container)].flatMap((id) => {
-    const zone = zoneOf(snapshot, id, away())
-    return zone === undefined ? [] : [{ zone, links: linksOn(snapshot, id, links) }]
+  const ordered = networks.inOrder(container, [...networksOf(snapshot, host, container)])
+  const zones = ordered.flatMap((it) => {
+    const zone = 'id' in it ? zoneOf(snapshot, it.id, away()) : undefined
+    return zone === undefined || !('id' in it) ? [] : [{ zone, links: linksOn(snapshot, it.id, links) }]
   })
-  return links.length === 0 ? networks.map(({ zone }) => zone) : linkedZones(networks)
+  return links.length === 0 ? zones.map(({ zone }) => zone) : linkedZones(zones)
 }
 
 async function lookAgain(state: ClientsState): Promise<void> {

@@ -12,7 +12,13 @@
  */
 
 import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
-import { type NameRecord, namedEndpoints, recordsForClient } from '../../core/names.ts'
+import {
+  type NameRecord,
+  namedEndpoints,
+  namesOfRecords,
+  recordsByNetwork,
+  recordsForClient,
+} from '../../core/names.ts'
 import type { HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
@@ -24,6 +30,7 @@ import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import type { WatchFile } from '../kit/watch-file.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
+import type { ClientNetworks } from './client-networks.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
 import { type NameRecords, tablesOfNames } from './records.ts'
 
@@ -31,6 +38,7 @@ export interface NamesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
   engine: Pick<Engine, 'running' | 'container'>
   records: Pick<NameRecords, 'of'>
+  networks: ClientNetworks
   host: HostName
   /** Named endpoints of a network, above which its names are DNS's alone. */
   hostsFileLimit: number
@@ -98,16 +106,16 @@ interface NamesState {
 }
 
 export function startNames(options: NamesOptions): NamesLoop {
-  const { store, engine, host, log, everyMs, onRun } = options
+  const { store, host, log, everyMs, onRun } = options
   const files = createHostsFiles({ ...options, onChange: (id) => dueAll(state, [id]) })
   const state: NamesState = {
     options,
     files,
     inspections: createInspections({
-      engine,
+      engine: learningEngine(options, (ids) => dueAll(state, ids)),
       inspected(id, container) {
         if (files.learn(container)) dueAll(state, [id])
-        else files.forget(id)
+        else forget(state, id)
       },
       failed(id) {
         state.due.add(id)
@@ -158,6 +166,20 @@ export function startNames(options: NamesOptions): NamesLoop {
   }
 }
 
+/** The networks learn a container before its hosts file is written. `changed`: other containers' names may differ. */
+function learningEngine(
+  { engine, networks }: NamesOptions,
+  changed: (ids: string[]) => void,
+): Pick<Engine, 'container'> {
+  return {
+    async container(id) {
+      const container = await engine.container(id)
+      if (container?.running) changed(await networks.learn(container))
+      return container
+    },
+  }
+}
+
 async function work(state: NamesState): Promise<void> {
   const { store, unwatchedEveryMs } = state.options
   endRest(state)
@@ -168,7 +190,7 @@ async function work(state: NamesState): Promise<void> {
   if (!state.lookAtAll) return
   const known = state.files.ids()
   const running = new Set(await state.options.engine.running())
-  for (const id of known) if (!running.has(id)) state.files.forget(id)
+  for (const id of known) if (!running.has(id)) forget(state, id)
   state.lookAtAll = false
   // Each on its own: a container that is locked (a long `docker cp`) delays its own file alone.
   for (const id of running) state.inspections.inspect(id)
@@ -227,6 +249,12 @@ function endRest({ resting, restEndsAt, due, loop }: NamesState): void {
   }
 }
 
+/** The container has ended: its names on networks of other drivers hide none of ours any more. */
+function forget(state: NamesState, id: string): void {
+  state.files.forget(id)
+  dueAll(state, state.options.networks.forget(id))
+}
+
 function audit(state: NamesState): void {
   const now = state.options.dnsAnswers()
   if (now !== state.dnsAnswered) for (const id of state.files.ids()) state.due.add(id)
@@ -242,11 +270,18 @@ function onEvent(state: NamesState, { type, action, id, attributes }: EngineEven
   const container = type === 'container' ? id : attributes.container
   if (container === undefined) return
   // A start makes the file anew. A rename changes the container's name in the log and in the status.
-  if (type === 'container' && /^(die|destroy|start|rename)$/.test(action)) state.files.forget(container)
+  if (type === 'container' && /^(start|rename)$/.test(action)) state.files.forget(container)
+  if (type === 'container' && /^(die|destroy)$/.test(action)) {
+    forget(state, container)
+    // Its present inspection may say that it runs.
+    if (state.inspections.isInspecting(container)) state.inspections.inspect(container)
+  }
   if (/^(start|rename)$/.test(action)) state.inspections.inspect(container)
-  if (/^(connect|disconnect)$/.test(action)) dueAll(state, [container])
-  // With a link, maybe. An unknown container is inspected when its file is due.
-  if (action === 'connect' && state.files.knows(container)) state.inspections.inspect(container)
+  if (/^(connect|disconnect)$/.test(action)) {
+    dueAll(state, [container])
+    // An unknown container is inspected when its file is due.
+    if (state.files.knows(container)) state.inspections.inspect(container)
+  }
 }
 
 /** Containers of the networks that the change touches: those of now, and those of the last run. */
@@ -262,7 +297,7 @@ function recordsFor(
   container: string,
   networks: readonly NetworkId[],
 ): readonly NameRecord[] {
-  const { records, store, dnsAddress } = options
+  const { records, networks: clientNetworks, store, dnsAddress } = options
   const asksUs = dnsAddress !== undefined && files.asks(container, dnsAddress)
   // The containers of an internal network reach no resolver.
   const asksDns = (network: NetworkId) =>
@@ -271,15 +306,26 @@ function recordsFor(
     asksUs && isDnsOnly(options, network)
       ? []
       : recordsForClient(records.of(network, !asksDns(network)), container)
+  const ordered = clientNetworks.inOrder(container, networks)
+  const lines = recordsByNetwork(
+    ordered.map((it) =>
+      'id' in it
+        ? { records: linesOf(it.id), names: () => namesOfRecords(records.of(it.id, true)) }
+        : { records: [], names: () => it.names },
+    ),
+  )
   const links = files.links(container)
-  if (links.length === 0) return networks.flatMap(linesOf)
+  if (links.length === 0) return lines.flat()
   return linkedRecords(
-    networks.map((network) => ({
-      domain: networkById(store.snapshot(), network)?.value.name ?? '',
-      records: linesOf(network),
-      known: recordsForClient(records.of(network, true), container),
-      links: linksOn(store.snapshot(), network, links),
-    })),
+    ordered.flatMap((it, at) => {
+      if (!('id' in it)) return []
+      return {
+        domain: networkById(store.snapshot(), it.id)?.value.name ?? '',
+        records: lines[at] ?? [],
+        known: recordsForClient(records.of(it.id, true), container),
+        links: linksOn(store.snapshot(), it.id, links),
+      }
+    }),
   )
 }
 
@@ -296,9 +342,8 @@ function dnsOnlyNames(options: NamesOptions): string[] {
   return large.map(({ value }) => value.name ?? value.id).sort()
 }
 
-/** Networks of each container of this host, in the order of their names, so that a file's lines keep their order. */
+/** Networks of each container of this host. */
 function networksByContainer(snapshot: Snapshot, host: HostName): Map<string, NetworkId[]> {
-  const nameOf = (id: NetworkId): string => networkById(snapshot, id)?.value.name ?? id
   const networks = new Map<string, NetworkId[]>()
   for (const { value } of endpointsOnHost(snapshot, host)) {
     if (!value.joined || value.container === undefined) continue
@@ -306,7 +351,6 @@ function networksByContainer(snapshot: Snapshot, host: HostName): Map<string, Ne
     if (!own.includes(value.network)) own.push(value.network)
     networks.set(value.container.id, own)
   }
-  for (const own of networks.values()) own.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
   return networks
 }
 

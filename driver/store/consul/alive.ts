@@ -12,7 +12,8 @@ import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
-import type { ConsulClient, Item } from './client.ts'
+import type { Item } from './answers.ts'
+import type { ConsulClient } from './client.ts'
 import { createSessionKeeper } from './session.ts'
 
 export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' | 'liveness'> {

@@ -2,8 +2,17 @@
  * What Consul's answers say. A status of 200 alone proves nothing: a proxy or a web firewall may answer in
  * Consul's place, and what it answers must not pass for a commit, or for an empty store. Pure.
  */
-import type { Item, TxnStep } from './client.ts'
 import type { Failure } from './failures.ts'
+
+export interface Item {
+  key: string
+  index: number
+  /** Index at which the key was made. */
+  created: number
+  text: string
+  /** The session that holds the key's lock, if one does. */
+  session?: string | undefined
+}
 
 interface RawItem {
   Key: string
@@ -33,7 +42,7 @@ export function followable(index: number): number {
 }
 
 /** Of a transaction that was not refused: the index of its last key, 0 where that one has no result. */
-export function indexOf(answer: unknown, steps: readonly TxnStep[]): number {
+export function indexOf(answer: unknown, steps: readonly { Verb: string }[]): number {
   const { Results } = Object(answer) as { Results?: unknown }
   const last = listIn(Results, answer).at(-1) as { KV?: { ModifyIndex?: number } } | undefined
   const index = last?.KV?.ModifyIndex ?? 0

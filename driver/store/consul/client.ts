@@ -15,7 +15,7 @@ import { TLSSocket } from 'node:tls'
 import Consul from 'consul'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
-import { followable, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
+import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
 import { askInTurn, type Call, type Moved } from './servers.ts'
 import { openToken, type Token } from './token.ts'
@@ -32,16 +32,6 @@ export interface ClientOptions {
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
   /** Called after every call. Undefined when a server has answered, with success or an error. */
   heard?: (failure: DriverError | undefined) => void
-}
-
-export interface Item {
-  key: string
-  index: number
-  /** Index at which the key was made. */
-  created: number
-  text: string
-  /** The session that holds the key's lock, if one does. */
-  session?: string | undefined
 }
 
 export interface Listing {

@@ -18,8 +18,9 @@ import type { Log } from '../../log.ts'
 import { clusterKey } from '../incarnation.ts'
 import type { LoggedCommit, Mirror, RawRecord } from '../mirror.ts'
 import { aliveIn } from './alive.ts'
+import type { Item } from './answers.ts'
 import { type Changelog, type LogAnswer, type LogEntry, segmentOfHead } from './change-log.ts'
-import type { ConsulClient, Item, Listing } from './client.ts'
+import type { ConsulClient, Listing } from './client.ts'
 import { parsePath } from './keys.ts'
 
 export interface Following {

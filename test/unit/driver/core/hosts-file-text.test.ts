@@ -80,6 +80,45 @@ describe('a name that another line has is that line’s alone', () => {
   })
 })
 
+describe('a hidden name', () => {
+  const hidden = pair('10.0.0.3', 'db').map((it) =>
+    it.name === 'db' ? { ...it, hidden: true as const } : it,
+  )
+  const text = mergeHostsFile(engine, hidden)
+
+  test('is a comment, and a line when it is not hidden any more', () => {
+    expect(text).toBe(`${engine}# multihost: begin\n#10.0.0.3\tdb\n10.0.0.3\tdb.foobar\n# multihost: end\n`)
+    expect(mergeHostsFile(text, pair('10.0.0.3', 'db'))).toBe(mergeHostsFile(engine, pair('10.0.0.3', 'db')))
+  })
+
+  test('stays hidden while lines are kept that the records do not have', () => {
+    expect(mergeHostsFile(text, [], true)).toBe(text)
+    expect(mergeHostsFile(text, pair('10.0.0.3', 'db'), true)).toContain('\n10.0.0.3\tdb\n')
+  })
+})
+
+describe('a name with capitals', () => {
+  const text = mergeHostsFile(engine, pair('10.0.0.3', 'Web', 'MyNet'))
+
+  test('stands with its lower-case form on one line, which glibc takes for one address', () => {
+    expect(text).toBe(
+      `${engine}# multihost: begin\n10.0.0.3\tWeb web\n10.0.0.3\tWeb.MyNet web.mynet\n# multihost: end\n`,
+    )
+    expect(mergeHostsFile(text, pair('10.0.0.3', 'Web', 'MyNet'))).toBe(text)
+    expect(mergeHostsFile(text, [], true)).toBe(text)
+  })
+
+  test.each(['# multihost: begin\n', '# multihost: end\n'])('is recognised in a block without %j', (mark) => {
+    const next = `${text.replace(mark, '')}1.2.3.4\tMine mine\n`
+    expect(mergeHostsFile(next, [])).toBe(`${engine}1.2.3.4\tMine mine\n`)
+  })
+
+  test('belongs to another line that has it in lower case', () => {
+    const next = mergeHostsFile(`${engine}1.2.3.4\tweb\n`, pair('10.0.0.3', 'Web'))
+    expect(next).toContain('\n#10.0.0.3\tWeb web\n10.0.0.3\tWeb.foobar web.foobar\n')
+  })
+})
+
 describe('a block that was cut in half is mended', () => {
   const now = pair('10.0.0.9', 'new')
   const added = '10.0.0.7\t0a1b2c3d4e5f\n1.2.3.4\tmine mine.example\n'

@@ -259,6 +259,12 @@ describe('while a host is away', () => {
   })
 })
 
+test('a container that is called tasks.NAME hides the members of NAME', () => {
+  const all = [named('e1', '10.0.0.2', 'db'), named('e2', '10.0.0.3', 'tasks.db')]
+  expect(zoneOf(snapshotOf(all), 'n1')?.addressesOf('tasks.db')).toEqual(['10.0.0.3'])
+  expect(zoneOf(snapshotOf(all.slice(0, 1)), 'n1')?.addressesOf('tasks.db')).toEqual(['10.0.0.2'])
+})
+
 test('a zone finds names in any case, all addresses of a name, and the name of an address', () => {
   const all = [
     named('e1', '10.0.0.2', 'Web', { aliases: ['all'] }),

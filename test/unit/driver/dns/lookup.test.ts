@@ -22,6 +22,9 @@ test.each([
   ['web', 'ANY', 'web A 172.21.0.2, web AAAA fd00:21::2'],
   ['all', 'A', 'all A 172.21.0.2, all A 172.21.0.3'],
   ['db', 'AAAA', 'empty'],
+  ['tasks.all', 'A', 'tasks.all A 172.21.0.2, tasks.all A 172.21.0.3'],
+  ['tasks.db.foobar', 'A', 'tasks.db.foobar A 172.21.0.3'],
+  ['tasks.gone', 'A', 'foreign'],
   ['db', 'MX', 'empty'],
   ['gone.foobar', 'A', 'unsure'],
   ['gone', 'A', 'foreign'],
@@ -68,7 +71,15 @@ describe('a client on no network in particular', () => {
   })
 })
 
-test('a container on two networks that both know the name gets both', () => {
-  const found = lookup({ zones: [foobar, other], onlyUnambiguous: false }, 'db', 'A', 'db')
-  expect(show(found)).toBe('db A 172.21.0.3, db A 172.22.0.2')
+describe('a container on two networks gets the answer of the first one that knows the name', () => {
+  const both = [foobar, other]
+  test.each([
+    ['db', 'A', both, 'db A 172.21.0.3'],
+    ['db', 'A', both.toReversed(), 'db A 172.22.0.2'],
+    ['web', 'A', both.toReversed(), 'web A 172.21.0.2'],
+    ['db.other', 'A', both, 'db.other A 172.22.0.2'],
+    ['db', 'AAAA', both, 'empty'],
+  ])('%s %s', (name, type, zones, expected) => {
+    expect(show(lookup({ zones, onlyUnambiguous: false }, name, type, name))).toBe(expected)
+  })
 })

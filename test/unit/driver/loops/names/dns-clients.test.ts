@@ -12,9 +12,11 @@ let awayHosts: ReadonlySet<string>
 let gateways: Record<string, string>
 let locked: Promise<void> | undefined
 let links: Link[]
+let ordered: string[]
 
 beforeEach(async () => {
   ;[asked, away, gateways, locked] = [0, false, { '172.18.0.2': 'web' }, undefined]
+  ordered = ['n1']
   awayHosts = new Set()
   links = []
   const store = createMemoryCluster().open('net-1')
@@ -40,6 +42,10 @@ beforeEach(async () => {
   clients = createDnsClients({
     store,
     host: 'net-1',
+    networks: {
+      inOrder: (container) =>
+        container === 'web' ? [{ names: new Set(['sql']) }, ...ordered.map((id) => ({ id }))] : [],
+    },
     away: () => awayHosts,
     linksOf: (container) => (container === 'web' ? links : []),
     shared: () => ['192.168.33.11'],
@@ -85,6 +91,13 @@ test.each([
   ['the world, in IPv6', '2001:db8::1', 'refused'],
 ])('%s', async (_, address, expected) => {
   expect(await view(address)).toBe(expected)
+})
+
+test('a container’s networks are in the engine’s order', async () => {
+  ordered = ['n2', 'n1']
+  expect(await view('172.18.0.2')).toBe('other,foobar')
+  ordered = ['n1', 'n2']
+  expect(await view('172.18.0.2')).toBe('foobar,other')
 })
 
 test('a container is looked for when it first asks, and known from then on until something has changed', async () => {

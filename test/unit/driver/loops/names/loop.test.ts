@@ -16,8 +16,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import type { Change, Endpoint } from '../../../../../driver/core/records.ts'
-import type { EngineContainer } from '../../../../../driver/engine/engine.ts'
+import type { EngineContainer, EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import type { WatchFile } from '../../../../../driver/loops/kit/watch-file.ts'
+import { createClientNetworks } from '../../../../../driver/loops/names/client-networks.ts'
 import { type NamesLoop, type NamesOptions, startNames } from '../../../../../driver/loops/names/loop.ts'
 import { keepNameRecords, type NameRecords } from '../../../../../driver/loops/names/records.ts'
 import type { Store } from '../../../../../driver/store/store.ts'
@@ -25,6 +26,8 @@ import { type Entry, readableLog } from '../../../../fixtures/log.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
 import { until } from '../../../../fixtures/until.ts'
+
+type Attachment = EngineContainer['attachments'][number]
 
 const engineLines = '127.0.0.1\tlocalhost\n172.18.0.2\t0b194846e7b4\n'
 
@@ -36,6 +39,8 @@ let records: NameRecords
 let loop: NamesLoop
 let entries: Entry[]
 let containers: Map<string, EngineContainer>
+/** Names of the engine's bridges that are internal. */
+let internalBridges: string[]
 let engineAway: boolean
 /** Inspections. */
 let asked: number
@@ -60,6 +65,12 @@ function container(id: string, more: Partial<EngineContainer> = {}): void {
     ...more,
   })
 }
+/** A connection: to a bridge of that name on this host, or to a network of the cluster. */
+const on = (name: string, more: Partial<Attachment> = {}): Attachment => ({
+  ...{ network: `id-${name}`, name, endpoint: 'e', v4: '172.20.0.2', mac: '', aliases: [], links: [] },
+  ...{ dnsNames: [], hasGateway: !internalBridges.includes(name), priority: 0 },
+  ...more,
+})
 const started = (id: string): void =>
   loop.onEvent({ type: 'container', action: 'start', id, attributes: { name: id } })
 
@@ -78,7 +89,7 @@ const joins = (name: string, last: number, more: Partial<Endpoint> = {}): Change
   }
 }
 const linked = (target: string, alias: string, endpoint = 'e-web'): Partial<EngineContainer> => ({
-  attachments: [{ network: 'local', endpoint, v4: '', mac: '', aliases: [], links: [{ target, alias }] }],
+  attachments: [on('local', { endpoint, links: [{ target, alias }] })],
 })
 const leave = (name: string, network = 'n1'): Change => ({
   op: 'drop',
@@ -100,9 +111,16 @@ function start(more: Partial<NamesOptions> = {}): void {
       if (id === locked) return new Promise<undefined>(() => undefined)
       return containers.get(id)
     },
+    async network(id: string) {
+      const name = id.slice('id-'.length)
+      const isOurs = [...store.snapshot().networks.values()].some(({ value }) => value.name === name)
+      const driver = isOurs ? 'vxlan' : 'bridge'
+      return { driver, internal: internalBridges.includes(name) } as EngineNetwork
+    },
   }
+  const networks = createClientNetworks({ store, engine, host: 'net-1' })
   loop = startNames({
-    ...{ store, engine, records, host: 'net-1', hostsFileLimit: 500, log: readable.log },
+    ...{ store, engine, records, networks, host: 'net-1', hostsFileLimit: 500, log: readable.log },
     fileRoot: '',
     everyMs: 20,
     unwatchedEveryMs: 20,
@@ -116,6 +134,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
   ;[engineAway, answers, locked, away] = [false, true, undefined, new Set()]
+  internalBridges = []
   asked = 0
   memory = createMemoryCluster()
   store = memory.open('net-1')
@@ -150,7 +169,7 @@ describe('a container with --link TARGET:ALIAS', () => {
   test('knows the target by the alias, until the target leaves', async () => {
     await withLink('pg')
     const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
-    await until('it knows the alias', () => namesIn('web') === `${own}, 3 DB, 3 DB.foobar`)
+    await until('it knows the alias', () => namesIn('web') === `${own}, 3 DB db, 3 DB.foobar db.foobar`)
     await elsewhere.commit([leave('pg')])
     await until('the alias is gone', () => namesIn('web') === '2 web, 2 web.foobar')
   })
@@ -158,7 +177,7 @@ describe('a container with --link TARGET:ALIAS', () => {
   test('reaches the target and not a container that has the alias as its name', async () => {
     await withLink('pg', joins('db', 4, { host: 'net-2' }))
     const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
-    await until('the alias is the target’s', () => namesIn('web') === `${own}, 3 DB, 3 DB.foobar`)
+    await until('the alias is the target’s', () => namesIn('web') === `${own}, 3 DB db, 3 DB.foobar db.foobar`)
   })
 
   test('knows it by a short id, in a network that is left to DNS too', async () => {
@@ -362,7 +381,7 @@ test('members on a host that is away are left out, and are back with the host, i
   expect(loop.status().writes - before).toBe(2)
 })
 
-test('a container on two networks knows both', async () => {
+test('a container on two networks knows both, and a name of both by the first network alone', async () => {
   container('web')
   await store.commit([
     createNetwork('n2', { name: 'another', vni: 257 }),
@@ -373,8 +392,104 @@ test('a container on two networks knows both', async () => {
   start()
   await until(
     'it knows both',
-    () => namesIn('web') === '9 web, 9 web.another, 10 db, 10 db.another, 2 web, 2 web.foobar',
+    () => namesIn('web') === '9 web, 9 web.another, 10 db, 10 db.another, 2 web.foobar',
   )
+  expect(loop.differing()).toEqual([])
+})
+
+describe('a name that two networks of a container have', () => {
+  const aliases = ['db']
+  const file = (): string => (namesIn('app').match(/\d+ db(\.\S+)?(?=,|$)/g) ?? []).join(', ')
+  const twoNetworks = async (internal: boolean): Promise<void> => {
+    await store.commit([
+      createNetwork('n2', { name: 'aa', vni: 257, internal }),
+      joins('app', 2),
+      joins('app', 9, { network: 'n2' }),
+      joins('d1', 10, { network: 'n2', host: 'net-2', aliases }),
+      joins('d2', 3, { host: 'net-2', aliases }),
+    ])
+  }
+
+  test.each<[string, boolean, Attachment[], string]>([
+    ['the first name', false, [], '10 db, 10 db.aa, 3 db.foobar'],
+    ['the one that is not internal', true, [], '3 db, 3 db.foobar, 10 db.aa'],
+  ])('is that of %s', async (_, internal, attachments, expected) => {
+    container('app', { attachments })
+    await twoNetworks(internal)
+    start()
+    await until('it knows both', () => file() === expected)
+    expect(loop.differing()).toEqual([])
+  })
+
+  test('is that of the one with the higher priority, also when it is connected later', async () => {
+    container('app')
+    await twoNetworks(false)
+    start()
+    await until('it knows both', () => file() === '10 db, 10 db.aa, 3 db.foobar')
+    Object.assign(containers.get('app') as object, { attachments: [on('foobar', { priority: 1 }), on('aa')] })
+    loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'app' } })
+    await until('the order is another', () => file() === '3 db, 3 db.foobar, 10 db.aa')
+  })
+
+  test('is not in the file when the first one is left to DNS', async () => {
+    container('app')
+    await twoNetworks(false)
+    await elsewhere.commit(
+      [20, 21, 22].map((last) => joins(`more${last}`, last, { network: 'n2', host: 'net-2' })),
+    )
+    start({ hostsFileLimit: 3 })
+    await until('the second one is there', () => file() === '3 db.foobar')
+  })
+})
+
+describe('a name that a bridge of the engine’s has', () => {
+  const own = (id: string, names: string[]): void =>
+    container(id, { attachments: [on('own', { dnsNames: [id, ...names] })] })
+  const knowsDb = () => fileOf('app').includes('\n10.0.0.3\tdb\n')
+
+  beforeEach(async () => {
+    await store.commit([joins('app', 2), joins('p2', 3, { host: 'net-2', aliases: ['db'] })])
+  })
+
+  test('is the bridge’s while a container there has it', async () => {
+    own('p1', [])
+    container('app', { attachments: [on('own', { dnsNames: ['app'] }), on('foobar')] })
+    start()
+    await until('it knows that of ours', knowsDb)
+    own('p1', ['DB'])
+    loop.onEvent({ type: 'network', action: 'connect', id: 'own', attributes: { container: 'p1' } })
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    expect(namesIn('app')).toContain('3 db.foobar')
+    expect(loop.differing()).toEqual([])
+    containers.delete('p1')
+    loop.onEvent({ type: 'container', action: 'die', id: 'p1', attributes: {} })
+    await until('it knows that of ours again', knowsDb)
+  })
+
+  test('is ours when the bridge is internal', async () => {
+    internalBridges = ['own']
+    own('p1', ['db'])
+    container('app', { attachments: [on('own', { dnsNames: ['app'] }), on('foobar')] })
+    start()
+    await until('it knows that of ours', knowsDb)
+  })
+
+  test('is ours for a container that is not on the bridge', async () => {
+    own('p1', ['db'])
+    container('app', { attachments: [on('foobar')] })
+    start()
+    await until('it knows that of ours', knowsDb)
+  })
+
+  test('is the bridge’s for a container that is connected to it while it runs', async () => {
+    own('p1', ['db'])
+    container('app', { attachments: [on('foobar')] })
+    start()
+    await until('it knows that of ours', knowsDb)
+    Object.assign(containers.get('app') as object, { attachments: [on('foobar'), on('own')] })
+    loop.onEvent({ type: 'network', action: 'connect', id: 'own', attributes: { container: 'app' } })
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+  })
 })
 
 test('a container that was disconnected before the loop ran is cleaned', async () => {
@@ -697,7 +812,10 @@ describe('a network that is too large for hosts files', () => {
       joins('in', 7, { network: 'n2', container: { id: 'web', name: 'web' } }),
     ])
     start({ hostsFileLimit: 0 })
-    await until('inner is there alone', () => namesIn('web') === '7 web, 7 web.inner')
+    await until(
+      'inner is there alone, and the name is that of foobar',
+      () => namesIn('web') === '7 web.inner',
+    )
   })
 })
 

@@ -1,0 +1,142 @@
+/**
+ * What the engine says of the networks of this host's containers: their order, and the names on networks of
+ * other drivers (a bridge of the project's own). The engine's own DNS knows those names, and nothing of ours
+ * may hide them.
+ *
+ * A change costs as much as the changed container's networks of other drivers are large.
+ */
+import { compareNetworks, type OrderedNetwork } from '../../core/network-order.ts'
+import type { HostName, NetworkId } from '../../core/records.ts'
+import { networkById, networkIdOnHost } from '../../core/snapshot.ts'
+import type { Engine, EngineContainer } from '../../engine/engine.ts'
+import type { Store } from '../../store/store.ts'
+
+export interface ClientNetworks {
+  /**
+   * Learns a running container's networks. Asks the engine about networks of other drivers that are new.
+   * Returns the containers whose hosts files may have to change, besides this one.
+   */
+  learn(container: EngineContainer): Promise<string[]>
+  /** For a container that has ended. Returns as `learn` does. */
+  forget(container: string): string[]
+  /**
+   * The container's networks, in the order of `compareNetworks`: the cluster's (`ours`), and those of other
+   * drivers. A container that is not learnt has no priorities and no other networks.
+   */
+  inOrder(container: string, ours: readonly NetworkId[]): ClientNetwork[]
+}
+
+/** `names`: those of this host's containers on a network of another driver, in lower case. */
+export type ClientNetwork = { id: NetworkId } | { names: ReadonlySet<string> }
+
+type Attachment = EngineContainer['attachments'][number]
+
+interface OtherNetwork {
+  internal: boolean
+  /** The names of each of this host's containers. */
+  members: Map<string, readonly string[]>
+  /** All of them; undefined after a change. */
+  names?: ReadonlySet<string> | undefined
+}
+
+interface State {
+  store: Pick<Store, 'snapshot'>
+  engine: Pick<Engine, 'network'>
+  host: HostName
+  /** By container id. */
+  attachments: Map<string, readonly Attachment[]>
+  /** Networks of other drivers that a container is on, by Docker's id. */
+  others: Map<string, OtherNetwork>
+}
+
+export function createClientNetworks(options: Pick<State, 'store' | 'engine' | 'host'>): ClientNetworks {
+  const state: State = { ...options, attachments: new Map(), others: new Map() }
+  return {
+    learn: (container) => learn(state, container),
+    forget(id) {
+      const changed = replaceNames(state, id, [])
+      state.attachments.delete(id)
+      return clientsOn(state, changed)
+    },
+    inOrder: (id, ours) => inOrder(state, id, ours),
+  }
+}
+
+async function learn(state: State, { id, attachments }: EngineContainer): Promise<string[]> {
+  const found = await Promise.all(
+    attachments.map(async (at) => ({ at, other: await otherNetwork(state, at) })),
+  )
+  const changed = replaceNames(state, id, found)
+  state.attachments.set(id, attachments)
+  return clientsOn(state, changed).filter((client) => client !== id)
+}
+
+/** Undefined for a network of the cluster, and for one that the container is not connected to yet. */
+async function otherNetwork(
+  { store, engine, host, others }: State,
+  { network, endpoint }: Attachment,
+): Promise<OtherNetwork | undefined> {
+  if (endpoint === '' || networkIdOnHost(store.snapshot(), host, network) !== undefined) return undefined
+  const known = others.get(network)
+  if (known !== undefined) return known
+  const { driver = 'vxlan', internal = false } = (await engine.network(network)) ?? {}
+  return driver === 'vxlan' ? undefined : { internal, members: new Map() }
+}
+
+/** Ids of the networks of other drivers on which the container's names have changed. */
+function replaceNames(
+  { others }: State,
+  container: string,
+  found: readonly { at: Attachment; other: OtherNetwork | undefined }[],
+): string[] {
+  const changed: string[] = []
+  const now = new Map(found.flatMap(({ at, other }) => (other ? [[at.network, { at, other }]] : [])))
+  for (const [id, other] of others) {
+    if (now.has(id) || !other.members.delete(container)) continue
+    other.names = undefined
+    changed.push(id)
+    if (other.members.size === 0) others.delete(id)
+  }
+  for (const [id, { at, other: looked }] of now) {
+    const other = others.get(id) ?? looked
+    others.set(id, other)
+    const names = at.dnsNames.map((name) => name.toLowerCase())
+    if (other.members.get(container)?.join() === names.join()) continue
+    other.members.set(container, names)
+    other.names = undefined
+    changed.push(id)
+  }
+  return changed
+}
+
+/** The containers on these networks of other drivers that are on one of the cluster's, too. */
+function clientsOn({ others, attachments }: State, networks: readonly string[]): string[] {
+  const members = new Set(networks.flatMap((id) => [...(others.get(id)?.members.keys() ?? [])]))
+  const isClient = (id: string): boolean =>
+    attachments.get(id)?.some(({ network }) => !others.has(network)) === true
+  return [...members].filter(isClient)
+}
+
+function inOrder(
+  { store, attachments, others }: State,
+  container: string,
+  ours: readonly NetworkId[],
+): ClientNetwork[] {
+  const own = attachments.get(container) ?? []
+  const all: (OrderedNetwork & { is: ClientNetwork })[] = ours.map((id) => {
+    const { name = id, internal = false } = networkById(store.snapshot(), id)?.value ?? {}
+    const priority = own.find((at) => at.name === name)?.priority ?? 0
+    return { name, internal, hasGateway: false, priority, is: { id } }
+  })
+  for (const { network, name, hasGateway, priority } of own) {
+    const other = others.get(network)
+    if (other === undefined) continue
+    all.push({ name, internal: other.internal, hasGateway, priority, is: { names: namesOn(other) } })
+  }
+  return all.sort(compareNetworks).map(({ is }) => is)
+}
+
+function namesOn(other: OtherNetwork): ReadonlySet<string> {
+  other.names ??= new Set([...other.members.values()].flat())
+  return other.names
+}
