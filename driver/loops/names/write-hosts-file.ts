@@ -121,7 +121,8 @@ function tryPut(
   if (textOf(fd, path) !== grown) return undefined
   writeFrom(fd, grown, want + padding(grown.length - want.length))
   if (fstatSync(fd).size !== grown.length) return undefined
-  ftruncateSync(fd, want.length)
+  // Not to the size that it has: a line that is appended in this moment would be lost.
+  if (want.length < grown.length) ftruncateSync(fd, want.length)
   return textOf(fd, path) === want ? 'written' : undefined
 }
 

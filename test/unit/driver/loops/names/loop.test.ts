@@ -177,7 +177,10 @@ describe('a container with --link TARGET:ALIAS', () => {
   test('reaches the target and not a container that has the alias as its name', async () => {
     await withLink('pg', joins('db', 4, { host: 'net-2' }))
     const own = '2 web, 2 web.foobar, 3 pg, 3 pg.foobar'
-    await until('the alias is the target’s', () => namesIn('web') === `${own}, 3 DB db, 3 DB.foobar db.foobar`)
+    await until(
+      'the alias is the target’s',
+      () => namesIn('web') === `${own}, 3 DB db, 3 DB.foobar db.foobar`,
+    )
   })
 
   test('knows it by a short id, in a network that is left to DNS too', async () => {
