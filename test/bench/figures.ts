@@ -42,6 +42,8 @@ export const figures: readonly Figure[] = [
   { id: 'run-name', title: '`docker run` called → name known there', unit: 'ms', show: 'percentiles' },
   { id: 'create-listed', title: '`network create` called → listed on the other host', unit: 'ms' },
   { id: 'create-used', title: '`network create`, and a container there has run', unit: 'ms' },
+  { id: 'rest', title: 'CPU at rest, no network', unit: '% of a core', digits: 2 },
+  { id: 'rest-used', title: 'CPU at rest, two networks', unit: '% of a core', digits: 2 },
   { id: 'memory-idle', title: 'driver’s memory, at rest', unit: 'MB' },
   { id: 'memory-used', title: 'driver’s memory, after the run', unit: 'MB' },
 ]

@@ -33,6 +33,8 @@ export function goals(samples: readonly Sample[]): Goal[] {
     goal('a network on the other host', 'most', 300, 'ms', of('create-listed')),
     goal('CreateEndpoint, p50', 'most', 15, 'ms', of('call/further/CreateEndpoint')),
     goal('Join, p50', 'most', 15, 'ms', of('call/further/Join')),
+    goal('CPU at rest, no network', 'most', 0.2, '%', of('rest')),
+    goal('CPU at rest, two networks', 'most', 0.3, '%', of('rest-used')),
     goal('memory', 'most', 120, 'MB', of('memory-used', 'max')),
   ]
 }
