@@ -9,7 +9,7 @@
 import { contains, parseCidr, parseIp, usable } from './ip.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Endpoint, HostName, Ip, Lease, NetworkId, Pool, Snapshot, Versioned } from './records.ts'
-import { endpointsAt, keyIn, restOf, wantsOf } from './snapshot.ts'
+import { endpointsAt, endpointsOnHost, keyIn, restOf, wantsOf } from './snapshot.ts'
 
 export interface IdleLease {
   /** The key of the lease. */
@@ -67,19 +67,32 @@ export function holderElsewhere(
   return holders.some(({ value }) => value.host === host) ? undefined : holders[0]
 }
 
+/** An address that its container does not come back to is given to no other one for so long. */
+export const restMs = 60_000
+
+/** Containers of the host that are on the network, as far as the engine has described their endpoints. */
+export function containersOn(snapshot: Snapshot, host: HostName, network: NetworkId): Set<string> {
+  const own = endpointsOnHost(snapshot, host).filter(({ value }) => value.network === network)
+  return new Set(own.flatMap(({ value }) => value.container?.id ?? []))
+}
+
 /**
  * The part of the idle leases that a request without `--ip` can get from the pool, in the order in which they
  * are given: the one that was released last comes first, so that a restarted container keeps its address;
- * then ascending.
+ * then ascending. Last come those whose container is `attached` with another address.
  */
-export function inOrder(idle: readonly IdleLease[], pool: Pool): IdleLease[] {
+export function inOrder(idle: readonly IdleLease[], pool: Pool, attached: ReadonlySet<string>): IdleLease[] {
   const { family, first, last } = parseCidr(pool.range ?? pool.cidr)
   return idle
-    .map((it) => ({ it, at: parseIp(it.ip), left: it.lease.value.left?.at ?? '' }))
+    .map((it) => {
+      const { at = '', container = '' } = it.lease.value.left ?? {}
+      return { it, at: parseIp(it.ip), left: at, isLast: attached.has(container) }
+    })
     .filter(({ it, at }) => {
       return !it.lease.value.asked && at.family === family && at.value >= first && at.value <= last
     })
     .sort((a, b) => {
+      if (a.isLast !== b.isLast) return a.isLast ? 1 : -1
       if (a.left !== b.left) return a.left > b.left ? -1 : 1
       return a.at.value < b.at.value ? -1 : 1
     })

@@ -14,7 +14,7 @@
 import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/ip.ts'
-import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../core/leases.ts'
+import { checkAddress, checkInPool, nextAddress, nextAddresses, unboundSince } from '../core/leases.ts'
 import type {
   Change,
   Cidr,
@@ -28,8 +28,16 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/records.ts'
-import { holderElsewhere, type IdleLease, idleLeases, inOrder, isIdle } from '../core/reserve.ts'
-import { endpointsOnHost, keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
+import {
+  containersOn,
+  holderElsewhere,
+  type IdleLease,
+  idleLeases,
+  inOrder,
+  isIdle,
+  restMs,
+} from '../core/reserve.ts'
+import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import type { HeldAddresses } from './held-addresses.ts'
@@ -165,21 +173,28 @@ function reserveOf(
 interface FreeLease extends IdleLease {
   /** The container that had the address last, and exists. */
   owner?: string | undefined
+  /** The owner has another address by now. */
+  isLeft?: boolean
 }
 
 /** Those that a request without `--ip` can get, in the order in which they are given. */
 function freeIn(
-  { inFlight, starting }: VerbContext,
-  { idle, pool }: ReturnType<typeof reserveOf>,
+  { inFlight, starting, store, host, now }: VerbContext,
+  { idle, network, pool }: ReturnType<typeof reserveOf>,
 ): FreeLease[] {
-  if (pool === undefined) return []
-  return inOrder(idle, pool)
+  if (pool === undefined || network === undefined) return []
+  const attached = containersOn(store.snapshot(), host, network)
+  const hasRested = ({ lease }: IdleLease): boolean =>
+    now().getTime() - Date.parse(unboundSince(lease.value)) >= restMs
+  return inOrder(idle, pool, attached)
     .filter(
       ({ key, lease }) => !inFlight.addresses.isHeld(key, lease.value) && !inFlight.addresses.isNamed(key),
     )
     .map((it) => {
       const container = it.lease.value.left?.container
-      return container === undefined || starting.isGone(container) ? it : { ...it, owner: container }
+      if (container === undefined || starting.isGone(container)) return it
+      const isLeft = attached.has(container)
+      return isLeft && hasRested(it) ? it : { ...it, owner: container, isLeft }
     })
 }
 
@@ -193,13 +208,8 @@ async function startingOwners(
   ask: AddressAsk,
 ): Promise<ReadonlySet<string>> {
   if (ask.gateway || ask.address !== undefined) return new Set()
-  const reserve = reserveOf(context, cidr, ask)
-  const owners = new Set(freeIn(context, reserve).flatMap(({ owner }) => owner ?? []))
-  if (owners.size > 0) {
-    // One that has another address by now runs already.
-    for (const { value } of endpointsOnHost(context.store.snapshot(), context.host))
-      if (value.network === reserve.network) owners.delete(value.container?.id ?? '')
-  }
+  const free = freeIn(context, reserveOf(context, cidr, ask))
+  const owners = new Set(free.flatMap(({ owner, isLeft }) => (isLeft ? [] : (owner ?? []))))
   if (owners.size === 0 || (owners.size === 1 && !context.starting.isNew())) return owners
   return context.starting.among([...owners])
 }

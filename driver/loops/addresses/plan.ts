@@ -17,11 +17,13 @@ import { contains, familyOf, parseCidr, parseIp } from '../../core/ip.ts'
 import { checkAddress, nextAddresses, unboundSince } from '../../core/leases.ts'
 import type { Change, HostName, Ip, Lease, Network, NetworkId, Pool, Snapshot } from '../../core/records.ts'
 import {
+  containersOn,
   type IdleLease,
   idleLeases,
   inOrder,
   isIdle,
   reserveSize,
+  restMs,
   stoppedShare,
   strayLeases,
   wantedByOthers,
@@ -56,8 +58,6 @@ export interface View {
   isCurrent(want: string): boolean
 }
 
-/** An address rests in the reserve so long before it goes back. */
-export const restMs = 60_000
 /** The hosts' clocks differ by less. */
 const clockSkewMs = 10 * 60_000
 const atOnce = 40
@@ -182,7 +182,7 @@ function planPool(
   isWanted: boolean,
 ): Step[] {
   const size = sizeOf(view, network.id, pool)
-  const idle = inOrder(others, pool)
+  const idle = inOrder(others, pool, containersOn(view.snapshot, view.host, network.id))
   if (idle.length <= size.least && size.most > 0 && !isWanted) {
     return filled(view, network, pool, size.most - idle.length)
   }

@@ -86,7 +86,7 @@ describe('of an address that a container left,', () => {
       await stop(host, { network, pool, endpoint: endpoint(n), ip: addresses.get(name) ?? '' })
     }
     let last = names.length
-    return { state, starting, addresses, start: (name: string) => started(host, last++, name) }
+    return { host, state, starting, addresses, start: (name: string) => started(host, last++, name) }
   }
 
   /** The endpoints loop learns the container from the engine. */
@@ -148,5 +148,18 @@ describe('of an address that a container left,', () => {
     state.starts = ['a', 'b']
     expect(await start('a')).toBe(addresses.get('a'))
     expect(await start('b')).toBe(addresses.get('b'))
+  })
+
+  test('it is free a minute after the container got another one; one that is stopped keeps its own', async () => {
+    const { host, starting, state, addresses, start } = await withStopped('stopped', 'a', 'b')
+    state.starts = ['a', 'b', 'stopped']
+    await start('a')
+    await start('b')
+    begins(starting, 'new')
+    const left = [addresses.get('a'), addresses.get('b')]
+    expect(left).not.toContain(await start('soon'))
+    host.clock.now = new Date(host.clock.now.getTime() + 61_000)
+    state.starts = []
+    expect(left).toContain(await start('new'))
   })
 })
