@@ -105,7 +105,8 @@ async function attempt(running: Running): Promise<Member | DriverError> {
     const isInTime = await claimInTime(claim, setup.underlay.address)
     // The name or the VTEP was another host's a moment ago, and the store does not tell that this has changed.
     if (!isInTime && isCode(before, 'taken')) return before
-    member = await startMember({ ...options, setup, startedAt, claim, onCall: callsOf(options) })
+    const stopping = running.stop.signal
+    member = await startMember({ ...options, setup, startedAt, claim, stopping, onCall: callsOf(options) })
     return member
   } catch (error) {
     return asDriverError(error)

@@ -10,6 +10,7 @@ import { type CheckParts, check } from '../control/check.ts'
 import { createMetrics, type Metrics } from '../control/metrics.ts'
 import { type Status, type StatusParts, statusOf } from '../control/status.ts'
 import { namespaceOf } from '../core/datapath/desired.ts'
+import { DriverError } from '../core/errors.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { NetworkId } from '../core/records.ts'
 import { localIdOf, restOf } from '../core/snapshot.ts'
@@ -42,6 +43,8 @@ export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answerin
   /** Nothing is written until it is held: the host loop renews it. */
   claim: HostClaim
   onCall(call: Call): void
+  /** Aborted when the driver stops, before its sockets are closed. */
+  stopping: AbortSignal
 }
 
 export interface Member {
@@ -260,9 +263,16 @@ function waitingName(key: string): string {
   return `endpoint ${restOf(key).slice(0, 12)}`
 }
 
+/** Resolves when a live host would have claimed its name again. */
+async function claimedAgain({ intervals, stopping }: MemberOptions): Promise<void> {
+  await sleep(intervals.claimedAgainMs, undefined, { signal: stopping }).catch(() => {
+    throw new DriverError('unavailable', 'this driver is stopping', { hint: 'try again' })
+  })
+}
+
 function controlParts(parts: Parts, metrics: Metrics): ControlParts {
   const { options, store, underlay, localNamespaceOf, context, peerEndpoints, datapath, loops } = parts
-  const { kernel, engine, setup, log, intervals } = options
+  const { kernel, engine, setup, log } = options
   const checked: CheckParts = {
     store,
     kernel,
@@ -289,8 +299,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     check: (how) => check(checked, how),
     tunnels: loops.tunnels.askAll,
     // A host that answers no question through the tunnel is known to be away for long enough.
-    evict: (name) =>
-      evict(store, name, async () => loops.tunnels.away().has(name) || sleep(intervals.claimedAgainMs)),
+    evict: (name) => evict(store, name, async () => loops.tunnels.away().has(name) || claimedAgain(options)),
   }
 }
 

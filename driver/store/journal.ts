@@ -315,7 +315,8 @@ async function flushSome(state: State, all: readonly Waiting[], conflicts: numbe
     if (changes.length > 0) await base.commit(changes)
   } catch (error) {
     if (isCode(error, 'conflict') && error.hint === undefined) return false
-    if (isCode(error, 'conflict', 'unavailable')) throw error
+    // Any other error says nothing of the entry, as that of a store that is closed.
+    if (!isCode(error, 'invalid', 'internal')) throw error
     const [only, ...more] = taken
     if (only === undefined || more.length > 0) return flushEach(state, taken, conflicts)
     errors.set(only.key, asDriverError(error))

@@ -207,7 +207,7 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
         namespaceFolder: `${folder}/netns`,
         ...{ version: '0.1.0', openTunnel: undefined, names: noDns, filterIsOn: true },
         journalPath: `${folder}/journal.json`,
-        ...{ log: silentLog, startedAt: new Date().toISOString() },
+        ...{ log: silentLog, startedAt: new Date().toISOString(), stopping: new AbortController().signal },
         intervals: { ...usualIntervals, graceMs },
         answerWithinMs: 60_000,
         claim: createHostClaim({

@@ -109,14 +109,16 @@ const meanings: readonly Meaning[] = [
 /** Nothing was changed: Consul refused the token. */
 export function isRefusal(error: unknown): boolean {
   const failure = error as Failure
+  // A page in Consul's place may say "permission denied", and Consul may have written all the same.
+  if (failure.code === 'NOT_CONSUL') return false
   return failure.response?.statusCode === 403 || refusal.test(wordsOf(failure))
 }
 
 /** The same, of an error that a client has thrown. */
 export function isDenied(error: unknown): boolean {
   if (!isCode(error, 'unavailable')) return false
-  const { message = '', response } = Object(error.cause) as Partial<Failure>
-  return refusal.test(`${response?.body ?? message}`)
+  const { code, message = '', response } = Object(error.cause) as Partial<Failure>
+  return code !== 'NOT_CONSUL' && refusal.test(`${response?.body ?? message}`)
 }
 
 export function failureOf(error: Failure, address: StoreAddress): DriverError {

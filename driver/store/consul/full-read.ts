@@ -91,7 +91,9 @@ async function readOnce(on: Reader): Promise<SortedItems> {
     const { found, cluster, index, isRepaired } = await settle(on)
     const wasFromDisk = on.standing.guard === undefined
     Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
-    const log = isRepaired ? undefined : logOf(on, before, found)
+    // A damaged line may have been a removal, which the log has before the copy's position.
+    const isDamaged = wasFromDisk && on.copyIsDamaged
+    const log = isRepaired || isDamaged ? undefined : logOf(on, before, found)
     full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk, log })
     return found
   } finally {
