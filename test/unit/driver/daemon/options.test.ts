@@ -39,8 +39,8 @@ test('without an address DNS does not listen, and 500 endpoints go into hosts fi
   expect(parseDaemonOptions([store]).dnsListen).toBeUndefined()
 })
 
-test('Docker is answered within 8 s, or what is given', () => {
-  expect(parseDaemonOptions([store]).answerWithinMs).toBe(8000)
+test('Docker is answered within 20 s, or what is given', () => {
+  expect(parseDaemonOptions([store]).answerWithinMs).toBe(20_000)
   expect(parseDaemonOptions([store, '--answer-within=25']).answerWithinMs).toBe(25_000)
 })
 

@@ -29,8 +29,7 @@ test('a missing value is an error with its name and the name of the template', (
 
 test.each([
   [1, undefined],
-  [2, '--answer-within=16'],
-  [3, '--answer-within=24'],
+  [2, '--answer-within=25'],
   [10, '--answer-within=25'],
 ])('the driver of a host that may be %d times slower may answer Docker later', (timeoutScale, option) => {
   const lab = defaultLab()
