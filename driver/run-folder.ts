@@ -1,6 +1,6 @@
 /**
- * The folder of a socket and of what other programs read beside it. The unit's files are root's alone
- * (UMask), and members of a group must reach the sockets: the mode of each file decides.
+ * The folder of the control socket and of what other programs read beside it. The unit's files are root's
+ * alone (UMask), and members of a group must reach the socket: the mode of each file decides.
  */
 import { mkdirSync } from 'node:fs'
 

@@ -16,7 +16,7 @@ import { evict } from '../verbs/evict-host.ts'
 import type { Setup } from './driver-options.ts'
 import { type HostIdentity, newIdentity, readIdentity, writeIdentity } from './host-identity.ts'
 import { isHostName } from './options.ts'
-import type { FindUnderlay } from './underlay.ts'
+import type { FindUnderlay, Looks } from './underlay.ts'
 
 export interface SetupOptions {
   stateDir: string
@@ -40,6 +40,7 @@ export function createPreparation(options: SetupOptions): Preparation {
   /** Until it can be written: one id for all attempts. */
   let fresh: HostIdentity | undefined
   let open: Opened | undefined
+  const looks: Looks = {}
   const storeOf = async (host: HostName): Promise<Opened> => {
     if (open !== undefined && open.host !== host) await close()
     open ??= await openFor(host, options)
@@ -73,7 +74,8 @@ export function createPreparation(options: SetupOptions): Preparation {
       const { id, name: host } = identity
       const opened = await storeOf(host)
       const before = opened.store.snapshot().hosts.get(host)?.value.vtep
-      const underlay = await sameAs(before, found, kept !== undefined, options.findUnderlay)
+      const again = (address: Ip) => options.findUnderlay({ address }, looks)
+      const underlay = await sameAs(before, found, kept !== undefined, again)
       const differs = hostName === undefined && machineName() !== host
       if (differs)
         log.info(
@@ -102,10 +104,10 @@ async function sameAs(
   before: Ip | undefined,
   found: Underlay,
   isMember: boolean,
-  findUnderlay: FindUnderlay,
+  findAgain: (before: Ip) => Promise<Underlay>,
 ): Promise<Underlay> {
   if (before === undefined || before === found.address) return found
-  const again = findUnderlay({ address: before })
+  const again = findAgain(before)
   return isMember ? again : again.catch(() => found)
 }
 

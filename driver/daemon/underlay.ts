@@ -7,6 +7,7 @@
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import {
@@ -14,11 +15,14 @@ import {
   chooseVtep,
   firstVtep,
   type HostAddress,
+  isWhole,
   type KnownVtep,
-  mayReplace,
+  type Substitute,
+  substituteByRoute,
+  substituteOn,
   type VtepChoice,
 } from '../core/datapath/vtep-choice.ts'
-import { asDriverError, DriverError } from '../core/errors.ts'
+import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
 import type { Kernel, Underlay } from '../kernel/kernel.ts'
 import type { Log } from '../log.ts'
@@ -28,15 +32,19 @@ import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
 /** What stands at the VTEP's interface, and the address that leads to the store where another interface has it. */
-export interface FoundUnderlay extends Underlay {
+export interface FoundUnderlay extends Underlay, Pick<KnownVtep, 'isWhole' | 'home'> {
   towardsStore?: Pick<Underlay, 'device' | 'address'>
 }
 
-/** `known`: the VTEP so far. */
-export type FindUnderlay = (known?: KnownVtep) => Promise<FoundUnderlay>
+/** What one caller's looks leave for its next one. */
+export interface Looks {
+  /** The missing VTEP with the address beside it. */
+  waiting?: { pair: string; since: number } | undefined
+}
 
-/** How long an address must stand beside a missing VTEP before it takes its place. */
-const missingForMs = 10_000
+/** `known`: the VTEP so far. `looks`: the caller's own. */
+export type FindUnderlay = (known?: KnownVtep, looks?: Looks) => Promise<FoundUnderlay>
+
 /** While the VTEP is missing. */
 const lookAgainMs = 2000
 
@@ -53,71 +61,119 @@ interface FinderOptions {
 export function underlayFinder(
   kernel: Pick<Kernel, 'addresses'>,
   { bindInterface, kvStore }: FinderOptions,
-  { now = () => performance.now(), towards = ownAddressTowards } = {},
+  { now = () => performance.now(), towards = ownAddressTowards, isThere = hasInterface } = {},
 ): FindUnderlay {
   // Another server may be reached by another interface: the one that was found first shows the way for good.
   let servers = kvStore === undefined ? [] : parseStoreUrl(kvStore).servers
-  let waiting: { pair: string; since: number } | undefined
   const towardsStore = async (): Promise<Ip> => {
     const { address, server } = await towards(servers)
     servers = [server]
     return address
   }
-  return async (known) => {
-    const before = waiting
-    if (known !== undefined) waiting = undefined
+  const choose = async (addresses: readonly HostAddress[], known?: KnownVtep): Promise<Choice> => {
+    if (bindInterface !== undefined) return chooseVtep(addresses, bindInterface, known)
+    return choiceByRoute(addresses, { towardsStore, isThere }, known)
+  }
+  return async (known, looks = {}) => {
     const addresses = await kernel.addresses()
-    const choice =
-      bindInterface === undefined
-        ? await choiceByRoute(addresses, towardsStore, known)
-        : chooseVtep(addresses, bindInterface, known)
-    if (choice.is === 'found') return placeOf(choice)
-    const { next } = choice
-    if (next === undefined) throw missing(known, next)
-    const pair = `${known?.address} ${next.address}`
-    const since = before?.pair === pair ? before.since : now()
-    if (now() - since >= missingForMs) return placeOf({ address: next })
-    waiting = { pair, since }
-    throw missing(known, next)
+    const choice = await choose(addresses, known).catch((error: unknown) => {
+      // No address stands beside the missing VTEP. A name that is not resolved for a moment tells nothing.
+      if (isCode(error, 'invalid')) looks.waiting = undefined
+      throw error
+    })
+    if (choice.is === 'found') {
+      if (known !== undefined) looks.waiting = undefined
+      const home = choice.address.address === known?.address ? known.home : undefined
+      return placeOf(choice.address, { home, towardsStore: choice.towardsStore })
+    }
+    const missing = known as KnownVtep
+    if (choice.next !== undefined && hasStood(looks, missing, choice.next, now()))
+      return placeOf(choice.next.address, { home: missing.home ?? missing.address })
+    if (choice.next !== undefined) throw missingWith(missing, willTake(choice.next))
+    looks.waiting = undefined
+    const atStart = await choose(addresses, { address: missing.address }).catch(() => undefined)
+    throw missingWith(missing, nothingTakesItsPlace(atStart))
   }
 }
 
-interface Found {
-  is: 'found'
-  address: HostAddress
-  towardsStore?: HostAddress | undefined
+/** Starts the time anew for another pair. The pair stays, since a start may need its substitute again. */
+function hasStood(
+  looks: Looks,
+  known: KnownVtep,
+  { address: at, afterMs }: Substitute,
+  now: number,
+): boolean {
+  const pair = `${known.address} ${at.address} on ${at.device}`
+  if (looks.waiting?.pair !== pair) looks.waiting = { pair, since: now }
+  return now - looks.waiting.since >= afterMs
 }
 
-function placeOf({ address: at, towardsStore: other }: Omit<Found, 'is'>): FoundUnderlay {
+type Choice = VtepChoice & { towardsStore?: HostAddress | undefined }
+
+function placeOf(
+  at: HostAddress,
+  { home, towardsStore: other }: { home?: Ip | undefined; towardsStore?: HostAddress | undefined },
+): FoundUnderlay {
   const { device, address, mtuBytes } = at
-  if (other === undefined) return { device, address, mtuBytes }
-  return { device, address, mtuBytes, towardsStore: { device: other.device, address: other.address } }
+  return {
+    ...{ device, address, mtuBytes },
+    ...(isWhole(at) && { isWhole: true }),
+    ...(home !== undefined && { home }),
+    ...(other !== undefined && { towardsStore: { device: other.device, address: other.address } }),
+  }
 }
 
-/** Without --bind-interface. A known VTEP that is there needs no route. */
+interface Ways {
+  towardsStore(): Promise<Ip>
+  isThere(device: string): boolean
+}
+
+/** Without --bind-interface. A known VTEP that is there needs no route, nor does one whose interface is. */
 async function choiceByRoute(
   addresses: readonly HostAddress[],
-  towardsStore: () => Promise<Ip>,
+  { towardsStore, isThere }: Ways,
   known: KnownVtep | undefined,
-): Promise<Found | Exclude<VtepChoice, Found>> {
-  const kept = addresses.find((it) => canCarry(it) && it.address === known?.address)
-  const route = towardsStore().then((address) => firstVtep(addresses, address))
+): Promise<Choice> {
+  const towards = towardsStore().then((address) => firstVtep(addresses, address))
+  const route = await towards.catch(() => undefined)
+  const there = (wanted?: Ip) => addresses.find((it) => canCarry(it) && it.address === wanted)
+  const home = there(known?.home)
+  if (home !== undefined && home.device === route?.device) return { is: 'found', address: home }
+  const kept = there(known?.address)
   if (kept !== undefined) {
-    const other = await route.catch(() => undefined)
-    return { is: 'found', address: kept, towardsStore: other?.device === kept.device ? undefined : other }
+    return { is: 'found', address: kept, towardsStore: route?.device === kept.device ? undefined : route }
   }
-  const next = await route
+  if (known?.device !== undefined && isThere(known.device))
+    return { is: 'missing', next: substituteOn(addresses, known.device, known) }
+  const next = await towards
   if (known === undefined) return { is: 'found', address: next }
-  return { is: 'missing', next: mayReplace(next, known) ? next : undefined }
+  return { is: 'missing', next: substituteByRoute(addresses, next, known) }
 }
 
-function missing(known: KnownVtep | undefined, next: HostAddress | undefined): DriverError {
-  const hint =
+function hasInterface(device: string): boolean {
+  return existsSync(`/sys/class/net/${device}`)
+}
+
+/** Says what becomes of the VTEP, also at a restart. */
+class VtepMissing extends DriverError {}
+
+function missingWith({ address }: KnownVtep, hint: string): DriverError {
+  return new VtepMissing('unavailable', `this host's VTEP ${address} is on no interface that may have it`, {
+    hint,
+  })
+}
+
+function willTake({ address: { address, device }, afterMs }: Substitute): string {
+  return `${address} on ${device} takes its place after ${afterMs / 1000} s`
+}
+
+function nothingTakesItsPlace(atStart: Choice | undefined): string {
+  const next = atStart?.is === 'missing' ? atStart.next : atStart && { address: atStart.address, afterMs: 0 }
+  const restart =
     next === undefined
-      ? 'no address takes its place by itself: that must be one of the same interface and family, and no /32, /128 or temporary one; give the interface its address again, or name another one with --bind-interface=ADDRESS'
-      : `${next.address} on ${next.device} takes its place after ${missingForMs / 1000} s`
-  const found = `this host's VTEP ${known?.address} is on no interface that may have it`
-  return new DriverError('unavailable', found, { hint })
+      ? 'a restart waits too'
+      : `after a restart of the driver, ${next.address.address} on ${next.address.device} takes its place after ${next.afterMs / 1000} s`
+  return `no address takes its place by itself: that must be one of the same interface and family, and no /32, /128 or temporary one; ${restart}; give the interface its address again, or name another one with --bind-interface=ADDRESS`
 }
 
 /** Follows the VTEP's device and address. Keeps the last ones while they cannot be found. */
@@ -127,17 +183,19 @@ export function watchUnderlay(
 ): UnderlayWatch {
   let now: FoundUnderlay = underlay
   let failure: { since: number; last: DriverError } | undefined
+  let closed = false
+  const looks: Looks = {}
   const changes = createListeners<[]>((err) => log.error({ err }, 'a listener of the underlay failed'))
   const look = singleFlight(async (): Promise<void> => {
     try {
       const before = now
-      now = await findUnderlay(before)
+      now = await findUnderlay(before, looks)
       failure = undefined
-      if (!isDeepStrictEqual(now, before)) changes.notify()
+      if (!closed && !isDeepStrictEqual(now, before)) changes.notify()
     } catch (err) {
       failure = { since: failure?.since ?? performance.now(), last: asDriverError(err) }
       log.debug({ err }, 'the underlay cannot be found at this moment, kept as it was')
-      again.after(Math.min(lookAgainMs, everyMs))
+      if (!closed) again.after(Math.min(lookAgainMs, everyMs))
     }
   })
   const again = createRunAgain(() => void look())
@@ -147,12 +205,14 @@ export function watchUnderlay(
     problem() {
       if (failure === undefined) return otherRoute(now)
       if (performance.now() - failure.since < 2 * everyMs) return undefined
-      const goesOn = `the driver goes on with ${now.address}, and a restart waits until the interface is found`
-      return `the interface of the VTEP is not found: ${failure.last.line}; ${goesOn}`
+      const { last } = failure
+      const restart = last instanceof VtepMissing ? '' : ', and a restart waits until the interface is found'
+      return `the interface of the VTEP is not found: ${last.line}; the driver goes on with ${now.address}${restart}`
     },
     look: () => void look(),
     onChange: (listener) => void changes.add(listener),
     close() {
+      closed = true
       clearInterval(timer)
       again.cancel()
     },

@@ -5,7 +5,7 @@
  * the engine keeps them, and would send a request into one that is being closed, then repeat it with an empty
  * body.
  */
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
@@ -26,7 +26,9 @@ export async function checkFree(path: string): Promise<void> {
 
 /** Throws `taken` when a process answers on the socket. */
 export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<Listener> {
-  makeRunFolder(dirname(path))
+  // The folder of a socket that is root's alone may be another program's, as /run/docker is.
+  if (isForGroup(mode)) makeRunFolder(dirname(path))
+  else await mkdir(dirname(path), { recursive: true })
   await checkFree(path)
   await rm(path, { force: true })
   const answer = getRequestListener(app.fetch)
@@ -39,6 +41,10 @@ export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<L
   Object.assign(server, { keepAliveTimeout: 0, requestTimeout: 10_000, headersTimeout: 10_000 })
   await listen(server, path, mode)
   return { close: () => close(server) }
+}
+
+function isForGroup(mode: number): boolean {
+  return (mode & 0o070) !== 0
 }
 
 async function listen(server: Server, path: string, mode: number): Promise<void> {

@@ -4,7 +4,8 @@
  * The other hosts know the VTEP from the store, and all tunnels end there. So the VTEP that the host has had
  * stays: an address that an interface has lost is missing, and mostly comes back (a new DHCP lease, a carrier
  * that was away). Only an address like it may take its place, when it has been missing for a while
- * (daemon/underlay.ts): one of the same interface and family that is there to stay.
+ * (daemon/underlay.ts): one of the same interface and family that is there to stay. Another interface gives
+ * one when that of the VTEP is out of use, or when a driver that starts does not know the VTEP's interface.
  */
 
 import { DriverError } from '../errors.ts'
@@ -22,16 +23,34 @@ export interface HostAddress extends UnderlayMtu {
   isPassing: boolean
 }
 
-/** This host's VTEP so far. `device`: unknown at the start of the driver, when a record alone has the VTEP. */
+/** This host's VTEP so far. */
 export interface KnownVtep {
   address: Ip
+  /** Unknown at the start of the driver, when a record alone has the VTEP. */
   device?: string
+  /** It is a static address of its full length, as of WireGuard. */
+  isWhole?: boolean
+  /** The VTEP that this one has replaced. */
+  home?: Ip
 }
 
 export type VtepChoice =
   | { is: 'found'; address: HostAddress }
-  /** No interface that may be taken has the known VTEP. `next`: the address that may take its place. */
-  | { is: 'missing'; next: HostAddress | undefined }
+  /** No interface that may be taken has the known VTEP. `next`: what may take its place. */
+  | { is: 'missing'; next: Substitute | undefined }
+
+export interface Substitute {
+  address: HostAddress
+  /** How long it must stand beside the missing VTEP before. */
+  afterMs: number
+}
+
+/** On the VTEP's interface. */
+const onItsDeviceMs = 10_000
+/** The VTEP's interface has no address any more: it may have become a port of a bridge or of a bond. */
+const deviceIsOutOfUseMs = 30_000
+/** At a start the VTEP's interface is unknown, and it may be slow (DHCP, spanning tree). */
+const atStartMs = 60_000
 
 /** Throws `invalid` where `bind`, the value of --bind-interface, leads to no address. */
 export function chooseVtep(
@@ -40,14 +59,58 @@ export function chooseVtep(
   known: KnownVtep | undefined,
 ): VtepChoice {
   const matching = addresses.filter(matcher(bind))
-  const kept = matching.find(({ address }) => address === known?.address)
+  const kept = withAddress(matching, known?.home) ?? withAddress(matching, known?.address)
   if (kept !== undefined) return { is: 'found', address: kept }
   if (known === undefined || isOtherBind(addresses, bind, known))
     return { is: 'found', address: firstVtep(addresses, bind) }
   if (matching.length === 0) throw notFound(addresses, bind)
-  const { device } = known
-  const next = matching.find((it) => mayReplace(it, known) && (device ?? it.device) === it.device)
+  const like = matching.filter((it) => mayReplace(it, known, addresses))
+  if (known.device !== undefined) return { is: 'missing', next: whileRunning(addresses, like, known.device) }
+  if (isCidr(bind)) return { is: 'missing', next: after(atStartMs, like[0]) }
+  // The interface is a person's word: in the end it gives an address of any kind.
+  const next = after(onItsDeviceMs, like[0]) ?? after(atStartMs, firstVtep(addresses, bind))
   return { is: 'missing', next }
+}
+
+/** Without --bind-interface. `route`: the address that leads to the store. */
+export function substituteByRoute(
+  addresses: readonly HostAddress[],
+  route: HostAddress,
+  known: KnownVtep,
+): Substitute | undefined {
+  if (!mayReplace(route, known, addresses)) return undefined
+  return after(known.device === undefined ? atStartMs : deviceIsOutOfUseMs, route)
+}
+
+/** Without --bind-interface, while the driver runs and the VTEP's interface is there. */
+export function substituteOn(
+  addresses: readonly HostAddress[],
+  device: string,
+  known: KnownVtep,
+): Substitute | undefined {
+  const next = addresses.find((it) => it.device === device && mayReplace(it, known, addresses))
+  return after(onItsDeviceMs, next)
+}
+
+function whileRunning(
+  addresses: readonly HostAddress[],
+  like: readonly HostAddress[],
+  device: string,
+): Substitute | undefined {
+  const isInUse = addresses.some((it) => it.device === device)
+  if (!isInUse) return after(deviceIsOutOfUseMs, like[0])
+  return after(
+    onItsDeviceMs,
+    like.find((it) => it.device === device),
+  )
+}
+
+function after(afterMs: number, address: HostAddress | undefined): Substitute | undefined {
+  return address === undefined ? undefined : { address, afterMs }
+}
+
+function withAddress(among: readonly HostAddress[], address: Ip | undefined): HostAddress | undefined {
+  return among.find((it) => it.address === address)
 }
 
 /** At first: an address that is there to stay, where there is one. Throws `invalid` as `chooseVtep` does. */
@@ -58,9 +121,20 @@ export function firstVtep(addresses: readonly HostAddress[], bind: string): Host
   return matching.find((it) => !mayGo(it) && isOfFamily(it, first)) ?? first
 }
 
-/** The address that the store is reached by takes the place of the known VTEP as one of the interface does. */
-export function mayReplace(candidate: HostAddress, known: KnownVtep): boolean {
-  return canCarry(candidate) && !mayGo(candidate) && isOfFamily(candidate, known)
+function mayReplace(candidate: HostAddress, known: KnownVtep, addresses: readonly HostAddress[]): boolean {
+  if (!canCarry(candidate) || !isOfFamily(candidate, known)) return false
+  return !mayGo(candidate) || isAloneAsTheKnown(candidate, known, addresses)
+}
+
+/** The only address of a tunnel interface takes the place of its only address. */
+function isAloneAsTheKnown(
+  candidate: HostAddress,
+  known: KnownVtep,
+  addresses: readonly HostAddress[],
+): boolean {
+  const mayBeWhole = known.isWhole ?? known.device === undefined
+  const beside = addresses.filter((it) => it.device === candidate.device && isOfFamily(it, candidate))
+  return mayBeWhole && !candidate.isPassing && beside.length === 1
 }
 
 /** Docker's bridges have one and the same address on many hosts, and lo leads to no host. */
@@ -68,9 +142,13 @@ export function canCarry({ device }: HostAddress): boolean {
   return device !== 'lo' && !/^(docker0|docker_gwbridge|br-[0-9a-f]{12})$/.test(device)
 }
 
+function mayGo(address: HostAddress): boolean {
+  return address.isPassing || isWhole(address)
+}
+
 /** A virtual address of several hosts has its full length and, unlike an address from DHCP, no lifetime. */
-function mayGo({ address, length, isLeased, isPassing }: HostAddress): boolean {
-  return isPassing || (length === bitsOf(familyOf(address)) && !isLeased)
+export function isWhole({ address, length, isLeased }: HostAddress): boolean {
+  return length === bitsOf(familyOf(address)) && !isLeased
 }
 
 function isOfFamily(one: { address: Ip }, other: { address: Ip }): boolean {

@@ -15,6 +15,7 @@ import { TLSSocket } from 'node:tls'
 import Consul from 'consul'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
+import type { Log } from '../../log.ts'
 import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
 import { askInTurn, type Call, type Moved } from './servers.ts'
@@ -32,6 +33,7 @@ export interface ClientOptions {
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
   /** Called after every call. Undefined when a server has answered, with success or an error. */
   heard?: (failure: DriverError | undefined) => void
+  log?: Log | undefined
 }
 
 export interface Listing {
@@ -170,14 +172,24 @@ interface ConsulAt {
 function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
   const { secure, prefix, servers } = options.address
   const token = openToken(options.tokenFile)
+  const lack = token.lack()
+  if (lack !== undefined) options.log?.warn({}, `${lack}: Consul is asked without a token`)
   return servers.map((server) => ({
     url: `${secure ? 'https' : 'http'}://${server.host}:${server.port}`,
     agent,
     consul: unbracketed(new Consul({ secure, ...server, agent }), bareHost(server)),
     token,
     options,
-    failureOf: (error) => failureOf(error as Failure, { secure, servers: [server], prefix }),
+    failureOf: (error) =>
+      withLack(failureOf(error as Failure, { secure, servers: [server], prefix }), token.lack()),
   }))
+}
+
+/** `lack`: of the token. */
+function withLack(failure: DriverError, lack: string | undefined): DriverError {
+  const { code, message, hint, cause } = failure
+  if (lack === undefined || !isRefusal(cause)) return failure
+  return new DriverError(code, `${message} (${lack})`, { ...defined({ hint }), cause })
 }
 
 /** The package builds a URL, and gives Node its host with the brackets of IPv6, which Node takes for a name. */

@@ -1,6 +1,12 @@
-import { expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { KnownVtep } from '../../../../driver/core/datapath/vtep-choice.ts'
 import { DriverError } from '../../../../driver/core/errors.ts'
-import { type FindUnderlay, underlayFinder, watchUnderlay } from '../../../../driver/daemon/underlay.ts'
+import {
+  type FindUnderlay,
+  type Looks,
+  underlayFinder,
+  watchUnderlay,
+} from '../../../../driver/daemon/underlay.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { hostAddresses } from '../../../fixtures/host-addresses.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -12,12 +18,13 @@ const known = { device: 'eth1', address: '192.168.33.11' }
 
 /** A finder on a machine whose addresses, route to the store and clock the test sets. */
 function machine({ bindInterface, lines = [] }: { bindInterface?: string; lines?: string[] }) {
-  const state = { lines, route: '', nowMs: 0 }
-  const find = underlayFinder(
+  const state = { lines, route: '', nowMs: 0, links: ['eth0', 'eth1'] }
+  const finder = underlayFinder(
     { addresses: async () => hostAddresses(...state.lines) },
     { bindInterface, kvStore },
     {
       now: () => state.nowMs,
+      isThere: (device) => state.links.includes(device),
       async towards([server]) {
         if (server === undefined || state.route === '')
           throw new DriverError('unavailable', 'no route leads there')
@@ -25,7 +32,8 @@ function machine({ bindInterface, lines = [] }: { bindInterface?: string; lines?
       },
     },
   )
-  return Object.assign(state, { find })
+  const looks: Looks = {}
+  return Object.assign(state, { finder, find: (before?: KnownVtep) => finder(before, looks) })
 }
 
 test('a store on this machine shows no interface', async () => {
@@ -58,10 +66,15 @@ test('a host that got another address for good has it as its VTEP after 10 s', a
   await expect(on.find(known)).rejects.toThrow()
   expect(await on.find(), 'at first nothing is waited for').toEqual(eth1('192.168.33.99'))
   on.nowMs = 10_000
-  expect(await on.find(known)).toEqual(eth1('192.168.33.99'))
+  const found = await on.find(known)
+  expect(found).toEqual({ ...eth1('192.168.33.99'), home: '192.168.33.11' })
+  on.nowMs = 11_000
+  expect(await on.find(known), 'by a start that was refused').toEqual(found)
+  on.lines.push('eth1 192.168.33.11/24')
+  expect(await on.find(found), 'home again').toEqual(eth1('192.168.33.11'))
 })
 
-test('the 30 s begin anew when the VTEP was back, or its interface was away', async () => {
+test('the 10 s begin anew when the VTEP was back, or its interface was away', async () => {
   const alias = 'eth1 192.168.33.99/24'
   for (const meanwhile of [[alias, 'eth1 192.168.33.11/24'], []]) {
     const on = machine({ bindInterface: 'eth1', lines: [alias] })
@@ -73,8 +86,29 @@ test('the 30 s begin anew when the VTEP was back, or its interface was away', as
     on.lines = [alias]
     await expect(on.find(known)).rejects.toThrow('is on no interface')
     on.nowMs = 70_000
-    expect(await on.find(known)).toEqual(eth1('192.168.33.99'))
+    expect(await on.find(known)).toMatchObject(eth1('192.168.33.99'))
   }
+})
+
+test('they go on when the kernel or the name of the store does not answer for a moment', async () => {
+  const on = machine({ lines: ['eth1 192.168.33.99/24'] })
+  on.route = '192.168.33.99'
+  const recorded = { address: known.address }
+  await expect(on.find(recorded)).rejects.toThrow('is on no interface')
+  on.nowMs = 59_000
+  on.route = ''
+  await expect(on.find(recorded)).rejects.toThrow('no route')
+  on.nowMs = 60_000
+  on.route = '192.168.33.99'
+  expect(await on.find(recorded)).toMatchObject(eth1('192.168.33.99'))
+})
+
+test('each caller waits for itself', async () => {
+  const on = machine({ bindInterface: 'eth1', lines: ['eth1 192.168.33.99/24'] })
+  await expect(on.find(known)).rejects.toThrow()
+  on.nowMs = 10_000
+  await expect(on.finder(known, {})).rejects.toThrow()
+  expect(await on.find(known)).toMatchObject(eth1('192.168.33.99'))
 })
 
 test('without --bind-interface another route to the store moves no VTEP that is there, and is told', async () => {
@@ -89,15 +123,102 @@ test('without --bind-interface another route to the store moves no VTEP that is 
     expect(await on.find(known), 'one interface, no route').toEqual(eth1('192.168.33.11'))
 })
 
-test('without --bind-interface the route is followed when the VTEP has been missing for 30 s', async () => {
-  const on = machine({ lines: ['vpn0 10.9.0.2/24', 'eth1 192.168.33.100/32'] })
-  on.route = '192.168.33.100'
-  await expect(on.find(known), 'no virtual address').rejects.toThrow('is on no interface')
-  on.nowMs = 60_000
-  on.route = '10.9.0.2'
-  await expect(on.find(known)).rejects.toThrow('is on no interface')
-  on.nowMs = 90_000
-  expect(await on.find(known)).toEqual({ device: 'vpn0', address: '10.9.0.2', mtuBytes: 1500 })
+describe('without --bind-interface, when the VTEP is missing,', () => {
+  const nat = 'eth0 10.0.2.15/24'
+
+  test('another interface gives no address to a driver that runs while the VTEP’s own is there', async () => {
+    const on = machine({ lines: [nat] })
+    on.route = '10.0.2.15'
+    for (on.nowMs of [0, 10_000, 10 ** 9])
+      await expect(on.find(known)).rejects.toMatchObject({
+        hint: expect.stringContaining(
+          'after a restart of the driver, 10.0.2.15 on eth0 takes its place after 60 s',
+        ),
+      })
+    on.lines = [nat, 'eth1 192.168.33.11/24']
+    expect(await on.find(known)).toMatchObject(eth1('192.168.33.11'))
+  })
+
+  test('its interface gives another one without a route', async () => {
+    const on = machine({ lines: [nat, 'eth1 192.168.33.99/24'] })
+    await expect(on.find(known)).rejects.toThrow('is on no interface')
+    on.nowMs = 10_000
+    expect(await on.find(known)).toMatchObject(eth1('192.168.33.99'))
+  })
+
+  test('the route is followed 30 s after its interface has gone, and back to it', async () => {
+    const on = machine({ lines: ['eth0 10.0.2.15/32'] })
+    on.links = ['eth0']
+    on.route = '10.0.2.15'
+    await expect(on.find(known), 'no virtual address').rejects.toThrow('is on no interface')
+    on.nowMs = 60_000
+    on.lines = [nat]
+    await expect(on.find(known)).rejects.toThrow('is on no interface')
+    on.nowMs = 89_000
+    await expect(on.find(known)).rejects.toThrow('is on no interface')
+    on.nowMs = 90_000
+    const found = await on.find(known)
+    expect(found).toMatchObject({ device: 'eth0', address: '10.0.2.15' })
+    on.lines = [nat, 'eth1 192.168.33.11/24']
+    expect(await on.find(found), 'the route does not lead there').toMatchObject({ address: '10.0.2.15' })
+    on.route = '192.168.33.11'
+    expect(await on.find(found)).toEqual(eth1('192.168.33.11'))
+  })
+
+  test('a driver that starts follows the route after 60 s', async () => {
+    const on = machine({ lines: [nat] })
+    on.route = '10.0.2.15'
+    const recorded = { address: known.address }
+    for (on.nowMs of [0, 59_000]) await expect(on.find(recorded)).rejects.toThrow('is on no interface')
+    on.nowMs = 60_000
+    expect(await on.find(recorded)).toMatchObject({ device: 'eth0', home: '192.168.33.11' })
+  })
+})
+
+test('a tunnel interface’s only address that changes is followed', async () => {
+  const on = machine({ bindInterface: 'wg0', lines: ['wg0 10.8.0.2/32'] })
+  const before = await on.find()
+  on.lines = ['wg0 10.8.0.3/32']
+  await expect(on.find(before)).rejects.toThrow('is on no interface')
+  on.nowMs = 10_000
+  expect(await on.find(before)).toMatchObject({ device: 'wg0', address: '10.8.0.3' })
+})
+
+test('an interface that became a port of a bridge: status says when the bridge is taken', async () => {
+  const on = machine({ bindInterface: '192.168.0.0/16', lines: ['br-lan 192.168.33.57/24'] })
+  const findUnderlay = vi.fn(on.finder)
+  const watch = watchUnderlay(
+    { underlay: eth1('192.168.33.11') },
+    { findUnderlay, log: silentLog, everyMs: 5 },
+  )
+  await until('it is a problem', () => watch.problem() !== undefined)
+  expect(watch.problem()).toMatch(
+    /192\.168\.33\.57 on br-lan takes its place after 30 s; the driver goes on with 192\.168\.33\.11$/,
+  )
+  on.nowMs = 30_000
+  await until('the bridge is taken', () => watch.now().device === 'br-lan')
+  watch.close()
+})
+
+test('a watch that is closed during a look does not look again', async () => {
+  let fail = (_: Error): void => undefined
+  const findUnderlay = vi.fn<FindUnderlay>(
+    () =>
+      new Promise((_, reject) => {
+        fail = reject
+      }),
+  )
+  const watch = watchUnderlay(
+    { underlay: eth1('192.168.33.11') },
+    { findUnderlay, log: silentLog, everyMs: 5 },
+  )
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  watch.look()
+  watch.close()
+  fail(new Error('no interface is named eth1'))
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(findUnderlay).toHaveBeenCalledTimes(1)
 })
 
 test('an underlay that is lost keeps its address, and is a problem after a while', async () => {
@@ -107,7 +228,7 @@ test('an underlay that is lost keeps its address, and is a problem after a while
     { findUnderlay, log: silentLog, everyMs: 5 },
   )
   await until('it is looked for', () => findUnderlay.mock.calls.length > 1)
-  expect(findUnderlay).toHaveBeenCalledWith(eth1('192.168.33.11'))
+  expect(findUnderlay).toHaveBeenCalledWith(eth1('192.168.33.11'), expect.anything())
   expect(watch.problem()).toBeUndefined()
   findUnderlay.mockRejectedValue(new Error('no interface is named eth1'))
   await until('it is a problem', () => watch.problem() !== undefined)

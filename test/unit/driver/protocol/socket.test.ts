@@ -38,14 +38,20 @@ test('the protocol is spoken on a socket that is root’s alone, in a folder mad
   await listener.close()
 })
 
-test('the folder is open for all also where new files are root’s alone, since the socket’s mode decides', async () => {
+test.each([
+  [0o660, 0o755, 'open for all where a group reaches the socket, since the mode of the socket decides'],
+  [0o600, 0o700, 'root’s alone as its socket, since /run/docker is Docker’s'],
+])('the folder of a socket of mode %o has mode %o: %s', async (mode, ofFolder) => {
   const mask = process.umask(0o077)
   onTestFinished(() => void process.umask(mask))
-  const deep = join(folder, 'a', 'b', 'control.sock')
-  const listener = await listenOn(deep, pluginApp({ verbs: fakeVerbs() }), 0o660)
+  const deep = join(folder, 'a', 'b', 'multihost.sock')
+  const listener = await listenOn(deep, pluginApp({ verbs: fakeVerbs() }), mode)
   const modeOf = async (of: string): Promise<number> => (await stat(of)).mode & 0o777
-  expect([await modeOf(join(folder, 'a')), await modeOf(join(folder, 'a', 'b'))]).toEqual([0o755, 0o755])
-  expect([await modeOf(deep), process.umask()]).toEqual([0o660, 0o077])
+  expect([await modeOf(join(folder, 'a')), await modeOf(join(folder, 'a', 'b'))]).toEqual([
+    ofFolder,
+    ofFolder,
+  ])
+  expect([await modeOf(deep), process.umask()]).toEqual([mode, 0o077])
   await listener.close()
 })
 

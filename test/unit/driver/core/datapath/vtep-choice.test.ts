@@ -12,7 +12,9 @@ const recorded: KnownVtep = { address: '192.168.33.11' }
 function chosen(bind: string, lines: string[], known?: KnownVtep): string {
   const choice = chooseVtep(hostAddresses(...lines), bind, known)
   if (choice.is === 'found') return `${choice.address.device} ${choice.address.address}`
-  return `missing, next ${choice.next?.address ?? 'none'}`
+  if (choice.next === undefined) return 'missing, next none'
+  const { address: next, afterMs } = choice.next
+  return `missing, next ${next.device} ${next.address} after ${afterMs / 1000} s`
 }
 
 describe('at first', () => {
@@ -63,16 +65,18 @@ describe.each([
     expect(chosen('192.168.0.0/16', [docker, main], known)).toBe('eth1 192.168.33.11')
   })
 
-  test('has no substitute of another family, of Docker’s, or that may go', () => {
-    expect(chosen('eth1', [six], known)).toBe('missing, next none')
-    expect(chosen('eth1', [vip, 'eth1 192.168.33.12/24 passing'], known)).toBe('missing, next none')
-    const bridges = ['docker_gwbridge 192.168.6.1/24', 'br-0123456789ab 192.168.8.1/24']
-    expect(chosen('192.168.0.0/16', [docker, vip, ...bridges], known)).toBe('missing, next none')
+  test('has one in an address of its interface and family that is there to stay', () => {
+    const beside = [six, vip, 'eth1 192.168.33.99/24']
+    expect(chosen('eth1', beside, known)).toBe('missing, next eth1 192.168.33.99 after 10 s')
+    const leased = ['eth1 10.128.0.7/32 leased']
+    expect(chosen('eth1', leased, known)).toBe('missing, next eth1 10.128.0.7 after 10 s')
   })
 
-  test('has one in an address of its interface and family that is there to stay', () => {
-    expect(chosen('eth1', [six, vip, 'eth1 192.168.33.99/24'], known)).toBe('missing, next 192.168.33.99')
-    expect(chosen('eth1', ['eth1 10.128.0.7/32 leased'], known)).toBe('missing, next 10.128.0.7')
+  test('has none in a bridge of Docker’s', () => {
+    const bridges = ['docker_gwbridge 192.168.6.1/24', 'br-0123456789ab 192.168.8.1/24']
+    expect(chosen('192.168.0.0/16', [docker, ...bridges, vip, 'eth1 192.168.33.101/32'], known)).toBe(
+      'missing, next none',
+    )
   })
 
   test('that has no address beside it is an interface that is not there', () => {
@@ -80,10 +84,59 @@ describe.each([
   })
 })
 
-test('no other interface of a CIDR gives a substitute to a driver that runs', () => {
-  const other = 'eth2 192.168.34.5/24'
-  expect(chosen('192.168.0.0/16', [vip, other], running)).toBe('missing, next none')
-  expect(chosen('192.168.0.0/16', [vip, other], recorded)).toBe('missing, next 192.168.34.5')
+describe('while the driver runs', () => {
+  test('an address of another family, or that may go, is no substitute', () => {
+    expect(chosen('eth1', [six], running)).toBe('missing, next none')
+    expect(chosen('eth1', [vip, 'eth1 192.168.33.12/24 passing'], running)).toBe('missing, next none')
+    expect(chosen('eth1', [vip], running), 'keepalived without DHCP').toBe('missing, next none')
+  })
+
+  test('the only address of a tunnel interface follows its only one', () => {
+    const wg0: KnownVtep = { device: 'wg0', address: '10.8.0.2', isWhole: true }
+    expect(chosen('wg0', ['wg0 10.8.0.3/32', six], wg0)).toBe('missing, next wg0 10.8.0.3 after 10 s')
+    expect(chosen('wg0', ['wg0 10.8.0.3/32', 'wg0 10.8.0.4/32'], wg0)).toBe('missing, next none')
+    const wg6: KnownVtep = { device: 'wg0', address: 'fd08::2', isWhole: true }
+    expect(chosen('wg0', ['wg0 fd08::3/128'], wg6)).toBe('missing, next wg0 fd08::3 after 10 s')
+  })
+
+  test('another interface of a CIDR gives one when that of the VTEP has no address at all', () => {
+    const bridge = 'br-lan 192.168.33.57/24'
+    for (const left of [vip, six])
+      expect(chosen('192.168.0.0/16', [left, bridge], running)).toBe('missing, next none')
+    expect(chosen('192.168.0.0/16', [bridge], running)).toBe('missing, next br-lan 192.168.33.57 after 30 s')
+  })
+
+  test('a VTEP that was replaced is taken again when its address is back', () => {
+    const replaced: KnownVtep = { device: 'eth1', address: '192.168.33.99', home: '192.168.33.11' }
+    const now = 'eth1 192.168.33.99/24'
+    expect(chosen('eth1', [now], replaced)).toBe('eth1 192.168.33.99')
+    expect(chosen('eth1', [now, main], replaced)).toBe('eth1 192.168.33.11')
+    expect(chosen('eth1', [now, 'eth0 192.168.33.11/24'], replaced)).toBe('eth1 192.168.33.99')
+  })
+})
+
+describe('at a start that does not know the interface of the VTEP', () => {
+  test('an address in a CIDR is waited for longer', () => {
+    const other = 'eth2 192.168.34.5/24'
+    expect(chosen('192.168.0.0/16', [vip, other], recorded)).toBe(
+      'missing, next eth1 192.168.33.100 after 60 s',
+    )
+    expect(chosen('192.168.0.0/16', [vip, 'eth1 192.168.33.101/32', other], recorded)).toBe(
+      'missing, next eth2 192.168.34.5 after 60 s',
+    )
+  })
+
+  test('a named interface gives an address of any kind in the end', () => {
+    const next = 'missing, next'
+    expect(chosen('eth1', [six], recorded)).toBe(`${next} eth1 fd00:33::11 after 60 s`)
+    expect(chosen('eth1', [vip, 'eth1 192.168.33.101/32'], recorded)).toBe(
+      `${next} eth1 192.168.33.100 after 60 s`,
+    )
+    expect(chosen('eth1', ['eth1 192.168.33.12/24 passing'], recorded)).toBe(
+      `${next} eth1 192.168.33.12 after 60 s`,
+    )
+    expect(chosen('eth1', [vip], recorded)).toBe(`${next} eth1 192.168.33.100 after 10 s`)
+  })
 })
 
 test('another --bind-interface at a start is followed at once, also while the old address is there', () => {

@@ -9,7 +9,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
+import { type Log, silentLog } from '../../../../../driver/log.ts'
 import { askLeaders, createClient } from '../../../../../driver/store/consul/client.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
 
@@ -22,12 +23,12 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void
 /** `host`: as in a URL. */
 async function clientOf(
   answer: Answer,
-  { host = '127.0.0.1', tokenFile }: { host?: string; tokenFile?: string } = {},
+  { host = '127.0.0.1', ...more }: { host?: string; tokenFile?: string; log?: Log } = {},
 ) {
   server = createServer(answer).listen(0, host.replace(/[[\]]/g, '')).unref()
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, tokenFile })
+  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, ...more })
 }
 
 /** Consul's index in every answer. */
@@ -89,7 +90,6 @@ test('a server without any answer is not waited for', async () => {
 
 test.each([
   ['is not there', undefined, /--kv-token-file=\S+ cannot be read: ENOENT/],
-  ['is empty', '\n', /the file of --kv-token-file=\S+ is empty/],
   ['has more than the token', 'SecretID: a\n', /the file of --kv-token-file=\S+ has more than one word/],
 ])('a token file that %s is waited for, with the reason', async (_, content, words) => {
   const tokenFile = inFolder('token')
@@ -110,6 +110,37 @@ test.each([
       ).list('m/')
     ).items,
   ).toHaveLength(1)
+})
+
+test('an empty token file is no token, with a warning; it is read again when Consul refuses', async () => {
+  const tokenFile = inFolder('token')
+  writeFileSync(tokenFile, '\n')
+  let hasAcls = false
+  const asked: unknown[] = []
+  const warn = vi.fn<Log['warn']>()
+  const client = await clientOf(
+    withIndex((request, response) => {
+      const token = request.headers['x-consul-token']
+      asked.push(token)
+      if (hasAcls && token !== 'secret') response.writeHead(403).end('Permission denied')
+      else response.end(full)
+    }),
+    { tokenFile, log: { ...silentLog, warn } },
+  )
+  expect((await client.list('m/')).items).toHaveLength(1)
+  expect(warn).toHaveBeenCalledExactlyOnceWith({}, expect.stringMatching(/--kv-token-file=\S+ is empty/))
+  hasAcls = true
+  await expect(client.list('m/')).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(
+      /refuses: Permission denied \(the file of --kv-token-file=\S+ is empty\)$/,
+    ),
+  })
+  writeFileSync(tokenFile, 'secret\n')
+  expect((await client.list('m/')).items).toHaveLength(1)
+  expect(asked).toEqual([undefined, undefined, undefined, 'secret'])
+  writeFileSync(tokenFile, '')
+  expect((await client.list('m/')).items, 'a token that is not there any more stays').toHaveLength(1)
 })
 
 test('a token that Consul does not know any more is read again, and the call is made with the new one', async () => {
