@@ -17,7 +17,7 @@ import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
-import { askInTurn, type Call, type Moved } from './servers.ts'
+import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
 import { openToken, type Token } from './token.ts'
 import { bareHost, type StoreAddress } from './url.ts'
 
@@ -31,7 +31,7 @@ export interface ClientOptions {
   /** Files in PEM. */
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
   /** Called after every call. Undefined when a server has answered, with success or an error. */
-  heard?: (failure: DriverError | undefined) => void
+  heard?: (failure: DriverError | undefined, sort: CallSort) => void
 }
 
 export interface Listing {
@@ -107,25 +107,29 @@ const maxFreeSockets = 4
 export function createClient(options: ClientOptions): ConsulClient {
   const agent = agentFor(options)
   const call = renewing(askInTurn(serversOf(options, agent), options))
-  const read = { isRead: true }
+  const read = { isRead: true, sort: 'read' } as const
+  const session = { sort: 'session' } as const
 
   return {
     list: (prefix, query = {}) => call((at, withinMs) => list(at, prefix, query, withinMs), read),
     async transact(steps) {
-      const answer = await call((at, withinMs) => transact(at, steps, withinMs))
       const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
+      const sort = writes.length > 0 ? 'write' : 'read'
+      const answer = await call((at, withinMs) => transact(at, steps, withinMs), { sort })
       if (!('failedStep' in answer) && writes.length > 0) {
         options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
       }
       return answer
     },
-    createSession: (name, ttlMs) => call((at, withinMs) => createSession(at, { name, ttlMs }, withinMs)),
+    createSession: (name, ttlMs) =>
+      call((at, withinMs) => createSession(at, { name, ttlMs }, withinMs), session),
     renewSession: (id) =>
-      call((at, withinMs) => {
-        return isThere(at.consul.session.renew(asked(at, withinMs, { id })).then(sessionsIn))
-      }, read),
+      call((at, withinMs) => isThere(at.consul.session.renew(asked(at, withinMs, { id })).then(sessionsIn)), {
+        ...session,
+        isRead: true,
+      }),
     destroySession: async (id) => {
-      await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))))
+      await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))), session)
     },
     sessions: () =>
       call(async (at, withinMs) => {
@@ -203,6 +207,7 @@ export async function askLeaders(
   const ask = (server: ConsulAt) =>
     askInTurn([server], options)((at, silenceMs) => read(at, '/v1/status/leader', { silenceMs }), {
       isRead: true,
+      sort: 'read',
     })
   const answers = await Promise.allSettled(serversOf(options, agent).map(ask))
   agent.destroy()

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
-import { askLeaders, createClient } from '../../../../../driver/store/consul/client.ts'
+import { askLeaders, type ClientOptions, createClient } from '../../../../../driver/store/consul/client.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
 
 const timeoutMs = 200
@@ -22,12 +22,15 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void
 /** `host`: as in a URL. */
 async function clientOf(
   answer: Answer,
-  { host = '127.0.0.1', tokenFile }: { host?: string; tokenFile?: string } = {},
+  {
+    host = '127.0.0.1',
+    ...options
+  }: { host?: string } & Partial<Pick<ClientOptions, 'tokenFile' | 'heard'>> = {},
 ) {
   server = createServer(answer).listen(0, host.replace(/[[\]]/g, '')).unref()
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, tokenFile })
+  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, ...options })
 }
 
 /** Consul's index in every answer. */
@@ -164,6 +167,17 @@ test('every call reaches a server that is named by its IPv6 address', async () =
   expect(await client.renewSession('s1')).toBe(true)
   expect(await client.sessions()).toEqual(['s1'])
   await client.destroySession('s1')
+})
+
+test('each call is heard with what a token must allow for it', async () => {
+  const heard: string[] = []
+  const client = await clientOf(strict, { heard: (failure, sort) => heard.push(failure?.message ?? sort) })
+  await client.list('m/')
+  await client.transact([{ Verb: 'get', Key: 'm/vnis/256' }])
+  await client.transact([{ Verb: 'cas', Key: 'm/vnis/256', Value: '', Index: 7 }])
+  await client.createSession('x', 30_000)
+  await client.renewSession('s1')
+  expect(heard).toEqual(['read', 'read', 'write', 'session', 'session'])
 })
 
 test('a session gets the least TTL that Consul allows, where that is more than the wanted one', async () => {
