@@ -137,28 +137,43 @@ export function createClient(options: ClientOptions): ConsulClient {
         return sessionsIn(await at.consul.session.list(query))
       }, read),
     moveTo: (prefix, fits) =>
-      call.moveTo(async (at, withinMs) => fits(await list(at, prefix, { consistent: true }, withinMs))),
+      call.moveTo(async (at, withinMs) => {
+        const listing = await list(at, prefix, { consistent: true }, withinMs)
+        if (listing.filtered === true) throw filteredOut(prefix)
+        return fits(listing)
+      }),
     close: () => agent.destroy(),
   }
 }
 
+/** As Consul refuses a read of one key: what a filtered list lacks may be there. */
+function filteredOut(prefix: string): Failure {
+  const body = `Permission denied: the token may not read every key under ${prefix}`
+  return Object.assign(new Error(body), { response: { statusCode: 403, body } })
+}
+
+type Question<T> = (at: ConsulAt, withinMs: number) => Promise<T>
+
 /** A call that Consul refuses is made once more when the file has another token by then. */
 function renewing(call: Call<ConsulAt>): Call<ConsulAt> {
-  const renewed: Call<ConsulAt> = (what, kind) =>
-    call(async (at, withinMs) => {
-      const end = performance.now() + withinMs
-      const used = at.token.text()
-      try {
-        return await what(at, withinMs)
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-        at.token.renew()
-        if (at.token.text() === used) throw error
-        return what(at, Math.max(1, end - performance.now()))
-      }
-    }, kind)
-  renewed.moveTo = call.moveTo
+  const renewed: Call<ConsulAt> = (what, kind) => call(withRenewal(what), kind)
+  renewed.moveTo = (fits) => call.moveTo(withRenewal(fits))
   return renewed
+}
+
+function withRenewal<T>(what: Question<T>): Question<T> {
+  return async (at, withinMs) => {
+    const end = performance.now() + withinMs
+    const used = at.token.text()
+    try {
+      return await what(at, withinMs)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      at.token.renew()
+      if (at.token.text() === used) throw error
+      return what(at, Math.max(1, end - performance.now()))
+    }
+  }
 }
 
 /** One server, and how it is asked. */

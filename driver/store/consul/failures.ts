@@ -173,8 +173,8 @@ function plain(message: string): string {
 }
 
 /**
- * What Consul says where it has no leader, reaches no other server or is asked too often (consul/agent/http.go
- * and consul/agent/structs/errors.go). Proxies have other words, and web servers answer with pages.
+ * What Consul says where it has no leader, reaches no other server or is asked too often (agent/http.go and
+ * agent/structs/errors.go). Proxies have other words, and web servers answer with pages.
  */
 const trouble =
   /No cluster leader|rpc error|rate limit|leadership|not the leader|consistent reads|No known Consul servers|No path to datacenter|\braft\b/i
@@ -190,7 +190,7 @@ export function saidByConsul(error: unknown): string | undefined {
   return isStatus && !said.startsWith('<') && (refusal.test(said) || trouble.test(said)) ? said : undefined
 }
 
-/** The server's certificate cannot be trusted, or the server does not trust this host's: nothing was asked. */
+/** One side does not trust the certificate of the other: nothing was asked. */
 export function isOfCertificate(error: unknown): boolean {
   const { code = '' } = causeOf(error)
   return /CERT|ALERT|^UNABLE_TO_|^INVALID_CA$/.test(code)

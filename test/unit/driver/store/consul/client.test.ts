@@ -144,6 +144,38 @@ test('a token that Consul does not know any more is read again, and the call is 
   expect(asked.slice(-4)).toEqual(['GET old', 'GET new', 'PUT new', 'PUT newer'])
 })
 
+/** A server whose folder is shown to one token; another one gets a list without what it may not read. */
+async function serverOf(token: string, refuses: Answer): Promise<number> {
+  const other = createServer(
+    withIndex((request, response) => {
+      if (request.headers['x-consul-token'] === token) response.end(full)
+      else refuses(request, response)
+    }),
+  )
+  onTestFinished(() => other.closeAllConnections())
+  await once(other.listen(0, '127.0.0.1').unref(), 'listening')
+  return (other.address() as AddressInfo).port
+}
+
+test.each<[string, Answer]>([
+  ['filters', (_, response) => response.setHeader('x-consul-results-filtered-by-acls', 'true').end('[]')],
+  ['refuses', (_, response) => response.writeHead(403).end('ACL not found')],
+])('another server that %s is asked with a renewed token, and is no other cluster’s', async (_, answer) => {
+  const tokenFile = inFolder('token')
+  writeFileSync(tokenFile, 'old\n')
+  const ports = [await serverOf('old', answer), await serverOf('new', answer)]
+  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',')
+  const client = createClient({ address: parseStoreUrl(`consul://${hosts}/m`), timeoutMs, tokenFile })
+  const move = () => client.moveTo('m/vnis/256', ({ items }) => items.length === 1)
+  expect(await move()).toMatchObject({
+    is: 'silent',
+    failure: { message: expect.stringContaining('refuses: '), hint: expect.stringContaining('token') },
+  })
+  writeFileSync(tokenFile, 'new\n')
+  expect(await move()).toEqual({ is: 'moved' })
+  client.close()
+})
+
 /** A Consul that answers every call of the driver, and wants a TTL of at least 30 s. */
 const strict: Answer = withIndex(async (request, response) => {
   const chunks = await request.toArray()
