@@ -119,7 +119,7 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
       hint: 'remove MULTIHOST_OPTS there and repeat it, or start the driver with them: systemctl enable --now multihost',
     })
   }
-  const joined = await join(joinParts(wanted))
+  const joined = await join(joinParts(wanted, print))
   if (joined.is === 'already') {
     print('this host is a member already: nothing was changed')
     return 0
@@ -137,7 +137,7 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
   return 0
 }
 
-function joinParts(wanted: Wanted): JoinParts {
+function joinParts(wanted: Wanted, print: Print): JoinParts {
   const { options } = wanted
   return {
     wanted,
@@ -150,7 +150,12 @@ function joinParts(wanted: Wanted): JoinParts {
       const { cluster, ownCluster } = await storeOf(options, options.kvStore)
       return ownCluster !== undefined && readCluster(foundIn(cluster) ?? '')?.id === ownCluster
     },
-    oldServersApart: async (before) => oldServersApart(storeIn(before) ?? options.kvStore, options),
+    async oldServersApart(before) {
+      const { apart, untold } = await oldServersApart(storeIn(before) ?? options.kvStore, options)
+      if (untold.length > 0)
+        print(`whether another Consul answers on the old address cannot be told: ${untold.join('; ')}`)
+      return apart
+    },
     examine: async (): Promise<Finding[]> => findingsOf(await gather(options)),
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {

@@ -91,7 +91,7 @@ async function refuseTwoStores(
   if (apart.length === 0) return
   const message = `stop the old Consul first: it still answers on ${apart.join(', ')}, and is not the one at ${storeIn(wanted.words)}; two stores would hand out one address`
   throw new DriverError('taken', message, {
-    hint: 'containers run on meanwhile; then move every host of the cluster',
+    hint: 'try again when the old one is stopped: containers run on meanwhile; move every host of the cluster',
   })
 }
 

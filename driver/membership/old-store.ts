@@ -7,8 +7,11 @@
  * So a key that is written to the new store must be seen at the old address.
  */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { asDriverError } from '../core/errors.ts'
 import type { DaemonOptions } from '../daemon/options.ts'
 import { type ConsulClient, createClient } from '../store/consul/client.ts'
+import { isDenied, isOfCertificate, saidByConsul } from '../store/consul/failures.ts'
 import { showAddress } from '../store/consul/url.ts'
 import { asked } from './facts.ts'
 import { clientOptions } from './gather-store.ts'
@@ -20,35 +23,66 @@ export interface OldServer {
   client: Pick<ConsulClient, 'list'>
 }
 
-/**
- * The servers of the old store that answer and are not the wanted store's. Throws where the wanted store
- * cannot be written.
- */
+export interface OldServers {
+  /** Those that answer and are not the wanted store's. */
+  apart: string[]
+  /** Of those that were asked for nothing, since their certificate cannot be trusted: why. */
+  untold: string[]
+}
+
+/** How long a Consul is asked again that elects a leader, or has another trouble of its own. */
+interface Patience {
+  withinMs?: number
+  pollEveryMs?: number
+}
+
+/** Throws where the wanted store cannot be written. */
 export async function answeringApart(
   servers: readonly OldServer[],
   wanted: { prefix: string; client: Pick<ConsulClient, 'transact'> },
-): Promise<string[]> {
+  patience: Patience = {},
+): Promise<OldServers> {
   const name = `doctor/${randomUUID()}`
   const Key = `${wanted.prefix}/${name}`
   const Value = Buffer.from('"a trial of the old address"').toString('base64')
   await wanted.client.transact([{ Verb: 'cas', Key, Value, Index: 0 }])
   try {
-    const found = await Promise.all(servers.map((server) => isApart(server, name, Key)))
-    return servers.filter((_, at) => found[at]).map(({ url }) => url)
+    const found = await Promise.all(servers.map((server) => judge(server, name, Key, patience)))
+    return {
+      apart: servers.filter((_, at) => found[at] === 'apart').map(({ url }) => url),
+      untold: found.flatMap((it) => (typeof it === 'string' ? [] : [it.untold])),
+    }
   } finally {
     await asked(() => wanted.client.transact([{ Verb: 'delete', Key }]))
   }
 }
 
-/** A Consul that refuses the token answers, too. */
-async function isApart({ client, prefix }: OldServer, name: string, key: string): Promise<boolean> {
-  const answer = await asked(() => client.list(`${prefix}/${name}`, { consistent: true }))
-  if ('failed' in answer) return !/ does not answer: /.test(answer.failed)
-  return !answer.found.items.some((item) => item.key === key)
+/**
+ * A Consul that refuses the token, or answers with an error of its own, answers too. What else the address
+ * belongs to by now, a web server or a balancer, leases no addresses.
+ */
+async function judge(
+  { client, prefix }: OldServer,
+  name: string,
+  key: string,
+  { withinMs = 10_000, pollEveryMs = 250 }: Patience,
+): Promise<'apart' | 'not apart' | { untold: string }> {
+  const end = performance.now() + withinMs
+  for (;;) {
+    try {
+      const { items } = await client.list(`${prefix}/${name}`, { consistent: true })
+      return items.some((item) => item.key === key) ? 'not apart' : 'apart'
+    } catch (error) {
+      if (isOfCertificate(error)) return { untold: asDriverError(error).message }
+      if (saidByConsul(error) === undefined) return 'not apart'
+      if (isDenied(error) || performance.now() > end) return 'apart'
+    }
+    await delay(pollEveryMs)
+  }
 }
 
 /** The same by the addresses of two stores, with the options of the wanted one. */
-export async function oldServersApart(old: string, options: DaemonOptions): Promise<string[]> {
+export async function oldServersApart(old: string, options: DaemonOptions): Promise<OldServers> {
   const wanted = clientOptions(options)
   const { address } = clientOptions({ ...options, kvStore: old })
   const client = createClient(wanted)

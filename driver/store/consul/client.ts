@@ -18,7 +18,7 @@ import { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
 import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
-import { askInTurn, type Call, type Moved } from './servers.ts'
+import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
 import { openToken, type Token } from './token.ts'
 import { bareHost, type StoreAddress } from './url.ts'
 
@@ -32,7 +32,7 @@ export interface ClientOptions {
   /** Files in PEM. */
   tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
   /** Called after every call. Undefined when a server has answered, with success or an error. */
-  heard?: (failure: DriverError | undefined) => void
+  heard?: (failure: DriverError | undefined, sort: CallSort) => void
   log?: Log | undefined
 }
 
@@ -109,25 +109,29 @@ const maxFreeSockets = 4
 export function createClient(options: ClientOptions): ConsulClient {
   const agent = agentFor(options)
   const call = renewing(askInTurn(serversOf(options, agent), options))
-  const read = { isRead: true }
+  const read = { isRead: true, sort: 'read' } as const
+  const session = { sort: 'session' } as const
 
   return {
     list: (prefix, query = {}) => call((at, withinMs) => list(at, prefix, query, withinMs), read),
     async transact(steps) {
-      const answer = await call((at, withinMs) => transact(at, steps, withinMs))
       const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
+      const sort = writes.length > 0 ? 'write' : 'read'
+      const answer = await call((at, withinMs) => transact(at, steps, withinMs), { sort })
       if (!('failedStep' in answer) && writes.length > 0) {
         options.wrote?.(writes.map(({ Verb, Key }) => `${Verb} ${Key}`).join('; '))
       }
       return answer
     },
-    createSession: (name, ttlMs) => call((at, withinMs) => createSession(at, { name, ttlMs }, withinMs)),
+    createSession: (name, ttlMs) =>
+      call((at, withinMs) => createSession(at, { name, ttlMs }, withinMs), session),
     renewSession: (id) =>
-      call((at, withinMs) => {
-        return isThere(at.consul.session.renew(asked(at, withinMs, { id })).then(sessionsIn))
-      }, read),
+      call((at, withinMs) => isThere(at.consul.session.renew(asked(at, withinMs, { id })).then(sessionsIn)), {
+        ...session,
+        isRead: true,
+      }),
     destroySession: async (id) => {
-      await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))))
+      await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))), session)
     },
     sessions: () =>
       call(async (at, withinMs) => {
@@ -135,28 +139,43 @@ export function createClient(options: ClientOptions): ConsulClient {
         return sessionsIn(await at.consul.session.list(query))
       }, read),
     moveTo: (prefix, fits) =>
-      call.moveTo(async (at, withinMs) => fits(await list(at, prefix, { consistent: true }, withinMs))),
+      call.moveTo(async (at, withinMs) => {
+        const listing = await list(at, prefix, { consistent: true }, withinMs)
+        if (listing.filtered === true) throw filteredOut(prefix)
+        return fits(listing)
+      }),
     close: () => agent.destroy(),
   }
 }
 
+/** As Consul refuses a read of one key: what a filtered list lacks may be there. */
+function filteredOut(prefix: string): Failure {
+  const body = `Permission denied: the token may not read every key under ${prefix}`
+  return Object.assign(new Error(body), { response: { statusCode: 403, body } })
+}
+
+type Question<T> = (at: ConsulAt, withinMs: number) => Promise<T>
+
 /** A call that Consul refuses is made once more when the file has another token by then. */
 function renewing(call: Call<ConsulAt>): Call<ConsulAt> {
-  const renewed: Call<ConsulAt> = (what, kind) =>
-    call(async (at, withinMs) => {
-      const end = performance.now() + withinMs
-      const used = at.token.text()
-      try {
-        return await what(at, withinMs)
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-        at.token.renew()
-        if (at.token.text() === used) throw error
-        return what(at, Math.max(1, end - performance.now()))
-      }
-    }, kind)
-  renewed.moveTo = call.moveTo
+  const renewed: Call<ConsulAt> = (what, kind) => call(withRenewal(what), kind)
+  renewed.moveTo = (fits) => call.moveTo(withRenewal(fits))
   return renewed
+}
+
+function withRenewal<T>(what: Question<T>): Question<T> {
+  return async (at, withinMs) => {
+    const end = performance.now() + withinMs
+    const used = at.token.text()
+    try {
+      return await what(at, withinMs)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      at.token.renew()
+      if (at.token.text() === used) throw error
+      return what(at, Math.max(1, end - performance.now()))
+    }
+  }
 }
 
 /** One server, and how it is asked. */
@@ -215,6 +234,7 @@ export async function askLeaders(
   const ask = (server: ConsulAt) =>
     askInTurn([server], options)((at, silenceMs) => read(at, '/v1/status/leader', { silenceMs }), {
       isRead: true,
+      sort: 'read',
     })
   const answers = await Promise.allSettled(serversOf(options, agent).map(ask))
   agent.destroy()

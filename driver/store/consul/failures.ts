@@ -173,3 +173,31 @@ function plain(message: string): string {
     .replace(/^.*\berror:\w+:[^:]*:[^:]*:([^:]+).*$/s, '$1')
     .trim()
 }
+
+/**
+ * What Consul says where it has no leader, reaches no other server or is asked too often (agent/http.go and
+ * agent/structs/errors.go). Proxies have other words, and web servers answer with pages.
+ */
+const trouble =
+  /No cluster leader|rpc error|rate limit|leadership|not the leader|consistent reads|No known Consul servers|No path to datacenter|\braft\b/i
+
+/**
+ * The words of an error that Consul itself has answered with: it refuses the token, or cannot serve now. Of
+ * an error that a client has thrown.
+ */
+export function saidByConsul(error: unknown): string | undefined {
+  const { statusCode = 0, body } = causeOf(error).response ?? {}
+  const said = typeof body === 'string' ? body.trim() : ''
+  const isStatus = statusCode === 403 || statusCode === 429 || statusCode >= 500
+  return isStatus && !said.startsWith('<') && (refusal.test(said) || trouble.test(said)) ? said : undefined
+}
+
+/** One side does not trust the certificate of the other: nothing was asked. */
+export function isOfCertificate(error: unknown): boolean {
+  const { code = '' } = causeOf(error)
+  return /CERT|ALERT|^UNABLE_TO_|^INVALID_CA$/.test(code)
+}
+
+function causeOf(error: unknown): Partial<Failure> {
+  return Object((error as Error | undefined)?.cause)
+}

@@ -145,11 +145,13 @@ async function moveToOwn(on: Reader, { cluster: own }: Position, { why }: Elsewh
     items.some((item) => item.key === key && readCluster(item.text)?.id === own.id),
   )
   if (moved.is === 'silent') {
-    const hint = 'start that server, or leave it out of --kv-store if it is gone for good'
+    const { failure } = moved
+    const refuses = isDenied(failure)
+    const start = 'start that server, or leave it out of --kv-store if it is gone for good'
     throw refuse(on, {
       is: 'foreign',
-      why: `${why}, and another server is silent: ${moved.failure.message}`,
-      hint,
+      why: `${why}, and another server ${refuses ? 'does not tell' : 'is silent'}: ${failure.message}`,
+      hint: (refuses && failure.hint) || start,
     })
   }
   if (moved.is === 'moved')

@@ -2,13 +2,16 @@
  * Whether Consul answers: the result of the last call of any kind, and whether the watch is connected.
  *
  * Some calls may fail for long while others succeed: a token may read and not write, a proxy may spoil
- * lists. Such a failure is logged once, until everything works again.
+ * lists. Such a failure is logged once, until everything works again. A refusal of the token lasts until a
+ * call of the same sort succeeds: what the token may read says nothing of what it may write.
  */
 import type { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
+import { isDenied } from './failures.ts'
+import type { CallSort } from './servers.ts'
 
 export interface Health {
-  heard(failure: DriverError | undefined): void
+  heard(failure: DriverError | undefined, sort?: CallSort): void
   watching(yes: boolean): void
   fresh(): boolean
   ageMs(): number | undefined
@@ -24,27 +27,34 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
   let watching = false
   let answeredAt: number | undefined
   let failing = false
-  /** Since everything worked: the last failure, and what was logged. */
-  let last: DriverError | undefined
-  const logged = new Set<string>()
+  const refused = new Set<CallSort>()
+  /** Since everything worked: the failures, the last one last. A refusal's key is the sort of its calls. */
+  const open = new Map<string, DriverError>()
   const isFresh = (): boolean => watching && !failing
   const change = (set: () => void): void => {
     const was = isFresh()
     set()
-    if (was || !isFresh()) return
-    if (last !== undefined) log.info({}, 'Consul answers again')
-    last = undefined
-    logged.clear()
-    becameFresh()
+    if (!isFresh()) return
+    const ended = [...open.keys()].filter((key) => !refused.has(key as CallSort))
+    for (const key of ended) open.delete(key)
+    if (ended.length > 0) log.info({}, 'Consul answers again')
+    if (!was) becameFresh()
+  }
+  const remember = (failure: DriverError, sort: CallSort): void => {
+    const isRefused = isDenied(failure)
+    const key = isRefused ? sort : failure.message
+    // In an outage the calls fail in words of their own; the first ones are enough.
+    if ((isRefused || !failing) && !open.has(key)) log.warn({ err: failure }, 'Consul does not answer')
+    open.delete(key)
+    open.set(key, failure)
+    if (isRefused) refused.add(sort)
   }
   return {
-    heard(failure) {
-      if (failure === undefined) answeredAt = performance.now()
+    heard(failure, sort = 'read') {
+      if (failure !== undefined) remember(failure, sort)
       else {
-        // In an outage the calls fail in words of their own; the first ones are enough.
-        if (!failing && !logged.has(failure.message)) log.warn({ err: failure }, 'Consul does not answer')
-        logged.add(failure.message)
-        last = failure
+        answeredAt = performance.now()
+        refused.delete(sort)
       }
       change(() => {
         failing = failure !== undefined
@@ -56,6 +66,6 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
       }),
     fresh: isFresh,
     ageMs: () => (answeredAt === undefined ? undefined : Math.round(performance.now() - answeredAt)),
-    lastError: () => last?.message,
+    lastError: () => [...open.values()].at(-1)?.message,
   }
 }

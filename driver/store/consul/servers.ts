@@ -12,12 +12,21 @@ export interface InTurn {
   /** Limit of a call, with its repetitions. */
   timeoutMs: number
   /** Called after every call. Undefined when a server has answered, with success or an error. */
-  heard?: (failure: DriverError | undefined) => void
+  heard?: (failure: DriverError | undefined, sort: CallSort) => void
+}
+
+/** What a token may do or not: read keys, write keys, keep a session. */
+export type CallSort = 'read' | 'write' | 'session'
+
+interface CallKind {
+  /** It changes nothing, and may be repeated. */
+  isRead?: boolean
+  sort: CallSort
 }
 
 export interface Call<At> {
   /** `withinMs`: what is left of the limit. Throws the failure of the server that was asked last. */
-  <T>(what: (at: At, withinMs: number) => Promise<T>, kind?: { isRead?: boolean }): Promise<T>
+  <T>(what: (at: At, withinMs: number) => Promise<T>, kind: CallKind): Promise<T>
   /** Keeps to the first of the other servers that fits. */
   moveTo(fits: (at: At, withinMs: number) => Promise<boolean>): Promise<Moved>
 }
@@ -30,14 +39,14 @@ export function askInTurn<At extends { failureOf(error: unknown): DriverError }>
   { timeoutMs, heard }: InTurn,
 ): Call<At> {
   let current = 0
-  const call: Call<At> = async (what, { isRead = false } = {}) => {
+  const call: Call<At> = async (what, { isRead = false, sort }) => {
     const end = performance.now() + timeoutMs
     for (let tried = 1; ; tried++) {
       const asked = current
       const at = servers[asked] as At
       try {
         const answer = await what(at, Math.max(1, end - performance.now()))
-        heard?.(undefined)
+        heard?.(undefined, sort)
         return answer
       } catch (error) {
         // The caller has given the call up: the server has not failed.
@@ -48,7 +57,7 @@ export function askInTurn<At extends { failureOf(error: unknown): DriverError }>
         if (isAway && current === asked) current = (asked + 1) % servers.length
         const mayGoOn = tried < servers.length && performance.now() < end
         if (isAway && mayGoOn && (isRead || !mayHaveBegun(error))) continue
-        heard?.(isAway ? failure : undefined)
+        heard?.(isAway ? failure : undefined, sort)
         throw failure
       }
     }

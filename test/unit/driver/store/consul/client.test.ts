@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type Log, silentLog } from '../../../../../driver/log.ts'
-import { askLeaders, createClient } from '../../../../../driver/store/consul/client.ts'
+import { askLeaders, type ClientOptions, createClient } from '../../../../../driver/store/consul/client.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
 
 const timeoutMs = 200
@@ -23,12 +23,15 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void
 /** `host`: as in a URL. */
 async function clientOf(
   answer: Answer,
-  { host = '127.0.0.1', ...more }: { host?: string; tokenFile?: string; log?: Log } = {},
+  {
+    host = '127.0.0.1',
+    ...options
+  }: { host?: string } & Partial<Pick<ClientOptions, 'tokenFile' | 'heard' | 'log'>> = {},
 ) {
   server = createServer(answer).listen(0, host.replace(/[[\]]/g, '')).unref()
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, ...more })
+  return createClient({ address: parseStoreUrl(`consul://${host}:${port}/m`), timeoutMs, ...options })
 }
 
 /** Consul's index in every answer. */
@@ -172,6 +175,38 @@ test('a token that Consul does not know any more is read again, and the call is 
   expect(asked.slice(-4)).toEqual(['GET old', 'GET new', 'PUT new', 'PUT newer'])
 })
 
+/** A server whose folder is shown to one token; another one gets a list without what it may not read. */
+async function serverOf(token: string, refuses: Answer): Promise<number> {
+  const other = createServer(
+    withIndex((request, response) => {
+      if (request.headers['x-consul-token'] === token) response.end(full)
+      else refuses(request, response)
+    }),
+  )
+  onTestFinished(() => other.closeAllConnections())
+  await once(other.listen(0, '127.0.0.1').unref(), 'listening')
+  return (other.address() as AddressInfo).port
+}
+
+test.each<[string, Answer]>([
+  ['filters', (_, response) => response.setHeader('x-consul-results-filtered-by-acls', 'true').end('[]')],
+  ['refuses', (_, response) => response.writeHead(403).end('ACL not found')],
+])('another server that %s is asked with a renewed token, and is no other cluster’s', async (_, answer) => {
+  const tokenFile = inFolder('token')
+  writeFileSync(tokenFile, 'old\n')
+  const ports = [await serverOf('old', answer), await serverOf('new', answer)]
+  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',')
+  const client = createClient({ address: parseStoreUrl(`consul://${hosts}/m`), timeoutMs, tokenFile })
+  const move = () => client.moveTo('m/vnis/256', ({ items }) => items.length === 1)
+  expect(await move()).toMatchObject({
+    is: 'silent',
+    failure: { message: expect.stringContaining('refuses: '), hint: expect.stringContaining('token') },
+  })
+  writeFileSync(tokenFile, 'new\n')
+  expect(await move()).toEqual({ is: 'moved' })
+  client.close()
+})
+
 /** A Consul that answers every call of the driver, and wants a TTL of at least 30 s. */
 const strict: Answer = withIndex(async (request, response) => {
   const chunks = await request.toArray()
@@ -195,6 +230,17 @@ test('every call reaches a server that is named by its IPv6 address', async () =
   expect(await client.renewSession('s1')).toBe(true)
   expect(await client.sessions()).toEqual(['s1'])
   await client.destroySession('s1')
+})
+
+test('each call is heard with what a token must allow for it', async () => {
+  const heard: string[] = []
+  const client = await clientOf(strict, { heard: (failure, sort) => heard.push(failure?.message ?? sort) })
+  await client.list('m/')
+  await client.transact([{ Verb: 'get', Key: 'm/vnis/256' }])
+  await client.transact([{ Verb: 'cas', Key: 'm/vnis/256', Value: '', Index: 7 }])
+  await client.createSession('x', 30_000)
+  await client.renewSession('s1')
+  expect(heard).toEqual(['read', 'read', 'write', 'session', 'session'])
 })
 
 test('a session gets the least TTL that Consul allows, where that is more than the wanted one', async () => {

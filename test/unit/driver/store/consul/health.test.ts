@@ -1,13 +1,19 @@
 import { expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import { createHealth } from '../../../../../driver/store/consul/health.ts'
+import type { CallSort } from '../../../../../driver/store/consul/servers.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
 
 function heardBy() {
   const { log, entries } = readableLog()
   const health = createHealth(log, () => undefined)
   const fails = (says: string): void => health.heard(new DriverError('unavailable', says))
-  return { health, fails, answers: () => health.heard(undefined), said: () => entries.map(textOf) }
+  const refuses = (what: CallSort, says: string): void => {
+    const cause = Object.assign(new Error(says), { response: { statusCode: 403, body: says } })
+    health.heard(new DriverError('unavailable', says, { cause }), what)
+  }
+  const answers = (what?: CallSort): void => health.heard(undefined, what)
+  return { health, fails, refuses, answers, said: () => entries.map(textOf) }
 }
 
 const textOf = ({ message, fields: { err } }: ReturnType<typeof readableLog>['entries'][number]) =>
@@ -45,4 +51,48 @@ test('a failure that some calls have, and others not, is said once while the sto
   expect([health.fresh(), health.lastError()]).toEqual([false, 'Permission denied'])
   health.watching(true)
   expect([health.fresh(), health.lastError()]).toEqual([true, undefined])
+})
+
+test.each<[CallSort, CallSort]>([
+  ['write', 'session'],
+  ['session', 'write'],
+])('a token that is refused each %s is said once, until one succeeds', (refused, other) => {
+  const { health, fails, refuses, answers, said } = heardBy()
+  const denied = (key: number) => `Permission denied: token lacks the right for m/${key}`
+  answers('read')
+  health.watching(true)
+  for (let key = 1; key <= 3; key++) {
+    refuses(refused, denied(key))
+    answers('read')
+    answers(other)
+    expect([health.fresh(), health.lastError()]).toEqual([true, denied(key)])
+  }
+  expect(said()).toEqual([`Consul does not answer: ${denied(1)}`])
+  answers(refused)
+  expect(health.lastError()).toBeUndefined()
+  refuses(refused, denied(4))
+  answers('read')
+  fails('connect ECONNREFUSED')
+  answers('read')
+  expect(health.lastError()).toBe(denied(4))
+  expect(said().slice(1)).toEqual([
+    'Consul answers again',
+    `Consul does not answer: ${denied(4)}`,
+    'Consul does not answer: connect ECONNREFUSED',
+    'Consul answers again',
+  ])
+})
+
+test('a refusal that ends an outage is said', () => {
+  const { health, fails, refuses, answers, said } = heardBy()
+  health.watching(true)
+  fails('connect ECONNREFUSED')
+  refuses('write', 'Permission denied')
+  answers('read')
+  refuses('write', 'Permission denied')
+  expect(said()).toEqual([
+    'Consul does not answer: connect ECONNREFUSED',
+    'Consul does not answer: Permission denied',
+    'Consul answers again',
+  ])
 })

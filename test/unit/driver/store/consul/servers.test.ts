@@ -24,8 +24,8 @@ function asking(answers: Record<string, Answer>) {
   }
   return {
     log,
-    ask: () => call(answerOf),
-    read: () => call(answerOf, { isRead: true }),
+    ask: () => call(answerOf, { sort: 'write' }),
+    read: () => call(answerOf, { isRead: true, sort: 'read' }),
     moveTo: (wanted: string) => call.moveTo(async (at) => (await answerOf(at)) === wanted),
   }
 }
