@@ -92,21 +92,25 @@ function replaceNames(
   const changed: string[] = []
   const now = new Map(found.flatMap(({ at, other }) => (other ? [[at.network, { at, other }]] : [])))
   for (const [id, other] of others) {
-    if (now.has(id) || !other.members.delete(container)) continue
-    other.names = undefined
-    changed.push(id)
+    if (now.has(id)) continue
+    if (namesIn(other, container).length > 0) changed.push(id)
+    other.members.delete(container)
     if (other.members.size === 0) others.delete(id)
   }
   for (const [id, { at, other: looked }] of now) {
     const other = others.get(id) ?? looked
     others.set(id, other)
     const names = at.dnsNames.map((name) => name.toLowerCase())
-    if (other.members.get(container)?.join() === names.join()) continue
+    if (namesIn(other, container).join() !== names.join()) changed.push(id)
     other.members.set(container, names)
-    other.names = undefined
-    changed.push(id)
   }
+  for (const id of changed) Object.assign(others.get(id) ?? {}, { names: undefined })
   return changed
+}
+
+/** None for a container that is not on the network. On the default bridge no container has names. */
+function namesIn({ members }: OtherNetwork, container: string): readonly string[] {
+  return members.get(container) ?? []
 }
 
 /** The containers on these networks of other drivers that are on one of the cluster's, too. */

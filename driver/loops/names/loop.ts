@@ -112,7 +112,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     options,
     files,
     inspections: createInspections({
-      engine: learningEngine(options, (ids) => dueAll(state, ids)),
+      engine: learningEngine(options, (ids) => restAll(state, ids)),
       inspected(id, container) {
         if (files.learn(container)) dueAll(state, [id])
         else forget(state, id)
@@ -252,7 +252,7 @@ function endRest({ resting, restEndsAt, due, loop }: NamesState): void {
 /** The container has ended: its names on networks of other drivers hide none of ours any more. */
 function forget(state: NamesState, id: string): void {
   state.files.forget(id)
-  dueAll(state, state.options.networks.forget(id))
+  restAll(state, state.options.networks.forget(id))
 }
 
 function audit(state: NamesState): void {

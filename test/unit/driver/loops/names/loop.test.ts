@@ -744,30 +744,45 @@ test('names whose removal failed are removed when it can be done', async () => {
   await until('the names are gone', () => fileOf('web') === engineLines)
 })
 
-test('a look at one file does not shorten the rest after a long writing', async () => {
-  let blockMs = 0
-  let writtenAt = 0
-  const slow: Pick<NameRecords, 'of'> = {
-    of(network, withShortIds) {
-      const until = performance.now() + blockMs
-      while (performance.now() < until);
-      if (blockMs > 0) writtenAt = performance.now()
-      blockMs = 0
-      return records.of(network, withShortIds)
-    },
+describe('after a long writing', () => {
+  let writtenAt: number
+  /** Writes app's file for 100 ms, after which the loop rests for 400 ms. */
+  const longWriting = async (more: Partial<EngineContainer> = {}): Promise<void> => {
+    let blockMs = 0
+    const slow: Pick<NameRecords, 'of'> = {
+      of(network, withShortIds) {
+        const end = performance.now() + blockMs
+        while (performance.now() < end);
+        if (blockMs > 0) writtenAt = performance.now()
+        blockMs = 0
+        return records.of(network, withShortIds)
+      },
+    }
+    container('app', more)
+    await store.commit([joins('app', 2)])
+    start({ records: slow, everyMs: 60_000, watch: () => ({ close: () => undefined }) })
+    await until('it knows itself', () => namesIn('app') !== '')
+    blockMs = 100
+    await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
+    await until('it knows db', () => namesIn('app').includes('db'))
   }
-  container('web')
-  await store.commit([joins('web', 2)])
-  start({ records: slow, everyMs: 60_000 })
-  await until('it knows itself', () => namesIn('web') !== '')
-  blockMs = 100
-  await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
-  await until('it knows db', () => namesIn('web').includes('db'))
-  loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'web' } })
-  await until('the loop has run', () => loop.status().state === 'idle')
-  await elsewhere.commit([joins('late', 4, { host: 'net-2' })])
-  await until('it knows the late one', () => namesIn('web').includes('late'))
-  expect(performance.now() - writtenAt).toBeGreaterThan(350)
+
+  test('a look at one file does not shorten the rest', async () => {
+    await longWriting()
+    loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'app' } })
+    await until('the loop has run', () => loop.status().state === 'idle')
+    await elsewhere.commit([joins('late', 4, { host: 'net-2' })])
+    await until('it knows the late one', () => namesIn('app').includes('late'))
+    expect(performance.now() - writtenAt).toBeGreaterThan(350)
+  })
+
+  test('a container that starts on a bridge of the engine’s shortens no rest of the others there', async () => {
+    await longWriting({ attachments: [on('own', { dnsNames: ['app'] }), on('foobar')] })
+    container('p1', { attachments: [on('own', { dnsNames: ['db'] })] })
+    started('p1')
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    expect(performance.now() - writtenAt).toBeGreaterThan(350)
+  })
 })
 
 describe('a network that is too large for hosts files', () => {
