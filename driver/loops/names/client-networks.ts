@@ -47,10 +47,12 @@ interface State {
   attachments: Map<string, readonly Attachment[]>
   /** Networks of other drivers that a container is on, by Docker's id. */
   others: Map<string, OtherNetwork>
+  /** Questions to the engine that it has not answered yet, by Docker's id of the network. */
+  looks: Map<string, Promise<OtherNetwork | undefined>>
 }
 
 export function createClientNetworks(options: Pick<State, 'store' | 'engine' | 'host'>): ClientNetworks {
-  const state: State = { ...options, attachments: new Map(), others: new Map() }
+  const state: State = { ...options, attachments: new Map(), others: new Map(), looks: new Map() }
   return {
     learn: (container) => learn(state, container),
     forget(id) {
@@ -73,12 +75,18 @@ async function learn(state: State, { id, attachments }: EngineContainer): Promis
 
 /** Undefined for a network of the cluster, and for one that the container is not connected to yet. */
 async function otherNetwork(
-  { store, engine, host, others }: State,
+  { store, engine, host, others, looks }: State,
   { network, endpoint }: Attachment,
 ): Promise<OtherNetwork | undefined> {
   if (endpoint === '' || networkIdOnHost(store.snapshot(), host, network) !== undefined) return undefined
   const known = others.get(network)
   if (known !== undefined) return known
+  const look = looks.get(network) ?? lookAt(engine, network).finally(() => looks.delete(network))
+  looks.set(network, look)
+  return look
+}
+
+async function lookAt(engine: State['engine'], network: string): Promise<OtherNetwork | undefined> {
   const { driver = 'vxlan', internal = false } = (await engine.network(network)) ?? {}
   return driver === 'vxlan' ? undefined : { internal, members: new Map() }
 }
@@ -90,10 +98,14 @@ function replaceNames(
   found: readonly { at: Attachment; other: OtherNetwork | undefined }[],
 ): string[] {
   const changed: string[] = []
+  const change = (id: string, other: OtherNetwork): void => {
+    other.names = undefined
+    changed.push(id)
+  }
   const now = new Map(found.flatMap(({ at, other }) => (other ? [[at.network, { at, other }]] : [])))
   for (const [id, other] of others) {
     if (now.has(id)) continue
-    if (namesIn(other, container).length > 0) changed.push(id)
+    if (namesIn(other, container).length > 0) change(id, other)
     other.members.delete(container)
     if (other.members.size === 0) others.delete(id)
   }
@@ -101,10 +113,9 @@ function replaceNames(
     const other = others.get(id) ?? looked
     others.set(id, other)
     const names = at.dnsNames.map((name) => name.toLowerCase())
-    if (namesIn(other, container).join() !== names.join()) changed.push(id)
+    if (namesIn(other, container).join() !== names.join()) change(id, other)
     other.members.set(container, names)
   }
-  for (const id of changed) Object.assign(others.get(id) ?? {}, { names: undefined })
   return changed
 }
 

@@ -51,3 +51,19 @@ test('a container without names on a bridge, as on the default one, changes no o
   await networks.learn(container('db', on('bridge')))
   expect(networks.forget('db')).toEqual([])
 })
+
+test('a network of another driver is asked for once, also by containers that are learnt together', async () => {
+  const learn = (id: string): Promise<string[]> => networks.learn(container(id, on('bridge'), on('own', id)))
+  await Promise.all(['a', 'b', 'c'].map(learn))
+  await learn('d')
+  expect(asked).toEqual(['bridge', 'own'])
+})
+
+test('a network that the engine did not tell about is asked for again', async () => {
+  engineAway = true
+  const app = container('app', on('own', 'app'), on('foobar', 'app'))
+  await expect(networks.learn(app)).rejects.toThrow('dockerd is away')
+  engineAway = false
+  await networks.learn(app)
+  expect(networks.inOrder('app', [])).toEqual([{ names: new Set(['app']) }])
+})
