@@ -97,6 +97,8 @@ interface NamesState {
   restUntil: number
   /** Containers of this host by network, at the last run. */
   members: Map<NetworkId, Set<string>>
+  /** Containers whose last inspection failed. The next run inspects them. */
+  uninspected: Set<string>
   /** The next run inspects all containers. */
   lookAtAll: boolean
   /** `dnsAnswers` at the last audit; undefined: some files may have been written by another answer. */
@@ -118,7 +120,7 @@ export function startNames(options: NamesOptions): NamesLoop {
         else forget(state, id)
       },
       failed(id) {
-        state.due.add(id)
+        state.uninspected.add(id)
         state.loop.pokeAfter(options.unwatchedEveryMs)
       },
     }),
@@ -135,6 +137,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     restEndsAt: Number.NEGATIVE_INFINITY,
     restUntil: Number.NEGATIVE_INFINITY,
     members: new Map(),
+    uninspected: new Set(),
     lookAtAll: true,
     dnsAnswered: options.dnsAnswers(),
     wasInDoubt: false,
@@ -184,6 +187,8 @@ async function work(state: NamesState): Promise<void> {
   const { store, unwatchedEveryMs } = state.options
   endRest(state)
   if (!mayRemove(store)) state.wasInDoubt = true
+  for (const id of state.uninspected) state.inspections.inspect(id)
+  state.uninspected.clear()
   // Known containers can be repaired while the engine is away.
   if (state.due.size > 0) mendAll(state)
   if (state.wasInDoubt || state.files.needLooks()) state.loop.pokeAfter(unwatchedEveryMs)
@@ -279,8 +284,10 @@ function onEvent(state: NamesState, { type, action, id, attributes }: EngineEven
   if (/^(start|rename)$/.test(action)) state.inspections.inspect(container)
   if (/^(connect|disconnect)$/.test(action)) {
     dueAll(state, [container])
-    // An unknown container is inspected when its file is due.
-    if (state.files.knows(container)) state.inspections.inspect(container)
+    // Its present inspection may be from before. An unknown container is inspected when its file is due.
+    if (state.files.knows(container) || state.inspections.isInspecting(container)) {
+      state.inspections.inspect(container)
+    }
   }
 }
 

@@ -46,6 +46,8 @@ let engineAway: boolean
 let asked: number
 /** A container that the engine does not tell about: `docker cp` holds its lock. */
 let locked: string | undefined
+/** The engine's answer about a container, as it was when it was asked for, waits for this. */
+let held: Promise<void> | undefined
 let answers: boolean
 let away: ReadonlySet<string>
 
@@ -109,7 +111,9 @@ function start(more: Partial<NamesOptions> = {}): void {
       asked += 1
       if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
       if (id === locked) return new Promise<undefined>(() => undefined)
-      return containers.get(id)
+      const found = structuredClone(containers.get(id))
+      await held
+      return found
     },
     async network(id: string) {
       const name = id.slice('id-'.length)
@@ -133,7 +137,7 @@ function start(more: Partial<NamesOptions> = {}): void {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
-  ;[engineAway, answers, locked, away] = [false, true, undefined, new Set()]
+  ;[engineAway, answers, locked, held, away] = [false, true, undefined, undefined, new Set()]
   internalBridges = []
   asked = 0
   memory = createMemoryCluster()
@@ -671,6 +675,45 @@ describe('without a look at intervals', () => {
     await until('it is asked for', () => asked > 1)
     engineAway = false
     await until('db has names', () => namesIn('db') !== '')
+  })
+})
+
+describe('a container that is connected while it runs', () => {
+  const knowsDb = () => fileOf('app').includes('\n10.0.0.3\tdb\n')
+  const hidesDb = () => fileOf('app').includes('\n#10.0.0.3\tdb\n')
+  const connect = (): void => {
+    Object.assign(containers.get('app') as object, { attachments: [on('foobar'), on('own')] })
+    loop.onEvent({ type: 'network', action: 'connect', id: 'own', attributes: { container: 'app' } })
+  }
+  const begin = async (): Promise<void> => {
+    container('p1', { attachments: [on('own', { dnsNames: ['db'] })] })
+    container('app', { attachments: [on('foobar')] })
+    await store.commit([joins('app', 2), joins('p2', 3, { host: 'net-2', aliases: ['db'] })])
+    start({ everyMs: 60_000 })
+    await until('it knows that of ours', knowsDb)
+    await until('the loop has run', () => loop.status().state === 'idle')
+  }
+
+  test('is inspected again when the engine did not answer', async () => {
+    await begin()
+    const before = asked
+    engineAway = true
+    connect()
+    await until('it is asked for', () => asked > before)
+    engineAway = false
+    await until('ours is hidden', hidesDb)
+  })
+
+  test('is inspected once more when its start is being inspected', async () => {
+    await begin()
+    let answer = (): void => undefined
+    held = new Promise((resolve) => {
+      answer = resolve
+    })
+    started('app')
+    connect()
+    answer()
+    await until('ours is hidden', hidesDb)
   })
 })
 
