@@ -23,8 +23,8 @@ export interface LinkedNetwork {
   domain: string
   /** The lines of the client's hosts file. */
   records: readonly NameRecord[]
-  /** All names on the network, with short ids. */
-  known: readonly NameRecord[]
+  /** Of a name on the network, in lower case. Empty when it does not exist. */
+  addressesOf(name: string): readonly Ip[]
   /** Those of the client on this network. */
   links: readonly Link[]
 }
@@ -36,11 +36,11 @@ export function linksOn(snapshot: Snapshot, network: NetworkId, links: readonly 
 /** The lines of the client's hosts file, with the aliases in them. */
 export function linkedRecords(networks: readonly LinkedNetwork[]): NameRecord[] {
   const answered = new Set<string>()
-  const aliases = networks.map(({ domain, known, links }) => {
+  const aliases = networks.map(({ domain, addressesOf, links }) => {
     const own = [...byAlias(links).values()].map(({ alias, target }) => {
       const isFirst = !answered.has(alias.toLowerCase())
       const names = [...(isFirst ? [alias] : []), `${alias}.${domain}`].filter(isWritable)
-      return { alias, names, ips: addressesOf(known, target) }
+      return { alias, names, ips: addressesOf(target.toLowerCase()) }
     })
     for (const { alias, ips } of own) if (ips.length > 0) answered.add(alias.toLowerCase())
     return own.flatMap(({ names, ips }) => ips.flatMap((ip) => names.map((name) => ({ ip, name }))))
@@ -76,9 +76,4 @@ export function linkedZones(networks: readonly { zone: Zone; links: readonly Lin
 function byAlias(links: readonly Link[]): Map<string, Link> {
   const usable = links.filter(({ alias }) => isWritable(alias))
   return new Map(usable.map((link) => [link.alias.toLowerCase(), link]))
-}
-
-function addressesOf(known: readonly NameRecord[], target: string): Ip[] {
-  const wanted = target.toLowerCase()
-  return known.filter(({ name }) => name.toLowerCase() === wanted).map(({ ip }) => ip)
 }

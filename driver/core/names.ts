@@ -101,10 +101,12 @@ function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
   return shared
 }
 
-/** One of a client's networks: its lines, and all names that it has, in lower case. */
+/** One of a client's networks. */
 export interface NamesOfNetwork {
+  /** Its lines. */
   records: readonly NameRecord[]
-  names(): ReadonlySet<string>
+  /** Whether it answers for the name of a later network's line. */
+  has(record: NameRecord): boolean
 }
 
 /**
@@ -112,13 +114,10 @@ export interface NamesOfNetwork {
  * hidden when an earlier network has its name.
  */
 export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly NameRecord[])[] {
-  const earlier: ReadonlySet<string>[] = []
-  return networks.map(({ records, names }, at) => {
-    const isTaken = ({ name }: NameRecord): boolean => earlier.some((it) => it.has(name.toLowerCase()))
-    const hide = (it: NameRecord): NameRecord => (isTaken(it) ? { ...it, hidden: true } : it)
-    const lines = earlier.length === 0 ? records : records.map(hide)
-    if (at < networks.length - 1) earlier.push(names())
-    return lines
+  return networks.map(({ records }, at) => {
+    const earlier = networks.slice(0, at)
+    const isTaken = (it: NameRecord): boolean => earlier.some(({ has }) => has(it))
+    return at === 0 ? records : records.map((it) => (isTaken(it) ? { ...it, hidden: true } : it))
   })
 }
 

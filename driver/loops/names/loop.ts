@@ -11,16 +11,10 @@
  * collects changes before the next one.
  */
 
-import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
-import {
-  type NameRecord,
-  namedEndpoints,
-  namesOfRecords,
-  recordsByNetwork,
-  recordsForClient,
-} from '../../core/names.ts'
+import type { Link } from '../../core/links.ts'
+import type { NameRecord } from '../../core/names.ts'
 import type { HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
+import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
@@ -30,22 +24,18 @@ import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import type { WatchFile } from '../kit/watch-file.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
+import { type ClientLinesOptions, isDnsOnly, linesOfClient } from './client-lines.ts'
 import type { ClientNetworks } from './client-networks.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
-import { type NameRecords, tablesOfNames } from './records.ts'
+import { tablesOfNames } from './records.ts'
 
-export interface NamesOptions {
+export interface NamesOptions extends ClientLinesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
   engine: Pick<Engine, 'running' | 'container'>
-  records: Pick<NameRecords, 'of'>
   networks: ClientNetworks
   host: HostName
-  /** Named endpoints of a network, above which its names are DNS's alone. */
-  hostsFileLimit: number
   /** Where containers ask our DNS server. Without the server hosts files have the containers' short ids, too. */
   dnsAddress?: Ip | undefined
-  /** Whether containers get answers from our DNS. */
-  dnsAnswers(): boolean
   log: Log
   /** `HostsFilesOptions` */
   fileRoot: string
@@ -304,43 +294,9 @@ function recordsFor(
   container: string,
   networks: readonly NetworkId[],
 ): readonly NameRecord[] {
-  const { records, networks: clientNetworks, store, dnsAddress } = options
+  const { dnsAddress } = options
   const asksUs = dnsAddress !== undefined && files.asks(container, dnsAddress)
-  // The containers of an internal network reach no resolver.
-  const asksDns = (network: NetworkId) =>
-    asksUs && networkById(store.snapshot(), network)?.value.internal !== true
-  const linesOf = (network: NetworkId): readonly NameRecord[] =>
-    asksUs && isDnsOnly(options, network)
-      ? []
-      : recordsForClient(records.of(network, !asksDns(network)), container)
-  const ordered = clientNetworks.inOrder(container, networks)
-  const lines = recordsByNetwork(
-    ordered.map((it) =>
-      'id' in it
-        ? { records: linesOf(it.id), names: () => namesOfRecords(records.of(it.id, true)) }
-        : { records: [], names: () => it.names },
-    ),
-  )
-  const links = files.links(container)
-  if (links.length === 0) return lines.flat()
-  return linkedRecords(
-    ordered.flatMap((it, at) => {
-      if (!('id' in it)) return []
-      return {
-        domain: networkById(store.snapshot(), it.id)?.value.name ?? '',
-        records: lines[at] ?? [],
-        known: recordsForClient(records.of(it.id, true), container),
-        links: linksOn(store.snapshot(), it.id, links),
-      }
-    }),
-  )
-}
-
-function isDnsOnly({ store, dnsAnswers, hostsFileLimit }: NamesOptions, network: NetworkId): boolean {
-  const known = networkById(store.snapshot(), network)?.value
-  // The containers of an internal network reach no resolver.
-  if (known === undefined || known.internal || !dnsAnswers()) return false
-  return namedEndpoints(store.snapshot(), network) > hostsFileLimit
+  return linesOfClient(options, { container, networks, links: files.links(container), asksUs })
 }
 
 function dnsOnlyNames(options: NamesOptions): string[] {

@@ -792,7 +792,8 @@ describe('after a long writing', () => {
   /** Writes app's file for 100 ms, after which the loop rests for 400 ms. */
   const longWriting = async (more: Partial<EngineContainer> = {}): Promise<void> => {
     let blockMs = 0
-    const slow: Pick<NameRecords, 'of'> = {
+    const slow: NameRecords = {
+      ...records,
       of(network, withShortIds) {
         const end = performance.now() + blockMs
         while (performance.now() < end);
@@ -865,6 +866,31 @@ describe('a network that is too large for hosts files', () => {
     answers = false
     loop.dnsChanged()
     await until('both are there again', () => namesIn('web').includes('db'))
+  })
+
+  test('is looked up name by name, and not listed, for another network’s lines and for links', async () => {
+    Object.assign(containers.get('web') as object, linked('pg', 'sql'))
+    await store.commit([
+      createNetwork('n2', { name: 'zz', vni: 257 }),
+      joins('web', 7, { network: 'n2' }),
+      joins('p2', 8, { network: 'n2', host: 'net-2', aliases: ['db', 'more'] }),
+      joins('pg', 5, { host: 'net-2' }),
+      joins('p3', 6, { host: 'net-2' }),
+    ])
+    const listed = new Set<string>()
+    const listing: NameRecords = {
+      ...records,
+      of(network, withShortIds) {
+        listed.add(network)
+        return records.of(network, withShortIds)
+      },
+    }
+    start({ hostsFileLimit: 3, records: listing })
+    const others = '7 web.zz, 8 p2, 8 p2.zz, 8 db.zz, 8 more, 8 more.zz'
+    await until('both are there', () => namesIn('web') === `5 sql, 5 sql.foobar, ${others}`)
+    await elsewhere.commit([joins('more', 4, { host: 'net-2' })])
+    await until('the name is foobar’s', () => !namesIn('web').includes('8 more, '))
+    expect([...listed]).toEqual(['n2'])
   })
 
   test('stays in hosts files when it is internal: no resolver is reached from it', async () => {

@@ -1,0 +1,107 @@
+/**
+ * The lines that a container's hosts file has of us: those of each of its networks, hidden where an earlier
+ * network answers for the name, and the aliases of its links.
+ *
+ * The names of a network that is left to DNS are looked up one by one, so that a change of such a network does
+ * not cost what the network is large.
+ */
+import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
+import {
+  type NameRecord,
+  namedEndpoints,
+  namesOfRecords,
+  recordsByNetwork,
+  recordsForClient,
+} from '../../core/names.ts'
+import type { Ip, NetworkId } from '../../core/records.ts'
+import { networkById } from '../../core/snapshot.ts'
+import type { Store } from '../../store/store.ts'
+import type { ClientNetworks } from './client-networks.ts'
+import type { NameRecords } from './records.ts'
+
+export interface ClientLinesOptions {
+  store: Pick<Store, 'snapshot'>
+  records: Pick<NameRecords, 'of' | 'zone'>
+  networks: Pick<ClientNetworks, 'inOrder'>
+  /** Named endpoints of a network, above which its names are DNS's alone. */
+  hostsFileLimit: number
+  /** Whether containers get answers from our DNS. */
+  dnsAnswers(): boolean
+}
+
+export interface Client {
+  container: string
+  /** The cluster's networks that the container is on. */
+  networks: readonly NetworkId[]
+  /** Of its `--link`. */
+  links: readonly Link[]
+  /** Whether its questions go to our DNS. */
+  asksUs: boolean
+}
+
+export function linesOfClient(options: ClientLinesOptions, client: Client): readonly NameRecord[] {
+  const { records, networks, store } = options
+  const { container, links } = client
+  const ordered = networks.inOrder(container, client.networks)
+  const lines = recordsByNetwork(
+    ordered.map((it) =>
+      'id' in it
+        ? { records: linesOn(options, client, it.id), has: hasName(options, client, it.id) }
+        : { records: [], has: ({ name }) => it.names.has(name.toLowerCase()) },
+    ),
+  )
+  if (links.length === 0) return lines.flat()
+  return linkedRecords(
+    ordered.flatMap((it, at) => {
+      if (!('id' in it)) return []
+      return {
+        domain: networkById(store.snapshot(), it.id)?.value.name ?? '',
+        records: lines[at] ?? [],
+        addressesOf: (target) => addressesFor(container, records.zone(it.id)?.addressesOf(target) ?? []),
+        links: linksOn(store.snapshot(), it.id, links),
+      }
+    }),
+  )
+}
+
+function linesOn(
+  options: ClientLinesOptions,
+  { container, asksUs }: Client,
+  network: NetworkId,
+): readonly NameRecord[] {
+  const { records, store } = options
+  if (asksUs && isDnsOnly(options, network)) return []
+  // The containers of an internal network reach no resolver.
+  const asksDns = asksUs && networkById(store.snapshot(), network)?.value.internal !== true
+  return recordsForClient(records.of(network, !asksDns), container)
+}
+
+/** Whether the network has the name of a later network's line. */
+function hasName(
+  options: ClientLinesOptions,
+  { asksUs }: Client,
+  network: NetworkId,
+): (record: NameRecord) => boolean {
+  const { records } = options
+  if (asksUs && isDnsOnly(options, network)) {
+    const zone = records.zone(network)
+    return ({ name }) => zone !== undefined && zone.addressesOf(name.toLowerCase()).length > 0
+  }
+  return ({ name }) => namesOfRecords(records.of(network, true)).has(name.toLowerCase())
+}
+
+/** In the order of `recordsForClient`. */
+function addressesFor(client: string, ips: readonly Ip[]): Ip[] {
+  const records = ips.map((ip) => ({ ip, name: '' }))
+  return recordsForClient(records, client).map(({ ip }) => ip)
+}
+
+export function isDnsOnly(
+  { store, dnsAnswers, hostsFileLimit }: Pick<ClientLinesOptions, 'store' | 'dnsAnswers' | 'hostsFileLimit'>,
+  network: NetworkId,
+): boolean {
+  const known = networkById(store.snapshot(), network)?.value
+  // The containers of an internal network reach no resolver.
+  if (known === undefined || known.internal || !dnsAnswers()) return false
+  return namedEndpoints(store.snapshot(), network) > hostsFileLimit
+}
