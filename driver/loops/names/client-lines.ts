@@ -37,6 +37,8 @@ export interface Client {
   links: readonly Link[]
   /** Whether its questions go to our DNS. */
   asksUs: boolean
+  /** Whether they go to the engine's DNS, which knows the names on networks of other drivers. */
+  asksEngine: boolean
 }
 
 export function linesOfClient(options: ClientLinesOptions, client: Client): readonly NameRecord[] {
@@ -47,7 +49,7 @@ export function linesOfClient(options: ClientLinesOptions, client: Client): read
     ordered.map((it) =>
       'id' in it
         ? { records: linesOn(options, client, it.id), has: hasName(options, client, it.id) }
-        : { records: [], has: ({ name }) => it.names.has(name.toLowerCase()) },
+        : { records: [], has: ({ name }) => client.asksEngine && it.names.has(name.toLowerCase()) },
     ),
   )
   if (links.length === 0) return lines.flat()

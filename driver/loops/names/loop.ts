@@ -296,7 +296,8 @@ function recordsFor(
 ): readonly NameRecord[] {
   const { dnsAddress } = options
   const asksUs = dnsAddress !== undefined && files.asks(container, dnsAddress)
-  return linesOfClient(options, { container, networks, links: files.links(container), asksUs })
+  const asksEngine = files.asksEngine(container)
+  return linesOfClient(options, { container, networks, links: files.links(container), asksUs, asksEngine })
 }
 
 function dnsOnlyNames(options: NamesOptions): string[] {

@@ -488,6 +488,21 @@ describe('a name that a bridge of the engine’s has', () => {
     await until('it knows that of ours', knowsDb)
   })
 
+  test.each<[string, Partial<EngineContainer>, boolean]>([
+    ['ours for', { mounts: [{ destination: '/etc/resolv.conf', source: '/x' }] }, false],
+    ['the bridge’s for', { dns: ['192.0.2.1'] }, true],
+  ])('is %s a container with %j', async (_, more, isHidden) => {
+    own('p1', ['db'])
+    const attachments = [on('own', { dnsNames: ['app'] }), on('foobar')]
+    container('app', { attachments, ...more })
+    container('other', { attachments })
+    await store.commit([joins('other', 4)])
+    start()
+    await until('p1 is known', () => fileOf('other').includes('\n#10.0.0.3\tdb\n'))
+    await until('app is written', () => namesIn('app') !== '' && loop.differing().length === 0)
+    expect(knowsDb()).toBe(!isHidden)
+  })
+
   test('is the bridge’s for a container that is connected to it while it runs', async () => {
     own('p1', ['db'])
     container('app', { attachments: [on('foobar')] })
