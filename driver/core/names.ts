@@ -15,7 +15,7 @@ import { addressesOf, endpointsOf, keyIn, networkById, servicesOf } from './snap
 export interface NameRecord {
   ip: Ip
   name: string
-  /** Another network of the client has the name, and comes before. */
+  /** Another network of the client answers for the name, and comes before. */
   hidden?: true
 }
 
@@ -105,13 +105,13 @@ function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
 export interface NamesOfNetwork {
   /** Its lines. */
   records: readonly NameRecord[]
-  /** Whether it answers for the name of a later network's line. */
+  /** Whether it answers for a later network's line. */
   has(record: NameRecord): boolean
 }
 
 /**
  * The lines of each of a client's networks, which are given in the order of `compareNetworks`. A line is
- * hidden when an earlier network has its name.
+ * hidden when an earlier network answers for it.
  */
 export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly NameRecord[])[] {
   return networks.map(({ records }, at) => {
@@ -122,13 +122,20 @@ export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly
 }
 
 /** Once per list of records, which all clients on the network share. */
-const lowerNames = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
+const namesByFamily = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
 
-/** The names of the records, in lower case. */
-export function namesOfRecords(records: readonly NameRecord[]): ReadonlySet<string> {
-  const names = lowerNames.get(records) ?? new Set(records.map(({ name }) => name.toLowerCase()))
-  lowerNames.set(records, names)
-  return names
+/**
+ * Whether the records have the name of `record` with an address of its family. The engine's DNS goes on to the
+ * next network when a network has the name for the other family alone.
+ */
+export function haveName(records: readonly NameRecord[], record: NameRecord): boolean {
+  const known = namesByFamily.get(records) ?? new Set(records.map(familyAndName))
+  namesByFamily.set(records, known)
+  return known.has(familyAndName(record))
+}
+
+function familyAndName({ ip, name }: NameRecord): string {
+  return `${ip.includes(':') ? 6 : 4} ${name.toLowerCase()}`
 }
 
 /** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */

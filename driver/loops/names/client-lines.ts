@@ -7,9 +7,9 @@
  */
 import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
 import {
+  haveName,
   type NameRecord,
   namedEndpoints,
-  namesOfRecords,
   recordsByNetwork,
   recordsForClient,
 } from '../../core/names.ts'
@@ -78,7 +78,10 @@ function linesOn(
   return recordsForClient(records.of(network, !asksDns), container)
 }
 
-/** Whether the network has the name of a later network's line. */
+/**
+ * Whether the network answers for a later network's line. A program that finds a line for one family asks DNS
+ * for none, so a name that DNS has is hidden for both.
+ */
 function hasName(
   options: ClientLinesOptions,
   { asksUs }: Client,
@@ -89,7 +92,7 @@ function hasName(
     const zone = records.zone(network)
     return ({ name }) => zone !== undefined && zone.addressesOf(name.toLowerCase()).length > 0
   }
-  return ({ name }) => namesOfRecords(records.of(network, true)).has(name.toLowerCase())
+  return (record) => haveName(records.of(network, true), record)
 }
 
 /** In the order of `recordsForClient`. */

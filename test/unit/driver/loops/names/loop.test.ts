@@ -438,6 +438,35 @@ describe('a name that two networks of a container have', () => {
     await until('the order is another', () => file() === '3 db, 3 db.foobar, 10 db.aa')
   })
 
+  test('is that of the first one with an address of the family', async () => {
+    container('app')
+    await twoNetworks(false)
+    await elsewhere.commit([joins('d3', 4, { v6: 'fd00::4', host: 'net-2', aliases: ['db'] })])
+    start()
+    const lines = () =>
+      fileOf('app')
+        .match(/^#?\S+(?=\tdb$)/gm)
+        ?.sort()
+    await until('all are there', () => lines()?.length === 4)
+    expect(lines()).toEqual(['#10.0.0.3', '#10.0.0.4', '10.0.0.10', 'fd00::4'])
+    expect(loop.differing()).toEqual([])
+  })
+
+  test('is in the file for no family when the first one is left to DNS, which has it for one', async () => {
+    container('app')
+    await twoNetworks(false)
+    await elsewhere.commit([
+      joins('d3', 4, { v6: 'fd00::4', host: 'net-2', aliases: ['db'] }),
+      ...[20, 21, 22].map((last) => joins(`more${last}`, last, { network: 'n2', host: 'net-2' })),
+    ])
+    start({ hostsFileLimit: 3 })
+    await until(
+      'the second one is there',
+      () => file().split(', ').sort().join() === '3 db.foobar,4 db.foobar',
+    )
+    expect(fileOf('app')).toContain('\n#fd00::4\tdb\n')
+  })
+
   test('is not in the file when the first one is left to DNS', async () => {
     container('app')
     await twoNetworks(false)
