@@ -33,6 +33,18 @@ export function linksOn(snapshot: Snapshot, network: NetworkId, links: readonly 
   return links.filter(({ endpoint }) => snapshot.endpoints.has(keyIn(network, endpoint)))
 }
 
+/** In lower case: ALIAS and ALIAS.NETWORK whose target is not there. The network does not answer for them. */
+export function namesWithoutTarget({
+  domain,
+  addressesOf,
+  links,
+}: Omit<LinkedNetwork, 'records'>): Set<string> {
+  const without = [...byAlias(links)].filter(
+    ([_, { target }]) => addressesOf(target.toLowerCase()).length === 0,
+  )
+  return new Set(without.flatMap(([alias]) => namesOf(alias, domain)))
+}
+
 /** The lines of the client's hosts file, with the aliases in them. */
 export function linkedRecords(networks: readonly LinkedNetwork[]): NameRecord[] {
   const answered = new Set<string>()
@@ -46,7 +58,7 @@ export function linkedRecords(networks: readonly LinkedNetwork[]): NameRecord[] 
     return own.flatMap(({ names, ips }) => ips.flatMap((ip) => names.map((name) => ({ ip, name }))))
   })
   return networks.flatMap(({ domain, records, links }, at) => {
-    const hidden = new Set([...byAlias(links).keys()].flatMap((it) => [it, `${it}.${domain}`.toLowerCase()]))
+    const hidden = new Set([...byAlias(links).keys()].flatMap((alias) => namesOf(alias, domain)))
     const isHidden = (name: string): boolean => hidden.has(name) || answered.has(name)
     return [...records.filter(({ name }) => !isHidden(name.toLowerCase())), ...(aliases[at] ?? [])]
   })
@@ -70,6 +82,10 @@ export function linkedZones(networks: readonly { zone: Zone; links: readonly Lin
       return throughLink(it, name) ?? it.zone.addressesOf(name)
     },
   }))
+}
+
+function namesOf(alias: string, domain: string): string[] {
+  return [alias, `${alias}.${domain.toLowerCase()}`]
 }
 
 /** By the alias in lower case; without those that would be other names in a hosts file. */

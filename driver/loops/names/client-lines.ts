@@ -5,7 +5,13 @@
  * The names of a network that is left to DNS are looked up one by one, so that a change of such a network does
  * not cost what the network is large.
  */
-import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
+import {
+  type Link,
+  type LinkedNetwork,
+  linkedRecords,
+  linksOn,
+  namesWithoutTarget,
+} from '../../core/links.ts'
 import {
   haveName,
   type NameRecord,
@@ -41,29 +47,34 @@ export interface Client {
   asksEngine: boolean
 }
 
+type Links = Omit<LinkedNetwork, 'records'>
+type KnownNetwork = ({ id: NetworkId } & Links) | { names: ReadonlySet<string> }
+
 export function linesOfClient(options: ClientLinesOptions, client: Client): readonly NameRecord[] {
-  const { records, networks, store } = options
-  const { container, links } = client
-  const ordered = networks.inOrder(container, client.networks)
+  const ordered = options.networks
+    .inOrder(client.container, client.networks)
+    .map((it): KnownNetwork => ('id' in it ? { ...it, ...linksOfClient(options, client, it.id) } : it))
   const lines = recordsByNetwork(
     ordered.map((it) =>
       'id' in it
-        ? { records: linesOn(options, client, it.id), has: hasName(options, client, it.id) }
+        ? { records: linesOn(options, client, it.id), has: hasName(options, client, it) }
         : { records: [], has: ({ name }) => client.asksEngine && it.names.has(name.toLowerCase()) },
     ),
   )
-  if (links.length === 0) return lines.flat()
-  return linkedRecords(
-    ordered.flatMap((it, at) => {
-      if (!('id' in it)) return []
-      return {
-        domain: networkById(store.snapshot(), it.id)?.value.name ?? '',
-        records: lines[at] ?? [],
-        addressesOf: (target) => addressesFor(container, records.zone(it.id)?.addressesOf(target) ?? []),
-        links: linksOn(store.snapshot(), it.id, links),
-      }
-    }),
-  )
+  if (client.links.length === 0) return lines.flat()
+  return linkedRecords(ordered.flatMap((it, at) => ('id' in it ? { ...it, records: lines[at] ?? [] } : [])))
+}
+
+function linksOfClient(
+  { store, records }: ClientLinesOptions,
+  { container, links }: Client,
+  network: NetworkId,
+): Links {
+  return {
+    domain: networkById(store.snapshot(), network)?.value.name ?? '',
+    addressesOf: (target) => addressesFor(container, records.zone(network)?.addressesOf(target) ?? []),
+    links: linksOn(store.snapshot(), network, links),
+  }
 }
 
 function linesOn(
@@ -85,14 +96,16 @@ function linesOn(
 function hasName(
   options: ClientLinesOptions,
   { asksUs }: Client,
-  network: NetworkId,
+  { id, ...links }: { id: NetworkId } & Links,
 ): (record: NameRecord) => boolean {
   const { records } = options
-  if (asksUs && isDnsOnly(options, network)) {
-    const zone = records.zone(network)
-    return ({ name }) => zone !== undefined && zone.addressesOf(name.toLowerCase()).length > 0
+  const without = namesWithoutTarget(links)
+  const isOut = ({ name }: NameRecord): boolean => without.size > 0 && without.has(name.toLowerCase())
+  if (asksUs && isDnsOnly(options, id)) {
+    const zone = records.zone(id)
+    return (it) => !isOut(it) && (zone?.addressesOf(it.name.toLowerCase()) ?? []).length > 0
   }
-  return (record) => haveName(records.of(network, true), record)
+  return (it) => !isOut(it) && haveName(records.of(id, true), it)
 }
 
 /** In the order of `recordsForClient`. */

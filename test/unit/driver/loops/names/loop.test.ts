@@ -196,6 +196,21 @@ describe('a container with --link TARGET:ALIAS', () => {
     await until('it knows the alias', () => namesIn('web') === '3 db, 3 db.foobar')
   })
 
+  test('has the name of its next network while the target is away, and the target’s address when it is there', async () => {
+    await store.commit([
+      createNetwork('n2', { name: 'zz', vni: 257 }),
+      joins('in', 7, { network: 'n2', container: { id: 'web', name: 'web' } }),
+    ])
+    const next = joins('p2', 9, { network: 'n2', host: 'net-2', aliases: ['db', 'db.foobar'] })
+    await withLink('pg', joins('db', 4, { host: 'net-2' }), next)
+    const named = () => namesIn('web').match(/\d+ DB(?=[ ,])|\d+ db(\.foobar)?(?=,|$)/g) ?? []
+    await until('it knows the target', () => namesIn('web').includes('3 DB db'))
+    expect(named()).toEqual(['3 DB'])
+    await elsewhere.commit([leave('pg')])
+    await until('it knows the next one', () => !namesIn('web').includes('3 '))
+    expect(named()).toEqual(['9 db', '9 db.foobar'])
+  })
+
   test('that is connected with it while it runs', async () => {
     container('web')
     start()
