@@ -15,6 +15,7 @@ import {
 import {
   haveName,
   type NameRecord,
+  type NamesOfNetwork,
   namedEndpoints,
   recordsByNetwork,
   recordsForClient,
@@ -22,7 +23,7 @@ import {
 import type { Ip, NetworkId } from '../../core/records.ts'
 import { networkById } from '../../core/snapshot.ts'
 import type { Store } from '../../store/store.ts'
-import type { ClientNetworks } from './client-networks.ts'
+import type { ClientNetworks, OtherNames } from './client-networks.ts'
 import type { NameRecords } from './records.ts'
 
 export interface ClientLinesOptions {
@@ -48,19 +49,27 @@ export interface Client {
 }
 
 type Links = Omit<LinkedNetwork, 'records'>
-type KnownNetwork = ({ id: NetworkId } & Links) | { names: ReadonlySet<string> }
+type KnownNetwork = ({ id: NetworkId } & Links) | OtherNames
 
 export function linesOfClient(options: ClientLinesOptions, client: Client): readonly NameRecord[] {
   const ordered = options.networks
     .inOrder(client.container, client.networks)
     .map((it): KnownNetwork => ('id' in it ? { ...it, ...linksOfClient(options, client, it.id) } : it))
-  const lines = recordsByNetwork(
-    ordered.map((it) =>
+  const engines = (has: (name: string) => boolean): NamesOfNetwork => ({
+    records: [],
+    has: ({ name }) => client.asksEngine && has(name.toLowerCase()),
+  })
+  const aliases = ordered.flatMap((it) => ('aliases' in it ? [...it.aliases] : []))
+  const first = aliases.length === 0 ? [] : [engines((name) => aliases.includes(name))]
+  const all = recordsByNetwork([
+    ...first,
+    ...ordered.map((it) =>
       'id' in it
         ? { records: linesOn(options, client, it.id), has: hasName(options, client, it) }
-        : { records: [], has: ({ name }) => client.asksEngine && it.names.has(name.toLowerCase()) },
+        : engines((name) => it.names.has(name)),
     ),
-  )
+  ])
+  const lines = all.slice(first.length)
   if (client.links.length === 0) return lines.flat()
   return linkedRecords(ordered.flatMap((it, at) => ('id' in it ? { ...it, records: lines[at] ?? [] } : [])))
 }

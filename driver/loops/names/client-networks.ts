@@ -26,8 +26,15 @@ export interface ClientNetworks {
   inOrder(container: string, ours: readonly NetworkId[]): ClientNetwork[]
 }
 
-/** `names`: those of this host's containers on a network of another driver, in lower case. */
-export type ClientNetwork = { id: NetworkId } | { names: ReadonlySet<string> }
+export type ClientNetwork = { id: NetworkId } | OtherNames
+
+/** What the engine's DNS answers the container on a network of another driver, in lower case. */
+export interface OtherNames {
+  /** The names of this host's containers there, without the aliases of the container's links. */
+  names: ReadonlySet<string>
+  /** Aliases of its links to containers that are there: tried before the names of all networks. */
+  aliases: ReadonlySet<string>
+}
 
 type Attachment = EngineContainer['attachments'][number]
 
@@ -143,12 +150,23 @@ function inOrder(
     const priority = own.find((at) => at.name === name)?.priority ?? 0
     return { name, internal, hasGateway: false, priority, is: { id } }
   })
-  for (const { network, name, hasGateway, priority } of own) {
+  for (const { network, name, hasGateway, priority, links } of own) {
     const other = others.get(network)
     if (other === undefined) continue
-    all.push({ name, internal: other.internal, hasGateway, priority, is: { names: namesOn(other) } })
+    all.push({ name, internal: other.internal, hasGateway, priority, is: namesFor(other, links) })
   }
   return all.sort(compareNetworks).map(({ is }) => is)
+}
+
+function namesFor(other: OtherNetwork, links: Attachment['links']): OtherNames {
+  const names = namesOn(other)
+  if (links.length === 0) return { names, aliases: new Set() }
+  const targets = new Map(links.map(({ alias, target }) => [alias.toLowerCase(), target.toLowerCase()]))
+  const found = [...targets].filter(([_, target]) => names.has(target))
+  return {
+    names: new Set([...names].filter((name) => !targets.has(name))),
+    aliases: new Set(found.map(([alias]) => alias)),
+  }
 }
 
 function namesOn(other: OtherNetwork): ReadonlySet<string> {

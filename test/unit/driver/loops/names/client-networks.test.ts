@@ -65,5 +65,5 @@ test('a network that the engine did not tell about is asked for again', async ()
   await expect(networks.learn(app)).rejects.toThrow('dockerd is away')
   engineAway = false
   await networks.learn(app)
-  expect(networks.inOrder('app', [])).toEqual([{ names: new Set(['app']) }])
+  expect(networks.inOrder('app', [])).toEqual([{ names: new Set(['app']), aliases: new Set() }])
 })

@@ -517,6 +517,30 @@ describe('a name that a bridge of the engine’s has', () => {
     await until('it knows that of ours again', knowsDb)
   })
 
+  test('is the target’s of a link on the bridge while that runs, wherever the bridge comes in the order', async () => {
+    internalBridges = ['own']
+    own('pg', [])
+    const links = [{ target: 'PG', alias: 'DB' }]
+    container('app', { attachments: [on('own', { dnsNames: ['app'], links }), on('foobar')] })
+    start()
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    containers.delete('pg')
+    loop.onEvent({ type: 'container', action: 'die', id: 'pg', attributes: {} })
+    await until('it knows that of ours', knowsDb)
+  })
+
+  test('is ours while a link on the bridge has it as its alias and the target is not there', async () => {
+    own('p1', ['db'])
+    own('other', [])
+    const links = [{ target: 'other', alias: 'db' }]
+    container('app', { attachments: [on('own', { dnsNames: ['app'], links }), on('foobar')] })
+    start()
+    await until('the target’s is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    containers.delete('other')
+    loop.onEvent({ type: 'container', action: 'die', id: 'other', attributes: {} })
+    await until('it knows that of ours', knowsDb)
+  })
+
   test('is ours when the bridge is internal', async () => {
     internalBridges = ['own']
     own('p1', ['db'])
