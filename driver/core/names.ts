@@ -125,8 +125,8 @@ export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly
 const namesByFamily = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
 
 /**
- * Whether the records have the name of `record` with an address of its family. The engine's DNS goes on to the
- * next network when a network has the name for the other family alone.
+ * Whether the records have the name of `record` with an address of its family. The engine's DNS goes on to
+ * the next network when a network has the name for the other family alone.
  */
 export function haveName(records: readonly NameRecord[], record: NameRecord): boolean {
   const known = namesByFamily.get(records) ?? new Set(records.map(familyAndName))

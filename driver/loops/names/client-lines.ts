@@ -2,8 +2,8 @@
  * The lines that a container's hosts file has of us: those of each of its networks, hidden where an earlier
  * network answers for the name, and the aliases of its links.
  *
- * The names of a network that is left to DNS are looked up one by one, so that a change of such a network does
- * not cost what the network is large.
+ * The names of a network that is left to DNS are looked up one by one, so that a change of such a network
+ * does not cost as much as it is large.
  */
 import {
   type Link,

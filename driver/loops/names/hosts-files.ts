@@ -71,7 +71,8 @@ interface HostsFile {
   stamp?: string | undefined
   /**
    * Where the container's questions go: the servers that the engine asks for it, or servers that the driver
-   * does not know; `elsewhere`: not all go to those servers; `past the engine`: none goes to the engine's DNS.
+   * does not know; `elsewhere`: not all go to those servers; `past the engine`: none goes to the engine's
+   * DNS.
    */
   dns: readonly string[] | 'unknown' | 'elsewhere' | 'past the engine'
   links: readonly Link[]

@@ -101,8 +101,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   const { store, host, log, everyMs, onRun } = options
   const files = createHostsFiles({ ...options, onChange: (id) => dueAll(state, [id]) })
   const state: NamesState = {
-    options,
-    files,
+    ...{ options, files },
     inspections: createInspections({
       engine: learningEngine(options, (ids) => restAll(state, ids)),
       inspected(id, container) {
