@@ -300,7 +300,7 @@ function isOwnName(name: string): boolean {
 }
 
 /** A name of labels of 1 to 63 bytes that a DNS message can contain (RFC 1035 §2.3.4). */
-function isDnsName(name: string): boolean {
+export function isDnsName(name: string): boolean {
   return name.length <= 253 && /^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/.test(name)
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../../core/links.ts'
 import {
   haveName,
+  isDnsName,
   type NameRecord,
   type NamesOfNetwork,
   namedEndpoints,
@@ -81,7 +82,7 @@ function linksOfClient(
 ): Links {
   return {
     domain: networkById(store.snapshot(), network)?.value.name ?? '',
-    addressesOf: (target) => addressesFor(container, records.zone(network)?.addressesOf(target) ?? []),
+    addressesOf: (target) => addressesFor(container, addressesOf(records, network, target)),
     links: linksOn(store.snapshot(), network, links),
   }
 }
@@ -115,6 +116,14 @@ function hasName(
     return (it) => !isOut(it) && (zone?.addressesOf(it.name.toLowerCase()) ?? []).length > 0
   }
   return (it) => !isOut(it) && haveName(records.of(id, true), it)
+}
+
+/** `name` in lower case. */
+function addressesOf(records: ClientLinesOptions['records'], network: NetworkId, name: string): Ip[] {
+  if (isDnsName(name)) return records.zone(network)?.addressesOf(name) ?? []
+  // Zones lack it.
+  const lines = records.of(network, true).filter((it) => it.name.toLowerCase() === name)
+  return lines.map(({ ip }) => ip)
 }
 
 /** In the order of `recordsForClient`. */

@@ -196,6 +196,12 @@ describe('a container with --link TARGET:ALIAS', () => {
     await until('it knows the alias', () => namesIn('web') === '3 db, 3 db.foobar')
   })
 
+  test('knows by it a target whose name is too long for DNS', async () => {
+    const long = 'p'.repeat(64)
+    await withLink(long.toUpperCase(), joins('p2', 5, { host: 'net-2', aliases: [long] }))
+    await until('it knows the alias', () => namesIn('web').endsWith('5 DB db, 5 DB.foobar db.foobar'))
+  })
+
   test('has the name of its next network while the target is away, and the target’s address when it is there', async () => {
     await store.commit([
       createNetwork('n2', { name: 'zz', vni: 257 }),
