@@ -23,8 +23,8 @@ export interface LinkedNetwork {
   domain: string
   /** The lines of the client's hosts file. */
   records: readonly NameRecord[]
-  /** All names on the network, with short ids. */
-  known: readonly NameRecord[]
+  /** Of a name on the network, in lower case. Empty when it does not exist. */
+  addressesOf(name: string): readonly Ip[]
   /** Those of the client on this network. */
   links: readonly Link[]
 }
@@ -33,20 +33,32 @@ export function linksOn(snapshot: Snapshot, network: NetworkId, links: readonly 
   return links.filter(({ endpoint }) => snapshot.endpoints.has(keyIn(network, endpoint)))
 }
 
+/** In lower case: ALIAS and ALIAS.NETWORK whose target is not there. The network does not answer for them. */
+export function namesWithoutTarget({
+  domain,
+  addressesOf,
+  links,
+}: Omit<LinkedNetwork, 'records'>): Set<string> {
+  const without = [...byAlias(links)].filter(
+    ([_, { target }]) => addressesOf(target.toLowerCase()).length === 0,
+  )
+  return new Set(without.flatMap(([alias]) => namesOf(alias, domain)))
+}
+
 /** The lines of the client's hosts file, with the aliases in them. */
 export function linkedRecords(networks: readonly LinkedNetwork[]): NameRecord[] {
   const answered = new Set<string>()
-  const aliases = networks.map(({ domain, known, links }) => {
+  const aliases = networks.map(({ domain, addressesOf, links }) => {
     const own = [...byAlias(links).values()].map(({ alias, target }) => {
       const isFirst = !answered.has(alias.toLowerCase())
       const names = [...(isFirst ? [alias] : []), `${alias}.${domain}`].filter(isWritable)
-      return { alias, names, ips: addressesOf(known, target) }
+      return { alias, names, ips: addressesOf(target.toLowerCase()) }
     })
     for (const { alias, ips } of own) if (ips.length > 0) answered.add(alias.toLowerCase())
     return own.flatMap(({ names, ips }) => ips.flatMap((ip) => names.map((name) => ({ ip, name }))))
   })
   return networks.flatMap(({ domain, records, links }, at) => {
-    const hidden = new Set([...byAlias(links).keys()].flatMap((it) => [it, `${it}.${domain}`.toLowerCase()]))
+    const hidden = new Set([...byAlias(links).keys()].flatMap((alias) => namesOf(alias, domain)))
     const isHidden = (name: string): boolean => hidden.has(name) || answered.has(name)
     return [...records.filter(({ name }) => !isHidden(name.toLowerCase())), ...(aliases[at] ?? [])]
   })
@@ -72,13 +84,12 @@ export function linkedZones(networks: readonly { zone: Zone; links: readonly Lin
   }))
 }
 
+function namesOf(alias: string, domain: string): string[] {
+  return [alias, `${alias}.${domain.toLowerCase()}`]
+}
+
 /** By the alias in lower case; without those that would be other names in a hosts file. */
 function byAlias(links: readonly Link[]): Map<string, Link> {
   const usable = links.filter(({ alias }) => isWritable(alias))
   return new Map(usable.map((link) => [link.alias.toLowerCase(), link]))
-}
-
-function addressesOf(known: readonly NameRecord[], target: string): Ip[] {
-  const wanted = target.toLowerCase()
-  return known.filter(({ name }) => name.toLowerCase() === wanted).map(({ ip }) => ip)
 }

@@ -15,7 +15,7 @@ import { addressesOf, endpointsOf, keyIn, networkById, servicesOf } from './snap
 export interface NameRecord {
   ip: Ip
   name: string
-  /** Another network of the client has the name, and comes before. */
+  /** Another network of the client answers for the name, and comes before. */
   hidden?: true
 }
 
@@ -101,35 +101,41 @@ function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
   return shared
 }
 
-/** One of a client's networks: its lines, and all names that it has, in lower case. */
+/** One of a client's networks. */
 export interface NamesOfNetwork {
+  /** Its lines. */
   records: readonly NameRecord[]
-  names(): ReadonlySet<string>
+  /** Whether it answers for a later network's line. */
+  has(record: NameRecord): boolean
 }
 
 /**
  * The lines of each of a client's networks, which are given in the order of `compareNetworks`. A line is
- * hidden when an earlier network has its name.
+ * hidden when an earlier network answers for it.
  */
 export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly NameRecord[])[] {
-  const earlier: ReadonlySet<string>[] = []
-  return networks.map(({ records, names }, at) => {
-    const isTaken = ({ name }: NameRecord): boolean => earlier.some((it) => it.has(name.toLowerCase()))
-    const hide = (it: NameRecord): NameRecord => (isTaken(it) ? { ...it, hidden: true } : it)
-    const lines = earlier.length === 0 ? records : records.map(hide)
-    if (at < networks.length - 1) earlier.push(names())
-    return lines
+  return networks.map(({ records }, at) => {
+    const earlier = networks.slice(0, at)
+    const isTaken = (it: NameRecord): boolean => earlier.some(({ has }) => has(it))
+    return at === 0 ? records : records.map((it) => (isTaken(it) ? { ...it, hidden: true } : it))
   })
 }
 
 /** Once per list of records, which all clients on the network share. */
-const lowerNames = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
+const namesByFamily = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
 
-/** The names of the records, in lower case. */
-export function namesOfRecords(records: readonly NameRecord[]): ReadonlySet<string> {
-  const names = lowerNames.get(records) ?? new Set(records.map(({ name }) => name.toLowerCase()))
-  lowerNames.set(records, names)
-  return names
+/**
+ * Whether the records have the name of `record` with an address of its family. The engine's DNS goes on to
+ * the next network when a network has the name for the other family alone.
+ */
+export function haveName(records: readonly NameRecord[], record: NameRecord): boolean {
+  const known = namesByFamily.get(records) ?? new Set(records.map(familyAndName))
+  namesByFamily.set(records, known)
+  return known.has(familyAndName(record))
+}
+
+function familyAndName({ ip, name }: NameRecord): string {
+  return `${ip.includes(':') ? 6 : 4} ${name.toLowerCase()}`
 }
 
 /** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */
@@ -294,7 +300,7 @@ function isOwnName(name: string): boolean {
 }
 
 /** A name of labels of 1 to 63 bytes that a DNS message can contain (RFC 1035 §2.3.4). */
-function isDnsName(name: string): boolean {
+export function isDnsName(name: string): boolean {
   return name.length <= 253 && /^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/.test(name)
 }
 

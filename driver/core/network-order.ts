@@ -1,6 +1,6 @@
 /**
  * The order in which the engine's own DNS asks a container's networks for a name. The first network that
- * knows the name answers alone.
+ * knows the name, for the family that is asked for, answers alone.
  *
  * Source: libnetwork's Endpoint.Less (sandbox.go), compared in engines 20.10, 26 and 28. They differ in the
  * order of two networks that both have gateways, and a network of this driver has none. Priorities exist from

@@ -21,7 +21,10 @@ export type Found =
   | { kind: 'foreign' }
 
 export interface View {
-  /** The first one that knows a name answers alone. */
+  /**
+   * The first one that has an address of the family that is asked for answers alone, as in Docker (moby's
+   * Sandbox.ResolveName).
+   */
   zones: readonly Zone[]
   /**
    * For a client that is on no network of ours: a name that several networks have is not found without its
@@ -46,7 +49,10 @@ function forward({ zones, onlyUnambiguous }: View, name: string, type: string, a
     .map((zone) => ({ zone, addresses: zone.addressesOf(name) }))
     .filter(({ addresses }) => addresses.length > 0)
   const isAmbiguous = onlyUnambiguous && all.length > 1
-  const matching = isAmbiguous ? all.filter(({ zone }) => qualified.includes(zone)) : all.slice(0, 1)
+  const answering = all.find(({ addresses }) => addresses.some((ip) => typeOf(ip) === type)) ?? all[0]
+  const matching = isAmbiguous
+    ? all.filter(({ zone }) => qualified.includes(zone))
+    : all.filter((it) => it === answering)
   const [first] = matching
   if (first === undefined) {
     const [zone] = qualified
@@ -54,9 +60,13 @@ function forward({ zones, onlyUnambiguous }: View, name: string, type: string, a
   }
   const addresses = new Set(matching.flatMap((it) => it.addresses))
   const records = [...addresses]
-    .map((data) => ({ name: asked, type: data.includes(':') ? 'AAAA' : 'A', ttl, data }))
+    .map((data) => ({ name: asked, type: typeOf(data), ttl, data }))
     .filter((record) => type === 'ANY' || type === record.type)
   return records.length === 0 ? { kind: 'empty', authority: soa(first.zone) } : { kind: 'records', records }
+}
+
+function typeOf(ip: Ip): 'A' | 'AAAA' {
+  return ip.includes(':') ? 'AAAA' : 'A'
 }
 
 /** Pools do not overlap, so at most one zone has the address. */

@@ -26,8 +26,15 @@ export interface ClientNetworks {
   inOrder(container: string, ours: readonly NetworkId[]): ClientNetwork[]
 }
 
-/** `names`: those of this host's containers on a network of another driver, in lower case. */
-export type ClientNetwork = { id: NetworkId } | { names: ReadonlySet<string> }
+export type ClientNetwork = { id: NetworkId } | OtherNames
+
+/** What the engine's DNS answers the container on a network of another driver, in lower case. */
+export interface OtherNames {
+  /** The names of this host's containers there, without the aliases of the container's links. */
+  names: ReadonlySet<string>
+  /** Aliases of its links to containers that are there: tried before the names of all networks. */
+  aliases: ReadonlySet<string>
+}
 
 type Attachment = EngineContainer['attachments'][number]
 
@@ -47,10 +54,12 @@ interface State {
   attachments: Map<string, readonly Attachment[]>
   /** Networks of other drivers that a container is on, by Docker's id. */
   others: Map<string, OtherNetwork>
+  /** Questions to the engine that it has not answered yet, by Docker's id of the network. */
+  looks: Map<string, Promise<OtherNetwork | undefined>>
 }
 
 export function createClientNetworks(options: Pick<State, 'store' | 'engine' | 'host'>): ClientNetworks {
-  const state: State = { ...options, attachments: new Map(), others: new Map() }
+  const state: State = { ...options, attachments: new Map(), others: new Map(), looks: new Map() }
   return {
     learn: (container) => learn(state, container),
     forget(id) {
@@ -73,12 +82,18 @@ async function learn(state: State, { id, attachments }: EngineContainer): Promis
 
 /** Undefined for a network of the cluster, and for one that the container is not connected to yet. */
 async function otherNetwork(
-  { store, engine, host, others }: State,
+  { store, engine, host, others, looks }: State,
   { network, endpoint }: Attachment,
 ): Promise<OtherNetwork | undefined> {
   if (endpoint === '' || networkIdOnHost(store.snapshot(), host, network) !== undefined) return undefined
   const known = others.get(network)
   if (known !== undefined) return known
+  const look = looks.get(network) ?? lookAt(engine, network).finally(() => looks.delete(network))
+  looks.set(network, look)
+  return look
+}
+
+async function lookAt(engine: State['engine'], network: string): Promise<OtherNetwork | undefined> {
   const { driver = 'vxlan', internal = false } = (await engine.network(network)) ?? {}
   return driver === 'vxlan' ? undefined : { internal, members: new Map() }
 }
@@ -90,23 +105,30 @@ function replaceNames(
   found: readonly { at: Attachment; other: OtherNetwork | undefined }[],
 ): string[] {
   const changed: string[] = []
-  const now = new Map(found.flatMap(({ at, other }) => (other ? [[at.network, { at, other }]] : [])))
-  for (const [id, other] of others) {
-    if (now.has(id) || !other.members.delete(container)) continue
+  const change = (id: string, other: OtherNetwork): void => {
     other.names = undefined
     changed.push(id)
+  }
+  const now = new Map(found.flatMap(({ at, other }) => (other ? [[at.network, { at, other }]] : [])))
+  for (const [id, other] of others) {
+    if (now.has(id)) continue
+    if (namesIn(other, container).length > 0) change(id, other)
+    other.members.delete(container)
     if (other.members.size === 0) others.delete(id)
   }
   for (const [id, { at, other: looked }] of now) {
     const other = others.get(id) ?? looked
     others.set(id, other)
     const names = at.dnsNames.map((name) => name.toLowerCase())
-    if (other.members.get(container)?.join() === names.join()) continue
+    if (namesIn(other, container).join() !== names.join()) change(id, other)
     other.members.set(container, names)
-    other.names = undefined
-    changed.push(id)
   }
   return changed
+}
+
+/** None for a container that is not on the network. On the default bridge no container has names. */
+function namesIn({ members }: OtherNetwork, container: string): readonly string[] {
+  return members.get(container) ?? []
 }
 
 /** The containers on these networks of other drivers that are on one of the cluster's, too. */
@@ -128,12 +150,23 @@ function inOrder(
     const priority = own.find((at) => at.name === name)?.priority ?? 0
     return { name, internal, hasGateway: false, priority, is: { id } }
   })
-  for (const { network, name, hasGateway, priority } of own) {
+  for (const { network, name, hasGateway, priority, links } of own) {
     const other = others.get(network)
     if (other === undefined) continue
-    all.push({ name, internal: other.internal, hasGateway, priority, is: { names: namesOn(other) } })
+    all.push({ name, internal: other.internal, hasGateway, priority, is: namesFor(other, links) })
   }
   return all.sort(compareNetworks).map(({ is }) => is)
+}
+
+function namesFor(other: OtherNetwork, links: Attachment['links']): OtherNames {
+  const names = namesOn(other)
+  if (links.length === 0) return { names, aliases: new Set() }
+  const targets = new Map(links.map(({ alias, target }) => [alias.toLowerCase(), target.toLowerCase()]))
+  const found = [...targets].filter(([_, target]) => names.has(target))
+  return {
+    names: new Set([...names].filter((name) => !targets.has(name))),
+    aliases: new Set(found.map(([alias]) => alias)),
+  }
 }
 
 function namesOn(other: OtherNetwork): ReadonlySet<string> {

@@ -23,6 +23,8 @@ export interface HostsFiles {
   links(container: string): readonly Link[]
   /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
   asks(container: string, server: Ip): boolean
+  /** Whether the container's questions go to the engine's own DNS. */
+  asksEngine(container: string): boolean
   /**
    * `again`: another program is writing the file; call `put` again soon. `gone`: there is no file, and the
    * container may have ended before it was learned; inspect it. Failures go to the log and into `facts`.
@@ -69,9 +71,10 @@ interface HostsFile {
   stamp?: string | undefined
   /**
    * Where the container's questions go: the servers that the engine asks for it, or servers that the driver
-   * does not know; `elsewhere`: not all go to those servers.
+   * does not know; `elsewhere`: not all go to those servers; `past the engine`: none goes to the engine's
+   * DNS.
    */
-  dns: readonly string[] | 'unknown' | 'elsewhere'
+  dns: readonly string[] | 'unknown' | 'elsewhere' | 'past the engine'
   links: readonly Link[]
   records: number
   /** Attempts in a row that found the file empty or being written. */
@@ -111,6 +114,7 @@ export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): H
     ids: () => [...files.keys()],
     links: (container) => files.get(container)?.links ?? [],
     asks: (container, server) => asks(files.get(container)?.dns, server),
+    asksEngine: (container) => files.get(container)?.dns !== 'past the engine',
     put: (container, records, keepsOthers) => put(state, container, records, keepsOthers),
     changed() {
       const named = [...files.values()].filter(({ records }) => records > 0)
@@ -238,7 +242,7 @@ function dnsOf(
   { id, dns, mounts, resolvConfPath = '' }: EngineContainer,
   fileRoot: string,
 ): HostsFile['dns'] {
-  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'elsewhere'
+  if (mounts.some(({ destination }) => destination === '/etc/resolv.conf')) return 'past the engine'
   const isEngines = resolvConfPath.endsWith(`/${id}/resolv.conf`)
   const { servers, forwardsSingleLabels } = engineDnsIn(
     (isEngines && readIfPossible(fileRoot + resolvConfPath)) || '',

@@ -11,16 +11,10 @@
  * collects changes before the next one.
  */
 
-import { type Link, linkedRecords, linksOn } from '../../core/links.ts'
-import {
-  type NameRecord,
-  namedEndpoints,
-  namesOfRecords,
-  recordsByNetwork,
-  recordsForClient,
-} from '../../core/names.ts'
+import type { Link } from '../../core/links.ts'
+import type { NameRecord } from '../../core/names.ts'
 import type { HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost, networkById } from '../../core/snapshot.ts'
+import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
@@ -30,22 +24,18 @@ import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
 import type { WatchFile } from '../kit/watch-file.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
+import { type ClientLinesOptions, isDnsOnly, linesOfClient } from './client-lines.ts'
 import type { ClientNetworks } from './client-networks.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
-import { type NameRecords, tablesOfNames } from './records.ts'
+import { tablesOfNames } from './records.ts'
 
-export interface NamesOptions {
+export interface NamesOptions extends ClientLinesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
   engine: Pick<Engine, 'running' | 'container'>
-  records: Pick<NameRecords, 'of'>
   networks: ClientNetworks
   host: HostName
-  /** Named endpoints of a network, above which its names are DNS's alone. */
-  hostsFileLimit: number
   /** Where containers ask our DNS server. Without the server hosts files have the containers' short ids, too. */
   dnsAddress?: Ip | undefined
-  /** Whether containers get answers from our DNS. */
-  dnsAnswers(): boolean
   log: Log
   /** `HostsFilesOptions` */
   fileRoot: string
@@ -97,6 +87,8 @@ interface NamesState {
   restUntil: number
   /** Containers of this host by network, at the last run. */
   members: Map<NetworkId, Set<string>>
+  /** Containers whose last inspection failed. The next run inspects them. */
+  uninspected: Set<string>
   /** The next run inspects all containers. */
   lookAtAll: boolean
   /** `dnsAnswers` at the last audit; undefined: some files may have been written by another answer. */
@@ -109,16 +101,15 @@ export function startNames(options: NamesOptions): NamesLoop {
   const { store, host, log, everyMs, onRun } = options
   const files = createHostsFiles({ ...options, onChange: (id) => dueAll(state, [id]) })
   const state: NamesState = {
-    options,
-    files,
+    ...{ options, files },
     inspections: createInspections({
-      engine: learningEngine(options, (ids) => dueAll(state, ids)),
+      engine: learningEngine(options, (ids) => restAll(state, ids)),
       inspected(id, container) {
         if (files.learn(container)) dueAll(state, [id])
         else forget(state, id)
       },
       failed(id) {
-        state.due.add(id)
+        state.uninspected.add(id)
         state.loop.pokeAfter(options.unwatchedEveryMs)
       },
     }),
@@ -135,6 +126,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     restEndsAt: Number.NEGATIVE_INFINITY,
     restUntil: Number.NEGATIVE_INFINITY,
     members: new Map(),
+    uninspected: new Set(),
     lookAtAll: true,
     dnsAnswered: options.dnsAnswers(),
     wasInDoubt: false,
@@ -184,6 +176,8 @@ async function work(state: NamesState): Promise<void> {
   const { store, unwatchedEveryMs } = state.options
   endRest(state)
   if (!mayRemove(store)) state.wasInDoubt = true
+  for (const id of state.uninspected) state.inspections.inspect(id)
+  state.uninspected.clear()
   // Known containers can be repaired while the engine is away.
   if (state.due.size > 0) mendAll(state)
   if (state.wasInDoubt || state.files.needLooks()) state.loop.pokeAfter(unwatchedEveryMs)
@@ -252,7 +246,7 @@ function endRest({ resting, restEndsAt, due, loop }: NamesState): void {
 /** The container has ended: its names on networks of other drivers hide none of ours any more. */
 function forget(state: NamesState, id: string): void {
   state.files.forget(id)
-  dueAll(state, state.options.networks.forget(id))
+  restAll(state, state.options.networks.forget(id))
 }
 
 function audit(state: NamesState): void {
@@ -279,8 +273,10 @@ function onEvent(state: NamesState, { type, action, id, attributes }: EngineEven
   if (/^(start|rename)$/.test(action)) state.inspections.inspect(container)
   if (/^(connect|disconnect)$/.test(action)) {
     dueAll(state, [container])
-    // An unknown container is inspected when its file is due.
-    if (state.files.knows(container)) state.inspections.inspect(container)
+    // Its present inspection may be from before. An unknown container is inspected when its file is due.
+    if (state.files.knows(container) || state.inspections.isInspecting(container)) {
+      state.inspections.inspect(container)
+    }
   }
 }
 
@@ -297,43 +293,10 @@ function recordsFor(
   container: string,
   networks: readonly NetworkId[],
 ): readonly NameRecord[] {
-  const { records, networks: clientNetworks, store, dnsAddress } = options
+  const { dnsAddress } = options
   const asksUs = dnsAddress !== undefined && files.asks(container, dnsAddress)
-  // The containers of an internal network reach no resolver.
-  const asksDns = (network: NetworkId) =>
-    asksUs && networkById(store.snapshot(), network)?.value.internal !== true
-  const linesOf = (network: NetworkId): readonly NameRecord[] =>
-    asksUs && isDnsOnly(options, network)
-      ? []
-      : recordsForClient(records.of(network, !asksDns(network)), container)
-  const ordered = clientNetworks.inOrder(container, networks)
-  const lines = recordsByNetwork(
-    ordered.map((it) =>
-      'id' in it
-        ? { records: linesOf(it.id), names: () => namesOfRecords(records.of(it.id, true)) }
-        : { records: [], names: () => it.names },
-    ),
-  )
-  const links = files.links(container)
-  if (links.length === 0) return lines.flat()
-  return linkedRecords(
-    ordered.flatMap((it, at) => {
-      if (!('id' in it)) return []
-      return {
-        domain: networkById(store.snapshot(), it.id)?.value.name ?? '',
-        records: lines[at] ?? [],
-        known: recordsForClient(records.of(it.id, true), container),
-        links: linksOn(store.snapshot(), it.id, links),
-      }
-    }),
-  )
-}
-
-function isDnsOnly({ store, dnsAnswers, hostsFileLimit }: NamesOptions, network: NetworkId): boolean {
-  const known = networkById(store.snapshot(), network)?.value
-  // The containers of an internal network reach no resolver.
-  if (known === undefined || known.internal || !dnsAnswers()) return false
-  return namedEndpoints(store.snapshot(), network) > hostsFileLimit
+  const asksEngine = files.asksEngine(container)
+  return linesOfClient(options, { container, networks, links: files.links(container), asksUs, asksEngine })
 }
 
 function dnsOnlyNames(options: NamesOptions): string[] {

@@ -3,7 +3,7 @@
  * hosts that are away.
  */
 
-import { type NameRecord, recordsFor } from '../../core/names.ts'
+import { type NameRecord, recordsFor, type Zone, zoneOf } from '../../core/names.ts'
 import type { HostName, NetworkId } from '../../core/records.ts'
 import type { Store } from '../../store/store.ts'
 import { changedNetworks } from '../kit/changed-networks.ts'
@@ -14,6 +14,8 @@ export const tablesOfNames = ['networks', 'endpoints', 'services'] as const
 export interface NameRecords {
   /** `shortIds`: with the containers' short ids. */
   of(network: NetworkId, shortIds: boolean): readonly NameRecord[]
+  /** The same names, for lookups of single ones. */
+  zone(network: NetworkId): Zone | undefined
   close(): void
 }
 
@@ -38,6 +40,7 @@ export function keepNameRecords(
       known.set(key, records)
       return records
     },
+    zone: (network) => zoneOf(store.snapshot(), network, away()),
     close,
   }
 }

@@ -44,7 +44,7 @@ const attempts = 5
 /** Programs in the container can write the file. The limit bounds the driver's memory. */
 const largestBytes = 1 << 20
 
-/** Throws errors of the file system, and `invalid` for a file above `largestBytes`. */
+/** Throws errors of the file system, and `invalid` for a file that is above `largestBytes` or would be. */
 export function putRecords(
   path: string,
   records: readonly NameRecord[],
@@ -115,8 +115,9 @@ function tryPut(
   if (have === '' && !evenIfEmpty) return 'unsettled'
   const want = mergeHostsFile(have, records, keepsOthers)
   if (want === have) return 'unchanged'
-  beforeWrite?.()
   const grown = have + (want.length > have.length ? padding(Math.max(4, want.length - have.length)) : '')
+  if (grown.length > largestBytes) throw tooLong(path, want.length, records.length)
+  beforeWrite?.()
   if (grown !== have) append(path, grown.slice(have.length))
   if (textOf(fd, path) !== grown) return undefined
   writeFrom(fd, grown, want + padding(grown.length - want.length))
@@ -124,6 +125,13 @@ function tryPut(
   // Not to the size that it has: a line that is appended in this moment would be lost.
   if (want.length < grown.length) ftruncateSync(fd, want.length)
   return textOf(fd, path) === want ? 'written' : undefined
+}
+
+function tooLong(path: string, bytes: number, records: number): DriverError {
+  return new DriverError(
+    'invalid',
+    `${path} would have ${bytes} bytes with ${records} records; the driver writes hosts files up to ${largestBytes} bytes: let the container ask the driver's DNS, whose names need no file`,
+  )
 }
 
 /** One character per byte (latin1), so that foreign lines of any encoding stay as they are. */

@@ -10,11 +10,15 @@ const records = (text: string): NameRecord[] =>
     .map((it) => ({ ip: it.split(' ')[0] ?? '', name: it.split(' ')[1] ?? '' }))
 const show = (all: readonly NameRecord[]): string => all.map(({ ip, name }) => `${ip} ${name}`).join(', ')
 
+const addressesIn = (all: readonly NameRecord[], name: string): string[] =>
+  all.filter((it) => it.name === name).map(({ ip }) => ip)
+
 type Link = [target: string, alias: string]
 const network = (domain: string, known: string, ...links: Link[]) => ({
   domain,
   known: records(known),
   records: records(known),
+  addressesOf: (name: string) => addressesIn(records(known), name),
   links: links.map(([target, alias]) => ({ endpoint: 'e1', target, alias })),
 })
 const linesOf = (...networks: ReturnType<typeof network>[]): string => show(linkedRecords(networks))
@@ -22,7 +26,7 @@ const linesOf = (...networks: ReturnType<typeof network>[]): string => show(link
 const zone = ({ domain, known }: ReturnType<typeof network>): Zone => ({
   domain,
   pools: [],
-  addressesOf: (name) => known.filter((it) => it.name === name).map(({ ip }) => ip),
+  addressesOf: (name) => addressesIn(known, name),
   nameAt: () => undefined,
 })
 const answersTo = (name: string, ...networks: ReturnType<typeof network>[]): string[][] =>

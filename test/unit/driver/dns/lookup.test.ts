@@ -4,6 +4,7 @@ import { addressOfReverse, type Found, lookup } from '../../../../driver/dns/loo
 import { zone } from './zones.ts'
 
 const foobar = zone('foobar', '172.21.0.2 Web 172.21.0.3 db 172.21.0.2 all 172.21.0.3 all fd00:21::2 web')
+const sixes = zone('sixes', 'fd00:21::9 all')
 const other = zone('other', '172.22.0.2 db')
 
 function show(found: Found): string {
@@ -79,6 +80,10 @@ describe('a container on two networks gets the answer of the first one that know
     ['web', 'A', both.toReversed(), 'web A 172.21.0.2'],
     ['db.other', 'A', both, 'db.other A 172.22.0.2'],
     ['db', 'AAAA', both, 'empty'],
+    ['db', 'MX', both, 'empty'],
+    ['all', 'AAAA', [foobar, sixes], 'all AAAA fd00:21::9'],
+    ['all', 'A', [sixes, foobar], 'all A 172.21.0.2, all A 172.21.0.3'],
+    ['all', 'ANY', [sixes, foobar], 'all AAAA fd00:21::9'],
   ])('%s %s', (name, type, zones, expected) => {
     expect(show(lookup({ zones, onlyUnambiguous: false }, name, type, name))).toBe(expected)
   })

@@ -44,7 +44,9 @@ beforeEach(async () => {
     host: 'net-1',
     networks: {
       inOrder: (container) =>
-        container === 'web' ? [{ names: new Set(['sql']) }, ...ordered.map((id) => ({ id }))] : [],
+        container === 'web'
+          ? [{ names: new Set(['sql']), aliases: new Set() }, ...ordered.map((id) => ({ id }))]
+          : [],
     },
     away: () => awayHosts,
     linksOf: (container) => (container === 'web' ? links : []),

@@ -46,6 +46,8 @@ let engineAway: boolean
 let asked: number
 /** A container that the engine does not tell about: `docker cp` holds its lock. */
 let locked: string | undefined
+/** The engine's answer about a container, as it was when it was asked for, waits for this. */
+let held: Promise<void> | undefined
 let answers: boolean
 let away: ReadonlySet<string>
 
@@ -109,7 +111,9 @@ function start(more: Partial<NamesOptions> = {}): void {
       asked += 1
       if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
       if (id === locked) return new Promise<undefined>(() => undefined)
-      return containers.get(id)
+      const found = structuredClone(containers.get(id))
+      await held
+      return found
     },
     async network(id: string) {
       const name = id.slice('id-'.length)
@@ -133,7 +137,7 @@ function start(more: Partial<NamesOptions> = {}): void {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
   containers = new Map()
-  ;[engineAway, answers, locked, away] = [false, true, undefined, new Set()]
+  ;[engineAway, answers, locked, held, away] = [false, true, undefined, undefined, new Set()]
   internalBridges = []
   asked = 0
   memory = createMemoryCluster()
@@ -190,6 +194,27 @@ describe('a container with --link TARGET:ALIAS', () => {
     await store.commit([joins('web', 2), joins('pg', 3, { container: { id, name: 'pg' } })])
     started('web')
     await until('it knows the alias', () => namesIn('web') === '3 db, 3 db.foobar')
+  })
+
+  test('knows by it a target whose name is too long for DNS', async () => {
+    const long = 'p'.repeat(64)
+    await withLink(long.toUpperCase(), joins('p2', 5, { host: 'net-2', aliases: [long] }))
+    await until('it knows the alias', () => namesIn('web').endsWith('5 DB db, 5 DB.foobar db.foobar'))
+  })
+
+  test('has the name of its next network while the target is away, and the target’s address when it is there', async () => {
+    await store.commit([
+      createNetwork('n2', { name: 'zz', vni: 257 }),
+      joins('in', 7, { network: 'n2', container: { id: 'web', name: 'web' } }),
+    ])
+    const next = joins('p2', 9, { network: 'n2', host: 'net-2', aliases: ['db', 'db.foobar'] })
+    await withLink('pg', joins('db', 4, { host: 'net-2' }), next)
+    const named = () => namesIn('web').match(/\d+ DB(?=[ ,])|\d+ db(\.foobar)?(?=,|$)/g) ?? []
+    await until('it knows the target', () => namesIn('web').includes('3 DB db'))
+    expect(named()).toEqual(['3 DB'])
+    await elsewhere.commit([leave('pg')])
+    await until('it knows the next one', () => !namesIn('web').includes('3 '))
+    expect(named()).toEqual(['9 db', '9 db.foobar'])
   })
 
   test('that is connected with it while it runs', async () => {
@@ -434,6 +459,35 @@ describe('a name that two networks of a container have', () => {
     await until('the order is another', () => file() === '3 db, 3 db.foobar, 10 db.aa')
   })
 
+  test('is that of the first one with an address of the family', async () => {
+    container('app')
+    await twoNetworks(false)
+    await elsewhere.commit([joins('d3', 4, { v6: 'fd00::4', host: 'net-2', aliases: ['db'] })])
+    start()
+    const lines = () =>
+      fileOf('app')
+        .match(/^#?\S+(?=\tdb$)/gm)
+        ?.sort()
+    await until('all are there', () => lines()?.length === 4)
+    expect(lines()).toEqual(['#10.0.0.3', '#10.0.0.4', '10.0.0.10', 'fd00::4'])
+    expect(loop.differing()).toEqual([])
+  })
+
+  test('is in the file for no family when the first one is left to DNS, which has it for one', async () => {
+    container('app')
+    await twoNetworks(false)
+    await elsewhere.commit([
+      joins('d3', 4, { v6: 'fd00::4', host: 'net-2', aliases: ['db'] }),
+      ...[20, 21, 22].map((last) => joins(`more${last}`, last, { network: 'n2', host: 'net-2' })),
+    ])
+    start({ hostsFileLimit: 3 })
+    await until(
+      'the second one is there',
+      () => file().split(', ').sort().join() === '3 db.foobar,4 db.foobar',
+    )
+    expect(fileOf('app')).toContain('\n#fd00::4\tdb\n')
+  })
+
   test('is not in the file when the first one is left to DNS', async () => {
     container('app')
     await twoNetworks(false)
@@ -469,6 +523,30 @@ describe('a name that a bridge of the engine’s has', () => {
     await until('it knows that of ours again', knowsDb)
   })
 
+  test('is the target’s of a link on the bridge while that runs, wherever the bridge comes in the order', async () => {
+    internalBridges = ['own']
+    own('pg', [])
+    const links = [{ target: 'PG', alias: 'DB' }]
+    container('app', { attachments: [on('own', { dnsNames: ['app'], links }), on('foobar')] })
+    start()
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    containers.delete('pg')
+    loop.onEvent({ type: 'container', action: 'die', id: 'pg', attributes: {} })
+    await until('it knows that of ours', knowsDb)
+  })
+
+  test('is ours while a link on the bridge has it as its alias and the target is not there', async () => {
+    own('p1', ['db'])
+    own('other', [])
+    const links = [{ target: 'other', alias: 'db' }]
+    container('app', { attachments: [on('own', { dnsNames: ['app'], links }), on('foobar')] })
+    start()
+    await until('the target’s is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    containers.delete('other')
+    loop.onEvent({ type: 'container', action: 'die', id: 'other', attributes: {} })
+    await until('it knows that of ours', knowsDb)
+  })
+
   test('is ours when the bridge is internal', async () => {
     internalBridges = ['own']
     own('p1', ['db'])
@@ -482,6 +560,21 @@ describe('a name that a bridge of the engine’s has', () => {
     container('app', { attachments: [on('foobar')] })
     start()
     await until('it knows that of ours', knowsDb)
+  })
+
+  test.each<[string, Partial<EngineContainer>, boolean]>([
+    ['ours for', { mounts: [{ destination: '/etc/resolv.conf', source: '/x' }] }, false],
+    ['the bridge’s for', { dns: ['192.0.2.1'] }, true],
+  ])('is %s a container with %j', async (_, more, isHidden) => {
+    own('p1', ['db'])
+    const attachments = [on('own', { dnsNames: ['app'] }), on('foobar')]
+    container('app', { attachments, ...more })
+    container('other', { attachments })
+    await store.commit([joins('other', 4)])
+    start()
+    await until('p1 is known', () => fileOf('other').includes('\n#10.0.0.3\tdb\n'))
+    await until('app is written', () => namesIn('app') !== '' && loop.differing().length === 0)
+    expect(knowsDb()).toBe(!isHidden)
   })
 
   test('is the bridge’s for a container that is connected to it while it runs', async () => {
@@ -674,6 +767,45 @@ describe('without a look at intervals', () => {
   })
 })
 
+describe('a container that is connected while it runs', () => {
+  const knowsDb = () => fileOf('app').includes('\n10.0.0.3\tdb\n')
+  const hidesDb = () => fileOf('app').includes('\n#10.0.0.3\tdb\n')
+  const connect = (): void => {
+    Object.assign(containers.get('app') as object, { attachments: [on('foobar'), on('own')] })
+    loop.onEvent({ type: 'network', action: 'connect', id: 'own', attributes: { container: 'app' } })
+  }
+  const begin = async (): Promise<void> => {
+    container('p1', { attachments: [on('own', { dnsNames: ['db'] })] })
+    container('app', { attachments: [on('foobar')] })
+    await store.commit([joins('app', 2), joins('p2', 3, { host: 'net-2', aliases: ['db'] })])
+    start({ everyMs: 60_000 })
+    await until('it knows that of ours', knowsDb)
+    await until('the loop has run', () => loop.status().state === 'idle')
+  }
+
+  test('is inspected again when the engine did not answer', async () => {
+    await begin()
+    const before = asked
+    engineAway = true
+    connect()
+    await until('it is asked for', () => asked > before)
+    engineAway = false
+    await until('ours is hidden', hidesDb)
+  })
+
+  test('is inspected once more when its start is being inspected', async () => {
+    await begin()
+    let answer = (): void => undefined
+    held = new Promise((resolve) => {
+      answer = resolve
+    })
+    started('app')
+    connect()
+    answer()
+    await until('ours is hidden', hidesDb)
+  })
+})
+
 describe('a container whose file is not there', () => {
   const begin = async (answer: () => EngineContainer | undefined): Promise<() => number> => {
     let runs = 0
@@ -744,30 +876,46 @@ test('names whose removal failed are removed when it can be done', async () => {
   await until('the names are gone', () => fileOf('web') === engineLines)
 })
 
-test('a look at one file does not shorten the rest after a long writing', async () => {
-  let blockMs = 0
-  let writtenAt = 0
-  const slow: Pick<NameRecords, 'of'> = {
-    of(network, withShortIds) {
-      const until = performance.now() + blockMs
-      while (performance.now() < until);
-      if (blockMs > 0) writtenAt = performance.now()
-      blockMs = 0
-      return records.of(network, withShortIds)
-    },
+describe('after a long writing', () => {
+  let writtenAt: number
+  /** Writes app's file for 100 ms, after which the loop rests for 400 ms. */
+  const longWriting = async (more: Partial<EngineContainer> = {}): Promise<void> => {
+    let blockMs = 0
+    const slow: NameRecords = {
+      ...records,
+      of(network, withShortIds) {
+        const end = performance.now() + blockMs
+        while (performance.now() < end);
+        if (blockMs > 0) writtenAt = performance.now()
+        blockMs = 0
+        return records.of(network, withShortIds)
+      },
+    }
+    container('app', more)
+    await store.commit([joins('app', 2)])
+    start({ records: slow, everyMs: 60_000, watch: () => ({ close: () => undefined }) })
+    await until('it knows itself', () => namesIn('app') !== '')
+    blockMs = 100
+    await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
+    await until('it knows db', () => namesIn('app').includes('db'))
   }
-  container('web')
-  await store.commit([joins('web', 2)])
-  start({ records: slow, everyMs: 60_000 })
-  await until('it knows itself', () => namesIn('web') !== '')
-  blockMs = 100
-  await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
-  await until('it knows db', () => namesIn('web').includes('db'))
-  loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'web' } })
-  await until('the loop has run', () => loop.status().state === 'idle')
-  await elsewhere.commit([joins('late', 4, { host: 'net-2' })])
-  await until('it knows the late one', () => namesIn('web').includes('late'))
-  expect(performance.now() - writtenAt).toBeGreaterThan(350)
+
+  test('a look at one file does not shorten the rest', async () => {
+    await longWriting()
+    loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'app' } })
+    await until('the loop has run', () => loop.status().state === 'idle')
+    await elsewhere.commit([joins('late', 4, { host: 'net-2' })])
+    await until('it knows the late one', () => namesIn('app').includes('late'))
+    expect(performance.now() - writtenAt).toBeGreaterThan(350)
+  })
+
+  test('a container that starts on a bridge of the engine’s shortens no rest of the others there', async () => {
+    await longWriting({ attachments: [on('own', { dnsNames: ['app'] }), on('foobar')] })
+    container('p1', { attachments: [on('own', { dnsNames: ['db'] })] })
+    started('p1')
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    expect(performance.now() - writtenAt).toBeGreaterThan(350)
+  })
 })
 
 describe('a network that is too large for hosts files', () => {
@@ -807,6 +955,31 @@ describe('a network that is too large for hosts files', () => {
     answers = false
     loop.dnsChanged()
     await until('both are there again', () => namesIn('web').includes('db'))
+  })
+
+  test('is looked up name by name, and not listed, for another network’s lines and for links', async () => {
+    Object.assign(containers.get('web') as object, linked('pg', 'sql'))
+    await store.commit([
+      createNetwork('n2', { name: 'zz', vni: 257 }),
+      joins('web', 7, { network: 'n2' }),
+      joins('p2', 8, { network: 'n2', host: 'net-2', aliases: ['db', 'more'] }),
+      joins('pg', 5, { host: 'net-2' }),
+      joins('p3', 6, { host: 'net-2' }),
+    ])
+    const listed = new Set<string>()
+    const listing: NameRecords = {
+      ...records,
+      of(network, withShortIds) {
+        listed.add(network)
+        return records.of(network, withShortIds)
+      },
+    }
+    start({ hostsFileLimit: 3, records: listing })
+    const others = '7 web.zz, 8 p2, 8 p2.zz, 8 db.zz, 8 more, 8 more.zz'
+    await until('both are there', () => namesIn('web') === `5 sql, 5 sql.foobar, ${others}`)
+    await elsewhere.commit([joins('more', 4, { host: 'net-2' })])
+    await until('the name is foobar’s', () => !namesIn('web').includes('8 more, '))
+    expect([...listed]).toEqual(['n2'])
   })
 
   test('stays in hosts files when it is internal: no resolver is reached from it', async () => {

@@ -144,3 +144,45 @@ test('while the file grows, no line that another process appends is lost, and ev
   putRecords(path, recordsUpTo(last))
   expect(mergeHostsFile(text(), recordsUpTo(last))).toBe(text())
 })
+
+test('a file whose records are too long for it is left as it is, each time', () => {
+  putRecords(path, recordsUpTo(1))
+  const before = text()
+  const endpoints = Array.from({ length: 10_000 }, (_, n) => `c${n}-of-a-name-that-is-longer-than-others`)
+  const many = endpoints.flatMap((name, n) =>
+    [name, `${name}.foobar`].map((it) => ({ ip: `10.1.${n >> 8}.${n & 255}`, name: it })),
+  )
+  for (let times = 0; times < 2; times++) {
+    expect(() => putRecords(path, many)).toThrow(
+      /would have \d{7} bytes with 20000 records; .* up to 1048576/,
+    )
+    expect(text()).toBe(before)
+  }
+  expect(putRecords(path, recordsUpTo(3))).toBe('written')
+})
+
+test('a file becomes as long as the limit, and not a byte longer', () => {
+  const room = (1 << 20) - mergeHostsFile(engine, recordsUpTo(1)).length
+  for (const [bytes, outcome] of [
+    [room, 'written'],
+    [room - 1, 'written'],
+    [room + 1, undefined],
+  ] as const) {
+    const own = `#${'x'.repeat(bytes - 2)}\n`
+    writeFileSync(path, own + engine)
+    if (outcome === undefined)
+      expect(() => putRecords(path, recordsUpTo(1))).toThrow(/would have 1048577 bytes/)
+    else expect(putRecords(path, recordsUpTo(1))).toBe(outcome)
+    expect(text()).toBe(outcome === undefined ? own + engine : mergeHostsFile(own + engine, recordsUpTo(1)))
+  }
+})
+
+test('a file without room for the step between the old and the new text is left as it is', () => {
+  const wanted = recordsUpTo(1)
+  const shorter = [{ ip: '10.0.0.2', name: 'c' }, ...wanted.slice(1)]
+  const own = `#${'x'.repeat((1 << 20) - mergeHostsFile(engine, wanted).length - 2)}\n`
+  writeFileSync(path, mergeHostsFile(own + engine, shorter))
+  const before = text()
+  expect(() => putRecords(path, wanted)).toThrow(/bytes/)
+  expect(text()).toBe(before)
+})
