@@ -30,8 +30,8 @@ import { type DaemonOptions, parseDaemonOptions } from './options.ts'
 import { createPreparation } from './setup.ts'
 import { underlayFinder } from './underlay.ts'
 
-/** Calls that are under way longer are given up. */
-const stopWithinMs = 12_000
+/** Beside the time limit of Docker's calls: what is still under way then is given up. The unit waits longer. */
+const stopsWithinMs = 2000
 
 export async function daemon(args: string[]): Promise<never> {
   const options = parseDaemonOptions(args)
@@ -52,6 +52,7 @@ export async function daemon(args: string[]): Promise<never> {
   })
   log.info({ signal }, 'stopping; the kernel goes on forwarding')
   await notify(log, 'STOPPING=1')
+  const stopWithinMs = options.answerWithinMs + stopsWithinMs
   setTimeout(() => {
     log.warn({}, `calls were still under way after ${stopWithinMs / 1000} s`)
     process.exit(1)

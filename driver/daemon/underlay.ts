@@ -15,6 +15,7 @@ import {
   chooseVtep,
   firstVtep,
   type HostAddress,
+  homeAmong,
   isWhole,
   type KnownVtep,
   type Substitute,
@@ -137,7 +138,7 @@ async function choiceByRoute(
   const towards = towardsStore().then((address) => firstVtep(addresses, address))
   const route = await towards.catch(() => undefined)
   const there = (wanted?: Ip) => addresses.find((it) => canCarry(it) && it.address === wanted)
-  const home = there(known?.home)
+  const home = homeAmong(addresses, known)
   if (home !== undefined && home.device === route?.device) return { is: 'found', address: home }
   const kept = there(known?.address)
   if (kept !== undefined) {

@@ -30,6 +30,9 @@ export interface OldServers {
   untold: string[]
 }
 
+/** A Consul without a leader holds a read for 7 s before it says so (`rpc_hold_timeout`). */
+const oldAnswersWithinMs = 9000
+
 /** How long a Consul is asked again that elects a leader, or has another trouble of its own. */
 interface Patience {
   withinMs?: number
@@ -65,7 +68,7 @@ async function judge(
   { client, prefix }: OldServer,
   name: string,
   key: string,
-  { withinMs = 10_000, pollEveryMs = 250 }: Patience,
+  { withinMs = 2 * oldAnswersWithinMs, pollEveryMs = 250 }: Patience,
 ): Promise<'apart' | 'not apart' | { untold: string }> {
   const end = performance.now() + withinMs
   for (;;) {
@@ -91,7 +94,7 @@ export async function oldServersApart(old: string, options: DaemonOptions): Prom
     return {
       url: showAddress(one),
       prefix: address.prefix,
-      client: createClient({ ...wanted, address: one }),
+      client: createClient({ ...wanted, address: one, timeoutMs: oldAnswersWithinMs }),
     }
   })
   try {

@@ -59,7 +59,7 @@ export function chooseVtep(
   known: KnownVtep | undefined,
 ): VtepChoice {
   const matching = addresses.filter(matcher(bind))
-  const kept = withAddress(matching, known?.home) ?? withAddress(matching, known?.address)
+  const kept = homeAmong(matching, known) ?? withAddress(matching, known?.address)
   if (kept !== undefined) return { is: 'found', address: kept }
   if (known === undefined || isOtherBind(addresses, bind, known))
     return { is: 'found', address: firstVtep(addresses, bind) }
@@ -111,6 +111,25 @@ function after(afterMs: number, address: HostAddress | undefined): Substitute | 
 
 function withAddress(among: readonly HostAddress[], address: Ip | undefined): HostAddress | undefined {
   return among.find((it) => it.address === address)
+}
+
+/**
+ * Where the VTEP returns to: the address that it had before a substitute's, unless that is a virtual one of
+ * several hosts by now. A substitute of another family leads to no host, so any address of the family does.
+ */
+export function homeAmong(
+  addresses: readonly HostAddress[],
+  known: KnownVtep | undefined,
+): HostAddress | undefined {
+  if (known?.home === undefined) return undefined
+  const home = { address: known.home }
+  const mayStay = (it: HostAddress): boolean =>
+    canCarry(it) && !it.isPassing && !(isWhole(it) && hasOthers(it))
+  const hasOthers = (it: HostAddress): boolean =>
+    addresses.some((other) => other !== it && other.device === it.device && isOfFamily(other, it))
+  const staying = addresses.filter(mayStay)
+  const sameFamily = isOfFamily(home, known) ? undefined : staying.find((it) => isOfFamily(it, home))
+  return withAddress(staying, known.home) ?? sameFamily
 }
 
 /** At first: an address that is there to stay, where there is one. Throws `invalid` as `chooseVtep` does. */

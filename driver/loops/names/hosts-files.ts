@@ -2,7 +2,7 @@
  * The hosts files of this host's running containers: the path of each, the reason why the driver leaves one
  * alone, and whether another program has changed one since the driver wrote it.
  */
-import { asDriverError } from '../../core/errors.ts'
+import { asDriverError, isCode } from '../../core/errors.ts'
 import type { Link } from '../../core/links.ts'
 import type { NameRecord } from '../../core/names.ts'
 import type { Ip } from '../../core/records.ts'
@@ -200,7 +200,9 @@ function put(
   } catch (error) {
     const reason = asDriverError(error).line
     if (file.reason !== reason) log.warn({ container: file.name, reason }, 'hosts file cannot be written')
-    Object.assign(file, { reason, failed: true, stamp: undefined })
+    // A file that would be too long is tried again when the names or the file change.
+    const stamp = isCode(error, 'invalid') ? stampOf(file.path) : undefined
+    Object.assign(file, { reason, failed: true, stamp })
     return 'done'
   }
 }

@@ -116,7 +116,7 @@ function tryPut(
   const want = mergeHostsFile(have, records, keepsOthers)
   if (want === have) return 'unchanged'
   const grown = have + (want.length > have.length ? padding(Math.max(4, want.length - have.length)) : '')
-  if (grown.length > largestBytes) throw tooLong(path, want.length, records.length)
+  if (grown.length > largestBytes) throw tooLong(path)
   beforeWrite?.()
   if (grown !== have) append(path, grown.slice(have.length))
   if (textOf(fd, path) !== grown) return undefined
@@ -127,11 +127,11 @@ function tryPut(
   return textOf(fd, path) === want ? 'written' : undefined
 }
 
-function tooLong(path: string, bytes: number, records: number): DriverError {
-  return new DriverError(
-    'invalid',
-    `${path} would have ${bytes} bytes with ${records} records; the driver writes hosts files up to ${largestBytes} bytes: let the container ask the driver's DNS, whose names need no file`,
-  )
+function tooLong(path: string): DriverError {
+  const message = `${path} would be too long with its names; the driver writes hosts files up to ${largestBytes} bytes`
+  return new DriverError('invalid', message, {
+    hint: "let the container ask the driver's DNS, whose names need no file",
+  })
 }
 
 /** One character per byte (latin1), so that foreign lines of any encoding stay as they are. */

@@ -113,7 +113,7 @@ export function createClient(options: ClientOptions): ConsulClient {
   const session = { sort: 'session' } as const
 
   return {
-    list: (prefix, query = {}) => call((at, withinMs) => list(at, prefix, query, withinMs), read),
+    list: (prefix, query = {}) => call((at, withinMs) => listOrRenew(at, prefix, query, withinMs), read),
     async transact(steps) {
       const writes = steps.filter(({ Verb }) => !/^(get|check)/.test(Verb))
       const sort = writes.length > 0 ? 'write' : 'read'
@@ -279,6 +279,15 @@ function connectingSoon(agent: Agent): Agent {
     return socket
   }
   return agent
+}
+
+/** A list that the token's rights have shortened is asked for again when the file has another token by then. */
+async function listOrRenew(at: ConsulAt, key: string, query: ListQuery, withinMs: number): Promise<Listing> {
+  const listing = await list(at, key, query, withinMs)
+  if (listing.filtered !== true) return listing
+  const used = at.token.text()
+  at.token.renew()
+  return at.token.text() === used ? listing : list(at, key, query, withinMs)
 }
 
 async function list(at: ConsulAt, key: string, query: ListQuery, withinMs: number): Promise<Listing> {

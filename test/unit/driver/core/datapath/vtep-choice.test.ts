@@ -112,6 +112,15 @@ describe('while the driver runs', () => {
     expect(chosen('eth1', [now], replaced)).toBe('eth1 192.168.33.99')
     expect(chosen('eth1', [now, main], replaced)).toBe('eth1 192.168.33.11')
     expect(chosen('eth1', [now, 'eth0 192.168.33.11/24'], replaced)).toBe('eth1 192.168.33.99')
+    expect(chosen('eth1', [now, 'eth1 192.168.33.11/32'], replaced), 'virtual by now').toBe(
+      'eth1 192.168.33.99',
+    )
+  })
+
+  test('a substitute of another family gives way to any address of the family of before', () => {
+    const replaced: KnownVtep = { device: 'eth1', address: 'fd00:33::11', home: '192.168.33.11' }
+    expect(chosen('eth1', [six], replaced)).toBe('eth1 fd00:33::11')
+    expect(chosen('eth1', [six, 'eth1 192.168.33.99/24'], replaced)).toBe('eth1 192.168.33.99')
   })
 })
 

@@ -153,9 +153,7 @@ test('a file whose records are too long for it is left as it is, each time', () 
     [name, `${name}.foobar`].map((it) => ({ ip: `10.1.${n >> 8}.${n & 255}`, name: it })),
   )
   for (let times = 0; times < 2; times++) {
-    expect(() => putRecords(path, many)).toThrow(
-      /would have \d{7} bytes with 20000 records; .* up to 1048576/,
-    )
+    expect(() => putRecords(path, many)).toThrow(/would be too long with its names; .* up to 1048576/)
     expect(text()).toBe(before)
   }
   expect(putRecords(path, recordsUpTo(3))).toBe('written')
@@ -170,8 +168,7 @@ test('a file becomes as long as the limit, and not a byte longer', () => {
   ] as const) {
     const own = `#${'x'.repeat(bytes - 2)}\n`
     writeFileSync(path, own + engine)
-    if (outcome === undefined)
-      expect(() => putRecords(path, recordsUpTo(1))).toThrow(/would have 1048577 bytes/)
+    if (outcome === undefined) expect(() => putRecords(path, recordsUpTo(1))).toThrow(/would be too long/)
     else expect(putRecords(path, recordsUpTo(1))).toBe(outcome)
     expect(text()).toBe(outcome === undefined ? own + engine : mergeHostsFile(own + engine, recordsUpTo(1)))
   }
