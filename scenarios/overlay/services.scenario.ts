@@ -127,15 +127,18 @@ scenario(
         if (code === 0) return { outcome: 'ok' } as const
         return { outcome: stderr.includes('attached to') ? 'failed' : 'unknown' } as const
       }
-      for (let round = 0; round < 8; round++) {
+      // A refusal is much faster than a change of hands, and counts as no round.
+      for (let held = 0, tries = 0; held < 4 && tries < 400; tries++) {
         const { outcome } = await history.run(rival, 'prize', { take: rival }, () => service('attach'))
-        if (outcome === 'ok') await history.run(rival, 'prize', { release: rival }, () => service('detach'))
+        if (outcome !== 'ok') continue
+        held += 1
+        await history.run(rival, 'prize', { release: rival }, () => service('detach'))
       }
     }
     await together([hostA, hostB].map(compete))
     const outcomes = history.operations.map(({ outcome }) => outcome)
     expect(outcomes).not.toContain('unknown')
-    expect(outcomes.filter((each) => each === 'ok').length).toBeGreaterThan(4)
+    expect(outcomes.filter((each) => each === 'ok')).toHaveLength(2 * 2 * 4)
     expect(violations(history.operations, exclusive)).toEqual([])
   },
 )
