@@ -20,7 +20,7 @@ import {
   recordName,
 } from '../core/snapshot.ts'
 import type { ChangedKey } from './store.ts'
-import { bytesOf, perCommit } from './transaction-limits.ts'
+import { bytesOf, packed } from './transaction-limits.ts'
 
 /** Whether the record stays although the store lacks it. */
 export function isKept(snapshot: Snapshot, at: ChangedKey): boolean {
@@ -77,25 +77,10 @@ export function commitsFor(
     groups.set(network, group)
   }
   return [...groups.values()].flatMap((group) =>
-    parts(snapshot, group).map((part) => commitOf(snapshot, part, absent)),
+    packed(group, (at) => bytesOf(creationOf(snapshot, at)), recordsPerCommit).map((part) =>
+      commitOf(snapshot, part, absent),
+    ),
   )
-}
-
-function parts(snapshot: Snapshot, group: readonly ChangedKey[]): ChangedKey[][] {
-  const all: ChangedKey[][] = []
-  let room = 0
-  for (const at of group) {
-    const bytes = bytesOf(creationOf(snapshot, at))
-    const last = all.at(-1)
-    if (last === undefined || last.length === recordsPerCommit || room < bytes) {
-      all.push([at])
-      room = perCommit.bytes - bytes
-    } else {
-      last.push(at)
-      room -= bytes
-    }
-  }
-  return all
 }
 
 function creationOf(snapshot: Snapshot, at: ChangedKey): Change {

@@ -27,16 +27,27 @@ export function bytesOf(change: Change): number {
 
 /** Splits a list of changes into commits that Consul accepts; the order is kept. */
 export function splitIntoCommits(changes: readonly Change[]): Change[][] {
-  const commits: Change[][] = []
-  let room = { changes: 0, bytes: 0 }
-  for (const change of changes) {
-    const bytes = bytesOf(change)
-    if (room.changes < 1 || room.bytes < bytes) {
-      commits.push([])
-      room = { ...perCommit }
+  return packed(changes, bytesOf)
+}
+
+/** Parts with at most `count` items each, whose bytes fit into a commit. An item that does not fit is alone. */
+export function packed<T>(
+  items: readonly T[],
+  bytesFor: (item: T) => number,
+  count: number = perCommit.changes,
+): T[][] {
+  const parts: T[][] = []
+  let room = 0
+  for (const item of items) {
+    const bytes = bytesFor(item)
+    const last = parts.at(-1)
+    if (last === undefined || last.length === count || room < bytes) {
+      parts.push([item])
+      room = perCommit.bytes - bytes
+    } else {
+      last.push(item)
+      room -= bytes
     }
-    commits.at(-1)?.push(change)
-    room = { changes: room.changes - 1, bytes: room.bytes - bytes }
   }
-  return commits
+  return parts
 }

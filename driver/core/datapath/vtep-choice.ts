@@ -123,11 +123,9 @@ export function homeAmong(
 ): HostAddress | undefined {
   if (known?.home === undefined) return undefined
   const home = { address: known.home }
-  const mayStay = (it: HostAddress): boolean =>
-    canCarry(it) && !it.isPassing && !(isWhole(it) && hasOthers(it))
-  const hasOthers = (it: HostAddress): boolean =>
-    addresses.some((other) => other !== it && other.device === it.device && isOfFamily(other, it))
-  const staying = addresses.filter(mayStay)
+  const staying = addresses.filter(
+    (it) => canCarry(it) && !it.isPassing && (!isWhole(it) || isAlone(it, addresses)),
+  )
   const sameFamily = isOfFamily(home, known) ? undefined : staying.find((it) => isOfFamily(it, home))
   return withAddress(staying, known.home) ?? sameFamily
 }
@@ -142,18 +140,15 @@ export function firstVtep(addresses: readonly HostAddress[], bind: string): Host
 
 function mayReplace(candidate: HostAddress, known: KnownVtep, addresses: readonly HostAddress[]): boolean {
   if (!canCarry(candidate) || !isOfFamily(candidate, known)) return false
-  return !mayGo(candidate) || isAloneAsTheKnown(candidate, known, addresses)
+  if (!mayGo(candidate)) return true
+  // The only address of a tunnel interface takes the place of its only address.
+  const mayBeWhole = known.isWhole ?? known.device === undefined
+  return mayBeWhole && !candidate.isPassing && isAlone(candidate, addresses)
 }
 
-/** The only address of a tunnel interface takes the place of its only address. */
-function isAloneAsTheKnown(
-  candidate: HostAddress,
-  known: KnownVtep,
-  addresses: readonly HostAddress[],
-): boolean {
-  const mayBeWhole = known.isWhole ?? known.device === undefined
-  const beside = addresses.filter((it) => it.device === candidate.device && isOfFamily(it, candidate))
-  return mayBeWhole && !candidate.isPassing && beside.length === 1
+/** Of its family on its interface. */
+function isAlone(address: HostAddress, among: readonly HostAddress[]): boolean {
+  return among.filter((it) => it.device === address.device && isOfFamily(it, address)).length === 1
 }
 
 /** Docker's bridges have one and the same address on many hosts, and lo leads to no host. */

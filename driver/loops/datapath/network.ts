@@ -331,7 +331,7 @@ function isArriving(
   return joining.has(endpoint) || call === 'create' || call === 'join' || (!isJoined && call === undefined)
 }
 
-/** A namespace that somebody unmounted lives on while the watch is in it, and so do its links. */
+/** The kernel keeps an unmounted namespace and its links while the watch is in the namespace. */
 async function look(state: State, snapshot: Snapshot, want: Datapath): Promise<void> {
   const { options, contents, watch } = state
   const see = (): Promise<void> =>

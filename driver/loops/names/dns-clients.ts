@@ -126,9 +126,10 @@ function zonesOfContainer(
   const snapshot = store.snapshot()
   const links = linksOf(container)
   const ordered = networks.inOrder(container, [...networksOf(snapshot, host, container)])
-  const zones = ordered.flatMap((it) => {
-    const zone = 'id' in it ? zoneOf(snapshot, it.id, away()) : undefined
-    return zone === undefined || !('id' in it) ? [] : [{ zone, links: linksOn(snapshot, it.id, links) }]
+  const ids = ordered.flatMap((it) => ('id' in it ? it.id : []))
+  const zones = ids.flatMap((id) => {
+    const zone = zoneOf(snapshot, id, away())
+    return zone === undefined ? [] : [{ zone, links: linksOn(snapshot, id, links) }]
   })
   return links.length === 0 ? zones.map(({ zone }) => zone) : linkedZones(zones)
 }

@@ -65,28 +65,27 @@ export function putRecords(
 
 /** Whether the file agrees with the records; undefined for a missing file. */
 export function hasRecords(path: string, records: readonly NameRecord[]): boolean | undefined {
-  const fd = openExisting(path, constants.O_RDONLY)
-  if (fd === undefined) return undefined
-  try {
-    const text = textOf(fd, path)
-    return mergeHostsFile(text, records) === text
-  } finally {
-    closeSync(fd)
-  }
+  const text = textAt(path)
+  return text === undefined ? undefined : mergeHostsFile(text, records) === text
 }
 
 /** Undefined for a file that is missing, too large, or cannot be read. */
 export function readIfPossible(path: string): string | undefined {
   try {
-    const fd = openExisting(path, constants.O_RDONLY)
-    if (fd === undefined) return undefined
-    try {
-      return textOf(fd, path)
-    } finally {
-      closeSync(fd)
-    }
+    return textAt(path)
   } catch {
     return undefined
+  }
+}
+
+/** Undefined for a missing file. Throws as `putRecords` does. */
+function textAt(path: string): string | undefined {
+  const fd = openExisting(path, constants.O_RDONLY)
+  if (fd === undefined) return undefined
+  try {
+    return textOf(fd, path)
+  } finally {
+    closeSync(fd)
   }
 }
 

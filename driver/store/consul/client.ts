@@ -7,7 +7,6 @@
  * busy machine takes longer than any other call may. The number of sockets is limited, because Consul closes
  * the 201st connection of one address.
  */
-import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https'
 import type { Socket } from 'node:net'
@@ -18,6 +17,7 @@ import { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
 import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
+import { fileOfOption } from './file-of-option.ts'
 import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
 import { openToken, type Token } from './token.ts'
 import { bareHost, type StoreAddress } from './url.ts'
@@ -170,9 +170,7 @@ function withRenewal<T>(what: Question<T>): Question<T> {
     try {
       return await what(at, withinMs)
     } catch (error) {
-      if (!isRefusal(error)) throw error
-      at.token.renew()
-      if (at.token.text() === used) throw error
+      if (!isRefusal(error) || !at.token.renew(used)) throw error
       return what(at, Math.max(1, end - performance.now()))
     }
   }
@@ -258,12 +256,7 @@ function agentFor({ address, tls = {} }: ClientOptions): Agent {
 }
 
 function pemOf(what: 'ca' | 'cert' | 'key', file: string | undefined): Buffer | undefined {
-  try {
-    return file === undefined ? undefined : readFileSync(file)
-  } catch (cause) {
-    const message = `--kv-${what}-file=${file} cannot be read: ${(cause as Error).message}`
-    throw new DriverError('unavailable', message, { hint: 'put the file there, or name another one', cause })
-  }
+  return file === undefined ? undefined : fileOfOption(`--kv-${what}-file`, file)
 }
 
 function connectingSoon(agent: Agent): Agent {
@@ -283,11 +276,9 @@ function connectingSoon(agent: Agent): Agent {
 
 /** A list that the token's rights have shortened is asked for again when the file has another token by then. */
 async function listOrRenew(at: ConsulAt, key: string, query: ListQuery, withinMs: number): Promise<Listing> {
-  const listing = await list(at, key, query, withinMs)
-  if (listing.filtered !== true) return listing
   const used = at.token.text()
-  at.token.renew()
-  return at.token.text() === used ? listing : list(at, key, query, withinMs)
+  const listing = await list(at, key, query, withinMs)
+  return listing.filtered === true && at.token.renew(used) ? list(at, key, query, withinMs) : listing
 }
 
 async function list(at: ConsulAt, key: string, query: ListQuery, withinMs: number): Promise<Listing> {

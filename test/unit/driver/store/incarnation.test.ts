@@ -61,6 +61,16 @@ async function replaceNetwork(store: Store, old: string, made: string): Promise<
   await store.commit(dropNetwork(old))
   await store.commit([createNetwork(made), ...claims(made)])
 }
+/** Two hosts that know n2, and a backup that has n1 with the claim of n2. */
+async function replacedAfterBackup() {
+  const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+  await one.commit([createNetwork('n1'), ...claims('n1')])
+  const backup = consul.backup()
+  await two.read()
+  await replaceNetwork(two, 'n1', 'n2')
+  await one.read()
+  return { one, two, backup }
+}
 /** Its value; null where the key is missing. */
 const record = (path: string) => JSON.parse(consul.get(`${prefix}/${path}`) ?? 'null')
 const word = (): string | undefined => record('cluster')?.restored
@@ -145,12 +155,7 @@ describe('what the hosts had is back after the store', () => {
   })
 
   test('was restored again, from a backup of before the first repair', async () => {
-    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
-    await one.commit([createNetwork('n1'), ...claims('n1')])
-    const backup = consul.backup()
-    await two.read()
-    await replaceNetwork(two, 'n1', 'n2')
-    await one.read()
+    const { one, two, backup } = await replacedAfterBackup()
     for (let before: string | undefined, time = 1; time <= 2; time += 1) {
       consul.restore(backup)
       await Promise.all([settled(one, before), settled(two, before)])
@@ -215,12 +220,7 @@ describe('what the hosts had is back after the store', () => {
 
 describe('a host that was off for longer than the others, and has an old copy', () => {
   test('takes no claim of a network in use for one that is gone', async () => {
-    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
-    await one.commit([createNetwork('n1'), ...claims('n1')])
-    const backup = consul.backup()
-    await two.read()
-    await replaceNetwork(two, 'n1', 'n2')
-    await one.read()
+    const { one, two, backup } = await replacedAfterBackup()
     await one.close()
     await two.commit(dropNetwork('n2'))
     consul.restore(backup)
