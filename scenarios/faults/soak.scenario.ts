@@ -38,6 +38,7 @@ scenario(
     {
       await using _soak = await sharedNetwork([hostA, hostB], 'soak')
       const hosts = [hostA, hostB]
+      await using _containers = { [Symbol.asyncDispose]: () => removeAll(...hosts) }
       for (const [i, round] of plan.entries()) {
         await together(hosts.map((host, at) => play(host, round[at] ?? [], faults)))
         await checkRound(hosts, `round ${i} of seed ${seed}`)
@@ -58,13 +59,15 @@ async function play(host: Host, steps: readonly SoakStep[], faults: Faults): Pro
       await together(step.names.map(start))
     } else if (step.step === 'stop') await host.succeed`docker rm -f ${step.names}`
     else if (step.step === 'restart') await faults.restart(host, step.unit)
-    else await host.succeed`systemctl kill -s KILL ${step.unit}`
-    // No wait for a killed driver: an engine must work while its driver starts.
-    if ('unit' in step && step.unit === 'docker') {
-      await host.within(30_000)
-        .waitUntilSucceeds`docker ps -aq > /tmp/all && xargs -r docker rm -f < /tmp/all`
-    }
+    // A killed driver is gone then, and a new one not yet there: an engine must work while its driver starts.
+    else await faults.kill(host, step.unit)
+    if ('unit' in step && step.unit === 'docker') await removeAll(host)
   }
+}
+
+async function removeAll(...hosts: Host[]): Promise<void> {
+  const all = 'docker ps -aq > /tmp/all && xargs -r docker rm -f < /tmp/all'
+  await together(hosts.map((host) => host.within(30_000).waitUntilSucceeds`sh -c ${all}`))
 }
 
 interface Running {

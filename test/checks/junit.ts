@@ -21,8 +21,15 @@ export function failuresOf(xml: string): string[] {
       const failure = /<(?:failure|error)[ >](.*)/s.exec(text)
       if (!failure) return []
       const [file, name] = [attributeOf('classname', text), attributeOf('name', text)]
-      return [`${file} > ${name}: ${shortened(attributeOf('message', failure[1] ?? ''))}`]
+      return [`${file} > ${name}: ${shortened(wordsOf(failure[1] ?? ''))}`]
     })
+}
+
+/** `failure`: what follows the name of the element. The report's `message` is the first line of its text. */
+function wordsOf(failure: string): string {
+  const message = attributeOf('message', failure)
+  const text = unescaped(/>([^<]*)</.exec(failure)?.[1] ?? '')
+  return text.startsWith(message) ? text : message
 }
 
 /** A command's failure has the words of the command in its second line or third. */
@@ -33,11 +40,22 @@ function shortened(message: string): string {
 
 /** The value of an attribute, unescaped; '' where the element has none. */
 function attributeOf(attribute: string, element: string): string {
-  const value = new RegExp(`\\b${attribute}="([^"]*)"`).exec(element)?.[1] ?? ''
-  return value.replace(/&(lt|gt|quot|apos|amp|#10);/g, (_, name: string) => characters[name] ?? '')
+  return unescaped(new RegExp(`\\b${attribute}="([^"]*)"`).exec(element)?.[1] ?? '')
 }
 
-const characters: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&', '#10': '\n' }
+function unescaped(text: string): string {
+  return text.replace(/&(lt|gt|quot|apos|#39|amp|#10);/g, (_, name: string) => characters[name] ?? '')
+}
+
+const characters: Record<string, string> = {
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  '#39': "'",
+  amp: '&',
+  '#10': '\n',
+}
 
 export function sum(counts: readonly Counts[]): Counts {
   const total = (key: keyof Counts): number => counts.reduce((all, each) => all + each[key], 0)
