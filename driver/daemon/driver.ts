@@ -144,11 +144,20 @@ function appsOf({ stage, options, startedAt }: Running): Apps {
   return waitingApps({ version: options.version, startedAt, reason: stage, onCall: callsOf(options) })
 }
 
+/**
+ * Docker calls the driver while it starts a container, and holds the container's lock meanwhile, for which
+ * other questions about the container wait. So starts end before the sockets close, and questions when they
+ * have closed: a loop that waited for its answer would wait for the next driver.
+ */
 async function close(running: Running): Promise<void> {
+  const member = () => (running.stage instanceof DriverError ? undefined : running.stage)
   running.stop.abort()
+  await member()?.endStarts()
   await running.sockets?.close()
   await running.trying
-  if (!(running.stage instanceof DriverError)) await running.stage.close()
+  const closed = member()?.close()
+  running.options.engine.close()
+  await closed
 }
 
 function callsOf({ log, answering }: DriverOptions): (call: Call) => void {

@@ -50,6 +50,8 @@ export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answerin
 export interface Member {
   apps: Apps
   status(): Status
+  /** No container is started from now on. Resolves when those that are being started have started or failed. */
+  endStarts(): Promise<void>
   close(): Promise<void>
 }
 
@@ -169,6 +171,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
       control: controlApp(controlParts(parts, metrics), dialect.app),
     },
     status: () => statusOf(statusParts(parts)),
+    endStarts: loops.restarts.close,
     async close() {
       stopLooking()
       await Promise.all([dialect.close(), loops.close()])

@@ -76,7 +76,12 @@ interface Access {
   group?: string
 }
 
-async function keepListening(path: string, app: Hono, { mode, group }: Access, log: Log): Promise<Listener> {
+async function keepListening(
+  path: string,
+  app: Hono,
+  { mode, group }: Access,
+  log: Log,
+): Promise<Pick<Listener, 'close'>> {
   const open = async (): Promise<Listener & { inode: number }> => {
     const listener = await listenOn(path, app, mode)
     if (group !== undefined) await giveToGroup(path, group, log)
@@ -89,7 +94,7 @@ async function keepListening(path: string, app: Hono, { mode, group }: Access, l
     if (current !== undefined && inode === current.inode) return
     log.warn({ path }, 'the socket file is gone or replaced: it is made again')
     // Closing removes the file at the path, so it comes first. Its open connections go on.
-    if (current !== undefined) closing.add(current.close())
+    if (current !== undefined) closing.add(current.leave())
     current = undefined
     current = await open()
   }

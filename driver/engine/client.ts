@@ -18,6 +18,7 @@ export interface EngineClient {
   lines(path: string, signal: AbortSignal): AsyncIterable<string>
   /** Asks the engine each time. */
   ping(): Promise<Ping>
+  /** Ends the calls that are under way; they and all later ones throw `unavailable`. */
   close(): void
 }
 
@@ -43,10 +44,12 @@ const usualMs = 10_000
 
 export function engineClient(socketPath: string): EngineClient {
   const agent = new Agent()
+  let isClosed = false
   let version: Promise<string> | undefined
 
   const ping = () => pingEngine(socketPath, agent)
   const versioned = async (path: string): Promise<string> => {
+    if (isClosed) throw new Error('this process is about to end')
     version ??= ping().then(({ apiVersion }) => older(apiVersion, newestApi))
     try {
       return `/v${await version}${path}`
@@ -91,7 +94,7 @@ export function engineClient(socketPath: string): EngineClient {
       throw unavailable(new Error('the stream ended'), `GET ${path}`, socketPath)
     },
     close() {
-      version = undefined
+      isClosed = true
       agent.destroy()
     },
   }

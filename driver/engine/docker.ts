@@ -49,6 +49,7 @@ export function dockerEngine(client: EngineClient): Engine {
         body: { Container: container, EndpointConfig: endpointConfig(connection) },
         timeoutMs: slowMs,
       }),
+    close: client.close,
     events: (signal) => events(client, signal),
   }
 }

@@ -8,6 +8,8 @@ import type { Proof } from '../core/knowledge.ts'
 import type { Cidr, EndpointId, Ip, Mac } from '../core/records.ts'
 
 export interface Engine {
+  /** Ends the calls that are under way; they and all later ones throw `unavailable`. */
+  close(): void
   version(): Promise<string>
   /**
    * Blocks of the engine's bridges, where a person chose them (`default-address-pools`). Starts processes in

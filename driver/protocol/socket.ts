@@ -1,23 +1,33 @@
 /**
  * A root-only unix socket with an HTTP application.
  *
- * The socket file of a driver that was killed is replaced, a live driver's never. Idle connections stay open:
- * the engine keeps them, and would send a request into one that is being closed, then repeat it with an empty
- * body.
+ * The socket file of a driver that was killed is replaced, a live driver's never.
+ *
+ * The engine repeats a request whose connection breaks, but with an empty body once it has sent the body. A
+ * connection that is refused costs it nothing. So each connection carries one request, none is kept idle, and
+ * a socket that closes refuses connections before it ends the last of those that it has accepted. Source:
+ * moby v28.5.2, pkg/plugins/client.go, callWithRetry.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { DriverError } from '../core/errors.ts'
 import { makeRunFolder } from '../run-folder.ts'
 
 export interface Listener {
-  /** Accepts no further request. Resolves when the running ones are answered. */
+  /** Refuses connections from now on. Resolves when the requests of the accepted ones are answered. */
   close(): Promise<void>
+  /** The same for a socket whose file is gone or another's: no connection is on its way. */
+  leave(): Promise<void>
 }
+
+/** An engine sends its request as soon as it is connected. */
+const speaksWithinMs = 1000
+const acceptedWithinMs = 50
 
 /** Throws `taken` when a process answers on the socket. */
 export async function checkFree(path: string): Promise<void> {
@@ -32,15 +42,33 @@ export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<L
   await checkFree(path)
   await rm(path, { force: true })
   const answer = getRequestListener(app.fetch)
+  const silent = new Set<Socket>()
   const server = createServer((request, response) => {
+    silent.delete(request.socket)
+    response.shouldKeepAlive = false
     // On a unix socket the header has no meaning, and engine 20.10 sends the socket's path, which is not a
     // valid host name.
     request.headers.host = 'localhost'
     return answer(request, response)
   })
-  Object.assign(server, { keepAliveTimeout: 0, requestTimeout: 10_000, headersTimeout: 10_000 })
+  Object.assign(server, { requestTimeout: 10_000, headersTimeout: 10_000 })
+  server.on('connection', (socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
   await listen(server, path, mode)
-  return { close: () => close(server) }
+  return {
+    async close() {
+      await rm(path, { force: true })
+      await setTimeout(acceptedWithinMs)
+      const end = performance.now() + speaksWithinMs
+      while (silent.size > 0 && performance.now() < end) await setTimeout(10)
+      const closed = close(server)
+      for (const socket of silent) socket.destroy()
+      await closed
+    },
+    leave: () => close(server),
+  }
 }
 
 function isForGroup(mode: number): boolean {
@@ -58,15 +86,9 @@ async function listen(server: Server, path: string, mode: number): Promise<void>
   await chmod(path, mode)
 }
 
+/** Resolves when all connections have ended. */
 function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    // A connection whose request is answered from now on becomes idle and would stay open.
-    const sweep = setInterval(() => server.closeIdleConnections(), 20)
-    server.close(() => {
-      clearInterval(sweep)
-      resolve()
-    })
-  })
+  return new Promise((resolve) => void server.close(() => resolve()))
 }
 
 function answers(path: string): Promise<boolean> {

@@ -46,7 +46,7 @@ export const consul: Step = {
     const { $ } = context
     await $`id -u consul > /dev/null 2>&1 || useradd --system --home-dir /var/lib/consul --shell /usr/sbin/nologin consul`
     await writeFiles(context, files(context))
-    await $`chown -R consul: /etc/consul.d; systemctl daemon-reload; systemctl -q --no-reload enable consul; systemctl restart consul`
+    await $`chown -R consul: /etc/consul.d; systemctl -q --no-reload enable consul; systemctl daemon-reload; systemctl restart consul`
     await until(context, leader, 'Consul has no leader')
   },
 }

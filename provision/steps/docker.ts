@@ -86,9 +86,9 @@ export const docker: Step = {
     const hadFiles = await filesHold(context, beforeStart)
     if (!reads) await addDropIn(context)
     await writeFiles(context, beforeStart)
-    await $`systemctl daemon-reload`
+    await $`systemctl -q --no-reload enable docker; systemctl daemon-reload`
     try {
-      await $`systemctl -q --no-reload enable docker; systemctl restart docker`
+      await $`systemctl restart docker`
       await until(context, answers, `dockerd on ${host.name} does not answer`)
     } catch (error) {
       await undo(context, [

@@ -60,7 +60,7 @@ export const driverFiles: Step = {
   holds: async (context) => filesHold(context, await files(context)),
   async apply(context) {
     await writeFiles(context, await files(context))
-    await context.$`systemctl daemon-reload; systemctl -q stop multihost`
+    await context.$`systemctl -q --no-reload enable multihost; systemctl daemon-reload; systemctl -q stop multihost`
   },
 }
 
@@ -77,7 +77,7 @@ export const driver: Step = {
     (await succeeds(context, unitRuns('multihost', answers))) &&
     succeeds(context, startedWith('multihost', 'MULTIHOST_OPTS', optionsFile)),
   async apply(context) {
-    await context.$`systemctl -q --no-reload enable multihost; systemctl restart multihost`
+    await context.$`systemctl -q is-enabled multihost > /dev/null || systemctl -q enable multihost; systemctl restart multihost`
     await until(context, answers, 'the driver does not answer')
   },
 }

@@ -1,25 +1,14 @@
 /**
- * Strangers send frames into a network: from containers, from another interface, from a machine that is no
- * member, with the source address of a member. None arrives, and none moves a MAC.
+ * The filter against strangers: it counts each of their frames, none moves a MAC, and it is mended when
+ * another program removes it. conformance/strangers has the same frames for any driver.
  */
 import { expect } from 'vitest'
 import { sending } from '../kit/forged-frame.ts'
-import type { Container, Host } from '../kit/host.ts'
+import type { Host } from '../kit/host.ts'
 import { insideNetwork, macOf, vniOn } from '../kit/inside.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
-
-const times = 1000
-
-/** Echo requests that have reached the container. */
-async function echoesIn(container: Container): Promise<number> {
-  const text = await container.succeed`grep ^Icmp: /proc/net/snmp`
-  const [names = [], values = []] = text
-    .trim()
-    .split('\n')
-    .map((line) => line.split(' '))
-  return Number(values[names.indexOf('InEchos')])
-}
+import { attemptsOf, echoesIn, times } from '../kit/strangers.ts'
 
 /** Refused packets by the filter's own counters. */
 async function refusedOn(...hosts: Host[]): Promise<number> {
@@ -27,67 +16,6 @@ async function refusedOn(...hosts: Host[]): Promise<number> {
   return (await Promise.all(all))
     .flatMap((text) => [...text.matchAll(/packets (\d+)/g)])
     .reduce((sum, [, packets]) => sum + Number(packets), 0)
-}
-
-/** A machine beside the host, on an interface of its own, with an address. */
-async function neighbour(host: Host, address: string): Promise<AsyncDisposable> {
-  await host.succeed`ip netns add stranger`
-  await host.succeed`ip link add stranger type veth peer name eth0 netns stranger`
-  await host.succeed`ip address add 10.66.0.1/24 dev stranger; ip link set stranger up`
-  await host.succeed`sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.stranger.rp_filter=0`
-  await host.succeed`ip -n stranger address add ${address} dev eth0; ip -n stranger link set eth0 up`
-  await host.succeed`ip -n stranger route replace 10.66.0.0/24 dev eth0`
-  return {
-    async [Symbol.asyncDispose]() {
-      await host.succeed`ip netns del stranger`
-      await host.waitUntilSucceeds`! ip link show stranger 2> /dev/null`
-    },
-  }
-}
-
-interface Places {
-  hostA: Host
-  hostB: Host
-  consulServer: Host
-  vni: number
-  /** On the network: two on host A, one on host B. */
-  a: Container
-  local: Container
-  remote: Container
-  /** On another network. */
-  inOther: Container
-}
-
-/** Who sends, and how. Each sends as many packets. */
-async function attemptsOf(places: Places): Promise<[string, () => Promise<unknown>][]> {
-  const { hostA, hostB, consulServer, vni, a, local, remote, inOther } = places
-  const gateway = async (bridge: string) =>
-    JSON.parse(await hostA.succeed`ip -4 -j address show ${bridge}`)[0].addr_info[0].local
-  const onBridge = (text: string) => [
-    ...['docker', 'run', '--rm', '--network', 'bridge', 'debian:13'],
-    ...['bash', '-c', text],
-  ]
-  const inNamespace = (text: string) => ['ip', 'netns', 'exec', 'stranger', 'bash', '-c', text]
-  const frame = { vni, from: local.address, to: a.address }
-  const toBridge = sending(frame, await gateway('docker0'), times)
-  const toOther = sending(frame, await gateway('docker_gwbridge'), times)
-  const toMember = sending({ vni, from: local.address, to: remote.address }, hostB.address, times)
-  const fromNeighbour = async (address: string): Promise<void> => {
-    await using _machine = await neighbour(hostA, address)
-    await hostA.succeed`${inNamespace(sending(frame, '10.66.0.1', times))}`
-  }
-  return [
-    ['a container of another network', () => inOther.succeed`bash -c ${toOther}`],
-    ['a container on the bridge of the host', () => hostA.succeed`${onBridge(toBridge)}`],
-    ['a container, through NAT, to another host', () => hostA.succeed`${onBridge(toMember)}`],
-    ['a user of a host that is a member', () => hostA.succeed`setpriv --reuid 65534 bash -c ${toMember}`],
-    ['the host’s other interface', () => fromNeighbour('10.66.0.2/24')],
-    ['a member’s address on the wrong interface', () => fromNeighbour(`${hostB.address}/32`)],
-    [
-      'a machine on the underlay that is not a member',
-      () => consulServer.succeed`bash -c ${sending(frame, hostA.address, times)}`,
-    ],
-  ]
 }
 
 scenario(

@@ -12,8 +12,11 @@ export async function insideNetwork(host: Host, network: string): Promise<Inside
   return (command) => host.succeed`nsenter --net=${namespace} sh -c ${command}`
 }
 
+/** Of any driver whose networks have a namespace with a VXLAN device: Swarm's overlay is one, too. */
 export async function vniOn(host: Host, network: string): Promise<number> {
-  const [vxlan] = JSON.parse(await (await insideNetwork(host, network))('ip -j -d link show dev vxlan1'))
+  const id = await host.succeed`/usr/bin/docker network inspect -f ${'{{.Id}}'} ${network}`
+  const show = `nsenter --net=$(echo /var/run/docker/netns/*${id.slice(0, 10)}*) ip -j -d link show type vxlan`
+  const [vxlan] = JSON.parse(await host.succeed`sh -c ${show}`)
   return vxlan.linkinfo.info_data.id
 }
 

@@ -10,7 +10,7 @@ import { subjectNameVariable } from '../record/events.ts'
 import type { ConnectedHost } from './connected.ts'
 
 /** What a scenario may need of a subject, beyond a network. */
-const features = ['live-restore', 'own process', 'Consul'] as const
+const features = ['live-restore', 'own process', 'Consul', 'VXLAN'] as const
 export type Feature = (typeof features)[number]
 export const isFeature = (word: string): word is Feature => features.some((each) => each === word)
 

@@ -41,6 +41,7 @@ export interface RestartsLoop extends Loop {
 export function startRestarts(options: RestartsOptions): RestartsLoop {
   const { engine, log, everyMs } = options
   const limit = limitOf(startedAtOnce)
+  let isClosed = false
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()
@@ -50,7 +51,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here)
     failures.keep(new Set([...waiting.map(({ id }) => id), ...reconnects.map(keyOf)]))
     const due = waiting.filter(({ id }) => failures.mayTry(id))
-    await Promise.all(due.map((it) => limit(() => start(options, it, here, failures))))
+    await Promise.all(due.map((it) => limit(async () => isClosed || start(options, it, here, failures))))
     const nextInMs = failures.nextInMs()
     if (nextInMs !== undefined) pokeAfter(nextInMs)
   }
@@ -60,7 +61,9 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
   return {
     ...loop,
     problems: failures.messages,
+    /** The containers of the run that were not begun are left to the next driver. */
     async close() {
+      isClosed = true
       stop()
       await loop.close()
     },

@@ -126,8 +126,8 @@ function fail(state: State, error: unknown): void {
   const { minPauseMs, maxPauseMs, onFailure } = state.options
   state.failures += 1
   state.lastError = error
-  onFailure?.(error, state.failures)
   if (state.closed) return
+  onFailure?.(error, state.failures)
   const pauseMs = Math.min(maxPauseMs, minPauseMs * 2 ** (state.failures - 1))
   state.pause = setTimeout(() => poke(state), pauseMs)
 }

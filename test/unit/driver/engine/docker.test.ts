@@ -11,6 +11,7 @@ import { dockerEngine } from '../../../../driver/engine/docker.ts'
 import { dockerCommands } from '../../../../driver/engine/docker-commands.ts'
 import type { Engine } from '../../../../driver/engine/engine.ts'
 import { inSwarmMode } from '../../../../driver/engine/swarm.ts'
+import { until } from '../../../fixtures/until.ts'
 
 let folder: string
 let server: Server
@@ -435,6 +436,23 @@ test('an engine that is not there is unavailable, and is asked again when it is 
   answers.set('GET /v1.41/version', json(200, { Version: '20.10.24' }))
   expect(await dockerEngine(late).version()).toBe('20.10.24')
   late.close()
+})
+
+test('a closed client ends the calls that are under way, and makes no more', async () => {
+  let asked = 0
+  answers.set('GET /v1.41/slow', () => {
+    asked += 1
+  })
+  const slow = () => client.call('GET', '/slow', z.object({}), { timeoutMs: 5000 })
+  const call = slow()
+  await until('the engine was asked', () => asked === 1)
+  client.close()
+  await expect(call).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(slow()).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(/does not answer GET \/slow: this process is about to end/),
+  })
+  expect(asked).toBe(1)
 })
 
 test('letters of several bytes may be cut between two chunks', async () => {

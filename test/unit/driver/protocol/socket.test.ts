@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -93,4 +95,26 @@ test('closing answers what is under way first', async () => {
   held[0]?.()
   expect(await answer).toEqual({ status: 200, text: '{}' })
   await closed
+})
+
+test('a request that comes on an accepted connection while the socket closes is answered; a new connection is refused', async () => {
+  const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+  const socket = connect(path)
+  await once(socket, 'connect')
+  const closed = listener.close()
+  await expect.poll(() => post('/Plugin.Activate', '').catch(({ code }) => code)).toBe('ENOENT')
+  socket.write('POST /Plugin.Activate HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*"Implements"/is)
+  await closed
+})
+
+test('a connection without a request does not hold up the closing for long', async () => {
+  const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
+  const socket = connect(path)
+  await once(socket, 'connect')
+  const ended = once(socket.resume(), 'close')
+  await listener.close()
+  await ended
 })

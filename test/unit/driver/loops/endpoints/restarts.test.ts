@@ -32,6 +32,38 @@ test('a container whose network was lost is started when it has a network again'
   expect(isStarted('network other not found', named('other', ''))).toBe(false)
 })
 
+test('a loop that closes waits for the starts that are under way, and begins no other', async () => {
+  const foobar = { name: 'foobar', id: 'copy', connection }
+  const error = 'plugin "vxlan" not found'
+  const stopped: StoppedContainer[] = Array.from({ length: 9 }, (_, n) => {
+    return { id: `c${n}`, name: `web-${n}`, error, hasPolicy: true, hasRun: true, networks: [foobar] }
+  })
+  const begun: (() => void)[] = []
+  let ended = 0
+  const loop = startRestarts({
+    store: createMemoryCluster().open('net-1'),
+    engine: {
+      stoppedContainers: async () => stopped,
+      stoppedContainer: async (id) => stopped.find((it) => it.id === id),
+      async startContainer() {
+        await new Promise<void>((resolve) => begun.push(resolve))
+        ended += 1
+      },
+      networks: async () => here,
+      network: async () => undefined,
+      connect: async () => undefined,
+    },
+    host: 'net-1',
+    log: silentLog,
+    everyMs: 60_000,
+  })
+  await until('some are being started', () => begun.length === 4)
+  const closed = loop.close()
+  for (const end of begun) end()
+  await closed
+  expect([begun.length, ended]).toEqual([4, 4])
+})
+
 test('each return of the store ends the pauses', async () => {
   const cluster = createMemoryCluster()
   const foobar = { name: 'foobar', id: 'copy', connection }
