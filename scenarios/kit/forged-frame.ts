@@ -12,8 +12,8 @@ export interface ForgedFrame {
 
 /**
  * A line for a shell that sends an echo request in such a packet to the VTEP, so many times. A refusal by the
- * sender's own host is no error. The line is in Perl, which is in every Debian: a shell's printf ends a packet
- * at each byte 0x0a.
+ * sender's own host is no error. The line is in Perl, which is in every Debian: a shell's printf ends a
+ * packet at each byte 0x0a.
  */
 export function sending(frame: ForgedFrame, vtep: string, times: number): string {
   const to = `pack_sockaddr_in(4789, inet_aton(q(${vtep})))`
