@@ -23,7 +23,7 @@ import type { Intervals } from './intervals.ts'
 export interface LoopsOptions {
   context: VerbContext
   engine: Engine
-  kernel: Pick<Kernel, 'redirect' | 'tunnelFilter' | 'watchRules'>
+  kernel: Pick<Kernel, 'addresses' | 'redirect' | 'tunnelFilter' | 'watchRules'>
   /** False: no filter of tunnel packets. */
   filterIsOn: boolean
   dialect: Pick<Dialect, 'poke' | 'withdraw'>

@@ -33,7 +33,7 @@ import { createListeners } from '../store/listeners.ts'
 import { singleFlight } from '../store/single-flight.ts'
 
 /** What stands at the VTEP's interface, and the address that leads to the store where another interface has it. */
-export interface FoundUnderlay extends Underlay, Pick<KnownVtep, 'isWhole' | 'home'> {
+export interface FoundUnderlay extends Underlay, Pick<KnownVtep, 'isWhole' | 'isInTunnel' | 'home'> {
   towardsStore?: Pick<Underlay, 'device' | 'address'>
 }
 
@@ -119,6 +119,7 @@ function placeOf(
   return {
     ...{ device, address, mtuBytes },
     ...(isWhole(at) && { isWhole: true }),
+    ...(at.isInTunnel && { isInTunnel: true }),
     ...(home !== undefined && { home }),
     ...(other !== undefined && { towardsStore: { device: other.device, address: other.address } }),
   }

@@ -58,6 +58,7 @@ const RouteEntry = z.object({
 })
 const Addressed = z.object({
   ifname: z.string(),
+  link_type: z.string().default('ether'),
   mtu: z.number(),
   addr_info: z
     .array(
@@ -142,14 +143,27 @@ export function routesIn(text: string): Route[] {
     .filter(({ to }) => isCidr(to))
 }
 
+/** Kinds of links that are no tunnel of IP (iproute2, lib/ll_types.c). */
+const withFrames = new Set(['ether', 'loopback', 'infiniband'])
+
 /** From `ip -j address show`: the global addresses. Those of IPv4's and IPv6's loopback have scope `host`. */
 export function addressesIn(text: string): HostAddress[] {
-  return parsed(z.array(Addressed), text, 'ip address').flatMap(({ ifname, mtu, addr_info }) =>
+  return parsed(z.array(Addressed), text, 'ip address').flatMap(({ ifname, link_type, mtu, addr_info }) =>
     addr_info.flatMap(({ local, prefixlen, scope, dynamic, ...flags }): HostAddress[] => {
       if (local === undefined || scope !== 'global') return []
       const isPassing = Object.values(flags).includes(true)
       return [
-        { device: ifname, address: local, mtuBytes: mtu, length: prefixlen, isLeased: dynamic, isPassing },
+        {
+          ...{
+            device: ifname,
+            address: local,
+            mtuBytes: mtu,
+            length: prefixlen,
+            isLeased: dynamic,
+            isPassing,
+          },
+          isInTunnel: !withFrames.has(link_type),
+        },
       ]
     }),
   )

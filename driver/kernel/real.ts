@@ -356,9 +356,16 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   }
 }
 
-function refused(op: Op, words: string, hint?: string): DriverError {
+function refused(op: Op, words: string, hint = hintFor(op, words)): DriverError {
   const message = `${showOp(op)}: ${words}`
   return new DriverError('kernel', message, { ...(hint === undefined ? {} : { hint }), cause: { op } })
+}
+
+/** The kernel opens the port when vxlan1 is set up, after the line that names the port. */
+function hintFor(op: Op, words: string): string | undefined {
+  if (op.op !== 'vxlan-add' || !/Address already in use/.test(words)) return undefined
+  const { port } = op.vxlan
+  return `UDP port ${port} of this host is another program's, or a VXLAN device's of another kind: see ss -ulpn 'sport = :${port}' and ip -d link show type vxlan; create the network with another one, -o port=PORT`
 }
 
 function text({ code, stdout, stderr }: Outcome): string {

@@ -86,10 +86,14 @@ function script(rules: readonly string[], mark: string): string {
 
 /**
  * `judge` has packets that this host takes. A source that is forged on another interface has no way back
- * through that interface (`fib`, as in rp_filter's strict mode, RFC 3704). `transit` has packets to another
- * host that this host forwards: those of a host are let through, and those of a container are not, to which
- * NAT would give this host's address. `leaving` has what this host's users send. The kernel's own tunnel
- * packets have no socket of this namespace, and `skuid` is for such alone (the kernel's nft_meta.c).
+ * through that interface (`fib`, as in rp_filter's strict mode, RFC 3704). A host sends to VTEPs alone: a
+ * packet to another address of this host, to a broadcast address or to loopback comes from a container or a
+ * user of the sender's, to whom NAT or the socket gave the host's address.
+ *
+ * `transit` has packets to another host that this host forwards: those of a host are let through, and those of
+ * a container are not, to which NAT would give this host's address. `leaving` has what this host's users send.
+ * The kernel's own tunnel packets have no socket of this namespace, and `skuid` is for such alone (the kernel's
+ * nft_meta.c).
  *
  * Connection tracking knows nothing of tunnel packets that are let in, and of those that this host sends
  * (`notrack`, at raw's priority): an entry for each flow inside costs time, and fills the table. Those that
@@ -102,6 +106,7 @@ function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
     ['ip6', vteps.filter((vtep) => familyOf(vtep) === 6)],
   ] as const
   return [
+    ...headless(ports),
     `arriving ${ours} fib daddr type != unicast jump judge`,
     ...families.flatMap(([protocol, own]) => (own.length === 0 ? [] : rulesFor(protocol, own, ours))),
     'judge counter name arriving drop',
@@ -109,14 +114,24 @@ function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
   ]
 }
 
+/**
+ * First fragments without the VNI, which no VTEP sends. The later fragments have no UDP header: they would
+ * pass, and the kernel would join them behind the filter. Where connection tracking joins them before the
+ * filter, the whole is judged. 120 bytes: an IP header with options, UDP, VXLAN.
+ */
+function headless(ports: readonly number[]): string[] {
+  const short = `udp dport { ${ports.join(', ')} } meta length < 120 counter name arriving drop`
+  return [`arriving ip frag-off & 0x2000 != 0 ${short}`, `arriving frag more-fragments 1 ${short}`]
+}
+
 function rulesFor(protocol: string, vteps: readonly Ip[], ours: string): string[] {
   const members = `{ ${vteps.join(', ')} }`
-  const fromMember = `${protocol} saddr ${members} fib saddr . iif oif != 0`
+  const source = `${protocol} saddr ${members} fib saddr . iif oif`
   return [
     `arriving ${ours} ${protocol} daddr ${members} fib daddr type unicast jump transit`,
-    `judge ${fromMember} notrack accept`,
-    `judge ${protocol} saddr ${members} counter name misrouted drop`,
-    `transit ${fromMember} accept`,
+    `judge ${protocol} daddr ${members} ${source} != 0 notrack accept`,
+    `judge ${source} 0 counter name misrouted drop`,
+    `transit ${source} != 0 accept`,
     `leaving ${ours} ${protocol} daddr ${members} meta skuid != 0 counter name leaving drop`,
     `leaving ${ours} ${protocol} daddr ${members} notrack`,
   ]

@@ -17,19 +17,16 @@ import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 import { inventory, nothingLeftSince } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
+import { judge, judgesGrowth, type Sample, sampleOf } from './growth.ts'
+import { positiveFrom } from './number-from.ts'
 import { type SoakStep, soakPlan } from './soak-plan.ts'
-import { trendOf } from './trend.ts'
 
-const containers = numberFrom('SOAK_CONTAINERS', 60)
-const seed = numberFrom('SOAK_SEED', randomInt(2 ** 31))
+const containers = positiveFrom('SOAK_CONTAINERS', 60)
+const seed = positiveFrom('SOAK_SEED', randomInt(1, 2 ** 31))
 const plan = soakPlan(seed, containers)
-/** The first fifth of the rounds fills caches and the heap, and is not judged. */
-const warmUp = Math.floor(plan.length / 5)
-/** A trend needs 60 rounds after the warm-up. */
-const judgesGrowth = plan.length - warmUp >= 60
 
 scenario(
-  `${containers} containers start and stop, with restarts in between: no leak, no address twice${judgesGrowth ? ', no growth' : ''}`,
+  `${containers} containers start and stop, with restarts in between: no leak, no address twice${judgesGrowth(plan.length) ? ', no growth' : ''}`,
   { timeout: 60_000 + containers * 10_000 },
   async ({ hostA, hostB, faults }) => {
     console.log(`soak: to repeat it: SOAK_SEED=${seed} SOAK_CONTAINERS=${containers}`)
@@ -47,7 +44,7 @@ scenario(
     }
     await hostA.waitUntilSucceeds`left=$(docker ps -aq) && [ -z "$left" ]`
     await nothingLeftSince(before)
-    judge(samples)
+    judge('soak', samples)
   },
 )
 
@@ -98,37 +95,4 @@ async function runningOn(host: Host): Promise<Running[]> {
       const [name = '', address = ''] = line.slice(1).split(' ')
       return { host, name, address }
     })
-}
-
-interface Sample {
-  memoryBytes: number
-  openFiles: number
-}
-
-async function sampleOf(host: Host): Promise<Sample> {
-  const text =
-    await host.waitUntilSucceeds`curl -sf --unix-socket /run/multihost/control.sock http://localhost/metrics`
-  const metric = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
-  return { memoryBytes: metric('process_resident_memory_bytes'), openFiles: metric('process_open_fds') }
-}
-
-function judge(samples: readonly Sample[]): void {
-  const warm = samples.slice(warmUp)
-  const memory = trendOf(warm.map(({ memoryBytes }) => memoryBytes / 2 ** 20))
-  const files = trendOf(warm.map(({ openFiles }) => openFiles))
-  const shown = ({ median, growth }: typeof memory) =>
-    `median ${median.toFixed(1)}, growth ${growth.toFixed(1)}`
-  const verdict = judgesGrowth ? '' : '; too few rounds to judge growth'
-  console.log(`soak: ${samples.length} rounds; MiB ${shown(memory)}; open files ${shown(files)}${verdict}`)
-  for (const { median } of [memory, files]) expect(median).toBeGreaterThan(0)
-  if (!judgesGrowth) return
-  expect(memory.growth, 'memory grows').toBeLessThan(0.1 * memory.median)
-  expect(files.growth, 'open files grow').toBeLessThan(2)
-}
-
-function numberFrom(variable: string, otherwise: number): number {
-  const text = process.env[variable]
-  if (text === undefined || text === '') return otherwise
-  if (/^\d{1,10}$/.test(text) && Number(text) > 0) return Number(text)
-  throw new Error(`${variable}=${text}: a whole number above 0`)
 }

@@ -11,14 +11,16 @@ export interface ForgedFrame {
 }
 
 /**
- * A line for a shell that sends an echo request in such a packet to the VTEP, so many times. A refusal by the
+ * A line for a shell that sends an echo request in such a packet to the VTEP, so many times. `source`: the
+ * sender's address; the kernel chooses without it. A refusal by the
  * sender's own host is no error. The line is in Perl, which is in every Debian: a shell's printf ends a
  * packet at each byte 0x0a.
  */
-export function sending(frame: ForgedFrame, vtep: string, times: number): string {
-  const to = `pack_sockaddr_in(4789, inet_aton(q(${vtep})))`
-  const send = `send $s, pack(q(H*), q(${packet(frame).toString('hex')})), 0, ${to}`
-  return `perl -MSocket -e 'socket my $s, AF_INET, SOCK_DGRAM, 0; for (1..${times}) { ${send} }'`
+export function sending(frame: ForgedFrame, vtep: string, times: number, source?: string): string {
+  const at = (port: number, address: string) => `pack_sockaddr_in(${port}, inet_aton(q(${address})))`
+  const bind = source === undefined ? '' : `bind $s, ${at(0, source)};`
+  const send = `send $s, pack(q(H*), q(${packet(frame).toString('hex')})), 0, ${at(4789, vtep)}`
+  return `perl -MSocket -e 'socket my $s, AF_INET, SOCK_DGRAM, 0; ${bind} for (1..${times}) { ${send} }'`
 }
 
 function packet({ vni, from, to }: ForgedFrame): Buffer {

@@ -42,6 +42,25 @@ export async function lostWhile(
   return (replies.at(-1) ?? 0) - (replies[0] ?? 0) + 1 - new Set(replies).size
 }
 
+/** Pings every 20 ms until `lost`, for hours if need be. */
+export async function keepsPinging(
+  from: From,
+  to: Pick<Container, 'address'>,
+): Promise<{ lost(): Promise<number> }> {
+  const file = '/tmp/kept-ping'
+  await startPing(from, to, file)
+  const gaps = `kill -INT $(cat ${file}.pid); awk -F icmp_seq= '/ ttl=/ { split($2, a, " "); s = a[1]; if (!(s in seen)) { seen[s] = 1; n++ } if (s > m) m = s; if (!f) f = s } END { print m - f + 1 - n, n }' ${file}`
+  return {
+    /** Replies that are missing between the first and the last. Throws when there is none at the end. */
+    async lost() {
+      const before = await from.succeed`grep -c ttl= ${file} || [ $? = 1 ]`
+      await from.waitUntilSucceeds`[ $(grep -c ttl= ${file}) -gt ${before} ]`
+      const [lost] = (await from.succeed`sh -c ${gaps}`).split(' ')
+      return Number(lost)
+    },
+  }
+}
+
 /** Traffic → the containers between which it flows. */
 export type Pairs<Traffic extends string> = Record<Traffic, readonly [Container, Pick<Container, 'address'>]>
 

@@ -34,6 +34,21 @@ async function neighbour(host: Host, address: string): Promise<AsyncDisposable> 
   }
 }
 
+/** Another address of the host on the link of its VTEP, as a virtual address is. */
+async function secondAddress(host: Host): Promise<AsyncDisposable & { address: string }> {
+  const address = host.address.replace(/\d+$/, '200')
+  const [{ ifname: device }] = JSON.parse(
+    await host.succeed`ip -4 -j address show to ${`${host.address}/32`}`,
+  )
+  await host.succeed`ip address add ${`${address}/24`} dev ${device}`
+  return {
+    address,
+    async [Symbol.asyncDispose]() {
+      await host.succeed`ip address del ${`${address}/24`} dev ${device}`
+    },
+  }
+}
+
 export interface Places {
   hostA: Host
   hostB: Host
@@ -60,7 +75,13 @@ export async function attemptsOf(places: Places): Promise<[string, () => Promise
   const frame: ForgedFrame = { vni, from: local.address, to: a.address }
   const toBridge = sending(frame, await gateway('docker0'), times)
   const toOther = sending(frame, await gateway('docker_gwbridge'), times)
-  const toMember = sending({ vni, from: local.address, to: remote.address }, hostB.address, times)
+  const toRemote: ForgedFrame = { vni, from: local.address, to: remote.address }
+  const toMember = sending(toRemote, hostB.address, times)
+  const toSecond = async (): Promise<void> => {
+    await using second = await secondAddress(hostB)
+    await hostA.succeed`${onBridge(sending(toRemote, second.address, times))}`
+  }
+  const toLoopback = sending(frame, '127.0.0.1', times, hostA.address)
   const fromNeighbour = async (address: string): Promise<void> => {
     await using _machine = await neighbour(hostA, address)
     await hostA.succeed`${inNamespace(sending(frame, '10.66.0.1', times))}`
@@ -70,6 +91,8 @@ export async function attemptsOf(places: Places): Promise<[string, () => Promise
     ['a container on the bridge of the host', () => hostA.succeed`${onBridge(toBridge)}`],
     ['a container, through NAT, to another host', () => hostA.succeed`${onBridge(toMember)}`],
     ['a user of a host that is a member', () => hostA.succeed`setpriv --reuid 65534 bash -c ${toMember}`],
+    ['a container, through NAT, to a second address of another host', toSecond],
+    ['a user of the host, by its loopback', () => hostA.succeed`setpriv --reuid 65534 bash -c ${toLoopback}`],
     ['the host’s other interface', () => fromNeighbour('10.66.0.2/24')],
     ['a member’s address on the wrong interface', () => fromNeighbour(`${hostB.address}/32`)],
     [

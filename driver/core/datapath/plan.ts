@@ -27,6 +27,7 @@ export function plan(have: Observed | undefined, want: Datapath, { remove = true
   const entries = device === 'new' ? { fdb: [], neighbours: [] } : entriesOf(have)
   forgetMoved(have, want, out)
   addPeers(entries, want, out)
+  if (remove && device !== 'new' && have?.vxlan?.local !== want.vxlan.local) renewFdb(entries, want, out)
   // Withheld removals withhold a change of the device, too.
   if (!falls && (remove || device === 'new' || have?.vxlan?.mtuBytes === want.vxlan.mtuBytes))
     append(out, mtu)
@@ -148,6 +149,17 @@ function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): voi
       )
       out.ops.push({ op: 'neighbour-replace', namespace, ip, mac })
     }
+  }
+}
+
+/**
+ * An entry keeps the route and the source address of its packets, and learns nothing of the device's new
+ * address (the kernel's dst_cache; vxlan_changelink and a replacement by the same destination leave it).
+ */
+function renewFdb({ fdb }: Entries, { namespace, peers }: Datapath, out: Plan): void {
+  const entries = new Set(fdb.filter((it) => it.permanent).map((it) => `${it.mac} ${it.vtep}`))
+  for (const { mac, vtep } of peers.filter((it) => entries.has(`${it.mac} ${it.vtep}`))) {
+    out.ops.push({ op: 'fdb-del', namespace, mac, vtep }, { op: 'fdb-replace', namespace, mac, vtep })
   }
 }
 

@@ -21,6 +21,8 @@ export interface HostAddress extends UnderlayMtu {
   isLeased: boolean
   /** An address of IPv6 that ends by itself, or may not be used yet (RFC 4862, RFC 8981). */
   isPassing: boolean
+  /** Of an interface without frames, as WireGuard's, which may encrypt. */
+  isInTunnel: boolean
 }
 
 /** This host's VTEP so far. */
@@ -30,6 +32,7 @@ export interface KnownVtep {
   device?: string
   /** It is a static address of its full length, as of WireGuard. */
   isWhole?: boolean
+  isInTunnel?: boolean
   /** The VTEP that this one has replaced. */
   home?: Ip
 }
@@ -72,13 +75,17 @@ export function chooseVtep(
   return { is: 'missing', next }
 }
 
-/** Without --bind-interface. `route`: the address that leads to the store. */
+/**
+ * Without --bind-interface. `route`: the address that leads to the store. While a tunnel is down, that is the
+ * interface outside of it, where frames would leave in the clear.
+ */
 export function substituteByRoute(
   addresses: readonly HostAddress[],
   route: HostAddress,
   known: KnownVtep,
 ): Substitute | undefined {
   if (!mayReplace(route, known, addresses)) return undefined
+  if (known.isInTunnel && !route.isInTunnel) return undefined
   return after(known.device === undefined ? atStartMs : deviceIsOutOfUseMs, route)
 }
 

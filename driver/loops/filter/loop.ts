@@ -2,7 +2,9 @@
  * Keeps the filter of tunnel packets: the hosts and networks of the store, as rules of the kernel.
  *
  * The filter must never drop a member's packet. An address that no host has any more stays allowed for a
- * minute; while the store's word proves nothing, as after a start without Consul, all that was allowed stays.
+ * minute; an earlier VTEP of this host stays as long as an interface has it, since a host that is cut off
+ * from the store sends there; while the store's word proves nothing, as after a start without Consul, all that
+ * was allowed stays.
  */
 import type { Ip } from '../../core/records.ts'
 import { bothFilters, type FilterCounts, vtepsOf, wantedFilter } from '../../core/tunnels/filter.ts'
@@ -14,7 +16,7 @@ import { mayRemove } from '../kit/store-trust.ts'
 
 export interface FilterOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
-  kernel: Pick<Kernel, 'tunnelFilter'>
+  kernel: Pick<Kernel, 'tunnelFilter' | 'addresses'>
   /** This host's VTEP now. */
   vtep(): Ip
   /** False: no filter, and one that is there is removed. */
@@ -46,20 +48,32 @@ export function startFilter(options: FilterOptions): FilterLoop {
   const { keptForMs = 60_000, now = () => performance.now() } = options
   /** When a host had the address, by `now`. */
   const seen = new Map<Ip, number>()
+  /** This host's VTEPs, now and earlier; after a restart, perhaps others' until the next look. */
+  const own = new Set<Ip>()
   let isFirst = true
   let counts: FilterCounts | undefined
+  const keepOwn = async (): Promise<void> => {
+    own.add(vtep())
+    if (own.size === 1) return
+    const here = new Set((await kernel.addresses()).map(({ address }) => address))
+    for (const ip of own) if (ip !== vtep() && !here.has(ip)) own.delete(ip)
+  }
   const work = async (): Promise<void> => {
     // Asked before the snapshot: what makes the store sure later has not made this snapshot complete.
     const sure = isSure(store)
     const snapshot = store.snapshot()
     for (const ip of vtepsOf(snapshot)) seen.set(ip, now())
     for (const [ip, at] of seen) if (now() - at > keptForMs) seen.delete(ip)
+    await keepOwn()
     const found = await kernel.tunnelFilter((have) => {
       if (!filterIsOn) return undefined
       // What this driver let in before it was restarted.
-      if (isFirst) for (const ip of have?.vteps ?? []) seen.set(ip, now())
+      for (const ip of isFirst ? (have?.vteps ?? []) : []) {
+        seen.set(ip, now())
+        own.add(ip)
+      }
       isFirst = false
-      const wanted = wantedFilter(snapshot, [vtep(), ...seen.keys()])
+      const wanted = wantedFilter(snapshot, [...own, ...seen.keys()])
       return have === undefined || sure ? wanted : bothFilters(have, wanted)
     })
     counts = filterIsOn ? found : undefined

@@ -54,6 +54,49 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(bench.spaces.run(bench.namespace('a'), 'ss', '-uln').stdout).not.toContain(':4789')
   })
 
+  withNft('with another VTEP, frames to hosts that were known before come from it, too', async () => {
+    await using bench = await open()
+    const { kernel, spaces, host } = bench
+    const namespace = bench.namespace('a')
+    const far = spaces.add('far')
+    spaces.ip(host, `link set far netns ${far}\naddress add 192.168.33.111/24 dev eth1`)
+    spaces.ip(far, 'address add 192.168.33.12/24 dev far\nlink set far up')
+    const nft = (...args: string[]) => spaces.run(far, 'nft', ...args).stdout
+    nft('add', 'table', 'inet', 'seen')
+    nft('add', 'chain', 'inet', 'seen', 'from', '{ type filter hook prerouting priority 0; }')
+    for (const address of ['192.168.33.11', '192.168.33.111'])
+      nft('add', 'rule', 'inet', 'seen', 'from', `ip saddr ${address} udp dport 4789 counter`)
+    const seen = () =>
+      [...nft('list', 'table', 'inet', 'seen').matchAll(/packets (\d+)/g)].map(([, count]) => Number(count))
+    const other = peer(2, '192.168.33.12')
+    const at = async (local: string): Promise<void> => {
+      const vxlan = { ...datapath().vxlan, local }
+      const want = datapath({ namespace, vxlan, peers: [other] })
+      const have = await kernel.observe(namespace)
+      await kernel.apply(proven(plan(have, want).ops))
+    }
+    await at('192.168.33.11')
+    spaces.ip(
+      namespace,
+      `address add 10.9.9.9/24 dev br0\nneigh add 10.9.9.8 lladdr ${other.mac} dev br0 nud permanent`,
+    )
+    // Each processor has a cache of its own.
+    const onOneProcessor = ['taskset', '-c', '0']
+    const send = () =>
+      spaces.run(
+        namespace,
+        ...onOneProcessor,
+        'bash',
+        '-c',
+        'for i in 1 2; do echo > /dev/udp/10.9.9.8/9; done',
+      )
+    send()
+    expect(seen()).toEqual([2, 0])
+    await at('192.168.33.111')
+    send()
+    expect(seen()).toEqual([2, 2])
+  })
+
   test('a namespace that was unmounted is mounted again while a watch is in it', async () => {
     await using bench = await open()
     const { kernel, spaces } = bench
@@ -228,11 +271,17 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       leaving: 3,
     })
 
+    bench.spaces.ip(bench.host, 'address add 192.168.33.100/24 dev eth1')
+    send('192.168.33.12', 256, '192.168.33.100')
+    expect(await keep(filter), 'a host’s address, to an address that is no VTEP').toMatchObject({
+      arriving: 6,
+    })
+
     nft('flush', 'chain', 'inet', 'multihost', 'judge')
     await keep(filter)
     const withoutCounts = (text: string) => text.replace(/packets \d+ bytes \d+/g, '')
     expect(withoutCounts(nft('list', 'table', 'inet', 'multihost'))).toBe(withoutCounts(rules))
-    expect(await keep({ ...filter, vnis: [0] })).toMatchObject({ arriving: 3 })
+    expect(await keep({ ...filter, vnis: [0] })).toMatchObject({ arriving: 6 })
     nft('delete', 'table', 'inet', 'multihost')
     nft('add', 'table', 'inet', 'multihost')
     nft('add', 'chain', 'inet', 'multihost', 'arriving', '{ type filter hook input priority 0; }')
@@ -240,6 +289,38 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(withoutCounts(nft('list', 'table', 'inet', 'multihost'))).toBe(withoutCounts(rules))
     await keep(undefined)
     expect(nft('list', 'tables')).toBe('table inet wall\n')
+  })
+
+  withNft('a packet whose first fragment ends before the VNI is refused', async () => {
+    await using bench = await open()
+    const filter = { vteps: ['192.168.33.11', 'fd00:33::11'], ports: [4789], vnis: [256] }
+    const keep = () => bench.kernel.tunnelFilter(() => filter)
+    await keep()
+    const far = bench.spaces.add('far')
+    bench.spaces.ip(bench.host, `link set far netns ${far}`)
+    bench.spaces.ip(
+      far,
+      'address add 192.168.33.99/24 dev far\naddress add fd00:33::99/64 dev far nodad\nlink set far up',
+    )
+    // RFC 768 and RFC 7348: the header of UDP in the first fragment, that of VXLAN in the second.
+    const [udp, vxlan] = ['1234 12b5 0010 0000', '0800 0000 0001 0000']
+    const ip = (offset: string) => `4500 001c 0007 ${offset} 4011 0000 c0a8 2163 c0a8 210b`
+    const ip6 = (offset: string) =>
+      `6000 0000 0010 2c40 fd00 0033 0000 0000 0000 0000 0000 0099 fd00 0033 0000 0000 0000 0000 0000 0011 1100 ${offset} 0000 0007`
+    const send = (family: string, to: string, ...packets: string[]) => {
+      const sending = packets.map((hex) => `send $s, pack(q(H*), q(${hex.replaceAll(' ', '')})), 0, ${to}`)
+      const script = `socket my $s, ${family}, SOCK_RAW, 255 or die $!; ${sending.join(' or die $!; ')} or die $!`
+      expect(bench.spaces.run(far, 'perl', '-MSocket', '-e', script).stderr).toBe('')
+    }
+    send('AF_INET', 'pack_sockaddr_in(0, inet_aton(q(192.168.33.11)))', ip('2000') + udp, ip('0001') + vxlan)
+    expect(await keep()).toMatchObject({ arriving: 1 })
+    send(
+      'AF_INET6',
+      'pack_sockaddr_in6(0, Socket::inet_pton(AF_INET6, q(fd00:33::11)))',
+      ip6('0001') + udp,
+      ip6('0008') + vxlan,
+    )
+    expect(await keep()).toMatchObject({ arriving: 2 })
   })
 
   withNft('changes of the driver’s own rules are told soon, and others’ are not', async () => {

@@ -248,3 +248,21 @@ test('an underlay that is lost keeps its address, and is a problem after a while
   )
   watch.close()
 })
+
+test('a tunnel that is down gives its VTEP to no interface outside of it', async () => {
+  const on = machine({ lines: ['wg0 10.8.0.1/24 tunnel', 'eth1 192.168.33.11/24'] })
+  on.route = '10.8.0.1'
+  const found = await on.find()
+  expect(found).toMatchObject({ address: '10.8.0.1', isInTunnel: true })
+  on.lines = ['eth1 192.168.33.11/24']
+  on.route = '192.168.33.11'
+  const lost = /^this host's VTEP 10\.8\.0\.1 is on no interface/
+  await expect(on.find(found)).rejects.toThrow(lost)
+  on.nowMs = 10 ** 9
+  await expect(on.find(found)).rejects.toThrow(lost)
+  on.lines = ['wg1 10.8.0.5/24 tunnel', 'eth1 192.168.33.11/24']
+  on.route = '10.8.0.5'
+  await expect(on.find(found)).rejects.toThrow(lost)
+  on.nowMs += 30_000
+  expect(await on.find(found)).toMatchObject({ address: '10.8.0.5', device: 'wg1' })
+})

@@ -21,6 +21,6 @@ test('a kernel that cannot leave packets untracked gets the filter all the same,
   await keepFilter(run, [], () => filter)
   expect(taken).toHaveLength(1)
   expect(taken[0]).toContain(
-    'judge ip saddr { 192.168.33.11, 192.168.33.12 } fib saddr . iif oif != 0 accept',
+    'judge ip daddr { 192.168.33.11, 192.168.33.12 } ip saddr { 192.168.33.11, 192.168.33.12 } fib saddr . iif oif != 0 accept',
   )
 })

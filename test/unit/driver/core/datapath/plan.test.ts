@@ -58,13 +58,17 @@ describe('plan', () => {
     `)
   })
 
-  test('a device whose VTEP or MTU differs is changed and keeps its entries', () => {
+  test('a device whose VTEP or MTU differs is changed, and its entries are made anew', () => {
     const have = {
       ...right,
       vxlan: { ...want.vxlan, local: '192.168.33.99', mtuBytes: 1300, master: true, up: true },
     }
     expect(told(have, want)).toMatchInlineSnapshot(`
       "link set vxlan1 type vxlan local 192.168.33.11 mtu 1450
+      fdb del     02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12
+      fdb replace 02:42:ac:15:00:02 dev vxlan1 dst 192.168.33.12
+      fdb del     02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12
+      fdb replace 02:42:ac:15:00:03 dev vxlan1 dst 192.168.33.12
       # vxlan1: local: 192.168.33.99 vs 192.168.33.11"
     `)
   })

@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest'
 import type { TunnelFilter } from '../../../../../driver/core/tunnels/filter.ts'
 import { silentLog } from '../../../../../driver/log.ts'
 import { startFilter } from '../../../../../driver/loops/filter/loop.ts'
+import { hostAddresses } from '../../../../fixtures/host-addresses.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { network } from '../../../../fixtures/store-records.ts'
 
@@ -18,8 +19,9 @@ function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: 
   host('net-2', other)
   memory.put('networks', 'n1', JSON.stringify(network('n1', { vni: 300, port: 4790 })))
   const store = memory.open('net-1')
-  const state = { have, now: 0, error: undefined as Error | undefined }
+  const state = { have, now: 0, vtep: own, here: [own], error: undefined as Error | undefined }
   const kernel = {
+    addresses: async () => hostAddresses(...state.here.map((address) => `eth1 ${address}/24`)),
     async tunnelFilter(wanted: (have: TunnelFilter | undefined) => TunnelFilter | undefined) {
       if (state.error) throw state.error
       state.have = wanted(state.have)
@@ -27,7 +29,15 @@ function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: 
     },
   }
   const now = () => state.now
-  const loop = startFilter({ store, kernel, vtep: () => own, filterIsOn, log: silentLog, everyMs: 10, now })
+  const loop = startFilter({
+    store,
+    kernel,
+    vtep: () => state.vtep,
+    filterIsOn,
+    log: silentLog,
+    everyMs: 10,
+    now,
+  })
   return { memory, store, state, loop, host }
 }
 
@@ -84,4 +94,17 @@ test('a filter that cannot be made is a problem; one that is not wanted is remov
   await vi.waitFor(() => expect(off.state.have).toBeUndefined())
   expect([off.loop.counts(), off.loop.problems()]).toEqual([undefined, []])
   await off.loop.close()
+})
+
+test('an earlier VTEP of this host stays while an interface has it, also over a restart', async () => {
+  const earlier = '192.168.33.50'
+  const { state, loop } = start({ have: { vteps: [earlier, stranger], ports: [4789], vnis: [0] } })
+  state.here = [own, earlier]
+  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, earlier, stranger]))
+  state.now = 61_000
+  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, earlier]))
+  state.vtep = '192.168.33.13'
+  state.here = [own, '192.168.33.13']
+  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, '192.168.33.13']))
+  await loop.close()
 })
