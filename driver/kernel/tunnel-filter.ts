@@ -90,10 +90,10 @@ function script(rules: readonly string[], mark: string): string {
  * packet to another address of this host, to a broadcast address or to loopback comes from a container or a
  * user of the sender's, to whom NAT or the socket gave the host's address.
  *
- * `transit` has packets to another host that this host forwards: those of a host are let through, and those of
- * a container are not, to which NAT would give this host's address. `leaving` has what this host's users send.
- * The kernel's own tunnel packets have no socket of this namespace, and `skuid` is for such alone (the kernel's
- * nft_meta.c).
+ * `transit` has packets to another host that this host forwards: those of a host are let through, and those
+ * of a container are not, to which NAT would give this host's address. `leaving` has what this host's users
+ * send. The kernel's own tunnel packets have no socket of this namespace, and `skuid` is for such alone (the
+ * kernel's nft_meta.c).
  *
  * Connection tracking knows nothing of tunnel packets that are let in, and of those that this host sends
  * (`notrack`, at raw's priority): an entry for each flow inside costs time, and fills the table. Those that

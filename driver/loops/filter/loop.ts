@@ -3,8 +3,8 @@
  *
  * The filter must never drop a member's packet. An address that no host has any more stays allowed for a
  * minute; an earlier VTEP of this host stays as long as an interface has it, since a host that is cut off
- * from the store sends there; while the store's word proves nothing, as after a start without Consul, all that
- * was allowed stays.
+ * from the store sends there; while the store's word proves nothing, as after a start without Consul, all
+ * that was allowed stays.
  */
 import type { Ip } from '../../core/records.ts'
 import { bothFilters, type FilterCounts, vtepsOf, wantedFilter } from '../../core/tunnels/filter.ts'

@@ -273,7 +273,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
     bench.spaces.ip(bench.host, 'address add 192.168.33.100/24 dev eth1')
     send('192.168.33.12', 256, '192.168.33.100')
-    expect(await keep(filter), 'a host’s address, to an address that is no VTEP').toMatchObject({
+    expect(await keep(filter), 'a host’s address, to an address that is not a VTEP').toMatchObject({
       arriving: 6,
     })
 
