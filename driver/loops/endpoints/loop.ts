@@ -5,6 +5,9 @@
  * An endpoint is removed when the engine does not know it in two answers with the grace period between them.
  * A question that fails removes nothing. While a container starts, its network answers with its name; its
  * aliases are known when it runs. What Docker asked to remove while the store was away comes first.
+ *
+ * A record that appears without a call from Docker was adopted, and lacks what only an inspection tells: the
+ * container is inspected.
  */
 import { defined } from '../../core/defined.ts'
 import { lifeOf, type UnderWay } from '../../core/endpoints/life.ts'
@@ -117,7 +120,10 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const stops = [
     inFlight.deferred.onDefer(() => loop.pokeAfter(deferredPauseMs)),
     store.onChange((snapshot, changed) => {
-      if (!differsFromDocker(state, snapshot, changed)) return
+      const before = state.snapshot
+      state.snapshot = snapshot
+      for (const id of adoptedContainers(state, before, changed)) state.inspections.inspect(id)
+      if (!differsFromDocker(state, before, changed)) return
       reconcileDue(state)
       loop.poke()
     }),
@@ -187,15 +193,30 @@ function reconcileDue(state: State): void {
   state.due = { ...state.due, reconcile: true }
 }
 
+/** Containers of this host's endpoints whose record has appeared while no call from Docker is under way. */
+function adoptedContainers(
+  { snapshot, options: { host, inFlight } }: State,
+  before: Snapshot,
+  changed: readonly ChangedKey[],
+): string[] {
+  return changed.flatMap(({ table, key }) => {
+    if (table !== 'endpoints' || before.endpoints.has(key)) return []
+    const is = snapshot.endpoints.get(key)?.value
+    const isAdopted = is?.host === host && !inFlight.calls().has(is.id)
+    return isAdopted ? (is.container?.id ?? []) : []
+  })
+}
+
 /**
  * True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container
  * may have it. Also when one has a record that Docker has not asked for, or has asked to remove: it is from a
  * backup of the store.
  */
-function differsFromDocker(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
-  const { host, inFlight } = state.options
-  const before = state.snapshot
-  state.snapshot = snapshot
+function differsFromDocker(
+  { snapshot, options: { host, inFlight } }: State,
+  before: Snapshot,
+  changed: readonly ChangedKey[],
+): boolean {
   const calls = inFlight.calls()
   return changed.some(({ table, key }) => {
     if (table === 'addresses') {

@@ -536,6 +536,19 @@ test('running containers keep their links when the endpoints folder is deleted, 
   expect(commits.filter((count) => count > 0).length).toBeLessThan(20)
 })
 
+test('an endpoint whose key was deleted has its aliases and its hostname again', async () => {
+  await net1.docker.create('foobar')
+  const { endpoint } = await net1.docker.run('db', 'foobar', { aliases: ['www'], hostname: 'store' })
+  const [key = ''] = [...net1.store.snapshot().endpoints.keys()]
+  const record = () => net2.store.snapshot().endpoints.get(key)
+  await until('the aliases are known', () => record()?.value.aliases.join() === 'www')
+  const before = record()?.index ?? Number.POSITIVE_INFINITY
+  await net2.store.commit([{ op: 'drop', table: 'endpoints', key }])
+  const isBack = () => (record()?.index ?? 0) > before
+  await until('the aliases are known again', () => isBack() && record()?.value.aliases.join() === 'www')
+  expect(record()?.value).toMatchObject({ id: endpoint, hostname: 'store', container: { name: 'db' } })
+})
+
 describe('a host that comes back after it was taken out', () => {
   test('has its containers back, and says whose address went elsewhere', async () => {
     await net1.docker.create('foobar', { pools: [{ subnet: '10.9.0.0/16' }] })
