@@ -116,6 +116,11 @@ function share({ cidr, range }: Pool, parts: number): number {
   return Math.max(1, Number((last - first + 1n) / BigInt(Math.max(1, parts))))
 }
 
+/** The key of the record by which the host looks for an address of the network, or for this one. */
+export function wantKey(network: NetworkId, host: HostName, ip?: Ip): string {
+  return keyIn(network, ip === undefined ? host : `${host}@${ip}`)
+}
+
 /**
  * What other hosts look for and do not find: any address of the network, or certain ones. `isCurrent`: false
  * for the record of a host that has gone away.

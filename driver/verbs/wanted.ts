@@ -10,7 +10,7 @@ import { canonicalIp, contains, isIp } from '../core/ip.ts'
 import { nextAddress } from '../core/leases.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, Network, Pool, Snapshot } from '../core/records.ts'
-import { isIdle, type PoolUse, poolUse, showPoolUse } from '../core/reserve.ts'
+import { isIdle, type PoolUse, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
 import { keyIn, leasesOf, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
@@ -60,7 +60,7 @@ async function want(
   { network }: Place,
   ip: Ip | undefined,
 ): Promise<string> {
-  const key = keyIn(network.id, ip === undefined ? host : `${host}@${ip}`)
+  const key = wantKey(network.id, host, ip)
   const value = { host, since: now().toISOString(), ...(ip !== undefined && { ip }) }
   await optimisticTransaction(store, (snapshot) => {
     const record = snapshot.wanted.get(key)

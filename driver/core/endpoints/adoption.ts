@@ -3,11 +3,13 @@
  * (life.ts).
  *
  * A key was deleted by hand, or the cluster evicted this host while its containers ran on. The endpoint gets
- * its address back if the address is free. An endpoint that was behind a service is behind it again, unless
- * the service has another endpoint or another holder now.
+ * its address back if the address is free, and asks for it where it lies unused in another host's reserve. An
+ * endpoint that was behind a service is behind it again, unless the service has another endpoint or another
+ * holder now.
  */
 import { bindService } from '../record-changes.ts'
-import type { Change, Endpoint, EndpointId, Lease, NetworkId, Service, Snapshot } from '../records.ts'
+import type { Change, Endpoint, EndpointId, Ip, Lease, NetworkId, Service, Snapshot } from '../records.ts'
+import { isIdle } from '../reserve.ts'
 import { addressesOf, endpoint, keyIn, servicesOf } from '../snapshot.ts'
 import { recordedContainer } from './description.ts'
 import { type DockerEndpoint, type DockerState, endpointsIn, unrecordedIn } from './docker-state.ts'
@@ -64,6 +66,27 @@ export function adoption(
     ...leases.filter((change) => change !== undefined),
     ...(service === undefined ? [] : [bindService(service, id)]),
   ]
+}
+
+/**
+ * The addresses that the endpoint can have its records with as soon as other hosts return them: they lie
+ * unused in the reserves of those hosts. None where anything else prevents the adoption. Such a lease is
+ * never written over: its host may have given the address to Docker, which no record shows yet.
+ */
+export function unusedElsewhere(
+  state: Omit<DockerState, 'networks'>,
+  network: NetworkId,
+  found: DockerEndpoint,
+): Ip[] {
+  const { snapshot, host } = state
+  const unused = addressesOf(found).filter((ip) => {
+    const lease = snapshot.addresses.get(keyIn(network, ip))?.value
+    return lease !== undefined && lease.host !== host && isIdle(lease) && !lease.asked
+  })
+  if (unused.length === 0) return []
+  const addresses = snapshot.addresses.deleteAll(unused.map((ip) => keyIn(network, ip)))
+  const returned = { ...state, snapshot: { ...snapshot, addresses } }
+  return adoption(returned, network, found) === undefined ? [] : unused
 }
 
 /** True when the container was attached last, no other endpoint is behind the service, and no attach is under way. */

@@ -4,20 +4,28 @@
  * And services whose address went elsewhere: a backup of the store brought them back. `multihost status`
  * names both.
  */
-import type { EndpointId, Ip, Service, Snapshot } from '../records.ts'
+import type { EndpointId, Ip, NetworkId, Service, Snapshot } from '../records.ts'
 import { isIdle } from '../reserve.ts'
 import { addressesOf, endpoint, keyIn, labelOf, networkOfKey } from '../snapshot.ts'
-import { adoption } from './adoption.ts'
+import { adoption, unusedElsewhere } from './adoption.ts'
 import { type DockerState, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
 
-/** Endpoint → the problem and its hint, for each unrecorded endpoint (life.ts) that cannot have its records again. */
+export interface AddressConflict {
+  network: NetworkId
+  /** The problem and its hint. */
+  message: string
+  /** When other hosts have returned these, there is no conflict (`unusedElsewhere`). */
+  unused: readonly Ip[]
+}
+
+/** For each unrecorded endpoint (life.ts) that cannot have its records again. */
 export function addressConflicts(
   state: DockerState,
   calls: ReadonlyMap<EndpointId, EndpointCall>,
-): ReadonlyMap<EndpointId, string> {
+): ReadonlyMap<EndpointId, AddressConflict> {
   const { snapshot } = state
-  const found = unrecordedIn(state, calls).flatMap(([network, at]): [EndpointId, string][] => {
+  const found = unrecordedIn(state, calls).flatMap(([network, at]): [EndpointId, AddressConflict][] => {
     if (at.container === undefined || adoption(state, network, at) !== undefined) return []
     const holders = [at.v4, at.v6].map((ip) => holderOf(snapshot, keyIn(network, ip ?? ''), at.id))
     const holder = holders.find((it) => it !== undefined)
@@ -25,7 +33,8 @@ export function addressConflicts(
     const name = labelOf(snapshot, network)
     const problem = `container ${at.container.name} is cut off from network ${name}: its address ${at.v4} went to ${holder}`
     const hint = `docker network disconnect ${name} ${at.container.name}, and connect it again`
-    return [[at.id, `${problem}; ${hint}`]]
+    const unused = unusedElsewhere(state, network, at)
+    return [[at.id, { network, message: `${problem}; ${hint}`, unused }]]
   })
   return new Map(found)
 }

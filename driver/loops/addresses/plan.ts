@@ -5,7 +5,8 @@
  * - A reserve that is half empty is filled, in ascending order, while the pool has more free addresses than
  *   hosts.
  * - What is more than the reserve's size and the stopped containers of this host, goes back after a rest.
- * - What another host wants goes back at once. While it wants any address, nothing is filled.
+ * - What another host wants goes back at once. While a host wants one certain address, no reserve takes it;
+ *   while another host wants any address, nothing is filled.
  * - A lease whose address an endpoint of another host has goes to that endpoint.
  * - An address of `--ip` goes back when no container of this host names it any more.
  * - An address that a container names is leased before its first start, so that no other container gets it.
@@ -38,6 +39,7 @@ import {
   restOf,
   usesOfNetwork,
   usesOn,
+  wantsOf,
 } from '../../core/snapshot.ts'
 
 export type Step =
@@ -210,10 +212,18 @@ function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { lea
   return { least: Math.floor(size / 2) + stopped - (size === 1 ? 0 : 1), most: size + stopped }
 }
 
-function filled({ snapshot, host, now }: View, network: Network, pool: Pool, count: number): Step[] {
+function filled(
+  { snapshot, host, now, isCurrent }: View,
+  network: Network,
+  pool: Pool,
+  count: number,
+): Step[] {
   const { id } = network
   const leases = leasesOf(snapshot, id)
-  const leased = { has: (ip: Ip) => leases.has(keyIn(id, ip)) }
+  const wanted = new Set(
+    [...wantsOf(snapshot, id)].flatMap(([key, { value }]) => (isCurrent(key) ? (value.ip ?? []) : [])),
+  )
+  const leased = { has: (ip: Ip) => wanted.has(ip) || leases.has(keyIn(id, ip)) }
   const spared = snapshot.hosts.size
   const wantedCount = Math.min(count, atOnce)
   const free = nextAddresses({ pool, leased, last: newest(leases, pool, now) }, wantedCount + spared)

@@ -5,6 +5,9 @@
  * An endpoint is removed when the engine does not know it in two answers with the grace period between them.
  * A question that fails removes nothing. While a container starts, its network answers with its name; its
  * aliases are known when it runs. What Docker asked to remove while the store was away comes first.
+ *
+ * A record that appears without a call from Docker was adopted, and lacks what only an inspection tells: the
+ * container is inspected.
  */
 import { defined } from '../../core/defined.ts'
 import { lifeOf, type UnderWay } from '../../core/endpoints/life.ts'
@@ -19,11 +22,13 @@ import type {
   Snapshot,
   Versioned,
 } from '../../core/records.ts'
-import { endpointsOnHost, keyIn, networkOfKey, recordName } from '../../core/snapshot.ts'
+import { wantKey } from '../../core/reserve.ts'
+import { endpointsOnHost, keyIn, networkOfKey, recordName, restOf } from '../../core/snapshot.ts'
 import type { Engine, EngineContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { JournaledStore } from '../../store/journal.ts'
 import type { ChangedKey } from '../../store/store.ts'
+import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { createGracePeriod, type GracePeriod } from '../kit/grace-period.ts'
 import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { networkInDocker, networksInDocker } from '../kit/local-networks.ts'
@@ -87,6 +92,8 @@ interface State {
   readonly missing: GracePeriod
   /** Pools and addresses without a use, and since when. */
   readonly untaken: GracePeriod
+  /** Endpoints that wait for an address from another host's reserve, and since when. */
+  readonly waiting: GracePeriod
   /** Address conflicts, for `status`. */
   readonly conflicts: Problems
   /** Texts that no record can hold, for `status`. */
@@ -107,6 +114,8 @@ const everythingDue = { reconcile: true, describeAll: true }
 const deferredPauseMs = 500
 /** A container that cannot be inspected yet is inspected again this much later. */
 const inspectAgainMs = 5000
+/** How long other hosts have to return an address. They take milliseconds; a host that is away never does. */
+const returnedWithinMs = 1500
 /** Changes of one commit that releases pools; the rest follow with the next run. */
 const releasedAtOnce = 50
 
@@ -117,7 +126,10 @@ export function startEndpoints(options: EndpointsOptions): EndpointsLoop {
   const stops = [
     inFlight.deferred.onDefer(() => loop.pokeAfter(deferredPauseMs)),
     store.onChange((snapshot, changed) => {
-      if (!differsFromDocker(state, snapshot, changed)) return
+      const before = state.snapshot
+      state.snapshot = snapshot
+      for (const id of adoptedContainers(state, before, changed)) state.inspections.inspect(id)
+      if (!differsFromDocker(state, before, changed)) return
       reconcileDue(state)
       loop.poke()
     }),
@@ -151,6 +163,7 @@ function createState(options: EndpointsOptions): State {
     startedAt: now(),
     missing: createGracePeriod(),
     untaken: createGracePeriod(),
+    waiting: createGracePeriod(),
     conflicts: createProblems({ onNew: (endpoint, message) => log.warn({ endpoint }, message) }),
     leftOut: createLeftOut(log),
     inspected: new Map(),
@@ -187,18 +200,35 @@ function reconcileDue(state: State): void {
   state.due = { ...state.due, reconcile: true }
 }
 
+/** Containers of this host's endpoints whose record has appeared while no call from Docker is under way. */
+function adoptedContainers(
+  { snapshot, options: { host, inFlight } }: State,
+  before: Snapshot,
+  changed: readonly ChangedKey[],
+): string[] {
+  return changed.flatMap(({ table, key }) => {
+    if (table !== 'endpoints' || before.endpoints.has(key)) return []
+    const is = snapshot.endpoints.get(key)?.value
+    const isAdopted = is?.host === host && !inFlight.calls().has(is.id)
+    return isAdopted ? (is.container?.id ?? []) : []
+  })
+}
+
 /**
  * True when an endpoint of this host lost its record or a lease and Docker has not said Leave: a container
  * may have it. Also when one has a record that Docker has not asked for, or has asked to remove: it is from a
- * backup of the store.
+ * backup of the store. And when an address is free that this host has asked for.
  */
-function differsFromDocker(state: State, snapshot: Snapshot, changed: readonly ChangedKey[]): boolean {
-  const { host, inFlight } = state.options
-  const before = state.snapshot
-  state.snapshot = snapshot
+function differsFromDocker(
+  { snapshot, options: { host, inFlight } }: State,
+  before: Snapshot,
+  changed: readonly ChangedKey[],
+): boolean {
   const calls = inFlight.calls()
   return changed.some(({ table, key }) => {
     if (table === 'addresses') {
+      const want = wantKey(networkOfKey(key), host, restOf(key))
+      if (snapshot.wanted.has(want) && !snapshot.addresses.has(key)) return true
       const { host: of, endpoint } = before.addresses.get(key)?.value ?? {}
       const record = endpoint && snapshot.endpoints.get(keyIn(networkOfKey(key), endpoint))
       return of === host && record !== undefined && !snapshot.addresses.has(key)
@@ -283,11 +313,16 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
   const absent = endpointsOf(steps, 'remove')
   const gone = state.missing.since(absent, graceMs, askedAt)
   const untaken = state.untaken.since(untakenBy(view).map(nameOf), graceMs, askedAt)
-  state.conflicts.keep(new Set([...endpointsOf(steps, 'report'), ...endpointsOf(steps, 'adopt')]))
+  const waiting = endpointsOf(steps, 'want')
+  const unanswered = state.waiting.since(waiting, returnedWithinMs, askedAt)
+  const lasting = [...endpointsOf(steps, 'report'), ...endpointsOf(steps, 'adopt'), ...unanswered]
+  state.conflicts.keep(new Set(lasting))
   await apply(
     state,
     steps.filter((it) => it.step !== 'release' || untaken.has(recordName(it.change))),
+    unanswered,
   )
+  if (waiting.length > unanswered.size) state.loop.pokeAfter(returnedWithinMs + 50)
   if (gone.size > 0) await remove(state, gone, looked)
   const hasUntaken = untakenBy({ ...view, snapshot: store.snapshot() }).length > 0
   if (absent.length > gone.size || hasUntaken) state.loop.pokeAfter(graceMs + 50)
@@ -303,21 +338,28 @@ function nameOf({ change }: Leftover): string {
   return recordName(change)
 }
 
-function endpointsOf(steps: readonly Step[], kind: 'adopt' | 'remove' | 'report'): EndpointId[] {
+function endpointsOf(steps: readonly Step[], kind: 'adopt' | 'remove' | 'want' | 'report'): EndpointId[] {
   return steps.flatMap((it) => (it.step === kind ? [it.endpoint] : []))
 }
 
-/** All steps but `remove`. */
-async function apply(state: State, steps: readonly Step[]): Promise<void> {
+/** All steps but `remove`. `unanswered`: endpoints that have waited for their address for long enough. */
+async function apply(
+  state: State,
+  steps: readonly Step[],
+  unanswered: ReadonlySet<EndpointId> = new Set(),
+): Promise<void> {
   const { log, store } = state.options
   await adopt(
     state,
     steps.filter((it) => it.step === 'adopt'),
   )
   for (const step of steps) {
-    if (step.step === 'report') state.conflicts.add(step.endpoint, step.message)
+    const isReported = step.step === 'report' || (step.step === 'want' && unanswered.has(step.endpoint))
+    if (isReported) state.conflicts.add(step.endpoint, step.message)
     if (step.step === 'describe') describe(store, step.change)
   }
+  const wants = steps.flatMap((step) => (step.step === 'want' ? step.changes : []))
+  for (const changes of splitIntoCommits(wants)) await commit(state, changes)
   const releases = steps.flatMap((step) => (step.step === 'release' ? [step.change] : []))
   const released = releases.slice(0, releasedAtOnce)
   if (released.length > 0 && (await commit(state, released))) {

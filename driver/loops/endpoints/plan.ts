@@ -2,16 +2,17 @@
  * What must happen so that the store's endpoints of this host are those that its engine has. Pure; loop.ts
  * does it.
  *
- * Which state an endpoint is in decides its step: an unrecorded one is adopted or reported, a missing one is
- * removed (core/endpoints/life.ts). Grows with the endpoints of this host.
+ * Which state an endpoint is in decides its step: an unrecorded one is adopted, asks for its address or is
+ * reported, a missing one is removed (core/endpoints/life.ts). Grows with the endpoints of this host.
  */
 import { defined } from '../../core/defined.ts'
 import { adoptions, lostLeases } from '../../core/endpoints/adoption.ts'
-import { addressConflicts } from '../../core/endpoints/conflicts.ts'
+import { type AddressConflict, addressConflicts } from '../../core/endpoints/conflicts.ts'
 import { recordedAliases, recordedContainer, recordedHostname } from '../../core/endpoints/description.ts'
 import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
 import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
+import { wantKey } from '../../core/reserve.ts'
 import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
 import type { EngineContainer } from '../../engine/engine.ts'
 import { type DriverStart, type Leftover, untakenOn, unused } from './leftovers.ts'
@@ -25,6 +26,11 @@ export type Step =
   | { step: 'remove'; endpoint: EndpointId }
   /** The pool was left by a creation that failed. */
   | { step: 'release'; change: Change }
+  /**
+   * The endpoint's addresses lie unused in other hosts' reserves. Asks for them; `message`: the problem where
+   * they are not returned.
+   */
+  | { step: 'want'; endpoint: EndpointId; changes: Change[]; message: string }
   /** Only a person can help. */
   | { step: 'report'; endpoint: EndpointId; message: string }
 
@@ -41,15 +47,28 @@ export function planEndpoints(view: View): Step[] {
   const released = unused(untakenBy(view), new Date(view.now), view.start)
   return [
     ...[...adopted].map(([endpoint, changes]): Step => ({ step: 'adopt', endpoint, changes })),
-    ...[...addressConflicts(view, calls)].map(
-      ([endpoint, message]): Step => ({ step: 'report', endpoint, message }),
-    ),
+    ...[...addressConflicts(view, calls)].map(([endpoint, conflict]) => stepFor(view, endpoint, conflict)),
     ...networks.flatMap((network) => planDescriptions(snapshot, host, describedByNetwork(network))),
     ...missing(view).map((endpoint): Step => ({ step: 'remove', endpoint })),
     ...released
       .filter((change) => !touched.has(recordName(change)))
       .map((change): Step => ({ step: 'release', change })),
   ]
+}
+
+/** An address that is asked for already is not asked for again. */
+function stepFor(
+  { snapshot, host, now }: View,
+  endpoint: EndpointId,
+  { network, message, unused }: AddressConflict,
+): Step {
+  if (unused.length === 0) return { step: 'report', endpoint, message }
+  const changes = unused.flatMap((ip): Change[] => {
+    const key = wantKey(network, host, ip)
+    if (snapshot.wanted.has(key)) return []
+    return [{ op: 'create', table: 'wanted', key, value: { host, ip, since: now } }]
+  })
+  return { step: 'want', endpoint, changes, message }
 }
 
 /** What no record uses, and no endpoint that Docker shows or makes. */

@@ -11,7 +11,8 @@ function conflicts(snapshot: Snapshot, leaving: string[] = []): string {
   const here = { id: mine.id, v4: mine.v4, mac: mine.mac, container: { id: 'c'.repeat(64), name: 'one' } }
   const networks = [{ network: a, localId: a, name: 'foobar', pools: [], endpoints: [here] }]
   const state = { snapshot, host: 'net-1', vtep: '192.168.33.11', networks, now: leasedAt }
-  return [...addressConflicts(state, new Map(leaving.map((it) => [it, 'leave']))).values()].join('\n')
+  const found = addressConflicts(state, new Map(leaving.map((it) => [it, 'leave'])))
+  return [...found.values()].map(({ message }) => message).join('\n')
 }
 
 const evicted = gone('addresses', `${a}/${mine.v4}`)(gone('endpoints', `${a}/${mine.id}`)(agreeing()))

@@ -254,6 +254,24 @@ describe('while an address lies idle anywhere,', () => {
   })
 })
 
+test('an address that a host wants is returned, and taken into no reserve while it is wanted', async () => {
+  const { members, first, start, idleOn } = await hosts(2, '10.9.0.0/24')
+  const [, second] = members as [Member, Member]
+  await start(first)
+  await until('the reserve is full', () => idleOn(first) === 8)
+  const ips = [...first.store.snapshot().addresses.keys()].map((key) => key.split('/')[1] ?? '')
+  const last = ips.sort((a, b) => Number(a.split('.')[3]) - Number(b.split('.')[3])).at(-1) ?? ''
+  const value = { host: second.name, ip: last, since: second.clock.now.toISOString() }
+  await second.store.commit([
+    { op: 'create', table: 'wanted', key: `${network}/${second.name}@${last}`, value },
+  ])
+  const lease = () => first.store.snapshot().addresses.get(`${network}/${last}`)
+  await until('it is returned', () => lease() === undefined)
+  for (let n = 0; n < 4; n++) await start(first)
+  await until('the reserve is full again', () => idleOn(first) === 8)
+  expect(lease()).toBeUndefined()
+})
+
 describe('an address of --ip', () => {
   test('stays with its container while it exists, running or stopped, and is free when it is removed', async () => {
     const { members, first, pool, start } = await hosts(2, '10.9.0.0/29')

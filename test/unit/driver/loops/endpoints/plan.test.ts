@@ -48,8 +48,8 @@ function show(steps: readonly Step[]): string {
   return steps
     .map((it) => {
       const endpoint = 'endpoint' in it ? ` ${it.endpoint.slice(0, 4)}` : ''
-      const changes = it.step === 'adopt' ? it.changes : 'change' in it ? [it.change] : []
-      const message = it.step === 'report' ? `: ${it.message}` : ''
+      const changes = 'changes' in it ? it.changes : 'change' in it ? [it.change] : []
+      const message = 'message' in it ? `: ${it.message}` : ''
       return [`${it.step}${endpoint}${message}`, ...changes.map((change) => `  ${short(change)}`)].join('\n')
     })
     .join('\n')
@@ -131,6 +131,35 @@ test('an endpoint whose address another one has is reported', () => {
   expect(planOf(put('addresses', `${a}/${mine.v4}`, lease)(lost), [inContainer])).toMatchInlineSnapshot(
     `"report 1111: container one is cut off from network foobar: its address 172.21.0.2 went to container two on net-2; docker network disconnect foobar one, and connect it again"`,
   )
+})
+
+test('an address that lies unused in another host’s reserve is asked for, once', () => {
+  const message =
+    'container one is cut off from network foobar: its address 172.21.0.2 went to the reserve of net-2; docker network disconnect foobar one, and connect it again'
+  const idle = put('addresses', `${a}/${mine.v4}`, { host: 'net-2', leasedAt: now })(lost)
+  expect(planOf(idle, [inContainer])).toBe(`want 1111: ${message}\n  create wanted/a…/net-1@172.21.0.2`)
+  const want = { host: 'net-1', ip: mine.v4, since: now }
+  const asked = put('wanted', `${a}/net-1@${mine.v4}`, want)(idle)
+  expect(planOf(asked, [inContainer])).toBe(`want 1111: ${message}`)
+  expect(planOf(idle, [inContainer], { calls: new Map([[mine.id, 'leave']]) })).toBe('')
+})
+
+test('an address that is kept for a container with --ip is not asked for', () => {
+  const lease = { host: 'net-2', leasedAt: now, asked: true } as const
+  expect(planOf(put('addresses', `${a}/${mine.v4}`, lease)(lost), [inContainer])).toMatch(/^report 1111: /)
+})
+
+test('both addresses are asked for, and none while a container has one of them', () => {
+  const v6 = 'fd00::2'
+  const idle = put('addresses', `${a}/${mine.v4}`, { host: 'net-2', leasedAt: now })(lost)
+  const both = put('addresses', `${a}/${v6}`, { host: 'net-3', leasedAt: now })(idle)
+  expect(
+    planOf(both, [{ ...inContainer, v6 }])
+      .split('\n')
+      .slice(1),
+  ).toEqual(['  create wanted/a…/net-1@172.21.0.2', '  create wanted/a…/net-1@fd00::2'])
+  const taken = put('addresses', `${a}/${v6}`, { host: 'net-2', leasedAt: now, endpoint: theirs.id })(idle)
+  expect(planOf(taken, [{ ...inContainer, v6 }])).toMatch(/^report 1111: /)
 })
 
 test('an address that was leased before the driver started and has no endpoint is released after the grace period', () => {
