@@ -226,10 +226,7 @@ function freeIn(
     })
 }
 
-/**
- * A container gets the address that it had. Where one container alone can have had an address, and none is
- * new, it is that one; else the engine is asked. None when the engine cannot tell.
- */
+/** The containers without an address that left one, and that the engine is starting: they get theirs again. */
 async function startingOwners(
   context: VerbContext,
   cidr: Cidr,
@@ -238,8 +235,7 @@ async function startingOwners(
   if (ask.gateway || ask.address !== undefined) return new Set()
   const free = freeIn(context, reserveOf(context, cidr, ask))
   const owners = new Set(free.flatMap(({ owner, isLeft }) => (isLeft ? [] : (owner ?? []))))
-  if (owners.size === 0 || (owners.size === 1 && !context.starting.isNew())) return owners
-  return context.starting.among([...owners])
+  return owners.size === 0 ? owners : context.starting.among([...owners])
 }
 
 /**
