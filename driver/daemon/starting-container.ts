@@ -1,8 +1,8 @@
 /**
  * Which container a RequestAddress is for. Docker does not say. The engine does not describe a container that
  * it is starting, since it holds the container's lock (moby daemon/start.go, daemon/inspect.go). Of several
- * containers those that are described show that the engine answers; for one container a question that needs no
- * lock shows it. A busy engine answers neither: then a container that was created a moment ago and has not
+ * containers those that are described show that the engine answers. For one container, a question that needs
+ * no lock shows it. A busy engine answers neither: then a container that was created a moment ago and has not
  * started yet is the likelier one.
  *
  * These are the only questions that a verb asks of Docker. Their answers are not waited for longer than
@@ -81,8 +81,9 @@ export function createStartingContainer(engine: AskedEngine, now: () => Date): F
 const controlPauseMs = 8
 
 /**
- * True when the engine answers two later questions and does not describe the container: the second one makes up
- * for a slow engine, and for an answer that this process has not read yet. Undefined when it answers neither.
+ * True when the engine answers two later questions and does not describe the container: the second one makes
+ * up for a slow engine, and for an answer that this process has not read yet. Undefined when it answers
+ * neither.
  */
 async function isLocked(
   engine: AskedEngine,

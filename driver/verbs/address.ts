@@ -104,11 +104,7 @@ export function addressVerbs(
     async requestAddress(ask, signal) {
       signal.throwIfAborted()
       const cidr = knownPool(ask.pool)
-      const v4 = v4OfStart(context, cidr, ask)
-      const ip = await give(cidr, ask, signal).catch((error: unknown) => {
-        if (v4 !== undefined && isUnbound(store.snapshot(), v4)) inFlight.addresses.release(v4)
-        throw error
-      })
+      const ip = await elseReleaseV4(context, cidr, ask, () => give(cidr, ask, signal))
       return `${ip}/${parseCidr(cidr).length}`
     },
     async releaseAddress({ pool, address }) {
@@ -118,9 +114,28 @@ export function addressVerbs(
 }
 
 /**
- * For an IPv6 request: the key of the IPv4 address that Docker has requested before for the same start. Docker
- * does not release it when the IPv6 request fails (moby v28.5.2, libnetwork/network.go, createEndpoint).
- * Undefined where several starts are under way, since Docker does not say which one asks.
+ * Docker requests the IPv4 address of a start first, and does not release it when the IPv6 request fails
+ * (moby v28.5.2, libnetwork/network.go, createEndpoint).
+ */
+async function elseReleaseV4(
+  context: VerbContext,
+  cidr: Cidr,
+  ask: AddressAsk,
+  give: () => Promise<Ip>,
+): Promise<Ip> {
+  const v4 = v4OfStart(context, cidr, ask)
+  try {
+    return await give()
+  } catch (error) {
+    const { store, inFlight } = context
+    if (v4 !== undefined && isUnbound(store.snapshot(), v4)) inFlight.addresses.release(v4)
+    throw error
+  }
+}
+
+/**
+ * For an IPv6 request: the key of the same start's IPv4 address. Undefined where several starts are under
+ * way, since Docker does not say which one asks.
  */
 function v4OfStart({ store, inFlight }: VerbContext, cidr: Cidr, ask: AddressAsk): string | undefined {
   const snapshot = store.snapshot()
@@ -226,7 +241,7 @@ function freeIn(
     })
 }
 
-/** The containers without an address that left one, and that the engine is starting: they get theirs again. */
+/** The containers that left an address, have no other one, and are being started: they get theirs again. */
 async function startingOwners(
   context: VerbContext,
   cidr: Cidr,
