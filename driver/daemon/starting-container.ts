@@ -1,11 +1,14 @@
 /**
- * Which container a RequestAddress is for. Docker does not say. Two things tell: a container that was created
- * a moment ago has not started yet; and the engine does not describe a container that it is starting, since
- * it holds the container's lock (moby daemon/start.go, daemon/inspect.go).
+ * Which container a RequestAddress is for. Docker does not say. The engine does not describe a container that
+ * it is starting, since it holds the container's lock (moby daemon/start.go, daemon/inspect.go). Of several
+ * containers those that are described show that the engine answers. For one container, a question that needs
+ * no lock shows it. A busy engine answers neither: then a container that was created a moment ago and has not
+ * started yet is the likelier one.
  *
- * This is the one question that a verb asks of Docker. Its answer is not waited for longer than `boundMs`, so
- * that it cannot stand in the way of the start that waits for us.
+ * These are the only questions that a verb asks of Docker. Their answers are not waited for longer than
+ * `boundMs`, so that they cannot stand in the way of the start that waits for us.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { StartingContainer } from '../verbs/context.ts'
 
@@ -17,15 +20,14 @@ export interface FollowedContainers extends StartingContainer {
 /** From `docker create` to the start that follows in `docker run`, on a slow machine. */
 const newForMs = 30_000
 const boundMs = 150
-/** Pause after the engine has described none of several containers. */
+/** Pause after the engine has described none of several containers, or has answered nothing. */
 const restMs = 5000
 const askedAtOnce = 16
 const mostGone = 1000
 
-export function createStartingContainer(
-  engine: Pick<Engine, 'container'>,
-  now: () => Date,
-): FollowedContainers {
+type AskedEngine = Pick<Engine, 'container' | 'has'>
+
+export function createStartingContainer(engine: AskedEngine, now: () => Date): FollowedContainers {
   const created = new Map<string, number>()
   const gone = new Set<string>()
   let restsUntil = 0
@@ -35,6 +37,19 @@ export function createStartingContainer(
     const [oldest] = gone
     if (gone.size > mostGone && oldest !== undefined) gone.delete(oldest)
   }
+  const isNew = (): boolean => {
+    for (const [id, at] of created) if (now().getTime() - at > newForMs) created.delete(id)
+    return created.size > 0
+  }
+  const isResting = (): boolean => now().getTime() < restsUntil
+  const rest = (): void => {
+    restsUntil = now().getTime() + restMs
+  }
+  const isOnlyOneStarting = async (container: string): Promise<boolean> => {
+    const isSilent = isResting() ? undefined : await isLocked(engine, container, forget)
+    if (isSilent === undefined && !isResting()) rest()
+    return isSilent ?? !isNew()
+  }
   return {
     happened({ type, action, id }) {
       if (type !== 'container') return
@@ -42,24 +57,61 @@ export function createStartingContainer(
       else if (action === 'destroy') forget(id)
       else if (action === 'start' || action === 'die') created.delete(id)
     },
-    isNew() {
-      for (const [id, at] of created) if (now().getTime() - at > newForMs) created.delete(id)
-      return created.size > 0
-    },
     isGone: (container) => gone.has(container),
     async among(containers) {
+      const [only] = containers
+      if (only !== undefined && containers.length === 1)
+        return new Set((await isOnlyOneStarting(only)) ? [only] : [])
       const end = performance.now() + boundMs
       // The engine describes many within the bound, and not all at once. A round that is cut short proves nothing.
-      const mayAsk = (): boolean => now().getTime() >= restsUntil && end - performance.now() >= boundMs / 2
+      const mayAsk = (): boolean => !isResting() && end - performance.now() >= boundMs / 2
       for (let at = 0; at < containers.length && mayAsk(); at += askedAtOnce) {
         const asked = containers.slice(at, at + askedAtOnce)
         const silent = await undescribed(engine, asked, { withinMs: end - performance.now(), isGone: forget })
         const describesNone = silent.size === asked.length && asked.length > 1
-        if (describesNone) restsUntil = now().getTime() + restMs
+        if (describesNone) rest()
         else if (silent.size > 0) return silent
       }
       return new Set()
     },
+  }
+}
+
+/** Between the two controls of `isLocked`: longer than an idle engine takes to describe a container. */
+const controlPauseMs = 8
+
+/**
+ * True when the engine answers two later questions and does not describe the container: the second one makes
+ * up for a slow engine, and for an answer that this process has not read yet. Undefined when it answers
+ * neither.
+ */
+async function isLocked(
+  engine: AskedEngine,
+  container: string,
+  isGone: (container: string) => void,
+): Promise<boolean | undefined> {
+  const end = new AbortController()
+  const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: end.signal })
+  const question = async (): Promise<false> => {
+    if ((await engine.container(container)) === undefined) isGone(container)
+    return false
+  }
+  const controls = async (): Promise<true> => {
+    await engine.has(container)
+    await pause(controlPauseMs)
+    await engine.has(container)
+    return true
+  }
+  const bound = async (): Promise<undefined> => {
+    await pause(boundMs)
+  }
+  try {
+    return await Promise.race([question(), controls(), bound()])
+  } catch {
+    // The engine is not there, or refuses to answer.
+    return undefined
+  } finally {
+    end.abort()
   }
 }
 

@@ -37,6 +37,10 @@ export function dockerEngine(client: EngineClient): Engine {
       (await client.call('GET', '/containers/json', schema.configuredList)).flatMap(schema.attachedOf),
     bridges: () => bridgesOf(client),
     container: (id) => container(client, id),
+    async has(id) {
+      const path = `/containers/json?all=1&filters=${filters({ id: [id] })}`
+      return (await client.call('GET', path, schema.containerList)).length > 0
+    },
     async configuredContainers() {
       const list = await client.call('GET', '/containers/json?all=1', schema.configuredList)
       return list.filter(({ State }) => State !== 'removing' && State !== 'dead').map(schema.configuredOf)

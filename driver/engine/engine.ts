@@ -32,7 +32,10 @@ export interface Engine {
   attached(): Promise<Attached[]>
   /** The engine's bridges on this host, and the containers' addresses on them. Waits for no container. */
   bridges(): Promise<Bridges>
+  /** Waits while the engine starts the container, stops it or connects it to a network. */
   container(id: string): Promise<EngineContainer | undefined>
+  /** Whether the container exists, running or not. Waits for no container. */
+  has(id: string): Promise<boolean>
   /** All containers, stopped ones included, with the networks that they are configured for. */
   configuredContainers(): Promise<ConfiguredContainer[]>
   /** Containers on networks of driver `vxlan` that do not run. */

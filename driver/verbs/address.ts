@@ -13,7 +13,7 @@
 
 import { defined } from '../core/defined.ts'
 import { DriverError, isCode } from '../core/errors.ts'
-import { canonicalCidr, canonicalIp, isCidr, isIp, lastUsable, parseCidr } from '../core/ip.ts'
+import { canonicalCidr, canonicalIp, familyOf, isCidr, isIp, lastUsable, parseCidr } from '../core/ip.ts'
 import { checkAddress, checkInPool, nextAddress, nextAddresses, unboundSince } from '../core/leases.ts'
 import type {
   Change,
@@ -37,22 +37,22 @@ import {
   isIdle,
   restMs,
 } from '../core/reserve.ts'
-import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
+import { keyIn, leasesOf, localIdOf, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
-import type { HeldAddresses } from './held-addresses.ts'
+import { askedAgainAfterMs, type HeldAddresses } from './held-addresses.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { followLeases, type LastLeased } from './last-leased.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
 import type { AddressAsk, Verbs } from './verbs.ts'
 import { createWants } from './wanted.ts'
 
-/** An address that Docker was given and that no endpoint has: after so long it can be requested by `--ip` again. */
-const askedAgainAfterMs = 30_000
 /** So many conflicts lead to the next address; then the whole store is read. */
 const cheapRetries = 3
 /** Addresses that one commit leases at most. */
 const leasedAtOnce = 40
+/** Between Docker's requests for the IPv4 and the IPv6 address of a start, on a slow machine. */
+const betweenFamiliesMs = 5000
 
 export function addressVerbs(
   context: VerbContext,
@@ -80,33 +80,76 @@ export function addressVerbs(
     const network = store.snapshot().pools.get(cidr)?.value.network
     if (network !== undefined) inFlight.addresses.release(keyIn(network, ip))
   }
+  const give = async (cidr: Cidr, ask: AddressAsk, signal: AbortSignal): Promise<Ip> => {
+    const starting = await startingOwners(context, cidr, ask)
+    const ip =
+      fromReserve(context, cidr, ask, { starting, evenOwned: !store.status().fresh }) ??
+      (await wants
+        .orIdle(cidr, ask, signal, () =>
+          leaseNew(cidr, ask, signal).catch((error: unknown) => {
+            const owned = fromReserve(context, cidr, ask, { evenOwned: true })
+            if (owned === undefined) throw error
+            return owned
+          }),
+        )
+        .catch((error: unknown) => {
+          throw isCode(error, 'unavailable') && !ask.gateway ? notInReserve(cidr, ask, error) : error
+        }))
+    // Docker was told of an error, and will not release the address.
+    if (signal.aborted) release(cidr, ip)
+    signal.throwIfAborted()
+    return ip
+  }
   return {
     async requestAddress(ask, signal) {
       signal.throwIfAborted()
       const cidr = knownPool(ask.pool)
-      const starting = await startingOwners(context, cidr, ask)
-      const ip =
-        fromReserve(context, cidr, ask, { starting, evenOwned: !store.status().fresh }) ??
-        (await wants
-          .orIdle(cidr, ask, signal, () =>
-            leaseNew(cidr, ask, signal).catch((error: unknown) => {
-              const owned = fromReserve(context, cidr, ask, { evenOwned: true })
-              if (owned === undefined) throw error
-              return owned
-            }),
-          )
-          .catch((error: unknown) => {
-            throw isCode(error, 'unavailable') && !ask.gateway ? notInReserve(cidr, ask, error) : error
-          }))
-      // Docker was told of an error, and will not release the address.
-      if (signal.aborted) release(cidr, ip)
-      signal.throwIfAborted()
+      const ip = await elseReleaseV4(context, cidr, ask, () => give(cidr, ask, signal))
       return `${ip}/${parseCidr(cidr).length}`
     },
     async releaseAddress({ pool, address }) {
       if (isCidr(pool) && isIp(address)) release(knownPool(pool), canonicalIp(address))
     },
   }
+}
+
+/**
+ * Docker requests the IPv4 address of a start first, and does not release it when the IPv6 request fails
+ * (moby v28.5.2, libnetwork/network.go, createEndpoint).
+ */
+async function elseReleaseV4(
+  context: VerbContext,
+  cidr: Cidr,
+  ask: AddressAsk,
+  give: () => Promise<Ip>,
+): Promise<Ip> {
+  const v4 = v4OfStart(context, cidr, ask)
+  try {
+    return await give()
+  } catch (error) {
+    const { store, inFlight } = context
+    if (v4 !== undefined && isUnbound(store.snapshot(), v4)) inFlight.addresses.release(v4)
+    throw error
+  }
+}
+
+/**
+ * For an IPv6 request: the key of the same start's IPv4 address. Undefined where several starts are under
+ * way, since Docker does not say which one asks.
+ */
+function v4OfStart({ store, inFlight }: VerbContext, cidr: Cidr, ask: AddressAsk): string | undefined {
+  const snapshot = store.snapshot()
+  const id = snapshot.pools.get(cidr)?.value.network ?? ''
+  if (ask.gateway || snapshot.networks.get(id)?.value.v6?.cidr !== cidr) return undefined
+  const isOfNetwork = (key: string): boolean => networkOfKey(key) === id && familyOf(restOf(key)) === 4
+  const given = inFlight.addresses
+    .givenWithin(betweenFamiliesMs)
+    .filter((key) => isOfNetwork(key) && isUnbound(snapshot, key))
+  return given.length === 1 ? given[0] : undefined
+}
+
+function isUnbound(snapshot: Snapshot, key: string): boolean {
+  return snapshot.addresses.get(key)?.value.endpoint === undefined
 }
 
 function notInReserve(cidr: Cidr, { address }: AddressAsk, { message, hint }: DriverError): DriverError {
@@ -198,10 +241,7 @@ function freeIn(
     })
 }
 
-/**
- * A container gets the address that it had. Where one container alone can have had an address, and none is
- * new, it is that one; else the engine is asked. None when the engine cannot tell.
- */
+/** The containers that left an address, have no other one, and are being started: they get theirs again. */
 async function startingOwners(
   context: VerbContext,
   cidr: Cidr,
@@ -210,8 +250,7 @@ async function startingOwners(
   if (ask.gateway || ask.address !== undefined) return new Set()
   const free = freeIn(context, reserveOf(context, cidr, ask))
   const owners = new Set(free.flatMap(({ owner, isLeft }) => (isLeft ? [] : (owner ?? []))))
-  if (owners.size === 0 || (owners.size === 1 && !context.starting.isNew())) return owners
-  return context.starting.among([...owners])
+  return owners.size === 0 ? owners : context.starting.among([...owners])
 }
 
 /**
@@ -301,7 +340,9 @@ function gatewayOfNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: Addr
 }
 
 function reserveForNew(cidr: Cidr, claim: Versioned<PoolClaim>, { address }: AddressAsk): Proposal<Ip> {
-  if (address === undefined) throw new DriverError('invalid', `the pool ${cidr} belongs to no network yet`)
+  if (address === undefined) {
+    throw new DriverError('invalid', `the pool ${cidr} belongs to no network yet`, { hint: ownNetworksAlone })
+  }
   const ip = checkInPool(address, cidr)
   const { gateway, reserved } = claim.value
   if (ip === gateway) {
@@ -417,6 +458,10 @@ function knownPool(pool: string): Cidr {
 
 function unknownPool(pool: string): DriverError {
   return new DriverError('not-found', `there is no pool ${pool.slice(0, 100)}`, {
-    hint: "'multihost status' lists the networks",
+    hint: `'multihost status' lists the networks; ${ownNetworksAlone}`,
   })
 }
+
+/** A bridge or macvlan network with this IPAM driver can be made: Docker asks for a pool and names no driver. */
+const ownNetworksAlone =
+  'the vxlan IPAM driver serves networks of driver vxlan: docker network create -d vxlan --ipam-driver vxlan NAME'

@@ -29,13 +29,12 @@ export interface VerbContext {
 
 /** Which container a RequestAddress is for, as far as it is known (daemon/starting-container.ts). */
 export interface StartingContainer {
-  /** A container was created, and has not been started yet. */
-  isNew(): boolean
   /** The container was removed. */
   isGone(container: string): boolean
   /**
-   * Those of the containers that the engine is starting now. None when the engine does not say: it describes
-   * none of several, as while it boots and starts all of them.
+   * Those of the containers that the engine is starting now. None of several when the engine does not say: it
+   * describes none of them, as while it boots and starts all of them. An only container is then taken to be
+   * the one, unless another one was created a moment ago.
    */
   among(containers: readonly string[]): Promise<ReadonlySet<string>>
 }

@@ -255,10 +255,23 @@ function networkHere(snapshot: Snapshot, host: HostName, localId: string): Versi
 
 function checkMac(mac: string): Mac {
   const lower = mac.toLowerCase()
-  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(lower)) return lower
-  throw new DriverError('invalid', `'${mac}' is not a MAC address`, {
-    hint: 'write it like 02:42:0a:09:00:02',
-  })
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(lower)) {
+    throw new DriverError('invalid', `'${mac}' is not a MAC address`, {
+      hint: 'write it like 02:42:0a:09:00:02',
+    })
+  }
+  // The kernel's is_valid_ether_addr (include/linux/etherdevice.h).
+  if (isGroup(lower) || /^[0:]+$/.test(lower)) {
+    throw new DriverError('invalid', `'${mac}' is not the address of one interface`, {
+      hint: 'the first byte must be even, and not all zero',
+    })
+  }
+  return lower
+}
+
+/** The lowest bit of the first byte: multicast or broadcast. */
+function isGroup(mac: Mac): boolean {
+  return Number.parseInt(mac.slice(0, 2), 16) % 2 === 1
 }
 
 function named({ name, id }: Network): string {

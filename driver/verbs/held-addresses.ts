@@ -12,6 +12,8 @@ export interface HeldAddresses {
   hold(key: string, asked?: boolean): void
   release(key: string): void
   isAsked(key: string): boolean
+  /** Keys of the addresses that Docker was given within that time and has not released. */
+  givenWithin(ms: number): string[]
   /** All addresses that this host's containers name (`--ip`), running or not: no other request gets them. */
   name(keys: ReadonlySet<string>): void
   isNamed(key: string): boolean
@@ -28,6 +30,8 @@ export interface HeldAddresses {
  * release.
  */
 const forgottenAfterMs = 2 * 60_000
+/** An address that Docker was given and that no endpoint has: after so long it can be requested by `--ip` again. */
+export const askedAgainAfterMs = 30_000
 
 interface Hold {
   /** By `now`; the times of a lease are by the system's clock. */
@@ -45,6 +49,8 @@ export function createHeldAddresses(now: () => Date): HeldAddresses {
     hold: (key, asked = false) => void held.set(key, { since: now().getTime(), asked }),
     release: (key) => void held.delete(key),
     isAsked: (key) => held.get(key)?.asked ?? false,
+    givenWithin: (ms) =>
+      [...held].flatMap(([key, { since }]) => (now().getTime() - since <= ms ? [key] : [])),
     name(keys) {
       named = keys
     },

@@ -35,6 +35,7 @@ import { splitIntoCommits } from '../store/transaction-limits.ts'
 import type { VerbContext } from './context.ts'
 import { type NetworkOptions, parseOptions } from './network-options.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
+import { poolTaken } from './pool.ts'
 import type { RemovedNetworks } from './removed-networks.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from './verbs.ts'
 
@@ -175,8 +176,9 @@ function ownClaim(
 ): { pool: Pool; claim: Versioned<PoolClaim> } {
   const cidr = canonicalCidr(data.pool)
   const claim = snapshot.pools.get(cidr)
-  if (claim === undefined || claim.value.host !== host || claim.value.network !== undefined)
-    throw foreignIpam()
+  if (claim === undefined) throw foreignIpam()
+  if (claim.value.host !== host || claim.value.network !== undefined)
+    throw poolTaken(snapshot, cidr, cidr, claim.value)
   const { range, gateway } = claim.value
   const entries = Object.entries(data.aux).map(([name, address]) => [name, withoutLength(address)])
   const aux: Record<string, Ip> = Object.fromEntries(entries)

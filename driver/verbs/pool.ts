@@ -30,6 +30,8 @@ import type { PoolAsk, Verbs } from './verbs.ts'
 
 /** dockerd releases a pool that does not suit it and requests another at once. */
 const offeredForMs = 15_000
+/** Docker goes from RequestPool to CreateNetwork or ReleasePool in less, unless it was killed between them. */
+const underWayForMs = 15_000
 /** Consul can write an unanswered commit for so long. What comes later, the endpoints loop finds. */
 const unansweredForMs = 10 * 60_000
 const maxRetractions = 10
@@ -41,6 +43,8 @@ export function poolVerbs(
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
   const { store, host } = context
   const offered = createTtlSet<Cidr>(offeredForMs)
+  /** Pools that Docker was given for a network that it is making. After a restart of the driver there are none. */
+  const underWay = createTtlSet<Cidr>(underWayForMs)
   const releases = createReleases(context, mutex)
 
   const claimOnce = async (ask: PoolAsk, signal: AbortSignal): Promise<Cidr | undefined> => {
@@ -48,7 +52,7 @@ export function poolVerbs(
     const choose = (snapshot: Snapshot): Cidr =>
       ask.pool === undefined
         ? chooseFor(snapshot, context, routes, [...offered.all(), ...removed.restingPools()])
-        : checkAsked(snapshot, ask.pool, { host, routes })
+        : checkAsked(snapshot, ask.pool, { host, routes, underWay: underWay.all() })
     let proposed: Change | undefined
     const propose = (snapshot: Snapshot): Proposal<Cidr> => {
       const proposal = claim(snapshot, choose(snapshot), ask, context)
@@ -60,7 +64,9 @@ export function poolVerbs(
       const retracted = await retractIfLate(context, cidr)
       signal.throwIfAborted()
       offered.add(cidr)
-      return retracted ? undefined : cidr
+      if (retracted) return undefined
+      underWay.add(cidr)
+      return cidr
     } catch (error) {
       if (proposed !== undefined) releases.ofUnanswered(proposed)
       throw error
@@ -83,7 +89,10 @@ export function poolVerbs(
         })
       })
     },
-    releasePool: (pool) => releases.ofAnswered(pool),
+    releasePool(pool) {
+      underWay.remove(poolKey(pool))
+      return releases.ofAnswered(pool)
+    },
   }
 }
 
@@ -137,16 +146,17 @@ function chooseFor(
 
 /**
  * The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that
- * routes it.
+ * routes it. `underWay`: pools whose claim belongs to another create of this host, and is no leftover.
  */
 function checkAsked(
   snapshot: Snapshot,
   asked: string,
-  { host, routes }: { host: HostName; routes: readonly Route[] },
+  { host, routes, underWay }: { host: HostName; routes: readonly Route[]; underWay: readonly Cidr[] },
 ): Cidr {
   const cidr = checkPool(asked)
   for (const [other, { value }] of snapshot.pools) {
-    const ownLeftover = other === cidr && value.host === host && value.network === undefined
+    const isOwn = other === cidr && value.host === host && value.network === undefined
+    const ownLeftover = isOwn && !underWay.includes(cidr)
     if (overlaps(cidr, other) && !ownLeftover) throw poolTaken(snapshot, cidr, other, value)
   }
   const clash = routeClash(snapshot, cidr, { host, routes })
@@ -167,8 +177,8 @@ function claim(
     reserved: [],
     claimedAt: now().toISOString(),
   }
-  // A claim of this host without a network is left from a failed create, or this is the repetition of that
-  // create.
+  // A claim of this host that is not under way is left from a failed create, or this is the repetition of
+  // that create.
   const leftover = snapshot.pools.get(cidr)
   const change: Change =
     leftover === undefined
@@ -278,7 +288,13 @@ function poolKey(pool: string): Cidr {
   return isCidr(pool) ? canonicalCidr(pool) : pool
 }
 
-function poolTaken(snapshot: Snapshot, cidr: Cidr, other: Cidr, { network, host }: PoolClaim): DriverError {
+/** `other`: the pool of the claim; it is `cidr` or overlaps it. */
+export function poolTaken(
+  snapshot: Snapshot,
+  cidr: Cidr,
+  other: Cidr,
+  { network, host }: PoolClaim,
+): DriverError {
   const record = network === undefined ? undefined : snapshot.networks.get(network)?.value
   const holder = record === undefined ? `a network that ${host} is making` : `network ${nameOf(record)}`
   const what = cidr === other ? `the subnet ${cidr}` : `the subnet ${cidr} overlaps ${other}, which`

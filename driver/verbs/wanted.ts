@@ -9,11 +9,12 @@ import { DriverError, isCode } from '../core/errors.ts'
 import { canonicalIp, contains, isIp } from '../core/ip.ts'
 import { nextAddress } from '../core/leases.ts'
 import { lifeOf } from '../core/liveness.ts'
-import type { Cidr, HostName, Ip, Network, Pool, Snapshot } from '../core/records.ts'
+import type { Cidr, HostName, Ip, Lease, Network, Pool, Snapshot } from '../core/records.ts'
 import { isIdle, type PoolUse, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
 import { keyIn, leasesOf, restOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
+import { askedAgainAfterMs } from './held-addresses.ts'
 import { optimisticTransaction } from './optimistic-transaction.ts'
 import type { AddressAsk } from './verbs.ts'
 
@@ -134,12 +135,13 @@ function isTaken(snapshot: Snapshot, { network: { id }, pool }: Place, ip: Ip | 
  * An address of the pool, or this one, may lie idle. Whether a container still names an address of `--ip`,
  * its own host alone knows.
  */
-function hasIdle({ store, host }: VerbContext, { network, pool }: Place, ip: Ip | undefined): boolean {
+function hasIdle(context: VerbContext, { network, pool }: Place, ip: Ip | undefined): boolean {
+  const { store, host } = context
   return [...leasesOf(store.snapshot(), network.id)].some(([key, { value }]) => {
     const at = restOf(key)
     return (
       isIdle(value) &&
-      (value.host !== host || value.asked === true) &&
+      (value.host !== host || (value.asked === true && !isStarting(context, key, value))) &&
       (ip === undefined ? contains(pool.cidr, at) : at === ip)
     )
   })
@@ -169,12 +171,18 @@ function becomes(store: Store, isSo: () => boolean, withinMs: number): Promise<b
   })
 }
 
+/** Docker was given the idle address for a container of this host a moment ago. */
+function isStarting({ host, inFlight }: VerbContext, key: string, lease: Lease): boolean {
+  return lease.host === host && inFlight.addresses.isHeld(key, lease, askedAgainAfterMs)
+}
+
 async function explained(
-  { store, host, inFlight }: VerbContext,
+  context: VerbContext,
   place: Place,
   ip: Ip | undefined,
   error: DriverError,
 ): Promise<DriverError> {
+  const { store, host, inFlight } = context
   const snapshot = store.snapshot()
   const away = await awayHosts(store)
   const hint = error.hint === undefined ? {} : { hint: error.hint }
@@ -194,6 +202,10 @@ async function explained(
     new DriverError(error.code, `${error.message}: ${why}`, more)
   if (!isIdle(lease)) return because(holderOf(snapshot, key))
   if (!lease.asked) return because(`idle on ${where}`)
+  if (isStarting(context, key, lease)) {
+    const why = 'given to a container that is starting, or whose start failed a moment ago'
+    return because(why, { hint: 'try again in half a minute, or choose another --ip' })
+  }
   const remedy = { hint: 'remove that container, or choose another --ip' }
   return because(`kept for a container that has it by --ip on ${where}`, remedy)
 }

@@ -118,6 +118,7 @@ function lateEngine(engine: Engine, pause: () => Promise<void>): Engine {
     network: (id) => late(pause, () => engine.network(id)),
     running: () => late(pause, engine.running),
     container: (id) => late(pause, () => engine.container(id)),
+    has: (id) => late(pause, () => engine.has(id)),
     configuredContainers: () => late(pause, engine.configuredContainers),
     stoppedContainers: () => late(pause, engine.stoppedContainers),
     stoppedContainer: (id) => late(pause, () => engine.stoppedContainer(id)),

@@ -12,14 +12,28 @@ const event = (action: string, container: string): EngineEvent => {
   return { type: 'container', action, id: container, attributes: {} }
 }
 
+interface State {
+  starts?: string[]
+  removed?: string[]
+  /** Nothing is answered: the engine is busy, or is not there. */
+  engine?: 'silent' | 'away'
+  asked?: string[]
+}
+
 /** An engine that starts some containers, and has removed others. */
-function engineThat(state: { starts?: string[]; removed?: string[] }) {
+function engineThat(state: State) {
   const clock = { now: new Date('2026-01-01T00:00:00Z') }
-  const container = (name: string) => {
-    if (state.starts?.includes(name)) return never
-    return Promise.resolve(state.removed?.includes(name) ? undefined : described)
+  const answer = <T>(value: T): Promise<T> => {
+    if (state.engine === 'away') return Promise.reject(new Error('away'))
+    return state.engine === 'silent' ? (never as Promise<never>) : Promise.resolve(value)
   }
-  return { clock, starting: createStartingContainer({ container }, () => clock.now) }
+  const container = (name: string) => {
+    state.asked?.push(name)
+    if (state.starts?.includes(name)) return never
+    return answer(state.removed?.includes(name) ? undefined : described)
+  }
+  const has = () => answer(true)
+  return { clock, starting: createStartingContainer({ container, has }, () => clock.now) }
 }
 
 describe('the engine', () => {
@@ -48,6 +62,44 @@ describe('the engine', () => {
     expect(await starting.among(['a', 'b'])).toEqual(new Set(['a']))
   })
 
+  test.each(['silent', 'away'] as const)(
+    'that is %s: the only container that left an address is taken for the one that starts, unless one is new',
+    async (engine) => {
+      const { starting, clock } = engineThat({ engine })
+      expect(await starting.among(['a'])).toEqual(new Set(['a']))
+      clock.now = new Date('2026-01-01T00:00:06Z')
+      starting.happened(event('create', 'new'))
+      expect(await starting.among(['a'])).toEqual(new Set())
+      expect(await starting.among(['a', 'b'])).toEqual(new Set())
+      clock.now = new Date('2026-01-01T00:01:00Z')
+      expect(await starting.among(['a'])).toEqual(new Set(['a']))
+    },
+  )
+
+  test('that answered nothing is not asked again at once', async () => {
+    const state: State = { engine: 'silent', asked: [] }
+    const { starting, clock } = engineThat(state)
+    for (const _ of [1, 2, 3]) await starting.among(['a'])
+    expect(state.asked).toEqual(['a'])
+    clock.now = new Date('2026-01-01T00:00:06Z')
+    await starting.among(['a'])
+    expect(state.asked).toEqual(['a', 'a'])
+  })
+
+  test('is asked for the only container too, and costs its restart some milliseconds', async () => {
+    const { starting } = engineThat({ starts: ['a'] })
+    const begun = performance.now()
+    expect(await starting.among(['a'])).toEqual(new Set(['a']))
+    expect(performance.now() - begun).toBeLessThan(100)
+  })
+
+  test('is not taken for one that starts the container when only the answer comes late', async () => {
+    const late = (ms: number) => new Promise<EngineContainer>((done) => setTimeout(done, ms, described))
+    const has = () => late(30).then(() => true)
+    const starting = createStartingContainer({ container: () => late(50), has }, () => new Date())
+    expect(await starting.among(['a'])).toEqual(new Set())
+  })
+
   test('says what it has removed', async () => {
     const { starting } = engineThat({ removed: ['a'] })
     starting.happened(event('destroy', 'z'))
@@ -55,17 +107,14 @@ describe('the engine', () => {
     expect(['a', 'b', 'z'].map(starting.isGone)).toEqual([true, false, true])
   })
 
-  test('has a new container until it starts, goes, or is forgotten', () => {
-    const { starting, clock } = engineThat({})
+  test('has a new container until it starts or goes', async () => {
+    const { starting } = engineThat({ engine: 'away' })
     for (const end of ['start', 'die', 'destroy']) {
       starting.happened(event('create', 'a'))
-      expect(starting.isNew()).toBe(true)
+      expect(await starting.among(['web'])).toEqual(new Set())
       starting.happened(event(end, 'a'))
-      expect(starting.isNew(), end).toBe(false)
+      expect(await starting.among(['web']), end).toEqual(new Set(['web']))
     }
-    starting.happened(event('create', 'b'))
-    clock.now = new Date('2026-01-01T00:00:31Z')
-    expect(starting.isNew()).toBe(false)
   })
 })
 
@@ -76,7 +125,7 @@ describe('of an address that a container left,', () => {
 
   async function withStopped(...names: string[]) {
     const state = { starts: [] as string[], removed: [] as string[] }
-    const { starting } = engineThat(state)
+    const { starting, clock } = engineThat(state)
     const host = cluster().host(1, { starting })
     await createNetwork(host, { id: network, subnet: pool })
     const addresses = new Map<string, string>()
@@ -86,7 +135,7 @@ describe('of an address that a container left,', () => {
       await stop(host, { network, pool, endpoint: endpoint(n), ip: addresses.get(name) ?? '' })
     }
     let last = names.length
-    return { host, state, starting, addresses, start: (name: string) => started(host, last++, name) }
+    return { host, state, starting, clock, addresses, start: (name: string) => started(host, last++, name) }
   }
 
   /** The endpoints loop learns the container from the engine. */
@@ -116,6 +165,18 @@ describe('of an address that a container left,', () => {
     const other = await start('other')
     expect(other).not.toBe(addresses.get('web'))
     starting.happened(event('start', 'other'))
+    state.starts = ['web']
+    expect(await start('web')).toBe(addresses.get('web'))
+  })
+
+  test.each([
+    'was created long before',
+    'is connected while it runs, or was created before the driver began',
+  ])('another container that %s does not get it', async (which) => {
+    const { starting, clock, state, addresses, start } = await withStopped('web')
+    if (which.startsWith('was')) begins(starting, 'other')
+    clock.now = new Date(clock.now.getTime() + 60_000)
+    expect(await start('other')).not.toBe(addresses.get('web'))
     state.starts = ['web']
     expect(await start('web')).toBe(addresses.get('web'))
   })

@@ -106,6 +106,14 @@ test('reads the blocks of the engine’s bridges that a person chose, and none w
   expect(await engine.addressPools()).toEqual(['10.10.0.0/16', 'fd00:9::/48'])
 })
 
+test('says whether it has a container by a list of that container alone, which waits for no lock', async () => {
+  const list = (id: string) => `GET /v1.41/containers/json?all=1&filters={"id":["${id}"]}`
+  answers.set(list('cccc'), json(200, [{ Id: 'cccc', State: 'exited' }]))
+  answers.set(list('gone'), json(200, []))
+  expect(await engine.has('cccc')).toBe(true)
+  expect(await engine.has('gone')).toBe(false)
+})
+
 test('lists the networks of our driver alone', async () => {
   answers.set(
     'GET /v1.41/networks?filters={"driver":["vxlan"]}',

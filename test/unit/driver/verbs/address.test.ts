@@ -177,6 +177,72 @@ test('an --aux-address at the gateway that was asked for is refused', async () =
   await expect(made).rejects.toThrow(/^the address 10\.9\.0\.1 is the gateway of 10\.9\.0\.0\/16$/)
 })
 
+test('a pool of a network of another driver is refused with the way out, before and after its claim is gone', async () => {
+  const { verbs } = cluster().host(1)
+  const pool = await verbs.requestPool({ pool: '10.9.0.0/16', options: {}, v6: false }, never)
+  const ask = () => verbs.requestAddress({ pool, gateway: false }, never)
+  const hint = expect.stringContaining(
+    'the vxlan IPAM driver serves networks of driver vxlan: docker network create -d vxlan --ipam-driver vxlan NAME',
+  )
+  await expect(ask()).rejects.toMatchObject({ code: 'invalid', hint })
+  await verbs.releasePool(pool, never)
+  await expect(ask()).rejects.toMatchObject({ code: 'not-found', hint })
+})
+
+describe('the IPv4 address of a start whose IPv6 address was refused', () => {
+  const pool6 = 'fd00::/64'
+  const address = '10.9.0.50'
+
+  async function dualStack() {
+    const net1 = cluster().host(1)
+    const made = await createNetwork(net1, { id: network, subnet: '10.9.0.0/16', subnet6: pool6 })
+    const pool = made.v4.cidr
+    const ask4 = (ip?: string) =>
+      net1.verbs.requestAddress({ pool, gateway: false, ...(ip && { address: ip }) }, never)
+    const ask6 = (ip?: string) =>
+      net1.verbs.requestAddress({ pool: pool6, gateway: false, ...(ip && { address: ip }) }, never)
+    await ask4()
+    await net1.verbs.createEndpoint(
+      { network, endpoint: end(1), v4: '10.9.0.2/16', v6: await ask6('fd00::5') },
+      never,
+    )
+    return { net1, ask4, ask6 }
+  }
+
+  test('can be asked for at once', async () => {
+    const { net1, ask4, ask6 } = await dualStack()
+    await ask4(address)
+    await expect(ask6('fd00::5')).rejects.toMatchObject({ code: 'taken' })
+    const v4 = await ask4(address)
+    const v6 = await ask6('fd00::6')
+    await net1.verbs.createEndpoint({ network, endpoint: end(2), v4, v6 }, never)
+    await expect(ask4(address)).rejects.toMatchObject({ code: 'taken' })
+  })
+
+  test('stays with Docker when another start may have it; the error says so at once', async () => {
+    const { ask4, ask6 } = await dualStack()
+    const other = await ask4()
+    await ask4(address)
+    await expect(ask6('fd00::5')).rejects.toMatchObject({ code: 'taken' })
+    const begun = performance.now()
+    await expect(ask4(address)).rejects.toMatchObject({
+      code: 'taken',
+      message: `the address ${address} is already leased: given to a container that is starting, or whose start failed a moment ago`,
+      hint: 'try again in half a minute, or choose another --ip',
+    })
+    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(await ask4()).not.toBe(other)
+  })
+
+  test('stays with Docker when it was given long before', async () => {
+    const { net1, ask4, ask6 } = await dualStack()
+    await ask4(address)
+    net1.clock.now = new Date(net1.clock.now.getTime() + 20_000)
+    await expect(ask6('fd00::5')).rejects.toMatchObject({ code: 'taken' })
+    await expect(ask4(address)).rejects.toMatchObject({ code: 'taken' })
+  })
+})
+
 describe('a release', () => {
   test('of an unknown address is no error', async () => {
     const { net1, pool } = await twoHosts()

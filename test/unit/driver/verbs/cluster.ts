@@ -60,7 +60,10 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     pools: ['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16'],
     routes: async () => [],
     settled: async (network, endpoint) => void settled.push(`${network.slice(0, 4)} ${endpoint.slice(0, 4)}`),
-    starting: createStartingContainer({ container: async () => undefined }, () => clock.now),
+    starting: createStartingContainer(
+      { container: async () => undefined, has: async () => true },
+      () => clock.now,
+    ),
     inFlight: createInFlight({ store, log: silent, now: () => clock.now }),
     log: silent,
     version: '0.1.0',

@@ -36,6 +36,19 @@ const macs = ({ store }: Host): string[] =>
   [...store.snapshot().endpoints.values()].map(({ value }) => `${value.v4} ${value.mac}`).sort()
 
 describe('a MAC of a network', () => {
+  test.each(['01:00:5e:00:00:01', '00:00:00:00:00:00', 'FF:FF:FF:FF:FF:FF', '33:33:00:00:00:01'])(
+    'that no interface can have (%s) is refused, and nothing is written',
+    async (mac) => {
+      const { net1 } = await twoHosts()
+      await expect(endpoint(net1, '1', '10.63.0.9', mac)).rejects.toMatchObject({
+        code: 'invalid',
+        line: `'${mac}' is not the address of one interface; the first byte must be even, and not all zero`,
+      })
+      expect(macs(net1)).toEqual([])
+      expect(await endpoint(net1, '1', '10.63.0.10', '00:00:00:00:00:01')).toBe('00:00:00:00:00:01')
+    },
+  )
+
   test('that was given to another container is chosen otherwise for its own address', async () => {
     const { net1, net2 } = await twoHosts()
     expect(await endpoint(net1, '1', '10.63.0.9', derived)).toBe(derived)

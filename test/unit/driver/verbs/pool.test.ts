@@ -1,5 +1,5 @@
 import { Map as PersistentMap } from 'immutable'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import type { Store } from '../../../../driver/store/store.ts'
@@ -139,6 +139,40 @@ describe('a pool that was asked for', () => {
     const ask = { ...auto, pool: '10.9.3.3/16' }
     expect(await net1.verbs.requestPool(ask, never)).toBe('10.9.0.0/16')
     await expect(net2.verbs.requestPool(ask, never)).rejects.toThrow('a network that net-1 is making')
+    const restarted = lab.host(1)
+    await restarted.store.read()
+    expect(await restarted.verbs.requestPool(ask, never)).toBe('10.9.0.0/16')
+    const asksAgain = vi.spyOn(performance, 'now')
+    asksAgain.mockReturnValue(performance.now() + 16_000)
+    expect(await net1.verbs.requestPool(ask, never)).toBe('10.9.0.0/16')
+    asksAgain.mockRestore()
+  })
+
+  test('is refused to the second of two creates on one host; the first keeps its range, or gives the pool back', async () => {
+    const net1 = cluster().host(1)
+    const ask = { ...auto, pool: '10.9.0.0/16' }
+    const first = { ...ask, range: '10.9.1.0/24' }
+    await net1.verbs.requestPool(first, never)
+    await expect(net1.verbs.requestPool(ask, never)).rejects.toMatchObject({
+      code: 'taken',
+      message: 'the subnet 10.9.0.0/16 belongs to a network that net-1 is making',
+    })
+    const v4 = [{ addressSpace: 'multihost', pool: '10.9.0.0/16', aux: {} }]
+    const create = (localId: string) =>
+      net1.verbs.createNetwork({ localId, v4, v6: [], options: {}, internal: false }, never)
+    await create(id('a'))
+    expect(net1.store.snapshot().networks.get(id('a'))?.value.v4.range).toBe('10.9.1.0/24')
+    await expect(create(id('b'))).rejects.toMatchObject({
+      code: 'taken',
+      message: 'the subnet 10.9.0.0/16 belongs to network aaaaaaaaaaaa',
+    })
+  })
+
+  test('can be asked for again at once when Docker has given it back', async () => {
+    const net1 = cluster().host(1)
+    const ask = { ...auto, pool: '10.9.0.0/16' }
+    await net1.verbs.requestPool(ask, never)
+    await net1.verbs.releasePool('10.9.0.0/16', never)
     expect(await net1.verbs.requestPool(ask, never)).toBe('10.9.0.0/16')
   })
 
