@@ -14,6 +14,7 @@ import { addressesOf, endpoint, keyIn, servicesOf } from '../snapshot.ts'
 import { recordedContainer } from './description.ts'
 import { type DockerEndpoint, type DockerState, endpointsIn, unrecordedIn } from './docker-state.ts'
 import type { EndpointCall } from './life.ts'
+import { claimMacAgain } from './macs.ts'
 
 /** One commit per unrecorded endpoint that can have its records again. */
 export function adoptions(
@@ -63,6 +64,7 @@ export function adoption(
   return [
     { op: 'expect', table: 'networks', key: network, index: record.index },
     { op: 'create', table: 'endpoints', key: keyIn(network, id), value },
+    ...claimMacAgain(snapshot, record.value, value),
     ...leases.filter((change) => change !== undefined),
     ...(service === undefined ? [] : [bindService(service, id)]),
   ]

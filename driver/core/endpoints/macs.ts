@@ -51,6 +51,13 @@ export function claimMac(snapshot: Snapshot, network: Network, { id, v4, mac }: 
   return [own, ...addressUnchanged(snapshot, network, mac, v4)]
 }
 
+/** The same for an endpoint that runs already. Without a claim where another has the MAC: `sharedMacs` names both. */
+export function claimMacAgain(snapshot: Snapshot, network: Network, value: Endpoint): Change[] {
+  if (value.mac === macOf(value.v4)) return []
+  if (holderOf(snapshot, network.id, value.mac, value.id) !== undefined) return []
+  return claimMac(snapshot, network, value)
+}
+
 /**
  * Endpoints that have the MAC of another endpoint of their network, by MAC. One pass: `status` and each
  * metric ask.
