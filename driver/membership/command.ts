@@ -32,7 +32,7 @@ import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } f
 import {
   attachedContainers,
   hasLeftovers,
-  isElsewhere,
+  heldElsewhere,
   removeFromDocker,
   removeFromKernel,
   removeFromStore,
@@ -230,8 +230,8 @@ async function storeFailure(options: Wanted['options']): Promise<string | undefi
   const wrong = storeFindings({ store, underlay: { failed: '' } }).find(
     ({ check, state }) => /^(store|cluster|token)$/.test(check) && state !== 'ok',
   )
-  const holder = foundIn(store.name.holder)
-  if (wrong === undefined && holder !== undefined && holder.id === store.name.id && isElsewhere(holder))
-    return `the name ${store.name.name} is held by a machine with the address ${holder.vtep}: one disk is a copy of the other`
-  return wrong?.says
+  if (wrong !== undefined) return wrong.says
+  const { name, id, holder } = store.name
+  const found = foundIn(holder)
+  return found?.id === id && found !== undefined ? heldElsewhere(name, found) : undefined
 }
