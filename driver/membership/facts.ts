@@ -36,6 +36,8 @@ export interface Facts {
   tunnels: Asked<TunnelStatus[]> | undefined
   /** Undefined where no store is named. */
   store: StoreFacts | undefined
+  /** This host has a name in a cluster, and its options are gone. */
+  optionsGone?: Failed | undefined
 }
 
 export type KernelPart = 'namespaces' | 'vxlan' | 'bridge' | 'veth' | 'nf_tables'

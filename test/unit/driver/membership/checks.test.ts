@@ -77,6 +77,14 @@ test.each<[string, Partial<Facts>, RegExp]>([
     /^missing +engine +Docker is 19.03.15; install Docker 20.10/,
   ],
   [
+    'options of a member',
+    {
+      store: undefined,
+      optionsGone: { failed: 'this host is net-3, and its options are gone', hint: 'put' },
+    },
+    /^missing +store +this host is net-3, and its options are gone; put$/m,
+  ],
+  [
     'an engine that breaks gateways',
     withEngine({ version: '29.0.1' }),
     /^missing +engine +.*moby#51522.*29\.0\.2/,
