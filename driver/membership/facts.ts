@@ -25,6 +25,8 @@ export interface Facts {
   missingTools: string[]
   /** multihost.service is installed. */
   hasUnit: Asked<boolean>
+  /** Places of the driver's options. Empty where the unit is not known. */
+  outOfReach: OutOfReach[]
   engine: Asked<EngineFacts>
   /** Of daemon.json and DOCKER_OPTS together. */
   docker: Asked<DockerOptions>
@@ -40,6 +42,16 @@ export interface Facts {
   optionsGone?: Failed | undefined
 }
 
+/** What the unit's protection of the file system keeps from the driver. */
+export interface OutOfReach {
+  /** As a word, `--name=path`. */
+  option: string
+  /** Where the path leads to. */
+  place: string
+  /** `sight`: the unit has another, empty folder there. */
+  lacks: 'sight' | 'write'
+}
+
 export type KernelPart = 'namespaces' | 'vxlan' | 'bridge' | 'veth' | 'nf_tables'
 
 export interface EngineFacts {
@@ -48,6 +60,7 @@ export interface EngineFacts {
   firewall: string
   inSwarm: boolean
   hasUserns: boolean
+  isRootless: boolean
   isLiveRestore: boolean
 }
 

@@ -39,7 +39,8 @@ export function splitGroupsIntoCommits(groups: readonly (readonly Change[])[]): 
 }
 
 /**
- * Parts that count at most `most` each, and whose bytes fit into a commit. An item that does not fit is alone.
+ * Parts that count at most `most` each, and whose bytes fit into a commit. An item that does not fit is
+ * alone.
  */
 export function packed<T>(
   items: readonly T[],
