@@ -4,6 +4,13 @@
  * 0: Consul, the kernel and Docker agree; 1: they differ; 2: one of them could not be read.
  */
 import type { CheckResult } from '../control/check.ts'
+import { usualWithinMs } from '../control/client.ts'
+
+/** How long the answer may take: the loops have SECONDS to settle, and as long again after a repair. */
+export function checkWithinMs(seconds: string, repair: boolean): number {
+  const settlesMs = 1000 * Number(seconds) * (repair ? 2 : 1)
+  return usualWithinMs + (Number.isFinite(settlesMs) ? settlesMs : 0)
+}
 
 export function showCheck({ host, differences, unknown, repaired }: CheckResult): string {
   const lines = (head: string, items: readonly string[]): string[] =>

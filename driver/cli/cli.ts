@@ -8,7 +8,7 @@ import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
 import { defaultControlSocket } from '../sockets.ts'
-import { exitCodeOf, showCheck } from './check.ts'
+import { checkWithinMs, exitCodeOf, showCheck } from './check.ts'
 import { showHosts, showStatus } from './show.ts'
 
 export const help = `multihost: one network for containers on several Docker hosts
@@ -34,6 +34,9 @@ export const help = `multihost: one network for containers on several Docker hos
   --control-socket=PATH        of the driver; default: ${defaultControlSocket}
 `
 
+/** The driver looks at the host twice, and commits some 25 endpoints at a time. */
+const removesHostWithinMs = 600_000
+
 /** The exit code. */
 export async function cli(args: string[], print: (text: string) => void): Promise<number> {
   const { words, json, socket, repair, within } = parse(args)
@@ -48,7 +51,8 @@ export async function cli(args: string[], print: (text: string) => void): Promis
     case 'check': {
       expectWords(command, rest, 0)
       const path = `/check?within=${encodeURIComponent(within)}`
-      const result = await ask<CheckResult>(socket, repair ? 'POST' : 'GET', path)
+      const withinMs = checkWithinMs(within, repair)
+      const result = await ask<CheckResult>(socket, repair ? 'POST' : 'GET', path, { withinMs })
       print(json ? JSON.stringify(result, null, 2) : showCheck(result))
       return exitCodeOf(result)
     }
@@ -67,6 +71,7 @@ export async function cli(args: string[], print: (text: string) => void): Promis
         socket,
         'DELETE',
         `/hosts/${encodeURIComponent(name)}`,
+        { withinMs: removesHostWithinMs },
       )
       print(`host ${name} is out of the cluster: ${endpoints} endpoints and ${addresses} addresses are free`)
       return 0

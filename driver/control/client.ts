@@ -5,11 +5,24 @@
 import { DriverError, type ErrorCode } from '../core/errors.ts'
 import { exchange, type Method } from '../unix-http.ts'
 
-const timeoutMs = 30_000
+/** For a question that the driver answers by what it knows, or with one of Docker's or Consul's answers. */
+export const usualWithinMs = 30_000
+
+interface Question {
+  body?: object
+  /** For work that takes longer. */
+  withinMs?: number
+}
 
 /** Throws the driver's own error, or `unavailable`. */
-export async function ask<T>(socketPath: string, method: Method, path: string, body?: object): Promise<T> {
-  const answer = await exchange(socketPath, { method, path, body, timeoutMs }).catch((cause: unknown) => {
+export async function ask<T>(
+  socketPath: string,
+  method: Method,
+  path: string,
+  { body, withinMs = usualWithinMs }: Question = {},
+): Promise<T> {
+  const request = { method, path, body, timeoutMs: withinMs }
+  const answer = await exchange(socketPath, request).catch((cause: unknown) => {
     throw noDriver(socketPath, cause as NodeJS.ErrnoException)
   })
   const json = JSON.parse(answer.text) as T & { error?: string; code?: ErrorCode }

@@ -3,7 +3,8 @@
  *
  * systemd's READY means that the sockets are open, not that Consul answers: Docker waits for the driver at
  * boot, and with the disk copy of the store containers can stop and networks be listed. Exit code 2 is for
- * wrong options alone; what the machine does not have yet is waited for without end (driver.ts).
+ * wrong options alone; what the machine does not have yet is waited for without end (driver.ts), and so are
+ * the options of a member that are gone (options-are-gone.ts).
  */
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -26,15 +27,22 @@ import { startDriver } from './driver.ts'
 import type { DriverOptions } from './driver-options.ts'
 import { usualIntervals } from './intervals.ts'
 import { loggedError } from './logged-error.ts'
-import { type DaemonOptions, parseDaemonOptions } from './options.ts'
-import { createPreparation } from './setup.ts'
-import { underlayFinder } from './underlay.ts'
+import {
+  type DaemonOptions,
+  noStore,
+  type OpenOptions,
+  parseDaemonOptions,
+  parseOpenOptions,
+} from './options.ts'
+import { optionsAreGone } from './options-are-gone.ts'
+import { createPreparation, type Preparation } from './setup.ts'
+import { type FindUnderlay, underlayFinder } from './underlay.ts'
 
 /** Beside the time limit of Docker's calls: what is still under way then is given up. The unit waits longer. */
 const stopsWithinMs = 2000
 
 export async function daemon(args: string[]): Promise<never> {
-  const options = parseDaemonOptions(args)
+  const options = await optionsIn(args)
   const log = pino({
     level: options.logLevel,
     base: null,
@@ -61,6 +69,13 @@ export async function daemon(args: string[]): Promise<never> {
   process.exit(0)
 }
 
+/** Without a store on a member whose options are gone: the driver waits for them. Throws `invalid`. */
+async function optionsIn(args: string[]): Promise<OpenOptions> {
+  const options = parseOpenOptions(args)
+  const gone = await optionsAreGone(options).catch((error: unknown) => error)
+  return gone === undefined ? parseDaemonOptions(args) : options
+}
+
 /**
  * The unit's protection makes most folders read-only, or empty, for the driver. The engine may keep its files
  * in any of them (`data-root`). The first process has the machine's own view.
@@ -75,8 +90,8 @@ function fileRoot(): string {
   }
 }
 
-async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promise<void> }> {
-  const { stateDir, namespaceFolder } = options
+async function start(options: OpenOptions, log: Log): Promise<{ stop(): Promise<void> }> {
+  const { namespaceFolder } = options
   // Before the store and the kernel are touched: two drivers on one machine would undo each other's work.
   await checkFree(options.socket)
   const points = crashPoints(process.env[crashVariable])
@@ -86,15 +101,7 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   })
   const client = engineClient(options.dockerSocket)
   const find = underlayFinder(kernel, options)
-  const openStore = (host: HostName): Promise<Store> =>
-    openConsulStore(storeOptions(options, host, points, log))
-  const preparation = createPreparation({
-    stateDir,
-    hostName: options.hostName,
-    findUnderlay: find,
-    openStore,
-    log,
-  })
+  const preparation = preparationOf(options, { findUnderlay: find, points, log })
   const stopParts = async (): Promise<void> => {
     client.close()
     await Promise.all([preparation.close(), kernel.close()])
@@ -125,6 +132,22 @@ async function start(options: DaemonOptions, log: Log): Promise<{ stop(): Promis
   }
 }
 
+function preparationOf(
+  options: OpenOptions,
+  { findUnderlay, points, log }: { findUnderlay: FindUnderlay; points: CrashPoints; log: Log },
+): Preparation {
+  const { kvStore, stateDir, hostName } = options
+  if (kvStore === undefined) {
+    const prepare = async (): Promise<never> => {
+      throw (await optionsAreGone(options)) ?? noStore()
+    }
+    return { prepare, close: async () => undefined }
+  }
+  const openStore = (host: HostName): Promise<Store> =>
+    openConsulStore(storeOptions({ ...options, kvStore }, host, points, log))
+  return createPreparation({ stateDir, hostName, findUnderlay, openStore, log })
+}
+
 type DriverSettings = Pick<
   DriverOptions,
   | 'defaultNetwork'
@@ -138,7 +161,7 @@ type DriverSettings = Pick<
 >
 
 /** What a person has set for the driver. The store's address and token are not the driver's. */
-function settingsOf(options: DaemonOptions): DriverSettings {
+function settingsOf(options: OpenOptions): DriverSettings {
   const { defaultNetwork, socket, controlSocket, namespaceFolder, stateDir, addressPools } = options
   const { dnsListen, hostsFileLimit, answerWithinMs, filterIsOn } = options
   return {

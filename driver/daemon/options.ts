@@ -69,6 +69,12 @@ const options = {
   'log-level': text,
 } as const
 
+/** Of a host that may have no store. */
+export type OpenOptions = Omit<DaemonOptions, 'kvStore'> & { kvStore?: string }
+
+/** The package's own file. The unit reads it after /etc/default/docker, so that its assignment counts. */
+export const packageOptionsFile = '/etc/default/multihost'
+
 export const daemonHelp = `multihost daemon: the overlay driver of this host
 
   --kv-store=consul://HOST:PORT[,HOST:PORT…][/PREFIX]
@@ -105,7 +111,11 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
 export function parseDaemonOptions(args: string[]): DaemonOptions {
   const { kvStore, ...others } = parseOpenOptions(args)
   if (kvStore !== undefined) return { ...others, kvStore }
-  throw new DriverError('invalid', '--kv-store is missing', {
+  throw noStore()
+}
+
+export function noStore(): DriverError {
+  return new DriverError('invalid', '--kv-store is missing', {
     hint: 'name the store, like --kv-store=consul://192.168.33.10:8500',
   })
 }
@@ -116,7 +126,7 @@ export function optionWords(args: string[]): string[] {
 }
 
 /** The options of a driver that may have no store yet. Throws `invalid`. */
-export function parseOpenOptions(args: string[]): Omit<DaemonOptions, 'kvStore'> & { kvStore?: string } {
+export function parseOpenOptions(args: string[]): OpenOptions {
   const given = parse(args)
   const path = (name: keyof typeof given, or: string): string => checkPath(name, given[name] ?? or)
   const number = (name: keyof typeof given, or: string, range: Range): number =>

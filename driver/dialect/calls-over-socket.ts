@@ -4,7 +4,8 @@ import type { DriverCalls } from './driver-calls.ts'
 
 export function callsOverSocket(controlSocket: string): DriverCalls {
   const get = <T>(path: string): Promise<T> => ask<T>(controlSocket, 'GET', path)
-  const post = <T>(path: string, body: object = {}): Promise<T> => ask<T>(controlSocket, 'POST', path, body)
+  const post = <T>(path: string, body: object = {}): Promise<T> =>
+    ask<T>(controlSocket, 'POST', path, { body })
   const done = async (work: Promise<unknown>): Promise<void> => void (await work)
   return {
     clusterNetworks: () => get('/networks'),

@@ -75,13 +75,25 @@ function tools({ missingTools }: Facts): Finding[] {
   return [missing('programs', says, 'install the packages iproute2, nftables, util-linux and systemd')]
 }
 
-function unit({ hasUnit }: Facts): Finding[] {
+function unit({ hasUnit, outOfReach }: Facts): Finding[] {
   if ('failed' in hasUnit) return [missing('unit', hasUnit.failed, hasUnit.hint ?? 'start systemd')]
-  if (hasUnit.found) return [ok('unit', 'multihost.service is installed')]
-  return [
-    missing('unit', 'multihost.service is not installed', 'install the package or the unit of multihost'),
-  ]
+  if (!hasUnit.found)
+    return [
+      missing('unit', 'multihost.service is not installed', 'install the package or the unit of multihost'),
+    ]
+  if (outOfReach.length === 0) return [ok('unit', 'multihost.service is installed')]
+  return outOfReach.map(({ option, place, lacks }) => {
+    const where = option.endsWith(`=${place}`) ? '' : `, in ${place}`
+    if (lacks === 'sight')
+      return missing('unit', `the unit of the driver does not see the place of ${option}${where}`, seenPlaces)
+    const dropIn = `systemctl edit multihost, with the lines "[Service]" and "ReadWritePaths=${place}"`
+    const hint = `name a folder below /run or /var/lib, or make ${place} and let the unit write there: ${dropIn}`
+    return missing('unit', `the unit of the driver cannot write at ${option}${where}`, hint)
+  })
 }
+
+const seenPlaces =
+  'put files into /etc/multihost, sockets below /run and state below /var/lib, and name them from there'
 
 function engine({ engine }: Facts): Finding[] {
   const facts = foundIn(engine)
@@ -93,7 +105,11 @@ function engine({ engine }: Facts): Finding[] {
         'start Docker, or name its socket with --docker-socket',
       ),
     ]
-  const { version } = facts
+  const { version, isRootless } = facts
+  if (isRootless) {
+    const says = 'Docker runs rootless: its containers are in a network namespace of a user'
+    return [missing('engine', says, 'use the engine that root runs, and its socket /var/run/docker.sock')]
+  }
   if (isOlder(version, 20, 10))
     return [missing('engine', `Docker is ${version}`, 'install Docker 20.10 or later')]
   if (/^29\.0\.[01]\b/.test(version)) {

@@ -25,7 +25,11 @@ const checks: readonly [check: string, judge: Check][] = [
   ['VTEP', vtep],
 ]
 
-export function storeFindings({ store, underlay }: Pick<Facts, 'store' | 'underlay'>): Finding[] {
+type Judged = Pick<Facts, 'store' | 'underlay' | 'optionsGone'>
+
+export function storeFindings({ store, underlay, optionsGone }: Judged): Finding[] {
+  if (store === undefined && optionsGone !== undefined)
+    return [missing('store', optionsGone.failed, optionsGone.hint ?? '')]
   if (store === undefined) {
     const says = 'no store is named, and this host is a member of no cluster'
     return [unknown('store', says, 'name one: multihost doctor consul://HOST:8500')]

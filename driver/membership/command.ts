@@ -7,7 +7,8 @@ import { ask } from '../control/client.ts'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
-import { optionWords, parseOpenOptions } from '../daemon/options.ts'
+import { type OpenOptions, optionWords, packageOptionsFile, parseOpenOptions } from '../daemon/options.ts'
+import { optionsAreGone } from '../daemon/options-are-gone.ts'
 import { readCluster } from '../store/incarnation.ts'
 import { tunnels } from './check-machine.ts'
 import { storeFindings, wrongName } from './check-store.ts'
@@ -28,18 +29,18 @@ import {
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
 import { oldServersApart } from './old-store.ts'
-import { daemonJson, optionsFile, packageOptionsFile, withoutDriver, wordsIn } from './options-file.ts'
+import { daemonJson, optionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
   hasLeftovers,
-  isElsewhere,
+  heldElsewhere,
   removeFromDocker,
   removeFromKernel,
   removeFromStore,
   removeRunFiles,
   removeState,
 } from './removal.ts'
-import { type OpenOptions, optionsAreGone, selfOf, storeIn, type Wanted, wantedBy } from './settings.ts'
+import { selfOf, storeIn, type Wanted, wantedBy } from './settings.ts'
 import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
 
 type Print = (text: string) => void
@@ -67,7 +68,10 @@ async function doctor(words: string[], print: Print): Promise<number> {
     args[0]?.startsWith('-') === false
       ? [`--kv-store=${args[0]}`, ...args.slice(1)]
       : [...configured, ...args]
-  const findings = findingsOf(await gather(parseOpenOptions(given)))
+  const options = parseOpenOptions(given)
+  const gone = await optionsAreGone(options)
+  const optionsGone = gone && { failed: gone.message, hint: gone.hint }
+  const findings = findingsOf({ ...(await gather(options)), optionsGone })
   print(args.length < words.length ? JSON.stringify(findings, null, 2) : showFindings(findings))
   return findings.some(isMissing) ? 1 : 0
 }
@@ -91,6 +95,8 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   const [store = '', ...files] = joinWords(place)
   const before = (await configuredWords()) ?? []
   const runsConsul = await isThere(joinPath(place.folder, 'management-token'))
+  const gone = storeIn(before) === undefined && !runsConsul ? await optionsAreGone(options) : undefined
+  if (gone !== undefined) throw gone
   checkBegin(before, [`--kv-store=${store}`, ...files, ...own], runsConsul)
   const consul = await consulProgram(consulFrom)
   const server = { ...place, program: consul.path }
@@ -186,7 +192,8 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
       print('this host is a member of no cluster: nothing was changed')
       return 0
     }
-    if (identity !== undefined && !force) throw await optionsAreGone(identity, options.stateDir)
+    const gone = await optionsAreGone(options)
+    if (gone !== undefined && !force) throw gone
   }
   const sentences = await leave(leaveParts(options, identity, force))
   const own = await textOf(packageOptionsFile)
@@ -230,8 +237,8 @@ async function storeFailure(options: Wanted['options']): Promise<string | undefi
   const wrong = storeFindings({ store, underlay: { failed: '' } }).find(
     ({ check, state }) => /^(store|cluster|token)$/.test(check) && state !== 'ok',
   )
-  const holder = foundIn(store.name.holder)
-  if (wrong === undefined && holder !== undefined && holder.id === store.name.id && isElsewhere(holder))
-    return `the name ${store.name.name} is held by a machine with the address ${holder.vtep}: one disk is a copy of the other`
-  return wrong?.says
+  if (wrong !== undefined) return wrong.says
+  const { name, id, holder } = store.name
+  const found = foundIn(holder)
+  return found?.id === id && found !== undefined ? heldElsewhere(name, found) : undefined
 }

@@ -11,7 +11,7 @@ import { engineClient } from '../engine/client.ts'
 import { realKernel } from '../kernel/real.ts'
 import { machineChecks } from './check-machine.ts'
 import { storeFindings } from './check-store.ts'
-import { type Asked, asked, type Facts, type StoreFacts } from './facts.ts'
+import { type Asked, asked, type Facts, foundIn, type StoreFacts } from './facts.ts'
 import type { Finding } from './finding.ts'
 import {
   dockerOptions,
@@ -23,7 +23,8 @@ import {
 } from './gather-machine.ts'
 import { storeFacts } from './gather-store.ts'
 import { selfOf } from './settings.ts'
-import { systemdUnit } from './unit.ts'
+import { systemdUnit, unitProperties } from './unit.ts'
+import { outOfReach, protection } from './unit-reach.ts'
 
 type Options = ReturnType<typeof parseOpenOptions>
 
@@ -64,18 +65,27 @@ export function tunnelFacts({
   return asked(() => ask<TunnelStatus[]>(controlSocket, 'GET', '/tunnels'))
 }
 
-async function machineFacts({ dockerSocket }: Options) {
-  const client = engineClient(dockerSocket)
+async function machineFacts(options: Options) {
+  const client = engineClient(options.dockerSocket)
   try {
-    const [kernel, neighbours, tools, unit, engine, docker] = await Promise.all([
+    const [kernel, neighbours, tools, unit, reach, engine, docker] = await Promise.all([
       kernelFacts(),
       neighbourLimit(),
       missingTools(),
       asked(async () => (await systemdUnit.state()).isInstalled),
+      asked(async () => outOfReach(options, await unitProperties(protection))),
       asked(() => engineFacts(client)),
       asked(dockerOptions),
     ])
-    return { kernel, neighbourLimit: neighbours, missingTools: tools, hasUnit: unit, engine, docker }
+    return {
+      kernel,
+      neighbourLimit: neighbours,
+      missingTools: tools,
+      hasUnit: unit,
+      outOfReach: foundIn(reach) ?? [],
+      engine,
+      docker,
+    }
   } finally {
     client.close()
   }

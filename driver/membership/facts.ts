@@ -25,6 +25,8 @@ export interface Facts {
   missingTools: string[]
   /** multihost.service is installed. */
   hasUnit: Asked<boolean>
+  /** Places of the driver's options. Empty where the unit is not known. */
+  outOfReach: OutOfReach[]
   engine: Asked<EngineFacts>
   /** Of daemon.json and DOCKER_OPTS together. */
   docker: Asked<DockerOptions>
@@ -36,6 +38,18 @@ export interface Facts {
   tunnels: Asked<TunnelStatus[]> | undefined
   /** Undefined where no store is named. */
   store: StoreFacts | undefined
+  /** This host has a name in a cluster, and its options are gone. */
+  optionsGone?: Failed | undefined
+}
+
+/** What the unit's protection of the file system keeps from the driver. */
+export interface OutOfReach {
+  /** As a word, `--name=path`. */
+  option: string
+  /** Where the path leads to. */
+  place: string
+  /** `sight`: the unit has another, empty folder there. */
+  lacks: 'sight' | 'write'
 }
 
 export type KernelPart = 'namespaces' | 'vxlan' | 'bridge' | 'veth' | 'nf_tables'
@@ -46,6 +60,7 @@ export interface EngineFacts {
   firewall: string
   inSwarm: boolean
   hasUserns: boolean
+  isRootless: boolean
   isLiveRestore: boolean
 }
 

@@ -100,11 +100,15 @@ const infoSchema = z.object({
 
 export async function engineFacts(client: EngineClient): Promise<EngineFacts> {
   const info = await client.call('GET', '/info', infoSchema)
+  // Like `name=seccomp,profile=builtin`.
+  const isSecuredBy = (name: string): boolean =>
+    (info.SecurityOptions ?? []).some((option) => option.split(',')[0] === `name=${name}`)
   return {
     version: info.ServerVersion,
     firewall: info.FirewallBackend?.Driver ?? 'iptables',
     inSwarm: !['', 'inactive'].includes(info.Swarm?.LocalNodeState ?? ''),
-    hasUserns: (info.SecurityOptions ?? []).some((option) => option.startsWith('name=userns')),
+    hasUserns: isSecuredBy('userns'),
+    isRootless: isSecuredBy('rootless'),
     isLiveRestore: info.LiveRestoreEnabled,
   }
 }

@@ -7,6 +7,7 @@
  * the block comes and goes with the driver.
  */
 import { DriverError } from '../core/errors.ts'
+import { packageOptionsFile } from '../daemon/options.ts'
 
 export const optionsFile = '/etc/default/docker'
 export const daemonJson = '/etc/docker/daemon.json'
@@ -15,8 +16,6 @@ export const daemonJson = '/etc/docker/daemon.json'
  * 3927 §2.1). Other addresses of the block can be a cloud's.
  */
 export const usualDns = '169.254.255.53'
-/** The package's own file. The unit reads it after `optionsFile`, so that its assignment counts. */
-export const packageOptionsFile = '/etc/default/multihost'
 
 export const optionsBlock = /^# multihost: begin.*\n(?:.*\n)*?# multihost: end\n?/m
 

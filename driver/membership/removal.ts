@@ -150,7 +150,8 @@ export async function removeFromStore(
     const holder = holderIn(items, alive)
     // Another host has taken the name: the records are that host's.
     if (holder?.id !== undefined && holder.id !== id) return
-    if (holder !== undefined && isElsewhere(holder)) throw heldElsewhere(name, holder)
+    const elsewhere = holder && heldElsewhere(name, holder)
+    if (elsewhere !== undefined) throw new DriverError('taken', elsewhere)
     // A driver that was killed has left its session.
     if (holder?.session !== undefined) await client.destroySession(holder.session)
     await evictSelf(options, name, kvStore)
@@ -160,16 +161,18 @@ export async function removeFromStore(
   }
 }
 
-/** The key was written on a machine with an address that this one does not have: one disk is a copy of the other. */
-export function isElsewhere({ vtep }: Holder): boolean {
-  return vtep !== undefined && !isOwn(vtep)
-}
-
-function heldElsewhere(name: string, { vtep }: Holder): DriverError {
-  return new DriverError(
-    'taken',
-    `the records of ${name} are of a machine with the address ${vtep}, which this one does not have`,
-  )
+/**
+ * Why the records of this host's id may be another machine's. The key was written on a machine with an
+ * address that this one does not have: this one has lost it, or one disk is a copy of the other. With a
+ * session, which a driver that still runs with its lost address has too, nothing tells the two apart.
+ */
+export function heldElsewhere(name: string, { vtep, session }: Holder): string | undefined {
+  if (vtep === undefined || isOwn(vtep)) return undefined
+  const holder =
+    session === undefined ? `the name ${name}` : `the name ${name} is held by a live driver, which`
+  const lost = "if it is this host's old one, set --bind-interface, 'systemctl restart multihost', and repeat"
+  const copied = session === undefined ? '' : '; if not, one disk is a copy of the other'
+  return `${holder} has the address ${vtep}, which this host does not have: ${lost}${copied}`
 }
 
 async function evictSelf({ tokenFile, tls }: ClientOptions, host: string, url: string): Promise<void> {

@@ -5,18 +5,8 @@ import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import { type HostIdentity, readIdentity } from '../daemon/host-identity.ts'
-import {
-  type DaemonOptions,
-  optionWords,
-  parseDaemonOptions,
-  type parseOpenOptions,
-} from '../daemon/options.ts'
+import { type DaemonOptions, optionWords, parseDaemonOptions } from '../daemon/options.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
-import { storeOfDiskCopy } from '../store/disk-copy-file.ts'
-import { packageOptionsFile } from './options-file.ts'
-
-/** Of a host that may have no store. */
-export type OpenOptions = ReturnType<typeof parseOpenOptions>
 
 export interface Wanted {
   /** As the file has them. */
@@ -39,14 +29,6 @@ function checkFile(word: string): void {
   if (!path.startsWith('/')) throw new DriverError('invalid', `${word} is not an absolute path`, { hint })
   if (/^\/(home|root|tmp|var\/tmp|run\/user)\//.test(path))
     throw new DriverError('invalid', `the unit of the driver does not see the file of ${word}`, { hint })
-}
-
-/** The host has a name in a cluster, and nothing says which store that is. */
-export async function optionsAreGone({ name }: HostIdentity, stateDir: string): Promise<DriverError> {
-  const store = (await storeOfDiskCopy(`${stateDir}/snapshot.json`)) ?? 'consul://HOST:8500'
-  return new DriverError('unavailable', `this host is ${name}, and its options are gone`, {
-    hint: `put MULTIHOST_OPTS back into ${packageOptionsFile}, with what the driver had beside the store: MULTIHOST_OPTS="--kv-store=${store}"; or leave its records in the store with --force`,
-  })
 }
 
 export interface Self {

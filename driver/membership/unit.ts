@@ -29,24 +29,34 @@ export interface Unit {
 const name = 'multihost.service'
 const run = promisify(execFile)
 
-export const systemdUnit: Unit = {
-  async state() {
-    const properties = ['LoadState', 'UnitFileState', 'ActiveState', 'SubState']
-    const show = ['show', '-p', properties.join(','), name]
-    const { stdout } = await run('systemctl', show).catch((cause: Error) => {
+/** As `systemctl show` prints them. Throws `unavailable` where systemd does not run. */
+export async function unitProperties(properties: readonly string[]): Promise<Record<string, string>> {
+  const { stdout } = await run('systemctl', ['show', '-p', properties.join(','), name]).catch(
+    (cause: Error) => {
       const last = cause.message.trim().split('\n').at(-1)
       throw new DriverError('unavailable', `systemd does not run here: ${last}`, {
         hint: 'the driver needs a host with systemd; under WSL, write systemd=true below [boot] into /etc/wsl.conf, and restart WSL',
         cause,
       })
-    })
-    const value = (property: string): string => new RegExp(`^${property}=(.*)$`, 'm').exec(stdout)?.[1] ?? ''
+    },
+  )
+  return Object.fromEntries([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]))
+}
+
+export const systemdUnit: Unit = {
+  async state() {
+    const { LoadState, UnitFileState, ActiveState, SubState } = await unitProperties([
+      'LoadState',
+      'UnitFileState',
+      'ActiveState',
+      'SubState',
+    ])
     return {
-      isInstalled: value('LoadState') === 'loaded',
-      isEnabled: value('UnitFileState') === 'enabled',
-      isActive: value('ActiveState') === 'active',
+      isInstalled: LoadState === 'loaded',
+      isEnabled: UnitFileState === 'enabled',
+      isActive: ActiveState === 'active',
       // And not between two attempts, which is `auto-restart`.
-      isStarting: value('ActiveState') === 'activating' && value('SubState').startsWith('start'),
+      isStarting: ActiveState === 'activating' && SubState?.startsWith('start') === true,
     }
   },
   async start() {

@@ -30,23 +30,36 @@ export function splitIntoCommits(changes: readonly Change[]): Change[][] {
   return packed(changes, bytesOf)
 }
 
-/** Parts with at most `count` items each, whose bytes fit into a commit. An item that does not fit is alone. */
+/** The same where the changes of a group belong together: a group is split only where it is too large alone. */
+export function splitGroupsIntoCommits(groups: readonly (readonly Change[])[]): Change[][] {
+  const bytesFor = (group: readonly Change[]): number =>
+    group.reduce((sum, change) => sum + bytesOf(change), 0)
+  const parts = packed(groups, bytesFor, perCommit.changes, (group) => group.length)
+  return parts.flatMap((part) => splitIntoCommits(part.flat()))
+}
+
+/**
+ * Parts that count at most `most` each, and whose bytes fit into a commit. An item that does not fit is
+ * alone.
+ */
 export function packed<T>(
   items: readonly T[],
   bytesFor: (item: T) => number,
-  count: number = perCommit.changes,
+  most: number = perCommit.changes,
+  countFor: (item: T) => number = () => 1,
 ): T[][] {
   const parts: T[][] = []
-  let room = 0
+  const room = { bytes: 0, count: 0 }
   for (const item of items) {
-    const bytes = bytesFor(item)
+    const [bytes, count] = [bytesFor(item), countFor(item)]
     const last = parts.at(-1)
-    if (last === undefined || last.length === count || room < bytes) {
+    if (last === undefined || room.count < count || room.bytes < bytes) {
       parts.push([item])
-      room = perCommit.bytes - bytes
+      Object.assign(room, { bytes: perCommit.bytes - bytes, count: most - count })
     } else {
       last.push(item)
-      room -= bytes
+      room.bytes -= bytes
+      room.count -= count
     }
   }
   return parts

@@ -12,7 +12,7 @@ import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
-import { splitIntoCommits } from '../store/transaction-limits.ts'
+import { splitGroupsIntoCommits } from '../store/transaction-limits.ts'
 
 /**
  * `betweenLooks`: resolves when a live host whose session has ended has claimed its name again. Without it
@@ -34,15 +34,13 @@ export async function evict(
     try {
       const dead = await foundDead(store, host)
       const commit = whileDead(store, host, dead)
-      for (const endpoint of endpointsOnHost(store.snapshot(), host)) {
-        await commit(removeEndpointAndLeases(store.snapshot(), endpoint))
-      }
-      await commit(claimsOf(store.snapshot(), host))
+      await commit(endpointsOf(store.snapshot(), host))
+      await commit(ungrouped(claimsOf(store.snapshot(), host)))
       if (dead) {
         await checkAway(store, host, dead)
         await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
       }
-      await whileDead(store, host, undefined)(replicasAndUsesOf(store.snapshot(), host))
+      await whileDead(store, host, undefined)(ungrouped(replicasAndUsesOf(store.snapshot(), host)))
       return { endpoints: endpointsOnHost(before, host).length, addresses: usedAddresses(before, host) }
     } catch (error) {
       if (!isCode(error, 'conflict') || attempt === 5) throw error
@@ -51,16 +49,26 @@ export async function evict(
   }
 }
 
+/** Each endpoint with all that belongs to it, so that a host that comes back meanwhile has whole ones. */
+function endpointsOf(snapshot: Snapshot, host: HostName): Change[][] {
+  return endpointsOnHost(snapshot, host).map((endpoint) => removeEndpointAndLeases(snapshot, endpoint))
+}
+
+function ungrouped(changes: readonly Change[]): Change[][] {
+  return changes.map((change) => [change])
+}
+
 /**
  * Each commit requires that the host's record is still the one that was found dead, or still absent. A host
- * that comes back claims its name some seconds before it changes its record.
+ * that comes back claims its name some seconds before it changes its record: the store is asked whether the
+ * host is away before each commit, too.
  */
 function whileDead(store: Store, host: HostName, dead: Versioned<HostRecord> | undefined) {
   const unchanged: Change = dead
     ? { op: 'expect', table: 'hosts', key: host, index: dead.index }
     : { op: 'absent', table: 'hosts', key: host }
-  return async (changes: readonly Change[]): Promise<void> => {
-    for (const part of splitIntoCommits(changes)) {
+  return async (groups: readonly (readonly Change[])[]): Promise<void> => {
+    for (const part of splitGroupsIntoCommits(groups)) {
       await checkAway(store, host, dead)
       await store.commit([unchanged, ...part])
     }

@@ -250,6 +250,8 @@ function agentFor({ address, tls = {} }: ClientOptions): Agent {
         ca: pemOf('ca', tls.caFile),
         cert: pemOf('cert', tls.certFile),
         key: pemOf('key', tls.keyFile),
+        // As Go's programs do: an authority of the file is trusted, also where another one has signed it.
+        allowPartialTrustChain: true,
       })
     : new HttpAgent(pool)
   return address.servers.length > 1 ? connectingSoon(agent) : agent

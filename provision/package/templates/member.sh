@@ -13,6 +13,10 @@ say_what_stays() {
 }
 
 say_how_to_join() {
+  if [ -e /var/lib/multihost/host.json ]; then
+    echo "multihost: this host is a member, and its options are gone. See 'multihost doctor'"
+    return 0
+  fi
   echo 'multihost: this host is a member of no cluster. Next: multihost join consul://HOST:8500, or multihost init where there is no Consul'
 }
 

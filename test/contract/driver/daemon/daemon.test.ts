@@ -1,7 +1,7 @@
 /** The daemon as a process, in a network namespace of its own from which no Consul can be reached. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -31,6 +31,44 @@ test.each([
   const outcome = multihost(...args)
   expect(outcome.code).toBe(code)
   expect(outcome.stdout + outcome.stderr).toMatch(words)
+})
+
+describe.skipIf(!isRoot)('a member whose options are gone', () => {
+  const words =
+    /this host is net-1, and its options are gone; put MULTIHOST_OPTS back .*consul:\/\/a:8500\/m"/
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'multihost-gone-'))
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    writeFileSync(join(folder, 'snapshot.json'), '{"format":3,"store":"consul://a:8500/m"}\n')
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  test('is told so by doctor', () => {
+    const { code, stdout } = multihost('doctor', `--state-dir=${folder}`)
+    expect(code).toBe(1)
+    expect(stdout).toMatch(new RegExp(`^missing +store +${words.source}`, 'm'))
+  })
+
+  test('has a daemon that waits, which tells status and Docker, and ends in order', async () => {
+    const [socket, control] = [join(folder, 'vxlan.sock'), join(folder, 'control.sock')]
+    const options = [`--state-dir=${folder}`, `--socket=${socket}`, `--control-socket=${control}`]
+    const args = ['--import', 'tsx', main, 'daemon', ...options, `--docker-socket=${folder}/docker.sock`]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const exit = once(child, 'exit')
+    let said = ''
+    child.stdout.on('data', (chunk) => {
+      said += chunk
+    })
+    await until('its socket is open', () => existsSync(control), 15_000)
+    const { stdout } = multihost('status', `--control-socket=${control}`)
+    expect(stdout).toMatch(/WAITING/)
+    expect(stdout).toMatch(words)
+    await expect(callPlugin(socket, 'IpamDriver.RequestPool', {})).rejects.toThrow(words)
+    expect(said).toContain('this host is net-1, and its options are gone')
+    child.kill('SIGTERM')
+    expect(await exit).toEqual([0, null])
+  })
 })
 
 describe.skipIf(!isRoot)('a daemon that starts while Consul is away', () => {

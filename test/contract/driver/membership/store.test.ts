@@ -106,7 +106,7 @@ describe('a Consul', () => {
   test('keeps the records of the machine that a copy of its disk would remove', async () => {
     const copy = { name: 'net-1', id: 'id of net-1' }
     await expect(removeFromStore({ kvStore: consul.url, tls: {} }, copy)).rejects.toThrow(
-      /of a machine with the address 192\.168\.33\.11, which this one does not have/,
+      /the name net-1 .*has the address 192\.168\.33\.11, which this host does not have/,
     )
     expect(await consul.keys('multihost/hosts/')).toEqual(['multihost/hosts/net-1'])
   })

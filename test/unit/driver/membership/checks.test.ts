@@ -77,6 +77,34 @@ test.each<[string, Partial<Facts>, RegExp]>([
     /^missing +engine +Docker is 19.03.15; install Docker 20.10/,
   ],
   [
+    'a rootless engine',
+    withEngine({ isRootless: true }),
+    /^missing +engine +Docker runs rootless: .*; use the engine that root runs/,
+  ],
+  [
+    'a folder that the unit cannot write',
+    { outOfReach: [{ option: '--state-dir=/srv/mh', place: '/srv/mh', lacks: 'write' }] },
+    /^missing +unit +the unit .* cannot write at --state-dir=\/srv\/mh; .*below \/run or \/var\/lib.* "ReadWritePaths=\/srv\/mh"$/m,
+  ],
+  [
+    'a folder that leads to another one, and a file that the unit does not see',
+    {
+      outOfReach: [
+        { option: '--state-dir=/var/lib/mh', place: '/srv/mh', lacks: 'write' },
+        { option: '--kv-ca-file=/etc/ca.pem', place: '/root/ca.pem', lacks: 'sight' },
+      ],
+    },
+    /at --state-dir=\/var\/lib\/mh, in \/srv\/mh; [^\n]*\nmissing +unit +.*does not see the place of --kv-ca-file=\/etc\/ca.pem, in \/root\/ca.pem; put files/,
+  ],
+  [
+    'options of a member',
+    {
+      store: undefined,
+      optionsGone: { failed: 'this host is net-3, and its options are gone', hint: 'put' },
+    },
+    /^missing +store +this host is net-3, and its options are gone; put$/m,
+  ],
+  [
     'an engine that breaks gateways',
     withEngine({ version: '29.0.1' }),
     /^missing +engine +.*moby#51522.*29\.0\.2/,

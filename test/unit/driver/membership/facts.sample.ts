@@ -49,12 +49,14 @@ export const facts: Facts = {
   neighbourLimit: 65_536,
   missingTools: [],
   hasUnit: { found: true },
+  outOfReach: [],
   engine: {
     found: {
       version: '26.1.5',
       firewall: 'iptables',
       inSwarm: false,
       hasUserns: false,
+      isRootless: false,
       isLiveRestore: false,
     },
   },

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { dockerOptionsIn, hasProcessSocket } from '../../../../driver/membership/gather-machine.ts'
+import type { EngineClient } from '../../../../driver/engine/client.ts'
+import {
+  dockerOptionsIn,
+  engineFacts,
+  hasProcessSocket,
+} from '../../../../driver/membership/gather-machine.ts'
 
 test('Docker’s options are those of daemon.json and of the flags together', () => {
   expect(dockerOptionsIn('', [])).toMatchObject({ dns: [], dataRoot: undefined })
@@ -31,4 +36,17 @@ test('a socket of a process is told from the kernel’s own', () => {
   expect(hasProcessSocket(head + line('12B5', 0))).toBe(false)
   expect(hasProcessSocket(head + line('0035', 77))).toBe(false)
   expect(hasProcessSocket(head + line('12B5', 77))).toBe(true)
+})
+
+test.each([
+  [
+    ['name=seccomp,profile=builtin', 'name=rootless', 'name=cgroupns'],
+    { isRootless: true, hasUserns: false },
+  ],
+  [['name=userns'], { isRootless: false, hasUserns: true }],
+  [null, { isRootless: false, hasUserns: false }],
+])('an engine with the security options %j', async (SecurityOptions, found) => {
+  const call: EngineClient['call'] = async (_method, _path, schema) =>
+    schema.parse({ ServerVersion: '26.1.5', SecurityOptions })
+  expect(await engineFacts({ call } as EngineClient)).toMatchObject(found)
 })

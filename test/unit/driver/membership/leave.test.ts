@@ -1,12 +1,8 @@
 /** `multihost leave`: what it refuses, in which order it removes, and what it says. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { type LeaveParts, leave } from '../../../../driver/membership/leave.ts'
 import { withDriver } from '../../../../driver/membership/options-file.ts'
-import { optionsAreGone } from '../../../../driver/membership/settings.ts'
 
 const options = withDriver('# mine\n', ['--kv-store=consul://192.168.33.10:8500'])
 const attached = [{ container: 'web', network: 'foobar' }]
@@ -139,22 +135,4 @@ test('a store that goes away meanwhile ends it before the name goes; by force it
   expect(await leave({ ...parts, force: true })).toContainEqual(
     expect.stringContaining('multihost host rm net-2'),
   )
-})
-
-test.each([
-  [
-    'names the store that its copy is of',
-    '{"format":3,"store":"consul://a:8500/multihost"}\n',
-    'consul://a:8500/multihost',
-  ],
-  ['has no copy of the store', undefined, 'consul://HOST:8500'],
-])('a member whose options are gone, which %s, is told which line is missing', async (_, copy, store) => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-leave-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  if (copy !== undefined) writeFileSync(join(folder, 'snapshot.json'), copy)
-  const { line } = await optionsAreGone({ id: 'a', name: 'net-2' }, folder)
-  expect(line).toMatch(
-    /^this host is net-2, and its options are gone; put MULTIHOST_OPTS back into \/etc\/default\/multihost/,
-  )
-  expect(line).toContain(`MULTIHOST_OPTS="--kv-store=${store}"`)
 })

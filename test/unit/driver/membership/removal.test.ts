@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { hasLeftovers, removeFromDocker } from '../../../../driver/membership/removal.ts'
+import { hasLeftovers, heldElsewhere, removeFromDocker } from '../../../../driver/membership/removal.ts'
 
 const networkAt = (name: string) => ({ Name: name, Id: `${name}-id`, Driver: 'vxlan', IPAM: { Config: [] } })
 
@@ -58,4 +58,16 @@ test('a network that Docker does not let go ends nothing, and is named', async (
     'DELETE /networks/stale-id',
     'DELETE /networks/foobar-id',
   ])
+})
+
+test('records with an address of another machine may be of this host’s earlier one, or of a copied disk', () => {
+  const holder = { id: 'a', vtep: '192.0.2.1', session: undefined }
+  const lost =
+    "has the address 192.0.2.1, which this host does not have: if it is this host's old one, set --bind-interface, 'systemctl restart multihost', and repeat"
+  expect(heldElsewhere('net-1', holder)).toBe(`the name net-1 ${lost}`)
+  expect(heldElsewhere('net-1', { ...holder, session: 's' })).toBe(
+    `the name net-1 is held by a live driver, which ${lost}; if not, one disk is a copy of the other`,
+  )
+  for (const vtep of ['127.0.0.1', undefined])
+    expect(heldElsewhere('net-1', { ...holder, vtep })).toBeUndefined()
 })

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest'
 import type { Change } from '../../../../driver/core/records.ts'
-import { perCommit, splitIntoCommits } from '../../../../driver/store/transaction-limits.ts'
+import {
+  perCommit,
+  splitGroupsIntoCommits,
+  splitIntoCommits,
+} from '../../../../driver/store/transaction-limits.ts'
 
 const use = (name: string): Change => {
   return {
@@ -29,4 +33,15 @@ test('a commit is limited by its number of changes', () => {
     perCommit.changes,
     1,
   ])
+})
+
+test('a group of changes stays in one commit, and several share it; one that is too large is split', () => {
+  const group = (size: number): Change[] => Array.from({ length: size }, (_, n) => use(`${n}`))
+  const half = perCommit.changes / 2
+  const commits = splitGroupsIntoCommits([
+    ...[2, half, half - 1, 3, perCommit.changes + 1].map(group),
+    [use('x'.repeat(perCommit.bytes - 1000))],
+    [use('y'.repeat(1000))],
+  ])
+  expect(commits.map(({ length }) => length)).toEqual([2 + half, half + 2, perCommit.changes, 1, 1, 1])
 })

@@ -131,4 +131,12 @@ describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) =
     expect(said).toMatch(/member of no cluster. Next: multihost join consul:/)
     expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
   })
+
+  test('says to a member whose options are gone that they are, and lets its driver run', () => {
+    const { status, said, calls } = host(joined).run(script, ...args)
+    expect(status).toBe(0)
+    expect(said).toMatch(/this host is a member, and its options are gone. See 'multihost doctor'/)
+    expect(said).not.toContain('member of no cluster')
+    expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
+  })
 })

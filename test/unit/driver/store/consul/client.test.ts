@@ -1,8 +1,7 @@
 /** Against a server that answers when the test says so: what Consul does on a machine that is too busy for it. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -294,30 +293,60 @@ test('a list that is no list of keys is not Consul’s answer', async () => {
   })
 })
 
-test('the leader’s answer by TLS says when the certificate ends', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'multihost-certificate-'))
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  const subject = ['-subj', '/CN=consul', '-addext', 'subjectAltName=IP:127.0.0.1']
-  const made = [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    key,
-    '-out',
-    cert,
-  ]
-  await promisify(execFile)('openssl', ['req', '-x509', '-days', '20', ...made, ...subject])
-  const options = { cert: await readFile(cert), key: await readFile(key) }
+/** PEM files of 127.0.0.1, made by openssl(1) in a folder that goes with the test. */
+async function certificates() {
+  const folder = inFolder('')
+  const file = (name: string) => join(folder, name)
+  return {
+    file,
+    /** NAME.pem and NAME.key. Signed by `by`, or by itself. */
+    async make(name: string, days: number, by?: string): Promise<void> {
+      const names = ['-addext', by === undefined || name === 'server' ? address : 'basicConstraints=CA:TRUE']
+      const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`]
+      const files = ['-keyout', file(`${name}.key`), '-out', file(`${name}.pem`)]
+      const signer = by === undefined ? [] : ['-CA', file(`${by}.pem`), '-CAkey', file(`${by}.key`)]
+      await promisify(execFile)('openssl', [
+        ...['req', '-x509', '-days', `${days}`],
+        ...[...kind, ...files, ...names, ...signer],
+      ])
+    },
+  }
+}
+const address = 'subjectAltName=IP:127.0.0.1'
+
+/** What a client with that authority is told by a server with that certificate and key. */
+async function answerByTls(options: { cert: string; key: string }, caFile: string) {
   const secure = createSecureServer(options, (_, response) => response.end('"127.0.0.1:8300"'))
   await once(secure.listen(0, '127.0.0.1').unref(), 'listening')
+  onTestFinished(() => void secure.close())
   const { port } = secure.address() as AddressInfo
-  const address = parseStoreUrl(`https://127.0.0.1:${port}`)
-  const [answer] = await askLeaders({ address, timeoutMs: 4000, tls: { caFile: cert } })
-  secure.close()
-  await rm(folder, { recursive: true })
+  const url = parseStoreUrl(`https://127.0.0.1:${port}`)
+  const [answer] = await askLeaders({ address: url, timeoutMs: 4000, tls: { caFile } })
+  return answer
+}
+
+test('the leader’s answer by TLS says when the certificate ends', async () => {
+  const { make, file } = await certificates()
+  await make('server', 20)
+  const [cert, key] = ['server.pem', 'server.key'].map((name) => readFileSync(file(name), 'utf8'))
+  const answer = await answerByTls({ cert: cert ?? '', key: key ?? '' }, file('server.pem'))
   const endsAt = answer?.status === 'fulfilled' ? (answer.value.certificateEndsAt ?? 0) : 0
   expect(Math.round((endsAt - Date.now()) / 86_400_000)).toBe(20)
+})
+
+test('--kv-ca-file may be an authority that another one has signed; a stranger’s is refused', async () => {
+  const { make, file } = await certificates()
+  await make('root', 20)
+  await make('between', 20, 'root')
+  await make('server', 20, 'between')
+  await make('stranger', 20)
+  const text = (name: string) => readFileSync(file(name), 'utf8')
+  // The server sends the chain up to the authority that signed it, as Vault and step-ca give it.
+  const served = { cert: `${text('server.pem')}${text('between.pem')}`, key: text('server.key') }
+  for (const authority of ['root.pem', 'between.pem']) {
+    expect(await answerByTls(served, file(authority)), authority).toMatchObject({ status: 'fulfilled' })
+  }
+  expect(await answerByTls(served, file('stranger.pem'))).toMatchObject({
+    reason: { message: expect.stringContaining('cannot be trusted') },
+  })
 })

@@ -1,0 +1,29 @@
+/** How long a command waits for the driver. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { ask } from '../../../../driver/control/client.ts'
+
+async function slowDriver(answersAfterMs: number): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-ask-'))
+  const server = createServer((_, response) => setTimeout(() => response.end('{}'), answersAfterMs))
+  const socket = join(folder, 'control.sock')
+  await new Promise<void>((resolve) => server.listen(socket, resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
+  return socket
+}
+
+test('a question has the time limit that it needs', async () => {
+  const socket = await slowDriver(150)
+  await expect(ask(socket, 'GET', '/check', { withinMs: 50 })).rejects.toThrow(
+    `no driver answers on ${socket}: no answer within 0.05 s`,
+  )
+  expect(await ask(socket, 'GET', '/check', { withinMs: 5000 })).toEqual({})
+  expect(await ask(socket, 'GET', '/status')).toEqual({})
+})
