@@ -7,12 +7,10 @@
 set -e
 cd "$(dirname "$0")"
 
-options=/etc/default/multihost
-
 . ./member.sh
 
 files() {
-  (cd root && find . -type f | sed 's/^\.//' | grep -vxF "$options" | sort)
+  (cd root && find . -type f | sed 's/^\.//' | sort)
 }
 
 # Of the archive, without those that every system has; the innermost first.
@@ -49,16 +47,11 @@ install_files() {
     cp "root$file" "$file.new"
     mv "$file.new" "$file"
   done
-  mkdir -p "$(dirname $options)"
-  [ -e $options ] || cp "root$options" $options
+  write_default_options /usr/local/share/multihost/multihost.default
   systemd daemon-reload
   # Without a store the unit would fail at each start of the host: join enables it.
-  if configured; then
-    systemctl enable --quiet multihost.service
-    systemd restart multihost.service
-  else
-    say_how_to_join
-  fi
+  if configured; then systemctl enable --quiet multihost.service; fi
+  if should_run; then systemd restart multihost.service; else say_how_to_join; fi
 }
 
 case $* in
