@@ -5,6 +5,9 @@
 #   ./install.sh --uninstall          takes a member out of its cluster, and removes the programs
 #   ./install.sh --uninstall --purge  removes options and state too
 set -e
+# The PATH of root by su(1) has no folder of bridge and nft on Debian.
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin
+export PATH
 cd "$(dirname "$0")"
 
 . ./member.sh

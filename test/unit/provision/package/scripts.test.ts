@@ -72,7 +72,8 @@ function host(files: Record<string, string>, leaves = 0) {
         .replaceAll("'s/^\\.//'", () => `'s|^\\.|${root}|'`)
         .replaceAll('root$file', `root\${file#${root}}`)
       put('/script', text)
-      const env = { PATH: `${at('/stubs')}:${process.env.PATH}` }
+      // Of root by su(1) on Debian.
+      const env = { PATH: `${at('/stubs')}:/usr/local/bin:/usr/bin:/bin` }
       const { status, stdout, stderr } = spawnSync('sh', [at('/script'), ...args], { encoding: 'utf8', env })
       return { status, said: stdout + stderr, calls: readFileSync(at('/calls'), 'utf8').trim().split('\n') }
     },
@@ -213,4 +214,14 @@ describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) =
     const { calls } = host(Object.fromEntries(placed)).run(script, ...args)
     expect(calls.some((call) => / restart multihost.service/.test(call))).toBe(starts)
   })
+})
+
+test('install.sh finds the programs of administrators without their folders in PATH', () => {
+  const { said } = host({}).run('templates/install.sh')
+  const named = ['ip', 'bridge', 'nft', 'systemd-notify'].filter((name) =>
+    said.includes(`needs the command ${name}:`),
+  )
+  const folders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
+  const there = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)))
+  expect(named.filter(there)).toEqual([])
 })
