@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -64,6 +65,7 @@ function host(files: Record<string, string>, leaves = 0) {
     has: (path: string): boolean => existsSync(at(path)),
     text: (path: string): string => readFileSync(at(path), 'utf8'),
     link: (path: string, target: string): void => symlinkSync(target, at(path)),
+    chmod: (path: string, mode: number): void => chmodSync(at(path), mode),
     mode: (path: string): string => (statSync(at(path)).mode & 0o777).toString(8),
     run(script: string, ...args: string[]) {
       // Paths of the archive's own `root` folder stay; its files stand for those below `/`.
@@ -214,6 +216,27 @@ describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) =
     const { calls } = host(Object.fromEntries(placed)).run(script, ...args)
     expect(calls.some((call) => / restart multihost.service/.test(call))).toBe(starts)
   })
+})
+
+test('install.sh lets every user run the command, under umask 077 and from an archive that was unpacked under it', () => {
+  const machine = host({ '/usr/local/lib/multihost/old': '' })
+  machine.chmod('/usr/local/lib/multihost', 0o700)
+  for (const path of ['bin/multihost', 'lib/multihost/node']) machine.chmod(`/root/usr/local/${path}`, 0o700)
+  machine.chmod('/root/usr/local/share/there', 0o600)
+  const before = process.umask(0o077)
+  try {
+    expect(machine.run('templates/install.sh').status).toBe(0)
+  } finally {
+    process.umask(before)
+  }
+  const paths = ['bin/multihost', 'lib/multihost', 'lib/multihost/node', 'share/multihost', 'share/there']
+  expect(paths.map((path) => `${machine.mode(`/usr/local/${path}`)} ${path}`)).toEqual([
+    '755 bin/multihost',
+    '755 lib/multihost',
+    '755 lib/multihost/node',
+    '755 share/multihost',
+    '644 share/there',
+  ])
 })
 
 test('install.sh finds the programs of administrators without their folders in PATH', () => {
