@@ -15,6 +15,10 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(2)
 }
 
+// The PATH of root by su(1) has no folder of modprobe and iptables on Debian.
+if (process.platform === 'linux')
+  process.env.PATH = [process.env.PATH, '/usr/local/sbin:/usr/sbin:/sbin'].filter(Boolean).join(':')
+
 if (stale()) alone(() => stale() && install())
 
 const [program, ...words] = process.argv.slice(2)

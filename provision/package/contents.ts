@@ -25,7 +25,6 @@ export interface Parts {
   thirdParty: string
 }
 
-export const optionsPath = '/etc/default/multihost'
 const overridesPath = '/usr/share/lintian/overrides/multihost'
 const zshFolder = { '/usr': 'vendor-completions', '/usr/local': 'site-functions' }
 
@@ -42,7 +41,7 @@ export function contents(parts: Parts, release: Release, prefix: Prefix): Packag
     text(paths.program, parts.bundle),
     program(paths.command, commandText(paths)),
     text(`${prefix}/lib/systemd/system/multihost.service`, unitText({ ...paths, startSeconds: 45 })),
-    text(optionsPath, ownFile('templates/multihost.default')),
+    text(`${share}/multihost/multihost.default`, ownFile('templates/multihost.default')),
     text(`${share}/man/man8/multihost.8.gz`, gzip(manualPage(help, release))),
     text(`${share}/bash-completion/completions/multihost`, bashCompletion(completions)),
     text(`${share}/zsh/${zshFolder[prefix]}/_multihost`, zshCompletion(completions)),

@@ -1,9 +1,13 @@
 /**
  * The control files of the Debian package. Pure. Source: Debian's policy, chapters 5 and 6.
+ *
+ * No file is a conffile: dpkg asks a question for one that a person or `join` wrote, and without a terminal
+ * the installation fails. postinst writes an options file that is missing. On an upgrade from a package
+ * that had it as a conffile, dpkg keeps the file as it is.
  */
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
-import { optionsPath, ownScript, type PackageFile } from './contents.ts'
+import { ownScript, type PackageFile } from './contents.ts'
 import type { Architecture } from './node.ts'
 import type { Release } from './release.ts'
 
@@ -24,11 +28,9 @@ export function controlFiles(
     content,
     mode,
   })
-  const sums = files.filter(({ path }) => path !== optionsPath).map(sumLine)
   return [
     text('control', controlText(installedKiB(files), architecture, release)),
-    text('conffiles', `${optionsPath}\n`),
-    text('md5sums', sums.join('')),
+    text('md5sums', files.map(sumLine).join('')),
     ...scripts.map((name) => text(name, ownScript(`debian/${name}`), 0o755)),
   ]
 }

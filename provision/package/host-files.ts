@@ -30,7 +30,12 @@ export interface Runtime {
 }
 
 export function commandText({ node, program }: Runtime): string {
-  return `#!/bin/sh\nexec ${node} ${program} "$@"\n`
+  return `#!/bin/sh
+# The PATH of root by su(1) has no folder of bridge and nft on Debian.
+PATH=\${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin
+export PATH
+exec ${node} ${program} "$@"
+`
 }
 
 export function unitText(values: Runtime & { startSeconds: number }): string {

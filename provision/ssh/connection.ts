@@ -133,12 +133,17 @@ function exec(
 }
 
 async function upload(link: Link, path: string, content: string | Buffer, mode = '0644'): Promise<void> {
-  const [to, temporary] = [shellQuote(path), shellQuote(`${path}.part`)]
-  const folder = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
-  const command = `mkdir -p ${folder} && cat > ${temporary} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
-  const result = await exec(link, command, { input: content })
+  const result = await exec(link, uploadCommand(path, mode), { input: content })
   if (result.code === 0) return
   throw new LabError(`${link.target.name}: cannot write ${path}: ${result.stderr.trim()}`)
+}
+
+/** Shell that writes its input to the file. Every user may enter a folder that it makes. */
+export function uploadCommand(path: string, mode: string): string {
+  const to = shellQuote(path)
+  const temporary = shellQuote(`${path}.part`)
+  const folder = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
+  return `(umask 022 && mkdir -p ${folder}) && cat > ${temporary} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
 }
 
 function lost(target: Target): LabError {

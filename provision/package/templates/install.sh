@@ -5,14 +5,17 @@
 #   ./install.sh --uninstall          takes a member out of its cluster, and removes the programs
 #   ./install.sh --uninstall --purge  removes options and state too
 set -e
+# Every user may run the command, also when the umask of root is 077.
+umask 022
+# The PATH of root by su(1) has no folder of bridge and nft on Debian.
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin
+export PATH
 cd "$(dirname "$0")"
-
-options=/etc/default/multihost
 
 . ./member.sh
 
 files() {
-  (cd root && find . -type f | sed 's/^\.//' | grep -vxF "$options" | sort)
+  (cd root && find . -type f | sed 's/^\.//' | sort)
 }
 
 # Of the archive, without those that every system has; the innermost first.
@@ -47,18 +50,15 @@ install_files() {
     mkdir -p "$(dirname "$file")"
     # A running program cannot be written to: the new file takes the place of the old one.
     cp "root$file" "$file.new"
+    chmod u=rwX,go=rX "$file.new" # unpacked under another umask
     mv "$file.new" "$file"
   done
-  mkdir -p "$(dirname $options)"
-  [ -e $options ] || cp "root$options" $options
+  folders | grep '/multihost$' | while read -r folder; do chmod go+rX "$folder"; done # of an earlier installation
+  write_default_options /usr/local/share/multihost/multihost.default
   systemd daemon-reload
   # Without a store the unit would fail at each start of the host: join enables it.
-  if configured; then
-    systemctl enable --quiet multihost.service
-    systemd restart multihost.service
-  else
-    say_how_to_join
-  fi
+  if configured; then systemctl enable --quiet multihost.service; fi
+  if should_run; then systemd restart multihost.service; else say_how_to_join; fi
 }
 
 case $* in

@@ -1,8 +1,30 @@
 # The build puts this text in the place of `. ./member.sh` of install.sh and of the maintainer scripts.
 
-# The options name a store, with which the unit would start.
+options=/etc/default/multihost
+
+# The options name a store, with which the unit would start. As systemd reads them: the last assignment of the last file counts, a value
+# between quotes may have several lines, and a line that ends with a backslash goes on. The pattern space begins with a line end.
 configured() {
-  grep -qsE '^[[:space:]]*MULTIHOST_OPTS=.*--kv-store[= ]' /etc/default/multihost /etc/default/docker
+  LC_ALL=C sed -nE '
+    /^[[:space:]]*[#;]/!H
+    $!d
+    x
+    s/\\\n/ /g
+    s/.*\n[[:blank:]]*MULTIHOST_OPTS[[:blank:]]*=[[:blank:]]*//
+    /^("[^"]*|'\''[^'\'']*|[^\n]*)--kv-store[=[:space:]]/p
+  ' /etc/default/docker "$options" 2> /dev/null | grep -q .
+}
+
+# A driver that runs without a store in these files has it from elsewhere, such as a drop-in of the unit.
+should_run() {
+  configured || { [ -d /run/systemd/system ] && systemctl --quiet is-active multihost.service; }
+}
+
+# A file that is there stays as it is, and so does a link that leads nowhere yet. $1 has the text of the package.
+write_default_options() {
+  [ ! -e "$options" ] && [ ! -L "$options" ] || return 0
+  mkdir -p "$(dirname "$options")"
+  cp "$1" "$options"
 }
 
 # A purge leaves what a person or `multihost init` put there: the store's authority and token, and a Consul that other hosts may need.
@@ -12,6 +34,7 @@ say_what_stays() {
   done
 }
 
+# A host with an identity is a member, also while its options are gone.
 say_how_to_join() {
   if [ -e /var/lib/multihost/host.json ]; then
     echo "multihost: this host is a member, and its options are gone. See 'multihost doctor'"

@@ -3,7 +3,17 @@
  * their call.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -22,6 +32,7 @@ const installs = {
   'install.sh': ['templates/install.sh'],
 } as const
 
+const template = '#MULTIHOST_OPTS=\n'
 const joined = { '/var/lib/multihost/host.json': '{"id":"a","name":"net-1"}' }
 
 /** `files` with their text, by path. `leaves`: the exit code of `multihost leave`. */
@@ -38,7 +49,8 @@ function host(files: Record<string, string>, leaves = 0) {
   put('/calls', '')
   put('/run/systemd/system/there', '')
   for (const [path, text] of Object.entries(files)) put(path, text)
-  for (const name of ['systemctl', 'deb-systemd-invoke', 'deb-systemd-helper']) program(`/stubs/${name}`)
+  for (const name of ['deb-systemd-invoke', 'deb-systemd-helper']) program(`/stubs/${name}`)
+  program('/stubs/systemctl', `[ "$*" != '--quiet is-active multihost.service' ] || test -e ${at('/active')}`)
   // Of this machine nothing may go.
   const ownOnly = `for path do case $path in -* | ${root}/*) ;; *) exit 9 ;; esac done`
   for (const name of ['rm', 'rmdir'])
@@ -46,20 +58,24 @@ function host(files: Record<string, string>, leaves = 0) {
   put('/stubs/id', '#!/bin/sh\necho 0\n', 0o755)
   for (const path of ['/stubs/multihost', '/usr/local/bin/multihost']) program(path, `exit ${leaves}`)
   put('/root/usr/local/bin/multihost', '')
-  put('/root/etc/default/multihost', '')
+  for (const path of ['/root/usr/local', '/usr']) put(`${path}/share/multihost/multihost.default`, template)
   put('/root/usr/local/lib/multihost/node', '')
   put('/root/usr/local/share/there', '')
   return {
     has: (path: string): boolean => existsSync(at(path)),
     text: (path: string): string => readFileSync(at(path), 'utf8'),
+    link: (path: string, target: string): void => symlinkSync(target, at(path)),
+    chmod: (path: string, mode: number): void => chmodSync(at(path), mode),
+    mode: (path: string): string => (statSync(at(path)).mode & 0o777).toString(8),
     run(script: string, ...args: string[]) {
       // Paths of the archive's own `root` folder stay; its files stand for those below `/`.
       const text = ownScript(script)
         .replace(/(?<![\w.'/])\/(?=(?:etc|run|usr|var)\/)/g, () => `${root}/`)
         .replaceAll("'s/^\\.//'", () => `'s|^\\.|${root}|'`)
-        .replaceAll(/root\$(file|options)/g, (_, name) => `root\${${name}#${root}}`)
+        .replaceAll('root$file', `root\${file#${root}}`)
       put('/script', text)
-      const env = { PATH: `${at('/stubs')}:${process.env.PATH}` }
+      // Of root by su(1) on Debian.
+      const env = { PATH: `${at('/stubs')}:/usr/local/bin:/usr/bin:/bin` }
       const { status, stdout, stderr } = spawnSync('sh', [at('/script'), ...args], { encoding: 'utf8', env })
       return { status, said: stdout + stderr, calls: readFileSync(at('/calls'), 'utf8').trim().split('\n') }
     },
@@ -107,12 +123,23 @@ test.each([
   ['templates/install.sh', '--uninstall', '--purge'],
 ])('%s %s removes the state, and says what stays', (script, ...args) => {
   const token = '/etc/multihost/consul-token'
-  const machine = host({ ...joined, [token]: 'a' })
+  const machine = host({ ...joined, [token]: 'a', '/etc/default/multihost': template })
   const { status, said } = machine.run(script, ...args)
   expect(status).toBe(0)
   expect(said).toMatch(/multihost: \S*\/etc\/multihost stays\. .*rm -r/)
   expect(said).not.toContain('multihost-consul')
   expect([machine.has(token), machine.has('/var/lib/multihost')]).toEqual([true, false])
+  expect(machine.has('/etc/default/multihost')).toBe(false)
+})
+
+test('a purge keeps options and state of a driver that was installed by hand', () => {
+  const unit = '/etc/systemd/system/multihost.service'
+  const machine = host({ ...joined, '/etc/default/multihost': options, [unit]: '' })
+  expect(machine.run('debian/postrm', 'purge').status).toBe(0)
+  expect([machine.has('/etc/default/multihost'), machine.has('/var/lib/multihost/host.json')]).toEqual([
+    true,
+    true,
+  ])
 })
 
 describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) => {
@@ -139,4 +166,92 @@ describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) =
     expect(said).not.toContain('member of no cluster')
     expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
   })
+  test('restarts a driver whose options come from elsewhere, and does not say how to join', () => {
+    const { status, said, calls } = host({ ...joined, '/active': '' }).run(script, ...args)
+    expect(status).toBe(0)
+    expect(calls).toContainEqual(expect.stringMatching(/ restart multihost.service/))
+    expect(calls).not.toContainEqual(expect.stringMatching(/ enable /))
+    expect(said).not.toContain('multihost join')
+  })
+
+  test('calls a host with an identity no stranger, and does not start its driver', () => {
+    const { said, calls } = host(joined).run(script, ...args)
+    expect(said).not.toContain('member of no cluster')
+    expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
+  })
+
+  test('writes the text of the options where there is no file, readable by all', () => {
+    const machine = host({})
+    expect(machine.run(script, ...args).status).toBe(0)
+    expect(machine.text('/etc/default/multihost')).toBe(template)
+    expect(machine.mode('/etc/default/multihost')).toBe('644')
+  })
+
+  test('keeps an options file, also an empty one and a link that leads nowhere yet', () => {
+    for (const text of [options, '']) {
+      const machine = host({ '/etc/default/multihost': text })
+      expect(machine.run(script, ...args).status).toBe(0)
+      expect(machine.text('/etc/default/multihost')).toBe(text)
+    }
+    const machine = host({ '/etc/default/docker': '' })
+    machine.link('/etc/default/multihost', '/nowhere/multihost')
+    const { status, said } = machine.run(script, ...args)
+    expect([status, said]).toEqual([0, expect.stringContaining('multihost join')])
+    expect(machine.has('/etc/default/multihost')).toBe(false)
+  })
+
+  const store = '--kv-store=https://a:8501'
+  test.each<[string, boolean, Record<string, string>]>([
+    ['a value over several lines', true, { multihost: `MULTIHOST_OPTS="--log-level=debug\n  ${store} …"\n` }],
+    ['one between single quotes', true, { multihost: `MULTIHOST_OPTS='--log-level=debug\n${store}'` }],
+    ['a line that goes on', true, { multihost: `MULTIHOST_OPTS=--log-level=debug \\\n ${store}\n` }],
+    ['blanks around the sign', true, { multihost: `  MULTIHOST_OPTS = "--kv-store https://a"\n` }],
+    ['a file without a last line end', true, { docker: 'A=b', multihost: `MULTIHOST_OPTS=${store}` }],
+    [
+      'the options in the first file alone',
+      true,
+      { docker: `MULTIHOST_OPTS="${store}"`, multihost: '# a\n' },
+    ],
+    ['comments', false, { multihost: `# MULTIHOST_OPTS="${store}"\n ;MULTIHOST_OPTS="${store}"\n` }],
+    ['options without a store', false, { multihost: 'MULTIHOST_OPTS="--log-level=debug"\n' }],
+    ['a store of another variable', false, { docker: `MULTIHOST_OPTS=""\nDOCKER_OPTS="${store}"\n` }],
+    ['a variable with a longer name', false, { docker: `OLD_MULTIHOST_OPTS="${store}"\n` }],
+    ['a later assignment', false, { multihost: `MULTIHOST_OPTS="${store}"\nMULTIHOST_OPTS=\n` }],
+    ['the second file', false, { docker: `MULTIHOST_OPTS="${store}"`, multihost: 'MULTIHOST_OPTS=""\n' }],
+  ])('reads the options as systemd does: %s', (_, starts, files) => {
+    const placed = Object.entries(files).map(([name, text]) => [`/etc/default/${name}`, text])
+    const { calls } = host(Object.fromEntries(placed)).run(script, ...args)
+    expect(calls.some((call) => / restart multihost.service/.test(call))).toBe(starts)
+  })
+})
+
+test('install.sh lets every user run the command, under umask 077 and from an archive that was unpacked under it', () => {
+  const machine = host({ '/usr/local/lib/multihost/old': '' })
+  machine.chmod('/usr/local/lib/multihost', 0o700)
+  for (const path of ['bin/multihost', 'lib/multihost/node']) machine.chmod(`/root/usr/local/${path}`, 0o700)
+  machine.chmod('/root/usr/local/share/there', 0o600)
+  const before = process.umask(0o077)
+  try {
+    expect(machine.run('templates/install.sh').status).toBe(0)
+  } finally {
+    process.umask(before)
+  }
+  const paths = ['bin/multihost', 'lib/multihost', 'lib/multihost/node', 'share/multihost', 'share/there']
+  expect(paths.map((path) => `${machine.mode(`/usr/local/${path}`)} ${path}`)).toEqual([
+    '755 bin/multihost',
+    '755 lib/multihost',
+    '755 lib/multihost/node',
+    '755 share/multihost',
+    '644 share/there',
+  ])
+})
+
+test('install.sh finds the programs of administrators without their folders in PATH', () => {
+  const { said } = host({}).run('templates/install.sh')
+  const named = ['ip', 'bridge', 'nft', 'systemd-notify'].filter((name) =>
+    said.includes(`needs the command ${name}:`),
+  )
+  const folders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
+  const there = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)))
+  expect(named.filter(there)).toEqual([])
 })

@@ -1,0 +1,21 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { commandText } from '../../../../provision/package/host-files.ts'
+
+const system = '/usr/local/sbin:/usr/sbin:/sbin'
+
+test.each([
+  ['of root by su on Debian', '/usr/local/bin:/usr/bin:/bin', `/usr/local/bin:/usr/bin:/bin:${system}`],
+  ['that is empty', '', system],
+])('the command finds the programs of administrators with a PATH %s', (_, given, found) => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-command-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const [command, program] = [join(folder, 'multihost'), join(folder, 'program')]
+  writeFileSync(command, commandText({ node: '/bin/sh', program }), { mode: 0o755 })
+  writeFileSync(program, 'echo "$PATH"; for word do echo "$word"; done')
+  const said = execFileSync(command, ['a b', '*'], { env: { PATH: given }, encoding: 'utf8' })
+  expect(said).toBe(`${found}\na b\n*\n`)
+})
