@@ -7,6 +7,7 @@ import { converged, convergesWithinMs } from '../kit/converged.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
+import { storedNetwork, storeUrl } from '../kit/store.ts'
 
 const image = 'debian:13'
 /** A host counts as alive for up to half a minute after its last sign of life. */
@@ -108,22 +109,46 @@ scenario(
   },
 )
 
+/** Starts containers until the host's reserve has the address, unused. Disposal removes them. */
+async function reserveTakes(host: Host, consulServer: Host, address: string): Promise<AsyncDisposable> {
+  const { id } = await storedNetwork(consulServer, 'steady')
+  const lease = `curl -sf '${storeUrl}/addresses/${id}/${address}?raw'`
+  const isTaken = `${lease} | jq -e '.host == "${host.name}" and .endpoint == null'`
+  const start = `docker run -d --init --label more --network steady ${image} sleep infinity`
+  for (let started = 0; started < 8; started += 1) {
+    const { code } = await consulServer.run`sh -c ${isTaken}`
+    if (code === 0) break
+    await host.succeed`sh -c ${start}`
+  }
+  await consulServer.waitUntilSucceeds`sh -c ${isTaken}`
+  return {
+    async [Symbol.asyncDispose]() {
+      await host.succeed`sh -c ${'docker ps -aqf label=more | xargs -r docker rm -f > /dev/null'}`
+    },
+  }
+}
+
 scenario(
-  'a removed host comes back before its service was taken over: its container is behind the service again',
+  'a removed host comes back: its containers have their service and their addresses again, also out of another host’s reserve',
   async ({ hostA, hostB, consulServer, faults }) => {
     await withService(hostA, hostB, [], async ({ id, address }) => {
+      const named = { name: 'plain', network: 'steady', args: ['--network-alias', 'nick'] }
+      await using plain = await hostB.run(named)
       await using fromOther = await faults.partition(hostB, hostA)
       await using fromConsul = await faults.partition(hostB, consulServer)
       await takenOut(hostA, hostB)
       await using asker = await hostA.run({ name: 'asker', network: 'steady' })
       const behind = hostA.within(convergesWithinMs).waitUntilSucceeds
       await behind`docker service ls | grep -qE ${'db +steady *$'}`
+      await using _more = await reserveTakes(hostA, consulServer, plain.address)
 
       await fromOther.heal()
       await fromConsul.heal()
       await behind`docker service ls | grep -qE ${`db +steady +${id.slice(0, 12)}`}`
       await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 db`
       await asker.succeed`ping -c1 -W1 ${address}`
+      await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${plain.address}`
+      await asker.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 nick`
       await hostB.waitUntilSucceeds`multihost status --json | jq -e ${'.problems | length == 0'}`
     })
   },
