@@ -31,7 +31,7 @@ import { splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf, lacks } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
 import { isDenied } from './failures.ts'
-import { forgetAsked, logOf, putMissingBack } from './put-missing-back.ts'
+import { forgetAsked, logAfterRepair, logOf, putMissingBack } from './put-missing-back.ts'
 import { transact } from './transactions.ts'
 import { type SortedItems, sortItems } from './watch.ts'
 
@@ -93,7 +93,7 @@ async function readOnce(on: Reader): Promise<SortedItems> {
     Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
     // A damaged line may have been a removal, which the log has before the copy's position.
     const isDamaged = wasFromDisk && on.copyIsDamaged
-    const log = isRepaired || isDamaged ? undefined : logOf(on, before, found)
+    const log = isRepaired ? logAfterRepair(on, found) : isDamaged ? undefined : logOf(on, before, found)
     full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk, log })
     return found
   } finally {

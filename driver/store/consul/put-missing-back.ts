@@ -13,6 +13,7 @@ import type { Log } from '../../log.ts'
 import type { Position } from '../incarnation.ts'
 import type { Mirror, ReadLog } from '../mirror.ts'
 import { commitsFor, isKept, ownerOf, stages } from '../missing.ts'
+import type { ChangedKey } from '../store.ts'
 import { entriesSince, headOf } from './change-log.ts'
 import { type Transacting, transact } from './transactions.ts'
 import { type SortedItems, writtenIn } from './watch.ts'
@@ -44,11 +45,31 @@ export function logOf(
   return {
     commits,
     keeps(snapshot, at) {
-      const askedAt = standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY
-      const isLate = performance.now() - askedAt > ownerHasMs
-      return isKept(snapshot, at) && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
+      const owner = ownerOf(snapshot, at) ?? ''
+      return isKept(snapshot, at) && !(isLate({ standing }, at) && found.alive.has(owner))
     },
   }
+}
+
+/**
+ * After a repair, a record of another host that the store lacks may be one that its host has yet to put back:
+ * it stays until that host has had its time.
+ */
+export function logAfterRepair(
+  on: Pick<PuttingBack, 'host' | 'standing'>,
+  { alive }: Pick<SortedItems, 'alive'>,
+): ReadLog {
+  const keeps: ReadLog['keeps'] = (snapshot, at) => {
+    const owner = ownerOf(snapshot, at)
+    if (owner === undefined || owner === on.host) return false
+    return isKept(snapshot, at) && !(isLate(on, at) && alive.has(owner))
+  }
+  return { commits: [], keeps }
+}
+
+function isLate({ standing }: Pick<PuttingBack, 'standing'>, at: ChangedKey): boolean {
+  const askedAt = standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY
+  return performance.now() - askedAt > ownerHasMs
 }
 
 /** A record that is back may be deleted again: its host then has half a minute anew. */

@@ -197,6 +197,38 @@ test('a host that starts puts back what its copy on disk has and the log does no
   expect(one.snapshot().endpoints.has('n1/e2')).toBe(false)
 })
 
+test('a host that starts after a loss keeps what another host has yet to put back, and lets go of what it does not have', async () => {
+  const diskPath = (host: string) => join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), `${host}.json`)
+  const [more, others] = ['net-1', 'net-2'].map((it) => ({ diskPath: diskPath(it), saveEveryMs: 1 }))
+  const [, old] = await cluster(more)
+  await Promise.all(stores.map((store) => store.close()))
+  const gone = { table: 'endpoints', key: 'n1/e3' } as const
+  const two = await open('net-2', others)
+  await two.commit([
+    { op: 'create', ...gone, value: endpoint('n1', 'e3', { host: 'net-2', v4: '10.0.0.9' }) },
+  ])
+  const seen = await open('net-1', more)
+  expect(seen.snapshot().endpoints.has('n1/e3')).toBe(true)
+  await seen.close()
+  await two.commit([{ op: 'drop', ...gone }])
+  remove('')
+  await two.read()
+  await until('the store is repaired', () => has('endpoints/n1/e2'))
+  await two.close()
+  remove('endpoints/')
+  const one = await open('net-1', more)
+  expect(has('endpoints/n1/e2')).toBe(false)
+  expect([...one.snapshot().endpoints.keys()].sort()).toEqual(['n1/e1', 'n1/e2', 'n1/e3'])
+  expect(one.snapshot().addresses.has('n1/10.0.0.3')).toBe(true)
+  const back = await open('net-2', others)
+  await until('the endpoint is back', () => has('endpoints/n1/e2'))
+  expect(back.snapshot().endpoints.get('n1/e2')?.value).toEqual(old.snapshot().endpoints.get('n1/e2')?.value)
+  await one.read()
+  vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 31_000)
+  await one.read()
+  expect([...one.snapshot().endpoints.keys()].sort()).toEqual(['n1/e1', 'n1/e2'])
+})
+
 test('a host that was away for longer than the log reaches puts nothing back', async () => {
   const two = await open('net-2', { retentionMs: 0 })
   const client = consul.client()
