@@ -26,6 +26,7 @@ import {
   describeBackend,
   findService,
   listServices,
+  namedIn,
   parseServiceName,
   type ServiceRef,
   type ServiceView,
@@ -164,8 +165,7 @@ function holderOf(
   { defaultNetwork }: ServiceContext,
 ): Proposal<ServiceView | undefined> {
   const network = serviceNetwork(snapshot, ref, defaultNetwork)
-  const all = listServices(snapshot, network.value.id)
-  return { changes: [], answer: all.find(({ name }) => name === ref.service) }
+  return { changes: [], answer: namedIn(snapshot, network.value.id, ref.service)[0] }
 }
 
 interface Leased {
