@@ -106,6 +106,10 @@ async function attach({ calls, docker }: ServiceTools, ref: string, name: string
     if (isOnNone) await docker.connect('none', id).catch(() => 'the container stays without a network')
     throw isCode(error, 'in-use') ? onNetworkAlready(error, container, service) : error
   }
+  // A container that runs has its endpoint, which has ended the attach.
+  await calls.services
+    .finished(name)
+    .catch(() => 'the container is attached; it must start before the former one')
 }
 
 function onNetworkAlready(error: DriverError, container: string, { network }: ServiceView): DriverError {
