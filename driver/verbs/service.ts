@@ -59,7 +59,8 @@ export interface Attachment {
 
 export interface ServiceVerbs {
   list(network?: string): ServiceView[]
-  find(name: string): ServiceView
+  /** Reads the store anew before it throws `not-found`. */
+  find(name: string): Promise<ServiceView>
   /** `existing`: a service that is already published is no error. */
   publish(name: string, options?: { existing?: boolean }, signal?: AbortSignal): Promise<ServiceView>
   unpublish(name: string): Promise<void>
@@ -88,7 +89,8 @@ export function serviceVerbs(context: ServiceContext, addresses: Addresses): Ser
       const only = network && serviceNetwork(snapshot, { service: '', network }, defaultNetwork).value.id
       return listServices(snapshot, only || undefined)
     },
-    find: (name) => find(store.snapshot(), name),
+    find: (name) =>
+      optimisticTransaction(store, (snapshot) => ({ changes: [], answer: find(snapshot, name) })),
     publish: (name, options = {}, signal = AbortSignal.timeout(8000)) =>
       publish(context, addresses, name, options, signal),
     unpublish: (name) => onRecord(name, unpublish),
