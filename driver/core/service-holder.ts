@@ -3,11 +3,12 @@
  *
  * `attach` makes the new holder before the engine connects the container, and keeps the earlier holder in it
  * (`before`). The attach ends when the container's endpoint is created, or when the engine has taken the
- * address for a container that does not run. An attach that fails gives the service back. An attach that never
- * ends (`docker run --publish-service` of an image that does not exist, a killed driver) excludes the earlier
- * holder for `attachTakesMs`. After that the first of the two that asks for the address gets it.
+ * address for a container that does not run. An attach that fails gives the service back. An attach that
+ * never ends (`docker run --publish-service` of an image that does not exist, a killed driver) excludes the
+ * earlier holder for `attachTakesMs`. After that the first of the two that asks for the address gets it.
  *
- * A driver that does not know `before` may leave it in a holder whose attach has ended. It means nothing there.
+ * A driver that does not know `before` may leave it in a holder whose attach has ended. It means nothing
+ * there.
  */
 import type { EarlierHolder, HostName, ServiceHolder } from './records.ts'
 

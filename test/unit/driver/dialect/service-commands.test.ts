@@ -104,6 +104,18 @@ describe('a service whose host was taken out while its container ran on', () => 
     await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
   })
 
+  test('is behind it again when an attach on another host failed meanwhile', async () => {
+    await takenOut()
+    net1.docker.create('other')
+    net1.docker.connect = async () => {
+      throw new Error('no')
+    }
+    expect(await run(net1, 'attach other bar')).toContain('no')
+    await net2.host.start()
+    await until('it is there again', async () => (await backendOf(net1)).includes('(web)'))
+    await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
+  })
+
   test('gives way to the container that took it, and the host says so', async () => {
     await takenOut()
     net1.docker.create('other')
