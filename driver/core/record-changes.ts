@@ -16,6 +16,7 @@ import type {
   Snapshot,
   Versioned,
 } from './records.ts'
+import { ended } from './service-holder.ts'
 import { addressesOf, keyIn, leasesOf, macClaimsOf, servicesOf, usesOfNetwork, wantsOf } from './snapshot.ts'
 
 /**
@@ -61,10 +62,9 @@ export function removeEndpointAndLeases(snapshot: Snapshot, endpoint: Versioned<
   })
 }
 
-/** Puts the endpoint behind the service; the attach is complete. */
+/** Puts the endpoint behind the service; the attach has ended. */
 export function bindService({ value, index }: Versioned<Service>, endpoint: EndpointId): Change {
-  const { attachingSince: _, ...holder } = value.holder ?? { host: '' }
-  const bound: Service = { ...value, endpoint, ...(value.holder === undefined ? {} : { holder }) }
+  const bound: Service = { ...value, endpoint, ...(value.holder && { holder: ended(value.holder) }) }
   return { op: 'update', table: 'services', key: keyIn(value.network, value.name), value: bound, index }
 }
 

@@ -166,12 +166,17 @@ export interface Service {
   holder?: ServiceHolder
 }
 
-export interface ServiceHolder {
+export interface EarlierHolder {
   host: HostName
   /** Absent when the container does not exist yet, as with `docker run --publish-service`. */
   container?: { id: string; name: string }
+}
+
+export interface ServiceHolder extends EarlierHolder {
   /** ISO 8601. Set while an attach runs, so that no other host begins one. */
   attachingSince?: string
+  /** While an attach runs: the holder that has the service again if the attach fails (service-holder.ts). */
+  before?: EarlierHolder
 }
 
 /** What one host's containers need a network for, stopped containers included. Key: HOST/NETWORK. */

@@ -132,19 +132,25 @@ function unknownNetwork(snapshot: Snapshot, name: string): DriverError {
 }
 
 /**
- * By name on its network, otherwise by the start of its id on any network. Throws `not-found`, or `invalid`
- * when several match.
+ * By name on its network (namedIn), otherwise by the start of its id on any network. Throws `not-found`, or
+ * `invalid` when several match.
  */
 export function findService(snapshot: Snapshot, text: string, defaultNetwork: string): ServiceView {
   const ref = parseServiceName(text)
   const network = networkByName(snapshot, ref.network ?? defaultNetwork)?.value
-  const named = network === undefined ? [] : listServices(snapshot, network.id)
-  const byName = named.filter(({ name }) => name === ref.service)
+  const byName = network === undefined ? [] : namedIn(snapshot, network.id, ref.service)
   const candidates = byName.length > 0 ? byName : withPrefix(listServices(snapshot), text)
   const [only, ...others] = candidates
   if (only === undefined) throw unknownService(snapshot, ref, defaultNetwork)
   if (others.length > 0) throw ambiguous(text, candidates)
   return only
+}
+
+/** The services that a name means: the published one alone, since a container with its name may come later. */
+export function namedIn(snapshot: Snapshot, network: NetworkId, service: string): ServiceView[] {
+  const named = listServices(snapshot, network).filter(({ name }) => name === service)
+  const published = named.filter((it) => it.published)
+  return published.length > 0 ? published : named
 }
 
 function withPrefix(services: readonly ServiceView[], text: string): ServiceView[] {

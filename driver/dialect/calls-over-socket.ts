@@ -22,6 +22,7 @@ export function callsOverSocket(controlSocket: string): DriverCalls {
       unpublish: (name) => done(ask(controlSocket, 'DELETE', service(name))),
       attach: (name, container) => post(`${service(name)}/attach`, { container }),
       giveUp: (name) => done(post(`${service(name)}/give-up`)),
+      finished: (name) => done(post(`${service(name)}/finished`)),
       attached: (name, container) => post(`${service(name)}/attached`, { container }),
       detached: (name) => done(post(`${service(name)}/detached`)),
     },

@@ -50,6 +50,7 @@ function serviceRoutes({ services }: DriverCalls): Hono {
     return c.json(await services.attach(nameIn(c), (await bodyOf(c, attachBody)).container))
   })
   app.post('/:name/give-up', async (c) => c.json((await services.giveUp(nameIn(c))) ?? null))
+  app.post('/:name/finished', async (c) => c.json((await services.finished(nameIn(c))) ?? null))
   app.post('/:name/attached', async (c) => {
     return c.json(await services.attached(nameIn(c), (await bodyOf(c, detachBody)).container))
   })

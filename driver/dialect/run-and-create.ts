@@ -3,7 +3,7 @@
  * container of a service with `--publish-service=SERVICE[.NETWORK[.DRIVER]]`.
  *
  * The result is the words that docker is to be called with. When that container fails to start, the service
- * stays published, and another container can be attached after half a minute.
+ * stays published. After half a minute another container can be attached, and the container before can start.
  */
 import { DriverError } from '../core/errors.ts'
 import { checkServiceName, parsePublished } from '../core/services.ts'

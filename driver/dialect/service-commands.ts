@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { table } from '../cli/table.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { ServiceView } from '../core/services.ts'
+import type { DockerCommands, ListedContainer } from '../engine/docker-commands.ts'
 import type { NetworkTools } from './make-default-network.ts'
 
 export const serviceHelp = `services: names with an address that stays; at most one container of the cluster is attached to each
@@ -93,10 +94,12 @@ function checkOperands(command: string, operands: string[]): string[] {
 }
 
 async function attach({ calls, docker }: ServiceTools, ref: string, name: string): Promise<void> {
-  const { id, name: container, networks } = await docker.container(ref)
+  const found = await docker.container(ref)
+  const { id, name: container, networks } = found
+  await refuseConfigured(found, await calls.services.find(name), docker)
   const { localId, service } = await calls.services.attach(name, { id, name: container })
   // The engine connects a container of the network `none` to no other network.
-  const isOnNone = networks.includes('none')
+  const isOnNone = networks.some((at) => at.name === 'none')
   try {
     if (isOnNone) await docker.disconnect('none', id)
     await docker.connect(localId, id, service)
@@ -104,14 +107,44 @@ async function attach({ calls, docker }: ServiceTools, ref: string, name: string
     // Both are tried; the user learns why the attach failed.
     await calls.services.giveUp(name).catch(() => 'the service is free after half a minute')
     if (isOnNone) await docker.connect('none', id).catch(() => 'the container stays without a network')
-    throw isCode(error, 'in-use') ? onNetworkAlready(error, container, service) : error
+    throw isCode(error, 'in-use') ? onNetworkAlready(error.message, container, service, error) : error
   }
+  // A container that runs has its endpoint, which has ended the attach.
+  await calls.services
+    .finished(name)
+    .catch(() => 'the container is attached; it must start before the former one')
 }
 
-function onNetworkAlready(error: DriverError, container: string, { network }: ServiceView): DriverError {
-  return new DriverError('in-use', error.message, {
+/**
+ * For a container that does not run and has the network already, the engine answers a connect with success
+ * and keeps the configuration that it has (moby v28.5.2, daemon/container_operations.go,
+ * updateNetworkSettings). That is enough where it has the service's addresses: the container was attached
+ * before. An entry of an earlier network of that name is replaced.
+ */
+async function refuseConfigured(
+  { networks, name: container }: ListedContainer,
+  service: ServiceView,
+  docker: DockerCommands,
+): Promise<void> {
+  const at = networks.find((it) => it.name === service.network.name)
+  const hasAddresses = at?.v4 === service.v4 && (service.v6 === undefined || at.v6 === service.v6)
+  // A service that is a container's name is refused by the driver, with another hint.
+  if (at === undefined || hasAddresses || !service.published) return
+  if (at.id !== '' && at.id !== (await docker.network(at.name))?.Id) return
+  const { name, network } = service
+  const message = `container ${container} does not have the address of service ${name}.${network.name}`
+  throw onNetworkAlready(message, container, service)
+}
+
+function onNetworkAlready(
+  message: string,
+  container: string,
+  { network }: ServiceView,
+  cause?: unknown,
+): DriverError {
+  return new DriverError('in-use', message, {
     hint: `if ${container} is on network ${network.name} already, first: docker network disconnect ${network.name} ${container}`,
-    cause: error,
+    cause,
   })
 }
 

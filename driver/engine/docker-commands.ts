@@ -25,8 +25,17 @@ export interface DockerCommands {
 export interface ListedContainer {
   id: string
   name: string
-  /** Names of networks. */
-  networks: string[]
+  networks: ConfiguredNetwork[]
+}
+
+/** A network that the container is on, or will be on when it starts. */
+export interface ConfiguredNetwork {
+  name: string
+  /** Of this host. May be empty before the first start. */
+  id: string
+  /** The address that a person or a service requested; absent where Docker chooses one. */
+  v4?: string
+  v6?: string
 }
 
 export interface ListedNetwork {
@@ -34,6 +43,17 @@ export interface ListedNetwork {
   Name: string
   Driver: string
   Scope: string
+}
+
+interface InspectedContainer {
+  Id: string
+  Name: string
+  NetworkSettings: {
+    Networks?: Record<
+      string,
+      { NetworkID?: string; IPAMConfig?: { IPv4Address?: string; IPv6Address?: string } | null } | null
+    > | null
+  }
 }
 
 /** The engine calls this driver in turn, and a container's connect waits for its network. */
@@ -44,9 +64,12 @@ export function dockerCommands(client: EngineClient): DockerCommands {
   const post = (path: string, body: object): Promise<void> => client.send('POST', path, { body, timeoutMs })
   return {
     async container(ref) {
-      type Answer = { Id: string; Name: string; NetworkSettings: { Networks?: Record<string, object> } }
-      const { Id, Name, NetworkSettings } = await get<Answer>(`/containers/${esc(ref)}/json`)
-      const networks = Object.keys(NetworkSettings.Networks ?? {})
+      const { Id, Name, NetworkSettings } = await get<InspectedContainer>(`/containers/${esc(ref)}/json`)
+      const networks = Object.entries(NetworkSettings.Networks ?? {}).map(([name, at]) => {
+        const { IPv4Address, IPv6Address } = at?.IPAMConfig ?? {}
+        const id = at?.NetworkID ?? ''
+        return { name, id, ...(IPv4Address && { v4: IPv4Address }), ...(IPv6Address && { v6: IPv6Address }) }
+      })
       return { id: Id, name: Name.replace(/^\//, ''), networks }
     },
     network: (ref) =>

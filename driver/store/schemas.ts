@@ -111,6 +111,8 @@ const host = z.looseObject({
   enginePools: z.array(cidr).exactOptional(),
 })
 
+const holder = z.looseObject({ host: name, container: z.looseObject({ id, name }).exactOptional() })
+
 const service = z.looseObject({
   id,
   network: id,
@@ -118,12 +120,8 @@ const service = z.looseObject({
   v4: ip,
   v6: ip.exactOptional(),
   endpoint: id.exactOptional(),
-  holder: z
-    .looseObject({
-      host: name,
-      container: z.looseObject({ id, name }).exactOptional(),
-      attachingSince: time.exactOptional(),
-    })
+  holder: holder
+    .extend({ attachingSince: time.exactOptional(), before: holder.exactOptional() })
     .exactOptional(),
 })
 

@@ -25,6 +25,7 @@ import type {
   NetworkId,
   Pool,
   PoolClaim,
+  ServiceHolder,
   Snapshot,
   Versioned,
 } from '../core/records.ts'
@@ -37,6 +38,7 @@ import {
   isIdle,
   restMs,
 } from '../core/reserve.ts'
+import { holderOn, isAttaching } from '../core/service-holder.ts'
 import { keyIn, leasesOf, localIdOf, networkOfKey, restOf } from '../core/snapshot.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
@@ -399,7 +401,8 @@ function leaseAt(
   const { id } = network.value
   const key = keyIn(id, canonicalIp(address))
   const own = snapshot.addresses.get(key)
-  if (own?.value.service !== undefined) return addressOfService(snapshot, network, own, address, host)
+  if (own?.value.service !== undefined)
+    return addressOfService(snapshot, network, own, address, { host, now: now() })
   const isFree =
     holderElsewhere(snapshot, host, id, canonicalIp(address)) === undefined &&
     (own === undefined ||
@@ -419,24 +422,59 @@ function unchanged({ value, index }: Versioned<Network>): Change {
   return { op: 'expect', table: 'networks', key: value.id, index }
 }
 
-/** A published service keeps its address. Only the host to which the service was attached last may use it. */
+/**
+ * A published service keeps its address. Only the host to which the service was attached last may use it, and
+ * the one before when that attach never ended: it is the holder again then.
+ */
 function addressOfService(
   snapshot: Snapshot,
   network: Versioned<Network>,
   { value, index }: Versioned<Lease>,
   address: string,
-  host: HostName,
+  { host, now }: { host: HostName; now: Date },
 ): Proposal<Ip> {
   const { id } = network.value
   const ip = canonicalIp(address)
   const name = value.service ?? ''
-  const holder = snapshot.services.get(keyIn(id, name))?.value.holder
-  if (holder?.host !== host || value.host !== host || value.endpoint !== undefined) {
-    throw new DriverError('taken', `the address ${ip} belongs to service ${name}`, {
-      hint: `attach the container to the service: multihost service attach CONTAINER ${name}.${network.value.name ?? id}`,
+  const service = snapshot.services.get(keyIn(id, name))
+  const holder = holderOn(service?.value.holder, host, now)
+  if (service === undefined || holder === undefined || value.endpoint !== undefined)
+    throw ofService(network.value, ip, name, {
+      isAwaited: isBeingTaken(service?.value.holder, host, now),
     })
-  }
-  return { changes: [{ op: 'expect', table: 'addresses', key: keyIn(id, ip), index }], answer: ip }
+  const at = { table: 'addresses', key: keyIn(id, ip), index } as const
+  const lease: Change =
+    value.host === host ? { op: 'expect', ...at } : { op: 'update', ...at, value: { ...value, host } }
+  const again: Change[] =
+    holder === service.value.holder
+      ? []
+      : [
+          {
+            op: 'update',
+            table: 'services',
+            key: keyIn(id, name),
+            value: { ...service.value, holder },
+            index: service.index,
+          },
+        ]
+  return { changes: [lease, ...again], answer: ip }
+}
+
+/** This host has the service again if an attach on another host fails. */
+function isBeingTaken(holder: ServiceHolder | undefined, host: HostName, now: Date): boolean {
+  return holder !== undefined && holder.before?.host === host && isAttaching(holder, now)
+}
+
+function ofService(
+  { id, name: label = id }: Network,
+  ip: Ip,
+  name: string,
+  { isAwaited }: { isAwaited: boolean },
+): DriverError {
+  const hint = isAwaited
+    ? 'it is being attached to another container; if that fails, start this one again in half a minute'
+    : `attach the container to the service: multihost service attach CONTAINER ${name}.${label}`
+  return new DriverError('taken', `the address ${ip} belongs to service ${name}`, { hint })
 }
 
 function recordTaken(taken: Set<Ip>, { table, key }: ConflictCause): boolean {

@@ -7,6 +7,7 @@
  * two keys: one of them wins. Why `--ip`: docs/decisions/service-addresses.md.
  */
 import { randomBytes } from 'node:crypto'
+import { defined } from '../core/defined.ts'
 import { recordedContainer } from '../core/endpoints/description.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type {
@@ -21,11 +22,13 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/records.ts'
+import { ended, isAttaching, lastEnded } from '../core/service-holder.ts'
 import {
   checkServiceName,
   describeBackend,
   findService,
   listServices,
+  namedIn,
   parseServiceName,
   type ServiceRef,
   type ServiceView,
@@ -56,22 +59,22 @@ export interface Attachment {
 
 export interface ServiceVerbs {
   list(network?: string): ServiceView[]
-  find(name: string): ServiceView
+  /** Reads the store anew before it throws `not-found`. */
+  find(name: string): Promise<ServiceView>
   /** `existing`: a service that is already published is no error. */
   publish(name: string, options?: { existing?: boolean }, signal?: AbortSignal): Promise<ServiceView>
   unpublish(name: string): Promise<void>
   /** The container is absent when it does not exist yet. */
   attach(name: string, container?: Container): Promise<Attachment>
-  /** The attach failed: other hosts may begin one. */
+  /** The attach failed: the earlier holder has the service again, and other hosts may begin an attach. */
   giveUp(name: string): Promise<void>
+  /** The engine has taken the attach, also where the container does not run: the earlier holder is out. */
+  finished(name: string): Promise<void>
   /** The endpoint that must be disconnected; changes nothing. */
   attached(name: string, container: string): Promise<Attachment & { container: string }>
   /** After the disconnect: the service has no holder any more. */
   detached(name: string): Promise<void>
 }
-
-/** So long an attach that was begun keeps others away: longer than an engine takes to connect a container. */
-const attachTakesMs = 30_000
 
 export function serviceVerbs(context: ServiceContext, addresses: Addresses): ServiceVerbs {
   const { store, defaultNetwork } = context
@@ -86,12 +89,14 @@ export function serviceVerbs(context: ServiceContext, addresses: Addresses): Ser
       const only = network && serviceNetwork(snapshot, { service: '', network }, defaultNetwork).value.id
       return listServices(snapshot, only || undefined)
     },
-    find: (name) => find(store.snapshot(), name),
+    find: (name) =>
+      optimisticTransaction(store, (snapshot) => ({ changes: [], answer: find(snapshot, name) })),
     publish: (name, options = {}, signal = AbortSignal.timeout(8000)) =>
       publish(context, addresses, name, options, signal),
     unpublish: (name) => onRecord(name, unpublish),
     attach: (name, container) => onRecord(name, (found) => attach(found, context, container)),
     giveUp: (name) => onRecord(name, (found) => giveUp(found, context)),
+    finished: (name) => onRecord(name, (found) => finished(found, context)),
     attached: (name, container) =>
       explainIfAway(store, () =>
         attached(store.snapshot(), find(store.snapshot(), name), container, context),
@@ -164,8 +169,7 @@ function holderOf(
   { defaultNetwork }: ServiceContext,
 ): Proposal<ServiceView | undefined> {
   const network = serviceNetwork(snapshot, ref, defaultNetwork)
-  const all = listServices(snapshot, network.value.id)
-  return { changes: [], answer: all.find(({ name }) => name === ref.service) }
+  return { changes: [], answer: namedIn(snapshot, network.value.id, ref.service)[0] }
 }
 
 interface Leased {
@@ -238,11 +242,13 @@ function attach(
   const localId = localIdHere(snapshot, network.value, host)
   checkFree(found, now(), { host, container })
   checkFixedAddresses(snapshot, network.value, host, localId)
-  const holder: ServiceHolder = {
+  const last = record.value.holder
+  const holder: ServiceHolder = defined({
     host,
-    ...(container === undefined ? {} : { container: recordedContainer(container) }),
+    container: container && recordedContainer(container),
     attachingSince: now().toISOString(),
-  }
+    before: last && (lastEnded(last) ?? ended(last)),
+  })
   const changes: Change[] = [
     { op: 'expect', table: 'networks', key: network.value.id, index: network.index },
     changeRecord(record, (service) => ({ ...service, holder })),
@@ -260,11 +266,11 @@ function checkFree(
     const hint = 'a service has one container in the whole cluster; detach that one first'
     throw hostConflict(view.backend.host, 'taken', attachedTo(view, view.backend), hint)
   }
-  const { host, container, attachingSince } = record.value.holder ?? {}
-  const age = attachingSince === undefined ? attachTakesMs : now.getTime() - Date.parse(attachingSince)
+  const { holder } = record.value
+  if (holder === undefined || !isAttaching(holder, now)) return
+  const { host, container } = holder
   // The same attach again: the driver stopped before it answered, or the user gave up.
   if (container !== undefined && host === asking.host && container.id === asking.container?.id) return
-  if (age >= attachTakesMs) return
   const what = container === undefined ? 'a container' : `container ${container.name}`
   throw new DriverError('taken', `service ${named(view)} is being attached to ${what} on ${host}`, {
     hint: 'a service has one container in the whole cluster; if that attach failed, try again in half a minute',
@@ -287,10 +293,25 @@ function checkFixedAddresses(snapshot: Snapshot, network: Network, host: HostNam
   )
 }
 
-function giveUp({ record }: Found, { host }: ServiceContext): Proposal<void> {
+function giveUp({ snapshot, record }: Found, { host }: ServiceContext): Proposal<void> {
   const { holder } = record.value
   if (holder?.host !== host || holder.attachingSince === undefined) return { changes: [], answer: undefined }
-  return { changes: [changeRecord(record, withoutHolder)], answer: undefined }
+  const { before } = holder
+  if (before === undefined) return { changes: [changeRecord(record, withoutHolder)], answer: undefined }
+  const changes = [
+    changeRecord(record, (service) => ({ ...service, holder: before })),
+    ...changeLeases(snapshot, record.value, (lease) => ({ ...lease, host: before.host })),
+  ]
+  return { changes, answer: undefined }
+}
+
+function finished({ record }: Found, { host }: ServiceContext): Proposal<void> {
+  const { holder } = record.value
+  if (holder?.host !== host || holder.attachingSince === undefined) return { changes: [], answer: undefined }
+  return {
+    changes: [changeRecord(record, (service) => ({ ...service, holder: ended(holder) }))],
+    answer: undefined,
+  }
 }
 
 function letGo({ record }: Found, { host }: ServiceContext): Proposal<void> {

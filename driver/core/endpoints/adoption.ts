@@ -5,11 +5,22 @@
  * A key was deleted by hand, or the cluster evicted this host while its containers ran on. The endpoint gets
  * its address back if the address is free, and asks for it where it lies unused in another host's reserve. An
  * endpoint that was behind a service is behind it again, unless the service has another endpoint or another
- * holder now.
+ * holder now. An attach that was begun and never ended is no other holder (service-holder.ts).
  */
 import { bindService } from '../record-changes.ts'
-import type { Change, Endpoint, EndpointId, Ip, Lease, NetworkId, Service, Snapshot } from '../records.ts'
+import type {
+  Change,
+  EarlierHolder,
+  Endpoint,
+  EndpointId,
+  Ip,
+  Lease,
+  NetworkId,
+  Service,
+  Snapshot,
+} from '../records.ts'
 import { isIdle } from '../reserve.ts'
+import { isAttaching, lastEnded } from '../service-holder.ts'
 import { addressesOf, endpoint, keyIn, servicesOf } from '../snapshot.ts'
 import { recordedContainer } from './description.ts'
 import { type DockerEndpoint, type DockerState, endpointsIn, unrecordedIn } from './docker-state.ts'
@@ -42,10 +53,16 @@ export function adoption(
     return undefined
   if (endpoint(snapshot, network, id) !== undefined) return undefined
   const service = servicesOf(snapshot, network).find(({ value }) => value.v4 === v4)
-  if (service !== undefined && !isStillBehind(service.value, found, state)) return undefined
+  const holder = service && stillBehind(service.value, found, state)
+  if (service !== undefined && holder === undefined) return undefined
   const behind = service === undefined ? {} : { service: service.value.name }
   const leases = addressesOf({ v4, v6 }).map((ip) =>
-    leaseAgain(snapshot, keyIn(network, ip), { host, endpoint: id, leasedAt: now, ...behind }),
+    leaseAgain(
+      snapshot,
+      keyIn(network, ip),
+      { host, endpoint: id, leasedAt: now, ...behind },
+      service !== undefined,
+    ),
   )
   if (leases.includes(undefined)) return undefined
   const value: Endpoint = {
@@ -66,7 +83,7 @@ export function adoption(
     { op: 'create', table: 'endpoints', key: keyIn(network, id), value },
     ...claimMacAgain(snapshot, record.value, value),
     ...leases.filter((change) => change !== undefined),
-    ...(service === undefined ? [] : [bindService(service, id)]),
+    ...(service && holder ? [bindService({ ...service, value: { ...service.value, holder } }, id)] : []),
   ]
 }
 
@@ -91,16 +108,19 @@ export function unusedElsewhere(
   return adoption(returned, network, found) === undefined ? [] : unused
 }
 
-/** True when the container was attached last, no other endpoint is behind the service, and no attach is under way. */
-function isStillBehind(
+/** The holder, when the container was attached last, no other endpoint is behind, and no attach is under way. */
+function stillBehind(
   { network, endpoint: behind, holder }: Service,
   { id, container }: DockerEndpoint,
-  { snapshot, host }: Pick<DockerState, 'snapshot' | 'host'>,
-): boolean {
-  if (behind !== undefined && behind !== id && endpoint(snapshot, network, behind) !== undefined) return false
-  if (holder?.host !== host || holder.attachingSince !== undefined) return false
+  { snapshot, host, now }: Pick<DockerState, 'snapshot' | 'host' | 'now'>,
+): EarlierHolder | undefined {
+  if (behind !== undefined && behind !== id && endpoint(snapshot, network, behind) !== undefined)
+    return undefined
+  if (holder === undefined || isAttaching(holder, new Date(now))) return undefined
+  const last = lastEnded(holder)
   // A service that was published with --publish-service does not name its container.
-  return holder.container === undefined || holder.container.id === container?.id
+  const isThis = last?.container === undefined || last.container.id === container?.id
+  return last?.host === host && isThis ? last : undefined
 }
 
 /** Per endpoint that is in a container here and has its record: the leases that it has lost, again. */
@@ -128,14 +148,16 @@ export function lostLeases(
   return new Map(changes)
 }
 
+/** `ofAnyHost`: an attach on another host may have moved the lease there, and did not end. */
 function leaseAgain(
   snapshot: Snapshot,
   key: string,
   value: Lease & { endpoint: EndpointId },
+  ofAnyHost = false,
 ): Change | undefined {
   const lease = snapshot.addresses.get(key)
   if (lease === undefined) return { op: 'create', table: 'addresses', key, value }
-  const ours = lease.value.host === value.host && lease.value.service === value.service
+  const ours = (ofAnyHost || lease.value.host === value.host) && lease.value.service === value.service
   const free = lease.value.endpoint === undefined || lease.value.endpoint === value.endpoint
   return ours && free ? { op: 'update', table: 'addresses', key, value, index: lease.index } : undefined
 }

@@ -145,6 +145,11 @@ describe('a lookup', () => {
     expect(find('abc1')).toContain('bar foobar')
     expect(find('abc2')).toContain('abc1 foobar')
   })
+  test('means the published service where a container has its name', () => {
+    const both = snapshot({ services, endpoints: [endpoint('e1', foobar, 'bar')] })
+    expect(show([findService(both, 'bar.foobar', 'multihost')])).toBe('abc1 bar foobar published: -')
+    expect(show([findService(both, 'e1', 'multihost')])).toContain('derived')
+  })
   test('lists what an id could be the beginning of', () => {
     expect(lineOf(() => find('abc'))).toMatchInlineSnapshot(
       `"'abc' matches several services: abc2abc2abc2 (abc1.foobar), abc1abc1abc1 (bar.foobar); give more digits of the id"`,

@@ -104,6 +104,18 @@ describe('a service whose host was taken out while its container ran on', () => 
     await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
   })
 
+  test('is behind it again when an attach on another host failed meanwhile', async () => {
+    await takenOut()
+    net1.docker.create('other')
+    net1.docker.connect = async () => {
+      throw new Error('no')
+    }
+    expect(await run(net1, 'attach other bar')).toContain('no')
+    await net2.host.start()
+    await until('it is there again', async () => (await backendOf(net1)).includes('(web)'))
+    await until('nothing is wrong', () => net2.host.driver.status().problems.length === 0)
+  })
+
   test('gives way to the container that took it, and the host says so', async () => {
     await takenOut()
     net1.docker.create('other')
@@ -125,6 +137,65 @@ test('an attach that the engine refuses leaves the service free', async () => {
   expect(await run(net1, 'attach web bar')).toContain('no')
   net1.docker.connect = connect
   expect(await run(net1, 'attach web bar')).toBe('')
+})
+
+describe('a container that does not run and is configured for the network', () => {
+  const addressOf = async (on: CommandHost, name: string) => (await on.calls.services.find(name)).v4
+
+  test('is refused, since Docker would drop the address, and the service stays with its container', async () => {
+    await run(net1, 'publish bar')
+    net1.docker.create('web')
+    await run(net1, 'attach web bar')
+    await net1.host.docker.stop('web')
+    await until('net-2 knows', async () => (await run(net2, 'info bar')).endsWith('Host: '))
+    const before = [...(await net1.host.store.read()).services]
+    net2.docker.create('other', [{ name: 'multihost', id: '' }])
+    expect(await run(net2, 'attach other bar')).toMatchInlineSnapshot(
+      `"error: container other does not have the address of service bar.multihost; if other is on network multihost already, first: docker network disconnect multihost other"`,
+    )
+    net2.docker.create('third', [{ name: 'multihost', id: '', v4: '172.21.0.99' }])
+    expect(await run(net2, 'attach third bar')).toContain('docker network disconnect multihost third')
+    expect([...(await net1.host.store.read()).services]).toEqual(before)
+    await net1.host.docker.run('web', 'multihost', { ip: await addressOf(net1, 'bar') })
+  })
+
+  test('is attached when the network was an earlier one of that name, which Docker replaces', async () => {
+    await run(net1, 'publish bar')
+    net1.docker.create('web', [{ name: 'multihost', id: 'f'.repeat(64), v4: '172.21.0.99' }])
+    expect(await run(net1, 'attach web bar')).toBe('')
+    await until('it is behind it', async () => (await run(net1, 'info bar')).includes('(web)'))
+  })
+
+  test('is attached again when Docker has the service’s address for it already', async () => {
+    await run(net1, 'publish bar')
+    const v4 = await addressOf(net1, 'bar')
+    net1.docker.create('web', [{ name: 'multihost', id: '', v4 }])
+    expect(await run(net1, 'attach web bar')).toBe('')
+    // It waits for its start: another container may take its place at once, and no half minute is over.
+    net2.docker.create('other')
+    expect(await run(net2, 'attach other bar')).toBe('')
+    await expect(net1.host.docker.run('web', 'multihost', { ip: v4 })).rejects.toThrow('belongs to service')
+  })
+})
+
+test('an attach that the engine refuses leaves the service with the container of another host', async () => {
+  await run(net1, 'publish bar')
+  net1.docker.create('web')
+  await run(net1, 'attach web bar')
+  await net1.host.docker.stop('web')
+  await until('net-2 knows', async () => (await run(net2, 'info bar')).endsWith('Host: '))
+  const before = (await net1.host.store.read()).services
+  net2.docker.create('other')
+  net2.docker.connect = async () => {
+    throw new Error('no')
+  }
+  expect(await run(net2, 'attach other bar')).toContain('no')
+  const after = (await net1.host.store.read()).services
+  expect([...after.values()].map(({ value }) => value)).toEqual(
+    [...before.values()].map(({ value }) => value),
+  )
+  const { v4: ip } = await net1.calls.services.find('bar')
+  await net1.host.docker.run('web', 'multihost', { ip })
 })
 
 test('what is wrong is said with the way out, and changes nothing', async () => {

@@ -513,3 +513,26 @@ test('a container is connected with the addresses that are given', async () => {
   expect(await commands.network('nope')).toBeUndefined()
   await expect(commands.container('nope')).rejects.toMatchObject({ code: 'not-found' })
 })
+
+test('a container is shown with its networks and the addresses that were requested there', async () => {
+  const Networks = {
+    one: { NetworkID: '1'.repeat(64), IPAMConfig: { IPv4Address: '10.9.0.2', IPv6Address: 'fd00::2' } },
+    two: { NetworkID: '', IPAMConfig: {} },
+    three: { IPAMConfig: null },
+    none: null,
+  }
+  answers.set(
+    'GET /v1.41/containers/web/json',
+    json(200, { Id: 'c'.repeat(64), Name: '/web', NetworkSettings: { Networks } }),
+  )
+  expect(await dockerCommands(client).container('web')).toEqual({
+    id: 'c'.repeat(64),
+    name: 'web',
+    networks: [
+      { name: 'one', id: '1'.repeat(64), v4: '10.9.0.2', v6: 'fd00::2' },
+      { name: 'two', id: '' },
+      { name: 'three', id: '' },
+      { name: 'none', id: '' },
+    ],
+  })
+})

@@ -3,7 +3,7 @@ import { DriverError, isCode } from '../../../../driver/core/errors.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { type ServiceVerbs, serviceVerbs } from '../../../../driver/verbs/service.ts'
-import { cluster, createNetwork, type Host, id, run, show, showAlive, stop } from './cluster.ts'
+import { cluster, createNetwork, type Host, id, never, run, show, showAlive, stop } from './cluster.ts'
 
 const network = id('1')
 const copy = id('2')
@@ -126,7 +126,7 @@ describe('a published service', () => {
     net2.clock.now = new Date(net2.clock.now.getTime() + 31_000)
     await net2.services.attach('bar', web)
     expect(await lineOf(run(net1, { network, pool, endpoint: 'e1', ip: '10.9.0.2' }))).toMatchInlineSnapshot(
-      `"taken: the address 10.9.0.2 belongs to service bar; attach the container to the service: multihost service attach CONTAINER bar.multihost"`,
+      `"taken: the address 10.9.0.2 belongs to service bar; it is being attached to another container; if that fails, start this one again in half a minute"`,
     )
   })
 
@@ -140,6 +140,96 @@ describe('a published service', () => {
     expect(await lineOf(run(net2, { network: copy, pool, endpoint: 'e2', ip }))).toContain('service bar')
     await run(net1, { network, pool, endpoint: 'e3', ip })
     expect(await stateOf(net2)).toEqual([`bar ${ip} net-1`])
+  })
+})
+
+describe('an attach that was begun and never done', () => {
+  let ip: string
+  beforeEach(async () => {
+    ip = (await net1.services.publish('bar')).v4
+    await net1.services.attach('bar', web)
+    await run(net1, { network, pool, endpoint: 'e1', ip })
+    await stop(net1, { network, pool, endpoint: 'e1', ip })
+  })
+  const other = { id: 'd'.repeat(64), name: 'other' }
+  const later = (): void => {
+    for (const { clock } of [net1, net2]) clock.now = new Date(clock.now.getTime() + 31_000)
+  }
+  const startOn1 = (endpoint: string) => run(net1, { network, pool, endpoint, ip })
+  const startOn2 = (endpoint: string) => run(net2, { network: copy, pool, endpoint, ip })
+
+  test('changes nothing when it is given up, also after the engine has asked for the address', async () => {
+    await net1.store.read()
+    const before = show(net1)
+    await net2.services.attach('bar', other)
+    await net2.services.giveUp('bar')
+    await net1.store.read()
+    expect(show(net1)).toBe(before)
+
+    await net2.services.attach('bar', other)
+    await net2.verbs.requestAddress({ pool, gateway: false, address: ip }, never)
+    await net2.services.giveUp('bar')
+    await net1.store.read()
+    expect(show(net1)).toBe(before)
+    expect(await startOn1('e2')).toBe(ip)
+  })
+
+  test('keeps the earlier container off for half a minute, and then gives way to it', async () => {
+    await net2.services.attach('bar') // docker run --publish-service=bar NOSUCHIMAGE
+    expect(await lineOf(startOn1('e2'))).toMatchInlineSnapshot(
+      `"taken: the address 10.9.0.2 belongs to service bar; it is being attached to another container; if that fails, start this one again in half a minute"`,
+    )
+    later()
+    expect(await startOn1('e3')).toBe(ip)
+    expect(await stateOf(net2)).toEqual([`bar ${ip} net-1`])
+    expect(await lineOf(startOn2('e4'))).toContain('belongs to service bar')
+    expect(show(net1)).not.toContain('before')
+  })
+
+  test('still ends with its container when that starts first', async () => {
+    await net2.services.attach('bar') // docker create --publish-service=bar
+    later()
+    expect(await startOn2('e2')).toBe(ip)
+    await stop(net2, { network: copy, pool, endpoint: 'e2', ip })
+    later()
+    expect(await lineOf(startOn1('e3'))).toContain('belongs to service bar')
+    expect(show(net1)).not.toContain('before')
+  })
+
+  test('leaves the earlier container its claim through several of them', async () => {
+    await net2.services.attach('bar')
+    later()
+    await net2.services.attach('bar', other)
+    expect(await lineOf(startOn1('e2'))).toContain('belongs to service bar')
+    await net2.services.giveUp('bar')
+    expect(await startOn1('e3')).toBe(ip)
+  })
+
+  test('is over when the engine has taken it: the earlier container has no claim any more', async () => {
+    await net2.services.attach('bar', other)
+    await net2.services.finished('bar')
+    later()
+    expect(await lineOf(startOn1('e2'))).toContain('belongs to service bar')
+    expect(await startOn2('e3')).toBe(ip)
+  })
+})
+
+describe('a published service whose name a container has, too', () => {
+  test('is meant by the name', async () => {
+    const { id } = await net1.services.publish('web')
+    await run(net1, { network, pool, endpoint: 'e1' })
+    const record = net1.store.snapshot().endpoints.get(`${network}/e1`)
+    if (record === undefined) throw new Error('no endpoint')
+    const value = { ...record.value, container: web }
+    await net1.store.commit([
+      { op: 'update', table: 'endpoints', key: `${network}/e1`, value, index: record.index },
+    ])
+    expect((await net2.services.publish('web', { existing: true })).id).toBe(id)
+    expect((await net2.services.attach('web', web)).service.id).toBe(id)
+    await net2.services.giveUp('web')
+    await net2.services.unpublish('web')
+    await net1.store.read()
+    expect(await stateOf(net1)).toEqual(['web 10.9.0.3 net-1'])
   })
 })
 

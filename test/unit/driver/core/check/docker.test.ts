@@ -98,6 +98,17 @@ describe('an endpoint of a service that the store does not have', () => {
     ]).toEqual([back, expect.stringContaining('update services'), back])
   })
 
+  test('gets both back when another attach was begun and not done in half a minute', () => {
+    const attaching = { host: 'net-2', attachingSince: '2025-12-31T23:59:00Z', before: holder }
+    const changes = lost({ holder: attaching }, { host: 'net-2' })
+    expect(changes).toContain('update services/a…/db')
+    expect(changes).toContain('update addresses/a…/172.21.0.2')
+    const elsewhere = { ...attaching, before: { host: 'net-2' } }
+    expect(lost({ holder: elsewhere })).not.toContain('update')
+    const atThisMoment = { ...attaching, attachingSince: '2026-01-01T00:00:00Z' }
+    expect(lost({ holder: atThisMoment })).not.toContain('update')
+  })
+
   test('does not, when the service is another’s, or has no container any more', () => {
     const changes = [
       lost({ holder: { host: 'net-2' } }, { host: 'net-2' }),
