@@ -9,7 +9,15 @@
 import { familyOf, parseIp } from './ip.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
 import type { Cidr, Endpoint, HostName, Ip, NetworkId, Service, Snapshot, Versioned } from './records.ts'
-import { addressesOf, endpointsOf, keyIn, networkById, servicesOf } from './snapshot.ts'
+import {
+  addressesOf,
+  endpoint,
+  endpointsOf,
+  interfaceAddressesOf,
+  keyIn,
+  networkById,
+  servicesOf,
+} from './snapshot.ts'
 
 /** One line of a hosts file. */
 export interface NameRecord {
@@ -168,7 +176,8 @@ export function zoneOf(
       const exact = holders(forms)
       const called = exact.length > 0 ? exact : holders(forms.flatMap(withoutTasks))
       const reached = called.filter((it) => !isAway(hostOf(snapshot, it), away))
-      const ips = (reached.length === 0 ? called : reached).flatMap(addressesOf)
+      const members = reached.length === 0 ? called : reached
+      const ips = members.flatMap((it) => presentAddresses(snapshot, it))
       return [...new Set(ips)]
         .map(ordered)
         .sort(ascending)
@@ -176,6 +185,7 @@ export function zoneOf(
     },
     nameAt(ip) {
       const [first] = namedIn(snapshot, byAddress, keyIn(id, ip))
+        .filter((it) => presentAddresses(snapshot, it).includes(ip))
         .map((it) => dnsNames(it))
         .filter((names) => names.length > 0)
         .sort((a, b) => compare(a.join(' '), b.join(' ')))
@@ -239,15 +249,24 @@ function namedAddresses(snapshot: Snapshot, network: NetworkId): Named[] {
   return [...endpoints.filter(isNamed), ...services]
     .flatMap((it) => {
       const more = { ...namesOf(it), host: hostOf(snapshot, it) }
-      return addressesOf(it).map((ip) => ({ ...ordered(ip), ...more }))
+      return presentAddresses(snapshot, it).map((ip) => ({ ...ordered(ip), ...more }))
     })
     .sort((a, b) => ascending(a, b) || compare(a.names.join(' '), b.names.join(' ')))
 }
 
-/** Of a service: the host of the endpoint behind it. Undefined while it has none. */
+/** Of a service: the endpoint behind it. Undefined while it has none. */
+function endpointOf(snapshot: Snapshot, it: Holder): Endpoint | undefined {
+  if ('mac' in it) return it
+  return it.endpoint === undefined ? undefined : endpoint(snapshot, it.network, it.endpoint)?.value
+}
+
 function hostOf(snapshot: Snapshot, it: Holder): HostName | undefined {
-  if ('mac' in it) return it.host
-  return it.endpoint && snapshot.endpoints.get(keyIn(it.network, it.endpoint))?.value.host
+  return endpointOf(snapshot, it)?.host
+}
+
+/** The addresses that the names stand for: a service has the addresses of the interface behind it. */
+function presentAddresses(snapshot: Snapshot, it: Holder): Ip[] {
+  return interfaceAddressesOf({ v4: it.v4, v6: it.v6, withoutIpv6: endpointOf(snapshot, it)?.withoutIpv6 })
 }
 
 function isAway(host: HostName | undefined, away: ReadonlySet<HostName>): boolean {

@@ -128,6 +128,11 @@ export interface Endpoint {
   /** The container's hostname, where it is not the first twelve digits of the container's id. */
   hostname?: string
   service?: string
+  /**
+   * The interface does not have `v6`, since a sysctl disables IPv6 on it. Learnt when the container is
+   * inspected. Absent in the record of an older driver.
+   */
+  withoutIpv6?: true
 }
 
 export interface HostRecord {

@@ -267,7 +267,20 @@ export function addressesOf({ v4, v6 }: { v4: Ip; v6?: Ip | undefined }): Ip[] {
   return v6 === undefined ? [v4] : [v4, v6]
 }
 
-/** The addresses under which the kernel has entries of an endpoint: its MAC, then its IPs. */
+/** Without the addresses that the endpoint's interface does not have: nothing answers there. */
+export function interfaceAddressesOf({
+  withoutIpv6,
+  v4,
+  v6,
+}: {
+  withoutIpv6?: Endpoint['withoutIpv6'] | undefined
+  v4: Ip
+  v6?: Ip | undefined
+}): Ip[] {
+  return addressesOf({ v4, v6: withoutIpv6 ? undefined : v6 })
+}
+
+/** What no other endpoint of the network may have: its MAC, then its IPs. */
 export function placesOf(endpoint: Endpoint): [Mac, ...Ip[]] {
   return [endpoint.mac, ...addressesOf(endpoint)]
 }

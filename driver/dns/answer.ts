@@ -26,11 +26,13 @@ export interface DnsCounts {
   forwarded: number
   /** Clients of other machines, and messages that cannot be read. */
   refused: number
-  /** No resolver answered, or the machine has no resolver. */
+  /** No resolver answered, the machine has no resolver, or they failed for a name below a network's name. */
   failed: number
 }
 
 const maxInFlight = 1024
+/** RFC 1035 §4.1.1. */
+const rcodes = { NOERROR: 0, NXDOMAIN: 3 } as const
 const rememberedNames = 4096
 
 export function createResponder({ viewOf, forwarder }: { viewOf: ViewOf; forwarder: Forwarder }): Responder {
@@ -102,9 +104,13 @@ async function reply({ bytes, query, view, over, forwarder, rotate }: Question):
     case 'denied':
       return own('NXDOMAIN', [], found.authority)
     case 'unsure': {
+      if (!forwarder.hasResolvers()) return own('NXDOMAIN', [], found.authority)
       const other = await forwarder.ask(bytes, over)
-      const exists = other !== undefined && rcodeOf(other) === 0
-      return exists ? { count: 'forwarded', bytes: other } : own('NXDOMAIN', [], found.authority)
+      const rcode = other === undefined ? undefined : rcodeOf(other)
+      if (other !== undefined && rcode === rcodes.NOERROR) return { count: 'forwarded', bytes: other }
+      // Clients keep a denial: a name outside must not seem to be gone while the resolvers fail.
+      if (rcode !== rcodes.NXDOMAIN) return { count: 'failed', bytes: failure(bytes, 'SERVFAIL') }
+      return own('NXDOMAIN', [], found.authority)
     }
     case 'foreign':
       return elsewhere()

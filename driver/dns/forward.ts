@@ -16,6 +16,8 @@ import { isResponse, rcodeOf } from './message.ts'
 export interface Forwarder {
   /** Undefined without an answer of any resolver, or when too many queries are under way. */
   ask(query: Buffer, over: Transport): Promise<Buffer | undefined>
+  /** False: the machine has no resolver, so no name exists outside. */
+  hasResolvers(): boolean
 }
 
 export type Transport = 'udp' | 'tcp'
@@ -51,6 +53,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       const answer = await work
       return answer === undefined ? undefined : withId(answer, query.readUInt16BE(0))
     },
+    hasResolvers: () => resolvers().length > 0,
   }
 }
 

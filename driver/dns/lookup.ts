@@ -2,8 +2,8 @@
  * Answers a question from the zones that the client may see. Pure.
  *
  * A network's name is not a domain that was delegated to us: a network may be called `dev`. So a name below
- * it that does not exist here is `unsure`: the caller asks the machine's resolvers before it answers
- * NXDOMAIN, as the engine's own DNS does. The addresses of a network's pools are ours alone.
+ * it that does not exist here is `unsure`: the caller answers NXDOMAIN only when the machine's resolvers do,
+ * as the engine's own DNS does. The addresses of a network's pools are ours alone.
  */
 import type { Resource } from 'dns-packet'
 import { canonicalIp, isIp, parseCidr, parseIp } from '../core/ip.ts'

@@ -125,6 +125,8 @@ export interface Attachment {
   hasGateway: boolean
   /** `gw-priority`, from engine 28 on; 0 unless a person chose one. */
   priority: number
+  /** A sysctl disables IPv6 on the interface: it does not have the IPv6 address that the engine gave it. */
+  withoutIpv6?: true
 }
 
 export interface ConfiguredContainer {

@@ -16,6 +16,7 @@ import type {
   EngineNetwork,
   StoppedContainer,
 } from './engine.ts'
+import { disablesIpv6 } from './ipv6-sysctls.ts'
 
 const texts = z
   .record(z.string(), z.string())
@@ -95,7 +96,7 @@ export const containerSchema = z.object({
   HostsPath: text,
   ResolvConfPath: text,
   Config: z.object({ Hostname: text }),
-  HostConfig: z.object({ Dns: z.array(z.string()).nullish() }),
+  HostConfig: z.object({ Dns: z.array(z.string()).nullish(), Sysctls: texts }),
   Mounts: z.array(z.object({ Source: text, Destination: text })).nullish(),
   NetworkSettings: z.object({
     Networks: z
@@ -108,6 +109,7 @@ export const containerSchema = z.object({
           MacAddress: text,
           Aliases: z.array(z.string()).nullish(),
           Links: list,
+          DriverOpts: texts,
           /** From engine 25 on; null on the default bridge. */
           DNSNames: z.array(z.string()).nullish(),
           Gateway: text,
@@ -166,6 +168,7 @@ export function networkOf(it: z.output<typeof networkSchema>): EngineNetwork {
 }
 
 export function containerOf(it: z.output<typeof containerSchema>): EngineContainer {
+  const networks = Object.entries(it.NetworkSettings.Networks ?? {})
   return defined({
     id: it.Id,
     name: it.Name.replace(/^\//, ''),
@@ -178,18 +181,21 @@ export function containerOf(it: z.output<typeof containerSchema>): EngineContain
       source: Source,
     })),
     dns: (it.HostConfig.Dns ?? []).map((server) => (isIp(server) ? canonicalIp(server) : server)),
-    attachments: Object.entries(it.NetworkSettings.Networks ?? {}).map(([name, at]) => ({
-      network: at.NetworkID,
-      name,
-      endpoint: at.EndpointID,
-      v4: at.IPAddress,
-      mac: at.MacAddress,
-      aliases: configuredAliases(it.Id, at.Aliases),
-      links: at.Links.map(linkOf),
-      dnsNames: at.DNSNames === undefined ? olderDnsNames(it.Name, name, at.Aliases) : (at.DNSNames ?? []),
-      hasGateway: at.Gateway !== '' || at.IPv6Gateway !== '',
-      priority: at.GwPriority ?? 0,
-    })),
+    attachments: networks.map(([name, at]) =>
+      defined({
+        network: at.NetworkID,
+        name,
+        endpoint: at.EndpointID,
+        v4: at.IPAddress,
+        mac: at.MacAddress,
+        aliases: configuredAliases(it.Id, at.Aliases),
+        links: at.Links.map(linkOf),
+        dnsNames: at.DNSNames === undefined ? olderDnsNames(it.Name, name, at.Aliases) : (at.DNSNames ?? []),
+        hasGateway: at.Gateway !== '' || at.IPv6Gateway !== '',
+        priority: at.GwPriority ?? 0,
+        withoutIpv6: disablesIpv6(it.HostConfig.Sysctls, at.DriverOpts, networks.length === 1) || undefined,
+      }),
+    ),
   })
 }
 

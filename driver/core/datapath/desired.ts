@@ -22,7 +22,7 @@ import {
   type NetworkId,
   type Snapshot,
 } from '../records.ts'
-import { endpointsOf, endpointsOnHost, keyIn, placesOf, usesOfNetwork } from '../snapshot.ts'
+import { endpointsOf, endpointsOnHost, interfaceAddressesOf, keyIn, usesOfNetwork } from '../snapshot.ts'
 import type { Datapath, Peer, Veth } from './datapath.ts'
 import { innerMtu, smallestMtu } from './mtu.ts'
 import type { Scope } from './scope.ts'
@@ -128,7 +128,7 @@ function peersOf(snapshot: Snapshot, endpoints: readonly Endpoint[], host: HostN
   )
   const owners = new Map<Mac | Ip, Endpoint>()
   for (const endpoint of away) {
-    for (const place of placesOf(endpoint)) {
+    for (const place of [endpoint.mac, ...interfaceAddressesOf(endpoint)]) {
       const rival = owners.get(place)
       if (rival === undefined || precedes(snapshot, endpoint, rival)) owners.set(place, endpoint)
     }
@@ -136,8 +136,8 @@ function peersOf(snapshot: Snapshot, endpoints: readonly Endpoint[], host: HostN
   return away
     .filter((it) => owners.get(it.mac) === it)
     .map((it) => {
-      const [mac, ...addresses] = placesOf(it)
-      return { mac, vtep: it.vtep, addresses: addresses.filter((ip) => owners.get(ip) === it) }
+      const addresses = interfaceAddressesOf(it).filter((ip) => owners.get(ip) === it)
+      return { mac: it.mac, vtep: it.vtep, addresses }
     })
 }
 

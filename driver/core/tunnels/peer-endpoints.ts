@@ -5,6 +5,7 @@
  * of the cluster, and the endpoint's addresses are leased to that host. A record in the store always counts
  * more. Pure.
  */
+import { defined } from '../defined.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../records.ts'
 import { type AnyDelta, applyDeltas, endpointsAt, hostsUsing, keyIn } from '../snapshot.ts'
 
@@ -23,8 +24,9 @@ export function listenersOf(snapshot: Snapshot, { network, host, vtep }: Endpoin
 }
 
 /** What the others need of an endpoint: names travel through the store alone. */
-export function forPeers({ network, id, v4, v6, mac, host, vtep, joined }: Endpoint): Endpoint {
-  return { network, id, v4, ...(v6 === undefined ? {} : { v6 }), mac, host, vtep, joined, aliases: [] }
+export function forPeers(endpoint: Endpoint): Endpoint {
+  const { network, id, v4, v6, mac, host, vtep, joined, withoutIpv6 } = endpoint
+  return defined({ network, id, v4, v6, mac, host, vtep, joined, aliases: [], withoutIpv6 })
 }
 
 /** JSON arrays of at most `mostBytes`, or of one endpoint. */

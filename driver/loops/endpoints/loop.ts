@@ -370,8 +370,8 @@ async function apply(
 /** By the journal, so that this host's names have it at once, and while the store is away. */
 function describe({ journal }: JournaledStore, change: Change): void {
   if (change.op !== 'update' || change.table !== 'endpoints') return
-  const { container, aliases, hostname } = change.value
-  journal.update(change.key, (now) => defined({ ...now, container, aliases, hostname }))
+  const { container, aliases, hostname, withoutIpv6 } = change.value
+  journal.update(change.key, (now) => defined({ ...now, container, aliases, hostname, withoutIpv6 }))
 }
 
 /**

@@ -20,7 +20,7 @@ import { type DriverStart, type Leftover, untakenOn, unused } from './leftovers.
 export type Step =
   /** The endpoint lost its record or its leases and gets them back. */
   | { step: 'adopt'; endpoint: EndpointId; changes: Change[] }
-  /** The record gets the container's id, name and aliases. */
+  /** The record gets the container's id, name and aliases, and whether its interface lacks IPv6. */
   | { step: 'describe'; endpoint: EndpointId; change: Change }
   /** The engine does not know the endpoint. To be done after a grace period, and from a consistent read. */
   | { step: 'remove'; endpoint: EndpointId }
@@ -98,11 +98,12 @@ function missing(view: View): EndpointId[] {
 }
 
 /**
- * What the engine says of an endpoint, as its record can hold it. `aliases` and `hostname` only when it was
- * asked about the container.
+ * What the engine says of an endpoint, as its record can hold it. All but `container` only when it was asked
+ * about the container.
  */
 export interface Described extends Pick<Endpoint, 'container'>, Partial<Pick<Endpoint, 'aliases'>> {
   hostname?: string | undefined
+  withoutIpv6?: true | undefined
 }
 
 export function describedByContainers(containers: readonly EngineContainer[]): Map<EndpointId, Described> {
@@ -110,8 +111,9 @@ export function describedByContainers(containers: readonly EngineContainer[]): M
     containers.flatMap(({ id, name, hostname, attachments }) => {
       const container = recordedContainer({ id, name })
       const own = recordedHostname({ id }, hostname)
-      return attachments.map(({ endpoint, aliases }) => {
-        return [endpoint, { container, aliases: recordedAliases(aliases), hostname: own }] as const
+      return attachments.map(({ endpoint, aliases, withoutIpv6 }) => {
+        const described = { container, aliases: recordedAliases(aliases), hostname: own, withoutIpv6 }
+        return [endpoint, described] as const
       })
     }),
   )
@@ -150,6 +152,7 @@ function hasSameDescription(a: Endpoint, b: Endpoint): boolean {
     a.container?.id === b.container?.id &&
     a.container?.name === b.container?.name &&
     a.hostname === b.hostname &&
+    a.withoutIpv6 === b.withoutIpv6 &&
     a.aliases.join('\n') === b.aliases.join('\n')
   )
 }

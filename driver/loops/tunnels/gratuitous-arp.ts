@@ -8,7 +8,7 @@
  */
 import { endpointsHere } from '../../core/datapath/desired.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../../core/records.ts'
-import { addressesOf, networksUsedBy } from '../../core/snapshot.ts'
+import { interfaceAddressesOf, networksUsedBy } from '../../core/snapshot.ts'
 import { gratuitousArp } from '../../core/tunnels/gratuitous-arp.ts'
 import type { TunnelSocket } from '../../kernel/tunnel-socket.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
@@ -77,7 +77,7 @@ function tellAll(options: GratuitousArpOptions, endpoints: readonly Endpoint[]):
 
 function packetsFor(snapshot: Snapshot, host: HostName, endpoint: Endpoint, vni: number): Buffer[] {
   const { mac } = endpoint
-  const addresses = addressesOf(endpoint)
+  const addresses = interfaceAddressesOf(endpoint)
   if (endpoint.host !== host) return addresses.map((ip) => gratuitousArp({ vni, ip, mac }))
   const others = endpointsHere(snapshot, host, endpoint.network).filter(({ id }) => id !== endpoint.id)
   return others.flatMap(({ mac: to }) => addresses.map((ip) => gratuitousArp({ vni, ip, mac, to })))

@@ -80,6 +80,31 @@ test('both addresses of a dual-stack container have its names, IPv4 first', () =
   `)
 })
 
+describe('an IPv6 address that the interface does not have', () => {
+  const off = { v6: 'fd00::3', withoutIpv6: true, service: 'db' } as const
+  const v4only = named('e1', '10.0.0.3', 'v4only', off)
+  const db: Service = { id: 's1', network: 'n1', name: 'db', v4: '10.0.0.3', v6: 'fd00::3', endpoint: 'e1' }
+  const snapshot = snapshotOf([v4only, named('e2', '10.0.0.2', 'dual', { v6: 'fd00::2' })], [db])
+
+  test('has no line in hosts files', () => {
+    const addresses = recordsFor(snapshot, 'n1').map(({ ip }) => ip)
+    expect(new Set(addresses)).toEqual(new Set(['10.0.0.2', '10.0.0.3', 'fd00::2']))
+  })
+
+  test('has no name in DNS, also of the service in front of it', () => {
+    const zone = zoneOf(snapshot, 'n1')
+    expect(zone?.addressesOf('v4only')).toEqual(['10.0.0.3'])
+    expect(zone?.addressesOf('db.foobar')).toEqual(['10.0.0.3'])
+    expect(zone?.nameAt('fd00::3')).toBeUndefined()
+    expect(zone?.nameAt('10.0.0.3')).toBe('db.foobar')
+  })
+
+  test('stands for the service again when nothing is behind it', () => {
+    const { endpoint: _, ...free } = db
+    expect(zoneOf(snapshotOf([], [free]), 'n1')?.addressesOf('db')).toEqual(['10.0.0.3', 'fd00::3'])
+  })
+})
+
 test('a published service has its record before anything is behind it, and once when something is', () => {
   const service: Service = { id: 's1', network: 'n1', name: 'db', v4: '10.0.0.7' }
   expect(lines([], [service])).toBe('10.0.0.7 db\n10.0.0.7 db.foobar')

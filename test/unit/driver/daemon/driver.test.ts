@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { recordsFor } from '../../../../driver/core/names.ts'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
@@ -262,6 +263,17 @@ describe('a container', () => {
     await net1.docker.stop('site')
     await until('net-2 has forgotten it', () => endpoints().length === 0)
     expect(used(await net2.store.read())).toBe(0)
+  })
+
+  test('without IPv6 on its interface is known as such on the other host, and keeps the lease', async () => {
+    await net1.docker.create('dual', { ipv6: true, pools: [{ subnet: 'fd00:66::/64' }] })
+    await has(net2, 'foobar', 'dual')
+    await net1.docker.run('v4only', 'dual', { withoutIpv6: true })
+    await until('net-2 knows it', () => endpoints()[0]?.withoutIpv6 === true)
+    const [{ network = '', v6 } = {}] = endpoints()
+    expect(v6).toBeDefined()
+    expect(net2.store.snapshot().addresses.has(`${network}/${v6}`)).toBe(true)
+    expect(recordsFor(net2.store.snapshot(), network).map(({ ip }) => ip)).not.toContain(v6)
   })
 
   test('with a name, hostname or alias that no record can have stops no other one', async () => {

@@ -84,39 +84,38 @@ test('all else is what the machine’s resolver says, byte for byte, over the sa
 })
 
 describe('a name below a network’s that does not exist here', () => {
+  const denied = { rcode: 'NXDOMAIN', authorities: [{ name: 'foobar', type: 'SOA' }] }
+
   test('may exist outside: a network can be called like a domain', async () => {
     expect(data(await askUdp(port, question('go.foobar')))).toEqual(['93.184.216.34'])
   })
 
-  test.each<[string, () => void]>([
-    [
-      'outside neither',
-      () => {
-        reply = () => ({ flags: 3 })
-      },
-    ],
-    [
-      'the resolver refuses',
-      () => {
-        reply = () => ({ flags: 5 })
-      },
-    ],
-    [
-      'the resolver is silent',
-      () => {
-        reply = () => undefined
-      },
-    ],
-    [
-      'there is no resolver',
-      () => {
-        resolvers = []
-      },
-    ],
-  ])('is denied: %s', async (_, prepare) => {
-    prepare()
-    const answer = await askUdp(port, question('gone.foobar'))
-    expect(answer).toMatchObject({ rcode: 'NXDOMAIN', authorities: [{ name: 'foobar', type: 'SOA' }] })
+  test('is denied when it does not exist outside either', async () => {
+    reply = () => ({ flags: 3 })
+    expect(await askUdp(port, question('gone.foobar'))).toMatchObject(denied)
+  })
+
+  test('is denied at once on a machine without a resolver', async () => {
+    resolvers = []
+    expect(await askUdp(port, question('gone.foobar'))).toMatchObject(denied)
+  })
+
+  test.each<[string, () => Partial<Packet> | undefined]>([
+    ['is silent', () => undefined],
+    ['fails', () => ({ flags: 2 })],
+    ['refuses', () => ({ flags: 5 })],
+    ['does not know the operation', () => ({ flags: 4 })],
+  ])('may exist, so that the answer is SERVFAIL, when the resolver %s', async (_, fails) => {
+    reply = fails
+    const answer = await askUdp(port, question('api.foobar'))
+    expect(answer).toMatchObject({ rcode: 'SERVFAIL', questions: [{ name: 'api.foobar' }], authorities: [] })
+    expect(server.status()).toMatchObject({ answered: 0, failed: 1 })
+  })
+
+  test('is denied when the second resolver denies it and the first one fails', async () => {
+    resolvers = ['127.0.0.3', '127.0.0.1']
+    reply = () => ({ flags: 3 })
+    expect(await askUdp(port, question('gone.foobar'))).toMatchObject(denied)
   })
 })
 

@@ -392,6 +392,22 @@ test('a stopped container is connected again as people configured it', async () 
   expect(seen.at(-1)).toBe(call)
 })
 
+test('an attachment whose interface has no IPv6 by a sysctl says so', async () => {
+  const off = 'net.ipv6.conf.IFNAME.disable_ipv6=1'
+  const inspected = (Sysctls: object | null, DriverOpts: object | null) => ({
+    ...{ Id: 'cccc', Name: '/web', State: { Running: true }, Config: { Hostname: 'web' } },
+    HostConfig: { Sysctls },
+    NetworkSettings: { Networks: { dual: { NetworkID: 'aaaa', EndpointID: 'eeee', DriverOpts }, own: {} } },
+  })
+  const marks = async (...given: Parameters<typeof inspected>) => {
+    answers.set('GET /v1.41/containers/cccc/json', json(200, inspected(...given)))
+    return (await engine.container('cccc'))?.attachments.map(({ withoutIpv6 }) => withoutIpv6)
+  }
+  expect(await marks(null, null)).toEqual([undefined, undefined])
+  expect(await marks({ 'net.ipv6.conf.all.disable_ipv6': '1' }, null)).toEqual([true, true])
+  expect(await marks({}, { 'com.docker.network.endpoint.sysctls': off })).toEqual([true, undefined])
+})
+
 test('events come one by one, over lines cut anywhere, until dockerd goes away', async () => {
   const path = [
     ...['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update'],

@@ -35,5 +35,9 @@ test('a datapath of a later version is readable, and refused where it would be b
 test('a wider mark still marks', () => {
   const cluster = createMemoryCluster()
   cluster.put('networks', 'n1', text({ removing: { by: 'net-2' } }))
-  expect(cluster.open('net-1').snapshot().networks.get('n1')?.value.removing).toBeTruthy()
+  const v4only = { ...endpoint('n1', 'e1'), withoutIpv6: { since: '2026-01-01T00:00:00Z' } }
+  cluster.put('endpoints', 'n1/e1', JSON.stringify(v4only))
+  const { networks, endpoints } = cluster.open('net-1').snapshot()
+  expect(networks.get('n1')?.value.removing).toBeTruthy()
+  expect(endpoints.get('n1/e1')?.value.withoutIpv6).toBeTruthy()
 })

@@ -35,6 +35,18 @@ describe('desired', () => {
     )
   })
 
+  test('an IPv6 address that the interface does not have is no neighbour, and takes none from another', () => {
+    const v6 = 'fd00:21::3'
+    const without = { ...there, v6, withoutIpv6: true } as const
+    expect(shown(snapshotOf([network()], [here, without]))).toBe(
+      shown(snapshotOf([network()], [here, there])),
+    )
+    const other = { ...endpoint('3', 'net-2', '172.21.0.4'), v6 }
+    expect(shown(snapshotOf([network()], [here, without, other]))).toContain(
+      `neigh replace ${v6} lladdr ${other.mac} dev vxlan1`,
+    )
+  })
+
   test.each([
     ['no endpoint of the network is on this host', snapshotOf([network()], [there])],
     ['the network is not in the store', snapshotOf([], [here, there])],

@@ -5,6 +5,7 @@ import { desiredFor } from '../../../../../driver/core/datapath/desired.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
 import { type Scope, scopeOf } from '../../../../../driver/core/datapath/scope.ts'
 import { showOp } from '../../../../../driver/core/datapath/show.ts'
+import { defined } from '../../../../../driver/core/defined.ts'
 import type { Endpoint, Snapshot } from '../../../../../driver/core/records.ts'
 import { applyDeltas } from '../../../../../driver/core/snapshot.ts'
 import { endpoint, id, made, network, snapshotOf } from '../../../../fixtures/datapath.sample.ts'
@@ -26,10 +27,9 @@ const anEndpoint = fc
     mac: fc.constantFrom('02:42:00:00:00:03', '02:42:00:00:00:04', '02:42:00:00:00:05'),
     v6: fc.constantFrom(undefined, 'fd00::3', 'fd00::4'),
     joined: fc.boolean(),
+    withoutIpv6: fc.constantFrom(undefined, true as const),
   })
-  .map(({ digit, host, v4, mac, v6, joined }) =>
-    endpoint(digit, host, v4, { mac, joined, ...(v6 === undefined ? {} : { v6 }) }),
-  )
+  .map(({ digit, host, v4, ...more }) => endpoint(digit, host, v4, defined(more)))
 const some = fc.uniqueArray(anEndpoint, { selector: ({ id }) => id })
 const deltasTo = (before: readonly Endpoint[], after: readonly Endpoint[]) => [
   ...before.map(({ network, id }) => ({

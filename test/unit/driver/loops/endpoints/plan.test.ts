@@ -178,3 +178,21 @@ test('a network describes its containers while they start, an inspected containe
   const steps = planDescriptions(snapshot, 'net-1', describedByContainers([container]))
   expect(steps).toMatchObject([{ step: 'describe', change: { value: { container: one, aliases: ['db'] } } }])
 })
+
+test('that the interface has no IPv6 goes into the record when the container is inspected, and out of it', () => {
+  const attachment = { endpoint: mine.id, aliases: mine.aliases, withoutIpv6: true }
+  const container = { ...one, hostname: mine.hostname ?? '', attachments: [attachment] }
+  const described = (it: object) => describedByContainers([it as EngineContainer])
+  const marked = planDescriptions(agreeing(), 'net-1', described(container))
+  expect(marked).toMatchObject([{ step: 'describe', change: { value: { withoutIpv6: true } } }])
+
+  const recorded = { ...mine, container: one, withoutIpv6: true } as const
+  const snapshot = put('endpoints', `${a}/${mine.id}`, recorded)(agreeing())
+  expect(planDescriptions(snapshot, 'net-1', described(container))).toEqual([])
+  const byNetwork = describedByNetwork(network({ ...inContainer, container: one }))
+  expect(planDescriptions(snapshot, 'net-1', byNetwork), 'a network does not say it').toEqual([])
+  const again = { ...container, attachments: [{ endpoint: mine.id, aliases: mine.aliases }] }
+  const [step] = planDescriptions(snapshot, 'net-1', described(again))
+  expect(step).toMatchObject({ step: 'describe' })
+  expect(step).not.toHaveProperty('change.value.withoutIpv6')
+})

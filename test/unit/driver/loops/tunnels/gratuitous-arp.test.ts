@@ -67,3 +67,12 @@ test('a network without containers here is left alone', async () => {
   expect(sent).toEqual([])
   stop()
 })
+
+test('an IPv6 address that the interface does not have is not announced', async () => {
+  const { sent, write, stop } = start(at('e1', 'net-1', 1))
+  await write(at('e2', 'net-2', 2, { v6: 'fd00::2' }))
+  expect(sent).toHaveLength(2)
+  await write(at('e3', 'net-2', 3, { v6: 'fd00::3', withoutIpv6: true }))
+  expect(sent).toHaveLength(3)
+  stop()
+})
