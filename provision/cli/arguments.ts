@@ -85,7 +85,8 @@ export async function chooseLab(
   const { engines, engine = backend === 'nspawn' ? undefined : environment.MULTIHOST_ENGINE || undefined } =
     chosen
   for (const each of [engine, ...Object.values(engines)]) if (each !== undefined) engineOf(each)
-  const programs = await checkedPrograms({ engine: values['engine-from'], consul: values['consul-from'] })
+  const given = { engine: values['engine-from'], consul: values['consul-from'] }
+  const programs = await checkedPrograms(given, backend === 'nspawn')
   const variables = variablesFor(backend, { name, inventory, asked, engine })
   if (backend === 'vagrant') Object.assign(process.env, variables) // the Vagrantfile reads them
   const opened = await openBackend(backend, {

@@ -15,7 +15,7 @@ export interface Engine {
   packages: readonly string[]
   /** Packages that come from another release. */
   pin?: Pin
-  /** Address of the repository that has the packages, where it is not Debian's. */
+  /** Address of the repositories that have the packages, by distribution, where they are not Debian's. */
   repository?: string
 }
 

@@ -1,6 +1,7 @@
 /**
  * Programs that a user brings for the hosts: an engine's (`--engine-from DIR`, as in Docker's static archive)
- * and Consul's (`--consul-from FILE`). They are checked before anything is made.
+ * and Consul's (`--consul-from FILE`). They are checked before anything is made; whether hosts that are other
+ * machines can run them is asked there (steps/programs-fit.ts).
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -22,10 +23,17 @@ const enginePrograms = [
   ...['containerd', 'containerd-shim-runc-v2', 'runc'],
 ]
 
-/** Absolute paths of the given folder and file; throws for programs that cannot be used. */
-export async function checkedPrograms({ engine, consul }: Programs): Promise<Programs> {
-  if (engine !== undefined) checkEngine(engine)
-  if (consul !== undefined) await checkConsul(consul)
+/**
+ * Absolute paths of the given folder and file; throws for programs that cannot be used. `here`: the hosts are
+ * containers of this machine, so that programs for another one cannot be used.
+ */
+export async function checkedPrograms({ engine, consul }: Programs, here: boolean): Promise<Programs> {
+  const hosts = here ? thisMachine : undefined
+  if (engine !== undefined) checkEngine(engine, hosts)
+  if (consul !== undefined) {
+    checkConsul(consul, hosts)
+    if (here) await askConsul(consul)
+  }
   return {
     engine: engine === undefined ? undefined : resolve(engine),
     consul: consul === undefined ? undefined : resolve(consul),
@@ -39,7 +47,7 @@ export function engineProgramsIn(folder: string): Record<string, string> {
   return Object.fromEntries(found.map((name) => [name, join(folder, name)]))
 }
 
-function checkEngine(folder: string): void {
+function checkEngine(folder: string, hosts?: Processor): void {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     throw new LabError(`--engine-from ${folder}: there is no such folder`)
   const programs = engineProgramsIn(folder)
@@ -48,32 +56,49 @@ function checkEngine(folder: string): void {
       hint: `a folder as in Docker's static archive, with ${enginePrograms.join(', ')}`,
     })
   }
-  for (const path of Object.values(programs)) checkProgram(path, '--engine-from')
+  for (const path of Object.values(programs)) checkProgram(path, '--engine-from', hosts)
 }
 
 /** For `consul version`. */
 const answerLimitMs = 10_000 * timeoutScale
 
-async function checkConsul(file: string): Promise<void> {
+function checkConsul(file: string, hosts?: Processor): void {
   if (!existsSync(file)) throw new LabError(`--consul-from ${file}: there is no such file`)
-  checkProgram(file, '--consul-from')
+  checkProgram(file, '--consul-from', hosts)
+}
+
+async function askConsul(file: string): Promise<void> {
   if ((statSync(file).mode & 0o111) === 0)
     throw new LabError(`--consul-from ${file}: not executable`, { hint: `chmod +x ${file}` })
   const version = await run(resolve(file), ['version'], { signal: AbortSignal.timeout(answerLimitMs) }).catch(
     () => '',
   )
   checkInterrupted()
+  checkAnswer(file, version)
+}
+
+/** `version`: what the program prints for `consul version`. */
+export function checkAnswer(file: string, version: string, on = ''): void {
   if (/^Consul v/.test(version)) return
   throw new LabError(
-    `--consul-from ${file}: this program is not Consul; "consul version" must print "Consul v…"`,
+    `--consul-from ${file}: this program is not Consul${on}; "consul version" must print "Consul v…"`,
   )
 }
 
 /** Number of a processor in an ELF header, by Node's name of it. Source: elf(5), e_machine. */
 const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183 }
 
-/** Throws unless the file is a Linux program for the processor. */
-export function checkProgram(path: string, flag: string, arch: string = process.arch): void {
+interface Processor {
+  /** Node's name of it. */
+  arch: string
+  /** For messages: `net-1 is`. */
+  name: string
+}
+
+const thisMachine: Processor = { arch: process.arch, name: 'the hosts are' }
+
+/** Throws unless the file is a Linux program, for the processor where one is given. */
+export function checkProgram(path: string, flag: string, hosts?: Processor): void {
   const header = Buffer.alloc(20)
   const status = statSync(path, { throwIfNoEntry: false })
   if (status === undefined) throw new LabError(`${flag} ${path}: a link to a file that does not exist`)
@@ -84,7 +109,7 @@ export function checkProgram(path: string, flag: string, arch: string = process.
   if (length < 20 || header.toString('latin1', 0, 4) !== '\x7fELF')
     throw new LabError(`${flag} ${path}: not a Linux program (no ELF header)`)
   const machine = header.readUInt16LE(18)
-  if (machine === machines[arch]) return
+  if (hosts === undefined || machine === machines[hosts.arch]) return
   const name = Object.keys(machines).find((each) => machines[each] === machine) ?? `ELF machine ${machine}`
-  throw new LabError(`${flag} ${path}: a program for ${name}, and the hosts are ${arch}`)
+  throw new LabError(`${flag} ${path}: a program for ${name}, and ${hosts.name} ${hosts.arch}`)
 }

@@ -44,7 +44,7 @@ export async function nodeFiles(architecture: Architecture): Promise<NodeFiles> 
   const { npm, cpu, integrity } = packages[architecture]
   const folder = join(cacheRoot, `${npm}-${recipeHash([nodeVersion, integrity])}`)
   await cached(folder, (part) => fetchNode(part, `${npm}@${nodeVersion}`, integrity))
-  checkProgram(join(folder, 'node'), npm, cpu)
+  checkProgram(join(folder, 'node'), npm, { arch: cpu, name: 'the package is for' })
   return {
     program: readFileSync(join(folder, 'node')),
     licence: readFileSync(join(folder, 'LICENSE'), 'utf8'),

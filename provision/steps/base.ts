@@ -4,14 +4,15 @@
 import { hostCommands } from '../images/packages.ts'
 import { hostsFileLines } from '../lab/definition.ts'
 import { shellQuote } from '../ssh/quote.ts'
+import { install } from './apt.ts'
 import { type Step, succeeds } from './step.ts'
 
 export const packages: Step = {
   title: 'packages',
   holds: (context) => succeeds(context, present(Object.keys(hostCommands))),
-  async apply({ $ }) {
-    await $`apt-get update -q`
-    await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${Object.values(hostCommands)}`
+  async apply(context) {
+    await context.$`apt-get update -q`
+    await install(context, Object.values(hostCommands))
   },
 }
 

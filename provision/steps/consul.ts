@@ -5,8 +5,11 @@
 import { readFileSync } from 'node:fs'
 import { consulSources, firstOf } from '../images/consul-sources.ts'
 import { debianSite, indexTargets } from '../images/pins.ts'
+import { checkAnswer } from '../images/programs.ts'
 import { hostsOfRole } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
+import { install, sourceFile } from './apt.ts'
 import { publicMirror } from './release.ts'
 import {
   filesHold,
@@ -19,11 +22,30 @@ import {
   writeFiles,
 } from './step.ts'
 import { render } from './template.ts'
+import { assigned } from './unit-file.ts'
 
 const configPath = '/etc/consul.d/multihost.json'
+const unitPath = '/etc/systemd/system/consul.service'
 const binary = '/usr/bin/consul'
 const [certificate, key] = ['/etc/consul.d/consul.pem', '/etc/consul.d/consul.key']
 const leader = `curl -sf --max-time 1 http://127.0.0.1:8500/v1/status/leader | grep -q :`
+
+/** Before anything is changed: a Consul of the person's stays. A package's unit that is off serves for none. */
+export const consulFits: Step = {
+  title: 'consul: no other one on the host',
+  async holds(context) {
+    const { $, host } = context
+    const unit = await $`systemctl cat consul`.nothrow()
+    const command = assigned(unit.stdout, 'ExecStart').at(-1)
+    if (unit.exitCode !== 0 || command === undefined || command.includes(configPath)) return true
+    const used = `systemctl -q is-active consul || systemctl -q is-enabled consul 2> /dev/null || [ -e ${unitPath} ]`
+    if (!(await succeeds(context, used))) return true
+    throw new LabError(`${host.name} has a Consul of its own (${command}); nothing was changed`, {
+      hint: `give the lab another host for its Consul, or end that one: systemctl disable --now consul; ${unitPath} must not exist`,
+    })
+  },
+  apply: async () => undefined,
+}
 
 export const consulPackage: Step = {
   title: 'consul: its program',
@@ -32,7 +54,7 @@ export const consulPackage: Step = {
   async apply(context) {
     const files = program(context)
     if (files.length === 0) return installPackage(context)
-    await writeFiles(context, files)
+    await replaceProgram(context, files)
     await context.$`systemctl try-restart consul > /dev/null 2>&1 || true`
   },
 }
@@ -57,24 +79,41 @@ function program({ programs }: StepContext): RemoteFile[] {
   return [{ path: binary, content: readFileSync(programs.consul), mode: '0755' }]
 }
 
+/** A program that does not answer as Consul on the host replaces nothing. */
+async function replaceProgram(context: StepContext, files: readonly RemoteFile[]): Promise<void> {
+  const { $, host, programs } = context
+  const tried = `${binary}.multihost`
+  await writeFiles(
+    context,
+    files.map((file) => ({ ...file, path: tried })),
+  )
+  const version = await $`timeout ${10 * timeoutScale} ${tried} version`.nothrow()
+  try {
+    checkAnswer(programs.consul ?? '', version.stdout, ` on ${host.name}`)
+    await $`mv ${tried} ${binary}`
+  } finally {
+    await $`rm -f ${tried}`
+  }
+}
+
 async function installPackage(context: StepContext): Promise<void> {
   const { $, host } = context
   const mirror = debianSite((await $`apt-get ${indexTargets}`).stdout) ?? publicMirror
-  const list = '/etc/apt/sources.list.d/consul.list'
+  const list = sourceFile('consul')
   await firstOf(
     consulSources(mirror),
     async ({ site, suite, key }) => {
-      const keyring = '/usr/share/keyrings/consul.asc'
+      const keyring = '/usr/share/keyrings/multihost-consul.asc'
       if (key) await $`curl -fsS --max-time 10 -o ${keyring} ${key}`
       const options = `[check-valid-until=no${key ? ` signed-by=${keyring}` : ''}]`
       await $`echo ${`deb ${options} ${site} ${suite} main`} > ${list}`
       const updated = await $`apt-get update -q --error-on=any`.nothrow()
       const installed =
-        updated.exitCode === 0 &&
-        (await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends consul`.nothrow())
-          .exitCode === 0
+        updated.exitCode === 0 && (await install(context, ['consul']).nothrow()).exitCode === 0
       await $`rm -f ${list}`
       if (!installed) throw new LabError(updated.stderr.trim().split('\n')[0] ?? 'not there')
+      // The package's own unit: the lab's has another configuration.
+      await $`systemctl -q disable --now consul || true`
     },
     `${host.name}: `,
   )
@@ -102,7 +141,7 @@ function files({ lab, host, secrets }: StepContext): RemoteFile[] {
     ...(secrets === undefined ? [] : pems),
     { path: configPath, content: render(new URL('./templates/consul.json.hbs', import.meta.url), values) },
     {
-      path: '/etc/systemd/system/consul.service',
+      path: unitPath,
       content: render(new URL('./templates/consul.service.hbs', import.meta.url), values),
     },
   ]

@@ -11,18 +11,23 @@ import { filesHold, type RemoteFile, type Step, type StepContext, succeeds, writ
 
 const wrapper = '/usr/local/bin/docker'
 
-export const dialect: Step = {
-  title: 'docker command of 2015: /usr/local/bin/docker',
-  holds: async (context) => filesHold(context, await files(context)),
-  async apply(context) {
-    const known = 'head -n 2 /usr/local/bin/docker | grep -q multihost || [ ! -e /usr/local/bin/docker ]'
-    if (!(await succeeds(context, known))) {
-      throw new LabError(`${context.host.name} has another ${wrapper}`, {
-        hint: 'move it away, or put the real command into /usr/bin',
-      })
-    }
-    await writeFiles(context, await files(context))
+/** Before anything is changed. */
+export const dialectFits: Step = {
+  title: `docker command of 2015: ${wrapper} is free`,
+  async holds(context) {
+    const known = `head -n 2 ${wrapper} | grep -q multihost || [ ! -e ${wrapper} ]`
+    if (await succeeds(context, known)) return true
+    throw new LabError(`${context.host.name} has another ${wrapper}; nothing was changed`, {
+      hint: 'move it away, or put the real command into /usr/bin',
+    })
   },
+  apply: async () => undefined,
+}
+
+export const dialect: Step = {
+  title: `docker command of 2015: ${wrapper}`,
+  holds: async (context) => filesHold(context, await files(context)),
+  apply: async (context) => writeFiles(context, await files(context)),
 }
 
 /**

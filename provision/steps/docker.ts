@@ -2,7 +2,8 @@
  * The Docker engine reads /etc/default/docker, as the walkthrough documents it.
  *
  * A machine with an engine of its own keeps it running: what would keep dockerd from starting is found before
- * anything is changed, and a dockerd that does not start with the new options gets the old ones again.
+ * anything is changed, and a dockerd that does not start with the new options gets the old ones again
+ * (earlier-engine.ts).
  */
 import { readFileSync } from 'node:fs'
 import { daemonJson, optionsFile, usualDns } from '../../driver/membership/options-file.ts'
@@ -11,6 +12,7 @@ import { consulFor, hostsOfRole, type Lab, type LabHost } from '../lab/definitio
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { authorityFile, tokenFile } from './driver.ts'
+import { engineFiles, keepEngine } from './earlier-engine.ts'
 import { mergedOptions, mergeOptionsFile, type Options, withoutDuplicates } from './options-file.ts'
 import {
   filesHold,
@@ -24,9 +26,8 @@ import {
   writeFiles,
 } from './step.ts'
 import { render } from './template.ts'
+import { assigned } from './unit-file.ts'
 
-/** Sorted behind other drop-ins, whose ExecStart it continues, and before engine-programs.ts's. */
-const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
 /**
  * Before each start, a script removes from dockerd's options what daemon.json has too, and adds the host's
  * resolvers. The host has the driver's DNS address before the driver runs: the host then refuses Docker's
@@ -34,23 +35,21 @@ const dropIn = '/etc/systemd/system/docker.service.d/zz-multihost-docker.conf'
  */
 const beforeStart: readonly RemoteFile[] = [
   {
-    path: '/usr/local/lib/multihost-lab/docker-options',
+    path: engineFiles.script,
     content: readFileSync(new URL('./templates/docker-options.sh', import.meta.url), 'utf8'),
     mode: '0755',
   },
   {
-    path: '/etc/systemd/system/docker.service.d/zzz-multihost-options.conf',
+    path: engineFiles.beforeStart,
     content: `[Service]
 EnvironmentFile=-/run/multihost-docker-options
-ExecStartPre=-/usr/local/lib/multihost-lab/docker-options
+ExecStartPre=-${engineFiles.script}
 ExecStartPre=-/bin/sh -c "! grep -q -e --dns=${usualDns} ${optionsFile} || ip address replace ${usualDns}/32 dev lo scope host"
 `,
   },
 ]
 /** Shell: the file that dockerd had its options from. */
 const readOptions = `$(ls /run/multihost-docker-options 2> /dev/null || echo ${optionsFile})`
-/** The file as it was, until dockerd has started with the new one. */
-const earlier = `${optionsFile}.before-multihost`
 const answers = 'docker version > /dev/null'
 
 /** Before the engine and the driver, which both read it, and which the steps after this one start again. */
@@ -61,51 +60,33 @@ export const engineOptions: Step = {
     return now === wanted
   },
   async apply(context) {
-    const { now, wanted } = await files(context)
+    const { wanted } = await files(context)
     await checkStarts(context)
-    await writeFiles(context, [
-      { path: earlier, content: now },
-      { path: optionsFile, content: wanted },
-    ])
+    await keepEngine(context)
+    await writeFiles(context, [{ path: optionsFile, content: wanted }])
   },
 }
 
 export const docker: Step = {
   title: `docker engine: runs with the options in ${optionsFile}`,
   async holds(context) {
+    const command = await commandDropIn(context)
     return (
-      (await filesHold(context, beforeStart)) &&
-      (await succeeds(context, `systemctl show -p EnvironmentFiles docker | grep -q ${optionsFile}`)) &&
+      (await filesHold(context, [...beforeStart, ...command])) &&
+      (command.length > 0 || (await succeeds(context, `[ ! -e ${engineFiles.command} ]`))) &&
       (await succeeds(context, unitRuns('docker', answers))) &&
       succeeds(context, startedWith('docker', 'DOCKER_OPTS', readOptions))
     )
   },
   async apply(context) {
     const { $, host } = context
-    const reads = await succeeds(context, `systemctl cat docker | grep -q ${optionsFile}`)
-    const hadFiles = await filesHold(context, beforeStart)
-    if (!reads) await addDropIn(context)
-    await writeFiles(context, beforeStart)
-    await $`systemctl -q --no-reload enable docker; systemctl daemon-reload`
-    try {
-      await $`systemctl restart docker`
-      await until(context, answers, `dockerd on ${host.name} does not answer`)
-    } catch (error) {
-      await undo(context, [
-        ...(hadFiles ? [] : beforeStart.map(({ path }) => path)),
-        ...(reads ? [] : [dropIn]),
-      ])
-      throw error
-    }
-    await $`rm -f ${earlier}`
+    const command = await commandDropIn(context)
+    await keepEngine(context)
+    if (command.length === 0) await $`rm -f ${engineFiles.command}`
+    await writeFiles(context, [...beforeStart, ...command])
+    await $`systemctl -q --no-reload enable docker; systemctl daemon-reload; systemctl restart docker`
+    await until(context, answers, `dockerd on ${host.name} does not answer`)
   },
-}
-
-/** Docker with the options that it had before, without the files that were added. */
-async function undo({ $ }: StepContext, added: readonly string[]): Promise<void> {
-  await $`rm -f ${added}; systemctl daemon-reload`
-  await $`[ ! -e ${earlier} ] || mv ${earlier} ${optionsFile}`
-  await $`systemctl reset-failed docker docker.socket || true; systemctl restart docker || true`
 }
 
 interface Files {
@@ -187,10 +168,17 @@ function scaledAnswerS(timeoutScale: number): number {
   return Math.min(answerWithinS.usual * timeoutScale, answerWithinS.most)
 }
 
-async function addDropIn(context: StepContext): Promise<void> {
-  const lines = (await context.$`systemctl cat docker`).stdout.matchAll(/^ExecStart=(.+)$/gm)
-  const command = [...lines].at(-1)?.[1]
-  if (command === undefined) throw new LabError(`${context.host.name}: docker.service has no ExecStart`)
+/**
+ * The drop-in with the unit's own command and $DOCKER_OPTS, where that command does not have it. A person's
+ * drop-in may have an ExecStart of its own, with or without the options.
+ */
+async function commandDropIn({ $, host }: StepContext): Promise<RemoteFile[]> {
+  const unit = (await $`systemctl cat docker`).stdout
+  const ours = Object.values(engineFiles)
+  const command = assigned(unit, 'ExecStart', ours).at(-1)
+  if (command === undefined) throw new LabError(`${host.name}: docker.service has no ExecStart`)
+  const read = assigned(unit, 'EnvironmentFile', ours).map((path) => path.replace(/^-/, ''))
+  if (read.includes(optionsFile) && /\$\{?DOCKER_OPTS\b/.test(command)) return []
   const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
-  await writeFiles(context, [{ path: dropIn, content }])
+  return [{ path: engineFiles.command, content }]
 }

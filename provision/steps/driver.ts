@@ -2,15 +2,18 @@
  * The overlay driver: one bundled file, its command and its unit, started before Docker.
  *
  * Node comes from the host's own distribution. Where that has an older one than the driver needs (Debian
- * 12's), the Node that runs this script is brought along: it is the same architecture's Linux binary, or the
- * step says that it is not.
+ * 12's), the Node that runs this script is brought along. Where it does not run on the host (Debian's needs
+ * libnode.so, a Mac's needs a Mac), the Node of the packages is brought along.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { optionsFile } from '../../driver/membership/options-file.ts'
 import { defaultControlSocket } from '../../driver/sockets.ts'
 import { commandText, hostPaths, unitText } from '../package/host-files.ts'
+import { type Architecture, nodeFiles } from '../package/node.ts'
 import { LabError } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
+import { install } from './apt.ts'
+import { processorOf } from './programs-fit.ts'
 import {
   filesHold,
   type RemoteFile,
@@ -35,23 +38,41 @@ export const node: Step = {
   title: `Node ${neededNode} or newer for the driver`,
   holds: async (context) => (await nodePath(context)) !== undefined,
   async apply(context) {
-    const { host, $, upload } = context
+    const { upload } = context
     if (await offersNode(context)) {
-      await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nodejs`
+      await install(context, ['nodejs'])
       return
     }
-    const theirs = (await $`uname -sm`).stdout.trim()
-    const ours = `${process.platform === 'linux' ? 'Linux' : process.platform} ${process.arch === 'x64' ? 'x86_64' : 'aarch64'}`
-    if (theirs !== ours) {
-      throw new LabError(
-        `${host.name} (${theirs}) has no Node ${neededNode}, and this machine's (${ours}) does not run there`,
-        {
-          hint: `install Node ${neededNode} or newer on ${host.name}`,
-        },
-      )
+    const processor = await processorOf(context)
+    if (process.platform === 'linux' && process.arch === processor) {
+      await upload(ownNode, readFileSync(process.execPath), '0755')
+      if ((await nodePath(context)) !== undefined) return
     }
-    await upload(ownNode, readFileSync(process.execPath), '0755')
+    await upload(ownNode, await packagedNode(context, processor), '0755')
   },
+}
+
+const debianNames: Readonly<Record<string, Architecture>> = { x64: 'amd64', arm64: 'arm64' }
+
+async function packagedNode({ host }: StepContext, processor: string): Promise<Buffer> {
+  const architecture = debianNames[processor]
+  const hint = `install Node ${neededNode} or newer on ${host.name}`
+  if (architecture === undefined)
+    throw new LabError(
+      `${host.name} (${processor}) has no Node ${neededNode}, and multihost has no Node for it`,
+      {
+        hint,
+      },
+    )
+  try {
+    return (await nodeFiles(architecture)).program
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new LabError(`${host.name} has no Node ${neededNode}, and none can be fetched: ${why}`, {
+      hint: `${hint}; Node is fetched by npm into the folder that MULTIHOST_CACHE names`,
+      cause,
+    })
+  }
 }
 
 /** A new bundle is for the driver that runs too: it ends here, and the next step starts it. */
@@ -108,7 +129,7 @@ async function files(context: StepContext): Promise<RemoteFile[]> {
 
 /** The host's distribution has a Node that is new enough. */
 function offersNode(context: StepContext): Promise<boolean> {
-  const major = "apt-cache policy nodejs | sed -n 's/^ *Candidate: \\([0-9]*\\)\\..*/\\1/p'"
+  const major = "LC_ALL=C apt-cache policy nodejs | sed -n 's/^ *Candidate: \\([0-9]*\\)\\..*/\\1/p'"
   return succeeds(context, `[ "$(${major})" -ge ${neededNode} ]`)
 }
 

@@ -5,15 +5,17 @@
 import { readFileSync } from 'node:fs'
 import { checkVersion } from '../images/engines.ts'
 import { engineProgramsIn } from '../images/programs.ts'
+import { engineFiles, keepEngine } from './earlier-engine.ts'
 import { filesHold, type RemoteFile, type Step, type StepContext, writeFiles } from './step.ts'
 
 export const engineFolder = '/opt/multihost-engine'
-const path = `${engineFolder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`
+const programPath = `${engineFolder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`
 
 export const enginePrograms: Step = {
   title: 'docker engine: programs of --engine-from',
   holds: async (context) => filesHold(context, files(context)),
   async apply(context) {
+    await keepEngine(context)
     await context.$`systemctl stop docker docker.socket containerd`
     await writeFiles(context, files(context))
     await context.$`systemctl daemon-reload`
@@ -48,15 +50,12 @@ function files({ programs }: StepContext): RemoteFile[] {
       content: readFileSync(file),
       mode: '0755',
     })),
-    dropIn('docker', `${engineFolder}/dockerd ${options}`),
-    dropIn('containerd', `${has('containerd') ? engineFolder : '/usr/bin'}/containerd`),
+    dropIn(engineFiles.programs, `${engineFolder}/dockerd ${options}`),
+    dropIn(engineFiles.containerd, `${has('containerd') ? engineFolder : '/usr/bin'}/containerd`),
   ]
 }
 
-/** Sorted behind docker.ts's drop-in, so that this ExecStart counts. */
-function dropIn(unit: string, command: string): RemoteFile {
-  return {
-    path: `/etc/systemd/system/${unit}.service.d/zz-multihost-engine.conf`,
-    content: `[Service]\nEnvironment=PATH=${path}\nExecStart=\nExecStart=${command}\n`,
-  }
+function dropIn(path: string, command: string): RemoteFile {
+  const content = `[Service]\nEnvironment=PATH=${programPath}\nExecStart=\nExecStart=${command}\n`
+  return { path, content }
 }

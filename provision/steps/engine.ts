@@ -2,12 +2,16 @@
  * The Docker engine's packages, where the host has no engine. An engine that the host has stays: installing
  * another is the owner's decision. When a version was asked for (`--engine`, MULTIHOST_ENGINE), another one
  * is an error.
+ *
+ * The packages start dockerd before the driver and its options are there. Without a network of the driver's
+ * it asks for no plugin, and a later step starts it again with the options.
  */
 import { checkVersion, defaultEngine, type Engine, engineOf } from '../images/engines.ts'
 import { LabError } from '../process/errors.ts'
+import { install, pinFile, sourceFile, withAptFiles } from './apt.ts'
 import { present } from './base.ts'
-import { useRelease } from './release.ts'
-import { type Step, type StepContext, succeeds } from './step.ts'
+import { releaseFiles } from './release.ts'
+import { type RemoteFile, type Step, type StepContext, succeeds } from './step.ts'
 
 export const engine: Step = {
   title: 'docker engine: its packages',
@@ -18,14 +22,15 @@ export const engine: Step = {
     return true
   },
   async apply(context) {
-    const { $ } = context
+    const { $, host } = context
     const wanted = engineOf(context.engine ?? defaultEngine)
-    const { packages, pin } = wanted
     await $`apt-get update -q`
-    if (pin) await useRelease(context, pin)
-    if (wanted.repository) await useRepository(context, wanted, wanted.repository)
-    const names = await offered(context, packages)
-    await $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${names}`
+    await withAptFiles(context, await sources(context, wanted), async () => {
+      const names = await offered(context, wanted.packages)
+      if (names.length === 0)
+        throw new LabError(`${host.name}: apt has no package of engine ${wanted.version}`)
+      await install(context, names)
+    })
   },
 }
 
@@ -33,19 +38,39 @@ async function versionOn({ $ }: StepContext): Promise<string> {
   return (await $`dockerd --version`).stdout
 }
 
-/** Docker's own repository, with its key; of the engine's packages it gives the wanted version alone. */
-async function useRepository({ $, upload, host }: StepContext, engine: Engine, site: string): Promise<void> {
-  const key = '/usr/share/keyrings/docker.asc'
-  const fetched = await $`curl -fsS --max-time 10 -o ${key} ${site}/gpg`.nothrow()
+/** Sources and pins for the engine's packages, where the host's release has others. */
+async function sources(context: StepContext, { version, pin, repository }: Engine): Promise<RemoteFile[]> {
+  if (pin) return releaseFiles(context, pin)
+  if (repository) return repositoryFiles(context, version, repository)
+  return []
+}
+
+/**
+ * Docker's own repository, with its key; of the engine's packages it gives the wanted version alone. A
+ * person's source of it stays the only one: apt refuses one repository with two keys.
+ */
+async function repositoryFiles(
+  context: StepContext,
+  version: string,
+  repository: string,
+): Promise<RemoteFile[]> {
+  const { $, host } = context
+  const pins = { path: pinFile('docker'), content: dockerPreferences(version) }
+  if (await succeeds(context, `apt-cache madison docker-ce | grep -qF '| 5:${version}.'`)) return [pins]
+  const [id, suite] = (await $`. /etc/os-release && echo $ID $VERSION_CODENAME`).stdout.trim().split(' ')
+  const site = `${repository}/${id}`
+  const fetched = await $`curl -fsS --max-time 10 ${site}/gpg`.nothrow()
   if (fetched.exitCode !== 0) {
-    throw new LabError(`${host.name} does not reach ${site}, which has engine ${engine.version}`, {
+    throw new LabError(`${host.name} does not reach ${site}, which has engine ${version}`, {
       hint: 'where it is not reached, --engine-from DIR takes the programs from a folder',
     })
   }
-  const suite = (await $`sed -n 's/^VERSION_CODENAME=//p' /etc/os-release`).stdout.trim()
-  await upload('/etc/apt/sources.list.d/docker.list', `deb [signed-by=${key}] ${site} ${suite} stable\n`)
-  await upload('/etc/apt/preferences.d/docker', dockerPreferences(engine.version))
-  await $`apt-get update -q`
+  const key = '/usr/share/keyrings/multihost-docker.asc'
+  return [
+    { path: key, content: fetched.stdout },
+    { path: sourceFile('docker'), content: `deb [signed-by=${key}] ${site} ${suite} stable\n` },
+    pins,
+  ]
 }
 
 /** The epoch of Docker's packages is 5: `5:29.7.0-1~debian.13~trixie`. */

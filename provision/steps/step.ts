@@ -40,9 +40,9 @@ export interface Step {
 }
 
 /** Resolves with whether the step changed something. */
-export async function take(step: Step, { connection, ...settings }: Target): Promise<boolean> {
-  const { host } = settings
-  const context = { ...settings, $: shellOn(connection), upload: connection.upload }
+export async function take(step: Step, target: Target): Promise<boolean> {
+  const { host } = target
+  const context = contextOn(target)
   try {
     if (await step.holds(context)) return false
     await step.apply(context)
@@ -52,6 +52,10 @@ export async function take(step: Step, { connection, ...settings }: Target): Pro
     throw new LabError(`${host.name}: ${step.title}: ${words(error)}`, { cause: error })
   }
   throw new LabError(`${host.name}: ${step.title}: was applied and still does not hold`)
+}
+
+export function contextOn({ connection, ...settings }: Target): StepContext {
+  return { ...settings, $: shellOn(connection), upload: connection.upload }
 }
 
 export interface RemoteFile {
@@ -87,11 +91,14 @@ export function unitRuns(unit: string, answers: string, deadlineMs = 20_000 * ti
 
 /**
  * Shell that succeeds when the unit's main process was started with the variable as the file of assignments
- * has it now.
+ * has it now, and its command has the options. Quotes and blanks do not count: systemd splits the value.
  */
 export function startedWith(unit: string, variable: string, file: string): string {
-  const environment = `/proc/$(systemctl show -p MainPID --value ${unit})/environ`
-  return `( . ${file} && grep -zqxF "${variable}=$${variable}" ${environment} )`
+  const process = `/proc/$(systemctl show -p MainPID --value ${unit})`
+  const inEnvironment = `grep -zqxF "${variable}=$${variable}" ${process}/environ`
+  const flat = `tr -d "'\\0 \\t\\n"`
+  const inCommand = `[[ $(${flat} < ${process}/cmdline) == *"$(${flat} <<< "$${variable}")"* ]]`
+  return `( . ${file} && ${inEnvironment} && ${inCommand} )`
 }
 
 /** Runs the command on the host until it succeeds; `what` completes "… within N s". */

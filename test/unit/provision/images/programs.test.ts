@@ -18,11 +18,14 @@ const program = (name: string, machine: number) => {
 
 test('a program is for the processor of the hosts', () => {
   const path = program('one', 183)
-  checkProgram(path, '--consul-from', 'arm64')
-  expect(() => checkProgram(path, '--consul-from', 'x64')).toThrow(
+  const hosts = (arch: string) => ({ arch, name: 'the hosts are' })
+  checkProgram(path, '--consul-from', hosts('arm64'))
+  expect(() => checkProgram(path, '--consul-from', hosts('x64'))).toThrow(
     `--consul-from ${path}: a program for arm64, and the hosts are x64`,
   )
-  expect(() => checkProgram(program('two', 8), '--engine-from', 'x64')).toThrow('a program for ELF machine 8')
+  expect(() => checkProgram(program('two', 8), '--engine-from', hosts('x64'))).toThrow(
+    'a program for ELF machine 8',
+  )
 })
 
 test('a file that ends in its header is no program', () => {
@@ -35,7 +38,7 @@ test('a link to nothing is no program, and not a missing one', async () => {
   const engine = join(folder, 'links')
   mkdirSync(engine)
   symlinkSync('nowhere', join(engine, 'dockerd'))
-  await expect(checkedPrograms({ engine })).rejects.toThrow(
+  await expect(checkedPrograms({ engine }, true)).rejects.toThrow(
     `--engine-from ${join(engine, 'dockerd')}: a link to a file that does not exist`,
   )
 })
@@ -44,15 +47,26 @@ test("Consul's program must be executable", async () => {
   const consul = join(folder, 'consul')
   copyFileSync('/usr/bin/sleep', consul)
   chmodSync(consul, 0o644)
-  await expect(checkedPrograms({ consul })).rejects.toThrow(`--consul-from ${consul}: not executable`)
+  await expect(checkedPrograms({ consul }, true)).rejects.toThrow(`--consul-from ${consul}: not executable`)
 })
 
 test('an engine folder needs dockerd; what else it has is taken, and other files are ignored', async () => {
-  await expect(checkedPrograms({ engine: folder })).rejects.toThrow('there is no dockerd in this folder')
+  await expect(checkedPrograms({ engine: folder }, true)).rejects.toThrow(
+    'there is no dockerd in this folder',
+  )
   const own = process.arch === 'arm64' ? 183 : 62
   for (const name of ['dockerd', 'runc', 'ctr']) program(name, own)
   expect(Object.keys(engineProgramsIn(folder))).toEqual(['dockerd', 'runc'])
-  expect(await checkedPrograms({ engine: folder })).toEqual({ engine: folder, consul: undefined })
+  expect(await checkedPrograms({ engine: folder }, true)).toEqual({ engine: folder, consul: undefined })
   program('containerd', own === 62 ? 183 : 62)
-  await expect(checkedPrograms({ engine: folder })).rejects.toThrow('--engine-from')
+  await expect(checkedPrograms({ engine: folder }, true)).rejects.toThrow('--engine-from')
+})
+
+test('programs for other machines are not asked of this one', async () => {
+  const [consul, engine] = [program('foreign-consul', 8), join(folder, 'foreign')]
+  mkdirSync(engine)
+  program('foreign/dockerd', 8)
+  expect(await checkedPrograms({ engine, consul }, false)).toEqual({ engine, consul })
+  writeFileSync(consul, 'no program')
+  await expect(checkedPrograms({ consul }, false)).rejects.toThrow('not a Linux program (no ELF header)')
 })

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { dockerPreferences } from '../../../../provision/steps/engine.ts'
+import { dockerPreferences, engine } from '../../../../provision/steps/engine.ts'
+import { contextOn } from '../../../../provision/steps/step.ts'
+import { fakeHost } from '../../../fixtures/fake-host.ts'
 
 test("of Docker's repository only the wanted version is taken", () => {
   expect(dockerPreferences('29')).toMatchInlineSnapshot(`
@@ -8,4 +10,45 @@ test("of Docker's repository only the wanted version is taken", () => {
     Pin-Priority: 990
     "
   `)
+})
+
+const source = '/etc/apt/sources.list.d/multihost-docker.list'
+const key = '/usr/share/keyrings/multihost-docker.asc'
+const release = 'ID=ubuntu\nVERSION_CODENAME=noble\nVERSION="24.04 LTS (Noble Numbat)"\n'
+
+/** Of a machine whose apt says this of docker-ce. */
+function machine(madison = '') {
+  const answers = `case $1 in madison) echo '${madison}';; show) true;; esac`
+  const host = fakeHost({ 'apt-get': '', 'apt-cache': answers, curl: 'echo a key' }, { engine: '29' })
+  host.put('/etc/os-release', release)
+  return host
+}
+
+test("Docker's repository is that of the host's distribution, in files of our own", async () => {
+  const host = machine()
+  await engine.apply(contextOn(host.target))
+  expect(host.calls()).toContain('curl -fsS --max-time 10 https://download.docker.com/linux/ubuntu/gpg')
+  expect(host.text(source)).toBe(
+    `deb [signed-by=${key}] https://download.docker.com/linux/ubuntu noble stable\n`,
+  )
+  expect(host.text(key)).toBe('a key\n')
+  expect(host.text('/etc/apt/preferences.d/multihost-docker')).toBe(dockerPreferences('29'))
+})
+
+test('where a source of the person’s has the version, there is no second one', async () => {
+  const host = machine(
+    ' docker-ce | 5:29.1.0-1~ubuntu.24.04~noble | https://download.docker.com/linux/ubuntu',
+  )
+  await engine.apply(contextOn(host.target))
+  expect(host.text(source)).toBeUndefined()
+  expect(host.text('/etc/apt/preferences.d/multihost-docker')).toBe(dockerPreferences('29'))
+  expect(host.calls().join('\n')).not.toContain('curl')
+  expect(host.calls().at(-1)).toMatch(/^apt-get install .* docker-ce docker-ce-cli containerd\.io$/)
+})
+
+test('an engine that apt does not have is an error with its version, and nothing of ours stays', async () => {
+  const host = machine()
+  host.program('apt-cache', 'exit 1')
+  await expect(engine.apply(contextOn(host.target))).rejects.toThrow('net-1: apt has no package of engine 29')
+  for (const path of [source, key]) expect(host.text(path)).toBeUndefined()
 })

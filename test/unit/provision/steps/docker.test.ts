@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import { docker, engineOptions } from '../../../../provision/steps/docker.ts'
+import { engineFiles } from '../../../../provision/steps/earlier-engine.ts'
+import { contextOn } from '../../../../provision/steps/step.ts'
+import { fakeHost } from '../../../fixtures/fake-host.ts'
+
+const packaged = `# /usr/lib/systemd/system/docker.service
+[Service]
+EnvironmentFile=-/etc/default/docker
+ExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS
+`
+const foreign = `# /usr/lib/systemd/system/docker.service
+[Service]
+ExecStart=/usr/bin/dockerd -H fd:// \\
+  --containerd=/run/containerd/containerd.sock
+`
+const overridden = `${packaged}
+# /etc/systemd/system/docker.service.d/override.conf
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/dockerd --debug
+`
+
+/** Its docker.service is this, and its dockerd runs as process 7 with the arguments and the environment. */
+function machine(unit: string) {
+  const host = fakeHost({
+    systemctl: `case $* in 'cat docker') cat $root/unit; echo '# ${engineFiles.command}'; cat $root${engineFiles.command} 2> /dev/null;; *show*ActiveState*) echo active;; *show*MainPID*) echo 7;; esac; exit 0`,
+    docker: '',
+    dockerd: '',
+    ip: '',
+  })
+  host.put('/unit', unit)
+  host.put(engineFiles.beforeStart, 'old')
+  const runs = (command: string, environment: string) => {
+    host.put('/proc/7/cmdline', `${command.replaceAll(' ', '\0')}\0`)
+    host.put('/proc/7/environ', `A=b\0DOCKER_OPTS=${environment}\0`)
+  }
+  return { host, context: contextOn(host.target), runs }
+}
+
+test.each([
+  ['reads the file', packaged, undefined],
+  ['reads no file', foreign, '/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock'],
+  ['has a command of a person’s without the options', overridden, '/usr/sbin/dockerd --debug'],
+  ['has one with them', overridden.replace('--debug', '--debug $DOCKER_OPTS'), undefined],
+])('a unit that %s gets the command that it needs', async (_, unit, command) => {
+  const { host, context } = machine(unit)
+  await docker.apply(context)
+  const text = host.text(engineFiles.command)
+  expect(text?.split('\n').at(-2)).toBe(command && `ExecStart=${command} $DOCKER_OPTS`)
+  await docker.apply(context) // the step's own drop-in does not count
+  expect(host.text(engineFiles.command)).toBe(text)
+})
+
+test('a drop-in of ours goes when the person’s own command has the options', async () => {
+  const { host, context } = machine(packaged)
+  host.put(engineFiles.command, '[Service]\nExecStart=\nExecStart=/usr/bin/old $DOCKER_OPTS\n')
+  await docker.apply(context)
+  expect(host.text(engineFiles.command)).toBeUndefined()
+})
+
+test('a dockerd that has the options in its environment and not in its command does not have them', async () => {
+  const { host, context, runs } = machine(packaged)
+  host.put('/etc/default/docker', 'DOCKER_OPTS="--debug --log-opt=tag=\'a b\'"\n')
+  await engineOptions.apply(context)
+  await docker.apply(context)
+  const options = /^DOCKER_OPTS="(--dns.*)"$/m.exec(host.text('/etc/default/docker') ?? '')?.[1] ?? ''
+  runs(`/usr/sbin/dockerd -H fd:// ${options.replaceAll("'", '').replace('a b', 'a\tb')}`, options)
+  expect(await docker.holds(context)).toBe(true)
+  runs('/usr/sbin/dockerd -H fd://', options)
+  expect(await docker.holds(context)).toBe(false)
+  runs(`/usr/sbin/dockerd -H fd:// ${options}`, `${options} --more`)
+  expect(await docker.holds(context)).toBe(false)
+})
