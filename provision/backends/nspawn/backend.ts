@@ -15,7 +15,7 @@ import { checkInterrupted, uninterrupted } from '../../process/interruption.ts'
 import { labCommand } from '../../process/lab-command.ts'
 import { requireRoot } from '../../process/root.ts'
 import type { Backend, BackendOptions } from '../backend.ts'
-import { type Asked, claim, flag, refuseOthers, release } from './claim.ts'
+import { type Asked, claim, flag, own, refuseOthers, release } from './claim.ts'
 import { dockerTemplate } from './docker-template.ts'
 import { nspawnFaults } from './faults/network.ts'
 import { labKeys } from './keys.ts'
@@ -69,6 +69,14 @@ export function nspawnBackend(options: BackendOptions): Backend {
       if (session.claimed === 'joined') release(name)
     },
     down: () => down(name),
+    refuseOthers() {
+      requireRoot('nspawn hosts')
+      refuseOthers(name)
+    },
+    own() {
+      requireRoot('nspawn hosts')
+      return own(name)
+    },
     async states() {
       requireRoot('nspawn hosts')
       return new Map(namesOf(labOf(session)).map((host) => [host, machineState(name, host)]))
