@@ -185,6 +185,41 @@ test('a lab that a living process is making is refused to others, and that lab g
   expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
 })
 
+test('a lab with --on is refused to others, keeps their report out, and stays when the runner is killed', {
+  timeout: 120_000,
+}, async () => {
+  expect((await lab('up', '--lab', name)).code).toBe(0)
+  const { child, ended, soFar } = start('scenarios/main.ts', '--on', name, 'conformance/')
+  await until('vitest runs', () => soFar().includes('RUN'))
+  const events = () => readFileSync(new URL(`../../report/${name}/events.jsonl`, import.meta.url), 'utf8')
+  await until('a command is recorded', () => soFar().includes('✓'))
+  const before = events()
+  for (const args of [
+    ['provision/lab.ts', 'up', '--lab', name],
+    ['provision/lab.ts', 'down', '--lab', name],
+    ['scenarios/main.ts', '--lab', name, 'overlay/cluster'],
+    ['scenarios/main.ts', '--on', name, 'overlay/cluster'],
+  ] as const) {
+    const { code, stderr } = await start(...args).ended
+    expect({ code, stderr }, args.join(' ')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`in use by process ${child.pid}`),
+    })
+  }
+  expect((await lab('exec', '--lab', name, 'net-1', 'true')).code).toBe(0)
+  expect((await lab('status', '--lab', name)).code).toBe(0)
+  expect(events().startsWith(before)).toBe(true)
+  expect(events()).not.toContain('"kind":"run"')
+  child.kill('SIGKILL')
+  await ended // vitest has ended too, since it shares the runner's output
+  expect((await lab('gc')).stdout.toString()).not.toContain(`lab ${name}`)
+  expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
+  const next = await start('scenarios/main.ts', '--on', name, 'overlay/cluster').ended
+  expect(next.code, `${next.stdout}${next.stderr}`).toBe(0)
+  expect((await lab('down', '--lab', name)).code).toBe(0)
+  expect(remains(name)).toEqual([])
+})
+
 test('a host that is lost while scenarios run is exit code 2, not a success', {
   timeout: 120_000,
 }, async () => {
