@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { LabError } from '../process/errors.ts'
 import { checkInterrupted } from '../process/interruption.ts'
 import { ownNamespaces, run } from '../process/run.ts'
+import { shellQuote } from '../ssh/quote.ts'
 import { cacheRoot, temporaryOf } from './cache.ts'
 import { debianMirror } from './mirror.ts'
 import { type Pin, preferences } from './pins.ts'
@@ -71,7 +72,7 @@ function pinningHook(pins: readonly Pin[], temporary: string): string[] {
   if (pins.length === 0) return []
   const file = join(temporary, 'pins')
   writeFileSync(file, pins.map(preferences).join('\n'))
-  const copy = `mkdir -p "$1"/etc/apt/preferences.d && cp ${file} "$1"/etc/apt/preferences.d/lab`
+  const copy = `mkdir -p "$1"/etc/apt/preferences.d && cp ${shellQuote(file)} "$1"/etc/apt/preferences.d/lab`
   return ['--setup-hook', copy]
 }
 

@@ -194,14 +194,14 @@ test('a lab with --on is refused to others, keeps their report out, and stays wh
   const events = () => readFileSync(new URL(`../../report/${name}/events.jsonl`, import.meta.url), 'utf8')
   await until('a command is recorded', () => soFar().includes('✓'))
   const before = events()
-  for (const args of [
+  for (const [file, ...args] of [
     ['provision/lab.ts', 'up', '--lab', name],
     ['provision/lab.ts', 'down', '--lab', name],
     ['scenarios/main.ts', '--lab', name, 'overlay/cluster'],
     ['scenarios/main.ts', '--on', name, 'overlay/cluster'],
   ] as const) {
-    const { code, stderr } = await start(...args).ended
-    expect({ code, stderr }, args.join(' ')).toMatchObject({
+    const { code, stderr } = await start(file, ...args).ended
+    expect({ code, stderr }, `${file} ${args.join(' ')}`).toMatchObject({
       code: 2,
       stderr: expect.stringContaining(`in use by process ${child.pid}`),
     })
