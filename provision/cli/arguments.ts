@@ -12,7 +12,7 @@ import { engineOf } from '../images/engines.ts'
 import { checkedPrograms } from '../images/programs.ts'
 import { allowedCounts, defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
 import { LabError, unknown } from '../process/errors.ts'
-import { shellQuote } from '../ssh/quote.ts'
+import { shellQuote } from '../process/quote.ts'
 
 export const labOptions = {
   lab: { type: 'string' },

@@ -17,8 +17,8 @@ import { consulBinary } from '../../provision/images/consul.ts'
 import { defaultEngine, engineOf } from '../../provision/images/engines.ts'
 import { mmdebstrap, type Root } from '../../provision/images/mmdebstrap.ts'
 import { driverPackages, hostCommands, systemPackages } from '../../provision/images/packages.ts'
+import { shellQuote } from '../../provision/process/quote.ts'
 import { run } from '../../provision/process/run.ts'
-import { shellQuote } from '../../provision/ssh/quote.ts'
 import { cacheEntry, recipeHash } from './cache.ts'
 
 const packages = [

@@ -189,7 +189,7 @@ export const rooms: readonly Room[] = [
   { room: 'provision/ssh', imports: ['provision/process'], why: 'a connection knows no lab' },
   {
     room: 'provision/images',
-    imports: ['provision/process', 'provision/lab', 'provision/cli/progress.ts', 'provision/ssh/quote.ts'],
+    imports: ['provision/process', 'provision/lab', 'provision/cli/progress.ts'],
     why: 'images know no backend: every backend uses them',
   },
   { room: 'provision/steps/template.ts', imports: ['provision/process'], why: 'a template knows no step' },
@@ -240,7 +240,6 @@ export const rooms: readonly Room[] = [
       'provision/process',
       'provision/lab',
       'provision/images',
-      'provision/ssh/quote.ts',
       'provision/cli/progress.ts',
       'provision/backends/**',
       'driver/cli/table.ts',

@@ -139,7 +139,7 @@ export function ownerOf(pid: number): Owner | undefined {
   return startedAt === undefined ? undefined : { pid, startedAt }
 }
 
-/** `free`: no owner; `theirs`: another process, which lives; `dead`: the owner has ended, and the lab is a leftover. */
+/** `free`: no owner; `theirs`: another process, which lives; `dead`: its owner has ended, so it is a leftover. */
 export function ownership(record: LabRecord): 'mine' | 'free' | 'theirs' | 'dead' {
   if (!record.owner) return 'free'
   if (startTime(record.owner.pid) !== record.owner.startedAt) return record.owner.stays ? 'free' : 'dead'

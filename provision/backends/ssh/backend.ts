@@ -3,8 +3,8 @@
  */
 import { hostsOfRole, type LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { shellQuote } from '../../process/quote.ts'
 import type { Connection } from '../../ssh/connection.ts'
-import { shellQuote } from '../../ssh/quote.ts'
 import { reach } from '../../ssh/reach.ts'
 import type { Backend, BackendOptions, MachineState } from '../backend.ts'
 import { readInventory } from './inventory.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { chooseLab, labOptions, parse } from '../../../../provision/cli/arguments.ts'
 import { defaultLab, generateLab, hostNamed, namesOf, readLab } from '../../../../provision/lab/definition.ts'
-import { shellQuote } from '../../../../provision/ssh/quote.ts'
+import { shellQuote } from '../../../../provision/process/quote.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'arguments-'))
 const inventory = join(folder, 'inventory.json')
