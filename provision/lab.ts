@@ -11,8 +11,8 @@ import { hostNamed, namesOf } from './lab/definition.ts'
 import { explain, LabError, unknown } from './process/errors.ts'
 import { exitWith } from './process/exit.ts'
 import { uninterrupted } from './process/interruption.ts'
+import { shellQuote } from './process/quote.ts'
 import { catchSignals } from './process/signals.ts'
-import { shellQuote } from './ssh/quote.ts'
 
 interface Flags {
   timings: boolean

@@ -67,12 +67,15 @@ function install() {
 
 /**
  * Holds a lock while it works, since two installations at once delete each other's files. The file contains
- * the holder's process id; the lock of a process that has ended is removed.
+ * the holder's process id and start time; the lock of a process that has ended is removed.
  */
 function alone(work) {
+  let told = false
   while (!taken()) {
-    const holder = Number(existsSync(lock) && readFileSync(lock, 'utf8'))
-    if (holder > 0 && !lives(holder)) rmSync(lock, { force: true })
+    const { pid, hasEnded } = holder()
+    if (hasEnded) rmSync(lock, { force: true })
+    else if (pid && !told) console.error(`waiting for process ${pid}, which installs packages (${lock}) …`)
+    told ||= Boolean(pid) && !hasEnded
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   }
   try {
@@ -84,11 +87,34 @@ function alone(work) {
 
 function taken() {
   try {
-    writeFileSync(lock, String(process.pid), { flag: 'wx' })
+    writeFileSync(lock, `${process.pid} ${startTime(process.pid)}`, { flag: 'wx' })
     return true
   } catch (error) {
     if (error.code === 'EEXIST') return false
     throw error
+  }
+}
+
+/** The process that holds the lock; without a `pid` while the file is being written or removed. */
+function holder() {
+  try {
+    const [pid, startedAt] = readFileSync(lock, 'utf8').split(' ')
+    if (pid === '') return { hasEnded: Date.now() - statSync(lock).mtimeMs > 5000 }
+    const isOther = Number(pid) !== process.pid // this process does not hold the lock yet
+    return { pid, hasEnded: !(isOther && lives(Number(pid)) && startTime(pid) === startedAt) }
+  } catch (error) {
+    if (error.code === 'ENOENT') return { hasEnded: false }
+    throw error
+  }
+}
+
+/** In clock ticks since boot, so that a reused id is told apart (proc(5), `stat`); empty where there is no /proc. */
+function startTime(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return ''
   }
 }
 

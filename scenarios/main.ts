@@ -112,8 +112,7 @@ async function main(args: string[]): Promise<number> {
   const labs = wider ? await byHosts(files, asked, pattern, subjects[0]) : [{ files }]
   if (folder === undefined) checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
-  emptyReportFolder()
-  return repeated(times, keep, async (round) => {
+  const job = async (round: number) => {
     const facts = { round, rounds: times, lab, backend: backend.name, filters: positionals }
     const common = { subjects, pattern, bail, keep, debug, timings, isUp: on !== undefined }
     const parts: Part[] = []
@@ -122,7 +121,23 @@ async function main(args: string[]): Promise<number> {
       parts.push({ ...common, files, choice: await chooseLab({ ...chosen, ...more }, defaultLab) })
     }
     return runParts(parts, facts, pattern)
-  })
+  }
+  if (backend.refuseOthers) await refuseOthers(chosen, lab)
+  const release = on === undefined ? undefined : backend.own?.()
+  try {
+    emptyReportFolder()
+    return await repeated(times, keep, job)
+  } finally {
+    release?.()
+  }
+}
+
+/** Before the report is emptied. It has the scenarios of both labs of a run, which are up one after the other. */
+async function refuseOthers(chosen: Parameters<typeof chooseLab>[0], lab: string): Promise<void> {
+  for (const each of [lab, wideName(lab)]) {
+    const { backend } = await chooseLab({ ...chosen, lab: each }, defaultLab)
+    backend.refuseOthers?.()
+  }
 }
 
 /** The files of one lab; with `hosts`, of a lab with so many. */

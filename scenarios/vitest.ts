@@ -75,8 +75,8 @@ const absolute = (files: readonly string[]) => files.map((file) => join(scenario
 const patternArgs = (pattern: string | undefined): string[] => (pattern === undefined ? [] : ['-t', pattern])
 
 /**
- * In a process group of its own: signals reach vitest through `endVitest` alone. `last`: options at the end
- * of the line.
+ * In a process group of its own: signals reach vitest through `endVitest` alone. `ipc`: the reporter ends
+ * that group when this process is killed. `last`: options at the end of the line.
  */
 function start(
   args: readonly string[],
@@ -88,7 +88,7 @@ function start(
   return spawn(process.execPath, [vitest, ...args, '--project', 'scenarios', ...last], {
     cwd: root,
     detached: true,
-    stdio: ['ignore', stdout, 'inherit'],
+    stdio: ['ignore', stdout, 'inherit', 'ipc'],
     env: { ...process.env, ...environment },
   })
 }

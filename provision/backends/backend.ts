@@ -56,6 +56,10 @@ export interface Backend {
   abandon(): Promise<void>
   /** Takes the lab down; resolves when nothing of it is left, with whether there was a lab. */
   down(): Promise<boolean>
+  /** Throws while another process owns the lab. Absent where a lab has no owner. */
+  refuseOthers?(): void
+  /** Makes this process the owner of a lab that is up, until the returned function is called. */
+  own?(): () => void
   /** State of each host, by name. */
   states(): Promise<ReadonlyMap<string, MachineState>>
   connect(host: LabHost): Promise<Connection>

@@ -12,6 +12,7 @@ import { engineOf } from '../images/engines.ts'
 import { checkedPrograms } from '../images/programs.ts'
 import { allowedCounts, defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
 import { LabError, unknown } from '../process/errors.ts'
+import { shellQuote } from '../process/quote.ts'
 
 export const labOptions = {
   lab: { type: 'string' },
@@ -102,9 +103,9 @@ export async function chooseLab(
   const flags: Record<BackendName, string> = {
     nspawn: name === 'main' ? '' : ` --lab ${name}`,
     vagrant: ' --backend vagrant',
-    ssh: ` --backend ssh --inventory ${inventory}`,
+    ssh: ` --backend ssh --inventory ${shellQuote(inventory)}`,
   }
-  const listed = file === undefined ? '' : ` --lab-file ${file}`
+  const listed = file === undefined ? '' : ` --lab-file ${shellQuote(file)}`
   return {
     lab: name,
     asked: asked.lab,

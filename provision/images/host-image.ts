@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { shellQuote } from '../process/quote.ts'
 import { run } from '../process/run.ts'
 import { cached, cacheRoot, contentsOf, recipeHash } from './cache.ts'
 import { containerImage } from './container-image.ts'
@@ -65,10 +66,14 @@ export async function buildImages(engines: readonly string[]): Promise<void> {
 async function buildRoot(engine: string, signal: AbortSignal): Promise<void> {
   await cached(imagePaths(engine).root, async (part) => {
     const root = rootFor(engine)
-    const copyRootfs = `cp -r ${rootfs}/. "$1"/`
-    await mmdebstrap({ ...root, customize: [copyRootfs, ...(root.customize ?? [])] }, part, { signal })
+    await mmdebstrap({ ...root, customize: [copying(rootfs), ...(root.customize ?? [])] }, part, { signal })
     checkVersion(engine, await run('chroot', [part, 'dockerd', '--version']), 'the image that was built')
   })
+}
+
+/** A shell command that copies what is in the folder into the root `$1`. */
+export function copying(folder: string): string {
+  return `cp -r ${shellQuote(folder)}/. "$1"/`
 }
 
 function rootFor(version: string): Root {

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LabError } from '../process/errors.ts'
 import { checkInterrupted } from '../process/interruption.ts'
+import { shellQuote } from '../process/quote.ts'
 import { ownNamespaces, run } from '../process/run.ts'
 import { cacheRoot, temporaryOf } from './cache.ts'
 import { debianMirror } from './mirror.ts'
@@ -71,7 +72,7 @@ function pinningHook(pins: readonly Pin[], temporary: string): string[] {
   if (pins.length === 0) return []
   const file = join(temporary, 'pins')
   writeFileSync(file, pins.map(preferences).join('\n'))
-  const copy = `mkdir -p "$1"/etc/apt/preferences.d && cp ${file} "$1"/etc/apt/preferences.d/lab`
+  const copy = `mkdir -p "$1"/etc/apt/preferences.d && cp ${shellQuote(file)} "$1"/etc/apt/preferences.d/lab`
   return ['--setup-hook', copy]
 }
 

@@ -8,8 +8,8 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
 import { LabError } from '../process/errors.ts'
+import { shellQuote } from '../process/quote.ts'
 import { handshake, type Target } from './handshake.ts'
-import { shellQuote } from './quote.ts'
 
 export interface Result {
   stdout: string

@@ -3,7 +3,7 @@
  */
 import { hostCommands } from '../images/packages.ts'
 import { hostsFileLines } from '../lab/definition.ts'
-import { shellQuote } from '../ssh/quote.ts'
+import { shellQuote } from '../process/quote.ts'
 import { install } from './apt.ts'
 import { type Step, succeeds } from './step.ts'
 

@@ -9,9 +9,9 @@ import type { Programs } from '../images/programs.ts'
 import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import { LabError } from '../process/errors.ts'
+import { shellQuote } from '../process/quote.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import type { Connection } from '../ssh/connection.ts'
-import { shellQuote } from '../ssh/quote.ts'
 import { type RemoteShell, shellOn } from '../ssh/shell.ts'
 
 /** Where a step runs, and with what settings. */

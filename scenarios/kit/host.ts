@@ -13,10 +13,10 @@
  */
 import { imageName } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
+import { shellQuote } from '../../provision/process/quote.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import { poll } from '../../provision/process/until.ts'
 import type { Connection, Result } from '../../provision/ssh/connection.ts'
-import { shellQuote } from '../../provision/ssh/quote.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
 import { teardownBegins } from './before-teardown.ts'
 import { goesOn, pauseAt } from './debug.ts'

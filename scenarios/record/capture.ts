@@ -6,7 +6,7 @@
  * systemd ends the capture after 15 minutes, because the process that started it may be killed.
  */
 import type { LabHost } from '../../provision/lab/definition.ts'
-import { shellQuote } from '../../provision/ssh/quote.ts'
+import { shellQuote } from '../../provision/process/quote.ts'
 import type { Ask } from './take-snapshot.ts'
 
 const unit = 'underlay-capture'

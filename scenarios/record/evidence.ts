@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LabHost, Role } from '../../provision/lab/definition.ts'
-import { shellQuote } from '../../provision/ssh/quote.ts'
+import { shellQuote } from '../../provision/process/quote.ts'
 import { captured } from './capture.ts'
 import { type EvidenceEvent, recordEvent } from './events.ts'
 import { reportFolder } from './folder.ts'

@@ -12,6 +12,7 @@ export default class EventReporter implements Reporter {
 
   onInit({ config }: Vitest): void {
     this.hasPattern = config.testNamePattern !== undefined
+    endWithRunner()
   }
 
   onTestCaseResult(test: TestCase): void {
@@ -43,6 +44,17 @@ export default class EventReporter implements Reporter {
   onTestSuiteResult(suite: TestSuite): void {
     recordSetUpFailure(suite, suite.module.moduleId)
   }
+}
+
+/**
+ * Kills vitest's process group when the channel to the runner closes, which the kernel does when the runner
+ * is killed. Its workers would otherwise go on, on the next lab of the same name.
+ */
+function endWithRunner(): void {
+  const end = () => process.kill(-process.pid, 'SIGKILL')
+  if (process.connected === false) end()
+  process.once('disconnect', end)
+  process.channel?.unref() // vitest ends by itself when it has run all
 }
 
 type Errors = ReadonlyArray<{ message: string; stacks?: { file: string; line: number }[] | undefined }>

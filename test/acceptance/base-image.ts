@@ -17,6 +17,7 @@ import { consulBinary } from '../../provision/images/consul.ts'
 import { defaultEngine, engineOf } from '../../provision/images/engines.ts'
 import { mmdebstrap, type Root } from '../../provision/images/mmdebstrap.ts'
 import { driverPackages, hostCommands, systemPackages } from '../../provision/images/packages.ts'
+import { shellQuote } from '../../provision/process/quote.ts'
 import { run } from '../../provision/process/run.ts'
 import { cacheEntry, recipeHash } from './cache.ts'
 
@@ -57,16 +58,17 @@ async function makeRoot(to: string, work: string, publicKey: string): Promise<vo
   writeFileSync(join(overlay, 'home/vagrant/.ssh/authorized_keys'), `${publicKey}\n`)
   writeFileSync(join(overlay, 'etc/initramfs-tools/modules'), `${initramfsModules.join('\n')}\n`)
   const customize = [
-    'cp -r --no-preserve=ownership OVERLAY/. "$1"/ && chown -R 0:0 "$1"/etc "$1"/boot && chmod 0440 "$1"/etc/sudoers.d/vagrant',
+    `cp -r --no-preserve=ownership ${shellQuote(overlay)}/. "$1"/`,
+    'chown -R 0:0 "$1"/etc "$1"/boot && chmod 0440 "$1"/etc/sudoers.d/vagrant',
     'chroot "$1" useradd --shell /bin/bash --groups sudo vagrant && chroot "$1" chown -R vagrant: /home/vagrant && chmod 0700 "$1"/home/vagrant/.ssh',
     'chroot "$1" update-initramfs -u',
     'chroot "$1" systemctl -q enable systemd-networkd systemd-resolved ssh ssh-host-keys',
     'ln -sf ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf',
     'rm -f "$1"/etc/ssh/ssh_host_* && : > "$1"/etc/machine-id && echo trixie > "$1"/etc/hostname',
     'printf "127.0.0.1 localhost\\n127.0.1.1 trixie\\n" > "$1"/etc/hosts', // sudo looks its host's name up
-    `cp ${await consulBinary()} "$1"/usr/bin/consul`,
+    `cp ${shellQuote(await consulBinary())} "$1"/usr/bin/consul`,
     `echo "LABEL=${rootLabel} / ext4 errors=remount-ro 0 1" > "$1"/etc/fstab`,
-  ].map((command) => command.replace('OVERLAY', overlay))
+  ]
   const root: Root = {
     suite: 'trixie',
     packages,

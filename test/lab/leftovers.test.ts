@@ -1,7 +1,7 @@
 /**
  * Nothing is left behind, ever; and nothing that is not the lab's is touched.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { inventory, lab, processes, remains, start, until } from './machine.ts'
@@ -183,6 +183,44 @@ test('a lab that a living process is making is refused to others, and that lab g
   }
   expect((await ended).code, soFar()).toBe(0)
   expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
+})
+
+test('a lab with --on is refused to others, keeps their report out, and stays when the runner is killed', {
+  timeout: 240_000,
+}, async () => {
+  expect((await lab('up', '--lab', name)).code).toBe(0)
+  const { child, ended, soFar } = start('scenarios/main.ts', '--on', name, 'conformance/')
+  await until('vitest runs', () => soFar().includes('RUN'))
+  const file = new URL(`../../report/${name}/events.jsonl`, import.meta.url)
+  const events = () => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+  await until('a command is recorded', () => events() !== '')
+  const before = events()
+  for (const [program, ...args] of [
+    ['provision/lab.ts', 'up', '--lab', name],
+    ['provision/lab.ts', 'down', '--lab', name],
+    ['scenarios/main.ts', '--lab', name, 'overlay/cluster'],
+    ['scenarios/main.ts', '--on', name, 'overlay/cluster'],
+  ] as const) {
+    const { code, stderr } = await start(program, ...args).ended
+    expect({ code, stderr }, `${program} ${args.join(' ')}`).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`in use by process ${child.pid}`),
+    })
+  }
+  expect((await lab('exec', '--lab', name, 'net-1', 'true')).code).toBe(0)
+  expect((await lab('status', '--lab', name)).code).toBe(0)
+  expect(events().startsWith(before)).toBe(true)
+  expect(events()).not.toContain('"kind":"run"')
+  child.kill('SIGKILL')
+  await ended // vitest has ended too, since it shares the runner's output
+  expect((await lab('gc')).stdout.toString()).not.toContain(`lab ${name}`)
+  expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
+  const next = await start('scenarios/main.ts', '--on', name, 'overlay/cluster', '-t', 'leader').ended
+  // What the killed run has left on the hosts may fail a scenario.
+  expect([0, 1], `${next.stdout}${next.stderr}`).toContain(next.code)
+  expect(readFileSync(`/run/multihost-lab/${name}/record.json`, 'utf8')).not.toContain('owner')
+  expect((await lab('down', '--lab', name)).code).toBe(0)
+  expect(remains(name)).toEqual([])
 })
 
 test('a host that is lost while scenarios run is exit code 2, not a success', {

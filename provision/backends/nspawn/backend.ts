@@ -14,11 +14,12 @@ import { LabError } from '../../process/errors.ts'
 import { checkInterrupted, uninterrupted } from '../../process/interruption.ts'
 import { labCommand } from '../../process/lab-command.ts'
 import { requireRoot } from '../../process/root.ts'
+import type { Connection } from '../../ssh/connection.ts'
 import type { Backend, BackendOptions } from '../backend.ts'
-import { type Asked, claim, flag, refuseOthers, release } from './claim.ts'
+import { type Asked, claim, flag, own, refuseOthers, release } from './claim.ts'
 import { dockerTemplate } from './docker-template.ts'
 import { nspawnFaults } from './faults/network.ts'
-import { labKeys } from './keys.ts'
+import { type LabKeys, labKeys } from './keys.ts'
 import {
   bootMachine,
   connectMachine,
@@ -46,7 +47,6 @@ export function nspawnBackend(options: BackendOptions): Backend {
   const { name } = options
   for (const each of [options.engine, ...Object.values(options.engines)]) checkReachable(each)
   const session: Session = { name, asked: options, secure: options.secure }
-  const keys = () => labKeys(name, namesOf(labOf(session)))
   return {
     name: 'nspawn',
     fresh: true,
@@ -69,24 +69,19 @@ export function nspawnBackend(options: BackendOptions): Backend {
       if (session.claimed === 'joined') release(name)
     },
     down: () => down(name),
+    refuseOthers() {
+      requireRoot('nspawn hosts')
+      refuseOthers(name)
+    },
+    own() {
+      requireRoot('nspawn hosts')
+      return own(name)
+    },
     async states() {
       requireRoot('nspawn hosts')
       return new Map(namesOf(labOf(session)).map((host) => [host, machineState(name, host)]))
     },
-    async connect(host) {
-      requireRoot('nspawn hosts')
-      existing(name)
-      try {
-        return await connectMachine(name, host.name, await keys())
-      } catch (error) {
-        // Asked after a failure: to read all of the host's cgroups takes longer than to connect.
-        if (machineState(name, host.name) !== 'absent') throw error
-        throw new LabError(`${host.name} is not running`, {
-          hint: `${labCommand} up${flag(name)}`,
-          cause: error,
-        })
-      }
-    },
+    connect: (host) => connect(session, host),
     checks: async () => (await import('./doctor.ts')).nspawnChecks(labOf(session)),
     get secure() {
       return isSecure(session)
@@ -97,7 +92,7 @@ export function nspawnBackend(options: BackendOptions): Backend {
     faults: nspawnFaults(name, () => labOf(session)),
     power: {
       off: (host) => stopMachine(name, host.name),
-      on: async (host) => startMachine(name, host.name, await keys()),
+      on: async (host) => startMachine(name, host.name, await keysOf(session)),
     },
   }
 }
@@ -179,8 +174,28 @@ async function boot(session: Session, host: LabHost): Promise<void> {
     await removeMachine(name, host.name)
   const image = imagePaths(engineFor(session, host.name))
   const files = host.role === 'consul' ? { 'usr/bin/consul': await consulProgram(session) } : {}
-  const keys = await labKeys(name, namesOf(lab))
+  const keys = await keysOf(session)
   await bootMachine({ name, lab }, host.name, { ...image, files }, keys)
+}
+
+function keysOf(session: Session): Promise<LabKeys> {
+  return labKeys(session.name, namesOf(labOf(session)))
+}
+
+async function connect(session: Session, host: LabHost): Promise<Connection> {
+  const { name } = session
+  requireRoot('nspawn hosts')
+  existing(name)
+  try {
+    return await connectMachine(name, host.name, await keysOf(session))
+  } catch (error) {
+    // Asked after a failure: to read all of the host's cgroups takes longer than to connect.
+    if (machineState(name, host.name) !== 'absent') throw error
+    throw new LabError(`${host.name} is not running`, {
+      hint: `${labCommand} up${flag(name)}`,
+      cause: error,
+    })
+  }
 }
 
 async function consulProgram(session: Session): Promise<string> {

@@ -40,7 +40,7 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
     refuseOtherHosts(record, asked)
     refuseOtherEngines(record, asked)
     refuseOtherPrograms(record, asked)
-    writeRecord({ ...record, ...mine })
+    writeRecord({ ...record, ...(owner && { owner: { ...owner, stays: true } }) })
     return 'joined'
   }
   if (record) await removeLab(name)
@@ -48,6 +48,22 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
   if (createRecord({ lab: name, engine, engines, definition, programs, complete: false, ...mine }))
     return 'made'
   throw inUse(name, 'another process')
+}
+
+/**
+ * Records this process as the owner of a lab that is up, with the hosts that it has. Returns what ends that:
+ * the lab has its earlier owner again, which is none or a runner that has died.
+ */
+export function own(name: string): () => void {
+  const record = existing(name)
+  refuseOthers(name)
+  const owner = ownerOf(process.pid)
+  const stays = ownership(record) !== 'dead' && { stays: true }
+  writeRecord({ ...record, ...(owner && { owner: { ...owner, ...stays } }) })
+  return () => {
+    release(name)
+    if (!stays && record.owner) writeRecord({ ...existing(name), owner: record.owner })
+  }
 }
 
 /** Removes the owner, so that the next runner does not take the lab for a dead runner's. */

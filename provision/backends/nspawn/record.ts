@@ -3,7 +3,8 @@
  * the last of it is gone.
  *
  * `owner` is the process that is making, using or removing the lab. A lab without an owner stays (`lab up`,
- * `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it.
+ * `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it. A lab that was whole
+ * before its owner came (`stays`) is no leftover.
  */
 import {
   existsSync,
@@ -34,9 +35,15 @@ export interface LabRecord {
   complete: boolean
   /**
    * Process id and its start time in clock ticks since boot (proc(5), field 22), so that a reused id is told
-   * apart.
+   * apart. `stays`: the lab was whole before, so it outlives this owner also when the owner is killed.
    */
-  owner?: { pid: number; startedAt: string }
+  owner?: Owner
+}
+
+export interface Owner {
+  pid: number
+  startedAt: string
+  stays?: boolean
 }
 
 export function readRecord(lab: string): LabRecord | undefined {
@@ -127,15 +134,15 @@ export function engineIn(record: LabRecord, host: string): string {
   return record.engines[host] ?? record.engine
 }
 
-export function ownerOf(pid: number): { pid: number; startedAt: string } | undefined {
+export function ownerOf(pid: number): Owner | undefined {
   const startedAt = startTime(pid)
   return startedAt === undefined ? undefined : { pid, startedAt }
 }
 
-/** `free`: no owner; `theirs`: another process, which lives; `dead`: the owner has ended. */
+/** `free`: no owner; `theirs`: another process, which lives; `dead`: its owner has ended, so it is a leftover. */
 export function ownership(record: LabRecord): 'mine' | 'free' | 'theirs' | 'dead' {
   if (!record.owner) return 'free'
-  if (startTime(record.owner.pid) !== record.owner.startedAt) return 'dead'
+  if (startTime(record.owner.pid) !== record.owner.startedAt) return record.owner.stays ? 'free' : 'dead'
   return record.owner.pid === process.pid ? 'mine' : 'theirs'
 }
 

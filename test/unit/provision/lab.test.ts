@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { shellQuote } from '../../../provision/ssh/quote.ts'
+import { shellQuote } from '../../../provision/process/quote.ts'
 import { commandLine } from '../../../scenarios/kit/host.ts'
 
 const line = (pieces: TemplateStringsArray, ...words: (string | number | string[])[]) =>

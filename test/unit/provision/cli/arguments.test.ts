@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { chooseLab, labOptions, parse } from '../../../../provision/cli/arguments.ts'
 import { defaultLab, generateLab, hostNamed, namesOf, readLab } from '../../../../provision/lab/definition.ts'
+import { shellQuote } from '../../../../provision/process/quote.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'arguments-'))
 const inventory = join(folder, 'inventory.json')
@@ -141,7 +142,7 @@ test.each([
 })
 
 test('a child process of other machines reads the list of hosts from a file', async () => {
-  const file = join(folder, 'three.json')
+  const file = join(folder, 'three hosts.json')
   const lab = generateLab(3)
   writeFileSync(
     file,
@@ -149,5 +150,6 @@ test('a child process of other machines reads the list of hosts from a file', as
   )
   const { environment, flags } = await chooseLab({ backend: 'ssh', inventory: file, hosts: '3' }, 'main', {})
   expect(readLab(environment.MULTIHOST_LAB_FILE ?? '').hosts).toEqual(lab.hosts)
-  expect(flags).toContain(` --lab-file ${environment.MULTIHOST_LAB_FILE}`)
+  expect(flags).toContain(` --inventory '${file}'`) // a person pastes them into a shell
+  expect(flags).toContain(` --lab-file ${shellQuote(environment.MULTIHOST_LAB_FILE ?? '')}`)
 })

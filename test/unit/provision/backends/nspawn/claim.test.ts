@@ -44,6 +44,58 @@ test('a lab that is up is joined by who asks for the same, or for nothing', asyn
   expect(records.existing('same').definition.hosts).toHaveLength(4)
 })
 
+const dead = { pid: process.pid, startedAt: '0' }
+/** This process's parent stands for another run. */
+const living = () => records.ownerOf(process.ppid) as { pid: number; startedAt: string }
+const ownedBy = (name: string, owner: { pid: number; startedAt: string; stays?: boolean }) =>
+  records.writeRecord({ ...records.existing(name), owner })
+
+test('a lab that is up has an owner while it is used, and none afterwards', async () => {
+  await made('used', asked())
+  const release = module.own('used')
+  expect(records.ownership(records.existing('used'))).toBe('mine')
+  release()
+  expect(records.existing('used')).toMatchObject({ complete: true })
+  expect(records.existing('used').owner).toBeUndefined()
+})
+
+test('a lab is used by one process at a time, and the error names that process', async () => {
+  await made('busy', asked())
+  ownedBy('busy', living())
+  const refusal = `lab busy is in use by process ${process.ppid}`
+  expect(() => module.own('busy')).toThrow(refusal)
+  expect(() => module.refuseOthers('busy')).toThrow(refusal)
+  expect(records.existing('busy').owner).toEqual(living())
+})
+
+test('a lab that is not up cannot be used, and no record of it appears', () => {
+  expect(() => module.own('absent')).toThrow('lab absent is not up')
+  expect(records.readRecord('absent')).toBeUndefined()
+})
+
+test('a lab stays when a process that used it was killed, and goes when the one that made it was', async () => {
+  await made('killed', asked())
+  module.own('killed')
+  ownedBy('killed', { ...records.existing('killed').owner, ...dead })
+  expect(records.ownership(records.existing('killed'))).toBe('free')
+  await made('joined', asked())
+  await module.claim('joined', asked())
+  ownedBy('joined', { ...records.existing('joined').owner, ...dead })
+  expect(records.ownership(records.existing('joined'))).toBe('free')
+  expect(await module.claim('making', asked())).toBe('made')
+  ownedBy('making', { ...records.existing('making').owner, ...dead })
+  expect(records.ownership(records.existing('making'))).toBe('dead')
+})
+
+test('a use of what a killed runner left does not turn it into a lab that stays', async () => {
+  await made('left', asked())
+  ownedBy('left', dead)
+  const release = module.own('left')
+  expect(records.existing('left').owner?.stays).toBeUndefined()
+  release()
+  expect(records.ownership(records.existing('left'))).toBe('dead')
+})
+
 test('another number of hosts is refused, and what differs is said', async () => {
   await made('number', asked({ lab: generateLab(2), explicit: true }))
   await expect(module.claim('number', asked({ lab: generateLab(3), explicit: true }))).rejects.toThrow(
