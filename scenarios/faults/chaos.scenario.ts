@@ -108,8 +108,8 @@ scenario(
         run(place, containerActs, seed + 2, end),
       ])
       await together(hosts.map(settled))
-      const lost = await together(pinging.map((each) => each.lost()))
-      expect(lost, 'packets lost between the pairs').toEqual(lost.map(() => 0))
+      const gaps = await together(pinging.map((each) => each.gaps()))
+      expect(gaps, 'packets lost between the pairs').toEqual(gaps.map(() => ''))
       await converged(hosts, steady.containers)
       await together(hosts.map(removeOthers))
     }

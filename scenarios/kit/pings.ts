@@ -10,7 +10,7 @@ type From = Pick<Container, 'succeed' | 'waitUntilSucceeds'>
 
 /** Pings every 20 ms, into the file, until `endedPing`. */
 async function startPing(from: From, { address }: Pick<Container, 'address'>, file: string): Promise<void> {
-  await from.succeed`ping -i 0.02 ${address} > ${file} 2>&1 & echo $! > ${file}.pid`
+  await from.succeed`ping -D -i 0.02 ${address} > ${file} 2>&1 & echo $! > ${file}.pid`
 }
 
 /** Resolves with ping's output. */
@@ -42,21 +42,31 @@ export async function lostWhile(
   return (replies.at(-1) ?? 0) - (replies[0] ?? 0) + 1 - new Set(replies).size
 }
 
-/** Pings every 20 ms until `lost`, for hours if need be. */
+/** Of ping's lines with a time (-D): `lost NUMBER before TIME` for each gap. A sequence number has 16 bits. */
+const gapsIn = `/ ttl=/ {
+  split($2, a, " "); seq = a[1]
+  if (!any) { any = 1; last = seq }
+  if (last - seq > 32768) base += 65536
+  n = base + seq
+  if (seq - last > 32768) n -= 65536; else last = seq
+  if (due && n > due) print "lost " n - due " before " strftime("%H:%M:%S", substr($1, 2, 10))
+  if (n >= due) due = n + 1
+}`
+
+/** Pings every 20 ms until `gaps`, for hours if need be. */
 export async function keepsPinging(
   from: From,
   to: Pick<Container, 'address'>,
-): Promise<{ lost(): Promise<number> }> {
+): Promise<{ gaps(): Promise<string> }> {
   const file = '/tmp/kept-ping'
   await startPing(from, to, file)
-  const gaps = `kill -INT $(cat ${file}.pid); awk -F icmp_seq= '/ ttl=/ { split($2, a, " "); s = a[1]; if (!(s in seen)) { seen[s] = 1; n++ } if (s > m) m = s; if (!f) f = s } END { print m - f + 1 - n, n }' ${file}`
   return {
-    /** Replies that are missing between the first and the last. Throws when there is none at the end. */
-    async lost() {
+    /** A line for each gap in the replies. Throws when there is none at the end. */
+    async gaps() {
       const before = await from.succeed`grep -c ttl= ${file} || [ $? = 1 ]`
       await from.waitUntilSucceeds`[ $(grep -c ttl= ${file}) -gt ${before} ]`
-      const [lost] = (await from.succeed`sh -c ${gaps}`).split(' ')
-      return Number(lost)
+      await from.succeed`kill -INT $(cat ${`${file}.pid`})`
+      return from.succeed`awk -F icmp_seq= ${gapsIn} ${file}`
     },
   }
 }
