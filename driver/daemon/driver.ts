@@ -27,6 +27,8 @@ export interface Driver {
   close(): Promise<void>
 }
 
+/** For the containers that the driver itself is starting when it stops. A slow volume may take longer. */
+const startsEndWithinMs = 5000
 /** The store's time to tell who has the name. Later, the host loop of the member claims it. */
 const claimWithinMs = 2000
 
@@ -152,7 +154,7 @@ function appsOf({ stage, options, startedAt }: Running): Apps {
 async function close(running: Running): Promise<void> {
   const member = () => (running.stage instanceof DriverError ? undefined : running.stage)
   running.stop.abort()
-  await member()?.endStarts()
+  await Promise.race([member()?.endStarts(), delay(startsEndWithinMs, undefined, { ref: false })])
   await running.sockets?.close()
   await running.trying
   const closed = member()?.close()

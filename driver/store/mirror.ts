@@ -196,7 +196,14 @@ function merge(state: State, records: readonly RawRecord[], answer: Answer): voi
   const next = absent.length === 0 ? state.snapshot : applyDeltas(state.snapshot, deltas)
   const kept = absent.filter((at) => keeps(next, at))
   state.missing = new Map(kept.map((at) => [recordName(at), at]))
-  set(state, [...deltas, ...absent.filter((at) => !state.missing.has(recordName(at))).map(removal)])
+  const removed = absent.filter((at) => !state.missing.has(recordName(at)))
+  const renewed = wentBack ? kept.map((at) => ofAnotherPast(state, at)) : []
+  set(state, [...deltas, ...renewed, ...removed.map(removal)])
+}
+
+/** Its index is of another past: every change of this one is newer. Not 0, which a commit takes for an absent key. */
+function ofAnotherPast({ snapshot }: State, { table, key }: ChangedKey): AnyDelta {
+  return { table, key, record: { value: snapshot[table].get(key)?.value, index: 1 } } as AnyDelta
 }
 
 function set(state: State, deltas: readonly AnyDelta[]): void {

@@ -7,12 +7,29 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 
-export const cacheRoot = process.env.MULTIHOST_CACHE ?? '/var/cache/multihost'
+/** An ordinary user may not write the machine's cache. */
+const usual = process.getuid?.() === 0 ? '/var/cache/multihost' : join(homedir(), '.cache/multihost')
+export const cacheRoot = process.env.MULTIHOST_CACHE ?? usual
 
-/** Runs `make` for a file or folder that is not there yet, then removes its older versions. */
-export async function cached(path: string, make: (part: string) => Promise<void>): Promise<void> {
+/** What this process makes now: path → its end. */
+const making = new Map<string, Promise<void>>()
+
+/**
+ * Runs `make` for a file or folder that is not there yet, then removes its older versions. Callers that ask
+ * for one path at the same time wait for one making.
+ */
+export function cached(path: string, make: (part: string) => Promise<void>): Promise<void> {
+  const begun = making.get(path)
+  if (begun !== undefined) return begun
+  const made = madeOnce(path, make).finally(() => making.delete(path))
+  making.set(path, made)
+  return made
+}
+
+async function madeOnce(path: string, make: (part: string) => Promise<void>): Promise<void> {
   if (existsSync(path)) return
   mkdirSync(cacheRoot, { recursive: true })
   const part = `${path}.part-${process.pid}`

@@ -100,6 +100,8 @@ async function installPackage(context: StepContext): Promise<void> {
   const { $, host } = context
   const mirror = debianSite((await $`apt-get ${indexTargets}`).stdout) ?? publicMirror
   const list = sourceFile('consul')
+  // The package's own unit never runs: a provisioning that is cut off here would leave a Consul like a person's.
+  await $`[ -e ${unitPath} ] || ln -s /dev/null ${unitPath}`
   await firstOf(
     consulSources(mirror),
     async ({ site, suite, key }) => {
@@ -112,11 +114,12 @@ async function installPackage(context: StepContext): Promise<void> {
         updated.exitCode === 0 && (await install(context, ['consul']).nothrow()).exitCode === 0
       await $`rm -f ${list}`
       if (!installed) throw new LabError(updated.stderr.trim().split('\n')[0] ?? 'not there')
-      // The package's own unit: the lab's has another configuration.
-      await $`systemctl -q disable --now consul || true`
     },
     `${host.name}: `,
-  )
+  ).catch(async (error: unknown) => {
+    await $`[ ! -L ${unitPath} ] || rm ${unitPath}`
+    throw error
+  })
 }
 
 function files({ lab, host, secrets }: StepContext): RemoteFile[] {

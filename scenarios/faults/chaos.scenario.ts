@@ -69,8 +69,9 @@ const hostActs = {
   async kill({ hosts, faults }, host) {
     await using _killed = await faults.kill(notFirst(hosts, host), 'multihost')
   },
-  prune: (_, host) => host.succeed`docker network prune -f > /dev/null`,
-  pruneSystem: (_, host) => host.succeed`docker system prune -f > /dev/null`,
+  // The engine refuses a prune while another one runs.
+  prune: (_, host) => host.waitUntilSucceeds`docker network prune -f > /dev/null`,
+  pruneSystem: (_, host) => host.waitUntilSucceeds`docker system prune -f > /dev/null`,
   loseSockets: (_, host) => host.succeed`rm -rf /run/docker/plugins`,
   loseFilter: (_, host) => host.succeed`nft delete table inet multihost 2> /dev/null; true`,
   async loseEngine({ hosts, faults }, _host, chance) {
@@ -92,13 +93,16 @@ const containerActs = {
 scenario(
   `${minutes} minutes of everything at random: no packet is lost between containers that run`,
   { timeout: 180_000 + minutes * 90_000 },
-  async ({ hosts, consulServer, faults }) => {
+  async ({ hosts, consulServer, faults, needs }) => {
+    needs('network faults')
+    if (hosts.length > 2) needs('power')
     console.log(`chaos: to repeat it: CHAOS_SEED=${seed} CHAOS_MINUTES=${minutes}`)
     const place = { hosts, consulServer, faults }
     const before = await inventory()
     const samples: Sample[] = []
     {
       await using _network = await sharedNetwork(hosts, 'chaos')
+      await using _others = { [Symbol.asyncDispose]: () => inTurn(hosts, removeOthers) }
       await using steady = await steadyOn(hosts.length > 2 ? hosts.slice(0, -1) : hosts)
       const pinging = await together(steady.pairs.map(([from, to]) => keepsPinging(from, to)))
       const end = performance.now() + minutes * 60_000
@@ -111,7 +115,6 @@ scenario(
       const gaps = await together(pinging.map((each) => each.gaps()))
       expect(gaps, 'packets lost between the pairs').toEqual(gaps.map(() => ''))
       await converged(hosts, steady.containers)
-      await together(hosts.map(removeOthers))
     }
     await consulServer.succeed`rm -f /root/chaos`
     await nothingLeftSince(before)

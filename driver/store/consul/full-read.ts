@@ -68,11 +68,14 @@ export interface Standing {
   bytes: number
   /** Names of missing records → time (ms) at which their host was asked to put them back. */
   asked: Map<string, number>
+  /** Names of missing records that other hosts may have yet to put back after a repair → since when (ms). */
+  awaited: Map<string, number>
 }
 
 export function newStanding(): Standing {
   const doubt = 'the store has not answered since the driver started'
-  return { cluster: undefined, guard: undefined, doubt, hint: undefined, bytes: 0, asked: new Map() }
+  const none = { cluster: undefined, guard: undefined, hint: undefined }
+  return { ...none, doubt, bytes: 0, asked: new Map(), awaited: new Map() }
 }
 
 /** Brings the mirror to what Consul has, and puts back what was deleted by hand. Throws `unavailable`. */
@@ -93,7 +96,7 @@ async function readOnce(on: Reader): Promise<SortedItems> {
     Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
     // A damaged line may have been a removal, which the log has before the copy's position.
     const isDamaged = wasFromDisk && on.copyIsDamaged
-    const log = isRepaired ? logAfterRepair(on, found) : isDamaged ? undefined : logOf(on, before, found)
+    const log = isRepaired ? logAfterRepair(on) : isDamaged ? undefined : logOf(on, before, found)
     full.finish(found.records, found.top, { reset: isRepaired || wasFromDisk, log })
     return found
   } finally {

@@ -13,7 +13,6 @@ import type { Log } from '../../log.ts'
 import type { Position } from '../incarnation.ts'
 import type { Mirror, ReadLog } from '../mirror.ts'
 import { commitsFor, isKept, ownerOf, stages } from '../missing.ts'
-import type { ChangedKey } from '../store.ts'
 import { entriesSince, headOf } from './change-log.ts'
 import { type Transacting, transact } from './transactions.ts'
 import { type SortedItems, writtenIn } from './watch.ts'
@@ -22,8 +21,8 @@ export interface PuttingBack extends Pick<Transacting, 'client' | 'changelog' | 
   mirror: Mirror
   host: HostName
   log: Log
-  /** Of full-read.ts: ModifyIndex of the key `cluster`; names of missing records → when their host was asked (ms). */
-  standing: { guard: number | undefined; asked: Map<string, number> }
+  /** Of full-read.ts. */
+  standing: { guard: number | undefined; asked: Map<string, number>; awaited: Map<string, number> }
 }
 
 const ownerHasMs = 30_000
@@ -45,37 +44,39 @@ export function logOf(
   return {
     commits,
     keeps(snapshot, at) {
-      const owner = ownerOf(snapshot, at) ?? ''
-      return isKept(snapshot, at) && !(isLate({ standing }, at) && found.alive.has(owner))
+      const since = standing.awaited.get(recordName(at))
+      if (since !== undefined) return !isOver(since)
+      const isLate = isOver(standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY)
+      return isKept(snapshot, at) && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
     },
   }
 }
 
 /**
  * After a repair, a record of another host that the store lacks may be one that its host has yet to put back:
- * it stays until that host has had its time.
+ * it stays for as long as a host has for that, alive or away. Its host's own record may be missing, too.
  */
-export function logAfterRepair(
-  on: Pick<PuttingBack, 'host' | 'standing'>,
-  { alive }: Pick<SortedItems, 'alive'>,
-): ReadLog {
-  const keeps: ReadLog['keeps'] = (snapshot, at) => {
-    const owner = ownerOf(snapshot, at)
-    if (owner === undefined || owner === on.host) return false
-    return isKept(snapshot, at) && !(isLate(on, at) && alive.has(owner))
+export function logAfterRepair({ host, standing }: Pick<PuttingBack, 'host' | 'standing'>): ReadLog {
+  return {
+    commits: [],
+    keeps(snapshot, at) {
+      const owner = ownerOf(snapshot, at)
+      if (owner === undefined || owner === host || !isKept(snapshot, at)) return false
+      standing.awaited.set(recordName(at), performance.now())
+      return true
+    },
   }
-  return { commits: [], keeps }
 }
 
-function isLate({ standing }: Pick<PuttingBack, 'standing'>, at: ChangedKey): boolean {
-  const askedAt = standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY
-  return performance.now() - askedAt > ownerHasMs
+function isOver(since: number): boolean {
+  return performance.now() - since > ownerHasMs
 }
 
 /** A record that is back may be deleted again: its host then has half a minute anew. */
 export function forgetAsked({ mirror, standing }: Pick<PuttingBack, 'mirror' | 'standing'>): void {
   const missing = new Set(mirror.missing().map(recordName))
-  for (const name of standing.asked.keys()) if (!missing.has(name)) standing.asked.delete(name)
+  for (const of of [standing.asked, standing.awaited])
+    for (const name of of.keys()) if (!missing.has(name)) of.delete(name)
 }
 
 /** False: something has changed meanwhile, and everything is to be read again. Never throws. */

@@ -216,9 +216,14 @@ test('a host that starts after a loss keeps what another host has yet to put bac
   await until('the store is repaired', () => has('endpoints/n1/e2'))
   await two.close()
   remove('endpoints/')
+  remove('hosts/net-2')
   const one = await open('net-1', more)
   expect(has('endpoints/n1/e2')).toBe(false)
-  expect([...one.snapshot().endpoints.keys()].sort()).toEqual(['n1/e1', 'n1/e2', 'n1/e3'])
+  const known = () => [...one.snapshot().endpoints.keys()].sort()
+  expect(known()).toEqual(['n1/e1', 'n1/e2', 'n1/e3'])
+  await one.read()
+  expect(known()).toEqual(['n1/e1', 'n1/e2', 'n1/e3'])
+  expect(one.snapshot().endpoints.get('n1/e2')?.index).toBe(1)
   expect(one.snapshot().addresses.has('n1/10.0.0.3')).toBe(true)
   const back = await open('net-2', others)
   await until('the endpoint is back', () => has('endpoints/n1/e2'))
@@ -226,7 +231,26 @@ test('a host that starts after a loss keeps what another host has yet to put bac
   await one.read()
   vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 31_000)
   await one.read()
-  expect([...one.snapshot().endpoints.keys()].sort()).toEqual(['n1/e1', 'n1/e2'])
+  expect(known()).toEqual(['n1/e1', 'n1/e2'])
+})
+
+test('a host that starts after a loss lets go of the records of a host that stays away', async () => {
+  const more = {
+    ...{ diskPath: join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), 'net-1.json'), saveEveryMs: 1 },
+  }
+  await cluster(more)
+  await Promise.all(stores.map((store) => store.close()))
+  const three = await open('net-3')
+  remove('')
+  await three.read()
+  await until('the store is repaired', () => has('endpoints/n1/e2'))
+  remove('endpoints/n1/e2')
+  await three.close()
+  const one = await open('net-1', more)
+  expect(one.snapshot().endpoints.has('n1/e2')).toBe(true)
+  vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 31_000)
+  await one.read()
+  expect(one.snapshot().endpoints.has('n1/e2')).toBe(false)
 })
 
 test('a host that was away for longer than the log reaches puts nothing back', async () => {

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
-import { emptySnapshot } from '../../../../../driver/core/snapshot.ts'
+import { applyDeltas, emptySnapshot } from '../../../../../driver/core/snapshot.ts'
 import {
   type Changelog,
   createChangelog,
@@ -408,4 +408,16 @@ test('the log explains nothing before its first segment, and nothing beside an e
   ])
   expect(since(20, [...log, entry(8, 36, '{]')])).toBeUndefined()
   expect([since(99, []), since(20, [head(6, 10), head(8, 30)])]).toEqual([undefined, undefined])
+})
+
+test('a record that stays over a reset takes every change of the new past, though its index was higher', () => {
+  const before = [{ table: 'vnis', key: '1', record: { value: 'old', index: 90_000 } } as const]
+  const copy = applyDeltas(emptySnapshot(), before)
+  const mirror = createMirror(copy, { changed: () => undefined, corrupt: () => undefined })
+  mirror.beginFullRead().finish([], 50, { reset: true, log: { commits: [], keeps: () => true } })
+  expect(mirror.snapshot().vnis.get('1')?.value).toBe('old')
+  mirror.follow([{ index: 80, written: [{ table: 'vnis', key: '1', value: 'new' }] }], 80)
+  expect(mirror.snapshot().vnis.get('1')).toEqual({ value: 'new', index: 80 })
+  mirror.follow([{ index: 81, written: [{ table: 'vnis', key: '1', value: undefined }] }], 81)
+  expect(mirror.snapshot().vnis.has('1')).toBe(false)
 })
