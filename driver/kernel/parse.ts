@@ -154,14 +154,12 @@ export function addressesIn(text: string): HostAddress[] {
       const isPassing = Object.values(flags).includes(true)
       return [
         {
-          ...{
-            device: ifname,
-            address: local,
-            mtuBytes: mtu,
-            length: prefixlen,
-            isLeased: dynamic,
-            isPassing,
-          },
+          device: ifname,
+          address: local,
+          mtuBytes: mtu,
+          length: prefixlen,
+          isLeased: dynamic,
+          isPassing,
           isInTunnel: !withFrames.has(link_type),
         },
       ]

@@ -100,13 +100,14 @@ function script(rules: readonly string[], mark: string): string {
  * pass through stay tracked: NAT may need it.
  */
 function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
-  const ours = `udp dport { ${ports.join(', ')} } @th,96,24 { ${vnis.join(', ')} }`
+  const toPort = `udp dport { ${ports.join(', ')} }`
+  const ours = `${toPort} @th,96,24 { ${vnis.join(', ')} }`
   const families = [
     ['ip', vteps.filter((vtep) => familyOf(vtep) === 4)],
     ['ip6', vteps.filter((vtep) => familyOf(vtep) === 6)],
   ] as const
   return [
-    ...headless(ports),
+    ...headless(toPort),
     `arriving ${ours} fib daddr type != unicast jump judge`,
     ...families.flatMap(([protocol, own]) => (own.length === 0 ? [] : rulesFor(protocol, own, ours))),
     'judge counter name arriving drop',
@@ -119,8 +120,8 @@ function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
  * pass, and the kernel would join them behind the filter. Where connection tracking joins them before the
  * filter, the whole is judged. 120 bytes: an IP header with options, UDP, VXLAN.
  */
-function headless(ports: readonly number[]): string[] {
-  const short = `udp dport { ${ports.join(', ')} } meta length < 120 counter name arriving drop`
+function headless(toPort: string): string[] {
+  const short = `${toPort} meta length < 120 counter name arriving drop`
   return [`arriving ip frag-off & 0x2000 != 0 ${short}`, `arriving frag more-fragments 1 ${short}`]
 }
 

@@ -7,6 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { containerEndName } from '../core/datapath/desired.ts'
+import { isGroup } from '../core/datapath/plan.ts'
 import { defined } from '../core/defined.ts'
 import { createEndpoint } from '../core/endpoints/creation.ts'
 import { chooseMac } from '../core/endpoints/macs.ts'
@@ -261,17 +262,12 @@ function checkMac(mac: string): Mac {
     })
   }
   // The kernel's is_valid_ether_addr (include/linux/etherdevice.h).
-  if (isGroup(lower) || /^[0:]+$/.test(lower)) {
+  if (isGroup(lower)) {
     throw new DriverError('invalid', `'${mac}' is not the address of one interface`, {
       hint: 'the first byte must be even, and not all zero',
     })
   }
   return lower
-}
-
-/** The lowest bit of the first byte: multicast or broadcast. */
-function isGroup(mac: Mac): boolean {
-  return Number.parseInt(mac.slice(0, 2), 16) % 2 === 1
 }
 
 function named({ name, id }: Network): string {

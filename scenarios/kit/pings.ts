@@ -61,7 +61,7 @@ export async function keepsPinging(
   const file = '/tmp/kept-ping'
   await startPing(from, to, file)
   return {
-    /** A line for each gap in the replies. Throws when there is none at the end. */
+    /** A line for each gap in the replies. Throws when no reply comes any more. */
     async gaps() {
       const before = await from.succeed`grep -c ttl= ${file} || [ $? = 1 ]`
       await from.waitUntilSucceeds`[ $(grep -c ttl= ${file}) -gt ${before} ]`

@@ -133,9 +133,9 @@ function forgetMoved(have: Observed | undefined, { namespace, veths, peers }: Da
 
 function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
   const reason = fdbReasons(have)
-  const entries = new Set(have.fdb.filter((it) => it.permanent).map((it) => `${it.mac} ${it.vtep}`))
+  const isThere = permanentIn(have)
   for (const { mac, vtep } of peers) {
-    if (entries.has(`${mac} ${vtep}`)) continue
+    if (isThere({ mac, vtep })) continue
     out.reasons.push(reason(mac, vtep))
     out.ops.push({ op: 'fdb-replace', namespace, mac, vtep })
   }
@@ -156,11 +156,17 @@ function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): voi
  * An entry keeps the route and the source address of its packets, and learns nothing of the device's new
  * address (the kernel's dst_cache; vxlan_changelink and a replacement by the same destination leave it).
  */
-function renewFdb({ fdb }: Entries, { namespace, peers }: Datapath, out: Plan): void {
-  const entries = new Set(fdb.filter((it) => it.permanent).map((it) => `${it.mac} ${it.vtep}`))
-  for (const { mac, vtep } of peers.filter((it) => entries.has(`${it.mac} ${it.vtep}`))) {
+function renewFdb(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
+  for (const { mac, vtep } of peers.filter(permanentIn(have))) {
     out.ops.push({ op: 'fdb-del', namespace, mac, vtep }, { op: 'fdb-replace', namespace, mac, vtep })
   }
+}
+
+/** Whether a permanent entry leads the MAC to the VTEP. */
+function permanentIn({ fdb }: Entries): (entry: { mac: string; vtep: string }) => boolean {
+  const nameOf = ({ mac, vtep }: { mac: string; vtep: string }): string => `${mac} ${vtep}`
+  const entries = new Set(fdb.filter(({ permanent }) => permanent).map(nameOf))
+  return (entry) => entries.has(nameOf(entry))
 }
 
 /** The entries of a MAC and the wanted one: `fdb 02:42:…: 192.168.33.11 vs 192.168.33.12`. */

@@ -52,7 +52,7 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
 
 /**
  * Records this process as the owner of a lab that is up, with the hosts that it has. Returns what ends that:
- * the lab has its earlier owner again, which is none or a runner that has died.
+ * the lab has its earlier owner again: no owner, or a runner that has died.
  */
 export function own(name: string): () => void {
   const record = existing(name)

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
 import { silentLog } from '../../../../../driver/log.ts'
-import { givenUp, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
-import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
+import { givenUp, type RestartsLoop, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
+import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 const here = [{ id: 'copy', name: 'foobar' } as EngineNetwork]
@@ -32,6 +32,23 @@ test('a container whose network was lost is started when it has a network again'
   expect(isStarted('network other not found', named('other', ''))).toBe(false)
 })
 
+function startOn(
+  cluster: MemoryCluster,
+  stopped: readonly StoppedContainer[],
+  startContainer: () => Promise<void>,
+): RestartsLoop {
+  const engine = {
+    stoppedContainers: async () => [...stopped],
+    stoppedContainer: async (id: string) => stopped.find((it) => it.id === id),
+    startContainer,
+    networks: async () => here,
+    network: async () => undefined,
+    connect: async () => undefined,
+  }
+  const store = cluster.open('net-1')
+  return startRestarts({ store, engine, host: 'net-1', log: silentLog, everyMs: 60_000 })
+}
+
 test('a loop that closes waits for the starts that are under way, and begins no other', async () => {
   const foobar = { name: 'foobar', id: 'copy', connection }
   const error = 'plugin "vxlan" not found'
@@ -40,22 +57,9 @@ test('a loop that closes waits for the starts that are under way, and begins no 
   })
   const begun: (() => void)[] = []
   let ended = 0
-  const loop = startRestarts({
-    store: createMemoryCluster().open('net-1'),
-    engine: {
-      stoppedContainers: async () => stopped,
-      stoppedContainer: async (id) => stopped.find((it) => it.id === id),
-      async startContainer() {
-        await new Promise<void>((resolve) => begun.push(resolve))
-        ended += 1
-      },
-      networks: async () => here,
-      network: async () => undefined,
-      connect: async () => undefined,
-    },
-    host: 'net-1',
-    log: silentLog,
-    everyMs: 60_000,
+  const loop = startOn(createMemoryCluster(), stopped, async () => {
+    await new Promise<void>((resolve) => begun.push(resolve))
+    ended += 1
   })
   await until('some are being started', () => begun.length === 4)
   const closed = loop.close()
@@ -70,22 +74,9 @@ test('each return of the store ends the pauses', async () => {
   const web = { id: 'c', name: 'web', error: 'plugin "vxlan" not found', hasPolicy: true, hasRun: true }
   const stopped: StoppedContainer = { ...web, networks: [foobar] }
   let starts = 0
-  const loop = startRestarts({
-    store: cluster.open('net-1'),
-    engine: {
-      stoppedContainers: async () => [stopped],
-      stoppedContainer: async () => stopped,
-      startContainer: async () => {
-        starts += 1
-        throw new Error('refused')
-      },
-      networks: async () => here,
-      network: async () => undefined,
-      connect: async () => undefined,
-    },
-    host: 'net-1',
-    log: silentLog,
-    everyMs: 60_000,
+  const loop = startOn(cluster, [stopped], async () => {
+    starts += 1
+    throw new Error('refused')
   })
   for (let n = 1; n <= 6; n++) {
     await until(`it has been tried ${n} times`, () => starts === n && loop.problems().length === 1)
