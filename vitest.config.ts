@@ -34,6 +34,8 @@ const tests = (name: string, groupOrder: number, more: object = {}): TestProject
 export default defineConfig({
   test: {
     sequence: { sequencer: ByName },
+    // What was received is in the failure's first line, so that the report and a gate's log have it.
+    chaiConfig: { truncateThreshold: 500 },
     projects: [
       // One process for many files: a process per file spends more time with imports than with tests. No unit
       // test changes a module; processes and not threads, since the driver sets its umask.

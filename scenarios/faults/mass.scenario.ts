@@ -18,7 +18,7 @@ const shells = 20
 const withinMs = 60_000 + many * 3000
 
 const removeAll = (host: Host) =>
-  host.run`sh -c ${'docker ps -aqf name=^mass- | xargs -r -n 50 docker rm -f > /dev/null'}`
+  host.succeed`sh -c ${'docker ps -aqf name=^mass- | xargs -r -n 50 docker rm -f > /dev/null'}`
 /** `ADDRESS /NAME` of each. */
 const held = `docker ps -qf name=^mass- | xargs -r docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}} {{.Name}}'`
 
