@@ -1,12 +1,14 @@
 /**
  * `.ci/run`, the gate: the linter, the tests and all scenarios, and the walkthrough once more with a secured
- * Consul. Every part runs, also after a failure. The last lines name the tests that failed and count all; the
- * exit code is 0 when none failed. ACCEPTANCE=1 adds the lab on virtual machines, which takes long where the
- * machines are emulated.
+ * Consul. Every part runs, also after a failure. The last lines say what the hosts of failed scenarios have
+ * logged, name the tests that failed and count all; the exit code is 0 when none failed. ACCEPTANCE=1 adds
+ * the lab on virtual machines, which takes long where the machines are emulated.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Counts, countsOf, failuresOf, sum } from './checks/junit.ts'
+import { loggedIn } from './checks/logged.ts'
 import { root } from './checks/tree.ts'
 
 type Part = { command: string[]; report?: string }
@@ -30,11 +32,14 @@ process.env.CHAOS_SEED ??= '1'
 
 const results = parts.map(run)
 const { passed, failed, skipped } = sum(results)
+for (const line of results.flatMap(({ logged }) => logged)) console.log(`logged: ${line}`)
 for (const failure of results.flatMap(({ failures }) => failures)) console.log(`failed: ${failure}`)
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 
-function run({ command, report }: Part): Counts & { failures: string[] } {
+type Result = Counts & { failures: string[]; logged: string[] }
+
+function run({ command, report }: Part): Result {
   const file = report && `${root}${report}`
   if (file) rmSync(file, { force: true }) // a report of an earlier run would be counted
   const start = performance.now()
@@ -44,7 +49,8 @@ function run({ command, report }: Part): Counts & { failures: string[] } {
   console.log(line)
   const xml = file && existsSync(file) ? readFileSync(file, 'utf8') : ''
   const [found, failures] = [countsOf(xml), failuresOf(xml)]
+  const logged = file && failures.length > 0 ? loggedIn(join(dirname(file), 'evidence')) : []
   // a part that fails without a failed test counts as one: the linter, or a command that wrote no report
   const isUncounted = found.failed === 0 && (status !== 0 || (file !== undefined && xml === ''))
-  return isUncounted ? { ...found, failed: 1, failures: [line] } : { ...found, failures }
+  return isUncounted ? { ...found, failed: 1, failures: [line], logged } : { ...found, failures, logged }
 }
