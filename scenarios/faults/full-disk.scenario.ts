@@ -4,6 +4,7 @@
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
+import { sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
@@ -65,6 +66,7 @@ scenario(
       await converged([hostA, hostB], [a, b])
       for (const host of [hostA, hostB])
         await host.within(convergesWithinMs).waitUntilSucceeds`sh -c ${starts}`
+      await using _more = await sharedNetwork([hostA, hostB], 'more')
     })
   },
 )

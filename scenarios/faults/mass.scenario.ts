@@ -7,6 +7,7 @@
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
+import { reboot } from '../kit/reboot.ts'
 import { scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
 
@@ -45,7 +46,7 @@ scenario(
       await hostB.succeed`sh -c ${begin(start)}`
       expect(await hostB.within(withinMs).waitUntilSucceeds`sh -c ${ended}`).toBe('')
       const before = await holders(hostB)
-      await hostB.run`systemctl reboot`
+      await reboot(hostB)
       await hostB.within(withinMs).waitUntilSucceeds`[ $(docker ps -qf name=^mass- | wc -l) = ${many} ]`
       const after = await holders(hostB)
       const another = [...after].filter(([ip, name]) => (before.get(ip) ?? name) !== name)

@@ -100,9 +100,10 @@ scenario(
 
     try {
       await hostB.succeed`multihost leave`
-      for (const killedAfter of ['0.6', '1.2', '2']) {
-        await hostB.run`timeout -s KILL ${killedAfter} multihost join ${words}`
-      }
+      const codes: number[] = []
+      for (const killedAfter of ['0.6', '1.2', '2'])
+        codes.push((await hostB.run`timeout -s KILL ${killedAfter} multihost join ${words}`).code)
+      expect(codes, 'exit codes; 137 of a join that was killed').toContain(137)
     } finally {
       await hostB.succeed`multihost join ${words}`
     }

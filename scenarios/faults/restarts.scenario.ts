@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import { convergesWithinMs } from '../kit/converged.ts'
 import { refusesNew, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
+import { reboot } from '../kit/reboot.ts'
 import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 import { consulLeads } from '../kit/store.ts'
@@ -132,7 +133,7 @@ scenario(
   'a host that reboots comes back with its networks, and leaks no address',
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
-      await hostB.run`systemctl reboot`
+      await reboot(hostB)
       await hostB.within(60_000)
         .waitUntilSucceeds`docker version > /dev/null && multihost status --json > /dev/null`
       await hostB.succeed`docker start two`

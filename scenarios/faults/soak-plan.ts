@@ -57,6 +57,17 @@ export function soakPlan(seed: number, containers: number, hosts = 2): Round[] {
   ]
 }
 
+/** Names of the containers that run on a host after its steps; `before`: those that ran. */
+export function namesAfter(steps: readonly SoakStep[], before: readonly string[]): string[] {
+  const names = new Set(before)
+  for (const step of steps) {
+    if (step.step === 'start') for (const name of step.names) names.add(name)
+    else if (step.step === 'stop') for (const name of step.names) names.delete(name)
+    else if (step.unit === 'docker') names.clear()
+  }
+  return [...names]
+}
+
 function disturbed(random: () => number, host: number): Restart | undefined {
   const at = below(random, 12)
   if (at === 0) return { step: 'restart', unit: 'docker' }

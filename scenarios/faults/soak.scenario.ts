@@ -19,7 +19,7 @@ import { inventory, nothingLeftSince } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
 import { judge, judgesGrowth, type Sample, sampleOf } from './growth.ts'
 import { positiveFrom } from './number-from.ts'
-import { type SoakStep, soakPlan } from './soak-plan.ts'
+import { namesAfter, type SoakStep, soakPlan } from './soak-plan.ts'
 
 const containers = positiveFrom('SOAK_CONTAINERS', 60)
 const seed = positiveFrom('SOAK_SEED', randomInt(1, 2 ** 31))
@@ -32,13 +32,15 @@ scenario(
     console.log(`soak: to repeat it: SOAK_SEED=${seed} SOAK_CONTAINERS=${containers}`)
     const before = await inventory()
     const samples: Sample[] = []
+    const alive: string[][] = [[], []]
     {
       await using _soak = await sharedNetwork([hostA, hostB], 'soak')
       const hosts = [hostA, hostB]
       await using _containers = { [Symbol.asyncDispose]: () => removeAll(...hosts) }
       for (const [i, round] of plan.entries()) {
         await together(hosts.map((host, at) => play(host, round[at] ?? [], faults)))
-        await checkRound(hosts, `round ${i} of seed ${seed}`)
+        for (const [at, names] of alive.entries()) alive[at] = namesAfter(round[at] ?? [], names)
+        await checkRound(hosts, alive, `round ${i} of seed ${seed}`)
         samples.push(await sampleOf(hostA))
       }
     }
@@ -73,8 +75,11 @@ interface Running {
   address: string
 }
 
-async function checkRound(hosts: readonly Host[], where: string): Promise<void> {
+/** `alive`: the names of the containers that run on each host. */
+async function checkRound(hosts: readonly Host[], alive: string[][], where: string): Promise<void> {
   const lists = await together(hosts.map(runningOn))
+  const names = lists.map((list) => list.map(({ name }) => name).sort())
+  expect(names, `containers that run after ${where}`).toEqual(alive.map((each) => each.toSorted()))
   const addresses = lists.flat().map(({ address }) => address)
   expect(new Set(addresses).size, `an address twice after ${where}: ${addresses.join(' ')}`).toBe(
     addresses.length,

@@ -7,6 +7,7 @@ import { sending } from '../kit/forged-frame.ts'
 import type { Host } from '../kit/host.ts'
 import { insideNetwork, macOf, vniOn } from '../kit/inside.ts'
 import { sharedNetwork } from '../kit/network.ts'
+import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { attemptsOf, echoesIn, times } from '../kit/strangers.ts'
 
@@ -85,11 +86,14 @@ scenario(
     await hostA.within(20_000)
       .waitUntilSucceeds`nft list chain inet multihost judge | grep -F ${hostB.address}`
     expect((await rules()).stdout).toBe(right)
-    await hostA.succeed`systemctl stop multihost`
-    expect((await rules()).stdout).toBe(right)
-    await hostA.succeed`systemctl start multihost`
-    await hostA.waitUntilSucceeds`multihost status --json > /dev/null`
     await hostA.waitUntilSucceeds`docker start one`
     await b.waitUntilSucceeds`ping -c1 -W1 ${await a.currentAddress()}`
+    const lost = await lostWhile(b, { address: await a.currentAddress() }, async () => {
+      await hostA.succeed`systemctl stop multihost`
+      expect((await rules()).stdout).toBe(right)
+      await hostA.succeed`systemctl start multihost`
+      await hostA.waitUntilSucceeds`multihost status --json > /dev/null`
+    })
+    expect(lost).toBe(0)
   },
 )

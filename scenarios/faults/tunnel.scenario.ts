@@ -17,6 +17,7 @@ async function rule(host: Host, words: readonly string[]): Promise<AsyncDisposab
   }
 }
 
+const namedWithinMs = 5000
 const silent = (host: Host): string => `host ${host.name} (${host.address}): no answer through the tunnel`
 
 scenario('a peer that a firewall cuts off is named within 5 s', async ({ hostA, hostB }) => {
@@ -28,9 +29,10 @@ scenario('a peer that a firewall cuts off is named within 5 s', async ({ hostA, 
     ['OUTPUT', '-p', 'udp', '--dport', '4789', '-j', 'DROP'],
   ]) {
     await using _wall = await rule(hostB, words)
-    await hostA.within(6000).waitUntilSucceeds`multihost status | grep -F ${silent(hostB)}`
-    await hostB.within(6000).waitUntilSucceeds`multihost status | grep -F ${silent(hostA)}`
+    await hostA.within(namedWithinMs).waitUntilSucceeds`multihost status | grep -F ${silent(hostB)}`
+    await hostB.within(namedWithinMs).waitUntilSucceeds`multihost status | grep -F ${silent(hostA)}`
     expect(await hostA.fail`multihost check --within=1`).toContain(`tunnel: host ${hostB.name}`)
+    expect(await hostB.fail`multihost check --within=1`).toContain(`tunnel: host ${hostA.name}`)
   }
   await hostA.within(3000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
   await two.a.succeed`ping -c1 -W1 ${two.b.address}`

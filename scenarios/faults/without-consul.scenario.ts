@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 import type { Faults } from '../kit/faults.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { refusesNew } from '../kit/network.ts'
+import { reboot } from '../kit/reboot.ts'
 import { type Hosts, scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 import { undoAfter } from '../kit/suppressed.ts'
@@ -105,7 +106,7 @@ scenario(
         await hostB.succeed`sh -c ${`docker run -d --name db --ip 10.61.0.2 ${always}`}`
         for (const name of ['w1', 'w2', 'w3'])
           await hostB.succeed`sh -c ${`docker run -d --name ${name} ${always}`}`
-        await hostB.run`systemctl reboot`
+        await reboot(hostB)
         await hostB.within(60_000).waitUntilSucceeds`docker version > /dev/null`
         const running = 'docker ps -q --filter network=fixed | wc -l'
         await hostB.within(20_000).waitUntilSucceeds`sh -c ${`[ $(${running}) = 4 ]`}`

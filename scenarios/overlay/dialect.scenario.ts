@@ -32,7 +32,7 @@ describe('the default network', () => {
     expect((await networks(hostB)).multihost).toBe(multihost)
     const line = `^[0-9a-f]\\{12\\} distracted_bohr multihost ${id.slice(0, 12)}$`
     await hostB.waitUntilSucceeds`docker service ls | tr -s ' ' | grep -q ${line}`
-    await hostB.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -q 172.'}`
+    await hostB.succeed`docker run --rm debian:13 sh -c ${'ip -4 -o addr show eth0 | grep -qF " 172.21."'}`
   })
 
   scenario(

@@ -53,6 +53,7 @@ scenario('a name resolves to its IPv6 address', async ({ hostA, hostB }) => {
   await using web = await hostB.run({ name: 'web', network: dual.name })
   const v6 =
     await hostB.succeed`docker inspect -f ${'{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'} ${web.id}`
+  expect(v6).toMatch(/^fd00:77::/)
   await asker.within(2000).waitUntilSucceeds`getent ahostsv6 web.dual | grep -q ${v6}`
 })
 

@@ -47,12 +47,13 @@ scenario(
     const mended = () =>
       vi.waitFor(async () => expect(await entries(inside)).toEqual(right), { timeout: 5000, interval: 100 })
     await a.succeed`ping -c1 -W1 ${b.address}`
+    const began = await hostA.succeed`date +%s`
     await inside(`bridge fdb del ${mac} dev vxlan1 dst ${hostB.address} self`)
     await mended()
     await a.succeed`ping -c1 -W1 ${b.address}`
     await inside(`ip neigh replace ${b.address} lladdr 02:00:00:00:00:01 dev vxlan1 nud permanent`)
     await mended()
-    const log = await hostA.succeed`journalctl -u multihost --no-pager -o cat`
+    const log = await hostA.succeed`journalctl -u multihost --since @${began} --no-pager -o cat`
     expect(log).toContain(`fdb replace ${mac}`)
     expect(log).toContain(`neigh replace ${b.address}`)
   },

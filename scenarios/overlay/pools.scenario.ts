@@ -65,7 +65,7 @@ scenario(
       const refused = await hostA.fail`sh -c ${`${create} 10.77.9.0/24 refused`}`
       expect(refused).toContain(`overlaps 10.77.0.0/16, which is routed by host ${hostB.name}`)
     }
-    await hostB.waitUntilSucceeds`sh -c ${`! multihost status | grep 'network ${here.name}:'`}`
+    await hostB.waitUntilSucceeds`sh -c ${`s=$(multihost status) && ! echo "$s" | grep 'network ${here.name}:'`}`
   },
 )
 

@@ -27,7 +27,7 @@ import { scale } from './scale/main.ts'
 const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
        npm run bench -- scale …   large clusters, without a lab: docs/scale.md
 
-  --quick   fewer rounds: some seven minutes instead of twenty
+  --quick   fewer rounds: about 7 min instead of 11 min to 20 min
   --out     where the samples go; report/bench.json, and beside it report/bench.html
   --keep    leave the lab up afterwards
   --lab     name of the lab; bench`

@@ -140,6 +140,8 @@ describe('a network', () => {
     await until('it is reported', () =>
       net2.driver.status().problems.some((it) => it.includes('foobar cannot be made')),
     )
+    net2.docker.bridge('foobar', false)
+    await has(net2, 'other', 'foobar')
   })
 
   test('whose place here cannot be read any more is named, keeps its place, and the others go on', async () => {

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { createClient } from '../../../../../driver/store/consul/client.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
 import { startConsul } from '../../../../fixtures/consul.ts'
+import { until } from '../../../../fixtures/until.ts'
 
 test('a session that there was before a start is never missing after it', { timeout: 60_000 }, async () => {
   await using consul = await startConsul()
@@ -22,7 +23,11 @@ test('a session that there was before a start is never missing after it', { time
       await sleep(5)
     }
   })()
-  for (let start = 0; start < 3; start += 1) await consul.restart()
+  for (let start = 0; start < 3; start += 1) {
+    await consul.restart()
+    const before = answers.length
+    await until('Consul has answered after its start', () => answers.length > before)
+  }
   stop = true
   await asking
   expect(await client.sessions()).toContain(session)

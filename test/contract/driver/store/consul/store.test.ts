@@ -150,12 +150,20 @@ test('the change log stays short, and no reader misses an entry that was removed
 })
 
 test('a store that slept through the change log reads everything and knows what was deleted', async () => {
-  const [one, sleeper] = [await open('net-1', { retentionMs: 0 }), await open('net-2')]
+  await using path = await pathTo(Number(new URL(consul.url).port))
+  const url = `consul://127.0.0.1:${path.port}`
+  const [one, sleeper] = [
+    await open('net-1', { retentionMs: 0 }),
+    await open('net-2', { url, timeoutMs: 400 }),
+  ]
   await one.commit([createLease('n1/10.0.0.2')])
   await until('both are awake', () => sleeper.snapshot().addresses.size === 1)
+  path.cut()
   await one.commit([{ op: 'drop', table: 'addresses', key: 'n1/10.0.0.2' }])
   for (let i = 0; i < 10; i++) await one.commit([createNetwork(`n${i}`)])
   // Three entries at most are left of the twelve.
+  expect(sleeper.snapshot().networks.size).toBe(0)
+  path.heal()
   await until(
     'the sleeper knows',
     () => sleeper.snapshot().networks.size === 10 && sleeper.snapshot().addresses.size === 0,
