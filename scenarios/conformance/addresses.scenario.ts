@@ -3,8 +3,8 @@
  */
 import { expect } from 'vitest'
 import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
-import { scenario } from './scenario.ts'
 
 scenario('both hosts start containers at once, and all addresses are different', async ({ hostA, hostB }) => {
   await using crowd = await sharedNetwork([hostA, hostB], 'crowd')

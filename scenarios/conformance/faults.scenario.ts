@@ -8,8 +8,8 @@ import type { Fault } from '../kit/fault.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 import type { Feature } from '../kit/subject.ts'
-import { scenario } from './scenario.ts'
 
 interface On {
   faults: Faults

@@ -3,7 +3,7 @@
  */
 import type { Container } from '../kit/host.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
-import { scenario } from './scenario.ts'
+import { scenario } from '../kit/scenario.ts'
 
 /** The name resolves to that address alone. */
 const knows = (asker: Container, name: string, address: string) =>

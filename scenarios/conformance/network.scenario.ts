@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest'
 import { createdOnFirst, pair, sharedNetwork } from '../kit/network.ts'
-import { scenario } from './scenario.ts'
+import { scenario } from '../kit/scenario.ts'
 
 scenario('a network created on one host can be used on the other', async ({ hostA, hostB }) => {
   await using foobar = await createdOnFirst([hostA, hostB], 'foobar')

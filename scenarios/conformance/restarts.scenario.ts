@@ -4,7 +4,7 @@
 import { expect } from 'vitest'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
-import { scenario } from './scenario.ts'
+import { scenario } from '../kit/scenario.ts'
 
 // systemd limits the number of starts; the scenarios restart the engine more often.
 const restart = 'systemctl reset-failed docker; systemctl restart docker'

@@ -6,8 +6,8 @@ import { expect } from 'vitest'
 import { sending } from '../kit/forged-frame.ts'
 import { vniOn } from '../kit/inside.ts'
 import { sharedNetwork } from '../kit/network.ts'
+import { scenario } from '../kit/scenario.ts'
 import { attemptsOf, echoesIn, times } from '../kit/strangers.ts'
-import { scenario } from './scenario.ts'
 
 scenario(
   `of ${times} frames of each stranger, no container gets one`,

@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest'
 import { pair, sharedNetwork } from '../kit/network.ts'
-import { scenario } from './scenario.ts'
+import { scenario } from '../kit/scenario.ts'
 
 scenario('containers on one host ping each other', async ({ hostA, hostB }) => {
   await using blue = await sharedNetwork([hostA, hostB], 'blue')

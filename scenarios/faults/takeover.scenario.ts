@@ -8,6 +8,7 @@ import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 import { storedNetwork, storeUrl } from '../kit/store.ts'
+import { undoAfter } from '../kit/suppressed.ts'
 
 const image = 'debian:13'
 /** A host counts as alive for up to half a minute after its last sign of life. */
@@ -59,7 +60,8 @@ async function withService(
   args: readonly string[],
   body: (old: { id: string; address: string }, takeOver: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  await using _network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/24'])
+  // So small that a host's next leases are those that a removed host had.
+  await using _network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/28'])
   try {
     const id =
       await hostB.succeed`docker run -d --init --name old ${args} --publish-service=db.steady.overlay ${image} sleep infinity`
@@ -115,17 +117,19 @@ async function reserveTakes(host: Host, consulServer: Host, address: string): Pr
   const lease = `curl -sf '${storeUrl}/addresses/${id}/${address}?raw'`
   const isTaken = `${lease} | jq -e '.host == "${host.name}" and .endpoint == null'`
   const start = `docker run -d --init --label more --network steady ${image} sleep infinity`
-  for (let started = 0; started < 8; started += 1) {
-    const { code } = await consulServer.run`sh -c ${isTaken}`
-    if (code === 0) break
-    await host.succeed`sh -c ${start}`
+  const remove = async (): Promise<void> => {
+    await host.succeed`sh -c ${'docker ps -aqf label=more | xargs -r docker rm -f > /dev/null'}`
   }
-  await consulServer.waitUntilSucceeds`sh -c ${isTaken}`
-  return {
-    async [Symbol.asyncDispose]() {
-      await host.succeed`sh -c ${'docker ps -aqf label=more | xargs -r docker rm -f > /dev/null'}`
-    },
+  const fill = async (): Promise<void> => {
+    for (let started = 0; started < 8; started += 1) {
+      const { code } = await consulServer.run`sh -c ${isTaken}`
+      if (code === 0) return
+      await host.succeed`sh -c ${start}`
+    }
+    await consulServer.waitUntilSucceeds`sh -c ${isTaken}`
   }
+  await fill().catch((error: unknown) => undoAfter(error, remove))
+  return { [Symbol.asyncDispose]: remove }
 }
 
 scenario(

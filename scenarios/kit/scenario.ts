@@ -27,6 +27,7 @@ import { type Ask, takeSnapshot } from '../record/take-snapshot.ts'
 import { beforeTeardown, teardownBegins } from './before-teardown.ts'
 import { subject } from './current-subject.ts'
 import { isDebug, pauseAt } from './debug.ts'
+import { removeLeftovers, scenarioFailed } from './leftovers.ts'
 import { lossDuring } from './pings.ts'
 import { planeDifferences } from './planes.ts'
 import { type Feature, isFeature } from './subject.ts'
@@ -59,7 +60,7 @@ export interface Hosts {
   hosts: readonly [Host, Host, ...Host[]]
 }
 
-const base = test.extend<Fixtures>({
+const recorded = test.extend<Fixtures>({
   recorded: [
     async ({ task }, use) => {
       const began = Date.now()
@@ -119,10 +120,25 @@ const base = test.extend<Fixtures>({
   },
 })
 
-export const scenario: typeof base = isDebug ? withoutTimeouts(base) : base
+const alone = recorded.extend<{ alone: undefined }>({
+  alone: [
+    async ({ task, hosts }, use) => {
+      if (subject.role === 'docker') await removeLeftovers(hosts)
+      await use(undefined)
+      if (task.result?.state === 'fail') scenarioFailed()
+    },
+    { auto: true },
+  ],
+})
+
+/** Needs nothing of the scenario before it. What a failed one leaves is removed before the next. */
+export const scenario = isDebug ? withoutTimeouts(alone) : alone
+
+/** Begins with what the scenario before it has left. */
+export const continued = isDebug ? withoutTimeouts(recorded) : recorded
 
 /** A paused scenario must not time out. */
-function withoutTimeouts(scenarios: typeof base): typeof base {
+function withoutTimeouts<T extends typeof recorded>(scenarios: T): T {
   return new Proxy(scenarios, {
     apply: (target, _, [title, first, second]) =>
       typeof first === 'function'
@@ -130,7 +146,7 @@ function withoutTimeouts(scenarios: typeof base): typeof base {
         : target(title, { ...first, timeout: 0 }, second),
     get: (target, key) =>
       key === 'extend'
-        ? (fixtures: never) => withoutTimeouts(target.extend(fixtures) as unknown as typeof base)
+        ? (fixtures: never) => withoutTimeouts(target.extend(fixtures) as unknown as T)
         : Reflect.get(target, key),
   })
 }

@@ -12,7 +12,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { teardownBegins } from '../../kit/before-teardown.ts'
 import { belongings, clear } from '../../kit/clear.ts'
 import type { Host, Typist } from '../../kit/host.ts'
-import { labHosts, scenario } from '../../kit/scenario.ts'
+import { continued, labHosts } from '../../kit/scenario.ts'
 import { recordEvent } from '../../record/events.ts'
 import { root } from '../../record/folder.ts'
 import { openPage } from './reading.ts'
@@ -86,7 +86,7 @@ export function section(title: string): Replayer {
     const heading = headings.find((each) => each.title === name)
     if (heading === undefined) throw new PageFailure(`${page.file} has no heading "${name}" under "${title}"`)
     replayed.add(name)
-    scenario(name, async ({ consulServer, hosts, skip }) => {
+    continued(name, async ({ consulServer, hosts, skip }) => {
       if (current !== undefined) skip(`"${current}" failed before it`)
       current = name
       replay.begin(heading)
