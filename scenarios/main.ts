@@ -43,7 +43,7 @@ const usage = `usage: npm run scenarios -- [DIR] [FILTER…] [-t PATTERN] [--all
   DIR        the scenarios of another folder, with its lab.json and its subject.ts (docs/scenarios.md)
   FILTER     only scenario files whose path contains FILTER; a file of the walkthrough brings those before it
   -t         only scenarios whose titles match the regular expression PATTERN; without a FILTER, of all files
-  --all      the walkthrough and all other scenarios: conformance, overlay, faults; programs needs its FILTER
+  --all      the walkthrough and all other scenarios: conformance, faults, overlay; programs needs its FILTER
   --list     print the titles of the chosen scenarios; no lab is needed
   --bail     stop after the first failure
   --debug    pause at a failure, before its containers are removed, and print how to log in; Enter goes on

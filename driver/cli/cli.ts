@@ -31,7 +31,8 @@ export const help = `multihost: one network for containers on several Docker hos
   multihost daemon …           the driver itself; multihost daemon --help
   multihost --version
 
-  --control-socket=PATH        of the driver; default: ${defaultControlSocket}
+  --control-socket=PATH        of the driver, for status, check and host; default: ${defaultControlSocket}.
+                               network, service and docker ask the default socket
 `
 
 /** The driver looks at the host twice, and commits some 25 endpoints at a time. */
