@@ -111,20 +111,28 @@ scenario(
   },
 )
 
-/** Starts containers until the host's reserve has the address, unused. Disposal removes them. */
+/**
+ * Starts containers until the host's reserve has the address, unused: it comes there unused, or one has it and
+ * is removed. Disposal removes the others.
+ */
 async function reserveTakes(host: Host, consulServer: Host, address: string): Promise<AsyncDisposable> {
   const { id } = await storedNetwork(consulServer, 'steady')
   const lease = `curl -sf '${storeUrl}/addresses/${id}/${address}?raw'`
   const isTaken = `${lease} | jq -e '.host == "${host.name}" and .endpoint == null'`
   const start = `docker run -d --init --label more --network steady ${image} sleep infinity`
+  const addressOfLast = `docker inspect -f '{{.NetworkSettings.Networks.steady.IPAddress}}' $(docker ps -lq)`
   const remove = async (): Promise<void> => {
     await host.succeed`sh -c ${'docker ps -aqf label=more | xargs -r docker rm -f > /dev/null'}`
   }
   const fill = async (): Promise<void> => {
-    for (let started = 0; started < 8; started += 1) {
+    for (let started = 0; started < 13; started += 1) {
       const { code } = await consulServer.run`sh -c ${isTaken}`
       if (code === 0) return
-      await host.succeed`sh -c ${start}`
+      const got = await host.succeed`sh -c ${`${start} > /dev/null && ${addressOfLast}`}`
+      if (got === address) {
+        await host.succeed`sh -c ${'docker rm -f $(docker ps -lq)'}`
+        break
+      }
     }
     await consulServer.waitUntilSucceeds`sh -c ${isTaken}`
   }
