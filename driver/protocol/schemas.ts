@@ -50,7 +50,7 @@ export const createNetwork = z.object({
 })
 export const networkRef = z.object({ NetworkID: id })
 export const endpointRef = z.object({ NetworkID: id, EndpointID: id })
-/** Of a connection, from engine 28 on: `--driver-opt`, and `interface_name` of Compose. */
+/** Of a connection: `--driver-opt`, and `interface_name` of Compose. */
 const endpointOptions = z
   .object({ 'com.docker.network.endpoint.ifname': optionalText })
   .nullish()
