@@ -10,7 +10,7 @@ export interface OrderedNetwork {
   name: string
   /** `--internal` */
   internal: boolean
-  /** The network's driver gave the container a gateway, of IPv4 or IPv6. */
+  /** The network's driver gave the container a gateway or the default route, of IPv4 or IPv6. */
   hasGateway: boolean
   /** `gw-priority` of the container's connection; 0 unless a person chose one. */
   priority: number

@@ -128,6 +128,8 @@ export interface Endpoint {
   /** The container's hostname, where it is not the first twelve digits of the container's id. */
   hostname?: string
   service?: string
+  /** The name that a person gave the interface, kept from CreateEndpoint to Join. */
+  interfaceName?: string
   /**
    * The interface does not have `v6`, since a sysctl disables IPv6 on it. Learnt when the container is
    * inspected. Absent in the record of an older driver.

@@ -49,6 +49,8 @@ export interface Naming {
   onEvent(event: EngineEvent): void
   workQueueStatus(): WorkQueueStatus
   status(): NamingStatus
+  /** One sentence each. */
+  problems(): string[]
   /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
   close(): Promise<void>
@@ -95,6 +97,7 @@ export function startNaming(options: NamingOptions): Naming {
       names.onEvent(event)
     },
     differing: names.differing,
+    problems: names.problems,
     workQueueStatus() {
       const { state, lastError } = names.status()
       return { state, lastError }

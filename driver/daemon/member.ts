@@ -254,6 +254,7 @@ function statusParts(parts: Parts): StatusParts {
       ...restarts.problems(),
       ...datapath.problems(),
       ...filter.problems(),
+      ...naming.problems(),
     ],
     names: naming.status,
     tunnels: loops.tunnels.status,

@@ -33,7 +33,7 @@ export interface DnsCounts {
 const maxInFlight = 1024
 /** RFC 1035 §4.1.1. */
 const rcodes = { NOERROR: 0, NXDOMAIN: 3 } as const
-const rememberedNames = 4096
+const rememberedTurns = 4096
 
 export function createResponder({ viewOf, forwarder }: { viewOf: ViewOf; forwarder: Forwarder }): Responder {
   const counts: DnsCounts = { answered: 0, forwarded: 0, refused: 0, failed: 0 }
@@ -98,7 +98,7 @@ async function reply({ bytes, query, view, over, forwarder, rotate }: Question):
   const found = lookup(view, query.name, query.type, query.question.name)
   switch (found.kind) {
     case 'records':
-      return own('NOERROR', rotate(query.name, found.records))
+      return own('NOERROR', rotate(query, found.records))
     case 'empty':
       return own('NOERROR', [], found.authority)
     case 'denied':
@@ -117,16 +117,20 @@ async function reply({ bytes, query, view, over, forwarder, rotate }: Question):
   }
 }
 
-type Rotate = (name: string, records: Resource[]) => Resource[]
+type Rotate = (of: Pick<Query, 'name' | 'type'>, records: Resource[]) => Resource[]
 
-/** With each call for a name its next record comes first. */
+/**
+ * With each call for a name its next record comes first. Each type has its own turn: programs ask for A and
+ * AAAA together, and one turn for both would skip every second record of each.
+ */
 function createRotation(): Rotate {
   const turns = new Map<string, number>()
-  return (name, records) => {
+  return ({ name, type }, records) => {
     if (records.length < 2) return records
-    if (turns.size > rememberedNames) turns.clear()
-    const turn = (turns.get(name) ?? -1) + 1
-    turns.set(name, turn)
+    if (turns.size > rememberedTurns) turns.clear()
+    const key = `${type} ${name}`
+    const turn = (turns.get(key) ?? -1) + 1
+    turns.set(key, turn)
     const first = turn % records.length
     return [...records.slice(first), ...records.slice(0, first)]
   }

@@ -60,7 +60,9 @@ function endpointRoutes(verbs: Verbs): Route[] {
   return [
     route('NetworkDriver.CreateEndpoint', schema.createEndpoint, async (body, signal) => {
       const { Address, AddressIPv6, MacAddress } = body.Interface ?? {}
-      const ask = { ...refOf(body), ...given({ v4: Address, v6: AddressIPv6, mac: MacAddress }) }
+      const { interfaceName } = body.Options
+      const wanted = given({ v4: Address, v6: AddressIPv6, mac: MacAddress, interfaceName })
+      const ask = { ...refOf(body), ...wanted }
       const mac = await verbs.createEndpoint(ask, signal)
       // A field that the request contains must not be answered: the engine takes it for a change.
       return MacAddress === undefined ? { Interface: { MacAddress: mac } } : {}
@@ -71,8 +73,9 @@ function endpointRoutes(verbs: Verbs): Route[] {
     }),
     route('NetworkDriver.EndpointOperInfo', schema.endpointRef, async () => ({ Value: {} })),
     route('NetworkDriver.Join', schema.endpointRef, async (body, signal) => {
-      const { device, internal } = await verbs.join(refOf(body), signal)
-      const InterfaceName = { SrcName: device, DstPrefix: 'eth' }
+      const { device, internal, interfaceName } = await verbs.join(refOf(body), signal)
+      // Engines before 29.8 do not read DstName (moby#52866), and choose a name by the prefix.
+      const InterfaceName = { SrcName: device, DstPrefix: 'eth', ...given({ DstName: interfaceName }) }
       // Without a Gateway the engine adds docker_gwbridge, for NAT and -p.
       return internal ? { InterfaceName, DisableGatewayService: true } : { InterfaceName }
     }),

@@ -50,9 +50,15 @@ export const createNetwork = z.object({
 })
 export const networkRef = z.object({ NetworkID: id })
 export const endpointRef = z.object({ NetworkID: id, EndpointID: id })
+/** Of a connection: `--driver-opt`, and `interface_name` of Compose. */
+const endpointOptions = z
+  .object({ 'com.docker.network.endpoint.ifname': optionalText })
+  .nullish()
+  .transform((options) => ({ interfaceName: options?.['com.docker.network.endpoint.ifname'] }))
 export const createEndpoint = z.object({
   NetworkID: id,
   EndpointID: id,
+  Options: endpointOptions,
   Interface: z
     .object({ Address: optionalText, AddressIPv6: optionalText, MacAddress: optionalText })
     .nullish()

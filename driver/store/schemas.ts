@@ -93,6 +93,7 @@ const endpoint = z.looseObject({
   aliases,
   hostname: z.string().exactOptional(),
   service: name.exactOptional(),
+  interfaceName: z.string().exactOptional(),
   withoutIpv6: laterMayWiden<true>().exactOptional(),
 })
 

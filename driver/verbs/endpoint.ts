@@ -61,7 +61,8 @@ export function endpointVerbs(
         context.settled(network.id, ask.endpoint),
       ])
       inFlight.answered(ask.endpoint)
-      return { device: containerEndName(ask.endpoint), internal: network.internal }
+      const device = containerEndName(ask.endpoint)
+      return defined({ device, internal: network.internal, interfaceName: value.interfaceName })
     },
     async leave(ask) {
       inFlight.called(ask.endpoint, 'leave')
@@ -183,6 +184,7 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
     return { changes: [], answer: existing }
   }
   const asked = ask.mac === undefined ? undefined : checkMac(ask.mac)
+  if (ask.interfaceName !== undefined) checkInterfaceName(ask.interfaceName)
   const value: Endpoint = defined({
     network: id,
     id: ask.endpoint,
@@ -194,6 +196,7 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
     joined: false,
     aliases: [],
     service: serviceAt(snapshot, id, v4)?.value.name,
+    interfaceName: ask.interfaceName,
   })
   return {
     changes: createEndpoint(snapshot, value, { asked: askedOf(value, context.inFlight) }),
@@ -268,6 +271,14 @@ function checkMac(mac: string): Mac {
     })
   }
   return lower
+}
+
+/** The kernel's dev_valid_name (net/core/dev.c), without the patterns with % that it fills in. */
+function checkInterfaceName(name: string): void {
+  if (/^[^\s/:%]+$/.test(name) && Buffer.byteLength(name) < 16 && !['.', '..'].includes(name)) return
+  throw new DriverError('invalid', `'${name}' is not a name for an interface`, {
+    hint: 'com.docker.network.endpoint.ifname takes 1 to 15 characters without blanks, /, : and %, like lan0',
+  })
 }
 
 function named({ name, id }: Network): string {

@@ -67,11 +67,15 @@ export interface EndpointAsk extends EndpointRef {
   v4?: Ip
   v6?: Ip
   mac?: Mac
+  /** A person's name for the interface inside the container. */
+  interfaceName?: string
 }
 
 export interface JoinAnswer {
   /** The interface that Docker moves into the container. */
   device: string
+  /** Its name there. Docker chooses one when absent. */
+  interfaceName?: string
   /** The container gets no route out of the network. */
   internal: boolean
 }

@@ -24,6 +24,17 @@ export interface ClientNetworks {
    * drivers. A container that is not learnt has no priorities and no other networks.
    */
   inOrder(container: string, ours: readonly NetworkId[]): ClientNetwork[]
+  /**
+   * The network of another driver that has the container's default route. Undefined where packets to other
+   * networks reach this host first: by a bridge of the engine's, or by docker_gwbridge.
+   */
+  wayOut(container: string): WayOut | undefined
+}
+
+/** A network's name and its driver. */
+export interface WayOut {
+  network: string
+  driver: string
 }
 
 export type ClientNetwork = { id: NetworkId } | OtherNames
@@ -39,7 +50,13 @@ export interface OtherNames {
 type Attachment = EngineContainer['attachments'][number]
 
 interface OtherNetwork {
+  driver: string
   internal: boolean
+  /**
+   * Its driver gives containers the default route, also without a gateway: ipvlan in mode l3, and networks
+   * without `--gateway` in late engines.
+   */
+  isWayOut: boolean
   /** The names of each of this host's containers. */
   members: Map<string, readonly string[]>
   /** All of them; undefined after a change. */
@@ -68,6 +85,7 @@ export function createClientNetworks(options: Pick<State, 'store' | 'engine' | '
       return clientsOn(state, changed)
     },
     inOrder: (id, ours) => inOrder(state, id, ours),
+    wayOut: (id) => wayOut(state, id),
   }
 }
 
@@ -94,8 +112,12 @@ async function otherNetwork(
 }
 
 async function lookAt(engine: State['engine'], network: string): Promise<OtherNetwork | undefined> {
-  const { driver = 'vxlan', internal = false } = (await engine.network(network)) ?? {}
-  return driver === 'vxlan' ? undefined : { internal, members: new Map() }
+  const found = await engine.network(network)
+  if (found === undefined || found.driver === 'vxlan') return undefined
+  const { driver, internal, options } = found
+  // Without a parent they are internal (parseNetworkOptions of moby's drivers/macvlan and drivers/ipvlan).
+  const isWayOut = /^(macvlan|ipvlan)$/.test(driver) && !internal && options.parent !== undefined
+  return { driver, internal, isWayOut, members: new Map() }
 }
 
 /** Ids of the networks of other drivers on which the container's names have changed. */
@@ -139,23 +161,38 @@ function clientsOn({ others, attachments }: State, networks: readonly string[]):
   return [...members].filter(isClient)
 }
 
-function inOrder(
-  { store, attachments, others }: State,
-  container: string,
-  ours: readonly NetworkId[],
-): ClientNetwork[] {
+function inOrder(state: State, container: string, ours: readonly NetworkId[]): ClientNetwork[] {
+  const { store, attachments } = state
   const own = attachments.get(container) ?? []
   const all: (OrderedNetwork & { is: ClientNetwork })[] = ours.map((id) => {
     const { name = id, internal = false } = networkById(store.snapshot(), id)?.value ?? {}
     const priority = own.find((at) => at.name === name)?.priority ?? 0
     return { name, internal, hasGateway: false, priority, is: { id } }
   })
-  for (const { network, name, hasGateway, priority, links } of own) {
+  const rest = othersOf(state, container).map((it) => ({ ...it, is: namesFor(it.other, it.links) }))
+  return [...all, ...rest].sort(compareNetworks).map(({ is }) => is)
+}
+
+/** The container's networks of other drivers. */
+function othersOf(
+  { attachments, others }: State,
+  container: string,
+): (OrderedNetwork & { other: OtherNetwork; links: Attachment['links'] })[] {
+  return (attachments.get(container) ?? []).flatMap(({ network, name, priority, links, ...at }) => {
     const other = others.get(network)
-    if (other === undefined) continue
-    all.push({ name, internal: other.internal, hasGateway, priority, is: namesFor(other, links) })
-  }
-  return all.sort(compareNetworks).map(({ is }) => is)
+    if (other === undefined) return []
+    const hasGateway = at.hasGateway || other.isWayOut
+    return [{ name, internal: other.internal, hasGateway, priority, other, links }]
+  })
+}
+
+/** The engine takes the gateway of the first network that has one (libnetwork's getGatewayEndpoint). */
+function wayOut(state: State, container: string): WayOut | undefined {
+  const [first] = othersOf(state, container)
+    .filter(({ hasGateway }) => hasGateway)
+    .sort(compareNetworks)
+  if (first === undefined || first.other.driver === 'bridge') return undefined
+  return { network: first.name, driver: first.other.driver }
 }
 
 function namesFor(other: OtherNetwork, links: Attachment['links']): OtherNames {

@@ -21,7 +21,7 @@ export interface HostsFiles {
   ids(): string[]
   /** Of the container's `--link`. */
   links(container: string): readonly Link[]
-  /** Whether the container's questions go to that DNS server, if the engine is configured for it. */
+  /** Whether the engine sends the container's questions to that DNS server, if it is configured for it. */
   asks(container: string, server: Ip): boolean
   /** Whether the container's questions go to the engine's own DNS. */
   asksEngine(container: string): boolean

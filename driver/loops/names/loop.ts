@@ -25,7 +25,7 @@ import { mayRemove } from '../kit/store-trust.ts'
 import type { WatchFile } from '../kit/watch-file.ts'
 import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { type ClientLinesOptions, isDnsOnly, linesOfClient } from './client-lines.ts'
-import type { ClientNetworks } from './client-networks.ts'
+import type { ClientNetworks, WayOut } from './client-networks.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
 import { tablesOfNames } from './records.ts'
 
@@ -58,6 +58,8 @@ export interface NamesLoop {
   /** Of a container's `--link`. */
   linksOf(container: string): readonly Link[]
   status(): WorkQueueStatus & NamesFacts
+  /** One sentence each. */
+  problems(): string[]
   /** Names of the containers whose hosts file differs from the records. */
   differing(): string[]
   close(): Promise<void>
@@ -98,7 +100,7 @@ interface NamesState {
 }
 
 export function startNames(options: NamesOptions): NamesLoop {
-  const { store, host, log, everyMs, onRun } = options
+  const { store, log, everyMs, onRun } = options
   const files = createHostsFiles({ ...options, onChange: (id) => dueAll(state, [id]) })
   const state: NamesState = {
     ...{ options, files },
@@ -146,10 +148,8 @@ export function startNames(options: NamesOptions): NamesLoop {
     },
     linksOf: files.links,
     status: () => ({ ...loop.status(), ...files.facts(), dnsOnly: dnsOnlyNames(options) }),
-    differing() {
-      const networks = networksByContainer(store.snapshot(), host)
-      return files.differing((id) => recordsFor(state, id, networks.get(id) ?? []))
-    },
+    problems: () => dnsProblems(state),
+    differing: () => differing(state),
     async close() {
       stop()
       await loop.close()
@@ -294,9 +294,31 @@ function recordsFor(
   networks: readonly NetworkId[],
 ): readonly NameRecord[] {
   const { dnsAddress } = options
-  const asksUs = dnsAddress !== undefined && files.asks(container, dnsAddress)
+  const isSent = dnsAddress !== undefined && files.asks(container, dnsAddress)
+  const asksUs = isSent && options.networks.wayOut(container) === undefined
   const asksEngine = files.asksEngine(container)
   return linesOfClient(options, { container, networks, links: files.links(container), asksUs, asksEngine })
+}
+
+function differing(state: NamesState): string[] {
+  const networks = networksByContainer(state.options.store.snapshot(), state.options.host)
+  return state.files.differing((id) => recordsFor(state, id, networks.get(id) ?? []))
+}
+
+/** Of the containers whose questions the engine sends to our DNS by a way that does not lead to it. */
+function dnsProblems({ options, files }: NamesState): string[] {
+  const { store, host, dnsAddress, networks } = options
+  if (dnsAddress === undefined) return []
+  const own = endpointsOnHost(store.snapshot(), host).flatMap(({ value }) => value.container ?? [])
+  const names = new Map(own.map(({ id, name }) => [id, name]))
+  return [...names].flatMap(([id, name]) => {
+    const by = files.asks(id, dnsAddress) ? networks.wayOut(id) : undefined
+    return by === undefined ? [] : unansweredText(name, by, dnsAddress)
+  })
+}
+
+function unansweredText(container: string, { network, driver }: WayOut, server: Ip): string {
+  return `DNS on ${server} does not answer ${container}, since network ${network} (${driver}) leads out of it: names are in its hosts file alone, and those of the outside take up to 4 s more; make the container again with --dns=ADDRESS of a resolver that ${network} reaches`
 }
 
 function dnsOnlyNames(options: NamesOptions): string[] {

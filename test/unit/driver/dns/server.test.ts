@@ -15,7 +15,8 @@ import { askTcp, askUdp, question, type Upstream, upstream } from './client.ts'
 import { zone } from './zones.ts'
 
 const many = Array.from({ length: 200 }, (_, i) => `172.21.1.${i + 1} crowd`).join(' ')
-const foobar = zone('foobar', `172.21.0.2 web 172.21.0.2 all 172.21.0.3 all 172.21.0.4 all ${many}`)
+const dual = [2, 3].map((n) => `172.21.0.${n} dual fd00:9::${n} dual`).join(' ')
+const foobar = zone('foobar', `172.21.0.2 web 172.21.0.2 all 172.21.0.3 all 172.21.0.4 all ${dual} ${many}`)
 const all: ViewOf = async () => ({ zones: [foobar], onlyUnambiguous: false })
 
 let server: DnsServer
@@ -67,6 +68,15 @@ test('the addresses of one name come in rotating order, with other questions in 
     await askUdp(port, question('all', 'AAAA'))
   }
   expect(firsts).toEqual(['172.21.0.2', '172.21.0.3', '172.21.0.4', '172.21.0.2'])
+})
+
+test('of a name with two addresses of each family, both come first in turn for a client that asks for A and AAAA', async () => {
+  const firsts = []
+  for (let i = 0; i < 3; i++) {
+    const pair = [await askUdp(port, question('dual')), await askUdp(port, question('dual', 'AAAA'))]
+    firsts.push(pair.map((it) => data(it)[0]).join(' '))
+  }
+  expect(firsts).toEqual(['172.21.0.2 fd00:9::2', '172.21.0.3 fd00:9::3', '172.21.0.2 fd00:9::2'])
 })
 
 test('what does not fit is asked for again over TCP, several questions on one connection', async () => {

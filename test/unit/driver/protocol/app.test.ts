@@ -125,6 +125,32 @@ describe('what Docker says, in our words', () => {
     expect(having.body).toEqual({})
   })
 
+  test('the name that a person gave the interface goes on, and other options of the endpoint do not', async () => {
+    const verbs = fakeVerbs()
+    const app = pluginApp({ verbs })
+    const ask = { NetworkID: network, EndpointID: endpoint, Interface: { Address: '172.21.0.2/16' } }
+    const Options = {
+      'com.docker.network.endpoint.exposedports': [{ Proto: 6, Port: 80 }],
+      'com.docker.network.endpoint.ifname': 'lan0',
+    }
+    await post(app, 'NetworkDriver.CreateEndpoint', { ...ask, Options })
+    await post(app, 'NetworkDriver.CreateEndpoint', { ...ask, Options: null })
+    const ref = { network, endpoint, v4: '172.21.0.2/16' }
+    expect(verbs.asked).toEqual([
+      ['createEndpoint', { ...ref, interfaceName: 'lan0' }],
+      ['createEndpoint', ref],
+    ])
+  })
+
+  test('Join answers that name as DstName, which engines before 29.8 do not read, beside the prefix', async () => {
+    const join = async () => ({ device: 'vxcaaaaaaaa', internal: false, interfaceName: 'lan0' })
+    const ask = { NetworkID: network, EndpointID: endpoint, SandboxKey: '/x', Options: {} }
+    const { body } = await post(pluginApp({ verbs: fakeVerbs({ join }) }), 'NetworkDriver.Join', ask)
+    expect(body).toEqual({
+      InterfaceName: { SrcName: 'vxcaaaaaaaa', DstPrefix: 'eth', DstName: 'lan0' },
+    })
+  })
+
   test('Join names the interface and no gateway, and no gateway service on an internal network', async () => {
     const ask = { NetworkID: network, EndpointID: endpoint, SandboxKey: '/x', Options: {} }
     const open = await post(pluginApp({ verbs: fakeVerbs() }), 'NetworkDriver.Join', ask)

@@ -46,6 +46,38 @@ describe('an endpoint', () => {
     expect(await net1.verbs.createEndpoint(ask, never)).toBe('02:aa:00:00:00:01')
   })
 
+  test('joins with the name that was asked for its interface, also when the driver has started anew', async () => {
+    const lab = cluster()
+    const net1 = lab.host(1)
+    await showAlive(net1)
+    const { v4: pool } = await createNetwork(net1, { id: network })
+    const v4 = await net1.verbs.requestAddress({ pool: pool.cidr, gateway: false }, never)
+    await net1.verbs.createEndpoint({ network, endpoint, v4, interfaceName: 'lan0' }, never)
+    await net1.store.journal.committed(`${network}/${endpoint}`)
+    await net1.store.close()
+    const again = lab.host(1)
+    await showAlive(again)
+    expect(await again.verbs.join({ network, endpoint }, never)).toEqual({
+      device: 'vxceeeeeeee',
+      internal: false,
+      interfaceName: 'lan0',
+    })
+  })
+
+  test.each(['..', 'lan/0', 'lan 0', 'lan:0', 'lan%d', 'sixteen-letters-'])(
+    'is refused with the name %j for its interface, which the kernel does not take',
+    async (interfaceName) => {
+      const { net1, pool } = await oneHost()
+      const v4 = await net1.verbs.requestAddress({ pool, gateway: false }, never)
+      const asked = net1.verbs.createEndpoint({ network, endpoint, v4, interfaceName }, never)
+      await expect(asked).rejects.toMatchObject({
+        ...{ code: 'invalid', message: `'${interfaceName}' is not a name for an interface` },
+        hint: 'com.docker.network.endpoint.ifname takes 1 to 15 characters without blanks, /, : and %, like lan0',
+      })
+      expect(net1.store.snapshot().endpoints.size).toBe(0)
+    },
+  )
+
   test('leaves nothing behind', async () => {
     const { net1, pool } = await oneHost()
     const before = show(net1)

@@ -31,7 +31,8 @@ beforeEach(async () => {
     async network(id: string) {
       asked.push(id)
       if (engineAway) throw new DriverError('unavailable', 'dockerd is away')
-      return { driver: id === 'foobar' ? 'vxlan' : 'bridge', internal: false } as EngineNetwork
+      const driver = id === 'foobar' ? 'vxlan' : 'bridge'
+      return { driver, options: {}, internal: false } as EngineNetwork
     },
   }
   networks = createClientNetworks({ store, engine, host: 'net-1' })

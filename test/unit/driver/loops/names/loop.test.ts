@@ -41,6 +41,8 @@ let entries: Entry[]
 let containers: Map<string, EngineContainer>
 /** Names of the engine's bridges that are internal. */
 let internalBridges: string[]
+/** By name: networks of this host alone that are no bridges. */
+let otherNetworks: Record<string, Pick<EngineNetwork, 'driver' | 'options'>>
 let engineAway: boolean
 /** Inspections. */
 let asked: number
@@ -118,8 +120,8 @@ function start(more: Partial<NamesOptions> = {}): void {
     async network(id: string) {
       const name = id.slice('id-'.length)
       const isOurs = [...store.snapshot().networks.values()].some(({ value }) => value.name === name)
-      const driver = isOurs ? 'vxlan' : 'bridge'
-      return { driver, internal: internalBridges.includes(name) } as EngineNetwork
+      const plain = { driver: isOurs ? 'vxlan' : 'bridge', options: {} }
+      return { ...plain, ...otherNetworks[name], internal: internalBridges.includes(name) } as EngineNetwork
     },
   }
   const networks = createClientNetworks({ store, engine, host: 'net-1' })
@@ -139,6 +141,7 @@ beforeEach(async () => {
   containers = new Map()
   ;[engineAway, answers, locked, held, away] = [false, true, undefined, undefined, new Set()]
   internalBridges = []
+  otherNetworks = {}
   asked = 0
   memory = createMemoryCluster()
   store = memory.open('net-1')
@@ -992,6 +995,69 @@ describe('a network that is too large for hosts files', () => {
       'inner is there alone, and the name is that of foobar',
       () => namesIn('web') === '7 web.inner',
     )
+  })
+})
+
+describe('a container on a network that is no bridge, beside one that is too large for hosts files', () => {
+  const id = 'abcdef012345'.padEnd(64, '0')
+  const allNames = '2 web, 2 web.foobar, 3 db, 3 db.foobar, 3 abcdef012345, 3 abcdef012345.foobar'
+  const without = () => fileOf('web') === engineLines
+  const begin = async (attachments: Attachment[], more: Partial<EngineContainer> = {}): Promise<void> => {
+    container('web', { attachments: [on('foobar', { hasGateway: false }), ...attachments], ...more })
+    await store.commit([joins('web', 2), joins('db', 3, { host: 'net-2', container: { id, name: 'db' } })])
+    start({ hostsFileLimit: 1 })
+  }
+  const connected = (attachments: Attachment[]): void => {
+    Object.assign(containers.get('web') as object, { attachments })
+    loop.onEvent({ type: 'network', action: 'connect', id: 'lan', attributes: { container: 'web' } })
+  }
+
+  test.each<[string, Pick<EngineNetwork, 'driver' | 'options'>, Partial<Attachment>]>([
+    ['macvlan', { driver: 'macvlan', options: { parent: 'eth1' } }, {}],
+    [
+      'ipvlan in mode l3, which has no gateway',
+      { driver: 'ipvlan', options: { parent: 'eth1' } },
+      { hasGateway: false },
+    ],
+    ['a plugin with a gateway', { driver: 'weave', options: {} }, {}],
+  ])('that leads out of it has all names in its hosts file: %s', async (_, network, more) => {
+    otherNetworks = { lan: network }
+    await begin([on('lan', more)])
+    await until('all names are there', () => namesIn('web') === allNames)
+    expect(loop.problems()).toEqual([
+      `DNS on 169.254.255.53 does not answer web, since network lan (${network.driver}) leads out of it: names are in its hosts file alone, and those of the outside take up to 4 s more; make the container again with --dns=ADDRESS of a resolver that lan reaches`,
+    ])
+  })
+
+  test.each<[string, () => Attachment[]]>([
+    ['while that has no parent, and leads nowhere', () => [on('lan', { hasGateway: false })]],
+    ['while a bridge comes before it', () => [on('own', { priority: 1 }), on('lan')]],
+  ])('asks DNS %s', async (_, attachments) => {
+    otherNetworks = { lan: { driver: 'macvlan', options: {} } }
+    answers = false
+    await begin(attachments())
+    await until('all names are there', () => namesIn('web').includes('db'))
+    answers = true
+    await until('they are left to DNS', without)
+    expect(loop.problems()).toEqual([])
+  })
+
+  test('follows its connections while it runs', async () => {
+    otherNetworks = { lan: { driver: 'macvlan', options: { parent: 'eth1' } } }
+    await begin([on('lan')])
+    await until('all names are there', () => namesIn('web') === allNames)
+    connected([on('foobar', { hasGateway: false })])
+    await until('they are left to DNS', without)
+    expect(loop.problems()).toEqual([])
+    connected([on('foobar', { hasGateway: false }), on('lan')])
+    await until('all names are there again', () => namesIn('web') === allNames)
+  })
+
+  test('is no problem with a --dns of its own', async () => {
+    otherNetworks = { lan: { driver: 'macvlan', options: { parent: 'eth1' } } }
+    await begin([on('lan')], { dns: ['192.0.2.1'] })
+    await until('all names are there', () => namesIn('web') === allNames)
+    expect(loop.problems()).toEqual([])
   })
 })
 
