@@ -8,8 +8,17 @@ test('networks are numbered from 256, and gaps are filled', () => {
 
 test('numbers go round: the search starts after the last VNI, and gaps wait', () => {
   expect(nextVni(new Set([256]), 300)).toBe(301)
-  expect(nextVni(new Set([256, maxVni]), maxVni - 1)).toBe(257)
-  expect(nextVni(new Set([256]), maxVni)).toBe(257)
+  expect(nextVni(new Set([256, 4095]), 4094)).toBe(257)
+  expect(nextVni(new Set([256]), 4095)).toBe(257)
+})
+
+test('numbers from 4096 on are for a cluster that has all those below it, and go round by themselves', () => {
+  const low = Array.from({ length: 4096 - 256 }, (_, i) => 256 + i)
+  expect(nextVni(new Set(low), 4095)).toBe(4096)
+  expect(nextVni(new Set([...low, 4096]), 300)).toBe(4097)
+  expect(nextVni(new Set(low), 5000)).toBe(5001)
+  expect(nextVni(new Set([...low, 4096, maxVni]), maxVni - 1)).toBe(4097)
+  expect(nextVni(new Set(low.filter((vni) => vni !== 700)), 5000)).toBe(700)
 })
 
 test('when no VNI is free the error says which there are', () => {
