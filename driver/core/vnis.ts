@@ -7,7 +7,7 @@
  * last: Calico's device has 4096, and the networks of Docker Swarm begin at 4097.
  */
 import { DriverError } from './errors.ts'
-import type { Network, NetworkId, Vni } from './records.ts'
+import type { ForeignVxlan, HostName, Network, NetworkId, Vni } from './records.ts'
 
 export const firstVni = 256
 /** The first one that other programs choose by themselves. */
@@ -41,18 +41,30 @@ export function parseVni(text: string): Vni {
   return vni
 }
 
-/** The requested VNI. Throws `invalid`, or `taken` with the network that has it. */
-export function checkVni(text: string, networks: Iterable<Pick<Network, 'id' | 'name' | 'vni'>>): Vni {
+/** The requested VNI. Throws `invalid`, or `taken` with the network or the host's device that has it. */
+export function checkVni(
+  text: string,
+  networks: Iterable<Pick<Network, 'id' | 'name' | 'vni'>>,
+  foreign: Iterable<ForeignVxlan & { host: HostName }>,
+): Vni {
   const vni = parseVni(text)
   for (const network of networks) {
-    if (network.vni === vni) throw vniTaken(vni, network.name ?? short(network.id))
+    if (network.vni === vni)
+      throw vniTaken(`VNI ${vni} belongs to network ${network.name ?? short(network.id)}`)
+  }
+  for (const { host, port, ...device } of foreign) {
+    if (device.vni !== vni) continue
+    throw vniTaken(
+      `VNI ${vni} belongs to another program's VXLAN device on host ${host}, UDP port ${port}`,
+      `; 'ip -d link show type vxlan' on ${host} shows the device`,
+    )
   }
   return vni
 }
 
-function vniTaken(vni: Vni, network: string): DriverError {
-  return new DriverError('taken', `VNI ${vni} belongs to network ${network}`, {
-    hint: 'choose another, or omit -o vni= to get a free one',
+function vniTaken(message: string, more = ''): DriverError {
+  return new DriverError('taken', message, {
+    hint: `choose another, or omit -o vni= to get a free one${more}`,
   })
 }
 

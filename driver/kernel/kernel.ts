@@ -6,7 +6,7 @@
  */
 import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
 import type { HostAddress } from '../core/datapath/vtep-choice.ts'
-import type { Ip } from '../core/records.ts'
+import type { ForeignVxlan, Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
 import type { Redirect } from './redirect.ts'
@@ -35,6 +35,11 @@ export interface Kernel {
    * same.
    */
   routes(): Promise<readonly Route[]>
+  /**
+   * VXLAN devices of other programs: in this host's namespace, and in those of Docker Swarm's networks.
+   * Throws `kernel`.
+   */
+  foreignVxlans(): Promise<ForeignVxlan[]>
   /** The global addresses of this host's interfaces. */
   addresses(): Promise<HostAddress[]>
   /**

@@ -14,10 +14,11 @@ import { namespaceFolder } from '../core/datapath/desired.ts'
 import { vxlanDifference } from '../core/datapath/plan.ts'
 import { showOp } from '../core/datapath/show.ts'
 import { DriverError } from '../core/errors.ts'
+import type { ForeignVxlan } from '../core/records.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn } from './parse.ts'
+import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn, vxlansIn } from './parse.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
 import { routeReader } from './routes.ts'
 import type { Outcome } from './shell.ts'
@@ -66,6 +67,7 @@ export function realKernel({
       return refusals
     },
     routes: routeReader((family) => runOnHost(`${family} route show table main`)),
+    foreignVxlans: () => foreignVxlans(machine, folder),
     addresses: async () => addressesIn(await runOnHost('address show')),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
@@ -116,6 +118,21 @@ async function isOurs({ run, enter }: Machine, path: string): Promise<boolean> {
   const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'lo'])
   // A namespace that cannot be read is not treated as ours.
   return code === 0 && hasMark(stdout)
+}
+
+/** `1-0123456789`: a number and the start of the network's id (moby's drivers/overlay/ov_network.go). */
+const ofSwarm = /^\d+-/
+
+/** Swarm makes a device in the host's namespace, where its socket stays. */
+async function foreignVxlans({ run, enter }: Machine, folder: string): Promise<ForeignVxlan[]> {
+  const names = (await entriesOf(folder)).filter((name) => ofSwarm.test(name))
+  const found: ForeignVxlan[] = []
+  for (const where of ['host', ...names.map((name) => `${folder}/${name}`)]) {
+    const shown = await run([...enter(where), 'ip', '-j', '-d', 'link', 'show', 'type', 'vxlan'])
+    const isGone = shown.code !== 0 && where !== 'host' && !(await isNamespace(where))
+    if (!isGone) found.push(...vxlansIn(text(shown)))
+  }
+  return found
 }
 
 async function perform(machine: Machine, step: Step): Promise<Refusal[]> {

@@ -39,7 +39,7 @@ test('a VNI that is taken names the network that has it', () => {
     { id: 'a'.repeat(64), name: 'foobar', vni: 300 },
     { id: 'b'.repeat(64), vni: 301 },
   ]
-  expect(checkVni('302', networks)).toBe(302)
-  expect(() => checkVni('300', networks)).toThrow('VNI 300 belongs to network foobar')
-  expect(() => checkVni('301', networks)).toThrow('VNI 301 belongs to network bbbbbbbbbbbb')
+  expect(checkVni('302', networks, [])).toBe(302)
+  expect(() => checkVni('300', networks, [])).toThrow('VNI 300 belongs to network foobar')
+  expect(() => checkVni('301', networks, [])).toThrow('VNI 301 belongs to network bbbbbbbbbbbb')
 })
