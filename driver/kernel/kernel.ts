@@ -55,8 +55,9 @@ export interface Kernel {
   /**
    * Calls `changed` for each change of links, and of entries in a network's namespace or of addresses in the
    * host's (`host`), this driver's own among them. The watch must be closed before the namespace is removed.
+   * `flooded`: it is about to end, because more than `mostMisses` lookups in a second found nothing.
    */
-  watch(where: string, changed: () => void): KernelWatch
+  watch(where: string, changed: () => void, flooded?: () => void): KernelWatch
   /**
    * Mounts a namespace that was unmounted at its path again, as long as the watch in it holds it. False when
    * nothing holds it: it is gone. Throws `kernel` when it cannot be mounted.

@@ -23,7 +23,7 @@ import { redirectPort, removeRedirect } from './redirect.ts'
 import { routeReader } from './routes.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
-import { type KernelWatch, watchNamespace, watchRules } from './watch.ts'
+import { type KernelWatch, type Watched, watchNamespace, watchRules } from './watch.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -71,8 +71,10 @@ export function realKernel({
     addresses: async () => addressesIn(await runOnHost('address show')),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
-    watch: (where, told) =>
-      watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
+    watch(where, told, flooded = () => undefined) {
+      const what: Watched[] = where === 'host' ? ['link', 'address'] : ['link', 'neigh']
+      return watchNamespace(machine.enter(where), what, told, flooded)
+    },
     remount: (namespace, watch) => remount(machine, namespace, watch),
     watchRules: (told) => watchRules(host, told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
