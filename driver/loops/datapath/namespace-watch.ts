@@ -62,7 +62,7 @@ interface State {
   watched: string | undefined
   /** A watch that has ended is not started again before this time. */
   notBefore: number
-  /** The last one that has ended did so in a flood of misses. */
+  /** One has ended in a flood of misses. */
   wasFlooded: boolean
   /** Until then, changes are this driver's own. */
   quietUntil: number

@@ -1,6 +1,4 @@
-/**
- * Another program's VXLAN device in the namespace of a host, and a machine that is no member at its other end.
- */
+/** Another program's VXLAN device in a host's namespace; at its other end is a machine that is no member. */
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realKernel } from '../../../../driver/kernel/real.ts'
