@@ -22,6 +22,7 @@ import {
   replicasOn,
 } from '../core/snapshot.ts'
 import type { FilterCounts } from '../core/tunnels/filter.ts'
+import { vniClashes } from '../core/tunnels/foreign-vxlans.ts'
 import { type TunnelStatus, tunnelSentence } from '../core/tunnels/peers.ts'
 import { otherFamilies, otherFamilyHint } from '../core/vtep-families.ts'
 import type { WorkQueueStatus } from '../loops/kit/work-queue.ts'
@@ -168,6 +169,7 @@ export function statusOf(parts: StatusParts, seen?: Liveness): Status {
       ...macProblems(snapshot, host),
       ...serviceConflicts(snapshot),
       ...clashProblems(snapshot, host),
+      ...vniProblems(snapshot, host),
       ...mtuProblems(snapshot, host, parts.underlay()),
       ...tunnels.flatMap((it) => tunnelSentence(it, filter?.misrouted) ?? []),
       ...parts.loopProblems(),
@@ -281,6 +283,14 @@ function clashProblems(snapshot: Snapshot, host: HostName): string[] {
   return clashingNetworks(snapshot, routes).map(
     ({ network, pool, route }) =>
       `network ${networkLabel(network)}: its subnet ${pool} overlaps ${route}, which this host routes to another interface; ${clashHint}`,
+  )
+}
+
+/** By the host's record, too. A network of before the device keeps its VNI. */
+function vniProblems(snapshot: Snapshot, host: HostName): string[] {
+  return vniClashes(snapshot, host).map(
+    ({ network, port }) =>
+      `network ${networkLabel(network)}: its VNI ${network.vni} is that of another program's VXLAN device on this host, UDP port ${port}: packets for that device are dropped, unless a host of the cluster sends them; give one of the two another VNI: 'ip -d link show type vxlan' shows the device, and a network that is created again gets a free one`,
   )
 }
 

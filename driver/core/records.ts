@@ -147,11 +147,19 @@ export interface HostRecord {
   routes?: HostRoutes
   /** Blocks that a person gave the host's engine for its bridges. Absent in the record of an older driver. */
   enginePools?: Cidr[]
+  /** Absent in the record of an older driver. */
+  foreignVxlans?: ForeignVxlan[]
   /**
    * Absent in the record of an older driver. `answers`: the driver answers probes through the tunnel, on UDP
    * 4789. `ports`: other ports on which it does so; absent without one, and in the record of an older driver.
    */
   tunnel?: { mtuBytes: number; answers: boolean; ports?: number[] }
+}
+
+/** Another program's VXLAN device. Its UDP socket is the host's, as those of this driver's devices are. */
+export interface ForeignVxlan {
+  vni: Vni
+  port: number
 }
 
 /** Destinations in a host's main routing table, at most 100 of each, without the default route. */

@@ -3,22 +3,33 @@
  * from 256.
  *
  * Numbers go round, so that a removed network's VNI rests. A host that is cut off from the store may still
- * send frames of that network, and must not reach the containers of the next one.
+ * send frames of that network, and must not reach the containers of the next one. Those from 4096 on come
+ * last: Calico's device has 4096, and the networks of Docker Swarm begin at 4097.
  */
 import { DriverError } from './errors.ts'
-import type { Network, NetworkId, Vni } from './records.ts'
+import type { ForeignVxlan, HostName, Network, NetworkId, Vni } from './records.ts'
 
 export const firstVni = 256
+/** The first one that other programs choose by themselves. */
+const firstOfOthers = 4096
 export const maxVni = 16_777_215
 
 /** `last`: the VNI that a network got last. Throws `exhausted`. */
-export function nextVni(taken: Pick<ReadonlySet<Vni>, 'has'>, last = firstVni - 1): Vni {
-  const count = maxVni - firstVni + 1
+export function nextVni(taken: Pick<ReadonlySet<Vni>, 'has'>, last = 0): Vni {
+  const vni = nextIn(firstVni, firstOfOthers - 1, taken, last) ?? nextIn(firstOfOthers, maxVni, taken, last)
+  if (vni !== undefined) return vni
+  throw new DriverError('exhausted', `no free VNI: all of ${firstVni} … ${maxVni} are in use`)
+}
+
+/** The next free one of these after `last`; from `first` on where `last` is another number. */
+function nextIn(first: Vni, end: Vni, taken: Pick<ReadonlySet<Vni>, 'has'>, last: Vni): Vni | undefined {
+  const count = end - first + 1
+  const start = last < first || last > end ? 0 : last - first + 1
   for (let i = 0; i < count; i++) {
-    const vni = firstVni + ((last + 1 - firstVni + i) % count)
+    const vni = first + ((start + i) % count)
     if (!taken.has(vni)) return vni
   }
-  throw new DriverError('exhausted', `no free VNI: all of ${firstVni} … ${maxVni} are in use`)
+  return undefined
 }
 
 /** Throws `invalid`. */
@@ -30,18 +41,30 @@ export function parseVni(text: string): Vni {
   return vni
 }
 
-/** The requested VNI. Throws `invalid`, or `taken` with the network that has it. */
-export function checkVni(text: string, networks: Iterable<Pick<Network, 'id' | 'name' | 'vni'>>): Vni {
+/** The requested VNI. Throws `invalid`, or `taken` with the network or the host's device that has it. */
+export function checkVni(
+  text: string,
+  networks: Iterable<Pick<Network, 'id' | 'name' | 'vni'>>,
+  foreign: Iterable<ForeignVxlan & { host: HostName }>,
+): Vni {
   const vni = parseVni(text)
   for (const network of networks) {
-    if (network.vni === vni) throw vniTaken(vni, network.name ?? short(network.id))
+    if (network.vni === vni)
+      throw vniTaken(`VNI ${vni} belongs to network ${network.name ?? short(network.id)}`)
+  }
+  for (const { host, port, ...device } of foreign) {
+    if (device.vni !== vni) continue
+    throw vniTaken(
+      `VNI ${vni} belongs to another program's VXLAN device on host ${host}, UDP port ${port}`,
+      `; 'ip -d link show type vxlan' on ${host} shows the device`,
+    )
   }
   return vni
 }
 
-function vniTaken(vni: Vni, network: string): DriverError {
-  return new DriverError('taken', `VNI ${vni} belongs to network ${network}`, {
-    hint: 'choose another, or omit -o vni= to get a free one',
+function vniTaken(message: string, more = ''): DriverError {
+  return new DriverError('taken', message, {
+    hint: `choose another, or omit -o vni= to get a free one${more}`,
   })
 }
 

@@ -72,6 +72,7 @@ export function startLoops(options: LoopsOptions): Loops {
     claim,
     tunnel: tunnels.published,
     routes: context.routes,
+    foreignVxlans: context.foreignVxlans,
     replicas: options.replicas,
     everyMs: everyMs.host,
   })

@@ -80,7 +80,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const localNamespaceOf = namespacesOf(store, options)
   const inFlight = createInFlight({ store, log, now: steadyNow })
   const peerEndpoints = createPeerEndpoints({ store, host: setup.host, log })
-  const onHostLinks = () => [place.look(), loops.naming.hostLinksChanged()]
+  const onHostLinks = () => [place.look(), loops.naming.hostLinksChanged(), loops.hosts.linksChanged()]
   const datapath = datapathOf(options, {
     ...{ store: peerEndpoints.store, place, onHostLinks, localNamespaceOf, inFlight },
   })
@@ -191,6 +191,7 @@ function contextOf(
     host: setup.host,
     pools,
     routes: () => kernel.routes(),
+    foreignVxlans: () => kernel.foreignVxlans(),
     log,
     version,
     now: () => new Date(),

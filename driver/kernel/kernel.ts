@@ -6,7 +6,7 @@
  */
 import type { Observed, Op, ProvenOp } from '../core/datapath/datapath.ts'
 import type { HostAddress } from '../core/datapath/vtep-choice.ts'
-import type { Ip } from '../core/records.ts'
+import type { ForeignVxlan, Ip } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
 import type { Redirect } from './redirect.ts'
@@ -35,6 +35,11 @@ export interface Kernel {
    * same.
    */
   routes(): Promise<readonly Route[]>
+  /**
+   * VXLAN devices of other programs: in this host's namespace, and in those of Docker Swarm's networks.
+   * Throws `kernel`.
+   */
+  foreignVxlans(): Promise<ForeignVxlan[]>
   /** The global addresses of this host's interfaces. */
   addresses(): Promise<HostAddress[]>
   /**
@@ -50,8 +55,9 @@ export interface Kernel {
   /**
    * Calls `changed` for each change of links, and of entries in a network's namespace or of addresses in the
    * host's (`host`), this driver's own among them. The watch must be closed before the namespace is removed.
+   * `flooded`: it is about to end, because more than `mostMisses` lookups in a second found nothing.
    */
-  watch(where: string, changed: () => void): KernelWatch
+  watch(where: string, changed: () => void, flooded?: () => void): KernelWatch
   /**
    * Mounts a namespace that was unmounted at its path again, as long as the watch in it holds it. False when
    * nothing holds it: it is gone. Throws `kernel` when it cannot be mounted.

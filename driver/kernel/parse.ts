@@ -9,6 +9,7 @@ import type { Observed } from '../core/datapath/datapath.ts'
 import type { HostAddress } from '../core/datapath/vtep-choice.ts'
 import { DriverError } from '../core/errors.ts'
 import { familyOf, isCidr, isIp } from '../core/ip.ts'
+import type { ForeignVxlan } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import { mark } from './lines.ts'
 
@@ -35,6 +36,8 @@ const Vxlan = z.object({
   local: z.string().optional(),
   local6: z.string().optional(),
 })
+/** An earlier iproute2 prints an empty object for a link of another kind. */
+const OfKind = Link.pick({ linkinfo: true })
 const Neighbour = z.object({
   dst: z.string(),
   dev: z.string().default(''),
@@ -126,6 +129,14 @@ export function linkEndsIn(text: string): LinkEnd[] {
 export function strayLinksIn(text: string): string[] {
   const names = parsed(z.array(Link), text, 'ip link').map(({ ifname }) => ifname)
   return names.filter((name) => /^vxc[0-9a-f]{8}$/.test(name))
+}
+
+/** From `ip -j -d link show type vxlan`. A device without a VNI of its own (`external`) has 0 there. */
+export function vxlansIn(text: string): ForeignVxlan[] {
+  return parsed(z.array(OfKind), text, 'ip link').flatMap(({ linkinfo }) => {
+    const { data } = Vxlan.safeParse(linkinfo?.info_kind === 'vxlan' ? linkinfo.info_data : undefined)
+    return data === undefined || data.id === 0 ? [] : [{ vni: data.id, port: data.port }]
+  })
 }
 
 /** From `ip -j route show table main`. A single address gets its prefix length. */

@@ -14,15 +14,16 @@ import { namespaceFolder } from '../core/datapath/desired.ts'
 import { vxlanDifference } from '../core/datapath/plan.ts'
 import { showOp } from '../core/datapath/show.ts'
 import { DriverError } from '../core/errors.ts'
+import type { ForeignVxlan } from '../core/records.ts'
 import { type Failure, failuresOf, type Run, runner } from './commands.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn } from './parse.ts'
+import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn, vxlansIn } from './parse.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
 import { routeReader } from './routes.ts'
 import type { Outcome } from './shell.ts'
 import { keepFilter } from './tunnel-filter.ts'
-import { type KernelWatch, watchNamespace, watchRules } from './watch.ts'
+import { type KernelWatch, type Watched, watchNamespace, watchRules } from './watch.ts'
 
 export interface RealKernelOptions {
   /** Folder of the namespaces. */
@@ -66,11 +67,14 @@ export function realKernel({
       return refusals
     },
     routes: routeReader((family) => runOnHost(`${family} route show table main`)),
+    foreignVxlans: () => foreignVxlans(machine, folder),
     addresses: async () => addressesIn(await runOnHost('address show')),
     redirect: (of) => redirectPort(run, host, of),
     removeRedirect: (of) => removeRedirect(run, host, of),
-    watch: (where, told) =>
-      watchNamespace(machine.enter(where), where === 'host' ? ['link', 'address'] : ['link', 'neigh'], told),
+    watch(where, told, flooded = () => undefined) {
+      const what: Watched[] = where === 'host' ? ['link', 'address'] : ['link', 'neigh']
+      return watchNamespace(machine.enter(where), what, told, flooded)
+    },
     remount: (namespace, watch) => remount(machine, namespace, watch),
     watchRules: (told) => watchRules(host, told),
     tunnelFilter: (wanted) => keepFilter(run, host, wanted),
@@ -116,6 +120,21 @@ async function isOurs({ run, enter }: Machine, path: string): Promise<boolean> {
   const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'lo'])
   // A namespace that cannot be read is not treated as ours.
   return code === 0 && hasMark(stdout)
+}
+
+/** `1-0123456789`: a number and the start of the network's id (moby's drivers/overlay/ov_network.go). */
+const ofSwarm = /^\d+-/
+
+/** Swarm makes a device in the host's namespace, where its socket stays. */
+async function foreignVxlans({ run, enter }: Machine, folder: string): Promise<ForeignVxlan[]> {
+  const names = (await entriesOf(folder)).filter((name) => ofSwarm.test(name))
+  const found: ForeignVxlan[] = []
+  for (const where of ['host', ...names.map((name) => `${folder}/${name}`)]) {
+    const shown = await run([...enter(where), 'ip', '-j', '-d', 'link', 'show', 'type', 'vxlan'])
+    const isGone = shown.code !== 0 && where !== 'host' && !(await isNamespace(where))
+    if (!isGone) found.push(...vxlansIn(text(shown)))
+  }
+  return found
 }
 
 async function perform(machine: Machine, step: Step): Promise<Refusal[]> {

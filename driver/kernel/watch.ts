@@ -4,7 +4,8 @@
  *
  * The program holds the namespace as long as it runs, so it must end before the namespace is removed, and
  * with the driver: the kernel ends it when its parent dies (PR_SET_PDEATHSIG, prctl(2)). Lookups of vxlan1
- * that find nothing are no changes (`l2miss`, `l3miss`).
+ * that find nothing are no changes (`l2miss`, `l3miss`). A container can cause one with every packet, so the
+ * program ends when they are many.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
@@ -19,14 +20,32 @@ export interface KernelWatch {
 
 export type Watched = 'link' | 'address' | 'neigh'
 
-/** `enter`: the prefix of a command that runs in the namespace. `neigh` has FDB entries, too. */
+/** In a second. Reading that many takes less than a hundredth of a processor. */
+export const mostMisses = 1000
+
+/**
+ * `enter`: the prefix of a command that runs in the namespace. `neigh` has FDB entries, too. `flooded`: the
+ * watch is about to end, because of more lookups that found nothing than `mostMisses`.
+ */
 export function watchNamespace(
   enter: readonly string[],
   what: readonly Watched[],
   changed: () => void,
+  flooded: () => void,
 ): KernelWatch {
-  const isChange = (line: string): boolean => line !== '' && !line.includes('miss ')
-  return follow([...enter, 'ip', '-o', 'monitor', ...what], isChange, changed)
+  let misses = { count: 0, since: performance.now() }
+  const read = (lines: readonly string[]): void => {
+    const others = lines.filter((line) => !line.includes('miss '))
+    if (others.some((line) => line !== '')) changed()
+    const now = performance.now()
+    if (now - misses.since > 1000) misses = { count: 0, since: now }
+    misses.count += lines.length - others.length
+    if (misses.count <= mostMisses) return
+    flooded()
+    watch.end()
+  }
+  const watch = follow([...enter, 'ip', '-o', 'monitor', ...what], read, changed)
+  return watch
 }
 
 /** Rules that cannot be made as wanted are not made anew more often. */
@@ -47,7 +66,10 @@ export function watchRules(enter: readonly string[], changed: () => void): Pick<
       changed()
     }, waitMs)
   }
-  const start = (): KernelWatch => follow([...enter, 'nft', 'monitor'], isOurs, tell)
+  const read = (lines: readonly string[]): void => {
+    if (lines.some(isOurs)) tell()
+  }
+  const start = (): KernelWatch => follow([...enter, 'nft', 'monitor'], read, tell)
   let watch = start()
   const restarts = setInterval(() => {
     if (!watch.isAlive()) watch = start()
@@ -61,13 +83,20 @@ export function watchRules(enter: readonly string[], changed: () => void): Pick<
   }
 }
 
+interface Followed extends KernelWatch {
+  /** As if the program had ended by itself. */
+  end(): void
+}
+
+/** `changed`: something may have been missed. */
 function follow(
   command: readonly string[],
-  isChange: (line: string) => boolean,
+  read: (lines: readonly string[]) => void,
   changed: () => void,
-): KernelWatch {
+): Followed {
   const child = started(['setpriv', '--pdeathsig', 'KILL', ...command])
-  if (child === undefined) return { pid: undefined, isAlive: () => false, close: async () => undefined }
+  if (child === undefined)
+    return { pid: undefined, isAlive: () => false, close: async () => undefined, end: () => undefined }
   let alive = true
   let isClosing = false
   const ended = new Promise<void>((resolve) => {
@@ -85,7 +114,7 @@ function follow(
   stdout.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString('latin1')).split('\n')
     rest = lines.pop() ?? ''
-    if (lines.some(isChange)) changed()
+    read(lines)
   })
   // Messages were lost (ENOBUFS).
   stderr.on('data', () => changed())
@@ -94,6 +123,10 @@ function follow(
   return {
     pid: child.pid,
     isAlive: () => alive,
+    end() {
+      stdout.destroy()
+      child.kill('SIGKILL')
+    },
     async close() {
       isClosing = true
       child.ref()

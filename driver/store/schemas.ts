@@ -111,6 +111,7 @@ const host = z.looseObject({
     .exactOptional(),
   routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
   enginePools: z.array(cidr).exactOptional(),
+  foreignVxlans: z.array(z.looseObject({ vni, port: z.number().int() })).exactOptional(),
 })
 
 const holder = z.looseObject({ host: name, container: z.looseObject({ id, name }).exactOptional() })

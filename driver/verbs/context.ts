@@ -3,7 +3,7 @@
  */
 
 import type { PoolSource } from '../core/pools.ts'
-import type { EndpointId, HostName, HostRecord, Ip, NetworkId } from '../core/records.ts'
+import type { EndpointId, ForeignVxlan, HostName, HostRecord, Ip, NetworkId } from '../core/records.ts'
 import type { Route } from '../core/routes.ts'
 import type { Log } from '../log.ts'
 import type { JournaledStore } from '../store/journal.ts'
@@ -18,6 +18,8 @@ export interface VerbContext {
   pools: readonly PoolSource[]
   /** Destinations in this host's routing table. */
   routes(): Promise<readonly Route[]>
+  /** Other programs' VXLAN devices on this host. */
+  foreignVxlans(): Promise<readonly ForeignVxlan[]>
   /** Resolves when the kernel has what the store wants for the network, this endpoint's veth too. */
   settled(network: NetworkId, joining: EndpointId): Promise<void>
   inFlight: InFlight

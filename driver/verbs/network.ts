@@ -27,8 +27,11 @@ import {
   replicaOption,
   type Snapshot,
   type Versioned,
+  type Vni,
 } from '../core/records.ts'
 import { endpointsOf, localIdsOf, networkIdOnHost, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
+import { judgedPorts } from '../core/tunnels/filter.ts'
+import { foreignVxlansIn } from '../core/tunnels/foreign-vxlans.ts'
 import { checkVni, nextVni } from '../core/vnis.ts'
 import type { Store } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
@@ -46,7 +49,7 @@ export function networkVerbs(
   const { store, inFlight } = context
   return {
     async createNetwork(ask, signal) {
-      const propose = proposalFor(ask, context, removed)
+      const propose = await proposalFor(ask, context, removed)
       checkIpam(ask)
       inFlight.newNetworks.add(ask.localId)
       try {
@@ -72,18 +75,21 @@ export function networkVerbs(
 }
 
 /** The options of a replica are the network's: the host that created it has checked them, with its own underlay. */
-function proposalFor(
+async function proposalFor(
   ask: NetworkAsk,
   context: VerbContext,
   removed: RemovedNetworks,
-): (snapshot: Snapshot) => Proposal<void> {
+): Promise<(snapshot: Snapshot) => Proposal<void>> {
   const { [replicaOption]: replicaOf, ...given } = ask.options
   if (replicaOf !== undefined) return (snapshot) => addReplicaOf(snapshot, ask, replicaOf, context)
   const { device, address, mtuBytes } = context.underlay()
   const smallestMtuBytes = ask.v6.length > 0 ? smallestMtu.v6 : smallestMtu.v4
   const largestMtuBytes = Math.max(smallestMtuBytes, innerMtu(mtuBytes, address))
   const options = parseOptions(given, { device, smallestMtuBytes, largestMtuBytes })
-  return (snapshot) => create(snapshot, ask, options, context, removed)
+  const own = { host: context.host, vxlans: await context.foreignVxlans() }
+  const choose = (snapshot: Snapshot): Vni =>
+    chooseVni(snapshot, options, foreignVxlansIn(snapshot, own), removed)
+  return (snapshot) => create(snapshot, ask, options, context, choose)
 }
 
 /** Resolves when the store has it, or when it is kept for a store that is away. */
@@ -124,7 +130,7 @@ function create(
   ask: NetworkAsk,
   options: NetworkOptions,
   context: VerbContext,
-  removed: RemovedNetworks,
+  vniIn: (snapshot: Snapshot) => Vni,
 ): Proposal<void> {
   const { host, now } = context
   const id = ask.localId
@@ -132,7 +138,7 @@ function create(
   const pools = [...ask.v4, ...ask.v6].map((data) => ownClaim(snapshot, data, context))
   const [v4, v6] = pools.map(({ pool }) => pool)
   if (v4 === undefined) throw foreignIpam()
-  const vni = chooseVni(snapshot, options.vni, removed)
+  const vni = vniIn(snapshot)
   const network: Network = defined({
     id,
     vni,
@@ -160,11 +166,24 @@ function create(
   return { changes, answer: undefined }
 }
 
-function chooseVni(snapshot: Snapshot, asked: string | undefined, removed: RemovedNetworks): number {
-  const networks = [...snapshot.networks.values()].map(({ value }) => value)
-  if (asked !== undefined) return checkVni(asked, networks)
-  const resting = removed.restingVnis()
-  const has = (vni: number): boolean => resting.has(vni) || snapshot.vnis.has(String(vni))
+/** One that is asked for may be that of a device on a port whose packets the filter does not judge. */
+function chooseVni(
+  snapshot: Snapshot,
+  { vni: asked, port }: Pick<NetworkOptions, 'vni' | 'port'>,
+  foreign: ReturnType<typeof foreignVxlansIn>,
+  removed: RemovedNetworks,
+): Vni {
+  if (asked !== undefined) {
+    const networks = [...snapshot.networks.values()].map(({ value }) => value)
+    const ports = [port, ...judgedPorts(snapshot)]
+    return checkVni(
+      asked,
+      networks,
+      foreign.filter((it) => ports.includes(it.port)),
+    )
+  }
+  const avoided = new Set([...removed.restingVnis(), ...foreign.map(({ vni }) => vni)])
+  const has = (vni: Vni): boolean => avoided.has(vni) || snapshot.vnis.has(String(vni))
   return nextVni({ has }, removed.lastVni())
 }
 

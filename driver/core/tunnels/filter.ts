@@ -32,9 +32,14 @@ export function wantedFilter(snapshot: Snapshot, sources: Iterable<Ip>): TunnelF
   const networks = [...snapshot.networks.values()].map(({ value }) => value)
   return {
     vteps: [...new Set(sources)].sort(),
-    ports: numbers([probeDevice.port, ...networks.map(({ port }) => port)]),
+    ports: judgedPorts(snapshot),
     vnis: numbers([probeDevice.vni, ...networks.map(({ vni }) => vni)]),
   }
+}
+
+/** Sorted. A packet to any of these is judged when it has the VNI of any network. */
+export function judgedPorts({ networks }: Snapshot): number[] {
+  return numbers([probeDevice.port, ...[...networks.values()].map(({ value }) => value.port)])
 }
 
 /** What either lets in. */

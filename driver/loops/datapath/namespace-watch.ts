@@ -5,7 +5,8 @@
  * serves several changes, and looks are not more frequent than their share of a processor allows.
  */
 import type { Kernel } from '../../kernel/kernel.ts'
-import type { KernelWatch } from '../../kernel/watch.ts'
+import { type KernelWatch, mostMisses } from '../../kernel/watch.ts'
+import type { Log } from '../../log.ts'
 
 export interface NamespaceWatch {
   /** Watches that namespace from now on, and no other. Nothing happens while it is watched already. */
@@ -37,6 +38,7 @@ export interface NoticeMs {
 
 export interface NamespaceWatchOptions {
   kernel: Pick<Kernel, 'watch' | 'remount'>
+  log: Log
   /** Asks for another step. */
   again(afterMs: number): void
   /** Pause between two looks at a kernel that goes on changing. */
@@ -49,7 +51,7 @@ export interface NamespaceWatchOptions {
  * follows.
  */
 const ownChangesMs = 25
-/** A watch that ends at once is not started again for this time. */
+/** A watch that ends at once, or in a flood of misses, is not started again for this time. */
 const restMs = 10_000
 
 /** Times are by performance.now(). */
@@ -60,6 +62,8 @@ interface State {
   watched: string | undefined
   /** A watch that has ended is not started again before this time. */
   notBefore: number
+  /** One has ended in a flood of misses. */
+  wasFlooded: boolean
   /** Until then, changes are this driver's own. */
   quietUntil: number
   /** When the last look for a change that was noticed began, and when the next one is due. */
@@ -73,6 +77,7 @@ export function createNamespaceWatch(options: NamespaceWatchOptions): NamespaceW
     watch: undefined,
     watched: undefined,
     notBefore: 0,
+    wasFlooded: false,
     quietUntil: 0,
     noticedAt: Number.NEGATIVE_INFINITY,
     lookAt: Number.POSITIVE_INFINITY,
@@ -100,9 +105,26 @@ async function follow(state: State, namespace: string): Promise<void> {
   await close(state)
   state.watched = namespace
   state.notBefore = performance.now() + restMs
-  state.watch = state.options.kernel.watch(namespace, () => noticed(state))
+  state.watch = state.options.kernel.watch(
+    namespace,
+    () => noticed(state),
+    () => flooded(state, namespace),
+  )
   // It hears nothing for its first moments.
   lookIn(state, state.options.noticeMs.afterOwn)
+}
+
+/** Logged once, as long as each watch that is started again ends soon. */
+function flooded(state: State, namespace: string): void {
+  const now = performance.now()
+  const isNew = !state.wasFlooded || now > state.notBefore
+  state.wasFlooded = true
+  state.notBefore = now + restMs
+  if (!isNew) return
+  state.options.log.warn(
+    { namespace },
+    `containers send more than ${mostMisses} packets a second to MACs or addresses that no endpoint has: the namespace is not watched meanwhile, and audits find what others change in it`,
+  )
 }
 
 function isAlive({ watch }: State): boolean {

@@ -10,9 +10,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import { defined } from '../../core/defined.ts'
 import { addReplica } from '../../core/record-changes.ts'
-import type { Change, Cidr, HostName, HostRecord, Ip, NetworkId, Snapshot } from '../../core/records.ts'
+import type {
+  Change,
+  Cidr,
+  ForeignVxlan,
+  HostName,
+  HostRecord,
+  Ip,
+  NetworkId,
+  Snapshot,
+} from '../../core/records.ts'
 import { publishedRoutes, type Route } from '../../core/routes.ts'
 import { endpointsOnHost, isReplicaOn, keyIn, replicasOn } from '../../core/snapshot.ts'
+import { publishedVxlans } from '../../core/tunnels/foreign-vxlans.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
@@ -30,6 +40,8 @@ export interface HostOptions {
   blank(): HostRecord
   /** This host's routes now. */
   routes(): Promise<readonly Route[]>
+  /** Other programs' VXLAN devices on this host now. */
+  foreignVxlans(): Promise<readonly ForeignVxlan[]>
   /** What this host publishes of its tunnel. */
   tunnel(): HostRecord['tunnel']
   log: Log
@@ -40,6 +52,8 @@ export interface HostOptions {
 export interface HostLoop extends Loop {
   /** The engine may have other options than before. */
   engineRestarted(): void
+  /** The host may have other VXLAN devices than before. */
+  linksChanged(): void
 }
 
 const answersWithinMs = 200
@@ -48,6 +62,7 @@ export function startHost(options: HostOptions): HostLoop {
   const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const known = rememberPools(engine)
+  const vxlans = rememberVxlans(options.foreignVxlans)
   const work = async ({ poke }: Loop): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)
@@ -60,9 +75,10 @@ export function startHost(options: HostOptions): HostLoop {
       driverVersion,
       session,
       engineVersion,
-      // Unknown routes are those of before.
       tunnel: tunnel(),
+      // Unknown routes are those of before.
       routes: await routes().then(publishedRoutes, () => undefined),
+      foreignVxlans: await vxlans.now(),
       enginePools: known.pools(),
     })
     const snapshot = await freshEnough(store, host)
@@ -89,6 +105,7 @@ export function startHost(options: HostOptions): HostLoop {
   return {
     ...loop,
     engineRestarted: known.forgetPools,
+    linksChanged: vxlans.forget,
     async close() {
       stop()
       await loop.close()
@@ -109,6 +126,25 @@ function rememberPools(engine: HostOptions['engine']) {
     pools: () => pools,
     forgetPools() {
       pools = undefined
+    },
+  }
+}
+
+/** Asked for once, until the host's links change. Those that are not known are those of before. */
+function rememberVxlans(find: HostOptions['foreignVxlans']) {
+  let known: ForeignVxlan[] | undefined
+  let isKnown = false
+  return {
+    async now(): Promise<ForeignVxlan[] | undefined> {
+      if (isKnown) return known
+      isKnown = true
+      const found = await find().catch(() => undefined)
+      if (found === undefined) isKnown = false
+      else known = publishedVxlans(found)
+      return known
+    },
+    forget() {
+      isKnown = false
     },
   }
 }

@@ -66,6 +66,7 @@ const noKernel: Kernel = {
   strayLinks: async () => [],
   apply: async () => [],
   routes: async () => [],
+  foreignVxlans: async () => [],
   redirect: async () => undefined,
   removeRedirect: async () => undefined,
   tunnelFilter: async () => ({ arriving: 0, misrouted: 0, leaving: 0 }),

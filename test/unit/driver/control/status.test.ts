@@ -79,6 +79,24 @@ test('an underlay that is too small for IPv6 is named, with the networks that ha
   )
 })
 
+test('a VXLAN device of another program with the VNI of a network is named on its host', () => {
+  const devices = [
+    { vni: 256, port: 4789 },
+    { vni: 256, port: 8472 },
+    { vni: 300, port: 4789 },
+  ]
+  const value = { vtep: '192.168.33.11', driverVersion: '0.1.0', foreignVxlans: devices }
+  const seenBy = (key: string): string[] => {
+    const record = { table: 'hosts', key, record: { value, index: 1 } } as const
+    const shared = applyDeltas(snapshotOf([network({ name: 'blue' })], []), [record])
+    return statusOf({ ...partsWith(), snapshot: () => shared }).problems
+  }
+  expect(seenBy('net-1')).toEqual([
+    "network blue: its VNI 256 is that of another program's VXLAN device on this host, UDP port 4789: packets for that device are dropped, unless a host of the cluster sends them; give one of the two another VNI: 'ip -d link show type vxlan' shows the device, and a network that is created again gets a free one",
+  ])
+  expect(seenBy('net-2')).toEqual([])
+})
+
 test('a host whose VTEP has another family is named, with the networks that both have', () => {
   const hosts = { 'net-1': '192.168.33.11', 'net-2': 'fd00:33::12', 'net-3': 'fd00:33::13' }
   const records = Object.entries(hosts).map(([key, vtep]) => {

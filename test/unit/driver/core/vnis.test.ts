@@ -8,8 +8,17 @@ test('networks are numbered from 256, and gaps are filled', () => {
 
 test('numbers go round: the search starts after the last VNI, and gaps wait', () => {
   expect(nextVni(new Set([256]), 300)).toBe(301)
-  expect(nextVni(new Set([256, maxVni]), maxVni - 1)).toBe(257)
-  expect(nextVni(new Set([256]), maxVni)).toBe(257)
+  expect(nextVni(new Set([256, 4095]), 4094)).toBe(257)
+  expect(nextVni(new Set([256]), 4095)).toBe(257)
+})
+
+test('numbers from 4096 on are for a cluster that has all those below it, and go round by themselves', () => {
+  const low = Array.from({ length: 4096 - 256 }, (_, i) => 256 + i)
+  expect(nextVni(new Set(low), 4095)).toBe(4096)
+  expect(nextVni(new Set([...low, 4096]), 300)).toBe(4097)
+  expect(nextVni(new Set(low), 5000)).toBe(5001)
+  expect(nextVni(new Set([...low, 4096, maxVni]), maxVni - 1)).toBe(4097)
+  expect(nextVni(new Set(low.filter((vni) => vni !== 700)), 5000)).toBe(700)
 })
 
 test('when no VNI is free the error says which there are', () => {
@@ -30,7 +39,7 @@ test('a VNI that is taken names the network that has it', () => {
     { id: 'a'.repeat(64), name: 'foobar', vni: 300 },
     { id: 'b'.repeat(64), vni: 301 },
   ]
-  expect(checkVni('302', networks)).toBe(302)
-  expect(() => checkVni('300', networks)).toThrow('VNI 300 belongs to network foobar')
-  expect(() => checkVni('301', networks)).toThrow('VNI 301 belongs to network bbbbbbbbbbbb')
+  expect(checkVni('302', networks, [])).toBe(302)
+  expect(() => checkVni('300', networks, [])).toThrow('VNI 300 belongs to network foobar')
+  expect(() => checkVni('301', networks, [])).toThrow('VNI 301 belongs to network bbbbbbbbbbbb')
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addressesIn, observed, routesIn } from '../../../../driver/kernel/parse.ts'
+import { addressesIn, observed, routesIn, vxlansIn } from '../../../../driver/kernel/parse.ts'
 
 test('global addresses, and which of them are leased or pass', () => {
   const six = { prefixlen: 64, scope: 'global' }
@@ -42,6 +42,18 @@ test('routes leave the default out and write single addresses with their length'
     { to: 'fd00::1/128', connected: false },
   ])
   expect(routesIn('')).toEqual([])
+})
+
+test('VXLAN devices are those with a VNI, also beside the empty objects of an earlier iproute2', () => {
+  const device = (info_data: object) => ({ ifname: 'x', linkinfo: { info_kind: 'vxlan', info_data } })
+  const links = [
+    {},
+    device({ id: 256, port: 8472, local: '192.168.33.11' }),
+    { ifname: 'bond0', linkinfo: { info_kind: 'bond', info_data: { id: 3 } } },
+    device({ external: true, id: 0, port: 4789 }),
+  ]
+  expect(vxlansIn(JSON.stringify(links))).toEqual([{ vni: 256, port: 8472 }])
+  expect(vxlansIn('')).toEqual([])
 })
 
 test('a device of another type under our name differs from every wanted one', () => {

@@ -59,6 +59,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     underlay: () => ({ device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }),
     pools: ['172.21.0.0/16', '172.22.0.0/16', '172.23.0.0/16'],
     routes: async () => [],
+    foreignVxlans: async () => [],
     settled: async (network, endpoint) => void settled.push(`${network.slice(0, 4)} ${endpoint.slice(0, 4)}`),
     starting: createStartingContainer(
       { container: async () => undefined, has: async () => true },

@@ -98,6 +98,47 @@ describe('a new network', () => {
     expect(new Set(made.map(({ v4 }) => v4.cidr)).size).toBe(3)
   })
 
+  describe('beside VXLAN devices of other programs', () => {
+    async function withDevices() {
+      const lab = cluster()
+      const net1 = lab.host(1, { foreignVxlans: async () => [{ vni: 257, port: 8472 }] })
+      const record = {
+        vtep: '192.168.33.12',
+        driverVersion: '0.1.0',
+        foreignVxlans: [
+          { vni: 256, port: 4789 },
+          { vni: 300, port: 8472 },
+        ],
+      }
+      await net1.store.commit([{ op: 'create', table: 'hosts', key: 'net-2', value: record }])
+      return net1
+    }
+
+    test('has a VNI that no host has for one, this host’s newest included', async () => {
+      expect((await createNetwork(await withDevices(), { id: id('a') })).vni).toBe(258)
+    })
+
+    test('is refused with the VNI of one, by the name of its host', async () => {
+      const net1 = await withDevices()
+      const make = (digit: string, options: Record<string, string>) =>
+        createNetwork(net1, { id: id(digit), options })
+      await expect(make('a', { vni: '256' })).rejects.toMatchObject({
+        code: 'taken',
+        line: "VNI 256 belongs to another program's VXLAN device on host net-2, UDP port 4789; choose another, or omit -o vni= to get a free one; 'ip -d link show type vxlan' on net-2 shows the device",
+      })
+      expect(net1.store.snapshot().networks.size).toBe(0)
+      await expect(make('b', { vni: '257', port: '8472' })).rejects.toThrow('on host net-1, UDP port 8472')
+    })
+
+    test('may have the VNI of one on a port that no network uses', async () => {
+      const net1 = await withDevices()
+      expect((await createNetwork(net1, { id: id('a'), options: { vni: '300' } })).vni).toBe(300)
+      await createNetwork(net1, { id: id('b'), options: { port: '8472' } })
+      const options = { vni: '257' }
+      await expect(createNetwork(net1, { id: id('c'), options })).rejects.toThrow('on host net-1')
+    })
+  })
+
   test('can be asked for twice', async () => {
     const net1 = cluster().host(1)
     await createNetwork(net1, { id: id('a') })

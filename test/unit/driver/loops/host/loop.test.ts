@@ -10,6 +10,7 @@ const common = {
   claim: { renew: async () => 'session' },
   blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
   routes: async () => [],
+  foreignVxlans: async () => [],
   tunnel: () => undefined,
   log: silentLog,
 }
@@ -42,6 +43,41 @@ test('the blocks of the engine’s bridges are asked for once, until the engine 
   expect(asked).toBe(before)
   loop.engineRestarted()
   await vi.waitFor(() => expect(published()?.enginePools).toEqual([]))
+  await loop.close()
+})
+
+test('VXLAN devices of other programs are published sorted, and looked for again when the links change', async () => {
+  const store = createMemoryCluster().open('net-1')
+  let devices: { vni: number; port: number }[] | undefined
+  let [looks, runs] = [0, 0]
+  const loop = startHost({
+    ...common,
+    store,
+    engine: { version: async () => '28.5.2', addressPools: async () => [] },
+    async foreignVxlans() {
+      looks++
+      if (devices === undefined) throw new Error('ip does not answer')
+      return devices
+    },
+    everyMs: 10,
+    onRun: () => void runs++,
+  })
+  const published = () => store.snapshot().hosts.get('net-1')?.value
+  await vi.waitFor(() => expect(looks).toBeGreaterThan(1))
+  expect(published()).not.toHaveProperty('foreignVxlans')
+  const [one, other, swarms] = [
+    { vni: 256, port: 4789 },
+    { vni: 256, port: 8472 },
+    { vni: 4097, port: 4789 },
+  ]
+  devices = [swarms, one, other, one]
+  await vi.waitFor(() => expect(published()?.foreignVxlans).toEqual([one, other, swarms]))
+  const before = { looks, runs }
+  devices = []
+  await vi.waitFor(() => expect(runs).toBeGreaterThan(before.runs + 2))
+  expect(looks).toBe(before.looks)
+  loop.linksChanged()
+  await vi.waitFor(() => expect(published()?.foreignVxlans).toEqual([]))
   await loop.close()
 })
 
