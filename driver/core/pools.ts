@@ -157,11 +157,15 @@ export function checkRange(asked: string, pool: Cidr): Cidr {
   return canonicalCidr(asked)
 }
 
-/** Throws `invalid` unless the text is a usable block or `block:length`. For the driver's options at start. */
+/** Throws `invalid` unless the text is a usable IPv4 block or `block:length`. For the driver's options at start. */
 export function checkSource(text: PoolSource): PoolSource {
-  const clash = specialIn(parseSource(text).within)
+  const { within } = parseSource(text)
+  const clash = specialIn(within)
   if (clash !== undefined) throw new DriverError('invalid', `the address pool ${text} overlaps ${clash}`)
-  return text
+  if (within.family === 4) return text
+  throw new DriverError('invalid', `the address pool ${text} is IPv6, and a subnet that is chosen is IPv4`, {
+    hint: 'write IPv4 blocks, like 10.0.0.0/8:24; a network gets its IPv6 subnet by --ipv6 --subnet',
+  })
 }
 
 interface Source {
