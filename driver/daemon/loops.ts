@@ -28,6 +28,7 @@ export interface LoopsOptions {
   filterIsOn: boolean
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
+  resolvers: HostOptions['resolvers']
   underlay: TunnelsOptions['underlay']
   openTunnel: TunnelsOptions['openTunnel']
   peerEndpoints: TunnelsOptions['peerEndpoints']
@@ -72,6 +73,7 @@ export function startLoops(options: LoopsOptions): Loops {
     claim,
     tunnel: tunnels.published,
     routes: context.routes,
+    resolvers: options.resolvers,
     replicas: options.replicas,
     everyMs: everyMs.host,
   })

@@ -109,6 +109,7 @@ const host = z.looseObject({
     })
     .exactOptional(),
   routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
+  resolvers: z.array(ip).exactOptional(),
   enginePools: z.array(cidr).exactOptional(),
 })
 

@@ -30,6 +30,8 @@ export interface HostOptions {
   blank(): HostRecord
   /** This host's routes now. */
   routes(): Promise<readonly Route[]>
+  /** This host's name servers now, as it publishes them. Undefined: those of before. */
+  resolvers(): Promise<Ip[] | undefined>
   /** What this host publishes of its tunnel. */
   tunnel(): HostRecord['tunnel']
   log: Log
@@ -45,7 +47,7 @@ export interface HostLoop extends Loop {
 const answersWithinMs = 200
 
 export function startHost(options: HostOptions): HostLoop {
-  const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
+  const { store, engine, host, claim, blank, routes, resolvers, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const known = rememberPools(engine)
   const work = async ({ poke }: Loop): Promise<void> => {
@@ -63,6 +65,7 @@ export function startHost(options: HostOptions): HostLoop {
       // Unknown routes are those of before.
       tunnel: tunnel(),
       routes: await routes().then(publishedRoutes, () => undefined),
+      resolvers: await resolvers(),
       enginePools: known.pools(),
     })
     const snapshot = await freshEnough(store, host)

@@ -10,6 +10,7 @@ const common = {
   claim: { renew: async () => 'session' },
   blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
   routes: async () => [],
+  resolvers: async () => [],
   tunnel: () => undefined,
   log: silentLog,
 }
@@ -62,5 +63,30 @@ test('a host that was removed has its networks again while the engine is startin
   await vi.waitFor(() => expect(store.snapshot().replicas.get('net-1/local')?.value).toBe('n1'))
   started('28.5.2')
   await vi.waitFor(() => expect(store.snapshot().hosts.get('net-1')?.value.engineVersion).toBe('28.5.2'))
+  await loop.close()
+})
+
+test('the record follows the host’s name servers, and keeps those of before while the files cannot be read', async () => {
+  const store = createMemoryCluster().open('net-1')
+  let resolvers: string[] | undefined = ['172.16.0.10']
+  let asked = 0
+  const loop = startHost({
+    ...common,
+    store,
+    engine: { version: async () => '28.5.2', addressPools: async () => [] },
+    async resolvers() {
+      asked++
+      return resolvers
+    },
+    everyMs: 10,
+  })
+  const published = () => store.snapshot().hosts.get('net-1')?.value.resolvers
+  await vi.waitFor(() => expect(published()).toEqual(['172.16.0.10']))
+  resolvers = undefined
+  const before = asked
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(before + 2))
+  expect(published()).toEqual(['172.16.0.10'])
+  resolvers = []
+  await vi.waitFor(() => expect(published()).toEqual([]))
   await loop.close()
 })
