@@ -157,7 +157,7 @@ function eventHappened(
     // A network that is back may be the one of a container that Docker gave up.
     restarts.poke()
     // The engine's bridges are routes of this host.
-    hosts.poke()
+    hosts.engineNetworkChanged(event.attributes.name)
   }
   if (isOfUses(event)) {
     networks.pokeUses()

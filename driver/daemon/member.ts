@@ -250,6 +250,7 @@ function statusParts(parts: Parts): StatusParts {
       names: naming.workQueueStatus(),
     }),
     loopProblems: () => [
+      ...hosts.problems(),
       ...networks.status().problems,
       ...endpoints.status().problems,
       ...restarts.problems(),
