@@ -153,7 +153,8 @@ function chooseFor(
 
 /**
  * The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that
- * routes it or needs an address in it. `underWay`: pools whose claim belongs to another create of this host, and is no leftover.
+ * routes it or needs an address in it. `underWay`: pools whose claim belongs to another create of this host,
+ * and is no leftover.
  */
 function checkAsked(
   snapshot: Snapshot,
