@@ -173,7 +173,7 @@ async function kernelDifferences(parts: CheckParts, snapshot: Snapshot): Promise
   )
   return [
     ...checkKernel({ namespaces, strayLinks, joining: new Set(parts.arriving().map(containerEndName)) }),
-    ...checkRoutes(snapshot, routes),
+    ...checkRoutes(snapshot, parts.host, routes),
   ]
 }
 

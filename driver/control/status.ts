@@ -279,11 +279,13 @@ function macProblems(snapshot: Snapshot, host: HostName): string[] {
 
 /** By the host's record, which is at most 10 s old. */
 function clashProblems(snapshot: Snapshot, host: HostName): string[] {
-  const routes = snapshot.hosts.get(host)?.value.routes
-  return clashingNetworks(snapshot, routes).map(
-    ({ network, pool, route }) =>
-      `network ${networkLabel(network)}: its subnet ${pool} overlaps ${route}, which this host routes to another interface; ${clashHint}`,
-  )
+  return clashingNetworks(snapshot, snapshot.hosts.get(host)?.value ?? {}).map(({ network, pool, clash }) => {
+    const what =
+      'route' in clash
+        ? `overlaps ${clash.route}, which this host routes to another interface`
+        : `contains ${clash.address}, ${clash.role} of host ${host}`
+    return `network ${networkLabel(network)}: its subnet ${pool} ${what}; ${clashHint(clash)}`
+  })
 }
 
 /** By the host's record, too. A network of before the device keeps its VNI. */

@@ -2,10 +2,10 @@
  * Which pool a new network gets: the requested one (`--subnet`), or the first free one of a list.
  *
  * The list is walked in order and never expanded (`10.0.0.0/8:24` stands for 65,536 pools), so the cost is
- * the number of blocks in use. A pool that overlaps a claim, or clashes with a route of a host, is not
- * offered. A pool that dockerd refused is not offered either: dockerd repeats RequestPool for the same
- * network until a pool suits it. Of the others, those inside of a wide route, or of a block of an engine's
- * bridges, come last.
+ * the number of blocks in use. A pool that overlaps a claim, or clashes with a route of a host or an address
+ * that it needs, is not offered. A pool that dockerd refused is not offered either: dockerd repeats
+ * RequestPool for the same network until a pool suits it. Of the others, those inside of a wide route, or of
+ * a block of an engine's bridges, come last.
  */
 
 import { DriverError } from './errors.ts'
@@ -40,7 +40,7 @@ export interface PoolQuestion {
   sources?: readonly PoolSource[]
   /** Pools of all networks. */
   claimed: readonly Cidr[]
-  /** Destinations that the hosts of the cluster route. */
+  /** Destinations that the hosts of the cluster route, and single addresses that they need. */
   routed?: HostRoutes
   /** Blocks of the engines' bridges. One of the pools in them is the last choice, as one inside of a wide route. */
   ofEngines?: readonly Cidr[]
@@ -89,7 +89,11 @@ export function choosePool(question: PoolQuestion): Cidr {
       if (free !== undefined) return formatCidr(free)
     }
   }
-  const clashing = new Set(sources.flatMap(({ length }) => byWidth(length).clashing))
+  const clashing = new Set(
+    sources.flatMap(({ length, within }) =>
+      byWidth(length).clashing.filter((it) => blocksOverlap(it, within)),
+    ),
+  )
   throw noPool(sources, { claimed: claimed.length, routed: clashing.size, refused: refused.length })
 }
 
@@ -157,11 +161,15 @@ export function checkRange(asked: string, pool: Cidr): Cidr {
   return canonicalCidr(asked)
 }
 
-/** Throws `invalid` unless the text is a usable block or `block:length`. For the driver's options at start. */
+/** Throws `invalid` unless the text is a usable IPv4 block or `block:length`. For the driver's options at start. */
 export function checkSource(text: PoolSource): PoolSource {
-  const clash = specialIn(parseSource(text).within)
+  const { within } = parseSource(text)
+  const clash = specialIn(within)
   if (clash !== undefined) throw new DriverError('invalid', `the address pool ${text} overlaps ${clash}`)
-  return text
+  if (within.family === 4) return text
+  throw new DriverError('invalid', `the address pool ${text} is IPv6, and a subnet that is chosen is IPv4`, {
+    hint: 'write IPv4 blocks, like 10.0.0.0/8:24; a network gets its IPv6 subnet by --ipv6 --subnet',
+  })
 }
 
 interface Source {
@@ -203,7 +211,7 @@ function noPool(
   return new DriverError(
     'exhausted',
     `no free pool: each of the ${total} pools in ${list} overlaps a block in use ` +
-      `(${claimed} of networks, ${routed} routed by hosts, ${refused} refused by Docker)`,
+      `(${claimed} of networks, ${routed} routed or needed by hosts, ${refused} refused by Docker)`,
     {
       hint: 'choose a subnet with --subnet, remove a network, or give the driver more pools (--address-pools)',
     },

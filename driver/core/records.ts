@@ -145,6 +145,8 @@ export interface HostRecord {
   session?: string
   /** Absent in the record of an older driver. */
   routes?: HostRoutes
+  /** Name servers that the host or its containers may ask. Absent in the record of an older driver. */
+  resolvers?: Ip[]
   /** Blocks that a person gave the host's engine for its bridges. Absent in the record of an older driver. */
   enginePools?: Cidr[]
   /** Absent in the record of an older driver. */

@@ -1,8 +1,10 @@
 /**
- * What a container's resolv.conf tells of the engine's own DNS, which the container asks. Engines from 26 on
- * write their servers and the origin of `ndots` into comments (moby's internal/resolvconf).
+ * What resolv.conf(5) tells: of a host, its name servers; of a container, the engine's own DNS, which the
+ * container asks. Engines from 26 on write their servers and the origin of `ndots` into comments (moby's
+ * internal/resolvconf).
  */
 import { canonicalIp, isIp } from './ip.ts'
+import type { Ip } from './records.ts'
 
 export interface EngineDns {
   /**
@@ -24,4 +26,10 @@ export function engineDnsIn(text: string): EngineDns {
   const isSet = Number(ndots) > 0 || /^# Option ndots from: (host|override)$/m.test(text)
   const servers = list?.split(' ').map((it) => (isIp(it) ? canonicalIp(it) : it))
   return { ...(servers && { servers }), forwardsSingleLabels: !isSet }
+}
+
+/** In their order, each once. An address with a zone (`fe80::1%eth0`) is left out. */
+export function nameServersIn(text: string): Ip[] {
+  const named = [...text.matchAll(/^nameserver[ \t]+([^\s#;]+)/gm)].map(([, ip]) => ip ?? '')
+  return [...new Set(named.filter(isIp).map(canonicalIp))]
 }

@@ -1,14 +1,18 @@
 /**
- * What the hosts of the cluster route already, so that no network gets it.
+ * What the hosts of the cluster route and ask already, so that no network gets it.
  *
  * A container has an interface on its overlay network and one on docker_gwbridge, and may have others on the
  * engine's bridges: with two of one subnet it does not start. A bridge exists on one host alone, and a
  * network on all. So each host publishes its routes in its record. The driver chooses no pool that overlaps a
  * route of any host. A `--subnet` is refused when it overlaps the subnet of a host's interface, or contains
  * another route of a host; inside a larger route (10.0.0.0/8 through a VPN) it is the person's choice.
+ *
+ * A host's name servers and its VTEP may be behind its default route alone, as in a cloud that gives each
+ * host one address of /32. On a network that contains them the containers would look for them among
+ * themselves. So they count like routes to single addresses.
  */
-import { type Block, blocksOverlap, formatCidr, parseCidr } from './ip.ts'
-import type { Cidr, HostName, HostRoutes, Network, Snapshot } from './records.ts'
+import { type Block, bitsOf, blocksOverlap, contains, familyOf, formatCidr, parseCidr } from './ip.ts'
+import type { Cidr, HostName, HostRecord, HostRoutes, Ip, Network, Snapshot } from './records.ts'
 
 /** A route of the main table, not the default one. */
 export interface Route {
@@ -18,6 +22,12 @@ export interface Route {
   /** Another route without a gateway, as of WireGuard. */
   onLink?: true
 }
+
+/** What of a host a pool is compared with. */
+export type HostUse = Partial<Pick<HostRecord, 'routes' | 'resolvers' | 'vtep'>>
+
+/** What of a host does not go together with a pool: a route, or an address inside of the pool. */
+export type Clash = { route: Cidr } | { address: Ip; role: 'a name server' | 'the VTEP' }
 
 /** What a pool is compared with, for pools of one length. */
 export interface RoutesByWidth {
@@ -31,6 +41,8 @@ export interface RoutesByWidth {
 const mostPublished = 100
 /** RFC 4291 §2.5.6, §2.7: the same on each link. */
 const ofEachLink = ['fe80::/10', 'ff00::/8'].map(parseCidr)
+/** RFC 1122 §3.2.1.3, RFC 3927, RFC 4291 §2.5.3, §2.5.6: another machine on each host or link. */
+const ofOneHostOrLink = ['127.0.0.0/8', '169.254.0.0/16', '::1/128', 'fe80::/10']
 
 /**
  * What a host publishes: sorted, without single addresses and default routes. A route inside of another one
@@ -62,15 +74,35 @@ function publish(blocks: readonly Block[]): Cidr[] {
   return [...texts]
 }
 
-/** What the hosts of the cluster route, this host's present routes included. */
+/** What a host publishes of the name servers in its files. */
+export function publishedResolvers(servers: readonly Ip[]): Ip[] {
+  return servers.filter((ip) => !ofOneHostOrLink.some((block) => contains(block, ip)))
+}
+
+/**
+ * What the hosts of the cluster route, this host's present routes included, and the single addresses that
+ * they need.
+ */
 export function routedInCluster(snapshot: Snapshot, own: readonly Route[]): HostRoutes {
   const ownOf = (connected: boolean): Cidr[] =>
     own.filter((it) => it.connected === connected).map(({ to }) => to)
-  const published = [...snapshot.hosts.values()].map(({ value: { routes } }) => routes)
+  const records = [...snapshot.hosts.values()].map(({ value }) => value)
+  const addresses = records.flatMap(addressesOf).map(({ address }) => blockOf(address))
   return {
-    connected: [...new Set([...ownOf(true), ...published.flatMap((it) => it?.connected ?? [])])],
-    other: [...new Set([...ownOf(false), ...published.flatMap((it) => it?.other ?? [])])],
+    connected: [...new Set([...ownOf(true), ...records.flatMap(({ routes }) => routes?.connected ?? [])])],
+    other: [
+      ...new Set([...ownOf(false), ...records.flatMap(({ routes }) => routes?.other ?? []), ...addresses]),
+    ],
   }
+}
+
+function addressesOf({ vtep, resolvers = [] }: HostUse): Extract<Clash, { address: Ip }>[] {
+  const servers = resolvers.map((address) => ({ address, role: 'a name server' as const }))
+  return vtep === undefined ? servers : [...servers, { address: vtep, role: 'the VTEP' }]
+}
+
+function blockOf(ip: Ip): Cidr {
+  return `${ip}/${bitsOf(familyOf(ip))}`
 }
 
 /** The blocks from which a host's engine may give a bridge its subnet later. */
@@ -100,35 +132,36 @@ export function routesByWidth({ connected, other }: HostRoutes): (poolLength: nu
   })
 }
 
-/** The route of the host that does not go together with the pool. */
-export function clashingRoute(pool: Cidr, routes: HostRoutes): Cidr | undefined {
-  return clashFinder(routes)(pool)
+/** The first thing of the host that does not go together with the pool. */
+export function clashWith(pool: Cidr, use: HostUse): Clash | undefined {
+  return clashFinder(use)(pool)
 }
 
 /** Parses the routes once, for many pools. */
-function clashFinder(routes: HostRoutes): (pool: Cidr) => Cidr | undefined {
-  const byWidth = routesByWidth(routes)
+function clashFinder(use: HostUse): (pool: Cidr) => Clash | undefined {
+  const byWidth = routesByWidth(use.routes ?? { connected: [], other: [] })
   return (pool) => {
     const block = parseCidr(pool)
     const found = byWidth(block.length).clashing.find((it) => blocksOverlap(it, block))
-    return found && formatCidr(found)
+    if (found !== undefined) return { route: formatCidr(found) }
+    return addressesOf(use).find(({ address }) => contains(pool, address))
   }
 }
 
-/** The first host with a clashing route, this host's present routes first. */
+/** The first host that the pool clashes with, this host and its present routes first. */
 export function routeClash(
   snapshot: Snapshot,
   pool: Cidr,
   own: { host: HostName; routes: readonly Route[] },
-): { host: HostName; route: Cidr } | undefined {
+): { host: HostName; clash: Clash } | undefined {
   const others = [...snapshot.hosts].filter(([name]) => name !== own.host)
-  const all: [HostName, HostRoutes | undefined][] = [
-    [own.host, publishedRoutes(own.routes)],
-    ...others.map(([name, { value }]): [HostName, HostRoutes | undefined] => [name, value.routes]),
+  const all: [HostName, HostUse][] = [
+    [own.host, { ...snapshot.hosts.get(own.host)?.value, routes: publishedRoutes(own.routes) }],
+    ...others.map(([name, { value }]): [HostName, HostUse] => [name, value]),
   ]
-  for (const [host, routes] of all) {
-    const route = routes && clashingRoute(pool, routes)
-    if (route !== undefined) return { host, route }
+  for (const [host, use] of all) {
+    const clash = clashWith(pool, use)
+    if (clash !== undefined) return { host, clash }
   }
   return undefined
 }
@@ -136,23 +169,25 @@ export function routeClash(
 export interface PoolClash {
   network: Network
   pool: Cidr
-  route: Cidr
+  clash: Clash
 }
 
-/** The networks whose pool a host with these routes has otherwise. */
-export function clashingNetworks(snapshot: Snapshot, routes: HostRoutes | undefined): PoolClash[] {
-  if (routes === undefined) return []
-  const routeOf = clashFinder(routes)
+/** The networks whose pool does not go together with the host. */
+export function clashingNetworks(snapshot: Snapshot, use: HostUse): PoolClash[] {
+  const clashOf = clashFinder(use)
   return [...snapshot.networks.values()].flatMap(({ value: network }) =>
     [network.v4, network.v6].flatMap((pool): PoolClash[] => {
-      const route = pool && routeOf(pool.cidr)
-      return pool === undefined || route === undefined ? [] : [{ network, pool: pool.cidr, route }]
+      const clash = pool && clashOf(pool.cidr)
+      return pool === undefined || clash === undefined ? [] : [{ network, pool: pool.cidr, clash }]
     }),
   )
 }
 
-export const clashHint =
-  'containers with an interface in both do not start; remove one of the two networks, or create it again with another --subnet'
+export function clashHint(clash: Clash): string {
+  return 'route' in clash
+    ? 'containers with an interface in both do not start; remove one of the two networks, or create it again with another --subnet'
+    : "the network's containers do not reach that address; create the network again with another --subnet"
+}
 
 function isPublished(block: Block): boolean {
   return block.first !== block.last && !ofEachLink.some((it) => blocksOverlap(it, block))

@@ -12,6 +12,7 @@ import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { asDriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
+import { outsideResolvers } from '../dns/resolvers.ts'
 import { engineClient } from '../engine/client.ts'
 import { dockerEngine } from '../engine/docker.ts'
 import { dockerCommands } from '../engine/docker-commands.ts'
@@ -113,6 +114,7 @@ async function start(options: OpenOptions, log: Log): Promise<{ stop(): Promise<
       findUnderlay: find,
       kernel,
       openTunnel: openTunnelSocket,
+      resolvers: () => outsideResolvers(),
       engine: dockerEngine(client),
       docker: dockerCommands(client),
       intervals: usualIntervals,

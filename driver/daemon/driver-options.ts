@@ -25,6 +25,8 @@ export interface DriverOptions {
   /** Opens the sockets of tunnel probes. Undefined: tunnels are not probed. */
   openTunnel: OpenTunnel | undefined
   pools: readonly PoolSource[]
+  /** Name servers that this host or its containers may ask, as they are now. Undefined: they cannot be read. */
+  resolvers(): Promise<Ip[] | undefined>
   /** For the docker wrapper, which makes this network when a container names none. */
   defaultNetwork: { driver: string; name: string }
   sockets: SocketPaths

@@ -28,6 +28,7 @@ export interface LoopsOptions {
   filterIsOn: boolean
   dialect: Pick<Dialect, 'poke' | 'withdraw'>
   claim: HostOptions['claim']
+  resolvers: HostOptions['resolvers']
   underlay: TunnelsOptions['underlay']
   openTunnel: TunnelsOptions['openTunnel']
   peerEndpoints: TunnelsOptions['peerEndpoints']
@@ -73,6 +74,7 @@ export function startLoops(options: LoopsOptions): Loops {
     tunnel: tunnels.published,
     routes: context.routes,
     foreignVxlans: context.foreignVxlans,
+    resolvers: options.resolvers,
     replicas: options.replicas,
     everyMs: everyMs.host,
   })
@@ -156,7 +158,7 @@ function eventHappened(
     // A network that is back may be the one of a container that Docker gave up.
     restarts.poke()
     // The engine's bridges are routes of this host.
-    hosts.poke()
+    hosts.engineNetworkChanged(event.attributes.name)
   }
   if (isOfUses(event)) {
     networks.pokeUses()

@@ -93,6 +93,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const loops = startLoops({
     ...{ context, engine, kernel, openTunnel, names, filterIsOn, intervals, dialect, peerEndpoints },
     replicas: setup.replicas,
+    resolvers: options.resolvers,
     underlay: place.now,
     onEvent: starting.happened,
     deleteNetwork: plain.deleteNetwork,
@@ -250,6 +251,7 @@ function statusParts(parts: Parts): StatusParts {
       names: naming.workQueueStatus(),
     }),
     loopProblems: () => [
+      ...hosts.problems(),
       ...networks.status().problems,
       ...endpoints.status().problems,
       ...restarts.problems(),

@@ -89,7 +89,7 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
                            before, at first its hostname
   --default-network=DRIVER:NAME
                            network of containers that name none; default: overlay:multihost
-  --address-pools=LIST     where networks without --subnet get theirs, like 10.0.0.0/8:24;
+  --address-pools=LIST     where networks without --subnet get theirs, IPv4 like 10.0.0.0/8:24;
                            default: ${defaultPools.join(',')}
   --dns-listen=ADDRESS[:PORT]
                            answer DNS there, for the engine's --dns=ADDRESS; default: nowhere. An address in

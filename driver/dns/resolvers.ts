@@ -2,8 +2,10 @@
  * The machine's own resolvers, from the present /etc/resolv.conf (resolv.conf(5)).
  */
 import { readFileSync, statSync } from 'node:fs'
-import { isIp } from '../core/ip.ts'
+import { readFile } from 'node:fs/promises'
 import type { Ip } from '../core/records.ts'
+import { nameServersIn } from '../core/resolv-conf.ts'
+import { publishedResolvers } from '../core/routes.ts'
 
 /** Looks at the file at most once a second. No resolvers while the file is missing. */
 export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
@@ -23,6 +25,20 @@ export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
 
 /** At most three, as in glibc (MAXNS); never our own address. */
 export function resolversIn(text: string, own: Ip): Ip[] {
-  const named = [...text.matchAll(/^nameserver[ \t]+([^\s#;]+)/gm)].map(([, ip]) => ip ?? '')
-  return [...new Set(named)].filter((ip) => isIp(ip) && ip !== own).slice(0, 3)
+  return nameServersIn(text)
+    .filter((ip) => ip !== own)
+    .slice(0, 3)
+}
+
+/** Behind systemd-resolved's own address, 127.0.0.53, are the servers of the second file. */
+const resolvFiles = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']
+
+/**
+ * For the host's record: the resolvers that the host or its containers may ask, as docker-options.sh names
+ * them to the engine. Undefined while no file can be read.
+ */
+export async function outsideResolvers(files: readonly string[] = resolvFiles): Promise<Ip[] | undefined> {
+  const texts = await Promise.all(files.map((path) => readFile(path, 'utf8').catch(() => undefined)))
+  const read = texts.filter((text) => text !== undefined)
+  return read.length === 0 ? undefined : publishedResolvers(nameServersIn(read.join('\n')))
 }

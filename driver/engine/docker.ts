@@ -9,6 +9,7 @@ import { isCode } from '../core/errors.ts'
 import type { EngineClient } from './client.ts'
 import type { Connection, Engine, EngineEvent, NewEngineNetwork, StoppedContainer } from './engine.ts'
 import * as schema from './schemas.ts'
+import { inSwarmMode } from './swarm.ts'
 
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
 /** Limit for calls during which the engine calls this driver. */
@@ -17,6 +18,7 @@ const slowMs = 30_000
 export function dockerEngine(client: EngineClient): Engine {
   return {
     version: async () => (await client.call('GET', '/version', schema.versionSchema)).Version,
+    inSwarmMode: () => inSwarmMode(client),
     addressPools: async () => schema.poolsOf(await client.call('GET', '/info', schema.infoSchema)),
     async networks() {
       const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`

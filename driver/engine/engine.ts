@@ -11,6 +11,7 @@ export interface Engine {
   /** Ends the calls that are under way; they and all later ones throw `unavailable`. */
   close(): void
   version(): Promise<string>
+  inSwarmMode(): Promise<boolean>
   /**
    * Blocks of the engine's bridges, where a person chose them (`default-address-pools`). Starts processes in
    * the engine.

@@ -110,6 +110,7 @@ const host = z.looseObject({
     })
     .exactOptional(),
   routes: z.looseObject({ connected: z.array(cidr), other: z.array(cidr) }).exactOptional(),
+  resolvers: z.array(ip).exactOptional(),
   enginePools: z.array(cidr).exactOptional(),
   foreignVxlans: z.array(z.looseObject({ vni, port: z.number().int() })).exactOptional(),
 })

@@ -20,7 +20,14 @@ import {
   type Snapshot,
   type Versioned,
 } from '../core/records.ts'
-import { enginePoolsIn, type Route, refusedByEngine, routeClash, routedInCluster } from '../core/routes.ts'
+import {
+  type Clash,
+  enginePoolsIn,
+  type Route,
+  refusedByEngine,
+  routeClash,
+  routedInCluster,
+} from '../core/routes.ts'
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -146,7 +153,8 @@ function chooseFor(
 
 /**
  * The block of `--subnet`. Throws `taken` with the name of the network that has it, or of the host that
- * routes it. `underWay`: pools whose claim belongs to another create of this host, and is no leftover.
+ * routes it or needs an address in it. `underWay`: pools whose claim belongs to another create of this host,
+ * and is no leftover.
  */
 function checkAsked(
   snapshot: Snapshot,
@@ -159,8 +167,8 @@ function checkAsked(
     const ownLeftover = isOwn && !underWay.includes(cidr)
     if (overlaps(cidr, other) && !ownLeftover) throw poolTaken(snapshot, cidr, other, value)
   }
-  const clash = routeClash(snapshot, cidr, { host, routes })
-  if (clash !== undefined) throw poolRouted(cidr, clash)
+  const found = routeClash(snapshot, cidr, { host, routes })
+  if (found !== undefined) throw poolOfHost(cidr, found)
   return cidr
 }
 
@@ -303,7 +311,14 @@ export function poolTaken(
   })
 }
 
-function poolRouted(cidr: Cidr, { host, route }: { host: HostName; route: Cidr }): DriverError {
+function poolOfHost(cidr: Cidr, { host, clash }: { host: HostName; clash: Clash }): DriverError {
+  if ('address' in clash) {
+    const { address, role } = clash
+    return new DriverError('taken', `the subnet ${cidr} contains ${address}, ${role} of host ${host}`, {
+      hint: 'choose another --subnet, or omit --subnet to get a free one: containers on this one would not reach it',
+    })
+  }
+  const { route } = clash
   const what = cidr === route ? `the subnet ${cidr}` : `the subnet ${cidr} overlaps ${route}, which`
   return new DriverError('taken', `${what} is routed by host ${host}`, {
     hint: `choose another --subnet, or omit --subnet to get a free one; 'ip route' on ${host} shows the interface`,

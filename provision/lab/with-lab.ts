@@ -21,7 +21,7 @@ export async function withLab<T>(
   let kept = false
   try {
     const broughtUp = await bringUp(backend, { stays: false })
-    if (!backend.fresh) await removeDefaultNetworks(backend)
+    if (!backend.fresh) await removeDefaultNetwork(backend)
     const result = await work(broughtUp)
     checkInterrupted()
     kept = keep
@@ -36,12 +36,12 @@ export async function withLab<T>(
 }
 
 /**
- * Networks that an earlier run's first container made: scenarios expect hosts without them. Docker refuses to
- * remove a network that has a container, so such a network stays.
+ * The network that an earlier run's first container made: scenarios expect hosts without it. Docker refuses
+ * to remove a network that has a container, so such a network stays.
  */
-async function removeDefaultNetworks(backend: Backend): Promise<void> {
+async function removeDefaultNetwork(backend: Backend): Promise<void> {
   for (const host of hostsOfRole(backend.lab, 'docker')) {
     await using connection = await backend.connect(host)
-    await connection.exec('docker network rm multihost docker_gwbridge')
+    await connection.exec('docker network rm multihost')
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Addresses beside other networks: the engine's own bridges, and the routes of a VPN, on this host and on
- * another one.
+ * Addresses beside other networks: the engine's own bridges, the routes of a VPN and the name servers, on
+ * this host and on another one.
  */
 import { expect } from 'vitest'
 import type { Host } from '../kit/host.ts'
@@ -66,6 +66,53 @@ scenario(
       expect(refused).toContain(`overlaps 10.77.0.0/16, which is routed by host ${hostB.name}`)
     }
     await hostB.waitUntilSucceeds`sh -c ${`s=$(multihost status) && ! echo "$s" | grep 'network ${here.name}:'`}`
+  },
+)
+
+scenario(
+  'a subnet with a host’s name server is not chosen, refused by name, and named when the name server comes later',
+  async ({ hostA, hostB }) => {
+    await using _late = await sharedNetwork([hostA, hostB], 'late', ['--subnet', '10.79.0.0/24'])
+    const words = 'network late: its subnet 10.79.0.0/24 contains 10.79.0.10, a name server of host'
+    // The first free pool of the lab's list, where the network would be otherwise.
+    const servers = 'nameserver 127.0.0.53\nnameserver 10.79.0.10\nnameserver 172.21.0.10\n'
+    try {
+      await hostB.succeed`cp /etc/resolv.conf /tmp/resolv.conf && printf ${servers} > /etc/resolv.conf`
+      await hostB.within(15_000).waitUntilSucceeds`multihost status | grep -F ${`${words} ${hostB.name}`}`
+      expect(await hostB.fail`multihost check --within=1`).toContain('10.79.0.10, a name server of the host')
+      const create = 'docker network create -d vxlan --ipam-driver vxlan'
+      for (const host of [hostA, hostB]) {
+        const refused = await host.fail`sh -c ${`${create} --subnet 172.21.0.0/24 refused`}`
+        expect(refused).toContain(
+          `the subnet 172.21.0.0/24 contains 172.21.0.10, a name server of host ${hostB.name}`,
+        )
+      }
+      await using beside = await sharedNetwork([hostA, hostB], 'beside')
+      const subnet =
+        await hostA.succeed`docker network inspect -f ${'{{(index .IPAM.Config 0).Subnet}}'} ${beside.name}`
+      expect(subnet).not.toMatch(/^172\.21\./)
+    } finally {
+      await hostB.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
+    }
+    const clean = `s=$(multihost status) && ! echo "$s" | grep -F ${`'${words}'`}`
+    await hostB.within(15_000).waitUntilSucceeds`sh -c ${clean}`
+  },
+)
+
+scenario(
+  'docker_gwbridge is there before the first container, and no network gets its subnet',
+  async ({ hostA, hostB }) => {
+    const inspect = (format: string): string[] => ['network', 'inspect', '-f', format, 'docker_gwbridge']
+    await hostB.succeed`docker network rm docker_gwbridge`
+    await hostB.succeed`systemctl restart multihost`
+    const subnet = await hostB.waitUntilSucceeds`docker ${inspect('{{(index .IPAM.Config 0).Subnet}}')}`
+    // The host's own routes count as they are now.
+    const create = `docker network create -d vxlan --ipam-driver vxlan --subnet ${subnet} refused`
+    expect(await hostB.fail`sh -c ${create}`).toContain(`${subnet} is routed by host ${hostB.name}`)
+    await using network = await sharedNetwork([hostA, hostB], 'beside')
+    await using two = await pair(hostA, hostB, network.name)
+    await two.b.waitUntilSucceeds`ping -c1 -W1 ${two.a.address}`
+    expect(await hostB.succeed`docker ${inspect('{{len .Containers}}')}`).toBe('1')
   },
 )
 

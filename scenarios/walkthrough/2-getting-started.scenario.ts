@@ -19,8 +19,8 @@ heading('Which engine, which driver', async ({ at, net1 }) => {
 })
 
 heading('The networks that every engine has', async ({ at, net1, net2 }) => {
-  const names = networkTable(await at(net1).types`docker network ls`).map(({ name }) => name)
-  expect(names.sort()).toEqual(['bridge', 'host', 'none'])
+  const names = networkTable(await at(net1).eventually`docker network ls`).map(({ name }) => name)
+  expect(names.sort()).toEqual(['bridge', 'docker_gwbridge', 'host', 'none'])
   expect(await net2.succeed`docker network ls --format ${'{{.Name}}'}`).not.toContain('multihost')
 })
 

@@ -202,6 +202,7 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
         },
         ...{
           pools: ['172.21.0.0/24', '172.22.0.0/24'],
+          resolvers: async () => [],
           defaultNetwork: { driver: 'overlay', name: 'multihost' },
         },
         sockets: { socket: '', controlSocket: `${folder}/control.sock` },

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Event } from '../../scenarios/record/events.ts'
-import { lab, start } from './machine.ts'
+import { start } from './machine.ts'
 import { bringUpSharedLab, sharedLab } from './shared-lab.ts'
 
 beforeAll(bringUpSharedLab, 300_000)
@@ -45,9 +45,6 @@ test.each([
 test('containers and networks of a page that failed are gone before other files run', {
   timeout: 300_000,
 }, async () => {
-  // Docker makes this bridge for the first container of other tests on this lab; the page begins without one.
-  for (const host of ['net-1', 'net-2'])
-    await lab('exec', '--lab', sharedLab, host, 'docker network rm docker_gwbridge')
   const copy = join(folder, 'page.md')
   writeFileSync(copy, page.replace('ping -c 1 stoic_moore.multihost', 'ping -c 1 stoic_moore.elsewhere'))
   const { ended, soFar } = start(

@@ -7,7 +7,7 @@
 
 import type { Datapath, Observed } from '../datapath/datapath.ts'
 import { isGroup, isMulticast } from '../datapath/plan.ts'
-import type { Snapshot } from '../records.ts'
+import type { HostName, Snapshot } from '../records.ts'
 import { clashHint, clashingNetworks, publishedRoutes, type Route } from '../routes.ts'
 import { networkLabel } from '../snapshot.ts'
 import { compareFacts, type Difference, type Facts, nothing } from './difference.ts'
@@ -39,14 +39,16 @@ export function checkKernel({ namespaces, strayLinks, joining }: KernelState): D
   ]
 }
 
-/** No network has a subnet that the host routes to another interface. */
-export function checkRoutes(snapshot: Snapshot, routes: readonly Route[]): Difference[] {
-  return clashingNetworks(snapshot, publishedRoutes(routes)).map(({ network, pool, route }) => ({
+/** No network has a subnet that the host routes to another interface, or with an address that it needs. */
+export function checkRoutes(snapshot: Snapshot, host: HostName, routes: readonly Route[]): Difference[] {
+  const use = { ...snapshot.hosts.get(host)?.value, routes: publishedRoutes(routes) }
+  return clashingNetworks(snapshot, use).map(({ network, pool, clash }) => ({
     plane: 'kernel',
     object: `subnet ${pool} of network ${networkLabel(network)}`,
-    expected: 'no route of the host into it',
-    found: `the route ${route}`,
-    hint: clashHint,
+    ...('route' in clash
+      ? { expected: 'no route of the host into it', found: `the route ${clash.route}` }
+      : { expected: 'no address of the host in it', found: `${clash.address}, ${clash.role} of the host` }),
+    hint: clashHint(clash),
   }))
 }
 

@@ -29,10 +29,11 @@ import type { ChangedKey, Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import type { HostClaim } from './claim.ts'
+import { createGatewayBridge, type GatewayBridge, type GatewayBridgeOptions } from './gateway-bridge.ts'
 
 export interface HostOptions {
   store: Store
-  engine: Pick<Engine, 'version' | 'addressPools'>
+  engine: Pick<Engine, 'version' | 'addressPools'> & GatewayBridgeOptions['engine']
   host: HostName
   claim: Pick<HostClaim, 'renew'>
   /** This host's networks before the store was read: Docker's id -> the network. */
@@ -42,6 +43,8 @@ export interface HostOptions {
   routes(): Promise<readonly Route[]>
   /** Other programs' VXLAN devices on this host now. */
   foreignVxlans(): Promise<readonly ForeignVxlan[]>
+  /** This host's name servers now, as it publishes them. Undefined: those of before. */
+  resolvers(): Promise<Ip[] | undefined>
   /** What this host publishes of its tunnel. */
   tunnel(): HostRecord['tunnel']
   log: Log
@@ -50,36 +53,40 @@ export interface HostOptions {
 }
 
 export interface HostLoop extends Loop {
-  /** The engine may have other options than before. */
+  /** The engine may have other options and other networks than before. */
   engineRestarted(): void
   /** The host may have other VXLAN devices than before. */
   linksChanged(): void
+  /** The engine has made or removed a network of that name. */
+  engineNetworkChanged(name: string | undefined): void
+  problems(): string[]
 }
 
 const answersWithinMs = 200
+/** A bridge that takes longer is published when the engine tells of it. */
+const makesBridgeWithinMs = 1000
 
 export function startHost(options: HostOptions): HostLoop {
-  const { store, engine, host, claim, blank, routes, tunnel, log, everyMs, onRun } = options
+  const { store, engine, host, claim, blank, routes, resolvers, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const known = rememberPools(engine)
   const vxlans = rememberVxlans(options.foreignVxlans)
+  const bridge = createGatewayBridge({ engine, log, graceMs: everyMs })
   const work = async ({ poke }: Loop): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)
-    // An engine that starts is not waited for: it asks for networks when it answers, and the record may be gone.
-    const asked = known.version()
-    const engineVersion = await within(asked, answersWithinMs)
-    if (engineVersion === undefined) void asked.then((late) => late !== undefined && poke())
+    // The bridge that the engine makes has one of the routes.
+    const ofEngine = await engineFacts(known, bridge, poke)
     const facts = defined({
       vtep,
       driverVersion,
       session,
-      engineVersion,
+      ...ofEngine,
       tunnel: tunnel(),
       // Unknown routes are those of before.
       routes: await routes().then(publishedRoutes, () => undefined),
       foreignVxlans: await vxlans.now(),
-      enginePools: known.pools(),
+      resolvers: await resolvers(),
     })
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
@@ -104,13 +111,36 @@ export function startHost(options: HostOptions): HostLoop {
   })
   return {
     ...loop,
-    engineRestarted: known.forgetPools,
     linksChanged: vxlans.forget,
+    engineRestarted() {
+      known.forgetPools()
+      bridge.changed()
+    },
+    engineNetworkChanged(name) {
+      bridge.changed(name)
+      loop.poke()
+    },
+    problems: bridge.problems,
     async close() {
       stop()
       await loop.close()
     },
   }
+}
+
+/**
+ * An engine that starts is not waited for: it asks for networks when it answers, and the record may be gone.
+ */
+async function engineFacts(
+  known: ReturnType<typeof rememberPools>,
+  bridge: GatewayBridge,
+  poke: () => void,
+): Promise<{ engineVersion: string | undefined; enginePools: Cidr[] | undefined }> {
+  const asked = known.version()
+  const engineVersion = await within(asked, answersWithinMs)
+  if (engineVersion === undefined) void asked.then((late) => late !== undefined && poke())
+  else await within(bridge.keep(), makesBridgeWithinMs)
+  return { engineVersion, enginePools: known.pools() }
 }
 
 /** The engine may be away, or start later than the driver: the record then has no engine version. */

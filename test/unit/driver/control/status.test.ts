@@ -69,6 +69,16 @@ test('a driver that is down is told with its host and in the metrics, and is no 
   expect(await metrics.text(silent)).toContain('multihost_peer_driver_down{host="net-2"} 0')
 })
 
+test('a network whose subnet contains an address that this host needs is named with the address and the host', () => {
+  const value = { vtep: '192.168.33.11', driverVersion: '0.1.0', resolvers: ['172.21.0.10'] }
+  const record = { table: 'hosts', key: 'net-1', record: { value, index: 1 } } as const
+  const one = snapshotOf([network({ name: 'blue' })], [])
+  const { problems } = statusOf({ ...partsWith(), snapshot: () => applyDeltas(one, [record]) })
+  expect(problems).toEqual([
+    "network blue: its subnet 172.21.0.0/16 contains 172.21.0.10, a name server of host net-1; the network's containers do not reach that address; create the network again with another --subnet",
+  ])
+})
+
 test('an underlay that is too small for IPv6 is named, with the networks that have IPv6 here', () => {
   expect(problemsWith(1330)).toEqual([])
   expect(problemsWith(1300)).toEqual([

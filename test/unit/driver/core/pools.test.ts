@@ -49,6 +49,15 @@ test('a route that is wider than the pool is avoided, and hinders none where eac
   expect(() => choose([], { routed: { connected: ['128.0.0.0/1'], other: [] } })).toThrow('no free pool')
 })
 
+test('a pool with a single address of a host in it is passed over', () => {
+  const routed = { connected: [], other: ['172.16.0.10/32', 'fd00::53/128'] }
+  expect(choosePool({ claimed: [], routed })).toBe('172.16.1.0/24')
+  const sources = ['172.16.0.0/24']
+  expect(() => choosePool({ sources, claimed: [], routed })).toThrow(
+    '(0 of networks, 1 routed or needed by hosts, 0 refused by Docker)',
+  )
+})
+
 test('a pool of an engine’s bridges is spared while another one is free', () => {
   const sources = ['172.16.0.0/16:24', '198.18.0.0/15:24']
   const choose = (ofEngines: string[], claimed: string[] = []) => choosePool({ sources, claimed, ofEngines })
@@ -74,7 +83,7 @@ test('a pool that was refused is not offered again, so that dockerd stops asking
   }
   expect(() => choosePool({ sources, claimed: [], refused })).toThrow(
     'no free pool: each of the 3 pools in 172.21.0.0/16, 172.22.0.0/15:16 overlaps a block in use ' +
-      '(0 of networks, 0 routed by hosts, 3 refused by Docker)',
+      '(0 of networks, 0 routed or needed by hosts, 3 refused by Docker)',
   )
 })
 
@@ -83,7 +92,7 @@ test('the error counts the blocks in use', () => {
   const routed = { connected: [], other: ['172.21.4.0/24', '128.0.0.0/1'] }
   expect(() => choosePool({ sources, claimed: ['172.21.0.0/16'], routed })).toThrow(
     'each of the 1 pools in 172.21.0.0/16 overlaps a block in use ' +
-      '(1 of networks, 1 routed by hosts, 0 refused by Docker)',
+      '(1 of networks, 1 routed or needed by hosts, 0 refused by Docker)',
   )
 })
 

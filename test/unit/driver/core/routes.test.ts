@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import {
   clashingNetworks,
-  clashingRoute,
+  clashWith,
+  type HostUse,
+  publishedResolvers,
   publishedRoutes,
   refusedByEngine,
 } from '../../../../driver/core/routes.ts'
@@ -57,16 +59,32 @@ test('eight times the routes cost some eight times as much, not sixty-four times
 
 test('a pool clashes with an interface’s subnet that overlaps it, and with another route inside of it', () => {
   const routes = { connected: ['172.18.0.0/16'], other: ['10.0.0.0/8', '10.9.3.0/24'] }
-  expect(clashingRoute('172.18.5.0/24', routes)).toBe('172.18.0.0/16')
-  expect(clashingRoute('172.16.0.0/12', routes)).toBe('172.18.0.0/16')
-  expect(clashingRoute('10.9.0.0/16', routes)).toBe('10.9.3.0/24')
-  expect(clashingRoute('10.10.0.0/16', routes)).toBeUndefined()
+  expect(clashWith('172.18.5.0/24', { routes })).toEqual({ route: '172.18.0.0/16' })
+  expect(clashWith('172.16.0.0/12', { routes })).toEqual({ route: '172.18.0.0/16' })
+  expect(clashWith('10.9.0.0/16', { routes })).toEqual({ route: '10.9.3.0/24' })
+  expect(clashWith('10.10.0.0/16', { routes })).toBeUndefined()
+})
+
+test('a pool clashes with a name server of the host in it, and with the host’s VTEP', () => {
+  const use = { vtep: '10.128.0.2', resolvers: ['172.16.0.10', 'fd00:53::1'] }
+  const server = { address: '172.16.0.10', role: 'a name server' }
+  expect(clashWith('172.16.0.0/24', use)).toEqual(server)
+  expect(clashWith('172.16.1.0/24', use)).toBeUndefined()
+  expect(clashWith('fd00:53::/64', use)).toMatchObject({ address: 'fd00:53::1' })
+  expect(clashWith('10.128.0.0/20', use)).toEqual({ address: '10.128.0.2', role: 'the VTEP' })
+  const routes = { connected: ['172.16.0.0/16'], other: [] }
+  expect(clashWith('172.16.0.0/24', { ...use, routes })).toEqual({ route: '172.16.0.0/16' })
+})
+
+test('a host publishes no name server that is another machine on each host or link', () => {
+  const servers = ['127.0.0.53', '10.0.0.2', '::1', '169.254.169.253', 'fe80::1', 'fd00::53']
+  expect(publishedResolvers(servers)).toEqual(['10.0.0.2', 'fd00::53'])
 })
 
 test('a route that stands for a default one clashes with no pool, also in the record of an older driver', () => {
   const routes = { connected: [], other: ['0.0.0.0/1', '128.0.0.0/1', '::/1'] }
-  expect(clashingRoute('0.0.0.0/1', routes)).toBeUndefined()
-  expect(clashingRoute('::/0', routes)).toBeUndefined()
+  expect(clashWith('0.0.0.0/1', { routes })).toBeUndefined()
+  expect(clashWith('::/0', { routes })).toBeUndefined()
 })
 
 test('an engine before 27.0 takes no pool inside a route without a gateway, and before 23.0 in none at all', () => {
@@ -82,13 +100,18 @@ test('an engine before 27.0 takes no pool inside a route without a gateway, and 
 })
 
 test('a clash that comes later is found by network', () => {
-  const clashes = clashingNetworks(agreeing(), { connected: ['172.21.0.0/16'], other: [] })
-  expect(clashes.map(({ network, pool, route }) => [network.name, pool, route])).toEqual([
-    ['foobar', '172.21.0.0/16', '172.21.0.0/16'],
+  const clashes = (use: HostUse) =>
+    clashingNetworks(agreeing(), use).map(({ network, pool, clash }) => [network.name, pool, clash])
+  expect(clashes({ routes: { connected: ['172.21.0.0/16'], other: [] } })).toEqual([
+    ['foobar', '172.21.0.0/16', { route: '172.21.0.0/16' }],
   ])
+  expect(clashes({ resolvers: ['10.0.0.2', '172.21.9.9'] })).toEqual([
+    ['foobar', '172.21.0.0/16', { address: '172.21.9.9', role: 'a name server' }],
+  ])
+  expect(clashes({ vtep: '192.168.33.11' })).toEqual([])
 })
 
-test('the record of an older driver has no routes, and that of a later one keeps what it has more', () => {
+test('the record of an older driver has no routes and no name servers, and that of a later one keeps what it has more', () => {
   const old = { vtep: '192.168.33.11', driverVersion: '0.1.0' }
   expect(readRecord('hosts', 'net-1', JSON.stringify(old))).toEqual(old)
   const later = { ...old, routes: { connected: [], other: [], blackhole: ['10.1.0.0/16'] } }

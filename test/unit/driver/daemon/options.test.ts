@@ -67,6 +67,10 @@ test.each([
   [[store, '--host-name=a/b'], "'a/b' cannot be a host's name in the cluster"],
   [[store, '--socket=vxlan.sock'], '--socket=vxlan.sock is not an absolute path'],
   [[store, '--address-pools=ten'], "'ten' is not a pool"],
+  [
+    [store, '--address-pools=10.0.0.0/8:24,fd00::/8:64'],
+    'the address pool fd00::/8:64 is IPv6, and a subnet that is chosen is IPv4; write IPv4 blocks, like 10.0.0.0/8:24',
+  ],
   [[store, '--dns-listen=eth1'], '--dns-listen=eth1 is not allowed; write it like 169.254.255.53'],
   [[store, '--dns-listen=1.2.3.4:99999'], '--dns-listen=1.2.3.4:99999 is not allowed'],
   [

@@ -1,6 +1,9 @@
 /** The machine's resolvers, out of resolv.conf. */
-import { expect, test } from 'vitest'
-import { machineResolvers, resolversIn } from '../../../../driver/dns/resolvers.ts'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { machineResolvers, outsideResolvers, resolversIn } from '../../../../driver/dns/resolvers.ts'
 
 test('three at most, each once, never ourselves', () => {
   const text = `# made by hand
@@ -20,4 +23,15 @@ nameserver 10.0.0.3`
 test('a file that is not there names no resolver', () => {
   expect(machineResolvers('/nowhere/resolv.conf', '127.0.0.1')()).toEqual([])
   expect(resolversIn('', '127.0.0.1')).toEqual([])
+})
+
+test('the resolvers outside are those of both files, without systemd-resolved’s own', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'multihost-resolvers-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const [stub, upstream] = [join(folder, 'stub.conf'), join(folder, 'upstream.conf')]
+  expect(await outsideResolvers([stub, upstream])).toBeUndefined()
+  await writeFile(stub, 'nameserver 127.0.0.53\noptions edns0')
+  expect(await outsideResolvers([stub, upstream])).toEqual([])
+  await writeFile(upstream, 'nameserver 172.16.0.10\nnameserver FD00::53\n')
+  expect(await outsideResolvers([stub, upstream])).toEqual(['172.16.0.10', 'fd00::53'])
 })

@@ -18,7 +18,7 @@ describe('a pool that the user does not name', () => {
     expect(await net1.verbs.requestPool(auto, never)).toBe('172.23.0.0/16')
     await expect(net1.verbs.requestPool(auto, never)).rejects.toMatchObject({
       code: 'exhausted',
-      message: expect.stringContaining('(2 of networks, 1 routed by hosts, 0 refused by Docker)'),
+      message: expect.stringContaining('(2 of networks, 1 routed or needed by hosts, 0 refused by Docker)'),
     })
   })
 
@@ -112,6 +112,38 @@ describe('a pool that another host routes', () => {
     })
     await expect(ask('10.9.0.0/16')).rejects.toThrow('overlaps 10.9.3.0/24, which is routed by host net-2')
     expect(await ask('10.10.0.0/16')).toBe('10.10.0.0/16')
+  })
+})
+
+describe('a pool with an address that a host needs behind its default route alone', () => {
+  const hosts = async (resolvers: string[], vtep: string) => {
+    const lab = cluster()
+    const [net1, net2] = [lab.host(1, { pools: ['172.16.0.0/16:24'] }), lab.host(2)]
+    const routes = { connected: [], other: [] }
+    const value = { ...blankHost(net2.context), vtep, routes, resolvers }
+    await net2.store.commit([{ op: 'create', table: 'hosts', key: net2.name, value }])
+    await Promise.all([net1, net2].map(({ store }) => store.read()))
+    return [net1, net2]
+  }
+
+  test('is not chosen, on that host and on others', async () => {
+    const [net1, net2] = await hosts(['172.16.0.10', '172.21.0.53'], '172.16.1.2')
+    expect(await net1?.verbs.requestPool(auto, never)).toBe('172.16.2.0/24')
+    expect(await net2?.verbs.requestPool(auto, never)).toBe('172.22.0.0/16')
+  })
+
+  test('is refused with the address and the host', async () => {
+    for (const host of await hosts(['172.16.0.10', 'fd00:53::1'], '10.128.0.2')) {
+      const ask = (pool: string) => host.verbs.requestPool({ ...auto, pool, v6: pool.includes(':') }, never)
+      await expect(ask('172.16.0.0/24')).rejects.toMatchObject({
+        code: 'taken',
+        message: 'the subnet 172.16.0.0/24 contains 172.16.0.10, a name server of host net-2',
+      })
+      await expect(ask('10.128.0.0/20')).rejects.toThrow(
+        'the subnet 10.128.0.0/20 contains 10.128.0.2, the VTEP of host net-2',
+      )
+      await expect(ask('fd00:53::/64')).rejects.toThrow('contains fd00:53::1, a name server of host net-2')
+    }
   })
 })
 

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { sentence } from '../../../../../driver/core/check/difference.ts'
-import { checkKernel, type KernelState } from '../../../../../driver/core/check/kernel.ts'
+import { checkKernel, checkRoutes, type KernelState } from '../../../../../driver/core/check/kernel.ts'
 import type { Observed } from '../../../../../driver/core/datapath/datapath.ts'
 import { datapath, made, peer, veth } from '../../../../fixtures/datapath.sample.ts'
+import { agreeing, put } from './check.sample.ts'
 
 const want = datapath({ veths: [veth('1')], peers: [peer(3), peer(4)] })
 const right = (): Observed => made(want)
@@ -80,4 +81,17 @@ test('an end of a pair outside of every container is left over, unless a Join is
   expect(told(undefined, { ...state, joining: new Set(['vxc22222222']) })).toMatchInlineSnapshot(
     `"kernel: link vxc11111111 of the host: found a link, expected nothing; ip link del vxc11111111"`,
   )
+})
+
+test('a subnet that overlaps a route of the host, or contains an address that it needs, is named', () => {
+  const routes = [{ to: '172.21.0.0/16', connected: true }]
+  expect(checkRoutes(agreeing(), 'net-1', routes).map(sentence)).toEqual([
+    expect.stringMatching(
+      /subnet 172.21.0.0\/16 of network foobar: found the route 172.21.0.0\/16, expected no route/,
+    ),
+  ])
+  const host = { vtep: '192.168.33.11', driverVersion: '0.1.0', resolvers: ['172.21.0.10'] }
+  expect(checkRoutes(put('hosts', 'net-1', host)(agreeing()), 'net-1', []).map(sentence)).toEqual([
+    "kernel: subnet 172.21.0.0/16 of network foobar: found 172.21.0.10, a name server of the host, expected no address of the host in it; the network's containers do not reach that address; create the network again with another --subnet",
+  ])
 })

@@ -1,7 +1,10 @@
 /** What a host publishes in its record. */
-import { expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { DriverError } from '../../../../../driver/core/errors.ts'
+import type { Engine, EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import { silentLog } from '../../../../../driver/log.ts'
-import { startHost } from '../../../../../driver/loops/host/loop.ts'
+import { type HostOptions, startHost } from '../../../../../driver/loops/host/loop.ts'
+import { type Dockerd, dockerd } from '../../../../fixtures/dockerd.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork } from '../../../../fixtures/store-records.ts'
 
@@ -11,9 +14,18 @@ const common = {
   blank: () => ({ vtep: '192.168.33.11', driverVersion: '1' }),
   routes: async () => [],
   foreignVxlans: async () => [],
+  resolvers: async () => [],
   tunnel: () => undefined,
   log: silentLog,
 }
+
+const engine = {
+  version: async () => '28.5.2',
+  inSwarmMode: async () => false,
+  addressPools: async (): Promise<string[]> => [],
+  network: async (): Promise<EngineNetwork | undefined> => undefined,
+  createNetwork: async () => 'made',
+} satisfies Partial<Engine>
 
 test('the blocks of the engine’s bridges are asked for once, until the engine may have restarted', async () => {
   const store = createMemoryCluster().open('net-1')
@@ -23,7 +35,7 @@ test('the blocks of the engine’s bridges are asked for once, until the engine 
     ...common,
     store,
     engine: {
-      version: async () => '28.5.2',
+      ...engine,
       async addressPools() {
         asked++
         if (pools === undefined) throw new Error('the engine is away')
@@ -53,7 +65,7 @@ test('VXLAN devices of other programs are published sorted, and looked for again
   const loop = startHost({
     ...common,
     store,
-    engine: { version: async () => '28.5.2', addressPools: async () => [] },
+    engine,
     async foreignVxlans() {
       looks++
       if (devices === undefined) throw new Error('ip does not answer')
@@ -91,7 +103,7 @@ test('a host that was removed has its networks again while the engine is startin
   const loop = startHost({
     ...common,
     store,
-    engine: { version: () => version, addressPools: async () => [] },
+    engine: { ...engine, version: () => version },
     replicas: new Map([['local', 'n1']]),
     everyMs: 10_000,
   })
@@ -99,4 +111,127 @@ test('a host that was removed has its networks again while the engine is startin
   started('28.5.2')
   await vi.waitFor(() => expect(store.snapshot().hosts.get('net-1')?.value.engineVersion).toBe('28.5.2'))
   await loop.close()
+})
+
+test('the record follows the host’s name servers, and keeps those of before while the files cannot be read', async () => {
+  const store = createMemoryCluster().open('net-1')
+  let resolvers: string[] | undefined = ['172.16.0.10']
+  let asked = 0
+  const loop = startHost({
+    ...common,
+    store,
+    engine,
+    async resolvers() {
+      asked++
+      return resolvers
+    },
+    everyMs: 10,
+  })
+  const published = () => store.snapshot().hosts.get('net-1')?.value.resolvers
+  await vi.waitFor(() => expect(published()).toEqual(['172.16.0.10']))
+  resolvers = undefined
+  const before = asked
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(before + 2))
+  expect(published()).toEqual(['172.16.0.10'])
+  resolvers = []
+  await vi.waitFor(() => expect(published()).toEqual([]))
+  await loop.close()
+})
+
+const bridge = 'docker_gwbridge'
+const noPlugin = async (): Promise<never> => {
+  throw new Error('docker_gwbridge is no network of the driver')
+}
+
+describe('docker_gwbridge', () => {
+  const bridges = async (docker: Dockerd): Promise<string[]> =>
+    (await docker.network(bridge)) === undefined ? [] : ['172.18.0.0/16']
+  const start = (more: Partial<HostOptions> = {}) => {
+    const store = createMemoryCluster().open('net-1')
+    const docker = dockerd({ socket: '', call: noPlugin })
+    const routes = async () => (await bridges(docker)).map((to) => ({ to, connected: true }))
+    const loop = startHost({ ...common, store, engine: docker, routes, everyMs: 10, ...more })
+    onTestFinished(() => loop.close())
+    return { docker, loop, published: () => store.snapshot().hosts.get('net-1')?.value.routes?.connected }
+  }
+
+  test('is made as the engine makes it, and is among the first routes that the host publishes', async () => {
+    const { docker, published, loop } = start({ everyMs: 60_000 })
+    await vi.waitFor(() => expect(published()).toBeDefined())
+    expect(published()).toEqual(['172.18.0.0/16'])
+    expect(await docker.network(bridge)).toMatchObject({
+      driver: 'bridge',
+      internal: false,
+      ipamDriver: 'default',
+      options: {
+        'com.docker.network.bridge.name': bridge,
+        'com.docker.network.bridge.enable_icc': 'false',
+        'com.docker.network.bridge.enable_ip_masquerade': 'true',
+      },
+    })
+    expect(loop.problems()).toEqual([])
+  })
+
+  test('that was removed is left to a person for an interval, and is made again then', async () => {
+    const { docker, loop, published } = start({ everyMs: 500 })
+    const told = async (present: boolean) => {
+      docker.bridge(bridge, present)
+      loop.engineNetworkChanged(bridge)
+      await vi.waitFor(() => expect(published()).toHaveLength(present ? 1 : 0))
+      return docker.network(bridge)
+    }
+    await vi.waitFor(() => expect(published()).toHaveLength(1))
+    await told(false)
+    const persons = await told(true)
+    await told(false)
+    await vi.waitFor(() => expect(published()).toHaveLength(1), 5000)
+    expect((await docker.network(bridge))?.options).not.toEqual(persons?.options)
+  })
+
+  test('that is there is asked for once, until the engine may have restarted', async () => {
+    const docker = dockerd({ socket: '', call: noPlugin })
+    docker.bridge(bridge)
+    const network = vi.fn(docker.network)
+    let looks = 0
+    const { loop } = start({ engine: { ...engine, network }, onRun: () => void looks++ })
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(5))
+    expect(network).toHaveBeenCalledOnce()
+    loop.engineRestarted()
+    loop.engineNetworkChanged('foobar')
+    await vi.waitFor(() => expect(network).toHaveBeenCalledTimes(2))
+  })
+
+  test('is left to an engine in swarm mode', async () => {
+    const createNetwork = vi.fn(async () => 'made')
+    const { published } = start({ engine: { ...engine, inSwarmMode: async () => true, createNetwork } })
+    await vi.waitFor(() => expect(published()).toBeDefined())
+    expect(createNetwork).not.toHaveBeenCalled()
+  })
+
+  test('that cannot be made is a problem until it is there, and hinders nothing', async () => {
+    let is: EngineNetwork | undefined
+    const createNetwork = vi.fn(async () => {
+      throw new DriverError('in-use', 'the engine: could not find an available pool')
+    })
+    const { loop, published, docker } = start({
+      engine: { ...engine, network: async () => is, createNetwork },
+    })
+    await vi.waitFor(() => expect(published()).toEqual([]))
+    expect(loop.problems()).toEqual([
+      expect.stringMatching(
+        /^docker_gwbridge cannot be made: the engine: could not find an available pool; /,
+      ),
+    ])
+    expect(createNetwork).toHaveBeenCalledOnce()
+    docker.bridge(bridge)
+    is = await docker.network(bridge)
+    await vi.waitFor(() => expect(loop.problems()).toEqual([]))
+  })
+
+  test('that the engine makes for too long holds up nothing, and is made once', async () => {
+    const createNetwork = vi.fn(() => new Promise<string>(() => undefined))
+    const { published } = start({ engine: { ...engine, createNetwork } })
+    await vi.waitFor(() => expect(published()).toEqual([]), 5000)
+    expect(createNetwork).toHaveBeenCalledOnce()
+  })
 })
