@@ -89,11 +89,7 @@ export function startLoops(options: LoopsOptions): Loops {
     finish: (network) => finishRemoval(store, network),
   })
   const endpoints = startEndpoints({ ...common, ...options.intervals, everyMs: everyMs.endpoints, inFlight })
-  const addresses = startAddresses({
-    ...common,
-    everyMs: everyMs.addresses,
-    addresses: inFlight.addresses,
-  })
+  const addresses = startAddresses({ ...common, everyMs: everyMs.addresses, addresses: inFlight.addresses })
   const vtep = (): string => context.underlay().address
   const restarts = startRestarts({ store, engine, host, log, everyMs: everyMs.restarts })
   const naming = startNaming({ ...common, names, kernel, underlay: vtep, away: tunnels.away, everyMs })

@@ -112,8 +112,8 @@ scenario(
 )
 
 /**
- * Starts containers until the host's reserve has the address, unused: it comes there unused, or one has it and
- * is removed. Disposal removes the others.
+ * Starts containers until the host's reserve has the address, unused: it comes there unused, or one has it
+ * and is removed. Disposal removes the others.
  */
 async function reserveTakes(host: Host, consulServer: Host, address: string): Promise<AsyncDisposable> {
   const { id } = await storedNetwork(consulServer, 'steady')

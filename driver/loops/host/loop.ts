@@ -67,7 +67,7 @@ const answersWithinMs = 200
 const makesBridgeWithinMs = 1000
 
 export function startHost(options: HostOptions): HostLoop {
-  const { store, engine, host, claim, blank, routes, resolvers, tunnel, log, everyMs, onRun } = options
+  const { store, engine, host, claim, blank, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const known = rememberPools(engine)
   const vxlans = rememberVxlans(options.foreignVxlans)
@@ -83,10 +83,7 @@ export function startHost(options: HostOptions): HostLoop {
       session,
       ...ofEngine,
       tunnel: tunnel(),
-      // Unknown routes are those of before.
-      routes: await routes().then(publishedRoutes, () => undefined),
-      foreignVxlans: await vxlans.now(),
-      resolvers: await resolvers(),
+      ...(await machineFacts(options, vxlans)),
     })
     const snapshot = await freshEnough(store, host)
     const before = snapshot.hosts.get(host)?.value
@@ -126,6 +123,18 @@ export function startHost(options: HostOptions): HostLoop {
       await loop.close()
     },
   }
+}
+
+/** What cannot be read is as before. */
+async function machineFacts(
+  { routes, resolvers }: HostOptions,
+  vxlans: ReturnType<typeof rememberVxlans>,
+): Promise<Partial<HostRecord>> {
+  return defined({
+    routes: await routes().then(publishedRoutes, () => undefined),
+    foreignVxlans: await vxlans.now(),
+    resolvers: await resolvers(),
+  })
 }
 
 /**
