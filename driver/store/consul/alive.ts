@@ -43,11 +43,24 @@ export function aliveKey(prefix: string, host: HostName): string {
 export function aliveIn(prefix: string, items: readonly Item[]): Set<HostName> {
   const own = `${prefix}/${folder}/`
   const held = items.filter(({ key, session }) => session !== undefined && key.startsWith(own))
-  return new Set(held.map((item) => hostOf(prefix, item)))
+  return new Set(byHost(prefix, held).map(([host]) => host))
 }
 
-function hostOf(prefix: string, { key }: Item): HostName {
-  return decodeURIComponent(key.slice(prefix.length + folder.length + 2))
+/** Without keys that do not decode: multihost did not write them. */
+function byHost(prefix: string, items: readonly Item[]): [HostName, Item][] {
+  return items.flatMap((item) => {
+    const host = decoded(item.key.slice(prefix.length + folder.length + 2))
+    return host === undefined ? [] : [[host, item]]
+  })
+}
+
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    // A stray percent sign.
+    return undefined
+  }
 }
 
 export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
@@ -101,13 +114,14 @@ export function livesIn(
   prefix: string,
   sessions: readonly string[],
 ): Omit<Liveness, 'seesSessions'> {
-  const vtepIn = (item: Item): [HostName, Ip][] => {
-    const { vtep } = readAnnouncement(item.text)
-    return vtep === undefined ? [] : [[hostOf(prefix, item), vtep]]
+  const keys = byHost(prefix, items)
+  const vtepIn = ([host, { text }]: [HostName, Item]): [HostName, Ip][] => {
+    const { vtep } = readAnnouncement(text)
+    return vtep === undefined ? [] : [[host, vtep]]
   }
   return {
-    keys: new Map(items.map((item) => [hostOf(prefix, item), item.session])),
-    announced: new Map(items.toSorted((a, b) => a.created - b.created).flatMap(vtepIn)),
+    keys: new Map(keys.map(([host, { session }]) => [host, session])),
+    announced: new Map(keys.toSorted(([, a], [, b]) => a.created - b.created).flatMap(vtepIn)),
     sessions: new Set(sessions),
   }
 }

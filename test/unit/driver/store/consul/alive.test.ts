@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { silentLog } from '../../../../../driver/log.ts'
-import { createAnnouncer } from '../../../../../driver/store/consul/alive.ts'
+import { aliveIn, createAnnouncer } from '../../../../../driver/store/consul/alive.ts'
 import type { ConsulClient } from '../../../../../driver/store/consul/client.ts'
 import { consulInMemory } from '../../../../fixtures/consul-in-memory.ts'
 
@@ -24,6 +24,20 @@ test.each([
   expect(await announcer.lastAnnouncement()).toEqual({ ...known, session: undefined })
   const { announced } = await announcer.liveness()
   expect(announced.get('net-1')).toBe((known as { vtep?: string }).vtep)
+  await announcer.close()
+})
+
+test('a key that does not decode is no host’s, and hides none', async () => {
+  const consul = consulInMemory()
+  const client = consul.client()
+  const announcer = announcerOn(client)
+  await announcer.announce(self)
+  const { id: Session } = await client.createSession('by hand', 15_000)
+  await client.transact([{ Verb: 'lock', Key: 'multihost/alive/100%', Value: '', Session }])
+  const { keys, announced } = await announcer.liveness()
+  expect([[...keys.keys()], [...announced]]).toEqual([['net-1'], [['net-1', self.vtep]]])
+  const { items } = await client.list('multihost/')
+  expect(aliveIn('multihost', items)).toEqual(new Set(['net-1']))
   await announcer.close()
 })
 
