@@ -75,7 +75,7 @@ function jsonIn(body: string): unknown {
   }
 }
 
-function notConsul(answer: unknown): Failure {
+export function notConsul(answer: unknown): Failure {
   const text = typeof answer === 'string' || Buffer.isBuffer(answer) ? `${answer}` : JSON.stringify(answer)
   return Object.assign(new Error(text?.slice(0, 200) || 'an empty answer'), { code: 'NOT_CONSUL' })
 }

@@ -15,7 +15,7 @@ import Consul from 'consul'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
-import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
+import { followable, type Item, indexOf, itemsIn, notConsul, sessionIn, sessionsIn } from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
 import { fileOfOption } from './file-of-option.ts'
 import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
@@ -408,7 +408,9 @@ function conflictIn(error: unknown): TxnConflict | undefined {
   const failed = (response.body as { Errors?: { OpIndex: number; What: string }[] })?.Errors ?? []
   const denied = failed.find(({ What }) => /permission denied/i.test(What))
   if (denied !== undefined) throw new Error(denied.What)
-  return { failedStep: Math.min(...failed.map(({ OpIndex }) => OpIndex)) }
+  const failedStep = Math.min(...failed.map(({ OpIndex }) => OpIndex))
+  if (!Number.isInteger(failedStep)) throw notConsul(response.body)
+  return { failedStep }
 }
 
 async function isThere(answer: Promise<unknown>): Promise<boolean> {

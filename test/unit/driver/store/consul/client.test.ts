@@ -285,6 +285,21 @@ test('a commit needs the index that Consul gave it', async () => {
   expect(await client.transact([{ Verb: 'delete', Key: 'm/x' }]), 'a deletion has none').toEqual({ index: 0 })
 })
 
+test.each([
+  ['without errors', { Results: null, Errors: null }],
+  ['with errors that name no operation', { Errors: [{ What: 'failed' }] }],
+])('a conflict %s is not Consul’s answer', async (_, answer) => {
+  const client = await clientOf((_, response) => {
+    response.statusCode = 409
+    json(response, answer)
+  })
+  const step = { Verb: 'cas', Key: 'm/x', Value: '', Index: 0 } as const
+  await expect(client.transact([step])).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining(`is not Consul: ${JSON.stringify(answer)}`),
+  })
+})
+
 test('a list that is no list of keys is not Consul’s answer', async () => {
   const client = await clientOf(withIndex((_, response) => response.end(page)))
   await expect(client.list('m/')).rejects.toMatchObject({
