@@ -123,6 +123,11 @@ export function isDenied(error: unknown): boolean {
   return code !== 'NOT_CONSUL' && refusal.test(`${response?.body ?? message}`)
 }
 
+/** Consul, or what stands in its place, has answered with an error. Of an error that a client has thrown. */
+export function hasResponse(error: DriverError): boolean {
+  return causeOf(error).response !== undefined
+}
+
 export function failureOf(error: Failure, address: StoreAddress): DriverError {
   const where = showAddress(address)
   const said = wordsOf(error)
