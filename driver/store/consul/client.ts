@@ -295,18 +295,32 @@ async function list(at: ConsulAt, key: string, query: ListQuery, withinMs: numbe
   // Consul adds up to a sixteenth to a wait, so that many watches do not return at once.
   const silenceMs = withinMs + waitMs * (1 + 1 / 16)
   const half = { silenceMs: silenceMs / 2 }
-  const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
-  const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
+  const bounds =
+    patient === true ? { ...half, isAlive: leaderStays(() => get('/v1/status/leader', half)) } : { silenceMs }
   const { body, index: now, filtered } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
   return { items: itemsIn(body), index: followable(now), bytes: body.length, filtered }
+}
+
+/**
+ * Resolves while the first leader that was found leads. A server answers by itself who leads, also when it
+ * waits for the answer of a leader that is gone.
+ */
+function leaderStays(ask: () => Promise<Answer>): () => Promise<void> {
+  let first: string | undefined
+  return async () => {
+    const { body } = await ask()
+    if (body !== '""') first ??= body
+    if (body !== first) throw new Error(`the leader is ${body}`)
+  }
 }
 
 interface Bounds {
   silenceMs: number
   /**
-   * Called after every such silence, at most `patience` times. While it resolves, the silence may continue.
+   * Called at first, and after every such silence, at most `patience` times. While it resolves, the silence
+   * may continue.
    */
-  isAlive?: () => Promise<unknown>
+  isAlive?: () => Promise<void>
   signal?: AbortSignal | undefined
 }
 
@@ -317,6 +331,7 @@ function read({ url, agent, token, options }: ConsulAt, path: string, bounds: Bo
   const get = options.address.secure ? httpsGet : httpGet
   const secret = token.text()
   const headers = secret === undefined ? {} : { 'x-consul-token': secret }
+  void isAlive?.().catch(() => 'asked again after a silence')
   return new Promise((resolve, reject) => {
     const request = get(`${url}${path}`, { agent, headers, ...(signal && { signal }) })
     let silences = 0

@@ -67,7 +67,34 @@ test('a large list may take longer than any other call, as long as Consul answer
     }),
   )
   expect((await client.list('m/', { patient: true })).items).toHaveLength(1)
-  expect(asked, 'once for every half of the bound').toBe(4)
+  expect(asked, 'at first, and once for every half of the bound').toBe(4)
+})
+
+const oneLeads = '"10.0.0.1:8300"'
+
+/** A Consul that answers the read when `until` questions have been asked, and each question with its leader. */
+function ledBy(leaders: readonly string[], until: number): Answer {
+  let asked = 0
+  let finish: () => void = () => undefined
+  return withIndex((request, response) => {
+    if (request.url?.startsWith('/v1/kv/')) finish = () => response.end(full)
+    else response.end(leaders[asked++] ?? leaders.at(-1), () => asked === until && finish())
+  })
+}
+
+test.each([
+  ['another leader', '"10.0.0.2:8300"'],
+  ['no leader', '""'],
+])('a large list is given up when its server knows %s by now', async (_, leader) => {
+  const client = await clientOf(ledBy([oneLeads, leader], Number.POSITIVE_INFINITY))
+  const began = performance.now()
+  await expect(client.list('m/', { patient: true })).rejects.toMatchObject({ code: 'unavailable' })
+  expect(performance.now() - began).toBeLessThan(2 * timeoutMs)
+})
+
+test('a large list whose leader was elected after it began goes on', async () => {
+  const client = await clientOf(ledBy(['""', oneLeads], 5))
+  expect((await client.list('m/', { patient: true })).items).toHaveLength(1)
 })
 
 test('a list that comes in pieces is not late while pieces come', async () => {
