@@ -108,12 +108,24 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     lastAnnouncement: announcer.lastAnnouncement,
     endSession: client.destroySession,
     liveness: announcer.liveness,
-    async close() {
-      stop.abort()
-      await Promise.all([watching, announcer.close()])
-      client.close()
-      await copy.flush()
-    },
+    close: closing({ stop, copy, announcer, watching, client }),
+  }
+}
+
+function closing(of: {
+  stop: AbortController
+  copy: DiskCopy
+  announcer: Announcer
+  watching: Promise<void>
+  client: ConsulClient
+}): Store['close'] {
+  return async () => {
+    of.stop.abort()
+    // Before Consul is asked anything: it may be silent.
+    await of.copy.flush()
+    await Promise.all([of.watching, of.announcer.close()])
+    of.client.close()
+    await of.copy.flush()
   }
 }
 
