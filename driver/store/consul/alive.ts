@@ -9,11 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import type { Liveness } from '../../core/liveness.ts'
-import type { HostName, Ip } from '../../core/records.ts'
+import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
 import type { Item } from './answers.ts'
 import type { ConsulClient } from './client.ts'
+import { createPeerSessions } from './peer-sessions.ts'
 import { createSessionKeeper } from './session.ts'
 
 export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' | 'liveness'> {
@@ -24,6 +25,8 @@ export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' |
 
 export interface AnnouncerOptions {
   client: ConsulClient
+  /** Of the snapshot. */
+  records: () => ReadonlyMap<HostName, HostRecord>
   prefix: string
   host: HostName
   ttlMs: number
@@ -63,7 +66,7 @@ function decoded(part: string): string | undefined {
   }
 }
 
-export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
+export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
   const keeper = createSessionKeeper(client, {
     name: `multihost ${host}`,
     ttlMs,
@@ -75,6 +78,7 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
   }
   const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
+  const peerSessions = createPeerSessions(client, keeper.session)
   let holdsKey = false
   return {
     holdsKey: () => holdsKey,
@@ -101,19 +105,17 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
       return item && { ...readAnnouncement(item.text), session: item.session }
     },
     async liveness() {
-      const [items, sessions, session] = await Promise.all([list(), client.sessions(), keeper.session()])
-      return { ...livesIn(items, prefix, sessions), seesSessions: sessions.includes(session) }
+      // Before the first answer: the callers compare with the snapshot of the moment of their call.
+      const recorded = records()
+      const seen = keysIn(await list(), prefix)
+      return { ...seen, sessions: await peerSessions(recorded, seen.keys) }
     },
     close: keeper.close,
   }
 }
 
 /** `items` are the keys `alive/…`. */
-export function livesIn(
-  items: readonly Item[],
-  prefix: string,
-  sessions: readonly string[],
-): Omit<Liveness, 'seesSessions'> {
+export function keysIn(items: readonly Item[], prefix: string): Omit<Liveness, 'sessions'> {
   const keys = byHost(prefix, items)
   const vtepIn = ([host, { text }]: [HostName, Item]): [HostName, Ip][] => {
     const { vtep } = readAnnouncement(text)
@@ -122,7 +124,6 @@ export function livesIn(
   return {
     keys: new Map(keys.map(([host, { session }]) => [host, session])),
     announced: new Map(keys.toSorted(([, a], [, b]) => a.created - b.created).flatMap(vtepIn)),
-    sessions: new Set(sessions),
   }
 }
 

@@ -61,6 +61,11 @@ export function sessionsIn(answer: unknown): string[] {
   return listIn(answer).map(sessionIn)
 }
 
+/** Of the question for one session, which lists that one or none. */
+export function hasSessionIn(body: string): boolean {
+  return sessionsIn(jsonIn(body) ?? body).length > 0
+}
+
 function listIn<T>(value: T, answer: unknown = value): unknown[] {
   if (!Array.isArray(value)) throw notConsul(answer)
   return value

@@ -15,7 +15,16 @@ import Consul from 'consul'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
-import { followable, type Item, indexOf, itemsIn, notConsul, sessionIn, sessionsIn } from './answers.ts'
+import {
+  followable,
+  hasSessionIn,
+  type Item,
+  indexOf,
+  itemsIn,
+  notConsul,
+  sessionIn,
+  sessionsIn,
+} from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
 import { fileOfOption } from './file-of-option.ts'
 import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
@@ -78,10 +87,11 @@ export interface ConsulClient {
   renewSession(id: string): Promise<boolean>
   destroySession(id: string): Promise<void>
   /**
-   * Lists consistently. Without `?consistent`, a Consul that has just started answers from an old state until
-   * it has replayed its log.
+   * Asks consistently. Without `?consistent`, a Consul that has just started answers from an old state until
+   * it has replayed its log. Undefined where Consul says that the token may not see the session: from 1.11
+   * on, except to the anonymous token. Else such a session looks ended.
    */
-  sessions(): Promise<string[]>
+  hasSession(id: string): Promise<boolean | undefined>
   /** Of several servers, keeps to another one whose list of the folder fits. */
   moveTo(prefix: string, fits: (listing: Listing) => boolean): Promise<Moved>
   close(): void
@@ -133,11 +143,7 @@ export function createClient(options: ClientOptions): ConsulClient {
     destroySession: async (id) => {
       await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))), session)
     },
-    sessions: () =>
-      call(async (at, withinMs) => {
-        const query = { consistent: true, ...asked<{ dc?: string }>(at, withinMs, {}) }
-        return sessionsIn(await at.consul.session.list(query))
-      }, read),
+    hasSession: async (id) => uuid.test(id) && call((at, withinMs) => hasSession(at, id, withinMs), read),
     moveTo: (prefix, fits) =>
       call.moveTo(async (at, withinMs) => {
         const listing = await list(at, prefix, { consistent: true }, withinMs)
@@ -414,6 +420,15 @@ async function createSession(
     if (least === undefined || least <= ttlMs) throw error
     return create(least)
   }
+}
+
+/** Consul's sessions are UUIDs, and it answers a question for anything else with an error. */
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
+
+async function hasSession(at: ConsulAt, id: string, withinMs: number): Promise<boolean | undefined> {
+  const answer = await read(at, `/v1/session/info/${id}?consistent`, { silenceMs: withinMs })
+  followable(answer.index)
+  return hasSessionIn(answer.body) || (answer.filtered ? undefined : false)
 }
 
 /** A refused operation is 409 with its number. A forbidden operation has 409 too. */

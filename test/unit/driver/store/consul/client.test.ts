@@ -233,12 +233,14 @@ test.each<[string, Answer]>([
   client.close()
 })
 
+const sessionId = 'adf4238a-882b-9ddc-4a9d-5b6758e4159e'
+
 /** A Consul that answers every call of the driver, and wants a TTL of at least 30 s. */
 const strict: Answer = withIndex(async (request, response) => {
   const chunks = await request.toArray()
   if (request.url?.startsWith('/v1/kv/')) response.end(full)
   else if (request.url === '/v1/txn') json(response, { Results: [{ KV: { ModifyIndex: 7 } }] })
-  else if (request.url?.startsWith('/v1/session/list')) json(response, [{ ID: 's1' }])
+  else if (request.url === `/v1/session/info/${sessionId}?consistent`) json(response, [{ ID: sessionId }])
   else if (request.url === '/v1/session/renew/s1') json(response, [{ ID: 's1' }])
   else if (request.url === '/v1/session/destroy/s1') json(response, true)
   else if (JSON.parse(chunks.join('')).TTL === '30s') json(response, { ID: 's1' })
@@ -254,7 +256,7 @@ test('every call reaches a server that is named by its IPv6 address', async () =
   expect(await client.transact([{ Verb: 'get', Key: 'm/vnis/256' }])).toEqual({ index: 7 })
   expect((await client.createSession('x', 30_000)).id).toBe('s1')
   expect(await client.renewSession('s1')).toBe(true)
-  expect(await client.sessions()).toEqual(['s1'])
+  expect(await client.hasSession(sessionId)).toBe(true)
   await client.destroySession('s1')
 })
 
@@ -267,6 +269,31 @@ test('each call is heard with what a token must allow for it', async () => {
   await client.createSession('x', 30_000)
   await client.renewSession('s1')
   expect(heard).toEqual(['read', 'read', 'write', 'session', 'session'])
+})
+
+test.each<[string, string, Record<string, string>, boolean | undefined]>([
+  ['that is there', sessionId, { body: JSON.stringify([{ ID: sessionId }]) }, true],
+  ['that has ended', sessionId, { body: '[]' }, false],
+  [
+    'that the token may not see',
+    sessionId,
+    { body: '[]', 'x-consul-results-filtered-by-acls': 'true' },
+    undefined,
+  ],
+  // Consul refuses it: "UUID must be 36 characters".
+  ['that a person has written', 's1', { status: '500', body: 'failed session lookup' }, false],
+])('a session %s', async (_, id, { body, status = '200', ...headers }, is) => {
+  const client = await clientOf(
+    withIndex((_, response) => response.writeHead(Number(status), headers).end(body)),
+  )
+  expect(await client.hasSession(id)).toBe(is)
+})
+
+test('an answer about a session that lacks Consul’s index does not show that it has ended', async () => {
+  for (const status of [200, 404]) {
+    const client = await clientOf((_, response) => response.writeHead(status).end('[]'))
+    await expect(client.hasSession(sessionId)).rejects.toMatchObject({ code: 'unavailable' })
+  }
 })
 
 test('a session gets the least TTL that Consul allows, where that is more than the wanted one', async () => {
@@ -302,7 +329,7 @@ test.each<[string, Answer]>([
   await expect(client.transact([step])).rejects.toMatchObject(foreign)
   await expect(client.createSession('x', 15_000)).rejects.toMatchObject(foreign)
   await expect(client.renewSession('s1')).rejects.toMatchObject(foreign)
-  await expect(client.sessions()).rejects.toMatchObject(foreign)
+  await expect(client.hasSession(sessionId)).rejects.toMatchObject(foreign)
 })
 
 test('a commit needs the index that Consul gave it', async () => {
