@@ -1,7 +1,7 @@
 /**
  * Whether a host lives. Its driver's Consul session holds the lock of the key `alive/<host>`, which is
- * readable with the key and not by a list that a token may filter. Consul ends a session that is not renewed
- * after 15 to 30 s, so a dead host counts as alive for that long.
+ * readable with the key, while a token may hide the session. Consul ends a session that is not renewed after
+ * 15 to 30 s, so a dead host counts as alive for that long.
  */
 import type { HostName, HostRecord, Ip } from './records.ts'
 
@@ -10,13 +10,11 @@ export interface Liveness {
   keys: ReadonlyMap<HostName, string | undefined>
   /** The VTEP that each host's key says, in the order in which the keys were made. Without what cannot be read. */
   announced: ReadonlyMap<HostName, Ip>
-  /** Sessions that the token may see. */
-  sessions: ReadonlySet<string>
   /**
-   * False when the token does not even show this host's own session: then a session that is missing proves
-   * nothing.
+   * Whether the sessions of the records whose hosts hold no key are there. Absent where the token does not
+   * show it.
    */
-  seesSessions: boolean
+  sessions: ReadonlyMap<string, boolean>
 }
 
 export type Life = 'alive' | 'away' | 'unknown'
@@ -24,7 +22,7 @@ export type Life = 'alive' | 'away' | 'unknown'
 /** A driver of before the keys has a session in its host's record alone. */
 export function lifeOf(host: HostName, record: HostRecord | undefined, seen: Liveness): Life {
   if (seen.keys.get(host) !== undefined) return 'alive'
-  if (record?.session !== undefined && seen.sessions.has(record.session)) return 'alive'
-  if (seen.keys.has(host) || record?.session === undefined) return 'away'
-  return seen.seesSessions ? 'away' : 'unknown'
+  const isThere = record?.session === undefined ? false : seen.sessions.get(record.session)
+  if (isThere === true) return 'alive'
+  return isThere === false || seen.keys.has(host) ? 'away' : 'unknown'
 }

@@ -10,6 +10,7 @@ import type {
   Endpoint,
   EndpointId,
   HostName,
+  HostRecord,
   Ip,
   Lease,
   Mac,
@@ -312,6 +313,10 @@ export function serviceAt(snapshot: Snapshot, network: NetworkId, v4: Ip): Versi
 /** Hosts that look for an address of the network and do not find one, with the keys of the records. */
 export function wantsOf(snapshot: Snapshot, network: NetworkId): PersistentMap<string, Versioned<Want>> {
   return lookUp(snapshot.wanted, byNetwork, network)
+}
+
+export function hostRecords({ hosts }: Snapshot): Map<HostName, HostRecord> {
+  return new Map([...hosts].map(([name, { value }]) => [name, value]))
 }
 
 /** Hosts with an endpoint on the network. */

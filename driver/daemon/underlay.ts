@@ -6,9 +6,10 @@
  * very host has a loopback address: then `--bind-interface` is needed.
  */
 import { createSocket } from 'node:dgram'
+import type { LookupAddress } from 'node:dns'
+import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import {
   canCarry,
@@ -62,7 +63,12 @@ interface FinderOptions {
 export function underlayFinder(
   kernel: Pick<Kernel, 'addresses'>,
   { bindInterface, kvStore }: FinderOptions,
-  { now = () => performance.now(), towards = ownAddressTowards, isThere = hasInterface } = {},
+  {
+    now = () => performance.now(),
+    lookup = allAddresses,
+    towards = towardsBy(lookup),
+    isThere = hasInterface,
+  } = {},
 ): FindUnderlay {
   // Another server may be reached by another interface: the one that was found first shows the way for good.
   let servers = kvStore === undefined ? [] : parseStoreUrl(kvStore).servers
@@ -244,35 +250,58 @@ export interface WatchOptions {
   everyMs: number
 }
 
+type Lookup = (name: string) => Promise<readonly LookupAddress[]>
+
+const allAddresses: Lookup = (name) => lookup(name, { all: true })
+
 /** Of several servers, the first one that a route leads to and that is on another host. */
-async function ownAddressTowards(servers: readonly Server[]): Promise<{ address: Ip; server: Server }> {
-  if (servers.length === 0) throw noRoute('without a store no interface leads to it')
-  const failures: DriverError[] = []
-  for (const server of servers) {
-    const target = bareHost(server)
+function towardsBy(addressesOf: Lookup) {
+  return async (servers: readonly Server[]): Promise<{ address: Ip; server: Server }> => {
+    if (servers.length === 0) throw noRoute('without a store no interface leads to it')
+    return firstOf(servers, async (server) => {
+      const target = bareHost(server)
+      const addresses = await addressesOf(target).catch((cause) => {
+        throw unreachable(target, cause)
+      })
+      // A name may have both families, and the hosts of a cluster need VTEPs of one.
+      const ipv4First = addresses.toSorted((a, b) => a.family - b.family)
+      const address = await firstOf(ipv4First, (at) => addressTowards(target, at, server.port))
+      return { address, server }
+    })
+  }
+}
+
+/** The first success. Throws the first failure. */
+async function firstOf<T, R>(all: readonly T[], attempt: (each: T) => Promise<R>): Promise<R> {
+  const failures: unknown[] = []
+  for (const each of all) {
     try {
-      return { address: await addressTowards(target, server.port), server }
+      return await attempt(each)
     } catch (error) {
-      failures.push(noRoute((error as Error).message, error))
+      failures.push(error)
     }
   }
   throw failures[0]
 }
 
 /** Throws when no route leads there, or the target is on this host. */
-async function addressTowards(target: string, port: number): Promise<Ip> {
-  const socket = createSocket(isIPv6(target) ? 'udp6' : 'udp4')
+async function addressTowards(target: string, at: LookupAddress, port: number): Promise<Ip> {
+  const socket = createSocket(at.family === 6 ? 'udp6' : 'udp4')
   try {
-    socket.connect(port, target)
+    socket.connect(port, at.address)
     await once(socket, 'connect')
     const { address } = socket.address()
     if (!address.startsWith('127.') && address !== '::1') return address
   } catch (cause) {
-    throw new Error(`no route leads to the store at ${target}: ${(cause as Error).message}`, { cause })
+    throw unreachable(target, cause)
   } finally {
     socket.close()
   }
-  throw new Error(`the store at ${target} is on this host`)
+  throw noRoute(`the store at ${target} is on this host`)
+}
+
+function unreachable(target: string, cause: unknown): DriverError {
+  return noRoute(`no route leads to the store at ${target}: ${(cause as Error).message}`, cause)
 }
 
 function noRoute(message: string, cause?: unknown): DriverError {

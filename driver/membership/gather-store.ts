@@ -5,9 +5,10 @@
 import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
-import { aliveKey, livesIn, readAnnouncement } from '../store/consul/alive.ts'
+import { aliveKey, keysIn, readAnnouncement } from '../store/consul/alive.ts'
 import type { Item } from '../store/consul/answers.ts'
 import { askLeaders, type ClientOptions, type ConsulClient, createClient } from '../store/consul/client.ts'
+import { sessionsOf, withoutHeldKey } from '../store/consul/peer-sessions.ts'
 import { usualTtlMs } from '../store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
 import { readDiskCopyFile } from '../store/disk-copy-file.ts'
@@ -63,18 +64,17 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
     const { prefix } = options.address
     const itemsIn = (folder: string): Promise<Asked<Item[]>> =>
       asked(async () => (await client.list(`${prefix}/${folder}`, { consistent: true })).items)
-    const [cluster, hosts, alive, sessions] = await Promise.all([
+    const [cluster, hosts, alive] = await Promise.all([
       itemsIn(clusterKey),
       itemsIn('hosts/'),
       itemsIn('alive/'),
-      asked(client.sessions),
     ])
     return {
       ...common,
       cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
       rights: await tryRights(client, options),
       name: { name, id, holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name))) },
-      hosts: hostsIn(hosts, alive, foundIn(sessions) ?? [], prefix),
+      hosts: await hostsIn(client, hosts, alive, prefix),
     }
   } finally {
     client.close()
@@ -131,16 +131,19 @@ export function holderIn(items: readonly Item[], key: string): Holder | undefine
 }
 
 /** A token that may not see sessions proves no host dead. */
-function hostsIn(
+async function hostsIn(
+  client: ConsulClient,
   hosts: Asked<Item[]>,
   alive: Asked<Item[]>,
-  sessions: readonly string[],
   prefix: string,
-): Asked<HostFacts> {
+): Promise<Asked<HostFacts>> {
   if ('failed' in hosts) return hosts
   if ('failed' in alive) return alive
-  const liveness = { ...livesIn(alive.found, prefix, sessions), seesSessions: false }
-  return { found: { records: recordsIn(hosts.found, prefix), liveness } }
+  const records = recordsIn(hosts.found, prefix)
+  const seen = keysIn(alive.found, prefix)
+  const answers = await asked(() => sessionsOf(client, withoutHeldKey(records, seen.keys)))
+  const sessions = new Map([...(foundIn(answers) ?? [])].filter(([, isThere]) => isThere))
+  return { found: { records, liveness: { ...seen, sessions } } }
 }
 
 /** Without records that cannot be read: `multihost status` names those. */

@@ -55,7 +55,7 @@ export function faultyClient(
     createSession: (name, ttlMs) => passed((client) => client.createSession(name, ttlMs)),
     renewSession: (id) => passed((client) => client.renewSession(id)),
     destroySession: (id) => passed((client) => client.destroySession(id)),
-    sessions: () => passed((client) => client.sessions()),
+    hasSession: (id) => passed((client) => client.hasSession(id)),
     moveTo: async () => ({ is: 'none' }),
     close: () => undefined,
   }

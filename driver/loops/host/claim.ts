@@ -8,6 +8,7 @@ import { DriverError, isCode } from '../../core/errors.ts'
 import { judgeClaim, liveVtepHolder, type NameHolder } from '../../core/host-claim.ts'
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
+import { hostRecords } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, Store } from '../../store/store.ts'
 
@@ -69,8 +70,8 @@ async function claim(store: Store, self: Self, log: Log): Promise<string> {
   // A host that is refused announces nothing. Hosts that start at once see each other's announcements alone.
   checkVtep(self, snapshot, await store.liveness())
   const session = await announce(store, self)
-  const [now, seen] = await Promise.all([store.read(), store.liveness()])
-  checkVtep(self, now, seen)
+  // Sessions are asked for by the records that have been read.
+  checkVtep(self, await store.read(), await store.liveness())
   return session
 }
 
@@ -105,9 +106,8 @@ function judge(self: Self, holder: NameHolder): string {
 }
 
 /** Throws `taken`. */
-function checkVtep({ host, vtep }: Self, { hosts }: Snapshot, seen: Liveness): void {
-  const records = new Map([...hosts].map(([name, { value }]) => [name, value]))
-  const holder = liveVtepHolder({ host, vtep }, records, seen)
+function checkVtep({ host, vtep }: Self, snapshot: Snapshot, seen: Liveness): void {
+  const holder = liveVtepHolder({ host, vtep }, hostRecords(snapshot), seen)
   if (holder === undefined) return
   throw new DriverError('taken', `another live host has this host's VTEP ${vtep}: ${holder}`, {
     hint: 'this host takes part in nothing until it has an address of its own: name the interface with --bind-interface, by name or by CIDR; a host that has died counts as alive for half a minute',

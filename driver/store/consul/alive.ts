@@ -9,11 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import type { Liveness } from '../../core/liveness.ts'
-import type { HostName, Ip } from '../../core/records.ts'
+import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
 import type { Item } from './answers.ts'
 import type { ConsulClient } from './client.ts'
+import { createPeerSessions } from './peer-sessions.ts'
 import { createSessionKeeper } from './session.ts'
 
 export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' | 'liveness'> {
@@ -24,6 +25,8 @@ export interface Announcer extends Pick<Store, 'announce' | 'lastAnnouncement' |
 
 export interface AnnouncerOptions {
   client: ConsulClient
+  /** Of the snapshot. */
+  records: () => ReadonlyMap<HostName, HostRecord>
   prefix: string
   host: HostName
   ttlMs: number
@@ -43,14 +46,27 @@ export function aliveKey(prefix: string, host: HostName): string {
 export function aliveIn(prefix: string, items: readonly Item[]): Set<HostName> {
   const own = `${prefix}/${folder}/`
   const held = items.filter(({ key, session }) => session !== undefined && key.startsWith(own))
-  return new Set(held.map((item) => hostOf(prefix, item)))
+  return new Set(byHost(prefix, held).map(([host]) => host))
 }
 
-function hostOf(prefix: string, { key }: Item): HostName {
-  return decodeURIComponent(key.slice(prefix.length + folder.length + 2))
+/** Without keys that do not decode: multihost did not write them. */
+function byHost(prefix: string, items: readonly Item[]): [HostName, Item][] {
+  return items.flatMap((item) => {
+    const host = decoded(item.key.slice(prefix.length + folder.length + 2))
+    return host === undefined ? [] : [[host, item]]
+  })
 }
 
-export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    // A stray percent sign.
+    return undefined
+  }
+}
+
+export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
   const keeper = createSessionKeeper(client, {
     name: `multihost ${host}`,
     ttlMs,
@@ -62,6 +78,7 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
   }
   const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
+  const peerSessions = createPeerSessions(client, keeper.session)
   let holdsKey = false
   return {
     holdsKey: () => holdsKey,
@@ -88,27 +105,25 @@ export function createAnnouncer({ client, prefix, host, ttlMs, log }: AnnouncerO
       return item && { ...readAnnouncement(item.text), session: item.session }
     },
     async liveness() {
-      const [items, sessions, session] = await Promise.all([list(), client.sessions(), keeper.session()])
-      return { ...livesIn(items, prefix, sessions), seesSessions: sessions.includes(session) }
+      // Before the first answer: the callers compare with the snapshot of the moment of their call.
+      const recorded = records()
+      const seen = keysIn(await list(), prefix)
+      return { ...seen, sessions: await peerSessions(recorded, seen.keys) }
     },
     close: keeper.close,
   }
 }
 
 /** `items` are the keys `alive/…`. */
-export function livesIn(
-  items: readonly Item[],
-  prefix: string,
-  sessions: readonly string[],
-): Omit<Liveness, 'seesSessions'> {
-  const vtepIn = (item: Item): [HostName, Ip][] => {
-    const { vtep } = readAnnouncement(item.text)
-    return vtep === undefined ? [] : [[hostOf(prefix, item), vtep]]
+export function keysIn(items: readonly Item[], prefix: string): Omit<Liveness, 'sessions'> {
+  const keys = byHost(prefix, items)
+  const vtepIn = ([host, { text }]: [HostName, Item]): [HostName, Ip][] => {
+    const { vtep } = readAnnouncement(text)
+    return vtep === undefined ? [] : [[host, vtep]]
   }
   return {
-    keys: new Map(items.map((item) => [hostOf(prefix, item), item.session])),
-    announced: new Map(items.toSorted((a, b) => a.created - b.created).flatMap(vtepIn)),
-    sessions: new Set(sessions),
+    keys: new Map(keys.map(([host, { session }]) => [host, session])),
+    announced: new Map(keys.toSorted(([, a], [, b]) => a.created - b.created).flatMap(vtepIn)),
   }
 }
 

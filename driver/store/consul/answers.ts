@@ -61,6 +61,11 @@ export function sessionsIn(answer: unknown): string[] {
   return listIn(answer).map(sessionIn)
 }
 
+/** Of the question for one session, which lists that one or none. */
+export function hasSessionIn(body: string): boolean {
+  return sessionsIn(jsonIn(body) ?? body).length > 0
+}
+
 function listIn<T>(value: T, answer: unknown = value): unknown[] {
   if (!Array.isArray(value)) throw notConsul(answer)
   return value
@@ -75,7 +80,7 @@ function jsonIn(body: string): unknown {
   }
 }
 
-function notConsul(answer: unknown): Failure {
+export function notConsul(answer: unknown): Failure {
   const text = typeof answer === 'string' || Buffer.isBuffer(answer) ? `${answer}` : JSON.stringify(answer)
   return Object.assign(new Error(text?.slice(0, 200) || 'an empty answer'), { code: 'NOT_CONSUL' })
 }

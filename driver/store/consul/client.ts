@@ -15,7 +15,16 @@ import Consul from 'consul'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
-import { followable, type Item, indexOf, itemsIn, sessionIn, sessionsIn } from './answers.ts'
+import {
+  followable,
+  hasSessionIn,
+  type Item,
+  indexOf,
+  itemsIn,
+  notConsul,
+  sessionIn,
+  sessionsIn,
+} from './answers.ts'
 import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
 import { fileOfOption } from './file-of-option.ts'
 import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
@@ -78,10 +87,11 @@ export interface ConsulClient {
   renewSession(id: string): Promise<boolean>
   destroySession(id: string): Promise<void>
   /**
-   * Lists consistently. Without `?consistent`, a Consul that has just started answers from an old state until
-   * it has replayed its log.
+   * Asks consistently. Without `?consistent`, a Consul that has just started answers from an old state until
+   * it has replayed its log. Undefined where Consul says that the token may not see the session: from 1.11
+   * on, except to the anonymous token. Else such a session looks ended.
    */
-  sessions(): Promise<string[]>
+  hasSession(id: string): Promise<boolean | undefined>
   /** Of several servers, keeps to another one whose list of the folder fits. */
   moveTo(prefix: string, fits: (listing: Listing) => boolean): Promise<Moved>
   close(): void
@@ -133,11 +143,7 @@ export function createClient(options: ClientOptions): ConsulClient {
     destroySession: async (id) => {
       await call((at, withinMs) => isThere(at.consul.session.destroy(asked(at, withinMs, { id }))), session)
     },
-    sessions: () =>
-      call(async (at, withinMs) => {
-        const query = { consistent: true, ...asked<{ dc?: string }>(at, withinMs, {}) }
-        return sessionsIn(await at.consul.session.list(query))
-      }, read),
+    hasSession: async (id) => uuid.test(id) && call((at, withinMs) => hasSession(at, id, withinMs), read),
     moveTo: (prefix, fits) =>
       call.moveTo(async (at, withinMs) => {
         const listing = await list(at, prefix, { consistent: true }, withinMs)
@@ -295,18 +301,32 @@ async function list(at: ConsulAt, key: string, query: ListQuery, withinMs: numbe
   // Consul adds up to a sixteenth to a wait, so that many watches do not return at once.
   const silenceMs = withinMs + waitMs * (1 + 1 / 16)
   const half = { silenceMs: silenceMs / 2 }
-  const isAlive = (): Promise<unknown> => get('/v1/status/leader', half)
-  const bounds = patient === true ? { ...half, isAlive } : { silenceMs }
+  const bounds =
+    patient === true ? { ...half, isAlive: leaderStays(() => get('/v1/status/leader', half)) } : { silenceMs }
   const { body, index: now, filtered } = await get(`/v1/kv/${path}?${asked.join('&')}`, { ...bounds, signal })
   return { items: itemsIn(body), index: followable(now), bytes: body.length, filtered }
+}
+
+/**
+ * Resolves while the first leader that was found leads. A server answers by itself who leads, also when it
+ * waits for the answer of a leader that is gone.
+ */
+function leaderStays(ask: () => Promise<Answer>): () => Promise<void> {
+  let first: string | undefined
+  return async () => {
+    const { body } = await ask()
+    if (body !== '""') first ??= body
+    if (body !== first) throw new Error(`the leader is ${body}`)
+  }
 }
 
 interface Bounds {
   silenceMs: number
   /**
-   * Called after every such silence, at most `patience` times. While it resolves, the silence may continue.
+   * Called at first, and after every such silence, at most `patience` times. While it resolves, the silence
+   * may continue.
    */
-  isAlive?: () => Promise<unknown>
+  isAlive?: () => Promise<void>
   signal?: AbortSignal | undefined
 }
 
@@ -317,6 +337,7 @@ function read({ url, agent, token, options }: ConsulAt, path: string, bounds: Bo
   const get = options.address.secure ? httpsGet : httpGet
   const secret = token.text()
   const headers = secret === undefined ? {} : { 'x-consul-token': secret }
+  void isAlive?.().catch(() => 'asked again after a silence')
   return new Promise((resolve, reject) => {
     const request = get(`${url}${path}`, { agent, headers, ...(signal && { signal }) })
     let silences = 0
@@ -401,6 +422,15 @@ async function createSession(
   }
 }
 
+/** Consul's sessions are UUIDs, and it answers a question for anything else with an error. */
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
+
+async function hasSession(at: ConsulAt, id: string, withinMs: number): Promise<boolean | undefined> {
+  const answer = await read(at, `/v1/session/info/${id}?consistent`, { silenceMs: withinMs })
+  followable(answer.index)
+  return hasSessionIn(answer.body) || (answer.filtered ? undefined : false)
+}
+
 /** A refused operation is 409 with its number. A forbidden operation has 409 too. */
 function conflictIn(error: unknown): TxnConflict | undefined {
   const { response } = error as Failure
@@ -408,7 +438,9 @@ function conflictIn(error: unknown): TxnConflict | undefined {
   const failed = (response.body as { Errors?: { OpIndex: number; What: string }[] })?.Errors ?? []
   const denied = failed.find(({ What }) => /permission denied/i.test(What))
   if (denied !== undefined) throw new Error(denied.What)
-  return { failedStep: Math.min(...failed.map(({ OpIndex }) => OpIndex)) }
+  const failedStep = Math.min(...failed.map(({ OpIndex }) => OpIndex))
+  if (!Number.isInteger(failedStep)) throw notConsul(response.body)
+  return { failedStep }
 }
 
 async function isThere(answer: Promise<unknown>): Promise<boolean> {

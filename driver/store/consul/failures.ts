@@ -9,6 +9,8 @@ import { bareHost, type StoreAddress, showAddress } from './url.ts'
 export interface Failure extends Error {
   code?: string
   response?: { statusCode: number; body?: unknown }
+  /** Of an AggregateError, which has no message: Node has tried all addresses of a name. */
+  errors?: readonly Error[]
 }
 
 /** Consul's words for a token that it does not know, or that may not do this. */
@@ -121,6 +123,11 @@ export function isDenied(error: unknown): boolean {
   return code !== 'NOT_CONSUL' && refusal.test(`${response?.body ?? message}`)
 }
 
+/** Consul, or what stands in its place, has answered with an error. Of an error that a client has thrown. */
+export function hasResponse(error: DriverError): boolean {
+  return causeOf(error).response !== undefined
+}
+
 export function failureOf(error: Failure, address: StoreAddress): DriverError {
   const where = showAddress(address)
   const said = wordsOf(error)
@@ -141,9 +148,10 @@ export function failureOf(error: Failure, address: StoreAddress): DriverError {
   })
 }
 
-function wordsOf({ response, message }: Failure): string {
+function wordsOf({ response, message, errors = [], code = '' }: Failure): string {
   const body = response?.body
-  return typeof body === 'string' && body !== '' ? body.trim().slice(0, 200) : plain(message)
+  if (typeof body === 'string' && body !== '') return body.trim().slice(0, 200)
+  return plain(message) || [...new Set(errors.map((each) => each.message))].join(', ') || code
 }
 
 /**

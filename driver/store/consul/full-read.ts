@@ -173,8 +173,8 @@ function facts({ cluster, entries, newestSegment, records }: SortedItems) {
 }
 
 async function list(on: Reader): Promise<SortedItems> {
-  const { client, changelog, prefix, standing } = on
-  const listing = await client.list(`${prefix}/`, { consistent: true, patient: true })
+  const { client, changelog, prefix, standing, signal } = on
+  const listing = await client.list(`${prefix}/`, { consistent: true, patient: true, signal })
   if (listing.filtered === true) throw refuseFiltered(on)
   const { items, bytes } = listing
   standing.bytes = bytes

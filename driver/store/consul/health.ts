@@ -3,11 +3,12 @@
  *
  * Some calls may fail for long while others succeed: a token may read and not write, a proxy may spoil
  * lists. Such a failure is logged once, until everything works again. A refusal of the token lasts until a
- * call of the same sort succeeds: what the token may read says nothing of what it may write.
+ * call of the same sort succeeds: what the token may read says nothing of what it may write. So does an error
+ * that Consul answers to a session's call, as for a node that is not registered: keys work without sessions.
  */
 import type { DriverError } from '../../core/errors.ts'
 import type { Log } from '../../log.ts'
-import { isDenied } from './failures.ts'
+import { hasResponse, isDenied } from './failures.ts'
 import type { CallSort } from './servers.ts'
 
 export interface Health {
@@ -20,13 +21,14 @@ export interface Health {
 }
 
 /**
- * Fresh while the watch is connected and the last call was answered. Calls `becameFresh` each time that turns
- * true.
+ * Fresh while the watch is connected and the last call was answered; an answer that no session can be made
+ * counts for sessions alone. Calls `becameFresh` each time that turns true.
  */
 export function createHealth(log: Log, becameFresh: () => void): Health {
   let watching = false
   let answeredAt: number | undefined
   let failing = false
+  /** The sorts of calls that Consul refuses until one of them succeeds. */
   const refused = new Set<CallSort>()
   /** Since everything worked: the failures, the last one last. A refusal's key is the sort of its calls. */
   const open = new Map<string, DriverError>()
@@ -41,7 +43,7 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
     if (!was) becameFresh()
   }
   const remember = (failure: DriverError, sort: CallSort): void => {
-    const isRefused = isDenied(failure)
+    const isRefused = isDenied(failure) || isOfSessions(failure, sort)
     const key = isRefused ? sort : failure.message
     // In an outage the calls fail in words of their own; the first ones are enough.
     if ((isRefused || !failing) && !open.has(key)) log.warn({ err: failure }, 'Consul does not answer')
@@ -56,6 +58,7 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
         answeredAt = performance.now()
         refused.delete(sort)
       }
+      if (failure !== undefined && isOfSessions(failure, sort)) return
       change(() => {
         failing = failure !== undefined
       })
@@ -68,4 +71,8 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
     ageMs: () => (answeredAt === undefined ? undefined : Math.round(performance.now() - answeredAt)),
     lastError: () => [...open.values()].at(-1)?.message,
   }
+}
+
+function isOfSessions(failure: DriverError, sort: CallSort): boolean {
+  return sort === 'session' && hasResponse(failure)
 }

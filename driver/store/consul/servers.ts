@@ -3,8 +3,8 @@
  * the leader, so one that works is kept.
  *
  * A call that may change something is repeated on the next server only when the one that failed cannot have
- * begun it: no connection was made, or the server knows no leader. A call that was begun and not answered may
- * have been applied.
+ * begun it: no connection was made, or Consul's words or status say that no leader has handled the call. A
+ * call that was begun and not answered may have been applied.
  */
 import type { DriverError } from '../../core/errors.ts'
 
@@ -85,9 +85,21 @@ function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError'
 }
 
-/** Node says `connect ECONNREFUSED …`, and fails with all addresses of a name together. */
+/**
+ * The words of errors that come before a leader handles the call: no leader or no server is known, or a rate
+ * limit is reached (canRetry in Consul's agent/consul/rpc.go, RPC in agent/consul/client.go, Allow in
+ * agent/consul/rate/handler.go). A server that has asked another one puts `rpc error making call: ` before
+ * them.
+ */
+const unbegun =
+  /(No cluster leader|No known Consul servers|rate limit exceeded, try again later or against a different server|rate limit exceeded for operation that can only be performed by the leader, try again later)\s*$/
+
+/**
+ * Node says `connect ECONNREFUSED …`, and fails with all addresses of a name together. Status 429 is that of
+ * rate limits, and of too many connections from one address: both come before the call.
+ */
 function mayHaveBegun(error: unknown): boolean {
-  const { message, response } = error as Error & { response?: { body?: unknown } }
+  const { message, response } = error as Error & { response?: { statusCode?: number; body?: unknown } }
   if (error instanceof AggregateError || /\b(connect|getaddrinfo) E[A-Z_]+/.test(message)) return false
-  return String(response?.body).trim() !== 'No cluster leader'
+  return response?.statusCode !== 429 && !unbegun.test(String(response?.body))
 }

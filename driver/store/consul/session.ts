@@ -10,7 +10,7 @@ import type { ConsulClient } from './client.ts'
 export interface SessionKeeper {
   /** Renews the session, or creates one. Throws `unavailable`. */
   session(): Promise<string>
-  /** Ends the session if Consul answers. */
+  /** Ends the session if Consul answers soon. */
   close(): Promise<void>
 }
 
@@ -28,6 +28,9 @@ export const usualTtlMs = 15_000
 const renewAfter = 2 / 3
 const retryAfter = 1 / 15
 
+/** A driver that stops waits no longer for a Consul that may be silent. */
+const endsWithinMs = 500
+
 type Sessions = Pick<ConsulClient, 'createSession' | 'renewSession' | 'destroySession'>
 
 export function createSessionKeeper(client: Sessions, options: SessionOptions): SessionKeeper {
@@ -36,49 +39,65 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
   const stop = new AbortController()
   let id: string | undefined
   let running: Promise<string> | undefined
-  let renewing: Promise<void> | undefined
+  /** The last call failed. */
+  let hasFailed = false
   /** By performance.now(). */
-  let renewedAt = 0
+  let renewedAt = Number.NEGATIVE_INFINITY
 
   const renew = async (): Promise<string> => {
     const askedAt = performance.now()
     if (id === undefined || !(await client.renewSession(id))) {
+      // What is closed makes no session that it would not end.
+      stop.signal.throwIfAborted()
       if (id !== undefined) lost(id)
       const made = await client.createSession(name, ttlMs)
       id = made.id
       ttlMs = made.ttlMs
     }
+    if (!Number.isFinite(renewedAt)) void repeat(renewIfDue, ttlMs * renewAfter, stop.signal)
     renewedAt = askedAt
-    renewing ??= keepRenewing()
     return id
+  }
+  const recorded = async (renewal: Promise<string>): Promise<string> => {
+    hasFailed = await renewal.then(
+      () => false,
+      () => true,
+    )
+    return renewal
   }
   /** Concurrent callers share one call, so that a host never has two sessions. */
   const session = (): Promise<string> => {
-    running ??= renew().finally(() => {
+    running ??= recorded(renew()).finally(() => {
       running = undefined
     })
     return running
   }
-  const keepRenewing = async (): Promise<void> => {
-    let pauseMs = ttlMs * renewAfter
-    while (!stop.signal.aborted) {
-      await sleep(pauseMs, undefined, { signal: stop.signal, ref: false }).catch(() => 'stopped')
-      // Others ask for the session, too, and each of them renews it.
-      pauseMs = renewedAt + ttlMs * renewAfter - performance.now()
-      if (stop.signal.aborted || pauseMs > 0) continue
-      pauseMs = await session().then(
-        () => ttlMs * renewAfter,
-        // Consul does not answer: the client has recorded the failure.
-        () => ttlMs * retryAfter,
-      )
-    }
+  const renewIfDue = async (): Promise<number> => {
+    // Others ask for the session, too, and each of them renews it.
+    const dueInMs = renewedAt + ttlMs * renewAfter - performance.now()
+    if (dueInMs > 0) return dueInMs
+    return session().then(
+      () => ttlMs * renewAfter,
+      // Consul does not answer: the client has recorded the failure.
+      () => ttlMs * retryAfter,
+    )
   }
   return {
     session,
     async close() {
       stop.abort()
-      await Promise.allSettled([running, renewing])
-      if (id !== undefined) await client.destroySession(id).catch(() => 'it ends by itself after its TTL')
+      if (id === undefined || hasFailed) return
+      const ended = client.destroySession(id).catch(() => 'it ends by itself after its TTL')
+      await Promise.race([ended, sleep(endsWithinMs, undefined, { ref: false })])
     },
+  }
+}
+
+/** Until the signal; each run resolves with the pause before the next one. */
+async function repeat(run: () => Promise<number>, firstPauseMs: number, signal: AbortSignal): Promise<void> {
+  let pauseMs = firstPauseMs
+  while (!signal.aborted) {
+    await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => 'stopped')
+    if (!signal.aborted) pauseMs = await run()
   }
 }

@@ -7,6 +7,7 @@
  * often for a large store, everything is read again.
  */
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
+import { hostRecords } from '../../core/snapshot.ts'
 import { type Log, silentLog } from '../../log.ts'
 import { type DiskCopy, openDiskCopy } from '../disk-copy.ts'
 import type { Position } from '../incarnation.ts'
@@ -77,7 +78,8 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   })
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const stop = new AbortController()
-  const announcer = createAnnouncer({ client, prefix, host, ttlMs: sessionTtlMs, log })
+  const records = () => hostRecords(mirror.snapshot())
+  const announcer = createAnnouncer({ client, records, prefix, host, ttlMs: sessionTtlMs, log })
   const common = { client, mirror, changelog, prefix, host, log, pauseMs, signal: stop.signal }
   const reader = readerOf({ ...common, isMember: announcer.holdsKey }, copy)
   const { position, standing } = reader
@@ -108,12 +110,24 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     lastAnnouncement: announcer.lastAnnouncement,
     endSession: client.destroySession,
     liveness: announcer.liveness,
-    async close() {
-      stop.abort()
-      await Promise.all([watching, announcer.close()])
-      client.close()
-      await copy.flush()
-    },
+    close: closing({ stop, copy, announcer, watching, client }),
+  }
+}
+
+function closing(of: {
+  stop: AbortController
+  copy: DiskCopy
+  announcer: Announcer
+  watching: Promise<void>
+  client: ConsulClient
+}): Store['close'] {
+  return async () => {
+    of.stop.abort()
+    // Before Consul is asked anything: it may be silent.
+    await of.copy.flush()
+    await Promise.all([of.watching, of.announcer.close()])
+    of.client.close()
+    await of.copy.flush()
   }
 }
 

@@ -10,10 +10,10 @@ const record = (vtep: string, session?: string): HostRecord => {
   return { vtep, driverVersion: '0.1.0', ...(session !== undefined && { session }) }
 }
 const seen = (more: Partial<Liveness> = {}): Liveness => {
-  return { keys: new Map(), announced: new Map(), sessions: new Set(), seesSessions: true, ...more }
+  return { keys: new Map(), announced: new Map(), sessions: new Map(), ...more }
 }
 const lockedBy = 's'
-const lives = seen({ sessions: new Set(['s']) })
+const lives = seen({ sessions: new Map([['s', true]]) })
 
 test.each<[situation: string, holder: NameHolder, verdict: string]>([
   ['nothing', {}, 'free'],
@@ -34,12 +34,12 @@ test.each<[situation: string, holder: NameHolder, verdict: string]>([
   ['record, with a value of another program', { record: record(there), announcement: {} }, 'taken'],
   ['record alone, same VTEP, session lives', { record: record(here, 's'), liveness: lives }, 'own'],
   ['record alone, other VTEP, session lives', { record: record(there, 's'), liveness: lives }, 'taken'],
-  ['record alone, other VTEP, session ended', { record: record(there, 's'), liveness: seen() }, 'own'],
   [
-    'record alone, other VTEP, sessions hidden',
-    { record: record(there, 's'), liveness: seen({ seesSessions: false }) },
+    'record alone, other VTEP, session ended',
+    { record: record(there, 's'), liveness: seen({ sessions: new Map([['s', false]]) }) },
     'own',
   ],
+  ['record alone, other VTEP, sessions hidden', { record: record(there, 's'), liveness: seen() }, 'own'],
 ])('a name: %s', (_, holder, verdict) => {
   expect(judgeClaim(self, holder).is).toBe(verdict)
 })

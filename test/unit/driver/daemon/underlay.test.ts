@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { KnownVtep } from '../../../../driver/core/datapath/vtep-choice.ts'
 import { DriverError } from '../../../../driver/core/errors.ts'
@@ -42,6 +43,48 @@ test('a store on this machine shows no interface', async () => {
   const find = underlayFinder(kernel, { kvStore: 'consul://127.0.0.1:8500' })
   await expect(find()).rejects.toThrow('is on this host')
   await expect(underlayFinder(kernel, {})()).rejects.toThrow('without a store')
+})
+
+/** A finder whose store's name has these addresses. */
+function finderFor(addresses: { address: string; family: number }[], ...lines: string[]): FindUnderlay {
+  const kernel = { addresses: async () => hostAddresses(...lines) }
+  return underlayFinder(kernel, { kvStore: 'consul://consul.example' }, { lookup: async () => addresses })
+}
+
+test('a store’s name may have an IPv6 address alone', async () => {
+  await expect(finderFor([{ address: '::1', family: 6 }])()).rejects.toThrow(
+    'the store at consul.example is on this host',
+  )
+  const unknown = underlayFinder(
+    { addresses: async () => [] },
+    { kvStore: 'consul://consul.example' },
+    { lookup: () => Promise.reject(new Error('getaddrinfo ENOTFOUND consul.example')) },
+  )
+  await expect(unknown()).rejects.toMatchObject({
+    code: 'unavailable',
+    message: 'no route leads to the store at consul.example: getaddrinfo ENOTFOUND consul.example',
+    hint: expect.stringContaining('--bind-interface'),
+  })
+})
+
+const own = Object.values(networkInterfaces())
+  .flat()
+  .find((it) => it?.internal === false && it.family === 'IPv4')?.address
+
+test.skipIf(own === undefined)('each address of a store’s name is tried, IPv4 first', async () => {
+  const reached = { address: own ?? '', family: 4 }
+  // Without SO_BROADCAST the kernel refuses a socket to it.
+  const refused = { address: '255.255.255.255', family: 4 }
+  const found = { device: 'eth1', address: own }
+  for (const addresses of [
+    [refused, reached],
+    [{ address: '::1', family: 6 }, reached],
+    [reached, refused],
+  ])
+    expect(await finderFor(addresses, `eth1 ${own}/24`)()).toMatchObject(found)
+  await expect(finderFor([refused, { address: '::1', family: 6 }])()).rejects.toThrow(
+    /^no route leads to the store at consul\.example: connect EACCES/,
+  )
 })
 
 test('a VTEP that is missing for a while is unknown, and is itself again when it is back', async () => {

@@ -19,8 +19,7 @@ export function hosts(...all: Host[]): HostFacts {
     liveness: {
       keys: new Map(all.map(({ name, isUp = true }) => [name, isUp ? `session of ${name}` : undefined])),
       announced: new Map(all.map(({ name, vtep }) => [name, vtep])),
-      sessions: new Set(),
-      seesSessions: false,
+      sessions: new Map(),
     },
   }
 }

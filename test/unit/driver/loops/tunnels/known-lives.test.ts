@@ -11,7 +11,7 @@ test('the store is asked while its answer is needed, every 5 s or every 10 s, an
   const liveness = async (): Promise<Liveness> => {
     asked += 1
     if (isAway) throw new DriverError('unavailable', 'the store is away')
-    return { keys: new Map([['net-2', 's1']]), announced: new Map(), sessions: new Set(), seesSessions: true }
+    return { keys: new Map([['net-2', 's1']]), announced: new Map(), sessions: new Map() }
   }
   const { snapshot } = createMemoryCluster().open('net-1')
   const lives = createKnownLives({ store: { snapshot, liveness }, now: () => at })

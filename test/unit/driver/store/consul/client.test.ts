@@ -67,7 +67,34 @@ test('a large list may take longer than any other call, as long as Consul answer
     }),
   )
   expect((await client.list('m/', { patient: true })).items).toHaveLength(1)
-  expect(asked, 'once for every half of the bound').toBe(4)
+  expect(asked, 'at first, and once for every half of the bound').toBe(4)
+})
+
+const oneLeads = '"10.0.0.1:8300"'
+
+/** A Consul that answers the read when `until` questions have been asked, and each question with its leader. */
+function ledBy(leaders: readonly string[], until: number): Answer {
+  let asked = 0
+  let finish: () => void = () => undefined
+  return withIndex((request, response) => {
+    if (request.url?.startsWith('/v1/kv/')) finish = () => response.end(full)
+    else response.end(leaders[asked++] ?? leaders.at(-1), () => asked === until && finish())
+  })
+}
+
+test.each([
+  ['another leader', '"10.0.0.2:8300"'],
+  ['no leader', '""'],
+])('a large list is given up when its server knows %s by now', async (_, leader) => {
+  const client = await clientOf(ledBy([oneLeads, leader], Number.POSITIVE_INFINITY))
+  const began = performance.now()
+  await expect(client.list('m/', { patient: true })).rejects.toMatchObject({ code: 'unavailable' })
+  expect(performance.now() - began).toBeLessThan(2 * timeoutMs)
+})
+
+test('a large list whose leader was elected after it began goes on', async () => {
+  const client = await clientOf(ledBy(['""', oneLeads], 5))
+  expect((await client.list('m/', { patient: true })).items).toHaveLength(1)
 })
 
 test('a list that comes in pieces is not late while pieces come', async () => {
@@ -206,12 +233,14 @@ test.each<[string, Answer]>([
   client.close()
 })
 
+const sessionId = 'adf4238a-882b-9ddc-4a9d-5b6758e4159e'
+
 /** A Consul that answers every call of the driver, and wants a TTL of at least 30 s. */
 const strict: Answer = withIndex(async (request, response) => {
   const chunks = await request.toArray()
   if (request.url?.startsWith('/v1/kv/')) response.end(full)
   else if (request.url === '/v1/txn') json(response, { Results: [{ KV: { ModifyIndex: 7 } }] })
-  else if (request.url?.startsWith('/v1/session/list')) json(response, [{ ID: 's1' }])
+  else if (request.url === `/v1/session/info/${sessionId}?consistent`) json(response, [{ ID: sessionId }])
   else if (request.url === '/v1/session/renew/s1') json(response, [{ ID: 's1' }])
   else if (request.url === '/v1/session/destroy/s1') json(response, true)
   else if (JSON.parse(chunks.join('')).TTL === '30s') json(response, { ID: 's1' })
@@ -227,7 +256,7 @@ test('every call reaches a server that is named by its IPv6 address', async () =
   expect(await client.transact([{ Verb: 'get', Key: 'm/vnis/256' }])).toEqual({ index: 7 })
   expect((await client.createSession('x', 30_000)).id).toBe('s1')
   expect(await client.renewSession('s1')).toBe(true)
-  expect(await client.sessions()).toEqual(['s1'])
+  expect(await client.hasSession(sessionId)).toBe(true)
   await client.destroySession('s1')
 })
 
@@ -240,6 +269,31 @@ test('each call is heard with what a token must allow for it', async () => {
   await client.createSession('x', 30_000)
   await client.renewSession('s1')
   expect(heard).toEqual(['read', 'read', 'write', 'session', 'session'])
+})
+
+test.each<[string, string, Record<string, string>, boolean | undefined]>([
+  ['that is there', sessionId, { body: JSON.stringify([{ ID: sessionId }]) }, true],
+  ['that has ended', sessionId, { body: '[]' }, false],
+  [
+    'that the token may not see',
+    sessionId,
+    { body: '[]', 'x-consul-results-filtered-by-acls': 'true' },
+    undefined,
+  ],
+  // Consul refuses it: "UUID must be 36 characters".
+  ['that a person has written', 's1', { status: '500', body: 'failed session lookup' }, false],
+])('a session %s', async (_, id, { body, status = '200', ...headers }, is) => {
+  const client = await clientOf(
+    withIndex((_, response) => response.writeHead(Number(status), headers).end(body)),
+  )
+  expect(await client.hasSession(id)).toBe(is)
+})
+
+test('an answer about a session that lacks Consul’s index does not show that it has ended', async () => {
+  for (const status of [200, 404]) {
+    const client = await clientOf((_, response) => response.writeHead(status).end('[]'))
+    await expect(client.hasSession(sessionId)).rejects.toMatchObject({ code: 'unavailable' })
+  }
 })
 
 test('a session gets the least TTL that Consul allows, where that is more than the wanted one', async () => {
@@ -275,7 +329,7 @@ test.each<[string, Answer]>([
   await expect(client.transact([step])).rejects.toMatchObject(foreign)
   await expect(client.createSession('x', 15_000)).rejects.toMatchObject(foreign)
   await expect(client.renewSession('s1')).rejects.toMatchObject(foreign)
-  await expect(client.sessions()).rejects.toMatchObject(foreign)
+  await expect(client.hasSession(sessionId)).rejects.toMatchObject(foreign)
 })
 
 test('a commit needs the index that Consul gave it', async () => {
@@ -283,6 +337,21 @@ test('a commit needs the index that Consul gave it', async () => {
   const step = { Verb: 'cas', Key: 'm/x', Value: '', Index: 0 } as const
   await expect(client.transact([step])).rejects.toMatchObject({ code: 'unavailable' })
   expect(await client.transact([{ Verb: 'delete', Key: 'm/x' }]), 'a deletion has none').toEqual({ index: 0 })
+})
+
+test.each([
+  ['without errors', { Results: null, Errors: null }],
+  ['with errors that name no operation', { Errors: [{ What: 'failed' }] }],
+])('a conflict %s is not Consul’s answer', async (_, answer) => {
+  const client = await clientOf((_, response) => {
+    response.statusCode = 409
+    json(response, answer)
+  })
+  const step = { Verb: 'cas', Key: 'm/x', Value: '', Index: 0 } as const
+  await expect(client.transact([step])).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining(`is not Consul: ${JSON.stringify(answer)}`),
+  })
 })
 
 test('a list that is no list of keys is not Consul’s answer', async () => {

@@ -2,15 +2,20 @@
  * What comes in from outside: addresses of stores, keys and values in Consul.
  */
 
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Table } from '../../../../../driver/core/records.ts'
 import { parsePath, pathOf } from '../../../../../driver/store/consul/keys.ts'
 import { createSessionKeeper } from '../../../../../driver/store/consul/session.ts'
+import { openConsulStore } from '../../../../../driver/store/consul/store.ts'
 import { parseStoreUrl, showAddress } from '../../../../../driver/store/consul/url.ts'
 import { checkRecord, readRecord } from '../../../../../driver/store/schemas.ts'
 import { singleFlight } from '../../../../../driver/store/single-flight.ts'
-import { endpoint, lease, network } from '../../../../fixtures/store-records.ts'
+import { consulInMemory } from '../../../../fixtures/consul-in-memory.ts'
+import { createNetwork, endpoint, lease, network } from '../../../../fixtures/store-records.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 test('a store’s address is read as in 2015, and as a URL', () => {
@@ -235,4 +240,106 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
   expect(lost).toEqual(['s1'])
   await keeper.close()
   expect(alive.size).toBe(0)
+})
+
+const never = () => new Promise<never>(() => undefined)
+
+/** A keeper with a session, whose client then answers as `later` does; the ends of sessions that were asked for. */
+async function keeperWith(later: { renew: () => Promise<boolean>; destroy: () => Promise<void> }) {
+  const calls = { created: 0, renewals: 0, ends: 0 }
+  const keeper = createSessionKeeper(
+    {
+      async createSession() {
+        calls.created += 1
+        return { id: 's1', ttlMs: 15_000 }
+      },
+      renewSession() {
+        calls.renewals += 1
+        return later.renew()
+      },
+      destroySession() {
+        calls.ends += 1
+        return later.destroy()
+      },
+    },
+    { name: 'x', ttlMs: 15_000, lost: () => undefined },
+  )
+  await keeper.session()
+  return { keeper, calls }
+}
+
+test('a keeper that closes waits for no Consul that is silent', async () => {
+  const { keeper, calls } = await keeperWith({ renew: never, destroy: never })
+  void keeper.session()
+  await until('a renewal is under way', () => calls.renewals === 1)
+  const began = performance.now()
+  await keeper.close()
+  expect(performance.now() - began).toBeLessThan(1000)
+  expect(calls.ends).toBe(1)
+})
+
+test('a keeper that closes asks nothing of a Consul that did not answer last', async () => {
+  const { keeper, calls } = await keeperWith({
+    renew: () => Promise.reject(new Error('away')),
+    destroy: never,
+  })
+  await expect(keeper.session()).rejects.toThrow('away')
+  await keeper.close()
+  expect(calls.ends).toBe(0)
+})
+
+test('a session that ends by the close is not made anew by a renewal on its way', async () => {
+  let answer: (isThere: boolean) => void = () => undefined
+  const { keeper, calls } = await keeperWith({
+    renew: () => new Promise((resolve) => (answer = resolve)),
+    destroy: async () => undefined,
+  })
+  const renewed = keeper.session()
+  await keeper.close()
+  answer(false)
+  await expect(renewed).rejects.toThrow()
+  expect(calls).toEqual({ created: 1, renewals: 1, ends: 1 })
+})
+
+test('a store that closes saves its copy on disk before it asks Consul anything', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-close-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const diskPath = join(folder, 'net-1.json')
+  const saved: string[] = []
+  const client = consulInMemory().client()
+  const store = await openConsulStore({
+    url: 'consul://x',
+    ...{ host: 'net-1', diskPath, saveEveryMs: 600_000 },
+    client: {
+      ...client,
+      async destroySession() {
+        saved.push(readFileSync(diskPath, 'utf8'))
+      },
+    },
+  })
+  await store.read()
+  await store.announce({ id: 'a', vtep: '192.168.33.11' })
+  await store.commit([createNetwork('n1')])
+  await store.close()
+  expect(saved).toEqual([expect.stringContaining('n1')])
+})
+
+test('a store that closes during a read of everything ends the read', async () => {
+  const client = consulInMemory().client()
+  let reads = 0
+  const store = await openConsulStore({
+    ...{ url: 'consul://x', host: 'net-1' },
+    client: {
+      ...client,
+      list: (_, { signal } = {}) =>
+        new Promise((_resolve, reject) => {
+          reads += 1
+          signal?.addEventListener('abort', () => reject(signal.reason))
+        }),
+    },
+  })
+  await until('the read is under way', () => reads > 0)
+  const began = performance.now()
+  await store.close()
+  expect(performance.now() - began).toBeLessThan(1000)
 })

@@ -9,7 +9,7 @@ import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
 const openssl = (reason: string) =>
   `80BC0A90CD7F0000:error:0A000412:SSL routines:ssl3_read_bytes:${reason}:../deps/openssl/rec_layer_s3.c:1601:SSL alert number 42\n`
 
-test.each<[string, string, string, { code?: string; status?: number }, RegExp]>([
+test.each<[string, string, string, { code?: string; status?: number; errors?: string[] }, RegExp]>([
   [
     'no client certificate',
     'https://a:8501',
@@ -102,14 +102,31 @@ test.each<[string, string, string, { code?: string; status?: number }, RegExp]>(
     /does not answer: connect ECONN/,
   ],
   [
+    'a closed port at each address of a name',
+    'https://a',
+    '',
+    { code: 'ECONNREFUSED', errors: ['connect ECONNREFUSED 10.0.0.1:443', 'connect ECONNREFUSED ::1:443'] },
+    /does not answer: connect ECONNREFUSED 10\.0\.0\.1:443, connect ECONNREFUSED ::1:443; /,
+  ],
+  [
+    'one reason for each address of a name',
+    'consul://a',
+    'consul: txn: ',
+    { code: 'ENETUNREACH', errors: ['connect ENETUNREACH', 'connect ENETUNREACH'] },
+    /does not answer: connect ENETUNREACH; /,
+  ],
+  ['an error without words', 'consul://a', '', { code: 'EPIPE' }, /does not answer: EPIPE; /],
+  [
     'a Consul that ends',
     'consul://a',
     'socket hang up',
     { code: 'ECONNRESET' },
     /does not answer: socket hang up/,
   ],
-])('%s', (_, url, message, { code, status }, line) => {
+])('%s', (_, url, message, { code, status, errors }, line) => {
   const response = status === undefined ? undefined : { statusCode: status, body: message }
-  const error = Object.assign(new Error(message), { ...(code && { code }), ...(response && { response }) })
+  const failed = errors?.map((each) => new Error(each))
+  const base = failed === undefined ? new Error(message) : new AggregateError(failed, message)
+  const error = Object.assign(base, { ...(code && { code }), ...(response && { response }) })
   expect(failureOf(error, parseStoreUrl(url)).line).toMatch(line)
 })

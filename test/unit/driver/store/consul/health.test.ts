@@ -12,8 +12,12 @@ function heardBy() {
     const cause = Object.assign(new Error(says), { response: { statusCode: 403, body: says } })
     health.heard(new DriverError('unavailable', says, { cause }), what)
   }
+  const errs = (what: CallSort, says: string): void => {
+    const cause = Object.assign(new Error(says), { response: { statusCode: 500, body: says } })
+    health.heard(new DriverError('unavailable', says, { cause }), what)
+  }
   const answers = (what?: CallSort): void => health.heard(undefined, what)
-  return { health, fails, refuses, answers, said: () => entries.map(textOf) }
+  return { health, fails, refuses, errs, answers, said: () => entries.map(textOf) }
 }
 
 const textOf = ({ message, fields: { err } }: ReturnType<typeof readableLog>['entries'][number]) =>
@@ -95,4 +99,36 @@ test('a refusal that ends an outage is said', () => {
     'Consul does not answer: Permission denied',
     'Consul answers again',
   ])
+})
+
+test('sessions that Consul cannot make do not make the store away while keys work', () => {
+  const { health, errs, answers, said } = heardBy()
+  answers('read')
+  health.watching(true)
+  for (let second = 1; second <= 3; second++) {
+    errs('session', 'Missing node registration')
+    expect([health.fresh(), health.lastError()]).toEqual([true, 'Missing node registration'])
+    answers('read')
+    answers('write')
+  }
+  expect([health.fresh(), health.lastError()]).toEqual([true, 'Missing node registration'])
+  answers('session')
+  expect(health.lastError()).toBeUndefined()
+  expect(said()).toEqual(['Consul does not answer: Missing node registration', 'Consul answers again'])
+})
+
+test('a session call without an answer, and any other that fails, makes the store away', () => {
+  const { health, fails, errs, answers } = heardBy()
+  answers('read')
+  health.watching(true)
+  health.heard(new DriverError('unavailable', 'timed out'), 'session')
+  expect(health.fresh()).toBe(false)
+  errs('session', 'No cluster leader')
+  expect(health.fresh(), 'Consul has answered no other call since').toBe(false)
+  answers('read')
+  errs('write', 'No cluster leader')
+  expect(health.fresh()).toBe(false)
+  answers('read')
+  fails('connect ECONNREFUSED')
+  expect(health.fresh()).toBe(false)
 })

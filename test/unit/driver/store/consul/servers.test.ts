@@ -44,15 +44,35 @@ test('the server that answers is asked again', async () => {
   expect(log).toEqual(['a', 'b', 'heard', 'b', 'heard'])
 })
 
-test('a server without a leader is left, and has begun nothing', async () => {
-  const noLeader: Answer = () => {
-    throw Object.assign(new Error('consul: 500'), {
-      response: { statusCode: 500, body: 'No cluster leader' },
-    })
+const answers = (statusCode: number, body: string): Answer => {
+  return () => {
+    throw Object.assign(new Error(`consul: ${statusCode}`), { response: { statusCode, body } })
   }
-  const { ask, log } = asking({ a: noLeader, b: () => 'b' })
+}
+
+test.each([
+  [500, 'No cluster leader'],
+  [500, 'rpc error making call: No cluster leader'],
+  [500, 'No known Consul servers'],
+  [429, 'rate limit exceeded, try again later or against a different server'],
+  [500, 'rpc error making call: rate limit exceeded, try again later or against a different server'],
+  [503, 'rate limit exceeded for operation that can only be performed by the leader, try again later'],
+  [429, 'Your IP is issuing too many concurrent connections, please rate limit your calls\n'],
+  [429, ''],
+])('a server that answers %i "%s" has begun nothing', async (statusCode, body) => {
+  const { ask, log } = asking({ a: answers(statusCode, body), b: () => 'b' })
   expect(await ask()).toBe('b')
   expect(log).toEqual(['a', 'b', 'heard'])
+})
+
+test.each([
+  [500, 'rpc error making call: leadership lost while committing log'],
+  [500, 'No cluster leader: the change may be applied'],
+  [503, 'upstream connect error or disconnect/reset before headers'],
+])('a server that answers %i "%s" may have begun', async (statusCode, body) => {
+  const { ask, log } = asking({ a: answers(statusCode, body), b: () => 'b' })
+  await expect(ask()).rejects.toThrow('a: ')
+  expect(log).toEqual(['a', `a: consul: ${statusCode}`])
 })
 
 test('what a server may have begun is not repeated; the next call goes elsewhere', async () => {
