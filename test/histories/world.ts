@@ -173,7 +173,8 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
         saveEveryMs: 100,
         pauseMs: 5,
         resyncMs: 4000,
-        retentionMs: 2000,
+        // The log is short here: its segments are kept for twelve times as long.
+        retentionMs: 170,
       },
     })
   const host: WorldHost = {

@@ -8,9 +8,10 @@
  * block on the last segment only: an answer has a few entries, however many commits there were in the last
  * seconds. A segment exists when it has a head. A commit that finds its segment full creates the head of the
  * next one and names it in its entry. Every commit requires that its segment has a head and the next one has
- * none, so that no entry is written behind a watch that has moved on. Closed segments are deleted after some
- * seconds; a watch that finds its segment deleted has missed entries. No clocks are compared, and no host
- * needs a sequence number; the retention time only decides how often a host has to read everything.
+ * none, so that no entry is written behind a watch that has moved on. Closed segments are deleted after a
+ * minute, and sooner where they are large; a watch that finds its segment deleted has missed entries. No
+ * clocks are compared, and no host needs a sequence number; the retention only decides how often a host has
+ * to read everything. An earlier driver deletes each segment 5 s after its closing.
  */
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
@@ -56,23 +57,30 @@ export interface Changelog {
   /** Path of the whole log, after the prefix. */
   folder: string
   folderOf(segment: number): string
-  /** The segment where a watch starts after a full read. */
-  newest(): number
+  /** A watch starts after a full read: in the segment that was the newest one then. */
+  start(): number
   /** The newest segment that was seen, and the newest entry: in it, or the one that made it. */
   position(): { segment: number; entry?: string | undefined }
   /** `asks`: hosts that are to read everything at once. */
   entryFor(changes: readonly LoggedChange[], maxDeletes: number, asks?: readonly string[]): LogCommit
   /**
    * After a full read, with all keys of the log. Returns the head that must be created before the log can
-   * continue.
+   * continue. `isSamePast`: the read has all that this host knew when the read was sent. What the watch and
+   * this host's commits have learnt since stays then.
    */
-  adopt(items: readonly LogItem[]): string | undefined
+  adopt(items: readonly LogItem[], isSamePast?: boolean): string | undefined
+  /**
+   * Must be called before a list of the log alone is sent. The list goes to the returned function: the next
+   * entry is then written into the newest segment. False: the log lacks what this host knew.
+   */
+  reopen(): (items: readonly LogItem[]) => boolean
   /** Entries of a segment above `upTo`, in the order of their commits; or the reason to read everything. */
   follow(items: readonly LogItem[], segment: number, upTo: number): LogAnswer
 }
 
 export interface ChangelogOptions {
   host: string
+  /** A closed segment is kept for this time, and for `longRetention` times as long within `keptBytes`. */
   retentionMs: number
   /** A segment is closed when an answer with it is longer than this, roughly. */
   segmentBytes?: number
@@ -88,6 +96,10 @@ const format = z.object({
 /** Per key of an answer, beside its value: name, indexes, JSON. */
 const envelopeBytes = 200
 
+/** The newest closed segments, of together so many bytes, are kept for longer. */
+const keptBytes = 1_000_000
+const longRetention = 12
+
 /** Undefined where the text cannot be read. */
 type ReadEntry = (LogEntry & { next: number | undefined; asks: string[] | undefined }) | undefined
 
@@ -102,17 +114,19 @@ interface ChangelogState {
   boot: string
   /** Entries written since the start. */
   count: number
-  /** Closed segment → time at which this host learnt of it. */
-  closed: Map<number, number>
+  /** Closed segment → when this host learnt of it, and the length of an answer with it. */
+  closed: Map<number, { at: number; bytes: number }>
   /**
    * The watch's segment: its entries by path, so that each is read once, and the index of its head. A later
    * segment of the same number has another index.
    */
   watched: { segment: number; entries: ReadonlyMap<string, KnownEntry>; head?: number | undefined }
-  newest: number
+  /** Of the last full read. `head`: index of its head. */
+  newest: { segment: number; head?: number | undefined }
   /** The segment of the next entry, and the length of an answer with its present entries. */
   open: { segment: number; bytes: number }
-  position: ReturnType<Changelog['position']>
+  /** `index`: of the entry. */
+  position: ReturnType<Changelog['position']> & { index: number }
 }
 
 export function createChangelog(options: ChangelogOptions): Changelog {
@@ -122,17 +136,18 @@ export function createChangelog(options: ChangelogOptions): Changelog {
     count: 0,
     closed: new Map(),
     watched: { segment: 0, entries: new Map() },
-    newest: 1,
+    newest: { segment: 1 },
     open: { segment: 1, bytes: 0 },
-    position: { segment: 0 },
+    position: { segment: 0, index: 0 },
   }
   return {
     folder: 'changes/',
     folderOf,
-    newest: () => state.newest,
-    position: () => state.position,
+    start: () => start(state),
+    position: () => ({ segment: state.position.segment, entry: state.position.entry }),
     entryFor: (changes, maxDeletes, asks) => entryFor(state, changes, maxDeletes, asks),
-    adopt: (items) => adopt(state, items),
+    adopt: (items, isSamePast = false) => adopt(state, items, isSamePast),
+    reopen: () => reopen(state),
     follow: (items, segment, upTo) => follow(state, items, segment, upTo),
   }
 }
@@ -143,11 +158,11 @@ function entryFor(
   maxDeletes: number,
   asks: readonly string[] | undefined,
 ): LogCommit {
-  const { host, retentionMs, segmentBytes, now } = state.options
+  const { host, segmentBytes } = state.options
   const { segment, bytes } = state.open
   const closes = bytes > segmentBytes
   const text = write(changes, closes ? segment + 1 : undefined, asks)
-  const old = [...state.closed].filter(([, at]) => now() - at > retentionMs).slice(0, maxDeletes)
+  const old = expired(state).slice(0, maxDeletes)
   state.count += 1
   return {
     text,
@@ -155,33 +170,71 @@ function entryFor(
     head: headOf(segment),
     nextHead: headOf(segment + 1),
     path: `${folderOf(segment)}${encodeURIComponent(host)}/${state.boot}-${state.count}`,
-    deletes: old.map(([it]) => folderOf(it)),
+    deletes: old.map(folderOf),
     applied() {
-      for (const [it] of old) state.closed.delete(it)
-      if (closes) close(state, segment)
+      for (const it of old) state.closed.delete(it)
+      if (closes) close(state, segment, bytes + lengthOf({ text }))
       else if (state.open.segment === segment) state.open.bytes += lengthOf({ text })
     },
-    segmentClosed: () => close(state, segment),
+    segmentClosed: () => close(state, segment, bytes),
   }
 }
 
-function adopt(state: ChangelogState, items: readonly LogItem[]): string | undefined {
-  const heads = items.flatMap(({ path }) => segmentOfHead(path) ?? []).sort((a, b) => a - b)
-  const newest = heads.at(-1) ?? 1
-  state.newest = newest
-  if (heads.length === 0) return headOf(1)
-  const entries = items.filter(({ path }) => isEntryOf(newest, path))
-  state.position = { segment: newest, entry: newestOf(entries) ?? closingOf(items, newest) }
-  const next = entries.map((item) => read(item)?.next).find((it) => it !== undefined)
-  for (const it of state.closed.keys()) if (!heads.includes(it) || it === newest) state.closed.delete(it)
-  state.open = { segment: newest, bytes: 0 }
-  for (const it of heads.slice(0, -1)) close(state, it)
+/** Closed segments that nothing keeps any more, the oldest first. */
+function expired({ closed, options: { retentionMs, now } }: ChangelogState): number[] {
+  let bytes = 0
+  const isOld = ([, { at, bytes: own }]: [number, { at: number; bytes: number }]): boolean => {
+    bytes += own
+    return now() - at > (bytes > keptBytes ? retentionMs : longRetention * retentionMs)
+  }
+  const newestFirst = [...closed].sort(([a], [b]) => b - a)
+  return newestFirst
+    .filter(isOld)
+    .map(([segment]) => segment)
+    .reverse()
+}
+
+function start(state: ChangelogState): number {
+  const { segment, head } = state.newest
+  state.watched = { segment, entries: new Map(), head }
+  return segment
+}
+
+function adopt(state: ChangelogState, items: readonly LogItem[], isSamePast: boolean): string | undefined {
+  const heads = headsIn(items)
+  const newest = heads.at(-1)
+  state.newest = newest ?? { segment: 1 }
+  if (newest === undefined) return headOf(1)
+  const { segment } = newest
+  const entries = entriesOf(items, segment)
+  const seen = newestOf(entries) ?? closingOf(items, segment)
+  const at = seen?.index ?? newest.head
+  if (!isSamePast || at >= state.position.index) state.position = { segment, entry: seen?.path, index: at }
+  if (!isSamePast || segment > state.open.segment) state.open = { segment, bytes: bytesOf(entries) }
+  const there = new Set(heads.map((head) => head.segment))
+  for (const it of state.closed.keys())
+    if (it >= state.open.segment || (it < segment && !there.has(it))) state.closed.delete(it)
+  const bytes = bytesBySegment(items)
+  for (const head of heads.slice(0, -1)) close(state, head.segment, bytes.get(head.segment))
+  const next = nextIn(entries)
   return next === undefined ? undefined : headOf(next)
+}
+
+function reopen(state: ChangelogState): (items: readonly LogItem[]) => boolean {
+  const { open, position } = state
+  return (items) => {
+    const segment = newestIn(items) ?? 0
+    const isShorter = segment < Math.max(open.segment, position.segment)
+    if (isShorter || (position.entry !== undefined && lacks(items, position.entry))) return false
+    const entries = entriesOf(items, segment)
+    if (segment > state.open.segment) state.open = { segment, bytes: bytesOf(entries) }
+    return true
+  }
 }
 
 function follow(state: ChangelogState, items: readonly LogItem[], segment: number, upTo: number): LogAnswer {
   const before: Partial<ChangelogState['watched']> = state.watched.segment === segment ? state.watched : {}
-  const entries = items.filter(({ path }) => isEntryOf(segment, path))
+  const entries = entriesOf(items, segment)
   const head = items.find(({ path }) => path === headOf(segment))
   if (head === undefined) return { gap: `segment ${segment} of the log is gone` }
   const all = entries.map((item) => known(before.entries?.get(item.path), item))
@@ -197,17 +250,14 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
   if (asking !== undefined) return { gap: `the log entry ${asking.item.path} asks for it` }
   const closing = all.find(({ entry }) => entry?.next !== undefined)
   const next = closing?.entry?.next
-  const seen = state.position.segment === segment ? state.position.entry : undefined
-  state.position =
-    next === undefined
-      ? { segment, entry: newestOf(entries) ?? seen }
-      : { segment: next, entry: closing?.item.path }
+  const seen = next === undefined ? newestOf(entries) : closing?.item
+  if (seen !== undefined || state.position.segment !== segment)
+    state.position = { segment: next ?? segment, entry: seen?.path, index: seen?.index ?? head.index }
   if (next !== undefined) {
-    close(state, segment)
+    close(state, segment, bytesOf(entries))
     // One transaction has closed this segment and created the head of the next one.
     state.watched = { segment: next, entries: new Map(), head: closing?.item.index }
-  } else if (state.open.segment === segment)
-    state.open.bytes = entries.reduce((sum, it) => sum + lengthOf(it), 0)
+  } else if (state.open.segment === segment) state.open.bytes = bytesOf(entries)
   const fresh = all.flatMap(({ entry }) => (entry !== undefined && entry.index > upTo ? [entry] : []))
   fresh.sort((a, b) => a.index - b.index)
   return { entries: fresh, top: fresh.at(-1)?.index ?? upTo, next: next ?? segment }
@@ -218,12 +268,7 @@ function follow(state: ChangelogState, items: readonly LogItem[], segment: numbe
  * read.
  */
 export function entriesSince(items: readonly LogItem[], index: number): LogEntry[] | undefined {
-  const heads = new Map(
-    items.flatMap(({ path, index: at }) => {
-      const segment = segmentOfHead(path)
-      return segment === undefined ? [] : [[segment, at] as const]
-    }),
-  )
+  const heads = new Map(headsIn(items).map(({ segment, head }) => [segment, head]))
   // No entry is in a segment that was closed before: its head is of the commit that closed the one before it.
   let first = Math.max(...heads.keys())
   while ((heads.get(first) ?? 0) > index) first -= 1
@@ -234,8 +279,22 @@ export function entriesSince(items: readonly LogItem[], index: number): LogEntry
   return entries.length < fresh.length ? undefined : entries.sort((a, b) => a.index - b.index)
 }
 
-function close(state: ChangelogState, segment: number): void {
-  if (!state.closed.has(segment)) state.closed.set(segment, state.options.now())
+/**
+ * Where a reader of the segment continues, of a list with all of its keys; undefined where the segment is
+ * gone.
+ */
+export function continuationIn(items: readonly LogItem[], segment: number): number | undefined {
+  if (!items.some(({ path }) => path === headOf(segment))) return undefined
+  return nextIn(entriesOf(items, segment)) ?? segment
+}
+
+function nextIn(entries: readonly LogItem[]): number | undefined {
+  return entries.map((item) => read(item)?.next).find((it) => it !== undefined)
+}
+
+function close(state: ChangelogState, segment: number, bytes = 0): void {
+  const at = state.closed.get(segment)?.at ?? state.options.now()
+  state.closed.set(segment, { at, bytes })
   if (state.open.segment <= segment) state.open = { segment: segment + 1, bytes: 0 }
 }
 
@@ -254,19 +313,31 @@ export function lacks(items: readonly LogItem[], entry: string): boolean {
   return has(`${folder}head`) && !has(entry)
 }
 
-export function segmentOfHead(path: string): number | undefined {
-  const found = /^changes\/(\d+)\/head$/.exec(path)?.[1]
-  return found === undefined ? undefined : Number(found)
+/** The newest segment of a list of the log; undefined without one. */
+export function newestIn(items: readonly LogItem[]): number | undefined {
+  return headsIn(items).at(-1)?.segment
 }
 
-function newestOf(items: readonly LogItem[]): string | undefined {
-  return items.reduce<LogItem | undefined>((a, b) => (a && a.index > b.index ? a : b), undefined)?.path
+/** `head`: its index. */
+function headsIn(items: readonly LogItem[]): { segment: number; head: number }[] {
+  const heads = items.flatMap(({ path, index }) => {
+    const found = /^changes\/(\d+)\/head$/.exec(path)?.[1]
+    return found === undefined ? [] : [{ segment: Number(found), head: index }]
+  })
+  return heads.sort((a, b) => a.segment - b.segment)
+}
+
+function newestOf(items: readonly LogItem[]): LogItem | undefined {
+  return items.reduce<LogItem | undefined>((a, b) => (a && a.index > b.index ? a : b), undefined)
 }
 
 /** The entry that closed the segment before. */
-function closingOf(items: readonly LogItem[], segment: number): string | undefined {
-  const before = items.filter(({ path }) => isEntryOf(segment - 1, path))
-  return before.find((item) => read(item)?.next === segment)?.path
+function closingOf(items: readonly LogItem[], segment: number): LogItem | undefined {
+  return entriesOf(items, segment - 1).find((item) => read(item)?.next === segment)
+}
+
+function entriesOf(items: readonly LogItem[], segment: number): LogItem[] {
+  return items.filter(({ path }) => isEntryOf(segment, path))
 }
 
 function isEntryOf(segment: number, path: string): boolean {
@@ -276,6 +347,19 @@ function isEntryOf(segment: number, path: string): boolean {
 /** Length in an answer of Consul: base64 and envelope. */
 function lengthOf({ text }: { text: string }): number {
   return Math.ceil((text.length * 4) / 3) + envelopeBytes
+}
+
+function bytesOf(items: readonly LogItem[]): number {
+  return items.reduce((sum, it) => sum + lengthOf(it), 0)
+}
+
+function bytesBySegment(items: readonly LogItem[]): Map<number, number> {
+  const bytes = new Map<number, number>()
+  for (const item of items) {
+    const segment = Number(item.path.split('/')[1])
+    bytes.set(segment, (bytes.get(segment) ?? 0) + lengthOf(item))
+  }
+  return bytes
 }
 
 function write(changes: readonly LoggedChange[], next?: number, asks?: readonly string[]): string {

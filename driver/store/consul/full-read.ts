@@ -123,7 +123,7 @@ async function settle(on: Reader): Promise<Settled> {
     if (verdict.is === 'new') await makeCluster(on)
     else if (verdict.is === 'restored') {
       repaired = await repair(on, on.position(), found, verdict)
-    } else if (await hasLog(on, found)) {
+    } else if (await hasLog(on, found, true)) {
       const { cluster, index } = verdict
       return { found, cluster, index, isRepaired: repaired !== undefined }
     }
@@ -217,8 +217,12 @@ async function checkMayRead(on: Reader): Promise<void> {
 }
 
 /** Begins the change log where it is missing. False: the list is to be made again. */
-async function hasLog({ client, changelog, prefix }: Reader, { entries }: SortedItems): Promise<boolean> {
-  const head = changelog.adopt(entries)
+async function hasLog(
+  { client, changelog, prefix }: Reader,
+  { entries }: SortedItems,
+  isSamePast: boolean,
+): Promise<boolean> {
+  const head = changelog.adopt(entries, isSamePast)
   if (head !== undefined) await client.transact([createStep(`${prefix}/${head}`, {})])
   return head === undefined
 }
@@ -258,7 +262,7 @@ async function repair(
 }
 
 async function beginIncarnation(
-  { client, prefix }: Reader,
+  { client, changelog, prefix }: Reader,
   known: Position,
   found: SortedItems,
   { cluster, index }: Extract<Verdict, { is: 'restored' }>,
@@ -267,6 +271,8 @@ async function beginIncarnation(
   const head = headOf(Math.max(known.segment, found.newestSegment) + 1)
   const answer = await client.transact([
     { ...createStep(`${prefix}/${clusterKey}`, value), Index: index },
+    // No host follows the log of before any longer.
+    { Verb: 'delete-tree', Key: `${prefix}/${changelog.folder}` },
     createStep(`${prefix}/${head}`, {}),
   ])
   return 'failedStep' in answer ? undefined : value
@@ -288,7 +294,7 @@ async function putBack(
     if (found.cluster === undefined || cluster?.id !== into.id || cluster.restored !== into.restored)
       throw restartRepair()
     const { index } = found.cluster
-    return { found, index, isLogged: await hasLog(on, found) }
+    return { found, index, isLogged: await hasLog(on, found, false) }
   }
   for (let count = 0; ; ) {
     const { found, index, isLogged } = await look()

@@ -40,7 +40,7 @@ export interface ConsulOptions {
   timeoutMs?: number
   /** How often everything is read again, to notice changes made by hand. A large store is read less often. */
   resyncMs?: number
-  /** How long entries of the change log are kept, at least. */
+  /** How long entries of the change log are kept, at least (change-log.ts). */
   retentionMs?: number
   sessionTtlMs?: number
   /** Path of the disk copy. */

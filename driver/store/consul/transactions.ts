@@ -3,7 +3,7 @@
  * old log segments.
  *
  * When other hosts have advanced the log meanwhile, the transaction is repeated: none of the caller's changes
- * was refused.
+ * was refused. A host that is several segments behind lists the log, and goes on at its end.
  */
 import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
@@ -15,12 +15,13 @@ import { logOperations, maxOperations } from '../transaction-limits.ts'
 import type { Changelog, LogCommit } from './change-log.ts'
 import type { ConsulClient, TxnConflict, TxnStep } from './client.ts'
 import { pathOf } from './keys.ts'
+import { listLog } from './log-lists.ts'
 import { conflictAt, type Step, stepsOf, txnStep, writtenBy } from './operations.ts'
 
 export interface Transacting {
-  client: Pick<ConsulClient, 'transact'>
+  client: Pick<ConsulClient, 'transact' | 'list'>
   mirror: Pick<Mirror, 'corrupt'>
-  changelog: Pick<Changelog, 'entryFor'>
+  changelog: Pick<Changelog, 'entryFor' | 'reopen' | 'folder' | 'folderOf'>
   prefix: string
   /** ModifyIndex of the key `cluster`; undefined until the store has been read in this incarnation. */
   incarnation: () => number | undefined
@@ -44,7 +45,7 @@ export async function transact(
   const operations = steps.map((step) => txnStep(step, on.prefix, flags))
   if (written.length === 0 && asks === undefined)
     return { index: indexIn(await on.client.transact(operations), on, steps), written }
-  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+  for (let attempt = 1, closed = 0; attempt <= maxAttempts; attempt++) {
     const guard = on.incarnation()
     if (guard === undefined) {
       await on.relearn()
@@ -59,8 +60,12 @@ export async function transact(
       entry.applied()
       return { index, written }
     }
-    if (failed <= 1) await on.relearn()
-    else entry.segmentClosed()
+    if (failed > 1) {
+      entry.segmentClosed()
+      closed += 1
+    }
+    const isFarBehind = failed === 1 || (failed > 1 && closed % stepsBeforeList === 0)
+    if (failed === 0 || (isFarBehind && !(await findEnd(on)))) await on.relearn()
   }
   throw new DriverError(
     'unavailable',
@@ -70,6 +75,17 @@ export async function transact(
 
 /** Each attempt fails only because other hosts have committed. */
 const maxAttempts = 20
+/** Segments that are found closed one by one before the log is listed. */
+const stepsBeforeList = 3
+
+/**
+ * The next entry is written at the log's end, before this host has read what is between: Consul checks the
+ * keys of the changes, and the incarnation. False: the log lacks what this host knew.
+ */
+async function findEnd(on: Transacting): Promise<boolean> {
+  const reopen = on.changelog.reopen()
+  return reopen(await listLog(on))
+}
 
 function indexIn(
   answer: { index: number } | TxnConflict,

@@ -2,8 +2,9 @@
  * Keeps the mirror current: one full read, then the change log, by blocking queries.
  *
  * Everything is read again when the log has a gap, and at intervals, because a person may have changed a key
- * by hand. A failure changes nothing in the mirror; the watch continues after at most a second where it was
- * in the log.
+ * by hand. Such a read may take minutes, and the log is followed beside it: at intervals into the mirror,
+ * after a gap into a list that counts when the read has come (held-log.ts). A failure changes nothing in the
+ * mirror; the watch continues after at most a second where it was in the log.
  *
  * TCP repeats what it could not deliver after pauses that double (RFC 6298, 5.5). After a partition has
  * healed, an answer may therefore be delayed by as long as the partition lasted, and Consul looks alive but
@@ -19,9 +20,11 @@ import { clusterKey } from '../incarnation.ts'
 import type { LoggedCommit, Mirror, RawRecord } from '../mirror.ts'
 import { aliveIn } from './alive.ts'
 import type { Item } from './answers.ts'
-import { type Changelog, type LogAnswer, type LogEntry, segmentOfHead } from './change-log.ts'
+import { type Changelog, type LogAnswer, type LogEntry, type LogItem, newestIn } from './change-log.ts'
 import type { ConsulClient, Listing } from './client.ts'
+import { holdLog } from './held-log.ts'
 import { parsePath } from './keys.ts'
+import { listSegment, type Position, withoutPrefix } from './log-lists.ts'
 
 export interface Following {
   client: Pick<ConsulClient, 'list'>
@@ -46,16 +49,32 @@ export interface Following {
 
 const maxBackoffMs = 1000
 
-/** The position of the watch; kept across failures. */
+/** Before everything is read again, where the last such read was less than `calmMs` ago: they double. */
+const pausesMs = { first: 100, most: 10_000 }
+const calmMs = 60_000
+
+/** Kept across failures. */
 interface Watch {
-  /** Undefined until everything has been read. */
+  /** Where the log is followed. Undefined: everything must be read first. */
   at: Position | undefined
+  /** Never, while such a read runs. */
   readAgainAt: number
+  /** The last read beside the watch. Never rejects. */
+  reading: Promise<void>
+  /** Why it failed. */
+  failure: unknown
+  /** When everything was read because of a gap, the last time. */
+  closedGapAt: number
+  /** The last pause before it, and when it ends. */
+  pauseMs: number
+  pausesUntil: number
 }
 
 /** Runs until the signal; never throws. */
 export async function follow(on: Following): Promise<void> {
-  const watch: Watch = { at: undefined, readAgainAt: 0 }
+  const reading = Promise.resolve()
+  const none = { at: undefined, failure: undefined, readAgainAt: 0, pauseMs: 0, pausesUntil: 0 }
+  const watch: Watch = { ...none, reading, closedGapAt: Number.NEGATIVE_INFINITY }
   let backoffMs = 50
   while (!on.signal.aborted) {
     try {
@@ -63,7 +82,7 @@ export async function follow(on: Following): Promise<void> {
         backoffMs = 50
       })
     } catch (error) {
-      if (on.signal.aborted) return
+      if (on.signal.aborted) break
       // After `unavailable` the log still has what was missed. After any other error the state is unknown:
       // everything is read again.
       if (!isCode(error, 'unavailable')) watch.at = undefined
@@ -73,58 +92,83 @@ export async function follow(on: Following): Promise<void> {
       backoffMs = Math.min(backoffMs * 2, maxBackoffMs)
     }
   }
+  await watch.reading
 }
 
 /** Runs until an error. */
 async function followOnce(on: Following, watch: Watch, works: () => void): Promise<void> {
-  let waits = false
+  let waitMs: number | undefined
   while (!on.signal.aborted) {
-    if (watch.at === undefined || performance.now() >= watch.readAgainAt) {
-      watch.readAgainAt = await readAll(on)
-      // A periodic full read does not change the position in the log.
-      watch.at ??= beginning(on)
+    if (watch.at === undefined) {
+      await closeGap(on, watch)
       on.connected(true)
     }
+    if (performance.now() >= watch.readAgainAt) readBeside(on, watch)
+    // What was held may end with a gap as well.
+    if (watch.at === undefined) continue
     const { at } = watch
-    const listing = await on.client.list(`${on.prefix}/${on.changelog.folderOf(at.segment)}`, {
-      // The first query returns at once, also after a failure, and consistently: a Consul that has just
-      // started otherwise answers from an old state.
-      ...(waits ? { index: at.index, waitMs: on.waitMs } : { consistent: true }),
-      signal: on.signal,
-    })
-    works()
-    waits = true
-    const answer = answerIn(on, listing, at)
-    if ('gap' in answer) {
-      on.log.info({ reason: answer.gap }, 'reading everything again')
+    const listing = await listSegment(on, at, { waitMs, signal: on.signal })
+    if (watch.failure !== undefined) {
       watch.at = undefined
-    } else {
-      watch.at = { segment: answer.next, index: Math.max(listing.index, 1) }
-      on.connected(true)
+      throw watch.failure
     }
+    works()
+    // The first query returns at once, also after a failure.
+    waitMs = on.waitMs
+    take(on, watch, at, listing)
+    if (watch.at !== undefined) on.connected(true)
   }
+}
+
+/** Reads everything, and what others have committed meanwhile. */
+async function closeGap(on: Following, watch: Watch): Promise<void> {
+  const pauseMs = watch.pausesUntil - performance.now()
+  if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: on.signal })
+  const { listings, stop } = await holdLog(on)
+  await on.readAll().finally(stop)
+  watch.failure = undefined
+  watch.closedGapAt = performance.now()
+  watch.readAgainAt = nextReadAt(on)
+  watch.at = { segment: on.changelog.start(), index: 0 }
+  for (const [segment, listing] of listings)
+    if (watch.at?.segment === segment) take(on, watch, watch.at, listing)
+}
+
+/** A periodic full read does not change the position in the log. */
+function readBeside(on: Following, watch: Watch): void {
+  watch.readAgainAt = Number.POSITIVE_INFINITY
+  watch.reading = on.readAll().then(
+    () => {
+      watch.readAgainAt = nextReadAt(on)
+    },
+    (error: unknown) => {
+      watch.failure = error
+    },
+  )
+}
+
+/** The random part keeps hosts that started together apart. */
+function nextReadAt(on: Following): number {
+  return performance.now() + on.resyncMs() * (1 + Math.random() / 4)
+}
+
+function take(on: Following, watch: Watch, at: Position, listing: Listing): void {
+  const answer = answerIn(on, listing, at)
+  if (!('gap' in answer)) {
+    watch.at = { segment: answer.next, index: Math.max(listing.index, 1) }
+    return
+  }
+  on.log.info({ reason: answer.gap }, 'reading everything again')
+  watch.at = undefined
+  const isCalm = performance.now() - watch.closedGapAt > calmMs
+  watch.pauseMs = isCalm ? 0 : Math.min(Math.max(2 * watch.pauseMs, pausesMs.first), pausesMs.most)
+  watch.pausesUntil = performance.now() + watch.pauseMs
 }
 
 function answerIn(on: Following, listing: Listing, at: Position): LogAnswer {
   if (listing.filtered === true) return { gap: 'Consul’s answer lacks what the token may not read' }
   if (listing.index < at.index) return { gap: 'Consul’s index decreased' }
   return deliver(on, listing, at)
-}
-
-/** A segment of the log, and the index that the next answer must exceed; 0 for an answer at once. */
-interface Position {
-  segment: number
-  index: number
-}
-
-function beginning({ changelog }: Following): Position {
-  return { segment: changelog.newest(), index: 0 }
-}
-
-/** Reads everything. Returns when to read again; the random part keeps hosts that started together apart. */
-async function readAll(on: Following): Promise<number> {
-  await on.readAll()
-  return performance.now() + on.resyncMs() * (1 + Math.random() / 4)
 }
 
 function deliver(on: Following, listing: Listing, { segment }: Position): LogAnswer {
@@ -146,7 +190,7 @@ export function writtenIn({ index, changes }: LogEntry): LoggedCommit {
 export interface SortedItems {
   records: RawRecord[]
   /** The change log; paths behind the prefix. */
-  entries: { path: string; index: number; text: string }[]
+  entries: LogItem[]
   /** The highest ModifyIndex of all keys. */
   top: number
   newestSegment: number
@@ -163,11 +207,7 @@ export function sortItems(prefix: string, folder: string, items: readonly Item[]
   })
   const top = all.reduce((highest, { index }) => Math.max(highest, index), 0)
   const entries = all.filter(({ path }) => path.startsWith(folder))
-  const newestSegment = Math.max(0, ...entries.flatMap(({ path }) => segmentOfHead(path) ?? []))
+  const newestSegment = newestIn(entries) ?? 0
   const alive = aliveIn(prefix, items)
   return { records, entries, top, newestSegment, alive, cluster: all.find(({ path }) => path === clusterKey) }
-}
-
-function withoutPrefix(prefix: string, items: readonly Item[]): SortedItems['entries'] {
-  return items.map(({ key, index, text }) => ({ path: key.slice(prefix.length + 1), index, text }))
 }

@@ -186,6 +186,18 @@ describe('what the hosts had is back after the store', () => {
     expect(has('addresses/n1/10.0.0.2')).toBe(true)
   })
 
+  test('was restored: the log of before ends with the repair, so that no host waits in it', async () => {
+    const one = await openFresh('net-1')
+    await one.commit([createNetwork('n1')])
+    const backup = consul.backup()
+    await one.commit([createLease('n1/10.0.0.9')])
+    await one.read()
+    consul.restore(backup)
+    await settled(one, undefined)
+    const segments = consul.keys().flatMap((key) => /\/changes\/(\d+)\/head$/.exec(key)?.[1] ?? [])
+    expect(segments).toEqual(['2'])
+  })
+
   test('was restored while all hosts were off, and the first to start has been off for longer than the others', async () => {
     const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
     await one.commit([createNetwork('n1'), ...claims('n1')])

@@ -45,7 +45,8 @@ class ModelConsul {
   entryFor(changelog: Changelog, change: { path: string; value: unknown }): LogCommit {
     for (;;) {
       const entry = changelog.entryFor([change], 3)
-      if (!this.log.has(entry.head)) this.adoptBy(changelog)
+      const reopen = changelog.reopen()
+      if (!this.log.has(entry.head)) reopen([...this.log.values()]) || this.adoptBy(changelog)
       else if (this.log.has(entry.nextHead)) entry.segmentClosed()
       else return entry
     }
@@ -126,7 +127,7 @@ function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everyth
     consul.adoptBy(changelog)
     const full = mirror.beginFullRead()
     finish(at, full, consul.list())
-    at.segment = changelog.newest()
+    at.segment = changelog.start()
     return 'everything'
   }
   mirror.follow(answer.entries.map(writtenIn), answer.top)
@@ -188,7 +189,7 @@ test('in any order of delivery, a host that has polled knows exactly what Consul
           if (what === 'hear') for (const items of at.heard.splice(0, 1)) hear(consul, at, items)
           if (what === 'finish') {
             for (const { full, listed } of at.reads.splice(0, 1)) {
-              at.changelog.adopt(listed.log)
+              at.changelog.adopt(listed.log, true)
               finish(at, full, listed)
             }
           }
@@ -320,6 +321,70 @@ test('a log whose last segment an operator deletes by hand goes on where it ende
   for (let i = 0; i < 4; i++) consul.commit(changelog, { table: 'vnis', key: '1', value: 'n1' })
   consul.deleteTree('changes/2/')
   expect(changelog.adopt([...consul.log.values()])).toBe('changes/2/head')
+})
+
+test('a closed segment is kept for a minute, and for five seconds where there is a megabyte of later ones', () => {
+  const consul = new ModelConsul()
+  let now = 0
+  const changelog = createChangelog({ host: 'a', retentionMs: 5000, segmentBytes: 0, now: () => now })
+  const commitAt = (ms: number, value = 'n1'): void => {
+    now = ms
+    consul.commit(changelog, { table: 'vnis', key: '1', value })
+  }
+  const fillAt = (ms: number, value?: string): void => {
+    commitAt(ms, value)
+    commitAt(ms, value)
+  }
+  const segments = (): string =>
+    [...consul.log.keys()].flatMap((path) => /^changes\/(\d+)\/head$/.exec(path)?.[1] ?? []).join(' ')
+  fillAt(0)
+  fillAt(60_000)
+  expect(segments()).toBe('1 2 3')
+  fillAt(60_001, 'x'.repeat(500_000))
+  expect(segments()).toBe('2 3 4')
+  fillAt(65_000)
+  expect(segments()).toBe('2 3 4 5')
+  commitAt(65_002)
+  expect(segments()).toBe('4 5')
+})
+
+test('a read that is older than what the watch has seen takes nothing of that back', () => {
+  const consul = new ModelConsul()
+  const [writer, reader] = [host('a', 1e9), host('b', 1e9)]
+  const commit = (by: Host) => consul.commit(by.changelog, { table: 'vnis', key: '1', value: 'n1' })
+  for (let n = 0; n < 4; n++) commit(writer)
+  poll(consul, reader)
+  const { log } = consul.list()
+  for (let n = 0; n < 9; n++) commit(writer)
+  poll(consul, reader)
+  const before = reader.changelog.position()
+  expect(reader.changelog.adopt(log, true)).toBeUndefined()
+  expect(reader.changelog.position()).toEqual(before)
+  expect(reader.changelog.entryFor([], 0).head).toBe(`changes/${before.segment}/head`)
+  expect(reader.changelog.start(), 'a watch goes on behind the read').toBe(2)
+  reader.changelog.adopt(log)
+  expect(reader.changelog.position().segment, 'of another past it is as it is read').toBe(2)
+})
+
+test('the next entry goes to the end of a log that has all that the host knew when it asked', () => {
+  const consul = new ModelConsul()
+  const [writer, reader] = [host('a', 1e9), host('b', 1e9)]
+  const commit = () => consul.commit(writer.changelog, { table: 'vnis', key: '1', value: 'n1' })
+  const head = () => reader.changelog.entryFor([], 0).head
+  for (let n = 0; n < 4; n++) commit()
+  poll(consul, reader)
+  const older = consul.list().log
+  const late = reader.changelog.reopen()
+  for (let n = 0; n < 9; n++) commit()
+  expect(reader.changelog.reopen()(consul.list().log)).toBe(true)
+  const end = head()
+  expect(end).not.toBe('changes/2/head')
+  expect(late(older), 'it was asked for before').toBe(true)
+  expect(reader.changelog.reopen()(older), 'a part of the log is lost').toBe(false)
+  expect(reader.changelog.reopen()([])).toBe(false)
+  const { entry = '' } = reader.changelog.position()
+  expect(reader.changelog.reopen()(consul.list().log.filter(({ path }) => path !== entry))).toBe(false)
+  expect(head()).toBe(end)
 })
 
 test('a Consul that went back to an older state counts alone', () => {

@@ -15,8 +15,11 @@ import { until } from '../../../../fixtures/until.ts'
 let stop: AbortController
 afterEach(() => stop.abort())
 
-/** Answers in turn; from the last one on nothing is answered. */
-function watching(answers: (Listing | Error)[], resyncMs = 60_000) {
+/** Answers in turn; from the last one on nothing is answered. The log beside a full read is empty. */
+function watching(
+  answers: (Listing | Error)[],
+  { resyncMs = 60_000, readAll = async (): Promise<void> => undefined } = {},
+) {
   stop = new AbortController()
   const { signal } = stop
   const asked: ListQuery[] = []
@@ -25,11 +28,15 @@ function watching(answers: (Listing | Error)[], resyncMs = 60_000) {
   void follow({
     ...{ prefix: 'm', mirror, log: silentLog, signal, waitMs: 2000, resyncMs: () => resyncMs },
     changelog: createChangelog({ host: 'net-1', retentionMs: 5000, now: () => 0 }),
-    readAll: async () => void said.push('everything'),
+    async readAll() {
+      said.push('everything')
+      await readAll()
+    },
     delivered: () => undefined,
     connected: (yes) => void said.push(yes ? 'connected' : 'away'),
     client: {
-      async list(_, query = {}) {
+      async list(path, query = {}) {
+        if (path === 'm/changes/') return listing(1)
         asked.push(query)
         const answer = answers.shift()
         if (answer instanceof Error) throw answer
@@ -78,6 +85,48 @@ test('so does an unforeseen failure, and the time for it', async () => {
   const broken = watching([listing(10, head), new TypeError('broken')])
   await until('it has read again', () => reads(broken.said) === 2)
   stop.abort()
-  const old = watching([listing(10, head), away], 1)
+  const old = watching([listing(10, head), away], { resyncMs: 1 })
   await until('it has read again', () => reads(old.said) === 2)
+})
+
+test('what comes while everything is read at intervals is known at once', async () => {
+  let reads = 0
+  let readEnds = (): void => undefined
+  const readAll = async (): Promise<void> => {
+    if (++reads === 1) return
+    await new Promise<void>((resolve) => {
+      readEnds = resolve
+    })
+  }
+  const { mirror, asked } = watching(
+    [listing(10, head), listing(12, head, vni(256, 12)), listing(14, head, vni(256, 12), vni(257, 14))],
+    { resyncMs: 0, readAll },
+  )
+  await until('it is known', () => mirror.snapshot().vnis.has('257'))
+  expect(reads).toBe(2)
+  readEnds()
+  await until('the next question is asked', () => asked.length === 4)
+})
+
+test('after such a read has failed, nothing is taken from the log before another one', async () => {
+  let reads = 0
+  const readAll = async (): Promise<void> => {
+    if (++reads > 1) throw away
+  }
+  const { mirror, said } = watching([listing(10, head), listing(12, head, vni(256, 12))], {
+    resyncMs: 0,
+    readAll,
+  })
+  await until('it is tried again', () => reads > 3)
+  expect(said.slice(-1)).not.toEqual(['connected'])
+  expect(mirror.snapshot().vnis.size).toBe(0)
+})
+
+test('the pauses between reads grow while the log has a gap after each of them', async () => {
+  const at: number[] = []
+  const gone = Array.from({ length: 5 }, () => listing(12))
+  watching(gone, { readAll: async () => void at.push(performance.now()) })
+  await until('it has read five times', () => at.length === 5)
+  const pauses = at.slice(1).map((time, n) => time - (at[n] ?? 0))
+  for (const [n, leastMs] of [100, 200, 400, 800].entries()) expect(pauses[n]).toBeGreaterThan(leastMs - 10)
 })
