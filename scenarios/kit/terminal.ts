@@ -69,8 +69,11 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
     ended,
     async leave() {
       raw = ''
-      stdin.write('\x03') // Ctrl-C also discards input that follows it: wait for the prompt before Ctrl-D
-      await prompted()
+      // Ctrl-C also discards input that follows it: wait for the prompt before Ctrl-D. A shell that is just
+      // about to read a line may lose it.
+      const again = setInterval(() => stdin.write('\x03'), 1000)
+      stdin.write('\x03')
+      await prompted().finally(() => clearInterval(again))
       stdin.write('\x04')
       await ended()
     },
