@@ -32,6 +32,7 @@ export interface Terminal {
 
 /** Deadline for a prompt and for the end of a session. */
 const limitMs = 30_000 * timeoutScale
+const againMs = 1000 * timeoutScale
 
 /** `what`: the terminal's name in messages. `prompt`: matches at the end of the output. */
 export function terminal({ stdin, stdout, exit }: Session, what: string, prompt: RegExp): Terminal {
@@ -49,31 +50,35 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
   })
   const output = () => stripVTControlCharacters(raw).replaceAll('\r', '')
 
-  const prompted = async (): Promise<string> => {
-    const deadline = AbortSignal.timeout(limitMs)
+  const prompted = async (withinMs = limitMs): Promise<string> => {
+    const deadline = AbortSignal.timeout(withinMs)
     for (;;) {
       const found = prompt.exec(output())?.[0]
       if (found !== undefined || hasEnded) return found ?? ''
       await once(more, 'more', { signal: deadline }).catch(() => {
-        throw new LabError(`${what}: no prompt after ${limitMs / 1000} s; it printed:\n${output()}`)
+        throw new LabError(`${what}: no prompt after ${withinMs / 1000} s; it printed:\n${output()}`)
       })
     }
+  }
+  /** A shell that is about to read a line may lose Ctrl-C. */
+  const interrupted = async (times = limitMs / againMs): Promise<void> => {
+    stdin.write('\x03')
+    await prompted(againMs).catch((error: unknown) => {
+      if (times <= 1) throw error
+      return interrupted(times - 1)
+    })
   }
   const ended = async () => {
     const late = () => `${what}: no end after ${limitMs / 1000} s; it printed:\n${output()}`
     return { code: await withDeadline(exit, late), output: output() }
   }
   return {
-    prompted,
+    prompted: () => prompted(),
     printed: output,
     ended,
     async leave() {
       raw = ''
-      // Ctrl-C also discards input that follows it: wait for the prompt before Ctrl-D. A shell that is just
-      // about to read a line may lose it.
-      const again = setInterval(() => stdin.write('\x03'), 1000)
-      stdin.write('\x03')
-      await prompted().finally(() => clearInterval(again))
+      await interrupted() // Ctrl-C also discards input that follows it: wait for the prompt before Ctrl-D
       stdin.write('\x04')
       await ended()
     },
