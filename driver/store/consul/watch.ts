@@ -49,9 +49,8 @@ export interface Following {
 
 const maxBackoffMs = 1000
 
-/** Before everything is read again, where the last such read was less than `calmMs` ago: they double. */
+/** Between reads of everything whose place in the log is gone when they have come: they double. */
 const pausesMs = { first: 100, most: 10_000 }
-const calmMs = 60_000
 
 /** Kept across failures. */
 interface Watch {
@@ -63,18 +62,17 @@ interface Watch {
   reading: Promise<void>
   /** Why it failed. */
   failure: unknown
-  /** When everything was read because of a gap, the last time. */
-  closedGapAt: number
-  /** The last pause before it, and when it ends. */
-  pauseMs: number
+  /** When everything may be read again because of a gap. */
   pausesUntil: number
+  /** The pause at the next gap, unless the log has been followed before. */
+  pauseMs: number
 }
 
 /** Runs until the signal; never throws. */
 export async function follow(on: Following): Promise<void> {
   const reading = Promise.resolve()
   const none = { at: undefined, failure: undefined, readAgainAt: 0, pauseMs: 0, pausesUntil: 0 }
-  const watch: Watch = { ...none, reading, closedGapAt: Number.NEGATIVE_INFINITY }
+  const watch: Watch = { ...none, reading }
   let backoffMs = 50
   while (!on.signal.aborted) {
     try {
@@ -116,7 +114,9 @@ async function followOnce(on: Following, watch: Watch, works: () => void): Promi
     // The first query returns at once, also after a failure.
     waitMs = on.waitMs
     take(on, watch, at, listing)
-    if (watch.at !== undefined) on.connected(true)
+    if (watch.at === undefined) continue
+    watch.pauseMs = 0
+    on.connected(true)
   }
 }
 
@@ -127,7 +127,6 @@ async function closeGap(on: Following, watch: Watch): Promise<void> {
   const { listings, stop } = await holdLog(on)
   await on.readAll().finally(stop)
   watch.failure = undefined
-  watch.closedGapAt = performance.now()
   watch.readAgainAt = nextReadAt(on)
   watch.at = { segment: on.changelog.start(), index: 0 }
   for (const [segment, listing] of listings)
@@ -160,9 +159,8 @@ function take(on: Following, watch: Watch, at: Position, listing: Listing): void
   }
   on.log.info({ reason: answer.gap }, 'reading everything again')
   watch.at = undefined
-  const isCalm = performance.now() - watch.closedGapAt > calmMs
-  watch.pauseMs = isCalm ? 0 : Math.min(Math.max(2 * watch.pauseMs, pausesMs.first), pausesMs.most)
   watch.pausesUntil = performance.now() + watch.pauseMs
+  watch.pauseMs = Math.min(Math.max(2 * watch.pauseMs, pausesMs.first), pausesMs.most)
 }
 
 function answerIn(on: Following, listing: Listing, at: Position): LogAnswer {

@@ -128,5 +128,5 @@ test('the pauses between reads grow while the log has a gap after each of them',
   watching(gone, { readAll: async () => void at.push(performance.now()) })
   await until('it has read five times', () => at.length === 5)
   const pauses = at.slice(1).map((time, n) => time - (at[n] ?? 0))
-  for (const [n, leastMs] of [100, 200, 400, 800].entries()) expect(pauses[n]).toBeGreaterThan(leastMs - 10)
+  for (const [n, leastMs] of [0, 100, 200, 400].entries()) expect(pauses[n]).toBeGreaterThan(leastMs - 10)
 })
