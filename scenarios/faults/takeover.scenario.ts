@@ -149,7 +149,9 @@ scenario(
       await using fromOther = await faults.partition(hostB, hostA)
       await using fromConsul = await faults.partition(hostB, consulServer)
       await takenOut(hostA, hostB)
-      await using asker = await hostA.run({ name: 'asker', network: 'steady' })
+      // Its address is not the one that the reserve is to take.
+      const other = { name: 'asker', network: 'steady', args: ['--ip', '10.41.0.13'] }
+      await using asker = await hostA.run(other)
       const behind = hostA.within(convergesWithinMs).waitUntilSucceeds
       await behind`docker service ls | grep -qE ${'db +steady *$'}`
       await using _more = await reserveTakes(hostA, consulServer, plain.address)
