@@ -34,6 +34,20 @@ export type PoolSource = string
  */
 export const defaultPools: readonly PoolSource[] = ['172.16.0.0/16:24', '198.18.0.0/15:24']
 
+/** Of the engine's bridges, where a person chose none. */
+const engineBlocks = [
+  '172.17.0.0/16',
+  '172.18.0.0/15',
+  '172.20.0.0/14',
+  '172.24.0.0/13',
+  '192.168.0.0/16',
+] as const satisfies Cidr[]
+
+/** The engine's next bridge may get the subnet of a network: one of `claimed` is in its blocks. */
+export function mayMeetEngines(claimed: Iterable<Cidr>, ofEngine: readonly Cidr[] = engineBlocks): boolean {
+  return [...claimed].some((pool) => ofEngine.some((block) => overlaps(pool, block)))
+}
+
 const noRoutes: HostRoutes = { connected: [], other: [] }
 
 export interface PoolQuestion {

@@ -18,6 +18,7 @@ import { canonicalCidr, lastUsable, withoutLength } from '../core/ip.ts'
 import { addReplica, markRemoved, removeNetwork, removeReplica } from '../core/record-changes.ts'
 import {
   type Change,
+  type ForeignVxlan,
   type HostName,
   type Ip,
   type Network,
@@ -86,10 +87,15 @@ async function proposalFor(
   const smallestMtuBytes = ask.v6.length > 0 ? smallestMtu.v6 : smallestMtu.v4
   const largestMtuBytes = Math.max(smallestMtuBytes, innerMtu(mtuBytes, address))
   const options = parseOptions(given, { device, smallestMtuBytes, largestMtuBytes })
-  const own = { host: context.host, vxlans: await context.foreignVxlans() }
+  const own = { host: context.host, vxlans: await foreignVxlansOf(context) }
   const choose = (snapshot: Snapshot): Vni =>
     chooseVni(snapshot, options, foreignVxlansIn(snapshot, own), removed)
   return (snapshot) => create(snapshot, ask, options, context, choose)
+}
+
+/** Where the kernel does not say, those of this host's record. */
+function foreignVxlansOf({ store, host, foreignVxlans }: VerbContext): Promise<readonly ForeignVxlan[]> {
+  return foreignVxlans().catch(() => store.snapshot().hosts.get(host)?.value.foreignVxlans ?? [])
 }
 
 /** Resolves when the store has it, or when it is kept for a store that is away. */

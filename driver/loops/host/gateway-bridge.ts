@@ -24,6 +24,8 @@ export interface GatewayBridge {
 export interface GatewayBridgeOptions {
   engine: Pick<Engine, 'network' | 'createNetwork' | 'inSwarmMode'>
   log: Log
+  /** A network of the cluster may have the subnet that the engine would choose. */
+  mayClash(): boolean
   /** A person who removes the bridge makes another one within this time. */
   graceMs: number
 }
@@ -48,7 +50,7 @@ const bridge: NewEngineNetwork = {
   pools: [],
 }
 
-export function createGatewayBridge({ engine, log, graceMs }: GatewayBridgeOptions): GatewayBridge {
+export function createGatewayBridge({ engine, log, mayClash, graceMs }: GatewayBridgeOptions): GatewayBridge {
   const failures = createRetryBackoff({ onNew: (_, message) => log.warn({}, message) })
   let isUnsure = true
   let wasThere = false
@@ -57,6 +59,8 @@ export function createGatewayBridge({ engine, log, graceMs }: GatewayBridgeOptio
   /** False when it is left for later. */
   const isThere = async (): Promise<boolean> => {
     if ((await engine.network(name)) !== undefined || (await engine.inSwarmMode())) return true
+    // It is the engine's to make when a container needs it: that network may be internal.
+    if (mayClash()) return true
     missingSince ??= performance.now()
     const isPersons = wasThere && performance.now() - missingSince < graceMs
     if (isPersons || !failures.mayTry(name)) return false

@@ -9,6 +9,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { defined } from '../../core/defined.ts'
+import { mayMeetEngines } from '../../core/pools.ts'
 import { addReplica } from '../../core/record-changes.ts'
 import type {
   Change,
@@ -71,7 +72,8 @@ export function startHost(options: HostOptions): HostLoop {
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const known = rememberPools(engine)
   const vxlans = rememberVxlans(options.foreignVxlans)
-  const bridge = createGatewayBridge({ engine, log, graceMs: everyMs })
+  const mayClash = (): boolean => mayMeetEngines(store.snapshot().pools.keys(), known.pools())
+  const bridge = createGatewayBridge({ engine, log, mayClash, graceMs: everyMs })
   const work = async ({ poke }: Loop): Promise<void> => {
     const { vtep, driverVersion } = blank()
     const session = await claim.renew(vtep)

@@ -123,6 +123,8 @@ interface ChangelogState {
   watched: { segment: number; entries: ReadonlyMap<string, KnownEntry>; head?: number | undefined }
   /** Of the last full read. `head`: index of its head. */
   newest: { segment: number; head?: number | undefined }
+  /** The log lacks what this host knew: the next full read says where the next entry goes. */
+  isAhead: boolean
   /** The segment of the next entry, and the length of an answer with its present entries. */
   open: { segment: number; bytes: number }
   /** `index`: of the entry. */
@@ -137,6 +139,7 @@ export function createChangelog(options: ChangelogOptions): Changelog {
     closed: new Map(),
     watched: { segment: 0, entries: new Map() },
     newest: { segment: 1 },
+    isAhead: false,
     open: { segment: 1, bytes: 0 },
     position: { segment: 0, index: 0 },
   }
@@ -180,7 +183,10 @@ function entryFor(
   }
 }
 
-/** Closed segments that nothing keeps any more, the oldest first. */
+/**
+ * Closed segments that nothing keeps any more, the oldest first. None is deleted before an earlier one: a
+ * commit into that one would find no head of a later segment, and be written behind every watch.
+ */
 function expired({ closed, options: { retentionMs, now } }: ChangelogState): number[] {
   let bytes = 0
   const isOld = ([, { at, bytes: own }]: [number, { at: number; bytes: number }]): boolean => {
@@ -188,10 +194,9 @@ function expired({ closed, options: { retentionMs, now } }: ChangelogState): num
     return now() - at > (bytes > keptBytes ? retentionMs : longRetention * retentionMs)
   }
   const newestFirst = [...closed].sort(([a], [b]) => b - a)
-  return newestFirst
-    .filter(isOld)
-    .map(([segment]) => segment)
-    .reverse()
+  const oldestFirst = newestFirst.map((it) => ({ segment: it[0], isOld: isOld(it) })).reverse()
+  const kept = oldestFirst.findIndex((it) => !it.isOld)
+  return oldestFirst.slice(0, kept === -1 ? undefined : kept).map(({ segment }) => segment)
 }
 
 function start(state: ChangelogState): number {
@@ -210,7 +215,9 @@ function adopt(state: ChangelogState, items: readonly LogItem[], isSamePast: boo
   const seen = newestOf(entries) ?? closingOf(items, segment)
   const at = seen?.index ?? newest.head
   if (!isSamePast || at >= state.position.index) state.position = { segment, entry: seen?.path, index: at }
-  if (!isSamePast || segment > state.open.segment) state.open = { segment, bytes: bytesOf(entries) }
+  if (!isSamePast || state.isAhead || segment > state.open.segment)
+    state.open = { segment, bytes: bytesOf(entries) }
+  state.isAhead = false
   const there = new Set(heads.map((head) => head.segment))
   for (const it of state.closed.keys())
     if (it >= state.open.segment || (it < segment && !there.has(it))) state.closed.delete(it)
@@ -225,7 +232,10 @@ function reopen(state: ChangelogState): (items: readonly LogItem[]) => boolean {
   return (items) => {
     const segment = newestIn(items) ?? 0
     const isShorter = segment < Math.max(open.segment, position.segment)
-    if (isShorter || (position.entry !== undefined && lacks(items, position.entry))) return false
+    state.isAhead = isShorter || (position.entry !== undefined && lacks(items, position.entry))
+    if (state.isAhead) return false
+    const bytes = bytesBySegment(items)
+    for (const head of headsIn(items).slice(0, -1)) close(state, head.segment, bytes.get(head.segment))
     const entries = entriesOf(items, segment)
     if (segment > state.open.segment) state.open = { segment, bytes: bytesOf(entries) }
     return true

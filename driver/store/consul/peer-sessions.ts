@@ -13,7 +13,7 @@ type Client = Pick<ConsulClient, 'hasSession'>
 type Records = ReadonlyMap<HostName, HostRecord>
 type Keys = Liveness['keys']
 
-/** `ownSession` is called when a host without a key may be dead. The function throws `unavailable`. */
+/** `ownSession` is called when a session is missing. The function throws `unavailable`. */
 export function createPeerSessions(
   client: Client,
   ownSession: () => Promise<string>,
@@ -26,9 +26,9 @@ export function createPeerSessions(
     const asked = peers.filter((peer) => !isKnown(peer))
     const found = await sessionsOf(client, asked)
     const isMissing = ({ session }: Peer): boolean => found.get(session) === false
-    ended = new Set(peers.filter((peer) => isKnown(peer) || isMissing(peer)).map(({ session }) => session))
-    const needsProof = asked.some((peer) => isMissing(peer) && !keys.has(peer.host))
-    const isProof = needsProof && (await client.hasSession(await ownSession())) === true
+    const isProof = asked.some(isMissing) && (await client.hasSession(await ownSession())) === true
+    const areEnded = peers.filter((peer) => isKnown(peer) || (isProof && isMissing(peer)))
+    ended = new Set(areEnded.map(({ session }) => session))
     return new Map([...found].filter(([, isThere]) => isThere || isProof))
   }
 }

@@ -51,6 +51,7 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
       stop.signal.throwIfAborted()
       if (id !== undefined) lost(id)
       const made = await client.createSession(name, ttlMs)
+      refuseStopped(client, made.id, stop.signal)
       id = made.id
       ttlMs = made.ttlMs
     }
@@ -91,6 +92,12 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
       await Promise.race([ended, sleep(endsWithinMs, undefined, { ref: false })])
     },
   }
+}
+
+/** Ends a session that was made while its keeper closed. */
+function refuseStopped(client: Sessions, id: string, stop: AbortSignal): void {
+  if (stop.aborted) void client.destroySession(id).catch(() => 'it ends by itself after its TTL')
+  stop.throwIfAborted()
 }
 
 /** Until the signal; each run resolves with the pause before the next one. */

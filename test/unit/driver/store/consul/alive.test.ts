@@ -134,7 +134,7 @@ test('of hosts that hold their keys, no session is asked for', async () => {
 test('the session of a host whose key is free is asked for, until it has ended', async () => {
   const { life, calls, end, close } = await withPeer({ holdsKey: true })
   await end()
-  expect([await life(), calls()]).toEqual(['away', ['list', 'session']])
+  expect([await life(), calls()]).toEqual(['away', ['list', 'session', 'renew', 'session']])
   expect([await life(), calls()], 'a session that has ended stays so').toEqual(['away', ['list']])
   await close()
 })

@@ -385,6 +385,20 @@ test('the next entry goes to the end of a log that has all that the host knew wh
   const { entry = '' } = reader.changelog.position()
   expect(reader.changelog.reopen()(consul.list().log.filter(({ path }) => path !== entry))).toBe(false)
   expect(head()).toBe(end)
+  reader.changelog.adopt(older, true)
+  expect(head(), 'the next read says where it goes').toBe('changes/2/head')
+})
+
+test('no segment is deleted before an earlier one that the host has not followed', () => {
+  const consul = new ModelConsul()
+  const writer = host('a', 1e9)
+  for (let n = 0; n < 9; n++) consul.commit(writer.changelog, { table: 'vnis', key: '1', value: 'n1' })
+  let now = 0
+  const late = createChangelog({ host: 'b', retentionMs: 5000, segmentBytes: 300, now: () => now })
+  expect(late.reopen()(consul.list().log)).toBe(true)
+  const folders = [...consul.log.keys()].flatMap((path) => /^(.*\/)head$/.exec(path)?.[1] ?? [])
+  now = 60_001
+  expect(late.entryFor([], 100).deletes).toEqual(folders.slice(0, -1))
 })
 
 test('a Consul that went back to an older state counts alone', () => {
