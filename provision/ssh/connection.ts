@@ -95,11 +95,16 @@ function channel(
   const line = target.user === 'root' ? command : `sudo -n bash -c ${shellQuote(command)}`
   return new Promise((resolve, reject) => {
     if (!open) return reject(lost(target))
-    client.exec(line, pty ? { pty } : {}, (error, stream) =>
-      error
-        ? reject(new LabError(`${target.name}: ${error.message}`, { cause: error }))
-        : resolve({ stream, exit: exitOf(stream) }),
-    )
+    const failed = (error: Error): void =>
+      reject(new LabError(`${target.name}: ${error.message}`, { cause: error }))
+    try {
+      client.exec(line, pty ? { pty } : {}, (error, stream) =>
+        error ? failed(error) : resolve({ stream, exit: exitOf(stream) }),
+      )
+    } catch (error) {
+      // ssh2 throws where the socket has closed and the end of the connection has not been told yet.
+      failed(error as Error)
+    }
   })
 }
 
