@@ -140,11 +140,12 @@ export function clashWith(pool: Cidr, use: HostUse): Clash | undefined {
 /** Parses the routes once, for many pools. */
 function clashFinder(use: HostUse): (pool: Cidr) => Clash | undefined {
   const byWidth = routesByWidth(use.routes ?? { connected: [], other: [] })
+  const addresses = addressesOf(use)
   return (pool) => {
     const block = parseCidr(pool)
     const found = byWidth(block.length).clashing.find((it) => blocksOverlap(it, block))
     if (found !== undefined) return { route: formatCidr(found) }
-    return addressesOf(use).find(({ address }) => contains(pool, address))
+    return addresses.find(({ address }) => contains(pool, address))
   }
 }
 

@@ -5,6 +5,7 @@
  *     MULTIHOST_MASS=200 npm run scenarios -- --hosts 4 faults/mass
  */
 import { expect } from 'vitest'
+import { teardownBegins } from '../kit/before-teardown.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { reboot } from '../kit/reboot.ts'
@@ -18,8 +19,17 @@ const shells = 20
 /** Docker itself takes about a second of both processors for a container. */
 const withinMs = 60_000 + many * 3000
 
-const removeAll = (host: Host) =>
-  host.succeed`sh -c ${'docker ps -aqf name=^mass- | xargs -r -n 50 docker rm -f > /dev/null'}`
+/** The scenario's containers on the hosts, which are removed at the end of the scope. */
+function containersOf(...hosts: Host[]): AsyncDisposable {
+  const remove = 'docker ps -aqf name=^mass- | xargs -r -n 50 docker rm -f > /dev/null'
+  return {
+    async [Symbol.asyncDispose]() {
+      await teardownBegins()
+      await together(hosts.map((host) => host.succeed`sh -c ${remove}`))
+    },
+  }
+}
+
 /** `ADDRESS /NAME` of each. */
 const held = `docker ps -qf name=^mass- | xargs -r docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}} {{.Name}}'`
 
@@ -42,21 +52,18 @@ scenario(
     await using network = await sharedNetwork([hostA, hostB], 'mass', ['--subnet', '10.66.0.0/16'])
     await using _slow = await faults.slow(hostB, answerMs, consulServer)
     const start = `seq ${many} | xargs -P8 -I% docker run -d --restart always --name mass-% --network ${network.name} debian:13 sleep infinity > /dev/null`
-    try {
-      await hostB.succeed`sh -c ${begin(start)}`
-      expect(await hostB.within(withinMs).waitUntilSucceeds`sh -c ${ended}`).toBe('')
-      const before = await holders(hostB)
-      await reboot(hostB)
-      await hostB.within(withinMs).waitUntilSucceeds`[ $(docker ps -qf name=^mass- | wc -l) = ${many} ]`
-      const after = await holders(hostB)
-      const another = [...after].filter(([ip, name]) => (before.get(ip) ?? name) !== name)
-      expect(another, 'containers with the address of another').toEqual([])
-      await using one = await hostA.run({ name: 'one', network: network.name })
-      for (const name of ['mass-1', `mass-${many}`])
-        await one.within(withinMs).waitUntilSucceeds`ping -c1 -W1 ${name}`
-    } finally {
-      await removeAll(hostB)
-    }
+    await using _containers = containersOf(hostB)
+    await hostB.succeed`sh -c ${begin(start)}`
+    expect(await hostB.within(withinMs).waitUntilSucceeds`sh -c ${ended}`).toBe('')
+    const before = await holders(hostB)
+    await reboot(hostB)
+    await hostB.within(withinMs).waitUntilSucceeds`[ $(docker ps -qf name=^mass- | wc -l) = ${many} ]`
+    const after = await holders(hostB)
+    const another = [...after].filter(([ip, name]) => (before.get(ip) ?? name) !== name)
+    expect(another, 'containers with the address of another').toEqual([])
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    for (const name of ['mass-1', `mass-${many}`])
+      await one.within(withinMs).waitUntilSucceeds`ping -c1 -W1 ${name}`
   },
 )
 
@@ -68,18 +75,13 @@ scenario(
     for (const host of hosts) await faults.slow(host, answerMs, consulServer)
     const each = Math.ceil((2 * many) / hosts.length)
     const start = `seq ${each} | xargs -P${Math.ceil(shells / hosts.length)} -I% sh -c 'docker run -d --name mass-$(uname -n)-% --network ${network.name} debian:13 sleep infinity 2>&1 > /dev/null || echo % failed'`
-    try {
-      await together(hosts.map((host) => host.succeed`sh -c ${begin(start)}`))
-      const said = await together(
-        hosts.map((host) => host.within(withinMs).waitUntilSucceeds`sh -c ${ended}`),
-      )
-      expect(said, 'what docker run says').toEqual(hosts.map(() => ''))
-      const found = await together(hosts.map(holders))
-      const all = found.flatMap((each) => [...each.keys()])
-      expect(all).toHaveLength(each * hosts.length)
-      expect(new Set(all).size).toBe(all.length)
-    } finally {
-      await together(hosts.map(removeAll))
-    }
+    await using _containers = containersOf(...hosts)
+    await together(hosts.map((host) => host.succeed`sh -c ${begin(start)}`))
+    const said = await together(hosts.map((host) => host.within(withinMs).waitUntilSucceeds`sh -c ${ended}`))
+    expect(said, 'what docker run says').toEqual(hosts.map(() => ''))
+    const found = await together(hosts.map(holders))
+    const all = found.flatMap((each) => [...each.keys()])
+    expect(all).toHaveLength(each * hosts.length)
+    expect(new Set(all).size).toBe(all.length)
   },
 )

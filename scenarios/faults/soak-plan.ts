@@ -32,22 +32,22 @@ export function soakPlan(seed: number, containers: number, hosts = 2): Round[] {
   const running = Array.from({ length: hosts }, (): string[] => [])
   const rounds: Round[] = []
   for (let made = 0; made < containers; ) {
-    const round = running.map((names, host): SoakStep[] => {
+    const round = running.map((before, host): SoakStep[] => {
       const unit = disturbed(random, host)
-      if (unit?.unit === 'docker') names.length = 0
       const count = Math.min(containers - made, 1 + below(random, 6))
       const born = Array.from({ length: count }, () => `soak-${++made}`)
-      names.push(...born)
+      const begun: SoakStep[] = [
+        ...(unit === undefined ? [] : [unit]),
+        ...(born.length === 0 ? [] : [{ step: 'start', names: born } as const]),
+      ]
+      const names = namesAfter(begun, before)
       const gone = shuffled(random, names).slice(
         0,
         Math.max(names.length - most, below(random, names.length)),
       )
-      running[host] = names.filter((name) => !gone.includes(name))
-      return [
-        ...(unit === undefined ? [] : [unit]),
-        ...(born.length === 0 ? [] : [{ step: 'start', names: born } as const]),
-        ...(gone.length === 0 ? [] : [{ step: 'stop', names: gone } as const]),
-      ]
+      const steps = [...begun, ...(gone.length === 0 ? [] : [{ step: 'stop', names: gone } as const])]
+      running[host] = namesAfter(steps, before)
+      return steps
     })
     rounds.push(round)
   }

@@ -4,6 +4,7 @@
  * with the reason.
  */
 import { expect } from 'vitest'
+import { teardownBegins } from '../kit/before-teardown.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { refusesNew } from '../kit/network.ts'
@@ -102,22 +103,24 @@ scenario(
       }
       const always = '--restart always --network fixed debian:13 sleep infinity'
       await hostB.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet 10.61.0.0/28 fixed`
-      try {
-        await hostB.succeed`sh -c ${`docker run -d --name db --ip 10.61.0.2 ${always}`}`
-        for (const name of ['w1', 'w2', 'w3'])
-          await hostB.succeed`sh -c ${`docker run -d --name ${name} ${always}`}`
-        await reboot(hostB)
-        await hostB.within(60_000).waitUntilSucceeds`docker version > /dev/null`
-        const running = 'docker ps -q --filter network=fixed | wc -l'
-        await hostB.within(20_000).waitUntilSucceeds`sh -c ${`[ $(${running}) = 4 ]`}`
-        const address = 'docker inspect -f {{.NetworkSettings.Networks.fixed.IPAddress}} db'
-        expect(await hostB.succeed`sh -c ${address}`).toBe('10.61.0.2')
-        await hostB.succeed`docker start two`
-        await a.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${await b.currentAddress()}`
-      } finally {
-        await hostB.run`docker rm -f db w1 w2 w3`
-        await hostB.waitUntilSucceeds`docker network rm fixed`
+      await using _fixed = {
+        async [Symbol.asyncDispose]() {
+          await teardownBegins()
+          await hostB.run`docker rm -f db w1 w2 w3`
+          await hostB.waitUntilSucceeds`docker network rm fixed`
+        },
       }
+      await hostB.succeed`sh -c ${`docker run -d --name db --ip 10.61.0.2 ${always}`}`
+      for (const name of ['w1', 'w2', 'w3'])
+        await hostB.succeed`sh -c ${`docker run -d --name ${name} ${always}`}`
+      await reboot(hostB)
+      await hostB.within(60_000).waitUntilSucceeds`docker version > /dev/null`
+      const running = 'docker ps -q --filter network=fixed | wc -l'
+      await hostB.within(20_000).waitUntilSucceeds`sh -c ${`[ $(${running}) = 4 ]`}`
+      const address = 'docker inspect -f {{.NetworkSettings.Networks.fixed.IPAddress}} db'
+      expect(await hostB.succeed`sh -c ${address}`).toBe('10.61.0.2')
+      await hostB.succeed`docker start two`
+      await a.within(20_000).waitUntilSucceeds`ping -c1 -W1 ${await b.currentAddress()}`
     })
   },
 )

@@ -14,6 +14,7 @@ import type { Log } from '../../log.ts'
 import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
 import type { Item } from './answers.ts'
 import type { ConsulClient } from './client.ts'
+import { decodedPart } from './keys.ts'
 import { createPeerSessions } from './peer-sessions.ts'
 import { createSessionKeeper } from './session.ts'
 
@@ -52,18 +53,9 @@ export function aliveIn(prefix: string, items: readonly Item[]): Set<HostName> {
 /** Without keys that do not decode: multihost did not write them. */
 function byHost(prefix: string, items: readonly Item[]): [HostName, Item][] {
   return items.flatMap((item) => {
-    const host = decoded(item.key.slice(prefix.length + folder.length + 2))
+    const host = decodedPart(item.key.slice(prefix.length + folder.length + 2))
     return host === undefined ? [] : [[host, item]]
   })
-}
-
-function decoded(part: string): string | undefined {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    // A stray percent sign.
-    return undefined
-  }
 }
 
 export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {

@@ -221,8 +221,7 @@ function adopt(state: ChangelogState, items: readonly LogItem[], isSamePast: boo
   const there = new Set(heads.map((head) => head.segment))
   for (const it of state.closed.keys())
     if (it >= state.open.segment || (it < segment && !there.has(it))) state.closed.delete(it)
-  const bytes = bytesBySegment(items)
-  for (const head of heads.slice(0, -1)) close(state, head.segment, bytes.get(head.segment))
+  closeEarlier(state, items)
   const next = nextIn(entries)
   return next === undefined ? undefined : headOf(next)
 }
@@ -234,8 +233,7 @@ function reopen(state: ChangelogState): (items: readonly LogItem[]) => boolean {
     const isShorter = segment < Math.max(open.segment, position.segment)
     state.isAhead = isShorter || (position.entry !== undefined && lacks(items, position.entry))
     if (state.isAhead) return false
-    const bytes = bytesBySegment(items)
-    for (const head of headsIn(items).slice(0, -1)) close(state, head.segment, bytes.get(head.segment))
+    closeEarlier(state, items)
     const entries = entriesOf(items, segment)
     if (segment > state.open.segment) state.open = { segment, bytes: bytesOf(entries) }
     return true
@@ -296,6 +294,12 @@ export function entriesSince(items: readonly LogItem[], index: number): LogEntry
 export function continuationIn(items: readonly LogItem[], segment: number): number | undefined {
   if (!items.some(({ path }) => path === headOf(segment))) return undefined
   return nextIn(entriesOf(items, segment)) ?? segment
+}
+
+/** All segments of a list of the log but its newest. */
+function closeEarlier(state: ChangelogState, items: readonly LogItem[]): void {
+  const bytes = bytesBySegment(items)
+  for (const { segment } of headsIn(items).slice(0, -1)) close(state, segment, bytes.get(segment))
 }
 
 function nextIn(entries: readonly LogItem[]): number | undefined {

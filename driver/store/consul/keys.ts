@@ -29,11 +29,16 @@ export function parsePath(path: string): ChangedKey | undefined {
   const table = tables.find((known) => known === first)
   if (table === undefined || rest.includes('')) return undefined
   if (rest.length !== (inTwoParts.has(table) ? 2 : 1)) return undefined
+  const parts = rest.map(decodedPart).filter((it) => it !== undefined)
+  if (parts.length < rest.length) return undefined
+  return { table, key: table === 'pools' ? withSlash(parts.join('')) : parts.join('/') }
+}
+
+/** Undefined for a stray percent sign: the key was not written by multihost. */
+export function decodedPart(part: string): string | undefined {
   try {
-    const parts = rest.map(decodeURIComponent)
-    return { table, key: table === 'pools' ? withSlash(parts.join('')) : parts.join('/') }
+    return decodeURIComponent(part)
   } catch {
-    // decodeURIComponent throws for a stray percent sign: the key was not written by multihost.
     return undefined
   }
 }

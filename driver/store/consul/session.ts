@@ -88,16 +88,20 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
     async close() {
       stop.abort()
       if (id === undefined || hasFailed) return
-      const ended = client.destroySession(id).catch(() => 'it ends by itself after its TTL')
-      await Promise.race([ended, sleep(endsWithinMs, undefined, { ref: false })])
+      await Promise.race([end(client, id), sleep(endsWithinMs, undefined, { ref: false })])
     },
   }
 }
 
 /** Ends a session that was made while its keeper closed. */
 function refuseStopped(client: Sessions, id: string, stop: AbortSignal): void {
-  if (stop.aborted) void client.destroySession(id).catch(() => 'it ends by itself after its TTL')
+  if (stop.aborted) void end(client, id)
   stop.throwIfAborted()
+}
+
+/** A session that Consul is not told of ends by itself after its TTL. */
+function end(client: Sessions, id: string): Promise<unknown> {
+  return client.destroySession(id).catch(() => undefined)
 }
 
 /** Until the signal; each run resolves with the pause before the next one. */
