@@ -85,13 +85,26 @@ const stop: Step = ({ world, random }, start) => {
 const restart: Step = ({ world, random }, start) => {
   const host = random.pick(world.hosts)
   if (host.member === undefined) return undefined
-  start(
-    host
-      .stopDriver()
-      .then(() => delay(random.below(4)))
-      .then(host.startDriver),
-  )
+  start(restarted(host, random.below(4)))
   return `${host.name}: driver restarts`
+}
+
+/** An upgrade between two of the calls that a container's start makes. */
+const restartDuringRun: Step = (life, start) => {
+  const { world, random } = life
+  const said = run(life, start)
+  const host = world.hosts.find(({ name }) => said?.startsWith(`${name}:`))
+  if (host === undefined) return said
+  start(delay(random.below(12)).then(() => restarted(host, random.below(4))))
+  return `${said}, and the driver restarts`
+}
+
+async function restarted(host: WorldHost, awayMs: number): Promise<void> {
+  // Another restart has begun.
+  if (host.member === undefined) return
+  await host.stopDriver()
+  await delay(awayMs)
+  await host.startDriver()
 }
 
 const fault =
@@ -176,6 +189,7 @@ const weighted: readonly Step[] = [
   ...Array<Step>(8).fill(run),
   ...Array<Step>(7).fill(stop),
   ...Array<Step>(2).fill(restart),
+  ...Array<Step>(2).fill(restartDuringRun),
   ...[cut, cut, lose, lose, late, late, filter, mend, mend],
   ...[spoil, spoil, remove, remove, removeFolder, backUp, backUp, restore, empty, replace, foreign],
 ]

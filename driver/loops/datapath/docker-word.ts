@@ -2,13 +2,14 @@
  * What Docker says of links and namespaces that the store has no record for.
  *
  * A missing record does not say that a container is gone: a key can be deleted by hand. A link goes only when
- * Docker has called Leave or DeleteEndpoint or was told that CreateEndpoint failed, when Docker shows no
- * container with the endpoint in two answers with the grace period between them, or when a record says that
- * another endpoint has the address now. Answers that came while the endpoint was on its way into its
- * container do not count. A namespace also goes when Docker has no such network and no running container that
- * says it is on it: with `live-restore`, containers outlive Docker's database of networks. Docker is asked in
- * the background, once for all links of a network. No caller waits for it: the kernel removes the ends with
- * their container.
+ * Docker has called Leave or DeleteEndpoint or was told that CreateEndpoint failed, when Docker does not show
+ * the endpoint in two answers with the grace period between them, or when a record says that another endpoint
+ * has the address now. Answers that came while the endpoint was on its way into its container do not count.
+ * Docker shows an endpoint from before its Join on, also while it is in no container: a driver that has just
+ * started does not know of the Join. A namespace also goes when Docker has no such network and no running
+ * container that says it is on it: with `live-restore`, containers outlive Docker's database of networks.
+ * Docker is asked in the background, once for all links of a network. No caller waits for it: the kernel
+ * removes the ends with their container.
  */
 import { basename } from 'node:path'
 import { containerEndName } from '../../core/datapath/desired.ts'
@@ -60,8 +61,8 @@ interface State {
   asking: boolean
   /** When the last answer came, by performance.now(). */
   answeredAt: number
-  /** Endpoints in containers, by the last answer. */
-  inContainers: readonly Shown[]
+  /** The network's endpoints, by the last answer. */
+  shown: readonly Shown[]
   lastError: string | undefined
 }
 
@@ -75,7 +76,7 @@ export function createDockerWord(options: DockerWordOptions): DockerWord {
     absence: createGracePeriod(),
     asking: false,
     answeredAt: Number.NEGATIVE_INFINITY,
-    inContainers: [],
+    shown: [],
     lastError: undefined,
   }
   return {
@@ -90,7 +91,7 @@ export function createDockerWord(options: DockerWordOptions): DockerWord {
       const haveLeft = links.length > 0 && proofsOf(state, links).size === links.length
       if (haveLeft) return dockerSays('every endpoint of the network has left')
       if (state.gone.has(namespace) && !isArriving(state, namespace))
-        return dockerSays('Docker has no container on the network')
+        return dockerSays('Docker has no endpoint on the network')
       doubt(state, namespace, [namespace], [namespace])
       return undefined
     },
@@ -112,11 +113,11 @@ function proofsOf(state: State, links: readonly string[]): Map<string, Proof> {
 
 function proofOf(state: State, link: string, call: EndpointCall | undefined): Proof | undefined {
   // Also soon after the Join: a host that was removed from the cluster can come back before its calls are forgotten.
-  const shown = state.inContainers.find(({ id }) => isOf(link, id))
+  const shown = state.shown.find(({ id }) => isOf(link, id))
   const heir = shown && heirOf(state.options, shown)
   if (heir !== undefined) return recordSays(`the address is of another endpoint on ${heir}`)
   if (call !== undefined) return undefined
-  return state.gone.has(link) ? dockerSays('Docker has no container with the endpoint') : undefined
+  return state.gone.has(link) ? dockerSays('Docker has no such endpoint') : undefined
 }
 
 /** The link is on its way into a container, or a link of the namespace is. */
@@ -154,7 +155,7 @@ function doubt(
   state.gone = new Set([...state.gone].filter((it) => state.unrecorded.has(it)))
   if (unrecorded.length === 0) {
     state.absence = createGracePeriod()
-    state.inContainers = []
+    state.shown = []
   }
   if (doubtful.length === 0 || state.asking) return
   const dueInMs = state.answeredAt + Math.max(100, graceMs) - performance.now()
@@ -167,10 +168,10 @@ async function ask(state: State, namespace: string): Promise<void> {
   state.asking = true
   const askedAt = performance.now()
   try {
-    const endpoints = await endpointsInContainers(state.options.engine, namespace)
-    state.inContainers = endpoints ?? []
+    const endpoints = await endpointsOf(state.options.engine, namespace)
+    state.shown = endpoints ?? []
     const isShown = (it: string): boolean =>
-      it === namespace ? state.inContainers.length > 0 : state.inContainers.some(({ id }) => isOf(it, id))
+      it === namespace ? state.shown.length > 0 : state.shown.some(({ id }) => isOf(it, id))
     const absent = [...state.unrecorded].filter((it) => !isShown(it) && !isArriving(state, it))
     state.gone = state.absence.since(absent, graceMs, askedAt)
     // No container is on a network that does not exist; a container of a network that does may be shown late.
@@ -189,7 +190,7 @@ async function ask(state: State, namespace: string): Promise<void> {
  * A namespace is named after the first digits of Docker's id of the network. Undefined where Docker has no
  * such network, and no running container was on it.
  */
-async function endpointsInContainers(
+async function endpointsOf(
   engine: DockerWordOptions['engine'],
   namespace: string,
 ): Promise<readonly Shown[] | undefined> {
@@ -199,15 +200,13 @@ async function endpointsInContainers(
     if (lost.length === 0) return undefined
     return lost.map(({ name, endpoint }) => ({ id: endpoint, name, isLost: true }))
   }
-  const network = await engine.network(local.id)
-  // libnetwork's name for "in no sandbox"
-  return network?.endpoints.filter(({ id, container }) => container !== `ep-${id}`)
+  return (await engine.network(local.id))?.endpoints
 }
 
-function kept({ doubtful, inContainers, lastError }: State): string[] {
+function kept({ doubtful, shown: all, lastError }: State): string[] {
   return [...doubtful].flatMap((it) => {
     const what = isNamespace(it) ? `the namespace ${it}` : `the link ${it}`
-    const shown = isNamespace(it) ? inContainers : inContainers.filter(({ id }) => isOf(it, id))
+    const shown = isNamespace(it) ? all : all.filter(({ id }) => isOf(it, id))
     const names = shown.map(({ name }) => name)
     if (shown.some(({ isLost }) => isLost))
       return [

@@ -9,7 +9,7 @@
  * the copy on disk may be old. Closing leaves the kernel as it is.
  */
 import type { UnderWay } from '../../core/endpoints/life.ts'
-import { isCode } from '../../core/errors.ts'
+import { DriverError, isCode } from '../../core/errors.ts'
 import type { EndpointId, HostName, NetworkId, Snapshot } from '../../core/records.ts'
 import {
   endpoint as endpointRecord,
@@ -150,7 +150,8 @@ export function startDatapath(options: DatapathOptions): DatapathLoop {
   considerDoubt(state)
   state.strayNamespaces.look()
   return {
-    settled(id, joining) {
+    async settled(id, joining) {
+      if (state.closed) throw new DriverError('unavailable', 'the driver is stopping', { hint: 'try again' })
       const { queue, network } = entryOf(state, id)
       if (joining !== undefined) network.expect(joining)
       return queue.settled(settleMs)
@@ -304,6 +305,8 @@ function isHeld({ networks }: State, namespace: string): boolean {
 }
 
 function adopt(state: State, id: NetworkId, namespace: string): void {
+  // Its work would not end, and would go by records that do not change any more.
+  if (state.closed) return
   const { network, queue } = entryOf(state, id)
   if (network.facts().namespace !== undefined) return
   network.adopt(namespace)

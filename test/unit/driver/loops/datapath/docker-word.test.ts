@@ -12,11 +12,12 @@ const namespace = `/run/multihost/netns/${network.slice(0, 12)}`
 const endpoint = 'e'.repeat(64)
 const link = containerEndName(endpoint)
 
-/** A Docker that has the network and no container on it, and one link without a record in the store. */
+/** A Docker that has the network and no endpoint on it, and one link without a record in the store. */
 function withoutRecord(call: EndpointCall | undefined) {
   const calls = new Map<string, EndpointCall>(call === undefined ? [] : [[endpoint, call]])
   let answers = 0
-  const found = { id: network, name: 'blue', endpoints: [] } as unknown as EngineNetwork
+  const endpoints: EngineNetwork['endpoints'] = []
+  const found = { id: network, name: 'blue', endpoints } as unknown as EngineNetwork
   const word = createDockerWord({
     network,
     engine: {
@@ -38,16 +39,19 @@ function withoutRecord(call: EndpointCall | undefined) {
     link: () => word.ofLinks(namespace, [link]).has(link),
     namespace: () => word.ofNamespace(namespace, [link]) !== undefined,
   }
-  return { calls, isGone, answers: () => answers }
+  return { calls, endpoints, isGone, answers: () => answers }
 }
 
 const parts = ['link', 'namespace'] as const
 
-test.each(parts)('a %s without a record goes when Docker shows no container in two answers', async (part) => {
-  const { isGone, answers } = withoutRecord(undefined)
-  await until('Docker’s word is believed', isGone[part])
-  expect(answers()).toBeGreaterThan(1)
-})
+test.each(parts)(
+  'a %s without a record goes when Docker does not show the endpoint in two answers',
+  async (part) => {
+    const { isGone, answers } = withoutRecord(undefined)
+    await until('Docker’s word is believed', isGone[part])
+    expect(answers()).toBeGreaterThan(1)
+  },
+)
 
 test.each(parts)('answers during a Join do not count, for a %s', async (part) => {
   const { calls, isGone, answers } = withoutRecord('join')
@@ -57,6 +61,14 @@ test.each(parts)('answers during a Join do not count, for a %s', async (part) =>
   expect(isGone[part]()).toBe(false)
   await until('two later answers are believed', isGone[part])
   expect(answers() - before).toBeGreaterThan(1)
+})
+
+test.each(parts)('a %s stays while Docker shows the endpoint in no container yet', async (part) => {
+  const { endpoints, isGone, answers } = withoutRecord(undefined)
+  endpoints.push({ id: endpoint, container: `ep-${endpoint}`, name: 'web', mac: '', v4: '' })
+  await until('Docker has answered three times', () => !isGone[part]() && answers() >= 3)
+  endpoints.length = 0
+  await until('Docker does not show it any more', isGone[part])
 })
 
 test('a namespace stays while a container runs on its network, which Docker has lost', async () => {

@@ -303,6 +303,34 @@ describe('the datapath loop', () => {
     expect((await have())?.ports.map(({ name }) => name)).toEqual(['veth33333333'])
   })
 
+  test('a loop that is closed while it looks for namespaces does nothing with what it finds', async () => {
+    const first = start()
+    store.endpoint(here)
+    await first.settled(a, here.id)
+    await first.close()
+    const { namespaces } = kernel
+    let answer = (): void => undefined
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const looking = {
+      ...kernel,
+      async namespaces() {
+        const all = await namespaces()
+        await asked
+        return all
+      },
+    }
+    forget()
+    const second = start({ kernel: looking })
+    const closing = second.close()
+    answer()
+    await closing
+    await expect(second.settled(a, here.id)).rejects.toThrow('the driver is stopping')
+    expect(second.status().size).toBe(0)
+    expect(await have()).toBeDefined()
+  })
+
   test('until the store has been fresh nothing is removed; then it is', async () => {
     const first = start()
     store.endpoint(here, there)
