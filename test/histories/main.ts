@@ -1,11 +1,12 @@
 /**
- * `npm run histories -- [--count N] [--seed S]`: random histories of three whole drivers, their store,
+ * `npm run histories -- [--count N] [--seed S] [--log]`: random histories of three whole drivers, their store,
  * kernels and engines in memory.
  *
  * A world lives up to a hundred histories and makes place for the next one, whose seed is greater by one.
  * Time, files and chance are not the machine's: a seed repeats its world to the last step. Every core has a
  * process with its share of the worlds. A violation is printed with the steps that led to it and with the
- * command that repeats it.
+ * command that repeats it. With `--log`, standard output has what each host did, after the world's time in
+ * milliseconds.
  */
 import { fork } from 'node:child_process'
 import { writeSync } from 'node:fs'
@@ -21,7 +22,12 @@ const historiesPerWorld = 100
 /** Of the world's time. A history whose steps do not end is a violation, too. */
 const overWithinMs = 10 * 60_000
 const { values } = parseArgs({
-  options: { count: { type: 'string' }, seed: { type: 'string' }, child: { type: 'string' } },
+  options: {
+    count: { type: 'string' },
+    seed: { type: 'string' },
+    log: { type: 'boolean' },
+    child: { type: 'string' },
+  },
 })
 const count = wholeNumber('count', values.count ?? '10000')
 const seed = wholeNumber('seed', values.seed ?? String(1 + (Date.now() % 1_000_000_000)))
@@ -48,6 +54,7 @@ async function share(): Promise<void> {
 
 function child(index: number, of: number): Promise<number> {
   const args = ['--child', `${index}/${of}`, '--seed', String(seed), '--count', String(count)]
+  if (values.log) args.push('--log')
   const starter = new URL('../../provision/start.mjs', import.meta.url)
   // A world's garbage is young: fewer and larger collections.
   const execArgv = ['--max-semi-space-size=32']
@@ -63,6 +70,10 @@ async function live([first = 0, of = 1]: number[]): Promise<void> {
     const histories = Math.min(historiesPerWorld, count - world * historiesPerWorld)
     if (!(await liveWorld(seed + world, histories))) return
   }
+}
+
+function tell(line: string): void {
+  writeSync(process.stdout.fd, `${performance.now()} ${line}\n`)
 }
 
 /** False after a violation. */
@@ -92,7 +103,7 @@ async function liveWorld(worldSeed: number, histories: number): Promise<boolean>
   })
   const pass = <T>(what: Promise<T>): Promise<T> => passTimeUntil(what, overWithinMs)
   const all = async (): Promise<true> => {
-    const world = await pass(makeWorld(3, chance, violations))
+    const world = await pass(makeWorld(3, chance, violations, values.log ? { tell } : {}))
     const life = newLife(world, randomFrom(worldSeed), steps)
     await pass(prepare(life))
     for (; lived < histories; lived += 1) await pass(liveHistory(life))

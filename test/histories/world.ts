@@ -11,7 +11,7 @@ import { usualIntervals } from '../../driver/daemon/intervals.ts'
 import { type Member, startMember } from '../../driver/daemon/member.ts'
 import type { Engine } from '../../driver/engine/engine.ts'
 import type { Kernel } from '../../driver/kernel/kernel.ts'
-import { silentLog } from '../../driver/log.ts'
+import { type Log, silentLog } from '../../driver/log.ts'
 import { createHostClaim } from '../../driver/loops/host/claim.ts'
 import type { ConsulClient, ListQuery } from '../../driver/store/consul/client.ts'
 import { openConsulStore } from '../../driver/store/consul/store.ts'
@@ -58,6 +58,8 @@ export interface WorldOptions {
   tells?: boolean
   /** Called with every question that a driver asks: `docker networks`. */
   asked?(question: string): void
+  /** Called with each call of Docker, each operation on a kernel and each line of a driver's log. */
+  tell?(line: string): void
   /** Limit of a call of Consul. A blocking query waits for half of it. */
   timeoutMs?: number
 }
@@ -147,17 +149,22 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
   const dockerPause = (): Promise<void> => answerTime(random, 0.15)
   const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
   const running = new Map<string, Attachment>()
+  const log = options.tell === undefined ? silentLog : toldLog(name, options.tell)
   const kernel = fakeKernel({
     interfaces: [underlay],
     ...(options.tells && { tells: true }),
     async before(op) {
+      options.tell?.(`${name} kernel: ${JSON.stringify(op)}`)
       await pause()
       world.violations.push(...takenLinks(name, running, op))
     },
   })
   const docker = dockerd({
     socket: '',
-    call: (method, body) => late(dockerPause, () => callMember(host, method, body)),
+    call: (method, body) => {
+      options.tell?.(`${name} Docker: ${method} ${JSON.stringify(body)}`)
+      return late(dockerPause, () => callMember(host, method, body))
+    },
     async plug(_, { endpoint }) {
       await dockerPause()
       kernel.take(containerEndName(endpoint))
@@ -210,11 +217,11 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
         namespaceFolder: `${folder}/netns`,
         ...{ version: '0.1.0', openTunnel: undefined, names: noDns, filterIsOn: true },
         journalPath: `${folder}/journal.json`,
-        ...{ log: silentLog, startedAt: new Date().toISOString(), stopping: new AbortController().signal },
+        ...{ log, startedAt: new Date().toISOString(), stopping: new AbortController().signal },
         intervals: { ...usualIntervals, graceMs },
         answerWithinMs: 60_000,
         claim: createHostClaim({
-          ...{ store, host: name, id: `id-of-${name}`, log: silentLog },
+          ...{ store, host: name, id: `id-of-${name}`, log },
           onTaken: (error) => void world.violations.push(`${name} lost its name: ${error.line}`),
         }),
         onCall: () => undefined,
@@ -228,6 +235,13 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
     },
   }
   return host
+}
+
+function toldLog(host: string, tell: (line: string) => void): Log {
+  const words = (_: string, it: unknown): unknown => (it instanceof Error ? it.message : it)
+  const at = (level: string) => (fields: unknown, message: string) =>
+    tell(`${host} ${level}: ${message} ${JSON.stringify(fields, words)}`)
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } as Log
 }
 
 /** As over the socket, without the socket. */

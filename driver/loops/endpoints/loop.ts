@@ -66,7 +66,7 @@ export interface EndpointsOptions {
   onRun?(run: LoopRun): void
 }
 
-interface Calls extends Pick<UnderWay, 'calls'> {
+interface Calls extends Pick<UnderWay, 'calls' | 'arriving'> {
   lost(endpoint: EndpointId): void
   deferred: { flush(): Promise<void>; names(): string[]; onDefer(listener: () => void): () => void }
 }
@@ -307,6 +307,7 @@ async function reconcile(state: State, describeAll: boolean): Promise<void> {
     networks,
     now: now().toISOString(),
     calls: inFlight.calls(),
+    arriving: new Set(inFlight.arriving()),
     start: { at: state.startedAt, graceMs },
   }
   const steps = planEndpoints(view)
@@ -408,11 +409,14 @@ async function remove(state: State, gone: ReadonlySet<EndpointId>, looked: Snaps
       gone.has(it.value.id) && !attached.has(it.value.id) && before.has(versionOf(it)) ? [it.value.id] : [],
     ),
   )
+  const callOf = (id: EndpointId) => inFlight.calls().get(id)
   const removed: EndpointId[] = []
-  for (const { endpoint, changes } of removalsOf(snapshot, host, still, now().toISOString()))
-    if (await commit(state, changes)) removed.push(endpoint)
+  for (const { endpoint, changes } of removalsOf(snapshot, host, still, now().toISOString())) {
+    if ([undefined, 'leave'].includes(callOf(endpoint)) && (await commit(state, changes)))
+      removed.push(endpoint)
+  }
   // Their links may go without another grace period.
-  for (const id of removed) if (inFlight.calls().get(id) === undefined) inFlight.lost(id)
+  for (const id of removed) if (callOf(id) === undefined) inFlight.lost(id)
   if (removed.length > 0)
     log.warn({ endpoints: removed }, 'the engine does not know these endpoints: removed')
 }

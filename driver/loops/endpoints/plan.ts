@@ -10,7 +10,7 @@ import { adoptions, lostLeases } from '../../core/endpoints/adoption.ts'
 import { type AddressConflict, addressConflicts } from '../../core/endpoints/conflicts.ts'
 import { recordedAliases, recordedContainer, recordedHostname } from '../../core/endpoints/description.ts'
 import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
-import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
+import { arrivingMs, type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { wantKey } from '../../core/reserve.ts'
 import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
@@ -37,6 +37,8 @@ export type Step =
 export interface View extends DockerState {
   /** Docker's calls that the engine may not show yet, or may still show the opposite of. */
   calls: ReadonlyMap<EndpointId, EndpointCall>
+  /** Endpoints that the engine need not show yet. */
+  arriving: ReadonlySet<EndpointId>
   start: DriverStart
 }
 
@@ -72,10 +74,10 @@ function stepFor(
 }
 
 /** What no record uses, and no endpoint that Docker shows or makes. */
-export function untakenBy({ snapshot, host, networks, calls }: View): Leftover[] {
+export function untakenBy({ snapshot, host, networks, arriving }: View): Leftover[] {
   const shown = new Set(networks.flatMap(({ endpoints }) => endpoints.map(({ id }) => id)))
   const isOfDocker = (id: EndpointId | undefined): boolean =>
-    id !== undefined && (shown.has(id) || ['create', 'join'].includes(calls.get(id) ?? ''))
+    id !== undefined && (shown.has(id) || arriving.has(id))
   return untakenOn(snapshot, host).filter(
     ({ change: { table, key } }) =>
       table !== 'addresses' || !isOfDocker(snapshot.addresses.get(key)?.value.endpoint),
@@ -91,10 +93,20 @@ function missing(view: View): EndpointId[] {
   }
   return endpointsOnHost(view.snapshot, view.host)
     .filter(({ value }) => {
+      if (isArriving(view, value)) return false
       const facts = { record: value, call: view.calls.get(value.id), engine: engineOf(value.id) } as const
       return lifeOf(facts) === 'missing'
     })
     .map(({ value }) => value.id)
+}
+
+/**
+ * The engine has never shown the endpoint in a container, and need not yet. An earlier driver may have
+ * answered CreateEndpoint or Join a moment before this one started.
+ */
+function isArriving({ calls, arriving, start, now }: View, { id, container }: Endpoint): boolean {
+  if (container !== undefined || calls.get(id) === 'leave') return false
+  return arriving.has(id) || Date.parse(now) - start.at.getTime() < arrivingMs
 }
 
 /**

@@ -39,6 +39,8 @@ const has = (on: TestHost, ...names: string[]) =>
     `${on.name} has the networks ${names.join(', ')}`,
     () => on.docker.ls().join() === names.sort().join(),
   )
+const isDescribed = ({ store }: TestHost): boolean =>
+  [...store.snapshot().endpoints.values()].every(({ value }) => value.container !== undefined)
 const networkOn = async (on: TestHost, name: string) =>
   (await on.docker.networks()).find((it) => it.name === name)
 
@@ -308,6 +310,7 @@ describe('a container', () => {
 
   test('whose end came without an event is removed after a second look, never while the engine is silent', async () => {
     await net1.docker.run('web', 'foobar')
+    await until('the engine has shown its container', () => isDescribed(net1))
     net1.docker.away = true
     net1.docker.crash()
     await until('the loop has tried', () => net1.driver.status().loops.endpoints?.state === 'failing')
@@ -434,6 +437,7 @@ describe('with looks that are far apart', () => {
 
   test('the end of a container that came without a Leave is found by its event', async () => {
     const { container } = await net3.docker.run('web', 'foobar')
+    await until('the engine has shown the container', () => isDescribed(net3))
     net3.docker.crash()
     net3.docker.tell({ type: 'container', action: 'die', id: container, attributes: {} })
     await until('its endpoint is removed', () => endpoints().length === 0)
@@ -441,6 +445,7 @@ describe('with looks that are far apart', () => {
 
   test('many events make few looks', async () => {
     const { container } = await net3.docker.run('web', 'foobar')
+    await until('the engine has shown the container', () => isDescribed(net3))
     const attributes = { container, type: 'vxlan' }
     asked = 0
     for (let i = 0; i < 200; i++)
@@ -452,6 +457,7 @@ describe('with looks that are far apart', () => {
 
   test('a stream of events that broke is opened again, and everything is looked at', async () => {
     await net3.docker.run('web', 'foobar')
+    await until('the engine has shown its container', () => isDescribed(net3))
     const broken = lost
     lost = new AbortController()
     net3.docker.away = true

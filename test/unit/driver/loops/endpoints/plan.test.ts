@@ -1,6 +1,7 @@
 /** The plan as text: which endpoints are adopted, described, removed, released and reported. */
 import { expect, test } from 'vitest'
 import type { DockerEndpoint } from '../../../../../driver/core/endpoints/docker-state.ts'
+import { arrivingMs } from '../../../../../driver/core/endpoints/life.ts'
 import type { Change, Snapshot } from '../../../../../driver/core/records.ts'
 import type { EngineContainer } from '../../../../../driver/engine/engine.ts'
 import {
@@ -37,6 +38,7 @@ function planOf(snapshot: Snapshot, endpoints: DockerEndpoint[], more: Partial<V
       networks: [network(...endpoints)],
       now,
       calls: new Map(),
+      arriving: new Set(),
       start: { at: new Date(now), graceMs: 4000 },
       ...more,
     }),
@@ -75,6 +77,18 @@ test('an endpoint that the engine does not know is removed, but not one that Doc
   expect(planOf(agreeing(), [], { calls: new Map([[mine.id, 'join']]) })).toBe('')
 })
 
+test('an endpoint that the engine has never shown in a container is not removed while it may be arriving', () => {
+  const { container: _, ...unshown } = mine
+  const undescribed = put('endpoints', `${a}/${mine.id}`, unshown)(agreeing())
+  const earlier = { at: new Date(Date.parse(now) - arrivingMs), graceMs: 4000 }
+  const arriving = new Set([mine.id])
+  expect(planOf(undescribed, [], { start: earlier, arriving })).toBe('')
+  expect(planOf(undescribed, [], { start: earlier })).toBe('remove 1111')
+  // An earlier driver may have answered its Join.
+  expect(planOf(undescribed, [])).toBe('')
+  expect(planOf(agreeing(), [], { arriving })).toBe('remove 1111')
+})
+
 test('an endpoint that lost its lease gets it back, unless another one has it or Docker is about to take it away', () => {
   const key = `${a}/${mine.v4}`
   const unleased = gone('addresses', key)(agreeing())
@@ -101,9 +115,11 @@ test('an endpoint that lost its record gets it back, and its lease is not releas
 
 test('an endpoint whose container has a name that no record can have is adopted under its short id', () => {
   const container = { ...one, name: 'n'.repeat(256) }
-  const options = { snapshot: lost, host: 'net-1', vtep: '192.168.33.11', now, calls: new Map() }
+  const options = { snapshot: lost, host: 'net-1', vtep: '192.168.33.11', now }
   const steps = planEndpoints({
     ...options,
+    calls: new Map(),
+    arriving: new Set(),
     networks: [network({ ...inContainer, container })],
     start: { at: new Date(now), graceMs: 4000 },
   })
@@ -121,7 +137,7 @@ test('an endpoint that is arriving or leaving is not adopted', () => {
 
 test('the lease of an endpoint without a record is kept while Docker has the endpoint, or is making it', () => {
   expect(planOf(lost, [])).toContain('release')
-  expect(planOf(lost, [], { calls: new Map([[mine.id, 'join']]) })).toBe('')
+  expect(planOf(lost, [], { arriving: new Set([mine.id]) })).toBe('')
   const inNone = { id: mine.id, v4: mine.v4, mac: mine.mac }
   expect(planOf(lost, [inNone])).toBe('')
 })
