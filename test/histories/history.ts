@@ -209,7 +209,7 @@ async function heal(life: Life, pending: Promise<unknown>[]): Promise<void> {
 
 async function agreed(look: () => string[]): Promise<void> {
   const deadline = performance.now() + convergedWithinMs
-  for (let pauseMs = 5; ; pauseMs = Math.min(50, pauseMs * 1.5)) {
+  for (let pauseMs = 20; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
     const wrong = look()
     if (wrong.length === 0) return
     if (performance.now() > deadline) throw new Error(wrong.join('\n'))
