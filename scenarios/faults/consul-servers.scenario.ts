@@ -1,6 +1,6 @@
 /**
- * Three Consul servers: the leader killed under load, a server that is frozen, and one that the others do not
- * reach. The drivers ask another server, and containers notice nothing.
+ * Three Consul servers: the leader killed under load, a server that is frozen, one that the others do not
+ * reach, and one whose disk is full. The drivers ask another server, and containers notice nothing.
  *
  *     npm run scenarios -- faults/consul-servers
  */
@@ -75,6 +75,15 @@ scenario(
   },
 )
 
+/** One host creates a network and removes it; the other host has it meanwhile. */
+async function createsNetworks(creator: Host, other: Host): Promise<void> {
+  await creator.within(goesOnWithinMs)
+    .waitUntilSucceeds`docker network create -d vxlan --ipam-driver vxlan beyond`
+  await other.within(goesOnWithinMs).waitUntilSucceeds`docker network inspect beyond > /dev/null`
+  await creator.within(goesOnWithinMs).waitUntilSucceeds`docker network rm beyond`
+  await gone(other, 'beyond')
+}
+
 /** The host's driver has a connection to the server. */
 const asks = ({ address }: Host) =>
   `ss -Htnp state established dst ${address}:8500 | grep -q pid=$(systemctl show -p MainPID --value multihost),`
@@ -102,11 +111,7 @@ for (const [how, make] of faultsOfAServer) {
         await hostB.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${asks(asked)}`
         const lost = await lostWhile(a, b, async () => {
           for (const fault of make(asked, [first, last], faults)) await fault
-          await hostB.within(goesOnWithinMs)
-            .waitUntilSucceeds`docker network create -d vxlan --ipam-driver vxlan beyond`
-          await hostA.within(goesOnWithinMs).waitUntilSucceeds`docker network inspect beyond > /dev/null`
-          await hostB.within(goesOnWithinMs).waitUntilSucceeds`docker network rm beyond`
-          await gone(hostA, 'beyond')
+          await createsNetworks(hostB, hostA)
           await hostB.within(goesOnWithinMs)
             .waitUntilSucceeds`sh -c ${`${fresh} && { ${asks(first)} || ${asks(last)}; }`}`
         })
@@ -115,3 +120,25 @@ for (const [how, make] of faultsOfAServer) {
     },
   )
 }
+
+scenario(
+  'the leader’s disk is full: another server leads, and both hosts create networks',
+  { timeout: 300_000 },
+  async ({ consulServers: servers, hostA, hostB, faults }) => {
+    const [first, second, third] = servers as [Host, Host, Host]
+    const small = (server: Host) => faults.smallDisk(server, '/var/lib/consul', 'consul')
+    await using one = await small(first)
+    await using two = await small(second)
+    await using three = await small(third)
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      const led = await leaderOf(servers)
+      const lost = await lostWhile(a, b, async () => {
+        await using _full = await [one, two, three][servers.indexOf(led)]?.fill()
+        await createsNetworks(hostA, hostB)
+        await createsNetworks(hostB, hostA)
+        expect((await leaderOf(servers)).name).not.toBe(led.name)
+      })
+      expect(lost).toBe(0)
+    })
+  },
+)
