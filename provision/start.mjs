@@ -37,12 +37,13 @@ try {
 }
 
 /**
- * The programs that are typed often. A folder of scenarios may have a subject.ts, which shares modules with
- * the program, so tsx loads both of them.
+ * The programs that are typed often, and the one that computes for a minute: tsx's code is slower. A folder
+ * of scenarios may have a subject.ts, which shares modules with the program, so tsx loads both of them.
  */
 function isQuick() {
   const isFolder = (word) => word !== '' && existsSync(`${word}/.`)
-  return program === 'provision/lab.ts' || (program === 'scenarios/main.ts' && !words.some(isFolder))
+  if (program === 'scenarios/main.ts') return !words.some(isFolder)
+  return ['provision/lab.ts', 'test/histories/main.ts'].includes(program)
 }
 
 /** In this process: a second one for the TypeScript would add its own start to each command. */
