@@ -1,9 +1,11 @@
 /**
- * `npm run check`, the part about the tree: which room imports which, and functions that are too long.
+ * `npm run check`, the part about the tree: which room imports which, functions that are too long, and
+ * `finally` in scenarios.
  */
 import { breaches } from './checks/arrows.ts'
 import { importsOf } from './checks/imports.ts'
 import { longFunctions, maxLines } from './checks/long-functions.ts'
+import { finallyIn, isScenario } from './checks/no-finally.ts'
 import { packagesOf, rooms } from './checks/rooms.ts'
 import { filesOf } from './checks/tree.ts'
 
@@ -20,6 +22,13 @@ const found = [
     ({ path, name, line, lines }) =>
       `${path}:${line}: ${name} has ${lines} lines, and a function has at most ${maxLines}`,
   ),
+  ...files
+    .filter(({ path }) => isScenario(path))
+    .flatMap(finallyIn)
+    .map(
+      ({ path, line }) =>
+        `${path}:${line}: a finally that throws drops the scenario's own error: write \`await using … = atEnd(…)\` (scenarios/kit/at-end.ts)`,
+    ),
 ]
 for (const message of found) console.error(message)
 console.log(`${files.length} files, ${rooms.length} rooms, ${found.length} breaches`)

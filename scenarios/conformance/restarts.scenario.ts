@@ -2,6 +2,7 @@
  * Restarts of containers and engines: they come back with their networks, and other traffic goes on.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -36,17 +37,14 @@ scenario(
 scenario('an engine with live-restore that restarts loses no packet', async ({ hostA, hostB, needs }) => {
   needs('live-restore')
   await hostB.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
-  try {
-    await using blue = await sharedNetwork([hostA, hostB], 'blue')
-    await using two = await pair(hostA, hostB, blue.name)
-    await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
-    const lost = await lostWhile(two.a, two.b, async () => {
-      await hostB.succeed`sh -c ${restart}`
-      await hostB.within(20_000).waitUntilSucceeds`docker version > /dev/null`
-    })
-    expect(lost).toBe(0)
-    expect(await hostB.succeed`docker ps --format ${'{{.Names}}'}`).toContain('two')
-  } finally {
-    await hostB.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`
-  }
+  await using _engine = atEnd(() => hostB.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`)
+  await using blue = await sharedNetwork([hostA, hostB], 'blue')
+  await using two = await pair(hostA, hostB, blue.name)
+  await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`
+  const lost = await lostWhile(two.a, two.b, async () => {
+    await hostB.succeed`sh -c ${restart}`
+    await hostB.within(20_000).waitUntilSucceeds`docker version > /dev/null`
+  })
+  expect(lost).toBe(0)
+  expect(await hostB.succeed`docker ps --format ${'{{.Names}}'}`).toContain('two')
 })

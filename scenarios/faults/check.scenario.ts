@@ -3,6 +3,7 @@
  * `--repair` repairs it, and no container loses its address.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -107,11 +108,11 @@ scenario(
       const put = `curl -sf -o /dev/null -X PUT -d '${endpoint}' ${storeUrl}/endpoints/${network}/${id}`
       // The server's curl has the token of a secured lab. The endpoints loop removes the record after some seconds.
       const puts = consulServer.run`timeout 8 sh -c ${`while ${put}; do sleep 0.2; done`}`
-      await foundWhileBroken(
-        hostA,
-        'true',
-        `endpoint ${id.slice(0, 12)} of network checked: found nothing`,
-      ).finally(() => puts)
+      {
+        await using _puts = atEnd(() => puts)
+        const words = `endpoint ${id.slice(0, 12)} of network checked: found nothing`
+        await foundWhileBroken(hostA, 'true', words)
+      }
       await hostA.succeed`multihost check --repair`
       expect(await storedKeys(consulServer)).not.toContain(`endpoints/${network}/${id}`)
     })
@@ -134,20 +135,16 @@ scenario('a hosts file without its names is found, and restored by the loop', as
 
 scenario(
   'a Consul or a Docker that does not answer is reported as unknown, not as a difference',
-  async ({ hostA, hostB, consulServer }) => {
+  async ({ hostA, hostB, consulServer, faults }) => {
     await withPair(hostA, hostB, async () => {
       for (const [host, unit, words] of [
         [consulServer, 'consul', 'Consul cannot be read'],
         [hostA, 'docker', 'Docker cannot be read'],
       ] as const) {
-        await host.succeed`systemctl kill -s STOP ${unit}`
-        try {
-          const { code, stdout } = await hostA.run`multihost check --within=0`
-          expect([code, stdout]).toEqual([2, expect.stringContaining(words)])
-          expect(stdout).not.toContain('they differ')
-        } finally {
-          await host.succeed`systemctl kill -s CONT ${unit}`
-        }
+        await using _paused = await faults.pause(host, unit)
+        const { code, stdout } = await hostA.run`multihost check --within=0`
+        expect([code, stdout]).toEqual([2, expect.stringContaining(words)])
+        expect(stdout).not.toContain('they differ')
       }
       await hostA.waitUntilSucceeds`multihost check`
     })

@@ -5,6 +5,7 @@
  *     npm run scenarios -- faults/consul-servers
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { scenarioOn } from '../kit/enough.ts'
 import type { Fault } from '../kit/fault.ts'
 import type { Faults } from '../kit/faults.ts'
@@ -46,31 +47,29 @@ scenario(
   async ({ consulServers: servers, hostA, hostB, faults }) => {
     const led = await leaderOf(servers)
     await withSteadyPair(hostA, hostB, async (a, b) => {
-      try {
-        const lost = await lostWhile(a, b, async () => {
-          const started = together([
-            hostA.succeed`sh -c ${startMany('here')}`,
-            hostB.succeed`sh -c ${startMany('there')}`,
-          ])
-          await hostA.within(60_000).waitUntilSucceeds`[ $(docker ps -qf name=^here- | wc -l) -ge 3 ]`
-          await using _killed = await faults.kill(led, 'consul')
-          expect(await started, 'what docker run says').toEqual(['', ''])
-          for (const host of [hostA, hostB])
-            await host.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${fresh}`
-        })
-        expect(lost).toBe(0)
-        const addresses = (
-          await together([
-            hostA.succeed`sh -c ${addressesOf('here')}`,
-            hostB.succeed`sh -c ${addressesOf('there')}`,
-          ])
-        ).flatMap((lines) => lines.split('\n'))
-        expect(new Set(addresses).size).toBe(2 * starts)
-        await a.within(goesOnWithinMs).waitUntilSucceeds`ping -c1 -W1 ${`there-${starts}`}`
-        await b.within(goesOnWithinMs).waitUntilSucceeds`ping -c1 -W1 ${`here-${starts}`}`
-      } finally {
-        await together([hostA.run`sh -c ${removeMany('here')}`, hostB.run`sh -c ${removeMany('there')}`])
-      }
+      await using _many = atEnd(() =>
+        together([hostA.run`sh -c ${removeMany('here')}`, hostB.run`sh -c ${removeMany('there')}`]),
+      )
+      const lost = await lostWhile(a, b, async () => {
+        const started = together([
+          hostA.succeed`sh -c ${startMany('here')}`,
+          hostB.succeed`sh -c ${startMany('there')}`,
+        ])
+        await hostA.within(60_000).waitUntilSucceeds`[ $(docker ps -qf name=^here- | wc -l) -ge 3 ]`
+        await using _killed = await faults.kill(led, 'consul')
+        expect(await started, 'what docker run says').toEqual(['', ''])
+        for (const host of [hostA, hostB]) await host.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${fresh}`
+      })
+      expect(lost).toBe(0)
+      const addresses = (
+        await together([
+          hostA.succeed`sh -c ${addressesOf('here')}`,
+          hostB.succeed`sh -c ${addressesOf('there')}`,
+        ])
+      ).flatMap((lines) => lines.split('\n'))
+      expect(new Set(addresses).size).toBe(2 * starts)
+      await a.within(goesOnWithinMs).waitUntilSucceeds`ping -c1 -W1 ${`there-${starts}`}`
+      await b.within(goesOnWithinMs).waitUntilSucceeds`ping -c1 -W1 ${`here-${starts}`}`
     })
   },
 )

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { markdownTable } from '../../driver/cli/table.ts'
 import { crashVariable } from '../../driver/daemon/crash-points.ts'
 import { imageName } from '../../provision/lab/definition.ts'
+import { atEnd } from '../kit/at-end.ts'
 import type { Host } from '../kit/host.ts'
 import { hasNo, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
@@ -164,10 +165,7 @@ for (const verb of verbs) {
         lost.elsewhere = await lostWhile(one, two, async () => {
           lost.here = await lostWhile(three, four, async () => {
             const victimHost = { hostA, hostB }[victim]
-            const points = await sweep(verb, victimHost, hostA, hostB).finally(async () => {
-              await victimHost.run`rm -f ${file}`
-              await hostA.run`sh -c ${verb.undo}`
-            })
+            const points = await sweep(verb, victimHost, hostA, hostB)
             console.log(`${verb.title}, the driver of ${victimHost.name} crashes:\n  ${points.join('\n  ')}`)
             results.push([verb.title, victimHost.name, String(points.length)])
             expect(points.length, 'crash points').toBeGreaterThan(0)
@@ -181,9 +179,13 @@ for (const verb of verbs) {
 
 /**
  * Repeats the verb on `hostA` until the victim's driver has no further crash point. Resolves with a line per
- * point.
+ * point. Afterwards the victim's driver crashes no more, and what the verb has changed is undone.
  */
 async function sweep(verb: Verb, victim: Host, hostA: Host, hostB: Host): Promise<string[]> {
+  await using _undone = atEnd(async () => {
+    await victim.run`rm -f ${file}`
+    await hostA.run`sh -c ${verb.undo}`
+  })
   const points: string[] = []
   const before = await inventory()
   for (let n = 1; ; n++) {

@@ -2,6 +2,7 @@
  * Docker as people set it up: the engine's files elsewhere, and options in daemon.json.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -48,15 +49,14 @@ scenario(
     await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
     await using _web = await hostB.run({ name: 'web', network: foobar.name })
     await restartWith(hostA, { 'live-restore': true, iptables: false })
-    try {
-      await using asker = await hostA.run({ name: 'asker', network: foobar.name })
-      await hostA.succeed`systemctl restart docker`
-      await asker.succeed`echo 'hosts: dns' > /etc/nsswitch.conf`
-      await asker.waitUntilSucceeds`ping -c1 -W1 web.foobar`
-    } finally {
+    await using _engine = atEnd(async () => {
       await restartWith(hostA, {})
       await hostA.succeed`rm -f /etc/docker/daemon.json`
-    }
+    })
+    await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+    await hostA.succeed`systemctl restart docker`
+    await asker.succeed`echo 'hosts: dns' > /etc/nsswitch.conf`
+    await asker.waitUntilSucceeds`ping -c1 -W1 web.foobar`
   },
 )
 
@@ -65,15 +65,14 @@ scenario('options that a person adds to daemon.json count, and Docker starts', a
   await using web = await hostB.run({ name: 'web', network: foobar.name })
   const pools = [{ base: '10.200.0.0/16', size: 24 }]
   await restartWith(hostA, { 'default-address-pools': pools, dns: ['192.0.2.53'] })
-  try {
-    await hostA.succeed`docker network create people`
-    const subnet = '{{range .IPAM.Config}}{{.Subnet}}{{end}}'
-    expect(await hostA.succeed`docker network inspect -f ${subnet} people`).toMatch(/^10\.200\./)
-    await using asker = await hostA.run({ name: 'asker', network: foobar.name })
-    await asker.waitUntilSucceeds`ping -c1 -W1 ${web.name}`
-  } finally {
+  await using _engine = atEnd(async () => {
     await hostA.run`docker network rm people`
     await restartWith(hostA, {})
     await hostA.succeed`rm -f /etc/docker/daemon.json`
-  }
+  })
+  await hostA.succeed`docker network create people`
+  const subnet = '{{range .IPAM.Config}}{{.Subnet}}{{end}}'
+  expect(await hostA.succeed`docker network inspect -f ${subnet} people`).toMatch(/^10\.200\./)
+  await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+  await asker.waitUntilSucceeds`ping -c1 -W1 ${web.name}`
 })

@@ -5,7 +5,7 @@
  *     MULTIHOST_MASS=200 npm run scenarios -- --hosts 4 faults/mass
  */
 import { expect } from 'vitest'
-import { teardownBegins } from '../kit/before-teardown.ts'
+import { atEnd } from '../kit/at-end.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { reboot } from '../kit/reboot.ts'
@@ -22,12 +22,7 @@ const withinMs = 60_000 + many * 3000
 /** The scenario's containers on the hosts, which are removed at the end of the scope. */
 function containersOf(...hosts: Host[]): AsyncDisposable {
   const remove = 'docker ps -aqf name=^mass- | xargs -r -n 50 docker rm -f > /dev/null'
-  return {
-    async [Symbol.asyncDispose]() {
-      await teardownBegins()
-      await together(hosts.map((host) => host.succeed`sh -c ${remove}`))
-    },
-  }
+  return atEnd(() => together(hosts.map((host) => host.succeed`sh -c ${remove}`)))
 }
 
 /** `ADDRESS /NAME` of each. */

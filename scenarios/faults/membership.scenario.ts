@@ -4,11 +4,13 @@
  */
 import { expect } from 'vitest'
 import { consulBinary } from '../../provision/images/consul.ts'
+import { atEnd } from '../kit/at-end.ts'
 import { convergesWithinMs } from '../kit/converged.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario, sendFile } from '../kit/scenario.ts'
 import { keysNaming } from '../kit/store.ts'
+import { inTurn } from '../kit/together.ts'
 
 const optionsFile = '/etc/default/docker'
 const state = '/var/lib/multihost'
@@ -54,36 +56,33 @@ scenario(
     }
     expect(await traces(hostB)).not.toEqual([])
 
-    try {
-      expect(await hostB.succeed`multihost leave`).toContain(`${hostB.name}, is out of the cluster`)
-      expect(await traces(hostB)).toEqual([])
-      expect(await keysNaming(consulServer, hostB)).toEqual([])
-      expect(await hostB.succeed`multihost leave`).toContain('a member of no cluster')
-      await hostB.succeed`docker run --rm --network none debian:13 true`
-      // What the other host has stays there.
-      await using one = await hostA.run({ name: 'one', network: network.name })
-      expect(await hostA.succeed`multihost host ls --json | jq -r ${'.[].name'}`).not.toContain(hostB.name)
+    await using _member = atEnd(() => hostB.succeed`multihost join ${words}`)
+    expect(await hostB.succeed`multihost leave`).toContain(`${hostB.name}, is out of the cluster`)
+    expect(await traces(hostB)).toEqual([])
+    expect(await keysNaming(consulServer, hostB)).toEqual([])
+    expect(await hostB.succeed`multihost leave`).toContain('a member of no cluster')
+    await hostB.succeed`docker run --rm --network none debian:13 true`
+    // What the other host has stays there.
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    expect(await hostA.succeed`multihost host ls --json | jq -r ${'.[].name'}`).not.toContain(hostB.name)
 
-      expect(await hostB.fail`multihost join consul://192.168.33.250:8500 ${words.slice(1)}`).toMatch(
-        /missing +store .*does not answer/,
-      )
-      const taken = words.filter((word) => !word.startsWith('--host-name'))
-      expect(await hostB.fail`multihost join ${taken} --host-name=${hostA.name}`).toMatch(
-        new RegExp(`missing +host name +another live host is called ${hostA.name}`),
-      )
-      expect(await traces(hostB)).toEqual([])
+    expect(await hostB.fail`multihost join consul://192.168.33.250:8500 ${words.slice(1)}`).toMatch(
+      /missing +store .*does not answer/,
+    )
+    const taken = words.filter((word) => !word.startsWith('--host-name'))
+    expect(await hostB.fail`multihost join ${taken} --host-name=${hostA.name}`).toMatch(
+      new RegExp(`missing +host name +another live host is called ${hostA.name}`),
+    )
+    expect(await traces(hostB)).toEqual([])
 
-      expect(await hostB.succeed`multihost join ${words}`).toMatch(
-        new RegExp(`is a member: ${hostB.name}[^]*ok +tunnels +${hostA.name} .* answers through the tunnel`),
-      )
-      expect(await hostB.succeed`cat ${optionsFile}`).toBe(file)
-      await hostB.within(convergesWithinMs).waitUntilSucceeds`docker network inspect leaving`
-      await using two = await hostB.run({ name: 'two', network: network.name })
-      await two.succeed`ping -c1 -W1 ${one.name}`
-      await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${two.name}`
-    } finally {
-      await hostB.succeed`multihost join ${words}`
-    }
+    expect(await hostB.succeed`multihost join ${words}`).toMatch(
+      new RegExp(`is a member: ${hostB.name}[^]*ok +tunnels +${hostA.name} .* answers through the tunnel`),
+    )
+    expect(await hostB.succeed`cat ${optionsFile}`).toBe(file)
+    await hostB.within(convergesWithinMs).waitUntilSucceeds`docker network inspect leaving`
+    await using two = await hostB.run({ name: 'two', network: network.name })
+    await two.succeed`ping -c1 -W1 ${one.name}`
+    await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${two.name}`
   },
 )
 
@@ -98,14 +97,13 @@ scenario(
     expect(await other).toMatch(/is a member of the cluster at .*, and not of the one at .*192\.168\.33\.250/)
     expect(await started()).toBe(before)
 
-    try {
+    {
+      await using _member = atEnd(() => hostB.succeed`multihost join ${words}`)
       await hostB.succeed`multihost leave`
       const codes: number[] = []
       for (const killedAfter of ['0.6', '1.2', '2'])
         codes.push((await hostB.run`timeout -s KILL ${killedAfter} multihost join ${words}`).code)
       expect(codes, 'exit codes; 137 of a join that was killed').toContain(137)
-    } finally {
-      await hostB.succeed`multihost join ${words}`
     }
     await hostB.within(convergesWithinMs).waitUntilSucceeds`multihost status | grep -q 'no problems'`
     await hostB.succeed`systemctl is-enabled multihost`
@@ -125,40 +123,39 @@ scenario(
     const program = '/var/tmp/consul'
     const init = [`--consul-from=${program}`, '--bind-interface=eth1', ...others]
     await sendFile(hostB, await consulBinary(), program, '0755')
-    try {
-      expect(await hostB.fail`multihost init ${init}`).toMatch(/is a member of the cluster at/)
-      for (const host of [hostA, hostB]) await host.succeed`multihost leave`
-      const wrong = ['--consul-from=/bin/true', ...init.slice(1)]
-      expect(await hostB.fail`multihost init ${wrong}`).toContain('is not Consul')
-      expect(await traces(hostB)).toEqual([])
-
-      const said = await hostB.succeed`multihost init ${init}`
-      const line = /^ {2}multihost join (.+)$/m.exec(said)?.[1] ?? ''
-      for (const file of ['consul-ca.pem', 'consul-token']) {
-        const text = await hostB.succeed`cat ${`${settings}/${file}`}`
-        await hostA.succeed`umask 077; mkdir -p ${settings}; echo ${text} > ${`${settings}/${file}`}`
-      }
-      await hostA.succeed`multihost join ${line.split(' ')} ${others}`
-      await using network = await sharedNetwork([hostB, hostA], 'begun')
-      await using one = await hostA.run({ name: 'one', network: network.name })
-      await using two = await hostB.run({ name: 'two', network: network.name })
-      await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 two`
-      await two.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 one`
-
-      const started = () =>
-        hostB.succeed`systemctl show -p ExecMainStartTimestampMonotonic --value ${consulUnit} multihost`
-      const before = await started()
-      expect(await hostB.succeed`multihost init ${init}`).toContain('a member already')
-      expect(await started()).toBe(before)
-      await two.succeed`ping -c1 -W1 one`
-      await hostB.within(convergesWithinMs).waitUntilSucceeds`multihost status | grep -q 'no problems'`
-    } finally {
-      for (const [host, before] of words) {
+    await using _members = atEnd(() =>
+      inTurn(words, async ([host, before]) => {
         await host.run`multihost leave --force`
         await host.run`sh -c ${`systemctl disable --now ${consulUnit}; rm -rf /etc/systemd/system/${consulUnit} ${settings}/consul* /var/lib/multihost-consul /usr/local/lib/multihost-consul ${program}; systemctl daemon-reload`}`
         await host.succeed`multihost join ${await before}`
-      }
+      }),
+    )
+    expect(await hostB.fail`multihost init ${init}`).toMatch(/is a member of the cluster at/)
+    for (const host of [hostA, hostB]) await host.succeed`multihost leave`
+    const wrong = ['--consul-from=/bin/true', ...init.slice(1)]
+    expect(await hostB.fail`multihost init ${wrong}`).toContain('is not Consul')
+    expect(await traces(hostB)).toEqual([])
+
+    const said = await hostB.succeed`multihost init ${init}`
+    const line = /^ {2}multihost join (.+)$/m.exec(said)?.[1] ?? ''
+    for (const file of ['consul-ca.pem', 'consul-token']) {
+      const text = await hostB.succeed`cat ${`${settings}/${file}`}`
+      await hostA.succeed`umask 077; mkdir -p ${settings}; echo ${text} > ${`${settings}/${file}`}`
     }
+    await hostA.succeed`multihost join ${line.split(' ')} ${others}`
+    await using network = await sharedNetwork([hostB, hostA], 'begun')
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    await using two = await hostB.run({ name: 'two', network: network.name })
+    await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 two`
+    await two.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 one`
+
+    const started = () =>
+      hostB.succeed`systemctl show -p ExecMainStartTimestampMonotonic --value ${consulUnit} multihost`
+    const before = await started()
+    expect(await hostB.succeed`multihost init ${init}`).toContain('a member already')
+    expect(await started()).toBe(before)
+    await two.succeed`ping -c1 -W1 one`
+    await hostB.within(convergesWithinMs).waitUntilSucceeds`multihost status | grep -q 'no problems'`
   },
 )
 
@@ -170,7 +167,8 @@ scenario(
     await using one = await hostA.run({ name: 'one', network: network.name })
     await using two = await hostB.run({ name: 'two', network: network.name })
     await two.waitUntilSucceeds`grep -q one /etc/hosts`
-    try {
+    {
+      await using _member = atEnd(() => hostB.succeed`multihost join ${words}`)
       {
         await using _away = await faults.partition(hostB, consulServer)
         expect(
@@ -185,8 +183,6 @@ scenario(
       }
       await hostA.within(60_000).waitUntilSucceeds`multihost host rm ${hostB.name}`
       await one.waitUntilSucceeds`! grep -q two /etc/hosts`
-    } finally {
-      await hostB.succeed`multihost join ${words}`
     }
     await hostB.within(convergesWithinMs).waitUntilSucceeds`docker network connect forced two`
     await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 two`

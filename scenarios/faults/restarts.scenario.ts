@@ -2,6 +2,7 @@
  * Restarts of the driver, the engine, Consul and a host: traffic goes on, and everything recovers by itself.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { convergesWithinMs } from '../kit/converged.ts'
 import { refusesNew, sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
@@ -55,15 +56,14 @@ scenario(
   async ({ hostA, hostB, consulServer }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await consulServer.succeed`systemctl stop consul`
-      try {
+      {
+        await using _started = atEnd(() => consulServer.succeed`systemctl start consul`)
         expect(
           await lostWhile(a, b, async () => {
             await hostA.succeed`timeout 4 docker network ls`
             await refusesNew(hostA)
           }),
         ).toBe(0)
-      } finally {
-        await consulServer.succeed`systemctl start consul`
       }
       await hostA.within(20_000).waitUntilSucceeds`docker run --rm --network steady debian:13 true`
     })
@@ -72,17 +72,15 @@ scenario(
 
 scenario(
   'Consul hangs: a new network is an error within 5 s, and traffic goes on',
-  async ({ hostA, hostB, consulServer }) => {
+  async ({ hostA, hostB, consulServer, faults }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
-      await consulServer.succeed`systemctl kill -s STOP consul`
-      try {
+      {
+        await using _paused = await faults.pause(consulServer, 'consul')
         const lost = await lostWhile(a, b, async () => {
           await hostA.succeed`timeout 4 docker network ls`
           await refusesNew(hostA)
         })
         expect(lost).toBe(0)
-      } finally {
-        await consulServer.succeed`systemctl kill -s CONT consul`
       }
       await hostA.within(20_000).waitUntilSucceeds`docker run --rm --network steady debian:13 true`
     })
@@ -99,19 +97,16 @@ for (const [what, how] of [
 ] as const) {
   scenario(`an engine with live-restore that ${what} loses no packet`, async ({ hostA, hostB }) => {
     await hostA.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
-    try {
-      await withSteadyPair(hostA, hostB, async (a, b) => {
-        const lost = await lostWhile(a, b, async () => {
-          await hostA.succeed`sh -c ${how}`
-          await hostA.within(20_000).waitUntilSucceeds`docker version > /dev/null`
-        })
-        expect(lost).toBe(0)
-        expect(await hostA.succeed`docker ps --format ${'{{.Names}}'}`).toContain('one')
-        await b.succeed`ping -c1 -W1 ${a.address}`
+    await using _engine = atEnd(() => hostA.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`)
+    await withSteadyPair(hostA, hostB, async (a, b) => {
+      const lost = await lostWhile(a, b, async () => {
+        await hostA.succeed`sh -c ${how}`
+        await hostA.within(20_000).waitUntilSucceeds`docker version > /dev/null`
       })
-    } finally {
-      await hostA.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`
-    }
+      expect(lost).toBe(0)
+      expect(await hostA.succeed`docker ps --format ${'{{.Names}}'}`).toContain('one')
+      await b.succeed`ping -c1 -W1 ${a.address}`
+    })
   })
 }
 
@@ -153,12 +148,11 @@ scenario(
     await using aa = await hostA.run({ name: 'aa', network: network.name, args: always })
     await using bb = await hostB.run({ name: 'bb', network: network.name })
     await hostA.succeed`systemctl stop docker.socket docker && systemctl disable --now multihost`
-    try {
+    {
+      await using _driver = atEnd(() => hostA.succeed`systemctl enable --now multihost`)
       await hostA.succeed`systemctl reset-failed docker; systemctl start --no-block docker`
       // Docker looks for a plugin for 15 s each time.
       await hostA.within(120_000).waitUntilSucceeds`sh -c ${`${lastError} | grep .`}`
-    } finally {
-      await hostA.succeed`systemctl enable --now multihost`
     }
     await aa.within(70_000).waitUntilSucceeds`true`
     await bb.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 aa`

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, expect } from 'vitest'
 import { authority } from '../../provision/lab/secrets.ts'
+import { atEnd } from '../kit/at-end.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -102,7 +103,11 @@ for (const { what, make, says } of wrong) {
       await using two = await hostB.run({ name: 'two', network: network.name })
       await hostB.succeed`mkdir /run/right; cp -p ${token} ${authorityFile} ${options} /etc/hosts /run/right`
       await make(hostB)
-      try {
+      {
+        await using _right = atEnd(
+          () =>
+            hostB.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`,
+        )
         await hostB.succeed`systemctl restart multihost`
         await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q ${says}`
         await hostB.within(5000)
@@ -114,8 +119,6 @@ for (const { what, make, says } of wrong) {
         expect(said).toMatch(/give the driver a Consul token|--kv-ca-file must be|consul tls cert create/)
         await one.succeed`ping -c1 -W1 ${two.address}`
         await two.succeed`ping -c1 -W1 ${one.address}`
-      } finally {
-        await hostB.succeed`cd /run/right; cp -p consul-token consul-ca.pem /etc/multihost; cp -p docker /etc/default; cat hosts > /etc/hosts; rm -r /run/right; systemctl restart multihost`
       }
       await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
       await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`

@@ -3,6 +3,7 @@
  * services. When the host comes back, it yields and reports it.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
@@ -62,27 +63,25 @@ async function withService(
 ): Promise<void> {
   // So small that a host's next leases are those that a removed host had.
   await using _network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/28'])
-  try {
-    const id =
-      await hostB.succeed`docker run -d --init --name old ${args} --publish-service=db.steady.overlay ${image} sleep infinity`
-    const address = await addressOf(hostB, 'db.steady')
-    await hostA.succeed`docker run -d --init --name heir --net=none ${image} sleep infinity`
-    await body({ id, address }, async () => {
-      expect(await hostA.fail`docker service attach heir db.steady`).toMatch(
-        new RegExp(`attached to container old .*on ${hostB.name}`),
-      )
-      const refusal = 'docker service attach heir db.steady 2>&1'
-      await hostA.within(sessionEndsMs)
-        .waitUntilSucceeds`sh -c ${`${refusal} | grep "host rm ${hostB.name}"`}`
-      await takenOut(hostA, hostB)
-      await hostA.succeed`docker service attach heir db.steady`
-      expect(await hostA.succeed`docker exec heir hostname -I`).toContain(address)
-    })
-  } finally {
+  await using _service = atEnd(async () => {
     await hostB.succeed`docker rm -f old`
     await hostA.succeed`docker rm -f heir`
     await hostA.waitUntilSucceeds`docker service unpublish db.steady`
-  }
+  })
+  const id =
+    await hostB.succeed`docker run -d --init --name old ${args} --publish-service=db.steady.overlay ${image} sleep infinity`
+  const address = await addressOf(hostB, 'db.steady')
+  await hostA.succeed`docker run -d --init --name heir --net=none ${image} sleep infinity`
+  await body({ id, address }, async () => {
+    expect(await hostA.fail`docker service attach heir db.steady`).toMatch(
+      new RegExp(`attached to container old .*on ${hostB.name}`),
+    )
+    const refusal = 'docker service attach heir db.steady 2>&1'
+    await hostA.within(sessionEndsMs).waitUntilSucceeds`sh -c ${`${refusal} | grep "host rm ${hostB.name}"`}`
+    await takenOut(hostA, hostB)
+    await hostA.succeed`docker service attach heir db.steady`
+    expect(await hostA.succeed`docker exec heir hostname -I`).toContain(address)
+  })
 }
 
 scenario(

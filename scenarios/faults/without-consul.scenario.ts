@@ -4,7 +4,7 @@
  * with the reason.
  */
 import { expect } from 'vitest'
-import { teardownBegins } from '../kit/before-teardown.ts'
+import { atEnd } from '../kit/at-end.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { refusesNew } from '../kit/network.ts'
@@ -44,7 +44,10 @@ async function stopped(consulServer: Host): Promise<AsyncDisposable> {
   }
 }
 
-/** What the host can do by itself. The other host is told directly. Returns a new container that stays. */
+/**
+ * What the host can do by itself, and what it refuses. The other host is told directly. Returns a new
+ * container that stays.
+ */
 async function startsAndRestarts(hostA: Host, here: Container, there: Container): Promise<Container> {
   const run = () => hostA.succeed`docker run --rm --network steady debian:13 ping -c1 -W1 ${here.address}`
   expect(await durationOf(run)).toBeLessThan(startedWithinMs)
@@ -57,6 +60,7 @@ async function startsAndRestarts(hostA: Host, here: Container, there: Container)
     await here.within(toldWithinMs).waitUntilSucceeds`ping -c1 -W1 late`
     await late.within(toldWithinMs).waitUntilSucceeds`ping -c1 -W1 ${there.address}`
     await there.within(toldWithinMs).waitUntilSucceeds`ping -c1 -W1 ${late.address}`
+    await refusesNew(hostA)
   } catch (error) {
     return undoAfter(error, () => late[Symbol.asyncDispose]())
   }
@@ -69,15 +73,10 @@ for (const [how, make] of faultsOfConsul) {
     async ({ hostA, hostB, consulServer, faults }) => {
       await withSteadyPair(hostA, hostB, async (a, b) => {
         await hostA.waitUntilSucceeds`sh -c ${reserveIsFull}`
-        const fault = await make({ hostA, consulServer, faults })
-        let late: Container | undefined
-        try {
+        let late: Container
+        {
+          await using _fault = await make({ hostA, consulServer, faults })
           late = await startsAndRestarts(hostA, a, b)
-          await refusesNew(hostA)
-        } catch (error) {
-          await undoAfter(error, async () => late?.[Symbol.asyncDispose]())
-        } finally {
-          await fault[Symbol.asyncDispose]()
         }
         await using _late = late
         await together([
@@ -103,13 +102,10 @@ scenario(
       }
       const always = '--restart always --network fixed debian:13 sleep infinity'
       await hostB.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet 10.61.0.0/28 fixed`
-      await using _fixed = {
-        async [Symbol.asyncDispose]() {
-          await teardownBegins()
-          await hostB.run`docker rm -f db w1 w2 w3`
-          await hostB.waitUntilSucceeds`docker network rm fixed`
-        },
-      }
+      await using _fixed = atEnd(async () => {
+        await hostB.run`docker rm -f db w1 w2 w3`
+        await hostB.waitUntilSucceeds`docker network rm fixed`
+      })
       await hostB.succeed`sh -c ${`docker run -d --name db --ip 10.61.0.2 ${always}`}`
       for (const name of ['w1', 'w2', 'w3'])
         await hostB.succeed`sh -c ${`docker run -d --name ${name} ${always}`}`
@@ -131,20 +127,19 @@ scenario('two hosts fill a /28 to the last address, and a /30 has one', async ({
     ['10.62.1.0/30', 1],
   ] as const) {
     await hostA.succeed`docker network create -d vxlan --ipam-driver vxlan --subnet ${subnet} tight`
-    try {
-      await hostB.waitUntilSucceeds`docker network inspect tight > /dev/null`
-      const start = (n: number) => {
-        const host = n % 2 === 0 ? hostA : hostB
-        return host.succeed`docker run -d --name ${`tight${n}`} --network tight debian:13 sleep infinity`
-      }
-      for (let n = 0; n < size; n++) await start(n)
-      const words = await hostB.fail`docker run --rm --network tight debian:13 true`
-      expect(words).toMatch(new RegExp(`${size} of ${size} are leased: ${size} (is|are) used`))
-    } finally {
+    await using _tight = atEnd(async () => {
       const remove = 'docker ps -aq --filter network=tight | xargs -r docker rm -f'
       await together([hostA.run`sh -c ${remove}`, hostB.run`sh -c ${remove}`])
       await hostA.waitUntilSucceeds`docker network rm tight`
       await hostB.waitUntilSucceeds`! docker network inspect tight > /dev/null 2>&1`
+    })
+    await hostB.waitUntilSucceeds`docker network inspect tight > /dev/null`
+    const start = (n: number) => {
+      const host = n % 2 === 0 ? hostA : hostB
+      return host.succeed`docker run -d --name ${`tight${n}`} --network tight debian:13 sleep infinity`
     }
+    for (let n = 0; n < size; n++) await start(n)
+    const words = await hostB.fail`docker run --rm --network tight debian:13 true`
+    expect(words).toMatch(new RegExp(`${size} of ${size} are leased: ${size} (is|are) used`))
   }
 })

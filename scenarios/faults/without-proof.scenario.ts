@@ -4,6 +4,7 @@
  * that was restored from a backup.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
 import { insideNetwork } from '../kit/inside.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
@@ -19,16 +20,15 @@ scenario(
   'a host whose hostname changes keeps its name in the cluster, and loses no packet',
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
-      try {
-        const lost = await lostWhile(a, b, async () => {
-          await hostA.succeed`hostname renamed && systemctl restart multihost`
-          await hostA.waitUntilSucceeds`sh -c ${healthy}`
-        })
-        expect(lost).toBe(0)
-        expect(await hostA.succeed`multihost status`).toContain(`${hostA.name} (hostname renamed)`)
-      } finally {
-        await hostA.succeed`hostname ${hostA.name} && systemctl restart multihost`
-      }
+      await using _hostname = atEnd(
+        () => hostA.succeed`hostname ${hostA.name} && systemctl restart multihost`,
+      )
+      const lost = await lostWhile(a, b, async () => {
+        await hostA.succeed`hostname renamed && systemctl restart multihost`
+        await hostA.waitUntilSucceeds`sh -c ${healthy}`
+      })
+      expect(lost).toBe(0)
+      expect(await hostA.succeed`multihost status`).toContain(`${hostA.name} (hostname renamed)`)
     })
   },
 )
@@ -40,7 +40,11 @@ scenario(
     await using one = await hostA.run({ name: 'one', network: network.name })
     const state = '/var/lib/multihost'
     await hostB.succeed`systemctl stop multihost && mv ${state} ${`${state}.own`} && hostname ${hostA.name}`
-    try {
+    {
+      await using _own = atEnd(
+        () =>
+          hostB.succeed`systemctl stop multihost; rm -rf ${state}; mv ${`${state}.own`} ${state}; hostname ${hostB.name}; systemctl start multihost`,
+      )
       await hostB.succeed`systemctl start multihost`
       await hostB.waitUntilSucceeds`multihost status | grep -q ${`another live host is called ${hostA.name}`}`
       expect(await hostB.succeed`multihost status`).toMatch(
@@ -49,8 +53,6 @@ scenario(
       expect(await hostB.fail`docker run --rm --network twins ${image} true`).toContain('another live host')
       await one.succeed`ip -br link show eth0 | grep -q UP`
       expect(await hostA.succeed`multihost status`).toContain('no problems')
-    } finally {
-      await hostB.succeed`systemctl stop multihost; rm -rf ${state}; mv ${`${state}.own`} ${state}; hostname ${hostB.name}; systemctl start multihost`
     }
     await using two = await hostB.run({ name: 'two', network: network.name })
     await converged([hostA, hostB], [one, two])
@@ -64,7 +66,10 @@ scenario(
     await using network = await sharedNetwork([hostA, hostB], 'alike')
     await using one = await hostA.run({ name: 'one', network: network.name })
     await hostB.succeed`cp -p ${options} /tmp/alike && ip link add alike0 type veth peer name alike1 && ip link set alike1 up && ip address add ${`${hostA.address}/32`} dev alike0 && ip link set alike0 up`
-    try {
+    {
+      await using _own = atEnd(
+        () => hostB.succeed`cat /tmp/alike > ${options}; ip link del alike0; systemctl restart multihost`,
+      )
       await hostB.succeed`sed -i -E 's/--bind-interface=[^ "]+/--bind-interface=alike0/' ${options} && systemctl restart multihost`
       const words = `another live host has this host's VTEP ${hostA.address}: ${hostA.name}`
       await hostB.waitUntilSucceeds`multihost status | grep -F ${words}`
@@ -72,8 +77,6 @@ scenario(
       expect(await hostB.fail`multihost doctor`).toMatch(new RegExp(`missing +VTEP .* ${hostA.name} too`))
       await one.succeed`ip -br link show eth0 | grep -q UP`
       expect(await hostA.succeed`multihost status`).toContain('no problems')
-    } finally {
-      await hostB.succeed`cat /tmp/alike > ${options}; ip link del alike0; systemctl restart multihost`
     }
     await using two = await hostB.run({ name: 'two', network: network.name })
     await converged([hostA, hostB], [one, two])
@@ -92,7 +95,12 @@ scenario(
     await using network = await sharedNetwork([hostA, hostB], 'faded')
     await using two = await pair(hostA, hostB, network.name)
     await hostA.succeed`cp -p ${options} /tmp/faded && ip address add fd00:33::11/64 dev ${device} nodad`
-    try {
+    {
+      await using _options = atEnd(
+        () =>
+          hostA.succeed`ip address del fd00:33::11/64 dev ${device}; cat /tmp/faded > ${options}; systemctl restart multihost`,
+      )
+      await using _address = atEnd(giveBack)
       await hostA.succeed`sed -i -E ${`s/--bind-interface=[^ "]+/--bind-interface=${device}/`} ${options} && systemctl restart multihost`
       await hostA.waitUntilSucceeds`sh -c ${healthy}`
       await hostA.succeed`ip address del ${own} dev ${device}`
@@ -106,9 +114,6 @@ scenario(
       await hostA.waitUntilSucceeds`sh -c ${healthy}`
       expect(await hostA.succeed`multihost status`).toContain(`${hostA.address} on ${device}`)
       await two.b.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${two.a.address}`
-    } finally {
-      await giveBack()
-      await hostA.succeed`ip address del fd00:33::11/64 dev ${device}; cat /tmp/faded > ${options}; systemctl restart multihost`
     }
     await converged([hostA, hostB], [two.a, two.b])
   },
@@ -120,18 +125,15 @@ scenario(
     await using network = await sharedNetwork([hostA, hostB], 'kept')
     await using away = await hostB.run({ name: 'away', network: network.name, args: ['--restart=always'] })
     await hostA.succeed`docker service publish cache.kept`
-    try {
-      await hostB.succeed`systemctl stop docker.socket docker`
-      await hostA.succeed`docker network prune -f`
-      await hostB.succeed`systemctl start docker`
-      await hostA.waitUntilSucceeds`docker network inspect kept`
-      await using one = await hostA.run({ name: 'one', network: network.name })
-      await hostB.waitUntilSucceeds`docker exec away true`
-      await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${await away.currentAddress()}`
-      await hostA.succeed`docker service info cache.kept`
-    } finally {
-      await hostA.run`docker service unpublish cache.kept`
-    }
+    await using _service = atEnd(() => hostA.run`docker service unpublish cache.kept`)
+    await hostB.succeed`systemctl stop docker.socket docker`
+    await hostA.succeed`docker network prune -f`
+    await hostB.succeed`systemctl start docker`
+    await hostA.waitUntilSucceeds`docker network inspect kept`
+    await using one = await hostA.run({ name: 'one', network: network.name })
+    await hostB.waitUntilSucceeds`docker exec away true`
+    await one.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${await away.currentAddress()}`
+    await hostA.succeed`docker service info cache.kept`
   },
 )
 

@@ -2,6 +2,7 @@
  * Leases: addresses are unique across hosts, also when two hosts ask at the same time.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import {
   type ExclusiveInput,
   exclusive,
@@ -118,13 +119,10 @@ scenario(
 
 scenario('an address of --ip is kept for a container that was created only', async ({ hostA, hostB }) => {
   await using _fixed = await sharedNetwork([hostA, hostB], 'fixed', ['--subnet', '10.61.0.0/24'])
-  try {
-    const db = '--name db --network fixed --ip 10.61.0.2'
-    await hostA.succeed`sh -c ${`docker create ${db} debian:13 sleep infinity > /dev/null`}`
-    await using web = await hostA.run({ name: 'web', network: 'fixed' })
-    expect(web.address).not.toBe('10.61.0.2')
-    await hostA.succeed`docker start db`
-  } finally {
-    await hostA.run`docker rm -f db`
-  }
+  await using _db = atEnd(() => hostA.run`docker rm -f db`)
+  const db = '--name db --network fixed --ip 10.61.0.2'
+  await hostA.succeed`sh -c ${`docker create ${db} debian:13 sleep infinity > /dev/null`}`
+  await using web = await hostA.run({ name: 'web', network: 'fixed' })
+  expect(web.address).not.toBe('10.61.0.2')
+  await hostA.succeed`docker start db`
 })

@@ -2,6 +2,7 @@
  * The lab: a Consul server on one host and a Docker engine on each of the others.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { labBackend, scenario } from '../kit/scenario.ts'
 
 scenario(
@@ -59,11 +60,10 @@ scenario(
 scenario('the control channel does not need the lab network', async ({ hostB, needs }) => {
   needs('out of band')
   await hostB.succeed`ip link set dev eth1 down`
-  try {
+  {
+    await using _link = atEnd(() => hostB.succeed`ip link set dev eth1 up`)
     expect(await hostB.succeed`ip -br link show dev eth1`).toMatch(/^eth1\S* +DOWN/)
     await hostB.fail`ping -c1 -W1 consul-server`
-  } finally {
-    await hostB.succeed`ip link set dev eth1 up`
   }
   await hostB.waitUntilSucceeds`ping -c1 -W1 consul-server`
 })

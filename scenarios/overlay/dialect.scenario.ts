@@ -3,6 +3,7 @@
  * passes all other commands on unchanged.
  */
 import { afterEach, describe, expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { clear } from '../kit/clear.ts'
 import type { Host } from '../kit/host.ts'
 import { gone } from '../kit/network.ts'
@@ -117,13 +118,12 @@ describe('all other commands are docker’s own', () => {
 
   scenario('docker service is Swarm’s on a host in swarm mode', async ({ hostA }) => {
     await hostA.succeed`docker swarm init --advertise-addr ${hostA.address}`
-    try {
+    {
+      await using _swarm = atEnd(() => hostA.succeed`docker swarm leave --force`)
       expect(await hostA.succeed`docker service ls`).toMatch(/^ID +NAME +MODE +REPLICAS/)
       expect(await hostA.succeed`docker network ls`).toMatch(/ingress +overlay +swarm/)
       const id = await hostA.succeed`docker run -d debian:13 sleep infinity`
       expect(await hostA.succeed`docker inspect -f ${onNetwork} ${id}`).toMatch(/^bridge /)
-    } finally {
-      await hostA.succeed`docker swarm leave --force`
     }
     expect(await hostA.succeed`docker service ls`).toContain('SERVICE ID')
   })

@@ -3,6 +3,7 @@
  * forwards names that are not the cluster's.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import type { Container, ContainerOptions, Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -82,11 +83,10 @@ scenario(
     const named = 'questions for names do not arrive at 169.254.255.53:61053'
     await asker.waitUntilSucceeds`getent hosts web.foobar`
     await hostA.succeed`iptables -I ${wall}`
-    try {
+    {
+      await using _open = atEnd(() => hostA.succeed`iptables -D ${wall}`)
       await asker.succeed`(while :; do getent hosts web.foobar; sleep 1; done) > /dev/null 2>&1 &`
       await hostA.within(40_000).waitUntilSucceeds`multihost status | grep -F ${named}`
-    } finally {
-      await hostA.succeed`iptables -D ${wall}`
     }
     await hostA.within(40_000).waitUntilSucceeds`multihost status | grep ${'^no problems'}`
   },
@@ -125,13 +125,10 @@ scenario(
     // A resolver that copies the question and answers with one address.
     const script = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=Buffer.concat([q.subarray(0,e),Buffer.from('c00c00010001000000050004c0000201','hex')]);a[2]|=128;a[3]=128;a[7]=1;a[9]=0;a[11]=0;s.send(a,r.port,r.address)});s.bind(53,'${consulServer.address}')`
     await consulServer.succeed`systemd-run -q --unit scenario-resolver node -e ${script}`
-    try {
-      await hostA.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
-      await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
-    } finally {
-      await hostA.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
-      await consulServer.succeed`systemctl stop scenario-resolver`
-    }
+    await using _resolver = atEnd(() => consulServer.succeed`systemctl stop scenario-resolver`)
+    await using _servers = atEnd(() => hostA.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`)
+    await hostA.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
+    await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
   },
 )
 
@@ -149,11 +146,8 @@ scenario('a query from another machine is refused', async ({ consulServer, hostA
   await hostA.within(2000).waitUntilSucceeds`[ "$(node -e ${askFor(dns)})" = 0 ]`
   await hostB.fail`node -e ${askFor(hostA.address)}`
   await consulServer.succeed`ip route add ${dns} via ${hostA.address}`
-  try {
-    expect(await consulServer.succeed`node -e ${askFor(dns)}`).toBe('5')
-  } finally {
-    await consulServer.succeed`ip route del ${dns}`
-  }
+  await using _route = atEnd(() => consulServer.succeed`ip route del ${dns}`)
+  expect(await consulServer.succeed`node -e ${askFor(dns)}`).toBe('5')
 })
 
 scenario(
@@ -173,11 +167,10 @@ scenario(
     }
     const server = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{q[2]|=128;q[3]=4;s.send(q,r.port,r.address)});s.bind(53)`
     await hostA.succeed`systemd-run -q --unit scenario-dns node -e ${server}`
-    try {
+    {
+      await using _server = atEnd(() => hostA.succeed`systemctl stop scenario-dns`)
       await hostB.waitUntilSucceeds`[ "$(node -e ${askFor(hostA.address)})" = 4 ]`
       await asker.succeed`getent hosts web.foobar`
-    } finally {
-      await hostA.succeed`systemctl stop scenario-dns`
     }
     // A firewall that is loaded anew takes all rules away.
     await hostA.succeed`nft delete table ip multihost_dns && ip address del ${`${dns}/32`} dev lo`
@@ -191,17 +184,14 @@ scenario('a container that is locked holds up no other container’s names', asy
   await using asker = await dnsOnly(hostA, { name: 'asker', network: foobar.name })
   // The engine holds the container's lock until the archive is read.
   await hostA.succeed`systemd-run -q --unit scenario-cp sh -c ${'docker cp stuck:/usr - | sleep 60'}`
-  try {
-    await hostA.waitUntilSucceeds`! timeout 1 docker inspect stuck`
-    await hostA.succeed`systemctl restart multihost`
-    await using reader = await hostA.run({ name: 'reader', network: foobar.name })
-    await using _web = await hostB.run({ name: 'web', network: foobar.name })
-    await asker.within(3000).waitUntilSucceeds`getent hosts web.foobar`
-    await reader.within(3000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
-    await asker.fail`timeout 1 getent hosts example.com || { [ $? = 124 ] && exit 0; exit 1; }`
-  } finally {
-    await hostA.succeed`systemctl stop scenario-cp`
-  }
+  await using _archive = atEnd(() => hostA.succeed`systemctl stop scenario-cp`)
+  await hostA.waitUntilSucceeds`! timeout 1 docker inspect stuck`
+  await hostA.succeed`systemctl restart multihost`
+  await using reader = await hostA.run({ name: 'reader', network: foobar.name })
+  await using _web = await hostB.run({ name: 'web', network: foobar.name })
+  await asker.within(3000).waitUntilSucceeds`getent hosts web.foobar`
+  await reader.within(3000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
+  await asker.fail`timeout 1 getent hosts example.com || { [ $? = 124 ] && exit 0; exit 1; }`
 })
 
 scenario(
@@ -212,14 +202,15 @@ scenario(
     await using web = await hostB.run({ name: 'web', network: foobar.name })
     await asker.within(2000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
     await hostA.succeed`cp /etc/default/docker /tmp/docker-options && sed -i 's/--dns-listen/--hosts-file-limit=1 --dns-listen/' /etc/default/docker && systemctl restart multihost`
-    try {
+    {
+      await using _options = atEnd(
+        () => hostA.succeed`cat /tmp/docker-options > /etc/default/docker && systemctl restart multihost`,
+      )
       await asker.within(5000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
       expect(await asker.succeed`getent hosts web.foobar`).toContain(web.address)
       expect(await hostA.succeed`multihost status`).toContain(
         'network foobar has more than 1 endpoints: names by DNS alone',
       )
-    } finally {
-      await hostA.succeed`cat /tmp/docker-options > /etc/default/docker && systemctl restart multihost`
     }
     await asker.within(5000).waitUntilSucceeds`grep -q web.foobar /etc/hosts`
   },

@@ -4,7 +4,7 @@
  *     npm run scenarios -- overlay/mesh
  */
 import { expect } from 'vitest'
-import { teardownBegins } from '../kit/before-teardown.ts'
+import { atEnd } from '../kit/at-end.ts'
 import { convergesWithinMs } from '../kit/converged.ts'
 import { scenarioOn } from '../kit/enough.ts'
 import type { Container, Host } from '../kit/host.ts'
@@ -23,13 +23,7 @@ async function oneOnEach(
   network: string,
 ): Promise<AsyncDisposable & { containers: Container[] }> {
   const containers = await together(hosts.map((host) => host.run({ name: `on-${host.name}`, network })))
-  return {
-    containers,
-    async [Symbol.asyncDispose]() {
-      await teardownBegins()
-      await together(containers.map((each) => each.remove()))
-    },
-  }
+  return { containers, ...atEnd(() => together(containers.map((each) => each.remove()))) }
 }
 
 async function everyPairReaches(containers: readonly Container[]): Promise<void> {

@@ -3,9 +3,11 @@
  */
 import { expect } from 'vitest'
 import { imageName } from '../../provision/lab/definition.ts'
+import { atEnd } from '../kit/at-end.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
+import { inTurn } from '../kit/together.ts'
 
 /** The lines that the walkthrough shows: one for NAME, one for NAME.NETWORK. */
 const linesOf = (address: string, network: string, ...names: string[]): string[] =>
@@ -133,27 +135,26 @@ scenario('clients of one alias begin with members of all hosts, and know all', a
   const command = `${imageName} sleep infinity > /dev/null || exit 1`
   const members = new Map<string, string>()
   const chosen: string[] = []
-  try {
-    for (const host of [hostA, hostB]) {
-      const start = `for i in 1 2; do ${run} --name member$i --network-alias pool ${command}; done; for i in 1 2 3 4 5; do ${run} --name client$i ${command}; done`
-      await host.succeed`sh -c ${start}`
-      const ask = '{{.NetworkSettings.Networks.foobar.IPAddress}}'
-      for (const ip of (await host.succeed`docker inspect -f ${ask} member1 member2`).split('\n'))
-        members.set(ip, host.name)
-    }
-    for (const host of [hostA, hostB]) {
-      for (const client of [1, 2, 3, 4, 5]) {
-        const known =
-          await host.waitUntilSucceeds`docker exec client${client} getent ahostsv4 pool | grep STREAM | cut -d ' ' -f 1 | xargs | grep ' .* .* '`
-        expect(known.split(' ').sort()).toEqual([...members.keys()].sort())
-        chosen.push(known.split(' ')[0] ?? '')
-      }
-    }
-    expect(new Set(chosen.map((ip) => members.get(ip))).size).toBe(2)
-    expect(new Set(chosen).size).toBeGreaterThan(1)
-  } finally {
-    for (const host of [hostA, hostB]) await host.succeed`docker ps -aq | xargs -r docker rm -f`
+  await using _containers = atEnd(() =>
+    inTurn([hostA, hostB], (host) => host.succeed`docker ps -aq | xargs -r docker rm -f`),
+  )
+  for (const host of [hostA, hostB]) {
+    const start = `for i in 1 2; do ${run} --name member$i --network-alias pool ${command}; done; for i in 1 2 3 4 5; do ${run} --name client$i ${command}; done`
+    await host.succeed`sh -c ${start}`
+    const ask = '{{.NetworkSettings.Networks.foobar.IPAddress}}'
+    for (const ip of (await host.succeed`docker inspect -f ${ask} member1 member2`).split('\n'))
+      members.set(ip, host.name)
   }
+  for (const host of [hostA, hostB]) {
+    for (const client of [1, 2, 3, 4, 5]) {
+      const known =
+        await host.waitUntilSucceeds`docker exec client${client} getent ahostsv4 pool | grep STREAM | cut -d ' ' -f 1 | xargs | grep ' .* .* '`
+      expect(known.split(' ').sort()).toEqual([...members.keys()].sort())
+      chosen.push(known.split(' ')[0] ?? '')
+    }
+  }
+  expect(new Set(chosen.map((ip) => members.get(ip))).size).toBe(2)
+  expect(new Set(chosen).size).toBeGreaterThan(1)
 })
 
 scenario(
@@ -320,17 +321,14 @@ scenario(
     await gets('db.zz', second.address)
 
     await hostA.succeed`docker network create -d bridge own`
-    try {
-      await using third = await hostA.run({ name: 'd3', network: 'own', args })
-      await hostA.succeed`docker network connect own app`
-      await gets('db', third.address)
-      await gets('db.aa', first.address)
-      await gets('db.zz', second.address)
-      await hostA.succeed`docker stop -t0 d3`
-      await gets('db', first.address)
-    } finally {
-      await hostA.succeed`docker network disconnect -f own app; docker network rm own`
-    }
+    await using _own = atEnd(() => hostA.succeed`docker network disconnect -f own app; docker network rm own`)
+    await using third = await hostA.run({ name: 'd3', network: 'own', args })
+    await hostA.succeed`docker network connect own app`
+    await gets('db', third.address)
+    await gets('db.aa', first.address)
+    await gets('db.zz', second.address)
+    await hostA.succeed`docker stop -t0 d3`
+    await gets('db', first.address)
   },
 )
 
@@ -366,13 +364,12 @@ scenario(
     const before = await named(watcher)
     // Killed, it tells the others nothing; stopped, it is not started again.
     await hostB.succeed`systemctl kill -s KILL multihost && systemctl stop multihost`
-    try {
+    {
+      await using _driver = atEnd(() => hostB.succeed`systemctl start multihost`)
       await hostA.within(20_000)
         .waitUntilSucceeds`multihost host ls | grep -E ${`^${hostB.name} .* driver down`}`
       expect(await named(watcher)).toEqual(before)
       await watcher.succeed`ping -c1 -W1 ${other.name}`
-    } finally {
-      await hostB.succeed`systemctl start multihost`
     }
     await hostA.within(10_000).waitUntilSucceeds`multihost host ls | grep -E ${`^${hostB.name} .* alive`}`
     expect(await named(watcher)).toEqual(before)
@@ -395,10 +392,7 @@ scenario('names are removed when their host is removed from the cluster', async 
   await using web = await hostB.run({ name: 'web', network: foobar.name })
   await knows(watcher, web.name)
   await hostB.succeed`systemctl stop multihost`
-  try {
-    await hostA.within(60_000).waitUntilSucceeds`multihost host rm ${hostB.name}`
-    await doesNotKnow(watcher, 'web')
-  } finally {
-    await hostB.succeed`systemctl start multihost`
-  }
+  await using _driver = atEnd(() => hostB.succeed`systemctl start multihost`)
+  await hostA.within(60_000).waitUntilSucceeds`multihost host rm ${hostB.name}`
+  await doesNotKnow(watcher, 'web')
 })

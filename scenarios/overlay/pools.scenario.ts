@@ -3,6 +3,7 @@
  * this host and on another one.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import type { Host } from '../kit/host.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -76,7 +77,8 @@ scenario(
     const words = 'network late: its subnet 10.79.0.0/24 contains 10.79.0.10, a name server of host'
     // The first free pool of the lab's list, where the network would be otherwise.
     const servers = 'nameserver 127.0.0.53\nnameserver 10.79.0.10\nnameserver 172.21.0.10\n'
-    try {
+    {
+      await using _servers = atEnd(() => hostB.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`)
       await hostB.succeed`cp /etc/resolv.conf /tmp/resolv.conf && printf ${servers} > /etc/resolv.conf`
       await hostB.within(15_000).waitUntilSucceeds`multihost status | grep -F ${`${words} ${hostB.name}`}`
       expect(await hostB.fail`multihost check --within=1`).toContain('10.79.0.10, a name server of the host')
@@ -91,8 +93,6 @@ scenario(
       const subnet =
         await hostA.succeed`docker network inspect -f ${'{{(index .IPAM.Config 0).Subnet}}'} ${beside.name}`
       expect(subnet).not.toMatch(/^172\.21\./)
-    } finally {
-      await hostB.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`
     }
     const clean = `s=$(multihost status) && ! echo "$s" | grep -F ${`'${words}'`}`
     await hostB.within(15_000).waitUntilSucceeds`sh -c ${clean}`
@@ -119,15 +119,14 @@ scenario(
 scenario('more networks without --subnet than the engine has pools of its own', async ({ hostA, hostB }) => {
   const create = 'docker network create -d vxlan --ipam-driver vxlan'
   const remove = 'for i in $(seq 18); do docker network rm many$i > /dev/null 2>&1; done; true'
-  try {
-    await hostA.succeed`sh -c ${`for i in $(seq 18); do ${create} many$i > /dev/null || exit 1; done`}`
-    const subnets =
-      await hostA.succeed`sh -c ${"docker network ls -qf name=many | xargs docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}'"}`
-    expect(new Set(subnets.split('\n')).size).toBe(18)
-    await hostB.waitUntilSucceeds`docker network inspect many18`
-    await hostB.succeed`docker run --rm --network many18 debian:13 true`
-  } finally {
+  await using _many = atEnd(async () => {
     await hostA.waitUntilSucceeds`sh -c ${`${remove}; ! docker network ls | grep -q many`}`
     await hostB.waitUntilSucceeds`sh -c ${'! docker network ls | grep -q many'}`
-  }
+  })
+  await hostA.succeed`sh -c ${`for i in $(seq 18); do ${create} many$i > /dev/null || exit 1; done`}`
+  const subnets =
+    await hostA.succeed`sh -c ${"docker network ls -qf name=many | xargs docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}'"}`
+  expect(new Set(subnets.split('\n')).size).toBe(18)
+  await hostB.waitUntilSucceeds`docker network inspect many18`
+  await hostB.succeed`docker run --rm --network many18 debian:13 true`
 })

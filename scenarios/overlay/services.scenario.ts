@@ -2,6 +2,7 @@
  * Services: a name with a reserved address, and one container behind it in the cluster.
  */
 import { afterEach, expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { clear } from '../kit/clear.ts'
 import { type ExclusiveInput, exclusive, type Holder, recordHistory, violations } from '../kit/history.ts'
 import type { Host } from '../kit/host.ts'
@@ -145,28 +146,25 @@ scenario(
 
 scenario('a wrong command is an error with a hint, and changes nothing', async ({ hostA, consulServer }) => {
   await hostA.succeed`docker network create own`
-  try {
-    const before = await storedKeys(consulServer)
-    const wrong: [string, string][] = [
-      ['service info nope', "there is no service 'nope'"],
-      ['service ls --network nope', "the cluster has no network 'nope'"],
-      ['service publish bar.nope', "the cluster has no network 'nope'"],
-      ['service publish b@r', "'b@r' is not a valid service name"],
-      ['service attach nope bar', 'No such container: nope'],
-      ['service frob', 'there are ls, info, publish'],
-      ['run --publish-service=bar --net=own debian:13 true', 'conflicting options'],
-      ['run --publish-service=bar.own debian:13 true', 'has the driver bridge, not vxlan'],
-      ['run --publish-service=bar.foobar.bridge debian:13 true', 'the driver bridge has no services'],
-      ['run --publish-service=-bar debian:13 true', "'-bar' is not a valid service name"],
-    ]
-    for (const [line, words] of wrong) {
-      const { code, stderr, stdout } = await hostA.run`docker ${line.split(' ')}`
-      expect({ line, code, stdout }).toEqual({ line, code: 1, stdout: '' })
-      expect(stderr).toContain(words)
-      expect(stderr.trim().split('\n')).toHaveLength(1)
-    }
-    expect(await storedKeys(consulServer)).toEqual(before)
-  } finally {
-    await hostA.succeed`docker network rm own`
+  await using _own = atEnd(() => hostA.succeed`docker network rm own`)
+  const before = await storedKeys(consulServer)
+  const wrong: [string, string][] = [
+    ['service info nope', "there is no service 'nope'"],
+    ['service ls --network nope', "the cluster has no network 'nope'"],
+    ['service publish bar.nope', "the cluster has no network 'nope'"],
+    ['service publish b@r', "'b@r' is not a valid service name"],
+    ['service attach nope bar', 'No such container: nope'],
+    ['service frob', 'there are ls, info, publish'],
+    ['run --publish-service=bar --net=own debian:13 true', 'conflicting options'],
+    ['run --publish-service=bar.own debian:13 true', 'has the driver bridge, not vxlan'],
+    ['run --publish-service=bar.foobar.bridge debian:13 true', 'the driver bridge has no services'],
+    ['run --publish-service=-bar debian:13 true', "'-bar' is not a valid service name"],
+  ]
+  for (const [line, words] of wrong) {
+    const { code, stderr, stdout } = await hostA.run`docker ${line.split(' ')}`
+    expect({ line, code, stdout }).toEqual({ line, code: 1, stdout: '' })
+    expect(stderr).toContain(words)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
   }
+  expect(await storedKeys(consulServer)).toEqual(before)
 })

@@ -4,10 +4,12 @@
  *     npm run scenarios -- programs/compose
  */
 import { afterAll, beforeAll, expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { convergesWithinMs } from '../kit/converged.ts'
 import type { Host } from '../kit/host.ts'
 import { gone } from '../kit/network.ts'
 import { labHosts, scenario } from '../kit/scenario.ts'
+import { inTurn } from '../kit/together.ts'
 import { installCompose, removeCompose } from './image.ts'
 
 const file = '/root/shop.yaml'
@@ -41,27 +43,26 @@ scenario(
   'a compose project has its services on two hosts: up and down, twice on both',
   { timeout: 300_000 },
   async ({ hostA, hostB }) => {
-    try {
-      for (let round = 0; round < 2; round++) {
-        await compose(hostA, 'up -d web')
-        await hostB.waitUntilSucceeds`docker network inspect shop_front > /dev/null`
-        await compose(hostB, 'up -d db')
-        const [web, db] = [await idOf(hostA, 'web'), await idOf(hostB, 'db')]
-        await reaches(hostA, 'web', 'db')
-        await reaches(hostB, 'db', 'web')
-        // What is up already is left as it is.
-        await compose(hostA, 'up -d web')
-        await compose(hostB, 'up -d db')
-        expect([await idOf(hostA, 'web'), await idOf(hostB, 'db')]).toEqual([web, db])
+    await using _down = atEnd(() =>
+      inTurn([hostA, hostB], (host) => host.run`sh -c ${`docker compose -f ${file} down -t 1`}`),
+    )
+    for (let round = 0; round < 2; round++) {
+      await compose(hostA, 'up -d web')
+      await hostB.waitUntilSucceeds`docker network inspect shop_front > /dev/null`
+      await compose(hostB, 'up -d db')
+      const [web, db] = [await idOf(hostA, 'web'), await idOf(hostB, 'db')]
+      await reaches(hostA, 'web', 'db')
+      await reaches(hostB, 'db', 'web')
+      // What is up already is left as it is.
+      await compose(hostA, 'up -d web')
+      await compose(hostB, 'up -d db')
+      expect([await idOf(hostA, 'web'), await idOf(hostB, 'db')]).toEqual([web, db])
 
-        await compose(hostA, 'down -t 1')
-        await hostB.succeed`docker exec shop-db-1 ip link show eth0`
-        await compose(hostB, 'down -t 1')
-        await gone(hostA, 'shop_front')
-        await gone(hostB, 'shop_front')
-      }
-    } finally {
-      for (const host of [hostA, hostB]) await host.run`sh -c ${`docker compose -f ${file} down -t 1`}`
+      await compose(hostA, 'down -t 1')
+      await hostB.succeed`docker exec shop-db-1 ip link show eth0`
+      await compose(hostB, 'down -t 1')
+      await gone(hostA, 'shop_front')
+      await gone(hostB, 'shop_front')
     }
   },
 )

@@ -5,7 +5,7 @@
  *     npm run scenarios -- programs
  */
 import { afterAll, beforeAll, expect } from 'vitest'
-import { teardownBegins } from '../kit/before-teardown.ts'
+import { atEnd } from '../kit/at-end.ts'
 import { scenarioOn } from '../kit/enough.ts'
 import type { Container, ContainerOptions, Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
@@ -34,13 +34,7 @@ async function started(
 ): Promise<AsyncDisposable & { containers: Container[] }> {
   const args = ['--restart', 'always']
   const containers = await together(members.map(([host, options]) => host.run({ image, args, ...options })))
-  return {
-    containers,
-    async [Symbol.asyncDispose]() {
-      await teardownBegins()
-      await together(containers.map((each) => each.remove()))
-    },
-  }
+  return { containers, ...atEnd(() => together(containers.map((each) => each.remove()))) }
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at + 1)

@@ -1,3 +1,4 @@
+import { atEnd } from 'multihost/kit/at-end'
 import { type History, type RegisterInput, recordHistory, register, violations } from 'multihost/kit/history'
 import type { Host } from 'multihost/kit/host'
 import { scenario } from 'multihost/kit/scenario'
@@ -27,7 +28,11 @@ scenario('a partition and a power failure', { timeout: 240_000 }, async ({ hosts
   let isOver = false
   const clients = together(hosts.map((host) => client(host, history, () => isOver)))
   const works = (host: Host) => host.within(20_000).waitUntilSucceeds`etcdctl put works yes`
-  try {
+  {
+    await using _ended = atEnd(() => {
+      isOver = true
+      return clients
+    })
     const cuts = []
     for (const host of majority) cuts.push(await faults.partition(alone, host))
     await alone.fail`etcdctl --command-timeout=2s put works no`
@@ -37,9 +42,6 @@ scenario('a partition and a power failure', { timeout: 240_000 }, async ({ hosts
     await works(alone)
     await off.heal()
     await together(hosts.map(works))
-  } finally {
-    isOver = true
-    await clients
   }
   expect(history.operations.filter(({ outcome }) => outcome === 'ok').length).toBeGreaterThan(20)
   expect(violations(history.operations, register)).toEqual([])
