@@ -124,12 +124,9 @@ async function main(args: string[]): Promise<number> {
   }
   if (backend.refuseOthers) await refuseOthers(chosen, lab)
   const release = on === undefined ? undefined : backend.own?.()
-  try {
-    emptyReportFolder()
-    return await repeated(times, keep, job)
-  } finally {
-    release?.()
-  }
+  using _lab = { [Symbol.dispose]: () => release?.() }
+  emptyReportFolder()
+  return await repeated(times, keep, job)
 }
 
 /** Before the report is emptied. It has the scenarios of both labs of a run, which are up one after the other. */
@@ -236,14 +233,11 @@ async function showPause(reason: string, flags: string): Promise<void> {
 /** Goes on after a round that failed, to count the failures. With `keep` it stops there, and the lab stays. */
 async function repeated(times: number, keep: boolean, job: (round: number) => Promise<number>) {
   if (times === 1) return job(1)
+  using _summary = { [Symbol.dispose]: () => console.log(`\n${roundsSummary(recordedEvents(), times)}`) }
   let worst = 0
-  try {
-    for (let round = 1; round <= times && !(keep && worst > 0); round++) {
-      console.log(`\nround ${round} of ${times}`)
-      worst = Math.max(worst, await job(round))
-    }
-  } finally {
-    console.log(`\n${roundsSummary(recordedEvents(), times)}`)
+  for (let round = 1; round <= times && !(keep && worst > 0); round++) {
+    console.log(`\nround ${round} of ${times}`)
+    worst = Math.max(worst, await job(round))
   }
   return worst
 }
@@ -274,10 +268,11 @@ function runParts(parts: readonly Part[], facts: RoundFacts, pattern: string | u
   })
 }
 
-function runPart(part: Part, round: Round): Promise<number> {
+async function runPart(part: Part, round: Round): Promise<number> {
   const { flags } = part.choice
   const stop = part.debug ? answerPauses((reason) => showPause(reason, flags)) : () => undefined
-  return onLab(part, async (timings) => {
+  using _pauses = { [Symbol.dispose]: stop }
+  return await onLab(part, async (timings) => {
     if (part.timings) console.log(timingTable(timings))
     round.labIsUp(timings)
     const code = await replayAll(part).finally(round.scenariosEnded)
@@ -285,7 +280,7 @@ function runPart(part: Part, round: Round): Promise<number> {
     const lost = await notRunning(part.choice)
     if (lost.length > 0) throw new LabError(`the lab was lost while the scenarios ran: ${lost.join(', ')}`)
     return code
-  }).finally(stop)
+  })
 }
 
 async function onLab<T>({ choice, keep, isUp }: Part, work: (timings: Timing[]) => Promise<T>): Promise<T> {

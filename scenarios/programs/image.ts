@@ -30,12 +30,9 @@ export async function removeImage(hosts: readonly Host[]): Promise<void> {
 export async function installCompose(hosts: readonly Host[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-compose-'))
   const path = 'usr/libexec/docker/cli-plugins/docker-compose'
-  try {
-    await run('tar', ['-xf', await programsImage(), '-C', folder, `./${path}`])
-    for (const host of hosts) await sendFile(host, join(folder, path), plugin, '0755')
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) }
+  await run('tar', ['-xf', await programsImage(), '-C', folder, `./${path}`])
+  for (const host of hosts) await sendFile(host, join(folder, path), plugin, '0755')
 }
 
 export async function removeCompose(hosts: readonly Host[]): Promise<void> {

@@ -8,7 +8,7 @@ import { checkInterrupted, onInterruption } from '../../provision/process/interr
 import { take } from '../../provision/steps/step.ts'
 import { connected } from '../kit/connected.ts'
 import type { Machines, Subject } from '../kit/subject.ts'
-import { together } from '../kit/together.ts'
+import { inTurn, together } from '../kit/together.ts'
 
 /** Connects to the hosts of the subject's role for the length of `work`. */
 export async function onMachines<T>(
@@ -21,17 +21,16 @@ export async function onMachines<T>(
   if (first === undefined)
     throw new LabError(`${backend.lab.source} has no host of role ${role}, which ${name} runs on`)
   const machines: Machines = [first, ...rest]
+  await using _machines = {
+    [Symbol.asyncDispose]: () => inTurn([first, ...rest], (machine) => machine[Symbol.asyncDispose]()),
+  }
   // A step that never ends would keep an interrupted run from taking the lab down.
   const stop = onInterruption(() => {
     for (const { connection } of machines) connection.close()
   })
-  try {
-    checkInterrupted()
-    return await work(machines)
-  } finally {
-    stop()
-    for (const machine of [first, ...rest]) await machine[Symbol.asyncDispose]()
-  }
+  using _interruption = { [Symbol.dispose]: stop }
+  checkInterrupted()
+  return await work(machines)
 }
 
 /** Runs the steps on all machines at once: a member of a cluster may start only when the others do. */
