@@ -13,15 +13,9 @@
  *     }
  *     await hostA.waitUntilSucceeds`multihost host ls | grep alive`
  */
-import { teardownBegins } from './before-teardown.ts'
-import { undoAfter } from './suppressed.ts'
+import { undoing } from './before-teardown.ts'
 
 /** Runs `undo` when the scope of its `await using` ends. What was declared later in the scope ends before it. */
 export function atEnd(undo: () => PromiseLike<unknown>): AsyncDisposable {
-  return {
-    async [Symbol.asyncDispose]() {
-      await teardownBegins().catch((error: unknown) => undoAfter(error, undo))
-      await undo()
-    },
-  }
+  return { [Symbol.asyncDispose]: () => undoing(undo) }
 }

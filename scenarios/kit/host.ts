@@ -18,7 +18,7 @@ import { timeoutScale } from '../../provision/process/timeout-scale.ts'
 import { poll } from '../../provision/process/until.ts'
 import type { Connection, Result } from '../../provision/ssh/connection.ts'
 import type { CommandEvent, WaitEvent } from '../record/events.ts'
-import { teardownBegins } from './before-teardown.ts'
+import { goesOnAfterUndo, teardownBegins } from './before-teardown.ts'
 import { goesOn, pauseAt } from './debug.ts'
 import { type Ran, ScenarioFailure } from './failure.ts'
 import { undoAfter } from './suppressed.ts'
@@ -97,6 +97,7 @@ export function labHost(
     const result = await attempt(connection, command)
     const ran = { host: name, command, result, ms: performance.now() - start }
     goesOn()
+    goesOnAfterUndo()
     record({ kind: 'command', host: name, command, ...result, at, ms: ran.ms })
     return ran
   }

@@ -89,7 +89,7 @@ function scenariosOf(
   return scenarios.map((event, i): Scenario => {
     const within = ownOf(event)
     const own = { commands: commands.filter(within), waits: waits.filter(within) }
-    const snapshot = round.find((each) => each.kind === 'snapshot' && within(each))
+    const snapshot = round.findLast((each) => each.kind === 'snapshot' && within(each))
     const id = `s${i + 1}`
     return {
       id,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { atEnd } from '../../../../scenarios/kit/at-end.ts'
-import { beforeTeardown } from '../../../../scenarios/kit/before-teardown.ts'
+import { beforeTeardown, teardownBegins } from '../../../../scenarios/kit/before-teardown.ts'
 
 /** What happens in a scope that ends with an undo; both may fail. */
 async function scope(happened: string[], fails: { body?: string; undo?: string } = {}): Promise<void> {
@@ -62,4 +62,5 @@ test('the hook of the first teardown runs before the undo, which also follows a 
     /^a ping is lost\n\nand then, cleaning up: no snapshot\n\nand then, cleaning up: Consul does not start$/,
   )
   expect(happened).toEqual(['body', 'snapshot', 'undo'])
+  await teardownBegins()
 })

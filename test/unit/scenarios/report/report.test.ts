@@ -43,6 +43,17 @@ test('a further lab is a phase of its own, and takes nothing from the first one'
   expect(after.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(7_000)
 })
 
+test('of several snapshots of a scenario, which went on after an undo, the last one is drawn', () => {
+  const at = events.findIndex(({ kind }) => kind === 'snapshot')
+  const last = events[at]
+  if (last?.kind !== 'snapshot') throw new Error('the sample has a snapshot')
+  const sooner = { ...last, at: last.at - 100, snapshot: { ...snapshot, hosts: [] } }
+  const scenarios = reportOf(events.toSpliced(at, 0, sooner), () => '').groups.flatMap(
+    (each) => each.scenarios,
+  )
+  expect(scenarios[0]?.lab).toEqual(labViewOf(snapshot))
+})
+
 test('a snapshot without differences has no problems', () => {
   expect(labViewOf(snapshot).problems).toEqual([])
 })
