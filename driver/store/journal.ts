@@ -8,6 +8,7 @@
  * endpoints loop then names the container as cut off. An entry that changes a record which cannot be read
  * waits until a person has corrected the key, and one that the store refuses is dropped; the others go on.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
 import { addressesOf, recordName } from '../core/snapshot.ts'
@@ -37,7 +38,7 @@ export interface EndpointJournal {
   committed(key: string): Promise<void>
   /** Endpoints that wait for the store: their keys. */
   waiting(): string[]
-  /** Commits nothing any more. The store goes on. */
+  /** Commits what waits if the store answers, and nothing afterwards. The store goes on. */
   stop(): Promise<void>
 }
 
@@ -76,6 +77,8 @@ interface State {
 /** Entries that no call waits for are committed so much later; so are those that the store did not take. */
 const soonMs = 150
 const againMs = 500
+/** A stop waits for the store for so long. */
+const lastCommitMs = 500
 
 export function withJournal(base: Store, file: JournalFile, options: JournalOptions): JournaledStore {
   const { host, log, now = () => new Date() } = options
@@ -113,6 +116,7 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
   ]
   if (entries.size > 0) later(state, soonMs)
   const stop = async (): Promise<void> => {
+    await lastCommit(state)
     state.closed = true
     clearTimeout(state.timer)
     for (const stop of stops) stop()
@@ -120,6 +124,18 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
   }
   const journal = { ...journalOf(state), returnedLeases, removedNetworks, stop }
   return storeOf(state, { onChange: changes.add, onFresh: freshness.add }, journal)
+}
+
+/** For an earlier version of the driver, which may follow and cannot read this journal. */
+async function lastCommit(state: State): Promise<void> {
+  if (state.closed || state.entries.size === 0 || !state.base.status().fresh) return
+  const late = new AbortController()
+  const committed = state.flush().catch(() => 'the file has it')
+  await Promise.race([
+    committed,
+    delay(lastCommitMs, undefined, { signal: late.signal }).catch(() => 'committed'),
+  ])
+  late.abort()
 }
 
 function storeOf(

@@ -219,6 +219,19 @@ describe('on disk', () => {
   })
 })
 
+test('a stop commits what waits: an earlier version of the driver does not know the journal', async () => {
+  const { lab, net1 } = await twoHosts()
+  const file = await openJournalFile(undefined, silentLog)
+  const journaled = withJournal(lab.open('net-1'), file, { host: 'net-1', log: silentLog })
+  const key = `${network}/${end(1)}`
+  const value = { network, id: end(1), v4: '10.9.0.2', mac: '02:42:0a:09:00:02', host: 'net-1' }
+  // CreateEndpoint writes, and Join would commit.
+  await journaled.journal.write(key, { ...value, vtep: '192.168.33.11', joined: false, aliases: [] })
+  expect((await net1.store.read()).endpoints.has(key)).toBe(false)
+  await journaled.journal.stop()
+  expect((await net1.store.read()).endpoints.has(key)).toBe(true)
+})
+
 describe('in Consul’s transactions,', () => {
   test('a start costs one for the endpoint, a stop one, and forty starts at once fewer than forty', async () => {
     const consul = consulInMemory()
