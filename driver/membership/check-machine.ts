@@ -7,7 +7,7 @@ import { familyOf, overlaps } from '../core/ip.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
 import { peerText, type TunnelState, tunnelProblem } from '../core/tunnels/peers.ts'
-import type { EngineFacts, Facts, KernelPart } from './facts.ts'
+import type { EngineFacts, Facts, KernelPart, StandIn } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
 import { usualDns } from './options-file.ts'
@@ -37,7 +37,14 @@ const remedies: Record<KernelPart, string> = {
   nf_tables: 'load it with modprobe nf_tables; the filter of tunnel packets needs it',
 }
 
-function kernel({ kernel }: Facts): Finding[] {
+/** Before `kernel.modules_disabled`: systemd-modules-load runs before systemd-sysctl. */
+function remedyOf(part: Exclude<KernelPart, 'namespaces'>, loadsNoModules: boolean): string {
+  if (!loadsNoModules) return remedies[part]
+  const file = '/etc/modules-load.d/multihost.conf'
+  return `kernel.modules_disabled is 1, and no module is loaded until the next boot: write the line ${part} into ${file}, and restart this machine`
+}
+
+function kernel({ kernel, loadsNoModules }: Facts): Finding[] {
   const { namespaces } = kernel
   if (namespaces !== undefined)
     return [missing('kernel', `the kernel makes no network namespace: ${namespaces}`, remedies.namespaces)]
@@ -45,7 +52,7 @@ function kernel({ kernel }: Facts): Finding[] {
     const words = kernel[part]
     return words === undefined
       ? []
-      : [missing('kernel', `the kernel refuses ${part}: ${words}`, remedies[part])]
+      : [missing('kernel', `the kernel refuses ${part}: ${words}`, remedyOf(part, loadsNoModules))]
   })
   if (failed.length > 0) return failed
   return [ok('kernel', 'the kernel has network namespaces, vxlan, bridge, veth and nf_tables')]
@@ -75,14 +82,17 @@ function tools({ missingTools }: Facts): Finding[] {
   return [missing('programs', says, 'install the packages iproute2, nftables, util-linux and systemd')]
 }
 
-function unit({ hasUnit, outOfReach }: Facts): Finding[] {
+function unit({ hasUnit, outOfReach, readOnly }: Facts): Finding[] {
   if ('failed' in hasUnit) return [missing('unit', hasUnit.failed, hasUnit.hint ?? 'start systemd')]
   if (!hasUnit.found)
     return [
       missing('unit', 'multihost.service is not installed', 'install the package or the unit of multihost'),
     ]
-  if (outOfReach.length === 0) return [ok('unit', 'multihost.service is installed')]
-  return outOfReach.map(({ option, place, lacks }) => {
+  const refused = readOnly.map(({ path, why }) =>
+    missing('unit', `${path} cannot be written: ${why}`, byImage),
+  )
+  if (refused.length + outOfReach.length === 0) return [ok('unit', 'multihost.service is installed')]
+  const unreached = outOfReach.map(({ option, place, lacks }) => {
     const where = option.endsWith(`=${place}`) ? '' : `, in ${place}`
     if (lacks === 'sight')
       return missing('unit', `the unit of the driver does not see the place of ${option}${where}`, seenPlaces)
@@ -90,7 +100,11 @@ function unit({ hasUnit, outOfReach }: Facts): Finding[] {
     const hint = `name a folder below /run or /var/lib, or make ${place} and let the unit write there: ${dropIn}`
     return missing('unit', `the unit of the driver cannot write at ${option}${where}`, hint)
   })
+  return [...refused, ...unreached]
 }
+
+const byImage =
+  'make the folder writable, or have MULTIHOST_OPTS in /etc/default/multihost and the start of multihost.service in the image of this machine'
 
 const seenPlaces =
   'put files into /etc/multihost, sockets below /run and state below /var/lib, and name them from there'
@@ -105,7 +119,8 @@ function engine({ engine }: Facts): Finding[] {
         'start Docker, or name its socket with --docker-socket',
       ),
     ]
-  const { version, isRootless } = facts
+  const { version, isRootless, standIn } = facts
+  if (standIn !== undefined) return [missing('engine', ...standIns[standIn])]
   if (isRootless) {
     const says = 'Docker runs rootless: its containers are in a network namespace of a user'
     return [missing('engine', says, 'use the engine that root runs, and its socket /var/run/docker.sock')]
@@ -117,6 +132,22 @@ function engine({ engine }: Facts): Finding[] {
     return [missing('engine', says, 'install Docker 29.0.2 or later')]
   }
   return [ok('engine', `Docker is ${version}`)]
+}
+
+const useDocker = 'install Docker by a package with docker.service, such as docker.io or docker-ce'
+const standIns: Record<StandIn, [says: string, hint: string]> = {
+  podman: [
+    'Podman answers on the socket of Docker: it asks no network driver of Docker’s',
+    `${useDocker}, or name its socket with --docker-socket`,
+  ],
+  snap: [
+    'Docker is a snap: its unit is not docker.service, so that it would start before the driver',
+    `take the snap's place: ${useDocker}`,
+  ],
+  desktop: [
+    'Docker is Docker Desktop, whose engine runs in a virtual machine of its own',
+    `${useDocker}, or name its socket with --docker-socket`,
+  ],
 }
 
 function isOlder(version: string, major: number, minor: number): boolean {
@@ -168,7 +199,7 @@ function dns({ docker, wanted: { dnsAddress } }: Facts): Finding[] {
       missing(
         'docker dns',
         `Docker's options cannot be read: ${failureIn(docker)}`,
-        'correct the file: dockerd does not start with it',
+        ('failed' in docker && docker.hint) || 'correct the file: dockerd does not start with it',
       ),
     ]
   const driversOwn = options.dns.find((address) => address === usualDns)

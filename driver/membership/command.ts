@@ -217,7 +217,10 @@ function leaveParts(options: OpenOptions, identity: HostIdentity | undefined, fo
     readOptions: () => textOf(optionsFile),
     writeOptions: (text) => replaceFile(optionsFile, text),
     dns,
-    dockerAsksDriver: async () => dns !== undefined && (await dockerOptions()).dns.includes(dns),
+    async dockerAsksDriver() {
+      const found = dns === undefined ? undefined : foundIn(await asked(dockerOptions))
+      return found?.dns.some((each) => each === dns) === true
+    },
     name: identity?.name,
     attached: () => asked(() => attachedContainers(options)),
     storeFailure: async () =>

@@ -17,13 +17,15 @@ import {
   dockerOptions,
   engineFacts,
   kernelFacts,
+  loadsNoModules,
   missingTools,
   neighbourLimit,
   portFacts,
+  readOnlyPlaces,
 } from './gather-machine.ts'
 import { storeFacts } from './gather-store.ts'
 import { selfOf } from './settings.ts'
-import { systemdUnit, unitProperties } from './unit.ts'
+import { isInstalled, unitProperties } from './unit.ts'
 import { outOfReach, protection } from './unit-reach.ts'
 
 type Options = ReturnType<typeof parseOpenOptions>
@@ -44,6 +46,7 @@ export async function gather(options: Options): Promise<Facts> {
   ])
   return {
     ...machine,
+    readOnly: 'found' in status ? [] : await readOnlyPlaces(),
     wanted: {
       addressPools,
       ...(dnsListen !== undefined && { dnsAddress: dnsListen.address }),
@@ -68,17 +71,19 @@ export function tunnelFacts({
 async function machineFacts(options: Options) {
   const client = engineClient(options.dockerSocket)
   try {
-    const [kernel, neighbours, tools, unit, reach, engine, docker] = await Promise.all([
+    const [kernel, noModules, neighbours, tools, unit, reach, engine, docker] = await Promise.all([
       kernelFacts(),
+      loadsNoModules(),
       neighbourLimit(),
       missingTools(),
-      asked(async () => (await systemdUnit.state()).isInstalled),
+      asked(isInstalled),
       asked(async () => outOfReach(options, await unitProperties(protection))),
       asked(() => engineFacts(client)),
       asked(dockerOptions),
     ])
     return {
       kernel,
+      loadsNoModules: noModules,
       neighbourLimit: neighbours,
       missingTools: tools,
       hasUnit: unit,

@@ -21,14 +21,18 @@ export interface Facts {
   kernel: Record<KernelPart, string | undefined>
   /** `gc_thresh3` of IPv4 or IPv6, the lower one. Undefined where the kernel does not say. */
   neighbourLimit: number | undefined
+  /** The kernel loads no module until the next boot (`kernel.modules_disabled`). */
+  loadsNoModules: boolean
   /** Programs that the driver runs and that are not in PATH. */
   missingTools: string[]
+  /** Places that `join` writes in, each with the error of the file system. Empty where a driver runs. */
+  readOnly: { path: string; why: string }[]
   /** multihost.service is installed. */
   hasUnit: Asked<boolean>
   /** Places of the driver's options. Empty where the unit is not known. */
   outOfReach: OutOfReach[]
   engine: Asked<EngineFacts>
-  /** Of daemon.json and DOCKER_OPTS together. */
+  /** Of daemon.json and the flags together. */
   docker: Asked<DockerOptions>
   /** Options of the driver that the checks compare with. */
   wanted: { addressPools: readonly string[]; dnsAddress?: string; bindInterface?: string }
@@ -56,6 +60,8 @@ export type KernelPart = 'namespaces' | 'vxlan' | 'bridge' | 'veth' | 'nf_tables
 
 export interface EngineFacts {
   version: string
+  /** What answers in the place of an engine whose unit is docker.service. */
+  standIn: StandIn | undefined
   /** `iptables`, `nftables`, …; engines before 29 do not say. */
   firewall: string
   inSwarm: boolean
@@ -63,6 +69,8 @@ export interface EngineFacts {
   isRootless: boolean
   isLiveRestore: boolean
 }
+
+export type StandIn = 'podman' | 'snap' | 'desktop'
 
 export interface DockerOptions {
   dns: string[]

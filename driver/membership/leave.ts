@@ -34,7 +34,8 @@ export interface LeaveParts {
 /** What was done, a sentence each. Throws `in-use` and `unavailable` before anything is changed. */
 export async function leave(parts: LeaveParts): Promise<string[]> {
   const { force, name } = parts
-  const text = await parts.readOptions()
+  // A file that cannot be read is found before anything is changed.
+  await parts.readOptions()
   // A host without a name has no records.
   const storeFailure = name === undefined ? undefined : parts.storeFailure()
   const [asked, away] = await Promise.all([parts.attached(), storeFailure])
@@ -42,7 +43,7 @@ export async function leave(parts: LeaveParts): Promise<string[]> {
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
   const attached = await stopped(parts, away)
   const stays = await remove(parts, { attached, away })
-  await parts.writeOptions(withoutDriver(text, parts.dns))
+  await parts.writeOptions(withoutDriver(await parts.readOptions(), parts.dns))
   return [
     ...(foundIn(attached) ?? []).map(
       ({ container, network }) => `container ${container} was disconnected from network ${network}`,

@@ -82,6 +82,31 @@ test.each<[string, Partial<Facts>, RegExp]>([
     /^missing +engine +Docker runs rootless: .*; use the engine that root runs/,
   ],
   [
+    'Podman',
+    withEngine({ version: '4.9.3', standIn: 'podman' }),
+    /^missing +engine +Podman answers on the socket of Docker: .*; install Docker by a package/,
+  ],
+  [
+    'the snap',
+    withEngine({ version: '28.4.0', standIn: 'snap' }),
+    /^missing +engine +Docker is a snap: its unit is not docker\.service, /,
+  ],
+  [
+    'a kernel that loads no modules any more',
+    { loadsNoModules: true, kernel: { ...facts.kernel, vxlan: 'Unknown device type.' } },
+    /^missing +kernel +the kernel refuses vxlan: [^;]*; kernel\.modules_disabled is 1, .* line vxlan into \/etc\/modules-load\.d\/multihost\.conf, and restart/,
+  ],
+  [
+    'a machine whose /etc is read-only',
+    { readOnly: [{ path: '/etc/default/docker', why: 'EROFS' }] },
+    /^missing +unit +\/etc\/default\/docker cannot be written: EROFS; make .* in the image of this machine/,
+  ],
+  [
+    'a unit that is masked',
+    { hasUnit: { failed: 'multihost.service is masked', hint: 'systemctl unmask multihost' } },
+    /^missing +unit +multihost\.service is masked; systemctl unmask multihost/,
+  ],
+  [
     'a folder that the unit cannot write',
     { outOfReach: [{ option: '--state-dir=/srv/mh', place: '/srv/mh', lacks: 'write' }] },
     /^missing +unit +the unit .* cannot write at --state-dir=\/srv\/mh; .*below \/run or \/var\/lib.* "ReadWritePaths=\/srv\/mh"$/m,

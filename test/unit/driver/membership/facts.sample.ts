@@ -46,12 +46,15 @@ export const facts: Facts = {
     nf_tables: undefined,
   },
   neighbourLimit: 65_536,
+  loadsNoModules: false,
   missingTools: [],
+  readOnly: [],
   hasUnit: { found: true },
   outOfReach: [],
   engine: {
     found: {
       version: '26.1.5',
+      standIn: undefined,
       firewall: 'iptables',
       inSwarm: false,
       hasUserns: false,
