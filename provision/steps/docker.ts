@@ -17,6 +17,7 @@ import { mergedOptions, mergeOptionsFile, type Options, withoutDuplicates } from
 import {
   filesHold,
   type RemoteFile,
+  rewriteFile,
   type Step,
   type StepContext,
   startedWith,
@@ -63,7 +64,7 @@ export const engineOptions: Step = {
     const { wanted } = await files(context)
     await checkStarts(context)
     await keepEngine(context)
-    await writeFiles(context, [{ path: optionsFile, content: wanted }])
+    await rewriteFile(context, optionsFile, wanted)
   },
 }
 
@@ -103,7 +104,12 @@ async function files(context: StepContext): Promise<Files> {
   const multihostOpts = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale }).join(' ')
   const dockerOpts = withoutDuplicates([`--dns=${usualDns}`, ...enginePools], json, host.name)
   const own = { dockerOpts, multihostOpts }
-  return { now, wanted: mergeOptionsFile(now, own), options: mergedOptions(now, own) }
+  const { readsOptions } = await theirUnit(context)
+  return {
+    now,
+    wanted: mergeOptionsFile(now, own, readsOptions),
+    options: mergedOptions(now, own, readsOptions),
+  }
 }
 
 async function textOf({ $ }: StepContext, path: string): Promise<string> {
@@ -172,13 +178,19 @@ function scaledAnswerS(timeoutScale: number): number {
  * The drop-in with the unit's own command and $DOCKER_OPTS, where that command does not have it. A person's
  * drop-in may have an ExecStart of its own, with or without the options.
  */
-async function commandDropIn({ $, host }: StepContext): Promise<RemoteFile[]> {
+async function commandDropIn(context: StepContext): Promise<RemoteFile[]> {
+  const { command, readsOptions } = await theirUnit(context)
+  if (readsOptions) return []
+  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
+  return [{ path: engineFiles.command, content }]
+}
+
+/** docker.service without our drop-ins. `readsOptions`: its dockerd has DOCKER_OPTS of the options file. */
+async function theirUnit({ $, host }: StepContext): Promise<{ command: string; readsOptions: boolean }> {
   const unit = (await $`systemctl cat docker`).stdout
   const ours = Object.values(engineFiles)
   const command = assigned(unit, 'ExecStart', ours).at(-1)
   if (command === undefined) throw new LabError(`${host.name}: docker.service has no ExecStart`)
   const read = assigned(unit, 'EnvironmentFile', ours).map((path) => path.replace(/^-/, ''))
-  if (read.includes(optionsFile) && /\$\{?DOCKER_OPTS\b/.test(command)) return []
-  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
-  return [{ path: engineFiles.command, content }]
+  return { command, readsOptions: read.includes(optionsFile) && /\$\{?DOCKER_OPTS\b/.test(command) }
 }

@@ -52,6 +52,31 @@ test.each([
   expect(host.text(engineFiles.command)).toBe(text)
 })
 
+test.each([
+  ['reads them', packaged, true],
+  ['reads no file', foreign, false],
+  ['has a command of a person’s without them', overridden, false],
+])('of a unit that %s, a person’s DOCKER_OPTS count as before', async (_, unit, isRead) => {
+  const { host, context } = machine(unit)
+  host.put('/etc/default/docker', 'DOCKER_OPTS="-H tcp://0.0.0.0:2375"\n')
+  await engineOptions.apply(context)
+  const text = host.text('/etc/default/docker') ?? ''
+  expect(text.startsWith('DOCKER_OPTS="-H tcp://0.0.0.0:2375"\n')).toBe(true)
+  expect(/^DOCKER_OPTS="--dns.* -H tcp:/m.test(text)).toBe(isRead)
+})
+
+test('a person’s options file keeps its mode, and its place behind a link', async () => {
+  const { host, context } = machine(packaged)
+  host.put('/srv/managed', '# mine\n')
+  host.put('/etc/default/other', '')
+  await context.$`chmod 640 /srv/managed; ln -s /srv/managed /etc/default/docker`
+  await engineOptions.apply(context)
+  expect(host.text('/srv/managed')).toMatch(/^# mine\n# multihost: begin/)
+  const { stdout } = await context.$`readlink /etc/default/docker; stat -c %a /srv/managed`
+  expect(stdout).toMatch(/\/srv\/managed\n640\n$/)
+  expect(await engineOptions.holds(context)).toBe(true)
+})
+
 test('a drop-in of ours goes when the person’s own command has the options', async () => {
   const { host, context } = machine(packaged)
   host.put(engineFiles.command, '[Service]\nExecStart=\nExecStart=/usr/bin/old $DOCKER_OPTS\n')
