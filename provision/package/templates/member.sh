@@ -20,6 +20,11 @@ should_run() {
   configured || { [ -d /run/systemd/system ] && systemctl --quiet is-active multihost.service; }
 }
 
+# A unit that was installed by hand or by the archive's install.sh wins over the Debian package's. A unit that is masked is no file.
+has_other_unit() {
+  [ -f /etc/systemd/system/multihost.service ] || [ -f /usr/local/lib/systemd/system/multihost.service ]
+}
+
 # A file that is there stays as it is, and so does a link that leads nowhere yet. $1 has the text of the package.
 write_default_options() {
   [ ! -e "$options" ] && [ ! -L "$options" ] || return 0
