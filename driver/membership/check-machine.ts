@@ -159,9 +159,13 @@ function firewall({ engine }: Facts): Finding[] {
   const facts = foundIn(engine)
   if (facts === undefined)
     return [unknown('firewall', 'Docker does not answer, so its firewall is not known')]
-  if (facts.firewall === 'nftables')
-    return [ok('firewall', 'Docker keeps its rules in nftables, which needs net.ipv4.ip_forward=1')]
-  return [ok('firewall', `Docker keeps its rules in ${facts.firewall}`)]
+  // Docker's word is `nftables+firewalld` where firewalld runs.
+  const isForwarding = facts.firewall.startsWith('nftables') ? ', which needs net.ipv4.ip_forward=1' : ''
+  const found = ok('firewall', `Docker keeps its rules in ${facts.firewall}${isForwarding}`)
+  if (!facts.firewall.endsWith('+firewalld')) return [found]
+  const hint =
+    'firewalld must let tunnel packets in: firewall-cmd --permanent --add-port=4789/udp; firewall-cmd --reload'
+  return [{ ...found, hint }]
 }
 
 const modes: readonly [check: string, is: (facts: EngineFacts) => boolean, on: string, off: string][] = [

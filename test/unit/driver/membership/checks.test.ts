@@ -200,6 +200,12 @@ test('an underlay that is too small for IPv6 inside of the tunnel is no reason t
 
 test.each<[string, Partial<Facts>, string, RegExp]>([
   ['nftables', withEngine({ firewall: 'nftables' }), 'firewall', /^ok .*ip_forward=1/],
+  [
+    'firewalld',
+    withEngine({ firewall: 'nftables+firewalld' }),
+    'firewall',
+    /^ok .*nftables\+firewalld, which needs .*ip_forward=1; firewalld must let .*4789\/udp/,
+  ],
   ['Swarm', withEngine({ inSwarm: true }), 'swarm', /^ok .*UDP 4789/],
   ['userns-remap', withEngine({ hasUserns: true }), 'userns-remap', /^ok .*users of their own/],
   ['live-restore', withEngine({ isLiveRestore: true }), 'live-restore', /^ok .*run on/],
