@@ -34,28 +34,33 @@ const remedies: Record<KernelPart, string> = {
   vxlan: 'load it with modprobe vxlan, or install the kernel’s package of extra modules',
   bridge: 'load it with modprobe bridge',
   veth: 'load it with modprobe veth',
-  nf_tables: 'load it with modprobe nf_tables; the filter of tunnel packets needs it',
+  nf_tables:
+    'load nf_tables and nft_fib_inet with modprobe: the filter of tunnel packets needs them; or leave it out with --tunnel-filter=off',
 }
+
+const modulesOf = { vxlan: 'vxlan', bridge: 'bridge', veth: 'veth', nf_tables: 'nf_tables and nft_fib_inet' }
 
 /** Before `kernel.modules_disabled`: systemd-modules-load runs before systemd-sysctl. */
 function remedyOf(part: Exclude<KernelPart, 'namespaces'>, loadsNoModules: boolean): string {
   if (!loadsNoModules) return remedies[part]
   const file = '/etc/modules-load.d/multihost.conf'
-  return `kernel.modules_disabled is 1, and no module is loaded until the next boot: write the line ${part} into ${file}, and restart this machine`
+  return `kernel.modules_disabled is 1, and no module is loaded until the next boot: write ${modulesOf[part]} into ${file}, one in a line, and restart this machine`
 }
 
-function kernel({ kernel, loadsNoModules }: Facts): Finding[] {
+function kernel({ kernel, loadsNoModules, wanted }: Facts): Finding[] {
   const { namespaces } = kernel
   if (namespaces !== undefined)
     return [missing('kernel', `the kernel makes no network namespace: ${namespaces}`, remedies.namespaces)]
   const failed = (['vxlan', 'bridge', 'veth', 'nf_tables'] as const).flatMap((part) => {
-    const words = kernel[part]
+    const isNeeded = part !== 'nf_tables' || wanted.filterIsOn
+    const words = isNeeded ? kernel[part] : undefined
     return words === undefined
       ? []
       : [missing('kernel', `the kernel refuses ${part}: ${words}`, remedyOf(part, loadsNoModules))]
   })
   if (failed.length > 0) return failed
-  return [ok('kernel', 'the kernel has network namespaces, vxlan, bridge, veth and nf_tables')]
+  const filter = wanted.filterIsOn ? 'veth and nf_tables' : 'and veth'
+  return [ok('kernel', `the kernel has network namespaces, vxlan, bridge, ${filter}`)]
 }
 
 /** As Swarm's overlay sets them (moby's libnetwork, ostweaks_linux.go). */
@@ -116,7 +121,9 @@ function engine({ engine }: Facts): Finding[] {
       missing(
         'engine',
         `Docker does not answer: ${failureIn(engine)}`,
-        'start Docker, or name its socket with --docker-socket',
+        / EACCES\b/.test(failureIn(engine) ?? '')
+          ? 'run it as root, or as a member of the group docker'
+          : 'start Docker, or name its socket with --docker-socket',
       ),
     ]
   const { version, isRootless, standIn } = facts

@@ -35,7 +35,7 @@ export function findingsOf(facts: Facts): Finding[] {
 }
 
 export async function gather(options: Options): Promise<Facts> {
-  const { addressPools, dnsListen, bindInterface, controlSocket, kvStore } = options
+  const { addressPools, dnsListen, bindInterface, controlSocket, kvStore, filterIsOn } = options
   const status = await asked(() => ask<Status | WaitingStatus>(controlSocket, 'GET', '/status'))
   const isMember = 'found' in status && !('waiting' in status.found)
   const [machine, underlay, store, tunnels] = await Promise.all([
@@ -49,6 +49,7 @@ export async function gather(options: Options): Promise<Facts> {
     readOnly: 'found' in status ? [] : await readOnlyPlaces(),
     wanted: {
       addressPools,
+      filterIsOn,
       ...(dnsListen !== undefined && { dnsAddress: dnsListen.address }),
       ...(bindInterface !== undefined && { bindInterface }),
     },

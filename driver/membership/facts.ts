@@ -35,7 +35,12 @@ export interface Facts {
   /** Of daemon.json and the flags together. */
   docker: Asked<DockerOptions>
   /** Options of the driver that the checks compare with. */
-  wanted: { addressPools: readonly string[]; dnsAddress?: string; bindInterface?: string }
+  wanted: {
+    addressPools: readonly string[]
+    dnsAddress?: string
+    bindInterface?: string
+    filterIsOn: boolean
+  }
   underlay: Asked<Underlay>
   vxlanPort: Asked<PortFacts>
   /** Of the driver on this host, by a question to each host of the cluster. Undefined where no driver runs. */

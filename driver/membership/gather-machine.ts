@@ -46,7 +46,12 @@ const trials: Record<KernelPart, string> = {
   vxlan: `ip link add mh0 type vxlan id 1 dstport ${probeDevice.port} nolearning`,
   bridge: 'ip link add mh0 type bridge',
   veth: 'ip link add mh0 type veth peer name mh1',
-  nf_tables: 'nft list tables',
+  // With what the filter of tunnel packets is made of (kernel/tunnel-filter.ts).
+  nf_tables: [
+    'nft add table inet doctor ;',
+    'add chain inet doctor c { type filter hook prerouting priority -300 ; } ;',
+    'add rule inet doctor c udp dport 4789 @th,96,24 { 1 } fib saddr . iif oif != 0 counter accept',
+  ].join(' '),
 }
 
 export async function kernelFacts(): Promise<Facts['kernel']> {
@@ -82,14 +87,15 @@ export async function readOnlyPlaces(): Promise<Facts['readOnly']> {
   )
 }
 
-/** The last line of a command's error. Undefined when it succeeds. */
+/** The line of a command's error that says what is wrong: of nft the first, else the last. */
 async function refusal([program = '', ...args]: string[]): Promise<string | undefined> {
   try {
     await run(program, args, { timeout: 10_000 })
     return undefined
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string }
-    return stderr.trim().split('\n').at(-1) || message
+    const lines = stderr.trim().split('\n')
+    return lines.find((line) => line.startsWith('Error: Could not process rule')) || lines.at(-1) || message
   }
 }
 

@@ -43,7 +43,9 @@ export async function leave(parts: LeaveParts): Promise<string[]> {
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
   const attached = await stopped(parts, away)
   const stays = await remove(parts, { attached, away })
-  await parts.writeOptions(withoutDriver(await parts.readOptions(), parts.dns))
+  const now = await parts.readOptions()
+  const without = withoutDriver(now, parts.dns)
+  if (without !== now) await parts.writeOptions(without)
   return [
     ...(foundIn(attached) ?? []).map(
       ({ container, network }) => `container ${container} was disconnected from network ${network}`,

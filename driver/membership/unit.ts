@@ -109,12 +109,20 @@ export const systemdUnit: Unit = {
     }
   },
   async stop() {
-    await run('systemctl', ['-q', 'disable', '--now', name])
+    await systemctl(['-q', 'disable', '--now', name])
   },
   async restore({ isEnabled, isActive }) {
-    await run('systemctl', ['-q', isEnabled ? 'enable' : 'disable', name])
-    await run('systemctl', [isActive ? 'restart' : 'stop', name])
+    await systemctl(['-q', isEnabled ? 'enable' : 'disable', name])
+    await systemctl([isActive ? 'restart' : 'stop', name])
   },
+}
+
+/** Throws `unavailable` with the last line that it says, as on a machine whose /etc is read-only. */
+async function systemctl(args: readonly string[]): Promise<void> {
+  await run('systemctl', args).catch((cause: Error) => {
+    const last = cause.message.trim().split('\n').at(-1)
+    throw new DriverError('unavailable', `systemctl ${args.join(' ')} fails: ${last}`, { cause })
+  })
 }
 
 /** True for exit code 0. */

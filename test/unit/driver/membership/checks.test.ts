@@ -94,7 +94,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
   [
     'a kernel that loads no modules any more',
     { loadsNoModules: true, kernel: { ...facts.kernel, vxlan: 'Unknown device type.' } },
-    /^missing +kernel +the kernel refuses vxlan: [^;]*; kernel\.modules_disabled is 1, .* line vxlan into \/etc\/modules-load\.d\/multihost\.conf, and restart/,
+    /^missing +kernel +the kernel refuses vxlan: [^;]*; kernel\.modules_disabled is 1, .* write vxlan into \/etc\/modules-load\.d\/multihost\.conf, one in a line, and restart/,
   ],
   [
     'a machine whose /etc is read-only',
@@ -148,7 +148,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
     'two addresses for DNS',
     {
       docker: { found: { dns: ['169.254.255.53'], dataRoot: undefined, addressPools: [] } },
-      wanted: { addressPools: [], dnsAddress: '169.254.1.1' },
+      wanted: { addressPools: [], dnsAddress: '169.254.1.1', filterIsOn: true },
     },
     /^missing +docker dns +.*169.254.255.53, and the driver listens on 169.254.1.1; write one address into both/,
   ],
@@ -211,7 +211,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
   ['live-restore', withEngine({ isLiveRestore: true }), 'live-restore', /^ok .*run on/],
   [
     'an address for DNS that Docker does not know yet',
-    { wanted: { addressPools: [], dnsAddress: '169.254.255.53' } },
+    { wanted: { addressPools: [], dnsAddress: '169.254.255.53', filterIsOn: true } },
     'docker dns',
     /^ok .*until "dns": \["169\.254\.255\.53"\]/,
   ],
@@ -219,7 +219,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
     'an address for DNS that Docker knows',
     {
       docker: { found: { dns: ['169.254.255.53'], dataRoot: '/srv', addressPools: [] } },
-      wanted: { addressPools: [], dnsAddress: '169.254.255.53' },
+      wanted: { addressPools: [], dnsAddress: '169.254.255.53', filterIsOn: true },
     },
     'docker dns',
     /^ok .*containers ask the driver on/,
@@ -404,4 +404,13 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ['not there', { underlay: { failed: 'x' } }, /^unknown .*not found$/],
 ])('a VTEP that is %s', (_, changed, words) => {
   expect(lines(changed, 'VTEP')).toMatch(words)
+})
+
+test('a host without the filter of tunnel packets needs no nf_tables', () => {
+  const kernel = { ...facts.kernel, nf_tables: 'Error: Could not process rule: No such file or directory' }
+  expect(lines({ kernel }, 'kernel')).toMatch(
+    /^missing .*; load nf_tables and nft_fib_inet .*--tunnel-filter=off$/,
+  )
+  const wanted = { ...facts.wanted, filterIsOn: false }
+  expect(lines({ kernel, wanted }, 'kernel')).toMatch(/^ok .*bridge, and veth$/)
 })

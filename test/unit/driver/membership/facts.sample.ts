@@ -63,7 +63,7 @@ export const facts: Facts = {
     },
   },
   docker: { found: { dns: [], dataRoot: undefined, addressPools: ['172.17.0.0/16'] } },
-  wanted: { addressPools: ['172.16.0.0/16:24', '198.18.0.0/15:24'] },
+  wanted: { addressPools: ['172.16.0.0/16:24', '198.18.0.0/15:24'], filterIsOn: true },
   underlay: { found: { device: 'eth1', address: '192.168.33.13', mtuBytes: 1500 } },
   vxlanPort: { found: { trial: undefined, devices: [], hasProcess: false } },
   tunnels: undefined,

@@ -109,6 +109,15 @@ test.each([
   else expect(answer).toBe(found)
 })
 
+test('one sentence where systemctl is refused', async () => {
+  stubSystemctl(
+    '#!/bin/sh\necho first >&2; echo "Failed to disable unit: Read-only file system" >&2; exit 1\n',
+  )
+  await expect(systemdUnit.stop()).rejects.toThrow(
+    /^systemctl -q disable --now multihost\.service fails: Failed to disable unit: Read-only file system$/,
+  )
+})
+
 function stubSystemctl(stub: string | undefined): void {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-unit-'))
   const path = process.env.PATH
