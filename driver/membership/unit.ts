@@ -7,6 +7,7 @@ import {
   chmod,
   chown,
   constants,
+  mkdir,
   readFile,
   readlink,
   realpath,
@@ -160,6 +161,9 @@ export async function replaceFile(path: string, text: string, newMode = 0o644): 
   try {
     if (text === '' && place === (await inRealFolder(path))) return await rm(place, { force: true })
     const before = await stat(place).catch(() => undefined)
+    // Not every distribution has /etc/default.
+    const made = await mkdir(dirname(place), { recursive: true })
+    if (made !== undefined) await chmod(made, 0o755)
     await rm(temporary, { force: true })
     await writeFile(temporary, text, { mode: 0o600, flush: true })
     if (before !== undefined) await chown(temporary, before.uid, before.gid)
@@ -188,13 +192,13 @@ async function inRealFolder(path: string): Promise<string> {
 }
 
 /**
- * Why the file's folder takes no new file, such as `EROFS`: also root asks in vain there. Undefined where it
- * does, and where the folder does not exist.
+ * Why the file's folder, or the one that it would be made in, takes no new file: such as `EROFS`, for root
+ * too. Undefined where it does.
  */
 export async function refusesFiles(path: string): Promise<string | undefined> {
   const folder = dirname(await placeOf(path))
   return access(folder, constants.W_OK).then(
     () => undefined,
-    ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? undefined : code),
+    ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? refusesFiles(folder) : code),
   )
 }

@@ -79,6 +79,12 @@ describe('a file of a person', () => {
     expect([modeOf('theirs'), modeOf('secret'), modeOf('ours')]).toEqual([0o664, 0o600, 0o644])
   })
 
+  test('needs no folder before', async () => {
+    const folder = folderFor()
+    await replaceFile(join(folder, 'etc/default/docker'), 'a\n')
+    expect(readFileSync(join(folder, 'etc/default/docker'), 'utf8')).toBe('a\n')
+  })
+
   test('that cannot be written is named, and no half file stays beside it', async () => {
     const folder = folderFor()
     mkdirSync(join(folder, 'docker/is a folder'), { recursive: true })
@@ -88,8 +94,8 @@ describe('a file of a person', () => {
   })
 })
 
-test('a folder that takes files refuses none, and neither does one that is not there', async () => {
-  expect(await refusesFiles('/nowhere/docker')).toBeUndefined()
+test('a folder that takes files refuses none, and neither does one that can be made there', async () => {
+  expect(await refusesFiles(join(tmpdir(), 'nowhere/at/all'))).toBeUndefined()
   expect(await refusesFiles(join(tmpdir(), 'docker'))).toBeUndefined()
   expect(await refusesFiles('/dev/null/folder/docker')).toBe('ENOTDIR')
 })
