@@ -122,7 +122,7 @@ function engine({ engine }: Facts): Finding[] {
         'engine',
         `Docker does not answer: ${failureIn(engine)}`,
         / EACCES\b/.test(failureIn(engine) ?? '')
-          ? 'run it as root, or as a member of the group docker'
+          ? 'run it as root, or as a member of the group of its socket, mostly docker'
           : 'start Docker, or name its socket with --docker-socket',
       ),
     ]
@@ -167,13 +167,19 @@ function firewall({ engine }: Facts): Finding[] {
   if (facts === undefined)
     return [unknown('firewall', 'Docker does not answer, so its firewall is not known')]
   // Docker's word is `nftables+firewalld` where firewalld runs.
-  const isForwarding = facts.firewall.startsWith('nftables') ? ', which needs net.ipv4.ip_forward=1' : ''
-  const found = ok('firewall', `Docker keeps its rules in ${facts.firewall}${isForwarding}`)
-  if (!facts.firewall.endsWith('+firewalld')) return [found]
-  const hint =
-    'firewalld must let tunnel packets in: firewall-cmd --permanent --add-port=4789/udp; firewall-cmd --reload'
-  return [{ ...found, hint }]
+  const { firewall, isForwarding } = facts
+  const found = ok('firewall', `Docker keeps its rules in ${firewall}`)
+  const hints = [
+    ...(isForwarding ? [] : [forwardingIsOff]),
+    ...(firewall.endsWith('+firewalld') ? [throughFirewalld] : []),
+  ]
+  return [{ ...found, ...(hints.length > 0 && { hint: hints.join('; ') }) }]
 }
+
+const forwardingIsOff =
+  'net.ipv4.ip_forward is 0, so that containers reach each other and nothing outside: sysctl -w net.ipv4.ip_forward=1'
+const throughFirewalld =
+  'firewalld must let tunnel packets in: firewall-cmd --permanent --add-port=4789/udp; firewall-cmd --reload'
 
 const modes: readonly [check: string, is: (facts: EngineFacts) => boolean, on: string, off: string][] = [
   [

@@ -73,6 +73,8 @@ export interface EngineFacts {
   hasUserns: boolean
   isRootless: boolean
   isLiveRestore: boolean
+  /** `net.ipv4.ip_forward`, as the engine sees it. */
+  isForwarding: boolean
 }
 
 export type StandIn = 'podman' | 'snap' | 'desktop'

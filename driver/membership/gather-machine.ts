@@ -119,6 +119,7 @@ const infoSchema = z.object({
   SecurityOptions: z.array(z.string()).nullish(),
   Swarm: z.object({ LocalNodeState: z.string().default('inactive') }).nullish(),
   FirewallBackend: z.object({ Driver: z.string() }).nullish(),
+  IPv4Forwarding: z.boolean().default(true),
   DockerRootDir: z.string().nullish(),
   OperatingSystem: z.string().nullish(),
   /** Podman's own addition to Docker's answer (containers/podman, pkg/api/handlers/compat/info.go). */
@@ -146,6 +147,7 @@ export async function engineFacts(client: EngineClient): Promise<EngineFacts> {
     hasUserns: isSecuredBy('userns'),
     isRootless: isSecuredBy('rootless'),
     isLiveRestore: info.LiveRestoreEnabled,
+    isForwarding: info.IPv4Forwarding,
   }
 }
 

@@ -151,9 +151,9 @@ export function textOf(path: string): Promise<string> {
 }
 
 /**
- * Renamed into place: a reader sees the old text or the new one, and a failure leaves the old one. A file that
- * is there keeps its mode and its owner, and a link its target. A new file has mode `newMode`, under every
- * umask. A file without text is removed; behind a link it stays, empty. Throws `unavailable`.
+ * Renamed into place: a reader sees the old text or the new one, and a failure leaves the old one. A file
+ * that is there keeps its mode and its owner, and a link its target. A new file has mode `newMode`, under
+ * every umask. A file without text is removed; behind a link it stays, empty. Throws `unavailable`.
  */
 export async function replaceFile(path: string, text: string, newMode = 0o644): Promise<void> {
   const place = await placeOf(path)

@@ -199,12 +199,17 @@ test('an underlay that is too small for IPv6 inside of the tunnel is no reason t
 })
 
 test.each<[string, Partial<Facts>, string, RegExp]>([
-  ['nftables', withEngine({ firewall: 'nftables' }), 'firewall', /^ok .*ip_forward=1/],
+  [
+    'no forwarding',
+    withEngine({ isForwarding: false }),
+    'firewall',
+    /^ok .*; net\.ipv4\.ip_forward is 0, .*ip_forward=1$/,
+  ],
   [
     'firewalld',
     withEngine({ firewall: 'nftables+firewalld' }),
     'firewall',
-    /^ok .*nftables\+firewalld, which needs .*ip_forward=1; firewalld must let .*4789\/udp/,
+    /^ok .*nftables\+firewalld; firewalld must let .*4789\/udp/,
   ],
   ['Swarm', withEngine({ inSwarm: true }), 'swarm', /^ok .*UDP 4789/],
   ['userns-remap', withEngine({ hasUserns: true }), 'userns-remap', /^ok .*users of their own/],

@@ -60,6 +60,7 @@ export const facts: Facts = {
       hasUserns: false,
       isRootless: false,
       isLiveRestore: false,
+      isForwarding: true,
     },
   },
   docker: { found: { dns: [], dataRoot: undefined, addressPools: ['172.17.0.0/16'] } },
