@@ -86,12 +86,14 @@ async function stopped(
   away: string | undefined,
 ): Promise<Asked<Attached[]>> {
   const before = await unit.state()
-  if (before.isInstalled) await unit.stop()
+  // A unit that a person has masked counts as none, and its driver may run on.
+  const isThere = before.isInstalled || before.isActive || before.isStarting
+  if (isThere) await unit.stop()
   const found = await attached()
   try {
     if (!force) check(found, away)
   } catch (error) {
-    if (before.isInstalled) await unit.restore(before)
+    if (isThere) await unit.restore(before)
     throw error
   }
   return found

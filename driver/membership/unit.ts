@@ -86,7 +86,8 @@ export const systemdUnit: Unit = {
     ])
     return {
       isInstalled: LoadState === 'loaded',
-      isEnabled: UnitFileState === 'enabled',
+      // Or `enabled-runtime`, until the next boot.
+      isEnabled: UnitFileState?.startsWith('enabled') === true,
       isActive: ActiveState === 'active',
       // And not between two attempts, which is `auto-restart`.
       isStarting: ActiveState === 'activating' && SubState?.startsWith('start') === true,

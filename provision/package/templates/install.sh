@@ -40,7 +40,7 @@ uninstall() {
   folders | while read -r folder; do rmdir "$folder" 2> /dev/null || true; done # others may have files there
   systemd daemon-reload
   if [ "$1" = --purge ]; then
-    rm -rf "$options" /var/lib/multihost /run/multihost
+    remove_state
     say_what_stays
   fi
 }

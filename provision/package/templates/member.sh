@@ -32,6 +32,13 @@ write_default_options() {
   cp "$1" "$options"
 }
 
+# A folder that is a mount point loses its contents alone, and the purge goes on.
+remove_state() {
+  for path in "$options" /var/lib/multihost /run/multihost; do
+    rm -rf "$path" || true
+  done
+}
+
 # A purge leaves what a person or `multihost init` put there: the store's authority and token, and a Consul that other hosts may need.
 say_what_stays() {
   for path in /etc/multihost /var/lib/multihost-consul; do

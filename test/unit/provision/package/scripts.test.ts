@@ -140,6 +140,18 @@ test.each([
 })
 
 test.each([
+  ['debian/postrm', 'purge'],
+  ['templates/install.sh', '--uninstall', '--purge'],
+])('%s %s goes on where the state folder is a mount point', (script, ...args) => {
+  const machine = host({ ...joined, '/run/multihost/there': '', '/etc/multihost/consul-token': 'a' })
+  const busy = `#!/bin/sh\n/bin/rm "$@"\ncase $2 in */var/lib/multihost) mkdir "$2"; echo busy >&2; exit 1;; esac\n`
+  machine.put('/stubs/rm', busy, 0o755)
+  const { status, said } = machine.run(script, ...args)
+  expect([status, said]).toEqual([0, expect.stringMatching(/multihost stays[\s\S]*busy/)])
+  expect(machine.has('/run/multihost')).toBe(false)
+})
+
+test.each([
   ['by hand', '/etc/systemd/system/multihost.service'],
   ['by the archive', ownUnit],
 ])('neither a removal nor a purge of the package touches a driver that was installed %s', (_, unit) => {
