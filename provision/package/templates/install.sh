@@ -78,7 +78,7 @@ is() {
 
 case $* in
   '' | --uninstall | '--uninstall --purge') ;;
-  *) sed -n '2,/^set/s/^#//p' "$0"; exit 2 ;;
+  *) sed -n '2,/^set/s/^#//p' "${0##*/}"; exit 2 ;;
 esac
 [ "$(id -u)" = 0 ] || { echo 'multihost: run this as root' >&2; exit 1; }
 if [ "$1" = --uninstall ]; then uninstall "$2"; else install_files; fi

@@ -305,3 +305,16 @@ test('install.sh finds the programs of administrators without their folders in P
   const there = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)))
   expect(named.filter(there)).toEqual([])
 })
+
+test('install.sh says how it is used, also by a path from another folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-scripts-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'archive'))
+  writeFileSync(join(folder, 'archive/install.sh'), ownScript('templates/install.sh'))
+  const { status, stdout } = spawnSync('sh', ['archive/install.sh', '--help'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  expect(status).toBe(2)
+  expect(stdout).toContain('./install.sh --uninstall --purge')
+})
