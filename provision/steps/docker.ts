@@ -181,16 +181,48 @@ function scaledAnswerS(timeoutScale: number): number {
 async function commandDropIn(context: StepContext): Promise<RemoteFile[]> {
   const { command, readsOptions } = await theirUnit(context)
   if (readsOptions) return []
-  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
+  // The template has the options behind it.
+  const bare = command.replace(/\s*\$(?:DOCKER_OPTS\b|\{DOCKER_OPTS\})/g, '')
+  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command: bare })
   return [{ path: engineFiles.command, content }]
 }
 
-/** docker.service without our drop-ins. `readsOptions`: its dockerd has DOCKER_OPTS of the options file. */
-async function theirUnit({ $, host }: StepContext): Promise<{ command: string; readsOptions: boolean }> {
+const takesOptions = /\$\{?DOCKER_OPTS\b/
+
+/**
+ * docker.service without our drop-ins. `readsOptions`: its dockerd has DOCKER_OPTS of the options file. Throws
+ * where it has them from elsewhere.
+ */
+async function theirUnit(context: StepContext): Promise<{ command: string; readsOptions: boolean }> {
+  const { $, host } = context
   const unit = (await $`systemctl cat docker`).stdout
   const ours = Object.values(engineFiles)
   const command = assigned(unit, 'ExecStart', ours).at(-1)
   if (command === undefined) throw new LabError(`${host.name}: docker.service has no ExecStart`)
+  if (!takesOptions.test(command)) return { command, readsOptions: false }
   const read = assigned(unit, 'EnvironmentFile', ours).map((path) => path.replace(/^-/, ''))
-  return { command, readsOptions: read.includes(optionsFile) && /\$\{?DOCKER_OPTS\b/.test(command) }
+  const isSet = assigned(unit, 'Environment', ours).some((it) => /(?:^|[\s"'])DOCKER_OPTS=/.test(it))
+  await refuseOtherOptions(context, {
+    files: read.filter((path) => path !== optionsFile),
+    isSet,
+    readsOptions: read.includes(optionsFile),
+  })
+  return { command, readsOptions: read.includes(optionsFile) }
+}
+
+/** The options file that the steps write is read last, and its DOCKER_OPTS would take the place of those. */
+async function refuseOtherOptions(
+  { $, host }: StepContext,
+  { files, isSet, readsOptions }: { files: string[]; isSet: boolean; readsOptions: boolean },
+): Promise<void> {
+  const listed = files.length === 0 ? '' : (await $`grep -ls '^ *DOCKER_OPTS *=' ${files} || true`).stdout
+  const [file] = listed.trim().split('\n').filter(Boolean)
+  const from = file ?? (isSet ? 'Environment= of docker.service' : undefined)
+  if (from === undefined) return
+  throw new LabError(
+    `${host.name}: dockerd has DOCKER_OPTS from ${from}, and ${optionsFile} would replace them; nothing was changed`,
+    {
+      hint: `move them into ${optionsFile}: DOCKER_OPTS="…"${readsOptions ? '' : `; and write EnvironmentFile=-${optionsFile} into docker.service, by systemctl edit docker`}`,
+    },
+  )
 }
