@@ -116,17 +116,28 @@ async function textOf({ $ }: StepContext, path: string): Promise<string> {
   return (await $`[ ! -e ${path} ] || cat ${path}`).stdout
 }
 
-/** Engines from 23 on say whether they would start, without starting. */
+/** Engines from 23 on say whether they would start, without starting: with the unit's own flags, too. */
 async function checkStarts(context: StepContext): Promise<void> {
   const { $, host } = context
   if (!(await succeeds(context, 'dockerd --help 2>&1 | grep -q -- --validate'))) return
   const { options } = await files(context)
-  const tried = await $`bash -c ${`dockerd --validate ${options.dockerOpts}`}`.nothrow()
+  const flags = flagsOf((await theirUnit(context)).command)
+  const tried = await $`bash -c ${`dockerd ${flags} --validate ${options.dockerOpts}`}`.nothrow()
   if (tried.exitCode === 0) return
   const why = tried.stderr.trim().split('\n')[0]
   throw new LabError(
     `${host.name}: dockerd would not start with the options in ${optionsFile}: ${why}; nothing was changed`,
   )
+}
+
+/**
+ * The flags of a unit's command, without variables. None where the command is another program's, or has
+ * characters of the shell's.
+ */
+function flagsOf(command: string): string {
+  const [, flags = ''] = /^[-@:+!]*\S*\bdockerd\s+(.*)$/.exec(command) ?? []
+  const plain = flags.replace(/\$(?:\w+|\{\w+\})/g, '').trim()
+  return /^[\w\s./:=,+@-]*$/.test(plain) ? plain : ''
 }
 
 /**

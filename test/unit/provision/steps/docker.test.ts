@@ -89,6 +89,16 @@ test.each([
   expect(host.text('/etc/default/docker')).toBeUndefined()
 })
 
+test('what the flags of a person’s command do not go with is found before anything is changed', async () => {
+  const { host, context } = machine(packaged.replace('fd://', () => '--config-file=/srv/docker.json fd://'))
+  const both = 'echo "unable to configure the Docker daemon with file /srv/docker.json" >&2; exit 1'
+  host.program('dockerd', `case $* in --help) echo --validate;; *docker.json*--validate*) ${both};; esac`)
+  await expect(engineOptions.apply(context)).rejects.toThrow(
+    /would not start .*: unable to configure .*; nothing was changed/,
+  )
+  expect(host.text('/etc/default/docker')).toBeUndefined()
+})
+
 test('an Environment= without the options, and a file that no dockerd takes them from, hinder nothing', async () => {
   const others = `${foreign}Environment="MY_DOCKER_OPTS=a"\nEnvironmentFile=-/etc/sysconfig/docker\n`
   const { host, context } = machine(others)
