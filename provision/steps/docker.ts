@@ -201,8 +201,8 @@ async function commandDropIn(context: StepContext): Promise<RemoteFile[]> {
 const takesOptions = /\$\{?DOCKER_OPTS\b/
 
 /**
- * docker.service without our drop-ins. `readsOptions`: its dockerd has DOCKER_OPTS of the options file. Throws
- * where it has them from elsewhere.
+ * docker.service without our drop-ins. `readsOptions`: its dockerd has DOCKER_OPTS of the options file.
+ * Throws where it has them from elsewhere.
  */
 async function theirUnit(context: StepContext): Promise<{ command: string; readsOptions: boolean }> {
   const { $, host } = context
