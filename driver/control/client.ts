@@ -33,7 +33,7 @@ export async function ask<T>(
 function noDriver(socketPath: string, cause: NodeJS.ErrnoException): DriverError {
   if (cause.code === 'EACCES') {
     return new DriverError('unavailable', `you may not use the driver's socket ${socketPath}`, {
-      hint: 'use sudo, or join the group docker',
+      hint: "use sudo, or join the group of Docker's socket, mostly docker",
       cause,
     })
   }

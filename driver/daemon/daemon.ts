@@ -168,7 +168,7 @@ function settingsOf(options: OpenOptions): DriverSettings {
   const { dnsListen, hostsFileLimit, answerWithinMs, filterIsOn } = options
   return {
     defaultNetwork,
-    sockets: { socket, controlSocket },
+    sockets: { socket, controlSocket, dockerSocket: options.dockerSocket },
     namespaceFolder,
     pools: addressPools,
     names: { dnsListen, hostsFileLimit, fileRoot: fileRoot() },

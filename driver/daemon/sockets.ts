@@ -12,7 +12,7 @@ import type { Log } from '../log.ts'
 import { createRunAgain } from '../loops/kit/run-again.ts'
 import { type FileWatch, watchFile } from '../loops/kit/watch-file.ts'
 import { type Listener, listenOn } from '../protocol/socket.ts'
-import { giveToGroup } from './socket-group.ts'
+import { giveToGroup, type SocketGroup } from './socket-group.ts'
 
 export interface Apps {
   plugin: Hono
@@ -28,6 +28,8 @@ export interface Sockets {
 export interface SocketPaths {
   socket: string
   controlSocket: string
+  /** The control socket gets its group. */
+  dockerSocket?: string
 }
 
 /** The kernel tells of the folder's changes. Where it cannot, the socket file is looked at more often. */
@@ -41,7 +43,7 @@ export async function openSockets(paths: SocketPaths, first: Apps, log: Log): Pr
   const control = await keepListening(
     paths.controlSocket,
     dispatch(() => apps.control),
-    { mode: 0o660, group: 'docker' },
+    { mode: 0o660, group: { name: 'docker', dockerSocket: paths.dockerSocket } },
     log,
   )
   const plugin = await keepListening(
@@ -73,7 +75,7 @@ function dispatch(current: () => Hono): Hono {
 /** Without a group, the socket is the driver's own. */
 interface Access {
   mode: number
-  group?: string
+  group?: SocketGroup
 }
 
 async function keepListening(
@@ -91,7 +93,11 @@ async function keepListening(
   let current: (Listener & { inode: number }) | undefined = await open()
   const look = async (): Promise<void> => {
     const inode = await inodeOf(path)
-    if (current !== undefined && inode === current.inode) return
+    if (current !== undefined && inode === current.inode) {
+      // dockerd's socket may have come meanwhile.
+      if (group !== undefined) await giveToGroup(path, group, log)
+      return
+    }
     log.warn({ path }, 'the socket file is gone or replaced: it is made again')
     // Closing removes the file at the path, so it comes first. Its open connections go on.
     if (current !== undefined) closing.add(current.leave())

@@ -7,7 +7,7 @@ import { familyOf, overlaps } from '../core/ip.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
 import { peerText, type TunnelState, tunnelProblem } from '../core/tunnels/peers.ts'
-import type { EngineFacts, Facts, KernelPart } from './facts.ts'
+import type { EngineFacts, Facts, KernelPart, StandIn } from './facts.ts'
 import { failureIn, foundIn } from './facts.ts'
 import { type Finding, missing, ok, unknown } from './finding.ts'
 import { usualDns } from './options-file.ts'
@@ -34,21 +34,33 @@ const remedies: Record<KernelPart, string> = {
   vxlan: 'load it with modprobe vxlan, or install the kernel’s package of extra modules',
   bridge: 'load it with modprobe bridge',
   veth: 'load it with modprobe veth',
-  nf_tables: 'load it with modprobe nf_tables; the filter of tunnel packets needs it',
+  nf_tables:
+    'load nf_tables and nft_fib_inet with modprobe: the filter of tunnel packets needs them; or leave it out with --tunnel-filter=off',
 }
 
-function kernel({ kernel }: Facts): Finding[] {
+const modulesOf = { vxlan: 'vxlan', bridge: 'bridge', veth: 'veth', nf_tables: 'nf_tables and nft_fib_inet' }
+
+/** Before `kernel.modules_disabled`: systemd-modules-load runs before systemd-sysctl. */
+function remedyOf(part: Exclude<KernelPart, 'namespaces'>, loadsNoModules: boolean): string {
+  if (!loadsNoModules) return remedies[part]
+  const file = '/etc/modules-load.d/multihost.conf'
+  return `kernel.modules_disabled is 1, and no module is loaded until the next boot: write ${modulesOf[part]} into ${file}, one in a line, and restart this machine`
+}
+
+function kernel({ kernel, loadsNoModules, wanted }: Facts): Finding[] {
   const { namespaces } = kernel
   if (namespaces !== undefined)
     return [missing('kernel', `the kernel makes no network namespace: ${namespaces}`, remedies.namespaces)]
   const failed = (['vxlan', 'bridge', 'veth', 'nf_tables'] as const).flatMap((part) => {
-    const words = kernel[part]
+    const isNeeded = part !== 'nf_tables' || wanted.filterIsOn
+    const words = isNeeded ? kernel[part] : undefined
     return words === undefined
       ? []
-      : [missing('kernel', `the kernel refuses ${part}: ${words}`, remedies[part])]
+      : [missing('kernel', `the kernel refuses ${part}: ${words}`, remedyOf(part, loadsNoModules))]
   })
   if (failed.length > 0) return failed
-  return [ok('kernel', 'the kernel has network namespaces, vxlan, bridge, veth and nf_tables')]
+  const filter = wanted.filterIsOn ? 'veth and nf_tables' : 'and veth'
+  return [ok('kernel', `the kernel has network namespaces, vxlan, bridge, ${filter}`)]
 }
 
 /** As Swarm's overlay sets them (moby's libnetwork, ostweaks_linux.go). */
@@ -75,14 +87,17 @@ function tools({ missingTools }: Facts): Finding[] {
   return [missing('programs', says, 'install the packages iproute2, nftables, util-linux and systemd')]
 }
 
-function unit({ hasUnit, outOfReach }: Facts): Finding[] {
+function unit({ hasUnit, outOfReach, readOnly }: Facts): Finding[] {
   if ('failed' in hasUnit) return [missing('unit', hasUnit.failed, hasUnit.hint ?? 'start systemd')]
   if (!hasUnit.found)
     return [
       missing('unit', 'multihost.service is not installed', 'install the package or the unit of multihost'),
     ]
-  if (outOfReach.length === 0) return [ok('unit', 'multihost.service is installed')]
-  return outOfReach.map(({ option, place, lacks }) => {
+  const refused = readOnly.map(({ path, why }) =>
+    missing('unit', `${path} cannot be written: ${why}`, byImage),
+  )
+  if (refused.length + outOfReach.length === 0) return [ok('unit', 'multihost.service is installed')]
+  const unreached = outOfReach.map(({ option, place, lacks }) => {
     const where = option.endsWith(`=${place}`) ? '' : `, in ${place}`
     if (lacks === 'sight')
       return missing('unit', `the unit of the driver does not see the place of ${option}${where}`, seenPlaces)
@@ -90,7 +105,11 @@ function unit({ hasUnit, outOfReach }: Facts): Finding[] {
     const hint = `name a folder below /run or /var/lib, or make ${place} and let the unit write there: ${dropIn}`
     return missing('unit', `the unit of the driver cannot write at ${option}${where}`, hint)
   })
+  return [...refused, ...unreached]
 }
+
+const byImage =
+  'make the folder writable, or have MULTIHOST_OPTS in /etc/default/multihost and the start of multihost.service in the image of this machine'
 
 const seenPlaces =
   'put files into /etc/multihost, sockets below /run and state below /var/lib, and name them from there'
@@ -102,10 +121,13 @@ function engine({ engine }: Facts): Finding[] {
       missing(
         'engine',
         `Docker does not answer: ${failureIn(engine)}`,
-        'start Docker, or name its socket with --docker-socket',
+        / EACCES\b/.test(failureIn(engine) ?? '')
+          ? 'run it as root, or as a member of the group of its socket, mostly docker'
+          : 'start Docker, or name its socket with --docker-socket',
       ),
     ]
-  const { version, isRootless } = facts
+  const { version, isRootless, standIn } = facts
+  if (standIn !== undefined) return [missing('engine', ...standIns[standIn])]
   if (isRootless) {
     const says = 'Docker runs rootless: its containers are in a network namespace of a user'
     return [missing('engine', says, 'use the engine that root runs, and its socket /var/run/docker.sock')]
@@ -119,6 +141,22 @@ function engine({ engine }: Facts): Finding[] {
   return [ok('engine', `Docker is ${version}`)]
 }
 
+const useDocker = 'install Docker by a package with docker.service, such as docker.io or docker-ce'
+const standIns: Record<StandIn, [says: string, hint: string]> = {
+  podman: [
+    'Podman answers on the socket of Docker: it asks no network driver of Docker’s',
+    `${useDocker}, or name its socket with --docker-socket`,
+  ],
+  snap: [
+    'Docker is a snap: its unit is not docker.service, so that it would start before the driver',
+    `take the snap's place: ${useDocker}`,
+  ],
+  desktop: [
+    'Docker is Docker Desktop, whose engine runs in a virtual machine of its own',
+    `${useDocker}, or name its socket with --docker-socket`,
+  ],
+}
+
 function isOlder(version: string, major: number, minor: number): boolean {
   const [first = 0, second = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
   return first < major || (first === major && second < minor)
@@ -128,10 +166,20 @@ function firewall({ engine }: Facts): Finding[] {
   const facts = foundIn(engine)
   if (facts === undefined)
     return [unknown('firewall', 'Docker does not answer, so its firewall is not known')]
-  if (facts.firewall === 'nftables')
-    return [ok('firewall', 'Docker keeps its rules in nftables, which needs net.ipv4.ip_forward=1')]
-  return [ok('firewall', `Docker keeps its rules in ${facts.firewall}`)]
+  // Docker's word is `nftables+firewalld` where firewalld runs.
+  const { firewall, isForwarding } = facts
+  const found = ok('firewall', `Docker keeps its rules in ${firewall}`)
+  const hints = [
+    ...(isForwarding ? [] : [forwardingIsOff]),
+    ...(firewall.endsWith('+firewalld') ? [throughFirewalld] : []),
+  ]
+  return [{ ...found, ...(hints.length > 0 && { hint: hints.join('; ') }) }]
 }
+
+const forwardingIsOff =
+  'net.ipv4.ip_forward is 0, so that containers reach each other and nothing outside: sysctl -w net.ipv4.ip_forward=1'
+const throughFirewalld =
+  'firewalld must let tunnel packets in: firewall-cmd --permanent --add-port=4789/udp; firewall-cmd --reload'
 
 const modes: readonly [check: string, is: (facts: EngineFacts) => boolean, on: string, off: string][] = [
   [
@@ -168,7 +216,7 @@ function dns({ docker, wanted: { dnsAddress } }: Facts): Finding[] {
       missing(
         'docker dns',
         `Docker's options cannot be read: ${failureIn(docker)}`,
-        'correct the file: dockerd does not start with it',
+        ('failed' in docker && docker.hint) || 'correct the file: dockerd does not start with it',
       ),
     ]
   const driversOwn = options.dns.find((address) => address === usualDns)

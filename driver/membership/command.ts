@@ -180,9 +180,9 @@ function joinParts(wanted: Wanted, print: Print): JoinParts {
 }
 
 async function leaveCommand(args: string[], print: Print): Promise<number> {
-  const others = args.filter((word) => word !== '--force')
-  if (others.length > 0) {
-    throw new DriverError('invalid', `multihost leave takes --force alone, not '${others.join(' ')}'`)
+  const unknown = args.filter((word) => word !== '--force')
+  if (unknown.length > 0) {
+    throw new DriverError('invalid', `multihost leave takes --force alone, not '${unknown.join(' ')}'`)
   }
   const force = args.includes('--force')
   const options = parseOpenOptions(optionWords((await configuredWords()) ?? []))
@@ -197,7 +197,8 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   }
   const sentences = await leave(leaveParts(options, identity, force))
   const own = await textOf(packageOptionsFile)
-  await replaceFile(packageOptionsFile, withoutDriver(own))
+  const others = withoutDriver(own)
+  if (others !== own) await replaceFile(packageOptionsFile, others)
   print(sentences.join('\n'))
   return 0
 }
@@ -217,7 +218,10 @@ function leaveParts(options: OpenOptions, identity: HostIdentity | undefined, fo
     readOptions: () => textOf(optionsFile),
     writeOptions: (text) => replaceFile(optionsFile, text),
     dns,
-    dockerAsksDriver: async () => dns !== undefined && (await dockerOptions()).dns.includes(dns),
+    async dockerAsksDriver() {
+      const found = dns === undefined ? undefined : foundIn(await asked(dockerOptions))
+      return found?.dns.some((each) => each === dns) === true
+    },
     name: identity?.name,
     attached: () => asked(() => attachedContainers(options)),
     storeFailure: async () =>

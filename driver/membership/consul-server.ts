@@ -53,7 +53,9 @@ const authorityOf = ({ folder }: ConsulServer) => ({
 export async function versionOf(program: string): Promise<string> {
   const said = await run(program, ['version']).catch((cause: Error) => {
     const last = cause.message.trim().split('\n').at(-1)
-    throw new DriverError('invalid', `${program} does not run: ${last}`, { cause })
+    const hint =
+      'name the program itself, not its zip file; it must be for this processor, executable (chmod +x), and in a folder that is not mounted noexec'
+    throw new DriverError('invalid', `${program} does not run: ${last}`, { hint, cause })
   })
   const [, version, major, minor] = /^Consul v?((\d+)\.(\d+)\S*)/.exec(said.stdout) ?? []
   if (version === undefined)

@@ -17,13 +17,15 @@ import {
   dockerOptions,
   engineFacts,
   kernelFacts,
+  loadsNoModules,
   missingTools,
   neighbourLimit,
   portFacts,
+  readOnlyPlaces,
 } from './gather-machine.ts'
 import { storeFacts } from './gather-store.ts'
 import { selfOf } from './settings.ts'
-import { systemdUnit, unitProperties } from './unit.ts'
+import { isInstalled, unitProperties } from './unit.ts'
 import { outOfReach, protection } from './unit-reach.ts'
 
 type Options = ReturnType<typeof parseOpenOptions>
@@ -33,7 +35,7 @@ export function findingsOf(facts: Facts): Finding[] {
 }
 
 export async function gather(options: Options): Promise<Facts> {
-  const { addressPools, dnsListen, bindInterface, controlSocket, kvStore } = options
+  const { addressPools, dnsListen, bindInterface, controlSocket, kvStore, filterIsOn } = options
   const status = await asked(() => ask<Status | WaitingStatus>(controlSocket, 'GET', '/status'))
   const isMember = 'found' in status && !('waiting' in status.found)
   const [machine, underlay, store, tunnels] = await Promise.all([
@@ -44,8 +46,10 @@ export async function gather(options: Options): Promise<Facts> {
   ])
   return {
     ...machine,
+    readOnly: 'found' in status ? [] : await readOnlyPlaces(),
     wanted: {
       addressPools,
+      filterIsOn,
       ...(dnsListen !== undefined && { dnsAddress: dnsListen.address }),
       ...(bindInterface !== undefined && { bindInterface }),
     },
@@ -68,17 +72,19 @@ export function tunnelFacts({
 async function machineFacts(options: Options) {
   const client = engineClient(options.dockerSocket)
   try {
-    const [kernel, neighbours, tools, unit, reach, engine, docker] = await Promise.all([
+    const [kernel, noModules, neighbours, tools, unit, reach, engine, docker] = await Promise.all([
       kernelFacts(),
+      loadsNoModules(),
       neighbourLimit(),
       missingTools(),
-      asked(async () => (await systemdUnit.state()).isInstalled),
+      asked(isInstalled),
       asked(async () => outOfReach(options, await unitProperties(protection))),
       asked(() => engineFacts(client)),
       asked(dockerOptions),
     ])
     return {
       kernel,
+      loadsNoModules: noModules,
       neighbourLimit: neighbours,
       missingTools: tools,
       hasUnit: unit,

@@ -21,17 +21,26 @@ export interface Facts {
   kernel: Record<KernelPart, string | undefined>
   /** `gc_thresh3` of IPv4 or IPv6, the lower one. Undefined where the kernel does not say. */
   neighbourLimit: number | undefined
+  /** The kernel loads no module until the next boot (`kernel.modules_disabled`). */
+  loadsNoModules: boolean
   /** Programs that the driver runs and that are not in PATH. */
   missingTools: string[]
+  /** Places that `join` writes in, each with the error of the file system. Empty where a driver runs. */
+  readOnly: { path: string; why: string }[]
   /** multihost.service is installed. */
   hasUnit: Asked<boolean>
   /** Places of the driver's options. Empty where the unit is not known. */
   outOfReach: OutOfReach[]
   engine: Asked<EngineFacts>
-  /** Of daemon.json and DOCKER_OPTS together. */
+  /** Of daemon.json and the flags together. */
   docker: Asked<DockerOptions>
   /** Options of the driver that the checks compare with. */
-  wanted: { addressPools: readonly string[]; dnsAddress?: string; bindInterface?: string }
+  wanted: {
+    addressPools: readonly string[]
+    dnsAddress?: string
+    bindInterface?: string
+    filterIsOn: boolean
+  }
   underlay: Asked<Underlay>
   vxlanPort: Asked<PortFacts>
   /** Of the driver on this host, by a question to each host of the cluster. Undefined where no driver runs. */
@@ -56,13 +65,19 @@ export type KernelPart = 'namespaces' | 'vxlan' | 'bridge' | 'veth' | 'nf_tables
 
 export interface EngineFacts {
   version: string
+  /** What answers in the place of an engine whose unit is docker.service. */
+  standIn: StandIn | undefined
   /** `iptables`, `nftables`, …; engines before 29 do not say. */
   firewall: string
   inSwarm: boolean
   hasUserns: boolean
   isRootless: boolean
   isLiveRestore: boolean
+  /** `net.ipv4.ip_forward`, as the engine sees it. */
+  isForwarding: boolean
 }
+
+export type StandIn = 'podman' | 'snap' | 'desktop'
 
 export interface DockerOptions {
   dns: string[]

@@ -20,9 +20,10 @@ import {
   type Facts,
   type KernelPart,
   type PortFacts,
+  type StandIn,
 } from './facts.ts'
 import { daemonJson, optionsFile, wordsIn } from './options-file.ts'
-import { textOf } from './unit.ts'
+import { refusesFiles, textOf, unitProperties } from './unit.ts'
 
 const run = promisify(execFile)
 
@@ -45,7 +46,12 @@ const trials: Record<KernelPart, string> = {
   vxlan: `ip link add mh0 type vxlan id 1 dstport ${probeDevice.port} nolearning`,
   bridge: 'ip link add mh0 type bridge',
   veth: 'ip link add mh0 type veth peer name mh1',
-  nf_tables: 'nft list tables',
+  // With what the filter of tunnel packets is made of (kernel/tunnel-filter.ts).
+  nf_tables: [
+    'nft add table inet doctor ;',
+    'add chain inet doctor c { type filter hook prerouting priority -300 ; } ;',
+    'add rule inet doctor c udp dport 4789 @th,96,24 { 1 } fib saddr . iif oif != 0 counter accept',
+  ].join(' '),
 }
 
 export async function kernelFacts(): Promise<Facts['kernel']> {
@@ -65,14 +71,31 @@ export async function neighbourLimit(): Promise<number | undefined> {
   return limits.length === 0 ? undefined : Math.min(...limits)
 }
 
-/** The last line of a command's error. Undefined when it succeeds. */
+export async function loadsNoModules(): Promise<boolean> {
+  return (await textOf('/proc/sys/kernel/modules_disabled')).trim() === '1'
+}
+
+/**
+ * The options file, and a link to the unit for its start at boot. Another user than root is told by the
+ * kernel's check.
+ */
+export async function readOnlyPlaces(): Promise<Facts['readOnly']> {
+  const paths = [optionsFile, '/etc/systemd/system/multihost.service']
+  const asked = paths.map(async (path) => ({ path, why: await refusesFiles(path) }))
+  return (await Promise.all(asked)).flatMap(({ path, why }) =>
+    why === undefined || why === 'EACCES' ? [] : [{ path, why }],
+  )
+}
+
+/** The line of a command's error that says what is wrong: of nft the first, else the last. */
 async function refusal([program = '', ...args]: string[]): Promise<string | undefined> {
   try {
     await run(program, args, { timeout: 10_000 })
     return undefined
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string }
-    return stderr.trim().split('\n').at(-1) || message
+    const lines = stderr.trim().split('\n')
+    return lines.find((line) => line.startsWith('Error: Could not process rule')) || lines.at(-1) || message
   }
 }
 
@@ -96,7 +119,20 @@ const infoSchema = z.object({
   SecurityOptions: z.array(z.string()).nullish(),
   Swarm: z.object({ LocalNodeState: z.string().default('inactive') }).nullish(),
   FirewallBackend: z.object({ Driver: z.string() }).nullish(),
+  IPv4Forwarding: z.boolean().default(true),
+  DockerRootDir: z.string().nullish(),
+  OperatingSystem: z.string().nullish(),
+  /** Podman's own addition to Docker's answer (containers/podman, pkg/api/handlers/compat/info.go). */
+  BuildahVersion: z.string().nullish(),
 })
+
+type Info = z.infer<typeof infoSchema>
+
+function standInOf({ BuildahVersion, DockerRootDir, OperatingSystem }: Info): StandIn | undefined {
+  if (BuildahVersion !== undefined && BuildahVersion !== null) return 'podman'
+  if (DockerRootDir?.startsWith('/var/snap/')) return 'snap'
+  return OperatingSystem === 'Docker Desktop' ? 'desktop' : undefined
+}
 
 export async function engineFacts(client: EngineClient): Promise<EngineFacts> {
   const info = await client.call('GET', '/info', infoSchema)
@@ -105,50 +141,83 @@ export async function engineFacts(client: EngineClient): Promise<EngineFacts> {
     (info.SecurityOptions ?? []).some((option) => option.split(',')[0] === `name=${name}`)
   return {
     version: info.ServerVersion,
+    standIn: standInOf(info),
     firewall: info.FirewallBackend?.Driver ?? 'iptables',
     inSwarm: !['', 'inactive'].includes(info.Swarm?.LocalNodeState ?? ''),
     hasUserns: isSecuredBy('userns'),
     isRootless: isSecuredBy('rootless'),
     isLiveRestore: info.LiveRestoreEnabled,
+    isForwarding: info.IPv4Forwarding,
   }
 }
 
+/** Of the dockerd that runs, and of its next start. */
 export async function dockerOptions(): Promise<DockerOptions> {
-  const words = wordsIn(await textOf(optionsFile), 'DOCKER_OPTS') ?? []
-  return dockerOptionsIn(await textOf(daemonJson), words)
+  const unit = await unitProperties(['ExecStart', 'MainPID'], 'docker.service').catch(() => ({}))
+  const flags = await flagsOf(unit)
+  const file = valuesOf(flags, 'config-file').at(-1) ?? daemonJson
+  return dockerOptionsIn(await textOf(file), flags, file)
+}
+
+/**
+ * The command line of the process, which has what a drop-in of a person adds. DOCKER_OPTS in
+ * /etc/default/docker counts where the unit reads it: docker-ce's does not.
+ */
+export async function flagsOf(
+  { ExecStart = '', MainPID = '0' }: Record<string, string>,
+  { proc = '/proc', options = optionsFile } = {},
+): Promise<string[]> {
+  const running = MainPID === '0' ? '' : await textOf(`${proc}/${MainPID}/cmdline`)
+  const ofProcess = running.split('\0').slice(1, -1)
+  const isRead = ExecStart === '' || /\$\{?DOCKER_OPTS\b/.test(ExecStart)
+  const ofFile = isRead ? (wordsIn(await textOf(options), 'DOCKER_OPTS') ?? []) : []
+  return [...ofProcess, ...ofFile]
 }
 
 const jsonSchema = z.looseObject({
-  dns: z.array(z.string()).default([]),
-  'data-root': z.string().optional(),
-  'default-address-pools': z.array(z.object({ base: z.string() })).optional(),
+  dns: z.array(z.string()).nullish(),
+  'data-root': z.string().nullish(),
+  'default-address-pools': z.array(z.object({ base: z.string() })).nullish(),
 })
 /** moby's daemon/libnetwork/ipamutils. */
 const builtInPools = ['172.17.0.0/16', '172.18.0.0/15', '172.20.0.0/14', '172.24.0.0/13', '192.168.0.0/16']
 
 /** dockerd does not start with an option in both places. Throws `invalid` for a file that dockerd cannot read. */
-export function dockerOptionsIn(json: string, words: readonly string[]): DockerOptions {
-  const file = jsonSchema.parse(parsedJson(json))
-  const valuesOf = (name: string): string[] =>
-    words.flatMap((word, i) => {
-      if (word.startsWith(`--${name}=`)) return [word.slice(name.length + 3)]
-      return word === `--${name}` ? [words[i + 1] ?? ''] : []
-    })
-  const flagPools = valuesOf('default-address-pool').flatMap((it) => /\bbase=([^,]+)/.exec(it)?.[1] ?? [])
-  const pools = [...(file['default-address-pools'] ?? []).map(({ base }) => base), ...flagPools]
+export function dockerOptionsIn(json: string, flags: readonly string[], file = daemonJson): DockerOptions {
+  const config = configIn(json, file)
+  const flagPools = valuesOf(flags, 'default-address-pool').flatMap(
+    (it) => /\bbase=([^,]+)/.exec(it)?.[1] ?? [],
+  )
+  const pools = [...(config['default-address-pools'] ?? []).map(({ base }) => base), ...flagPools]
   return {
-    dns: [...file.dns, ...valuesOf('dns')],
-    dataRoot: file['data-root'] ?? valuesOf('data-root').at(-1),
-    addressPools: pools.length === 0 ? builtInPools : pools,
+    dns: [...new Set([...(config.dns ?? []), ...valuesOf(flags, 'dns')])],
+    dataRoot: config['data-root'] ?? valuesOf(flags, 'data-root').at(-1),
+    addressPools: pools.length === 0 ? builtInPools : [...new Set(pools)],
   }
 }
 
-function parsedJson(json: string): unknown {
-  if (json.trim() === '') return {}
+function valuesOf(flags: readonly string[], name: string): string[] {
+  return flags.flatMap((word, i) => {
+    if (word.startsWith(`--${name}=`)) return [word.slice(name.length + 3)]
+    return word === `--${name}` ? [flags[i + 1] ?? ''] : []
+  })
+}
+
+function configIn(json: string, file: string): z.infer<typeof jsonSchema> {
+  const found = jsonSchema.safeParse(parsedJson(json, file))
+  if (found.success) return found.data
+  const [first] = found.error.issues
+  throw new DriverError('invalid', `${file} has a wrong "${first?.path.join('.')}": ${first?.message}`)
+}
+
+function parsedJson(json: string, file: string): unknown {
+  // dockerd reads a file with a byte order mark, and an empty one (moby's daemon/config).
+  const text = json.replace(/^\uFEFF/, '').trim()
+  if (text === '') return {}
   try {
-    return JSON.parse(json)
+    return JSON.parse(text)
   } catch (cause) {
-    throw new DriverError('invalid', `${daemonJson} is not JSON: ${(cause as Error).message}`, { cause })
+    throw new DriverError('invalid', `${file} is not JSON: ${(cause as Error).message}`, { cause })
   }
 }
 

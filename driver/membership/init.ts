@@ -71,13 +71,37 @@ export function parseInitWords(args: string[]): InitWords {
   }
 }
 
-/** Interface of the default route. Throws `invalid` without one. */
+/** Interface of the default route, of IPv4 where there is one. Throws `invalid` without one, and for several. */
 export async function defaultInterface(): Promise<string> {
-  const { stdout } = await run('ip', ['-json', 'route', 'show', 'default'])
-  const [first] = JSON.parse(stdout || '[]') as { dev: string }[]
-  if (first !== undefined) return first.dev
-  throw new DriverError('invalid', 'this host has no default route', {
-    hint: 'name the interface that leads to the other hosts: multihost init --bind-interface=eth1',
+  const shown = async (family: string): Promise<string> =>
+    (await run('ip', [family, '-json', 'route', 'show', 'default'])).stdout
+  const device = defaultDeviceIn(await shown('-4')) ?? defaultDeviceIn(await shown('-6').catch(() => ''))
+  if (device !== undefined) return device
+  throw new DriverError('invalid', 'this host has no default route', { hint: nameInterface('eth1') })
+}
+
+const nameInterface = (device: string): string =>
+  `name the interface that leads to the other hosts: multihost init --bind-interface=${device}`
+
+interface DefaultRoute {
+  /** `unreachable`, `blackhole`; absent for a route that leads somewhere. */
+  type?: string
+  dev?: string
+  /** Of a route over several ways at once, in the place of `dev`. */
+  nexthops?: { dev?: string }[]
+}
+
+/** Of what `ip -json route show default` prints: the routes with the lowest metric come first. */
+export function defaultDeviceIn(shown: string): string | undefined {
+  const routes = JSON.parse(shown.trim() || '[]') as DefaultRoute[]
+  const first = routes.find(({ type = 'unicast' }) => type === 'unicast')
+  const [device, ...others] = new Set(
+    [first?.dev, ...(first?.nexthops ?? []).map(({ dev }) => dev)].flatMap((dev) => dev ?? []),
+  )
+  if (device === undefined || others.length === 0) return device
+  const all = [device, ...others].join(' and ')
+  throw new DriverError('invalid', `the default route of this host leads over ${all}`, {
+    hint: nameInterface(device),
   })
 }
 

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Status, WaitingStatus } from '../control/status.ts'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type Finding, isMissing } from './finding.ts'
-import { withDriver, wordsIn } from './options-file.ts'
+import { withDriver, withoutDriver, wordsIn } from './options-file.ts'
 import { areSame, differInStoreAlone, shareStore, storeIn, type Wanted } from './settings.ts'
 import type { Unit, UnitState } from './unit.ts'
 
@@ -70,16 +70,33 @@ export async function join(parts: JoinParts): Promise<Joined> {
   const findings = await parts.examine()
   if (findings.some(isMissing)) return { is: 'refused', findings }
   if (isMove) await refuseTwoStores(parts, before)
+  const options = await writeWanted(parts)
   try {
-    return { is: 'joined', status: await take(parts, text) }
+    return { is: 'joined', status: await take(parts) }
   } catch (error) {
-    const stays = await undo(parts, { text, unitBefore, isNamed })
+    const stays = await undo(parts, { options, unitBefore, isNamed })
     const { message, hint } = asDriverError(error)
     throw new DriverError('unavailable', `${message}; ${stays ?? 'everything is as before'}`, {
       ...(hint !== undefined && { hint }),
       cause: error,
     })
   }
+}
+
+/** The options file before and after this host's options came into it. */
+interface Written {
+  before: string
+  after: string
+  dns: string | undefined
+}
+
+/** Reads the file anew: the examination takes seconds, and a person may write meanwhile. */
+async function writeWanted({ wanted, readOptions, writeOptions, mayNameDns }: JoinParts): Promise<Written> {
+  const dns = (await mayNameDns()) ? ownDns(wanted.options) : undefined
+  const before = await readOptions()
+  const after = withDriver(before, wanted.words, dns)
+  await writeOptions(after)
+  return { before, after, dns }
 }
 
 /** Throws `taken` while the old Consul answers beside the wanted one, as after a restore of its snapshot. */
@@ -95,10 +112,8 @@ async function refuseTwoStores(
   })
 }
 
-async function take(parts: JoinParts, text: string): Promise<Status> {
-  const { wanted, unit, writeOptions, claimsWithinMs = 60_000 } = parts
-  const dns = (await parts.mayNameDns()) ? ownDns(wanted.options) : undefined
-  await writeOptions(withDriver(text, wanted.words, dns))
+async function take(parts: JoinParts): Promise<Status> {
+  const { unit, claimsWithinMs = 60_000 } = parts
   await unit.start()
   const found = await claimed(parts, claimsWithinMs)
   if (typeof found !== 'string') return found
@@ -139,25 +154,43 @@ export function ownDns({ dnsListen }: Pick<Wanted['options'], 'dnsListen'>): str
 }
 
 interface Before {
-  text: string
+  options: Written
   unitBefore: UnitState
   isNamed: boolean
 }
 
 /**
- * A host that was a member stays one: its networks and records are not touched. What stays of another, as a
- * sentence.
+ * A host that was a member stays one: its networks and records are not touched. A step that fails keeps none
+ * of the others from being taken. What stays of another host, and what failed, as a sentence.
  */
-async function undo(
-  { unit, writeOptions, withdraw }: JoinParts,
-  { text, unitBefore, isNamed }: Before,
-): Promise<string | undefined> {
+async function undo(parts: JoinParts, { options, unitBefore, isNamed }: Before): Promise<string | undefined> {
+  const { unit, withdraw } = parts
+  const stays: string[] = []
+  const attempt = (step: () => Promise<unknown>): Promise<boolean> =>
+    step().then(
+      (says) => typeof says !== 'string' || stays.push(says) > 0,
+      (error: unknown) => {
+        stays.push(asDriverError(error).line)
+        return false
+      },
+    )
   const isMember = isNamed || unitBefore.isActive
-  if (!isMember) await unit.stop()
-  const stays = isMember ? undefined : await withdraw()
-  await writeOptions(text)
-  await unit.restore(unitBefore)
-  return stays
+  // A driver that runs would make again what goes.
+  if (!isMember && (await attempt(() => unit.stop()))) await attempt(() => withdraw())
+  await attempt(() => putBack(parts, options))
+  await attempt(() => unit.restore(unitBefore))
+  return stays.length === 0 ? undefined : stays.join('; ')
+}
+
+/** What a person has written since the join began stays. */
+async function putBack(
+  { readOptions, writeOptions }: JoinParts,
+  { before, after, dns }: Written,
+): Promise<void> {
+  const now = await readOptions()
+  const words = wordsIn(before, 'MULTIHOST_OPTS')
+  if (now === after) return writeOptions(before)
+  await writeOptions(words === undefined ? withoutDriver(now, dns) : withDriver(now, words))
 }
 
 function waits(why: string): DriverError {

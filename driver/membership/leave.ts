@@ -34,7 +34,8 @@ export interface LeaveParts {
 /** What was done, a sentence each. Throws `in-use` and `unavailable` before anything is changed. */
 export async function leave(parts: LeaveParts): Promise<string[]> {
   const { force, name } = parts
-  const text = await parts.readOptions()
+  // A file that cannot be read is found before anything is changed.
+  await parts.readOptions()
   // A host without a name has no records.
   const storeFailure = name === undefined ? undefined : parts.storeFailure()
   const [asked, away] = await Promise.all([parts.attached(), storeFailure])
@@ -42,7 +43,9 @@ export async function leave(parts: LeaveParts): Promise<string[]> {
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
   const attached = await stopped(parts, away)
   const stays = await remove(parts, { attached, away })
-  await parts.writeOptions(withoutDriver(text, parts.dns))
+  const now = await parts.readOptions()
+  const without = withoutDriver(now, parts.dns)
+  if (without !== now) await parts.writeOptions(without)
   return [
     ...(foundIn(attached) ?? []).map(
       ({ container, network }) => `container ${container} was disconnected from network ${network}`,
@@ -83,12 +86,14 @@ async function stopped(
   away: string | undefined,
 ): Promise<Asked<Attached[]>> {
   const before = await unit.state()
-  if (before.isInstalled) await unit.stop()
+  // A unit that a person has masked counts as none, and its driver may run on.
+  const isThere = before.isInstalled || before.isActive || before.isStarting
+  if (isThere) await unit.stop()
   const found = await attached()
   try {
     if (!force) check(found, away)
   } catch (error) {
-    if (before.isInstalled) await unit.restore(before)
+    if (isThere) await unit.restore(before)
     throw error
   }
   return found

@@ -29,12 +29,17 @@ export function wordsIn(text: string, variable: Variable): string[] | undefined 
   const found = [...text.matchAll(assignment(variable))].at(-1)
   if (found === undefined) return undefined
   const [, doubly, singly, bare = ''] = found
-  if (/^["']/.test(bare))
-    throw new DriverError('invalid', `${variable} has a quote without its end: ${bare}`, {
+  if (/^["']/.test(bare)) {
+    const isOpen = !bare.slice(1).includes(bare.charAt(0))
+    const says = isOpen
+      ? 'a quote without its end'
+      : 'text behind its quotes, which systemd takes as a part of it'
+    throw new DriverError('invalid', `${variable} has ${says}: ${bare.trim()}`, {
       hint: `correct it in ${optionsFile} or ${packageOptionsFile}`,
     })
+  }
   return (doubly ?? singly ?? bare)
-    .replaceAll('\\\n', ' ')
+    .replaceAll(/\\\r?\n/g, ' ')
     .split(/\s+/)
     .filter((word) => word !== '')
 }
@@ -61,9 +66,10 @@ export function withoutDriver(text: string, dns?: string): string {
   return others.replace(block, () => (/^\s*\w+=/m.test(shorter) ? shorter : ''))
 }
 
+/** As systemd reads it: blanks around the sign and the end of a line of Windows do not count. */
 function assignment(variable: Variable): RegExp {
-  const value = `"([^"]*)"|'([^']*)'|((?:.*\\\\\\n)*.*)`
-  return new RegExp(`^[ \\t]*${variable}=(?:${value})[ \\t]*(?:\\n|$)`, 'gm')
+  const value = `"([^"]*)"|'([^']*)'|((?:.*\\\\\\r?\\n)*.*)`
+  return new RegExp(`^[ \\t]*${variable}[ \\t]*=[ \\t]*(?:${value})[ \\t\\r]*(?:\\n|$)`, 'gm')
 }
 
 function inDockerOpts(block: string, change: (words: string[]) => string[]): string {

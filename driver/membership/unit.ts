@@ -2,7 +2,21 @@
  * The unit multihost.service, by systemctl(1), and the file that it reads its options from.
  */
 import { execFile } from 'node:child_process'
-import { access, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  access,
+  chmod,
+  chown,
+  constants,
+  mkdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 
@@ -30,8 +44,11 @@ const name = 'multihost.service'
 const run = promisify(execFile)
 
 /** As `systemctl show` prints them. Throws `unavailable` where systemd does not run. */
-export async function unitProperties(properties: readonly string[]): Promise<Record<string, string>> {
-  const { stdout } = await run('systemctl', ['show', '-p', properties.join(','), name]).catch(
+export async function unitProperties(
+  properties: readonly string[],
+  unit = name,
+): Promise<Record<string, string>> {
+  const { stdout } = await run('systemctl', ['show', '-p', properties.join(','), unit]).catch(
     (cause: Error) => {
       const last = cause.message.trim().split('\n').at(-1)
       throw new DriverError('unavailable', `systemd does not run here: ${last}`, {
@@ -41,6 +58,22 @@ export async function unitProperties(properties: readonly string[]): Promise<Rec
     },
   )
   return Object.fromEntries([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]))
+}
+
+/**
+ * Whether the unit is installed. Throws `unavailable` for one that a person has masked, and for one that
+ * systemd cannot read, such as with a drop-in that has a wrong line.
+ */
+export async function isInstalled(): Promise<boolean> {
+  const { LoadState, FragmentPath } = await unitProperties(['LoadState', 'FragmentPath'])
+  if (LoadState === 'loaded') return true
+  if (LoadState === 'not-found' || LoadState === undefined) return false
+  const isMasked = LoadState === 'masked'
+  const says = isMasked ? `${name} is masked` : `systemd does not load ${name}: ${LoadState}`
+  const hint = isMasked
+    ? `if it may run: systemctl unmask ${FragmentPath?.startsWith('/run/') ? '--runtime ' : ''}multihost`
+    : 'see what is wrong, in a drop-in too: systemctl cat multihost; journalctl -b -u multihost'
+  throw new DriverError('unavailable', says, { hint })
 }
 
 export const systemdUnit: Unit = {
@@ -53,7 +86,8 @@ export const systemdUnit: Unit = {
     ])
     return {
       isInstalled: LoadState === 'loaded',
-      isEnabled: UnitFileState === 'enabled',
+      // Or `enabled-runtime`, until the next boot.
+      isEnabled: UnitFileState?.startsWith('enabled') === true,
       isActive: ActiveState === 'active',
       // And not between two attempts, which is `auto-restart`.
       isStarting: ActiveState === 'activating' && SubState?.startsWith('start') === true,
@@ -77,12 +111,20 @@ export const systemdUnit: Unit = {
     }
   },
   async stop() {
-    await run('systemctl', ['-q', 'disable', '--now', name])
+    await systemctl(['-q', 'disable', '--now', name])
   },
   async restore({ isEnabled, isActive }) {
-    await run('systemctl', ['-q', isEnabled ? 'enable' : 'disable', name])
-    await run('systemctl', [isActive ? 'restart' : 'stop', name])
+    await systemctl(['-q', isEnabled ? 'enable' : 'disable', name])
+    await systemctl([isActive ? 'restart' : 'stop', name])
   },
+}
+
+/** Throws `unavailable` with the last line that it says, as on a machine whose /etc is read-only. */
+async function systemctl(args: readonly string[]): Promise<void> {
+  await run('systemctl', args).catch((cause: Error) => {
+    const last = cause.message.trim().split('\n').at(-1)
+    throw new DriverError('unavailable', `systemctl ${args.join(' ')} fails: ${last}`, { cause })
+  })
 }
 
 /** True for exit code 0. */
@@ -100,21 +142,64 @@ export function isThere(path: string): Promise<boolean> {
   )
 }
 
-/** Empty for a file that does not exist. */
+/** Empty for a file that does not exist. Throws `unavailable` for a user who may not read it. */
 export function textOf(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''
-    throw error
+    if (error.code !== 'EACCES') throw error
+    throw new DriverError('unavailable', `you may not read ${path}`, { hint: 'run it as root', cause: error })
   })
 }
 
 /**
- * Renamed into place: a reader sees the old text or the new one. A file without text is removed. A new file
- * has mode `newMode`.
+ * Renamed into place: a reader sees the old text or the new one, and a failure leaves the old one. A file
+ * that is there keeps its mode and its owner, and a link its target. A new file has mode `newMode`, under
+ * every umask. A file without text is removed; behind a link it stays, empty. Throws `unavailable`.
  */
 export async function replaceFile(path: string, text: string, newMode = 0o644): Promise<void> {
-  if (text === '') return rm(path, { force: true })
-  const before = await stat(path).catch(() => undefined)
-  await writeFile(`${path}.new`, text, { mode: (before?.mode ?? newMode) & 0o777 })
-  await rename(`${path}.new`, path)
+  const place = await placeOf(path)
+  const temporary = `${place}.new`
+  try {
+    if (text === '' && place === (await inRealFolder(path))) return await rm(place, { force: true })
+    const before = await stat(place).catch(() => undefined)
+    // Not every distribution has /etc/default.
+    const made = await mkdir(dirname(place), { recursive: true })
+    if (made !== undefined) await chmod(made, 0o755)
+    await rm(temporary, { force: true })
+    await writeFile(temporary, text, { mode: 0o600, flush: true })
+    if (before !== undefined) await chown(temporary, before.uid, before.gid)
+    await chmod(temporary, (before?.mode ?? newMode) & 0o777)
+    await rename(temporary, place)
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => 'it is not there')
+    const at = place === path ? path : `${path}, which is ${place},`
+    throw new DriverError('unavailable', `${at} cannot be written: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** As the kernel counts them. */
+const mostLinks = 40
+
+/** Where the file is, or would be: a link may lead nowhere yet. Links in a circle stay as they are. */
+async function placeOf(path: string, links = 0): Promise<string> {
+  const place = await inRealFolder(path)
+  const link = links > mostLinks ? undefined : await readlink(place).catch(() => undefined)
+  return link === undefined ? place : placeOf(resolve(dirname(place), link), links + 1)
+}
+
+async function inRealFolder(path: string): Promise<string> {
+  const folder = await realpath(dirname(path)).catch(() => dirname(path))
+  return join(folder, basename(path))
+}
+
+/**
+ * Why the file's folder, or the one that it would be made in, takes no new file: such as `EROFS`, for root
+ * too. Undefined where it does.
+ */
+export async function refusesFiles(path: string): Promise<string | undefined> {
+  const folder = dirname(await placeOf(path))
+  return access(folder, constants.W_OK).then(
+    () => undefined,
+    ({ code }: NodeJS.ErrnoException) => (code === 'ENOENT' ? refusesFiles(folder) : code),
+  )
 }

@@ -34,6 +34,8 @@ export function commandText({ node, program }: Runtime): string {
 # The PATH of root by su(1) has no folder of bridge and nft on Debian.
 PATH=\${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin
 export PATH
+# Options for the person's own programs: a module that they require may not be there for this one.
+unset NODE_OPTIONS
 exec ${node} ${program} "$@"
 `
 }

@@ -5,10 +5,14 @@
 import type { ProcessPromise } from 'zx/core'
 import { type RemoteFile, type StepContext, writeFiles } from './step.ts'
 
-/** Without questions: a configuration file that was there before its package stays as it is. */
+/**
+ * Without questions: a configuration file that was there before its package stays as it is. Waits for another
+ * run of apt: on a machine that has just booted, unattended-upgrades has the lock for minutes.
+ */
 export function install({ $ }: StepContext, names: readonly string[]): ProcessPromise {
   const keep = ['-o', 'Dpkg::Options::=--force-confdef', '-o', 'Dpkg::Options::=--force-confold']
-  return $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${keep} ${names}`
+  const wait = ['-o', 'DPkg::Lock::Timeout=300']
+  return $`DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ${wait} ${keep} ${names}`
 }
 
 /** Name of a source and of its pins: `/etc/apt/sources.list.d/multihost-sid.list`. */

@@ -30,6 +30,8 @@ export const names: Step = {
   async apply(context) {
     const { $, host } = context
     await $`hostnamectl set-hostname ${host.name} || { echo ${host.name} > /etc/hostname; echo ${host.name} > /proc/sys/kernel/hostname; }`
+    // Behind a last line of a person's that has no line feed.
+    await $`[ -z "$(tail -c 1 /etc/hosts)" ] || echo >> /etc/hosts`
     for (const line of hostsFileLines(context.lab))
       await $`grep -qxF ${line} /etc/hosts || echo ${line} >> /etc/hosts`
   },

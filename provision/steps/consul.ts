@@ -106,7 +106,8 @@ async function installPackage(context: StepContext): Promise<void> {
     consulSources(mirror),
     async ({ site, suite, key }) => {
       const keyring = '/usr/share/keyrings/multihost-consul.asc'
-      if (key) await $`curl -fsS --max-time 10 -o ${keyring} ${key}`
+      // apt reads it as a user of its own.
+      if (key) await $`umask 022; curl -fsS --max-time 10 -o ${keyring} ${key}`
       const options = `[check-valid-until=no${key ? ` signed-by=${keyring}` : ''}]`
       await $`echo ${`deb ${options} ${site} ${suite} main`} > ${list}`
       const updated = await $`apt-get update -q --error-on=any`.nothrow()

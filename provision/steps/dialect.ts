@@ -46,5 +46,9 @@ async function files({ $ }: StepContext): Promise<RemoteFile[]> {
   const real = (
     await $`PATH=${engineFolder}:/usr/bin:/usr/sbin:/bin:/usr/local/sbin command -v docker`.nothrow()
   ).stdout.trim()
-  return [{ path: wrapper, content: wrapperText(real === '' ? {} : { docker: real }), mode: '0755' }]
+  // With data-root or userns-remap the state of the swarm is elsewhere.
+  const info = await $`${real || 'docker'} info --format '{{.DockerRootDir}}' 2> /dev/null`.nothrow()
+  const [dockerFolder] = /^\/[\w./-]+$/.exec(info.stdout.trim()) ?? []
+  const paths = { ...(real !== '' && { docker: real }), ...(dockerFolder !== undefined && { dockerFolder }) }
+  return [{ path: wrapper, content: wrapperText(paths), mode: '0755' }]
 }

@@ -17,6 +17,7 @@ import { mergedOptions, mergeOptionsFile, type Options, withoutDuplicates } from
 import {
   filesHold,
   type RemoteFile,
+  rewriteFile,
   type Step,
   type StepContext,
   startedWith,
@@ -63,7 +64,7 @@ export const engineOptions: Step = {
     const { wanted } = await files(context)
     await checkStarts(context)
     await keepEngine(context)
-    await writeFiles(context, [{ path: optionsFile, content: wanted }])
+    await rewriteFile(context, optionsFile, wanted)
   },
 }
 
@@ -103,24 +104,40 @@ async function files(context: StepContext): Promise<Files> {
   const multihostOpts = driverOptions({ lab, host, secured: secrets !== undefined, timeoutScale }).join(' ')
   const dockerOpts = withoutDuplicates([`--dns=${usualDns}`, ...enginePools], json, host.name)
   const own = { dockerOpts, multihostOpts }
-  return { now, wanted: mergeOptionsFile(now, own), options: mergedOptions(now, own) }
+  const { readsOptions } = await theirUnit(context)
+  return {
+    now,
+    wanted: mergeOptionsFile(now, own, readsOptions),
+    options: mergedOptions(now, own, readsOptions),
+  }
 }
 
 async function textOf({ $ }: StepContext, path: string): Promise<string> {
   return (await $`[ ! -e ${path} ] || cat ${path}`).stdout
 }
 
-/** Engines from 23 on say whether they would start, without starting. */
+/** Engines from 23 on say whether they would start, without starting: with the unit's own flags, too. */
 async function checkStarts(context: StepContext): Promise<void> {
   const { $, host } = context
   if (!(await succeeds(context, 'dockerd --help 2>&1 | grep -q -- --validate'))) return
   const { options } = await files(context)
-  const tried = await $`bash -c ${`dockerd --validate ${options.dockerOpts}`}`.nothrow()
+  const flags = flagsOf((await theirUnit(context)).command)
+  const tried = await $`bash -c ${`dockerd ${flags} --validate ${options.dockerOpts}`}`.nothrow()
   if (tried.exitCode === 0) return
   const why = tried.stderr.trim().split('\n')[0]
   throw new LabError(
     `${host.name}: dockerd would not start with the options in ${optionsFile}: ${why}; nothing was changed`,
   )
+}
+
+/**
+ * The flags of a unit's command, without variables. None where the command is another program's, or has
+ * characters of the shell's.
+ */
+function flagsOf(command: string): string {
+  const [, flags = ''] = /^[-@:+!]*\S*\bdockerd\s+(.*)$/.exec(command) ?? []
+  const plain = flags.replace(/\$(?:\w+|\{\w+\})/g, '').trim()
+  return /^[\w\s./:=,+@-]*$/.test(plain) ? plain : ''
 }
 
 /**
@@ -172,13 +189,51 @@ function scaledAnswerS(timeoutScale: number): number {
  * The drop-in with the unit's own command and $DOCKER_OPTS, where that command does not have it. A person's
  * drop-in may have an ExecStart of its own, with or without the options.
  */
-async function commandDropIn({ $, host }: StepContext): Promise<RemoteFile[]> {
+async function commandDropIn(context: StepContext): Promise<RemoteFile[]> {
+  const { command, readsOptions } = await theirUnit(context)
+  if (readsOptions) return []
+  // The template has the options behind it.
+  const bare = command.replace(/\s*\$(?:DOCKER_OPTS\b|\{DOCKER_OPTS\})/g, '')
+  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command: bare })
+  return [{ path: engineFiles.command, content }]
+}
+
+const takesOptions = /\$\{?DOCKER_OPTS\b/
+
+/**
+ * docker.service without our drop-ins. `readsOptions`: its dockerd has DOCKER_OPTS of the options file.
+ * Throws where it has them from elsewhere.
+ */
+async function theirUnit(context: StepContext): Promise<{ command: string; readsOptions: boolean }> {
+  const { $, host } = context
   const unit = (await $`systemctl cat docker`).stdout
   const ours = Object.values(engineFiles)
   const command = assigned(unit, 'ExecStart', ours).at(-1)
   if (command === undefined) throw new LabError(`${host.name}: docker.service has no ExecStart`)
+  if (!takesOptions.test(command)) return { command, readsOptions: false }
   const read = assigned(unit, 'EnvironmentFile', ours).map((path) => path.replace(/^-/, ''))
-  if (read.includes(optionsFile) && /\$\{?DOCKER_OPTS\b/.test(command)) return []
-  const content = render(new URL('./templates/docker-options.conf.hbs', import.meta.url), { command })
-  return [{ path: engineFiles.command, content }]
+  const isSet = assigned(unit, 'Environment', ours).some((it) => /(?:^|[\s"'])DOCKER_OPTS=/.test(it))
+  await refuseOtherOptions(context, {
+    files: read.filter((path) => path !== optionsFile),
+    isSet,
+    readsOptions: read.includes(optionsFile),
+  })
+  return { command, readsOptions: read.includes(optionsFile) }
+}
+
+/** The options file that the steps write is read last, and its DOCKER_OPTS would take the place of those. */
+async function refuseOtherOptions(
+  { $, host }: StepContext,
+  { files, isSet, readsOptions }: { files: string[]; isSet: boolean; readsOptions: boolean },
+): Promise<void> {
+  const listed = files.length === 0 ? '' : (await $`grep -ls '^ *DOCKER_OPTS *=' ${files} || true`).stdout
+  const [file] = listed.trim().split('\n').filter(Boolean)
+  const from = file ?? (isSet ? 'Environment= of docker.service' : undefined)
+  if (from === undefined) return
+  throw new LabError(
+    `${host.name}: dockerd has DOCKER_OPTS from ${from}, and ${optionsFile} would replace them; nothing was changed`,
+    {
+      hint: `move them into ${optionsFile}: DOCKER_OPTS="…"${readsOptions ? '' : `; and write EnvironmentFile=-${optionsFile} into docker.service, by systemctl edit docker`}`,
+    },
+  )
 }

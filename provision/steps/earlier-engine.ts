@@ -50,7 +50,7 @@ export async function giveEngineBack({ $ }: StepContext): Promise<void> {
   const same = `pid=$(${mainPid} $unit); [ "$pid" != 0 ] && [ "$pid" = "$(cat ${folder}/$unit)" ]`
   const lines = [
     `${others}; ${counts} || exit 0`,
-    `for file in ${files}; do if [ -e ${folder}$file ]; then cp -p ${folder}$file $file; else rm -f $file; fi; done`,
+    `for file in ${files}; do if [ -e ${folder}$file ]; then cp -p ${folder}$file $file; else rm -f $(readlink -m $file); fi; done`,
     `for unit in ${enabled}; do grep -qx $unit ${folder}/enabled || systemctl -q --no-reload disable $unit; done`,
     'systemctl daemon-reload; systemctl reset-failed docker docker.socket',
     `for unit in ${units}; do ${same} || systemctl stop $unit; done`,

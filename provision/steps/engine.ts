@@ -13,6 +13,31 @@ import { present } from './base.ts'
 import { releaseFiles } from './release.ts'
 import { type RemoteFile, type Step, type StepContext, succeeds } from './step.ts'
 
+/**
+ * Before anything is changed: what has Docker's socket or command, and is no engine of a package. The
+ * package's dockerd would take the socket from a snap's, and apt would remove Podman's command.
+ */
+export const engineFits: Step = {
+  title: 'docker engine: no other one in its place',
+  async holds(context) {
+    const { name } = context.host
+    const hasEngine = await succeeds(context, present(['dockerd']))
+    const snap = hasEngine ? 'systemctl -q is-active snap.docker.dockerd' : '[ -e /snap/bin/docker ]'
+    if (await succeeds(context, snap))
+      throw new LabError(`${name} has Docker as a snap, which keeps its socket; nothing was changed`, {
+        hint: 'give the lab another host, or remove the snap with its containers: snap remove docker',
+      })
+    const podman =
+      'docker --version 2> /dev/null | grep -qi podman || readlink -m /run/docker.sock | grep -q podman'
+    if (!hasEngine && (await succeeds(context, podman)))
+      throw new LabError(`${name} has Podman in the place of Docker; nothing was changed`, {
+        hint: 'give the lab another host, or remove its command: apt-get remove podman-docker',
+      })
+    return true
+  },
+  apply: async () => undefined,
+}
+
 export const engine: Step = {
   title: 'docker engine: its packages',
   async holds(context) {

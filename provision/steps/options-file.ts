@@ -9,6 +9,7 @@ import {
   daemonJson,
   optionsFile,
   terminated,
+  wordsIn,
 } from '../../driver/membership/options-file.ts'
 import { LabError } from '../process/errors.ts'
 import { render } from './template.ts'
@@ -29,11 +30,14 @@ const valuesSchema = z.strictObject({ dockerOpts: optionSchema, multihostOpts: o
 
 /** Earlier versions wrote the whole file, without marks. */
 const unmarked = /^# Written by multihost's provisioning; .*\nDOCKER_OPTS=.*\nMULTIHOST_OPTS=.*\n?/m
-const assignment = /^\s*(?:DOCKER|MULTIHOST)_OPTS=/m
+const assignment = /^\s*(?:DOCKER|MULTIHOST)_OPTS[ \t]*=/m
 
-/** Throws with the name and the value that cannot stand in the file. */
-export function mergeOptionsFile(text: string, own: Options): string {
-  const values = mergedOptions(text, own)
+/**
+ * `isRead`: the engine reads a person's DOCKER_OPTS there. Throws with the name and the value that cannot
+ * stand in the file.
+ */
+export function mergeOptionsFile(text: string, own: Options, isRead = true): string {
+  const values = mergedOptions(text, own, isRead)
   const parsed = valuesSchema.safeParse(values)
   if (!parsed.success) throw new LabError(`${optionsFile}: ${z.prettifyError(parsed.error)}`)
   const ours = render(new URL('./templates/docker.hbs', import.meta.url), parsed.data)
@@ -43,10 +47,17 @@ export function mergeOptionsFile(text: string, own: Options): string {
   return assignment.test(after) ? `${before}${terminated(after)}${ours}` : `${before}${ours}${after}`
 }
 
-/** The options that stand in the block: ours, and a person's DOCKER_OPTS behind them. */
-export function mergedOptions(text: string, { dockerOpts, multihostOpts }: Options): Options {
+/**
+ * The options that stand in the block: ours, and a person's DOCKER_OPTS behind them. Those that no engine
+ * reads stay without effect: docker-ce's unit has never read them, and they may open a port.
+ */
+export function mergedOptions(
+  text: string,
+  { dockerOpts, multihostOpts }: Options,
+  isRead: boolean,
+): Options {
   const others = aroundBlock(text).join('')
-  const theirs = [...others.matchAll(/^\s*DOCKER_OPTS=(["']?)(.*)\1\s*$/gm)].at(-1)?.[2] ?? ''
+  const theirs = isRead ? (wordsIn(others, 'DOCKER_OPTS')?.join(' ') ?? '') : ''
   return { dockerOpts: [dockerOpts, theirs].filter((it) => it !== '').join(' '), multihostOpts }
 }
 
@@ -77,9 +88,11 @@ const reasons: Record<string, string> = {
 }
 
 function parsed(json: string, host: string): Record<string, unknown> {
-  if (json.trim() === '') return {}
+  // dockerd reads a file with a byte order mark.
+  const text = json.replace(/^\uFEFF/, '').trim()
+  if (text === '') return {}
   try {
-    const value: unknown = JSON.parse(json)
+    const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {
     // Said below.

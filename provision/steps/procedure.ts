@@ -10,7 +10,7 @@ import { dialect, dialectFits, user } from './dialect.ts'
 import { docker, engineOptions } from './docker.ts'
 import { driver, driverFiles, driverSecrets, node } from './driver.ts'
 import { engineSettled, giveEngineBack } from './earlier-engine.ts'
-import { engine } from './engine.ts'
+import { engine, engineFits } from './engine.ts'
 import { enginePrograms, engineVersion } from './engine-programs.ts'
 import { programsFit } from './programs-fit.ts'
 import { contextOn, type Step, type Target, take } from './step.ts'
@@ -26,6 +26,7 @@ const stepsFor: Record<Role, readonly Step[]> = {
   docker: [
     programsFit,
     dialectFits,
+    engineFits,
     packages,
     names,
     engine,

@@ -75,6 +75,17 @@ export async function writeFiles({ upload }: StepContext, files: readonly Remote
   for (const { path, content, mode } of files) await upload(path, content, mode)
 }
 
+/** A person's file: its mode and owner stay, and a link keeps its target. */
+export async function rewriteFile(context: StepContext, path: string, content: string): Promise<void> {
+  const { $ } = context
+  const target = (await $`[ ! -L ${path} ] || readlink -m ${path}`).stdout.trim()
+  const place = target === '' ? path : target
+  const before = (await $`[ ! -e ${place} ] || stat -c '%a %u:%g' ${place}`).stdout.trim()
+  const [mode, owner] = before === '' ? [] : before.split(' ')
+  await writeFiles(context, [{ path: place, content, ...(mode !== undefined && { mode }) }])
+  if (owner !== undefined && owner !== '0:0') await $`chown ${owner} ${place}`
+}
+
 /** True when the command succeeds. */
 export async function succeeds({ $ }: StepContext, command: string): Promise<boolean> {
   return (await $`bash -c ${command}`.nothrow()).exitCode === 0

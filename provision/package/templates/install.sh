@@ -14,6 +14,9 @@ cd "$(dirname "$0")"
 
 . ./member.sh
 
+unit=/usr/local/lib/systemd/system/multihost.service
+is_new=
+
 files() {
   (cd root && find . -type f | sed 's/^\.//' | sort)
 }
@@ -29,41 +32,53 @@ systemd() {
 
 uninstall() {
   leave /usr/local/bin/multihost
-  if [ -e /usr/local/lib/systemd/system/multihost.service ]; then
+  if [ -e "$unit" ]; then
     systemd stop multihost.service
     systemctl disable --quiet multihost.service
   fi
-  files | while read -r file; do rm -f "$file"; done
+  files | while read -r file; do rm -f "$file" "$file.new"; done
   folders | while read -r folder; do rmdir "$folder" 2> /dev/null || true; done # others may have files there
   systemd daemon-reload
   if [ "$1" = --purge ]; then
-    rm -rf "$options" /var/lib/multihost /run/multihost
+    remove_state
     say_what_stays
   fi
 }
 
 install_files() {
+  [ -e "$unit" ] || is_new=yes
   for command in ip bridge nft systemd-notify; do
     command -v $command > /dev/null || echo "multihost: the driver needs the command $command: install it" >&2
   done
-  files | while read -r file; do
+  # The unit comes last: where it is, everything else is too.
+  { files | grep -vxF "$unit"; echo "$unit"; } | while read -r file; do
     mkdir -p "$(dirname "$file")"
     # A running program cannot be written to: the new file takes the place of the old one.
-    cp "root$file" "$file.new"
+    cp "root$file" "$file.new" || { rm -f "$file.new"; exit 1; }
     chmod u=rwX,go=rX "$file.new" # unpacked under another umask
     mv "$file.new" "$file"
   done
   folders | grep '/multihost$' | while read -r folder; do chmod go+rX "$folder"; done # of an earlier installation
   write_default_options /usr/local/share/multihost/multihost.default
   systemd daemon-reload
-  # Without a store the unit would fail at each start of the host: join enables it.
-  if configured; then systemctl enable --quiet multihost.service; fi
-  if should_run; then systemd restart multihost.service; else say_how_to_join; fi
+  # Without a store the unit would fail at each start of the host: join enables it. A unit that a person has disabled stays so.
+  if configured && [ "$is_new" = yes ]; then systemctl enable --quiet multihost.service; fi
+  if ! should_run; then
+    say_how_to_join
+  elif is enabled || is active; then
+    systemd restart multihost.service
+  else
+    echo 'multihost: multihost.service is disabled, and stays so. To start it: systemctl enable --now multihost'
+  fi
+}
+
+is() {
+  systemctl --quiet "is-$1" multihost.service
 }
 
 case $* in
   '' | --uninstall | '--uninstall --purge') ;;
-  *) sed -n '2,/^set/s/^#//p' "$0"; exit 2 ;;
+  *) sed -n '2,/^set/s/^#//p' "${0##*/}"; exit 2 ;;
 esac
 [ "$(id -u)" = 0 ] || { echo 'multihost: run this as root' >&2; exit 1; }
 if [ "$1" = --uninstall ]; then uninstall "$2"; else install_files; fi

@@ -20,11 +20,23 @@ should_run() {
   configured || { [ -d /run/systemd/system ] && systemctl --quiet is-active multihost.service; }
 }
 
+# A unit that was installed by hand or by the archive's install.sh wins over the Debian package's. A unit that is masked is no file.
+has_other_unit() {
+  [ -f /etc/systemd/system/multihost.service ] || [ -f /usr/local/lib/systemd/system/multihost.service ]
+}
+
 # A file that is there stays as it is, and so does a link that leads nowhere yet. $1 has the text of the package.
 write_default_options() {
   [ ! -e "$options" ] && [ ! -L "$options" ] || return 0
   mkdir -p "$(dirname "$options")"
   cp "$1" "$options"
+}
+
+# A folder that is a mount point loses its contents alone, and the purge goes on.
+remove_state() {
+  for path in "$options" /var/lib/multihost /run/multihost; do
+    rm -rf "$path" || true
+  done
 }
 
 # A purge leaves what a person or `multihost init` put there: the store's authority and token, and a Consul that other hosts may need.

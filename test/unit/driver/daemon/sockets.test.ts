@@ -1,5 +1,5 @@
 /** The socket files of a driver, which something else removes. */
-import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hono } from 'hono'
@@ -14,7 +14,10 @@ let sockets: Sockets
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-sockets-'))
   const app = new Hono().get('/', (c) => c.text('here'))
-  const paths = { socket: join(folder, 'plugins', 'vxlan.sock'), controlSocket: join(folder, 'control.sock') }
+  const paths = {
+    ...{ socket: join(folder, 'plugins', 'vxlan.sock'), controlSocket: join(folder, 'control.sock') },
+    dockerSocket: join(folder, 'docker.sock'),
+  }
   sockets = await openSockets(paths, { plugin: app, control: app }, silentLog)
 })
 afterEach(async () => {
@@ -46,3 +49,15 @@ test.each<[string, () => void]>([
     expect(await answers('control.sock')).toBe(true)
   }
 })
+
+test.skipIf(process.getuid?.() !== 0)(
+  'the control socket gets the group of dockerd’s socket, also of one that comes later',
+  async () => {
+    const groupOf = async (path: string): Promise<boolean> => statSync(join(folder, path)).gid === 54_321
+    expect(await groupOf('control.sock')).toBe(false)
+    writeFileSync(join(folder, 'docker.sock'), '')
+    chownSync(join(folder, 'docker.sock'), 0, 54_321)
+    await until('the socket has the group', () => groupOf('control.sock'), 2000)
+    expect(await groupOf('plugins/vxlan.sock')).toBe(false)
+  },
+)

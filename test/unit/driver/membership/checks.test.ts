@@ -82,6 +82,31 @@ test.each<[string, Partial<Facts>, RegExp]>([
     /^missing +engine +Docker runs rootless: .*; use the engine that root runs/,
   ],
   [
+    'Podman',
+    withEngine({ version: '4.9.3', standIn: 'podman' }),
+    /^missing +engine +Podman answers on the socket of Docker: .*; install Docker by a package/,
+  ],
+  [
+    'the snap',
+    withEngine({ version: '28.4.0', standIn: 'snap' }),
+    /^missing +engine +Docker is a snap: its unit is not docker\.service, /,
+  ],
+  [
+    'a kernel that loads no modules any more',
+    { loadsNoModules: true, kernel: { ...facts.kernel, vxlan: 'Unknown device type.' } },
+    /^missing +kernel +the kernel refuses vxlan: [^;]*; kernel\.modules_disabled is 1, .* write vxlan into \/etc\/modules-load\.d\/multihost\.conf, one in a line, and restart/,
+  ],
+  [
+    'a machine whose /etc is read-only',
+    { readOnly: [{ path: '/etc/default/docker', why: 'EROFS' }] },
+    /^missing +unit +\/etc\/default\/docker cannot be written: EROFS; make .* in the image of this machine/,
+  ],
+  [
+    'a unit that is masked',
+    { hasUnit: { failed: 'multihost.service is masked', hint: 'systemctl unmask multihost' } },
+    /^missing +unit +multihost\.service is masked; systemctl unmask multihost/,
+  ],
+  [
     'a folder that the unit cannot write',
     { outOfReach: [{ option: '--state-dir=/srv/mh', place: '/srv/mh', lacks: 'write' }] },
     /^missing +unit +the unit .* cannot write at --state-dir=\/srv\/mh; .*below \/run or \/var\/lib.* "ReadWritePaths=\/srv\/mh"$/m,
@@ -123,7 +148,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
     'two addresses for DNS',
     {
       docker: { found: { dns: ['169.254.255.53'], dataRoot: undefined, addressPools: [] } },
-      wanted: { addressPools: [], dnsAddress: '169.254.1.1' },
+      wanted: { addressPools: [], dnsAddress: '169.254.1.1', filterIsOn: true },
     },
     /^missing +docker dns +.*169.254.255.53, and the driver listens on 169.254.1.1; write one address into both/,
   ],
@@ -174,13 +199,24 @@ test('an underlay that is too small for IPv6 inside of the tunnel is no reason t
 })
 
 test.each<[string, Partial<Facts>, string, RegExp]>([
-  ['nftables', withEngine({ firewall: 'nftables' }), 'firewall', /^ok .*ip_forward=1/],
+  [
+    'no forwarding',
+    withEngine({ isForwarding: false }),
+    'firewall',
+    /^ok .*; net\.ipv4\.ip_forward is 0, .*ip_forward=1$/,
+  ],
+  [
+    'firewalld',
+    withEngine({ firewall: 'nftables+firewalld' }),
+    'firewall',
+    /^ok .*nftables\+firewalld; firewalld must let .*4789\/udp/,
+  ],
   ['Swarm', withEngine({ inSwarm: true }), 'swarm', /^ok .*UDP 4789/],
   ['userns-remap', withEngine({ hasUserns: true }), 'userns-remap', /^ok .*users of their own/],
   ['live-restore', withEngine({ isLiveRestore: true }), 'live-restore', /^ok .*run on/],
   [
     'an address for DNS that Docker does not know yet',
-    { wanted: { addressPools: [], dnsAddress: '169.254.255.53' } },
+    { wanted: { addressPools: [], dnsAddress: '169.254.255.53', filterIsOn: true } },
     'docker dns',
     /^ok .*until "dns": \["169\.254\.255\.53"\]/,
   ],
@@ -188,7 +224,7 @@ test.each<[string, Partial<Facts>, string, RegExp]>([
     'an address for DNS that Docker knows',
     {
       docker: { found: { dns: ['169.254.255.53'], dataRoot: '/srv', addressPools: [] } },
-      wanted: { addressPools: [], dnsAddress: '169.254.255.53' },
+      wanted: { addressPools: [], dnsAddress: '169.254.255.53', filterIsOn: true },
     },
     'docker dns',
     /^ok .*containers ask the driver on/,
@@ -373,4 +409,13 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ['not there', { underlay: { failed: 'x' } }, /^unknown .*not found$/],
 ])('a VTEP that is %s', (_, changed, words) => {
   expect(lines(changed, 'VTEP')).toMatch(words)
+})
+
+test('a host without the filter of tunnel packets needs no nf_tables', () => {
+  const kernel = { ...facts.kernel, nf_tables: 'Error: Could not process rule: No such file or directory' }
+  expect(lines({ kernel }, 'kernel')).toMatch(
+    /^missing .*; load nf_tables and nft_fib_inet .*--tunnel-filter=off$/,
+  )
+  const wanted = { ...facts.wanted, filterIsOn: false }
+  expect(lines({ kernel, wanted }, 'kernel')).toMatch(/^ok .*bridge, and veth$/)
 })

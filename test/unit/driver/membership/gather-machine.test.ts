@@ -1,8 +1,12 @@
-import { expect, test } from 'vitest'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { EngineClient } from '../../../../driver/engine/client.ts'
 import {
   dockerOptionsIn,
   engineFacts,
+  flagsOf,
   hasProcessSocket,
 } from '../../../../driver/membership/gather-machine.ts'
 
@@ -26,6 +30,46 @@ test('Docker’s options are those of daemon.json and of the flags together', ()
 
 test('a daemon.json that dockerd cannot read is an error that names the file', () => {
   expect(() => dockerOptionsIn('{', [])).toThrow(/\/etc\/docker\/daemon.json is not JSON/)
+  expect(() => dockerOptionsIn('{"dns": "1.1.1.1"}', [], '/srv/d.json')).toThrow(
+    /^\/srv\/d\.json has a wrong "dns": /,
+  )
+})
+
+test.each(['\uFEFF{"dns": ["10.0.0.1"]}\r\n', '{"dns": ["10.0.0.1"], "data-root": null}'])(
+  'dockerd reads a byte order mark and null, and so does doctor: %j',
+  (json) => {
+    expect(dockerOptionsIn(json, [])).toMatchObject({ dns: ['10.0.0.1'], dataRoot: undefined })
+    expect(dockerOptionsIn('\uFEFF \n', [])).toMatchObject({ dns: [] })
+  },
+)
+
+describe('flags of dockerd', () => {
+  const start = (command: string): string => `{ path=/usr/bin/dockerd ; argv[]=${command} ; pid=0 }`
+  const machine = (command: string) => {
+    const folder = mkdtempSync(join(tmpdir(), 'multihost-flags-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    mkdirSync(join(folder, '42'))
+    writeFileSync(join(folder, '42/cmdline'), `${command.replaceAll(' ', '\0')}\0`)
+    writeFileSync(join(folder, 'docker'), 'DOCKER_OPTS="--dns=8.8.8.8"\n')
+    return { proc: folder, options: join(folder, 'docker') }
+  }
+
+  test('are those of the process, also where a drop-in of a person gives them', async () => {
+    const places = machine('/usr/bin/dockerd -H fd:// --dns 10.0.0.1 --data-root=/srv/d')
+    const flags = await flagsOf(
+      { ExecStart: start('dockerd -H fd:// --dns 10.0.0.1'), MainPID: '42' },
+      places,
+    )
+    expect(dockerOptionsIn('', flags)).toMatchObject({ dns: ['10.0.0.1'], dataRoot: '/srv/d' })
+  })
+
+  test.each([
+    ['dockerd -H fd:// $DOCKER_OPTS', ['8.8.8.8']],
+    ['dockerd -H fd:// --containerd=/run/containerd/containerd.sock', []],
+  ])('of %s count DOCKER_OPTS where the unit reads it: %j', async (command, dns) => {
+    const flags = await flagsOf({ ExecStart: start(command), MainPID: '0' }, machine('dockerd'))
+    expect(dockerOptionsIn('', flags).dns).toEqual(dns)
+  })
 })
 
 test('a socket of a process is told from the kernel’s own', () => {
@@ -49,4 +93,17 @@ test.each([
   const call: EngineClient['call'] = async (_method, _path, schema) =>
     schema.parse({ ServerVersion: '26.1.5', SecurityOptions })
   expect(await engineFacts({ call } as EngineClient)).toMatchObject(found)
+})
+
+test.each([
+  [
+    { ServerVersion: '4.9.3', BuildahVersion: '1.33.7', DockerRootDir: '/var/lib/containers/storage' },
+    'podman',
+  ],
+  [{ ServerVersion: '28.4.0', DockerRootDir: '/var/snap/docker/common/var-lib-docker' }, 'snap'],
+  [{ ServerVersion: '28.4.0', OperatingSystem: 'Docker Desktop' }, 'desktop'],
+  [{ ServerVersion: '28.4.0', OperatingSystem: 'Debian GNU/Linux 13', DockerRootDir: '/srv' }, undefined],
+])('what answers %j is %s', async (info, standIn) => {
+  const call: EngineClient['call'] = async (_method, _path, schema) => schema.parse(info)
+  expect(await engineFacts({ call } as EngineClient)).toMatchObject({ standIn })
 })

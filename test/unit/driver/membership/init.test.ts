@@ -4,6 +4,7 @@ import { configOf } from '../../../../driver/membership/consul-server.ts'
 import {
   checkBegin,
   consulProgram,
+  defaultDeviceIn,
   furtherHosts,
   joinWords,
   parseInitWords,
@@ -47,6 +48,48 @@ test('a member begins no other cluster; the host that runs its Consul may have a
   expect(() => checkBegin(before, words('192.168.33.12'), true)).not.toThrow()
   expect(() => checkBegin(before, [...words('192.168.33.12'), '--host-name=a'], true)).toThrow(/is a member/)
   expect(() => checkBegin([], words('192.168.33.12'), false)).not.toThrow()
+})
+
+test.each<[string, object[], string | undefined]>([
+  ['no route', [], undefined],
+  [
+    'the lowest metric',
+    [
+      { dst: 'default', dev: 'eth0' },
+      { dst: 'default', dev: 'wlan0', metric: 600 },
+    ],
+    'eth0',
+  ],
+  [
+    'a route behind one that drops',
+    [
+      { type: 'blackhole', dst: 'default', metric: 5 },
+      { dst: 'default', dev: 'eth0', metric: 100 },
+    ],
+    'eth0',
+  ],
+  [
+    'two ways over one interface',
+    [
+      {
+        dst: 'default',
+        nexthops: [
+          { gateway: '10.1.0.1', dev: 'eth0' },
+          { gateway: '10.1.0.2', dev: 'eth0' },
+        ],
+      },
+    ],
+    'eth0',
+  ],
+])('the interface of the default route: %s', (_, routes, device) => {
+  expect(defaultDeviceIn(JSON.stringify(routes))).toBe(device)
+})
+
+test('a default route over two interfaces is the person’s choice', () => {
+  const nexthops = [{ dev: 'eth0' }, { dev: 'eth1' }]
+  expect(() => defaultDeviceIn(JSON.stringify([{ dst: 'default', nexthops }]))).toThrow(
+    /leads over eth0 and eth1/,
+  )
 })
 
 test('hosts are told how to join', () => {

@@ -1,8 +1,10 @@
 /** `multihost join` on a machine in memory: a file, a unit and a driver that claims its name. */
 import { describe, expect, test } from 'vitest'
 import type { Status } from '../../../../driver/control/status.ts'
+import { DriverError } from '../../../../driver/core/errors.ts'
 import { type Finding, missing, ok } from '../../../../driver/membership/finding.ts'
 import { type JoinParts, join } from '../../../../driver/membership/join.ts'
+import { wordsIn } from '../../../../driver/membership/options-file.ts'
 import { wantedBy } from '../../../../driver/membership/settings.ts'
 
 const member = {
@@ -261,4 +263,43 @@ test.each([
   ['consul://192.168.33.10,192.168.33.10:8500', /names 192.168.33.10:8500 twice/],
 ])('the store %s is a wrong word', (store, why) => {
   expect(() => wantedBy(store, [])).toThrow(why)
+})
+
+test('options that cannot be written change nothing, and nothing is undone', async () => {
+  const { state, parts } = machine('# mine\n')
+  const refusing = parts(words)
+  refusing.writeOptions = async () => {
+    throw new DriverError('unavailable', '/etc/default/docker cannot be written: EROFS')
+  }
+  await expect(join(refusing)).rejects.toThrow(/^\/etc\/default\/docker cannot be written: EROFS$/)
+  expect(state).toMatchObject({ log: [], text: '# mine\n', isEnabled: false })
+})
+
+test('a step of the way back that fails is said, and the others are taken', async () => {
+  const { state, parts } = machine('# mine\n')
+  const failing = parts(words)
+  state.answers = { waiting: 'another live host is called net-3' }
+  failing.withdraw = async () => {
+    throw new DriverError('unavailable', 'Docker does not answer')
+  }
+  await expect(join(failing)).rejects.toThrow(/called net-3; Docker does not answer$/)
+  expect(state).toMatchObject({ text: '# mine\n', isEnabled: false, isActive: false })
+})
+
+test.each([
+  ['# mine\n', '# mine\n# more\n'],
+  ['MULTIHOST_OPTS="--kv-store=consul://a"\n', '# more\nMULTIHOST_OPTS="--kv-store=consul://a"\n'],
+])('after %j, a line that a person writes during the join stays', async (text, expected) => {
+  const { state, parts } = machine(text)
+  state.answers = { waiting: 'another live host is called net-3' }
+  const writing = parts(words)
+  const { start } = writing.unit
+  writing.unit.start = async () => {
+    await start()
+    state.text = `${state.text}# more\n`
+  }
+  await expect(join(writing)).rejects.toThrow(/everything is as before/)
+  expect(wordsIn(state.text, 'MULTIHOST_OPTS')).toEqual(wordsIn(expected, 'MULTIHOST_OPTS'))
+  expect(state.text).toContain('# more\n')
+  expect(state.text.includes('# mine')).toBe(expected.includes('# mine'))
 })

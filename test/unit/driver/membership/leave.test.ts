@@ -49,6 +49,29 @@ test('the unit stops first, and the name and the options go last', async () => {
   expect(file.text).toBe('# mine\n')
 })
 
+test('a driver whose unit is masked is stopped too', async () => {
+  const { parts, log } = machine()
+  const masked = { isInstalled: false, isEnabled: false, isActive: true, isStarting: false }
+  parts.unit.state = async () => masked
+  await leave(parts)
+  expect(log[0]).toBe('stop')
+})
+
+test('a file that has none of the driver’s options is not written, and what a person adds meanwhile stays', async () => {
+  const { parts, log, file } = machine()
+  file.text = '# mine\n'
+  await leave(parts)
+  expect(log).not.toContain('write')
+  const other = machine()
+  const { fromStore } = other.parts
+  other.parts.fromStore = async () => {
+    await fromStore()
+    other.file.text = `${other.file.text}# more\n`
+  }
+  await leave(other.parts)
+  expect(other.file.text).toBe('# mine\n# more\n')
+})
+
 test.each<[string, Partial<LeaveParts>, RegExp]>([
   [
     'containers are on its networks',

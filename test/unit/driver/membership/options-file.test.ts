@@ -55,6 +55,9 @@ test.each([
   ['MULTIHOST_OPTS=--a=1', ['--a=1']],
   ['MULTIHOST_OPTS="--a=1"\nMULTIHOST_OPTS="--b=2"\n', ['--b=2']],
   ['#MULTIHOST_OPTS="--a=1"\n', undefined],
+  ['MULTIHOST_OPTS = "--a=1 --b=2"\n', ['--a=1', '--b=2']],
+  ['MULTIHOST_OPTS="--a=1"\r\nOTHER=1\r\n', ['--a=1']],
+  ['MULTIHOST_OPTS=--a=1 \\\r\n  --b=2\r\n', ['--a=1', '--b=2']],
 ])('of %j the words are %j', (text, found) => {
   expect(wordsIn(text, 'MULTIHOST_OPTS')).toEqual(found)
 })
@@ -80,6 +83,20 @@ test.each([
     '--log-level=debug',
   ])
   expect(withoutDriver(`# mine\n${text}# end\n`)).toBe('# mine\n# end\n')
+})
+
+test.each([
+  'MULTIHOST_OPTS = "--kv-store=a"\n',
+  'MULTIHOST_OPTS="--kv-store=a"\r\n',
+  "  MULTIHOST_OPTS= '--kv-store=a'\n",
+])('%j goes whole, and other lines stay', (line) => {
+  expect(withoutDriver(`# mine\r\n${line}OTHER=1\r\n`)).toBe('# mine\r\nOTHER=1\r\n')
+})
+
+test('text behind the quotes is said, since systemd takes it as a part of the value', () => {
+  expect(() => wordsIn('DOCKER_OPTS="--debug" # mine\n', 'DOCKER_OPTS')).toThrow(
+    /DOCKER_OPTS has text behind its quotes, .*: "--debug" # mine$/,
+  )
 })
 
 test('a quote without its end is refused', () => {

@@ -19,3 +19,13 @@ test.each([
   const said = execFileSync(command, ['a b', '*'], { env: { PATH: given }, encoding: 'utf8' })
   expect(said).toBe(`${found}\na b\n*\n`)
 })
+
+test('options for other programs of Node do not reach the command', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-command-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const [command, program] = [join(folder, 'multihost'), join(folder, 'program.cjs')]
+  writeFileSync(command, commandText({ node: process.execPath, program }), { mode: 0o755 })
+  writeFileSync(program, 'console.log(process.argv[2])')
+  const env = { PATH: '/usr/bin:/bin', NODE_OPTIONS: '--require /nowhere/agent.js' }
+  expect(execFileSync(command, ['a'], { env, encoding: 'utf8' })).toBe('a\n')
+})

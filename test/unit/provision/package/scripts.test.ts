@@ -33,6 +33,7 @@ const installs = {
 } as const
 
 const template = '#MULTIHOST_OPTS=\n'
+const ownUnit = '/usr/local/lib/systemd/system/multihost.service'
 const joined = { '/var/lib/multihost/host.json': '{"id":"a","name":"net-1"}' }
 
 /** `files` with their text, by path. `leaves`: the exit code of `multihost leave`. */
@@ -50,18 +51,24 @@ function host(files: Record<string, string>, leaves = 0) {
   put('/run/systemd/system/there', '')
   for (const [path, text] of Object.entries(files)) put(path, text)
   for (const name of ['deb-systemd-invoke', 'deb-systemd-helper']) program(`/stubs/${name}`)
-  program('/stubs/systemctl', `[ "$*" != '--quiet is-active multihost.service' ] || test -e ${at('/active')}`)
+  const states = [`is-active*) test -e ${at('/active')}`, `is-enabled*) test ! -e ${at('/disabled')}`]
+  program(
+    '/stubs/systemctl',
+    `case "$*" in ${states.map((state) => `'--quiet '${state}`).join(';; ')};; esac`,
+  )
   // Of this machine nothing may go.
   const ownOnly = `for path do case $path in -* | ${root}/*) ;; *) exit 9 ;; esac done`
   for (const name of ['rm', 'rmdir'])
     put(`/stubs/${name}`, `#!/bin/sh\n${ownOnly}\nexec /bin/${name} "$@"\n`, 0o755)
   put('/stubs/id', '#!/bin/sh\necho 0\n', 0o755)
-  for (const path of ['/stubs/multihost', '/usr/local/bin/multihost']) program(path, `exit ${leaves}`)
+  for (const path of ['/usr/bin/multihost', '/usr/local/bin/multihost']) program(path, `exit ${leaves}`)
   put('/root/usr/local/bin/multihost', '')
   for (const path of ['/root/usr/local', '/usr']) put(`${path}/share/multihost/multihost.default`, template)
   put('/root/usr/local/lib/multihost/node', '')
+  put(`/root${ownUnit}`, '')
   put('/root/usr/local/share/there', '')
   return {
+    put,
     has: (path: string): boolean => existsSync(at(path)),
     text: (path: string): string => readFileSync(at(path), 'utf8'),
     link: (path: string, target: string): void => symlinkSync(target, at(path)),
@@ -132,9 +139,25 @@ test.each([
   expect(machine.has('/etc/default/multihost')).toBe(false)
 })
 
-test('a purge keeps options and state of a driver that was installed by hand', () => {
-  const unit = '/etc/systemd/system/multihost.service'
+test.each([
+  ['debian/postrm', 'purge'],
+  ['templates/install.sh', '--uninstall', '--purge'],
+])('%s %s goes on where the state folder is a mount point', (script, ...args) => {
+  const machine = host({ ...joined, '/run/multihost/there': '', '/etc/multihost/consul-token': 'a' })
+  const busy = `#!/bin/sh\n/bin/rm "$@"\ncase $2 in */var/lib/multihost) mkdir "$2"; echo busy >&2; exit 1;; esac\n`
+  machine.put('/stubs/rm', busy, 0o755)
+  const { status, said } = machine.run(script, ...args)
+  expect([status, said]).toEqual([0, expect.stringMatching(/multihost stays[\s\S]*busy/)])
+  expect(machine.has('/run/multihost')).toBe(false)
+})
+
+test.each([
+  ['by hand', '/etc/systemd/system/multihost.service'],
+  ['by the archive', ownUnit],
+])('neither a removal nor a purge of the package touches a driver that was installed %s', (_, unit) => {
   const machine = host({ ...joined, '/etc/default/multihost': options, [unit]: '' })
+  const { status, calls, said } = machine.run('debian/prerm', 'remove')
+  expect([status, calls, said]).toEqual([0, [''], expect.stringContaining('was installed otherwise')])
   expect(machine.run('debian/postrm', 'purge').status).toBe(0)
   expect([machine.has('/etc/default/multihost'), machine.has('/var/lib/multihost/host.json')]).toEqual([
     true,
@@ -225,6 +248,33 @@ describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) =
   })
 })
 
+test('a package whose unit is masked is removed as any other', () => {
+  const machine = host({ ...joined, '/etc/systemd/system/there': '' })
+  machine.link('/etc/systemd/system/multihost.service', '/dev/null')
+  expect(machine.run('debian/prerm', 'remove').calls[0]).toBe('multihost leave')
+})
+
+test('an upgrade by install.sh starts no unit that a person has disabled', () => {
+  const machine = host({ '/etc/default/multihost': options, [ownUnit]: 'old', '/disabled': '' })
+  const { status, said, calls } = machine.run('templates/install.sh')
+  expect([status, said]).toEqual([0, expect.stringContaining('is disabled, and stays so')])
+  expect(calls).not.toContainEqual(expect.stringMatching(/ (enable|restart) /))
+  expect(machine.text(ownUnit)).toBe('')
+})
+
+test('install.sh that ends in the middle leaves no half file, and no unit; again it goes on', () => {
+  const machine = host({ '/etc/default/multihost': options })
+  const cp = `#!/bin/sh\ncase $2 in *node.new) echo half > "$2"; exit 1;; esac\nexec /bin/cp "$@"\n`
+  machine.put('/stubs/cp', cp, 0o755)
+  expect(machine.run('templates/install.sh').status).toBe(1)
+  expect([machine.has('/usr/local/lib/multihost/node.new'), machine.has(ownUnit)]).toEqual([false, false])
+  machine.put('/stubs/cp', '#!/bin/sh\nexec /bin/cp "$@"\n', 0o755)
+  const { status, calls } = machine.run('templates/install.sh')
+  expect(status).toBe(0)
+  expect(calls).toContainEqual(expect.stringMatching(/ enable .*multihost.service/))
+  expect(machine.has(ownUnit)).toBe(true)
+})
+
 test('install.sh lets every user run the command, under umask 077 and from an archive that was unpacked under it', () => {
   const machine = host({ '/usr/local/lib/multihost/old': '' })
   machine.chmod('/usr/local/lib/multihost', 0o700)
@@ -254,4 +304,17 @@ test('install.sh finds the programs of administrators without their folders in P
   const folders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
   const there = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)))
   expect(named.filter(there)).toEqual([])
+})
+
+test('install.sh says how it is used, also by a path from another folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-scripts-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'archive'))
+  writeFileSync(join(folder, 'archive/install.sh'), ownScript('templates/install.sh'))
+  const { status, stdout } = spawnSync('sh', ['archive/install.sh', '--help'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  expect(status).toBe(2)
+  expect(stdout).toContain('./install.sh --uninstall --purge')
 })

@@ -12,7 +12,7 @@ test('packages are installed without a question about a configuration file that 
   const host = fakeHost({ 'apt-get': 'echo $DEBIAN_FRONTEND' })
   expect((await install(contextOn(host.target), ['docker.io'])).stdout).toBe('noninteractive\n')
   expect(host.calls()).toEqual([
-    'apt-get install -qy --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold docker.io',
+    'apt-get install -qy --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold docker.io',
   ])
 })
 

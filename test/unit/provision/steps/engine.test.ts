@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { dockerPreferences, engine } from '../../../../provision/steps/engine.ts'
+import { dockerPreferences, engine, engineFits } from '../../../../provision/steps/engine.ts'
 import { contextOn } from '../../../../provision/steps/step.ts'
 import { fakeHost } from '../../../fixtures/fake-host.ts'
 
@@ -51,4 +51,36 @@ test('an engine that apt does not have is an error with its version, and nothing
   host.program('apt-cache', 'exit 1')
   await expect(engine.apply(contextOn(host.target))).rejects.toThrow('net-1: apt has no package of engine 29')
   for (const path of [source, key]) expect(host.text(path)).toBeUndefined()
+})
+
+const noUnit = { systemctl: 'exit 1' }
+test.each<[string, Record<string, string>, string[], RegExp]>([
+  [
+    'a snap',
+    noUnit,
+    ['/snap/bin/docker'],
+    /^net-1 has Docker as a snap, which keeps its socket; nothing was changed$/,
+  ],
+  ['a snap that runs beside a package', { systemctl: '', dockerd: '' }, [], /as a snap/],
+  [
+    'Podman’s command',
+    { ...noUnit, docker: 'echo podman version 4.9.3' },
+    [],
+    /^net-1 has Podman in the place/,
+  ],
+])('%s is refused before anything is changed', async (_, programs, files, why) => {
+  const host = fakeHost(programs)
+  for (const path of files) host.put(path, '')
+  await expect(engineFits.holds(contextOn(host.target))).rejects.toThrow(why)
+})
+
+test.each<[string, Record<string, string>]>([
+  ['no engine', noUnit],
+  ['a client alone', { ...noUnit, docker: 'echo Docker version 28.4.0' }],
+  [
+    'an engine, and Podman’s command beside it',
+    { ...noUnit, dockerd: '', docker: 'echo podman version 4.9.3' },
+  ],
+])('a host with %s is taken', async (_, programs) => {
+  expect(await engineFits.holds(contextOn(fakeHost(programs).target))).toBe(true)
 })

@@ -23,7 +23,7 @@ test('what a person wrote is changed after everything that can fail before', () 
 
 test('a step that fails gives the engine its earlier options again', async () => {
   const host = fakeHost({
-    systemctl: `case $* in 'show -p MainPID --value docker') echo 7;; 'is-active -q docker' | '-q is-active docker') ;; *is-*) exit 1;; esac`,
+    systemctl: `case $* in 'cat docker') echo 'ExecStart=/usr/sbin/dockerd';; 'show -p MainPID --value docker') echo 7;; 'is-active -q docker' | '-q is-active docker') ;; *is-*) exit 1;; esac`,
     dockerd: '',
     ip: '',
   })
