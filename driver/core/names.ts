@@ -43,8 +43,8 @@ export interface Zone {
 
 /**
  * Sorted by address. Per address: the container's name, its service, its hostname and its aliases, with
- * `shortIds` its short id, each followed by its NAME.NETWORK. Empty while the network has no name. `away`:
- * hosts that cannot be reached.
+ * `shortIds` its short id, each followed by its NAME.NETWORK. Empty while the network has no name. Names of
+ * one address that differ in case alone are one record. `away`: hosts that cannot be reached.
  */
 export function recordsFor(
   snapshot: Snapshot,
@@ -58,14 +58,28 @@ export function recordsFor(
   const named = namedAddresses(snapshot, network)
   const reached = reachedNames(named, away)
   for (const { ip, names, short, host } of named) {
-    for (const name of shortIds ? [...names, ...short] : names) {
+    for (const name of oncePerCase(shortIds ? [...names, ...short] : names)) {
       if (!isWritable(name) || (isAway(host, away) && reached.has(name.toLowerCase()))) continue
       for (const full of [name, `${name}.${domain}`]) {
-        if (isWritable(full)) records.set(`${ip} ${full}`, { ip, name: full })
+        const key = `${ip} ${full.toLowerCase()}`
+        if (isWritable(full) && !records.has(key)) records.set(key, { ip, name: full })
       }
     }
   }
   return [...records.values()]
+}
+
+/**
+ * The line of a name with capitals has its lower-case form, too. A line of that form besides would be the
+ * address for a second time: glibc returns it twice.
+ */
+function oncePerCase(names: readonly string[]): Iterable<string> {
+  const once = new Map<string, string>()
+  for (const name of names) {
+    const lower = name.toLowerCase()
+    if ((once.get(lower) ?? lower) === lower) once.set(lower, name)
+  }
+  return once.values()
 }
 
 /**
@@ -93,13 +107,13 @@ export function recordsForClient(records: readonly NameRecord[], client: string)
 /** Once per list of records, which all clients on the network share. */
 const sharedLines = new WeakMap<readonly NameRecord[], number[][]>()
 
-/** The lines of each name that has several addresses of one family. */
+/** The lines of each name that has several addresses of one family. The case does not count, as for clients. */
 function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
   const known = sharedLines.get(records)
   if (known !== undefined) return known
   const lines = new Map<string, number[]>()
   records.forEach(({ ip, name }, at) => {
-    const key = `${familyOf(ip)} ${name}`
+    const key = `${familyOf(ip)} ${name.toLowerCase()}`
     const others = lines.get(key)
     if (others === undefined) lines.set(key, [at])
     else others.push(at)

@@ -66,6 +66,22 @@ test('aliases and the service follow the name, each also with the network', () =
   `)
 })
 
+test('names of a container that differ in case alone are one line, which has the capitals', () => {
+  const records = recordsFor(
+    snapshotOf([
+      named('e1', '10.0.0.2', 'plex', { hostname: 'Plex' }),
+      named('e2', '10.0.0.3', 'Db', { aliases: ['db'] }),
+    ]),
+    'n1',
+  )
+  expect(records.map(({ ip, name }) => `${ip} ${name}`)).toEqual([
+    '10.0.0.2 Plex',
+    '10.0.0.2 Plex.foobar',
+    '10.0.0.3 Db',
+    '10.0.0.3 Db.foobar',
+  ])
+})
+
 test('both addresses of a dual-stack container have its names, IPv4 first', () => {
   const records = lines([
     named('e1', '10.0.0.3', 'a', { v6: 'fd00::3' }),
@@ -225,6 +241,14 @@ describe('the addresses of one name, for each client', () => {
     }
     expect(first.size).toBe(6)
     for (const times of first.values()) expect(times).toBeGreaterThan(60)
+  })
+
+  test('members whose name differs in case alone are spread, too', () => {
+    const cased = ['Web', 'web', 'WEB'].map((name, at) => named(`e${at}`, `10.0.0.${at + 2}`, name))
+    const records = recordsFor(snapshotOf(cased), 'n1')
+    const first = (client: string) =>
+      recordsForClient(records, client).find(({ name }) => name.toLowerCase() === 'web')?.ip
+    expect(new Set(Array.from({ length: 50 }, (_, n) => first(`c${n}`))).size).toBe(3)
   })
 
   test('the same client has the same order, and a member that goes changes no more than its own place', () => {
