@@ -86,6 +86,8 @@ export function createDnsClients(options: DnsClientsOptions): DnsClients {
   return {
     forget(container) {
       state.isStale = true
+      // The container may be the first one on a bridge that the engine has just made.
+      state.linksAt = Number.NEGATIVE_INFINITY
       state.lookedAt = Number.NEGATIVE_INFINITY
       if (container === undefined) state.isDoubtful = true
       for (const [ip, owner] of state.containers) if (owner === container) state.containers.delete(ip)

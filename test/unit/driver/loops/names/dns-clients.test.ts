@@ -13,12 +13,14 @@ let gateways: Record<string, string>
 let locked: Promise<void> | undefined
 let links: Link[]
 let ordered: string[]
+let hostLinks: string[]
 
 beforeEach(async () => {
   ;[asked, away, gateways, locked] = [0, false, { '172.18.0.2': 'web' }, undefined]
   ordered = ['n1']
   awayHosts = new Set()
   links = []
+  hostLinks = ['127.0.0.1/8', '192.168.33.11/24', 'fe80::1/64', '10.1.0.1/24', '172.18.0.1/16', '172.17.0.1/16']
   const store = createMemoryCluster().open('net-1')
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
@@ -51,14 +53,7 @@ beforeEach(async () => {
     away: () => awayHosts,
     linksOf: (container) => (container === 'web' ? links : []),
     shared: () => ['192.168.33.11'],
-    links: () => [
-      '127.0.0.1/8',
-      '192.168.33.11/24',
-      'fe80::1/64',
-      '10.1.0.1/24',
-      '172.18.0.1/16',
-      '172.17.0.1/16',
-    ],
+    links: () => hostLinks,
     pauseMs: 0,
     waitMs: 50,
     engine: {
@@ -112,6 +107,14 @@ test('a container is looked for when it first asks, and known from then on until
   gateways = {}
   clients.forget()
   expect(await view('172.18.0.3')).toBe(' unambiguous')
+})
+
+test('the first container on a bridge that the engine has just made sees its names at once', async () => {
+  hostLinks = hostLinks.filter((it) => !it.startsWith('172.18.'))
+  expect(await view('172.17.0.2')).toBe('')
+  hostLinks = [...hostLinks, '172.18.0.1/16']
+  clients.forget('web')
+  expect(await view('172.18.0.2')).toBe('foobar')
 })
 
 test('while the engine is away, those that were known are known', async () => {
