@@ -39,8 +39,11 @@ export interface Engine {
   has(id: string): Promise<boolean>
   /** All containers, stopped ones included, with the networks that they are configured for. */
   configuredContainers(): Promise<ConfiguredContainer[]>
-  /** Containers on networks of driver `vxlan` that do not run. */
-  stoppedContainers(): Promise<StoppedContainer[]>
+  /**
+   * Containers that do not run: those on networks of driver `vxlan`, or all. One that is locked (a long
+   * `docker cp`) is left out.
+   */
+  stoppedContainers(which?: { onAnyNetwork: boolean }): Promise<StoppedContainer[]>
   /** Undefined for a container that runs, or is gone. */
   stoppedContainer(id: string): Promise<StoppedContainer | undefined>
   startContainer(id: string): Promise<void>

@@ -34,7 +34,7 @@ beforeEach(async () => {
   })
   await new Promise<void>((resolve) => server.listen(join(folder, 'docker.sock'), resolve))
   client = engineClient(join(folder, 'docker.sock'))
-  engine = dockerEngine(client)
+  engine = dockerEngine(client, { lockedAfterMs: 200 })
 })
 afterEach(async () => {
   client.close()
@@ -390,6 +390,31 @@ test('a stopped container is connected again as people configured it', async () 
   answers.set('POST /v1.41/networks/foobar/connect', json(200, {}))
   await engine.connect('foobar', Id, foobar.connection)
   expect(seen.at(-1)).toBe(call)
+})
+
+test('a stopped container that is locked, as by a long docker cp, holds up none of the others', async () => {
+  const status = JSON.stringify({ status: ['exited', 'created'] })
+  answers.set(
+    `GET /v1.41/networks?filters=${JSON.stringify({ driver: ['vxlan'] })}`,
+    json(200, [dockerNetwork]),
+  )
+  const listed = ['locked', 'web', 'sidecar'].map((Id) => {
+    return { Id, NetworkSettings: { Networks: Id === 'sidecar' ? {} : { foobar: {} } } }
+  })
+  answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, listed))
+  for (const Id of ['web', 'sidecar']) {
+    const inspected = { Id, Name: `/${Id}`, State: {}, HostConfig: {}, NetworkSettings: null }
+    answers.set(`GET /v1.41/containers/${Id}/json`, json(200, inspected))
+  }
+  answers.set('GET /v1.41/containers/locked/json', () => undefined)
+  const names = (found: { name: string }[]) => found.map(({ name }) => name)
+  const [ours, all] = await Promise.all([
+    engine.stoppedContainers(),
+    engine.stoppedContainers({ onAnyNetwork: true }),
+  ])
+  expect([names(ours), names(all)]).toEqual([['web'], ['web', 'sidecar']])
+  answers.set('GET /v1.41/containers/web/json', json(500, { message: 'going down' }))
+  await expect(engine.stoppedContainers()).rejects.toThrow('locked')
 })
 
 test('an attachment whose interface has no IPv6 by a sysctl says so', async () => {
