@@ -9,7 +9,6 @@
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
-import type { Ip } from '../core/records.ts'
 import { framed, frames } from './frames.ts'
 import { isResponse, rcodeOf } from './message.ts'
 
@@ -23,7 +22,8 @@ export interface Forwarder {
 export type Transport = 'udp' | 'tcp'
 
 export interface ForwarderOptions {
-  resolvers(): readonly Ip[]
+  /** Addresses; one of IPv6 may have a zone. */
+  resolvers(): readonly string[]
   port?: number
   /**
    * For one resolver; the last one has what is left of the time of three. Three resolvers take less than the
@@ -67,7 +67,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 }
 
 interface Target {
-  address: Ip
+  address: string
   port: number
   over: Transport
   timeoutMs: number
