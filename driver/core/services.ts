@@ -7,6 +7,7 @@
  * AllocateNetwork). Dots in a container's name become dashes, since a dot separates service and network.
  */
 import { DriverError } from './errors.ts'
+import { isDnsName, isWritable } from './names.ts'
 import type { Endpoint, HostName, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpoint, networkById, networkByName, networkLabel } from './snapshot.ts'
 
@@ -50,9 +51,17 @@ function checkRef(text: string, ref: ServiceRef): ServiceRef {
   })
 }
 
-/** A name that may be published: it becomes a host name in containers. Throws `invalid`. */
+/**
+ * A name that may be published: it becomes a host name in containers, and a label of DNS or several. Throws
+ * `invalid`.
+ */
 export function checkServiceName(name: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name)) return name
+  const isName = /^[A-Za-z0-9].{0,62}$/.test(name) && isDnsName(name)
+  if (isName && isWritable(name)) return name
+  if (isName)
+    throw new DriverError('invalid', `'${name}' is a name that each machine has for itself`, {
+      hint: 'choose another name',
+    })
   throw new DriverError('invalid', `'${name}' is not a valid service name`, {
     hint: 'use at most 63 letters, digits, dots, dashes and underscores, starting with a letter or digit',
   })

@@ -100,13 +100,22 @@ describe('a name', () => {
     )
   })
 
-  test.each(['bar baz', '-bar', 'bär', 'a'.repeat(64), 'bar\n10.0.0.1 evil'])(
+  test.each(['bar baz', '-bar', 'bär', 'a'.repeat(64), 'bar\n10.0.0.1 evil', 'a..b', 'bar.'])(
     '%j cannot be published',
     (name) => {
       expect(lineOf(() => checkServiceName(name))).toContain('is not a valid service name')
     },
   )
 })
+
+test.each(['localhost', 'LOCALHOST', 'db.localhost', 'ip6-allnodes'])(
+  '%s cannot be published: no container would find it',
+  (name) => {
+    expect(lineOf(() => checkServiceName(name))).toBe(
+      `'${name}' is a name that each machine has for itself; choose another name`,
+    )
+  },
+)
 
 describe('the list', () => {
   test('has published services with and without a container, and containers by their names', () => {
