@@ -94,6 +94,20 @@ describe('a name', () => {
     expect(parsePublished(text)).toEqual(ref)
   })
 
+  test('on a network whose name has dots is found, and the last dot counts where it can', () => {
+    const named = (...names: string[]) => [(name: string) => names.includes(name)] as const
+    const web = { service: 'web', network: 'my.net' }
+    expect(parseServiceName('web.my.net', ...named('my.net'))).toEqual(web)
+    expect(parseServiceName('web.my.net', ...named('my.net', 'net'))).toEqual({
+      ...{ service: 'web.my', network: 'net' },
+    })
+    expect(parsePublished('web.my.net', ...named('my.net'))).toEqual(web)
+    expect(parsePublished('web.my.net.overlay', ...named('my.net'))).toEqual({ ...web, driver: 'overlay' })
+    expect(parsePublished('web.my.net', ...named('my', 'net'))).toEqual({
+      ...{ service: 'web', network: 'my', driver: 'net' },
+    })
+  })
+
   test.each(['', '.', '.foobar', 'bar.'])("'%s' names no service", (text) => {
     expect(lineOf(() => parseServiceName(text))).toBe(
       `'${text}' is not a service; write SERVICE or SERVICE.NETWORK`,
