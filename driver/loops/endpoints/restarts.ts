@@ -30,11 +30,16 @@ export interface RestartsOptions {
   log: Log
   /** How often the engine is asked by itself. */
   everyMs: number
+  /** Docker has given up a container this long after a call for it was refused. */
+  refusedAfterMs: number
 }
 
 const startedAtOnce = 4
+const nextFollowersMs = 1000
 
 export interface RestartsLoop extends Loop {
+  /** A call of Docker's was refused that starts a container. The engine has no event for a start that fails. */
+  refused(): void
   problems(): string[]
 }
 
@@ -51,7 +56,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     await Promise.all(due.map((it) => limit(async () => isClosed || start(options, it, isDue, failures))))
     return due.length
   }
-  const work = async ({ poke, pokeAfter }: Loop): Promise<void> => {
+  const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()
     const here = await engine.networks()
     const reconnects = plannedReconnects(options, found, here)
@@ -66,7 +71,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     followers.leads(following)
     const isStill = (now: StoppedContainer) =>
       following.some(({ id, error }) => id === now.id && error === now.error)
-    if ((await startAll(following, isStill)) > 0) poke()
+    if ((await startAll(following, isStill)) > 0) pokeAfter(nextFollowersMs)
     const nextInMs = failures.nextInMs()
     if (nextInMs !== undefined) pokeAfter(nextInMs)
   }
@@ -75,6 +80,9 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
   const stop = options.store.onFresh(() => failures.keep(new Set()))
   return {
     ...loop,
+    refused() {
+      if (!isClosed) loop.pokeAfter(options.refusedAfterMs)
+    },
     problems: failures.messages,
     /** The containers of the run that were not begun are left to the next driver. */
     async close() {

@@ -365,6 +365,21 @@ describe('a container', () => {
     expect((await net1.docker.stoppedContainers()).map(({ name }) => name)).toEqual(['other'])
   })
 
+  test('that Docker gave up after a refusal is started soon, though the engine tells nothing', async () => {
+    await net1[Symbol.asyncDispose]()
+    const everyMs = { ...quickIntervals.everyMs, restarts: 600_000 }
+    net1 = await host(1, { intervals: { ...quickIntervals, everyMs } })
+    await has(net1, 'foobar')
+    await until('all is looked at', () => net1.driver.status().loops.restarts?.state === 'idle')
+    const refused = net1.docker.run('new', 'foobar', { ip: '10.99.0.1' })
+    await expect(refused).rejects.toThrow()
+    const error = 'IpamDriver.RequestAddress: multihost was restarted before it answered Docker'
+    net1.docker.gaveUp('web', 'foobar', error)
+    await until('it runs', () =>
+      [...net1.store.snapshot().endpoints.values()].some(({ value }) => value.container?.name === 'web'),
+    )
+  })
+
   test('whose network Docker has lost is connected to the copy again, and started when Docker gave it up', async () => {
     const lost = (await networkOn(net1, 'foobar'))?.id ?? ''
     const connection = { aliases: ['www'], links: [], options: {}, linkLocal: [] }
