@@ -93,7 +93,8 @@ export function startNaming(options: NamingOptions): Naming {
     },
     awayChanged: names.awayChanged,
     onEvent(event) {
-      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event))
+      const network = event.type === 'network' ? event.id : undefined
+      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event), network)
       names.onEvent(event)
     },
     differing: names.differing,

@@ -45,7 +45,10 @@ export function dockerEngine(
       (await client.call('GET', '/containers/json', schema.containerList)).map(({ Id }) => Id),
     attached: async () =>
       (await client.call('GET', '/containers/json', schema.configuredList)).flatMap(schema.attachedOf),
-    bridges: () => bridgesOf(client),
+    async bridges() {
+      const path = `/networks?filters=${filters({ driver: ['bridge'] })}`
+      return (await client.call('GET', path, schema.networkList)).map(schema.networkOf)
+    },
     container: (id) => container(client, id),
     async has(id) {
       const path = `/containers/json?all=1&filters=${filters({ id: [id] })}`
@@ -99,17 +102,6 @@ function endpointConfig(connection: Connection): object {
     MacAddress: mac,
     GwPriority: gatewayPriority,
   })
-}
-
-async function bridgesOf(client: EngineClient): ReturnType<Engine['bridges']> {
-  const path = `/networks?filters=${filters({ driver: ['bridge'] })}`
-  const list = await client.call('GET', path, schema.networkList)
-  const all = (await Promise.all(list.map(({ Id }) => network(client, Id)))).filter((it) => it !== undefined)
-  const addresses = all
-    .flatMap(({ endpoints }) => endpoints)
-    .flatMap(({ v4, v6 = '', container }) => [v4, v6].map((ip) => ({ ip, container })))
-    .filter(({ ip }) => ip !== '')
-  return { subnets: all.flatMap(({ pools }) => pools.map(({ subnet }) => subnet)), addresses }
 }
 
 function network(client: EngineClient, id: string): ReturnType<Engine['network']> {

@@ -19,6 +19,7 @@ export interface Engine {
   addressPools(): Promise<Cidr[]>
   /** All networks of driver `vxlan` on this host. */
   networks(): Promise<EngineNetwork[]>
+  /** Waits for no container. */
   network(id: string): Promise<EngineNetwork | undefined>
   createNetwork(network: NewEngineNetwork): Promise<string>
   /** Throws `in-use` when containers are attached; resolves when the network is gone already. */
@@ -31,8 +32,8 @@ export interface Engine {
    * on). Waits for no container.
    */
   attached(): Promise<Attached[]>
-  /** The engine's bridges on this host, and the containers' addresses on them. Waits for no container. */
-  bridges(): Promise<Bridges>
+  /** The engine's bridges on this host, without their endpoints. */
+  bridges(): Promise<EngineNetwork[]>
   /** Waits while the engine starts the container, stops it or connects it to a network. */
   container(id: string): Promise<EngineContainer | undefined>
   /** Whether the container exists, running or not. Waits for no container. */
@@ -63,11 +64,6 @@ export interface Attached {
   /** Ids of network and endpoint. */
   network: string
   endpoint: EndpointId
-}
-
-export interface Bridges {
-  subnets: Cidr[]
-  addresses: { ip: Ip; container: string }[]
 }
 
 export interface EngineNetwork {
