@@ -329,6 +329,23 @@ test('a zone finds names in any case, all addresses of a name, and the name of a
   expect(zoneOf(snapshotOf(all), 'n2')).toBeUndefined()
 })
 
+test('an alias that ends like NAME.NETWORK is that container’s alone, in hosts files and in DNS', () => {
+  const snapshot = snapshotOf([
+    named('e1', '10.0.0.2', 'db'),
+    named('e2', '10.0.0.3', 'proxy', { aliases: ['DB.foobar', 'proxy.foobar'] }),
+  ])
+  const records = recordsFor(snapshot, 'n1')
+  const of = (name: string) => records.filter((it) => it.name.toLowerCase() === name && !it.hidden)
+  expect(of('db.foobar').map(({ ip }) => ip)).toEqual(['10.0.0.3'])
+  expect(of('db').map(({ ip }) => ip)).toEqual(['10.0.0.2'])
+  expect(of('proxy.foobar').map(({ ip }) => ip)).toEqual(['10.0.0.3'])
+  expect(records).toContainEqual({ ip: '10.0.0.2', name: 'db.foobar', hidden: true })
+  const zone = zoneOf(snapshot, 'n1')
+  expect(zone?.addressesOf('db.foobar')).toEqual(['10.0.0.3'])
+  expect(zone?.addressesOf('db')).toEqual(['10.0.0.2'])
+  expect(zone?.addressesOf('tasks.db.foobar')).toEqual(['10.0.0.3'])
+})
+
 test('DNS says what hosts files say, before and after a change', () => {
   const service: Service = { id: 's', network: 'n1', name: 'front', v4: '10.0.0.9', v6: 'fd00::9' }
   const before = snapshotOf(
@@ -351,7 +368,7 @@ test('DNS says what hosts files say, before and after a change', () => {
     const records = recordsFor(snapshot, 'n1')
     const names = new Set(records.map(({ name }) => name.toLowerCase()))
     for (const name of names) {
-      const own = records.filter((it) => it.name.toLowerCase() === name).map(({ ip }) => ip)
+      const own = records.filter((it) => it.name.toLowerCase() === name && !it.hidden).map(({ ip }) => ip)
       expect(zoneOf(snapshot, 'n1')?.addressesOf(name), name).toEqual([...new Set(own)])
     }
   }
