@@ -77,8 +77,8 @@ export function recordsFor(
 }
 
 /**
- * Names that end like NAME.NETWORK, in lower case. Such a name is its members' alone, as in Docker, which asks
- * for the whole name first (moby's Sandbox.ResolveName).
+ * Names that end like NAME.NETWORK, in lower case. Such a name is its members' alone, as in Docker, which
+ * asks for the whole name first (moby's Sandbox.ResolveName).
  */
 function namesWithDomain(named: readonly Named[], domain: string): Set<string> {
   const suffix = `.${domain.toLowerCase()}`

@@ -93,8 +93,7 @@ export function startNaming(options: NamingOptions): Naming {
     },
     awayChanged: names.awayChanged,
     onEvent(event) {
-      const network = event.type === 'network' ? event.id : undefined
-      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event), network)
+      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(...subjectOf(event))
       names.onEvent(event)
     },
     differing: names.differing,
@@ -183,6 +182,10 @@ function keepRedirect(
   return { ...loop, ownAddress: address, address: `${address}:${port}`, blockedAt }
 }
 
-function containerOf({ type, id, attributes }: EngineEvent): string | undefined {
-  return type === 'container' ? id : attributes.container
+function subjectOf({
+  type,
+  id,
+  attributes,
+}: EngineEvent): [container?: string | undefined, network?: string] {
+  return type === 'container' ? [id] : [attributes.container, id]
 }

@@ -151,7 +151,7 @@ function eventHappened(
   if (isOfNetworkList(event)) {
     networks.poke()
     dialect.poke()
-    // A network that is back may be the one of a container that Docker gave up. A bridge is none.
+    // A network that is back may be the one of a container that Docker gave up. A bridge is not.
     if (event.attributes.type !== 'bridge') restarts.poke()
     // The engine's bridges are routes of this host.
     hosts.engineNetworkChanged(event.attributes.name)

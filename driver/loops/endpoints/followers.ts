@@ -1,7 +1,7 @@
 /**
  * Containers that Docker gave up because another one did not run, which it gave up because of this driver.
- * They share its network, IPC or PID namespace (`--network container:X`, `network_mode: service:x`), or have a
- * link to it. Docker tries them once at boot, too, and in no order (moby/moby#50326).
+ * They share its network, IPC or PID namespace (`--network container:X`, `network_mode: service:x`), or have
+ * a link to it. Docker tries them once at boot, too, and in no order (moby/moby#50326).
  *
  * Only containers that follow one which this loop has seen given up are followers: a container that a person
  * stopped, and its followers, are left alone.
