@@ -34,7 +34,7 @@ beforeEach(async () => {
   })
   await new Promise<void>((resolve) => server.listen(join(folder, 'docker.sock'), resolve))
   client = engineClient(join(folder, 'docker.sock'))
-  engine = dockerEngine(client, { lockedAfterMs: 200 })
+  engine = dockerEngine(client, { lockedAfterMs: 1500 })
 })
 afterEach(async () => {
   client.close()
@@ -403,8 +403,9 @@ test('a stopped container that is locked, as by a long docker cp, holds up none 
     engine.stoppedContainers({ onAnyNetwork: true }),
   ])
   expect([names(ours), names(all)]).toEqual([['web'], ['web', 'sidecar']])
-  answers.set('GET /v1.41/containers/web/json', json(500, { message: 'going down' }))
-  await expect(engine.stoppedContainers()).rejects.toThrow('locked')
+  for (const id of ['locked', 'web'])
+    answers.set(`GET /v1.41/containers/${id}/json`, json(500, { message: 'going down' }))
+  await expect(engine.stoppedContainers()).rejects.toThrow('going down')
 })
 
 test('an attachment whose interface has no IPv6 by a sysctl says so', async () => {
