@@ -23,7 +23,10 @@ import {
 export interface NameRecord {
   ip: Ip
   name: string
-  /** Another network of the client answers for the name, and comes before. */
+  /**
+   * Another network of the client answers for the name, and comes before; or the name is NAME.NETWORK of one
+   * container, and the whole name of another one.
+   */
   hidden?: true
 }
 
@@ -43,8 +46,8 @@ export interface Zone {
 
 /**
  * Sorted by address. Per address: the container's name, its service, its hostname and its aliases, with
- * `shortIds` its short id, each followed by its NAME.NETWORK. Empty while the network has no name. `away`:
- * hosts that cannot be reached.
+ * `shortIds` its short id, each followed by its NAME.NETWORK. Empty while the network has no name. Names of
+ * one address that differ in case alone are one record. `away`: hosts that cannot be reached.
  */
 export function recordsFor(
   snapshot: Snapshot,
@@ -56,16 +59,44 @@ export function recordsFor(
   if (domain === undefined) return []
   const records = new Map<string, NameRecord>()
   const named = namedAddresses(snapshot, network)
+  const wholeNames = namesWithDomain(named, domain)
   const reached = reachedNames(named, away)
   for (const { ip, names, short, host } of named) {
-    for (const name of shortIds ? [...names, ...short] : names) {
+    for (const name of oncePerCase(shortIds ? [...names, ...short] : names)) {
       if (!isWritable(name) || (isAway(host, away) && reached.has(name.toLowerCase()))) continue
       for (const full of [name, `${name}.${domain}`]) {
-        if (isWritable(full)) records.set(`${ip} ${full}`, { ip, name: full })
+        const lower = full.toLowerCase()
+        const key = `${ip} ${lower}`
+        const isHidden = full !== name && wholeNames.has(lower)
+        if (!isWritable(full) || (records.has(key) && (isHidden || !records.get(key)?.hidden))) continue
+        records.set(key, { ip, name: full, ...(isHidden && { hidden: true }) })
       }
     }
   }
   return [...records.values()]
+}
+
+/**
+ * Names that end like NAME.NETWORK, in lower case. Such a name is its members' alone, as in Docker, which
+ * asks for the whole name first (moby's Sandbox.ResolveName).
+ */
+function namesWithDomain(named: readonly Named[], domain: string): Set<string> {
+  const suffix = `.${domain.toLowerCase()}`
+  const all = named.flatMap(({ names }) => names.map((name) => name.toLowerCase()))
+  return new Set(all.filter((name) => name.endsWith(suffix)))
+}
+
+/**
+ * The line of a name with capitals has its lower-case form, too. A line of that form besides would be the
+ * address for a second time: glibc returns it twice.
+ */
+function oncePerCase(names: readonly string[]): Iterable<string> {
+  const once = new Map<string, string>()
+  for (const name of names) {
+    const lower = name.toLowerCase()
+    if ((once.get(lower) ?? lower) === lower) once.set(lower, name)
+  }
+  return once.values()
 }
 
 /**
@@ -93,13 +124,13 @@ export function recordsForClient(records: readonly NameRecord[], client: string)
 /** Once per list of records, which all clients on the network share. */
 const sharedLines = new WeakMap<readonly NameRecord[], number[][]>()
 
-/** The lines of each name that has several addresses of one family. */
+/** The lines of each name that has several addresses of one family. The case does not count, as for clients. */
 function linesOfSharedNames(records: readonly NameRecord[]): number[][] {
   const known = sharedLines.get(records)
   if (known !== undefined) return known
   const lines = new Map<string, number[]>()
   records.forEach(({ ip, name }, at) => {
-    const key = `${familyOf(ip)} ${name}`
+    const key = `${familyOf(ip)} ${name.toLowerCase()}`
     const others = lines.get(key)
     if (others === undefined) lines.set(key, [at])
     else others.push(at)
@@ -171,10 +202,9 @@ export function zoneOf(
     pools: v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr],
     addressesOf(name) {
       const short = domain !== '' && name.endsWith(suffix) ? [name.slice(0, -suffix.length)] : []
-      const forms = [name, ...short]
       const holders = (names: string[]) => names.flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
-      const exact = holders(forms)
-      const called = exact.length > 0 ? exact : holders(forms.flatMap(withoutTasks))
+      const forms = [[name], short, withoutTasks(name), short.flatMap(withoutTasks)]
+      const called = firstOf(forms, holders)
       const reached = called.filter((it) => !isAway(hostOf(snapshot, it), away))
       const members = reached.length === 0 ? called : reached
       const ips = members.flatMap((it) => presentAddresses(snapshot, it))
@@ -194,6 +224,14 @@ export function zoneOf(
       return isDnsName(first + suffix) ? `${first}.${domain}` : first
     },
   }
+}
+
+function firstOf(forms: readonly string[][], holders: (names: string[]) => Holder[]): Holder[] {
+  for (const names of forms) {
+    const found = holders(names)
+    if (found.length > 0) return found
+  }
+  return []
 }
 
 /** The number of endpoints that a hosts file would have to list. */

@@ -4,7 +4,6 @@
  * internal/resolvconf).
  */
 import { canonicalIp, isIp } from './ip.ts'
-import type { Ip } from './records.ts'
 
 export interface EngineDns {
   /**
@@ -28,8 +27,16 @@ export function engineDnsIn(text: string): EngineDns {
   return { ...(servers && { servers }), forwardsSingleLabels: !isSet }
 }
 
-/** In their order, each once. An address with a zone (`fe80::1%eth0`) is left out. */
-export function nameServersIn(text: string): Ip[] {
-  const named = [...text.matchAll(/^nameserver[ \t]+([^\s#;]+)/gm)].map(([, ip]) => ip ?? '')
-  return [...new Set(named.filter(isIp).map(canonicalIp))]
+/**
+ * In their order, each once. A link-local address may have a zone (`fe80::1%eth0`): a router announces itself
+ * so (RFC 8106).
+ */
+export function nameServersIn(text: string): string[] {
+  const named = [...text.matchAll(/^nameserver[ \t]+([^\s#;]+)/gm)].map(([, server]) => server ?? '')
+  return [...new Set(named.flatMap((server) => canonicalServer(server) ?? []))]
+}
+
+function canonicalServer(text: string): string | undefined {
+  const [, address = text, zone = ''] = /^(fe80:[^%]*)(%[\w.:-]+)$/i.exec(text) ?? []
+  return isIp(address) ? canonicalIp(address) + zone : undefined
 }

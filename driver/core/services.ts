@@ -6,7 +6,9 @@
  * the endpoint. This was so in 2015 on every network (moby v1.8.0, daemon/container_unix.go,
  * AllocateNetwork). Dots in a container's name become dashes, since a dot separates service and network.
  */
+import { defined } from './defined.ts'
 import { DriverError } from './errors.ts'
+import { isDnsName, isWritable } from './names.ts'
 import type { Endpoint, HostName, Ip, Network, NetworkId, Service, Snapshot, Versioned } from './records.ts'
 import { endpoint, networkById, networkByName, networkLabel } from './snapshot.ts'
 
@@ -29,18 +31,36 @@ export interface ServiceView {
   backend?: { host: HostName; endpoint: string; container?: { id: string; name: string } }
 }
 
-/** `SERVICE[.NETWORK]`: the network follows the last dot. */
-export function parseServiceName(text: string): ServiceRef {
-  const parts = text.split('.')
-  const network = parts.length > 1 ? parts.pop() : undefined
-  return checkRef(text, { service: parts.join('.'), ...(network === undefined ? {} : { network }) })
+/** Whether the cluster has a network of that name. */
+type IsNetwork = (name: string) => boolean
+
+const noNetwork: IsNetwork = () => false
+
+/**
+ * `SERVICE[.NETWORK]`: the network follows the last dot, or an earlier one where what follows that alone is a
+ * network: networks' names may have dots.
+ */
+export function parseServiceName(text: string, isNetwork = noNetwork): ServiceRef {
+  const dots = [...text.matchAll(/\./g)].map(({ index }) => index).reverse()
+  const dot = dots.find((at) => isNetwork(text.slice(at + 1))) ?? dots[0]
+  if (dot === undefined) return checkRef(text, { service: text })
+  return checkRef(text, { service: text.slice(0, dot), network: text.slice(dot + 1) })
 }
 
-/** `--publish-service=SERVICE[.NETWORK[.DRIVER]]`: of three or more parts the last is the driver. */
-export function parsePublished(text: string): ServiceRef {
+/**
+ * `--publish-service=SERVICE[.NETWORK[.DRIVER]]`: of three or more parts the last is the driver, unless the
+ * last ones are a network's name.
+ */
+export function parsePublished(text: string, isNetwork = noNetwork): ServiceRef {
+  const whole = parseServiceName(text, isNetwork)
   const parts = text.split('.')
-  const driver = parts.length > 2 ? parts.pop() : undefined
-  return { ...parseServiceName(parts.join('.')), ...(driver === undefined ? {} : { driver }) }
+  if (parts.length < 3 || whole.network?.includes('.')) return whole
+  const driver = parts.pop()
+  return { ...parseServiceName(parts.join('.'), isNetwork), ...defined({ driver }) }
+}
+
+export function serviceRef(snapshot: Snapshot, text: string): ServiceRef {
+  return parseServiceName(text, (name) => networkByName(snapshot, name) !== undefined)
 }
 
 function checkRef(text: string, ref: ServiceRef): ServiceRef {
@@ -50,9 +70,17 @@ function checkRef(text: string, ref: ServiceRef): ServiceRef {
   })
 }
 
-/** A name that may be published: it becomes a host name in containers. Throws `invalid`. */
+/**
+ * A name that may be published: it becomes a host name in containers, and a label of DNS or several. Throws
+ * `invalid`.
+ */
 export function checkServiceName(name: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name)) return name
+  const isName = /^[A-Za-z0-9].{0,62}$/.test(name) && isDnsName(name)
+  if (isName && isWritable(name)) return name
+  if (isName)
+    throw new DriverError('invalid', `'${name}' is a name that each machine has for itself`, {
+      hint: 'choose another name',
+    })
   throw new DriverError('invalid', `'${name}' is not a valid service name`, {
     hint: 'use at most 63 letters, digits, dots, dashes and underscores, starting with a letter or digit',
   })
@@ -136,7 +164,7 @@ function unknownNetwork(snapshot: Snapshot, name: string): DriverError {
  * `invalid` when several match.
  */
 export function findService(snapshot: Snapshot, text: string, defaultNetwork: string): ServiceView {
-  const ref = parseServiceName(text)
+  const ref = serviceRef(snapshot, text)
   const network = networkByName(snapshot, ref.network ?? defaultNetwork)?.value
   const byName = network === undefined ? [] : namedIn(snapshot, network.id, ref.service)
   const candidates = byName.length > 0 ? byName : withPrefix(listServices(snapshot), text)

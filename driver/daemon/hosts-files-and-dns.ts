@@ -93,7 +93,7 @@ export function startNaming(options: NamingOptions): Naming {
     },
     awayChanged: names.awayChanged,
     onEvent(event) {
-      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(containerOf(event))
+      if (/^(start|die|connect|disconnect)$/.test(event.action)) clients?.forget(...subjectOf(event))
       names.onEvent(event)
     },
     differing: names.differing,
@@ -182,6 +182,10 @@ function keepRedirect(
   return { ...loop, ownAddress: address, address: `${address}:${port}`, blockedAt }
 }
 
-function containerOf({ type, id, attributes }: EngineEvent): string | undefined {
-  return type === 'container' ? id : attributes.container
+function subjectOf({
+  type,
+  id,
+  attributes,
+}: EngineEvent): [container?: string | undefined, network?: string] {
+  return type === 'container' ? [id] : [attributes.container, id]
 }

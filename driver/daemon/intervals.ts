@@ -48,6 +48,8 @@ export interface Intervals {
   claimedAgainMs: number
   /** Events of the engine within this time share one comparison of its endpoints with the store. */
   compareAfterMs: number
+  /** Docker tells of no start that failed. One for which a call was refused has failed after so long. */
+  refusedAfterMs: number
   /** The pause between two attempts to take part. */
   attemptEveryMs: number
   /** Sockets open that late at the latest. At boot an interface may come a moment after the driver. */
@@ -78,6 +80,7 @@ export const usualIntervals: Intervals = {
   graceMs: 3000,
   claimedAgainMs: 12_000,
   compareAfterMs: 5000,
+  refusedAfterMs: 3000,
   attemptEveryMs: 2000,
   openWithinMs: 5000,
 }

@@ -57,7 +57,7 @@ export interface Loops {
 
 export function startLoops(options: LoopsOptions): Loops {
   const { context, engine, kernel, dialect, onRun, claim, names, filterIsOn } = options
-  const { everyMs, graceMs } = options.intervals
+  const { everyMs, graceMs, refusedAfterMs } = options.intervals
   const { host, store, log, inFlight } = context
   const common = { store, engine, host, blank: () => blankHost(context), log, onRun }
   const never = new AbortController().signal
@@ -91,7 +91,7 @@ export function startLoops(options: LoopsOptions): Loops {
   const endpoints = startEndpoints({ ...common, ...options.intervals, everyMs: everyMs.endpoints, inFlight })
   const addresses = startAddresses({ ...common, everyMs: everyMs.addresses, addresses: inFlight.addresses })
   const vtep = (): string => context.underlay().address
-  const restarts = startRestarts({ store, engine, host, log, everyMs: everyMs.restarts })
+  const restarts = startRestarts({ store, engine, host, log, everyMs: everyMs.restarts, refusedAfterMs })
   const naming = startNaming({ ...common, names, kernel, underlay: vtep, away: tunnels.away, everyMs })
   const filter = startFilter({ store, kernel, vtep, filterIsOn, log, everyMs: everyMs.filter, onRun })
   const rules = watchRules(kernel, { filter, naming })
@@ -151,8 +151,8 @@ function eventHappened(
   if (isOfNetworkList(event)) {
     networks.poke()
     dialect.poke()
-    // A network that is back may be the one of a container that Docker gave up.
-    restarts.poke()
+    // A network that is back may be the one of a container that Docker gave up. A bridge is not.
+    if (event.attributes.type !== 'bridge') restarts.poke()
     // The engine's bridges are routes of this host.
     hosts.engineNetworkChanged(event.attributes.name)
   }

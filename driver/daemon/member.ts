@@ -165,6 +165,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
   const onCall = (call: Call): void => {
     metrics.onCall(call)
     options.onCall(call)
+    if (call.outcome !== 'ok' && startsContainer(call.method)) loops.restarts.refused()
   }
   return {
     apps: {
@@ -181,6 +182,10 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
       await parts.store.journal.stop()
     },
   }
+}
+
+function startsContainer(method: string): boolean {
+  return ['IpamDriver.RequestAddress', 'NetworkDriver.CreateEndpoint', 'NetworkDriver.Join'].includes(method)
 }
 
 function contextOf(

@@ -43,14 +43,15 @@ function refuseConflicts([other]: Option[]): void {
 
 /** Docker's options for a container of that service. */
 async function publish(text: string, tools: NetworkTools): Promise<string[]> {
-  const { service, network: named, driver } = parsePublished(text)
+  const { networks, defaultNetwork } = await tools.calls.clusterNetworks()
+  const isNetwork = (name: string): boolean => networks.some((it) => it.name === name)
+  const { service, network = defaultNetwork, driver } = parsePublished(text, isNetwork)
   checkServiceName(service)
   if (driver !== undefined && driver !== 'overlay' && driver !== 'vxlan') {
     const message = `--publish-service=${text}: the driver ${driver} has no services; overlay has`
-    const hint = `write --publish-service=${service}.${named}`
+    const hint = `write --publish-service=${service}.${network}`
     throw new DriverError('invalid', message, { hint })
   }
-  const network = named ?? (await tools.calls.clusterNetworks()).defaultNetwork
   await ensureNetwork(tools, network)
   const name = `${service}.${network}`
   await tools.calls.services.publish(name, { existing: true })

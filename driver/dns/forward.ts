@@ -9,7 +9,6 @@
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
-import type { Ip } from '../core/records.ts'
 import { framed, frames } from './frames.ts'
 import { isResponse, rcodeOf } from './message.ts'
 
@@ -23,12 +22,19 @@ export interface Forwarder {
 export type Transport = 'udp' | 'tcp'
 
 export interface ForwarderOptions {
-  resolvers(): readonly Ip[]
+  /** Addresses; one of IPv6 may have a zone. */
+  resolvers(): readonly string[]
   port?: number
-  /** For one resolver. Three resolvers take less than the 4 s after which the engine's DNS gives up. */
+  /**
+   * For one resolver; the last one has what is left of the time of three. Three resolvers take less than the
+   * 4 s after which the engine's DNS gives up.
+   */
   timeoutMs?: number
   maxInFlight?: number
 }
+
+/** As in glibc (MAXNS). */
+const mostResolvers = 3
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { resolvers, port = 53, timeoutMs = 1200, maxInFlight = 512 } = options
@@ -36,8 +42,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   const askAll = async (query: Buffer, over: Transport): Promise<Buffer | undefined> => {
     let last: Buffer | undefined
-    for (const resolver of resolvers()) {
-      const answer = await askOne(query, { address: resolver, port, over, timeoutMs })
+    const all = resolvers()
+    const end = performance.now() + mostResolvers * timeoutMs
+    for (const [at, address] of all.entries()) {
+      const leftMs = at < all.length - 1 ? 0 : end - performance.now()
+      const answer = await askOne(query, { address, port, over, timeoutMs: Math.max(timeoutMs, leftMs) })
       last = answer ?? last
       if (answer !== undefined && !isFailure(answer)) break
     }
@@ -58,7 +67,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 }
 
 interface Target {
-  address: Ip
+  address: string
   port: number
   over: Transport
   timeoutMs: number

@@ -3,13 +3,14 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 import { nameServersIn } from '../core/resolv-conf.ts'
 import { publishedResolvers } from '../core/routes.ts'
 
 /** Looks at the file at most once a second. No resolvers while the file is missing. */
-export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
-  let known: readonly Ip[] = []
+export function machineResolvers(path: string, own: Ip): () => readonly string[] {
+  let known: readonly string[] = []
   let stamp: number | undefined
   let lookedAt = Number.NEGATIVE_INFINITY
   return () => {
@@ -24,7 +25,7 @@ export function machineResolvers(path: string, own: Ip): () => readonly Ip[] {
 }
 
 /** At most three, as in glibc (MAXNS); never our own address. */
-export function resolversIn(text: string, own: Ip): Ip[] {
+export function resolversIn(text: string, own: Ip): string[] {
   return nameServersIn(text)
     .filter((ip) => ip !== own)
     .slice(0, 3)
@@ -40,5 +41,6 @@ const resolvFiles = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']
 export async function outsideResolvers(files: readonly string[] = resolvFiles): Promise<Ip[] | undefined> {
   const texts = await Promise.all(files.map((path) => readFile(path, 'utf8').catch(() => undefined)))
   const read = texts.filter((text) => text !== undefined)
-  return read.length === 0 ? undefined : publishedResolvers(nameServersIn(read.join('\n')))
+  // One with a zone is on a link, and no host's.
+  return read.length === 0 ? undefined : publishedResolvers(nameServersIn(read.join('\n')).filter(isIp))
 }

@@ -113,6 +113,8 @@ async function openSockets(address: Ip, port: number, responder: Answerer): Prom
   tcp.maxConnections = maxConnections
   tcp.listen({ host: address, port, exclusive: true })
   await once(tcp, 'listening')
+  // accept(2) passes on errors of the network: they end no other connection.
+  tcp.on('error', () => undefined)
   const bound = tcp.address()
   const now = typeof bound === 'object' && bound !== null ? bound.port : port
   try {

@@ -15,7 +15,15 @@ const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start'
 /** Limit for calls during which the engine calls this driver. */
 const slowMs = 30_000
 
-export function dockerEngine(client: EngineClient): Engine {
+export interface DockerEngineOptions {
+  /** A container of several that is not described within this time is taken for locked. */
+  lockedAfterMs?: number
+}
+
+export function dockerEngine(
+  client: EngineClient,
+  { lockedAfterMs = 5000 }: DockerEngineOptions = {},
+): Engine {
   return {
     version: async () => (await client.call('GET', '/version', schema.versionSchema)).Version,
     inSwarmMode: () => inSwarmMode(client),
@@ -37,7 +45,10 @@ export function dockerEngine(client: EngineClient): Engine {
       (await client.call('GET', '/containers/json', schema.containerList)).map(({ Id }) => Id),
     attached: async () =>
       (await client.call('GET', '/containers/json', schema.configuredList)).flatMap(schema.attachedOf),
-    bridges: () => bridgesOf(client),
+    async bridges() {
+      const path = `/networks?filters=${filters({ driver: ['bridge'] })}`
+      return (await client.call('GET', path, schema.networkList)).map(schema.networkOf)
+    },
     container: (id) => container(client, id),
     async has(id) {
       const path = `/containers/json?all=1&filters=${filters({ id: [id] })}`
@@ -47,7 +58,7 @@ export function dockerEngine(client: EngineClient): Engine {
       const list = await client.call('GET', '/containers/json?all=1', schema.configuredList)
       return list.filter(({ State }) => State !== 'removing' && State !== 'dead').map(schema.configuredOf)
     },
-    stoppedContainers: () => stoppedContainers(client),
+    stoppedContainers: (which) => stoppedContainers(client, { ...which, lockedAfterMs }),
     stoppedContainer: (id) => stoppedContainer(client, id),
     startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: slowMs }),
     connect: (network, container, connection) =>
@@ -93,17 +104,6 @@ function endpointConfig(connection: Connection): object {
   })
 }
 
-async function bridgesOf(client: EngineClient): ReturnType<Engine['bridges']> {
-  const path = `/networks?filters=${filters({ driver: ['bridge'] })}`
-  const list = await client.call('GET', path, schema.networkList)
-  const all = (await Promise.all(list.map(({ Id }) => network(client, Id)))).filter((it) => it !== undefined)
-  const addresses = all
-    .flatMap(({ endpoints }) => endpoints)
-    .flatMap(({ v4, v6 = '', container }) => [v4, v6].map((ip) => ({ ip, container })))
-    .filter(({ ip }) => ip !== '')
-  return { subnets: all.flatMap(({ pools }) => pools.map(({ subnet }) => subnet)), addresses }
-}
-
 function network(client: EngineClient, id: string): ReturnType<Engine['network']> {
   return found(async () =>
     schema.networkOf(await client.call('GET', `/networks/${esc(id)}`, schema.networkSchema)),
@@ -116,21 +116,35 @@ function container(client: EngineClient, id: string): ReturnType<Engine['contain
   )
 }
 
-async function stoppedContainers(client: EngineClient): ReturnType<Engine['stoppedContainers']> {
+async function stoppedContainers(
+  client: EngineClient,
+  { onAnyNetwork = false, lockedAfterMs }: { onAnyNetwork?: boolean; lockedAfterMs: number },
+): ReturnType<Engine['stoppedContainers']> {
   const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
   const names = new Set((await client.call('GET', path, schema.networkList)).map(({ Name }) => Name))
   const status = filters({ status: ['exited', 'created'] })
   const listed = await client.call('GET', `/containers/json?all=1&filters=${status}`, schema.stoppedList)
-  const ours = listed.filter((it) =>
-    Object.keys(it.NetworkSettings?.Networks ?? {}).some((name) => names.has(name)),
+  const wanted = listed.filter(
+    (it) => onAnyNetwork || Object.keys(it.NetworkSettings?.Networks ?? {}).some((name) => names.has(name)),
   )
-  const inspected = ours.map(({ Id }) => stoppedContainer(client, Id))
-  return (await Promise.all(inspected)).filter((it) => it !== undefined)
+  const answers = await Promise.allSettled(
+    wanted.map(({ Id }) => stoppedContainer(client, Id, lockedAfterMs)),
+  )
+  const described = answers.flatMap((it) => (it.status === 'fulfilled' ? [it.value] : []))
+  // The engine describes none: it is not there any more.
+  const [first] = answers
+  if (described.length === 0 && first?.status === 'rejected') throw first.reason
+  return described.filter((it) => it !== undefined)
 }
 
-function stoppedContainer(client: EngineClient, id: string): Promise<StoppedContainer | undefined> {
+function stoppedContainer(
+  client: EngineClient,
+  id: string,
+  timeoutMs?: number,
+): Promise<StoppedContainer | undefined> {
   return found(async () => {
-    const it = await client.call('GET', `/containers/${esc(id)}/json`, schema.stoppedSchema)
+    const path = `/containers/${esc(id)}/json`
+    const it = await client.call('GET', path, schema.stoppedSchema, defined({ timeoutMs }))
     return it.State.Running ? undefined : schema.stoppedOf(it)
   })
 }

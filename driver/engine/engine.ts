@@ -19,6 +19,7 @@ export interface Engine {
   addressPools(): Promise<Cidr[]>
   /** All networks of driver `vxlan` on this host. */
   networks(): Promise<EngineNetwork[]>
+  /** Waits for no container. */
   network(id: string): Promise<EngineNetwork | undefined>
   createNetwork(network: NewEngineNetwork): Promise<string>
   /** Throws `in-use` when containers are attached; resolves when the network is gone already. */
@@ -31,16 +32,19 @@ export interface Engine {
    * on). Waits for no container.
    */
   attached(): Promise<Attached[]>
-  /** The engine's bridges on this host, and the containers' addresses on them. Waits for no container. */
-  bridges(): Promise<Bridges>
+  /** The engine's bridges on this host, without their endpoints. */
+  bridges(): Promise<EngineNetwork[]>
   /** Waits while the engine starts the container, stops it or connects it to a network. */
   container(id: string): Promise<EngineContainer | undefined>
   /** Whether the container exists, running or not. Waits for no container. */
   has(id: string): Promise<boolean>
   /** All containers, stopped ones included, with the networks that they are configured for. */
   configuredContainers(): Promise<ConfiguredContainer[]>
-  /** Containers on networks of driver `vxlan` that do not run. */
-  stoppedContainers(): Promise<StoppedContainer[]>
+  /**
+   * Containers that do not run: those on networks of driver `vxlan`, or all. One that is locked (a long
+   * `docker cp`) is left out.
+   */
+  stoppedContainers(which?: { onAnyNetwork: boolean }): Promise<StoppedContainer[]>
   /** Undefined for a container that runs, or is gone. */
   stoppedContainer(id: string): Promise<StoppedContainer | undefined>
   startContainer(id: string): Promise<void>
@@ -60,11 +64,6 @@ export interface Attached {
   /** Ids of network and endpoint. */
   network: string
   endpoint: EndpointId
-}
-
-export interface Bridges {
-  subnets: Cidr[]
-  addresses: { ip: Ip; container: string }[]
 }
 
 export interface EngineNetwork {

@@ -29,10 +29,10 @@ import {
   findService,
   listServices,
   namedIn,
-  parseServiceName,
   type ServiceRef,
   type ServiceView,
   serviceNetwork,
+  serviceRef,
 } from '../core/services.ts'
 import { addressesOf, keyIn, localIdOf } from '../core/snapshot.ts'
 import type { Store } from '../store/store.ts'
@@ -138,18 +138,26 @@ async function publish(
   signal: AbortSignal,
 ): Promise<ServiceView> {
   const { store, host, defaultNetwork } = context
-  const ref = parseServiceName(text)
-  const name = checkServiceName(ref.service)
-  const there = await optimisticTransaction(store, (snapshot) => holderOf(snapshot, ref, context), { signal })
+  const refIn = (snapshot: Snapshot): ServiceRef => {
+    const ref = serviceRef(snapshot, text)
+    checkServiceName(ref.service)
+    return ref
+  }
+  const there = await optimisticTransaction(
+    store,
+    (snapshot) => holderOf(snapshot, refIn(snapshot), context),
+    { signal },
+  )
   if (there !== undefined && options.existing && there.published) return there
   if (there !== undefined) throw nameTaken(there)
+  const ref = refIn(store.snapshot())
   const { value: network } = serviceNetwork(store.snapshot(), ref, defaultNetwork)
   const leased = await leaseFor(network, addresses, signal)
   try {
     await optimisticTransaction(store, (snapshot) => {
       const { answer } = holderOf(snapshot, ref, context)
       if (answer !== undefined) throw nameTaken(answer)
-      return create(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), name, leased, host)
+      return create(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), ref.service, leased, host)
     })
   } catch (error) {
     // The commit can still come: nothing else gets the addresses meanwhile. Such a hold ends by itself.

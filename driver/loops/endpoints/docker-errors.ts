@@ -37,3 +37,15 @@ export function isOfDriver(error: string, networks: ReadonlySet<string>): boolea
 export function lostNetworkIn(error: string): string | undefined {
   return /\bnetwork (\S+) not found/.exec(error)?.[1]
 }
+
+/**
+ * The id or name of the container that did not run, for one that shares its network, IPC or PID namespace, or
+ * has a link to it (moby's daemon/container_operations.go, errors.go).
+ */
+export function awaitedIn(error: string): string | undefined {
+  const [, joined, other] =
+    /\bnon running container: (?:container )?\/?([^\s:]+)|\bcontainer ([^\s:]+) is not running\b/.exec(
+      error,
+    ) ?? []
+  return joined ?? other
+}

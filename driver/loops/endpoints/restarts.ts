@@ -6,7 +6,7 @@
  * a container that a person stopped has none. Each one is tried again with pauses that double.
  *
  * Before that, containers whose network has another id in Docker now are connected to it again, with and
- * without a policy.
+ * without a policy. After it, their followers are started (followers.ts).
  */
 import { asDriverError, DriverError } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
@@ -17,6 +17,7 @@ import { type Loop, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { limitOf } from '../kit/work-queue.ts'
 import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
+import { createFollowers } from './followers.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
 export interface RestartsOptions {
@@ -29,11 +30,16 @@ export interface RestartsOptions {
   log: Log
   /** How often the engine is asked by itself. */
   everyMs: number
+  /** Docker has given up a container this long after a call for it was refused. */
+  refusedAfterMs: number
 }
 
 const startedAtOnce = 4
+const nextFollowersMs = 1000
 
 export interface RestartsLoop extends Loop {
+  /** A call of Docker's was refused that starts a container. The engine has no event for a start that fails. */
+  refused(): void
   problems(): string[]
 }
 
@@ -41,17 +47,31 @@ export interface RestartsLoop extends Loop {
 export function startRestarts(options: RestartsOptions): RestartsLoop {
   const { engine, log, everyMs } = options
   const limit = limitOf(startedAtOnce)
+  const followers = createFollowers()
   let isClosed = false
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
+  /** How many were tried. */
+  const startAll = async (containers: readonly StoppedContainer[], isDue: IsDue): Promise<number> => {
+    const due = containers.filter(({ id }) => failures.mayTry(id))
+    await Promise.all(due.map((it) => limit(async () => isClosed || start(options, it, isDue, failures))))
+    return due.length
+  }
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()
     const here = await engine.networks()
     const reconnects = plannedReconnects(options, found, here)
     const tried = await reconnect(options, reconnects, failures)
     const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here)
-    failures.keep(new Set([...waiting.map(({ id }) => id), ...reconnects.map(keyOf)]))
-    const due = waiting.filter(({ id }) => failures.mayTry(id))
-    await Promise.all(due.map((it) => limit(async () => isClosed || start(options, it, here, failures))))
+    followers.leads(waiting)
+    await startAll(waiting, (it) => givenUp([it], here).length > 0)
+    const all = followers.mayBeAny() ? await engine.stoppedContainers({ onAnyNetwork: true }) : []
+    const following = followers.among(all)
+    failures.keep(new Set([...[...waiting, ...following].map(({ id }) => id), ...reconnects.map(keyOf)]))
+    // A follower may have followers.
+    followers.leads(following)
+    const isStill = (now: StoppedContainer) =>
+      following.some(({ id, error }) => id === now.id && error === now.error)
+    if ((await startAll(following, isStill)) > 0) pokeAfter(nextFollowersMs)
     const nextInMs = failures.nextInMs()
     if (nextInMs !== undefined) pokeAfter(nextInMs)
   }
@@ -60,6 +80,9 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
   const stop = options.store.onFresh(() => failures.keep(new Set()))
   return {
     ...loop,
+    refused() {
+      if (!isClosed) loop.pokeAfter(options.refusedAfterMs)
+    },
     problems: failures.messages,
     /** The containers of the run that were not begun are left to the next driver. */
     async close() {
@@ -70,16 +93,19 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
   }
 }
 
+/** Whether a container that does not run, as the engine tells now, is to be started. */
+type IsDue = (now: StoppedContainer) => boolean
+
 async function start(
   { engine, log }: RestartsOptions,
   { id, name }: StoppedContainer,
-  here: readonly EngineNetwork[],
+  isDue: IsDue,
   failures: RetryBackoff,
 ): Promise<void> {
   try {
     // A person may have started and stopped it meanwhile.
     const now = await engine.stoppedContainer(id)
-    if (now === undefined || givenUp([now], here).length === 0) return
+    if (now === undefined || !isDue(now)) return
     await engine.startContainer(id)
     log.info({ container: name }, 'started: Docker had given it up because of this driver')
   } catch (error) {

@@ -11,17 +11,18 @@
  *
  * The engine is asked for its networks and never for a container: an inspection waits while the container is
  * locked (a long `docker cp`, a stop that hangs). A client that is known is answered at once, while the
- * engine is asked beside.
+ * engine is asked beside. A look asks for the bridges that events or unknown clients tell of, and for
+ * docker_gwbridge, which has no events: a host may have hundreds of bridges.
  */
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { contains } from '../../core/ip.ts'
+import { contains, isCidr } from '../../core/ip.ts'
 import { type Link, linkedZones, linksOn } from '../../core/links.ts'
 import { type Zone, zoneOf } from '../../core/names.ts'
 import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
 import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { View } from '../../dns/lookup.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import type { Store } from '../../store/store.ts'
 import type { ClientNetworks } from './client-networks.ts'
 
@@ -29,14 +30,14 @@ export interface DnsClients {
   viewOf(address: string): Promise<View | undefined>
   /**
    * To be called when the container has started, stopped, connected or disconnected; without one when any may
-   * have.
+   * have. `network`: Docker's id of the network that it was connected to or disconnected from.
    */
-  forget(container?: string): void
+  forget(container?: string, network?: string): void
 }
 
 export interface DnsClientsOptions {
   store: Pick<Store, 'snapshot'>
-  engine: Pick<Engine, 'bridges'>
+  engine: Pick<Engine, 'bridges' | 'network'>
   host: HostName
   networks: Pick<ClientNetworks, 'inOrder'>
   /** Hosts that cannot be reached. */
@@ -55,19 +56,23 @@ export interface DnsClientsOptions {
 
 interface ClientsState {
   options: DnsClientsOptions
-  containers: Map<Ip, string>
+  /** On each of the engine's bridges, by Docker's id. */
+  containers: Map<string, Map<Ip, string>>
   /** Subnets of the engine's bridges. */
   bridges: readonly Cidr[]
   links: readonly Cidr[]
   linksAt: number
   /** Something has changed since the last look. */
   isStale: boolean
+  /** Which bridges have: those with these ids, and of these addresses; or any. */
+  changed: { ids: Set<string>; addresses: Set<Ip> } | 'any'
   /** Any address may be another container's by now. */
   isDoubtful: boolean
   lookedAt: number
   looking: Promise<void> | undefined
 }
 
+const mostChanged = 1000
 /** Interfaces are listed again after this time. */
 const linksForMs = 1000
 
@@ -79,16 +84,23 @@ export function createDnsClients(options: DnsClientsOptions): DnsClients {
     links: [],
     linksAt: Number.NEGATIVE_INFINITY,
     isStale: true,
+    changed: 'any',
     isDoubtful: true,
     lookedAt: Number.NEGATIVE_INFINITY,
     looking: undefined,
   }
   return {
-    forget(container) {
+    forget(container, network) {
       state.isStale = true
+      // The container may be the first one on a bridge that the engine has just made.
+      state.linksAt = Number.NEGATIVE_INFINITY
       state.lookedAt = Number.NEGATIVE_INFINITY
-      if (container === undefined) state.isDoubtful = true
-      for (const [ip, owner] of state.containers) if (owner === container) state.containers.delete(ip)
+      if (container === undefined) Object.assign(state, { isDoubtful: true, changed: 'any' })
+      if (network !== undefined && state.changed !== 'any') state.changed.ids.add(network)
+      // No client has asked for long.
+      if (state.changed !== 'any' && state.changed.ids.size > mostChanged) state.changed = 'any'
+      for (const on of state.containers.values())
+        for (const [ip, owner] of on) if (owner === container) on.delete(ip)
     },
     viewOf: (text) => viewOf(state, plain(text)),
   }
@@ -104,19 +116,27 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
   const shared = state.options.shared()
   const isNear = links.some((link) => contains(link, address) && !shared.some((own) => contains(link, own)))
   if (!isNear) return undefined
-  if (state.isStale || !state.containers.has(address)) {
+  const isKnown = containerAt(state, address) !== undefined
+  if (!isKnown && state.changed !== 'any') state.changed.addresses.add(address)
+  if (state.isStale || !isKnown) {
     const looked = lookAgain(state)
-    if (state.isDoubtful || !state.containers.has(address)) {
-      await Promise.race([looked, delay(waitMs, undefined, { ref: false })])
-    }
+    if (state.isDoubtful || !isKnown) await Promise.race([looked, delay(waitMs, undefined, { ref: false })])
   }
-  const container = state.containers.get(address)
+  const container = containerAt(state, address)
   if (container === undefined) {
     return state.bridges.some((it) => contains(it, address))
       ? { zones: [], onlyUnambiguous: true }
       : undefined
   }
   return { zones: zonesOfContainer(state.options, container), onlyUnambiguous: false }
+}
+
+function containerAt({ containers }: ClientsState, address: Ip): string | undefined {
+  for (const on of containers.values()) {
+    const container = on.get(address)
+    if (container !== undefined) return container
+  }
+  return undefined
 }
 
 function zonesOfContainer(
@@ -145,25 +165,52 @@ async function lookAgain(state: ClientsState): Promise<void> {
 
 /** Looks once more when something has changed meanwhile: the answer may be from before the change. */
 async function look(state: ClientsState): Promise<void> {
-  if ((await lookOnce(state)) && state.isStale) await lookOnce(state)
+  const isMore = (): boolean => state.isStale || state.changed === 'any' || state.changed.addresses.size > 0
+  if ((await lookOnce(state)) && isMore()) await lookOnce(state)
 }
 
 /** False when the engine did not answer. */
 async function lookOnce(state: ClientsState): Promise<boolean> {
-  state.isStale = false
-  state.lookedAt = performance.now()
+  const { engine } = state.options
+  const { changed } = state
+  Object.assign(state, { isStale: false, lookedAt: performance.now() })
+  state.changed = { ids: new Set(), addresses: new Set() }
   try {
-    const { subnets, addresses } = await state.options.engine.bridges()
-    state.containers = new Map(addresses.map(({ ip, container }) => [ip, container]))
-    state.bridges = subnets
-    state.isDoubtful = false
+    const bridges = await engine.bridges()
+    const due = bridges.filter((it) => !state.containers.has(it.id) || isDue(it, changed))
+    const found = await Promise.all(due.map(({ id }) => engine.network(id)))
+    const looked = new Map(found.flatMap((it) => (it === undefined ? [] : [[it.id, containersOn(it)]])))
+    const onBridge = ({ id }: EngineNetwork) => looked.get(id) ?? state.containers.get(id) ?? new Map()
+    state.containers = new Map(bridges.map((it) => [it.id, onBridge(it)]))
+    state.bridges = bridges.flatMap(subnetsOf)
+    state.isDoubtful = isAny(state)
     return true
   } catch {
     // The engine is away: the old addresses are used until it answers again.
-    state.isStale = true
-    state.isDoubtful = true
+    Object.assign(state, { isStale: true, isDoubtful: true, changed: 'any' })
     return false
   }
+}
+
+/** Everything may have changed since the look began. */
+function isAny({ changed }: ClientsState): boolean {
+  return changed === 'any'
+}
+
+function isDue(bridge: EngineNetwork, changed: ClientsState['changed']): boolean {
+  if (changed === 'any' || bridge.name === 'docker_gwbridge' || changed.ids.has(bridge.id)) return true
+  return [...changed.addresses].some((ip) => subnetsOf(bridge).some((subnet) => contains(subnet, ip)))
+}
+
+function containersOn({ endpoints }: EngineNetwork): Map<Ip, string> {
+  const addresses = endpoints.flatMap(({ v4, v6 = '', container }) =>
+    [v4, v6].map((ip): [Ip, string] => [ip, container]),
+  )
+  return new Map(addresses.filter(([ip]) => ip !== ''))
+}
+
+function subnetsOf({ pools }: EngineNetwork): Cidr[] {
+  return pools.map(({ subnet }) => subnet).filter(isCidr)
 }
 
 function networksOf(snapshot: Snapshot, host: HostName, container: string): Set<NetworkId> {

@@ -66,6 +66,22 @@ test('aliases and the service follow the name, each also with the network', () =
   `)
 })
 
+test('names of a container that differ in case alone are one line, which has the capitals', () => {
+  const records = recordsFor(
+    snapshotOf([
+      named('e1', '10.0.0.2', 'plex', { hostname: 'Plex' }),
+      named('e2', '10.0.0.3', 'Db', { aliases: ['db'] }),
+    ]),
+    'n1',
+  )
+  expect(records.map(({ ip, name }) => `${ip} ${name}`)).toEqual([
+    '10.0.0.2 Plex',
+    '10.0.0.2 Plex.foobar',
+    '10.0.0.3 Db',
+    '10.0.0.3 Db.foobar',
+  ])
+})
+
 test('both addresses of a dual-stack container have its names, IPv4 first', () => {
   const records = lines([
     named('e1', '10.0.0.3', 'a', { v6: 'fd00::3' }),
@@ -227,6 +243,14 @@ describe('the addresses of one name, for each client', () => {
     for (const times of first.values()) expect(times).toBeGreaterThan(60)
   })
 
+  test('members whose name differs in case alone are spread, too', () => {
+    const cased = ['Web', 'web', 'WEB'].map((name, at) => named(`e${at}`, `10.0.0.${at + 2}`, name))
+    const records = recordsFor(snapshotOf(cased), 'n1')
+    const first = (client: string) =>
+      recordsForClient(records, client).find(({ name }) => name.toLowerCase() === 'web')?.ip
+    expect(new Set(Array.from({ length: 50 }, (_, n) => first(`c${n}`))).size).toBe(3)
+  })
+
   test('the same client has the same order, and a member that goes changes no more than its own place', () => {
     const before = orderFor('c')
     expect(orderFor('c')).toEqual(before)
@@ -305,6 +329,23 @@ test('a zone finds names in any case, all addresses of a name, and the name of a
   expect(zoneOf(snapshotOf(all), 'n2')).toBeUndefined()
 })
 
+test('an alias that ends like NAME.NETWORK is that container’s alone, in hosts files and in DNS', () => {
+  const snapshot = snapshotOf([
+    named('e1', '10.0.0.2', 'db'),
+    named('e2', '10.0.0.3', 'proxy', { aliases: ['DB.foobar', 'proxy.foobar'] }),
+  ])
+  const records = recordsFor(snapshot, 'n1')
+  const of = (name: string) => records.filter((it) => it.name.toLowerCase() === name && !it.hidden)
+  expect(of('db.foobar').map(({ ip }) => ip)).toEqual(['10.0.0.3'])
+  expect(of('db').map(({ ip }) => ip)).toEqual(['10.0.0.2'])
+  expect(of('proxy.foobar').map(({ ip }) => ip)).toEqual(['10.0.0.3'])
+  expect(records).toContainEqual({ ip: '10.0.0.2', name: 'db.foobar', hidden: true })
+  const zone = zoneOf(snapshot, 'n1')
+  expect(zone?.addressesOf('db.foobar')).toEqual(['10.0.0.3'])
+  expect(zone?.addressesOf('db')).toEqual(['10.0.0.2'])
+  expect(zone?.addressesOf('tasks.db.foobar')).toEqual(['10.0.0.3'])
+})
+
 test('DNS says what hosts files say, before and after a change', () => {
   const service: Service = { id: 's', network: 'n1', name: 'front', v4: '10.0.0.9', v6: 'fd00::9' }
   const before = snapshotOf(
@@ -327,7 +368,7 @@ test('DNS says what hosts files say, before and after a change', () => {
     const records = recordsFor(snapshot, 'n1')
     const names = new Set(records.map(({ name }) => name.toLowerCase()))
     for (const name of names) {
-      const own = records.filter((it) => it.name.toLowerCase() === name).map(({ ip }) => ip)
+      const own = records.filter((it) => it.name.toLowerCase() === name && !it.hidden).map(({ ip }) => ip)
       expect(zoneOf(snapshot, 'n1')?.addressesOf(name), name).toEqual([...new Set(own)])
     }
   }

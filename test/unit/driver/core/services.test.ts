@@ -94,19 +94,42 @@ describe('a name', () => {
     expect(parsePublished(text)).toEqual(ref)
   })
 
+  test('on a network whose name has dots is found, and the last dot counts where it can', () => {
+    const named = (...names: string[]) => [(name: string) => names.includes(name)] as const
+    const web = { service: 'web', network: 'my.net' }
+    expect(parseServiceName('web.my.net', ...named('my.net'))).toEqual(web)
+    expect(parseServiceName('web.my.net', ...named('my.net', 'net'))).toEqual({
+      ...{ service: 'web.my', network: 'net' },
+    })
+    expect(parsePublished('web.my.net', ...named('my.net'))).toEqual(web)
+    expect(parsePublished('web.my.net.overlay', ...named('my.net'))).toEqual({ ...web, driver: 'overlay' })
+    expect(parsePublished('web.my.net', ...named('my', 'net'))).toEqual({
+      ...{ service: 'web', network: 'my', driver: 'net' },
+    })
+  })
+
   test.each(['', '.', '.foobar', 'bar.'])("'%s' names no service", (text) => {
     expect(lineOf(() => parseServiceName(text))).toBe(
       `'${text}' is not a service; write SERVICE or SERVICE.NETWORK`,
     )
   })
 
-  test.each(['bar baz', '-bar', 'bär', 'a'.repeat(64), 'bar\n10.0.0.1 evil'])(
+  test.each(['bar baz', '-bar', 'bär', 'a'.repeat(64), 'bar\n10.0.0.1 evil', 'a..b', 'bar.'])(
     '%j cannot be published',
     (name) => {
       expect(lineOf(() => checkServiceName(name))).toContain('is not a valid service name')
     },
   )
 })
+
+test.each(['localhost', 'LOCALHOST', 'db.localhost', 'ip6-allnodes'])(
+  '%s cannot be published: no container would find it',
+  (name) => {
+    expect(lineOf(() => checkServiceName(name))).toBe(
+      `'${name}' is a name that each machine has for itself; choose another name`,
+    )
+  },
+)
 
 describe('the list', () => {
   test('has published services with and without a container, and containers by their names', () => {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { recordsFor } from '../../../../driver/core/names.ts'
 import type { Snapshot } from '../../../../driver/core/records.ts'
@@ -363,6 +364,35 @@ describe('a container', () => {
           .join() === 'web',
     )
     expect((await net1.docker.stoppedContainers()).map(({ name }) => name)).toEqual(['other'])
+  })
+
+  test('that Docker gave up after a refusal is started soon, though the engine tells nothing', async () => {
+    await net1[Symbol.asyncDispose]()
+    const everyMs = { ...quickIntervals.everyMs, restarts: 600_000 }
+    net1 = await host(1, { intervals: { ...quickIntervals, everyMs } })
+    await has(net1, 'foobar')
+    await until('all is looked at', () => net1.driver.status().loops.restarts?.state === 'idle')
+    const { stoppedContainers } = net1.docker
+    let looks = 0
+    net1.docker.stoppedContainers = (which) => {
+      looks += 1
+      return stoppedContainers(which)
+    }
+    const made = (type: string) =>
+      net1.docker.tell({ type: 'network', action: 'create', id: 'own', attributes: { name: 'own', type } })
+    // A bridge is no network of a container that is waited for.
+    made('bridge')
+    await delay(100)
+    expect(looks).toBe(0)
+    made('vxlan')
+    await until('the containers are looked at', () => looks === 1)
+    const refused = net1.docker.run('new', 'foobar', { ip: '10.99.0.1' })
+    await expect(refused).rejects.toThrow()
+    const error = 'IpamDriver.RequestAddress: multihost was restarted before it answered Docker'
+    net1.docker.gaveUp('web', 'foobar', error)
+    await until('it runs', () =>
+      [...net1.store.snapshot().endpoints.values()].some(({ value }) => value.container?.name === 'web'),
+    )
   })
 
   test('whose network Docker has lost is connected to the copy again, and started when Docker gave it up', async () => {

@@ -47,6 +47,8 @@ export interface Upstream {
   port: number
   /** Names that it was asked. */
   asked: string[]
+  /** Over UDP it answers after so long. */
+  delayMs: number
   close(): void
 }
 
@@ -72,18 +74,20 @@ export async function upstream(reply: (packet: Packet) => Partial<Packet> | unde
   }).listen(0, '127.0.0.1')
   await once(tcp, 'listening')
   const { port } = tcp.address() as { port: number }
-  const udp = createSocket('udp4', (bytes, from) => {
-    const answer = respond(bytes)
-    if (answer !== undefined) udp.send(answer, from.port, from.address)
-  })
-  udp.bind(port, '127.0.0.1')
-  await once(udp, 'listening')
-  return {
-    port,
-    asked,
+  const self: Upstream = {
+    ...{ port, asked, delayMs: 0 },
     close() {
       udp.close()
       tcp.close()
     },
   }
+  const udp = createSocket('udp4', (bytes, from) => {
+    const answer = respond(bytes)
+    const send = () => answer !== undefined && udp.send(answer, from.port, from.address)
+    if (self.delayMs === 0) send()
+    else setTimeout(send, self.delayMs)
+  })
+  udp.bind(port, '127.0.0.1')
+  await once(udp, 'listening')
+  return self
 }

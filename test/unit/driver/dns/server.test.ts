@@ -146,6 +146,13 @@ describe('without an answer from outside', () => {
     expect(data((await askTcp(port, question('example.net')))[0] as Packet)).toEqual(['93.184.216.34'])
   })
 
+  test('an only resolver that is slow, as for a name that it must look up itself, is waited for', async () => {
+    machine.delayMs = 350
+    expect(data(await askUdp(port, question('far.example')))).toEqual(['93.184.216.34'])
+    resolvers = ['127.0.0.3', '127.0.0.1']
+    expect(data(await askUdp(port, question('farther.example')))).toEqual(['93.184.216.34'])
+  })
+
   test('SERVFAIL comes after the bound, and the question went out once for all who waited', async () => {
     reply = () => undefined
     const answers = await Promise.all(

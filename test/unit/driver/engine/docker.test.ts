@@ -34,7 +34,7 @@ beforeEach(async () => {
   })
   await new Promise<void>((resolve) => server.listen(join(folder, 'docker.sock'), resolve))
   client = engineClient(join(folder, 'docker.sock'))
-  engine = dockerEngine(client)
+  engine = dockerEngine(client, { lockedAfterMs: 1500 })
 })
 afterEach(async () => {
   client.close()
@@ -280,29 +280,19 @@ test('reads a container; its short id is not one of its aliases', async () => {
   expect(await engine.running()).toEqual(['cccccccccccccc', 'just-gone'])
 })
 
-test('lists its bridges and the containers’ addresses on them, without asking for a container', async () => {
-  const bridge = (id: string, containers: object, subnet: string) => {
-    const IPAM = { Driver: 'default', Config: [{ Subnet: subnet }] }
-    const all = { Id: id, Name: id, Driver: 'bridge', IPAM, Containers: containers }
-    answers.set(`GET /v1.41/networks/${id}`, json(200, all))
-    return { ...all, Containers: {} }
-  }
+test('lists its bridges without their endpoints, and a bridge with them, without asking for a container', async () => {
   const gateway = { EndpointID: 'e', Name: 'gateway_1', IPv4Address: '172.18.0.2/16', IPv6Address: '' }
   const dual = { EndpointID: 'f', Name: 'web', IPv4Address: '172.17.0.2/16', IPv6Address: 'fd00::2/64' }
-  const list = [
-    bridge('docker_gwbridge', { c1: gateway }, '172.18.0.0/16'),
-    bridge('bridge', { c2: dual }, '172.17.0.0/16'),
-    bridge('empty', {}, '172.19.0.0/16'),
-  ]
-  answers.set('GET /v1.41/networks?filters={"driver":["bridge"]}', json(200, list))
-  expect(await engine.bridges()).toEqual({
-    subnets: ['172.18.0.0/16', '172.17.0.0/16', '172.19.0.0/16'],
-    addresses: [
-      { ip: '172.18.0.2', container: 'c1' },
-      { ip: '172.17.0.2', container: 'c2' },
-      { ip: 'fd00::2', container: 'c2' },
-    ],
-  })
+  const IPAM = { Driver: 'default', Config: [{ Subnet: '172.18.0.0/16' }] }
+  const listed = { Id: 'aaaa', Name: 'docker_gwbridge', Driver: 'bridge', IPAM, Containers: {} }
+  answers.set('GET /v1.41/networks?filters={"driver":["bridge"]}', json(200, [listed]))
+  answers.set('GET /v1.41/networks/aaaa', json(200, { ...listed, Containers: { c1: gateway, c2: dual } }))
+  const subnets = { name: 'docker_gwbridge', pools: [{ subnet: '172.18.0.0/16', aux: {} }] }
+  expect(await engine.bridges()).toMatchObject([{ ...subnets, endpoints: [] }])
+  expect((await engine.network('aaaa'))?.endpoints).toMatchObject([
+    { container: 'c1', v4: '172.18.0.2' },
+    { container: 'c2', v4: '172.17.0.2', v6: 'fd00::2' },
+  ])
 })
 
 test('lists stopped containers with the networks that they are configured for', async () => {
@@ -390,6 +380,32 @@ test('a stopped container is connected again as people configured it', async () 
   answers.set('POST /v1.41/networks/foobar/connect', json(200, {}))
   await engine.connect('foobar', Id, foobar.connection)
   expect(seen.at(-1)).toBe(call)
+})
+
+test('a stopped container that is locked, as by a long docker cp, holds up none of the others', async () => {
+  const status = JSON.stringify({ status: ['exited', 'created'] })
+  answers.set(
+    `GET /v1.41/networks?filters=${JSON.stringify({ driver: ['vxlan'] })}`,
+    json(200, [dockerNetwork]),
+  )
+  const listed = ['locked', 'web', 'sidecar'].map((Id) => {
+    return { Id, NetworkSettings: { Networks: Id === 'sidecar' ? {} : { foobar: {} } } }
+  })
+  answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, listed))
+  for (const Id of ['web', 'sidecar']) {
+    const inspected = { Id, Name: `/${Id}`, State: {}, HostConfig: {}, NetworkSettings: null }
+    answers.set(`GET /v1.41/containers/${Id}/json`, json(200, inspected))
+  }
+  answers.set('GET /v1.41/containers/locked/json', () => undefined)
+  const names = (found: { name: string }[]) => found.map(({ name }) => name)
+  const [ours, all] = await Promise.all([
+    engine.stoppedContainers(),
+    engine.stoppedContainers({ onAnyNetwork: true }),
+  ])
+  expect([names(ours), names(all)]).toEqual([['web'], ['web', 'sidecar']])
+  for (const id of ['locked', 'web'])
+    answers.set(`GET /v1.41/containers/${id}/json`, json(500, { message: 'going down' }))
+  await expect(engine.stoppedContainers()).rejects.toThrow('going down')
 })
 
 test('an attachment whose interface has no IPv6 by a sysctl says so', async () => {

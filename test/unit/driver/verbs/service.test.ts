@@ -63,6 +63,17 @@ describe('a published service', () => {
     expect(await run(net1, { network, pool, endpoint: 'e1' })).toBe('10.9.0.3')
   })
 
+  test('is on the network whose name has dots, which the other host has made', async () => {
+    const dotted = id('3')
+    await createNetwork(net2, { id: dotted, subnet: '10.8.0.0/16' })
+    await nameIt(net2, dotted, 'my.net')
+    const { name, network: on, v4 } = await net1.services.publish('web.my.net')
+    expect([name, on.name, v4]).toEqual(['web', 'my.net', '10.8.0.2'])
+    expect((await net2.services.find('web.my.net')).v4).toBe('10.8.0.2')
+    await net2.services.unpublish('web.my.net')
+    expect(await lineOf(net2.services.find('web.my.net'))).toContain('no service')
+  })
+
   test('is published once: on the other host the name is taken, and no address is lost', async () => {
     const attempts = await Promise.allSettled([net1.services.publish('bar'), net2.services.publish('bar')])
     expect(attempts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])

@@ -1,6 +1,6 @@
 /** What engines 20.10 to 29 say when a container does not start: which of it comes from this driver. */
 import { expect, test } from 'vitest'
-import { isOfDriver, lostNetworkIn } from '../../../../../driver/loops/endpoints/docker-errors.ts'
+import { awaitedIn, isOfDriver, lostNetworkIn } from '../../../../../driver/loops/endpoints/docker-errors.ts'
 
 const ours = new Set(['foobar'])
 const socket = (plugin: string, method: string) =>
@@ -50,4 +50,20 @@ test('the network that Docker did not find is named in the error', () => {
   expect(lostNetworkIn('network 5d2f not found')).toBe('5d2f')
   expect(lostNetworkIn(newer('network 5d2f not found'))).toBe('5d2f')
   expect(lostNetworkIn('plugin "vxlan" not found')).toBeUndefined()
+})
+
+test.each([
+  ['cannot join network of a non running container: vpn'],
+  ['cannot join network namespace of a non running container: container vpn is exited'],
+  [newer('cannot join network namespace of a non running container: container vpn is created')],
+  ["can't join IPC of container vpn: container vpn is not running"],
+  ['failed to join PID namespace: container vpn is not running'],
+  ['Cannot link to a non running container: /vpn AS /web/proxy'],
+])('the container that did not run is named in the error: %s', (error) => {
+  expect(awaitedIn(error)).toBe('vpn')
+})
+
+test('an error that names no container that did not run', () => {
+  expect(awaitedIn('plugin "vxlan" not found')).toBeUndefined()
+  expect(awaitedIn('')).toBeUndefined()
 })

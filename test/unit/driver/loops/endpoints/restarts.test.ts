@@ -35,10 +35,11 @@ test('a container whose network was lost is started when it has a network again'
 function startOn(
   cluster: MemoryCluster,
   stopped: readonly StoppedContainer[],
-  startContainer: () => Promise<void>,
+  startContainer: (id: string) => Promise<void>,
 ): RestartsLoop {
   const engine = {
-    stoppedContainers: async () => [...stopped],
+    stoppedContainers: async ({ onAnyNetwork } = { onAnyNetwork: false }) =>
+      stopped.filter(({ networks }) => onAnyNetwork || networks.length > 0),
     stoppedContainer: async (id: string) => stopped.find((it) => it.id === id),
     startContainer,
     networks: async () => here,
@@ -46,7 +47,7 @@ function startOn(
     connect: async () => undefined,
   }
   const store = cluster.open('net-1')
-  return startRestarts({ store, engine, host: 'net-1', log: silentLog, everyMs: 60_000 })
+  return startRestarts({ store, engine, host: 'net-1', log: silentLog, everyMs: 60_000, refusedAfterMs: 50 })
 }
 
 test('a loop that closes waits for the starts that are under way, and begins no other', async () => {
@@ -85,4 +86,62 @@ test('each return of the store ends the pauses', async () => {
     loop.poke()
   }
   await loop.close()
+})
+
+/** A container that shares the namespace of another one, or has a link to it. */
+function follower(name: string, error: string, more: Partial<StoppedContainer> = {}): StoppedContainer {
+  return { id: name, name, error, hasPolicy: true, hasRun: true, networks: [], ...more }
+}
+
+function leader(more: Partial<StoppedContainer> = {}): StoppedContainer {
+  const foobar = { name: 'foobar', id: 'copy', connection }
+  return follower('vpn', 'plugin "vxlan" not found', { id: 'a'.repeat(64), networks: [foobar], ...more })
+}
+
+/** Names in the order in which they were started, when there are `count` of them or the loop rests. */
+async function startedAmong(given: StoppedContainer[], count = 0): Promise<string[]> {
+  const stopped = [...given]
+  const started: string[] = []
+  const loop = startOn(createMemoryCluster(), stopped, async (id) => {
+    const at = stopped.findIndex((it) => it.id === id)
+    started.push(...stopped.splice(at, 1).map(({ name }) => name))
+  })
+  await until('the loop rests', () => loop.status().state === 'idle' && started.length >= count)
+  await loop.close()
+  return started
+}
+
+test('containers that share a namespace with one that was given up, or have a link to it, follow it', async () => {
+  const id = 'a'.repeat(64)
+  const given = [
+    follower('web', 'cannot join network of a non running container: torrent'),
+    follower('torrent', `cannot join network of a non running container: ${id}`),
+    follower('sidecar', 'cannot join network namespace of a non running container: container vpn is exited'),
+    follower('linked', 'Cannot link to a non running container: /vpn AS /linked/vpn'),
+    follower('ipc', `failed to join IPC namespace: container ${id.slice(0, 12)} is not running`),
+    leader(),
+  ]
+  const started = await startedAmong(given, given.length)
+  expect(started[0]).toBe('vpn')
+  expect(started.at(-1)).toBe('web')
+  expect(started.slice(1, -1).sort()).toEqual(['ipc', 'linked', 'sidecar', 'torrent'])
+})
+
+test('a container that follows one which was not given up is left alone', async () => {
+  const error = 'cannot join network of a non running container: vpn'
+  expect(await startedAmong([follower('torrent', error)])).toEqual([])
+  expect(await startedAmong([follower('torrent', error), leader({ error: '' })])).toEqual([])
+  expect(await startedAmong([follower('torrent', error), leader({ hasPolicy: false })])).toEqual([])
+})
+
+test('of those that follow a container, one without a policy, one that never ran and one of another container are left alone', async () => {
+  const error = 'cannot join network of a non running container: vpn'
+  const started = await startedAmong([
+    leader(),
+    follower('manual', error, { hasPolicy: false }),
+    follower('new', error, { hasRun: false }),
+    follower('other', 'cannot join network of a non running container: vpn-2'),
+    follower('stopped', ''),
+  ])
+  expect(started).toEqual(['vpn'])
 })

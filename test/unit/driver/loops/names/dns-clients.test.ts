@@ -1,9 +1,11 @@
 /** Who may see which names, by the address that he asks from. */
 import { beforeEach, expect, test } from 'vitest'
 import type { Link } from '../../../../../driver/core/links.ts'
+import type { EngineNetwork } from '../../../../../driver/engine/engine.ts'
 import { createDnsClients, type DnsClients } from '../../../../../driver/loops/names/dns-clients.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
+import { until } from '../../../../fixtures/until.ts'
 
 let clients: DnsClients
 let asked: number
@@ -13,12 +15,35 @@ let gateways: Record<string, string>
 let locked: Promise<void> | undefined
 let links: Link[]
 let ordered: string[]
+let hostLinks: string[]
+let otherBridges: EngineNetwork[]
+let others: Record<string, string>
+let inspected: string[]
+
+function bridge(id: string, subnet: string, on: Record<string, string> = {}): EngineNetwork {
+  const endpoints = Object.entries(on).map(([v4, container]) => {
+    return { id: `e-${v4}`, container, name: container, mac: '', v4 }
+  })
+  return {
+    ...{ id, name: id, driver: 'bridge', internal: false, attachable: false, options: {}, labels: {} },
+    ...{ ipamDriver: 'default', ipamOptions: {}, pools: [{ subnet }], endpoints },
+  }
+}
 
 beforeEach(async () => {
   ;[asked, away, gateways, locked] = [0, false, { '172.18.0.2': 'web' }, undefined]
   ordered = ['n1']
   awayHosts = new Set()
+  ;[otherBridges, others, inspected] = [[], {}, []]
   links = []
+  hostLinks = [
+    '127.0.0.1/8',
+    '192.168.33.11/24',
+    'fe80::1/64',
+    '10.1.0.1/24',
+    '172.18.0.1/16',
+    '172.17.0.1/16',
+  ]
   const store = createMemoryCluster().open('net-1')
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
@@ -51,24 +76,24 @@ beforeEach(async () => {
     away: () => awayHosts,
     linksOf: (container) => (container === 'web' ? links : []),
     shared: () => ['192.168.33.11'],
-    links: () => [
-      '127.0.0.1/8',
-      '192.168.33.11/24',
-      'fe80::1/64',
-      '10.1.0.1/24',
-      '172.18.0.1/16',
-      '172.17.0.1/16',
-    ],
+    links: () => hostLinks,
     pauseMs: 0,
     waitMs: 50,
     engine: {
       async bridges() {
         asked += 1
         if (away) throw new Error('away')
+        return [
+          bridge('docker_gwbridge', '172.18.0.0/16'),
+          bridge('bridge', '172.17.0.0/16'),
+          ...otherBridges,
+        ]
+      },
+      async network(id) {
+        inspected.push(id)
         await locked
-        const all = { ...gateways, '172.17.0.2': 'plain' }
-        const addresses = Object.entries(all).map(([ip, container]) => ({ ip, container }))
-        return { subnets: ['172.18.0.0/16', '172.17.0.0/16'], addresses }
+        const on = id === 'docker_gwbridge' ? gateways : id === 'bridge' ? { '172.17.0.2': 'plain' } : others
+        return bridge(id, '', on)
       },
     },
   })
@@ -112,6 +137,37 @@ test('a container is looked for when it first asks, and known from then on until
   gateways = {}
   clients.forget()
   expect(await view('172.18.0.3')).toBe(' unambiguous')
+})
+
+test('the first container on a bridge that the engine has just made sees its names at once', async () => {
+  hostLinks = hostLinks.filter((it) => !it.startsWith('172.18.'))
+  expect(await view('172.17.0.2')).toBe('')
+  hostLinks = [...hostLinks, '172.18.0.1/16']
+  clients.forget('web')
+  expect(await view('172.18.0.2')).toBe('foobar')
+})
+
+test('of many bridges, those are looked at that an event or an unknown client tells of', async () => {
+  otherBridges = Array.from({ length: 200 }, (_, n) => bridge(`br-${n}`, `10.1.${n}.0/24`))
+  hostLinks.push('10.1.0.0/16')
+  const looked = async (address: string): Promise<string> => {
+    inspected = []
+    const seen = await view(address)
+    await until('the look is over', () => inspected.includes('docker_gwbridge'))
+    return `${seen}: ${inspected.sort().join()}`
+  }
+  await view('172.18.0.2')
+  expect(inspected).toHaveLength(202)
+  clients.forget('another')
+  expect(await looked('172.18.0.2')).toBe('foobar: docker_gwbridge')
+  others = { '10.1.7.2': 'web' }
+  clients.forget('web', 'br-7')
+  expect(await looked('10.1.7.2')).toBe('foobar: br-7,docker_gwbridge')
+  others = { '10.1.9.2': 'web' }
+  expect(await looked('10.1.9.2')).toBe('foobar: br-9,docker_gwbridge')
+  clients.forget()
+  await looked('172.18.0.2')
+  expect(inspected).toHaveLength(202)
 })
 
 test('while the engine is away, those that were known are known', async () => {
