@@ -278,7 +278,7 @@ A host has a token of its own, with which it can claim no other host's name, by
 'multihost init --token-for=NAME' on this host.`
 }
 
-/** Makes the token, and says what the person does on that host. Throws `invalid` where no `init` has made a Consul. */
+/** Makes the token, and says what to do on that host. Throws `invalid` where no `init` has made a Consul. */
 export async function tokenFor(host: HostName): Promise<string> {
   const config = await textOf(join(configFolder(placeAt({ address: '' })), 'consul.json'))
   if (config === '')

@@ -1,4 +1,4 @@
-/** The filter of tunnel packets as text, and on a kernel that lacks a part. What the rules do: test/contract/driver/kernel. */
+/** The filter of tunnel packets as text. What the rules do: test/contract/driver/kernel. */
 import { expect, test } from 'vitest'
 import { keepFilter } from '../../../../driver/kernel/tunnel-filter.ts'
 
