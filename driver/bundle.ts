@@ -35,15 +35,25 @@ export async function bundle(outfile: string): Promise<Bundle> {
     banner: { js: '#!/usr/bin/env node' },
     define: { MULTIHOST_VERSION: JSON.stringify(version), MULTIHOST_COMMIT: JSON.stringify(commit) },
     minifySyntax: true,
+    // Node keeps the text in memory. Names stay, and lines that an error can print.
+    minifyWhitespace: true,
+    lineLimit: 160,
     legalComments: 'none',
     logLevel: 'warning',
     metafile: true,
   })
+  checkAscii(outfile)
   chmodSync(outfile, 0o755)
   const answer = execFileSync(process.execPath, [outfile, '--version'], { encoding: 'utf8' }).trim()
   const expected = `multihost ${version} (${commit})`
   if (answer !== expected) throw new Error(`${outfile} --version prints '${answer}', not '${expected}'`)
   return { version, commit, packages: packageFolders(metafile) }
+}
+
+/** V8 keeps a text with one character beyond Latin-1 in two bytes for each. */
+function checkAscii(outfile: string): void {
+  const at = readFileSync(outfile).findIndex((byte) => byte > 0x7f)
+  if (at >= 0) throw new Error(`${outfile} has a character at byte ${at} that is not ASCII`)
 }
 
 function commitOf(folder: string): string {

@@ -17,6 +17,8 @@ export const help = `multihost: one network for containers on several Docker hos
                                what this host lacks for a cluster; 0 nothing, 1 something. OPTIONS are the driver's
   multihost init [--consul-from=FILE] [OPTIONS]
                                begin a cluster: Consul on this host with TLS and ACLs; prints the other hosts' line
+  multihost init --token-for=NAME
+                               on that host: a token for host NAME, with which it can claim no other name
   multihost join consul://HOST[:PORT][,…] [OPTIONS]
                                make this host a member; changes nothing while something is missing
   multihost leave [--force]    take this host out; --force disconnects its containers, and goes without the store

@@ -2,10 +2,10 @@
  * The control socket: for `multihost` on this host, for Prometheus, for scripts. JSON both ways, errors as
  * `{"error": …}` with the sentence that a person needs.
  */
-import { type Context, Hono } from 'hono'
 import { asDriverError, DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
+import { type App, type Asked, json, plain, type Route, routed } from '../http-app.ts'
 import type { CheckOptions, CheckResult } from './check.ts'
 import type { Status } from './status.ts'
 
@@ -27,32 +27,36 @@ export interface Evicted {
 /** `dialect`: further routes. */
 export function controlApp(
   { status, metrics, check, tunnels, evict }: ControlParts,
-  dialect: Hono = new Hono(),
-): Hono {
-  const app = new Hono()
-  app.get('/status', async (c) => c.json(await status()))
-  app.get('/metrics', async (c) =>
-    c.text(await metrics(), 200, { 'content-type': 'text/plain; version=0.0.4' }),
+  dialect: readonly Route[] = [],
+): App {
+  return controlRouted([
+    ['GET', '/status', async () => json(await status())],
+    ['GET', '/metrics', async () => plain(await metrics(), 'text/plain; version=0.0.4')],
+    ['GET', '/check', async (asked) => json(await check({ ...checkOptions(asked), repair: false }))],
+    ['POST', '/check', async (asked) => json(await check({ ...checkOptions(asked), repair: true }))],
+    ['GET', '/tunnels', async () => json(await tunnels())],
+    ['DELETE', '/hosts/:name', async (_, name) => json(await evict(name))],
+    ...dialect,
+  ])
+}
+
+export function controlRouted(routes: readonly Route[]): App {
+  return routed(
+    routes,
+    ({ method, path }) => {
+      const error = new DriverError('not-found', `there is no ${method} ${path} here`)
+      return json({ error: error.line, code: error.code }, 404)
+    },
+    (thrown) => {
+      const error = asDriverError(thrown)
+      return json({ error: error.line, code: error.code }, error.code === 'internal' ? 500 : 409)
+    },
   )
-  app.get('/check', async (c) => c.json(await check({ ...checkOptions(c), repair: false })))
-  app.post('/check', async (c) => c.json(await check({ ...checkOptions(c), repair: true })))
-  app.get('/tunnels', async (c) => c.json(await tunnels()))
-  app.delete('/hosts/:name', async (c) => c.json(await evict(c.req.param('name'))))
-  app.route('/', dialect)
-  app.notFound((c) => {
-    const error = new DriverError('not-found', `there is no ${c.req.method} ${c.req.path} here`)
-    return c.json({ error: error.line, code: error.code }, 404)
-  })
-  app.onError((thrown, c) => {
-    const error = asDriverError(thrown)
-    return c.json({ error: error.line, code: error.code }, error.code === 'internal' ? 500 : 409)
-  })
-  return app
 }
 
 /** `?within=SECONDS` */
-function checkOptions(c: Context): { withinMs: number } {
-  const seconds = c.req.query('within') ?? '5'
+function checkOptions({ query }: Asked): { withinMs: number } {
+  const seconds = query.get('within') ?? '5'
   if (/^\d{1,2}(\.\d{1,3})?$/.test(seconds)) return { withinMs: Number(seconds) * 1000 }
   throw new DriverError('invalid', `within=${seconds} is not allowed`, { hint: 'seconds, like 5 or 0.5' })
 }

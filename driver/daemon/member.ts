@@ -170,7 +170,7 @@ function memberOf(parts: Parts, metrics: Metrics, verbs: Verbs, stopLooking: () 
   return {
     apps: {
       plugin: pluginApp({ verbs, onCall, limitMs: options.answerWithinMs }),
-      control: controlApp(controlParts(parts, metrics), dialect.app),
+      control: controlApp(controlParts(parts, metrics), dialect.routes),
     },
     status: () => statusOf(statusParts(parts)),
     endStarts: loops.restarts.close,

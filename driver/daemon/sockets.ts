@@ -6,8 +6,8 @@
  */
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { Hono } from 'hono'
 import { asDriverError } from '../core/errors.ts'
+import type { App } from '../http-app.ts'
 import type { Log } from '../log.ts'
 import { createRunAgain } from '../loops/kit/run-again.ts'
 import { type FileWatch, watchFile } from '../loops/kit/watch-file.ts'
@@ -15,8 +15,8 @@ import { type Listener, listenOn } from '../protocol/socket.ts'
 import { giveToGroup, type SocketGroup } from './socket-group.ts'
 
 export interface Apps {
-  plugin: Hono
-  control: Hono
+  plugin: App
+  control: App
 }
 
 export interface Sockets {
@@ -42,19 +42,16 @@ export async function openSockets(paths: SocketPaths, first: Apps, log: Log): Pr
   let apps = first
   const control = await keepListening(
     paths.controlSocket,
-    dispatch(() => apps.control),
+    (asked) => apps.control(asked),
     { mode: 0o660, group: { name: 'docker', dockerSocket: paths.dockerSocket } },
     log,
   )
-  const plugin = await keepListening(
-    paths.socket,
-    dispatch(() => apps.plugin),
-    { mode: 0o600 },
-    log,
-  ).catch(async (error: unknown) => {
-    await control.close()
-    throw error
-  })
+  const plugin = await keepListening(paths.socket, (asked) => apps.plugin(asked), { mode: 0o600 }, log).catch(
+    async (error: unknown) => {
+      await control.close()
+      throw error
+    },
+  )
   return {
     use(next) {
       apps = next
@@ -66,12 +63,6 @@ export async function openSockets(paths: SocketPaths, first: Apps, log: Log): Pr
   }
 }
 
-function dispatch(current: () => Hono): Hono {
-  const app = new Hono()
-  app.mount('/', (request) => current().fetch(request))
-  return app
-}
-
 /** Without a group, the socket is the driver's own. */
 interface Access {
   mode: number
@@ -80,7 +71,7 @@ interface Access {
 
 async function keepListening(
   path: string,
-  app: Hono,
+  app: App,
   { mode, group }: Access,
   log: Log,
 ): Promise<Pick<Listener, 'close'>> {

@@ -6,9 +6,9 @@
  * these succeed. Their records go later, when the endpoints loop compares the store with the engine.
  * Everything else is refused with the reason.
  */
-import { Hono } from 'hono'
 import type { WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
+import { type App, json } from '../http-app.ts'
 import { type Call, pluginApp } from '../protocol/app.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import type { Apps } from './sockets.ts'
@@ -22,9 +22,10 @@ export interface WaitingOptions {
 
 export function waitingApps({ version, startedAt, reason, onCall }: WaitingOptions): Apps {
   const status: WaitingStatus = { version, startedAt, waiting: reason.line, problems: [reason.line] }
-  const control = new Hono()
-  control.get('/status', (c) => c.json(status))
-  control.all('*', (c) => c.json({ error: reason.line, code: reason.code }, 503))
+  const control: App = async ({ method, path }) =>
+    method === 'GET' && path === '/status'
+      ? json(status)
+      : json({ error: reason.line, code: reason.code }, 503)
   return { plugin: pluginApp({ verbs: refusing(reason), onCall }), control }
 }
 

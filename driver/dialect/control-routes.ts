@@ -4,9 +4,9 @@
  * The client process calls the engine, with the user's rights; the driver reads and writes the store. Names
  * in paths are percent-encoded, since a service may be called `a/b`.
  */
-import { type Context, Hono } from 'hono'
 import * as z from 'zod'
 import { DriverError } from '../core/errors.ts'
+import { type Asked, json, plain, type Route, textWithin } from '../http-app.ts'
 import { type DriverCalls, waitForNetworkMs } from './driver-calls.ts'
 
 const publishBody = z.object({ name: z.string(), existing: z.boolean().default(false) })
@@ -16,56 +16,84 @@ const detachBody = z.object({ container: z.string() })
 const chooseBody = z.object({ refused: z.array(z.string()).default([]) })
 const readyBody = z.object({ waitMs: z.number().int().min(0).max(30_000).default(waitForNetworkMs) })
 
+/** Longer than a command line can be (execve(2)). */
+const maxBodyBytes = 16 * 1024 * 1024
+
 /** `script`: a docker command in the words of 2015 as a shell script for the docker wrapper. */
-export function dialectRoutes(calls: DriverCalls, script: (words: string[]) => Promise<string>): Hono {
-  const app = new Hono()
-  // A form, since a shell can send one: each field is a word.
-  app.post('/docker', async (c) => {
-    const { w = [] } = await c.req.parseBody({ all: true })
-    return c.text(await script([w].flat().map(String)))
-  })
-  app.get('/networks', async (c) => c.json(await calls.clusterNetworks()))
-  app.post('/networks/:name/ready', async (c) => {
-    const { waitMs } = await bodyOf(c, readyBody)
-    return c.json((await calls.waitForNetwork(nameIn(c), waitMs)) ?? null)
-  })
-  app.post('/pools/choose', async (c) => {
-    const { refused } = await bodyOf(c, chooseBody)
-    return c.json({ pool: await calls.choosePool(refused) })
-  })
-  app.route('/services', serviceRoutes(calls))
-  return app
+export function dialectRoutes(calls: DriverCalls, script: (words: string[]) => Promise<string>): Route[] {
+  return [
+    // A form, since a shell can send one: each field is a word.
+    [
+      'POST',
+      '/docker',
+      async (asked) => plain(await script(new URLSearchParams(await textOf(asked)).getAll('w'))),
+    ],
+    ['GET', '/networks', async () => json(await calls.clusterNetworks())],
+    [
+      'POST',
+      '/networks/:name/ready',
+      async (asked, name) => {
+        const { waitMs } = await bodyOf(asked, readyBody)
+        return json((await calls.waitForNetwork(name, waitMs)) ?? null)
+      },
+    ],
+    [
+      'POST',
+      '/pools/choose',
+      async (asked) => json({ pool: await calls.choosePool((await bodyOf(asked, chooseBody)).refused) }),
+    ],
+    ...serviceRoutes(calls),
+  ]
 }
 
-function serviceRoutes({ services }: DriverCalls): Hono {
-  const app = new Hono()
-  app.get('/', async (c) => c.json(await services.list(c.req.query('network'))))
-  app.post('/', async (c) => {
-    const { name, existing } = await bodyOf(c, publishBody)
-    return c.json(await services.publish(name, { existing }))
-  })
-  app.get('/:name', async (c) => c.json(await services.find(nameIn(c))))
-  app.delete('/:name', async (c) => c.json((await services.unpublish(nameIn(c))) ?? null))
-  app.post('/:name/attach', async (c) => {
-    return c.json(await services.attach(nameIn(c), (await bodyOf(c, attachBody)).container))
-  })
-  app.post('/:name/give-up', async (c) => c.json((await services.giveUp(nameIn(c))) ?? null))
-  app.post('/:name/finished', async (c) => c.json((await services.finished(nameIn(c))) ?? null))
-  app.post('/:name/attached', async (c) => {
-    return c.json(await services.attached(nameIn(c), (await bodyOf(c, detachBody)).container))
-  })
-  app.post('/:name/detached', async (c) => c.json((await services.detached(nameIn(c))) ?? null))
-  return app
+function serviceRoutes({ services }: DriverCalls): Route[] {
+  const idOf = async (asked: Asked): Promise<string> => (await bodyOf(asked, detachBody)).container
+  return [
+    ['GET', '/services', async ({ query }) => json(await services.list(query.get('network') ?? undefined))],
+    [
+      'POST',
+      '/services',
+      async (asked) => {
+        const { name, existing } = await bodyOf(asked, publishBody)
+        return json(await services.publish(name, { existing }))
+      },
+    ],
+    ['GET', '/services/:name', async (_, name) => json(await services.find(name))],
+    ['DELETE', '/services/:name', async (_, name) => json((await services.unpublish(name)) ?? null)],
+    [
+      'POST',
+      '/services/:name/attach',
+      async (asked, name) => json(await services.attach(name, (await bodyOf(asked, attachBody)).container)),
+    ],
+    ['POST', '/services/:name/give-up', async (_, name) => json((await services.giveUp(name)) ?? null)],
+    ['POST', '/services/:name/finished', async (_, name) => json((await services.finished(name)) ?? null)],
+    [
+      'POST',
+      '/services/:name/attached',
+      async (asked, name) => json(await services.attached(name, await idOf(asked))),
+    ],
+    ['POST', '/services/:name/detached', async (_, name) => json((await services.detached(name)) ?? null)],
+  ]
 }
 
-function nameIn(c: Context): string {
-  return c.req.param('name') ?? ''
+async function textOf(asked: Asked): Promise<string> {
+  const text = await textWithin(asked, maxBodyBytes)
+  if (text !== undefined) return text
+  throw new DriverError('invalid', `${asked.path}: the request exceeds ${maxBodyBytes / 1024 / 1024} MiB`)
 }
 
-async function bodyOf<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
-  const json: unknown = await c.req.json().catch(() => undefined)
-  const parsed = schema.safeParse(json)
+async function bodyOf<T>(asked: Asked, schema: z.ZodType<T>): Promise<T> {
+  const parsed = schema.safeParse(jsonIn(await textOf(asked)))
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw new DriverError('invalid', `${c.req.path}: ${issue?.path.join('.')}: ${issue?.message}`)
+  throw new DriverError('invalid', `${asked.path}: ${issue?.path.join('.')}: ${issue?.message}`)
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The schema says what is missing.
+    return undefined
+  }
 }

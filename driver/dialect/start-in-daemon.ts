@@ -3,10 +3,10 @@
  * default network can be used.
  */
 import { dirname, join } from 'node:path'
-import type { Hono } from 'hono'
 import { isNetworkRecord } from '../core/snapshot.ts'
 import type { DockerCommands } from '../engine/docker-commands.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Route } from '../http-app.ts'
 import type { Loop, LoopRun } from '../loops/kit/loop.ts'
 import type { VerbContext } from '../verbs/context.ts'
 import type { Verbs } from '../verbs/verbs.ts'
@@ -28,7 +28,7 @@ export interface DialectOptions {
 }
 
 export interface Dialect {
-  app: Hono
+  routes: Route[]
   /** The engine has made or removed a network, or may have. */
   poke(): void
   /** The engine is about to remove a network: the default network's file goes first. */
@@ -66,7 +66,7 @@ export function startDialect(options: DialectOptions): Dialect {
     if (changed.some((key) => isNetworkRecord(key, host))) poke()
   })
   return {
-    app: dialectRoutes(calls, script),
+    routes: dialectRoutes(calls, script),
     poke,
     withdraw: loop.withdraw,
     status: loop.status,

@@ -117,11 +117,12 @@ function cluster({ cluster: answer, ownCluster, url }: StoreFacts): Finding {
   return ok('cluster', `${url} holds cluster ${id}, format ${format}`)
 }
 
-function token({ rights }: StoreFacts): Finding {
+function token({ rights, name }: StoreFacts): Finding {
   const refused = [
     ['make a session', rights.session],
     ['write keys', rights.write],
     ['list keys', rights.list],
+    [`claim the name ${name.name}`, rights.claim],
   ].filter(([, words]) => words !== undefined)
   if (refused.length === 0) return ok('token', 'the token makes sessions, writes and lists keys')
   const says = `the token cannot ${refused.map(([what, words]) => `${what} (${words})`).join(', and cannot ')}`

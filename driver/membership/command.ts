@@ -25,6 +25,7 @@ import {
   parseInitWords,
   placeAt,
   startServer,
+  tokenFor,
 } from './init.ts'
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
@@ -78,7 +79,11 @@ async function doctor(words: string[], print: Print): Promise<number> {
 
 /** Where this host is a member of the cluster whose Consul it runs, the steps are taken again. */
 async function initCommand(args: string[], print: Print): Promise<number> {
-  const { consulFrom, bindInterface, others } = parseInitWords(args)
+  const { consulFrom, bindInterface, tokenFor: host, others } = parseInitWords(args)
+  if (host !== undefined) {
+    print(await tokenFor(host))
+    return 0
+  }
   const device = bindInterface ?? (await defaultInterface())
   const own = [`--bind-interface=${device}`, ...others]
   const options = parseOpenOptions(own)

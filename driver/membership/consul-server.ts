@@ -14,6 +14,8 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
+import type { HostName } from '../core/records.ts'
+import { aliveKey } from '../store/consul/alive.ts'
 import { exchange, type Method } from '../unix-http.ts'
 import { replaceFile, succeeds, textOf } from './unit.ts'
 
@@ -43,7 +45,7 @@ const domain = 'multihost'
 export const ports = { https: 8501, server: 8300, serf_lan: 8301 }
 const oldest = [1, 8] as const
 
-export const configFolder = ({ home }: ConsulServer): string => join(home, 'config')
+export const configFolder = ({ home }: Pick<ConsulServer, 'home'>): string => join(home, 'config')
 const authorityOf = ({ folder }: ConsulServer) => ({
   certificate: join(folder, `${domain}-agent-ca.pem`),
   key: join(folder, `${domain}-agent-ca-key.pem`),
@@ -252,38 +254,86 @@ export async function untilItLeads({ socket }: ConsulServer, withinMs: number): 
 
 /** The management token, for root on this host, and the driver's token with what the driver needs and no more. */
 export async function makeTokens(server: ConsulServer): Promise<void> {
-  const { socket, tokenFile, name } = server
-  const management = await managementToken(server)
-  const ask = (method: Method, path: string, body?: object) => call(socket, method, path, management, body)
-  const Rules = `key_prefix "multihost/" { policy = "write" }\nsession "${name}" { policy = "write" }\n`
-  const before = await ask('GET', `acl/policy/name/${policy}`)
-  const id = before.status === 200 ? `/${(JSON.parse(before.text) as { ID: string }).ID}` : ''
-  succeeded(await ask('PUT', `acl/policy${id}`, { Name: policy, Rules }))
+  const ask = await asManager(server)
+  await putPolicy(ask, policy, rulesFor(server.name))
+  // They name the server, too.
+  const listed = JSON.parse(succeeded(await ask('GET', 'acl/policies'))) as { Name: string }[]
+  for (const { Name } of listed) {
+    const host = hostOfPolicy(Name)
+    if (host !== undefined) await putPolicy(ask, Name, rulesFor(server.name, host))
+  }
+  await keepToken(server, ask, server.tokenFile, policy)
+}
 
-  const token = (await textOf(tokenFile)).trim()
+/** A token with which a host can claim no name but this one. Its file; one that is there keeps its token. */
+export async function makeHostToken(server: TokenServer, host: HostName): Promise<string> {
+  const ask = await asManager(server)
+  const own = policyOf(host)
+  await putPolicy(ask, own, rulesFor(server.name, host))
+  const file = join(server.folder, 'tokens', host)
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await keepToken(server, ask, file, own)
+  return file
+}
+
+type TokenServer = Pick<ConsulServer, 'socket' | 'folder' | 'home' | 'name'>
+type Ask = (method: Method, path: string, body?: object) => Promise<Answer>
+
+const policy = 'multihost-driver'
+/** Consul's names of policies have no dot, and names of hosts no underscore. */
+const policyOf = (host: HostName): string => `${policy}-${host.replaceAll('.', '_')}`
+
+function hostOfPolicy(name: string): HostName | undefined {
+  return name.startsWith(`${policy}-`) ? name.slice(policy.length + 1).replaceAll('_', '.') : undefined
+}
+
+/**
+ * Of a driver's token: any name of a host, or one alone. A host's other records are written by other hosts
+ * too, so no rule is about them: docs/security.md.
+ */
+export function rulesFor(server: string, host?: HostName): string {
+  const rules = [`key_prefix "multihost/" { policy = "write" }`]
+  if (host !== undefined) {
+    rules.push(`key_prefix "multihost/alive/" { policy = "list" }`)
+    rules.push(`key "${aliveKey('multihost', host)}" { policy = "write" }`)
+  }
+  return `${[...rules, `session "${server}" { policy = "write" }`].join('\n')}\n`
+}
+
+async function asManager(server: TokenServer): Promise<Ask> {
+  const management = await managementToken(server)
+  return (method, path, body) => call(server.socket, method, path, management, body)
+}
+
+async function putPolicy(ask: Ask, name: string, rules: string): Promise<void> {
+  const before = await ask('GET', `acl/policy/name/${name}`)
+  const id = before.status === 200 ? `/${(JSON.parse(before.text) as { ID: string }).ID}` : ''
+  succeeded(await ask('PUT', `acl/policy${id}`, { Name: name, Rules: rules }))
+}
+
+/** Throws `taken` where the file has a token without the policy. */
+async function keepToken({ socket }: TokenServer, ask: Ask, file: string, policyName: string): Promise<void> {
+  const token = (await textOf(file)).trim()
   if (token === '') {
     const SecretID = randomUUID()
-    succeeded(
-      await ask('PUT', 'acl/token', { SecretID, Description: 'multihost', Policies: [{ Name: policy }] }),
-    )
-    await replaceFile(tokenFile, `${SecretID}\n`, 0o600)
-  } else if (!(await isDrivers(await call(socket, 'GET', 'acl/token/self', token)))) {
-    throw new DriverError('taken', `${tokenFile} is not the driver's token of this host's Consul`, {
+    const Policies = [{ Name: policyName }]
+    succeeded(await ask('PUT', 'acl/token', { SecretID, Description: 'multihost', Policies }))
+    await replaceFile(file, `${SecretID}\n`, 0o600)
+  } else if (!(await hasPolicy(await call(socket, 'GET', 'acl/token/self', token), policyName))) {
+    throw new DriverError('taken', `${file} is not the driver's token of this host's Consul`, {
       hint: 'move it away, and repeat the command',
     })
   }
-  await chmod(tokenFile, 0o600)
+  await chmod(file, 0o600)
 }
 
-const policy = 'multihost-driver'
-
-async function isDrivers({ status, text }: Answer): Promise<boolean> {
+async function hasPolicy({ status, text }: Answer, policyName: string): Promise<boolean> {
   if (status !== 200) return false
   const { Policies } = JSON.parse(text) as { Policies?: { Name: string }[] }
-  return Policies?.some(({ Name }) => Name === policy) === true
+  return Policies?.some(({ Name }) => Name === policyName) === true
 }
 
-async function managementToken({ socket, folder, home }: ConsulServer): Promise<string> {
+async function managementToken({ socket, folder, home }: TokenServer): Promise<string> {
   const file = join(folder, 'management-token')
   const known = (await textOf(file)).trim()
   if (known !== '' && (await call(socket, 'GET', 'acl/token/self', known)).status === 200) return known

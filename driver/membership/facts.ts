@@ -121,6 +121,8 @@ export interface Rights {
   session: string | undefined
   write: string | undefined
   list: string | undefined
+  /** Claim this host's name. */
+  claim: string | undefined
 }
 
 export interface NameFacts {

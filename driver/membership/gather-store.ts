@@ -72,7 +72,7 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
     return {
       ...common,
       cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
-      rights: await tryRights(client, options),
+      rights: await tryRights(client, options, name),
       name: { name, id, holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name))) },
       hosts: await hostsIn(client, hosts, alive, prefix),
     }
@@ -106,7 +106,7 @@ function leaderOf(asking: Asked<Answers>): Pick<StoreFacts, 'leader' | 'silent' 
 function unasked(failed: string, name: Pick<StoreQuestion, 'name' | 'id'>) {
   return {
     cluster: { failed },
-    rights: { session: failed, write: failed, list: failed },
+    rights: { session: failed, write: failed, list: failed, claim: failed },
     name: { ...name, holder: { failed } },
     hosts: { failed },
   }
@@ -161,7 +161,7 @@ function recordsIn(items: readonly Item[], prefix: string): Map<string, HostReco
   return new Map(records)
 }
 
-async function tryRights(client: ConsulClient, options: ClientOptions): Promise<Rights> {
+async function tryRights(client: ConsulClient, options: ClientOptions, name: string): Promise<Rights> {
   const folder = `${options.address.prefix}/doctor/`
   const Key = `${folder}${randomUUID()}`
   const session = await trySessions(options)
@@ -175,11 +175,18 @@ async function tryRights(client: ConsulClient, options: ClientOptions): Promise<
       session,
       write: 'failed' in write ? write.failed : undefined,
       list: isListed || 'failed' in write ? undefined : unlisted,
+      claim: 'failed' in write ? undefined : await tryClaim(client, aliveKey(options.address.prefix, name)),
     }
   } finally {
     // A store that goes away at this moment ends the session by itself.
     if ('found' in write) await asked(() => client.transact([{ Verb: 'delete', Key }]))
   }
+}
+
+/** No key has the index. Consul looks at the token's rights first, and changes nothing. */
+async function tryClaim(client: ConsulClient, Key: string): Promise<string | undefined> {
+  const step = { Verb: 'cas', Key, Value: '', Index: Number.MAX_SAFE_INTEGER } as const
+  return failureIn(await asked(() => client.transact([step])))
 }
 
 /**

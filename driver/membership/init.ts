@@ -10,7 +10,8 @@ import { hostname } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { asDriverError, DriverError } from '../core/errors.ts'
-import { optionWords } from '../daemon/options.ts'
+import type { HostName } from '../core/records.ts'
+import { isHostName, optionWords } from '../daemon/options.ts'
 import type { Underlay } from '../kernel/kernel.ts'
 import {
   type ConsulServer,
@@ -19,6 +20,7 @@ import {
   configFolder,
   installProgram,
   makeCertificates,
+  makeHostToken,
   makeTokens,
   type Owner,
   ports,
@@ -44,31 +46,50 @@ export interface InitWords {
   /** An absolute path. */
   consulFrom: string | undefined
   bindInterface: string | undefined
+  /** A token for this host is wanted, and nothing else. */
+  tokenFor: HostName | undefined
   /** Of the driver. */
   others: string[]
 }
 
 /** Throws `invalid`. */
 export function parseInitWords(args: string[]): InitWords {
-  const at = args.findIndex((word) => /^--consul-from(=|$)/.test(word))
-  const [own = '', next = ''] = at < 0 ? [] : args.slice(at)
-  const isApart = own === '--consul-from'
-  const consulFrom = isApart ? next : own.slice('--consul-from='.length)
-  if (at >= 0 && (consulFrom === '' || consulFrom.startsWith('-')))
-    throw new DriverError('invalid', '--consul-from needs a value', { hint: "the path of Consul's program" })
-  const words = optionWords(at < 0 ? args : args.toSpliced(at, isApart ? 2 : 1))
+  const consul = taken(args, '--consul-from', "the path of Consul's program")
+  const host = taken(consul.others, '--token-for', 'the name of a host')
+  const words = optionWords(host.others)
   const named = words.find((word) => word.startsWith('--kv-'))
   if (named !== undefined) {
     throw new DriverError('invalid', `multihost init makes the store, and takes no '${named}'`, {
       hint: 'to name a store that there is: multihost join consul://HOST:8500',
     })
   }
+  if (host.value !== undefined && (args.length > host.count || !isHostName(host.value))) {
+    throw new DriverError('invalid', `--token-for takes the name of one host, and no other option`, {
+      hint: 'write it like: multihost init --token-for=net-2, with the name as in multihost host ls',
+    })
+  }
   const bind = '--bind-interface='
   return {
-    consulFrom: at < 0 ? undefined : resolve(consulFrom),
+    consulFrom: consul.value === undefined ? undefined : resolve(consul.value),
     bindInterface: words.find((word) => word.startsWith(bind))?.slice(bind.length),
+    tokenFor: host.value,
     others: words.filter((word) => !word.startsWith(bind)),
   }
+}
+
+/** The value of an option of `init`, in one word or two; `count` of them. */
+function taken(
+  args: readonly string[],
+  option: string,
+  what: string,
+): { value: string | undefined; count: number; others: string[] } {
+  const at = args.findIndex((word) => word === option || word.startsWith(`${option}=`))
+  if (at < 0) return { value: undefined, count: 0, others: [...args] }
+  const count = args[at] === option ? 2 : 1
+  const value = count === 2 ? (args[at + 1] ?? '') : (args[at] ?? '').slice(option.length + 1)
+  if (value === '' || value.startsWith('-'))
+    throw new DriverError('invalid', `${option} needs a value`, { hint: what })
+  return { value, count, others: args.toSpliced(at, count) }
 }
 
 /** Interface of the default route, of IPv4 where there is one. Throws `invalid` without one, and for several. */
@@ -276,5 +297,28 @@ On each further host, as root:
   mkdir -p ${settings} && scp 'root@${inUrl(server.address)}:${settings}/consul-*' ${settings}/
   multihost join ${words.join(' ')}
 
-${server.tokenFile} gives all rights in the cluster's store: keep it secret.`
+${server.tokenFile} gives all rights in the cluster's store: keep it secret.
+A host has a token of its own, with which it can claim no other host's name, by
+'multihost init --token-for=NAME' on this host.`
+}
+
+/** Makes the token, and says what to do on that host. Throws `invalid` where no `init` has made a Consul. */
+export async function tokenFor(host: HostName): Promise<string> {
+  const config = await textOf(join(configFolder(placeAt({ address: '' })), 'consul.json'))
+  if (config === '')
+    throw new DriverError('invalid', 'this host has no Consul of multihost init', {
+      hint: 'run it on the host that has; for another Consul, docs/security.md has the rules of the token',
+    })
+  const { addresses, node_name: name } = JSON.parse(config) as {
+    addresses: { https: string }
+    node_name: string
+  }
+  const server = { ...placeAt({ address: addresses.https }), name }
+  const file = await makeHostToken(server, host)
+  const from = `root@${inUrl(server.address)}`
+  return `The token of host ${host} is in ${file}. On that host, as root:
+  mkdir -p ${settings} && scp '${from}:${server.caFile}' ${settings}/ && scp '${from}:${file}' ${server.tokenFile}
+  multihost join ${joinWords(server).join(' ')}
+
+A member takes it by 'systemctl restart multihost' instead of the last line.`
 }

@@ -6,11 +6,9 @@
  * the person who typed the command: so both fields are always sent. The engine has no timeout of its own: a
  * handler that never answers would block dockerd. Source: moby v28.5.2, pkg/plugins/client.go.
  */
-import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { ZodError } from 'zod'
 import { asDriverError, DriverError, type ErrorCode } from '../core/errors.ts'
+import { type Answer, type App, type Route as HttpRoute, json, routed, textWithin } from '../http-app.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import { answerWithinS } from './answer-timeout.ts'
 import { type Route, routes } from './routes.ts'
@@ -33,30 +31,31 @@ export interface AppOptions {
 /** Docker sends 109 bytes for each published port: 65,535 of TCP and as many of UDP are 14 MB. */
 const maxBodyBytes = 16 * 1024 * 1024
 
-export function pluginApp({ verbs, limitMs = 1000 * answerWithinS.usual, onCall }: AppOptions): Hono {
-  const app = new Hono()
-  app.use(bodyLimit({ maxSize: maxBodyBytes, onError: (c) => refuse(c, 413, tooLarge()) }))
-  for (const route of routes(verbs)) {
-    app.post(`/${route.method}`, async (c) => {
+export function pluginApp({ verbs, limitMs = 1000 * answerWithinS.usual, onCall }: AppOptions): App {
+  const all = routes(verbs).map((route): HttpRoute => {
+    const handler: HttpRoute[2] = async (asked) => {
       const start = performance.now()
-      const outcome = await attempt(route, () => c.req.text(), limitMs)
+      const outcome = await attempt(route, () => textWithin(asked, maxBodyBytes), limitMs)
       const durationMs = performance.now() - start
       if (!(outcome instanceof DriverError)) {
         onCall?.({ method: route.method, outcome: 'ok', durationMs })
-        return c.json(outcome)
+        return json(outcome)
       }
       onCall?.({ method: route.method, outcome: outcome.code, durationMs, error: outcome })
-      return refuse(c, statusOf[outcome.code], outcome)
-    })
-  }
-  app.notFound((c) => refuse(c, 404, unknownPath(c.req.method, c.req.path)))
-  app.onError((error, c) => refuse(c, 500, asDriverError(error)))
-  return app
+      return refuse(outcome instanceof TooLarge ? 413 : statusOf[outcome.code], outcome)
+    }
+    return ['POST', `/${route.method}`, handler]
+  })
+  return routed(
+    all,
+    ({ method, path }) => refuse(404, unknownPath(method, path)),
+    (error) => refuse(500, asDriverError(error)),
+  )
 }
 
 async function attempt(
   route: Route,
-  text: () => Promise<string>,
+  text: () => Promise<string | undefined>,
   limitMs: number,
 ): Promise<object | DriverError> {
   const giveUp = new AbortController()
@@ -79,7 +78,8 @@ async function attempt(
   }
 }
 
-function parse(method: string, text: string): unknown {
+function parse(method: string, text: string | undefined): unknown {
+  if (text === undefined) throw new TooLarge()
   if (text.trim() === '') throw bodyMissing(method)
   try {
     return JSON.parse(text)
@@ -95,7 +95,7 @@ function bodyMissing(method: string): DriverError {
 }
 
 /** 404 is only for unknown paths: the engine takes it for a method that the driver does not have. */
-const statusOf: Record<ErrorCode, ContentfulStatusCode> = {
+const statusOf: Record<ErrorCode, number> = {
   invalid: 400,
   'not-found': 400,
   taken: 409,
@@ -108,8 +108,8 @@ const statusOf: Record<ErrorCode, ContentfulStatusCode> = {
   internal: 500,
 }
 
-function refuse(c: Context, status: ContentfulStatusCode, error: DriverError): Response {
-  return c.json({ Err: error.line, Error: error.line }, status)
+function refuse(status: number, error: DriverError): Answer {
+  return json({ Err: error.line, Error: error.line }, status)
 }
 
 function schemaError(method: string, error: ZodError): DriverError {
@@ -126,8 +126,10 @@ function late(method: string, limitMs: number): DriverError {
   })
 }
 
-function tooLarge(): DriverError {
-  return new DriverError('invalid', `the request exceeds ${maxBodyBytes / 1024 / 1024} MiB`)
+class TooLarge extends DriverError {
+  constructor() {
+    super('invalid', `the request exceeds ${maxBodyBytes / 1024 / 1024} MiB`)
+  }
 }
 
 function unknownPath(method: string, path: string): DriverError {

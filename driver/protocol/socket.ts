@@ -9,13 +9,12 @@
  * moby v28.5.2, pkg/plugins/client.go, callWithRetry.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { getRequestListener } from '@hono/node-server'
-import type { Hono } from 'hono'
 import { DriverError } from '../core/errors.ts'
+import type { App } from '../http-app.ts'
 import { makeRunFolder } from '../run-folder.ts'
 
 export interface Listener {
@@ -35,21 +34,17 @@ export async function checkFree(path: string): Promise<void> {
 }
 
 /** Throws `taken` when a process answers on the socket. */
-export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<Listener> {
+export async function listenOn(path: string, app: App, mode = 0o600): Promise<Listener> {
   // The folder of a socket that is root's alone may be another program's, as /run/docker is.
   if (isForGroup(mode)) makeRunFolder(dirname(path))
   else await mkdir(dirname(path), { recursive: true })
   await checkFree(path)
   await rm(path, { force: true })
-  const answer = getRequestListener(app.fetch)
   const silent = new Set<Socket>()
   const server = createServer((request, response) => {
     silent.delete(request.socket)
     response.shouldKeepAlive = false
-    // On a unix socket the header has no meaning, and engine 20.10 sends the socket's path, which is not a
-    // valid host name.
-    request.headers.host = 'localhost'
-    return answer(request, response)
+    void answer(app, request, response)
   })
   Object.assign(server, { requestTimeout: 10_000, headersTimeout: 10_000 })
   server.on('connection', (socket) => {
@@ -69,6 +64,13 @@ export async function listenOn(path: string, app: Hono, mode = 0o600): Promise<L
     },
     leave: () => close(server),
   }
+}
+
+async function answer(app: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method = 'GET', url = '/' } = request
+  const [path = '/', query = ''] = url.split('?', 2)
+  const { status, type, text } = await app({ method, path, query: new URLSearchParams(query), body: request })
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text)
 }
 
 function isForGroup(mode: number): boolean {

@@ -12,7 +12,8 @@ import { succeeds, until, writeFiles } from './step.ts'
 
 const api = 'http://127.0.0.1:8500/v1'
 const management = '/root/.curlrc'
-const policy = 'multihost-driver'
+/** Consul's names of policies have no dot. */
+const policyOf = (host: string): string => `multihost-driver-${host.replaceAll('.', '_')}`
 
 export const consulAcl: Step = {
   title: "consul's tokens",
@@ -33,31 +34,31 @@ export const consulAcl: Step = {
     await until(context, `curl -s ${api}/acl/replication | grep -q Enabled`, 'Consul does not answer')
     await $`[ -f ${management} ] || (umask 077; curl -sf -X PUT ${api}/acl/bootstrap | jq -r '"header = \\"X-Consul-Token: " + .SecretID + "\\""' > ${management})`
     const rules = readFileSync(new URL('./templates/consul-policy.hcl', import.meta.url), 'utf8')
-    const id = (
-      await $`curl -sf ${api}/acl/policies | jq -r ${`.[] | select(.Name == "${policy}").ID`}`
-    ).stdout.trim()
-    const wanted = {
-      Name: policy,
-      Rules: rulesFor(
-        rules,
-        hostsOfRole(lab, 'consul').map(({ name }) => name),
-      ),
-    }
-    await put(context, id === '' ? 'acl/policy' : `acl/policy/${id}`, wanted)
+    const servers = hostsOfRole(lab, 'consul').map(({ name }) => name)
+    const hosts = Object.keys(secrets?.tokens ?? {})
+    for (const host of hosts) await putPolicy(context, policyOf(host), rulesFor(rules, servers, host))
     const known = (await $`curl -sf ${api}/acl/tokens | jq -r '.[].Description'`).stdout.split('\n')
     for (const [name, token] of Object.entries(secrets?.tokens ?? {})) {
       const Description = `multihost on ${name}`
       if (known.includes(Description)) continue
-      await put(context, 'acl/token', { SecretID: token, Description, Policies: [{ Name: policy }] })
+      await put(context, 'acl/token', { SecretID: token, Description, Policies: [{ Name: policyOf(name) }] })
     }
   },
 }
 
+async function putPolicy(context: StepContext, name: string, rules: string): Promise<void> {
+  const found = await context.$`curl -sf ${api}/acl/policies | jq -r ${`.[] | select(.Name == "${name}").ID`}`
+  const id = found.stdout.trim()
+  await put(context, id === '' ? 'acl/policy' : `acl/policy/${id}`, { Name: name, Rules: rules })
+}
+
 /** A session belongs to the server that was asked for it, so the policy allows them on all servers. */
-function rulesFor(text: string, servers: readonly string[]): string {
-  return text.replace(/session "consul-server" (\{[^}]*\})/, (_, block) =>
-    servers.map((name) => `session "${name}" ${block}`).join('\n'),
-  )
+function rulesFor(text: string, servers: readonly string[], host: string): string {
+  return text
+    .replace(/session "consul-server" (\{[^}]*\})/, (_, block) =>
+      servers.map((name) => `session "${name}" ${block}`).join('\n'),
+    )
+    .replace('"multihost/alive/net-1"', `"multihost/alive/${host}"`)
 }
 
 async function put(context: StepContext, path: string, body: object): Promise<void> {

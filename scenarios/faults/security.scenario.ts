@@ -56,7 +56,7 @@ async function secretIn(host: Host, list: string): Promise<string[]> {
 
 scenario(
   'a host’s token allows what the driver does, and nothing else',
-  async ({ needs, hostA, consulServer }) => {
+  async ({ needs, hostA, hostB, consulServer }) => {
     needs('secure')
     const store = `https://${consulServer.address}:8501/v1`
     await hostA.succeed`(umask 077; sed 's/^/X-Consul-Token: /' ${token} > /run/header)`
@@ -67,6 +67,11 @@ scenario(
     expect(await asked('session/create', '-X', 'PUT', '-d', '{"Node":"other"}')).toBe('403')
     for (const path of ['acl/tokens', 'acl/policies', 'operator/raft/configuration'])
       expect(await asked(path)).toBe('403')
+    const ofHost = (name: string) => `kv/multihost/alive/${name}`
+    for (const method of ['PUT', 'DELETE'])
+      expect(await asked(ofHost(hostB.name), '-X', method), 'another host’s name').toBe('403')
+    expect(await asked(ofHost(hostB.name))).toBe('200')
+    expect(await asked(`${ofHost(hostA.name)}?cas=1`, '-X', 'PUT'), 'its own').toBe('200')
     await hostA.succeed`rm /run/header`
     const anonymous = await hostA.succeed`curl -s --cacert ${authorityFile} ${`${store}/kv/multihost/?keys`}`
     expect(anonymous).not.toContain('multihost/')

@@ -23,6 +23,7 @@ import type { Pair } from './overlays.ts'
 import { page } from './page.ts'
 import type { Sample } from './samples.ts'
 import { scale } from './scale/main.ts'
+import { trackingTable } from './tracking.ts'
 
 const usage = `usage: npm run bench -- [--quick] [--out FILE] [--keep] [--lab NAME] [--engine 20.10|26|28]
        npm run bench -- scale …   large clusters, without a lab: docs/scale.md
@@ -82,7 +83,8 @@ async function measureOn(backend: Backend, size: keyof typeof sizes, out: string
 }
 
 function print(samples: readonly Sample[]): void {
-  console.log(`\n${figureTable(samples)}\n\n${callTable(samples)}\n\n${goalTable(goals(samples))}`)
+  const tables = [figureTable(samples), callTable(samples), trackingTable(samples), goalTable(goals(samples))]
+  console.log(`\n${tables.filter((table) => table !== undefined).join('\n\n')}`)
 }
 
 async function machineOf({ net1 }: Pair): Promise<Record<string, string | number>> {

@@ -6,6 +6,7 @@ import type { Host } from '../../scenarios/kit/host.ts'
 import { serveEcho, typicalReply } from './echo.ts'
 import { addressOf, anchor, overlays, type Pair, pidOf, ports, published } from './overlays.ts'
 import { type Peer, type Recorder, rounds } from './samples.ts'
+import { measureTracking } from './tracking.ts'
 import { pingOf, tcpOf, udpOf } from './traffic-output.ts'
 
 interface Path {
@@ -28,6 +29,11 @@ export async function measureTraffic(
   await net1.succeed`iperf3 -s -D --pidfile /run/iperf3-bench.pid`
   await using _echoes = await echoes(net1)
   await rounds(count, paths, (path) => measurePath(net2, path, seconds, record))
+  const own = paths.find(({ peer }) => peer === 'multihost')
+  if (own !== undefined) {
+    const once = (recorder: Recorder) => measurePath(net2, own, seconds, recorder)
+    await measureTracking({ net1, net2 }, Math.ceil(count / 2), once, record)
+  }
   await net1.succeed`kill $(tr -d '\0' < /run/iperf3-bench.pid)`
 }
 

@@ -30,7 +30,7 @@ export function importsOf({ path, text }: SourceFile): Import[] {
     )
 }
 
-/** `hono/body-limit` is `hono`, `@hono/node-server/x` is `@hono/node-server`; `node:fs/promises` stays. */
+/** `immutable/dist` is `immutable`, `@scope/name/x` is `@scope/name`; `node:fs/promises` stays. */
 function packageOf(specifier: string): string {
   if (specifier.startsWith('node:')) return specifier
   return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')

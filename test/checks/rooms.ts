@@ -33,6 +33,12 @@ export const rooms: readonly Room[] = [
     why: 'the commands that wait for it start fast',
   },
   {
+    room: 'driver/http-app.ts',
+    imports: [],
+    packages: [],
+    why: 'from a request to an answer, both as text; the sockets are in driver/protocol',
+  },
+  {
     room: 'driver/core',
     imports: [],
     packages: ['immutable', 'ip-address'],
@@ -79,7 +85,13 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/protocol',
-    imports: ['driver/core/**', 'driver/log.ts', 'driver/run-folder.ts', 'driver/verbs'],
+    imports: [
+      'driver/core/**',
+      'driver/log.ts',
+      'driver/run-folder.ts',
+      'driver/http-app.ts',
+      'driver/verbs',
+    ],
     why: "a handler of Docker's protocol calls verbs only: never Docker, Consul or the kernel",
   },
   {
@@ -129,7 +141,10 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/control',
-    imports: [...anyLoop, 'driver/loops/kit', 'driver/sockets.ts', 'driver/unix-http.ts', 'driver/verbs'],
+    imports: [
+      ...[...anyLoop, 'driver/loops/kit', 'driver/sockets.ts', 'driver/unix-http.ts'],
+      ...['driver/http-app.ts', 'driver/verbs'],
+    ],
     why: "status, metrics and check know the verbs' interface and not Docker's protocol",
   },
   { room: 'driver/cli/table.ts', imports: [], why: 'text tables for every command line and report' },
@@ -155,6 +170,7 @@ export const rooms: readonly Room[] = [
       'driver/cli/table.ts',
       'driver/run-folder.ts',
       'driver/sockets.ts',
+      'driver/http-app.ts',
     ],
     why: "the dialect of 2015 knows Docker's API, verbs and the control socket, and not Docker's plugin protocol",
   },

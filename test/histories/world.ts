@@ -16,6 +16,7 @@ import { createHostClaim } from '../../driver/loops/host/claim.ts'
 import type { ConsulClient, ListQuery } from '../../driver/store/consul/client.ts'
 import { openConsulStore } from '../../driver/store/consul/store.ts'
 import type { Store } from '../../driver/store/store.ts'
+import { askApp } from '../fixtures/ask-app.ts'
 import { type ConsulInMemory, consulInMemory } from '../fixtures/consul-in-memory.ts'
 import { dockerCommandsOn } from '../fixtures/docker-commands.ts'
 import { type Attachment, type Dockerd, dockerd } from '../fixtures/dockerd.ts'
@@ -247,11 +248,8 @@ function toldLog(host: string, tell: (line: string) => void): Log {
 /** As over the socket, without the socket. */
 async function callMember<T>({ member }: WorldHost, method: string, body: object): Promise<T> {
   if (member === undefined) throw new Error(`${method}: the driver is stopped`)
-  const answer = await member.apps.plugin.request(`/${method}`, {
-    method: 'POST',
-    body: JSON.stringify(body),
-  })
-  const said = (await answer.json()) as T & { Err?: string }
+  const answer = await askApp(member.apps.plugin, 'POST', `/${method}`, JSON.stringify(body))
+  const said = JSON.parse(answer.text) as T & { Err?: string }
   if (answer.status !== 200) throw new Error(`${method}: ${said.Err}`)
   return said
 }

@@ -99,7 +99,7 @@ function causes(port: number, misrouted: number): string {
     'let both ways use one interface, or start the driver with --tunnel-filter=off), '
   return (
     `usual causes, in this order: ${misrouted > 0 ? asymmetric : ''}a firewall on one of the two hosts that drops UDP ${port}, ` +
-    'a security group or network policy between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface), ' +
+    'also by letting in ct state new alone (the tunnel is untracked: new,untracked), a security group or network policy between them, an underlay MTU that is too large, a wrong VTEP address (--bind-interface), ' +
     'or an asymmetric route (status on the other host counts misrouted packets)'
   )
 }

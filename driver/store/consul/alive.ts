@@ -37,6 +37,11 @@ export interface AnnouncerOptions {
 const folder = 'alive'
 const maxAttempts = 5
 const pauseMs = 100
+/**
+ * A key that is held is read, and locked again this often: a lock that is taken again is a write of Consul's,
+ * on every host. It also tells of a Consul that takes no writes.
+ */
+const lockEveryMs = 60_000
 
 /** The key that the session of a host locks. */
 export function aliveKey(prefix: string, host: HostName): string {
@@ -72,15 +77,26 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
   const peerSessions = createPeerSessions(client, keeper.session)
   let holdsKey = false
+  let lockedAt = Number.NEGATIVE_INFINITY
+  const isHeldAs = async (text: string, session: string): Promise<boolean> => {
+    if (!holdsKey || performance.now() - lockedAt > lockEveryMs) return false
+    const held = await own()
+    return held?.session === session && held.text === text
+  }
   return {
     holdsKey: () => holdsKey,
     async announce(self): Promise<AnnounceOutcome> {
-      const Value = Buffer.from(JSON.stringify(self)).toString('base64')
+      const text = JSON.stringify(self)
+      const Value = Buffer.from(text).toString('base64')
       for (let attempt = 1; attempt <= maxAttempts; attempt++) {
         const session = await keeper.session()
+        if (await isHeldAs(text, session)) return { held: true, session }
         const answer = await client.transact([{ Verb: 'lock', Key, Value, Session: session }])
         holdsKey = !('failedStep' in answer)
-        if (holdsKey) return { held: true, session }
+        if (holdsKey) {
+          lockedAt = performance.now()
+          return { held: true, session }
+        }
         const held = await own()
         if (held?.session !== undefined && held.session !== session)
           return { held: false, by: { host, session: held.session, ...readAnnouncement(held.text) } }

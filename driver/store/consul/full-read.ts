@@ -184,7 +184,7 @@ async function list(on: Reader): Promise<SortedItems> {
 /** What a filtered list lacks is not gone. Commits go on: Consul checks each by itself. */
 function refuseFiltered(on: Reader): DriverError {
   const doubt = `this host's Consul token may not read every key under ${on.prefix}/`
-  const hint = `give it (the anonymous token without --kv-token-file) a policy with key_prefix "${on.prefix}/" { policy = "write" }, and without narrower rules below`
+  const hint = `give it (the anonymous token without --kv-token-file) a policy with key_prefix "${on.prefix}/" { policy = "write" }, and without rules below that hide keys`
   setDoubt(on, { doubt, hint })
   return new DriverError('unavailable', doubt, { hint })
 }

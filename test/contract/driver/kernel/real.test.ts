@@ -323,6 +323,65 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(await keep()).toMatchObject({ arriving: 2 })
   })
 
+  withNft(
+    'a router’s word that a tunnel packet is too big is not invalid for the host’s firewall',
+    async () => {
+      await using bench = await open()
+      const filter = { vteps: ['192.168.33.11', 'fd00:33::11'], ports: [4789, 4790], vnis: [0, 256] }
+      const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
+      nft('add', 'table', 'inet', 'wall')
+      nft('add', 'chain', 'inet', 'wall', 'input', '{ type filter hook input priority 0; }')
+      for (const state of ['untracked', 'invalid'])
+        nft('add', 'rule', 'inet', 'wall', 'input', 'icmp', 'type', '3', 'ct', 'state', state, 'counter')
+      for (const state of ['untracked', 'invalid'])
+        nft('add', 'rule', 'inet', 'wall', 'input', 'icmpv6', 'type', '2', 'ct', 'state', state, 'counter')
+      const counted = () =>
+        nft('list', 'table', 'inet', 'wall')
+          .match(/(?<=packets )\d+/g)
+          ?.map(Number)
+
+      const far = bench.spaces.add('far')
+      bench.spaces.ip(bench.host, `link set far netns ${far}`)
+      bench.spaces.ip(
+        far,
+        'address add 192.168.33.99/24 dev far\naddress add fd00:33::99/64 dev far nodad\nlink set far up',
+      )
+      // RFC 792 and RFC 4443, of a tunnel packet with the port and the VNI. Perl's kernel writes ICMPv6's checksum.
+      const tunnel = (port: string, vni: string) => `9000 ${port} 0010 0000 0800 0000 ${vni}00`
+      const quoting = (port: string, vni: string) =>
+        `4500 0024 0007 0000 4011 0000 c0a8 210b c0a8 210c ${tunnel(port, vni)}`
+      const quoting6 = (port: string, vni: string) =>
+        `6000 0000 0010 1140 fd00 0033 0000 0000 0000 0000 0000 0011 fd00 0033 0000 0000 0000 0000 0000 0012 ${tunnel(port, vni)}`
+      const send = (port: string, vni: string) => {
+        const pack = (hex: string) => `pack(q(H*), q(${hex.replaceAll(' ', '')}))`
+        const script = [
+          `sub sum { my $s = 0; $s += $_ for unpack(q(n*), $_[0]); $s = ($s & 65535) + ($s >> 16) for 1, 2; pack(q(n), ~$s & 65535) }`,
+          `my $v4 = ${pack(`0304 0000 0000 0578 ${quoting(port, vni)}`)}; substr($v4, 2, 2) = sum($v4)`,
+          `socket my $s, AF_INET, SOCK_RAW, 1 or die $!`,
+          `send $s, $v4, 0, pack_sockaddr_in(0, inet_aton(q(192.168.33.11))) or die $!`,
+          `socket my $t, AF_INET6, SOCK_RAW, 58 or die $!`,
+          `send $t, ${pack(`0200 0000 0000 0578 ${quoting6(port, vni)}`)}, 0, pack_sockaddr_in6(0, Socket::inet_pton(AF_INET6, q(fd00:33::11))) or die $!`,
+        ].join('; ')
+        expect(bench.spaces.run(far, 'perl', '-MSocket', '-e', script).stderr).toBe('')
+      }
+      send('12b5', '000100')
+      expect(counted(), 'without the filter').toEqual([0, 1, 0, 1])
+      await bench.kernel.tunnelFilter(() => filter)
+      send('12b5', '000100')
+      send('12b6', '000000')
+      expect(counted()).toEqual([2, 1, 2, 1])
+      send('12b5', '001000')
+      send('12b7', '000100')
+      expect(counted(), 'of another VNI or port').toEqual([2, 3, 2, 3])
+      const seen: unknown[] = []
+      await bench.kernel.tunnelFilter((have) => {
+        seen.push(have)
+        return filter
+      })
+      expect(seen).toEqual([filter])
+    },
+  )
+
   withNft('changes of the driver’s own rules are told soon, and others’ are not', async () => {
     await using bench = await open()
     const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args)

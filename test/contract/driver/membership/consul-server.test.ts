@@ -16,8 +16,10 @@ import {
   configOf,
   installProgram,
   makeCertificates,
+  makeHostToken,
   makeTokens,
   ports,
+  rulesFor,
   untilItLeads,
   versionOf,
   writeConfiguration,
@@ -91,7 +93,7 @@ test('doctor finds all rights', async () => {
   const facts = await storeFacts({ ...question, name: 'net-2', id: undefined })
   expect(facts).toMatchObject({
     silent: [],
-    rights: { session: undefined, write: undefined, list: undefined },
+    rights: { session: undefined, write: undefined, list: undefined, claim: undefined },
     cluster: { found: expect.stringContaining('"format":1') },
   })
 })
@@ -111,6 +113,56 @@ test('the token allows what the driver does, and nothing else; without a token n
   expect(await consul('kv', 'put', `-token=${token()}`, 'multihost/a', '1')).toBe('done')
   expect(await consul('kv', 'put', `-token=${management()}`, 'elsewhere/a', '1')).toBe('done')
 })
+
+test('with a token of its own a host cannot take another host’s name', async () => {
+  const tokenFile = await makeHostToken(server, 'net-1.example')
+  expect(statSync(tokenFile).mode & 0o777).toBe(0o600)
+  const open = (host: string, file: string) =>
+    openConsulStore({ url: url(), tokenFile: file, tls: { caFile: server.caFile }, host })
+  await using other = closing(await open('net-2', server.tokenFile))
+  await using own = closing(await open('net-1.example', tokenFile))
+  await using thief = closing(await open('net-2', tokenFile))
+  for (const { store } of [own, other, thief]) await until('it is fresh', () => store.status().fresh)
+  expect(await other.store.announce({ id: 'b', vtep: '192.168.33.12' })).toMatchObject({ held: true })
+  expect(await own.store.announce({ id: 'a', vtep: '192.168.33.11' })).toMatchObject({ held: true })
+  await own.store.commit([createNetwork('n2')])
+  expect([...(await own.store.liveness()).keys.keys()].sort(), 'it sees all').toEqual([
+    'net-1.example',
+    'net-2',
+  ])
+  await expect(thief.store.announce({ id: 'a', vtep: '192.168.33.12' })).rejects.toThrow(/Permission denied/)
+
+  const kv = async (verb: string, ...args: string[]) =>
+    (
+      await execa(server.program, ['kv', verb, `-token-file=${tokenFile}`, ...args], {
+        env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` },
+        reject: false,
+      })
+    ).exitCode
+  expect(await kv('put', 'multihost/alive/net-2', '{}')).toBe(1)
+  expect(await kv('delete', 'multihost/alive/net-2')).toBe(1)
+  expect(await kv('delete', '-recurse', 'multihost/')).toBe(1)
+  expect(await kv('put', 'multihost/hosts/net-9', '{}'), 'docs/security.md: the rest is not by name').toBe(0)
+  expect(await kv('delete', 'multihost/hosts/net-9')).toBe(0)
+
+  const rightsOf = async (name: string) =>
+    (
+      await storeFacts({
+        ...{ kvStore: url(), tokenFile, tls: { caFile: server.caFile }, stateDir: base },
+        ...{ name, id: undefined },
+      })
+    ).rights
+  expect(await rightsOf('net-1.example')).toMatchObject({ write: undefined, claim: undefined })
+  expect(await rightsOf('net-2')).toMatchObject({
+    write: undefined,
+    claim: expect.stringContaining('refuses'),
+  })
+  expect(await makeHostToken(server, 'net-1.example'), 'it is kept').toBe(tokenFile)
+})
+
+function closing(store: Awaited<ReturnType<typeof openConsulStore>>) {
+  return { store, [Symbol.asyncDispose]: () => store.close() }
+}
 
 test('a process of this machine cannot speak Raft or gossip with the server', async () => {
   const said = async (port: number, bytes: number[]): Promise<string> => {
@@ -195,14 +247,16 @@ test('another address or name gets another certificate, and the policy follows t
   expect(certificate().checkHost('net-9')).toBe('net-9')
   expect(certificate().checkIssued(new X509Certificate(readFileSync(at('consul-ca.pem'))))).toBe(true)
   await makeTokens(server)
-  const { stdout } = await execa(
-    server.program,
-    ['acl', 'policy', 'read', '-name=multihost-driver', `-token=${management()}`],
-    {
-      env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` },
-    },
-  )
-  expect(stdout).toContain('session "net-9"')
+  const rulesOf = async (policy: string) => {
+    const { stdout } = await execa(
+      server.program,
+      ['acl', 'policy', 'read', `-name=${policy}`, '-format=json', `-token=${management()}`],
+      { env: { CONSUL_HTTP_ADDR: `unix://${server.socket}` } },
+    )
+    return JSON.parse(stdout).Rules
+  }
+  expect(await rulesOf('multihost-driver')).toBe(rulesFor('net-9'))
+  expect(await rulesOf('multihost-driver-net-1_example')).toBe(rulesFor('net-9', 'net-1.example'))
   server = before
   await make()
   await makeTokens(server)

@@ -39,7 +39,7 @@ describe('a Consul', () => {
     const facts = await ask(consul.url)
     expect(facts).toMatchObject({
       cluster: { found: undefined },
-      rights: { session: undefined, write: undefined, list: undefined },
+      rights: { session: undefined, write: undefined, list: undefined, claim: undefined },
       name: { holder: { found: undefined } },
       hosts: { found: { records: new Map() } },
     })

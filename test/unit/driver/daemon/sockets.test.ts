@@ -2,9 +2,9 @@
 import { chownSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Hono } from 'hono'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openSockets, type Sockets } from '../../../../driver/daemon/sockets.ts'
+import { type App, plain } from '../../../../driver/http-app.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { exchange } from '../../../../driver/unix-http.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -13,7 +13,7 @@ let folder: string
 let sockets: Sockets
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'multihost-sockets-'))
-  const app = new Hono().get('/', (c) => c.text('here'))
+  const app: App = async () => plain('here')
   const paths = {
     ...{ socket: join(folder, 'plugins', 'vxlan.sock'), controlSocket: join(folder, 'control.sock') },
     dockerSocket: join(folder, 'docker.sock'),

@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { controlRouted } from '../../../../driver/control/app.ts'
 import { dialectRoutes } from '../../../../driver/dialect/control-routes.ts'
 import { wrapperText } from '../../../../driver/dialect/docker-wrapper.ts'
 import type { DriverCalls } from '../../../../driver/dialect/driver-calls.ts'
@@ -323,13 +324,12 @@ describe('the answer', () => {
     let status: 200 | 500 = 200
     let words: string[] = []
     const unused = new Proxy({}, { get: () => unused }) as DriverCalls
-    const app = dialectRoutes(unused, async (asked) => {
+    const routes = dialectRoutes(unused, async (asked) => {
       words = asked
       if (status === 500) throw new Error('a defect')
       return asScript({ out: ['from the driver'], err: [], next: 3 })
     })
-    app.onError((_, c) => c.text('', 500))
-    const driver = await listenOn(path('run/control.sock'), app)
+    const driver = await listenOn(path('run/control.sock'), controlRouted(routes))
     const asked = ['service', 'it\'s & "more" = 1+1 %', '', '@/etc/passwd', 'ü\n']
     const run = () =>
       new Promise<{ code: number | string | null | undefined; stdout: string }>((resolve) => {

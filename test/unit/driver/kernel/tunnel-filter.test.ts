@@ -1,4 +1,4 @@
-/** The filter of tunnel packets on a kernel that lacks a part. What the rules do: test/contract/driver/kernel. */
+/** The filter of tunnel packets as text. What the rules do: test/contract/driver/kernel. */
 import { expect, test } from 'vitest'
 import { keepFilter } from '../../../../driver/kernel/tunnel-filter.ts'
 
@@ -23,4 +23,28 @@ test('a kernel that cannot leave packets untracked gets the filter all the same,
   expect(taken[0]).toContain(
     'judge ip daddr { 192.168.33.11, 192.168.33.12 } ip saddr { 192.168.33.11, 192.168.33.12 } fib saddr . iif oif != 0 accept',
   )
+})
+
+test('no rule depends on connection tracking; members’ packets, and what routers say of them, are untracked', async () => {
+  const scripts: string[] = []
+  const run = async (command: readonly string[], input = '') => {
+    scripts.push(input)
+    return { code: command.includes('list') ? 1 : 0, stdout: '', stderr: 'No such file or directory' }
+  }
+  await keepFilter(run, [], () => ({
+    vteps: ['192.168.33.11', 'fd00:33::11'],
+    ports: [4789, 4790],
+    vnis: [0, 256],
+  }))
+  const rules = [...(scripts.at(-1) ?? '').matchAll(/^add rule inet multihost (.*) comment ".*"$/gm)]
+  const lines = rules.map(([, rule]) => rule ?? '')
+  expect(lines.filter((rule) => /\bct\b/.test(rule))).toEqual([])
+  expect(lines.filter((rule) => rule.includes('notrack')).join('\n')).toMatchInlineSnapshot(`
+    "arriving icmp type 3 icmp code 4 @th,64,8 0x45 @th,136,8 17 @th,240,16 { 4789, 4790 } @th,320,24 { 0, 256 } notrack
+    arriving icmpv6 type 2 @th,112,8 17 @th,400,16 { 4789, 4790 } @th,480,24 { 0, 256 } notrack
+    judge ip daddr { 192.168.33.11 } ip saddr { 192.168.33.11 } fib saddr . iif oif != 0 notrack accept
+    leaving udp dport { 4789, 4790 } @th,96,24 { 0, 256 } ip daddr { 192.168.33.11 } notrack
+    judge ip6 daddr { fd00:33::11 } ip6 saddr { fd00:33::11 } fib saddr . iif oif != 0 notrack accept
+    leaving udp dport { 4789, 4790 } @th,96,24 { 0, 256 } ip6 daddr { fd00:33::11 } notrack"
+  `)
 })

@@ -336,9 +336,15 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
   ['that does not show its cluster', { cluster: { failed: 'x' } }, 'cluster', /^unknown .*cannot be read: x/],
   [
     'that grants nothing',
-    { rights: { session: 'denied', write: 'refused', list: 'left out' } },
+    { rights: { session: 'denied', write: 'refused', list: 'left out', claim: undefined } },
     'token',
     /^missing .*cannot make a session \(denied\), and cannot write keys \(refused\), and cannot list keys \(left out\); give/,
+  ],
+  [
+    'with the token of another host',
+    { rights: { session: undefined, write: undefined, list: undefined, claim: 'refused' } },
+    'token',
+    /^missing .*cannot claim the name net-3 \(refused\); give/,
   ],
   ['without a clock', { clockOffsetMs: undefined }, 'clock', /^unknown/],
   ['2.4 s away, as told in full seconds', { clockOffsetMs: -2400 }, 'clock', /^ok/],

@@ -32,7 +32,7 @@ export const store: StoreFacts = {
   clockOffsetMs: 200,
   cluster: { found: '{"id": "c1", "format": 1}' },
   ownCluster: undefined,
-  rights: { session: undefined, write: undefined, list: undefined },
+  rights: { session: undefined, write: undefined, list: undefined, claim: undefined },
   name: { name: 'net-3', id: undefined, holder: { found: undefined } },
   hosts: { found: hosts({ name: 'net-1', vtep: '192.168.33.11' }) },
 }

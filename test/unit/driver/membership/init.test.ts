@@ -19,13 +19,17 @@ test('the words of init are its own and the driver’s', () => {
   expect(parseInitWords(words)).toEqual({
     consulFrom: '/opt/consul',
     bindInterface: 'eth1',
+    tokenFor: undefined,
     others: ['--host-name=a', '--log-level=debug'],
   })
   expect(parseInitWords(['--consul-from', './consul', '--bind-interface', 'eth1'])).toEqual({
     consulFrom: `${process.cwd()}/consul`,
     bindInterface: 'eth1',
+    tokenFor: undefined,
     others: [],
   })
+  for (const words of [['--token-for=net-2'], ['--token-for', 'net-2']])
+    expect(parseInitWords(words)).toMatchObject({ tokenFor: 'net-2', others: [] })
 })
 
 test.each([
@@ -34,6 +38,8 @@ test.each([
   ['consul://192.168.33.10:8500', /consul:\/\/192.168.33.10:8500/],
   ['--consul-from', /--consul-from needs a value/],
   ['--consul-from=', /--consul-from needs a value/],
+  ['--token-for=', /--token-for needs a value/],
+  ['--token-for=a/b', /--token-for takes the name of one host/],
   ['--colour=red', /Unknown option '--colour'/],
 ])('init takes no %s', (word, why) => {
   expect(() => parseInitWords([word])).toThrow(why)

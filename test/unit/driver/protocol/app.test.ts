@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { type Call, pluginApp } from '../../../../driver/protocol/app.ts'
 import { routes } from '../../../../driver/protocol/routes.ts'
+import { askApp } from '../../../fixtures/ask-app.ts'
 import { fakeVerbs } from './verbs.fake.ts'
 
 const network = 'a'.repeat(64)
@@ -10,11 +11,8 @@ const endpoint = 'b'.repeat(64)
 
 async function post(app: ReturnType<typeof pluginApp>, method: string, body?: unknown) {
   const text = typeof body === 'string' ? body : body === undefined ? undefined : JSON.stringify(body)
-  const response = await app.request(`/${method}`, {
-    method: 'POST',
-    ...(text === undefined ? {} : { body: text }),
-  })
-  return { status: response.status, body: (await response.json()) as { Err?: string; Error?: string } }
+  const answer = await askApp(app, 'POST', `/${method}`, text)
+  return { status: answer.status, body: JSON.parse(answer.text) as { Err?: string; Error?: string } }
 }
 
 describe('the handshake', () => {

@@ -4,8 +4,10 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { App } from '../../../../driver/http-app.ts'
 import { type Call, pluginApp } from '../../../../driver/protocol/app.ts'
 import { routes } from '../../../../driver/protocol/routes.ts'
+import { askApp } from '../../../fixtures/ask-app.ts'
 import { cluster, type Host, id } from './cluster.ts'
 
 const maybe = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined })
@@ -79,8 +81,8 @@ test('is never a defect, and leaves a store in which every address has one holde
       )
       const asks = steps.flatMap(({ method, body, options, again, host }) => {
         const Options = method.startsWith('Ipam') ? options : { 'com.docker.network.generic': options }
-        const init = { method: 'POST', body: JSON.stringify({ ...body, Options }) }
-        const ask = () => apps[host]?.request(`/${method}`, init)
+        const text = JSON.stringify({ ...body, Options })
+        const ask = () => askApp(apps[host] as App, 'POST', `/${method}`, text)
         return again ? [ask, ask] : [ask]
       })
       // The first half in order, the others at once.

@@ -80,6 +80,31 @@ test('a lock that Consul refuses again and again, with no holder, ends as unavai
   await close()
 })
 
+test('a key that is held is locked again when its text or its holder is another', async () => {
+  const consul = consulInMemory()
+  const client = consul.client()
+  let locks = 0
+  const { announce, close } = announcerOn({
+    ...client,
+    transact(steps) {
+      locks += 1
+      return client.transact(steps)
+    },
+  })
+  const first = await announce(self)
+  expect(await announce(self)).toEqual(first)
+  expect(locks, 'at rest nothing is written').toBe(1)
+  await announce({ ...self, vtep: '192.168.33.99' })
+  expect(locks).toBe(2)
+  await client.transact([{ Verb: 'delete', Key: key }])
+  await announce({ ...self, vtep: '192.168.33.99' })
+  expect(locks, 'deleted by hand').toBe(3)
+  if (first.held) await client.destroySession(first.session)
+  expect(await announce({ ...self, vtep: '192.168.33.99' })).toMatchObject({ held: true })
+  expect(locks).toBe(4)
+  await close()
+})
+
 /** The client, and what it is asked. */
 function counted(client: ConsulClient) {
   const calls: string[] = []
