@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { register as registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { compiled } from './compiled.mjs'
 
@@ -45,10 +46,19 @@ function isQuick() {
   return program === 'provision/lab.ts' || (program === 'scenarios/main.ts' && !words.some(isFolder))
 }
 
-/** In this process: a second one for the TypeScript would add its own start to each command. */
+/**
+ * In this process: a second one for the TypeScript would add its own start to each command. TypeScript is loaded
+ * as modules: a repository of scenarios need not be of type "module", and Node takes its files for CommonJS then.
+ */
 async function throughTsx(files) {
   const { register } = await import('tsx/esm/api')
   register()
+  // It runs before tsx's own hook, whose answer it changes.
+  const hook = `export async function resolve(specifier, context, next) {
+    const found = await next(specifier, context)
+    return /[.]ts([?]|$)/.test(found.url) ? { ...found, format: 'module' } : found
+  }`
+  registerHooks(`data:text/javascript,${encodeURIComponent(hook)}`)
   return files.map((file) => new URL(`../${file}`, import.meta.url).href)
 }
 
