@@ -3,13 +3,13 @@
  * whole.
  *
  * The bridge family sees every frame, ARP too, so old neighbour entries cannot get around a partition. A host
- * that is slowed stands behind `b-HOST` instead of `HOST` (slow.ts): rules name both. Source: nft(8).
+ * that is slowed stands behind `B-HOST` instead of `HOST` (slow.ts): rules name both. Source: nft(8).
  */
 import type { NetworkFault } from '../../faults.ts'
 
 /** Between a slowed host and the switch: its frames go in at `near` and come out at `far`. */
-export const nearEnd = (host: string): string => `a-${host}`
-export const farEnd = (host: string): string => `b-${host}`
+export const nearEnd = (host: string): string => `A-${host}`
+export const farEnd = (host: string): string => `B-${host}`
 
 /** Input of `nft -f -`; loading it twice is as good as once. */
 export function rulesFor(faults: readonly NetworkFault[]): string {
