@@ -1,11 +1,13 @@
 /**
  * Claiming a lab: who may make, use or remove it, and that what is up is what was asked for.
  */
+import { existsSync } from 'node:fs'
 import { defaultEngine } from '../../images/engines.ts'
 import type { Programs } from '../../images/programs.ts'
 import { edits, type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labCommand } from '../../process/lab-command.ts'
+import { labPaths } from './paths.ts'
 import {
   createRecord,
   engineIn,
@@ -25,6 +27,7 @@ export interface Asked {
   engine?: string | undefined
   engines: Readonly<Record<string, string>>
   programs: Programs
+  secure?: boolean
 }
 
 /**
@@ -37,9 +40,7 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
   const mine = owner ? { owner } : {}
   refuseOthers(name)
   if (record?.complete && ownership(record) !== 'dead') {
-    refuseOtherHosts(record, asked)
-    refuseOtherEngines(record, asked)
-    refuseOtherPrograms(record, asked)
+    refuseChanges(record, asked)
     writeRecord({ ...record, ...(owner && { owner: { ...owner, stays: true } }) })
     return 'joined'
   }
@@ -79,9 +80,22 @@ export function refuseOthers(name: string): void {
   throw inUse(name, `process ${record.owner?.pid}`)
 }
 
+/** Throws where the lab of the record is another one than was asked for. */
+export function refuseChanges(record: LabRecord, asked: Asked): void {
+  refuseOtherHosts(record, asked)
+  refuseOtherEngines(record, asked)
+  refuseOtherPrograms(record, asked)
+  if (asked.secure !== true || existsSync(labPaths(record.lab).secrets)) return
+  throw new LabError(`lab ${record.lab} is up without --secure`, { hint: takeDown(record.lab) })
+}
+
 /** What chooses the lab on a command line, with a blank before it. */
 export function flag(name: string): string {
   return name === 'main' ? '' : ` --lab ${name}`
+}
+
+function takeDown(lab: string): string {
+  return `take it down first: ${labCommand} down${flag(lab)}`
 }
 
 function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
@@ -89,9 +103,7 @@ function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
   if (changes.length === 0) return
   throw new LabError(
     `lab ${lab} is up with other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,
-    {
-      hint: `take it down first: ${labCommand} down${flag(lab)}`,
-    },
+    { hint: takeDown(lab) },
   )
 }
 
@@ -102,7 +114,7 @@ function refuseOtherEngines(record: LabRecord, asked: Asked): void {
   if (first === undefined) return
   throw new LabError(
     `lab ${record.lab} is up with engine ${engineIn(record, first)} on ${differs.join(', ')}, not ${engineAsked(first)}`,
-    { hint: `take it down first: ${labCommand} down${flag(record.lab)}` },
+    { hint: takeDown(record.lab) },
   )
 }
 
@@ -111,7 +123,7 @@ function refuseOtherPrograms({ lab, programs }: LabRecord, asked: Asked): void {
     const [have, want] = [programs?.[kind], asked.programs[kind]]
     if (want === undefined || want === have) continue
     throw new LabError(`lab ${lab} is up with --${kind}-from ${have ?? 'nothing'}, not ${want}`, {
-      hint: `take it down first: ${labCommand} down${flag(lab)}`,
+      hint: takeDown(lab),
     })
   }
 }

@@ -20,6 +20,7 @@ import { dirname, join } from 'node:path'
 import type { Programs } from '../../images/programs.ts'
 import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { labCommand } from '../../process/lab-command.ts'
 import { labPaths, runRoot } from './paths.ts'
 
 export interface LabRecord {
@@ -100,7 +101,12 @@ export function createRecord(record: LabRecord): boolean {
 function partOf(record: LabRecord): string {
   const part = `${labPaths(record.lab).record}.part-${process.pid}`
   mkdirSync(dirname(part), { recursive: true, mode: 0o700 })
-  writeFileSync(part, JSON.stringify(record, null, 2))
+  try {
+    writeFileSync(part, JSON.stringify(record, null, 2))
+  } catch (error) {
+    rmSync(part, { force: true }) // a full disk has a part of it
+    throw error
+  }
   return part
 }
 
@@ -123,7 +129,7 @@ export function existing(lab: string): LabRecord {
   const record = readRecord(lab)
   if (record) return record
   const others = recordedLabs()
-  const up = lab === 'main' ? 'npm run lab -- up' : `npm run lab -- up --lab ${lab}`
+  const up = `${labCommand} up${lab === 'main' ? '' : ` --lab ${lab}`}`
   throw new LabError(`lab ${lab} is not up`, {
     hint: others.length > 0 ? `labs that are: ${others.join(', ')}` : up,
   })

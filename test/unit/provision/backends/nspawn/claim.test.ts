@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -123,4 +123,13 @@ test('another engine, and other programs, are refused', async () => {
   await expect(module.claim('engine', asked({ programs: { engine: '/opt/two' } }))).rejects.toThrow(
     'lab engine is up with --engine-from /opt/one, not /opt/two',
   )
+})
+
+test('a lab that is up without a secured Consul does not become secured', async () => {
+  await made('plain', asked())
+  await expect(module.claim('plain', asked({ secure: true }))).rejects.toThrow(
+    'lab plain is up without --secure',
+  )
+  mkdirSync(join(folder, 'plain/secrets'))
+  expect(await module.claim('plain', asked({ secure: true }))).toBe('joined')
 })
