@@ -174,7 +174,7 @@ test('a child process of other machines reads the list of hosts from a file', as
   const lab = generateLab(3)
   writeFileSync(
     file,
-    JSON.stringify({ hosts: Object.fromEntries(namesOf(lab).map((name) => [name, { address: 'a' }])) }),
+    JSON.stringify({ hosts: Object.fromEntries(namesOf(lab).map((name) => [name, { address: name }])) }),
   )
   const { environment, flags } = await chooseLab({ backend: 'ssh', inventory: file, hosts: '3' }, 'main', {})
   expect(readLab(environment.MULTIHOST_LAB_FILE ?? '').hosts).toEqual(lab.hosts)
