@@ -11,6 +11,7 @@ import { hostNamed, namesOf } from './lab/definition.ts'
 import { explain, LabError, unknown } from './process/errors.ts'
 import { exitWith } from './process/exit.ts'
 import { uninterrupted } from './process/interruption.ts'
+import { labCommand, quietLabCommand } from './process/lab-command.ts'
 import { shellQuote } from './process/quote.ts'
 import { catchSignals } from './process/signals.ts'
 
@@ -57,7 +58,7 @@ async function provision({ backend }: LabChoice, names: string[], { timings }: F
 async function exec({ backend }: LabChoice, [name, ...rest]: string[]): Promise<number> {
   const words = rest[0] === '--' ? rest.slice(1) : rest
   if (name === undefined || words.length === 0)
-    throw new LabError('exec needs a host and a command', { hint: 'npm run -s lab -- exec HOST COMMAND…' })
+    throw new LabError('exec needs a host and a command', { hint: `${quietLabCommand} exec HOST COMMAND…` })
   const connection = await backend.connect(hostNamed(backend.lab, name))
   process.stdout.on('error', endOutput)
   process.stderr.on('error', endOutput)
@@ -188,8 +189,8 @@ function refuseSurplus(verb: string, positionals: string[]): void {
   if (surplus === undefined) return
   const hint =
     verb === 'ssh'
-      ? 'a command there: npm run -s lab -- exec HOST COMMAND…'
-      : `a lab is named by a flag: npm run lab -- ${verb} --lab NAME`
+      ? `a command there: ${quietLabCommand} exec HOST COMMAND…`
+      : `a lab is named by a flag: ${labCommand} ${verb} --lab NAME`
   throw new LabError(`${verb} does not take "${surplus}"`, { hint })
 }
 

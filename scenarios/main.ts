@@ -14,7 +14,7 @@ import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
 import { exitWith } from '../provision/process/exit.ts'
 import { checkInterrupted, uninterrupted } from '../provision/process/interruption.ts'
-import { labCommand } from '../provision/process/lab-command.ts'
+import { labCommand, programCommand } from '../provision/process/lab-command.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { environmentFor, type Subject } from './kit/subject.ts'
 import { undoAfter } from './kit/suppressed.ts'
@@ -33,7 +33,7 @@ import { onMachines, runSteps } from './subjects/prepare.ts'
 import { endVitest, listScenarios, runVitest } from './vitest.ts'
 import { PageFailure } from './walkthrough/page/replay.ts'
 
-const usage = `usage: npm run scenarios -- [DIR] [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
+const usage = `usage: ${programCommand('scenarios')} [DIR] [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
                             [--hosts N] [--consul 1|3|5] [--lab-file FILE] [--engine-from DIR] [--consul-from FILE]
                             [--engine 20.10|26|28|29] [--engine HOST=…] [--datapath bridge|macvlan] [--repeat N]

@@ -1,13 +1,14 @@
 /**
  * Claiming a lab: who may make, use or remove it, and that what is up is what was asked for.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { defaultEngine } from '../../images/engines.ts'
 import type { Programs } from '../../images/programs.ts'
 import { edits, type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labCommand } from '../../process/lab-command.ts'
-import { labPaths } from './paths.ts'
+import { processesIn } from './cgroup.ts'
+import { diskRoot, labPaths, runRoot } from './paths.ts'
 import {
   createRecord,
   engineIn,
@@ -16,6 +17,7 @@ import {
   ownerOf,
   ownership,
   readRecord,
+  refuseOtherDisks,
   writeRecord,
 } from './record.ts'
 import { removeLab } from './removal.ts'
@@ -40,14 +42,16 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
   const mine = owner ? { owner } : {}
   refuseOthers(name)
   if (record?.complete && ownership(record) !== 'dead') {
+    refuseOtherDisks(record)
     refuseChanges(record, asked)
     writeRecord({ ...record, ...(owner && { owner: { ...owner, stays: true } }) })
     return 'joined'
   }
   if (record) await removeLab(name)
+  refuseForeignRun(name)
   const { lab: definition, engine = defaultEngine, engines, programs } = asked
-  if (createRecord({ lab: name, engine, engines, definition, programs, complete: false, ...mine }))
-    return 'made'
+  const made = { lab: name, engine, engines, definition, programs, disks: diskRoot, complete: false, ...mine }
+  if (createRecord(made)) return 'made'
   throw inUse(name, 'another process')
 }
 
@@ -58,6 +62,7 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
 export function own(name: string): () => void {
   const record = existing(name)
   refuseOthers(name)
+  refuseOtherDisks(record)
   const owner = ownerOf(process.pid)
   const stays = ownership(record) !== 'dead' && { stays: true }
   writeRecord({ ...record, ...(owner && { owner: { ...owner, ...stays } }) })
@@ -92,6 +97,35 @@ export function refuseChanges(record: LabRecord, asked: Asked): void {
 /** What chooses the lab on a command line, with a blank before it. */
 export function flag(name: string): string {
   return name === 'main' ? '' : ` --lab ${name}`
+}
+
+/**
+ * Namespaces and cgroups are named after the lab alone: a lab of that name whose record is in another folder would
+ * lose its hosts to this one.
+ */
+function refuseForeignRun(name: string): void {
+  const folder = processesIn(labPaths(name).cgroup)
+    .map((pid) => runRootIn(commandLine(pid), name))
+    .find((each) => each !== undefined && each !== runRoot)
+  if (folder === undefined) return
+  throw new LabError(`a lab ${name} is up, whose record is in ${folder}`, {
+    hint: `that one: MULTIHOST_LAB_RUN=${folder}; or name another lab: --lab NAME`,
+  })
+}
+
+/** The folder of records that the command line of a host's nspawn names. */
+export function runRootIn(words: readonly string[], lab: string): string | undefined {
+  const root = words.find((word) => word.startsWith('--directory='))?.slice('--directory='.length)
+  const at = root?.indexOf(`/${lab}/hosts/`) ?? -1
+  return at < 0 ? undefined : root?.slice(0, at)
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return [] // it has ended
+  }
 }
 
 function takeDown(lab: string): string {

@@ -21,7 +21,7 @@ import type { Programs } from '../../images/programs.ts'
 import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labCommand } from '../../process/lab-command.ts'
-import { labPaths, runRoot } from './paths.ts'
+import { diskRoot, labPaths, runRoot } from './paths.ts'
 
 export interface LabRecord {
   lab: string
@@ -32,6 +32,8 @@ export interface LabRecord {
   definition: Lab
   /** Programs of --engine-from and --consul-from. */
   programs?: Programs
+  /** Folder of the labs' disks, MULTIHOST_LAB_DISKS, when it was made. */
+  disks?: string
   /** All of the lab was made. */
   complete: boolean
   /**
@@ -132,6 +134,14 @@ export function existing(lab: string): LabRecord {
   const up = `${labCommand} up${lab === 'main' ? '' : ` --lab ${lab}`}`
   throw new LabError(`lab ${lab} is not up`, {
     hint: others.length > 0 ? `labs that are: ${others.join(', ')}` : up,
+  })
+}
+
+/** Throws where the lab was made with another MULTIHOST_LAB_DISKS: what a host needs to boot is there. */
+export function refuseOtherDisks({ lab, disks = diskRoot }: LabRecord): void {
+  if (disks === diskRoot) return
+  throw new LabError(`lab ${lab} has its disks in ${disks}, and this command would look in ${diskRoot}`, {
+    hint: `name that folder: MULTIHOST_LAB_DISKS=${disks}`,
   })
 }
 

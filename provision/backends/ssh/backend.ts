@@ -3,6 +3,7 @@
  */
 import { hostsOfRole, type LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { quietLabCommand } from '../../process/lab-command.ts'
 import { shellQuote } from '../../process/quote.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { reach } from '../../ssh/reach.ts'
@@ -32,7 +33,7 @@ export function sshBackend({ lab, inventory: file, engine, engines, programs }: 
     abandon: async () => undefined,
     async down() {
       throw new LabError('lab down does not take down the machines of an inventory', {
-        hint: `they stay as they are; to stop the driver on one: npm run -s lab -- exec --backend ssh --inventory ${shellQuote(file)} ${example} systemctl disable --now multihost`,
+        hint: `they stay as they are; to stop the driver on one: ${quietLabCommand} exec --backend ssh --inventory ${shellQuote(file)} ${example} systemctl disable --now multihost`,
       })
     },
     async states() {
