@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -22,6 +22,16 @@ test.each([
   ['exec --secure --lab none net-1 ls -l', 'exec does not take --secure\n  verbs that do: up\n'],
 ])('%s', async (line, stderr) => {
   expect(await lab(...line.split(' '))).toEqual({ code: 2, stderr })
+})
+
+test('in another repository hints name the command of the package', async () => {
+  vi.stubEnv('MULTIHOST_STARTED_BY_BIN', '1')
+  const { code, stderr } = await lab('exec', '--lab', 'none')
+  vi.unstubAllEnvs()
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: 'exec needs a host and a command\n  npx multihost-lab lab exec HOST COMMAND…\n',
+  })
 })
 
 test
