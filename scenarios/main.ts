@@ -26,7 +26,7 @@ import { answerPauses, debugVariable, enterPressed } from './record/pause.ts'
 import { comparison } from './report/comparison.ts'
 import { type Round, type RoundFacts, reportedRound } from './report/round.ts'
 import { lastRound, roundsSummary } from './report/rounds.ts'
-import { checkPage, hostsNeededBy, lastSection, selected } from './selection.ts'
+import { checkPage, hostsNeededBy, lastSection, selected, wideName } from './selection.ts'
 import { otherSubject } from './subjects/other.ts'
 import { ours } from './subjects/ours.ts'
 import { onMachines, runSteps } from './subjects/prepare.ts'
@@ -188,9 +188,6 @@ async function titlesIn(
   return titles
 }
 
-/** Both labs can stay, with `--keep`. */
-const wideName = (lab: string) => `${lab.slice(0, 12)}wide`
-
 /** What is tested, in this order. */
 async function subjectsFor(
   folder: OwnFolder | undefined,
@@ -214,6 +211,10 @@ const ofNewLabs = [
 ]
 
 function refuseWithOn(values: Readonly<Record<string, unknown>>): void {
+  if (values.backend !== undefined && values.backend !== 'nspawn')
+    throw new LabError(
+      `--on names a lab of nspawn hosts; machines of --backend ${values.backend} are used as they are`,
+    )
   for (const option of ofNewLabs) {
     if (values[option] !== undefined)
       throw new LabError(`--on runs on a lab that is up; --${option} is for a new lab`)

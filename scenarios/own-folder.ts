@@ -3,7 +3,7 @@
  * a list of hosts (lab.json) and a subject (subject.ts). docs/scenarios.md is the author's page.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { roles } from '../provision/lab/definition.ts'
 import { LabError } from '../provision/process/errors.ts'
@@ -21,17 +21,33 @@ export interface OwnFolder {
 
 /** The folder that the first word names; undefined when the word is a filter. The words after it are filters. */
 export function ownFolder([word, ...filters]: readonly string[]): OwnFolder | undefined {
-  const path = `${resolve(word ?? '')}/`
+  if (word === '')
+    throw new LabError('the first word is empty: a folder or a filter', { hint: 'leave it out' })
+  const path = resolve(word ?? '').replace(/\/*$/, '/')
   const isFolder = word !== undefined && existsSync(path) && statSync(path).isDirectory()
   if (!isFolder || path.startsWith(`${root}scenarios/`)) return undefined
-  const names = readdirSync(path, { recursive: true, encoding: 'utf8' }).sort()
-  const scenarios = names.filter((name) => name.endsWith('.scenario.ts') && !name.includes('node_modules/'))
+  if (root.startsWith(path) && !root.includes('/node_modules/')) {
+    const examples = `${relative('', root)}/docs/examples/etcd`.replace(/^\//, '')
+    throw new LabError(`${path} has this project, whose scenarios are not of one folder`, {
+      hint: `a filter chooses among them, and a folder of your own is one like ${examples}`,
+    })
+  }
+  const scenarios = scenariosBelow(path).sort()
   const files = scenarios.filter(
     (name) => filters.length === 0 || filters.some((filter) => name.includes(filter)),
   )
   if (files.length === 0) throw new LabError(`${path} has no file ${filters.join(' or ')}*.scenario.ts`)
   const labFile = join(path, 'lab.json')
   return { path, files, ...(existsSync(labFile) && { labFile }) }
+}
+
+/** Without those of packages. A link to a folder is not followed: it may lead back here. */
+function scenariosBelow(folder: string, within = ''): string[] {
+  return readdirSync(join(folder, within), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(within, entry.name)
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : scenariosBelow(folder, path)
+    return entry.name.endsWith('.scenario.ts') ? [path] : []
+  })
 }
 
 /** The default export of the folder's subject.ts; undefined without such a file. Throws a LabError for a wrong one. */

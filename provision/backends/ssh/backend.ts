@@ -61,9 +61,28 @@ async function stateOf(host: LabHost, connectTo: ConnectTo): Promise<MachineStat
 /** Before the first step: all steps need root, and one error says so. */
 async function checkRoot(host: LabHost, connectTo: ConnectTo): Promise<void> {
   await using connection = await connectTo(host)
-  const { stdout, stderr } = await connection.exec('id -u')
-  if (stdout.trim() === '0') return
-  throw new LabError(`${host.name}: commands cannot be run as root there: ${(stderr || stdout).trim()}`, {
-    hint: 'log in as root, or as a user whose sudo asks for no password (NOPASSWD in /etc/sudoers.d)',
+  const problem = loginProblem(host.name, await connection.exec('id -u; echo $BASH_VERSION'))
+  if (problem !== undefined) throw problem
+}
+
+/** `answer`: of the user's id, and of bash's version, where that is the shell. */
+export function loginProblem(name: string, answer: { stdout: string; stderr: string }): LabError | undefined {
+  const { stdout, stderr } = answer
+  const lines = stdout.trim().split('\n')
+  const at = lines.lastIndexOf('0')
+  if (at < 0) {
+    const words = (stderr || stdout).trim().replaceAll(/\s+/g, ' ')
+    return new LabError(`${name}: commands cannot be run as root there: ${words}`, {
+      hint: 'log in as root, or as a user whose sudo asks for no password (NOPASSWD in /etc/sudoers.d)',
+    })
+  }
+  if (at > 0) {
+    return new LabError(`${name}: its shell prints "${lines[0]}" before the output of each command`, {
+      hint: 'let ~/.bashrc print in interactive shells alone: case $- in *i*) … ;; esac',
+    })
+  }
+  if (lines[at + 1]) return undefined
+  return new LabError(`${name}: the shell of root there is not bash`, {
+    hint: 'as root there: chsh -s /bin/bash',
   })
 }

@@ -35,6 +35,19 @@ test('a filter is no folder, nor is a folder of our own scenarios', () => {
   expect(ownFolder(['scenarios/overlay'])).toBeUndefined()
 })
 
+test('a link to a folder is not followed', () => {
+  mkdirSync(join(folder, 'linked'))
+  writeFileSync(join(folder, 'linked/one.scenario.ts'), '')
+  for (const name of ['loop', 'again']) symlinkSync('.', join(folder, 'linked', name))
+  expect(ownFolder([join(folder, 'linked')])?.files).toEqual(['one.scenario.ts'])
+  rmSync(join(folder, 'linked'), { recursive: true })
+})
+
+test('an empty word and the folder of this project are no folder of scenarios', () => {
+  expect(() => ownFolder([''])).toThrow('the first word is empty')
+  for (const path of ['.', '/']) expect(() => ownFolder([path])).toThrow('has this project')
+})
+
 test('a folder or a filter without scenarios is refused', () => {
   expect(() => ownFolder([join(folder, 'empty')])).toThrow('empty/ has no file *.scenario.ts')
   expect(() => ownFolder([folder, 'three'])).toThrow('has no file three*.scenario.ts')
