@@ -47,8 +47,9 @@ function isQuick() {
 }
 
 /**
- * In this process: a second one for the TypeScript would add its own start to each command. TypeScript is loaded
- * as modules: a repository of scenarios need not be of type "module", and Node takes its files for CommonJS then.
+ * In this process: a second one for the TypeScript would add its own start to each command. TypeScript is
+ * loaded as modules: a repository of scenarios need not be of type "module", and Node takes its files for
+ * CommonJS then.
  */
 async function throughTsx(files) {
   const { register } = await import('tsx/esm/api')

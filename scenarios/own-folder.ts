@@ -50,7 +50,10 @@ function scenariosBelow(folder: string, within = ''): string[] {
   })
 }
 
-/** The default export of the folder's subject.ts; undefined without such a file. Throws a LabError for a wrong one. */
+/**
+ * The default export of the folder's subject.ts; undefined without such a file. Throws a LabError for a
+ * wrong one.
+ */
 export async function subjectIn({ path }: OwnFolder): Promise<Subject | undefined> {
   const file = join(path, 'subject.ts')
   if (!existsSync(file)) return undefined

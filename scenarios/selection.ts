@@ -46,8 +46,8 @@ export function hostsNeededBy(file: string): { docker: number | undefined; consu
 }
 
 /**
- * Name of the lab with more hosts that a run on `lab` brings up after it; both can stay, with `--keep`. A name has at
- * most 16 characters, so that a long one is cut, with a hash in place of what is lost.
+ * Name of the lab with more hosts that a run on `lab` brings up after it; both can stay, with `--keep`. A
+ * name has at most 16 characters, so that a long one is cut, with a hash in place of what is lost.
  */
 export function wideName(lab: string): string {
   const hash = createHash('sha256').update(lab).digest('hex').slice(0, 4)

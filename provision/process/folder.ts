@@ -4,9 +4,9 @@ import { basename, dirname, isAbsolute, join } from 'node:path'
 import { LabError } from './errors.ts'
 
 /**
- * The folder that the variable names, or the usual one, without symbolic links: the kernel lists mounts by their real
- * paths. A relative path would be another folder in each place, and what is in it is removed with a lab. `longest`: in
- * bytes.
+ * The folder that the variable names, or the usual one, without symbolic links: the kernel lists mounts by
+ * their real paths. A relative path would be another folder in each place, and what is in it is removed
+ * with a lab. `longest`: in bytes.
  */
 export function folderFrom(variable: string, usual: string, longest = Number.POSITIVE_INFINITY): string {
   const value = process.env[variable] || usual

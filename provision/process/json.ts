@@ -2,8 +2,8 @@
 import { LabError } from './errors.ts'
 
 /**
- * Parses the text of the file. A byte order mark, which editors on Windows write, is ignored. Throws one line with the
- * file and what is wrong.
+ * Parses the text of the file. A byte order mark, which editors on Windows write, is ignored. Throws one
+ * line with the file and what is wrong.
  */
 export function parseJson(text: string, file: string, hint?: string): unknown {
   try {

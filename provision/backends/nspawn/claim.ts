@@ -100,8 +100,8 @@ export function flag(name: string): string {
 }
 
 /**
- * Namespaces and cgroups are named after the lab alone: a lab of that name whose record is in another folder would
- * lose its hosts to this one.
+ * Namespaces and cgroups are named after the lab alone: a lab of that name whose record is in another
+ * folder would lose its hosts to this one.
  */
 function refuseForeignRun(name: string): void {
   const folder = processesIn(labPaths(name).cgroup)

@@ -8,6 +8,7 @@ import { shellQuote } from '../../process/quote.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { reach } from '../../ssh/reach.ts'
 import type { Backend, BackendOptions, MachineState } from '../backend.ts'
+import { machineVerdict } from './doctor.ts'
 import { readInventory } from './inventory.ts'
 
 export function sshBackend({ lab, inventory: file, engine, engines, programs }: BackendOptions): Backend {
@@ -26,7 +27,7 @@ export function sshBackend({ lab, inventory: file, engine, engines, programs }: 
     fresh: false,
     outOfBand: lab.hosts.every((host) => entry(host.name).address !== host.address),
     prepare: () => [],
-    boot: (host) => checkRoot(host, connectTo),
+    boot: (host) => checkMachine(host, connectTo),
     engineOf: (host) => engines[host.name] ?? engine,
     programs,
     complete: () => undefined,
@@ -58,11 +59,18 @@ async function stateOf(host: LabHost, connectTo: ConnectTo): Promise<MachineStat
   }
 }
 
-/** Before the first step: all steps need root, and one error says so. */
-async function checkRoot(host: LabHost, connectTo: ConnectTo): Promise<void> {
+/** Before the first step: what would fail in the middle of them, as one error. */
+async function checkMachine(host: LabHost, connectTo: ConnectTo): Promise<void> {
   await using connection = await connectTo(host)
   const problem = loginProblem(host.name, await connection.exec('id -u; echo $BASH_VERSION'))
   if (problem !== undefined) throw problem
+  const ask = async (command: string) => (await connection.exec(command)).stdout.trim()
+  const addresses = await ask("ip -4 -o address | awk '{ print $4 }'")
+  // A small machine has no `ip` yet. A program of its own may be reached by an address that a router translates.
+  if (addresses === '' || host.role === 'bare') return
+  const facts = { uid: '0', init: await ask('cat /proc/1/comm'), addresses: addresses.split('\n') }
+  const verdict = machineVerdict(host, facts)
+  if ('problem' in verdict) throw new LabError(`${host.name}: ${verdict.problem}`, { hint: verdict.remedy })
 }
 
 /** `answer`: of the user's id, and of bash's version, where that is the shell. */
