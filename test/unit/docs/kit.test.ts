@@ -9,7 +9,7 @@ const examples = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map((found) => found
 
 /** What the kit's own modules use of each other, and the program of the kit. */
 const internal: Readonly<Record<string, readonly string[]>> = {
-  'before-teardown': ['beforeTeardown'],
+  'before-teardown': ['beforeTeardown', 'undoing', 'goesOnAfterUndo'],
   debug: ['isDebug', 'goesOn', 'pauseAt', 'pauseAfterFailedExpect'],
   disk: ['smallDisk'], // `faults.smallDisk`
   failure: ['ScenarioFailure', 'stackOfScenarios'],
