@@ -3,7 +3,16 @@
  * TypeScript file that its argument names. Plain JavaScript, since it runs before packages are installed.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { register as registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { compiled } from './compiled.mjs'
@@ -63,7 +72,20 @@ async function throughTsx(files) {
   return files.map((file) => new URL(`../${file}`, import.meta.url).href)
 }
 
+/** npm would empty the folder that a link leads to, which other checkouts may use. */
+function refuseLinked() {
+  const folder = `${root}node_modules`
+  if (!lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) return
+  console.error(
+    `${folder} is a link to ${readlinkSync(folder)}, which has other packages than package-lock.json wants`,
+  )
+  console.error('  run npm ci there; or remove the link: the packages are then installed here')
+  rmSync(lock, { force: true })
+  process.exit(2)
+}
+
 function install() {
+  refuseLinked()
   console.error('installing packages (npm ci) …')
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
