@@ -1,6 +1,6 @@
 /**
- * `npm run histories -- [--count N] [--seed S] [--log]`: random histories of two or three whole drivers, their store,
- * kernels and engines in memory.
+ * `npm run histories -- [--count N] [--seed S] [--log]`: random histories of two or three whole drivers, with
+ * their store, kernels and engines in memory.
  *
  * A world lives up to a hundred histories and makes place for the next one, whose seed is greater by one.
  * Time, files and chance are not the machine's: a seed repeats its world to the last step. Every core has a
