@@ -23,10 +23,16 @@ import {
   writeRecord,
 } from './record.ts'
 
-/** Removes what the lab's record names, and the record last. Idempotent; works on a lab that is half made. */
+/**
+ * Removes what the lab's record names, and the record last. Idempotent; works on a lab that is half made.
+ * Throws for a lab of another process that lives.
+ */
 export async function removeLab(lab: string): Promise<void> {
   const record = readRecord(lab)
   if (!record) return
+  // Another process may have made the lab anew since the caller has looked.
+  if (ownership(record) === 'theirs')
+    throw new LabError(`lab ${lab} is in use by process ${record.owner?.pid}`)
   const { owner: _, ...rest } = record
   const me = ownerOf(process.pid)
   writeRecord({ ...rest, complete: false, ...(me ? { owner: me } : {}) })

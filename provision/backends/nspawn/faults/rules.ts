@@ -27,10 +27,10 @@ function ruleOf(fault: NetworkFault): string[] {
     return [`iifname ${a} oifname ${b} drop`, `iifname ${b} oifname ${a} drop`]
   }
   if (fault.fault !== 'lose') return []
-  const thousandths = Math.round(fault.percent * 10)
+  const millionths = Math.max(1, Math.round(fault.percent * 10_000))
   // Not on the way into the delay: what comes out of it is counted.
   const sent = `iifname ${portsOf(fault.host)} oifname != "${nearEnd(fault.host)}"`
-  return [`${sent} numgen random mod 1000 < ${thousandths} drop`]
+  return [`${sent} numgen random mod 1000000 < ${millionths} drop`]
 }
 
 function portsOf(host: string): string {

@@ -69,6 +69,14 @@ test('a lab is used by one process at a time, and the error names that process',
   expect(records.existing('busy').owner).toEqual(living())
 })
 
+test('a lab that another process has made meanwhile is not removed', async () => {
+  const { removeLab } = await import('../../../../../provision/backends/nspawn/removal.ts')
+  await made('anew', asked())
+  ownedBy('anew', living())
+  await expect(removeLab('anew')).rejects.toThrow(`lab anew is in use by process ${process.ppid}`)
+  expect(records.existing('anew')).toMatchObject({ complete: true, owner: living() })
+})
+
 test('a lab that is not up cannot be used, and no record of it appears', () => {
   expect(() => module.own('absent')).toThrow('lab absent is not up')
   expect(records.readRecord('absent')).toBeUndefined()

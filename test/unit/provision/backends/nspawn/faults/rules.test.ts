@@ -15,7 +15,7 @@ test('a partition drops both ways, a loss drops what its host sends, also behind
         type filter hook forward priority 0; policy accept
         iifname { "net-1", "B-net-1" } oifname { "net-2", "B-net-2" } drop
         iifname { "net-2", "B-net-2" } oifname { "net-1", "B-net-1" } drop
-        iifname { "net-1", "B-net-1" } oifname != "A-net-1" numgen random mod 1000 < 200 drop
+        iifname { "net-1", "B-net-1" } oifname != "A-net-1" numgen random mod 1000000 < 200000 drop
       }
     }
     "
