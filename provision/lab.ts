@@ -2,7 +2,7 @@
  * `npm run lab -- VERB`: the lab by hand.
  */
 import type { Backend } from './backends/backend.ts'
-import { describeFault, type NetworkFaults, parseFault } from './backends/faults.ts'
+import { describeFault, type NetworkFaults, parseFault, withFault } from './backends/faults.ts'
 import { chooseLab, type LabChoice, labOptions, parse } from './cli/arguments.ts'
 import { statusTable } from './cli/status.ts'
 import { usage } from './cli/usage.ts'
@@ -11,6 +11,7 @@ import { hostNamed, namesOf } from './lab/definition.ts'
 import { explain, LabError, unknown } from './process/errors.ts'
 import { exitWith } from './process/exit.ts'
 import { uninterrupted } from './process/interruption.ts'
+import { labCommand, quietLabCommand } from './process/lab-command.ts'
 import { shellQuote } from './process/quote.ts'
 import { catchSignals } from './process/signals.ts'
 
@@ -48,7 +49,8 @@ async function status({ backend }: LabChoice): Promise<number> {
 
 async function provision({ backend }: LabChoice, names: string[], { timings }: Flags): Promise<number> {
   const { lab } = backend
-  const hosts = names.length > 0 ? names.map((name) => hostNamed(lab, name)) : lab.hosts
+  // Two runs of the steps at once on one host would disturb each other.
+  const hosts = names.length > 0 ? [...new Set(names)].map((name) => hostNamed(lab, name)) : lab.hosts
   const { provisionHosts } = await import('./lab/bring-up.ts')
   return summary(await provisionHosts(backend, hosts), timings)
 }
@@ -56,7 +58,7 @@ async function provision({ backend }: LabChoice, names: string[], { timings }: F
 async function exec({ backend }: LabChoice, [name, ...rest]: string[]): Promise<number> {
   const words = rest[0] === '--' ? rest.slice(1) : rest
   if (name === undefined || words.length === 0)
-    throw new LabError('exec needs a host and a command', { hint: 'npm run -s lab -- exec HOST COMMAND…' })
+    throw new LabError('exec needs a host and a command', { hint: `${quietLabCommand} exec HOST COMMAND…` })
   const connection = await backend.connect(hostNamed(backend.lab, name))
   process.stdout.on('error', endOutput)
   process.stderr.on('error', endOutput)
@@ -79,7 +81,7 @@ async function ssh({ backend }: LabChoice, [name]: string[]): Promise<number> {
 
 async function fault({ backend }: LabChoice, words: string[]): Promise<number> {
   const faults = faultsOf(backend)
-  if (words.length > 0) await faults.apply([...faults.inForce(), parseFault(backend.lab, words)])
+  if (words.length > 0) await faults.apply(withFault(faults.inForce(), parseFault(backend.lab, words)))
   for (const each of faults.inForce()) console.log(describeFault(each))
   return 0
 }
@@ -140,8 +142,36 @@ async function main(args: string[]): Promise<number> {
   const own = name === 'exec' ? leading(rest) : rest.length
   const { values, positionals } = parse(rest.slice(0, own), { ...labOptions, timings: { type: 'boolean' } })
   refuseSurplus(name, positionals)
+  refuseIgnored(name, Object.keys(values))
   const choice = await chooseLab(values, 'main')
+  const isAsked = making.some((option) => values[option] !== undefined)
+  if (isAsked && !takesAnyLab.includes(name)) choice.backend.refuseChanges?.()
   return verb(choice, [...positionals, ...rest.slice(own)], { timings: values.timings ?? false })
+}
+
+type Option = keyof typeof labOptions | 'timings'
+const choosing: readonly Option[] = ['lab', 'backend', 'inventory', 'lab-file', 'hosts', 'consul']
+/** What a lab is made of. */
+const making = ['lab-file', 'hosts', 'consul', 'engine', 'engine-from', 'consul-from'] as const
+/** `up` refuses another lab itself, `down` takes down what is there, and `doctor` looks at this machine. */
+const takesAnyLab = ['up', 'down', 'doctor']
+/** Options of a verb; those that choose the lab unless it is listed. `gc` removes the leftovers of all labs. */
+const optionsOf: Record<string, readonly Option[]> = {
+  up: [...choosing, ...making, 'secure', 'timings'],
+  provision: [...choosing, ...making, 'timings'],
+  gc: [],
+}
+
+/** An option that is ignored would be a mistake: `provision --secure` secures nothing. */
+function refuseIgnored(verb: string, given: readonly string[]): void {
+  const taken: readonly string[] = optionsOf[verb] ?? choosing
+  const ignored = given.find((name) => !taken.includes(name))
+  if (ignored === undefined) return
+  const takers = Object.keys(verbs).filter((each) =>
+    (optionsOf[each] ?? choosing).some((name) => name === ignored),
+  )
+  const hint = verb === 'gc' ? 'it removes the leftovers of all labs' : `verbs that do: ${takers.join(', ')}`
+  throw new LabError(`${verb} does not take --${ignored}`, { hint })
 }
 
 function asksHelp(verb: string, rest: string[]): boolean {
@@ -159,14 +189,16 @@ function refuseSurplus(verb: string, positionals: string[]): void {
   if (surplus === undefined) return
   const hint =
     verb === 'ssh'
-      ? 'a command there: npm run -s lab -- exec HOST COMMAND…'
-      : `a lab is named by a flag: npm run lab -- ${verb} --lab NAME`
+      ? `a command there: ${quietLabCommand} exec HOST COMMAND…`
+      : `a lab is named by a flag: ${labCommand} ${verb} --lab NAME`
   throw new LabError(`${verb} does not take "${surplus}"`, { hint })
 }
 
 /** How many words belong to `lab exec` itself: its flags, and the host. */
 function leading(words: string[]): number {
-  const flags = Object.keys(labOptions).map((name) => `--${name}`)
+  const flags = Object.entries(labOptions).flatMap(([name, { type }]) =>
+    type === 'string' ? `--${name}` : [],
+  )
   const at = words.findIndex((word, i) => !word.startsWith('-') && !flags.includes(words[i - 1] ?? ''))
   return at < 0 ? words.length : at + 1
 }

@@ -3,7 +3,17 @@
  * TypeScript file that its argument names. Plain JavaScript, since it runs before packages are installed.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { register as registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { compiled } from './compiled.mjs'
 
@@ -46,14 +56,37 @@ function isQuick() {
   return ['provision/lab.ts', 'test/histories/main.ts'].includes(program)
 }
 
-/** In this process: a second one for the TypeScript would add its own start to each command. */
+/**
+ * In this process: a second one for the TypeScript would add its own start to each command. TypeScript is
+ * loaded as modules: a repository of scenarios need not be of type "module", and Node takes its files for
+ * CommonJS then.
+ */
 async function throughTsx(files) {
   const { register } = await import('tsx/esm/api')
   register()
+  // It runs before tsx's own hook, whose answer it changes.
+  const hook = `export async function resolve(specifier, context, next) {
+    const found = await next(specifier, context)
+    return /[.]ts([?]|$)/.test(found.url) ? { ...found, format: 'module' } : found
+  }`
+  registerHooks(`data:text/javascript,${encodeURIComponent(hook)}`)
   return files.map((file) => new URL(`../${file}`, import.meta.url).href)
 }
 
+/** npm would empty the folder that a link leads to, which other checkouts may use. */
+function refuseLinked() {
+  const folder = `${root}node_modules`
+  if (!lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) return
+  console.error(
+    `${folder} is a link to ${readlinkSync(folder)}, which has other packages than package-lock.json wants`,
+  )
+  console.error('  run npm ci there; or remove the link: the packages are then installed here')
+  rmSync(lock, { force: true })
+  process.exit(2)
+}
+
 function install() {
+  refuseLinked()
   console.error('installing packages (npm ci) …')
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,

@@ -14,7 +14,7 @@ import { withLab } from '../provision/lab/with-lab.ts'
 import { LabError } from '../provision/process/errors.ts'
 import { exitWith } from '../provision/process/exit.ts'
 import { checkInterrupted, uninterrupted } from '../provision/process/interruption.ts'
-import { labCommand } from '../provision/process/lab-command.ts'
+import { labCommand, programCommand } from '../provision/process/lab-command.ts'
 import { catchSignals } from '../provision/process/signals.ts'
 import { environmentFor, type Subject } from './kit/subject.ts'
 import { undoAfter } from './kit/suppressed.ts'
@@ -26,14 +26,14 @@ import { answerPauses, debugVariable, enterPressed } from './record/pause.ts'
 import { comparison } from './report/comparison.ts'
 import { type Round, type RoundFacts, reportedRound } from './report/round.ts'
 import { lastRound, roundsSummary } from './report/rounds.ts'
-import { checkPage, hostsNeededBy, lastSection, selected } from './selection.ts'
+import { checkPage, hostsNeededBy, lastSection, selected, wideName } from './selection.ts'
 import { otherSubject } from './subjects/other.ts'
 import { ours } from './subjects/ours.ts'
 import { onMachines, runSteps } from './subjects/prepare.ts'
 import { endVitest, listScenarios, runVitest } from './vitest.ts'
 import { PageFailure } from './walkthrough/page/replay.ts'
 
-const usage = `usage: npm run scenarios -- [DIR] [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
+const usage = `usage: ${programCommand('scenarios')} [DIR] [FILTER…] [-t PATTERN] [--all] [--list] [--bail] [--debug] [--keep | --on LAB]
                             [--lab NAME | --backend vagrant | --backend ssh --inventory FILE] [--secure]
                             [--hosts N] [--consul 1|3|5] [--lab-file FILE] [--engine-from DIR] [--consul-from FILE]
                             [--engine 20.10|26|28|29] [--engine HOST=…] [--datapath bridge|macvlan] [--repeat N]
@@ -108,8 +108,12 @@ async function main(args: string[]): Promise<number> {
   const listed = isListed ? {} : { 'lab-file': folder?.labFile }
   const chosen = { ...listed, ...values, lab: on ?? values.lab }
   const { lab, asked, backend } = await chooseLab(chosen, defaultLab)
+  refuseTooFew(on === undefined && backend.fresh ? asked : backend.lab, subjects)
   const wider = backend.fresh && !isListed && values['lab-file'] === undefined && folder === undefined
-  const labs = wider ? await byHosts(files, asked, pattern, subjects[0]) : [{ files }]
+  const isNew = on === undefined && (pattern !== undefined || folder !== undefined)
+  // Before a lab comes up: what cannot be loaded, and a pattern that no title matches.
+  const titles = isNew ? await titlesIn(files, subjects[0], pattern) : undefined
+  const labs = wider ? byHosts(files, asked, titles) : [{ files }]
   if (folder === undefined) checkPage()
   process.env.MULTIHOST_REPORT = folderOf(lab)
   const job = async (round: number) => {
@@ -129,6 +133,15 @@ async function main(args: string[]): Promise<number> {
   return await repeated(times, keep, job)
 }
 
+/** Every scenario has hostA and hostB. */
+function refuseTooFew(lab: Lab, subjects: readonly Subject[]): void {
+  for (const { name, role } of subjects) {
+    const { length } = hostsOfRole(lab, role)
+    if (length >= 2) continue
+    throw new LabError(`scenarios on ${name} need two hosts of role ${role}, and ${lab.source} has ${length}`)
+  }
+}
+
 /** Before the report is emptied. It has the scenarios of both labs of a run, which are up one after the other. */
 async function refuseOthers(chosen: Parameters<typeof chooseLab>[0], lab: string): Promise<void> {
   for (const each of [lab, wideName(lab)]) {
@@ -144,20 +157,13 @@ interface LabFiles {
 }
 
 /** The files of each lab of the run: some scenarios need more hosts than the others. */
-async function byHosts(
-  files: string[],
-  lab: Lab,
-  pattern: string | undefined,
-  subject: Subject,
-): Promise<LabFiles[]> {
+function byHosts(files: string[], lab: Lab, titles: ReadonlyMap<string, string[]> | undefined): LabFiles[] {
   const has = { docker: hostsOfRole(lab, 'docker').length, consul: hostsOfRole(lab, 'consul').length }
   const needed = (file: string, role: 'docker' | 'consul') => hostsNeededBy(file)[role] ?? has[role]
   const most = (role: 'docker' | 'consul') => Math.max(...files.map((file) => needed(file, role)))
   const isWide = (file: string) => needed(file, 'docker') > has.docker || needed(file, 'consul') > has.consul
   // A lab whose scenarios are all left out does not come up.
-  const isChosen = pattern !== undefined && files.some(isWide)
-  const asked = isChosen ? await withTitles(files, pattern, subject) : files
-  if (asked.length === 0) throw noTitle(pattern)
+  const asked = files.some(isWide) ? files.filter((file) => titles?.get(file)?.length !== 0) : files
   const labs: LabFiles[] = [
     { files: asked.filter((file) => !isWide(file)) },
     { files: asked.filter(isWide), hosts: { hosts: `${most('docker')}`, consul: `${most('consul')}` } },
@@ -165,14 +171,19 @@ async function byHosts(
   return labs.filter((each) => each.files.length > 0)
 }
 
-/** The files with a scenario whose title matches. */
-async function withTitles(files: string[], pattern: string, subject: Subject): Promise<string[]> {
+/** Titles by file. Throws when no title matches, and for a file without a scenario. */
+async function titlesIn(
+  files: string[],
+  subject: Subject,
+  pattern: string | undefined,
+): Promise<Map<string, string[]>> {
   const titles = await listScenarios({ files, environment: environmentFor(subject), pattern, bail: false })
-  return files.filter((file) => titles.get(file)?.length)
+  const without = files.filter((file) => titles.get(file)?.length === 0)
+  if (pattern === undefined && without.length > 0)
+    throw new LabError(`${without.join(', ')}: no scenario in this file`)
+  if (without.length === files.length) throw noScenario(pattern)
+  return titles
 }
-
-/** Both labs can stay, with `--keep`. */
-const wideName = (lab: string) => `${lab.slice(0, 12)}wide`
 
 /** What is tested, in this order. */
 async function subjectsFor(
@@ -197,6 +208,10 @@ const ofNewLabs = [
 ]
 
 function refuseWithOn(values: Readonly<Record<string, unknown>>): void {
+  if (values.backend !== undefined && values.backend !== 'nspawn')
+    throw new LabError(
+      `--on names a lab of nspawn hosts; machines of --backend ${values.backend} are used as they are`,
+    )
   for (const option of ofNewLabs) {
     if (values[option] !== undefined)
       throw new LabError(`--on runs on a lab that is up; --${option} is for a new lab`)
@@ -212,13 +227,14 @@ function checkPattern(pattern: string): void {
   }
 }
 
-const noTitle = (pattern: string | undefined) => new LabError(`-t ${pattern}: no scenario has such a title`)
+function noScenario(pattern: string | undefined): LabError {
+  if (pattern !== undefined) return new LabError(`-t ${pattern}: no scenario has such a title`)
+  return new LabError("no scenario has run: vitest's words are above")
+}
 
 async function list(files: string[], subject: Subject, pattern: string | undefined): Promise<number> {
-  const titles = await listScenarios({ files, environment: environmentFor(subject), pattern, bail: false })
-  if (pattern !== undefined && [...titles.values()].every((each) => each.length === 0)) throw noTitle(pattern)
-  for (const [file, each] of titles) {
-    if (each.length > 0) console.log([file, ...each.map((title) => `  ${title}`)].join('\n'))
+  for (const [file, titles] of await titlesIn(files, subject, pattern)) {
+    if (titles.length > 0) console.log([file, ...titles.map((title) => `  ${title}`)].join('\n'))
   }
   return 0
 }
@@ -263,7 +279,7 @@ function runParts(parts: readonly Part[], facts: RoundFacts, pattern: string | u
       worst = Math.max(worst, await runPart(part, round))
       if (worst > 0 && part.bail) break
     }
-    if (!ran()) throw noTitle(pattern)
+    if (!ran()) throw noScenario(pattern)
     return worst === 0 ? 0 : 1
   })
 }

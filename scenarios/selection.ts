@@ -3,6 +3,7 @@
  *
  * The walkthrough's files are numbered, and each needs the state that those before it leave. They run first.
  */
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { unknown } from '../provision/process/errors.ts'
 import { root } from './record/folder.ts'
@@ -42,6 +43,15 @@ export function hostsNeededBy(file: string): { docker: number | undefined; consu
     return found === null ? undefined : Number(found[1])
   }
   return { docker: said('dockerHosts'), consul: said('consulServers') }
+}
+
+/**
+ * Name of the lab with more hosts that a run on `lab` brings up after it; both can stay, with `--keep`. A
+ * name has at most 16 characters, so that a long one is cut, with a hash in place of what is lost.
+ */
+export function wideName(lab: string): string {
+  const hash = createHash('sha256').update(lab).digest('hex').slice(0, 4)
+  return lab.length <= 12 ? `${lab}wide` : `${lab.slice(0, 8)}${hash}wide`
 }
 
 /** The last of the walkthrough's files among `files`. */

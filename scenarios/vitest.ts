@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { LabError } from '../provision/process/errors.ts'
+import { checkInterrupted } from '../provision/process/interruption.ts'
 import { root, scenarioRoot } from './record/folder.ts'
 
 export interface VitestRun {
@@ -57,7 +58,9 @@ export async function listScenarios({
 }: VitestRun): Promise<Map<string, string[]>> {
   // `--json` comes last: vitest would write to a file whose name follows it.
   const child = start(['list', ...patternArgs(pattern), ...absolute(files)], environment, 'pipe', ['--json'])
+  running = child
   const output = child.stdout === null ? '' : await text(child.stdout)
+  checkInterrupted()
   const found = listedIn(output)
   const titles = new Map<string, string[]>(files.map((file) => [file, []]))
   for (const { name, file } of found) titles.get(relative(scenarioRoot(), file))?.push(name)
@@ -67,7 +70,8 @@ export async function listScenarios({
 /** The scenarios in the output of `vitest list`, which prints `[]` when no title matches. */
 export function listedIn(output: string): { name: string; file: string }[] {
   const json = /^\[(?:\]$|.*^\])/ms.exec(output)?.[0]
-  if (json === undefined) throw new LabError(`vitest could not list the scenarios:\n${output}`)
+  if (json === undefined)
+    throw new LabError(`the scenarios cannot be loaded: ${output.trim() || "vitest's words are above"}`)
   return JSON.parse(json)
 }
 

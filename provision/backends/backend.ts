@@ -56,6 +56,8 @@ export interface Backend {
   abandon(): Promise<void>
   /** Takes the lab down; resolves when nothing of it is left, with whether there was a lab. */
   down(): Promise<boolean>
+  /** Throws where the lab that is up is another one than was asked for. Absent where other calls do. */
+  refuseChanges?(): void
   /** Throws while another process owns the lab. Absent where a lab has no owner. */
   refuseOthers?(): void
   /** Makes this process the owner of a lab that is up, until the returned function is called. */

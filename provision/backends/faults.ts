@@ -47,6 +47,13 @@ export function parseFault(
   throw wrong()
 }
 
+/** Those in force with one more, which replaces one of the same kind on the same hosts. */
+export function withFault(inForce: readonly NetworkFault[], more: NetworkFault): NetworkFault[] {
+  const subject = (each: NetworkFault) =>
+    [each.fault, ...(each.fault === 'partition' ? each.between.toSorted() : [each.host])].join(' ')
+  return [...inForce.filter((each) => subject(each) !== subject(more)), more]
+}
+
 /** As it is typed. */
 export function describeFault(fault: NetworkFault): string {
   switch (fault.fault) {

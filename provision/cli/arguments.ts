@@ -54,10 +54,26 @@ interface Values {
 
 type OptionTable = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>
 
-/** Strict parsing with an error for people. */
+/** Strict parsing with an error for people. An option without a value, or with two of them, is an error too. */
 export function parse<T extends OptionTable>(args: string[], options: T) {
+  const parsed = parsedStrictly(args, options)
+  const given = new Map<string, string>()
+  for (const token of parsed.tokens) {
+    if (token.kind !== 'option' || token.value === undefined) continue
+    const { name, rawName, value } = token
+    // `--lab-file "$FILE"` without the variable must not mean this folder, or the default.
+    if (value === '') throw new LabError(`${rawName} has no value`)
+    const before = given.get(name) ?? value
+    if (before !== value && options[name]?.multiple !== true)
+      throw new LabError(`${rawName} is given twice: ${before} and ${value}`, { hint: 'give one of both' })
+    given.set(name, value)
+  }
+  return parsed
+}
+
+function parsedStrictly<T extends OptionTable>(args: string[], options: T) {
   try {
-    return parseArgs({ args, options, allowPositionals: true, strict: true })
+    return parseArgs({ args, options, allowPositionals: true, strict: true, tokens: true })
   } catch (error) {
     const flag = /'(-[^' ]*)/.exec(error instanceof Error ? error.message : '')?.[1]
     const allowed = Object.keys(options).map((name) => `--${name}`)
@@ -217,8 +233,15 @@ function engineChoice(lab: Lab, words: string[]): { engine?: string; engines: Re
   const choice: { engine?: string; engines: Record<string, string> } = { engines: {} }
   for (const word of words) {
     const at = word.indexOf('=')
-    if (at < 0) choice.engine = word
-    else choice.engines[hostNamed(lab, word.slice(0, at)).name] = word.slice(at + 1)
+    const version = word.slice(at + 1)
+    const name = at < 0 ? undefined : hostNamed(lab, word.slice(0, at)).name
+    const before = (name === undefined ? choice.engine : choice.engines[name]) ?? version
+    if (before !== version)
+      throw new LabError(
+        `--engine says both ${before} and ${version}${name === undefined ? '' : ` for ${name}`}`,
+      )
+    if (name === undefined) choice.engine = version
+    else choice.engines[name] = version
   }
   return choice
 }

@@ -1,5 +1,7 @@
+import { labCommand, quietLabCommand } from '../process/lab-command.ts'
+
 /** What `npm run lab -- help` prints. */
-export const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
+export const usage = `usage: ${labCommand} VERB [--lab NAME | --backend vagrant | --backend ssh --inventory FILE]
 
   up [--hosts N] [--consul 1|3|5] [--lab-file FILE] [--engine VERSION] [--engine HOST=VERSION] [--engine-from DIR]
      [--consul-from FILE] [--secure] [--timings]
@@ -13,7 +15,7 @@ export const usage = `usage: npm run lab -- VERB [--lab NAME | --backend vagrant
   down                       take the lab down
   status                     hosts, addresses, engines, Consul
   provision [HOST…]          run the provisioning steps again
-  exec HOST COMMAND…         run a command on the host as root (npm run -s lab -- exec … prints the command's output alone);
+  exec HOST COMMAND…         run a command on the host as root (${quietLabCommand} exec … prints the command's output alone);
                              a single argument is a line for the host's shell
   ssh HOST                   open a shell on the host
   fault                      list the faults of the lab's network that are in force

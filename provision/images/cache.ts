@@ -9,10 +9,11 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
+import { folderFrom } from '../process/folder.ts'
 
 /** An ordinary user may not write the machine's cache. */
 const usual = process.getuid?.() === 0 ? '/var/cache/multihost' : join(homedir(), '.cache/multihost')
-export const cacheRoot = process.env.MULTIHOST_CACHE ?? usual
+export const cacheRoot = folderFrom('MULTIHOST_CACHE', usual)
 
 /** What this process makes now: path → its end. */
 const making = new Map<string, Promise<void>>()

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LabError } from '../process/errors.ts'
 import { checkInterrupted } from '../process/interruption.ts'
+import { labCommand } from '../process/lab-command.ts'
 import { shellQuote } from '../process/quote.ts'
 import { ownNamespaces, run } from '../process/run.ts'
 import { cacheRoot, temporaryOf } from './cache.ts'
@@ -62,7 +63,7 @@ export async function mmdebstrap(
   } catch (error) {
     checkInterrupted()
     throw new LabError(`the image could not be built: ${buildProblem(error, mirror)}`, {
-      hint: 'mend that and run it again; `npm run lab -- doctor` checks this machine',
+      hint: `mend that and run it again; "${labCommand} doctor" checks this machine`,
       cause: error,
     })
   }

@@ -32,7 +32,9 @@ export async function bringUp(
 
 /** Runs the provisioning steps alone, on hosts that are up. */
 export function provisionHosts(backend: Backend, hosts: readonly LabHost[]): Promise<BroughtUp> {
-  return provision(backend, () => hosts, { title: 'connect', run: async () => undefined })
+  // Machines that are not ours are looked at before the first step.
+  const run = async (host: LabHost) => (backend.fresh ? undefined : backend.boot(host))
+  return provision(backend, () => hosts, { title: 'connect', run })
 }
 
 interface Start {

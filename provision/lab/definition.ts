@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs'
 import { isIPv4 } from 'node:net'
 import { LabError, unknown } from '../process/errors.ts'
+import { parseJson } from '../process/json.ts'
 
 /** What a host is for; steps/procedure.ts has the steps of each. `bare`: packages and names alone. */
 export const roles = ['consul', 'docker', 'bare'] as const
@@ -136,17 +137,20 @@ export function edits(up: Lab, asked: { lab: Lab; explicit: boolean }): string[]
 
 /** Throws with the source, the value and what is allowed. */
 export function parseLab(text: string, source: string): Lab {
-  const { network, hosts } = json(text, source)
+  const content: { network?: unknown; hosts?: unknown; source?: unknown } = parseJson(text, source) ?? {}
+  const { network, hosts } = content
   if (typeof network !== 'string' || !Array.isArray(hosts))
     throw new LabError(`${source} needs both "network" and the list "hosts"`)
   if (hosts.length < 1 || hosts.length > mostInAll)
     throw new LabError(`${source} names ${hosts.length} hosts: from 1 to ${mostInAll} make a lab`)
   const wrong = (key: string, value: unknown, wanted: string) =>
     new LabError(`${source}: ${key} ${JSON.stringify(value === undefined ? '' : value)} is not ${wanted}`)
-  const [, base = '', prefix] = /^(.+)\/(\d\d?)$/.exec(network) ?? []
+  const { source: _, ...words } = content // of a list that was recorded
+  refuseSurplus(words, ['network', 'hosts'], source)
+  const [, base = '', prefix] = /^(.+)\/([1-9]\d?)$/.exec(network) ?? []
   if (!isForHosts(base, Number(prefix)))
     throw wrong('network', network, 'a network of IPv4 hosts and the length of its prefix, from 8 to 30')
-  const checked = hosts.map((host) => checkedHost(host, wrong))
+  const checked = hosts.map((host) => checkedHost(host, wrong, source))
   for (const { name, address } of checked) {
     if (!isInside(address, base, Number(prefix))) throw wrong('address', address, `in the network ${network}`)
     const namesakes = checked.filter((each) => each.name === name).length
@@ -168,10 +172,12 @@ const reservedNames = ['lo', 'br-lab', 'switch', 'all', 'default', 'localhost']
 function checkedHost(
   host: unknown,
   wrong: (key: string, value: unknown, wanted: string) => LabError,
+  source: string,
 ): LabHost {
   if (typeof host !== 'object' || host === null || Array.isArray(host))
     throw wrong('host', host, 'an object with name, address and role')
   const { name, address, role }: Partial<Record<keyof LabHost, unknown>> = host
+  refuseSurplus(host, ['name', 'address', 'role'], `${source}: host ${JSON.stringify(name ?? '')}`)
   if (typeof name !== 'string' || !/^[a-z]([a-z0-9-]{0,11}[a-z0-9])?$/.test(name)) {
     const wanted = 'at most 13 lower-case letters, digits and dashes, a letter first and no dash last'
     throw wrong('name', name, wanted)
@@ -182,6 +188,15 @@ function checkedHost(
   const known = roles.find((each) => each === role)
   if (known === undefined) throw wrong('role', role, `one of ${roles.join(', ')}`)
   return { name, address, role: known }
+}
+
+/** A word that is ignored would be a mistake: an engine is chosen by a flag. */
+function refuseSurplus(given: object, known: readonly string[], where: string): void {
+  const surplus = Object.keys(given).find((word) => !known.includes(word))
+  if (surplus === undefined) return
+  throw new LabError(
+    `${where} has an unknown word ${JSON.stringify(surplus)}: allowed are ${known.join(', ')}`,
+  )
 }
 
 function checkRoles(hosts: readonly LabHost[], source: string): void {
@@ -208,12 +223,4 @@ function isInside(address: string, base: string, prefix: number): boolean {
 
 function number(address: string): number {
   return address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
-}
-
-function json(text: string, source: string): { network?: unknown; hosts?: unknown } {
-  try {
-    return JSON.parse(text) ?? {}
-  } catch (cause) {
-    throw new LabError(`${source} is not JSON: ${(cause as Error).message}`, { cause })
-  }
 }

@@ -13,11 +13,13 @@ import { type BroughtUp, bringUp } from './bring-up.ts'
 import { hostsOfRole } from './definition.ts'
 
 export async function withLab<T>(
-  { backend, flags }: LabChoice,
+  { backend, flags, lab }: LabChoice,
   { keep }: { keep: boolean },
   work: (broughtUp: BroughtUp) => Promise<T>,
 ): Promise<T> {
-  if (backend.fresh) await backend.down() // a lab that was kept would hide failures of bringing one up
+  // A lab that was kept would hide failures of bringing one up.
+  if (backend.fresh && (await backend.down()))
+    console.log(`lab ${lab} was there, and was taken down for a new one`)
   let kept = false
   try {
     const broughtUp = await bringUp(backend, { stays: false })

@@ -52,8 +52,11 @@ function logIn(target: Target, sock: Socket, client: ssh2.Client, auth: Credenti
     client.once('close', () => fail(closed()))
     client.once('ready', () => {
       client.removeAllListeners('close')
-      if (target.pinned.hostKeys.length === 0 && seen.hostKey) target.remember?.(seen.hostKey)
-      resolve(client)
+      // An error that is thrown here would end the process.
+      const problem = remembered(target, seen)
+      if (problem === undefined) return resolve(client)
+      client.end()
+      reject(problem)
     })
     client.connect({
       sock: sock as Duplex as typeof sock,
@@ -70,6 +73,20 @@ function logIn(target: Target, sock: Socket, client: ssh2.Client, auth: Credenti
     })
   })
 }
+
+/** Stores the key of a host without a pinned one. */
+function remembered({ name, at, pinned, remember }: Target, { hostKey }: Seen): LabError | undefined {
+  if (pinned.hostKeys.length > 0 || hostKey === undefined) return undefined
+  try {
+    remember?.(hostKey)
+    return undefined
+  } catch (cause) {
+    const words = `${name}: the key of ${placeOf(at)} cannot be added to ${pinned.in}: ${(cause as Error).message}`
+    return new LabError(words, { cause })
+  }
+}
+
+const placeOf = (at: Target['at']): string => ('socket' in at ? at.socket : `${at.host}:${at.port}`)
 
 function closed(): Error {
   return new Error('the connection was closed')
@@ -130,7 +147,7 @@ function fingerprint(key: Buffer): string {
 
 function failure(target: Target, error: Error & { level?: string }, { hostKey }: Seen): LabError {
   const { name, user, at, pinned } = target
-  const where = 'socket' in at ? at.socket : `${at.host}:${at.port}`
+  const where = placeOf(at)
   if (hostKey && !accepts(target, hostKey)) {
     const is = fingerprint(hostKey)
     if (pinned.hostKeys.length === 0) {

@@ -9,6 +9,7 @@ import type { Programs } from '../images/programs.ts'
 import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
 import { LabError } from '../process/errors.ts'
+import { quietLabCommand } from '../process/lab-command.ts'
 import { shellQuote } from '../process/quote.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import type { Connection } from '../ssh/connection.ts'
@@ -125,7 +126,7 @@ export async function until(
   throw new LabError(
     `${host.name}: ${what} within ${deadlineMs / 1000} s: ${(result.stderr || result.stdout).trim().split('\n').at(-1)}`,
     {
-      hint: `try: npm run -s lab -- exec ${host.name} ${shellQuote(command)}`,
+      hint: `try: ${quietLabCommand} exec ${host.name} ${shellQuote(command)}`,
     },
   )
 }

@@ -14,6 +14,7 @@ import { gone } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
+import { positiveFrom } from './number-from.ts'
 
 /** A run brings up a lab with so many for this file (scenarios/selection.ts). */
 export const consulServers = 3
@@ -21,7 +22,7 @@ export const consulServers = 3
 const scenario = scenarioOn({ consul: consulServers })
 
 /** Containers that each of two hosts starts. */
-const starts = Number(process.env.MULTIHOST_STARTS ?? 20)
+const starts = positiveFrom('MULTIHOST_STARTS', 20)
 const fresh = 'multihost status --json | jq -e .store.fresh'
 /** A new leader within some 10 s; a driver that asks a silent server leaves it after 4 s. */
 const goesOnWithinMs = 30_000

@@ -11,9 +11,10 @@ import { sharedNetwork } from '../kit/network.ts'
 import { reboot } from '../kit/reboot.ts'
 import { scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
+import { positiveFrom } from './number-from.ts'
 
 /** Containers that come back after a reboot; twice as many are started on all hosts together. */
-const many = Number(process.env.MULTIHOST_MASS ?? 30)
+const many = positiveFrom('MULTIHOST_MASS', 30)
 const answerMs = 25
 const shells = 20
 /** Docker itself takes about a second of both processors for a container. */

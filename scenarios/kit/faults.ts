@@ -14,7 +14,7 @@
  */
 import type { Backend } from '../../provision/backends/backend.ts'
 import type { Capability } from '../../provision/backends/capabilities.ts'
-import { describeFault, type NetworkFault } from '../../provision/backends/faults.ts'
+import { describeFault, type NetworkFault, withFault } from '../../provision/backends/faults.ts'
 import { hostNamed } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { subject } from './current-subject.ts'
@@ -100,7 +100,7 @@ export function faultsOf(
 function networkFault({ faults }: Backend, fault: NetworkFault): Pick<FaultSteps, 'inject' | 'revert'> {
   if (faults === undefined) throw new LabError('this lab has no switch to inject network faults in')
   const others = () => faults.inForce().filter((each) => describeFault(each) !== describeFault(fault))
-  return { inject: () => faults.apply([...others(), fault]), revert: () => faults.apply(others()) }
+  return { inject: () => faults.apply(withFault(others(), fault)), revert: () => faults.apply(others()) }
 }
 
 async function both(a: Host, b: Host, check: (from: Host, to: Host) => Promise<unknown>): Promise<void> {

@@ -350,7 +350,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'scenarios/own-folder.ts',
-    imports: ['scenarios/record', 'scenarios/kit', 'provision/process'],
+    imports: ['scenarios/record', 'scenarios/kit', 'provision/lab', 'provision/process'],
     why: 'reads a folder of another project, and knows no scenario of ours',
   },
   {

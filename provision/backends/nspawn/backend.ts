@@ -16,7 +16,7 @@ import { labCommand } from '../../process/lab-command.ts'
 import { requireRoot } from '../../process/root.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import type { Backend, BackendOptions } from '../backend.ts'
-import { type Asked, claim, flag, own, refuseOthers, release } from './claim.ts'
+import { type Asked, claim, flag, own, refuseChanges, refuseOthers, release } from './claim.ts'
 import { dockerTemplate } from './docker-template.ts'
 import { nspawnFaults } from './faults/network.ts'
 import { type LabKeys, labKeys } from './keys.ts'
@@ -69,6 +69,10 @@ export function nspawnBackend(options: BackendOptions): Backend {
       if (session.claimed === 'joined') release(name)
     },
     down: () => down(name),
+    refuseChanges() {
+      const record = readRecord(name)
+      if (record) refuseChanges(record, options)
+    },
     refuseOthers() {
       requireRoot('nspawn hosts')
       refuseOthers(name)

@@ -1,11 +1,14 @@
 /**
  * Claiming a lab: who may make, use or remove it, and that what is up is what was asked for.
  */
+import { existsSync, readFileSync } from 'node:fs'
 import { defaultEngine } from '../../images/engines.ts'
 import type { Programs } from '../../images/programs.ts'
 import { edits, type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { labCommand } from '../../process/lab-command.ts'
+import { processesIn } from './cgroup.ts'
+import { diskRoot, labPaths, runRoot } from './paths.ts'
 import {
   createRecord,
   engineIn,
@@ -14,6 +17,7 @@ import {
   ownerOf,
   ownership,
   readRecord,
+  refuseOtherDisks,
   writeRecord,
 } from './record.ts'
 import { removeLab } from './removal.ts'
@@ -25,6 +29,7 @@ export interface Asked {
   engine?: string | undefined
   engines: Readonly<Record<string, string>>
   programs: Programs
+  secure?: boolean
 }
 
 /**
@@ -37,16 +42,16 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
   const mine = owner ? { owner } : {}
   refuseOthers(name)
   if (record?.complete && ownership(record) !== 'dead') {
-    refuseOtherHosts(record, asked)
-    refuseOtherEngines(record, asked)
-    refuseOtherPrograms(record, asked)
+    refuseOtherDisks(record)
+    refuseChanges(record, asked)
     writeRecord({ ...record, ...(owner && { owner: { ...owner, stays: true } }) })
     return 'joined'
   }
   if (record) await removeLab(name)
+  refuseForeignRun(name)
   const { lab: definition, engine = defaultEngine, engines, programs } = asked
-  if (createRecord({ lab: name, engine, engines, definition, programs, complete: false, ...mine }))
-    return 'made'
+  const made = { lab: name, engine, engines, definition, programs, disks: diskRoot, complete: false, ...mine }
+  if (createRecord(made)) return 'made'
   throw inUse(name, 'another process')
 }
 
@@ -57,6 +62,7 @@ export async function claim(name: string, asked: Asked): Promise<'made' | 'joine
 export function own(name: string): () => void {
   const record = existing(name)
   refuseOthers(name)
+  refuseOtherDisks(record)
   const owner = ownerOf(process.pid)
   const stays = ownership(record) !== 'dead' && { stays: true }
   writeRecord({ ...record, ...(owner && { owner: { ...owner, ...stays } }) })
@@ -79,9 +85,51 @@ export function refuseOthers(name: string): void {
   throw inUse(name, `process ${record.owner?.pid}`)
 }
 
+/** Throws where the lab of the record is another one than was asked for. */
+export function refuseChanges(record: LabRecord, asked: Asked): void {
+  refuseOtherHosts(record, asked)
+  refuseOtherEngines(record, asked)
+  refuseOtherPrograms(record, asked)
+  if (asked.secure !== true || existsSync(labPaths(record.lab).secrets)) return
+  throw new LabError(`lab ${record.lab} is up without --secure`, { hint: takeDown(record.lab) })
+}
+
 /** What chooses the lab on a command line, with a blank before it. */
 export function flag(name: string): string {
   return name === 'main' ? '' : ` --lab ${name}`
+}
+
+/**
+ * Namespaces and cgroups are named after the lab alone: a lab of that name whose record is in another
+ * folder would lose its hosts to this one.
+ */
+function refuseForeignRun(name: string): void {
+  const folder = processesIn(labPaths(name).cgroup)
+    .map((pid) => runRootIn(commandLine(pid), name))
+    .find((each) => each !== undefined && each !== runRoot)
+  if (folder === undefined) return
+  throw new LabError(`a lab ${name} is up, whose record is in ${folder}`, {
+    hint: `that one: MULTIHOST_LAB_RUN=${folder}; or name another lab: --lab NAME`,
+  })
+}
+
+/** The folder of records that the command line of a host's nspawn names. */
+export function runRootIn(words: readonly string[], lab: string): string | undefined {
+  const root = words.find((word) => word.startsWith('--directory='))?.slice('--directory='.length)
+  const at = root?.indexOf(`/${lab}/hosts/`) ?? -1
+  return at < 0 ? undefined : root?.slice(0, at)
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return [] // it has ended
+  }
+}
+
+function takeDown(lab: string): string {
+  return `take it down first: ${labCommand} down${flag(lab)}`
 }
 
 function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
@@ -89,9 +137,7 @@ function refuseOtherHosts({ lab, definition }: LabRecord, asked: Asked): void {
   if (changes.length === 0) return
   throw new LabError(
     `lab ${lab} is up with other hosts than ${asked.lab.source} says: ${changes.join('; ')}`,
-    {
-      hint: `take it down first: ${labCommand} down${flag(lab)}`,
-    },
+    { hint: takeDown(lab) },
   )
 }
 
@@ -102,7 +148,7 @@ function refuseOtherEngines(record: LabRecord, asked: Asked): void {
   if (first === undefined) return
   throw new LabError(
     `lab ${record.lab} is up with engine ${engineIn(record, first)} on ${differs.join(', ')}, not ${engineAsked(first)}`,
-    { hint: `take it down first: ${labCommand} down${flag(record.lab)}` },
+    { hint: takeDown(record.lab) },
   )
 }
 
@@ -111,7 +157,7 @@ function refuseOtherPrograms({ lab, programs }: LabRecord, asked: Asked): void {
     const [have, want] = [programs?.[kind], asked.programs[kind]]
     if (want === undefined || want === have) continue
     throw new LabError(`lab ${lab} is up with --${kind}-from ${have ?? 'nothing'}, not ${want}`, {
-      hint: `take it down first: ${labCommand} down${flag(lab)}`,
+      hint: takeDown(lab),
     })
   }
 }

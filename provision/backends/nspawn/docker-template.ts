@@ -18,7 +18,7 @@ import type { Connection } from '../../ssh/connection.ts'
 import { labKeys } from './keys.ts'
 import { bootMachine, connectMachine } from './machine.ts'
 import { makeNetwork } from './network.ts'
-import { labPaths } from './paths.ts'
+import { diskRoot, labPaths } from './paths.ts'
 import { ownerOf, writeRecord } from './record.ts'
 import { removeLab } from './removal.ts'
 
@@ -36,6 +36,7 @@ export async function dockerTemplate(engine: string): Promise<void> {
       engine,
       engines: {},
       definition: lab,
+      disks: diskRoot,
       complete: false,
       ...(owner ? { owner } : {}),
     })

@@ -6,9 +6,12 @@
  * /var/lib on a real file system, images in the cache.
  */
 import { join } from 'node:path'
+import { folderFrom } from '../../process/folder.ts'
 
-export const runRoot = process.env.MULTIHOST_LAB_RUN ?? '/run/multihost-lab'
-export const diskRoot = process.env.MULTIHOST_LAB_DISKS ?? '/var/lib/multihost-lab'
+/** Of the path of a host's socket below: names have at most 16 and 13 characters. */
+const afterRunRoot = 1 + 16 + '/hosts/'.length + 13 + '/shared/ssh.sock'.length
+export const runRoot = folderFrom('MULTIHOST_LAB_RUN', '/run/multihost-lab', 107 - afterRunRoot)
+export const diskRoot = folderFrom('MULTIHOST_LAB_DISKS', '/var/lib/multihost-lab')
 
 export interface HostPaths {
   /** Merged root file system, an overlay of the image and `upper`. */

@@ -20,7 +20,8 @@ import { dirname, join } from 'node:path'
 import type { Programs } from '../../images/programs.ts'
 import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
-import { labPaths, runRoot } from './paths.ts'
+import { labCommand } from '../../process/lab-command.ts'
+import { diskRoot, labPaths, runRoot } from './paths.ts'
 
 export interface LabRecord {
   lab: string
@@ -31,6 +32,8 @@ export interface LabRecord {
   definition: Lab
   /** Programs of --engine-from and --consul-from. */
   programs?: Programs
+  /** Folder of the labs' disks, MULTIHOST_LAB_DISKS, when it was made. */
+  disks?: string
   /** All of the lab was made. */
   complete: boolean
   /**
@@ -100,7 +103,12 @@ export function createRecord(record: LabRecord): boolean {
 function partOf(record: LabRecord): string {
   const part = `${labPaths(record.lab).record}.part-${process.pid}`
   mkdirSync(dirname(part), { recursive: true, mode: 0o700 })
-  writeFileSync(part, JSON.stringify(record, null, 2))
+  try {
+    writeFileSync(part, JSON.stringify(record, null, 2))
+  } catch (error) {
+    rmSync(part, { force: true }) // a full disk has a part of it
+    throw error
+  }
   return part
 }
 
@@ -123,9 +131,17 @@ export function existing(lab: string): LabRecord {
   const record = readRecord(lab)
   if (record) return record
   const others = recordedLabs()
-  const up = lab === 'main' ? 'npm run lab -- up' : `npm run lab -- up --lab ${lab}`
+  const up = `${labCommand} up${lab === 'main' ? '' : ` --lab ${lab}`}`
   throw new LabError(`lab ${lab} is not up`, {
     hint: others.length > 0 ? `labs that are: ${others.join(', ')}` : up,
+  })
+}
+
+/** Throws where the lab was made with another MULTIHOST_LAB_DISKS: what a host needs to boot is there. */
+export function refuseOtherDisks({ lab, disks = diskRoot }: LabRecord): void {
+  if (disks === diskRoot) return
+  throw new LabError(`lab ${lab} has its disks in ${disks}, and this command would look in ${diskRoot}`, {
+    hint: `name that folder: MULTIHOST_LAB_DISKS=${disks}`,
   })
 }
 

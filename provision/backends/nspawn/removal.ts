@@ -1,7 +1,7 @@
 /**
  * Taking a lab down, and finding what crashed runners left: only what a record names is touched.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeCutOffBuilds } from '../../images/cache.ts'
 import { namesOf } from '../../lab/definition.ts'
@@ -12,12 +12,27 @@ import { removeCgroup } from './cgroup.ts'
 import { machineState, removeMachine } from './machine.ts'
 import { removeNetwork } from './network.ts'
 import { diskRoot, labPaths } from './paths.ts'
-import { ownerOf, ownership, readRecord, recordedLabs, removeRecord, writeRecord } from './record.ts'
+import {
+  type LabRecord,
+  ownerOf,
+  ownership,
+  readRecord,
+  recordedLabs,
+  refuseOtherDisks,
+  removeRecord,
+  writeRecord,
+} from './record.ts'
 
-/** Removes what the lab's record names, and the record last. Idempotent; works on a lab that is half made. */
+/**
+ * Removes what the lab's record names, and the record last. Idempotent; works on a lab that is half made.
+ * Throws for a lab of another process that lives.
+ */
 export async function removeLab(lab: string): Promise<void> {
   const record = readRecord(lab)
   if (!record) return
+  // Another process may have made the lab anew since the caller has looked.
+  if (ownership(record) === 'theirs')
+    throw new LabError(`lab ${lab} is in use by process ${record.owner?.pid}`)
   const { owner: _, ...rest } = record
   const me = ownerOf(process.pid)
   writeRecord({ ...rest, complete: false, ...(me ? { owner: me } : {}) })
@@ -26,8 +41,12 @@ export async function removeLab(lab: string): Promise<void> {
   await removeNetwork(lab, hosts)
   await removeCgroup(labPaths(lab).cgroup)
   if (recordedLabs().length === 1) await removeCgroup('multihost-lab').catch(() => undefined) // another lab may be starting
-  await run('rm', ['-rf', '--one-file-system', labPaths(lab).disks])
+  await run('rm', ['-rf', '--one-file-system', disksOf(record)])
   removeRecord(lab)
+}
+
+function disksOf({ lab, disks = diskRoot }: LabRecord): string {
+  return join(disks, lab)
 }
 
 export interface Garbage {
@@ -51,7 +70,13 @@ export async function collectGarbage(): Promise<Garbage> {
   }
   const disks = existsSync(diskRoot) ? readdirSync(diskRoot) : []
   const known = recordedLabs()
-  for (const lab of disks.filter((each) => !known.includes(each) && areDisks(join(diskRoot, each)))) {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+  // A lab whose record is in another folder (MULTIHOST_LAB_RUN) may be up on them.
+  const isLeft = (each: string) =>
+    !known.includes(each) &&
+    !mounts.includes(`upperdir=${join(diskRoot, each)}/`) &&
+    areDisks(join(diskRoot, each))
+  for (const lab of disks.filter(isLeft)) {
     await run('rm', ['-rf', '--one-file-system', join(diskRoot, lab)])
     garbage.removed.push(`disks of lab ${lab}: the lab is gone`)
   }
@@ -78,6 +103,7 @@ async function removeUnowned(lab: string): Promise<string[]> {
   }
   if (owned !== 'free') return []
   const broken = namesOf(record.definition).filter((each) => machineState(lab, each) === 'broken')
+  if (broken.length > 0) refuseOtherDisks(record)
   for (const name of broken) await removeMachine(lab, name)
   return broken.map((name) => `lab ${lab}: ${name} had lost its nspawn process`)
 }

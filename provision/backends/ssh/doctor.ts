@@ -44,6 +44,6 @@ export function machineVerdict(host: LabHost, { uid, init, addresses }: MachineF
   if (addresses.some((each) => each.startsWith(`${host.address}/`))) return { found: `root, ${host.address}` }
   return {
     problem: `it has no address ${host.address}: ${addresses.join(', ')}`,
-    remedy: 'give it that address, or write its own address into provision/lab.json',
+    remedy: 'give it that address, or write its own address into the list of hosts',
   }
 }

@@ -12,6 +12,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { type Lab, namesOf } from '../../lab/definition.ts'
 import { LabError, unknown } from '../../process/errors.ts'
+import { parseJson } from '../../process/json.ts'
 
 const matching = (pattern: RegExp, wanted: string) =>
   z.string().regex(pattern, { error: ({ input }) => `${JSON.stringify(input)} is not ${wanted}` })
@@ -56,7 +57,7 @@ export function readInventory(file: string, lab: Lab): Inventory {
 
 /** It must contain the lab's hosts and no others; `file` is for messages. */
 export function parseInventory(content: string, file: string, lab: Lab): Inventory {
-  const parsed = inventorySchema.safeParse(json(content, file))
+  const parsed = inventorySchema.safeParse(parseJson(content, file, 'docs/lab.md shows an inventory'))
   if (!parsed.success) {
     throw new LabError(`${file} is not an inventory: ${firstOf(parsed.error)}`, {
       hint: 'docs/lab.md shows an inventory',
@@ -71,7 +72,19 @@ export function parseInventory(content: string, file: string, lab: Lab): Invento
       hint: `every host of ${lab.source} needs an entry; docs/lab.md shows one`,
     })
   }
+  refuseSharing(parsed.data.hosts, file)
   return parsed.data.hosts
+}
+
+/** The steps of two hosts at once on one machine would disturb each other. */
+function refuseSharing(hosts: Inventory, file: string): void {
+  const byPlace = new Map<string, string>()
+  for (const [name, { address, port }] of Object.entries(hosts)) {
+    const place = `${address.toLowerCase()} port ${port}`
+    const other = byPlace.get(place)
+    if (other !== undefined) throw new LabError(`${file}: ${other} and ${name} have one machine, ${place}`)
+    byPlace.set(place, name)
+  }
 }
 
 /** `hosts["net-1"].port: Too big: expected number to be <=65535` */
@@ -109,17 +122,6 @@ function text(path: string): string {
   } catch (error) {
     throw new LabError(`the inventory ${path} cannot be read: ${(error as Error).message}`, {
       hint: 'name a file that is there: --inventory FILE, or MULTIHOST_INVENTORY; docs/lab.md shows one',
-      cause: error,
-    })
-  }
-}
-
-function json(content: string, file: string): unknown {
-  try {
-    return JSON.parse(content)
-  } catch (error) {
-    throw new LabError(`${file} is not JSON: ${(error as Error).message}`, {
-      hint: 'docs/lab.md shows an inventory',
       cause: error,
     })
   }

@@ -118,7 +118,7 @@ async function accessTo(host: LabHost, answers: Answers): Promise<SshAccess> {
   if (access) return access
   const state = answers.states.get(host.name) ?? 'not in the Vagrantfile'
   if (state !== 'running') {
-    throw new LabError(`${host.name} is ${state}`, { hint: 'npm run lab -- up --backend vagrant' })
+    throw new LabError(`${host.name} is ${state}`, { hint: `${labCommand} up --backend vagrant` })
   }
   const own = accessIn(await vagrant(['ssh-config', host.name])).get(host.name)
   if (own) return own

@@ -29,6 +29,7 @@ module MultihostLab
         refuse('needs both "network" and the list "hosts"') unless listed
         number = lab["hosts"].size
         refuse("names #{number} hosts: from 1 to #{MOST_HOSTS} make a lab") unless number.between?(1, MOST_HOSTS)
+        check_words(lab, %w[network hosts source], "")
         network = network(lab["network"])
         lab["hosts"].each { |host| check_host(host, network) }
         %w[name address].each { |key| check_once(lab["hosts"], key) }
@@ -44,8 +45,10 @@ module MultihostLab
       end
 
       def parsed
-        text = File.read(File.expand_path(LAB_FILE, ROOT), encoding: "UTF-8")
+        text = File.read(File.expand_path(LAB_FILE, ROOT), encoding: "BOM|UTF-8")
         refuse("is not JSON") unless text.valid_encoding?
+        # Ruby's parser passes over comments.
+        refuse("is not JSON: it has a comment") if text.gsub(/"(\\.|[^"\\])*"/m, "").match?(%r{//|/\*})
         JSON.parse(text)
       rescue SystemCallError => e
         refuse("cannot be read: #{e.message}")
@@ -56,10 +59,16 @@ module MultihostLab
       def check_host(host, network)
         refuse("#{host.to_json} is not a host") unless host.is_a?(Hash)
         name = host["name"]
+        check_words(host, %w[name address role], "host #{name.to_json} ")
         refuse("name #{name.to_json} is not a name of at most 13 lower-case letters, digits and dashes") unless name.is_a?(String) && NAME.match?(name)
         refuse("name #{name} is not free: #{RESERVED.join(", ")} have a meaning of their own") if RESERVED.include?(name)
         refuse("role #{host["role"].to_json} is not one of #{ROLES.join(", ")}") unless ROLES.include?(host["role"])
         check_address(address(host["address"]), network)
+      end
+
+      def check_words(given, known, where)
+        surplus = (given.keys - known).first
+        refuse("#{where}has an unknown word #{surplus.to_json}: allowed are #{(known - ["source"]).join(", ")}") if surplus
       end
 
       def check_address(address, network)

@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { LabError } from '../../process/errors.ts'
 import { checkInterrupted, onInterruption } from '../../process/interruption.ts'
+import { labCommand } from '../../process/lab-command.ts'
 
 export const project = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -26,7 +27,7 @@ export async function vagrant(
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.startsWith('Vagrant failed to initialize'))
   throw new LabError(`vagrant ${args.join(' ')}: ${words.slice(-6).join('\n  ')}`, {
-    hint: 'npm run lab -- doctor --backend vagrant',
+    hint: `${labCommand} doctor --backend vagrant`,
   })
 }
 
@@ -61,7 +62,7 @@ function ran(args: string[], say: (line: string) => void = () => undefined) {
 
 function noVagrant(cause: unknown): LabError {
   return new LabError('there is no vagrant on this machine', {
-    hint: 'install it with a provider (docs/vms.md), or use --backend nspawn; npm run lab -- doctor --backend vagrant says more',
+    hint: `install it with a provider (docs/vms.md), or use --backend nspawn; ${labCommand} doctor --backend vagrant says more`,
     cause,
   })
 }

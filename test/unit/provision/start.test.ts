@@ -9,8 +9,10 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -91,4 +93,23 @@ test('programs find modprobe and iptables with the PATH of root by su on Debian'
     encoding: 'utf8',
   })
   expect([stdout, stderr]).toEqual(['/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\n', ''])
+})
+
+test('packages behind a link are not installed anew: npm would empty a folder that others use', () => {
+  mkdirSync(join(folder, 'shared'))
+  writeFileSync(join(folder, 'shared/theirs'), '')
+  symlinkSync('shared', join(folder, 'node_modules'))
+  const { status, stderr } = spawnSync(process.execPath, ['provision/start.mjs', 'main.ts'], {
+    ...{
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env.PATH}` },
+    },
+  })
+  expect({ status, stderr }).toEqual({
+    status: 2,
+    stderr: expect.stringContaining('node_modules is a link to shared'),
+  })
+  expect(readdirSync(join(folder, 'shared'))).toEqual(['theirs'])
+  expect(existsSync(lock)).toBe(false)
 })

@@ -1,8 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { LabError } from '../../../provision/process/errors.ts'
 import { ownFolder, subjectIn } from '../../../scenarios/own-folder.ts'
+import { root } from '../../../scenarios/record/folder.ts'
 
 let folder: string
 beforeAll(() => {
@@ -32,15 +35,72 @@ test('a filter is no folder, nor is a folder of our own scenarios', () => {
   expect(ownFolder(['scenarios/overlay'])).toBeUndefined()
 })
 
+test('a link to a folder is not followed', () => {
+  mkdirSync(join(folder, 'linked'))
+  writeFileSync(join(folder, 'linked/one.scenario.ts'), '')
+  for (const name of ['loop', 'again']) symlinkSync('.', join(folder, 'linked', name))
+  expect(ownFolder([join(folder, 'linked')])?.files).toEqual(['one.scenario.ts'])
+  rmSync(join(folder, 'linked'), { recursive: true })
+})
+
+test('an empty word and the folder of this project are no folder of scenarios', () => {
+  expect(() => ownFolder([''])).toThrow('the first word is empty')
+  for (const path of ['.', '/']) expect(() => ownFolder([path])).toThrow('has this project')
+})
+
 test('a folder or a filter without scenarios is refused', () => {
   expect(() => ownFolder([join(folder, 'empty')])).toThrow('empty/ has no file *.scenario.ts')
   expect(() => ownFolder([folder, 'three'])).toThrow('has no file three*.scenario.ts')
 })
 
-test('a folder without a subject is tested with our driver; a file that exports none is refused', async () => {
-  const own = ownFolder([folder])
-  if (own === undefined) throw new Error('the folder has scenarios')
-  expect(await subjectIn(own)).toBeUndefined()
-  writeFileSync(join(folder, 'subject.ts'), 'export const subject = 1')
-  await expect(subjectIn(own)).rejects.toThrow('subject.ts exports no subject')
+test('a folder without a subject is tested with our driver', async () => {
+  expect(await subjectIn({ path: `${join(folder, 'deep')}/`, files: [] })).toBeUndefined()
 })
+
+const whole = `name: 'web', role: 'bare', steps: [], mustPass: true, create: [], spreads: 'perhaps', unit: 'web',
+  answers: 'true', settled: 'true', evidence: {}, lacks: {}`
+
+test('a subject with all its words is taken', async () => {
+  const path = join(folder, 'whole')
+  mkdirSync(path)
+  writeFileSync(join(path, 'subject.ts'), `export default { ${whole} }`)
+  expect(await subjectIn({ path, files: [] })).toMatchObject({ name: 'web', role: 'bare' })
+})
+
+test.each([
+  ['export const subject = 1', 'exports no subject'],
+  [
+    `export default { name: 'web', role: 'bare', unit: '' }`,
+    'its subject has no steps, mustPass, create, spreads, unit, answers, settled, evidence, lacks, or not in the form',
+  ],
+  [`export default { ${whole}, role: 'bear' }`, 'role "bear" is not one of consul, docker, bare'],
+  [
+    `export default { ${whole}, steps: [{ title: 'one' }] }`,
+    'step 1 of its subject needs a title, holds and apply',
+  ],
+  [`throw new Error('no such thing')`, 'cannot be loaded: no such thing (line 1)'],
+  ['export default {', 'cannot be loaded: '],
+])('a subject that is refused: %s', async (text, message) => {
+  const path = mkdtempSync(join(folder, 'wrong-'))
+  writeFileSync(join(path, 'subject.ts'), text)
+  await expect(subjectIn({ path, files: [] })).rejects.toThrow(message)
+  await expect(subjectIn({ path, files: [] })).rejects.toThrow(LabError)
+})
+
+test.each(['{ "type": "commonjs" }', undefined])(
+  'a repository whose package.json is %s has a subject',
+  (json) => {
+    const project = mkdtempSync(join(folder, 'project-'))
+    mkdirSync(join(project, 'node_modules'))
+    symlinkSync(root, join(project, 'node_modules/multihost'))
+    if (json !== undefined) writeFileSync(join(project, 'package.json'), json)
+    cpSync(join(root, 'docs/examples/own-project'), project, { recursive: true })
+    // Refused after the subject was loaded, and before vitest starts.
+    const args = [join(root, 'provision/bin.mjs'), 'scenarios', '.', '--on', 'none', '--repeat', '2']
+    const { stderr, status } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' })
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringContaining('--repeat is for a new lab'),
+    })
+  },
+)

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { checkPage, hostsNeededBy, lastSection, selected } from '../../../scenarios/selection.ts'
+import { checkPage, hostsNeededBy, lastSection, selected, wideName } from '../../../scenarios/selection.ts'
 
 const files = [
   'walkthrough/1-first.scenario.ts',
@@ -65,4 +65,11 @@ test('a file says how many hosts it needs', () => {
   expect(hostsNeededBy('scenarios/overlay/mesh.scenario.ts')).toEqual({ docker: 4 })
   expect(hostsNeededBy('scenarios/faults/consul-servers.scenario.ts')).toEqual({ consul: 3 })
   expect(hostsNeededBy('scenarios/overlay/names.scenario.ts')).toEqual({})
+})
+
+test('labs with long names have wide labs with names of their own', () => {
+  expect(wideName('scenarios')).toBe('scenarioswide')
+  const names = ['integrationtest1', 'integrationtest2', 'integration1'].map(wideName)
+  expect(new Set(names).size).toBe(3)
+  for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9]{0,15}$/)
 })

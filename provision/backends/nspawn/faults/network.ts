@@ -10,6 +10,7 @@ import { type Lab, namesOf } from '../../../lab/definition.ts'
 import { run } from '../../../process/run.ts'
 import { describeFault, type NetworkFault, type NetworkFaults, parseFault } from '../../faults.ts'
 import { labPaths } from '../paths.ts'
+import { existing } from '../record.ts'
 import { rulesFor } from './rules.ts'
 import { type Slow, slowDown, speedUp } from './slow.ts'
 
@@ -17,6 +18,7 @@ export function nspawnFaults(name: string, labOf: () => Lab): NetworkFaults {
   const { switchNamespace: namespace } = labPaths(name)
   const file = join(labPaths(name).run, 'faults')
   const inForce = (): NetworkFault[] => {
+    existing(name)
     if (!existsSync(file)) return []
     const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
     return lines.map((line) => parseFault(labOf(), line.split(' ')))

@@ -3,13 +3,13 @@
  * whole.
  *
  * The bridge family sees every frame, ARP too, so old neighbour entries cannot get around a partition. A host
- * that is slowed stands behind `b-HOST` instead of `HOST` (slow.ts): rules name both. Source: nft(8).
+ * that is slowed stands behind `B-HOST` instead of `HOST` (slow.ts): rules name both. Source: nft(8).
  */
 import type { NetworkFault } from '../../faults.ts'
 
 /** Between a slowed host and the switch: its frames go in at `near` and come out at `far`. */
-export const nearEnd = (host: string): string => `a-${host}`
-export const farEnd = (host: string): string => `b-${host}`
+export const nearEnd = (host: string): string => `A-${host}`
+export const farEnd = (host: string): string => `B-${host}`
 
 /** Input of `nft -f -`; loading it twice is as good as once. */
 export function rulesFor(faults: readonly NetworkFault[]): string {
@@ -27,10 +27,10 @@ function ruleOf(fault: NetworkFault): string[] {
     return [`iifname ${a} oifname ${b} drop`, `iifname ${b} oifname ${a} drop`]
   }
   if (fault.fault !== 'lose') return []
-  const thousandths = Math.round(fault.percent * 10)
+  const millionths = Math.max(1, Math.round(fault.percent * 10_000))
   // Not on the way into the delay: what comes out of it is counted.
   const sent = `iifname ${portsOf(fault.host)} oifname != "${nearEnd(fault.host)}"`
-  return [`${sent} numgen random mod 1000 < ${thousandths} drop`]
+  return [`${sent} numgen random mod 1000000 < ${millionths} drop`]
 }
 
 function portsOf(host: string): string {

@@ -2,10 +2,11 @@
  * Slow hosts: each one's port leaves the switch's bridge, and stands behind a pair of devices that holds
  * frames back.
  *
- *     net-1 ── s-net-1 ── a-net-1 ═ b-net-1 ── br-lab
+ *     net-1 ── S-net-1 ── A-net-1 ═ B-net-1 ── br-lab
  *
  * Everything the host sends is slow, not only the overlay's traffic. The pair is a veth with netem where the
- * kernel has it, and a process between two taps elsewhere.
+ * kernel has it, and a process between two taps elsewhere. The devices begin with a capital, which no host's
+ * name has: a host may be named `s-1`.
  */
 import type { NetworkFault } from '../../faults.ts'
 import { bridge, endProcesses } from '../network.ts'
@@ -27,11 +28,11 @@ export async function slowDown(
     const [near, far] = [nearEnd(host), farEnd(host)]
     await (await delay)({ namespace, near, far, ms, index })
     await ip(namespace, [
-      `link add name s-${host} type bridge`,
-      `link set dev s-${host} up`,
+      `link add name S-${host} type bridge`,
+      `link set dev S-${host} up`,
       `link set dev ${far} master ${bridge} up`,
-      `link set dev ${near} master s-${host} up`,
-      `link set dev ${host} master s-${host}`,
+      `link set dev ${near} master S-${host} up`,
+      `link set dev ${host} master S-${host}`,
     ])
   }
 }
@@ -46,7 +47,7 @@ export async function speedUp(namespace: string, hosts: readonly string[]): Prom
   const made = [...(await links(namespace, 'bridge')), ...(await links(namespace, 'veth'))]
   await ip(
     namespace,
-    made.filter((name) => /^[sa]-/.test(name)).map((name) => `link del dev ${name}`),
+    made.filter((name) => /^[SA]-/.test(name)).map((name) => `link del dev ${name}`),
   )
 }
 

@@ -1,11 +1,24 @@
 import { expect, test } from 'vitest'
-import { describeFault, parseFault } from '../../../../provision/backends/faults.ts'
+import { describeFault, parseFault, withFault } from '../../../../provision/backends/faults.ts'
 import { defaultLab } from '../../../../provision/lab/definition.ts'
 import { LabError } from '../../../../provision/process/errors.ts'
 
 test('a fault is written as it is typed', () => {
   const lines = ['partition net-1 net-2', 'unplug consul-server', 'lose net-1 12.5', 'slow net-2 100']
   expect(lines.map((line) => describeFault(parseFault(defaultLab(), line.split(' '))))).toEqual(lines)
+})
+
+test('a fault replaces the one of its kind on the same hosts', () => {
+  const parsed = (line: string) => parseFault(defaultLab(), line.split(' '))
+  const lines = [
+    'lose net-1 20',
+    'lose net-2 20',
+    'partition net-1 net-2',
+    'lose net-1 50',
+    'partition net-2 net-1',
+  ]
+  const inForce = lines.map(parsed).reduce(withFault, [] as ReturnType<typeof withFault>)
+  expect(inForce.map(describeFault)).toEqual(['lose net-2 20', 'lose net-1 50', 'partition net-2 net-1'])
 })
 
 test('an error quotes the words given and the forms allowed', () => {

@@ -22,6 +22,34 @@ test('a value that looks like a flag is refused in one line', () => {
   expect(() => parse(['--hosts', '-1'], labOptions)).toThrow(/^Option '--hosts' argument is ambiguous$/)
 })
 
+test('an option that is given twice is refused, unless both values are the same or it takes several', () => {
+  expect(() => parse(['--lab', 'a', '--lab=b'], labOptions)).toThrow('--lab is given twice: a and b')
+  expect(parse(['--lab', 'a', '--lab', 'a'], labOptions).values).toEqual({ lab: 'a' })
+  const engines = ['26', 'net-1=28']
+  expect(
+    parse(
+      engines.flatMap((each) => ['--engine', each]),
+      labOptions,
+    ).values,
+  ).toEqual({ engine: engines })
+})
+
+test('an option without a value is refused as it was typed', () => {
+  const options = { ...labOptions, pattern: { type: 'string', short: 't' } } as const
+  for (const option of ['--lab-file', '--engine', '-t'])
+    expect(() => parse([option, ''], options)).toThrow(`${option} has no value`)
+  expect(() => parse(['--lab='], options)).toThrow('--lab has no value')
+})
+
+test('two engines for the same hosts are refused', async () => {
+  await expect(chooseLab({ engine: ['26', '28'] }, 'main', {})).rejects.toThrow(
+    '--engine says both 26 and 28',
+  )
+  await expect(chooseLab({ engine: ['net-1=26', 'net-1=28'] }, 'main', {})).rejects.toThrow(
+    '--engine says both 26 and 28 for net-1',
+  )
+})
+
 test('an unknown backend names the allowed ones', async () => {
   await expect(chooseLab({ backend: 'kubernetes' }, 'main', {})).rejects.toThrow(
     'unknown backend "kubernetes": allowed are nspawn, vagrant, ssh',
@@ -146,7 +174,7 @@ test('a child process of other machines reads the list of hosts from a file', as
   const lab = generateLab(3)
   writeFileSync(
     file,
-    JSON.stringify({ hosts: Object.fromEntries(namesOf(lab).map((name) => [name, { address: 'a' }])) }),
+    JSON.stringify({ hosts: Object.fromEntries(namesOf(lab).map((name) => [name, { address: name }])) }),
   )
   const { environment, flags } = await chooseLab({ backend: 'ssh', inventory: file, hosts: '3' }, 'main', {})
   expect(readLab(environment.MULTIHOST_LAB_FILE ?? '').hosts).toEqual(lab.hosts)

@@ -97,6 +97,29 @@ test.each([
   expect(() => parseLab(content, 'my.json')).toThrow(message)
 })
 
+test('a byte order mark, which editors on Windows write, is no part of the list', () => {
+  expect(parseLab(`\uFEFF${text([consul, docker])}`, 'my.json').hosts).toHaveLength(2)
+})
+
+test('what is not JSON is said in one line', () => {
+  for (const wrong of [`${text([consul, docker])},\n`, '{ // mine\n}', '{"hosts":\n[\n{},\n]\n}', '']) {
+    expect(() => parseLab(wrong, 'my.json')).toThrow(/^my\.json is not JSON: [^\n]+$/)
+    expect(() => parseLab(wrong, 'my.json')).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('comma') }),
+    )
+  }
+})
+
+test('a word that would be ignored is refused', () => {
+  expect(parsed(changed({ engine: '28' }))).toThrow(
+    'my.json: host "net-1" has an unknown word "engine": allowed are name, address, role',
+  )
+  const whole = JSON.stringify({ network: '192.168.33.0/24', hosts: [consul], secure: true })
+  expect(() => parseLab(whole, 'my.json')).toThrow(
+    'my.json has an unknown word "secure": allowed are network, hosts',
+  )
+})
+
 test('a file that does not exist', () => {
   expect(() => readLab('/nowhere/lab.json')).toThrow('--lab-file /nowhere/lab.json cannot be read: ENOENT')
 })
@@ -106,6 +129,7 @@ test.each([
   '192.168.33.0/31',
   '192.168.33.0/7',
   '192.168.33.0/0',
+  '192.168.33.0/08',
   '192.168.33.0/2e1',
   '0.0.0.0/8',
   '127.0.0.0/8',

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
@@ -46,4 +46,20 @@ test('a host that closes the connection while ssh2 is loaded is an error at once
   const privateKey = keyPair('test', ssh2.utils).private
   const refused = handshake({ ...target, at: { socket }, privateKey, timeoutMs: 500 })
   await expect(refused).rejects.toThrow(`net-1: no ssh at ${socket}: the connection was closed`)
+})
+
+test('a key that cannot be remembered is an error of that host', async () => {
+  const [hostKey, ours] = [keyPair('host', ssh2.utils), keyPair('client', ssh2.utils)]
+  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
+    client.on('authentication', (context) => context.accept()).on('error', () => undefined)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const remember = () => writeFileSync(tmpdir(), 'a key')
+  const at = { host: '127.0.0.1', port }
+  const refused = handshake({ ...target, at, privateKey: ours.private, remember })
+  await expect(refused).rejects.toThrow(
+    /^net-1: the key of 127\.0\.0\.1:\d+ cannot be added to \/nowhere\/known_hosts: EISDIR/,
+  )
 })

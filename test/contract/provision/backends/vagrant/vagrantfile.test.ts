@@ -188,6 +188,11 @@ describe.skipIf(!existsSync('/usr/bin/ruby'))(
       [undefined, 'cannot be read: No such file'],
       ['{', 'is not JSON'],
       [Buffer.from('"\xff"', 'latin1'), 'is not JSON'],
+      [`${list(one)} // mine`, 'is not JSON: it has a comment'],
+      [
+        list({ ...one, engine: '28' }),
+        'host "net-1" has an unknown word "engine": allowed are name, address, role',
+      ],
       ['null', 'needs both "network" and the list "hosts"'],
       [list(), 'names 0 hosts: from 1 to 205 make a lab'],
       [list(one), 'names 0 hosts of role consul: 1, 3 or 5 can elect a leader'],

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -68,6 +69,14 @@ test('a lab is used by one process at a time, and the error names that process',
   expect(records.existing('busy').owner).toEqual(living())
 })
 
+test('a lab that another process has made meanwhile is not removed', async () => {
+  const { removeLab } = await import('../../../../../provision/backends/nspawn/removal.ts')
+  await made('anew', asked())
+  ownedBy('anew', living())
+  await expect(removeLab('anew')).rejects.toThrow(`lab anew is in use by process ${process.ppid}`)
+  expect(records.existing('anew')).toMatchObject({ complete: true, owner: living() })
+})
+
 test('a lab that is not up cannot be used, and no record of it appears', () => {
   expect(() => module.own('absent')).toThrow('lab absent is not up')
   expect(records.readRecord('absent')).toBeUndefined()
@@ -123,4 +132,53 @@ test('another engine, and other programs, are refused', async () => {
   await expect(module.claim('engine', asked({ programs: { engine: '/opt/two' } }))).rejects.toThrow(
     'lab engine is up with --engine-from /opt/one, not /opt/two',
   )
+})
+
+test('a lab whose disks are in another folder is not used, and the folder is named', async () => {
+  await made('apart', asked())
+  records.writeRecord({ ...records.existing('apart'), disks: '/dev/shm/labs' })
+  const refusal = /^lab apart has its disks in \/dev\/shm\/labs, and this command would look in \//
+  await expect(module.claim('apart', asked())).rejects.toThrow(refusal)
+  expect(() => module.own('apart')).toThrow(refusal)
+  expect(records.existing('apart').owner).toBeUndefined()
+})
+
+test('the folder of records is read from the command line of a host', () => {
+  const words = (root: string) => ['systemd-nspawn', '--boot', `--directory=${root}`]
+  expect(module.runRootIn(words('/run/labs/main/hosts/net-1/root'), 'main')).toBe('/run/labs')
+  expect(module.runRootIn(words('/run/labs/other/hosts/net-1/root'), 'main')).toBeUndefined()
+  expect(module.runRootIn(['sleep', '9'], 'main')).toBeUndefined()
+})
+
+test.runIf(process.getuid?.() === 0)(
+  'a lab of that name with its record elsewhere keeps its hosts',
+  async () => {
+    const { makeCgroup, cgroupFolders, killCgroup, processesIn, removeCgroup } = await import(
+      '../../../../../provision/backends/nspawn/cgroup.ts'
+    )
+    const [name, group] = ['tforeign', 'multihost-lab/tforeign']
+    makeCgroup(`${group}/net-1`)
+    const host = spawn('sh', ['-c', 'sleep 60; :', `--directory=/run/elsewhere/${name}/hosts/net-1/root`])
+    try {
+      for (const folder of cgroupFolders(`${group}/net-1`))
+        writeFileSync(join(folder, 'cgroup.procs'), `${host.pid}`)
+      await expect(module.claim(name, asked())).rejects.toThrow(
+        'a lab tforeign is up, whose record is in /run/elsewhere',
+      )
+      expect(records.readRecord(name)).toBeUndefined()
+      expect(processesIn(group)).toContain(host.pid)
+    } finally {
+      await killCgroup(group)
+      await removeCgroup(group)
+    }
+  },
+)
+
+test('a lab that is up without a secured Consul does not become secured', async () => {
+  await made('plain', asked())
+  await expect(module.claim('plain', asked({ secure: true }))).rejects.toThrow(
+    'lab plain is up without --secure',
+  )
+  mkdirSync(join(folder, 'plain/secrets'))
+  expect(await module.claim('plain', asked({ secure: true }))).toBe('joined')
 })

@@ -11,17 +11,22 @@ const options = { name: 'ssh', lab, explicit: false, engines: {}, programs: {}, 
 const folder = mkdtempSync(join(tmpdir(), 'inventory-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** The same entry for every host of the lab, but for what is given of one. */
+/** The same entry for every host of the lab, with an address of its own, but for what is given of one. */
 const inventory = (
   each: Record<string, unknown> = { address: 'a.example' },
   others: Record<string, unknown> = {},
-) =>
-  JSON.stringify({ hosts: { ...Object.fromEntries(lab.hosts.map(({ name }) => [name, each])), ...others } })
+) => {
+  const ofEach = lab.hosts.map(({ name }, i) => [
+    name,
+    { ...each, ...(each.address !== undefined && { address: `${each.address}${i}` }) },
+  ])
+  return JSON.stringify({ hosts: { ...Object.fromEntries(ofEach), ...others } })
+}
 const parsed = (content: string) => () => parseInventory(content, 'lab.json', lab)
 
 test('what is not said is what ssh would take', () => {
   expect(parseInventory(inventory(), 'lab.json', lab)['net-1']).toEqual({
-    address: 'a.example',
+    address: 'a.example1',
     port: 22,
     user: 'root',
     knownHosts: '~/.ssh/known_hosts',
@@ -70,6 +75,13 @@ test.each([
   expect(parsed(inventory(entry))).toThrow(/^lab\.json is not an inventory: /)
   expect(parsed(inventory(entry))).toThrow(name)
   expect(parsed(inventory(entry))).not.toThrow('\n')
+})
+
+test('two hosts on one machine are refused; one address with two ports is two machines', () => {
+  const both = (port: number) =>
+    inventory(undefined, { 'net-1': { address: 'One' }, 'net-2': { address: 'one', port } })
+  expect(parsed(both(22))).toThrow('lab.json: net-1 and net-2 have one machine, one port 22')
+  expect(Object.keys(parsed(both(2222))())).toHaveLength(3)
 })
 
 test.each(['identityFile', 'knownHosts'])(

@@ -50,6 +50,22 @@ describe.runIf(process.getuid?.() === 0).each([
     expect(await seen()).toEqual(sent)
   })
 
+  test('a host whose name begins like a short word keeps its cable', async () => {
+    const named = {
+      ...defaultLab(),
+      hosts: defaultLab().hosts.map((each, i) => ({ ...each, name: `${'sab'[i]}-1` })),
+    }
+    await makeNetwork(`${lab}names`, named)
+    try {
+      const { switchNamespace: namespace } = labPaths(`${lab}names`)
+      await speedUp(namespace, namesOf(named))
+      const { stdout } = await execa('ip', ['-n', namespace, '-br', 'link', 'show', 'type', 'veth'])
+      expect(stdout.split('\n').map((line) => line.split('@')[0])).toEqual(['s-1', 'a-1', 'b-1'])
+    } finally {
+      await removeNetwork(`${lab}names`, namesOf(named))
+    }
+  })
+
   test('nothing of it is left at full speed', async ({ skip }) => {
     if (missing) skip(missing)
     const before = await devices()

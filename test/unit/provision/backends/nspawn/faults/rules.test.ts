@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseFault } from '../../../../../../provision/backends/faults.ts'
-import { rulesFor } from '../../../../../../provision/backends/nspawn/faults/rules.ts'
-import { defaultLab } from '../../../../../../provision/lab/definition.ts'
+import { farEnd, nearEnd, rulesFor } from '../../../../../../provision/backends/nspawn/faults/rules.ts'
+import { defaultLab, generateLab, parseLab } from '../../../../../../provision/lab/definition.ts'
 
 const rules = (...lines: string[]): string =>
   rulesFor(lines.map((line) => parseFault(defaultLab(), line.split(' '))))
@@ -13,9 +13,9 @@ test('a partition drops both ways, a loss drops what its host sends, also behind
     table bridge multihost {
       chain faults {
         type filter hook forward priority 0; policy accept
-        iifname { "net-1", "b-net-1" } oifname { "net-2", "b-net-2" } drop
-        iifname { "net-2", "b-net-2" } oifname { "net-1", "b-net-1" } drop
-        iifname { "net-1", "b-net-1" } oifname != "a-net-1" numgen random mod 1000 < 200 drop
+        iifname { "net-1", "B-net-1" } oifname { "net-2", "B-net-2" } drop
+        iifname { "net-2", "B-net-2" } oifname { "net-1", "B-net-1" } drop
+        iifname { "net-1", "B-net-1" } oifname != "A-net-1" numgen random mod 1000000 < 200000 drop
       }
     }
     "
@@ -29,4 +29,12 @@ test('without a cut or lossy path there is no table', () => {
     delete table bridge multihost
     "
   `)
+})
+
+test('no host can have the name of a device of a fault', () => {
+  const [host] = generateLab(1).hosts
+  for (const name of [nearEnd('db'), farEnd('db')]) {
+    const text = JSON.stringify({ network: '192.168.33.0/24', hosts: [{ ...host, name, role: 'bare' }] })
+    expect(() => parseLab(text, 'my.json')).toThrow(`name "${name}" is not`)
+  }
 })
