@@ -27,6 +27,8 @@ const tests = (name: string, groupOrder: number, more: object = {}): TestProject
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: 20_000 * timeoutScale,
     hookTimeout: 30_000 * timeoutScale,
+    // A wait ends when its condition holds. A busy machine needs longer than the second that vitest gives it.
+    expect: { poll: { timeout: 10_000 * timeoutScale } },
     ...more,
   },
 })
