@@ -88,14 +88,14 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --host-name=NAME         this host's name in the cluster; default: the name that it had
                            before, at first its hostname
   --default-network=DRIVER:NAME
-                           network of containers that name none; default: overlay:multihost
-  --address-pools=LIST     where networks without --subnet get theirs, IPv4 like 10.0.0.0/8:24;
+                           network of containers without --network; default: overlay:multihost
+  --address-pools=LIST     subnets for networks without --subnet, IPv4 like 10.0.0.0/8:24;
                            default: ${defaultPools.join(',')}
   --dns-listen=ADDRESS[:PORT]
                            answer DNS there, for the engine's --dns=ADDRESS; default: nowhere. An address in
                            169.254.0.0/16 becomes the driver's own, and port 53 of the host stays free; any other
                            is an address of this host that containers reach
-  --hosts-file-limit=N     names of larger networks (by named endpoints) are answered by DNS alone; default: 500
+  --hosts-file-limit=N     a network with more named endpoints is left to DNS; default: 500
   --answer-within=SECONDS  time limit of Docker's calls, for very slow machines:
                            ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
   --tunnel-filter=on|off   let tunnel packets in from the cluster's hosts alone; default: on

@@ -62,7 +62,7 @@ export async function mmdebstrap(
   } catch (error) {
     checkInterrupted()
     throw new LabError(`the image could not be built: ${buildProblem(error, mirror)}`, {
-      hint: 'mend that and run it again; `npm run lab -- doctor` checks this machine',
+      hint: 'correct that, and repeat the command; `npm run lab -- doctor` checks this machine',
       cause: error,
     })
   }
