@@ -214,9 +214,7 @@ test('the authority and the token of another cluster are not overwritten, and no
     /is another authority's certificate/,
   )
   const fresh = { ...server, folder: at('nowhere'), caFile: at('none') }
-  await expect(checkFiles({ ...fresh, tokenFile: at('other') })).rejects.toThrow(
-    /is another cluster's token/,
-  )
+  await expect(checkFiles({ ...fresh, tokenFile: at('other') })).rejects.toThrow(/is another cluster's token/)
   await expect(makeTokens({ ...server, tokenFile: at('other') })).rejects.toThrow(/not the driver's token/)
   expect(readFileSync(at('other'), 'utf8')).toBe('of another')
   const listener = createServer().listen(ports.https, '127.0.0.3')
