@@ -5,8 +5,8 @@
 import { afterEach, beforeEach } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
-import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
-import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import type { DriverOptions } from '../../../../driver/daemon/driver-options.ts'
+import { hostInMemory, type TestHost } from '../../../fixtures/host.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
 
@@ -25,11 +25,8 @@ export function useTwoHosts(): void {
   })
 }
 
-export function host(number: number, more: TestHostOptions['more'] = {}): Promise<TestHost> {
-  const name = `net-${number}`
-  const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
-  const kernel = fakeKernel({ interfaces: [underlay] })
-  return startHost({ name, kernel, underlay, openStore: () => memory.open(name), more })
+export function host(number: number, more: Partial<DriverOptions> = {}): Promise<TestHost> {
+  return hostInMemory(memory, number, { more })
 }
 
 export const has = (on: TestHost, ...names: string[]) =>
