@@ -26,8 +26,8 @@ const fresh = 'multihost status --json | jq -e .store.fresh'
 /** A new leader within some 10 s; a driver that asks a silent server leaves it after 4 s. */
 const goesOnWithinMs = 30_000
 /**
- * A server with a full disk wins elections while its log is the longest, and steps down at its first write. That
- * took 3 to 40 s.
+ * A server with a full disk wins elections while its log is the longest, and steps down at its first write.
+ * That took 3 to 40 s.
  */
 const electedWithinMs = 120_000
 

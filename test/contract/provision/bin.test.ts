@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { root } from '../../checks/tree.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 test('the npm package has the Vagrantfile and the files that it loads', () => {
   const args = ['pack', '--dry-run', '--json']
