@@ -5,18 +5,23 @@ import { timeoutScale } from './provision/process/timeout-scale.ts'
 import { root, scenarioRoot } from './scenarios/record/folder.ts'
 import { walkthroughFirst } from './scenarios/selection.ts'
 
-/** Scenario files in the order of a run; vitest's own order is by past duration. */
-class ByName extends BaseSequencer {
+/**
+ * Unit tests in vitest's own order: the longest file of the last run first, without a last run the largest.
+ * All other files by name; scenarios in the order of a run.
+ */
+class InOrder extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const path = ({ moduleId }: TestSpecification): string => moduleId.replace(root, '')
-    return [...files].sort((a, b) => walkthroughFirst(path(a), path(b)))
+    const isUnit = ({ project }: TestSpecification): boolean => project.name === 'unit'
+    const others = files.filter((file) => !isUnit(file))
+    return [
+      ...(await super.sort(files.filter(isUnit))),
+      ...others.sort((a, b) => walkthroughFirst(path(a), path(b))),
+    ]
   }
 }
 
-/**
- * Vitest leaves one out, for the terminal. Unit tests wait for timers half of their time, so two of them
- * share a core.
- */
+/** Vitest leaves one out, for the terminal. Unit tests wait for timers most of their time, so three share a core. */
 const cores = availableParallelism()
 
 /** One kind after the other: a test of the kernel or of Consul does not share the processor with a lab that boots. */
@@ -35,13 +40,13 @@ const tests = (name: string, groupOrder: number, more: object = {}): TestProject
 
 export default defineConfig({
   test: {
-    sequence: { sequencer: ByName },
+    sequence: { sequencer: InOrder },
     // What was received is in the failure's first line, so that the report and a gate's log have it.
     chaiConfig: { truncateThreshold: 500 },
     projects: [
       // One process for many files: a process per file spends more time with imports than with tests. No unit
       // test changes a module; processes and not threads, since the driver sets its umask.
-      tests('unit', 0, { isolate: false, maxWorkers: 2 * cores }),
+      tests('unit', 0, { isolate: false, maxWorkers: 3 * cores }),
       tests('contract', 1, { maxWorkers: cores }),
       tests('lab', 2, { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
       {

@@ -43,7 +43,7 @@ const usage = `usage: ${programCommand('scenarios')} [DIR] [FILTER…] [-t PATTE
   DIR        the scenarios of another folder, with its lab.json and its subject.ts (docs/scenarios.md)
   FILTER     only scenario files whose path contains FILTER; a file of the walkthrough brings those before it
   -t         only scenarios whose titles match the regular expression PATTERN; without a FILTER, of all files
-  --all      the walkthrough and all other scenarios: conformance, faults, overlay; programs needs its FILTER
+  --all      the walkthrough and all other scenarios: conformance, faults, overlay; not programs, which its FILTER names
   --list     print the titles of the chosen scenarios; no lab is needed
   --bail     stop after the first failure
   --debug    pause at a failure, before its containers are removed, and print how to log in; Enter goes on
@@ -53,7 +53,7 @@ const usage = `usage: ${programCommand('scenarios')} [DIR] [FILTER…] [-t PATTE
   --backend  run on machines that Vagrant made or that an inventory names (docs/vms.md, docs/lab.md)
   --hosts, --consul      number of Docker hosts, number of Consul servers
   --lab-file             hosts of the lab as JSON (docs/lab.md)
-  --engine               29 is for virtual machines and over ssh
+  --engine               Docker Engine 20.10, 26 or 28; on virtual machines and over ssh also 29
   --engine-from, --consul-from  programs of another Docker Engine, of another Consul (docs/lab.md)
   --secure   Consul with ACLs and TLS (docs/security.md)
   --datapath create all networks with -o datapath=KIND (docs/datapath.md)

@@ -14,27 +14,27 @@ import { showHosts, showStatus } from './show.ts'
 export const help = `multihost: one network for containers on several Docker hosts
 
   multihost doctor [STORE] [OPTIONS] [--json]
-                               what this host lacks for a cluster; 0 nothing, 1 something. OPTIONS are the driver's
+                               what this host lacks for a cluster; exit code 0: nothing. OPTIONS are the driver's
   multihost init [--consul-from=FILE] [OPTIONS]
-                               begin a cluster: Consul on this host with TLS and ACLs; prints the other hosts' line
+                               begin a cluster: Consul on this host, with TLS and ACLs; prints how others join
   multihost init --token-for=NAME
                                on that host: a token for host NAME, with which it can claim no other name
   multihost join consul://HOST[:PORT][,…] [OPTIONS]
-                               make this host a member; changes nothing while something is missing
-  multihost leave [--force]    take this host out; --force disconnects its containers, and goes without the store
+                               make this host a member; where something is missing, only say so
+  multihost leave [--force]    take this host out; --force disconnects its containers, and needs no store
   multihost status [--json]    this host: store, networks, endpoints, problems
   multihost check [--json] [--repair] [--within=SECONDS]
-                               do Consul, the kernel and Docker agree on this host? 0 yes, 1 no, 2 unknown
+                               compare Consul, kernel and Docker on this host; exit code 0: they agree
   multihost host ls [--json]   the hosts of the cluster
   multihost host rm NAME       take out a host that will not come back: its addresses and names become free
-  multihost network rm NAME    remove a network from all hosts; refused with the names of what needs it
+  multihost network rm NAME    remove a network from all hosts; refused while something needs it
   multihost service …          services, as in Docker 1.8; multihost service --help
-  multihost docker …           docker with the words of 2015: docs/dialect.md
+  multihost docker …           docker, with the commands of Docker 1.8: docs/dialect.md
   multihost daemon …           the driver itself; multihost daemon --help
   multihost --version
 
-  --control-socket=PATH        of the driver, for status, check and host; default: ${defaultControlSocket}.
-                               network, service and docker ask the default socket
+  --control-socket=PATH        the driver's socket, for status, check and host; default: ${defaultControlSocket}.
+                               network, service and docker always ask the default one
 `
 
 /** The driver looks at the host twice, and commits some 25 endpoints at a time. */

@@ -288,7 +288,7 @@ function clashProblems(snapshot: Snapshot, host: HostName): string[] {
   })
 }
 
-/** By the host's record, too. A network of before the device keeps its VNI. */
+/** By the host's record, too. A network that is older than the device keeps its VNI. */
 function vniProblems(snapshot: Snapshot, host: HostName): string[] {
   return vniClashes(snapshot, host).map(
     ({ network, port }) =>

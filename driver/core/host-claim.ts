@@ -50,13 +50,13 @@ export function judgeClaim(self: Claimant, holder: NameHolder): ClaimVerdict {
   }
   if (record === undefined) return { is: 'free', why: `no host is called ${host}` }
   if (announcement === undefined) {
-    // A driver of before the key `alive/<host>` wrote the record.
+    // A driver older than the key `alive/<host>` wrote the record.
     const isAlive = liveness !== undefined && lifeOf(host, record, liveness) === 'alive'
     return isAlive && record.vtep !== vtep ? held(host, record, hintFor(false, false)) : own
   }
   if (hasOwnId) return own
   if (!hasOwnVtep) return away(host, announcement)
-  return { is: 'own', why: 'this host was installed anew: it has the name, address and records of before' }
+  return { is: 'own', why: 'this host was installed anew: it has its earlier name, address and records' }
 }
 
 function held(host: HostName, by: Announced | undefined, hint: string): ClaimVerdict {

@@ -41,10 +41,6 @@ export function mergeHostsFile(text: string, records: readonly NameRecord[], kee
   return `${before}${open}${blockOf(wanted)}${after}`
 }
 
-export function hasBlock(text: string): boolean {
-  return findOurs(linesOf(text)).size > 0
-}
-
 /**
  * A line of exactly this length that has no meaning and is dropped with the next merge: it replaces text that
  * a file is about to lose or to gain. Below four bytes: blank lines.

@@ -103,24 +103,6 @@ export function blocksOverlap(a: Block, b: Block): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last
 }
 
-/** The address `offset` after the block's first. Throws `invalid` outside of the block. */
-export function addressAt(cidr: Cidr, offset: number | bigint): Ip {
-  const { family, first, last } = parseCidr(cidr)
-  const value = first + BigInt(offset)
-  if (value < first || value > last) throw new DriverError('invalid', `${cidr} has no address ${offset}`)
-  return formatIp({ family, value })
-}
-
-/** How far the address is from the block's first; negative when it lies before it. */
-export function offsetOf(cidr: Cidr, ip: Ip): bigint {
-  return parseIp(ip).value - parseCidr(cidr).first
-}
-
-export function firstUsable(cidr: Cidr): Ip {
-  const block = parseCidr(cidr)
-  return formatIp({ family: block.family, value: usable(block).first })
-}
-
 /** The default gateway. */
 export function lastUsable(cidr: Cidr): Ip {
   const block = parseCidr(cidr)
@@ -155,13 +137,6 @@ export function addressOfMac(mac: Mac): Ip | undefined {
   if (!mac.startsWith('02:42:')) return undefined
   const bytes = mac.split(':').slice(2)
   return formatIp({ family: 4, value: BigInt(`0x${bytes.join('')}`) })
-}
-
-/** The name that a reverse lookup asks for, without the last dot. RFC 1035 §3.5, RFC 3596 §2.5. */
-export function ptrName(ip: Ip): string {
-  const { family, value } = parseIp(ip)
-  if (family === 4) return `${formatIp({ family, value }).split('.').reverse().join('.')}.in-addr.arpa`
-  return `${[...value.toString(16).padStart(32, '0')].reverse().join('.')}.ip6.arpa`
 }
 
 export function bitsOf(family: Family): number {

@@ -19,7 +19,7 @@ export interface Liveness {
 
 export type Life = 'alive' | 'away' | 'unknown'
 
-/** A driver of before the keys has a session in its host's record alone. */
+/** A driver older than the keys has a session in its host's record alone. */
 export function lifeOf(host: HostName, record: HostRecord | undefined, seen: Liveness): Life {
   if (seen.keys.get(host) !== undefined) return 'alive'
   const isThere = record?.session === undefined ? false : seen.sessions.get(record.session)

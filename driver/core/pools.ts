@@ -19,6 +19,7 @@ import {
   overlaps,
   parseCidr,
   usable,
+  within,
 } from './ip.ts'
 import type { Cidr, HostRoutes } from './records.ts'
 import { routesByWidth } from './routes.ts'
@@ -168,10 +169,8 @@ function specialIn(block: Block): string | undefined {
 
 /** `--ip-range` in canonical form. Throws `invalid` when it is not inside the pool. */
 export function checkRange(asked: string, pool: Cidr): Cidr {
-  const range = parseCidr(asked)
-  const whole = parseCidr(pool)
-  const inside = range.family === whole.family && range.first >= whole.first && range.last <= whole.last
-  if (!inside) throw new DriverError('invalid', `--ip-range ${asked} is not inside the subnet ${pool}`)
+  if (!within(asked, pool))
+    throw new DriverError('invalid', `--ip-range ${asked} is not inside the subnet ${pool}`)
   return canonicalCidr(asked)
 }
 

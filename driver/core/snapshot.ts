@@ -5,7 +5,7 @@
  * Queries for one network or one host use indexes (record-index.ts) and do not visit other records.
  */
 import { Map as PersistentMap } from 'immutable'
-import { carryIndexes, type IndexKeys, indexOf, lookUp } from './record-index.ts'
+import { carryIndexes, type IndexKeys, lookUp } from './record-index.ts'
 import type {
   Endpoint,
   EndpointId,
@@ -97,12 +97,6 @@ function changed<T extends Table>(
     deltas.map(({ key }) => key),
   )
   return after
-}
-
-/** The highest index of all records, 0 without any: the state that the snapshot is of, at least. */
-export function highestIndex(snapshot: Snapshot): number {
-  const indexes = tables.flatMap((table) => [...snapshot[table].values()].map(({ index }) => index))
-  return indexes.reduce((highest, index) => Math.max(highest, index), 0)
 }
 
 /** `<table>/<key>`: one text for one record, for sets, maps and messages. */
@@ -327,9 +321,4 @@ export function hostsUsing(snapshot: Snapshot, network: NetworkId): HostName[] {
 /** Networks with an endpoint on the host. */
 export function networksUsedBy(snapshot: Snapshot, host: HostName): NetworkId[] {
   return [...new Set(endpointsOnHost(snapshot, host).map(({ value }) => value.network))].sort()
-}
-
-/** Networks that have at least one endpoint anywhere. */
-export function networksInUse(snapshot: Snapshot): NetworkId[] {
-  return [...indexOf(snapshot.endpoints, byNetwork).keys()].sort()
 }

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { namespaceFolder } from '../core/datapath/desired.ts'
+import { defined } from '../core/defined.ts'
 import { DriverError } from '../core/errors.ts'
 import { canonicalIp, isIp } from '../core/ip.ts'
 import { checkSource, defaultPools } from '../core/pools.ts'
@@ -88,14 +89,14 @@ export const daemonHelp = `multihost daemon: the overlay driver of this host
   --host-name=NAME         this host's name in the cluster; default: the name that it had
                            before, at first its hostname
   --default-network=DRIVER:NAME
-                           network of containers that name none; default: overlay:multihost
-  --address-pools=LIST     where networks without --subnet get theirs, IPv4 like 10.0.0.0/8:24;
+                           network of containers without --network; default: overlay:multihost
+  --address-pools=LIST     subnets for networks without --subnet, IPv4 like 10.0.0.0/8:24;
                            default: ${defaultPools.join(',')}
   --dns-listen=ADDRESS[:PORT]
                            answer DNS there, for the engine's --dns=ADDRESS; default: nowhere. An address in
                            169.254.0.0/16 becomes the driver's own, and port 53 of the host stays free; any other
                            is an address of this host that containers reach
-  --hosts-file-limit=N     names of larger networks (by named endpoints) are answered by DNS alone; default: 500
+  --hosts-file-limit=N     a network with more named endpoints is left to DNS; default: 500
   --answer-within=SECONDS  time limit of Docker's calls, for very slow machines:
                            ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
   --tunnel-filter=on|off   let tunnel packets in from the cluster's hosts alone; default: on
@@ -131,29 +132,28 @@ export function parseOpenOptions(args: string[]): OpenOptions {
   const path = (name: keyof typeof given, or: string): string => checkPath(name, given[name] ?? or)
   const number = (name: keyof typeof given, or: string, range: Range): number =>
     wholeNumber(name, given[name] ?? or, range)
-  const tokenFile = given['kv-token-file']
-  const bind = given['bind-interface']
-  const dns = given['dns-listen']
-  const hostName = given['host-name']
-  return {
-    ...(given['kv-store'] === undefined ? {} : { kvStore: checkStore(given['kv-store']) }),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
+  /** The option as `read` takes it; undefined where it is not given. */
+  const maybe = <T>(name: keyof typeof given, read: (text: string) => T): T | undefined =>
+    given[name] === undefined ? undefined : read(given[name])
+  return defined({
+    kvStore: maybe('kv-store', checkStore),
+    tokenFile: given['kv-token-file'],
     tls: tlsOf(given),
     defaultNetwork: parseDefaultNetwork(given['default-network'] ?? 'overlay:multihost'),
-    ...(bind === undefined ? {} : { bindInterface: notEmpty('bind-interface', bind) }),
-    ...(hostName === undefined ? {} : { hostName: checkHostName(hostName) }),
+    bindInterface: maybe('bind-interface', (text) => notEmpty('bind-interface', text)),
+    hostName: maybe('host-name', checkHostName),
     socket: path('socket', '/run/docker/plugins/vxlan.sock'),
     controlSocket: path('control-socket', defaultControlSocket),
     dockerSocket: path('docker-socket', defaultDockerSocket),
     addressPools: given['address-pools']?.split(',').map((it) => checkSource(it.trim())) ?? defaultPools,
     namespaceFolder: path('netns-dir', namespaceFolder),
-    ...(dns === undefined ? {} : { dnsListen: parseDnsAddress(dns) }),
+    dnsListen: maybe('dns-listen', parseDnsAddress),
     hostsFileLimit: number('hosts-file-limit', '500', { least: 0, most: 9_999_999 }),
     answerWithinMs: 1000 * number('answer-within', `${answerWithinS.usual}`, answerWithinS),
     filterIsOn: oneOf('tunnel-filter', given['tunnel-filter'] ?? 'on', ['on', 'off']) === 'on',
     stateDir: path('state-dir', '/var/lib/multihost'),
     logLevel: oneOf('log-level', given['log-level'] ?? 'info', logLevels),
-  }
+  })
 }
 
 type Given = { [name in keyof typeof options]?: string }
@@ -175,11 +175,11 @@ function checkStore(url: string): string {
 }
 
 function tlsOf(given: Given): DaemonOptions['tls'] {
-  return {
-    ...(given['kv-ca-file'] === undefined ? {} : { caFile: given['kv-ca-file'] }),
-    ...(given['kv-cert-file'] === undefined ? {} : { certFile: given['kv-cert-file'] }),
-    ...(given['kv-key-file'] === undefined ? {} : { keyFile: given['kv-key-file'] }),
-  }
+  return defined({
+    caFile: given['kv-ca-file'],
+    certFile: given['kv-cert-file'],
+    keyFile: given['kv-key-file'],
+  })
 }
 
 function parseDefaultNetwork(value: string): DaemonOptions['defaultNetwork'] {

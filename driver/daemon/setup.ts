@@ -118,7 +118,7 @@ async function openFor(host: HostName, { openStore }: SetupOptions): Promise<Ope
   return { host, store, replicas: replicasOn(store.snapshot(), host) }
 }
 
-/** Removes what is left under the name of before. Throws `in-use` while this host has containers under it. */
+/** Removes what is left under the earlier name. Throws `in-use` while this host has containers under it. */
 async function removeOldName(store: Store, was: HostName, is: HostName): Promise<void> {
   const snapshot = await store.read()
   const { doubt } = store.status()

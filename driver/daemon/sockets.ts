@@ -97,7 +97,10 @@ async function keepListening(
   }
   let looking = Promise.resolve()
   const failed = (error: unknown): void => {
-    log.error({ path, err: asDriverError(error) }, 'the socket cannot be made again; tried again soon')
+    log.error(
+      { path, err: asDriverError(error) },
+      'the socket cannot be made again; the next attempt follows soon',
+    )
   }
   let watch: FileWatch | undefined
   const lookAndWatch = async (): Promise<void> => {

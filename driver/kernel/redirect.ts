@@ -11,7 +11,7 @@
 import { networkInterfaces } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
-import type { Run } from './commands.ts'
+import type { Run } from './run-command.ts'
 import type { Outcome } from './shell.ts'
 
 export interface Redirect {

@@ -12,7 +12,7 @@ import { DriverError } from '../core/errors.ts'
 import { familyOf, isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
-import type { Run } from './commands.ts'
+import type { Run } from './run-command.ts'
 import type { Outcome } from './shell.ts'
 
 const table = ['inet', 'multihost']

@@ -92,7 +92,7 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   const lacks = [...findingsOf(facts), ...wrongName((await selfOf(options)).name)].filter(isMissing)
   if (!('found' in facts.underlay) || lacks.length > 0) {
     print(showFindings(lacks))
-    throw new DriverError('unavailable', 'this host cannot have a cluster yet: nothing was changed', {
+    throw new DriverError('unavailable', 'this host cannot begin a cluster yet: nothing was changed', {
       hint: "see all checks with 'multihost doctor'",
     })
   }
@@ -126,9 +126,13 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
   }
   const wanted = wantedBy(store, args)
   if (wordsIn(await textOf(packageOptionsFile), 'MULTIHOST_OPTS') !== undefined) {
-    throw new DriverError('taken', `${packageOptionsFile} has options of the driver, and they count`, {
-      hint: 'remove MULTIHOST_OPTS there and repeat it, or start the driver with them: systemctl enable --now multihost',
-    })
+    throw new DriverError(
+      'taken',
+      `${packageOptionsFile} sets MULTIHOST_OPTS, and the driver takes its options from there`,
+      {
+        hint: 'remove MULTIHOST_OPTS there and repeat it, or start the driver with them: systemctl enable --now multihost',
+      },
+    )
   }
   const joined = await join(joinParts(wanted, print))
   if (joined.is === 'already') {

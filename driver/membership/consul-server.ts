@@ -87,7 +87,7 @@ export async function checkPorts({ address }: Pick<ConsulServer, 'address'>): Pr
     })
     listener.close()
     if (failure === undefined) continue
-    throw new DriverError('taken', `Consul cannot have port ${port} of ${host}: ${failure.message}`, {
+    throw new DriverError('taken', `port ${port} of ${host} is not free for Consul: ${failure.message}`, {
       hint: 'if a Consul runs on this host already, join it: multihost join consul://HOST:8500',
       cause: failure,
     })
@@ -97,13 +97,13 @@ export async function checkPorts({ address }: Pick<ConsulServer, 'address'>): Pr
 /** Throws `taken` where the files for the cluster's hosts are another cluster's. Changes nothing. */
 export async function checkFiles(server: ConsulServer): Promise<void> {
   const { caFile, tokenFile, folder } = server
-  const hint = 'move it away; a host of its cluster needs it'
+  const hint = 'move the file away, and keep it: a host of that cluster needs it'
   const own = await textOf(authorityOf(server).certificate)
   if (![own, ''].includes(await textOf(caFile)))
-    throw new DriverError('taken', `${caFile} is of another authority`, { hint })
+    throw new DriverError('taken', `${caFile} is another authority's certificate`, { hint })
   const isOwn = (await textOf(join(folder, 'management-token'))) !== ''
   if (!isOwn && (await textOf(tokenFile)) !== '')
-    throw new DriverError('taken', `${tokenFile} is of another cluster`, { hint })
+    throw new DriverError('taken', `${tokenFile} is another cluster's token`, { hint })
 }
 
 /** Consul's configuration. Keys that Consul 1.8 knows, and later ones. */
@@ -249,7 +249,7 @@ export async function untilItLeads({ socket }: ConsulServer, withinMs: number): 
     }
     await delay(200)
   }
-  throw new DriverError('unavailable', `it does not lead within ${withinMs / 1000} s: ${last}`)
+  throw new DriverError('unavailable', `it has elected no leader within ${withinMs / 1000} s: ${last}`)
 }
 
 /** The management token, for root on this host, and the driver's token with what the driver needs and no more. */

@@ -60,7 +60,7 @@ export function parseInitWords(args: string[]): InitWords {
   const named = words.find((word) => word.startsWith('--kv-'))
   if (named !== undefined) {
     throw new DriverError('invalid', `multihost init makes the store, and takes no '${named}'`, {
-      hint: 'to name a store that there is: multihost join consul://HOST:8500',
+      hint: 'to use a Consul that runs already: multihost join consul://HOST:8500',
     })
   }
   if (host.value !== undefined && (args.length > host.count || !isHostName(host.value))) {

@@ -106,9 +106,9 @@ async function refuseTwoStores(
 ): Promise<void> {
   const apart = await oldServersApart(before)
   if (apart.length === 0) return
-  const message = `stop the old Consul first: it still answers on ${apart.join(', ')}, and is not the one at ${storeIn(wanted.words)}; two stores would hand out one address`
+  const message = `stop the old Consul first: it still answers on ${apart.join(', ')}, and it is another Consul than the one at ${storeIn(wanted.words)}; both would lease the same addresses`
   throw new DriverError('taken', message, {
-    hint: 'try again when the old one is stopped: containers run on meanwhile; move every host of the cluster',
+    hint: 'stop it, and repeat the command on every host of the cluster; containers run on meanwhile',
   })
 }
 
@@ -206,7 +206,7 @@ function other(before: readonly string[], wanted: readonly string[]): DriverErro
       'taken',
       `this host is a member of the cluster at ${is}, and not of the one at ${asks}`,
       {
-        hint: "to move it, run 'multihost leave' first; another address of its own store is taken when Consul answers there",
+        hint: "to move it, run 'multihost leave' first; for another address of the same store, Consul must answer at that address",
       },
     )
   }

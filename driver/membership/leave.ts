@@ -61,7 +61,7 @@ function check(attached: Asked<Attached[]>, away: string | undefined): void {
   if (found === undefined) {
     throw new DriverError(
       'unavailable',
-      `which containers are on the cluster's networks is not known: ${failureIn(attached)}`,
+      `Docker does not say which containers are on the cluster's networks: ${failureIn(attached)}`,
       {
         hint: 'start Docker, or leave its networks behind with --force',
       },

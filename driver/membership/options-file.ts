@@ -82,7 +82,7 @@ function inDockerOpts(block: string, change: (words: string[]) => string[]): str
 /** systemd splits the value at blanks and reads quotes, backslashes and dollars in it. */
 function checkWord(word: string): string {
   if (/^[^\s"'\\$`]+$/.test(word)) return word
-  throw new DriverError('invalid', `the option ${word} cannot stand in ${optionsFile}`, {
+  throw new DriverError('invalid', `the option ${word} cannot be written into ${optionsFile}`, {
     hint: 'give options without blanks, quotes, backslashes, dollars and backticks',
   })
 }

@@ -112,7 +112,7 @@ function lostPart({ segment, entry }: Position, { newestSegment, hasLost }: Foun
 
 type Incarnation = Pick<Cluster, 'restored' | 'past'>
 
-/** A backup of before the repair that this host knows. */
+/** A backup that is older than the repair that this host knows. */
 function isBefore(restored: string | undefined, { restored: now, past = [] }: Incarnation): boolean {
   if (now === undefined || now === restored) return false
   return restored === undefined || past.includes(restored)

@@ -10,7 +10,7 @@ import { dockerSays, type Proof } from '../core/knowledge.ts'
 import type { EndpointId } from '../core/records.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import { createDeferred, type Deferred } from './deferred.ts'
+import { createDeferred, type Deferred } from './deferred-removals.ts'
 import { createHeldAddresses, type HeldAddresses } from './held-addresses.ts'
 import { createTtlMap, createTtlSet, type TtlSet } from './ttl-set.ts'
 

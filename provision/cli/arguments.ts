@@ -143,7 +143,7 @@ function askedLab(values: Values, environment: Record<string, string | undefined
   const named = values['lab-file']
   if (counted && named !== undefined) {
     throw new LabError('--lab-file names every host, and --hosts and --consul count them', {
-      hint: 'give one of both',
+      hint: 'give one of the two',
     })
   }
   if (counted) {
@@ -224,7 +224,7 @@ const belongsTo = { lab: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const
 function refuseForeign(values: Values, backend: BackendName): void {
   for (const flag of ['lab', 'secure', 'inventory'] as const) {
     if (values[flag] === undefined || belongsTo[flag] === backend) continue
-    throw new LabError(`--${flag} is for --backend ${belongsTo[flag]}, and this is ${backend}`)
+    throw new LabError(`--${flag} is for --backend ${belongsTo[flag]}, not for --backend ${backend}`)
   }
 }
 

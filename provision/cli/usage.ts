@@ -12,9 +12,11 @@ export const usage = `usage: ${labCommand} VERB [--lab NAME | --backend vagrant 
     --engine-from            folder with the programs of another Docker Engine
     --consul-from            program file of another Consul
     --secure                 Consul with ACLs and TLS
+    --timings                show how long each part took
   down                       take the lab down
   status                     hosts, addresses, engines, Consul
-  provision [HOST…]          run the provisioning steps again
+  provision [HOST…] [--timings]
+                             run the provisioning steps again
   exec HOST COMMAND…         run a command on the host as root (${quietLabCommand} exec … prints the command's output alone);
                              a single argument is a line for the host's shell
   ssh HOST                   open a shell on the host

@@ -39,7 +39,7 @@ export function engineOf(version: string): Engine {
 export function checkVersion(wanted: string, found: string, where: string): void {
   const actual = /version v?([\w.+~-]+)/.exec(found)?.[1] ?? found.trim()
   if (actual === wanted || actual.startsWith(`${wanted}.`)) return
-  throw new LabError(`${where}: engine ${wanted} was asked for, and the one there is ${actual}`, {
-    hint: `engines and where they come from: provision/images/engines.json`,
+  throw new LabError(`${where}: has engine ${actual}, and engine ${wanted} was asked for`, {
+    hint: `provision/images/engines.json lists the engines and their sources`,
   })
 }

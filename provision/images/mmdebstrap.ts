@@ -63,7 +63,7 @@ export async function mmdebstrap(
   } catch (error) {
     checkInterrupted()
     throw new LabError(`the image could not be built: ${buildProblem(error, mirror)}`, {
-      hint: `mend that and run it again; "${labCommand} doctor" checks this machine`,
+      hint: `correct that, and repeat the command; "${labCommand} doctor" checks this machine`,
       cause: error,
     })
   }

@@ -53,7 +53,7 @@ function checkEngine(folder: string, hosts?: Processor): void {
   const programs = engineProgramsIn(folder)
   if (programs.dockerd === undefined) {
     throw new LabError(`--engine-from ${folder}: there is no dockerd in this folder`, {
-      hint: `a folder as in Docker's static archive, with ${enginePrograms.join(', ')}`,
+      hint: `the folder must have the programs of Docker's static archive: ${enginePrograms.join(', ')}`,
     })
   }
   for (const path of Object.values(programs)) checkProgram(path, '--engine-from', hosts)

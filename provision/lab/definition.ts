@@ -154,7 +154,7 @@ export function parseLab(text: string, source: string): Lab {
   for (const { name, address } of checked) {
     if (!isInside(address, base, Number(prefix))) throw wrong('address', address, `in the network ${network}`)
     const namesakes = checked.filter((each) => each.name === name).length
-    if (namesakes > 1) throw new LabError(`${source}: name "${name}" stands there ${namesakes} times`)
+    if (namesakes > 1) throw new LabError(`${source}: the name "${name}" occurs ${namesakes} times`)
     const sharing = checked.filter((each) => each.address === address).map((each) => each.name)
     if (sharing.length > 1)
       throw new LabError(`${source}: ${sharing.join(' and ')} have one address, ${address}`)

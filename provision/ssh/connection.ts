@@ -199,7 +199,7 @@ async function withLimit<T>(
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       cut()
-      reject(new LabError(`${what}: no end after ${limitMs} ms`))
+      reject(new LabError(`${what}: still running after ${limitMs} ms`))
     }, limitMs)
   })
   return Promise.race([work, late]).finally(() => clearTimeout(timer))

@@ -35,7 +35,7 @@ async function pullImage({ $, host }: StepContext): Promise<void> {
     throw new LabError(
       `${host.name} cannot pull ${registryName}: ${pulled.stderr.trim().split('\n').at(-1)}`,
       {
-        hint: 'where no registry is reached, MULTIHOST_IMAGE=FILE imports a root as a tar; docs/vms.md shows how to make one',
+        hint: 'where the hosts reach no registry, MULTIHOST_IMAGE=FILE imports a tar of a root file system; docs/vms.md shows how to make one',
       },
     )
   }

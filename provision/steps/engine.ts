@@ -87,7 +87,7 @@ async function repositoryFiles(
   const fetched = await $`curl -fsS --max-time 10 ${site}/gpg`.nothrow()
   if (fetched.exitCode !== 0) {
     throw new LabError(`${host.name} does not reach ${site}, which has engine ${version}`, {
-      hint: 'where it is not reached, --engine-from DIR takes the programs from a folder',
+      hint: 'without that site, --engine-from DIR takes the programs from a folder',
     })
   }
   const key = '/usr/share/keyrings/multihost-docker.asc'

@@ -52,7 +52,7 @@ export async function take(step: Step, target: Target): Promise<boolean> {
     if (error instanceof LabError) throw error
     throw new LabError(`${host.name}: ${step.title}: ${words(error)}`, { cause: error })
   }
-  throw new LabError(`${host.name}: ${step.title}: was applied and still does not hold`)
+  throw new LabError(`${host.name}: ${step.title}: was applied, and its check still fails`)
 }
 
 export function contextOn({ connection, ...settings }: Target): StepContext {

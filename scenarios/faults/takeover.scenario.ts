@@ -94,7 +94,7 @@ scenario(
 
       await fromOther.heal()
       await fromConsul.heal()
-      // The host rejoins the cluster first. A start of before may come out of its reserve.
+      // The host rejoins the cluster first. An earlier start may take an address of its reserve.
       await hostA.within(convergesWithinMs)
         .waitUntilSucceeds`multihost host ls | grep -E ${`^${hostB.name} .* alive`}`
       await hostB.within(convergesWithinMs).waitUntilSucceeds`docker run --rm --network steady ${image} true`

@@ -69,7 +69,7 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
     })
   }
   const ended = async () => {
-    const late = () => `${what}: no end after ${limitMs / 1000} s; it printed:\n${output()}`
+    const late = () => `${what}: still running after ${limitMs / 1000} s; it printed:\n${output()}`
     return { code: await withDeadline(exit, late), output: output() }
   }
   return {

@@ -1,14 +1,10 @@
 /**
- * Operations as the `ip` and `bridge` commands they stand for: for logs, errors and inline snapshots.
+ * Operations as the `ip` and `bridge` commands they stand for: for logs, errors and tests.
  *
  * For reading, not for running: the parts that all lines share (the namespace, `self permanent`) are omitted.
  * The commands that run are in driver/kernel/lines.ts.
  */
 import type { Op } from './datapath.ts'
-
-export function show(ops: readonly Op[]): string {
-  return ops.map(showOp).join('\n')
-}
 
 export function showOp(op: Op): string {
   switch (op.op) {

@@ -44,7 +44,7 @@ export interface HostOptions {
   routes(): Promise<readonly Route[]>
   /** Other programs' VXLAN devices on this host now. */
   foreignVxlans(): Promise<readonly ForeignVxlan[]>
-  /** This host's name servers now, as it publishes them. Undefined: those of before. */
+  /** This host's name servers now, as it publishes them. Undefined: not known, the record keeps its earlier ones. */
   resolvers(): Promise<Ip[] | undefined>
   /** What this host publishes of its tunnel. */
   tunnel(): HostRecord['tunnel']
@@ -171,7 +171,7 @@ function rememberPools(engine: HostOptions['engine']) {
   }
 }
 
-/** Asked for once, until the host's links change. Those that are not known are those of before. */
+/** Asked for once, until the host's links change. Where they are not known, the record keeps its earlier ones. */
 function rememberVxlans(find: HostOptions['foreignVxlans']) {
   let known: ForeignVxlan[] | undefined
   let isKnown = false
@@ -208,7 +208,7 @@ function networksHere(snapshot: Snapshot, host: HostName): ReadonlyMap<string, N
   return snapshot.hosts.has(host) ? replicasOn(snapshot, host) : undefined
 }
 
-/** The replicas of before. The engine, which may be away, still has the networks. */
+/** The host's earlier replicas. The engine, which may be away, still has the networks. */
 function replicasAgain(snapshot: Snapshot, host: HostName, last: ReadonlyMap<string, NetworkId>): Change[] {
   const stillThere = [...last].filter(([, network]) => snapshot.networks.has(network))
   return stillThere.map(([local, network]) => addReplica(snapshot, host, local, network))

@@ -3,6 +3,7 @@
  * core/endpoints/docker-state.ts.
  */
 
+import { defined } from '../../core/defined.ts'
 import type { DockerNetwork } from '../../core/endpoints/docker-state.ts'
 import { canonicalCidr, isCidr } from '../../core/ip.ts'
 import { type HostName, replicaOption, type Snapshot } from '../../core/records.ts'
@@ -33,16 +34,17 @@ export async function networkInDocker(
 
 function dockerNetwork(snapshot: Snapshot, host: HostName, it: EngineNetwork): DockerNetwork {
   const network = networkIdOnHost(snapshot, host, it.id) ?? it.options[replicaOption]
-  return {
-    ...(network === undefined ? {} : { network }),
+  return defined({
+    network,
     localId: it.id,
     name: it.name,
     pools: it.pools.map(({ subnet }) => (isCidr(subnet) ? canonicalCidr(subnet) : subnet)),
-    endpoints: it.endpoints.map(({ id, v4, v6, mac, container, name }) => ({
-      ...{ id, v4, mac },
-      ...(v6 === undefined ? {} : { v6 }),
-      // libnetwork's name for "in no sandbox"
-      ...(container === `ep-${id}` ? {} : { container: { id: container, name } }),
-    })),
-  }
+    endpoints: it.endpoints.map(({ id, v4, v6, mac, container, name }) =>
+      defined({
+        ...{ id, v4, v6, mac },
+        // libnetwork's name for "in no sandbox"
+        container: container === `ep-${id}` ? undefined : { id: container, name },
+      }),
+    ),
+  })
 }

@@ -25,7 +25,7 @@ import type { Ip, NetworkId } from '../../core/records.ts'
 import { networkById } from '../../core/snapshot.ts'
 import type { Store } from '../../store/store.ts'
 import type { ClientNetworks, OtherNames } from './client-networks.ts'
-import type { NameRecords } from './records.ts'
+import type { NameRecords } from './network-lines.ts'
 
 export interface ClientLinesOptions {
   store: Pick<Store, 'snapshot'>

@@ -27,7 +27,7 @@ import type { WorkQueueStatus } from '../kit/work-queue.ts'
 import { type ClientLinesOptions, isDnsOnly, linesOfClient } from './client-lines.ts'
 import type { ClientNetworks, WayOut } from './client-networks.ts'
 import { createHostsFiles, type HostsFileFacts, type HostsFiles } from './hosts-files.ts'
-import { tablesOfNames } from './records.ts'
+import { tablesOfNames } from './network-lines.ts'
 
 export interface NamesOptions extends ClientLinesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>

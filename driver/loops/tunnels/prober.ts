@@ -7,6 +7,7 @@
  * docs/decisions/tunnel-probes.md.
  */
 import { randomBytes } from 'node:crypto'
+import { defined } from '../../core/defined.ts'
 import { familyOf } from '../../core/ip.ts'
 import type { Life } from '../../core/liveness.ts'
 import type { HostName, Ip } from '../../core/records.ts'
@@ -337,18 +338,17 @@ function isDriverDown({ options: { now, life } }: State, { name, driver, longAt,
 function statusOf(state: State, peer: Peer): TunnelStatus {
   const { name, vtep, rttMs, longAt, since, sendError } = peer
   const found = tunnelState(state, peer)
-  return {
+  const isSilent = found === 'silent' || found === 'small-only' || found === 'driver-down'
+  return defined({
     host: name,
     vtep,
     port: state.options.port,
     state: found === 'silent' && state.options.life(name) === 'away' ? 'away' : found,
     probeBytes: probeBytesFor(state, peer),
-    ...(rttMs === undefined ? {} : { rttMs }),
-    ...(found === 'silent' || found === 'small-only' || found === 'driver-down'
-      ? { silentS: Math.round((state.options.now() - (longAt ?? since)) / 1000) }
-      : {}),
-    ...(sendError === undefined ? {} : { sendError }),
-  }
+    rttMs,
+    silentS: isSilent ? Math.round((state.options.now() - (longAt ?? since)) / 1000) : undefined,
+    sendError,
+  })
 }
 
 function probedState(state: State, name: HostName): TunnelState | undefined {

@@ -112,7 +112,7 @@ interface Settled {
 }
 
 async function settle(on: Reader): Promise<Settled> {
-  /** The incarnation into which this host has put its records back: the log of before is not asked for there. */
+  /** The incarnation into which this host has put its records back: the earlier log is not read there. */
   for (let repaired: Cluster | undefined; ; ) {
     const known: Position = repaired === undefined ? on.position() : { cluster: repaired, segment: 0 }
     const found = await list(on)
@@ -271,7 +271,7 @@ async function beginIncarnation(
   const head = headOf(Math.max(known.segment, found.newestSegment) + 1)
   const answer = await client.transact([
     { ...createStep(`${prefix}/${clusterKey}`, value), Index: index },
-    // No host follows the log of before any longer.
+    // No host follows the earlier log any longer.
     { Verb: 'delete-tree', Key: `${prefix}/${changelog.folder}` },
     createStep(`${prefix}/${head}`, {}),
   ])

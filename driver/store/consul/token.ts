@@ -26,7 +26,7 @@ export function openToken(file: string | undefined): Token {
       try {
         token = tokenIn(file) ?? token
       } catch {
-        // Consul's answer to the token of before says what is wrong.
+        // Consul's answer to the earlier token says what is wrong.
       }
       return token !== used
     },

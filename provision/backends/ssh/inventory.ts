@@ -121,7 +121,7 @@ function text(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     throw new LabError(`the inventory ${path} cannot be read: ${(error as Error).message}`, {
-      hint: 'name a file that is there: --inventory FILE, or MULTIHOST_INVENTORY; docs/lab.md shows one',
+      hint: 'name a file that exists: --inventory FILE, or MULTIHOST_INVENTORY; docs/lab.md shows one',
       cause: error,
     })
   }

@@ -94,7 +94,7 @@ module MultihostLab
       def check_once(hosts, key)
         values = hosts.map { |host| host[key] }
         twice = values.find { |value| values.count(value) > 1 }
-        refuse("#{key} #{twice.to_json} stands there #{values.count(twice)} times") unless twice.nil?
+        refuse("the #{key} #{twice.to_json} occurs #{values.count(twice)} times") unless twice.nil?
       end
 
       def check_roles(roles)

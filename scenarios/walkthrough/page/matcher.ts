@@ -53,8 +53,6 @@ export const boundToThemselves = (values: readonly string[]): Bindings => {
   return { toRun: new Map(pairs), toPage: new Map(pairs) }
 }
 
-export const noBindings = boundToThemselves([])
-
 /** Adds a pair of values. `undefined` when one of the two is already bound to another value. */
 export function bind(bindings: Bindings, page: string, run: string): Bindings | undefined {
   // An id and its first twelve digits are the same id.

@@ -9,16 +9,6 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bin-')))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-test('the npm package has the Vagrantfile and the files that it loads', () => {
-  const args = ['pack', '--dry-run', '--json']
-  const output = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' })
-  const [{ files }] = JSON.parse(output) as [{ files: { path: string }[] }]
-  const loaded = ['lab', 'problem', 'provisioning', 'record'].map(
-    (each) => `provision/backends/vagrant/${each}.rb`,
-  )
-  expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(['Vagrantfile', ...loaded]))
-})
-
 /** Vagrant's folder, as bin.mjs passes it on in a checkout or a package at `path`. */
 function vagrantFolder(path: string, env: NodeJS.ProcessEnv = {}): string {
   const provision = join(folder, path, 'provision')

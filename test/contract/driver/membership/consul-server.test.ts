@@ -265,18 +265,16 @@ test('another address or name gets another certificate, and the policy follows t
 test('the authority and the token of another cluster are not overwritten, and no port is taken', async () => {
   writeFileSync(at('other'), 'of another')
   await expect(checkFiles({ ...server, caFile: at('other') })).rejects.toThrow(
-    /other is of another authority/,
+    /is another authority's certificate/,
   )
   const fresh = { ...server, folder: at('nowhere'), caFile: at('none') }
-  await expect(checkFiles({ ...fresh, tokenFile: at('other') })).rejects.toThrow(
-    /other is of another cluster/,
-  )
+  await expect(checkFiles({ ...fresh, tokenFile: at('other') })).rejects.toThrow(/is another cluster's token/)
   await expect(makeTokens({ ...server, tokenFile: at('other') })).rejects.toThrow(/not the driver's token/)
   expect(readFileSync(at('other'), 'utf8')).toBe('of another')
   const listener = createServer().listen(ports.https, '127.0.0.3')
   await once(listener, 'listening')
   await expect(checkPorts({ address: '127.0.0.3' })).rejects.toThrow(
-    /cannot have port 8501 of 127.0.0.3: .*EADDRINUSE/,
+    /port 8501 of 127.0.0.3 is not free for Consul: .*EADDRINUSE/,
   )
   listener.close()
 })

@@ -19,7 +19,7 @@ let consul: TestConsul
 let token = ''
 beforeAll(async () => {
   consul = await startConsul('acl { enabled = true default_policy = "deny" }')
-  // A new leader begins with the ACL system of before Consul 1.4, and refuses until it has left it.
+  // A new leader begins with the ACL system of Consul 1.3, and refuses until it has left it.
   await until('the ACL system is bootstrapped', async () => {
     const answer = await fetch(`${consul.api}/acl/bootstrap`, { method: 'PUT' })
     if (!answer.ok) throw new Error(await answer.text())

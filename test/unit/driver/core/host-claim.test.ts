@@ -67,7 +67,7 @@ test('the verdict says whose the name is, and what to do', () => {
     [
       "free; no host is called net-1",
       "own; the name net-1 is this host's",
-      "own; this host was installed anew: it has the name, address and records of before",
+      "own; this host was installed anew: it has its earlier name, address and records",
       "taken; another live host is called net-1: VTEP 192.168.33.12, id b; this host takes part in nothing until it is started with a name of its own: --host-name=NAME",
       "taken; another live host is called net-1: VTEP 192.168.33.12, id a; that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME",
       "taken; another live host is called net-1: VTEP 192.168.33.11, id b; if this machine was installed anew, wait half a minute: its old session ends; else this host takes part in nothing until it is started with a name of its own: --host-name=NAME",

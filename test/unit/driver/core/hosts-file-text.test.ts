@@ -1,7 +1,7 @@
 /** The text of a hosts file: our block, and the foreign lines. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { hasBlock, mergeHostsFile, padding } from '../../../../driver/core/hosts-file-text.ts'
+import { mergeHostsFile, padding } from '../../../../driver/core/hosts-file-text.ts'
 import type { NameRecord } from '../../../../driver/core/names.ts'
 
 const engine = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.2\t0b194846e7b4\n'
@@ -155,14 +155,6 @@ test.each([0, 1, 2, 3, 4, 5, 100])(
     if (bytes > 3) expect(mergeHostsFile(merged + padding(bytes), records)).toBe(merged)
   },
 )
-
-test('a block is seen', () => {
-  expect([hasBlock(engine), hasBlock(merged), hasBlock(merged.replace('# multihost: end\n', ''))]).toEqual([
-    false,
-    true,
-    true,
-  ])
-})
 
 const word = fc.stringMatching(/^[a-z][a-z0-9_-]{0,8}$/)
 const ip = fc.tuple(fc.nat(255), fc.nat(255)).map(([a, b]) => `10.0.${a}.${b}`)

@@ -25,7 +25,6 @@ import {
   networkById,
   networkByName,
   networkOnHost,
-  networksInUse,
   networksUsedBy,
   replicasOn,
   restOf,
@@ -132,7 +131,6 @@ test('what belongs to a network or a host is found', () => {
   expect(servicesOf(s, 'n1').map((x) => x.value.name)).toEqual(['a/b'])
   expect(hostsUsing(s, 'n1')).toEqual(['net-1', 'net-2'])
   expect(networksUsedBy(s, 'net-2')).toEqual(['n1', 'n2'])
-  expect(networksInUse(s)).toEqual(['n1', 'n2'])
   expect([...replicasOn(s, 'net-2').keys()]).toEqual(['local'])
   expect(restOf('n1/a/b')).toBe('a/b')
 })
@@ -200,7 +198,6 @@ test('groups that were carried along say what groups made anew say', () => {
       for (const host of ['net-1', 'net-2']) {
         expect(new Set(endpointsOnHost(s, host))).toEqual(new Set(endpointsOnHost(anew, host)))
       }
-      expect(networksInUse(s)).toEqual(networksInUse(anew))
     }),
   )
 })

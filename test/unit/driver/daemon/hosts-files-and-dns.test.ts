@@ -1,7 +1,7 @@
 /** Names through whole drivers: from a container's start on one host to DNS on the other. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
-import { noDns, startHost, type TestHost } from '../../../fixtures/host.ts'
+import { hostInMemory, noDns, startHost, type TestHost } from '../../../fixtures/host.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -11,16 +11,11 @@ let hosts: TestHost[]
 beforeEach(async () => {
   const memory = createMemoryCluster()
   hosts = await Promise.all(
-    [1, 2].map((number) => {
-      const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
-      return startHost({
-        name: `net-${number}`,
-        kernel: fakeKernel({ interfaces: [underlay] }),
-        underlay,
-        openStore: () => memory.open(`net-${number}`),
+    [1, 2].map((number) =>
+      hostInMemory(memory, number, {
         more: { names: { ...noDns, dnsListen: { address: '127.0.0.1', port: 0 }, hostsFileLimit: 1 } },
-      })
-    }),
+      }),
+    ),
   )
 })
 afterEach(async () => {

@@ -12,8 +12,7 @@ import { createPreparation, type Preparation, type SetupOptions } from '../../..
 import { underlayFinder } from '../../../../driver/daemon/underlay.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { callPlugin } from '../../../fixtures/dockerd.ts'
-import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
-import { startHost, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
+import { hostInMemory, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
 import { hostAddresses } from '../../../fixtures/host-addresses.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
@@ -36,9 +35,7 @@ function disposable(preparation: Preparation): Preparation & AsyncDisposable {
 }
 
 async function host(name: string, number: number, more: Partial<TestHostOptions> = {}): Promise<TestHost> {
-  const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
-  const kernel = fakeKernel({ interfaces: [underlay] })
-  const started = await startHost({ name, kernel, underlay, openStore: () => memory.open(name), ...more })
+  const started = await hostInMemory(memory, number, { name, ...more })
   hosts.push(started)
   return started
 }

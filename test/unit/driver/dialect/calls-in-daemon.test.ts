@@ -1,17 +1,10 @@
 /** What the daemon answers the docker wrapper on its control socket: a form with the words, a script back. */
 import { request } from 'node:http'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { textOf } from '../../../../driver/unix-http.ts'
-import { type CommandHost, twoHosts } from './cluster.ts'
+import { type CommandHost, net1, net2, useTwoHosts } from './cluster.ts'
 
-let net1: CommandHost
-let net2: CommandHost
-beforeEach(async () => {
-  ;[net1, net2] = await twoHosts()
-})
-afterEach(async () => {
-  await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
-})
+useTwoHosts()
 
 function script(on: CommandHost, command: string): Promise<string> {
   const form = new URLSearchParams(command.split(' ').map((word): [string, string] => ['w', word]))

@@ -1,9 +1,9 @@
 /** Two hosts with whole drivers, and what `multihost docker` has on each: the control socket and the engine. */
+import { afterEach, beforeEach } from 'vitest'
 import { callsOverSocket } from '../../../../driver/dialect/calls-over-socket.ts'
 import type { NetworkTools } from '../../../../driver/dialect/make-default-network.ts'
 import type { FakeDockerCommands } from '../../../fixtures/docker-commands.ts'
-import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
-import { startHost, type TestHost } from '../../../fixtures/host.ts'
+import { hostInMemory, type TestHost } from '../../../fixtures/host.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 
 export interface CommandHost extends NetworkTools, AsyncDisposable {
@@ -11,16 +11,23 @@ export interface CommandHost extends NetworkTools, AsyncDisposable {
   docker: FakeDockerCommands
 }
 
-export async function twoHosts(): Promise<readonly [CommandHost, CommandHost]> {
-  const memory = createMemoryCluster()
-  return [await commandHost(memory, 1), await commandHost(memory, 2)]
+export let net1: CommandHost
+export let net2: CommandHost
+
+/** Two hosts, made anew for each test of the file or group that calls it. */
+export function useTwoHosts(): void {
+  beforeEach(async () => {
+    const memory = createMemoryCluster()
+    net1 = await commandHost(memory, 1)
+    net2 = await commandHost(memory, 2)
+  })
+  afterEach(async () => {
+    await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
+  })
 }
 
 async function commandHost(memory: MemoryCluster, number: number): Promise<CommandHost> {
-  const name = `net-${number}`
-  const underlay = { device: 'eth1', address: `192.168.33.1${number}`, mtuBytes: 1500 }
-  const kernel = fakeKernel({ interfaces: [underlay] })
-  const host = await startHost({ name, kernel, underlay, openStore: () => memory.open(name) })
+  const host = await hostInMemory(memory, number)
   return {
     host,
     docker: host.commands,

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { DriverError, isCode } from '../../../../driver/core/errors.ts'
 import { ensureNetwork } from '../../../../driver/dialect/make-default-network.ts'
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../../../driver/dialect/network-commands.ts'
 import { translateRun } from '../../../../driver/dialect/run-and-create.ts'
 import { until } from '../../../fixtures/until.ts'
-import { type CommandHost, twoHosts } from './cluster.ts'
+import { type CommandHost, net1, net2, useTwoHosts } from './cluster.ts'
 
 const here = [
   { Id: '1'.repeat(64), Name: 'bridge', Driver: 'bridge', Scope: 'local' },
@@ -45,14 +45,7 @@ describe('pure', () => {
 })
 
 describe('on two hosts', () => {
-  let net1: CommandHost
-  let net2: CommandHost
-  beforeEach(async () => {
-    ;[net1, net2] = await twoHosts()
-  })
-  afterEach(async () => {
-    await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
-  })
+  useTwoHosts()
   const said: string[] = []
   const tools = (on: CommandHost): DockerTools => {
     said.length = 0

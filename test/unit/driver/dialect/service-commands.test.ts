@@ -1,20 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { ensureNetwork } from '../../../../driver/dialect/make-default-network.ts'
 import { serviceCommand } from '../../../../driver/dialect/service-commands.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { until } from '../../../fixtures/until.ts'
-import { type CommandHost, twoHosts } from './cluster.ts'
+import { type CommandHost, net1, net2, useTwoHosts } from './cluster.ts'
 
-let net1: CommandHost
-let net2: CommandHost
+useTwoHosts()
 beforeEach(async () => {
-  ;[net1, net2] = await twoHosts()
   await ensureNetwork(net1, 'multihost')
   await ensureNetwork(net2, 'multihost')
-})
-afterEach(async () => {
-  await Promise.all([net1[Symbol.asyncDispose](), net2[Symbol.asyncDispose]()])
 })
 
 async function run(on: CommandHost, line: string): Promise<string> {

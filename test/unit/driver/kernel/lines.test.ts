@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
-import { failuresOf } from '../../../../driver/kernel/commands.ts'
 import { stepsFor } from '../../../../driver/kernel/lines.ts'
+import { failuresOf } from '../../../../driver/kernel/run-command.ts'
 import { datapath, peer, veth } from '../../../fixtures/datapath.sample.ts'
 
 const network = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })

@@ -81,7 +81,7 @@ test.each<[string, Partial<LeaveParts>, RegExp]>([
   [
     'Docker does not answer',
     { attached: async () => ({ failed: 'ENOENT' }) },
-    /is not known: ENOENT; start Docker/,
+    /Docker does not say which .*: ENOENT; start Docker/,
   ],
   [
     'the store does not answer',

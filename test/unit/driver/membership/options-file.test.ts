@@ -63,7 +63,7 @@ test.each([
 })
 
 test.each(['--a=b c', '--a="b"', '--a=$b', '--a=`b`', '--a=\\b', "--a='b'"])('%s is refused', (word) => {
-  expect(() => withDriver('', [word])).toThrow(/cannot stand in \/etc\/default\/docker/)
+  expect(() => withDriver('', [word])).toThrow(/cannot be written into \/etc\/default\/docker/)
 })
 
 test.each([

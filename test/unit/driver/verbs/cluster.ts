@@ -2,6 +2,7 @@
 import type { Cidr, Lease, Network } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
 import { createStartingContainer } from '../../../../driver/daemon/starting-container.ts'
+import { silentLog } from '../../../../driver/log.ts'
 import { type JournaledStore, withJournal } from '../../../../driver/store/journal.ts'
 import { journalFile } from '../../../../driver/store/journal-file.ts'
 import type { Store } from '../../../../driver/store/store.ts'
@@ -13,12 +14,6 @@ import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memor
 
 export const never = new AbortController().signal
 export const id = (digit: string): string => digit.repeat(64)
-const silent = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-}
 
 export interface Host {
   name: string
@@ -45,10 +40,10 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
   const clock = { now: new Date('2026-01-01T00:00:00Z') }
   const store = withJournal(
     opened ?? memory.open(name),
-    journalFile(async () => undefined, silent),
+    journalFile(async () => undefined, silentLog),
     {
       host: name,
-      log: silent,
+      log: silentLog,
       now: () => clock.now,
     },
   )
@@ -65,8 +60,8 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
       { container: async () => undefined, has: async () => true },
       () => clock.now,
     ),
-    inFlight: createInFlight({ store, log: silent, now: () => clock.now }),
-    log: silent,
+    inFlight: createInFlight({ store, log: silentLog, now: () => clock.now }),
+    log: silentLog,
     version: '0.1.0',
     now: () => clock.now,
     ...options,

@@ -127,13 +127,13 @@ test('the inventory is named by a flag or by a variable, and the backend ssh wan
 
 test('a flag that the backend would pass over is refused', async () => {
   await expect(chooseLab({ inventory }, 'main', {})).rejects.toThrow(
-    '--inventory is for --backend ssh, and this is nspawn',
+    '--inventory is for --backend ssh, not for --backend nspawn',
   )
   await expect(chooseLab({ backend: 'ssh', inventory, secure: true }, 'main', {})).rejects.toThrow(
-    '--secure is for --backend nspawn, and this is ssh',
+    '--secure is for --backend nspawn, not for --backend ssh',
   )
   await expect(chooseLab({ backend: 'vagrant', lab: 'mine' }, 'main', {})).rejects.toThrow(
-    '--lab is for --backend nspawn, and this is vagrant',
+    '--lab is for --backend nspawn, not for --backend vagrant',
   )
 })
 

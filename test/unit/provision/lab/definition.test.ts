@@ -43,7 +43,7 @@ test.each([
   [{ address: '192.168.34.11' }, 'address "192.168.34.11" is not in the network 192.168.33.0/24'],
   [{ address: '192.168.33.255' }, 'address "192.168.33.255" is not in the network 192.168.33.0/24'],
   [{ role: 'swarm' }, 'role "swarm" is not one of consul, docker, bare'],
-  [{ name: 'consul-server' }, 'name "consul-server" stands there 2 times'],
+  [{ name: 'consul-server' }, 'the name "consul-server" occurs 2 times'],
   [{ address: '192.168.33.10' }, 'consul-server and net-1 have one address, 192.168.33.10'],
 ])('a host that is refused: %j', (change, message) => {
   expect(parsed(changed(change))).toThrow(`my.json: ${message}`)

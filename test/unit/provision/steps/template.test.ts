@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
 import { defaultLab, generateLab, hostNamed } from '../../../../provision/lab/definition.ts'
-import { driverOptions } from '../../../../provision/steps/docker.ts'
+import { driverOptions } from '../../../../provision/steps/engine-options.ts'
 import { render } from '../../../../provision/steps/template.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'template-'))

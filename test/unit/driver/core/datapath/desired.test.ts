@@ -7,10 +7,9 @@ import {
 } from '../../../../../driver/core/datapath/desired.ts'
 import { innerMtu } from '../../../../../driver/core/datapath/mtu.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
-import { show } from '../../../../../driver/core/datapath/show.ts'
 import type { Network, Snapshot } from '../../../../../driver/core/records.ts'
 import { applyDeltas } from '../../../../../driver/core/snapshot.ts'
-import { endpoint, id, network, snapshotOf } from '../../../../fixtures/datapath.sample.ts'
+import { endpoint, id, network, show, snapshotOf } from '../../../../fixtures/datapath.sample.ts'
 
 const place = { vtep: '192.168.33.11', mtuBytes: 1500, namespace: namespaceOf(id('a')) }
 const here = endpoint('1', 'net-1', '172.21.0.2')

@@ -8,9 +8,9 @@ import {
 } from '../../../../../driver/core/datapath/contents.ts'
 import type { Datapath, Observed } from '../../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
-import { show, showOp } from '../../../../../driver/core/datapath/show.ts'
+import { showOp } from '../../../../../driver/core/datapath/show.ts'
 import { type DatapathKind, datapathKinds } from '../../../../../driver/core/records.ts'
-import { datapath, made, peer, veth } from '../../../../fixtures/datapath.sample.ts'
+import { datapath, made, peer, show, veth } from '../../../../fixtures/datapath.sample.ts'
 
 const want = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })
 const right = made(want)

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Op } from '../../../../../driver/core/datapath/datapath.ts'
-import { show } from '../../../../../driver/core/datapath/show.ts'
-import { datapath, peer, veth } from '../../../../fixtures/datapath.sample.ts'
+import { datapath, peer, show, veth } from '../../../../fixtures/datapath.sample.ts'
 
 test('every operation reads like the command it stands for', () => {
   const { namespace, vxlan } = datapath()

@@ -280,12 +280,12 @@ describe('an address of --ip', () => {
     const db = await start(first, '10.9.0.2')
     await stopIt(db, pool)
     for (const host of [first, second, first]) await start(host)
-    await expect(start(second)).rejects.toThrow(
-      '4 of 4 are leased: 3 are used (2 on net-1, 1 on net-2), 1 is kept for services and containers with --ip (1 on net-1)',
-    )
-    await expect(start(second, '10.9.0.2')).rejects.toThrow(
-      'kept for a container that has it by --ip on net-1',
-    )
+    await Promise.all([
+      expect(start(second)).rejects.toThrow(
+        '4 of 4 are leased: 3 are used (2 on net-1, 1 on net-2), 1 is kept for services and containers with --ip (1 on net-1)',
+      ),
+      expect(start(second, '10.9.0.2')).rejects.toThrow('kept for a container that has it by --ip on net-1'),
+    ])
     first.containers.length = 0
     expect((await start(second, '10.9.0.2')).ip).toBe('10.9.0.2')
   })

@@ -20,7 +20,7 @@ import type { EngineContainer, EngineNetwork } from '../../../../../driver/engin
 import type { WatchFile } from '../../../../../driver/loops/kit/watch-file.ts'
 import { createClientNetworks } from '../../../../../driver/loops/names/client-networks.ts'
 import { type NamesLoop, type NamesOptions, startNames } from '../../../../../driver/loops/names/loop.ts'
-import { keepNameRecords, type NameRecords } from '../../../../../driver/loops/names/records.ts'
+import { keepNameRecords, type NameRecords } from '../../../../../driver/loops/names/network-lines.ts'
 import type { Store } from '../../../../../driver/store/store.ts'
 import { type Entry, readableLog } from '../../../../fixtures/log.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import {
+  boundToThemselves,
   compare,
   matchLine,
-  noBindings,
   updatedLine,
   withValuesOfRun,
 } from '../../../../../scenarios/walkthrough/page/matcher.ts'
 
+const noBindings = boundToThemselves([])
 const matches = (page: string, run: string) => matchLine(page, run, noBindings) !== undefined
 const agree = (page: string[], run: string[], anyOrder = false) =>
   'bindings' in compare(page, run, { anyOrder, bindings: noBindings })

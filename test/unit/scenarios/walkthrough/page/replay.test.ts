@@ -4,7 +4,7 @@ import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import type { Typist } from '../../../../../scenarios/kit/host.ts'
 import { localSession } from '../../../../../scenarios/kit/terminal.ts'
-import { noBindings } from '../../../../../scenarios/walkthrough/page/matcher.ts'
+import { boundToThemselves } from '../../../../../scenarios/walkthrough/page/matcher.ts'
 import { parsePage } from '../../../../../scenarios/walkthrough/page/page.ts'
 import {
   type Reading,
@@ -63,7 +63,11 @@ async function replayed(
   { update = false, before }: { update?: boolean; before?: (command: string) => Promise<void> } = {},
 ) {
   const results: Replayed[] = []
-  const reading: Reading = { file: 'page.md', bindings: noBindings, update: update ? [] : undefined }
+  const reading: Reading = {
+    file: 'page.md',
+    bindings: boundToThemselves([]),
+    update: update ? [] : undefined,
+  }
   const [, heading] = parsePage(text, 'page.md', ['net-1', 'net-2'])
   const replay = replayOf(reading, (each) => results.push(each), before)
   replay.begin(heading ?? { title: '', level: 2, line: 0, steps: [] })

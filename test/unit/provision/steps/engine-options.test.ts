@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { docker, engineOptions } from '../../../../provision/steps/docker.ts'
 import { engineFiles } from '../../../../provision/steps/earlier-engine.ts'
+import { docker, engineOptions } from '../../../../provision/steps/engine-options.ts'
 import { contextOn } from '../../../../provision/steps/step.ts'
 import { fakeHost } from '../../../fixtures/fake-host.ts'
 

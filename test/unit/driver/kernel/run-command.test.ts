@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { runner } from '../../../../driver/kernel/commands.ts'
+import { runner } from '../../../../driver/kernel/run-command.ts'
 import { until } from '../../../fixtures/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'multihost-run-'))
