@@ -5,7 +5,7 @@
  * endpoint after the call that removes it. The loops ask here before they trust the engine. Kept in memory
  * only: after a restart the loops' grace periods cover the calls of the driver's earlier life.
  */
-import { arrivingMs, type EndpointCall, type UnderWay } from '../core/endpoints/life.ts'
+import type { EndpointCall, UnderWay } from '../core/endpoints/life.ts'
 import { dockerSays, type Proof } from '../core/knowledge.ts'
 import type { EndpointId } from '../core/records.ts'
 import type { Log } from '../log.ts'
@@ -32,6 +32,8 @@ export interface InFlight extends UnderWay {
 
 /** Longer than the engine takes to show what a call has made. */
 const rememberedMs = 60_000
+/** Longer than Docker takes from the answer to Join to a container with the link. */
+const pluggedMs = 20_000
 
 export interface InFlightOptions {
   store: Pick<Store, 'status'>
@@ -46,7 +48,7 @@ type Last = { call: 'create' | 'join' } | { call: 'leave'; proof: Proof }
 export function createInFlight({ store, log, now }: InFlightOptions): InFlight {
   const last = createTtlMap<EndpointId, Last>(rememberedMs)
   /** Join is answered; a slow machine needs seconds to move the link and to store where it is. */
-  const joined = createTtlSet<EndpointId>(arrivingMs)
+  const joined = createTtlSet<EndpointId>(pluggedMs)
   const happened = (endpoint: EndpointId, it: Last): void => {
     joined.remove(endpoint)
     last.set(endpoint, it)

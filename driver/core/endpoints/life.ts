@@ -25,9 +25,6 @@ export interface UnderWay {
   arriving(): readonly EndpointId[]
 }
 
-/** Longer than Docker takes from the answer to CreateEndpoint or Join until it shows what it has made. */
-export const arrivingMs = 20_000
-
 export type EndpointLife =
   /** CreateEndpoint has begun; there is no record yet. */
   | 'requested'

@@ -10,7 +10,7 @@ import { adoptions, lostLeases } from '../../core/endpoints/adoption.ts'
 import { type AddressConflict, addressConflicts } from '../../core/endpoints/conflicts.ts'
 import { recordedAliases, recordedContainer, recordedHostname } from '../../core/endpoints/description.ts'
 import { type DockerNetwork, type DockerState, endpointsIn } from '../../core/endpoints/docker-state.ts'
-import { arrivingMs, type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
+import { type EndpointCall, lifeOf } from '../../core/endpoints/life.ts'
 import type { Change, Endpoint, EndpointId, HostName, Snapshot } from '../../core/records.ts'
 import { wantKey } from '../../core/reserve.ts'
 import { endpointsOnHost, keyIn, recordName } from '../../core/snapshot.ts'
@@ -100,13 +100,9 @@ function missing(view: View): EndpointId[] {
     .map(({ value }) => value.id)
 }
 
-/**
- * The engine has never shown the endpoint in a container, and need not yet. An earlier driver may have
- * answered CreateEndpoint or Join a moment before this one started.
- */
-function isArriving({ calls, arriving, start, now }: View, { id, container }: Endpoint): boolean {
-  if (container !== undefined || calls.get(id) === 'leave') return false
-  return arriving.has(id) || Date.parse(now) - start.at.getTime() < arrivingMs
+/** The engine has never shown the endpoint in a container, and need not yet. */
+function isArriving({ calls, arriving }: View, { id, container }: Endpoint): boolean {
+  return container === undefined && calls.get(id) !== 'leave' && arriving.has(id)
 }
 
 /**

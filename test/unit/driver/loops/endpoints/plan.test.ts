@@ -1,7 +1,6 @@
 /** The plan as text: which endpoints are adopted, described, removed, released and reported. */
 import { expect, test } from 'vitest'
 import type { DockerEndpoint } from '../../../../../driver/core/endpoints/docker-state.ts'
-import { arrivingMs } from '../../../../../driver/core/endpoints/life.ts'
 import type { Change, Snapshot } from '../../../../../driver/core/records.ts'
 import type { EngineContainer } from '../../../../../driver/engine/engine.ts'
 import {
@@ -80,12 +79,9 @@ test('an endpoint that the engine does not know is removed, but not one that Doc
 test('an endpoint that the engine has never shown in a container is not removed while it may be arriving', () => {
   const { container: _, ...unshown } = mine
   const undescribed = put('endpoints', `${a}/${mine.id}`, unshown)(agreeing())
-  const earlier = { at: new Date(Date.parse(now) - arrivingMs), graceMs: 4000 }
   const arriving = new Set([mine.id])
-  expect(planOf(undescribed, [], { start: earlier, arriving })).toBe('')
-  expect(planOf(undescribed, [], { start: earlier })).toBe('remove 1111')
-  // An earlier driver may have answered its Join.
-  expect(planOf(undescribed, [])).toBe('')
+  expect(planOf(undescribed, [], { arriving })).toBe('')
+  expect(planOf(undescribed, [])).toBe('remove 1111')
   expect(planOf(agreeing(), [], { arriving })).toBe('remove 1111')
 })
 
