@@ -65,6 +65,7 @@ function decoded(part: string): string {
   }
 }
 
+/** `undefined` is `null` there. */
 export function json(value: unknown, status = 200): Answer {
   return { status, type: 'application/json', text: JSON.stringify(value ?? null) }
 }

@@ -34,7 +34,7 @@ export function dialectRoutes(calls: DriverCalls, script: (words: string[]) => P
       '/networks/:name/ready',
       async (asked, name) => {
         const { waitMs } = await bodyOf(asked, readyBody)
-        return json((await calls.waitForNetwork(name, waitMs)) ?? null)
+        return json(await calls.waitForNetwork(name, waitMs))
       },
     ],
     [
@@ -59,20 +59,20 @@ function serviceRoutes({ services }: DriverCalls): Route[] {
       },
     ],
     ['GET', '/services/:name', async (_, name) => json(await services.find(name))],
-    ['DELETE', '/services/:name', async (_, name) => json((await services.unpublish(name)) ?? null)],
+    ['DELETE', '/services/:name', async (_, name) => json(await services.unpublish(name))],
     [
       'POST',
       '/services/:name/attach',
       async (asked, name) => json(await services.attach(name, (await bodyOf(asked, attachBody)).container)),
     ],
-    ['POST', '/services/:name/give-up', async (_, name) => json((await services.giveUp(name)) ?? null)],
-    ['POST', '/services/:name/finished', async (_, name) => json((await services.finished(name)) ?? null)],
+    ['POST', '/services/:name/give-up', async (_, name) => json(await services.giveUp(name))],
+    ['POST', '/services/:name/finished', async (_, name) => json(await services.finished(name))],
     [
       'POST',
       '/services/:name/attached',
       async (asked, name) => json(await services.attached(name, await idOf(asked))),
     ],
-    ['POST', '/services/:name/detached', async (_, name) => json((await services.detached(name)) ?? null)],
+    ['POST', '/services/:name/detached', async (_, name) => json(await services.detached(name))],
   ]
 }
 

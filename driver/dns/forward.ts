@@ -11,6 +11,7 @@ import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { framed, frames } from './frames.ts'
 import { isResponse, rcodeOf } from './message.ts'
+import { mostResolvers } from './resolvers.ts'
 
 export interface Forwarder {
   /** Undefined without an answer of any resolver, or when too many queries are under way. */
@@ -32,9 +33,6 @@ export interface ForwarderOptions {
   timeoutMs?: number
   maxInFlight?: number
 }
-
-/** As in glibc (MAXNS). */
-const mostResolvers = 3
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { resolvers, port = 53, timeoutMs = 1200, maxInFlight = 512 } = options

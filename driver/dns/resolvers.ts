@@ -24,11 +24,14 @@ export function machineResolvers(path: string, own: Ip): () => readonly string[]
   }
 }
 
-/** At most three, as in glibc (MAXNS); never our own address. */
+/** As in glibc (MAXNS). */
+export const mostResolvers = 3
+
+/** At most so many; never our own address. */
 export function resolversIn(text: string, own: Ip): string[] {
   return nameServersIn(text)
     .filter((ip) => ip !== own)
-    .slice(0, 3)
+    .slice(0, mostResolvers)
 }
 
 /** Behind systemd-resolved's own address, 127.0.0.53, are the servers of the second file. */

@@ -12,6 +12,7 @@ import { optionsAreGone } from '../daemon/options-are-gone.ts'
 import { readCluster } from '../store/incarnation.ts'
 import { tunnels } from './check-machine.ts'
 import { storeFindings, wrongName } from './check-store.ts'
+import { daemonJson } from './daemon-json.ts'
 import { findingsOf, gather, storeOf, tunnelFacts } from './doctor.ts'
 import { asked, foundIn } from './facts.ts'
 import { type Finding, isMissing, showFindings } from './finding.ts'
@@ -30,7 +31,7 @@ import {
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
 import { oldServersApart } from './old-store.ts'
-import { daemonJson, optionsFile, withoutDriver, wordsIn } from './options-file.ts'
+import { optionsFile, withoutDriver, wordsIn } from './options-file.ts'
 import {
   attachedContainers,
   hasLeftovers,

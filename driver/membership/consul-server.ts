@@ -17,6 +17,7 @@ import { DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
 import { aliveKey } from '../store/consul/alive.ts'
 import { exchange, type Method } from '../unix-http.ts'
+import { hostOfPolicy, policy, policyOf } from './token-policies.ts'
 import { replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
@@ -278,14 +279,6 @@ export async function makeHostToken(server: TokenServer, host: HostName): Promis
 
 type TokenServer = Pick<ConsulServer, 'socket' | 'folder' | 'home' | 'name'>
 type Ask = (method: Method, path: string, body?: object) => Promise<Answer>
-
-const policy = 'multihost-driver'
-/** Consul's names of policies have no dot, and names of hosts no underscore. */
-const policyOf = (host: HostName): string => `${policy}-${host.replaceAll('.', '_')}`
-
-function hostOfPolicy(name: string): HostName | undefined {
-  return name.startsWith(`${policy}-`) ? name.slice(policy.length + 1).replaceAll('_', '.') : undefined
-}
 
 /**
  * Of a driver's token: any name of a host, or one alone. A host's other records are written by other hosts

@@ -13,6 +13,7 @@ import type { Ip } from '../core/records.ts'
 import { probeDevice } from '../core/tunnels/packet.ts'
 import type { EngineClient } from '../engine/client.ts'
 import { openTunnelSocket } from '../kernel/tunnel-socket.ts'
+import { daemonJson, parseDaemonJson } from './daemon-json.ts'
 import {
   asked,
   type DockerOptions,
@@ -22,7 +23,7 @@ import {
   type PortFacts,
   type StandIn,
 } from './facts.ts'
-import { daemonJson, optionsFile, wordsIn } from './options-file.ts'
+import { optionsFile, wordsIn } from './options-file.ts'
 import { refusesFiles, textOf, unitProperties } from './unit.ts'
 
 const run = promisify(execFile)
@@ -211,11 +212,8 @@ function configIn(json: string, file: string): z.infer<typeof jsonSchema> {
 }
 
 function parsedJson(json: string, file: string): unknown {
-  // dockerd reads a file with a byte order mark, and an empty one (moby's daemon/config).
-  const text = json.replace(/^\uFEFF/, '').trim()
-  if (text === '') return {}
   try {
-    return JSON.parse(text)
+    return parseDaemonJson(json)
   } catch (cause) {
     throw new DriverError('invalid', `${file} is not JSON: ${(cause as Error).message}`, { cause })
   }

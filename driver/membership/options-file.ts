@@ -10,7 +10,6 @@ import { DriverError } from '../core/errors.ts'
 import { packageOptionsFile } from '../daemon/options.ts'
 
 export const optionsFile = '/etc/default/docker'
-export const daemonJson = '/etc/docker/daemon.json'
 /**
  * The address that provisioning gives each host's driver, from the block that no host chooses by itself (RFC
  * 3927 §2.1). Other addresses of the block can be a cloud's.

@@ -129,13 +129,8 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
 /** For an earlier version of the driver, which may follow and cannot read this journal. */
 async function lastCommit(state: State): Promise<void> {
   if (state.closed || state.entries.size === 0 || !state.base.status().fresh) return
-  const late = new AbortController()
   const committed = state.flush().catch(() => 'the file has it')
-  await Promise.race([
-    committed,
-    delay(lastCommitMs, undefined, { signal: late.signal }).catch(() => 'committed'),
-  ])
-  late.abort()
+  await Promise.race([committed, delay(lastCommitMs, undefined, { ref: false })])
 }
 
 function storeOf(

@@ -6,14 +6,13 @@
  * server: curl reads it from /root/.curlrc, and so do the scenarios, which look into the store there.
  */
 import { readFileSync } from 'node:fs'
+import { policyOf } from '../../driver/membership/token-policies.ts'
 import { hostsOfRole } from '../lab/definition.ts'
 import type { Step, StepContext } from './step.ts'
 import { succeeds, until, writeFiles } from './step.ts'
 
 const api = 'http://127.0.0.1:8500/v1'
 const management = '/root/.curlrc'
-/** Consul's names of policies have no dot. */
-const policyOf = (host: string): string => `multihost-driver-${host.replaceAll('.', '_')}`
 
 export const consulAcl: Step = {
   title: "consul's tokens",

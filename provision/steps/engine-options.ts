@@ -6,7 +6,8 @@
  * (earlier-engine.ts).
  */
 import { readFileSync } from 'node:fs'
-import { daemonJson, optionsFile, usualDns } from '../../driver/membership/options-file.ts'
+import { daemonJson } from '../../driver/membership/daemon-json.ts'
+import { optionsFile, usualDns } from '../../driver/membership/options-file.ts'
 import { answerWithinS } from '../../driver/protocol/answer-timeout.ts'
 import { consulFor, hostsOfRole, type Lab, type LabHost } from '../lab/definition.ts'
 import { LabError } from '../process/errors.ts'

@@ -4,9 +4,9 @@
  * assignment counts.
  */
 import { z } from 'zod'
+import { daemonJson, parseDaemonJson } from '../../driver/membership/daemon-json.ts'
 import {
   optionsBlock as block,
-  daemonJson,
   optionsFile,
   terminated,
   wordsIn,
@@ -88,11 +88,8 @@ const reasons: Record<string, string> = {
 }
 
 function parsed(json: string, host: string): Record<string, unknown> {
-  // dockerd reads a file with a byte order mark.
-  const text = json.replace(/^\uFEFF/, '').trim()
-  if (text === '') return {}
   try {
-    const value: unknown = JSON.parse(text)
+    const value = parseDaemonJson(json)
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {
     // Said below.

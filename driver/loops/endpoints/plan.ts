@@ -93,16 +93,12 @@ function missing(view: View): EndpointId[] {
   }
   return endpointsOnHost(view.snapshot, view.host)
     .filter(({ value }) => {
-      if (isArriving(view, value)) return false
+      // The engine has never shown it in a container, and need not yet.
+      if (value.container === undefined && view.arriving.has(value.id)) return false
       const facts = { record: value, call: view.calls.get(value.id), engine: engineOf(value.id) } as const
       return lifeOf(facts) === 'missing'
     })
     .map(({ value }) => value.id)
-}
-
-/** The engine has never shown the endpoint in a container, and need not yet. */
-function isArriving({ calls, arriving }: View, { id, container }: Endpoint): boolean {
-  return container === undefined && calls.get(id) !== 'leave' && arriving.has(id)
 }
 
 /**
