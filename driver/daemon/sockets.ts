@@ -75,13 +75,13 @@ async function keepListening(
   { mode, group }: Access,
   log: Log,
 ): Promise<Pick<Listener, 'close'>> {
-  const open = async (): Promise<Listener & { inode: number }> => {
+  const open = async (): Promise<Listener> => {
     const listener = await listenOn(path, app, mode)
     if (group !== undefined) await giveToGroup(path, group, log)
-    return { ...listener, inode: (await stat(path)).ino }
+    return listener
   }
   const closing = new Set<Promise<void>>()
-  let current: (Listener & { inode: number }) | undefined = await open()
+  let current: Listener | undefined = await open()
   const look = async (): Promise<void> => {
     const inode = await inodeOf(path)
     if (current !== undefined && inode === current.inode) {

@@ -8,6 +8,7 @@
  * a socket that closes refuses connections before it ends the last of those that it has accepted. Source:
  * moby v28.5.2, pkg/plugins/client.go, callWithRetry.
  */
+import { statSync } from 'node:fs'
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
@@ -18,6 +19,8 @@ import type { App } from '../http-app.ts'
 import { makeRunFolder } from '../run-folder.ts'
 
 export interface Listener {
+  /** Of the socket file, as it was made. */
+  inode: number | undefined
   /** Refuses connections from now on. Resolves when the requests of the accepted ones are answered. */
   close(): Promise<void>
   /** The same for a socket whose file is gone or another's: no connection is on its way. */
@@ -51,8 +54,9 @@ export async function listenOn(path: string, app: App, mode = 0o600): Promise<Li
     silent.add(socket)
     socket.once('close', () => silent.delete(socket))
   })
-  await listen(server, path, mode)
+  const inode = await listen(server, path, mode)
   return {
+    inode,
     async close() {
       await rm(path, { force: true })
       await setTimeout(acceptedWithinMs)
@@ -77,15 +81,19 @@ function isForGroup(mode: number): boolean {
   return (mode & 0o070) !== 0
 }
 
-async function listen(server: Server, path: string, mode: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/** Resolves with the inode of the socket file. */
+async function listen(server: Server, path: string, mode: number): Promise<number | undefined> {
+  const inode = await new Promise<number | undefined>((resolve, reject) => {
     server.once('error', reject)
     // The socket is created within this call and is private from the start; chmod then opens it as requested.
     const mask = process.umask(0o177)
-    server.listen(path, resolve)
+    server.listen(path, () => resolve(made))
     process.umask(mask)
+    // At once: from now on another file may take its place.
+    const made = statSync(path, { throwIfNoEntry: false })?.ino
   })
   await chmod(path, mode)
+  return inode
 }
 
 /** Resolves when all connections have ended. */
