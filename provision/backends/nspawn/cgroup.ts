@@ -89,17 +89,25 @@ function removed(folder: string): boolean {
   }
 }
 
-/** The folder and all below it, parents first. */
+/** The folder and all below it, parents first; without those that go meanwhile. */
 function tree(folder: string): string[] {
-  if (!existsSync(folder)) return []
-  const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
-  return [folder, ...below.flatMap((entry) => tree(join(folder, entry.name)))]
+  const below = unlessGone(() => readdirSync(folder, { withFileTypes: true }))
+  if (below === undefined) return []
+  const folders = below.filter((entry) => entry.isDirectory())
+  return [folder, ...folders.flatMap((entry) => tree(join(folder, entry.name)))]
 }
 
-function lines(file: string): string[] {
+const lines = (file: string): string[] =>
+  unlessGone(() => readFileSync(file, 'utf8'))
+    ?.split('\n')
+    .filter(Boolean) ?? []
+
+/** Undefined for a group that Docker or systemd removed meanwhile (its file says ENODEV when it was open). */
+function unlessGone<T>(read: () => T): T | undefined {
   try {
-    return readFileSync(file, 'utf8').split('\n').filter(Boolean)
-  } catch {
-    return [] // the group went away meanwhile
+    return read()
+  } catch (error) {
+    if (['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
   }
 }
