@@ -6,7 +6,7 @@
  */
 import { type Fault, injectFault } from './fault.ts'
 import type { Host } from './host.ts'
-import { consulLeads } from './store.ts'
+import { consulLeads, consulServersVote } from './store.ts'
 
 export interface Fillable extends AsyncDisposable {
   /** Fills the file system to the last byte. */
@@ -23,7 +23,9 @@ export async function smallDisk(host: Host, folder: string, units: readonly stri
   const sh = (script: string) => host.succeed`sh -ec ${script}`
   const around = async (change: string) => {
     await sh(`systemctl stop ${units.join(' ')}; ${change}; systemctl start ${units.join(' ')}`)
-    if (units.includes('consul')) await consulLeads(host)
+    if (!units.includes('consul')) return
+    await consulLeads(host)
+    await consulServersVote(host)
   }
   const size = `$(($(du -s -B1 ${folder} | cut -f1) + ${room}))`
   await around(

@@ -99,8 +99,11 @@ export function faultsOf(
 
 function networkFault({ faults }: Backend, fault: NetworkFault): Pick<FaultSteps, 'inject' | 'revert'> {
   if (faults === undefined) throw new LabError('this lab has no switch to inject network faults in')
-  const others = () => faults.inForce().filter((each) => describeFault(each) !== describeFault(fault))
-  return { inject: () => faults.apply(withFault(others(), fault)), revert: () => faults.apply(others()) }
+  const isOther = (each: NetworkFault) => describeFault(each) !== describeFault(fault)
+  return {
+    inject: () => faults.change((inForce) => withFault(inForce, fault)),
+    revert: () => faults.change((inForce) => inForce.filter(isOther)),
+  }
 }
 
 async function both(a: Host, b: Host, check: (from: Host, to: Host) => Promise<unknown>): Promise<void> {

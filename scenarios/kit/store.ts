@@ -38,6 +38,19 @@ export async function consulLeads(consulServer: Host): Promise<void> {
   await consulServer.within(30_000).waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
 }
 
+const allVote = `jq -se '.[0].bootstrap_expect == ([.[1].Servers[] | select(.Healthy and .Voter)] | length)'`
+
+/**
+ * Resolves when all servers of the Consul cluster are healthy and vote. Consul removes a server that it does
+ * not reach from the voters, and takes it back some 10 s after the server's return; until then one server
+ * fewer may fail. Source: Consul's autopilot (cleanup_dead_servers, server_stabilization_time).
+ */
+export async function consulServersVote(consulServer: Host): Promise<void> {
+  const asked = 'curl -s http://127.0.0.1:8500/v1/operator/autopilot/health'
+  await consulServer.within(60_000)
+    .waitUntilSucceeds`sh -c ${`${asked} | ${allVote} /etc/consul.d/multihost.json -`}`
+}
+
 /** The services of that name on all networks; without a name, all services. */
 export async function storedServices(consulServer: Host, name?: string): Promise<StoredService[]> {
   const services = recordsIn<StoredService>(await everything(consulServer), 'services')
