@@ -161,20 +161,13 @@ export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly
 }
 
 /** Once per list of records, which all clients on the network share. */
-const namesByFamily = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
+const namesOfRecords = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
 
-/**
- * Whether the records have the name of `record` with an address of its family. The engine's DNS goes on to
- * the next network when a network has the name for the other family alone.
- */
-export function haveName(records: readonly NameRecord[], record: NameRecord): boolean {
-  const known = namesByFamily.get(records) ?? new Set(records.map(familyAndName))
-  namesByFamily.set(records, known)
-  return known.has(familyAndName(record))
-}
-
-function familyAndName({ ip, name }: NameRecord): string {
-  return `${ip.includes(':') ? 6 : 4} ${name.toLowerCase()}`
+/** Whether the records have the name of `record`, in any case and with an address of any family. */
+export function haveName(records: readonly NameRecord[], { name }: NameRecord): boolean {
+  const known = namesOfRecords.get(records) ?? new Set(records.map((it) => it.name.toLowerCase()))
+  namesOfRecords.set(records, known)
+  return known.has(name.toLowerCase())
 }
 
 /** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */
