@@ -9,6 +9,8 @@
  */
 export interface OrderedNetwork {
   name: string
+  /** An `overlay` network of Swarm's: in swarm mode the engine asks these first (libnetwork's ByNetworkType). */
+  isSwarms: boolean
   /** `--internal` */
   internal: boolean
   /** The network's driver gave the container a gateway or the default route, of IPv4 or IPv6. */
@@ -19,6 +21,7 @@ export interface OrderedNetwork {
 
 /** For `sort`: the network that is asked first comes first. */
 export function compareNetworks(a: OrderedNetwork, b: OrderedNetwork): number {
+  if (a.isSwarms !== b.isSwarms) return a.isSwarms ? -1 : 1
   if (a.priority !== b.priority) return b.priority - a.priority
   if (a.internal !== b.internal) return a.internal ? 1 : -1
   if (a.hasGateway !== b.hasGateway) return a.hasGateway ? -1 : 1

@@ -526,6 +526,16 @@ describe('a name that a bridge of the engine’s has', () => {
     await until('it knows that of ours again', knowsDb)
   })
 
+  test('is that of an overlay network of Swarm’s, which the engine asks before all others', async () => {
+    otherNetworks = { own: { driver: 'overlay', options: {} } }
+    own('p1', ['db'])
+    const attachments = [on('own', { dnsNames: ['app'], hasGateway: false }), on('foobar', { priority: 1 })]
+    container('app', { attachments })
+    start()
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    expect(namesIn('app')).toContain('3 db.foobar')
+  })
+
   test('is the target’s of a link on the bridge while that runs, wherever the bridge comes in the order', async () => {
     internalBridges = ['own']
     own('pg', [])
