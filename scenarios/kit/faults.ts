@@ -15,7 +15,7 @@
 import type { Backend } from '../../provision/backends/backend.ts'
 import type { Capability } from '../../provision/backends/capabilities.ts'
 import { describeFault, type NetworkFault, withFault } from '../../provision/backends/faults.ts'
-import { hostNamed } from '../../provision/lab/definition.ts'
+import { hostNamed, hostsOfRole } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import { subject } from './current-subject.ts'
 import { type Fillable, smallDisk } from './disk.ts'
@@ -92,7 +92,8 @@ export function faultsOf(
       needs('power')
       return track(injectFault(poweredOff(backend, host)))
     },
-    smallDisk: (host, folder, ...units) => track(smallDisk(host, folder, units)),
+    smallDisk: (host, folder, ...units) =>
+      track(smallDisk(host, folder, units, hostsOfRole(backend.lab, 'consul').length)),
     end: () => healAll(injected),
   }
 }
