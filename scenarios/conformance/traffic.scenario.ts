@@ -86,6 +86,6 @@ scenario('IPv6: dual-stack containers reach each other over both', async ({ host
   const ask = '{{.NetworkSettings.Networks.dual.GlobalIPv6Address}}'
   const six = await hostB.succeed`docker inspect -f ${ask} two`
   expect(six).toMatch(/^fd00:66::/)
-  await a.succeed`ping -c1 -W1 ${b.address}`
+  await a.waitUntilSucceeds`ping -c1 -W1 ${b.address}`
   await a.waitUntilSucceeds`ping -6 -c1 -W1 ${six}` // duplicate address detection takes a second
 })

@@ -92,7 +92,7 @@ const containerActs = {
 
 scenario(
   `${minutes} minutes of everything at random: no packet is lost between containers that run`,
-  { timeout: 180_000 + minutes * 90_000 },
+  { timeout: 300_000 + minutes * 90_000 },
   async ({ hosts, consulServer, faults, needs }) => {
     needs('network faults')
     if (hosts.length > 2) needs('power')
