@@ -7,7 +7,6 @@
 import { expect } from 'vitest'
 import { atEnd } from '../kit/at-end.ts'
 import { scenarioOn } from '../kit/enough.ts'
-import type { Fault } from '../kit/fault.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Host } from '../kit/host.ts'
 import { longRun } from '../kit/long-run.ts'
@@ -15,7 +14,7 @@ import { hasNo } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 import { everyServerVotes } from '../kit/store.ts'
-import { together } from '../kit/together.ts'
+import { inTurn, together } from '../kit/together.ts'
 import { positiveFrom } from './number-from.ts'
 
 /** A run brings up a lab with so many for this file (scenarios/selection.ts). */
@@ -102,14 +101,15 @@ async function createsNetworks(creator: Host, other: Host, withinMs = goesOnWith
 const asks = ({ address }: Host) =>
   `ss -Htnp state established dst ${address}:8500 | grep -q pid=$(systemctl show -p MainPID --value multihost),`
 
+/** Those of the network are made in turn: each replaces the list of all that are in force. */
 const faultsOfAServer: [
   string,
-  (server: Host, others: readonly Host[], faults: Faults) => Promise<Fault>[],
+  (server: Host, others: readonly Host[], faults: Faults) => Promise<unknown>,
 ][] = [
-  ['frozen', (server, _, faults) => [faults.pause(server, 'consul')]],
+  ['frozen', (server, _, faults) => faults.pause(server, 'consul')],
   [
     'cut off from the others',
-    (server, others, faults) => others.map((each) => faults.partition(server, each)),
+    (server, others, faults) => inTurn(others, (each) => faults.partition(server, each)),
   ],
 ]
 
@@ -126,7 +126,7 @@ for (const [how, make] of faultsOfAServer) {
         await hostB.succeed`systemctl restart multihost`
         await hostB.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${asks(asked)}`
         const lost = await lostWhile(a, b, async () => {
-          for (const fault of make(asked, [first, last], faults)) await fault
+          await make(asked, [first, last], faults)
           await createsNetworks(hostB, hostA)
           await hostB.within(goesOnWithinMs)
             .waitUntilSucceeds`sh -c ${`${fresh} && { ${asks(first)} || ${asks(last)}; }`}`
