@@ -49,7 +49,12 @@ export default defineConfig({
       // test changes a module; processes and not threads, since the driver sets its umask.
       tests('unit', 0, { isolate: false, maxWorkers: 3 * cores }),
       tests('contract', 1, { maxWorkers: cores }),
-      tests('lab', 2, { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
+      tests('lab', 2, {
+        fileParallelism: false,
+        globalSetup: 'test/lab/shared-lab.ts',
+        testTimeout: 300_000 * timeoutScale,
+        hookTimeout: 300_000 * timeoutScale,
+      }),
       {
         test: {
           name: 'scenarios',

@@ -98,7 +98,7 @@ export async function lab(...args: string[]) {
   return ended
 }
 
-/** For what a lab's making takes: within a minute. */
+/** For what a lab's making takes: within two minutes. */
 export function until(what: string, holds: () => boolean): Promise<void> {
-  return untilWithin(what, holds, 60_000)
+  return untilWithin(what, holds, 120_000)
 }
