@@ -45,7 +45,8 @@ scenario('bulk TCP and UDP pass between hosts', async ({ hostA, hostB }) => {
   await b.waitUntilSucceeds`timeout 2 iperf3 -c ${a.address} -n 1M`
   const tcp = JSON.parse(await b.succeed`timeout 30 iperf3 -J -c ${a.address} -n 200M`)
   expect(tcp.end.sum_received.bytes).toBeGreaterThanOrEqual(200e6)
-  const udp = JSON.parse(await b.succeed`timeout 30 iperf3 -J -u -b 50M -l 1300 -t 1 -c ${a.address}`)
+  // At this rate a socket holds what comes while the receiver waits 50 ms for a processor.
+  const udp = JSON.parse(await b.succeed`timeout 30 iperf3 -J -u -b 20M -l 1300 -t 1 -c ${a.address}`)
   expect(udp.end.sum.packets).toBeGreaterThan(1000)
   expect(udp.end.sum.lost_percent).toBeLessThan(1)
 })
