@@ -228,7 +228,11 @@ function notFound(addresses: readonly HostAddress[], bind: string): DriverError 
     .map((it) => `${it.device} ${it.address}/${it.length}`)
     .join(', ')
   const own = list === '' ? 'no addresses' : list
+  const dummy =
+    onLo === undefined
+      ? ''
+      : 'an address that several uplinks lead to goes on a dummy interface with the MTU of the uplinks; '
   return new DriverError('invalid', found, {
-    hint: `--bind-interface takes an interface, an address or a CIDR; this host has ${own}`,
+    hint: `${dummy}--bind-interface takes an interface, an address or a CIDR; this host has ${own}`,
   })
 }
