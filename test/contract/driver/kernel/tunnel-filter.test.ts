@@ -67,7 +67,7 @@ withNft('a host behind an IPv6 route over several interfaces is let in by each o
   spaces.ip(far, `address add ${from}/128 dev f1 nodad`)
   const hops = [1, 2].map((n) => `nexthop via fd00:${n}::2 dev h${n}`).join(' ')
   spaces.ip(host, `route add ${from}/128 ${hops}`)
-  const look = () => keep([to, from, 'fd00:77::1', '192.168.33.12'])
+  const look = () => keep(['fd00:77::1', to, from, '192.168.33.12'])
   const sendBy = (n: number) => send(n, { from, to, via: `fd00:${n}::1` })
   await look()
   await sendBy(1)
