@@ -10,7 +10,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
-import { type AnyDelta, applyDeltas, recordName, tables } from '../core/snapshot.ts'
+import { type AnyDelta, applyDeltas, keysIn, recordName } from '../core/snapshot.ts'
 import { checkRecord, readRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
 
@@ -249,10 +249,6 @@ function isSame(state: State, { table, key, index }: RawRecord): boolean {
     state.snapshot[table].get(key)?.index === index ||
     state.unreadable.get(recordName({ table, key }))?.index === index
   )
-}
-
-function keysIn(snapshot: Snapshot): ChangedKey[] {
-  return tables.flatMap((table) => [...snapshot[table].keys()].map((key) => ({ table, key })))
 }
 
 function removal(at: ChangedKey): AnyDelta {

@@ -2,13 +2,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { Endpoint } from '../../../../../driver/core/records.ts'
 import { pathOf } from '../../../../../driver/store/consul/keys.ts'
 import { type ConsulOptions, openConsulStore } from '../../../../../driver/store/consul/store.ts'
 import type { Store } from '../../../../../driver/store/store.ts'
 import { startConsul, type TestConsul } from '../../../../fixtures/consul.ts'
 import { pathTo } from '../../../../fixtures/path.ts'
 import { storeContract } from '../../../../fixtures/store-contract.ts'
-import { createLease, createNetwork, network } from '../../../../fixtures/store-records.ts'
+import { createLease, createNetwork, endpoint, network } from '../../../../fixtures/store-records.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 const timeoutMs = 1000
@@ -274,6 +275,54 @@ test('a Consul that shows a token nothing is no empty store', async () => {
   const store = await open('net-1', { url: closed.url, diskPath })
   await expect(store.read()).rejects.toThrow(`token may not read every key under ${prefix}/`)
   expect(store.snapshot().vnis.has('256')).toBe(true)
+})
+
+test('what the anonymous token may read no more is not gone', async () => {
+  await using closed = await startConsul('acl { enabled = true default_policy = "deny" }')
+  const ask = async (path: string, body?: object, token = ''): Promise<Record<string, string>> => {
+    const headers = { 'x-consul-token': token }
+    const answer = await fetch(`${closed.api}/acl/${path}`, {
+      ...{ method: 'PUT', headers, body: JSON.stringify(body) },
+    })
+    if (!answer.ok) throw new Error(await answer.text())
+    return (await answer.json()) as Record<string, string>
+  }
+  let management: string | undefined
+  await until('ACLs can be set', async () => {
+    management = await ask('bootstrap').then(
+      ({ SecretID }) => SecretID,
+      () => undefined,
+    )
+    return management !== undefined
+  })
+  const all = `key_prefix "${prefix}/" { policy = "write" } session_prefix "" { policy = "write" }`
+  const { ID } = await ask('policy', { Name: 'driver', Rules: all }, management)
+  const anonymous = '00000000-0000-0000-0000-000000000002'
+  await ask(`token/${anonymous}`, { AccessorID: anonymous, Policies: [{ ID }] }, management)
+  const store = await open('net-1', { url: closed.url })
+  await until('it is fresh', () => store.status().fresh)
+  const endpoints = Array.from({ length: 70 }, (_, n) => endpoint('n1', `e${n}`, { host: 'net-2' }))
+  const create = (value: Endpoint) =>
+    ({ op: 'create', table: 'endpoints', key: `n1/${value.id}`, value }) as const
+  await store.commit([createNetwork('n1'), ...endpoints.slice(0, 40).map(create)])
+  await store.commit(endpoints.slice(40).map(create))
+  const hiding = `${all} key_prefix "${prefix}/endpoints/" { policy = "deny" }`
+  await ask(`policy/${ID}`, { ID, Name: 'driver', Rules: hiding }, management)
+  await until('it is noticed', async () =>
+    store.read().then(
+      () => false,
+      () => true,
+    ),
+  )
+  await expect(store.read()).rejects.toThrow(`token may not read every key under ${prefix}/`)
+  expect(store.snapshot().endpoints.size).toBe(70)
+  await ask(`policy/${ID}`, { ID, Name: 'driver', Rules: all }, management)
+  await until('it goes on', async () =>
+    store.read().then(
+      () => store.status().doubt === undefined,
+      () => false,
+    ),
+  )
 })
 
 test('a value too large for Consul is refused with its words', async () => {
