@@ -141,9 +141,9 @@ function beginFullRead(state: State): FullRead {
       state.journals.delete(journal)
       const wentBack = reset || top < before
       if (!reset && top <= journal.surpassed) return
-      if (!reset && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
-      // After a reset no index is compared: a record that a commit names is as the read says.
-      const named = new Set(reset ? log?.commits.flatMap(({ written }) => written.map(recordName)) : [])
+      if (!wentBack && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
+      // Where no index can be compared, a record that a commit names is as the read says.
+      const named = new Set(wentBack ? log?.commits.flatMap(({ written }) => written.map(recordName)) : [])
       const keeps: ReadLog['keeps'] = (next, at) =>
         !named.has(recordName(at)) && log?.keeps(next, at) === true
       merge(state, records, { top, wentBack, keeps, ...journal })

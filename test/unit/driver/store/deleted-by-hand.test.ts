@@ -337,3 +337,28 @@ test('records that the token hides, as Consul before 1.11 does without a word, a
   await three.read()
   expect([three.status().doubt, three.status().missing]).toEqual([undefined, []])
 })
+
+test('what a driver has removed after the keys were imported into another Consul does not come back', async () => {
+  let cut = false
+  const client = consul.client()
+  const list: ConsulClient['list'] = async (prefix, query) => {
+    const listing = await client.list(prefix, query)
+    if (cut) throw new DriverError('unavailable', 'Consul does not answer')
+    return listing
+  }
+  // Other programs use the first Consul, too: the second one has lower indexes.
+  for (let n = 0; n < 500; n++) consul.put('other', `${n}`)
+  const [one, two] = await cluster({ client: { ...client, list } })
+  const at = { table: 'services', key: 'n1/web' } as const
+  await two.commit([{ op: 'create', ...at, value: { id: 's1', network: 'n1', name: 'web', v4: '10.0.0.9' } }])
+  await until('both know it', () => one.snapshot().services.has('n1/web'))
+  const imported = consul.keys().map((path) => [path, consul.get(path) ?? ''] as const)
+  cut = true
+  consul.replace(1)
+  for (const [path, text] of imported) consul.put(path, text)
+  await two.read()
+  await two.commit([{ op: 'drop', ...at }])
+  cut = false
+  await one.read()
+  expect([has('services/n1/web'), one.snapshot().services.has('n1/web')]).toEqual([false, false])
+})
