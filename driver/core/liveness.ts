@@ -11,8 +11,8 @@ export interface Liveness {
   /** The VTEP that each host's key says, in the order in which the keys were made. Without what cannot be read. */
   announced: ReadonlyMap<HostName, Ip>
   /**
-   * Whether the sessions of the records whose hosts hold no key are there. Absent where the token does not
-   * show it.
+   * Whether the sessions of the records whose hosts hold no key are there. Absent where Consul was not asked,
+   * or did not answer.
    */
   sessions: ReadonlyMap<string, boolean>
 }

@@ -104,6 +104,11 @@ export function recordName({ table, key }: { table: Table; key: string }): strin
   return `${table}/${key}`
 }
 
+/** Every record of the snapshot, by its place. */
+export function keysIn(snapshot: Snapshot): { table: Table; key: string }[] {
+  return tables.flatMap((table) => [...snapshot[table].keys()].map((key) => ({ table, key })))
+}
+
 /** The key `<network>/<rest>` of addresses, endpoints, services and MACs, or `<host>/<rest>` of replicas and uses. */
 export function keyIn(first: NetworkId | HostName, rest: string): string {
   return `${first}/${rest}`

@@ -6,6 +6,7 @@ import { enginePoolsIn, routedInCluster } from '../core/routes.ts'
 import { endpointsOf, hostsUsing, localIdOf, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { VerbContext } from '../verbs/context.ts'
+import { claimedPools } from '../verbs/pool.ts'
 import { serviceVerbs } from '../verbs/service.ts'
 import { createTtlSet } from '../verbs/ttl-set.ts'
 import type { Verbs } from '../verbs/verbs.ts'
@@ -41,7 +42,7 @@ export function callsInDaemon({ context, verbs, engine, defaultNetwork }: CallsI
       const routed = routedInCluster(store.snapshot(), await context.routes())
       const pool = choosePool({
         sources: context.pools,
-        claimed: [...store.snapshot().pools.keys()],
+        claimed: claimedPools(store.snapshot(), store.status()),
         routed,
         ofEngines: enginePoolsIn(store.snapshot()),
         refused: [...refused, ...chosen.all()],

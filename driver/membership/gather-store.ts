@@ -8,7 +8,7 @@ import type { HostRecord } from '../core/records.ts'
 import { aliveKey, keysIn, readAnnouncement } from '../store/consul/alive.ts'
 import type { Item } from '../store/consul/answers.ts'
 import { askLeaders, type ClientOptions, type ConsulClient, createClient } from '../store/consul/client.ts'
-import { sessionsOf, withoutHeldKey } from '../store/consul/peer-sessions.ts'
+import { createPeerSessions } from '../store/consul/peer-sessions.ts'
 import { usualTtlMs } from '../store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
 import { readDiskCopyFile } from '../store/disk-copy-file.ts'
@@ -130,7 +130,7 @@ export function holderIn(items: readonly Item[], key: string): Holder | undefine
   return { id, vtep, session: item.session }
 }
 
-/** A token that may not see sessions proves no host dead. */
+/** Where Consul does not answer for a session, nothing is known of it. */
 async function hostsIn(
   client: ConsulClient,
   hosts: Asked<Item[]>,
@@ -141,9 +141,8 @@ async function hostsIn(
   if ('failed' in alive) return alive
   const records = recordsIn(hosts.found, prefix)
   const seen = keysIn(alive.found, prefix)
-  const answers = await asked(() => sessionsOf(client, withoutHeldKey(records, seen.keys)))
-  const sessions = new Map([...(foundIn(answers) ?? [])].filter(([, isThere]) => isThere))
-  return { found: { records, liveness: { ...seen, sessions } } }
+  const answers = await asked(() => createPeerSessions(client, prefix)(records, seen.keys))
+  return { found: { records, liveness: { ...seen, sessions: foundIn(answers) ?? new Map() } } }
 }
 
 /** Without records that cannot be read: `multihost status` names those. */

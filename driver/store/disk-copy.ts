@@ -14,7 +14,7 @@ export interface DiskCopy {
   snapshot: Snapshot
   /** What this host knew of the store's past when the copy was saved last. */
   position: Position
-  /** A part of it could not be read: there were more records. */
+  /** A part of it could not be read, or all of it: there were more records. */
   isDamaged: boolean
   update(snapshot: Snapshot, keys: readonly ChangedKey[]): void
   remember(position: Position): void
@@ -43,7 +43,9 @@ export async function openDiskCopy(
       flush: async () => undefined,
     }
   }
+  let isUnread = false
   const saved = await readDiskCopyFile(diskPath, store).catch((error) => {
+    isUnread = true
     log.warn({ err: error, path: diskPath }, 'the copy of the store on disk cannot be read and is ignored')
     return undefined
   })
@@ -67,7 +69,7 @@ export async function openDiskCopy(
   return {
     snapshot: current,
     position,
-    isDamaged: unreadable > 0,
+    isDamaged: isUnread || unreadable > 0,
     update(snapshot, keys) {
       current = snapshot
       for (const at of keys) changed.set(`${at.table}/${at.key}`, at)

@@ -19,6 +19,11 @@ export function lookupIn<T extends Table>(
   return { is: 'gone', proof: absentFromStore(table, key) }
 }
 
+/** Keys of a table whose values cannot be read. What they claim (an address, a VNI, a pool) is not free. */
+export function unreadableKeys({ corrupt }: Pick<StoreStatus, 'corrupt'>, table: Table): Set<string> {
+  return new Set(corrupt.flatMap((it) => (it.table === table ? [it.key] : [])))
+}
+
 /** The store has the key, and its value cannot be read. */
 export function isCorrupt({ corrupt }: Pick<StoreStatus, 'corrupt'>, table: Table, key: string): boolean {
   return corrupt.some((it) => it.table === table && it.key === key)

@@ -10,7 +10,7 @@
  */
 import { isCode } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
-import { type AnyDelta, applyDeltas, recordName, tables } from '../core/snapshot.ts'
+import { type AnyDelta, applyDeltas, keysIn, recordName } from '../core/snapshot.ts'
 import { checkRecord, readRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
 
@@ -141,9 +141,9 @@ function beginFullRead(state: State): FullRead {
       state.journals.delete(journal)
       const wentBack = reset || top < before
       if (!reset && top <= journal.surpassed) return
-      if (!reset && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
-      // After a reset no index is compared: a record that a commit names is as the read says.
-      const named = new Set(reset ? log?.commits.flatMap(({ written }) => written.map(recordName)) : [])
+      if (!wentBack && log !== undefined) follow(state, log.commits, log.commits.at(-1)?.index ?? 0)
+      // Where no index can be compared, a record that a commit names is as the read says.
+      const named = new Set(wentBack ? log?.commits.flatMap(({ written }) => written.map(recordName)) : [])
       const keeps: ReadLog['keeps'] = (next, at) =>
         !named.has(recordName(at)) && log?.keeps(next, at) === true
       merge(state, records, { top, wentBack, keeps, ...journal })
@@ -249,10 +249,6 @@ function isSame(state: State, { table, key, index }: RawRecord): boolean {
     state.snapshot[table].get(key)?.index === index ||
     state.unreadable.get(recordName({ table, key }))?.index === index
   )
-}
-
-function keysIn(snapshot: Snapshot): ChangedKey[] {
-  return tables.flatMap((table) => [...snapshot[table].keys()].map((key) => ({ table, key })))
 }
 
 function removal(at: ChangedKey): AnyDelta {

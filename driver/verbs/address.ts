@@ -40,6 +40,7 @@ import {
 } from '../core/reserve.ts'
 import { holderOn, isAttaching } from '../core/service-holder.ts'
 import { keyIn, leasesOf, localIdOf, networkOfKey, restOf } from '../core/snapshot.ts'
+import { unreadableKeys } from '../store/lookup.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import { askedAgainAfterMs, type HeldAddresses } from './held-addresses.ts'
@@ -193,7 +194,7 @@ function leftBy(containers: ReadonlySet<string>, free: readonly FreeLease[]): Fr
   return [...latest.values()].at(-1)
 }
 
-/** This host's idle leases of the pool's network. */
+/** This host's idle leases of the pool's network. A key that cannot be read by now may be another host's. */
 function reserveOf(
   context: VerbContext,
   cidr: Cidr,
@@ -208,8 +209,9 @@ function reserveOf(
     isOurs(context) &&
     localIdOf(snapshot, context.host, network.id) !== undefined
   if (!isUsable) return { idle: [] }
+  const unreadable = unreadableKeys(context.store.status(), 'addresses')
   return {
-    idle: idleLeases(snapshot, context.host, network.id),
+    idle: idleLeases(snapshot, context.host, network.id).filter(({ key }) => !unreadable.has(key)),
     network: network.id,
     pool: poolAt(network, cidr),
   }
@@ -374,13 +376,14 @@ function leaseNext(
   snapshot: Snapshot,
   network: Versioned<Network>,
   pool: Pool,
-  { context: { host, now, inFlight }, taken, last, count }: Circumstances,
+  { context: { store, host, now, inFlight }, taken, last, count }: Circumstances,
 ): Proposal<Ip> {
   const { id } = network.value
   const leases = leasesOf(snapshot, id)
-  const leased = {
-    has: (ip: Ip) => taken.has(ip) || leases.has(keyIn(id, ip)) || inFlight.addresses.isNamed(keyIn(id, ip)),
-  }
+  const unreadable = unreadableKeys(store.status(), 'addresses')
+  const isTaken = (key: string): boolean =>
+    leases.has(key) || unreadable.has(key) || inFlight.addresses.isNamed(key)
+  const leased = { has: (ip: Ip) => taken.has(ip) || isTaken(keyIn(id, ip)) }
   const question = { pool, leased, last: last.of(id, pool.cidr) }
   const answer = nextAddress(question)
   const value: Lease = { host, leasedAt: now().toISOString() }

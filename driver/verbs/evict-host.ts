@@ -104,9 +104,10 @@ async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRe
   })
 }
 
+/** The host's record has a session that was not asked for. */
 function cannotTell(host: HostName): DriverError {
-  return new DriverError('in-use', `the token of this host does not show whether host ${host} is alive`, {
-    hint: 'let the token read all sessions: session_prefix "" { policy = "read" }',
+  return new DriverError('in-use', `Consul has not said yet whether host ${host} is alive`, {
+    hint: 'try again in some seconds',
   })
 }
 

@@ -30,11 +30,20 @@ import {
   type Versioned,
   type Vni,
 } from '../core/records.ts'
-import { endpointsOf, localIdsOf, networkIdOnHost, servicesOf, usesOfNetwork } from '../core/snapshot.ts'
+import {
+  endpointsOf,
+  localIdsOf,
+  networkIdOnHost,
+  networkOfKey,
+  restOf,
+  servicesOf,
+  usesOfNetwork,
+} from '../core/snapshot.ts'
 import { judgedPorts } from '../core/tunnels/filter.ts'
 import { foreignVxlansIn } from '../core/tunnels/foreign-vxlans.ts'
 import { checkVni, nextVni } from '../core/vnis.ts'
-import type { Store } from '../store/store.ts'
+import { unreadableKeys } from '../store/lookup.ts'
+import type { Store, StoreStatus } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
 import type { VerbContext } from './context.ts'
 import { type NetworkOptions, parseOptions } from './network-options.ts'
@@ -88,8 +97,10 @@ async function proposalFor(
   const largestMtuBytes = Math.max(smallestMtuBytes, innerMtu(mtuBytes, address))
   const options = parseOptions(given, { device, smallestMtuBytes, largestMtuBytes })
   const own = { host: context.host, vxlans: await foreignVxlansOf(context) }
-  const choose = (snapshot: Snapshot): Vni =>
-    chooseVni(snapshot, options, foreignVxlansIn(snapshot, own), removed)
+  const choose = (snapshot: Snapshot): Vni => {
+    const claimed = new Set([...snapshot.vnis.keys(), ...unreadableKeys(context.store.status(), 'vnis')])
+    return chooseVni(snapshot, options, { claimed, foreign: foreignVxlansIn(snapshot, own) }, removed)
+  }
   return (snapshot) => create(snapshot, ask, options, context, choose)
 }
 
@@ -176,7 +187,7 @@ function create(
 function chooseVni(
   snapshot: Snapshot,
   { vni: asked, port }: Pick<NetworkOptions, 'vni' | 'port'>,
-  foreign: ReturnType<typeof foreignVxlansIn>,
+  { claimed, foreign }: { claimed: ReadonlySet<string>; foreign: ReturnType<typeof foreignVxlansIn> },
   removed: RemovedNetworks,
 ): Vni {
   if (asked !== undefined) {
@@ -189,7 +200,7 @@ function chooseVni(
     )
   }
   const avoided = new Set([...removed.restingVnis(), ...foreign.map(({ vni }) => vni)])
-  const has = (vni: Vni): boolean => avoided.has(vni) || snapshot.vnis.has(String(vni))
+  const has = (vni: Vni): boolean => avoided.has(vni) || claimed.has(String(vni))
   return nextVni({ has }, removed.lastVni())
 }
 
@@ -249,7 +260,7 @@ function addReplicaOf(
 export function markForRemoval(
   snapshot: Snapshot,
   localId: string,
-  { host }: Pick<VerbContext, 'host'>,
+  { host, store }: Pick<VerbContext, 'host' | 'store'>,
   known?: NetworkId,
 ): Proposal<NetworkId | undefined> {
   const marked = snapshot.networks.get(known ?? '')?.value.removing ? known : undefined
@@ -260,7 +271,8 @@ export function markForRemoval(
   if (network === undefined || twice) return { changes, answer: undefined }
   // An earlier attempt has set the mark: finishRemoval decides, and removes the mark if the network is needed.
   if (network.value.removing) return { changes, answer: network.value.id }
-  if (isNeeded(snapshot, host, network.value.id)) return { changes, answer: undefined }
+  if (isNeeded(snapshot, host, network.value.id) || mayBeNeeded(store.status(), network.value.id))
+    return { changes, answer: undefined }
   return { changes: [...changes, markRemoved(network)], answer: network.value.id }
 }
 
@@ -268,8 +280,16 @@ export function markForRemoval(
  * A host has an endpoint on the network, a service is published on it, or another host has a container for
  * it, stopped or not. This host's own stopped containers do not count, as for Docker's bridge networks.
  */
-function isNeeded(snapshot: Snapshot, host: HostName, id: NetworkId): boolean {
+function isNeeded(snapshot: Snapshot, host: HostName | undefined, id: NetworkId): boolean {
   return isNeededNow(snapshot, id) || isUsedElsewhere(snapshot, host, id)
+}
+
+/** A record that cannot be read may be that of a container or a service on the network. */
+function mayBeNeeded({ corrupt }: Pick<StoreStatus, 'corrupt'>, id: NetworkId): boolean {
+  return corrupt.some(({ table, key }) => {
+    if (table === 'uses') return restOf(key) === id
+    return (table === 'endpoints' || table === 'services') && networkOfKey(key) === id
+  })
 }
 
 function isNeededNow(snapshot: Snapshot, id: NetworkId): boolean {
@@ -317,7 +337,9 @@ export async function finishRemoval(store: Store, id: NetworkId, host?: HostName
     const network = snapshot.networks.get(id)
     if (!network?.value.removing) return
     try {
-      for (const changes of removalCommits(snapshot, network, host)) await store.commit(changes)
+      const stays = isNeeded(snapshot, host, id) || mayBeNeeded(store.status(), id)
+      const commits = stays ? [[unmark(network)]] : removalCommits(snapshot, network)
+      for (const changes of commits) await store.commit(changes)
       return
     } catch (error) {
       // Another host does the same, or the name was learnt meanwhile: read again.
@@ -327,13 +349,7 @@ export async function finishRemoval(store: Store, id: NetworkId, host?: HostName
   throw new DriverError('unavailable', `other hosts change the records of network ${id.slice(0, 12)}`)
 }
 
-function removalCommits(
-  snapshot: Snapshot,
-  network: Versioned<Network>,
-  host: HostName | undefined,
-): Change[][] {
-  const { id } = network.value
-  if (isNeededNow(snapshot, id) || isUsedElsewhere(snapshot, host, id)) return [[unmark(network)]]
+function removalCommits(snapshot: Snapshot, network: Versioned<Network>): Change[][] {
   const { contents, claims } = removeNetwork(snapshot, network)
   return [...splitIntoCommits(contents), claims]
 }

@@ -28,6 +28,8 @@ import {
   routeClash,
   routedInCluster,
 } from '../core/routes.ts'
+import { unreadableKeys } from '../store/lookup.ts'
+import type { StoreStatus } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -48,7 +50,7 @@ export function poolVerbs(
   mutex: KeyedMutex,
   removed: RemovedNetworks,
 ): Pick<Verbs, 'requestPool' | 'releasePool'> {
-  const { store, host } = context
+  const { store } = context
   const offered = createTtlSet<Cidr>(offeredForMs)
   /** Pools that Docker was given for a network that it is making. After a restart of the driver there are none. */
   const underWay = createTtlSet<Cidr>(underWayForMs)
@@ -59,7 +61,7 @@ export function poolVerbs(
     const choose = (snapshot: Snapshot): Cidr =>
       ask.pool === undefined
         ? chooseFor(snapshot, context, routes, [...offered.all(), ...removed.restingPools()])
-        : checkAsked(snapshot, ask.pool, { host, routes, underWay: underWay.all() })
+        : checkAsked(snapshot, ask.pool, context, { routes, underWay: underWay.all() })
     let proposed: Change | undefined
     const propose = (snapshot: Snapshot): Proposal<Cidr> => {
       const proposal = claim(snapshot, choose(snapshot), ask, context)
@@ -137,13 +139,13 @@ function poolOfReplica(snapshot: Snapshot, id: string, { pool, v6 }: PoolAsk): P
 
 function chooseFor(
   snapshot: Snapshot,
-  { host, pools }: VerbContext,
+  { host, pools, store }: VerbContext,
   routes: readonly Route[],
   avoided: readonly Cidr[],
 ): Cidr {
   return choosePool({
     sources: pools,
-    claimed: [...snapshot.pools.keys()],
+    claimed: claimedPools(snapshot, store.status()),
     routed: routedInCluster(snapshot, routes),
     ofEngines: enginePoolsIn(snapshot),
     refused: refusedByEngine(routes, snapshot.hosts.get(host)?.value.engineVersion),
@@ -159,9 +161,12 @@ function chooseFor(
 function checkAsked(
   snapshot: Snapshot,
   asked: string,
-  { host, routes, underWay }: { host: HostName; routes: readonly Route[]; underWay: readonly Cidr[] },
+  { host, store }: Pick<VerbContext, 'host' | 'store'>,
+  { routes, underWay }: { routes: readonly Route[]; underWay: readonly Cidr[] },
 ): Cidr {
   const cidr = checkPool(asked)
+  const unreadable = unreadablePools(store.status()).find((other) => overlaps(cidr, other))
+  if (unreadable !== undefined) throw poolUnreadable(cidr, unreadable)
   for (const [other, { value }] of snapshot.pools) {
     const isOwn = other === cidr && value.host === host && value.network === undefined
     const ownLeftover = isOwn && !underWay.includes(cidr)
@@ -170,6 +175,16 @@ function checkAsked(
   const found = routeClash(snapshot, cidr, { host, routes })
   if (found !== undefined) throw poolOfHost(cidr, found)
   return cidr
+}
+
+/** Pools that a new network cannot have: of all networks, and those whose claims cannot be read. */
+export function claimedPools(snapshot: Snapshot, status: Pick<StoreStatus, 'corrupt'>): Cidr[] {
+  return [...snapshot.pools.keys(), ...unreadablePools(status)]
+}
+
+/** A key that a person has made may be no block. */
+function unreadablePools(status: Pick<StoreStatus, 'corrupt'>): Cidr[] {
+  return [...unreadableKeys(status, 'pools')].filter(isCidr)
 }
 
 function claim(
@@ -308,6 +323,12 @@ export function poolTaken(
   const what = cidr === other ? `the subnet ${cidr}` : `the subnet ${cidr} overlaps ${other}, which`
   return new DriverError('taken', `${what} belongs to ${holder}`, {
     hint: 'choose another --subnet, or omit --subnet to get a free one',
+  })
+}
+
+function poolUnreadable(cidr: Cidr, other: Cidr): DriverError {
+  return new DriverError('taken', `the subnet ${cidr} overlaps ${other}, whose claim cannot be read`, {
+    hint: "correct or delete its key, which 'multihost status' names, or choose another --subnet",
   })
 }
 

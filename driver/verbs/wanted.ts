@@ -12,6 +12,7 @@ import { lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, Lease, Network, Pool, Snapshot } from '../core/records.ts'
 import { isIdle, type PoolUse, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
 import { keyIn, leasesOf, restOf } from '../core/snapshot.ts'
+import { unreadableKeys } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
 import { askedAgainAfterMs } from './held-addresses.ts'
@@ -95,7 +96,7 @@ async function leaseReturned(
   lease: () => Promise<Ip>,
 ): Promise<Ip | undefined> {
   const until = performance.now() + returnedWithinMs
-  const isFree = (): boolean => !isTaken(store.snapshot(), place, ip)
+  const isFree = (): boolean => !isTaken(store, place, ip)
   while (performance.now() < until && !signal.aborted) {
     if (!(await becomes(store, isFree, until - performance.now()))) return undefined
     try {
@@ -119,11 +120,13 @@ function placeOf(snapshot: Snapshot, cidr: Cidr): Place | undefined {
   return { network, pool: network.v6?.cidr === cidr ? network.v6 : network.v4 }
 }
 
-function isTaken(snapshot: Snapshot, { network: { id }, pool }: Place, ip: Ip | undefined): boolean {
-  const leases = leasesOf(snapshot, id)
-  if (ip !== undefined) return leases.has(keyIn(id, ip))
+function isTaken(store: Store, { network: { id }, pool }: Place, ip: Ip | undefined): boolean {
+  const leases = leasesOf(store.snapshot(), id)
+  const unreadable = unreadableKeys(store.status(), 'addresses')
+  const has = (it: Ip): boolean => leases.has(keyIn(id, it)) || unreadable.has(keyIn(id, it))
+  if (ip !== undefined) return has(ip)
   try {
-    nextAddress({ pool, leased: { has: (it: Ip) => leases.has(keyIn(id, it)) } })
+    nextAddress({ pool, leased: { has } })
     return false
   } catch (error) {
     if (isCode(error, 'exhausted')) return true

@@ -12,6 +12,7 @@ import { keyIn } from '../../core/snapshot.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { JournaledStore } from '../../store/journal.ts'
+import { unreadableKeys } from '../../store/lookup.ts'
 import type { ChangedKey } from '../../store/store.ts'
 import { networkOf, otherNetworks } from '../kit/configured-network.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
@@ -115,12 +116,14 @@ async function run(state: State): Promise<void> {
   const { fresh, doubt } = store.status()
   if (!fresh || doubt !== undefined) return
   await learnOutcomes(state)
-  const before = { snapshot: store.snapshot(), host, isHeld: addresses.isHeld }
+  const unreadable = unreadableKeys(store.status(), 'addresses')
+  const isHeld: Held['isHeld'] = (key, lease) => unreadable.has(key) || addresses.isHeld(key, lease)
+  const before = { snapshot: store.snapshot(), host, isHeld }
   const isDue = state.isStale || performance.now() - state.lookedAt >= state.lookEveryMs
   const named = isDue || hasAsked(before) ? await namedAddresses(state) : state.named
   const snapshot = store.snapshot()
   const isCurrent = currentWants(state, snapshot)
-  const steps = planReserves({ ...before, snapshot, now: now(), named, isCurrent })
+  const steps = planReserves({ ...before, snapshot, now: now(), named, unreadable, isCurrent })
   const urgent = steps.filter((it) => it.step === 'return' && it.wanted)
   const others = steps.filter((it) => !urgent.includes(it))
   for (const step of [...urgent, ...others]) await apply(state, step)

@@ -56,6 +56,8 @@ export interface View {
   isHeld(key: string, lease: Lease): boolean
   /** Keys of the addresses that this host's containers name (`--ip`); undefined while that is not known. */
   named: ReadonlySet<string> | undefined
+  /** Keys of leases whose values cannot be read: their addresses are not free. */
+  unreadable: ReadonlySet<string>
   /** False for a request older than `wantedForMs`: its host is gone. */
   isCurrent(want: string): boolean
 }
@@ -133,7 +135,11 @@ function handedOver({ snapshot, host, now, isHeld }: View, network: Network): St
 }
 
 /** Leases what containers of this host name and no host has, and keeps what lies in the reserve for them. */
-function kept({ snapshot, host, named, now }: View, network: Network, reserve: readonly IdleLease[]): Step[] {
+function kept(
+  { snapshot, host, named, unreadable, now }: View,
+  network: Network,
+  reserve: readonly IdleLease[],
+): Step[] {
   const record = snapshot.networks.get(network.id)
   const keys = [...(named ?? [])].filter((key) => networkOfKey(key) === network.id)
   if (record === undefined || keys.length === 0) return []
@@ -149,7 +155,8 @@ function kept({ snapshot, host, named, now }: View, network: Network, reserve: r
           index: idle.lease.index,
         },
       ]
-    if (snapshot.addresses.has(key) || !canBeLeased(network, restOf(key))) return []
+    const isFree = !snapshot.addresses.has(key) && !unreadable.has(key)
+    if (!isFree || !canBeLeased(network, restOf(key))) return []
     return [
       { op: 'create', table: 'addresses', key, value: { host, leasedAt: now.toISOString(), asked: true } },
     ]
@@ -213,7 +220,7 @@ function sizeOf({ snapshot, host }: View, network: NetworkId, pool: Pool): { lea
 }
 
 function filled(
-  { snapshot, host, now, isCurrent }: View,
+  { snapshot, host, now, unreadable, isCurrent }: View,
   network: Network,
   pool: Pool,
   count: number,
@@ -223,7 +230,8 @@ function filled(
   const wanted = new Set(
     [...wantsOf(snapshot, id)].flatMap(([key, { value }]) => (isCurrent(key) ? (value.ip ?? []) : [])),
   )
-  const leased = { has: (ip: Ip) => wanted.has(ip) || leases.has(keyIn(id, ip)) }
+  const isTaken = (key: string): boolean => leases.has(key) || unreadable.has(key)
+  const leased = { has: (ip: Ip) => wanted.has(ip) || isTaken(keyIn(id, ip)) }
   const spared = snapshot.hosts.size
   const wantedCount = Math.min(count, atOnce)
   const free = nextAddresses({ pool, leased, last: newest(leases, pool, now) }, wantedCount + spared)

@@ -75,7 +75,7 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
   }
   const Key = aliveKey(prefix, host)
   const own = async (): Promise<Item | undefined> => (await list()).find(({ key }) => key === Key)
-  const peerSessions = createPeerSessions(client, keeper.session)
+  const peerSessions = createPeerSessions(client, prefix)
   let holdsKey = false
   let lockedAt = Number.NEGATIVE_INFINITY
   const isHeldAs = async (text: string, session: string): Promise<boolean> => {

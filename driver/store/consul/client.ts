@@ -25,8 +25,8 @@ import {
   sessionIn,
   sessionsIn,
 } from './answers.ts'
-import { type Failure, failureOf, isRefusal, leastTtlMs } from './failures.ts'
-import { fileOfOption } from './file-of-option.ts'
+import { type CertificateFiles, type Certificates, openCertificates, type Pem } from './certificates.ts'
+import { type Failure, failureOf, isDistrust, isRefusal, leastTtlMs } from './failures.ts'
 import { askInTurn, type Call, type CallSort, type Moved } from './servers.ts'
 import { openToken, type Token } from './token.ts'
 import { bareHost, type StoreAddress } from './url.ts'
@@ -38,8 +38,8 @@ export interface ClientOptions {
   timeoutMs: number
   /** Of the ACL token. It is read again when Consul refuses the token. */
   tokenFile?: string | undefined
-  /** Files in PEM. */
-  tls?: { caFile?: string; certFile?: string; keyFile?: string } | undefined
+  /** They are read again when a connection fails. */
+  tls?: CertificateFiles | undefined
   /** Called after every call. Undefined when a server has answered, with success or an error. */
   heard?: (failure: DriverError | undefined, sort: CallSort) => void
   log?: Log | undefined
@@ -117,8 +117,8 @@ const maxFreeSockets = 4
 
 /** Throws `unavailable` while a file of the options cannot be read. */
 export function createClient(options: ClientOptions): ConsulClient {
-  const agent = agentFor(options)
-  const call = renewing(askInTurn(serversOf(options, agent), options))
+  const { servers, close } = serversOf(options)
+  const call = renewing(askInTurn(servers, options))
   const read = { isRead: true, sort: 'read' } as const
   const session = { sort: 'session' } as const
 
@@ -150,7 +150,7 @@ export function createClient(options: ClientOptions): ConsulClient {
         if (listing.filtered === true) throw filteredOut(prefix)
         return fits(listing)
       }),
-    close: () => agent.destroy(),
+    close,
   }
 }
 
@@ -162,7 +162,10 @@ function filteredOut(prefix: string): Failure {
 
 type Question<T> = (at: ConsulAt, withinMs: number) => Promise<T>
 
-/** A call that Consul refuses is made once more when the file has another token by then. */
+/**
+ * A call that Consul refuses is made once more when the file has another token by then, and one that fails by
+ * a certificate when its files have another one.
+ */
 function renewing(call: Call<ConsulAt>): Call<ConsulAt> {
   const renewed: Call<ConsulAt> = (what, kind) => call(withRenewal(what), kind)
   renewed.moveTo = (fits) => call.moveTo(withRenewal(fits))
@@ -172,14 +175,27 @@ function renewing(call: Call<ConsulAt>): Call<ConsulAt> {
 function withRenewal<T>(what: Question<T>): Question<T> {
   return async (at, withinMs) => {
     const end = performance.now() + withinMs
-    const used = at.token.text()
+    const used = { token: at.token.text(), pem: at.certificates.pem() }
     try {
       return await what(at, withinMs)
     } catch (error) {
-      if (!isRefusal(error) || !at.token.renew(used)) throw error
+      const isRenewed = isRefusal(error) ? at.token.renew(used.token) : renewCertificates(at, used.pem, error)
+      if (!isRenewed) throw error
       return what(at, Math.max(1, end - performance.now()))
     }
   }
+}
+
+/**
+ * True where the call may be made once more. A connection that ends without a word may have been refused for
+ * this host's certificate, and may have begun a change: the next call has the new one.
+ */
+function renewCertificates({ agent, certificates, options }: ConsulAt, used: Pem, error: unknown): boolean {
+  if (!options.address.secure || (error as Failure).response !== undefined) return false
+  if (!certificates.renew(used)) return false
+  // Node reads them for each new connection.
+  Object.assign((agent as HttpsAgent).options, certificates.pem())
+  return isDistrust(error as Failure)
 }
 
 /** One server, and how it is asked. */
@@ -188,24 +204,29 @@ interface ConsulAt {
   agent: Agent
   consul: Consul
   token: Token
+  certificates: Certificates
   options: ClientOptions
   failureOf(error: unknown): DriverError
 }
 
-function serversOf(options: ClientOptions, agent: Agent): ConsulAt[] {
+function serversOf(options: ClientOptions): { servers: ConsulAt[]; close(): void } {
   const { secure, prefix, servers } = options.address
+  const certificates = openCertificates(secure ? (options.tls ?? {}) : {})
+  const agent = agentFor(options.address, certificates)
   const token = openToken(options.tokenFile)
   const lack = token.lack()
   if (lack !== undefined) options.log?.warn({}, `${lack}: Consul is asked without a token`)
-  return servers.map((server) => ({
+  const all = servers.map((server) => ({
     url: `${secure ? 'https' : 'http'}://${server.host}:${server.port}`,
     agent,
     consul: unbracketed(new Consul({ secure, ...server, agent }), bareHost(server)),
     token,
+    certificates,
     options,
-    failureOf: (error) =>
+    failureOf: (error: unknown) =>
       withLack(failureOf(error as Failure, { secure, servers: [server], prefix }), token.lack()),
   }))
+  return { servers: all, close: () => agent.destroy() }
 }
 
 /** `lack`: of the token. */
@@ -234,37 +255,31 @@ function unbracketed(consul: Consul, hostname: string): Consul {
 export async function askLeaders(
   options: ClientOptions,
 ): Promise<PromiseSettledResult<Pick<Answer, 'body' | 'date' | 'certificateEndsAt'>>[]> {
-  const agent = agentFor(options)
+  const { servers, close } = serversOf(options)
   const ask = (server: ConsulAt) =>
     askInTurn([server], options)((at, silenceMs) => read(at, '/v1/status/leader', { silenceMs }), {
       isRead: true,
       sort: 'read',
     })
-  const answers = await Promise.allSettled(serversOf(options, agent).map(ask))
-  agent.destroy()
+  const answers = await Promise.allSettled(servers.map(ask))
+  close()
   return answers
 }
 
 /** With several servers, a connection that is not made soon is given up, so that another server gets the call. */
 const connectWithinMs = 1000
 
-function agentFor({ address, tls = {} }: ClientOptions): Agent {
+function agentFor(address: StoreAddress, certificates: Certificates): Agent {
   const pool = { keepAlive: true, maxSockets, maxFreeSockets }
   const agent = address.secure
     ? new HttpsAgent({
         ...pool,
-        ca: pemOf('ca', tls.caFile),
-        cert: pemOf('cert', tls.certFile),
-        key: pemOf('key', tls.keyFile),
+        ...certificates.pem(),
         // As Go's programs do: an authority of the file is trusted, also where another one has signed it.
         allowPartialTrustChain: true,
       })
     : new HttpAgent(pool)
   return address.servers.length > 1 ? connectingSoon(agent) : agent
-}
-
-function pemOf(what: 'ca' | 'cert' | 'key', file: string | undefined): Buffer | undefined {
-  return file === undefined ? undefined : fileOfOption(`--kv-${what}-file`, file)
 }
 
 function connectingSoon(agent: Agent): Agent {

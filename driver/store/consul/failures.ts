@@ -200,9 +200,13 @@ export function saidByConsul(error: unknown): string | undefined {
   return isStatus && !said.startsWith('<') && (refusal.test(said) || trouble.test(said)) ? said : undefined
 }
 
-/** One side does not trust the certificate of the other: nothing was asked. */
+/** One side does not trust the certificate of the other: nothing was asked. Of an error that a client has thrown. */
 export function isOfCertificate(error: unknown): boolean {
-  const { code = '' } = causeOf(error)
+  return isDistrust(causeOf(error))
+}
+
+/** The same, of a failed call. */
+export function isDistrust({ code = '' }: Partial<Failure>): boolean {
   return /CERT|ALERT|^UNABLE_TO_|^INVALID_CA$/.test(code)
 }
 

@@ -11,8 +11,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DriverError, isCode } from '../../core/errors.ts'
-import type { Change, HostName } from '../../core/records.ts'
-import { tables } from '../../core/snapshot.ts'
+import type { Change, HostName, Snapshot } from '../../core/records.ts'
+import { keysIn, recordName, tables } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
 import {
   type Cluster,
@@ -27,10 +27,11 @@ import {
 } from '../incarnation.ts'
 import type { Mirror } from '../mirror.ts'
 import { othersChanges, ownChanges, type Present } from '../put-back.ts'
-import { splitIntoCommits } from '../transaction-limits.ts'
+import { maxOperations, splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf, lacks } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
 import { isDenied } from './failures.ts'
+import { pathOf } from './keys.ts'
 import { forgetAsked, logAfterRepair, logOf, putMissingBack } from './put-missing-back.ts'
 import { transact } from './transactions.ts'
 import { type SortedItems, sortItems } from './watch.ts'
@@ -92,6 +93,8 @@ async function readOnce(on: Reader): Promise<SortedItems> {
   try {
     const before = on.position()
     const { found, cluster, index, isRepaired } = await settle(on)
+    const absent = absentFrom(found, on.mirror.snapshot())
+    if (absent.length > 0) await checkMayRead(on, absent)
     const wasFromDisk = on.standing.guard === undefined
     Object.assign(on.standing, { cluster, guard: index, doubt: undefined, hint: undefined })
     // A damaged line may have been a removal, which the log has before the copy's position.
@@ -117,7 +120,7 @@ async function settle(on: Reader): Promise<Settled> {
     const known: Position = repaired === undefined ? on.position() : { cluster: repaired, segment: 0 }
     const found = await list(on)
     const verdict = judgeOf(on, known, found)
-    if (verdict.is === 'restored' && verdict.cluster === undefined) await checkMayRead(on)
+    if (verdict.is === 'restored' && verdict.cluster === undefined) await checkMayRead(on, [clusterKey])
     if (isElsewhere(verdict) && (await moveToOwn(on, known, verdict))) continue
     if (verdict.is === 'foreign') throw refuse(on, verdict)
     if (verdict.is === 'new') await makeCluster(on)
@@ -202,15 +205,22 @@ function setDoubt({ standing, log }: Reader, now: { doubt: string; hint?: string
   Object.assign(standing, { doubt, hint })
 }
 
+/** Paths of records that the mirror has and the read lacks: a part of them where there are many. */
+function absentFrom({ records }: SortedItems, snapshot: Snapshot): string[] {
+  const found = new Set(records.map(recordName))
+  const absent = keysIn(snapshot).filter((at) => !found.has(recordName(at)))
+  const each = Math.ceil(absent.length / maxOperations)
+  return absent.filter((_, at) => at % each === 0).map(pathOf)
+}
+
 /**
- * Consul before 1.11, and any to the anonymous token, lists nothing to a token without rights, as if the
- * store were empty. A transaction is refused to it.
+ * Consul before 1.11, and any to the anonymous token, leaves out of a list without a word what the token may
+ * not read: all of it, as if the store were empty, or some keys. A transaction is refused to such a token.
  */
-async function checkMayRead(on: Reader): Promise<void> {
-  const Key = `${on.prefix}/${clusterKey}`
+async function checkMayRead(on: Reader, paths: readonly string[]): Promise<void> {
   try {
-    // A key that is there by now is found by the repair's own transaction.
-    await on.client.transact([{ Verb: 'check-not-exists', Key }])
+    // A key that is there by now was made since the list.
+    await on.client.transact(paths.map((path) => ({ Verb: 'check-not-exists', Key: `${on.prefix}/${path}` })))
   } catch (error) {
     throw isDenied(error) ? refuseFiltered(on) : error
   }

@@ -2,35 +2,52 @@
  * Whether the sessions of hosts that hold no key are there: of a host that is dead, or has a driver from
  * before the keys. Each is asked for by its id, since a list has the sessions of the whole datacenter.
  *
- * Consul hides what the token may not see. So a session that is missing has ended only if Consul shows this
- * host's own.
+ * Consul hides the sessions that the token may not see, and says so from 1.11 on. So a session that a read
+ * does not show is tried, where the host has no key: Consul locks a key for every session that is there,
+ * whoever made it, and the transaction changes nothing, since its other operation cannot succeed.
  */
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord } from '../../core/records.ts'
-import type { ConsulClient } from './client.ts'
+import type { ConsulClient, TxnStep } from './client.ts'
 
-type Client = Pick<ConsulClient, 'hasSession'>
 type Records = ReadonlyMap<HostName, HostRecord>
 type Keys = Liveness['keys']
 
-/** `ownSession` is called when a session is missing. The function throws `unavailable`. */
+/** The function throws `unavailable`. */
 export function createPeerSessions(
-  client: Client,
-  ownSession: () => Promise<string>,
+  client: Pick<ConsulClient, 'hasSession' | 'transact'>,
+  prefix: string,
 ): (records: Records, keys: Keys) => Promise<Liveness['sessions']> {
   /** Of hosts whose keys are free, as after a power failure: a session that has ended does not come back. */
   let ended: ReadonlySet<string> = new Set()
+  const isThere = async ({ host, session }: Peer, keys: Keys): Promise<boolean> => {
+    if (keys.has(host) && ended.has(session)) return false
+    if ((await client.hasSession(session)) === true) return true
+    // A key that is free says that its host is away.
+    return keys.has(host) ? false : canLock(client, prefix, session)
+  }
   return async (records, keys) => {
     const peers = withoutHeldKey(records, keys)
-    const isKnown = ({ host, session }: Peer): boolean => keys.has(host) && ended.has(session)
-    const asked = peers.filter((peer) => !isKnown(peer))
-    const found = await sessionsOf(client, asked)
-    const isMissing = ({ session }: Peer): boolean => found.get(session) === false
-    const isProof = asked.some(isMissing) && (await client.hasSession(await ownSession())) === true
-    const areEnded = peers.filter((peer) => isKnown(peer) || (isProof && isMissing(peer)))
-    ended = new Set(areEnded.map(({ session }) => session))
-    return new Map([...found].filter(([, isThere]) => isThere || isProof))
+    const found = await Promise.all(
+      peers.map(async (peer) => [peer.session, await isThere(peer, keys)] as const),
+    )
+    ended = new Set(found.flatMap(([session, isThere]) => (isThere ? [] : [session])))
+    return new Map(found)
   }
+}
+
+/** In the folder that `multihost doctor` tries a token in. Nothing is written. */
+async function canLock(
+  client: Pick<ConsulClient, 'transact'>,
+  prefix: string,
+  Session: string,
+): Promise<boolean> {
+  const Key = `${prefix}/doctor/session`
+  const lock: TxnStep = { Verb: 'lock', Key, Value: '', Session }
+  // No key has the index. Consul reports the first operation that is refused.
+  const never: TxnStep = { Verb: 'check-index', Key, Index: Number.MAX_SAFE_INTEGER }
+  const answer = await client.transact([lock, never])
+  return 'failedStep' in answer && answer.failedStep > 0
 }
 
 interface Peer {
@@ -39,18 +56,8 @@ interface Peer {
 }
 
 /** Hosts whose keys no session holds, with the sessions of their records. */
-export function withoutHeldKey(records: Records, keys: Keys): Peer[] {
+function withoutHeldKey(records: Records, keys: Keys): Peer[] {
   return [...records].flatMap(([host, { session }]) =>
     session === undefined || keys.get(host) !== undefined ? [] : [{ host, session }],
-  )
-}
-
-/** Whether each session is there, without those that the token may not see. */
-export async function sessionsOf(client: Client, peers: readonly Peer[]): Promise<Map<string, boolean>> {
-  const answers = await Promise.all(
-    peers.map(async ({ session }) => ({ session, isThere: await client.hasSession(session) })),
-  )
-  return new Map(
-    answers.flatMap(({ session, isThere }) => (isThere === undefined ? [] : [[session, isThere]])),
   )
 }

@@ -38,7 +38,8 @@ export function logOf(
 ): ReadLog | undefined {
   const at = (wanted: string | undefined) => found.entries.find(({ path }) => path === wanted)
   const newest = at(before.entry) ?? at(headOf(before.segment))
-  const index = mirror.index() > 0 ? mirror.index() : (newest?.index ?? 0)
+  // A Consul into which the keys were imported counts anew.
+  const index = newest?.index ?? mirror.index()
   const commits = entriesSince(found.entries, index)?.map(writtenIn)
   if (commits === undefined) return undefined
   return {

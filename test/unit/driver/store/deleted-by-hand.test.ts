@@ -5,8 +5,10 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
 import type { Change, Table } from '../../../../driver/core/records.ts'
 import { applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import type { ConsulClient } from '../../../../driver/store/consul/client.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { commitsFor } from '../../../../driver/store/missing.ts'
 import type { Store } from '../../../../driver/store/store.ts'
@@ -303,4 +305,60 @@ test('a key that cannot be read comes back with its last readable value when it 
   expect(one.status()).toMatchObject({ corrupt: [], missing: [] })
   expect(JSON.parse(consul.get('multihost/networks/n1') ?? '')).toMatchObject({ name: 'sn' })
   expect(has('networks/n9')).toBe(false)
+})
+
+test('records that the token hides, as Consul before 1.11 does without a word, are not let go', async () => {
+  const [one] = await cluster()
+  const seen = consul.client()
+  const isHidden = (path: string): boolean => hidden && path.startsWith('multihost/endpoints/')
+  let hidden = false
+  const client: ConsulClient = {
+    ...seen,
+    async list(prefix, query) {
+      const listing = await seen.list(prefix, query)
+      return { ...listing, items: listing.items.filter((item) => !isHidden(item.key)) }
+    },
+    async transact(steps) {
+      if (!steps.some((step) => isHidden(step.Key))) return seen.transact(steps)
+      const cause = new Error('Permission denied')
+      throw new DriverError('unavailable', 'Consul refuses: Permission denied', { cause })
+    },
+  }
+  const three = await open('net-3', { client })
+  expect(three.snapshot().endpoints.size).toBe(2)
+  hidden = true
+  await three.read().catch(() => undefined)
+  await one.read()
+  vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 31_000)
+  await three.read().catch(() => undefined)
+  expect(three.snapshot().endpoints.size).toBe(2)
+  expect(three.status().doubt?.why).toContain('token may not read every key')
+  hidden = false
+  await three.read()
+  expect([three.status().doubt, three.status().missing]).toEqual([undefined, []])
+})
+
+test('what a driver has removed after the keys were imported into another Consul does not come back', async () => {
+  let cut = false
+  const client = consul.client()
+  const list: ConsulClient['list'] = async (prefix, query) => {
+    const listing = await client.list(prefix, query)
+    if (cut) throw new DriverError('unavailable', 'Consul does not answer')
+    return listing
+  }
+  // Other programs use the first Consul, too: the second one has lower indexes.
+  for (let n = 0; n < 500; n++) consul.put('other', `${n}`)
+  const [one, two] = await cluster({ client: { ...client, list } })
+  const at = { table: 'services', key: 'n1/web' } as const
+  await two.commit([{ op: 'create', ...at, value: { id: 's1', network: 'n1', name: 'web', v4: '10.0.0.9' } }])
+  await until('both know it', () => one.snapshot().services.has('n1/web'))
+  const imported = consul.keys().map((path) => [path, consul.get(path) ?? ''] as const)
+  cut = true
+  consul.replace(1)
+  for (const [path, text] of imported) consul.put(path, text)
+  await two.read()
+  await two.commit([{ op: 'drop', ...at }])
+  cut = false
+  await one.read()
+  expect([has('services/n1/web'), one.snapshot().services.has('n1/web')]).toEqual([false, false])
 })

@@ -2,7 +2,7 @@
  * A store that lost records, was replaced, or belongs to others: each host knows it, whichever index Consul
  * gives.
  */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -423,6 +423,16 @@ describe('a copy on disk with damaged lines', () => {
     await openFresh('net-2')
     const one = await open('net-1')
     await until('it is refused', () => /belongs to cluster/.test(one.status().doubt?.why ?? ''))
+  })
+
+  test('that cannot be read at all does not take an emptied store for a new one', async () => {
+    await damage(() => false)
+    rmSync(join(folder, 'net-1.json'))
+    // As from a defective disk: the file is there, and reading it fails.
+    mkdirSync(join(folder, 'net-1.json'))
+    consul = consulInMemory()
+    await openFresh('net-1')
+    expect(JSON.parse(consul.get('multihost/cluster') ?? '{}')).toHaveProperty('restored')
   })
 
   test('in all of its lines does not take an emptied store for a new one', async () => {

@@ -145,6 +145,26 @@ describe('an address', () => {
     net1.clock.now = new Date('2026-01-01T00:01:00Z')
     expect(await net1.verbs.requestAddress(ask, never)).toBe('10.9.0.77/16')
   })
+
+  test('whose lease cannot be read is not free: the next one is leased', async () => {
+    const { lab, net1, pool } = await twoHosts()
+    lab.put('addresses', `${network}/10.9.0.2`, '{"host": 1}')
+    await net1.store.read()
+    expect(await run(net1, { network, pool, endpoint: end(1) })).toBe('10.9.0.3')
+    await expect(run(net1, { network, pool, endpoint: end(2), ip: '10.9.0.2' })).rejects.toMatchObject({
+      hint: 'its value cannot be read',
+    })
+  })
+
+  test('of the reserve whose lease cannot be read any more is given to no container', async () => {
+    const { lab, net1, pool } = await twoHosts()
+    const ip = await run(net1, { network, pool, endpoint: end(1) })
+    await stop(net1, { network, pool, endpoint: end(1), ip })
+    lab.put('addresses', `${network}/${ip}`, '{"host": 1}')
+    await net1.store.read()
+    expect(net1.store.snapshot().addresses.has(`${network}/${ip}`), 'its last readable value').toBe(true)
+    expect(await run(net1, { network, pool, endpoint: end(2) })).toBe('10.9.0.3')
+  })
 })
 
 describe('the gateway and the aux addresses', () => {

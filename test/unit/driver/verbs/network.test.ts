@@ -196,6 +196,14 @@ describe('a new network', () => {
       hint: 'use: docker network create -d vxlan --ipam-driver vxlan NAME',
     })
   })
+
+  test('takes no VNI whose claim cannot be read', async () => {
+    const lab = cluster()
+    const net1 = lab.host(1)
+    lab.put('vnis', '256', '{"later": "version"}')
+    await net1.store.read()
+    expect(await createNetwork(net1, { id: id('a') })).toMatchObject({ vni: 257 })
+  })
 })
 
 describe('removing a network', () => {
@@ -330,6 +338,21 @@ describe('removing a network', () => {
     await removeNetwork(net2, id('b'), v4.cidr, v4.gateway)
     await finishRemoval(net1.store, id('a'))
     expect((await net1.store.read()).networks.size).toBe(0)
+  })
+
+  test.each([
+    ['endpoint', 'endpoints', `${id('a')}/${id('e')}`],
+    ['service', 'services', `${id('a')}/cache`],
+    ['use', 'uses', `net-3/${id('a')}`],
+  ] as const)('with an %s that cannot be read only takes it from this host', async (_, table, key) => {
+    const { lab, net1, v4 } = await both()
+    lab.put(table, key, '{"later": "version"}')
+    await net1.store.read()
+    await removeNetwork(net1, id('a'), v4.cidr, v4.gateway)
+    const { networks, replicas } = await net1.store.read()
+    expect([...networks.keys()]).toEqual([id('a')])
+    expect(networks.get(id('a'))?.value.removing).toBeUndefined()
+    expect([...replicas.keys()]).toEqual([`net-2/${id('b')}`])
   })
 })
 

@@ -46,6 +46,18 @@ describe('a pool that the user does not name', () => {
       .verbs.requestPool({ ...auto, v6: true }, never)
     await expect(ask).rejects.toThrow('an IPv6 network needs a --subnet')
   })
+
+  test('is none whose claim cannot be read; --subnet of one that overlaps it is refused with the reason', async () => {
+    const lab = cluster()
+    const net1 = lab.host(1)
+    lab.put('pools', '172.21.0.0/16', '{"host": 1}')
+    lab.put('pools', 'by-hand', '{"host": 1}')
+    await net1.store.read()
+    expect(await net1.verbs.requestPool(auto, never)).toBe('172.22.0.0/16')
+    await expect(net1.verbs.requestPool({ ...auto, pool: '172.21.7.0/24' }, never)).rejects.toThrow(
+      'the subnet 172.21.7.0/24 overlaps 172.21.0.0/16, whose claim cannot be read',
+    )
+  })
 })
 
 /** As the host loop publishes them. */

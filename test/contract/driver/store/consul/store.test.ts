@@ -2,13 +2,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { lifeOf } from '../../../../../driver/core/liveness.ts'
+import type { Change } from '../../../../../driver/core/records.ts'
 import { pathOf } from '../../../../../driver/store/consul/keys.ts'
 import { type ConsulOptions, openConsulStore } from '../../../../../driver/store/consul/store.ts'
 import type { Store } from '../../../../../driver/store/store.ts'
 import { startConsul, type TestConsul } from '../../../../fixtures/consul.ts'
 import { pathTo } from '../../../../fixtures/path.ts'
 import { storeContract } from '../../../../fixtures/store-contract.ts'
-import { createLease, createNetwork, network } from '../../../../fixtures/store-records.ts'
+import { createLease, createNetwork, endpoint, network } from '../../../../fixtures/store-records.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 const timeoutMs = 1000
@@ -275,6 +277,74 @@ test('a Consul that shows a token nothing is no empty store', async () => {
   await expect(store.read()).rejects.toThrow(`token may not read every key under ${prefix}/`)
   expect(store.snapshot().vnis.has('256')).toBe(true)
 })
+
+/** A Consul with ACLs, whose anonymous token has these rules. */
+async function withRules(closed: TestConsul, rules: string) {
+  const ask = async (path: string, body?: object, token = ''): Promise<Record<string, string>> => {
+    const how = { method: 'PUT', headers: { 'x-consul-token': token }, body: JSON.stringify(body) }
+    const answer = await fetch(`${closed.api}/${path}`, how)
+    if (!answer.ok) throw new Error(await answer.text())
+    return Object((await answer.json()) as Record<string, string>)
+  }
+  let management: string | undefined
+  await until('ACLs can be set', async () => {
+    const made = await ask('acl/bootstrap').catch(() => undefined)
+    management = made?.SecretID
+    return management !== undefined
+  })
+  const manage = (path: string, body?: object) => ask(path, body, management)
+  const policy = { Name: 'driver', Rules: rules }
+  const { ID } = await manage('acl/policy', policy)
+  const anonymous = '00000000-0000-0000-0000-000000000002'
+  await manage(`acl/token/${anonymous}`, { AccessorID: anonymous, Policies: [{ ID }] })
+  const change = (Rules: string) => manage(`acl/policy/${ID}`, { ...policy, ID, Rules })
+  return { manage, change }
+}
+
+test('what the anonymous token may read no more is not gone', async () => {
+  await using closed = await startConsul('acl { enabled = true default_policy = "deny" }')
+  const all = `key_prefix "${prefix}/" { policy = "write" } session_prefix "" { policy = "write" }`
+  const { change } = await withRules(closed, all)
+  const store = await open('net-1', { url: closed.url })
+  await until('it is fresh', () => store.status().fresh)
+  const creates = Array.from({ length: 70 }, (_, n): Change => {
+    const value = endpoint('n1', `e${n}`, { host: 'net-2' })
+    return { op: 'create', table: 'endpoints', key: `n1/e${n}`, value }
+  })
+  await store.commit([createNetwork('n1'), ...creates.slice(0, 40)])
+  await store.commit(creates.slice(40))
+  const reads = () =>
+    store.read().then(
+      () => true,
+      () => false,
+    )
+  await change(`${all} key_prefix "${prefix}/endpoints/" { policy = "deny" }`)
+  await until('it is noticed', async () => !(await reads()))
+  await expect(store.read()).rejects.toThrow(`token may not read every key under ${prefix}/`)
+  expect(store.snapshot().endpoints.size).toBe(70)
+  await change(all)
+  await until('it goes on', async () => (await reads()) && store.status().doubt === undefined)
+})
+
+test('a host whose key is gone, and whose session the token may not see, lives while its session does', async () => {
+  await using closed = await startConsul('acl { enabled = true default_policy = "deny" }')
+  const keys = `key_prefix "${prefix}/" { policy = "write" }`
+  const { manage, change } = await withRules(closed, `${keys} session_prefix "" { policy = "write" }`)
+  const store = await open('net-1', { url: closed.url })
+  await until('it is fresh', () => store.status().fresh)
+  const { ID: session } = await manage('session/create', { TTL: '3600s' })
+  await store.commit([
+    { op: 'create', table: 'hosts', key: 'net-2', value: { ...host, session: `${session}` } },
+  ])
+  await change(keys)
+  const life = async () => lifeOf('net-2', { ...host, session: `${session}` }, await store.liveness())
+  expect(await life()).toBe('alive')
+  await manage(`session/destroy/${session}`)
+  expect(await life()).toBe('away')
+  expect(await closed.get(`${prefix}/doctor/session`)).toBeUndefined()
+})
+
+const host = { vtep: '192.168.33.12', driverVersion: '1' }
 
 test('a value too large for Consul is refused with its words', async () => {
   const store = await open('net-1')

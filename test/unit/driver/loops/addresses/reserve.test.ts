@@ -290,3 +290,18 @@ describe('an address of --ip', () => {
     expect((await start(second, '10.9.0.2')).ip).toBe('10.9.0.2')
   })
 })
+
+test('a lease that cannot be read is no free address: the reserve is filled beside it', async () => {
+  const { lab, first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+  lab.put('addresses', `${network}/10.9.0.5`, '{"host": 1}')
+  lab.put('addresses', `${network}/10.9.0.7`, '{"host": 1}')
+  await first.store.read()
+  await start(first)
+  await until('the reserve is full', () => idleOn(first) === 8)
+  const addresses = ['10.9.0.7', '10.9.0.40']
+  first.containers.push({ name: 'db', networks: [{ name: '', id: network, addresses }] })
+  first.loop.containersChanged()
+  await until('the other address is leased', () =>
+    first.store.snapshot().addresses.has(`${network}/10.9.0.40`),
+  )
+})

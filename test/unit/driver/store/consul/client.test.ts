@@ -1,7 +1,7 @@
 /** Against a server that answers when the test says so: what Consul does on a machine that is too busy for it. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -422,4 +422,58 @@ test('--kv-ca-file may be an authority that another one has signed; a strangerâ€
   expect(await answerByTls(served, file('stranger.pem'))).toMatchObject({
     reason: { message: expect.stringContaining('cannot be trusted') },
   })
+})
+
+/** A server that takes certificates of its authority alone, and clients with the files `ca` and `own`. */
+async function mutualTls() {
+  const { make, file } = await certificates()
+  for (const name of ['root', 'stranger']) await make(name, 20)
+  for (const name of ['server', 'fresh']) await make(name, 20, 'root')
+  const text = (name: string) => readFileSync(file(name), 'utf8')
+  const served = { cert: text('server.pem'), key: text('server.key'), ca: text('root.pem') }
+  const how = { ...served, requestCert: true, rejectUnauthorized: true }
+  const secure = createSecureServer(how, (request, response) => {
+    response.setHeader('x-consul-index', 9)
+    if (request.method === 'PUT') json(response, { Results: [{ KV: { ModifyIndex: 7 } }] })
+    else response.end(full)
+  })
+  await once(secure.listen(0, '127.0.0.1').unref(), 'listening')
+  onTestFinished(() => secure.closeAllConnections())
+  const { port } = secure.address() as AddressInfo
+  const put = (from: string, to: string) => copyFileSync(file(from), file(to))
+  put('root.pem', 'ca')
+  put('fresh.pem', 'own.pem')
+  put('fresh.key', 'own.key')
+  const open = () => {
+    const tls = { caFile: file('ca'), certFile: file('own.pem'), keyFile: file('own.key') }
+    return createClient({ address: parseStoreUrl(`https://127.0.0.1:${port}`), timeoutMs, tls })
+  }
+  return { put, open }
+}
+
+test('an authority that is renewed while the driver runs is trusted', async () => {
+  const { put, open } = await mutualTls()
+  put('stranger.pem', 'ca')
+  const client = open()
+  await expect(client.list('m/')).rejects.toThrow('cannot be trusted')
+  put('root.pem', 'ca')
+  const step = { Verb: 'cas', Key: 'm/a', Index: 0 } as const
+  const answers = await Promise.all([client.list('m/'), client.transact([step]), client.list('m/')])
+  expect(answers).toMatchObject([{ index: 9 }, { index: 7 }, { index: 9 }])
+  client.close()
+})
+
+test('a certificate of this host that is renewed while the driver runs is shown to Consul', async () => {
+  const { put, open } = await mutualTls()
+  put('stranger.pem', 'own.pem')
+  put('stranger.key', 'own.key')
+  const client = open()
+  await expect(client.list('m/')).rejects.toMatchObject({ code: 'unavailable' })
+  put('fresh.pem', 'own.pem')
+  // The key comes a moment later.
+  await expect(client.list('m/')).rejects.toMatchObject({ code: 'unavailable' })
+  put('fresh.key', 'own.key')
+  await client.list('m/').catch(() => 'the connection may end without a word')
+  expect(await client.list('m/')).toMatchObject({ index: 9 })
+  client.close()
 })
