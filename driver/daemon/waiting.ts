@@ -33,7 +33,7 @@ export function waitingApps({ version, startedAt, reason, onCall }: WaitingOptio
 export function refusing(reason: DriverError): Verbs {
   const refuse = async (): Promise<never> => {
     throw new DriverError('unavailable', reason.message, {
-      ...(reason.hint !== undefined && { hint: reason.hint }),
+      hint: reason.hint,
       cause: reason,
     })
   }

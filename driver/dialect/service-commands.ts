@@ -161,7 +161,7 @@ async function detach({ calls, docker }: ServiceTools, ref: string, name: string
 /** Columns of twenty characters, as in 2015. */
 export function showServices(
   services: readonly ServiceView[],
-  { quiet = false, whole = false }: { quiet?: boolean; whole?: boolean } = {},
+  { quiet, whole }: { quiet: boolean; whole: boolean },
 ): string {
   const short = (id: string): string => (whole ? id : id.slice(0, 12))
   if (quiet) return services.map(({ id }) => short(id)).join('\n')

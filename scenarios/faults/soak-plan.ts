@@ -24,10 +24,11 @@ export type SoakStep = Start | Stop | Restart
 /** Steps by host, in the order of the hosts. */
 export type Round = readonly (readonly SoakStep[])[]
 
+const hosts = 2
 /** Most containers on a host at once, between two rounds. */
 const most = 8
 
-export function soakPlan(seed: number, containers: number, hosts = 2): Round[] {
+export function soakPlan(seed: number, containers: number): Round[] {
   const random = randomFrom(seed)
   const running = Array.from({ length: hosts }, (): string[] => [])
   const rounds: Round[] = []
