@@ -159,7 +159,7 @@ async function detach({ calls, docker }: ServiceTools, ref: string, name: string
 }
 
 /** Columns of twenty characters, as in 2015. */
-export function showServices(
+function showServices(
   services: readonly ServiceView[],
   { quiet, whole }: { quiet: boolean; whole: boolean },
 ): string {
@@ -171,7 +171,7 @@ export function showServices(
   return table([['SERVICE ID', 'NAME', 'NETWORK', 'CONTAINER'], ...rows], 20)
 }
 
-export function showService({ id, name, network, v4, v6, backend }: ServiceView): string {
+function showService({ id, name, network, v4, v6, backend }: ServiceView): string {
   const container = backend?.container
   return [
     `Service Id: ${id}`,

@@ -19,7 +19,7 @@ export interface NetworkOptions {
 }
 
 /** RFC 7348 §5. */
-export const defaultPort = 4789
+const defaultPort = 4789
 const allowed = ['vni', 'mtu', 'port', 'datapath']
 /** Source: moby's daemon/libnetwork/netlabel/labels.go. */
 const [dockersMtu, swarmsVni] = [

@@ -24,7 +24,7 @@ export interface Life {
   spoilt: Map<string, string>
 }
 
-export const networkNames = ['red', 'blue']
+const networkNames = ['red', 'blue']
 const prefix = 'multihost'
 const spoilt = 'not JSON'
 const convergedWithinMs = 60_000

@@ -19,8 +19,6 @@ const internal: Readonly<Record<string, readonly string[]>> = {
   leftovers: ['removeLeftovers', 'scenarioFailed'],
   pings: ['lossIn'],
   subject: ['isFeature', 'subjectVariable', 'environmentFor'],
-  suppressed: ['bothFailed'],
-  terminal: [],
 }
 
 const modules = readdirSync(`${root}scenarios/kit`).map((file) => file.replace(/\.ts$/, ''))
