@@ -12,7 +12,7 @@ const internal: Readonly<Record<string, readonly string[]>> = {
   'before-teardown': ['beforeTeardown', 'undoing', 'goesOnAfterUndo'],
   debug: ['isDebug', 'goesOn', 'pauseAt', 'pauseAfterFailedExpect'],
   disk: ['smallDisk'], // `faults.smallDisk`
-  failure: ['ScenarioFailure', 'stackOfScenarios'],
+  failure: ['ScenarioFailure'],
   fault: ['healAll'],
   faults: ['faultsOf'],
   host: ['labHost'],
