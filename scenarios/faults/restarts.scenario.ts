@@ -153,7 +153,7 @@ scenario(
 )
 
 scenario(
-  'containers whose network Docker has lost are on it again: one with a restart policy runs, one without can be started',
+  'Docker has lost a network: a container with a restart policy runs on it again, another can be started',
   async ({ hostA, hostB }) => {
     await using network = await sharedNetwork([hostA, hostB], 'lost')
     await using aa = await hostA.run({ name: 'aa', network: network.name, args: always })
