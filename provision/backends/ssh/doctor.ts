@@ -1,6 +1,6 @@
 /**
- * Whether a machine of the inventory can become a host of the lab: asked by `lab doctor`, and before the first
- * step.
+ * Whether a machine of the inventory can become a host of the lab: asked by `lab doctor`, and before the
+ * first step.
  */
 import type { Lab, LabHost } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
