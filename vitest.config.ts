@@ -30,8 +30,9 @@ const tests = (name: string, groupOrder: number, more: object = {}): TestProject
     name,
     sequence: { groupOrder },
     include: [`test/${name}/**/*.test.ts`],
-    testTimeout: 20_000 * timeoutScale,
-    hookTimeout: 30_000 * timeoutScale,
+    // A test that starts a program of ours has it compiled first: that took 17 s on two slow cores.
+    testTimeout: 60_000 * timeoutScale,
+    hookTimeout: 60_000 * timeoutScale,
     // A wait ends when its condition holds. A busy machine needs longer than the second that vitest gives it.
     expect: { poll: { timeout: 10_000 * timeoutScale } },
     ...more,
@@ -48,7 +49,12 @@ export default defineConfig({
       // test changes a module; processes and not threads, since the driver sets its umask.
       tests('unit', 0, { isolate: false, maxWorkers: 3 * cores }),
       tests('contract', 1, { maxWorkers: cores }),
-      tests('lab', 2, { fileParallelism: false, globalSetup: 'test/lab/shared-lab.ts' }),
+      tests('lab', 2, {
+        fileParallelism: false,
+        globalSetup: 'test/lab/shared-lab.ts',
+        testTimeout: 300_000 * timeoutScale,
+        hookTimeout: 300_000 * timeoutScale,
+      }),
       {
         test: {
           name: 'scenarios',
@@ -59,6 +65,7 @@ export default defineConfig({
           // Waits have deadlines of their own. A body that is cut off would run on beside the next scenario.
           testTimeout: 300_000 * timeoutScale,
           hookTimeout: 300_000 * timeoutScale,
+          expect: { poll: { timeout: 10_000 * timeoutScale } },
           fileParallelism: false,
           isolate: false, // one worker, so that the hosts' connections and the page's values last for the whole run
         },

@@ -81,13 +81,16 @@ async function ssh({ backend }: LabChoice, [name]: string[]): Promise<number> {
 
 async function fault({ backend }: LabChoice, words: string[]): Promise<number> {
   const faults = faultsOf(backend)
-  if (words.length > 0) await faults.apply(withFault(faults.inForce(), parseFault(backend.lab, words)))
+  if (words.length > 0) {
+    const more = parseFault(backend.lab, words)
+    await faults.change((inForce) => withFault(inForce, more))
+  }
   for (const each of faults.inForce()) console.log(describeFault(each))
   return 0
 }
 
 async function heal({ backend }: LabChoice): Promise<number> {
-  await faultsOf(backend).apply([])
+  await faultsOf(backend).change(() => [])
   return 0
 }
 

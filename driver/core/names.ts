@@ -3,8 +3,8 @@
  *
  * An endpoint has names when it has joined and its container is known; a service has them as soon as it is
  * published. Each name exists twice, as NAME and as NAME.NETWORK. The cost grows with the endpoints of one
- * network, and a change costs only its network. A name of several members lacks those on hosts that are away,
- * while it has another member.
+ * network, and a change costs only its network. A name of several members lacks those that cannot answer,
+ * while it has another member: those on hosts that are away, and a published service without a container.
  */
 import { familyOf, parseIp } from './ip.ts'
 import { type IndexKeys, lookUp } from './record-index.ts'
@@ -58,12 +58,12 @@ export function recordsFor(
   const domain = networkById(snapshot, network)?.value.name
   if (domain === undefined) return []
   const records = new Map<string, NameRecord>()
-  const named = namedAddresses(snapshot, network)
+  const named = namedAddresses(snapshot, network, away)
   const wholeNames = namesWithDomain(named, domain)
-  const reached = reachedNames(named, away)
-  for (const { ip, names, short, host } of named) {
+  const answering = answeringNames(named)
+  for (const { ip, names, short, isSilent } of named) {
     for (const name of oncePerCase(shortIds ? [...names, ...short] : names)) {
-      if (!isWritable(name) || (isAway(host, away) && reached.has(name.toLowerCase()))) continue
+      if (!isWritable(name) || (isSilent && answering.has(name.toLowerCase()))) continue
       for (const full of [name, `${name}.${domain}`]) {
         const lower = full.toLowerCase()
         const key = `${ip} ${lower}`
@@ -161,20 +161,13 @@ export function recordsByNetwork(networks: readonly NamesOfNetwork[]): (readonly
 }
 
 /** Once per list of records, which all clients on the network share. */
-const namesByFamily = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
+const namesOfRecords = new WeakMap<readonly NameRecord[], ReadonlySet<string>>()
 
-/**
- * Whether the records have the name of `record` with an address of its family. The engine's DNS goes on to
- * the next network when a network has the name for the other family alone.
- */
-export function haveName(records: readonly NameRecord[], record: NameRecord): boolean {
-  const known = namesByFamily.get(records) ?? new Set(records.map(familyAndName))
-  namesByFamily.set(records, known)
-  return known.has(familyAndName(record))
-}
-
-function familyAndName({ ip, name }: NameRecord): string {
-  return `${ip.includes(':') ? 6 : 4} ${name.toLowerCase()}`
+/** Whether the records have the name of `record`, in any case and with an address of any family. */
+export function haveName(records: readonly NameRecord[], { name }: NameRecord): boolean {
+  const known = namesOfRecords.get(records) ?? new Set(records.map((it) => it.name.toLowerCase()))
+  namesOfRecords.set(records, known)
+  return known.has(name.toLowerCase())
 }
 
 /** Whether a record may have the name: one word, so that messages, tables and commands can contain it. */
@@ -205,8 +198,8 @@ export function zoneOf(
       const holders = (names: string[]) => names.flatMap((it) => namedIn(snapshot, byName, keyIn(id, it)))
       const forms = [[name], short, withoutTasks(name), short.flatMap(withoutTasks)]
       const called = firstOf(forms, holders)
-      const reached = called.filter((it) => !isAway(hostOf(snapshot, it), away))
-      const members = reached.length === 0 ? called : reached
+      const answering = called.filter((it) => !isSilent(snapshot, it, away))
+      const members = answering.length === 0 ? called : answering
       const ips = members.flatMap((it) => presentAddresses(snapshot, it))
       return [...new Set(ips)]
         .map(ordered)
@@ -278,15 +271,15 @@ interface Named {
   names: string[]
   /** The container's short id. */
   short: string[]
-  host: HostName | undefined
+  isSilent: boolean
 }
 
-function namedAddresses(snapshot: Snapshot, network: NetworkId): Named[] {
+function namedAddresses(snapshot: Snapshot, network: NetworkId, away: ReadonlySet<HostName>): Named[] {
   const endpoints = endpointsOf(snapshot, network).map(({ value }) => value)
   const services = servicesOf(snapshot, network).map(({ value }) => value)
   return [...endpoints.filter(isNamed), ...services]
     .flatMap((it) => {
-      const more = { ...namesOf(it), host: hostOf(snapshot, it) }
+      const more = { ...namesOf(it), isSilent: isSilent(snapshot, it, away) }
       return presentAddresses(snapshot, it).map((ip) => ({ ...ordered(ip), ...more }))
     })
     .sort((a, b) => ascending(a, b) || compare(a.names.join(' '), b.names.join(' ')))
@@ -298,8 +291,10 @@ function endpointOf(snapshot: Snapshot, it: Holder): Endpoint | undefined {
   return it.endpoint === undefined ? undefined : endpoint(snapshot, it.network, it.endpoint)?.value
 }
 
-function hostOf(snapshot: Snapshot, it: Holder): HostName | undefined {
-  return endpointOf(snapshot, it)?.host
+/** No container answers on the address: its host is away, or it is a service's without a container. */
+function isSilent(snapshot: Snapshot, it: Holder, away: ReadonlySet<HostName>): boolean {
+  const host = endpointOf(snapshot, it)?.host
+  return host === undefined || away.has(host)
 }
 
 /** The addresses that the names stand for: a service has the addresses of the interface behind it. */
@@ -307,15 +302,13 @@ function presentAddresses(snapshot: Snapshot, it: Holder): Ip[] {
   return interfaceAddressesOf({ v4: it.v4, v6: it.v6, withoutIpv6: endpointOf(snapshot, it)?.withoutIpv6 })
 }
 
-function isAway(host: HostName | undefined, away: ReadonlySet<HostName>): boolean {
-  return host !== undefined && away.has(host)
-}
-
-/** Names with a member on a host that is not away, in lower case. Empty when no host is away. */
-function reachedNames(named: readonly Named[], away: ReadonlySet<HostName>): Set<string> {
-  if (away.size === 0) return new Set()
-  const here = named.filter(({ host }) => !isAway(host, away))
-  return new Set(here.flatMap(({ names, short }) => [...names, ...short].map((name) => name.toLowerCase())))
+/** Names with a member that answers, in lower case. Empty when no member is silent. */
+function answeringNames(named: readonly Named[]): Set<string> {
+  const answering = named.filter((it) => !it.isSilent)
+  if (answering.length === named.length) return new Set()
+  return new Set(
+    answering.flatMap(({ names, short }) => [...names, ...short].map((name) => name.toLowerCase())),
+  )
 }
 
 /** What the engine's own DNS knows an endpoint by, and its service. Of a service: its name. */
@@ -351,7 +344,7 @@ export function isWritable(name: string): boolean {
 }
 
 function isOwnName(name: string): boolean {
-  return /^(.+\.)?localhost(\.localdomain)?$|^ip6-(localhost|loopback|localnet|mcastprefix|allnodes|allrouters)$/i.test(
+  return /^localhost(\.localdomain)?$|^ip6-(localhost|loopback|localnet|mcastprefix|allnodes|allrouters)$/i.test(
     name,
   )
 }

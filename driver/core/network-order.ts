@@ -1,6 +1,7 @@
 /**
  * The order in which the engine's own DNS asks a container's networks for a name. The first network that
- * knows the name, for the family that is asked for, answers alone.
+ * knows the name answers alone, also for a family of which it has no address. Engines before 28 go on to the
+ * next network then, so that a program may reach one container by IPv4 and another one by IPv6.
  *
  * Source: libnetwork's Endpoint.Less (sandbox.go), compared in engines 20.10, 26 and 28. They differ in the
  * order of two networks that both have gateways, and a network of this driver has none. Priorities exist from
@@ -8,6 +9,8 @@
  */
 export interface OrderedNetwork {
   name: string
+  /** An `overlay` network of Swarm's: in swarm mode the engine asks these first (libnetwork's ByNetworkType). */
+  isSwarms: boolean
   /** `--internal` */
   internal: boolean
   /** The network's driver gave the container a gateway or the default route, of IPv4 or IPv6. */
@@ -18,6 +21,7 @@ export interface OrderedNetwork {
 
 /** For `sort`: the network that is asked first comes first. */
 export function compareNetworks(a: OrderedNetwork, b: OrderedNetwork): number {
+  if (a.isSwarms !== b.isSwarms) return a.isSwarms ? -1 : 1
   if (a.priority !== b.priority) return b.priority - a.priority
   if (a.internal !== b.internal) return a.internal ? 1 : -1
   if (a.hasGateway !== b.hasGateway) return a.hasGateway ? -1 : 1

@@ -14,7 +14,7 @@ import { isDeepStrictEqual } from 'node:util'
 import {
   canCarry,
   chooseVtep,
-  firstVtep,
+  firstByRoute,
   type HostAddress,
   homeAmong,
   isWhole,
@@ -67,7 +67,7 @@ export function underlayFinder(
     now = () => performance.now(),
     lookup = allAddresses,
     towards = towardsBy(lookup),
-    isThere = hasInterface,
+    isInUse = isInterfaceInUse,
   } = {},
 ): FindUnderlay {
   // Another server may be reached by another interface: the one that was found first shows the way for good.
@@ -79,7 +79,7 @@ export function underlayFinder(
   }
   const choose = async (addresses: readonly HostAddress[], known?: KnownVtep): Promise<Choice> => {
     if (bindInterface !== undefined) return chooseVtep(addresses, bindInterface, known)
-    return choiceByRoute(addresses, { towardsStore, isThere }, known)
+    return choiceByRoute(addresses, { towardsStore, isInUse }, known)
   }
   return async (known, looks = {}) => {
     const addresses = await kernel.addresses()
@@ -133,16 +133,16 @@ function placeOf(
 
 interface Ways {
   towardsStore(): Promise<Ip>
-  isThere(device: string): boolean
+  isInUse(device: string): boolean
 }
 
-/** Without --bind-interface. A known VTEP that is there needs no route, nor does one whose interface is. */
+/** Without --bind-interface. A known VTEP that is there needs no route, nor does one whose interface is in use. */
 async function choiceByRoute(
   addresses: readonly HostAddress[],
-  { towardsStore, isThere }: Ways,
+  { towardsStore, isInUse }: Ways,
   known: KnownVtep | undefined,
 ): Promise<Choice> {
-  const towards = towardsStore().then((address) => firstVtep(addresses, address))
+  const towards = towardsStore().then((address) => firstByRoute(addresses, address))
   const route = await towards.catch(() => undefined)
   const there = (wanted?: Ip) => addresses.find((it) => canCarry(it) && it.address === wanted)
   const home = homeAmong(addresses, known)
@@ -151,15 +151,17 @@ async function choiceByRoute(
   if (kept !== undefined) {
     return { is: 'found', address: kept, towardsStore: route?.device === kept.device ? undefined : route }
   }
-  if (known?.device !== undefined && isThere(known.device))
+  if (known?.device !== undefined && isInUse(known.device))
     return { is: 'missing', next: substituteOn(addresses, known.device, known) }
   const next = await towards
   if (known === undefined) return { is: 'found', address: next }
   return { is: 'missing', next: substituteByRoute(addresses, next, known) }
 }
 
-function hasInterface(device: string): boolean {
-  return existsSync(`/sys/class/net/${device}`)
+/** A port of a bridge or of a bond has no addresses: those are the bridge's. */
+function isInterfaceInUse(device: string): boolean {
+  const folder = `/sys/class/net/${device}`
+  return existsSync(folder) && !['brport', 'bonding_slave'].some((part) => existsSync(`${folder}/${part}`))
 }
 
 /** Says what becomes of the VTEP, also at a restart. */

@@ -14,7 +14,7 @@ import { isResponse, rcodeOf } from './message.ts'
 import { mostResolvers } from './resolvers.ts'
 
 export interface Forwarder {
-  /** Undefined without an answer of any resolver, or when too many queries are under way. */
+  /** Undefined without an answer of any resolver, or when too many callers wait for one. */
   ask(query: Buffer, over: Transport): Promise<Buffer | undefined>
   /** False: the machine has no resolver, so no name exists outside. */
   hasResolvers(): boolean
@@ -31,12 +31,14 @@ export interface ForwarderOptions {
    * 4 s after which the engine's DNS gives up.
    */
   timeoutMs?: number
-  maxInFlight?: number
+  /** Callers that wait. Fewer than the server answers at once, so that silent resolvers take no name of ours away. */
+  maxWaiting?: number
 }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { resolvers, port = 53, timeoutMs = 1200, maxInFlight = 512 } = options
+  const { resolvers, port = 53, timeoutMs = 1200, maxWaiting = 512 } = options
   const underWay = new Map<string, Promise<Buffer | undefined>>()
+  let waiting = 0
 
   const askAll = async (query: Buffer, over: Transport): Promise<Buffer | undefined> => {
     let last: Buffer | undefined
@@ -53,11 +55,13 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return {
     async ask(query, over) {
       const key = over + query.toString('latin1', 2)
-      const asking = underWay.get(key)
-      if (asking === undefined && (underWay.size >= maxInFlight || resolvers().length === 0)) return undefined
-      const work = asking ?? askAll(query, over).finally(() => underWay.delete(key))
+      if (waiting >= maxWaiting || (!underWay.has(key) && resolvers().length === 0)) return undefined
+      const work = underWay.get(key) ?? askAll(query, over).finally(() => underWay.delete(key))
       underWay.set(key, work)
-      const answer = await work
+      waiting += 1
+      const answer = await work.finally(() => {
+        waiting -= 1
+      })
       return answer === undefined ? undefined : withId(answer, query.readUInt16BE(0))
     },
     hasResolvers: () => resolvers().length > 0,

@@ -21,10 +21,7 @@ export type Found =
   | { kind: 'foreign' }
 
 export interface View {
-  /**
-   * The first one that has an address of the family that is asked for answers alone, as in Docker (moby's
-   * Sandbox.ResolveName).
-   */
+  /** The first one that knows the name answers alone, as in Docker (moby's Sandbox.ResolveName). */
   zones: readonly Zone[]
   /**
    * For a client that is on no network of ours: a name that several networks have is not found without its
@@ -49,10 +46,7 @@ function forward({ zones, onlyUnambiguous }: View, name: string, type: string, a
     .map((zone) => ({ zone, addresses: zone.addressesOf(name) }))
     .filter(({ addresses }) => addresses.length > 0)
   const isAmbiguous = onlyUnambiguous && all.length > 1
-  const answering = all.find(({ addresses }) => addresses.some((ip) => typeOf(ip) === type)) ?? all[0]
-  const matching = isAmbiguous
-    ? all.filter(({ zone }) => qualified.includes(zone))
-    : all.filter((it) => it === answering)
+  const matching = isAmbiguous ? all.filter(({ zone }) => qualified.includes(zone)) : all.slice(0, 1)
   const [first] = matching
   if (first === undefined) {
     const [zone] = qualified

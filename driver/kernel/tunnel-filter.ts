@@ -11,6 +11,7 @@ import * as z from 'zod'
 import { familyOf, isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
+import { type FeasiblePath, feasiblePaths } from './feasible-paths.ts'
 import { type Run, succeeded } from './run-command.ts'
 import type { Outcome } from './shell.ts'
 
@@ -36,7 +37,14 @@ export async function keepFilter(
     if (found !== undefined) succeeded(await nft(['delete', 'table', ...table]))
     return { arriving: 0, misrouted: 0, leaving: 0 }
   }
-  const rules = rulesOf(filter)
+  const families = [
+    { protocol: 'ip', vteps: filter.vteps.filter((vtep) => familyOf(vtep) === 4) },
+    { protocol: 'ip6', vteps: filter.vteps.filter((vtep) => familyOf(vtep) === 6) },
+  ].filter(({ vteps }) => vteps.length > 0)
+  const members = families.map(async ({ protocol, vteps }) => {
+    return { protocol, vteps, paths: await feasiblePaths(run, prefix, vteps) }
+  })
+  const rules = rulesOf(filter, await Promise.all(members))
   const mark = `multihost ${createHash('sha256').update(rules.join('\n')).digest('hex').slice(0, 12)}`
   const have = found?.flatMap(({ rule }) => rule ?? []) ?? []
   const isRight = have.length === rules.length && have.every(({ comment }) => comment === mark)
@@ -98,18 +106,14 @@ function script(rules: readonly string[], mark: string): string {
  * (`notrack`, at raw's priority): an entry for each flow inside costs time, and fills the table. Those that
  * pass through stay tracked: NAT may need it.
  */
-function rulesOf({ vteps, ports, vnis }: TunnelFilter): string[] {
+function rulesOf({ ports, vnis }: TunnelFilter, members: readonly Members[]): string[] {
   const toPort = `udp dport { ${ports.join(', ')} }`
   const ours = `${toPort} @th,96,24 { ${vnis.join(', ')} }`
-  const families = [
-    ['ip', vteps.filter((vtep) => familyOf(vtep) === 4)],
-    ['ip6', vteps.filter((vtep) => familyOf(vtep) === 6)],
-  ] as const
   return [
     ...headless(toPort),
     ...tooBig(ports, vnis),
     `arriving ${ours} fib daddr type != unicast jump judge`,
-    ...families.flatMap(([protocol, own]) => (own.length === 0 ? [] : rulesFor(protocol, own, ours))),
+    ...members.flatMap((each) => rulesFor(each, ours)),
     'judge counter name arriving drop',
     'transit counter name leaving drop',
   ]
@@ -140,17 +144,34 @@ function tooBig(ports: readonly number[], vnis: readonly number[]): string[] {
   ]
 }
 
-function rulesFor(protocol: string, vteps: readonly Ip[], ours: string): string[] {
-  const members = `{ ${vteps.join(', ')} }`
+/** The VTEPs of one family. */
+interface Members {
+  protocol: string
+  vteps: readonly Ip[]
+  paths: readonly FeasiblePath[]
+}
+
+function rulesFor({ protocol, vteps, paths }: Members, ours: string): string[] {
+  const members = setOf(vteps)
+  const otherPaths = paths.flatMap((path) => {
+    const devices = setOf(path.devices.map((name) => `"${name}"`))
+    const source = `${protocol} saddr ${setOf(path.vteps)} iifname ${devices}`
+    return [`judge ${protocol} daddr ${members} ${source} notrack accept`, `transit ${source} accept`]
+  })
   const source = `${protocol} saddr ${members} fib saddr . iif oif`
   return [
     `arriving ${ours} ${protocol} daddr ${members} fib daddr type unicast jump transit`,
+    ...otherPaths,
     `judge ${protocol} daddr ${members} ${source} != 0 notrack accept`,
     `judge ${source} 0 counter name misrouted drop`,
     `transit ${source} != 0 accept`,
     `leaving ${ours} ${protocol} daddr ${members} meta skuid != 0 counter name leaving drop`,
     `leaving ${ours} ${protocol} daddr ${members} notrack`,
   ]
+}
+
+function setOf(values: readonly string[]): string {
+  return `{ ${values.join(', ')} }`
 }
 
 const Match = z.object({ match: z.object({ left: z.unknown(), right: z.unknown() }).optional() })

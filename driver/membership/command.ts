@@ -31,7 +31,7 @@ import {
 import { type JoinParts, join, ownDns } from './join.ts'
 import { type LeaveParts, leave } from './leave.ts'
 import { oldServersApart } from './old-store.ts'
-import { optionsFile, withoutDriver, wordsIn } from './options-file.ts'
+import { optionsFile, withoutDriver } from './options-file.ts'
 import {
   attachedContainers,
   hasLeftovers,
@@ -43,7 +43,8 @@ import {
   removeState,
 } from './removal.ts'
 import { selfOf, storeIn, type Wanted, wantedBy } from './settings.ts'
-import { isThere, replaceFile, systemdUnit, textOf } from './unit.ts'
+import { isThere, replaceFile, systemdUnit, textOf, unitProperties } from './unit.ts'
+import { optionProperties, type UnitOptions, unitOptions } from './unit-options.ts'
 
 type Print = (text: string) => void
 
@@ -65,7 +66,7 @@ export async function membership(
 /** 0: nothing is missing. 1: something is. */
 async function doctor(words: string[], print: Print): Promise<number> {
   const args = words.filter((word) => word !== '--json')
-  const configured = (await configuredWords()) ?? []
+  const configured = (await configuredOptions())?.words ?? []
   const given =
     args[0]?.startsWith('-') === false
       ? [`--kv-store=${args[0]}`, ...args.slice(1)]
@@ -99,7 +100,7 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   }
   const place = placeAt(facts.underlay.found)
   const [store = '', ...files] = joinWords(place)
-  const before = (await configuredWords()) ?? []
+  const before = (await configuredOptions())?.words ?? []
   const runsConsul = await isThere(joinPath(place.folder, 'management-token'))
   const gone = storeIn(before) === undefined && !runsConsul ? await optionsAreGone(options) : undefined
   if (gone !== undefined) throw gone
@@ -126,14 +127,11 @@ async function joinCommand([store, ...args]: string[], print: Print): Promise<nu
     })
   }
   const wanted = wantedBy(store, args)
-  if (wordsIn(await textOf(packageOptionsFile), 'MULTIHOST_OPTS') !== undefined) {
-    throw new DriverError(
-      'taken',
-      `${packageOptionsFile} sets MULTIHOST_OPTS, and the driver takes its options from there`,
-      {
-        hint: 'remove MULTIHOST_OPTS there and repeat it, or start the driver with them: systemctl enable --now multihost',
-      },
-    )
+  const { from = optionsFile } = (await configuredOptions()) ?? {}
+  if (from !== optionsFile) {
+    throw new DriverError('taken', `the driver takes its options from ${from}`, {
+      hint: 'remove them there and repeat it, or start the driver with them: systemctl enable --now multihost',
+    })
   }
   const joined = await join(joinParts(wanted, print))
   if (joined.is === 'already') {
@@ -195,7 +193,8 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
     throw new DriverError('invalid', `multihost leave takes --force alone, not '${unknown.join(' ')}'`)
   }
   const force = args.includes('--force')
-  const options = parseOpenOptions(optionWords((await configuredWords()) ?? []))
+  const { words = [], from = optionsFile } = (await configuredOptions()) ?? {}
+  const options = parseOpenOptions(optionWords(words))
   const identity = await readIdentity(options.stateDir)
   if (options.kvStore === undefined) {
     if (identity === undefined && !(await hasLeftovers(options))) {
@@ -209,14 +208,14 @@ async function leaveCommand(args: string[], print: Print): Promise<number> {
   const own = await textOf(packageOptionsFile)
   const others = withoutDriver(own)
   if (others !== own) await replaceFile(packageOptionsFile, others)
-  print(sentences.join('\n'))
+  const stay = [optionsFile, packageOptionsFile].includes(from) ? [] : [`its options stay: ${from}`]
+  print([...sentences, ...stay].join('\n'))
   return 0
 }
 
-/** The options that the unit starts the driver with. */
-async function configuredWords(): Promise<string[] | undefined> {
-  const [own, dockers] = await Promise.all([textOf(packageOptionsFile), textOf(optionsFile)])
-  return wordsIn(own, 'MULTIHOST_OPTS') ?? wordsIn(dockers, 'MULTIHOST_OPTS')
+/** Without systemd the options are those of the usual files. */
+async function configuredOptions(): Promise<UnitOptions | undefined> {
+  return unitOptions(await unitProperties(optionProperties).catch(() => ({})), textOf)
 }
 
 function leaveParts(options: OpenOptions, identity: HostIdentity | undefined, force: boolean): LeaveParts {

@@ -35,6 +35,7 @@ const programs = [
   'nft',
   'nsenter',
   'unshare',
+  'setpriv',
   'mount',
   'umount',
   'sh',

@@ -43,7 +43,10 @@ export interface Unit {
 const name = 'multihost.service'
 const run = promisify(execFile)
 
-/** As `systemctl show` prints them. Throws `unavailable` where systemd does not run. */
+/**
+ * As `systemctl show` prints them. A property with several lines, as EnvironmentFiles, has all of them.
+ * Throws `unavailable` where systemd does not run.
+ */
 export async function unitProperties(
   properties: readonly string[],
   unit = name,
@@ -57,7 +60,10 @@ export async function unitProperties(
       })
     },
   )
-  return Object.fromEntries([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, key, value]) => [key, value]))
+  const found: Record<string, string> = {}
+  for (const [, key = '', value = ''] of stdout.matchAll(/^(\w+)=(.*)$/gm))
+    found[key] = found[key] === undefined ? value : `${found[key]}\n${value}`
+  return found
 }
 
 /**

@@ -6,7 +6,7 @@
  * endpoint. While the store does not answer, the kernel alone counts. Leave and DeleteEndpoint never fail.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { containerEndName } from '../core/datapath/desired.ts'
+import { containerEndName, endpointsHere } from '../core/datapath/desired.ts'
 import { isGroup } from '../core/datapath/plan.ts'
 import { defined } from '../core/defined.ts'
 import { createEndpoint } from '../core/endpoints/creation.ts'
@@ -183,6 +183,7 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
     checkSame(existing, { v4, v6, host })
     return { changes: [], answer: existing }
   }
+  checkPorts(snapshot, network.value, host)
   const asked = ask.mac === undefined ? undefined : checkMac(ask.mac)
   if (ask.interfaceName !== undefined) checkInterfaceName(ask.interfaceName)
   const value: Endpoint = defined({
@@ -254,6 +255,18 @@ function networkHere(snapshot: Snapshot, host: HostName, localId: string): Versi
   const what = network === undefined ? 'is not in the store' : 'is being removed'
   throw new DriverError('not-found', `network ${localId.slice(0, 12)} ${what}`, {
     hint: "see 'multihost status' on this host, or make it again",
+  })
+}
+
+/** A bridge has 1023 ports (BR_PORT_BITS, the kernel's net/bridge/br_private.h), and vxlan1 is one of br0's. */
+const mostOnBridge = 1022
+
+function checkPorts(snapshot: Snapshot, network: Network, host: HostName): void {
+  const { datapath = 'bridge', id } = network
+  if (datapath !== 'bridge' || endpointsHere(snapshot, host, id).length < mostOnBridge) return
+  const says = `host ${host} has ${mostOnBridge} containers on network ${named(network)}, and a bridge of Linux takes no more`
+  throw new DriverError('exhausted', says, {
+    hint: 'connect further ones to another network, start them on another host, or make the network with -o datapath=macvlan',
   })
 }
 

@@ -148,15 +148,15 @@ async function publish(
     (snapshot) => holderOf(snapshot, refIn(snapshot), context),
     { signal },
   )
-  if (there !== undefined && options.existing && there.published) return there
-  if (there !== undefined) throw nameTaken(there)
   const ref = refIn(store.snapshot())
+  if (there?.published && there.name === ref.service && options.existing) return there
+  if (there !== undefined) throw nameTaken(there, ref)
   const { value: network } = serviceNetwork(store.snapshot(), ref, defaultNetwork)
   const leased = await leaseFor(network, addresses, signal)
   try {
     await optimisticTransaction(store, (snapshot) => {
       const { answer } = holderOf(snapshot, ref, context)
-      if (answer !== undefined) throw nameTaken(answer)
+      if (answer !== undefined) throw nameTaken(answer, ref)
       return create(snapshot, serviceNetwork(snapshot, ref, defaultNetwork), ref.service, leased, host)
     })
   } catch (error) {
@@ -170,14 +170,17 @@ async function publish(
   return findService(store.snapshot(), text, defaultNetwork)
 }
 
-/** The service with that name on the network, if any. */
+/** The service with that name on the network, or one whose name differs in case alone: for DNS they are one. */
 function holderOf(
   snapshot: Snapshot,
   ref: ServiceRef,
   { defaultNetwork }: ServiceContext,
 ): Proposal<ServiceView | undefined> {
-  const network = serviceNetwork(snapshot, ref, defaultNetwork)
-  return { changes: [], answer: namedIn(snapshot, network.value.id, ref.service)[0] }
+  const network = serviceNetwork(snapshot, ref, defaultNetwork).value.id
+  const lower = ref.service.toLowerCase()
+  const [exact] = namedIn(snapshot, network, ref.service)
+  const similar = listServices(snapshot, network).find(({ name }) => name.toLowerCase() === lower)
+  return { changes: [], answer: exact ?? similar }
 }
 
 interface Leased {
@@ -389,12 +392,13 @@ function changeLeases(snapshot: Snapshot, service: Service, change: (lease: Leas
   })
 }
 
-function nameTaken(view: ServiceView): DriverError {
+function nameTaken(view: ServiceView, { service }: ServiceRef): DriverError {
   const by =
     view.published || view.backend === undefined
       ? 'is already published'
       : `is the name of ${describeBackend(view.backend)}`
-  return new DriverError('taken', `service ${named(view)} ${by}`, { hint: 'choose another name' })
+  const why = view.name === service ? '' : ': the case of letters does not count'
+  return new DriverError('taken', `service ${named(view)} ${by}`, { hint: `choose another name${why}` })
 }
 
 function attachedTo(view: ServiceView, backend: NonNullable<ServiceView['backend']>): string {

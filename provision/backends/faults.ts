@@ -2,7 +2,7 @@
  * Faults of a lab's network, as a backend may offer them: what they are, and how they are written on a
  * command line.
  *
- * A lab has a list of faults in force. Applying a list replaces it; the empty list heals. A fault of one
+ * A lab has a list of faults in force. A change replaces the list; the empty list heals. A fault of one
  * direction acts on what the host sends, as netem on its interface does.
  */
 
@@ -22,8 +22,11 @@ export type NetworkFault =
 export interface NetworkFaults {
   /** The faults in force, in the order in which they were made. */
   inForce(): NetworkFault[]
-  /** Makes exactly these be in force. Idempotent. */
-  apply(faults: readonly NetworkFault[]): Promise<void>
+  /**
+   * Makes exactly those be in force that `next` makes of the ones in force. The changes of one process are
+   * made one after another, and none is overwritten.
+   */
+  change(next: (inForce: readonly NetworkFault[]) => readonly NetworkFault[]): Promise<void>
 }
 
 const usage = 'partition HOST HOST, unplug HOST, lose HOST PERCENT or slow HOST MS'

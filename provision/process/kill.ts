@@ -11,7 +11,8 @@ export async function killAll(list: () => Promise<readonly number[]>, where: str
     for (const pid of left) kill(pid)
     return left.length === 0
   }
-  await until(ended, () => `processes ${left.join(', ')} of ${where} do not end`)
+  // A process that writes to a disk that stalls ends after the write.
+  await until(ended, () => `processes ${left.join(', ')} of ${where} do not end`, 30_000)
 }
 
 function kill(pid: number): void {

@@ -113,12 +113,15 @@ export function startedWith(unit: string, variable: string, file: string): strin
   return `( . ${file} && ${inEnvironment} && ${inCommand} )`
 }
 
-/** Runs the command on the host until it succeeds; `what` completes "… within N s". */
+/**
+ * Runs the command on the host until it succeeds; `what` completes "… within N s". All hosts of a lab boot at
+ * once, and Consul elects a leader when its last server has.
+ */
 export async function until(
   { $, host }: StepContext,
   command: string,
   what: string,
-  deadlineMs = 20_000 * timeoutScale,
+  deadlineMs = 60_000 * timeoutScale,
 ): Promise<void> {
   const loop = `${begin(deadlineMs)}; until ${command}; do ${inTime} || exit 1; sleep 0.05; done`
   const result = await $`bash -c ${loop}`.nothrow()

@@ -50,7 +50,7 @@ scenario('a container joins a second network and leaves it while it runs', async
   await hostA.succeed`docker network connect ${green.name} both`
   const ask = '{{.NetworkSettings.Networks.green.IPAddress}}'
   expect(await hostA.succeed`docker inspect -f ${ask} both`).not.toBe(other.address)
-  await both.succeed`ping -c1 -W1 ${other.address}`
+  await both.waitUntilSucceeds`ping -c1 -W1 ${other.address}`
   await hostA.succeed`docker network disconnect ${green.name} both`
   await both.fail`ping -c1 -W1 ${other.address}`
 })

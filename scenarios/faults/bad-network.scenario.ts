@@ -53,7 +53,7 @@ scenario(
         await hostA.fail`timeout 2 docker ps`
         await hostA.succeed`timeout 5 multihost status > /dev/null`
         await using there = await hostB.run({ name: 'there', network: 'steady' })
-        await there.succeed`ping -c1 -W1 ${a.address}`
+        await there.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
         await hostA.waitUntilSucceeds`grep -q there.steady ${hostsFile}`
       })
       expect(lost).toBe(0)

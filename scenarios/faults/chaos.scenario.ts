@@ -12,6 +12,7 @@ import { randomInt } from 'node:crypto'
 // biome-ignore lint/style/noRestrictedImports: how long a fault lasts is drawn; nothing is waited for
 import { setTimeout } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { converged } from '../kit/converged.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Container, Host } from '../kit/host.ts'
@@ -92,12 +93,13 @@ const containerActs = {
 
 scenario(
   `${minutes} minutes of everything at random: no packet is lost between containers that run`,
-  { timeout: 180_000 + minutes * 90_000 },
+  { timeout: 300_000 + minutes * 90_000 },
   async ({ hosts, consulServer, faults, needs }) => {
     needs('network faults')
     if (hosts.length > 2) needs('power')
     console.log(`chaos: to repeat it: CHAOS_SEED=${seed} CHAOS_MINUTES=${minutes}`)
     const place = { hosts, consulServer, faults }
+    await using _backup = atEnd(() => consulServer.succeed`rm -f /root/chaos`)
     const before = await inventory()
     const samples: Sample[] = []
     {
@@ -116,7 +118,6 @@ scenario(
       expect(gaps, 'packets lost between the pairs').toEqual(gaps.map(() => ''))
       await converged(hosts, steady.containers)
     }
-    await consulServer.succeed`rm -f /root/chaos`
     await nothingLeftSince(before)
     judge('chaos', samples)
   },

@@ -7,13 +7,14 @@
 import { expect } from 'vitest'
 import { atEnd } from '../kit/at-end.ts'
 import { scenarioOn } from '../kit/enough.ts'
-import type { Fault } from '../kit/fault.ts'
 import type { Faults } from '../kit/faults.ts'
 import type { Host } from '../kit/host.ts'
+import { longRun } from '../kit/long-run.ts'
 import { hasNo } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { withSteadyPair } from '../kit/steady.ts'
-import { together } from '../kit/together.ts'
+import { everyServerVotes } from '../kit/store.ts'
+import { inTurn, together } from '../kit/together.ts'
 import { positiveFrom } from './number-from.ts'
 
 /** A run brings up a lab with so many for this file (scenarios/selection.ts). */
@@ -23,6 +24,8 @@ const scenario = scenarioOn({ consul: consulServers })
 
 /** Containers that each of two hosts starts. */
 const starts = positiveFrom('MULTIHOST_STARTS', 20)
+/** Docker itself takes about a second of both processors for a container. */
+const startedWithinMs = 120_000 + starts * 5000
 const fresh = 'multihost status --json | jq -e .store.fresh'
 /** A new leader within some 10 s; a driver that asks a silent server leaves it after 4 s. */
 const goesOnWithinMs = 30_000
@@ -32,11 +35,13 @@ const goesOnWithinMs = 30_000
  */
 const electedWithinMs = 120_000
 
+/** Waits until all servers vote: what the scenario before it disturbed may be on its way back. */
 async function leaderOf(servers: readonly Host[]): Promise<Host> {
   const [first] = servers as [Host, ...Host[]]
-  const said = await first.succeed`curl -sf http://${first.address}:8500/v1/status/leader`
+  await everyServerVotes(first, servers.length)
+  const said = await first.waitUntilSucceeds`curl -sf http://${first.address}:8500/v1/status/leader | grep :`
   const leader = servers.find(({ address }) => said === `"${address}:8300"`)
-  if (leader === undefined) throw new Error(`no server leads: ${said}`)
+  if (leader === undefined) throw new Error(`another server leads: ${said}`)
   return leader
 }
 
@@ -54,13 +59,17 @@ scenario(
     const led = await leaderOf(servers)
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await using _many = atEnd(() =>
-        together([hostA.run`sh -c ${removeMany('here')}`, hostB.run`sh -c ${removeMany('there')}`]),
+        together([
+          longRun(hostA, removeMany('here'), startedWithinMs),
+          longRun(hostB, removeMany('there'), startedWithinMs),
+        ]),
       )
       const lost = await lostWhile(a, b, async () => {
         const started = together([
-          hostA.succeed`sh -c ${startMany('here')}`,
-          hostB.succeed`sh -c ${startMany('there')}`,
+          longRun(hostA, startMany('here'), startedWithinMs),
+          longRun(hostB, startMany('there'), startedWithinMs),
         ])
+        started.catch(() => undefined) // awaited below, unless a wait before fails
         await hostA.within(60_000).waitUntilSucceeds`[ $(docker ps -qf name=^here- | wc -l) -ge 3 ]`
         await using _killed = await faults.kill(led, 'consul')
         expect(await started, 'what docker run says').toEqual(['', ''])
@@ -92,29 +101,32 @@ async function createsNetworks(creator: Host, other: Host, withinMs = goesOnWith
 const asks = ({ address }: Host) =>
   `ss -Htnp state established dst ${address}:8500 | grep -q pid=$(systemctl show -p MainPID --value multihost),`
 
+/** Those of the network are made in turn: each replaces the list of all that are in force. */
 const faultsOfAServer: [
   string,
-  (server: Host, others: readonly Host[], faults: Faults) => Promise<Fault>[],
+  (server: Host, others: readonly Host[], faults: Faults) => Promise<unknown>,
 ][] = [
-  ['frozen', (server, _, faults) => [faults.pause(server, 'consul')]],
+  ['frozen', (server, _, faults) => faults.pause(server, 'consul')],
   [
     'cut off from the others',
-    (server, others, faults) => others.map((each) => faults.partition(server, each)),
+    (server, others, faults) => inTurn(others, (each) => faults.partition(server, each)),
   ],
 ]
 
 for (const [how, make] of faultsOfAServer) {
   scenario(
     `a server is ${how}: the host that asked it asks another, and creates networks`,
+    { timeout: 600_000 },
     async ({ consulServers: servers, hostA, hostB, faults }) => {
       // The second Docker host asks the second server first; scenarios look into the store through the first one.
       const [first, asked, last] = servers as [Host, Host, Host]
+      await everyServerVotes(first, servers.length)
       await withSteadyPair(hostA, hostB, async (a, b) => {
         // A driver that was moved to another server stays there.
         await hostB.succeed`systemctl restart multihost`
         await hostB.within(goesOnWithinMs).waitUntilSucceeds`sh -c ${asks(asked)}`
         const lost = await lostWhile(a, b, async () => {
-          for (const fault of make(asked, [first, last], faults)) await fault
+          await make(asked, [first, last], faults)
           await createsNetworks(hostB, hostA)
           await hostB.within(goesOnWithinMs)
             .waitUntilSucceeds`sh -c ${`${fresh} && { ${asks(first)} || ${asks(last)}; }`}`
@@ -130,9 +142,10 @@ const otherLeads = (asked: Host, full: Host): string =>
 
 scenario(
   'the leader’s disk is full: another server leads, and both hosts create networks',
-  { timeout: 900_000 },
+  { timeout: 1_800_000 },
   async ({ consulServers: servers, hostA, hostB, faults }) => {
     const [first, second, third] = servers as [Host, Host, Host]
+    await everyServerVotes(first, servers.length)
     const small = (server: Host) => faults.smallDisk(server, '/var/lib/consul', 'consul')
     await using one = await small(first)
     await using two = await small(second)

@@ -20,7 +20,8 @@ async function moveData(host: Host, folder: string): Promise<AsyncDisposable> {
   return {
     async [Symbol.asyncDispose]() {
       await restartWith(host, {})
-      await host.succeed`umount ${folder}; rm -f /etc/docker/daemon.json`
+      await host.waitUntilSucceeds`umount ${folder}`
+      await host.succeed`rm -f /etc/docker/daemon.json`
     },
   }
 }
@@ -37,7 +38,7 @@ scenario(
       await using asker = await hostA.run({ name: 'asker', network: foobar.name })
       expect(await hostA.succeed`docker inspect -f ${'{{.HostsPath}}'} asker`).toContain(folder)
       await asker.waitUntilSucceeds`grep -q web.foobar /etc/hosts`
-      expect(await hostA.succeed`multihost status`).toContain('no problems')
+      await hostA.waitUntilSucceeds`multihost status | grep 'no problems'`
     }
     expect(await starts()).toBe(before)
   },

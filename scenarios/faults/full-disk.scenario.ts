@@ -1,6 +1,6 @@
 /**
  * A full disk, on a host and under Consul: running containers are not disturbed, what cannot be done is
- * refused with the reason, and the lab converges within 5 s after space is free again.
+ * refused with the reason, and the lab converges within 5 s after space is free and Consul answers again.
  */
 import { expect } from 'vitest'
 import { converged, convergesWithinMs } from '../kit/converged.ts'
@@ -28,7 +28,7 @@ scenario(
       await using fullDriver = await driverDisk.fill()
       const lost = await lostWhile(b, a, async () => {
         await using there = await hostB.run({ name: 'there', network: 'steady' })
-        await there.succeed`ping -c1 -W1 ${a.address}`
+        await there.waitUntilSucceeds`ping -c1 -W1 ${a.address}`
         expect(await hostA.fail`timeout 10 sh -c ${starts}`).toMatch(/no space left/i)
         await hostA.waitUntilSucceeds`multihost status --json | jq -e '.store.fresh'`
         expect(await a.succeed`cat /etc/hosts`).toMatch(/\ttwo\.steady$/m)

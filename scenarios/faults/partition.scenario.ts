@@ -33,7 +33,7 @@ scenario(
       await cut.heal()
       await converged([hostA, hostB], [a, b, late])
       await b.within(convergesWithinMs).waitUntilSucceeds`! grep -q ending /etc/hosts`
-      await hostA.succeed`docker run --rm --network steady debian:13 ping -c1 -W1 ${late.address}`
+      await hostA.waitUntilSucceeds`docker run --rm --network steady debian:13 ping -c1 -W1 ${late.address}`
     })
   },
 )

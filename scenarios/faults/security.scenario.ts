@@ -126,7 +126,7 @@ for (const { what, make, says } of wrong) {
         await two.succeed`ping -c1 -W1 ${one.address}`
       }
       await hostB.within(5000).waitUntilSucceeds`multihost status | grep -q 'no problems'`
-      await hostB.succeed`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
+      await hostB.waitUntilSucceeds`docker run --rm --network secured debian:13 ping -c1 -W1 ${one.address}`
     },
   )
 }

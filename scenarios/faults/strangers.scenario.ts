@@ -3,6 +3,7 @@
  * another program removes it. conformance/strangers has the same frames for any driver.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { sending } from '../kit/forged-frame.ts'
 import type { Host } from '../kit/host.ts'
 import { insideNetwork, macOf, vniOn } from '../kit/inside.ts'
@@ -44,7 +45,8 @@ scenario(
       const [echoes, refused] = [await echoesIn(a), await refusedOn(hostA, hostB)]
       const atRemote = await echoesIn(remote)
       await send()
-      expect((await refusedOn(hostA, hostB)) - refused, `refused: ${who}`).toBe(times)
+      const more = async () => (await refusedOn(hostA, hostB)) - refused
+      await expect.poll(more, { message: `refused: ${who}` }).toBe(times)
       expect(await echoesIn(a), `arrived: ${who}`).toBe(echoes)
       expect(await echoesIn(remote), `arrived at the other host: ${who}`).toBe(atRemote)
     }
@@ -90,6 +92,7 @@ scenario(
     await b.waitUntilSucceeds`ping -c1 -W1 ${await a.currentAddress()}`
     const lost = await lostWhile(b, { address: await a.currentAddress() }, async () => {
       await hostA.succeed`systemctl stop multihost`
+      await using _driver = atEnd(() => hostA.succeed`systemctl start multihost`)
       expect((await rules()).stdout).toBe(right)
       await hostA.succeed`systemctl start multihost`
       await hostA.waitUntilSucceeds`multihost status --json > /dev/null`

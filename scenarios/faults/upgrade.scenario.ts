@@ -26,6 +26,7 @@ scenario(
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       const pairs = { there: [a, b], back: [b, a] } as const
+      for (const [from, to] of Object.values(pairs)) await from.waitUntilSucceeds`ping -c1 -W1 ${to.address}`
       const losses = await lossDuring(pairs, async () => {
         await using _here = await keepsStarting(hostA)
         await using _there = await keepsStarting(hostB)

@@ -15,8 +15,9 @@
 import type { Backend } from '../../provision/backends/backend.ts'
 import type { Capability } from '../../provision/backends/capabilities.ts'
 import { describeFault, type NetworkFault, withFault } from '../../provision/backends/faults.ts'
-import { hostNamed } from '../../provision/lab/definition.ts'
+import { hostNamed, hostsOfRole } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
+import { poll } from '../../provision/process/until.ts'
 import { subject } from './current-subject.ts'
 import { type Fillable, smallDisk } from './disk.ts'
 import { type Fault, type FaultSteps, healAll, injectFault, type Verified } from './fault.ts'
@@ -92,15 +93,19 @@ export function faultsOf(
       needs('power')
       return track(injectFault(poweredOff(backend, host)))
     },
-    smallDisk: (host, folder, ...units) => track(smallDisk(host, folder, units)),
+    smallDisk: (host, folder, ...units) =>
+      track(smallDisk(host, folder, units, hostsOfRole(backend.lab, 'consul').length)),
     end: () => healAll(injected),
   }
 }
 
 function networkFault({ faults }: Backend, fault: NetworkFault): Pick<FaultSteps, 'inject' | 'revert'> {
   if (faults === undefined) throw new LabError('this lab has no switch to inject network faults in')
-  const others = () => faults.inForce().filter((each) => describeFault(each) !== describeFault(fault))
-  return { inject: () => faults.apply(withFault(others(), fault)), revert: () => faults.apply(others()) }
+  const isOther = (each: NetworkFault) => describeFault(each) !== describeFault(fault)
+  return {
+    inject: () => faults.change((inForce) => withFault(inForce, fault)),
+    revert: () => faults.change((inForce) => inForce.filter(isOther)),
+  }
 }
 
 async function both(a: Host, b: Host, check: (from: Host, to: Host) => Promise<unknown>): Promise<void> {
@@ -120,14 +125,17 @@ function carrier(host: Host, there: boolean): Promise<string> {
   return host.waitUntilSucceeds`ip link show dev eth1 | grep -qw ${there ? 'LOWER_UP' : 'NO-CARRIER'}`
 }
 
-/** Checks the loss within four standard deviations: a correct loss is refused once in some ten thousand runs. */
+/** Waits until a measured loss is within four standard deviations. */
 async function loses(from: Host, to: Host, share: number): Promise<void> {
   const sent = 600
-  const words = await from.run`ping -q -c ${sent} -i 0.002 -W 1 ${to.address}`
-  const received = Number(/(\d+) received/.exec(words.stdout)?.[1])
-  const lost = 1 - received / sent
   const deviation = Math.sqrt((share * (1 - share)) / sent)
-  if (Math.abs(lost - share) <= 4 * deviation) return
+  let lost = 0
+  const measured = async (): Promise<true | undefined> => {
+    const words = await from.run`ping -q -c ${sent} -i 0.002 -W 1 ${to.address}`
+    lost = 1 - Number(/(\d+) received/.exec(words.stdout)?.[1]) / sent
+    return Math.abs(lost - share) <= 4 * deviation || undefined
+  }
+  if ((await poll(measured, 10_000)).value) return
   throw new Error(
     `${from.name} loses ${(100 * lost).toFixed(1)} % on the way to ${to.name}, not ${100 * share} %`,
   )

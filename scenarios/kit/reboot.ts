@@ -9,5 +9,5 @@ export async function reboot(host: Host): Promise<void> {
   const before = await host.succeed`sh -c ${boot}`
   // The connection may end before the answer.
   await host.run`systemctl reboot`
-  await host.within(60_000).waitUntilSucceeds`sh -c ${`now=$(${boot}) && [ "$now" != "${before}" ]`}`
+  await host.within(120_000).waitUntilSucceeds`sh -c ${`now=$(${boot}) && [ "$now" != "${before}" ]`}`
 }

@@ -132,21 +132,26 @@ const alone = recorded.extend<{ alone: undefined }>({
 })
 
 /** Needs nothing of the scenario before it. What a failed one leaves is removed before the next. */
-export const scenario = isDebug ? withoutTimeouts(alone) : alone
+export const scenario = withTimeouts(alone)
 
 /** Begins with what the scenario before it has left. */
-export const continued = isDebug ? withoutTimeouts(recorded) : recorded
+export const continued = withTimeouts(recorded)
 
-/** A paused scenario must not time out. */
-function withoutTimeouts<T extends typeof recorded>(scenarios: T): T {
+/** A scenario's own timeout is scaled as its waits are. A paused scenario must not time out. */
+function withTimeouts<T extends typeof recorded>(scenarios: T): T {
+  if (!isDebug && timeoutScale === 1) return scenarios
+  const scaled = ({ timeout }: { timeout?: number }) => {
+    if (isDebug) return { timeout: 0 }
+    return timeout === undefined ? {} : { timeout: timeout * timeoutScale }
+  }
   return new Proxy(scenarios, {
     apply: (target, _, [title, first, second]) =>
       typeof first === 'function'
-        ? target(title, { timeout: 0 }, first)
-        : target(title, { ...first, timeout: 0 }, second),
+        ? target(title, scaled({}), first)
+        : target(title, { ...first, ...scaled(first) }, second),
     get: (target, key) =>
       key === 'extend'
-        ? (fixtures: never) => withoutTimeouts(target.extend(fixtures) as unknown as T)
+        ? (fixtures: never) => withTimeouts(target.extend(fixtures) as unknown as T)
         : Reflect.get(target, key),
   })
 }

@@ -94,6 +94,6 @@ async function inSteady(
   await using b = await hostB.run({ name: 'two', network: 'steady' })
   await body(a, b)
   await using late = await hostA.run({ name: 'late', network: 'steady' })
-  await late.succeed`ping -c1 -W1 ${b.address}`
+  await late.waitUntilSucceeds`ping -c1 -W1 ${b.address}`
   expect(new Set([a.address, b.address, late.address]).size).toBe(3)
 }

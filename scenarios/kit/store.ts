@@ -38,6 +38,23 @@ export async function consulLeads(consulServer: Host): Promise<void> {
   await consulServer.within(30_000).waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
 }
 
+/**
+ * A server that Consul's autopilot has removed finds the others within 30 s. It votes after 10 healthy
+ * seconds, at autopilot's next look, which comes every 10 s.
+ */
+const votesWithinMs = 120_000
+
+/**
+ * Resolves when each of so many Consul servers is healthy and votes, as autopilot sees them: the others are
+ * a majority when one goes. Autopilot removes a server that serf calls failed, and takes it back without a
+ * vote at first. A server that was removed is not in its list.
+ */
+export async function everyServerVotes(consulServer: Host, servers: number): Promise<void> {
+  const votes = `(.Servers | length) == ${servers} and all(.Servers[]; .Healthy and .Voter)`
+  const ask = `set -o pipefail; curl -sf ${api}/operator/autopilot/health | jq -e '${votes}'`
+  await consulServer.within(votesWithinMs).waitUntilSucceeds`bash -c ${ask}`
+}
+
 /** The services of that name on all networks; without a name, all services. */
 export async function storedServices(consulServer: Host, name?: string): Promise<StoredService[]> {
   const services = recordsIn<StoredService>(await everything(consulServer), 'services')
@@ -97,8 +114,9 @@ export async function keysNaming(consulServer: Host, { name }: Pick<Host, 'name'
     .map(([key]) => key)
 }
 
+const api = 'http://127.0.0.1:8500/v1'
 /** URL of the records on the Consul server; a key follows. */
-export const storeUrl = 'http://127.0.0.1:8500/v1/kv/multihost'
+export const storeUrl = `${api}/kv/multihost`
 /** jq: one object with a value per key, without the log of changes. */
 const readable =
   'map(select(.Key | startswith("multihost/changes/") | not) | { (.Key): (.Value | @base64d | fromjson) }) | add'

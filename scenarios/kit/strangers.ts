@@ -20,6 +20,8 @@ export async function echoesIn(container: Container): Promise<number> {
 
 /** A machine beside the host, on an interface of its own, with an address. */
 async function neighbour(host: Host, address: string): Promise<AsyncDisposable> {
+  const filter = 'net.ipv4.conf.all.rp_filter'
+  const before = await host.succeed`sysctl -n ${filter}`
   await host.succeed`ip netns add stranger`
   await host.succeed`ip link add stranger type veth peer name eth0 netns stranger`
   await host.succeed`ip address add 10.66.0.1/24 dev stranger; ip link set stranger up`
@@ -30,6 +32,7 @@ async function neighbour(host: Host, address: string): Promise<AsyncDisposable> 
     async [Symbol.asyncDispose]() {
       await host.succeed`ip netns del stranger`
       await host.waitUntilSucceeds`! ip link show stranger 2> /dev/null`
+      await host.succeed`sysctl -qw ${`${filter}=${before}`}`
     },
   }
 }
@@ -79,6 +82,8 @@ export async function attemptsOf(places: Places): Promise<[string, () => Promise
   const toMember = sending(toRemote, hostB.address, times)
   const toSecond = async (): Promise<void> => {
     await using second = await secondAddress(hostB)
+    // Packets to a neighbour that is not resolved yet wait in a queue, which does not take all.
+    await hostA.waitUntilSucceeds`ping -c1 -W1 ${second.address}`
     await hostA.succeed`${onBridge(sending(toRemote, second.address, times))}`
   }
   const toLoopback = sending(frame, '127.0.0.1', times, hostA.address)

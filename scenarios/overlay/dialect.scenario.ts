@@ -46,8 +46,8 @@ describe('the default network', () => {
           hosts.map(async (host) => (await host.succeed`docker inspect -f ${onNetwork} first`).split(' ')),
         )) as [string[], string[]]
         expect(a).not.toBe(b)
-        await hostA.succeed`docker exec first ping -c1 -W2 ${b}`
-        await hostB.succeed`docker exec first ping -c1 -W2 ${a}`
+        await hostA.waitUntilSucceeds`docker exec first ping -c1 -W2 ${b}`
+        await hostB.waitUntilSucceeds`docker exec first ping -c1 -W2 ${a}`
         const [one, other] = await together(hosts.map(networks))
         expect(one?.multihost).toBe(other?.multihost)
         await together(hosts.map((host) => host.succeed`docker rm -f first`))
@@ -121,7 +121,7 @@ describe('all other commands are docker’s own', () => {
     {
       await using _swarm = atEnd(() => hostA.succeed`docker swarm leave --force`)
       expect(await hostA.succeed`docker service ls`).toMatch(/^ID +NAME +MODE +REPLICAS/)
-      expect(await hostA.succeed`docker network ls`).toMatch(/ingress +overlay +swarm/)
+      await hostA.waitUntilSucceeds`docker network ls | grep -E ${'ingress +overlay +swarm'}`
       const id = await hostA.succeed`docker run -d debian:13 sleep infinity`
       expect(await hostA.succeed`docker inspect -f ${onNetwork} ${id}`).toMatch(/^bridge /)
     }

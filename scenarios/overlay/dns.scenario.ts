@@ -126,6 +126,7 @@ scenario(
     const script = `const s=require('dgram').createSocket('udp4');s.on('message',(q,r)=>{let e=12;while(q[e])e+=q[e]+1;e+=5;const a=Buffer.concat([q.subarray(0,e),Buffer.from('c00c00010001000000050004c0000201','hex')]);a[2]|=128;a[3]=128;a[7]=1;a[9]=0;a[11]=0;s.send(a,r.port,r.address)});s.bind(53,'${consulServer.address}')`
     await consulServer.succeed`systemd-run -q --unit scenario-resolver node -e ${script}`
     await using _resolver = atEnd(() => consulServer.succeed`systemctl stop scenario-resolver`)
+    await consulServer.waitUntilSucceeds`ss -Huln sport = :53 | grep :53`
     await using _servers = atEnd(() => hostA.succeed`cat /tmp/resolv.conf > /etc/resolv.conf`)
     await hostA.succeed`cp /etc/resolv.conf /tmp/resolv.conf && echo nameserver ${consulServer.address} > /etc/resolv.conf`
     await asker.within(5000).waitUntilSucceeds`getent ahostsv4 example.com | grep -q 192.0.2.1`
@@ -135,7 +136,7 @@ scenario(
 /** Asks for web.foobar A, and prints the RCODE: the last four bits of the answer's fourth byte. */
 const askFor = (address: string): string => {
   const question = '000101000001000000000000037765620666 6f6f62617200000100 01'.replaceAll(' ', '')
-  return `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${address}');setTimeout(()=>process.exit(1),1000)`
+  return `const s=require('dgram').createSocket('udp4');s.on('message',(m)=>{console.log(m[3]&15);process.exit()});s.send(Buffer.from('${question}','hex'),53,'${address}');setTimeout(()=>process.exit(1),3000)`
 }
 /** Where the driver answers on every host. */
 const dns = '169.254.255.53'

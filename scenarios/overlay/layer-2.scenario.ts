@@ -11,7 +11,7 @@ async function macOf(host: Host, { name }: Container, network: string): Promise<
 }
 
 async function reachEachOther(all: readonly Container[]): Promise<void> {
-  for (const from of all) for (const to of all) await from.succeed`ping -c1 -W1 -q ${to.address}`
+  for (const from of all) for (const to of all) await from.waitUntilSucceeds`ping -c1 -W1 -q ${to.address}`
 }
 
 scenario(
@@ -82,7 +82,7 @@ scenario(
       await a.succeed`sh -c ${large(b)}`
     }
     for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1450)}`
-    await a.succeed`ping -c1 -W1 -M do -s 1400 ${b.address}`
+    await a.waitUntilSucceeds`ping -c1 -W1 -M do -s 1400 ${b.address}`
   },
 )
 
@@ -121,7 +121,7 @@ scenario(
       await using _four = await sharedNetwork([hostA, hostB], 'four', ['--subnet', '10.68.0.0/24'])
       await using two = await pair(hostA, hostB, 'four')
       for (const each of [two.a, two.b]) await each.succeed`sh -c ${hasMtu(1250)}`
-      await two.a.succeed`ping -c1 -W1 -q -M do -s 1222 ${two.b.address}`
+      await two.a.waitUntilSucceeds`ping -c1 -W1 -q -M do -s 1222 ${two.b.address}`
     }
     for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1450)}`
     await b.waitUntilSucceeds`ping -c1 -W1 -q -M do -s 1400 fd00:66::a`

@@ -340,6 +340,7 @@ scenario(
     await using _gone = await hostB.run({ name: 'gone', network: foobar.name })
     await knows(watcher, 'gone')
     await hostA.succeed`systemctl stop multihost`
+    await using _driver = atEnd(() => hostA.succeed`systemctl start multihost`)
     await using come = await hostB.run({ name: 'come', network: foobar.name })
     await hostB.succeed`docker stop -t0 gone`
     await watcher.succeed`getent hosts gone`

@@ -78,7 +78,7 @@ scenario(
     await using second = await hostA.run({ name: 'second', network: 'special' })
     expect(first.address).toMatch(/^10\.20\.4\./)
     expect(await first.succeed`cat /sys/class/net/eth0/mtu`).toBe('1400')
-    await first.succeed`ping -c1 -W1 ${second.address}`
+    await first.waitUntilSucceeds`ping -c1 -W1 ${second.address}`
     await first.fail`ping -c1 -W1 192.168.33.10`
     for (const host of [hostA, hostB]) {
       expect(await host.succeed`ss -Huln sport = :4790`).toContain(':4790')
@@ -125,6 +125,6 @@ scenario(
     await hostA.succeed`/usr/bin/docker network rm used`
     await hostA.waitUntilSucceeds`docker network inspect used`
     await using other = await hostA.run({ name: 'other', network: 'used' })
-    await other.succeed`ping -c1 -W1 ${user.address}`
+    await other.waitUntilSucceeds`ping -c1 -W1 ${user.address}`
   },
 )

@@ -7,7 +7,7 @@ import { clear } from '../kit/clear.ts'
 import { type ExclusiveInput, exclusive, type Holder, recordHistory, violations } from '../kit/history.ts'
 import type { Host } from '../kit/host.ts'
 import { labHosts, scenario } from '../kit/scenario.ts'
-import { storedKeys } from '../kit/store.ts'
+import { inventory, nothingLeftSince } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
 
 const header = 'SERVICE ID          NAME                NETWORK             CONTAINER'
@@ -144,10 +144,10 @@ scenario(
   },
 )
 
-scenario('a wrong command is an error with a hint, and changes nothing', async ({ hostA, consulServer }) => {
+scenario('a wrong command is an error with a hint, and changes nothing', async ({ hostA }) => {
   await hostA.succeed`docker network create own`
   await using _own = atEnd(() => hostA.succeed`docker network rm own`)
-  const before = await storedKeys(consulServer)
+  const before = await inventory()
   const wrong: [string, string][] = [
     ['service info nope', "there is no service 'nope'"],
     ['service ls --network nope', "the cluster has no network 'nope'"],
@@ -166,5 +166,5 @@ scenario('a wrong command is an error with a hint, and changes nothing', async (
     expect(stderr).toContain(words)
     expect(stderr.trim().split('\n')).toHaveLength(1)
   }
-  expect(await storedKeys(consulServer)).toEqual(before)
+  await nothingLeftSince(before)
 })

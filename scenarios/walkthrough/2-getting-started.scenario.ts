@@ -31,9 +31,12 @@ heading('No services', async ({ at, net1 }) => {
 heading('A container on net-1', async ({ at, net1, consulServer }) => {
   first = await at(net1).enters`docker run -it --rm debian:13 bash`
   const file = await first.eventually`cat /etc/hosts`
-  const { endpoints } = await storedNetwork(consulServer, 'multihost')
   const name = await nameOf(net1, first.name)
-  expect(endpoints).toMatchObject([{ host: 'net-1', container: { name } }])
+  // A host knows the names of its containers before Consul does.
+  await expect
+    .poll(async () => (await storedNetwork(consulServer, 'multihost')).endpoints)
+    .toMatchObject([{ host: 'net-1', container: { name } }])
+  const { endpoints } = await storedNetwork(consulServer, 'multihost')
   const [{ v4 = '' } = {}] = endpoints
   expect(drivers(file)).toEqual(recordsOf('multihost', [[v4, name]]))
   expect(hostsFile(file)).toContainEqual([v4, first.name])
@@ -97,5 +100,5 @@ heading('Leave both', async ({ at, net1, consulServer }) => {
   await second.types`exit`
   await first.types`exit`
   await at(net1).eventually`docker service ls`
-  expect((await storedNetwork(consulServer, 'multihost')).endpoints).toEqual([])
+  await expect.poll(async () => (await storedNetwork(consulServer, 'multihost')).endpoints).toEqual([])
 })

@@ -106,8 +106,9 @@ heading('Leave nothing behind', async ({ at, shells, net1, net2, consulServer })
   await shells.the('bar').types`exit`
   await at(net1).types`docker service unpublish bar.foobar`
   await at(net1).types`docker service unpublish baz.foobar`
-  await at(net1).types`docker network rm foobar`
-  await at(net1).types`docker network rm multihost`
+  // Refused until net-2 has reported that its containers have left.
+  await at(net1).eventually`docker network rm foobar`
+  await at(net1).eventually`docker network rm multihost`
   await at(net1).types`sudo rm /var/run/netns`
   await at(net2).eventually`docker network ls`
   expect((await storedNetworks(consulServer)).size).toBe(0)

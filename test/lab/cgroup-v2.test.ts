@@ -27,9 +27,6 @@ const script = `
 
 test.skipIf(cgroupVersion() === 2)(
   'hosts, engines and containers run on cgroup v2 as well, and leave nothing',
-  {
-    timeout: 300_000,
-  },
   async ({ skip }) => {
     const cwd = fileURLToPath(new URL('../..', import.meta.url))
     const { exitCode, stdout, stderr } = await execa(

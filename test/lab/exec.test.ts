@@ -9,7 +9,7 @@ import { bringUpSharedLab, sharedLab } from './shared-lab.ts'
 const name = sharedLab
 const exec = (...args: string[]) => lab('exec', '--lab', name, ...args)
 
-beforeAll(bringUpSharedLab, 300_000)
+beforeAll(bringUpSharedLab)
 
 test('stdout and stderr stay apart, and nothing else is printed', async () => {
   const { stdout, stderr, code } = await exec('net-1', 'sh', '-c', 'echo out; echo err >&2')
@@ -88,7 +88,7 @@ test('a second up and a second provision change nothing and say so', async () =>
     expect(code).toBe(0)
     expect(stdout.toString().trim().split('\n').at(-1)).toBe('nothing changed')
   }
-}, 60_000)
+})
 
 test('status shows each host’s address, role, state, engine and Consul', async () => {
   const { stdout } = await lab('status', '--lab', name)

@@ -24,7 +24,7 @@ afterAll(async () => {
   await removeLookAlikes()
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   rmSync('/run/multihost-labs', { recursive: true, force: true })
-}, 60_000)
+})
 
 /** Without the labs of others, which come and go meanwhile. */
 const others = /mhlab-(?!tleft-)[a-z0-9]+-|multihost-lab\/(?!tleft\/)/
@@ -32,7 +32,7 @@ const own = () =>
   inventory().filter((line) => lookAlikes.some((each) => line.endsWith(each)) || !others.test(line))
 const namespaces = () => own().filter((line) => line.startsWith('namespace '))
 
-test('down leaves the machine as it was before up, look-alikes included', { timeout: 300_000 }, async () => {
+test('down leaves the machine as it was before up, look-alikes included', async () => {
   const before = own()
   const up = await lab('up', '--lab', name)
   expect(up.code, up.stderr).toBe(0)
@@ -44,7 +44,6 @@ test('down leaves the machine as it was before up, look-alikes included', { time
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
   '%s while the lab is made takes down what is half made',
-  { timeout: 120_000 },
   async (signal) => {
     const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
     await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
@@ -55,9 +54,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   },
 )
 
-test('SIGTERM while scenarios run ends vitest, takes the lab down and exits 143', {
-  timeout: 120_000,
-}, async () => {
+test('SIGTERM while scenarios run ends vitest, takes the lab down and exits 143', async () => {
   const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, 'overlay/cluster')
   await until('vitest runs', () => soFar().includes('RUN'))
   child.kill('SIGTERM')
@@ -65,7 +62,7 @@ test('SIGTERM while scenarios run ends vitest, takes the lab down and exits 143'
   expect(remains(name)).toEqual([])
 })
 
-test('gc removes the lab of a runner that was killed, and no look-alike', { timeout: 120_000 }, async () => {
+test('gc removes the lab of a runner that was killed, and no look-alike', async () => {
   const { child, ended } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
   child.kill('SIGKILL')
@@ -78,9 +75,7 @@ test('gc removes the lab of a runner that was killed, and no look-alike', { time
   expect(namespaces()).toEqual(before)
 })
 
-test('the next up clears what a killed runner left, and makes the lab whole', {
-  timeout: 120_000,
-}, async () => {
+test('the next up clears what a killed runner left, and makes the lab whole', async () => {
   const { child, ended } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
   child.kill('SIGKILL')
@@ -89,9 +84,7 @@ test('the next up clears what a killed runner left, and makes the lab whole', {
   expect(code, stderr).toBe(0)
 })
 
-test('a host whose nspawn was killed is made anew by up, and removed by gc', {
-  timeout: 120_000,
-}, async () => {
+test('a host whose nspawn was killed is made anew by up, and removed by gc', async () => {
   const kill = () => {
     const nspawn = processes().find(
       ({ command }) => command.startsWith(`systemd-nspawn`) && command.includes(`mhlab-${name}-net-2`),
@@ -114,9 +107,7 @@ test('a host whose nspawn was killed is made anew by up, and removed by gc', {
   expect((await lab('status', '--lab', name)).stdout.toString()).toMatch(/net-2 .* absent/)
 })
 
-test('a host whose namespace lost its name, and a lab whose switch did, are plugged in again by up', {
-  timeout: 120_000,
-}, async () => {
+test('a host whose namespace lost its name, and a lab whose switch did, are plugged in again by up', async () => {
   for (const [lost, broken] of [
     [`mhlab-${name}-net-1`, 'net-1'],
     [`mhlab-${name}-switch`, undefined],
@@ -129,9 +120,7 @@ test('a host whose namespace lost its name, and a lab whose switch did, are plug
   }
 })
 
-test('an up that is interrupted on a lab that was whole leaves it to stay', {
-  timeout: 120_000,
-}, async () => {
+test('an up that is interrupted on a lab that was whole leaves it to stay', async () => {
   const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the lab is claimed', () => soFar().includes('network'))
   child.kill('SIGINT')
@@ -159,9 +148,7 @@ test('gc and down leave what is no lab’s: a record of another kind, a folder b
   }
 })
 
-test('a lab that a living process is making is refused to others, and that lab goes on', {
-  timeout: 120_000,
-}, async () => {
+test('a lab that a living process is making is refused to others, and that lab goes on', async () => {
   await lab('down', '--lab', name)
   const { child, ended, soFar } = start('provision/lab.ts', 'up', '--lab', name)
   await until('the hosts boot', () => remains(name).some((line) => line.startsWith('process')))
@@ -185,9 +172,7 @@ test('a lab that a living process is making is refused to others, and that lab g
   expect((await lab('exec', '--lab', name, 'net-1', 'docker version')).code).toBe(0)
 })
 
-test('a lab with --on is refused to others, keeps their report out, and stays when the runner is killed', {
-  timeout: 240_000,
-}, async () => {
+test('a lab with --on is refused to others, keeps their report out, and stays when the runner is killed', async () => {
   expect((await lab('up', '--lab', name)).code).toBe(0)
   const { child, ended, soFar } = start('scenarios/main.ts', '--on', name, 'conformance/')
   await until('vitest runs', () => soFar().includes('RUN'))
@@ -223,9 +208,7 @@ test('a lab with --on is refused to others, keeps their report out, and stays wh
   expect(remains(name)).toEqual([])
 })
 
-test('a host that is lost while scenarios run is exit code 2, not a success', {
-  timeout: 120_000,
-}, async () => {
+test('a host that is lost while scenarios run is exit code 2, not a success', async () => {
   await lab('down', '--lab', name)
   const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, 'overlay/cluster')
   await until('vitest runs', () => soFar().includes('RUN'))

@@ -2,7 +2,7 @@
  * What is on this machine that a lab could have left: namespaces, links, mounts, processes, cgroups, folders.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execaSync } from 'execa'
@@ -12,7 +12,6 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Everything with the given lab's name, and what nspawn keeps; text, so that a difference can be read. */
 export function remains(lab: string): string[] {
-  const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
@@ -41,7 +40,6 @@ export function remains(lab: string): string[] {
 
 /** The whole machine, for comparing before and after: namespaces, links, mounts, nspawn processes, nspawn's locks. */
 export function inventory(): string[] {
-  const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
   const links = JSON.parse(execaSync('ip', ['-j', 'link']).stdout).map(
     (each: { ifname: string }) => `link ${each.ifname}`,
   )
@@ -50,6 +48,16 @@ export function inventory(): string[] {
     .split('\n')
     .map((line) => `mount ${line.split(' ')[4]}`)
   return [...list('/run/netns').map((each) => `namespace ${each}`), ...links, ...mounts].sort()
+}
+
+/** What is in the folder; nothing where a lab has removed it meanwhile. */
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw error
+  }
 }
 
 export function processes(): { pid: number; command: string }[] {
@@ -90,7 +98,7 @@ export async function lab(...args: string[]) {
   return ended
 }
 
-/** For what a lab's making takes: within a minute. */
+/** For what a lab's making takes: within two minutes. */
 export function until(what: string, holds: () => boolean): Promise<void> {
-  return untilWithin(what, holds, 60_000)
+  return untilWithin(what, holds, 120_000)
 }

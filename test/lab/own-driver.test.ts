@@ -67,9 +67,7 @@ test('Swarm stands beside ours, and the exit code is ours', { timeout: 600_000 }
   expect(seen.map(([, theirs]) => theirs)).not.toContain('did not run')
 })
 
-test('a plugin that does not listen is reported with its log before any scenario runs', {
-  timeout: 120_000,
-}, async () => {
+test('a plugin that does not listen is reported with its log before any scenario runs', async () => {
   const { code, output } = await scenarios('--driver', plugin('mute', 'echo no such option >&2; exit 3'))
   expect(code, output).toBe(2)
   expect(output).toContain('mute does not answer on /run/docker/plugins/mute.sock of net-1')

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const { stdout } = await execa('npm', ['pack', '--silent', '--pack-destination', project], { cwd: root })
   const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
   await execa('npm', ['install', ...flags, join(project, stdout.trim())], { cwd: project })
-}, 300_000)
+})
 afterAll(() => rmSync(project, { recursive: true }))
 
 const scenarios = (...args: string[]) =>
@@ -29,9 +29,7 @@ const scenarios = (...args: string[]) =>
     ...{ cwd: project, reject: false, all: true, stdin: 'ignore' },
   })
 
-test('the example of docs/scenarios.md has at most 40 lines, and passes from the tarball', {
-  timeout: 300_000,
-}, async () => {
+test('the example of docs/scenarios.md has at most 40 lines, and passes from the tarball', async () => {
   const lines = readdirSync(example).flatMap((file) =>
     readFileSync(join(example, file), 'utf8').trim().split('\n'),
   )
@@ -43,9 +41,7 @@ test('the example of docs/scenarios.md has at most 40 lines, and passes from the
   expect(readFileSync(join(project, 'report', name, 'index.html'), 'utf8')).toContain('The scenario passed')
 })
 
-test('a step that fails is one line with the host and the step, and exit code 2', {
-  timeout: 120_000,
-}, async () => {
+test('a step that fails is one line with the host and the step, and exit code 2', async () => {
   const subject = join(project, 'subject.ts')
   writeFileSync(subject, readFileSync(subject, 'utf8').replace('systemd-run', 'no-such-command'))
   const { exitCode, all } = await scenarios()

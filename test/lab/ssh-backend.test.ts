@@ -14,12 +14,10 @@ const over = (inventory: string) => ['--backend', 'ssh', '--inventory', inventor
 beforeAll(async () => {
   await bringUpSharedLab()
   relayed = await relayedLab(sharedLab)
-}, 300_000)
+})
 afterAll(() => relayed[Symbol.asyncDispose]())
 
-test('commands run as root, whether the inventory logs in as root or as a user who may sudo', {
-  timeout: 60_000,
-}, async () => {
+test('commands run as root, whether the inventory logs in as root or as a user who may sudo', async () => {
   const inventory = relayed.inventory()
   for (const host of ['consul-server', 'net-1']) {
     const { code, stdout } = await lab('exec', ...over(inventory), host, 'id -un; uname -n; exit 7')
@@ -27,7 +25,7 @@ test('commands run as root, whether the inventory logs in as root or as a user w
   }
 })
 
-test('up provisions the machines, and down leaves them', { timeout: 60_000 }, async () => {
+test('up provisions the machines, and down leaves them', async () => {
   const inventory = relayed.inventory()
   expect((await lab('up', ...over(inventory))).stdout.toString()).toMatch(/nothing changed\n$/)
   const { code, stderr } = await lab('down', ...over(inventory))
@@ -38,9 +36,7 @@ test('up provisions the machines, and down leaves them', { timeout: 60_000 }, as
   expect((await lab('exec', ...over(inventory), 'net-1', 'docker version')).code).toBe(0)
 })
 
-test('a host that shows another key than the pinned one is refused, and so is one that has none', {
-  timeout: 60_000,
-}, async () => {
+test('a host that shows another key than the pinned one is refused, and so is one that has none', async () => {
   const { 'net-1': net1, 'net-2': net2, ...others } = relayed.entries
   const swapped = { ...others, 'net-1': { ...net1, hostKey: net2?.hostKey }, 'net-2': net2 }
   const { code, stderr } = await lab('exec', ...over(relayed.inventory(swapped)), 'net-1', 'true')
@@ -65,9 +61,7 @@ test('a host that shows another key than the pinned one is refused, and so is on
   expect((await lab('exec', ...over(relayed.inventory(accepting)), 'net-1', 'true')).code).toBe(2)
 })
 
-test('a machine that is not there is said with its address, and the others are shown', {
-  timeout: 60_000,
-}, async () => {
+test('a machine that is not there is said with its address, and the others are shown', async () => {
   const { 'net-2': net2, ...others } = relayed.entries
   const inventory = relayed.inventory({ ...others, 'net-2': { ...net2, port: 1 } })
   const { stderr } = await lab('exec', ...over(inventory), 'net-2', 'true')
@@ -77,9 +71,7 @@ test('a machine that is not there is said with its address, and the others are s
   expect(status).toMatch(/net-2 .* unreachable/)
 })
 
-test('scenarios run on them, what needs faults of the network is skipped with the reason, and they stay', {
-  timeout: 300_000,
-}, async () => {
+test('scenarios run on them, what needs faults of the network is skipped with the reason, and they stay', async () => {
   const inventory = relayed.inventory()
   const { ended, soFar } = start(
     'scenarios/main.ts',

@@ -10,7 +10,7 @@ import type { Event } from '../../scenarios/record/events.ts'
 import { start } from './machine.ts'
 import { bringUpSharedLab, sharedLab } from './shared-lab.ts'
 
-beforeAll(bringUpSharedLab, 300_000)
+beforeAll(bringUpSharedLab)
 
 const folder = mkdtempSync(join(tmpdir(), 'walkthrough-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -33,7 +33,7 @@ test.each([
     0,
   ],
   ['an output that does not match', `${command}\nnet-7`, 'differs from the page', 1],
-])('%s fails the job, with its line', { timeout: 180_000 }, async (_, instead, message, below) => {
+])('%s fails the job, with its line', async (_, instead, message, below) => {
   const copy = join(folder, 'page.md')
   writeFileSync(copy, page.replace(`${command}\nnet-1`, instead))
   const { ended, soFar } = start('scenarios/main.ts', '--on', sharedLab, '--page', copy, '1-machine-setup')
@@ -42,9 +42,7 @@ test.each([
   expect(soFar()).toContain(message)
 })
 
-test('containers and networks of a page that failed are gone before other files run', {
-  timeout: 300_000,
-}, async () => {
+test('containers and networks of a page that failed are gone before other files run', async () => {
   const copy = join(folder, 'page.md')
   writeFileSync(copy, page.replace('ping -c 1 stoic_moore.multihost', 'ping -c 1 stoic_moore.elsewhere'))
   const { ended, soFar } = start(

@@ -145,6 +145,25 @@ export function firstVtep(addresses: readonly HostAddress[], bind: string): Host
   return matching.find((it) => !mayGo(it) && isOfFamily(it, first)) ?? first
 }
 
+/**
+ * At first, without --bind-interface. `route`: the address that leads to the store. That may be a temporary
+ * one of IPv6, or the store's own virtual address: an address of its interface that is there to stay is
+ * taken instead, where there is one. Throws `unavailable` for a bridge of Docker's, behind which a store in a
+ * container of this host is.
+ */
+export function firstByRoute(addresses: readonly HostAddress[], route: Ip): HostAddress {
+  const at = firstVtep(addresses, route)
+  if (!canCarry(at)) {
+    throw new DriverError('unavailable', `${at.device} leads to the store, and to no other host`, {
+      hint: 'name the interface of the VTEP with --bind-interface, by name or by CIDR',
+    })
+  }
+  if (!mayGo(at)) return at
+  const staying = addresses.filter((it) => it.device === at.device && isOfFamily(it, at) && !mayGo(it))
+  const block = `${at.address}/${at.length}`
+  return staying.find((it) => contains(block, it.address)) ?? staying[0] ?? at
+}
+
 function mayReplace(candidate: HostAddress, known: KnownVtep, addresses: readonly HostAddress[]): boolean {
   if (!canCarry(candidate) || !isOfFamily(candidate, known)) return false
   if (!mayGo(candidate)) return true
@@ -209,7 +228,11 @@ function notFound(addresses: readonly HostAddress[], bind: string): DriverError 
     .map((it) => `${it.device} ${it.address}/${it.length}`)
     .join(', ')
   const own = list === '' ? 'no addresses' : list
+  const dummy =
+    onLo === undefined
+      ? ''
+      : 'an address that several uplinks lead to goes on a dummy interface with the MTU of the uplinks; '
   return new DriverError('invalid', found, {
-    hint: `--bind-interface takes an interface, an address or a CIDR; this host has ${own}`,
+    hint: `${dummy}--bind-interface takes an interface, an address or a CIDR; this host has ${own}`,
   })
 }

@@ -99,10 +99,7 @@ function linesOn(
   return recordsForClient(records.of(network, !asksDns), container)
 }
 
-/**
- * Whether the network answers for a later network's line. A program that finds a line for one family asks DNS
- * for none, so a name that DNS has is hidden for both.
- */
+/** Whether the network answers for a later network's line. */
 function hasName(
   options: ClientLinesOptions,
   { asksUs }: Client,

@@ -167,7 +167,7 @@ function inOrder(state: State, container: string, ours: readonly NetworkId[]): C
   const all: (OrderedNetwork & { is: ClientNetwork })[] = ours.map((id) => {
     const { name = id, internal = false } = networkById(store.snapshot(), id)?.value ?? {}
     const priority = own.find((at) => at.name === name)?.priority ?? 0
-    return { name, internal, hasGateway: false, priority, is: { id } }
+    return { name, isSwarms: false, internal, hasGateway: false, priority, is: { id } }
   })
   const rest = othersOf(state, container).map((it) => ({ ...it, is: namesFor(it.other, it.links) }))
   return [...all, ...rest].sort(compareNetworks).map(({ is }) => is)
@@ -182,7 +182,8 @@ function othersOf(
     const other = others.get(network)
     if (other === undefined) return []
     const hasGateway = at.hasGateway || other.isWayOut
-    return [{ name, internal: other.internal, hasGateway, priority, other, links }]
+    const isSwarms = other.driver === 'overlay'
+    return [{ name, isSwarms, internal: other.internal, hasGateway, priority, other, links }]
   })
 }
 

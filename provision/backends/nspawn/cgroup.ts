@@ -77,7 +77,7 @@ export function killCgroup(path: string): Promise<void> {
 /** Removes the emptied group; the kernel may hold one for a moment after its last process. */
 export async function removeCgroup(path: string): Promise<void> {
   for (const folder of cgroupFolders(path).flatMap(tree).reverse())
-    await until(() => removed(folder), `cgroup ${folder} cannot be removed: busy`)
+    await until(() => removed(folder), `cgroup ${folder} cannot be removed: busy`, 30_000)
 }
 
 function removed(folder: string): boolean {

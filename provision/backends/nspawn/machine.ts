@@ -31,7 +31,8 @@ import { cgroupFolders, cgroupVersion, killCgroup, makeCgroup, processesIn, remo
 import type { LabKeys } from './keys.ts'
 import { type HostPaths, labPaths } from './paths.ts'
 
-const bootDeadlineMs = 30_000
+/** Seven hosts that boot at once share the machine's cores. */
+const bootDeadlineMs = 90_000
 
 /** Makes and boots the host, which must not exist; resolves when its control channel answers. */
 export async function bootMachine(
@@ -86,9 +87,16 @@ export function machineState(lab: string, name: string): 'running' | 'broken' | 
 function isPluggedIn(paths: HostPaths): boolean {
   const named = statSync(`/run/netns/${paths.namespace}`, { throwIfNoEntry: false })
   if (!named) return false
-  return processesIn(machineGroup(paths)).some(
-    (pid) => statSync(`/proc/${pid}/ns/net`, { throwIfNoEntry: false })?.ino === named.ino,
-  )
+  return processesIn(machineGroup(paths)).some((pid) => namespaceOf(pid) === named.ino)
+}
+
+/** Inode of the process's network namespace; undefined for a process that has ended: ENOENT, ESRCH or EACCES. */
+function namespaceOf(pid: number): number | undefined {
+  try {
+    return statSync(`/proc/${pid}/ns/net`).ino
+  } catch {
+    return undefined
+  }
 }
 
 /** Connects to the host's control channel. */

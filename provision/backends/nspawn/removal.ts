@@ -110,7 +110,7 @@ async function removeUnowned(lab: string): Promise<string[]> {
 
 /** True for a folder that contains folders of hosts alone. After a reboot of the machine no record names it. */
 function areDisks(folder: string): boolean {
-  if (!statSync(folder).isDirectory()) return false
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return false // or removed meanwhile
   const hosts = readdirSync(folder, { withFileTypes: true })
   return hosts.every((each) => each.isDirectory() && existsSync(join(folder, each.name, 'upper')))
 }

@@ -29,7 +29,7 @@ test('vitest and its workers end when the runner is killed', async () => {
   const runner = spawn(process.execPath, args, { cwd: root, env, stdio: 'ignore' })
   const leader = () =>
     processes().find(({ pid, parent, group }) => parent === runner.pid && pid === group)?.pid
-  await until('vitest has a worker', () => membersOf(leader()).length > 1, 15_000)
+  await until('vitest has a worker', () => membersOf(leader()).length > 1, 40_000)
   const group = leader()
   try {
     runner.kill('SIGKILL')

@@ -23,19 +23,25 @@ export function nspawnFaults(name: string, labOf: () => Lab): NetworkFaults {
     const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
     return lines.map((line) => parseFault(labOf(), line.split(' ')))
   }
+  const apply = async (faults: readonly NetworkFault[]): Promise<void> => {
+    const [were, names] = [inForce(), namesOf(labOf())]
+    // Recorded before it is made: `heal` finds it also when this process is killed meanwhile.
+    note(file, [...were, ...faults])
+    if (slowIn(were) !== slowIn(faults)) {
+      await speedUp(namespace, names)
+      await slowDown(namespace, faults.filter(isSlow))
+    }
+    await run('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { input: rulesFor(faults) })
+    await run('ip', ['-n', namespace, '-batch', '-'], { input: plugs(faults, names) })
+    note(file, faults)
+  }
+  let changes = Promise.resolve()
   return {
     inForce,
-    async apply(faults) {
-      const [were, names] = [inForce(), namesOf(labOf())]
-      // Recorded before it is made: `heal` finds it also when this process is killed meanwhile.
-      note(file, [...were, ...faults])
-      if (slowIn(were) !== slowIn(faults)) {
-        await speedUp(namespace, names)
-        await slowDown(namespace, faults.filter(isSlow))
-      }
-      await run('ip', ['netns', 'exec', namespace, 'nft', '-f', '-'], { input: rulesFor(faults) })
-      await run('ip', ['-n', namespace, '-batch', '-'], { input: plugs(faults, names) })
-      note(file, faults)
+    change(next) {
+      const change = changes.then(() => apply(next(inForce())))
+      changes = change.catch(() => undefined) // the caller of that one learns of it
+      return change
     },
   }
 }

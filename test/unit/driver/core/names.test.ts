@@ -192,7 +192,7 @@ describe('a name that cannot be one is left out, and never becomes another', () 
     },
   )
 
-  test.each(['localhost', 'LOCALHOST', 'db.localhost', 'ip6-loopback', 'caf\u00e9', 'two words'])(
+  test.each(['localhost', 'LOCALHOST', 'localhost.localdomain', 'ip6-loopback', 'caf\u00e9', 'two words'])(
     'an alias or a hostname %j',
     (alias) => {
       const more = [{ aliases: [alias] }, { hostname: alias }]
@@ -203,6 +203,12 @@ describe('a name that cannot be one is left out, and never becomes another', () 
       }
     },
   )
+
+  test('an alias below localhost is a name, as for the engine: app.localhost of a proxy', () => {
+    const snapshot = snapshotOf([named('e1', '10.0.0.2', 'web', { aliases: ['app.localhost'] })])
+    expect(recordsFor(snapshot, 'n1').map(({ name }) => name)).toContain('app.localhost')
+    expect(zoneOf(snapshot, 'n1')?.addressesOf('app.localhost')).toEqual(['10.0.0.2'])
+  })
 
   test('a label of 64 bytes is in hosts files, and not in DNS', () => {
     const [long, short] = ['x'.repeat(64), 'y'.repeat(63)]
@@ -306,6 +312,20 @@ describe('while a host is away', () => {
     expect(both('db', [], snapshot)).toEqual(['10.0.0.5', '10.0.0.6'])
     expect(both('db', ['net-9'], snapshot)).toEqual(['10.0.0.6'])
   })
+})
+
+test('a published service without a container has its name only while no container has it', () => {
+  const service: Service = { id: 's1', network: 'n1', name: 'DB', v4: '10.0.0.7' }
+  const own = named('e1', '10.0.0.2', 'db', { host: 'net-9' })
+  const addresses = (snapshot: ReturnType<typeof snapshotOf>, away: string[] = []): string[] => {
+    const inFiles = recordsFor(snapshot, 'n1', false, new Set(away)).filter(({ name }) => /^db$/i.test(name))
+    const inDns = zoneOf(snapshot, 'n1', new Set(away))?.addressesOf('db')
+    expect(inFiles.map(({ ip }) => ip)).toEqual(inDns)
+    return inDns ?? []
+  }
+  expect(addresses(snapshotOf([], [service]))).toEqual(['10.0.0.7'])
+  expect(addresses(snapshotOf([own], [service]))).toEqual(['10.0.0.2'])
+  expect(addresses(snapshotOf([own], [service]), ['net-9'])).toEqual(['10.0.0.2', '10.0.0.7'])
 })
 
 test('a container that is called tasks.NAME hides the members of NAME', () => {

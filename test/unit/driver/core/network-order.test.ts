@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { compareNetworks, type OrderedNetwork } from '../../../../driver/core/network-order.ts'
 
 const network = (name: string, more: Partial<OrderedNetwork> = {}): OrderedNetwork => ({
-  ...{ name, internal: false, hasGateway: false, priority: 0 },
+  ...{ name, isSwarms: false, internal: false, hasGateway: false, priority: 0 },
   ...more,
 })
 const ordered = (...all: OrderedNetwork[]): string =>
@@ -27,6 +27,11 @@ test.each<[string, OrderedNetwork[], string]>([
     [network('a', { priority: -1 }), network('z', { internal: true })],
     'z a',
   ],
+  [
+    'one of Swarm’s before all',
+    [network('a', { hasGateway: true, priority: 1 }), network('z', { internal: true, isSwarms: true })],
+    'z a',
+  ],
 ])('%s', (_, all, expected) => {
   expect(ordered(...all)).toBe(expected)
   expect(ordered(...all.toReversed())).toBe(expected)
@@ -35,7 +40,8 @@ test.each<[string, OrderedNetwork[], string]>([
 test('it is one order, whatever comes first', () => {
   const some = fc.record({
     name: fc.constantFrom('a', 'b'),
-    ...{ internal: fc.boolean(), hasGateway: fc.boolean(), priority: fc.integer({ min: -1, max: 1 }) },
+    ...{ isSwarms: fc.boolean(), internal: fc.boolean(), hasGateway: fc.boolean() },
+    ...{ priority: fc.integer({ min: -1, max: 1 }) },
   })
   fc.assert(
     fc.property(fc.array(some, { maxLength: 6 }), (all) => {

@@ -122,7 +122,7 @@ describe('a name', () => {
   )
 })
 
-test.each(['localhost', 'LOCALHOST', 'db.localhost', 'ip6-allnodes'])(
+test.each(['localhost', 'LOCALHOST', 'localhost.localdomain', 'ip6-allnodes'])(
   '%s cannot be published: no container would find it',
   (name) => {
     expect(lineOf(() => checkServiceName(name))).toBe(

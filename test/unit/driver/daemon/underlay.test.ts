@@ -19,13 +19,13 @@ const known = { device: 'eth1', address: '192.168.33.11' }
 
 /** A finder on a machine whose addresses, route to the store and clock the test sets. */
 function machine({ bindInterface, lines = [] }: { bindInterface?: string; lines?: string[] }) {
-  const state = { lines, route: '', nowMs: 0, links: ['eth0', 'eth1'] }
+  const state = { lines, route: '', nowMs: 0, links: ['eth0', 'eth1'], ports: [''] }
   const finder = underlayFinder(
     { addresses: async () => hostAddresses(...state.lines) },
     { bindInterface, kvStore },
     {
       now: () => state.nowMs,
-      isThere: (device) => state.links.includes(device),
+      isInUse: (device) => state.links.includes(device) && !state.ports.includes(device),
       async towards([server]) {
         if (server === undefined || state.route === '')
           throw new DriverError('unavailable', 'no route leads there')
@@ -166,6 +166,34 @@ test('without --bind-interface another route to the store moves no VTEP that is 
     expect(await on.find(known), 'one interface, no route').toEqual(eth1('192.168.33.11'))
 })
 
+describe('without --bind-interface, at first,', () => {
+  const temporary = 'eth1 fd00:33::7a1e/64 passing'
+
+  test('a temporary address of IPv6 that leads to the store gives way to one that stays', async () => {
+    const on = machine({ lines: [temporary, 'eth1 fd00:44::11/64', 'eth1 fd00:33::11/64'] })
+    on.route = 'fd00:33::7a1e'
+    expect(await on.find(), 'of its own block').toEqual(eth1('fd00:33::11'))
+    on.lines = [temporary, 'eth1 192.168.33.11/24', 'eth2 fd00:33::12/64']
+    expect(await on.find(), 'the only one').toEqual(eth1('fd00:33::7a1e'))
+  })
+
+  test('a virtual address of the store’s own, which this host has for now, is not taken', async () => {
+    const on = machine({ lines: ['eth1 192.168.33.11/24', 'eth1 192.168.33.100/32'] })
+    on.route = '192.168.33.100'
+    expect(await on.find()).toEqual(eth1('192.168.33.11'))
+  })
+
+  test('a store behind a bridge of Docker’s shows no interface that leads to other hosts', async () => {
+    const on = machine({ lines: ['docker0 172.17.0.1/16', 'eth1 192.168.33.11/24'] })
+    on.route = '172.17.0.1'
+    await expect(on.find()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'docker0 leads to the store, and to no other host',
+      hint: expect.stringContaining('--bind-interface'),
+    })
+  })
+})
+
 describe('without --bind-interface, when the VTEP is missing,', () => {
   const nat = 'eth0 10.0.2.15/24'
 
@@ -206,6 +234,17 @@ describe('without --bind-interface, when the VTEP is missing,', () => {
     expect(await on.find(found), 'the route does not lead there').toMatchObject({ address: '10.0.2.15' })
     on.route = '192.168.33.11'
     expect(await on.find(found)).toEqual(eth1('192.168.33.11'))
+  })
+
+  test('the route is followed 30 s after its interface became a port of a bridge', async () => {
+    const on = machine({ lines: ['br0 192.168.33.57/24'] })
+    on.ports = ['eth1']
+    on.route = '192.168.33.57'
+    await expect(on.find(known)).rejects.toMatchObject({
+      hint: '192.168.33.57 on br0 takes its place after 30 s',
+    })
+    on.nowMs = 30_000
+    expect(await on.find(known)).toMatchObject({ device: 'br0', home: '192.168.33.11' })
   })
 
   test('a driver that starts follows the route after 60 s', async () => {

@@ -81,8 +81,8 @@ describe('a container on two networks gets the answer of the first one that know
     ['db.other', 'A', both, 'db.other A 172.22.0.2'],
     ['db', 'AAAA', both, 'empty'],
     ['db', 'MX', both, 'empty'],
-    ['all', 'AAAA', [foobar, sixes], 'all AAAA fd00:21::9'],
-    ['all', 'A', [sixes, foobar], 'all A 172.21.0.2, all A 172.21.0.3'],
+    ['all', 'AAAA', [foobar, sixes], 'empty'],
+    ['all', 'A', [sixes, foobar], 'empty'],
     ['all', 'ANY', [sixes, foobar], 'all AAAA fd00:21::9'],
   ])('%s %s', (name, type, zones, expected) => {
     expect(show(lookup({ zones, onlyUnambiguous: false }, name, type, name))).toBe(expected)

@@ -3,8 +3,8 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
-import type { Packet } from 'dns-packet'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
+import { decode, type Packet } from 'dns-packet'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createResponder, type ViewOf } from '../../../../driver/dns/answer.ts'
 import { createForwarder } from '../../../../driver/dns/forward.ts'
@@ -132,12 +132,16 @@ describe('a name below a network’s that does not exist here', () => {
 describe('without an answer from outside', () => {
   test('and without a resolver, SERVFAIL comes at once', async () => {
     resolvers = []
-    const start = performance.now()
-    expect(await askUdp(port, question('example.com'))).toMatchObject({
-      rcode: 'SERVFAIL',
-      questions: [{ name: 'example.com' }],
-    })
-    expect(performance.now() - start).toBeLessThan(150)
+    const took: number[] = []
+    for (let times = 0; times < 5; times++) {
+      const start = performance.now()
+      expect(await askUdp(port, question('example.com'))).toMatchObject({
+        rcode: 'SERVFAIL',
+        questions: [{ name: 'example.com' }],
+      })
+      took.push(performance.now() - start)
+    }
+    expect(Math.min(...took), 'the fastest: a busy machine delays single ones').toBeLessThan(150)
   })
 
   test('where no resolver listens, the next resolver is asked', async () => {
@@ -160,6 +164,20 @@ describe('without an answer from outside', () => {
     )
     expect(new Set(answers.map(({ rcode }) => rcode))).toEqual(new Set(['SERVFAIL']))
     expect(machine.asked).toEqual(['slow.example'])
+  })
+
+  test('our names are answered, however many questions wait for the resolver', async () => {
+    machine.delayMs = 1500
+    const forwarder = createForwarder({ resolvers: () => resolvers, port: machine.port, timeoutMs: 1000 })
+    const { answer } = createResponder({ viewOf: all, forwarder })
+    const ask = (name: string) => answer(question(name), '172.21.0.9', 'udp')
+    const waiting: Promise<Buffer | undefined>[] = []
+    for (let i = 0; i < 1100; i++) {
+      waiting.push(ask(`slow${i % 5}.example`))
+      await immediate()
+    }
+    expect(data(decode((await ask('web.foobar')) ?? question('')))).toEqual(['172.21.0.2'])
+    expect((await Promise.all(waiting)).filter((it) => it === undefined)).toEqual([])
   })
 
   test('a resolver that asks us in turn ends in SERVFAIL and not in a storm', async () => {

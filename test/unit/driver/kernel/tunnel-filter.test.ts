@@ -12,6 +12,7 @@ test('a kernel that cannot leave packets untracked gets the filter all the same,
       const listed = rules.map(([, chain, comment]) => ({ rule: { chain, comment, expr: [] } }))
       return answer(0, JSON.stringify({ nftables: listed }))
     }
+    if (command.includes('ip')) return answer(0)
     if (input.includes('notrack')) return answer(1, '', 'Could not process rule: No such file or directory')
     taken.push(input)
     return answer(0)

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
+import { macOf } from '../../../../driver/core/ip.ts'
+import type { Change } from '../../../../driver/core/records.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { until } from '../../../fixtures/until.ts'
 import { cluster, createNetwork, id, never, run, show, showAlive, stop } from './cluster.ts'
@@ -37,6 +39,34 @@ describe('an endpoint', () => {
     expect(joined).toEqual({ device: 'vxceeeeeeee', internal: false })
     expect(net1.settled).toEqual(['aaaa eeee'])
     expect(await net1.verbs.join({ network, endpoint }, never)).toEqual(joined)
+  })
+
+  test('is refused where the network’s bridge on this host has all the ports that Linux gives it', async () => {
+    const lab = cluster()
+    const net1 = lab.host(1)
+    await showAlive(net1)
+    const { v4: pool } = await createNetwork(net1, { id: network })
+    const many = Array.from({ length: 1022 }, (_, i): Change => {
+      const id = String(i).padStart(64, '0')
+      const v4 = `172.21.${8 + (i >> 8)}.${i & 255}`
+      const value = { network, id, v4, mac: macOf(v4), host: 'net-1', vtep: '192.168.33.11', joined: true }
+      return { op: 'create', table: 'endpoints', key: `${network}/${id}`, value: { ...value, aliases: [] } }
+    })
+    for (let i = 0; i < many.length; i += 20) await net1.store.commit(many.slice(i, i + 20))
+    const v4 = await net1.verbs.requestAddress({ pool: pool.cidr, gateway: false }, never)
+    const asked = net1.verbs.createEndpoint({ network, endpoint, v4 }, never)
+    await expect(asked).rejects.toMatchObject({
+      code: 'exhausted',
+      message: 'host net-1 has 1022 containers on network aaaaaaaaaaaa, and a bridge of Linux takes no more',
+    })
+    const { v4: other } = await createNetwork(net1, { id: id('b'), options: { datapath: 'macvlan' } })
+    expect(other.cidr, 'other networks go on').not.toBe(pool.cidr)
+    const ask = {
+      network: id('b'),
+      endpoint,
+      v4: await net1.verbs.requestAddress({ pool: other.cidr, gateway: false }, never),
+    }
+    expect(await net1.verbs.createEndpoint(ask, never)).toMatch(/^02:42/)
   })
 
   test('keeps the MAC that was asked for', async () => {

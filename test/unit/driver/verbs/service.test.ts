@@ -85,6 +85,16 @@ describe('a published service', () => {
     expect((await net2.services.publish('bar', { existing: true })).name).toBe('bar')
   })
 
+  test('has no other beside it that differs in case alone: DNS would answer with both', async () => {
+    await net1.services.publish('Bar')
+    await net2.store.read()
+    for (const options of [{}, { existing: true }])
+      expect(await lineOf(net2.services.publish('bar', options))).toBe(
+        'taken: service Bar.multihost is already published; choose another name: the case of letters does not count',
+      )
+    expect((await net2.services.publish('Bar', { existing: true })).v4).toBe('10.9.0.2')
+  })
+
   test('goes with its address when it is unpublished', async () => {
     await net1.services.publish('bar')
     await net2.services.unpublish('bar')

@@ -174,7 +174,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     const three = await run(at(1), '3', '172.21.0.4', 'fd00:21::4')
     await settled()
     // The bridge forwards to a new port when the kernel's queue of link events has come to it.
-    await expect.poll(() => one.ping('172.21.0.4'), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => one.ping('172.21.0.4')).toBe(true)
     expect(one.ping('fd00:21::4')).toBe(true)
     expect(two.ping('172.21.0.4')).toBe(true)
     expect(three.ping('172.21.0.3')).toBe(true)
@@ -183,7 +183,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
   test('the proxy claims no address it does not know: a new one passes duplicate detection', async () => {
     lab.ip(one.path, 'address add fd00:21::99/64 dev eth0')
     await expect
-      .poll(() => lab.run(one.path, 'ip', '-6', 'address', 'show', 'dev', 'eth0').stdout, { timeout: 5000 })
+      .poll(() => lab.run(one.path, 'ip', '-6', 'address', 'show', 'dev', 'eth0').stdout)
       .not.toContain('tentative')
     expect(lab.run(one.path, 'ip', '-6', 'address', 'show', 'dev', 'eth0').stdout).not.toContain('dadfailed')
     // or it would be the source of what follows, and no host knows it
@@ -212,7 +212,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
       }
       for (const { path } of [one, two])
         await expect
-          .poll(() => lab.run(path, 'ip', 'link', 'show', 'dev', 'eth0').stdout, { timeout: 5000 })
+          .poll(() => lab.run(path, 'ip', 'link', 'show', 'dev', 'eth0').stdout)
           .toContain(`mtu ${mtu} `)
       await settled()
     }
@@ -236,7 +236,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     )
     lab.ip(path, `fdb replace ${two.value.mac} dev vxlan1 dst 192.168.33.99 self permanent`, 'bridge')
     expect(await seen(at(1))).not.toEqual(before)
-    await expect.poll(() => seen(at(1)), { timeout: 5000 }).toEqual(before)
+    await expect.poll(() => seen(at(1))).toEqual(before)
     expect(one.ping('172.21.0.3')).toBe(true)
     expect(at(1).log.entries.find((it) => it.level === 'warn')?.fields).toMatchObject({
       reasons: expect.arrayContaining(['fdb 02:42:ac:15:00:03: 192.168.33.99 vs 192.168.33.12']),
@@ -247,7 +247,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     const before = await seen(at(1))
     lab.ip(namespace(at(1)), line)
     expect(await seen(at(1))).not.toEqual(before)
-    await expect.poll(() => seen(at(1)), { timeout: 5000 }).toEqual(before)
+    await expect.poll(() => seen(at(1))).toEqual(before)
     expect(one.ping('172.21.0.3')).toBe(true)
     expect(one.ping('fd00:21::3')).toBe(true)
   })
@@ -277,9 +277,9 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
   test('a container that has gone leaves no entry anywhere', async () => {
     store.remove('endpoints', `${id('a')}/${two.value.id}`)
     await expect
-      .poll(async () => JSON.stringify(await at(1).kernel.observe(namespace(at(1)))), { timeout: 10_000 })
+      .poll(async () => JSON.stringify(await at(1).kernel.observe(namespace(at(1)))))
       .not.toContain(two.value.mac)
-    await expect.poll(() => at(2).kernel.namespaces(), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => at(2).kernel.namespaces()).toEqual([])
     expect(lab.run(at(2).path, 'ss', '-uln').stdout).not.toContain(':4789')
   })
 
@@ -287,7 +287,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     const ends = lab.run(at(1).path, 'ip', '-br', 'link').stdout
     expect(ends).not.toContain('vxc')
     store.remove('endpoints', ...store.snapshot().endpoints.keys())
-    await expect.poll(() => at(1).kernel.namespaces(), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => at(1).kernel.namespaces()).toEqual([])
     expect(lab.run(at(1).path, 'ip', '-br', 'link').stdout).toBe(ends)
     expect(hosts.flatMap(({ log }) => log.entries).filter((it) => it.level === 'error')).toEqual([])
   })

@@ -43,7 +43,13 @@ describe('at first', () => {
   )
 
   test('an address of lo is refused by name', () => {
-    expect(() => chosen('10.255.0.11', all)).toThrow('10.255.0.11 on lo, which carries no VTEP')
+    expect(() => chosen('10.255.0.11', all)).toThrow(
+      expect.objectContaining({
+        message: '10.255.0.11 leads to 10.255.0.11 on lo, which carries no VTEP',
+        hint: expect.stringContaining('goes on a dummy interface with the MTU of the uplinks'),
+      }),
+    )
+    expect(chosen('10.255.0.11', ['dummy0 10.255.0.11/32', main])).toBe('dummy0 10.255.0.11')
   })
 
   test('an address that is there to stay is taken before one that is not', () => {

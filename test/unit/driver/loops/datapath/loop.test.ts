@@ -441,7 +441,7 @@ describe('the datapath loop', () => {
         return seen
       }
       kernel.damage(path, (it) => ({ ...it, fdb: [] }))
-      await expect.poll(have, { timeout: 3000 }).toEqual(right)
+      await expect.poll(have).toEqual(right)
     })
 
     test('a container that starts costs one look, some time later, and none before its Join is answered', async () => {
@@ -525,7 +525,7 @@ describe('the datapath loop', () => {
         tunnel: { mtuBytes: 1400, answers: true },
       })
       store.use('net-2', a)
-      await expect.poll(async () => (await have())?.vxlan?.mtuBytes, { timeout: 3000 }).toBe(1350)
+      await expect.poll(async () => (await have())?.vxlan?.mtuBytes).toBe(1350)
     })
   })
 

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import type { TunnelFilter } from '../../../../../driver/core/tunnels/filter.ts'
 import { silentLog } from '../../../../../driver/log.ts'
 import { startFilter } from '../../../../../driver/loops/filter/loop.ts'
@@ -43,25 +43,23 @@ function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: 
 
 test('the hosts and networks of the store are let in, and a host that joins at once', async () => {
   const { state, store, loop } = start()
-  await vi.waitFor(() =>
-    expect(state.have).toEqual({ vteps: [own, other], ports: [4789, 4790], vnis: [0, 300] }),
-  )
+  await expect.poll(() => state.have).toEqual({ vteps: [own, other], ports: [4789, 4790], vnis: [0, 300] })
   expect(loop.counts()).toEqual({ arriving: 3, misrouted: 0, leaving: 4 })
   const value = { vtep: '192.168.33.13', driverVersion: '1' }
   await store.commit([{ op: 'create', table: 'hosts', key: 'net-3', value }])
-  await vi.waitFor(() => expect(state.have?.vteps).toContain('192.168.33.13'))
+  await expect.poll(() => state.have?.vteps).toContain('192.168.33.13')
   await loop.close()
 })
 
 test('an address that no host has any more stays for a minute, also over a restart of the driver', async () => {
   const { state, store, loop } = start({ have: { vteps: [own, stranger], ports: [4789], vnis: [0] } })
-  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, stranger]))
+  await expect.poll(() => state.have?.vteps).toEqual([own, other, stranger])
   await store.commit([{ op: 'drop', table: 'hosts', key: 'net-2' }])
   state.now = 59_000
-  await vi.waitFor(() => expect(loop.status().state).toBe('idle'))
+  await expect.poll(() => loop.status().state).toBe('idle')
   expect(state.have?.vteps).toEqual([own, other, stranger])
   state.now = 61_000
-  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own]))
+  await expect.poll(() => state.have?.vteps).toEqual([own])
   await loop.close()
 })
 
@@ -70,28 +68,24 @@ test('while the store’s word proves nothing, all that was let in stays', async
   const { memory, state, loop } = start({ have })
   memory.doubt = 'the store was emptied'
   state.now = 600_000
-  await vi.waitFor(() =>
-    expect(state.have).toEqual({
-      vteps: [own, other, stranger],
-      ports: [4789, 4790, 4791],
-      vnis: [0, 300, 999],
-    }),
-  )
+  await expect
+    .poll(() => state.have)
+    .toEqual({ vteps: [own, other, stranger], ports: [4789, 4790, 4791], vnis: [0, 300, 999] })
   state.now = 1_200_000
-  await vi.waitFor(() => expect(loop.status().state).toBe('idle'))
+  await expect.poll(() => loop.status().state).toBe('idle')
   expect(state.have?.vteps).toContain(stranger)
   memory.doubt = undefined
-  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other]))
+  await expect.poll(() => state.have?.vteps).toEqual([own, other])
   await loop.close()
 })
 
 test('a filter that cannot be made is a problem; one that is not wanted is removed', async () => {
   const broken = start()
   broken.state.error = new Error('nft: not found')
-  await vi.waitFor(() => expect(broken.loop.problems()[0]).toMatch(/nft: not found; install nftables/))
+  await expect.poll(() => broken.loop.problems()[0]).toMatch(/nft: not found; install nftables/)
   await broken.loop.close()
   const off = start({ have: { vteps: [own], ports: [4789], vnis: [0] }, filterIsOn: false })
-  await vi.waitFor(() => expect(off.state.have).toBeUndefined())
+  await expect.poll(() => off.state.have).toBeUndefined()
   expect([off.loop.counts(), off.loop.problems()]).toEqual([undefined, []])
   await off.loop.close()
 })
@@ -100,11 +94,11 @@ test('an earlier VTEP of this host stays while an interface has it, also over a 
   const earlier = '192.168.33.50'
   const { state, loop } = start({ have: { vteps: [earlier, stranger], ports: [4789], vnis: [0] } })
   state.here = [own, earlier]
-  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, earlier, stranger]))
+  await expect.poll(() => state.have?.vteps).toEqual([own, other, earlier, stranger])
   state.now = 61_000
-  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, earlier]))
+  await expect.poll(() => state.have?.vteps).toEqual([own, other, earlier])
   state.vtep = '192.168.33.13'
   state.here = [own, '192.168.33.13']
-  await vi.waitFor(() => expect(state.have?.vteps).toEqual([own, other, '192.168.33.13']))
+  await expect.poll(() => state.have?.vteps).toEqual([own, other, '192.168.33.13'])
   await loop.close()
 })

@@ -45,16 +45,16 @@ test('the blocks of the engine’s bridges are asked for once, until the engine 
     everyMs: 10,
   })
   const published = () => store.snapshot().hosts.get('net-1')?.value
-  await vi.waitFor(() => expect(asked).toBeGreaterThan(1))
+  await expect.poll(() => asked).toBeGreaterThan(1)
   expect(published()).not.toHaveProperty('enginePools')
   pools = ['10.10.0.0/16']
-  await vi.waitFor(() => expect(published()?.enginePools).toEqual(['10.10.0.0/16']))
+  await expect.poll(() => published()?.enginePools).toEqual(['10.10.0.0/16'])
   const before = asked
   pools = []
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(asked).toBe(before)
   loop.engineRestarted()
-  await vi.waitFor(() => expect(published()?.enginePools).toEqual([]))
+  await expect.poll(() => published()?.enginePools).toEqual([])
   await loop.close()
 })
 
@@ -75,7 +75,7 @@ test('VXLAN devices of other programs are published sorted, and looked for again
     onRun: () => void runs++,
   })
   const published = () => store.snapshot().hosts.get('net-1')?.value
-  await vi.waitFor(() => expect(looks).toBeGreaterThan(1))
+  await expect.poll(() => looks).toBeGreaterThan(1)
   expect(published()).not.toHaveProperty('foreignVxlans')
   const [one, other, swarms] = [
     { vni: 256, port: 4789 },
@@ -83,13 +83,13 @@ test('VXLAN devices of other programs are published sorted, and looked for again
     { vni: 4097, port: 4789 },
   ]
   devices = [swarms, one, other, one]
-  await vi.waitFor(() => expect(published()?.foreignVxlans).toEqual([one, other, swarms]))
+  await expect.poll(() => published()?.foreignVxlans).toEqual([one, other, swarms])
   const before = { looks, runs }
   devices = []
-  await vi.waitFor(() => expect(runs).toBeGreaterThan(before.runs + 2))
+  await expect.poll(() => runs).toBeGreaterThan(before.runs + 2)
   expect(looks).toBe(before.looks)
   loop.linksChanged()
-  await vi.waitFor(() => expect(published()?.foreignVxlans).toEqual([]))
+  await expect.poll(() => published()?.foreignVxlans).toEqual([])
   await loop.close()
 })
 
@@ -107,9 +107,9 @@ test('a host that was removed has its networks again while the engine is startin
     replicas: new Map([['local', 'n1']]),
     everyMs: 10_000,
   })
-  await vi.waitFor(() => expect(store.snapshot().replicas.get('net-1/local')?.value).toBe('n1'))
+  await expect.poll(() => store.snapshot().replicas.get('net-1/local')?.value).toBe('n1')
   started('28.5.2')
-  await vi.waitFor(() => expect(store.snapshot().hosts.get('net-1')?.value.engineVersion).toBe('28.5.2'))
+  await expect.poll(() => store.snapshot().hosts.get('net-1')?.value.engineVersion).toBe('28.5.2')
   await loop.close()
 })
 
@@ -128,13 +128,13 @@ test('the record follows the host’s name servers, and keeps those of before wh
     everyMs: 10,
   })
   const published = () => store.snapshot().hosts.get('net-1')?.value.resolvers
-  await vi.waitFor(() => expect(published()).toEqual(['172.16.0.10']))
+  await expect.poll(() => published()).toEqual(['172.16.0.10'])
   resolvers = undefined
   const before = asked
-  await vi.waitFor(() => expect(asked).toBeGreaterThan(before + 2))
+  await expect.poll(() => asked).toBeGreaterThan(before + 2)
   expect(published()).toEqual(['172.16.0.10'])
   resolvers = []
-  await vi.waitFor(() => expect(published()).toEqual([]))
+  await expect.poll(() => published()).toEqual([])
   await loop.close()
 })
 
@@ -157,7 +157,7 @@ describe('docker_gwbridge', () => {
 
   test('is made as the engine makes it, and is among the first routes that the host publishes', async () => {
     const { docker, published, loop } = start({ everyMs: 60_000 })
-    await vi.waitFor(() => expect(published()).toBeDefined())
+    await expect.poll(() => published()).toBeDefined()
     expect(published()).toEqual(['172.18.0.0/16'])
     expect(await docker.network(bridge)).toMatchObject({
       driver: 'bridge',
@@ -177,14 +177,14 @@ describe('docker_gwbridge', () => {
     const told = async (present: boolean) => {
       docker.bridge(bridge, present)
       loop.engineNetworkChanged(bridge)
-      await vi.waitFor(() => expect(published()).toHaveLength(present ? 1 : 0))
+      await expect.poll(() => published()).toHaveLength(present ? 1 : 0)
       return docker.network(bridge)
     }
-    await vi.waitFor(() => expect(published()).toHaveLength(1))
+    await expect.poll(() => published()).toHaveLength(1)
     await told(false)
     const persons = await told(true)
     await told(false)
-    await vi.waitFor(() => expect(published()).toHaveLength(1), 5000)
+    await expect.poll(() => published()).toHaveLength(1)
     expect((await docker.network(bridge))?.options).not.toEqual(persons?.options)
   })
 
@@ -194,17 +194,17 @@ describe('docker_gwbridge', () => {
     const network = vi.fn(docker.network)
     let looks = 0
     const { loop } = start({ engine: { ...engine, network }, onRun: () => void looks++ })
-    await vi.waitFor(() => expect(looks).toBeGreaterThan(5))
+    await expect.poll(() => looks).toBeGreaterThan(5)
     expect(network).toHaveBeenCalledOnce()
     loop.engineRestarted()
     loop.engineNetworkChanged('foobar')
-    await vi.waitFor(() => expect(network).toHaveBeenCalledTimes(2))
+    await expect.poll(() => network).toHaveBeenCalledTimes(2)
   })
 
   test('is left to an engine in swarm mode', async () => {
     const createNetwork = vi.fn(async () => 'made')
     const { published } = start({ engine: { ...engine, inSwarmMode: async () => true, createNetwork } })
-    await vi.waitFor(() => expect(published()).toBeDefined())
+    await expect.poll(() => published()).toBeDefined()
     expect(createNetwork).not.toHaveBeenCalled()
   })
 
@@ -216,7 +216,7 @@ describe('docker_gwbridge', () => {
     const { loop, published, docker } = start({
       engine: { ...engine, network: async () => is, createNetwork },
     })
-    await vi.waitFor(() => expect(published()).toEqual([]))
+    await expect.poll(() => published()).toEqual([])
     expect(loop.problems()).toEqual([
       expect.stringMatching(
         /^docker_gwbridge cannot be made: the engine: could not find an available pool; /,
@@ -225,13 +225,13 @@ describe('docker_gwbridge', () => {
     expect(createNetwork).toHaveBeenCalledOnce()
     docker.bridge(bridge)
     is = await docker.network(bridge)
-    await vi.waitFor(() => expect(loop.problems()).toEqual([]))
+    await expect.poll(() => loop.problems()).toEqual([])
   })
 
   test('that the engine makes for too long holds up nothing, and is made once', async () => {
     const createNetwork = vi.fn(() => new Promise<string>(() => undefined))
     const { published } = start({ engine: { ...engine, createNetwork } })
-    await vi.waitFor(() => expect(published()).toEqual([]), 5000)
+    await expect.poll(() => published()).toEqual([])
     expect(createNetwork).toHaveBeenCalledOnce()
   })
 })

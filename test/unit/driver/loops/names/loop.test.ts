@@ -462,7 +462,7 @@ describe('a name that two networks of a container have', () => {
     await until('the order is another', () => file() === '3 db, 3 db.foobar, 10 db.aa')
   })
 
-  test('is that of the first one with an address of the family', async () => {
+  test('is that of the first one alone, also when another one has it with IPv6', async () => {
     container('app')
     await twoNetworks(false)
     await elsewhere.commit([joins('d3', 4, { v6: 'fd00::4', host: 'net-2', aliases: ['db'] })])
@@ -472,11 +472,11 @@ describe('a name that two networks of a container have', () => {
         .match(/^#?\S+(?=\tdb$)/gm)
         ?.sort()
     await until('all are there', () => lines()?.length === 4)
-    expect(lines()).toEqual(['#10.0.0.3', '#10.0.0.4', '10.0.0.10', 'fd00::4'])
+    expect(lines()).toEqual(['#10.0.0.3', '#10.0.0.4', '#fd00::4', '10.0.0.10'])
     expect(loop.differing()).toEqual([])
   })
 
-  test('is in the file for no family when the first one is left to DNS, which has it for one', async () => {
+  test('is not in the file with IPv6 either when the first one is left to DNS', async () => {
     container('app')
     await twoNetworks(false)
     await elsewhere.commit([
@@ -524,6 +524,16 @@ describe('a name that a bridge of the engine’s has', () => {
     containers.delete('p1')
     loop.onEvent({ type: 'container', action: 'die', id: 'p1', attributes: {} })
     await until('it knows that of ours again', knowsDb)
+  })
+
+  test('is that of an overlay network of Swarm’s, which the engine asks before all others', async () => {
+    otherNetworks = { own: { driver: 'overlay', options: {} } }
+    own('p1', ['db'])
+    const attachments = [on('own', { dnsNames: ['app'], hasGateway: false }), on('foobar', { priority: 1 })]
+    container('app', { attachments })
+    start()
+    await until('ours is hidden', () => fileOf('app').includes('\n#10.0.0.3\tdb\n'))
+    expect(namesIn('app')).toContain('3 db.foobar')
   })
 
   test('is the target’s of a link on the bridge while that runs, wherever the bridge comes in the order', async () => {

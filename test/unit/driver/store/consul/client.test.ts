@@ -91,7 +91,7 @@ test.each([
   const client = await clientOf(ledBy([oneLeads, leader], Number.POSITIVE_INFINITY), { timeoutMs: shortMs })
   const began = performance.now()
   await expect(client.list('m/', { patient: true })).rejects.toMatchObject({ code: 'unavailable' })
-  expect(performance.now() - began).toBeLessThan(2 * shortMs)
+  expect(performance.now() - began).toBeLessThan(5 * shortMs)
 })
 
 test('a large list whose leader was elected after it began goes on', async () => {

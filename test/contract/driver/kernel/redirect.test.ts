@@ -1,0 +1,37 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+import { redirectPort, removeRedirect } from '../../../../driver/kernel/redirect.ts'
+import type { Run } from '../../../../driver/kernel/run-command.ts'
+import { unitText } from '../../../../provision/package/host-files.ts'
+import { isRoot, namespaces, warnWhenNotRoot } from '../../../fixtures/namespaces.ts'
+
+warnWhenNotRoot()
+
+const unit = unitText({ node: '/n', program: '/p', startSeconds: 60 })
+const capabilities = /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? []
+const rights = capabilities.map((each) => `+${each.replace('CAP_', '').toLowerCase()}`).join(',')
+
+function isInstalled(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+test.skipIf(!isRoot || !isInstalled('setpriv')).each(['iptables-legacy', 'iptables-nft'])(
+  'without nft the way to the driver’s DNS is made by %s, with the rights of the unit',
+  async (program) => {
+    if (!isInstalled(program)) return
+    using spaces = namespaces()
+    const host = spaces.add('host')
+    const run: Run = async ([tool = '', ...args]) => {
+      if (tool === 'nft') return { code: 1, stdout: '', stderr: 'nft: not found' }
+      const command = [tool === 'iptables' ? program : tool, ...args]
+      return spaces.run(host, 'setpriv', `--bounding-set=-all,${rights}`, '--inh-caps=-all', ...command)
+    }
+    const rules = () =>
+      execFileSync('nsenter', [`--net=${host}`, program, '-t', 'nat', '-S'], { encoding: 'utf8' })
+    const of = { address: '169.254.255.53', port: 53, to: 61_053 }
+    await redirectPort(run, [], of)
+    expect(rules().match(/-j DNAT --to-destination 169\.254\.255\.53:61053/g)).toHaveLength(4)
+    await removeRedirect(run, [], of)
+    expect(rules()).not.toContain('DNAT')
+  },
+)
