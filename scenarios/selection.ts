@@ -63,7 +63,8 @@ export function lastSection(files: readonly string[]): string | undefined {
  * Checks that every section of the page with commands has its file, and every file its section. Throws a
  * PageFailure. Called before a lab is brought up.
  */
-export function checkPage(files = scenarioFiles()): void {
+export function checkPage(): void {
+  const files = scenarioFiles()
   const { file, replayed } = openPage()
   const names = replayed.map(({ title }, index) => `walkthrough/${index + 1}-${slug(title)}.scenario.ts`)
   const missing = replayed.find((_, index) => !files.includes(names[index] ?? ''))

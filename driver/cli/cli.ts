@@ -1,7 +1,6 @@
 /**
  * The commands for people on a host. All of them ask the driver over its control socket.
  */
-import { parseArgs } from 'node:util'
 import type { Evicted } from '../control/app.ts'
 import type { CheckResult } from '../control/check.ts'
 import { ask } from '../control/client.ts'
@@ -9,6 +8,7 @@ import type { Status, WaitingStatus } from '../control/status.ts'
 import { DriverError } from '../core/errors.ts'
 import { defaultControlSocket } from '../sockets.ts'
 import { checkWithinMs, exitCodeOf, showCheck } from './check.ts'
+import { parsedArgs } from './parsed-args.ts'
 import { showHosts, showStatus } from './show.ts'
 
 export const help = `multihost: one network for containers on several Docker hosts
@@ -36,6 +36,9 @@ export const help = `multihost: one network for containers on several Docker hos
   --control-socket=PATH        the driver's socket, for status, check and host; default: ${defaultControlSocket}.
                                network, service and docker always ask the default one
 `
+
+const commands =
+  'doctor, init, join, leave, status, check, host ls, host rm, network rm, service, docker and daemon'
 
 /** The driver looks at the host twice, and commits some 25 endpoints at a time. */
 const removesHostWithinMs = 600_000
@@ -81,7 +84,7 @@ export async function cli(args: string[], print: (text: string) => void): Promis
     }
     default:
       throw new DriverError('invalid', `there is no command '${words.join(' ')}'`, {
-        hint: "see 'multihost --help'",
+        hint: `there are ${commands}; see 'multihost --help'`,
       })
   }
 }
@@ -95,27 +98,24 @@ interface Parsed {
 }
 
 function parse(args: string[]): Parsed {
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        repair: { type: 'boolean', default: false },
-        within: { type: 'string', default: '5' },
-        'control-socket': { type: 'string', default: defaultControlSocket },
-      },
-    })
-    const { json, repair, within } = values
-    return { words: positionals, json, repair, within, socket: values['control-socket'] }
-  } catch (cause) {
-    const message = (cause as Error).message.split('. ')[0] ?? ''
-    throw new DriverError('invalid', message, { hint: "see 'multihost --help'", cause })
-  }
+  const config = {
+    args,
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      repair: { type: 'boolean', default: false },
+      within: { type: 'string', default: '5' },
+      'control-socket': { type: 'string', default: defaultControlSocket },
+    },
+  } as const
+  const { values, positionals } = parsedArgs(config, "see 'multihost --help'")
+  const { json, repair, within } = values
+  return { words: positionals, json, repair, within, socket: values['control-socket'] }
 }
 
 function expectWords(command: string, rest: string[], count: number): void {
   if (rest.length === count) return
   const wanted = count === 0 ? 'no further word' : 'one name'
-  throw new DriverError('invalid', `multihost ${command} takes ${wanted}, not '${rest.join(' ')}'`)
+  const given = rest.length === 0 ? 'and none was given' : `not '${rest.join(' ')}'`
+  throw new DriverError('invalid', `multihost ${command} takes ${wanted}, ${given}`)
 }

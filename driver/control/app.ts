@@ -27,7 +27,7 @@ export interface Evicted {
 /** `dialect`: further routes. */
 export function controlApp(
   { status, metrics, check, tunnels, evict }: ControlParts,
-  dialect: readonly Route[] = [],
+  dialect: readonly Route[],
 ): App {
   return controlRouted([
     ['GET', '/status', async () => json(await status())],

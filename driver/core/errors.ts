@@ -31,7 +31,11 @@ export class DriverError extends Error {
   /** What the reader can do about it; no full stop. */
   readonly hint: string | undefined
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'DriverError'
     this.code = code

@@ -76,7 +76,7 @@ export function canonicalCidr(text: string): Cidr {
 }
 
 /** The block of that length that contains the address. */
-export function blockAt({ family, value }: Address, length: number): Block {
+function blockAt({ family, value }: Address, length: number): Block {
   const hostBits = BigInt(bitsOf(family) - length)
   const first = (value >> hostBits) << hostBits
   return { family, first, last: first + (1n << hostBits) - 1n, length }

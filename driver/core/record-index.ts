@@ -22,7 +22,7 @@ export function lookUp<V>(table: Table<V>, by: IndexKeys<V>, indexKey: string): 
 }
 
 /** The whole index; built at the first call for this table. */
-export function indexOf<V>(table: Table<V>, by: IndexKeys<V>): RecordIndex<V> {
+function indexOf<V>(table: Table<V>, by: IndexKeys<V>): RecordIndex<V> {
   const known = cache.get(table)?.get(by)
   // The cache holds under `by` only what `by` made from this table.
   if (known !== undefined) return known as RecordIndex<V>

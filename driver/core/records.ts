@@ -106,7 +106,7 @@ export interface Lease {
   asked?: true
   /**
    * The endpoint that had the address last. The address that was left last is given first. `container`: the
-   * id of that endpoint's container, which gets the address again (verbs/address.ts).
+   * id of that endpoint's container, which gets the address again (verbs/from-reserve.ts).
    */
   left?: { endpoint: EndpointId; at: string; container?: string }
 }

@@ -13,7 +13,7 @@
 import type { EarlierHolder, HostName, ServiceHolder } from './records.ts'
 
 /** So long an attach that was begun keeps others away: longer than an engine takes to connect a container. */
-export const attachTakesMs = 30_000
+const attachTakesMs = 30_000
 
 export function isAttaching({ attachingSince }: ServiceHolder, now: Date): boolean {
   return attachingSince !== undefined && now.getTime() - Date.parse(attachingSince) < attachTakesMs

@@ -9,7 +9,7 @@
 import { DriverError } from './errors.ts'
 import type { ForeignVxlan, HostName, Network, NetworkId, Vni } from './records.ts'
 
-export const firstVni = 256
+const firstVni = 256
 /** The first one that other programs choose by themselves. */
 const firstOfOthers = 4096
 export const maxVni = 16_777_215

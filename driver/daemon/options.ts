@@ -3,7 +3,7 @@
  * `--kv-store=consul://192.168.33.10:8500 --default-network=overlay:multihost --bind-interface=eth1`. Every
  * value is checked here, and an error names it and what is allowed.
  */
-import { parseArgs } from 'node:util'
+import { parsedArgs } from '../cli/parsed-args.ts'
 import { namespaceFolder } from '../core/datapath/desired.ts'
 import { defined } from '../core/defined.ts'
 import { DriverError } from '../core/errors.ts'
@@ -159,14 +159,7 @@ export function parseOpenOptions(args: string[]): OpenOptions {
 type Given = { [name in keyof typeof options]?: string }
 
 function parse(args: string[]): Given {
-  try {
-    return parseArgs({ args, options, allowPositionals: false }).values
-  } catch (cause) {
-    throw new DriverError('invalid', (cause as Error).message.split('. ')[0] ?? '', {
-      hint: `options are --${Object.keys(options).join(', --')}`,
-      cause,
-    })
-  }
+  return parsedArgs({ args, options }, `options are --${Object.keys(options).join(', --')}`).values
 }
 
 function checkStore(url: string): string {

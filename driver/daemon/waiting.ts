@@ -29,11 +29,10 @@ export function waitingApps({ version, startedAt, reason, onCall }: WaitingOptio
   return { plugin: pluginApp({ verbs: refusing(reason), onCall }), control }
 }
 
-/** Calls that Docker cleans up with succeed; the others are refused with the reason. */
 export function refusing(reason: DriverError): Verbs {
   const refuse = async (): Promise<never> => {
     throw new DriverError('unavailable', reason.message, {
-      ...(reason.hint !== undefined && { hint: reason.hint }),
+      hint: reason.hint,
       cause: reason,
     })
   }

@@ -25,7 +25,7 @@ export interface WrapperPaths {
 }
 
 /** The script, which an administrator may read: it has comments of its own. */
-export function wrapperText(paths: WrapperPaths = {}): string {
+export function wrapperText(paths: WrapperPaths): string {
   const all = {
     docker: '/usr/bin/docker',
     multihost: '/usr/local/bin/multihost',

@@ -14,7 +14,7 @@ import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'
 import { callsOverSocket } from './calls-over-socket.ts'
 import { globalFlags } from './docker-options.ts'
 import type { NetworkTools } from './make-default-network.ts'
-import { parseCommand } from './parse-command-line.ts'
+import { optionsNamed, parseCommand } from './parse-command-line.ts'
 import { serviceCommand } from './service-commands.ts'
 import { asScript, translateCommand } from './translate.ts'
 
@@ -66,9 +66,9 @@ function complain(text: string): void {
 }
 
 function configuredContext(words: string[], environment: NodeJS.ProcessEnv): string | undefined {
-  const named = parseCommand(words, globalFlags)?.options.filter(({ name }) => name === 'config')
+  const named = optionsNamed(parseCommand(words, globalFlags)?.options ?? [], 'config')
   try {
-    const folder = named?.at(-1)?.value ?? environment.DOCKER_CONFIG ?? `${homedir()}/.docker`
+    const folder = named.at(-1)?.value ?? environment.DOCKER_CONFIG ?? `${homedir()}/.docker`
     const text = readFileSync(`${folder}/config.json`, 'utf8')
     return (JSON.parse(text) as { currentContext?: string }).currentContext || undefined
   } catch {

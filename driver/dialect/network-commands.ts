@@ -10,7 +10,7 @@ import { connectFlags, createFlags, forceFlags, inspectFlags, listFlags } from '
 import type { NetworkView } from './driver-calls.ts'
 import { attempts, type NetworkTools } from './make-default-network.ts'
 import { createBody } from './network-create-body.ts'
-import { type Option, parseMixed } from './parse-command-line.ts'
+import { type Option, optionsNamed, parseMixed } from './parse-command-line.ts'
 
 export interface DockerTools extends NetworkTools {
   print(text: string): void
@@ -64,7 +64,7 @@ export async function withLocalIds(
 export async function listNetworks(words: string[], tools: DockerTools): Promise<boolean> {
   const { options, operands, unknown } = parseMixed(words, listFlags)
   const has = (...names: string[]): boolean =>
-    options.some(({ name, value }) => names.includes(name) && value !== 'false')
+    optionsNamed(options, ...names).some(({ value }) => value !== 'false')
   if (unknown || operands.length > 0 || has('format')) return false
   const { networks } = await tools.calls.clusterNetworks()
   const filters = filtersOf(options, networks)
@@ -214,7 +214,7 @@ function hintFor({ users, stopped }: NetworkView): string {
 /** `network create -d overlay`. False when docker itself should make the network. */
 export async function createNetwork(words: string[], tools: DockerTools): Promise<boolean> {
   const { options, operands, unknown } = parseMixed(words, createFlags)
-  const given = (...names: string[]): Option[] => options.filter(({ name }) => names.includes(name))
+  const given = (...names: string[]) => optionsNamed(options, ...names)
   const driver = given('driver', 'd').at(-1)?.value ?? ''
   const [operand] = operands
   if (unknown || operands.length !== 1 || operand === undefined) return false

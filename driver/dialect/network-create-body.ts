@@ -7,7 +7,7 @@
  * one subnet of each.
  */
 import { defined } from '../core/defined.ts'
-import type { Option } from './parse-command-line.ts'
+import { type Option, optionsNamed } from './parse-command-line.ts'
 
 /** Undefined when docker itself should make the network. */
 export function createBody(
@@ -18,7 +18,7 @@ export function createBody(
   if (options.some(({ name, value }) => !known.has(name) || (name === 'ipv4' && value === 'false')))
     return undefined
   const values = (...names: string[]): string[] =>
-    options.filter((it) => names.includes(it.name)).map(({ value = '' }) => value)
+    optionsNamed(options, ...names).map(({ value = '' }) => value)
   const is = (flag: string): boolean => options.some(({ name, value }) => name === flag && value !== 'false')
   const subnets = values('subnet')
   return {

@@ -108,6 +108,11 @@ export function parseCommand(words: readonly string[], flags: Flags): Command | 
   return { globals: words.slice(0, end), options, name, rest: words.slice(end + length) }
 }
 
+/** By their long names or their letters. */
+export function optionsNamed(options: readonly Option[], ...names: string[]): Option[] {
+  return options.filter(({ name }) => names.includes(name))
+}
+
 /** The words without those of `option`. The whole first word goes: a letter must be the only one in its word. */
 export function without(words: readonly string[], option: Option): string[] {
   return words.filter((_, i) => i < option.at || i >= option.at + option.words)

@@ -10,13 +10,13 @@ import { checkServiceName, parsePublished } from '../core/services.ts'
 import { runFlags } from './docker-options.ts'
 import { ensureNetwork, type NetworkTools } from './make-default-network.ts'
 import { localIdUnlessName } from './network-commands.ts'
-import { type Option, parseOptions, without } from './parse-command-line.ts'
+import { type Option, optionsNamed, parseOptions, without } from './parse-command-line.ts'
 
 /** `words` follow `run` or `create`. Undefined when docker itself should answer them. */
 export async function translateRun(words: string[], tools: NetworkTools): Promise<string[] | undefined> {
   const { options, end, unknown } = parseOptions(words, runFlags)
   if (unknown || end >= words.length) return undefined
-  const given = (...names: string[]): Option[] => options.filter(({ name }) => names.includes(name))
+  const given = (...names: string[]) => optionsNamed(options, ...names)
   const [published, ...more] = given('publish-service')
   const networks = given('net', 'network')
   if (published !== undefined) {

@@ -4,7 +4,7 @@
  * The driver keeps the records; this command connects and disconnects the container, with the rights of the
  * user who typed it.
  */
-import { parseArgs } from 'node:util'
+import { parsedArgs } from '../cli/parsed-args.ts'
 import { table } from '../cli/table.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { ServiceView } from '../core/services.ts'
@@ -69,13 +69,9 @@ function parse(args: string[]) {
     'no-trunc': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   } as const
-  try {
-    const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
-    return { values: { ...values, network: values.network ?? values.net }, positionals }
-  } catch (cause) {
-    const message = (cause as Error).message.split('. ')[0] ?? ''
-    throw new DriverError('invalid', message, { hint: "see 'multihost service --help'", cause })
-  }
+  const config = { args, options, allowPositionals: true }
+  const { values, positionals } = parsedArgs(config, "see 'multihost service --help'")
+  return { values: { ...values, network: values.network ?? values.net }, positionals }
 }
 
 function checkOperands(command: string, operands: string[]): string[] {
@@ -159,9 +155,9 @@ async function detach({ calls, docker }: ServiceTools, ref: string, name: string
 }
 
 /** Columns of twenty characters, as in 2015. */
-export function showServices(
+function showServices(
   services: readonly ServiceView[],
-  { quiet = false, whole = false }: { quiet?: boolean; whole?: boolean } = {},
+  { quiet, whole }: { quiet: boolean; whole: boolean },
 ): string {
   const short = (id: string): string => (whole ? id : id.slice(0, 12))
   if (quiet) return services.map(({ id }) => short(id)).join('\n')
@@ -171,7 +167,7 @@ export function showServices(
   return table([['SERVICE ID', 'NAME', 'NETWORK', 'CONTAINER'], ...rows], 20)
 }
 
-export function showService({ id, name, network, v4, v6, backend }: ServiceView): string {
+function showService({ id, name, network, v4, v6, backend }: ServiceView): string {
   const container = backend?.container
   return [
     `Service Id: ${id}`,

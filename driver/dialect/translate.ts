@@ -15,7 +15,7 @@ import {
   removeNetworks,
   withLocalIds,
 } from './network-commands.ts'
-import { type Command, type Option, parseCommand, shellWords } from './parse-command-line.ts'
+import { type Command, type Option, optionsNamed, parseCommand, shellWords } from './parse-command-line.ts'
 import { translateRun } from './run-and-create.ts'
 import { serviceCommand } from './service-commands.ts'
 
@@ -109,8 +109,7 @@ const localSockets = ['unix:///var/run/docker.sock', 'unix:///run/docker.sock']
 
 /** The command is for another engine than this host's. */
 function isElsewhere(options: readonly Option[], { environment, context }: TranslateOptions): boolean {
-  const given = (...names: string[]): string | undefined =>
-    options.filter(({ name }) => names.includes(name)).at(-1)?.value
+  const given = (...names: string[]): string | undefined => optionsNamed(options, ...names).at(-1)?.value
   const asked = given('context', 'c')
   if (asked !== undefined) return asked !== 'default'
   const host = given('host', 'H') ?? environment.DOCKER_HOST

@@ -44,7 +44,7 @@ export function realKernel({
   mountNamespace = '/proc/1/ns/mnt',
   timeoutMs = 10_000,
   changed = () => undefined,
-}: RealKernelOptions = {}): Kernel {
+}: RealKernelOptions): Kernel {
   const { run, close } = runner(timeoutMs)
   const host = hostNamespace === undefined ? [] : ['nsenter', `--net=${hostNamespace}`]
   const machine: Machine = {
@@ -377,7 +377,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 
 function refused(op: Op, words: string, hint = hintFor(op, words)): DriverError {
   const message = `${showOp(op)}: ${words}`
-  return new DriverError('kernel', message, { ...(hint === undefined ? {} : { hint }), cause: { op } })
+  return new DriverError('kernel', message, { hint, cause: { op } })
 }
 
 /** The kernel opens the port when vxlan1 is set up, after the line that names the port. */

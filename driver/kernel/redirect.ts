@@ -11,7 +11,7 @@
 import { networkInterfaces } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
-import type { Run } from './run-command.ts'
+import { type Run, succeeded } from './run-command.ts'
 import type { Outcome } from './shell.ts'
 
 export interface Redirect {
@@ -35,7 +35,7 @@ export async function redirectPort(
   of: Redirect,
 ): Promise<number | undefined> {
   if (!isOwn(of.address) || prefix.length > 0) {
-    check(
+    succeeded(
       await run([...prefix, 'ip', 'address', 'replace', `${of.address}/32`, 'dev', 'lo', 'scope', 'host']),
     )
   }
@@ -57,13 +57,13 @@ export async function redirectPort(
 export async function removeRedirect(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
   const gone = /No such file or directory|Cannot assign requested address|not found/
   const nft = await attempt(run([...prefix, 'nft', 'delete', 'table', 'ip', table]))
-  if (nft !== undefined && !gone.test(nft.stderr)) check(nft)
+  if (nft !== undefined && !gone.test(nft.stderr)) succeeded(nft)
   for (const { chain, rule } of iptablesRules(of)) {
     const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
     while ((await attempt(run([...iptables, '-D', chain, ...rule])))?.code === 0);
   }
   const address = await run([...prefix, 'ip', 'address', 'del', `${of.address}/32`, 'dev', 'lo'])
-  if (!gone.test(address.stderr)) check(address)
+  if (!gone.test(address.stderr)) succeeded(address)
 }
 
 /** Undefined for a tool that is not there: it has made nothing. */
@@ -80,7 +80,7 @@ async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise
   const chain = (hook: string): string =>
     `chain ${hook} {\ntype nat hook ${hook} priority -110; policy accept;\n${rules.join('\n')}\n}`
   const text = `add table ip ${table}\ndelete table ip ${table}\ntable ip ${table} {\n${chain('prerouting')}\n${chain('output')}\n}\n`
-  check(await run([...prefix, 'nft', '-f', '-'], text))
+  succeeded(await run([...prefix, 'nft', '-f', '-'], text))
   return 0
 }
 
@@ -104,7 +104,7 @@ async function byIptables(run: Run, prefix: readonly string[], of: Redirect): Pr
   for (const { chain, rule } of iptablesRules(of)) {
     const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
     if ((await run([...iptables, '-C', chain, ...rule])).code === 0) continue
-    check(await run([...iptables, '-I', chain, '1', ...rule]))
+    succeeded(await run([...iptables, '-I', chain, '1', ...rule]))
   }
 }
 
@@ -124,8 +124,4 @@ export function isOwn(address: Ip): boolean {
 
 function count(text: string, part: string): number {
   return text.split(part).length - 1
-}
-
-function check({ code, stderr }: Outcome): void {
-  if (code !== 0) throw new DriverError('kernel', stderr.trim().split('\n')[0] || `exit code ${code}`)
 }

@@ -56,6 +56,11 @@ export function runner(timeoutMs: number): Runner {
 /** POSIX: not executable; not found. */
 const cannotBeRun = new Set([126, 127])
 
+/** Throws `kernel` with the command's first error line. */
+export function succeeded({ code, stderr }: Outcome): void {
+  if (code !== 0) throw new DriverError('kernel', stderr.trim().split('\n')[0] || `exit code ${code}`)
+}
+
 /** The failures of a batch; empty when all lines succeeded. */
 export function failuresOf({ code, stderr }: Outcome): Failure[] {
   if (code === 0) return []

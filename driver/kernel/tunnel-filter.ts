@@ -8,12 +8,11 @@
  */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import { DriverError } from '../core/errors.ts'
 import { familyOf, isIp } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
 import type { FilterCounts, TunnelFilter } from '../core/tunnels/filter.ts'
 import { type FeasiblePath, feasiblePaths } from './feasible-paths.ts'
-import type { Run } from './run-command.ts'
+import { type Run, succeeded } from './run-command.ts'
 import type { Outcome } from './shell.ts'
 
 const table = ['inet', 'multihost']
@@ -31,11 +30,11 @@ export async function keepFilter(
 ): Promise<FilterCounts> {
   const nft = (args: string[], input?: string): Promise<Outcome> => run([...prefix, 'nft', ...args], input)
   const listed = await nft(['-j', 'list', 'table', ...table])
-  if (listed.code !== 0 && !/No such file or directory/.test(listed.stderr)) check(listed)
+  if (listed.code !== 0 && !/No such file or directory/.test(listed.stderr)) succeeded(listed)
   const found = listed.code === 0 ? parsed(listed.stdout) : undefined
   const filter = wanted(found && filterIn(found))
   if (filter === undefined) {
-    if (found !== undefined) check(await nft(['delete', 'table', ...table]))
+    if (found !== undefined) succeeded(await nft(['delete', 'table', ...table]))
     return { arriving: 0, misrouted: 0, leaving: 0 }
   }
   const families = [
@@ -67,7 +66,7 @@ async function replace(
   if ((await again(script(rules, mark))).code === 0) return
   // A kernel that cannot leave a packet untracked.
   const tracked = rules.map((rule) => rule.replace(/ notrack\b/, ''))
-  check(await again(script(tracked, mark)))
+  succeeded(await again(script(tracked, mark)))
 }
 
 const chains: Record<string, string> = {
@@ -225,8 +224,4 @@ function valuesIn(right: unknown): (string | number)[] {
     .safeParse(right)
   if (data === undefined) return []
   return typeof data === 'object' ? data.set : [data]
-}
-
-function check({ code, stderr }: Outcome): void {
-  if (code !== 0) throw new DriverError('kernel', stderr.trim().split('\n')[0] || `exit code ${code}`)
 }

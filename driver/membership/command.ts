@@ -112,7 +112,7 @@ async function initCommand(args: string[], print: Print): Promise<number> {
   await joinCommand([store, ...files, ...own], print).catch((error: unknown) => {
     const { code, message, hint } = asDriverError(error)
     throw new DriverError(code, `Consul runs on this host, and this host has not joined: ${message}`, {
-      ...(hint !== undefined && { hint }),
+      hint,
       cause: error,
     })
   })

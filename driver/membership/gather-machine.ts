@@ -101,8 +101,8 @@ async function refusal([program = '', ...args]: string[]): Promise<string | unde
   }
 }
 
-export async function missingTools(path = process.env.PATH ?? ''): Promise<string[]> {
-  const folders = path.split(':')
+export async function missingTools(): Promise<string[]> {
+  const folders = (process.env.PATH ?? '').split(':')
   const found = await Promise.all(programs.map((program) => isIn(folders, program)))
   return programs.filter((_, i) => !found[i])
 }

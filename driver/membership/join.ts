@@ -77,7 +77,7 @@ export async function join(parts: JoinParts): Promise<Joined> {
     const stays = await undo(parts, { options, unitBefore, isNamed })
     const { message, hint } = asDriverError(error)
     throw new DriverError('unavailable', `${message}; ${stays ?? 'everything is as before'}`, {
-      ...(hint !== undefined && { hint }),
+      hint,
       cause: error,
     })
   }

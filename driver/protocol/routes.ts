@@ -7,6 +7,7 @@
  * `docker network inspect`.
  */
 import type { z } from 'zod'
+import { defined } from '../core/defined.ts'
 import { addressSpace, type NetworkAsk, type PoolData, type Verbs } from '../verbs/verbs.ts'
 import * as schema from './schemas.ts'
 
@@ -61,7 +62,7 @@ function endpointRoutes(verbs: Verbs): Route[] {
     route('NetworkDriver.CreateEndpoint', schema.createEndpoint, async (body, signal) => {
       const { Address, AddressIPv6, MacAddress } = body.Interface ?? {}
       const { interfaceName } = body.Options
-      const wanted = given({ v4: Address, v6: AddressIPv6, mac: MacAddress, interfaceName })
+      const wanted = defined({ v4: Address, v6: AddressIPv6, mac: MacAddress, interfaceName })
       const ask = { ...refOf(body), ...wanted }
       const mac = await verbs.createEndpoint(ask, signal)
       // A field that the request contains must not be answered: the engine takes it for a change.
@@ -75,7 +76,7 @@ function endpointRoutes(verbs: Verbs): Route[] {
     route('NetworkDriver.Join', schema.endpointRef, async (body, signal) => {
       const { device, internal, interfaceName } = await verbs.join(refOf(body), signal)
       // Engines before 29.8 do not read DstName (moby#52866), and choose a name by the prefix.
-      const InterfaceName = { SrcName: device, DstPrefix: 'eth', ...given({ DstName: interfaceName }) }
+      const InterfaceName = { SrcName: device, DstPrefix: 'eth', ...defined({ DstName: interfaceName }) }
       // Without a Gateway the engine adds docker_gwbridge, for NAT and -p.
       return internal ? { InterfaceName, DisableGatewayService: true } : { InterfaceName }
     }),
@@ -97,7 +98,7 @@ function ipamRoutes(verbs: Verbs): Route[] {
       GlobalDefaultAddressSpace: addressSpace,
     }),
     route('IpamDriver.RequestPool', schema.requestPool, async ({ Pool, SubPool, Options, V6 }, signal) => {
-      const ask = { options: Options, v6: V6, ...given({ pool: Pool, range: SubPool }) }
+      const ask = { options: Options, v6: V6, ...defined({ pool: Pool, range: SubPool }) }
       const pool = await verbs.requestPool(ask, signal)
       return { PoolID: pool, Pool: pool, Data: {} }
     }),
@@ -110,7 +111,7 @@ function ipamRoutes(verbs: Verbs): Route[] {
       schema.requestAddress,
       async ({ PoolID, Address, Options }, signal) => {
         const gateway = Options.RequestAddressType === 'com.docker.network.gateway'
-        const ask = { pool: PoolID, gateway, ...given({ address: Address }) }
+        const ask = { pool: PoolID, gateway, ...defined({ address: Address }) }
         return { Address: await verbs.requestAddress(ask, signal), Data: {} }
       },
     ),
@@ -148,16 +149,10 @@ function poolData(data: z.output<typeof schema.createNetwork>['IPv4Data'][number
     addressSpace: data.AddressSpace,
     pool: data.Pool,
     aux: data.AuxAddresses,
-    ...given({ gateway: data.Gateway }),
+    ...defined({ gateway: data.Gateway }),
   }
 }
 
 function refOf(body: { NetworkID: string; EndpointID: string }) {
   return { network: body.NetworkID, endpoint: body.EndpointID }
-}
-
-/** Without the fields that are undefined. */
-function given<T extends Record<string, string | undefined>>(fields: T): { [K in keyof T]?: string } {
-  const set = Object.entries(fields).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(set) as { [K in keyof T]?: string }
 }

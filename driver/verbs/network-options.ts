@@ -5,6 +5,7 @@
  * except the driver MTU, which equals `-o mtu=`, and the VNI of Swarm's overlay, which equals `-o vni=`. Any
  * other unknown option is an error: a misspelt option would be ignored for ever.
  */
+import { defined } from '../core/defined.ts'
 import { DriverError } from '../core/errors.ts'
 import { type DatapathKind, datapathKinds } from '../core/records.ts'
 
@@ -19,7 +20,7 @@ export interface NetworkOptions {
 }
 
 /** RFC 7348 §5. */
-export const defaultPort = 4789
+const defaultPort = 4789
 const allowed = ['vni', 'mtu', 'port', 'datapath']
 /** Source: moby's daemon/libnetwork/netlabel/labels.go. */
 const [dockersMtu, swarmsVni] = [
@@ -42,13 +43,13 @@ export function parseOptions(given: Record<string, string>, limits: Limits): Net
   if (unknown !== undefined) throw unknownOption(unknown)
   const vni = vniAsked(given)
   const mtu = given.mtu ?? given[dockersMtu]
-  return {
-    ...(vni === undefined ? {} : { vni }),
-    ...(mtu === undefined ? {} : { mtuBytes: parseMtu(mtu, limits) }),
-    ...(given.datapath === undefined ? {} : { datapath: parseDatapath(given.datapath) }),
+  return defined({
+    vni,
+    mtuBytes: mtu === undefined ? undefined : parseMtu(mtu, limits),
+    datapath: given.datapath === undefined ? undefined : parseDatapath(given.datapath),
     port: given.port === undefined ? defaultPort : parseNumber('port', given.port, 1, 65_535),
     given,
-  }
+  })
 }
 
 /** The VNI that a person asked for, as text. */

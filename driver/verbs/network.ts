@@ -257,7 +257,7 @@ function addReplicaOf(
  * it can be removed everywhere. `known`: the network whose replica this host had; its record can be gone
  * after a commit that was not answered.
  */
-export function markForRemoval(
+function markForRemoval(
   snapshot: Snapshot,
   localId: string,
   { host, store }: Pick<VerbContext, 'host' | 'store'>,

@@ -10,7 +10,7 @@ import { canonicalIp, contains, isIp } from '../core/ip.ts'
 import { nextAddress } from '../core/leases.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, Lease, Network, Pool, Snapshot } from '../core/records.ts'
-import { isIdle, type PoolUse, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
+import { isIdle, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
 import { keyIn, leasesOf, restOf } from '../core/snapshot.ts'
 import { unreadableKeys } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
@@ -150,14 +150,6 @@ function hasIdle(context: VerbContext, { network, pool }: Place, ip: Ip | undefi
   })
 }
 
-function useOf(
-  snapshot: Snapshot,
-  { network, pool }: Place,
-  isHeld: (key: string) => boolean = () => false,
-): PoolUse {
-  return poolUse(leasesOf(snapshot, network.id), pool, isHeld)
-}
-
 /** False when it does not in time. */
 function becomes(store: Store, isSo: () => boolean, withinMs: number): Promise<boolean> {
   if (isSo()) return Promise.resolve(true)
@@ -188,28 +180,27 @@ async function explained(
   const { store, host, inFlight } = context
   const snapshot = store.snapshot()
   const away = await awayHosts(store)
-  const hint = error.hint === undefined ? {} : { hint: error.hint }
   if (ip === undefined) {
     const isHeld = (key: string): boolean => {
       const lease = snapshot.addresses.get(key)?.value
       return lease !== undefined && lease.host === host && inFlight.addresses.isHeld(key, lease)
     }
-    const use = showPoolUse(useOf(snapshot, place, isHeld), away)
-    return new DriverError(error.code, `${error.message}: ${use}`, hint)
+    const use = poolUse(leasesOf(snapshot, place.network.id), place.pool, isHeld)
+    return new DriverError(error.code, `${error.message}: ${showPoolUse(use, away)}`, { hint: error.hint })
   }
   const key = keyIn(place.network.id, ip)
   const lease = snapshot.addresses.get(key)?.value
   if (lease === undefined || lease.service !== undefined) return error
   const where = `${lease.host}${away.has(lease.host) ? ', which is away' : ''}`
-  const because = (why: string | undefined, more = hint) =>
-    new DriverError(error.code, `${error.message}: ${why}`, more)
+  const because = (why: string | undefined, hint = error.hint) =>
+    new DriverError(error.code, `${error.message}: ${why}`, { hint })
   if (!isIdle(lease)) return because(holderOf(snapshot, key))
   if (!lease.asked) return because(`idle on ${where}`)
   if (isStarting(context, key, lease)) {
     const why = 'given to a container that is starting, or whose start failed a moment ago'
-    return because(why, { hint: 'try again in half a minute, or choose another --ip' })
+    return because(why, 'try again in half a minute, or choose another --ip')
   }
-  const remedy = { hint: 'remove that container, or choose another --ip' }
+  const remedy = 'remove that container, or choose another --ip'
   return because(`kept for a container that has it by --ip on ${where}`, remedy)
 }
 

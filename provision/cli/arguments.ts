@@ -90,7 +90,6 @@ export async function chooseLab(
   defaultName: string,
   environment: Record<string, string | undefined> = process.env,
 ): Promise<LabChoice> {
-  refuseEmpty(values)
   const backend = backendNamed(values.backend ?? (environment.MULTIHOST_BACKEND || 'nspawn'))
   refuseForeign(values, backend)
   const asked = askedLab(values, environment)
@@ -210,12 +209,6 @@ function labNamed(lab: string): string {
   throw new LabError(
     `${JSON.stringify(lab)} cannot name a lab: up to 16 lower-case letters and digits, a letter first`,
   )
-}
-
-/** `--lab-file "$FILE"` without the variable must not mean this folder, or the default. */
-function refuseEmpty(values: Values): void {
-  const empty = Object.entries(values).find(([, value]) => value === '')
-  if (empty) throw new LabError(`--${empty[0]} has no value`)
 }
 
 const belongsTo = { lab: 'nspawn', secure: 'nspawn', inventory: 'ssh' } as const

@@ -1,6 +1,7 @@
 /**
  * `lab status`: a table of the hosts, their engines and Consul.
  */
+import { table } from '../../driver/cli/table.ts'
 import type { Backend, MachineState } from '../backends/backend.ts'
 import type { LabHost } from '../lab/definition.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
@@ -43,16 +44,4 @@ async function answers(backend: Backend, host: LabHost, state: MachineState): Pr
 function roleOf(host: LabHost, leader: string): string {
   if (!leader.includes(':')) return 'no leader'
   return leader.includes(`"${host.address}:`) ? 'leader' : 'follower'
-}
-
-function table(rows: string[][]): string {
-  const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }

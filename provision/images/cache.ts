@@ -6,7 +6,7 @@
  * leaves no entry.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { folderFrom } from '../process/folder.ts'
@@ -65,13 +65,14 @@ export function recipeHash(recipe: unknown): string {
   return createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 10)
 }
 
-/** Contents of all files in a folder, as part of a recipe. */
-export function contentsOf(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
+/** Contents of a file, or of all files in a folder, as part of a recipe. */
+export function contentsOf(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [readFileSync(path, 'utf8')]
+  return readdirSync(path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
-    .map((path) => readFileSync(path, 'utf8'))
+    .map((file) => readFileSync(file, 'utf8'))
 }
 
 /**

@@ -51,7 +51,7 @@ export async function authority(path: string, name: string): Promise<void> {
 }
 
 /** Writes PATH.key and PATH.pem, which the authority has signed for the names (`IP:…,DNS:…`). */
-export async function signed(path: string, by: string, names: string): Promise<void> {
+async function signed(path: string, by: string, names: string): Promise<void> {
   const request = ['-keyout', `${path}.key`, '-out', `${path}.csr`]
   await run('openssl', [
     'req',

@@ -45,7 +45,9 @@ function itemsOf(lines: readonly string[]): string[] {
   return items
 }
 
-function wrapped(text: string, indent: string, width = 78): string {
+const width = 78
+
+function wrapped(text: string, indent: string): string {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(/(?<=\S) /)) {

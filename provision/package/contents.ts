@@ -54,7 +54,7 @@ export function contents(parts: Parts, release: Release, prefix: Prefix): Packag
 }
 
 /** A file of this folder. */
-export function ownFile(path: string): string {
+function ownFile(path: string): string {
   return readFileSync(new URL(path, import.meta.url), 'utf8')
 }
 

@@ -1,5 +1,5 @@
 /**
- * What is packaged: the version and its maintainer from package.json, and the time of Git's commit.
+ * What is packaged: the version and the authors from package.json, and the time of Git's commit.
  *
  * All times in a package are the commit's, so that two builds of a commit are equal. SOURCE_DATE_EPOCH
  * replaces it, for sources outside of a checkout. Source: reproducible-builds.org/specs/source-date-epoch.
@@ -18,12 +18,15 @@ export interface Release {
   epochS: number
 }
 
+/** Debian wants an address (policy 5.6.2), and the project has no mailbox: the mail stays on the machine. */
+const address = 'multihost@localhost'
+
 export async function currentRelease(): Promise<Release> {
   const { version, author } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as Record<
     'version' | 'author',
     string
   >
-  return { version, maintainer: author, epochS: await epochSeconds() }
+  return { version, maintainer: `${author} <${address}>`, epochS: await epochSeconds() }
 }
 
 async function epochSeconds(): Promise<number> {

@@ -5,7 +5,7 @@ export class LabError extends Error {
   /** What the reader can do about it. */
   readonly hint: string | undefined
 
-  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'LabError'
     this.hint = options.hint

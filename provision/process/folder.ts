@@ -10,8 +10,7 @@ import { LabError } from './errors.ts'
  */
 export function folderFrom(variable: string, usual: string, longest = Number.POSITIVE_INFINITY): string {
   const value = process.env[variable] || usual
-  const wrong = (what: string, hint?: string) =>
-    new LabError(`${variable}=${value}: ${what}`, hint === undefined ? {} : { hint })
+  const wrong = (what: string, hint?: string) => new LabError(`${variable}=${value}: ${what}`, { hint })
   if (!isAbsolute(value) || dirname(value) === value)
     throw wrong('the absolute path of a folder below /', `for example ${usual}`)
   if (/[,:\\\n]/.test(value))

@@ -9,7 +9,7 @@ import { scenario } from '../kit/scenario.ts'
 import { withSteadyPair } from '../kit/steady.ts'
 
 scenario(
-  'a network that loses a fifth of the packets: containers start, are reached by name, and have different addresses',
+  'a fifth of the packets is lost: containers start, are reached by name, and have different addresses',
   async ({ hostA, hostB, faults }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await using lossy = await faults.lose(hostA, 20, hostB)

@@ -2,7 +2,7 @@
  * What happens in a run of chaos, drawn from a seed: an endless list of acts. Three lists run beside each
  * other: what happens to the store, to a host, and to containers that come and go.
  */
-import { randomFrom } from './soak-plan.ts'
+import { randomFrom } from './random.ts'
 
 export interface Drawn<Act extends string> {
   act: Act
@@ -19,6 +19,5 @@ export function* chaosPlan<Act extends string>(
   hosts: number,
 ): Generator<Drawn<Act>, never> {
   const random = randomFrom(seed)
-  const below = (bound: number) => Math.floor(random() * bound)
-  for (;;) yield { act: acts[below(acts.length)] as Act, host: below(hosts), chance: random() }
+  for (;;) yield { act: random.pick(acts), host: random.below(hosts), chance: random.next() }
 }

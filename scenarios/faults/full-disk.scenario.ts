@@ -49,7 +49,7 @@ scenario(
 )
 
 scenario(
-  'a full disk under Consul: traffic goes on, containers start, new networks are refused with the reason until there is space',
+  'a full disk under Consul: traffic goes on, containers start, a new network is refused with the reason',
   async ({ hostA, hostB, consulServer, faults }) => {
     await using disk = await faults.smallDisk(consulServer, '/var/lib/consul', 'consul')
     await withSteadyPair(hostA, hostB, async (a, b) => {

@@ -11,7 +11,7 @@ import { withSteadyPair } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
 
 scenario(
-  'a host cut off from Consul: its containers start and stop, new networks are refused, other hosts are not affected',
+  'a host cut off from Consul: containers start and stop, new networks are refused, others notice nothing',
   async ({ hostA, hostB, consulServer, faults }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await using ending = await hostA.run({ name: 'ending', network: 'steady' })

@@ -6,6 +6,8 @@
  * hosts are idle and are checked. The driver of the first host is never restarted: only a process that lives
  * on shows growth.
  */
+import { type Random, randomFrom } from './random.ts'
+
 export interface Start {
   step: 'start'
   names: readonly string[]
@@ -24,27 +26,25 @@ export type SoakStep = Start | Stop | Restart
 /** Steps by host, in the order of the hosts. */
 export type Round = readonly (readonly SoakStep[])[]
 
+const hosts = 2
 /** Most containers on a host at once, between two rounds. */
 const most = 8
 
-export function soakPlan(seed: number, containers: number, hosts = 2): Round[] {
+export function soakPlan(seed: number, containers: number): Round[] {
   const random = randomFrom(seed)
   const running = Array.from({ length: hosts }, (): string[] => [])
   const rounds: Round[] = []
   for (let made = 0; made < containers; ) {
     const round = running.map((before, host): SoakStep[] => {
       const unit = disturbed(random, host)
-      const count = Math.min(containers - made, 1 + below(random, 6))
+      const count = Math.min(containers - made, 1 + random.below(6))
       const born = Array.from({ length: count }, () => `soak-${++made}`)
       const begun: SoakStep[] = [
         ...(unit === undefined ? [] : [unit]),
         ...(born.length === 0 ? [] : [{ step: 'start', names: born } as const]),
       ]
       const names = namesAfter(begun, before)
-      const gone = shuffled(random, names).slice(
-        0,
-        Math.max(names.length - most, below(random, names.length)),
-      )
+      const gone = shuffled(random, names).slice(0, Math.max(names.length - most, random.below(names.length)))
       const steps = [...begun, ...(gone.length === 0 ? [] : [{ step: 'stop', names: gone } as const])]
       running[host] = namesAfter(steps, before)
       return steps
@@ -68,32 +68,17 @@ export function namesAfter(steps: readonly SoakStep[], before: readonly string[]
   return [...names]
 }
 
-function disturbed(random: () => number, host: number): Restart | undefined {
-  const at = below(random, 12)
+function disturbed(random: Random, host: number): Restart | undefined {
+  const at = random.below(12)
   if (at === 0) return { step: 'restart', unit: 'docker' }
   if (at === 1) return { step: 'kill', unit: 'docker' }
   if (host === 0 || at > 4) return undefined
   return { step: at === 2 ? 'restart' : 'kill', unit: 'multihost' }
 }
 
-/** mulberry32, by Tommy Ettinger: public domain, 32 bits of state. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-function below(random: () => number, bound: number): number {
-  return Math.floor(random() * bound)
-}
-
-function shuffled(random: () => number, names: readonly string[]): string[] {
+function shuffled(random: Random, names: readonly string[]): string[] {
   return names
-    .map((name) => ({ name, at: random() }))
+    .map((name) => ({ name, at: random.next() }))
     .sort((a, b) => a.at - b.at)
     .map(({ name }) => name)
 }

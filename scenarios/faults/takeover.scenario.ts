@@ -23,7 +23,7 @@ const addressOf = async (host: Host, service: string) =>
   (await host.succeed`docker service info ${service}`).match(/Address: (\S+)/)?.[1] ?? ''
 
 scenario(
-  'multihost host rm refuses a live host; a dead host’s addresses and names are free for others, and it may come back',
+  'multihost host rm refuses a live host, and frees the addresses and names of a dead one, which may return',
   async ({ hostA, hostB, faults }) => {
     await using network = await sharedNetwork([hostA, hostB], 'steady', ['--subnet', '10.41.0.0/24'])
     await using a = await hostA.run({ name: 'one', network: network.name })
@@ -140,7 +140,7 @@ async function reserveTakes(host: Host, consulServer: Host, address: string): Pr
 }
 
 scenario(
-  'a removed host comes back: its containers have their service and their addresses again, also out of another host’s reserve',
+  'a removed host comes back: its containers have service and addresses again, also out of a reserve',
   async ({ hostA, hostB, consulServer, faults }) => {
     await withService(hostA, hostB, [], async ({ id, address }) => {
       const named = { name: 'plain', network: 'steady', args: ['--network-alias', 'nick'] }
@@ -168,7 +168,7 @@ scenario(
 )
 
 scenario(
-  'a host without power comes back after another took over its service: its container does not start, and the error says why',
+  'a host without power comes back after a takeover of its service: its container is refused, with the reason',
   async ({ hostA, hostB, faults }) => {
     await withService(hostA, hostB, ['--restart=always'], async ({ id, address }, takeOver) => {
       await using off = await faults.off(hostB)

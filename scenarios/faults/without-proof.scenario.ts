@@ -84,7 +84,7 @@ scenario(
 )
 
 scenario(
-  'a VTEP of IPv4 that its interface loses for a while stays, though IPv6 is there, after a restart of the driver too',
+  'a VTEP of IPv4 that is missing for a while stays, also over a restart, though IPv6 is there',
   async ({ hostA, hostB }) => {
     const options = '/etc/default/docker'
     const [{ ifname: device, addr_info: infos }] = JSON.parse(

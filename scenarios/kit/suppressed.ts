@@ -5,7 +5,7 @@
  *
  * The compiled code takes the global SuppressedError; Node 20 has none.
  */
-export function bothFailed(error: unknown, suppressed: unknown): Error {
+function bothFailed(error: unknown, suppressed: unknown): Error {
   const first = asError(suppressed)
   first.message += `\n\nand then, cleaning up: ${asError(error).message}`
   return first

@@ -78,7 +78,7 @@ scenario(
 )
 
 scenario(
-  'etcd of three finds its members by name: one restarts, a host loses power, and what was written is read everywhere',
+  'etcd of three, by name: one restarts, a host loses power, and what was written is read everywhere',
   { timeout: 300_000 },
   async ({ hosts, faults }) => {
     await using network = await sharedNetwork(hosts, 'etcd')

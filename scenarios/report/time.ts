@@ -105,7 +105,7 @@ export function hostRows(hosts: readonly string[], scenarios: readonly Scenario[
     .filter(({ bars }) => bars.length > 0)
 }
 
-export function scenarioBar({ id, title, state, at, ms }: Scenario): Bar {
+function scenarioBar({ id, title, state, at, ms }: Scenario): Bar {
   return { id, title, kind: state === 'failed' ? 'failed' : 'act', at, ms }
 }
 

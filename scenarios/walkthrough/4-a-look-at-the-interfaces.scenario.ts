@@ -89,7 +89,7 @@ heading('On the wire', async ({ at, shells, net1, net2, consulServer }) => {
   await listening.ends()
   const [one, two] = ['net-1', 'net-2'].map((host) => endpoints.find((endpoint) => endpoint.host === host))
   /** A packet is two lines of tcpdump: the frame on the underlay, and the frame in it. */
-  const crossing = (from = one, to = two, type = '') => [
+  const crossing = (from: typeof one, to: typeof two, type: string) => [
     expect.stringMatching(new RegExp(`${from?.vtep}\\.\\d+ > ${to?.vtep}\\.4789: VXLAN, .* vni ${vni}$`)),
     expect.stringMatching(
       new RegExp(`^${from?.mac} > ${to?.mac}, .* ${from?.v4} > ${to?.v4}: ICMP ${type}, id \\d+, seq 1,`),

@@ -13,13 +13,13 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cached, cacheRoot, contentsOf, recipeHash } from '../../provision/images/cache.ts'
 import { consulBinary } from '../../provision/images/consul.ts'
 import { defaultEngine, engineOf } from '../../provision/images/engines.ts'
 import { mmdebstrap, type Root } from '../../provision/images/mmdebstrap.ts'
 import { driverPackages, hostCommands, systemPackages } from '../../provision/images/packages.ts'
 import { shellQuote } from '../../provision/process/quote.ts'
 import { run } from '../../provision/process/run.ts'
-import { cacheEntry, recipeHash } from './cache.ts'
 
 const packages = [
   ...['linux-image-amd64', 'initramfs-tools', 'systemd-resolved'],
@@ -39,8 +39,9 @@ const partitionStart = 2048
 
 /** Path of the qcow2 in the cache; built at the first call. `publicKey` may log in as the user vagrant. */
 export async function baseImage(work: string, publicKey: string): Promise<string> {
-  const recipe = recipeHash([fileURLToPath(import.meta.url), hostKeysUnit, rootfs], [publicKey, ...packages])
-  return cacheEntry('vm-base', 'qcow2', recipe, async (part) => {
+  const contents = [fileURLToPath(import.meta.url), hostKeysUnit, rootfs].map(contentsOf)
+  const image = join(cacheRoot, `vm-base-${recipeHash([contents, publicKey, packages])}.qcow2`)
+  await cached(image, async (part) => {
     const root = join(work, 'base-root')
     const disk = join(work, 'base.raw')
     await makeRoot(root, work, publicKey)
@@ -48,6 +49,7 @@ export async function baseImage(work: string, publicKey: string): Promise<string
     await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', disk, part])
     await run('rm', ['-rf', '--one-file-system', root, disk])
   })
+  return image
 }
 
 async function makeRoot(to: string, work: string, publicKey: string): Promise<void> {

@@ -7,7 +7,7 @@
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheEntry, recipeHash } from './cache.ts'
+import { cached, cacheRoot, contentsOf, recipeHash } from '../../provision/images/cache.ts'
 import { timeoutScale } from './machines.ts'
 import type { Log } from './report.ts'
 import { environment } from './sandbox.ts'
@@ -34,9 +34,10 @@ export interface Ingredients {
 
 /** Paths of the boxes in the cache; Packer builds them where they are missing. */
 export async function builtBoxes(log: Log, work: string, ingredients: Ingredients): Promise<Boxes> {
-  const paths = recipe.map((path) => join(project, path))
-  const hash = recipeHash(paths, [ingredients.base, ingredients.container])
-  const folder = await cacheEntry('vm', 'boxes', hash, async (part) => {
+  const contents = recipe.map((path) => contentsOf(join(project, path)))
+  const hash = recipeHash([contents, ingredients.base, ingredients.container])
+  const folder = join(cacheRoot, `vm-${hash}.boxes`)
+  await cached(folder, async (part) => {
     await packer(log, work, ingredients)
     renameSync(join(work, 'boxes'), part)
   })

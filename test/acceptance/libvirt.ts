@@ -5,7 +5,7 @@ import { defaultLab, namesOf } from '../../provision/lab/definition.ts'
 import { LabError } from '../../provision/process/errors.ts'
 import type { Boxes } from './box.ts'
 import { type Commands, commandsIn, expectWords, timeoutScale } from './machines.ts'
-import type { Part } from './report.ts'
+import { ofAnEarlierPart, type Part } from './report.ts'
 import { startLibvirt } from './sandbox.ts'
 
 export const scenariosTitle = 'libvirt: scenarios'
@@ -21,18 +21,15 @@ export function libvirtParts(
   filters: readonly string[],
   boxes: () => Boxes,
 ): Part[] {
-  let commands: Commands | undefined
-  const use = (): Commands => {
-    if (commands) return commands
-    throw new Error('libvirt has not been started')
-  }
+  const started = ofAnEarlierPart<Commands>('libvirt')
+  const use = started.get
   return [
     {
       title: 'libvirt',
       prepares: 'libvirt',
       usualSeconds: 10,
       run: async (log) => {
-        commands = commandsIn(await startLibvirt(work, kvm), timeoutScale(kvm))
+        const commands = started.set(commandsIn(await startLibvirt(work, kvm), timeoutScale(kvm)))
         await commands.vagrant(log, 'validate')
         await commands.vagrant(log, 'box', 'add', '--name', 'multihost-lab', boxes().libvirt)
       },

@@ -11,7 +11,7 @@ import { baseImage } from './base-image.ts'
 import { type Boxes, builtBoxes } from './box.ts'
 import { libvirtParts, scenariosTitle } from './libvirt.ts'
 import { project } from './machines.ts'
-import { junit, type Log, type Part, perform, timesTable } from './report.ts'
+import { junit, type Log, ofAnEarlierPart, type Part, perform, timesTable } from './report.ts'
 import { environment, kvmWorks } from './sandbox.ts'
 import { virtualBoxParts, walkthroughTitle } from './virtualbox/parts.ts'
 
@@ -52,11 +52,7 @@ export function partsFrom(parts: readonly Part[], title: string | undefined): Pa
 
 function allParts(work: string, kvm: boolean, filters: string[]): Part[] {
   const made = { base: '', container: '', key: '' }
-  let boxes: Boxes | undefined
-  const built = (): Boxes => {
-    if (boxes) return boxes
-    throw new Error('the boxes have not been built')
-  }
+  const boxes = ofAnEarlierPart<Boxes>('packer build')
   return [
     {
       title: 'base image',
@@ -80,11 +76,11 @@ function allParts(work: string, kvm: boolean, filters: string[]): Part[] {
       prepares: 'all',
       usualSeconds: 150,
       run: async (log) => {
-        boxes = await builtBoxes(log, work, { ...made, kvm })
+        boxes.set(await builtBoxes(log, work, { ...made, kvm }))
       },
     },
-    ...libvirtParts(work, kvm, filters, built),
-    ...virtualBoxParts(work, kvm, filters, built),
+    ...libvirtParts(work, kvm, filters, boxes.get),
+    ...virtualBoxParts(work, kvm, filters, boxes.get),
   ]
 }
 

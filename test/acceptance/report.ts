@@ -28,6 +28,21 @@ export interface Outcome {
   skipped?: boolean
 }
 
+/** What the part with that title makes for later parts. */
+export function ofAnEarlierPart<T>(title: string): { set(value: T): T; get(): T } {
+  let made: { value: T } | undefined
+  return {
+    set(value) {
+      made = { value }
+      return value
+    },
+    get() {
+      if (made === undefined) throw new Error(`the part "${title}" has not run`)
+      return made.value
+    },
+  }
+}
+
 const shownLines = 25
 
 export async function perform(parts: readonly Part[], folder: string): Promise<Outcome[]> {

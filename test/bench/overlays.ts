@@ -2,7 +2,7 @@
  * The overlays that are compared, all on the same two hosts at once: Swarm's attachable one and this driver's
  * two kinds.
  *
- * Their VXLAN ids differ (Swarm counts from 4096, we from 256), so they share UDP port 4789 and its socket.
+ * Their VXLAN ids differ (Swarm counts from 4097, we from 256), so they share UDP port 4789 and its socket.
  * Everything calls the real command by its path, so that no wrapper is measured.
  */
 import { imageName } from '../../provision/lab/definition.ts'

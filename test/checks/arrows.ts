@@ -32,7 +32,7 @@ export function breaches(
 }
 
 /** The longest room that the path begins with. */
-export function roomOf(path: string, rooms: readonly Room[]): Room | undefined {
+function roomOf(path: string, rooms: readonly Room[]): Room | undefined {
   return rooms
     .filter(({ room }) => path === room || path.startsWith(`${room}/`))
     .reduce<Room | undefined>(

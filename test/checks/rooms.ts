@@ -325,12 +325,14 @@ export const rooms: readonly Room[] = [
     imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab'],
     why: 'a scenario uses the kit, and no scenario uses another',
   },
+  { room: 'scenarios/faults/random.ts', imports: [], why: 'arithmetic' },
   {
     room: 'scenarios/faults',
     imports: [
       'scenarios/kit',
       'scenarios/subjects',
       'scenarios/report/statistics.ts',
+      'scenarios/faults/random.ts',
       'provision/lab',
       'provision/images',
       'driver/daemon',
@@ -378,7 +380,7 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'test/histories',
-    imports: ['driver/**', 'test/fixtures'],
+    imports: ['driver/**', 'test/fixtures', 'scenarios/faults/random.ts'],
     why: 'a program of its own',
   },
   {

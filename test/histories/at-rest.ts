@@ -4,7 +4,8 @@
  * without those of Consul.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { installRandom, type Random, randomFrom } from './random.ts'
+import { type Random, randomFrom } from '../../scenarios/faults/random.ts'
+import { installRandom } from './random.ts'
 import { installClock, passTimeUntil, resetClock, takeFired } from './virtual-clock.ts'
 import { installFiles, resetFiles } from './virtual-files.ts'
 import { makeWorld, type World } from './world.ts'

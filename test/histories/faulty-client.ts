@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DriverError } from '../../driver/core/errors.ts'
 import type { ConsulClient, Listing } from '../../driver/store/consul/client.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../../scenarios/faults/random.ts'
 
 export interface Faults {
   /** Nothing is answered, and nothing reaches Consul. */

@@ -7,9 +7,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { keyIn, recordName } from '../../driver/core/snapshot.ts'
+import type { Random } from '../../scenarios/faults/random.ts'
 import { consulInMemory } from '../fixtures/consul-in-memory.ts'
 import { noFaults } from './faulty-client.ts'
-import type { Random } from './random.ts'
 import type { World, WorldHost } from './world.ts'
 
 export interface Life {
@@ -24,7 +24,7 @@ export interface Life {
   spoilt: Map<string, string>
 }
 
-export const networkNames = ['red', 'blue']
+const networkNames = ['red', 'blue']
 const prefix = 'multihost'
 const spoilt = 'not JSON'
 const convergedWithinMs = 60_000

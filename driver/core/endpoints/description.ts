@@ -11,7 +11,7 @@ import type { Endpoint } from '../records.ts'
 export type ContainerName = NonNullable<Endpoint['container']>
 
 /** All aliases of an endpoint together, in UTF-8: a commit must have room for its record. */
-export const maxAliasesBytes = 32_768
+const maxAliasesBytes = 32_768
 
 /** The container as its records name it. */
 export function recordedContainer({ id, name }: ContainerName): ContainerName {

@@ -26,7 +26,8 @@ interface Leader {
   runsSince?: number
 }
 
-export function createFollowers(now: () => number = () => performance.now()): Followers {
+export function createFollowers(): Followers {
+  const now = (): number => performance.now()
   const leaders = new Map<string, Leader>()
   const forgetOld = (): void => {
     for (const [id, { runsSince = now() }] of leaders)

@@ -77,7 +77,7 @@ export function conflictAt({ table, key, change }: Step, hint?: string): DriverE
     change.op === 'create' || change.op === 'absent' ? 'already exists' : 'was changed in the meantime'
   return new DriverError('conflict', `${table}/${key} ${what}`, {
     cause,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   })
 }
 

@@ -54,7 +54,7 @@ export interface ConsulOptions {
 }
 
 /** The default of `timeoutMs`. */
-export const storeAnswersWithinMs = 4000
+const storeAnswersWithinMs = 4000
 
 /** Resolves when the disk copy has been read, whether Consul answers or not. Throws `invalid` for the URL. */
 export async function openConsulStore(options: ConsulOptions): Promise<Store> {

@@ -19,7 +19,7 @@ export interface Server {
   port: number
 }
 
-export const defaultPrefix = 'multihost'
+const defaultPrefix = 'multihost'
 
 /** Throws `invalid`. */
 export function parseStoreUrl(text: string, prefix?: string): StoreAddress {

@@ -134,7 +134,7 @@ export async function removeMachine(lab: string, name: string): Promise<void> {
 }
 
 /** Unmounts everything below a folder, the deepest first. */
-export async function unmountBelow(folder: string): Promise<void> {
+async function unmountBelow(folder: string): Promise<void> {
   const points = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '))

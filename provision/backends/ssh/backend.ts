@@ -8,7 +8,7 @@ import { shellQuote } from '../../process/quote.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { reach } from '../../ssh/reach.ts'
 import type { Backend, BackendOptions, MachineState } from '../backend.ts'
-import { machineVerdict } from './doctor.ts'
+import { examineMachine, inventoryChecks } from './doctor.ts'
 import { readInventory } from './inventory.ts'
 
 export function sshBackend({ lab, inventory: file, engine, engines, programs }: BackendOptions): Backend {
@@ -42,7 +42,7 @@ export function sshBackend({ lab, inventory: file, engine, engines, programs }: 
       return new Map(await Promise.all(states))
     },
     connect: connectTo,
-    checks: async () => (await import('./doctor.ts')).inventoryChecks(lab, connectTo),
+    checks: async () => inventoryChecks(lab, connectTo),
   }
 }
 
@@ -62,35 +62,6 @@ async function stateOf(host: LabHost, connectTo: ConnectTo): Promise<MachineStat
 /** Before the first step: what would fail in the middle of them, as one error. */
 async function checkMachine(host: LabHost, connectTo: ConnectTo): Promise<void> {
   await using connection = await connectTo(host)
-  const problem = loginProblem(host.name, await connection.exec('id -u; echo $BASH_VERSION'))
-  if (problem !== undefined) throw problem
-  const ask = async (command: string) => (await connection.exec(command)).stdout.trim()
-  const addresses = await ask("ip -4 -o address | awk '{ print $4 }'")
-  // A small machine has no `ip` yet. A program of its own may be reached by an address that a router translates.
-  if (addresses === '' || host.role === 'bare') return
-  const facts = { uid: '0', init: await ask('cat /proc/1/comm'), addresses: addresses.split('\n') }
-  const verdict = machineVerdict(host, facts)
+  const verdict = await examineMachine(host, connection)
   if ('problem' in verdict) throw new LabError(`${host.name}: ${verdict.problem}`, { hint: verdict.remedy })
-}
-
-/** `answer`: of the user's id, and of bash's version, where that is the shell. */
-export function loginProblem(name: string, answer: { stdout: string; stderr: string }): LabError | undefined {
-  const { stdout, stderr } = answer
-  const lines = stdout.trim().split('\n')
-  const at = lines.lastIndexOf('0')
-  if (at < 0) {
-    const words = (stderr || stdout).trim().replaceAll(/\s+/g, ' ')
-    return new LabError(`${name}: commands cannot be run as root there: ${words}`, {
-      hint: 'log in as root, or as a user whose sudo asks for no password (NOPASSWD in /etc/sudoers.d)',
-    })
-  }
-  if (at > 0) {
-    return new LabError(`${name}: its shell prints "${lines[0]}" before the output of each command`, {
-      hint: 'let ~/.bashrc print in interactive shells alone: case $- in *i*) … ;; esac',
-    })
-  }
-  if (lines[at + 1]) return undefined
-  return new LabError(`${name}: the shell of root there is not bash`, {
-    hint: 'as root there: chsh -s /bin/bash',
-  })
 }

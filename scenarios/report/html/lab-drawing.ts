@@ -55,7 +55,7 @@ function sideBySide(lab: LabView): Markup {
         html`<line class="wire" x1="${xOf(i) + column / 2}" x2="${xOf(i) + column / 2}" y1="${frame}" y2="${bottom + 16}"/>`,
     ),
     underlay(0, bottom + 16, width),
-    storeLine(lab, 0, bottom + 46),
+    storeLine(lab, bottom + 46),
   ])
 }
 
@@ -91,7 +91,7 @@ function stackedHosts(lab: LabView): Markup {
       }),
     ),
     ...(networks.length === 0 ? hosts.map((_, i) => empty(padding, topOf(i) + headHeight + 18)) : []),
-    storeLine(lab, 0, end + 22),
+    storeLine(lab, end + 22),
   ])
 }
 
@@ -153,8 +153,8 @@ function underlay(x: number, y: number, width: number): Markup {
   return html`<line class="wire" x1="${x}" x2="${x + width}" y1="${y}" y2="${y}"/><text class="dim" x="${x + width}" y="${y + 15}" text-anchor="end">the lab’s network</text>`
 }
 
-function storeLine({ store }: LabView, x: number, y: number): Markup {
-  return store === undefined ? html`` : html`<text class="dim" x="${x}" y="${y - 15}">Consul: ${store}</text>`
+function storeLine({ store }: LabView, y: number): Markup {
+  return store === undefined ? html`` : html`<text class="dim" x="0" y="${y - 15}">Consul: ${store}</text>`
 }
 
 function empty(x: number, y: number): Markup {

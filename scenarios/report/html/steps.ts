@@ -42,7 +42,7 @@ function stepOf(step: Step, headings: Headings, hosts: readonly string[]): Marku
   return html`<li><details><summary class="step">${head}</summary>${shown}</details></li>`
 }
 
-export function badge(host: string, hosts: readonly string[]): Markup {
+function badge(host: string, hosts: readonly string[]): Markup {
   return html`<span class="host h${hosts.indexOf(host) % 4}">${host}</span>`
 }
 

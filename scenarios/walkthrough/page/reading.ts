@@ -26,7 +26,8 @@ export interface Page {
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-export function openPage(environment: NodeJS.ProcessEnv = process.env): Page {
+export function openPage(): Page {
+  const environment = process.env
   const path = environment.MULTIHOST_PAGE ?? `${root}docs/walkthrough.md`
   const backend = environment.MULTIHOST_BACKEND ?? 'nspawn'
   const file = relative(root, path)

@@ -9,7 +9,7 @@ import { defaultLab } from '../../../provision/lab/definition.ts'
 import { LabError } from '../../../provision/process/errors.ts'
 import type { Boxes } from '../box.ts'
 import { type Commands, commandsIn, expectFailure, expectWords, timeoutScale } from '../machines.ts'
-import type { Log, Part } from '../report.ts'
+import { type Log, ofAnEarlierPart, type Part } from '../report.ts'
 import { virtualBoxRoot } from './root.ts'
 import { startVirtualBox } from './sandbox.ts'
 
@@ -24,11 +24,8 @@ export function virtualBoxParts(
   filters: readonly string[],
   boxes: () => Boxes,
 ): Part[] {
-  let commands: Commands | undefined
-  const use = (): Commands => {
-    if (commands) return commands
-    throw new Error('VirtualBox has not been started')
-  }
+  const started = ofAnEarlierPart<Commands>('virtualbox')
+  const use = started.get
   return [
     {
       title: 'virtualbox',
@@ -36,7 +33,8 @@ export function virtualBoxParts(
       usualSeconds: 90,
       run: async (log) => {
         const root = await virtualBoxRoot()
-        commands = commandsIn(await startVirtualBox(work, root, kvm), { ...timeoutScale(kvm), ...sizes })
+        const sandbox = await startVirtualBox(work, root, kvm)
+        const commands = started.set(commandsIn(sandbox, { ...timeoutScale(kvm), ...sizes }))
         await commands.vagrant(log, 'validate')
         await commands.vagrant(log, 'box', 'add', '--name', 'multihost-lab', boxes().virtualbox)
       },

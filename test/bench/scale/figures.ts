@@ -12,7 +12,7 @@ interface Figure<P> {
   digits?: number
 }
 
-export const figures: readonly Figure<Point>[] = [
+const figures: readonly Figure<Point>[] = [
   { title: 'bytes per change and host, one by one', of: (it) => it.quiet.bytes },
   { title: 'the same, as fast as four hosts commit', of: (it) => it.busy.bytes },
   { title: 'the same by the whole tree', of: (it) => it.tree.bytes },
@@ -28,7 +28,7 @@ export const figures: readonly Figure<Point>[] = [
   { title: 'JavaScript’s memory per host, KB', of: (it) => it.heapBytesPerHost / 1000 },
 ]
 
-export const driverFigures: readonly Figure<DriverPoint>[] = [
+const driverFigures: readonly Figure<DriverPoint>[] = [
   { title: 'start, until its network is in the engine, ms', of: (it) => it.startMs },
   { title: 'first container of the network, ms', of: (it) => it.firstRunMs },
   { title: 'another one, ms', of: (it) => it.furtherRunMs, digits: 1 },

@@ -21,11 +21,11 @@ export const probes = 4
 
 export const hostName = (host: number): HostName => `host-${host}`
 export const vtepOf = (host: number): string => `192.168.${33 + Math.floor(host / 200)}.${11 + (host % 200)}`
-export const networkId = (network: number): NetworkId => hex(`network ${network}`)
+const networkId = (network: number): NetworkId => hex(`network ${network}`)
 /** Docker's id of the network on that host. */
-export const localId = (host: HostName, network: number): string => hex(`network ${network} on ${host}`)
+const localId = (host: HostName, network: number): string => hex(`network ${network} on ${host}`)
 
-export function endpointAt(shape: Shape, i: number): Endpoint {
+function endpointAt(shape: Shape, i: number): Endpoint {
   const network = i % shape.networks
   const inNetwork = Math.floor(i / shape.networks)
   const host = (inNetwork + network) % shape.hosts
@@ -48,7 +48,7 @@ function endpointOf(network: number, n: number, host: HostName, vtep: string, na
   }
 }
 
-export function changesFor(shape: Shape): Change[] {
+function changesFor(shape: Shape): Change[] {
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
   const networks = numbers(shape.networks)
   return [

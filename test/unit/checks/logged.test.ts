@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { loggedIn } from '../../checks/logged.ts'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 test('names the warnings and errors of each log that a failed scenario has left', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-logged-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   mkdirSync(join(folder, 'a-host-dies'))
   const write = (file: string, ...lines: string[]): void =>
     writeFileSync(join(folder, 'a-host-dies', file), lines.join('\n'))

@@ -12,15 +12,13 @@ const internal: Readonly<Record<string, readonly string[]>> = {
   'before-teardown': ['beforeTeardown', 'undoing', 'goesOnAfterUndo'],
   debug: ['isDebug', 'goesOn', 'pauseAt', 'pauseAfterFailedExpect'],
   disk: ['smallDisk'], // `faults.smallDisk`
-  failure: ['ScenarioFailure', 'stackOfScenarios'],
+  failure: ['ScenarioFailure'],
   fault: ['healAll'],
   faults: ['faultsOf'],
   host: ['labHost'],
   leftovers: ['removeLeftovers', 'scenarioFailed'],
   pings: ['lossIn'],
   subject: ['isFeature', 'subjectVariable', 'environmentFor'],
-  suppressed: ['bothFailed'],
-  terminal: [],
 }
 
 const modules = readdirSync(`${root}scenarios/kit`).map((file) => file.replace(/\.ts$/, ''))

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { checkPage, hostsNeededBy, lastSection, selected, wideName } from '../../../scenarios/selection.ts'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 const files = [
   'walkthrough/1-first.scenario.ts',
@@ -37,17 +37,12 @@ test('a filter that matches nothing names what there is', () => {
   expect(() => selected({ filters: ['nope'], all: false }, files)).toThrow(/nope/)
 })
 
-const folder = mkdtempSync(join(tmpdir(), 'page-'))
-const copy = join(folder, 'page.md')
-afterEach(() => {
-  delete process.env.MULTIHOST_PAGE
-})
-process.on('exit', () => rmSync(folder, { recursive: true }))
-
 function pageWith(change: (text: string) => string): void {
+  const copy = join(temporaryFolder(), 'page.md')
   const text = readFileSync(new URL('../../../docs/walkthrough.md', import.meta.url), 'utf8')
   writeFileSync(copy, change(text))
   process.env.MULTIHOST_PAGE = copy
+  onTestFinished(() => void delete process.env.MULTIHOST_PAGE)
 }
 
 test('every section of the walkthrough has its file, and every file its section', () => {

@@ -1,10 +1,9 @@
 /** Two whole drivers: networks in the store and in the hosts’ Docker. */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 import { has, host, memory, net1, net2, networkOn, useTwoHosts } from './two-hosts.ts'
 
@@ -184,7 +183,7 @@ describe('a network', () => {
   })
 
   test('that was removed while the store was away is removed by the next driver', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'multihost-journal-'))
+    const folder = temporaryFolder()
     await net1.stop()
     await using first = await host(1, { journalPath: join(folder, 'journal.json') })
     await first.docker.create('foobar')
@@ -196,7 +195,6 @@ describe('a network', () => {
     await first.start()
     await Promise.all([has(first), has(net2)])
     await first.stop()
-    await rm(folder, { recursive: true })
   })
 
   test('that was removed while the store was away is removed when it is back', async () => {

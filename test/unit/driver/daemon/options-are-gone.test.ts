@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { optionsAreGone } from '../../../../driver/daemon/options-are-gone.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 function stateDir(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-gone-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   return folder
 }

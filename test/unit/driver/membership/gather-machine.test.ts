@@ -1,7 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { EngineClient } from '../../../../driver/engine/client.ts'
 import {
   dockerOptionsIn,
@@ -9,6 +8,7 @@ import {
   flagsOf,
   hasProcessSocket,
 } from '../../../../driver/membership/gather-machine.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 test('Docker’s options are those of daemon.json and of the flags together', () => {
   expect(dockerOptionsIn('', [])).toMatchObject({ dns: [], dataRoot: undefined })
@@ -46,8 +46,7 @@ test.each(['\uFEFF{"dns": ["10.0.0.1"]}\r\n', '{"dns": ["10.0.0.1"], "data-root"
 describe('flags of dockerd', () => {
   const start = (command: string): string => `{ path=/usr/bin/dockerd ; argv[]=${command} ; pid=0 }`
   const machine = (command: string) => {
-    const folder = mkdtempSync(join(tmpdir(), 'multihost-flags-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const folder = temporaryFolder()
     mkdirSync(join(folder, '42'))
     writeFileSync(join(folder, '42/cmdline'), `${command.replaceAll(' ', '\0')}\0`)
     writeFileSync(join(folder, 'docker'), 'DOCKER_OPTS="--dns=8.8.8.8"\n')

@@ -1,10 +1,10 @@
 /** On folders of a temporary folder, which stands for the root of the unit's view. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { parseOpenOptions } from '../../../../driver/daemon/options.ts'
 import { outOfReach, type UnitProperties } from '../../../../driver/membership/unit-reach.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 /** As `systemctl show` prints the unit of the package. */
 const unit: UnitProperties = {
@@ -48,8 +48,7 @@ test.each<[string, UnitProperties]>([
 })
 
 test('a link counts as the place that it leads to', async () => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'multihost-reach-')))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const at = (name: string) => join(folder, name)
   for (const name of ['writable', 'elsewhere']) mkdirSync(at(name))
   symlinkSync(at('elsewhere'), at('writable/link'))

@@ -22,10 +22,10 @@ import {
   systemdUnit,
   textOf,
 } from '../../../../driver/membership/unit.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 test('a file whose text goes is no empty file', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-unit-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const path = join(folder, 'docker')
   await replaceFile(path, 'MULTIHOST_OPTS=""\n')
   expect(await textOf(path)).toBe('MULTIHOST_OPTS=""\n')
@@ -47,8 +47,7 @@ test.each([
 
 describe('a file of a person', () => {
   const folderFor = (): string => {
-    const folder = mkdtempSync(join(tmpdir(), 'multihost-unit-'))
-    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const folder = temporaryFolder()
     return folder
   }
 

@@ -97,7 +97,7 @@ test('closing answers what is under way first', async () => {
   await closed
 })
 
-test('a request that comes on an accepted connection while the socket closes is answered; a new connection is refused', async () => {
+test('while the socket closes, an accepted connection’s request is answered and a new connection is refused', async () => {
   const listener = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
   const socket = connect(path)
   await once(socket, 'connect')

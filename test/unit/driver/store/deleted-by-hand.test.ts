@@ -1,8 +1,6 @@
 /**
  * Records that a person deletes in Consul by hand: the change log has no removal of them, so they come back.
  */
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
@@ -14,6 +12,7 @@ import { commitsFor } from '../../../../driver/store/missing.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
 import { createLease, createNetwork, endpoint, lease, network } from '../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let consul: ConsulInMemory
@@ -182,7 +181,7 @@ test('what a driver has removed does not come back, whichever arrives first', as
 
 test('a host that starts puts back what its copy on disk has and the log does not explain, and nothing else', async () => {
   const more = {
-    diskPath: join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), 'net-1.json'),
+    diskPath: join(temporaryFolder(), 'net-1.json'),
     saveEveryMs: 1,
   }
   const [first] = await cluster(more)
@@ -200,7 +199,7 @@ test('a host that starts puts back what its copy on disk has and the log does no
 })
 
 test('a host that starts after a loss keeps what another host has yet to put back, and lets go of what it does not have', async () => {
-  const diskPath = (host: string) => join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), `${host}.json`)
+  const diskPath = (host: string) => join(temporaryFolder(), `${host}.json`)
   const [more, others] = ['net-1', 'net-2'].map((it) => ({ diskPath: diskPath(it), saveEveryMs: 1 }))
   const [, old] = await cluster(more)
   await Promise.all(stores.map((store) => store.close()))
@@ -238,7 +237,7 @@ test('a host that starts after a loss keeps what another host has yet to put bac
 
 test('a host that starts after a loss lets go of the records of a host that stays away', async () => {
   const more = {
-    ...{ diskPath: join(mkdtempSync(join(tmpdir(), 'multihost-by-hand-')), 'net-1.json'), saveEveryMs: 1 },
+    ...{ diskPath: join(temporaryFolder(), 'net-1.json'), saveEveryMs: 1 },
   }
   await cluster(more)
   await Promise.all(stores.map((store) => store.close()))

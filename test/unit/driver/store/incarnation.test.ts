@@ -2,8 +2,7 @@
  * A store that lost records, was replaced, or belongs to others: each host knows it, whichever index Consul
  * gives.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
@@ -14,6 +13,7 @@ import type { Store } from '../../../../driver/store/store.ts'
 import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
 import { readableLog } from '../../../fixtures/log.ts'
 import { createLease, createNetwork, endpoint, lease } from '../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let consul: ConsulInMemory
@@ -21,7 +21,7 @@ let stores: Store[] = []
 let folder: string
 beforeEach(() => {
   consul = consulInMemory()
-  folder = mkdtempSync(join(tmpdir(), 'multihost-incarnation-'))
+  folder = temporaryFolder()
 })
 afterEach(async () => {
   await Promise.all(stores.map((store) => store.close()))

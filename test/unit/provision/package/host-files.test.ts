@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { commandText } from '../../../../provision/package/host-files.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const system = '/usr/local/sbin:/usr/sbin:/sbin'
 
@@ -11,8 +11,7 @@ test.each([
   ['of root by su on Debian', '/usr/local/bin:/usr/bin:/bin', `/usr/local/bin:/usr/bin:/bin:${system}`],
   ['that is empty', '', system],
 ])('the command finds the programs of administrators with a PATH %s', (_, given, found) => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-command-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const [command, program] = [join(folder, 'multihost'), join(folder, 'program')]
   writeFileSync(command, commandText({ node: '/bin/sh', program }), { mode: 0o755 })
   writeFileSync(program, 'echo "$PATH"; for word do echo "$word"; done')
@@ -21,8 +20,7 @@ test.each([
 })
 
 test('options for other programs of Node do not reach the command', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-command-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const [command, program] = [join(folder, 'multihost'), join(folder, 'program.cjs')]
   writeFileSync(command, commandText({ node: process.execPath, program }), { mode: 0o755 })
   writeFileSync(program, 'console.log(process.argv[2])')

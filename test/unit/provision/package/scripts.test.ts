@@ -3,21 +3,11 @@
  * their call.
  */
 import { spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ownScript } from '../../../../provision/package/contents.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const scripts = {
   prerm: ['debian/prerm', 'remove'],
@@ -38,8 +28,7 @@ const joined = { '/var/lib/multihost/host.json': '{"id":"a","name":"net-1"}' }
 
 /** `files` with their text, by path. `leaves`: the exit code of `multihost leave`. */
 function host(files: Record<string, string>, leaves = 0) {
-  const root = mkdtempSync(join(tmpdir(), 'multihost-scripts-'))
-  onTestFinished(() => rmSync(root, { recursive: true }))
+  const root = temporaryFolder()
   const at = (path: string): string => join(root, path)
   const put = (path: string, text: string, mode = 0o644): void => {
     mkdirSync(dirname(at(path)), { recursive: true })
@@ -307,8 +296,7 @@ test('install.sh finds the programs of administrators without their folders in P
 })
 
 test('install.sh says how it is used, also by a path from another folder', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-scripts-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   mkdirSync(join(folder, 'archive'))
   writeFileSync(join(folder, 'archive/install.sh'), ownScript('templates/install.sh'))
   const { status, stdout } = spawnSync('sh', ['archive/install.sh', '--help'], {

@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { uploadCommand } from '../../../../provision/ssh/connection.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 test('every user can reach an uploaded file, also when the umask on the host is 077', () => {
-  const root = mkdtempSync(join(tmpdir(), 'multihost-upload-'))
-  onTestFinished(() => rmSync(root, { recursive: true }))
+  const root = temporaryFolder()
   const path = join(root, 'lib/it is/file')
   execFileSync('sh', ['-c', `umask 077; ${uploadCommand(path, '0755')}`], { input: 'text' })
   expect(readFileSync(path, 'utf8')).toBe('text')

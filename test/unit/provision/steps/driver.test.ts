@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { contextOn } from '../../../../provision/steps/step.ts'
-import { fakeHost, temporaryFolder } from '../../../fixtures/fake-host.ts'
+import { fakeHost } from '../../../fixtures/fake-host.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const brought = '/usr/local/lib/multihost/node'
 const uname = `echo ${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { programsFit } from '../../../../provision/steps/programs-fit.ts'
 import { contextOn } from '../../../../provision/steps/step.ts'
-import { fakeHost, temporaryFolder } from '../../../fixtures/fake-host.ts'
+import { fakeHost } from '../../../fixtures/fake-host.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 /** An engine's folder and a Consul, with the first bytes of a program for arm64 (elf(5), e_machine). */
 function arm64Programs() {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { randomFrom } from '../../../../scenarios/faults/soak-plan.ts'
+import { randomFrom } from '../../../../scenarios/faults/random.ts'
 import {
   type ExclusiveInput,
   exclusive,
@@ -18,8 +18,7 @@ type Lease = Operation<ExclusiveInput, Holder>
  * time.
  */
 function recorded(seed: number, count: number, clients: number, keys: number): Lease[] {
-  const random = randomFrom(seed)
-  const below = (bound: number) => Math.floor(random() * bound)
+  const { below } = randomFrom(seed)
   const holders = new Map<string, string>()
   const freeAt = Array.from({ length: clients }, () => 0)
   const history: Lease[] = []
@@ -75,7 +74,8 @@ describe('a history of a correct store', () => {
 
   test('of 5,000 operations on one key may have 0.5 % with unknown outcomes', () => {
     const random = randomFrom(11)
-    const isLost = ({ input, outcome }: Lease) => !('read' in input) && outcome === 'ok' && random() < 0.01
+    const isLost = ({ input, outcome }: Lease) =>
+      !('read' in input) && outcome === 'ok' && random.chance(0.01)
     const history = recorded(7, 5000, 5, 1).map(
       (each): Lease => (isLost(each) ? { ...each, outcome: 'unknown' } : each),
     )

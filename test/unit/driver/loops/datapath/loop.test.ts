@@ -529,7 +529,7 @@ describe('the datapath loop', () => {
     })
   })
 
-  test('a namespace without an endpoint goes at once when Docker has no such network, and after the grace period when it has', async () => {
+  test('an unused namespace goes at once when Docker has no such network, and else after the grace period', async () => {
     await kernel.apply([{ op: 'namespace-add', namespace: path }])
     docker?.set(a, { ...plainNetwork, id: a })
     const first = start({ auditMs: 5, graceMs: 60_000 })

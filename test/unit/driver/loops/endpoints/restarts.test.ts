@@ -134,7 +134,7 @@ test('a container that follows one which was not given up is left alone', async 
   expect(await startedAmong([follower('torrent', error), leader({ hasPolicy: false })])).toEqual([])
 })
 
-test('of those that follow a container, one without a policy, one that never ran and one of another container are left alone', async () => {
+test('a follower without a policy, one that never ran and one of another container are left alone', async () => {
   const error = 'cannot join network of a non running container: vpn'
   const started = await startedAmong([
     leader(),

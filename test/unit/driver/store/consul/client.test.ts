@@ -1,17 +1,17 @@
 /** Against a server that answers when the test says so: what Consul does on a machine that is too busy for it. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type Log, silentLog } from '../../../../../driver/log.ts'
 import { askLeaders, type ClientOptions, createClient } from '../../../../../driver/store/consul/client.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
 /** For tests of the time limit alone: on a busy machine an answer may take as long. */
 const shortMs = 200
@@ -45,8 +45,7 @@ const json = (response: ServerResponse, value: unknown) =>
   response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
 
 function inFolder(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-token-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   return join(folder, name)
 }
 

@@ -2,11 +2,10 @@
  * What comes in from outside: addresses of stores, keys and values in Consul.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Table } from '../../../../../driver/core/records.ts'
 import { parsePath, pathOf } from '../../../../../driver/store/consul/keys.ts'
 import { createSessionKeeper } from '../../../../../driver/store/consul/session.ts'
@@ -16,6 +15,7 @@ import { checkRecord, readRecord } from '../../../../../driver/store/schemas.ts'
 import { singleFlight } from '../../../../../driver/store/single-flight.ts'
 import { consulInMemory } from '../../../../fixtures/consul-in-memory.ts'
 import { createNetwork, endpoint, lease, network } from '../../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 test('a store’s address is read as in 2015, and as a URL', () => {
@@ -302,8 +302,7 @@ test('a session that ends by the close is not made anew by a renewal on its way'
 })
 
 test('a store that closes saves its copy on disk before it asks Consul anything', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-close-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const diskPath = join(folder, 'net-1.json')
   const saved: string[] = []
   const client = consulInMemory().client()

@@ -135,7 +135,7 @@ function hear(consul: ModelConsul, at: Host, items: LogItem[]): 'log' | 'everyth
   return 'log'
 }
 
-/** As full-read.ts does it. Nobody deletes by hand here: the log explains whatever the read lacks. */
+/** As full-read.ts does it. No key is deleted by hand here: the log explains each one that the read lacks. */
 function finish(
   { mirror }: Host,
   full: FullRead,
