@@ -73,10 +73,19 @@ export function bind(bindings: Bindings, page: string, run: string): Bindings | 
   return { toRun, toPage }
 }
 
+/**
+ * A line of a hosts file as most engines write it. Some releases of 28 and 29 write `fe00::` for `fe00::0`, and
+ * the IPv4 address of a remote driver's endpoint as an IPv4-mapped one (moby, libnetwork/endpoint.go,
+ * getEtcHostsAddrs; later releases unmap it). glibc reads that address as the IPv4 one.
+ */
+export function asMostEnginesWrite(line: string): string {
+  return line.replace(/^(fe00|ff00)::(?=\s)/, '$1::0').replace(/^::ffff:(?=\d+\.)/, '')
+}
+
 /** The bindings with those of this line; `undefined` when the lines do not match. */
 export function matchLine(page: string, run: string, bindings: Bindings): Bindings | undefined {
   const { pattern, named } = patternOf(page)
-  const found = pattern.exec(run.trimEnd())
+  const found = pattern.exec(asMostEnginesWrite(run.trimEnd()))
   if (found === null) return undefined
   let now: Bindings | undefined = bindings
   for (const [index, value] of named) {

@@ -2,6 +2,7 @@
  * Outputs of the page's commands as data.
  */
 import type { Host } from '../../kit/host.ts'
+import { asMostEnginesWrite } from './matcher.ts'
 
 export interface NetworkRow {
   id: string
@@ -36,7 +37,7 @@ export function serviceTable(output: string): ServiceRow[] {
 export function hostsFile(text: string): [address: string, name: string][] {
   const lines = text.split('\n').filter((line) => !line.startsWith('#'))
   return lines.flatMap((line) => {
-    const [address, ...names] = line.trim().split(/\s+/)
+    const [address, ...names] = asMostEnginesWrite(line).trim().split(/\s+/)
     return address === undefined ? [] : names.map((name): [string, string] => [address, name])
   })
 }

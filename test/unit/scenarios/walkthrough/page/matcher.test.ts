@@ -25,6 +25,8 @@ describe('a line of the page', () => {
     ['an interface’s index', '8: eth0@if4: <UP>', '15: eth0@if16: <UP>'],
     ['a port behind an address', '10.0.0.1.47107 > 10.0.0.2.4789:', '10.0.0.1.60999 > 10.0.0.2.4789:'],
     ['columns', 'a    b', 'a  b'],
+    ['a zero in a hosts file', 'fe00::0\tip6-localnet', 'fe00::\tip6-localnet'],
+    ['an IPv4-mapped address in a hosts file', '172.21.0.2\tad2865dbf772', '::ffff:172.21.0.2\tf92b77451ffc'],
     ['what is left out at the end', 'vxlan id 256 ...', 'vxlan id 256 local 1.2.3.4 proxy'],
     ['what is left out, and is not there', '    veth ...', '    veth'],
     ['what is left out in between', 'mtu 1450 ... master br0', 'mtu 1450 qdisc noqueue master br0'],
