@@ -73,6 +73,7 @@ export function emptySnapshot(): Snapshot {
  * The snapshot with the deltas applied, the last one of a key counting. The same object when there are none.
  */
 export function applyDeltas(snapshot: Snapshot, deltas: readonly AnyDelta[]): Snapshot {
+  if (deltas.length === 0) return snapshot
   const next = { ...snapshot }
   for (const table of tables) {
     const own = deltas.filter((delta) => delta.table === table)

@@ -74,9 +74,9 @@ export function bind(bindings: Bindings, page: string, run: string): Bindings | 
 }
 
 /**
- * A line of a hosts file as most engines write it. Some releases of 28 and 29 write `fe00::` for `fe00::0`, and
- * the IPv4 address of a remote driver's endpoint as an IPv4-mapped one (moby, libnetwork/endpoint.go,
- * getEtcHostsAddrs; later releases unmap it). glibc reads that address as the IPv4 one.
+ * A line of a hosts file as most engines write it. Some releases of 28 write `fe00::` for `fe00::0`, and the
+ * IPv4 address of a remote driver's endpoint as an IPv4-mapped one (moby, libnetwork/endpoint.go,
+ * getEtcHostsAddrs; later releases unmap it).
  */
 export function asMostEnginesWrite(line: string): string {
   return line.replace(/^(fe00|ff00)::(?=\s)/, '$1::0').replace(/^::ffff:(?=\d+\.)/, '')
