@@ -4,9 +4,9 @@
  * logged, name the tests that failed and count all; the exit code is 0 when none failed. ACCEPTANCE=1 adds
  * the lab on virtual machines, which takes long where the machines are emulated.
  */
-import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { execa } from 'execa'
 import { type Counts, countsOf, failuresOf, sum } from './checks/junit.ts'
 import { loggedIn } from './checks/logged.ts'
 import { root } from './checks/tree.ts'
@@ -32,7 +32,8 @@ const parts: Part[] = [
 process.env.SOAK_SEED ??= '1'
 process.env.CHAOS_SEED ??= '1'
 
-const results = parts.map(run)
+const results: Result[] = []
+for (const part of parts) results.push(await run(part))
 const { passed, failed, skipped } = sum(results)
 for (const line of results.flatMap(({ logged }) => logged)) console.log(`logged: ${line}`)
 for (const failure of results.flatMap(({ failures }) => failures)) console.log(`failed: ${failure}`)
@@ -51,22 +52,22 @@ function labDisks(): Record<string, string> {
   return bavail * bsize < 8 * 2 ** 30 ? {} : { MULTIHOST_LAB_DISKS: '/dev/shm/multihost-lab' }
 }
 
-function run({ command, report, env }: Part): Result {
+/** A signal that ends this process ends the command, too. */
+async function run({ command, report, env }: Part): Promise<Result> {
   const file = report && `${root}${report}`
   if (file) rmSync(file, { force: true }) // a report of an earlier run would be counted
   const start = performance.now()
-  const { status } = spawnSync('npm', command, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...env },
+  const { exitCode } = await execa('npm', command, {
+    ...{ cwd: root, stdio: 'inherit', reject: false },
+    ...(env && { env }),
   })
   const minutes = ((performance.now() - start) / 60_000).toFixed(1)
-  const line = `npm ${command.join(' ')}: ${minutes} min, exit code ${status}`
+  const line = `npm ${command.join(' ')}: ${minutes} min, exit code ${exitCode}`
   console.log(line)
   const xml = file && existsSync(file) ? readFileSync(file, 'utf8') : ''
   const [found, failures] = [countsOf(xml), failuresOf(xml)]
   const logged = file && failures.length > 0 ? loggedIn(join(dirname(file), 'evidence')) : []
   // a part that fails without a failed test counts as one: the linter, or a command that wrote no report
-  const isUncounted = found.failed === 0 && (status !== 0 || (file !== undefined && xml === ''))
+  const isUncounted = found.failed === 0 && (exitCode !== 0 || (file !== undefined && xml === ''))
   return isUncounted ? { ...found, failed: 1, failures: [line], logged } : { ...found, failures, logged }
 }

@@ -2,7 +2,7 @@
  * `npm test`, `npm run test:unit`, `test:contract`, `test:lab`: installs what the kinds of tests need, then
  * runs them. The first words name the kinds, all by default; the other arguments go to vitest.
  */
-import { spawn } from 'node:child_process'
+import { execa } from 'execa'
 import { consulBinary } from '../provision/images/consul.ts'
 import { install, missing, type Needs, nspawnNeeds, testNeeds } from '../provision/images/this-machine.ts'
 import { exitWith } from '../provision/process/exit.ts'
@@ -34,8 +34,9 @@ async function main(args: string[]): Promise<number> {
     ...chosen.flatMap((kind) => ['--project', kind]),
     ...rest,
   ]
-  const child = spawn(process.execPath, vitest, { cwd: root, stdio: 'inherit' })
-  return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+  // A signal that ends this process ends vitest, too.
+  const { exitCode } = await execa(process.execPath, vitest, { cwd: root, stdio: 'inherit', reject: false })
+  return exitCode ?? 1
 }
 
 async function installNeeds(): Promise<void> {
