@@ -32,10 +32,12 @@ export interface StoredService {
 
 /**
  * Resolves when Consul, after a start, answers with the records from before it. A started Consul has a leader
- * sooner, but answers from an old state until it has replayed its log. A `?consistent` read waits for that.
+ * sooner, but answers from an old state until it has replayed its log. A `?consistent` read waits for that. It
+ * is answered with 404 while no host has a record.
  */
 export async function consulLeads(consulServer: Host): Promise<void> {
-  await consulServer.within(30_000).waitUntilSucceeds`curl -sf ${`${storeUrl}/hosts/?keys&consistent`}`
+  const ask = `curl -s -o /dev/null -w '%{http_code}' '${storeUrl}/hosts/?keys&consistent'`
+  await consulServer.within(30_000).waitUntilSucceeds`sh -c ${`${ask} | grep -Eqx '200|404'`}`
 }
 
 /**
