@@ -32,8 +32,8 @@ export interface StoredService {
 
 /**
  * Resolves when Consul, after a start, answers with the records from before it. A started Consul has a leader
- * sooner, but answers from an old state until it has replayed its log. A `?consistent` read waits for that. It
- * is answered with 404 while no host has a record.
+ * sooner, but answers from an old state until it has replayed its log. A `?consistent` read waits for that.
+ * The answer is 404 while no host has a record.
  */
 export async function consulLeads(consulServer: Host): Promise<void> {
   const ask = `curl -s -o /dev/null -w '%{http_code}' '${storeUrl}/hosts/?keys&consistent'`
