@@ -9,7 +9,8 @@
 
 import { DriverError } from './errors.ts'
 import { type Block, formatIp, parseCidr, parseIp, usable } from './ip.ts'
-import type { Cidr, Ip, Lease, Pool } from './records.ts'
+import type { Cidr, Ip, Lease, NetworkId, Pool, Snapshot } from './records.ts'
+import { keyIn, leasesOf } from './snapshot.ts'
 
 export interface AddressQuestion {
   pool: Pool
@@ -19,6 +20,17 @@ export interface AddressQuestion {
   reserved?: Iterable<Ip>
   /** The address that was leased last; the search starts after it. */
   last?: Ip | undefined
+}
+
+/** `unreadable`: keys of leases whose values cannot be read; their addresses are not free. */
+export function leasedAddresses(
+  snapshot: Snapshot,
+  network: NetworkId,
+  unreadable: ReadonlySet<string>,
+): AddressQuestion['leased'] {
+  const leases = leasesOf(snapshot, network)
+  const isLeased = (key: string): boolean => leases.has(key) || unreadable.has(key)
+  return { has: (ip) => isLeased(keyIn(network, ip)) }
 }
 
 /** The next free address. Throws `exhausted` with the numbers. */

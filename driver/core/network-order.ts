@@ -1,7 +1,8 @@
 /**
  * The order in which the engine's own DNS asks a container's networks for a name. The first network that
- * knows the name answers alone, also for a family of which it has no address. Engines before 28 go on to the
- * next network then, so that a program may reach one container by IPv4 and another one by IPv6.
+ * knows the name answers alone: where it has no address of the family that is asked for, the answer is empty.
+ * An engine before 28 asks the next network in that case, and a program may reach one container by IPv4 and
+ * another container by IPv6.
  *
  * Source: libnetwork's Endpoint.Less (sandbox.go), compared in engines 20.10, 26 and 28. They differ in the
  * order of two networks that both have gateways, and a network of this driver has none. Priorities exist from

@@ -6,10 +6,9 @@
  * The kernel's `fib` knows one interface of those, for IPv4 all hops of one route. A route of the same length
  * by another interface counts here, a shorter one does not.
  */
-import { DriverError } from '../core/errors.ts'
 import { familyOf } from '../core/ip.ts'
 import type { Ip } from '../core/records.ts'
-import { failuresOf, type Run } from './run-command.ts'
+import { failuresOf, type Run, succeeded } from './run-command.ts'
 
 export interface FeasiblePath {
   devices: string[]
@@ -25,7 +24,7 @@ export async function feasiblePaths(
   const [first] = vteps
   if (first === undefined) return []
   const shown = await run([...prefix, 'ip', `-${familyOf(first)}`, 'route', 'show', 'table', 'main'])
-  if (shown.code !== 0) throw new DriverError('kernel', shown.stderr.trim())
+  succeeded(shown)
   const several = severalDevices(shown.stdout)
   if (several.size === 0) return []
   const lines = vteps.map((vtep) => `route get fibmatch ${vtep}\n`).join('')

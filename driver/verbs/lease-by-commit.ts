@@ -8,7 +8,7 @@
  */
 import { DriverError } from '../core/errors.ts'
 import { canonicalIp, lastUsable } from '../core/ip.ts'
-import { checkAddress, checkInPool, nextAddress, nextAddresses } from '../core/leases.ts'
+import { checkAddress, checkInPool, leasedAddresses, nextAddress, nextAddresses } from '../core/leases.ts'
 import type {
   Change,
   Cidr,
@@ -24,7 +24,7 @@ import type {
 } from '../core/records.ts'
 import { holderElsewhere, isIdle } from '../core/reserve.ts'
 import { holderOn, isAttaching } from '../core/service-holder.ts'
-import { keyIn, leasesOf, localIdOf, restOf } from '../core/snapshot.ts'
+import { keyIn, localIdOf, restOf } from '../core/snapshot.ts'
 import { unreadableKeys } from '../store/lookup.ts'
 import type { ConflictCause } from '../store/store.ts'
 import type { VerbContext } from './context.ts'
@@ -141,11 +141,10 @@ function leaseNext(
   { context: { store, host, now, inFlight }, taken, last, count }: Circumstances,
 ): Proposal<Ip> {
   const { id } = network.value
-  const leases = leasesOf(snapshot, id)
-  const unreadable = unreadableKeys(store.status(), 'addresses')
-  const isTaken = (key: string): boolean =>
-    leases.has(key) || unreadable.has(key) || inFlight.addresses.isNamed(key)
-  const leased = { has: (ip: Ip) => taken.has(ip) || isTaken(keyIn(id, ip)) }
+  const known = leasedAddresses(snapshot, id, unreadableKeys(store.status(), 'addresses'))
+  const leased = {
+    has: (ip: Ip) => taken.has(ip) || known.has(ip) || inFlight.addresses.isNamed(keyIn(id, ip)),
+  }
   const question = { pool, leased, last: last.of(id, pool.cidr) }
   const answer = nextAddress(question)
   const value: Lease = { host, leasedAt: now().toISOString() }

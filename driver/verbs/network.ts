@@ -98,8 +98,11 @@ async function proposalFor(
   const options = parseOptions(given, { device, smallestMtuBytes, largestMtuBytes })
   const own = { host: context.host, vxlans: await foreignVxlansOf(context) }
   const choose = (snapshot: Snapshot): Vni => {
-    const claimed = new Set([...snapshot.vnis.keys(), ...unreadableKeys(context.store.status(), 'vnis')])
-    return chooseVni(snapshot, options, { claimed, foreign: foreignVxlansIn(snapshot, own) }, removed)
+    const foreign = foreignVxlansIn(snapshot, own)
+    return chooseVni(snapshot, options, foreign, {
+      removed,
+      unreadable: unreadableKeys(context.store.status(), 'vnis'),
+    })
   }
   return (snapshot) => create(snapshot, ask, options, context, choose)
 }
@@ -187,8 +190,8 @@ function create(
 function chooseVni(
   snapshot: Snapshot,
   { vni: asked, port }: Pick<NetworkOptions, 'vni' | 'port'>,
-  { claimed, foreign }: { claimed: ReadonlySet<string>; foreign: ReturnType<typeof foreignVxlansIn> },
-  removed: RemovedNetworks,
+  foreign: ReturnType<typeof foreignVxlansIn>,
+  { removed, unreadable }: { removed: RemovedNetworks; unreadable: ReadonlySet<string> },
 ): Vni {
   if (asked !== undefined) {
     const networks = [...snapshot.networks.values()].map(({ value }) => value)
@@ -200,7 +203,8 @@ function chooseVni(
     )
   }
   const avoided = new Set([...removed.restingVnis(), ...foreign.map(({ vni }) => vni)])
-  const has = (vni: Vni): boolean => avoided.has(vni) || claimed.has(String(vni))
+  const isClaimed = (key: string): boolean => snapshot.vnis.has(key) || unreadable.has(key)
+  const has = (vni: Vni): boolean => avoided.has(vni) || isClaimed(String(vni))
   return nextVni({ has }, removed.lastVni())
 }
 

@@ -7,7 +7,7 @@
 import { holderOf } from '../core/endpoints/conflicts.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { canonicalIp, contains, isIp } from '../core/ip.ts'
-import { nextAddress } from '../core/leases.ts'
+import { leasedAddresses, nextAddress } from '../core/leases.ts'
 import { lifeOf } from '../core/liveness.ts'
 import type { Cidr, HostName, Ip, Lease, Network, Pool, Snapshot } from '../core/records.ts'
 import { isIdle, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
@@ -121,12 +121,10 @@ function placeOf(snapshot: Snapshot, cidr: Cidr): Place | undefined {
 }
 
 function isTaken(store: Store, { network: { id }, pool }: Place, ip: Ip | undefined): boolean {
-  const leases = leasesOf(store.snapshot(), id)
-  const unreadable = unreadableKeys(store.status(), 'addresses')
-  const has = (it: Ip): boolean => leases.has(keyIn(id, it)) || unreadable.has(keyIn(id, it))
-  if (ip !== undefined) return has(ip)
+  const leased = leasedAddresses(store.snapshot(), id, unreadableKeys(store.status(), 'addresses'))
+  if (ip !== undefined) return leased.has(ip)
   try {
-    nextAddress({ pool, leased: { has } })
+    nextAddress({ pool, leased })
     return false
   } catch (error) {
     if (isCode(error, 'exhausted')) return true

@@ -15,7 +15,7 @@
 import { defined } from '../../core/defined.ts'
 import { isCode } from '../../core/errors.ts'
 import { contains, familyOf, parseCidr, parseIp } from '../../core/ip.ts'
-import { checkAddress, nextAddresses, unboundSince } from '../../core/leases.ts'
+import { checkAddress, leasedAddresses, nextAddresses, unboundSince } from '../../core/leases.ts'
 import type { Change, HostName, Ip, Lease, Network, NetworkId, Pool, Snapshot } from '../../core/records.ts'
 import {
   containersOn,
@@ -230,8 +230,8 @@ function filled(
   const wanted = new Set(
     [...wantsOf(snapshot, id)].flatMap(([key, { value }]) => (isCurrent(key) ? (value.ip ?? []) : [])),
   )
-  const isTaken = (key: string): boolean => leases.has(key) || unreadable.has(key)
-  const leased = { has: (ip: Ip) => wanted.has(ip) || isTaken(keyIn(id, ip)) }
+  const known = leasedAddresses(snapshot, id, unreadable)
+  const leased = { has: (ip: Ip) => wanted.has(ip) || known.has(ip) }
   const spared = snapshot.hosts.size
   const wantedCount = Math.min(count, atOnce)
   const free = nextAddresses({ pool, leased, last: newest(leases, pool, now) }, wantedCount + spared)

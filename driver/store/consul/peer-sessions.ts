@@ -2,9 +2,10 @@
  * Whether the sessions of hosts that hold no key are there: of a host that is dead, or has a driver from
  * before the keys. Each is asked for by its id, since a list has the sessions of the whole datacenter.
  *
- * Consul hides the sessions that the token may not see, and says so from 1.11 on. So a session that a read
- * does not show is tried, where the host has no key: Consul locks a key for every session that is there,
- * whoever made it, and the transaction changes nothing, since its other operation cannot succeed.
+ * Consul hides the sessions that the token may not see, and says so from 1.11 on. So where the host has no
+ * key, a session that a read does not show is tried by a transaction that locks a key for the session. Consul
+ * refuses the lock for a session that has ended, and grants it for the session of any host. The transaction
+ * changes nothing: its second operation always fails.
  */
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord } from '../../core/records.ts'
