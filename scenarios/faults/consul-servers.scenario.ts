@@ -13,8 +13,7 @@ import { longRun } from '../kit/long-run.ts'
 import { hasNo } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { withSteadyPair } from '../kit/steady.ts'
-import { everyServerVotes } from '../kit/store.ts'
-import { inTurn, together } from '../kit/together.ts'
+import { together } from '../kit/together.ts'
 import { positiveFrom } from './number-from.ts'
 
 /** A run brings up a lab with so many for this file (scenarios/selection.ts). */
@@ -35,10 +34,8 @@ const goesOnWithinMs = 30_000
  */
 const electedWithinMs = 120_000
 
-/** Waits until all servers vote: what the scenario before it disturbed may be on its way back. */
 async function leaderOf(servers: readonly Host[]): Promise<Host> {
   const [first] = servers as [Host, ...Host[]]
-  await everyServerVotes(first, servers.length)
   const said = await first.waitUntilSucceeds`curl -sf http://${first.address}:8500/v1/status/leader | grep :`
   const leader = servers.find(({ address }) => said === `"${address}:8300"`)
   if (leader === undefined) throw new Error(`another server leads: ${said}`)
@@ -101,7 +98,6 @@ async function createsNetworks(creator: Host, other: Host, withinMs = goesOnWith
 const asks = ({ address }: Host) =>
   `ss -Htnp state established dst ${address}:8500 | grep -q pid=$(systemctl show -p MainPID --value multihost),`
 
-/** Those of the network are made in turn: each replaces the list of all that are in force. */
 const faultsOfAServer: [
   string,
   (server: Host, others: readonly Host[], faults: Faults) => Promise<unknown>,
@@ -109,7 +105,7 @@ const faultsOfAServer: [
   ['frozen', (server, _, faults) => faults.pause(server, 'consul')],
   [
     'cut off from the others',
-    (server, others, faults) => inTurn(others, (each) => faults.partition(server, each)),
+    (server, others, faults) => together(others.map((each) => faults.partition(server, each))),
   ],
 ]
 
@@ -120,7 +116,6 @@ for (const [how, make] of faultsOfAServer) {
     async ({ consulServers: servers, hostA, hostB, faults }) => {
       // The second Docker host asks the second server first; scenarios look into the store through the first one.
       const [first, asked, last] = servers as [Host, Host, Host]
-      await everyServerVotes(first, servers.length)
       await withSteadyPair(hostA, hostB, async (a, b) => {
         // A driver that was moved to another server stays there.
         await hostB.succeed`systemctl restart multihost`
@@ -145,7 +140,6 @@ scenario(
   { timeout: 1_800_000 },
   async ({ consulServers: servers, hostA, hostB, faults }) => {
     const [first, second, third] = servers as [Host, Host, Host]
-    await everyServerVotes(first, servers.length)
     const small = (server: Host) => faults.smallDisk(server, '/var/lib/consul', 'consul')
     await using one = await small(first)
     await using two = await small(second)
