@@ -15,10 +15,10 @@ function isInstalled(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 }
 
-test.skipIf(!isRoot || !isInstalled('setpriv')).each(['iptables-legacy', 'iptables-nft'])(
+test.skipIf(!isRoot || !isInstalled('setpriv')).for(['iptables-legacy', 'iptables-nft'])(
   'without nft the way to the driver’s DNS is made by %s, with the rights of the unit',
-  async (program) => {
-    if (!isInstalled(program)) return
+  async (program, { skip }) => {
+    skip(!isInstalled(program), `${program} is not installed`)
     using spaces = namespaces()
     const host = spaces.add('host')
     const run: Run = async ([tool = '', ...args]) => {

@@ -1,11 +1,9 @@
 /** A Consul server that its cluster has removed is waited for until it votes again, with three real servers. */
-import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { timeoutScale } from '../../../../provision/process/timeout-scale.ts'
-import type { Connection } from '../../../../provision/ssh/connection.ts'
-import { labHost } from '../../../../scenarios/kit/host.ts'
 import { everyServerVotes } from '../../../../scenarios/kit/store.ts'
 import { startConsulCluster, type TestConsul } from '../../../fixtures/consul.ts'
+import { hostHere } from '../../../fixtures/host-here.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let servers: TestConsul[]
@@ -16,16 +14,7 @@ afterAll(async () => {
   await Promise.all(servers.map((each) => each.stop()))
 })
 
-/** Commands run here, with the test's Consul in the place of the server's. */
-function hostOf({ api }: TestConsul) {
-  const exec: Connection['exec'] = async (command) => {
-    const line = command.replaceAll('http://127.0.0.1:8500/v1', api)
-    const { stdout, stderr, exitCode = 255 } = await execa('bash', ['-c', line], { reject: false })
-    return { stdout, stderr, code: exitCode }
-  }
-  const connection = async () => ({ exec }) as Connection
-  return labHost('consul-1', '127.0.0.1', connection, () => undefined)
-}
+const hostOf = ({ api }: TestConsul) => hostHere({ consulApi: () => api })
 
 /** As raft has them. */
 async function voters({ api }: TestConsul): Promise<number> {

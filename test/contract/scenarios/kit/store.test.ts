@@ -5,12 +5,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { Connection } from '../../../../provision/ssh/connection.ts'
-import { labHost } from '../../../../scenarios/kit/host.ts'
 import { storedKeys, storedNetworks } from '../../../../scenarios/kit/store.ts'
 import { startConsul, type TestConsul } from '../../../fixtures/consul.ts'
+import { hostHere } from '../../../fixtures/host-here.ts'
 import { until } from '../../../fixtures/until.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'store-'))
@@ -32,25 +30,8 @@ afterAll(async () => {
   rmSync(home, { recursive: true })
 })
 
-/** Commands run here, as root's on the Consul server, with the test's Consul in the place of the server's. */
-const exec: Connection['exec'] = async (command) => {
-  const line = command.replaceAll('http://127.0.0.1:8500/v1', consul.api)
-  const {
-    stdout,
-    stderr,
-    exitCode = 255,
-  } = await execa('bash', ['-c', line], {
-    env: { HOME: home, CURL_HOME: home },
-    reject: false,
-  })
-  return { stdout, stderr, code: exitCode }
-}
-const server = labHost(
-  'consul-server',
-  '192.168.33.10',
-  async () => ({ exec }) as Connection,
-  () => undefined,
-)
+/** Commands run as root's on the Consul server: with root's curlrc, which has the token. */
+const server = hostHere({ consulApi: () => consul.api, env: { HOME: home, CURL_HOME: home } })
 
 async function put(key: string, value: object | null): Promise<void> {
   const init = { method: 'PUT', headers: { 'X-Consul-Token': token }, body: value && JSON.stringify(value) }
