@@ -9,12 +9,15 @@ const lineWidth = 118
 
 export type WideComment = { path: string; line: number; width: number }
 
-/** A line that holds one word, or one piece of code, cannot be shorter. */
+/**
+ * A line that holds one word, or one piece of code, cannot be shorter. A backtick behind a word ends code
+ * that began on the line before.
+ */
 export function wideCommentsOf({ path, text }: SourceFile): WideComment[] {
   return text.split('\n').flatMap((line, at) => {
     const [, mark = '', words = ''] = /^\s*(\/\*\*|\*|\/\/)\s+(.*)$/.exec(line) ?? []
     const isWide = line.length > (mark === '*' ? blockWidth : lineWidth)
-    const isDivisible = (words.match(/(?:`[^`]*`|\S)+/g) ?? []).length > 1
+    const isDivisible = (words.match(/(?:(?<!\w)`[^`]*`|\S)+/g) ?? []).length > 1
     return isWide && isDivisible ? [{ path, line: at + 1, width: line.length }] : []
   })
 }

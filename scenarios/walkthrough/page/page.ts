@@ -2,10 +2,10 @@
  * The walkthrough as data: headings, and under each heading the commands that its reader types, with their
  * outputs.
  *
- * A fence ```` ```sh HOST ```` is a terminal of that host (`you`: the reader's own machine). Its lines are `$
- * command`, or `root@ID:/#
- * command` in a shell that an earlier command has led to, each followed by its output. A further word on the fence's first line limits the fence to a backend (`nspawn`, `vagrant`) or has its output compared in any order (`any-order`).
- * Everything else on the page is prose.
+ * A fence ```` ```sh HOST ```` is a terminal of that host (`you`: the reader's own machine). Its lines are
+ * `$ command`, or `root@ID:/# command` in a shell that an earlier command has led to, each followed by its
+ * output. A further word on the fence's first line limits the fence to a backend (`nspawn`, `vagrant`) or has
+ * its output compared in any order (`any-order`). Everything else on the page is prose.
  */
 import { LabError } from '../../../provision/process/errors.ts'
 
