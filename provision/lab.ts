@@ -14,6 +14,7 @@ import { uninterrupted } from './process/interruption.ts'
 import { labCommand, quietLabCommand } from './process/lab-command.ts'
 import { shellQuote } from './process/quote.ts'
 import { catchSignals } from './process/signals.ts'
+import { undoAfter } from './process/undo-after.ts'
 
 interface Flags {
   timings: boolean
@@ -29,8 +30,7 @@ async function up({ backend }: LabChoice, _: string[], { timings }: Flags): Prom
   try {
     return await summary(await bringUp(backend, { stays: true }), timings)
   } catch (error) {
-    await backend.abandon()
-    throw error
+    return undoAfter(error, () => backend.abandon())
   }
 }
 

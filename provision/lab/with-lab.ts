@@ -9,6 +9,7 @@ import type { Backend } from '../backends/backend.ts'
 import type { LabChoice } from '../cli/arguments.ts'
 import { checkInterrupted } from '../process/interruption.ts'
 import { labCommand } from '../process/lab-command.ts'
+import { undoAfter } from '../process/undo-after.ts'
 import { type BroughtUp, bringUp } from './bring-up.ts'
 import { hostsOfRole } from './definition.ts'
 
@@ -20,21 +21,22 @@ export async function withLab<T>(
   // A lab that was kept would hide failures of bringing one up.
   if (backend.fresh && (await backend.down()))
     console.log(`lab ${lab} was there, and was taken down for a new one`)
-  let kept = false
-  try {
-    const broughtUp = await bringUp(backend, { stays: false })
-    if (!backend.fresh) await removeDefaultNetwork(backend)
-    const result = await work(broughtUp)
-    checkInterrupted()
-    kept = keep
-    return result
-  } finally {
-    if (kept) {
-      backend.complete(true)
-      const host = hostsOfRole(backend.lab, 'docker')[0]?.name ?? 'HOST'
-      console.log(`the lab stays: ${labCommand} ssh ${host}${flags}, and ${labCommand} down${flags}`)
-    } else await backend.abandon()
-  }
+  const abandon = () => backend.abandon()
+  const result = await worked(backend, work).catch((error: unknown) => undoAfter(error, abandon))
+  if (keep) {
+    backend.complete(true)
+    const host = hostsOfRole(backend.lab, 'docker')[0]?.name ?? 'HOST'
+    console.log(`the lab stays: ${labCommand} ssh ${host}${flags}, and ${labCommand} down${flags}`)
+  } else await abandon()
+  return result
+}
+
+async function worked<T>(backend: Backend, work: (broughtUp: BroughtUp) => Promise<T>): Promise<T> {
+  const broughtUp = await bringUp(backend, { stays: false })
+  if (!backend.fresh) await removeDefaultNetwork(backend)
+  const result = await work(broughtUp)
+  checkInterrupted()
+  return result
 }
 
 /**

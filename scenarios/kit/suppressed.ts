@@ -5,24 +5,8 @@
  *
  * The compiled code takes the global SuppressedError; Node 20 has none.
  */
-function bothFailed(error: unknown, suppressed: unknown): Error {
-  const first = asError(suppressed)
-  first.message += `\n\nand then, cleaning up: ${asError(error).message}`
-  return first
-}
+import { bothFailed } from '../../provision/process/undo-after.ts'
 
-/** Undoes what was made before the failure. Throws the failure, with that of the undoing. */
-export async function undoAfter(error: unknown, undo: () => PromiseLike<unknown>): Promise<never> {
-  try {
-    await undo()
-  } catch (then) {
-    throw bothFailed(then, error)
-  }
-  throw error
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`${thrown}`)
-}
+export { undoAfter } from '../../provision/process/undo-after.ts'
 
 Object.assign(globalThis, { SuppressedError: bothFailed })

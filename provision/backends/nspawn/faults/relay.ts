@@ -26,7 +26,7 @@ export async function relay({ namespace, near, far, ms, index }: Pair): Promise<
     const taps = await links(namespace, 'tun')
     return [near, far].every((device) => taps.includes(device))
   }
-  await until(made, `socat made no ${near} and ${far} in ${namespace}`, 5000, 20)
+  await until(made, `socat made no ${near} and ${far} in ${namespace}`, 20_000, 20)
 }
 
 /** A tap device whose frames go to `port + 1` of the loopback, and which sends what arrives at `port`. */

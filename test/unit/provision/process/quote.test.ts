@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { shellQuote } from '../../../provision/process/quote.ts'
-import { commandLine } from '../../../scenarios/kit/host.ts'
+import { shellQuote } from '../../../../provision/process/quote.ts'
+import { commandLine } from '../../../../scenarios/kit/host.ts'
 
 const line = (pieces: TemplateStringsArray, ...words: (string | number | string[])[]) =>
   commandLine(pieces, words)
