@@ -49,7 +49,10 @@ export interface Host {
   run(options: ContainerOptions): Promise<Container>
   /** Runs the command, demands exit code 0, resolves with stdout without the last newline. */
   succeed: Command
-  /** Runs the command, demands an exit code other than 0, resolves with stderr and stdout. */
+  /**
+   * Runs the command, demands an exit code of its own other than 0, resolves with stderr and stdout. A host
+   * that does not answer has not failed.
+   */
   fail: Command
   /** Repeats the command until it succeeds; fails after 10 s with the last output. */
   waitUntilSucceeds: Command
@@ -118,12 +121,15 @@ export function labHost(
   return { name, address, prompt, ...verbs, run: run as Host['run'] }
 }
 
-/** A host that cannot be reached answers with exit code 255, so that a scenario can wait for its reboot. */
+/** Exit code of a command that was cut off or never ran, as in OpenSSH. */
+const unanswered = 255
+
+/** A host that cannot be reached answers with an exit code, so that a scenario can wait for its reboot. */
 async function attempt(connection: () => Promise<Connection>, command: string): Promise<Result> {
   try {
     return await (await connection()).exec(command, { timeoutMs: commandTimeoutMs })
   } catch (error) {
-    if (error instanceof LabError) return { code: 255, stdout: '', stderr: error.message }
+    if (error instanceof LabError) return { code: unanswered, stdout: '', stderr: error.message }
     throw error
   }
 }
@@ -156,6 +162,7 @@ function verbsOf(once: RunOnce, recordWait: (wait: WaitFacts) => void): Verbs {
     async fail(pieces, ...words) {
       const ran = await once(commandLine(pieces, words))
       if (ran.result.code === 0) throw await failure(ran, 'should fail')
+      if (ran.result.code === unanswered) throw await failure(ran, 'has no exit code of its own')
       return trimmed(ran.result.stderr + ran.result.stdout)
     },
     waitUntilSucceeds: waiting(defaultDeadlineMs),

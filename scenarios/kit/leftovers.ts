@@ -15,6 +15,15 @@ export async function removeLeftovers(hosts: readonly Host[]): Promise<void> {
   hasFailed = false
 }
 
+/**
+ * For an `afterEach`: removes what a scenario makes by commands of its own. What was on the hosts before the
+ * run's first scenario stays.
+ */
+export async function clearLeftovers(hosts: readonly Host[]): Promise<void> {
+  foundBefore ??= await belongings(hosts)
+  await clear(hosts, foundBefore)
+}
+
 export function scenarioFailed(): void {
   hasFailed = true
 }

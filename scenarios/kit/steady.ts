@@ -68,9 +68,9 @@ export async function withSteadyPair(
 
 /**
  * Waits until the inventory has nothing that it did not have before. What an earlier scenario left may go
- * meanwhile.
+ * meanwhile. `what` begins the failure's message.
  */
-export async function nothingLeftSince(before: readonly string[]): Promise<void> {
+export async function nothingLeftSince(before: readonly string[], what = 'left behind'): Promise<void> {
   let left: readonly string[] = ['no look has succeeded']
   const look = async (): Promise<true | undefined> => {
     const now = await inventory().catch(() => undefined)
@@ -81,7 +81,7 @@ export async function nothingLeftSince(before: readonly string[]): Promise<void>
     return left.length === 0 || undefined
   }
   await poll(look, 15_000, 200)
-  expect(left, 'left behind').toEqual([])
+  expect(left, what).toEqual([])
 }
 
 async function inSteady(

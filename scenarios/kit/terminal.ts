@@ -44,10 +44,11 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
     raw += chunk
     changed()
   })
-  exit.finally(() => {
+  const noteEnd = () => {
     hasEnded = true
     changed()
-  })
+  }
+  exit.then(noteEnd, noteEnd) // `ended` passes an error on
   const output = () => stripVTControlCharacters(raw).replaceAll('\r', '')
 
   const prompted = async (withinMs = limitMs): Promise<string> => {

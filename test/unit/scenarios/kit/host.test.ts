@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { LabError } from '../../../../provision/process/errors.ts'
 import type { Connection, Result } from '../../../../provision/ssh/connection.ts'
 import { type Host, labHost } from '../../../../scenarios/kit/host.ts'
 
@@ -37,4 +38,11 @@ test('a container that cannot be asked is removed; what fails then stands below'
   }
   const { host } = answering(answers)
   await expect(host.run({ name: 'late' })).rejects.toThrow(/inspect.*gone.*and then, cleaning up:.*stuck/s)
+})
+
+test('a command that was cut off, or that a lost host never ran, is not one that has failed', async () => {
+  const connection = () => Promise.reject(new LabError('net-2: docker run …: still running after 60000 ms'))
+  const host = labHost('net-2', '192.168.33.12', connection, () => undefined)
+  await expect(host.fail`docker run --network full debian:13`).rejects.toThrow(/has no exit code.*60000 ms/s)
+  expect((await host.run`true`).code).toBe(255)
 })
