@@ -2,12 +2,15 @@
  * Addresses are unique, and a requested address is given.
  */
 import { expect } from 'vitest'
+import { atEnd } from '../kit/at-end.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
 
 scenario('both hosts start containers at once, and all addresses are different', async ({ hostA, hostB }) => {
   await using crowd = await sharedNetwork([hostA, hostB], 'crowd')
+  const remove = 'docker ps -aqf name=^crowd- | xargs -r docker rm -f'
+  await using _containers = atEnd(() => together([hostA, hostB].map((host) => host.succeed`sh -c ${remove}`)))
   const start = `seq 6 | xargs -P 6 -I{} docker run -d --name crowd-{} --network ${crowd.name} debian:13 sleep infinity`
   const ask = `docker ps -q --filter network=${crowd.name} | xargs docker inspect -f '{{.NetworkSettings.Networks.crowd.IPAddress}}'`
   await together([hostA, hostB].map((host) => host.succeed`sh -c ${start}`))
@@ -16,7 +19,6 @@ scenario('both hosts start containers at once, and all addresses are different',
   expect(all).toHaveLength(12)
   expect(all.filter((each) => !/^\d+\.\d+\.\d+\.\d+$/.test(each))).toEqual([])
   expect(new Set(all).size).toBe(12)
-  await together([hostA, hostB].map((host) => host.succeed`docker ps -aq | xargs docker rm -f`))
 })
 
 scenario('--ip is given, and refused to a second container', async ({ hostA, hostB }) => {

@@ -36,8 +36,8 @@ scenario(
 
 scenario('an engine with live-restore that restarts loses no packet', async ({ hostA, hostB, needs }) => {
   needs('live-restore')
+  await using _engine = atEnd(() => hostB.succeed`rm -f /etc/docker/daemon.json; sh -c ${restart}`)
   await hostB.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
-  await using _engine = atEnd(() => hostB.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`)
   await using blue = await sharedNetwork([hostA, hostB], 'blue')
   await using two = await pair(hostA, hostB, blue.name)
   await two.a.waitUntilSucceeds`ping -c1 -W1 ${two.b.address}`

@@ -25,7 +25,8 @@ scenario(
     const before = await count()
     const own = { vni, from: remote.address, to: a.address }
     await hostB.succeed`bash -c ${sending(own, hostA.address, 10)}`
-    expect((await count()) - before, 'a member’s own frames arrive').toBe(10)
+    const ofMember = async () => (await count()) - before
+    await expect.poll(ofMember, { message: 'a member’s own frames arrive' }).toBe(10)
 
     const attempts = await attemptsOf({ hostA, hostB, consulServer, vni, local, a, remote, inOther })
     const arrived: Record<string, number> = {}

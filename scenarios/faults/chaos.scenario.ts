@@ -183,5 +183,5 @@ async function settled(host: Host): Promise<void> {
 
 async function removeOthers(host: Host): Promise<void> {
   await host.within(30_000)
-    .waitUntilSucceeds`docker ps -a --format ${'{{.Names}}'} | { grep -v ^steady- || true; } | xargs -r docker rm -f`
+    .waitUntilSucceeds`docker ps -a --filter network=chaos --format ${'{{.Names}}'} | { grep -v ^steady- || true; } | xargs -r docker rm -f`
 }

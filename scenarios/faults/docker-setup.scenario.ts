@@ -6,6 +6,7 @@ import { atEnd } from '../kit/at-end.ts'
 import type { Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
+import { undoAfter } from '../kit/suppressed.ts'
 
 /** The engine starts with this daemon.json. A container of the host's must not run. */
 async function restartWith(host: Host, config: object): Promise<void> {
@@ -16,14 +17,13 @@ async function restartWith(host: Host, config: object): Promise<void> {
 /** The engine's files are in both places, so that it has its images and networks. */
 async function moveData(host: Host, folder: string): Promise<AsyncDisposable> {
   await host.succeed`mkdir -p ${folder} && mount --bind /var/lib/docker ${folder}`
-  await restartWith(host, { 'data-root': folder })
-  return {
-    async [Symbol.asyncDispose]() {
-      await restartWith(host, {})
-      await host.waitUntilSucceeds`umount ${folder}`
-      await host.succeed`rm -f /etc/docker/daemon.json`
-    },
+  const moveBack = async (): Promise<void> => {
+    await restartWith(host, {})
+    await host.waitUntilSucceeds`umount ${folder}`
+    await host.succeed`rm -f /etc/docker/daemon.json`
   }
+  await restartWith(host, { 'data-root': folder }).catch((error: unknown) => undoAfter(error, moveBack))
+  return { [Symbol.asyncDispose]: moveBack }
 }
 
 scenario(
@@ -49,11 +49,11 @@ scenario(
   async ({ hostA, hostB }) => {
     await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
     await using _web = await hostB.run({ name: 'web', network: foobar.name })
-    await restartWith(hostA, { 'live-restore': true, iptables: false })
     await using _engine = atEnd(async () => {
       await restartWith(hostA, {})
       await hostA.succeed`rm -f /etc/docker/daemon.json`
     })
+    await restartWith(hostA, { 'live-restore': true, iptables: false })
     await using asker = await hostA.run({ name: 'asker', network: foobar.name })
     await hostA.succeed`systemctl restart docker`
     await asker.succeed`echo 'hosts: dns' > /etc/nsswitch.conf`
@@ -65,12 +65,12 @@ scenario('options that a person adds to daemon.json count, and Docker starts', a
   await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
   await using web = await hostB.run({ name: 'web', network: foobar.name })
   const pools = [{ base: '10.200.0.0/16', size: 24 }]
-  await restartWith(hostA, { 'default-address-pools': pools, dns: ['192.0.2.53'] })
   await using _engine = atEnd(async () => {
     await hostA.run`docker network rm people`
     await restartWith(hostA, {})
     await hostA.succeed`rm -f /etc/docker/daemon.json`
   })
+  await restartWith(hostA, { 'default-address-pools': pools, dns: ['192.0.2.53'] })
   await hostA.succeed`docker network create people`
   const subnet = '{{range .IPAM.Config}}{{.Subnet}}{{end}}'
   expect(await hostA.succeed`docker network inspect -f ${subnet} people`).toMatch(/^10\.200\./)

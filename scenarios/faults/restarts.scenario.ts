@@ -92,8 +92,8 @@ const restart = 'systemctl reset-failed docker; systemctl restart docker'
 
 // conformance/restarts has the engine that is restarted.
 scenario('an engine with live-restore that is killed loses no packet', async ({ hostA, hostB }) => {
+  await using _engine = atEnd(() => hostA.succeed`rm -f /etc/docker/daemon.json; sh -c ${restart}`)
   await hostA.succeed`echo '{ "live-restore": true }' > /etc/docker/daemon.json; sh -c ${restart}`
-  await using _engine = atEnd(() => hostA.succeed`rm /etc/docker/daemon.json; sh -c ${restart}`)
   await withSteadyPair(hostA, hostB, async (a, b) => {
     const lost = await lostWhile(a, b, async () => {
       await hostA.succeed`systemctl kill -s KILL docker`
@@ -110,8 +110,8 @@ scenario(
   async ({ hostA, hostB }) => {
     await withSteadyPair(hostA, hostB, async (a, b) => {
       await hostA.succeed`systemctl kill -s KILL docker`
-      await hostA.waitUntilSucceeds`docker version > /dev/null`
-      await hostA.waitUntilSucceeds`docker start one`
+      await hostA.within(30_000).waitUntilSucceeds`docker version > /dev/null`
+      await hostA.within(30_000).waitUntilSucceeds`docker start one`
       await b.waitUntilSucceeds`ping -c1 -W1 ${await a.currentAddress()}`
     })
   },

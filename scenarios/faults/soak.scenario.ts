@@ -44,7 +44,7 @@ scenario(
         samples.push(await sampleOf(hostA))
       }
     }
-    await hostA.waitUntilSucceeds`left=$(docker ps -aq) && [ -z "$left" ]`
+    await hostA.waitUntilSucceeds`left=$(docker ps -aqf name=^soak-) && [ -z "$left" ]`
     await nothingLeftSince(before)
     judge('soak', samples)
   },
@@ -65,7 +65,7 @@ async function play(host: Host, steps: readonly SoakStep[], faults: Faults): Pro
 }
 
 async function removeAll(...hosts: Host[]): Promise<void> {
-  const all = 'docker ps -aq > /tmp/all && xargs -r docker rm -f < /tmp/all'
+  const all = 'docker ps -aqf name=^soak- > /tmp/all && xargs -r docker rm -f < /tmp/all'
   await together(hosts.map((host) => host.within(30_000).waitUntilSucceeds`sh -c ${all}`))
 }
 
@@ -92,7 +92,7 @@ async function checkRound(hosts: readonly Host[], alive: string[][], where: stri
 
 async function runningOn(host: Host): Promise<Running[]> {
   const format = '{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
-  const text = await host.succeed`docker ps -q | xargs -r docker inspect -f ${format}`
+  const text = await host.succeed`docker ps -qf name=^soak- | xargs -r docker inspect -f ${format}`
   return text
     .split('\n')
     .filter(Boolean)

@@ -11,11 +11,12 @@ import { sharedNetwork } from '../kit/network.ts'
 import { lostWhile } from '../kit/pings.ts'
 import { scenario } from '../kit/scenario.ts'
 import { attemptsOf, echoesIn, times } from '../kit/strangers.ts'
+import { together } from '../kit/together.ts'
 
 /** Refused packets by the filter's own counters. */
 async function refusedOn(...hosts: Host[]): Promise<number> {
   const all = hosts.map((host) => host.succeed`nft list counters table inet multihost`)
-  return (await Promise.all(all))
+  return (await together(all))
     .flatMap((text) => [...text.matchAll(/packets (\d+)/g)])
     .reduce((sum, [, packets]) => sum + Number(packets), 0)
 }
@@ -38,7 +39,8 @@ scenario(
     const fromMember = await echoesIn(a)
     const own = { vni, from: remote.address, to: a.address }
     await hostB.succeed`bash -c ${sending(own, hostA.address, 10)}`
-    expect((await echoesIn(a)) - fromMember, 'a member’s own frames arrive').toBe(10)
+    const arrived = async () => (await echoesIn(a)) - fromMember
+    await expect.poll(arrived, { message: 'a member’s own frames arrive' }).toBe(10)
 
     const attempts = await attemptsOf({ hostA, hostB, consulServer, vni, local, a, remote, inOther })
     for (const [who, send] of attempts) {

@@ -4,15 +4,14 @@
  */
 import { afterEach, describe, expect } from 'vitest'
 import { atEnd } from '../kit/at-end.ts'
-import { clear } from '../kit/clear.ts'
 import type { Host } from '../kit/host.ts'
+import { clearLeftovers } from '../kit/leftovers.ts'
 import { gone } from '../kit/network.ts'
 import { labHosts, scenario } from '../kit/scenario.ts'
 import { together } from '../kit/together.ts'
 
 afterEach(async () => {
-  const { hostA, hostB } = await labHosts()
-  await clear([hostA, hostB])
+  await clearLeftovers((await labHosts()).hosts)
 })
 
 /** Name → id and driver, as `docker network ls` prints them. */

@@ -2,6 +2,7 @@
  * Layer 2: one MAC for each container of a network, an MTU that changes, and addresses that move.
  */
 import { expect } from 'vitest'
+import { convergesWithinMs } from '../kit/converged.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { pair, sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -59,13 +60,13 @@ scenario(
     await using two = await pair(hostA, hostB, 'mtu')
     const { a, b } = two
     const large = (to: Container): string => `ping -c1 -W1 -q -s 1400 ${to.address}`
-    await a.succeed`sh -c ${large(b)}`
+    await a.waitUntilSucceeds`sh -c ${large(b)}`
     {
       await using _there = await underlayMtu(hostB, 1400)
       {
         await using _here = await underlayMtu(hostA, 1400)
         // Before a driver has noticed, the kernel tells the sender: the first packet may be its error.
-        await a.within(2000).waitUntilSucceeds`sh -c ${large(b)}`
+        await a.within(convergesWithinMs).waitUntilSucceeds`sh -c ${large(b)}`
         for (const each of [a, b]) await each.waitUntilSucceeds`sh -c ${hasMtu(1350)}`
         for (const [from, to] of [
           [a, b],
@@ -130,7 +131,7 @@ scenario(
 )
 
 scenario(
-  'an address that moves to another MAC and host is reached within 2 s from every container',
+  'an address that moves to another MAC and host is reached within 5 s from every container',
   async ({ hostA, hostB }) => {
     const options = ['--subnet', '10.64.0.0/24', '--ipv6', '--subnet', 'fd00:64::/64']
     await using _network = await sharedNetwork([hostA, hostB], 'moves', options)
@@ -147,8 +148,8 @@ scenario(
       const args = ['--ip', '10.64.0.9', '--ip6', 'fd00:64::9', '--mac-address', mac]
       await using _moved = await host.run({ ...on, name: 'moved', args })
       for (const each of [a, b]) {
-        await each.within(2000).waitUntilSucceeds`ping -c1 -W1 -q 10.64.0.9`
-        await each.within(2000).waitUntilSucceeds`ping -c1 -W1 -q fd00:64::9`
+        await each.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 -q 10.64.0.9`
+        await each.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 -q fd00:64::9`
       }
     }
   },

@@ -54,14 +54,16 @@ scenario('a third and a fourth host learn what two others do', async ({ hosts })
   const watchers = group.containers
   await using web = await hostA.run({ name: 'web', network: mesh.name })
   const sees = (watcher: Container, name: string) =>
-    watcher.within(2000).waitUntilSucceeds`ping -c1 -W1 ${name}`
+    watcher.within(convergesWithinMs).waitUntilSucceeds`ping -c1 -W1 ${name}`
   await together(watchers.map((each) => sees(each, 'web')))
   await hostB.succeed`docker run -d --init --name late --network ${mesh.name} debian:13 sleep infinity`
   await together(watchers.map((each) => sees(each, 'late')))
   await hostB.succeed`docker rm -f late`
   await web.remove()
   for (const name of ['web', 'late'])
-    await together(watchers.map((each) => each.within(2000).waitUntilSucceeds`! getent hosts ${name}`))
+    await together(
+      watchers.map((each) => each.within(convergesWithinMs).waitUntilSucceeds`! getent hosts ${name}`),
+    )
 })
 
 scenario('a network that is removed on one host is removed from all', async ({ hosts, hostB }) => {

@@ -4,6 +4,7 @@
 import { expect } from 'vitest'
 import { imageName } from '../../provision/lab/definition.ts'
 import { atEnd } from '../kit/at-end.ts'
+import { convergesWithinMs } from '../kit/converged.ts'
 import type { Container, Host } from '../kit/host.ts'
 import { sharedNetwork } from '../kit/network.ts'
 import { scenario } from '../kit/scenario.ts'
@@ -20,9 +21,9 @@ async function named(container: Pick<Container, 'succeed'>): Promise<string[]> {
 }
 
 const knows = (container: Container, name: string): Promise<string> =>
-  container.within(2000).waitUntilSucceeds`grep -qP ${`\t${name}$`} /etc/hosts`
+  container.within(convergesWithinMs).waitUntilSucceeds`grep -qP ${`\t${name}$`} /etc/hosts`
 const doesNotKnow = (container: Container, name: string): Promise<string> =>
-  container.within(2000).waitUntilSucceeds`! grep -qP ${`\t${name}$`} /etc/hosts`
+  container.within(convergesWithinMs).waitUntilSucceeds`! grep -qP ${`\t${name}$`} /etc/hosts`
 
 const hostsPath = (host: Host, container: Container): Promise<string> =>
   host.succeed`docker inspect -f ${'{{.HostsPath}}'} ${container.id}`
@@ -70,7 +71,8 @@ scenario(
       const names = ['mq', 'Rabbit1', 'rabbit1', mq.id.slice(0, 12)]
       for (const name of names.flatMap((name) => [name, `${name}.${network}`])) {
         for (const each of [neighbour, asker]) {
-          await each.within(3000).waitUntilSucceeds`getent ahostsv4 ${name} | grep -q ${`^${mq.address} `}`
+          await each.within(convergesWithinMs)
+            .waitUntilSucceeds`getent ahostsv4 ${name} | grep -q ${`^${mq.address} `}`
         }
       }
       expect(await asker.succeed`getent ahostsv4 localhost`).not.toContain(mq.address)
@@ -87,7 +89,7 @@ scenario(
     const reaches = async (client: Container, target: Container): Promise<void> => {
       for (const name of ['db', 'db.foobar']) {
         const isTarget = `[ "$(getent ahostsv4 ${name} | cut -d ' ' -f 1 | sort -u)" = ${target.address} ]`
-        await client.within(3000).waitUntilSucceeds`sh -c ${isTarget}`
+        await client.within(convergesWithinMs).waitUntilSucceeds`sh -c ${isTarget}`
       }
     }
     await using remote = await hostB.run({ name: 'pg', network })
@@ -133,11 +135,10 @@ scenario('clients of one alias begin with members of all hosts, and know all', a
   await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
   const run = `docker run -d --init --network ${foobar.name}`
   const command = `${imageName} sleep infinity > /dev/null || exit 1`
+  const remove = `docker ps -aqf network=${foobar.name} | xargs -r docker rm -f`
   const members = new Map<string, string>()
   const chosen: string[] = []
-  await using _containers = atEnd(() =>
-    inTurn([hostA, hostB], (host) => host.succeed`docker ps -aq | xargs -r docker rm -f`),
-  )
+  await using _containers = atEnd(() => inTurn([hostA, hostB], (host) => host.succeed`sh -c ${remove}`))
   for (const host of [hostA, hostB]) {
     const start = `for i in 1 2; do ${run} --name member$i --network-alias pool ${command}; done; for i in 1 2 3 4 5; do ${run} --name client$i ${command}; done`
     await host.succeed`sh -c ${start}`
@@ -174,7 +175,7 @@ scenario(
     await hostB.succeed`docker restart -t0 web`
     await knows(web, 'watcher.foobar')
     const address = await web.currentAddress()
-    await watcher.within(2000).waitUntilSucceeds`getent hosts web.foobar | grep -q ${address}`
+    await watcher.within(convergesWithinMs).waitUntilSucceeds`getent hosts web.foobar | grep -q ${address}`
     {
       await using brief = await hostB.run({ name: 'brief', network: foobar.name })
       await knows(watcher, brief.name)
@@ -262,7 +263,7 @@ scenario(
     expect(await named(own)).toEqual([])
     await hostA.succeed`cmp /etc/hosts /tmp/own-hosts`
     expect(await hostA.succeed`cat /etc/hosts`).not.toContain('multihost')
-    await hostA.within(2000)
+    await hostA.within(convergesWithinMs)
       .waitUntilSucceeds`multihost status | grep -q ${'own: hosts file left alone, a file of the user'}`
   },
 )
@@ -281,7 +282,7 @@ scenario(
     await late.succeed`ping -c1 -W1 other`
     await hostA.succeed`docker network disconnect foobar late`
     await doesNotKnow(other, 'late')
-    await late.within(2000).waitUntilSucceeds`! grep -q multihost /etc/hosts`
+    await late.within(convergesWithinMs).waitUntilSucceeds`! grep -q multihost /etc/hosts`
   },
 )
 
@@ -313,7 +314,7 @@ scenario(
     await using second = await hostB.run({ name: 'd2', network: zz.name, args })
     await using app = await hostA.run({ name: 'app', network: zz.name })
     const gets = (name: string, address: string): Promise<string> =>
-      app.within(3000)
+      app.within(convergesWithinMs)
         .waitUntilSucceeds`[ "$(getent ahostsv4 ${name} | grep STREAM | cut -d ' ' -f 1 | xargs)" = ${address} ]`
     await gets('db', second.address)
     await hostA.succeed`docker network connect ${aa.name} app`
@@ -359,7 +360,7 @@ scenario(
     await using watcher = await hostA.run({ name: 'watcher', ...member })
     await using other = await hostB.run({ name: 'other', ...member })
     const both = `getent ahostsv4 pool | grep -c STREAM | grep -x 2`
-    await watcher.within(2000).waitUntilSucceeds`sh -c ${both}`
+    await watcher.within(convergesWithinMs).waitUntilSucceeds`sh -c ${both}`
     await hostA.within(10_000)
       .waitUntilSucceeds`multihost status | grep -E ${`^tunnels .*${hostB.name} [0-9.]+ ms`}`
     const before = await named(watcher)

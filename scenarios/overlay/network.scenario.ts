@@ -5,6 +5,7 @@
  * does.
  */
 import { expect } from 'vitest'
+import { convergesWithinMs } from '../kit/converged.ts'
 import type { Host } from '../kit/host.ts'
 import { vniOn } from '../kit/inside.ts'
 import { gone, sharedNetwork } from '../kit/network.ts'
@@ -37,7 +38,7 @@ for (const [from, to] of [
       const [here, there] = from === 'the first host' ? [hostA, hostB] : [hostB, hostA]
       const id = await here.succeed`docker network create -d vxlan --ipam-driver vxlan foobar`
       expect(id).toMatch(/^[0-9a-f]{64}$/)
-      await there.within(2000).waitUntilSucceeds`docker network inspect foobar`
+      await there.within(convergesWithinMs).waitUntilSucceeds`docker network inspect foobar`
       const [mine, theirs] = [await inspect(here, 'foobar'), await inspect(there, 'foobar')]
       expect(theirs).toMatchObject({ Driver: 'vxlan', IPAM: { Driver: 'vxlan' } })
       const pool = (network: Inspected) =>

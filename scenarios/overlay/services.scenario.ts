@@ -3,9 +3,9 @@
  */
 import { afterEach, expect } from 'vitest'
 import { atEnd } from '../kit/at-end.ts'
-import { clear } from '../kit/clear.ts'
 import { type ExclusiveInput, exclusive, type Holder, recordHistory, violations } from '../kit/history.ts'
 import type { Host } from '../kit/host.ts'
+import { clearLeftovers } from '../kit/leftovers.ts'
 import { labHosts, scenario } from '../kit/scenario.ts'
 import { inventory, nothingLeftSince } from '../kit/steady.ts'
 import { together } from '../kit/together.ts'
@@ -13,8 +13,7 @@ import { together } from '../kit/together.ts'
 const header = 'SERVICE ID          NAME                NETWORK             CONTAINER'
 
 afterEach(async () => {
-  const { hostA, hostB } = await labHosts()
-  await clear([hostA, hostB])
+  await clearLeftovers((await labHosts()).hosts)
 })
 
 /** The lines of `docker service ls` without the ids. */
