@@ -393,7 +393,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       told++
       void make()
     })
-    await delay(500)
+    await delay(2000) // `nft monitor` does not say that it listens
     nft('add', 'table', 'ip', 'wall')
     nft('add', 'chain', 'ip', 'wall', 'input', '{ type filter hook input priority 0; }')
     await delay(300)

@@ -24,7 +24,7 @@ function pinger({ folder }: Namespaces, path: string) {
     succeed: async (pieces: TemplateStringsArray, ...words: Word[]) => (await run(pieces, words)).stdout,
     async waitUntilSucceeds(pieces: TemplateStringsArray, ...words: Word[]) {
       const look = () => run(pieces, words).catch(() => undefined)
-      const { value } = await poll(look, 1000)
+      const { value } = await poll(look, 3000)
       if (value === undefined) throw new Error(`in vain: ${commandLine(pieces, words)}`)
       return value.stdout
     },
@@ -33,7 +33,7 @@ function pinger({ folder }: Namespaces, path: string) {
       const count = () => readFileSync(`${folder}/ping`, 'utf8').split('ttl=').length
       const before = count()
       const look = async () => (count() >= before + more ? true : undefined)
-      expect((await poll(look, 5000)).value).toBe(true)
+      expect((await poll(look, 20_000)).value).toBe(true)
     },
     end: () => execa('kill', [readFileSync(`${folder}/ping.pid`, 'utf8').trim()], { reject: false }),
   }

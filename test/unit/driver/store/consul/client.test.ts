@@ -91,7 +91,7 @@ test.each([
   const client = await clientOf(ledBy([oneLeads, leader], Number.POSITIVE_INFINITY), { timeoutMs: shortMs })
   const began = performance.now()
   await expect(client.list('m/', { patient: true })).rejects.toMatchObject({ code: 'unavailable' })
-  expect(performance.now() - began).toBeLessThan(5 * shortMs)
+  expect(performance.now() - began).toBeLessThan(timeoutMs)
 })
 
 test('a large list whose leader was elected after it began goes on', async () => {
@@ -100,15 +100,17 @@ test('a large list whose leader was elected after it began goes on', async () =>
 })
 
 test('a list that comes in pieces is not late while pieces come', async () => {
+  // Ten times the pause: a busy machine is late with a piece. The whole list takes longer than the limit.
+  const limitMs = 1000
   const client = await clientOf(
     withIndex(async (_, response) => {
-      for (const piece of full.match(/.{1,20}/g) ?? []) {
+      for (const piece of full.match(/.{1,4}/g) ?? []) {
         response.write(piece)
-        await new Promise((resolve) => setTimeout(resolve, shortMs / 4))
+        await new Promise((resolve) => setTimeout(resolve, limitMs / 10))
       }
       response.end()
     }),
-    { timeoutMs: shortMs },
+    { timeoutMs: limitMs },
   )
   expect((await client.list('m/')).items).toHaveLength(1)
 })

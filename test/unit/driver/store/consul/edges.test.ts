@@ -184,7 +184,7 @@ test('a failed call fails those that waited for it, and not those who come later
 })
 
 test('a session is renewed at two thirds of the TTL that Consul gave it, and soon again when Consul did not answer', async () => {
-  const ttlMs = 600
+  const ttlMs = 1800
   const began = performance.now()
   const asked: number[] = []
   let isAway = false
@@ -274,7 +274,7 @@ test('a keeper that closes waits for no Consul that is silent', async () => {
   await until('a renewal is under way', () => calls.renewals === 1)
   const began = performance.now()
   await keeper.close()
-  expect(performance.now() - began).toBeLessThan(1000)
+  expect(performance.now() - began).toBeLessThan(5000)
   expect(calls.ends).toBe(1)
 })
 
@@ -340,5 +340,5 @@ test('a store that closes during a read of everything ends the read', async () =
   await until('the read is under way', () => reads > 0)
   const began = performance.now()
   await store.close()
-  expect(performance.now() - began).toBeLessThan(1000)
+  expect(performance.now() - began).toBeLessThan(5000)
 })

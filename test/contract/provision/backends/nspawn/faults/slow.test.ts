@@ -27,7 +27,7 @@ describe.runIf(process.getuid?.() === 0).each([
   const slowed = async (ms: number) => {
     await slowDown(switchNamespace, [{ fault: 'slow', host: 'net-1', ms }], Promise.resolve(delay))
     const answered = async () => (await ping('-c1', '-W9')).length > 0
-    await until('net-1 reaches net-2', answered, 15_000 * timeoutScale)
+    await until('net-1 reaches net-2', answered)
   }
 
   test('what the host sends is late, what it receives is not', async ({ skip }) => {
@@ -96,7 +96,7 @@ async function listen(id: number, count: number): Promise<() => Promise<number[]
   tcpdump.stderr.on('data', (words) => {
     said += words
   })
-  await until('tcpdump listens', () => said.includes('listening'), 5000 * timeoutScale)
+  await until('tcpdump listens', () => said.includes('listening'))
   return async () => [...(await tcpdump).stdout.matchAll(/ seq (\d+),/g)].map(([, number]) => Number(number))
 }
 
