@@ -22,11 +22,17 @@ import { answerTime, makeWorld } from './world.ts'
 const historiesPerWorld = 100
 /** Of the world's time. A history whose steps do not end is a violation, too. */
 const overWithinMs = 10 * 60_000
+const usage = `usage: npm run histories -- [--count N] [--seed S] [--log]
+
+  --count   how many histories; 10000
+  --seed    of the first world; from the time
+  --log     what each host did, after the world's time in milliseconds`
 const { values } = parseArgs({
   options: {
     count: { type: 'string' },
     seed: { type: 'string' },
     log: { type: 'boolean' },
+    help: { type: 'boolean' },
     child: { type: 'string' },
   },
 })
@@ -34,7 +40,8 @@ const count = wholeNumber('count', values.count ?? '10000')
 const seed = wholeNumber('seed', values.seed ?? String(1 + (Date.now() % 1_000_000_000)))
 const worlds = Math.ceil(count / historiesPerWorld)
 
-if (values.child === undefined) await share()
+if (values.help) console.log(usage)
+else if (values.child === undefined) await share()
 else await live(values.child.split('/').map(Number))
 
 function wholeNumber(option: string, value: string): number {

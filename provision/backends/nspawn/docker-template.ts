@@ -14,6 +14,7 @@ import { generateLab, imageName } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { uninterrupted } from '../../process/interruption.ts'
 import { run } from '../../process/run.ts'
+import { undoAfter } from '../../process/undo-after.ts'
 import type { Connection } from '../../ssh/connection.ts'
 import { labKeys } from './keys.ts'
 import { bootMachine, connectMachine } from './machine.ts'
@@ -40,18 +41,19 @@ export async function dockerTemplate(engine: string): Promise<void> {
       complete: false,
       ...(owner ? { owner } : {}),
     })
-    try {
+    const remove = () => uninterrupted(() => removeLab(name))
+    const make = async () => {
       await makeNetwork(name, lab)
       const keys = await labKeys(name, [host])
       await bootMachine({ name, lab }, host, { root, docker }, keys)
       await using connection = await connectMachine(name, host, keys)
       await importImage(connection, tar)
       mkdirSync(part)
-      const made = join(labPaths(name).host(host).disks, 'docker')
-      await run('cp', ['-a', join(made, 'overlay2'), join(made, 'image'), part])
-    } finally {
-      await uninterrupted(() => removeLab(name))
+      const data = join(labPaths(name).host(host).disks, 'docker')
+      await run('cp', ['-a', join(data, 'overlay2'), join(data, 'image'), part])
     }
+    await make().catch((error: unknown) => undoAfter(error, remove))
+    await remove()
   })
 }
 
