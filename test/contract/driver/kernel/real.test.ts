@@ -393,7 +393,9 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       told++
       void make()
     })
-    await delay(2000) // `nft monitor` does not say that it listens
+    // `nft monitor` does not say that it listens: its socket (protocol 12, netfilter) is of a group then.
+    const sockets = () => bench.spaces.run(bench.host, 'cat', '/proc/net/netlink').stdout
+    await expect.poll(sockets).toMatch(/^\S+ +12 +\d+ +(?!0+ )[0-9a-f]+ /m)
     nft('add', 'table', 'ip', 'wall')
     nft('add', 'chain', 'ip', 'wall', 'input', '{ type filter hook input priority 0; }')
     await delay(300)
