@@ -64,12 +64,17 @@ export function engineClient(socketPath: string): EngineClient {
     if (answer.status >= 300) throw refusal(answer)
     return answer
   }
+  /** An engine that goes away may come back in another version: it was upgraded, or set back. */
+  const failed = (error: unknown, what: string): DriverError => {
+    if (!(error instanceof DriverError)) version = undefined
+    return unavailable(error, what, socketPath)
+  }
   /** Names the call when dockerd does not answer it. */
   const named = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
-      throw unavailable(error, what, socketPath)
+      throw failed(error, what)
     }
   }
   return {
@@ -89,9 +94,9 @@ export function engineClient(socketPath: string): EngineClient {
         if (status >= 300) throw refusal({ status, headers: answer.headers, text: await textOf(answer) })
         yield* linesOf(answer)
       } catch (error) {
-        throw unavailable(error, `GET ${path}`, socketPath)
+        throw failed(error, `GET ${path}`)
       }
-      throw unavailable(new Error('the stream ended'), `GET ${path}`, socketPath)
+      throw failed(new Error('the stream ended'), `GET ${path}`)
     },
     close() {
       isClosed = true
@@ -102,9 +107,12 @@ export function engineClient(socketPath: string): EngineClient {
 
 async function pingEngine(socketPath: string, agent: Agent): Promise<Ping> {
   const request = { agent, method: 'GET', path: '/_ping', timeoutMs: usualMs } as const
-  const { headers } = await exchange(socketPath, request).catch((error: unknown) => {
+  const answer = await exchange(socketPath, request).catch((error: unknown) => {
     throw unavailable(error, 'GET /_ping', socketPath)
   })
+  // Of a proxy, while the engine is away.
+  if (answer.status >= 300) throw refusal(answer)
+  const { headers } = answer
   const swarm = typeof headers.swarm === 'string' ? headers.swarm : undefined
   return { apiVersion: String(headers['api-version'] ?? newestApi), swarm }
 }
