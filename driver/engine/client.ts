@@ -45,18 +45,12 @@ const usualMs = 10_000
 export function engineClient(socketPath: string): EngineClient {
   const agent = new Agent()
   let isClosed = false
-  let version: Promise<string> | undefined
 
   const ping = () => pingEngine(socketPath, agent)
+  const version = askedOnce(async () => older((await ping()).apiVersion, newestApi))
   const versioned = async (path: string): Promise<string> => {
     if (isClosed) throw new Error('this process is about to end')
-    version ??= ping().then(({ apiVersion }) => older(apiVersion, newestApi))
-    try {
-      return `/v${await version}${path}`
-    } catch (error) {
-      version = undefined
-      throw error
-    }
+    return `/v${await version.get()}${path}`
   }
   const exchangeVersioned = async (method: Method, path: string, options: CallOptions = {}) => {
     const { body, timeoutMs = usualMs } = options
@@ -66,7 +60,7 @@ export function engineClient(socketPath: string): EngineClient {
   }
   /** An engine that goes away may come back in another version: it was upgraded, or set back. */
   const failed = (error: unknown, what: string): DriverError => {
-    if (!(error instanceof DriverError)) version = undefined
+    if (!(error instanceof DriverError)) version.forget()
     return unavailable(error, what, socketPath)
   }
   /** Names the call when dockerd does not answer it. */
@@ -101,6 +95,26 @@ export function engineClient(socketPath: string): EngineClient {
     close() {
       isClosed = true
       agent.destroy()
+    },
+  }
+}
+
+/** A failure is not remembered. */
+function askedOnce<T>(ask: () => Promise<T>): { get(): Promise<T>; forget(): void } {
+  let answer: Promise<T> | undefined
+  const forget = () => {
+    answer = undefined
+  }
+  return {
+    forget,
+    async get() {
+      answer ??= ask()
+      try {
+        return await answer
+      } catch (error) {
+        forget()
+        throw error
+      }
     },
   }
 }

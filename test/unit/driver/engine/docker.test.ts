@@ -483,7 +483,8 @@ test.each<[string, () => Promise<unknown>]>([
     'its stream of lines ends',
     async () => {
       answers.set('GET /v1.41/lines', (_, response) => void response.end('a line\n'))
-      for await (const line of client.lines('/lines', new AbortController().signal)) expect(line).toBe('a line')
+      for await (const line of client.lines('/lines', new AbortController().signal))
+        expect(line).toBe('a line')
     },
   ],
   [
