@@ -168,9 +168,11 @@ function serve(connection: Socket, responder: Answerer): void {
     frames(async (bytes) => {
       const reply = await responder.answer(Buffer.from(bytes), from, 'tcp')
       if (reply === undefined) connection.destroy()
-      else if (connection.writable) connection.write(framed(reply))
+      // A client that does not read its answers is not read either: they would fill the memory.
+      else if (connection.writable && !connection.write(framed(reply))) connection.pause()
     }),
   )
+  connection.on('drain', () => connection.resume())
 }
 
 async function closing(it: UdpSocket | Server): Promise<void> {

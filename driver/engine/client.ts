@@ -45,18 +45,12 @@ const usualMs = 10_000
 export function engineClient(socketPath: string): EngineClient {
   const agent = new Agent()
   let isClosed = false
-  let version: Promise<string> | undefined
 
   const ping = () => pingEngine(socketPath, agent)
+  const version = askedOnce(async () => older((await ping()).apiVersion, newestApi))
   const versioned = async (path: string): Promise<string> => {
     if (isClosed) throw new Error('this process is about to end')
-    version ??= ping().then(({ apiVersion }) => older(apiVersion, newestApi))
-    try {
-      return `/v${await version}${path}`
-    } catch (error) {
-      version = undefined
-      throw error
-    }
+    return `/v${await version.get()}${path}`
   }
   const exchangeVersioned = async (method: Method, path: string, options: CallOptions = {}) => {
     const { body, timeoutMs = usualMs } = options
@@ -64,12 +58,17 @@ export function engineClient(socketPath: string): EngineClient {
     if (answer.status >= 300) throw refusal(answer)
     return answer
   }
+  /** An engine that goes away may come back in another version: it was upgraded, or set back. */
+  const failed = (error: unknown, what: string): DriverError => {
+    if (!(error instanceof DriverError)) version.forget()
+    return unavailable(error, what, socketPath)
+  }
   /** Names the call when dockerd does not answer it. */
   const named = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
     } catch (error) {
-      throw unavailable(error, what, socketPath)
+      throw failed(error, what)
     }
   }
   return {
@@ -89,9 +88,9 @@ export function engineClient(socketPath: string): EngineClient {
         if (status >= 300) throw refusal({ status, headers: answer.headers, text: await textOf(answer) })
         yield* linesOf(answer)
       } catch (error) {
-        throw unavailable(error, `GET ${path}`, socketPath)
+        throw failed(error, `GET ${path}`)
       }
-      throw unavailable(new Error('the stream ended'), `GET ${path}`, socketPath)
+      throw failed(new Error('the stream ended'), `GET ${path}`)
     },
     close() {
       isClosed = true
@@ -100,11 +99,34 @@ export function engineClient(socketPath: string): EngineClient {
   }
 }
 
+/** A failure is not remembered. */
+function askedOnce<T>(ask: () => Promise<T>): { get(): Promise<T>; forget(): void } {
+  let answer: Promise<T> | undefined
+  const forget = () => {
+    answer = undefined
+  }
+  return {
+    forget,
+    async get() {
+      answer ??= ask()
+      try {
+        return await answer
+      } catch (error) {
+        forget()
+        throw error
+      }
+    },
+  }
+}
+
 async function pingEngine(socketPath: string, agent: Agent): Promise<Ping> {
   const request = { agent, method: 'GET', path: '/_ping', timeoutMs: usualMs } as const
-  const { headers } = await exchange(socketPath, request).catch((error: unknown) => {
+  const answer = await exchange(socketPath, request).catch((error: unknown) => {
     throw unavailable(error, 'GET /_ping', socketPath)
   })
+  // Of a proxy, while the engine is away.
+  if (answer.status >= 300) throw refusal(answer)
+  const { headers } = answer
   const swarm = typeof headers.swarm === 'string' ? headers.swarm : undefined
   return { apiVersion: String(headers['api-version'] ?? newestApi), swarm }
 }

@@ -186,7 +186,7 @@ async function evictSelf({ tokenFile, tls }: ClientOptions, host: string, url: s
   }
 }
 
-const stateFiles = ['snapshot.json', 'journal.json', 'host.json']
+const stateFiles = ['snapshot.json', 'journal.json', 'journal.json.unreadable', 'host.json']
 
 /**
  * The driver's files, and its folders where nothing else is in them. The name goes last: a leave that is

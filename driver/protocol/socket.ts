@@ -101,15 +101,23 @@ function close(server: Server): Promise<void> {
   return new Promise((resolve) => void server.close(() => resolve()))
 }
 
+/** What the kernel says of a path where no process listens. */
+const withoutListener = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED']
+
+/** A process that is too busy to take a connection listens, too (EAGAIN, connect(2)). Rejects where nothing tells. */
 function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect(path)
-    const done = (answer: boolean) => {
+    socket.once('connect', () => {
       socket.destroy()
-      resolve(answer)
-    }
-    socket.once('connect', () => done(true))
-    socket.once('error', () => done(false))
+      resolve(true)
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const { code = '' } = error
+      if (code === 'EAGAIN') resolve(true)
+      else if (withoutListener.includes(code)) resolve(false)
+      else reject(error)
+    })
   })
 }
 

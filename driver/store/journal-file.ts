@@ -1,7 +1,7 @@
 /**
  * The journal's file: what this host must not forget before the store has it.
  */
-import { readFile } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import type { Log } from '../log.ts'
 import { writeDurably } from './durable-file.ts'
@@ -61,12 +61,13 @@ const emptyJournal: JournalContent = { entries: [], returned: new Map(), removin
 
 /**
  * Without a path nothing is kept. A file that cannot be read is as no file, and logged; an entry that cannot
- * be read is left out, and logged.
+ * be read is left out, and logged. The next write has neither, so a copy of the file is kept for a person.
  */
 export async function openJournalFile(path: string | undefined, log: Log): Promise<JournalFile> {
   if (path === undefined) return journalFile(async () => undefined, log)
-  const content = await readJournal(path, log).catch((err: unknown) => {
+  const content = await readJournal(path, log).catch(async (err: unknown) => {
     log.error({ err, path }, 'the journal of endpoints cannot be read and is ignored')
+    await keepUnreadable(path, log)
     return emptyJournal
   })
   return journalFile((now) => writeJournal(path, now), log, content)
@@ -137,18 +138,27 @@ async function readJournal(path: string, log: Log): Promise<JournalContent> {
   })
   if (text === undefined) return emptyJournal
   const { entries, returned, removing } = fileSchema.parse(JSON.parse(text))
-  return {
-    entries: entries.flatMap(({ value, ...entry }) => {
-      try {
-        const checked = value === undefined ? undefined : checkRecord('endpoints', entry.key, value)
-        return [{ ...entry, value: checked }]
-      } catch (err) {
-        log.error({ err, path }, 'an entry of the journal cannot be read and is left out')
-        return []
-      }
-    }),
-    returned: new Map(Object.entries(returned)),
-    removing,
+  const read = entries.flatMap(({ value, ...entry }) => {
+    try {
+      const checked = value === undefined ? undefined : checkRecord('endpoints', entry.key, value)
+      return [{ ...entry, value: checked }]
+    } catch (err) {
+      log.error({ err, path }, 'an entry of the journal cannot be read and is left out')
+      return []
+    }
+  })
+  if (read.length < entries.length) await keepUnreadable(path, log)
+  return { entries: read, returned: new Map(Object.entries(returned)), removing }
+}
+
+/** One copy: of the latest journal that could not be read. */
+async function keepUnreadable(path: string, log: Log): Promise<void> {
+  const copy = `${path}.unreadable`
+  try {
+    await copyFile(path, copy)
+    log.warn({ copy }, 'the journal is kept here as it was')
+  } catch (err) {
+    log.error({ err, copy }, 'the journal that cannot be read cannot be copied either')
   }
 }
 

@@ -2,25 +2,39 @@
  * Runs one call of a task at a time and shares it among callers, for example a read of the whole store.
  *
  * A caller that arrives during a call shares the next call, which starts after it: a result is never older
- * than its request.
+ * than its request. When the call fails, they get its failure, and there is no next call.
  */
 export function singleFlight(task: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  let next: Promise<void> | undefined
+  let isRunning = false
+  let next: { shared: Promise<void>; settle(by: Promise<void>): void } | undefined
+  /** In the turn in which a call ends: no caller finds none running and starts one beside the next. */
+  const end = (then: () => Promise<void>): void => {
+    const waiting = next
+    isRunning = false
+    next = undefined
+    waiting?.settle(then())
+  }
   const start = (): Promise<void> => {
-    const mine = task().finally(() => {
-      if (running === mine) running = undefined
-    })
-    running = mine
-    return mine
+    isRunning = true
+    return task().then(
+      () => end(start),
+      (error: unknown) => {
+        end(() => Promise.reject(error))
+        throw error
+      },
+    )
   }
   return () => {
-    if (running === undefined) return start()
-    next ??= running
-      .finally(() => {
-        next = undefined
-      })
-      .then(start)
-    return next
+    if (!isRunning) return start()
+    next ??= waiting()
+    return next.shared
   }
+}
+
+function waiting(): { shared: Promise<void>; settle(by: Promise<void>): void } {
+  let settle: (by: Promise<void>) => void = () => undefined
+  const shared = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  return { shared, settle }
 }

@@ -29,18 +29,21 @@ export function followRemovedNetworks(store: Pick<Store, 'snapshot' | 'onChange'
       if (now === undefined && before !== undefined) removed.set(key, before)
     }
     known = snapshot
+    const mayEnd = changed.some(({ table }) => table === 'networks' || table === 'replicas')
+    if (removed.size > 0 && mayEnd) forgetWithoutReplica(removed, snapshot)
   })
-  const resting = (): Network[] => {
-    const withReplica = new Set([...store.snapshot().replicas.values()].map(({ value }) => value))
-    for (const id of removed.keys()) if (!withReplica.has(id)) removed.delete(id)
-    return [...removed.values()]
-  }
+  const resting = (): Network[] => [...removed.values()]
   return {
     lastVni: () => last,
     restingVnis: () => new Set(resting().map(({ vni }) => vni)),
     restingPools: () =>
       resting().flatMap(({ v4, v6 }) => (v6 === undefined ? [v4.cidr] : [v4.cidr, v6.cidr])),
   }
+}
+
+function forgetWithoutReplica(removed: Map<NetworkId, Network>, { replicas }: Snapshot): void {
+  const withReplica = new Set([...replicas.values()].map(({ value }) => value))
+  for (const id of removed.keys()) if (!withReplica.has(id)) removed.delete(id)
 }
 
 function newestVni({ networks, vnis }: Snapshot): Vni | undefined {

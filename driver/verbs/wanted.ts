@@ -64,6 +64,8 @@ async function want(
 ): Promise<string> {
   const key = wantKey(network.id, host, ip)
   const value = { host, since: now().toISOString(), ...(ip !== undefined && { ip }) }
+  // Before the commit: a request that ends meanwhile must not remove the record.
+  counted(waiting, key, 1)
   await optimisticTransaction(store, (snapshot) => {
     const record = snapshot.wanted.get(key)
     const at = { table: 'wanted', key, value } as const
@@ -73,16 +75,23 @@ async function want(
       ],
       answer: undefined,
     }
+  }).catch((error: unknown) => {
+    counted(waiting, key, -1)
+    throw error
   })
-  waiting.set(key, (waiting.get(key) ?? 0) + 1)
   return key
 }
 
+/** How many requests wait by the record from now on. */
+function counted(waiting: Waiting, key: string, by: 1 | -1): number {
+  const count = (waiting.get(key) ?? 0) + by
+  if (count > 0) waiting.set(key, count)
+  else waiting.delete(key)
+  return count
+}
+
 async function wantNoMore({ store }: VerbContext, waiting: Waiting, key: string): Promise<void> {
-  const left = (waiting.get(key) ?? 1) - 1
-  waiting.set(key, left)
-  if (left > 0) return
-  waiting.delete(key)
+  if (counted(waiting, key, -1) > 0) return
   // While the store does not answer, the record stays; the addresses loop removes it.
   await store.commit([{ op: 'drop', table: 'wanted', key }]).catch(() => undefined)
 }

@@ -244,25 +244,31 @@ function differsFromDocker(
 
 async function run(state: State): Promise<void> {
   const { store, inFlight } = state.options
-  if (!store.status().fresh) {
-    // Names go to the journal: this host's containers know each other.
-    const { describeAll } = state.due
-    state.due = { ...state.due, describeAll: false }
-    await describeNews(state)
-    if (describeAll) await inspectRunning(state)
-    return
+  const { fresh } = store.status()
+  if (fresh) {
+    await inFlight.deferred.flush()
+    if (inFlight.deferred.names().length > 0) state.loop.pokeAfter(deferredPauseMs)
   }
-  await inFlight.deferred.flush()
-  if (inFlight.deferred.names().length > 0) state.loop.pokeAfter(deferredPauseMs)
+  // Also while the store is away: names go to the journal, and this host's containers know each other.
   await describeNews(state).catch((error: unknown) => {
     state.due = everythingDue // the news is lost
     throw error
   })
+  if (!fresh) return describeWithoutStore(state)
   if (!state.due.reconcile) return
   const { describeAll } = state.due
   state.due = { reconcile: false, describeAll: false }
   await reconcile(state, describeAll).catch((error: unknown) => {
     state.due = { reconcile: true, describeAll: state.due.describeAll || describeAll }
+    throw error
+  })
+}
+
+async function describeWithoutStore(state: State): Promise<void> {
+  if (!state.due.describeAll) return
+  state.due = { ...state.due, describeAll: false }
+  await inspectRunning(state).catch((error: unknown) => {
+    state.due = everythingDue
     throw error
   })
 }

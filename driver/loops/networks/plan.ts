@@ -162,7 +162,7 @@ function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boo
 function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): Step[] {
   const { id } = network
   if (!isOneWord(local.name)) {
-    const why = 'its name is not one word of at most 255 bytes'
+    const why = 'its name is not one word of at most 255 characters'
     const message = `network '${local.name}' stays on this host alone: ${why}; remove it, and choose another name`
     return [{ step: 'report', key: id, message }]
   }

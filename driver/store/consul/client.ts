@@ -481,7 +481,10 @@ interface Answer {
   certificateEndsAt: number | undefined
 }
 
-/** The package accepts `timeout` and `token` everywhere; its types declare them nowhere. */
-function asked<T extends object>({ token }: ConsulAt, timeout: number, options: T): T & { timeout: number } {
-  return { ...options, timeout, ...defined({ token: token.text() }) }
+/**
+ * The package accepts `timeout` and `token` everywhere; its types declare them nowhere. It writes the timeout
+ * into its error as it is.
+ */
+function asked<T extends object>({ token }: ConsulAt, withinMs: number, options: T): T & { timeout: number } {
+  return { ...options, timeout: Math.ceil(withinMs), ...defined({ token: token.text() }) }
 }

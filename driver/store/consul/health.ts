@@ -20,6 +20,9 @@ export interface Health {
   lastError(): string | undefined
 }
 
+/** In a long outage each failure may have words of its own, as the ports of Consul's own connections. */
+const mostOpen = 100
+
 /**
  * Fresh while the watch is connected and the last call was answered; an answer that no session can be made
  * counts for sessions alone. Calls `becameFresh` each time that turns true.
@@ -30,7 +33,10 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
   let failing = false
   /** The sorts of calls that Consul refuses until one of them succeeds. */
   const refused = new Set<CallSort>()
-  /** Since everything worked: the failures, the last one last. A refusal's key is the sort of its calls. */
+  /**
+   * Since everything worked: the last `mostOpen` failures, the last one last. A refusal's key is the sort of
+   * its calls.
+   */
   const open = new Map<string, DriverError>()
   const isFresh = (): boolean => watching && !failing
   const change = (set: () => void): void => {
@@ -50,6 +56,8 @@ export function createHealth(log: Log, becameFresh: () => void): Health {
     open.delete(key)
     open.set(key, failure)
     if (isRefused) refused.add(sort)
+    const oldest = [...open.keys()].find((it) => !refused.has(it as CallSort))
+    if (open.size > mostOpen && oldest !== undefined) open.delete(oldest)
   }
   return {
     heard(failure, sort = 'read') {

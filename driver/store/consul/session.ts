@@ -18,6 +18,7 @@ export interface SessionOptions {
   name: string
   /** Consul may demand a longer one. */
   ttlMs: number
+  /** Called once for each session, however long Consul makes no other one. */
   lost: (id: string) => void
 }
 
@@ -50,6 +51,7 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
       // What is closed makes no session that it would not end.
       stop.signal.throwIfAborted()
       if (id !== undefined) lost(id)
+      id = undefined
       const made = await client.createSession(name, ttlMs)
       refuseStopped(client, made.id, stop.signal)
       id = made.id

@@ -8,6 +8,7 @@ import { decode, type Packet } from 'dns-packet'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createResponder, type ViewOf } from '../../../../driver/dns/answer.ts'
 import { createForwarder } from '../../../../driver/dns/forward.ts'
+import { framed } from '../../../../driver/dns/frames.ts'
 import { type DnsServer, startDnsServer } from '../../../../driver/dns/server.ts'
 import { fastestOf } from '../../../fixtures/fastest-of.ts'
 import { readableLog } from '../../../fixtures/log.ts'
@@ -60,6 +61,37 @@ test('our names are answered at once, over UDP and TCP, with authority', async (
     })
   }
   expect(machine.asked).toEqual([])
+})
+
+test('a client that does not read its answers is not answered without end, and gets all of them when it reads', async () => {
+  const answer = Buffer.alloc(6000)
+  let asked = 0
+  const responder = {
+    async answer() {
+      asked += 1
+      return answer
+    },
+    counts: () => ({ answered: asked, forwarded: 0, refused: 0, failed: 0 }),
+  }
+  const busy = startDnsServer({ address: '127.0.0.1', port: 0, responder, log: readableLog().log })
+  await until('it listens', () => busy.status().lastError === undefined)
+  const client = connect(Number(busy.status().address.split(':')[1]), '127.0.0.1')
+  await once(client, 'connect')
+  const count = 20_000
+  client.write(Buffer.concat(Array(count).fill(framed(question('crowd')))))
+  let before = -1
+  while (asked > before || asked === 0) {
+    before = asked
+    await delay(200)
+  }
+  expect(asked).toBeLessThan(count / 2)
+  let read = 0
+  client.on('data', (chunk) => {
+    read += chunk.length
+  })
+  await until('all answers came', () => read === count * framed(answer).length)
+  client.destroy()
+  await busy.close()
 })
 
 test('the addresses of one name come in rotating order, with other questions in between', async () => {

@@ -478,6 +478,43 @@ test('an engine that is not there is unavailable, and is asked again when it is 
   late.close()
 })
 
+test.each<[string, () => Promise<unknown>]>([
+  [
+    'its stream of lines ends',
+    async () => {
+      answers.set('GET /v1.41/lines', (_, response) => void response.end('a line\n'))
+      for await (const line of client.lines('/lines', new AbortController().signal))
+        expect(line).toBe('a line')
+    },
+  ],
+  [
+    'a call breaks off',
+    () => {
+      answers.set('GET /v1.41/broken', (_, response) => void response.destroy())
+      return client.send('GET', '/broken')
+    },
+  ],
+])('an engine that has gone away, as %s, may come back in another version', async (_, goesAway) => {
+  answers.set('GET /v1.41/version', json(200, { Version: '20.10.24' }))
+  expect(await engine.version()).toBe('20.10.24')
+  await expect(goesAway()).rejects.toMatchObject({ code: 'unavailable' })
+  const tooOld = 'client version 1.41 is too old. Minimum supported API version is 1.44'
+  answers.set('GET /v1.41/version', json(400, { message: tooOld }))
+  answers.set('GET /_ping', (_, response) => void response.setHeader('api-version', '1.52').end('OK'))
+  answers.set('GET /v1.51/version', json(200, { Version: '29.1.0' }))
+  expect(await engine.version()).toBe('29.1.0')
+})
+
+test('an answer that is not the engine’s tells no version', async () => {
+  const ping = answers.get('GET /_ping')
+  answers.set('GET /_ping', (_, response) => void response.writeHead(503).end('no backend'))
+  const unavailable = { code: 'unavailable', message: 'the engine: no backend' }
+  await expect(engine.version()).rejects.toMatchObject(unavailable)
+  if (ping !== undefined) answers.set('GET /_ping', ping)
+  answers.set('GET /v1.41/version', json(200, { Version: '20.10.24' }))
+  expect(await engine.version()).toBe('20.10.24')
+})
+
 test('a closed client ends the calls that are under way, and makes no more', async () => {
   let asked = 0
   answers.set('GET /v1.41/slow', () => {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
@@ -82,6 +83,27 @@ test('what a killed driver left behind is replaced', async () => {
   const second = await listenOn(path, pluginApp({ verbs: fakeVerbs() }))
   expect(await post('/Plugin.Activate', '')).toMatchObject({ status: 200 })
   await second.close()
+})
+
+test('a driver that is too busy to take a connection is running, and keeps its socket', async () => {
+  const busy = join(folder, 'busy.sock')
+  const program = `require('net').createServer().listen({ path: '${busy}', backlog: 1 }, () => {
+    require('fs').writeSync(1, 'listens')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  })`
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const waiting = Array.from({ length: 5 }, () => connect(busy))
+  const codes = await Promise.all(
+    waiting.map(async (it) => {
+      const [error] = await Promise.race([once(it, 'connect'), once(it, 'error')]).catch((code) => [code])
+      return (error as NodeJS.ErrnoException | undefined)?.code
+    }),
+  )
+  expect(codes).toContain('EAGAIN')
+  await expect(listenOn(busy, pluginApp({ verbs: fakeVerbs() }))).rejects.toMatchObject({ code: 'taken' })
+  for (const it of waiting) it.destroy()
 })
 
 test('closing answers what is under way first', async () => {

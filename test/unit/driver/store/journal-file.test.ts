@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -20,6 +20,7 @@ const written = {
   returned: { 'a/10.9.0.3': at },
   removing: ['b'],
 }
+const odd = { key: 'a/2', at, asked: [], value: { network: 'a', id: '2', container: { name: '' } } }
 
 test('the file has the format that other versions of the driver read and write', async () => {
   await writeFile(path, JSON.stringify(written))
@@ -55,9 +56,25 @@ test('a file of the first version knows no removed networks', async () => {
 
 test('an entry that cannot be read is left out, the others stay', async () => {
   const [entry] = written.entries
-  const odd = { key: 'a/2', at, asked: [], value: { network: 'a', id: '2', container: { name: '' } } }
   await writeFile(path, JSON.stringify({ ...written, entries: [odd, entry] }))
   const { endpoints, returnedLeases } = await openJournalFile(path, silentLog)
   expect(endpoints.earlier).toEqual([{ ...entry, value: undefined }])
   expect(returnedLeases.earlier).toEqual(['a/10.9.0.3'])
+})
+
+test.each([
+  ['a file that is cut off', JSON.stringify(written).slice(0, -9)],
+  ['a file of a later format', JSON.stringify({ ...written, format: 2 })],
+  ['a file with an entry that cannot be read', JSON.stringify({ ...written, entries: [odd] })],
+])('%s is kept beside the journal: the next write does not take what a person can read', async (_, text) => {
+  await writeFile(path, text)
+  const { removedNetworks } = await openJournalFile(path, silentLog)
+  await removedNetworks.add('c')
+  expect(await readFile(`${path}.unreadable`, 'utf8')).toBe(text)
+})
+
+test('a journal that can be read leaves nothing beside it', async () => {
+  await writeFile(path, JSON.stringify(written))
+  await openJournalFile(path, silentLog)
+  expect(await readdir(folder)).toEqual(['journal.json'])
 })

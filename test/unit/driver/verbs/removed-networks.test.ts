@@ -1,4 +1,8 @@
 import { afterEach, expect, test, vi } from 'vitest'
+import { followRemovedNetworks } from '../../../../driver/verbs/removed-networks.ts'
+import { source } from '../../../fixtures/changing-store.ts'
+import { heldOf } from '../../../fixtures/collected.ts'
+import { network } from '../../../fixtures/store-records.ts'
 import { cluster, createNetwork, id, removeNetwork } from './cluster.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -34,4 +38,21 @@ test('the count goes on after a restart, and follows the other hosts', async () 
   expect((await createNetwork(net1, { id: id('c') })).vni).toBe(257)
   const restarted = lab.host(1)
   expect((await createNetwork(restarted, { id: id('d') })).vni).toBe(258)
+})
+
+test('a host that makes no networks forgets those that others made and removed', async () => {
+  const store = source()
+  const removed = followRemovedNetworks(store)
+  const ids = Array.from({ length: 50 }, (_, at) => `n${at}`)
+  const networks = ids.map((each) => {
+    const value = network(each)
+    store.network(value)
+    return new WeakRef(value)
+  })
+  store.map('net-2', Object.fromEntries(ids.map((each) => [`local-${each}`, each])))
+  store.remove('networks', ...ids)
+  expect(await heldOf(networks), 'each rests while a host has its replica').toBe(50)
+  store.map('net-2', {})
+  expect(await heldOf(networks)).toBe(0)
+  expect(removed.restingPools()).toEqual([])
 })

@@ -95,7 +95,7 @@ test.each(['two words', 'tab\t', '#x', 'x'.repeat(256)])(
   'a network called %j stays here, which is a problem',
   (name) => {
     expect(plan({ networks: [network('a')], mapped: { a: 'a' } }, [engine('a', name)])).toBe(
-      `report a | network '${name}' stays on this host alone: its name is not one word of at most 255 bytes; remove it, and choose another name`,
+      `report a | network '${name}' stays on this host alone: its name is not one word of at most 255 characters; remove it, and choose another name`,
     )
   },
 )

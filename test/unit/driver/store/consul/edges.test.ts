@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Table } from '../../../../../driver/core/records.ts'
@@ -169,6 +170,19 @@ test('callers that come while a call is on its way share the next one', async ()
   expect(started).toHaveLength(2)
 })
 
+test('a caller that comes as a call ends starts none beside the next one', async () => {
+  let running = 0
+  let most = 0
+  const shared = singleFlight(async () => {
+    running += 1
+    most = Math.max(most, running)
+    await turn()
+    running -= 1
+  })
+  await Promise.all([shared().then(shared), shared()])
+  expect(most).toBe(1)
+})
+
 test('a failed call fails those that waited for it, and not those who come later', async () => {
   let calls = 0
   const shared = singleFlight(async () => {
@@ -240,6 +254,27 @@ test('a session is renewed by itself, made anew when it is lost, and ended at th
   expect(lost).toEqual(['s1'])
   await keeper.close()
   expect(alive.size).toBe(0)
+})
+
+test('a session that is lost is told once, however long Consul makes no other one', async () => {
+  let count = 0
+  const lost: string[] = []
+  const keeper = createSessionKeeper(
+    {
+      createSession: async () => {
+        count += 1
+        if (count > 1) throw new Error('Missing node registration')
+        return { id: 's1', ttlMs: 9 }
+      },
+      renewSession: async () => false,
+      destroySession: async () => undefined,
+    },
+    { name: 'x', ttlMs: 9, lost: (id) => lost.push(id) },
+  )
+  await keeper.session()
+  await until('another one was asked for again and again', () => count > 4)
+  await keeper.close()
+  expect(lost).toEqual(['s1'])
 })
 
 const never = () => new Promise<never>(() => undefined)

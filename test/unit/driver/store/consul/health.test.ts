@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import { createHealth } from '../../../../../driver/store/consul/health.ts'
 import type { CallSort } from '../../../../../driver/store/consul/servers.ts'
+import { heldOf } from '../../../../fixtures/collected.ts'
 import { readableLog } from '../../../../fixtures/log.ts'
 
 function heardBy() {
@@ -131,4 +132,21 @@ test('a session call without an answer, and any other that fails, makes the stor
   answers('read')
   fails('connect ECONNREFUSED')
   expect(health.fresh()).toBe(false)
+})
+
+test('an outage of days whose failures differ in their words holds some of them, and not all', async () => {
+  const { health, answers, refuses, said } = heardBy()
+  answers('read')
+  health.watching(true)
+  refuses('write', 'Permission denied')
+  answers('read')
+  const failures = Array.from({ length: 2000 }, (_, at) => {
+    const failure = new DriverError('unavailable', `rpc error: read tcp 10.0.0.1:${at}: i/o timeout`)
+    health.heard(failure)
+    return new WeakRef(failure)
+  })
+  expect(await heldOf(failures)).toBeLessThan(200)
+  answers('read')
+  expect(health.lastError(), 'the token is refused all the same').toBe('Permission denied')
+  expect(said().filter((it) => it.endsWith('i/o timeout'))).toHaveLength(1)
 })
