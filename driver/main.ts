@@ -57,9 +57,26 @@ function print(text: string): number {
   return 0
 }
 
+/**
+ * A reader that has gone (`| head -1`) ends no procedure: `leave` goes on to its end, and the exit code says
+ * how it ended.
+ */
+function outliveReaders(): void {
+  const failed = ({ code, message }: NodeJS.ErrnoException): void => {
+    if (code === 'EPIPE') return
+    process.exitCode ||= 1
+    process.stderr.write(`multihost: the output cannot be written: ${message}\n`)
+  }
+  process.stdout.on('error', failed)
+  // Where an error of it could be written is not known.
+  process.stderr.on('error', () => undefined)
+}
+
+// The log of `daemon` and the frames of `tunnel-socket` have streams of their own.
+if (!/^(daemon|tunnel-socket)$/.test(process.argv[2] ?? '')) outliveReaders()
 main(process.argv.slice(2)).then(
   (code) => {
-    process.exitCode = code
+    process.exitCode = code || process.exitCode
   },
   (thrown: unknown) => {
     const error = asDriverError(thrown)

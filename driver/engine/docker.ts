@@ -28,6 +28,8 @@ export function dockerEngine(
     version: async () => (await client.call('GET', '/version', schema.versionSchema)).Version,
     inSwarmMode: () => inSwarmMode(client),
     addressPools: async () => schema.poolsOf(await client.call('GET', '/info', schema.infoSchema)),
+    containersFolder: async () =>
+      schema.containersFolderOf(await client.call('GET', '/info', schema.infoSchema)),
     async networks() {
       const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
       const list = await client.call('GET', path, schema.networkList)
@@ -50,9 +52,10 @@ export function dockerEngine(
       return (await client.call('GET', path, schema.networkList)).map(schema.networkOf)
     },
     container: (id) => container(client, id),
-    async has(id) {
-      const path = `/containers/json?all=1&filters=${filters({ id: [id] })}`
-      return (await client.call('GET', path, schema.containerList)).length > 0
+    has: async (id) => (await client.call('GET', listOf(id), schema.containerList)).length > 0,
+    async configuredContainer(id) {
+      const [listed] = await client.call('GET', listOf(id), schema.configuredList)
+      return listed && schema.configuredOf(listed)
     },
     async configuredContainers() {
       const list = await client.call('GET', '/containers/json?all=1', schema.configuredList)
@@ -70,6 +73,8 @@ export function dockerEngine(
     events: (signal) => events(client, signal),
   }
 }
+
+const listOf = (container: string): string => `/containers/json?all=1&filters=${filters({ id: [container] })}`
 
 function createBody(network: NewEngineNetwork): object {
   return {

@@ -17,6 +17,8 @@ export interface Engine {
    * the engine.
    */
   addressPools(): Promise<Cidr[]>
+  /** Where the engine keeps its containers' files. Starts processes in the engine. */
+  containersFolder(): Promise<string>
   /** All networks of driver `vxlan` on this host. */
   networks(): Promise<EngineNetwork[]>
   /** Waits for no container. */
@@ -40,6 +42,8 @@ export interface Engine {
   has(id: string): Promise<boolean>
   /** All containers, stopped ones included, with the networks that they are configured for. */
   configuredContainers(): Promise<ConfiguredContainer[]>
+  /** Waits for no container. */
+  configuredContainer(id: string): Promise<ConfiguredContainer | undefined>
   /**
    * Containers that do not run: those on networks of driver `vxlan`, or all. One that is locked (a long
    * `docker cp`) is left out.

@@ -129,11 +129,17 @@ export const eventSchema = z.object({
 
 export const createdSchema = z.object({ Id: z.string() })
 export const versionSchema = z.object({ Version: z.string() })
-export const infoSchema = z.object({ DefaultAddressPools: z.array(z.object({ Base: text })).nullish() })
+export const infoSchema = z.object({
+  DefaultAddressPools: z.array(z.object({ Base: text })).nullish(),
+  DockerRootDir: text,
+})
 
 export function poolsOf({ DefaultAddressPools }: z.output<typeof infoSchema>): Cidr[] {
   return (DefaultAddressPools ?? []).flatMap(({ Base }) => (isCidr(Base) ? canonicalCidr(Base) : []))
 }
+
+export const containersFolderOf = ({ DockerRootDir }: z.output<typeof infoSchema>): string =>
+  `${DockerRootDir}/containers`
 
 export function networkOf(it: z.output<typeof networkSchema>): EngineNetwork {
   return {

@@ -15,6 +15,12 @@ import { hasRecords, putRecords, readIfPossible, stampOf } from './write-hosts-f
 export interface HostsFiles {
   /** Adds a running container. False for a container that does not run. */
   learn(container: EngineContainer | undefined): boolean
+  /**
+   * Adds a container that the engine is starting. `path`: where the engine has made its hosts file. The file
+   * is looked at as soon as it changes, until the container is learned: the engine writes it anew some
+   * milliseconds before the first process runs.
+   */
+  expect(container: string, path: string): void
   knows(container: string): boolean
   forget(container: string): void
   /** Ids of the known containers. */
@@ -41,7 +47,7 @@ export interface HostsFiles {
   close(): void
 }
 
-export interface HostsFilesOptions extends Omit<WatchedFilesOptions, 'changed'> {
+export interface HostsFilesOptions extends Omit<WatchedFilesOptions, 'changed' | 'isUrgent'> {
   /** Where the driver finds the file system that the engine sees; empty when it is the driver's own. */
   fileRoot: string
   /** The container's file has changed, as `changed` tells it. */
@@ -65,6 +71,8 @@ interface HostsFile {
   reason?: string | undefined
   /** The last attempt failed. */
   failed?: boolean | undefined
+  /** The engine is starting the container, and has not described it. */
+  starting?: boolean
   /** The file was not there at the last attempt. `runs`: the engine has said since that the container runs. */
   gone?: 'unknown' | 'runs' | undefined
   /** `stampOf` the file when it last agreed with the records. */
@@ -102,10 +110,17 @@ export function createHostsFiles({ onChange, ...options }: HostsFilesOptions): H
       const file = files.get(container)
       if (file !== undefined && hasChanged(file)) onChange(container)
     },
+    isUrgent: (container) => files.get(container)?.starting === true,
   })
   const state: HostsFilesState = { log, fileRoot, files, watched, writes: 0 }
   return {
     learn: (container) => learn(state, container),
+    expect(id, path) {
+      files.set(id, {
+        ...{ id, name: id.slice(0, 12), path: fileRoot + path, starting: true },
+        ...{ dns: 'unknown', links: [], records: 0, unsettled: 0 },
+      })
+    },
     knows: (container) => files.has(container),
     forget(container) {
       files.delete(container)

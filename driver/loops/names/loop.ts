@@ -11,11 +11,12 @@
  * collects changes before the next one.
  */
 
+import { asDriverError } from '../../core/errors.ts'
 import type { Link } from '../../core/links.ts'
 import type { NameRecord } from '../../core/names.ts'
 import type { HostName, Ip, NetworkId, Snapshot } from '../../core/records.ts'
-import { endpointsOnHost } from '../../core/snapshot.ts'
-import type { Engine, EngineEvent } from '../../engine/engine.ts'
+import { endpointsOnHost, networkIdOnHost } from '../../core/snapshot.ts'
+import type { ConfiguredContainer, Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { changedNetworks } from '../kit/changed-networks.ts'
@@ -31,7 +32,7 @@ import { tablesOfNames } from './network-lines.ts'
 
 export interface NamesOptions extends ClientLinesOptions {
   store: Pick<Store, 'snapshot' | 'onChange' | 'status'>
-  engine: Pick<Engine, 'running' | 'container'>
+  engine: Pick<Engine, 'running' | 'container' | 'containersFolder' | 'configuredContainer'>
   networks: ClientNetworks
   host: HostName
   /** Where containers ask our DNS server. Without the server hosts files have the containers' short ids, too. */
@@ -93,6 +94,8 @@ interface NamesState {
   uninspected: Set<string>
   /** The next run inspects all containers. */
   lookAtAll: boolean
+  /** The engine's answer; undefined: it is to be asked. */
+  folder: Promise<string> | undefined
   /** `dnsAnswers` at the last audit; undefined: some files may have been written by another answer. */
   dnsAnswered: boolean | undefined
   /** Files may have names that the store does not have. */
@@ -130,6 +133,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     members: new Map(),
     uninspected: new Set(),
     lookAtAll: true,
+    folder: undefined,
     dnsAnswered: options.dnsAnswers(),
     wasInDoubt: false,
   }
@@ -138,6 +142,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   return {
     poke() {
       state.lookAtAll = true
+      state.folder = undefined
       loop.poke()
     },
     awayChanged: () => restAll(state, files.ids()),
@@ -277,7 +282,37 @@ function onEvent(state: NamesState, { type, action, id, attributes }: EngineEven
     if (state.files.knows(container) || state.inspections.isInspecting(container)) {
       state.inspections.inspect(container)
     }
+    const isOurs = networkIdOnHost(state.options.store.snapshot(), state.options.host, id) !== undefined
+    if (action === 'connect' && isOurs && !state.files.knows(container)) void expectFile(state, container)
   }
+}
+
+/**
+ * Finds the hosts file of a container that the engine is starting: the engine describes such a container only
+ * when its first process runs. A container on a network of another driver waits for that description: names
+ * there may come before ours.
+ */
+async function expectFile(state: NamesState, container: string): Promise<void> {
+  const { options, files, inspections } = state
+  inspections.inspect(container)
+  try {
+    state.folder ??= options.engine.containersFolder()
+    const [folder, found] = await Promise.all([state.folder, options.engine.configuredContainer(container)])
+    if (found === undefined || !inspections.isInspecting(container) || files.knows(container)) return
+    if (!found.networks.every((it) => isOfCluster(options, it))) return
+    files.expect(container, `${folder}/${container}/hosts`)
+    dueAll(state, [container])
+  } catch (error) {
+    state.folder = undefined
+    options.log.debug({ container, error: asDriverError(error).line }, 'a starting container is unknown')
+  }
+}
+
+/** Before its first start a container has the names of its networks, and no ids. */
+function isOfCluster({ store, host }: NamesOptions, { name, id }: ConfiguredContainer['networks'][number]) {
+  const snapshot = store.snapshot()
+  if (id !== '') return networkIdOnHost(snapshot, host, id) !== undefined
+  return [...snapshot.networks.values()].some(({ value }) => value.name === name)
 }
 
 /** Containers of the networks that the change touches: those of now, and those of the last run. */

@@ -23,6 +23,8 @@ export interface WatchedFiles {
 export interface WatchedFilesOptions {
   /** The container's file may be another one. */
   changed(container: string): void
+  /** The container's file is to be looked at as soon as it changes, however often it does. */
+  isUrgent(container: string): boolean
   log: Log
   watch?: WatchFile | undefined
 }
@@ -45,7 +47,7 @@ interface State {
 }
 
 /** The engine empties a file and then writes it. A file that goes on changing is looked at less often. */
-const pauseMs = { first: 20, next: 500 }
+const pauseMs = { urgent: 1, first: 20, next: 500 }
 
 export function createWatchedFiles(options: WatchedFilesOptions): WatchedFiles {
   const state: State = { options, watched: new Map(), complained: false }
@@ -88,14 +90,18 @@ function keep(state: State, container: string, path: string): void {
 
 /** The watch is made again before the caller looks, so that no change is missed. */
 function tell(state: State, container: string, file: Watched): void {
-  const waitMs = Math.max(pauseMs.first, file.toldAt + pauseMs.next - performance.now())
-  file.telling ??= setTimeout(() => {
-    file.telling = undefined
-    file.toldAt = performance.now()
-    if (state.watched.get(container) !== file) return
-    keep(state, container, file.path)
-    state.options.changed(container)
-  }, waitMs)
+  const { changed, isUrgent } = state.options
+  const usualMs = Math.max(pauseMs.first, file.toldAt + pauseMs.next - performance.now())
+  file.telling ??= setTimeout(
+    () => {
+      file.telling = undefined
+      file.toldAt = performance.now()
+      if (state.watched.get(container) !== file) return
+      keep(state, container, file.path)
+      changed(container)
+    },
+    isUrgent(container) ? pauseMs.urgent : usualMs,
+  )
 }
 
 /** A file that is not there is looked for, and is no reason to complain. */

@@ -33,6 +33,27 @@ test.each([
   expect(outcome.stdout + outcome.stderr).toMatch(words)
 })
 
+describe('a command whose output', () => {
+  const inShell = (line: string) => {
+    const words = ['-c', line, process.execPath, '--import', 'tsx', main]
+    const { stdout, stderr } = spawnSync('sh', words, { encoding: 'utf8' })
+    return { stdout, stderr }
+  }
+
+  test('has no reader any more goes on to its end, and ends as it would', () => {
+    const outcome = inShell('exec 3>&1; { "$0" "$@" --help; echo "code $?" >&3; } | true')
+    expect(outcome).toEqual({ stdout: 'code 0\n', stderr: '' })
+    const failing = inShell('exec 3>&1; { "$0" "$@" flie 2>&1; echo "code $?" >&3; } | true')
+    expect(failing).toEqual({ stdout: 'code 2\n', stderr: '' })
+  })
+
+  test('finds a full disk says so in one line, and fails', () => {
+    const { stdout, stderr } = inShell('"$0" "$@" --help >/dev/full; echo "code $?"')
+    expect(stdout).toBe('code 1\n')
+    expect(stderr).toMatch(/^multihost: the output cannot be written: .*ENOSPC.*\n$/)
+  })
+})
+
 describe.skipIf(!isRoot)('a member whose options are gone', () => {
   const words =
     /this host is net-1, and its options are gone; put MULTIHOST_OPTS back .*consul:\/\/a:8500\/m"/

@@ -114,6 +114,23 @@ test('says whether it has a container by a list of that container alone, which w
   expect(await engine.has('gone')).toBe(false)
 })
 
+test('reads what a container is configured for from the same list, and where containers have their files', async () => {
+  const list = (id: string) => `GET /v1.41/containers/json?all=1&filters={"id":["${id}"]}`
+  const Networks = { foobar: { NetworkID: 'aaaa' }, created: null }
+  answers.set(list('cccc'), json(200, [{ Id: 'cccc', Names: ['/web'], NetworkSettings: { Networks } }]))
+  answers.set(list('gone'), json(200, []))
+  answers.set('GET /v1.41/info', json(200, { DockerRootDir: '/srv/docker' }))
+  expect(await engine.configuredContainer('cccc')).toEqual({
+    name: 'web',
+    networks: [
+      { name: 'foobar', id: 'aaaa', addresses: [] },
+      { name: 'created', id: '', addresses: [] },
+    ],
+  })
+  expect(await engine.configuredContainer('gone')).toBeUndefined()
+  expect(await engine.containersFolder()).toBe('/srv/docker/containers')
+})
+
 test('lists the networks of our driver alone', async () => {
   answers.set(
     'GET /v1.41/networks?filters={"driver":["vxlan"]}',

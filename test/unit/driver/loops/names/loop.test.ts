@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
 import type { Change, Endpoint } from '../../../../../driver/core/records.ts'
@@ -117,6 +117,14 @@ function start(more: Partial<NamesOptions> = {}): void {
       await held
       return found
     },
+    containersFolder: async () => folder,
+    configuredContainer: async (id: string) => {
+      const { name, attachments } = containers.get(id) as EngineContainer
+      return {
+        name,
+        networks: attachments.map(({ network, name }) => ({ name, id: network, addresses: [] })),
+      }
+    },
     async network(id: string) {
       const name = id.slice('id-'.length)
       const isOurs = [...store.snapshot().networks.values()].some(({ value }) => value.name === name)
@@ -162,6 +170,53 @@ afterEach(async () => {
   records.close()
   await Promise.all([store.close(), elsewhere.close()])
   rmSync(folder, { recursive: true })
+})
+
+describe('a container that the engine is starting', () => {
+  const starting = async (...attachments: Attachment[]): Promise<void> => {
+    container('web', { attachments })
+    locked = 'web'
+    start()
+    await store.commit([joins('web', 2)])
+    await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
+    loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'web' } })
+  }
+  const all = '2 web, 2 web.foobar, 3 db, 3 db.foobar'
+
+  test('has all names before the engine describes it, each time that the engine has written its file', async () => {
+    await starting(on('foobar', { network: 'n1' }))
+    await until('it knows all names', () => namesIn('web') === all)
+    for (let i = 0; i < 3; i++) {
+      const began = performance.now()
+      writeFileSync(pathOf('web'), engineLines)
+      await until('it knows them again', () => namesIn('web') === all)
+      expect(performance.now() - began).toBeLessThan(200)
+    }
+  })
+
+  test('has them at its first start, when its networks have no ids yet', async () => {
+    await starting(on('foobar', { network: '' }))
+    await until('it knows all names', () => namesIn('web') === all)
+  })
+
+  test('waits for that when it is on a bridge too, whose names may come first', async () => {
+    await starting(on('foobar', { network: 'n1' }), on('local'))
+    await setTimeout(60)
+    expect(namesIn('web')).toBe('')
+  })
+
+  test('is forgotten when its start fails', async () => {
+    let release = (): void => undefined
+    held = new Promise((resolve) => {
+      release = resolve
+    })
+    await starting(on('foobar', { network: 'n1' }))
+    containers.set('web', { ...(containers.get('web') as EngineContainer), running: false })
+    locked = undefined
+    release()
+    loop.poke()
+    await until('it is no file of ours', () => loop.status().files === 0)
+  })
 })
 
 describe('a container with --link TARGET:ALIAS', () => {
@@ -831,6 +886,8 @@ describe('a container whose file is not there', () => {
         asked += 1
         return answer()
       },
+      containersFolder: async () => folder,
+      configuredContainer: async () => undefined,
     }
     const onRun = (): void => {
       runs += 1
