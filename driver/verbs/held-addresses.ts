@@ -23,6 +23,9 @@ export interface HeldAddresses {
   retire(keys: readonly string[]): void
   /** The store has answered: it has the leases, or not. */
   retired(keys: readonly string[]): void
+  isRetiring(key: string): boolean
+  /** Resolves when the address is on its way back to the pool no more. */
+  outcome(key: string): Promise<void>
 }
 
 /**
@@ -43,7 +46,8 @@ interface Hold {
 
 export function createHeldAddresses(now: () => Date): HeldAddresses {
   const held = new Map<string, Hold>()
-  const retiring = new Set<string>()
+  /** What waits for the outcome, by the key. */
+  const retiring = new Map<string, (() => void)[]>()
   let named: ReadonlySet<string> = new Set()
   return {
     hold: (key, asked = false) => void held.set(key, { since: now().getTime(), asked }),
@@ -68,10 +72,21 @@ export function createHeldAddresses(now: () => Date): HeldAddresses {
       return at - since <= forgetAfterMs
     },
     retire(keys) {
-      for (const key of keys) retiring.add(key)
+      for (const key of keys) if (!retiring.has(key)) retiring.set(key, [])
     },
     retired(keys) {
-      for (const key of keys) retiring.delete(key)
+      for (const key of keys) {
+        const waiting = retiring.get(key) ?? []
+        retiring.delete(key)
+        for (const resolve of waiting) resolve()
+      }
     },
+    isRetiring: (key) => retiring.has(key),
+    outcome: (key) =>
+      new Promise((resolve) => {
+        const waiting = retiring.get(key)
+        if (waiting === undefined) resolve()
+        else waiting.push(resolve)
+      }),
   }
 }

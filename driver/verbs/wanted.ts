@@ -4,6 +4,7 @@
  * a pool smaller.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { holderOf } from '../core/endpoints/conflicts.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { canonicalIp, contains, isIp } from '../core/ip.ts'
@@ -32,11 +33,11 @@ export function createWants(context: VerbContext): Wants {
   const waiting: Waiting = new Map()
   return {
     async orIdle(cidr, ask, signal, lease) {
+      const ip = ask.address !== undefined && isIp(ask.address) ? canonicalIp(ask.address) : undefined
+      const place = placeOf(context.store.snapshot(), cidr)
       try {
-        return await lease()
+        return await leaseReleased(context, place, ip, lease)
       } catch (error) {
-        const ip = ask.address !== undefined && isIp(ask.address) ? canonicalIp(ask.address) : undefined
-        const place = placeOf(context.store.snapshot(), cidr)
         const isFull = isCode(error, 'exhausted') || (ip !== undefined && isCode(error, 'taken'))
         if (!isFull || ask.gateway || place === undefined) throw error
         if (!hasIdle(context, place, ip)) throw await explained(context, place, ip, error)
@@ -54,6 +55,35 @@ export function createWants(context: VerbContext): Wants {
 }
 
 type Waiting = Map<string, number>
+
+/**
+ * `lease`, and once more where a container of this host has just let go of the address: the addresses loop is
+ * returning it to the pool, or was a moment ago.
+ */
+async function leaseReleased(
+  context: VerbContext,
+  place: Place | undefined,
+  ip: Ip | undefined,
+  lease: () => Promise<Ip>,
+): Promise<Ip> {
+  try {
+    return await lease()
+  } catch (error) {
+    if (place === undefined || ip === undefined || !isCode(error, 'taken')) throw error
+    const { addresses } = context.inFlight
+    const key = keyIn(place.network.id, ip)
+    const late = new AbortController()
+    const { signal } = late
+    const lateness = delay(returnedWithinMs, undefined, { signal, ref: false }).catch(() => undefined)
+    await Promise.race([addresses.outcome(key), lateness])
+    late.abort()
+    const left = context.store.snapshot().addresses.get(key)?.value
+    const isOurs =
+      left === undefined || (left.host === context.host && isIdle(left) && !isStarting(context, key, left))
+    if (!isOurs) throw error
+    return await lease()
+  }
+}
 
 /** Resolves with the key of the record. */
 async function want(
@@ -203,6 +233,8 @@ async function explained(
     new DriverError(error.code, `${error.message}: ${why}`, { hint })
   if (!isIdle(lease)) return because(holderOf(snapshot, key))
   if (!lease.asked) return because(`idle on ${where}`)
+  if (inFlight.addresses.isRetiring(key))
+    return because('on its way back to the pool, and Consul has not answered yet', 'try again')
   if (isStarting(context, key, lease)) {
     const why = 'given to a container that is starting, or whose start failed a moment ago'
     return because(why, 'try again in half a minute, or choose another --ip')

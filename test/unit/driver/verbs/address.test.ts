@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { until } from '../../../fixtures/until.ts'
@@ -144,6 +145,35 @@ describe('an address', () => {
     await expect(net1.verbs.requestAddress(ask, never)).rejects.toMatchObject({ code: 'taken' })
     net1.clock.now = new Date('2026-01-01T00:01:00Z')
     expect(await net1.verbs.requestAddress(ask, never)).toBe('10.9.0.77/16')
+  })
+
+  test.each(['gone', 'still there'])(
+    'on its way back to the pool is given by --ip: its lease is %s',
+    async (lease) => {
+      const { net1, pool } = await twoHosts()
+      const ip = '10.9.0.77'
+      await run(net1, { network, pool, endpoint: end(1), ip })
+      await stop(net1, { network, pool, endpoint: end(1), ip })
+      const { addresses } = net1.context.inFlight
+      const key = `${network}/${ip}`
+      addresses.retire([key])
+      const asked = net1.verbs.requestAddress({ pool, gateway: false, address: ip }, never)
+      await delay(20)
+      if (lease === 'gone') await net1.store.commit([{ op: 'drop', table: 'addresses', key }])
+      addresses.retired([key])
+      expect(await asked).toBe(`${ip}/16`)
+      await expect(net1.verbs.requestAddress({ pool, gateway: false, address: ip }, never)).rejects.toThrow()
+    },
+  )
+
+  test('on its way back to the pool is refused when the store does not say what became of it', async () => {
+    const { net1, pool } = await twoHosts()
+    const ip = '10.9.0.77'
+    await run(net1, { network, pool, endpoint: end(1), ip })
+    await stop(net1, { network, pool, endpoint: end(1), ip })
+    net1.context.inFlight.addresses.retire([`${network}/${ip}`])
+    const asked = net1.verbs.requestAddress({ pool, gateway: false, address: ip }, never)
+    await expect(asked).rejects.toThrow('on its way back to the pool')
   })
 
   test('whose lease cannot be read is not free: the next one is leased', async () => {
