@@ -14,15 +14,15 @@ export function singleFlight(task: () => Promise<void>): () => Promise<void> {
     next = undefined
     waiting?.settle(then())
   }
-  const start = (): Promise<void> => {
+  const start = async (): Promise<void> => {
     isRunning = true
-    return task().then(
-      () => end(start),
-      (error: unknown) => {
-        end(() => Promise.reject(error))
-        throw error
-      },
-    )
+    try {
+      await task()
+    } catch (error) {
+      end(() => Promise.reject(error))
+      throw error
+    }
+    end(start)
   }
   return () => {
     if (!isRunning) return start()
