@@ -128,8 +128,9 @@ function sizeOf({ first, last }: Range): bigint {
 function full(pool: Pool, range: Range, excluded: ReadonlySet<Ip>): DriverError {
   const size = sizeOf(range) - BigInt(excluded.size)
   const where = pool.range === undefined ? pool.cidr : `${pool.range} (the --ip-range in ${pool.cidr})`
+  const larger = pool.range === undefined ? '--subnet' : '--ip-range'
   return new DriverError('exhausted', `no free address in ${where}: ${size} of ${size} are leased`, {
-    hint: 'remove a container, or create the network with a larger --subnet',
+    hint: `remove a container, or create the network with a larger ${larger}`,
   })
 }
 

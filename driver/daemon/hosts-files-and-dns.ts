@@ -89,7 +89,7 @@ export function startNaming(options: NamingOptions): Naming {
     },
     pokeRedirect: () => redirect?.poke(),
     hostLinksChanged() {
-      if (redirect !== undefined && !isOwn(redirect.ownAddress)) redirect.poke()
+      if (redirect !== undefined && isOwn(redirect.ownAddress) === false) redirect.poke()
     },
     awayChanged: names.awayChanged,
     onEvent(event) {

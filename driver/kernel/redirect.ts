@@ -117,9 +117,13 @@ function iptablesRules({ address, port, to }: Redirect): { chain: string; rule: 
   )
 }
 
-/** An interface of this host has the address. */
-export function isOwn(address: Ip): boolean {
-  return Object.values(networkInterfaces()).some((all) => all?.some((it) => it.address === address))
+/** An interface of this host has the address. Undefined when the system does not say (EMFILE, ENOBUFS). */
+export function isOwn(address: Ip): boolean | undefined {
+  try {
+    return Object.values(networkInterfaces()).some((all) => all?.some((it) => it.address === address))
+  } catch {
+    return undefined
+  }
 }
 
 function count(text: string, part: string): number {

@@ -46,8 +46,8 @@ export interface DnsClientsOptions {
   linksOf(container: string): readonly Link[]
   /** Addresses of this host whose links other machines share. Clients from there are refused. */
   shared(): Ip[]
-  /** This host's addresses. */
-  links?(): Cidr[]
+  /** This host's addresses. Undefined when the system does not say (EMFILE, ENOBUFS). */
+  links?(): Cidr[] | undefined
   /** For an address that the engine has not listed, it is asked again after this time at the earliest. */
   pauseMs?: number
   /** A question waits this long for the engine. */
@@ -221,13 +221,17 @@ function networksOf(snapshot: Snapshot, host: HostName, container: string): Set<
 function linksOf(state: ClientsState): readonly Cidr[] {
   const { links = ownLinks } = state.options
   if (performance.now() - state.linksAt < linksForMs) return state.links
-  state.links = links()
+  state.links = links() ?? state.links
   state.linksAt = performance.now()
   return state.links
 }
 
-function ownLinks(): Cidr[] {
-  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).flatMap(({ cidr }) => cidr ?? []))
+function ownLinks(): Cidr[] | undefined {
+  try {
+    return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).flatMap(({ cidr }) => cidr ?? []))
+  } catch {
+    return undefined
+  }
 }
 
 /** A dual-stack socket reports IPv4 addresses as ::ffff:…; link-local addresses have a `%scope`. */

@@ -66,7 +66,10 @@ test('a full ip-range names the range and the pool', () => {
   const leased = new Set<string>()
   expect(fill(of, leased)).toEqual(['10.0.9.0', '10.0.9.1', '10.0.9.2', '10.0.9.3'])
   expect(() => nextAddress({ pool: of, leased })).toThrow(
-    'no free address in 10.0.9.0/30 (the --ip-range in 10.0.0.0/16): 4 of 4 are leased',
+    expect.objectContaining({
+      message: 'no free address in 10.0.9.0/30 (the --ip-range in 10.0.0.0/16): 4 of 4 are leased',
+      hint: 'remove a container, or create the network with a larger --ip-range',
+    }),
   )
 })
 

@@ -17,6 +17,8 @@ let locked: Promise<void> | undefined
 let links: Link[]
 let ordered: string[]
 let hostLinks: string[]
+/** The system does not list the addresses. */
+let isSilent: boolean
 let otherBridges: EngineNetwork[]
 let others: Record<string, string>
 let inspected: string[]
@@ -37,6 +39,7 @@ beforeEach(async () => {
   awayHosts = new Set()
   ;[otherBridges, others, inspected] = [[], {}, []]
   links = []
+  isSilent = false
   hostLinks = [
     '127.0.0.1/8',
     '192.168.33.11/24',
@@ -77,7 +80,7 @@ beforeEach(async () => {
     away: () => awayHosts,
     linksOf: (container) => (container === 'web' ? links : []),
     shared: () => ['192.168.33.11'],
-    links: () => hostLinks,
+    links: () => (isSilent ? undefined : hostLinks),
     pauseMs: 0,
     waitMs: 50,
     engine: {
@@ -144,6 +147,13 @@ test('the first container on a bridge that the engine has just made sees its nam
   hostLinks = hostLinks.filter((it) => !it.startsWith('172.18.'))
   expect(await view('172.17.0.2')).toBe('')
   hostLinks = [...hostLinks, '172.18.0.1/16']
+  clients.forget('web')
+  expect(await view('172.18.0.2')).toBe('foobar')
+})
+
+test('clients see their names while the system does not list the host’s addresses', async () => {
+  expect(await view('172.18.0.2')).toBe('foobar')
+  isSilent = true
   clients.forget('web')
   expect(await view('172.18.0.2')).toBe('foobar')
 })
