@@ -23,6 +23,8 @@ export interface HeldAddresses {
   retire(keys: readonly string[]): void
   /** The store has answered: it has the leases, or not. */
   retired(keys: readonly string[]): void
+  /** The address is on its way back to the pool. */
+  isReturning(key: string): boolean
 }
 
 /**
@@ -73,5 +75,6 @@ export function createHeldAddresses(now: () => Date): HeldAddresses {
     retired(keys) {
       for (const key of keys) retiring.delete(key)
     },
+    isReturning: (key) => retiring.has(key),
   }
 }
