@@ -23,8 +23,9 @@ export interface HeldAddresses {
   retire(keys: readonly string[]): void
   /** The store has answered: it has the leases, or not. */
   retired(keys: readonly string[]): void
-  isRetiring(key: string): boolean
-  /** Resolves when the address is on its way back to the pool no more. */
+  /** The address is on its way back to the pool. */
+  isReturning(key: string): boolean
+  /** Resolves when the address is no longer on its way back to the pool. */
   outcome(key: string): Promise<void>
 }
 
@@ -81,7 +82,7 @@ export function createHeldAddresses(now: () => Date): HeldAddresses {
         for (const resolve of waiting) resolve()
       }
     },
-    isRetiring: (key) => retiring.has(key),
+    isReturning: (key) => retiring.has(key),
     outcome: (key) =>
       new Promise((resolve) => {
         const waiting = retiring.get(key)

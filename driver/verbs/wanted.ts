@@ -172,18 +172,18 @@ function isTaken(store: Store, { network: { id }, pool }: Place, ip: Ip | undefi
 }
 
 /**
- * An address of the pool, or this one, may lie idle. Whether a container still names an address of `--ip`,
- * its own host alone knows.
+ * An address of the pool, or this one, may lie idle, or be on its way back from this host's reserve since
+ * another host wants one. Whether a container still names an address of `--ip`, its own host alone knows.
  */
 function hasIdle(context: VerbContext, { network, pool }: Place, ip: Ip | undefined): boolean {
-  const { store, host } = context
+  const { store, host, inFlight } = context
+  const comesBack = (key: string, lease: Lease): boolean =>
+    lease.host !== host ||
+    inFlight.addresses.isReturning(key) ||
+    (lease.asked === true && !isStarting(context, key, lease))
   return [...leasesOf(store.snapshot(), network.id)].some(([key, { value }]) => {
     const at = restOf(key)
-    return (
-      isIdle(value) &&
-      (value.host !== host || (value.asked === true && !isStarting(context, key, value))) &&
-      (ip === undefined ? contains(pool.cidr, at) : at === ip)
-    )
+    return isIdle(value) && comesBack(key, value) && (ip === undefined ? contains(pool.cidr, at) : at === ip)
   })
 }
 
@@ -233,7 +233,7 @@ async function explained(
     new DriverError(error.code, `${error.message}: ${why}`, { hint })
   if (!isIdle(lease)) return because(holderOf(snapshot, key))
   if (!lease.asked) return because(`idle on ${where}`)
-  if (inFlight.addresses.isRetiring(key))
+  if (inFlight.addresses.isReturning(key))
     return because('on its way back to the pool, and Consul has not answered yet', 'try again')
   if (isStarting(context, key, lease)) {
     const why = 'given to a container that is starting, or whose start failed a moment ago'

@@ -1,6 +1,6 @@
 /**
- * A host's connection to Consul in memory, with the faults of a network and of a server: no answer, an answer
- * that is lost after the commit, late and filtered answers, and the wrong server.
+ * What can fail of a host, and its connection to Consul in memory, with the faults of a network and of a
+ * server: no answer, an answer that is lost after the commit, late and filtered answers, the wrong server.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { DriverError } from '../../driver/core/errors.ts'
@@ -16,9 +16,13 @@ export interface Faults {
   lateMs: number
   /** The token may not read everything: lists lack some keys, and say so. */
   filtered: boolean
+  /** dockerd has started anew, and does not show the endpoints of containers that run on yet. */
+  restoring: boolean
 }
 
-export const noFaults = (): Faults => ({ cut: false, loseAnswers: false, lateMs: 0, filtered: false })
+export const noFaults = (): Faults => ({
+  ...{ cut: false, loseAnswers: false, lateMs: 0, filtered: false, restoring: false },
+})
 
 /**
  * `current` is the server at the address: it changes when a person switches servers. `way` is the time of one

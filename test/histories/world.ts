@@ -1,11 +1,9 @@
 /**
  * Three hosts around one Consul: whole members of the driver, an engine, a kernel and Consul in memory each.
  *
- * The world watches its two invariants all the time: no operation takes the link of a container that its
- * engine runs, and no two running containers of a network have one address.
+ * The world watches its invariants all the time (invariants.ts).
  */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import type { Op } from '../../driver/core/datapath/datapath.ts'
 import { containerEndName } from '../../driver/core/datapath/desired.ts'
 import { usualIntervals } from '../../driver/daemon/intervals.ts'
 import { type Member, startMember } from '../../driver/daemon/member.ts'
@@ -24,6 +22,7 @@ import { type Attachment, type Dockerd, dockerd } from '../fixtures/dockerd.ts'
 import { type FakeKernel, fakeKernel } from '../fixtures/fake-kernel.ts'
 import { noDns } from '../fixtures/host.ts'
 import { type Faults, faultyClient, noFaults } from './faulty-client.ts'
+import { sharedAddresses, takenEntries, takenLinks } from './invariants.ts'
 import { memoryFolder } from './virtual-files.ts'
 
 const graceMs = 100
@@ -40,6 +39,7 @@ export interface World {
 
 export interface WorldHost {
   name: string
+  vtep: string
   docker: Dockerd
   kernel: FakeKernel
   faults: Faults
@@ -48,10 +48,25 @@ export interface WorldHost {
   store: Store
   /** Containers between the end of `docker run` and the begin of `docker stop`. */
   running: Map<string, Attachment>
-  run(name: string, network: string): Promise<void>
+  /** Commands of Docker that are under way. */
+  commands: number
+  /** After a power cut, until the driver has read the store. No step chooses the host. */
+  isDown: boolean
+  /** Removed from the cluster while its containers run: the other hosts forget them until it is back. */
+  isEvicted: boolean
+  run(name: string, network: string, ip?: string): Promise<void>
+  /** `docker rm --force` */
   stop(name: string): Promise<void>
+  /** `docker stop` */
+  halt(name: string): Promise<void>
+  /** `docker start` */
+  wake(name: string): Promise<void>
   startDriver(): Promise<void>
   stopDriver(): Promise<void>
+  /** A power cut. Until `startDriver` nothing of the host is there but its disk. */
+  crash(): Promise<void>
+  /** `multihost host rm NAME` on this host. */
+  evict(name: string): Promise<void>
 }
 
 export interface WorldOptions {
@@ -113,12 +128,16 @@ function lateKernel(kernel: Kernel, pause: () => Promise<void>): Kernel {
   }
 }
 
-/** The same engine as one that takes time to answer. */
-function lateEngine(engine: Engine, pause: () => Promise<void>): Engine {
+/** The same engine as one that takes time to answer, and that may be restarting. */
+function lateEngine(engine: Engine, faults: () => Faults, pause: () => Promise<void>): Engine {
+  const network: Engine['network'] = async (id) => {
+    const found = await engine.network(id)
+    return found && faults().restoring ? { ...found, endpoints: [] } : found
+  }
   return {
     ...engine,
     networks: () => late(pause, engine.networks),
-    network: (id) => late(pause, () => engine.network(id)),
+    network: (id) => late(pause, () => network(id)),
     running: () => late(pause, engine.running),
     container: (id) => late(pause, () => engine.container(id)),
     has: (id) => late(pause, () => engine.has(id)),
@@ -157,7 +176,7 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
     async before(op) {
       options.tell?.(`${name} kernel: ${JSON.stringify(op)}`)
       await pause()
-      world.violations.push(...takenLinks(name, running, op))
+      world.violations.push(...takenLinks(host, op), ...takenEntries(world.hosts, host, op))
     },
   })
   const docker = dockerd({
@@ -185,26 +204,45 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
         retentionMs: 170,
       },
     })
+  const command = async <T>(work: () => Promise<T>): Promise<T> => {
+    host.commands += 1
+    return work().finally(() => {
+      host.commands -= 1
+    })
+  }
+  const runs = (container: string, at: Attachment): void => {
+    // Two lines that nothing can come between: from now on the container counts.
+    running.set(container, at)
+    world.violations.push(...sharedAddresses(world.hosts))
+  }
   const host: WorldHost = {
-    ...{ name, docker, kernel, faults: noFaults(), member: undefined, running },
+    ...{ name, vtep: underlay.address, docker, kernel, running, commands: 0 },
+    ...{ faults: noFaults(), member: undefined, isDown: false, isEvicted: false },
     store: undefined as unknown as Store,
-    async run(container, network) {
-      const at = await docker.run(container, network)
-      // Two lines that nothing can come between: from now on the container counts.
-      running.set(container, at)
-      world.violations.push(...sharedAddresses(world))
+    async run(container, network, ip) {
+      const at = await command(() => docker.run(container, network, ip === undefined ? {} : { ip }))
+      runs(container, at)
     },
     async stop(container) {
       running.delete(container)
-      await docker.stop(container)
+      await command(() => docker.stop(container))
     },
+    async halt(container) {
+      running.delete(container)
+      await command(() => docker.halt(container))
+    },
+    wake: (container) => command(() => docker.start(container)).then((at) => runs(container, at)),
     async startDriver() {
       const store = await openStore()
       host.store = store
       host.member = await startMember({
         setup: { host: name, id: `id-of-${name}`, underlay, store },
         kernel: counted('kernel', lateKernel(kernel, pause), options),
-        engine: counted('docker', lateEngine(docker, pause), options),
+        engine: counted(
+          'docker',
+          lateEngine(docker, () => host.faults, pause),
+          options,
+        ),
         ...{
           docker: counted('docker', dockerCommandsOn(docker), options),
           findUnderlay: async () => underlay,
@@ -234,6 +272,22 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
       await member?.close()
       if (member !== undefined) await host.store.close()
     },
+    async crash() {
+      host.isDown = true
+      docker.crash()
+      running.clear()
+      // A driver that is killed says nothing more to Consul.
+      host.faults.cut = true
+      await host.stopDriver()
+      kernel.reboot()
+      Object.assign(host.faults, noFaults())
+      world.consul.expire(`multihost/alive/${name}`)
+    },
+    async evict(other) {
+      if (host.member === undefined) throw new Error('the driver is stopped')
+      const answer = await askApp(host.member.apps.control, 'DELETE', `/hosts/${other}`, '')
+      if (answer.status !== 200) throw new Error(answer.text)
+    },
   }
   return host
 }
@@ -252,27 +306,4 @@ async function callMember<T>({ member }: WorldHost, method: string, body: object
   const said = JSON.parse(answer.text) as T & { Err?: string }
   if (answer.status !== 200) throw new Error(`${method}: ${said.Err}`)
   return said
-}
-
-function takenLinks(host: string, running: ReadonlyMap<string, Attachment>, op: Op): string[] {
-  const isTaken = ({ network, endpoint }: Attachment): boolean => {
-    if (op.op === 'namespace-del') return op.namespace.endsWith(network.slice(0, 12))
-    if (op.op !== 'veth-del' && op.op !== 'child-del') return false
-    return op.port.slice(-8) === containerEndName(endpoint).slice(-8)
-  }
-  return [...running].flatMap(([name, at]) =>
-    isTaken(at) ? [`${host}: ${op.op} takes the link of ${name}, which runs`] : [],
-  )
-}
-
-function sharedAddresses({ hosts }: World): string[] {
-  const holders = new Map<string, string>()
-  return hosts.flatMap(({ name, docker, running }) =>
-    [...running].flatMap(([container, { network, v4 }]) => {
-      const key = `${docker.nameOf(network)} ${v4}`
-      const other = holders.get(key)
-      holders.set(key, `${container} on ${name}`)
-      return other === undefined ? [] : [`${key} is held by ${other} and by ${container} on ${name}`]
-    }),
-  )
 }

@@ -127,6 +127,25 @@ describe('an address', () => {
     expect(await run(net1, one)).toBe(ips[3])
   })
 
+  test('is waited for while the whole reserve goes back to a full pool, since another host wants one', async () => {
+    const { net1, pool } = await twoHosts('10.9.0.0/28')
+    for (let i = 0; i < 11; i++) {
+      const ip = await run(net1, { network, pool, endpoint: end(i) })
+      if (i === 10) await stop(net1, { network, pool, endpoint: end(i), ip })
+    }
+    const key = [...net1.store.snapshot().addresses].find(
+      ([, { value }]) => value.endpoint === undefined,
+    )?.[0]
+    const lease = net1.store.snapshot().addresses.get(key ?? '')
+    // As the addresses loop does.
+    net1.context.inFlight.addresses.retire([key ?? ''])
+    const asked = run(net1, { network, pool, endpoint: end(11) })
+    await Promise.race([asked, delay(20)])
+    await net1.store.commit([{ op: 'remove', table: 'addresses', key: key ?? '', index: lease?.index ?? 0 }])
+    net1.context.inFlight.addresses.retired([key ?? ''])
+    expect(await asked).toBe(key?.split('/')[1])
+  })
+
   test('that was asked for is leased, once', async () => {
     const { net1, net2, pool } = await twoHosts()
     const ip = '10.9.0.77'
