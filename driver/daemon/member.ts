@@ -310,8 +310,7 @@ function controlParts(parts: Parts, metrics: Metrics): ControlParts {
     metrics: () => metrics.text(statusOf(statusParts(parts))),
     check: (how) => check(checked, how),
     tunnels: loops.tunnels.askAll,
-    // A host that answers no question through the tunnel is known to be away for long enough.
-    evict: (name) => evict(store, name, async () => loops.tunnels.away().has(name) || claimedAgain(options)),
+    evict: (name) => evict(store, name, () => claimedAgain(options)),
   }
 }
 

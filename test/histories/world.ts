@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { containerEndName } from '../../driver/core/datapath/desired.ts'
+import { replicasOn } from '../../driver/core/snapshot.ts'
 import { usualIntervals } from '../../driver/daemon/intervals.ts'
 import { type Member, startMember } from '../../driver/daemon/member.ts'
 import type { Engine } from '../../driver/engine/engine.ts'
@@ -236,7 +237,13 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
       const store = await openStore()
       host.store = store
       host.member = await startMember({
-        setup: { host: name, id: `id-of-${name}`, underlay, store },
+        setup: {
+          host: name,
+          id: `id-of-${name}`,
+          underlay,
+          store,
+          replicas: replicasOn(store.snapshot(), name),
+        },
         kernel: counted('kernel', lateKernel(kernel, pause), options),
         engine: counted(
           'docker',
