@@ -6,11 +6,13 @@ import { basename } from 'node:path'
 import type { Op } from '../../driver/core/datapath/datapath.ts'
 import { containerEndName } from '../../driver/core/datapath/desired.ts'
 import type { Attachment, Dockerd } from '../fixtures/dockerd.ts'
+import type { FakeKernel } from '../fixtures/fake-kernel.ts'
 
 interface Host {
   name: string
   vtep: string
   docker: Pick<Dockerd, 'nameOf'>
+  kernel: Pick<FakeKernel, 'contents'>
   /** Containers between the end of `docker run` and the begin of `docker stop`. */
   running: ReadonlyMap<string, Attachment>
   /** Removed from the cluster while its containers run: the other hosts forget them until it is back. */
@@ -28,15 +30,21 @@ export function takenLinks({ name: host, running }: Host, op: Op): string[] {
   )
 }
 
-/** Entries of vxlan1 that the containers of this host use to reach a container of another host. */
+/**
+ * Entries of vxlan1 that the containers of this host use to reach a container of another host. `op` has not
+ * changed the kernel yet.
+ */
 export function takenEntries(hosts: readonly Host[], host: Host, op: Op): string[] {
   if (op.op !== 'fdb-del' && op.op !== 'neighbour-del') return []
   const isHere = ({ network }: Attachment): boolean => network.startsWith(basename(op.namespace))
   const here = [...host.running.values()].find(isHere)
   if (here === undefined) return []
   const network = host.docker.nameOf(here.network)
+  const fdb = host.kernel.contents(op.namespace)?.fdb ?? []
+  // Without its FDB entry a container was not reached: its address may have been another one's a moment ago.
   const isTaken = (other: Host, { v4, mac }: Attachment): boolean =>
-    op.op === 'fdb-del' ? op.mac === mac && op.vtep === other.vtep : op.ip === v4
+    fdb.some((entry) => entry.mac === mac && entry.vtep === other.vtep) &&
+    (op.op === 'fdb-del' ? op.mac === mac && op.vtep === other.vtep : op.ip === v4)
   return hosts.flatMap((other) =>
     [...other.running].flatMap(([name, at]) => {
       const isPeer = other !== host && !other.isEvicted && other.docker.nameOf(at.network) === network

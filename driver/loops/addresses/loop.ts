@@ -41,6 +41,8 @@ interface Held {
 const wantedPauseMs = 5000
 /** After a conflict: another host has changed one of the records. */
 const conflictPauseMs = 200
+/** Each pause brings what other hosts have committed. What a person has written comes by a read alone. */
+const conflictsBeforeRead = 3
 
 interface State {
   options: AddressesOptions & { now(): Date }
@@ -61,6 +63,8 @@ interface State {
   readonly lookEveryMs: number
   /** Keys of the addresses that they named at that look. */
   named: ReadonlySet<string>
+  /** Commits in a row that a conflict has ended. */
+  conflicts: number
   readonly loop: Loop
 }
 
@@ -79,6 +83,7 @@ export function startAddresses(options: AddressesOptions): AddressesLoop {
     lookedAt: Number.NEGATIVE_INFINITY,
     lookEveryMs: 3 * everyMs,
     named: new Set(),
+    conflicts: 0,
     loop: startLoop({ name: 'addresses', everyMs, log, work: () => run(state), onRun }),
   }
   options.addresses.retire([...state.uncertain])
@@ -159,9 +164,10 @@ async function apply(state: State, step: Step): Promise<void> {
   addresses.retire(keys)
   try {
     await store.journal.returnedLeases.add(keys)
-    await commit(state, changes)
+    const isReturned = await commit(state, changes)
     addresses.retired(keys)
-    log.debug({ addresses: keys, wanted: step.wanted }, 'addresses of the reserve are returned')
+    if (isReturned)
+      log.debug({ addresses: keys, wanted: step.wanted }, 'addresses of the reserve are returned')
   } catch (error) {
     for (const key of keys) state.uncertain.add(key)
     throw error
@@ -173,12 +179,19 @@ function isFree({ options: { store, addresses } }: State, key: string): boolean 
   return lease !== undefined && isIdle(lease) && !addresses.isHeld(key, lease)
 }
 
-async function commit(state: State, changes: readonly Change[]): Promise<void> {
+/** False: a record is not as this host knows it, and the next run makes another plan. */
+async function commit(state: State, changes: readonly Change[]): Promise<boolean> {
+  const { store } = state.options
   try {
-    await state.options.store.commit(changes)
+    await store.commit(changes)
+    state.conflicts = 0
+    return true
   } catch (error) {
     if (!isCode(error, 'conflict')) throw error
+    state.conflicts += 1
+    if (state.conflicts % conflictsBeforeRead === 0) await store.read()
     state.loop.pokeAfter(conflictPauseMs * (1 + Math.random()))
+    return false
   }
 }
 

@@ -1,7 +1,8 @@
 /** Hosts with their verbs and their addresses loop around one store: what lies in a reserve can be had by all. */
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Network } from '../../../../../driver/core/records.ts'
+import { DriverError } from '../../../../../driver/core/errors.ts'
+import type { Change, Network } from '../../../../../driver/core/records.ts'
 import { isIdle } from '../../../../../driver/core/reserve.ts'
 import type { ConfiguredContainer } from '../../../../../driver/engine/engine.ts'
 import { silentLog } from '../../../../../driver/log.ts'
@@ -252,6 +253,33 @@ describe('while an address lies idle anywhere,', () => {
     expect((await start(second, web.ip)).ip).toBe(web.ip)
     expect(second.store.snapshot().wanted.size).toBe(0)
   })
+})
+
+test('a lease that a person has written by hand holds up no other one: the store is read', async () => {
+  const { first, pool, start, idleOn } = await hosts(1, '10.9.0.0/16')
+  const web = await start(first)
+  await until('the reserve is full', () => idleOn(first) === 8)
+  await stopIt(web, pool)
+  await first.loop.close()
+  let isOld = true
+  const store = {
+    ...first.store,
+    commit: (changes: readonly Change[]) =>
+      isOld ? Promise.reject(new DriverError('conflict', 'another index')) : first.store.commit(changes),
+    read() {
+      isOld = false
+      return first.store.read()
+    },
+  }
+  first.clock.now = new Date('2026-01-01T00:02:00Z')
+  loops.push(
+    startAddresses({
+      ...{ store, host: first.name, addresses: first.context.inFlight.addresses, log: silentLog },
+      engine: { configuredContainers: async () => first.containers, network: async () => undefined },
+      ...{ now: () => first.clock.now, everyMs: 60_000 },
+    }),
+  )
+  await until('it is returned', () => idleOn(first) === 0)
 })
 
 test('an address that a host wants is returned, and taken into no reserve while it is wanted', async () => {
