@@ -359,6 +359,8 @@ const foreign: Step = ({ world, random }) => {
   world.server = other
   setTimeout(() => {
     world.server = world.consul
+    // A query that blocks there is answered, as the connection would end.
+    other.put(`${prefix}/ended`, '')
   }, 1 + random.below(12))
   return 'the address is another cluster’s Consul for a moment'
 }
