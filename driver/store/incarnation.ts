@@ -24,6 +24,11 @@ export interface Cluster {
 
 export const supportedFormat = 1
 export const clusterKey = 'cluster'
+/**
+ * A key below it, named by the word `restored`: no host has put back everything that it knew since the repair
+ * began.
+ */
+export const repairFolder = 'repair/'
 
 /** What this host knows of the store: kept on disk with the copy of the records. */
 export interface Position {

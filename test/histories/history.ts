@@ -27,8 +27,6 @@ export async function liveHistory(life: Life): Promise<void> {
   const isOrdinary = random.chance(0.2)
   const count = 1 + random.below(isOrdinary ? 10 : 5)
   life.isCalm = true
-  life.hasLostStore = false
-  life.restarted.clear()
   for (const host of world.hosts) host.isEvicted = false
   for (let done = 0; done < count; done += 1) {
     const step = random.pick(isOrdinary ? ordinary : weighted)

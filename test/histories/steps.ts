@@ -21,10 +21,6 @@ export interface Life {
   spoilt: Map<string, string>
   /** Since the history began, nothing has failed, and no person has changed the store. */
   isCalm: boolean
-  /** The drivers that were stopped since the history began. */
-  restarted: Set<WorldHost>
-  /** The store has lost records since then. */
-  hasLostStore: boolean
   /** Containers by name, from before `docker run` until after `docker rm`. */
   owned: Map<string, Owned>
 }
@@ -37,8 +33,7 @@ interface Owned {
 
 export function newLife(world: World, random: Random, steps: string[]): Life {
   const none = { containers: 0, backup: undefined, spoilt: new Map(), owned: new Map() }
-  const now = { isCalm: true, restarted: new Set<WorldHost>(), hasLostStore: false }
-  return { ...none, ...now, world, random, steps }
+  return { ...none, isCalm: true, world, random, steps }
 }
 
 /** `blue` has four addresses for containers: hosts give each other what lies in their reserves. */
@@ -70,23 +65,6 @@ const onNetwork = ({ owned }: Life, network: string): Owned[] =>
 const mayStart = ({ world }: Life): boolean => !world.hosts.some(({ isEvicted }) => isEvicted)
 /** A container can be made. */
 const hasRoom = (life: Life): boolean => life.owned.size < mostContainers && mayStart(life)
-
-/**
- * One driver that has the records in memory stays through a loss of the store. A repair whose host stops
- * before it has put everything back is finished by such a driver alone: copies on disk may be too old.
- */
-function mayStop({ world, restarted, hasLostStore }: Life, host: WorldHost): boolean {
-  const may = !hasLostStore || world.hosts.some((it) => it !== host && !restarted.has(it))
-  if (may) restarted.add(host)
-  return may
-}
-
-/** Undefined where no driver has the records in memory. */
-function losing(life: Life, lose: () => string): string | undefined {
-  if (life.restarted.size === life.world.hosts.length) return undefined
-  life.hasLostStore = true
-  return lose()
-}
 
 const run: Step = (life, start) => {
   const { random } = life
@@ -179,7 +157,7 @@ function pickHalted(life: Life): { host: WorldHost; name: string } | undefined {
 const restart: Step = (life, start) => {
   const { random } = life
   const host = random.pick(up(life))
-  if (host.member === undefined || !mayStop(life, host)) return undefined
+  if (host.member === undefined) return undefined
   const awayMs = random.chance(0.2) ? 200 + random.below(4000) : random.below(4)
   start(restarted(host, awayMs))
   return `${host.name}: driver restarts after ${awayMs} ms`
@@ -190,7 +168,7 @@ const restartDuringRun: Step = (life, start) => {
   const { world, random } = life
   const said = run(life, start)
   const host = world.hosts.find(({ name }) => said?.startsWith(`${name}:`))
-  if (host === undefined || !mayStop(life, host)) return said
+  if (host === undefined) return said
   start(delay(random.below(12)).then(() => restarted(host, random.below(4))))
   return `${said}, and the driver restarts`
 }
@@ -210,7 +188,6 @@ const powerCut: Step = (life, start) => {
   // Another host stays.
   if (idle.length === 0 || up(life).length === 1) return undefined
   const host = random.pick(idle)
-  if (!mayStop(life, host)) return undefined
   const evictor = random.chance(0.5) ? world.hosts.find((it) => it !== host && !it.isDown) : undefined
   for (const name of host.running.keys()) life.owned.delete(name)
   start(rebooted(host, evictor, random.below(2000)))
@@ -235,7 +212,7 @@ const evict: Step = (life, start) => {
   const host = hosts.length === 0 ? undefined : random.pick(hosts)
   const evictor = up(life).find((it) => it !== host && it.member !== undefined)
   const isBusy = world.hosts.some(({ commands }) => commands > 0)
-  if (host === undefined || evictor === undefined || isBusy || !mayStop(life, host)) return undefined
+  if (host === undefined || evictor === undefined || isBusy) return undefined
   host.isEvicted = true
   start(evicted(life, host, evictor))
   return `${host.name}: the driver stops, ${evictor.name}: host rm ${host.name}, and the driver and dockerd start`
@@ -321,13 +298,10 @@ const backUp: Step = (life) => {
   return 'a backup is made'
 }
 
-const restore: Step = (life) => {
-  const { world, backup } = life
+const restore: Step = ({ world, backup }) => {
   if (backup === undefined) return undefined
-  return losing(life, () => {
-    world.consul.restore(backup)
-    return 'the backup is restored'
-  })
+  world.consul.restore(backup)
+  return 'the backup is restored'
 }
 
 /** The host with the containers of the time after the backup is not there to put its records back. */
@@ -341,17 +315,15 @@ const restoreWhileCut: Step = (life, start) => {
   return `${host.name}: cut off from Consul, and ${said}`
 }
 
-const empty: Step = (life) =>
-  losing(life, () => {
-    life.world.consul.delete(prefix)
-    return 'the store is emptied'
-  })
+const empty: Step = ({ world }) => {
+  world.consul.delete(prefix)
+  return 'the store is emptied'
+}
 
-const replace: Step = (life) =>
-  losing(life, () => {
-    life.world.consul.replace(life.random.pick([1, 1_000_000]))
-    return 'Consul is replaced by an empty one'
-  })
+const replace: Step = ({ world, random }) => {
+  world.consul.replace(random.pick([1, 1_000_000]))
+  return 'Consul is replaced by an empty one'
+}
 
 const foreign: Step = ({ world, random }) => {
   const other = consulInMemory()

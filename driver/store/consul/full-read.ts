@@ -6,7 +6,8 @@
  * way never look like a loss. A store that has lost records is repaired first: one host gives it a new
  * `restored` word and a log segment beyond all known ones, then every host puts its records back
  * (put-back.ts). Until that is done the mirror keeps the last known records and `doubt` says that a missing
- * record proves nothing.
+ * record proves nothing. A key in the folder `repair` stays until a host has put back all that it knew: where
+ * that host stopped before, another one takes its place.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,6 +23,7 @@ import {
   type Position,
   readCluster,
   repairedCluster,
+  repairFolder,
   supportedFormat,
   type Verdict,
 } from '../incarnation.ts'
@@ -259,7 +261,8 @@ async function repair(
   if (cluster === undefined) return undefined
   // What this process has read itself is as new as the loss; a copy from disk may be much older.
   const isFromDisk = standing.cluster === undefined
-  const isCurrent = !isFromDisk || !verdict.repaired
+  const isMarked = !verdict.repaired || found.repairs.has(cluster.restored ?? '')
+  const isCurrent = !isFromDisk || !verdict.repaired || (isMarked && (await staysUnfinished(on, cluster)))
   const order = orderOf(known, cluster)
   const putBackBy = (changesFor: typeof ownChanges): Promise<number> =>
     putBack(on, cluster, (present, repairedAt) =>
@@ -268,7 +271,22 @@ async function repair(
   const own = await putBackBy(ownChanges)
   await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
   log.warn({ own, others: await putBackBy(othersChanges) }, 'records were put back')
+  if (isCurrent && isMarked)
+    await on.client.transact([{ Verb: 'delete', Key: repairMark(on.prefix, cluster) }])
   return cluster
+}
+
+/** Of `pauseMs`: a host that has begun a repair finishes it within so many, or has stopped. */
+const finishedWithinPauses = 5
+
+/** Then a copy on disk may be the last that has the records, however old it is. */
+async function staysUnfinished(on: Reader, cluster: Cluster): Promise<boolean> {
+  await sleep(finishedWithinPauses * on.pauseMs, undefined, { signal: on.signal })
+  return (await list(on)).repairs.has(cluster.restored ?? '')
+}
+
+function repairMark(prefix: string, { restored }: Cluster): string {
+  return `${prefix}/${repairFolder}${restored}`
 }
 
 async function beginIncarnation(
@@ -284,6 +302,8 @@ async function beginIncarnation(
     // No host follows the earlier log any longer.
     { Verb: 'delete-tree', Key: `${prefix}/${changelog.folder}` },
     createStep(`${prefix}/${head}`, {}),
+    { Verb: 'delete-tree', Key: `${prefix}/${repairFolder}` },
+    createStep(repairMark(prefix, value), {}),
   ])
   return 'failedStep' in answer ? undefined : value
 }

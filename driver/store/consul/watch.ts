@@ -16,7 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isCode } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
-import { clusterKey } from '../incarnation.ts'
+import { clusterKey, repairFolder } from '../incarnation.ts'
 import type { LoggedCommit, Mirror, RawRecord } from '../mirror.ts'
 import { aliveIn } from './alive.ts'
 import type { Item } from './answers.ts'
@@ -195,6 +195,8 @@ export interface SortedItems {
   /** Hosts whose session holds their key. */
   alive: ReadonlySet<HostName>
   cluster: { text: string; index: number } | undefined
+  /** `restored` words of repairs that no host has finished. */
+  repairs: ReadonlySet<string>
 }
 
 export function sortItems(prefix: string, folder: string, items: readonly Item[]): SortedItems {
@@ -207,5 +209,8 @@ export function sortItems(prefix: string, folder: string, items: readonly Item[]
   const entries = all.filter(({ path }) => path.startsWith(folder))
   const newestSegment = newestIn(entries) ?? 0
   const alive = aliveIn(prefix, items)
-  return { records, entries, top, newestSegment, alive, cluster: all.find(({ path }) => path === clusterKey) }
+  const cluster = all.find(({ path }) => path === clusterKey)
+  const marks = all.filter(({ path }) => path.startsWith(repairFolder))
+  const repairs = new Set(marks.map(({ path }) => path.slice(repairFolder.length)))
+  return { records, entries, top, newestSegment, alive, cluster, repairs }
 }

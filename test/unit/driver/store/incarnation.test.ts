@@ -198,6 +198,27 @@ describe('what the hosts had is back after the store', () => {
     expect(segments).toEqual(['2'])
   })
 
+  test('was emptied, and all hosts started anew before the first had put everything back', async () => {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1'), createNetwork('n2')])
+    await two.read()
+    await Promise.all([one.close(), two.close()])
+    consul.delete(prefix)
+    let hasBegun = false
+    consul.onTransact = () => {
+      hasBegun = has('cluster')
+      if (hasBegun) throw new DriverError('unavailable', 'Consul has stopped')
+    }
+    const stopped = await open('net-1')
+    await until('it has begun, and gets no further', () => hasBegun)
+    await stopped.close()
+    consul.onTransact = () => undefined
+    expect(has('networks/n1')).toBe(false)
+    const again = await openFresh('net-2')
+    expect([...again.snapshot().networks.keys()]).toEqual(['n1', 'n2'])
+    expect(consul.keys().filter((key) => key.startsWith(`${prefix}/repair/`))).toEqual([])
+  })
+
   test('was restored while all hosts were off, and the first to start has been off for longer than the others', async () => {
     const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
     await one.commit([createNetwork('n1'), ...claims('n1')])
