@@ -262,7 +262,8 @@ async function repair(
   // What this process has read itself is as new as the loss; a copy from disk may be much older.
   const isFromDisk = standing.cluster === undefined
   const isMarked = !verdict.repaired || found.repairs.has(cluster.restored ?? '')
-  const isCurrent = !isFromDisk || !verdict.repaired || (isMarked && (await staysUnfinished(on, cluster)))
+  const isCurrent =
+    !isFromDisk || !verdict.repaired || (isMarked && (await staysUnfinished(on, cluster, found)))
   const order = orderOf(known, cluster)
   const putBackBy = (changesFor: typeof ownChanges): Promise<number> =>
     putBack(on, cluster, (present, repairedAt) =>
@@ -276,13 +277,20 @@ async function repair(
   return cluster
 }
 
-/** Of `pauseMs`: a host that has begun a repair finishes it within so many, or has stopped. */
-const finishedWithinPauses = 5
+/** Of `pauseMs`. A host that puts records back rests for less than one; without one more record it has stopped. */
+const stoppedAfterPauses = 5
 
 /** Then a copy on disk may be the last that has the records, however old it is. */
-async function staysUnfinished(on: Reader, cluster: Cluster): Promise<boolean> {
-  await sleep(finishedWithinPauses * on.pauseMs, undefined, { signal: on.signal })
-  return (await list(on)).repairs.has(cluster.restored ?? '')
+async function staysUnfinished(on: Reader, { restored = '' }: Cluster, found: SortedItems): Promise<boolean> {
+  let most = found.records.length
+  for (let pauses = 0; pauses < stoppedAfterPauses; ) {
+    await sleep(on.pauseMs, undefined, { signal: on.signal })
+    const { repairs, records } = await list(on)
+    if (!repairs.has(restored)) return false
+    pauses = records.length > most ? 0 : pauses + 1
+    most = Math.max(most, records.length)
+  }
+  return true
 }
 
 function repairMark(prefix: string, { restored }: Cluster): string {

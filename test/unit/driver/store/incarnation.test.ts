@@ -4,12 +4,14 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import type { Change } from '../../../../driver/core/records.ts'
 import { endpointsOnHost } from '../../../../driver/core/snapshot.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import type { Store } from '../../../../driver/store/store.ts'
+import { splitIntoCommits } from '../../../../driver/store/transaction-limits.ts'
 import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
 import { readableLog } from '../../../fixtures/log.ts'
 import { createLease, createNetwork, endpoint, lease } from '../../../fixtures/store-records.ts'
@@ -217,6 +219,49 @@ describe('what the hosts had is back after the store', () => {
     const again = await openFresh('net-2')
     expect([...again.snapshot().networks.keys()]).toEqual(['n1', 'n2'])
     expect(consul.keys().filter((key) => key.startsWith(`${prefix}/repair/`))).toEqual([])
+  })
+
+  describe('was emptied, and a host starts from an old copy while another one puts everything back', () => {
+    const pauseMs = 40
+    const many = Array.from({ length: 400 }, (_, n) => createLease(`n1/10.0.${1 + (n >> 8)}.${n & 255}`))
+    /** Its copy has `gone`, which was removed since. Each transaction of the other host takes `slowMs`. */
+    async function startsMeanwhile(slowMs: number, waitMs: number): Promise<Store> {
+      const client = consul.client()
+      let isSlow = false
+      const slow: typeof client = {
+        ...client,
+        async transact(steps) {
+          if (isSlow) await sleep(slowMs)
+          return client.transact(steps)
+        },
+      }
+      const [one, two] = [await open('net-1', { client: slow, pauseMs }), await openFresh('net-2')]
+      await one.commit([createNetwork('n1'), createNetwork('gone')])
+      await two.read()
+      await two.close()
+      await one.commit([{ op: 'drop', table: 'networks', key: 'gone' }])
+      for (const changes of splitIntoCommits(many)) await one.commit(changes)
+      isSlow = true
+      consul.delete(prefix)
+      await until('the repair has begun', () => has('cluster'))
+      return open('net-2', { pauseMs: waitMs })
+    }
+    const isThrough = (store: Store) =>
+      until('net-2 is fresh', () => store.status().fresh && store.status().doubt === undefined)
+
+    test('leaves it to that one, however long it takes', async () => {
+      await isThrough(await startsMeanwhile(pauseMs, pauseMs))
+      expect(has('networks/gone')).toBe(false)
+      expect(many.filter(({ key }) => !has(`addresses/${key}`))).toEqual([])
+    })
+
+    test('waits no longer than that one needs', async () => {
+      const waitMs = 200
+      const two = await startsMeanwhile(1, waitMs)
+      const began = performance.now()
+      await isThrough(two)
+      expect(performance.now() - began).toBeLessThan(4 * waitMs)
+    })
   })
 
   test('was restored while all hosts were off, and the first to start has been off for longer than the others', async () => {
