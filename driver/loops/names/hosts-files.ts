@@ -181,9 +181,11 @@ function asks(dns: HostsFile['dns'] = 'unknown', server: Ip): boolean {
 
 function learn({ files, fileRoot }: HostsFilesState, container: EngineContainer | undefined): boolean {
   if (container?.running !== true) return false
-  const { records = 0, reason, failed, gone } = files.get(container.id) ?? {}
+  const { starting, records = 0, reason, failed, gone } = files.get(container.id) ?? {}
   files.set(container.id, {
-    ...{ reason, failed, ...fileOf(container, fileRoot), records, unsettled: 0 },
+    ...{ reason, failed, ...fileOf(container, fileRoot), unsettled: 0 },
+    // The expected file may be another one.
+    records: starting ? 0 : records,
     dns: dnsOf(container, fileRoot),
     links: linksOf(container),
     gone: gone && 'runs',
@@ -203,6 +205,7 @@ function put(
   const before = file.records
   file.records = records.length
   if (file.path === undefined) {
+    watched.drop(container)
     if (before === 0 && records.length > 0) {
       log.warn({ container: file.name, reason: file.reason }, 'hosts file is left alone')
     }

@@ -179,8 +179,10 @@ describe('a container that the engine is starting', () => {
     start()
     await store.commit([joins('web', 2)])
     await elsewhere.commit([joins('db', 3, { host: 'net-2' })])
-    loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'web' } })
+    connected()
   }
+  const connected = (): void =>
+    loop.onEvent({ type: 'network', action: 'connect', id: 'n1', attributes: { container: 'web' } })
   const all = '2 web, 2 web.foobar, 3 db, 3 db.foobar'
 
   test('has all names before the engine describes it, each time that the engine has written its file', async () => {
@@ -216,6 +218,30 @@ describe('a container that the engine is starting', () => {
     release()
     loop.poke()
     await until('it is no file of ours', () => loop.status().files === 0)
+  })
+
+  test('and has a file of the user’s is left alone when the engine describes it, which is said', async () => {
+    let release = (): void => undefined
+    held = new Promise((resolve) => {
+      release = resolve
+    })
+    container('web', {
+      attachments: [on('foobar', { network: 'n1' })],
+      mounts: [{ destination: '/etc/hosts', source: '/x' }],
+    })
+    const watched = new Set<string>()
+    start({
+      watch(path) {
+        watched.add(path)
+        return { close: () => watched.delete(path) }
+      },
+    })
+    await store.commit([joins('web', 2)])
+    connected()
+    await until('the engine’s file has its names', () => namesIn('web') !== '')
+    release()
+    await until('it is said', () => entries.some(({ message }) => message === 'hosts file is left alone'))
+    expect([...watched]).toEqual([])
   })
 })
 
