@@ -25,8 +25,8 @@ export interface Cluster {
 export const supportedFormat = 1
 export const clusterKey = 'cluster'
 /**
- * A key below it, named by the word `restored`: no host has put back everything that it knew since the repair
- * began.
+ * A repair makes a key in it, named by the word `restored`. The first host that has put back all that it knew
+ * deletes the key.
  */
 export const repairFolder = 'repair/'
 

@@ -6,8 +6,8 @@
  * way never look like a loss. A store that has lost records is repaired first: one host gives it a new
  * `restored` word and a log segment beyond all known ones, then every host puts its records back
  * (put-back.ts). Until that is done the mirror keeps the last known records and `doubt` says that a missing
- * record proves nothing. A key in the folder `repair` stays until a host has put back all that it knew: where
- * that host stopped before, another one takes its place.
+ * record proves nothing. A key in the folder `repair` shows that no host has put back all that it knew yet. A
+ * host with a copy from disk waits then, and finishes the repair when no other host does.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
