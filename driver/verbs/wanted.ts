@@ -57,8 +57,8 @@ export function createWants(context: VerbContext): Wants {
 type Waiting = Map<string, number>
 
 /**
- * `lease`, and once more where a container of this host has just let go of the address: the addresses loop is
- * returning it to the pool, or was a moment ago.
+ * Calls `lease` a second time when a container of this host has just let go of the address. The addresses loop
+ * returns such an address to the pool, and no request gets it meanwhile.
  */
 async function leaseReleased(
   context: VerbContext,
