@@ -57,8 +57,8 @@ export function createWants(context: VerbContext): Wants {
 type Waiting = Map<string, number>
 
 /**
- * Calls `lease` a second time when a container of this host has just let go of the address. The addresses loop
- * returns such an address to the pool, and no request gets it meanwhile.
+ * Calls `lease` a second time when a container of this host has just let go of the address. The addresses
+ * loop returns such an address to the pool, and no request gets it meanwhile.
  */
 async function leaseReleased(
   context: VerbContext,
