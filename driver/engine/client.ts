@@ -6,6 +6,7 @@
  * are imported, so that commands start fast: an answer's schema is an argument.
  */
 import { Agent } from 'node:http'
+import { askedOnce } from '../core/asked-once.ts'
 import { DriverError, type ErrorCode } from '../core/errors.ts'
 import { exchange, type Method, open, textOf, type UnixAnswer } from '../unix-http.ts'
 
@@ -95,26 +96,6 @@ export function engineClient(socketPath: string): EngineClient {
     close() {
       isClosed = true
       agent.destroy()
-    },
-  }
-}
-
-/** A failure is not remembered. */
-function askedOnce<T>(ask: () => Promise<T>): { get(): Promise<T>; forget(): void } {
-  let answer: Promise<T> | undefined
-  const forget = () => {
-    answer = undefined
-  }
-  return {
-    forget,
-    async get() {
-      answer ??= ask()
-      try {
-        return await answer
-      } catch (error) {
-        forget()
-        throw error
-      }
     },
   }
 }

@@ -9,6 +9,7 @@
  */
 import { mkdir, open, readdir, readFile, readlink, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { askedOnce } from '../core/asked-once.ts'
 import { isEntryOp, type Observed, type Op } from '../core/datapath/datapath.ts'
 import { namespaceFolder } from '../core/datapath/desired.ts'
 import { vxlanDifference } from '../core/datapath/plan.ts'
@@ -50,7 +51,7 @@ export function realKernel({
   const machine: Machine = {
     run,
     enter: (where) => (where === 'host' ? host : ['nsenter', `--net=${where}`]),
-    mounts: once(() => mountsPrefix(mountNamespace)),
+    mounts: askedOnce(() => mountsPrefix(mountNamespace)).get,
     changed,
   }
   const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
@@ -365,14 +366,6 @@ async function isPrivateCopy(): Promise<boolean> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8')
   const root = mounts.split('\n').find((line) => line.split(' ')[4] === '/')
   return / master:\d+ /.test(root ?? '')
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
 }
 
 function refused(op: Op, words: string, hint = hintFor(op, words)): DriverError {

@@ -8,9 +8,9 @@
  *
  * `nft` first, which Docker's rules and a flush of iptables do not touch; where it does not exist, iptables.
  */
-import { networkInterfaces } from 'node:os'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { Ip } from '../core/records.ts'
+import { ownInterfaces } from './own-interfaces.ts'
 import { type Run, succeeded } from './run-command.ts'
 import type { Outcome } from './shell.ts'
 
@@ -117,13 +117,9 @@ function iptablesRules({ address, port, to }: Redirect): { chain: string; rule: 
   )
 }
 
-/** An interface of this host has the address. Undefined when the system does not say (EMFILE, ENOBUFS). */
+/** An interface of this host has the address. Undefined when the system does not say. */
 export function isOwn(address: Ip): boolean | undefined {
-  try {
-    return Object.values(networkInterfaces()).some((all) => all?.some((it) => it.address === address))
-  } catch {
-    return undefined
-  }
+  return ownInterfaces()?.some((it) => it.address === address)
 }
 
 function count(text: string, part: string): number {

@@ -250,10 +250,7 @@ async function run(state: State): Promise<void> {
     if (inFlight.deferred.names().length > 0) state.loop.pokeAfter(deferredPauseMs)
   }
   // Also while the store is away: names go to the journal, and this host's containers know each other.
-  await describeNews(state).catch((error: unknown) => {
-    state.due = everythingDue // the news is lost
-    throw error
-  })
+  await orEverything(state, describeNews(state))
   if (!fresh) return describeWithoutStore(state)
   if (!state.due.reconcile) return
   const { describeAll } = state.due
@@ -267,10 +264,17 @@ async function run(state: State): Promise<void> {
 async function describeWithoutStore(state: State): Promise<void> {
   if (!state.due.describeAll) return
   state.due = { ...state.due, describeAll: false }
-  await inspectRunning(state).catch((error: unknown) => {
+  await orEverything(state, inspectRunning(state))
+}
+
+/** Of what fails the news is lost: everything is due. */
+async function orEverything(state: State, work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
     state.due = everythingDue
     throw error
-  })
+  }
 }
 
 /** Names of containers that the engine's events told of since the last run. */

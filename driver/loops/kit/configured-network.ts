@@ -16,9 +16,13 @@ export function networkOf(
 ): NetworkId | undefined {
   const mapped = id === '' ? undefined : networkIdOnHost(snapshot, host, id)
   if (mapped !== undefined || others.has(id)) return mapped
+  return networkNamed(snapshot, host, name)
+}
+
+/** By what a person wrote after `--network`: its name, or Docker's id. */
+export function networkNamed(snapshot: Snapshot, host: HostName, name: string): NetworkId | undefined {
   const claimed = snapshot['network-names'].get(name)?.value
   if (claimed !== undefined && snapshot.networks.has(claimed)) return claimed
-  // `docker create --network ID`
   return networkIdOnHost(snapshot, host, name)
 }
 

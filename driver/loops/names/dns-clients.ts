@@ -14,7 +14,6 @@
  * engine is asked beside. A look asks for the bridges that events or unknown clients tell of, and for
  * docker_gwbridge, which has no events: a host may have hundreds of bridges.
  */
-import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { contains, isCidr } from '../../core/ip.ts'
 import { type Link, linkedZones, linksOn } from '../../core/links.ts'
@@ -23,6 +22,7 @@ import type { Cidr, HostName, Ip, NetworkId, Snapshot } from '../../core/records
 import { endpointsOnHost } from '../../core/snapshot.ts'
 import type { View } from '../../dns/lookup.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
+import { ownInterfaces } from '../../kernel/own-interfaces.ts'
 import type { Store } from '../../store/store.ts'
 import type { ClientNetworks } from './client-networks.ts'
 
@@ -46,7 +46,7 @@ export interface DnsClientsOptions {
   linksOf(container: string): readonly Link[]
   /** Addresses of this host whose links other machines share. Clients from there are refused. */
   shared(): Ip[]
-  /** This host's addresses. Undefined when the system does not say (EMFILE, ENOBUFS). */
+  /** This host's addresses. Undefined when the system does not say. */
   links?(): Cidr[] | undefined
   /** For an address that the engine has not listed, it is asked again after this time at the earliest. */
   pauseMs?: number
@@ -227,11 +227,7 @@ function linksOf(state: ClientsState): readonly Cidr[] {
 }
 
 function ownLinks(): Cidr[] | undefined {
-  try {
-    return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).flatMap(({ cidr }) => cidr ?? []))
-  } catch {
-    return undefined
-  }
+  return ownInterfaces()?.flatMap(({ cidr }) => cidr ?? [])
 }
 
 /** A dual-stack socket reports IPv4 addresses as ::ffff:…; link-local addresses have a `%scope`. */

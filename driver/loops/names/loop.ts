@@ -11,6 +11,7 @@
  * collects changes before the next one.
  */
 
+import { type AskedOnce, askedOnce } from '../../core/asked-once.ts'
 import { asDriverError } from '../../core/errors.ts'
 import type { Link } from '../../core/links.ts'
 import type { NameRecord } from '../../core/names.ts'
@@ -20,6 +21,7 @@ import type { ConfiguredContainer, Engine, EngineEvent } from '../../engine/engi
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { changedNetworks } from '../kit/changed-networks.ts'
+import { networkNamed } from '../kit/configured-network.ts'
 import { createInspections, type Inspections } from '../kit/inspections.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { mayRemove } from '../kit/store-trust.ts'
@@ -94,8 +96,8 @@ interface NamesState {
   uninspected: Set<string>
   /** The next run inspects all containers. */
   lookAtAll: boolean
-  /** The engine's answer; undefined: it is to be asked. */
-  folder: Promise<string> | undefined
+  /** Where the engine keeps its containers' files. */
+  folder: AskedOnce<string>
   /** `dnsAnswers` at the last audit; undefined: some files may have been written by another answer. */
   dnsAnswered: boolean | undefined
   /** Files may have names that the store does not have. */
@@ -133,7 +135,7 @@ export function startNames(options: NamesOptions): NamesLoop {
     members: new Map(),
     uninspected: new Set(),
     lookAtAll: true,
-    folder: undefined,
+    folder: askedOnce(() => options.engine.containersFolder()),
     dnsAnswered: options.dnsAnswers(),
     wasInDoubt: false,
   }
@@ -142,7 +144,7 @@ export function startNames(options: NamesOptions): NamesLoop {
   return {
     poke() {
       state.lookAtAll = true
-      state.folder = undefined
+      state.folder.forget()
       loop.poke()
     },
     awayChanged: () => restAll(state, files.ids()),
@@ -296,14 +298,13 @@ async function expectFile(state: NamesState, container: string): Promise<void> {
   const { options, files, inspections } = state
   inspections.inspect(container)
   try {
-    state.folder ??= options.engine.containersFolder()
-    const [folder, found] = await Promise.all([state.folder, options.engine.configuredContainer(container)])
+    const asked = options.engine.configuredContainer(container)
+    const [folder, found] = await Promise.all([state.folder.get(), asked])
     if (found === undefined || !inspections.isInspecting(container) || files.knows(container)) return
-    if (!found.networks.every((it) => isOfCluster(options, it))) return
+    if (!found.networks.every((at) => isOfCluster(options, at))) return
     files.expect(container, `${folder}/${container}/hosts`)
     dueAll(state, [container])
   } catch (error) {
-    state.folder = undefined
     options.log.debug({ container, error: asDriverError(error).line }, 'a starting container is unknown')
   }
 }
@@ -311,8 +312,8 @@ async function expectFile(state: NamesState, container: string): Promise<void> {
 /** Before its first start a container has the names of its networks, and no ids. */
 function isOfCluster({ store, host }: NamesOptions, { name, id }: ConfiguredContainer['networks'][number]) {
   const snapshot = store.snapshot()
-  if (id !== '') return networkIdOnHost(snapshot, host, id) !== undefined
-  return [...snapshot.networks.values()].some(({ value }) => value.name === name)
+  const found = id === '' ? networkNamed(snapshot, host, name) : networkIdOnHost(snapshot, host, id)
+  return found !== undefined
 }
 
 /** Containers of the networks that the change touches: those of now, and those of the last run. */

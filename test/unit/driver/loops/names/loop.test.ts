@@ -157,6 +157,7 @@ beforeEach(async () => {
   records = keepNameRecords(store, () => away)
   await store.commit([
     createNetwork('n1', { name: 'foobar' }),
+    { op: 'create', table: 'network-names', key: 'foobar', value: 'n1' },
     {
       op: 'create',
       table: 'hosts',
