@@ -74,10 +74,15 @@ export function killCgroup(path: string): Promise<void> {
   return killAll(async () => processesIn(path), path)
 }
 
-/** Removes the emptied group; the kernel may hold one for a moment after its last process. */
+/**
+ * Removes the emptied group; the kernel may hold one for a moment after its last process. Each attempt lists
+ * the groups below anew: a program that was just ending may have made one.
+ */
 export async function removeCgroup(path: string): Promise<void> {
-  for (const folder of cgroupFolders(path).flatMap(tree).reverse())
-    await until(() => removed(folder), `cgroup ${folder} cannot be removed: busy`, 30_000)
+  for (const folder of cgroupFolders(path)) {
+    const isGone = () => tree(folder).reverse().map(removed).every(Boolean)
+    await until(isGone, `cgroup ${folder} cannot be removed: busy`, 30_000)
+  }
 }
 
 function removed(folder: string): boolean {

@@ -1,6 +1,7 @@
 /** The cgroup of a lab host, on this machine's own hierarchies. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   cgroupFolders,
@@ -32,3 +33,18 @@ test.skipIf(!isRoot)(
     }
   },
 )
+
+test.skipIf(!isRoot)('a group that is made below while its process ends is removed with it', async () => {
+  const path = `multihost-lab/test-late-${process.pid}`
+  makeCgroup(path)
+  const [folder] = cgroupFolders(path) as [string]
+  mkdirSync(`${folder}/busy`)
+  const sleeper = spawn('sleep', ['60'])
+  await once(sleeper, 'spawn')
+  writeFileSync(`${folder}/busy/cgroup.procs`, `${sleeper.pid}`)
+  const removal = removeCgroup(path)
+  mkdirSync(`${folder}/late`)
+  sleeper.kill('SIGKILL')
+  await removal
+  expect(existsSync(folder)).toBe(false)
+})
