@@ -36,7 +36,10 @@ export async function liveHistory(life: Life): Promise<void> {
     if (random.chance(0.4)) await delay(random.below(6))
   }
   await heal(life, pending)
-  await agreed(() => disagreements(world))
+  await agreed(async () => {
+    await removeCutOff(life)
+    return disagreements(world)
+  })
   if (world.violations.length > 0) throw new Error('an invariant was broken')
   steps.push('quiet')
 }
@@ -49,10 +52,25 @@ async function heal(life: Life, pending: Promise<unknown>[]): Promise<void> {
   for (const host of world.hosts) if (host.member === undefined) await host.startDriver()
 }
 
-async function agreed(look: () => string[]): Promise<void> {
+/**
+ * Of a host that was evicted while its containers ran: those whose address went to another host meanwhile, as
+ * `multihost status` asks for.
+ */
+async function removeCutOff({ world, steps }: Life): Promise<void> {
+  for (const host of world.hosts.filter(({ isEvicted }) => isEvicted)) {
+    const problems = host.member?.status().problems ?? []
+    const named = problems.map((it) => /^container (\S+) is cut off .* its address \S+ went to/.exec(it)?.[1])
+    for (const container of [...host.running.keys()].filter((name) => named.includes(name))) {
+      await host.stop(container)
+      steps.push(`${host.name}: docker rm -f ${container}, which is cut off`)
+    }
+  }
+}
+
+async function agreed(look: () => string[] | Promise<string[]>): Promise<void> {
   const deadline = performance.now() + convergedWithinMs
   for (let pauseMs = 20; ; pauseMs = Math.min(100, pauseMs * 1.5)) {
-    const wrong = look()
+    const wrong = await look()
     if (wrong.length === 0) return
     if (performance.now() > deadline) throw new Error(wrong.join('\n'))
     await delay(pauseMs)
