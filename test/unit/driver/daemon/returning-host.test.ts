@@ -1,12 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import { isIdle } from '../../../../driver/core/reserve.ts'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
+import { ask } from '../../../../driver/control/client.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { until } from '../../../fixtures/until.ts'
 import { has, host, net1, net2, useTwoHosts } from './two-hosts.ts'
 
 useTwoHosts()
+
+test('host rm waits until a live host whose session has ended would have claimed its name again', async () => {
+  await until('net-1 knows net-2', () => net1.store.snapshot().hosts.has('net-2'))
+  const session = net1.store.snapshot().hosts.get('net-2')?.value.session ?? ''
+  await net2.store.endSession(session)
+  await expect(ask(net1.controlSocket, 'DELETE', '/hosts/net-2')).rejects.toMatchObject({ code: 'in-use' })
+  expect((await net1.store.read()).hosts.has('net-2')).toBe(true)
+})
 
 describe('a host that comes back after it was taken out', () => {
   test('has its containers back, and says whose address went elsewhere', async () => {
