@@ -145,6 +145,13 @@ test('a package that comes back with the options of a store enables the unit, as
   expect(starts(...again)).toEqual(['0 off', '0 on', '0 on', '0 off', '0 off', '0 on'])
 })
 
+test('a member whose package is replaced without systemd, as in a rescue system, starts at boot as before', {
+  timeout,
+}, () => {
+  const again = [write, install('1.0.0'), join, 'dpkg -r multihost', install('1.0.1')]
+  expect(starts(...again)).toEqual(['0 off', '0 on', '0 on', '0 on', '0 on'])
+})
+
 test('a purge leaves the start of a driver that was installed otherwise', { timeout }, () => {
   const unit = '/etc/systemd/system/multihost.service'
   const other = `cp /usr/lib/systemd/system/multihost.service ${unit}; systemctl --root=/ reenable multihost`
