@@ -230,6 +230,7 @@ function problemsIn(
         `the value of ${recordName(at)} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
     ),
     ...missingKeys(store.missing),
+    ...unwrittenFiles(store),
     ...Object.entries(loops)
       .filter(([, { state }]) => state === 'failing')
       .map(([name, { lastError }]) => `the loop ${name} fails: ${lastError}`),
@@ -246,6 +247,13 @@ function missingKeys(keys: StoreStatus['missing']): string[] {
   const more = keys.length === 1 ? '' : ` and ${keys.length - 1} more`
   return [
     `${recordName(first)}${more}: deleted in the store by hand; kept here, and put back by the host that it belongs to`,
+  ]
+}
+
+function unwrittenFiles({ unwritten = [] }: StoreStatus): string[] {
+  if (unwritten.length === 0) return []
+  return [
+    `what this host keeps for a time without Consul is not up to date: ${unwritten.join('; ')}; containers run on, and may not start while Consul is away`,
   ]
 }
 

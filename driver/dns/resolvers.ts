@@ -8,18 +8,29 @@ import type { Ip } from '../core/records.ts'
 import { nameServersIn } from '../core/resolv-conf.ts'
 import { publishedResolvers } from '../core/routes.ts'
 
-/** Looks at the file at most once a second. No resolvers while the file is missing. */
+/**
+ * Looks at the file at most once a second. A program that writes it anew may remove or empty it first: the
+ * resolvers of before stay while it is missing, empty or cannot be read.
+ */
 export function machineResolvers(path: string, own: Ip): () => readonly string[] {
   let known: readonly string[] = []
-  let stamp: number | undefined
+  let stamp = ''
   let lookedAt = Number.NEGATIVE_INFINITY
   return () => {
     if (performance.now() - lookedAt < 1000) return known
     lookedAt = performance.now()
-    const now = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-    if (now !== stamp || now === undefined)
-      known = now === undefined ? [] : resolversIn(readFileSync(path, 'utf8'), own)
-    stamp = now
+    try {
+      const { ino, size, mtimeMs } = statSync(path)
+      // Also the size: two writes may have one time, and the file may have been read between them.
+      const now = `${ino} ${size} ${mtimeMs}`
+      if (now === stamp) return known
+      const text = readFileSync(path, 'utf8')
+      if (text === '') return known
+      known = resolversIn(text, own)
+      stamp = now
+    } catch {
+      // It is looked at again.
+    }
     return known
   }
 }

@@ -13,6 +13,7 @@ import { refusing } from '../daemon/waiting.ts'
 import { engineClient } from '../engine/client.ts'
 import { dockerEngine } from '../engine/docker.ts'
 import { dockerCommands } from '../engine/docker-commands.ts'
+import { isIdOf } from '../engine/docker-ids.ts'
 import { realKernel } from '../kernel/real.ts'
 import { isOwn } from '../kernel/redirect.ts'
 import { silentLog } from '../log.ts'
@@ -41,11 +42,15 @@ export async function attachedContainers({
   const client = engineClient(dockerSocket)
   try {
     const engine = dockerEngine(client)
-    const ours = new Set((await engine.networks()).map(({ name }) => name))
+    const ours = await engine.networks()
+    // A container that never ran has its network as a person wrote it.
+    const named = (at: { id: string; name: string }): string | undefined =>
+      (
+        ours.find(({ name }) => name === at.name) ??
+        ours.find(({ id }) => id === at.id || isIdOf(id, at.name))
+      )?.name
     return (await engine.configuredContainers()).flatMap(({ name, networks }) =>
-      networks
-        .filter((network) => ours.has(network.name))
-        .map((network) => ({ container: name, network: network.name })),
+      networks.flatMap((at) => named(at) ?? []).map((network) => ({ container: name, network })),
     )
   } finally {
     client.close()

@@ -13,6 +13,7 @@ import * as z from 'zod'
 import { isCode } from '../core/errors.ts'
 import type { Snapshot, Table } from '../core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot, tables } from '../core/snapshot.ts'
+import { unwritable } from './durable-file.ts'
 import type { Position } from './incarnation.ts'
 import { checkRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
@@ -30,7 +31,7 @@ const positionLine = z.object({
 const recordLine = z.tuple([z.enum(tables), z.string(), z.number().optional(), z.unknown().optional()])
 
 export interface DiskCopyFile {
-  /** Brings the file to what the snapshot says of these keys, and to the position. */
+  /** Brings the file to what the snapshot says of these keys, and to the position. Throws `kernel`. */
   save(snapshot: Snapshot, changed: Iterable<ChangedKey>, position?: Position): Promise<void>
 }
 
@@ -51,8 +52,12 @@ export function openDiskCopyFile(path: string, store: string): DiskCopyFile {
       const appends = had !== undefined && had + fresh.length <= 2 * sizeOf(snapshot) + allowedOutdatedLines
       // After a failure the content of the file is unknown: it is written anew.
       lines = undefined
-      if (appends) await appendFile(path, fresh.join(''), { flag: appendOnly })
-      else await writeAnew(path, store, snapshot, position)
+      const written = appends
+        ? appendFile(path, fresh.join(''), { flag: appendOnly })
+        : writeAnew(path, store, snapshot, position)
+      await written.catch((error: unknown) => {
+        throw unwritable(path, error)
+      })
       lines = appends ? had + fresh.length : sizeOf(snapshot) + 1
       savedPosition = now
     },
@@ -180,23 +185,39 @@ function checked(table: Table, key: string, value: unknown): unknown {
   }
 }
 
-/** Saves at most once in `everyMs`. The last change is always saved, by `flush` at the latest. */
+export interface SaverOptions {
+  everyMs: number
+  /** After a failure. */
+  againMs: number
+  /** With the error of each save, or without one. */
+  told: (error?: unknown) => void
+}
+
+/**
+ * Saves at most once in `everyMs`, and again after a failure. The last change is always saved, by `flush` at
+ * the latest, after which nothing is saved without a change.
+ */
 export function createSaver(
-  options: { everyMs: number; failed: (error: unknown) => void },
+  { everyMs, againMs, told }: SaverOptions,
   save: () => Promise<void>,
 ): { touch: () => void; flush: () => Promise<void> } {
   let timer: NodeJS.Timeout | undefined
   let saving: Promise<void> = Promise.resolve()
-  const run = (): Promise<void> => {
+  const after = (ms: number): void => {
+    timer ??= setTimeout(() => run(() => after(againMs)), ms).unref()
+  }
+  const run = (failed: () => void): Promise<void> => {
     clearTimeout(timer)
     timer = undefined
-    saving = saving.then(save).catch(options.failed)
+    const done = (error?: unknown): void => {
+      told(error)
+      if (error !== undefined) failed()
+    }
+    saving = saving.then(save).then(() => done(), done)
     return saving
   }
   return {
-    touch: () => {
-      timer ??= setTimeout(run, options.everyMs).unref()
-    },
-    flush: () => (timer === undefined ? saving : run()),
+    touch: () => after(everyMs),
+    flush: () => (timer === undefined ? saving : run(() => undefined)),
   }
 }

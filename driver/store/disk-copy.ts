@@ -2,10 +2,12 @@
  * The store's copy of the snapshot on disk: read when the driver starts, kept current afterwards. It is what
  * a driver knows that starts while Consul does not answer.
  */
+import { asDriverError } from '../core/errors.ts'
 import type { Snapshot } from '../core/records.ts'
 import { emptySnapshot } from '../core/snapshot.ts'
 import type { Log } from '../log.ts'
 import { createSaver, openDiskCopyFile, readDiskCopyFile } from './disk-copy-file.ts'
+import { writtenAgainMs } from './durable-file.ts'
 import type { Position } from './incarnation.ts'
 import type { ChangedKey } from './store.ts'
 
@@ -19,6 +21,8 @@ export interface DiskCopy {
   update(snapshot: Snapshot, keys: readonly ChangedKey[]): void
   remember(position: Position): void
   flush(): Promise<void>
+  /** Why the file is older than the snapshot. */
+  failure(): string | undefined
 }
 
 export interface CopyOptions {
@@ -31,18 +35,7 @@ export async function openDiskCopy(
   store: string,
   log: Log,
 ): Promise<DiskCopy> {
-  if (diskPath === undefined) {
-    const nothing = (): undefined => undefined
-    const position = { segment: 0 }
-    return {
-      snapshot: emptySnapshot(),
-      position,
-      isDamaged: false,
-      update: nothing,
-      remember: nothing,
-      flush: async () => undefined,
-    }
-  }
+  if (diskPath === undefined) return withoutFile()
   let isUnread = false
   const saved = await readDiskCopyFile(diskPath, store).catch((error) => {
     isUnread = true
@@ -59,9 +52,14 @@ export async function openDiskCopy(
   let current = saved?.snapshot ?? emptySnapshot()
   let position: Position = saved?.position ?? { segment: 0 }
   let changed = new Map<string, ChangedKey>()
-  const failed = (error: unknown): void =>
-    log.error({ err: error, path: diskPath }, 'the copy of the store on disk cannot be written')
-  const saver = createSaver({ everyMs: saveEveryMs, failed }, () => {
+  let failure: string | undefined
+  const told = (error?: unknown): void => {
+    const before = failure
+    failure = error === undefined ? undefined : asDriverError(error).line
+    if (failure !== undefined && failure !== before)
+      log.error({ err: error, path: diskPath }, 'the copy of the store on disk cannot be written')
+  }
+  const saver = createSaver({ everyMs: saveEveryMs, againMs: writtenAgainMs, told }, () => {
     const keys = changed.values()
     changed = new Map()
     return disk.save(current, keys, position)
@@ -81,6 +79,20 @@ export async function openDiskCopy(
       saver.touch()
     },
     flush: saver.flush,
+    failure: () => failure,
+  }
+}
+
+function withoutFile(): DiskCopy {
+  const nothing = (): undefined => undefined
+  return {
+    snapshot: emptySnapshot(),
+    position: { segment: 0 },
+    isDamaged: false,
+    update: nothing,
+    remember: nothing,
+    flush: async () => undefined,
+    failure: nothing,
   }
 }
 

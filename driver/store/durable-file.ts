@@ -4,9 +4,21 @@
  */
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { DriverError } from '../core/errors.ts'
 
-/** Readable by root alone. Throws what the file system says: no space, read-only. */
+/** A file that could not be written is tried again so much later: a disk gets room, or is mounted anew. */
+export const writtenAgainMs = 10_000
+
+/** Readable by root alone. Throws `kernel` where the file system refuses it: no space, read-only. */
 export async function writeDurably(path: string, text: string): Promise<void> {
+  try {
+    await write(path, text)
+  } catch (error) {
+    throw unwritable(path, error)
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
@@ -22,4 +34,18 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   } finally {
     await folder.close()
   }
+}
+
+const hints: Record<string, string> = {
+  ENOSPC: 'make room on its disk',
+  EDQUOT: 'make room on its disk',
+  EROFS: 'see the reason with dmesg, and mount its file system writable',
+}
+
+/** The error of a file that could not be written. Node's own names no file where the disk is full. */
+export function unwritable(path: string, cause: unknown): DriverError {
+  const { code = '', message } = cause as NodeJS.ErrnoException
+  // Without the call: `EROFS: read-only file system, open '/…'`.
+  const why = message.replace(/^(E[A-Z]+: [^,]*), .*$/s, '$1')
+  return new DriverError('kernel', `${path} cannot be written: ${why}`, { hint: hints[code], cause })
 }

@@ -3,8 +3,9 @@
  */
 import { copyFile, readFile } from 'node:fs/promises'
 import * as z from 'zod'
+import { asDriverError } from '../core/errors.ts'
 import type { Log } from '../log.ts'
-import { writeDurably } from './durable-file.ts'
+import { writeDurably, writtenAgainMs } from './durable-file.ts'
 import type { JournalEntry } from './journal-changes.ts'
 import { checkRecord } from './schemas.ts'
 
@@ -29,6 +30,10 @@ export interface JournalFile {
   endpoints: EndpointEntries
   returnedLeases: ReturnedLeases
   removedNetworks: RemovedNetworks
+  /** Why the file is older than what it is to have. It is written again until that succeeds. */
+  failure(): string | undefined
+  /** The file is written by no timer afterwards. */
+  close(): void
 }
 
 /** What waits in the journal of endpoints (journal.ts). */
@@ -82,8 +87,27 @@ export function journalFile(
   let entries = (): readonly JournalEntry[] => content.entries
   const returned = new Map(content.returned)
   const removing = new Set(content.removing)
-  const save = sharedWrites(() => write({ entries: entries(), returned, removing: [...removing] }))
+  let failure: string | undefined
+  let again: NodeJS.Timeout | undefined
+  let isClosed = false
+  const save = sharedWrites(async () => {
+    clearTimeout(again)
+    try {
+      await write({ entries: entries(), returned, removing: [...removing] })
+      failure = undefined
+    } catch (error) {
+      failure = asDriverError(error).line
+      if (!isClosed)
+        again = setTimeout(() => void save().catch(() => 'told by `failure`'), writtenAgainMs).unref()
+      throw error
+    }
+  })
   return {
+    failure: () => failure,
+    close() {
+      isClosed = true
+      clearTimeout(again)
+    },
     endpoints: {
       earlier: content.entries,
       save(now) {

@@ -18,7 +18,7 @@ import type { JournalFile } from './journal-file.ts'
 import { createListeners } from './listeners.ts'
 import { isCorrupt, lookupIn } from './lookup.ts'
 import { singleFlight } from './single-flight.ts'
-import type { ChangedKey, Store } from './store.ts'
+import type { ChangedKey, Store, StoreStatus } from './store.ts'
 import { perCommit } from './transaction-limits.ts'
 
 export interface EndpointJournal {
@@ -85,7 +85,7 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
   const failed = (err: unknown): void => log.error({ err }, 'a listener of the store failed')
   const changes = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
-  const { endpoints, returnedLeases, removedNetworks } = file
+  const { endpoints, returnedLeases, removedNetworks, failure } = file
   const mine = endpoints.earlier.filter(({ value }) => value === undefined || value.host === host)
   const entries = new Map(mine.map((entry): [string, Waiting] => [entry.key, { ...entry, done: [] }]))
   const state: State = {
@@ -120,10 +120,12 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
     state.closed = true
     clearTimeout(state.timer)
     for (const stop of stops) stop()
+    file.close()
     await state.save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
   }
   const journal = { ...journalOf(state), returnedLeases, removedNetworks, stop }
-  return storeOf(state, { onChange: changes.add, onFresh: freshness.add }, journal)
+  const status = (): StoreStatus => statusOf(base.status(), failure())
+  return storeOf(state, { onChange: changes.add, onFresh: freshness.add, status }, journal)
 }
 
 /** For an earlier version of the driver, which may follow and cannot read this journal. */
@@ -135,13 +137,13 @@ async function lastCommit(state: State): Promise<void> {
 
 function storeOf(
   state: State,
-  listen: Pick<Store, 'onChange' | 'onFresh'>,
+  own: Pick<Store, 'onChange' | 'onFresh' | 'status'>,
   journal: Journal,
 ): JournaledStore {
   const { base } = state
   return {
     ...base,
-    ...listen,
+    ...own,
     snapshot: () => state.view,
     lookup: (table, key) => lookupIn(state.view, base.status(), table, key),
     async read() {
@@ -165,6 +167,10 @@ function storeOf(
       await base.close()
     },
   }
+}
+
+function statusOf(status: StoreStatus, failure: string | undefined): StoreStatus {
+  return failure === undefined ? status : { ...status, unwritten: [failure, ...(status.unwritten ?? [])] }
 }
 
 function journalOf(state: State): Omit<EndpointJournal, 'stop'> {
@@ -203,8 +209,8 @@ async function saved(state: State): Promise<void> {
   } catch (error) {
     state.log.error({ err: error }, 'the journal of endpoints cannot be written')
     if (state.base.status().fresh) return
-    const reason = `the journal of endpoints cannot be written: ${asDriverError(error).message}`
-    throw new DriverError('unavailable', reason, { hint: 'make room on the disk of the state folder' })
+    const { message, hint } = asDriverError(error)
+    throw new DriverError('unavailable', message, { hint, cause: error })
   }
 }
 

@@ -103,4 +103,6 @@ export interface StoreStatus {
   doubt: { why: string; hint?: string | undefined } | undefined
   /** The cluster's id; undefined before the first answer. */
   cluster: string | undefined
+  /** Why files of this host's state are older than the snapshot: one sentence for each that cannot be written. */
+  unwritten?: readonly string[]
 }

@@ -27,6 +27,8 @@ import { assigned } from './unit-file.ts'
 const configPath = '/etc/consul.d/multihost.json'
 const unitPath = '/etc/systemd/system/consul.service'
 const binary = '/usr/bin/consul'
+/** RPC, gossip, HTTP and HTTPS. */
+const ports = [8300, 8301, 8500, 8501]
 const [certificate, key] = ['/etc/consul.d/consul.pem', '/etc/consul.d/consul.key']
 const leader = `curl -sf --max-time 1 http://127.0.0.1:8500/v1/status/leader | grep -q :`
 
@@ -37,7 +39,11 @@ export const consulFits: Step = {
     const { $, host } = context
     const unit = await $`systemctl cat consul`.nothrow()
     const command = assigned(unit.stdout, 'ExecStart').at(-1)
-    if (unit.exitCode !== 0 || command === undefined || command.includes(configPath)) return true
+    if (unit.exitCode !== 0 || command === undefined || command.includes(configPath)) {
+      const isOurs = command !== undefined && (await succeeds(context, 'systemctl -q is-active consul'))
+      if (!isOurs) await checkPorts(context)
+      return true
+    }
     const used = `systemctl -q is-active consul || systemctl -q is-enabled consul 2> /dev/null || [ -e ${unitPath} ]`
     if (!(await succeeds(context, used))) return true
     throw new LabError(`${host.name} has a Consul of its own (${command}); nothing was changed`, {
@@ -45,6 +51,20 @@ export const consulFits: Step = {
     })
   },
   apply: async () => undefined,
+}
+
+/** A Consul in a container, or of a unit with another name. */
+async function checkPorts({ $, host }: StepContext): Promise<void> {
+  const { stdout } = await $`ss -ltnH`.nothrow()
+  const listening = stdout.split('\n').flatMap((line) => line.trim().split(/\s+/)[3] ?? [])
+  const places = ['0.0.0.0', '*', '[::]', '127.0.0.1', host.address]
+  const wanted = places.flatMap((place) => ports.map((port) => `${place}:${port}`))
+  const taken = listening.find((each) => wanted.includes(each))
+  if (taken === undefined) return
+  throw new LabError(
+    `${host.name} has another program on a port of Consul’s (${taken}); nothing was changed`,
+    { hint: 'give the lab another host for its Consul, or end that program: ss -ltnp shows it' },
+  )
 }
 
 export const consulPackage: Step = {
@@ -68,8 +88,15 @@ export const consul: Step = {
     const { $ } = context
     await $`id -u consul > /dev/null 2>&1 || useradd --system --home-dir /var/lib/consul --shell /usr/sbin/nologin consul`
     await writeFiles(context, files(context))
-    await $`chown -R consul: /etc/consul.d; systemctl -q --no-reload enable consul; systemctl daemon-reload; systemctl restart consul`
-    await until(context, leader, 'Consul has no leader')
+    const wasActive = await succeeds(context, 'systemctl -q is-active consul')
+    try {
+      await $`chown -R consul: /etc/consul.d; systemctl -q --no-reload enable consul; systemctl daemon-reload; systemctl restart consul`
+      await until(context, leader, 'Consul has no leader')
+    } catch (error) {
+      // Its unit starts it again without end.
+      if (!wasActive) await $`systemctl -q disable --now consul`.nothrow()
+      throw error
+    }
   },
 }
 

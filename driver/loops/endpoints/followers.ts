@@ -6,6 +6,8 @@
  * Only containers that follow one which this loop has seen given up are followers: a container that a person
  * stopped, and its followers, are left alone.
  */
+
+import { isIdOf } from '../../engine/docker-ids.ts'
 import type { StoppedContainer } from '../../engine/engine.ts'
 import { awaitedIn } from './docker-errors.ts'
 
@@ -46,14 +48,10 @@ export function createFollowers(): Followers {
       for (const [, it] of running) it.runsSince ??= now()
       return stopped.filter(({ error, hasPolicy, hasRun }) => {
         const awaited = awaitedIn(error)
-        const isAwaited = ([id, { name }]: [string, Leader]) => name === awaited || isIdOf(id, awaited)
+        const isAwaited = ([id, { name }]: [string, Leader]) =>
+          name === awaited || (awaited !== undefined && isIdOf(id, awaited))
         return hasPolicy && hasRun && running.some(isAwaited)
       })
     },
   }
-}
-
-/** `text`: the id, or the start of it that Docker shows. */
-function isIdOf(id: string, text: string | undefined): boolean {
-  return text !== undefined && text.length >= 12 && id.startsWith(text)
 }

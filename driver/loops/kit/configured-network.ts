@@ -1,6 +1,7 @@
 /** Finds the network of the cluster that a container is configured for. */
 import { type HostName, type NetworkId, replicaOption, type Snapshot } from '../../core/records.ts'
-import { networkIdOnHost } from '../../core/snapshot.ts'
+import { networkIdOnHost, replicasOn } from '../../core/snapshot.ts'
+import { isIdOf } from '../../engine/docker-ids.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 
 /**
@@ -19,11 +20,13 @@ export function networkOf(
   return networkNamed(snapshot, host, name)
 }
 
-/** By what a person wrote after `--network`: its name, or Docker's id. */
+/** By what a person wrote after `--network`: its name, Docker's id, or the start of the id that Docker prints. */
 export function networkNamed(snapshot: Snapshot, host: HostName, name: string): NetworkId | undefined {
   const claimed = snapshot['network-names'].get(name)?.value
   if (claimed !== undefined && snapshot.networks.has(claimed)) return claimed
-  return networkIdOnHost(snapshot, host, name)
+  const ofId = networkIdOnHost(snapshot, host, name)
+  if (ofId !== undefined || !/^[0-9a-f]{12,63}$/.test(name)) return ofId
+  return [...replicasOn(snapshot, host)].find(([id]) => isIdOf(id, name))?.[1]
 }
 
 /**

@@ -93,7 +93,10 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
     delivered: () => copy.remember(position()),
     resyncMs: () => Math.max(resyncMs, standing.bytes / resyncBytesPerMs),
   })
-  const status = (): StoreStatus => statusOf(url, reader, health)
+  const status = (): StoreStatus => {
+    const failure = copy.failure()
+    return { ...statusOf(url, reader, health), ...(failure !== undefined && { unwritten: [failure] }) }
+  }
 
   return {
     snapshot: mirror.snapshot,

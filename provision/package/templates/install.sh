@@ -4,6 +4,8 @@
 #   ./install.sh                      as root
 #   ./install.sh --uninstall          takes a member out of its cluster, and removes the programs
 #   ./install.sh --uninstall --purge  removes options and state too
+#
+# Where the Debian package is installed too, its driver takes over: host, options and state stay as they are.
 set -e
 # Every user may run the command, also when the umask of root is 077.
 umask 022
@@ -31,18 +33,31 @@ systemd() {
 }
 
 uninstall() {
-  leave /usr/local/bin/multihost
-  if [ -e "$unit" ]; then
-    systemd stop multihost.service
-    systemctl disable --quiet multihost.service
+  if has_package; then
+    echo 'multihost: the driver of the Debian package takes over, and this host stays what it is'
+  else
+    leave /usr/local/bin/multihost
+    if [ -e "$unit" ]; then
+      systemd stop multihost.service
+      systemctl disable --quiet multihost.service
+    fi
   fi
   files | while read -r file; do rm -f "$file" "$file.new"; done
   folders | while read -r folder; do rmdir "$folder" 2> /dev/null || true; done # others may have files there
   systemd daemon-reload
-  if [ "$1" = --purge ]; then
+  if has_package; then
+    # The links for its start lead to the unit that is gone.
+    if is enabled; then systemctl reenable --quiet multihost.service; fi
+    if is active; then systemd restart multihost.service; fi
+  elif [ "$1" = --purge ]; then
     remove_state
     say_what_stays
   fi
+}
+
+# The Debian package's unit, which the archive's has hidden. One in /etc wins over both, and may run the archive's programs.
+has_package() {
+  [ -f /usr/lib/systemd/system/multihost.service ] && [ ! -f /etc/systemd/system/multihost.service ]
 }
 
 install_files() {

@@ -47,8 +47,12 @@ say_what_stays() {
 }
 
 # A host with an identity is a member, also while its options are gone.
+is_member() {
+  [ -e /var/lib/multihost/host.json ]
+}
+
 say_how_to_join() {
-  if [ -e /var/lib/multihost/host.json ]; then
+  if is_member; then
     echo "multihost: this host is a member, and its options are gone. See 'multihost doctor'"
     return 0
   fi
@@ -58,10 +62,10 @@ say_how_to_join() {
 # Takes a member out of its cluster, and a host whose join was interrupted: $1 is the command multihost. Fails where that is refused.
 leave() {
   [ -d /run/systemd/system ] || return 0
-  [ -e /var/lib/multihost/host.json ] || configured || return 0
+  is_member || configured || return 0
   "$1" leave && return 0
   # It never joined: what `leave` could not read or reach holds nothing of this host.
-  [ -e /var/lib/multihost/host.json ] || return 0
+  is_member || return 0
   echo "multihost: this host stays a member of its cluster, and the driver stays installed. See 'multihost leave --force'." >&2
   return 1
 }

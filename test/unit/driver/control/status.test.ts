@@ -124,3 +124,13 @@ test('a host whose VTEP has another family is named, with the networks that both
     'host net-2 has the VTEP fd00:33::12, and this host 192.168.33.11: containers of the two do not reach each other on blue; give both hosts a VTEP of one family: start the driver of one of them with --bind-interface=ADDRESS',
   ])
 })
+
+test('files of this host that cannot be written are named, with what that means', () => {
+  const store = {
+    ...partsWith().store(),
+    unwritten: ['/a cannot be written: EROFS', '/b cannot be written: EROFS'],
+  }
+  expect(statusOf({ ...partsWith(), store: () => store }).problems).toEqual([
+    'what this host keeps for a time without Consul is not up to date: /a cannot be written: EROFS; /b cannot be written: EROFS; containers run on, and may not start while Consul is away',
+  ])
+})

@@ -1,9 +1,11 @@
 /** The machine's resolvers, out of resolv.conf. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { machineResolvers, outsideResolvers, resolversIn } from '../../../../driver/dns/resolvers.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 test('three at most, each once, never ourselves', () => {
   const text = `# made by hand
@@ -24,6 +26,34 @@ nameserver 10.0.0.3`
 test('a file that is not there names no resolver', () => {
   expect(machineResolvers('/nowhere/resolv.conf', '127.0.0.1')()).toEqual([])
   expect(resolversIn('', '127.0.0.1')).toEqual([])
+})
+
+test('the resolvers of before stay while a program writes the file anew, and where it is no file any more', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const path = join(temporaryFolder(), 'resolv.conf')
+  const resolvers = machineResolvers(path, '127.0.0.1')
+  const later = (): readonly string[] => {
+    vi.advanceTimersByTime(1000)
+    return resolvers()
+  }
+  writeFileSync(path, 'nameserver 10.0.0.1\n')
+  expect(later()).toEqual(['10.0.0.1'])
+  rmSync(path)
+  expect(later()).toEqual(['10.0.0.1'])
+  writeFileSync(path, '')
+  expect(later()).toEqual(['10.0.0.1'])
+  writeFileSync(path, 'nameserver 10.0.0.2\n')
+  expect(later()).toEqual(['10.0.0.2'])
+  rmSync(path)
+  await mkdir(path)
+  expect(later()).toEqual(['10.0.0.2'])
+  await rm(path, { recursive: true })
+  symlinkSync(path, path)
+  expect(later()).toEqual(['10.0.0.2'])
+  rmSync(path)
+  writeFileSync(path, '# no name server\n')
+  expect(later()).toEqual([])
 })
 
 test('the resolvers outside are those of both files, without systemd-resolved’s own', async () => {

@@ -4,12 +4,21 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { hasLeftovers, heldElsewhere, removeFromDocker } from '../../../../driver/membership/removal.ts'
+import {
+  attachedContainers,
+  hasLeftovers,
+  heldElsewhere,
+  removeFromDocker,
+} from '../../../../driver/membership/removal.ts'
 
 const networkAt = (name: string) => ({ Name: name, Id: `${name}-id`, Driver: 'vxlan', IPAM: { Config: [] } })
 
 /** `refusals`: by `METHOD PATH`. All other requests that change something succeed. */
-async function docker(networks: readonly string[], refusals: Record<string, string> = {}) {
+async function docker(
+  networks: readonly string[],
+  refusals: Record<string, string> = {},
+  containers: readonly object[] = [],
+) {
   const folder = mkdtempSync(join(tmpdir(), 'multihost-removal-'))
   const changes: string[] = []
   const server = createServer((request, response) => {
@@ -17,7 +26,7 @@ async function docker(networks: readonly string[], refusals: Record<string, stri
     const call = `${request.method} ${path}`
     if (request.method !== 'GET') changes.push(call)
     const refusal = refusals[call]
-    const body = path.startsWith('/networks?') ? networks.map(networkAt) : []
+    const body = path.startsWith('/networks?') ? networks.map(networkAt) : containers
     response.setHeader('content-type', 'application/json').setHeader('api-version', '1.41')
     if (refusal !== undefined) response.writeHead(403).end(JSON.stringify({ message: refusal }))
     else if (request.method === 'GET') response.end(path === '/_ping' ? 'OK' : JSON.stringify(body))
@@ -44,6 +53,26 @@ test('networks that Docker has without a driver are leftovers', async () => {
   expect(await hasLeftovers({ ...options, dockerSocket: '/nowhere' })).toBe(false)
   const none = await docker([])
   expect(await hasLeftovers(none.options)).toBe(false)
+})
+
+test('containers count however they name their network: by name, by an id, or by its start', async () => {
+  const container = (name: string, network: string, NetworkID = '') => ({
+    ...{ Names: [`/${name}`], State: 'created' },
+    NetworkSettings: { Networks: { [network]: { NetworkID } } },
+  })
+  const name = '0123456789abcd'
+  const { options } = await docker([name, 'foobar'], {}, [
+    container('by-name', 'foobar', 'older-id'),
+    container('by-id', 'foobar-id'),
+    container('renamed', 'old', 'foobar-id'),
+    container('by-start', '0123456789ab'),
+    container('other', 'bridge', 'b'),
+    container('too-short', '0123'),
+  ])
+  expect(await attachedContainers(options)).toEqual([
+    ...['by-name', 'by-id', 'renamed'].map((container) => ({ container, network: 'foobar' })),
+    { container: 'by-start', network: name },
+  ])
 })
 
 test('a network that Docker does not let go ends nothing, and is named', async () => {

@@ -1,13 +1,13 @@
 /** The copy on disk: what it costs, and that it says what the snapshot said. */
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import { openDiskCopy } from '../../../../driver/store/disk-copy.ts'
-import { openDiskCopyFile, readDiskCopyFile } from '../../../../driver/store/disk-copy-file.ts'
+import { createSaver, openDiskCopyFile, readDiskCopyFile } from '../../../../driver/store/disk-copy-file.ts'
 import { readableLog } from '../../../fixtures/log.ts'
 
 const store = 'consul://127.0.0.1:8500/multihost'
@@ -143,4 +143,48 @@ describe('a copy with damage', () => {
     expect(copy).toMatchObject({ position, isDamaged: true })
     expect(entries.map(({ level, fields }) => [level, fields.unreadable])).toEqual([['warn', 5]])
   })
+})
+
+test('a copy that cannot be written is told with file and reason until it is written', async () => {
+  fresh()
+  const { log, entries } = readableLog()
+  const copy = await openDiskCopy({ diskPath: path, saveEveryMs: 0 }, store, log)
+  const change = async (key: number): Promise<void> => {
+    copy.update(full(key + 1), [{ table: 'vnis', key: String(key) }])
+    await copy.flush()
+  }
+  await mkdir(`${path}.new`)
+  await change(0)
+  await change(1)
+  expect(copy.failure()).toBe(`${path} cannot be written: EISDIR: illegal operation on a directory`)
+  expect(entries).toHaveLength(1)
+  await rm(`${path}.new`, { recursive: true })
+  await change(2)
+  expect(copy.failure()).toBeUndefined()
+  expect((await readDiskCopyFile(path, store))?.snapshot.vnis.size).toBe(3)
+})
+
+test('a save that failed is repeated without a change, and not after the last flush', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const outcomes: string[] = []
+    let isFull = true
+    const told = (error?: unknown) => void outcomes.push(error === undefined ? 'saved' : 'failed')
+    const saver = createSaver({ everyMs: 10, againMs: 100, told }, async () => {
+      if (isFull) throw new Error('ENOSPC')
+    })
+    saver.touch()
+    await vi.advanceTimersByTimeAsync(150)
+    expect(outcomes).toEqual(['failed', 'failed'])
+    isFull = false
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(outcomes).toEqual(['failed', 'failed', 'saved'])
+    isFull = true
+    saver.touch()
+    await saver.flush()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(outcomes).toEqual(['failed', 'failed', 'saved', 'failed'])
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -1,9 +1,10 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { DriverError } from '../../../../driver/core/errors.ts'
 import { silentLog } from '../../../../driver/log.ts'
-import { openJournalFile } from '../../../../driver/store/journal-file.ts'
+import { journalFile, openJournalFile } from '../../../../driver/store/journal-file.ts'
 
 let folder: string
 let path: string
@@ -77,4 +78,32 @@ test('a journal that can be read leaves nothing beside it', async () => {
   await writeFile(path, JSON.stringify(written))
   await openJournalFile(path, silentLog)
   expect(await readdir(folder)).toEqual(['journal.json'])
+})
+
+test('a journal that cannot be written is told with file, reason and remedy until it is written', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    let isFull = true
+    const written: string[][] = []
+    const file = journalFile(async ({ removing }) => {
+      if (isFull)
+        throw new DriverError('kernel', 'journal.json cannot be written: ENOSPC', { hint: 'make room' })
+      written.push([...removing])
+    }, silentLog)
+    await expect(file.removedNetworks.add('a')).rejects.toThrow('ENOSPC')
+    expect(file.failure()).toBe('journal.json cannot be written: ENOSPC; make room')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(file.failure()).toBeDefined()
+    isFull = false
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect([file.failure(), written]).toEqual([undefined, [['a']]])
+    isFull = true
+    await expect(file.removedNetworks.add('b')).rejects.toThrow('ENOSPC')
+    file.close()
+    isFull = false
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(written).toEqual([['a']])
+  } finally {
+    vi.useRealTimers()
+  }
 })

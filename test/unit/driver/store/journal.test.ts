@@ -7,7 +7,7 @@ import { DriverError } from '../../../../driver/core/errors.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { withJournal } from '../../../../driver/store/journal.ts'
-import { openJournalFile } from '../../../../driver/store/journal-file.ts'
+import { journalFile, openJournalFile } from '../../../../driver/store/journal-file.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { consulInMemory } from '../../../fixtures/consul-in-memory.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -217,6 +217,18 @@ describe('on disk', () => {
       async () => (await openJournalFile(path, silentLog)).endpoints.earlier.length === 0,
     )
   })
+})
+
+test('the status of the store names a journal that cannot be written', async () => {
+  const { lab } = await twoHosts()
+  const file = journalFile(async () => {
+    throw new DriverError('kernel', 'journal.json cannot be written: EROFS')
+  }, silentLog)
+  const store = withJournal(lab.open('net-1'), file, { host: 'net-1', log: silentLog })
+  expect(store.status().unwritten).toBeUndefined()
+  await store.journal.removedNetworks.add('a').catch(() => 'told below')
+  expect(store.status().unwritten).toEqual(['journal.json cannot be written: EROFS'])
+  await store.journal.stop()
 })
 
 test('a stop commits what waits: an earlier version of the driver does not know the journal', async () => {

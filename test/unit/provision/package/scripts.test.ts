@@ -154,6 +154,27 @@ test.each([
   ])
 })
 
+test('an archive that is removed beside the package leaves the host to the driver of the package', () => {
+  const unit = '/usr/lib/systemd/system/multihost.service'
+  const optionsFile = '/etc/default/multihost'
+  const machine = host({ ...joined, [optionsFile]: options, [ownUnit]: '', [unit]: '', '/active': '' })
+  const { status, calls } = machine.run('templates/install.sh', '--uninstall', '--purge')
+  expect(status).toBe(0)
+  expect(calls).not.toContain('multihost leave')
+  expect(calls).not.toContainEqual(expect.stringMatching(/ (stop|disable) /))
+  const after = calls.slice(calls.indexOf('systemctl daemon-reload'))
+  expect(after).toContain('systemctl reenable --quiet multihost.service')
+  expect(after.at(-1)).toBe('systemctl restart multihost.service')
+  const files = [ownUnit, '/var/lib/multihost/host.json', optionsFile]
+  expect(files.map(machine.has)).toEqual([false, true, true])
+})
+
+test("an installation of the package says whose unit wins over the package's", () => {
+  const machine = host({ ...joined, '/etc/default/multihost': options, [ownUnit]: '' })
+  expect(machine.run('debian/postinst', 'configure').said).toMatch(/installed otherwise wins over/)
+  expect(host({}).run('debian/postinst', 'configure').said).not.toMatch(/wins over/)
+})
+
 describe.each(Object.keys(installs) as (keyof typeof installs)[])('%s', (name) => {
   const [script, ...args] = installs[name]
 

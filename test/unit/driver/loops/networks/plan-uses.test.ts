@@ -50,6 +50,21 @@ test('a network is used by its containers, whether Docker knows it by id, by an 
   expect(plan(containers)).toBe('create net-1/a {"containers":4,"names":["by-id","created","older","runs"]}')
 })
 
+test('a container that was made with the start of its network’s id, as docker network ls -q prints it, is a use', () => {
+  const known = (name: string) => {
+    const local = `${'0123456789ab'.padEnd(63, 'c')}0`
+    const replicas = PersistentMap([[`net-1/${local}`, at('a')]])
+    const containers = [container('web', name)]
+    const lookup = () => ({ is: 'known', value: { id: 'a' } as Network, index: 7 }) as const
+    return planUses({
+      ...{ snapshot: { ...snapshot(), replicas }, host: 'net-1', containers },
+      ...{ others: new Set<string>(), lookup },
+    })
+  }
+  expect(known('0123456789ab')).toMatchObject([{ op: 'create', key: 'net-1/a' }])
+  for (const other of ['0123456789', '0123456789ac', 'bridge']) expect(known(other)).toEqual([])
+})
+
 test('a container on another driver’s network of the same name is no use', () => {
   expect(plan([container('web', 'foobar', 'bridge')], {}, { others: ['bridge'] })).toBe('')
 })

@@ -1,12 +1,12 @@
 /**
- * What becomes of /etc/default/multihost under a real dpkg, without a terminal. dpkg and the maintainer
- * scripts run in an overlay of this machine's root, whose changes are in memory and go with its mount
- * namespace.
+ * What becomes of /etc/default/multihost, and of the unit's start at boot, under a real dpkg, without a
+ * terminal. dpkg and the maintainer scripts run in an overlay of this machine's root, whose changes are in
+ * memory and go with its mount namespace.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join as joinPath } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { contents } from '../../../../provision/package/contents.ts'
 import { controlFiles } from '../../../../provision/package/control.ts'
@@ -14,7 +14,7 @@ import { run } from '../../../../provision/process/run.ts'
 import { timeoutScale } from '../../../../provision/process/timeout-scale.ts'
 
 const timeout = 120_000 * timeoutScale
-const work = mkdtempSync(join(tmpdir(), 'multihost-options-'))
+const work = mkdtempSync(joinPath(tmpdir(), 'multihost-options-'))
 const parts = {
   bundle: Buffer.from('bundle'),
   node: Buffer.from('#!/bin/sh\n'),
@@ -42,16 +42,27 @@ async function pack(version: string, conffile?: string): Promise<void> {
     ...(conffile === undefined ? [] : [text('/etc/default/multihost', conffile)]),
     ...(conffile === undefined ? [] : [text('/DEBIAN/conffiles', '/etc/default/multihost\n')]),
   ]
-  const folder = join(work, version)
+  const folder = joinPath(work, version)
   for (const { path, content, mode } of [...files, ...own]) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(join(folder, path), content, { mode })
+    mkdirSync(dirname(joinPath(folder, path)), { recursive: true })
+    writeFileSync(joinPath(folder, path), content, { mode })
   }
   await run('dpkg-deb', ['--root-owner-group', '-Znone', '--build', folder, `${folder}.deb`])
 }
 
 /** Runs each line in one overlay. Returns `CODE LINE` for each, with the last line of the options file. */
 function host(...lines: string[]): string[] {
+  return looked('$(tail -n 1 /etc/default/multihost 2> /dev/null || echo none)', lines)
+}
+
+/** Runs each line in one overlay. Returns for each whether the unit starts at boot after it. */
+function starts(...lines: string[]): string[] {
+  const link = '/etc/systemd/system/multi-user.target.wants/multihost.service'
+  return looked(`$(test -L ${link} && echo on || echo off)`, lines)
+}
+
+/** Runs each line in one overlay. Returns `CODE LOOK` for each. */
+function looked(look: string, lines: readonly string[]): string[] {
   const overlay = `set -e
     mount -t tmpfs tmpfs ${work}/over
     cd ${work}/over
@@ -61,11 +72,10 @@ function host(...lines: string[]): string[] {
     mount --rbind /dev root/dev
     mount -t tmpfs tmpfs root/run
     exec chroot root sh -c "$0"`
-  const look = '$(tail -n 1 /etc/default/multihost 2> /dev/null || echo none)'
   const script = lines
     .map((line) => `{ ${line}; } > /dev/null 2>&1 < /dev/null; echo "$? ${look}"`)
     .join('\n')
-  mkdirSync(join(work, 'over'), { recursive: true })
+  mkdirSync(joinPath(work, 'over'), { recursive: true })
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const { stdout, stderr } = spawnSync(
     'unshare',
@@ -109,4 +119,42 @@ test('options of a package that had them as a conffile stay, edited or not, and 
 test('an installation that dpkg ended with its question goes on with a newer package', { timeout }, () => {
   const asked = [install('0.0.1'), write, install('0.0.2'), install('1.0.0')]
   expect(host(...asked)).toEqual(['0 template 1', `0 ${written}`, `1 ${written}`, `0 ${written}`])
+})
+
+const join = `${write}; mkdir -p /var/lib/multihost; echo '{}' > /var/lib/multihost/host.json; systemctl --root=/ enable multihost`
+const leave = 'systemctl --root=/ disable multihost; rm -r /var/lib/multihost /etc/default/multihost'
+// As systemd runs, prerm calls `multihost leave`; the package's command is a stub here.
+const remove = `mkdir -p /run/systemd/system; printf '#!/bin/sh\n${leave}\n' > /usr/bin/multihost; dpkg -r multihost; rmdir /run/systemd/system`
+
+test('an upgrade enables no unit of a member that a person has disabled', { timeout }, () => {
+  const disable = 'systemctl --root=/ disable multihost'
+  const upgrade = [install('1.0.0'), join, disable, install('1.0.1')]
+  expect(starts(...upgrade)).toEqual(['0 off', '0 on', '0 off', '0 off'])
+  const first = [write, install('1.0.0'), join, disable, install('1.0.1')]
+  expect(starts(...first)).toEqual(['0 off', '0 on', '0 on', '0 off', '0 off'])
+})
+
+test('an upgrade keeps the unit of a member enabled', { timeout }, () => {
+  expect(starts(install('1.0.0'), join, install('1.0.1'))).toEqual(['0 off', '0 on', '0 on'])
+})
+
+test('a package that comes back with the options of a store enables the unit, as the first time', {
+  timeout,
+}, () => {
+  const again = [write, install('1.0.0'), join, remove, write, install('1.0.1')]
+  expect(starts(...again)).toEqual(['0 off', '0 on', '0 on', '0 off', '0 off', '0 on'])
+})
+
+test('a member whose package is replaced without systemd, as in a rescue system, starts at boot as before', {
+  timeout,
+}, () => {
+  const again = [write, install('1.0.0'), join, 'dpkg -r multihost', install('1.0.1')]
+  expect(starts(...again)).toEqual(['0 off', '0 on', '0 on', '0 on', '0 on'])
+})
+
+test('a purge leaves the start of a driver that was installed otherwise', { timeout }, () => {
+  const unit = '/etc/systemd/system/multihost.service'
+  const other = `cp /usr/lib/systemd/system/multihost.service ${unit}; systemctl --root=/ reenable multihost`
+  const purge = [write, install('1.0.0'), other, 'dpkg -r multihost', 'dpkg -P multihost']
+  expect(starts(...purge)).toEqual(['0 off', '0 on', '0 on', '0 on', '0 on'])
 })
